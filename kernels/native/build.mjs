@@ -1,0 +1,1 @@
+process.stdout.write('troupe: no native sources yet\n');

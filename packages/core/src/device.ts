@@ -1,0 +1,46 @@
+import type { TroupeError } from './errors.ts';
+import type { KernelCall } from './kernel-calls.ts';
+import type { Floats } from './tensor.ts';
+
+export interface DeviceInfo {
+  /** `native`, `tfjs` or `reference`. */
+  readonly body: 'native' | 'tfjs' | 'reference';
+  /** For people: `native avx512, 2 threads`. */
+  readonly name: string;
+  /** Why this body was chosen, in one sentence. */
+  readonly reason: string;
+  readonly threads: number;
+  readonly dtype: 'f32' | 'f64';
+  /** True when the body holds KER-1 … KER-4 bit for bit. */
+  readonly layoutFree: boolean;
+}
+
+/** What became of one submitted list of calls. */
+export interface Completion {
+  /** TROUPE_KERNEL_SHAPE, TROUPE_KERNEL_RANGE, TROUPE_KERNEL_FAILED; null when every call ran. */
+  readonly error: TroupeError | null;
+  /** Time inside kernels, milliseconds; the queue's waiting time is not in it. */
+  readonly kernelMs: number;
+}
+
+/**
+ * A queue of kernels, like a CUDA stream: lists run one after the other in the order of submission, and each
+ * completion is delivered later, on the event loop, never inside `submit`.
+ */
+export interface Device {
+  readonly info: DeviceInfo;
+  /** Zeroed storage of the device's own dtype, aligned to 64 bytes; lives until it is garbage. */
+  floats(length: number): Floats;
+  ints(length: number): Int32Array;
+  int64s(length: number): BigInt64Array;
+  bytes(length: number): Uint8Array;
+  /** Arguments are checked before anything runs: a wrong shape is a typed error of the completion, never a crash. */
+  submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void;
+  /** Waits for the queue to drain, then stops the device's threads. Later submissions complete with an error. */
+  close(): Promise<void>;
+}
+
+/** A device whose kernels can also run inside the call: what a simulation needs, which owns all order. */
+export interface SyncDevice extends Device {
+  run(calls: readonly KernelCall[]): Completion;
+}

@@ -1,0 +1,552 @@
+/**
+ * The kernel set: what every device body can compute, as plain data.
+ *
+ * A caller hands a device a *list* of calls, which runs in order on the device's own queue: one hop from
+ * JavaScript per layer, not per operation. Arrays are passed by reference and must not be touched by the caller
+ * between `submit` and its completion. Row-major everywhere. A weight is `[out, in]` as in PyTorch, so a product
+ * is y = x·Wᵀ.
+ *
+ * Shape letters: B sequences, S positions, T tokens (B·S), D model, F hidden, E experts, K choices, N routed rows,
+ * H heads, V vocabulary, G grains, U distinct tokens that one source sent.
+ *
+ * Layout-free arithmetic (invariants that every native body holds, bit for bit; the float64 reference and
+ * TensorFlow.js bodies only approximate them):
+ * - KER-1: a product is, per output element, the FMA chain over k that starts from the output's previous value when
+ *   `accumulate` is true, else from +0. Rows beside it, blocks, threads and instruction sets do not show.
+ * - KER-2: a reduction along a row uses 16 lanes (lane j takes elements j, j+16, …, an FMA chain each), then
+ *   lanes are added as a tree of halves (8, 4, 2, 1).
+ * - KER-3: a gradient of a weight is summed over each grain on its own as an FMA chain from +0 over the
+ *   grain's rows in order (the *leaf*), the leaf is rounded once to int64 fixed point and added to an
+ *   {@link ExactSum}; so sums over grains, microbatches and replicas have no order.
+ * - KER-4: no libm and no approximate reciprocals: exp, log, erf, tanh are polynomials of our own, the same for all.
+ * - KER-5: an empty input (0 rows) is legal everywhere.
+ */
+import type { Floats } from './tensor.ts';
+
+/** Gradient leaves are multiples of 2^-50 … */
+export const GRADIENT_QUANTUM_LOG2 = -50;
+/** … and loss-like sums (losses, balance statistics) multiples of 2^-36: |sum| < 2^27. */
+export const LOSS_QUANTUM_LOG2 = -36;
+/** Squared norms are multiples of 2^-80 in 128 bits: |sum| < 2^47. */
+export const NORM_QUANTUM_LOG2 = -80;
+/** A gradient leaf with |leaf| ≥ 64 (or NaN) counts as non-finite; 128 grains cannot overflow the int64 sum. */
+export const GRADIENT_LEAF_LIMIT = 64;
+/** Squares are added up in leaves of this many consecutive elements of a tensor; slices start at multiples of it. */
+export const NORM_BLOCK = 1024;
+
+/**
+ * A sum whose terms may arrive in any order. The value of element i is `values[i] · 2^GRADIENT_QUANTUM_LOG2`.
+ */
+export interface ExactSum {
+  readonly values: BigInt64Array;
+  /** One element; set to 1 when any leaf was NaN or out of range, never set back by a kernel. */
+  readonly overflow: Int32Array;
+}
+
+export type NormKind = 'rms' | 'layer';
+export type Activation = 'swiglu' | 'gelu' | 'gelu-tanh' | 'relu';
+/** Gated activations have two input matrices (gate, up); the others one. */
+export const hiddenInputs = (activation: Activation): 1 | 2 => (activation === 'swiglu' ? 2 : 1);
+
+/** A matrix inside a larger buffer: row r starts at `offset + r·stride`. Default offset 0, stride = row length. */
+export interface Rows {
+  readonly data: Floats;
+  readonly offset?: number;
+  readonly stride?: number;
+}
+
+/** Draws element i of a parameter from its own counter, so that any slice of it can be filled alone. */
+export interface FillCall {
+  readonly op: 'fill';
+  readonly out: Floats;
+  readonly kind: 'constant' | 'uniform' | 'normal' | 'truncated-normal';
+  /** constant: the value; uniform: half width (symmetric about 0); normal: standard deviation; truncated-normal: standard deviation before the cut at two of them. */
+  readonly scale: number;
+  /** `philoxKey(seed, name)`; element i of the parameter uses word i mod 4 of counter (floor(i/4), 0, attempt, 0). */
+  readonly key: readonly [number, number];
+  /** Index of `out[0]` in the whole parameter. */
+  readonly firstIndex: number;
+}
+
+export interface CopyCall {
+  readonly op: 'copy';
+  readonly from: Floats;
+  readonly out: Floats;
+}
+
+/** out_TD = table_VD[ids_T]. @throws TROUPE_KERNEL_RANGE (as the completion's error) for an id outside 0 … V-1 */
+export interface EmbedForwardCall {
+  readonly op: 'embed.forward';
+  readonly ids_T: Int32Array;
+  readonly table_VD: Floats;
+  readonly out_TD: Floats;
+  readonly dim: number;
+}
+
+/** tableSum += rows of dOut_TD by id, a leaf per grain. */
+export interface EmbedBackwardCall {
+  readonly op: 'embed.backward';
+  readonly ids_T: Int32Array;
+  readonly dOut_TD: Floats;
+  readonly dim: number;
+  /** G+1 row bounds of the grains, first 0, last T. */
+  readonly grainStarts: Int32Array;
+  readonly tableSum: ExactSum;
+}
+
+/**
+ * Normalises `groups` segments of `dim` elements in each row. rms: x·rsqrt(mean(x²)+eps)·weight; layer: (x-mean)·rsqrt(var+eps)·weight+bias.
+ * `groups` > 1 (query/key norm per head) shares the weight among segments.
+ */
+export interface NormForwardCall {
+  readonly op: 'norm.forward';
+  readonly kind: NormKind;
+  readonly rows: number;
+  readonly groups: number;
+  readonly dim: number;
+  readonly eps: number;
+  readonly x: Rows;
+  readonly weight: Floats;
+  readonly bias?: Floats;
+  readonly out: Rows;
+  /** Saved for backward: rows·groups inverse deviations; kind layer: followed by rows·groups means. */
+  readonly stats: Floats;
+}
+
+/** dx (+)= gradient; weightSum and biasSum take a leaf per grain. Residual gradients come in through `accumulate`. */
+export interface NormBackwardCall {
+  readonly op: 'norm.backward';
+  readonly kind: NormKind;
+  readonly rows: number;
+  readonly groups: number;
+  readonly dim: number;
+  readonly x: Rows;
+  readonly weight: Floats;
+  readonly stats: Floats;
+  readonly dOut: Rows;
+  readonly dx: Rows;
+  readonly accumulate: boolean;
+  readonly grainStarts: Int32Array;
+  readonly weightSum: ExactSum;
+  readonly biasSum?: ExactSum;
+}
+
+/** out[M,N] (+)= x[M,K]·weight[N,K]ᵀ. With `residual` the chain starts from residual[M,N] (not together with accumulate). */
+export interface LinearForwardCall {
+  readonly op: 'linear.forward';
+  readonly rows: number;
+  readonly inDim: number;
+  readonly outDim: number;
+  readonly x: Rows;
+  readonly weight: Floats;
+  readonly out: Rows;
+  readonly accumulate?: boolean;
+  readonly residual?: Rows;
+}
+
+/** dx[M,K] (+)= dOut[M,N]·weight[N,K]. */
+export interface LinearBackwardInputCall {
+  readonly op: 'linear.backward.input';
+  readonly rows: number;
+  readonly inDim: number;
+  readonly outDim: number;
+  readonly dOut: Rows;
+  readonly weight: Floats;
+  readonly dx: Rows;
+  readonly accumulate?: boolean;
+}
+
+/** weightSum[N,K] += Σ over grains of the leaf dOutᵀ·x. */
+export interface LinearBackwardWeightCall {
+  readonly op: 'linear.backward.weight';
+  readonly rows: number;
+  readonly inDim: number;
+  readonly outDim: number;
+  readonly dOut: Rows;
+  readonly x: Rows;
+  readonly grainStarts: Int32Array;
+  readonly weightSum: ExactSum;
+}
+
+/**
+ * Turns pairs (i, i + headDim/2) of each head by the angle of its position, in place; `inverse` is the backward pass.
+ * cos_S2, sin_S2 are [S, headDim/2]; row t stands at position t mod seqLen (+ firstPosition).
+ */
+export interface RopeCall {
+  readonly op: 'rope';
+  readonly rows: number;
+  readonly seqLen: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly x: Rows;
+  readonly cos_S2: Floats;
+  readonly sin_S2: Floats;
+  readonly inverse: boolean;
+  /** Position of the first row of each sequence; default 0 (generation with a cache sets it). */
+  readonly firstPosition?: number;
+}
+
+/**
+ * Causal grouped-query attention, B sequences of `seqLen` rows; head h reads key/value head floor(h·kvHeads/heads).
+ * Online softmax; the S×S matrix is never stored. A row t of a sequence sees positions from `firstSeen_T[t]` to its own.
+ */
+export interface AttentionForwardCall {
+  readonly op: 'attention.forward';
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  readonly q: Rows;
+  readonly k: Rows;
+  readonly v: Rows;
+  /** Position in its sequence (0-based) of the first key each row may see (document starts); absent: 0. */
+  readonly firstSeen_T?: Int32Array;
+  readonly out: Rows;
+  /** Saved for backward: log-sum-exp of the scaled scores, [T, heads]. */
+  readonly lse_TH: Floats;
+}
+
+export interface AttentionBackwardCall {
+  readonly op: 'attention.backward';
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  readonly q: Rows;
+  readonly k: Rows;
+  readonly v: Rows;
+  readonly firstSeen_T?: Int32Array;
+  readonly out: Rows;
+  readonly lse_TH: Floats;
+  readonly dOut: Rows;
+  readonly dq: Rows;
+  readonly dk: Rows;
+  readonly dv: Rows;
+}
+
+/**
+ * Scores and choices of a token-choice router, after its logits are known (`linear.forward` of the gate weight).
+ *
+ * probs = softmax(logits). Choices: the k largest logits, ties to the lower expert, in falling order; or those given.
+ * Combine weights: the chosen probabilities, divided by their sum when `renormalise` and K > 1.
+ * A token with valid_T[t] = 0 (padding) gets choices -1 and weights 0.
+ */
+export interface GateForwardCall {
+  readonly op: 'gate.forward';
+  readonly tokens: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly renormalise: boolean;
+  readonly logits_TE: Floats;
+  readonly valid_T?: Uint8Array;
+  /** True: `choices_TK` is an input (an own gate, forced balance); a choice of -1 is a dropped one. */
+  readonly choicesGiven: boolean;
+  readonly probs_TE: Floats;
+  readonly choices_TK: Int32Array;
+  readonly weights_TK: Floats;
+}
+
+/**
+ * Balance statistics and loss-like sums of one layer, before any coefficient.
+ *
+ * For the rows of each group (a sequence, `groupStarts`): f_e = choices of e / (valid tokens · K), p_e = mean probability.
+ * lossSums[0] += Σ_groups E·Σ_e f_e·p_e (0 for a group without valid tokens); lossSums[1] += Σ_tokens logsumexp²;
+ * both as fixed point (LOSS_QUANTUM), a leaf per group. counts_E and probSums (LOSS_QUANTUM per expert) add up over all rows,
+ * for the `global` scope and for load metrics.
+ */
+export interface BalanceForwardCall {
+  readonly op: 'balance.forward';
+  readonly tokens: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly logits_TE: Floats;
+  readonly probs_TE: Floats;
+  readonly choices_TK: Int32Array;
+  readonly valid_T?: Uint8Array;
+  /** B+1 row bounds of the groups. */
+  readonly groupStarts: Int32Array;
+  /** Saved for backward: f of each group, [B, E]. */
+  readonly fractions_BE: Floats;
+  readonly lossSums: BigInt64Array;
+  readonly counts_E: Int32Array;
+  readonly probSums_E: BigInt64Array;
+}
+
+/**
+ * Gradient of everything that depends on the logits: combine weights, balance loss, z-loss.
+ *
+ * dLogits = softmax backward of (weights backward of dWeights_TK + auxScale·E·f_e/n_group at valid tokens) + zScale·2·logsumexp·probs,
+ * where n_group is the number of valid tokens of the token's group. `fractions` has one row per group, or one row
+ * for all (`fractionsGlobal`: then n_group is replaced by 1 and the caller folds 1/n into auxScale).
+ */
+export interface GateBackwardCall {
+  readonly op: 'gate.backward';
+  readonly tokens: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly renormalise: boolean;
+  readonly logits_TE: Floats;
+  readonly probs_TE: Floats;
+  readonly choices_TK: Int32Array;
+  readonly weights_TK: Floats;
+  readonly dWeights_TK: Floats;
+  readonly valid_T?: Uint8Array;
+  readonly groupStarts: Int32Array;
+  readonly fractions: Floats;
+  readonly fractionsGlobal: boolean;
+  readonly auxScale: number;
+  readonly zScale: number;
+  readonly dLogits_TE: Floats;
+}
+
+/**
+ * Plans the permutation: rows sorted by (expert, token). A token picks an expert at most once.
+ *
+ * Experts are dealt to `ranks` contiguously (E/ranks each). For every rank, `tokens[r]` lists the distinct tokens it needs in
+ * ascending order, so a token travels once to a rank that holds several of its experts.
+ */
+export interface RoutePlanCall {
+  readonly op: 'route.plan';
+  readonly tokens: number;
+  readonly experts: number;
+  readonly topK: number;
+  readonly ranks: number;
+  readonly choices_TK: Int32Array;
+  readonly grainStarts: Int32Array;
+  /** Rows of each (expert, grain), [E, G]. */
+  readonly counts_EG: Int32Array;
+  /** Row of each choice in the expert-sorted order, -1 for none, [T, K]. */
+  readonly position_TK: Int32Array;
+  /** Sorted row → index into `rankTokens` of its rank (0-based within that rank), capacity T·K. */
+  readonly slots_N: Int32Array;
+  /** Sorted row → t·K + choice, capacity T·K. */
+  readonly choiceOfRow_N: Int32Array;
+  /** Distinct tokens by rank, rank r's list starts at r·T; capacity ranks·T. */
+  readonly rankTokens: Int32Array;
+  /** [ranks]: number of distinct tokens; and [ranks]: number of rows. */
+  readonly numTokens_R: Int32Array;
+  readonly numRows_R: Int32Array;
+}
+
+/** out[i] = x[index[i]] for the first `rows` indices (rows of `dim`). */
+export interface GatherCall {
+  readonly op: 'gather';
+  readonly rows: number;
+  readonly dim: number;
+  readonly x: Floats;
+  readonly index: Int32Array;
+  readonly out: Floats;
+}
+
+/** out[i] = values[index[i]] for scalars: combine weights in row order. */
+export interface GatherScalarsCall {
+  readonly op: 'gather.scalars';
+  readonly count: number;
+  readonly values: Floats;
+  readonly index: Int32Array;
+  readonly out: Floats;
+}
+
+/** Rows that came back from one rank: sorted rows [firstRow, firstRow + rows) of the plan. */
+export interface RowsPart {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly data: Floats;
+}
+
+/**
+ * out_TD[t] = base_TD[t] (or +0) + Σ_k w_tk · row(position_TK[t,k]), an FMA chain in choice order; weights absent: 1.
+ * A position of -1 adds nothing. `out` may be `base`.
+ */
+export interface CombineCall {
+  readonly op: 'combine';
+  readonly tokens: number;
+  readonly topK: number;
+  readonly dim: number;
+  readonly parts: readonly RowsPart[];
+  readonly position_TK: Int32Array;
+  readonly weights_TK?: Floats;
+  readonly base_TD?: Floats;
+  readonly out_TD: Floats;
+}
+
+/** dWeights_TK[t,k] = ⟨dOut_TD[t], row(position_TK[t,k])⟩, 0 for position -1. */
+export interface CombineBackwardWeightsCall {
+  readonly op: 'combine.backward.weights';
+  readonly tokens: number;
+  readonly topK: number;
+  readonly dim: number;
+  readonly parts: readonly RowsPart[];
+  readonly position_TK: Int32Array;
+  readonly dOut_TD: Floats;
+  readonly dWeights_TK: Floats;
+}
+
+/** What one source (a rank of the expert-parallel group) sends an expert group, and where its answers go. */
+export interface ExpertSource {
+  /** Distinct tokens, [U, D]. */
+  readonly x_UD: Floats;
+  /** Row → token in x_UD; absent: the identity (a dense FFN). Rows sorted by (expert, grain, token). */
+  readonly slots_N?: Int32Array;
+  /** Rows of each (local expert, grain of this source), [E, G_s] row-major. */
+  readonly counts_EG: Int32Array;
+  readonly numGrains: number;
+}
+
+/**
+ * The FFN of a group of experts over the rows of all sources. Weights of expert e: `weights[e·stride …]` holds
+ * gate [F, D] (gated activations only), up [F, D], down [D, F], one after the other.
+ *
+ * swiglu: down·(silu(gate·x) ⊙ (up·x)); others: down·act(up·x). No biases.
+ * y of source s is in the source's own row order, [N_s, D].
+ */
+export interface ExpertsForwardCall {
+  readonly op: 'experts.forward';
+  readonly experts: number;
+  readonly dim: number;
+  readonly hidden: number;
+  readonly activation: Activation;
+  readonly weights: Floats;
+  readonly sources: readonly (ExpertSource & { readonly y_ND: Floats })[];
+  /** True: y is the start of the chain (a residual copied there before). Default false. */
+  readonly accumulate?: boolean;
+  /** Pre-activations, [N, hiddenInputs·F], in compute order (expert, source, grain, token); absent: inference. */
+  readonly saved?: Floats;
+}
+
+export interface ExpertsBackwardCall {
+  readonly op: 'experts.backward';
+  readonly experts: number;
+  readonly dim: number;
+  readonly hidden: number;
+  readonly activation: Activation;
+  readonly weights: Floats;
+  readonly sources: readonly (ExpertSource & {
+    /** Gradient of the combined output of each distinct token, [U, D]. */
+    readonly dOut_UD: Floats;
+    /** Combine weight of each row: the gradient of row r is rowWeights[r]·dOut[slots[r]]; absent: 1. */
+    readonly rowWeights_N?: Floats;
+    /** Gradient of each row's input, [N_s, D]. */
+    readonly dx_ND: Floats;
+  })[];
+  /** True: dx is the start of the chain. Default false. */
+  readonly accumulate?: boolean;
+  readonly saved: Floats;
+  /** Same layout as `weights`. */
+  readonly weightSum: ExactSum;
+}
+
+/**
+ * Head and cross entropy in one: logits = x·headᵀ, loss_T = logsumexp - logit[target]; targets of -1 are ignored.
+ *
+ * Adds Σ loss over valid targets to lossSum[0] (LOSS_QUANTUM, a leaf per grain, float64 chain). With `dx_TD` also the
+ * backward pass, with the gradient of the mean: every token's gradient carries `gradScale` (1 / valid targets of the
+ * global batch). Never holds more than one grain's logits.
+ */
+export interface HeadLossCall {
+  readonly op: 'head.loss';
+  readonly tokens: number;
+  readonly dim: number;
+  readonly vocab: number;
+  readonly x_TD: Floats;
+  readonly head_VD: Floats;
+  readonly targets_T: Int32Array;
+  readonly grainStarts: Int32Array;
+  readonly loss_T: Floats;
+  readonly lossSum: BigInt64Array;
+  readonly gradScale?: number;
+  readonly dx_TD?: Floats;
+  readonly headSum?: ExactSum;
+}
+
+/** sum += other, exactly; overflow flags are or-ed. */
+export interface SumAddCall {
+  readonly op: 'sum.add';
+  readonly sum: ExactSum;
+  readonly other: BigInt64Array;
+  readonly otherOverflow: number;
+}
+
+/** Sets every value and the overflow flag to zero. */
+export interface SumResetCall {
+  readonly op: 'sum.reset';
+  readonly sum: ExactSum;
+}
+
+/** out = values · 2^GRADIENT_QUANTUM_LOG2, rounded once. */
+export interface SumReadCall {
+  readonly op: 'sum.read';
+  readonly sum: BigInt64Array;
+  readonly out: Floats;
+}
+
+/**
+ * norm128 += Σ g², g the f32 value of each element; leaves of NORM_BLOCK elements from the start of the array.
+ * norm128 is a little-endian 128-bit two's complement integer (two int64), quantum 2^NORM_QUANTUM_LOG2.
+ */
+export interface SumSquaresCall {
+  readonly op: 'sum.squares';
+  readonly sum: BigInt64Array;
+  readonly norm128: BigInt64Array;
+}
+
+/**
+ * AdamW with decoupled decay over a slice. g = f32(sum)·gradScale;
+ * m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²; out = w·(1 - lr·decay) - lr·(m/c1)/(sqrt(v/c2) + eps).
+ * `out` may be `weights`. Numbers arrive as float64 and are rounded to f32 once.
+ *
+ * @see Loshchilov and Hutter 2017, arXiv:1711.05101
+ */
+export interface AdamWCall {
+  readonly op: 'adamw';
+  readonly weights: Floats;
+  readonly out: Floats;
+  readonly m: Floats;
+  readonly v: Floats;
+  readonly sum: BigInt64Array;
+  readonly gradScale: number;
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** 1 - β1^t and 1 - β2^t of the optimizer's clock t. */
+  readonly correction1: number;
+  readonly correction2: number;
+}
+
+export type KernelCall =
+  | FillCall
+  | CopyCall
+  | EmbedForwardCall
+  | EmbedBackwardCall
+  | NormForwardCall
+  | NormBackwardCall
+  | LinearForwardCall
+  | LinearBackwardInputCall
+  | LinearBackwardWeightCall
+  | RopeCall
+  | AttentionForwardCall
+  | AttentionBackwardCall
+  | GateForwardCall
+  | BalanceForwardCall
+  | GateBackwardCall
+  | RoutePlanCall
+  | GatherCall
+  | GatherScalarsCall
+  | CombineCall
+  | CombineBackwardWeightsCall
+  | ExpertsForwardCall
+  | ExpertsBackwardCall
+  | HeadLossCall
+  | SumAddCall
+  | SumResetCall
+  | SumReadCall
+  | SumSquaresCall
+  | AdamWCall;
+
+export type KernelOp = KernelCall['op'];

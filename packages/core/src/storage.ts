@@ -1,0 +1,30 @@
+/** An open file that is being written aside; nothing is visible under its final name before `commit`. */
+export interface PendingFile {
+  write(chunk: Uint8Array): Promise<void>;
+  /** fsync, rename over the final name, fsync of the folder. */
+  commit(): Promise<void>;
+  /** Removes what was written; safe to call after a failed write or commit. */
+  abort(): Promise<void>;
+}
+
+/**
+ * Durable files. Paths are relative to the storage's root, with `/`.
+ *
+ * @throws {TroupeError} TROUPE_STORAGE_FULL (retryable), TROUPE_STORAGE_MISSING, TROUPE_STORAGE_DENIED, TROUPE_STORAGE_FAILED
+ */
+export interface Storage {
+  create(path: string): Promise<PendingFile>;
+  /** `create`, one `write`, `commit`. */
+  writeAtomic(path: string, bytes: Uint8Array): Promise<void>;
+  read(path: string, range?: { readonly offset: number; readonly lengthBytes: number }): Promise<Uint8Array>;
+  sizeBytes(path: string): Promise<number>;
+  list(folder: string): Promise<readonly string[]>;
+  exists(path: string): Promise<boolean>;
+  makeFolder(folder: string): Promise<void>;
+  /** Atomic where the system's rename is; both inside the root. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or a folder with all in it; a missing one is no error. */
+  remove(path: string): Promise<void>;
+  /** fsync of a folder, so that renames in it last. */
+  syncFolder(folder: string): Promise<void>;
+}
