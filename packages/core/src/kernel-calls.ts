@@ -398,8 +398,9 @@ export interface ExpertSource {
 }
 
 /**
- * The FFN of a group of experts over the rows of all sources. Weights of expert e: `weights[e·stride …]` holds
- * gate [F, D] (gated activations only), up [F, D], down [D, F], one after the other.
+ * The FFN of a group of experts over the rows of all sources. Weights of expert e: `weights[e·expertStride …]` holds
+ * gate [F, D] (gated activations only), up [F, D], down [D, F], one after the other. `expertStride` ≥ that size
+ * (slices are padded to NORM_BLOCK); what lies between experts is never read or written.
  *
  * swiglu: down·(silu(gate·x) ⊙ (up·x)); others: down·act(up·x). No biases.
  * y of source s is in the source's own row order, [N_s, D].
@@ -411,6 +412,7 @@ export interface ExpertsForwardCall {
   readonly hidden: number;
   readonly activation: Activation;
   readonly weights: Floats;
+  readonly expertStride: number;
   readonly sources: readonly (ExpertSource & { readonly y_ND: Floats })[];
   /** True: y is the start of the chain (a residual copied there before). Default false. */
   readonly accumulate?: boolean;
@@ -425,6 +427,7 @@ export interface ExpertsBackwardCall {
   readonly hidden: number;
   readonly activation: Activation;
   readonly weights: Floats;
+  readonly expertStride: number;
   readonly sources: readonly (ExpertSource & {
     /** Gradient of the combined output of each distinct token, [U, D]. */
     readonly dOut_UD: Floats;
