@@ -1,1 +1,3 @@
-export {};
+export * from './counts.ts';
+export * from './model-config.ts';
+export * from './parameters.ts';

@@ -1,0 +1,70 @@
+import type { Activation, NormKind } from '@troupe/core';
+
+/** Where the balance loss takes its fractions; math.md §2 of the blueprint. */
+export type BalanceScope = 'sequence' | 'global' | 'microbatch';
+
+/** How a router chooses: learned, or one of two forced patterns for speed runs and tests. */
+export type RouterChoice = 'learned' | 'balanced' | 'skewed';
+
+export interface BalanceConfig {
+  /** Coefficient of the balance loss; 0 switches it off. */
+  readonly auxLoss: number;
+  /** Coefficient of the z-loss, mean(logsumexp²); 0 switches it off. */
+  readonly zLoss: number;
+  readonly scope: BalanceScope;
+  /** `pooled`: the tokens of all layers together, as Transformers does for Mixtral and OLMoE. */
+  readonly layers: 'each' | 'pooled';
+}
+
+export interface MoeConfig {
+  /** 1: every layer; n: layers n-1, 2n-1, … (0-based), as in arXiv:2109.10465. */
+  readonly every: number;
+  readonly experts: number;
+  readonly topK: number;
+  /** Hidden width of one expert. */
+  readonly dExpert: number;
+  /** Always-on experts beside the routed ones, together one FFN of sharedExperts·dExpert. */
+  readonly sharedExperts: number;
+  /** Divide the chosen probabilities by their sum (only when topK > 1). */
+  readonly renormalise: boolean;
+  readonly choice: RouterChoice;
+  readonly balance: BalanceConfig;
+}
+
+/** A decoder-only language model, every default filled in. */
+export interface ModelConfig {
+  readonly vocab: number;
+  readonly layers: number;
+  readonly dModel: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly seqLen: number;
+  readonly norm: { readonly kind: NormKind; readonly eps: number };
+  /** Query/key norm: per head, over the full width of the projection, or none. */
+  readonly qkNorm: 'none' | 'head' | 'full';
+  readonly rope: { readonly theta: number };
+  readonly tiedHead: boolean;
+  /** Truncated normal, std = sqrt(scale / fanIn), cut at two std; `embedding` is the embedding's own std. */
+  readonly init: { readonly scale: number; readonly embedding: number };
+  /** The dense FFN; also the experts' activation. */
+  readonly ffn: { readonly activation: Activation; readonly dFf: number };
+  readonly moe: MoeConfig | null;
+}
+
+/** True when layer `layer` (0-based) has experts instead of a dense FFN. */
+export function isMoeLayer(config: ModelConfig, layer: number): boolean {
+  return config.moe !== null && (layer + 1) % config.moe.every === 0;
+}
+
+/** 0-based indices of the layers with experts. */
+export function moeLayers(config: ModelConfig): readonly number[] {
+  return Array.from({ length: config.layers }, (_, layer) => layer).filter((layer) => isMoeLayer(config, layer));
+}
+
+/** Query, key and value widths of the fused projection, in elements. */
+export function qkvWidths(config: ModelConfig): { readonly q: number; readonly k: number; readonly v: number; readonly all: number } {
+  const q = config.heads * config.headDim;
+  const k = config.kvHeads * config.headDim;
+  return { q, k, v: k, all: q + 2 * k };
+}
