@@ -1,0 +1,356 @@
+// Every kernel call as a plain struct of pointers and sizes, and the table of functions that one instruction set provides.
+// The binding has checked all shapes before a struct gets here, so bodies neither check nor allocate. Field names and
+// meanings are those of packages/core/src/kernel-calls.ts, which is the contract.
+#pragma once
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace troupe {
+
+class Pool;
+
+/// Thrown on the thread that called `run` (never inside a worker's item): TROUPE_KERNEL_RANGE.
+struct RangeError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts floats.
+struct ConstRows {
+  const float* data;
+  int64_t stride;
+};
+struct MutRows {
+  float* data;
+  int64_t stride;
+};
+
+/// Fixed-point gradient sums (quantum 2^-50); `overflow` may be set by several threads at once, see exact.h.
+struct ExactSum {
+  int64_t* values;
+  int64_t length;
+  int32_t* overflow;
+};
+
+/// Row bounds of grains or groups: `count` of them, `starts` has count + 1 entries, first 0.
+struct Bounds {
+  const int32_t* starts;
+  int64_t count;
+};
+
+enum class FillKind { constant, uniform, normal, truncated_normal };
+enum class NormKind { rms, layer };
+enum class Activation { swiglu, gelu, gelu_tanh, relu };
+inline int64_t hidden_inputs(Activation a) { return a == Activation::swiglu ? 2 : 1; }
+
+struct FillArgs {
+  float* out;
+  int64_t length;
+  FillKind kind;
+  double scale;
+  uint32_t key[2];
+  int64_t first_index;
+};
+struct CopyArgs {
+  const float* from;
+  float* out;
+  int64_t length;
+};
+struct EmbedForwardArgs {
+  const int32_t* ids;
+  int64_t tokens;
+  const float* table;
+  int64_t vocab;  // rows of the table; ids outside are a RangeError
+  float* out;
+  int64_t dim;
+};
+struct EmbedBackwardArgs {
+  const int32_t* ids;
+  int64_t tokens;
+  const float* d_out;
+  int64_t vocab;
+  int64_t dim;
+  Bounds grains;
+  ExactSum table_sum;
+};
+struct NormForwardArgs {
+  NormKind kind;
+  int64_t rows, groups, dim;
+  double eps;
+  ConstRows x;
+  const float* weight;
+  const float* bias;  // or null
+  MutRows out;
+  float* stats;  // [rows·groups] inverse deviations, then (layer) [rows·groups] means
+};
+struct NormBackwardArgs {
+  NormKind kind;
+  int64_t rows, groups, dim;
+  ConstRows x;
+  const float* weight;
+  const float* stats;
+  ConstRows d_out;
+  MutRows dx;
+  bool accumulate;
+  Bounds grains;
+  ExactSum weight_sum;
+  ExactSum bias_sum;  // values null when there is no bias
+};
+struct LinearForwardArgs {
+  int64_t rows, in_dim, out_dim;
+  ConstRows x;
+  const float* weight;  // [out, in]
+  MutRows out;
+  bool accumulate;
+  ConstRows residual;  // data null when absent
+};
+struct LinearBackwardInputArgs {
+  int64_t rows, in_dim, out_dim;
+  ConstRows d_out;
+  const float* weight;
+  MutRows dx;
+  bool accumulate;
+};
+struct LinearBackwardWeightArgs {
+  int64_t rows, in_dim, out_dim;
+  ConstRows d_out;
+  ConstRows x;
+  Bounds grains;
+  ExactSum weight_sum;
+};
+struct RopeArgs {
+  int64_t rows, seq_len, heads, head_dim;
+  MutRows x;
+  const float* cos;
+  const float* sin;
+  bool inverse;
+  int64_t first_position;
+};
+struct AttentionForwardArgs {
+  int64_t batch, seq_len, heads, kv_heads, head_dim;
+  float scale;
+  ConstRows q, k, v;
+  const int32_t* first_seen;  // or null
+  MutRows out;
+  float* lse;  // [T, heads]
+};
+struct AttentionBackwardArgs {
+  int64_t batch, seq_len, heads, kv_heads, head_dim;
+  float scale;
+  ConstRows q, k, v;
+  const int32_t* first_seen;
+  ConstRows out;
+  const float* lse;
+  ConstRows d_out;
+  MutRows dq, dk, dv;
+};
+struct GateForwardArgs {
+  int64_t tokens, experts, top_k;
+  bool renormalise;
+  const float* logits;
+  const uint8_t* valid;  // or null
+  bool choices_given;
+  float* probs;
+  int32_t* choices;
+  float* weights;
+};
+struct BalanceForwardArgs {
+  int64_t tokens, experts, top_k;
+  const float* logits;
+  const float* probs;
+  const int32_t* choices;
+  const uint8_t* valid;
+  Bounds groups;
+  float* fractions;    // [B, E]
+  int64_t* loss_sums;  // [2]
+  int32_t* counts;     // [E]
+  int64_t* prob_sums;  // [E]
+};
+struct GateBackwardArgs {
+  int64_t tokens, experts, top_k;
+  bool renormalise;
+  const float* logits;
+  const float* probs;
+  const int32_t* choices;
+  const float* weights;
+  const float* d_weights;
+  const uint8_t* valid;
+  Bounds groups;
+  const float* fractions;
+  bool fractions_global;
+  double aux_scale, z_scale;
+  float* d_logits;
+};
+struct RoutePlanArgs {
+  int64_t tokens, experts, top_k, ranks;
+  const int32_t* choices;
+  Bounds grains;
+  int32_t* counts;         // [E, G]
+  int32_t* position;       // [T, K]
+  int32_t* slots;          // capacity T·K
+  int32_t* choice_of_row;  // capacity T·K
+  int32_t* rank_tokens;    // [R, T]
+  int32_t* num_tokens;     // [R]
+  int32_t* num_rows;       // [R]
+};
+struct GatherArgs {
+  int64_t rows, dim;
+  const float* x;
+  int64_t x_rows;  // rows of x; an index outside is a RangeError
+  const int32_t* index;
+  float* out;
+};
+struct GatherScalarsArgs {
+  int64_t count;
+  const float* values;
+  int64_t num_values;
+  const int32_t* index;
+  float* out;
+};
+/// Rows [first_row, first_row + rows) of the sorted order.
+struct RowsPart {
+  int64_t first_row, rows;
+  const float* data;
+};
+struct CombineArgs {
+  int64_t tokens, top_k, dim;
+  const RowsPart* parts;
+  int64_t num_parts;
+  const int32_t* position;
+  const float* weights;  // or null: 1
+  const float* base;     // or null: +0
+  float* out;
+};
+struct CombineBackwardWeightsArgs {
+  int64_t tokens, top_k, dim;
+  const RowsPart* parts;
+  int64_t num_parts;
+  const int32_t* position;
+  const float* d_out;
+  float* d_weights;
+};
+/// One source of rows; forward uses x, y; backward x, d_out, row_weights, dx.
+struct ExpertSource {
+  const float* x;         // [U, D]
+  int64_t num_tokens;     // U of x and d_out; a slot outside is a RangeError
+  const int32_t* slots;   // [N] or null: the identity
+  const int32_t* counts;  // [E, G]
+  int64_t num_grains;
+  int64_t num_rows;  // N = sum of counts
+  float* y;
+  const float* d_out;
+  const float* row_weights;  // or null: 1
+  float* dx;
+};
+struct ExpertsForwardArgs {
+  int64_t experts, dim, hidden;
+  Activation activation;
+  const float* weights;
+  int64_t expert_stride;
+  const ExpertSource* sources;
+  int64_t num_sources;
+  bool accumulate;
+  float* saved;  // or null
+};
+struct ExpertsBackwardArgs {
+  int64_t experts, dim, hidden;
+  Activation activation;
+  const float* weights;
+  int64_t expert_stride;
+  const ExpertSource* sources;
+  int64_t num_sources;
+  bool accumulate;
+  const float* saved;
+  ExactSum weight_sum;
+};
+struct HeadLossArgs {
+  int64_t tokens, dim, vocab;
+  const float* x;
+  const float* head;
+  const int32_t* targets;  // -1: ignored; other ids outside 0 … vocab-1 are a RangeError
+  Bounds grains;
+  float* loss;
+  int64_t* loss_sum;
+  float grad_scale;
+  float* dx;          // or null: forward only
+  ExactSum head_sum;  // values null: no weight gradient
+};
+struct SumAddArgs {
+  ExactSum sum;
+  const int64_t* other;
+  bool other_overflow;
+};
+struct SumResetArgs {
+  ExactSum sum;
+};
+struct SumReadArgs {
+  const int64_t* sum;
+  float* out;
+  int64_t length;
+};
+struct SumSquaresArgs {
+  const int64_t* sum;
+  int64_t length;
+  int64_t* norm128;  // little-endian two's complement, two words
+};
+struct AdamWArgs {
+  const float* weights;
+  float* out;
+  float* m;
+  float* v;
+  const int64_t* sum;
+  int64_t length;
+  double grad_scale, learning_rate, beta1, beta2, eps, weight_decay, correction1, correction2;
+};
+
+// X(function, Args): one line per operation, in the order of KernelOp. Row-wise operations live in ops-rows/,
+// products in gemm/.
+#define TROUPE_ROW_OPS(X)                                  \
+  X(fill, FillArgs)                                        \
+  X(copy, CopyArgs)                                        \
+  X(embed_forward, EmbedForwardArgs)                       \
+  X(embed_backward, EmbedBackwardArgs)                     \
+  X(norm_forward, NormForwardArgs)                         \
+  X(norm_backward, NormBackwardArgs)                       \
+  X(rope, RopeArgs)                                        \
+  X(attention_forward, AttentionForwardArgs)               \
+  X(attention_backward, AttentionBackwardArgs)             \
+  X(gate_forward, GateForwardArgs)                         \
+  X(balance_forward, BalanceForwardArgs)                   \
+  X(gate_backward, GateBackwardArgs)                       \
+  X(route_plan, RoutePlanArgs)                             \
+  X(gather, GatherArgs)                                    \
+  X(gather_scalars, GatherScalarsArgs)                     \
+  X(combine, CombineArgs)                                  \
+  X(combine_backward_weights, CombineBackwardWeightsArgs)  \
+  X(sum_add, SumAddArgs)                                   \
+  X(sum_reset, SumResetArgs)                               \
+  X(sum_read, SumReadArgs)                                 \
+  X(sum_squares, SumSquaresArgs)                           \
+  X(adamw, AdamWArgs)
+
+#define TROUPE_PRODUCT_OPS(X)                              \
+  X(linear_forward, LinearForwardArgs)                     \
+  X(linear_backward_input, LinearBackwardInputArgs)        \
+  X(linear_backward_weight, LinearBackwardWeightArgs)      \
+  X(experts_forward, ExpertsForwardArgs)                   \
+  X(experts_backward, ExpertsBackwardArgs)                 \
+  X(head_loss, HeadLossArgs)
+
+/// What one instruction set provides. `run_NAME(const Args&, Pool&)` in the ISA's namespace fills the slot `NAME`.
+struct Kernels {
+  const char* isa;
+#define X(name, Args) void (*name)(const Args&, Pool&);
+  TROUPE_ROW_OPS(X)
+  TROUPE_PRODUCT_OPS(X)
+#undef X
+  /// Register-only FMA loop; returns the floating-point operations done.
+  double (*fma_loop)(int64_t iterations);
+};
+
+const Kernels& kernels_portable();
+const Kernels& kernels_avx2();
+const Kernels& kernels_avx512();
+const Kernels& kernels_neon();
+
+}  // namespace troupe

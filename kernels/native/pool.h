@@ -1,0 +1,82 @@
+// The threads of one device: the queue's own thread and n-1 helpers that share its parallel loops.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace troupe {
+
+/// POOL-1: `parallel` returns after every item has run, and no helper touches the body afterwards.
+/// POOL-2: items are dealt one by one in ascending order, so an item may wait for an earlier one that never waits itself.
+/// POOL-3: a helper sleeps when idle; it spins a short while first only when this process's pools leave cores spare.
+/// POOL-4: one caller at a time per pool (the device's queue, or `run` when the queue is idle). Bodies must not throw
+///         and must not call `parallel` again.
+class Pool {
+ public:
+  explicit Pool(int threads);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  int threads() const { return threads_; }
+
+  /// Runs body(item, thread) for item 0 … num_items-1; `thread` is 0 … threads-1, 0 being the caller.
+  template <class Body>
+  void parallel(int64_t num_items, Body&& body) {
+    using B = typename std::remove_reference<Body>::type;
+    run(num_items, [](void* b, int64_t item, int thread) { (*static_cast<B*>(b))(item, thread); },
+        const_cast<void*>(static_cast<const void*>(&body)));
+  }
+
+  /// Scratch of one thread, 64-byte aligned, contents undefined; it only grows, so a steady state allocates nothing.
+  /// A slot's memory is valid until the same slot is asked for a larger size. Slots 0 … 7 belong to the products,
+  /// 8 … 15 to the row-wise operations. `shared` is one more set, for the caller to hand to all threads.
+  void* scratch(int thread, int slot, size_t bytes);
+  void* shared(int slot, size_t bytes) { return scratch(threads_, slot, bytes); }
+  template <class T>
+  T* scratch_of(int thread, int slot, size_t count) { return static_cast<T*>(scratch(thread, slot, count * sizeof(T))); }
+  template <class T>
+  T* shared_of(int slot, size_t count) { return static_cast<T*>(shared(slot, count * sizeof(T))); }
+
+  static constexpr int num_slots = 16;
+
+ private:
+  using Fn = void (*)(void*, int64_t, int);
+  struct alignas(64) Buffer {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  void run(int64_t num_items, Fn fn, void* body);
+  void help(int thread);
+  void work(Fn fn, void* body, int64_t num_items, int thread);
+
+  const int threads_;
+  std::vector<std::thread> helpers_;
+  std::vector<Buffer> buffers_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;      // helpers: a new loop, or stop
+  std::condition_variable finished_;  // caller: the last helper has left the loop
+  // Guarded by mutex_; `generation_` and `inside_` are atomic so that spinning can read them without it.
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<int> inside_{0};
+  bool open_ = false;
+  bool stop_ = false;
+  int sleepers_ = 0;
+  Fn fn_ = nullptr;
+  void* body_ = nullptr;
+  int64_t num_items_ = 0;
+
+  alignas(64) std::atomic<int64_t> next_{0};
+};
+
+/// Large blocks: 2 MiB aligned and offered to transparent huge pages on Linux; small ones 64-byte aligned. Never null.
+void* allocate_aligned(size_t bytes, bool zeroed);
+void free_aligned(void* data);
+
+}  // namespace troupe
