@@ -1,1 +1,3 @@
-export {};
+export * from './codec.ts';
+export * from './errors.ts';
+export * from './message.ts';

@@ -1,0 +1,87 @@
+import type { Packet } from '@troupe/core';
+import { checksum } from './checksum.ts';
+import { WireChecksumError, WireFormatError, WireKindError, WireOversizeError } from './errors.ts';
+import { frameSpec, frameTensor, tensorBytes } from './frames.ts';
+import { checkMessage, checksumBytes, packHeader, unpackHeader } from './header.ts';
+import { wireLimits, type Message, type ReceivedMessage } from './message.ts';
+
+export interface CodecOptions {
+  /** Every kind this run knows; others are refused on both sides. */
+  readonly kinds: ReadonlySet<string>;
+  /**
+   * What the checksum of outgoing packets covers. `all` (default): header and frames. `header`: frames are left to the
+   * transport, for links inside a machine where a copy through the kernel is no less sure than memory itself.
+   */
+  readonly checksum?: 'all' | 'header';
+}
+
+export interface Codec {
+  /**
+   * Encodes a message; frames are views of its tensors, so these must not change until the packet has been taken.
+   *
+   * @param incarnation - life number of the sending actor
+   * @throws {WireFormatError | WireKindError | WireOversizeError} when the message could not be received
+   */
+  encodeMessage(message: Message, incarnation: number): Packet;
+  /**
+   * Decodes a packet from anywhere; whatever the bytes are, it returns a valid message or throws one of the errors below.
+   *
+   * Tensors are views of the frames where these are aligned: copy what has to outlive the packet, then release it.
+   *
+   * @throws {WireOversizeError | WireFormatError | WireVersionError | WireKindError | WireChecksumError}
+   */
+  decodeMessage(packet: Packet): { readonly message: ReceivedMessage; readonly incarnation: number };
+}
+
+/** The header codec of a run: one msgpack map per message, tensors beside it as raw frames. */
+export function createCodec(options: CodecOptions): Codec {
+  const { kinds } = options;
+  const framesSummed = (options.checksum ?? 'all') === 'all';
+
+  return {
+    encodeMessage(message, incarnation) {
+      checkMessage(message, incarnation);
+      if (!kinds.has(message.kind)) throw new WireKindError(message.kind);
+      const { tensors, shapes } = message;
+      if (tensors.length > wireLimits.framesMax) {
+        throw new WireOversizeError('the list of tensors', tensors.length, wireLimits.framesMax, 'frames');
+      }
+      if (shapes !== undefined && shapes.length !== tensors.length) {
+        throw new WireFormatError(`${shapes.length} shapes found for ${tensors.length} tensors`);
+      }
+      const specs = tensors.map((tensor, index) => frameSpec(tensor, shapes?.[index]));
+      const header = packHeader({ message, incarnation, framesSummed, frames: specs });
+      const frames = tensors.map((tensor) => tensorBytes(tensor));
+      const at = header.byteLength - checksumBytes;
+      new DataView(header.buffer, header.byteOffset + at).setBigUint64(
+        0,
+        packetChecksum(header, frames, framesSummed),
+      );
+      return { header, frames };
+    },
+
+    decodeMessage(packet) {
+      const header = unpackHeader(packet.header);
+      const found = packetChecksum(packet.header, packet.frames, header.framesSummed);
+      const expected = new DataView(
+        packet.header.buffer,
+        packet.header.byteOffset + packet.header.byteLength - checksumBytes,
+      ).getBigUint64(0);
+      if (found !== expected) throw new WireChecksumError(found.toString(16), expected.toString(16));
+      if (!kinds.has(header.message.kind)) throw new WireKindError(header.message.kind);
+      if (header.frames.length !== packet.frames.length) {
+        throw new WireFormatError(`${packet.frames.length} frames found, ${header.frames.length} announced`);
+      }
+      const tensors = header.frames.map((spec, index) => frameTensor(spec, packet.frames[index]!));
+      const shapes = header.frames.map((spec) => spec.shape);
+      return { message: { ...header.message, tensors, shapes }, incarnation: header.incarnation };
+    },
+  };
+}
+
+/** Covers everything but itself. Frame lengths are in the header, so that bytes cannot move from one frame to the next. */
+function packetChecksum(header: Uint8Array, frames: readonly Uint8Array[], framesSummed: boolean): bigint {
+  let hash = checksum(header.subarray(0, header.byteLength - checksumBytes), 0n);
+  if (framesSummed) for (const frame of frames) hash = checksum(frame, hash);
+  return hash;
+}

@@ -1,0 +1,54 @@
+import type { Address, TensorArray } from '@troupe/core';
+
+/**
+ * What a body may hold: plain control values, never a tensor.
+ *
+ * A bigint travels as a decimal string. Numbers are float64, so every safe integer is exact; -0 arrives as 0, so values whose
+ * bits matter travel as frames.
+ */
+export type WireValue =
+  null | boolean | number | string | readonly WireValue[] | { readonly [key: string]: WireValue };
+
+export type WireBody = Readonly<Record<string, WireValue>>;
+
+/** One message between two actors: a small header and any number of tensors. */
+export interface Message {
+  /** `noun.verb`, at most 64 characters, imperative for commands (`forward.run`), past for facts (`batch.dispatched`). */
+  readonly kind: string;
+  readonly from: Address;
+  readonly to: Address;
+  readonly step: number;
+  readonly attempt: number;
+  /** Number of updates the parameters in question have received. */
+  readonly version: number;
+  readonly layer?: number;
+  readonly microbatch?: number;
+  /** Id of an ask, unique per sender and life. */
+  readonly correlation?: number;
+  /** The `correlation` of the ask that this message answers. */
+  readonly replyTo?: number;
+  /** Milliseconds the sender still waits, counted from sending: clocks of two machines are never compared. */
+  readonly deadlineMs?: number;
+  readonly body: WireBody;
+  readonly tensors: readonly TensorArray[];
+  /** One shape per tensor, row-major; left out, every tensor is a vector. */
+  readonly shapes?: readonly (readonly number[])[];
+}
+
+/** A message as it arrives: shapes are always there. */
+export type ReceivedMessage = Message & { readonly shapes: readonly (readonly number[])[] };
+
+/** Version of the header; raised by every change that an older reader would misread. */
+export const wireVersion = 1;
+
+/** Limits of a header; a packet outside them is refused before it is decoded. */
+export const wireLimits = {
+  /** Largest encoded header, bytes. */
+  headerBytesMax: 64 * 1024,
+  kindLengthMax: 64,
+  addressLengthMax: 256,
+  /** Levels of arrays and maps in a body, the body itself being the first. */
+  bodyDepthMax: 6,
+  framesMax: 256,
+  shapeDimsMax: 8,
+} as const;
