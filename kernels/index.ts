@@ -1,1 +1,2 @@
-export {};
+export { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from './errors.ts';
+export { openReferenceDevice } from './reference/reference-device.ts';

@@ -1,0 +1,161 @@
+import { hiddenInputs, type ExactSum, type ExpertSource, type Rows, type RowsPart } from '@troupe/core';
+import { KernelRangeError, KernelShapeError } from '../errors.ts';
+import type { FloatType } from './kernel.ts';
+
+/** Where row r of a matrix starts: `offset + r·stride`, defaults filled in. */
+export function rowsLayout(rows: Rows, rowLength: number): { offset: number; stride: number } {
+  return { offset: rows.offset ?? 0, stride: rows.stride ?? rowLength };
+}
+
+/**
+ * Checks the arguments of one call. A buffer may be longer than needed (callers hand out slices of arenas), never
+ * shorter; arrays whose length *is* a dimension are compared for equality by the operations themselves.
+ *
+ * Every method throws {@link KernelShapeError} naming the operation, the argument, what was found and expected.
+ */
+export class ArgumentCheck {
+  readonly #op: string;
+  readonly #dtype: FloatType;
+
+  constructor(op: string, dtype: FloatType) {
+    this.#op = op;
+    this.#dtype = dtype;
+  }
+
+  fail(name: string, found: string, expected: string): never {
+    throw new KernelShapeError(`${this.#op}: ${name} is ${found}, expected ${expected}`, {
+      op: this.#op,
+      argument: name,
+    });
+  }
+
+  /** A number of things: an integer ≥ 0. */
+  size(name: string, value: number, least = 0): void {
+    if (!Number.isSafeInteger(value) || value < least)
+      this.fail(name, String(value), `an integer ≥ ${least}`);
+  }
+
+  sizes(values: Readonly<Record<string, number>>): void {
+    for (const [name, value] of Object.entries(values)) this.size(name, value);
+  }
+
+  number(name: string, value: number): void {
+    if (typeof value !== 'number' || Number.isNaN(value)) this.fail(name, String(value), 'a number');
+  }
+
+  oneOf(name: string, value: string, allowed: readonly string[]): void {
+    if (!allowed.includes(value)) this.fail(name, String(value), `one of ${allowed.join(', ')}`);
+  }
+
+  equal(name: string, found: number, expected: number, meaning: string): void {
+    if (found !== expected) this.fail(name, String(found), `${expected} (${meaning})`);
+  }
+
+  floats(name: string, array: unknown, length: number): void {
+    this.#array(name, array, this.#dtype === 'f64' ? Float64Array : Float32Array, length);
+  }
+
+  ints(name: string, array: unknown, length: number): void {
+    this.#array(name, array, Int32Array, length);
+  }
+
+  int64s(name: string, array: unknown, length: number): void {
+    this.#array(name, array, BigInt64Array, length);
+  }
+
+  bytes(name: string, array: unknown, length: number): void {
+    this.#array(name, array, Uint8Array, length);
+  }
+
+  sum(name: string, sum: ExactSum, length: number): void {
+    if (sum === null || typeof sum !== 'object') this.fail(name, typeof sum, 'an ExactSum');
+    this.int64s(`${name}.values`, sum.values, length);
+    this.ints(`${name}.overflow`, sum.overflow, 1);
+  }
+
+  /** A matrix of `count` rows of `rowLength` elements inside its buffer. */
+  rows(name: string, rows: Rows, count: number, rowLength: number): void {
+    if (rows === null || typeof rows !== 'object')
+      this.fail(name, typeof rows, 'rows {data, offset?, stride?}');
+    const { offset, stride } = rowsLayout(rows, rowLength);
+    this.size(`${name}.offset`, offset);
+    this.size(`${name}.stride`, stride);
+    if (stride < rowLength && count > 1)
+      this.fail(`${name}.stride`, String(stride), `at least the row length ${rowLength}`);
+    this.floats(`${name}.data`, rows.data, count === 0 ? 0 : offset + (count - 1) * stride + rowLength);
+  }
+
+  /** Bounds of consecutive blocks of rows: first 0, last `rows`, never falling. */
+  starts(name: string, starts: Int32Array, rows: number): void {
+    this.ints(name, starts, 1);
+    let previous = 0;
+    for (let i = 0; i < starts.length; i++) {
+      const bound = starts[i]!;
+      if (i === 0 ? bound !== 0 : bound < previous)
+        this.fail(`${name}[${i}]`, String(bound), i === 0 ? '0' : `at least ${previous}`);
+      previous = bound;
+    }
+    if (previous !== rows)
+      this.fail(`${name}, its last bound,`, String(previous), `${rows}, the number of rows`);
+  }
+
+  parts(parts: readonly RowsPart[], dim: number): void {
+    if (!Array.isArray(parts)) this.fail('parts', typeof parts, 'an array of {firstRow, rows, data}');
+    parts.forEach((part, i) => {
+      this.size(`parts[${i}].firstRow`, part.firstRow);
+      this.size(`parts[${i}].rows`, part.rows);
+      this.floats(`parts[${i}].data`, part.data, part.rows * dim);
+    });
+  }
+
+  /** What forward and backward of the expert FFN have in common. */
+  experts(call: {
+    experts: number;
+    dim: number;
+    hidden: number;
+    activation: string;
+    weights: unknown;
+    sources: readonly ExpertSource[];
+  }): void {
+    const { experts, dim, hidden } = call;
+    this.sizes({ experts, dim, hidden });
+    this.size('dim', dim, 1);
+    this.oneOf('activation', call.activation, ['swiglu', 'gelu', 'gelu-tanh', 'relu']);
+    const inputs = hiddenInputs(call.activation as 'swiglu');
+    this.floats('weights', call.weights, experts * (inputs + 1) * hidden * dim);
+    if (!Array.isArray(call.sources)) this.fail('sources', typeof call.sources, 'an array');
+    call.sources.forEach((source, i) => {
+      this.size(`sources[${i}].numGrains`, source.numGrains);
+      this.ints(`sources[${i}].counts_EG`, source.counts_EG, experts * source.numGrains);
+      this.floats(`sources[${i}].x_UD`, source.x_UD, 0);
+      if (source.slots_N !== undefined) this.ints(`sources[${i}].slots_N`, source.slots_N, 0);
+    });
+  }
+
+  #array(name: string, array: unknown, type: ArrayType, length: number): void {
+    if (!(array instanceof type)) {
+      const found = array === null || typeof array !== 'object' ? typeof array : array.constructor.name;
+      this.fail(name, found, type.name);
+    }
+    if (!Number.isSafeInteger(length) || array.length < length)
+      this.fail(`${name}.length`, String(array.length), `at least ${length}`);
+  }
+}
+
+type ArrayType =
+  | Float32ArrayConstructor
+  | Float64ArrayConstructor
+  | Int32ArrayConstructor
+  | Uint8ArrayConstructor
+  | BigInt64ArrayConstructor;
+
+/** Fails unless 0 ≤ index < bound. Inlined in loops, so that only a wrong index pays for the message. */
+export function rangeError(op: string, name: string, at: number, found: number, bound: number): never {
+  throw new KernelRangeError(`${op}: ${name}[${at}] is ${found}, expected 0 … ${bound - 1}`, {
+    op,
+    argument: name,
+    index: at,
+    found,
+    bound,
+  });
+}

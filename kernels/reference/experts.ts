@@ -1,0 +1,213 @@
+import {
+  hiddenInputs,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type ExpertSource,
+  type Floats,
+} from '@troupe/core';
+import { KernelRangeError, KernelShapeError } from '../errors.ts';
+import { activate, activationSlope } from './activation.ts';
+import { rangeError } from './argument-check.ts';
+import { addLeaves } from './exact-sum.ts';
+import type { Kernel } from './kernel.ts';
+
+/** Rows of one (expert, source, grain) that follow one another in the source's order and in compute order. */
+interface Segment {
+  readonly expert: number;
+  readonly sourceIndex: number;
+  /** First row in the source's own order. */
+  readonly sourceRow: number;
+  /** First row in compute order (expert, source, grain, token). */
+  readonly savedRow: number;
+  readonly rows: number;
+}
+
+/** Cuts the rows of all sources into segments in compute order. */
+function segmentsOf(
+  op: string,
+  experts: number,
+  sources: readonly ExpertSource[],
+): { segments: Segment[]; totals: number[] } {
+  const segments: Segment[] = [];
+  const totals = sources.map(() => 0);
+  let savedRow = 0;
+  for (let expert = 0; expert < experts; expert++) {
+    sources.forEach(({ counts_EG, numGrains }, sourceIndex) => {
+      for (let grain = 0; grain < numGrains; grain++) {
+        const rows = counts_EG[expert * numGrains + grain]!;
+        if (rows < 0)
+          throw new KernelRangeError(`${op}: sources[${sourceIndex}].counts_EG holds ${rows}, expected ≥ 0`);
+        segments.push({ expert, sourceIndex, sourceRow: totals[sourceIndex]!, savedRow, rows });
+        totals[sourceIndex]! += rows;
+        savedRow += rows;
+      }
+    });
+  }
+  return { segments, totals };
+}
+
+/** Lengths that only the counts know, which an earlier call of the list may have written. */
+function atLeast(op: string, name: string, array: Floats | Int32Array | undefined, length: number): void {
+  if (array !== undefined && array.length < length) {
+    throw new KernelShapeError(
+      `${op}: ${name}.length is ${array.length}, expected at least ${length} by the counts`,
+      { op, argument: name },
+    );
+  }
+}
+
+function checkSource(op: string, i: number, source: ExpertSource, rows: number, dim: number): void {
+  const tokens = Math.floor(source.x_UD.length / dim);
+  if (source.slots_N === undefined) {
+    atLeast(op, `sources[${i}].x_UD`, source.x_UD, rows * dim);
+    return;
+  }
+  atLeast(op, `sources[${i}].slots_N`, source.slots_N, rows);
+  for (let row = 0; row < rows; row++) {
+    const slot = source.slots_N[row]!;
+    if (slot < 0 || slot >= tokens) rangeError(op, `sources[${i}].slots_N`, row, slot, tokens);
+  }
+}
+
+/**
+ * y = down·h; h = silu(gate·x) ⊙ (up·x) or act(up·x); pre-activations are saved as [gate | up] or [up].
+ *
+ * @see Shazeer 2020, arXiv:2002.05202, eq. 6 (SwiGLU)
+ */
+export const expertsForward: Kernel<ExpertsForwardCall> = {
+  check(call, check) {
+    check.experts(call);
+    call.sources.forEach((source, i) => check.floats(`sources[${i}].y_ND`, source.y_ND, 0));
+    if (call.saved !== undefined) check.floats('saved', call.saved, 0);
+  },
+  run({ op, experts, dim, hidden, activation, weights, sources, accumulate, saved }) {
+    const { segments, totals } = segmentsOf(op, experts, sources);
+    const width = hiddenInputs(activation) * hidden;
+    sources.forEach((source, i) => {
+      checkSource(op, i, source, totals[i]!, dim);
+      atLeast(op, `sources[${i}].y_ND`, source.y_ND, totals[i]! * dim);
+    });
+    atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
+
+    const before = new Float64Array(width);
+    const h = new Float64Array(hidden);
+    for (const { expert, sourceIndex, sourceRow, savedRow, rows } of segments) {
+      const { x_UD, slots_N, y_ND } = sources[sourceIndex]!;
+      const inAt = expert * (width + hidden) * dim;
+      const downAt = inAt + width * dim;
+      for (let r = 0; r < rows; r++) {
+        const row = sourceRow + r;
+        const xAt = (slots_N === undefined ? row : slots_N[row]!) * dim;
+        for (let f = 0; f < width; f++) {
+          let sum = 0;
+          for (let k = 0; k < dim; k++) sum += x_UD[xAt + k]! * weights[inAt + f * dim + k]!;
+          before[f] = sum;
+        }
+        if (saved !== undefined) saved.set(before, (savedRow + r) * width);
+        for (let f = 0; f < hidden; f++)
+          h[f] = activate(activation, before[f]!) * (width === hidden ? 1 : before[hidden + f]!);
+        for (let d = 0; d < dim; d++) {
+          let sum = accumulate === true ? y_ND[row * dim + d]! : 0;
+          for (let f = 0; f < hidden; f++) sum += h[f]! * weights[downAt + d * hidden + f]!;
+          y_ND[row * dim + d] = sum;
+        }
+      }
+    }
+  },
+};
+
+/** Gradients of the same, from dy = rowWeight·dOut[slot]; a leaf of every weight for each (source, grain). */
+export const expertsBackward: Kernel<ExpertsBackwardCall> = {
+  check(call, check) {
+    check.experts(call);
+    call.sources.forEach((source, i) => {
+      check.floats(`sources[${i}].dOut_UD`, source.dOut_UD, 0);
+      check.floats(`sources[${i}].dx_ND`, source.dx_ND, 0);
+      if (source.rowWeights_N !== undefined)
+        check.floats(`sources[${i}].rowWeights_N`, source.rowWeights_N, 0);
+    });
+    check.floats('saved', call.saved, 0);
+    check.sum(
+      'weightSum',
+      call.weightSum,
+      call.experts * (hiddenInputs(call.activation) + 1) * call.hidden * call.dim,
+    );
+  },
+  run(call) {
+    const { op, experts, dim, hidden, activation, sources, saved, weightSum } = call;
+    const { segments, totals } = segmentsOf(op, experts, sources);
+    const width = hiddenInputs(activation) * hidden;
+    sources.forEach((source, i) => {
+      const rows = totals[i]!;
+      checkSource(op, i, source, rows, dim);
+      atLeast(
+        op,
+        `sources[${i}].dOut_UD`,
+        source.dOut_UD,
+        source.slots_N === undefined ? rows * dim : (largestSlot(source.slots_N, rows) + 1) * dim,
+      );
+      atLeast(op, `sources[${i}].rowWeights_N`, source.rowWeights_N, rows);
+      atLeast(op, `sources[${i}].dx_ND`, source.dx_ND, rows * dim);
+    });
+    atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
+
+    const leaf = new Float64Array((width + hidden) * dim);
+    for (const segment of segments) {
+      if (segment.rows === 0) continue;
+      leaf.fill(0);
+      segmentBackward(call, segment, leaf);
+      addLeaves(weightSum, segment.expert * leaf.length, leaf, leaf.length);
+    }
+  },
+};
+
+function largestSlot(slots: Int32Array, rows: number): number {
+  let largest = -1;
+  for (let i = 0; i < rows; i++) largest = Math.max(largest, slots[i]!);
+  return largest;
+}
+
+/** dx of one segment's rows and the leaf of its expert's weights, laid out as the weights. */
+function segmentBackward(call: ExpertsBackwardCall, segment: Segment, leaf: Float64Array): void {
+  const { dim, hidden, activation, weights, saved, accumulate } = call;
+  const { x_UD, slots_N, dOut_UD, rowWeights_N, dx_ND } = call.sources[segment.sourceIndex]!;
+  const gated = hiddenInputs(activation) === 2;
+  const width = hiddenInputs(activation) * hidden;
+  const inAt = segment.expert * (width + hidden) * dim;
+  const downAt = inAt + width * dim;
+  const leafDownAt = width * dim;
+  const h = new Float64Array(hidden);
+  const dh = new Float64Array(hidden);
+  const dBefore = new Float64Array(width);
+  const dx = new Float64Array(dim);
+  for (let r = 0; r < segment.rows; r++) {
+    const row = segment.sourceRow + r;
+    const tokenAt = (slots_N === undefined ? row : slots_N[row]!) * dim;
+    const savedAt = (segment.savedRow + r) * width;
+    const rowWeight = rowWeights_N === undefined ? 1 : rowWeights_N[row]!;
+    for (let f = 0; f < hidden; f++) {
+      h[f] = activate(activation, saved[savedAt + f]!) * (gated ? saved[savedAt + hidden + f]! : 1);
+    }
+    dh.fill(0);
+    for (let d = 0; d < dim; d++) {
+      const dy = rowWeight * dOut_UD[tokenAt + d]!;
+      for (let f = 0; f < hidden; f++) {
+        dh[f]! += dy * weights[downAt + d * hidden + f]!;
+        leaf[leafDownAt + d * hidden + f]! += dy * h[f]!;
+      }
+    }
+    for (let f = 0; f < hidden; f++) {
+      const before = saved[savedAt + f]!;
+      dBefore[f] = dh[f]! * activationSlope(activation, before) * (gated ? saved[savedAt + hidden + f]! : 1);
+      if (gated) dBefore[hidden + f] = dh[f]! * activate(activation, before);
+    }
+    for (let k = 0; k < dim; k++) dx[k] = accumulate === true ? dx_ND[row * dim + k]! : 0;
+    for (let f = 0; f < width; f++) {
+      for (let k = 0; k < dim; k++) {
+        dx[k]! += dBefore[f]! * weights[inAt + f * dim + k]!;
+        leaf[f * dim + k]! += dBefore[f]! * x_UD[tokenAt + k]!;
+      }
+    }
+    for (let k = 0; k < dim; k++) dx_ND[row * dim + k] = dx[k]!;
+  }
+}

@@ -1,0 +1,15 @@
+import type { KernelCall } from '@troupe/core';
+import type { ArgumentCheck } from './argument-check.ts';
+
+export type FloatType = 'f32' | 'f64';
+
+/**
+ * One operation of the reference body: `check` looks at shapes and types only and runs for a whole list before
+ * the first `run`; values that an earlier call of the list may still write are looked at in `run`.
+ */
+export interface Kernel<C extends KernelCall> {
+  /** @throws {KernelShapeError} TROUPE_KERNEL_SHAPE */
+  check(call: C, check: ArgumentCheck): void;
+  /** @throws {KernelRangeError} TROUPE_KERNEL_RANGE */
+  run(call: C, dtype: FloatType): void;
+}

@@ -1,0 +1,89 @@
+import type { LinearBackwardInputCall, LinearBackwardWeightCall, LinearForwardCall } from '@troupe/core';
+import { rowsLayout } from './argument-check.ts';
+import { addLeaves } from './exact-sum.ts';
+import type { Kernel } from './kernel.ts';
+
+/** out[M,N] = start + x[M,K]·weight[N,K]ᵀ; the start is out itself, a residual, or 0. */
+export const linearForward: Kernel<LinearForwardCall> = {
+  check({ rows, inDim, outDim, x, weight, out, accumulate, residual }, check) {
+    check.sizes({ rows, inDim, outDim });
+    check.rows('x', x, rows, inDim);
+    check.floats('weight', weight, outDim * inDim);
+    check.rows('out', out, rows, outDim);
+    if (residual !== undefined) {
+      check.rows('residual', residual, rows, outDim);
+      if (accumulate === true)
+        check.fail('residual', 'given together with accumulate', 'one start of the chain');
+    }
+  },
+  run({ rows, inDim, outDim, x, weight, out, accumulate, residual }) {
+    const from = rowsLayout(x, inDim);
+    const to = rowsLayout(out, outDim);
+    const start = accumulate === true ? out : residual;
+    const startAt = start === undefined ? to : rowsLayout(start, outDim);
+    const xData = x.data;
+    for (let m = 0; m < rows; m++) {
+      const xAt = from.offset + m * from.stride;
+      for (let n = 0; n < outDim; n++) {
+        let value = start === undefined ? 0 : start.data[startAt.offset + m * startAt.stride + n]!;
+        const weightAt = n * inDim;
+        for (let k = 0; k < inDim; k++) value += xData[xAt + k]! * weight[weightAt + k]!;
+        out.data[to.offset + m * to.stride + n] = value;
+      }
+    }
+  },
+};
+
+/** dx[M,K] = start + dOut[M,N]·weight[N,K]. */
+export const linearBackwardInput: Kernel<LinearBackwardInputCall> = {
+  check({ rows, inDim, outDim, dOut, weight, dx }, check) {
+    check.sizes({ rows, inDim, outDim });
+    check.rows('dOut', dOut, rows, outDim);
+    check.floats('weight', weight, outDim * inDim);
+    check.rows('dx', dx, rows, inDim);
+  },
+  run({ rows, inDim, outDim, dOut, weight, dx, accumulate }) {
+    const from = rowsLayout(dOut, outDim);
+    const to = rowsLayout(dx, inDim);
+    const chain = new Float64Array(inDim);
+    for (let m = 0; m < rows; m++) {
+      const dxAt = to.offset + m * to.stride;
+      for (let k = 0; k < inDim; k++) chain[k] = accumulate === true ? dx.data[dxAt + k]! : 0;
+      for (let n = 0; n < outDim; n++) {
+        const upstream = dOut.data[from.offset + m * from.stride + n]!;
+        const weightAt = n * inDim;
+        for (let k = 0; k < inDim; k++) chain[k]! += upstream * weight[weightAt + k]!;
+      }
+      for (let k = 0; k < inDim; k++) dx.data[dxAt + k] = chain[k]!;
+    }
+  },
+};
+
+/** weightSum[N,K] += Σ over grains of the leaf dOutᵀ·x. */
+export const linearBackwardWeight: Kernel<LinearBackwardWeightCall> = {
+  check({ rows, inDim, outDim, dOut, x, grainStarts, weightSum }, check) {
+    check.sizes({ rows, inDim, outDim });
+    check.rows('dOut', dOut, rows, outDim);
+    check.rows('x', x, rows, inDim);
+    check.starts('grainStarts', grainStarts, rows);
+    check.sum('weightSum', weightSum, outDim * inDim);
+  },
+  run({ inDim, outDim, dOut, x, grainStarts, weightSum }) {
+    const upstream = rowsLayout(dOut, outDim);
+    const input = rowsLayout(x, inDim);
+    const leaf = new Float64Array(outDim * inDim);
+    const xData = x.data;
+    for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
+      leaf.fill(0);
+      for (let m = grainStarts[grain]!; m < grainStarts[grain + 1]!; m++) {
+        const xAt = input.offset + m * input.stride;
+        for (let n = 0; n < outDim; n++) {
+          const value = dOut.data[upstream.offset + m * upstream.stride + n]!;
+          const leafAt = n * inDim;
+          for (let k = 0; k < inDim; k++) leaf[leafAt + k]! += value * xData[xAt + k]!;
+        }
+      }
+      addLeaves(weightSum, 0, leaf, leaf.length);
+    }
+  },
+};

@@ -1,0 +1,111 @@
+import type { NormBackwardCall, NormForwardCall } from '@troupe/core';
+import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
+import { addLeaves } from './exact-sum.ts';
+import type { Kernel } from './kernel.ts';
+
+function checkNorm(call: NormForwardCall | NormBackwardCall, check: ArgumentCheck): number {
+  const { kind, rows, groups, dim } = call;
+  check.oneOf('kind', kind, ['rms', 'layer']);
+  check.size('rows', rows);
+  check.size('groups', groups, 1);
+  check.size('dim', dim, 1);
+  check.rows('x', call.x, rows, groups * dim);
+  check.floats('weight', call.weight, dim);
+  check.floats('stats', call.stats, rows * groups * (kind === 'layer' ? 2 : 1));
+  return groups * dim;
+}
+
+/**
+ * rms: out = x / √(mean(x²) + eps) · weight; layer: out = (x - mean) / √(var + eps) · weight + bias, var biased.
+ *
+ * @see Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4; Ba et al. 2016, arXiv:1607.06450, eq. 3–4
+ */
+export const normForward: Kernel<NormForwardCall> = {
+  check(call, check) {
+    const rowLength = checkNorm(call, check);
+    check.number('eps', call.eps);
+    check.rows('out', call.out, call.rows, rowLength);
+    if (call.bias !== undefined) check.floats('bias', call.bias, call.dim);
+  },
+  run({ kind, rows, groups, dim, eps, x, weight, bias, out, stats }) {
+    const from = rowsLayout(x, groups * dim);
+    const to = rowsLayout(out, groups * dim);
+    for (let i = 0; i < rows * groups; i++) {
+      const row = Math.floor(i / groups);
+      const group = i % groups;
+      const xAt = from.offset + row * from.stride + group * dim;
+      const outAt = to.offset + row * to.stride + group * dim;
+      let mean = 0;
+      if (kind === 'layer') {
+        for (let d = 0; d < dim; d++) mean += x.data[xAt + d]!;
+        mean /= dim;
+      }
+      let square = 0;
+      for (let d = 0; d < dim; d++) {
+        const centred = x.data[xAt + d]! - mean;
+        square += centred * centred;
+      }
+      const inverse = 1 / Math.sqrt(square / dim + eps);
+      stats[i] = inverse;
+      if (kind === 'layer') stats[rows * groups + i] = mean;
+      for (let d = 0; d < dim; d++) {
+        const scaled = (x.data[xAt + d]! - mean) * inverse * weight[d]!;
+        out.data[outAt + d] = bias === undefined ? scaled : scaled + bias[d]!;
+      }
+    }
+  },
+};
+
+/**
+ * With x̂ the normalised input and ĝ = dOut · weight:
+ * dx = (ĝ - x̂·mean(ĝ·x̂)) / √…, for layer also minus mean(ĝ); dWeight = Σ dOut·x̂; dBias = Σ dOut.
+ */
+export const normBackward: Kernel<NormBackwardCall> = {
+  check(call, check) {
+    const rowLength = checkNorm(call, check);
+    check.rows('dOut', call.dOut, call.rows, rowLength);
+    check.rows('dx', call.dx, call.rows, rowLength);
+    check.starts('grainStarts', call.grainStarts, call.rows);
+    check.sum('weightSum', call.weightSum, call.dim);
+    if (call.biasSum !== undefined) check.sum('biasSum', call.biasSum, call.dim);
+  },
+  run({ kind, rows, groups, dim, x, weight, stats, dOut, dx, accumulate, grainStarts, weightSum, biasSum }) {
+    const input = rowsLayout(x, groups * dim);
+    const gradient = rowsLayout(dOut, groups * dim);
+    const result = rowsLayout(dx, groups * dim);
+    const weightLeaf = new Float64Array(dim);
+    const biasLeaf = new Float64Array(dim);
+    for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
+      weightLeaf.fill(0);
+      biasLeaf.fill(0);
+      for (let i = grainStarts[grain]! * groups; i < grainStarts[grain + 1]! * groups; i++) {
+        const row = Math.floor(i / groups);
+        const group = i % groups;
+        const xAt = input.offset + row * input.stride + group * dim;
+        const dOutAt = gradient.offset + row * gradient.stride + group * dim;
+        const dxAt = result.offset + row * result.stride + group * dim;
+        const inverse = stats[i]!;
+        const mean = kind === 'layer' ? stats[rows * groups + i]! : 0;
+        let gradientMean = 0;
+        let projection = 0;
+        for (let d = 0; d < dim; d++) {
+          const normal = (x.data[xAt + d]! - mean) * inverse;
+          const upstream = dOut.data[dOutAt + d]!;
+          weightLeaf[d]! += upstream * normal;
+          biasLeaf[d]! += upstream;
+          gradientMean += upstream * weight[d]!;
+          projection += upstream * weight[d]! * normal;
+        }
+        gradientMean = kind === 'layer' ? gradientMean / dim : 0;
+        projection /= dim;
+        for (let d = 0; d < dim; d++) {
+          const normal = (x.data[xAt + d]! - mean) * inverse;
+          const value = inverse * (dOut.data[dOutAt + d]! * weight[d]! - gradientMean - normal * projection);
+          dx.data[dxAt + d] = accumulate ? dx.data[dxAt + d]! + value : value;
+        }
+      }
+      addLeaves(weightSum, 0, weightLeaf, dim);
+      if (biasSum !== undefined) addLeaves(biasSum, 0, biasLeaf, dim);
+    }
+  },
+};
