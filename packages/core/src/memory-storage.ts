@@ -247,6 +247,7 @@ export class MemoryStorage implements Storage {
     let chunks: Uint8Array[] = [];
     let sizeBytes = 0;
     let isOpen = true;
+    let isTorn = false;
     const close = (): void => {
       this.#pendingBytes -= sizeBytes;
       chunks = [];
@@ -259,10 +260,14 @@ export class MemoryStorage implements Storage {
       chunks.push(part);
       sizeBytes += part.byteLength;
       this.#pendingBytes += part.byteLength;
-      if (part.byteLength < chunk.byteLength) throw new StorageFullError(name);
+      if (part.byteLength < chunk.byteLength) {
+        isTorn = true;
+        throw new StorageFullError(name);
+      }
     };
     const commit = (): void => {
       if (!isOpen) throw new StorageFailedError(name, 'is already committed or aborted');
+      if (isTorn) throw new StorageFailedError(name, 'an earlier write failed, so it cannot be committed');
       this.#folder(parentFolder(name));
       const bytes = new Uint8Array(sizeBytes);
       let at = 0;

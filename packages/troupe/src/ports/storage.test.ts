@@ -1,0 +1,275 @@
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import { memoryStorage, TroupeError, type Storage } from '@troupe/core';
+import { fileStorage, storageError } from './file-storage.ts';
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const bytesOf = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+async function code(act: () => Promise<unknown>): Promise<string> {
+  try {
+    await act();
+  } catch (error) {
+    return error instanceof TroupeError ? error.code : String(error);
+  }
+  return 'no error';
+}
+
+interface Body {
+  readonly name: string;
+  open(t: ExecutionContext): Promise<Storage>;
+}
+
+async function temporaryFolder(t: ExecutionContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-storage-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const bodies: readonly Body[] = [
+  { name: 'memory', open: async () => memoryStorage() },
+  { name: 'file', open: async (t) => fileStorage(await temporaryFolder(t)) },
+];
+
+/** What every body of `Storage` promises. */
+for (const body of bodies) {
+  const conformance = (
+    behaviour: string,
+    run: (t: ExecutionContext, storage: Storage) => Promise<void>,
+  ): void => {
+    test(`${body.name} storage: ${behaviour}`, async (t) => run(t, await body.open(t)));
+  };
+
+  conformance('a file appears under its name only on commit', async (t, storage) => {
+    await storage.makeFolder('run');
+    const file = await storage.create('run/a');
+    await file.write(bytesOf('one '));
+    await file.write(bytesOf('two'));
+    t.false(await storage.exists('run/a'));
+    t.deepEqual(await storage.list('run'), []);
+    await file.commit();
+    t.is(text(await storage.read('run/a')), 'one two');
+    t.is(await storage.sizeBytes('run/a'), 7);
+    t.deepEqual(await storage.list('run'), ['a']);
+  });
+
+  conformance('abort leaves the earlier file as it was, and may be called twice', async (t, storage) => {
+    await storage.writeAtomic('a', bytesOf('old'));
+    const file = await storage.create('a');
+    await file.write(bytesOf('newer'));
+    await file.abort();
+    await file.abort();
+    t.is(text(await storage.read('a')), 'old');
+    t.is(await code(() => file.write(bytesOf('x'))), 'TROUPE_STORAGE_FAILED');
+    t.is(await code(() => file.commit()), 'TROUPE_STORAGE_FAILED');
+    t.is(text(await storage.read('a')), 'old');
+  });
+
+  conformance('abort after commit keeps the file', async (t, storage) => {
+    const file = await storage.create('a');
+    await file.write(bytesOf('kept'));
+    await file.commit();
+    await file.abort();
+    t.is(text(await storage.read('a')), 'kept');
+  });
+
+  conformance('two writers of one name do not mix; the last commit stays', async (t, storage) => {
+    const [first, second] = [await storage.create('a'), await storage.create('a')];
+    await first.write(bytesOf('1'));
+    await second.write(bytesOf('2'));
+    await first.write(bytesOf('1'));
+    await second.commit();
+    await first.commit();
+    t.is(text(await storage.read('a')), '11');
+  });
+
+  conformance('a written chunk may be reused by the caller', async (t, storage) => {
+    const chunk = bytesOf('abc');
+    const file = await storage.create('a');
+    await file.write(chunk);
+    chunk.fill(0);
+    await file.commit();
+    t.is(text(await storage.read('a')), 'abc');
+  });
+
+  conformance('bytes that were read belong to the caller', async (t, storage) => {
+    await storage.writeAtomic('a', bytesOf('abc'));
+    (await storage.read('a')).fill(0);
+    t.is(text(await storage.read('a')), 'abc');
+  });
+
+  conformance('reads any range of any bytes', async (t, storage) => {
+    const property = fc.asyncProperty(
+      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }),
+      fc.nat(),
+      fc.nat(),
+      async (chunks, a, b) => {
+        const whole = Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
+        const file = await storage.create('any');
+        for (const chunk of chunks) await file.write(chunk);
+        await file.commit();
+        const [from, to] = [a % (whole.length + 1), b % (whole.length + 1)].sort((x, y) => x - y) as [
+          number,
+          number,
+        ];
+        const part = await storage.read('any', { offset: from, lengthBytes: to - from });
+        t.deepEqual([...part], [...whole.subarray(from, to)]);
+        t.deepEqual([...(await storage.read('any'))], [...whole]);
+      },
+    );
+    await fc.assert(property, { numRuns: 30 });
+  });
+
+  conformance('a range past the end is an error', async (t, storage) => {
+    await storage.writeAtomic('a', bytesOf('abc'));
+    t.is(await code(() => storage.read('a', { offset: 1, lengthBytes: 3 })), 'TROUPE_STORAGE_FAILED');
+  });
+
+  conformance('what is missing is named so', async (t, storage) => {
+    t.false(await storage.exists('no/file'));
+    t.is(await code(() => storage.read('a')), 'TROUPE_STORAGE_MISSING');
+    t.is(await code(() => storage.sizeBytes('a')), 'TROUPE_STORAGE_MISSING');
+    t.is(await code(() => storage.list('a')), 'TROUPE_STORAGE_MISSING');
+    t.is(await code(() => storage.rename('a', 'b')), 'TROUPE_STORAGE_MISSING');
+    t.is(await code(() => storage.create('no/file')), 'TROUPE_STORAGE_MISSING');
+    t.is(await code(() => storage.syncFolder('a')), 'TROUPE_STORAGE_MISSING');
+    await storage.remove('a');
+    await storage.remove('no/file');
+  });
+
+  conformance('a path cannot leave the root', async (t, storage) => {
+    for (const path of ['../a', 'a/../../b', '/etc/passwd', 'a\\b', 'a\0b']) {
+      t.is(await code(() => storage.read(path)), 'TROUPE_STORAGE_DENIED', path);
+      t.is(await code(() => storage.writeAtomic(path, bytesOf('x'))), 'TROUPE_STORAGE_DENIED', path);
+      t.is(await code(() => storage.remove(path)), 'TROUPE_STORAGE_DENIED', path);
+    }
+  });
+
+  conformance(
+    'folders: made with their parents, listed in order, renamed and removed with all in them',
+    async (t, storage) => {
+      await storage.makeFolder('a/b');
+      await storage.makeFolder('a/b');
+      await storage.writeAtomic('a/b/2', bytesOf('2'));
+      await storage.writeAtomic('a/b/1', bytesOf('1'));
+      await storage.writeAtomic('a/x', bytesOf('x'));
+      t.deepEqual(await storage.list('a'), ['b', 'x']);
+      t.deepEqual(await storage.list('a/b/'), ['1', '2']);
+      t.deepEqual(await storage.list(''), ['a']);
+      await storage.rename('a', 'c');
+      await storage.syncFolder('');
+      t.false(await storage.exists('a'));
+      t.is(text(await storage.read('c/b/2')), '2');
+      await storage.remove('c');
+      t.deepEqual(await storage.list(''), []);
+    },
+  );
+
+  conformance('rename replaces a file, but no folder that holds something', async (t, storage) => {
+    await storage.makeFolder('f');
+    await storage.makeFolder('g');
+    await storage.writeAtomic('a', bytesOf('a'));
+    await storage.writeAtomic('g/b', bytesOf('b'));
+    await storage.writeAtomic('c', bytesOf('c'));
+    await storage.rename('c', 'a');
+    t.is(text(await storage.read('a')), 'c');
+    t.is(await code(() => storage.rename('f', 'g')), 'TROUPE_STORAGE_FAILED');
+    t.is(await code(() => storage.rename('a', 'g')), 'TROUPE_STORAGE_FAILED');
+    t.is(text(await storage.read('g/b')), 'b');
+    await storage.rename('g', 'f');
+    t.is(text(await storage.read('f/b')), 'b');
+  });
+
+  conformance('a folder is no file and a file no folder', async (t, storage) => {
+    await storage.makeFolder('f');
+    await storage.writeAtomic('a', bytesOf('a'));
+    t.is(await code(() => storage.read('f')), 'TROUPE_STORAGE_FAILED');
+    t.is(await code(() => storage.sizeBytes('f')), 'TROUPE_STORAGE_FAILED');
+    t.is(await code(() => storage.create('f')), 'TROUPE_STORAGE_FAILED');
+    t.is(await code(() => storage.list('a')), 'TROUPE_STORAGE_FAILED');
+    t.is(await code(() => storage.makeFolder('a')), 'TROUPE_STORAGE_FAILED');
+  });
+}
+
+test('memory storage: a full disk fails the write, which can then only be aborted', async (t) => {
+  const storage = memoryStorage({ capacityBytes: 10 });
+  await storage.writeAtomic('old', bytesOf('12345'));
+  const file = await storage.create('new');
+  const error = await t.throwsAsync(() => file.write(bytesOf('123456')), { instanceOf: TroupeError });
+  t.is(error?.code, 'TROUPE_STORAGE_FULL');
+  t.true(error?.retryable);
+  t.is(await code(() => file.commit()), 'TROUPE_STORAGE_FAILED');
+  await file.abort();
+  t.is(storage.usedBytes, 5);
+  await storage.writeAtomic('new', bytesOf('12345'));
+  t.deepEqual(storage.paths, ['new', 'old']);
+});
+
+test('memory storage: loss of power undoes unsynced names from the last one back', async (t) => {
+  const storage = memoryStorage();
+  await storage.makeFolder('f');
+  await storage.syncFolder('');
+  await storage.writeAtomic('f/a', bytesOf('a'));
+  const file = await storage.create('f/pending');
+  await file.write(bytesOf('lost'));
+  await storage.rename('f', 'g');
+  await storage.rename('g', 'h');
+  t.is(storage.numUnsynced, 2);
+  t.deepEqual(storage.crash().paths, ['f/a']);
+  t.deepEqual(storage.crash(1).paths, ['g/a']);
+  t.deepEqual(storage.crash(2).paths, ['h/a']);
+  await storage.syncFolder('');
+  t.deepEqual(storage.crash().paths, ['h/a']);
+});
+
+test('memory storage: tear and flipBit damage the disk itself, not its copies', async (t) => {
+  const storage = memoryStorage();
+  await storage.writeAtomic('a', Uint8Array.of(0, 0, 0));
+  const copy = storage.crash();
+  storage.flipBit('a', 9);
+  storage.tear('a', 2);
+  t.deepEqual([...(await storage.read('a'))], [0, 2]);
+  t.deepEqual([...(await storage.crash().read('a'))], [0, 2]);
+  t.deepEqual([...(await copy.read('a'))], [0, 0, 0]);
+});
+
+test('file storage: error numbers map to the four codes of the port', (t) => {
+  const map = (errno: string): string =>
+    storageError('p', Object.assign(new Error(errno), { code: errno })).code;
+  for (const errno of ['ENOSPC', 'EDQUOT', 'EFBIG']) t.is(map(errno), 'TROUPE_STORAGE_FULL');
+  for (const errno of ['EACCES', 'EPERM', 'EROFS']) t.is(map(errno), 'TROUPE_STORAGE_DENIED');
+  t.is(map('ENOENT'), 'TROUPE_STORAGE_MISSING');
+  t.is(map('EIO'), 'TROUPE_STORAGE_FAILED');
+  t.true(storageError('p', Object.assign(new Error('x'), { code: 'ENOSPC' })).retryable);
+});
+
+test('file storage: a write beyond the limit of the system is TROUPE_STORAGE_FULL and leaves nothing', async (t) => {
+  const root = await temporaryFolder(t);
+  const module = new URL('file-storage.js', import.meta.url).href;
+  const program = `
+    const { fileStorage } = await import(${JSON.stringify(module)});
+    const storage = fileStorage(${JSON.stringify(root)});
+    await storage.writeAtomic('a', new Uint8Array(4096)).then(() => console.log('small ok'));
+    await storage.writeAtomic('a', new Uint8Array(1 << 20)).catch((e) => console.log(e.code, e.retryable));
+    console.log(await storage.sizeBytes('a'));`;
+  // 64 KiB at most a file; the signal that would come with it is ignored, so that write answers EFBIG.
+  const shell = `trap '' XFSZ; ulimit -f 64; exec "$0" --input-type=module -e "$1"`;
+  const child = spawnSync('bash', ['-c', shell, process.execPath, program], { encoding: 'utf8' });
+  t.is(child.stdout, 'small ok\nTROUPE_STORAGE_FULL true\n4096\n', child.stderr);
+  t.deepEqual(await readdir(root), ['a']);
+});
+
+test('file storage: a folder without write permission is TROUPE_STORAGE_DENIED', async (t) => {
+  if (process.getuid?.() === 0) {
+    t.pass('the superuser may write everywhere');
+    return;
+  }
+  const root = await temporaryFolder(t);
+  await chmod(root, 0o500);
+  t.is(await code(() => fileStorage(root).writeAtomic('a', bytesOf('x'))), 'TROUPE_STORAGE_DENIED');
+  await chmod(root, 0o700);
+});
