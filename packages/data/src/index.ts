@@ -1,1 +1,11 @@
-export {};
+export * from './bpe-tokenizer.ts';
+export * from './bpe-trainer.ts';
+export { bytesTokenizer, END_OF_TEXT } from './bytes-tokenizer.ts';
+export * from './documents.ts';
+export * from './errors.ts';
+export * from './jsonl.ts';
+export * from './text-files.ts';
+export * from './text-stream.ts';
+export { readTokenizerJson, type TokenizerJson } from './tokenizer-json.ts';
+export type * from './tokenizer.ts';
+export * from './wordnet.ts';

@@ -1,0 +1,192 @@
+import { loadTokenizer } from './bpe-tokenizer.ts';
+import { characterOfByte } from './byte-alphabet.ts';
+import { byteLevelJson, END_OF_TEXT } from './bytes-tokenizer.ts';
+import { DataConfigError } from './errors.ts';
+import { Heap } from './heap.ts';
+import { GPT2_PATTERN, preTokenizerOf } from './pre-tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+export interface TrainBpeOptions {
+  /** Tokens in all: special ones, 256 bytes, merges. Fewer come out when the text has no more pairs to merge. */
+  readonly vocab: number;
+  /** A pair seen less often is not merged. Default 2. */
+  readonly minFrequency?: number;
+  /** Spellings of special tokens, ids from 0. Default `<|endoftext|>`. */
+  readonly special?: readonly string[];
+}
+
+/** Two neighbouring tokens, how often they stand so, and the words that hold them (possibly no longer). */
+interface Pair {
+  readonly left: number;
+  readonly right: number;
+  count: number;
+  readonly words: number[];
+}
+
+/** A pair with its count when it was queued: a stale entry is queued again, a grown pair gets a new entry. */
+interface Candidate {
+  readonly pair: Pair;
+  readonly count: number;
+}
+
+/** More often first; among equals the pair of lower ids: the result does not depend on the order of texts. */
+const before = (a: Candidate, b: Candidate): boolean =>
+  a.count !== b.count
+    ? a.count > b.count
+    : a.pair.left !== b.pair.left
+      ? a.pair.left < b.pair.left
+      : a.pair.right < b.pair.right;
+
+/**
+ * Trains a byte-level BPE with GPT-2's split on the given texts.
+ *
+ * The vocabulary is special tokens, then the 256 bytes in the order of their characters, then merges: the order and
+ * the tie-breaking of Hugging Face's trainer.
+ *
+ * @throws {DataConfigError} TROUPE_DATA_CONFIG when `vocab` is smaller than special tokens + 256
+ * @see Sennrich et al. 2016, arXiv:1508.07909
+ */
+export async function trainBpe(
+  texts: Iterable<string> | AsyncIterable<string>,
+  options: TrainBpeOptions,
+): Promise<Tokenizer> {
+  const special = options.special ?? [END_OF_TEXT];
+  const smallest = special.length + 256;
+  if (!Number.isInteger(options.vocab) || options.vocab < smallest)
+    throw new DataConfigError(
+      `tokenizer.vocab is ${options.vocab}`,
+      `a byte-level BPE needs an integer of at least ${smallest}: 256 bytes and ${special.length} special tokens`,
+    );
+  const words = await countWords(texts);
+  const spellings = [...special, ...characterOfByte.toSorted()];
+  const trainer = new Trainer(words, spellings, special.length);
+  const merges = trainer.run(options.vocab, options.minFrequency ?? 2);
+  const vocab = Object.fromEntries(spellings.map((spelling, id) => [spelling, id] as const));
+  const specialIds = special.map((content, id) => [content, id] as const);
+  return loadTokenizer(byteLevelJson(vocab, merges, specialIds, true));
+}
+
+/** How often each piece of the split occurs. */
+async function countWords(texts: Iterable<string> | AsyncIterable<string>): Promise<Map<string, number>> {
+  const split = preTokenizerOf({ type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated' });
+  const counts = new Map<string, number>();
+  for await (const text of texts) for (const piece of split(text)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+  return counts;
+}
+
+class Trainer {
+  /** Words one after the other; word w holds `lengths[w]` symbols from `starts[w]`. */
+  private readonly symbols: Int32Array;
+  private readonly starts: Int32Array;
+  private readonly lengths: Int32Array;
+  private readonly counts: Float64Array;
+  private readonly spellings: string[];
+  private readonly idOfSpelling: Map<string, number>;
+  private readonly pairs = new Map<number, Pair>();
+  /** The last merge that visited a word: its list may name it twice. */
+  private readonly visited: Int32Array;
+  private readonly grown = new Set<Pair>();
+
+  constructor(words: ReadonlyMap<string, number>, spellings: string[], numSpecial: number) {
+    this.spellings = spellings;
+    // Special tokens are no text: a merge that happens to spell one must not become it.
+    this.idOfSpelling = new Map(spellings.slice(numSpecial).map((spelling, i) => [spelling, numSpecial + i] as const));
+    const encoder = new TextEncoder();
+    const encoded = Array.from(words.keys(), (word) => encoder.encode(word));
+    this.counts = Float64Array.from(words.values());
+    this.starts = new Int32Array(encoded.length);
+    this.lengths = Int32Array.from(encoded, (bytes) => bytes.length);
+    this.visited = new Int32Array(encoded.length).fill(-1);
+    this.symbols = new Int32Array(encoded.reduce((sum, bytes) => sum + bytes.length, 0));
+    const idOfByte = characterOfByte.map((character) => this.idOfSpelling.get(character) ?? 0);
+    let at = 0;
+    for (const [word, bytes] of encoded.entries()) {
+      this.starts[word] = at;
+      for (const byte of bytes) this.symbols[at++] = idOfByte[byte] ?? 0;
+      const start = this.starts[word] ?? 0;
+      for (let i = start; i + 1 < at; i++) this.change(this.symbols[i] ?? 0, this.symbols[i + 1] ?? 0, word, 1);
+    }
+    this.grown.clear();
+  }
+
+  /** Merges in order, until the vocabulary is full or no pair is frequent enough. Extends `spellings`. */
+  run(vocab: number, minFrequency: number): (readonly [string, string])[] {
+    const heap = new Heap<Candidate>(before, Array.from(this.pairs.values(), (pair) => ({ pair, count: pair.count })));
+    const merges: (readonly [string, string])[] = [];
+    while (this.spellings.length < vocab) {
+      const top = heap.pop();
+      if (top === undefined) break;
+      const { pair, count } = top;
+      if (count !== pair.count) {
+        heap.push({ pair, count: pair.count });
+        continue;
+      }
+      if (count < Math.max(1, minFrequency)) break;
+      const names = [this.spellings[pair.left] ?? '', this.spellings[pair.right] ?? ''] as const;
+      this.merge(pair, this.idFor(names.join('')), merges.length);
+      merges.push(names);
+      for (const other of this.grown) heap.push({ pair: other, count: other.count });
+      this.grown.clear();
+    }
+    return merges;
+  }
+
+  /** Two different pairs may spell the same token. */
+  private idFor(spelling: string): number {
+    const known = this.idOfSpelling.get(spelling);
+    if (known !== undefined) return known;
+    this.idOfSpelling.set(spelling, this.spellings.length);
+    return this.spellings.push(spelling) - 1;
+  }
+
+  private change(left: number, right: number, word: number, sign: 1 | -1): void {
+    const key = left * 0x400000 + right;
+    let pair = this.pairs.get(key);
+    if (pair === undefined) {
+      pair = { left, right, count: 0, words: [] };
+      this.pairs.set(key, pair);
+    }
+    pair.count += sign * (this.counts[word] ?? 0);
+    if (sign < 0) return;
+    if (pair.words.at(-1) !== word) pair.words.push(word);
+    this.grown.add(pair);
+  }
+
+  private merge(pair: Pair, result: number, mergeIndex: number): void {
+    const words = pair.words.splice(0);
+    for (const word of words) {
+      if (this.visited[word] === mergeIndex) continue;
+      this.visited[word] = mergeIndex;
+      this.mergeWord(word, pair, result);
+    }
+    // No occurrence is left; in runs like `aaa` the overlapping ones were counted too.
+    pair.count = 0;
+    this.grown.delete(pair);
+  }
+
+  private mergeWord(word: number, pair: Pair, result: number): void {
+    const { symbols } = this;
+    const start = this.starts[word] ?? 0;
+    const end = start + (this.lengths[word] ?? 0);
+    let out = start;
+    for (let i = start; i < end; i++) {
+      if (symbols[i] !== pair.left || i + 1 >= end || symbols[i + 1] !== pair.right) {
+        symbols[out++] = symbols[i] ?? 0;
+        continue;
+      }
+      if (out > start) {
+        const previous = symbols[out - 1] ?? 0;
+        this.change(previous, pair.left, word, -1);
+        this.change(previous, result, word, 1);
+      }
+      if (i + 2 < end) {
+        const next = symbols[i + 2] ?? 0;
+        this.change(pair.right, next, word, -1);
+        this.change(result, next, word, 1);
+      }
+      symbols[out++] = result;
+      i++;
+    }
+    this.lengths[word] = out - start;
+  }
+}

@@ -1,0 +1,226 @@
+import { TokenizerFeatureError } from './errors.ts';
+
+const refuse = (feature: string, pattern: string): never => {
+  throw new TokenizerFeatureError(`${feature} in the regular expression ${pattern}`);
+};
+
+/** White space as Unicode defines it: JavaScript's `\s` takes U+FEFF and leaves U+0085 out. */
+const classes: Readonly<Record<string, readonly [alone: string, inClass: string]>> = {
+  s: ['\\p{White_Space}', '\\p{White_Space}'],
+  S: ['\\P{White_Space}', '\\P{White_Space}'],
+  d: ['\\p{Nd}', '\\p{Nd}'],
+  D: ['\\P{Nd}', '\\P{Nd}'],
+  w: ['[\\p{L}\\p{M}\\p{N}\\p{Pc}]', '\\p{L}\\p{M}\\p{N}\\p{Pc}'],
+  W: ['[^\\p{L}\\p{M}\\p{N}\\p{Pc}]', ''],
+};
+const controls: Readonly<Record<string, string>> = { r: '\\r', n: '\\n', t: '\\t', f: '\\f', v: '\\v', a: '\\x07', e: '\\x1b' };
+/** Characters beyond ASCII that fold to an ASCII letter. */
+const foldsTo: Readonly<Record<string, string>> = { s: '\u017f', k: '\u212a' };
+
+const escapeLiteral = (character: string): string => character.replace(/[\\^$.*+?()[\]{}|/-]/u, '\\$&');
+
+/** All cases of a literal, for `(?i:…)`. */
+function casesOf(character: string): string[] {
+  const lower = character.toLowerCase();
+  const cases = [character, lower, character.toUpperCase(), foldsTo[lower] ?? lower];
+  return [...new Set(cases)].filter((one) => [...one].length === 1);
+}
+
+/**
+ * Rewrites a pattern of Oniguruma (what Hugging Face tokenizers compiles) for JavaScript's `u` mode.
+ *
+ * Node 20 has no `(?i:…)`, no possessive or atomic groups, another `\s`, and refuses needless escapes.
+ * A construct that would mean something else here is refused by name, never guessed.
+ *
+ * @throws {TokenizerFeatureError} TROUPE_DATA_TOKENIZER_FEATURE
+ */
+export function translateRegex(pattern: string): RegExp {
+  const translated = new Translation(pattern).run();
+  try {
+    return new RegExp(translated, 'gu');
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : 'an invalid pattern', pattern);
+  }
+}
+
+class Translation {
+  private readonly pattern: string;
+  private readonly characters: readonly string[];
+  private at = 0;
+  private ignoreCase = false;
+  private numAtomic = 0;
+  /** Translated pieces; an atom is all pieces from `atomStart` on. */
+  private readonly out: string[] = [];
+  private atomStart = 0;
+
+  constructor(pattern: string) {
+    this.pattern = pattern;
+    this.characters = [...pattern];
+  }
+
+  run(): string {
+    this.alternatives(false);
+    return this.out.join('');
+  }
+
+  private peek(text: string): boolean {
+    return this.characters.slice(this.at, this.at + text.length).join('') === text;
+  }
+
+  /** Everything up to the closing parenthesis, or to the end. */
+  private alternatives(inGroup: boolean): void {
+    while (this.at < this.characters.length) {
+      const character = this.characters[this.at] ?? '';
+      if (character === ')') {
+        if (!inGroup) refuse('an unmatched )', this.pattern);
+        return;
+      }
+      if (character === '|') {
+        this.at++;
+        this.out.push('|');
+      } else {
+        this.atom(character);
+        this.quantifiers();
+      }
+    }
+    if (inGroup) refuse('an unclosed group', this.pattern);
+  }
+
+  private atom(character: string): void {
+    this.atomStart = this.out.length;
+    if (character === '(') this.group();
+    else if (character === '[') this.characterClass();
+    else if (character === '\\') this.out.push(this.escape(false));
+    else {
+      this.at++;
+      if (character === '.') this.out.push('[^\\n]');
+      else if (character === '^') this.out.push('(?<![^\\n])');
+      else if (character === '$') this.out.push('(?![^\\n])');
+      else this.out.push(this.literal(character));
+    }
+  }
+
+  private literal(character: string): string {
+    const cases = this.ignoreCase ? casesOf(character) : [character];
+    return cases.length === 1 ? escapeLiteral(character) : `[${cases.map(escapeLiteral).join('')}]`;
+  }
+
+  private group(): void {
+    const start = this.out.length;
+    const outerCase = this.ignoreCase;
+    const opener = ['(?:', '(?=', '(?!', '(?<=', '(?<!', '(?>', '(?i:'].find((text) => this.peek(text));
+    if (opener === undefined && this.peek('(?')) refuse('a group that is not plain', this.pattern);
+    this.at += opener?.length ?? 1;
+    if (opener === '(?i:') this.ignoreCase = true;
+    const atomic = opener === '(?>';
+    this.out.push(opener === undefined || opener === '(?i:' || atomic ? '(?:' : opener);
+    this.alternatives(true);
+    this.at++;
+    this.out.push(')');
+    this.ignoreCase = outerCase;
+    this.atomStart = start;
+    if (atomic) this.makeAtomic();
+  }
+
+  /** JavaScript has no atomic groups, but a lookahead never gives back what it captured. */
+  private makeAtomic(): void {
+    const name = `atomic${this.numAtomic++}`;
+    const body = this.out.splice(this.atomStart).join('');
+    this.out.push(`(?=(?<${name}>${body}))\\k<${name}>`);
+  }
+
+  private quantifiers(): void {
+    const rest = this.characters.slice(this.at).join('');
+    const counted = /^(?:\{\d+(?:,\d*)?\}|\{,\d+\})/.exec(rest)?.[0];
+    const quantifier = counted ?? /^[?*+]/.exec(rest)?.[0];
+    if (quantifier === undefined) return;
+    this.at += quantifier.length;
+    this.out.push(quantifier.startsWith('{,') ? `{0${quantifier.slice(1)}` : quantifier);
+    const suffix = this.characters[this.at];
+    if (suffix === '?') {
+      if (counted !== undefined && !counted.includes(',')) refuse('an optional fixed repetition', this.pattern);
+      this.at++;
+      this.out.push('?');
+    } else if (suffix === '+') {
+      if (counted !== undefined) refuse('a repeated repetition', this.pattern);
+      this.at++;
+      this.makeAtomic();
+    }
+    if (/^[?*+]$/.test(this.characters[this.at] ?? '')) refuse('a repeated repetition', this.pattern);
+  }
+
+  private characterClass(): void {
+    this.at++;
+    let body = '[';
+    if (this.characters[this.at] === '^') {
+      body += '^';
+      this.at++;
+    }
+    let first = true;
+    for (;;) {
+      const character = this.characters[this.at];
+      if (character === undefined) return void refuse('an unclosed [', this.pattern);
+      if (character === ']' && !first) break;
+      first = false;
+      if (character === '[' || this.peek('&&')) refuse('a nested character class', this.pattern);
+      body += this.classMember(character);
+    }
+    this.at++;
+    this.out.push(`${body}]`);
+  }
+
+  /** One character, escape or range inside […]. */
+  private classMember(character: string): string {
+    if (character === '\\') return this.escape(true);
+    this.at++;
+    const upTo = this.characters[this.at + 1];
+    if (character !== '-' && this.characters[this.at] === '-' && upTo !== undefined && upTo !== ']' && upTo !== '\\') {
+      this.at += 2;
+      if (!this.ignoreCase) return `${escapeLiteral(character)}-${escapeLiteral(upTo)}`;
+      const letters = /^[a-z]{2}$|^[A-Z]{2}$/.test(character + upTo);
+      if (!letters && /\p{L}/u.test(character + upTo)) refuse('a range of letters that ignores case', this.pattern);
+      if (!letters) return `${escapeLiteral(character)}-${escapeLiteral(upTo)}`;
+      const [from, to] = [character.toLowerCase(), upTo.toLowerCase()];
+      const folded = Object.keys(foldsTo).filter((letter) => letter >= from && letter <= to);
+      return `${from}-${to}${from.toUpperCase()}-${to.toUpperCase()}${folded.map((letter) => foldsTo[letter]).join('')}`;
+    }
+    // A range that ends in an escape keeps its dash as it stands.
+    if (character === '-' && !(this.characters[this.at] === '\\')) return '\\-';
+    if (character === '-') return '-';
+    return (this.ignoreCase ? casesOf(character) : [character]).map(escapeLiteral).join('');
+  }
+
+  private escape(inClass: boolean): string {
+    const letter = this.characters[this.at + 1] ?? '';
+    const rest = this.characters.slice(this.at).join('');
+    const property = /^\\([pP])\{(\^?)([^}]*)\}/.exec(rest);
+    if (property !== null) {
+      this.at += property[0].length;
+      return this.property(property[1] === 'P' !== (property[2] === '^'), property[3] ?? '');
+    }
+    const code = /^\\(?:x\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))/.exec(rest);
+    if (code !== null) {
+      this.at += code[0].length;
+      return `\\u{${code[1] ?? code[2] ?? code[3]}}`;
+    }
+    this.at += 2;
+    const known = classes[letter]?.[inClass ? 1 : 0] ?? controls[letter];
+    if (known !== undefined && known !== '') return known;
+    if (letter === '' || /[A-Za-z0-9]/.test(letter)) refuse(`\\${letter}`, this.pattern);
+    return escapeLiteral(letter);
+  }
+
+  /** A general category, a binary property, or a script. */
+  private property(negated: boolean, name: string): string {
+    for (const spelling of [name, `Script=${name}`]) {
+      const text = `\\${negated ? 'P' : 'p'}{${spelling}}`;
+      try {
+        new RegExp(text, 'u');
+        return text;
+      } catch {
+        continue;
+      }
+    }
+    return refuse(`\\p{${name}}`, this.pattern);
+  }
+}

