@@ -15,6 +15,9 @@ struct RangeError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+[[noreturn]] void raise_slot_error(int64_t source, int64_t row, int64_t slot, int64_t tokens);
+[[noreturn]] void raise_target_error(int64_t token, int64_t target, int64_t vocab);
+
 /// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts floats.
 struct ConstRows {
   const float* data;

@@ -45,6 +45,10 @@ class Pool {
 
   static constexpr int num_slots = 16;
 
+  /// An item may wait for earlier items (POOL-2) through a counter that they raise when they are done.
+  static void announce(int32_t& counter);
+  static void wait_for(const int32_t& counter, int32_t target);
+
  private:
   using Fn = void (*)(void*, int64_t, int);
   struct alignas(64) Buffer {
@@ -75,8 +79,10 @@ class Pool {
   alignas(64) std::atomic<int64_t> next_{0};
 };
 
-/// Large blocks: 2 MiB aligned and offered to transparent huge pages on Linux; small ones 64-byte aligned. Never null.
-void* allocate_aligned(size_t bytes, bool zeroed);
-void free_aligned(void* data);
+/// Zeroed memory. From 1 MiB on 2 MiB aligned and offered to transparent huge pages (Linux); below, 64-byte aligned.
+/// Throws std::bad_alloc; never null.
+void* allocate_aligned(size_t bytes);
+/// `bytes` as given to allocate_aligned.
+void free_aligned(void* data, size_t bytes);
 
 }  // namespace troupe

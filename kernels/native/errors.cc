@@ -1,0 +1,16 @@
+// Messages of range errors; out of line so that files compiled per instruction set emit no string code (ISA-1).
+#include "ops.h"
+
+namespace troupe {
+
+void raise_slot_error(int64_t source, int64_t row, int64_t slot, int64_t tokens) {
+  throw RangeError("experts: source " + std::to_string(source) + " slots_N[" + std::to_string(row) + "] is " + std::to_string(slot) +
+                   ", expected 0 to " + std::to_string(tokens - 1));
+}
+
+void raise_target_error(int64_t token, int64_t target, int64_t vocab) {
+  throw RangeError("head.loss: targets_T[" + std::to_string(token) + "] is " + std::to_string(target) + ", expected -1 to " +
+                   std::to_string(vocab - 1));
+}
+
+}  // namespace troupe
