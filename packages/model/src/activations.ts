@@ -1,0 +1,275 @@
+import { assert, hiddenInputs, type Device, type Floats } from '@troupe/core';
+import { isMoeLayer, qkvWidths, type MoeConfig } from '@troupe/spec';
+import { StageShapeError } from './errors.ts';
+import { checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
+
+export interface ActivationOptions {
+  /** True: every layer keeps what its backward pass reads. False: all layers share one set of buffers. */
+  readonly training: boolean;
+  /** Ranks of the expert-parallel group that the gates send to; default 1. */
+  readonly ranks?: number;
+  /** The stage's layers, [first, first + count); default all. */
+  readonly layers?: { readonly first: number; readonly count: number };
+  /** True when the stage ends with the model's head; default: when it holds the last layer. */
+  readonly head?: boolean;
+}
+
+/** Routing of one MoE layer: what `gateForward` writes and everything after reads. N ≤ T·K routed rows, R ranks. */
+export interface MoeActivations {
+  readonly logits_TE: Floats;
+  readonly probs_TE: Floats;
+  readonly choices_TK: Int32Array;
+  readonly weights_TK: Floats;
+  readonly fractions_BE: Floats;
+  /** Fractions of the global batch, for the balance scope `global` (else empty). */
+  readonly fractions_E: Floats;
+  readonly counts_EG: Int32Array;
+  readonly position_TK: Int32Array;
+  readonly slots_N: Int32Array;
+  readonly choiceOfRow_N: Int32Array;
+  readonly rankTokens: Int32Array;
+  readonly numTokens_R: Int32Array;
+  readonly numRows_R: Int32Array;
+  /** Combine weight of each sorted row. */
+  readonly rowWeights_N: Floats;
+  /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
+  readonly tokens_N: Int32Array;
+  /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1. */
+  readonly packed_UD: Floats;
+  /** Expert outputs in sorted-row order, [T·K, D]; kept until `combineBackward`. */
+  readonly returned_ND: Floats;
+}
+
+/** One layer. W = query + key + value widths, Q = query width. */
+export interface LayerActivations {
+  readonly normed1_TD: Floats;
+  readonly stats1: Floats;
+  /** Without query/key norm turned in place by rope; with it as projected. */
+  readonly qkv_TW: Floats;
+  /** Normed and turned queries and keys, [T, q + k]; null without query/key norm. */
+  readonly qk: Floats | null;
+  readonly qStats: Floats;
+  readonly kStats: Floats;
+  readonly attention_TQ: Floats;
+  readonly lse_TH: Floats;
+  readonly mid_TD: Floats;
+  readonly normed_TD: Floats;
+  readonly stats2: Floats;
+  /** Pre-activations of the dense FFN or the shared experts; null at inference or where neither exists. */
+  readonly ffnSaved: Floats | null;
+  readonly moe: MoeActivations | null;
+}
+
+/** Gradients of one microbatch, one set for all layers: a layer's backward pass ends before the next begins. */
+export interface GradientActivations {
+  readonly dHidden_TD: Floats;
+  readonly dNormed_TD: Floats;
+  readonly dAttention_TQ: Floats;
+  readonly dQkv_TW: Floats;
+  readonly dQk: Floats | null;
+  readonly dLogits_TE: Floats;
+  readonly dWeights_TK: Floats;
+  /** Rows of dHidden by rank, as `packed_UD`. */
+  readonly dPacked_UD: Floats;
+  /** Gradients of the routed rows' inputs in sorted-row order, [T·K, D]. */
+  readonly dReturned_ND: Floats;
+}
+
+/** Allocates and counts. */
+class Arena {
+  bytes = 0;
+  readonly #device: Device;
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  floats(length: number): Floats {
+    return this.#count(this.#device.floats(length));
+  }
+
+  ints(length: number): Int32Array {
+    return this.#count(this.#device.ints(length));
+  }
+
+  #count<A extends { byteLength: number }>(array: A): A {
+    this.bytes += array.byteLength;
+    return array;
+  }
+}
+
+function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
+  const T = tokensOf(shape);
+  const D = shape.config.dModel;
+  const { experts: E, topK: K } = moe;
+  return {
+    logits_TE: arena.floats(T * E),
+    probs_TE: arena.floats(T * E),
+    choices_TK: arena.ints(T * K),
+    weights_TK: arena.floats(T * K),
+    fractions_BE: arena.floats(shape.sequences * E),
+    fractions_E: arena.floats(moe.balance.scope === 'global' ? E : 0),
+    counts_EG: arena.ints(E * shape.grains),
+    position_TK: arena.ints(T * K),
+    slots_N: arena.ints(T * K),
+    choiceOfRow_N: arena.ints(T * K),
+    rankTokens: arena.ints(ranks * T),
+    numTokens_R: arena.ints(ranks),
+    numRows_R: arena.ints(ranks),
+    rowWeights_N: arena.floats(T * K),
+    tokens_N: arena.ints(ranks === 1 ? T * K : 0),
+    packed_UD: arena.floats(ranks === 1 ? 0 : Math.min(ranks, K) * T * D),
+    returned_ND: arena.floats(T * K * D),
+  };
+}
+
+function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions): LayerActivations {
+  const { config } = shape;
+  const T = tokensOf(shape);
+  const D = config.dModel;
+  const widths = qkvWidths(config);
+  const moments = config.norm.kind === 'layer' ? 2 : 1;
+  const qkNorm = config.qkNorm !== 'none';
+  const groups = config.qkNorm === 'head' ? { q: config.heads, k: config.kvHeads } : { q: 1, k: 1 };
+  const { saves, moe, ranks } = options;
+  const ffnHidden = moe === null ? config.ffn.dFf : moe.sharedExperts * moe.dExpert;
+  return {
+    normed1_TD: arena.floats(T * D),
+    stats1: arena.floats(T * moments),
+    qkv_TW: arena.floats(T * widths.all),
+    qk: qkNorm ? arena.floats(T * (widths.q + widths.k)) : null,
+    qStats: arena.floats(qkNorm ? T * groups.q : 0),
+    kStats: arena.floats(qkNorm ? T * groups.k : 0),
+    attention_TQ: arena.floats(T * widths.q),
+    lse_TH: arena.floats(T * config.heads),
+    mid_TD: arena.floats(T * D),
+    normed_TD: arena.floats(T * D),
+    stats2: arena.floats(T * moments),
+    ffnSaved: saves && ffnHidden > 0 ? arena.floats(T * hiddenInputs(config.ffn.activation) * ffnHidden) : null,
+    moe: moe === null ? null : moeActivations(arena, shape, moe, ranks),
+  };
+}
+
+interface LayerOptions {
+  readonly saves: boolean;
+  readonly moe: MoeConfig | null;
+  readonly ranks: number;
+}
+
+function gradientActivations(arena: Arena, shape: StageShape, ranks: number): GradientActivations {
+  const { config } = shape;
+  const T = tokensOf(shape);
+  const D = config.dModel;
+  const widths = qkvWidths(config);
+  const E = config.moe?.experts ?? 0;
+  const K = config.moe?.topK ?? 0;
+  return {
+    dHidden_TD: arena.floats(T * D),
+    dNormed_TD: arena.floats(T * D),
+    dAttention_TQ: arena.floats(T * widths.q),
+    dQkv_TW: arena.floats(T * widths.all),
+    dQk: config.qkNorm === 'none' ? null : arena.floats(T * (widths.q + widths.k)),
+    dLogits_TE: arena.floats(T * E),
+    dWeights_TK: arena.floats(T * K),
+    dPacked_UD: arena.floats(ranks === 1 ? 0 : Math.min(ranks, K) * T * D),
+    dReturned_ND: arena.floats(T * K * D),
+  };
+}
+
+/**
+ * Every buffer of one microbatch in flight, allocated once and reused in every step.
+ *
+ * ACT-1: nothing is allocated on the device in a steady step. ACT-2: with `training`, everything a backward pass reads
+ * stays until that pass ran; without, all layers share one set, so only the newest layer can be looked at.
+ *
+ * @throws {StageShapeError} TROUPE_MODEL_SHAPE when grains do not divide sequences, or ranks do not divide experts
+ */
+export class Activations {
+  readonly shape: StageShape;
+  readonly training: boolean;
+  readonly ranks: number;
+  readonly firstLayer: number;
+  readonly numLayers: number;
+  readonly tokens: number;
+  /** G+1 row bounds of the grains. */
+  readonly grainStarts: Int32Array;
+  /** B+1 row bounds of the sequences. */
+  readonly groupStarts: Int32Array;
+  /** Rows of each grain: the counts of a dense FFN, which is one expert that every row visits. */
+  readonly grainCounts: Int32Array;
+  /** After the last norm; empty when the stage has no head. */
+  readonly finalNormed_TD: Floats;
+  readonly finalStats: Floats;
+  readonly loss_T: Floats;
+  /** Bytes of all buffers. */
+  readonly bytes: number;
+  readonly #hidden: readonly Floats[];
+  readonly #layers: readonly LayerActivations[];
+  readonly #gradients: GradientActivations | null;
+
+  constructor(device: Device, shape: StageShape, options: ActivationOptions) {
+    checkShape(shape);
+    const { config } = shape;
+    const { training, ranks = 1, layers = { first: 0, count: config.layers } } = options;
+    const head = options.head ?? layers.first + layers.count === config.layers;
+    const experts = config.moe?.experts ?? ranks;
+    if (experts % ranks !== 0) {
+      throw new StageShapeError(`${experts} experts are not divisible by ${ranks} ranks`, { experts, ranks });
+    }
+    const arena = new Arena(device);
+    const T = tokensOf(shape);
+    this.shape = shape;
+    this.training = training;
+    this.ranks = ranks;
+    this.firstLayer = layers.first;
+    this.numLayers = layers.count;
+    this.tokens = T;
+    this.grainStarts = rowBounds(T, shape.grains);
+    this.groupStarts = rowBounds(T, shape.sequences);
+    this.grainCounts = new Int32Array(shape.grains).fill(T / shape.grains);
+    this.#hidden = Array.from({ length: training ? layers.count + 1 : 1 }, () => arena.floats(T * config.dModel));
+    const layerIndices = Array.from({ length: layers.count }, (_, index) => layers.first + index);
+    const moeOf = (layer: number): MoeConfig | null => (isMoeLayer(config, layer) ? config.moe : null);
+    if (training) {
+      this.#layers = layerIndices.map((layer) =>
+        layerActivations(arena, shape, { saves: true, moe: moeOf(layer), ranks }),
+      );
+    } else {
+      const moe = layerIndices.some((layer) => isMoeLayer(config, layer)) ? config.moe : null;
+      this.#layers = [layerActivations(arena, shape, { saves: false, moe, ranks })];
+    }
+    this.finalNormed_TD = arena.floats(head ? T * config.dModel : 0);
+    this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);
+    this.loss_T = arena.floats(head ? T : 0);
+    this.#gradients = training ? gradientActivations(arena, shape, ranks) : null;
+    this.bytes = arena.bytes;
+  }
+
+  /** Input of layer `layer`, [T, D]; of layer first + count: the stage's output. */
+  hidden(layer: number): Floats {
+    const index = layer - this.firstLayer;
+    assert(index >= 0 && index <= this.numLayers, 'the layer belongs to the stage', { layer });
+    const hidden = this.#hidden[this.training ? index : 0];
+    assert(hidden !== undefined, 'every layer has its input', { layer });
+    return hidden;
+  }
+
+  layer(layer: number): LayerActivations {
+    const index = layer - this.firstLayer;
+    assert(index >= 0 && index < this.numLayers, 'the layer belongs to the stage', { layer });
+    const activations = this.#layers[this.training ? index : 0];
+    assert(activations !== undefined, 'every layer has its activations', { layer });
+    return activations;
+  }
+
+  moe(layer: number): MoeActivations {
+    const { moe } = this.layer(layer);
+    assert(moe !== null && isMoeLayer(this.shape.config, layer), 'only MoE layers route', { layer });
+    return moe;
+  }
+
+  get gradients(): GradientActivations {
+    assert(this.#gradients !== null, 'activations for inference hold no gradients');
+    return this.#gradients;
+  }
+}

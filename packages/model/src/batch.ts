@@ -1,0 +1,46 @@
+import { BatchLengthError } from './errors.ts';
+import { tokensOf, type StageShape } from './stage-shape.ts';
+
+/** The tokens of one microbatch, T = sequences · seqLen each, sequence by sequence. */
+export interface Batch {
+  readonly ids_T: Int32Array;
+  /** The next token at each position; -1 where none counts (padding, end of a document). */
+  readonly targets_T: Int32Array;
+  /** Position in its sequence of the first key a row may see: where its document starts, else 0. */
+  readonly firstSeen_T: Int32Array;
+  /** 1 for a token, 0 for padding, which is never routed and counts in no loss. */
+  readonly valid_T: Uint8Array;
+}
+
+/** @throws {BatchLengthError} TROUPE_MODEL_BATCH when an array does not hold T values */
+export function checkBatch(shape: StageShape, batch: Batch): void {
+  const tokens = tokensOf(shape);
+  for (const name of ['ids_T', 'targets_T', 'firstSeen_T', 'valid_T'] as const) {
+    if (batch[name].length !== tokens) throw new BatchLengthError(name, batch[name].length, tokens);
+  }
+}
+
+/** Number of targets that count towards the loss. */
+export function numValidTargets(targets_T: Int32Array): number {
+  let count = 0;
+  for (const target of targets_T) if (target >= 0) count++;
+  return count;
+}
+
+/** Number of tokens that are not padding. */
+export function numValidTokens(valid_T: Uint8Array): number {
+  let count = 0;
+  for (const valid of valid_T) if (valid !== 0) count++;
+  return count;
+}
+
+/** A batch of whole sequences without padding: every position predicts the next, the last one nothing. */
+export function denseBatch(ids_T: Int32Array, seqLen: number): Batch {
+  const targets_T = ids_T.map((_, token) => ((token + 1) % seqLen === 0 ? -1 : (ids_T[token + 1] ?? -1)));
+  return {
+    ids_T,
+    targets_T,
+    firstSeen_T: new Int32Array(ids_T.length),
+    valid_T: new Uint8Array(ids_T.length).fill(1),
+  };
+}

@@ -1,0 +1,53 @@
+import { hiddenInputs, type Activation, type ExactSum, type ExpertsBackwardCall, type ExpertsForwardCall, type Floats, type KernelCall } from '@troupe/core';
+import { expertUnit, type ModelConfig } from '@troupe/spec';
+
+/** A group of experts of one layer whose weights lie side by side, `expertStride` elements apart. */
+export interface ExpertShape {
+  readonly experts: number;
+  readonly dim: number;
+  readonly hidden: number;
+  readonly activation: Activation;
+  readonly expertStride: number;
+}
+
+/** The shape of `experts` experts of layer `layer`. */
+export function expertShape(config: ModelConfig, layer: number, experts: number): ExpertShape {
+  const unit = expertUnit(config, layer, 0);
+  return {
+    experts,
+    dim: config.dModel,
+    hidden: config.moe?.dExpert ?? 0,
+    activation: config.ffn.activation,
+    expertStride: unit.paddedSize,
+  };
+}
+
+/** Elements of the pre-activations that `rows` rows leave for the backward pass. */
+export function savedLength(shape: ExpertShape, rows: number): number {
+  return rows * hiddenInputs(shape.activation) * shape.hidden;
+}
+
+/**
+ * The FFN of every expert over the rows of all sources, in source order.
+ *
+ * @param saved - {@link savedLength} of all sources' rows; null at inference
+ */
+export function expertsForward(
+  shape: ExpertShape,
+  weights: Floats,
+  sources: ExpertsForwardCall['sources'],
+  saved: Floats | null,
+): KernelCall[] {
+  return [{ op: 'experts.forward', ...shape, weights, sources, ...(saved === null ? {} : { saved }) }];
+}
+
+/** Input gradients of all sources' rows, and the weights' leaves; the sources come in the order of the forward pass. */
+export function expertsBackward(
+  shape: ExpertShape,
+  weights: Floats,
+  weightSum: ExactSum,
+  sources: ExpertsBackwardCall['sources'],
+  saved: Floats,
+): KernelCall[] {
+  return [{ op: 'experts.backward', ...shape, weights, sources, saved, weightSum }];
+}

@@ -1,0 +1,252 @@
+import { assert, type KernelCall, type RowsPart } from '@troupe/core';
+import type { MoeConfig } from '@troupe/spec';
+import type { Batch } from './batch.ts';
+import { residualFfnBackward, residualFfnForward } from './ffn.ts';
+import { sumsOf, type StageContext } from './stage-context.ts';
+
+export interface GateOptions {
+  /** Ranks of the expert-parallel group; must be what the activations were made for. */
+  readonly ranks: number;
+  /** Choices from elsewhere, [T, K], each token's distinct, -1 for a dropped one; default: top-k of the logits. */
+  readonly choicesGiven?: Int32Array | null;
+}
+
+export interface GateBackwardOptions {
+  /** Coefficients from {@link balanceCoefficients}. */
+  readonly auxScale: number;
+  readonly zScale: number;
+  /** Share of choices of each expert in the global batch; absent: each sequence's own. */
+  readonly fractions?: ArrayLike<number>;
+}
+
+function moeConfig(ctx: StageContext): MoeConfig {
+  const { moe } = ctx.shape.config;
+  assert(moe !== null, 'a gate needs a model with experts');
+  return moe;
+}
+
+const sharedHidden = (moe: MoeConfig): number => moe.sharedExperts * moe.dExpert;
+
+/** normed[l] → logits_TE. A gate of one's own reads them and gives its choices to {@link gateRoute}. */
+export function gateLogits(ctx: StageContext, layer: number): KernelCall[] {
+  const { act } = ctx;
+  return [
+    {
+      op: 'linear.forward',
+      rows: act.tokens,
+      inDim: ctx.shape.config.dModel,
+      outDim: moeConfig(ctx).experts,
+      x: { data: act.layer(layer).normed_TD },
+      weight: ctx.weights.view(`L${layer}/gate`),
+      out: { data: act.moe(layer).logits_TE },
+    },
+  ];
+}
+
+/** Padding is never routed, whoever made the choices. */
+function takeChoices(choices_TK: Int32Array, given_TK: Int32Array, batch: Batch, topK: number): void {
+  choices_TK.set(given_TK);
+  for (const [token, valid] of batch.valid_T.entries()) {
+    if (valid === 0) choices_TK.fill(-1, token * topK, (token + 1) * topK);
+  }
+}
+
+/**
+ * logits_TE → probabilities, choices, combine weights, balance sums, routing plan, combine weights in row order.
+ *
+ * Choices given are copied when the list is built, so it must not be built while the previous list of the same
+ * activations is still queued.
+ */
+export function gateRoute(ctx: StageContext, layer: number, batch: Batch, options: GateOptions): KernelCall[] {
+  const { act } = ctx;
+  const { experts, topK, renormalise } = moeConfig(ctx);
+  const moe = act.moe(layer);
+  const statistics = ctx.statistics.of(layer);
+  const given = options.choicesGiven ?? null;
+  assert(options.ranks === act.ranks, 'activations are made for the ranks that a gate sends to', {
+    found: options.ranks,
+    expected: act.ranks,
+  });
+  if (given !== null) {
+    assert(given.length === act.tokens * topK, 'given choices are [T, K]', { found: given.length });
+    takeChoices(moe.choices_TK, given, batch, topK);
+  }
+  const routed = { tokens: act.tokens, experts, topK };
+  return [
+    {
+      op: 'gate.forward',
+      ...routed,
+      renormalise,
+      logits_TE: moe.logits_TE,
+      valid_T: batch.valid_T,
+      choicesGiven: given !== null,
+      probs_TE: moe.probs_TE,
+      choices_TK: moe.choices_TK,
+      weights_TK: moe.weights_TK,
+    },
+    {
+      op: 'balance.forward',
+      ...routed,
+      logits_TE: moe.logits_TE,
+      probs_TE: moe.probs_TE,
+      choices_TK: moe.choices_TK,
+      valid_T: batch.valid_T,
+      groupStarts: act.groupStarts,
+      fractions_BE: moe.fractions_BE,
+      lossSums: statistics.lossSums,
+      counts_E: statistics.counts_E,
+      probSums_E: statistics.probSums_E,
+    },
+    {
+      op: 'route.plan',
+      ...routed,
+      ranks: act.ranks,
+      choices_TK: moe.choices_TK,
+      grainStarts: act.grainStarts,
+      counts_EG: moe.counts_EG,
+      position_TK: moe.position_TK,
+      slots_N: moe.slots_N,
+      choiceOfRow_N: moe.choiceOfRow_N,
+      rankTokens: moe.rankTokens,
+      numTokens_R: moe.numTokens_R,
+      numRows_R: moe.numRows_R,
+    },
+    {
+      // The number of rows is not known here, so stale indices behind them are gathered too; nobody reads those.
+      op: 'gather.scalars',
+      count: act.tokens * topK,
+      values: moe.weights_TK,
+      index: moe.choiceOfRow_N,
+      out: moe.rowWeights_N,
+    },
+  ];
+}
+
+/**
+ * normed[l] → routing of layer l, and hidden[l+1] = mid[l] + shared experts(normed[l]) where there are some.
+ *
+ * After completion, `expertSource` says what each rank needs.
+ */
+export function gateForward(ctx: StageContext, layer: number, batch: Batch, options: GateOptions): KernelCall[] {
+  const hidden = sharedHidden(moeConfig(ctx));
+  const unitId = `L${layer}/shared`;
+  return [
+    ...gateLogits(ctx, layer),
+    ...gateRoute(ctx, layer, batch, options),
+    ...(hidden === 0 ? [] : residualFfnForward(ctx, layer, { unitId, hidden, out: ctx.act.hidden(layer + 1) })),
+  ];
+}
+
+/** hidden[l+1] = (mid[l] or mid[l] + shared experts) + Σ_k w_tk · y_tk in choice order. */
+export function combineForward(ctx: StageContext, layer: number, parts: readonly RowsPart[]): KernelCall[] {
+  const { act } = ctx;
+  const { position_TK, weights_TK } = act.moe(layer);
+  const config = moeConfig(ctx);
+  const out_TD = act.hidden(layer + 1);
+  return [
+    {
+      op: 'combine',
+      tokens: act.tokens,
+      topK: config.topK,
+      dim: ctx.shape.config.dModel,
+      parts,
+      position_TK,
+      weights_TK,
+      base_TD: sharedHidden(config) === 0 ? act.layer(layer).mid_TD : out_TD,
+      out_TD,
+    },
+  ];
+}
+
+/** dHidden and the rows that came back in the forward pass → dWeights_TK. */
+export function combineBackward(ctx: StageContext, layer: number, parts: readonly RowsPart[]): KernelCall[] {
+  const { act } = ctx;
+  return [
+    {
+      op: 'combine.backward.weights',
+      tokens: act.tokens,
+      topK: moeConfig(ctx).topK,
+      dim: ctx.shape.config.dModel,
+      parts,
+      position_TK: act.moe(layer).position_TK,
+      dOut_TD: act.gradients.dHidden_TD,
+      dWeights_TK: act.gradients.dWeights_TK,
+    },
+  ];
+}
+
+/**
+ * dWeights_TK, balance terms and the experts' input gradients → dNormed[l] and the gate's weight sum.
+ *
+ * The chain of dNormed is fixed: dLogits·W, then the rows' gradients in choice order, then the shared experts.
+ *
+ * @param dxParts - gradients of the routed rows' inputs, as the experts sent them back
+ */
+export function gateBackward(
+  ctx: StageContext,
+  layer: number,
+  batch: Batch,
+  dxParts: readonly RowsPart[],
+  balance: GateBackwardOptions,
+): KernelCall[] {
+  const { act, weights } = ctx;
+  const { experts, topK, renormalise, sharedExperts, dExpert } = moeConfig(ctx);
+  const moe = act.moe(layer);
+  const { dLogits_TE, dNormed_TD, dWeights_TK } = act.gradients;
+  const dim = ctx.shape.config.dModel;
+  const isGlobal = balance.fractions !== undefined;
+  if (balance.fractions !== undefined) {
+    assert(balance.fractions.length === moe.fractions_E.length, 'global fractions are one per expert, for scope global', {
+      found: balance.fractions.length,
+    });
+    moe.fractions_E.set(balance.fractions);
+  }
+  const gate = { rows: act.tokens, inDim: dim, outDim: experts, dOut: { data: dLogits_TE } };
+  return [
+    {
+      op: 'gate.backward',
+      tokens: act.tokens,
+      experts,
+      topK,
+      renormalise,
+      logits_TE: moe.logits_TE,
+      probs_TE: moe.probs_TE,
+      choices_TK: moe.choices_TK,
+      weights_TK: moe.weights_TK,
+      dWeights_TK,
+      valid_T: batch.valid_T,
+      groupStarts: act.groupStarts,
+      fractions: isGlobal ? moe.fractions_E : moe.fractions_BE,
+      fractionsGlobal: isGlobal,
+      auxScale: balance.auxScale,
+      zScale: balance.zScale,
+      dLogits_TE,
+    },
+    {
+      op: 'linear.backward.weight',
+      ...gate,
+      x: { data: act.layer(layer).normed_TD },
+      grainStarts: act.grainStarts,
+      weightSum: sumsOf(ctx).view(`L${layer}/gate`),
+    },
+    { op: 'linear.backward.input', ...gate, weight: weights.view(`L${layer}/gate`), dx: { data: dNormed_TD } },
+    {
+      op: 'combine',
+      tokens: act.tokens,
+      topK,
+      dim,
+      parts: dxParts,
+      position_TK: moe.position_TK,
+      base_TD: dNormed_TD,
+      out_TD: dNormed_TD,
+    },
+    ...(sharedExperts === 0
+      ? []
+      : residualFfnBackward(ctx, layer, {
+          unitId: `L${layer}/shared`,
+          hidden: sharedExperts * dExpert,
+          accumulate: true,
+        })),
+  ];
+}
+

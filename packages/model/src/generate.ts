@@ -1,0 +1,98 @@
+import { prng, type Device } from '@troupe/core';
+import { denseBatch, type Batch } from './batch.ts';
+import { GenerationError } from './errors.ts';
+import type { FlatWeights } from './flat-buffers.ts';
+import { LocalModel } from './local-model.ts';
+import type { ModelConfig } from '@troupe/spec';
+import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';
+
+export interface GenerateOptions extends SamplingOptions {
+  /** New tokens at most. */
+  readonly maxTokens: number;
+  /** No stop token is drawn before so many new tokens; default 0. */
+  readonly minTokens?: number;
+  readonly seed: number;
+  /** Token ids that end the text; the one drawn is not yielded. */
+  readonly stop?: readonly number[];
+}
+
+/** Windows are at least so long: shorter ones would not be faster, only more kinds of buffers. */
+const SMALLEST_WINDOW = 16;
+
+/** The context padded behind: nothing looks to the right, and padding is never routed. */
+function windowBatch(context: readonly number[], seqLen: number): Batch {
+  const ids_T = new Int32Array(seqLen);
+  ids_T.set(context);
+  const valid_T = new Uint8Array(seqLen).fill(1, 0, context.length);
+  return { ...denseBatch(ids_T, seqLen), targets_T: new Int32Array(seqLen).fill(-1), valid_T };
+}
+
+/**
+ * Continues prompts with the weights of a model.
+ *
+ * Each token recomputes the last `seqLen` tokens (the kernel set has no attention over a cache yet), in a window of the
+ * next power of two, so short texts cost little. Draw i is keyed by (seed, `sample`, position), so the text does not depend
+ * on anything else.
+ */
+export class Generator {
+  readonly #device: Device;
+  readonly #config: ModelConfig;
+  readonly #weights: FlatWeights;
+  readonly #windows = new Map<number, LocalModel>();
+
+  /** @param weights - in `modelLayout(config)`, as {@link LocalModel.weights} */
+  constructor(device: Device, config: ModelConfig, weights: FlatWeights) {
+    this.#device = device;
+    this.#config = config;
+    this.#weights = weights;
+  }
+
+  /**
+   * Yields new token ids one by one.
+   *
+   * @throws {GenerationError} TROUPE_MODEL_GENERATION for an empty prompt, an id outside the vocabulary, or settings out of range
+   */
+  async *generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
+    const sampling = checkSampling(options);
+    this.#checkPrompt(prompt);
+    const { maxTokens, minTokens = 0, seed, stop = [] } = options;
+    const context = [...prompt];
+    for (let made = 0; made < maxTokens; made++) {
+      const logits_V = await this.#nextLogits(context);
+      if (made < minTokens) for (const id of stop) logits_V[id] = Number.NEGATIVE_INFINITY;
+      const id = sampleToken(logits_V, sampling, prng({ seed, purpose: 'sample', position: context.length }));
+      if (stop.includes(id)) return;
+      context.push(id);
+      yield id;
+    }
+  }
+
+  async #nextLogits(context: readonly number[]) {
+    const seen = context.slice(-this.#config.seqLen);
+    let seqLen = SMALLEST_WINDOW;
+    while (seqLen < seen.length) seqLen *= 2;
+    const window = this.#window(Math.min(seqLen, this.#config.seqLen));
+    return window.logits(windowBatch(seen, window.config.seqLen), { firstRow: seen.length - 1, rows: 1 });
+  }
+
+  #window(seqLen: number): LocalModel {
+    let window = this.#windows.get(seqLen);
+    if (window === undefined) {
+      const config = { ...this.#config, seqLen };
+      window = new LocalModel(this.#device, { config, sequences: 1 }, this.#weights);
+      this.#windows.set(seqLen, window);
+    }
+    return window;
+  }
+
+  #checkPrompt(prompt: readonly number[]): void {
+    if (prompt.length === 0) {
+      throw new GenerationError('the prompt has no tokens; give at least one, for example the start of a document');
+    }
+    const { vocab } = this.#config;
+    const foreign = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
+    if (foreign !== undefined) {
+      throw new GenerationError(`token ${foreign} is outside the vocabulary of ${vocab}`, { id: foreign, vocab });
+    }
+  }
+}

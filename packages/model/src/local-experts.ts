@@ -1,0 +1,62 @@
+import type { Device, Floats, KernelCall } from '@troupe/core';
+import { expertSource, returnedGradients, returnedRows, expertGradientSource } from './dispatch.ts';
+import { expertsBackward, expertsForward, expertShape, savedLength } from './experts.ts';
+import type { FlatSums, FlatWeights } from './flat-buffers.ts';
+import type { StageContext } from './stage-context.ts';
+
+/** What the forward pass of one (layer, rank) leaves for its backward pass. */
+type SavedRows = Map<string, Floats>;
+
+/** Stands in for the expert actors of a {@link LocalModel}: all ranks of the group, one after the other. */
+export class LocalExperts {
+  readonly #device: Device;
+  readonly #saved: SavedRows = new Map();
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  forward(ctx: StageContext, layer: number): KernelCall[] {
+    return ranksOf(ctx).flatMap((rank) => {
+      const { shape, weights } = groupOf(ctx, layer, rank);
+      const source = expertSource(ctx, layer, rank);
+      const saved = ctx.act.training ? this.#savedRows(ctx, layer, rank, source.numRows) : null;
+      return expertsForward(shape, weights, [{ ...source, y_ND: returnedRows(ctx, layer, rank).data }], saved);
+    });
+  }
+
+  backward(ctx: StageContext, layer: number, sums: FlatSums): KernelCall[] {
+    return ranksOf(ctx).flatMap((rank) => {
+      const { shape, weights, first, last } = groupOf(ctx, layer, rank);
+      const source = expertSource(ctx, layer, rank);
+      const gradient = expertGradientSource(ctx, layer, rank);
+      const dx_ND = returnedGradients(ctx, layer, rank).data;
+      const saved = this.#savedRows(ctx, layer, rank, source.numRows);
+      return expertsBackward(shape, weights, sums.span(first, last), [{ ...source, ...gradient, dx_ND }], saved);
+    });
+  }
+
+  /** Made for as many rows as there can be, once. */
+  #savedRows(ctx: StageContext, layer: number, rank: number, rows: number): Floats {
+    const key = `${layer}/${rank}`;
+    const { shape } = groupOf(ctx, layer, rank);
+    let saved = this.#saved.get(key);
+    if (saved === undefined) {
+      saved = this.#device.floats(savedLength(shape, ctx.act.tokens * (ctx.shape.config.moe?.topK ?? 0)));
+      this.#saved.set(key, saved);
+    }
+    return saved.subarray(0, savedLength(shape, rows));
+  }
+}
+
+export function ranksOf(ctx: StageContext): readonly number[] {
+  return Array.from({ length: ctx.act.ranks }, (_, rank) => rank);
+}
+
+function groupOf(ctx: StageContext, layer: number, rank: number) {
+  const perRank = (ctx.shape.config.moe?.experts ?? 0) / ctx.act.ranks;
+  const first = `L${layer}/expert${rank * perRank}`;
+  const last = `L${layer}/expert${(rank + 1) * perRank - 1}`;
+  const weights: FlatWeights = ctx.weights;
+  return { shape: expertShape(ctx.shape.config, layer, perRank), weights: weights.span(first, last), first, last };
+}

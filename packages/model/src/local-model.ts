@@ -1,0 +1,240 @@
+import { assert, GRADIENT_QUANTUM_LOG2, NORM_QUANTUM_LOG2, type Device, type Floats, type KernelCall } from '@troupe/core';
+import { denseUnits, expertUnits, flatLayout, moeLayers, type FlatLayout, type ModelConfig } from '@troupe/spec';
+import { Activations } from './activations.ts';
+import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
+import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
+import { runCalls } from './device-run.ts';
+import { FlatSums, FlatWeights } from './flat-buffers.ts';
+import { finalNormForward, headForward, headLogits } from './head.ts';
+import { initialise } from './initialise.ts';
+import { LocalExperts } from './local-experts.ts';
+import { backwardLayers, forwardLayers } from './local-pass.ts';
+import { ropeTables, type RopeTables } from './rope-tables.ts';
+import type { StageContext } from './stage-context.ts';
+import type { StageShape } from './stage-shape.ts';
+import { lossValue, StageStatistics } from './statistics.ts';
+
+export interface LocalModelOptions {
+  readonly config: ModelConfig;
+  /** Sequences of every batch. */
+  readonly sequences: number;
+  /** Default 1; must divide `sequences`. */
+  readonly grains?: number;
+  /** Computes as if the experts lived on so many ranks; default 1. The numbers do not change. */
+  readonly ranks?: number;
+}
+
+export interface LocalLoss extends BalanceLosses {
+  /** Cross entropy, nats a target; 0 without valid targets. */
+  readonly loss: number;
+  /** loss + auxLoss + zLoss: what the gradients are of. */
+  readonly total: number;
+}
+
+export interface LocalGradients extends LocalLoss {
+  /** By parameter name; views that the next call overwrites. */
+  readonly gradients: FlatWeights;
+  /** Norm of all gradients together, before clipping. */
+  readonly norm: number;
+}
+
+/** Ranges and meanings as in {@link AdamWCall}. */
+export interface AdamWOptions {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Largest norm of the gradients; Infinity: no clipping. */
+  readonly clip: number;
+}
+
+/** What training adds to a model that only computes. */
+interface Trainer {
+  readonly act: Activations;
+  readonly sums: FlatSums;
+  readonly gradients: FlatWeights;
+  readonly m: Floats;
+  readonly v: Floats;
+  readonly experts: LocalExperts;
+  readonly norm128: BigInt64Array;
+  clock: number;
+}
+
+/** Dense units, then the experts of each MoE layer. */
+export function modelLayout(config: ModelConfig): FlatLayout {
+  return flatLayout([...denseUnits(config), ...moeLayers(config).flatMap((layer) => expertUnits(config, layer))]);
+}
+
+/**
+ * The whole model on one device, without actors: evaluation, generation, and the oracle that actors are compared with.
+ *
+ * It submits the same lists as the actors do. One call at a time: buffers are reused.
+ */
+export class LocalModel {
+  readonly device: Device;
+  readonly config: ModelConfig;
+  readonly shape: StageShape;
+  readonly weights: FlatWeights;
+  readonly statistics: StageStatistics;
+  readonly #ranks: number;
+  readonly #rope: RopeTables;
+  readonly #experts: LocalExperts;
+  #inference: Activations | null = null;
+  #trainer: Trainer | null = null;
+
+  /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
+  constructor(device: Device, options: LocalModelOptions, weights?: FlatWeights) {
+    const { config, sequences, grains = 1, ranks = 1 } = options;
+    this.device = device;
+    this.config = config;
+    this.shape = { config, sequences, grains };
+    this.weights = weights ?? newWeights(device, modelLayout(config));
+    this.statistics = new StageStatistics(device, config);
+    this.#ranks = ranks;
+    this.#rope = ropeTables(device, config);
+    this.#experts = new LocalExperts(device);
+  }
+
+  /** Draws every parameter. */
+  async initialise(seed: number): Promise<void> {
+    const { layout } = this.weights;
+    await this.#run(layout.units.flatMap((unit) => initialise(unit, seed, this.weights.view(unit.id))));
+  }
+
+  /** Loss of a batch. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
+  async forward(batch: Batch): Promise<LocalLoss> {
+    const ctx = this.#context(this.#inferenceActivations(), null);
+    this.statistics.reset();
+    await forwardLayers(ctx, batch, this.#experts, (calls) => this.#run(calls));
+    await this.#run(headForward(ctx, batch, { evaluate: true }));
+    return this.#losses(batch);
+  }
+
+  /**
+   * Logits of `rows` tokens from `firstRow`, [rows, V]; default all, [T, V].
+   *
+   * @throws {BatchLengthError} TROUPE_MODEL_BATCH
+   */
+  async logits(batch: Batch, slice?: { readonly firstRow: number; readonly rows: number }): Promise<Floats> {
+    const ctx = this.#context(this.#inferenceActivations(), null);
+    const { firstRow, rows } = slice ?? { firstRow: 0, rows: ctx.act.tokens };
+    const out = this.device.floats(rows * this.config.vocab);
+    this.statistics.reset();
+    await forwardLayers(ctx, batch, this.#experts, (calls) => this.#run(calls));
+    await this.#run([...finalNormForward(ctx), ...headLogits(ctx, { firstRow, rows, out })]);
+    return out;
+  }
+
+  /** Loss and the gradient of `total` by every parameter. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
+  async lossAndGradients(batch: Batch): Promise<LocalGradients> {
+    const trainer = this.#training();
+    const { act, sums, gradients, experts, norm128 } = trainer;
+    const ctx = this.#context(act, sums);
+    const targets = numValidTargets(batch.targets_T);
+    this.statistics.reset();
+    sums.overflow.fill(0);
+    norm128.fill(0n);
+    await this.#run([{ op: 'sum.reset', sum: sums.whole }]);
+    await forwardLayers(ctx, batch, experts, (calls) => this.#run(calls));
+    await this.#run(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
+    const balance =
+      this.config.moe === null ? null : balanceCoefficients(this.config, this.#global(batch), this.statistics.layers);
+    await backwardLayers(ctx, batch, { experts, balance }, (calls) => this.#run(calls));
+    await this.#run([
+      { op: 'sum.read', sum: sums.values, out: gradients.data },
+      { op: 'sum.squares', sum: sums.values, norm128 },
+    ]);
+    const finite = sums.overflow[0] === 0;
+    return { ...this.#losses(batch), gradients, norm: finite ? normValue(norm128) : Number.NaN };
+  }
+
+  /** What {@link lossAndGradients} left is applied with one clip scale. */
+  async adamwStep(options: AdamWOptions): Promise<void> {
+    const trainer = this.#trainer;
+    assert(trainer !== null, 'a step applies the gradients of a batch');
+    const { sums, m, v, norm128 } = trainer;
+    const { learningRate, beta1, beta2, eps, weightDecay, clip } = options;
+    const norm = normValue(norm128);
+    trainer.clock += 1;
+    await this.#run([
+      {
+        op: 'adamw',
+        weights: this.weights.data,
+        out: this.weights.data,
+        m,
+        v,
+        sum: sums.values,
+        gradScale: norm > clip ? clip / norm : 1,
+        learningRate,
+        beta1,
+        beta2,
+        eps,
+        weightDecay,
+        correction1: 1 - beta1 ** trainer.clock,
+        correction2: 1 - beta2 ** trainer.clock,
+      },
+    ]);
+  }
+
+  /** What the last call of {@link lossAndGradients} computed on its way. */
+  get trainingActivations(): Activations {
+    return this.#training().act;
+  }
+
+  #run(calls: readonly KernelCall[]): Promise<unknown> {
+    return runCalls(this.device, calls);
+  }
+
+  #global(batch: Batch): GlobalBatch {
+    return { sequences: this.shape.sequences, tokens: numValidTokens(batch.valid_T) };
+  }
+
+  #losses(batch: Batch): LocalLoss {
+    const targets = numValidTargets(batch.targets_T);
+    const loss = targets === 0 ? 0 : lossValue(this.statistics.lossSum[0] ?? 0n) / targets;
+    const balance = balanceLosses(this.config, this.statistics.layers, this.#global(batch));
+    return { loss, ...balance, total: loss + balance.auxLoss + balance.zLoss };
+  }
+
+  #context(act: Activations, sums: FlatSums | null): StageContext {
+    const { shape, weights, statistics } = this;
+    return { shape, weights, sums, act, rope: this.#rope, statistics };
+  }
+
+  #inferenceActivations(): Activations {
+    this.#inference ??= new Activations(this.device, this.shape, { training: false, ranks: this.#ranks });
+    return this.#inference;
+  }
+
+  #training(): Trainer {
+    const { device } = this;
+    const { layout } = this.weights;
+    this.#trainer ??= {
+      act: new Activations(device, this.shape, { training: true, ranks: this.#ranks }),
+      sums: new FlatSums(layout, device.int64s(layout.length), device.ints(1)),
+      gradients: newWeights(device, layout),
+      m: device.floats(layout.length),
+      v: device.floats(layout.length),
+      experts: new LocalExperts(device),
+      norm128: device.int64s(2),
+      clock: 0,
+    };
+    return this.#trainer;
+  }
+}
+
+function newWeights(device: Device, layout: FlatLayout): FlatWeights {
+  return new FlatWeights(layout, device.floats(layout.length));
+}
+
+/** The norm whose square is a 128-bit fixed-point number (low half first, as an unsigned one). */
+export function normValue(norm128: BigInt64Array): number {
+  const squares = ((norm128[1] ?? 0n) << 64n) + BigInt.asUintN(64, norm128[0] ?? 0n);
+  return Math.sqrt(Number(squares) * 2 ** NORM_QUANTUM_LOG2);
+}
+
+/** Value of one element of an exact gradient sum. */
+export function gradientValue(fixed: bigint): number {
+  return Number(fixed) * 2 ** GRADIENT_QUANTUM_LOG2;
+}

@@ -1,0 +1,32 @@
+import type { ModelConfig } from '@troupe/spec';
+import { StageShapeError } from './errors.ts';
+
+/** What one data-parallel replica computes in one microbatch. */
+export interface StageShape {
+  readonly config: ModelConfig;
+  /** Sequences of the microbatch (B); each has `config.seqLen` positions. */
+  readonly sequences: number;
+  /** Grains of the microbatch (G): blocks of sequences/grains consecutive sequences. */
+  readonly grains: number;
+}
+
+/** T = sequences · seqLen. */
+export function tokensOf(shape: StageShape): number {
+  return shape.sequences * shape.config.seqLen;
+}
+
+/** @throws {StageShapeError} TROUPE_MODEL_SHAPE when the grains do not divide the sequences evenly */
+export function checkShape(shape: StageShape): void {
+  const { sequences, grains } = shape;
+  if (sequences < 1 || grains < 1 || sequences % grains !== 0) {
+    throw new StageShapeError(
+      `${sequences} sequences a microbatch do not divide into ${grains} grains; choose a divisor of ${sequences}`,
+      { sequences, grains },
+    );
+  }
+}
+
+/** parts + 1 bounds that cut `tokens` rows evenly. */
+export function rowBounds(tokens: number, parts: number): Int32Array {
+  return Int32Array.from({ length: parts + 1 }, (_, part) => (tokens / parts) * part);
+}
