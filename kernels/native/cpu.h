@@ -1,0 +1,10 @@
+// Which instruction sets this build has and this CPU runs.
+#pragma once
+#include "ops.h"
+
+namespace troupe {
+
+/// The table named `avx512`, `avx2`, `portable` or `neon`, or `auto` for the best; null when absent here.
+const Kernels* kernels_named(const char* isa);
+
+}  // namespace troupe
