@@ -1,4 +1,11 @@
-import { hiddenInputs, type ExactSum, type ExpertSource, type Rows, type RowsPart } from '@troupe/core';
+import {
+  hiddenInputs,
+  type ExactSum,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type Rows,
+  type RowsPart,
+} from '@troupe/core';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import type { FloatType } from './kernel.ts';
 
@@ -109,20 +116,13 @@ export class ArgumentCheck {
   }
 
   /** What forward and backward of the expert FFN have in common. */
-  experts(call: {
-    experts: number;
-    dim: number;
-    hidden: number;
-    activation: string;
-    weights: unknown;
-    sources: readonly ExpertSource[];
-  }): void {
-    const { experts, dim, hidden } = call;
-    this.sizes({ experts, dim, hidden });
+  experts(call: ExpertsForwardCall | ExpertsBackwardCall): void {
+    const { experts, dim, hidden, expertStride } = call;
+    this.sizes({ experts, hidden, expertStride });
     this.size('dim', dim, 1);
     this.oneOf('activation', call.activation, ['swiglu', 'gelu', 'gelu-tanh', 'relu']);
-    const inputs = hiddenInputs(call.activation as 'swiglu');
-    this.floats('weights', call.weights, experts * (inputs + 1) * hidden * dim);
+    this.size('expertStride', expertStride, (hiddenInputs(call.activation) + 1) * hidden * dim);
+    this.floats('weights', call.weights, expertsLength(call));
     if (!Array.isArray(call.sources)) this.fail('sources', typeof call.sources, 'an array');
     call.sources.forEach((source, i) => {
       this.size(`sources[${i}].numGrains`, source.numGrains);
@@ -140,6 +140,12 @@ export class ArgumentCheck {
     if (!Number.isSafeInteger(length) || array.length < length)
       this.fail(`${name}.length`, String(array.length), `at least ${length}`);
   }
+}
+
+/** Length of the weights of a group of experts: the last one needs no gap behind it. */
+export function expertsLength(call: ExpertsForwardCall | ExpertsBackwardCall): number {
+  if (call.experts === 0) return 0;
+  return (call.experts - 1) * call.expertStride + (hiddenInputs(call.activation) + 1) * call.hidden * call.dim;
 }
 
 type ArrayType =

@@ -7,7 +7,7 @@ import {
 } from '@troupe/core';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import { activate, activationSlope } from './activation.ts';
-import { rangeError } from './argument-check.ts';
+import { expertsLength, rangeError } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
 import type { Kernel } from './kernel.ts';
 
@@ -80,7 +80,7 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
     call.sources.forEach((source, i) => check.floats(`sources[${i}].y_ND`, source.y_ND, 0));
     if (call.saved !== undefined) check.floats('saved', call.saved, 0);
   },
-  run({ op, experts, dim, hidden, activation, weights, sources, accumulate, saved }) {
+  run({ op, experts, dim, hidden, activation, weights, expertStride, sources, accumulate, saved }) {
     const { segments, totals } = segmentsOf(op, experts, sources);
     const width = hiddenInputs(activation) * hidden;
     sources.forEach((source, i) => {
@@ -93,7 +93,7 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
     const h = new Float64Array(hidden);
     for (const { expert, sourceIndex, sourceRow, savedRow, rows } of segments) {
       const { x_UD, slots_N, y_ND } = sources[sourceIndex]!;
-      const inAt = expert * (width + hidden) * dim;
+      const inAt = expert * expertStride;
       const downAt = inAt + width * dim;
       for (let r = 0; r < rows; r++) {
         const row = sourceRow + r;
@@ -127,14 +127,10 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
         check.floats(`sources[${i}].rowWeights_N`, source.rowWeights_N, 0);
     });
     check.floats('saved', call.saved, 0);
-    check.sum(
-      'weightSum',
-      call.weightSum,
-      call.experts * (hiddenInputs(call.activation) + 1) * call.hidden * call.dim,
-    );
+    check.sum('weightSum', call.weightSum, expertsLength(call));
   },
   run(call) {
-    const { op, experts, dim, hidden, activation, sources, saved, weightSum } = call;
+    const { op, experts, dim, hidden, activation, expertStride, sources, saved, weightSum } = call;
     const { segments, totals } = segmentsOf(op, experts, sources);
     const width = hiddenInputs(activation) * hidden;
     sources.forEach((source, i) => {
@@ -156,7 +152,7 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
       if (segment.rows === 0) continue;
       leaf.fill(0);
       segmentBackward(call, segment, leaf);
-      addLeaves(weightSum, segment.expert * leaf.length, leaf, leaf.length);
+      addLeaves(weightSum, segment.expert * expertStride, leaf, leaf.length);
     }
   },
 };
@@ -169,11 +165,11 @@ function largestSlot(slots: Int32Array, rows: number): number {
 
 /** dx of one segment's rows and the leaf of its expert's weights, laid out as the weights. */
 function segmentBackward(call: ExpertsBackwardCall, segment: Segment, leaf: Float64Array): void {
-  const { dim, hidden, activation, weights, saved, accumulate } = call;
+  const { dim, hidden, activation, weights, expertStride, saved, accumulate } = call;
   const { x_UD, slots_N, dOut_UD, rowWeights_N, dx_ND } = call.sources[segment.sourceIndex]!;
   const gated = hiddenInputs(activation) === 2;
   const width = hiddenInputs(activation) * hidden;
-  const inAt = segment.expert * (width + hidden) * dim;
+  const inAt = segment.expert * expertStride;
   const downAt = inAt + width * dim;
   const leafDownAt = width * dim;
   const h = new Float64Array(hidden);

@@ -1,0 +1,70 @@
+import { prng, type Device, type ExactSum, type Floats, type Rows } from '@troupe/core';
+
+/** Seeded inputs: the same draws on every device, and exact in f32, so that bodies start from equal numbers. */
+export class Draw {
+  readonly #bits;
+  #index = 0;
+
+  constructor(seed: number) {
+    this.#bits = prng({ seed, purpose: 'conformance' });
+  }
+
+  /** Uniform in [0, 1). */
+  unit(): number {
+    return this.#bits.uniform(this.#index++);
+  }
+
+  /** Integer in [least, bound). */
+  integer(least: number, bound: number): number {
+    return least + this.#bits.integer(this.#index++, bound - least);
+  }
+
+  chance(): boolean {
+    return this.unit() < 0.5;
+  }
+
+  /** Uniform in ±scale, never nearer to 0 than `least`. */
+  value(scale = 1, least = 0): number {
+    const size = least + this.unit() * (scale - least);
+    return Math.fround(this.chance() ? size : -size);
+  }
+
+  floats(device: Device, length: number, scale = 1, least = 0): Floats {
+    const array = device.floats(length);
+    for (let i = 0; i < length; i++) array[i] = this.value(scale, least);
+    return array;
+  }
+
+  /** A matrix with a gap before it and between its rows; gaps hold numbers that must survive. */
+  rows(device: Device, count: number, length: number, least = 0): Rows {
+    if (this.chance()) return { data: this.floats(device, count * length, 1, least) };
+    const offset = this.integer(0, 6);
+    const stride = length + this.integer(0, 4);
+    return { data: this.floats(device, count === 0 ? 0 : offset + (count - 1) * stride + length, 1, least), offset, stride };
+  }
+
+  /** Bounds of `blocks` consecutive blocks, some of them empty. */
+  starts(device: Device, rows: number, blocks: number): Int32Array {
+    const starts = device.ints(blocks + 1);
+    for (let i = 1; i < blocks; i++) starts[i] = this.integer(0, rows + 1);
+    starts.sort();
+    starts[0] = 0;
+    starts[blocks] = rows;
+    return starts.sort();
+  }
+
+  /** A sum that already holds something. */
+  sum(device: Device, length: number): ExactSum {
+    const values = device.int64s(length);
+    for (let i = 0; i < length; i++) values[i] = BigInt(Math.round(this.value() * 2 ** 45));
+    return { values, overflow: device.ints(1) };
+  }
+
+  shuffle<T>(items: T[]): T[] {
+    for (let i = items.length - 1; i > 0; i--) {
+      const j = this.integer(0, i + 1);
+      [items[i], items[j]] = [items[j]!, items[i]!];
+    }
+    return items;
+  }
+}

@@ -1,0 +1,302 @@
+/** Random cases of routing and of the expert FFN. */
+import { hiddenInputs, type Activation, type Device, type RowsPart } from '@troupe/core';
+import fc from 'fast-check';
+import { lossOutput, opCases, output, overflowOutput, sizes, sumOutput, type CaseTable } from './built-case.ts';
+import type { Draw } from './draw.ts';
+
+const routerShape = fc.record({
+  tokens: sizes(0, 20),
+  experts: sizes(1, 20),
+  choices: sizes(1, 4),
+  renormalise: fc.boolean(),
+  padding: fc.boolean(),
+  ties: fc.boolean(),
+  groups: sizes(1, 3),
+  global: fc.boolean(),
+});
+
+type RouterShape = typeof routerShape extends fc.Arbitrary<infer S> ? S : never;
+
+/** Gate forward and its buffers. */
+function router(device: Device, draw: Draw, shape: RouterShape) {
+  const { tokens, experts, renormalise } = shape;
+  const topK = Math.min(shape.choices, experts);
+  const logits_TE = draw.floats(device, tokens * experts, 3);
+  if (shape.ties) logits_TE.forEach((logit, i) => (logits_TE[i] = Math.round(logit)));
+  const valid_T = device.bytes(tokens).map(() => (draw.chance() ? 1 : 0));
+  const padding = shape.padding ? { valid_T } : {};
+  const router = {
+    tokens,
+    experts,
+    topK,
+    renormalise,
+    logits_TE,
+    ...padding,
+    probs_TE: device.floats(tokens * experts),
+    choices_TK: device.ints(tokens * topK),
+    weights_TK: draw.floats(device, tokens * topK),
+  };
+  const isValid = (t: number): boolean => !shape.padding || valid_T[t] !== 0;
+  return { router, isValid, groupStarts: draw.starts(device, tokens, shape.groups) };
+}
+
+/** Distinct experts of each token in random order; some choices dropped, and sometimes every row to one expert. */
+function drawChoices(device: Device, draw: Draw, tokens: number, experts: number, topK: number): Int32Array {
+  const choices_TK = device.ints(tokens * topK).fill(-1);
+  const collapsed = draw.unit() < 0.2;
+  for (let t = 0; t < tokens; t++) {
+    const order = draw.shuffle(Array.from({ length: experts }, (_, e) => e));
+    for (let k = 0; k < topK; k++) {
+      if (collapsed) choices_TK[t * topK + k] = k === 0 ? experts - 1 : -1;
+      else if (draw.unit() < 0.8) choices_TK[t * topK + k] = order[k]!;
+    }
+  }
+  return choices_TK;
+}
+
+const combineShape = fc.record({
+  tokens: sizes(0, 20),
+  topK: sizes(1, 4),
+  dim: sizes(1, 50),
+  cuts: sizes(1, 4),
+  weights: fc.boolean(),
+  base: fc.constantFrom('zero', 'own', 'out'),
+});
+
+/** Rows cut into parts that arrive in any order, and who reads which. */
+function returnedRows(device: Device, draw: Draw, { tokens, topK, dim, cuts }: { tokens: number; topK: number; dim: number; cuts: number }) {
+  const rows = tokens * topK;
+  const starts = draw.starts(device, rows, cuts);
+  const parts: RowsPart[] = draw.shuffle(
+    Array.from({ length: cuts }, (_, i) => {
+      const count = starts[i + 1]! - starts[i]!;
+      return { firstRow: starts[i]!, rows: count, data: draw.floats(device, count * dim) };
+    }),
+  );
+  const order = draw.shuffle(Array.from({ length: rows }, (_, i) => i));
+  const position_TK = device.ints(rows).map((_, i) => (draw.unit() < 0.2 ? -1 : order[i]!));
+  return { parts, position_TK };
+}
+
+const expertShape = fc.record({
+  experts: sizes(0, 5),
+  dim: sizes(1, 40),
+  hidden: sizes(1, 40),
+  activation: fc.constantFrom<Activation[]>('swiglu', 'gelu', 'gelu-tanh', 'relu'),
+  sources: sizes(0, 3),
+  accumulate: fc.boolean(),
+  gap: sizes(0, 5),
+  lean: fc.boolean(),
+  collapsed: fc.boolean(),
+});
+
+type ExpertShape = typeof expertShape extends fc.Arbitrary<infer S> ? S : never;
+
+/** Weights and sources of a group of experts; counts from 0 to a few rows, or all to the last expert. */
+function expertGroup(device: Device, draw: Draw, { experts, dim, hidden, activation, sources, gap, lean, collapsed }: ExpertShape) {
+  const size = (hiddenInputs(activation) + 1) * hidden * dim;
+  const expertStride = size + gap;
+  const length = experts === 0 ? 0 : (experts - 1) * expertStride + size;
+  let total = 0;
+  const from = Array.from({ length: sources }, () => {
+    const numGrains = draw.integer(0, 4);
+    const counts_EG = device.ints(experts * numGrains).map((_, i) => {
+      if (collapsed) return Math.floor(i / numGrains) === experts - 1 ? 7 : 0;
+      return draw.chance() ? 0 : draw.integer(0, 9);
+    });
+    const rows = counts_EG.reduce((a, b) => a + b, 0);
+    total += rows;
+    const tokens = lean ? rows : rows + draw.integer(0, 3);
+    return {
+      x_UD: draw.floats(device, tokens * dim),
+      ...(lean ? {} : { slots_N: device.ints(rows).map(() => draw.integer(0, tokens)) }),
+      counts_EG,
+      numGrains,
+      rows,
+      tokens,
+    };
+  });
+  const weights = draw.floats(device, length, 0.5);
+  return { group: { experts, dim, hidden, activation, weights, expertStride }, from, total, length };
+}
+
+export const moeCases = {
+  'gate.forward': opCases(
+    fc.record({ router: routerShape, given: fc.boolean() }),
+    (device, draw, { router: shape, given }) => {
+      const { router: fields, isValid } = router(device, draw, shape);
+      const { tokens, experts, topK, probs_TE } = fields;
+      const choices_TK = given ? drawChoices(device, draw, tokens, experts, topK) : fields.choices_TK;
+      // The contract leaves the probabilities of padding open.
+      const read = () => Array.from(probs_TE).filter((_, i) => isValid(Math.floor(i / experts)));
+      return {
+        calls: [{ op: 'gate.forward', ...fields, choices_TK, choicesGiven: given }],
+        outputs: [
+          output('choices_TK', 'exact', choices_TK),
+          { name: 'probs_TE', kind: 'forward', read },
+          output('weights_TK', 'forward', fields.weights_TK),
+        ],
+      };
+    },
+  ),
+
+  'balance.forward': opCases(routerShape, (device, draw, shape) => {
+    const { router: fields, groupStarts } = router(device, draw, shape);
+    const fractions_BE = draw.floats(device, (groupStarts.length - 1) * fields.experts);
+    const lossSums = device.int64s(2).fill(3n << 36n);
+    const counts_E = device.ints(fields.experts).fill(2);
+    const probSums_E = device.int64s(fields.experts).fill(1n << 36n);
+    return {
+      calls: [
+        { op: 'gate.forward', ...fields, choicesGiven: false },
+        { op: 'balance.forward', ...fields, groupStarts, fractions_BE, lossSums, counts_E, probSums_E },
+      ],
+      outputs: [
+        output('fractions_BE', 'forward', fractions_BE),
+        lossOutput('lossSums', lossSums),
+        output('counts_E', 'exact', counts_E),
+        lossOutput('probSums_E', probSums_E),
+      ],
+    };
+  }),
+
+  'gate.backward': opCases(
+    fc.record({ router: routerShape, given: fc.boolean() }),
+    (device, draw, { router: shape, given }) => {
+      const { router: fields, groupStarts } = router(device, draw, shape);
+      const { tokens, experts, topK } = fields;
+      const choices_TK = given ? drawChoices(device, draw, tokens, experts, topK) : fields.choices_TK;
+      const fractions = draw.floats(device, (shape.global ? 1 : groupStarts.length - 1) * experts);
+      const dLogits_TE = draw.floats(device, tokens * experts);
+      const dWeights_TK = draw.floats(device, tokens * topK);
+      const scales = { auxScale: 0.3, zScale: 0.05 };
+      return {
+        calls: [
+          { op: 'gate.forward', ...fields, choices_TK, choicesGiven: given },
+          {
+            op: 'gate.backward',
+            ...fields,
+            choices_TK,
+            dWeights_TK,
+            groupStarts,
+            fractions,
+            fractionsGlobal: shape.global,
+            ...scales,
+            dLogits_TE,
+          },
+        ],
+        outputs: [output('dLogits_TE', 'gradient', dLogits_TE)],
+      };
+    },
+  ),
+
+  'route.plan': opCases(
+    fc.record({ tokens: sizes(0, 25), perRank: sizes(1, 4), ranks: sizes(1, 4), choices: sizes(1, 4), grains: sizes(1, 4) }),
+    (device, draw, { tokens, perRank, ranks, choices, grains }) => {
+      const experts = perRank * ranks;
+      const topK = Math.min(choices, experts);
+      const choices_TK = drawChoices(device, draw, tokens, experts, topK);
+      const plan = {
+        counts_EG: device.ints(experts * grains).fill(-7),
+        position_TK: device.ints(tokens * topK),
+        slots_N: device.ints(tokens * topK),
+        choiceOfRow_N: device.ints(tokens * topK),
+        rankTokens: device.ints(ranks * tokens),
+        numTokens_R: device.ints(ranks).fill(-7),
+        numRows_R: device.ints(ranks).fill(-7),
+      };
+      const rows = choices_TK.filter((choice) => choice >= 0).length;
+      const lists = () => Array.from(plan.numTokens_R, (count, r) => Array.from(plan.rankTokens.subarray(r * tokens, r * tokens + count))).flat();
+      return {
+        calls: [{ op: 'route.plan', tokens, experts, topK, ranks, choices_TK, grainStarts: draw.starts(device, tokens, grains), ...plan }],
+        outputs: [
+          output('counts_EG', 'exact', plan.counts_EG),
+          output('position_TK', 'exact', plan.position_TK),
+          output('slots_N', 'exact', plan.slots_N.subarray(0, rows)),
+          output('choiceOfRow_N', 'exact', plan.choiceOfRow_N.subarray(0, rows)),
+          output('numTokens_R', 'exact', plan.numTokens_R),
+          output('numRows_R', 'exact', plan.numRows_R),
+          { name: 'rankTokens', kind: 'exact', read: lists },
+        ],
+      };
+    },
+  ),
+
+  gather: opCases(fc.record({ rows: sizes(0, 30), dim: sizes(1, 50), from: sizes(1, 12) }), (device, draw, { rows, dim, from }) => {
+    const out = draw.floats(device, rows * dim);
+    const index = device.ints(rows).map(() => draw.integer(0, from));
+    return {
+      calls: [{ op: 'gather', rows, dim, x: draw.floats(device, from * dim), index, out }],
+      outputs: [output('out', 'exact', out)],
+    };
+  }),
+
+  'gather.scalars': opCases(fc.record({ count: sizes(0, 30), from: sizes(1, 12) }), (device, draw, { count, from }) => {
+    const out = draw.floats(device, count);
+    const index = device.ints(count).map(() => draw.integer(0, from));
+    return {
+      calls: [{ op: 'gather.scalars', count, values: draw.floats(device, from), index, out }],
+      outputs: [output('out', 'exact', out)],
+    };
+  }),
+
+  combine: opCases(combineShape, (device, draw, shape) => {
+    const { tokens, topK, dim } = shape;
+    const { parts, position_TK } = returnedRows(device, draw, shape);
+    const out_TD = draw.floats(device, tokens * dim);
+    const weights = shape.weights ? { weights_TK: draw.floats(device, tokens * topK) } : {};
+    const base = shape.base === 'zero' ? {} : { base_TD: shape.base === 'out' ? out_TD : draw.floats(device, tokens * dim) };
+    return {
+      calls: [{ op: 'combine', tokens, topK, dim, parts, position_TK, ...weights, ...base, out_TD }],
+      outputs: [output('out_TD', 'forward', out_TD)],
+    };
+  }),
+
+  'combine.backward.weights': opCases(combineShape, (device, draw, shape) => {
+    const { tokens, topK, dim } = shape;
+    const { parts, position_TK } = returnedRows(device, draw, shape);
+    const dWeights_TK = draw.floats(device, tokens * topK);
+    const dOut_TD = draw.floats(device, tokens * dim);
+    return {
+      calls: [{ op: 'combine.backward.weights', tokens, topK, dim, parts, position_TK, dOut_TD, dWeights_TK }],
+      outputs: [output('dWeights_TK', 'gradient', dWeights_TK)],
+    };
+  }),
+
+  'experts.forward': opCases(
+    fc.record({ group: expertShape, training: fc.boolean() }),
+    (device, draw, { group: shape, training }) => {
+      const { group, from, total } = expertGroup(device, draw, shape);
+      const sources = from.map((source) => ({ ...source, y_ND: draw.floats(device, source.rows * shape.dim) }));
+      const saved = device.floats(total * hiddenInputs(shape.activation) * shape.hidden);
+      return {
+        calls: [{ op: 'experts.forward', ...group, sources, accumulate: shape.accumulate, ...(training ? { saved } : {}) }],
+        outputs: [...sources.map(({ y_ND }, i) => output(`y_ND of source ${i}`, 'forward' as const, y_ND)), output('saved', 'forward', saved)],
+      };
+    },
+  ),
+
+  'experts.backward': opCases(
+    fc.record({ group: expertShape, weighted: fc.boolean() }),
+    (device, draw, { group: shape, weighted }) => {
+      const { group, from, total, length } = expertGroup(device, draw, shape);
+      // Drawn, not computed, and away from relu's corner, where one rounding would decide the gradient.
+      const saved = draw.floats(device, total * hiddenInputs(shape.activation) * shape.hidden, 2, 0.01);
+      const weightSum = draw.sum(device, length);
+      const sources = from.map((source) => ({
+        ...source,
+        dOut_UD: draw.floats(device, source.tokens * shape.dim),
+        ...(weighted ? { rowWeights_N: draw.floats(device, source.rows) } : {}),
+        dx_ND: draw.floats(device, source.rows * shape.dim),
+      }));
+      return {
+        calls: [{ op: 'experts.backward', ...group, sources, accumulate: shape.accumulate, saved, weightSum }],
+        outputs: [
+          ...sources.map(({ dx_ND }, i) => output(`dx_ND of source ${i}`, 'gradient' as const, dx_ND)),
+          sumOutput('weightSum', weightSum),
+          overflowOutput(weightSum),
+        ],
+      };
+    },
+  ),
+} satisfies Partial<CaseTable>;
