@@ -8,7 +8,8 @@
 //         one in `a` does not. Which NaN (payload, sign) comes out is not defined.
 // SIMD-2: an absent lane (tails, vloadn) reads as +0 or as the given fill, and is never written.
 // SIMD-3: sums and maxima over lanes are trees of halves: lane j with j+8, then j+4, j+2, j+1.
-// SIMD-4: nothing here reads or changes rounding mode, FTZ or DAZ.
+// SIMD-4: dfma(a, b, c) wants a and b widened from f32: then the product is exact and a fused or an unfused sum is the same.
+// SIMD-5: nothing here reads or changes rounding mode, FTZ or DAZ.
 //
 // Everything lives in an anonymous namespace, since the same names mean other code in each instruction set's file. For the same
 // reason files compiled with ISA flags must not emit shared template code (std::vector, std::sort, std::function): the linker
@@ -17,6 +18,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include "../fma.h"
 #if defined(TROUPE_ISA_AVX512) || defined(TROUPE_ISA_AVX2)
 #include <immintrin.h>
 #elif defined(TROUPE_ISA_NEON)
