@@ -61,7 +61,8 @@ function* glosses(content: string, letter: string): Generator<Document> {
     if (end < 0) end = content.length;
     const bar = content.indexOf('| ', start);
     if (content[start] !== ' ' && bar >= 0 && bar < end) {
-      const text = content.slice(bar + 2, end).trim().replaceAll(/\s+/g, ' ');
+      const gloss = content.slice(bar + 2, end).trim();
+      const text = /[^\S ]| {2}/.test(gloss) ? gloss.replaceAll(/\s+/g, ' ') : gloss;
       yield { id: letter + content.slice(start, start + 8), text };
     }
     start = end + 1;

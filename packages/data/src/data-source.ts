@@ -1,0 +1,129 @@
+import { NotBuiltError } from '@troupe/core';
+import type { BatchSource } from './batch.ts';
+import { corpusBatches } from './corpus-batches.ts';
+import type { Corpus } from './corpus.ts';
+import type { DocumentOrigin } from './document-source.ts';
+import { DataConfigError, TokenizerVocabError } from './errors.ts';
+import { openCorpus, type OpenCorpusOptions, type TokenizerSpec } from './open-corpus.ts';
+import { bigramCrossEntropy, unigramCrossEntropy, unigramEntropy } from './statistics.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { zipfBatches, zipfEntropy } from './zipf-batches.ts';
+
+/** The `data:` section of a topology with what the other sections add. */
+export interface DataConfig extends DocumentOrigin {
+  /** Tokens drawn at random instead of documents. */
+  readonly synthetic?: 'zipf';
+  readonly tokenizer?: TokenizerSpec;
+  /** Share of documents held out. Default 0.02. */
+  readonly holdout?: number;
+  /** Not built: refused by name. */
+  readonly parquet?: unknown;
+  readonly tokens?: unknown;
+  /** Positions of a sequence. */
+  readonly seqLen: number;
+  /** Sequences of a global batch. */
+  readonly batch: number;
+  readonly seed: number;
+  /** Rows of the model's embedding; needed for synthetic tokens, checked against the tokenizer otherwise. */
+  readonly modelVocab?: number;
+}
+
+/** Sizes, and what simple models reach, in nats a token: a loss below the bigram's has learnt from context. */
+export interface DataStatistics {
+  readonly numTrainTokens: number;
+  readonly numHeldOutTokens: number;
+  readonly numTrainDocuments: number;
+  readonly numHeldOutDocuments: number;
+  /** Entropy of the held-out tokens' own frequencies; of the training tokens without a held-out split. */
+  readonly unigramEntropy: number;
+  /** Held-out tokens under training counts, add-one; null without a held-out split. */
+  readonly unigramCrossEntropy: number | null;
+  /** Held-out tokens under training counts, Witten–Bell; null without a held-out split. */
+  readonly bigramCrossEntropy: number | null;
+}
+
+export interface DataSource {
+  /** null for synthetic tokens. */
+  readonly tokenizer: Tokenizer | null;
+  readonly batches: BatchSource;
+  /** True when nothing had to be built. */
+  readonly fromCache: boolean;
+  /** Why the cache could not be written, if so. */
+  readonly cacheProblem?: string;
+  /** Counts all tokens when called. */
+  statistics(): DataStatistics;
+}
+
+/**
+ * Opens what a topology's `data:` names, ready to be batched.
+ *
+ * @throws {DataConfigError} TROUPE_DATA_CONFIG · {@link DataSourceError} TROUPE_DATA_UNREADABLE ·
+ *   {@link TokenizerVocabError} TROUPE_DATA_VOCAB · {@link CorpusTooSmallError} TROUPE_DATA_TOO_SMALL
+ * @throws {NotBuiltError} TROUPE_NOT_BUILT for `parquet` and `tokens`
+ */
+export async function openDataSource(config: DataConfig, options: OpenCorpusOptions = {}): Promise<DataSource> {
+  for (const kind of ['parquet', 'tokens'] as const)
+    if (config[kind] !== undefined)
+      throw new NotBuiltError(`data.${kind}`, 'use source: wordnet, text: PATH or jsonl: PATH');
+  if (config.synthetic !== undefined) return openSynthetic(config);
+  const { tokenizer: spec, modelVocab } = config;
+  const wanted = spec?.kind === 'bytes' || spec?.file !== undefined ? 0 : (spec?.vocab ?? 0);
+  // Before minutes of training a tokenizer that cannot be used.
+  if (modelVocab !== undefined && wanted > modelVocab) throw new TokenizerVocabError(wanted, modelVocab);
+  const opened = await openCorpus(
+    {
+      origin: config,
+      ...(spec === undefined ? {} : { tokenizer: spec }),
+      ...(config.holdout === undefined ? {} : { holdout: config.holdout }),
+    },
+    options,
+  );
+  const { tokenizer, corpus } = opened;
+  if (modelVocab !== undefined && tokenizer.vocabSize > modelVocab)
+    throw new TokenizerVocabError(tokenizer.vocabSize, modelVocab);
+  return {
+    tokenizer,
+    batches: corpusBatches(corpus, config),
+    fromCache: opened.fromCache,
+    ...(opened.cacheProblem === undefined ? {} : { cacheProblem: opened.cacheProblem }),
+    statistics: () => statisticsOf(corpus),
+  };
+}
+
+function statisticsOf({ train, heldOut, vocabSize }: Corpus): DataStatistics {
+  const measured = heldOut.tokens.length > 1;
+  return {
+    numTrainTokens: train.tokens.length,
+    numHeldOutTokens: heldOut.tokens.length,
+    numTrainDocuments: train.documentStarts.length,
+    numHeldOutDocuments: heldOut.documentStarts.length,
+    unigramEntropy: unigramEntropy(measured ? heldOut.tokens : train.tokens),
+    unigramCrossEntropy: measured ? unigramCrossEntropy(train.tokens, heldOut.tokens, vocabSize) : null,
+    bigramCrossEntropy: measured ? bigramCrossEntropy(train.tokens, heldOut.tokens, vocabSize) : null,
+  };
+}
+
+function openSynthetic(config: DataConfig): DataSource {
+  const { synthetic, modelVocab, seqLen, batch, seed } = config;
+  if (synthetic !== 'zipf') throw new DataConfigError(`unknown synthetic data ${String(synthetic)}`, 'known: zipf');
+  const others = (['source', 'text', 'jsonl'] as const).filter((name) => config[name] !== undefined);
+  if (others.length > 0)
+    throw new DataConfigError(`synthetic together with ${others.join(', ')}`, 'set exactly one of them');
+  if (modelVocab === undefined)
+    throw new DataConfigError('synthetic tokens without a vocabulary', 'pass modelVocab (model.vocab)');
+  const batches = zipfBatches({ vocab: modelVocab, seqLen, batch, seed });
+  return {
+    tokenizer: null,
+    batches,
+    fromCache: false,
+    statistics: () => ({
+      numTrainTokens: batches.numTrainWindows * seqLen,
+      numHeldOutTokens: batches.numEvalTargets,
+      numTrainDocuments: batches.numTrainWindows,
+      numHeldOutDocuments: batches.numEvalSequences,
+      unigramEntropy: zipfEntropy(modelVocab),
+      unigramCrossEntropy: zipfEntropy(modelVocab),
+      bigramCrossEntropy: zipfEntropy(modelVocab),
+    }),
+  };
+}

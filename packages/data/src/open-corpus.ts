@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { loadTokenizer } from './bpe-tokenizer.ts';
+import { trainBpe } from './bpe-trainer.ts';
+import { bytesTokenizer } from './bytes-tokenizer.ts';
+import { readCacheFile, writeCacheFile, type CacheEntry } from './cache-file.ts';
+import { buildCorpus, type Corpus, type PackedTokens } from './corpus.ts';
+import { documentSource, type DocumentOrigin, type DocumentSource } from './document-source.ts';
+import { DataConfigError } from './errors.ts';
+import { isHeldOut } from './holdout.ts';
+import { readTokenizerJson } from './tokenizer-json.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** Raise it when the same text would come out differently: cleaning, splitting, training, packing. */
+const CODE_VERSION = 1;
+const DEFAULT_VOCAB = 4096;
+
+/** Which tokenizer. Default: a BPE of 4096 tokens, trained on the training split. */
+export interface TokenizerSpec {
+  readonly kind: 'bytes' | 'bpe';
+  /** Size of the BPE to train; not together with `file`. */
+  readonly vocab?: number;
+  /** A `tokenizer.json` to load instead of training. */
+  readonly file?: string;
+}
+
+export interface CorpusSpec {
+  readonly origin: DocumentOrigin;
+  readonly tokenizer?: TokenizerSpec;
+  /** Share of documents held out for evaluation, 0 ≤ holdout < 1. Default 0.02. */
+  readonly holdout?: number;
+}
+
+export interface OpenCorpusOptions {
+  /** Where trained tokenizers and token ids are kept; absent: nothing is kept. */
+  readonly cacheFolder?: string;
+}
+
+export interface OpenedCorpus {
+  readonly tokenizer: Tokenizer;
+  readonly corpus: Corpus;
+  /** True when nothing had to be built. */
+  readonly fromCache: boolean;
+  /** Why the cache could not be written (full disk, read-only folder); the corpus is good all the same. */
+  readonly cacheProblem?: string;
+}
+
+/** The cache of one call: a failed write is remembered, never thrown, since the data are good without it. */
+class Cache {
+  problem: string | undefined;
+  numBuilt = 0;
+  private readonly folder: string | undefined;
+
+  constructor(folder: string | undefined) {
+    this.folder = folder;
+  }
+
+  /** What is stored under the parts of a key, else what `build` makes, stored. A null part: not to be stored. */
+  async entry<T>(
+    name: string,
+    parts: readonly (string | number | null)[],
+    load: (entry: CacheEntry) => T | null,
+    build: () => Promise<T>,
+    save: (value: T) => CacheEntry,
+  ): Promise<T> {
+    const key = createHash('sha256').update(JSON.stringify([name, CODE_VERSION, ...parts])).digest('hex');
+    const path =
+      this.folder === undefined || parts.includes(null) ? undefined : join(this.folder, `${name}-${key.slice(0, 24)}.bin`);
+    const stored = path === undefined ? null : readCacheFile(path, key);
+    const loaded = stored === null ? null : load(stored);
+    if (loaded !== null) return loaded;
+    const value = await build();
+    this.numBuilt++;
+    try {
+      if (path !== undefined) writeCacheFile(path, key, save(value));
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
+    }
+    return value;
+  }
+}
+
+async function* trainingTexts(source: DocumentSource, holdout: number): AsyncGenerator<string> {
+  for await (const { text } of source.documents()) if (!isHeldOut(text, holdout)) yield text;
+}
+
+function checkSpec(spec: TokenizerSpec): void {
+  if (spec.kind !== 'bytes' && spec.kind !== 'bpe')
+    throw new DataConfigError(`unknown tokenizer kind ${String(spec.kind)}`, 'known kinds: bytes, bpe');
+  if (spec.kind === 'bytes' && (spec.vocab ?? 257) !== 257)
+    throw new DataConfigError(`tokenizer.vocab ${spec.vocab} with kind bytes`, 'it always has 257 tokens; leave vocab out');
+  if (spec.kind === 'bytes' && spec.file !== undefined)
+    throw new DataConfigError('tokenizer.file with kind bytes', 'use kind: bpe to load a tokenizer.json');
+  if (spec.file !== undefined && spec.vocab !== undefined)
+    throw new DataConfigError('tokenizer.vocab together with tokenizer.file', 'a loaded tokenizer has its own size');
+}
+
+async function openTokenizer(
+  spec: TokenizerSpec,
+  source: DocumentSource,
+  holdout: number,
+  cache: Cache,
+): Promise<Tokenizer> {
+  checkSpec(spec);
+  if (spec.kind === 'bytes') return bytesTokenizer();
+  if (spec.file !== undefined) return loadTokenizer(readTokenizerJson(spec.file));
+  const vocab = spec.vocab ?? DEFAULT_VOCAB;
+  return cache.entry(
+    'tokenizer',
+    [source.identity, holdout, vocab],
+    ({ sections }) => loadTokenizer(JSON.parse(new TextDecoder().decode(sections['json']))),
+    () => trainBpe(trainingTexts(source, holdout), { vocab }),
+    (tokenizer) => ({ meta: {}, sections: { json: new TextEncoder().encode(JSON.stringify(tokenizer.toJson())) } }),
+  );
+}
+
+function corpusEntry(corpus: Corpus): CacheEntry {
+  return {
+    meta: { vocabSize: corpus.vocabSize, endOfText: corpus.endOfText },
+    sections: {
+      train: corpus.train.tokens,
+      trainStarts: corpus.train.documentStarts,
+      heldOut: corpus.heldOut.tokens,
+      heldOutStarts: corpus.heldOut.documentStarts,
+    },
+  };
+}
+
+function corpusFrom({ meta, sections }: CacheEntry, tokenizer: Tokenizer): Corpus | null {
+  const packed = (tokens: string, starts: string): PackedTokens | null => {
+    const [ids, documentStarts] = [sections[tokens], sections[starts]];
+    if (!(ids instanceof Uint16Array || ids instanceof Int32Array)) return null;
+    return documentStarts instanceof Int32Array ? { tokens: ids, documentStarts } : null;
+  };
+  const train = packed('train', 'trainStarts');
+  const heldOut = packed('heldOut', 'heldOutStarts');
+  if (train === null || heldOut === null || meta['vocabSize'] !== tokenizer.vocabSize) return null;
+  return { vocabSize: tokenizer.vocabSize, endOfText: tokenizer.endOfText, train, heldOut };
+}
+
+/**
+ * Opens documents as token ids: trains or loads the tokenizer and tokenises, or takes both from the cache.
+ *
+ * An entry's key is the sha256 of what it was made from (files by path, size and time; tokenizer; hold-out share;
+ * version of this code). A missing, foreign or damaged entry is built anew. Any number of processes may open the
+ * same corpus at once: each that finds no entry builds it, and the last rename wins with equal content.
+ *
+ * The tokenizer is trained on the training split only, so that evaluation is on text nothing has seen.
+ */
+export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = {}): Promise<OpenedCorpus> {
+  const holdout = spec.holdout ?? 0.02;
+  if (!(holdout >= 0 && holdout < 1))
+    throw new DataConfigError(`holdout is ${holdout}`, 'it is the share of documents kept for evaluation: 0 ≤ holdout < 1');
+  const source = documentSource(spec.origin);
+  const cache = new Cache(options.cacheFolder);
+  const tokenizer = await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, cache);
+  const corpus = await cache.entry(
+    'corpus',
+    [source.identity, holdout, tokenizer.fingerprint],
+    (entry) => corpusFrom(entry, tokenizer),
+    () => buildCorpus({ documents: source.documents(), tokenizer, holdout }),
+    corpusEntry,
+  );
+  return {
+    tokenizer,
+    corpus,
+    fromCache: cache.numBuilt === 0,
+    ...(cache.problem === undefined ? {} : { cacheProblem: cache.problem }),
+  };
+}
