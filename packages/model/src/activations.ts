@@ -145,7 +145,8 @@ function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions
     mid_TD: arena.floats(T * D),
     normed_TD: arena.floats(T * D),
     stats2: arena.floats(T * moments),
-    ffnSaved: saves && ffnHidden > 0 ? arena.floats(T * hiddenInputs(config.ffn.activation) * ffnHidden) : null,
+    ffnSaved:
+      saves && ffnHidden > 0 ? arena.floats(T * hiddenInputs(config.ffn.activation) * ffnHidden) : null,
     moe: moe === null ? null : moeActivations(arena, shape, moe, ranks),
   };
 }
@@ -227,7 +228,9 @@ export class Activations {
     this.grainStarts = rowBounds(T, shape.grains);
     this.groupStarts = rowBounds(T, shape.sequences);
     this.grainCounts = new Int32Array(shape.grains).fill(T / shape.grains);
-    this.#hidden = Array.from({ length: training ? layers.count + 1 : 1 }, () => arena.floats(T * config.dModel));
+    this.#hidden = Array.from({ length: training ? layers.count + 1 : 1 }, () =>
+      arena.floats(T * config.dModel),
+    );
     const layerIndices = Array.from({ length: layers.count }, (_, index) => layers.first + index);
     const moeOf = (layer: number): MoeConfig | null => (isMoeLayer(config, layer) ? config.moe : null);
     if (training) {

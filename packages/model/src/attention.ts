@@ -154,7 +154,12 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Batch
       grainStarts,
       weightSum: sums.view(`L${layer}/out`),
     },
-    { op: 'linear.backward.input', ...out, weight: weights.view(`L${layer}/out`), dx: { data: dAttention_TQ } },
+    {
+      op: 'linear.backward.input',
+      ...out,
+      weight: weights.view(`L${layer}/out`),
+      dx: { data: dAttention_TQ },
+    },
     {
       op: 'attention.backward',
       ...attentionCommon(ctx, layer, batch),

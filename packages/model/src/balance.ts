@@ -35,7 +35,10 @@ export function checkBalance(config: ModelConfig): void {
   if (config.moe === null || config.moe.balance.auxLoss === 0) return;
   const { scope, layers } = config.moe.balance;
   if (scope === 'microbatch') {
-    throw new NotBuiltError('balance scope microbatch', 'use scope global with one microbatch, or scope sequence');
+    throw new NotBuiltError(
+      'balance scope microbatch',
+      'use scope global with one microbatch, or scope sequence',
+    );
   }
   if (scope === 'sequence' && layers === 'pooled') {
     throw new NotBuiltError('balance of pooled layers within a sequence', 'use scope global, or layers each');
@@ -112,13 +115,18 @@ export function balanceCoefficients(
   const { auxLoss, zLoss, scope } = moe.balance;
   const zScale = global.tokens === 0 ? 0 : zLoss / global.tokens;
   if (scope === 'sequence' || auxLoss === 0) {
-    return { auxScale: global.sequences === 0 ? 0 : auxLoss / global.sequences, zScale, fractions: () => null };
+    return {
+      auxScale: global.sequences === 0 ? 0 : auxLoss / global.sequences,
+      zScale,
+      fractions: () => null,
+    };
   }
   const pooled = moe.balance.layers === 'pooled';
   const divisor = global.tokens * (pooled ? layers.length : 1);
   return {
     auxScale: divisor === 0 ? 0 : auxLoss / divisor,
     zScale,
-    fractions: (layer) => fractionsOf(pooled ? layers : layers.filter((each) => each.layer === layer), moe, global.tokens),
+    fractions: (layer) =>
+      fractionsOf(pooled ? layers : layers.filter((each) => each.layer === layer), moe, global.tokens),
   };
 }

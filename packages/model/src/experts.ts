@@ -1,4 +1,12 @@
-import { hiddenInputs, type Activation, type ExactSum, type ExpertsBackwardCall, type ExpertsForwardCall, type Floats, type KernelCall } from '@troupe/core';
+import {
+  hiddenInputs,
+  type Activation,
+  type ExactSum,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type Floats,
+  type KernelCall,
+} from '@troupe/core';
 import { expertUnit, type ModelConfig } from '@troupe/spec';
 
 /** A group of experts of one layer whose weights lie side by side, `expertStride` elements apart. */

@@ -35,7 +35,8 @@ function placesOf(layout: FlatLayout): Places {
 
 function placeIn<P extends Place>(places: ReadonlyMap<string, P>, name: string): P {
   const place = places.get(name);
-  if (place === undefined) throw new UnknownParameterError(name, `it holds ${[...places.keys()].slice(0, 8).join(', ')} …`);
+  if (place === undefined)
+    throw new UnknownParameterError(name, `it holds ${[...places.keys()].slice(0, 8).join(', ')} …`);
   return place;
 }
 

@@ -57,7 +57,12 @@ function takeChoices(choices_TK: Int32Array, given_TK: Int32Array, batch: Batch,
  * Choices given are copied when the list is built, so it must not be built while the previous list of the same
  * activations is still queued.
  */
-export function gateRoute(ctx: StageContext, layer: number, batch: Batch, options: GateOptions): KernelCall[] {
+export function gateRoute(
+  ctx: StageContext,
+  layer: number,
+  batch: Batch,
+  options: GateOptions,
+): KernelCall[] {
   const { act } = ctx;
   const { experts, topK, renormalise } = moeConfig(ctx);
   const moe = act.moe(layer);
@@ -127,13 +132,20 @@ export function gateRoute(ctx: StageContext, layer: number, batch: Batch, option
  *
  * After completion, `expertSource` says what each rank needs.
  */
-export function gateForward(ctx: StageContext, layer: number, batch: Batch, options: GateOptions): KernelCall[] {
+export function gateForward(
+  ctx: StageContext,
+  layer: number,
+  batch: Batch,
+  options: GateOptions,
+): KernelCall[] {
   const hidden = sharedHidden(moeConfig(ctx));
   const unitId = `L${layer}/shared`;
   return [
     ...gateLogits(ctx, layer),
     ...gateRoute(ctx, layer, batch, options),
-    ...(hidden === 0 ? [] : residualFfnForward(ctx, layer, { unitId, hidden, out: ctx.act.hidden(layer + 1) })),
+    ...(hidden === 0
+      ? []
+      : residualFfnForward(ctx, layer, { unitId, hidden, out: ctx.act.hidden(layer + 1) })),
   ];
 }
 
@@ -196,9 +208,13 @@ export function gateBackward(
   const dim = ctx.shape.config.dModel;
   const isGlobal = balance.fractions !== undefined;
   if (balance.fractions !== undefined) {
-    assert(balance.fractions.length === moe.fractions_E.length, 'global fractions are one per expert, for scope global', {
-      found: balance.fractions.length,
-    });
+    assert(
+      balance.fractions.length === moe.fractions_E.length,
+      'global fractions are one per expert, for scope global',
+      {
+        found: balance.fractions.length,
+      },
+    );
     moe.fractions_E.set(balance.fractions);
   }
   const gate = { rows: act.tokens, inDim: dim, outDim: experts, dOut: { data: dLogits_TE } };
@@ -229,7 +245,12 @@ export function gateBackward(
       grainStarts: act.grainStarts,
       weightSum: sumsOf(ctx).view(`L${layer}/gate`),
     },
-    { op: 'linear.backward.input', ...gate, weight: weights.view(`L${layer}/gate`), dx: { data: dNormed_TD } },
+    {
+      op: 'linear.backward.input',
+      ...gate,
+      weight: weights.view(`L${layer}/gate`),
+      dx: { data: dNormed_TD },
+    },
     {
       op: 'combine',
       tokens: act.tokens,
@@ -249,4 +270,3 @@ export function gateBackward(
         })),
   ];
 }
-

@@ -87,12 +87,17 @@ export class Generator {
 
   #checkPrompt(prompt: readonly number[]): void {
     if (prompt.length === 0) {
-      throw new GenerationError('the prompt has no tokens; give at least one, for example the start of a document');
+      throw new GenerationError(
+        'the prompt has no tokens; give at least one, for example the start of a document',
+      );
     }
     const { vocab } = this.#config;
     const foreign = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
     if (foreign !== undefined) {
-      throw new GenerationError(`token ${foreign} is outside the vocabulary of ${vocab}`, { id: foreign, vocab });
+      throw new GenerationError(`token ${foreign} is outside the vocabulary of ${vocab}`, {
+        id: foreign,
+        vocab,
+      });
     }
   }
 }

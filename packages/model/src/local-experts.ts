@@ -21,7 +21,12 @@ export class LocalExperts {
       const { shape, weights } = groupOf(ctx, layer, rank);
       const source = expertSource(ctx, layer, rank);
       const saved = ctx.act.training ? this.#savedRows(ctx, layer, rank, source.numRows) : null;
-      return expertsForward(shape, weights, [{ ...source, y_ND: returnedRows(ctx, layer, rank).data }], saved);
+      return expertsForward(
+        shape,
+        weights,
+        [{ ...source, y_ND: returnedRows(ctx, layer, rank).data }],
+        saved,
+      );
     });
   }
 
@@ -32,7 +37,13 @@ export class LocalExperts {
       const gradient = expertGradientSource(ctx, layer, rank);
       const dx_ND = returnedGradients(ctx, layer, rank).data;
       const saved = this.#savedRows(ctx, layer, rank, source.numRows);
-      return expertsBackward(shape, weights, sums.span(first, last), [{ ...source, ...gradient, dx_ND }], saved);
+      return expertsBackward(
+        shape,
+        weights,
+        sums.span(first, last),
+        [{ ...source, ...gradient, dx_ND }],
+        saved,
+      );
     });
   }
 
@@ -58,5 +69,10 @@ function groupOf(ctx: StageContext, layer: number, rank: number) {
   const first = `L${layer}/expert${rank * perRank}`;
   const last = `L${layer}/expert${(rank + 1) * perRank - 1}`;
   const weights: FlatWeights = ctx.weights;
-  return { shape: expertShape(ctx.shape.config, layer, perRank), weights: weights.span(first, last), first, last };
+  return {
+    shape: expertShape(ctx.shape.config, layer, perRank),
+    weights: weights.span(first, last),
+    first,
+    last,
+  };
 }

@@ -1,5 +1,19 @@
-import { assert, GRADIENT_QUANTUM_LOG2, NORM_QUANTUM_LOG2, type Device, type Floats, type KernelCall } from '@troupe/core';
-import { denseUnits, expertUnits, flatLayout, moeLayers, type FlatLayout, type ModelConfig } from '@troupe/spec';
+import {
+  assert,
+  GRADIENT_QUANTUM_LOG2,
+  NORM_QUANTUM_LOG2,
+  type Device,
+  type Floats,
+  type KernelCall,
+} from '@troupe/core';
+import {
+  denseUnits,
+  expertUnits,
+  flatLayout,
+  moeLayers,
+  type FlatLayout,
+  type ModelConfig,
+} from '@troupe/spec';
 import { Activations } from './activations.ts';
 import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
 import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
@@ -63,7 +77,10 @@ interface Trainer {
 
 /** Dense units, then the experts of each MoE layer. */
 export function modelLayout(config: ModelConfig): FlatLayout {
-  return flatLayout([...denseUnits(config), ...moeLayers(config).flatMap((layer) => expertUnits(config, layer))]);
+  return flatLayout([
+    ...denseUnits(config),
+    ...moeLayers(config).flatMap((layer) => expertUnits(config, layer)),
+  ]);
 }
 
 /**
@@ -139,7 +156,9 @@ export class LocalModel {
     await forwardLayers(ctx, batch, experts, (calls) => this.#run(calls));
     await this.#run(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
     const balance =
-      this.config.moe === null ? null : balanceCoefficients(this.config, this.#global(batch), this.statistics.layers);
+      this.config.moe === null
+        ? null
+        : balanceCoefficients(this.config, this.#global(batch), this.statistics.layers);
     await backwardLayers(ctx, batch, { experts, balance }, (calls) => this.#run(calls));
     await this.#run([
       { op: 'sum.read', sum: sums.values, out: gradients.data },

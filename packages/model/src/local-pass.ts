@@ -16,7 +16,12 @@ import { sumsOf, type StageContext } from './stage-context.ts';
 type Run = (calls: readonly KernelCall[]) => Promise<unknown>;
 
 /** Embedding and all layers: the same lists, in the same order, that the actors submit. */
-export async function forwardLayers(ctx: StageContext, batch: Batch, experts: LocalExperts, run: Run): Promise<void> {
+export async function forwardLayers(
+  ctx: StageContext,
+  batch: Batch,
+  experts: LocalExperts,
+  run: Run,
+): Promise<void> {
   const { config } = ctx.shape;
   const { tokens, ranks, numLayers } = ctx.act;
   const choicesGiven = config.moe === null ? null : forcedChoices(config, tokens, 0);
@@ -26,7 +31,10 @@ export async function forwardLayers(ctx: StageContext, batch: Batch, experts: Lo
       await run([...attentionForward(ctx, layer, batch), ...ffnForward(ctx, layer)]);
       continue;
     }
-    await run([...attentionForward(ctx, layer, batch), ...gateForward(ctx, layer, batch, { ranks, choicesGiven })]);
+    await run([
+      ...attentionForward(ctx, layer, batch),
+      ...gateForward(ctx, layer, batch, { ranks, choicesGiven }),
+    ]);
     await run([
       ...ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, rank)),
       ...experts.forward(ctx, layer),

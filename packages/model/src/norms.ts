@@ -2,7 +2,13 @@ import { assert, type Floats, type KernelCall, type Rows } from '@troupe/core';
 import { sumsOf, type StageContext } from './stage-context.ts';
 
 /** One norm of the residual stream: unit `unitId` over rows of D. */
-export function normForward(ctx: StageContext, unitId: string, x: Floats, out: Floats, stats: Floats): KernelCall {
+export function normForward(
+  ctx: StageContext,
+  unitId: string,
+  x: Floats,
+  out: Floats,
+  stats: Floats,
+): KernelCall {
   const { kind, eps } = ctx.shape.config.norm;
   const [weight, bias] = [ctx.weights.part(unitId, 0), ctx.weights.part(unitId, 1)];
   assert(weight !== null, 'a norm has a weight', { unitId });
@@ -25,10 +31,20 @@ export function normForward(ctx: StageContext, unitId: string, x: Floats, out: F
 export function normBackward(
   ctx: StageContext,
   unitId: string,
-  io: { readonly x: Floats; readonly stats: Floats; readonly dOut: Floats; readonly dx: Floats; readonly accumulate: boolean },
+  io: {
+    readonly x: Floats;
+    readonly stats: Floats;
+    readonly dOut: Floats;
+    readonly dx: Floats;
+    readonly accumulate: boolean;
+  },
 ): KernelCall {
   const sums = sumsOf(ctx);
-  const [weight, weightSum, biasSum] = [ctx.weights.part(unitId, 0), sums.part(unitId, 0), sums.part(unitId, 1)];
+  const [weight, weightSum, biasSum] = [
+    ctx.weights.part(unitId, 0),
+    sums.part(unitId, 0),
+    sums.part(unitId, 1),
+  ];
   assert(weight !== null && weightSum !== null, 'a norm has a weight', { unitId });
   return {
     op: 'norm.backward',

@@ -11,9 +11,15 @@ export interface SamplingOptions {
 }
 
 /** @throws {GenerationError} TROUPE_MODEL_GENERATION */
-export function checkSampling({ temperature = 0.8, topK = 50, topP = 0.95 }: SamplingOptions): Required<SamplingOptions> {
-  if (!(temperature >= 0)) throw new GenerationError(`temperature ${temperature} is not ≥ 0`, { temperature });
-  if (!Number.isInteger(topK) || topK < 0) throw new GenerationError(`topK ${topK} is not an integer ≥ 0`, { topK });
+export function checkSampling({
+  temperature = 0.8,
+  topK = 50,
+  topP = 0.95,
+}: SamplingOptions): Required<SamplingOptions> {
+  if (!(temperature >= 0))
+    throw new GenerationError(`temperature ${temperature} is not ≥ 0`, { temperature });
+  if (!Number.isInteger(topK) || topK < 0)
+    throw new GenerationError(`topK ${topK} is not an integer ≥ 0`, { topK });
   if (!(topP > 0 && topP <= 1)) throw new GenerationError(`topP ${topP} is not in (0, 1]`, { topP });
   return { temperature, topK, topP };
 }

@@ -1,0 +1,95 @@
+import test from 'ava';
+import { prng } from '@troupe/core';
+import { openReferenceDevice } from '@troupe/kernels';
+import { LocalModel } from './local-model.ts';
+import { tinyBatch, tinyConfig, type TinyChanges } from './tiny-model.ts';
+
+/** Displacement of a parameter along a direction of length 1. */
+const STEP = 2e-5;
+const TOLERANCE = 1e-6;
+
+const balance = { auxLoss: 0.3, zLoss: 0.1, layers: 'each', scope: 'sequence' } as const;
+
+const models: Readonly<Record<string, TinyChanges>> = {
+  'token choice, swiglu, grouped queries': {},
+  'dense layers between MoE layers, shared experts, layer norm, gelu': {
+    layers: 3,
+    norm: { kind: 'layer', eps: 1e-5 },
+    ffn: { activation: 'gelu', dFf: 10 },
+    moe: { every: 2, sharedExperts: 2 },
+  },
+  'shared experts in every layer, swiglu, raw probabilities': {
+    moe: { sharedExperts: 1, renormalise: false },
+  },
+  'query/key norm per head, tied head, relu, top 1': {
+    qkNorm: 'head',
+    tiedHead: true,
+    ffn: { activation: 'relu', dFf: 10 },
+    moe: { topK: 1 },
+  },
+  'query/key norm over the full width, global balance, tanh gelu': {
+    qkNorm: 'full',
+    heads: 4,
+    kvHeads: 2,
+    headDim: 2,
+    ffn: { activation: 'gelu-tanh', dFf: 10 },
+    moe: { topK: 3, balance: { ...balance, scope: 'global' } },
+  },
+  'global balance over the tokens of all layers together': {
+    moe: { balance: { ...balance, scope: 'global', layers: 'pooled' } },
+  },
+  'forced skewed choices': { moe: { choice: 'skewed' } },
+  'every expert chosen': { moe: { experts: 2 } },
+  'no experts': { moe: null, tiedHead: true },
+};
+
+/** A direction of length 1 inside one tensor: random, or one axis. */
+function directions(size: number, name: string): readonly Float64Array[] {
+  const draws = prng({ seed: 11, purpose: `test/${name}` });
+  const random = Float64Array.from({ length: size }, (_, i) => draws.uniform(i) - 0.5);
+  const length = Math.sqrt(random.reduce((sum, each) => sum + each * each, 0));
+  const axis = new Float64Array(size);
+  axis[draws.integer(size, size)] = 1;
+  return [random.map((each) => each / length), axis];
+}
+
+for (const [title, changes] of Object.entries(models)) {
+  test(`gradients: equal finite differences: ${title}`, async (t) => {
+    const config = tinyConfig(changes);
+    const batch = tinyBatch(config);
+    const model = new LocalModel(openReferenceDevice(), { config, sequences: 4, grains: 2 });
+    await model.initialise(3);
+    // Norms that are 1 everywhere hide a forgotten weight.
+    for (const unit of model.weights.layout.units.filter(({ id }) => id.includes('norm'))) {
+      const draws = prng({ seed: 5, purpose: unit.id });
+      const weights = model.weights.view(unit.id);
+      for (const index of weights.keys()) weights[index]! += draws.uniform(index) - 0.5;
+    }
+    const { gradients, total } = await model.lossAndGradients(batch);
+    t.true(Math.abs((await model.forward(batch)).total - total) < 1e-12);
+    let [largest, checked, nonZero] = [0, 0, 0];
+    for (const { name, size } of model.weights.layout.units.flatMap((unit) => unit.parameters)) {
+      const weights = model.weights.parameter(name);
+      const start = weights.slice();
+      for (const direction of directions(size, name)) {
+        const totals: number[] = [];
+        for (const sign of [1, -1]) {
+          for (const [i, each] of direction.entries()) weights[i] = start[i]! + sign * STEP * each;
+          totals.push((await model.forward(batch)).total);
+        }
+        weights.set(start);
+        const slope = (totals[0]! - totals[1]!) / (2 * STEP);
+        const gradient = [...gradients.parameter(name)].reduce((sum, each, i) => sum + each * direction[i]!, 0);
+        const difference = Math.abs(slope - gradient) / Math.max(1, Math.abs(gradient));
+        if (difference > TOLERANCE) t.fail(`${name}: slope ${slope}, gradient ${gradient}`);
+        largest = Math.max(largest, difference);
+        checked += 1;
+        nonZero += gradient === 0 ? 0 : 1;
+      }
+    }
+    t.log(
+      `largest difference ${largest.toExponential(1)} over ${checked} directions, ${nonZero} of them not zero`,
+    );
+    t.true(nonZero > checked / 2);
+  });
+}

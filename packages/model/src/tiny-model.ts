@@ -1,0 +1,57 @@
+import type { ModelConfig, MoeConfig } from '@troupe/spec';
+import type { Batch } from './batch.ts';
+
+/** Changes to {@link tinyConfig}, one level deep. */
+export type TinyChanges = Partial<Omit<ModelConfig, 'moe'>> & { readonly moe?: Partial<MoeConfig> | null };
+
+/** A model small enough for finite differences on the reference device; used by tests. */
+export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
+  const { moe, ...rest } = changes;
+  const experts: MoeConfig = {
+    every: 1,
+    experts: 4,
+    topK: 2,
+    dExpert: 6,
+    sharedExperts: 0,
+    renormalise: true,
+    choice: 'learned',
+    balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each' },
+  };
+  return {
+    vocab: 11,
+    layers: 2,
+    dModel: 8,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 4,
+    seqLen: 6,
+    norm: { kind: 'rms', eps: 1e-5 },
+    qkNorm: 'none',
+    rope: { theta: 100 },
+    tiedHead: false,
+    init: { scale: 2, embedding: 1 },
+    ffn: { activation: 'swiglu', dFf: 10 },
+    ...rest,
+    moe: moe === null ? null : { ...experts, ...moe },
+  };
+}
+
+/**
+ * Four sequences: a full one; one with padding behind; one of two documents (the second starts at position 3, nothing
+ * predicts across); one of padding alone.
+ */
+export function tinyBatch(config: ModelConfig): Batch {
+  const { seqLen, vocab } = config;
+  const tokens = 4 * seqLen;
+  const ids_T = Int32Array.from({ length: tokens }, (_, t) => (t * 7 + 3 * Math.floor(t / 5)) % vocab);
+  const targets_T = Int32Array.from({ length: tokens }, (_, t) => (t * 5 + 1) % vocab);
+  const valid_T = new Uint8Array(tokens).fill(1);
+  const firstSeen_T = new Int32Array(tokens);
+  valid_T.fill(0, 2 * seqLen - 2, 2 * seqLen);
+  valid_T.fill(0, 3 * seqLen);
+  firstSeen_T.fill(3, 2 * seqLen + 3, 3 * seqLen);
+  for (let t = 0; t < tokens; t++) if (valid_T[t] === 0) targets_T[t] = -1;
+  targets_T[2 * seqLen - 3] = -1;
+  targets_T[2 * seqLen + 2] = -1;
+  return { ids_T, targets_T, firstSeen_T, valid_T };
+}
