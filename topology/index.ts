@@ -1,1 +1,21 @@
-export {};
+export {
+  formatProblem,
+  problemCodes,
+  type Place,
+  type ProblemCode,
+  type TopologyProblem,
+} from './problem.ts';
+export * from './errors.ts';
+export { jsonSchema, type SchemaNode } from './json-schema.ts';
+export { TOPOLOGY_VERSION, type TopologyInput } from './schema.ts';
+export type { FilledTopology } from './fill.ts';
+export * from './resolved.ts';
+export { resolveTopology } from './resolve.ts';
+export * from './load.ts';
+export { presetNames, presetPath, readTopologyFile } from './read.ts';
+export { isLocalHost, type DeviceBody, type ResolvedDevice, type ResolvedMachine } from './machines.ts';
+export * from './mesh.ts';
+export * from './placement.ts';
+export * from './trajectory.ts';
+export { refuseUnbuilt } from './unbuilt.ts';
+export * from './schedule.ts';

@@ -1,0 +1,79 @@
+import { divisors, greatestCommonDivisor } from './nearest.ts';
+import { TOPOLOGY_VERSION, type TopologyValues } from './schema.ts';
+
+/** Kinds of data source; a file names one of them. */
+export const dataKinds = ['source', 'text', 'jsonl', 'parquet', 'tokens', 'synthetic'] as const;
+
+/** Ids of the byte tokenizer: 256 bytes and the end of a document. */
+export const BYTES_VOCAB = 257;
+
+function fillModel(model: TopologyValues['model']) {
+  return {
+    ...model,
+    kvHeads: model.kvHeads ?? model.heads,
+    headDim: model.headDim ?? Math.floor(model.dModel / model.heads),
+    ffn: { ...model.ffn, dFf: model.ffn.dFf ?? 4 * model.dModel },
+  };
+}
+
+function fillData(data: TopologyValues['data'], vocab: number) {
+  const { tokenizer, holdout, ...rest } = data;
+  const from = dataKinds.some((kind) => rest[kind] !== undefined)
+    ? rest
+    : { ...rest, source: 'wordnet' as const };
+  const field = rest.jsonl === undefined ? {} : { field: rest.field ?? 'text' };
+  const ids = tokenizer.vocab ?? (tokenizer.kind === 'bytes' ? BYTES_VOCAB : vocab);
+  return { ...from, ...field, tokenizer: { ...tokenizer, vocab: ids }, holdout };
+}
+
+function fillTrain(train: TopologyValues['train']) {
+  const grains = train.grains ?? divisors(train.batch).findLast((each) => each <= 8) ?? 1;
+  const { optimizer } = train;
+  return { ...train, grains, optimizer: { ...optimizer, lrMin: optimizer.lrMin ?? optimizer.lr / 10 } };
+}
+
+/** Replaces -1: the first free axis takes the devices that the others leave. */
+function fillParallel(values: TopologyValues) {
+  const { parallel, machines, model } = values;
+  const axes = (['dp', 'pp', 'tp'] as const).map((name) => [name, parallel[name]] as const);
+  const free = axes.find(([, size]) => size === -1)?.[0] ?? null;
+  const fixed = axes.reduce((product, [, size]) => product * (size === -1 ? 1 : size), 1);
+  const devices = machines?.reduce((sum, machine) => sum + machine.devices.length, 0) ?? fixed;
+  const left = Math.max(1, Math.floor(devices / fixed));
+  const size = (name: 'dp' | 'pp' | 'tp'): number =>
+    parallel[name] === -1 ? (name === free ? left : 1) : parallel[name];
+  const dp = size('dp');
+  const ep = parallel.ep === -1 ? greatestCommonDivisor(dp, model.moe?.experts ?? 1) : parallel.ep;
+  return { ...parallel, dp, ep, pp: size('pp'), tp: size('tp') };
+}
+
+/** Every key of a topology with its value, defaults that follow from other keys included. */
+export type FilledTopology = ReturnType<typeof fillDefaults>;
+
+/**
+ * Fills the defaults that follow from other keys. Judges nothing: `rules.ts` does, on the result.
+ *
+ * The default of `grains` never looks at the layout, so that a changed layout keeps the numbers.
+ */
+export function fillDefaults(values: TopologyValues, fallbackName: string) {
+  const name = values.name ?? fallbackName;
+  const parallel = fillParallel(values);
+  const world = parallel.dp * parallel.pp * parallel.tp;
+  const machines = values.machines ?? [
+    { host: 'localhost', devices: Array.from({ length: world }, (_, index) => `cpu:${index}`) },
+  ];
+  return {
+    troupe: TOPOLOGY_VERSION as 1,
+    name,
+    model: fillModel(values.model),
+    data: fillData(values.data, values.model.vocab),
+    train: fillTrain(values.train),
+    parallel,
+    machines: machines.map((machine) => ({ ...machine, body: machine.body ?? values.device })),
+    device: values.device,
+    placement: values.placement,
+    checkpoint: { ...values.checkpoint, dir: values.checkpoint.dir ?? `runs/${name}` },
+    wire: values.wire,
+    eval: values.eval,
+  };
+}

@@ -1,0 +1,179 @@
+import type { ModelConfig } from '@troupe/spec';
+import { basename, dirname, isAbsolute, join } from 'node:path';
+import type { Composed } from './compose.ts';
+import { originOf, valueLayer, type Layer } from './document.ts';
+import { TopologyError } from './errors.ts';
+import { fillDefaults, type FilledTopology } from './fill.ts';
+import { resolveMachines } from './machines.ts';
+import { createPlacement } from './placement.ts';
+import { matchesAddress } from './placement-rules.ts';
+import type { TopologyProblem } from './problem.ts';
+import type { DataSource, ResolvedData, ResolvedTopology } from './resolved.ts';
+import { crossKeyFindings, type Finding } from './rules.ts';
+import { validateKeys } from './validate.ts';
+
+function modelConfig({ model }: FilledTopology): ModelConfig {
+  const { moe } = model;
+  return {
+    vocab: model.vocab,
+    layers: model.layers,
+    dModel: model.dModel,
+    heads: model.heads,
+    kvHeads: model.kvHeads,
+    headDim: model.headDim,
+    seqLen: model.seqLen,
+    norm: { kind: model.norm, eps: model.normEps },
+    qkNorm: model.qkNorm,
+    rope: { theta: model.rope.theta },
+    tiedHead: model.tiedHead,
+    init: { scale: model.init.scale, embedding: model.init.embedding },
+    ffn: { activation: model.ffn.kind, dFf: model.ffn.dFf },
+    moe:
+      moe === null
+        ? null
+        : {
+            every: moe.every,
+            experts: moe.experts,
+            topK: moe.topK,
+            dExpert: model.ffn.dFf / moe.granularity,
+            sharedExperts: moe.sharedExperts,
+            renormalise: moe.router.renormalise,
+            choice: moe.router.choice,
+            balance: {
+              auxLoss: moe.balance.auxLoss,
+              zLoss: moe.balance.zLoss,
+              scope: moe.balance.scope,
+              layers: moe.balance.layers,
+            },
+          },
+  };
+}
+
+/** Paths are relative to the file that names them; those of a flag to the working directory. */
+function resolveData({ data }: FilledTopology, layer: Layer): ResolvedData {
+  const locate = (key: string, path: string): string => {
+    const file = originOf(layer, key).value.file;
+    return file === null || isAbsolute(path) ? path : join(dirname(file), path);
+  };
+  const paths = (key: string, value: string | readonly string[]): readonly string[] =>
+    (typeof value === 'string' ? [value] : value).map((path) => locate(key, path));
+  let source: DataSource = { kind: 'wordnet' };
+  if (data.text !== undefined) source = { kind: 'text', paths: paths('data.text', data.text) };
+  if (data.jsonl !== undefined)
+    source = { kind: 'jsonl', paths: paths('data.jsonl', data.jsonl), field: data.field ?? 'text' };
+  if (data.parquet !== undefined) source = { kind: 'parquet', paths: paths('data.parquet', data.parquet) };
+  if (data.tokens !== undefined) source = { kind: 'tokens', paths: paths('data.tokens', data.tokens) };
+  if (data.synthetic !== undefined) source = { kind: 'synthetic', distribution: data.synthetic };
+  const { kind, vocab, file } = data.tokenizer;
+  const tokenizer = { kind, vocab, file: file === undefined ? null : locate('data.tokenizer.file', file) };
+  return { source, tokenizer, holdout: data.holdout };
+}
+
+const overlaps = (a: string, b: string): boolean => a === b || a.startsWith(`${b}.`) || b.startsWith(`${a}.`);
+
+function toProblem(layer: Layer, finding: Finding): TopologyProblem {
+  const { keys, ...rest } = finding;
+  const written = keys.find((key) => layer.origins.has(key)) ?? keys[0];
+  return { ...originOf(layer, written).value, ...rest, key: keys[0] };
+}
+
+function build(file: FilledTopology, layer: Layer, source: ResolvedTopology['source']): ResolvedTopology {
+  const { dp, ep, pp, tp, zero, offload, pipeline } = file.parallel;
+  const moe = file.model.moe;
+  return {
+    name: file.name,
+    model: modelConfig(file),
+    routing: {
+      kind: moe?.router.kind ?? 'token-choice',
+      scores: moe?.router.scores ?? 'softmax',
+      capacity: moe?.capacity ?? 0,
+      bias: moe?.balance.bias ?? 0,
+    },
+    data: resolveData(file, layer),
+    train: file.train,
+    parallel: { dp, ep, edp: dp / ep, pp, tp, world: dp * pp * tp, zero, offload, pipeline },
+    machines: resolveMachines(file.machines),
+    device: file.device,
+    placement: file.placement,
+    checkpoint: file.checkpoint,
+    wire: file.wire,
+    eval: file.eval,
+    file,
+    source,
+  };
+}
+
+/** Placement rules that no actor obeys are mistakes of spelling. */
+function idleRules(resolved: ResolvedTopology, layer: Layer): readonly TopologyProblem[] {
+  const patterns = Object.keys(resolved.placement);
+  if (patterns.length === 0) return [];
+  const addresses = createPlacement(resolved).actors.map((actor) => actor.address);
+  return patterns
+    .filter((pattern) => !addresses.some((address) => matchesAddress(pattern, address)))
+    .map((pattern) => ({
+      ...originOf(layer, `placement.${pattern}`).key,
+      code: 'TROUPE_TOPOLOGY_PLACEMENT',
+      key: `placement.${pattern}`,
+      value: resolved.placement[pattern],
+      rule: 'matches no actor; addresses look like expert/L0/ep0/edp0',
+      nearest: null,
+    }));
+}
+
+const byPlace = (a: TopologyProblem, b: TopologyProblem): number =>
+  (a.file ?? '').localeCompare(b.file ?? '') ||
+  (a.line ?? 0) - (b.line ?? 0) ||
+  (a.column ?? 0) - (b.column ?? 0);
+
+/**
+ * Judges a composed topology and fills every default.
+ *
+ * Rules between keys are judged even when other keys are wrong, unless they look at a wrong one.
+ *
+ * @throws {TopologyError} TROUPE_TOPOLOGY_INVALID with every problem, in the order of the files
+ */
+export function resolveComposed(
+  composed: Composed,
+  options: { readonly path: string | null; readonly set: readonly string[] },
+): ResolvedTopology {
+  const { layer } = composed;
+  const unreadable = composed.problems.filter((problem) => problem.code !== 'TROUPE_TOPOLOGY_OVERRIDE');
+  if (unreadable.length > 0) throw new TopologyError([...composed.problems].sort(byPlace));
+  const { values, problems: keyProblems } = validateKeys(layer);
+  const path = options.path;
+  const file = fillDefaults(
+    values,
+    path === null
+      ? 'run'
+      : basename(path)
+          .replace(/\.[^.]*$/, '')
+          .replace(/[^A-Za-z0-9._-]/g, '-') || 'run',
+  );
+  const problems = [...composed.problems, ...keyProblems];
+  const judged = crossKeyFindings(file, values).filter(
+    (finding) =>
+      !keyProblems.some(
+        (problem) =>
+          problem.code !== 'TROUPE_TOPOLOGY_UNKNOWN_KEY' &&
+          finding.keys.some((key) => overlaps(key, problem.key)),
+      ),
+  );
+  problems.push(...judged.map((finding) => toProblem(layer, finding)));
+  if (problems.length > 0) throw new TopologyError(problems.sort(byPlace));
+  const places = Object.fromEntries(
+    [...layer.origins].filter(([key]) => key !== '').map(([key, origin]) => [key, origin.value]),
+  );
+  const resolved = build(file, layer, { path, files: composed.files, overrides: options.set, places });
+  const idle = idleRules(resolved, layer);
+  if (idle.length > 0) throw new TopologyError(idle);
+  return resolved;
+}
+
+/**
+ * Resolves a topology that is a value already: a program's own object, or the `file` of a manifest.
+ *
+ * @throws {TopologyError} TROUPE_TOPOLOGY_INVALID with every problem
+ */
+export function resolveTopology(value: unknown): ResolvedTopology {
+  return resolveComposed({ layer: valueLayer(value), problems: [], files: [] }, { path: null, set: [] });
+}

@@ -1,0 +1,81 @@
+import type { ModelConfig } from '@troupe/spec';
+import type { FilledTopology } from './fill.ts';
+import type { DeviceBody, ResolvedMachine } from './machines.ts';
+import type { Place } from './problem.ts';
+
+/** Where documents, or ids, come from. Paths are relative to the working directory or absolute. */
+export type DataSource =
+  | { readonly kind: 'wordnet' }
+  | { readonly kind: 'text'; readonly paths: readonly string[] }
+  | { readonly kind: 'jsonl'; readonly paths: readonly string[]; readonly field: string }
+  | { readonly kind: 'parquet'; readonly paths: readonly string[] }
+  | { readonly kind: 'tokens'; readonly paths: readonly string[] }
+  | { readonly kind: 'synthetic'; readonly distribution: 'zipf' };
+
+export interface ResolvedData {
+  readonly source: DataSource;
+  readonly tokenizer: {
+    readonly kind: 'bytes' | 'bpe';
+    readonly vocab: number;
+    readonly file: string | null;
+  };
+  /** Share of the documents kept for evaluation. */
+  readonly holdout: number;
+}
+
+/** What the file says of routing that {@link ModelConfig} does not hold, since only one value of each is built. */
+export interface ResolvedRouting {
+  readonly kind: 'token-choice' | 'expert-choice';
+  readonly scores: 'softmax' | 'sigmoid';
+  readonly capacity: number;
+  /** Step of loss-free balancing; 0: off. */
+  readonly bias: number;
+}
+
+export type ResolvedTrain = FilledTopology['train'];
+export type ResolvedOptimizer = ResolvedTrain['optimizer'];
+
+export interface ResolvedParallel {
+  readonly dp: number;
+  readonly ep: number;
+  /** dp / ep: replicas of each expert. */
+  readonly edp: number;
+  readonly pp: number;
+  readonly tp: number;
+  /** pp · dp · tp: devices, and so worker processes. */
+  readonly world: number;
+  readonly zero: 0 | 1 | 2 | 3;
+  readonly offload: 'none' | 'optimizer';
+  readonly pipeline: '1f1b' | 'gpipe' | 'interleaved';
+}
+
+export interface TopologySource {
+  /** The file it was read from; null when a program handed over a value. */
+  readonly path: string | null;
+  /** That file and those it extends. */
+  readonly files: readonly string[];
+  /** Overrides of `--set`, as typed. */
+  readonly overrides: readonly string[];
+  /** Dotted key → where its value was written; keys at their default are absent. */
+  readonly places: Readonly<Record<string, Place>>;
+}
+
+/** A topology with nothing left to decide. Plain data: survives JSON, a wire and a manifest. */
+export interface ResolvedTopology {
+  readonly name: string;
+  readonly model: ModelConfig;
+  readonly routing: ResolvedRouting;
+  readonly data: ResolvedData;
+  readonly train: ResolvedTrain;
+  readonly parallel: ResolvedParallel;
+  readonly machines: readonly ResolvedMachine[];
+  readonly device: DeviceBody;
+  /** Address pattern → `host/device`, in the order of the file. */
+  readonly placement: Readonly<Record<string, string>>;
+  readonly checkpoint: FilledTopology['checkpoint'];
+  readonly wire: FilledTopology['wire'];
+  readonly eval: FilledTopology['eval'];
+  /** The same as a topology file with every key written out: `plan --resolved`, manifests. Resolving it changes nothing. */
+  readonly file: FilledTopology;
+  readonly source: TopologySource;
+}

@@ -1,0 +1,324 @@
+import { BYTES_VOCAB, dataKinds, type FilledTopology } from './fill.ts';
+import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
+import { divisors, nearestName, nearestNumber } from './nearest.ts';
+import type { ProblemCode } from './problem.ts';
+import type { TopologyValues } from './schema.ts';
+
+/** What a rule found wrong; `keys[0]` is the one to change, the others take part. */
+export interface Finding {
+  readonly code: ProblemCode;
+  readonly keys: readonly [string, ...string[]];
+  readonly value: unknown;
+  readonly rule: string;
+  readonly nearest: string | number | null;
+}
+
+interface Division {
+  /** The number that is to be divided, and its name. */
+  readonly of: readonly [string, number];
+  readonly by: readonly [string, number];
+  readonly keys: readonly [string, ...string[]];
+  readonly nearest: number | null;
+  readonly hint?: string;
+}
+
+/** `[]` when the division leaves nothing, else the problem that names both numbers. */
+function indivisible({ of: [what, n], by: [by, d], keys, nearest, hint }: Division): Finding[] {
+  if (n % d === 0) return [];
+  const rule = `${what} ${n} is not divisible by ${by} ${d}${hint === undefined ? '' : `; ${hint}`}`;
+  return [
+    {
+      code: 'TROUPE_TOPOLOGY_INDIVISIBLE',
+      keys,
+      value: keys[0].startsWith('parallel') ? d : undefined,
+      rule,
+      nearest,
+    },
+  ];
+}
+
+const neighbours = (n: number, d: number): string =>
+  n < d ? `${d}` : `${n - (n % d)} or ${n - (n % d) + d}`;
+
+function modelRules(file: FilledTopology, written: TopologyValues): Finding[] {
+  const { model } = file;
+  const ownWidth = written.model.headDim !== undefined;
+  const heads = indivisible({
+    of: ['dModel', model.dModel],
+    by: ['heads', model.heads],
+    keys: ['model.heads', 'model.dModel'],
+    nearest: nearestNumber(model.heads, divisors(model.dModel)),
+    hint: 'or name headDim',
+  });
+  const evenWidth = indivisible({
+    of: ['headDim', model.headDim],
+    by: ['a rotary pair,', 2],
+    keys: ['model.headDim', 'model.heads', 'model.dModel'],
+    nearest: model.headDim + 1,
+  });
+  return [
+    ...(ownWidth ? [] : heads),
+    ...(ownWidth || heads.length === 0 ? evenWidth : []),
+    ...indivisible({
+      of: ['heads', model.heads],
+      by: ['kvHeads', model.kvHeads],
+      keys: ['model.kvHeads', 'model.heads'],
+      nearest: nearestNumber(model.kvHeads, divisors(model.heads)),
+    }),
+  ];
+}
+
+function moeRules(file: FilledTopology): Finding[] {
+  const { moe, ffn, layers } = file.model;
+  const { dp, ep } = file.parallel;
+  const findings = indivisible({
+    of: ['dp', dp],
+    by: ['ep', ep],
+    keys: ['parallel.ep', 'parallel.dp'],
+    nearest: nearestNumber(ep, divisors(dp)),
+  });
+  if (moe === null) {
+    if (ep === 1) return findings;
+    const rule = 'a model without experts (model.moe) has nothing to share; ep must be 1';
+    return [
+      ...findings,
+      { code: 'TROUPE_TOPOLOGY_CONFLICT', keys: ['parallel.ep', 'model.moe'], value: ep, rule, nearest: 1 },
+    ];
+  }
+  const both = divisors(moe.experts).filter((each) => dp % each === 0);
+  findings.push(
+    ...indivisible({
+      of: ['experts', moe.experts],
+      by: ['ep', ep],
+      keys: ['parallel.ep', 'model.moe.experts', 'parallel.dp'],
+      nearest: nearestNumber(ep, both),
+      hint: `or choose experts ${neighbours(moe.experts, ep)}`,
+    }),
+    ...indivisible({
+      of: ['dFf', ffn.dFf],
+      by: ['granularity', moe.granularity],
+      keys: ['model.moe.granularity', 'model.ffn.dFf', 'model.dModel'],
+      nearest: nearestNumber(moe.granularity, divisors(ffn.dFf)),
+    }),
+  );
+  const range = (key: string, also: string, value: number, limit: number, what: string): void => {
+    if (value <= limit) return;
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_RANGE',
+      keys: [key, also],
+      value,
+      rule: `must be at most ${what} ${limit}`,
+      nearest: limit,
+    });
+  };
+  range('model.moe.topK', 'model.moe.experts', moe.topK, moe.experts, 'experts');
+  range('model.moe.every', 'model.layers', moe.every, layers, 'layers');
+  if (moe.balance.scope === 'global' && file.train.microbatches > 1 && file.parallel.pipeline !== 'gpipe') {
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_CONFLICT',
+      keys: ['model.moe.balance.scope', 'train.microbatches', 'parallel.pipeline'],
+      value: 'global',
+      rule:
+        `the fractions of the whole batch are not known before its last microbatch, and microbatches is ${file.train.microbatches}: ` +
+        'set microbatches to 1, use pipeline gpipe, or scope sequence',
+      nearest: 'sequence',
+    });
+  }
+  return findings;
+}
+
+function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
+  const findings: Finding[] = [];
+  const named = dataKinds.filter((kind) => written.data[kind] !== undefined);
+  if (named.length > 1) {
+    const rule = `names ${named.join(' and ')}; a run reads one of them`;
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_CONFLICT',
+      keys: [`data.${named[1] ?? ''}`, 'data'],
+      value: undefined,
+      rule,
+      nearest: null,
+    });
+  }
+  if (written.data.field !== undefined && written.data.jsonl === undefined) {
+    const rule = 'only jsonl has fields';
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_CONFLICT',
+      keys: ['data.field', 'data.jsonl'],
+      value: written.data.field,
+      rule,
+      nearest: null,
+    });
+  }
+  if (written.data.synthetic !== undefined) return findings;
+  const { kind, vocab } = file.data.tokenizer;
+  const ownVocab = written.data.tokenizer.vocab !== undefined;
+  const range = (key: string, value: number, rule: string, nearest: number): void => {
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_RANGE',
+      keys: [key, 'data.tokenizer', 'model.vocab'],
+      value,
+      rule,
+      nearest,
+    });
+  };
+  if (file.model.vocab < BYTES_VOCAB) {
+    const rule = `must be at least ${BYTES_VOCAB}: the tokenizer's 256 bytes and the end of a document`;
+    range('model.vocab', file.model.vocab, rule, BYTES_VOCAB);
+  } else if (kind === 'bytes' && ownVocab && vocab !== BYTES_VOCAB) {
+    range(
+      'data.tokenizer.vocab',
+      vocab,
+      `must be ${BYTES_VOCAB}: 256 bytes and the end of a document`,
+      BYTES_VOCAB,
+    );
+  } else if (vocab > file.model.vocab) {
+    range('data.tokenizer.vocab', vocab, `must be at most model.vocab ${file.model.vocab}`, file.model.vocab);
+  }
+  return findings;
+}
+
+function trainRules(file: FilledTopology): Finding[] {
+  const { batch, grains, microbatches, optimizer } = file.train;
+  const parts = file.parallel.dp * microbatches;
+  const legal = divisors(batch).filter((each) => each % parts === 0 && each <= 128);
+  const findings = [
+    ...indivisible({
+      of: ['batch', batch],
+      by: ['grains', grains],
+      keys: ['train.grains', 'train.batch'],
+      nearest: nearestNumber(grains, legal.length > 0 ? legal : divisors(batch)),
+      hint: `or choose batch ${neighbours(batch, grains)}`,
+    }),
+    ...indivisible({
+      of: ['grains', grains],
+      by: [`dp ${file.parallel.dp} × microbatches ${microbatches} =`, parts],
+      keys: ['train.grains', 'parallel.dp', 'train.microbatches', 'train.batch'],
+      nearest: nearestNumber(grains, legal),
+      ...(legal.length > 0 ? {} : { hint: `batch must be a multiple of ${parts} too, now ${batch}` }),
+    }),
+  ];
+  if (optimizer.lrMin > optimizer.lr) {
+    const rule = `must be at most lr ${optimizer.lr}`;
+    const keys = ['train.optimizer.lrMin', 'train.optimizer.lr'] as const;
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_RANGE',
+      keys,
+      value: optimizer.lrMin,
+      rule,
+      nearest: optimizer.lr,
+    });
+  }
+  return findings;
+}
+
+function meshRules(file: FilledTopology, written: TopologyValues): Finding[] {
+  const { dp, pp, tp } = file.parallel;
+  const { model } = file;
+  const findings: Finding[] = [];
+  const free = (['dp', 'pp', 'tp'] as const).filter((axis) => written.parallel[axis] === -1);
+  if (free.length > 1) {
+    const key = `parallel.${free.find((axis) => axis !== 'dp') ?? 'dp'}`;
+    const rule = `${free.join(' and ')} are -1; only one axis can take what is left (dp does unless named)`;
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_CONFLICT',
+      keys: [key, 'parallel.dp'],
+      value: -1,
+      rule,
+      nearest: 1,
+    });
+  }
+  if (pp > model.layers) {
+    const rule = `must be at most layers ${model.layers}`;
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_RANGE',
+      keys: ['parallel.pp', 'model.layers'],
+      value: pp,
+      rule,
+      nearest: model.layers,
+    });
+  }
+  const sliced = [
+    ['heads', model.heads],
+    ['kvHeads', model.kvHeads],
+  ] as const;
+  for (const [what, n] of sliced) {
+    const nearest = nearestNumber(tp, divisors(n));
+    findings.push(
+      ...indivisible({ of: [what, n], by: ['tp', tp], keys: ['parallel.tp', `model.${what}`], nearest }),
+    );
+  }
+  const world = dp * pp * tp;
+  const devices = file.machines.reduce((sum, machine) => sum + machine.devices.length, 0);
+  if (world === devices) return findings;
+  const fits = Math.floor(devices / (pp * tp));
+  const count = `pp ${pp} × dp ${dp} × tp ${tp} = ${world}`;
+  const few = world > devices;
+  findings.push({
+    code: few ? 'TROUPE_TOPOLOGY_DEVICES' : 'TROUPE_TOPOLOGY_IDLE_DEVICES',
+    keys: ['parallel.dp', 'parallel.pp', 'parallel.tp', 'machines'],
+    value: dp,
+    rule: few
+      ? `${count} devices are needed, the machines have ${devices}`
+      : `${count} of ${devices} devices would work; -1 takes what is left`,
+    nearest: fits >= 1 ? fits : null,
+  });
+  return findings;
+}
+
+function machineRules(file: FilledTopology): Finding[] {
+  const findings: Finding[] = [];
+  for (const [m, machine] of file.machines.entries()) {
+    const seen = new Set<string>();
+    for (const [d, text] of machine.devices.entries()) {
+      const { id } = parseDevice(text);
+      const key = `machines.${m}.devices.${d}`;
+      const rule = `${machine.host} already lists ${id}; a device has one worker`;
+      if (seen.has(id))
+        findings.push({
+          code: 'TROUPE_TOPOLOGY_DUPLICATE_DEVICE',
+          keys: [key],
+          value: text,
+          rule,
+          nearest: null,
+        });
+      seen.add(id);
+    }
+  }
+  const names = deviceNames(resolveMachines(file.machines));
+  for (const [pattern, target] of Object.entries(file.placement)) {
+    const key = `placement.${pattern}`;
+    if (/^gate\b/.test(pattern)) {
+      const rule = 'a gate lives where its stage lives; place the stage';
+      findings.push({
+        code: 'TROUPE_TOPOLOGY_PLACEMENT',
+        keys: [key],
+        value: target,
+        rule,
+        nearest: pattern.replace('gate', 'stage'),
+      });
+    } else if (!names.includes(target)) {
+      const rule = `no machine has this device; there are ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}`;
+      findings.push({
+        code: 'TROUPE_TOPOLOGY_PLACEMENT',
+        keys: [key, 'machines'],
+        value: target,
+        rule,
+        nearest: nearestName(target, names),
+      });
+    }
+  }
+  return findings;
+}
+
+/** Judges keys against each other. `written` tells what the file says from what is a default. */
+export function crossKeyFindings(file: FilledTopology, written: TopologyValues): readonly Finding[] {
+  return [
+    ...modelRules(file, written),
+    ...moeRules(file),
+    ...dataRules(file, written),
+    ...trainRules(file),
+    ...meshRules(file, written),
+    ...machineRules(file),
+  ];
+}

@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { choice, count, flag, positive, real, text } from './schema-fields.ts';
+
+const router = z
+  .strictObject({
+    kind: choice('Who chooses: each token its experts, or each expert its tokens.', [
+      'token-choice',
+      'expert-choice',
+    ]).default('token-choice'),
+    scores: choice('How logits become scores.', ['softmax', 'sigmoid']).default('softmax'),
+    renormalise: flag('Divide the kept scores of a token by their sum (only when topK > 1).').default(true),
+    choice: choice('learned, or a forced pattern for speed runs and tests.', [
+      'learned',
+      'balanced',
+      'skewed',
+    ]).default('learned'),
+  })
+  .prefault({})
+  .describe('How tokens find experts.');
+
+const balance = z
+  .strictObject({
+    auxLoss: real('Coefficient of the balance loss; 0 switches it off.', 'coefficient', { min: 0 }).default(
+      0.01,
+    ),
+    zLoss: real('Coefficient of the z-loss, mean(logsumexp²); 0 switches it off.', 'coefficient', {
+      min: 0,
+    }).default(0.001),
+    scope: choice('Over which tokens the balance loss takes its fractions.', [
+      'sequence',
+      'global',
+      'microbatch',
+    ]).default('sequence'),
+    layers: choice('Every layer on its own, or the tokens of all layers together.', [
+      'each',
+      'pooled',
+    ]).default('each'),
+    bias: real('Step of loss-free balancing (arXiv:2408.15664); 0 switches it off.', 'score a step', {
+      min: 0,
+    }).default(0),
+  })
+  .prefault({})
+  .describe('What keeps the load of experts even.');
+
+const moe = z.strictObject({
+  every: count('Experts in every n-th layer: 1 all, 2 the layers 1, 3, 5 … (0-based).', 'layers').default(1),
+  experts: count('Routed experts of one layer.', 'experts').default(8),
+  topK: count('Experts of one token.', 'experts').default(2),
+  granularity: count('Width of an expert: dExpert = dFf / granularity.', 'parts').default(1),
+  sharedExperts: count('Experts that every token visits, beside the routed ones.', 'experts', {
+    min: 0,
+  }).default(0),
+  router,
+  capacity: real(
+    '0: as many rows as needed; > 0: fixed factor; < 0: as needed up to that factor.',
+    'factor',
+  ).default(0),
+  balance,
+});
+
+/** `model:`, the only key without which a topology says nothing. */
+export const modelSchema = z
+  .strictObject({
+    vocab: count('Tokens that the embedding and the head know.', 'tokens', { min: 2 }).default(4096),
+    layers: count('Transformer layers.', 'layers').default(4),
+    dModel: count('Width of the residual stream.', 'elements').default(128),
+    heads: count('Query heads.', 'heads').default(4),
+    kvHeads: count('Key/value heads (grouped-query attention). Default: heads.', 'heads').optional(),
+    headDim: count('Width of one head. Default: dModel / heads.', 'elements').optional(),
+    seqLen: count('Positions of one sequence.', 'tokens').default(128),
+    norm: choice('RMSNorm or LayerNorm.', ['rms', 'layer']).default('rms'),
+    normEps: positive('Added to the variance of norms.', 'variance', 1).default(1e-5),
+    qkNorm: choice('Norm of queries and keys: none, per head, over the full width.', [
+      'none',
+      'head',
+      'full',
+    ]).default('none'),
+    rope: z
+      .strictObject({ theta: positive('Base of the rotary angles.', 'base').default(10000) })
+      .prefault({})
+      .describe('Rotary position embedding.'),
+    tiedHead: flag('The head uses the weights of the embedding.').default(false),
+    init: z
+      .strictObject({
+        kind: choice('Distribution of matrices, cut at two standard deviations.', [
+          'truncated-normal',
+        ]).default('truncated-normal'),
+        scale: positive('Variance times fan-in of matrices: std = sqrt(scale / fanIn).', 'variance').default(
+          1,
+        ),
+        embedding: positive('Standard deviation of the embedding.', 'standard deviation').default(1),
+      })
+      .prefault({})
+      .describe('How weights start.'),
+    ffn: z
+      .strictObject({
+        kind: choice('Activation of dense FFNs and experts.', [
+          'swiglu',
+          'gelu',
+          'gelu-tanh',
+          'relu',
+        ]).default('swiglu'),
+        dFf: count('Hidden width of a dense FFN. Default: 4 · dModel.', 'elements').optional(),
+      })
+      .prefault({})
+      .describe('Feed-forward layers.'),
+    moe: moe.nullable().default(null).describe('Experts; null (default): a dense model.'),
+  })
+  .describe('The language model.');
+
+const paths = (description: string) =>
+  z.union([text('One path.'), z.array(text('A path.')).min(1)]).describe(description);
+
+export const dataSchema = z
+  .strictObject({
+    source: choice('Text that comes with an installed package.', ['wordnet']).optional(),
+    text: paths('Plain text file(s), relative to the topology file.').optional(),
+    jsonl: paths('JSON Lines file(s), relative to the topology file.').optional(),
+    field: text('Field of a JSON line that holds the text. Default: text.').optional(),
+    parquet: paths('Parquet file(s).').optional(),
+    tokens: paths('Files of token ids (.bin, .idx).').optional(),
+    synthetic: choice('Tokens drawn by seed, no text at all.', ['zipf']).optional(),
+    tokenizer: z
+      .strictObject({
+        kind: choice('bytes: 256 bytes and an end; bpe: byte-pair encoding learned from the data.', [
+          'bytes',
+          'bpe',
+        ]).default('bpe'),
+        vocab: count('Tokens of the tokenizer. Default: model.vocab (bpe), 257 (bytes).', 'tokens', {
+          min: 257,
+        }).optional(),
+        file: text(
+          'A tokenizer.json to use instead of learning one, relative to the topology file.',
+        ).optional(),
+      })
+      .prefault({})
+      .describe('How text becomes tokens.'),
+    holdout: real('Share of the documents kept for evaluation.', 'fraction', { min: 0, max: 0.9 }).default(
+      0.02,
+    ),
+  })
+  .prefault({})
+  .describe(
+    'Where tokens come from: one of source (default wordnet), text, jsonl, parquet, tokens, synthetic.',
+  );

@@ -1,0 +1,40 @@
+import type { FilledTopology } from './fill.ts';
+import type { ResolvedTopology } from './resolved.ts';
+
+/** What decides every number of a run: equal on resume, whatever the layout. */
+export type Trajectory = Pick<FilledTopology, 'model' | 'data' | 'train'>;
+
+/** One dotted key that differs; undefined where a side lacks it. */
+export interface Difference {
+  readonly key: string;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/**
+ * The part of a topology that must not change on resume: model, data, train. Machines, device, parallel, placement,
+ * wire, checkpoint and eval may, and so may the name, which is a label.
+ */
+export function trajectory({ file }: ResolvedTopology): Trajectory {
+  return { model: file.model, data: file.data, train: file.train };
+}
+
+/** Dotted keys at which two plain values differ, in the order of the first, then of the second. */
+export function diffValues(before: unknown, after: unknown, key = ''): readonly Difference[] {
+  const isTree = (value: unknown): value is object => typeof value === 'object' && value !== null;
+  if (!isTree(before) || !isTree(after)) return Object.is(before, after) ? [] : [{ key, before, after }];
+  const [a, b] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
+  return [...new Set([...a.keys(), ...b.keys()])].flatMap((name) =>
+    diffValues(a.get(name), b.get(name), key === '' ? name : `${key}.${name}`),
+  );
+}
+
+/** Keys of the trajectory at which two topologies differ; empty: one may resume the other's checkpoint. */
+export function diffTrajectory(
+  before: ResolvedTopology | Trajectory,
+  after: ResolvedTopology | Trajectory,
+): readonly Difference[] {
+  const part = (each: ResolvedTopology | Trajectory): Trajectory =>
+    'file' in each ? trajectory(each) : each;
+  return diffValues(part(before), part(after));
+}

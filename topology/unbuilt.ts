@@ -1,0 +1,90 @@
+import { isLocalHost } from './machines.ts';
+import { nowhere, type TopologyProblem } from './problem.ts';
+import type { ResolvedTopology } from './resolved.ts';
+
+interface Unbuilt {
+  readonly key: string;
+  readonly value: unknown;
+  readonly built: string | number;
+  readonly why?: string;
+}
+
+/** Keys of which only some values run so far. */
+function limited(
+  topology: ResolvedTopology,
+): readonly (Unbuilt & { readonly allowed: readonly unknown[] })[] {
+  const { model, routing, data, train, parallel, wire } = topology;
+  const only = (
+    key: string,
+    value: unknown,
+    ...allowed: readonly [string | number, ...(string | number)[]]
+  ) => ({
+    key,
+    value,
+    allowed,
+    built: allowed[0],
+  });
+  return [
+    only('model.moe.router.kind', routing.kind, 'token-choice'),
+    only('model.moe.router.scores', routing.scores, 'softmax'),
+    only('model.moe.capacity', routing.capacity, 0),
+    only('model.moe.balance.bias', routing.bias, 0),
+    only('model.moe.balance.scope', model.moe?.balance.scope ?? 'sequence', 'sequence', 'global'),
+    only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
+    only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
+    only('train.optimizer.schedule', train.optimizer.schedule, 'cosine', 'constant', 'linear'),
+    only('train.precision', train.precision, 'f32'),
+    only('parallel.pp', parallel.pp, 1),
+    only('parallel.tp', parallel.tp, 1),
+    only('parallel.zero', parallel.zero, 1, 0),
+    only('parallel.offload', parallel.offload, 'none'),
+    only('parallel.pipeline', parallel.pipeline, '1f1b'),
+    only('wire.dtype', wire.dtype, 'f32'),
+  ];
+}
+
+function unbuiltMachines({ machines, placement }: ResolvedTopology): readonly Unbuilt[] {
+  const remote = machines
+    .map((machine, index) => ({ machine, index }))
+    .filter(({ machine }) => !isLocalHost(machine.host));
+  const hosts = remote.map(({ machine, index }) => ({
+    key: `machines.${index}.host`,
+    value: machine.host,
+    built: 'localhost',
+    why: `only local machines can be launched so far, and ${machine.host} is not this one`,
+  }));
+  const cuda = machines.flatMap((machine, m) =>
+    machine.devices.flatMap((device, d) =>
+      device.kind === 'cuda'
+        ? [{ key: `machines.${m}.devices.${d}`, value: device.id, built: `cpu:${device.index}` }]
+        : [],
+    ),
+  );
+  const rules = Object.entries(placement).map(([pattern, value]) => ({
+    key: `placement.${pattern}`,
+    value,
+    built: 'none',
+    why: 'placement rules are planned but not launched so far; remove them',
+  }));
+  return [...hosts, ...cuda, ...rules];
+}
+
+/**
+ * What a topology asks for that is designed, validated and planned, but not built: one problem (TROUPE_NOT_BUILT) per value.
+ * Empty: it can be launched. `plan` and `validate` take such topologies; `launch` and `simulate` must refuse them.
+ */
+export function refuseUnbuilt(topology: ResolvedTopology): readonly TopologyProblem[] {
+  const values = limited(topology).filter((each) => !each.allowed.includes(each.value));
+  const found: readonly Unbuilt[] = [
+    ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
+    ...unbuiltMachines(topology),
+  ];
+  return found.map(({ key, value, built, why }) => ({
+    ...(topology.source.places[key] ?? nowhere),
+    code: 'TROUPE_NOT_BUILT',
+    key,
+    value,
+    rule: why ?? 'is not built yet',
+    nearest: built,
+  }));
+}
