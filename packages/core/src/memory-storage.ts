@@ -293,12 +293,12 @@ export class MemoryStorage implements Storage {
 
 function moveInTree(tree: Tree, source: string, target: string): void {
   const moved = (path: string): string => target + path.slice(source.length);
-  for (const [path, bytes] of [...tree.files]) {
+  for (const [path, bytes] of tree.files) {
     if (path !== source && !isInside(path, source)) continue;
     tree.files.delete(path);
     tree.files.set(moved(path), bytes);
   }
-  for (const folder of [...tree.folders]) {
+  for (const folder of tree.folders) {
     if (folder !== source && !isInside(folder, source)) continue;
     tree.folders.delete(folder);
     tree.folders.add(moved(folder));

@@ -1,0 +1,324 @@
+import { assert, storagePath, type Storage } from '@troupe/core';
+import { inFolder } from './checkpoint-folders.ts';
+import {
+  CheckpointDamagedError,
+  CheckpointFormatError,
+  CheckpointMismatchError,
+  CheckpointMissingError,
+} from './errors.ts';
+import { workerHasher, type Hasher } from './hasher.ts';
+import {
+  decodeManifest,
+  MANIFEST_FILE,
+  tensorGroups,
+  tensorId,
+  TOKENIZER_FILE,
+  type Manifest,
+  type ManifestFile,
+  type ManifestTensor,
+  type TensorGroup,
+} from './manifest.ts';
+import { headerJsonBytes, parseHeader, type SafetensorsHeader } from './safetensors-header.ts';
+import { floatsOf } from './safetensors.ts';
+
+/** Bytes that are read at once while hashing. */
+const CHUNK_BYTES = 8 * 2 ** 20;
+
+export interface OpenOptions {
+  /**
+   * `full` (default) hashes every byte before anything is handed out; `lazy` hashes headers now and a tensor when
+   * it is first read, which is enough for a process that loads only its share.
+   */
+  readonly verify?: 'full' | 'lazy';
+  /** Default: a thread of its own, ended by `close`. One that is given stays the caller's. */
+  readonly hasher?: Hasher;
+}
+
+/** A checkpoint whose manifest, files, sizes and headers have been found intact. */
+export class CheckpointReader {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly #storage: Storage;
+  readonly #hasher: Hasher;
+  readonly #ownsHasher: boolean;
+  readonly #headers: ReadonlyMap<string, SafetensorsHeader>;
+  readonly #tensors: ReadonlyMap<string, ManifestTensor>;
+  /** Tensors whose hash has been checked, or is being checked. */
+  readonly #checked = new Map<string, Promise<void>>();
+
+  /** Use {@link openCheckpoint}. */
+  constructor(
+    storage: Storage,
+    folder: string,
+    contents: { readonly manifest: Manifest; readonly headers: ReadonlyMap<string, SafetensorsHeader> },
+    hasher: { readonly hasher: Hasher; readonly isOwn: boolean },
+  ) {
+    this.folder = folder;
+    this.manifest = contents.manifest;
+    this.#storage = storage;
+    this.#hasher = hasher.hasher;
+    this.#ownsHasher = hasher.isOwn;
+    this.#headers = contents.headers;
+    this.#tensors = new Map(contents.manifest.tensors.map((each) => [tensorId(each.name, each.group), each]));
+  }
+
+  /**
+   * Reads elements of a tensor, float32 bit for bit.
+   *
+   * @param elementOffset - first element, default 0
+   * @param length - elements, default up to the end of the tensor
+   * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH when the checkpoint has no such tensor
+   * @throws {CheckpointDamagedError} TROUPE_CHECKPOINT_DAMAGED when the tensor's hash does not match
+   */
+  async read(name: string, group: TensorGroup, elementOffset = 0, length?: number): Promise<Float32Array> {
+    const tensor = this.#tensors.get(tensorId(name, group));
+    if (tensor === undefined) {
+      throw new CheckpointMismatchError(this.folder, [`tensor '${name}' (${group}) is missing`]);
+    }
+    const place = this.#place(tensor);
+    const size = place.lengthBytes / 4;
+    const count = length ?? size - elementOffset;
+    assert(
+      elementOffset >= 0 && count >= 0 && elementOffset + count <= size,
+      'a range lies inside its tensor',
+      {
+        tensor: name,
+        elementOffset,
+        length: count,
+        size,
+      },
+    );
+    await this.#checkOnce(tensor);
+    const offset = place.offsetBytes + 4 * elementOffset;
+    return floatsOf(
+      await this.#storage.read(inFolder(this.folder, tensor.file), { offset, lengthBytes: 4 * count }),
+    );
+  }
+
+  /** Bytes of `tokenizer.json`, or null when the checkpoint has none. */
+  async tokenizer(): Promise<Uint8Array | null> {
+    const file = this.manifest.files.find((each) => each.name === TOKENIZER_FILE);
+    if (file === undefined) return null;
+    const bytes = await this.#storage.read(inFolder(this.folder, file.name));
+    const sha256 = await this.#sha256(bytes.slice());
+    if (sha256 !== file.sha256) throw damagedParts(this.folder, [`file '${file.name}'`]);
+    return bytes;
+  }
+
+  /**
+   * Hashes every byte of every file.
+   *
+   * @throws {CheckpointDamagedError} TROUPE_CHECKPOINT_DAMAGED naming every damaged tensor, or the file where no tensor is at fault
+   */
+  async verify(): Promise<void> {
+    const parts: string[] = [];
+    for (const file of this.manifest.files) parts.push(...(await this.#damagedPartsOf(file)));
+    if (parts.length > 0) throw damagedParts(this.folder, parts);
+    for (const id of this.#tensors.keys()) this.#checked.set(id, Promise.resolve());
+  }
+
+  /**
+   * Compares the checkpoint with the parameters that a model has, in each of `groups`.
+   *
+   * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH naming every missing, extra, duplicate and misshapen tensor
+   */
+  expectParameters(
+    parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
+    groups: readonly TensorGroup[] = tensorGroups,
+  ): void {
+    const problems: string[] = [];
+    const expected = new Set<string>();
+    for (const group of groups) {
+      for (const { name, shape } of parameters) {
+        const id = tensorId(name, group);
+        const found = this.#tensors.get(id);
+        if (expected.has(id)) problems.push(`tensor '${name}' (${group}) is asked for twice`);
+        else if (found === undefined) problems.push(`tensor '${name}' (${group}) is missing`);
+        else if (String(found.shape) !== String(shape)) {
+          const shapes = `has shape [${found.shape.join(', ')}], the model [${shape.join(', ')}]`;
+          problems.push(`tensor '${name}' (${group}) ${shapes}`);
+        }
+        expected.add(id);
+      }
+    }
+    for (const [id, { name, group }] of this.#tensors) {
+      if (groups.includes(group) && !expected.has(id)) problems.push(`tensor '${name}' (${group}) is extra`);
+    }
+    if (problems.length > 0) throw new CheckpointMismatchError(this.folder, problems);
+  }
+
+  /** Ends the hashing thread, if it is the reader's own. */
+  async close(): Promise<void> {
+    if (this.#ownsHasher) await this.#hasher.close();
+  }
+
+  #place(tensor: ManifestTensor): { readonly offsetBytes: number; readonly lengthBytes: number } {
+    const place = this.#headers.get(tensor.file)?.tensors.get(tensor.key);
+    assert(place !== undefined, 'an open checkpoint has all tensors of its manifest', {
+      tensor: tensor.name,
+    });
+    return place;
+  }
+
+  #checkOnce(tensor: ManifestTensor): Promise<void> {
+    const id = tensorId(tensor.name, tensor.group);
+    const earlier = this.#checked.get(id);
+    if (earlier !== undefined) return earlier;
+    const check = this.#check(tensor);
+    this.#checked.set(id, check);
+    return check;
+  }
+
+  async #check(tensor: ManifestTensor): Promise<void> {
+    const stream = this.#hasher.open();
+    const { offsetBytes, lengthBytes } = this.#place(tensor);
+    await this.#hashRange(tensor.file, offsetBytes, offsetBytes + lengthBytes, [stream]);
+    const sha256 = await this.#hasher.digest(stream);
+    if (sha256 !== tensor.sha256) throw damagedParts(this.folder, [describe(tensor)]);
+  }
+
+  async #damagedPartsOf(file: ManifestFile): Promise<readonly string[]> {
+    const damaged: string[] = [];
+    const whole = this.#hasher.open();
+    const tensors = this.manifest.tensors.filter((tensor) => tensor.file === file.name);
+    const places = tensors.map((tensor) => ({ tensor, place: this.#place(tensor) }));
+    let position = file.header?.sizeBytes ?? file.sizeBytes;
+    await this.#hashRange(file.name, 0, position, [whole]);
+    for (const { tensor, place } of places.sort((a, b) => a.place.offsetBytes - b.place.offsetBytes)) {
+      const stream = this.#hasher.open();
+      const end = position + place.lengthBytes;
+      await this.#hashRange(file.name, position, end, [whole, stream]);
+      position = end;
+      if ((await this.#hasher.digest(stream)) !== tensor.sha256) damaged.push(describe(tensor));
+    }
+    const sha256 = await this.#hasher.digest(whole);
+    return damaged.length === 0 && sha256 !== file.sha256 ? [`file '${file.name}'`] : damaged;
+  }
+
+  async #hashRange(file: string, start: number, end: number, streams: readonly number[]): Promise<void> {
+    const path = inFolder(this.folder, file);
+    for (let offset = start; offset < end; offset += CHUNK_BYTES) {
+      const lengthBytes = Math.min(CHUNK_BYTES, end - offset);
+      await this.#hasher.update(streams, await this.#storage.read(path, { offset, lengthBytes }));
+    }
+  }
+
+  async #sha256(bytes: Uint8Array): Promise<string> {
+    const stream = this.#hasher.open();
+    await this.#hasher.update([stream], bytes);
+    return this.#hasher.digest(stream);
+  }
+}
+
+const describe = (tensor: ManifestTensor): string =>
+  `tensor '${tensor.name}' (${tensor.group}) in '${tensor.file}'`;
+
+function damagedParts(folder: string, parts: readonly string[]): CheckpointDamagedError {
+  const rest = parts.length > 8 ? ` and ${parts.length - 8} more` : '';
+  const problem = `bytes of ${parts.slice(0, 8).join(', ')}${rest} have changed since they were written`;
+  return new CheckpointDamagedError(folder, problem, { parts });
+}
+
+/** Presence and size of every file, and nothing besides. */
+async function checkFiles(storage: Storage, folder: string, manifest: Manifest): Promise<void> {
+  const present = new Set(await storage.list(folder));
+  for (const { name, sizeBytes } of manifest.files) {
+    if (!present.delete(name))
+      throw new CheckpointDamagedError(folder, `file '${name}' is missing`, { file: name });
+    const found = await storage.sizeBytes(inFolder(folder, name));
+    if (found !== sizeBytes) {
+      throw new CheckpointDamagedError(folder, `file '${name}' has ${found} bytes instead of ${sizeBytes}`, {
+        file: name,
+      });
+    }
+  }
+  present.delete(MANIFEST_FILE);
+  const [extra] = present;
+  if (extra !== undefined) {
+    throw new CheckpointDamagedError(folder, `file '${extra}' does not belong to it`, { file: extra });
+  }
+}
+
+/** The header of one file, checked against its hash and against the tensors that the manifest puts there. */
+async function readHeader(
+  storage: Storage,
+  folder: string,
+  manifest: Manifest,
+  file: ManifestFile & { readonly header: NonNullable<ManifestFile['header']> },
+  hasher: Hasher,
+): Promise<SafetensorsHeader> {
+  const { name, sizeBytes } = file;
+  const damaged = (problem: string, details = {}): CheckpointDamagedError =>
+    new CheckpointDamagedError(folder, problem, { file: name, ...details });
+  const lengthBytes = Math.min(file.header.sizeBytes, sizeBytes);
+  const bytes = await storage.read(inFolder(folder, name), { offset: 0, lengthBytes });
+  const stream = hasher.open();
+  await hasher.update([stream], bytes.slice());
+  if ((await hasher.digest(stream)) !== file.header.sha256)
+    throw damaged(`the header of file '${name}' has changed`);
+  let header: SafetensorsHeader;
+  try {
+    assert(
+      headerJsonBytes(name, bytes, sizeBytes) === lengthBytes - 8,
+      'the manifest knows the length of the header',
+    );
+    header = parseHeader(name, bytes.subarray(8), sizeBytes);
+  } catch (error) {
+    if (!(error instanceof CheckpointFormatError)) throw error;
+    throw new CheckpointDamagedError(folder, error.message, { ...error.details }, error);
+  }
+  const keys = new Set(header.tensors.keys());
+  for (const tensor of manifest.tensors.filter((each) => each.file === name)) {
+    const found = header.tensors.get(tensor.key);
+    if (found === undefined || !keys.delete(tensor.key)) {
+      throw damaged(`tensor '${tensor.key}' is missing in '${name}'`, { tensor: tensor.name });
+    }
+    if (found.dtype !== 'F32' || String(found.shape) !== String(tensor.shape)) {
+      throw damaged(`tensor '${tensor.key}' in '${name}' is not what the manifest says`, {
+        tensor: tensor.name,
+      });
+    }
+  }
+  const [extra] = keys;
+  if (extra !== undefined)
+    throw damaged(`tensor '${extra}' in '${name}' is not in the manifest`, { tensor: extra });
+  return header;
+}
+
+/**
+ * Opens one checkpoint, and refuses it unless it is whole.
+ *
+ * @param folder - of the checkpoint itself, `runs/quickstart/step-000300`
+ * @throws {CheckpointMissingError} TROUPE_CHECKPOINT_MISSING when there is no such folder
+ * @throws {CheckpointDamagedError} TROUPE_CHECKPOINT_DAMAGED naming the tensor or file that is truncated, missing, extra or changed
+ */
+export async function openCheckpoint(
+  storage: Storage,
+  folder: string,
+  options: OpenOptions = {},
+): Promise<CheckpointReader> {
+  const path = storagePath(folder);
+  if (!(await storage.exists(path))) throw new CheckpointMissingError(path);
+  const manifestPath = inFolder(path, MANIFEST_FILE);
+  if (!(await storage.exists(manifestPath))) {
+    throw new CheckpointDamagedError(path, `file '${MANIFEST_FILE}' is missing`, { file: MANIFEST_FILE });
+  }
+  const hasher = options.hasher ?? workerHasher();
+  try {
+    const manifest = await decodeManifest(path, await storage.read(manifestPath), hasher);
+    await checkFiles(storage, path, manifest);
+    const headers = new Map<string, SafetensorsHeader>();
+    for (const file of manifest.files) {
+      const { header } = file;
+      if (header === null) continue;
+      headers.set(file.name, await readHeader(storage, path, manifest, { ...file, header }, hasher));
+    }
+    const isOwn = options.hasher === undefined;
+    const reader = new CheckpointReader(storage, path, { manifest, headers }, { hasher, isOwn });
+    if ((options.verify ?? 'full') === 'full') await reader.verify();
+    return reader;
+  } catch (error) {
+    if (options.hasher === undefined) await hasher.close();
+    throw error;
+  }
+}

@@ -1,0 +1,168 @@
+import { assert } from '@troupe/core';
+import { duplicateKey } from './duplicate-key.ts';
+import { CheckpointDamagedError } from './errors.ts';
+import type { Hasher } from './hasher.ts';
+
+export const MANIFEST_FILE = 'manifest.json';
+export const TOKENIZER_FILE = 'tokenizer.json';
+export const FORMAT_VERSION = 1;
+
+/** What a tensor is: a parameter, or one of its two Adam moments. */
+export type TensorGroup = 'weights' | 'adam-m' | 'adam-v';
+
+export const tensorGroups: readonly TensorGroup[] = ['weights', 'adam-m', 'adam-v'];
+
+/** What a checkpoint says besides its tensors. All of it plain JSON without NaN or infinities. */
+export interface ManifestBase {
+  /** Updates that the tensors have received. */
+  readonly step: number;
+  /** The resolved topology. */
+  readonly topology: unknown;
+  /** What the trainer keeps between steps: Adam's clock, skipped steps, metrics that go on. */
+  readonly trajectory: unknown;
+  readonly dataCursor: unknown;
+  readonly rngKeys: unknown;
+  /** `manifestSha256` of the checkpoints that this one goes on from. Default none. */
+  readonly parents?: readonly string[];
+}
+
+export interface ManifestTensor {
+  readonly name: string;
+  readonly group: TensorGroup;
+  /** File that holds it, and its key there. */
+  readonly file: string;
+  readonly key: string;
+  readonly shape: readonly number[];
+  readonly dtype: 'f32';
+  readonly sha256: string;
+  readonly layer: number | null;
+  /** Global index of the expert that it belongs to; null for everything else. */
+  readonly expert: number | null;
+}
+
+export interface ManifestFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  /** Of a safetensors file: its header, length prefix and padding included. */
+  readonly header: { readonly sizeBytes: number; readonly sha256: string } | null;
+}
+
+/** `manifest.json`: what belongs to a checkpoint, and the hash of all of it. */
+export interface Manifest extends Required<ManifestBase> {
+  readonly format: 'troupe-checkpoint';
+  readonly formatVersion: typeof FORMAT_VERSION;
+  readonly files: readonly ManifestFile[];
+  readonly tensors: readonly ManifestTensor[];
+  /** SHA-256 of the file's bytes before the line that holds it. */
+  readonly manifestSha256: string;
+}
+
+const tailOf = (sha256: string): string => `,\n "manifestSha256": "${sha256}"\n}\n`;
+const TAIL_BYTES = tailOf('0'.repeat(64)).length;
+
+async function sha256Of(bytes: Uint8Array, hasher: Hasher): Promise<string> {
+  const stream = hasher.open();
+  await hasher.update([stream], bytes);
+  return hasher.digest(stream);
+}
+
+/** Bytes of `manifest.json`, its own hash in the last line. */
+export async function encodeManifest(
+  manifest: Omit<Manifest, 'manifestSha256'>,
+  hasher: Hasher,
+): Promise<{ readonly bytes: Uint8Array; readonly sha256: string }> {
+  assertPlain(manifest, 'manifest');
+  const body = JSON.stringify(manifest, null, 1).slice(0, -'\n}'.length);
+  const sha256 = await sha256Of(new TextEncoder().encode(body), hasher);
+  return { bytes: new TextEncoder().encode(body + tailOf(sha256)), sha256 };
+}
+
+/**
+ * Reads `manifest.json` and checks it against its own hash, byte for byte.
+ *
+ * @throws {CheckpointDamagedError} TROUPE_CHECKPOINT_DAMAGED
+ */
+export async function decodeManifest(folder: string, bytes: Uint8Array, hasher: Hasher): Promise<Manifest> {
+  const damaged = (problem: string): CheckpointDamagedError =>
+    new CheckpointDamagedError(folder, `${MANIFEST_FILE} ${problem}`, { file: MANIFEST_FILE });
+  const body = bytes.slice(0, Math.max(0, bytes.byteLength - TAIL_BYTES));
+  const tail = new TextDecoder().decode(bytes.subarray(body.byteLength));
+  const sha256 = await sha256Of(body, hasher);
+  if (tail !== tailOf(sha256)) throw damaged('does not match its own hash');
+  const text = new TextDecoder().decode(bytes);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw damaged(`is no JSON: ${String(error)}`);
+  }
+  const twice = duplicateKey(text);
+  if (twice !== null) throw damaged(`has the key '${twice}' twice`);
+  const problem = manifestProblem(value as Partial<Manifest>);
+  if (problem !== null) throw damaged(problem);
+  return value as Manifest;
+}
+
+/** The hash protects against damage; this against a file that another program wrote. */
+function manifestProblem(manifest: Partial<Manifest>): string | null {
+  if (manifest.format !== 'troupe-checkpoint') return `has format ${JSON.stringify(manifest.format)}`;
+  if (manifest.formatVersion !== FORMAT_VERSION) {
+    return `has format version ${JSON.stringify(manifest.formatVersion)}; this Troupe reads ${FORMAT_VERSION}`;
+  }
+  if (!isCount(manifest.step)) return `has step ${JSON.stringify(manifest.step)}`;
+  if (!Array.isArray(manifest.files) || !Array.isArray(manifest.tensors))
+    return 'lacks the list of files or tensors';
+  const files = new Set<string>();
+  for (const file of manifest.files as readonly Partial<ManifestFile>[]) {
+    const { name, sizeBytes, sha256, header } = file;
+    const isGood = isFileName(name) && isCount(sizeBytes) && isSha256(sha256) && header !== undefined;
+    if (!isGood) return `describes file ${JSON.stringify(name)} wrongly`;
+    if (header !== null && (!isCount(header.sizeBytes) || !isSha256(header.sha256))) {
+      return `describes the header of '${name}' wrongly`;
+    }
+    if (files.has(name) || name === MANIFEST_FILE) return `lists file '${name}' twice`;
+    files.add(name);
+  }
+  const tensors = new Set<string>();
+  for (const tensor of manifest.tensors as readonly Partial<ManifestTensor>[]) {
+    const { name, group, file, key, shape, dtype, sha256 } = tensor;
+    const isGood =
+      typeof name === 'string' &&
+      typeof key === 'string' &&
+      group !== undefined &&
+      tensorGroups.includes(group) &&
+      Array.isArray(shape) &&
+      shape.every(isCount) &&
+      dtype === 'f32' &&
+      isSha256(sha256);
+    if (!isGood) return `describes tensor ${JSON.stringify(name)} wrongly`;
+    if (file === undefined || !files.has(file))
+      return `puts tensor '${name}' into '${file}', which it does not list`;
+    const id = tensorId(name, group);
+    if (tensors.has(id)) return `lists tensor '${name}' (${group}) twice`;
+    tensors.add(id);
+  }
+  return null;
+}
+
+/** One string for a tensor of a group. */
+export const tensorId = (name: string, group: TensorGroup): string => `${group}:${name}`;
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isSha256 = (value: unknown): value is string =>
+  typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
+const isFileName = (value: unknown): value is string => typeof value === 'string' && /^[\w.-]+$/u.test(value);
+
+/** Refuses what JSON would change without a word. */
+function assertPlain(value: unknown, path: string): void {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
+  if (typeof value === 'number') {
+    assert(Number.isFinite(value), `${path} is ${value}, which JSON cannot hold`);
+    return;
+  }
+  assert(typeof value === 'object' && !ArrayBuffer.isView(value), `${path} is no plain JSON value`);
+  for (const [key, each] of Object.entries(value)) {
+    if (each !== undefined) assertPlain(each, `${path}.${key}`);
+  }
+}
