@@ -1,0 +1,151 @@
+import { assert, type Device, type ExpertsBackwardCall, type ExpertsForwardCall, type Floats, type KernelCall } from '@troupe/core';
+import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
+import type { Effects, Self } from '@troupe/runtime';
+import { addresses } from '../addresses.ts';
+import { sendGradients } from '../gradients.ts';
+import { expertGroup, expertRank } from '../job.ts';
+import { passMode, type PassMode, type Replica } from '../replica.ts';
+import type { ExpertEvent } from './events.ts';
+import type { ExpertContext } from './machine.ts';
+
+/** Storage that is kept from step to step and grows by a quarter when rows do not fit. */
+class GrowingFloats {
+  #data: Floats | null = null;
+  readonly #device: Device;
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  take(length: number): Floats {
+    if (this.#data === null || this.#data.length < length) this.#data = this.#device.floats(Math.ceil(length * 1.25));
+    return this.#data.subarray(0, length);
+  }
+}
+
+/** What one source sent for the pass that is being gathered. */
+interface Arrival {
+  readonly x_UD: Floats;
+  readonly slots_N: Int32Array;
+  readonly counts_EG: Int32Array;
+  readonly y_ND: Floats;
+  readonly isLocal: boolean;
+  dOut_UD: Floats | null;
+  rowWeights_N: Floats | null;
+  dx_ND: Floats | null;
+}
+
+export function expertEffects(self: Self, replica: Replica, layer: number): Effects<ExpertContext, ExpertEvent> {
+  const { job, dp, device, shape } = replica;
+  const { ep: ownRank } = expertRank(job, dp);
+  const gates = expertGroup(job, dp).map((each) => addresses.gate(layer, each));
+  const group = expertShape(job.model, layer, shape.expertsPerRank);
+  const buffers = replica.expertBuffers(layer);
+  const outputs = gates.map(() => new GrowingFloats(device));
+  const inputGradients = gates.map(() => new GrowingFloats(device));
+  const savedFloats = new GrowingFloats(device);
+  const arrivals = new Map<number, Arrival>();
+  let saved: Floats | null = null;
+  let mode: PassMode = 'train';
+  let last = false;
+
+  const inOrder = (): readonly Arrival[] =>
+    gates.map((_, source) => {
+      const arrival = arrivals.get(source);
+      assert(arrival, 'a pass runs when every source has arrived', { source });
+      return arrival;
+    });
+  const present = <T>(value: T | null): T => {
+    assert(value !== null, 'a backward pass follows its forward pass', { layer });
+    return value;
+  };
+  const place = (context: ExpertContext) => ({
+    step: context.step,
+    attempt: context.attempt,
+    version: context.wanted,
+    layer,
+    microbatch: context.microbatch,
+  });
+  const sourceOf = (arrival: Arrival) => ({
+    x_UD: arrival.x_UD,
+    slots_N: arrival.slots_N,
+    counts_EG: arrival.counts_EG,
+    numGrains: shape.microbatchGrains,
+  });
+
+  return {
+    acceptWeights: (event) => {
+      const [slice] = event.tensors;
+      if (slice !== undefined) buffers.weights(event.version).set(slice as Floats, Number(event.body['from']) - buffers.from);
+    },
+    acceptRows: (event) => {
+      const source = Number(event.body['source']);
+      const [x, slots, counts, y] = event.tensors;
+      const slots_N = slots as Int32Array;
+      mode = passMode(event.body['mode']);
+      arrivals.set(source, {
+        x_UD: x as Floats,
+        slots_N,
+        counts_EG: counts as Int32Array,
+        isLocal: source === ownRank,
+        y_ND: source === ownRank ? (y as Floats) : present(outputs[source] ?? null).take(slots_N.length * group.dim),
+        dOut_UD: null,
+        rowWeights_N: null,
+        dx_ND: null,
+      });
+    },
+    forward: (_event, context) => {
+      const sources = inOrder();
+      const rows = sources.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
+      saved = mode === 'evaluate' ? null : savedFloats.take(savedLength(group, rows));
+      const made = sources.map((arrival) => ({ ...sourceOf(arrival), y_ND: arrival.y_ND }));
+      const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
+      self.submit(device, replaced(calls, (call) => job.expert?.forward(call as ExpertsForwardCall)), 'experts.forwarded', place(context));
+    },
+    returnRows: (_event, context) => {
+      inOrder().forEach(({ isLocal, y_ND }, source) => {
+        const to = gates[source];
+        assert(to, 'every source has a gate', { source });
+        self.tell(to, 'rows.return', { ...place(context), tensors: isLocal ? [] : [y_ND], body: { rank: ownRank } });
+      });
+      // An evaluation has no backward pass: nothing of it is kept.
+      if (mode === 'evaluate') arrivals.clear();
+    },
+    acceptGradients: (event) => {
+      const source = Number(event.body['source']);
+      const arrival = arrivals.get(source);
+      assert(arrival, 'gradients follow rows', { source });
+      const [dOut, rowWeights, dx] = event.tensors;
+      last = event.body['last'] === true;
+      arrival.dOut_UD = dOut as Floats;
+      arrival.rowWeights_N = rowWeights as Floats;
+      arrival.dx_ND = arrival.isLocal ? (dx as Floats) : present(inputGradients[source] ?? null).take(arrival.slots_N.length * group.dim);
+    },
+    backward: (_event, context) => {
+      const sources = inOrder().map((arrival) => ({
+        ...sourceOf(arrival),
+        dOut_UD: present(arrival.dOut_UD),
+        rowWeights_N: present(arrival.rowWeights_N),
+        dx_ND: present(arrival.dx_ND),
+      }));
+      const calls = expertsBackward(group, buffers.weights(context.wanted), buffers.sum, sources, present(saved));
+      self.submit(device, replaced(calls, (call) => job.expert?.backward(call as ExpertsBackwardCall)), 'experts.backwarded', place(context));
+    },
+    returnGradients: (_event, context) => {
+      inOrder().forEach(({ isLocal, dx_ND }, source) => {
+        const to = gates[source];
+        assert(to, 'every source has a gate', { source });
+        self.tell(to, 'gradients.return', { ...place(context), tensors: isLocal ? [] : [present(dx_ND)], body: { rank: ownRank } });
+      });
+      arrivals.clear();
+      if (last) {
+        sendGradients(self, replica, { from: buffers.from, to: buffers.to, parameterClass: 'expert', step: context.step, attempt: context.attempt });
+      }
+    },
+  };
+}
+
+/** The default expert's calls, or what an own expert makes of them. */
+function replaced(calls: readonly KernelCall[], rule: (call: KernelCall) => readonly KernelCall[] | undefined): readonly KernelCall[] {
+  return calls.flatMap((call) => rule(call) ?? [call]);
+}

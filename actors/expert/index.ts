@@ -1,0 +1,14 @@
+import type { Mount } from '@troupe/runtime';
+import type { Replica } from '../replica.ts';
+import { expertEffects } from './effects.ts';
+import { expertMachine, type ExpertInput } from './machine.ts';
+
+export type { ExpertRule } from './rule.ts';
+
+export function mountExpert(replica: Replica, layer: number): Mount {
+  return (self) => {
+    const { from, to } = replica.expertBuffers(layer);
+    const input: ExpertInput = { version: replica.job.first.step, numElements: to - from, numSources: replica.job.ep };
+    return { machine: expertMachine, input, effects: expertEffects(self, replica, layer) };
+  };
+}

@@ -1,0 +1,99 @@
+import { assign, setup } from 'xstate';
+import type { ExpertEvent } from './events.ts';
+
+export interface ExpertContext {
+  /** Version whose weights are here completely. */
+  readonly version: number;
+  /** Elements of the next version that have arrived. */
+  readonly arrived: number;
+  readonly numElements: number;
+  /** Gates that send rows: the ranks of the expert-parallel group. */
+  readonly numSources: number;
+  readonly rows: number;
+  readonly gradients: number;
+  /** The pass that the gathered rows belong to. */
+  readonly step: number;
+  readonly attempt: number;
+  readonly wanted: number;
+  readonly microbatch: number;
+}
+
+export type ExpertInput = Pick<ExpertContext, 'numElements' | 'numSources'> & { readonly version: number };
+
+/**
+ * A group of experts of one layer, run as one grouped FFN.
+ *
+ * EXP-1: a pass runs once the rows of every source are here and the weights are those of its version, in whatever order they
+ * came; sources are computed in rank order. EXP-2: every leaf of the gradient is added exactly once, in the kernel of the backward pass.
+ */
+export const expertMachine = setup({
+  types: { context: {} as ExpertContext, events: {} as ExpertEvent, input: {} as ExpertInput },
+  actions: {
+    acceptWeights: () => {},
+    acceptRows: () => {},
+    forward: () => {},
+    returnRows: () => {},
+    acceptGradients: () => {},
+    backward: () => {},
+    returnGradients: () => {},
+  },
+  guards: {
+    completesVersion: ({ context, event }) => context.arrived + Number(event.body['elements']) === context.numElements,
+    canForward: ({ context }) => context.rows === context.numSources && context.wanted === context.version,
+    canBackward: ({ context }) => context.gradients === context.numSources,
+  },
+}).createMachine({
+  id: 'expert',
+  context: ({ input }) => ({ ...input, version: input.version - 1, arrived: 0, rows: 0, gradients: 0, step: 0, attempt: 0, wanted: 0, microbatch: 0 }),
+  initial: 'loading',
+  on: {
+    'weights.publish': [
+      {
+        guard: 'completesVersion',
+        target: '.serving',
+        actions: ['acceptWeights', assign({ version: ({ event }) => event.version, arrived: 0 })],
+      },
+      { actions: ['acceptWeights', assign({ arrived: ({ context, event }) => context.arrived + Number(event.body['elements']) })] },
+    ],
+    'rows.dispatch': {
+      actions: [
+        'acceptRows',
+        assign({
+          rows: ({ context }) => context.rows + 1,
+          step: ({ event }) => event.step,
+          attempt: ({ event }) => event.attempt,
+          wanted: ({ event }) => event.version,
+          microbatch: ({ event }) => event.microbatch,
+        }),
+      ],
+    },
+  },
+  states: {
+    /** Weights are on their way; rows of a faster rank wait here. */
+    loading: {},
+    serving: {
+      initial: 'gathering',
+      states: {
+        gathering: {
+          on: {
+            'gradients.dispatch': {
+              actions: ['acceptGradients', assign({ gradients: ({ context }) => context.gradients + 1 })],
+            },
+          },
+          always: [
+            { guard: 'canForward', target: 'forwarding' },
+            { guard: 'canBackward', target: 'backwarding' },
+          ],
+        },
+        forwarding: {
+          entry: [assign({ rows: 0 }), 'forward'],
+          on: { 'experts.forwarded': { target: 'gathering', actions: 'returnRows' } },
+        },
+        backwarding: {
+          entry: [assign({ gradients: 0 }), 'backward'],
+          on: { 'experts.backwarded': { target: 'gathering', actions: 'returnGradients' } },
+        },
+      },
+    },
+  },
+});

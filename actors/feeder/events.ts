@@ -1,0 +1,5 @@
+import type { ActorEvent } from '@troupe/runtime';
+
+export interface FeederEvent extends ActorEvent {
+  readonly type: 'batch.prefetch' | 'evaluation.prefetch';
+}

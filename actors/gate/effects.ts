@@ -1,0 +1,135 @@
+import { assert, type Floats, type RowsPart, type TensorArray } from '@troupe/core';
+import {
+  combineBackward,
+  combineForward,
+  expertGradientSource,
+  expertSource,
+  forcedChoices,
+  gateBackward,
+  gateForward,
+  gateLogits,
+  packGradients,
+  packTokens,
+  returnedGradients,
+  returnedRows,
+  type Batch,
+} from '@troupe/model';
+import type { Effects, Self } from '@troupe/runtime';
+import { addresses } from '../addresses.ts';
+import { expertGroup, expertRank } from '../job.ts';
+import type { Replica } from '../replica.ts';
+import type { GateEvent } from './events.ts';
+import type { GateContext } from './machine.ts';
+
+export function gateEffects(self: Self, replica: Replica, layer: number): Effects<GateContext, GateEvent> {
+  const { job, dp, device, shape } = replica;
+  const { edp, ep: ownRank } = expertRank(job, dp);
+  const ranks = expertGroup(job, dp).map((_, rank) => rank);
+  const experts = ranks.map((rank) => addresses.expert(layer, rank, edp));
+  const config = job.model;
+  const moe = config.moe;
+  assert(moe !== null, 'only models with experts have gates');
+  const forced = new Map<number, Int32Array | null>();
+  const current = (context: GateContext) => replica.context(context.version, context.mode);
+  const batch = (): Batch => {
+    assert(replica.batch, 'the stage sets the batch before it asks its gates');
+    return replica.batch;
+  };
+  const firstToken = (context: GateContext): number =>
+    (dp * shape.replicaSequences + context.microbatch * shape.microbatchSequences) * config.seqLen;
+  /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */
+  const choices = (context: GateContext): Int32Array | null => {
+    const tokens = shape.microbatchSequences * config.seqLen;
+    if (job.gate !== undefined) {
+      const { logits_TE } = current(context).act.moe(layer);
+      const question = { tokens, experts: moe.experts, topK: moe.topK, step: context.step, layer, firstToken: firstToken(context) };
+      return job.gate.choose(logits_TE, question);
+    }
+    if (moe.choice === 'learned') return null;
+    let known = forced.get(context.microbatch);
+    if (known === undefined) {
+      known = forcedChoices(config, tokens, firstToken(context));
+      forced.set(context.microbatch, known);
+    }
+    return known;
+  };
+  const place = (context: GateContext) => ({
+    step: context.step,
+    attempt: context.attempt,
+    version: context.version,
+    layer,
+    microbatch: context.microbatch,
+  });
+  const waitForRanks = (context: GateContext, reason: string): void =>
+    self.wait({ name: 'experts', awaited: experts, reason, step: context.step, layer, microbatch: context.microbatch, deadlineMs: job.deadlines.stepMs });
+  /** Copies what a remote rank returned to where the combine looks for it; a local one wrote there itself. */
+  const accept = (event: GateEvent, part: RowsPart): void => {
+    const [rows] = event.tensors;
+    if (rows !== undefined) part.data.set(rows as Floats);
+    self.answered('experts', event.from);
+  };
+  const rankOf = (event: GateEvent): number => Number(event.body['rank']);
+
+  return {
+    score: (_event, context) => self.submit(device, gateLogits(current(context), layer), 'logits.computed', place(context)),
+    route: (_event, context) => {
+      const calls = gateForward(current(context), layer, batch(), { ranks: job.ep, choicesGiven: choices(context) });
+      // The logits of a gate that looked at them are there already.
+      self.submit(device, job.gate === undefined ? calls : calls.slice(1), 'routing.planned', place(context));
+    },
+    pack: (_event, context) => {
+      const calls = ranks.flatMap((rank) => packTokens(current(context), layer, rank));
+      self.submit(device, calls, 'tokens.packed', place(context));
+    },
+    dispatch: (_event, context) => {
+      const ctx = current(context);
+      waitForRanks(context, 'outputs of its rows');
+      for (const rank of ranks) {
+        const source = expertSource(ctx, layer, rank);
+        const tensors: TensorArray[] = [source.x_UD, source.slots_N, source.counts_EG];
+        if (rank === ownRank) tensors.push(returnedRows(ctx, layer, rank).data);
+        const to = experts[rank];
+        assert(to, 'every rank has an expert group', { rank });
+        self.tell(to, 'rows.dispatch', { ...place(context), tensors, body: { source: ownRank, mode: context.mode } });
+      }
+    },
+    acceptRows: (event, context) => accept(event, returnedRows(current(context), layer, rankOf(event))),
+    combine: (_event, context) => {
+      self.endWait('experts');
+      const ctx = current(context);
+      const parts = ranks.map((rank) => returnedRows(ctx, layer, rank));
+      self.submit(device, combineForward(ctx, layer, parts), 'outputs.combined', place(context));
+    },
+    finishForward: (_event, context) => self.tell(addresses.stage(dp), 'forward.done', place(context)),
+    weigh: (_event, context) => {
+      const ctx = current(context);
+      const parts = ranks.map((rank) => returnedRows(ctx, layer, rank));
+      const calls = [...combineBackward(ctx, layer, parts), ...ranks.flatMap((rank) => packGradients(ctx, layer, rank))];
+      self.submit(device, calls, 'gradients.packed', place(context));
+    },
+    dispatchGradients: (_event, context) => {
+      const ctx = current(context);
+      waitForRanks(context, 'gradients of its rows');
+      for (const rank of ranks) {
+        const source = expertGradientSource(ctx, layer, rank);
+        const tensors: TensorArray[] = [source.dOut_UD, source.rowWeights_N];
+        if (rank === ownRank) tensors.push(returnedGradients(ctx, layer, rank).data);
+        const to = experts[rank];
+        assert(to, 'every rank has an expert group', { rank });
+        self.tell(to, 'gradients.dispatch', { ...place(context), tensors, body: { source: ownRank, last: context.last } });
+      }
+    },
+    acceptGradients: (event, context) => accept(event, returnedGradients(current(context), layer, rankOf(event))),
+    backward: (_event, context) => {
+      self.endWait('experts');
+      const ctx = current(context);
+      const parts = ranks.map((rank) => returnedGradients(ctx, layer, rank));
+      const { balance } = replica;
+      assert(balance, 'the stage sets the balance coefficients before a backward pass');
+      const fractions = balance.fractions(layer);
+      const options = { auxScale: balance.auxScale, zScale: balance.zScale, ...(fractions === null ? {} : { fractions }) };
+      self.submit(device, gateBackward(ctx, layer, batch(), parts, options), 'gate.backwarded', place(context));
+    },
+    finishBackward: (_event, context) => self.tell(addresses.stage(dp), 'backward.done', place(context)),
+  };
+}

@@ -1,0 +1,13 @@
+import type { Mount } from '@troupe/runtime';
+import type { Replica } from '../replica.ts';
+import { gateEffects } from './effects.ts';
+import { gateMachine, type GateInput } from './machine.ts';
+
+export type { GateQuestion, GateRule } from './rule.ts';
+
+export function mountGate(replica: Replica, layer: number): Mount {
+  return (self) => {
+    const input: GateInput = { numRanks: replica.job.ep, choosesItself: replica.job.gate !== undefined };
+    return { machine: gateMachine, input, effects: gateEffects(self, replica, layer) };
+  };
+}

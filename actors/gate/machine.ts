@@ -1,0 +1,107 @@
+import { assign, setup } from 'xstate';
+import { passMode, type PassMode } from '../replica.ts';
+import type { GateEvent } from './events.ts';
+
+export interface GateContext {
+  readonly step: number;
+  readonly attempt: number;
+  readonly version: number;
+  readonly microbatch: number;
+  readonly mode: PassMode;
+  /** True in the last microbatch of a step: experts send their gradients after it. */
+  readonly last: boolean;
+  readonly returned: number;
+  readonly numRanks: number;
+  /** The choices come from elsewhere than the top-k of the logits, so these are needed first. */
+  readonly choosesItself: boolean;
+}
+
+export type GateInput = Pick<GateContext, 'numRanks' | 'choosesItself'>;
+
+const passOf = (event: GateEvent): Pick<GateContext, 'step' | 'attempt' | 'version' | 'microbatch' | 'mode'> => ({
+  step: event.step,
+  attempt: event.attempt,
+  version: event.version,
+  microbatch: event.microbatch,
+  mode: passMode(event.body['mode']),
+});
+
+/**
+ * Routing, dispatch and combine of one MoE layer of one replica.
+ *
+ * GAT-1: the combine waits for the rows of every rank and adds in choice order, so which answer came first does not show.
+ * GAT-2: a rank without rows is asked too: an expert without tokens is a correct participant.
+ */
+export const gateMachine = setup({
+  types: { context: {} as GateContext, events: {} as GateEvent, input: {} as GateInput },
+  actions: {
+    score: () => {},
+    route: () => {},
+    pack: () => {},
+    dispatch: () => {},
+    acceptRows: () => {},
+    combine: () => {},
+    finishForward: () => {},
+    weigh: () => {},
+    dispatchGradients: () => {},
+    acceptGradients: () => {},
+    backward: () => {},
+    finishBackward: () => {},
+  },
+  guards: {
+    choosesItself: ({ context }) => context.choosesItself,
+    oneRank: ({ context }) => context.numRanks === 1,
+    allReturned: ({ context }) => context.returned + 1 === context.numRanks,
+  },
+}).createMachine({
+  id: 'gate',
+  context: ({ input }) => ({ ...input, step: 0, attempt: 0, version: 0, microbatch: 0, mode: 'train' as const, last: false, returned: 0 }),
+  initial: 'idle',
+  states: {
+    idle: {
+      on: {
+        'forward.run': [
+          { guard: 'choosesItself', target: 'scoring', actions: assign(({ event }) => passOf(event)) },
+          { target: 'planning', actions: assign(({ event }) => passOf(event)) },
+        ],
+        'backward.run': {
+          target: 'weighing',
+          actions: assign({ last: ({ event }) => event.body['last'] === true, microbatch: ({ event }) => event.microbatch }),
+        },
+      },
+    },
+    /** Logits for a gate that chooses on its own. */
+    scoring: { entry: 'score', on: { 'logits.computed': { target: 'planning' } } },
+    planning: {
+      entry: 'route',
+      on: {
+        'routing.planned': [
+          { guard: 'oneRank', target: 'awaitingRows', actions: 'dispatch' },
+          { target: 'packing' },
+        ],
+      },
+    },
+    packing: { entry: 'pack', on: { 'tokens.packed': { target: 'awaitingRows', actions: 'dispatch' } } },
+    awaitingRows: {
+      entry: assign({ returned: 0 }),
+      on: {
+        'rows.return': [
+          { guard: 'allReturned', target: 'combining', actions: 'acceptRows' },
+          { actions: ['acceptRows', assign({ returned: ({ context }) => context.returned + 1 })] },
+        ],
+      },
+    },
+    combining: { entry: 'combine', on: { 'outputs.combined': { target: 'idle', actions: 'finishForward' } } },
+    weighing: { entry: 'weigh', on: { 'gradients.packed': { target: 'awaitingGradients', actions: 'dispatchGradients' } } },
+    awaitingGradients: {
+      entry: assign({ returned: 0 }),
+      on: {
+        'gradients.return': [
+          { guard: 'allReturned', target: 'finishing', actions: 'acceptGradients' },
+          { actions: ['acceptGradients', assign({ returned: ({ context }) => context.returned + 1 })] },
+        ],
+      },
+    },
+    finishing: { entry: 'backward', on: { 'gate.backwarded': { target: 'idle', actions: 'finishBackward' } } },
+  },
+});

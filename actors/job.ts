@@ -1,0 +1,101 @@
+import { assert } from '@troupe/core';
+import { moeLayers, type ModelConfig } from '@troupe/spec';
+import type { ExpertRule } from './expert/rule.ts';
+import type { GateRule } from './gate/rule.ts';
+
+export interface AdamWSettings {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** Largest gradient norm; 0 switches clipping off. */
+  readonly clip: number;
+}
+
+/** Longest silences, milliseconds; each names what it bounds. */
+export interface Deadlines {
+  /** A step, from its opening to its commit. */
+  readonly stepMs: number;
+  /** Loading or initialising all parameters. */
+  readonly loadMs: number;
+  /** Writing one checkpoint. */
+  readonly checkpointMs: number;
+}
+
+/** What the actors of one run have to know, the same on every node: no placement, no files, no sockets. */
+export interface Job {
+  readonly model: ModelConfig;
+  readonly dp: number;
+  readonly ep: number;
+  readonly zero: 0 | 1;
+  /** Sequences of a global batch. */
+  readonly batch: number;
+  /** Grains of a global batch: the leaves of every sum over it. */
+  readonly grains: number;
+  readonly microbatches: number;
+  /** Steps of the schedule. */
+  readonly steps: number;
+  /** Step at which this run ends, at most `steps`. */
+  readonly stopAfter: number;
+  readonly seed: number;
+  readonly optimizer: AdamWSettings;
+  /** Learning rate of step t, from 1. */
+  readonly learningRate: (step: number) => number;
+  /** Steps between evaluations; 0: only at the end. */
+  readonly evaluateEvery: number;
+  /** Held-out sequences that an evaluation reads; 0: none. */
+  readonly evaluationSequences: number;
+  /** Steps between checkpoints; 0: only at the end; -1: never. */
+  readonly checkpointEvery: number;
+  /** Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. */
+  readonly first: { readonly step: number; readonly adamClock: number };
+  readonly deadlines: Deadlines;
+  /** An own router; default: the model's. */
+  readonly gate?: GateRule;
+  /** An own expert; default: the model's FFN. */
+  readonly expert?: ExpertRule;
+}
+
+/** Sizes that follow from a job. */
+export interface JobShape {
+  readonly edp: number;
+  /** Sequences and grains of one replica's microbatch. */
+  readonly microbatchSequences: number;
+  readonly microbatchGrains: number;
+  readonly replicaSequences: number;
+  readonly sequencesPerGrain: number;
+  readonly expertsPerRank: number;
+  readonly layers: readonly number[];
+  /** Evaluation passes of one replica, each one microbatch long. */
+  readonly evaluationPasses: number;
+}
+
+export function jobShape(job: Job): JobShape {
+  const { dp, ep, batch, grains, microbatches } = job;
+  assert(dp % ep === 0 && grains % (dp * microbatches) === 0 && batch % grains === 0, 'the topology was validated', { dp, ep, batch, grains, microbatches });
+  const experts = job.model.moe?.experts ?? 0;
+  assert(experts % ep === 0, 'the topology was validated', { experts, ep });
+  const microbatchSequences = batch / (dp * microbatches);
+  return {
+    edp: dp / ep,
+    microbatchSequences,
+    microbatchGrains: grains / (dp * microbatches),
+    replicaSequences: batch / dp,
+    sequencesPerGrain: batch / grains,
+    expertsPerRank: experts / ep,
+    layers: moeLayers(job.model),
+    evaluationPasses: Math.ceil(job.evaluationSequences / (microbatchSequences * dp)),
+  };
+}
+
+/** Expert-parallel coordinates of a replica: groups are contiguous, replicas of one expert strided (arXiv:2109.10465). */
+export const expertRank = (job: Job, dp: number): { readonly ep: number; readonly edp: number } => ({
+  ep: dp % job.ep,
+  edp: Math.floor(dp / job.ep),
+});
+
+/** The replicas of the expert-parallel group that `dp` belongs to, in rank order. */
+export function expertGroup(job: Job, dp: number): readonly number[] {
+  const first = Math.floor(dp / job.ep) * job.ep;
+  return Array.from({ length: job.ep }, (_, rank) => first + rank);
+}

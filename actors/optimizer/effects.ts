@@ -1,0 +1,228 @@
+import { assert, deserializeError, type Floats, type KernelCall } from '@troupe/core';
+import { initialise } from '@troupe/model';
+import type { Effects, Self } from '@troupe/runtime';
+import type { Parameter } from '@troupe/spec';
+import { addresses } from '../addresses.ts';
+import { chunks, classPeers, intersect, reduceRanges, type Range } from '../gradients.ts';
+import { expertRank } from '../job.ts';
+import type { ParameterClassName, Replica } from '../replica.ts';
+import type { OptimizerEvent } from './events.ts';
+import type { OptimizerContext, OptimizerInput } from './machine.ts';
+
+/** A part of one tensor that lies in a flat buffer at `flat`. */
+interface Piece {
+  readonly parameter: Parameter;
+  /** First element inside the tensor. */
+  readonly offset: number;
+  /** Where it lies in the class's flat buffer. */
+  readonly flat: Range;
+}
+
+/** What a shard owns and with whom it shares the class. */
+export class Shard {
+  readonly replica: Replica;
+  readonly parameterClass: ParameterClassName;
+  /** Replicas that hold the same parameters, this one among them. */
+  readonly peers: readonly number[];
+  /** The slice whose gradient sum this shard completes and votes with. */
+  readonly reduces: Range;
+  /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
+  readonly owns: Range;
+  readonly length: number;
+
+  constructor(replica: Replica, parameterClass: ParameterClassName) {
+    this.replica = replica;
+    this.parameterClass = parameterClass;
+    this.peers = classPeers(replica.job, parameterClass, replica.dp);
+    this.length = replica.buffers(parameterClass).layout.length;
+    const ranges = reduceRanges(this.length, this.peers.length);
+    const own = ranges[this.peers.indexOf(replica.dp)];
+    assert(own, 'a shard belongs to its own peers');
+    this.reduces = own;
+    this.owns = replica.job.zero === 0 ? { from: 0, to: this.length } : own;
+  }
+
+  get input(): OptimizerInput {
+    const slice = this.reduces.to - this.reduces.from;
+    return {
+      version: this.replica.job.first.step,
+      expected: slice * this.peers.length,
+      expectedTotals: this.replica.job.zero === 0 ? this.length - slice : 0,
+      missing: this.pieces(this.owns).length,
+      resumes: this.replica.job.first.step > 0,
+    };
+  }
+
+  /** The tensors' parts within `range`, in order; padding is in none. */
+  pieces(range: Range): readonly Piece[] {
+    const { layout } = this.replica.buffers(this.parameterClass);
+    return layout.units.flatMap((unit, index) => {
+      const start = layout.starts[index] ?? 0;
+      return unit.parameters.flatMap((parameter) => {
+        const first = start + parameter.offset;
+        const flat = intersect(range, { from: first, to: first + parameter.size });
+        return flat === null ? [] : [{ parameter, offset: flat.from - first, flat }];
+      });
+    });
+  }
+}
+
+interface Decision {
+  readonly apply: boolean;
+  readonly gradScale: number;
+  readonly learningRate: number;
+  readonly correction1: number;
+  readonly correction2: number;
+}
+
+export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerContext, OptimizerEvent> {
+  const { replica, parameterClass, owns, reduces, peers } = shard;
+  const { job, device, dp } = replica;
+  const buffers = replica.buffers(parameterClass);
+  const { sums } = buffers;
+  const numOwned = owns.to - owns.from;
+  const moments = { m: device.floats(numOwned), v: device.floats(numOwned) };
+  const norm128 = device.int64s(2);
+  const aside: OptimizerEvent[] = [];
+  const store = addresses.store(0);
+  let decision: Decision | null = null;
+  const ownWeights = (version: number): Floats => buffers.at(version).data.subarray(owns.from, owns.to);
+  const others = peers.filter((peer) => peer !== dp);
+
+  /** Tells the local owner of weights that `range` of `version` is in place, and sends it to the other replicas (ZeRO 1). */
+  const publish = (version: number): void => {
+    for (const peer of job.zero === 0 ? [dp] : peers) {
+      for (const { to, range } of readers(shard, peer)) {
+        if (peer === dp) {
+          self.tell(to, 'weights.publish', { version, body: { ...range, elements: range.to - range.from } });
+          continue;
+        }
+        for (const chunk of chunks(range)) {
+          const tensors = [buffers.at(version).data.subarray(chunk.from, chunk.to)];
+          self.tell(to, 'weights.publish', { version, body: { ...chunk, elements: chunk.to - chunk.from }, tensors });
+        }
+      }
+    }
+  };
+
+  return {
+    initialise: () => {
+      const { layout } = buffers;
+      const weights = buffers.at(job.first.step).data;
+      const calls: KernelCall[] = layout.units.flatMap((unit, index) => {
+        const start = layout.starts[index] ?? 0;
+        const part = intersect(owns, { from: start, to: start + unit.size });
+        return part === null ? [] : initialise(unit, job.seed, weights.subarray(part.from, part.to), part.from - start);
+      });
+      self.submit(device, calls, 'parameters.initialised');
+    },
+    askSlices: () => {
+      shard.pieces(owns).forEach(({ parameter, offset, flat }) => {
+        const body = { name: parameter.name, offset, length: flat.to - flat.from, from: flat.from };
+        const options = { deadlineMs: job.deadlines.loadMs, reason: `state of ${parameter.name}` };
+        self.ask(store, 'slices.read', { body }, options);
+      });
+    },
+    acceptSlice: (event) => {
+      const from = Number(event.body['from']);
+      const [weights, m, v] = event.tensors;
+      buffers.at(job.first.step).data.set(weights as Floats, from);
+      moments.m.set(m as Floats, from - owns.from);
+      moments.v.set(v as Floats, from - owns.from);
+    },
+    failLoading: (event) => {
+      assert(event.error, 'a failed ask carries its error');
+      self.fail(deserializeError(event.error));
+    },
+    publishFirst: () => {
+      publish(job.first.step);
+      self.tell(addresses.trainer, 'shard.loaded', { version: job.first.step });
+    },
+    setAside: (event) => {
+      aside.push(event);
+    },
+    takeUp: () => {
+      for (const { type, from: _from, error: _error, kernelMs: _kernelMs, correlation: _correlation, ...fields } of aside.splice(0)) self.post(type, fields);
+    },
+    reset: () => self.submit(device, [{ op: 'sum.reset', sum: sums.whole }], 'sums.reset'),
+    add: (event) => {
+      const [leaf] = event.tensors;
+      if (leaf === undefined) return;
+      const range = { from: Number(event.body['from']), to: Number(event.body['to']) };
+      const sum = { values: sums.values.subarray(range.from, range.to), overflow: sums.overflow };
+      const call: KernelCall = { op: 'sum.add', sum, other: leaf as BigInt64Array, otherOverflow: Number(event.body['overflow']) };
+      self.submit(device, [call], 'gradient.added', { step: event.step, attempt: event.attempt });
+    },
+    measureNorm: (_event, context) => {
+      norm128.fill(0n);
+      const sum = sums.values.subarray(reduces.from, reduces.to);
+      self.submit(device, [{ op: 'sum.squares', sum, norm128 }], 'norm.measured', { step: context.version + 1, attempt: context.attempt });
+    },
+    vote: (event) => {
+      const { step, attempt } = event;
+      self.tell(addresses.trainer, 'gradient.vote', { step, attempt, tensors: [norm128.slice()], body: { overflow: sums.overflow[0] !== 0 } });
+    },
+    shareTotal: (event) => {
+      if (job.zero !== 0) return;
+      const { step, attempt } = event;
+      for (const peer of others) {
+        for (const chunk of chunks(reduces)) {
+          const tensors = [sums.values.subarray(chunk.from, chunk.to)];
+          self.tell(addresses.optimizer(parameterClass, peer), 'gradient.total', { step, attempt, body: { ...chunk }, tensors });
+        }
+      }
+    },
+    acceptTotal: (event) => {
+      sums.values.set(event.tensors[0] as BigInt64Array, Number(event.body['from']));
+    },
+    rememberDecision: (event) => {
+      const { apply, gradScale, learningRate, correction1, correction2 } = event.body;
+      decision = {
+        apply: apply === true,
+        gradScale: Number(gradScale),
+        learningRate: Number(learningRate),
+        correction1: Number(correction1),
+        correction2: Number(correction2),
+      };
+    },
+    apply: (_event, context) => {
+      assert(decision, 'a decision comes before it is applied');
+      const weights = ownWeights(context.version);
+      const out = ownWeights(context.version + 1);
+      const { beta1, beta2, eps, weightDecay } = job.optimizer;
+      const { gradScale, learningRate, correction1, correction2 } = decision;
+      const sum = sums.values.subarray(owns.from, owns.to);
+      const update: KernelCall = decision.apply
+        ? { op: 'adamw', weights, out, ...moments, sum, gradScale, learningRate, beta1, beta2, eps, weightDecay, correction1, correction2 }
+        : { op: 'copy', from: weights, out };
+      decision = null;
+      self.submit(device, [update, { op: 'sum.reset', sum: sums.whole }], 'weights.applied', { step: context.version + 1, attempt: context.attempt });
+    },
+    publish: (event, context) => {
+      publish(context.version);
+      self.tell(addresses.trainer, 'commit.applied', { step: event.step, attempt: event.attempt, version: context.version });
+    },
+    snapshot: (event, context) => {
+      const weights = buffers.at(context.version).data;
+      const pieces = shard.pieces(reduces).flatMap((piece) => [...chunks(piece.flat)].map((flat) => ({ ...piece, flat, offset: piece.offset + flat.from - piece.flat.from })));
+      for (const { parameter, offset, flat } of pieces) {
+        const { from, to } = flat;
+        const tensors = [weights.subarray(from, to), moments.m.subarray(from - owns.from, to - owns.from), moments.v.subarray(from - owns.from, to - owns.from)];
+        self.tell(store, 'snapshot.slice', { step: event.step, version: context.version, body: { name: parameter.name, offset }, tensors });
+      }
+      self.tell(store, 'snapshot.sent', { step: event.step, version: context.version, body: { pieces: pieces.length } });
+    },
+  };
+}
+
+/** Who on replica `peer` reads weights of this shard's slice: its stage, or its experts layer by layer. */
+function readers(shard: Shard, peer: number): readonly { readonly to: ReturnType<typeof addresses.stage>; readonly range: Range }[] {
+  const { replica, parameterClass, owns } = shard;
+  if (parameterClass === 'dense') return owns.from < owns.to ? [{ to: addresses.stage(peer), range: owns }] : [];
+  const { ep, edp } = expertRank(replica.job, peer);
+  return replica.shape.layers.flatMap((layer) => {
+    const { from, to } = replica.expertBuffers(layer);
+    const range = intersect(owns, { from, to });
+    return range === null ? [] : [{ to: addresses.expert(layer, ep, edp), range }];
+  });
+}

@@ -1,0 +1,17 @@
+import type { ActorEvent } from '@troupe/runtime';
+
+export interface OptimizerEvent extends ActorEvent {
+  readonly type:
+    | 'parameters.initialised'
+    | 'slices.read'
+    | 'ask.failed'
+    | 'gradient.add'
+    | 'gradient.added'
+    | 'gradient.total'
+    | 'step.open'
+    | 'sums.reset'
+    | 'norm.measured'
+    | 'commit.decide'
+    | 'weights.applied'
+    | 'snapshot.take';
+}

@@ -1,0 +1,187 @@
+import { assert } from '@troupe/core';
+import {
+  attentionBackward,
+  attentionForward,
+  balanceCoefficients,
+  embedBackward,
+  embedForward,
+  ffnBackward,
+  ffnForward,
+  headBackward,
+  headForward,
+  type Batch,
+} from '@troupe/model';
+import type { ActorEvent, Effects, Self } from '@troupe/runtime';
+import { isMoeLayer } from '@troupe/spec';
+import { addresses } from '../addresses.ts';
+import { sendGradients, type Range } from '../gradients.ts';
+import type { Replica } from '../replica.ts';
+import type { StageEvent } from './events.ts';
+import type { StageContextData } from './machine.ts';
+
+const batchOf = (event: ActorEvent): Batch => {
+  const [ids_T, targets_T, firstSeen_T, valid_T] = event.tensors;
+  return {
+    ids_T: ids_T as Int32Array,
+    targets_T: targets_T as Int32Array,
+    firstSeen_T: firstSeen_T as Int32Array,
+    valid_T: valid_T as Uint8Array,
+  };
+};
+
+/** Where the units of a layer, and those before and behind all layers, lie in the dense class. */
+function denseRanges(replica: Replica): { readonly layer: (layer: number) => Range; readonly embed: Range; readonly tail: Range } {
+  const { units, starts, length } = replica.dense.layout;
+  const rangeOf = (belongs: (index: number) => boolean): Range => {
+    const indices = units.map((_, index) => index).filter(belongs);
+    const last = indices.at(-1) ?? 0;
+    return { from: starts[indices[0] ?? 0] ?? 0, to: starts[last + 1] ?? length };
+  };
+  const embed = rangeOf((index) => units[index]?.id === 'embed');
+  return {
+    embed,
+    layer: (layer) => rangeOf((index) => units[index]?.layer === layer),
+    tail: rangeOf((index) => units[index]?.layer === null && units[index]?.id !== 'embed'),
+  };
+}
+
+export function stageEffects(self: Self, replica: Replica): Effects<StageContextData, StageEvent> {
+  const { job, dp, device } = replica;
+  const { model } = job;
+  const batches = new Map<string, Batch>();
+  const ranges = denseRanges(replica);
+  const gateOf = (layer: number) => addresses.gate(layer, dp);
+  let targets = 0;
+  let evaluated = 0;
+  let evaluationBatch: Batch | null = null;
+  const current = (context: StageContextData) => replica.context(context.wanted, context.mode);
+  const batchFor = (context: StageContextData): Batch => {
+    const batch = context.mode === 'evaluate' ? evaluationBatch : batches.get(`${context.step}/${context.microbatch}`);
+    assert(batch, 'the tokens of a pass are here before it begins', { step: context.step, microbatch: context.microbatch });
+    return batch;
+  };
+  const place = (context: StageContextData) => ({
+    step: context.step,
+    attempt: context.attempt,
+    version: context.wanted,
+    layer: context.layer,
+    microbatch: context.microbatch,
+  });
+  const lastMicrobatch = (context: StageContextData): boolean => context.microbatch === job.microbatches - 1;
+  const send = (context: StageContextData, range: Range): void =>
+    sendGradients(self, replica, { ...range, parameterClass: 'dense', step: context.step, attempt: context.attempt });
+
+  return {
+    acceptWeights: (event) => {
+      const [slice] = event.tensors;
+      if (slice !== undefined) replica.dense.at(event.version).data.set(slice as Float32Array, Number(event.body['from']));
+    },
+    acceptBatch: (event) => {
+      batches.set(`${event.step}/${event.microbatch}`, batchOf(event));
+    },
+    acceptEvaluation: (event) => {
+      self.endWait('evaluation');
+      evaluationBatch = batchOf(event);
+      replica.batch = evaluationBatch;
+      evaluated += Number(event.body['targets']);
+    },
+    askEvaluation: (_event, context) => {
+      self.tell(addresses.feeder(dp), 'evaluation.prefetch', place(context));
+    },
+    begin: (_event, context) => {
+      current(context).statistics.reset();
+      evaluated = 0;
+      if (context.mode === 'evaluate') return;
+      replica.kernelMs = 0;
+      for (const key of batches.keys()) if (Number(key.split('/')[0]) < context.step) batches.delete(key);
+    },
+    forwardAttention: (_event, context) => {
+      const ctx = current(context);
+      const batch = batchFor(context);
+      replica.batch = batch;
+      const calls = [
+        ...(context.layer === 0 ? embedForward(ctx, batch) : []),
+        ...attentionForward(ctx, context.layer, batch),
+        ...(isMoeLayer(model, context.layer) ? [] : ffnForward(ctx, context.layer)),
+      ];
+      self.submit(device, calls, 'attention.forwarded', place(context));
+    },
+    route: (_event, context) => {
+      self.tell(gateOf(context.layer), 'forward.run', { ...place(context), body: { mode: context.mode } });
+    },
+    forwardHead: (_event, context) => {
+      const ctx = current(context);
+      const batch = batchFor(context);
+      const calls =
+        context.mode === 'evaluate'
+          ? headForward(ctx, batch, { evaluate: true })
+          : [...headForward(ctx, batch, { gradScale: 1 / targets }), ...headBackward(ctx)];
+      self.submit(device, calls, 'head.finished', place(context));
+    },
+    open: (event) => {
+      targets = Number(event.body['targets']);
+      const tokens = Number(event.body['tokens']);
+      if (model.moe !== null && model.moe.balance.scope !== 'global') {
+        replica.balance = balanceCoefficients(model, { sequences: job.batch, tokens });
+      }
+      replica.globalTokens = tokens;
+    },
+    shareBalance: (_event, context) => {
+      const counts = current(context).statistics.layers.map((layer) => layer.counts_E);
+      self.tell(addresses.trainer, 'balance.share', { ...place(context), tensors: [concatInts(counts)] });
+      self.wait({ name: 'balance', awaited: [addresses.trainer], reason: 'the balance of the whole batch', step: context.step, deadlineMs: job.deadlines.stepMs });
+    },
+    acceptBalance: (event, context) => {
+      self.endWait('balance');
+      const counts = event.tensors[0] as Int32Array;
+      const experts = model.moe?.experts ?? 0;
+      const layers = current(context).statistics.layers.map((layer, index) => ({
+        ...layer,
+        counts_E: counts.slice(index * experts, (index + 1) * experts),
+      }));
+      replica.balance = balanceCoefficients(model, { sequences: job.batch, tokens: replica.globalTokens }, layers);
+    },
+    unroute: (_event, context) => {
+      self.tell(gateOf(context.layer), 'backward.run', { ...place(context), body: { last: lastMicrobatch(context) } });
+    },
+    backwardAttention: (_event, context) => {
+      const ctx = current(context);
+      const calls = [
+        ...(isMoeLayer(model, context.layer) ? [] : ffnBackward(ctx, context.layer)),
+        ...attentionBackward(ctx, context.layer, batchFor(context)),
+      ];
+      self.submit(device, calls, 'attention.backwarded', place(context));
+    },
+    sendLayer: (_event, context) => {
+      if (!lastMicrobatch(context)) return;
+      if (context.layer === model.layers - 1) send(context, ranges.tail);
+      send(context, ranges.layer(context.layer));
+    },
+    backwardEmbedding: (_event, context) => {
+      self.submit(device, embedBackward(current(context), batchFor(context)), 'embedding.backwarded', place(context));
+    },
+    sendEnds: (_event, context) => send(context, ranges.embed),
+    measure: (_event, context) => {
+      const { lossSum, layers } = replica.statistics;
+      const tensors = [
+        lossSum.slice(),
+        concatInt64s(layers.map((layer) => layer.lossSums)),
+        concatInts(layers.map((layer) => layer.counts_E)),
+        concatInt64s(layers.map((layer) => layer.probSums_E)),
+      ];
+      self.tell(addresses.trainer, 'replica.measured', { ...place(context), tensors, body: { kernelMs: replica.kernelMs } });
+    },
+    reportEvaluation: (_event, context) => {
+      const tensors = [replica.evaluationStatistics.lossSum.slice()];
+      self.tell(addresses.trainer, 'replica.evaluated', { ...place(context), tensors, body: { targets: evaluated } });
+    },
+  };
+}
+
+function concatInts(parts: readonly Int32Array[]): Int32Array {
+  return Int32Array.from(parts.flatMap((part) => [...part]));
+}
+
+function concatInt64s(parts: readonly BigInt64Array[]): BigInt64Array {
+  return BigInt64Array.from(parts.flatMap((part) => [...part]));
+}

@@ -1,0 +1,22 @@
+import type { Mount } from '@troupe/runtime';
+import { isMoeLayer } from '@troupe/spec';
+import type { Replica } from '../replica.ts';
+import { stageEffects } from './effects.ts';
+import { stageMachine, type StageInput } from './machine.ts';
+
+export function mountStage(replica: Replica): Mount {
+  const { job, shape } = replica;
+  const balance = job.model.moe?.balance;
+  return (self) => {
+    const input: StageInput = {
+      version: job.first.step,
+      numElements: replica.dense.layout.length,
+      numLayers: job.model.layers,
+      numMicrobatches: job.microbatches,
+      numEvaluationPasses: shape.evaluationPasses,
+      isMoe: (layer) => isMoeLayer(job.model, layer),
+      sharesBalance: balance !== undefined && balance.scope === 'global' && balance.auxLoss !== 0,
+    };
+    return { machine: stageMachine, input, effects: stageEffects(self, replica) };
+  };
+}

@@ -1,0 +1,16 @@
+import type { ActorEvent } from '@troupe/runtime';
+
+export interface TrainerEvent extends ActorEvent {
+  readonly type:
+    | 'shard.loaded'
+    | 'batch.counted'
+    | 'replica.measured'
+    | 'balance.share'
+    | 'gradient.vote'
+    | 'commit.applied'
+    | 'replica.evaluated'
+    | 'snapshot.sent'
+    | 'checkpoint.written'
+    | 'checkpoint.failed'
+    | 'run.stop';
+}

@@ -1,0 +1,40 @@
+import { balanceLosses } from '@troupe/model';
+import type { Job } from '../job.ts';
+import { jobShape } from '../job.ts';
+import { lossOf, type StepLedger } from './ledger.ts';
+
+export interface StepLosses {
+  readonly loss: number;
+  readonly auxLoss: number;
+  readonly maxExpertLoad: number;
+  readonly hottest: { readonly layer: number; readonly expert: number } | null;
+}
+
+/** Turns a step's exact sums into the numbers that people read. */
+export function stepLosses(job: Job, ledger: StepLedger, batch: { readonly targets: number; readonly tokens: number }): StepLosses {
+  const { layers } = jobShape(job);
+  const loss = lossOf(ledger.lossSum) / batch.targets;
+  if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, hottest: null };
+  const { experts } = job.model.moe;
+  let maxExpertLoad = 0;
+  let hottest: StepLosses['hottest'] = null;
+  layers.forEach((layer, index) => {
+    const counts = ledger.counts.subarray(index * experts, (index + 1) * experts);
+    const rows = counts.reduce((a, b) => a + b, 0);
+    counts.forEach((count, expert) => {
+      const load = rows === 0 ? 0 : (count * experts) / rows;
+      if (load > maxExpertLoad) {
+        maxExpertLoad = load;
+        hottest = { layer, expert };
+      }
+    });
+  });
+  const statistics = layers.map((layer, index) => ({
+    layer,
+    lossSums: BigInt64Array.from(ledger.lossSums.slice(index * 2, index * 2 + 2)),
+    counts_E: ledger.counts.subarray(index * experts, (index + 1) * experts),
+    probSums_E: BigInt64Array.from(ledger.probSums.slice(index * experts, (index + 1) * experts)),
+  }));
+  const { auxLoss, zLoss } = balanceLosses(job.model, statistics, { sequences: job.batch, tokens: batch.tokens });
+  return { loss, auxLoss: auxLoss + zLoss, maxExpertLoad, hottest };
+}

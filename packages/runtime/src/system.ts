@@ -1,0 +1,462 @@
+import {
+  address as toAddress,
+  assert,
+  deserializeError,
+  serializeError,
+  TroupeError,
+  type Address,
+  type Clock,
+  type Lane,
+  type Logger,
+  type NodeId,
+  type SerializedError,
+  type Transport,
+} from '@troupe/core';
+import type { Codec, Message } from '@troupe/wire';
+import type { AnyMachineSnapshot } from 'xstate';
+import type { ActorEvent, Behaviour, MessageFields, Mount, Self, Supervision } from './actor.ts';
+import { Asks } from './asks.ts';
+import type { Directory } from './directory.ts';
+import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
+import { Mailbox } from './mailbox.ts';
+import { PureMachine, type TransitionResult } from './pure-machine.ts';
+import { Waits, type Wait } from './waits.ts';
+
+export const MAILBOX_CAPACITY = 4096;
+
+/** What an observer sees of one turn: enough for a dashboard, a trace hash and a hang report. */
+export interface Turn {
+  readonly node: NodeId;
+  readonly address: Address;
+  readonly incarnation: number;
+  readonly event: ActorEvent;
+  readonly outcome: 'handled' | 'refused' | 'fenced';
+  readonly stateBefore: string;
+  readonly stateAfter: string;
+}
+
+export interface ActorStatus {
+  readonly address: Address;
+  readonly incarnation: number;
+  readonly state: string;
+  readonly mailboxSize: number;
+}
+
+export interface SystemOptions {
+  readonly node: NodeId;
+  readonly transport: Transport;
+  readonly codec: Codec;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly directory: Directory;
+  /** Runs a function soon, never synchronously; in a simulation the virtual clock. */
+  readonly schedule: (run: () => void) => void;
+  /** A failure that supervision does not absorb. */
+  readonly onFailure: (error: TroupeError, address: Address) => void;
+  /** A wait whose deadline passed, with its sentence. */
+  readonly onStuck: (error: TroupeError, wait: Wait) => void;
+  readonly observe?: (turn: Turn) => void;
+}
+
+interface Cell {
+  readonly address: Address;
+  readonly mount: Mount;
+  readonly supervision: Supervision;
+  readonly mailbox: Mailbox<{ readonly event: ActorEvent; readonly release?: () => void }>;
+  incarnation: number;
+  behaviour: Behaviour;
+  machine: PureMachine;
+  snapshot: AnyMachineSnapshot;
+  queued: boolean;
+  restartsMs: number[];
+  readonly timers: Map<string, number>;
+}
+
+/** Prefix of the address that the system of a node itself answers. */
+const SYSTEM_PREFIX = 'system/';
+export const systemAddress = (node: NodeId): Address => toAddress(`${SYSTEM_PREFIX}${node}`);
+
+/** Lanes: what carries tensors goes by the data lane, all else by control. */
+const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
+
+const stateName = (snapshot: AnyMachineSnapshot): string =>
+  typeof snapshot.value === 'string' ? snapshot.value : JSON.stringify(snapshot.value).replaceAll(/["{}]/g, '').replaceAll(':', '.');
+
+/**
+ * The actors of one node: mailboxes, routing, asks, waits, supervision.
+ *
+ * RUN-1: one event is handled at a time, to completion, on the event loop; handlers never await.
+ * RUN-2: a message that a state does not accept gets a typed refusal, never silence.
+ * RUN-3: events of a lower (step, attempt) than the actor's epoch are dropped and counted.
+ * RUN-4: every ask and every wait has an owner, a deadline and a reason.
+ */
+export class ActorSystem {
+  readonly node: NodeId;
+  readonly #options: SystemOptions;
+  readonly #cells = new Map<Address, Cell>();
+  readonly #ready: Cell[] = [];
+  readonly #asks: Asks;
+  readonly #waits: Waits;
+  #pumping = false;
+  #stopped = false;
+  #fencedEvents = 0;
+
+  constructor(options: SystemOptions) {
+    this.#options = options;
+    this.node = options.node;
+    this.#asks = new Asks(options.clock);
+    this.#waits = new Waits(options.clock);
+    options.transport.onPacket((from, _lane, packet, release) => {
+      let message: Message;
+      try {
+        message = options.codec.decodeMessage(packet).message;
+      } catch (error) {
+        release();
+        options.logger.warn('packet refused', { from, error: serializeError(error) });
+        return;
+      }
+      this.#receive(message, release);
+    });
+  }
+
+  /** Starts an actor; its first events may be handled before this returns its turn to the event loop, never inside the call. */
+  mount(address: Address, supervision: Supervision, mount: Mount): void {
+    assert(!this.#cells.has(address), 'an address is mounted once', { address });
+    const cell = { address, mount, supervision, mailbox: new Mailbox(address, MAILBOX_CAPACITY), incarnation: 0, queued: false, restartsMs: [], timers: new Map() } as unknown as Cell;
+    this.#cells.set(address, cell);
+    this.#begin(cell);
+  }
+
+  statuses(): readonly ActorStatus[] {
+    return [...this.#cells.values()].map((cell) => ({
+      address: cell.address,
+      incarnation: cell.incarnation,
+      state: stateName(cell.snapshot),
+      mailboxSize: cell.mailbox.size,
+    }));
+  }
+
+  waits(): readonly Wait[] {
+    return this.#waits.list();
+  }
+
+  get fencedEvents(): number {
+    return this.#fencedEvents;
+  }
+
+  /** Sends from outside any actor: how the composition root speaks to actors. */
+  tell(to: Address, type: string, fields: MessageFields = {}): void {
+    this.#send(this.#message(systemAddress(this.node), to, type, fields));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const cell of this.#cells.values()) {
+      this.#end(cell);
+    }
+    this.#asks.clear();
+  }
+
+  #begin(cell: Cell): void {
+    cell.incarnation++;
+    const self = this.#self(cell, cell.incarnation);
+    cell.behaviour = cell.mount(self);
+    cell.machine = new PureMachine(cell.behaviour.machine, cell.behaviour.input);
+    const start: ActorEvent = this.#event('xstate.init', cell.address, {});
+    const result = cell.machine.initial(cell.behaviour.input);
+    cell.snapshot = result.snapshot;
+    this.#perform(cell, result, start);
+  }
+
+  #end(cell: Cell): void {
+    for (const timer of cell.timers.values()) this.#options.clock.cancel(timer);
+    cell.timers.clear();
+    this.#waits.endAll(cell.address);
+    this.#asks.forget(cell.address);
+    cell.behaviour.dispose?.();
+    cell.mailbox.clear();
+  }
+
+  #event(type: string, from: Address, fields: MessageFields & { error?: SerializedError; kernelMs?: number; correlation?: number }): ActorEvent {
+    const { error, kernelMs, correlation } = fields;
+    return {
+      type,
+      from,
+      step: fields.step ?? 0,
+      attempt: fields.attempt ?? 0,
+      version: fields.version ?? 0,
+      layer: fields.layer ?? -1,
+      microbatch: fields.microbatch ?? -1,
+      body: fields.body ?? {},
+      tensors: fields.tensors ?? [],
+      ...(error === undefined ? {} : { error }),
+      ...(kernelMs === undefined ? {} : { kernelMs }),
+      ...(correlation === undefined ? {} : { correlation }),
+    };
+  }
+
+  #message(from: Address, to: Address, kind: string, fields: MessageFields, link: { correlation?: number; replyTo?: number } = {}): Message {
+    return {
+      kind,
+      from,
+      to,
+      step: fields.step ?? 0,
+      attempt: fields.attempt ?? 0,
+      version: fields.version ?? 0,
+      ...(fields.layer === undefined || fields.layer < 0 ? {} : { layer: fields.layer }),
+      ...(fields.microbatch === undefined || fields.microbatch < 0 ? {} : { microbatch: fields.microbatch }),
+      ...link,
+      body: fields.body ?? {},
+      tensors: fields.tensors ?? [],
+    };
+  }
+
+  #send(message: Message): void {
+    if (this.#stopped) return;
+    const target = this.#nodeOf(message.to);
+    if (target === this.node) {
+      this.#receive(message);
+      return;
+    }
+    try {
+      const packet = this.#options.codec.encodeMessage(message, this.#options.transport.incarnation);
+      this.#options.transport.send(target, laneOf(message), packet);
+    } catch (error) {
+      const failure = error instanceof TroupeError ? error : new TroupeError('TROUPE_UNKNOWN', String(error), { cause: error });
+      this.#options.logger.warn('message not sent', { to: message.to, kind: message.kind, code: failure.code });
+      if (message.correlation !== undefined) this.#failAsk(message.correlation, failure);
+    }
+  }
+
+  #nodeOf(address: Address): NodeId {
+    if (address.startsWith(SYSTEM_PREFIX)) return address.slice(SYSTEM_PREFIX.length) as NodeId;
+    return this.#options.directory.lookup(address).node;
+  }
+
+  /** A message arrived, from the transport or from beside. */
+  #receive(message: Message, release?: () => void): void {
+    if (message.replyTo !== undefined) {
+      const owner = this.#asks.answered(message.replyTo);
+      if (owner !== undefined) this.#deliver(owner, this.#replyEvent(message), release);
+      else release?.();
+      return;
+    }
+    if (message.to === systemAddress(this.node)) {
+      this.#answerAsSystem(message);
+      release?.();
+      return;
+    }
+    const event = this.#event(message.kind, message.from, {
+      ...message,
+      ...(message.correlation === undefined ? {} : { correlation: message.correlation }),
+    });
+    if (!this.#cells.has(message.to)) {
+      release?.();
+      this.#refuse(event, message.to, new UnknownAddressError(message.to, this.node));
+      return;
+    }
+    this.#deliver(message.to, event, release);
+  }
+
+  #replyEvent(message: Message): ActorEvent {
+    if (message.kind !== 'message.refused') return this.#event(message.kind, message.from, message);
+    const error = JSON.parse(String(message.body['error'])) as SerializedError;
+    return this.#event('ask.failed', message.from, { ...message, error });
+  }
+
+  #answerAsSystem(message: Message): void {
+    if (message.kind === 'system.describe' && message.correlation !== undefined) {
+      const lines = this.statuses().map((status) => `${status.address} ${status.state} ${status.mailboxSize}`);
+      this.#send(this.#message(systemAddress(this.node), message.from, 'system.described', { body: { lines } }, { replyTo: message.correlation }));
+    } else if (message.kind === 'message.refused') {
+      this.#options.logger.warn('message refused', { from: message.from, error: message.body['error'] });
+    }
+  }
+
+  #deliver(address: Address, event: ActorEvent, release?: () => void): void {
+    const cell = this.#cells.get(address);
+    if (cell === undefined || this.#stopped) {
+      release?.();
+      return;
+    }
+    try {
+      cell.mailbox.push(release === undefined ? { event } : { event, release });
+    } catch (error) {
+      release?.();
+      this.#failed(cell, error);
+      return;
+    }
+    if (!cell.queued) {
+      cell.queued = true;
+      this.#ready.push(cell);
+    }
+    if (!this.#pumping) {
+      this.#pumping = true;
+      this.#options.schedule(() => this.#pump());
+    }
+  }
+
+  #pump(): void {
+    // A burst of turns, then back to the event loop, so that sockets and timers are served between bursts.
+    let turns = 0;
+    while (turns < 64) {
+      const cell = this.#ready.shift();
+      if (cell === undefined) break;
+      cell.queued = false;
+      const entry = cell.mailbox.shift();
+      if (entry === undefined) continue;
+      if (cell.mailbox.size > 0) {
+        cell.queued = true;
+        this.#ready.push(cell);
+      }
+      turns++;
+      this.#turn(cell, entry.event);
+      entry.release?.();
+      if (this.#stopped) return;
+    }
+    if (this.#ready.length > 0) this.#options.schedule(() => this.#pump());
+    else this.#pumping = false;
+  }
+
+  #turn(cell: Cell, event: ActorEvent): void {
+    const stateBefore = this.#options.observe === undefined ? '' : stateName(cell.snapshot);
+    let outcome: Turn['outcome'] = 'handled';
+    try {
+      const { behaviour } = cell;
+      const epoch = behaviour.fenced?.has(event.type) === true ? behaviour.epoch?.(cell.snapshot.context as never) : undefined;
+      if (epoch !== undefined && (event.step < epoch.step || (event.step === epoch.step && event.attempt < epoch.attempt))) {
+        this.#fencedEvents++;
+        outcome = 'fenced';
+      } else if (!cell.snapshot.can(event)) {
+        outcome = 'refused';
+        this.#refuse(event, cell.address, new MessageRefusedError(cell.address, event.type, stateName(cell.snapshot)));
+      } else {
+        const result = cell.machine.transition(cell.snapshot, event);
+        cell.snapshot = result.snapshot;
+        this.#perform(cell, result, event);
+      }
+    } catch (error) {
+      this.#failed(cell, error);
+    }
+    this.#options.observe?.({
+      node: this.node,
+      address: cell.address,
+      incarnation: cell.incarnation,
+      event,
+      outcome,
+      stateBefore,
+      stateAfter: stateName(cell.snapshot),
+    });
+  }
+
+  #refuse(event: ActorEvent, refuser: Address, error: TroupeError): void {
+    if (event.correlation !== undefined) {
+      const body = { error: JSON.stringify(serializeError(error, refuser)) };
+      this.#send(this.#message(refuser, event.from, 'message.refused', { ...event, tensors: [], body }, { replyTo: event.correlation }));
+      return;
+    }
+    // The failure of a kernel or of an ask that no state handles is the actor's own failure.
+    const cell = this.#cells.get(refuser);
+    if (cell !== undefined && event.error !== undefined) {
+      this.#failed(cell, deserializeError(event.error));
+      return;
+    }
+    if (event.type === 'message.refused') {
+      if (cell !== undefined) this.#failed(cell, new TroupeError('TROUPE_ACTOR_REFUSED', String(event.body['reason']), { details: { from: event.from } }));
+      return;
+    }
+    this.#send(this.#message(refuser, event.from, 'message.refused', { step: event.step, attempt: event.attempt, body: { reason: error.message, error: JSON.stringify(serializeError(error, refuser)) } }));
+  }
+
+  #perform(cell: Cell, result: TransitionResult, event: ActorEvent): void {
+    for (const id of result.cancelled) {
+      const timer = cell.timers.get(id);
+      if (timer !== undefined) this.#options.clock.cancel(timer);
+      cell.timers.delete(id);
+    }
+    for (const delayed of result.armed) {
+      const timer = this.#options.clock.after(delayed.delayMs, () => {
+        cell.timers.delete(delayed.id);
+        this.#deliver(cell.address, { ...this.#event(delayed.event.type, cell.address, {}), ...delayed.event });
+      });
+      cell.timers.set(delayed.id, timer);
+    }
+    for (const action of result.actions) {
+      const effect = cell.behaviour.effects[action.type];
+      assert(effect !== undefined, `no effect is named ${action.type}`, { address: cell.address });
+      effect((action.event.type === 'xstate.init' ? event : action.event) as never, action.context as never, action.params as never);
+    }
+  }
+
+  #failed(cell: Cell, error: unknown): void {
+    const failure = error instanceof TroupeError ? error : new TroupeError('TROUPE_UNKNOWN', error instanceof Error ? (error.stack ?? error.message) : String(error), { cause: error });
+    const now = this.#options.clock.now();
+    const { strategy, intensity, periodMs } = cell.supervision;
+    cell.restartsMs = [...cell.restartsMs.filter((at) => now - at < periodMs), now];
+    if (strategy === 'escalate') {
+      this.#options.onFailure(failure, cell.address);
+      return;
+    }
+    if (cell.restartsMs.length > intensity) {
+      this.#options.onFailure(new RestartIntensityError(cell.address, cell.restartsMs.length, periodMs, failure), cell.address);
+      return;
+    }
+    this.#options.logger.warn('actor restarts', { address: cell.address, error: serializeError(failure) });
+    const cells = [...this.#cells.values()];
+    const affected = strategy === 'one-for-one' ? [cell] : cells.slice(cells.indexOf(cell));
+    for (const each of affected) this.#end(each);
+    for (const each of affected) this.#begin(each);
+  }
+
+  #failAsk(correlation: number, error: TroupeError): void {
+    const owner = this.#asks.answered(correlation);
+    if (owner !== undefined) this.#deliver(owner, this.#event('ask.failed', owner, { error: serializeError(error) }));
+  }
+
+  #self(cell: Cell, incarnation: number): Self {
+    const { address } = cell;
+    const alive = (): boolean => cell.incarnation === incarnation && !this.#stopped;
+    const post: Self['post'] = (type, fields = {}) => {
+      if (alive()) this.#deliver(address, this.#event(type, address, fields));
+    };
+    return {
+      address,
+      clock: this.#options.clock,
+      logger: this.#options.logger.child({ actor: address }),
+      tell: (to, type, fields = {}) => {
+        if (alive()) this.#send(this.#message(address, to, type, fields));
+      },
+      ask: (to, type, fields, options) => {
+        if (!alive()) return;
+        const correlation = this.#asks.begin(address, to, type, options, (error) => post('ask.failed', { ...fields, tensors: [], error: serializeError(error, to) }));
+        this.#send(this.#message(address, to, type, fields, { correlation }));
+      },
+      reply: (request, type, fields = {}) => {
+        assert(request.correlation !== undefined, 'only a request can be replied to', { type: request.type });
+        if (alive()) this.#send(this.#message(address, request.from, type, fields, { replyTo: request.correlation }));
+      },
+      refuse: (request, error) => this.#refuse(request, address, error),
+      post,
+      submit: (device, calls, done, fields = {}) => {
+        device.submit(calls, (completion) => {
+          if (completion.error === null) post(done, { ...fields, kernelMs: completion.kernelMs });
+          else post('kernel.failed', { ...fields, error: serializeError(completion.error, address) });
+        });
+      },
+      settle: (promise, done, failed, fields = {}) => {
+        promise.then(
+          (outcome) => post(done, { ...fields, ...outcome }),
+          (error: unknown) => post(failed, { ...fields, error: serializeError(error, address) }),
+        );
+      },
+      wait: (request) => {
+        if (alive()) this.#waits.begin(address, request, (error, wait) => this.#options.onStuck(error, wait));
+      },
+      answered: (name, by) => this.#waits.answered(address, name, by),
+      endWait: (name) => this.#waits.end(address, name),
+      fail: (error) => {
+        if (alive()) this.#failed(cell, error);
+      },
+    };
+  }
+}

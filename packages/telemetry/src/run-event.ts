@@ -1,0 +1,85 @@
+import type { ErrorDetails } from '@troupe/core';
+
+/** First line of a run. */
+export interface StartEvent {
+  readonly event: 'start';
+  /** Name of the device bodies, e.g. `native avx512, 1 thread`. */
+  readonly device: string;
+  readonly reason: string;
+  /** Worker processes; 0 when everything runs in one process. */
+  readonly processes: number;
+  readonly paramsTotal: number;
+  readonly paramsActive: number;
+}
+
+/** One committed step. */
+export interface StepEvent {
+  readonly event: 'step';
+  /** From 1. */
+  readonly step: number;
+  /** Cross entropy, nats a token. */
+  readonly loss: number;
+  /** Balance and z-loss, weighted and summed. */
+  readonly auxLoss: number;
+  /** Before clipping. */
+  readonly gradNorm: number;
+  readonly learningRate: number;
+  /** Target tokens of this step. */
+  readonly tokens: number;
+  readonly tokensPerSecond: number;
+  /** Share of the measured f32 peak; null without a measured peak. */
+  readonly mfu: number | null;
+  /** Largest over MoE layers of max / mean rows of an expert; 1 for a model without experts. */
+  readonly maxExpertLoad: number;
+  /** Layer (0-based) and expert of that largest load; null for a model without experts. */
+  readonly hottest: { readonly layer: number; readonly expert: number } | null;
+  /** Share of the step's time in which a device ran kernels, mean over replicas. */
+  readonly kernelShare: number;
+  /** Attempts it took; 2 when a non-finite step was replayed. */
+  readonly attempts: number;
+  /** True when the step's gradient was not finite twice: nothing was applied. */
+  readonly skipped: boolean;
+}
+
+/** Held-out loss after a step. */
+export interface EvalEvent {
+  readonly event: 'eval';
+  readonly step: number;
+  readonly loss: number;
+  readonly tokens: number;
+}
+
+export interface CheckpointEvent {
+  readonly event: 'checkpoint';
+  readonly step: number;
+  readonly path: string;
+}
+
+export interface FaultEvent {
+  readonly event: 'fault';
+  readonly message: string;
+  readonly details: ErrorDetails;
+}
+
+export interface DoneEvent {
+  readonly event: 'done';
+  readonly steps: number;
+  readonly loss: number | null;
+  readonly tokensPerSecond: number | null;
+  readonly seconds: number;
+  readonly exitCode: number;
+  /** Bytes that worker processes sent each other and the trainer over the transport. */
+  readonly wireBytes: number;
+}
+
+export interface ErrorEvent {
+  readonly event: 'error';
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What a run tells the world, one object a line under `--json`; field names are frozen. */
+export type RunEvent = StartEvent | StepEvent | EvalEvent | CheckpointEvent | FaultEvent | DoneEvent | ErrorEvent;
+
+/** Takes a run's events; must not throw. */
+export type RunSink = (event: RunEvent) => void;
