@@ -61,8 +61,8 @@ function mixtralName(parameter: string): string {
     .replace('.down_proj.', '.w2.');
 }
 
-function read<T>(file: URL): T {
-  return JSON.parse(readFileSync(file, 'utf8')) as T;
+function read(file: URL): unknown {
+  return JSON.parse(readFileSync(file, 'utf8'));
 }
 
 function modelConfig(
@@ -105,8 +105,8 @@ function modelConfig(
 export function openFixture(name: FixtureName): ModelFixture {
   // The compiled test runs from test/dist/integration.
   const folder = new URL(`../../fixtures/${name}/`, import.meta.url);
-  const expected = read<ExpectedFigures>(new URL('expected.json', folder));
-  const source = read<HuggingFaceConfig>(new URL('config.json', folder));
+  const expected = read(new URL('expected.json', folder)) as ExpectedFigures;
+  const source = read(new URL('config.json', folder)) as HuggingFaceConfig;
   const tensors = readTensors(new URL('expected.safetensors', folder));
   const weights = readTensors(new URL('model.safetensors', folder));
   const savedName = (parameter: string): string => (name === 'mixtral' ? mixtralName(parameter) : parameter);

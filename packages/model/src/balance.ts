@@ -20,7 +20,7 @@ export interface BalanceLosses {
 export interface BalanceCoefficients {
   readonly auxScale: number;
   readonly zScale: number;
-  fractions(layer: number): Float64Array | null;
+  readonly fractions: (layer: number) => Float64Array | null;
 }
 
 /**

@@ -79,7 +79,10 @@ for (const [title, changes] of Object.entries(models)) {
         }
         weights.set(start);
         const slope = (totals[0]! - totals[1]!) / (2 * STEP);
-        const gradient = [...gradients.parameter(name)].reduce((sum, each, i) => sum + each * direction[i]!, 0);
+        const gradient = [...gradients.parameter(name)].reduce(
+          (sum, each, i) => sum + each * direction[i]!,
+          0,
+        );
         const difference = Math.abs(slope - gradient) / Math.max(1, Math.abs(gradient));
         if (difference > TOLERANCE) t.fail(`${name}: slope ${slope}, gradient ${gradient}`);
         largest = Math.max(largest, difference);
