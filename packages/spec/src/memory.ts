@@ -1,0 +1,134 @@
+import { hiddenInputs } from '@troupe/core';
+import { isMoeLayer, qkvWidths, type ModelConfig } from './model-config.ts';
+
+/** What a memory formula depends on. */
+export interface MemoryLayout {
+  /** Parameters that are not routed experts. */
+  readonly dense: number;
+  /** Parameters of all routed experts together. */
+  readonly expert: number;
+  readonly dp: number;
+  readonly ep: number;
+  readonly tp: number;
+  readonly zero: 0 | 1 | 2 | 3;
+  readonly offload: 'none' | 'optimizer';
+  /** False: the tensor axis slices only what is not an expert. Default true. */
+  readonly expertsSliced?: boolean;
+}
+
+export interface MemoryBytes {
+  /** Bytes on the device of one rank. */
+  readonly device: number;
+  /** Bytes of one rank in host memory. */
+  readonly host: number;
+}
+
+/** Bytes a parameter, by how long and where they live. */
+interface BytesPerParameter {
+  readonly weights: number;
+  readonly gradients: number;
+  readonly optimizer: number;
+}
+
+interface Shares {
+  /** Parameters a rank computes with. */
+  readonly local: number;
+  /** Parameters whose state it owns when state is sharded. */
+  readonly owned: number;
+}
+
+function shares(layout: MemoryLayout): Shares {
+  const { dense, expert, dp, ep, tp } = layout;
+  const edp = dp / ep;
+  const expertTp = layout.expertsSliced === false ? 1 : tp;
+  return {
+    local: dense / tp + expert / ep / expertTp,
+    owned: dense / dp / tp + expert / (ep * edp) / expertTp,
+  };
+}
+
+/**
+ * Training memory with 16-bit weights and gradients and an f32 Adam: 2 + 2 + (4 + 4 + 4) bytes a parameter.
+ *
+ * Activations, the gathered layer of stage 3 and the bucket of an offloaded gradient are not in it.
+ *
+ * @see Kim et al. 2021, arXiv:2109.10465; Rajbhandari et al. 2020, arXiv:1910.02054, §5
+ */
+export function mixedPrecisionMemory(layout: MemoryLayout): MemoryBytes {
+  const bytes: BytesPerParameter = { weights: 2, gradients: 2, optimizer: 12 };
+  const { local, owned } = shares(layout);
+  if (layout.offload === 'optimizer') {
+    return { device: bytes.weights * local, host: (bytes.gradients + bytes.optimizer) * owned };
+  }
+  const part = (each: number, shardedFrom: number): number =>
+    each * (layout.zero >= shardedFrom ? owned : local);
+  return { device: part(bytes.weights, 3) + part(bytes.gradients, 2) + part(bytes.optimizer, 1), host: 0 };
+}
+
+/** Where the bytes of f32 training go on one rank; activations are an estimate. */
+export interface F32Memory {
+  /** Two buffers by parity of the version, 4 bytes each: the one in use and the one being published. */
+  readonly weights: number;
+  /** Exact int64 sums of everything the rank computes gradients of, 8 bytes. */
+  readonly gradientSums: number;
+  /** Adam's two moments of the slices the rank owns, 8 bytes. */
+  readonly moments: number;
+  /** A buddy's copy of weights and moments, 12 bytes, where no replica holds one already. */
+  readonly buddies: number;
+  readonly activations: number;
+  /** In host memory; everything above is on the device. */
+  readonly host: number;
+  /** Bytes on the device. */
+  readonly device: number;
+}
+
+/**
+ * Training memory of f32 weights with exact gradient sums: 8 + 8 + 8 bytes a parameter, the moments sharded from
+ * stage 1, the sums from 2, the weights from 3.
+ */
+export function f32Memory(
+  layout: MemoryLayout,
+  options: { readonly activations: number; readonly buddies: boolean },
+): F32Memory {
+  const { local, owned } = shares(layout);
+  const part = (each: number, shardedFrom: number): number =>
+    each * (layout.zero >= shardedFrom ? owned : local);
+  const weights = part(8, 3);
+  const gradientSums = part(8, 2);
+  const moments = part(8, 1);
+  const buddies = options.buddies && layout.zero >= 1 && layout.dp > 1 ? 12 * owned : 0;
+  const offloaded = layout.offload === 'optimizer' ? moments + buddies : 0;
+  const device = weights + gradientSums + moments + buddies + options.activations - offloaded;
+  return {
+    weights,
+    gradientSums,
+    moments,
+    buddies,
+    activations: options.activations,
+    host: offloaded,
+    device,
+  };
+}
+
+/**
+ * Estimate of the f32 values kept between forward and backward of `tokens` tokens in some layers, at perfect balance.
+ *
+ * Per token and layer: input, two norms' outputs, query, key and value, attention's output, the residual between (D or q wide each);
+ * then the FFN's pre-activations and hidden values, for an MoE layer topK times with each row's input and output,
+ * and the gate's logits and probabilities. Logits of the head live for one grain only and are not in it.
+ *
+ * @returns bytes
+ */
+export function activationBytes(config: ModelConfig, tokens: number, layers: readonly number[]): number {
+  const d = config.dModel;
+  const widths = qkvWidths(config);
+  const attention = 4 * d + widths.all + widths.q;
+  const inputs = hiddenInputs(config.ffn.activation);
+  const hidden = (width: number): number => (inputs + 1) * width;
+  const perToken = layers.map((layer) => {
+    if (config.moe === null || !isMoeLayer(config, layer)) return attention + hidden(config.ffn.dFf);
+    const { topK, dExpert, sharedExperts, experts } = config.moe;
+    return attention + 2 * experts + topK * (2 * d + hidden(dExpert)) + hidden(sharedExperts * dExpert);
+  });
+  return 4 * tokens * perToken.reduce((sum, each) => sum + each, 0);
+}
