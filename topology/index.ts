@@ -19,3 +19,8 @@ export * from './placement.ts';
 export * from './trajectory.ts';
 export { refuseUnbuilt } from './unbuilt.ts';
 export * from './schedule.ts';
+export * from './plan.ts';
+export { stageParameters, type DeviceMemory, type StageParameters } from './plan-memory.ts';
+export type { Link, TrafficBytes } from './plan-traffic.ts';
+export * from './plan-diff.ts';
+export * from './plan-format.ts';

@@ -16,6 +16,7 @@ export const topologySchema = z
       .literal(TOPOLOGY_VERSION)
       .default(TOPOLOGY_VERSION)
       .meta({ description: 'Version of the file format.' }),
+    $schema: text('Address of the JSON Schema, for editors; not read.').optional(),
     extends: text(
       'A preset, or a topology file relative to this one, whose values this file changes.',
     ).optional(),

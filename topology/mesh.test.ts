@@ -1,0 +1,129 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { createMesh, expertRange, pipelineStageOf, type ExpertOrder, type MeshShape } from './mesh.ts';
+
+const pairs = (n: number): number[][] => Array.from({ length: n / 2 }, (_, i) => [2 * i, 2 * i + 1]);
+const every = (step: number, from: number, to: number): number[] =>
+  Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => from + i * step);
+
+test('createMesh: world 4, ep 2, 8 experts gives 4 experts a rank', (t) => {
+  const mesh = createMesh({ pp: 1, dp: 4, tp: 1, ep: 2 });
+  t.deepEqual(
+    mesh.groups.ep.flat().map((rank) => expertRange(8, mesh.coordinates(rank).ep, 2)),
+    [
+      { first: 0, end: 4 },
+      { first: 4, end: 8 },
+      { first: 0, end: 4 },
+      { first: 4, end: 8 },
+    ],
+  );
+});
+
+test('createMesh: world 16, ep 2 gives neighbouring EP and strided EDP groups', (t) => {
+  const { groups } = createMesh({ pp: 1, dp: 16, tp: 1, ep: 2 });
+  t.deepEqual(groups.ep, pairs(16));
+  t.deepEqual(groups.edp, [every(2, 0, 16), every(2, 1, 16)]);
+  t.deepEqual(groups.dp, [every(1, 0, 16)]);
+});
+
+test('createMesh: world 16, tp 2, ep 4 gives the published groups', (t) => {
+  const { groups } = createMesh({ pp: 1, dp: 8, tp: 2, ep: 4 });
+  t.deepEqual(groups.tp, pairs(16));
+  t.deepEqual(groups.dp, [every(2, 0, 16), every(2, 1, 16)]);
+  t.deepEqual(groups.ep, [
+    [0, 2, 4, 6],
+    [8, 10, 12, 14],
+    [1, 3, 5, 7],
+    [9, 11, 13, 15],
+  ]);
+  t.deepEqual(groups.edp, [
+    [0, 8],
+    [2, 10],
+    [4, 12],
+    [6, 14],
+    [1, 9],
+    [3, 11],
+    [5, 13],
+    [7, 15],
+  ]);
+});
+
+test('createMesh: the strided order swaps EP and EDP', (t) => {
+  const { groups } = createMesh({ pp: 1, dp: 16, tp: 1, ep: 8 }, 'strided');
+  t.deepEqual(groups.edp, pairs(16));
+  t.deepEqual(groups.ep, [every(2, 0, 16), every(2, 1, 16)]);
+});
+
+const shapes = fc
+  .record({
+    pp: fc.integer({ min: 1, max: 4 }),
+    ep: fc.integer({ min: 1, max: 6 }),
+    edp: fc.integer({ min: 1, max: 5 }),
+    tp: fc.integer({ min: 1, max: 4 }),
+  })
+  .map(({ pp, ep, edp, tp }): MeshShape => ({ pp, dp: ep * edp, tp, ep }));
+const orders = fc.constantFrom<ExpertOrder>('contiguous', 'strided');
+
+test('createMesh: every kind of group splits the world without rest', (t) => {
+  fc.assert(
+    fc.property(shapes, orders, (shape, order) => {
+      const mesh = createMesh(shape, order);
+      const sizes = { tp: mesh.tp, dp: mesh.dp, pp: mesh.pp, ep: mesh.ep, edp: mesh.edp };
+      for (const [kind, size] of Object.entries(sizes) as [keyof typeof sizes, number][]) {
+        const groups = mesh.groups[kind];
+        t.true(groups.every((group) => group.length === size));
+        t.deepEqual(
+          groups.flat().toSorted((a, b) => a - b),
+          every(1, 0, mesh.world),
+        );
+      }
+    }),
+  );
+});
+
+test('createMesh: coordinates and ranks are inverse, and groups share all coordinates but their own', (t) => {
+  fc.assert(
+    fc.property(shapes, orders, (shape, order) => {
+      const mesh = createMesh(shape, order);
+      for (let rank = 0; rank < mesh.world; rank++) {
+        const at = mesh.coordinates(rank);
+        t.is(mesh.rankOf(at), rank);
+        t.is(mesh.dpOf(at.ep, at.edp), at.dp);
+      }
+      for (const [kind, same] of [
+        ['ep', 'edp'],
+        ['edp', 'ep'],
+      ] as const) {
+        for (const group of mesh.groups[kind]) {
+          const places = group.map((rank) => mesh.coordinates(rank));
+          t.is(new Set(places.map((at) => `${at.pp} ${at.tp} ${at[same]}`)).size, 1);
+          t.deepEqual(
+            places.map((at) => at[kind]),
+            every(1, 0, group.length),
+          );
+        }
+      }
+    }),
+  );
+});
+
+test('createMesh: refuses axes that are not positive whole numbers and ranks outside the world', (t) => {
+  t.throws(() => createMesh({ pp: 0, dp: 2, tp: 1, ep: 1 }), { code: 'TROUPE_INVARIANT' });
+  t.throws(() => createMesh({ pp: 1, dp: 4, tp: 1, ep: 3 }), { code: 'TROUPE_INVARIANT' });
+  t.throws(() => createMesh({ pp: 1, dp: 2, tp: 1, ep: 1 }).coordinates(2), { code: 'TROUPE_INVARIANT' });
+});
+
+test('pipelineStageOf: stages are contiguous, none is empty, sizes differ by at most one', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), (a, b) => {
+      const [layers, pp] = [Math.max(a, b), Math.min(a, b)];
+      const stages = every(1, 0, layers).map((layer) => pipelineStageOf(layer, layers, pp));
+      t.deepEqual(
+        stages,
+        stages.toSorted((x, y) => x - y),
+      );
+      const sizes = every(1, 0, pp).map((stage) => stages.filter((each) => each === stage).length);
+      t.true(Math.max(...sizes) - Math.min(...sizes) <= 1 && Math.min(...sizes) >= 1);
+    }),
+  );
+});

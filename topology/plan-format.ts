@@ -1,0 +1,198 @@
+import type { Plan, PlannedNode } from './plan.ts';
+import type { PlanDiff } from './plan-diff.ts';
+import type { TrafficBytes } from './plan-traffic.ts';
+import { formatProblem } from './problem.ts';
+
+const scale = (value: number, units: readonly string[], base: number): string => {
+  let [scaled, index] = [value, 0];
+  while (scaled >= base && index < units.length - 1) [scaled, index] = [scaled / base, index + 1];
+  const digits = index === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
+  return `${scaled.toFixed(digits)} ${units[index] ?? ''}`.trimEnd();
+};
+
+/** 1536 → `1.50 KiB`. */
+export const formatBytes = (bytes: number): string =>
+  scale(bytes, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'], 1024);
+
+/** 1.2e9 → `1.20 G`. */
+export const formatCount = (n: number): string => scale(n, ['', 'K', 'M', 'G', 'T', 'P', 'E'], 1000);
+
+/** Columns as wide as their widest cell; numbers (all but the first columns named left) to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[], numLeft: number): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, c) => (c < numLeft ? cell.padEnd(widths[c] ?? 0) : cell.padStart(widths[c] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+/** `gate/L0/pp0/dp1, gate/L1/pp0/dp1` → `gate/L0-1/pp0/dp1`; only neighbours of one family are joined. */
+export function foldAddresses(actors: readonly string[]): readonly string[] {
+  const families = new Map<string, number[]>();
+  const folded: (string | { readonly family: string })[] = [];
+  for (const actor of actors) {
+    const layer = /\/L(\d+)\//.exec(actor)?.[1];
+    if (layer === undefined) {
+      folded.push(actor);
+      continue;
+    }
+    const family = actor.replace(/\/L\d+\//, '/L#/');
+    const layers = families.get(family);
+    if (layers === undefined) {
+      families.set(family, [Number(layer)]);
+      folded.push({ family });
+    } else {
+      layers.push(Number(layer));
+    }
+  }
+  return folded.map((each) =>
+    typeof each === 'string' ? each : each.family.replace('#', ranges(families.get(each.family) ?? [])),
+  );
+}
+
+/** [0, 1, 2, 5] → `0-2,5`. */
+function ranges(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const n of [...numbers].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[1] === n - 1) last[1] = n;
+    else runs.push([n, n]);
+  }
+  return runs.map(([a, b]) => (a === b ? `${a}` : `${a}-${b}`)).join(',');
+}
+
+const describeDevice = (node: PlannedNode): string =>
+  node.device === null
+    ? '-'
+    : `${node.device}${node.threads === 1 || node.threads === null ? '' : `/threads=${node.threads}`}`;
+
+const trafficCells = (bytes: TrafficBytes): readonly string[] =>
+  [
+    bytes.dispatch,
+    bytes.combine,
+    bytes.backward,
+    bytes.pipeline,
+    bytes.gradients,
+    bytes.weights,
+    bytes.total,
+  ].map(formatBytes);
+
+const trafficHead = ['dispatch', 'combine', 'backward', 'pipeline', 'gradients', 'weights', 'sum'] as const;
+
+const seconds = (value: number | null): string =>
+  value === null ? 'unknown (no measured speed given)' : `${value.toPrecision(3)} s`;
+
+/** The plan for people. At most `limit` rows a table. */
+export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}): string {
+  const limit = options.limit ?? 64;
+  const cut = <T>(rows: readonly T[]): readonly T[] => rows.slice(0, limit);
+  const more = (rows: readonly unknown[]): readonly string[] =>
+    rows.length > limit ? [`  … and ${rows.length - limit} more`] : [];
+  const { parameters, topology } = plan;
+  const { dp, ep, pp, tp, zero } = topology.parallel;
+  const lines = [
+    `${plan.name}: ${formatCount(parameters.total)} parameters (${formatCount(parameters.active)} active a token), pp ${pp} × dp ${dp} × tp ${tp}, ep ${ep}, zero ${zero}`,
+    '',
+    'Placement',
+    table(
+      ['node', 'host', 'device', 'actors'],
+      cut(plan.nodes).map((node) => [
+        node.node,
+        node.host,
+        describeDevice(node),
+        foldAddresses(node.actors).join(' '),
+      ]),
+      4,
+    ),
+    ...more(plan.nodes),
+    '',
+    'Memory per device',
+    table(
+      [
+        'node',
+        'weights',
+        'gradient sums',
+        'moments',
+        'buddies',
+        'activations*',
+        'f32 sum',
+        'host',
+        'mixed**',
+        'mixed host',
+      ],
+      cut(plan.memory).map(({ node, f32, mixed }) => [
+        node,
+        ...[
+          f32.weights,
+          f32.gradientSums,
+          f32.moments,
+          f32.buddies,
+          f32.activations,
+          f32.device,
+          f32.host,
+          mixed.device,
+          mixed.host,
+        ].map(formatBytes),
+      ]),
+      1,
+    ),
+    ...more(plan.memory),
+    '  * estimate at even load  ** 16-bit weights and gradients, f32 Adam, without activations: not built',
+    ...(plan.fits === null
+      ? []
+      : [plan.fits ? '  every device has room' : '  a device has not enough memory']),
+    '',
+    'Bytes a step, at even load',
+    table(['a device sends', ...trafficHead], [['(mean)', ...trafficCells(plan.traffic.perDevice)]], 1),
+    ...(plan.traffic.links === null || plan.traffic.links.length === 0
+      ? []
+      : [
+          table(
+            ['link', 'kind', ...trafficHead],
+            cut(plan.traffic.links).map((link) => [
+              `${link.from} → ${link.to}`,
+              link.kind,
+              ...trafficCells(link.bytes),
+            ]),
+            2,
+          ),
+          ...more(plan.traffic.links),
+        ]),
+    '',
+    `Work: ${formatCount(plan.flopsPerStep)}FLOP a step, ${plan.tokensPerStep} tokens a step, ${formatCount(plan.flopsPerToken)}FLOP a token`,
+    `Predicted step time: ${seconds(plan.time.stepSeconds)}${plan.time.tokensPerSecond === null ? '' : `, ${plan.time.tokensPerSecond.toFixed(0)} tokens/s`}`,
+  ];
+  if (plan.unbuilt.length > 0)
+    lines.push(
+      '',
+      'Planned, but launch refuses it',
+      ...plan.unbuilt.map((problem) => `  ${formatProblem(problem)}`),
+    );
+  return `${lines.join('\n')}\n`;
+}
+
+const show = (value: unknown): string =>
+  value === undefined ? '(none)' : typeof value === 'string' ? value : JSON.stringify(value);
+
+/** The difference of two plans for people. */
+export function formatPlanDiff(diff: PlanDiff): string {
+  if (diff.same) return 'no difference\n';
+  const section = (
+    title: string,
+    entries: PlanDiff['keys'],
+    showEach: (value: unknown) => string = show,
+  ): readonly string[] =>
+    entries.length === 0
+      ? []
+      : [
+          title,
+          ...entries.map(({ key, before, after }) => `  ${key}: ${showEach(before)} → ${showEach(after)}`),
+        ];
+  return `${[...section('Keys', diff.keys), ...section('Actors', diff.actors), ...section('Figures', diff.figures)].join('\n')}\n`;
+}

@@ -1,0 +1,166 @@
+import { isMoeLayer, visitShare } from '@troupe/spec';
+import { isLocalHost } from './machines.ts';
+import { addresses, expertsOfGate, type Placement, type WorkerNode } from './placement.ts';
+import { stageParameters } from './plan-memory.ts';
+import type { ResolvedTopology } from './resolved.ts';
+
+/** Bytes of one step by what they carry. */
+export interface TrafficBytes {
+  /** Rows to experts, forward: each token once per rank that it visits. */
+  readonly dispatch: number;
+  /** Experts' outputs back, a row per choice. */
+  readonly combine: number;
+  /** Gradients of outputs to experts (once per token) and of inputs back (per choice). */
+  readonly backward: number;
+  /** Activations and their gradients between pipeline stages. */
+  readonly pipeline: number;
+  /** Exact int64 gradient sums to the shards that own them, 8 bytes an element. */
+  readonly gradients: number;
+  /** New weights from the shards that own them, 4 bytes an element. */
+  readonly weights: number;
+  readonly total: number;
+}
+
+/** One direction between two workers. */
+export interface Link {
+  readonly from: string;
+  readonly to: string;
+  /** Inside a machine, or between two. */
+  readonly kind: 'ipc' | 'tcp';
+  readonly bytes: TrafficBytes;
+}
+
+type Kind = Exclude<keyof TrafficBytes, 'total'>;
+
+const kinds: readonly Kind[] = ['dispatch', 'combine', 'backward', 'pipeline', 'gradients', 'weights'];
+
+/** Beyond this many workers the list of links is left out: it grows with their square. */
+export const MAX_WORKERS_FOR_LINKS = 256;
+
+export function addTraffic(parts: readonly Partial<Record<Kind, number>>[]): TrafficBytes {
+  const sum = (kind: Kind): number => parts.reduce((total, part) => total + (part[kind] ?? 0), 0);
+  const each = Object.fromEntries(kinds.map((kind) => [kind, sum(kind)])) as Record<Kind, number>;
+  return { ...each, total: kinds.reduce((total, kind) => total + each[kind], 0) };
+}
+
+const rowBytes = (topology: ResolvedTopology): number =>
+  topology.model.dModel * (topology.wire.dtype === 'f32' ? 4 : 2);
+
+/** What a gate and an expert rank send each other in one layer and step when choices are even. */
+function rowsPerPair(topology: ResolvedTopology): { readonly there: number; readonly back: number } {
+  const { model, parallel, train } = topology;
+  if (model.moe === null) return { there: 0, back: 0 };
+  const tokens = (train.batch / parallel.dp) * model.seqLen;
+  const { experts, topK } = model.moe;
+  const there = tokens * visitShare(experts, experts / parallel.ep, topK) * rowBytes(topology);
+  return { there, back: ((tokens * topK) / parallel.ep) * rowBytes(topology) };
+}
+
+/** Bytes that a rank sends to one other of its dense and of its expert group for the update. */
+function updateBytes(topology: ResolvedTopology, pp: number) {
+  const { dp, ep, edp, tp, zero } = topology.parallel;
+  const stage = stageParameters(topology)[pp] ?? { dense: 0, expert: 0 };
+  const slice =
+    zero === 0
+      ? { dense: stage.dense / tp, expert: stage.expert / ep / tp }
+      : { dense: stage.dense / dp / tp, expert: stage.expert / (ep * edp) / tp };
+  const weights = zero === 0 ? 0 : 4;
+  return {
+    dense: { gradients: 8 * slice.dense, weights: weights * slice.dense },
+    expert: { gradients: 8 * slice.expert, weights: weights * slice.expert },
+  };
+}
+
+/**
+ * Bytes a worker sends in one step under the default placement, by formula: the mean over a pipeline's stages.
+ * Traffic inside a tensor-parallel group is not modelled.
+ */
+export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
+  const { model, parallel, train } = topology;
+  const { dp, ep, edp, pp } = parallel;
+  const numMoe = Array.from({ length: model.layers }, (_, layer) => layer).filter((layer) =>
+    isMoeLayer(model, layer),
+  ).length;
+  const { there, back } = rowsPerPair(topology);
+  const others = (numMoe * (ep - 1)) / (pp * parallel.tp);
+  const tokens = (train.batch / dp) * model.seqLen;
+  const parts: Partial<Record<Kind, number>>[] = [
+    { dispatch: others * there, combine: others * back, backward: others * (there + back) },
+    { pipeline: (2 * (pp - 1) * tokens * rowBytes(topology)) / pp },
+  ];
+  for (let stage = 0; stage < pp; stage++) {
+    const { dense, expert } = updateBytes(topology, stage);
+    parts.push({ gradients: ((dp - 1) * dense.gradients) / pp, weights: ((dp - 1) * dense.weights) / pp });
+    parts.push({
+      gradients: ((edp - 1) * expert.gradients) / pp,
+      weights: ((edp - 1) * expert.weights) / pp,
+    });
+  }
+  return addTraffic(parts);
+}
+
+/** Every pair of workers that talk in a step and how much, by where actors live; null beyond {@link MAX_WORKERS_FOR_LINKS}. */
+export function planLinks(topology: ResolvedTopology, placement: Placement): readonly Link[] | null {
+  const { mesh, workers } = placement;
+  if (mesh.world > MAX_WORKERS_FOR_LINKS) return null;
+  const nodes = new Map<string, WorkerNode>(workers.map((worker) => [worker.id, worker]));
+  const sums = new Map<
+    string,
+    { from: WorkerNode; to: WorkerNode; parts: Partial<Record<Kind, number>>[] }
+  >();
+  const add = (from: string, to: string, part: Partial<Record<Kind, number>>): void => {
+    const [source, target] = [nodes.get(from), nodes.get(to)];
+    if (from === to || source === undefined || target === undefined) return;
+    const key = `${from} ${to}`;
+    const link = sums.get(key) ?? { from: source, to: target, parts: [] };
+    link.parts.push(part);
+    sums.set(key, link);
+  };
+
+  const { there, back } = rowsPerPair(topology);
+  for (const actor of placement.actors) {
+    if (actor.role !== 'gate') continue;
+    const [, layer, , dp] = actor.address.split('/');
+    for (const expert of expertsOfGate(mesh, Number(layer?.slice(1)), Number(dp?.slice(2)))) {
+      add(actor.node, placement.nodeOf(expert), { dispatch: there, backward: there });
+      add(placement.nodeOf(expert), actor.node, { combine: back, backward: back });
+    }
+  }
+  const boundary = (topology.train.batch / mesh.dp) * topology.model.seqLen * rowBytes(topology);
+  for (const { coordinates: at } of workers) {
+    if (at.pp + 1 === mesh.pp) continue;
+    const [here, next] = [
+      placement.nodeOf(addresses.stage(at)),
+      placement.nodeOf(addresses.stage({ ...at, pp: at.pp + 1 })),
+    ];
+    add(here, next, { pipeline: boundary });
+    add(next, here, { pipeline: boundary });
+  }
+  const hasExperts = topology.model.moe !== null;
+  for (const [parameters, groups] of [
+    ['dense', mesh.groups.dp],
+    ['expert', hasExperts ? mesh.groups.edp : []],
+  ] as const) {
+    for (const group of groups) {
+      for (const a of group) {
+        const [source, pp] = [mesh.coordinates(a), mesh.coordinates(a).pp];
+        const bytes = updateBytes(topology, pp)[parameters];
+        for (const b of group) {
+          if (a === b) continue;
+          const owner = (at: typeof source): string =>
+            placement.nodeOf(addresses.optimizer(parameters, at, mesh));
+          add(owner(source), owner(mesh.coordinates(b)), bytes);
+        }
+      }
+    }
+  }
+  return [...sums.values()].map(({ from, to, parts }) => ({
+    from: from.id,
+    to: to.id,
+    kind:
+      from.machineIndex === to.machineIndex || (isLocalHost(from.host) && isLocalHost(to.host))
+        ? 'ipc'
+        : 'tcp',
+    bytes: addTraffic(parts),
+  }));
+}

@@ -1,0 +1,133 @@
+import { parameterCounts, trainingFlopsPerToken, type ParameterCounts } from '@troupe/spec';
+import type { FilledTopology } from './fill.ts';
+import { createPlacement, type PlacedActor, type Placement } from './placement.ts';
+import { planMemory, type DeviceMemory } from './plan-memory.ts';
+import { planLinks, trafficPerDevice, type Link, type TrafficBytes } from './plan-traffic.ts';
+import type { TopologyProblem } from './problem.ts';
+import type { ResolvedTopology } from './resolved.ts';
+import { refuseUnbuilt } from './unbuilt.ts';
+
+export interface PlanOptions {
+  /** Measured speed of one device; null: unknown, and so is the step time. */
+  readonly flopsPerSecond?: number | null;
+  /** Bytes a second that one worker can send; null: unknown. */
+  readonly bytesPerSecond?: number | null;
+  /** Memory of one device in bytes; null: unknown. */
+  readonly memoryBytes?: number | null;
+  /** Count what buddies hold. Default false: buddies are not launched yet. */
+  readonly buddies?: boolean;
+  /** Where actors have moved. Default: where the topology puts them. */
+  readonly placement?: Placement;
+}
+
+export interface PlannedNode {
+  readonly node: string;
+  readonly host: string;
+  /** `cpu:0`; null for an agent. */
+  readonly device: string | null;
+  readonly threads: number | null;
+  readonly actors: readonly string[];
+}
+
+/** Nothing overlaps in it: an upper bound. Null where a speed is unknown. */
+export interface StepTime {
+  readonly computeSeconds: number | null;
+  readonly wireSeconds: number | null;
+  readonly stepSeconds: number | null;
+  readonly tokensPerSecond: number | null;
+}
+
+/** What a topology will do, before anything starts. Plain data. */
+export interface Plan {
+  readonly name: string;
+  readonly parameters: ParameterCounts;
+  readonly nodes: readonly PlannedNode[];
+  readonly memory: readonly DeviceMemory[];
+  /** True when every device has room; null when its memory is unknown. */
+  readonly fits: boolean | null;
+  readonly traffic: { readonly perDevice: TrafficBytes; readonly links: readonly Link[] | null };
+  readonly flopsPerToken: number;
+  readonly flopsPerStep: number;
+  readonly tokensPerStep: number;
+  readonly time: StepTime;
+  /** What `launch` would refuse. */
+  readonly unbuilt: readonly TopologyProblem[];
+  /** The topology with every default. */
+  readonly topology: FilledTopology;
+}
+
+function stepTime(
+  flops: number,
+  tokens: number,
+  world: number,
+  sentBytes: number,
+  options: PlanOptions,
+): StepTime {
+  const speed = options.flopsPerSecond ?? null;
+  const width = options.bytesPerSecond ?? null;
+  const computeSeconds = speed === null ? null : flops / (world * speed);
+  const wireSeconds = sentBytes === 0 ? 0 : width === null ? null : sentBytes / width;
+  const stepSeconds = computeSeconds === null || wireSeconds === null ? null : computeSeconds + wireSeconds;
+  return {
+    computeSeconds,
+    wireSeconds,
+    stepSeconds,
+    tokensPerSecond: stepSeconds === null ? null : tokens / stepSeconds,
+  };
+}
+
+function mostSent(links: readonly Link[] | null, perDevice: number): number {
+  if (links === null) return perDevice;
+  const sent = new Map<string, number>();
+  for (const link of links) sent.set(link.from, (sent.get(link.from) ?? 0) + link.bytes.total);
+  return Math.max(0, ...sent.values());
+}
+
+/** Plans a topology: who lives where, bytes on every device and link, FLOPs, time. Pure. */
+export function planTopology(topology: ResolvedTopology, options: PlanOptions = {}): Plan {
+  const placement = options.placement ?? createPlacement(topology);
+  const byNode = groupByNode(placement.actors);
+  const memory = planMemory(topology, placement, options.buddies ?? false);
+  const perDevice = trafficPerDevice(topology);
+  const links = planLinks(topology, placement);
+  const tokensPerStep = topology.train.batch * topology.model.seqLen;
+  const flopsPerToken = trainingFlopsPerToken(topology.model);
+  const flopsPerStep = flopsPerToken * tokensPerStep;
+  const room = options.memoryBytes ?? null;
+  return {
+    name: topology.name,
+    parameters: parameterCounts(topology.model),
+    nodes: placement.nodes.map((node) => ({
+      node: node.id,
+      host: node.host,
+      device: node.kind === 'worker' ? node.device.id : null,
+      threads: node.kind === 'worker' ? node.device.threads : null,
+      actors: byNode.get(node.id) ?? [],
+    })),
+    memory,
+    fits: room === null ? null : memory.every((device) => device.f32.device <= room),
+    traffic: { perDevice, links },
+    flopsPerToken,
+    flopsPerStep,
+    tokensPerStep,
+    time: stepTime(
+      flopsPerStep,
+      tokensPerStep,
+      topology.parallel.world,
+      mostSent(links, perDevice.total),
+      options,
+    ),
+    unbuilt: refuseUnbuilt(topology),
+    topology: topology.file,
+  };
+}
+
+function groupByNode(actors: readonly PlacedActor[]): ReadonlyMap<string, readonly string[]> {
+  const groups = new Map<string, string[]>();
+  for (const actor of actors) {
+    const group = groups.get(actor.node);
+    if (group === undefined) groups.set(actor.node, [actor.address]);
+    else group.push(actor.address);
+  }
+  return groups;
+}
