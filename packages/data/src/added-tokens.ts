@@ -12,7 +12,9 @@ function cutAt(tokens: readonly (readonly [content: string, id: number])[]): Cut
   if (tokens.length === 0) return (text) => [text];
   const longestFirst = [...tokens].sort(([a], [b]) => b.length - a.length);
   const ids = new Map(tokens);
-  const pattern = longestFirst.map(([content]) => content.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|');
+  const pattern = longestFirst
+    .map(([content]) => content.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'))
+    .join('|');
   const regex = new RegExp(pattern, 'gu');
   return (text) => {
     const segments: Segment[] = [];
@@ -43,5 +45,7 @@ export function segmenter(tokens: readonly AddedTokenJson[], normalize: Normaliz
   const cutRaw = cutAt(raw.map((token) => [token.content, token.id] as const));
   const cutNormal = cutAt(normal.map((token) => [normalize(token.content), token.id] as const));
   return (text) =>
-    cutRaw(text).flatMap((segment) => (typeof segment === 'string' ? cutNormal(normalize(segment)) : [segment]));
+    cutRaw(text).flatMap((segment) =>
+      typeof segment === 'string' ? cutNormal(normalize(segment)) : [segment],
+    );
 }

@@ -65,7 +65,8 @@ class BpeTokenizer implements Tokenizer {
     const { added_tokens: added, model } = json;
     this.special = new Set(added.filter((token) => token.special).map((token) => token.id));
     this.segment = segmenter(added, normalizerOf(json.normalizer));
-    if (!isByteLevel(json.pre_tokenizer)) throw new TokenizerFeatureError('a pre-tokenizer that is not byte-level');
+    if (!isByteLevel(json.pre_tokenizer))
+      throw new TokenizerFeatureError('a pre-tokenizer that is not byte-level');
     const decoder = json.decoder?.type ?? 'none';
     if (decoder !== 'ByteLevel') throw new TokenizerFeatureError(`the decoder ${decoder}`);
     this.preTokenize = preTokenizerOf(json.pre_tokenizer);
@@ -111,7 +112,10 @@ class BpeTokenizer implements Tokenizer {
     if (known !== undefined) return known;
     const bytes = this.utf8.encode(piece);
     const symbols = Array.from(bytes, (byte) => this.byteIds[byte] ?? 0);
-    const id = this.whole === null ? undefined : this.whole[Array.from(bytes, (byte) => characterOfByte[byte]).join('')];
+    const id =
+      this.whole === null
+        ? undefined
+        : this.whole[Array.from(bytes, (byte) => characterOfByte[byte]).join('')];
     const ids = id === undefined ? this.merges.apply(symbols) : [id];
     if (piece.length <= CACHE_PIECE_UNITS) {
       if (this.cache.size >= CACHE_PIECES) this.cache = new Map();
@@ -149,7 +153,9 @@ class BpeTokenizer implements Tokenizer {
       const ids = [vocab[left ?? ''], vocab[right ?? ''], vocab[`${left}${right}`]];
       const [leftId, rightId, result] = ids;
       if (leftId === undefined || rightId === undefined || result === undefined)
-        throw new TokenizerFormatError(`the merge of ${left} and ${right} uses a token that is not in the vocabulary`);
+        throw new TokenizerFormatError(
+          `the merge of ${left} and ${right} uses a token that is not in the vocabulary`,
+        );
       table.add(leftId, rightId, result);
     }
     return table;
@@ -158,8 +164,12 @@ class BpeTokenizer implements Tokenizer {
 
 function endOfTextOf(json: TokenizerJson, wanted: string | undefined): number | null {
   const ids = new Map(json.added_tokens.map((token) => [token.content, token.id] as const));
-  const id = (wanted === undefined ? endOfTextNames : [wanted]).map((name) => ids.get(name)).find((one) => one !== undefined);
+  const id = (wanted === undefined ? endOfTextNames : [wanted])
+    .map((name) => ids.get(name))
+    .find((one) => one !== undefined);
   if (id === undefined && wanted !== undefined)
-    throw new TokenizerFormatError(`it has no added token ${wanted} (added: ${[...ids.keys()].join(', ') || 'none'})`);
+    throw new TokenizerFormatError(
+      `it has no added token ${wanted} (added: ${[...ids.keys()].join(', ') || 'none'})`,
+    );
   return id ?? null;
 }

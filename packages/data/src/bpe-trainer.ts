@@ -70,7 +70,8 @@ export async function trainBpe(
 async function countWords(texts: Iterable<string> | AsyncIterable<string>): Promise<Map<string, number>> {
   const split = preTokenizerOf({ type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated' });
   const counts = new Map<string, number>();
-  for await (const text of texts) for (const piece of split(text)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+  for await (const text of texts)
+    for (const piece of split(text)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
   return counts;
 }
 
@@ -90,7 +91,9 @@ class Trainer {
   constructor(words: ReadonlyMap<string, number>, spellings: string[], numSpecial: number) {
     this.spellings = spellings;
     // Special tokens are no text: a merge that happens to spell one must not become it.
-    this.idOfSpelling = new Map(spellings.slice(numSpecial).map((spelling, i) => [spelling, numSpecial + i] as const));
+    this.idOfSpelling = new Map(
+      spellings.slice(numSpecial).map((spelling, i) => [spelling, numSpecial + i] as const),
+    );
     const encoder = new TextEncoder();
     const encoded = Array.from(words.keys(), (word) => encoder.encode(word));
     this.counts = Float64Array.from(words.values());
@@ -104,14 +107,18 @@ class Trainer {
       this.starts[word] = at;
       for (const byte of bytes) this.symbols[at++] = idOfByte[byte] ?? 0;
       const start = this.starts[word] ?? 0;
-      for (let i = start; i + 1 < at; i++) this.change(this.symbols[i] ?? 0, this.symbols[i + 1] ?? 0, word, 1);
+      for (let i = start; i + 1 < at; i++)
+        this.change(this.symbols[i] ?? 0, this.symbols[i + 1] ?? 0, word, 1);
     }
     this.grown.clear();
   }
 
   /** Merges in order, until the vocabulary is full or no pair is frequent enough. Extends `spellings`. */
   run(vocab: number, minFrequency: number): (readonly [string, string])[] {
-    const heap = new Heap<Candidate>(before, Array.from(this.pairs.values(), (pair) => ({ pair, count: pair.count })));
+    const heap = new Heap<Candidate>(
+      before,
+      Array.from(this.pairs.values(), (pair) => ({ pair, count: pair.count })),
+    );
     const merges: (readonly [string, string])[] = [];
     while (this.spellings.length < vocab) {
       const top = heap.pop();

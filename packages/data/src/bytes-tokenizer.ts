@@ -51,6 +51,8 @@ export function byteLevelJson(
  * It is a byte-level BPE without merges, so its tokenizer.json works elsewhere too.
  */
 export function bytesTokenizer(): Tokenizer {
-  const vocab = Object.fromEntries(Array.from({ length: 256 }, (_, byte) => [tokenOfBytes([byte]), byte] as const));
+  const vocab = Object.fromEntries(
+    Array.from({ length: 256 }, (_, byte) => [tokenOfBytes([byte]), byte] as const),
+  );
   return loadTokenizer(byteLevelJson({ ...vocab, [END_OF_TEXT]: 256 }, [], [[END_OF_TEXT, 256]], false));
 }

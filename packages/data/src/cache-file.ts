@@ -70,7 +70,8 @@ export function writeCacheFile(path: string, key: string, entry: CacheEntry): vo
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at, Math.min(CHUNK_BYTES, bytes.length - at));
+  for (let at = 0; at < bytes.length;)
+    at += writeSync(file, bytes, at, Math.min(CHUNK_BYTES, bytes.length - at));
 }
 
 function readAll(path: string): Uint8Array<ArrayBuffer> | null {
@@ -82,7 +83,7 @@ function readAll(path: string): Uint8Array<ArrayBuffer> | null {
   }
   try {
     const bytes = new Uint8Array(fstatSync(file).size);
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const numRead = readSync(file, bytes, at, Math.min(CHUNK_BYTES, bytes.length - at), at);
       if (numRead === 0) return null;
       at += numRead;

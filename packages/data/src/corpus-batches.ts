@@ -75,7 +75,10 @@ class CorpusBatches implements BatchSource {
   }
 
   validTargets(_step: number, batch = this.batch): number {
-    assert(batch === this.batch, 'the batch that the order of windows was made for', { batch, expected: this.batch });
+    assert(batch === this.batch, 'the batch that the order of windows was made for', {
+      batch,
+      expected: this.batch,
+    });
     return this.batch * Math.min(this.seqLen, this.corpus.train.tokens.length - 1);
   }
 

@@ -61,7 +61,10 @@ export interface DataSource {
  *   {@link TokenizerVocabError} TROUPE_DATA_VOCAB · {@link CorpusTooSmallError} TROUPE_DATA_TOO_SMALL
  * @throws {NotBuiltError} TROUPE_NOT_BUILT for `parquet` and `tokens`
  */
-export async function openDataSource(config: DataConfig, options: OpenCorpusOptions = {}): Promise<DataSource> {
+export async function openDataSource(
+  config: DataConfig,
+  options: OpenCorpusOptions = {},
+): Promise<DataSource> {
   for (const kind of ['parquet', 'tokens'] as const)
     if (config[kind] !== undefined)
       throw new NotBuiltError(`data.${kind}`, 'use source: wordnet, text: PATH or jsonl: PATH');
@@ -105,7 +108,8 @@ function statisticsOf({ train, heldOut, vocabSize }: Corpus): DataStatistics {
 
 function openSynthetic(config: DataConfig): DataSource {
   const { synthetic, modelVocab, seqLen, batch, seed } = config;
-  if (synthetic !== 'zipf') throw new DataConfigError(`unknown synthetic data ${String(synthetic)}`, 'known: zipf');
+  if (synthetic !== 'zipf')
+    throw new DataConfigError(`unknown synthetic data ${String(synthetic)}`, 'known: zipf');
   const others = (['source', 'text', 'jsonl'] as const).filter((name) => config[name] !== undefined);
   if (others.length > 0)
     throw new DataConfigError(`synthetic together with ${others.join(', ')}`, 'set exactly one of them');

@@ -28,7 +28,8 @@ export interface DocumentSource {
   documents(): Documents;
 }
 
-const listOf = (paths: string | readonly string[]): readonly string[] => (typeof paths === 'string' ? [paths] : paths);
+const listOf = (paths: string | readonly string[]): readonly string[] =>
+  typeof paths === 'string' ? [paths] : paths;
 
 /** Absolute path, size and time of change of each file. */
 function filesIdentity(paths: readonly string[]): string {
@@ -99,6 +100,9 @@ export function documentSource(origin: DocumentOrigin): DocumentSource {
   }
   if (source === 'wordnet') return { identity: wordnetIdentity(), documents: wordnetDocuments };
   if (source === undefined || typeof source === 'string')
-    throw new DataConfigError(`unknown source ${source}`, 'the built-in source is wordnet; for files use text: or jsonl:');
+    throw new DataConfigError(
+      `unknown source ${source}`,
+      'the built-in source is wordnet; for files use text: or jsonl:',
+    );
   return remembered(source);
 }

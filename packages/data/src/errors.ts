@@ -31,9 +31,13 @@ export class DataConfigError extends TroupeError {
 export class CorpusTooSmallError extends TroupeError {
   override readonly name = 'CorpusTooSmallError';
   constructor(numTokens: number, hint: string) {
-    super('TROUPE_DATA_TOO_SMALL', `the training split holds ${numTokens} tokens, expected at least 2; ${hint}`, {
-      details: { numTokens },
-    });
+    super(
+      'TROUPE_DATA_TOO_SMALL',
+      `the training split holds ${numTokens} tokens, expected at least 2; ${hint}`,
+      {
+        details: { numTokens },
+      },
+    );
   }
 }
 
@@ -41,9 +45,13 @@ export class CorpusTooSmallError extends TroupeError {
 export class TokenizerFeatureError extends TroupeError {
   override readonly name = 'TokenizerFeatureError';
   constructor(feature: string, hint = 'export the tokenizer as a byte-level BPE tokenizer.json') {
-    super('TROUPE_DATA_TOKENIZER_FEATURE', `tokenizer.json uses ${feature}, which is not supported; ${hint}`, {
-      details: { feature },
-    });
+    super(
+      'TROUPE_DATA_TOKENIZER_FEATURE',
+      `tokenizer.json uses ${feature}, which is not supported; ${hint}`,
+      {
+        details: { feature },
+      },
+    );
   }
 }
 
@@ -51,9 +59,13 @@ export class TokenizerFeatureError extends TroupeError {
 export class TokenizerFormatError extends TroupeError {
   override readonly name = 'TokenizerFormatError';
   constructor(problem: string) {
-    super('TROUPE_DATA_TOKENIZER', `not a usable tokenizer.json: ${problem}; save it again with Hugging Face tokenizers`, {
-      details: { problem },
-    });
+    super(
+      'TROUPE_DATA_TOKENIZER',
+      `not a usable tokenizer.json: ${problem}; save it again with Hugging Face tokenizers`,
+      {
+        details: { problem },
+      },
+    );
   }
 }
 

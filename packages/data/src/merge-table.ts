@@ -52,7 +52,9 @@ export class MergeTable {
     const numSymbols = symbols.length;
     const next = Int32Array.from(symbols, (_, i) => (i + 1 < numSymbols ? i + 1 : -1));
     const previous = Int32Array.from(symbols, (_, i) => i - 1);
-    const heap = new Heap<readonly [rank: number, at: number]>((a, b) => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]));
+    const heap = new Heap<readonly [rank: number, at: number]>(
+      (a, b) => a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]),
+    );
     const rankAt = (at: number): number => {
       const right = next[at] ?? -1;
       return right < 0 ? Infinity : this.rank(symbols[at] ?? 0, symbols[right] ?? 0);

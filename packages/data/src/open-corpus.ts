@@ -63,9 +63,13 @@ class Cache {
     build: () => Promise<T>,
     save: (value: T) => CacheEntry,
   ): Promise<T> {
-    const key = createHash('sha256').update(JSON.stringify([name, CODE_VERSION, ...parts])).digest('hex');
+    const key = createHash('sha256')
+      .update(JSON.stringify([name, CODE_VERSION, ...parts]))
+      .digest('hex');
     const path =
-      this.folder === undefined || parts.includes(null) ? undefined : join(this.folder, `${name}-${key.slice(0, 24)}.bin`);
+      this.folder === undefined || parts.includes(null)
+        ? undefined
+        : join(this.folder, `${name}-${key.slice(0, 24)}.bin`);
     const stored = path === undefined ? null : readCacheFile(path, key);
     const loaded = stored === null ? null : load(stored);
     if (loaded !== null) return loaded;
@@ -88,11 +92,17 @@ function checkSpec(spec: TokenizerSpec): void {
   if (spec.kind !== 'bytes' && spec.kind !== 'bpe')
     throw new DataConfigError(`unknown tokenizer kind ${String(spec.kind)}`, 'known kinds: bytes, bpe');
   if (spec.kind === 'bytes' && (spec.vocab ?? 257) !== 257)
-    throw new DataConfigError(`tokenizer.vocab ${spec.vocab} with kind bytes`, 'it always has 257 tokens; leave vocab out');
+    throw new DataConfigError(
+      `tokenizer.vocab ${spec.vocab} with kind bytes`,
+      'it always has 257 tokens; leave vocab out',
+    );
   if (spec.kind === 'bytes' && spec.file !== undefined)
     throw new DataConfigError('tokenizer.file with kind bytes', 'use kind: bpe to load a tokenizer.json');
   if (spec.file !== undefined && spec.vocab !== undefined)
-    throw new DataConfigError('tokenizer.vocab together with tokenizer.file', 'a loaded tokenizer has its own size');
+    throw new DataConfigError(
+      'tokenizer.vocab together with tokenizer.file',
+      'a loaded tokenizer has its own size',
+    );
 }
 
 async function openTokenizer(
@@ -110,7 +120,10 @@ async function openTokenizer(
     [source.identity, holdout, vocab],
     ({ sections }) => loadTokenizer(JSON.parse(new TextDecoder().decode(sections['json']))),
     () => trainBpe(trainingTexts(source, holdout), { vocab }),
-    (tokenizer) => ({ meta: {}, sections: { json: new TextEncoder().encode(JSON.stringify(tokenizer.toJson())) } }),
+    (tokenizer) => ({
+      meta: {},
+      sections: { json: new TextEncoder().encode(JSON.stringify(tokenizer.toJson())) },
+    }),
   );
 }
 
@@ -150,7 +163,10 @@ function corpusFrom({ meta, sections }: CacheEntry, tokenizer: Tokenizer): Corpu
 export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = {}): Promise<OpenedCorpus> {
   const holdout = spec.holdout ?? 0.02;
   if (!(holdout >= 0 && holdout < 1))
-    throw new DataConfigError(`holdout is ${holdout}`, 'it is the share of documents kept for evaluation: 0 ≤ holdout < 1');
+    throw new DataConfigError(
+      `holdout is ${holdout}`,
+      'it is the share of documents kept for evaluation: 0 ≤ holdout < 1',
+    );
   const source = documentSource(spec.origin);
   const cache = new Cache(options.cacheFolder);
   const tokenizer = await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, cache);

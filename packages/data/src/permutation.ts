@@ -12,9 +12,13 @@ const ROUNDS = 6;
  * @see Black and Rogaway 2002, "Ciphers with arbitrary finite domains"
  */
 export function permutation(numItems: number, key: DrawKey): (index: number) => number {
-  assert(Number.isInteger(numItems) && numItems >= 1 && numItems <= 2 ** 32, 'permutation of 1 … 2^32 items', {
-    numItems,
-  });
+  assert(
+    Number.isInteger(numItems) && numItems >= 1 && numItems <= 2 ** 32,
+    'permutation of 1 … 2^32 items',
+    {
+      numItems,
+    },
+  );
   let halfBits = 1;
   while (4 ** halfBits < numItems) halfBits++;
   const half = 2 ** halfBits;

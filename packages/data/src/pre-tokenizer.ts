@@ -6,10 +6,17 @@ import type { PreTokenizerJson } from './tokenizer-json.ts';
 export type PreTokenizer = (text: string) => readonly string[];
 
 /** GPT-2's split: contractions, words with their leading space, numbers, punctuation, white space. */
-export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const GPT2_PATTERN =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 type Behavior = 'Isolated' | 'Removed' | 'Contiguous' | 'MergedWithPrevious' | 'MergedWithNext';
-const behaviors: readonly string[] = ['Isolated', 'Removed', 'Contiguous', 'MergedWithPrevious', 'MergedWithNext'];
+const behaviors: readonly string[] = [
+  'Isolated',
+  'Removed',
+  'Contiguous',
+  'MergedWithPrevious',
+  'MergedWithNext',
+];
 
 interface Span {
   readonly text: string;
@@ -65,11 +72,14 @@ function splitBy(regex: RegExp, behavior: Behavior, invert: boolean): PreTokeniz
   };
 }
 
-const escaped = (literal: string): RegExp => new RegExp(literal.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'gu');
+const escaped = (literal: string): RegExp =>
+  new RegExp(literal.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'gu');
 
 function byteLevel(json: PreTokenizerJson): PreTokenizer {
   const split =
-    json.use_regex === false ? (text: string) => [text] : splitBy(translateRegex(GPT2_PATTERN), 'Isolated', false);
+    json.use_regex === false
+      ? (text: string) => [text]
+      : splitBy(translateRegex(GPT2_PATTERN), 'Isolated', false);
   return json.add_prefix_space === true ? (text) => split(text.startsWith(' ') ? text : ` ${text}`) : split;
 }
 
@@ -109,5 +119,7 @@ export function preTokenizerOf(json: PreTokenizerJson | null): PreTokenizer {
 
 /** True when bytes are what the model sees, at whatever depth the step stands. */
 export function isByteLevel(json: PreTokenizerJson | null): boolean {
-  return json?.type === 'ByteLevel' || (json?.type === 'Sequence' && (json.pretokenizers ?? []).some(isByteLevel));
+  return (
+    json?.type === 'ByteLevel' || (json?.type === 'Sequence' && (json.pretokenizers ?? []).some(isByteLevel))
+  );
 }

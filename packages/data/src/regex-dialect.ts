@@ -13,17 +13,37 @@ const classes: Readonly<Record<string, readonly [alone: string, inClass: string]
   w: ['[\\p{L}\\p{M}\\p{N}\\p{Pc}]', '\\p{L}\\p{M}\\p{N}\\p{Pc}'],
   W: ['[^\\p{L}\\p{M}\\p{N}\\p{Pc}]', ''],
 };
-const controls: Readonly<Record<string, string>> = { r: '\\r', n: '\\n', t: '\\t', f: '\\f', v: '\\v', a: '\\x07', e: '\\x1b' };
+const controls: Readonly<Record<string, string>> = {
+  r: '\\r',
+  n: '\\n',
+  t: '\\t',
+  f: '\\f',
+  v: '\\v',
+  a: '\\x07',
+  e: '\\x1b',
+};
 /** Characters beyond ASCII that fold to an ASCII letter. */
 const foldsTo: Readonly<Record<string, string>> = { s: '\u017f', k: '\u212a' };
 
-const escapeLiteral = (character: string): string => character.replace(/[\\^$.*+?()[\]{}|/-]/u, '\\$&');
+const escapeLiteral = (character: string): string =>
+  character === '-' ? '\\x2d' : character.replace(/[\\^$.*+?()[\]{}|/]/u, '\\$&');
+
+const codeOfControl: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t', f: '\f', v: '\v' };
+
+/** The character that a translated escape stands for; null for a class. */
+function characterOfEscape(text: string): string | null {
+  const code = /^\\(?:u\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2}))$/.exec(text);
+  if (code !== null) return String.fromCodePoint(Number.parseInt(code[1] ?? code[2] ?? '', 16));
+  if (text.startsWith('\\p') || text.startsWith('\\P')) return null;
+  const bare = text.replace(/^\\/, '');
+  return text === bare ? text : (codeOfControl[bare] ?? bare);
+}
 
 /** All cases of a literal, for `(?i:…)`. */
 function casesOf(character: string): string[] {
   const lower = character.toLowerCase();
   const cases = [character, lower, character.toUpperCase(), foldsTo[lower] ?? lower];
-  return [...new Set(cases)].filter((one) => [...one].length === 1);
+  return [...new Set(cases)].filter((one) => Array.from(one).length === 1);
 }
 
 /**
@@ -55,7 +75,7 @@ class Translation {
 
   constructor(pattern: string) {
     this.pattern = pattern;
-    this.characters = [...pattern];
+    this.characters = Array.from(pattern);
   }
 
   run(): string {
@@ -90,8 +110,13 @@ class Translation {
     this.atomStart = this.out.length;
     if (character === '(') this.group();
     else if (character === '[') this.characterClass();
-    else if (character === '\\') this.out.push(this.escape(false));
-    else {
+    else if (character === '\\') {
+      const text = this.escape(false);
+      const single = characterOfEscape(text);
+      this.out.push(
+        this.ignoreCase && single !== null && Array.from(single).length === 1 ? this.literal(single) : text,
+      );
+    } else {
       this.at++;
       if (character === '.') this.out.push('[^\\n]');
       else if (character === '^') this.out.push('(?<![^\\n])');
@@ -138,7 +163,8 @@ class Translation {
     this.out.push(quantifier.startsWith('{,') ? `{0${quantifier.slice(1)}` : quantifier);
     const suffix = this.characters[this.at];
     if (suffix === '?') {
-      if (counted !== undefined && !counted.includes(',')) refuse('an optional fixed repetition', this.pattern);
+      if (counted !== undefined && !counted.includes(','))
+        refuse('an optional fixed repetition', this.pattern);
       this.at++;
       this.out.push('?');
     } else if (suffix === '+') {
@@ -156,38 +182,50 @@ class Translation {
       body += '^';
       this.at++;
     }
-    let first = true;
-    for (;;) {
-      const character = this.characters[this.at];
-      if (character === undefined) return void refuse('an unclosed [', this.pattern);
-      if (character === ']' && !first) break;
-      first = false;
-      if (character === '[' || this.peek('&&')) refuse('a nested character class', this.pattern);
-      body += this.classMember(character);
-    }
+    for (let first = true; first || this.characters[this.at] !== ']'; first = false)
+      body += this.classMember();
     this.at++;
     this.out.push(`${body}]`);
   }
 
   /** One character, escape or range inside […]. */
-  private classMember(character: string): string {
-    if (character === '\\') return this.escape(true);
+  private classMember(): string {
+    const from = this.classItem();
+    const next = this.characters[this.at + 1];
+    if (from.character === null || this.characters[this.at] !== '-' || next === undefined || next === ']')
+      return from.text;
     this.at++;
-    const upTo = this.characters[this.at + 1];
-    if (character !== '-' && this.characters[this.at] === '-' && upTo !== undefined && upTo !== ']' && upTo !== '\\') {
-      this.at += 2;
-      if (!this.ignoreCase) return `${escapeLiteral(character)}-${escapeLiteral(upTo)}`;
-      const letters = /^[a-z]{2}$|^[A-Z]{2}$/.test(character + upTo);
-      if (!letters && /\p{L}/u.test(character + upTo)) refuse('a range of letters that ignores case', this.pattern);
-      if (!letters) return `${escapeLiteral(character)}-${escapeLiteral(upTo)}`;
-      const [from, to] = [character.toLowerCase(), upTo.toLowerCase()];
-      const folded = Object.keys(foldsTo).filter((letter) => letter >= from && letter <= to);
-      return `${from}-${to}${from.toUpperCase()}-${to.toUpperCase()}${folded.map((letter) => foldsTo[letter]).join('')}`;
+    const to = this.classItem();
+    if (to.character === null) return refuse('a range that ends in a class', this.pattern);
+    return this.range(from.character, to.character);
+  }
+
+  /** A single character (all its cases as text), or a class such as `\\s` (character null). */
+  private classItem(): { readonly text: string; readonly character: string | null } {
+    const character = this.characters[this.at];
+    if (character === undefined) return refuse('an unclosed [', this.pattern);
+    if (character === '[' || this.peek('&&')) refuse('a nested character class', this.pattern);
+    if (character === '\\') {
+      const text = this.escape(true);
+      const single = characterOfEscape(text);
+      return { text: single === null ? text : this.casesInClass(single), character: single };
     }
-    // A range that ends in an escape keeps its dash as it stands.
-    if (character === '-' && !(this.characters[this.at] === '\\')) return '\\-';
-    if (character === '-') return '-';
+    this.at++;
+    return { text: this.casesInClass(character), character };
+  }
+
+  private casesInClass(character: string): string {
     return (this.ignoreCase ? casesOf(character) : [character]).map(escapeLiteral).join('');
+  }
+
+  private range(from: string, to: string): string {
+    const letters = /^(?:[a-z]{2}|[A-Z]{2})$/.test(from + to);
+    if (!this.ignoreCase || (!letters && !/\p{L}/u.test(from + to)))
+      return `${escapeLiteral(from)}-${escapeLiteral(to)}`;
+    if (!letters) refuse('a range of letters that ignores case', this.pattern);
+    const [low, high] = [from.toLowerCase(), to.toLowerCase()];
+    const folded = Object.entries(foldsTo).filter(([letter]) => letter >= low && letter <= high);
+    return `${low}-${high}${low.toUpperCase()}-${high.toUpperCase()}${folded.map(([, one]) => one).join('')}`;
   }
 
   private escape(inClass: boolean): string {
@@ -196,7 +234,7 @@ class Translation {
     const property = /^\\([pP])\{(\^?)([^}]*)\}/.exec(rest);
     if (property !== null) {
       this.at += property[0].length;
-      return this.property(property[1] === 'P' !== (property[2] === '^'), property[3] ?? '');
+      return this.property((property[1] === 'P') !== (property[2] === '^'), property[3] ?? '');
     }
     const code = /^\\(?:x\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))/.exec(rest);
     if (code !== null) {
@@ -215,8 +253,7 @@ class Translation {
     for (const spelling of [name, `Script=${name}`]) {
       const text = `\\${negated ? 'P' : 'p'}{${spelling}}`;
       try {
-        new RegExp(text, 'u');
-        return text;
+        if (new RegExp(text, 'u').unicode) return text;
       } catch {
         continue;
       }

@@ -37,7 +37,10 @@ export function unigramCrossEntropy(train: TokenArray, heldOut: TokenArray, voca
 }
 
 /** What follows each token: `next[starts[a]] … next[starts[a+1]-1]`. */
-function successors(tokens: TokenArray, vocab: number): { readonly starts: Int32Array; readonly next: Int32Array } {
+function successors(
+  tokens: TokenArray,
+  vocab: number,
+): { readonly starts: Int32Array; readonly next: Int32Array } {
   const starts = new Int32Array(vocab + 1);
   const numPairs = Math.max(0, tokens.length - 1);
   for (let i = 0; i < numPairs; i++) starts[(tokens[i] ?? 0) + 1] = (starts[(tokens[i] ?? 0) + 1] ?? 0) + 1;

@@ -14,7 +14,10 @@ export interface TextFileOptions {
  *
  * @throws {DataSourceError} TROUPE_DATA_UNREADABLE
  */
-export async function* textFileDocuments(path: string, options: TextFileOptions = {}): AsyncGenerator<Document> {
+export async function* textFileDocuments(
+  path: string,
+  options: TextFileOptions = {},
+): AsyncGenerator<Document> {
   const whole = options.document === 'file';
   let lines: string[] = [];
   let index = 0;

@@ -143,7 +143,9 @@ export function readTokenizerJson(path: string): TokenizerJson {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new TokenizerFormatError(`${path} is not JSON (${error instanceof Error ? error.message : String(error)})`);
+    throw new TokenizerFormatError(
+      `${path} is not JSON (${error instanceof Error ? error.message : String(error)})`,
+    );
   }
   return checkTokenizerJson(value);
 }

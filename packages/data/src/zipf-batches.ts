@@ -55,7 +55,8 @@ class ZipfBatches implements BatchSource {
     this.numEvalSequences = batch;
     this.numEvalTargets = batch * seqLen;
     this.cumulative = Float64Array.from({ length: vocab }, (_, i) => 1 / (i + 1));
-    for (let i = 1; i < vocab; i++) this.cumulative[i] = (this.cumulative[i] ?? 0) + (this.cumulative[i - 1] ?? 0);
+    for (let i = 1; i < vocab; i++)
+      this.cumulative[i] = (this.cumulative[i] ?? 0) + (this.cumulative[i - 1] ?? 0);
     const total = this.cumulative[vocab - 1] ?? 1;
     for (let i = 0; i < vocab; i++) this.cumulative[i] = (this.cumulative[i] ?? 0) / total;
     this.idOfRank = shuffled(vocab, seed);
@@ -100,7 +101,9 @@ class ZipfBatches implements BatchSource {
     let tokens = this.drawn.get(key);
     if (tokens === undefined) {
       const draws = prng({ seed: this.seed, purpose: 'data.zipf', step: batchIndex, sequence: index });
-      tokens = Int32Array.from({ length: this.seqLen + 1 }, (_, position) => this.idAt(draws.uniform(position)));
+      tokens = Int32Array.from({ length: this.seqLen + 1 }, (_, position) =>
+        this.idAt(draws.uniform(position)),
+      );
       this.drawn.set(key, tokens);
     }
     return tokens;
