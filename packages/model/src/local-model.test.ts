@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Device } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { ModelConfig } from '@troupe/spec';
 import { denseBatch } from './batch.ts';
@@ -137,4 +138,36 @@ test('model: an id outside the vocabulary is the device error of the call', asyn
   await t.throwsAsync(model.forward({ ...batch, ids_T: batch.ids_T.with(3, 11) }), {
     code: 'TROUPE_KERNEL_RANGE',
   });
+});
+
+test('model: a steady step allocates nothing on the device', async (t) => {
+  const device = openReferenceDevice();
+  let allocations = 0;
+  const count = <A>(array: A): A => {
+    allocations += 1;
+    return array;
+  };
+  const counted: Device = {
+    info: device.info,
+    floats: (length) => count(device.floats(length)),
+    ints: (length) => count(device.ints(length)),
+    int64s: (length) => count(device.int64s(length)),
+    bytes: (length) => count(device.bytes(length)),
+    submit: (calls, done) => device.submit(calls, done),
+    close: () => device.close(),
+  };
+  const config = tinyConfig({ moe: { every: 2, sharedExperts: 1 } });
+  const model = new LocalModel(counted, { config, sequences: 4 });
+  await model.initialise(3);
+  const step = async (): Promise<void> => {
+    await model.lossAndGradients(tinyBatch(config));
+    await model.adamwStep({ learningRate: 0.1, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 0, clip: 1 });
+    await model.forward(tinyBatch(config));
+  };
+  await step();
+  t.true(allocations > 0);
+  allocations = 0;
+  // Other routing than in the first step: weights have moved.
+  await step();
+  t.is(allocations, 0);
 });
