@@ -1,13 +1,14 @@
-import { address, type Address } from '@troupe/core';
+import type { Address } from '@troupe/core';
+import { addresses as names } from '@troupe/topology';
 
-/** Names of the actors; where each lives is the placement's business. */
+/** Names of the actors while pipeline and tensor axes are 1; the topology's placement says where each lives. */
 export const addresses = {
-  trainer: address('trainer'),
-  supervisor: address('supervisor'),
-  store: (machine: number): Address => address(`store/m${machine}`),
-  feeder: (dp: number): Address => address(`feeder/dp${dp}`),
-  stage: (dp: number): Address => address(`stage/pp0/dp${dp}/tp0`),
-  gate: (layer: number, dp: number): Address => address(`gate/L${layer}/pp0/dp${dp}`),
-  expert: (layer: number, ep: number, edp: number): Address => address(`expert/L${layer}/ep${ep}/edp${edp}`),
-  optimizer: (parameterClass: 'dense' | 'expert', dp: number): Address => address(`optimizer/${parameterClass}/dp${dp}`),
+  trainer: names.trainer,
+  supervisor: names.supervisor,
+  store: (machine: number): Address => names.store(machine),
+  feeder: (dp: number): Address => names.feeder(dp),
+  stage: (dp: number): Address => names.stage({ pp: 0, dp, tp: 0 }),
+  gate: (layer: number, dp: number): Address => names.gate(layer, { pp: 0, dp }),
+  expert: (layer: number, ep: number, edp: number): Address => names.expert(layer, { ep, edp }),
+  optimizer: (parameterClass: 'dense' | 'expert', dp: number): Address => names.optimizer(parameterClass, { pp: 0, dp, tp: 0 }),
 } as const;

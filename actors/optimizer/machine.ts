@@ -31,6 +31,7 @@ const count = (event: OptimizerEvent): number => Number(event.body['to']) - Numb
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
   actions: {
+    ignore: () => {},
     initialise: () => {},
     askSlices: () => {},
     acceptSlice: () => {},
@@ -62,6 +63,8 @@ export const optimizerMachine = setup({
   id: 'optimizer',
   context: ({ input }) => ({ ...input, attempt: 1, opened: false, received: 0, totals: 0, decided: false }),
   initial: 'loading',
+  // Queued on the device in order, so their completions change nothing.
+  on: { 'gradient.added': { actions: 'ignore' }, 'sums.reset': { actions: 'ignore' } },
   states: {
     loading: {
       initial: 'choosing',

@@ -14,6 +14,7 @@ export interface SupervisorContext {
 export const supervisorMachine = setup({
   types: { context: {} as SupervisorContext, events: {} as SupervisorEvent, input: {} as { heartbeatMs: number } },
   actions: {
+    ignore: () => {},
     ping: () => {},
     remember: () => {},
     reportLost: () => {},
@@ -47,13 +48,13 @@ export const supervisorMachine = setup({
         'ask.failed': { target: 'ended', actions: 'reportStuck' },
         'worker.lost': { target: 'ended', actions: 'reportLost' },
         'actor.failed': { target: 'ended', actions: 'reportFailed' },
-        'worker.stuck': {},
+        'worker.stuck': { actions: 'ignore' },
         'run.finished': { target: 'ended' },
       },
     },
     ended: {
       entry: assign({ ended: true }),
-      on: { 'system.described': {}, 'ask.failed': {}, 'worker.lost': {}, 'worker.stuck': {}, 'actor.failed': {}, 'run.finished': {} },
+      on: { 'system.described': { actions: 'ignore' }, 'ask.failed': { actions: 'ignore' }, 'worker.lost': { actions: 'ignore' }, 'worker.stuck': { actions: 'ignore' }, 'actor.failed': { actions: 'ignore' }, 'run.finished': { actions: 'ignore' } },
     },
   },
 });

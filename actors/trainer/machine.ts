@@ -44,6 +44,7 @@ const MOST_ATTEMPTS = 2;
 export const trainerMachine = setup({
   types: { context: {} as TrainerContext, events: {} as TrainerEvent, input: {} as TrainerInput },
   actions: {
+    ignore: () => {},
     start: () => {},
     open: () => {},
     replay: () => {},
@@ -163,7 +164,7 @@ export const trainerMachine = setup({
       on: {
         'checkpoint.written': { target: 'choosing', actions: [assign({ saved: ({ context }) => context.step }), 'reportCheckpoint'] },
         'checkpoint.failed': { target: 'failed', actions: 'failCheckpoint' },
-        'snapshot.sent': {},
+        'snapshot.sent': { actions: 'ignore' },
       },
     },
     closing: { entry: 'finish', type: 'final' },

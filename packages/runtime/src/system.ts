@@ -382,6 +382,8 @@ export class ActorSystem {
       cell.timers.set(delayed.id, timer);
     }
     for (const action of result.actions) {
+      // Accepted, and nothing to do: xstate takes a transition without target and actions for a forbidden one.
+      if (action.type === 'ignore') continue;
       const effect = cell.behaviour.effects[action.type];
       assert(effect !== undefined, `no effect is named ${action.type}`, { address: cell.address });
       effect((action.event.type === 'xstate.init' ? event : action.event) as never, action.context as never, action.params as never);

@@ -1,0 +1,39 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { openDataSource, type DataConfig, type DataSource } from '@troupe/data';
+import type { ResolvedTopology } from '@troupe/topology';
+
+/** The data section of a topology as the data package takes it. */
+export function dataConfig(topology: ResolvedTopology): DataConfig {
+  const { data, model, train } = topology;
+  const { source, tokenizer } = data;
+  const origin =
+    source.kind === 'wordnet'
+      ? { source: 'wordnet' as const }
+      : source.kind === 'text'
+        ? { text: source.paths }
+        : source.kind === 'jsonl'
+          ? { jsonl: source.paths, field: source.field }
+          : source.kind === 'synthetic'
+            ? { synthetic: source.distribution }
+            : { [source.kind]: source.paths };
+  const spec = tokenizer.kind === 'bytes' ? { kind: 'bytes' as const } : { kind: 'bpe' as const, vocab: tokenizer.vocab, ...(tokenizer.file === null ? {} : { file: tokenizer.file }) };
+  return {
+    ...origin,
+    ...(source.kind === 'synthetic' ? {} : { tokenizer: spec }),
+    holdout: data.holdout,
+    seqLen: model.seqLen,
+    batch: train.batch,
+    seed: train.seed,
+    modelVocab: model.vocab,
+  };
+}
+
+/** Trained tokenizers and token ids are kept here between runs: `$XDG_CACHE_HOME/troupe` or `~/.cache/troupe`. */
+export function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'troupe');
+}
+
+export function openTopologyData(topology: ResolvedTopology): Promise<DataSource> {
+  return openDataSource(dataConfig(topology), { cacheFolder: cacheFolder() });
+}

@@ -1,0 +1,70 @@
+import type { Deadlines, ExpertRule, GateRule, Job } from '@troupe/actors';
+import { NotBuiltError, type TroupeError } from '@troupe/core';
+import type { BatchSource } from '@troupe/data';
+import { formatProblem, learningRate, refuseUnbuilt, type ResolvedTopology } from '@troupe/topology';
+
+/** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
+export interface RunChoices {
+  /** Step at which this run ends; default: the schedule's last. */
+  readonly stopAfter: number;
+  /** Step and optimizer clock of the checkpoint it goes on from; zeros for a fresh start. */
+  readonly first: { readonly step: number; readonly adamClock: number };
+  readonly evaluationSequences: number;
+  /** False: this run writes no checkpoints. */
+  readonly checkpoints: boolean;
+}
+
+export const defaultDeadlines: Deadlines = { stepMs: 600_000, loadMs: 600_000, checkpointMs: 600_000 };
+
+/** Held-out sequences that an evaluation of this topology reads. */
+export function evaluationSequences(topology: ResolvedTopology, source: BatchSource): number {
+  const { batches } = topology.eval;
+  return batches === 'all' ? source.numEvalSequences : Math.min(source.numEvalSequences, batches * topology.train.batch);
+}
+
+/**
+ * The job that a topology describes.
+ *
+ * @throws {NotBuiltError} TROUPE_NOT_BUILT naming every value that is planned but cannot run yet
+ */
+export function jobOf(topology: ResolvedTopology, choices: RunChoices, rules: { readonly gate?: GateRule; readonly expert?: ExpertRule } = {}): Job {
+  refuse(topology);
+  const { train, parallel } = topology;
+  const { optimizer } = train;
+  return {
+    model: topology.model,
+    dp: parallel.dp,
+    ep: parallel.ep,
+    zero: parallel.zero === 0 ? 0 : 1,
+    batch: train.batch,
+    grains: train.grains,
+    microbatches: train.microbatches,
+    steps: train.steps,
+    stopAfter: choices.stopAfter,
+    seed: train.seed,
+    optimizer: {
+      beta1: optimizer.betas[0],
+      beta2: optimizer.betas[1],
+      eps: optimizer.eps,
+      weightDecay: optimizer.weightDecay,
+      clip: optimizer.clip,
+    },
+    learningRate: (step) => learningRate(train, step),
+    evaluateEvery: topology.eval.every,
+    evaluationSequences: choices.evaluationSequences,
+    checkpointEvery: choices.checkpoints ? topology.checkpoint.every : -1,
+    first: choices.first,
+    deadlines: defaultDeadlines,
+    ...rules,
+  };
+}
+
+/** Says everything at once that a topology asks for and that does not run yet. */
+function refuse(topology: ResolvedTopology): void {
+  const problems = refuseUnbuilt(topology);
+  if (problems.length > 0) throw notBuilt(problems.map(formatProblem));
+  if (Object.keys(topology.placement).length > 0) throw new NotBuiltError('placement by rule', 'leave `placement` out: actors then live on the device of their mesh coordinate');
+}
+
+const notBuilt = (messages: readonly string[]): TroupeError =>
+  new NotBuiltError(`this topology: ${messages.join('; ')}`, 'see the README for what runs today');

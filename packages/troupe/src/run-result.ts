@@ -1,0 +1,50 @@
+import { TroupeError } from '@troupe/core';
+import type { RunFailure, RunOutcome } from '@troupe/actors';
+
+/** Exit codes of every command; the last line of a run says which and why. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  topology: 3,
+  planDiffers: 4,
+  notEnough: 5,
+  temporary: 75,
+  peerLost: 76,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** How a run ended. */
+export interface RunResult {
+  readonly exitCode: number;
+  readonly step: number;
+  readonly loss: number | null;
+  /** Set unless the run ended as planned or was asked to stop. */
+  readonly error: TroupeError | null;
+}
+
+/** Exit code of an error that ended a command. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof TroupeError)) return exitCodes.failed;
+  const { code } = error;
+  if (code === 'TROUPE_TOPOLOGY_INVALID' || code === 'TROUPE_NOT_BUILT') return exitCodes.topology;
+  if (code === 'TROUPE_TOPOLOGY_DEVICES') return exitCodes.notEnough;
+  if (code === 'TROUPE_USAGE') return exitCodes.usage;
+  if (code === 'TROUPE_WORKER_LOST' || code === 'TROUPE_RUN_STUCK') return exitCodes.peerLost;
+  return error.retryable ? exitCodes.temporary : exitCodes.failed;
+}
+
+export function resultOf(outcome: RunOutcome): RunResult {
+  const { step, loss, stopped, error } = outcome;
+  if (error !== undefined) {
+    const failure = new TroupeError(error.code, error.message, { retryable: error.retryable });
+    return { exitCode: exitCodeOf(failure), step, loss, error: failure };
+  }
+  return { exitCode: stopped ? exitCodes.interrupted : exitCodes.ok, step, loss, error: null };
+}
+
+export function failureResult(failure: RunFailure, step: number, loss: number | null): RunResult {
+  const error = new TroupeError(failure.code, failure.message, { retryable: failure.retryable });
+  return { exitCode: exitCodeOf(error), step, loss, error };
+}

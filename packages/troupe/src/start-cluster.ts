@@ -1,0 +1,209 @@
+import {
+  agentNode,
+  defaultPlacement,
+  messageKinds,
+  mountAgent,
+  mountWorker,
+  workerNode,
+  addresses,
+  type ExpertRule,
+  type GateRule,
+  type Job,
+  type TokenSource,
+} from '@troupe/actors';
+import { nodeId, silentLogger, TroupeError, type Clock, type Device, type Logger, type NodeId, type Storage, type Transport } from '@troupe/core';
+import type { CheckpointReader } from '@troupe/checkpoint';
+import { openReferenceDevice } from '@troupe/kernels';
+const loadDevice = async (_: unknown) => openReferenceDevice({ dtype: 'f32' });
+import { ActorSystem, Directory, type Turn } from '@troupe/runtime';
+import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
+import type { RunEvent, StepEvent } from '@troupe/telemetry';
+import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { createMemoryNetwork } from '@troupe/transport';
+import { createCodec } from '@troupe/wire';
+import { openTopologyData } from './data.ts';
+import { EventStream } from './event-stream.ts';
+import { evaluationSequences, jobOf } from './job.ts';
+import { systemClock } from './ports/clock.ts';
+import { failureResult, resultOf, type RunResult } from './run-result.ts';
+
+/** What an embedding program may choose; every member has a default. */
+export interface ClusterOptions {
+  /** Step at which to end; default: the schedule's last. */
+  readonly stopAfter?: number;
+  /** An own router, instead of the top-k of the gate's logits. */
+  readonly gate?: GateRule;
+  /** An own expert over the same parameters. */
+  readonly expert?: ExpertRule;
+  /** Own sequences instead of the topology's `data`. */
+  readonly tokens?: TokenSource & { readonly numEvalSequences: number };
+  /** Where checkpoints go; absent: none are written. */
+  readonly checkpoints?: { readonly storage: Storage; readonly folder: string; readonly keep: number; readonly tokenizer: Uint8Array | null };
+  /** The checkpoint to go on from. */
+  readonly resumeFrom?: CheckpointReader;
+  /** One device a replica; default: `loadDevice` for every device of the topology. */
+  readonly openDevice?: (dp: number) => Promise<Device>;
+  readonly logger?: Logger;
+  /** Sees every turn of every actor: who got what in which state. */
+  readonly observe?: (turn: Turn) => void;
+  /** Sees the devices and buffers of every replica once they are mounted; for tests and inspection. */
+  readonly onMounted?: (replicas: readonly ReturnType<typeof mountWorker>[]) => void;
+  /** Other ports than this process's own: what a simulation brings. */
+  readonly ports?: ClusterPorts;
+}
+
+export interface ClusterPorts {
+  readonly clock: Clock;
+  connect(node: NodeId): Transport;
+  schedule(node: NodeId, run: () => void): void;
+}
+
+/** A run in this process: the same actors as `troupe launch`, over memory instead of sockets. */
+export interface Cluster {
+  /** Steps as they are committed; ends with the run. */
+  steps(): AsyncIterable<StepEvent>;
+  /** Everything that a run reports. */
+  events(): AsyncIterable<RunEvent>;
+  /** Finishes the open step, writes a checkpoint where these are on, and ends. */
+  stop(): void;
+  /** Ends with the run; never rejects. */
+  readonly result: Promise<RunResult>;
+}
+
+const localPorts = (): ClusterPorts => {
+  const clock = systemClock();
+  const network = createMemoryNetwork({ clock });
+  return { clock, connect: (node) => network.connect(node, 1), schedule: (_node, run) => void setImmediate(run) };
+};
+
+/**
+ * Trains a topology in this process.
+ *
+ * @throws {TroupeError} what is wrong with the topology, its data or its devices, before anything starts
+ */
+export async function startCluster(topology: ResolvedTopology, options: ClusterOptions = {}): Promise<Cluster> {
+  const logger = options.logger ?? silentLogger;
+  const { resumeFrom, checkpoints } = options;
+  const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
+  const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
+  const rules = { ...(options.gate === undefined ? {} : { gate: options.gate }), ...(options.expert === undefined ? {} : { expert: options.expert }) };
+  const job = jobOf(
+    topology,
+    {
+      stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
+      first: { step: resumeFrom?.manifest.step ?? 0, adamClock: trajectory?.adamClock ?? 0 },
+      evaluationSequences: 'validTargets' in tokens ? evaluationSequences(topology, tokens as never) : tokens.numEvalSequences,
+      checkpoints: checkpoints !== undefined,
+    },
+    rules,
+  );
+  const { workers } = createPlacement(topology);
+  const openDevice = options.openDevice ?? ((dp: number) => loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 }));
+  const devices = await Promise.all(Array.from({ length: job.dp }, (_, dp) => openDevice(dp)));
+  return new LocalCluster(topology, job, { ...options, logger, tokens, devices, ports: options.ports ?? localPorts() });
+}
+
+interface LocalOptions extends Omit<ClusterOptions, 'tokens'> {
+  readonly logger: Logger;
+  readonly tokens: TokenSource;
+  readonly devices: readonly Device[];
+  readonly ports: ClusterPorts;
+}
+
+class LocalCluster implements Cluster {
+  readonly result: Promise<RunResult>;
+  readonly #events = new EventStream<RunEvent>();
+  readonly #steps = new EventStream<StepEvent>();
+  readonly #systems: ActorSystem[] = [];
+  readonly #transports: Transport[] = [];
+  readonly #devices: readonly Device[];
+  #finish: (result: RunResult) => void = () => {};
+  #last: StepEvent | null = null;
+
+  constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
+    this.#devices = options.devices;
+    this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
+      for (const system of this.#systems) system.stop();
+      await Promise.all(this.#transports.map((transport) => transport.close(1000)));
+      await Promise.all(this.#devices.map((device) => device.close()));
+      this.#events.end();
+      this.#steps.end();
+      return result;
+    });
+    const directory = new Directory(defaultPlacement(job));
+    const system = (node: NodeId): ActorSystem => this.#system(node, directory, options);
+    const agent = system(agentNode);
+    const workers = options.devices.map((_, dp) => system(workerNode(dp)));
+    const fail = (message: Parameters<typeof failureResult>[0]): void =>
+      this.#finish(failureResult(message, this.#last?.step ?? job.first.step, this.#last?.loss ?? null));
+    const first = options.devices[0];
+    const counts = parameterCounts(job.model);
+    this.#report({
+      event: 'start',
+      device: first?.info.name ?? 'none',
+      reason: first?.info.reason ?? '',
+      processes: 0,
+      paramsTotal: counts.total,
+      paramsActive: counts.active,
+    });
+    mountAgent(agent, job, {
+      storage: options.checkpoints?.storage as Storage,
+      trainer: {
+        report: (event) => this.#report(event),
+        finished: (outcome) => this.#finish(resultOf(outcome)),
+        peakFlops: null,
+        flopsPerToken: trainingFlopsPerToken(job.model),
+      },
+      store: {
+        folder: options.checkpoints?.folder ?? '',
+        keep: options.checkpoints?.keep ?? 1,
+        topology: topology.file,
+        tokenizer: options.checkpoints?.tokenizer ?? null,
+        resumeFrom: options.resumeFrom ?? null,
+      },
+      supervisor: { failed: fail, heartbeatMs: 60_000, silenceMs: 600_000, position: () => `after step ${this.#last?.step ?? job.first.step}` },
+    });
+    const replicas = workers.map((worker, dp) => mountWorker(worker, job, { dp, device: options.devices[dp] as Device, tokens: options.tokens }));
+    options.onMounted?.(replicas);
+  }
+
+  steps(): AsyncIterable<StepEvent> {
+    return this.#steps;
+  }
+
+  events(): AsyncIterable<RunEvent> {
+    return this.#events;
+  }
+
+  stop(): void {
+    this.#systems[0]?.tell(addresses.trainer, 'run.stop');
+  }
+
+  #report(event: RunEvent): void {
+    this.#events.push(event);
+    if (event.event !== 'step') return;
+    this.#last = event;
+    this.#steps.push(event);
+  }
+
+  #system(node: NodeId, directory: Directory, options: LocalOptions): ActorSystem {
+    const transport = options.ports.connect(nodeId(node));
+    const supervisor = (type: string, body: Record<string, string | boolean>): void => this.#systems[0]?.tell(addresses.supervisor, type, { body });
+    const system = new ActorSystem({
+      node,
+      transport,
+      codec: createCodec({ kinds: messageKinds, checksum: 'header' }),
+      clock: options.ports.clock,
+      logger: options.logger,
+      directory,
+      schedule: (run) => options.ports.schedule(node, run),
+      onFailure: (error: TroupeError, actor) =>
+        supervisor('actor.failed', { actor, code: error.code, message: error.message, retryable: error.retryable }),
+      onStuck: (error, wait) => supervisor('worker.stuck', { sentence: error.message, awaited: wait.awaited[0] ?? '' }),
+      ...(options.observe === undefined ? {} : { observe: options.observe }),
+    });
+    this.#systems.push(system);
+    this.#transports.push(transport);
+    return system;
+  }
+}
