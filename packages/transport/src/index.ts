@@ -1,1 +1,7 @@
-export {};
+export type { CurveKeys } from './curve.ts';
+export type { Listen } from './endpoints.ts';
+export * from './errors.ts';
+export type { Endpoints } from './hello.ts';
+export { defaultCreditBytes, defaultMaxFrameBytes, packetBytes, type CreditBytes } from './limits.ts';
+export * from './memory.ts';
+export { openZmqTransport, type PeerResolver, type ZmqTransport, type ZmqTransportOptions } from './zmq.ts';

@@ -1,0 +1,61 @@
+import { nodeId, type NodeId } from '@troupe/core';
+import { GarbageError } from './framing.ts';
+import type { CreditBytes } from './limits.ts';
+
+/** Where a node listens, one ZeroMQ endpoint per lane. */
+export interface Endpoints {
+  readonly control: string;
+  readonly data: string;
+}
+
+/** First message of a session on both lanes: who calls, whom, and how much it takes. */
+export interface Hello {
+  readonly node: NodeId;
+  readonly incarnation: number;
+  readonly to: NodeId;
+  /** Where the caller listens, for a callee that has not been told. */
+  readonly endpoints: Endpoints;
+  /** What the caller lets the callee have on the way. */
+  readonly creditBytes: CreditBytes;
+}
+
+const helloBytesMax = 4096;
+
+export const encodeHello = (hello: Hello): Uint8Array => Buffer.from(JSON.stringify(hello));
+
+/** @throws {GarbageError} */
+export function decodeHello(bytes: Uint8Array): Hello {
+  if (bytes.byteLength > helloBytesMax) throw new GarbageError('a hello is too long');
+  let found: unknown;
+  try {
+    found = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    throw new GarbageError('a hello is not JSON');
+  }
+  const hello = mapOf(found);
+  const endpoints = mapOf(hello['endpoints']);
+  const credit = mapOf(hello['creditBytes']);
+  return {
+    node: nodeId(textOf(hello['node'])),
+    incarnation: countOf(hello['incarnation']),
+    to: nodeId(textOf(hello['to'])),
+    endpoints: { control: textOf(endpoints['control']), data: textOf(endpoints['data']) },
+    creditBytes: { control: countOf(credit['control']), data: countOf(credit['data']) },
+  };
+}
+
+function mapOf(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw new GarbageError('a hello lacks a map');
+  return value as Record<string, unknown>;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== 'string' || value.length === 0 || value.length > 512)
+    throw new GarbageError('a hello lacks a name');
+  return value;
+}
+
+function countOf(value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new GarbageError('a hello lacks a number');
+  return value as number;
+}

@@ -1,0 +1,420 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock, Lane, Logger, NodeId, Packet, PeerEvent, TimerHandle } from '@troupe/core';
+import type { Push } from 'zeromq';
+import { PeerLostError, TransportClosedError } from './errors.ts';
+import {
+  decodeBatch,
+  decodeCredit,
+  encodeBatch,
+  encodeCredit,
+  encodeService,
+  GarbageError,
+  type Prologue,
+} from './framing.ts';
+import { encodeHello, type Endpoints, type Hello } from './hello.ts';
+import { checkPacket, lanes, packetBytes, type CreditBytes } from './limits.ts';
+import { Outbox, type Sent } from './outbox.ts';
+import { Outgoing } from './outgoing.ts';
+import { Receipts } from './receipts.ts';
+
+/** What a link needs of the transport it belongs to. */
+export interface LinkHost {
+  readonly node: NodeId;
+  readonly incarnation: number;
+  /** Where this node listens. */
+  readonly endpoints: Endpoints;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What this node takes per lane. */
+  readonly creditBytes: CreditBytes;
+  readonly maxFrameBytes: number;
+  readonly redialMs: number;
+  readonly giveUpMs: number;
+  /** Endpoints of a node as the topology says. */
+  readonly resolve: (node: NodeId) => Endpoints | undefined;
+  /** @throws {EndpointError | InsecureTransportError} for a place that must not be connected to */
+  readonly check: (endpoints: Endpoints) => void;
+  readonly open: (lane: Lane, endpoint: string) => Push;
+  readonly emit: (event: PeerEvent) => void;
+  readonly deliver: (from: NodeId, lane: Lane, packet: Packet, release: () => void) => void;
+  readonly counted: (direction: 'sent' | 'received', bytes: number) => void;
+  /** From now on messages with `token` are for `link`, or for nobody. */
+  readonly route: (token: number, link: Link | undefined) => void;
+  /** Something that a close may wait for has happened. */
+  readonly progress: () => void;
+}
+
+/** A session of the peer with us, from its hello on. */
+interface Incoming {
+  readonly token: number;
+  readonly incarnation: number;
+  readonly creditBytes: CreditBytes;
+  readonly greeted: Set<Lane>;
+  readonly goodbyes: Set<Lane>;
+  readonly receipts: Readonly<Record<Lane, Receipts>>;
+}
+
+/**
+ * Everything between this node and one other.
+ *
+ * Each side dials the other: what A sends travels on A's sockets, and so do A's credits for what B sent. A's session starts with a
+ * hello on both lanes; B answers with a welcome on its own session; a link is up when a session stands in both directions. Breaking
+ * either direction ends both, with everything on the way, and a new attempt starts under a new token.
+ */
+export class Link {
+  readonly node: NodeId;
+  readonly #host: LinkHost;
+  readonly #outboxes: Readonly<Record<Lane, Outbox>>;
+  #outgoing: Outgoing | undefined;
+  #incoming: Incoming | undefined;
+  #announced: Endpoints | undefined;
+  #up = false;
+  #highest = 0;
+  /** Lanes on which this attempt has said hello, and goodbye. */
+  readonly #helloed = new Set<Lane>();
+  readonly #farewelled = new Set<Lane>();
+  #service: Uint8Array[] = [];
+  #ackDue = false;
+  #leaving = false;
+  #ended = false;
+  #timer: TimerHandle | undefined;
+
+  constructor(host: LinkHost, node: NodeId) {
+    this.#host = host;
+    this.node = node;
+    this.#outboxes = { control: new Outbox(0), data: new Outbox(0) };
+  }
+
+  get queuedBytes(): number {
+    return this.#outboxes.control.queuedBytes + this.#outboxes.data.queuedBytes;
+  }
+
+  /** True when a leaving transport need not wait for this link any more. */
+  get finished(): boolean {
+    return !this.#up && !this.#hasWaiting;
+  }
+
+  get #hasWaiting(): boolean {
+    return this.#outboxes.control.hasWaiting || this.#outboxes.data.hasWaiting;
+  }
+
+  get #endpoints(): Endpoints | undefined {
+    return this.#announced ?? this.#host.resolve(this.node);
+  }
+
+  get isKnown(): boolean {
+    return this.#endpoints !== undefined;
+  }
+
+  send(lane: Lane, packet: Packet, sent: Sent | undefined): void {
+    this.#dial();
+    this.#outboxes[lane].push(packet, sent);
+    this.#outgoing?.wake(lane);
+  }
+
+  /** The topology says anew where nodes are: an attempt at a place that is no longer theirs is given up. */
+  readdress(): void {
+    const resolved = this.#host.resolve(this.node);
+    if (this.#up || resolved === undefined) return;
+    this.#announced = undefined;
+    const dialed = this.#outgoing?.endpoints;
+    if (dialed?.control === resolved.control && dialed.data === resolved.data) return;
+    if (dialed !== undefined || this.#hasWaiting) {
+      this.#reset();
+      this.#dial();
+    }
+  }
+
+  /** Says goodbye once everything queued has left. */
+  leave(): void {
+    this.#leaving = true;
+    this.#outgoing?.wake();
+  }
+
+  /** Drops everything at once. */
+  end(): void {
+    this.#leaving = true;
+    this.#ended = true;
+    this.#reset();
+    for (const lane of lanes) this.#outboxes[lane].clear()(new TransportClosedError(this.#host.node));
+  }
+
+  /** @throws {GarbageError} when the hello is refused */
+  onHello(hello: Hello, token: number, lane: Lane): void {
+    if (this.#incoming?.token === token) {
+      this.#incoming.greeted.add(lane);
+      return;
+    }
+    const { node, incarnation } = hello;
+    orGarbage(() => this.#host.check(hello.endpoints));
+    if (incarnation < this.#highest) {
+      throw new GarbageError(
+        `node '${node}' is at incarnation ${this.#highest}, a hello of ${incarnation} is stale`,
+      );
+    }
+    if (this.#incoming !== undefined) {
+      const replaced = incarnation > this.#highest;
+      this.#lose(replaced ? `replaced by incarnation ${incarnation}` : 'the peer connected again');
+    }
+    this.#highest = incarnation;
+    this.#announced = hello.endpoints;
+    const receipts = { control: new Receipts(), data: new Receipts() };
+    const { creditBytes } = hello;
+    this.#incoming = {
+      token,
+      incarnation,
+      creditBytes,
+      greeted: new Set([lane]),
+      goodbyes: new Set(),
+      receipts,
+    };
+    this.#host.route(token, this);
+    if (this.#leaving && !this.#hasWaiting) return;
+    const dialed = this.#outgoing?.endpoints;
+    if (dialed?.control !== hello.endpoints.control || dialed.data !== hello.endpoints.data) this.#hangUp();
+    this.#dial();
+    this.#welcome(token);
+  }
+
+  /** Takes a message of the peer's session; @throws {GarbageError} when it is refused */
+  onMessage(prologue: Prologue, parts: readonly Uint8Array[]): void {
+    const incoming = this.#incoming!;
+    const { type, lane } = prologue;
+    if (!incoming.greeted.has(type === 'credit' ? 'control' : lane))
+      throw new GarbageError(`${type} before a hello on lane ${lane}`);
+    if (type !== 'packets' && parts.length !== 1) throw new GarbageError(`${type} has ${parts.length} parts`);
+    if (type === 'welcome') {
+      if (prologue.first === this.#outgoing?.token) this.#rise(incoming);
+    } else if (type === 'credit') this.#onCredit(lane, decodeCredit(parts[0]!, prologue.count));
+    else if (type === 'goodbye') this.#onGoodbye(incoming, lane);
+    else if (type === 'goodbyeAck') this.#onGoodbyeAck();
+    else this.#onPackets(incoming, prologue, parts);
+  }
+
+  /** The peer broke the protocol: what it sent cannot be continued. */
+  onViolation(problem: string): void {
+    this.#lose(problem);
+    this.#redial();
+  }
+
+  #dial(): void {
+    const endpoints = this.#endpoints;
+    if (this.#outgoing !== undefined || endpoints === undefined || this.#ended) return;
+    this.#host.check(endpoints);
+    this.#disarm();
+    this.#outgoing = new Outgoing({
+      endpoints,
+      token: randomBytes(6).readUIntBE(0, 6),
+      open: (lane) => this.#host.open(lane, endpoints[lane]),
+      next: (lane) => this.#next(lane),
+      gone: (reason) => this.#onHangUp(reason),
+    });
+    this.#helloed.clear();
+    this.#farewelled.clear();
+    this.#outgoing.wake();
+    this.#timer = this.#host.clock.after(this.#host.giveUpMs, () => this.#giveUp());
+  }
+
+  /** Nobody answered for long: begin anew if something waits for an answer, else stop trying until there is a reason. */
+  #giveUp(): void {
+    this.#timer = undefined;
+    if (this.#up) return;
+    this.#host.logger.warn('transport: a node does not answer', {
+      node: this.node,
+      afterMs: this.#host.giveUpMs,
+    });
+    this.#reset();
+    if (this.#hasWaiting) this.#dial();
+  }
+
+  #redial(): void {
+    if ((this.#leaving && !this.#hasWaiting) || this.#timer !== undefined || this.#outgoing !== undefined)
+      return;
+    this.#timer = this.#host.clock.after(this.#host.redialMs, () => {
+      this.#timer = undefined;
+      this.#dial();
+    });
+  }
+
+  #onHangUp(reason: string): void {
+    const departed = this.#incoming?.goodbyes.size === lanes.length;
+    this.#lose(reason);
+    if (!departed || this.#hasWaiting) this.#redial();
+  }
+
+  #welcome(token: number): void {
+    const own = this.#outgoing!.token;
+    this.#service.push(encodeService({ type: 'welcome', lane: 'control', token: own, first: token }));
+    this.#outgoing!.wake('control');
+  }
+
+  #rise(incoming: Incoming): void {
+    if (this.#up || incoming.goodbyes.size === lanes.length) return;
+    this.#up = true;
+    this.#disarm();
+    for (const lane of lanes) this.#outboxes[lane].windowBytes = incoming.creditBytes[lane];
+    this.#host.emit({ type: 'peer.up', node: this.node, incarnation: incoming.incarnation });
+    this.#outgoing?.wake();
+  }
+
+  #onPackets(incoming: Incoming, prologue: Prologue, parts: readonly Uint8Array[]): void {
+    const { lane } = prologue;
+    if (incoming.goodbyes.has(lane)) throw new GarbageError('packets after goodbye');
+    const receipts = incoming.receipts[lane];
+    if (prologue.first !== receipts.nextSeq) {
+      throw new GarbageError(`packet ${prologue.first} found on lane ${lane}, ${receipts.nextSeq} expected`);
+    }
+    const packets = decodeBatch(parts, prologue.count);
+    orGarbage(() => packets.forEach((packet) => checkPacket(packet, this.#host.maxFrameBytes)));
+    // A peer sends packets only after our welcome, on whatever lane they overtake its own welcome.
+    this.#rise(incoming);
+    for (const packet of packets) {
+      const seq = receipts.nextSeq;
+      const bytes = packetBytes(packet);
+      if (!receipts.arrive(bytes, this.#host.creditBytes[lane]))
+        throw new GarbageError('more bytes than its credit');
+      this.#host.counted('received', bytes);
+      let released = false;
+      this.#host.deliver(this.node, lane, packet, () => {
+        if (released) return;
+        released = true;
+        if (this.#incoming !== incoming) return;
+        receipts.release(seq, bytes);
+        this.#outgoing?.wake('control');
+      });
+      // The handler may have closed the transport, or sent something whose failure ended this link.
+      if (this.#incoming !== incoming) return;
+    }
+  }
+
+  #onCredit(lane: Lane, runs: readonly number[]): void {
+    const outbox = this.#outboxes[lane];
+    for (let run = 0; run < runs.length; run += 2) {
+      const [start, count] = [runs[run]!, runs[run + 1]!];
+      for (let seq = start; seq < start + count; seq++) {
+        if (!outbox.acknowledge(seq))
+          throw new GarbageError(`credit for packet ${seq}, which is not on the way`);
+      }
+    }
+    this.#outgoing?.wake(lane);
+    this.#host.progress();
+  }
+
+  #onGoodbye(incoming: Incoming, lane: Lane): void {
+    incoming.goodbyes.add(lane);
+    if (incoming.goodbyes.size < lanes.length) return;
+    this.#ackDue = true;
+    this.#outgoing?.wake('control');
+    this.#fall('goodbye');
+    this.#host.progress();
+  }
+
+  #onGoodbyeAck(): void {
+    if (this.#farewelled.size < lanes.length)
+      throw new GarbageError('an answer to a goodbye that was not said');
+    this.#lose('goodbye');
+  }
+
+  /** What the lane's socket sends next: what keeps the peer going before what is new. */
+  #next(lane: Lane): Uint8Array[] | undefined {
+    const token = this.#outgoing?.token;
+    if (token === undefined) return undefined;
+    if (!this.#helloed.has(lane)) {
+      this.#helloed.add(lane);
+      return [encodeService({ type: 'hello', lane, token }, encodeHello(this.#hello()))];
+    }
+    if (lane === 'control') {
+      const service = this.#service.shift() ?? this.#nextCredit(token) ?? this.#nextAck(token);
+      if (service !== undefined) return [service];
+    }
+    if (!this.#up) return undefined;
+    const outbox = this.#outboxes[lane];
+    const batch = encodeBatch({ lane, token, first: outbox.nextSeq }, () => {
+      const packet = outbox.take();
+      if (packet !== undefined) this.#host.counted('sent', packetBytes(packet));
+      return packet;
+    });
+    if (batch !== undefined) return batch;
+    if (!this.#leaving || outbox.hasWaiting || this.#farewelled.has(lane)) return undefined;
+    this.#farewelled.add(lane);
+    return [encodeService({ type: 'goodbye', lane, token })];
+  }
+
+  #hello(): Hello {
+    const { node, incarnation, endpoints, creditBytes } = this.#host;
+    return { node, incarnation, to: this.node, endpoints, creditBytes };
+  }
+
+  #nextCredit(token: number): Uint8Array | undefined {
+    for (const lane of lanes) {
+      const receipts = this.#incoming?.receipts[lane];
+      if (receipts?.hasCredit === true) return encodeCredit(token, lane, receipts.takeCredit());
+    }
+    return undefined;
+  }
+
+  #nextAck(token: number): Uint8Array | undefined {
+    if (!this.#ackDue) return undefined;
+    this.#ackDue = false;
+    return encodeService({ type: 'goodbyeAck', lane: 'control', token });
+  }
+
+  /** The link goes down and says so; sessions stay, to answer a goodbye. A transport that leaves hears of no peer any more. */
+  #fall(reason: string): void {
+    if (!this.#up) return;
+    this.#up = false;
+    const { node } = this;
+    const incarnation = this.#highest;
+    const tell = lanes.map((lane) => this.#outboxes[lane].clear());
+    if (!this.#leaving) {
+      const goodbye = reason === 'goodbye';
+      this.#host.emit(
+        goodbye
+          ? { type: 'peer.goodbye', node, incarnation }
+          : { type: 'peer.lost', node, incarnation, reason },
+      );
+    }
+    const error = this.#leaving ? new TransportClosedError(this.#host.node) : new PeerLostError(node, reason);
+    for (const fail of tell) fail(error);
+  }
+
+  #lose(reason: string): void {
+    this.#hangUp();
+    this.#forget();
+    this.#fall(reason);
+    this.#host.progress();
+  }
+
+  #reset(): void {
+    this.#hangUp();
+    this.#forget();
+    this.#up = false;
+  }
+
+  #forget(): void {
+    if (this.#incoming !== undefined) this.#host.route(this.#incoming.token, undefined);
+    this.#incoming = undefined;
+  }
+
+  #hangUp(): void {
+    this.#disarm();
+    this.#outgoing?.close();
+    this.#outgoing = undefined;
+    this.#service = [];
+    this.#ackDue = false;
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#host.clock.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** What would be a caller's mistake on this side is garbage when it arrives. */
+function orGarbage(check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw new GarbageError((error as Error).message);
+  }
+}

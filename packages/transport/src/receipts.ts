@@ -1,0 +1,42 @@
+/** Runs of released packets per credit message, at most. */
+const runsMax = 2048;
+
+/** What a receiver holds of one lane of one session, and the credit it has yet to give back. */
+export class Receipts {
+  #nextSeq = 0;
+  #heldBytes = 0;
+  #numHeld = 0;
+  #runs: number[] = [];
+
+  /** Number that the next packet must have. */
+  get nextSeq(): number {
+    return this.#nextSeq;
+  }
+
+  get hasCredit(): boolean {
+    return this.#runs.length > 0;
+  }
+
+  /** Takes a packet in; false when the sender had no credit for it. */
+  arrive(bytes: number, windowBytes: number): boolean {
+    if (this.#numHeld > 0 && this.#heldBytes + bytes > windowBytes) return false;
+    this.#nextSeq++;
+    this.#numHeld++;
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  release(seq: number, bytes: number): void {
+    this.#numHeld--;
+    this.#heldBytes -= bytes;
+    const runs = this.#runs;
+    const last = runs.length - 2;
+    if (last >= 0 && runs[last]! + runs[last + 1]! === seq) runs[last + 1]!++;
+    else runs.push(seq, 1);
+  }
+
+  /** `[start, count, …]` of what was released since the last call. */
+  takeCredit(): number[] {
+    return this.#runs.splice(0, 2 * runsMax);
+  }
+}
