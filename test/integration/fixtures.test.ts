@@ -62,7 +62,7 @@ function close(t: ExecutionContext, what: string, found: number, tolerance: numb
 
 const relative = (found: number, expected: number): number => Math.abs(found - expected) / Math.abs(expected);
 
-for (const name of ['mixtral', 'olmoe'] as const satisfies readonly FixtureName[]) {
+for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly FixtureName[]) {
   for (const [bodyName, body] of Object.entries(bodies)) {
     test(`${name} on ${bodyName}: logits, losses, routing and hidden states are those of PyTorch`, async (t) => {
       const fixture = openFixture(name);

@@ -4,7 +4,7 @@ import { denseBatch, type Batch } from '@troupe/model';
 import type { ModelConfig } from '@troupe/spec';
 import { readTensors } from './safetensors-file.ts';
 
-export type FixtureName = 'mixtral' | 'olmoe';
+export type FixtureName = 'mixtral' | 'olmoe' | 'qwen3_moe';
 
 interface Figures {
   readonly loss: number;
@@ -25,6 +25,8 @@ interface HuggingFaceConfig {
   readonly vocab_size: number;
   readonly hidden_size: number;
   readonly intermediate_size: number;
+  readonly moe_intermediate_size?: number;
+  readonly head_dim?: number | null;
   readonly num_hidden_layers: number;
   readonly num_attention_heads: number;
   readonly num_key_value_heads: number;
@@ -52,6 +54,8 @@ export interface ModelFixture {
   savedName(parameter: string): string;
 }
 
+const qkNorms = { mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const;
+
 /** Mixtral's names of the same tensors. */
 function mixtralName(parameter: string): string {
   return parameter
@@ -69,7 +73,7 @@ function modelConfig(
   source: HuggingFaceConfig,
   seqLen: number,
   auxCoefficient: number,
-  qkNorm: boolean,
+  qkNorm: ModelConfig['qkNorm'],
 ): ModelConfig {
   const topK = source.num_experts_per_tok;
   const experts = source.num_local_experts ?? source.num_experts;
@@ -80,10 +84,10 @@ function modelConfig(
     dModel: source.hidden_size,
     heads: source.num_attention_heads,
     kvHeads: source.num_key_value_heads,
-    headDim: source.hidden_size / source.num_attention_heads,
+    headDim: source.head_dim ?? source.hidden_size / source.num_attention_heads,
     seqLen,
     norm: { kind: 'rms', eps: source.rms_norm_eps },
-    qkNorm: qkNorm ? 'full' : 'none',
+    qkNorm,
     rope: { theta: source.rope_parameters.rope_theta },
     tiedHead: false,
     init: { scale: 1, embedding: 1 },
@@ -92,7 +96,7 @@ function modelConfig(
       every: 1,
       experts,
       topK,
-      dExpert: source.intermediate_size,
+      dExpert: source.moe_intermediate_size ?? source.intermediate_size,
       sharedExperts: 0,
       renormalise: source.norm_topk_prob ?? true,
       choice: 'learned',
@@ -131,7 +135,7 @@ export function openFixture(name: FixtureName): ModelFixture {
   const ids = ints('input_ids');
   const seqLen = ids.length / sequences;
   return {
-    config: modelConfig(source, seqLen, expected.coefficients.router_aux_loss_coef, name === 'olmoe'),
+    config: modelConfig(source, seqLen, expected.coefficients.router_aux_loss_coef, qkNorms[name]),
     batch: denseBatch(ids, seqLen),
     sequences,
     expected,
