@@ -49,6 +49,9 @@ test('openDataSource: another seed or length reuses the cache, other settings do
   t.true((await openDataSource(config({ seed: 9, seqLen: 8, batch: 2 }), { cacheFolder })).fromCache);
   t.false((await openDataSource(config({ holdout: 0.3 }), { cacheFolder })).fromCache);
   t.false((await openDataSource(config({ tokenizer: { kind: 'bytes' } }), { cacheFolder })).fromCache);
+  const bytesToo = config({ tokenizer: { kind: 'bytes' }, holdout: 0.3 });
+  t.false((await openDataSource(bytesToo, { cacheFolder })).fromCache);
+  t.true((await openDataSource(bytesToo, { cacheFolder })).fromCache);
   t.false((await openDataSource(config({ document: 'file', holdout: 0 }), { cacheFolder })).fromCache);
 });
 
