@@ -6,3 +6,4 @@ export { fileStorage } from './ports/file-storage.ts';
 export { systemClock } from './ports/clock.ts';
 export { pinoLogger, type LogLevel } from './ports/logger.ts';
 export { loadTopology, type ResolvedTopology } from '@troupe/topology';
+export * from './launch/launch.ts';

@@ -13,8 +13,8 @@ import {
 } from '@troupe/actors';
 import { nodeId, silentLogger, TroupeError, type Clock, type Device, type Logger, type NodeId, type Storage, type Transport } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
-import { openReferenceDevice } from '@troupe/kernels';
-const loadDevice = async (_: unknown) => openReferenceDevice({ dtype: 'f32' });
+import { loadDevice } from './temp-device.ts';
+
 import { ActorSystem, Directory, type Turn } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';

@@ -1,0 +1,276 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { addresses, agentNode, defaultPlacement, messageKinds, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
+import { nodeId, TroupeError, type Logger, type Storage } from '@troupe/core';
+import type { CheckpointReader } from '@troupe/checkpoint';
+import { ActorSystem, Directory } from '@troupe/runtime';
+import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
+import type { RunSink, StepEvent } from '@troupe/telemetry';
+import type { ResolvedTopology } from '@troupe/topology';
+import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
+import { createCodec } from '@troupe/wire';
+import { evaluationSequences, jobOf, type RunChoices } from '../job.ts';
+import { openTopologyData } from '../data.ts';
+import { systemClock } from '../ports/clock.ts';
+import { pinoLogger, type LogLevel } from '../ports/logger.ts';
+import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
+import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+export interface LaunchOptions {
+  readonly stopAfter?: number;
+  /** Where checkpoints go; null: none are written. */
+  readonly checkpoints: { readonly storage: Storage; readonly folder: string } | null;
+  readonly resumeFrom?: CheckpointReader;
+  readonly report: RunSink;
+  readonly logLevel: LogLevel;
+  /** f32 peak of the used cores together, FLOP/s; null when not measured. */
+  readonly peakFlops: number | null;
+}
+
+/** A run on worker processes of this machine. */
+export interface Launch {
+  /** Never rejects; when it ends no process of the run is left. */
+  readonly result: Promise<RunResult>;
+  /** Finishes the open step, writes a checkpoint, ends with 130 (or 143 for `terminated`). */
+  stop(reason: 'interrupted' | 'terminated'): void;
+  /** Ends now, without a checkpoint. */
+  abort(): Promise<void>;
+  readonly workerPids: readonly number[];
+  /** Bytes that all processes have put on the wire, as far as they have told. */
+  wireBytes(): number;
+}
+
+const HEARTBEAT_MS = 1000;
+/** What a worker gets to say goodbye before it is killed. */
+const GRACE_MS = 1000;
+/** A stopped or swapped-out process comes back within seconds; longer silence is a loss. */
+const SILENCE_MS = 6000;
+
+/**
+ * Forks one worker process a device, and hosts trainer, supervisor and store in this one.
+ *
+ * @throws {TroupeError} what is wrong with the topology or its data, before anything is forked
+ */
+export async function launch(topology: ResolvedTopology, options: LaunchOptions): Promise<Launch> {
+  const { resumeFrom } = options;
+  const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
+  const choices = {
+    stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
+    first: { step: resumeFrom?.manifest.step ?? 0, adamClock: trajectory?.adamClock ?? 0 },
+    evaluationSequences: 0,
+    checkpoints: options.checkpoints !== null,
+  };
+  // Refuses what is not built before a process exists.
+  jobOf(topology, choices);
+  const run = new LocalLaunch(topology, options);
+  try {
+    await run.start(choices);
+  } catch (error) {
+    await run.abort();
+    throw error;
+  }
+  return run;
+}
+
+class LocalLaunch implements Launch {
+  readonly result: Promise<RunResult>;
+  readonly #topology: ResolvedTopology;
+  readonly #options: LaunchOptions;
+  readonly #logger: Logger;
+  readonly #clock = systemClock();
+  readonly #workers: WorkerProcess[] = [];
+  readonly #listening = new Map<number, NodeEndpoints>();
+  readonly #devices = new Map<number, { device: string; reason: string }>();
+  #socketFolder: string | null = null;
+  #transport: ZmqTransport | null = null;
+  #system: ActorSystem | null = null;
+  #job: Job | null = null;
+  #last: StepEvent | null = null;
+  #interruption: 'interrupted' | 'terminated' = 'interrupted';
+  #ended = false;
+  #finish: (result: RunResult) => void = () => {};
+  #allListening: () => void = () => {};
+  #startFailed: (error: TroupeError) => void = () => {};
+
+  constructor(topology: ResolvedTopology, options: LaunchOptions) {
+    this.#topology = topology;
+    this.#options = options;
+    this.#logger = pinoLogger(options.logLevel).child({ node: agentNode });
+    this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
+      await this.#cleanUp();
+      return result;
+    });
+  }
+
+  get workerPids(): readonly number[] {
+    return this.#workers.map((worker) => worker.pid);
+  }
+
+  async start(choices: RunChoices): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'troupe-'));
+    this.#socketFolder = folder;
+    const { world } = this.#topology.parallel;
+    const listening = new Promise<void>((resolve, reject) => {
+      this.#allListening = resolve;
+      this.#startFailed = reject;
+    });
+    // The processes boot while this one reads the data.
+    for (let rank = 0; rank < world; rank++) {
+      const handlers = { message: (message: WorkerMessage) => this.#fromWorker(rank, message), exited: (reason: string) => this.#workerExited(rank, reason) };
+      this.#workers.push(new WorkerProcess({ rank, socketFolder: folder, logLevel: this.#options.logLevel }, handlers));
+    }
+    const [data, transport] = await Promise.all([
+      openTopologyData(this.#topology),
+      openZmqTransport({
+        node: nodeId(agentNode),
+        incarnation: 1,
+        clock: this.#clock,
+        logger: this.#logger,
+        listen: { kind: 'ipc', directory: folder, name: 'agent' },
+      }),
+      listening,
+    ]);
+    this.#transport = transport;
+    const all = [...this.#listening.values(), { node: agentNode as string, ...transport.endpoints }];
+    const places = new Map(all.map(({ node, control, data: dataPlace }): [string, Endpoints] => [node, { control, data: dataPlace }]));
+    transport.setPeers((node) => places.get(node));
+    transport.onPeer((event) => {
+      if (event.type === 'peer.lost') this.#lost(event.node, event.reason);
+    });
+    const full = { ...choices, evaluationSequences: evaluationSequences(this.#topology, data.batches) };
+    this.#mountAgent(jobOf(this.#topology, full), transport, data.tokenizer === null ? null : new TextEncoder().encode(JSON.stringify(data.tokenizer.toJson())));
+    for (const worker of this.#workers) worker.send({ type: 'configure', topology: this.#topology, choices: full, endpoints: all });
+  }
+
+  stop(reason: 'interrupted' | 'terminated'): void {
+    this.#interruption = reason;
+    if (this.#system === null) this.#end({ exitCode: exitCodes[reason], step: 0, loss: null, error: null });
+    else this.#system.tell(addresses.trainer, 'run.stop');
+  }
+
+  async abort(): Promise<void> {
+    this.#end({ exitCode: exitCodes[this.#interruption], step: this.#last?.step ?? 0, loss: this.#last?.loss ?? null, error: null });
+    await this.result;
+  }
+
+  wireBytes(): number {
+    return this.#wireBytes + (this.#transport?.stats().bytesSent ?? 0);
+  }
+
+  #wireBytes = 0;
+
+  #end(result: RunResult): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#finish(result);
+  }
+
+  async #cleanUp(): Promise<void> {
+    this.#system?.stop();
+    await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
+    await this.#transport?.close(200);
+    if (this.#socketFolder !== null) await rm(this.#socketFolder, { recursive: true, force: true });
+  }
+
+  #mountAgent(job: Job, transport: ZmqTransport, tokenizer: Uint8Array | null): void {
+    const { checkpoints, report, resumeFrom, peakFlops } = this.#options;
+    const topology = this.#topology;
+    this.#job = job;
+    const system = new ActorSystem({
+      node: nodeId(agentNode),
+      transport,
+      codec: createCodec({ kinds: messageKinds, checksum: 'header' }),
+      clock: this.#clock,
+      logger: this.#logger,
+      directory: new Directory(defaultPlacement(job)),
+      schedule: (run) => void setImmediate(run),
+      onFailure: (error, actor) =>
+        system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code: error.code, message: error.message, retryable: error.retryable } }),
+      onStuck: (error, wait) =>
+        system.tell(addresses.supervisor, 'worker.stuck', { body: { sentence: error.message, awaited: wait.awaited[0] ?? '' } }),
+    });
+    this.#system = system;
+    mountAgent(system, job, {
+      storage: checkpoints?.storage as Storage,
+      trainer: {
+        report: (event) => {
+          if (event.event === 'step') this.#last = event;
+          report(event);
+        },
+        finished: (outcome) => {
+          const result = resultOf(outcome);
+          this.#end(result.exitCode === exitCodes.interrupted ? { ...result, exitCode: exitCodes[this.#interruption] } : result);
+        },
+        peakFlops,
+        flopsPerToken: trainingFlopsPerToken(job.model),
+      },
+      store: {
+        folder: checkpoints?.folder ?? '',
+        keep: topology.checkpoint.keep,
+        topology: topology.file,
+        tokenizer,
+        resumeFrom: resumeFrom ?? null,
+      },
+      supervisor: { failed: (failure) => this.#failed(failure), heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, position: () => this.#position() },
+    });
+  }
+
+  /** The step that was open, in words. */
+  #position(): string {
+    const first = this.#job?.first.step ?? 0;
+    return `in step ${(this.#last?.step ?? first) + 1}`;
+  }
+
+  #failed(failure: RunFailure): void {
+    const first = this.#job?.first.step ?? 0;
+    this.#end(failureResult(failure, this.#last?.step ?? first, this.#last?.loss ?? null));
+  }
+
+  #lost(node: string, reason: string): void {
+    if (this.#ended) return;
+    this.#system?.tell(addresses.supervisor, 'worker.lost', { body: { node, reason } });
+  }
+
+  #workerExited(rank: number, reason: string): void {
+    const node = workerNode(rank);
+    if (this.#system === null) {
+      this.#startFailed(new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, { retryable: true }));
+      return;
+    }
+    this.#lost(node, reason);
+  }
+
+  #fromWorker(rank: number, message: WorkerMessage): void {
+    if (message.type === 'listening') {
+      this.#listening.set(rank, message.endpoints);
+      if (this.#listening.size === this.#topology.parallel.world) this.#allListening();
+    } else if (message.type === 'ready') {
+      this.#devices.set(rank, message);
+      if (this.#devices.size === this.#topology.parallel.world) this.#reportStart();
+    } else if (message.type === 'left') {
+      this.#wireBytes += message.bytesSent;
+    } else {
+      const { code, message: text, retryable } = message;
+      const error = new TroupeError(code, text, { retryable });
+      this.#startFailed(error);
+      this.#failed({ kind: 'failed', code, message: `${workerNode(rank)}: ${text}`, retryable });
+    }
+  }
+
+  #reportStart(): void {
+    const { model } = this.#topology;
+    const counts = parameterCounts(model);
+    const names = [...new Set([...this.#devices.values()].map(({ device }) => device))];
+    const reasons = [...new Set([...this.#devices.values()].map(({ reason }) => reason))];
+    this.#options.report({
+      event: 'start',
+      device: `${this.#devices.size} × ${names.join(', ')}`,
+      reason: reasons.join('; '),
+      processes: this.#devices.size,
+      paramsTotal: counts.total,
+      paramsActive: counts.active,
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import type { LogLevel } from '../ports/logger.ts';
+import type { RunChoices } from '../job.ts';
+import type { ResolvedTopology } from '@troupe/topology';
+
+/** Where a node listens; the transport's own type, spelt out because it crosses the process boundary as JSON. */
+export interface NodeEndpoints {
+  readonly node: string;
+  readonly control: string;
+  readonly data: string;
+}
+
+/** Agent → worker, over the pipe that forking made. */
+export type AgentMessage =
+  | {
+      readonly type: 'configure';
+      readonly topology: ResolvedTopology;
+      readonly choices: RunChoices;
+      readonly endpoints: readonly NodeEndpoints[];
+    }
+  /** The run is over: say goodbye to the peers, tell what was sent, end. */
+  | { readonly type: 'leave' };
+
+/** Worker → agent. */
+export type WorkerMessage =
+  | { readonly type: 'listening'; readonly endpoints: NodeEndpoints }
+  | { readonly type: 'ready'; readonly device: string; readonly reason: string }
+  | { readonly type: 'left'; readonly bytesSent: number }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean };
+
+/** Arguments of a worker process, as JSON in argv. */
+export interface WorkerArguments {
+  readonly rank: number;
+  readonly socketFolder: string;
+  readonly logLevel: LogLevel;
+}

@@ -1,0 +1,96 @@
+import { addresses, defaultPlacement, messageKinds, mountWorker, workerNode, type Job } from '@troupe/actors';
+import { nodeId, serializeError } from '@troupe/core';
+import { loadDevice } from '../temp-device.ts';
+import { ActorSystem, Directory } from '@troupe/runtime';
+import { createPlacement } from '@troupe/topology';
+import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
+import { createCodec } from '@troupe/wire';
+import { openTopologyData } from '../data.ts';
+import { jobOf } from '../job.ts';
+import { systemClock } from '../ports/clock.ts';
+import { pinoLogger } from '../ports/logger.ts';
+import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
+
+/**
+ * One worker process: one device, the actors of one replica.
+ *
+ * It lives as long as the pipe to its agent: when the agent dies, however it dies, the pipe closes and the worker leaves.
+ */
+const { rank, socketFolder, logLevel } = JSON.parse(process.argv[2] ?? '{}') as WorkerArguments;
+const node = workerNode(rank);
+const logger = pinoLogger(logLevel).child({ node });
+const clock = systemClock();
+
+const say = (message: WorkerMessage): void => {
+  process.send?.(message);
+};
+
+function fail(error: unknown): void {
+  const { code, message, retryable } = serializeError(error, node);
+  logger.error('worker failed', { code, message });
+  say({ type: 'failed', code, message, retryable });
+}
+
+process.on('disconnect', () => process.exit(0));
+// The agent decides when a run ends; the terminal sends its Ctrl-C to the whole group.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+process.on('uncaughtException', (error) => {
+  fail(error);
+  process.exit(1);
+});
+
+let mounted: ActorSystem | null = null;
+
+/** Milliseconds for what is queued to leave; the agent does not wait much longer. */
+const GOODBYE_MS = 300;
+
+async function leave(transport: ZmqTransport): Promise<void> {
+  mounted?.stop();
+  say({ type: 'left', bytesSent: transport.stats().bytesSent });
+  await transport.close(GOODBYE_MS);
+  process.exit(0);
+}
+
+async function mount(message: Extract<AgentMessage, { type: 'configure' }>, transport: ZmqTransport): Promise<void> {
+  const { topology, choices } = message;
+  const endpoints = new Map(message.endpoints.map(({ node: name, ...places }): [string, Endpoints] => [name, places]));
+  transport.setPeers((peer) => endpoints.get(peer));
+  const placed = createPlacement(topology).workers[rank];
+  const [device, data] = await Promise.all([
+    loadDevice({ body: placed?.body ?? topology.device, threads: placed?.device.threads ?? 1 }),
+    openTopologyData(topology),
+  ]);
+  const job: Job = jobOf(topology, choices);
+  const system = new ActorSystem({
+    node,
+    transport,
+    codec: createCodec({ kinds: messageKinds, checksum: 'header' }),
+    clock,
+    logger,
+    directory: new Directory(defaultPlacement(job)),
+    schedule: (run) => void setImmediate(run),
+    onFailure: (error, actor) => {
+      const { code, message: text, retryable } = serializeError(error, actor);
+      system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code, message: text, retryable } });
+    },
+    onStuck: (error, wait) =>
+      system.tell(addresses.supervisor, 'worker.stuck', { body: { sentence: error.message, awaited: wait.awaited[0] ?? '' } }),
+  });
+  mounted = system;
+  mountWorker(system, job, { dp: rank, device, tokens: data.batches });
+  say({ type: 'ready', device: device.info.name, reason: device.info.reason });
+}
+
+const transport = await openZmqTransport({
+  node: nodeId(node),
+  incarnation: 1,
+  clock,
+  logger,
+  listen: { kind: 'ipc', directory: socketFolder, name: `w${rank}` },
+  onFatal: fail,
+});
+process.on('message', (message: AgentMessage) => {
+  (message.type === 'leave' ? leave(transport) : mount(message, transport)).catch(fail);
+});
+say({ type: 'listening', endpoints: { node, ...transport.endpoints } });

@@ -1,0 +1,42 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '@troupe/core';
+import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
+
+/** A worker process, seen from its agent. */
+export class WorkerProcess {
+  readonly rank: number;
+  readonly #child: ChildProcess;
+  #expected = false;
+
+  constructor(options: WorkerArguments, handlers: { readonly message: (message: WorkerMessage) => void; readonly exited: (reason: string) => void }) {
+    this.rank = options.rank;
+    const main = fileURLToPath(new URL('./worker-main.js', import.meta.url));
+    this.#child = fork(main, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'json' });
+    this.#child.on('message', (message) => handlers.message(message as WorkerMessage));
+    this.#child.on('error', (error) => handlers.exited(error.message));
+    this.#child.on('exit', (code, signal) => {
+      if (!this.#expected) handlers.exited(signal === null ? `exit code ${code}` : `signal ${signal}`);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  send(message: AgentMessage): void {
+    // A worker that is gone says so by its exit, not by a failed send.
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  /** Asks the process to leave, ends it after `graceMs`, and waits until the system has buried it. */
+  async end(clock: Clock, graceMs: number): Promise<void> {
+    this.#expected = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined) return;
+    const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
+    this.send({ type: 'leave' });
+    const timer = clock.after(graceMs, () => this.#child.kill('SIGKILL'));
+    await gone;
+    clock.cancel(timer);
+  }
+}
