@@ -24,6 +24,7 @@ import {
 import { bytesOf, SafetensorsWriter } from './safetensors.ts';
 import { tensorPlace } from './tensor-place.ts';
 import { Tiling } from './tiling.ts';
+import { weightIndex } from './weight-index.ts';
 
 /** Pointer for people and scripts; nothing here trusts it. */
 export const LATEST_FILE = 'latest';
@@ -268,19 +269,6 @@ export class CheckpointWriter {
 
 const pieceError = (name: string, group: TensorGroup, problem: string): CheckpointPiecesError =>
   new CheckpointPiecesError(`tensor '${name}' (${group}) ${problem}`, { tensor: name, group });
-
-/** The index that Hugging Face libraries read: tensor → file. */
-export function weightIndex(
-  files: readonly {
-    readonly name: string;
-    readonly tensors: readonly { readonly key: string; readonly size: number }[];
-  }[],
-): Uint8Array {
-  const entries = files.flatMap((file) => file.tensors.map((tensor) => [tensor.key, file.name] as const));
-  const totalBytes = files.flatMap((file) => file.tensors).reduce((sum, tensor) => sum + 4 * tensor.size, 0);
-  const index = { metadata: { total_size: totalBytes }, weight_map: Object.fromEntries(entries) };
-  return new TextEncoder().encode(`${JSON.stringify(index, null, 1)}\n`);
-}
 
 /**
  * Begins a checkpoint under `folder`/step-NNNNNN; what an interrupted one left there is removed.

@@ -60,21 +60,27 @@ export function planFiles(
   }));
   const weights = planned.filter((tensor) => tensor.group === 'weights');
   const moments = planned.filter((tensor) => tensor.group !== 'weights');
-  return [
-    ...nameFiles('weights', pack(weights, maxFileBytes)),
-    ...nameFiles('optimizer', pack(moments, maxFileBytes)),
-  ];
+  return [...packFiles('weights', weights, maxFileBytes), ...packFiles('optimizer', moments, maxFileBytes)];
 }
 
-const bytesOf = (tensors: readonly PlannedTensor[]): number =>
+interface Packable {
+  readonly name: string;
+  readonly size: number;
+}
+
+const bytesOf = (tensors: readonly Packable[]): number =>
   tensors.reduce((sum, each) => sum + 4 * each.size, 0);
 
-/** Whole layers while they fit; a layer that is too large alone is split between its tensors. */
-function pack(
-  tensors: readonly PlannedTensor[],
-  maxFileBytes: number,
-): readonly (readonly PlannedTensor[])[] {
-  const byLayer = new Map<number | null, PlannedTensor[]>();
+/**
+ * Packs float32 tensors into files: whole layers while they fit; a layer that is too large alone is split between
+ * its tensors. One file is `kind.safetensors`, several are numbered.
+ */
+export function packFiles<T extends Packable>(
+  kind: string,
+  tensors: readonly T[],
+  maxFileBytes: number = FILE_BYTES_MAX,
+): readonly { readonly name: string; readonly tensors: readonly T[] }[] {
+  const byLayer = new Map<number | null, T[]>();
   for (const tensor of tensors) {
     const { layer } = tensorPlace(tensor.name);
     const group = byLayer.get(layer);
@@ -84,7 +90,7 @@ function pack(
   const groups = [...byLayer.values()].flatMap((layer) =>
     bytesOf(layer) > maxFileBytes ? layer.map((tensor) => [tensor]) : [layer],
   );
-  const files: PlannedTensor[][] = [];
+  const files: T[][] = [];
   let roomBytes = 0;
   for (const group of groups) {
     const groupBytes = bytesOf(group);
@@ -97,10 +103,6 @@ function pack(
       roomBytes -= groupBytes;
     }
   }
-  return files;
-}
-
-function nameFiles(kind: string, files: readonly (readonly PlannedTensor[])[]): readonly PlannedFile[] {
   const digits = (value: number): string => String(value).padStart(5, '0');
   return files.map((tensors, index) => ({
     name:

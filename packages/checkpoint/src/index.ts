@@ -14,3 +14,7 @@ export type {
   SafetensorsTensor,
 } from './safetensors-header.ts';
 export { openSafetensors, SafetensorsWriter, type SafetensorsFile } from './safetensors.ts';
+export { configFromHuggingFace, configToHuggingFace, type HuggingFaceKind } from './hugging-face-config.ts';
+export { writeHuggingFace, type HuggingFaceExportOptions } from './hugging-face-export.ts';
+export { readHuggingFace, type HuggingFaceModel } from './hugging-face-import.ts';
+export { modelParameters, type ExpertLayout } from './hugging-face-names.ts';

@@ -26,7 +26,7 @@ export type SafetensorsDtype = keyof typeof dtypeSizes;
 export const safetensorsDtypeBytes: Readonly<Record<SafetensorsDtype, number>> = dtypeSizes;
 
 /** Largest header that is read, as in the format's own library. */
-export const HEADER_BYTES_MAX = 100_000_000;
+const HEADER_BYTES_MAX = 100_000_000;
 
 export interface SafetensorsTensor {
   readonly name: string;
@@ -52,7 +52,7 @@ export interface SafetensorsHeader {
 export const numElements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** Bytes of one tensor. */
-export const tensorBytes = (tensor: SafetensorsTensor): number =>
+const tensorBytes = (tensor: SafetensorsTensor): number =>
   numElements(tensor.shape) * safetensorsDtypeBytes[tensor.dtype];
 
 /**

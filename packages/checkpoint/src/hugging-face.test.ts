@@ -1,0 +1,457 @@
+import { readFile } from 'node:fs/promises';
+import test from 'ava';
+import { memoryStorage, type MemoryStorage } from '@troupe/core';
+import type { ModelConfig } from '@troupe/spec';
+import {
+  CheckpointFormatError,
+  CheckpointMismatchError,
+  CheckpointUnsupportedError,
+  configFromHuggingFace,
+  modelParameters,
+  openSafetensors,
+  readHuggingFace,
+  SafetensorsWriter,
+  writeHuggingFace,
+  type SafetensorsDtype,
+} from './index.ts';
+import { bytesOf } from './safetensors.ts';
+
+const fixtures = new URL('../../../test/fixtures/', import.meta.url);
+const kinds = ['mixtral', 'olmoe'] as const;
+
+async function folderOf(kind: (typeof kinds)[number]): Promise<MemoryStorage> {
+  const storage = memoryStorage();
+  await storage.makeFolder('hf');
+  for (const name of ['config.json', 'model.safetensors']) {
+    await storage.writeAtomic(
+      `hf/${name}`,
+      new Uint8Array(await readFile(new URL(`${kind}/${name}`, fixtures))),
+    );
+  }
+  return storage;
+}
+
+type Json = Record<string, unknown>;
+
+async function json(storage: MemoryStorage, path: string): Promise<Json> {
+  return JSON.parse(new TextDecoder().decode(await storage.read(path))) as Json;
+}
+
+const writeJson = (storage: MemoryStorage, path: string, value: unknown): Promise<void> =>
+  storage.writeAtomic(path, new TextEncoder().encode(JSON.stringify(value)));
+
+interface Raw {
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+  readonly dtype?: SafetensorsDtype;
+}
+
+async function rawTensors(storage: MemoryStorage, path: string): Promise<Map<string, Raw>> {
+  const file = await openSafetensors(storage, path);
+  const tensors = new Map<string, Raw>();
+  for (const [name, { shape, offsetBytes: offset, lengthBytes }] of file.header.tensors) {
+    tensors.set(name, { shape, bytes: await storage.read(path, { offset, lengthBytes }) });
+  }
+  return tensors;
+}
+
+async function writeRaw(
+  storage: MemoryStorage,
+  path: string,
+  tensors: ReadonlyMap<string, Raw>,
+): Promise<void> {
+  const header = [...tensors].map(([name, { shape, dtype }]) => ({
+    name,
+    shape,
+    dtype: dtype ?? ('F32' as const),
+  }));
+  const writer = await SafetensorsWriter.create(storage, path, header);
+  for (const { bytes } of tensors.values()) await writer.append(bytes);
+  await writer.commit();
+}
+
+const sorted = (tensors: ReadonlyMap<string, Raw>): ReadonlyMap<string, Raw> =>
+  new Map([...tensors].sort(([a], [b]) => (a < b ? -1 : 1)));
+
+const mixtralMatrix: Readonly<Record<string, string>> = { w1: 'gate_proj', w3: 'up_proj', w2: 'down_proj' };
+
+/** The same map as the README of the fixtures gives in words. */
+const ourName = (key: string): string =>
+  key
+    .replace('block_sparse_moe', 'mlp')
+    .replace(
+      /(experts\.\d+)\.(w\d)\./u,
+      (_, expert: string, matrix: string) => `${expert}.${mixtralMatrix[matrix]}.`,
+    );
+
+const common = {
+  vocab: 64,
+  layers: 2,
+  seqLen: 64,
+  tiedHead: false,
+  init: { scale: 1, embedding: 0.02 },
+};
+
+const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
+  mixtral: {
+    ...common,
+    dModel: 32,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 8,
+    norm: { kind: 'rms', eps: 1e-5 },
+    qkNorm: 'none',
+    rope: { theta: 1e6 },
+    ffn: { activation: 'swiglu', dFf: 16 },
+    moe: {
+      every: 1,
+      experts: 4,
+      topK: 2,
+      dExpert: 16,
+      sharedExperts: 0,
+      renormalise: true,
+      choice: 'learned',
+      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled' },
+    },
+  },
+  olmoe: {
+    ...common,
+    dModel: 24,
+    heads: 3,
+    kvHeads: 3,
+    headDim: 8,
+    norm: { kind: 'rms', eps: 1e-5 },
+    qkNorm: 'full',
+    rope: { theta: 10000 },
+    ffn: { activation: 'swiglu', dFf: 8 },
+    moe: {
+      every: 1,
+      experts: 16,
+      topK: 4,
+      dExpert: 8,
+      sharedExperts: 0,
+      renormalise: false,
+      choice: 'learned',
+      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled' },
+    },
+  },
+};
+
+for (const kind of kinds) {
+  test(`readHuggingFace: ${kind}: config and every tensor under our name, none left over`, async (t) => {
+    const storage = await folderOf(kind);
+    const model = await readHuggingFace(storage, 'hf');
+    t.deepEqual(model.config, configs[kind]);
+    t.is(model.layout, 'per-expert');
+    const raw = await rawTensors(storage, 'hf/model.safetensors');
+    const byOurName = new Map([...raw].map(([key, tensor]) => [ourName(key), tensor]));
+    t.deepEqual(model.parameters.map(({ name }) => name).sort(), [...byOurName.keys()].sort());
+    for (const { name, shape } of model.parameters) {
+      t.deepEqual(shape, byOurName.get(name)?.shape, name);
+      t.deepEqual(bytesOf(await model.read(name)), byOurName.get(name)?.bytes, name);
+    }
+    t.is(await model.tokenizer(), null);
+  });
+
+  test(`readHuggingFace: ${kind}: norms of the tensors are those that PyTorch saw`, async (t) => {
+    const model = await readHuggingFace(await folderOf(kind), 'hf');
+    const expected = JSON.parse(await readFile(new URL(`${kind}/expected.json`, fixtures), 'utf8')) as {
+      readonly norms: Readonly<Record<string, { readonly initial: number }>>;
+      readonly parameters: number;
+    };
+    t.is(
+      model.parameters.reduce((sum, { size }) => sum + size, 0),
+      expected.parameters,
+    );
+    let worst = 0;
+    for (const [key, { initial }] of Object.entries(expected.norms)) {
+      const values = await model.read(ourName(key));
+      const norm = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+      worst = Math.max(worst, Math.abs(norm / initial - 1));
+    }
+    t.log(`${Object.keys(expected.norms).length} norms, largest relative difference ${worst}`);
+    t.true(worst < 1e-6);
+  });
+
+  test(`readHuggingFace: ${kind}: our reader takes all tensors of a file from PyTorch`, async (t) => {
+    const storage = memoryStorage();
+    const bytes = await readFile(new URL(`${kind}/expected.safetensors`, fixtures));
+    await storage.writeAtomic('e', new Uint8Array(bytes));
+    const file = await openSafetensors(storage, 'e');
+    t.is(file.tensor('logits_f64').dtype, 'F64');
+    t.is(file.tensor('input_ids').dtype, 'I32');
+  });
+
+  test(`writeHuggingFace: ${kind}: comes back with the same names, config and bits`, async (t) => {
+    const storage = await folderOf(kind);
+    const model = await readHuggingFace(storage, 'hf');
+    const tokenizer = Uint8Array.of(123, 125);
+    const written = await writeHuggingFace(storage, 'out', model.config, (name) => model.read(name), {
+      tokenizer,
+    });
+    t.deepEqual(written, { kind, notes: [] });
+    t.deepEqual(await storage.list('out'), ['config.json', 'model.safetensors', 'tokenizer.json']);
+    const [before, after] = [
+      await rawTensors(storage, 'hf/model.safetensors'),
+      await rawTensors(storage, 'out/model.safetensors'),
+    ];
+    t.deepEqual(sorted(after), sorted(before));
+    const [given, found] = [await json(storage, 'hf/config.json'), await json(storage, 'out/config.json')];
+    const same = Object.keys(given).filter((key) => given[key] !== null && key in found);
+    t.true(same.length > 17);
+    for (const key of same) t.deepEqual(found[key], given[key], key);
+    const again = await readHuggingFace(storage, 'out');
+    t.deepEqual(again.config, model.config);
+    t.deepEqual(await again.tokenizer(), tokenizer);
+    await t.throwsAsync(() => writeHuggingFace(storage, 'out', model.config, (name) => model.read(name)), {
+      code: 'TROUPE_STORAGE_FAILED',
+    });
+  });
+
+  test(`readHuggingFace: ${kind}: fused experts in several files give the same parameters`, async (t) => {
+    const storage = await folderOf(kind);
+    const model = await readHuggingFace(storage, 'hf');
+    const options = { layout: 'fused', maxFileBytes: 20_000 } as const;
+    await writeHuggingFace(storage, 'out', model.config, (name) => model.read(name), options);
+    t.true((await storage.list('out')).includes('model.safetensors.index.json'));
+    const fused = await readHuggingFace(storage, 'out');
+    t.is(fused.layout, 'fused');
+    for (const { name } of model.parameters)
+      t.deepEqual(await fused.read(name), await model.read(name), name);
+  });
+}
+
+/** Fuses by hand: the gate rows of an expert, then its up rows; [E, 2F, D] and [E, D, F]. */
+async function fuseByHand(storage: MemoryStorage): Promise<Map<string, Raw>> {
+  const raw = await rawTensors(storage, 'hf/model.safetensors');
+  const fused = new Map([...raw].filter(([key]) => !key.includes('.experts.')));
+  const concat = (keys: readonly string[]): Uint8Array =>
+    new Uint8Array(Buffer.concat(keys.map((key) => raw.get(key)?.bytes ?? new Uint8Array())));
+  for (const layer of [0, 1]) {
+    const prefix = `model.layers.${layer}.mlp.experts`;
+    const experts = Array.from({ length: 16 }, (_, expert) => `${prefix}.${expert}`);
+    const inputs = experts.flatMap((expert) => [`${expert}.gate_proj.weight`, `${expert}.up_proj.weight`]);
+    fused.set(`${prefix}.gate_up_proj`, { shape: [16, 16, 24], bytes: concat(inputs) });
+    const outputs = experts.map((expert) => `${expert}.down_proj.weight`);
+    fused.set(`${prefix}.down_proj`, { shape: [16, 24, 8], bytes: concat(outputs) });
+  }
+  return fused;
+}
+
+test('readHuggingFace: detects the fused layout by its keys; a range reads alone', async (t) => {
+  const storage = await folderOf('olmoe');
+  const model = await readHuggingFace(storage, 'hf');
+  const fused = await fuseByHand(storage);
+  await writeRaw(storage, 'hf/model.safetensors', fused);
+  const other = await readHuggingFace(storage, 'hf');
+  t.is(other.layout, 'fused');
+  const original = await folderOf('olmoe');
+  const reference = await readHuggingFace(original, 'hf');
+  for (const { name } of model.parameters)
+    t.deepEqual(await other.read(name), await reference.read(name), name);
+  const name = 'model.layers.1.mlp.experts.7.up_proj.weight';
+  const part = await other.read(name, { offset: 5, length: 9 });
+  t.deepEqual(part, (await reference.read(name)).slice(5, 14));
+  const exported = await rawTensors(storage, 'hf/model.safetensors');
+  await writeHuggingFace(storage, 'out', other.config, (each) => other.read(each), { layout: 'fused' });
+  t.deepEqual(sorted(await rawTensors(storage, 'out/model.safetensors')), sorted(exported));
+});
+
+test('readHuggingFace: missing, extra, double and misshapen tensors are each named', async (t) => {
+  const storage = await folderOf('olmoe');
+  const raw = await rawTensors(storage, 'hf/model.safetensors');
+  const name = 'model.layers.1.mlp.experts.3.up_proj.weight';
+  const problems = async (change: (tensors: Map<string, Raw>) => void): Promise<unknown> => {
+    const tensors = new Map(raw);
+    change(tensors);
+    await writeRaw(storage, 'hf/model.safetensors', tensors);
+    const error = await t.throwsAsync(() => readHuggingFace(storage, 'hf'), {
+      instanceOf: CheckpointMismatchError,
+    });
+    return error?.details['problems'];
+  };
+  const tensor = raw.get(name);
+  if (tensor === undefined) {
+    t.fail();
+    return;
+  }
+  t.deepEqual(await problems((tensors) => tensors.delete(name)), [`tensor '${name}' is missing`]);
+  t.deepEqual(await problems((tensors) => tensors.set('model.layers.2.x', tensor)), [
+    "tensor 'model.layers.2.x' is extra",
+  ]);
+  t.deepEqual(await problems((tensors) => tensors.set(name, { ...tensor, shape: [24, 8] })), [
+    `tensor '${name}' has shape [24, 8], config.json makes it [8, 24]`,
+  ]);
+  const gate = 'model.layers.0.block_sparse_moe.gate.weight';
+  const router = raw.get('model.layers.0.mlp.gate.weight') ?? tensor;
+  t.deepEqual(await problems((tensors) => tensors.set(gate, router)), [
+    `tensor 'model.layers.0.mlp.gate.weight' is there as 'model.layers.0.mlp.gate.weight' and as '${gate}'`,
+  ]);
+  const fused = await fuseByHand(await folderOf('olmoe'));
+  const double = await problems((tensors) => {
+    for (const [key, each] of fused) tensors.set(key, each);
+  });
+  t.is((double as readonly string[]).length, 2 * 16 * 3);
+});
+
+test('readHuggingFace: BF16 widens exactly, and old rotary buffers are passed over', async (t) => {
+  const storage = await folderOf('mixtral');
+  const raw = await rawTensors(storage, 'hf/model.safetensors');
+  const half = new Map<string, Raw>();
+  for (const [key, { shape, bytes }] of raw) {
+    const high = Uint16Array.from(new Uint16Array(bytes.buffer).filter((_, i) => i % 2 === 1));
+    half.set(key, { shape, dtype: 'BF16', bytes: new Uint8Array(high.buffer) });
+  }
+  half.set('model.layers.0.self_attn.rotary_emb.inv_freq', { shape: [1], bytes: new Uint8Array(4) });
+  await writeRaw(storage, 'hf/model.safetensors', half);
+  const model = await readHuggingFace(storage, 'hf');
+  const values = await model.read('model.norm.weight');
+  const exact = new Uint32Array((raw.get('model.norm.weight')?.bytes ?? new Uint8Array()).slice().buffer);
+  t.deepEqual(
+    new Uint32Array(values.buffer),
+    Uint32Array.from(exact, (bits) => bits & 0xffff0000),
+  );
+});
+
+test('readHuggingFace: an index that disagrees with its files is refused with the tensor', async (t) => {
+  const storage = await folderOf('mixtral');
+  const model = await readHuggingFace(storage, 'hf');
+  await writeHuggingFace(storage, 'out', model.config, (name) => model.read(name), { maxFileBytes: 40_000 });
+  const path = 'out/model.safetensors.index.json';
+  const index = (await json(storage, path)) as { weight_map: Record<string, string> };
+  const name = 'model.norm.weight';
+  const { [name]: place, ...rest } = index.weight_map;
+  const refused = { instanceOf: CheckpointFormatError, message: /model\.norm\.weight/u };
+  await writeJson(storage, path, { weight_map: rest });
+  await t.throwsAsync(() => readHuggingFace(storage, 'out'), refused);
+  await writeJson(storage, path, { weight_map: { ...index.weight_map, 'model.norm.weight2': place } });
+  await t.throwsAsync(() => readHuggingFace(storage, 'out'), refused);
+  await writeJson(storage, path, { weight_map: { ...index.weight_map, [name]: '../hf/model.safetensors' } });
+  await t.throwsAsync(() => readHuggingFace(storage, 'out'), { message: /no file name/u });
+  await writeJson(storage, path, index);
+  await storage.remove(`out/${place}`);
+  await t.throwsAsync(() => readHuggingFace(storage, 'out'), { code: 'TROUPE_STORAGE_MISSING' });
+});
+
+test('readHuggingFace: a tied head may be stored twice, but only with equal bits', async (t) => {
+  const storage = await folderOf('olmoe');
+  await writeJson(storage, 'hf/config.json', {
+    ...(await json(storage, 'hf/config.json')),
+    tie_word_embeddings: true,
+  });
+  await t.throwsAsync(() => readHuggingFace(storage, 'hf'), { message: /lm_head\.weight' differs/u });
+  const raw = await rawTensors(storage, 'hf/model.safetensors');
+  const embedding = raw.get('model.embed_tokens.weight');
+  if (embedding === undefined) return;
+  await writeRaw(storage, 'hf/model.safetensors', raw.set('lm_head.weight', embedding));
+  const model = await readHuggingFace(storage, 'hf');
+  t.true(model.config.tiedHead);
+  t.false(model.parameters.some(({ name }) => name === 'lm_head.weight'));
+});
+
+const qwen = {
+  model_type: 'qwen3_moe',
+  decoder_sparse_step: 2,
+  head_dim: 12,
+  hidden_act: 'silu',
+  hidden_size: 24,
+  intermediate_size: 40,
+  max_position_embeddings: 64,
+  mlp_only_layers: [],
+  moe_intermediate_size: 12,
+  norm_topk_prob: true,
+  num_attention_heads: 4,
+  num_experts_per_tok: 2,
+  num_hidden_layers: 2,
+  num_key_value_heads: 2,
+  num_local_experts: 6,
+  rms_norm_eps: 1e-6,
+  rope_scaling: null,
+  rope_theta: 1e6,
+  router_aux_loss_coef: 0.02,
+  sliding_window: null,
+  use_sliding_window: false,
+  vocab_size: 72,
+};
+
+test('Hugging Face: Qwen3-MoE with dense layers between goes out and comes back', async (t) => {
+  const { config } = configFromHuggingFace('config.json', qwen);
+  t.like(config, {
+    headDim: 12,
+    qkNorm: 'head',
+    rope: { theta: 1e6 },
+    ffn: { dFf: 40 },
+    norm: { eps: 1e-6 },
+  });
+  t.like(config.moe, { every: 2, dExpert: 12, experts: 6, topK: 2, renormalise: true });
+  const storage = memoryStorage();
+  const parameters = modelParameters(config);
+  const source = async (name: string) => {
+    const index = parameters.findIndex((each) => each.name === name);
+    return new Float32Array(parameters[index]?.size ?? 0).map((_, i) => 10_000 * index + i);
+  };
+  t.is((await writeHuggingFace(storage, 'out', config, source)).kind, 'qwen3_moe');
+  const model = await readHuggingFace(storage, 'out');
+  t.deepEqual(model.config, config);
+  for (const { name } of model.parameters) t.deepEqual(await model.read(name), await source(name), name);
+});
+
+test('configFromHuggingFace: refuses by key and value what we cannot express', (t) => {
+  const refused: readonly (readonly [Json, RegExp])[] = [
+    [{ model_type: 'deepseek_v3' }, /model_type is "deepseek_v3"/u],
+    [{ model_type: 'toString' }, /model_type/u],
+    [{ hidden_act: 'gelu' }, /hidden_act is "gelu"/u],
+    [{ attention_bias: true }, /attention_bias is true/u],
+    [{ clip_qkv: 8 }, /clip_qkv is 8/u],
+    [{ mlp_only_layers: [1] }, /mlp_only_layers is \[1\]/u],
+    [{ rope_scaling: { type: 'yarn', factor: 4 } }, /rope_scaling is .*yarn/u],
+    [{ rope_parameters: { rope_type: 'linear', rope_theta: 1e4 } }, /rope_parameters is .*linear/u],
+    [{ use_sliding_window: true, sliding_window: 32 }, /sliding_window is 32/u],
+    [{ num_experts_per_tok: 1 }, /num_experts_per_tok is 1/u],
+    [{ vocab_size: undefined }, /vocab_size is missing/u],
+    [{ hidden_size: 2.5 }, /hidden_size is 2\.5/u],
+  ];
+  for (const [change, message] of refused) {
+    t.throws(() => configFromHuggingFace('c', { ...qwen, ...change }), {
+      instanceOf: CheckpointUnsupportedError,
+      message,
+    });
+  }
+  const window = { use_sliding_window: true, sliding_window: 32 };
+  t.is(configFromHuggingFace('c', { ...qwen, ...window }, 32).config.seqLen, 32);
+});
+
+test('writeHuggingFace: refuses what no architecture has, and notes what config.json cannot say', async (t) => {
+  const storage = memoryStorage();
+  const source = async () => new Float32Array();
+  const { mixtral } = configs;
+  const { moe } = mixtral;
+  if (moe === null) return;
+  const refused: readonly (readonly [ModelConfig, RegExp])[] = [
+    [{ ...mixtral, moe: null }, /no experts/u],
+    [{ ...mixtral, norm: { kind: 'layer', eps: 1e-5 } }, /norm is layer/u],
+    [{ ...mixtral, ffn: { activation: 'gelu', dFf: 16 } }, /ffn is gelu/u],
+    [{ ...mixtral, moe: { ...moe, sharedExperts: 1 } }, /sharedExperts is 1/u],
+    [{ ...mixtral, moe: { ...moe, renormalise: false } }, /qkNorm none without renormalise/u],
+    [{ ...mixtral, qkNorm: 'full', headDim: 4 }, /heads · headDim 16 ≠ dModel 32/u],
+    [{ ...mixtral, moe: { ...moe, every: 2 } }, /every is 2/u],
+  ];
+  for (const [config, message] of refused) {
+    await t.throwsAsync(() => writeHuggingFace(storage, 'out', config, source), {
+      instanceOf: CheckpointUnsupportedError,
+      message,
+    });
+  }
+  const balance = { auxLoss: 0.01, zLoss: 0.001, scope: 'sequence', layers: 'each' } as const;
+  const { notes } = await writeHuggingFace(
+    await folderOf('mixtral'),
+    'out',
+    { ...mixtral, moe: { ...moe, balance } },
+    (name) =>
+      folderOf('mixtral')
+        .then((folder) => readHuggingFace(folder, 'hf'))
+        .then((model) => model.read(name)),
+  );
+  t.is(notes.length, 2);
+  t.deepEqual(storage.paths, []);
+});
