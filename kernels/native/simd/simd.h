@@ -28,7 +28,11 @@
 #error "define TROUPE_ISA_AVX512, TROUPE_ISA_AVX2, TROUPE_ISA_NEON or TROUPE_ISA_PORTABLE"
 #endif
 
+#if defined(TROUPE_ISA_PORTABLE)
+#define TROUPE_INLINE inline  // forced inlining of sixteen-lane loops makes this file take half a minute to compile
+#else
 #define TROUPE_INLINE __attribute__((always_inline)) inline
+#endif
 
 namespace troupe {
 namespace {
@@ -46,6 +50,28 @@ constexpr float FIXED_LIMIT = 64.0f;
 #include "neon.inc"
 #else
 #include "portable.inc"
+#endif
+
+/** out[j·out_stride + i] = from[i·stride + j] for an 8×8 tile. */
+#if defined(TROUPE_ISA_AVX512) || defined(TROUPE_ISA_AVX2)
+TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int64_t out_stride) {
+  __m256 r[8], t[8];
+  for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * stride);
+  for (int i = 0; i < 4; i++) t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]), t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  for (int i = 0; i < 2; i++) {
+    r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44), r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+    r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44), r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; i++) {
+    _mm256_storeu_ps(out + i * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  }
+}
+#else
+TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int64_t out_stride) {
+  for (int i = 0; i < 8; i++)
+    for (int j = 0; j < 8; j++) out[j * out_stride + i] = from[i * stride + j];
+}
 #endif
 
 TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
