@@ -71,10 +71,23 @@ function resolveData({ data }: FilledTopology, layer: Layer): ResolvedData {
 
 const overlaps = (a: string, b: string): boolean => a === b || a.startsWith(`${b}.`) || b.startsWith(`${a}.`);
 
-function toProblem(layer: Layer, finding: Finding): TopologyProblem {
+const valueAt = (file: unknown, key: string): unknown =>
+  key
+    .split('.')
+    .reduce<unknown>(
+      (node, segment) => (node as Readonly<Record<string, unknown>> | null | undefined)?.[segment],
+      file,
+    );
+
+function toProblem(layer: Layer, file: FilledTopology, finding: Finding): TopologyProblem {
   const { keys, ...rest } = finding;
   const written = keys.find((key) => layer.origins.has(key)) ?? keys[0];
-  return { ...originOf(layer, written).value, ...rest, key: keys[0] };
+  return {
+    ...originOf(layer, written).value,
+    ...rest,
+    key: keys[0],
+    value: valueAt(layer.value, keys[0]) ?? valueAt(file, keys[0]),
+  };
 }
 
 function build(file: FilledTopology, layer: Layer, source: ResolvedTopology['source']): ResolvedTopology {
@@ -158,7 +171,7 @@ export function resolveComposed(
           finding.keys.some((key) => overlaps(key, problem.key)),
       ),
   );
-  problems.push(...judged.map((finding) => toProblem(layer, finding)));
+  problems.push(...judged.map((finding) => toProblem(layer, file, finding)));
   if (problems.length > 0) throw new TopologyError(problems.sort(byPlace));
   const places = Object.fromEntries(
     [...layer.origins].filter(([key]) => key !== '').map(([key, origin]) => [key, origin.value]),

@@ -8,7 +8,6 @@ import type { TopologyValues } from './schema.ts';
 export interface Finding {
   readonly code: ProblemCode;
   readonly keys: readonly [string, ...string[]];
-  readonly value: unknown;
   readonly rule: string;
   readonly nearest: string | number | null;
 }
@@ -30,7 +29,6 @@ function indivisible({ of: [what, n], by: [by, d], keys, nearest, hint }: Divisi
     {
       code: 'TROUPE_TOPOLOGY_INDIVISIBLE',
       keys,
-      value: keys[0].startsWith('parallel') ? d : undefined,
       rule,
       nearest,
     },
@@ -82,7 +80,7 @@ function moeRules(file: FilledTopology): Finding[] {
     const rule = 'a model without experts (model.moe) has nothing to share; ep must be 1';
     return [
       ...findings,
-      { code: 'TROUPE_TOPOLOGY_CONFLICT', keys: ['parallel.ep', 'model.moe'], value: ep, rule, nearest: 1 },
+      { code: 'TROUPE_TOPOLOGY_CONFLICT', keys: ['parallel.ep', 'model.moe'], rule, nearest: 1 },
     ];
   }
   const both = divisors(moe.experts).filter((each) => dp % each === 0);
@@ -106,7 +104,6 @@ function moeRules(file: FilledTopology): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_RANGE',
       keys: [key, also],
-      value,
       rule: `must be at most ${what} ${limit}`,
       nearest: limit,
     });
@@ -117,7 +114,6 @@ function moeRules(file: FilledTopology): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_CONFLICT',
       keys: ['model.moe.balance.scope', 'train.microbatches', 'parallel.pipeline'],
-      value: 'global',
       rule:
         `the fractions of the whole batch are not known before its last microbatch, and microbatches is ${file.train.microbatches}: ` +
         'set microbatches to 1, use pipeline gpipe, or scope sequence',
@@ -135,7 +131,6 @@ function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_CONFLICT',
       keys: [`data.${named[1] ?? ''}`, 'data'],
-      value: undefined,
       rule,
       nearest: null,
     });
@@ -145,7 +140,6 @@ function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_CONFLICT',
       keys: ['data.field', 'data.jsonl'],
-      value: written.data.field,
       rule,
       nearest: null,
     });
@@ -153,27 +147,21 @@ function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
   if (written.data.synthetic !== undefined) return findings;
   const { kind, vocab } = file.data.tokenizer;
   const ownVocab = written.data.tokenizer.vocab !== undefined;
-  const range = (key: string, value: number, rule: string, nearest: number): void => {
+  const range = (key: string, rule: string, nearest: number): void => {
     findings.push({
       code: 'TROUPE_TOPOLOGY_RANGE',
       keys: [key, 'data.tokenizer', 'model.vocab'],
-      value,
       rule,
       nearest,
     });
   };
   if (file.model.vocab < BYTES_VOCAB) {
     const rule = `must be at least ${BYTES_VOCAB}: the tokenizer's 256 bytes and the end of a document`;
-    range('model.vocab', file.model.vocab, rule, BYTES_VOCAB);
+    range('model.vocab', rule, BYTES_VOCAB);
   } else if (kind === 'bytes' && ownVocab && vocab !== BYTES_VOCAB) {
-    range(
-      'data.tokenizer.vocab',
-      vocab,
-      `must be ${BYTES_VOCAB}: 256 bytes and the end of a document`,
-      BYTES_VOCAB,
-    );
+    range('data.tokenizer.vocab', `must be ${BYTES_VOCAB}: 256 bytes and the end of a document`, BYTES_VOCAB);
   } else if (vocab > file.model.vocab) {
-    range('data.tokenizer.vocab', vocab, `must be at most model.vocab ${file.model.vocab}`, file.model.vocab);
+    range('data.tokenizer.vocab', `must be at most model.vocab ${file.model.vocab}`, file.model.vocab);
   }
   return findings;
 }
@@ -204,7 +192,6 @@ function trainRules(file: FilledTopology): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_RANGE',
       keys,
-      value: optimizer.lrMin,
       rule,
       nearest: optimizer.lr,
     });
@@ -223,7 +210,6 @@ function meshRules(file: FilledTopology, written: TopologyValues): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_CONFLICT',
       keys: [key, 'parallel.dp'],
-      value: -1,
       rule,
       nearest: 1,
     });
@@ -233,7 +219,6 @@ function meshRules(file: FilledTopology, written: TopologyValues): Finding[] {
     findings.push({
       code: 'TROUPE_TOPOLOGY_RANGE',
       keys: ['parallel.pp', 'model.layers'],
-      value: pp,
       rule,
       nearest: model.layers,
     });
@@ -257,7 +242,6 @@ function meshRules(file: FilledTopology, written: TopologyValues): Finding[] {
   findings.push({
     code: few ? 'TROUPE_TOPOLOGY_DEVICES' : 'TROUPE_TOPOLOGY_IDLE_DEVICES',
     keys: ['parallel.dp', 'parallel.pp', 'parallel.tp', 'machines'],
-    value: dp,
     rule: few
       ? `${count} devices are needed, the machines have ${devices}`
       : `${count} of ${devices} devices would work; -1 takes what is left`,
@@ -278,7 +262,6 @@ function machineRules(file: FilledTopology): Finding[] {
         findings.push({
           code: 'TROUPE_TOPOLOGY_DUPLICATE_DEVICE',
           keys: [key],
-          value: text,
           rule,
           nearest: null,
         });
@@ -293,7 +276,6 @@ function machineRules(file: FilledTopology): Finding[] {
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
         keys: [key],
-        value: target,
         rule,
         nearest: pattern.replace('gate', 'stage'),
       });
@@ -302,7 +284,6 @@ function machineRules(file: FilledTopology): Finding[] {
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
         keys: [key, 'machines'],
-        value: target,
         rule,
         nearest: nearestName(target, names),
       });
