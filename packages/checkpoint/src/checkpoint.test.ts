@@ -411,6 +411,7 @@ test('checkpoint: any single failing operation leaves a complete latest checkpoi
       storage.paths.some((path) => path.includes('.partial')),
       `operation ${nth}`,
     );
+    t.true(await holds(await open(storage, 200), 200), `operation ${nth}`);
     if (!reached) {
       t.is(outcome, 'written');
       t.true(nth > 15);
