@@ -1,1 +1,159 @@
-process.stdout.write('troupe: no native sources yet\n');
+// Builds kernels/native/build/troupe_native.node with nothing but a C++ compiler and the headers in node_modules.
+//
+//   node kernels/native/build.mjs [--optional] [--force]
+//
+// Every instruction set is its own object with its own flags; which one runs is decided at run time, so one binary serves all CPUs of
+// an architecture (never -march=native). Objects are compiled side by side and again only when a source or a flag changed.
+// --optional: without a compiler, or when the build fails, prints one line and exits 0; the loader then falls back and says so.
+// arm64 and macOS take the NEON file and the same flags otherwise; untested, no such machine was at hand.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = dirname(fileURLToPath(import.meta.url));
+
+/** A build problem that a person can act on: one line. */
+class BuildProblem extends Error {}
+
+/** Sources and flags of an architecture. The portable object comes first: of inline functions the linker keeps the first copy. */
+export function plan(arch = process.arch) {
+  const common = ['-std=c++17', '-ffp-contract=off', '-fno-math-errno', '-fPIC', '-pthread', '-Wall', '-Wextra'];
+  // gcc 12 takes the undefined operand of AVX-512 intrinsics for a variable read before it is set (gcc bug 105593).
+  const quiet = ['-Wno-maybe-uninitialized', '-Wno-uninitialized'];
+  const avx2 = ['-mavx2', '-mfma'];
+  const avx512 = [...avx2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
+  const isas = {
+    x64: [
+      { source: 'isa_avx2.cc', flags: ['-O3', ...avx2] },
+      { source: 'isa_avx512.cc', flags: ['-O3', ...quiet, ...avx512] },
+    ],
+    arm64: [{ source: 'isa_neon.cc', flags: ['-O3'] }],
+  };
+  const kernels = [
+    { source: 'isa_portable.cc', flags: ['-O2', '-ftree-vectorize'] },
+    ...(isas[arch] ?? []),
+    ...['pool.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
+  ];
+  const binding = ['calls.cc', 'reader.cc', 'parse.cc', 'queue.cc', 'addon.cc'].map((name) => ({ source: join('binding', name), flags: ['-O2'] }));
+  return { common, kernels, binding };
+}
+
+/** The first compiler that answers; CXX when set, and only that. */
+export function findCompiler(env = process.env) {
+  const candidates = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
+  for (const compiler of candidates) {
+    const probe = spawnSync(compiler, ['--version'], { encoding: 'utf8' });
+    if (probe.status === 0) return { compiler, version: probe.stdout };
+  }
+  throw new BuildProblem(`no C++ compiler (tried ${candidates.join(', ')}); install g++ or clang++, or set CXX`);
+}
+
+function headersDirectory() {
+  const require = createRequire(import.meta.url);
+  try {
+    return require('node-api-headers').include_dir;
+  } catch {
+    throw new BuildProblem('node-api-headers is not in node_modules; run npm install');
+  }
+}
+
+/** Hash of every file that a source may include, so that a changed header rebuilds what uses it. */
+function headerHash() {
+  const hash = createHash('sha256');
+  const visit = (directory) => {
+    for (const entry of readdirSync(join(root, directory), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) {
+        if (entry.name !== 'build' && entry.name !== 'test') visit(path);
+      } else if (/\.(h|inc)$/.test(entry.name)) hash.update(path).update(readFileSync(join(root, path)));
+    }
+  };
+  visit('.');
+  return hash.digest('hex');
+}
+
+function run(compiler, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(compiler, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (data) => (output += data));
+    child.stderr.on('data', (data) => (output += data));
+    child.on('error', (error) => reject(new BuildProblem(`cannot run ${compiler}: ${error.message}`)));
+    child.on('close', (code) => {
+      if (code === 0) {
+        if (output) process.stderr.write(output);
+        resolve();
+      } else reject(Object.assign(new BuildProblem(`${compiler} failed on ${args.at(-1)} (exit ${code})`), { output }));
+    });
+  });
+}
+
+/** Compiles `units` into `directory`, at most one compiler per core; returns the objects in the order of the units. */
+export async function compile(compiler, version, units, common, directory, force = false) {
+  mkdirSync(directory, { recursive: true });
+  const headers = headerHash();
+  // What takes longest starts first.
+  const weight = (unit) => (unit.source.startsWith('isa_') ? 0 : 1);
+  const waiting = [...units].sort((a, b) => weight(a) - weight(b));
+  const object = (unit) => join(directory, `${unit.source.replaceAll(/[\\/]/g, '-')}.o`);
+  let compiled = 0;
+  const worker = async () => {
+    for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
+      const out = object(unit);
+      const flags = [...common, ...unit.flags];
+      const key = createHash('sha256').update(JSON.stringify([compiler, version, flags, headers])).update(readFileSync(join(root, unit.source))).digest('hex');
+      const stamp = `${out}.key`;
+      if (!force && existsSync(out) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) continue;
+      const temporary = `${out}.${process.pid}.tmp`;
+      await run(compiler, [...flags, '-c', '-o', temporary, unit.source]);
+      renameSync(temporary, out);
+      writeFileSync(stamp, key);
+      compiled++;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), units.length) }, worker));
+  return { objects: units.map(object), compiled };
+}
+
+/** Links to a temporary name and renames, so that a process never loads half a file. */
+export async function link(compiler, args, out) {
+  const temporary = `${out}.${process.pid}.tmp`;
+  try {
+    await run(compiler, [...args, '-o', temporary]);
+    renameSync(temporary, out);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+async function build({ force }) {
+  const begin = process.hrtime.bigint();
+  const headers = headersDirectory();
+  const { compiler, version } = findCompiler();
+  const { common, kernels, binding } = plan();
+  const directory = join(root, 'build');
+  const out = join(directory, 'troupe_native.node');
+  const { objects, compiled } = await compile(compiler, version, [...kernels, ...binding], [...common, '-fvisibility=hidden', `-I${headers}`], directory, force);
+  if (compiled > 0 || !existsSync(out)) {
+    const platform = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-static-libstdc++', '-static-libgcc'];
+    await link(compiler, ['-pthread', ...objects, ...platform], out);
+  }
+  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  process.stdout.write(`troupe: native kernels ${compiled > 0 ? `built in ${seconds.toFixed(1)} s` : 'up to date'}\n`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const optional = process.argv.includes('--optional');
+  try {
+    await build({ force: process.argv.includes('--force') });
+  } catch (problem) {
+    if (!(problem instanceof BuildProblem) && !optional) throw problem;
+    if (!optional && problem.output) process.stderr.write(problem.output);
+    process.stdout.write(`troupe: no native kernels: ${problem.message}${optional ? ' (the TensorFlow.js body serves meanwhile)' : ''}\n`);
+    process.exitCode = optional ? 0 : 1;
+  }
+}

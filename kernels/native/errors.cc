@@ -8,6 +8,12 @@ void raise_slot_error(int64_t source, int64_t row, int64_t slot, int64_t tokens)
                    ", expected 0 to " + std::to_string(tokens - 1));
 }
 
+void raise_count_error(int64_t source, int64_t rows, int64_t capacity) {
+  const std::string whose = source < 0 ? "saved" : "source " + std::to_string(source);
+  throw RangeError("experts: counts_EG sum to " + std::to_string(rows) + " rows (or have one below 0), " + whose + " has room for " +
+                   std::to_string(capacity));
+}
+
 void raise_target_error(int64_t token, int64_t target, int64_t vocab) {
   throw RangeError("head.loss: targets_T[" + std::to_string(token) + "] is " + std::to_string(target) + ", expected -1 to " +
                    std::to_string(vocab - 1));

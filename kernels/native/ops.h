@@ -16,6 +16,7 @@ struct RangeError : std::runtime_error {
 };
 
 [[noreturn]] void raise_slot_error(int64_t source, int64_t row, int64_t slot, int64_t tokens);
+[[noreturn]] void raise_count_error(int64_t source, int64_t rows, int64_t capacity);
 [[noreturn]] void raise_target_error(int64_t token, int64_t target, int64_t vocab);
 
 /// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts floats.
@@ -239,7 +240,7 @@ struct ExpertSource {
   const int32_t* slots;   // [N] or null: the identity
   const int32_t* counts;  // [E, G]
   int64_t num_grains;
-  int64_t num_rows;  // N = sum of counts
+  int64_t capacity;  // rows that slots, y (or dx) and row_weights have room for; more in `counts` is a RangeError
   float* y;
   const float* d_out;
   const float* row_weights;  // or null: 1
@@ -254,6 +255,7 @@ struct ExpertsForwardArgs {
   int64_t num_sources;
   bool accumulate;
   float* saved;  // or null
+  int64_t saved_rows;
 };
 struct ExpertsBackwardArgs {
   int64_t experts, dim, hidden;
@@ -264,6 +266,7 @@ struct ExpertsBackwardArgs {
   int64_t num_sources;
   bool accumulate;
   const float* saved;
+  int64_t saved_rows;
   ExactSum weight_sum;
 };
 struct HeadLossArgs {

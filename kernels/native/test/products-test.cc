@@ -104,16 +104,16 @@ float activation_of(const Kernels& kernels, Pool& pool, Activation activation, f
   float y = 0, saved[2] = {0, 0}, dx = 0;
   const int32_t count = 1;
   ExpertSource source = {&x, 1, nullptr, &count, 1, 1, &y, &d, nullptr, &dx};
-  kernels.experts_forward({1, 1, 1, activation, w.data(), static_cast<int64_t>(w.size()), &source, 1, false, saved}, pool);
+  kernels.experts_forward({1, 1, 1, activation, w.data(), static_cast<int64_t>(w.size()), &source, 1, false, saved, 1}, pool);
   int64_t sums[3] = {0, 0, 0};
   int32_t overflow = 0;
   // dx = d_gate·w_gate + d_up·w_up: with one-hot weights and the same saved values each comes out alone.
   std::vector<float> pick = inputs == 2 ? std::vector<float>{1.0f, 0.0f, 1.0f} : std::vector<float>{1.0f, 1.0f};
-  kernels.experts_backward({1, 1, 1, activation, pick.data(), static_cast<int64_t>(pick.size()), &source, 1, false, saved, {sums, 3, &overflow}}, pool);
+  kernels.experts_backward({1, 1, 1, activation, pick.data(), static_cast<int64_t>(pick.size()), &source, 1, false, saved, 1, {sums, 3, &overflow}}, pool);
   d_gate = d_up = dx;
   if (inputs == 2) {
     pick = {0.0f, 1.0f, 1.0f};
-    kernels.experts_backward({1, 1, 1, activation, pick.data(), 3, &source, 1, false, saved, {sums, 3, &overflow}}, pool);
+    kernels.experts_backward({1, 1, 1, activation, pick.data(), 3, &source, 1, false, saved, 1, {sums, 3, &overflow}}, pool);
     d_up = dx;
   }
   return y;
@@ -152,15 +152,15 @@ void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) 
     views.push_back({s.x.data(), s.tokens, s.identity ? nullptr : s.slots.data(), s.counts.data(), s.grains, s.rows, s.y.data(), s.d_out.data(),
                      s.weighted ? s.row_weights.data() : nullptr, s.dx.data()});
   Floats saved(static_cast<size_t>(total * inputs * F), -1.0f), saved_expected = saved;
-  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data()}, pool);
+  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total}, pool);
   std::vector<Floats> y_found;
   for (auto& s : sources) y_found.push_back(s.y);
   for (auto& s : sources) s.y = y_start[static_cast<size_t>(&s - sources.data())].y;
-  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, nullptr}, pool);
+  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, nullptr, 0}, pool);
   for (int64_t s = 0; s < S; s++) expect("experts.forward without saved", where, sources[static_cast<size_t>(s)].y, y_found[static_cast<size_t>(s)]);
   std::vector<int64_t> sums(static_cast<size_t>(E * stride), 3), sums_expected = sums;
   std::vector<int32_t> overflow(1, 0), overflow_expected(1, 0);
-  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), {sums.data(), E * stride, overflow.data()}}, pool);
+  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total, {sums.data(), E * stride, overflow.data()}}, pool);
 
   // The oracle, expert by expert, source by source, grain by grain.
   std::vector<Floats> y_expected, dx_expected;

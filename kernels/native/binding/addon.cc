@@ -1,0 +1,321 @@
+// The Node-API door: class NativeQueue, allocation of arrays, and measurements of the machine. Plain Node-API (version 8), no C++ wrapper.
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "../cpu.h"
+#include "queue.h"
+#include "reader.h"
+
+namespace troupe {
+namespace {
+
+napi_value undefined(napi_env env) {
+  napi_value value;
+  napi_get_undefined(env, &value);
+  return value;
+}
+napi_value string(napi_env env, const std::string& text) {
+  napi_value value;
+  napi_create_string_utf8(env, text.c_str(), text.size(), &value);
+  return value;
+}
+napi_value number(napi_env env, double x) {
+  napi_value value;
+  napi_create_double(env, x, &value);
+  return value;
+}
+napi_value fail(napi_env env, const char* code, const std::string& message) {
+  napi_throw_error(env, code, message.c_str());
+  return nullptr;
+}
+
+/// What a job keeps alive until its completion was delivered.
+struct Pending {
+  napi_ref calls;     // the list, and through it every typed array
+  napi_ref callback;
+};
+
+/// One device. Lives on the JavaScript thread; the queue's thread sees only jobs and the thread-safe function.
+class Device {
+ public:
+  Device(napi_env env, const Kernels& kernels, int threads) : env_(env) {
+    napi_value name = string(env, "troupe.device");
+    napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this, deliver, &completions_);
+    napi_unref_threadsafe_function(env, completions_);
+    const napi_threadsafe_function completions = completions_;
+    queue_ = std::make_unique<Queue>(kernels, threads, [completions](std::unique_ptr<Job> job) {
+      napi_call_threadsafe_function(completions, job.release(), napi_tsfn_blocking);
+    });
+    napi_add_env_cleanup_hook(env, stop_device, this);
+  }
+  ~Device() {
+    if (hooked_) napi_remove_env_cleanup_hook(env_, stop_device, this);
+    stop();
+  }
+
+  bool running() const { return queue_ != nullptr; }
+  Queue& queue() { return *queue_; }
+
+  void submit(napi_value self, napi_value calls, napi_value callback) {
+    auto pending = std::make_unique<Pending>();
+    napi_create_reference(env_, calls, 1, &pending->calls);
+    napi_create_reference(env_, callback, 1, &pending->callback);
+    auto job = parse(calls);
+    job->tag = pending.release();
+    if (outstanding_++ == 0) {
+      // Neither the process nor this object ends while work is under way.
+      napi_ref_threadsafe_function(env_, completions_);
+      napi_create_reference(env_, self, 1, &self_);
+    }
+    queue_->submit(std::move(job));
+  }
+
+  std::unique_ptr<Job> parse(napi_value calls) {
+    auto job = std::make_unique<Job>();
+    try {
+      bool is_array = false;
+      uint32_t length = 0;
+      napi_is_array(env_, calls, &is_array);
+      if (!is_array) throw ShapeError("the argument is not an array, expected a list of kernel calls");
+      napi_get_array_length(env_, calls, &length);
+      job->list.calls.reserve(length);
+      for (uint32_t i = 0; i < length; i++) {
+        napi_handle_scope scope;
+        napi_open_handle_scope(env_, &scope);
+        napi_value call;
+        napi_get_element(env_, calls, i, &call);
+        try {
+          parse_call(env_, call, i, job->list);
+        } catch (...) {
+          napi_close_handle_scope(env_, scope);
+          throw;
+        }
+        napi_close_handle_scope(env_, scope);
+      }
+    } catch (const ShapeError& error) {
+      job->outcome.code = "TROUPE_KERNEL_SHAPE";
+      job->outcome.message = error.what();
+    }
+    return job;
+  }
+
+  /// The queue must be idle, else what is left of it is dropped without completion.
+  void stop() {
+    if (!queue_) return;
+    queue_.reset();
+    napi_release_threadsafe_function(completions_, napi_tsfn_abort);
+  }
+
+ private:
+  static void stop_device(void* data) {
+    static_cast<Device*>(data)->hooked_ = false;
+    static_cast<Device*>(data)->stop();
+  }
+
+  /// On the JavaScript thread. `env` is null while the environment is torn down.
+  static void deliver(napi_env env, napi_value, void* context, void* data) {
+    std::unique_ptr<Job> job(static_cast<Job*>(data));
+    std::unique_ptr<Pending> pending(static_cast<Pending*>(job->tag));
+    if (env == nullptr) return;
+    static_cast<Device*>(context)->complete(*job, *pending);
+  }
+
+  void complete(const Job& job, const Pending& pending) {
+    napi_value callback, result;
+    napi_get_reference_value(env_, pending.callback, &callback);
+    napi_delete_reference(env_, pending.callback);
+    napi_delete_reference(env_, pending.calls);
+    if (--outstanding_ == 0) {
+      napi_unref_threadsafe_function(env_, completions_);
+      napi_delete_reference(env_, self_);
+    }
+    const napi_value arguments[] = {string(env_, job.outcome.code), string(env_, job.outcome.message), number(env_, job.outcome.kernel_ms)};
+    // A throwing callback is the caller's uncaught exception; Node-API reports it when this returns.
+    napi_call_function(env_, undefined(env_), callback, 3, arguments, &result);
+  }
+
+  napi_env env_;
+  napi_threadsafe_function completions_;
+  std::unique_ptr<Queue> queue_;
+  int64_t outstanding_ = 0;
+  napi_ref self_ = nullptr;
+  bool hooked_ = true;
+};
+
+Device* device_of(napi_env env, napi_callback_info info, size_t count, napi_value* arguments, napi_value* self) {
+  void* data = nullptr;
+  size_t found = count;
+  napi_get_cb_info(env, info, &found, arguments, self, nullptr);
+  if (napi_unwrap(env, *self, &data) != napi_ok || !static_cast<Device*>(data)->running()) {
+    fail(env, "TROUPE_KERNEL_FAILED", "the device is closed");
+    return nullptr;
+  }
+  return static_cast<Device*>(data);
+}
+
+/// new NativeQueue(threads, isa): isa `auto`, `avx512`, `avx2`, `neon` or `portable`.
+napi_value construct(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], self;
+  size_t count = 2, length = 0;
+  int32_t threads = 0;
+  char isa[16] = "";
+  napi_get_cb_info(env, info, &count, arguments, &self, nullptr);
+  napi_get_value_int32(env, arguments[0], &threads);
+  napi_get_value_string_utf8(env, arguments[1], isa, sizeof isa, &length);
+  if (threads < 1 || threads > 1024) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
+  const Kernels* kernels = kernels_named(isa);
+  if (kernels == nullptr) return fail(env, "TROUPE_KERNEL_SHAPE", std::string("isa is '") + isa + "', which this CPU or build does not have; use 'auto'");
+  Device* device = nullptr;
+  try {
+    device = new Device(env, *kernels, threads);
+  } catch (const std::exception& error) {
+    return fail(env, "TROUPE_KERNEL_FAILED", std::string("no threads: ") + error.what());
+  }
+  napi_wrap(env, self, device, [](napi_env, void* data, void*) { delete static_cast<Device*>(data); }, nullptr, nullptr);
+  napi_set_named_property(env, self, "isa", string(env, kernels->isa));
+  return self;
+}
+
+/// submit(calls, (code, message, kernelMs) => void)
+napi_value submit(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], self;
+  Device* device = device_of(env, info, 2, arguments, &self);
+  if (device != nullptr) device->submit(self, arguments[0], arguments[1]);
+  return device ? undefined(env) : nullptr;
+}
+
+/// run(calls) → [code, message, kernelMs]
+napi_value run(napi_env env, napi_callback_info info) {
+  napi_value arguments[1], self, result;
+  Device* device = device_of(env, info, 1, arguments, &self);
+  if (device == nullptr) return nullptr;
+  const auto job = device->parse(arguments[0]);
+  device->queue().run_now(*job);
+  napi_create_array_with_length(env, 3, &result);
+  napi_set_element(env, result, 0, string(env, job->outcome.code));
+  napi_set_element(env, result, 1, string(env, job->outcome.message));
+  napi_set_element(env, result, 2, number(env, job->outcome.kernel_ms));
+  return result;
+}
+
+/// stop(): joins the threads. The wrapper calls it when nothing is outstanding.
+napi_value stop(napi_env env, napi_callback_info info) {
+  napi_value self;
+  Device* device = device_of(env, info, 0, nullptr, &self);
+  if (device == nullptr) return nullptr;
+  device->stop();
+  return undefined(env);
+}
+
+/// allocate(bytes) → zeroed ArrayBuffer over aligned memory. V8 counts an external buffer's bytes itself.
+napi_value allocate(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  size_t count = 1;
+  double wanted = 0;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  napi_get_value_double(env, argument, &wanted);
+  const size_t bytes = static_cast<size_t>(wanted);
+  void* data = nullptr;
+  if (bytes == 0) {
+    napi_create_arraybuffer(env, 0, &data, &result);
+    return result;
+  }
+  try {
+    data = allocate_aligned(bytes);
+  } catch (const std::bad_alloc&) {
+    return fail(env, "TROUPE_KERNEL_FAILED", "no memory for " + std::to_string(bytes) + " bytes");
+  }
+  const auto release = [](napi_env, void* memory, void* hint) { free_aligned(memory, reinterpret_cast<size_t>(hint)); };
+  if (napi_create_external_arraybuffer(env, data, bytes, release, reinterpret_cast<void*>(bytes), &result) == napi_ok) return result;
+  // Runtimes with a memory cage refuse external memory: copies live inside then.
+  free_aligned(data, bytes);
+  if (napi_create_arraybuffer(env, bytes, &data, &result) != napi_ok) return fail(env, "TROUPE_KERNEL_FAILED", "no memory for " + std::to_string(bytes) + " bytes");
+  std::memset(data, 0, bytes);
+  return result;
+}
+
+/// Median of seven timings of body(thread) on `threads` threads at once, seconds.
+template <class Body>
+double median_of_seven(Pool& pool, const Body& body) {
+  double seconds[7];
+  for (double& s : seconds) {
+    const auto begin = std::chrono::steady_clock::now();
+    pool.parallel(pool.threads(), [&](int64_t item, int) { body(item); });
+    s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  std::sort(seconds, seconds + 7);
+  return seconds[3];
+}
+
+int32_t thread_argument(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  int32_t threads = 0;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  napi_get_value_int32(env, argument, &threads);
+  return threads;
+}
+
+/// measurePeak(threads) → floating-point operations per second of all threads together, FMAs on registers only.
+napi_value measure_peak(napi_env env, napi_callback_info info) {
+  const int32_t threads = thread_argument(env, info);
+  if (threads < 1 || threads > 1024) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
+  const Kernels* kernels = kernels_named("auto");
+  Pool pool(threads);
+  int64_t iterations = 1000;
+  double operations = 0, seconds = 0;
+  // Each item must be long against the dealing of items: at least 20 ms.
+  while ((seconds = median_of_seven(pool, [&](int64_t) { kernels->fma_loop(iterations); })) < 0.02) iterations *= 2;
+  operations = kernels->fma_loop(1) * static_cast<double>(iterations) * threads;
+  return number(env, operations / seconds);
+}
+
+/// measureBandwidth(threads) → bytes per second, read and written, of copies between arrays of 64 MiB.
+napi_value measure_bandwidth(napi_env env, napi_callback_info info) {
+  const int32_t threads = thread_argument(env, info);
+  if (threads < 1 || threads > 256) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 256");
+  constexpr size_t bytes = size_t{64} << 20;
+  Pool pool(threads);
+  std::vector<char*> blocks;
+  try {
+    for (int32_t i = 0; i < 2 * threads; i++) blocks.push_back(static_cast<char*>(allocate_aligned(bytes)));
+  } catch (const std::bad_alloc&) {
+    for (char* block : blocks) free_aligned(block, bytes);
+    return fail(env, "TROUPE_KERNEL_FAILED", "no memory to measure bandwidth");
+  }
+  for (char* block : blocks) std::memset(block, 1, bytes);
+  const double seconds = median_of_seven(pool, [&](int64_t i) { std::memcpy(blocks[2 * static_cast<size_t>(i)], blocks[2 * static_cast<size_t>(i) + 1], bytes); });
+  for (char* block : blocks) free_aligned(block, bytes);
+  return number(env, 2.0 * static_cast<double>(bytes) * threads / seconds);
+}
+
+napi_value initialise(napi_env env, napi_value exports) {
+  const napi_property_descriptor methods[] = {
+      {"submit", nullptr, submit, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"run", nullptr, run, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+      {"stop", nullptr, stop, nullptr, nullptr, nullptr, napi_default_method, nullptr},
+  };
+  napi_value queue;
+  napi_define_class(env, "NativeQueue", NAPI_AUTO_LENGTH, construct, nullptr, 3, methods, &queue);
+  napi_set_named_property(env, exports, "NativeQueue", queue);
+  const struct {
+    const char* name;
+    napi_callback function;
+  } functions[] = {{"allocate", allocate}, {"measurePeak", measure_peak}, {"measureBandwidth", measure_bandwidth}};
+  for (const auto& f : functions) {
+    napi_value function;
+    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
+    napi_set_named_property(env, exports, f.name, function);
+  }
+  return exports;
+}
+
+}  // namespace
+}  // namespace troupe
+
+NAPI_MODULE_INIT() { return troupe::initialise(env, exports); }

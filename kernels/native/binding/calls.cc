@@ -1,0 +1,44 @@
+#include "calls.h"
+
+namespace troupe {
+namespace {
+
+void check_bounds(const char* op, const Bounds& bounds, int64_t rows) {
+  for (int64_t i = 0; i <= bounds.count; i++) {
+    const int64_t found = bounds.starts[i], low = i == 0 ? 0 : bounds.starts[i - 1];
+    const bool last = i == bounds.count;
+    if (found >= low && found <= rows && (i > 0 || found == 0) && (!last || found == rows)) continue;
+    throw RangeError(std::string(op) + ": row bound " + std::to_string(i) + " is " + std::to_string(found) + ", expected " +
+                     (i == 0 ? "0" : last ? std::to_string(rows) : std::to_string(low) + " to " + std::to_string(rows)));
+  }
+}
+
+template <class Args>
+void check_contents(const Args&) {}
+void check_contents(const EmbedBackwardArgs& c) { check_bounds("embed.backward: grainStarts", c.grains, c.tokens); }
+void check_contents(const NormBackwardArgs& c) { check_bounds("norm.backward: grainStarts", c.grains, c.rows); }
+void check_contents(const LinearBackwardWeightArgs& c) { check_bounds("linear.backward.weight: grainStarts", c.grains, c.rows); }
+void check_contents(const BalanceForwardArgs& c) { check_bounds("balance.forward: groupStarts", c.groups, c.tokens); }
+void check_contents(const GateBackwardArgs& c) { check_bounds("gate.backward: groupStarts", c.groups, c.tokens); }
+void check_contents(const RoutePlanArgs& c) { check_bounds("route.plan: grainStarts", c.grains, c.tokens); }
+void check_contents(const HeadLossArgs& c) { check_bounds("head.loss: grainStarts", c.grains, c.tokens); }
+
+struct Runner {
+  const Kernels& kernels;
+  Pool& pool;
+#define X(name, Args)                    \
+  void operator()(const Args& args) const { \
+    check_contents(args);                \
+    kernels.name(args, pool);            \
+  }
+  TROUPE_ROW_OPS(X)
+  TROUPE_PRODUCT_OPS(X)
+#undef X
+  void operator()(std::monostate) const {}
+};
+
+}  // namespace
+
+void run_call(const Kernels& kernels, const Call& call, Pool& pool) { std::visit(Runner{kernels, pool}, call); }
+
+}  // namespace troupe

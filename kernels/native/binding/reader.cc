@@ -1,0 +1,120 @@
+#include "reader.h"
+
+#include <cmath>
+
+namespace troupe {
+namespace {
+
+const char* type_name(napi_env env, napi_value value) {
+  napi_valuetype type;
+  if (napi_typeof(env, value, &type) != napi_ok) return "unreadable";
+  switch (type) {
+    case napi_undefined: return "undefined";
+    case napi_null: return "null";
+    case napi_boolean: return "a boolean";
+    case napi_number: return "a number";
+    case napi_string: return "a string";
+    case napi_object: return "an object";
+    case napi_bigint: return "a bigint";
+    default: return "of another type";
+  }
+}
+
+}  // namespace
+
+void Reader::fail(const char* name, const std::string& found, const std::string& expected) const {
+  throw ShapeError(where_ + ": " + name + " is " + found + ", expected " + expected);
+}
+
+napi_value Reader::get(const char* name) const {
+  napi_value value;
+  if (napi_get_named_property(env_, object_, name, &value) != napi_ok) fail(name, "unreadable", "a property");
+  return value;
+}
+
+bool Reader::has(const char* name) const {
+  napi_valuetype type;
+  return napi_typeof(env_, get(name), &type) == napi_ok && type != napi_undefined;
+}
+
+std::string Reader::text(const char* name) const {
+  char buffer[64];
+  size_t length = 0;
+  const napi_value value = get(name);
+  if (napi_get_value_string_utf8(env_, value, buffer, sizeof buffer, &length) != napi_ok) fail(name, type_name(env_, value), "a string");
+  return std::string(buffer, length);
+}
+
+double Reader::number(const char* name) const {
+  double number;
+  const napi_value value = get(name);
+  if (napi_get_value_double(env_, value, &number) != napi_ok) fail(name, type_name(env_, value), "a number");
+  return number;
+}
+
+int64_t Reader::size(const char* name, int64_t least) const {
+  const double found = number(name);
+  if (!(found >= static_cast<double>(least) && found < 0x1p31) || found != std::floor(found)) {
+    fail(name, std::to_string(found), "an integer from " + std::to_string(least) + " to 2147483647");
+  }
+  return static_cast<int64_t>(found);
+}
+
+bool Reader::flag(const char* name) const {
+  bool flag;
+  const napi_value value = get(name);
+  if (napi_get_value_bool(env_, value, &flag) != napi_ok) fail(name, type_name(env_, value), "a boolean");
+  return flag;
+}
+
+void* Reader::array(const char* name, napi_typedarray_type type, const char* expected_type, int64_t least) const {
+  const napi_value value = get(name);
+  bool is_array = false;
+  napi_is_typedarray(env_, value, &is_array);
+  if (!is_array) fail(name, type_name(env_, value), std::string("a ") + expected_type);
+  napi_typedarray_type found;
+  size_t length;
+  void* data;
+  if (napi_get_typedarray_info(env_, value, &found, &length, &data, nullptr, nullptr) != napi_ok || found != type) {
+    fail(name, "a typed array of another type", std::string("a ") + expected_type);
+  }
+  length_ = static_cast<int64_t>(length);
+  if (length_ < least) fail(name, std::to_string(length_) + " elements", "at least " + std::to_string(least));
+  return data;
+}
+
+void Reader::same_length(const char* name, int64_t found, const char* as, int64_t expected) const {
+  if (found != expected) fail(name, std::to_string(found) + " elements", std::to_string(expected) + " as " + as);
+}
+
+MutRows Reader::rows(const char* name, int64_t rows, int64_t width) const {
+  const napi_value value = get(name);
+  napi_valuetype type;
+  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object) fail(name, type_name(env_, value), "an object { data, offset?, stride? }");
+  const Reader inner = nested(name, value);
+  const Array<float> data = inner.floats("data", 0);
+  const int64_t offset = inner.size_or("offset", 0), stride = inner.size_or("stride", width);
+  if (rows > 1 && stride < width) inner.fail("stride", std::to_string(stride), "at least the row length " + std::to_string(width));
+  const int64_t end = rows == 0 ? 0 : offset + (rows - 1) * stride + width;
+  if (end > data.length) {
+    inner.fail("data", std::to_string(data.length) + " elements", "at least " + std::to_string(end) + " (" + std::to_string(rows) + " rows of " +
+               std::to_string(width) + ", offset " + std::to_string(offset) + ", stride " + std::to_string(stride) + ")");
+  }
+  return {data.data + (rows == 0 ? 0 : offset), stride};
+}
+
+ExactSum Reader::sum(const char* name, int64_t length) const {
+  const napi_value value = get(name);
+  napi_valuetype type;
+  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object) fail(name, type_name(env_, value), "an object { values, overflow }");
+  const Reader inner = nested(name, value);
+  const Array<int64_t> values = inner.int64s("values", length < 0 ? 0 : length);
+  return {values.data, length < 0 ? values.length : length, inner.ints("overflow", 1).data};
+}
+
+Bounds Reader::bounds(const char* name) const {
+  const Array<int32_t> starts = ints(name, 1);
+  return {starts.data, starts.length - 1};
+}
+
+}  // namespace troupe

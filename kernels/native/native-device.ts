@@ -1,0 +1,140 @@
+import type { Completion, DeviceInfo, Floats, KernelCall, SyncDevice, TroupeError } from '@troupe/core';
+import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
+import { loadAddon, type NativeAddon, type NativeQueue } from './addon.ts';
+
+/** `auto` takes the best that this CPU runs; the others exist for tests and for measuring. All give the same bits. */
+export type NativeIsa = 'auto' | 'avx512' | 'avx2' | 'neon' | 'portable';
+
+export interface NativeDeviceOptions {
+  /** Threads that share the work of one kernel, the queue's own among them; at least 1. */
+  readonly threads: number;
+  readonly isa?: NativeIsa;
+}
+
+function errorOf(code: string, message: string): TroupeError | null {
+  switch (code) {
+    case '':
+      return null;
+    case 'TROUPE_KERNEL_SHAPE':
+      return new KernelShapeError(message);
+    case 'TROUPE_KERNEL_RANGE':
+      return new KernelRangeError(message);
+    default:
+      return new KernelFailedError(message);
+  }
+}
+
+const closedError = (): KernelFailedError => new KernelFailedError('the device is closed; open another one');
+
+/** The CPU through C++: a thread of its own for the queue, a pool of threads for each kernel. Holds KER-1 … KER-5. */
+class NativeDevice implements SyncDevice {
+  readonly info: DeviceInfo;
+  readonly #addon: NativeAddon;
+  readonly #queue: NativeQueue;
+  #outstanding = 0;
+  #closed = false;
+  #drained: (() => void) | undefined;
+
+  constructor(addon: NativeAddon, options: NativeDeviceOptions) {
+    this.#addon = addon;
+    this.#queue = new addon.NativeQueue(options.threads, options.isa ?? 'auto');
+    const { isa } = this.#queue;
+    this.info = {
+      body: 'native',
+      name: `native ${isa}, ${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`,
+      reason: options.isa === undefined || options.isa === 'auto' ? `${isa} is the best instruction set that this CPU and build share` : `${isa} was asked for`,
+      threads: options.threads,
+      dtype: 'f32',
+      layoutFree: true,
+    };
+  }
+
+  floats(length: number): Floats {
+    return new Float32Array(this.#addon.allocate(length * 4));
+  }
+
+  ints(length: number): Int32Array {
+    return new Int32Array(this.#addon.allocate(length * 4));
+  }
+
+  int64s(length: number): BigInt64Array {
+    return new BigInt64Array(this.#addon.allocate(length * 8));
+  }
+
+  bytes(length: number): Uint8Array {
+    return new Uint8Array(this.#addon.allocate(length));
+  }
+
+  submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void {
+    if (this.#closed) {
+      queueMicrotask(() => done({ error: closedError(), kernelMs: 0 }));
+      return;
+    }
+    this.#outstanding++;
+    this.#queue.submit(calls, (code, message, kernelMs) => {
+      this.#outstanding--;
+      if (this.#outstanding === 0) this.#drained?.();
+      done({ error: errorOf(code, message), kernelMs });
+    });
+  }
+
+  run(calls: readonly KernelCall[]): Completion {
+    if (this.#closed) return { error: closedError(), kernelMs: 0 };
+    const [code, message, kernelMs] = this.#queue.run(calls);
+    return { error: errorOf(code, message), kernelMs };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#outstanding > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+    }
+    this.#queue.stop();
+  }
+}
+
+/**
+ * Whether {@link openNativeDevice} would work here, and in one sentence why not.
+ */
+export function nativeAvailability(): { readonly available: boolean; readonly reason: string } {
+  const loaded = loadAddon();
+  return 'addon' in loaded ? { available: true, reason: 'the native addon is built and loads' } : { available: false, reason: loaded.reason };
+}
+
+/**
+ * Opens a queue of native kernels with a pool of threads of its own.
+ *
+ * Several may be open at a time; each has its threads, so their sum should not exceed the cores. An open device does not keep the
+ * process alive; outstanding work does.
+ *
+ * @throws {DeviceUnavailableError} TROUPE_DEVICE_UNAVAILABLE when the addon is not built or lacks `isa` on this CPU
+ */
+export function openNativeDevice(options: NativeDeviceOptions): SyncDevice {
+  const loaded = loadAddon();
+  if (!('addon' in loaded)) throw new DeviceUnavailableError(loaded.reason);
+  try {
+    return new NativeDevice(loaded.addon, options);
+  } catch (error) {
+    throw new DeviceUnavailableError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/**
+ * Floating-point operations per second of `threads` threads together, FMAs on registers only: the denominator of utilisation.
+ * Median of seven; blocks the calling thread for about 0.3 s.
+ */
+export function measurePeak(threads: number): number {
+  const loaded = loadAddon();
+  if (!('addon' in loaded)) throw new DeviceUnavailableError(loaded.reason);
+  return loaded.addon.measurePeak(threads);
+}
+
+/** Bytes per second, read plus written, of `threads` threads copying 64 MiB blocks. Median of seven; blocks the calling thread. */
+export function measureBandwidth(threads: number): number {
+  const loaded = loadAddon();
+  if (!('addon' in loaded)) throw new DeviceUnavailableError(loaded.reason);
+  return loaded.addon.measureBandwidth(threads);
+}
