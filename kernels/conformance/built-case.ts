@@ -1,4 +1,11 @@
-import { GRADIENT_QUANTUM_LOG2, LOSS_QUANTUM_LOG2, type Device, type ExactSum, type KernelCall, type KernelOp } from '@troupe/core';
+import {
+  GRADIENT_QUANTUM_LOG2,
+  LOSS_QUANTUM_LOG2,
+  type Device,
+  type ExactSum,
+  type KernelCall,
+  type KernelOp,
+} from '@troupe/core';
 import fc from 'fast-check';
 import type { Draw } from './draw.ts';
 
@@ -36,7 +43,11 @@ export function opCases<S>(
 export const sizes = (least: number, most: number): fc.Arbitrary<number> =>
   fc.oneof(fc.integer({ min: least, max: Math.min(least + 3, most) }), fc.integer({ min: least, max: most }));
 
-export const output = (name: string, kind: OutputKind, array: ArrayLike<number>): Output => ({ name, kind, read: () => array });
+export const output = (name: string, kind: OutputKind, array: ArrayLike<number>): Output => ({
+  name,
+  kind,
+  read: () => array,
+});
 
 export const sumOutput = (name: string, sum: ExactSum): Output => ({
   name,

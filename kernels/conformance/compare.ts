@@ -5,7 +5,11 @@ import type { Tolerance } from './body.ts';
 const LEAST_SCALE = 0.1;
 
 /** Largest difference between two arrays as a share of the largest expected value; NaN and a wrong length count as Infinity. */
-export function largestError(found: ArrayLike<number>, expected: ArrayLike<number>, leastScale = LEAST_SCALE): number {
+export function largestError(
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  leastScale = LEAST_SCALE,
+): number {
   if (found.length !== expected.length) return Infinity;
   let scale = leastScale;
   let difference = 0;

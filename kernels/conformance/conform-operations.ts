@@ -25,7 +25,7 @@ export function conformOperations(test: Test, body: ConformanceBody): void {
           largest.set(name, Math.max(largest.get(name) ?? 0, error));
         });
       });
-      await fc.assert(property, { numRuns: body.numRuns ?? 40 });
+      await fc.assert(property, { numRuns: body.numRuns ?? 40, includeErrorInReport: true });
       t.log([...largest].map(([name, error]) => `${name} ${error.toExponential(1)}`).join(', '));
       t.pass();
       await device.close();

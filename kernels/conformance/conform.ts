@@ -1,9 +1,15 @@
 import type { ConformanceBody, Test } from './body.ts';
+import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
+import { conformLayout } from './conform-layout.ts';
 import { conformOperations } from './conform-operations.ts';
+import { conformQueue } from './conform-queue.ts';
 
 /** Registers the whole conformance suite for one body. */
 export function conformKernels(test: Test, body: ConformanceBody): void {
   conformOperations(test, body);
   conformFixtures(test, body);
+  conformErrors(test, body);
+  conformLayout(test, body);
+  conformQueue(test, body);
 }

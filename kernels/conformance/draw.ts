@@ -40,7 +40,11 @@ export class Draw {
     if (this.chance()) return { data: this.floats(device, count * length, 1, least) };
     const offset = this.integer(0, 6);
     const stride = length + this.integer(0, 4);
-    return { data: this.floats(device, count === 0 ? 0 : offset + (count - 1) * stride + length, 1, least), offset, stride };
+    return {
+      data: this.floats(device, count === 0 ? 0 : offset + (count - 1) * stride + length, 1, least),
+      offset,
+      stride,
+    };
   }
 
   /** Bounds of `blocks` consecutive blocks, some of them empty. */

@@ -65,7 +65,8 @@ export class Fixture {
   /** A sum as the fixed point of given gradients. */
   sumOf(values: ArrayLike<number>): BigInt64Array {
     const sum = this.#device.int64s(values.length);
-    for (let i = 0; i < values.length; i++) sum[i] = BigInt(Math.round(values[i]! * 2 ** -GRADIENT_QUANTUM_LOG2));
+    for (let i = 0; i < values.length; i++)
+      sum[i] = BigInt(Math.round(values[i]! * 2 ** -GRADIENT_QUANTUM_LOG2));
     return sum;
   }
 

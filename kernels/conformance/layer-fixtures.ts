@@ -11,12 +11,29 @@ function norm(kind: 'rms' | 'layer'): FixtureCheck {
     const out = { data: device.floats(rows * dim) };
     const dx = { data: device.floats(rows * dim) };
     const [weightSum, biasSum] = [f.emptySum(dim), f.emptySum(dim)];
-    const shape = { kind, rows, groups, dim, x, weight: f.floats('weight'), stats: device.floats(2 * rows) } as const;
+    const shape = {
+      kind,
+      rows,
+      groups,
+      dim,
+      x,
+      weight: f.floats('weight'),
+      stats: device.floats(2 * rows),
+    } as const;
     const bias = kind === 'layer' ? { bias: f.floats('bias') } : {};
     const dOut = { data: f.floats('grad_out') };
     await compute(device, [
       { op: 'norm.forward', ...shape, eps: 1e-5, ...bias, out },
-      { op: 'norm.backward', ...shape, dOut, dx, accumulate: false, grainStarts: f.grains(rows), weightSum, biasSum },
+      {
+        op: 'norm.backward',
+        ...shape,
+        dOut,
+        dx,
+        accumulate: false,
+        grainStarts: f.grains(rows),
+        weightSum,
+        biasSum,
+      },
     ]);
     expect('out', 'forward', out.data, f.values('out'));
     expect('grad_x', 'gradient', dx.data, f.values('grad_x'));
@@ -31,13 +48,29 @@ const ropeHalf: FixtureCheck = async (f, device, expect) => {
   // Positions differ between the fixture's sequences, so each is a call of its own with its own angles. The fixture
   // repeats an angle for both halves, [B, S, headDim]; ours are [S, headDim/2].
   const table = (name: string, b: number) =>
-    f.put(Array.from({ length: seqLen * half }, (_, i) => f.values(name)[(b * seqLen + Math.floor(i / half)) * headDim + (i % half)]!));
-  for (const [name, heads] of [['q', 4], ['k', 2]] as const) {
+    f.put(
+      Array.from(
+        { length: seqLen * half },
+        (_, i) => f.values(name)[(b * seqLen + Math.floor(i / half)) * headDim + (i % half)]!,
+      ),
+    );
+  for (const [name, heads] of [
+    ['q', 4],
+    ['k', 2],
+  ] as const) {
     const data = f.put(f.heads(name));
     const gradient = f.put(f.heads(`grad_out_${name}`));
     for (let b = 0; b < batch; b++) {
       const offset = b * seqLen * heads * headDim;
-      const shape = { op: 'rope', rows: seqLen, seqLen, heads, headDim, cos_S2: table('cos', b), sin_S2: table('sin', b) } as const;
+      const shape = {
+        op: 'rope',
+        rows: seqLen,
+        seqLen,
+        heads,
+        headDim,
+        cos_S2: table('cos', b),
+        sin_S2: table('sin', b),
+      } as const;
       await compute(device, [
         { ...shape, x: { data, offset }, inverse: false },
         { ...shape, x: { data: gradient, offset }, inverse: true },
@@ -88,7 +121,15 @@ const splitColumn = (matrix: ArrayLike<number>, columns: number): { main: number
 const swiglu: FixtureCheck = async (f, device, expect) => {
   const [rows, dim, hidden] = [9, 12, 20];
   const weights = f.put([...f.values('gate'), ...f.values('up'), ...f.values('down')]);
-  const { y, dx, dWeights } = await ffn(f, device, 'swiglu', { rows, dim, hidden }, f.floats('x'), weights, f.floats('grad_out'));
+  const { y, dx, dWeights } = await ffn(
+    f,
+    device,
+    'swiglu',
+    { rows, dim, hidden },
+    f.floats('x'),
+    weights,
+    f.floats('grad_out'),
+  );
   const size = dim * hidden;
   expect('out', 'forward', y, f.values('out'));
   expect('grad_x', 'gradient', dx, f.values('grad_x'));
@@ -104,7 +145,9 @@ function biasedFfn(activation: Activation): FixtureCheck {
     const x = f.put(withColumn(f.values('x'), dim, () => 1));
     const w1 = withColumn(f.values('w1'), dim, (row) => f.values('b1')[row]!);
     const weights = f.put([...w1, ...f.values('w2'), ...new Float64Array(hidden)]);
-    const start = f.put(Array.from({ length: rows * (dim + 1) }, (_, i) => f.values('b2')[i % (dim + 1)] ?? 0));
+    const start = f.put(
+      Array.from({ length: rows * (dim + 1) }, (_, i) => f.values('b2')[i % (dim + 1)] ?? 0),
+    );
     const dOut = f.put(withColumn(f.values('grad_out'), dim, () => 0));
     const shape = { rows, dim: dim + 1, hidden };
     const { y, dx, dWeights } = await ffn(f, device, activation, shape, x, weights, dOut, start);
@@ -113,7 +156,12 @@ function biasedFfn(activation: Activation): FixtureCheck {
     expect('grad_x', 'gradient', splitColumn(dx, dim).main, f.values('grad_x'));
     expect('grad_w1', 'gradient', dW1.main, f.values('grad_w1'));
     expect('grad_b1', 'gradient', dW1.last, f.values('grad_b1'));
-    expect('grad_w2', 'gradient', dWeights.slice(hidden * (dim + 1), hidden * (dim + 1) + dim * hidden), f.values('grad_w2'));
+    expect(
+      'grad_w2',
+      'gradient',
+      dWeights.slice(hidden * (dim + 1), hidden * (dim + 1) + dim * hidden),
+      f.values('grad_w2'),
+    );
   };
 }
 
@@ -134,7 +182,15 @@ async function ffn(
   const dx_ND = device.floats(rows * dim);
   const weightSum = f.emptySum(weights.length);
   const counts_EG = device.ints(3).fill(rows / 3);
-  const group = { experts: 1, dim, hidden, activation, weights, expertStride: weights.length, saved: device.floats(rows * 2 * hidden) };
+  const group = {
+    experts: 1,
+    dim,
+    hidden,
+    activation,
+    weights,
+    expertStride: weights.length,
+    saved: device.floats(rows * 2 * hidden),
+  };
   const sources = [{ x_UD, counts_EG, numGrains: 3, y_ND, dOut_UD, dx_ND }];
   await compute(device, [
     { op: 'experts.forward', ...group, sources, accumulate: start !== undefined },
@@ -151,8 +207,18 @@ const crossEntropy: FixtureCheck = async (f, device, expect) => {
   const head_VD = device.floats(vocab * vocab).map((_, i) => (i % (vocab + 1) === 0 ? 1 : 0));
   const [loss_T, lossSum, dx_TD] = [device.floats(tokens), device.int64s(1), device.floats(tokens * vocab)];
   const headSum = f.emptySum(vocab * vocab);
-  const shape = { tokens, dim: vocab, vocab, x_TD: f.floats('logits'), head_VD, targets_T, grainStarts: f.grains(tokens) };
-  await compute(device, [{ op: 'head.loss', ...shape, loss_T, lossSum, gradScale: 1 / numValid, dx_TD, headSum }]);
+  const shape = {
+    tokens,
+    dim: vocab,
+    vocab,
+    x_TD: f.floats('logits'),
+    head_VD,
+    targets_T,
+    grainStarts: f.grains(tokens),
+  };
+  await compute(device, [
+    { op: 'head.loss', ...shape, loss_T, lossSum, gradScale: 1 / numValid, dx_TD, headSum },
+  ]);
   expect('loss', 'forward', [(Number(lossSum[0]) * 2 ** -36) / numValid], f.values('loss'));
   expect('grad_logits', 'gradient', dx_TD, f.values('grad_logits'));
 };
@@ -163,7 +229,14 @@ const embedding: FixtureCheck = async (f, device, expect) => {
   const ids_T = f.ints('ids');
   await compute(device, [
     { op: 'embed.forward', ids_T, table_VD: f.floats('weight'), out_TD, dim: 5 },
-    { op: 'embed.backward', ids_T, dOut_TD: f.floats('grad_out'), dim: 5, grainStarts: f.grains(9), tableSum },
+    {
+      op: 'embed.backward',
+      ids_T,
+      dOut_TD: f.floats('grad_out'),
+      dim: 5,
+      grainStarts: f.grains(9),
+      tableSum,
+    },
   ]);
   expect('out', 'forward', out_TD, f.values('out'));
   expect('grad_weight', 'gradient', await f.read(tableSum), f.values('grad_weight'));
@@ -178,7 +251,19 @@ function adamw(rates: readonly number[], weightDecay: number): FixtureCheck {
       const step = i + 1;
       const moments = { beta1, beta2, correction1: 1 - beta1 ** step, correction2: 1 - beta2 ** step };
       const sum = f.sumOf(f.values(`grad_${step}`));
-      const call: KernelCall = { op: 'adamw', weights, out: weights, m, v, sum, gradScale: 1, learningRate, ...moments, eps: 1e-8, weightDecay };
+      const call: KernelCall = {
+        op: 'adamw',
+        weights,
+        out: weights,
+        m,
+        v,
+        sum,
+        gradScale: 1,
+        learningRate,
+        ...moments,
+        eps: 1e-8,
+        weightDecay,
+      };
       await compute(device, [call]);
       expect(`param_${step}`, 'forward', weights, f.values(`param_${step}`));
       expect(`exp_avg_${step}`, 'gradient', m, f.values(`exp_avg_${step}`));
@@ -189,7 +274,14 @@ function adamw(rates: readonly number[], weightDecay: number): FixtureCheck {
 
 const squaredNorm: FixtureCheck = async (f, device, expect) => {
   const norm128 = device.int64s(2);
-  await compute(device, ['grad_0', 'grad_1', 'grad_2'].map((name) => ({ op: 'sum.squares', sum: f.sumOf(f.values(name)), norm128 })));
+  await compute(
+    device,
+    ['grad_0', 'grad_1', 'grad_2'].map((name) => ({
+      op: 'sum.squares',
+      sum: f.sumOf(f.values(name)),
+      norm128,
+    })),
+  );
   const square = (Number(norm128[1]) * 2 ** 64 + Number(BigInt.asUintN(64, norm128[0]!))) * 2 ** -80;
   expect('norm', 'forward', [Math.sqrt(square)], f.values('norm'));
 };

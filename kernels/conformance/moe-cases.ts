@@ -1,7 +1,15 @@
 /** Random cases of routing and of the expert FFN. */
 import { hiddenInputs, type Activation, type Device, type RowsPart } from '@troupe/core';
 import fc from 'fast-check';
-import { lossOutput, opCases, output, overflowOutput, sizes, sumOutput, type CaseTable } from './built-case.ts';
+import {
+  lossOutput,
+  opCases,
+  output,
+  overflowOutput,
+  sizes,
+  sumOutput,
+  type CaseTable,
+} from './built-case.ts';
 import type { Draw } from './draw.ts';
 
 const routerShape = fc.record({
@@ -64,7 +72,11 @@ const combineShape = fc.record({
 });
 
 /** Rows cut into parts that arrive in any order, and who reads which. */
-function returnedRows(device: Device, draw: Draw, { tokens, topK, dim, cuts }: { tokens: number; topK: number; dim: number; cuts: number }) {
+function returnedRows(
+  device: Device,
+  draw: Draw,
+  { tokens, topK, dim, cuts }: { tokens: number; topK: number; dim: number; cuts: number },
+) {
   const rows = tokens * topK;
   const starts = draw.starts(device, rows, cuts);
   const parts: RowsPart[] = draw.shuffle(
@@ -93,7 +105,11 @@ const expertShape = fc.record({
 type ExpertShape = typeof expertShape extends fc.Arbitrary<infer S> ? S : never;
 
 /** Weights and sources of a group of experts; counts from 0 to a few rows, or all to the last expert. */
-function expertGroup(device: Device, draw: Draw, { experts, dim, hidden, activation, sources, gap, lean, collapsed }: ExpertShape) {
+function expertGroup(
+  device: Device,
+  draw: Draw,
+  { experts, dim, hidden, activation, sources, gap, lean, collapsed }: ExpertShape,
+) {
   const size = (hiddenInputs(activation) + 1) * hidden * dim;
   const expertStride = size + gap;
   const length = experts === 0 ? 0 : (experts - 1) * expertStride + size;
@@ -141,15 +157,19 @@ export const moeCases = {
   ),
 
   'balance.forward': opCases(routerShape, (device, draw, shape) => {
-    const { router: fields, groupStarts } = router(device, draw, shape);
+    const {
+      router: { renormalise, ...fields },
+      groupStarts,
+    } = router(device, draw, shape);
+    const { weights_TK, ...routed } = fields;
     const fractions_BE = draw.floats(device, (groupStarts.length - 1) * fields.experts);
     const lossSums = device.int64s(2).fill(3n << 36n);
     const counts_E = device.ints(fields.experts).fill(2);
     const probSums_E = device.int64s(fields.experts).fill(1n << 36n);
     return {
       calls: [
-        { op: 'gate.forward', ...fields, choicesGiven: false },
-        { op: 'balance.forward', ...fields, groupStarts, fractions_BE, lossSums, counts_E, probSums_E },
+        { op: 'gate.forward', ...routed, renormalise, weights_TK, choicesGiven: false },
+        { op: 'balance.forward', ...routed, groupStarts, fractions_BE, lossSums, counts_E, probSums_E },
       ],
       outputs: [
         output('fractions_BE', 'forward', fractions_BE),
@@ -191,7 +211,13 @@ export const moeCases = {
   ),
 
   'route.plan': opCases(
-    fc.record({ tokens: sizes(0, 25), perRank: sizes(1, 4), ranks: sizes(1, 4), choices: sizes(1, 4), grains: sizes(1, 4) }),
+    fc.record({
+      tokens: sizes(0, 25),
+      perRank: sizes(1, 4),
+      ranks: sizes(1, 4),
+      choices: sizes(1, 4),
+      grains: sizes(1, 4),
+    }),
     (device, draw, { tokens, perRank, ranks, choices, grains }) => {
       const experts = perRank * ranks;
       const topK = Math.min(choices, experts);
@@ -206,9 +232,23 @@ export const moeCases = {
         numRows_R: device.ints(ranks).fill(-7),
       };
       const rows = choices_TK.filter((choice) => choice >= 0).length;
-      const lists = () => Array.from(plan.numTokens_R, (count, r) => Array.from(plan.rankTokens.subarray(r * tokens, r * tokens + count))).flat();
+      const lists = () =>
+        Array.from(plan.numTokens_R, (count, r) =>
+          Array.from(plan.rankTokens.subarray(r * tokens, r * tokens + count)),
+        ).flat();
       return {
-        calls: [{ op: 'route.plan', tokens, experts, topK, ranks, choices_TK, grainStarts: draw.starts(device, tokens, grains), ...plan }],
+        calls: [
+          {
+            op: 'route.plan',
+            tokens,
+            experts,
+            topK,
+            ranks,
+            choices_TK,
+            grainStarts: draw.starts(device, tokens, grains),
+            ...plan,
+          },
+        ],
         outputs: [
           output('counts_EG', 'exact', plan.counts_EG),
           output('position_TK', 'exact', plan.position_TK),
@@ -222,30 +262,39 @@ export const moeCases = {
     },
   ),
 
-  gather: opCases(fc.record({ rows: sizes(0, 30), dim: sizes(1, 50), from: sizes(1, 12) }), (device, draw, { rows, dim, from }) => {
-    const out = draw.floats(device, rows * dim);
-    const index = device.ints(rows).map(() => draw.integer(0, from));
-    return {
-      calls: [{ op: 'gather', rows, dim, x: draw.floats(device, from * dim), index, out }],
-      outputs: [output('out', 'exact', out)],
-    };
-  }),
+  gather: opCases(
+    fc.record({ rows: sizes(0, 30), dim: sizes(1, 50), from: sizes(1, 12) }),
+    (device, draw, { rows, dim, from }) => {
+      const out = draw.floats(device, rows * dim);
+      const index = device.ints(rows).map(() => draw.integer(0, from));
+      return {
+        calls: [{ op: 'gather', rows, dim, x: draw.floats(device, from * dim), index, out }],
+        outputs: [output('out', 'exact', out)],
+      };
+    },
+  ),
 
-  'gather.scalars': opCases(fc.record({ count: sizes(0, 30), from: sizes(1, 12) }), (device, draw, { count, from }) => {
-    const out = draw.floats(device, count);
-    const index = device.ints(count).map(() => draw.integer(0, from));
-    return {
-      calls: [{ op: 'gather.scalars', count, values: draw.floats(device, from), index, out }],
-      outputs: [output('out', 'exact', out)],
-    };
-  }),
+  'gather.scalars': opCases(
+    fc.record({ count: sizes(0, 30), from: sizes(1, 12) }),
+    (device, draw, { count, from }) => {
+      const out = draw.floats(device, count);
+      const index = device.ints(count).map(() => draw.integer(0, from));
+      return {
+        calls: [{ op: 'gather.scalars', count, values: draw.floats(device, from), index, out }],
+        outputs: [output('out', 'exact', out)],
+      };
+    },
+  ),
 
   combine: opCases(combineShape, (device, draw, shape) => {
     const { tokens, topK, dim } = shape;
     const { parts, position_TK } = returnedRows(device, draw, shape);
     const out_TD = draw.floats(device, tokens * dim);
     const weights = shape.weights ? { weights_TK: draw.floats(device, tokens * topK) } : {};
-    const base = shape.base === 'zero' ? {} : { base_TD: shape.base === 'out' ? out_TD : draw.floats(device, tokens * dim) };
+    const base =
+      shape.base === 'zero'
+        ? {}
+        : { base_TD: shape.base === 'out' ? out_TD : draw.floats(device, tokens * dim) };
     return {
       calls: [{ op: 'combine', tokens, topK, dim, parts, position_TK, ...weights, ...base, out_TD }],
       outputs: [output('out_TD', 'forward', out_TD)],
@@ -258,7 +307,9 @@ export const moeCases = {
     const dWeights_TK = draw.floats(device, tokens * topK);
     const dOut_TD = draw.floats(device, tokens * dim);
     return {
-      calls: [{ op: 'combine.backward.weights', tokens, topK, dim, parts, position_TK, dOut_TD, dWeights_TK }],
+      calls: [
+        { op: 'combine.backward.weights', tokens, topK, dim, parts, position_TK, dOut_TD, dWeights_TK },
+      ],
       outputs: [output('dWeights_TK', 'gradient', dWeights_TK)],
     };
   }),
@@ -267,11 +318,25 @@ export const moeCases = {
     fc.record({ group: expertShape, training: fc.boolean() }),
     (device, draw, { group: shape, training }) => {
       const { group, from, total } = expertGroup(device, draw, shape);
-      const sources = from.map((source) => ({ ...source, y_ND: draw.floats(device, source.rows * shape.dim) }));
+      const sources = from.map((source) => ({
+        ...source,
+        y_ND: draw.floats(device, source.rows * shape.dim),
+      }));
       const saved = device.floats(total * hiddenInputs(shape.activation) * shape.hidden);
       return {
-        calls: [{ op: 'experts.forward', ...group, sources, accumulate: shape.accumulate, ...(training ? { saved } : {}) }],
-        outputs: [...sources.map(({ y_ND }, i) => output(`y_ND of source ${i}`, 'forward' as const, y_ND)), output('saved', 'forward', saved)],
+        calls: [
+          {
+            op: 'experts.forward',
+            ...group,
+            sources,
+            accumulate: shape.accumulate,
+            ...(training ? { saved } : {}),
+          },
+        ],
+        outputs: [
+          ...sources.map(({ y_ND }, i) => output(`y_ND of source ${i}`, 'forward' as const, y_ND)),
+          output('saved', 'forward', saved),
+        ],
       };
     },
   ),
@@ -290,7 +355,9 @@ export const moeCases = {
         dx_ND: draw.floats(device, source.rows * shape.dim),
       }));
       return {
-        calls: [{ op: 'experts.backward', ...group, sources, accumulate: shape.accumulate, saved, weightSum }],
+        calls: [
+          { op: 'experts.backward', ...group, sources, accumulate: shape.accumulate, saved, weightSum },
+        ],
         outputs: [
           ...sources.map(({ dx_ND }, i) => output(`dx_ND of source ${i}`, 'gradient' as const, dx_ND)),
           sumOutput('weightSum', weightSum),

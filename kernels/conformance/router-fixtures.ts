@@ -22,7 +22,13 @@ function topK(renormalise: boolean): FixtureCheck {
     const aux = { fractions: device.floats(8), fractionsGlobal: true, auxScale: 0, zScale: 0 };
     await compute(device, [
       { op: 'gate.forward', ...router, choicesGiven: false },
-      { op: 'gate.backward', ...router, ...aux, groupStarts: f.grains(24, 1), dWeights_TK: f.floats('grad_weight') },
+      {
+        op: 'gate.backward',
+        ...router,
+        ...aux,
+        groupStarts: f.grains(24, 1),
+        dWeights_TK: f.floats('grad_weight'),
+      },
     ]);
     expect('index', 'forward', router.choices_TK, f.values('index'));
     expect('weight', 'forward', router.weights_TK, f.values('weight'));
@@ -31,18 +37,34 @@ function topK(renormalise: boolean): FixtureCheck {
 }
 
 /** `scale` is what the fixture's loss is in units of ours: E·Σ f·p summed over groups, Σ f = 1. */
-function balance(shape: { tokens: number; topK: number; groups: number; scale: number; masked?: boolean }): FixtureCheck {
+function balance(shape: {
+  tokens: number;
+  topK: number;
+  groups: number;
+  scale: number;
+  masked?: boolean;
+}): FixtureCheck {
   return async (f, device, expect) => {
     const { tokens, topK, groups, scale } = shape;
     const experts = 8;
-    const router = { ...routerBuffers(device, tokens, experts, topK), logits_TE: f.floats('logits'), renormalise: false };
+    const router = {
+      ...routerBuffers(device, tokens, experts, topK),
+      logits_TE: f.floats('logits'),
+      renormalise: false,
+    };
     const valid_T = device.bytes(tokens);
     if (shape.masked === true) valid_T.set(Array.from(valid_T, (_, t) => f.values('mask')[t % 24]!));
     const padding = shape.masked === true ? { valid_T } : {};
     const fractions = device.floats(groups * experts);
     const lossSums = device.int64s(2);
     const groupStarts = f.grains(tokens, groups);
-    const statistics = { groupStarts, fractions_BE: fractions, lossSums, counts_E: device.ints(experts), probSums_E: device.int64s(experts) };
+    const statistics = {
+      groupStarts,
+      fractions_BE: fractions,
+      lossSums,
+      counts_E: device.ints(experts),
+      probSums_E: device.int64s(experts),
+    };
     const aux = { groupStarts, fractions, fractionsGlobal: false, auxScale: scale, zScale: 0 };
     await compute(device, [
       { op: 'gate.forward', ...router, ...padding, choicesGiven: false },
@@ -56,11 +78,21 @@ function balance(shape: { tokens: number; topK: number; groups: number; scale: n
 
 const zLoss: FixtureCheck = async (f, device, expect) => {
   const [tokens, experts] = [24, 8];
-  const router = { ...routerBuffers(device, tokens, experts, 1), logits_TE: f.floats('logits'), renormalise: false };
+  const router = {
+    ...routerBuffers(device, tokens, experts, 1),
+    logits_TE: f.floats('logits'),
+    renormalise: false,
+  };
   const fractions = device.floats(experts);
   const lossSums = device.int64s(2);
   const groupStarts = f.grains(tokens, 1);
-  const statistics = { groupStarts, fractions_BE: fractions, lossSums, counts_E: device.ints(experts), probSums_E: device.int64s(experts) };
+  const statistics = {
+    groupStarts,
+    fractions_BE: fractions,
+    lossSums,
+    counts_E: device.ints(experts),
+    probSums_E: device.int64s(experts),
+  };
   const aux = { groupStarts, fractions, fractionsGlobal: false, auxScale: 0, zScale: 1 / tokens };
   await compute(device, [
     { op: 'gate.forward', ...router, choicesGiven: false },
@@ -75,7 +107,11 @@ const zLoss: FixtureCheck = async (f, device, expect) => {
 function keptChoices(topK: number): FixtureCheck {
   return async (f, device, expect) => {
     const [tokens = 0, experts = 0, capacity = 0] = f.tensor('dispatch').shape;
-    const router = { ...routerBuffers(device, tokens, experts, topK), logits_TE: f.floats('logits'), renormalise: true };
+    const router = {
+      ...routerBuffers(device, tokens, experts, topK),
+      logits_TE: f.floats('logits'),
+      renormalise: true,
+    };
     const expected = new Float64Array(tokens * topK);
     router.choices_TK.fill(-1);
     for (let t = 0; t < tokens; t++) {
@@ -102,7 +138,13 @@ interface MoeShape {
 }
 
 /** A whole MoE block, forward and backward, from the kernels it is made of; two expert-parallel ranks. */
-async function moeBlock(f: Fixture, device: Device, shape: MoeShape, weights: Floats, given: Int32Array | undefined) {
+async function moeBlock(
+  f: Fixture,
+  device: Device,
+  shape: MoeShape,
+  weights: Floats,
+  given: Int32Array | undefined,
+) {
   const { tokens, experts, topK, dim, hidden, activation } = shape;
   const ranks = 2;
   const perRank = experts / ranks;
@@ -123,7 +165,15 @@ async function moeBlock(f: Fixture, device: Device, shape: MoeShape, weights: Fl
   };
   const routed = { tokens, topK, dim, position_TK: plan.position_TK };
   await compute(device, [
-    { op: 'linear.forward', rows: tokens, inDim: dim, outDim: experts, x: { data: x_TD }, weight: gate, out: { data: logits_TE } },
+    {
+      op: 'linear.forward',
+      rows: tokens,
+      inDim: dim,
+      outDim: experts,
+      x: { data: x_TD },
+      weight: gate,
+      out: { data: logits_TE },
+    },
     { op: 'gate.forward', ...router, choicesGiven: given !== undefined },
     { op: 'route.plan', tokens, experts, topK, ranks, choices_TK: router.choices_TK, grainStarts, ...plan },
   ]);
@@ -137,7 +187,11 @@ async function moeBlock(f: Fixture, device: Device, shape: MoeShape, weights: Fl
     const [rows, distinct] = [plan.numRows_R[rank]!, plan.numTokens_R[rank]!];
     const index = plan.rankTokens.subarray(rank * tokens, rank * tokens + distinct);
     const [x_UD, dOut_UD] = [device.floats(distinct * dim), device.floats(distinct * dim)];
-    const [y_ND, dx_ND, rowWeights_N] = [device.floats(rows * dim), device.floats(rows * dim), device.floats(rows)];
+    const [y_ND, dx_ND, rowWeights_N] = [
+      device.floats(rows * dim),
+      device.floats(rows * dim),
+      device.floats(rows),
+    ];
     const weightSum = f.emptySum(perRank * expertStride);
     const group = {
       ...{ experts: perRank, dim, hidden, activation, expertStride },
@@ -163,9 +217,19 @@ async function moeBlock(f: Fixture, device: Device, shape: MoeShape, weights: Fl
     weightSums.push(weightSum);
     firstRow += rows;
   }
-  const [out_TD, dx_TD, dWeights_TK] = [device.floats(tokens * dim), device.floats(tokens * dim), device.floats(tokens * topK)];
+  const [out_TD, dx_TD, dWeights_TK] = [
+    device.floats(tokens * dim),
+    device.floats(tokens * dim),
+    device.floats(tokens * topK),
+  ];
   const gateSum = f.emptySum(experts * dim);
-  const noAux = { groupStarts: f.grains(tokens, 1), fractions: device.floats(experts), fractionsGlobal: true, auxScale: 0, zScale: 0 };
+  const noAux = {
+    groupStarts: f.grains(tokens, 1),
+    fractions: device.floats(experts),
+    fractionsGlobal: true,
+    auxScale: 0,
+    zScale: 0,
+  };
   const gateMap = { rows: tokens, inDim: dim, outDim: experts, dOut: { data: router.dLogits_TE } };
   await compute(device, [
     { op: 'combine', ...routed, parts: outputs, weights_TK: router.weights_TK, out_TD },
@@ -193,7 +257,12 @@ const mixtral: FixtureCheck = async (f, device, expect) => {
   expect('out', 'forward', found.out_TD, f.values('out'));
   expect('grad_x', 'gradient', found.dx_TD, f.values('grad_x'));
   expect('grad_gate', 'gradient', found.dGate, f.values('grad_gate'));
-  expect('grad_weights', 'gradient', found.dWeights, interleave(6, f.values('grad_gate_up'), f.values('grad_down')));
+  expect(
+    'grad_weights',
+    'gradient',
+    found.dWeights,
+    interleave(6, f.values('grad_gate_up'), f.values('grad_down')),
+  );
 };
 
 /** Switch drops what is over capacity: the choices are the fixture's, -1 where the block dropped. */

@@ -1,14 +1,33 @@
 /** Random cases of the operations that work row by row. */
 import type { Floats, KernelCall } from '@troupe/core';
 import fc from 'fast-check';
-import { lossOutput, opCases, output, overflowOutput, sizes, sumOutput, type CaseTable } from './built-case.ts';
+import {
+  lossOutput,
+  opCases,
+  output,
+  overflowOutput,
+  sizes,
+  sumOutput,
+  type CaseTable,
+} from './built-case.ts';
 
-const HEADS = fc.constantFrom([1, 1] as const, [2, 1] as const, [4, 2] as const, [3, 3] as const, [6, 2] as const);
+const HEADS = fc.constantFrom(
+  [1, 1] as const,
+  [2, 1] as const,
+  [4, 2] as const,
+  [3, 3] as const,
+  [6, 2] as const,
+);
 
 export const rowCases = {
   fill: opCases(
     fc.record({
-      kind: fc.constantFrom('constant' as const, 'uniform' as const, 'normal' as const, 'truncated-normal' as const),
+      kind: fc.constantFrom(
+        'constant' as const,
+        'uniform' as const,
+        'normal' as const,
+        'truncated-normal' as const,
+      ),
       length: sizes(0, 200),
       firstIndex: sizes(0, 9000),
     }),
@@ -57,7 +76,13 @@ export const rowCases = {
   ),
 
   'norm.forward': opCases(
-    fc.record({ kind: fc.constantFrom('rms' as const, 'layer' as const), rows: sizes(0, 9), groups: sizes(1, 4), dim: sizes(1, 70), bias: fc.boolean() }),
+    fc.record({
+      kind: fc.constantFrom('rms' as const, 'layer' as const),
+      rows: sizes(0, 9),
+      groups: sizes(1, 4),
+      dim: sizes(1, 70),
+      bias: fc.boolean(),
+    }),
     (device, draw, { kind, rows, groups, dim, bias }) => {
       const out = draw.rows(device, rows, groups * dim);
       const stats = draw.floats(device, rows * groups * (kind === 'layer' ? 2 : 1));
@@ -65,7 +90,9 @@ export const rowCases = {
       const weight = draw.floats(device, dim);
       const withBias = bias ? { bias: draw.floats(device, dim) } : {};
       return {
-        calls: [{ op: 'norm.forward', kind, rows, groups, dim, eps: 1e-2, x, weight, ...withBias, out, stats }],
+        calls: [
+          { op: 'norm.forward', kind, rows, groups, dim, eps: 1e-2, x, weight, ...withBias, out, stats },
+        ],
         outputs: [output('out', 'forward', out.data), output('stats', 'forward', stats)],
       };
     },
@@ -98,13 +125,22 @@ export const rowCases = {
           { op: 'norm.forward', ...norm, eps: 1e-2, out },
           { op: 'norm.backward', ...norm, dOut, dx, accumulate, grainStarts, weightSum, ...withBias },
         ],
-        outputs: [output('dx', 'gradient', dx.data), sumOutput('weightSum', weightSum), sumOutput('biasSum', biasSum)],
+        outputs: [
+          output('dx', 'gradient', dx.data),
+          sumOutput('weightSum', weightSum),
+          sumOutput('biasSum', biasSum),
+        ],
       };
     },
   ),
 
   'linear.forward': opCases(
-    fc.record({ rows: sizes(0, 40), inDim: sizes(0, 70), outDim: sizes(0, 70), start: fc.constantFrom('zero', 'out', 'residual') }),
+    fc.record({
+      rows: sizes(0, 40),
+      inDim: sizes(0, 70),
+      outDim: sizes(0, 70),
+      start: fc.constantFrom('zero', 'out', 'residual'),
+    }),
     (device, draw, { rows, inDim, outDim, start }) => {
       const out = draw.rows(device, rows, outDim);
       const x = draw.rows(device, rows, inDim);
@@ -157,7 +193,9 @@ export const rowCases = {
     (device, draw, { batch, seqLen, heads, half, inverse, firstPosition }) => {
       const rows = batch * seqLen;
       const x = draw.rows(device, rows, heads * half * 2);
-      const angles = Array.from({ length: rows === 0 ? 0 : (firstPosition + seqLen) * half }, () => draw.value(3));
+      const angles = Array.from({ length: rows === 0 ? 0 : (firstPosition + seqLen) * half }, () =>
+        draw.value(3),
+      );
       const cos_S2 = device.floats(angles.length);
       const sin_S2 = device.floats(angles.length);
       angles.forEach((angle, i) => {
@@ -165,14 +203,22 @@ export const rowCases = {
         sin_S2[i] = Math.fround(Math.sin(angle));
       });
       return {
-        calls: [{ op: 'rope', rows, seqLen, heads, headDim: 2 * half, x, cos_S2, sin_S2, inverse, firstPosition }],
+        calls: [
+          { op: 'rope', rows, seqLen, heads, headDim: 2 * half, x, cos_S2, sin_S2, inverse, firstPosition },
+        ],
         outputs: [output('x', 'forward', x.data)],
       };
     },
   ),
 
   'attention.forward': opCases(
-    fc.record({ batch: sizes(0, 3), seqLen: sizes(1, 40), heads: HEADS, headDim: sizes(1, 40), documents: fc.boolean() }),
+    fc.record({
+      batch: sizes(0, 3),
+      seqLen: sizes(1, 40),
+      heads: HEADS,
+      headDim: sizes(1, 40),
+      documents: fc.boolean(),
+    }),
     (device, draw, { batch, seqLen, heads: [heads, kvHeads], headDim, documents }) => {
       const tokens = batch * seqLen;
       const out = draw.rows(device, tokens, heads * headDim);
@@ -183,14 +229,36 @@ export const rowCases = {
       const firstSeen_T = device.ints(tokens).map((_, t) => draw.integer(0, (t % seqLen) + 1));
       const seen = documents ? { firstSeen_T } : {};
       return {
-        calls: [{ op: 'attention.forward', batch, seqLen, heads, kvHeads, headDim, scale: 0.8, q, k, v, ...seen, out, lse_TH }],
+        calls: [
+          {
+            op: 'attention.forward',
+            batch,
+            seqLen,
+            heads,
+            kvHeads,
+            headDim,
+            scale: 0.8,
+            q,
+            k,
+            v,
+            ...seen,
+            out,
+            lse_TH,
+          },
+        ],
         outputs: [output('out', 'forward', out.data), output('lse_TH', 'forward', lse_TH)],
       };
     },
   ),
 
   'attention.backward': opCases(
-    fc.record({ batch: sizes(0, 3), seqLen: sizes(1, 40), heads: HEADS, headDim: sizes(1, 40), documents: fc.boolean() }),
+    fc.record({
+      batch: sizes(0, 3),
+      seqLen: sizes(1, 40),
+      heads: HEADS,
+      headDim: sizes(1, 40),
+      documents: fc.boolean(),
+    }),
     (device, draw, { batch, seqLen, heads: [heads, kvHeads], headDim, documents }) => {
       const tokens = batch * seqLen;
       const out = draw.rows(device, tokens, heads * headDim);
@@ -210,13 +278,23 @@ export const rowCases = {
           { op: 'attention.forward', ...shape },
           { op: 'attention.backward', ...shape, dOut, dq, dk, dv },
         ],
-        outputs: [output('dq', 'gradient', dq.data), output('dk', 'gradient', dk.data), output('dv', 'gradient', dv.data)],
+        outputs: [
+          output('dq', 'gradient', dq.data),
+          output('dk', 'gradient', dk.data),
+          output('dv', 'gradient', dv.data),
+        ],
       };
     },
   ),
 
   'head.loss': opCases(
-    fc.record({ tokens: sizes(0, 20), dim: sizes(1, 40), vocab: sizes(1, 70), grains: sizes(1, 4), backward: fc.boolean() }),
+    fc.record({
+      tokens: sizes(0, 20),
+      dim: sizes(1, 40),
+      vocab: sizes(1, 70),
+      grains: sizes(1, 4),
+      backward: fc.boolean(),
+    }),
     (device, draw, { tokens, dim, vocab, grains, backward }) => {
       const loss_T = draw.floats(device, tokens);
       const lossSum = device.int64s(1);
@@ -227,7 +305,18 @@ export const rowCases = {
       const head_VD = draw.floats(device, vocab * dim);
       const targets_T = device.ints(tokens).map(() => draw.integer(-1, vocab));
       const grainStarts = draw.starts(device, tokens, grains);
-      const call: KernelCall = { op: 'head.loss', tokens, dim, vocab, x_TD, head_VD, targets_T, grainStarts, loss_T, lossSum };
+      const call: KernelCall = {
+        op: 'head.loss',
+        tokens,
+        dim,
+        vocab,
+        x_TD,
+        head_VD,
+        targets_T,
+        grainStarts,
+        loss_T,
+        lossSum,
+      };
       return {
         calls: [backward ? { ...call, gradScale: 0.25, dx_TD, headSum } : call],
         outputs: [
@@ -241,14 +330,17 @@ export const rowCases = {
     },
   ),
 
-  'sum.add': opCases(fc.record({ length: sizes(0, 60), flag: fc.integer({ min: 0, max: 1 }) }), (device, draw, { length, flag }) => {
-    const sum = draw.sum(device, length);
-    const other = draw.sum(device, length).values;
-    return {
-      calls: [{ op: 'sum.add', sum, other, otherOverflow: flag }],
-      outputs: [{ name: 'sum', kind: 'exact', read: () => halves(sum.values) }, overflowOutput(sum)],
-    };
-  }),
+  'sum.add': opCases(
+    fc.record({ length: sizes(0, 60), flag: fc.integer({ min: 0, max: 1 }) }),
+    (device, draw, { length, flag }) => {
+      const sum = draw.sum(device, length);
+      const other = draw.sum(device, length).values;
+      return {
+        calls: [{ op: 'sum.add', sum, other, otherOverflow: flag }],
+        outputs: [{ name: 'sum', kind: 'exact', read: () => halves(sum.values) }, overflowOutput(sum)],
+      };
+    },
+  ),
 
   'sum.reset': opCases(fc.record({ length: sizes(0, 60) }), (device, draw, { length }) => {
     const sum = draw.sum(device, length);
@@ -260,7 +352,9 @@ export const rowCases = {
   }),
 
   'sum.read': opCases(fc.record({ length: sizes(0, 60) }), (device, draw, { length }) => {
-    const sum = device.int64s(length).map(() => BigInt(draw.integer(-(2 ** 31), 2 ** 31)) * BigInt(draw.integer(1, 2 ** 25)));
+    const sum = device
+      .int64s(length)
+      .map(() => BigInt(draw.integer(-(2 ** 31), 2 ** 31)) * BigInt(draw.integer(1, 2 ** 25)));
     const out = draw.floats(device, length);
     return { calls: [{ op: 'sum.read', sum, out }], outputs: [output('out', 'forward', out)] };
   }),
@@ -270,22 +364,37 @@ export const rowCases = {
     const norm128 = device.int64s(2);
     norm128[0] = -5n;
     norm128[1] = 1n << 16n;
-    const read = (): number[] => [(Number(norm128[1]!) * 2 ** 64 + Number(BigInt.asUintN(64, norm128[0]!))) * 2 ** -80];
-    return { calls: [{ op: 'sum.squares', sum, norm128 }], outputs: [{ name: 'norm128', kind: 'forward', read }] };
-  }),
-
-  adamw: opCases(fc.record({ length: sizes(0, 70), inPlace: fc.boolean() }), (device, draw, { length, inPlace }) => {
-    const weights = draw.floats(device, length);
-    const out = inPlace ? weights : draw.floats(device, length);
-    const m = draw.floats(device, length, 0.1);
-    const v: Floats = draw.floats(device, length, 0.1, 0.001).map(Math.abs);
-    const sum = device.int64s(length).map(() => BigInt(Math.round(draw.value(0.5) * 2 ** 50)));
-    const rates = { gradScale: 0.5, learningRate: 0.05, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
+    const read = (): number[] => [
+      (Number(norm128[1]!) * 2 ** 64 + Number(BigInt.asUintN(64, norm128[0]!))) * 2 ** -80,
+    ];
     return {
-      calls: [{ op: 'adamw', weights, out, m, v, sum, ...rates, correction1: 0.3, correction2: 0.2 }],
-      outputs: [output('out', 'forward', out), output('m', 'forward', m), output('v', 'forward', v)],
+      calls: [{ op: 'sum.squares', sum, norm128 }],
+      outputs: [{ name: 'norm128', kind: 'forward', read }],
     };
   }),
+
+  adamw: opCases(
+    fc.record({ length: sizes(0, 70), inPlace: fc.boolean() }),
+    (device, draw, { length, inPlace }) => {
+      const weights = draw.floats(device, length);
+      const out = inPlace ? weights : draw.floats(device, length);
+      const m = draw.floats(device, length, 0.1);
+      const v: Floats = draw.floats(device, length, 0.1, 0.001).map(Math.abs);
+      const sum = device.int64s(length).map(() => BigInt(Math.round(draw.value(0.5) * 2 ** 50)));
+      const rates = {
+        gradScale: 0.5,
+        learningRate: 0.05,
+        beta1: 0.9,
+        beta2: 0.95,
+        eps: 1e-8,
+        weightDecay: 0.1,
+      };
+      return {
+        calls: [{ op: 'adamw', weights, out, m, v, sum, ...rates, correction1: 0.3, correction2: 0.2 }],
+        outputs: [output('out', 'forward', out), output('m', 'forward', m), output('v', 'forward', v)],
+      };
+    },
+  ),
 } satisfies Partial<CaseTable>;
 
 /** int64 values as pairs of numbers that compare exactly. */

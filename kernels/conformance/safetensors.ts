@@ -16,7 +16,10 @@ interface Entry {
 export function parseSafetensors(bytes: Uint8Array): Map<string, FixtureTensor> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerLength = Number(view.getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerLength))) as Record<string, Entry>;
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerLength))) as Record<
+    string,
+    Entry
+  >;
   const tensors = new Map<string, FixtureTensor>();
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
     if (name === '__metadata__') continue;
@@ -36,4 +39,5 @@ export function parseSafetensors(bytes: Uint8Array): Map<string, FixtureTensor> 
 /** A file of test/fixtures, found from the compiled place of this module (kernels/dist/conformance). */
 export const fixturePath = (name: string): URL => new URL(`../../../test/fixtures/${name}`, import.meta.url);
 
-export const readFixture = (name: string): Map<string, FixtureTensor> => parseSafetensors(readFileSync(fixturePath(name)));
+export const readFixture = (name: string): Map<string, FixtureTensor> =>
+  parseSafetensors(readFileSync(fixturePath(name)));

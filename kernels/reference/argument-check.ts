@@ -145,7 +145,9 @@ export class ArgumentCheck {
 /** Length of the weights of a group of experts: the last one needs no gap behind it. */
 export function expertsLength(call: ExpertsForwardCall | ExpertsBackwardCall): number {
   if (call.experts === 0) return 0;
-  return (call.experts - 1) * call.expertStride + (hiddenInputs(call.activation) + 1) * call.hidden * call.dim;
+  return (
+    (call.experts - 1) * call.expertStride + (hiddenInputs(call.activation) + 1) * call.hidden * call.dim
+  );
 }
 
 type ArrayType =

@@ -1,12 +1,26 @@
 import { philox4x32, type FillCall } from '@troupe/core';
 import type { Kernel } from './kernel.ts';
 
-/** Share of a normal distribution below -2σ. */
-const BELOW_TWO_SIGMA = 0.022750131948179207;
+/** Share of a normal distribution beyond +2σ. */
+const BEYOND_TWO_SIGMA = 0.022750131948179207;
+
+/** The number that 32 random bits stand for: the top bit is the sign, the others a tail probability between 0 and ½. */
+function drawFrom(kind: FillCall['kind'], bits: number): number {
+  const signed = bits | 0;
+  if (kind === 'uniform') return signed * 2 ** -31 + 2 ** -32;
+  const low = signed & 0x7fffffff;
+  const tail =
+    kind === 'normal'
+      ? low * 2 ** -32 + 2 ** -33
+      : BEYOND_TWO_SIGMA + low * 2 ** -31 * (0.5 - BEYOND_TWO_SIGMA);
+  const size = -normalQuantile(tail);
+  return signed < 0 ? -size : size;
+}
 
 /**
- * Draws element i from word i mod 4 of Philox counter (⌊i/4⌋, 0, 0, 0): u = (bits + ½) / 2³², then
- * uniform: scale·(2u - 1); normal: scale·Φ⁻¹(u); truncated-normal: scale·Φ⁻¹(Φ(-2) + u·(Φ(2) - Φ(-2))), which needs no rejection.
+ * Draws element i from word i mod 4 of Philox counter (⌊i/4⌋, 0, 0, 0). With s the word as an int32 and l its low 31 bits:
+ * uniform: scale·(s·2⁻³¹ + 2⁻³²); normal: scale·sign(s)·|Φ⁻¹(l·2⁻³² + 2⁻³³)|; truncated-normal: the same with the tail
+ * probability Φ(-2) + l·2⁻³¹·(½ - Φ(-2)), so that no draw lies beyond 2σ and none is thrown away.
  */
 export const fill: Kernel<FillCall> = {
   check({ out, kind, scale, key, firstIndex }, check) {
@@ -30,10 +44,7 @@ export const fill: Kernel<FillCall> = {
         words = philox4x32([wanted >>> 0, 0, 0, 0], key);
         block = wanted;
       }
-      const u = (words[index % 4]! + 0.5) / 2 ** 32;
-      if (kind === 'uniform') out[i] = scale * (2 * u - 1);
-      else if (kind === 'normal') out[i] = scale * normalQuantile(u);
-      else out[i] = scale * normalQuantile(BELOW_TWO_SIGMA + u * (1 - 2 * BELOW_TWO_SIGMA));
+      out[i] = scale * drawFrom(kind, words[index % 4]!);
     }
   },
 };

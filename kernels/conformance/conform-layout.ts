@@ -1,0 +1,138 @@
+import type { Device, KernelCall } from '@troupe/core';
+import fc from 'fast-check';
+import { compute, type ConformanceBody, type Test } from './body.ts';
+import { firstDifference } from './compare.ts';
+import { Draw } from './draw.ts';
+import { fmaF32 } from './fma.ts';
+import { layoutCases } from './layout-cases.ts';
+
+/** Bit for bit: splits of calls, order, threads and repetition do not show. */
+export function conformLayout(test: Test, body: ConformanceBody): void {
+  if (!body.bitwise) return;
+
+  for (const [name, build] of Object.entries(layoutCases)) {
+    test(`${body.name} layout of ${name}: a split call, and other threads, leave the same bits`, async (t) => {
+      for (const seed of [1, 2, 3]) {
+        const first: ArrayLike<number | bigint>[] = [];
+        for (const threads of [1, 2, 3, 1]) {
+          const device = await body.open({ threads });
+          const { whole, split, same } = build(device, new Draw(seed));
+          await compute(device, whole);
+          await compute(device, split);
+          same.forEach(([one, other], i) =>
+            t.is(
+              firstDifference(one, other),
+              -1,
+              `result ${i}, seed ${seed}, ${threads} threads: whole and split`,
+            ),
+          );
+          same.forEach(([one], i) => {
+            first[i] ??= one;
+            t.is(firstDifference(one, first[i]), -1, `result ${i}, seed ${seed}: ${threads} threads and 1`);
+          });
+          await device.close();
+        }
+      }
+    });
+  }
+
+  test(`${body.name} KER-1: a product is the chain of fused multiply-adds from its start`, async (t) => {
+    const device = await body.open();
+    if (!device.info.layoutFree) {
+      t.log('not layout-free: KER-1 does not apply');
+      t.pass();
+      await device.close();
+      return;
+    }
+    const shape = fc.record({
+      rows: fc.integer({ min: 1, max: 60 }),
+      inDim: fc.integer({ min: 1, max: 500 }),
+      outDim: fc.integer({ min: 1, max: 50 }),
+    });
+    const property = fc.asyncProperty(shape, fc.nat(), async ({ rows, inDim, outDim }, seed) => {
+      const draw = new Draw(seed);
+      const [x, weight] = [draw.floats(device, rows * inDim), draw.floats(device, outDim * inDim)];
+      const start = draw.floats(device, rows * outDim);
+      const out = device.floats(rows * outDim);
+      const call: KernelCall = {
+        op: 'linear.forward',
+        rows,
+        inDim,
+        outDim,
+        x: { data: x },
+        weight,
+        out: { data: out },
+        residual: { data: start },
+      };
+      await compute(device, [call]);
+      for (let i = 0; i < rows * outDim; i++) {
+        const [m, n] = [Math.floor(i / outDim), i % outDim];
+        let chain = start[i]!;
+        for (let k = 0; k < inDim; k++) chain = fmaF32(x[m * inDim + k]!, weight[n * inDim + k]!, chain);
+        if (!Object.is(chain, out[i]))
+          throw new RangeError(`out[${m},${n}] is ${out[i]}, the chain gives ${chain}`);
+      }
+    });
+    await fc.assert(property, { numRuns: 20, includeErrorInReport: true });
+    await splitOfInputs(device, (difference) => t.is(difference, -1, 'a split of k'));
+    await device.close();
+  });
+
+  test(`${body.name} exact sums: a leaf out of range raises the flag, which stays until reset`, async (t) => {
+    const device = await body.open();
+    const weightSum = { values: device.int64s(1), overflow: device.ints(1) };
+    const leaf = async (value: number): Promise<number | undefined> => {
+      const [dOut, x] = [device.floats(1).fill(value), device.floats(1).fill(1)];
+      const shape = {
+        rows: 1,
+        inDim: 1,
+        outDim: 1,
+        dOut: { data: dOut },
+        x: { data: x },
+        grainStarts: Int32Array.of(0, 1),
+      };
+      await compute(device, [{ op: 'linear.backward.weight', ...shape, weightSum }]);
+      return weightSum.overflow[0];
+    };
+    t.is(await leaf(63.5), 0);
+    t.is(weightSum.values[0], 127n << 49n);
+    t.is(await leaf(-63.5), 0);
+    t.is(weightSum.values[0], 0n);
+    for (const bad of [64, -64, Number.NaN, Infinity]) {
+      await compute(device, [{ op: 'sum.reset', sum: weightSum }]);
+      t.is(await leaf(bad), 1, String(bad));
+      t.is(await leaf(0.5), 1, `${bad}, then a good leaf`);
+    }
+    await device.close();
+  });
+}
+
+/** KER-1: k in two calls, the second accumulating. */
+async function splitOfInputs(device: Device, expectSame: (difference: number) => void): Promise<void> {
+  const [rows, inDim, outDim, cut] = [19, 401, 23, 130];
+  const draw = new Draw(7);
+  const [x, weight] = [draw.floats(device, rows * inDim), draw.floats(device, outDim * inDim)];
+  const [whole, split] = [device.floats(rows * outDim), device.floats(rows * outDim)];
+  const columns = (from: number, to: number) =>
+    device
+      .floats(outDim * (to - from))
+      .map((_, i) => weight[Math.floor(i / (to - from)) * inDim + from + (i % (to - from))]!);
+  const half = (from: number, to: number, accumulate: boolean): KernelCall => ({
+    ...{
+      op: 'linear.forward',
+      rows,
+      inDim: to - from,
+      outDim,
+      weight: columns(from, to),
+      out: { data: split },
+      accumulate,
+    },
+    x: { data: x, offset: from, stride: inDim },
+  });
+  await compute(device, [
+    { op: 'linear.forward', rows, inDim, outDim, x: { data: x }, weight, out: { data: whole } },
+    half(0, cut, false),
+    half(cut, inDim, true),
+  ]);
+  expectSame(firstDifference(whole, split));
+}
