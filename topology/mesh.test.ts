@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createMesh, expertRange, pipelineStageOf, type ExpertOrder, type MeshShape } from './mesh.ts';
 
 const pairs = (n: number): number[][] => Array.from({ length: n / 2 }, (_, i) => [2 * i, 2 * i + 1]);

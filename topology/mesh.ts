@@ -35,10 +35,10 @@ export interface Mesh extends MeshShape {
   /** dp / ep. */
   readonly edp: number;
   readonly groups: MeshGroups;
-  coordinates(rank: number): Coordinates;
-  rankOf(place: { readonly pp: number; readonly dp: number; readonly tp: number }): number;
+  readonly coordinates: (rank: number) => Coordinates;
+  readonly rankOf: (place: { readonly pp: number; readonly dp: number; readonly tp: number }) => number;
   /** The data-parallel rank that owns expert group `ep` as replica `edp`. */
-  dpOf(ep: number, edp: number): number;
+  readonly dpOf: (ep: number, edp: number) => number;
 }
 
 const range = (n: number): readonly number[] => Array.from({ length: n }, (_, i) => i);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { divisors, editDistance, nearestName, nearestNumber } from './nearest.ts';
 
 test('editDistance: counts one swap of neighbours as one', (t) => {

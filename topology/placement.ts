@@ -51,9 +51,9 @@ export interface Placement {
   readonly actors: readonly PlacedActor[];
   readonly moves: Moves;
   /** @throws {AddressUnknownError} TROUPE_ADDRESS_UNKNOWN */
-  nodeOf(address: string): NodeId;
-  actorsOf(node: NodeId): readonly PlacedActor[];
-  withMoves(moves: Moves): Placement;
+  readonly nodeOf: (address: string) => NodeId;
+  readonly actorsOf: (node: NodeId) => readonly PlacedActor[];
+  readonly withMoves: (moves: Moves) => Placement;
 }
 
 /** Names of actors. The name says what an actor is, never where it lives. */

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { readFileSync } from 'node:fs';
 import { composeTopology } from './compose.ts';
 import { TopologyError } from './errors.ts';
 import { problemCodes, type ProblemCode, type TopologyProblem } from './problem.ts';
@@ -371,4 +372,10 @@ test('problems: an unpassable chain of extends names the whole circle', (t) => {
   const problems = problemsOf({ 'a.yaml': 'extends: b.yaml', 'b.yaml': 'extends: a.yaml' });
   t.like(problems[0], { code: 'TROUPE_TOPOLOGY_EXTENDS', file: 'b.yaml', line: 1, column: 10 });
   t.true(problems[0]?.rule.includes('a.yaml → b.yaml → a.yaml'));
+});
+
+test('README: lists every code, and no other', (t) => {
+  const text = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const listed = [...text.matchAll(/^\| `(TROUPE_\w+)`/gm)].map((match) => match[1] ?? '');
+  t.deepEqual(listed.sort(), [...problemCodes].sort());
 });

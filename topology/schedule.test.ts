@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { learningRate, type ScheduleConfig } from './schedule.ts';
 
 const config = (over: Partial<ScheduleConfig['optimizer']> = {}): ScheduleConfig => ({

@@ -1,0 +1,64 @@
+import test from 'ava';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { TopologyError } from './errors.ts';
+import { commentedTopology, loadPreset, loadTopology } from './load.ts';
+import { planTopology } from './plan.ts';
+import { presetNames, readTopologyFile } from './read.ts';
+import { refuseUnbuilt } from './unbuilt.ts';
+
+test('presetNames: lists quickstart and tiny', (t) => {
+  t.true(['quickstart', 'tiny'].every((name) => presetNames().includes(name)));
+});
+
+for (const name of presetNames()) {
+  test(`loadPreset: ${name} loads, plans and asks for nothing that is not built`, (t) => {
+    const resolved = loadPreset(name);
+    t.is(resolved.name, name);
+    t.deepEqual(refuseUnbuilt(resolved), []);
+    t.true(planTopology(resolved).flopsPerStep > 0);
+    t.true(commentedTopology(name).includes('#'));
+  });
+}
+
+test('loadPreset: tiny is the small model that tests rely on', (t) => {
+  const { model, train, data } = loadPreset('tiny');
+  t.like(model, { layers: 2, dModel: 64 });
+  t.is(model.moe?.experts, 4);
+  t.is(train.steps, 20);
+  t.is(data.tokenizer.kind, 'bytes');
+});
+
+test('loadTopology: a preset takes overrides', (t) => {
+  const resolved = loadTopology('tiny', { set: ['train.steps=3', 'parallel.ep=1'] });
+  t.is(resolved.train.steps, 3);
+  t.like(resolved.parallel, { dp: 2, ep: 1 });
+});
+
+test('loadTopology: reads a YAML file that extends a preset, and a JSON file', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-topology-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const yaml = join(folder, 'mine.yaml');
+  writeFileSync(yaml, 'extends: tiny\nname: mine\ndata: { text: corpus.txt }\n');
+  const resolved = loadTopology(yaml);
+  t.is(resolved.name, 'mine');
+  t.is(resolved.model.dModel, 64);
+  t.deepEqual(resolved.data.source, { kind: 'text', paths: [join(folder, 'corpus.txt')] });
+  const json = join(folder, 'mine.json');
+  writeFileSync(json, JSON.stringify(resolved.file));
+  t.deepEqual(loadTopology(json).file, resolved.file);
+  const error = t.throws(() => loadTopology(join(folder, 'absent.yaml')), { instanceOf: TopologyError });
+  t.is(error.problems[0]?.code, 'TROUPE_TOPOLOGY_NOT_FOUND');
+});
+
+test('loadPreset, commentedTopology: an unknown preset is an error that offers the nearest', (t) => {
+  for (const call of [() => loadPreset('quickstrat'), () => commentedTopology('quickstrat')]) {
+    const error = t.throws(call, { instanceOf: TopologyError });
+    t.is(error.problems[0]?.nearest, 'quickstart');
+  }
+});
+
+test('readTopologyFile: is null where there is no file', (t) => {
+  t.is(readTopologyFile('/nowhere/at/all.yaml'), null);
+});

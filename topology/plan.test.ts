@@ -1,0 +1,215 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { parameterCounts } from '@troupe/spec';
+import { formatBytes, formatPlan, formatPlanDiff, foldAddresses } from './plan-format.ts';
+import { diffPlans } from './plan-diff.ts';
+import { stageParameters } from './plan-memory.ts';
+import { planTopology } from './plan.ts';
+import { resolveTopology } from './resolve.ts';
+import type { TopologyInput } from './schema.ts';
+
+const plan = (over: Partial<TopologyInput>, options = {}) =>
+  planTopology(
+    resolveTopology({
+      model: { layers: 2, dModel: 64, heads: 2, vocab: 300, seqLen: 32, moe: { experts: 12 } },
+      train: { batch: 24, grains: 24 },
+      ...over,
+    }),
+    options,
+  );
+
+test('planTopology: pipeline stages hold each parameter once', (t) => {
+  for (const pp of [1, 2, 3]) {
+    const resolved = resolveTopology({ model: { layers: 3, moe: { every: 2 } }, parallel: { pp } });
+    const stages = stageParameters(resolved);
+    const counts = parameterCounts(resolved.model);
+    t.is(
+      stages.reduce((sum, stage) => sum + stage.dense, 0),
+      counts.dense,
+    );
+    t.is(
+      stages.reduce((sum, stage) => sum + stage.expert, 0),
+      counts.expert,
+    );
+    t.deepEqual(
+      stages.flatMap((stage) => stage.layers),
+      [0, 1, 2],
+    );
+  }
+});
+
+test('planTopology: memory of one device is 24 bytes a parameter in f32 and 16 mixed, besides activations', (t) => {
+  const { memory, parameters } = plan({});
+  t.is(memory.length, 1);
+  t.is((memory[0]?.f32.device ?? 0) - (memory[0]?.f32.activations ?? 0), 24 * parameters.total);
+  t.deepEqual(memory[0]?.mixed, { device: 16 * parameters.total, host: 0 });
+  t.true((memory[0]?.f32.activations ?? 0) > 0);
+});
+
+test('planTopology: one device sends nothing', (t) => {
+  const { traffic } = plan({});
+  t.is(traffic.perDevice.total, 0);
+  t.deepEqual(traffic.links, []);
+});
+
+test('planTopology: traffic of dp 2, ep 2 by hand', (t) => {
+  // 384 tokens a replica, 12 experts in two groups of 6, two choices: a token misses a group with 6/12 · 5/11.
+  const { traffic, parameters } = plan({ parallel: { dp: 2, ep: 2 } });
+  const row = 64 * 4;
+  const visits = 384 * (1 - (6 / 12) * (5 / 11));
+  const expected = {
+    dispatch: 2 * visits * row,
+    combine: 2 * 384 * row,
+    backward: 2 * (visits + 384) * row,
+    pipeline: 0,
+    gradients: (8 * parameters.dense) / 2,
+    weights: (4 * parameters.dense) / 2,
+  };
+  t.is(traffic.links?.length, 2);
+  for (const link of traffic.links ?? []) {
+    for (const [kind, bytes] of Object.entries(expected)) {
+      const found = link.bytes[kind as keyof typeof expected];
+      t.true(Math.abs(found - bytes) <= 1e-9 * bytes, `${kind} ${found} ${bytes}`);
+    }
+    t.is(link.kind, 'ipc');
+  }
+});
+
+test('planTopology: links add up to what devices send by formula', (t) => {
+  const shapes = fc.record({
+    ep: fc.constantFrom(1, 2, 3),
+    edp: fc.constantFrom(1, 2, 4),
+    pp: fc.constantFrom(1, 2),
+    zero: fc.constantFrom(0 as const, 1 as const),
+  });
+  fc.assert(
+    fc.property(shapes, ({ ep, edp, pp, zero }) => {
+      const { traffic } = plan({ parallel: { dp: ep * edp, ep, pp, zero } });
+      const world = ep * edp * pp;
+      for (const kind of [
+        'dispatch',
+        'combine',
+        'backward',
+        'pipeline',
+        'gradients',
+        'weights',
+        'total',
+      ] as const) {
+        const sum = (traffic.links ?? []).reduce((total, link) => total + link.bytes[kind], 0);
+        t.true(Math.abs(sum - world * traffic.perDevice[kind]) <= 1e-9 * sum, kind);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('planTopology: step time needs measured speeds, and then adds compute and wire', (t) => {
+  const unknown = plan({ parallel: { dp: 2 } });
+  t.deepEqual(unknown.time, {
+    computeSeconds: null,
+    wireSeconds: null,
+    stepSeconds: null,
+    tokensPerSecond: null,
+  });
+  const known = plan({ parallel: { dp: 2 } }, { flopsPerSecond: 1e9, bytesPerSecond: 1e6 });
+  t.is(known.time.computeSeconds, known.flopsPerStep / 2e9);
+  t.is(known.time.wireSeconds, known.traffic.perDevice.total / 1e6);
+  t.is(
+    known.time.tokensPerSecond,
+    (24 * 32) / ((known.time.computeSeconds ?? 0) + (known.time.wireSeconds ?? 0)),
+  );
+  t.is(known.flopsPerStep, known.flopsPerToken * 24 * 32);
+});
+
+test('planTopology: says whether a device has room', (t) => {
+  t.is(plan({}).fits, null);
+  t.true(plan({}, { memoryBytes: 1e9 }).fits);
+  t.false(plan({}, { memoryBytes: 1e3 }).fits);
+});
+
+test('planTopology: plans what is not built and says that launch refuses it', (t) => {
+  const refused = plan({
+    parallel: { pp: 2 },
+    machines: [{ devices: ['cpu:0'] }, { host: 'box', devices: ['cpu:0'] }],
+  });
+  t.deepEqual(
+    refused.unbuilt.map(({ key }) => key),
+    ['parallel.pp', 'machines.1.host'],
+  );
+  t.deepEqual(
+    refused.traffic.links?.map((link) => link.kind),
+    ['tcp', 'tcp'],
+  );
+  const text = formatPlan(refused);
+  t.true(text.includes('launch refuses'));
+  t.true(text.includes('machines.1.host: box'));
+});
+
+test('planTopology: a cluster of 512 devices is planned without the list of links', (t) => {
+  const big = planTopology(
+    resolveTopology({
+      model: { moe: { experts: 64 } },
+      train: { batch: 1024, grains: 128 },
+      parallel: { dp: 128, ep: 64, pp: 4 },
+    }),
+  );
+  t.is(big.memory.length, 512);
+  t.is(big.traffic.links, null);
+  t.true(big.traffic.perDevice.total > 0);
+  t.true(formatPlan(big, { limit: 5 }).includes('… and 507 more'));
+});
+
+test('planTopology: is plain data', (t) => {
+  const before = plan({ parallel: { dp: 2 } });
+  t.deepEqual(JSON.parse(JSON.stringify(before)), JSON.parse(JSON.stringify(plan({ parallel: { dp: 2 } }))));
+  t.deepEqual(JSON.parse(JSON.stringify(before.memory)), before.memory);
+});
+
+test('formatPlan: shows both memory tables, every node and the step time', (t) => {
+  const text = formatPlan(plan({ parallel: { dp: 2, ep: 2 } }, { flopsPerSecond: 1e9, bytesPerSecond: 1e9 }));
+  for (const part of [
+    'worker/0',
+    'worker/1',
+    'agent/0',
+    'expert/L0-1/ep1/edp0',
+    'f32 sum',
+    'mixed',
+    'tokens/s',
+  ])
+    t.true(text.includes(part), part);
+  t.false(text.includes('unknown'));
+});
+
+test('diffPlans: names keys, moved actors and figures, and nothing when nothing changes', (t) => {
+  const before = plan({ parallel: { dp: 2, ep: 2 } });
+  t.true(diffPlans(before, plan({ parallel: { dp: 2, ep: 2 } })).same);
+  t.is(formatPlanDiff(diffPlans(before, before)), 'no difference\n');
+  const diff = diffPlans(before, plan({ parallel: { dp: 2, ep: 1 } }));
+  t.false(diff.same);
+  t.deepEqual(diff.keys, [{ key: 'parallel.ep', before: 2, after: 1 }]);
+  t.true(
+    diff.actors.some(
+      ({ key, before: from, after }) =>
+        key === 'expert/L0/ep1/edp0' && from === 'worker/1' && after === undefined,
+    ),
+  );
+  t.true(diff.figures.some(({ key }) => key === 'deviceBytesMax'));
+  t.true(formatPlanDiff(diff).includes('parallel.ep: 2 → 1'));
+});
+
+test('formatBytes: powers of 1024 with three digits', (t) => {
+  t.deepEqual([0, 1023, 1536, 10 * 1024 ** 2, 200 * 1024 ** 3].map(formatBytes), [
+    '0 B',
+    '1023 B',
+    '1.50 KiB',
+    '10.0 MiB',
+    '200 GiB',
+  ]);
+});
+
+test('foldAddresses: joins the layers of one family', (t) => {
+  t.deepEqual(
+    foldAddresses(['trainer', 'gate/L0/pp0/dp1', 'gate/L1/pp0/dp1', 'gate/L3/pp0/dp1', 'gate/L1/pp0/dp2']),
+    ['trainer', 'gate/L0-1,3/pp0/dp1', 'gate/L1/pp0/dp2'],
+  );
+});

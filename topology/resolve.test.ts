@@ -1,0 +1,251 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { parameterCounts } from '@troupe/spec';
+import { composeTopology } from './compose.ts';
+import { resolveComposed, resolveTopology } from './resolve.ts';
+import type { ResolvedTopology } from './resolved.ts';
+import { diffTrajectory, diffValues, trajectory } from './trajectory.ts';
+import { refuseUnbuilt } from './unbuilt.ts';
+
+function resolveText(
+  files: Readonly<Record<string, string>>,
+  set: readonly string[] = [],
+  entry = 'a.yaml',
+): ResolvedTopology {
+  const sources = {
+    presetNames: ['tiny'],
+    presetPath: (name: string) => `presets/${name}.yaml`,
+    read: (path: string) => files[path] ?? null,
+  };
+  const composed = composeTopology(entry, sources, set);
+  return resolveComposed(composed, { path: composed.files[0] ?? null, set });
+}
+
+test('resolveTopology: fills every default from an empty model', (t) => {
+  const resolved = resolveTopology({ model: {} });
+  t.like(resolved.model, {
+    vocab: 4096,
+    layers: 4,
+    dModel: 128,
+    heads: 4,
+    kvHeads: 4,
+    headDim: 32,
+    moe: null,
+  });
+  t.deepEqual(resolved.model.ffn, { activation: 'swiglu', dFf: 512 });
+  t.is(resolved.train.grains, 8);
+  t.is(resolved.train.optimizer.lrMin, resolved.train.optimizer.lr / 10);
+  t.deepEqual(resolved.parallel, {
+    dp: 1,
+    ep: 1,
+    edp: 1,
+    pp: 1,
+    tp: 1,
+    world: 1,
+    zero: 1,
+    offload: 'none',
+    pipeline: '1f1b',
+  });
+  t.deepEqual(resolved.machines, [
+    { host: 'localhost', body: 'auto', devices: [{ id: 'cpu:0', kind: 'cpu', index: 0, threads: 1 }] },
+  ]);
+  t.is(resolved.checkpoint.dir, 'runs/run');
+  t.deepEqual(resolved.data, {
+    source: { kind: 'wordnet' },
+    tokenizer: { kind: 'bpe', vocab: 4096, file: null },
+    holdout: 0.02,
+  });
+  t.deepEqual(refuseUnbuilt(resolved), []);
+});
+
+test('resolveTopology: the width of an expert follows from granularity', (t) => {
+  const { model } = resolveTopology({
+    model: { dModel: 256, heads: 4, moe: { experts: 64, granularity: 4 } },
+  });
+  t.is(model.moe?.dExpert, 256);
+  t.is(parameterCounts(model).expert, 4 * 64 * 3 * 256 * 256);
+});
+
+test('resolveTopology: the filled file resolves to itself', (t) => {
+  const model = fc.record({
+    layers: fc.integer({ min: 1, max: 4 }),
+    dModel: fc.constantFrom(64, 128),
+    kvHeads: fc.constantFrom(1, 2, 4),
+    moe: fc.option(
+      fc.record({
+        experts: fc.constantFrom(4, 8),
+        router: fc.record({ choice: fc.constantFrom('learned', 'balanced', 'skewed') }),
+      }),
+    ),
+  });
+  const data = fc.constantFrom(
+    {},
+    { text: 'a.txt' },
+    { jsonl: ['b.jsonl'], tokenizer: { kind: 'bytes' } },
+    { synthetic: 'zipf' },
+  );
+  fc.assert(
+    fc.property(model, data, fc.constantFrom(1, 2, 4), (someModel, someData, dp) => {
+      const first = resolveTopology({ model: someModel, data: someData, parallel: { dp } });
+      const again = resolveTopology(JSON.parse(JSON.stringify(first.file)));
+      t.deepEqual({ ...again, source: null }, { ...first, source: null });
+      t.deepEqual(diffTrajectory(first, again), []);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('resolveTopology: is plain data', (t) => {
+  const resolved = resolveText({ 'a.yaml': 'model: { moe: {} }' });
+  t.deepEqual(JSON.parse(JSON.stringify(resolved)), resolved);
+});
+
+test('resolve: -1 takes what is left of the devices', (t) => {
+  const devices = ['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'];
+  t.like(resolveTopology({ model: {}, machines: [{ devices }] }).parallel, { dp: 4, world: 4 });
+  t.like(resolveTopology({ model: {}, machines: [{ devices }], parallel: { tp: 2 } }).parallel, {
+    dp: 2,
+    tp: 2,
+  });
+  t.like(resolveTopology({ model: {}, machines: [{ devices }], parallel: { dp: 2, pp: -1 } }).parallel, {
+    dp: 2,
+    pp: 2,
+  });
+  const moe = { experts: 6 };
+  t.like(resolveTopology({ model: { moe }, machines: [{ devices }], parallel: { ep: -1 } }).parallel, {
+    dp: 4,
+    ep: 2,
+    edp: 2,
+  });
+});
+
+test('resolve: machines default to as many devices as the world needs', (t) => {
+  const { machines } = resolveTopology({ model: { moe: {} }, parallel: { dp: 4, ep: 2 } });
+  t.deepEqual(
+    machines.map(({ host, devices }) => [host, devices.map((device) => device.id)]),
+    [['localhost', ['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3']]],
+  );
+});
+
+test('resolve: threads and bodies of devices', (t) => {
+  const machines = [
+    { devices: ['cpu:0/threads=3'] },
+    { host: '127.0.0.1', devices: ['cpu:7'], body: 'native' as const },
+  ];
+  const resolved = resolveTopology({ model: {}, device: 'tfjs', machines });
+  t.deepEqual(
+    resolved.machines.map(({ body, devices }) => [body, devices[0]?.threads, devices[0]?.index]),
+    [
+      ['tfjs', 3, 0],
+      ['native', 1, 7],
+    ],
+  );
+});
+
+test('resolve: the default of grains does not look at the layout', (t) => {
+  const grains = [1, 2, 4].map(
+    (dp) => resolveTopology({ model: {}, train: { batch: 24 }, parallel: { dp } }).train.grains,
+  );
+  t.deepEqual(grains, [8, 8, 8]);
+});
+
+test('extends: maps merge, lists are replaced, the later file wins', (t) => {
+  const files = {
+    'dir/a.yaml': 'extends: ../b.yaml\nmodel: { layers: 3 }\nmachines: [{ devices: [cpu:5] }]',
+    'b.yaml':
+      'extends: tiny\nname: base\nmodel: { layers: 2, heads: 2 }\nmachines: [{ devices: [cpu:0, cpu:1] }]',
+    'presets/tiny.yaml': 'model: { dModel: 64 }\ntrain: { steps: 7 }',
+  };
+  const resolved = resolveText(files, [], 'dir/a.yaml');
+  t.like(resolved.model, { layers: 3, heads: 2, dModel: 64 });
+  t.is(resolved.train.steps, 7);
+  t.is(resolved.name, 'base');
+  t.deepEqual(
+    resolved.machines[0]?.devices.map((device) => device.id),
+    ['cpu:5'],
+  );
+  t.deepEqual(resolved.source.files, ['dir/a.yaml', 'b.yaml', 'presets/tiny.yaml']);
+  t.like(resolved.source.places['model.heads'], { file: 'b.yaml', line: 3 });
+  t.like(resolved.source.places['model.layers'], { file: 'dir/a.yaml', line: 2 });
+});
+
+test('extends: another source of data takes the place of the earlier one', (t) => {
+  const files = {
+    'a.yaml': 'extends: b.yaml\nmodel: {}\ndata: { text: x.txt }',
+    'b.yaml': 'data: { source: wordnet, holdout: 0.1 }',
+  };
+  t.deepEqual(resolveText(files).data.source, { kind: 'text', paths: ['x.txt'] });
+  t.is(resolveText(files).data.holdout, 0.1);
+  t.deepEqual(resolveText(files, ['data.synthetic=zipf']).data.source, {
+    kind: 'synthetic',
+    distribution: 'zipf',
+  });
+});
+
+test('resolve: paths are relative to the file that names them', (t) => {
+  const files = {
+    'dir/a.yaml': 'extends: ../base/b.yaml\nmodel: {}\ndata: { jsonl: [x.jsonl, /abs/y.jsonl] }',
+    'base/b.yaml': 'data: { tokenizer: { file: t.json } }',
+  };
+  const { data } = resolveText(files, [], 'dir/a.yaml');
+  t.deepEqual(data.source, { kind: 'jsonl', paths: ['dir/x.jsonl', '/abs/y.jsonl'], field: 'text' });
+  t.is(data.tokenizer.file, 'base/t.json');
+  const set = resolveText(files, ['data.text=z.txt'], 'dir/a.yaml');
+  t.deepEqual(set.data.source, { kind: 'text', paths: ['z.txt'] });
+});
+
+test('--set: reads YAML values, list items and whole maps, in order', (t) => {
+  const file = { 'a.yaml': 'model: { moe: { experts: 4 } }\nmachines: [{ devices: [cpu:0] }]' };
+  const set = [
+    'model.moe.topK=1',
+    'train={ steps: 5 }',
+    'train.batch=4',
+    'machines.0.devices=[cpu:0, cpu:1]',
+    'name=x=y'.replace('=y', '-y'),
+  ];
+  const resolved = resolveText(file, set);
+  t.is(resolved.model.moe?.topK, 1);
+  t.is(resolved.model.moe?.experts, 4);
+  t.like(resolved.train, { steps: 5, batch: 4, grains: 4 });
+  t.is(resolved.parallel.dp, 2);
+  t.is(resolved.name, 'x-y');
+  t.deepEqual(resolved.source.overrides, set);
+  t.is(resolveText(file, ['model.moe=null']).model.moe, null);
+});
+
+test('resolve: a file without a name is named after its file', (t) => {
+  t.is(resolveText({ 'dir/my run.yaml': 'model: {}' }, [], 'dir/my run.yaml').name, 'my-run');
+});
+
+test('trajectory: only model, data and train must be equal on resume', (t) => {
+  const before = resolveTopology({ model: { moe: {} }, train: { grains: 4 } });
+  const moved = resolveTopology({
+    name: 'other',
+    model: { moe: {} },
+    train: { grains: 4 },
+    parallel: { dp: 2, ep: 2, zero: 0 },
+    device: 'tfjs',
+    checkpoint: { every: 7 },
+    wire: { port: 9000 },
+    eval: { every: 3 },
+  });
+  t.deepEqual(diffTrajectory(before, moved), []);
+  const changed = resolveTopology({
+    model: { moe: { router: { choice: 'balanced' } } },
+    train: { grains: 4, seed: 2 },
+    data: { synthetic: 'zipf' },
+  });
+  t.deepEqual(diffTrajectory(trajectory(before), changed), [
+    { key: 'model.moe.router.choice', before: 'learned', after: 'balanced' },
+    { key: 'data.source', before: 'wordnet', after: undefined },
+    { key: 'data.synthetic', before: undefined, after: 'zipf' },
+    { key: 'train.seed', before: 1, after: 2 },
+  ]);
+});
+
+test('diffValues: sees a change in a list, a missing key and a change of kind', (t) => {
+  t.deepEqual(
+    diffValues({ a: [1, 2], b: 1 }, { a: [1, 3, 4], c: { d: 1 } }).map(({ key }) => key),
+    ['a.1', 'a.2', 'b', 'c'],
+  );
+});

@@ -1,0 +1,68 @@
+import test from 'ava';
+import { resolveTopology } from './resolve.ts';
+import { refuseUnbuilt } from './unbuilt.ts';
+
+const moe = (over: object): object => ({ model: { moe: over } });
+
+const refused: readonly (readonly [object, string, unknown, string | number])[] = [
+  [{ model: {}, parallel: { pp: 2 } }, 'parallel.pp', 2, 1],
+  [{ model: {}, parallel: { tp: 2 } }, 'parallel.tp', 2, 1],
+  [{ model: {}, parallel: { zero: 2 } }, 'parallel.zero', 2, 1],
+  [{ model: {}, parallel: { zero: 3 } }, 'parallel.zero', 3, 1],
+  [{ model: {}, parallel: { offload: 'optimizer' } }, 'parallel.offload', 'optimizer', 'none'],
+  [{ model: {}, parallel: { pipeline: 'gpipe' } }, 'parallel.pipeline', 'gpipe', '1f1b'],
+  [moe({ router: { kind: 'expert-choice' } }), 'model.moe.router.kind', 'expert-choice', 'token-choice'],
+  [moe({ router: { scores: 'sigmoid' } }), 'model.moe.router.scores', 'sigmoid', 'softmax'],
+  [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
+  [moe({ balance: { bias: 0.001 } }), 'model.moe.balance.bias', 0.001, 0],
+  [moe({ balance: { scope: 'microbatch' } }), 'model.moe.balance.scope', 'microbatch', 'sequence'],
+  [{ model: {}, train: { precision: 'bf16' } }, 'train.precision', 'bf16', 'f32'],
+  [{ model: {}, train: { optimizer: { kind: 'muon' } } }, 'train.optimizer.kind', 'muon', 'adamw'],
+  [{ model: {}, train: { optimizer: { schedule: 'wsd' } } }, 'train.optimizer.schedule', 'wsd', 'cosine'],
+  [{ model: {}, wire: { dtype: 'bf16' } }, 'wire.dtype', 'bf16', 'f32'],
+  [{ model: {}, data: { parquet: 'x.parquet' } }, 'data.parquet', 'parquet', 'wordnet'],
+  [
+    { model: {}, machines: [{ host: 'gpu-box-2', devices: ['cpu:0'] }] },
+    'machines.0.host',
+    'gpu-box-2',
+    'localhost',
+  ],
+  [{ model: {}, machines: [{ devices: ['cuda:0'] }] }, 'machines.0.devices.0', 'cuda:0', 'cpu:0'],
+  [
+    { model: {}, placement: { 'stage/*': 'localhost/cpu:0' } },
+    'placement.stage/*',
+    'localhost/cpu:0',
+    'none',
+  ],
+];
+
+for (const [value, key, found, built] of refused) {
+  test(`refuseUnbuilt: names ${key} ${String(found)}`, (t) => {
+    const problems = refuseUnbuilt(resolveTopology(value));
+    t.is(problems.length, 1);
+    t.like(problems[0], { code: 'TROUPE_NOT_BUILT', key, value: found, nearest: built });
+  });
+}
+
+test('refuseUnbuilt: a remote host is told that only local machines can be launched', (t) => {
+  const [problem] = refuseUnbuilt(
+    resolveTopology({ model: {}, machines: [{ host: 'gpu-box-2', devices: ['cpu:0'] }] }),
+  );
+  t.is(problem?.rule, 'only local machines can be launched so far, and gpu-box-2 is not this one');
+});
+
+const accepted: readonly object[] = [
+  { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
+  { model: { moe: {} }, parallel: { dp: 2, ep: 2, zero: 1 }, train: { microbatches: 2 } },
+  { model: { moe: { balance: { scope: 'global' } } } },
+  { model: { moe: { router: { choice: 'skewed' } } } },
+  ...['localhost', '127.0.0.1', '::1'].map((host) => ({
+    model: {},
+    machines: [{ host, devices: ['cpu:0'] }],
+  })),
+  ...['cosine', 'constant', 'linear'].map((schedule) => ({ model: {}, train: { optimizer: { schedule } } })),
+];
+
+test('refuseUnbuilt: takes dp × ep, zero 0 and 1, microbatches, local hosts and the three schedules', (t) => {
+  for (const value of accepted) t.deepEqual(refuseUnbuilt(resolveTopology(value)), [], JSON.stringify(value));
+});
