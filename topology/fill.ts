@@ -1,4 +1,5 @@
 import { divisors, greatestCommonDivisor } from './nearest.ts';
+import { MAX_WORLD } from './schema-run.ts';
 import { TOPOLOGY_VERSION, type TopologyValues } from './schema.ts';
 
 /** Kinds of data source; a file names one of them. */
@@ -58,7 +59,7 @@ export type FilledTopology = ReturnType<typeof fillDefaults>;
 export function fillDefaults(values: TopologyValues, fallbackName: string) {
   const name = values.name ?? fallbackName;
   const parallel = fillParallel(values);
-  const world = parallel.dp * parallel.pp * parallel.tp;
+  const world = Math.min(MAX_WORLD, parallel.dp * parallel.pp * parallel.tp);
   const machines = values.machines ?? [
     { host: 'localhost', devices: Array.from({ length: world }, (_, index) => `cpu:${index}`) },
   ];

@@ -12,11 +12,7 @@ import {
 
 test('jsonSchema: topology.schema.json is current', (t) => {
   const text = readFileSync(new URL('../topology.schema.json', import.meta.url), 'utf8');
-  t.deepEqual(
-    JSON.parse(text),
-    JSON.parse(JSON.stringify(jsonSchema())),
-    'run `node topology/write-schema.mjs`',
-  );
+  t.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(jsonSchema())), 'run `npm run schema -w topology`');
 });
 
 test('jsonSchema: every key has a description, every number a unit', (t) => {
@@ -47,7 +43,8 @@ test('jsonSchema: no map takes unknown keys, and only model is required', (t) =>
 
 test('expectation: says kind, range and unit', (t) => {
   const at = (key: string): string => expectation(schemaAt(key.split('.')) ?? {});
-  t.is(at('model.layers'), 'a whole number ≥ 1 (layers)');
+  t.is(at('model.layers'), 'a whole number ≥ 1 and ≤ 10000 (layers)');
+  t.is(at('model.dModel'), 'a whole number ≥ 1 (elements)');
   t.is(at('train.optimizer.lr'), 'a number > 0 (per step)');
   t.is(at('data.holdout'), 'a number ≥ 0 and ≤ 0.9 (fraction)');
   t.is(at('eval.batches'), 'all or a whole number ≥ 1');

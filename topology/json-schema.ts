@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_COUNT } from './schema-fields.ts';
 import { topologySchema } from './schema.ts';
 import { nearestName } from './nearest.ts';
 
@@ -83,8 +84,7 @@ function range(node: SchemaNode): string {
   const high = node.exclusiveMaximum === undefined ? null : ` < ${node.exclusiveMaximum}`;
   const min =
     node.minimum === undefined || node.minimum <= Number.MIN_SAFE_INTEGER ? '' : ` ≥ ${node.minimum}`;
-  const max =
-    node.maximum === undefined || node.maximum >= Number.MAX_SAFE_INTEGER ? '' : ` ≤ ${node.maximum}`;
+  const max = node.maximum === undefined || node.maximum >= MAX_COUNT ? '' : ` ≤ ${node.maximum}`;
   const both = [low ?? min, high ?? max].filter((part) => part !== '').join(' and');
   return `${both}${node.unit === undefined ? '' : ` (${node.unit})`}`;
 }

@@ -51,7 +51,7 @@ test('createPlacement: workers follow machines and devices, stores their machine
     ],
   );
   t.is(agents.length, 2);
-  t.is(nodeOf('store/m1'), 'agent/1');
+  t.is(nodeOf('store/m1'), nodeId('agent/1'));
 });
 
 test('createPlacement: only layers with experts have gates, experts and expert optimizers', (t) => {
@@ -122,15 +122,15 @@ test('createPlacement: a moved stage takes its gates along, a moved expert goes 
     'gate/L1/pp0/dp0',
     'stage/pp0/dp0/tp0',
   ]);
-  t.is(start.nodeOf('stage/pp0/dp0/tp0'), 'worker/0');
+  t.is(start.nodeOf('stage/pp0/dp0/tp0'), nodeId('worker/0'));
 });
 
 test('createPlacement: placement rules move what they match, the last one wins', (t) => {
   const placement = { 'expert/L*/ep1/*': 'localhost/cpu:0', 'expert/L1/*': 'localhost/cpu:1' };
   const { nodeOf } = createPlacement(topology({ dp: 2, ep: 2 }, { placement }));
-  t.is(nodeOf('expert/L0/ep1/edp0'), 'worker/0');
-  t.is(nodeOf('expert/L1/ep1/edp0'), 'worker/1');
-  t.is(nodeOf('expert/L1/ep0/edp0'), 'worker/1');
+  t.is(nodeOf('expert/L0/ep1/edp0'), nodeId('worker/0'));
+  t.is(nodeOf('expert/L1/ep1/edp0'), nodeId('worker/1'));
+  t.is(nodeOf('expert/L1/ep0/edp0'), nodeId('worker/1'));
 });
 
 test('expertsOfGate, gatesOfExpert: agree with each other and stay inside the EP group', (t) => {

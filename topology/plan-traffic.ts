@@ -35,9 +35,9 @@ type Kind = Exclude<keyof TrafficBytes, 'total'>;
 const kinds: readonly Kind[] = ['dispatch', 'combine', 'backward', 'pipeline', 'gradients', 'weights'];
 
 /** Beyond this many workers the list of links is left out: it grows with their square. */
-export const MAX_WORKERS_FOR_LINKS = 256;
+const MAX_WORKERS_FOR_LINKS = 256;
 
-export function addTraffic(parts: readonly Partial<Record<Kind, number>>[]): TrafficBytes {
+function addTraffic(parts: readonly Partial<Record<Kind, number>>[]): TrafficBytes {
   const sum = (kind: Kind): number => parts.reduce((total, part) => total + (part[kind] ?? 0), 0);
   const each = Object.fromEntries(kinds.map((kind) => [kind, sum(kind)])) as Record<Kind, number>;
   return { ...each, total: kinds.reduce((total, kind) => total + each[kind], 0) };
@@ -99,7 +99,7 @@ export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
   return addTraffic(parts);
 }
 
-/** Every pair of workers that talk in a step and how much, by where actors live; null beyond {@link MAX_WORKERS_FOR_LINKS}. */
+/** Every pair of workers that talk in a step and how much, by where actors live; null beyond 256 workers. */
 export function planLinks(topology: ResolvedTopology, placement: Placement): readonly Link[] | null {
   const { mesh, workers } = placement;
   if (mesh.world > MAX_WORKERS_FOR_LINKS) return null;

@@ -3,6 +3,9 @@ import { z } from 'zod';
 /** What people need to know about a key: the sentence that editors show, and the unit of a number. */
 const about = (description: string, unit: string) => ({ description, unit });
 
+/** No count is larger unless it says so; keeps sums of products exact and loops short. */
+export const MAX_COUNT = 2 ** 31 - 1;
+
 /** A whole number ≥ `min` (default 1). `unit` names what is counted. */
 export const count = (
   description: string,
@@ -12,7 +15,7 @@ export const count = (
   z
     .int()
     .min(range.min ?? 1)
-    .max(range.max ?? Number.MAX_SAFE_INTEGER)
+    .max(range.max ?? MAX_COUNT)
     .meta(about(description, unit));
 
 /** A real number inside [min, max]. */

@@ -62,7 +62,7 @@ const moe = z.strictObject({
 export const modelSchema = z
   .strictObject({
     vocab: count('Tokens that the embedding and the head know.', 'tokens', { min: 2 }).default(4096),
-    layers: count('Transformer layers.', 'layers').default(4),
+    layers: count('Transformer layers.', 'layers', { max: 10_000 }).default(4),
     dModel: count('Width of the residual stream.', 'elements').default(128),
     heads: count('Query heads.', 'heads').default(4),
     kvHeads: count('Key/value heads (grouped-query attention). Default: heads.', 'heads').optional(),

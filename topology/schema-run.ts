@@ -41,13 +41,16 @@ export const trainSchema = z
     microbatches: count('Parts in which a replica computes its share of a step.', 'parts').default(1),
     optimizer,
     precision: choice('Format of weights and activations.', ['f32', 'bf16', 'f16']).default('f32'),
-    seed: count('Decides every random draw.', 'seed', { min: 0 }).default(1),
+    seed: count('Decides every random draw.', 'seed', { min: 0, max: Number.MAX_SAFE_INTEGER }).default(1),
   })
   .prefault({})
   .describe('The run.');
 
+/** Devices of the largest cluster that a topology describes. */
+export const MAX_WORLD = 65_536;
+
 const axis = (description: string, unit: string) =>
-  z.union([z.literal(-1), z.int().min(1)]).meta({ description, unit });
+  z.union([z.literal(-1), z.int().min(1).max(MAX_WORLD)]).meta({ description, unit });
 
 export const parallelSchema = z
   .strictObject({
@@ -73,12 +76,11 @@ export const parallelSchema = z
   .describe('How the work is cut. Never changes the numbers.');
 
 /** `cpu:0`, `cpu:1/threads=2`, `cuda:0`. */
-export const devicePattern =
-  /^(?:cpu:(?:0|[1-9]\d{0,4})(?:\/threads=[1-9]\d{0,2})?|cuda:(?:0|[1-9]\d{0,4}))$/;
+const devicePattern = /^(?:cpu:(?:0|[1-9]\d{0,4})(?:\/threads=[1-9]\d{0,2})?|cuda:(?:0|[1-9]\d{0,4}))$/;
 const hostPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$/;
 const bodies = ['auto', 'native', 'tfjs'] as const;
 
-export const machineSchema = z.strictObject({
+const machineSchema = z.strictObject({
   host: z
     .string()
     .regex(hostPattern)

@@ -1,4 +1,4 @@
-// Writes topology.schema.json from the zod schema: `npx tsc -b topology && node topology/write-schema.mjs`.
+// Writes topology.schema.json from the zod schema: `npm run schema -w topology`.
 import { writeFileSync } from 'node:fs';
 import { jsonSchema } from './dist/index.js';
 
