@@ -106,13 +106,18 @@ export class ActorSystem {
     this.node = options.node;
     this.#asks = new Asks(options.clock);
     this.#waits = new Waits(options.clock);
-    options.transport.onPacket((from, _lane, packet, release) => {
+  }
+
+  /** Begins to receive. Call it when all actors are mounted: what arrived before waits in the transport. */
+  listen(): void {
+    const { transport, codec, logger } = this.#options;
+    transport.onPacket((from, _lane, packet, release) => {
       let message: Message;
       try {
-        message = options.codec.decodeMessage(packet).message;
+        message = codec.decodeMessage(packet).message;
       } catch (error) {
         release();
-        options.logger.warn('packet refused', { from, error: serializeError(error) });
+        logger.warn('packet refused', { from, error: serializeError(error) });
         return;
       }
       this.#receive(message, release);

@@ -7,3 +7,4 @@ export { systemClock } from './ports/clock.ts';
 export { pinoLogger, type LogLevel } from './ports/logger.ts';
 export { loadTopology, type ResolvedTopology } from '@troupe/topology';
 export * from './launch/launch.ts';
+export * from './simulate.ts';

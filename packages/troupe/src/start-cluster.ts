@@ -164,6 +164,7 @@ class LocalCluster implements Cluster {
       supervisor: { failed: fail, heartbeatMs: 60_000, silenceMs: 600_000, position: () => `after step ${this.#last?.step ?? job.first.step}` },
     });
     const replicas = workers.map((worker, dp) => mountWorker(worker, job, { dp, device: options.devices[dp] as Device, tokens: options.tokens }));
+    for (const each of this.#systems) each.listen();
     options.onMounted?.(replicas);
   }
 

@@ -215,6 +215,7 @@ class LocalLaunch implements Launch {
       },
       supervisor: { failed: (failure) => this.#failed(failure), heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, position: () => this.#position() },
     });
+    system.listen();
   }
 
   /** The step that was open, in words. */

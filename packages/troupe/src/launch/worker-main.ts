@@ -79,6 +79,7 @@ async function mount(message: Extract<AgentMessage, { type: 'configure' }>, tran
   });
   mounted = system;
   mountWorker(system, job, { dp: rank, device, tokens: data.batches });
+  system.listen();
   say({ type: 'ready', device: device.info.name, reason: device.info.reason });
 }
 
