@@ -31,7 +31,7 @@ export const curveClient = (keys: CurveKeys) =>
 export function checkCurve(keys: CurveKeys): void {
   if (capability.curve !== true) throw new InsecureTransportError('CURVE', 'this build of ZeroMQ lacks it');
   for (const key of [keys.serverPublic, keys.public, keys.secret, ...(keys.authorized ?? [])]) {
-    if (key.length !== 40 || [...key].some((digit) => !alphabet.includes(digit))) {
+    if (key.length !== 40 || Array.from(key).some((digit) => !alphabet.includes(digit))) {
       throw new InsecureTransportError('CURVE', 'a key is not 40 characters of Z85');
     }
   }

@@ -31,7 +31,7 @@ export class Receipts {
     this.#heldBytes -= bytes;
     const runs = this.#runs;
     const last = runs.length - 2;
-    if (last >= 0 && runs[last]! + runs[last + 1]! === seq) runs[last + 1]!++;
+    if (last >= 0 && seq === runs[last]! + runs[last + 1]!) runs[last + 1]!++;
     else runs.push(seq, 1);
   }
 

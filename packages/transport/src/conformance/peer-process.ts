@@ -1,0 +1,36 @@
+import { nodeId, silentLogger } from '@troupe/core';
+import { openZmqTransport, type CurveKeys, type Endpoints, type Listen } from '../index.ts';
+import { realClock } from './probe.ts';
+
+/** What the parent passes as the only argument, JSON. */
+export interface PeerOrder {
+  readonly node: string;
+  readonly incarnation: number;
+  readonly listen: Listen;
+  readonly curve?: CurveKeys;
+}
+
+/** What the child answers when it listens. */
+export interface PeerReady {
+  readonly endpoints: Endpoints;
+}
+
+/** A node in a process of its own: sends every packet back where it came from, until it is killed or its parent is gone. */
+const order = JSON.parse(process.argv[2]!) as PeerOrder;
+const transport = await openZmqTransport({
+  node: nodeId(order.node),
+  incarnation: order.incarnation,
+  listen: order.listen,
+  clock: realClock,
+  logger: silentLogger,
+  ...(order.curve === undefined ? {} : { curve: order.curve }),
+});
+transport.onPacket((from, lane, packet, release) => {
+  transport.send(from, lane, {
+    header: Buffer.from(packet.header),
+    frames: packet.frames.map((frame) => Buffer.from(frame)),
+  });
+  release();
+});
+process.on('disconnect', () => process.exit(0));
+process.send!({ endpoints: transport.endpoints } satisfies PeerReady);
