@@ -1,2 +1,3 @@
 export { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from './errors.ts';
+export { loadDevice, type LoadDeviceOptions } from './load-device.ts';
 export { openReferenceDevice } from './reference/reference-device.ts';

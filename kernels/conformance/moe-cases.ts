@@ -91,7 +91,7 @@ function returnedRows(
 }
 
 const expertShape = fc.record({
-  experts: sizes(0, 5),
+  experts: sizes(1, 5),
   dim: sizes(1, 40),
   hidden: sizes(1, 40),
   activation: fc.constantFrom<Activation[]>('swiglu', 'gelu', 'gelu-tanh', 'relu'),

@@ -137,8 +137,8 @@ export const rowCases = {
   'linear.forward': opCases(
     fc.record({
       rows: sizes(0, 40),
-      inDim: sizes(0, 70),
-      outDim: sizes(0, 70),
+      inDim: sizes(1, 70),
+      outDim: sizes(1, 70),
       start: fc.constantFrom('zero', 'out', 'residual'),
     }),
     (device, draw, { rows, inDim, outDim, start }) => {
@@ -155,7 +155,7 @@ export const rowCases = {
   ),
 
   'linear.backward.input': opCases(
-    fc.record({ rows: sizes(0, 40), inDim: sizes(0, 70), outDim: sizes(0, 70), accumulate: fc.boolean() }),
+    fc.record({ rows: sizes(0, 40), inDim: sizes(1, 70), outDim: sizes(1, 70), accumulate: fc.boolean() }),
     (device, draw, { rows, inDim, outDim, accumulate }) => {
       const dx = draw.rows(device, rows, inDim);
       const dOut = draw.rows(device, rows, outDim);
@@ -168,7 +168,7 @@ export const rowCases = {
   ),
 
   'linear.backward.weight': opCases(
-    fc.record({ rows: sizes(0, 40), inDim: sizes(0, 70), outDim: sizes(0, 70), grains: sizes(1, 5) }),
+    fc.record({ rows: sizes(0, 40), inDim: sizes(1, 70), outDim: sizes(1, 70), grains: sizes(1, 5) }),
     (device, draw, { rows, inDim, outDim, grains }) => {
       const weightSum = draw.sum(device, outDim * inDim);
       const dOut = draw.rows(device, rows, outDim);

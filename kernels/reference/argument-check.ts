@@ -92,18 +92,27 @@ export class ArgumentCheck {
     this.floats(`${name}.data`, rows.data, count === 0 ? 0 : offset + (count - 1) * stride + rowLength);
   }
 
-  /** Bounds of consecutive blocks of rows: first 0, last `rows`, never falling. */
+  /**
+   * Bounds of consecutive blocks of rows: first 0, last `rows`, never falling.
+   *
+   * @throws {KernelRangeError} TROUPE_KERNEL_RANGE for wrong bounds
+   */
   starts(name: string, starts: Int32Array, rows: number): void {
     this.ints(name, starts, 1);
     let previous = 0;
     for (let i = 0; i < starts.length; i++) {
       const bound = starts[i]!;
-      if (i === 0 ? bound !== 0 : bound < previous)
-        this.fail(`${name}[${i}]`, String(bound), i === 0 ? '0' : `at least ${previous}`);
+      const expected =
+        i === 0 ? '0' : i === starts.length - 1 ? `${rows}, the number of rows` : `${previous} … ${rows}`;
+      const wrong = i === 0 ? bound !== 0 : bound < previous || bound > rows;
+      if (wrong || (i === starts.length - 1 && bound !== rows)) {
+        throw new KernelRangeError(`${this.#op}: ${name}[${i}] is ${bound}, expected ${expected}`, {
+          op: this.#op,
+          argument: name,
+        });
+      }
       previous = bound;
     }
-    if (previous !== rows)
-      this.fail(`${name}, its last bound,`, String(previous), `${rows}, the number of rows`);
   }
 
   parts(parts: readonly RowsPart[], dim: number): void {
@@ -118,8 +127,9 @@ export class ArgumentCheck {
   /** What forward and backward of the expert FFN have in common. */
   experts(call: ExpertsForwardCall | ExpertsBackwardCall): void {
     const { experts, dim, hidden, expertStride } = call;
-    this.sizes({ experts, hidden, expertStride });
+    this.size('experts', experts, 1);
     this.size('dim', dim, 1);
+    this.size('hidden', hidden, 1);
     this.oneOf('activation', call.activation, ['swiglu', 'gelu', 'gelu-tanh', 'relu']);
     this.size('expertStride', expertStride, (hiddenInputs(call.activation) + 1) * hidden * dim);
     this.floats('weights', call.weights, expertsLength(call));
@@ -144,7 +154,6 @@ export class ArgumentCheck {
 
 /** Length of the weights of a group of experts: the last one needs no gap behind it. */
 export function expertsLength(call: ExpertsForwardCall | ExpertsBackwardCall): number {
-  if (call.experts === 0) return 0;
   return (
     (call.experts - 1) * call.expertStride + (hiddenInputs(call.activation) + 1) * call.hidden * call.dim
   );

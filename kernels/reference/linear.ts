@@ -6,7 +6,9 @@ import type { Kernel } from './kernel.ts';
 /** out[M,N] = start + x[M,K]·weight[N,K]ᵀ; the start is out itself, a residual, or 0. */
 export const linearForward: Kernel<LinearForwardCall> = {
   check({ rows, inDim, outDim, x, weight, out, accumulate, residual }, check) {
-    check.sizes({ rows, inDim, outDim });
+    check.size('rows', rows);
+    check.size('inDim', inDim, 1);
+    check.size('outDim', outDim, 1);
     check.rows('x', x, rows, inDim);
     check.floats('weight', weight, outDim * inDim);
     check.rows('out', out, rows, outDim);
@@ -37,7 +39,9 @@ export const linearForward: Kernel<LinearForwardCall> = {
 /** dx[M,K] = start + dOut[M,N]·weight[N,K]. */
 export const linearBackwardInput: Kernel<LinearBackwardInputCall> = {
   check({ rows, inDim, outDim, dOut, weight, dx }, check) {
-    check.sizes({ rows, inDim, outDim });
+    check.size('rows', rows);
+    check.size('inDim', inDim, 1);
+    check.size('outDim', outDim, 1);
     check.rows('dOut', dOut, rows, outDim);
     check.floats('weight', weight, outDim * inDim);
     check.rows('dx', dx, rows, inDim);
@@ -62,7 +66,9 @@ export const linearBackwardInput: Kernel<LinearBackwardInputCall> = {
 /** weightSum[N,K] += Σ over grains of the leaf dOutᵀ·x. */
 export const linearBackwardWeight: Kernel<LinearBackwardWeightCall> = {
   check({ rows, inDim, outDim, dOut, x, grainStarts, weightSum }, check) {
-    check.sizes({ rows, inDim, outDim });
+    check.size('rows', rows);
+    check.size('inDim', inDim, 1);
+    check.size('outDim', outDim, 1);
     check.rows('dOut', dOut, rows, outDim);
     check.rows('x', x, rows, inDim);
     check.starts('grainStarts', grainStarts, rows);

@@ -20,3 +20,53 @@ conformKernels(test, {
   bitwise: true,
   longWork,
 });
+
+test('reference route.plan: a token that picks an expert twice is an error', (t) => {
+  const device = openReferenceDevice();
+  const grainStarts = Int32Array.of(0, 1);
+  const { error } = device.run([
+    {
+      ...{
+        op: 'route.plan',
+        tokens: 1,
+        experts: 2,
+        topK: 2,
+        ranks: 1,
+        choices_TK: Int32Array.of(1, 1),
+        grainStarts,
+      },
+      ...{
+        counts_EG: device.ints(2),
+        position_TK: device.ints(2),
+        slots_N: device.ints(2),
+        choiceOfRow_N: device.ints(2),
+      },
+      ...{ rankTokens: device.ints(1), numTokens_R: device.ints(1), numRows_R: device.ints(1) },
+    },
+  ]);
+  t.is(error?.code, 'TROUPE_KERNEL_RANGE');
+});
+
+test('reference attention.forward: a row that may not see itself is an error', (t) => {
+  const device = openReferenceDevice();
+  const row = { data: device.floats(2) };
+  const shape = {
+    batch: 1,
+    seqLen: 1,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 2,
+    scale: 1,
+    q: row,
+    k: row,
+    v: row,
+    out: row,
+  };
+  for (const first of [1, -1]) {
+    const firstSeen_T = Int32Array.of(first);
+    const { error } = device.run([
+      { op: 'attention.forward', ...shape, firstSeen_T, lse_TH: device.floats(1) },
+    ]);
+    t.is(error?.code, 'TROUPE_KERNEL_RANGE');
+  }
+});

@@ -1,0 +1,109 @@
+import { availableParallelism } from 'node:os';
+import type { Device, SyncDevice } from '@troupe/core';
+import { DeviceUnavailableError } from './errors.ts';
+import { openReferenceDevice } from './reference/reference-device.ts';
+
+export interface LoadDeviceOptions {
+  /** `auto` (default): native, else TensorFlow.js; the slow reference body only by name. */
+  readonly body?: 'auto' | 'native' | 'tfjs' | 'reference';
+  /** Threads of the body's own pool, ≥ 1; default: one for each core that this process may use. The reference body has one. */
+  readonly threads?: number;
+  /** How the reference body stores floats; other bodies are f32. Default `f64`. */
+  readonly dtype?: 'f32' | 'f64';
+}
+
+interface Availability {
+  readonly available: boolean;
+  /** In one sentence: what there is, or why not. */
+  readonly reason: string;
+}
+
+/** A body whose module is loaded only when it is wanted: a native addon or a library of some megabytes. */
+interface LazyBody {
+  readonly availability: () => Availability | Promise<Availability>;
+  readonly open: (options: { readonly threads: number }) => Device | SyncDevice | Promise<Device>;
+}
+
+type BodyName = 'native' | 'tfjs';
+
+interface NativeModule {
+  nativeAvailability: LazyBody['availability'];
+  openNativeDevice: LazyBody['open'];
+}
+
+interface TfjsModule {
+  tfjsAvailability: LazyBody['availability'];
+  openTfjsDevice: LazyBody['open'];
+}
+
+/** Loads a body's module; a specifier that is no literal keeps the compiler from demanding that every body is there. */
+async function importBody(name: BodyName): Promise<LazyBody> {
+  const specifier = `./${name}/${name}-device.js`;
+  const module = (await import(specifier)) as Partial<NativeModule & TfjsModule>;
+  const availability = name === 'native' ? module.nativeAvailability : module.tfjsAvailability;
+  const open = name === 'native' ? module.openNativeDevice : module.openTfjsDevice;
+  if (availability === undefined || open === undefined)
+    throw new TypeError(`${specifier} does not export a device body`);
+  return { availability, open };
+}
+
+type Attempt =
+  { readonly device: Device; readonly reason: string } | { readonly device: null; readonly reason: string };
+
+async function attempt(name: BodyName, threads = availableParallelism()): Promise<Attempt> {
+  try {
+    const body = await importBody(name);
+    const { available, reason } = await body.availability();
+    if (!available) return { device: null, reason };
+    const device = await body.open({ threads });
+    return { device, reason: device.info.reason };
+  } catch (thrown) {
+    return { device: null, reason: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
+}
+
+/** The same device, with the loader's reason in its info; a body that can run synchronously still can. */
+function explained(device: Device | SyncDevice, reason: string): Device | SyncDevice {
+  return {
+    ...('run' in device ? { run: (calls: Parameters<SyncDevice['run']>[0]) => device.run(calls) } : {}),
+    info: { ...device.info, reason },
+    floats: (length) => device.floats(length),
+    ints: (length) => device.ints(length),
+    int64s: (length) => device.int64s(length),
+    bytes: (length) => device.bytes(length),
+    submit: (calls, done) => device.submit(calls, done),
+    close: () => device.close(),
+  };
+}
+
+/**
+ * Opens a device body and says in `info.reason` which one and why.
+ *
+ * @throws {DeviceUnavailableError} TROUPE_DEVICE_UNAVAILABLE when the body asked for, or with `auto` every fast one, cannot
+ *   be opened here; the message holds each body's reason
+ */
+export async function loadDevice({ body = 'auto', threads, dtype }: LoadDeviceOptions = {}): Promise<Device> {
+  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1)) {
+    throw new DeviceUnavailableError(`threads is ${threads}, expected an integer ≥ 1`, {
+      details: { threads },
+    });
+  }
+  if (body === 'reference') return openReferenceDevice(dtype === undefined ? {} : { dtype });
+  if (body !== 'auto') {
+    const { device, reason } = await attempt(body, threads);
+    if (device === null) throw new DeviceUnavailableError(`${body}: ${reason}`, { details: { body } });
+    return explained(device, `${body}: ${reason}; asked for by name`);
+  }
+  const native = await attempt('native', threads);
+  if (native.device !== null)
+    return explained(native.device, `native: ${native.reason}; chosen because it is the fastest body here`);
+  const tfjs = await attempt('tfjs', threads);
+  if (tfjs.device !== null)
+    return explained(
+      tfjs.device,
+      `tfjs: ${tfjs.reason}; chosen because native is not available: ${native.reason}`,
+    );
+  throw new DeviceUnavailableError(
+    `no fast device body can be opened: native: ${native.reason}; tfjs: ${tfjs.reason}; run \`npm run build:native\`, or ask for body reference`,
+  );
+}
