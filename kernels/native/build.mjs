@@ -68,7 +68,7 @@ function headerHash() {
     for (const entry of readdirSync(join(root, directory), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(directory, entry.name);
       if (entry.isDirectory()) {
-        if (entry.name !== 'build' && entry.name !== 'test') visit(path);
+        if (entry.name !== 'build') visit(path);
       } else if (/\.(h|inc)$/.test(entry.name)) hash.update(path).update(readFileSync(join(root, path)));
     }
   };
