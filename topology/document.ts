@@ -1,4 +1,4 @@
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, stringify, type Node } from 'yaml';
 import { nowhere, type Place, type TopologyProblem } from './problem.ts';
 
 /** Where a key and its value stand. */
@@ -116,4 +116,9 @@ export function originOf(layer: Layer, key: string): Origin {
     if (found !== undefined) return path === key ? found : { key: found.key, value: found.key };
   }
   return layer.origins.get('') ?? { key: nowhere, value: nowhere };
+}
+
+/** A topology as YAML text; reading it gives the same topology again. */
+export function formatTopology(file: object): string {
+  return stringify(file, { lineWidth: 110 });
 }

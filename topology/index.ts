@@ -11,6 +11,8 @@ export { TOPOLOGY_VERSION, type TopologyInput } from './schema.ts';
 export type { FilledTopology } from './fill.ts';
 export * from './resolved.ts';
 export { resolveTopology } from './resolve.ts';
+export { formatTopology } from './document.ts';
+export { nearestName } from './nearest.ts';
 export * from './load.ts';
 export { presetNames, presetPath, readTopologyFile } from './read.ts';
 export { isLocalHost, type DeviceBody, type ResolvedDevice, type ResolvedMachine } from './machines.ts';

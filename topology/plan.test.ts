@@ -75,6 +75,19 @@ test('planTopology: traffic of dp 2, ep 2 by hand', (t) => {
   }
 });
 
+test('planTopology: replicas of an expert group exchange gradients of 8 bytes and weights of 4', (t) => {
+  const bytes = (zero: 0 | 1) => {
+    const { traffic, parameters } = plan({ parallel: { dp: 4, ep: 2, zero } });
+    const link = traffic.links?.find(({ from, to }) => from === 'worker/0' && to === 'worker/2')?.bytes;
+    return { gradients: link?.gradients, weights: link?.weights, dispatch: link?.dispatch, parameters };
+  };
+  const sharded = bytes(1);
+  const slice = sharded.parameters.dense / 4 + sharded.parameters.expert / 4;
+  t.like(sharded, { gradients: 8 * slice, weights: 4 * slice, dispatch: 0 });
+  const whole = bytes(0);
+  t.like(whole, { gradients: 8 * (whole.parameters.dense + whole.parameters.expert / 2), weights: 0 });
+});
+
 test('planTopology: links add up to what devices send by formula', (t) => {
   const shapes = fc.record({
     ep: fc.constantFrom(1, 2, 3),

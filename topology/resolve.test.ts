@@ -176,6 +176,12 @@ test('extends: another source of data takes the place of the earlier one', (t) =
   };
   t.deepEqual(resolveText(files).data.source, { kind: 'text', paths: ['x.txt'] });
   t.is(resolveText(files).data.holdout, 0.1);
+  t.deepEqual(
+    Object.keys(resolveText(files).source.places)
+      .filter((key) => key.startsWith('data.'))
+      .sort(),
+    ['data.holdout', 'data.text'],
+  );
   t.deepEqual(resolveText(files, ['data.synthetic=zipf']).data.source, {
     kind: 'synthetic',
     distribution: 'zipf',

@@ -4,6 +4,7 @@ import type { Composed } from './compose.ts';
 import { originOf, valueLayer, type Layer } from './document.ts';
 import { TopologyError } from './errors.ts';
 import { fillDefaults, type FilledTopology } from './fill.ts';
+import { applyOverride } from './layers.ts';
 import { resolveMachines } from './machines.ts';
 import { createPlacement } from './placement.ts';
 import { matchesAddress } from './placement-rules.ts';
@@ -185,8 +186,20 @@ export function resolveComposed(
 /**
  * Resolves a topology that is a value already: a program's own object, or the `file` of a manifest.
  *
+ * @param options - `set`: overrides `a.b.c=value`, applied in order over the value
  * @throws {TopologyError} TROUPE_TOPOLOGY_INVALID with every problem
  */
-export function resolveTopology(value: unknown): ResolvedTopology {
-  return resolveComposed({ layer: valueLayer(value), problems: [], files: [] }, { path: null, set: [] });
+export function resolveTopology(
+  value: unknown,
+  options: { readonly set?: readonly string[] } = {},
+): ResolvedTopology {
+  const set = options.set ?? [];
+  const problems: TopologyProblem[] = [];
+  let layer = valueLayer(value);
+  for (const override of set) {
+    const applied = applyOverride(layer, override);
+    layer = applied.layer;
+    problems.push(...applied.problems);
+  }
+  return resolveComposed({ layer, problems, files: [] }, { path: null, set });
 }
