@@ -19,6 +19,8 @@ export interface RunOutcome {
 export interface TrainerOptions {
   readonly job: Job;
   readonly report: RunSink;
+  /** The first step opens: everything is loaded. */
+  readonly opened?: () => void;
   readonly finished: (outcome: RunOutcome) => void;
   /** Peak of the used cores, FLOP/s; null when it was not measured. */
   readonly peakFlops: number | null;
@@ -71,6 +73,7 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
     },
     open: (_event, context) => {
       self.endWait('load');
+      if (context.step === job.first.step + 1) options.opened?.();
       openedAtMs = self.clock.now();
       open(context);
       if (context.step < job.stopAfter) prefetch(context.step + 1);

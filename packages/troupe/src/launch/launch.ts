@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addresses, agentNode, defaultPlacement, messageKinds, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
-import { nodeId, TroupeError, type Logger, type Storage } from '@troupe/core';
+import { assert, nodeId, TroupeError, type Logger, type Storage } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
+import type { DataSource, DataStatistics } from '@troupe/data';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunSink, StepEvent } from '@troupe/telemetry';
@@ -40,6 +41,8 @@ export interface Launch {
   readonly workerPids: readonly number[];
   /** Bytes that all processes have put on the wire, as far as they have told. */
   wireBytes(): number;
+  /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
+  statistics(): DataStatistics;
 }
 
 const HEARTBEAT_MS = 1000;
@@ -87,9 +90,11 @@ class LocalLaunch implements Launch {
   #transport: ZmqTransport | null = null;
   #system: ActorSystem | null = null;
   #job: Job | null = null;
+  #data: DataSource | null = null;
   #last: StepEvent | null = null;
   #interruption: 'interrupted' | 'terminated' = 'interrupted';
   #ended = false;
+  #opened = false;
   #finish: (result: RunResult) => void = () => {};
   #allListening: () => void = () => {};
   #startFailed: (error: TroupeError) => void = () => {};
@@ -133,6 +138,7 @@ class LocalLaunch implements Launch {
       listening,
     ]);
     this.#transport = transport;
+    this.#data = data;
     const all = [...this.#listening.values(), { node: agentNode as string, ...transport.endpoints }];
     const places = new Map(all.map(({ node, control, data: dataPlace }): [string, Endpoints] => [node, { control, data: dataPlace }]));
     transport.setPeers((node) => places.get(node));
@@ -157,6 +163,11 @@ class LocalLaunch implements Launch {
 
   wireBytes(): number {
     return this.#wireBytes + (this.#transport?.stats().bytesSent ?? 0);
+  }
+
+  statistics(): DataStatistics {
+    assert(this.#data !== null, 'a launch that began has its data');
+    return this.#data.statistics();
   }
 
   #wireBytes = 0;
@@ -198,6 +209,10 @@ class LocalLaunch implements Launch {
         report: (event) => {
           if (event.event === 'step') this.#last = event;
           report(event);
+        },
+        opened: () => {
+          this.#opened = true;
+          this.#reportStart();
         },
         finished: (outcome) => {
           const result = resultOf(outcome);
@@ -249,7 +264,7 @@ class LocalLaunch implements Launch {
       if (this.#listening.size === this.#topology.parallel.world) this.#allListening();
     } else if (message.type === 'ready') {
       this.#devices.set(rank, message);
-      if (this.#devices.size === this.#topology.parallel.world) this.#reportStart();
+      this.#reportStart();
     } else if (message.type === 'left') {
       this.#wireBytes += message.bytesSent;
     } else {
@@ -260,7 +275,9 @@ class LocalLaunch implements Launch {
     }
   }
 
+  /** Once: when every worker has said what it runs on and the first step opens. */
   #reportStart(): void {
+    if (!this.#opened || this.#devices.size < this.#topology.parallel.world) return;
     const { model } = this.#topology;
     const counts = parameterCounts(model);
     const names = [...new Set([...this.#devices.values()].map(({ device }) => device))];

@@ -1,6 +1,6 @@
 import { addresses, defaultPlacement, messageKinds, mountWorker, workerNode, type Job } from '@troupe/actors';
 import { nodeId, serializeError } from '@troupe/core';
-import { loadDevice } from '../temp-device.ts';
+import { loadDevice } from '@troupe/kernels';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { createPlacement } from '@troupe/topology';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
