@@ -2,6 +2,8 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { parameterCounts } from '@troupe/spec';
 import { composeTopology } from './compose.ts';
+import { formatTopology } from './document.ts';
+import { TopologyError } from './errors.ts';
 import { resolveComposed, resolveTopology } from './resolve.ts';
 import type { ResolvedTopology } from './resolved.ts';
 import { diffTrajectory, diffValues, trajectory } from './trajectory.ts';
@@ -254,4 +256,16 @@ test('diffValues: sees a change in a list, a missing key and a change of kind', 
     diffValues({ a: [1, 2], b: 1 }, { a: [1, 3, 4], c: { d: 1 } }).map(({ key }) => key),
     ['a.1', 'a.2', 'b', 'c'],
   );
+});
+
+test('formatTopology: reading its text gives the same topology again', (t) => {
+  const { file } = resolveTopology({ model: { moe: {} }, placement: { 'expert/*': 'localhost/cpu:0' } });
+  t.deepEqual(resolveText({ 'a.yaml': formatTopology(file) }).file, file);
+});
+
+test('resolveTopology: takes overrides over a value', (t) => {
+  const { file } = resolveTopology({ model: { moe: {} } });
+  t.is(resolveTopology(file, { set: ['parallel.zero=0'] }).parallel.zero, 0);
+  const error = t.throws(() => resolveTopology(file, { set: ['parallel'] }), { instanceOf: TopologyError });
+  t.like(error.problems[0], { code: 'TROUPE_TOPOLOGY_OVERRIDE', flag: '--set parallel' });
 });
