@@ -1,4 +1,14 @@
-import type { Clock, Lane, Logger, NodeId, Packet, PeerEvent, Transport, TransportStats } from '@troupe/core';
+import {
+  assert,
+  type Clock,
+  type Lane,
+  type Logger,
+  type NodeId,
+  type Packet,
+  type PeerEvent,
+  type Transport,
+  type TransportStats,
+} from '@troupe/core';
 import { Context, Pull, Push, type Reply } from 'zeromq';
 import { checkCurve, curveClient, curveServer, guardDoor, type CurveKeys } from './curve.ts';
 import {
@@ -74,6 +84,7 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
   if (curve !== undefined) checkCurve(curve);
   const secured = curve !== undefined;
   const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes;
+  assert(maxFrameBytes < 2 ** 31, 'maxFrameBytes does not fit 31 bits', { maxFrameBytes });
   const heartbeat = {
     heartbeatInterval: options.heartbeatMs ?? 1000,
     heartbeatTimeout: options.lostMs ?? 5000,

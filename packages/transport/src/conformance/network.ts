@@ -25,7 +25,10 @@ export interface TestNetworkOptions {
 export interface TestNetwork {
   connect(node: string, incarnation?: number): Promise<Transport>;
   /** A node that sends every packet back and can be killed: a process of its own where the body allows it. */
-  spawn(node: string, incarnation: number): Promise<{ readonly kill: () => void }>;
+  spawn(
+    node: string,
+    incarnation: number,
+  ): Promise<{ readonly kill: (signal?: 'SIGKILL' | 'SIGSTOP') => void }>;
   end(): Promise<void>;
 }
 
@@ -99,7 +102,7 @@ export const zmqNetwork =
           child.once('exit', (code) => reject(new Error(`the peer process ended with ${code}`)));
         });
         place(node, ready.endpoints);
-        return { kill: () => void child.kill('SIGKILL') };
+        return { kill: (signal = 'SIGKILL') => void child.kill(signal) };
       },
       async end() {
         for (const child of children) child.kill('SIGKILL');

@@ -15,7 +15,8 @@ export interface PeerReady {
   readonly endpoints: Endpoints;
 }
 
-/** A node in a process of its own: sends every packet back where it came from, until it is killed or its parent is gone. */
+/** A node in a process of its own: sends every packet back where it came from, after blocking its thread
+ * for N milliseconds when the header says `busy N`, until it is killed or its parent is gone. */
 const order = JSON.parse(process.argv[2]!) as PeerOrder;
 const transport = await openZmqTransport({
   node: nodeId(order.node),
@@ -26,6 +27,8 @@ const transport = await openZmqTransport({
   ...(order.curve === undefined ? {} : { curve: order.curve }),
 });
 transport.onPacket((from, lane, packet, release) => {
+  const busyMs = /^busy (\d+)$/.exec(Buffer.from(packet.header).toString())?.[1];
+  for (const end = performance.now() + Number(busyMs ?? 0); performance.now() < end;);
   transport.send(from, lane, {
     header: Buffer.from(packet.header),
     frames: packet.frames.map((frame) => Buffer.from(frame)),

@@ -99,25 +99,32 @@ test('zmq: with curve, nobody without the keys is heard', async (t) => {
   const a = new Probe(await open({ curve }));
   const { endpoints } = a.transport as ZmqTransport;
   // Knows the server's public key, but its own is not on the list.
-  const intruder = await open({
-    node: nodeId('intruder'),
-    curve: { serverPublic: curve.public, public: strangerKeys.publicKey, secret: strangerKeys.secretKey },
-    peers: () => endpoints,
-  });
+  const keys = {
+    curveServerKey: curve.public,
+    curvePublicKey: strangerKeys.publicKey,
+    curveSecretKey: strangerKeys.secretKey,
+  };
+  const intruder = new Push({ linger: 0, ...keys });
+  t.teardown(() => intruder.close());
+  const shownTheDoor = new Promise<void>((resolve) =>
+    intruder.events.on('handshake:error:auth', () => resolve()),
+  );
+  intruder.connect(endpoints.data);
+  await intruder.send('let me in');
+  await shownTheDoor;
   const plain = await open({ node: nodeId('plain'), peers: () => endpoints });
   const friend = new Probe(await open({ node: nodeId('friend'), curve, peers: () => endpoints }));
   t.teardown(() =>
-    Promise.all([a.transport, intruder, plain, friend.transport].map((transport) => transport.close(0))),
+    Promise.all([a.transport, plain, friend.transport].map((transport) => transport.close(0))),
   );
-  for (const stranger of [intruder, plain]) {
-    stranger.send(nodeId('a'), 'data', { header: Uint8Array.of(1), frames: [] });
-  }
+  plain.send(nodeId('a'), 'data', { header: Uint8Array.of(1), frames: [] });
   for (let trip = 1; trip <= 50; trip++) {
     friend.send('a', 'data', 'hello');
     await a.until(() => a.arrivals.length === trip);
   }
   t.deepEqual(a.eventLines(), ['peer.up friend 1']);
   t.true(a.arrivals.every(({ from }) => from === nodeId('friend')));
+  t.is(a.transport.stats().packetsRefused, 0);
 });
 
 test('zmq: garbage is counted and hurts nobody else', async (t) => {
@@ -212,6 +219,31 @@ test('zmq: frames above the limit of the receiver are refused and the link is lo
   t.deepEqual(b.eventLines().slice(0, 2), ['peer.up a 1', 'peer.lost a 1']);
   t.is(b.arrivals.length, 0);
   t.is(b.transport.stats().packetsRefused, 1);
+});
+
+const impatient = { heartbeatMs: 50, lostMs: 400 };
+
+test('zmq: a peer that is frozen is lost by its missing heartbeats', async (t) => {
+  const network = await zmqNetwork('tcp', impatient)();
+  t.teardown(() => network.end());
+  const a = new Probe(await network.connect('a'));
+  const b = await network.spawn('b', 1);
+  a.send('b', 'control', 'echo');
+  await a.until(() => a.arrivals.length === 1);
+  b.kill('SIGSTOP');
+  await a.until(() => a.events.length === 2);
+  t.deepEqual(a.eventLines(), ['peer.up b 1', 'peer.lost b 1']);
+});
+
+test('zmq: a peer that is busy for longer than the heartbeats allow is alive', async (t) => {
+  const network = await zmqNetwork('tcp', impatient)();
+  t.teardown(() => network.end());
+  const a = new Probe(await network.connect('a'));
+  await network.spawn('b', 1);
+  for (const lane of ['control', 'data'] as const) a.send('b', lane, 'busy 1000', [new Uint8Array(2 ** 20)]);
+  for (let index = 0; index < 50; index++) a.send('b', 'data', `${index}`, [new Uint8Array(2 ** 20)]);
+  await a.until(() => a.arrivals.length === 52);
+  t.deepEqual(a.eventLines(), ['peer.up b 1']);
 });
 
 test('zmq: a handler that throws ends the transport, and the error goes where it was asked to', async (t) => {
