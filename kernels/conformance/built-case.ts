@@ -6,7 +6,7 @@ import {
   type KernelCall,
   type KernelOp,
 } from '@troupe/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Draw } from './draw.ts';
 
 /** exact: equal integers; loss and forward: the body's forward tolerance; gradient: its gradient tolerance. */

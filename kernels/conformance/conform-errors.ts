@@ -1,5 +1,5 @@
 import type { Device, KernelCall, KernelOp } from '@troupe/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, submit, type ConformanceBody, type Test } from './body.ts';
 import { allowedError, largestError } from './compare.ts';
@@ -191,7 +191,6 @@ function markCall(device: Device, marker: Int32Array): KernelCall {
 
 function outOfRange(device: Device): [string, KernelCall][] {
   const grainStarts = Int32Array.of(0, 1);
-  const row = { data: device.floats(2) };
   const gate = {
     tokens: 1,
     experts: 2,

@@ -1,5 +1,5 @@
 import type { Device, KernelCall } from '@troupe/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { compute, type ConformanceBody, type Test } from './body.ts';
 import { firstDifference } from './compare.ts';
 import { Draw } from './draw.ts';
@@ -118,15 +118,13 @@ async function splitOfInputs(device: Device, expectSame: (difference: number) =>
       .floats(outDim * (to - from))
       .map((_, i) => weight[Math.floor(i / (to - from)) * inDim + from + (i % (to - from))]!);
   const half = (from: number, to: number, accumulate: boolean): KernelCall => ({
-    ...{
-      op: 'linear.forward',
-      rows,
-      inDim: to - from,
-      outDim,
-      weight: columns(from, to),
-      out: { data: split },
-      accumulate,
-    },
+    op: 'linear.forward',
+    rows,
+    inDim: to - from,
+    outDim,
+    weight: columns(from, to),
+    out: { data: split },
+    accumulate,
     x: { data: x, offset: from, stride: inDim },
   });
   await compute(device, [

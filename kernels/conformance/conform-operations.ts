@@ -1,5 +1,5 @@
 import type { KernelOp } from '@troupe/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, type ConformanceBody, type Test } from './body.ts';
 import { allowedError, largestError } from './compare.ts';

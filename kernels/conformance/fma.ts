@@ -17,5 +17,5 @@ export function fmaF32(a: number, b: number, c: number): number {
   if (lost === 0 || !Number.isFinite(sum)) return Math.fround(sum);
   double[0] = sum;
   if ((bits[0]! & 1n) === 0n) bits[0] = bits[0]! + (lost > 0 === sum > 0 ? 1n : -1n);
-  return Math.fround(double[0]!);
+  return Math.fround(double[0]);
 }

@@ -90,8 +90,17 @@ function attention(window: number): FixtureCheck {
     const firstSeen_T = device.ints(tokens).map((_, t) => Math.max(0, (t % seqLen) - window + 1));
     const [out, dq, dk, dv] = [empty(heads), empty(heads), empty(kvHeads), empty(kvHeads)];
     const shape = {
-      ...{ batch, seqLen, heads, kvHeads, headDim, scale: headDim ** -0.5 },
-      ...{ q: put('q'), k: put('k'), v: put('v'), out, lse_TH: device.floats(tokens * heads) },
+      batch,
+      seqLen,
+      heads,
+      kvHeads,
+      headDim,
+      scale: headDim ** -0.5,
+      q: put('q'),
+      k: put('k'),
+      v: put('v'),
+      out,
+      lse_TH: device.floats(tokens * heads),
       ...(window < seqLen ? { firstSeen_T } : {}),
     };
     await compute(device, [

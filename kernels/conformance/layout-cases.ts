@@ -151,14 +151,17 @@ const attention: BuildLayout = (device, draw) => {
     const query = (data: Floats) => ({ data, offset: first * seqLen * queryWidth });
     const key = (data: Floats) => ({ data, offset: first * seqLen * keyWidth });
     const shape = {
-      ...{ batch: sequences, seqLen, heads, kvHeads, headDim, scale: headDim ** -0.5 },
-      ...{
-        q: query(q),
-        k: key(k),
-        v: key(v),
-        out: query(to.out),
-        lse_TH: device.floats(sequences * seqLen * heads),
-      },
+      batch: sequences,
+      seqLen,
+      heads,
+      kvHeads,
+      headDim,
+      scale: headDim ** -0.5,
+      q: query(q),
+      k: key(k),
+      v: key(v),
+      out: query(to.out),
+      lse_TH: device.floats(sequences * seqLen * heads),
     };
     return [
       { op: 'attention.forward', ...shape },
@@ -256,17 +259,15 @@ const head: BuildLayout = (device, draw) => {
     grainStarts: Int32Array,
     to: { loss: Floats; dx: Floats; headSum: ExactSum; lossSum: BigInt64Array },
   ): KernelCall => ({
-    ...{
-      op: 'head.loss',
-      tokens,
-      dim,
-      vocab,
-      head_VD,
-      grainStarts,
-      gradScale: 0.01,
-      lossSum: to.lossSum,
-      headSum: to.headSum,
-    },
+    op: 'head.loss',
+    tokens,
+    dim,
+    vocab,
+    head_VD,
+    grainStarts,
+    gradScale: 0.01,
+    lossSum: to.lossSum,
+    headSum: to.headSum,
     x_TD: x_TD.subarray(first * dim),
     targets_T: targets_T.subarray(first, first + tokens),
     loss_T: to.loss.subarray(first),
@@ -292,7 +293,11 @@ const embed: BuildLayout = (device, draw) => {
   const starts = draw.starts(device, ROWS, GRAINS);
   const [sum, sumSplit] = twoSums(device, vocab * dim);
   const call = (first: number, rows: number, grainStarts: Int32Array, tableSum: ExactSum): KernelCall => ({
-    ...{ op: 'embed.backward', ids_T: ids.subarray(first, first + rows), dim, grainStarts, tableSum },
+    op: 'embed.backward',
+    ids_T: ids.subarray(first, first + rows),
+    dim,
+    grainStarts,
+    tableSum,
     dOut_TD: dOut_TD.subarray(first * dim),
   });
   return {

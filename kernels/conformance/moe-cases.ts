@@ -1,6 +1,6 @@
 /** Random cases of routing and of the expert FFN. */
 import { hiddenInputs, type Activation, type Device, type RowsPart } from '@troupe/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   lossOutput,
   opCases,

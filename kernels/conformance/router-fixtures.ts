@@ -194,7 +194,11 @@ async function moeBlock(
     ];
     const weightSum = f.emptySum(perRank * expertStride);
     const group = {
-      ...{ experts: perRank, dim, hidden, activation, expertStride },
+      experts: perRank,
+      dim,
+      hidden,
+      activation,
+      expertStride,
       weights: weights.subarray(rank * perRank * expertStride, (rank + 1) * perRank * expertStride),
       saved: device.floats(rows * 2 * hidden),
     };

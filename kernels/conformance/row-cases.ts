@@ -1,6 +1,6 @@
 /** Random cases of the operations that work row by row. */
 import type { Floats, KernelCall } from '@troupe/core';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   lossOutput,
   opCases,

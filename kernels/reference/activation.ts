@@ -39,7 +39,7 @@ export function activate(activation: Activation, x: number): number {
       return x * gaussianCdf(x);
     case 'gelu-tanh':
       return 0.5 * x * (1 + Math.tanh(SQRT_2_OVER_PI * (x + TANH_CUBIC * x * x * x)));
-    case 'relu':
+    default:
       return x > 0 ? x : 0;
   }
 }
@@ -57,7 +57,7 @@ export function activationSlope(activation: Activation, x: number): number {
       const tanh = Math.tanh(SQRT_2_OVER_PI * (x + TANH_CUBIC * x * x * x));
       return 0.5 * (1 + tanh) + 0.5 * x * (1 - tanh * tanh) * SQRT_2_OVER_PI * (1 + 3 * TANH_CUBIC * x * x);
     }
-    case 'relu':
+    default:
       return x > 0 ? 1 : 0;
   }
 }

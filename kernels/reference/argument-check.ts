@@ -51,7 +51,7 @@ export class ArgumentCheck {
   }
 
   oneOf(name: string, value: string, allowed: readonly string[]): void {
-    if (!allowed.includes(value)) this.fail(name, String(value), `one of ${allowed.join(', ')}`);
+    if (!allowed.includes(value)) this.fail(name, value, `one of ${allowed.join(', ')}`);
   }
 
   equal(name: string, found: number, expected: number, meaning: string): void {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { addLeaves, addLossLeaf, readSum, roundHalfEven } from './exact-sum.ts';
 import { erf } from './activation.ts';
 import { normalQuantile } from './fill.ts';

@@ -156,14 +156,18 @@ test('attention.backward: is the derivative of causal grouped-query attention wi
   const [dq, dk, dv] = [device.floats(queries), device.floats(keys), device.floats(keys)];
   const firstSeen_T = Int32Array.of(0, 0, 0, 2, 2, 0, 1, 1, 1, 4);
   const shape = {
-    ...{ batch, seqLen, heads, kvHeads, headDim, scale: 0.7, firstSeen_T },
-    ...{
-      q: { data: q },
-      k: { data: k },
-      v: { data: v },
-      out: { data: out },
-      lse_TH: device.floats(tokens * heads),
-    },
+    batch,
+    seqLen,
+    heads,
+    kvHeads,
+    headDim,
+    scale: 0.7,
+    firstSeen_T,
+    q: { data: q },
+    k: { data: k },
+    v: { data: v },
+    out: { data: out },
+    lse_TH: device.floats(tokens * heads),
   };
   const forward: KernelCall = { op: 'attention.forward', ...shape };
   run([

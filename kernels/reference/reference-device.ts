@@ -20,7 +20,7 @@ interface Submission {
 }
 
 const kernelOf = (op: KernelCall['op']): Kernel<KernelCall> | undefined =>
-  Object.hasOwn(kernels, op) ? (kernels[op] as Kernel<KernelCall>) : undefined;
+  Object.hasOwn(kernels, op) ? kernels[op] : undefined;
 
 function asTroupeError(error: unknown, op: string | undefined): TroupeError {
   if (error instanceof TroupeError) return error;
@@ -133,8 +133,7 @@ class ReferenceDevice implements SyncDevice {
   #check(calls: readonly KernelCall[]): TroupeError | null {
     for (const call of calls) {
       const kernel = kernelOf(call?.op);
-      if (kernel === undefined)
-        return new KernelShapeError(`${String(call?.op)} is no operation of the kernel set`);
+      if (kernel === undefined) return new KernelShapeError(`${call?.op} is no operation of the kernel set`);
       try {
         kernel.check(call, new ArgumentCheck(call.op, this.#dtype));
       } catch (thrown) {

@@ -26,22 +26,20 @@ test('reference route.plan: a token that picks an expert twice is an error', (t)
   const grainStarts = Int32Array.of(0, 1);
   const { error } = device.run([
     {
-      ...{
-        op: 'route.plan',
-        tokens: 1,
-        experts: 2,
-        topK: 2,
-        ranks: 1,
-        choices_TK: Int32Array.of(1, 1),
-        grainStarts,
-      },
-      ...{
-        counts_EG: device.ints(2),
-        position_TK: device.ints(2),
-        slots_N: device.ints(2),
-        choiceOfRow_N: device.ints(2),
-      },
-      ...{ rankTokens: device.ints(1), numTokens_R: device.ints(1), numRows_R: device.ints(1) },
+      op: 'route.plan',
+      tokens: 1,
+      experts: 2,
+      topK: 2,
+      ranks: 1,
+      choices_TK: Int32Array.of(1, 1),
+      grainStarts,
+      counts_EG: device.ints(2),
+      position_TK: device.ints(2),
+      slots_N: device.ints(2),
+      choiceOfRow_N: device.ints(2),
+      rankTokens: device.ints(1),
+      numTokens_R: device.ints(1),
+      numRows_R: device.ints(1),
     },
   ]);
   t.is(error?.code, 'TROUPE_KERNEL_RANGE');

@@ -71,7 +71,7 @@ export const routePlan: Kernel<RoutePlanCall> = {
         if (lastOfRank[rank] !== t) {
           lastOfRank[rank] = t;
           lastSlot[rank] = call.numTokens_R[rank]!;
-          call.rankTokens[rank * tokens + lastSlot[rank]!] = t;
+          call.rankTokens[rank * tokens + lastSlot[rank]] = t;
           call.numTokens_R[rank]! += 1;
         }
         const row = nextRow[expert]!++;
