@@ -1,4 +1,14 @@
-import { isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, stringify, type Node } from 'yaml';
+import {
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  stringify,
+  type Node,
+} from 'yaml';
 import { nowhere, type Place, type TopologyProblem } from './problem.ts';
 
 /** Where a key and its value stand. */
@@ -67,6 +77,7 @@ export function parseLayer(
     prettyErrors: false,
     strict: true,
     uniqueKeys: true,
+    stringKeys: true,
   });
   const placeAt = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);

@@ -38,6 +38,7 @@ function problemsOf(
 type Case = readonly [string, ProblemCode, string, number | null, number | null, string | number | null];
 
 const cases: readonly Case[] = [
+  ['{ {}: 1 }', 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 3, null],
   ['model: [', 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 9, null],
   ['model: { vocab: 300 }\nmodel: {}', 'TROUPE_TOPOLOGY_DUPLICATE_KEY', 'model', 2, 1, null],
   ['model: &m { rope: *m }', 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 1, null],
