@@ -6,18 +6,25 @@
 // F 512; dense products and a head of 8,192 words with 8 grains. Run it twice: the first timings warm the scratch.
 import { createRequire } from 'node:module';
 
-const [threads = 2, isa = 'auto', repetitions = 15] = [Number(process.argv[2] ?? 2), process.argv[3] ?? 'auto', Number(process.argv[4] ?? 15)];
+const threads = Number(process.argv[2] ?? 2);
+const isa = process.argv[3] ?? 'auto';
+const repetitions = Number(process.argv[4] ?? 15);
 const addon = createRequire(import.meta.url)('./build/troupe_native.node');
 const queue = new addon.NativeQueue(threads, isa);
 const peak = addon.measurePeak(threads);
 
 const floats = (length, scale = 0.1) => {
   const array = new Float32Array(addon.allocate(length * 4));
-  const [, message] = queue.run([{ op: 'fill', out: array, kind: 'uniform', scale, key: [1, length], firstIndex: 0 }]);
+  const [, message] = queue.run([
+    { op: 'fill', out: array, kind: 'uniform', scale, key: [1, length], firstIndex: 0 },
+  ]);
   if (message) throw new Error(message);
   return array;
 };
-const sum = (length) => ({ values: new BigInt64Array(addon.allocate(length * 8)), overflow: new Int32Array(1) });
+const sum = (length) => ({
+  values: new BigInt64Array(addon.allocate(length * 8)),
+  overflow: new Int32Array(1),
+});
 
 const cases = [];
 const add = (name, flops, calls) => cases.push({ name, flops, calls, samples: [] });
@@ -26,23 +33,65 @@ function experts(name, rowsOf, dim, hidden, activation, grains, numTokens) {
   const inputs = activation === 'swiglu' ? 2 : 1;
   const rows = rowsOf.reduce((a, b) => a + b, 0);
   const stride = (inputs + 1) * dim * hidden;
-  const counts_EG = Int32Array.from(rowsOf.flatMap((n) => Array.from({ length: grains }, (_, g) => Math.floor(((g + 1) * n) / grains) - Math.floor((g * n) / grains))));
+  const counts_EG = Int32Array.from(
+    rowsOf.flatMap((n) =>
+      Array.from(
+        { length: grains },
+        (_, g) => Math.floor(((g + 1) * n) / grains) - Math.floor((g * n) / grains),
+      ),
+    ),
+  );
   const slots_N = Int32Array.from({ length: rows }, (_, i) => (i * 2_654_435_761) % numTokens);
-  const common = { experts: rowsOf.length, dim, hidden, activation, weights: floats(rowsOf.length * stride), expertStride: stride, saved: floats(rows * inputs * hidden) };
+  const common = {
+    experts: rowsOf.length,
+    dim,
+    hidden,
+    activation,
+    weights: floats(rowsOf.length * stride),
+    expertStride: stride,
+    saved: floats(rows * inputs * hidden),
+  };
   const source = { x_UD: floats(numTokens * dim), slots_N, counts_EG, numGrains: grains };
   const forward = { op: 'experts.forward', ...common, sources: [{ ...source, y_ND: floats(rows * dim) }] };
-  const backward = { op: 'experts.backward', ...common, sources: [{ ...source, dOut_UD: floats(numTokens * dim), rowWeights_N: floats(rows), dx_ND: floats(rows * dim) }], weightSum: sum(rowsOf.length * stride) };
+  const backward = {
+    op: 'experts.backward',
+    ...common,
+    sources: [
+      { ...source, dOut_UD: floats(numTokens * dim), rowWeights_N: floats(rows), dx_ND: floats(rows * dim) },
+    ],
+    weightSum: sum(rowsOf.length * stride),
+  };
   const flops = 2 * rows * dim * hidden * (inputs + 1);
   add(`${name} forward`, flops, [forward]);
   add(`${name} backward`, 2 * flops, [backward]);
   add(`${name} both`, 3 * flops, [forward, backward]);
 }
 
-const fine = [67,48,39,91,99,95,61,108,61,112,48,93,58,20,48,83,70,111,84,39,48,68,71,20,24,41,56,27,20,85,24,62,44,77,111,37,29,20,57,23,98,50,108,102,73,45,52,48,67,109,73,78,105,98,66,53,113,46,26,49,76,88,33,61];
+const fine = [
+  67, 48, 39, 91, 99, 95, 61, 108, 61, 112, 48, 93, 58, 20, 48, 83, 70, 111, 84, 39, 48, 68, 71, 20, 24, 41,
+  56, 27, 20, 85, 24, 62, 44, 77, 111, 37, 29, 20, 57, 23, 98, 50, 108, 102, 73, 45, 52, 48, 67, 109, 73, 78,
+  105, 98, 66, 53, 113, 46, 26, 49, 76, 88, 33, 61,
+];
 experts('fine, 1 grain, gelu-tanh', fine, 256, 128, 'gelu-tanh', 1, 4096);
 experts('fine, 8 grains, swiglu', fine, 256, 128, 'swiglu', 8, 4096);
-experts('coarse, 8 grains, swiglu', Array.from({ length: 16 }, () => 512), 256, 512, 'swiglu', 8, 4096);
-experts('coarse skewed', [4096, ...Array.from({ length: 15 }, (_, i) => 273 + (i === 0 ? 1 : 0))], 256, 512, 'swiglu', 8, 4096);
+experts(
+  'coarse, 8 grains, swiglu',
+  Array.from({ length: 16 }, () => 512),
+  256,
+  512,
+  'swiglu',
+  8,
+  4096,
+);
+experts(
+  'coarse skewed',
+  [4096, ...Array.from({ length: 15 }, (_, i) => 273 + (i === 0 ? 1 : 0))],
+  256,
+  512,
+  'swiglu',
+  8,
+  4096,
+);
 experts('dense FFN', [4096], 256, 1024, 'swiglu', 8, 4096);
 
 const [T, D] = [4096, 256];
@@ -53,15 +102,39 @@ for (const N of [256, 768]) {
   const weight = floats(N * D);
   const shape = { rows: T, inDim: D, outDim: N };
   add(`linear forward ${D}→${N}`, 2 * T * D * N, [{ op: 'linear.forward', ...shape, x, weight, out: y }]);
-  add(`linear input ${D}→${N}`, 2 * T * D * N, [{ op: 'linear.backward.input', ...shape, dOut: y, weight, dx: x }]);
-  add(`linear weight ${D}→${N}`, 2 * T * D * N, [{ op: 'linear.backward.weight', ...shape, dOut: { data: floats(T * N) }, x: { data: floats(T * D) }, grainStarts, weightSum: sum(N * D) }]);
+  add(`linear input ${D}→${N}`, 2 * T * D * N, [
+    { op: 'linear.backward.input', ...shape, dOut: y, weight, dx: x },
+  ]);
+  add(`linear weight ${D}→${N}`, 2 * T * D * N, [
+    {
+      op: 'linear.backward.weight',
+      ...shape,
+      dOut: { data: floats(T * N) },
+      x: { data: floats(T * D) },
+      grainStarts,
+      weightSum: sum(N * D),
+    },
+  ]);
 }
 {
   const vocab = 8192;
   const targets_T = Int32Array.from({ length: T }, (_, t) => (t * 37) % vocab);
-  const common = { op: 'head.loss', tokens: T, dim: D, vocab, x_TD: floats(T * D), head_VD: floats(vocab * D), targets_T, grainStarts, loss_T: floats(T), lossSum: new BigInt64Array(1) };
+  const common = {
+    op: 'head.loss',
+    tokens: T,
+    dim: D,
+    vocab,
+    x_TD: floats(T * D),
+    head_VD: floats(vocab * D),
+    targets_T,
+    grainStarts,
+    loss_T: floats(T),
+    lossSum: new BigInt64Array(1),
+  };
   add('head loss only', 2 * T * D * vocab, [common]);
-  add('head with gradients', 6 * T * D * vocab, [{ ...common, gradScale: 1 / T, dx_TD: floats(T * D), headSum: sum(vocab * D) }]);
+  add('head with gradients', 6 * T * D * vocab, [
+    { ...common, gradScale: 1 / T, dx_TD: floats(T * D), headSum: sum(vocab * D) },
+  ]);
 }
 
 for (let i = 0; i < repetitions + 2; i++) {
@@ -71,10 +144,14 @@ for (let i = 0; i < repetitions + 2; i++) {
     if (i >= 2) c.samples.push(ms);
   }
 }
-console.log(`${queue.isa}, ${threads} threads, peak ${(peak / 1e9).toFixed(0)} GFLOP/s, copy ${(addon.measureBandwidth(threads) / 1e9).toFixed(1)} GB/s`);
+console.log(
+  `${queue.isa}, ${threads} threads, peak ${(peak / 1e9).toFixed(0)} GFLOP/s, copy ${(addon.measureBandwidth(threads) / 1e9).toFixed(1)} GB/s`,
+);
 for (const { name, flops, samples } of cases) {
   samples.sort((a, b) => a - b);
   const median = samples[samples.length >> 1];
   const rate = flops / median / 1e6;
-  console.log(`${name.padEnd(36)} min ${samples[0].toFixed(2).padStart(8)} ms  median ${median.toFixed(2).padStart(8)} ms  ${rate.toFixed(0).padStart(5)} GFLOP/s  ${((100e9 * rate) / peak).toFixed(0).padStart(3)} %`);
+  console.log(
+    `${name.padEnd(36)} min ${samples[0].toFixed(2).padStart(8)} ms  median ${median.toFixed(2).padStart(8)} ms  ${rate.toFixed(0).padStart(5)} GFLOP/s  ${((100e9 * rate) / peak).toFixed(0).padStart(3)} %`,
+  );
 }

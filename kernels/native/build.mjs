@@ -21,7 +21,15 @@ class BuildProblem extends Error {}
 
 /** Sources and flags of an architecture. The portable object comes first: of inline functions the linker keeps the first copy. */
 export function plan(arch = process.arch) {
-  const common = ['-std=c++17', '-ffp-contract=off', '-fno-math-errno', '-fPIC', '-pthread', '-Wall', '-Wextra'];
+  const common = [
+    '-std=c++17',
+    '-ffp-contract=off',
+    '-fno-math-errno',
+    '-fPIC',
+    '-pthread',
+    '-Wall',
+    '-Wextra',
+  ];
   // gcc 12 takes the undefined operand of AVX-512 intrinsics for a variable read before it is set (gcc bug 105593).
   const quiet = ['-Wno-maybe-uninitialized', '-Wno-uninitialized'];
   const avx2 = ['-mavx2', '-mfma'];
@@ -38,7 +46,10 @@ export function plan(arch = process.arch) {
     ...(isas[arch] ?? []),
     ...['pool.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
   ];
-  const binding = ['calls.cc', 'reader.cc', 'parse.cc', 'queue.cc', 'addon.cc'].map((name) => ({ source: join('binding', name), flags: ['-O2'] }));
+  const binding = ['calls.cc', 'reader.cc', 'parse.cc', 'queue.cc', 'addon.cc'].map((name) => ({
+    source: join('binding', name),
+    flags: ['-O2'],
+  }));
   return { common, kernels, binding };
 }
 
@@ -49,7 +60,9 @@ export function findCompiler(env = process.env) {
     const probe = spawnSync(compiler, ['--version'], { encoding: 'utf8' });
     if (probe.status === 0) return { compiler, version: probe.stdout };
   }
-  throw new BuildProblem(`no C++ compiler (tried ${candidates.join(', ')}); install g++ or clang++, or set CXX`);
+  throw new BuildProblem(
+    `no C++ compiler (tried ${candidates.join(', ')}); install g++ or clang++, or set CXX`,
+  );
 }
 
 function headersDirectory() {
@@ -65,7 +78,9 @@ function headersDirectory() {
 function headerHash() {
   const hash = createHash('sha256');
   const visit = (directory) => {
-    for (const entry of readdirSync(join(root, directory), { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    for (const entry of readdirSync(join(root, directory), { withFileTypes: true }).sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    )) {
       const path = join(directory, entry.name);
       if (entry.isDirectory()) {
         if (entry.name !== 'build') visit(path);
@@ -87,7 +102,10 @@ function run(compiler, args) {
       if (code === 0) {
         if (output) process.stderr.write(output);
         resolve();
-      } else reject(Object.assign(new BuildProblem(`${compiler} failed on ${args.at(-1)} (exit ${code})`), { output }));
+      } else
+        reject(
+          Object.assign(new BuildProblem(`${compiler} failed on ${args.at(-1)} (exit ${code})`), { output }),
+        );
     });
   });
 }
@@ -105,7 +123,10 @@ export async function compile(compiler, version, units, common, directory, force
     for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
       const out = object(unit);
       const flags = [...common, ...unit.flags];
-      const key = createHash('sha256').update(JSON.stringify([compiler, version, flags, headers])).update(readFileSync(join(root, unit.source))).digest('hex');
+      const key = createHash('sha256')
+        .update(JSON.stringify([compiler, version, flags, headers]))
+        .update(readFileSync(join(root, unit.source)))
+        .digest('hex');
       const stamp = `${out}.key`;
       if (!force && existsSync(out) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) continue;
       const temporary = `${out}.${process.pid}.tmp`;
@@ -131,19 +152,31 @@ export async function link(compiler, args, out) {
 }
 
 async function build({ force }) {
-  const begin = process.hrtime.bigint();
+  const begin = performance.now();
   const headers = headersDirectory();
   const { compiler, version } = findCompiler();
   const { common, kernels, binding } = plan();
   const directory = join(root, 'build');
   const out = join(directory, 'troupe_native.node');
-  const { objects, compiled } = await compile(compiler, version, [...kernels, ...binding], [...common, '-fvisibility=hidden', `-I${headers}`], directory, force);
+  const { objects, compiled } = await compile(
+    compiler,
+    version,
+    [...kernels, ...binding],
+    [...common, '-fvisibility=hidden', `-I${headers}`],
+    directory,
+    force,
+  );
   if (compiled > 0 || !existsSync(out)) {
-    const platform = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-static-libstdc++', '-static-libgcc'];
+    const platform =
+      process.platform === 'darwin'
+        ? ['-bundle', '-undefined', 'dynamic_lookup']
+        : ['-shared', '-static-libstdc++', '-static-libgcc'];
     await link(compiler, ['-pthread', ...objects, ...platform], out);
   }
-  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
-  process.stdout.write(`troupe: native kernels ${compiled > 0 ? `built in ${seconds.toFixed(1)} s` : 'up to date'}\n`);
+  const seconds = (performance.now() - begin) / 1e3;
+  process.stdout.write(
+    `troupe: native kernels ${compiled > 0 ? `built in ${seconds.toFixed(1)} s` : 'up to date'}\n`,
+  );
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
@@ -153,7 +186,9 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   } catch (problem) {
     if (!(problem instanceof BuildProblem) && !optional) throw problem;
     if (!optional && problem.output) process.stderr.write(problem.output);
-    process.stdout.write(`troupe: no native kernels: ${problem.message}${optional ? ' (the TensorFlow.js body serves meanwhile)' : ''}\n`);
+    process.stdout.write(
+      `troupe: no native kernels: ${problem.message}${optional ? ' (the TensorFlow.js body serves meanwhile)' : ''}\n`,
+    );
     process.exitCode = optional ? 0 : 1;
   }
 }

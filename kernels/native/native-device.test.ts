@@ -32,7 +32,8 @@ function fma(a: number, b: number, c: number): number {
   return Math.fround(bits.getFloat64(0));
 }
 
-const submitted = (device: SyncDevice, calls: readonly KernelCall[]): Promise<Completion> => new Promise((resolve) => device.submit(calls, resolve));
+const submitted = (device: SyncDevice, calls: readonly KernelCall[]): Promise<Completion> =>
+  new Promise((resolve) => device.submit(calls, resolve));
 
 const isas = (['avx512', 'avx2', 'neon', 'portable'] as const).filter((isa) => {
   try {
@@ -42,28 +43,44 @@ const isas = (['avx512', 'avx2', 'neon', 'portable'] as const).filter((isa) => {
     return false;
   }
 });
-const bodies: { isa: NativeIsa; threads: number }[] = isas.flatMap((isa) => [1, 2, 3].map((threads) => ({ isa, threads })));
+const bodies: { isa: NativeIsa; threads: number }[] = isas.flatMap((isa) =>
+  [1, 2, 3].map((threads) => ({ isa, threads })),
+);
 
-native('native device: KER-1, a product is the FMA chain that starts from C, on every instruction set and number of threads', async (t) => {
-  const [rows, inDim, outDim] = [37, 401, 45];
-  const x = draws(rows * inDim, 1);
-  const weight = draws(outDim * inDim, 2);
-  const before = draws(rows * outDim, 3);
-  const expected = Float32Array.from(before, (start, i) => {
-    const [row, column] = [Math.floor(i / outDim), i % outDim];
-    let sum = start;
-    for (let k = 0; k < inDim; k++) sum = fma(x[row * inDim + k]!, weight[column * inDim + k]!, sum);
-    return sum;
-  });
-  for (const body of bodies) {
-    const device = openNativeDevice(body);
-    const out = before.slice();
-    const completion = await submitted(device, [{ op: 'linear.forward', rows, inDim, outDim, x: { data: x }, weight, out: { data: out }, accumulate: true }]);
-    t.is(completion.error, null);
-    t.deepEqual(out, expected, device.info.name);
-    await device.close();
-  }
-});
+native(
+  'native device: KER-1, a product is the FMA chain that starts from C, on every instruction set and number of threads',
+  async (t) => {
+    const [rows, inDim, outDim] = [37, 401, 45];
+    const x = draws(rows * inDim, 1);
+    const weight = draws(outDim * inDim, 2);
+    const before = draws(rows * outDim, 3);
+    const expected = Float32Array.from(before, (start, i) => {
+      const [row, column] = [Math.floor(i / outDim), i % outDim];
+      let sum = start;
+      for (let k = 0; k < inDim; k++) sum = fma(x[row * inDim + k]!, weight[column * inDim + k]!, sum);
+      return sum;
+    });
+    for (const body of bodies) {
+      const device = openNativeDevice(body);
+      const out = before.slice();
+      const completion = await submitted(device, [
+        {
+          op: 'linear.forward',
+          rows,
+          inDim,
+          outDim,
+          x: { data: x },
+          weight,
+          out: { data: out },
+          accumulate: true,
+        },
+      ]);
+      t.is(completion.error, null);
+      t.deepEqual(out, expected, device.info.name);
+      await device.close();
+    }
+  },
+);
 
 function expertCalls(device: SyncDevice): { calls: KernelCall[]; results: (Float32Array | BigInt64Array)[] } {
   const [experts, dim, hidden, stride] = [4, 40, 24, 3 * 40 * 24 + 8];
@@ -76,29 +93,45 @@ function expertCalls(device: SyncDevice): { calls: KernelCall[]; results: (Float
   const y_ND = device.floats(numRows * dim) as Float32Array;
   const dx_ND = device.floats(numRows * dim) as Float32Array;
   const saved = device.floats(numRows * 2 * hidden) as Float32Array;
-  const common = { experts, dim, hidden, activation: 'swiglu', weights, expertStride: stride, saved } as const;
+  const common = {
+    experts,
+    dim,
+    hidden,
+    activation: 'swiglu',
+    weights,
+    expertStride: stride,
+    saved,
+  } as const;
   const source = { x_UD: draws(numTokens * dim, 5), slots_N, counts_EG, numGrains: 2 };
   return {
     calls: [
       { op: 'experts.forward', ...common, sources: [{ ...source, y_ND }] },
-      { op: 'experts.backward', ...common, sources: [{ ...source, dOut_UD: draws(numTokens * dim, 6), rowWeights_N: draws(numRows, 7), dx_ND }], weightSum },
+      {
+        op: 'experts.backward',
+        ...common,
+        sources: [{ ...source, dOut_UD: draws(numTokens * dim, 6), rowWeights_N: draws(numRows, 7), dx_ND }],
+        weightSum,
+      },
     ],
     results: [y_ND, dx_ND, saved, weightSum.values],
   };
 }
 
-native('native device: experts give the same bits on every instruction set and number of threads', async (t) => {
-  let first: (Float32Array | BigInt64Array)[] | undefined;
-  for (const body of bodies) {
-    const device = openNativeDevice(body);
-    const { calls, results } = expertCalls(device);
-    t.is((await submitted(device, calls)).error, null);
-    t.true(results.every((array) => array.some((value) => Number(value) !== 0)));
-    first ??= results;
-    t.deepEqual(results, first, device.info.name);
-    await device.close();
-  }
-});
+native(
+  'native device: experts give the same bits on every instruction set and number of threads',
+  async (t) => {
+    let first: (Float32Array | BigInt64Array)[] | undefined;
+    for (const body of bodies) {
+      const device = openNativeDevice(body);
+      const { calls, results } = expertCalls(device);
+      t.is((await submitted(device, calls)).error, null);
+      t.true(results.every((array) => array.some((value) => Number(value) !== 0)));
+      first ??= results;
+      t.deepEqual(results, first, device.info.name);
+      await device.close();
+    }
+  },
+);
 
 native('native device: run gives the bits of submit, after what was submitted before', async (t) => {
   const device = openNativeDevice({ threads: 2 });
@@ -111,47 +144,89 @@ native('native device: run gives the bits of submit, after what was submitted be
   await device.close();
 });
 
-native('native device: completions come in the order of submission, also those of refused lists', async (t) => {
-  const device = openNativeDevice({ threads: 2 });
-  const order: number[] = [];
-  const codes: (string | null)[] = [];
-  await Promise.all(
-    Array.from({ length: 20 }, async (_, i) => {
-      const from = new Float32Array(i % 3 === 0 ? 7 : 8);
-      const { error } = await submitted(device, [{ op: 'copy', from, out: new Float32Array(8) }]);
-      order.push(i);
-      codes.push(error?.code ?? null);
-    }),
-  );
-  t.deepEqual(order, Array.from({ length: 20 }, (_, i) => i));
-  t.deepEqual(codes, Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? 'TROUPE_KERNEL_SHAPE' : null)));
-  await device.close();
-});
+native(
+  'native device: completions come in the order of submission, also those of refused lists',
+  async (t) => {
+    const device = openNativeDevice({ threads: 2 });
+    const order: number[] = [];
+    const codes: (string | null)[] = [];
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        const from = new Float32Array(i % 3 === 0 ? 7 : 8);
+        const { error } = await submitted(device, [{ op: 'copy', from, out: new Float32Array(8) }]);
+        order.push(i);
+        codes.push(error?.code ?? null);
+      }),
+    );
+    t.deepEqual(
+      order,
+      Array.from({ length: 20 }, (_, i) => i),
+    );
+    t.deepEqual(
+      codes,
+      Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? 'TROUPE_KERNEL_SHAPE' : null)),
+    );
+    await device.close();
+  },
+);
 
-native('native device: a shape error names operation, argument, found and expected, and nothing has run', async (t) => {
-  const device = openNativeDevice({ threads: 1 });
-  const out = new Float32Array(4);
-  const completion = await submitted(device, [
-    { op: 'fill', out, kind: 'constant', scale: 1, key: [0, 0], firstIndex: 0 },
-    { op: 'linear.forward', rows: 2, inDim: 3, outDim: 2, x: { data: new Float32Array(5) }, weight: new Float32Array(6), out: { data: new Float32Array(4) } },
-  ]);
-  t.is(completion.error?.code, 'TROUPE_KERNEL_SHAPE');
-  t.regex(completion.error!.message, /linear\.forward \(call 1\) x: data is 5 elements, expected at least 6/);
-  t.deepEqual(out, new Float32Array(4));
-  const wrongType = device.run([{ op: 'copy', from: new Float64Array(2), out: new Float32Array(2) }]);
-  t.regex(wrongType.error!.message, /copy \(call 0\): from is .*expected a Float32Array/);
-  const wrongOp = device.run([{ op: 'nothing' } as unknown as KernelCall]);
-  t.is(wrongOp.error?.code, 'TROUPE_KERNEL_SHAPE');
-  await device.close();
-});
+native(
+  'native device: a shape error names operation, argument, found and expected, and nothing has run',
+  async (t) => {
+    const device = openNativeDevice({ threads: 1 });
+    const out = new Float32Array(4);
+    const completion = await submitted(device, [
+      { op: 'fill', out, kind: 'constant', scale: 1, key: [0, 0], firstIndex: 0 },
+      {
+        op: 'linear.forward',
+        rows: 2,
+        inDim: 3,
+        outDim: 2,
+        x: { data: new Float32Array(5) },
+        weight: new Float32Array(6),
+        out: { data: new Float32Array(4) },
+      },
+    ]);
+    t.is(completion.error?.code, 'TROUPE_KERNEL_SHAPE');
+    t.regex(
+      completion.error!.message,
+      /linear\.forward \(call 1\) x: data is 5 elements, expected at least 6/,
+    );
+    t.deepEqual(out, new Float32Array(4));
+    const wrongType = device.run([{ op: 'copy', from: new Float64Array(2), out: new Float32Array(2) }]);
+    t.regex(wrongType.error!.message, /copy \(call 0\): from is .*expected a Float32Array/);
+    const wrongOp = device.run([{ op: 'nothing' } as unknown as KernelCall]);
+    t.is(wrongOp.error?.code, 'TROUPE_KERNEL_SHAPE');
+    await device.close();
+  },
+);
 
 native('native device: contents out of range are TROUPE_KERNEL_RANGE', async (t) => {
   const device = openNativeDevice({ threads: 2 });
-  const embed = device.run([{ op: 'embed.forward', ids_T: Int32Array.of(0, 9), table_VD: new Float32Array(12), out_TD: new Float32Array(8), dim: 4 }]);
+  const embed = device.run([
+    {
+      op: 'embed.forward',
+      ids_T: Int32Array.of(0, 9),
+      table_VD: new Float32Array(12),
+      out_TD: new Float32Array(8),
+      dim: 4,
+    },
+  ]);
   t.is(embed.error?.code, 'TROUPE_KERNEL_RANGE');
   const sum: ExactSum = { values: new BigInt64Array(4), overflow: new Int32Array(1) };
   const rows = { data: new Float32Array(6) };
-  const grains = device.run([{ op: 'linear.backward.weight', rows: 3, inDim: 2, outDim: 2, dOut: rows, x: rows, grainStarts: Int32Array.of(0, 2), weightSum: sum }]);
+  const grains = device.run([
+    {
+      op: 'linear.backward.weight',
+      rows: 3,
+      inDim: 2,
+      outDim: 2,
+      dOut: rows,
+      x: rows,
+      grainStarts: Int32Array.of(0, 2),
+      weightSum: sum,
+    },
+  ]);
   t.is(grains.error?.code, 'TROUPE_KERNEL_RANGE');
   const { calls } = expertCalls(device);
   const forward = calls[0]!;
@@ -186,7 +261,13 @@ native('native device: an open device does not keep the process alive, outstandi
     const device = openNativeDevice({ threads: 2 });
     const out = device.floats(1 << 22);
     device.submit([{ op: 'fill', out, kind: 'constant', scale: 3, key: [0, 0], firstIndex: 0 }], () => console.log(out[5]));`;
-  t.is(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 60_000 }), '3\n');
+  t.is(
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    }),
+    '3\n',
+  );
 });
 
 native('measurePeak: gives a positive rate', (t) => {

@@ -42,7 +42,10 @@ class NativeDevice implements SyncDevice {
     this.info = {
       body: 'native',
       name: `native ${isa}, ${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`,
-      reason: options.isa === undefined || options.isa === 'auto' ? `${isa} is the best instruction set that this CPU and build share` : `${isa} was asked for`,
+      reason:
+        options.isa === undefined || options.isa === 'auto'
+          ? `${isa} is the best instruction set that this CPU and build share`
+          : `${isa} was asked for`,
       threads: options.threads,
       dtype: 'f32',
       layoutFree: true,
@@ -101,7 +104,9 @@ class NativeDevice implements SyncDevice {
  */
 export function nativeAvailability(): { readonly available: boolean; readonly reason: string } {
   const loaded = loadAddon();
-  return 'addon' in loaded ? { available: true, reason: 'the native addon is built and loads' } : { available: false, reason: loaded.reason };
+  return 'addon' in loaded
+    ? { available: true, reason: 'the native addon is built and loads' }
+    : { available: false, reason: loaded.reason };
 }
 
 /**
@@ -118,7 +123,9 @@ export function openNativeDevice(options: NativeDeviceOptions): SyncDevice {
   try {
     return new NativeDevice(loaded.addon, options);
   } catch (error) {
-    throw new DeviceUnavailableError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new DeviceUnavailableError(error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
   }
 }
 
