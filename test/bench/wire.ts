@@ -50,7 +50,7 @@ const codec = createCodec({ kinds: new Set([kind]) });
 
 const clock: Clock = {
   now: () => performance.now(),
-  after: (delayMs, callback) => Number(setTimeout(callback, delayMs)[Symbol.toPrimitive]()),
+  after: (delayMs, callback) => setTimeout(callback, delayMs)[Symbol.toPrimitive](),
   cancel: (handle) => clearTimeout(handle),
 };
 

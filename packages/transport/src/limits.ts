@@ -7,7 +7,8 @@ export const lanes = ['control', 'data'] as const satisfies readonly Lane[];
 /** Bytes a sender may have on the way per (lane, peer), not yet released by the receiver. */
 export type CreditBytes = Readonly<Record<Lane, number>>;
 
-export const defaultCreditBytes: CreditBytes = { control: 4 * 1024 * 1024, data: 64 * 1024 * 1024 };
+/** The data lane holds four frames of 16 MiB, or one of 64 MiB and small ones, with their headers. */
+export const defaultCreditBytes: CreditBytes = { control: 4 * 1024 * 1024, data: 65 * 1024 * 1024 };
 
 /** Default size limit of one frame, bytes; ZeroMQ lengths here are 31 bits. */
 export const defaultMaxFrameBytes = 1024 * 1024 * 1024;

@@ -25,7 +25,7 @@ export interface MemoryNetworkOptions {
   readonly schedule?: (run: () => void) => void;
   /** Counts the deadline of `close`; without it a close waits only for what has credit. */
   readonly clock?: Clock;
-  /** Default 4 MiB control, 64 MiB data. */
+  /** Default 4 MiB control, 65 MiB data. */
   readonly creditBytes?: CreditBytes;
   /** Default 1 GiB. */
   readonly maxFrameBytes?: number;

@@ -40,7 +40,7 @@ export interface ZmqTransportOptions {
   readonly listen: Listen;
   /** Default: knows nobody; peers that call first say themselves where they listen. */
   readonly peers?: PeerResolver;
-  /** What this node lets each peer have on the way to it. Default 4 MiB control, 64 MiB data. */
+  /** What this node lets each peer have on the way to it. Default 4 MiB control, 65 MiB data. */
   readonly creditBytes?: CreditBytes;
   /** Largest frame, bytes, up to 2^31 - 1. Default 1 GiB. A peer that sends more is disconnected. */
   readonly maxFrameBytes?: number;

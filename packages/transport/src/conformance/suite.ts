@@ -178,7 +178,10 @@ export function transportConformance(test: TestFn, name: string, make: MakeNetwo
     await a.until(() => a.outcomes.length === 3);
     for (const index of [0, 4, 1, 3]) held[index]!();
     await a.until(() => a.outcomes.length === 6);
-    t.deepEqual(a.outcomes.map(({ index }) => index).sort(), [0, 1, 2, 3, 4, 5]);
+    t.deepEqual(
+      a.outcomes.map(({ index }) => index).sort((x, y) => x - y),
+      [0, 1, 2, 3, 4, 5],
+    );
     t.true(a.outcomes.every(({ code }) => code === null));
   });
 
@@ -307,9 +310,10 @@ export function transportConformance(test: TestFn, name: string, make: MakeNetwo
       for (let index = 0; index < 10; index++) a.send('b', 'data', `${index}`, [new Uint8Array(60_000)]);
       await b.until(() => held.length === 1);
       let closed = false;
-      const closing = a.transport.close(1000).then(() => {
+      const closing = (async () => {
+        await a.transport.close(1000);
         closed = true;
-      });
+      })();
       for (let trip = 1; trip <= 20; trip++) {
         b.send('a', 'control', 'trip');
         await a.until(() => a.arrivals.length === trip);
