@@ -35,8 +35,11 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
     assert(replica.batch, 'the stage sets the batch before it asks its gates');
     return replica.batch;
   };
-  const firstToken = (context: GateContext): number =>
-    (dp * shape.replicaSequences + context.microbatch * shape.microbatchSequences) * config.seqLen;
+  /** An evaluation deals passes to replicas in turn, a step gives each replica one block: the feeder's order. */
+  const firstToken = ({ mode, microbatch }: GateContext): number =>
+    (mode === 'evaluate'
+      ? (microbatch * job.dp + dp) * shape.microbatchSequences
+      : dp * shape.replicaSequences + microbatch * shape.microbatchSequences) * config.seqLen;
   /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */
   const choices = (context: GateContext): Int32Array | null => {
     const tokens = shape.microbatchSequences * config.seqLen;
@@ -46,10 +49,11 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       return job.gate.choose(logits_TE, question);
     }
     if (moe.choice === 'learned') return null;
-    let known = forced.get(context.microbatch);
+    const first = firstToken(context);
+    let known = forced.get(first);
     if (known === undefined) {
-      known = forcedChoices(config, tokens, firstToken(context));
-      forced.set(context.microbatch, known);
+      known = forcedChoices(config, tokens, first);
+      forced.set(first, known);
     }
     return known;
   };

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { prng, type Device, type Floats } from '@troupe/core';
+import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
+import type { StepEvent } from '@troupe/telemetry';
+import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
+import { startCluster, type ClusterOptions, type RunResult } from 'troupe';
+
+const VOCAB = 32;
+const SEQ_LEN = 8;
+const NUM_EVAL_SEQUENCES = 4;
+
+export interface TinyLayout {
+  readonly dp: number;
+  readonly ep: number;
+  readonly zero?: 0 | 1;
+  readonly microbatches?: number;
+  readonly choice?: 'learned' | 'balanced' | 'skewed';
+  readonly scope?: 'sequence' | 'global';
+  readonly sharedExperts?: number;
+  readonly steps?: number;
+  readonly seed?: number;
+}
+
+/** Two layers of four experts, small enough for a run of a few steps on the reference body in a test. */
+export function tinyTopology(layout: TinyLayout): ResolvedTopology {
+  const { dp, ep, zero = 1, microbatches = 1, choice = 'learned', scope = 'sequence' } = layout;
+  return resolveTopology({
+    troupe: 1,
+    name: 'tiny-test',
+    model: {
+      vocab: VOCAB,
+      layers: 2,
+      dModel: 16,
+      heads: 2,
+      seqLen: SEQ_LEN,
+      ffn: { kind: 'swiglu', dFf: 24 },
+      moe: {
+        experts: 4,
+        topK: 2,
+        sharedExperts: layout.sharedExperts ?? 0,
+        router: { choice },
+        balance: { auxLoss: 0.02, zLoss: 0.001, scope },
+      },
+    },
+    data: { synthetic: 'zipf' },
+    train: {
+      steps: layout.steps ?? 3,
+      batch: 8,
+      grains: 8,
+      microbatches,
+      seed: layout.seed ?? 5,
+      optimizer: { lr: 1e-2, warmup: 0 },
+    },
+    parallel: { dp, ep, zero },
+    machines: [{ host: 'localhost', devices: Array.from({ length: dp }, (_, index) => `cpu:${index}`) }],
+    eval: { every: 0 },
+  });
+}
+
+/**
+ * Sequences that follow a noisy rule, so that a loss can fall; sequence i of a step depends on (step, i) alone. Sequence 2 ends in
+ * padding and sequence 5 holds two documents, so that layouts have to agree on both.
+ */
+export const tinyTokens: NonNullable<ClusterOptions['tokens']> = {
+  numEvalSequences: NUM_EVAL_SEQUENCES,
+  trainBatch: (step, first, count) => sequences('train', step, first, count),
+  evalBatch: (first, count) => sequences('eval', 0, first, count),
+};
+
+function sequences(purpose: 'train' | 'eval', step: number, first: number, count: number) {
+  const numTokens = count * SEQ_LEN;
+  const batch = {
+    ids_T: new Int32Array(numTokens),
+    targets_T: new Int32Array(numTokens).fill(-1),
+    firstSeen_T: new Int32Array(numTokens),
+    valid_T: new Uint8Array(numTokens),
+  };
+  for (let index = 0; index < count; index++) {
+    const sequence = first + index;
+    if (purpose === 'eval' && sequence >= NUM_EVAL_SEQUENCES) continue;
+    const draws = prng({ seed: 11, purpose: `tiny.${purpose}`, step, sequence });
+    let id = draws.integer(0, VOCAB);
+    const numValid = sequence === 2 ? SEQ_LEN - 3 : SEQ_LEN;
+    for (let position = 0; position < numValid; position++) {
+      const at = index * SEQ_LEN + position;
+      batch.ids_T[at] = id;
+      batch.valid_T[at] = 1;
+      batch.firstSeen_T[at] = sequence === 5 && position >= 4 ? 4 : 0;
+      id = (id * 5 + 3 + (draws.uniform(position + 1) < 0.2 ? 1 : 0)) % VOCAB;
+      batch.targets_T[at] = id;
+    }
+  }
+  return batch;
+}
+
+/** What a run computed: every number that no layout may change, and a hash of each group. */
+export interface TinyRun {
+  readonly result: RunResult;
+  readonly steps: readonly StepEvent[];
+  readonly evalLosses: readonly number[];
+  /** By parameter name. */
+  readonly parameters: ReadonlyMap<string, Floats>;
+  readonly hashes: {
+    readonly losses: string;
+    readonly gradNorms: string;
+    readonly parameters: string;
+    readonly evalLosses: string;
+  };
+}
+
+const hashOf = (parts: readonly ArrayBufferView[]): string => {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  return hash.digest('hex');
+};
+
+type Replicas = Parameters<NonNullable<ClusterOptions['onMounted']>>[0];
+
+/** Trains the tiny model in this process and takes its numbers off. */
+export async function trainTiny(
+  topology: ResolvedTopology,
+  openDevice: (dp: number) => Promise<Device>,
+  options: Pick<ClusterOptions, 'gate' | 'expert' | 'tokens'> = {},
+): Promise<TinyRun> {
+  let replicas: Replicas = [];
+  const cluster = await startCluster(topology, {
+    tokens: tinyTokens,
+    ...options,
+    openDevice,
+    onMounted: (mounted) => {
+      replicas = mounted;
+    },
+  });
+  const steps: StepEvent[] = [];
+  const evalLosses: number[] = [];
+  for await (const event of cluster.events()) {
+    if (event.event === 'step') steps.push(event);
+    if (event.event === 'eval') evalLosses.push(event.loss);
+  }
+  const result = await cluster.result;
+  const parameters = finalParameters(replicas, topology, result.step);
+  return {
+    result,
+    steps,
+    evalLosses,
+    parameters,
+    hashes: {
+      losses: hashOf([Float64Array.from(steps.map(({ loss }) => loss)), Float64Array.from(steps.map(({ auxLoss }) => auxLoss))]),
+      gradNorms: hashOf([Float64Array.from(steps.map(({ gradNorm }) => gradNorm))]),
+      parameters: hashOf([...parameters.values()]),
+      evalLosses: hashOf([Float64Array.from(evalLosses)]),
+    },
+  };
+}
+
+/** Every parameter of the model from a replica that holds it, in the model's own order; all holders must agree on every bit. */
+function finalParameters(replicas: Replicas, { model }: ResolvedTopology, version: number): ReadonlyMap<string, Floats> {
+  const found = new Map<string, Floats>();
+  for (const replica of replicas) {
+    for (const parameterClass of ['dense', 'expert'] as const) {
+      const weights = replica.buffers(parameterClass).at(version);
+      for (const { name } of weights.layout.units.flatMap((unit) => unit.parameters)) {
+        const values = weights.parameter(name);
+        const earlier = found.get(name);
+        if (earlier === undefined) found.set(name, values.slice());
+        else if (hashOf([earlier]) !== hashOf([values])) throw new Error(`replica ${replica.dp} holds another ${name}`);
+      }
+    }
+  }
+  const units = [...denseUnits(model), ...moeLayers(model).flatMap((layer) => expertUnits(model, layer))];
+  return new Map(
+    units.flatMap((unit) =>
+      unit.parameters.map(({ name }) => {
+        const values = found.get(name);
+        if (values === undefined) throw new Error(`no replica holds ${name}`);
+        return [name, values] as const;
+      }),
+    ),
+  );
+}
