@@ -1,0 +1,121 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { InvariantError, nodeId, type Lane, type Packet } from '@troupe/core';
+import { SimNetwork, Trace, VirtualClock, type NetworkOptions } from '@troupe/sim';
+
+const a = nodeId('worker/0');
+const b = nodeId('worker/1');
+const packet = (id: number, frameBytes = 0): Packet => ({
+  header: Uint8Array.of(id),
+  frames: frameBytes === 0 ? [] : [new Uint8Array(frameBytes).fill(id)],
+});
+
+function open(options: Omit<NetworkOptions, 'seed'> & { readonly seed?: number }) {
+  const clock = new VirtualClock();
+  const trace = new Trace(true);
+  const network = new SimNetwork(clock, trace, { seed: 1, ...options });
+  return { clock, trace, network, from: network.connect(a), to: network.connect(b) };
+}
+
+test('SimNetwork: a packet takes latency plus size over bandwidth, never less', (t) => {
+  const { clock, from, to } = open({ latencyMs: 3, jitterMs: 0, bytesPerMs: 100 });
+  const arrivals: number[] = [];
+  to.onPacket(() => arrivals.push(clock.now()));
+  from.send(b, 'data', packet(1, 999));
+  t.deepEqual(arrivals, []);
+  while (clock.runNext());
+  t.deepEqual(arrivals, [3 + 1000 / 100]);
+});
+
+test('SimNetwork: jitter is added per packet, inside its bound, and a seed decides it', (t) => {
+  const arrivalsOf = (seed: number): readonly number[] => {
+    const { clock, from, to } = open({ seed, latencyMs: 1, jitterMs: 4, bytesPerMs: 1e12 });
+    const arrivals: number[] = [];
+    to.onPacket(() => arrivals.push(clock.now()));
+    let sentMs = 0;
+    for (let i = 0; i < 30; i++) {
+      clock.after(i * 10, () => from.send(b, 'control', packet(i)));
+    }
+    while (clock.runNext());
+    return arrivals.map((at) => at - 10 * sentMs++);
+  };
+  const travel = arrivalsOf(7);
+  t.is(travel.length, 30);
+  t.true(travel.every((ms) => ms >= 1 && ms < 5.001), travel.join(', '));
+  t.true(new Set(travel.map((ms) => ms.toFixed(3))).size > 20, 'every packet draws its own');
+  t.deepEqual(arrivalsOf(7), travel);
+  t.notDeepEqual(arrivalsOf(8), travel);
+});
+
+test('SimNetwork: order holds per lane and pair for any sizes, jitter and times of sending', (t) => {
+  const sending = fc.record({
+    lane: fc.constantFrom<Lane>('control', 'data'),
+    bytes: fc.nat(5000),
+    atMs: fc.integer({ min: 0, max: 20 }),
+    back: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.nat(1000), fc.array(sending, { minLength: 2, maxLength: 40 }), (seed, sendings) => {
+      const { clock, from, to } = open({ seed, latencyMs: 0.5, jitterMs: 10, bytesPerMs: 500 });
+      const sent = new Map<string, number[]>();
+      const received = new Map<string, number[]>();
+      const note = (log: Map<string, number[]>, key: string, id: number): void => void log.set(key, [...(log.get(key) ?? []), id]);
+      to.onPacket((_from, lane, { header }) => note(received, `to ${lane}`, header[0]!));
+      from.onPacket((_from, lane, { header }) => note(received, `back ${lane}`, header[0]!));
+      sendings.forEach(({ lane, bytes, atMs, back }, id) =>
+        clock.after(atMs, () => {
+          note(sent, `${back ? 'back' : 'to'} ${lane}`, id);
+          (back ? to : from).send(back ? a : b, lane, packet(id, bytes));
+        }),
+      );
+      while (clock.runNext());
+      t.deepEqual([...received].sort(), [...sent].sort());
+    }),
+  );
+});
+
+test('SimNetwork: frames are copied at sending, as a socket would read them', (t) => {
+  const { clock, from, to } = open({});
+  const frame = Uint8Array.of(1, 2, 3);
+  const got: number[][] = [];
+  to.onPacket((_from, _lane, { frames }) => got.push([...frames[0]!]));
+  from.send(b, 'data', { header: Uint8Array.of(0), frames: [frame] });
+  frame.fill(9);
+  while (clock.runNext());
+  t.deepEqual(got, [[1, 2, 3]]);
+});
+
+test('SimNetwork: sent is called when the receiver has the packet; queued bytes fall back to 0', (t) => {
+  const { clock, from, to } = open({ latencyMs: 2, jitterMs: 0 });
+  const log: string[] = [];
+  to.onPacket(() => log.push('received'));
+  from.send(b, 'data', packet(1, 99), () => log.push(`sent at ${clock.now() >= 2}`));
+  t.is(from.queuedBytes(b), 100);
+  while (clock.runNext());
+  t.deepEqual(log, ['received', 'sent at true']);
+  t.is(from.queuedBytes(b), 0);
+  t.is(from.stats().bytesSent, 100);
+  t.is(to.stats().bytesReceived, 100);
+  t.is(to.stats().messagesReceived, 1);
+});
+
+test('SimNetwork: a node connects once', (t) => {
+  const { network } = open({});
+  t.throws(() => network.connect(a), { instanceOf: InvariantError });
+});
+
+test('Trace: SIM-2, the hash follows time, order, nodes and every byte', (t) => {
+  const hash = (change: { atMs?: number; byte?: number; frame?: number; swap?: boolean; text?: string }): string => {
+    const trace = new Trace();
+    const first = (): void => trace.turn({ atMs: 1, node: a, text: change.text ?? 'x handled' });
+    const second = (): void =>
+      trace.packet(change.atMs ?? 2, a, b, { header: Uint8Array.of(change.byte ?? 7), frames: [Uint8Array.of(change.frame ?? 8)] });
+    for (const record of change.swap === true ? [second, first] : [first, second]) record();
+    t.is(trace.numLines, 2);
+    t.deepEqual(trace.lines, [], 'lines are kept only on request');
+    return trace.digest();
+  };
+  const hashes = [{}, { atMs: 2.5 }, { byte: 6 }, { frame: 6 }, { swap: true }, { text: 'x refused' }].map((change) => hash(change));
+  t.is(new Set(hashes).size, hashes.length);
+  t.is(hashes[0], hash({}));
+});
