@@ -70,6 +70,12 @@ export interface DoneEvent {
   readonly exitCode: number;
   /** Bytes that worker processes sent each other and the trainer over the transport. */
   readonly wireBytes: number;
+  /** Last held-out loss of this run, nats a token; null when none was measured. */
+  readonly evalLoss: number | null;
+  /** Entropy of the held-out tokens' own frequencies: what a model that ignores all context reaches; null when unknown. */
+  readonly unigramEntropy: number | null;
+  /** Held-out tokens under the bigrams of the training tokens: what a model that sees one token reaches; null when unknown. */
+  readonly bigramCrossEntropy: number | null;
 }
 
 export interface ErrorEvent {
