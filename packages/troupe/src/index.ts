@@ -8,3 +8,8 @@ export { pinoLogger, type LogLevel } from './ports/logger.ts';
 export { loadTopology, type ResolvedTopology } from '@troupe/topology';
 export * from './launch/launch.ts';
 export * from './simulate.ts';
+export * from './errors.ts';
+export * from './open-run.ts';
+export * from './peak.ts';
+export * from './trained-model.ts';
+export { loadDevice } from '@troupe/kernels';

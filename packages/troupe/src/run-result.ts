@@ -1,5 +1,6 @@
 import { TroupeError } from '@troupe/core';
 import type { RunFailure, RunOutcome } from '@troupe/actors';
+import { TopologyError } from '@troupe/topology';
 
 /** Exit codes of every command; the last line of a run says which and why. */
 export const exitCodes = {
@@ -24,15 +25,26 @@ export interface RunResult {
   readonly error: TroupeError | null;
 }
 
+/** Codes whose exit code does not follow from `retryable`. */
+const codesByName: Readonly<Record<string, number>> = {
+  TROUPE_TOPOLOGY_INVALID: exitCodes.topology,
+  TROUPE_NOT_BUILT: exitCodes.topology,
+  TROUPE_RESUME_DIFFERS: exitCodes.topology,
+  TROUPE_DATA_VOCAB: exitCodes.topology,
+  TROUPE_DATA_CONFIG: exitCodes.topology,
+  TROUPE_TOPOLOGY_DEVICES: exitCodes.notEnough,
+  TROUPE_DEVICE_UNAVAILABLE: exitCodes.notEnough,
+  TROUPE_USAGE: exitCodes.usage,
+  TROUPE_RUN_MISSING: exitCodes.usage,
+  TROUPE_WORKER_LOST: exitCodes.peerLost,
+  TROUPE_RUN_STUCK: exitCodes.peerLost,
+};
+
 /** Exit code of an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof TroupeError)) return exitCodes.failed;
-  const { code } = error;
-  if (code === 'TROUPE_TOPOLOGY_INVALID' || code === 'TROUPE_NOT_BUILT') return exitCodes.topology;
-  if (code === 'TROUPE_TOPOLOGY_DEVICES') return exitCodes.notEnough;
-  if (code === 'TROUPE_USAGE') return exitCodes.usage;
-  if (code === 'TROUPE_WORKER_LOST' || code === 'TROUPE_RUN_STUCK') return exitCodes.peerLost;
-  return error.retryable ? exitCodes.temporary : exitCodes.failed;
+  if (error instanceof TopologyError) return error.exitCode;
+  return codesByName[error.code] ?? (error.retryable ? exitCodes.temporary : exitCodes.failed);
 }
 
 export function resultOf(outcome: RunOutcome): RunResult {

@@ -1,0 +1,128 @@
+import { dirname, isAbsolute, resolve } from 'node:path';
+import {
+  checkpointFolders,
+  latestCheckpoint,
+  openCheckpoint,
+  type CheckpointReader,
+  type OpenOptions,
+} from '@troupe/checkpoint';
+import { TroupeError, type Storage } from '@troupe/core';
+import {
+  diffTrajectory,
+  resolveTopology,
+  type FilledTopology,
+  type ResolvedTopology,
+} from '@troupe/topology';
+import { ResumeDiffersError, RunDamagedError, RunMissingError } from './errors.ts';
+import { fileStorage } from './ports/file-storage.ts';
+
+/** A run on this machine's disk, opened at one of its checkpoints. Close `checkpoint` after use. */
+export interface OpenedRun {
+  /** Of the run, as given. */
+  readonly folder: string;
+  readonly checkpoint: CheckpointReader;
+  /** The topology that the checkpoint was written under, with the overrides of {@link OpenRunOptions.set}. */
+  readonly topology: ResolvedTopology;
+}
+
+export interface OpenRunOptions extends Pick<OpenOptions, 'verify'> {
+  /** Name of one checkpoint, `step-000100`; default: the newest. */
+  readonly checkpoint?: string;
+  /** Overrides `a.b=value` that keep the trajectory. */
+  readonly set?: readonly string[];
+}
+
+/**
+ * Opens a run at its newest checkpoint, or at the one asked for.
+ *
+ * RUN-1: a damaged newest checkpoint is never passed over in silence: losing steps is the user's choice.
+ *
+ * @throws {RunMissingError} TROUPE_RUN_MISSING
+ * @throws {RunDamagedError} TROUPE_CHECKPOINT_DAMAGED naming the tensor or file, and the checkpoint to ask for instead
+ * @throws {ResumeDiffersError} TROUPE_RESUME_DIFFERS when `set` would change the numbers
+ */
+export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenedRun> {
+  const storage = fileStorage(folder);
+  const checkpoint = await openOne(storage, folder, options);
+  try {
+    const file = checkpoint.manifest.topology as FilledTopology;
+    const before = resolveTopology(file);
+    const topology =
+      options.set === undefined || options.set.length === 0
+        ? before
+        : resolveTopology(file, { set: options.set });
+    const differences = diffTrajectory(before, topology);
+    if (differences.length > 0) throw new ResumeDiffersError(differences);
+    return { folder, checkpoint, topology };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+async function openOne(storage: Storage, folder: string, options: OpenRunOptions): Promise<CheckpointReader> {
+  const open: OpenOptions = { verify: options.verify ?? 'full' };
+  if (!(await storage.exists(''))) throw new RunMissingError(folder, 'there is no such folder');
+  const names = checkpointFolders(await storage.list('')).map(({ name }) => name);
+  if (names.length === 0)
+    throw new RunMissingError(folder, 'name the folder of a run: it holds folders like step-000100');
+  const asked = options.checkpoint;
+  if (asked === undefined) {
+    const { checkpoint, damaged } = await latestCheckpoint(storage, '', open);
+    const [newest] = damaged;
+    if (newest === undefined && checkpoint !== null) return checkpoint;
+    await checkpoint?.close();
+    const hint =
+      checkpoint === null
+        ? 'no other checkpoint of this run is intact'
+        : `to go on from an older one, pass --checkpoint ${checkpoint.folder}`;
+    throw newest === undefined ? new RunMissingError(folder, hint) : new RunDamagedError(newest.error, hint);
+  }
+  if (!names.includes(asked))
+    throw new RunMissingError(`${folder}/${asked}`, `there are ${names.join(', ')}`);
+  try {
+    return await openCheckpoint(storage, asked, open);
+  } catch (error) {
+    if (!(error instanceof TroupeError) || error.code !== 'TROUPE_CHECKPOINT_DAMAGED') throw error;
+    const others = names.filter((name) => name !== asked);
+    throw new RunDamagedError(
+      error,
+      others.length === 0 ? 'the run has no other one' : `the run also has ${others.join(', ')}`,
+    );
+  }
+}
+
+/**
+ * The same topology with the paths of its data written out in full, so that a checkpoint can be resumed from any folder.
+ *
+ * A path in a topology file is relative to that file; in a manifest there is no such file any more.
+ */
+export function withAbsolutePaths(topology: ResolvedTopology): ResolvedTopology {
+  const { source, tokenizer } = topology.data;
+  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));
+  const data = { ...topology.file.data };
+  if ('paths' in source) {
+    const paths = source.paths.map(absolute);
+    Object.assign(data, { [source.kind]: paths.length === 1 ? paths[0] : paths });
+  }
+  const file = tokenizer.file === null ? null : absolute(tokenizer.file);
+  if (file !== null) data.tokenizer = { ...data.tokenizer, file };
+  return {
+    ...topology,
+    data: {
+      ...topology.data,
+      source: 'paths' in source ? { ...source, paths: source.paths.map(absolute) } : source,
+      tokenizer: { ...tokenizer, file },
+    },
+    file: { ...topology.file, data },
+  };
+}
+
+/** `runs/quickstart/step-000100` is the run `runs/quickstart` at one checkpoint; any other path is a run. */
+export function runOfPath(path: string): { readonly folder: string; readonly checkpoint: string | null } {
+  const trimmed = path.replace(/\/+$/u, '');
+  const match = /(?:^|\/)(step-\d{6,})$/u.exec(trimmed);
+  return match === null
+    ? { folder: trimmed === '' ? path : trimmed, checkpoint: null }
+    : { folder: dirname(trimmed), checkpoint: match[1] ?? null };
+}

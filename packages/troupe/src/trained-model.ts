@@ -1,0 +1,87 @@
+import type { CheckpointReader } from '@troupe/checkpoint';
+import type { Device } from '@troupe/core';
+import { loadTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
+import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
+import type { ResolvedTopology } from '@troupe/topology';
+
+/** Sequences that are evaluated at once, rounded up to whole grains. */
+const SEQUENCES_AT_ONCE = 8;
+
+/** The weights of a checkpoint on one device: for evaluation and generation. */
+export class TrainedModel {
+  readonly step: number;
+  readonly topology: ResolvedTopology;
+  /** null for synthetic tokens, which have no text. */
+  readonly tokenizer: Tokenizer | null;
+  readonly #model: LocalModel;
+  readonly #generator: Generator;
+
+  private constructor(
+    checkpoint: CheckpointReader,
+    topology: ResolvedTopology,
+    model: LocalModel,
+    tokenizer: Tokenizer | null,
+  ) {
+    this.step = checkpoint.manifest.step;
+    this.topology = topology;
+    this.tokenizer = tokenizer;
+    this.#model = model;
+    this.#generator = new Generator(model.device, topology.model, model.weights);
+  }
+
+  /**
+   * Reads the weights; the moments are left alone.
+   *
+   * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH naming every tensor that the model lacks or the checkpoint does
+   */
+  static async load(
+    device: Device,
+    run: { readonly checkpoint: CheckpointReader; readonly topology: ResolvedTopology },
+  ): Promise<TrainedModel> {
+    const { checkpoint, topology } = run;
+    const { batch, grains } = topology.train;
+    // The leaf of a sum is one grain: with the same grains the loss is the one that training reported, bit for bit.
+    const perGrain = batch / grains;
+    const numGrains = Math.max(1, Math.ceil(SEQUENCES_AT_ONCE / perGrain));
+    const model = new LocalModel(device, {
+      config: topology.model,
+      sequences: numGrains * perGrain,
+      grains: numGrains,
+    });
+    const parameters = model.weights.layout.units.flatMap((unit) => unit.parameters);
+    checkpoint.expectParameters(parameters, ['weights']);
+    for (const { name } of parameters)
+      model.weights.parameter(name).set(await checkpoint.read(name, 'weights'));
+    const json = await checkpoint.tokenizer();
+    const tokenizer = json === null ? null : loadTokenizer(JSON.parse(new TextDecoder().decode(json)));
+    return new TrainedModel(checkpoint, topology, model, tokenizer);
+  }
+
+  /**
+   * Cross entropy of held-out sequences, nats a token.
+   *
+   * @param sequences - how many of them, from the first; at most `source.numEvalSequences`
+   */
+  async evaluate(
+    source: BatchSource,
+    sequences: number,
+  ): Promise<{ readonly loss: number; readonly tokens: number }> {
+    const atOnce = this.#model.shape.sequences;
+    let [sum, tokens] = [0n, 0];
+    for (let first = 0; first < sequences; first += atOnce) {
+      const batch = source.evalBatch(first, atOnce);
+      const end = (sequences - first) * source.seqLen;
+      batch.targets_T.fill(-1, end);
+      batch.valid_T.fill(0, end);
+      await this.#model.forward(batch);
+      sum += this.#model.statistics.lossSum[0] ?? 0n;
+      for (const target of batch.targets_T) if (target >= 0) tokens += 1;
+    }
+    return { loss: lossValue(sum) / tokens, tokens };
+  }
+
+  /** New token ids after `prompt`, one by one. @throws {GenerationError} TROUPE_MODEL_GENERATION */
+  generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
+    return this.#generator.generate(prompt, options);
+  }
+}
