@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { print, printJson } from '../output.ts';
+import { count, nats } from '../run/numbers.ts';
+import { integer, verb, type CommonOptions } from '../verb.ts';
+
+interface EvalOptions extends CommonOptions {
+  readonly checkpoint?: string;
+  readonly batches?: number;
+  readonly threads?: number;
+}
+
+async function evaluate(path: string, options: EvalOptions): Promise<void> {
+  const { evaluationSequences, openTopologyData } = await import('troupe');
+  const { withTrainedModel } = await import('../trained.ts');
+  const result = await withTrainedModel(path, options, async ({ model }) => {
+    const data = await openTopologyData(model.topology);
+    const { batch } = model.topology.train;
+    const all = data.batches.numEvalSequences;
+    const sequences =
+      options.batches === undefined
+        ? evaluationSequences(model.topology, data.batches)
+        : Math.min(all, options.batches * batch);
+    const measured = await model.evaluate(data.batches, sequences);
+    return { step: model.step, ...measured, statistics: data.statistics() };
+  });
+  const { step, loss, tokens, statistics } = result;
+  const { unigramEntropy, bigramCrossEntropy } = statistics;
+  if (options.json === true)
+    printJson({ event: 'eval', step, loss, tokens, unigramEntropy, bigramCrossEntropy });
+  else {
+    print(
+      `step ${step}: held-out loss ${nats(loss)} nats a token over ${count(tokens)} tokens`,
+      `of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
+    );
+  }
+}
+
+export function registerEval(program: Command): void {
+  verb(
+    program,
+    'eval <run>',
+    'Measure the held-out loss of a checkpoint on one device.',
+    'npx troupe eval runs/quickstart',
+  )
+    .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .option(
+      '--batches <n>',
+      'batches of held-out sequences; default: eval.batches of the topology',
+      integer(1),
+    )
+    .option('--threads <n>', 'threads of the device', integer(1))
+    .action(evaluate);
+}

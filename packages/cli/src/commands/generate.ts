@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import type { TrainedModel } from 'troupe';
+import { UsageError } from '../errors.ts';
+import { print, printJson } from '../output.ts';
+import { decimal, integer, verb, type CommonOptions } from '../verb.ts';
+
+interface GenerateOptions extends CommonOptions {
+  readonly prompt?: string;
+  readonly samples: number;
+  readonly maxTokens: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed: number;
+  readonly checkpoint?: string;
+  readonly threads?: number;
+}
+
+/** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
+function promptIds(model: TrainedModel, prompt: string | undefined): readonly number[] {
+  const { tokenizer } = model;
+  if (tokenizer === null)
+    throw new UsageError('this model was trained on synthetic tokens, which have no text');
+  if (prompt !== undefined && prompt !== '') return [...tokenizer.encode(prompt)];
+  if (tokenizer.endOfText === null)
+    throw new UsageError('this tokenizer has no end of text to start after; pass --prompt');
+  return [tokenizer.endOfText];
+}
+
+async function sample(
+  model: TrainedModel,
+  prompt: readonly number[],
+  options: GenerateOptions,
+  index: number,
+): Promise<readonly number[]> {
+  const { temperature, topK, topP, maxTokens, seed } = options;
+  const ids: number[] = [];
+  const settings = {
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(topK === undefined ? {} : { topK }),
+    ...(topP === undefined ? {} : { topP }),
+    maxTokens,
+    seed: seed + index,
+    stop: model.tokenizer?.endOfText == null ? [] : [model.tokenizer.endOfText],
+  };
+  for await (const id of model.generate(prompt, settings)) ids.push(id);
+  return ids;
+}
+
+async function generate(path: string, options: GenerateOptions): Promise<void> {
+  const { withTrainedModel } = await import('../trained.ts');
+  await withTrainedModel(path, options, async ({ model }) => {
+    const prompt = promptIds(model, options.prompt);
+    for (let index = 0; index < options.samples; index++) {
+      const ids = await sample(model, prompt, options, index);
+      const text = model.tokenizer?.decode(ids, { skipSpecial: true }) ?? '';
+      const ended = ids.length < options.maxTokens;
+      if (options.json === true)
+        printJson({
+          event: 'sample',
+          index,
+          step: model.step,
+          prompt: options.prompt ?? '',
+          text,
+          ids,
+          ended,
+        });
+      else
+        print(
+          ...(options.samples === 1 ? [] : [`--- sample ${index + 1} of ${options.samples}`]),
+          `${options.prompt ?? ''}${text}`,
+        );
+    }
+  });
+}
+
+export function registerGenerate(program: Command): void {
+  verb(
+    program,
+    'generate <run>',
+    'Write text with the newest checkpoint of a run; without a prompt a sample starts a document of its own.',
+    'npx troupe generate runs/quickstart --prompt "a large" --samples 3',
+  )
+    .option('--prompt <text>', 'text to continue')
+    .option('--samples <n>', 'how many texts', integer(1), 1)
+    .option('--max-tokens <n>', 'new tokens at most', integer(1), 64)
+    .option('--temperature <t>', 'divides the logits; 0 takes the likeliest token (default 0.8)', decimal(0))
+    .option('--top-k <k>', 'draw from the k likeliest tokens; 0: all (default 50)', integer(0))
+    .option(
+      '--top-p <p>',
+      'draw from the likeliest tokens that together have this probability (default 0.95)',
+      decimal(0),
+    )
+    .option('--seed <n>', 'same seed, same text; sample i uses seed + i', integer(0), 1)
+    .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .option('--threads <n>', 'threads of the device', integer(1))
+    .action(generate);
+}

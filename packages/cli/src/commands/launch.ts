@@ -1,0 +1,75 @@
+import { Option, type Command } from 'commander';
+import { Ended } from '../errors.ts';
+import { collect, integer, verb, type CommonOptions } from '../verb.ts';
+import type { LogLevel } from 'troupe';
+
+/** What `launch` and `resume` share. */
+export interface RunCommandOptions extends CommonOptions {
+  readonly set: readonly string[];
+  readonly stopAfter?: number;
+  readonly quiet?: boolean;
+  readonly logLevel: LogLevel;
+  readonly grace: number;
+}
+
+interface LaunchCommandOptions extends RunCommandOptions {
+  /** False with `--no-checkpoint`. */
+  readonly checkpoint: boolean;
+  readonly runDir?: string;
+}
+
+/** Seconds that SIGTERM grants for finishing the step and its checkpoint: less than the 30 that Kubernetes waits. */
+const GRACE_SECONDS = 25;
+
+export function addRunOptions(command: Command): Command {
+  return command
+    .option('--set <key=value>', 'override one key, may be repeated', collect, [])
+    .option('--stop-after <step>', 'end after this step; the schedule stays that of train.steps', integer(1))
+    .option('--quiet', 'print only how the run ended')
+    .option(
+      '--grace <seconds>',
+      'on SIGTERM: time to finish the step and write a checkpoint',
+      integer(0),
+      GRACE_SECONDS,
+    )
+    .addOption(
+      new Option('--log-level <level>', 'log lines on standard error')
+        .choices(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('silent'),
+    );
+}
+
+async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
+  const [{ withAbsolutePaths }, { loadTopology }, { claimRunFolder }, { follow }] = await Promise.all([
+    import('troupe'),
+    import('@troupe/topology'),
+    import('../run/run-folder.ts'),
+    import('../run/follow.ts'),
+  ]);
+  const topology = withAbsolutePaths(loadTopology(name, { set: options.set }));
+  const claim = () => claimRunFolder(options.runDir ?? topology.checkpoint.dir);
+  const exitCode = await follow(topology, {
+    ...options,
+    claim,
+    checkpoints: options.checkpoint,
+    resumeFrom: null,
+  });
+  if (exitCode !== 0) throw new Ended(exitCode);
+}
+
+export function registerLaunch(program: Command): void {
+  addRunOptions(
+    verb(
+      program,
+      'launch <topology>',
+      'Train a topology (a file, or a preset: quickstart, tiny) on worker processes of this machine.',
+      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100',
+    ),
+  )
+    .option('--no-checkpoint', 'write no checkpoints')
+    .option(
+      '--run-dir <folder>',
+      'run folder; default: checkpoint.dir of the topology; one that exists gets a numbered sibling',
+    )
+    .action(launch);
+}

@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { Ended, UsageError } from '../errors.ts';
+import { print, printJson } from '../output.ts';
+import { verb } from '../verb.ts';
+import { addRunOptions, type RunCommandOptions } from './launch.ts';
+
+interface ResumeOptions extends RunCommandOptions {
+  readonly checkpoint?: string;
+}
+
+async function resume(path: string, options: ResumeOptions): Promise<void> {
+  const [{ openRun, runOfPath }, { follow }] = await Promise.all([
+    import('troupe'),
+    import('../run/follow.ts'),
+  ]);
+  const { folder, checkpoint: named } = runOfPath(path);
+  const asked = options.checkpoint ?? named;
+  const run = await openRun(folder, { set: options.set, ...(asked === null ? {} : { checkpoint: asked }) });
+  try {
+    const { step } = run.checkpoint.manifest;
+    const end = Math.min(options.stopAfter ?? run.topology.train.steps, run.topology.train.steps);
+    if (step >= end) {
+      if (options.stopAfter !== undefined && options.stopAfter < run.topology.train.steps)
+        throw new UsageError(
+          `--stop-after ${options.stopAfter} lies behind the checkpoint, which holds step ${step} of ${run.topology.train.steps}`,
+        );
+      if (options.json === true)
+        printJson({
+          event: 'error',
+          code: 'TROUPE_RUN_COMPLETE',
+          message: `step ${step} of ${step} is done`,
+        });
+      else
+        print(
+          `${folder} is complete: it holds step ${step} of ${run.topology.train.steps}`,
+          `next: npx troupe generate ${folder}`,
+        );
+      return;
+    }
+    const claim = () => ({ path: folder, taken: null });
+    const exitCode = await follow(run.topology, {
+      ...options,
+      claim,
+      checkpoints: true,
+      resumeFrom: run.checkpoint,
+    });
+    if (exitCode !== 0) throw new Ended(exitCode);
+  } finally {
+    await run.checkpoint.close();
+  }
+}
+
+export function registerResume(program: Command): void {
+  addRunOptions(
+    verb(
+      program,
+      'resume <run>',
+      'Go on from the newest checkpoint of a run folder; the numbers are those of a run that never stopped.',
+      "npx troupe resume runs/quickstart --set parallel.dp=1 --set parallel.ep=1 --set 'machines=[{host: localhost, devices: [cpu:0]}]'",
+    ),
+  )
+    .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .action(resume);
+}

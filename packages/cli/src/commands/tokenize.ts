@@ -1,0 +1,115 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { Tokenizer } from '@troupe/data';
+import { UsageError } from '../errors.ts';
+import { print, printJson } from '../output.ts';
+import { collect, integer, verb, type CommonOptions } from '../verb.ts';
+
+interface TokenizeOptions extends CommonOptions {
+  readonly text?: string;
+  readonly file?: string;
+  readonly set: readonly string[];
+  readonly train?: readonly string[];
+  readonly vocab?: number;
+  readonly out?: string;
+}
+
+/** A tokenizer by `tokenizer.json`, or the one that a topology names (trained where need be). */
+async function openTokenizer(name: string, set: readonly string[]): Promise<Tokenizer> {
+  if (/(?:^|\/)tokenizer[^/]*\.json$/u.test(name)) {
+    const { loadTokenizer, readTokenizerJson } = await import('@troupe/data');
+    return loadTokenizer(readTokenizerJson(name));
+  }
+  const [{ openTopologyData }, { loadTopology }] = await Promise.all([
+    import('troupe'),
+    import('@troupe/topology'),
+  ]);
+  const { tokenizer } = await openTopologyData(loadTopology(name, { set }));
+  if (tokenizer === null) throw new UsageError(`${name} draws synthetic tokens, which have no text`);
+  return tokenizer;
+}
+
+async function inspect(name: string, text: string, options: TokenizeOptions): Promise<void> {
+  const tokenizer = await openTokenizer(name, options.set);
+  const ids = [...tokenizer.encode(text)];
+  const pieces = ids.map((id) => tokenizer.decode([id]));
+  if (options.json === true)
+    printJson({
+      event: 'tokens',
+      ids,
+      pieces,
+      vocabSize: tokenizer.vocabSize,
+      endOfText: tokenizer.endOfText,
+    });
+  else {
+    const width = String(tokenizer.vocabSize).length;
+    print(
+      ...ids.map((id, index) => `${String(id).padStart(width)}  ${JSON.stringify(pieces[index])}`),
+      `${ids.length} tokens, ${text.length} characters`,
+    );
+  }
+}
+
+async function train(files: readonly string[], options: TokenizeOptions): Promise<void> {
+  const { vocab, out } = options;
+  if (vocab === undefined || out === undefined)
+    throw new UsageError('--train needs --vocab N and --out tokenizer.json');
+  const { documentSource, trainBpe } = await import('@troupe/data');
+  async function* texts(): AsyncGenerator<string> {
+    for (const file of files) {
+      const origin = /\.jsonl(?:\.gz)?$/u.test(file) ? { jsonl: file } : { text: file };
+      for await (const { text } of documentSource(origin).documents()) yield text;
+    }
+  }
+  const tokenizer = await trainBpe(texts(), { vocab });
+  try {
+    writeFileSync(out, `${JSON.stringify(tokenizer.toJson(), null, 1)}\n`, { flag: 'wx' });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    throw new UsageError(
+      code === 'EEXIST' ? `'${out}' exists; name another file` : `cannot write '${out}' (${code})`,
+    );
+  }
+  if (options.json === true)
+    printJson({ event: 'trained', out, vocabSize: tokenizer.vocabSize, fingerprint: tokenizer.fingerprint });
+  else
+    print(
+      `wrote ${out}: ${tokenizer.vocabSize} tokens`,
+      `use it with: data.tokenizer: { kind: bpe, file: ${out} }`,
+    );
+}
+
+async function tokenize(name: string | undefined, options: TokenizeOptions): Promise<void> {
+  if (options.train !== undefined) return train(options.train, options);
+  if (name === undefined)
+    throw new UsageError(
+      'name a topology or a tokenizer.json, or pass --train FILES --vocab N --out tokenizer.json',
+    );
+  if ((options.text === undefined) === (options.file === undefined))
+    throw new UsageError('pass --text TEXT or --file FILE');
+  let text = options.text ?? '';
+  if (options.file !== undefined) {
+    try {
+      text = readFileSync(options.file, 'utf8');
+    } catch (error) {
+      throw new UsageError(`cannot read '${options.file}' (${(error as NodeJS.ErrnoException).code ?? ''})`);
+    }
+  }
+  return inspect(name, text, options);
+}
+
+export function registerTokenize(program: Command): void {
+  verb(
+    program,
+    'tokenize [topology]',
+    'Show the tokens of a text, or train a tokenizer.',
+    'npx troupe tokenize quickstart --text "a kind of bird"',
+  )
+    .option('--text <text>', 'text to cut into tokens')
+    .option('--file <file>', 'file whose text to cut into tokens')
+    .option('--set <key=value>', 'override one key of the topology, may be repeated', collect, [])
+    .option('--train <files...>', 'train a byte-level BPE on text or JSONL files')
+    .option('--vocab <n>', 'with --train: tokens in all', integer(1))
+    .option('--out <file>', 'with --train: the tokenizer.json to write')
+    .action(tokenize);
+}

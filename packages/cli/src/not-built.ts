@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import { UsageError } from './errors.ts';
+
+/** Commands of the design that do not exist yet, and what does their work today. */
+export const notBuilt: Readonly<Record<string, string>> = {
+  status: 'read metrics.jsonl in the run folder instead',
+  top: 'the progress line of `troupe launch` shows step, speed and the hottest expert',
+  dashboard: 'read metrics.jsonl in the run folder instead',
+  drain: 'stop the run with Ctrl-C (it writes a checkpoint) and `troupe resume` it on other machines',
+  migrate: 'stop the run with Ctrl-C and `troupe resume RUN --set parallel.…` with another layout',
+  apply:
+    'stop the run with Ctrl-C and `troupe resume RUN --set …`; `troupe plan --diff` shows what would change',
+  export: 'use writeHuggingFace of @troupe/checkpoint in a program',
+  import: 'use readHuggingFace of @troupe/checkpoint in a program',
+  merge: 'there is nothing that merges experts yet',
+  prune: 'there is nothing that prunes experts yet; `checkpoint.keep` limits how many checkpoints are kept',
+  scaling:
+    'there is nothing that evaluates scaling laws yet; `troupe plan` shows FLOPs and bytes of one topology',
+  sweep: 'start `troupe launch TOPOLOGY --set key=value` once per value',
+  simulate: '`troupe plan` predicts bytes and FLOPs without running',
+};
+
+/** Registers them, so that they answer with one sentence and exit 2; help does not list them. */
+export function registerNotBuilt(program: Command): void {
+  for (const [name, instead] of Object.entries(notBuilt)) {
+    program
+      .command(name, { hidden: true })
+      .argument('[anything...]')
+      .allowUnknownOption()
+      .helpOption(false)
+      .action(() => {
+        throw new UsageError(`${name} is not built yet; ${instead}`);
+      });
+  }
+}

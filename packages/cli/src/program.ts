@@ -1,0 +1,43 @@
+import { Command } from 'commander';
+import { registerBench } from './commands/bench.ts';
+import { registerDoctor } from './commands/doctor.ts';
+import { registerEval } from './commands/eval.ts';
+import { registerGenerate } from './commands/generate.ts';
+import { registerInit } from './commands/init.ts';
+import { registerLaunch } from './commands/launch.ts';
+import { registerPlan } from './commands/plan.ts';
+import { registerResume } from './commands/resume.ts';
+import { registerTokenize } from './commands/tokenize.ts';
+import { registerValidate } from './commands/validate.ts';
+import { notBuilt, registerNotBuilt } from './not-built.ts';
+
+const VERSION = '0.1.0';
+
+/**
+ * The command line. Nothing but commander is loaded here: each command loads what it needs when it runs, so that help is quick.
+ */
+export function createProgram(): Command {
+  const program = new Command('troupe')
+    .description('Trains Mixture-of-Experts language models as actors over message passing.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('--help', 'show this help')
+    .helpCommand(false)
+    .exitOverride()
+    // main.ts prints errors: one sentence, or JSON.
+    .configureOutput({ outputError: () => {} });
+  registerInit(program);
+  registerValidate(program);
+  registerPlan(program);
+  registerLaunch(program);
+  registerResume(program);
+  registerEval(program);
+  registerGenerate(program);
+  registerTokenize(program);
+  registerDoctor(program);
+  registerBench(program);
+  registerNotBuilt(program);
+  return program.addHelpText(
+    'after',
+    `\nPlanned, not built yet: ${Object.keys(notBuilt).join(', ')}\n\nExample:\n  npx troupe launch quickstart\n`,
+  );
+}

@@ -1,0 +1,187 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { DoneEvent, RunEvent } from '@troupe/telemetry';
+import { createPlacement, refuseUnbuilt, TopologyError, type ResolvedTopology } from '@troupe/topology';
+import {
+  exitCodes,
+  fileStorage,
+  launch,
+  measuredPeakFlops,
+  systemClock,
+  type Launch,
+  type LaunchOptions,
+  type LogLevel,
+  type RunResult,
+} from 'troupe';
+import { exitLine } from '../exit-line.ts';
+import { print, printError, printJson } from '../output.ts';
+import { MetricsFile } from './metrics-file.ts';
+import { Progress } from './progress.ts';
+import { releaseRunFolder, type RunFolder } from './run-folder.ts';
+import { StopSignals } from './stop-signals.ts';
+import { summary } from './summary.ts';
+import { Tally } from './tally.ts';
+
+export interface FollowOptions {
+  /** Called once, when the topology is known to run. */
+  readonly claim: () => RunFolder;
+  readonly checkpoints: boolean;
+  readonly resumeFrom: NonNullable<LaunchOptions['resumeFrom']> | null;
+  readonly stopAfter?: number;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly logLevel: LogLevel;
+  /** Seconds. */
+  readonly grace: number;
+}
+
+/**
+ * Launches a run and shows it until it ends.
+ *
+ * @returns its exit code
+ * @throws {TroupeError} what kept it from starting
+ */
+export async function follow(topology: ResolvedTopology, options: FollowOptions): Promise<number> {
+  const unbuilt = refuseUnbuilt(topology);
+  if (unbuilt.length > 0) throw new TopologyError(unbuilt);
+  return new FollowedRun(topology, options).run();
+}
+
+class FollowedRun {
+  readonly #topology: ResolvedTopology;
+  readonly #options: FollowOptions;
+  readonly #folder: RunFolder;
+  readonly #clock = systemClock();
+  readonly #tally = new Tally();
+  readonly #metrics: MetricsFile;
+  readonly #progress: Progress;
+
+  constructor(topology: ResolvedTopology, options: FollowOptions) {
+    const { steps } = topology.train;
+    this.#topology = topology;
+    this.#options = options;
+    this.#folder = options.claim();
+    this.#metrics = new MetricsFile(this.#folder.path);
+    this.#progress = new Progress(
+      {
+        steps,
+        first: options.resumeFrom?.manifest.step ?? 0,
+        end: Math.min(options.stopAfter ?? steps, steps),
+        isTerminal: process.stdout.isTTY,
+        write: (text) => void process.stdout.write(text),
+      },
+      this.#tally,
+    );
+  }
+
+  async run(): Promise<number> {
+    const { path, taken } = this.#folder;
+    const { resumeFrom, grace } = this.#options;
+    if (this.#forPeople) {
+      const from = resumeFrom === null ? '' : `, on from ${path}/${resumeFrom.folder}`;
+      print(
+        `${this.#topology.name}: run folder ${path}${taken === null ? '' : ` (${taken} belongs to an earlier run)`}${from}`,
+      );
+    }
+    const signals = new StopSignals({
+      clock: this.#clock,
+      graceMs: 1000 * grace,
+      notice: (text) => {
+        this.#progress.close();
+        printError(text);
+      },
+      // The workers hear the pipe close and leave by themselves.
+      exit: (reason) => process.exit(exitCodes[reason]),
+    });
+    try {
+      const startedMs = this.#clock.now();
+      const run = await this.#launch();
+      signals.attach(run);
+      const result = await run.result;
+      return this.#end(run, result, (this.#clock.now() - startedMs) / 1000);
+    } finally {
+      signals.close();
+      this.#metrics.close();
+      if (this.#tally.last === null && resumeFrom === null) releaseRunFolder(path);
+    }
+  }
+
+  get #forPeople(): boolean {
+    return this.#options.json !== true && this.#options.quiet !== true;
+  }
+
+  #launch(): Promise<Launch> {
+    const { stopAfter, checkpoints, resumeFrom, logLevel } = this.#options;
+    const threads = createPlacement(this.#topology).workers.reduce(
+      (sum, worker) => sum + worker.device.threads,
+      0,
+    );
+    return launch(this.#topology, {
+      ...(stopAfter === undefined ? {} : { stopAfter }),
+      checkpoints: checkpoints ? { storage: fileStorage(this.#folder.path), folder: '' } : null,
+      ...(resumeFrom === null ? {} : { resumeFrom }),
+      report: (event) => this.#report(event),
+      logLevel,
+      peakFlops: measuredPeakFlops(Math.min(threads, availableParallelism())),
+    });
+  }
+
+  #report(event: RunEvent): void {
+    this.#tally.add(event);
+    const placed =
+      event.event === 'checkpoint' ? { ...event, path: join(this.#folder.path, event.path) } : event;
+    this.#metrics.write(placed);
+    if (this.#options.json === true) printJson(placed);
+    else if (this.#forPeople) this.#progress.show(placed);
+  }
+
+  #end(run: Launch, result: RunResult, seconds: number): number {
+    const { exitCode, error } = result;
+    const { evalLoss, tokensPerSecond, last } = this.#tally;
+    if (error !== null) this.#announce({ event: 'error', code: error.code, message: error.message });
+    const statistics = error === null && last !== null ? run.statistics() : null;
+    const done: DoneEvent = {
+      event: 'done',
+      steps: last?.step ?? this.#options.resumeFrom?.manifest.step ?? 0,
+      loss: last?.loss ?? null,
+      tokensPerSecond,
+      seconds,
+      exitCode,
+      wireBytes: run.wireBytes(),
+      evalLoss,
+      unigramEntropy: statistics?.unigramEntropy ?? null,
+      bigramCrossEntropy: statistics?.bigramCrossEntropy ?? null,
+    };
+    this.#announce(done);
+    if (this.#options.json === true) return exitCode;
+    this.#progress.close();
+    if (this.#forPeople && error === null)
+      print(...summary(this.#folder.path, this.#tally, done, this.#topology.train.steps));
+    const line = exitLine(exitCode, this.#why(done, result));
+    if (exitCode === exitCodes.ok) print(line);
+    else printError(line);
+    return exitCode;
+  }
+
+  /** To the metrics file, and to programs. */
+  #announce(event: RunEvent): void {
+    this.#metrics.write(event);
+    if (this.#options.json === true) printJson(event);
+  }
+
+  /** How the run ended and what to type to go on. */
+  #why({ steps, exitCode }: DoneEvent, { error }: RunResult): string {
+    const { path } = this.#folder;
+    const { checkpoint } = this.#tally;
+    const total = this.#topology.train.steps;
+    if (exitCode === exitCodes.ok)
+      return steps === total ? `all ${total} steps` : `stopped after step ${steps} of ${total}, as asked`;
+    const saved = checkpoint ?? this.#options.resumeFrom?.folder ?? null;
+    const resume =
+      saved === null
+        ? 'no checkpoint was written'
+        : `the last checkpoint is ${join(path, saved)}; go on with: npx troupe resume ${path}`;
+    if (error === null) return `after step ${steps} of ${total}; ${resume}`;
+    return exitCode === exitCodes.failed ? error.message : `${error.message}; ${resume}`;
+  }
+}

@@ -1,0 +1,44 @@
+import { InvalidArgumentError, type Command } from 'commander';
+
+/** Options that every verb has. */
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/**
+ * Adds a verb: its name with arguments, one sentence, and an example that `--help` ends with.
+ *
+ * @param usage - as commander takes it: `launch <topology>`
+ */
+export function verb(program: Command, usage: string, summary: string, example: string): Command {
+  return program
+    .command(usage)
+    .description(summary)
+    .option('--json', 'print JSON for programs, one object a line')
+    .option('--verbose', 'show the stack of an unexpected error')
+    .addHelpText('after', `\nExample:\n  ${example}`);
+}
+
+/** Collects a flag that may be given several times. */
+export const collect = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
+
+/** An integer ≥ `least`. */
+export const integer =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`expected an integer ≥ ${least}.`);
+    return value;
+  };
+
+/** A number ≥ `least`. */
+export const decimal =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < least)
+      throw new InvalidArgumentError(`expected a number ≥ ${least}.`);
+    return value;
+  };
