@@ -3,7 +3,8 @@
 // MATH-1: a function of a lane is a function of that lane's value alone, the same bits on every instruction set.
 // MATH-2: no libm, no approximate reciprocal. Errors measured over the useful range are in ops-rows/README.md.
 // MATH-3: a NaN gives NaN; ±infinity gives the limit.
-#pragma once
+#ifndef TROUPE_MATH_H
+#define TROUPE_MATH_H
 #include "simd.h"
 
 namespace troupe {
@@ -110,16 +111,24 @@ TROUPE_INLINE V vsilu(V x) {
   const V t = vmax(vset(-104.0f), x);
   return vmul(t, vsigmoid(t));
 }
-/** d silu / dx = s·(1 + x·(1 - s)). */
-TROUPE_INLINE V vsiluGrad(V x) {
-  const V t = vclamp(x, -104.0f, 104.0f), s = vsigmoid(t);
-  return vmul(s, vfma(t, vsub(vset(1.0f), s), vset(1.0f)));
+/** sigmoid(x), and 1 - sigmoid(x) without cancellation. */
+TROUPE_INLINE V sigmoidParts(V x, V& rest) {
+  const V e = vexp(vneg(x)), s = vdiv(vset(1.0f), vadd(vset(1.0f), e));
+  rest = vselect(vlt(x, vzero()), vsub(vset(1.0f), s), vmul(e, s));
+  return s;
 }
-/** silu and its derivative from one sigmoid (finite x). */
+/** silu and its derivative s·(1 + x·(1 - s)) from one exponential. */
 TROUPE_INLINE V vsiluBoth(V x, V& gradient) {
-  const V t = vclamp(x, -104.0f, 104.0f), s = vsigmoid(t);
-  gradient = vmul(s, vfma(t, vsub(vset(1.0f), s), vset(1.0f)));
+  const V t = vclamp(x, -104.0f, 104.0f);
+  V rest;
+  const V s = sigmoidParts(t, rest);
+  gradient = vmul(s, vfma(t, rest, vset(1.0f)));
   return vmul(vmax(vset(-104.0f), x), s);
+}
+TROUPE_INLINE V vsiluGrad(V x) {
+  V gradient;
+  vsiluBoth(x, gradient);
+  return gradient;
 }
 
 /** Normal cumulative distribution; keeps relative precision in the lower tail to about -5. */
@@ -152,10 +161,12 @@ TROUPE_INLINE V vgeluTanh(V x) {
 }
 TROUPE_INLINE V vgeluTanhGrad(V x) {
   const V t = vclamp(x, -12.0f, 12.0f), square = vmul(t, t);
-  const V s = vsigmoid(vmul(t, vfma(square, vset(0.0713548163f), vset(1.59576912f))));
+  V rest;
+  const V s = sigmoidParts(vmul(t, vfma(square, vset(0.0713548163f), vset(1.59576912f))), rest);
   const V slope = vfma(square, vset(0.214064449f), vset(1.59576912f));
-  return vmul(s, vfma(vmul(t, slope), vsub(vset(1.0f), s), vset(1.0f)));
+  return vmul(s, vfma(vmul(t, slope), rest, vset(1.0f)));
 }
 
 }  // namespace
 }  // namespace troupe
+#endif

@@ -14,7 +14,8 @@
 // Everything lives in an anonymous namespace, since the same names mean other code in each instruction set's file. For the same
 // reason files compiled with ISA flags must not emit shared template code (std::vector, std::sort, std::function): the linker
 // keeps one copy of it, perhaps the one that an older CPU cannot run.
-#pragma once
+#ifndef TROUPE_SIMD_H
+#define TROUPE_SIMD_H
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -81,3 +82,4 @@ TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vma
 
 }  // namespace
 }  // namespace troupe
+#endif
