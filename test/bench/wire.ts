@@ -250,3 +250,18 @@ async function receiveOurs({ rival, listen, numMessages }: Order): Promise<void>
 }
 
 if (process.argv[2] === peerFlag) servePeer();
+
+/** A table of {@link benchWire}: our data path beside a bare pair of sockets. */
+export function formatWire({ rows }: WireBenchResult): string {
+  return [
+    'Two processes; a bare zeromq.js pair, our transport, and our transport with codec and checksum; medians of interleaved rounds.',
+    '',
+    '| link | frame | bare MiB/s | transport MiB/s | with codec MiB/s | transport / bare | messages/s, transport |',
+    '|---|---|---|---|---|---|---|',
+    ...rows.map(({ link, frameBytes, mibPerSecond, messagesPerSecond, ratio }) => {
+      const frame = frameBytes >= 2 ** 20 ? `${frameBytes / 2 ** 20} MiB` : `${frameBytes / 1024} KiB`;
+      const speeds = rivals.map((rival) => mibPerSecond[rival].toFixed(0)).join(' | ');
+      return `| ${link} | ${frame} | ${speeds} | ${ratio.toFixed(2)} | ${messagesPerSecond.transport.toFixed(0)} |`;
+    }),
+  ].join('\n');
+}

@@ -13,7 +13,7 @@ import {
 } from '@troupe/actors';
 import { nodeId, silentLogger, TroupeError, type Clock, type Device, type Logger, type NodeId, type Storage, type Transport } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
-import { loadDevice } from './temp-device.ts';
+import { loadDevice } from '@troupe/kernels';
 
 import { ActorSystem, Directory, type Turn } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';

@@ -1,1 +1,0 @@
-export { loadDevice } from '@troupe/kernels';

@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { RunEvent } from '@troupe/telemetry';
+
+const root = new URL('../../../', import.meta.url);
+const bin = fileURLToPath(new URL('packages/cli/bin/troupe.js', root));
+
+/** Resident memory of every process of a run, added up, at one step. */
+export interface MemoryRow {
+  readonly step: number;
+  readonly residentMiB: number;
+  readonly numProcesses: number;
+}
+
+/** Resident bytes of a process and its children, from /proc; Linux only. */
+function residentOf(pid: number): { bytes: number; numProcesses: number } {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((each) => each !== '');
+  const kilobytes = Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  const below = children.map((child) => residentOf(Number(child)));
+  return {
+    bytes: kilobytes * 1024 + below.reduce((sum, each) => sum + each.bytes, 0),
+    numProcesses: 1 + below.reduce((sum, each) => sum + each.numProcesses, 0),
+  };
+}
+
+/** Trains the tiny preset for many steps in two worker processes and looks at its memory on the way. */
+export async function benchMemory({ size }: { readonly size: 'small' | 'full' }): Promise<readonly MemoryRow[]> {
+  const steps = size === 'full' ? [200, 500, 1000, 1500, 2000] : [5, 10];
+  const last = steps.at(-1) ?? 0;
+  const set = ['--set', `train.steps=${last}`, '--set', 'eval.every=0', '--set', 'checkpoint.every=500'];
+  const folder = `${process.env['TMPDIR'] ?? '/tmp'}/troupe-memory-${process.pid}`;
+  const child = spawn(process.execPath, [bin, 'launch', 'tiny', '--json', '--run-dir', folder, ...set], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const rows: MemoryRow[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event = JSON.parse(line) as RunEvent;
+    if (event.event !== 'step' || !steps.includes(event.step) || child.pid === undefined) return;
+    const { bytes, numProcesses } = residentOf(child.pid);
+    rows.push({ step: event.step, residentMiB: bytes / 2 ** 20, numProcesses });
+  });
+  const code = await new Promise<number | null>((resolve) => child.on('exit', resolve));
+  if (code !== 0) throw new Error(`launch ended with ${code}`);
+  return rows;
+}
+
+export function formatMemory(rows: readonly MemoryRow[]): string {
+  const base = rows[0]?.residentMiB ?? Number.NaN;
+  return [
+    'Preset "tiny", two workers; resident memory of all processes together.',
+    '',
+    '| step | processes | MiB | of the first |',
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${row.step} | ${row.numProcesses} | ${row.residentMiB.toFixed(1)} | ${(row.residentMiB / base).toFixed(3)} |`),
+  ].join('\n');
+}
