@@ -88,6 +88,7 @@ class LocalLaunch implements Launch {
   readonly #devices = new Map<number, { device: string; reason: string }>();
   #socketFolder: string | null = null;
   #transport: ZmqTransport | null = null;
+  #opening: Promise<ZmqTransport> | null = null;
   #system: ActorSystem | null = null;
   #job: Job | null = null;
   #data: DataSource | null = null;
@@ -126,18 +127,16 @@ class LocalLaunch implements Launch {
       const handlers = { message: (message: WorkerMessage) => this.#fromWorker(rank, message), exited: (reason: string) => this.#workerExited(rank, reason) };
       this.#workers.push(new WorkerProcess({ rank, socketFolder: folder, logLevel: this.#options.logLevel }, handlers));
     }
-    const [data, transport] = await Promise.all([
-      openTopologyData(this.#topology),
-      openZmqTransport({
-        node: nodeId(agentNode),
-        incarnation: 1,
-        clock: this.#clock,
-        logger: this.#logger,
-        listen: { kind: 'ipc', directory: folder, name: 'agent' },
-      }),
-      listening,
-    ]);
-    this.#transport = transport;
+    const opening = openZmqTransport({
+      node: nodeId(agentNode),
+      incarnation: 1,
+      clock: this.#clock,
+      logger: this.#logger,
+      listen: { kind: 'ipc', directory: folder, name: 'agent' },
+    });
+    // Whatever else fails, cleaning up finds the sockets.
+    this.#opening = opening.then((opened) => (this.#transport = opened));
+    const [data, transport] = await Promise.all([openTopologyData(this.#topology), this.#opening, listening]);
     this.#data = data;
     const all = [...this.#listening.values(), { node: agentNode as string, ...transport.endpoints }];
     const places = new Map(all.map(({ node, control, data: dataPlace }): [string, Endpoints] => [node, { control, data: dataPlace }]));
@@ -181,6 +180,7 @@ class LocalLaunch implements Launch {
   async #cleanUp(): Promise<void> {
     this.#system?.stop();
     await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
+    await this.#opening?.catch(() => {});
     await this.#transport?.close(200);
     if (this.#socketFolder !== null) await rm(this.#socketFolder, { recursive: true, force: true });
   }
