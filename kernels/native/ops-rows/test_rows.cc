@@ -603,6 +603,12 @@ void test_sums() {
     const double norm = static_cast<double>(out.at<int64_t>(3)[1]) * 0x1p-16 + static_cast<double>(static_cast<uint64_t>(out.at<int64_t>(3)[0])) * 0x1p-80;
     if (n > 0) near("sum.squares", norm / (squares + 1e-30), 1, 1e-9);
   }
+  // Leaves that lie half way between two quanta of a norm go to the even one: 2·(2^9)² of 2^-100 is half of 2^-80.
+  for (const int64_t extra : {int64_t{0}, int64_t{1024}}) {
+    const int64_t halves[3] = {512, 512, extra};
+    const auto out = everywhere("sum.squares ties", [&](const Kernels& k, Pool& pool, Outputs& o) { k.sum_squares({halves, 3, o.make<int64_t>(2)}, pool); });
+    expect(out.at<int64_t>(0)[0] == (extra == 0 ? 0 : 2) && out.at<int64_t>(0)[1] == 0, "sum.squares rounds ties to even");
+  }
   // Leaves at and over the limit, and NaN: nothing is added but the flag.
   const float special[20] = {63.999996f, 64.0f, -64.0f, -63.999996f, NAN, INFINITY, -INFINITY, 0x1p-51f, 0x1.8p-50f, -0x1p-51f, 0x1.8p-51f, 1e-40f, -0.0f, 1, -1, 33.25f, 2, 3, 64, 5};
   std::vector<int32_t> id = {0}, starts = {0, 1};
