@@ -1,21 +1,10 @@
-import type { Device } from '@troupe/core';
 import type { ExecutionContext } from 'ava';
 import type { ConformanceBody, Test } from './body.ts';
 import { allowedError, largestError } from './compare.ts';
+import type { Expect, FixtureCheck } from './fixture-check.ts';
 import { Fixture } from './fixtures.ts';
 import { layerFixtures } from './layer-fixtures.ts';
 import { routerFixtures } from './router-fixtures.ts';
-
-/** Compares one array with PyTorch's. */
-export type Expect = (
-  name: string,
-  kind: 'forward' | 'gradient',
-  found: ArrayLike<number>,
-  expected: ArrayLike<number>,
-) => void;
-
-/** Computes one fixture's operation on the device and compares every result. */
-export type FixtureCheck = (fixture: Fixture, device: Device, expect: Expect) => Promise<void>;
 
 /** Losses of fixtures are far from 0, their gradients may be small: shares of the largest value, whatever it is. */
 const NO_LEAST_SCALE = 1e-12;

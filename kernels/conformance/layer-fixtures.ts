@@ -1,7 +1,7 @@
 /** PyTorch's norms, rotary, attention, FFNs, embedding, losses and optimizer. */
 import type { Activation, Device, KernelCall } from '@troupe/core';
 import { compute } from './body.ts';
-import type { FixtureCheck } from './conform-fixtures.ts';
+import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
 
 function norm(kind: 'rms' | 'layer'): FixtureCheck {

@@ -1,7 +1,7 @@
 /** The routers, balance losses and MoE blocks of PyTorch, Transformers and DeepSpeed. */
 import type { Device, ExactSum, Floats } from '@troupe/core';
 import { compute } from './body.ts';
-import type { FixtureCheck } from './conform-fixtures.ts';
+import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
 
 function routerBuffers(device: Device, tokens: number, experts: number, topK: number) {

@@ -7,7 +7,7 @@ import {
   type RowsPart,
 } from '@troupe/core';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
-import type { FloatType } from './kernel.ts';
+import type { FloatType } from './float-type.ts';
 
 /** Where row r of a matrix starts: `offset + r·stride`, defaults filled in. */
 export function rowsLayout(rows: Rows, rowLength: number): { offset: number; stride: number } {

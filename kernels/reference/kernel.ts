@@ -1,7 +1,6 @@
 import type { KernelCall } from '@troupe/core';
 import type { ArgumentCheck } from './argument-check.ts';
-
-export type FloatType = 'f32' | 'f64';
+import type { FloatType } from './float-type.ts';
 
 /**
  * One operation of the reference body: `check` looks at shapes and types only and runs for a whole list before

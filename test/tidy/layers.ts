@@ -1,0 +1,93 @@
+import type { SourceFile } from './source-file.ts';
+import type { Violation } from './violation.ts';
+
+/** What each house may import of the others; the arrows of the blueprint, nothing more. */
+export const arrows = {
+  core: [],
+  spec: ['core'],
+  wire: ['core'],
+  transport: ['core', 'wire'],
+  runtime: ['core', 'wire'],
+  sim: ['core', 'wire'],
+  kernels: ['core'],
+  model: ['core', 'spec', 'kernels'],
+  data: ['core'],
+  checkpoint: ['core', 'spec'],
+  scaling: ['core', 'spec'],
+  telemetry: ['core'],
+  dashboard: ['core', 'telemetry'],
+  topology: ['core', 'spec'],
+  actors: ['core', 'spec', 'wire', 'runtime', 'kernels', 'model', 'data', 'checkpoint', 'scaling', 'telemetry', 'topology'],
+  troupe: 'all',
+  cli: 'all',
+  examples: 'all',
+  test: 'all',
+} as const satisfies Readonly<Record<string, readonly string[] | 'all'>>;
+
+export type House = keyof typeof arrows;
+
+/** Houses whose code is a function of its arguments: not even Node's own modules. */
+export const pureHouses: readonly House[] = ['core', 'spec', 'wire', 'runtime', 'model', 'actors'];
+
+const isHouse = (name: string): name is House => Object.hasOwn(arrows, name);
+
+export const isTest = (path: string): boolean => /\.test\.ts$/.test(path) || /(?:^|\/)(?:conformance|test)\//.test(path);
+
+/** `packages/core/src/x.ts` is in `core`, `actors/gate/x.ts` in `actors`. */
+export function houseOf(path: string): House | null {
+  const [first = '', second = ''] = path.split('/');
+  const name = first === 'packages' ? second : first;
+  return isHouse(name) ? name : null;
+}
+
+/** The house that a specifier names: `@troupe/core` or, for the public package, `troupe`. */
+export function houseOfSpecifier(specifier: string): string | null {
+  const match = /^(?:@troupe\/([^/]+)|(troupe))(?:\/.*)?$/.exec(specifier);
+  return match?.[1] ?? match?.[2] ?? null;
+}
+
+const mayImport = (from: House, to: string): boolean => {
+  const allowed: readonly string[] | 'all' = arrows[from];
+  return allowed === 'all' || from === to || allowed.includes(to);
+};
+
+/** Imports follow the arrows; a relative path does not leave its house. */
+export function layerViolations(files: readonly SourceFile[]): readonly Violation[] {
+  return files.flatMap(({ path, imports }) => {
+    const house = houseOf(path);
+    if (house === null) return [{ path, line: 1, message: 'lies in no house of the blueprint' }];
+    return imports.flatMap(({ specifier, line }) => {
+      if (specifier.startsWith('.')) {
+        const target = houseOf(resolveRelative(path, specifier));
+        return target === house ? [] : [{ path, line, message: `${specifier} leaves ${house}; import ${target ?? 'it'} by its name` }];
+      }
+      if (specifier.startsWith('node:')) {
+        return pureHouses.includes(house) && !isTest(path) ? [{ path, line, message: `${house} is pure, it may not import ${specifier}` }] : [];
+      }
+      const target = houseOfSpecifier(specifier);
+      return target === null || mayImport(house, target) ? [] : [{ path, line, message: `${house} may not import ${target}` }];
+    });
+  });
+}
+
+/** The same arrows over the dependencies that a package.json declares. */
+export function manifestViolations(manifests: readonly { readonly path: string; readonly dependencies: readonly string[] }[]): readonly Violation[] {
+  return manifests.flatMap(({ path, dependencies }) => {
+    const house = houseOf(path);
+    if (house === null) return [];
+    return dependencies.flatMap((dependency) => {
+      const target = houseOfSpecifier(dependency);
+      return target === null || mayImport(house, target) ? [] : [{ path, line: 1, message: `${house} may not depend on ${target}` }];
+    });
+  });
+}
+
+/** Path that a relative specifier names, from the root. */
+export function resolveRelative(path: string, specifier: string): string {
+  const parts = path.split('/').slice(0, -1);
+  for (const part of specifier.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
