@@ -17,7 +17,11 @@ export function dataConfig(topology: ResolvedTopology): DataConfig {
           : source.kind === 'synthetic'
             ? { synthetic: source.distribution }
             : { [source.kind]: source.paths };
-  const spec = tokenizer.kind === 'bytes' ? { kind: 'bytes' as const } : { kind: 'bpe' as const, vocab: tokenizer.vocab, ...(tokenizer.file === null ? {} : { file: tokenizer.file }) };
+  // A tokenizer that is loaded has its own size; `vocab` is only how large a one to train.
+  const spec =
+    tokenizer.kind === 'bytes'
+      ? { kind: 'bytes' as const }
+      : { kind: 'bpe' as const, ...(tokenizer.file === null ? { vocab: tokenizer.vocab } : { file: tokenizer.file }) };
   return {
     ...origin,
     ...(source.kind === 'synthetic' ? {} : { tokenizer: spec }),
