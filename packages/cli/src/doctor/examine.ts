@@ -63,12 +63,15 @@ function instructionSets(): readonly string[] {
   }
 }
 
+/** The loader's reasons begin with the body's name, which stands beside them here. */
+const withoutBody = (body: string, reason: string): string => (reason.startsWith(`${body}: `) ? reason.slice(body.length + 2) : reason);
+
 async function tryDevice(body: 'auto' | 'native' | 'tfjs' | 'reference'): Promise<DeviceFinding> {
   try {
     const device = await loadDevice({ body, threads: 1 });
     const { info } = device;
     await device.close();
-    return { body: info.body, available: true, name: info.name, reason: info.reason };
+    return { body: info.body, available: true, name: info.name, reason: withoutBody(info.body, info.reason) };
   } catch (error) {
     return {
       body,

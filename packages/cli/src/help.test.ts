@@ -1,0 +1,83 @@
+import { tmpdir } from 'node:os';
+import type { Command } from 'commander';
+import test from 'ava';
+import { notBuilt } from './not-built.ts';
+import { createProgram } from './program.ts';
+import { jsonLines, runCli } from './testing/cli-process.ts';
+
+const cwd = tmpdir();
+
+/** Long flags are what people put into scripts: a name that is here stays. */
+const frozenFlags: Readonly<Record<string, readonly string[]>> = {
+  init: ['--preset', '--force'],
+  validate: ['--set'],
+  plan: ['--set', '--resolved', '--diff', '--detailed-exitcode'],
+  launch: ['--set', '--stop-after', '--quiet', '--grace', '--log-level', '--no-checkpoint', '--run-dir'],
+  resume: ['--set', '--stop-after', '--quiet', '--grace', '--log-level', '--checkpoint'],
+  eval: ['--checkpoint', '--batches', '--threads'],
+  generate: ['--prompt', '--samples', '--max-tokens', '--temperature', '--top-k', '--top-p', '--seed', '--checkpoint', '--threads'],
+  tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
+  doctor: [],
+  bench: [],
+};
+const common = ['--json', '--verbose'];
+
+const built = (): readonly Command[] => createProgram().commands.filter((each) => !(each.name() in notBuilt));
+
+test('flags: every verb has exactly its frozen long flags and no short ones', (t) => {
+  const found = Object.fromEntries(built().map((verb) => [verb.name(), verb.options.map(({ long }) => long).sort()]));
+  const expected = Object.fromEntries(Object.entries(frozenFlags).map(([name, flags]) => [name, [...common, ...flags].sort()]));
+  t.deepEqual(found, expected);
+  t.deepEqual(
+    built().flatMap((verb) => verb.options.filter(({ short }) => short !== undefined)),
+    [],
+  );
+});
+
+/** A resolve hook under which nothing but commander, the errors of @troupe/core and this package can be loaded. */
+const onlyCommander = `import { register } from 'node:module';
+register('data:text/javascript,' + encodeURIComponent(\`
+export async function resolve(specifier, context, next) {
+  if (!/^(node:|file:|[.]|[/]|commander|@troupe[/]core)/.test(specifier)) throw new Error('help loads ' + specifier);
+  return next(specifier, context);
+}\`));`;
+const node = ['--import', `data:text/javascript,${encodeURIComponent(onlyCommander)}`];
+
+for (const name of Object.keys(frozenFlags)) {
+  test(`${name} --help: shows an example and loads nothing heavy`, async (t) => {
+    const { code, stdout, stderr } = await runCli([name, '--help'], { cwd, node });
+    t.is(code, 0, stderr);
+    t.regex(stdout, new RegExp(`Example:\\n  npx troupe ${name}`));
+    t.true(stdout.includes('--json'));
+  });
+}
+
+test('help: without a verb the list of verbs is shown', async (t) => {
+  const { code, stdout } = await runCli([], { cwd, node });
+  t.is(code, 0);
+  for (const name of Object.keys(frozenFlags)) t.regex(stdout, new RegExp(`^  ${name} `, 'm'));
+  t.regex(stdout, /not built yet: status, top/);
+});
+
+for (const name of Object.keys(notBuilt)) {
+  test(`${name}: says that it is not built and what to use instead`, async (t) => {
+    const { code, stdout, stderr } = await runCli([name, 'runs/x', '--some-flag'], { cwd, node });
+    t.is(code, 2);
+    t.is(stdout, '');
+    t.regex(stderr, new RegExp(`^troupe: ${name} is not built yet; .+\\nexit 2 \\(usage\\)`));
+  });
+}
+
+test('usage: an unknown verb or flag is answered with the nearest one, as JSON too', async (t) => {
+  const verb = await runCli(['lunch', 'tiny'], { cwd });
+  t.is(verb.code, 2);
+  t.regex(verb.stderr, /unknown command 'lunch' \(Did you mean launch\?\)/);
+  const flag = await runCli(['launch', 'tiny', '--stopafter', '2', '--json'], { cwd });
+  t.is(flag.code, 2);
+  t.deepEqual(jsonLines(flag.stdout), [
+    { event: 'error', code: 'TROUPE_USAGE', message: "unknown option '--stopafter' (Did you mean --stop-after?)" },
+  ]);
+  const value = await runCli(['launch', 'tiny', '--stop-after', 'soon'], { cwd });
+  t.is(value.code, 2);
+  t.regex(value.stderr, /--stop-after.*'soon' is invalid.*integer ≥ 1/);
+});

@@ -1,0 +1,113 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import test from 'ava';
+import { jsonLines, runCli } from './testing/cli-process.ts';
+import { workplace } from './testing/workplace.ts';
+
+test.serial('init, validate, plan: what init writes is valid and can be planned', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  const written = await runCli(['init', 'mine.yaml'], at);
+  t.is(written.code, 0, written.stderr);
+  t.regex(readFileSync(path('mine.yaml'), 'utf8'), /^# .*\n(?:.*\n)*troupe: 1/);
+
+  const again = await runCli(['init', 'mine.yaml', '--preset', 'tiny'], at);
+  t.is(again.code, 2);
+  t.regex(again.stderr, /'mine.yaml' exists; pass --force/);
+  t.regex(readFileSync(path('mine.yaml'), 'utf8'), /name: quickstart/);
+  t.is((await runCli(['init', 'mine.yaml', '--preset', 'tiny', '--force'], at)).code, 0);
+  t.regex(readFileSync(path('mine.yaml'), 'utf8'), /name: tiny/);
+
+  const valid = await runCli(['validate', 'mine.yaml', '--json'], at);
+  t.is(valid.code, 0);
+  t.deepEqual(jsonLines(valid.stdout), [{ event: 'validate', valid: true, problems: [], unbuilt: [] }]);
+  const plan = await runCli(['plan', 'mine.yaml'], at);
+  t.is(plan.code, 0);
+  t.regex(plan.stdout, /Placement[\s\S]*worker\/1[\s\S]*Memory per device[\s\S]*Bytes a step/);
+  const [json] = jsonLines((await runCli(['plan', 'mine.yaml', '--json'], at)).stdout);
+  t.is(json?.['tokensPerStep'], 512);
+});
+
+test.serial('validate: shows every problem at once with its place, exit 3, and 5 when only devices are lacking', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  writeFileSync(path('bad.yaml'), readFileSync(path('small.yaml'), 'utf8').replace('seqLen:', 'seqlen:').replace('ep: 2', 'ep: 3'));
+  const bad = await runCli(['validate', 'bad.yaml'], at);
+  t.is(bad.code, 3);
+  t.regex(bad.stderr, /bad.yaml:8:3 {2}model.seqlen: 32 .* nearest: seqLen {2}\[TROUPE_TOPOLOGY_UNKNOWN_KEY\]/);
+  t.regex(bad.stderr, /parallel.ep: 3 {2}dp 2 is not divisible by ep 3/);
+  t.regex(bad.stderr, /exit 3 \(topology invalid\)/);
+  const json = await runCli(['validate', 'bad.yaml', '--json'], at);
+  t.is(json.code, 3);
+  const [found] = jsonLines(json.stdout);
+  t.is(found?.['valid'], false);
+  t.true((found?.['problems'] as readonly unknown[]).length >= 2);
+
+  const few = await runCli(['validate', 'small.yaml', '--set', 'machines=[{host: localhost, devices: [cpu:0]}]'], at);
+  t.is(few.code, 5);
+  t.regex(few.stderr, /2 devices are needed, the machines have 1/);
+});
+
+test.serial('plan: --resolved gives a topology that plans the same, --diff names what changes, --detailed-exitcode says so', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  const resolved = await runCli(['plan', 'small.yaml', '--resolved'], at);
+  t.is(resolved.code, 0);
+  t.regex(resolved.stdout, /kvHeads: 2/);
+  writeFileSync(path('resolved.yaml'), resolved.stdout);
+  const same = await runCli(['plan', 'resolved.yaml', '--diff', 'small.yaml', '--detailed-exitcode'], at);
+  t.is(same.code, 0, same.stdout);
+  t.is(same.stdout, 'no difference\n');
+  const flags = ['--set', 'parallel.ep=1', '--diff', 'small.yaml'];
+  const other = await runCli(['plan', 'small.yaml', ...flags], at);
+  t.is(other.code, 0);
+  t.regex(other.stdout, /parallel.ep: 2 → 1/);
+  t.is((await runCli(['plan', 'small.yaml', ...flags, '--detailed-exitcode'], at)).code, 4);
+  t.is((await runCli(['plan', 'small.yaml', '--detailed-exitcode'], at)).code, 2);
+});
+
+test.serial('doctor: says what there is, and which device is chosen and why', async (t) => {
+  const { folder } = workplace(t);
+  const { code, stdout } = await runCli(['doctor', '--json'], { cwd: folder });
+  t.is(code, 0);
+  const [found] = jsonLines(stdout);
+  t.deepEqual(Object.keys(found ?? {}), [
+    'event',
+    'node',
+    'platform',
+    'cpu',
+    'devices',
+    'chosen',
+    'peakFlops',
+    'compiler',
+    'addon',
+    'freePort',
+    'memory',
+    'disk',
+  ]);
+  t.deepEqual(
+    (found?.['devices'] as readonly { readonly body: string; readonly reason: string }[]).map(({ body, reason }) => [body, reason !== '']),
+    [
+      ['native', true],
+      ['tfjs', true],
+      ['reference', true],
+    ],
+  );
+  t.deepEqual((found?.['node'] as { readonly version: string }).version, process.version);
+  const people = await runCli(['doctor'], { cwd: folder });
+  t.regex(people.stdout, /^devices\n {2}native .*\n {2}tfjs .*\n {2}reference +yes/m);
+});
+
+test.serial('tokenize: shows ids and pieces, and trains a tokenizer that can be used', async (t) => {
+  const { folder } = workplace(t);
+  const at = { cwd: folder };
+  const [bytes] = jsonLines((await runCli(['tokenize', 'small.yaml', '--text', 'hé', '--json'], at)).stdout);
+  t.is((bytes?.['ids'] as readonly number[]).length, 3);
+  const trained = await runCli(['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'], at);
+  t.is(trained.code, 0, trained.stderr);
+  const shown = await runCli(['tokenize', 'tokenizer.json', '--text', 'The expert waits'], at);
+  t.regex(shown.stdout, /"The"/);
+  t.regex(shown.stdout, /tokens, 16 characters/);
+  const twice = await runCli(['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'], at);
+  t.is(twice.code, 2);
+  t.regex(twice.stderr, /'tokenizer.json' exists/);
+});
