@@ -28,7 +28,7 @@ function checkAttention(
 }
 
 /** A row must see itself at least, or its softmax is empty. */
-function checkFirstSeen({ op, batch, seqLen, firstSeen_T }: AttentionCall): void {
+export function checkFirstSeen({ op, batch, seqLen, firstSeen_T }: AttentionCall): void {
   if (firstSeen_T === undefined) return;
   for (let t = 0; t < batch * seqLen; t++) {
     const first = firstSeen_T[t]!;

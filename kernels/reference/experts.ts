@@ -12,7 +12,7 @@ import { addLeaves } from './exact-sum.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Rows of one (expert, source, grain) that follow one another in the source's order and in compute order. */
-interface Segment {
+export interface Segment {
   readonly expert: number;
   readonly sourceIndex: number;
   /** First row in the source's own order. */
@@ -23,7 +23,7 @@ interface Segment {
 }
 
 /** Cuts the rows of all sources into segments in compute order. */
-function segmentsOf(
+export function segmentsOf(
   op: string,
   experts: number,
   sources: readonly ExpertSource[],
@@ -47,7 +47,7 @@ function segmentsOf(
 }
 
 /** Lengths that only the counts know, which an earlier call of the list may have written. */
-function atLeast(op: string, name: string, array: Floats | Int32Array | undefined, length: number): void {
+export function atLeast(op: string, name: string, array: Floats | Int32Array | undefined, length: number): void {
   if (array !== undefined && array.length < length) {
     throw new KernelShapeError(
       `${op}: ${name}.length is ${array.length}, expected at least ${length} by the counts`,
@@ -56,7 +56,7 @@ function atLeast(op: string, name: string, array: Floats | Int32Array | undefine
   }
 }
 
-function checkSource(op: string, i: number, source: ExpertSource, rows: number, dim: number): void {
+export function checkSource(op: string, i: number, source: ExpertSource, rows: number, dim: number): void {
   const tokens = Math.floor(source.x_UD.length / dim);
   if (source.slots_N === undefined) {
     atLeast(op, `sources[${i}].x_UD`, source.x_UD, rows * dim);
@@ -157,7 +157,7 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
   },
 };
 
-function largestSlot(slots: Int32Array, rows: number): number {
+export function largestSlot(slots: Int32Array, rows: number): number {
   let largest = -1;
   for (let i = 0; i < rows; i++) largest = Math.max(largest, slots[i]!);
   return largest;

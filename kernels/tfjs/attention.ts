@@ -1,0 +1,177 @@
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { AttentionBackwardCall, AttentionForwardCall, Rows } from '@troupe/core';
+import { checkFirstSeen } from '../reference/attention.ts';
+import { blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
+import type { Tensors } from './tensors.ts';
+
+/** Query rows at a time, so that the scores of a long sequence are never all in memory. */
+const QUERY_ROWS = 128;
+
+type AttentionCall = AttentionForwardCall | AttentionBackwardCall;
+
+const dense = (data: Float32Array, columns: number): Block => ({ data, at: 0, stride: columns });
+
+/** Rows of one head of one sequence, from position `first` on. */
+function headBlock(
+  { seqLen, headDim }: AttentionCall,
+  rows: Rows,
+  heads: number,
+  b: number,
+  head: number,
+  first = 0,
+): Block {
+  const block = blockOf(rows, heads * headDim, b * seqLen + first);
+  return { ...block, at: block.at + head * headDim };
+}
+
+/** A copy of a block as a matrix, or its transpose. */
+const load = (tensors: Tensors, block: Block, rows: number, columns: number): Tensor2D =>
+  tensors.matrix(rows, columns, (to) => copyBlock(block, dense(to, columns), rows, columns));
+const loadTransposed = (tensors: Tensors, block: Block, rows: number, columns: number): Tensor2D =>
+  tensors.matrix(columns, rows, (to) => transposeBlock(block, dense(to, rows), rows, columns));
+
+/** out = softmax(scale·q·kᵀ)·v by head and by block of query rows, with the mask and the softmax in the scores' own memory. */
+export function attentionForward(tensors: Tensors, call: AttentionForwardCall): void {
+  checkFirstSeen(call);
+  const { batch, seqLen, heads, kvHeads, headDim } = call;
+  if (seqLen === 0) return;
+  for (let b = 0; b < batch; b++) {
+    for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
+      tensors.scope(() => {
+        const keys = loadTransposed(tensors, headBlock(call, call.k, kvHeads, b, kvHead), seqLen, headDim);
+        const values = load(tensors, headBlock(call, call.v, kvHeads, b, kvHead), seqLen, headDim);
+        for (let h = 0; h < heads; h++) {
+          if (Math.floor((h * kvHeads) / heads) !== kvHead) continue;
+          for (let first = 0; first < seqLen; first += QUERY_ROWS)
+            tensors.scope(() => forwardBlock(tensors, call, keys, values, b, h, first));
+        }
+      });
+    }
+  }
+}
+
+function forwardBlock(
+  tensors: Tensors,
+  call: AttentionForwardCall,
+  keys: Tensor2D,
+  values: Tensor2D,
+  b: number,
+  h: number,
+  first: number,
+): void {
+  const { seqLen, heads, headDim, scale, firstSeen_T, lse_TH } = call;
+  const rows = Math.min(QUERY_ROWS, seqLen - first);
+  const q = load(tensors, headBlock(call, call.q, heads, b, h, first), rows, headDim);
+  const weights = tensors.multiply(q, keys);
+  const elements = tensors.elements(weights);
+  for (let r = 0; r < rows; r++) {
+    const row = b * seqLen + first + r;
+    const at = r * seqLen;
+    const from = at + (firstSeen_T?.[row] ?? 0);
+    const end = at + first + r + 1;
+    let largest = -Infinity;
+    for (let j = from; j < end; j++) largest = Math.max(largest, scale * elements[j]!);
+    let total = 0;
+    for (let j = from; j < end; j++) {
+      const weight = Math.exp(scale * elements[j]! - largest);
+      total += weight;
+      elements[j] = weight;
+    }
+    const inverse = 1 / total;
+    for (let j = from; j < end; j++) elements[j] = elements[j]! * inverse;
+    elements.fill(0, at, from);
+    elements.fill(0, end, at + seqLen);
+    lse_TH[row * heads + h] = largest + Math.log(total);
+  }
+  const out = dense(tensors.elements(tensors.multiply(weights, values)), headDim);
+  copyBlock(out, headBlock(call, call.out, heads, b, h, first), rows, headDim);
+}
+
+/** What a key/value head's query blocks share: operands, and the gradients they add to. */
+interface KeyGradients {
+  readonly keys: Tensor2D;
+  readonly keysT: Tensor2D;
+  readonly valuesT: Tensor2D;
+  readonly dk: Float32Array;
+  readonly dv: Float32Array;
+}
+
+/** dS = p ⊙ (dOut·vᵀ - ⟨dOut, out⟩)·scale; dq = dS·k, dk = dSᵀ·q, dv = pᵀ·dOut. */
+export function attentionBackward(tensors: Tensors, call: AttentionBackwardCall): void {
+  checkFirstSeen(call);
+  const { batch, seqLen, heads, kvHeads, headDim } = call;
+  if (seqLen === 0) return;
+  const dk = new Float32Array(seqLen * headDim);
+  const dv = new Float32Array(seqLen * headDim);
+  for (let b = 0; b < batch; b++) {
+    for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
+      dk.fill(0);
+      dv.fill(0);
+      tensors.scope(() => {
+        const k = headBlock(call, call.k, kvHeads, b, kvHead);
+        const shared = {
+          keys: load(tensors, k, seqLen, headDim),
+          keysT: loadTransposed(tensors, k, seqLen, headDim),
+          valuesT: loadTransposed(tensors, headBlock(call, call.v, kvHeads, b, kvHead), seqLen, headDim),
+          dk,
+          dv,
+        };
+        for (let h = 0; h < heads; h++) {
+          if (Math.floor((h * kvHeads) / heads) !== kvHead) continue;
+          for (let first = 0; first < seqLen; first += QUERY_ROWS)
+            tensors.scope(() => backwardBlock(tensors, call, shared, b, h, first));
+        }
+      });
+      copyBlock(dense(dk, headDim), headBlock(call, call.dk, kvHeads, b, kvHead), seqLen, headDim);
+      copyBlock(dense(dv, headDim), headBlock(call, call.dv, kvHeads, b, kvHead), seqLen, headDim);
+    }
+  }
+}
+
+function backwardBlock(
+  tensors: Tensors,
+  call: AttentionBackwardCall,
+  { keys, keysT, valuesT, dk, dv }: KeyGradients,
+  b: number,
+  h: number,
+  first: number,
+): void {
+  const { seqLen, heads, headDim, scale, firstSeen_T, lse_TH } = call;
+  const rows = Math.min(QUERY_ROWS, seqLen - first);
+  const q = load(tensors, headBlock(call, call.q, heads, b, h, first), rows, headDim);
+  const dOutBlock = headBlock(call, call.dOut, heads, b, h, first);
+  const dOut = load(tensors, dOutBlock, rows, headDim);
+  const weights = tensors.multiply(q, keysT);
+  const dScores = tensors.multiply(dOut, valuesT);
+  const outBlock = headBlock(call, call.out, heads, b, h, first);
+  const [p, ds] = [tensors.elements(weights), tensors.elements(dScores)];
+  for (let r = 0; r < rows; r++) {
+    const row = b * seqLen + first + r;
+    const at = r * seqLen;
+    const from = at + (firstSeen_T?.[row] ?? 0);
+    const end = at + first + r + 1;
+    const lse = lse_TH[row * heads + h]!;
+    let meeting = 0;
+    for (let d = 0; d < headDim; d++)
+      meeting +=
+        dOutBlock.data[dOutBlock.at + r * dOutBlock.stride + d]! *
+        outBlock.data[outBlock.at + r * outBlock.stride + d]!;
+    for (let j = from; j < end; j++) {
+      const weight = Math.exp(scale * p[j]! - lse);
+      p[j] = weight;
+      ds[j] = scale * weight * (ds[j]! - meeting);
+    }
+    for (const elements of [p, ds]) {
+      elements.fill(0, at, from);
+      elements.fill(0, end, at + seqLen);
+    }
+  }
+  const dq = dense(tensors.elements(tensors.multiply(dScores, keys)), headDim);
+  copyBlock(dq, headBlock(call, call.dq, heads, b, h, first), rows, headDim);
+  addAll(dk, tensors.elements(tensors.multiply(tensors.transpose(dScores), q)));
+  addAll(dv, tensors.elements(tensors.multiply(tensors.transpose(weights), dOut)));
+}
+
+function addAll(to: Float32Array, from: Float32Array): void {
+  for (let i = 0; i < to.length; i++) to[i]! += from[i]!;
+}

@@ -1,0 +1,109 @@
+import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { HeadLossCall } from '@troupe/core';
+import { rangeError } from '../reference/argument-check.ts';
+import { addLossLeaf } from '../reference/exact-sum.ts';
+import { logSumExp } from '../reference/gate.ts';
+import { transposeBlock } from './copies.ts';
+import { addLeaf } from './exact-leaf.ts';
+import type { Tensors } from './tensors.ts';
+
+/** Logits held at a time, at most (16 MiB), but never fewer than 16 rows. */
+const LOGITS_MOST = 1 << 22;
+/** Below this a probability is no longer accurate to float32 and the loss is computed from the logits. */
+const PROBABILITY_LEAST = 1e-30;
+
+/** Both orientations of the head, packed once for all grains. */
+interface Head {
+  readonly transposed: Tensor2D;
+  readonly plain: Tensor2D | null;
+}
+
+/** loss = logsumexp - logit of the target, and with `dx_TD` or `headSum` its gradient. */
+export function headLoss(tensors: Tensors, call: HeadLossCall): void {
+  const { tokens, dim, vocab, head_VD, targets_T, grainStarts } = call;
+  for (let t = 0; t < tokens; t++) {
+    const target = targets_T[t]!;
+    if (target < -1 || target >= vocab) rangeError('head.loss', 'targets_T', t, target, vocab);
+  }
+  tensors.scope(() => {
+    const head = {
+      transposed: tensors.matrix(dim, vocab, (to) =>
+        transposeBlock({ data: head_VD, at: 0, stride: dim }, { data: to, at: 0, stride: vocab }, vocab, dim),
+      ),
+      plain:
+        call.dx_TD === undefined
+          ? null
+          : tensors.matrix(vocab, dim, (to) => to.set(head_VD.subarray(0, vocab * dim))),
+    };
+    for (let grain = 0; grain + 1 < grainStarts.length; grain++)
+      grainLoss(tensors, call, head, grainStarts[grain]!, grainStarts[grain + 1]!);
+  });
+}
+
+/** One grain in chunks of rows; the leaf of the head is added up over chunks before it is rounded. */
+function grainLoss(tensors: Tensors, call: HeadLossCall, head: Head, first: number, end: number): void {
+  const { dim, vocab, loss_T, lossSum, headSum } = call;
+  const chunk = Math.max(16, Math.floor(LOGITS_MOST / vocab));
+  let leaf: Tensor2D | null = null;
+  let lossLeaf = 0;
+  for (let at = first; at < end; at += chunk) {
+    const rows = Math.min(chunk, end - at);
+    const part = tensors.scope(() => chunkLoss(tensors, call, head, at, rows));
+    for (let t = at; t < at + rows; t++) lossLeaf += loss_T[t]!;
+    if (part !== null) leaf = leaf === null ? part : tensors.addInto(leaf, part);
+  }
+  addLossLeaf(lossSum, 0, lossLeaf);
+  if (headSum === undefined || leaf === null) return;
+  addLeaf(headSum, 0, tensors.elements(leaf), vocab * dim);
+  leaf.dispose();
+}
+
+/** Losses and dx of some rows; returns their part of the head's leaf when it is wanted. */
+function chunkLoss(
+  tensors: Tensors,
+  call: HeadLossCall,
+  head: Head,
+  first: number,
+  rows: number,
+): Tensor2D | null {
+  const { dim, x_TD, dx_TD, headSum, gradScale = 0 } = call;
+  const x = tensors.matrix(rows, dim, (to) => to.set(x_TD.subarray(first * dim, (first + rows) * dim)));
+  const logits = tensors.multiply(x, head.transposed);
+  const probabilities = tensors.softmax(logits);
+  losses(call, tensors.elements(logits), tensors.elements(probabilities), first, rows);
+  // From here on `probabilities` holds the gradient of the logits, without its scale.
+  if (dx_TD !== undefined && head.plain !== null) {
+    const dx = tensors.elements(tensors.multiply(probabilities, head.plain));
+    for (let i = 0; i < rows * dim; i++) dx_TD[first * dim + i] = dx[i]! * gradScale;
+  }
+  if (headSum === undefined) return null;
+  const scaled = tensors.matrix(rows, dim, (to) => {
+    for (let i = 0; i < rows * dim; i++) to[i] = x_TD[first * dim + i]! * gradScale;
+  });
+  return tensors.multiply(tensors.transpose(probabilities), scaled);
+}
+
+/** Fills loss_T and turns each row of probabilities into softmax - onehot, or into 0 for an ignored target. */
+function losses(
+  { vocab, targets_T, loss_T }: HeadLossCall,
+  logits: Float32Array,
+  probabilities: Float32Array,
+  first: number,
+  rows: number,
+): void {
+  for (let r = 0; r < rows; r++) {
+    const target = targets_T[first + r]!;
+    const at = r * vocab;
+    if (target < 0) {
+      loss_T[first + r] = 0;
+      probabilities.fill(0, at, at + vocab);
+      continue;
+    }
+    const probability = probabilities[at + target]!;
+    loss_T[first + r] =
+      probability > PROBABILITY_LEAST
+        ? -Math.log(probability)
+        : logSumExp(logits, at, vocab) - logits[at + target]!;
+    probabilities[at + target] = probability - 1;
+  }
+}

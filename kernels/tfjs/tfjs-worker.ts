@@ -1,0 +1,35 @@
+/** The worker thread of a {@link openTfjsDevice}: opens a backend, then runs lists as they come. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { openBackend } from './backend.ts';
+import { KernelRunner } from './kernel-runner.ts';
+import type { FromWorker, ToWorker, WorkerOptions } from './messages.ts';
+
+const port = parentPort;
+if (port === null) throw new TypeError('tfjs-worker runs in a worker thread only');
+const send = (message: FromWorker): void => port.postMessage(message);
+
+try {
+  const { tensors, name, reason } = await openBackend((workerData as WorkerOptions).backend);
+  const runner = new KernelRunner(tensors);
+  port.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'list.run': {
+        const { error, kernelMs } = runner.run(message.calls);
+        const plain = error && { code: error.code, message: error.message, details: error.details };
+        send({ kind: 'list.completed', error: plain, kernelMs });
+        break;
+      }
+      case 'list.refuse': {
+        const error = { code: 'TROUPE_KERNEL_SHAPE', message: message.message, details: {} };
+        send({ kind: 'list.completed', error, kernelMs: 0 });
+        break;
+      }
+      case 'thread.end':
+        port.close();
+        break;
+    }
+  });
+  send({ kind: 'backend.opened', name, reason });
+} catch (error) {
+  send({ kind: 'backend.failed', reason: error instanceof Error ? error.message : String(error) });
+}
