@@ -10,5 +10,6 @@ export const addresses = {
   stage: (dp: number): Address => names.stage({ pp: 0, dp, tp: 0 }),
   gate: (layer: number, dp: number): Address => names.gate(layer, { pp: 0, dp }),
   expert: (layer: number, ep: number, edp: number): Address => names.expert(layer, { ep, edp }),
-  optimizer: (parameterClass: 'dense' | 'expert', dp: number): Address => names.optimizer(parameterClass, { pp: 0, dp, tp: 0 }),
+  optimizer: (parameterClass: 'dense' | 'expert', dp: number): Address =>
+    names.optimizer(parameterClass, { pp: 0, dp, tp: 0 }),
 } as const;

@@ -39,7 +39,11 @@ export function defaultPlacement(job: Job): (address: Address) => NodeId {
 }
 
 /** Mounts the actors of replica `dp` over a device and a token source. */
-export function mountWorker(system: ActorSystem, job: Job, ports: { readonly dp: number; readonly device: Device; readonly tokens: TokenSource }): Replica {
+export function mountWorker(
+  system: ActorSystem,
+  job: Job,
+  ports: { readonly dp: number; readonly device: Device; readonly tokens: TokenSource },
+): Replica {
   const { dp, device, tokens } = ports;
   const replica = new Replica(job, dp, device);
   const { layers } = replica.shape;
@@ -68,7 +72,9 @@ export interface AgentPorts {
 
 /** Mounts trainer, supervisor and store. */
 export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): void {
-  const workers = new Map(Array.from({ length: job.dp }, (_, dp) => [workerNode(dp), workerActors(job, dp)] as const));
+  const workers = new Map(
+    Array.from({ length: job.dp }, (_, dp) => [workerNode(dp), workerActors(job, dp)] as const),
+  );
   system.mount(addresses.supervisor, escalate, mountSupervisor({ ...ports.supervisor, workers }));
   system.mount(addresses.store(0), escalate, mountStore({ ...ports.store, job, storage: ports.storage }));
   system.mount(addresses.trainer, escalate, mountTrainer({ ...ports.trainer, job }));

@@ -26,14 +26,18 @@ export function intersect(a: Range, b: Range): Range | null {
 /** The slice whose sum each peer completes, by position among the peers. */
 export function reduceRanges(length: number, numPeers: number): readonly Range[] {
   const bounds = sliceBounds(length, numPeers);
-  return Array.from({ length: numPeers }, (_, peer) => ({ from: bounds[peer] ?? 0, to: bounds[peer + 1] ?? 0 }));
+  return Array.from({ length: numPeers }, (_, peer) => ({
+    from: bounds[peer] ?? 0,
+    to: bounds[peer + 1] ?? 0,
+  }));
 }
 
 /** Largest frame of gradients or weights, elements: 8 MiB of int64. */
 const CHUNK_ELEMENTS = 1 << 20;
 
 export function* chunks(range: Range): Generator<Range> {
-  for (let from = range.from; from < range.to; from += CHUNK_ELEMENTS) yield { from, to: Math.min(range.to, from + CHUNK_ELEMENTS) };
+  for (let from = range.from; from < range.to; from += CHUNK_ELEMENTS)
+    yield { from, to: Math.min(range.to, from + CHUNK_ELEMENTS) };
 }
 
 /**
@@ -45,7 +49,11 @@ export function* chunks(range: Range): Generator<Range> {
 export function sendGradients(
   self: Self,
   replica: Replica,
-  bucket: Range & { readonly parameterClass: ParameterClassName; readonly step: number; readonly attempt: number },
+  bucket: Range & {
+    readonly parameterClass: ParameterClassName;
+    readonly step: number;
+    readonly attempt: number;
+  },
 ): void {
   const { parameterClass, step, attempt } = bucket;
   const { sums, layout } = replica.buffers(parameterClass);
@@ -61,7 +69,12 @@ export function sendGradients(
     }
     for (const chunk of chunks(part)) {
       const body = { ...chunk, overflow: sums.overflow[0] ?? 0 };
-      self.tell(to, 'gradient.add', { step, attempt, body, tensors: [sums.values.subarray(chunk.from, chunk.to)] });
+      self.tell(to, 'gradient.add', {
+        step,
+        attempt,
+        body,
+        tensors: [sums.values.subarray(chunk.from, chunk.to)],
+      });
     }
   });
 }

@@ -72,7 +72,11 @@ export interface JobShape {
 
 export function jobShape(job: Job): JobShape {
   const { dp, ep, batch, grains, microbatches } = job;
-  assert(dp % ep === 0 && grains % (dp * microbatches) === 0 && batch % grains === 0, 'the topology was validated', { dp, ep, batch, grains, microbatches });
+  assert(
+    dp % ep === 0 && grains % (dp * microbatches) === 0 && batch % grains === 0,
+    'the topology was validated',
+    { dp, ep, batch, grains, microbatches },
+  );
   const experts = job.model.moe?.experts ?? 0;
   assert(experts % ep === 0, 'the topology was validated', { experts, ep });
   const microbatchSequences = batch / (dp * microbatches);

@@ -1,5 +1,14 @@
 import { assert, type Device, type ExactSum, type Floats } from '@troupe/core';
-import { Activations, FlatSums, FlatWeights, ropeTables, StageStatistics, type BalanceCoefficients, type Batch, type StageContext } from '@troupe/model';
+import {
+  Activations,
+  FlatSums,
+  FlatWeights,
+  ropeTables,
+  StageStatistics,
+  type BalanceCoefficients,
+  type Batch,
+  type StageContext,
+} from '@troupe/model';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout } from '@troupe/spec';
 import { expertRank, jobShape, type Job, type JobShape } from './job.ts';
 
@@ -18,7 +27,10 @@ export class ParameterBuffers {
 
   constructor(device: Device, layout: FlatLayout) {
     this.layout = layout;
-    this.weights = [new FlatWeights(layout, device.floats(layout.length)), new FlatWeights(layout, device.floats(layout.length))];
+    this.weights = [
+      new FlatWeights(layout, device.floats(layout.length)),
+      new FlatWeights(layout, device.floats(layout.length)),
+    ];
     this.sums = new FlatSums(layout, device.int64s(layout.length), device.ints(1));
   }
 
@@ -69,19 +81,38 @@ export class Replica {
     this.dense = new ParameterBuffers(device, flatLayout(denseUnits(job.model)));
     const { ep } = expertRank(job, dp);
     const { expertsPerRank, layers } = this.shape;
-    const units = layers.flatMap((layer) => Array.from({ length: expertsPerRank }, (_, index) => expertUnit(job.model, layer, ep * expertsPerRank + index)));
+    const units = layers.flatMap((layer) =>
+      Array.from({ length: expertsPerRank }, (_, index) =>
+        expertUnit(job.model, layer, ep * expertsPerRank + index),
+      ),
+    );
     this.experts = units.length === 0 ? null : new ParameterBuffers(device, flatLayout(units));
     this.statistics = new StageStatistics(device, job.model);
     this.evaluationStatistics = new StageStatistics(device, job.model);
-    const shape = { config: job.model, sequences: this.shape.microbatchSequences, grains: this.shape.microbatchGrains };
+    const shape = {
+      config: job.model,
+      sequences: this.shape.microbatchSequences,
+      grains: this.shape.microbatchGrains,
+    };
     const rope = ropeTables(device, job.model);
-    const contexts = (training: boolean, statistics: StageStatistics): readonly [StageContext, StageContext] => {
+    const contexts = (
+      training: boolean,
+      statistics: StageStatistics,
+    ): readonly [StageContext, StageContext] => {
       const act = new Activations(device, shape, { training, ranks: job.ep });
-      const context = (parity: 0 | 1): StageContext => ({ shape, weights: this.dense.weights[parity], sums: training ? this.dense.sums : null, act, rope, statistics });
+      const context = (parity: 0 | 1): StageContext => ({
+        shape,
+        weights: this.dense.weights[parity],
+        sums: training ? this.dense.sums : null,
+        act,
+        rope,
+        statistics,
+      });
       return [context(0), context(1)];
     };
     this.#training = contexts(true, this.statistics);
-    this.#evaluation = job.evaluationSequences > 0 ? contexts(false, this.evaluationStatistics) : this.#training;
+    this.#evaluation =
+      job.evaluationSequences > 0 ? contexts(false, this.evaluationStatistics) : this.#training;
   }
 
   /** The device, with its kernel time counted. */

@@ -1,6 +1,13 @@
-import { assert, type Device, type ExpertsBackwardCall, type ExpertsForwardCall, type Floats, type KernelCall } from '@troupe/core';
+import {
+  assert,
+  type Device,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type Floats,
+  type KernelCall,
+} from '@troupe/core';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
-import type { Effects, Self } from '@troupe/runtime';
+import { flagIn, numberIn, type Effects, type Self } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { sendGradients } from '../gradients.ts';
 import { expertGroup, expertRank } from '../job.ts';
@@ -18,7 +25,8 @@ class GrowingFloats {
   }
 
   take(length: number): Floats {
-    if (this.#data === null || this.#data.length < length) this.#data = this.#device.floats(Math.ceil(length * 1.25));
+    if (this.#data === null || this.#data.length < length)
+      this.#data = this.#device.floats(Math.ceil(length * 1.25));
     return this.#data.subarray(0, length);
   }
 }
@@ -35,7 +43,11 @@ interface Arrival {
   dx_ND: Floats | null;
 }
 
-export function expertEffects(self: Self, replica: Replica, layer: number): Effects<ExpertContext, ExpertEvent> {
+export function expertEffects(
+  self: Self,
+  replica: Replica,
+  layer: number,
+): Effects<ExpertContext, ExpertEvent> {
   const { job, dp, device, shape } = replica;
   const { ep: ownRank } = expertRank(job, dp);
   const gates = expertGroup(job, dp).map((each) => addresses.gate(layer, each));
@@ -76,10 +88,11 @@ export function expertEffects(self: Self, replica: Replica, layer: number): Effe
   return {
     acceptWeights: (event) => {
       const [slice] = event.tensors;
-      if (slice !== undefined) buffers.weights(event.version).set(slice as Floats, Number(event.body['from']) - buffers.from);
+      if (slice !== undefined)
+        buffers.weights(event.version).set(slice as Floats, numberIn(event, 'from') - buffers.from);
     },
     acceptRows: (event) => {
-      const source = Number(event.body['source']);
+      const source = numberIn(event, 'source');
       const [x, slots, counts, y] = event.tensors;
       const slots_N = slots as Int32Array;
       mode = passMode(event.body['mode']);
@@ -88,7 +101,10 @@ export function expertEffects(self: Self, replica: Replica, layer: number): Effe
         slots_N,
         counts_EG: counts as Int32Array,
         isLocal: source === ownRank,
-        y_ND: source === ownRank ? (y as Floats) : present(outputs[source] ?? null).take(slots_N.length * group.dim),
+        y_ND:
+          source === ownRank
+            ? (y as Floats)
+            : present(outputs[source] ?? null).take(slots_N.length * group.dim),
         dOut_UD: null,
         rowWeights_N: null,
         dx_ND: null,
@@ -100,26 +116,37 @@ export function expertEffects(self: Self, replica: Replica, layer: number): Effe
       saved = mode === 'evaluate' ? null : savedFloats.take(savedLength(group, rows));
       const made = sources.map((arrival) => ({ ...sourceOf(arrival), y_ND: arrival.y_ND }));
       const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
-      self.submit(device, replaced(calls, (call) => job.expert?.forward(call as ExpertsForwardCall)), 'experts.forwarded', place(context));
+      self.submit(
+        device,
+        replaced(calls, (call) => job.expert?.forward(call as ExpertsForwardCall)),
+        'experts.forwarded',
+        place(context),
+      );
     },
     returnRows: (_event, context) => {
       inOrder().forEach(({ isLocal, y_ND }, source) => {
         const to = gates[source];
         assert(to, 'every source has a gate', { source });
-        self.tell(to, 'rows.return', { ...place(context), tensors: isLocal ? [] : [y_ND], body: { rank: ownRank } });
+        self.tell(to, 'rows.return', {
+          ...place(context),
+          tensors: isLocal ? [] : [y_ND],
+          body: { rank: ownRank },
+        });
       });
       // An evaluation has no backward pass: nothing of it is kept.
       if (mode === 'evaluate') arrivals.clear();
     },
     acceptGradients: (event) => {
-      const source = Number(event.body['source']);
+      const source = numberIn(event, 'source');
       const arrival = arrivals.get(source);
       assert(arrival, 'gradients follow rows', { source });
       const [dOut, rowWeights, dx] = event.tensors;
-      last = event.body['last'] === true;
+      last = flagIn(event, 'last');
       arrival.dOut_UD = dOut as Floats;
       arrival.rowWeights_N = rowWeights as Floats;
-      arrival.dx_ND = arrival.isLocal ? (dx as Floats) : present(inputGradients[source] ?? null).take(arrival.slots_N.length * group.dim);
+      arrival.dx_ND = arrival.isLocal
+        ? (dx as Floats)
+        : present(inputGradients[source] ?? null).take(arrival.slots_N.length * group.dim);
     },
     backward: (_event, context) => {
       const sources = inOrder().map((arrival) => ({
@@ -128,24 +155,48 @@ export function expertEffects(self: Self, replica: Replica, layer: number): Effe
         rowWeights_N: present(arrival.rowWeights_N),
         dx_ND: present(arrival.dx_ND),
       }));
-      const calls = expertsBackward(group, buffers.weights(context.wanted), buffers.sum, sources, present(saved));
-      self.submit(device, replaced(calls, (call) => job.expert?.backward(call as ExpertsBackwardCall)), 'experts.backwarded', place(context));
+      const calls = expertsBackward(
+        group,
+        buffers.weights(context.wanted),
+        buffers.sum,
+        sources,
+        present(saved),
+      );
+      self.submit(
+        device,
+        replaced(calls, (call) => job.expert?.backward(call as ExpertsBackwardCall)),
+        'experts.backwarded',
+        place(context),
+      );
     },
     returnGradients: (_event, context) => {
       inOrder().forEach(({ isLocal, dx_ND }, source) => {
         const to = gates[source];
         assert(to, 'every source has a gate', { source });
-        self.tell(to, 'gradients.return', { ...place(context), tensors: isLocal ? [] : [present(dx_ND)], body: { rank: ownRank } });
+        self.tell(to, 'gradients.return', {
+          ...place(context),
+          tensors: isLocal ? [] : [present(dx_ND)],
+          body: { rank: ownRank },
+        });
       });
       arrivals.clear();
       if (last) {
-        sendGradients(self, replica, { from: buffers.from, to: buffers.to, parameterClass: 'expert', step: context.step, attempt: context.attempt });
+        sendGradients(self, replica, {
+          from: buffers.from,
+          to: buffers.to,
+          parameterClass: 'expert',
+          step: context.step,
+          attempt: context.attempt,
+        });
       }
     },
   };
 }
 
 /** The default expert's calls, or what an own expert makes of them. */
-function replaced(calls: readonly KernelCall[], rule: (call: KernelCall) => readonly KernelCall[] | undefined): readonly KernelCall[] {
+function replaced(
+  calls: readonly KernelCall[],
+  rule: (call: KernelCall) => readonly KernelCall[] | undefined,
+): readonly KernelCall[] {
   return calls.flatMap((call) => rule(call) ?? [call]);
 }

@@ -1,5 +1,6 @@
 import type { ActorEvent } from '@troupe/runtime';
 
 export interface ExpertEvent extends ActorEvent {
-  readonly type: 'weights.publish' | 'rows.dispatch' | 'experts.forwarded' | 'gradients.dispatch' | 'experts.backwarded';
+  readonly type:
+    'weights.publish' | 'rows.dispatch' | 'experts.forwarded' | 'gradients.dispatch' | 'experts.backwarded';
 }

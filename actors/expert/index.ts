@@ -8,7 +8,11 @@ export type { ExpertRule } from './rule.ts';
 export function mountExpert(replica: Replica, layer: number): Mount {
   return (self) => {
     const { from, to } = replica.expertBuffers(layer);
-    const input: ExpertInput = { version: replica.job.first.step, numElements: to - from, numSources: replica.job.ep };
+    const input: ExpertInput = {
+      version: replica.job.first.step,
+      numElements: to - from,
+      numSources: replica.job.ep,
+    };
     return { machine: expertMachine, input, effects: expertEffects(self, replica, layer) };
   };
 }

@@ -1,3 +1,4 @@
+import { numberIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { ExpertEvent } from './events.ts';
 
@@ -38,13 +39,24 @@ export const expertMachine = setup({
     returnGradients: () => {},
   },
   guards: {
-    completesVersion: ({ context, event }) => context.arrived + Number(event.body['elements']) === context.numElements,
+    completesVersion: ({ context, event }) =>
+      context.arrived + numberIn(event, 'elements') === context.numElements,
     canForward: ({ context }) => context.rows === context.numSources && context.wanted === context.version,
     canBackward: ({ context }) => context.gradients === context.numSources,
   },
 }).createMachine({
   id: 'expert',
-  context: ({ input }) => ({ ...input, version: input.version - 1, arrived: 0, rows: 0, gradients: 0, step: 0, attempt: 0, wanted: 0, microbatch: 0 }),
+  context: ({ input }) => ({
+    ...input,
+    version: input.version - 1,
+    arrived: 0,
+    rows: 0,
+    gradients: 0,
+    step: 0,
+    attempt: 0,
+    wanted: 0,
+    microbatch: 0,
+  }),
   initial: 'loading',
   on: {
     'weights.publish': [
@@ -53,7 +65,12 @@ export const expertMachine = setup({
         target: '.serving',
         actions: ['acceptWeights', assign({ version: ({ event }) => event.version, arrived: 0 })],
       },
-      { actions: ['acceptWeights', assign({ arrived: ({ context, event }) => context.arrived + Number(event.body['elements']) })] },
+      {
+        actions: [
+          'acceptWeights',
+          assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
+        ],
+      },
     ],
     'rows.dispatch': {
       actions: [

@@ -22,7 +22,8 @@ export interface TokenSource {
   evalBatch(first: number, count: number): TokenBatch;
 }
 
-const numTargets = (targets_T: Int32Array): number => targets_T.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
+const numTargets = (targets_T: Int32Array): number =>
+  targets_T.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
 
 export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {
   const shape = jobShape(job);
@@ -43,9 +44,18 @@ export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {
       },
       feedEvaluation: ({ step, attempt, microbatch }) => {
         const perPass = job.dp * shape.microbatchSequences;
-        const batch = source.evalBatch(microbatch * perPass + dp * shape.microbatchSequences, shape.microbatchSequences);
+        const batch = source.evalBatch(
+          microbatch * perPass + dp * shape.microbatchSequences,
+          shape.microbatchSequences,
+        );
         const tensors = [batch.ids_T, batch.targets_T, batch.firstSeen_T, batch.valid_T];
-        self.tell(addresses.stage(dp), 'evaluation.ready', { step, attempt, microbatch, tensors, body: { targets: numTargets(batch.targets_T) } });
+        self.tell(addresses.stage(dp), 'evaluation.ready', {
+          step,
+          attempt,
+          microbatch,
+          tensors,
+          body: { targets: numTargets(batch.targets_T) },
+        });
       },
     };
     return { machine: feederMachine, input: undefined, effects };

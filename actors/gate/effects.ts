@@ -14,7 +14,7 @@ import {
   returnedRows,
   type Batch,
 } from '@troupe/model';
-import type { Effects, Self } from '@troupe/runtime';
+import { numberIn, type Effects, type Self } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { expertGroup, expertRank } from '../job.ts';
 import type { Replica } from '../replica.ts';
@@ -45,7 +45,14 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
     const tokens = shape.microbatchSequences * config.seqLen;
     if (job.gate !== undefined) {
       const { logits_TE } = current(context).act.moe(layer);
-      const question = { tokens, experts: moe.experts, topK: moe.topK, step: context.step, layer, firstToken: firstToken(context) };
+      const question = {
+        tokens,
+        experts: moe.experts,
+        topK: moe.topK,
+        step: context.step,
+        layer,
+        firstToken: firstToken(context),
+      };
       return job.gate.choose(logits_TE, question);
     }
     if (moe.choice === 'learned') return null;
@@ -65,19 +72,31 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
     microbatch: context.microbatch,
   });
   const waitForRanks = (context: GateContext, reason: string): void =>
-    self.wait({ name: 'experts', awaited: experts, reason, step: context.step, layer, microbatch: context.microbatch, deadlineMs: job.deadlines.stepMs });
+    self.wait({
+      name: 'experts',
+      awaited: experts,
+      reason,
+      step: context.step,
+      layer,
+      microbatch: context.microbatch,
+      deadlineMs: job.deadlines.stepMs,
+    });
   /** Copies what a remote rank returned to where the combine looks for it; a local one wrote there itself. */
   const accept = (event: GateEvent, part: RowsPart): void => {
     const [rows] = event.tensors;
     if (rows !== undefined) part.data.set(rows as Floats);
     self.answered('experts', event.from);
   };
-  const rankOf = (event: GateEvent): number => Number(event.body['rank']);
+  const rankOf = (event: GateEvent): number => numberIn(event, 'rank');
 
   return {
-    score: (_event, context) => self.submit(device, gateLogits(current(context), layer), 'logits.computed', place(context)),
+    score: (_event, context) =>
+      self.submit(device, gateLogits(current(context), layer), 'logits.computed', place(context)),
     route: (_event, context) => {
-      const calls = gateForward(current(context), layer, batch(), { ranks: job.ep, choicesGiven: choices(context) });
+      const calls = gateForward(current(context), layer, batch(), {
+        ranks: job.ep,
+        choicesGiven: choices(context),
+      });
       // The logits of a gate that looked at them are there already.
       self.submit(device, job.gate === undefined ? calls : calls.slice(1), 'routing.planned', place(context));
     },
@@ -94,7 +113,11 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
         if (rank === ownRank) tensors.push(returnedRows(ctx, layer, rank).data);
         const to = experts[rank];
         assert(to, 'every rank has an expert group', { rank });
-        self.tell(to, 'rows.dispatch', { ...place(context), tensors, body: { source: ownRank, mode: context.mode } });
+        self.tell(to, 'rows.dispatch', {
+          ...place(context),
+          tensors,
+          body: { source: ownRank, mode: context.mode },
+        });
       }
     },
     acceptRows: (event, context) => accept(event, returnedRows(current(context), layer, rankOf(event))),
@@ -108,7 +131,10 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
     weigh: (_event, context) => {
       const ctx = current(context);
       const parts = ranks.map((rank) => returnedRows(ctx, layer, rank));
-      const calls = [...combineBackward(ctx, layer, parts), ...ranks.flatMap((rank) => packGradients(ctx, layer, rank))];
+      const calls = [
+        ...combineBackward(ctx, layer, parts),
+        ...ranks.flatMap((rank) => packGradients(ctx, layer, rank)),
+      ];
       self.submit(device, calls, 'gradients.packed', place(context));
     },
     dispatchGradients: (_event, context) => {
@@ -120,10 +146,15 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
         if (rank === ownRank) tensors.push(returnedGradients(ctx, layer, rank).data);
         const to = experts[rank];
         assert(to, 'every rank has an expert group', { rank });
-        self.tell(to, 'gradients.dispatch', { ...place(context), tensors, body: { source: ownRank, last: context.last } });
+        self.tell(to, 'gradients.dispatch', {
+          ...place(context),
+          tensors,
+          body: { source: ownRank, last: context.last },
+        });
       }
     },
-    acceptGradients: (event, context) => accept(event, returnedGradients(current(context), layer, rankOf(event))),
+    acceptGradients: (event, context) =>
+      accept(event, returnedGradients(current(context), layer, rankOf(event))),
     backward: (_event, context) => {
       self.endWait('experts');
       const ctx = current(context);
@@ -131,8 +162,17 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       const { balance } = replica;
       assert(balance, 'the stage sets the balance coefficients before a backward pass');
       const fractions = balance.fractions(layer);
-      const options = { auxScale: balance.auxScale, zScale: balance.zScale, ...(fractions === null ? {} : { fractions }) };
-      self.submit(device, gateBackward(ctx, layer, batch(), parts, options), 'gate.backwarded', place(context));
+      const options = {
+        auxScale: balance.auxScale,
+        zScale: balance.zScale,
+        ...(fractions === null ? {} : { fractions }),
+      };
+      self.submit(
+        device,
+        gateBackward(ctx, layer, batch(), parts, options),
+        'gate.backwarded',
+        place(context),
+      );
     },
     finishBackward: (_event, context) => self.tell(addresses.stage(dp), 'backward.done', place(context)),
   };

@@ -1,3 +1,4 @@
+import { flagIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { passMode, type PassMode } from '../replica.ts';
 import type { GateEvent } from './events.ts';
@@ -18,7 +19,9 @@ export interface GateContext {
 
 export type GateInput = Pick<GateContext, 'numRanks' | 'choosesItself'>;
 
-const passOf = (event: GateEvent): Pick<GateContext, 'step' | 'attempt' | 'version' | 'microbatch' | 'mode'> => ({
+const passOf = (
+  event: GateEvent,
+): Pick<GateContext, 'step' | 'attempt' | 'version' | 'microbatch' | 'mode'> => ({
   step: event.step,
   attempt: event.attempt,
   version: event.version,
@@ -55,7 +58,16 @@ export const gateMachine = setup({
   },
 }).createMachine({
   id: 'gate',
-  context: ({ input }) => ({ ...input, step: 0, attempt: 0, version: 0, microbatch: 0, mode: 'train' as const, last: false, returned: 0 }),
+  context: ({ input }) => ({
+    ...input,
+    step: 0,
+    attempt: 0,
+    version: 0,
+    microbatch: 0,
+    mode: 'train' as const,
+    last: false,
+    returned: 0,
+  }),
   initial: 'idle',
   states: {
     idle: {
@@ -66,7 +78,10 @@ export const gateMachine = setup({
         ],
         'backward.run': {
           target: 'weighing',
-          actions: assign({ last: ({ event }) => event.body['last'] === true, microbatch: ({ event }) => event.microbatch }),
+          actions: assign({
+            last: ({ event }) => flagIn(event, 'last'),
+            microbatch: ({ event }) => event.microbatch,
+          }),
         },
       },
     },
@@ -92,7 +107,10 @@ export const gateMachine = setup({
       },
     },
     combining: { entry: 'combine', on: { 'outputs.combined': { target: 'idle', actions: 'finishForward' } } },
-    weighing: { entry: 'weigh', on: { 'gradients.packed': { target: 'awaitingGradients', actions: 'dispatchGradients' } } },
+    weighing: {
+      entry: 'weigh',
+      on: { 'gradients.packed': { target: 'awaitingGradients', actions: 'dispatchGradients' } },
+    },
     awaitingGradients: {
       entry: assign({ returned: 0 }),
       on: {
@@ -102,6 +120,9 @@ export const gateMachine = setup({
         ],
       },
     },
-    finishing: { entry: 'backward', on: { 'gate.backwarded': { target: 'idle', actions: 'finishBackward' } } },
+    finishing: {
+      entry: 'backward',
+      on: { 'gate.backwarded': { target: 'idle', actions: 'finishBackward' } },
+    },
   },
 });

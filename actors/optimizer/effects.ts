@@ -1,6 +1,6 @@
 import { assert, deserializeError, type Floats, type KernelCall } from '@troupe/core';
 import { initialise } from '@troupe/model';
-import type { Effects, Self } from '@troupe/runtime';
+import { numberIn, type Effects, type Self } from '@troupe/runtime';
 import type { Parameter } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { chunks, classPeers, intersect, reduceRanges, type Range } from '../gradients.ts';
@@ -99,7 +99,11 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
         }
         for (const chunk of chunks(range)) {
           const tensors = [buffers.at(version).data.subarray(chunk.from, chunk.to)];
-          self.tell(to, 'weights.publish', { version, body: { ...chunk, elements: chunk.to - chunk.from }, tensors });
+          self.tell(to, 'weights.publish', {
+            version,
+            body: { ...chunk, elements: chunk.to - chunk.from },
+            tensors,
+          });
         }
       }
     }
@@ -112,7 +116,9 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       const calls: KernelCall[] = layout.units.flatMap((unit, index) => {
         const start = layout.starts[index] ?? 0;
         const part = intersect(owns, { from: start, to: start + unit.size });
-        return part === null ? [] : initialise(unit, job.seed, weights.subarray(part.from, part.to), part.from - start);
+        return part === null
+          ? []
+          : initialise(unit, job.seed, weights.subarray(part.from, part.to), part.from - start);
       });
       self.submit(device, calls, 'parameters.initialised');
     },
@@ -124,7 +130,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       });
     },
     acceptSlice: (event) => {
-      const from = Number(event.body['from']);
+      const from = numberIn(event, 'from');
       const [weights, m, v] = event.tensors;
       buffers.at(job.first.step).data.set(weights as Floats, from);
       moments.m.set(m as Floats, from - owns.from);
@@ -142,25 +148,46 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       aside.push(event);
     },
     takeUp: () => {
-      for (const { type, from: _from, error: _error, kernelMs: _kernelMs, correlation: _correlation, ...fields } of aside.splice(0)) self.post(type, fields);
+      for (const {
+        type,
+        from: _from,
+        error: _error,
+        kernelMs: _kernelMs,
+        correlation: _correlation,
+        ...fields
+      } of aside.splice(0))
+        self.post(type, fields);
     },
     reset: () => self.submit(device, [{ op: 'sum.reset', sum: sums.whole }], 'sums.reset'),
     add: (event) => {
       const [leaf] = event.tensors;
       if (leaf === undefined) return;
-      const range = { from: Number(event.body['from']), to: Number(event.body['to']) };
+      const range = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
       const sum = { values: sums.values.subarray(range.from, range.to), overflow: sums.overflow };
-      const call: KernelCall = { op: 'sum.add', sum, other: leaf as BigInt64Array, otherOverflow: Number(event.body['overflow']) };
+      const call: KernelCall = {
+        op: 'sum.add',
+        sum,
+        other: leaf as BigInt64Array,
+        otherOverflow: numberIn(event, 'overflow'),
+      };
       self.submit(device, [call], 'gradient.added', { step: event.step, attempt: event.attempt });
     },
     measureNorm: (_event, context) => {
       norm128.fill(0n);
       const sum = sums.values.subarray(reduces.from, reduces.to);
-      self.submit(device, [{ op: 'sum.squares', sum, norm128 }], 'norm.measured', { step: context.version + 1, attempt: context.attempt });
+      self.submit(device, [{ op: 'sum.squares', sum, norm128 }], 'norm.measured', {
+        step: context.version + 1,
+        attempt: context.attempt,
+      });
     },
     vote: (event) => {
       const { step, attempt } = event;
-      self.tell(addresses.trainer, 'gradient.vote', { step, attempt, tensors: [norm128.slice()], body: { overflow: sums.overflow[0] !== 0 } });
+      self.tell(addresses.trainer, 'gradient.vote', {
+        step,
+        attempt,
+        tensors: [norm128.slice()],
+        body: { overflow: sums.overflow[0] !== 0 },
+      });
     },
     shareTotal: (event) => {
       if (job.zero !== 0) return;
@@ -168,12 +195,17 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       for (const peer of others) {
         for (const chunk of chunks(reduces)) {
           const tensors = [sums.values.subarray(chunk.from, chunk.to)];
-          self.tell(addresses.optimizer(parameterClass, peer), 'gradient.total', { step, attempt, body: { ...chunk }, tensors });
+          self.tell(addresses.optimizer(parameterClass, peer), 'gradient.total', {
+            step,
+            attempt,
+            body: { ...chunk },
+            tensors,
+          });
         }
       }
     },
     acceptTotal: (event) => {
-      sums.values.set(event.tensors[0] as BigInt64Array, Number(event.body['from']));
+      sums.values.set(event.tensors[0] as BigInt64Array, numberIn(event, 'from'));
     },
     rememberDecision: (event) => {
       const { apply, gradScale, learningRate, correction1, correction2 } = event.body;
@@ -193,32 +225,78 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       const { gradScale, learningRate, correction1, correction2 } = decision;
       const sum = sums.values.subarray(owns.from, owns.to);
       const update: KernelCall = decision.apply
-        ? { op: 'adamw', weights, out, ...moments, sum, gradScale, learningRate, beta1, beta2, eps, weightDecay, correction1, correction2 }
+        ? {
+            op: 'adamw',
+            weights,
+            out,
+            ...moments,
+            sum,
+            gradScale,
+            learningRate,
+            beta1,
+            beta2,
+            eps,
+            weightDecay,
+            correction1,
+            correction2,
+          }
         : { op: 'copy', from: weights, out };
       decision = null;
-      self.submit(device, [update, { op: 'sum.reset', sum: sums.whole }], 'weights.applied', { step: context.version + 1, attempt: context.attempt });
+      self.submit(device, [update, { op: 'sum.reset', sum: sums.whole }], 'weights.applied', {
+        step: context.version + 1,
+        attempt: context.attempt,
+      });
     },
     publish: (event, context) => {
       publish(context.version);
-      self.tell(addresses.trainer, 'commit.applied', { step: event.step, attempt: event.attempt, version: context.version });
+      self.tell(addresses.trainer, 'commit.applied', {
+        step: event.step,
+        attempt: event.attempt,
+        version: context.version,
+      });
     },
     snapshot: (event, context) => {
       const weights = buffers.at(context.version).data;
-      const pieces = shard.pieces(reduces).flatMap((piece) => [...chunks(piece.flat)].map((flat) => ({ ...piece, flat, offset: piece.offset + flat.from - piece.flat.from })));
+      const pieces = shard
+        .pieces(reduces)
+        .flatMap((piece) =>
+          [...chunks(piece.flat)].map((flat) => ({
+            ...piece,
+            flat,
+            offset: piece.offset + flat.from - piece.flat.from,
+          })),
+        );
       for (const { parameter, offset, flat } of pieces) {
         const { from, to } = flat;
-        const tensors = [weights.subarray(from, to), moments.m.subarray(from - owns.from, to - owns.from), moments.v.subarray(from - owns.from, to - owns.from)];
-        self.tell(store, 'snapshot.slice', { step: event.step, version: context.version, body: { name: parameter.name, offset }, tensors });
+        const tensors = [
+          weights.subarray(from, to),
+          moments.m.subarray(from - owns.from, to - owns.from),
+          moments.v.subarray(from - owns.from, to - owns.from),
+        ];
+        self.tell(store, 'snapshot.slice', {
+          step: event.step,
+          version: context.version,
+          body: { name: parameter.name, offset },
+          tensors,
+        });
       }
-      self.tell(store, 'snapshot.sent', { step: event.step, version: context.version, body: { pieces: pieces.length } });
+      self.tell(store, 'snapshot.sent', {
+        step: event.step,
+        version: context.version,
+        body: { pieces: pieces.length },
+      });
     },
   };
 }
 
 /** Who on replica `peer` reads weights of this shard's slice: its stage, or its experts layer by layer. */
-function readers(shard: Shard, peer: number): readonly { readonly to: ReturnType<typeof addresses.stage>; readonly range: Range }[] {
+function readers(
+  shard: Shard,
+  peer: number,
+): readonly { readonly to: ReturnType<typeof addresses.stage>; readonly range: Range }[] {
   const { replica, parameterClass, owns } = shard;
-  if (parameterClass === 'dense') return owns.from < owns.to ? [{ to: addresses.stage(peer), range: owns }] : [];
+  if (parameterClass === 'dense')
+    return owns.from < owns.to ? [{ to: addresses.stage(peer), range: owns }] : [];
   const { ep, edp } = expertRank(replica.job, peer);
   return replica.shape.layers.flatMap((layer) => {
     const { from, to } = replica.expertBuffers(layer);

@@ -1,3 +1,4 @@
+import { numberIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { OptimizerEvent } from './events.ts';
 
@@ -18,9 +19,12 @@ export interface OptimizerContext {
   readonly resumes: boolean;
 }
 
-export type OptimizerInput = Pick<OptimizerContext, 'version' | 'expected' | 'expectedTotals' | 'missing' | 'resumes'>;
+export type OptimizerInput = Pick<
+  OptimizerContext,
+  'version' | 'expected' | 'expectedTotals' | 'missing' | 'resumes'
+>;
 
-const count = (event: OptimizerEvent): number => Number(event.body['to']) - Number(event.body['from']);
+const count = (event: OptimizerEvent): number => numberIn(event, 'to') - numberIn(event, 'from');
 
 /**
  * A slice of one parameter class on one device: master weights, Adam moments, gradient sums.
@@ -93,7 +97,10 @@ export const optimizerMachine = setup({
         'step.open': [
           {
             guard: 'isReplay',
-            actions: ['reset', assign({ opened: true, attempt: ({ event }) => event.attempt, received: 0, totals: 0 })],
+            actions: [
+              'reset',
+              assign({ opened: true, attempt: ({ event }) => event.attempt, received: 0, totals: 0 }),
+            ],
           },
           { actions: assign({ opened: true, attempt: ({ event }) => event.attempt }) },
         ],
@@ -129,7 +136,10 @@ export const optimizerMachine = setup({
         'step.open': {
           guard: 'isReplay',
           target: 'collecting',
-          actions: ['reset', assign({ opened: true, attempt: ({ event }) => event.attempt, received: 0, totals: 0 })],
+          actions: [
+            'reset',
+            assign({ opened: true, attempt: ({ event }) => event.attempt, received: 0, totals: 0 }),
+          ],
         },
       },
       always: { guard: 'mayApply', target: 'applying' },
@@ -140,7 +150,13 @@ export const optimizerMachine = setup({
         'weights.applied': {
           target: 'collecting',
           actions: [
-            assign({ version: ({ context }) => context.version + 1, received: 0, totals: 0, opened: false, decided: false }),
+            assign({
+              version: ({ context }) => context.version + 1,
+              received: 0,
+              totals: 0,
+              opened: false,
+              decided: false,
+            }),
             'publish',
           ],
         },

@@ -11,7 +11,7 @@ import {
   headForward,
   type Batch,
 } from '@troupe/model';
-import type { ActorEvent, Effects, Self } from '@troupe/runtime';
+import { numberIn, type ActorEvent, type Effects, type Self } from '@troupe/runtime';
 import { isMoeLayer } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { sendGradients, type Range } from '../gradients.ts';
@@ -30,7 +30,11 @@ const batchOf = (event: ActorEvent): Batch => {
 };
 
 /** Where the units of a layer, and those before and behind all layers, lie in the dense class. */
-function denseRanges(replica: Replica): { readonly layer: (layer: number) => Range; readonly embed: Range; readonly tail: Range } {
+function denseRanges(replica: Replica): {
+  readonly layer: (layer: number) => Range;
+  readonly embed: Range;
+  readonly tail: Range;
+} {
   const { units, starts, length } = replica.dense.layout;
   const rangeOf = (belongs: (index: number) => boolean): Range => {
     const indices = units.map((_, index) => index).filter(belongs);
@@ -56,8 +60,12 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
   let evaluationBatch: Batch | null = null;
   const current = (context: StageContextData) => replica.context(context.wanted, context.mode);
   const batchFor = (context: StageContextData): Batch => {
-    const batch = context.mode === 'evaluate' ? evaluationBatch : batches.get(`${context.step}/${context.microbatch}`);
-    assert(batch, 'the tokens of a pass are here before it begins', { step: context.step, microbatch: context.microbatch });
+    const batch =
+      context.mode === 'evaluate' ? evaluationBatch : batches.get(`${context.step}/${context.microbatch}`);
+    assert(batch, 'the tokens of a pass are here before it begins', {
+      step: context.step,
+      microbatch: context.microbatch,
+    });
     return batch;
   };
   const place = (context: StageContextData) => ({
@@ -69,12 +77,18 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
   });
   const lastMicrobatch = (context: StageContextData): boolean => context.microbatch === job.microbatches - 1;
   const send = (context: StageContextData, range: Range): void =>
-    sendGradients(self, replica, { ...range, parameterClass: 'dense', step: context.step, attempt: context.attempt });
+    sendGradients(self, replica, {
+      ...range,
+      parameterClass: 'dense',
+      step: context.step,
+      attempt: context.attempt,
+    });
 
   return {
     acceptWeights: (event) => {
       const [slice] = event.tensors;
-      if (slice !== undefined) replica.dense.at(event.version).data.set(slice as Float32Array, Number(event.body['from']));
+      if (slice !== undefined)
+        replica.dense.at(event.version).data.set(slice as Float32Array, numberIn(event, 'from'));
     },
     acceptBatch: (event) => {
       batches.set(`${event.step}/${event.microbatch}`, batchOf(event));
@@ -83,7 +97,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       self.endWait('evaluation');
       evaluationBatch = batchOf(event);
       replica.batch = evaluationBatch;
-      evaluated += Number(event.body['targets']);
+      evaluated += numberIn(event, 'targets');
     },
     askEvaluation: (_event, context) => {
       self.tell(addresses.feeder(dp), 'evaluation.prefetch', place(context));
@@ -119,8 +133,8 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       self.submit(device, calls, 'head.finished', place(context));
     },
     open: (event) => {
-      targets = Number(event.body['targets']);
-      const tokens = Number(event.body['tokens']);
+      targets = numberIn(event, 'targets');
+      const tokens = numberIn(event, 'tokens');
       if (model.moe !== null && model.moe.balance.scope !== 'global') {
         replica.balance = balanceCoefficients(model, { sequences: job.batch, tokens });
       }
@@ -129,7 +143,13 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
     shareBalance: (_event, context) => {
       const counts = current(context).statistics.layers.map((layer) => layer.counts_E);
       self.tell(addresses.trainer, 'balance.share', { ...place(context), tensors: [concatInts(counts)] });
-      self.wait({ name: 'balance', awaited: [addresses.trainer], reason: 'the balance of the whole batch', step: context.step, deadlineMs: job.deadlines.stepMs });
+      self.wait({
+        name: 'balance',
+        awaited: [addresses.trainer],
+        reason: 'the balance of the whole batch',
+        step: context.step,
+        deadlineMs: job.deadlines.stepMs,
+      });
     },
     acceptBalance: (event, context) => {
       self.endWait('balance');
@@ -139,10 +159,17 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         ...layer,
         counts_E: counts.slice(index * experts, (index + 1) * experts),
       }));
-      replica.balance = balanceCoefficients(model, { sequences: job.batch, tokens: replica.globalTokens }, layers);
+      replica.balance = balanceCoefficients(
+        model,
+        { sequences: job.batch, tokens: replica.globalTokens },
+        layers,
+      );
     },
     unroute: (_event, context) => {
-      self.tell(gateOf(context.layer), 'backward.run', { ...place(context), body: { last: lastMicrobatch(context) } });
+      self.tell(gateOf(context.layer), 'backward.run', {
+        ...place(context),
+        body: { last: lastMicrobatch(context) },
+      });
     },
     backwardAttention: (_event, context) => {
       const ctx = current(context);
@@ -158,7 +185,12 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       send(context, ranges.layer(context.layer));
     },
     backwardEmbedding: (_event, context) => {
-      self.submit(device, embedBackward(current(context), batchFor(context)), 'embedding.backwarded', place(context));
+      self.submit(
+        device,
+        embedBackward(current(context), batchFor(context)),
+        'embedding.backwarded',
+        place(context),
+      );
     },
     sendEnds: (_event, context) => send(context, ranges.embed),
     measure: (_event, context) => {
@@ -169,11 +201,19 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         concatInts(layers.map((layer) => layer.counts_E)),
         concatInt64s(layers.map((layer) => layer.probSums_E)),
       ];
-      self.tell(addresses.trainer, 'replica.measured', { ...place(context), tensors, body: { kernelMs: replica.kernelMs } });
+      self.tell(addresses.trainer, 'replica.measured', {
+        ...place(context),
+        tensors,
+        body: { kernelMs: replica.kernelMs },
+      });
     },
     reportEvaluation: (_event, context) => {
       const tensors = [replica.evaluationStatistics.lossSum.slice()];
-      self.tell(addresses.trainer, 'replica.evaluated', { ...place(context), tensors, body: { targets: evaluated } });
+      self.tell(addresses.trainer, 'replica.evaluated', {
+        ...place(context),
+        tensors,
+        body: { targets: evaluated },
+      });
     },
   };
 }

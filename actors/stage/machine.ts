@@ -1,3 +1,4 @@
+import { numberIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { PassMode } from '../replica.ts';
 import type { StageEvent } from './events.ts';
@@ -61,13 +62,15 @@ export const stageMachine = setup({
     reportEvaluation: () => {},
   },
   guards: {
-    completesVersion: ({ context, event }) => context.arrived + Number(event.body['elements']) === context.numElements,
+    completesVersion: ({ context, event }) =>
+      context.arrived + numberIn(event, 'elements') === context.numElements,
     canTrain: ({ context }) =>
       context.opened &&
       context.mode === 'train' &&
       context.version === context.wanted &&
       (context.batches.get(context.step) ?? 0) >= context.numMicrobatches,
-    canEvaluate: ({ context }) => context.opened && context.mode === 'evaluate' && context.version === context.wanted,
+    canEvaluate: ({ context }) =>
+      context.opened && context.mode === 'evaluate' && context.version === context.wanted,
     isMoe: ({ context }) => context.isMoe(context.layer),
     lastLayer: ({ context }) => context.layer === context.numLayers - 1,
     firstLayer: ({ context }) => context.layer === 0,
@@ -94,8 +97,16 @@ export const stageMachine = setup({
   initial: 'waiting',
   on: {
     'weights.publish': [
-      { guard: 'completesVersion', actions: ['acceptWeights', assign({ version: ({ event }) => event.version, arrived: 0 })] },
-      { actions: ['acceptWeights', assign({ arrived: ({ context, event }) => context.arrived + Number(event.body['elements']) })] },
+      {
+        guard: 'completesVersion',
+        actions: ['acceptWeights', assign({ version: ({ event }) => event.version, arrived: 0 })],
+      },
+      {
+        actions: [
+          'acceptWeights',
+          assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
+        ],
+      },
     ],
     'batch.ready': {
       actions: [
@@ -113,13 +124,16 @@ export const stageMachine = setup({
     waiting: {
       on: {
         'step.open': {
-          actions: ['open', assign({
-            step: ({ event }) => event.step,
-            attempt: ({ event }) => event.attempt,
-            wanted: ({ event }) => event.version,
-            mode: 'train',
-            opened: true,
-          })],
+          actions: [
+            'open',
+            assign({
+              step: ({ event }) => event.step,
+              attempt: ({ event }) => event.attempt,
+              wanted: ({ event }) => event.version,
+              mode: 'train',
+              opened: true,
+            }),
+          ],
         },
         'evaluation.open': {
           actions: assign({
@@ -132,8 +146,16 @@ export const stageMachine = setup({
         },
       },
       always: [
-        { guard: 'canTrain', target: 'attending', actions: [assign({ opened: false, layer: 0, microbatch: 0 }), 'begin'] },
-        { guard: 'canEvaluate', target: 'fetching', actions: [assign({ opened: false, microbatch: 0 }), 'begin'] },
+        {
+          guard: 'canTrain',
+          target: 'attending',
+          actions: [assign({ opened: false, layer: 0, microbatch: 0 }), 'begin'],
+        },
+        {
+          guard: 'canEvaluate',
+          target: 'fetching',
+          actions: [assign({ opened: false, microbatch: 0 }), 'begin'],
+        },
       ],
     },
     /** Waits for the held-out sequences of one evaluation pass. */
@@ -152,7 +174,11 @@ export const stageMachine = setup({
         'attention.forwarded': [
           { guard: 'isMoe', target: 'routing' },
           { guard: 'lastLayer', target: 'heading' },
-          { target: 'attending', reenter: true, actions: assign({ layer: ({ context }) => context.layer + 1 }) },
+          {
+            target: 'attending',
+            reenter: true,
+            actions: assign({ layer: ({ context }) => context.layer + 1 }),
+          },
         ],
       },
     },
@@ -182,7 +208,11 @@ export const stageMachine = setup({
     },
     nextPass: {
       always: [
-        { guard: 'morePasses', target: 'fetching', actions: assign({ microbatch: ({ context }) => context.microbatch + 1 }) },
+        {
+          guard: 'morePasses',
+          target: 'fetching',
+          actions: assign({ microbatch: ({ context }) => context.microbatch + 1 }),
+        },
         { target: 'waiting', actions: 'reportEvaluation' },
       ],
     },
@@ -197,7 +227,10 @@ export const stageMachine = setup({
       on: {
         'attention.backwarded': [
           { guard: 'firstLayer', target: 'unembedding', actions: 'sendLayer' },
-          { target: 'backward', actions: ['sendLayer', assign({ layer: ({ context }) => context.layer - 1 })] },
+          {
+            target: 'backward',
+            actions: ['sendLayer', assign({ layer: ({ context }) => context.layer - 1 })],
+          },
         ],
       },
     },

@@ -1,6 +1,12 @@
 import { assert, deserializeError, type Floats, type Storage } from '@troupe/core';
-import { beginCheckpoint, pruneCheckpoints, type CheckpointReader, type CheckpointTensor, type CheckpointWriter } from '@troupe/checkpoint';
-import type { Effects, Mount } from '@troupe/runtime';
+import {
+  beginCheckpoint,
+  pruneCheckpoints,
+  type CheckpointReader,
+  type CheckpointTensor,
+  type CheckpointWriter,
+} from '@troupe/checkpoint';
+import { numberIn, textIn, type Effects, type Mount } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
@@ -25,9 +31,14 @@ const groups = ['weights', 'adam-m', 'adam-v'] as const;
 
 /** Every tensor of a model, by its global name: the unit of a checkpoint, whatever the layout. */
 function checkpointTensors(job: Job): readonly CheckpointTensor[] {
-  const units = [...denseUnits(job.model), ...jobShape(job).layers.flatMap((layer) => expertUnits(job.model, layer))];
+  const units = [
+    ...denseUnits(job.model),
+    ...jobShape(job).layers.flatMap((layer) => expertUnits(job.model, layer)),
+  ];
   return units.flatMap((unit) =>
-    unit.parameters.flatMap(({ name, shape }) => groups.map((group) => ({ name, shape, dtype: 'f32' as const, group }))),
+    unit.parameters.flatMap(({ name, shape }) =>
+      groups.map((group) => ({ name, shape, dtype: 'f32' as const, group })),
+    ),
   );
 }
 
@@ -35,7 +46,10 @@ export function mountStore(options: StoreOptions): Mount {
   const { job, storage, folder, keep } = options;
   return (self) => {
     const requests: StoreEvent[] = [];
-    let begun: { readonly start: (writer: Promise<CheckpointWriter>) => void; readonly writer: Promise<CheckpointWriter> };
+    let begun: {
+      readonly start: (writer: Promise<CheckpointWriter>) => void;
+      readonly writer: Promise<CheckpointWriter>;
+    };
     const expectBegin = (): void => {
       let start: (writer: Promise<CheckpointWriter>) => void = () => {};
       const writer = new Promise<CheckpointWriter>((resolve) => (start = resolve));
@@ -59,8 +73,8 @@ export function mountStore(options: StoreOptions): Mount {
     const readSlice = async (event: StoreEvent): Promise<{ tensors: readonly Float32Array[] }> => {
       const { resumeFrom } = options;
       assert(resumeFrom, 'slices are read only by a run that resumes');
-      const { name, offset, length } = event.body;
-      const read = (group: (typeof groups)[number]) => resumeFrom.read(String(name), group, Number(offset), Number(length));
+      const read = (group: (typeof groups)[number]) =>
+        resumeFrom.read(textIn(event, 'name'), group, numberIn(event, 'offset'), numberIn(event, 'length'));
       return { tensors: [await read('weights'), await read('adam-m'), await read('adam-v')] };
     };
     const request = (event: StoreEvent): StoreEvent => {
@@ -86,7 +100,7 @@ export function mountStore(options: StoreOptions): Mount {
         const base = {
           step: event.step,
           topology: options.topology,
-          trajectory: { adamClock: Number(event.body['adamClock']) },
+          trajectory: { adamClock: numberIn(event, 'adamClock') },
           dataCursor: { step: event.step },
           rngKeys: { seed: job.seed },
           ...(options.resumeFrom === null ? {} : { parents: [options.resumeFrom.manifest.manifestSha256] }),
@@ -97,10 +111,14 @@ export function mountStore(options: StoreOptions): Mount {
         begun.start(writer);
       },
       put: (event) => {
-        const { name, offset } = event.body;
+        const [name, offset] = [textIn(event, 'name'), numberIn(event, 'offset')];
         // The buffers stay as they are until the trainer has heard of this checkpoint, so waiting for the writer is safe.
         const put = begun.writer.then((writer) =>
-          Promise.all(groups.map((group, index) => writer.put(String(name), group, Number(offset), asFloat32(event.tensors[index] as Floats)))),
+          Promise.all(
+            groups.map((group, index) =>
+              writer.put(name, group, offset, asFloat32(event.tensors[index] as Floats)),
+            ),
+          ),
         );
         put.catch(() => {});
         puts.push(put);
@@ -119,8 +137,15 @@ export function mountStore(options: StoreOptions): Mount {
         self.tell(addresses.trainer, 'checkpoint.written', { step: context.step, body: event.body });
       },
       reportBroken: (event, context) => {
-        const { code, message, retryable } = event.error ?? { code: 'TROUPE_UNKNOWN', message: 'unknown', retryable: false };
-        self.tell(addresses.trainer, 'checkpoint.failed', { step: context.step, body: { code, message, retryable } });
+        const { code, message, retryable } = event.error ?? {
+          code: 'TROUPE_UNKNOWN',
+          message: 'unknown',
+          retryable: false,
+        };
+        self.tell(addresses.trainer, 'checkpoint.failed', {
+          step: context.step,
+          body: { code, message, retryable },
+        });
       },
     };
     return { machine: storeMachine, input: undefined, effects };
@@ -128,4 +153,5 @@ export function mountStore(options: StoreOptions): Mount {
 }
 
 /** Checkpoints hold f32; the float64 oracle's values are rounded once. */
-const asFloat32 = (values: Floats): Float32Array => (values instanceof Float32Array ? values : Float32Array.from(values));
+const asFloat32 = (values: Floats): Float32Array =>
+  values instanceof Float32Array ? values : Float32Array.from(values);

@@ -1,3 +1,4 @@
+import { numberIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { StoreEvent } from './events.ts';
 
@@ -44,7 +45,7 @@ export const storeMachine = setup({
     'snapshot.sent': {
       actions: assign({
         sent: ({ context }) => context.sent + 1,
-        announced: ({ context, event }) => context.announced + Number(event.body['pieces']),
+        announced: ({ context, event }) => context.announced + numberIn(event, 'pieces'),
       }),
     },
   },
@@ -53,7 +54,13 @@ export const storeMachine = setup({
       on: {
         'checkpoint.begin': {
           target: 'gathering',
-          actions: [assign({ step: ({ event }) => event.step, numShards: ({ event }) => Number(event.body['numShards']) }), 'open'],
+          actions: [
+            assign({
+              step: ({ event }) => event.step,
+              numShards: ({ event }) => numberIn(event, 'numShards'),
+            }),
+            'open',
+          ],
         },
       },
     },

@@ -1,5 +1,5 @@
-import type { NodeId } from '@troupe/core';
-import { systemAddress, type Effects, type Mount } from '@troupe/runtime';
+import { assert, type NodeId } from '@troupe/core';
+import { flagIn, systemAddress, type Effects, type Mount, textIn } from '@troupe/runtime';
 import type { SupervisorEvent } from './events.ts';
 import { supervisorMachine, type SupervisorContext } from './machine.ts';
 
@@ -26,7 +26,9 @@ export interface SupervisorOptions {
 /** At most this many names in a sentence. */
 const NAMES_SHOWN = 6;
 const listed = (names: readonly string[]): string =>
-  names.length <= NAMES_SHOWN ? names.join(', ') : `${names.slice(0, NAMES_SHOWN).join(', ')} and ${names.length - NAMES_SHOWN} more`;
+  names.length <= NAMES_SHOWN
+    ? names.join(', ')
+    : `${names.slice(0, NAMES_SHOWN).join(', ')} and ${names.length - NAMES_SHOWN} more`;
 
 export function mountSupervisor(options: SupervisorOptions): Mount {
   return (self) => {
@@ -43,7 +45,12 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
       });
     };
     const describe = (node: NodeId): void =>
-      self.ask(systemAddress(node), 'system.describe', { body: { node } }, { deadlineMs: options.silenceMs, reason: 'heartbeat' });
+      self.ask(
+        systemAddress(node),
+        'system.describe',
+        { body: { node } },
+        { deadlineMs: options.silenceMs, reason: 'heartbeat' },
+      );
     const effects: Effects<SupervisorContext, SupervisorEvent> = {
       ping: () => {
         for (const node of options.workers.keys()) describe(node);
@@ -54,30 +61,34 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
           if (actor !== undefined && state !== undefined) states.set(actor, state);
         }
       },
-      reportLost: (event) => lost(String(event.body['node']), String(event.body['reason'])),
-      reportSilent: (event) => lost(String(event.body['node']), `no answer within ${options.silenceMs} ms`),
+      reportLost: (event) => lost(textIn(event, 'node'), textIn(event, 'reason')),
+      reportSilent: (event) => lost(textIn(event, 'node'), `no answer within ${options.silenceMs} ms`),
       describeAwaited: (event) => {
         stuck = event;
-        const awaited = String(event.body['awaited']);
+        const awaited = textIn(event, 'awaited');
         const node = [...options.workers].find(([, actors]) => actors.includes(awaited))?.[0];
         if (node === undefined) self.post('ask.failed', {});
         else describe(node);
       },
       reportStuck: () => {
-        const awaited = String(stuck?.body['awaited']);
+        assert(stuck, 'an explanation follows an expired wait');
+        const awaited = textIn(stuck, 'awaited');
         options.failed({
           kind: 'stuck',
           code: 'TROUPE_RUN_STUCK',
-          message: `${String(stuck?.body['sentence'])}; ${awaited} was last seen in state ${states.get(awaited) ?? 'unknown'}`,
+          message: `${textIn(stuck, 'sentence')}; ${awaited} was last seen in state ${states.get(awaited) ?? 'unknown'}`,
           retryable: true,
         });
       },
       reportFailed: (event) => {
-        const { code, message, retryable } = event.body;
-        options.failed({ kind: 'failed', code: String(code), message: `${String(event.body['actor'])}: ${String(message)}`, retryable: retryable === true });
+        options.failed({
+          kind: 'failed',
+          code: textIn(event, 'code'),
+          message: `${textIn(event, 'actor')}: ${textIn(event, 'message')}`,
+          retryable: flagIn(event, 'retryable'),
+        });
       },
     };
     return { machine: supervisorMachine, input: { heartbeatMs: options.heartbeatMs }, effects };
   };
 }
-

@@ -12,7 +12,11 @@ export interface SupervisorContext {
  * SUP-2: a worker that does not answer within its deadline is lost, even when its process still exists.
  */
 export const supervisorMachine = setup({
-  types: { context: {} as SupervisorContext, events: {} as SupervisorEvent, input: {} as { heartbeatMs: number } },
+  types: {
+    context: {} as SupervisorContext,
+    events: {} as SupervisorEvent,
+    input: {} as { heartbeatMs: number },
+  },
   actions: {
     ignore: () => {},
     ping: () => {},
@@ -54,7 +58,14 @@ export const supervisorMachine = setup({
     },
     ended: {
       entry: assign({ ended: true }),
-      on: { 'system.described': { actions: 'ignore' }, 'ask.failed': { actions: 'ignore' }, 'worker.lost': { actions: 'ignore' }, 'worker.stuck': { actions: 'ignore' }, 'actor.failed': { actions: 'ignore' }, 'run.finished': { actions: 'ignore' } },
+      on: {
+        'system.described': { actions: 'ignore' },
+        'ask.failed': { actions: 'ignore' },
+        'worker.lost': { actions: 'ignore' },
+        'worker.stuck': { actions: 'ignore' },
+        'actor.failed': { actions: 'ignore' },
+        'run.finished': { actions: 'ignore' },
+      },
     },
   },
 });

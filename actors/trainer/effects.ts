@@ -1,4 +1,4 @@
-import type { Effects, Self } from '@troupe/runtime';
+import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { RunSink } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
@@ -27,7 +27,10 @@ export interface TrainerOptions {
   readonly flopsPerToken: number;
 }
 
-export function trainerEffects(self: Self, options: TrainerOptions): { effects: Effects<TrainerContext, TrainerEvent>; finite: () => boolean } {
+export function trainerEffects(
+  self: Self,
+  options: TrainerOptions,
+): { effects: Effects<TrainerContext, TrainerEvent>; finite: () => boolean } {
   const { job } = options;
   const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
   const classes = job.model.moe === null ? (['dense'] as const) : (['dense', 'expert'] as const);
@@ -48,15 +51,31 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
   const prefetch = (step: number): void => {
     for (const dp of replicas) self.tell(addresses.feeder(dp), 'batch.prefetch', { step });
   };
-  const waitFor = (name: string, awaited: readonly (typeof addresses.trainer)[], reason: string, step: number, deadlineMs: number): void =>
-    self.wait({ name, awaited, reason, step, deadlineMs });
+  const waitFor = (
+    name: string,
+    awaited: readonly (typeof addresses.trainer)[],
+    reason: string,
+    step: number,
+    deadlineMs: number,
+  ): void => self.wait({ name, awaited, reason, step, deadlineMs });
   const open = (context: TrainerContext): void => {
     ledger = new StepLedger();
     const body = counts.get(context.step) ?? noTokens;
     for (const to of [...shards, ...replicas.map((dp) => addresses.stage(dp))]) {
-      self.tell(to, 'step.open', { step: context.step, attempt: context.attempt, version: context.step - 1, body });
+      self.tell(to, 'step.open', {
+        step: context.step,
+        attempt: context.attempt,
+        version: context.step - 1,
+        body,
+      });
     }
-    waitFor('step', [...shards, ...replicas.map((dp) => addresses.stage(dp))], 'votes and measurements', context.step, job.deadlines.stepMs);
+    waitFor(
+      'step',
+      [...shards, ...replicas.map((dp) => addresses.stage(dp))],
+      'votes and measurements',
+      context.step,
+      job.deadlines.stepMs,
+    );
   };
 
   const effects: Effects<TrainerContext, TrainerEvent> = {
@@ -67,8 +86,8 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
     recordCount: (event) => {
       const known = counts.get(event.step) ?? noTokens;
       counts.set(event.step, {
-        targets: known.targets + Number(event.body['targets']),
-        tokens: known.tokens + Number(event.body['tokens']),
+        targets: known.targets + numberIn(event, 'targets'),
+        tokens: known.tokens + numberIn(event, 'tokens'),
       });
     },
     open: (_event, context) => {
@@ -79,29 +98,44 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
       if (context.step < job.stopAfter) prefetch(context.step + 1);
     },
     replay: (_event, context) => {
-      options.report({ event: 'fault', message: `step ${context.step} had a non-finite gradient; replaying it`, details: { step: context.step } });
+      options.report({
+        event: 'fault',
+        message: `step ${context.step} had a non-finite gradient; replaying it`,
+        details: { step: context.step },
+      });
       open(context);
     },
     recordMeasure: (event) => {
       const [lossSum, layerSums, loads, probSums] = event.tensors;
-      ledger.addLosses((lossSum as BigInt64Array)[0] ?? 0n, layerSums as BigInt64Array, loads as Int32Array, probSums as BigInt64Array);
-      ledger.kernelMs += Number(event.body['kernelMs']);
+      ledger.addLosses(
+        (lossSum as BigInt64Array)[0] ?? 0n,
+        layerSums as BigInt64Array,
+        loads as Int32Array,
+        probSums as BigInt64Array,
+      );
+      ledger.kernelMs += numberIn(event, 'kernelMs');
       self.answered('step', event.from);
     },
     shareBalance: (event, context) => {
       const counts_LE = event.tensors[0] as Int32Array;
       if (balance.replicas === 0) balance.counts_LE = new Int32Array(counts_LE.length);
-      counts_LE.forEach((count, index) => (balance.counts_LE[index] = (balance.counts_LE[index] ?? 0) + count));
+      counts_LE.forEach(
+        (count, index) => (balance.counts_LE[index] = (balance.counts_LE[index] ?? 0) + count),
+      );
       balance.replicas++;
       if (balance.replicas < job.dp) return;
       balance.replicas = 0;
       for (const dp of replicas) {
-        self.tell(addresses.stage(dp), 'balance.shared', { step: context.step, attempt: context.attempt, tensors: [balance.counts_LE] });
+        self.tell(addresses.stage(dp), 'balance.shared', {
+          step: context.step,
+          attempt: context.attempt,
+          tensors: [balance.counts_LE],
+        });
       }
     },
     recordVote: (event) => {
       ledger.normSum += norm128(event.tensors[0] as BigInt64Array);
-      ledger.overflow ||= event.body['overflow'] === true;
+      ledger.overflow ||= flagIn(event, 'overflow');
       self.answered('step', event.from);
     },
     decide: (_event, context) => {
@@ -119,7 +153,13 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
         correction1: 1 - beta1 ** adamClock,
         correction2: 1 - beta2 ** adamClock,
       };
-      for (const to of shards) self.tell(to, 'commit.decide', { step: context.step, attempt: context.attempt, version: context.step - 1, body });
+      for (const to of shards)
+        self.tell(to, 'commit.decide', {
+          step: context.step,
+          attempt: context.attempt,
+          version: context.step - 1,
+          body,
+        });
       waitFor('step', shards, 'the decision to be applied', context.step, job.deadlines.stepMs);
     },
     report: (_event, context) => {
@@ -139,7 +179,8 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
         learningRate: decided.learningRate,
         tokens: targets,
         tokensPerSecond,
-        mfu: options.peakFlops === null ? null : (options.flopsPerToken * tokensPerSecond) / options.peakFlops,
+        mfu:
+          options.peakFlops === null ? null : (options.flopsPerToken * tokensPerSecond) / options.peakFlops,
         maxExpertLoad: losses.maxExpertLoad,
         hottest: losses.hottest,
         kernelShare: ledger.kernelMs / 1000 / seconds / job.dp,
@@ -149,30 +190,65 @@ export function trainerEffects(self: Self, options: TrainerOptions): { effects: 
     },
     evaluate: (_event, context) => {
       evaluation = { lossSum: 0n, tokens: 0 };
-      for (const dp of replicas) self.tell(addresses.stage(dp), 'evaluation.open', { step: context.step, attempt: context.attempt, version: context.step });
+      for (const dp of replicas)
+        self.tell(addresses.stage(dp), 'evaluation.open', {
+          step: context.step,
+          attempt: context.attempt,
+          version: context.step,
+        });
       const stages = replicas.map((dp) => addresses.stage(dp));
-      waitFor('evaluation', stages, 'the held-out loss', context.step, job.deadlines.stepMs * Math.max(1, shape.evaluationPasses));
+      waitFor(
+        'evaluation',
+        stages,
+        'the held-out loss',
+        context.step,
+        job.deadlines.stepMs * Math.max(1, shape.evaluationPasses),
+      );
     },
     recordEvaluation: (event) => {
       evaluation.lossSum += (event.tensors[0] as BigInt64Array)[0] ?? 0n;
-      evaluation.tokens += Number(event.body['targets']);
+      evaluation.tokens += numberIn(event, 'targets');
     },
     reportEvaluation: (_event, context) => {
       self.endWait('evaluation');
-      options.report({ event: 'eval', step: context.step, loss: lossOf(evaluation.lossSum) / evaluation.tokens, tokens: evaluation.tokens });
+      options.report({
+        event: 'eval',
+        step: context.step,
+        loss: lossOf(evaluation.lossSum) / evaluation.tokens,
+        tokens: evaluation.tokens,
+      });
     },
     checkpoint: (_event, context) => {
-      self.tell(addresses.store(0), 'checkpoint.begin', { step: context.step, version: context.step, body: { adamClock, numShards: shards.length } });
+      self.tell(addresses.store(0), 'checkpoint.begin', {
+        step: context.step,
+        version: context.step,
+        body: { adamClock, numShards: shards.length },
+      });
       for (const to of shards) self.tell(to, 'snapshot.take', { step: context.step, version: context.step });
-      waitFor('checkpoint', [addresses.store(0)], 'the checkpoint to be written', context.step, job.deadlines.checkpointMs);
+      waitFor(
+        'checkpoint',
+        [addresses.store(0)],
+        'the checkpoint to be written',
+        context.step,
+        job.deadlines.checkpointMs,
+      );
     },
     reportCheckpoint: (event, context) => {
       self.endWait('checkpoint');
-      options.report({ event: 'checkpoint', step: context.step, path: String(event.body['path']) });
+      options.report({ event: 'checkpoint', step: context.step, path: textIn(event, 'path') });
     },
     failCheckpoint: (event, context) => {
       self.endWait('checkpoint');
-      options.finished({ step: context.step, loss: lastLoss, stopped: false, error: event.error ?? { code: String(event.body['code']), message: String(event.body['message']), retryable: event.body['retryable'] === true } });
+      options.finished({
+        step: context.step,
+        loss: lastLoss,
+        stopped: false,
+        error: event.error ?? {
+          code: textIn(event, 'code'),
+          message: textIn(event, 'message'),
+          retryable: flagIn(event, 'retryable'),
+        },
+      });
     },
     finish: (_event, context) => {
       options.finished({ step: context.step, loss: lastLoss, stopped: context.step < job.stopAfter });

@@ -18,7 +18,8 @@ export function mountTrainer(options: TrainerOptions): Mount {
       stopAfter: job.stopAfter,
       finite,
       evaluationDue: (step) =>
-        evaluationPasses > 0 && ((job.evaluateEvery > 0 && step % job.evaluateEvery === 0) || step === job.steps),
+        evaluationPasses > 0 &&
+        ((job.evaluateEvery > 0 && step % job.evaluateEvery === 0) || step === job.steps),
       checkpoints: job.checkpointEvery >= 0,
       checkpointDue: (step) => job.checkpointEvery > 0 && step % job.checkpointEvery === 0,
     };

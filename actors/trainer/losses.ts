@@ -11,7 +11,11 @@ export interface StepLosses {
 }
 
 /** Turns a step's exact sums into the numbers that people read. */
-export function stepLosses(job: Job, ledger: StepLedger, batch: { readonly targets: number; readonly tokens: number }): StepLosses {
+export function stepLosses(
+  job: Job,
+  ledger: StepLedger,
+  batch: { readonly targets: number; readonly tokens: number },
+): StepLosses {
   const { layers } = jobShape(job);
   const loss = lossOf(ledger.lossSum) / batch.targets;
   if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, hottest: null };
@@ -35,6 +39,9 @@ export function stepLosses(job: Job, ledger: StepLedger, batch: { readonly targe
     counts_E: ledger.counts.subarray(index * experts, (index + 1) * experts),
     probSums_E: BigInt64Array.from(ledger.probSums.slice(index * experts, (index + 1) * experts)),
   }));
-  const { auxLoss, zLoss } = balanceLosses(job.model, statistics, { sequences: job.batch, tokens: batch.tokens });
+  const { auxLoss, zLoss } = balanceLosses(job.model, statistics, {
+    sequences: job.batch,
+    tokens: batch.tokens,
+  });
   return { loss, auxLoss: auxLoss + zLoss, maxExpertLoad, hottest };
 }

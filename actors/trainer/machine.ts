@@ -31,7 +31,14 @@ export interface TrainerContext {
 
 export type TrainerInput = Pick<
   TrainerContext,
-  'step' | 'numShards' | 'numReplicas' | 'stopAfter' | 'checkpointDue' | 'checkpoints' | 'evaluationDue' | 'finite'
+  | 'step'
+  | 'numShards'
+  | 'numReplicas'
+  | 'stopAfter'
+  | 'checkpointDue'
+  | 'checkpoints'
+  | 'evaluationDue'
+  | 'finite'
 >;
 
 const MOST_ATTEMPTS = 2;
@@ -65,15 +72,21 @@ export const trainerMachine = setup({
   guards: {
     allLoaded: ({ context }) => context.loaded + 1 === context.numShards,
     begun: ({ context }) => context.counted === context.numReplicas,
-    stepComplete: ({ context }) => context.measured === context.numReplicas && context.votes === context.numShards,
+    stepComplete: ({ context }) =>
+      context.measured === context.numReplicas && context.votes === context.numShards,
     replayable: ({ context }) =>
-      context.measured === context.numReplicas && context.votes === context.numShards && !context.finite() && context.attempt < MOST_ATTEMPTS,
+      context.measured === context.numReplicas &&
+      context.votes === context.numShards &&
+      !context.finite() &&
+      context.attempt < MOST_ATTEMPTS,
     allApplied: ({ context }) => context.applied + 1 === context.numShards,
     allEvaluated: ({ context }) => context.evaluated + 1 === context.numReplicas,
     evaluationDue: ({ context }) => context.evaluationDue(context.step),
     checkpointDue: ({ context }) => context.checkpoints && context.checkpointDue(context.step),
     endedUnsaved: ({ context }) =>
-      context.checkpoints && context.saved !== context.step && (context.stopping || context.step >= context.stopAfter),
+      context.checkpoints &&
+      context.saved !== context.step &&
+      (context.stopping || context.step >= context.stopAfter),
     ended: ({ context }) => context.stopping || context.step >= context.stopAfter,
   },
 }).createMachine({
@@ -117,18 +130,30 @@ export const trainerMachine = setup({
     },
     training: {
       entry: [
-        assign({ step: ({ context }) => context.step + 1, attempt: 1, counted: 0, measured: 0, votes: 0, applied: 0 }),
+        assign({
+          step: ({ context }) => context.step + 1,
+          attempt: 1,
+          counted: 0,
+          measured: 0,
+          votes: 0,
+          applied: 0,
+        }),
         'open',
       ],
       on: {
-        'replica.measured': { actions: [assign({ measured: ({ context }) => context.measured + 1 }), 'recordMeasure'] },
+        'replica.measured': {
+          actions: [assign({ measured: ({ context }) => context.measured + 1 }), 'recordMeasure'],
+        },
         'balance.share': { actions: 'shareBalance' },
         'gradient.vote': { actions: [assign({ votes: ({ context }) => context.votes + 1 }), 'recordVote'] },
       },
       always: [
         {
           guard: 'replayable',
-          actions: [assign({ attempt: ({ context }) => context.attempt + 1, measured: 0, votes: 0 }), 'replay'],
+          actions: [
+            assign({ attempt: ({ context }) => context.attempt + 1, measured: 0, votes: 0 }),
+            'replay',
+          ],
         },
         { guard: 'stepComplete', target: 'committing', actions: 'decide' },
       ],
@@ -162,7 +187,10 @@ export const trainerMachine = setup({
     checkpointing: {
       entry: 'checkpoint',
       on: {
-        'checkpoint.written': { target: 'choosing', actions: [assign({ saved: ({ context }) => context.step }), 'reportCheckpoint'] },
+        'checkpoint.written': {
+          target: 'choosing',
+          actions: [assign({ saved: ({ context }) => context.step }), 'reportCheckpoint'],
+        },
         'checkpoint.failed': { target: 'failed', actions: 'failCheckpoint' },
         'snapshot.sent': { actions: 'ignore' },
       },

@@ -19,7 +19,8 @@ const E = 16;
 const V = 8192;
 const G = 8;
 
-const rowBounds = (parts: number): Int32Array => Int32Array.from({ length: parts + 1 }, (_, part) => (T / parts) * part);
+const rowBounds = (parts: number): Int32Array =>
+  Int32Array.from({ length: parts + 1 }, (_, part) => (T / parts) * part);
 
 function filled(device: Device, length: number): Float32Array {
   const data = device.floats(length) as Float32Array;
@@ -27,7 +28,10 @@ function filled(device: Device, length: number): Float32Array {
   return data;
 }
 
-const exactSum = (device: Device, length: number): ExactSum => ({ values: device.int64s(length), overflow: device.ints(1) });
+const exactSum = (device: Device, length: number): ExactSum => ({
+  values: device.int64s(length),
+  overflow: device.ints(1),
+});
 
 interface Case {
   readonly name: string;
@@ -49,36 +53,91 @@ function cases(device: Device): readonly Case[] {
   const counts = new Int32Array(E * G).fill((T * 2) / (E * G));
   const slots = Int32Array.from({ length: 2 * T }, (_, row) => row % T);
   const source = { x_UD: x, slots_N: slots, counts_EG: counts, numGrains: G };
-  const group = { experts: E, dim: D, hidden: F, activation: 'swiglu', weights: experts, expertStride: expertSize } as const;
+  const group = {
+    experts: E,
+    dim: D,
+    hidden: F,
+    activation: 'swiglu',
+    weights: experts,
+    expertStride: expertSize,
+  } as const;
   const saved = device.floats(2 * T * 2 * F);
   const rows = device.floats(2 * T * D);
   const head = filled(device, V * D);
   const targets = Int32Array.from({ length: T }, (_, token) => (token * 31) % V);
-  const sums = { linear: exactSum(device, 2 * F * D), experts: exactSum(device, E * expertSize), head: exactSum(device, V * D) };
+  const sums = {
+    linear: exactSum(device, 2 * F * D),
+    experts: exactSum(device, E * expertSize),
+    head: exactSum(device, V * D),
+  };
   const product = 2 * T * D * 2 * F;
   const expertProduct = 2 * 2 * T * D * F * 3;
   return [
-    { name: 'linear forward, 4096×256×1024', flops: product, calls: [{ op: 'linear.forward', ...linear, x: { data: x }, weight, out: { data: out } }] },
+    {
+      name: 'linear forward, 4096×256×1024',
+      flops: product,
+      calls: [{ op: 'linear.forward', ...linear, x: { data: x }, weight, out: { data: out } }],
+    },
     {
       name: 'linear weight gradient, exact sums over 8 grains',
       flops: product,
-      calls: [{ op: 'linear.backward.weight', ...linear, dOut: { data: wide }, x: { data: x }, grainStarts: rowBounds(G), weightSum: sums.linear }],
+      calls: [
+        {
+          op: 'linear.backward.weight',
+          ...linear,
+          dOut: { data: wide },
+          x: { data: x },
+          grainStarts: rowBounds(G),
+          weightSum: sums.linear,
+        },
+      ],
     },
     {
       name: 'the same, one grain',
       flops: product,
-      calls: [{ op: 'linear.backward.weight', ...linear, dOut: { data: wide }, x: { data: x }, grainStarts: rowBounds(1), weightSum: sums.linear }],
+      calls: [
+        {
+          op: 'linear.backward.weight',
+          ...linear,
+          dOut: { data: wide },
+          x: { data: x },
+          grainStarts: rowBounds(1),
+          weightSum: sums.linear,
+        },
+      ],
     },
     {
       name: 'the same product, free f32 sum',
       flops: product,
-      calls: [{ op: 'linear.forward', rows: 2 * F, inDim: T, outDim: D, x: { data: transposed.x }, weight: transposed.weight, out: { data: gradient } }],
+      calls: [
+        {
+          op: 'linear.forward',
+          rows: 2 * F,
+          inDim: T,
+          outDim: D,
+          x: { data: transposed.x },
+          weight: transposed.weight,
+          out: { data: gradient },
+        },
+      ],
     },
-    { name: 'experts forward, 16 × 512 rows', flops: expertProduct, calls: [{ op: 'experts.forward', ...group, sources: [{ ...source, y_ND: rows }], saved }] },
+    {
+      name: 'experts forward, 16 × 512 rows',
+      flops: expertProduct,
+      calls: [{ op: 'experts.forward', ...group, sources: [{ ...source, y_ND: rows }], saved }],
+    },
     {
       name: 'experts backward, exact sums over 8 grains',
       flops: 2 * expertProduct,
-      calls: [{ op: 'experts.backward', ...group, sources: [{ ...source, dOut_UD: x, dx_ND: rows }], saved, weightSum: sums.experts }],
+      calls: [
+        {
+          op: 'experts.backward',
+          ...group,
+          sources: [{ ...source, dOut_UD: x, dx_ND: rows }],
+          saved,
+          weightSum: sums.experts,
+        },
+      ],
     },
     {
       name: 'head and cross entropy, forward and backward, vocab 8192',
@@ -110,7 +169,11 @@ const timed = (device: Device, calls: readonly KernelCall[]): Promise<number> =>
   );
 
 /** Times the products of a step on the native device, in turn, against the peak measured in the same run. */
-export async function benchKernels({ size }: { readonly size: 'small' | 'full' }): Promise<readonly KernelRow[]> {
+export async function benchKernels({
+  size,
+}: {
+  readonly size: 'small' | 'full';
+}): Promise<readonly KernelRow[]> {
   const device = await loadDevice({ body: 'native', threads: THREADS });
   const peak = measurePeak(THREADS);
   const all = cases(device);
@@ -122,7 +185,13 @@ export async function benchKernels({ size }: { readonly size: 'small' | 'full' }
   return all.map(({ name, flops }, index) => {
     const milliseconds = median(samples[index] ?? []);
     const perSecond = flops / (milliseconds / 1000);
-    return { name, gflop: flops / 1e9, milliseconds, gflopPerSecond: perSecond / 1e9, shareOfPeak: perSecond / peak };
+    return {
+      name,
+      gflop: flops / 1e9,
+      milliseconds,
+      gflopPerSecond: perSecond / 1e9,
+      shareOfPeak: perSecond / peak,
+    };
   });
 }
 
@@ -132,6 +201,9 @@ export function formatKernels(rows: readonly KernelRow[]): string {
     '',
     '| operation | GFLOP | ms | GFLOP/s | of peak |',
     '|---|---|---|---|---|',
-    ...rows.map((row) => `| ${row.name} | ${row.gflop.toFixed(2)} | ${row.milliseconds.toFixed(2)} | ${row.gflopPerSecond.toFixed(0)} | ${(100 * row.shareOfPeak).toFixed(0)} % |`),
+    ...rows.map(
+      (row) =>
+        `| ${row.name} | ${row.gflop.toFixed(2)} | ${row.milliseconds.toFixed(2)} | ${row.gflopPerSecond.toFixed(0)} | ${(100 * row.shareOfPeak).toFixed(0)} % |`,
+    ),
   ].join('\n');
 }

@@ -11,17 +11,27 @@ import { benchWire, formatWire } from './wire.ts';
  * it runs).
  */
 const benches = {
-  kernels: { title: 'Kernels', run: async (size: 'small' | 'full') => formatKernels(await benchKernels({ size })) },
-  step: { title: 'Training steps', run: async (size: 'small' | 'full') => formatStep(await benchStep({ size })) },
+  kernels: {
+    title: 'Kernels',
+    run: async (size: 'small' | 'full') => formatKernels(await benchKernels({ size })),
+  },
+  step: {
+    title: 'Training steps',
+    run: async (size: 'small' | 'full') => formatStep(await benchStep({ size })),
+  },
   wire: { title: 'Wire', run: async (size: 'small' | 'full') => formatWire(await benchWire({ size })) },
-  memory: { title: 'Memory of a long run', run: async (size: 'small' | 'full') => formatMemory(await benchMemory({ size })) },
+  memory: {
+    title: 'Memory of a long run',
+    run: async (size: 'small' | 'full') => formatMemory(await benchMemory({ size })),
+  },
 } as const;
 
 type BenchName = keyof typeof benches;
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 
 const page = fileURLToPath(new URL('../../../test/bench/RESULTS.md', import.meta.url));
-const heading = '# Results\n\nWritten by `npm run bench -- kernels | step | wire | memory`; every table comes from one run. Never asserted in a test.\n';
+const heading =
+  '# Results\n\nWritten by `npm run bench -- kernels | step | wire | memory`; every table comes from one run. Never asserted in a test.\n';
 
 /** Replaces one section of the page, or adds it at the end. */
 function withSection(text: string, title: string, body: string): string {
@@ -35,7 +45,9 @@ function withSection(text: string, title: string, body: string): string {
 
 const [name, ...flags] = process.argv.slice(2);
 if (!isBench(name)) {
-  process.stderr.write(`bench: found ${name ?? 'nothing'}, expected one of ${Object.keys(benches).join(', ')}\n`);
+  process.stderr.write(
+    `bench: found ${name ?? 'nothing'}, expected one of ${Object.keys(benches).join(', ')}\n`,
+  );
   process.exit(2);
 }
 const size = flags.includes('--small') ? 'small' : 'full';

@@ -16,7 +16,9 @@ export interface MemoryRow {
 
 /** Resident bytes of a process and its children, from /proc; Linux only. */
 function residentOf(pid: number): { bytes: number; numProcesses: number } {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((each) => each !== '');
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((each) => each !== '');
   const kilobytes = Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
   const below = children.map((child) => residentOf(Number(child)));
   return {
@@ -26,12 +28,18 @@ function residentOf(pid: number): { bytes: number; numProcesses: number } {
 }
 
 /** Trains the tiny preset for many steps in two worker processes and looks at its memory on the way. */
-export async function benchMemory({ size }: { readonly size: 'small' | 'full' }): Promise<readonly MemoryRow[]> {
+export async function benchMemory({
+  size,
+}: {
+  readonly size: 'small' | 'full';
+}): Promise<readonly MemoryRow[]> {
   const steps = size === 'full' ? [200, 500, 1000, 1500, 2000] : [5, 10];
   const last = steps.at(-1) ?? 0;
   const set = ['--set', `train.steps=${last}`, '--set', 'eval.every=0', '--set', 'checkpoint.every=500'];
   const folder = `${process.env['TMPDIR'] ?? '/tmp'}/troupe-memory-${process.pid}`;
-  const child = spawn(process.execPath, [bin, 'launch', 'tiny', '--json', '--run-dir', folder, ...set], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [bin, 'launch', 'tiny', '--json', '--run-dir', folder, ...set], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const rows: MemoryRow[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     const event = JSON.parse(line) as RunEvent;
@@ -51,6 +59,9 @@ export function formatMemory(rows: readonly MemoryRow[]): string {
     '',
     '| step | processes | MiB | of the first |',
     '|---|---|---|---|',
-    ...rows.map((row) => `| ${row.step} | ${row.numProcesses} | ${row.residentMiB.toFixed(1)} | ${(row.residentMiB / base).toFixed(3)} |`),
+    ...rows.map(
+      (row) =>
+        `| ${row.step} | ${row.numProcesses} | ${row.residentMiB.toFixed(1)} | ${(row.residentMiB / base).toFixed(3)} |`,
+    ),
   ].join('\n');
 }

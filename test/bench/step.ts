@@ -14,8 +14,18 @@ interface Layout {
   readonly overrides: readonly string[];
 }
 
-const oneWorker = ['parallel.dp=1', 'parallel.ep=1', 'parallel.zero=0', 'machines=[{host: localhost, devices: ["cpu:0/threads=2"]}]'];
-const twoWorkers = ['parallel.dp=2', 'parallel.ep=2', 'parallel.zero=1', 'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"]}]'];
+const oneWorker = [
+  'parallel.dp=1',
+  'parallel.ep=1',
+  'parallel.zero=0',
+  'machines=[{host: localhost, devices: ["cpu:0/threads=2"]}]',
+];
+const twoWorkers = [
+  'parallel.dp=2',
+  'parallel.ep=2',
+  'parallel.zero=1',
+  'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"]}]',
+];
 const balanced = ['model.moe.router.choice=balanced'];
 
 const layouts: readonly Layout[] = [
@@ -37,9 +47,13 @@ interface Run {
 function run(overrides: readonly string[], numSteps: number): Promise<Run> {
   const startedMs = performance.now();
   const set = overrides.flatMap((override) => ['--set', override]);
-  const child = spawn(process.execPath, [bin, 'launch', job, '--json', '--no-checkpoint', '--stop-after', String(numSteps), ...set], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [bin, 'launch', job, '--json', '--no-checkpoint', '--stop-after', String(numSteps), ...set],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const steps: StepEvent[] = [];
   let startupSeconds = Number.NaN;
   let device = '';
@@ -51,7 +65,11 @@ function run(overrides: readonly string[], numSteps: number): Promise<Run> {
     } else if (event.event === 'step') steps.push(event);
   });
   return new Promise((resolve, reject) => {
-    child.on('exit', (code) => (code === 0 && steps.length === numSteps ? resolve({ steps, startupSeconds, device }) : reject(new Error(`launch ended with ${code} after ${steps.length} steps`))));
+    child.on('exit', (code) =>
+      code === 0 && steps.length === numSteps
+        ? resolve({ steps, startupSeconds, device })
+        : reject(new Error(`launch ended with ${code} after ${steps.length} steps`)),
+    );
   });
 }
 

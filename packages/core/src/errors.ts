@@ -1,5 +1,7 @@
 /** What an error carries besides its message: plain values that survive a trip over the wire. */
-export type ErrorDetails = Readonly<Record<string, string | number | boolean | null | readonly (string | number)[]>>;
+export type ErrorDetails = Readonly<
+  Record<string, string | number | boolean | null | readonly (string | number)[]>
+>;
 
 export interface TroupeErrorOptions {
   /** True when the same call may succeed later (disk full, port in use, host unreachable). Default false. */
@@ -75,7 +77,12 @@ export function serializeError(error: unknown, origin?: string): SerializedError
   const base =
     error instanceof TroupeError
       ? { code: error.code, message: error.message, retryable: error.retryable, details: error.details }
-      : { code: 'TROUPE_UNKNOWN', message: error instanceof Error ? error.message : String(error), retryable: false, details: {} };
+      : {
+          code: 'TROUPE_UNKNOWN',
+          message: error instanceof Error ? error.message : String(error),
+          retryable: false,
+          details: {},
+        };
   return origin === undefined ? base : { ...base, origin };
 }
 

@@ -92,7 +92,9 @@ export function philoxKey(seed: number, purpose: string): readonly [number, numb
 export function prng(drawKey: DrawKey): Prng {
   const key = philoxKey(drawKey.seed, drawKey.purpose);
   const step = (drawKey.step ?? 0) >>> 0;
-  const place = ((Math.imul((drawKey.layer ?? 0) + 1, 0x85ebca6b) ^ Math.imul((drawKey.position ?? 0) + 1, 0xc2b2ae35)) >>> 0);
+  const place =
+    (Math.imul((drawKey.layer ?? 0) + 1, 0x85ebca6b) ^ Math.imul((drawKey.position ?? 0) + 1, 0xc2b2ae35)) >>>
+    0;
   const sequence = (drawKey.sequence ?? 0) >>> 0;
   let block = -1;
   let words: [number, number, number, number] = [0, 0, 0, 0];

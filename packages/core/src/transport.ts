@@ -18,7 +18,12 @@ export interface Packet {
 export type PeerEvent =
   | { readonly type: 'peer.up'; readonly node: NodeId; readonly incarnation: number }
   | { readonly type: 'peer.goodbye'; readonly node: NodeId; readonly incarnation: number }
-  | { readonly type: 'peer.lost'; readonly node: NodeId; readonly incarnation: number; readonly reason: string };
+  | {
+      readonly type: 'peer.lost';
+      readonly node: NodeId;
+      readonly incarnation: number;
+      readonly reason: string;
+    };
 
 export interface TransportStats {
   readonly bytesSent: number;

@@ -1,4 +1,14 @@
-import type { Address, Clock, Completion, Device, KernelCall, Logger, SerializedError, TensorArray, TroupeError } from '@troupe/core';
+import type {
+  Address,
+  Clock,
+  Completion,
+  Device,
+  KernelCall,
+  Logger,
+  SerializedError,
+  TensorArray,
+  TroupeError,
+} from '@troupe/core';
 import type { WireValue } from '@troupe/wire';
 import type { AnyStateMachine } from 'xstate';
 import type { WaitRequest } from './waits.ts';
@@ -27,7 +37,9 @@ export interface ActorEvent {
 }
 
 /** The parts of a message that its sender chooses; the rest is filled in. */
-export type MessageFields = Partial<Pick<ActorEvent, 'step' | 'attempt' | 'version' | 'layer' | 'microbatch' | 'body' | 'tensors'>>;
+export type MessageFields = Partial<
+  Pick<ActorEvent, 'step' | 'attempt' | 'version' | 'layer' | 'microbatch' | 'body' | 'tensors'>
+>;
 
 export interface AskOptions {
   readonly deadlineMs: number;
@@ -47,7 +59,10 @@ export interface Self {
   /** Answers a request with an error: the asker gets `ask.failed`. */
   refuse(request: ActorEvent, error: TroupeError): void;
   /** Puts an event into the own mailbox. */
-  post(type: string, fields?: MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number }): void;
+  post(
+    type: string,
+    fields?: MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number },
+  ): void;
   /** Queues kernels; their completion arrives as `done`, a failure as `kernel.failed`. */
   submit(device: Device, calls: readonly KernelCall[], done: string, fields?: MessageFields): void;
   /** Carries a promise's outcome into the mailbox: `done` with the fields it resolves to, or `failed` with the error. */

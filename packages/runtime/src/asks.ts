@@ -16,7 +16,13 @@ export class Asks {
     this.#clock = clock;
   }
 
-  begin(owner: Address, to: Address, type: string, options: AskOptions, expired: (error: DeadlineError) => void): number {
+  begin(
+    owner: Address,
+    to: Address,
+    type: string,
+    options: AskOptions,
+    expired: (error: DeadlineError) => void,
+  ): number {
     const correlation = ++this.#last;
     const timer = this.#clock.after(options.deadlineMs, () => {
       if (!this.#pending.delete(correlation)) return;

@@ -4,7 +4,9 @@ import { TroupeError } from '@troupe/core';
 export class MessageRefusedError extends TroupeError {
   override readonly name = 'MessageRefusedError';
   constructor(address: string, kind: string, state: string) {
-    super('TROUPE_ACTOR_REFUSED', `${address} in state ${state} does not accept ${kind}`, { details: { address, kind, state } });
+    super('TROUPE_ACTOR_REFUSED', `${address} in state ${state} does not accept ${kind}`, {
+      details: { address, kind, state },
+    });
   }
 }
 
@@ -12,9 +14,13 @@ export class MessageRefusedError extends TroupeError {
 export class UnknownAddressError extends TroupeError {
   override readonly name = 'UnknownAddressError';
   constructor(address: string, node: string) {
-    super('TROUPE_ACTOR_UNKNOWN', `no actor ${address} on ${node}; the directory and the mounted actors disagree`, {
-      details: { address, node },
-    });
+    super(
+      'TROUPE_ACTOR_UNKNOWN',
+      `no actor ${address} on ${node}; the directory and the mounted actors disagree`,
+      {
+        details: { address, node },
+      },
+    );
   }
 }
 
@@ -22,9 +28,13 @@ export class UnknownAddressError extends TroupeError {
 export class MailboxFullError extends TroupeError {
   override readonly name = 'MailboxFullError';
   constructor(address: string, capacity: number) {
-    super('TROUPE_MAILBOX_FULL', `mailbox of ${address} is full at ${capacity} messages; a sender exceeds its credit`, {
-      details: { address, capacity },
-    });
+    super(
+      'TROUPE_MAILBOX_FULL',
+      `mailbox of ${address} is full at ${capacity} messages; a sender exceeds its credit`,
+      {
+        details: { address, capacity },
+      },
+    );
   }
 }
 

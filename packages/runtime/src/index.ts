@@ -1,5 +1,6 @@
 export * from './actor.ts';
 export * from './asks.ts';
+export * from './body.ts';
 export * from './directory.ts';
 export * from './errors.ts';
 export * from './mailbox.ts';

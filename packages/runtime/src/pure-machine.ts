@@ -1,4 +1,10 @@
-import { createActor, type ActorScope, type AnyMachineSnapshot, type AnyStateMachine, type EventObject } from 'xstate';
+import {
+  createActor,
+  type AnyActorScope,
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  type EventObject,
+} from 'xstate';
 
 /** An action that a transition returned, with the context and event it was resolved against. */
 export interface CollectedAction {
@@ -30,7 +36,7 @@ export interface TransitionResult {
  */
 export class PureMachine {
   readonly #machine: AnyStateMachine;
-  readonly #scope: ActorScope<AnyMachineSnapshot, EventObject>;
+  readonly #scope: AnyActorScope;
   #actions: CollectedAction[] = [];
   #armed: DelayedEvent[] = [];
   #cancelled: string[] = [];
@@ -48,18 +54,22 @@ export class PureMachine {
       emit: () => {},
       logger: () => {},
       stopChild: () => {},
-      actionExecutor: (action: { type: string; params: unknown; info: { context: unknown; event: EventObject } }) => {
+      actionExecutor: (action: {
+        type: string;
+        params: unknown;
+        info: { context: unknown; event: EventObject };
+      }) => {
         this.#collect(action);
       },
-    } as unknown as ActorScope<AnyMachineSnapshot, EventObject>;
+    };
   }
 
   initial(input: unknown): TransitionResult {
-    return this.#take(() => this.#machine.getInitialSnapshot(this.#scope as never, input as never) as AnyMachineSnapshot);
+    return this.#take(() => this.#machine.getInitialSnapshot(this.#scope, input));
   }
 
   transition(snapshot: AnyMachineSnapshot, event: EventObject): TransitionResult {
-    return this.#take(() => this.#machine.transition(snapshot as never, event, this.#scope as never) as AnyMachineSnapshot);
+    return this.#take(() => this.#machine.transition(snapshot, event, this.#scope));
   }
 
   #take(run: () => AnyMachineSnapshot): TransitionResult {
@@ -75,9 +85,17 @@ export class PureMachine {
       const { id, event, delay } = action.params as { id: string; event: EventObject; delay?: number };
       if (delay !== undefined) this.#armed.push({ id, event, delayMs: delay });
     } else if (action.type === 'xstate.cancel') {
-      this.#cancelled.push(action.params as string);
+      const { sendId } = action.params as { sendId: string };
+      // A state that was only passed through has armed its delay in this very transition.
+      this.#armed = this.#armed.filter(({ id }) => id !== sendId);
+      this.#cancelled.push(sendId);
     } else if (!action.type.startsWith('xstate.')) {
-      this.#actions.push({ type: action.type, params: action.params, context: action.info.context, event: action.info.event });
+      this.#actions.push({
+        type: action.type,
+        params: action.params,
+        context: action.info.context,
+        event: action.info.event,
+      });
     }
   }
 }

@@ -16,6 +16,7 @@ import type { Codec, Message } from '@troupe/wire';
 import type { AnyMachineSnapshot } from 'xstate';
 import type { ActorEvent, Behaviour, MessageFields, Mount, Self, Supervision } from './actor.ts';
 import { Asks } from './asks.ts';
+import { textIn } from './body.ts';
 import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
@@ -80,7 +81,9 @@ export const systemAddress = (node: NodeId): Address => toAddress(`${SYSTEM_PREF
 const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
 
 const stateName = (snapshot: AnyMachineSnapshot): string =>
-  typeof snapshot.value === 'string' ? snapshot.value : JSON.stringify(snapshot.value).replaceAll(/["{}]/g, '').replaceAll(':', '.');
+  typeof snapshot.value === 'string'
+    ? snapshot.value
+    : JSON.stringify(snapshot.value).replaceAll(/["{}]/g, '').replaceAll(':', '.');
 
 /**
  * The actors of one node: mailboxes, routing, asks, waits, supervision.
@@ -127,7 +130,16 @@ export class ActorSystem {
   /** Starts an actor; its first events may be handled before this returns its turn to the event loop, never inside the call. */
   mount(address: Address, supervision: Supervision, mount: Mount): void {
     assert(!this.#cells.has(address), 'an address is mounted once', { address });
-    const cell = { address, mount, supervision, mailbox: new Mailbox(address, MAILBOX_CAPACITY), incarnation: 0, queued: false, restartsMs: [], timers: new Map() } as unknown as Cell;
+    const cell = {
+      address,
+      mount,
+      supervision,
+      mailbox: new Mailbox(address, MAILBOX_CAPACITY),
+      incarnation: 0,
+      queued: false,
+      restartsMs: [],
+      timers: new Map(),
+    } as unknown as Cell;
     this.#cells.set(address, cell);
     this.#begin(cell);
   }
@@ -182,7 +194,11 @@ export class ActorSystem {
     cell.mailbox.clear();
   }
 
-  #event(type: string, from: Address, fields: MessageFields & { error?: SerializedError; kernelMs?: number; correlation?: number }): ActorEvent {
+  #event(
+    type: string,
+    from: Address,
+    fields: MessageFields & { error?: SerializedError; kernelMs?: number; correlation?: number },
+  ): ActorEvent {
     const { error, kernelMs, correlation } = fields;
     return {
       type,
@@ -200,7 +216,13 @@ export class ActorSystem {
     };
   }
 
-  #message(from: Address, to: Address, kind: string, fields: MessageFields, link: { correlation?: number; replyTo?: number } = {}): Message {
+  #message(
+    from: Address,
+    to: Address,
+    kind: string,
+    fields: MessageFields,
+    link: { correlation?: number; replyTo?: number } = {},
+  ): Message {
     return {
       kind,
       from,
@@ -227,8 +249,15 @@ export class ActorSystem {
       const packet = this.#options.codec.encodeMessage(message, this.#options.transport.incarnation);
       this.#options.transport.send(target, laneOf(message), packet);
     } catch (error) {
-      const failure = error instanceof TroupeError ? error : new TroupeError('TROUPE_UNKNOWN', String(error), { cause: error });
-      this.#options.logger.warn('message not sent', { to: message.to, kind: message.kind, code: failure.code });
+      const failure =
+        error instanceof TroupeError
+          ? error
+          : new TroupeError('TROUPE_UNKNOWN', String(error), { cause: error });
+      this.#options.logger.warn('message not sent', {
+        to: message.to,
+        kind: message.kind,
+        code: failure.code,
+      });
       if (message.correlation !== undefined) this.#failAsk(message.correlation, failure);
     }
   }
@@ -265,14 +294,24 @@ export class ActorSystem {
 
   #replyEvent(message: Message): ActorEvent {
     if (message.kind !== 'message.refused') return this.#event(message.kind, message.from, message);
-    const error = JSON.parse(String(message.body['error'])) as SerializedError;
-    return this.#event('ask.failed', message.from, { ...message, error });
+    const event = this.#event('ask.failed', message.from, message);
+    return { ...event, error: JSON.parse(textIn(event, 'error')) as SerializedError };
   }
 
   #answerAsSystem(message: Message): void {
     if (message.kind === 'system.describe' && message.correlation !== undefined) {
-      const lines = this.statuses().map((status) => `${status.address} ${status.state} ${status.mailboxSize}`);
-      this.#send(this.#message(systemAddress(this.node), message.from, 'system.described', { body: { lines } }, { replyTo: message.correlation }));
+      const lines = this.statuses().map(
+        (status) => `${status.address} ${status.state} ${status.mailboxSize}`,
+      );
+      this.#send(
+        this.#message(
+          systemAddress(this.node),
+          message.from,
+          'system.described',
+          { body: { lines } },
+          { replyTo: message.correlation },
+        ),
+      );
     } else if (message.kind === 'message.refused') {
       this.#options.logger.warn('message refused', { from: message.from, error: message.body['error'] });
     }
@@ -328,13 +367,23 @@ export class ActorSystem {
     let outcome: Turn['outcome'] = 'handled';
     try {
       const { behaviour } = cell;
-      const epoch = behaviour.fenced?.has(event.type) === true ? behaviour.epoch?.(cell.snapshot.context as never) : undefined;
-      if (epoch !== undefined && (event.step < epoch.step || (event.step === epoch.step && event.attempt < epoch.attempt))) {
+      const epoch =
+        behaviour.fenced?.has(event.type) === true
+          ? behaviour.epoch?.(cell.snapshot.context as never)
+          : undefined;
+      if (
+        epoch !== undefined &&
+        (event.step < epoch.step || (event.step === epoch.step && event.attempt < epoch.attempt))
+      ) {
         this.#fencedEvents++;
         outcome = 'fenced';
       } else if (!cell.snapshot.can(event)) {
         outcome = 'refused';
-        this.#refuse(event, cell.address, new MessageRefusedError(cell.address, event.type, stateName(cell.snapshot)));
+        this.#refuse(
+          event,
+          cell.address,
+          new MessageRefusedError(cell.address, event.type, stateName(cell.snapshot)),
+        );
       } else {
         const result = cell.machine.transition(cell.snapshot, event);
         cell.snapshot = result.snapshot;
@@ -357,7 +406,15 @@ export class ActorSystem {
   #refuse(event: ActorEvent, refuser: Address, error: TroupeError): void {
     if (event.correlation !== undefined) {
       const body = { error: JSON.stringify(serializeError(error, refuser)) };
-      this.#send(this.#message(refuser, event.from, 'message.refused', { ...event, tensors: [], body }, { replyTo: event.correlation }));
+      this.#send(
+        this.#message(
+          refuser,
+          event.from,
+          'message.refused',
+          { ...event, tensors: [], body },
+          { replyTo: event.correlation },
+        ),
+      );
       return;
     }
     // The failure of a kernel or of an ask that no state handles is the actor's own failure.
@@ -367,10 +424,20 @@ export class ActorSystem {
       return;
     }
     if (event.type === 'message.refused') {
-      if (cell !== undefined) this.#failed(cell, new TroupeError('TROUPE_ACTOR_REFUSED', String(event.body['reason']), { details: { from: event.from } }));
+      if (cell !== undefined)
+        this.#failed(
+          cell,
+          new TroupeError('TROUPE_ACTOR_REFUSED', textIn(event, 'reason'), { details: { from: event.from } }),
+        );
       return;
     }
-    this.#send(this.#message(refuser, event.from, 'message.refused', { step: event.step, attempt: event.attempt, body: { reason: error.message, error: JSON.stringify(serializeError(error, refuser)) } }));
+    this.#send(
+      this.#message(refuser, event.from, 'message.refused', {
+        step: event.step,
+        attempt: event.attempt,
+        body: { reason: error.message, error: JSON.stringify(serializeError(error, refuser)) },
+      }),
+    );
   }
 
   #perform(cell: Cell, result: TransitionResult, event: ActorEvent): void {
@@ -382,7 +449,10 @@ export class ActorSystem {
     for (const delayed of result.armed) {
       const timer = this.#options.clock.after(delayed.delayMs, () => {
         cell.timers.delete(delayed.id);
-        this.#deliver(cell.address, { ...this.#event(delayed.event.type, cell.address, {}), ...delayed.event });
+        this.#deliver(cell.address, {
+          ...this.#event(delayed.event.type, cell.address, {}),
+          ...delayed.event,
+        });
       });
       cell.timers.set(delayed.id, timer);
     }
@@ -391,12 +461,23 @@ export class ActorSystem {
       if (action.type === 'ignore') continue;
       const effect = cell.behaviour.effects[action.type];
       assert(effect !== undefined, `no effect is named ${action.type}`, { address: cell.address });
-      effect((action.event.type === 'xstate.init' ? event : action.event) as never, action.context as never, action.params as never);
+      effect(
+        (action.event.type === 'xstate.init' ? event : action.event) as never,
+        action.context as never,
+        action.params as never,
+      );
     }
   }
 
   #failed(cell: Cell, error: unknown): void {
-    const failure = error instanceof TroupeError ? error : new TroupeError('TROUPE_UNKNOWN', error instanceof Error ? (error.stack ?? error.message) : String(error), { cause: error });
+    const failure =
+      error instanceof TroupeError
+        ? error
+        : new TroupeError(
+            'TROUPE_UNKNOWN',
+            error instanceof Error ? (error.stack ?? error.message) : String(error),
+            { cause: error },
+          );
     const now = this.#options.clock.now();
     const { strategy, intensity, periodMs } = cell.supervision;
     cell.restartsMs = [...cell.restartsMs.filter((at) => now - at < periodMs), now];
@@ -405,7 +486,10 @@ export class ActorSystem {
       return;
     }
     if (cell.restartsMs.length > intensity) {
-      this.#options.onFailure(new RestartIntensityError(cell.address, cell.restartsMs.length, periodMs, failure), cell.address);
+      this.#options.onFailure(
+        new RestartIntensityError(cell.address, cell.restartsMs.length, periodMs, failure),
+        cell.address,
+      );
       return;
     }
     this.#options.logger.warn('actor restarts', { address: cell.address, error: serializeError(failure) });
@@ -417,7 +501,8 @@ export class ActorSystem {
 
   #failAsk(correlation: number, error: TroupeError): void {
     const owner = this.#asks.answered(correlation);
-    if (owner !== undefined) this.#deliver(owner, this.#event('ask.failed', owner, { error: serializeError(error) }));
+    if (owner !== undefined)
+      this.#deliver(owner, this.#event('ask.failed', owner, { error: serializeError(error) }));
   }
 
   #self(cell: Cell, incarnation: number): Self {
@@ -435,12 +520,15 @@ export class ActorSystem {
       },
       ask: (to, type, fields, options) => {
         if (!alive()) return;
-        const correlation = this.#asks.begin(address, to, type, options, (error) => post('ask.failed', { ...fields, tensors: [], error: serializeError(error, to) }));
+        const correlation = this.#asks.begin(address, to, type, options, (error) =>
+          post('ask.failed', { ...fields, tensors: [], error: serializeError(error, to) }),
+        );
         this.#send(this.#message(address, to, type, fields, { correlation }));
       },
       reply: (request, type, fields = {}) => {
         assert(request.correlation !== undefined, 'only a request can be replied to', { type: request.type });
-        if (alive()) this.#send(this.#message(address, request.from, type, fields, { replyTo: request.correlation }));
+        if (alive())
+          this.#send(this.#message(address, request.from, type, fields, { replyTo: request.correlation }));
       },
       refuse: (request, error) => this.#refuse(request, address, error),
       post,

@@ -34,7 +34,13 @@ export class Waits {
       const current = this.#waits.get(key);
       if (current === undefined) return;
       this.#waits.delete(key);
-      expired(new DeadlineError(describeWait(current.wait, this.#clock.now()), { waiter: owner, awaited: current.wait.awaited }), current.wait);
+      expired(
+        new DeadlineError(describeWait(current.wait, this.#clock.now()), {
+          waiter: owner,
+          awaited: current.wait.awaited,
+        }),
+        current.wait,
+      );
     });
     this.#waits.set(key, { wait, timer });
   }
@@ -55,7 +61,7 @@ export class Waits {
   }
 
   endAll(owner: Address): void {
-    for (const { wait } of [...this.#waits.values()]) if (wait.owner === owner) this.end(owner, wait.name);
+    for (const { wait } of this.#waits.values()) if (wait.owner === owner) this.end(owner, wait.name);
   }
 
   list(): readonly Wait[] {

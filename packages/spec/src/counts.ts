@@ -22,7 +22,8 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
   const moe = config.moe;
   const expert = moe === null ? 0 : layers.length * moe.experts * perExpert;
   const activeExpert = moe === null ? 0 : layers.length * moe.topK * perExpert;
-  const isMatrix = (unit: Unit): boolean => unit.parameters.every((p) => p.shape.length === 2) && unit.id !== 'embed';
+  const isMatrix = (unit: Unit): boolean =>
+    unit.parameters.every((p) => p.shape.length === 2) && unit.id !== 'embed';
   const head = config.tiedHead ? config.vocab * config.dModel : 0;
   const activeMatmul = sizeOf(units.filter(isMatrix)) + head + activeExpert;
   return { total: dense + expert, active: dense + activeExpert, activeMatmul, dense, expert };
@@ -40,5 +41,7 @@ export function trainingFlopsPerToken(config: ModelConfig): number {
 
 /** Number of layers whose FFN is dense. */
 export function numDenseLayers(config: ModelConfig): number {
-  return Array.from({ length: config.layers }, (_, layer) => layer).filter((layer) => !isMoeLayer(config, layer)).length;
+  return Array.from({ length: config.layers }, (_, layer) => layer).filter(
+    (layer) => !isMoeLayer(config, layer),
+  ).length;
 }

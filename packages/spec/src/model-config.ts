@@ -59,11 +59,18 @@ export function isMoeLayer(config: ModelConfig, layer: number): boolean {
 
 /** 0-based indices of the layers with experts. */
 export function moeLayers(config: ModelConfig): readonly number[] {
-  return Array.from({ length: config.layers }, (_, layer) => layer).filter((layer) => isMoeLayer(config, layer));
+  return Array.from({ length: config.layers }, (_, layer) => layer).filter((layer) =>
+    isMoeLayer(config, layer),
+  );
 }
 
 /** Query, key and value widths of the fused projection, in elements. */
-export function qkvWidths(config: ModelConfig): { readonly q: number; readonly k: number; readonly v: number; readonly all: number } {
+export function qkvWidths(config: ModelConfig): {
+  readonly q: number;
+  readonly k: number;
+  readonly v: number;
+  readonly all: number;
+} {
   const q = config.heads * config.headDim;
   const k = config.kvHeads * config.headDim;
   return { q, k, v: k, all: q + 2 * k };

@@ -40,7 +40,11 @@ export interface Unit {
 function unit(
   id: string,
   place: { readonly layer: number | null; readonly expert?: number },
-  parts: readonly { readonly name: string; readonly shape: readonly number[]; readonly init: ParameterInit }[],
+  parts: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly init: ParameterInit;
+  }[],
 ): Unit {
   let offset = 0;
   const parameters = parts.map((part) => {
@@ -76,18 +80,36 @@ function normUnit(config: ModelConfig, id: string, name: string, layer: number |
 /** gate (gated activations), up and down of one FFN; fan_in of `down` is dFf whatever the granularity (arXiv:2402.07871 §A). */
 function ffnParts(config: ModelConfig, prefix: string, hidden: number, downFanIn: number) {
   const inputs = [
-    { name: `${prefix}.gate_proj.weight`, shape: [hidden, config.dModel], init: matrixInit(config, config.dModel) },
-    { name: `${prefix}.up_proj.weight`, shape: [hidden, config.dModel], init: matrixInit(config, config.dModel) },
+    {
+      name: `${prefix}.gate_proj.weight`,
+      shape: [hidden, config.dModel],
+      init: matrixInit(config, config.dModel),
+    },
+    {
+      name: `${prefix}.up_proj.weight`,
+      shape: [hidden, config.dModel],
+      init: matrixInit(config, config.dModel),
+    },
   ];
-  const down = { name: `${prefix}.down_proj.weight`, shape: [config.dModel, hidden], init: matrixInit(config, downFanIn) };
+  const down = {
+    name: `${prefix}.down_proj.weight`,
+    shape: [config.dModel, hidden],
+    init: matrixInit(config, downFanIn),
+  };
   return [...(hiddenInputs(config.ffn.activation) === 2 ? inputs : inputs.slice(1)), down];
 }
 
 /** The unit of one expert of one layer. */
 export function expertUnit(config: ModelConfig, layer: number, expert: number): Unit {
-  assert(config.moe !== null && isMoeLayer(config, layer), 'only layers with experts have expert units', { layer });
+  assert(config.moe !== null && isMoeLayer(config, layer), 'only layers with experts have expert units', {
+    layer,
+  });
   const prefix = `model.layers.${layer}.mlp.experts.${expert}`;
-  return unit(`L${layer}/expert${expert}`, { layer, expert }, ffnParts(config, prefix, config.moe.dExpert, config.ffn.dFf));
+  return unit(
+    `L${layer}/expert${expert}`,
+    { layer, expert },
+    ffnParts(config, prefix, config.moe.dExpert, config.ffn.dFf),
+  );
 }
 
 /** Everything of one layer that is not a routed expert, in forward order. */
@@ -109,8 +131,16 @@ export function layerUnits(config: ModelConfig, layer: number): readonly Unit[] 
   ];
   if (config.qkNorm !== 'none') {
     const [qDim, kDim] = config.qkNorm === 'head' ? [config.headDim, config.headDim] : [widths.q, widths.k];
-    units.push(unit(`L${layer}/q-norm`, { layer }, [{ name: `${prefix}.self_attn.q_norm.weight`, shape: [qDim], init: one }]));
-    units.push(unit(`L${layer}/k-norm`, { layer }, [{ name: `${prefix}.self_attn.k_norm.weight`, shape: [kDim], init: one }]));
+    units.push(
+      unit(`L${layer}/q-norm`, { layer }, [
+        { name: `${prefix}.self_attn.q_norm.weight`, shape: [qDim], init: one },
+      ]),
+    );
+    units.push(
+      unit(`L${layer}/k-norm`, { layer }, [
+        { name: `${prefix}.self_attn.k_norm.weight`, shape: [kDim], init: one },
+      ]),
+    );
   }
   units.push(
     unit(`L${layer}/out`, { layer }, [
@@ -126,10 +156,18 @@ export function layerUnits(config: ModelConfig, layer: number): readonly Unit[] 
     );
     const sharedHidden = config.moe.sharedExperts * config.moe.dExpert;
     if (sharedHidden > 0) {
-      units.push(unit(`L${layer}/shared`, { layer }, ffnParts(config, `${prefix}.mlp.shared_experts`, sharedHidden, config.ffn.dFf)));
+      units.push(
+        unit(
+          `L${layer}/shared`,
+          { layer },
+          ffnParts(config, `${prefix}.mlp.shared_experts`, sharedHidden, config.ffn.dFf),
+        ),
+      );
     }
   } else {
-    units.push(unit(`L${layer}/ffn`, { layer }, ffnParts(config, `${prefix}.mlp`, config.ffn.dFf, config.ffn.dFf)));
+    units.push(
+      unit(`L${layer}/ffn`, { layer }, ffnParts(config, `${prefix}.mlp`, config.ffn.dFf, config.ffn.dFf)),
+    );
   }
   return units;
 }

@@ -85,7 +85,8 @@ export interface ErrorEvent {
 }
 
 /** What a run tells the world, one object a line under `--json`; field names are frozen. */
-export type RunEvent = StartEvent | StepEvent | EvalEvent | CheckpointEvent | FaultEvent | DoneEvent | ErrorEvent;
+export type RunEvent =
+  StartEvent | StepEvent | EvalEvent | CheckpointEvent | FaultEvent | DoneEvent | ErrorEvent;
 
 /** Takes a run's events; must not throw. */
 export type RunSink = (event: RunEvent) => void;

@@ -21,7 +21,10 @@ export function dataConfig(topology: ResolvedTopology): DataConfig {
   const spec =
     tokenizer.kind === 'bytes'
       ? { kind: 'bytes' as const }
-      : { kind: 'bpe' as const, ...(tokenizer.file === null ? { vocab: tokenizer.vocab } : { file: tokenizer.file }) };
+      : {
+          kind: 'bpe' as const,
+          ...(tokenizer.file === null ? { vocab: tokenizer.vocab } : { file: tokenizer.file }),
+        };
   return {
     ...origin,
     ...(source.kind === 'synthetic' ? {} : { tokenizer: spec }),

@@ -19,7 +19,9 @@ export const defaultDeadlines: Deadlines = { stepMs: 600_000, loadMs: 600_000, c
 /** Held-out sequences that an evaluation of this topology reads. */
 export function evaluationSequences(topology: ResolvedTopology, source: BatchSource): number {
   const { batches } = topology.eval;
-  return batches === 'all' ? source.numEvalSequences : Math.min(source.numEvalSequences, batches * topology.train.batch);
+  return batches === 'all'
+    ? source.numEvalSequences
+    : Math.min(source.numEvalSequences, batches * topology.train.batch);
 }
 
 /**
@@ -27,7 +29,11 @@ export function evaluationSequences(topology: ResolvedTopology, source: BatchSou
  *
  * @throws {NotBuiltError} TROUPE_NOT_BUILT naming every value that is planned but cannot run yet
  */
-export function jobOf(topology: ResolvedTopology, choices: RunChoices, rules: { readonly gate?: GateRule; readonly expert?: ExpertRule } = {}): Job {
+export function jobOf(
+  topology: ResolvedTopology,
+  choices: RunChoices,
+  rules: { readonly gate?: GateRule; readonly expert?: ExpertRule } = {},
+): Job {
   refuse(topology);
   const { train, parallel } = topology;
   const { optimizer } = train;
@@ -63,7 +69,11 @@ export function jobOf(topology: ResolvedTopology, choices: RunChoices, rules: { 
 function refuse(topology: ResolvedTopology): void {
   const problems = refuseUnbuilt(topology);
   if (problems.length > 0) throw notBuilt(problems.map(formatProblem));
-  if (Object.keys(topology.placement).length > 0) throw new NotBuiltError('placement by rule', 'leave `placement` out: actors then live on the device of their mesh coordinate');
+  if (Object.keys(topology.placement).length > 0)
+    throw new NotBuiltError(
+      'placement by rule',
+      'leave `placement` out: actors then live on the device of their mesh coordinate',
+    );
 }
 
 const notBuilt = (messages: readonly string[]): TroupeError =>

@@ -1,11 +1,21 @@
 import type { SyncDevice } from '@troupe/core';
-import { defaultSpeed, simDevice, SimNetwork, Trace, VirtualClock, type DeviceSpeed, type NetworkOptions, type TraceLine } from '@troupe/sim';
+import {
+  defaultSpeed,
+  simDevice,
+  SimNetwork,
+  Trace,
+  VirtualClock,
+  type DeviceSpeed,
+  type NetworkOptions,
+  type TraceLine,
+} from '@troupe/sim';
 import type { RunEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import type { RunResult } from './run-result.ts';
 import { startCluster, type ClusterOptions } from './start-cluster.ts';
 
-export interface SimulationOptions extends Omit<NetworkOptions, 'seed'>, Pick<ClusterOptions, 'stopAfter' | 'gate' | 'expert' | 'tokens'> {
+export interface SimulationOptions
+  extends Omit<NetworkOptions, 'seed'>, Pick<ClusterOptions, 'stopAfter' | 'gate' | 'expert' | 'tokens'> {
   /** Of the network's draws; the model's own seed is the topology's. */
   readonly seed: number;
   /** A body whose kernels run inside the call, one a replica. */
@@ -30,7 +40,17 @@ export interface Simulation {
  * seed, topology and code. No checkpoints and no faults yet.
  */
 export async function simulate(topology: ResolvedTopology, options: SimulationOptions): Promise<Simulation> {
-  const { seed, openDevice, speed = defaultSpeed, keepsTrace = false, latencyMs, jitterMs, bytesPerMs, alter, ...rest } = options;
+  const {
+    seed,
+    openDevice,
+    speed = defaultSpeed,
+    keepsTrace = false,
+    latencyMs,
+    jitterMs,
+    bytesPerMs,
+    alter,
+    ...rest
+  } = options;
   const clock = new VirtualClock();
   const trace = new Trace(keepsTrace);
   const network = new SimNetwork(clock, trace, {
@@ -43,7 +63,11 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
   const cluster = await startCluster(topology, {
     ...rest,
     openDevice: async (dp) => simDevice(await openDevice(dp), clock, speed),
-    ports: { clock, connect: (node) => network.connect(node), schedule: (_node, run) => void clock.after(0, run) },
+    ports: {
+      clock,
+      connect: (node) => network.connect(node),
+      schedule: (_node, run) => void clock.after(0, run),
+    },
     observe: ({ node, address, incarnation, event, outcome, stateBefore, stateAfter }) =>
       trace.turn({
         atMs: clock.now(),
@@ -65,5 +89,12 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
   }
   const result = await finished;
   await drained;
-  return { result, events, traceHash: trace.digest(), trace: trace.lines, virtualMs: clock.now(), numEvents: clock.numEvents };
+  return {
+    result,
+    events,
+    traceHash: trace.digest(),
+    trace: trace.lines,
+    virtualMs: clock.now(),
+    numEvents: clock.numEvents,
+  };
 }

@@ -11,7 +11,17 @@ import {
   type Job,
   type TokenSource,
 } from '@troupe/actors';
-import { nodeId, silentLogger, TroupeError, type Clock, type Device, type Logger, type NodeId, type Storage, type Transport } from '@troupe/core';
+import {
+  nodeId,
+  silentLogger,
+  type TroupeError,
+  type Clock,
+  type Device,
+  type Logger,
+  type NodeId,
+  type Storage,
+  type Transport,
+} from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
 import { loadDevice } from '@troupe/kernels';
 
@@ -38,7 +48,12 @@ export interface ClusterOptions {
   /** Own sequences instead of the topology's `data`. */
   readonly tokens?: TokenSource & { readonly numEvalSequences: number };
   /** Where checkpoints go; absent: none are written. */
-  readonly checkpoints?: { readonly storage: Storage; readonly folder: string; readonly keep: number; readonly tokenizer: Uint8Array | null };
+  readonly checkpoints?: {
+    readonly storage: Storage;
+    readonly folder: string;
+    readonly keep: number;
+    readonly tokenizer: Uint8Array | null;
+  };
   /** The checkpoint to go on from. */
   readonly resumeFrom?: CheckpointReader;
   /** One device a replica; default: `loadDevice` for every device of the topology. */
@@ -73,7 +88,11 @@ export interface Cluster {
 const localPorts = (): ClusterPorts => {
   const clock = systemClock();
   const network = createMemoryNetwork({ clock });
-  return { clock, connect: (node) => network.connect(node, 1), schedule: (_node, run) => void setImmediate(run) };
+  return {
+    clock,
+    connect: (node) => network.connect(node, 1),
+    schedule: (_node, run) => void setImmediate(run),
+  };
 };
 
 /**
@@ -81,26 +100,41 @@ const localPorts = (): ClusterPorts => {
  *
  * @throws {TroupeError} what is wrong with the topology, its data or its devices, before anything starts
  */
-export async function startCluster(topology: ResolvedTopology, options: ClusterOptions = {}): Promise<Cluster> {
+export async function startCluster(
+  topology: ResolvedTopology,
+  options: ClusterOptions = {},
+): Promise<Cluster> {
   const logger = options.logger ?? silentLogger;
   const { resumeFrom, checkpoints } = options;
   const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
   const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
-  const rules = { ...(options.gate === undefined ? {} : { gate: options.gate }), ...(options.expert === undefined ? {} : { expert: options.expert }) };
+  const rules = {
+    ...(options.gate === undefined ? {} : { gate: options.gate }),
+    ...(options.expert === undefined ? {} : { expert: options.expert }),
+  };
   const job = jobOf(
     topology,
     {
       stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
       first: { step: resumeFrom?.manifest.step ?? 0, adamClock: trajectory?.adamClock ?? 0 },
-      evaluationSequences: 'validTargets' in tokens ? evaluationSequences(topology, tokens as never) : tokens.numEvalSequences,
+      evaluationSequences:
+        'validTargets' in tokens ? evaluationSequences(topology, tokens as never) : tokens.numEvalSequences,
       checkpoints: checkpoints !== undefined,
     },
     rules,
   );
   const { workers } = createPlacement(topology);
-  const openDevice = options.openDevice ?? ((dp: number) => loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 }));
+  const openDevice =
+    options.openDevice ??
+    ((dp: number) => loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 }));
   const devices = await Promise.all(Array.from({ length: job.dp }, (_, dp) => openDevice(dp)));
-  return new LocalCluster(topology, job, { ...options, logger, tokens, devices, ports: options.ports ?? localPorts() });
+  return new LocalCluster(topology, job, {
+    ...options,
+    logger,
+    tokens,
+    devices,
+    ports: options.ports ?? localPorts(),
+  });
 }
 
 interface LocalOptions extends Omit<ClusterOptions, 'tokens'> {
@@ -161,9 +195,16 @@ class LocalCluster implements Cluster {
         tokenizer: options.checkpoints?.tokenizer ?? null,
         resumeFrom: options.resumeFrom ?? null,
       },
-      supervisor: { failed: fail, heartbeatMs: 60_000, silenceMs: 600_000, position: () => `after step ${this.#last?.step ?? job.first.step}` },
+      supervisor: {
+        failed: fail,
+        heartbeatMs: 60_000,
+        silenceMs: 600_000,
+        position: () => `after step ${this.#last?.step ?? job.first.step}`,
+      },
     });
-    const replicas = workers.map((worker, dp) => mountWorker(worker, job, { dp, device: options.devices[dp] as Device, tokens: options.tokens }));
+    const replicas = workers.map((worker, dp) =>
+      mountWorker(worker, job, { dp, device: options.devices[dp] as Device, tokens: options.tokens }),
+    );
     for (const each of this.#systems) each.listen();
     options.onMounted?.(replicas);
   }
@@ -189,7 +230,8 @@ class LocalCluster implements Cluster {
 
   #system(node: NodeId, directory: Directory, options: LocalOptions): ActorSystem {
     const transport = options.ports.connect(nodeId(node));
-    const supervisor = (type: string, body: Record<string, string | boolean>): void => this.#systems[0]?.tell(addresses.supervisor, type, { body });
+    const supervisor = (type: string, body: Record<string, string | boolean>): void =>
+      this.#systems[0]?.tell(addresses.supervisor, type, { body });
     const system = new ActorSystem({
       node,
       transport,
@@ -199,8 +241,14 @@ class LocalCluster implements Cluster {
       directory,
       schedule: (run) => options.ports.schedule(node, run),
       onFailure: (error: TroupeError, actor) =>
-        supervisor('actor.failed', { actor, code: error.code, message: error.message, retryable: error.retryable }),
-      onStuck: (error, wait) => supervisor('worker.stuck', { sentence: error.message, awaited: wait.awaited[0] ?? '' }),
+        supervisor('actor.failed', {
+          actor,
+          code: error.code,
+          message: error.message,
+          retryable: error.retryable,
+        }),
+      onStuck: (error, wait) =>
+        supervisor('worker.stuck', { sentence: error.message, awaited: wait.awaited[0] ?? '' }),
       ...(options.observe === undefined ? {} : { observe: options.observe }),
     });
     this.#systems.push(system);

@@ -1,7 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { addresses, agentNode, defaultPlacement, messageKinds, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
+import {
+  addresses,
+  agentNode,
+  defaultPlacement,
+  messageKinds,
+  mountAgent,
+  workerNode,
+  type Job,
+  type RunFailure,
+} from '@troupe/actors';
 import { assert, nodeId, TroupeError, type Logger, type Storage } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { DataSource, DataStatistics } from '@troupe/data';
@@ -124,8 +133,13 @@ class LocalLaunch implements Launch {
     });
     // The processes boot while this one reads the data.
     for (let rank = 0; rank < world; rank++) {
-      const handlers = { message: (message: WorkerMessage) => this.#fromWorker(rank, message), exited: (reason: string) => this.#workerExited(rank, reason) };
-      this.#workers.push(new WorkerProcess({ rank, socketFolder: folder, logLevel: this.#options.logLevel }, handlers));
+      const handlers = {
+        message: (message: WorkerMessage) => this.#fromWorker(rank, message),
+        exited: (reason: string) => this.#workerExited(rank, reason),
+      };
+      this.#workers.push(
+        new WorkerProcess({ rank, socketFolder: folder, logLevel: this.#options.logLevel }, handlers),
+      );
     }
     const opening = openZmqTransport({
       node: nodeId(agentNode),
@@ -139,14 +153,24 @@ class LocalLaunch implements Launch {
     const [data, transport] = await Promise.all([openTopologyData(this.#topology), this.#opening, listening]);
     this.#data = data;
     const all = [...this.#listening.values(), { node: agentNode as string, ...transport.endpoints }];
-    const places = new Map(all.map(({ node, control, data: dataPlace }): [string, Endpoints] => [node, { control, data: dataPlace }]));
+    const places = new Map(
+      all.map(({ node, control, data: dataPlace }): [string, Endpoints] => [
+        node,
+        { control, data: dataPlace },
+      ]),
+    );
     transport.setPeers((node) => places.get(node));
     transport.onPeer((event) => {
       if (event.type === 'peer.lost') this.#lost(event.node, event.reason);
     });
     const full = { ...choices, evaluationSequences: evaluationSequences(this.#topology, data.batches) };
-    this.#mountAgent(jobOf(this.#topology, full), transport, data.tokenizer === null ? null : new TextEncoder().encode(JSON.stringify(data.tokenizer.toJson())));
-    for (const worker of this.#workers) worker.send({ type: 'configure', topology: this.#topology, choices: full, endpoints: all });
+    this.#mountAgent(
+      jobOf(this.#topology, full),
+      transport,
+      data.tokenizer === null ? null : new TextEncoder().encode(JSON.stringify(data.tokenizer.toJson())),
+    );
+    for (const worker of this.#workers)
+      worker.send({ type: 'configure', topology: this.#topology, choices: full, endpoints: all });
   }
 
   stop(reason: 'interrupted' | 'terminated'): void {
@@ -156,7 +180,12 @@ class LocalLaunch implements Launch {
   }
 
   async abort(): Promise<void> {
-    this.#end({ exitCode: exitCodes[this.#interruption], step: this.#last?.step ?? 0, loss: this.#last?.loss ?? null, error: null });
+    this.#end({
+      exitCode: exitCodes[this.#interruption],
+      step: this.#last?.step ?? 0,
+      loss: this.#last?.loss ?? null,
+      error: null,
+    });
     await this.result;
   }
 
@@ -198,9 +227,13 @@ class LocalLaunch implements Launch {
       directory: new Directory(defaultPlacement(job)),
       schedule: (run) => void setImmediate(run),
       onFailure: (error, actor) =>
-        system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code: error.code, message: error.message, retryable: error.retryable } }),
+        system.tell(addresses.supervisor, 'actor.failed', {
+          body: { actor, code: error.code, message: error.message, retryable: error.retryable },
+        }),
       onStuck: (error, wait) =>
-        system.tell(addresses.supervisor, 'worker.stuck', { body: { sentence: error.message, awaited: wait.awaited[0] ?? '' } }),
+        system.tell(addresses.supervisor, 'worker.stuck', {
+          body: { sentence: error.message, awaited: wait.awaited[0] ?? '' },
+        }),
     });
     this.#system = system;
     mountAgent(system, job, {
@@ -216,7 +249,11 @@ class LocalLaunch implements Launch {
         },
         finished: (outcome) => {
           const result = resultOf(outcome);
-          this.#end(result.exitCode === exitCodes.interrupted ? { ...result, exitCode: exitCodes[this.#interruption] } : result);
+          this.#end(
+            result.exitCode === exitCodes.interrupted
+              ? { ...result, exitCode: exitCodes[this.#interruption] }
+              : result,
+          );
         },
         peakFlops,
         flopsPerToken: trainingFlopsPerToken(job.model),
@@ -228,7 +265,12 @@ class LocalLaunch implements Launch {
         tokenizer,
         resumeFrom: resumeFrom ?? null,
       },
-      supervisor: { failed: (failure) => this.#failed(failure), heartbeatMs: HEARTBEAT_MS, silenceMs: SILENCE_MS, position: () => this.#position() },
+      supervisor: {
+        failed: (failure) => this.#failed(failure),
+        heartbeatMs: HEARTBEAT_MS,
+        silenceMs: SILENCE_MS,
+        position: () => this.#position(),
+      },
     });
     system.listen();
   }
@@ -252,7 +294,11 @@ class LocalLaunch implements Launch {
   #workerExited(rank: number, reason: string): void {
     const node = workerNode(rank);
     if (this.#system === null) {
-      this.#startFailed(new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, { retryable: true }));
+      this.#startFailed(
+        new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
+          retryable: true,
+        }),
+      );
       return;
     }
     this.#lost(node, reason);

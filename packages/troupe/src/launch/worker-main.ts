@@ -52,9 +52,14 @@ async function leave(transport: ZmqTransport): Promise<void> {
   process.exit(0);
 }
 
-async function mount(message: Extract<AgentMessage, { type: 'configure' }>, transport: ZmqTransport): Promise<void> {
+async function mount(
+  message: Extract<AgentMessage, { type: 'configure' }>,
+  transport: ZmqTransport,
+): Promise<void> {
   const { topology, choices } = message;
-  const endpoints = new Map(message.endpoints.map(({ node: name, ...places }): [string, Endpoints] => [name, places]));
+  const endpoints = new Map(
+    message.endpoints.map(({ node: name, ...places }): [string, Endpoints] => [name, places]),
+  );
   transport.setPeers((peer) => endpoints.get(peer));
   const placed = createPlacement(topology).workers[rank];
   const [device, data] = await Promise.all([
@@ -75,7 +80,9 @@ async function mount(message: Extract<AgentMessage, { type: 'configure' }>, tran
       system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code, message: text, retryable } });
     },
     onStuck: (error, wait) =>
-      system.tell(addresses.supervisor, 'worker.stuck', { body: { sentence: error.message, awaited: wait.awaited[0] ?? '' } }),
+      system.tell(addresses.supervisor, 'worker.stuck', {
+        body: { sentence: error.message, awaited: wait.awaited[0] ?? '' },
+      }),
   });
   mounted = system;
   mountWorker(system, job, { dp: rank, device, tokens: data.batches });

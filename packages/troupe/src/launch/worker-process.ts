@@ -9,10 +9,19 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   #expected = false;
 
-  constructor(options: WorkerArguments, handlers: { readonly message: (message: WorkerMessage) => void; readonly exited: (reason: string) => void }) {
+  constructor(
+    options: WorkerArguments,
+    handlers: {
+      readonly message: (message: WorkerMessage) => void;
+      readonly exited: (reason: string) => void;
+    },
+  ) {
     this.rank = options.rank;
     const main = fileURLToPath(new URL('./worker-main.js', import.meta.url));
-    this.#child = fork(main, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'json' });
+    this.#child = fork(main, [JSON.stringify(options)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'json',
+    });
     this.#child.on('message', (message) => handlers.message(message as WorkerMessage));
     this.#child.on('error', (error) => handlers.exited(error.message));
     this.#child.on('exit', (code, signal) => {
@@ -32,7 +41,8 @@ export class WorkerProcess {
   /** Asks the process to leave, ends it after `graceMs`, and waits until the system has buried it. */
   async end(clock: Clock, graceMs: number): Promise<void> {
     this.#expected = true;
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined)
+      return;
     const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
     this.send({ type: 'leave' });
     const timer = clock.after(graceMs, () => this.#child.kill('SIGKILL'));
