@@ -102,7 +102,7 @@ function losses(
     const probability = probabilities[at + target]!;
     loss_T[first + r] =
       probability > PROBABILITY_LEAST
-        ? -Math.log(probability)
+        ? 0 - Math.log(probability)
         : logSumExp(logits, at, vocab) - logits[at + target]!;
     probabilities[at + target] = probability - 1;
   }

@@ -7,14 +7,15 @@ import { attentionBackward, attentionForward } from './attention.ts';
 import { expertsBackward, expertsForward } from './experts.ts';
 import { headLoss } from './head.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
+import { adamw, sumAdd, sumSquares } from './optimizer.ts';
 import type { Tensors } from './tensors.ts';
 
-type Products = {
+type OwnBodies = {
   readonly [O in KernelOp]?: (tensors: Tensors, call: Extract<KernelCall, { readonly op: O }>) => void;
 };
 
-/** Operations whose time is in products; the others run the reference's loops over float32 storage. */
-const products: Products = {
+/** Operations worth an own body; the others run the reference's loops, in float64 over float32 storage. */
+const ownBodies: OwnBodies = {
   'linear.forward': linearForward,
   'linear.backward.input': linearBackwardInput,
   'linear.backward.weight': linearBackwardWeight,
@@ -23,6 +24,9 @@ const products: Products = {
   'experts.forward': expertsForward,
   'experts.backward': expertsBackward,
   'head.loss': headLoss,
+  'sum.add': (_, call) => sumAdd(call),
+  'sum.squares': (_, call) => sumSquares(call),
+  adamw: (_, call) => adamw(call),
 };
 
 function asTroupeError(error: unknown, op: string): TroupeError {
@@ -47,10 +51,10 @@ export class KernelRunner {
   }
 
   #runOne(call: KernelCall): TroupeError | null {
-    const product = products[call.op] as ((tensors: Tensors, call: KernelCall) => void) | undefined;
+    const own = ownBodies[call.op] as ((tensors: Tensors, call: KernelCall) => void) | undefined;
     try {
-      if (product === undefined) (reference[call.op] as Kernel<KernelCall>).run(call, 'f32');
-      else product(this.#tensors, call);
+      if (own === undefined) (reference[call.op] as Kernel<KernelCall>).run(call, 'f32');
+      else own(this.#tensors, call);
       return null;
     } catch (thrown) {
       return asTroupeError(thrown, call.op);

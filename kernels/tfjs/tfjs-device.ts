@@ -193,7 +193,12 @@ export async function openTfjsDevice({
 }: TfjsDeviceOptions = {}): Promise<Device> {
   const workerData: WorkerOptions = { backend };
   // Compiled code: this module runs from kernels/dist/tfjs, where the worker is JavaScript too.
-  const worker = new Worker(new URL('./tfjs-worker.js', import.meta.url), { workerData, name: 'tfjs' });
+  const worker = new Worker(new URL('./tfjs-worker.js', import.meta.url), {
+    workerData,
+    name: 'tfjs',
+    // The process's own flags may be ones that a thread refuses.
+    execArgv: [],
+  });
   const opened = await firstMessage(worker);
   if (opened.kind !== 'backend.opened') {
     const reason = opened.kind === 'backend.failed' ? opened.reason : opened.kind;

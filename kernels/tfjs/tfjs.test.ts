@@ -1,12 +1,26 @@
 import test from 'ava';
-import { F32_TOLERANCE } from '../conformance/body.ts';
+import { F32_TOLERANCE, type Test } from '../conformance/body.ts';
+import { conformOperations } from '../conformance/conform-operations.ts';
 import { conformKernels } from '../conformance/conform.ts';
 import { openTfjsDevice } from './tfjs-device.ts';
 
-conformKernels(test, {
+// One device at a time: a hundred threads with a heap each would not fit into memory.
+const serial = Object.assign(test.serial.bind(test), { serial: test.serial }) as unknown as Test;
+
+conformKernels(serial, {
   name: 'tfjs wasm',
   open: (options) => openTfjsDevice({ ...options, backend: 'wasm' }),
   tolerance: F32_TOLERANCE,
   bitwise: false,
   longWork: 500e6,
+  numRuns: 30,
+});
+
+conformOperations(serial, {
+  name: 'tfjs cpu',
+  open: (options) => openTfjsDevice({ ...options, backend: 'cpu' }),
+  tolerance: F32_TOLERANCE,
+  bitwise: false,
+  longWork: 5e6,
+  numRuns: 8,
 });

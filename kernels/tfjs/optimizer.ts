@@ -1,0 +1,80 @@
+/** Passes over sums and the optimizer's slices, a block at a time so that gradients never lie in memory as a whole. */
+import {
+  GRADIENT_QUANTUM_LOG2,
+  NORM_BLOCK,
+  NORM_QUANTUM_LOG2,
+  type AdamWCall,
+  type SumAddCall,
+  type SumSquaresCall,
+} from '@troupe/core';
+import { roundHalfEven } from '../reference/exact-sum.ts';
+
+const TWO_32 = 2 ** 32;
+
+/** block[i] = f32(values[first + i] · quantum), rounded once. */
+function readBlock(words: Int32Array, first: number, block: Float32Array, length: number): void {
+  const quantum = 2 ** GRADIENT_QUANTUM_LOG2;
+  for (let i = 0; i < length; i++) {
+    let low = words[2 * (first + i)]!;
+    const high = words[2 * (first + i) + 1]!;
+    // Beyond 2^53 a float64 would round before the float32 does: keep the lost bits as one sticky bit.
+    if ((high >= 0x200000 || high < -0x200000) && (low & 0x7ff) !== 0) low = (low & ~0x7ff) | 0x800;
+    block[i] = (high * TWO_32 + (low >>> 0)) * quantum;
+  }
+}
+
+const wordsOf = (values: BigInt64Array): Int32Array =>
+  new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+
+/** sum += other, without a branch on the carry: see {@link addLeaf}. */
+export function sumAdd({ sum, other, otherOverflow }: SumAddCall): void {
+  const to = wordsOf(sum.values);
+  const from = wordsOf(other);
+  for (let i = 0; i < to.length; i += 2) {
+    const [before, low] = [to[i]!, from[i]!];
+    const after = (before + low) | 0;
+    const carry = ((before & low) | ((before | low) & ~after)) >>> 31;
+    to[i] = after;
+    to[i + 1] = (to[i + 1]! + from[i + 1]! + carry) | 0;
+  }
+  if (otherOverflow !== 0) sum.overflow[0] = 1;
+}
+
+/** norm128 += Σ g² in leaves of NORM_BLOCK, the same number as the reference's. */
+export function sumSquares({ sum, norm128 }: SumSquaresCall): void {
+  const words = wordsOf(sum);
+  const block = new Float32Array(NORM_BLOCK);
+  let total = (norm128[1]! << 64n) + BigInt.asUintN(64, norm128[0]!);
+  for (let first = 0; first < sum.length; first += NORM_BLOCK) {
+    const length = Math.min(NORM_BLOCK, sum.length - first);
+    readBlock(words, first, block, length);
+    let leaf = 0;
+    for (let i = 0; i < length; i++) leaf += block[i]! * block[i]!;
+    total += BigInt(roundHalfEven(leaf * 2 ** -NORM_QUANTUM_LOG2));
+  }
+  norm128[0] = BigInt.asIntN(64, total);
+  norm128[1] = BigInt.asIntN(64, total >> 64n);
+}
+
+/** @see Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2 */
+export function adamw(call: AdamWCall): void {
+  const { weights, out, m, v, sum, gradScale, learningRate, beta1, beta2, eps } = call;
+  const words = wordsOf(sum);
+  const block = new Float32Array(NORM_BLOCK);
+  const keep = 1 - learningRate * call.weightDecay;
+  const rate = learningRate / call.correction1;
+  const inverse2 = 1 / call.correction2;
+  for (let first = 0; first < sum.length; first += NORM_BLOCK) {
+    const length = Math.min(NORM_BLOCK, sum.length - first);
+    readBlock(words, first, block, length);
+    for (let i = 0; i < length; i++) {
+      const at = first + i;
+      const g = block[i]! * gradScale;
+      const mean = beta1 * m[at]! + (1 - beta1) * g;
+      const square = beta2 * v[at]! + (1 - beta2) * g * g;
+      m[at] = mean;
+      v[at] = square;
+      out[at] = weights[at]! * keep - (rate * mean) / (Math.sqrt(square * inverse2) + eps);
+    }
+  }
+}
