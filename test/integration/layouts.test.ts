@@ -12,8 +12,9 @@ const meshes = [
   [4, 4],
 ] as const;
 
-const layouts: readonly Required<Pick<TinyLayout, 'dp' | 'ep' | 'zero' | 'microbatches'>>[] = meshes.flatMap(([dp, ep]) =>
-  ([0, 1] as const).flatMap((zero) => [1, 2].map((microbatches) => ({ dp, ep, zero, microbatches }))),
+const layouts: readonly Required<Pick<TinyLayout, 'dp' | 'ep' | 'zero' | 'microbatches'>>[] = meshes.flatMap(
+  ([dp, ep]) =>
+    ([0, 1] as const).flatMap((zero) => [1, 2].map((microbatches) => ({ dp, ep, zero, microbatches }))),
 );
 
 const nameOf = ({ dp, ep, zero, microbatches }: (typeof layouts)[number]): string =>
@@ -51,7 +52,9 @@ for (const choice of ['learned', 'skewed'] as const) {
 }
 
 test('layouts: one loss curve with the balance taken over the whole batch and a shared expert', async (t) => {
-  const corners = layouts.filter(({ dp, ep, zero, microbatches }) => dp === ep && zero === 1 && microbatches === 1);
+  const corners = layouts.filter(
+    ({ dp, ep, zero, microbatches }) => dp === ep && zero === 1 && microbatches === 1,
+  );
   t.is(corners.length, 3);
   await expectOneCurve(t, { scope: 'global', sharedExperts: 1 }, reference, corners);
 });
@@ -62,12 +65,15 @@ test('layouts: the hashes tell runs apart that are not the same', async (t) => {
   const base = await run({});
   for (const changes of [{ seed: 6 }, { choice: 'skewed' as const }, { sharedExperts: 1 }]) {
     const other = await run(changes);
-    for (const key of ['losses', 'gradNorms', 'parameters'] as const) t.not(other[key], base[key], `${key} of ${JSON.stringify(changes)}`);
+    for (const key of ['losses', 'gradNorms', 'parameters'] as const)
+      t.not(other[key], base[key], `${key} of ${JSON.stringify(changes)}`);
   }
 });
 
 /** The native body where it is built; the reason where it is not. */
-async function openNative(threads: number): Promise<{ readonly device: Device } | { readonly reason: string }> {
+async function openNative(
+  threads: number,
+): Promise<{ readonly device: Device } | { readonly reason: string }> {
   try {
     return { device: await loadDevice({ body: 'native', threads }) };
   } catch (error) {
@@ -84,10 +90,8 @@ for (const choice of ['learned', 'skewed'] as const) {
       return;
     }
     await probe.device.close();
-    const onThreads =
-      (threads: number) =>
-      async (): Promise<Device> =>
-        loadDevice({ body: 'native', threads });
+    const onThreads = (threads: number) => async (): Promise<Device> =>
+      loadDevice({ body: 'native', threads });
     const one = await expectOneCurve(t, { choice }, onThreads(1));
     const corners = layouts.filter(({ dp, ep, zero }) => dp === ep && zero === 1);
     for (const threads of [2, 3]) {
@@ -111,7 +115,8 @@ test('layouts: native and reference compute the same run within rounding, routin
   let largest = 0;
   for (const [index, step] of native.steps.entries()) {
     const other = expected.steps[index]!;
-    for (const key of ['loss', 'gradNorm', 'auxLoss'] as const) largest = Math.max(largest, Math.abs(step[key] - other[key]) / other[key]);
+    for (const key of ['loss', 'gradNorm', 'auxLoss'] as const)
+      largest = Math.max(largest, Math.abs(step[key] - other[key]) / other[key]);
   }
   t.log(`largest relative difference ${largest.toExponential(2)}`);
   t.true(largest > 0, 'two bodies that round differently cannot agree in every bit');

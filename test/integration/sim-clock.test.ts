@@ -70,38 +70,45 @@ test('VirtualClock: a negative delay is a bug of the caller', (t) => {
 });
 
 test('VirtualClock: any program of arming and cancelling runs as a sorted list would', (t) => {
-  const operation = fc.record({ delayMs: fc.integer({ min: 0, max: 5 }), cancels: fc.option(fc.nat(30), { nil: undefined }) });
+  const operation = fc.record({
+    delayMs: fc.integer({ min: 0, max: 5 }),
+    cancels: fc.option(fc.nat(30), { nil: undefined }),
+  });
   fc.assert(
-    fc.property(fc.array(operation, { maxLength: 40 }), fc.array(operation, { maxLength: 20 }), (before, during) => {
-      const clock = new VirtualClock();
-      const ran: number[] = [];
-      const handles: number[] = [];
-      const model: { atMs: number; id: number }[] = [];
-      const apply = ({ delayMs, cancels }: (typeof before)[number]): void => {
-        const id = handles.length;
-        handles.push(clock.after(delayMs, () => onRun(id)));
-        model.push({ atMs: clock.now() + delayMs, id });
-        const victim = cancels === undefined ? undefined : handles[cancels];
-        if (victim === undefined) return;
-        clock.cancel(victim);
-        const at = model.findIndex((entry) => entry.id === cancels);
-        if (at >= 0) model.splice(at, 1);
-      };
-      const expected: number[] = [];
-      const pending = [...during];
-      const onRun = (id: number): void => {
-        ran.push(id);
-        // Sorting is stable, so equal times keep the order of arming.
-        model.sort((a, b) => a.atMs - b.atMs);
-        expected.push(model.shift()!.id);
-        const next = pending.shift();
-        if (next !== undefined) apply(next);
-      };
-      before.forEach(apply);
-      while (clock.runNext());
-      t.deepEqual(ran, expected);
-      t.is(model.length, 0);
-      t.is(clock.pending, 0);
-    }),
+    fc.property(
+      fc.array(operation, { maxLength: 40 }),
+      fc.array(operation, { maxLength: 20 }),
+      (before, during) => {
+        const clock = new VirtualClock();
+        const ran: number[] = [];
+        const handles: number[] = [];
+        const model: { atMs: number; id: number }[] = [];
+        const apply = ({ delayMs, cancels }: (typeof before)[number]): void => {
+          const id = handles.length;
+          handles.push(clock.after(delayMs, () => onRun(id)));
+          model.push({ atMs: clock.now() + delayMs, id });
+          const victim = cancels === undefined ? undefined : handles[cancels];
+          if (victim === undefined) return;
+          clock.cancel(victim);
+          const at = model.findIndex((entry) => entry.id === cancels);
+          if (at >= 0) model.splice(at, 1);
+        };
+        const expected: number[] = [];
+        const pending = [...during];
+        const onRun = (id: number): void => {
+          ran.push(id);
+          // Sorting is stable, so equal times keep the order of arming.
+          model.sort((a, b) => a.atMs - b.atMs);
+          expected.push(model.shift()!.id);
+          const next = pending.shift();
+          if (next !== undefined) apply(next);
+        };
+        before.forEach(apply);
+        while (clock.runNext());
+        t.deepEqual(ran, expected);
+        t.is(model.length, 0);
+        t.is(clock.pending, 0);
+      },
+    ),
   );
 });

@@ -41,7 +41,10 @@ test('SimNetwork: jitter is added per packet, inside its bound, and a seed decid
   };
   const travel = arrivalsOf(7);
   t.is(travel.length, 30);
-  t.true(travel.every((ms) => ms >= 1 && ms < 5.001), travel.join(', '));
+  t.true(
+    travel.every((ms) => ms >= 1 && ms < 5.001),
+    travel.join(', '),
+  );
   t.true(new Set(travel.map((ms) => ms.toFixed(3))).size > 20, 'every packet draws its own');
   t.deepEqual(arrivalsOf(7), travel);
   t.notDeepEqual(arrivalsOf(8), travel);
@@ -59,7 +62,8 @@ test('SimNetwork: order holds per lane and pair for any sizes, jitter and times 
       const { clock, from, to } = open({ seed, latencyMs: 0.5, jitterMs: 10, bytesPerMs: 500 });
       const sent = new Map<string, number[]>();
       const received = new Map<string, number[]>();
-      const note = (log: Map<string, number[]>, key: string, id: number): void => void log.set(key, [...(log.get(key) ?? []), id]);
+      const note = (log: Map<string, number[]>, key: string, id: number): void =>
+        void log.set(key, [...(log.get(key) ?? []), id]);
       to.onPacket((_from, lane, { header }) => note(received, `to ${lane}`, header[0]!));
       from.onPacket((_from, lane, { header }) => note(received, `back ${lane}`, header[0]!));
       sendings.forEach(({ lane, bytes, atMs, back }, id) =>
@@ -105,17 +109,28 @@ test('SimNetwork: a node connects once', (t) => {
 });
 
 test('Trace: SIM-2, the hash follows time, order, nodes and every byte', (t) => {
-  const hash = (change: { atMs?: number; byte?: number; frame?: number; swap?: boolean; text?: string }): string => {
+  const hash = (change: {
+    atMs?: number;
+    byte?: number;
+    frame?: number;
+    swap?: boolean;
+    text?: string;
+  }): string => {
     const trace = new Trace();
     const first = (): void => trace.turn({ atMs: 1, node: a, text: change.text ?? 'x handled' });
     const second = (): void =>
-      trace.packet(change.atMs ?? 2, a, b, { header: Uint8Array.of(change.byte ?? 7), frames: [Uint8Array.of(change.frame ?? 8)] });
+      trace.packet(change.atMs ?? 2, a, b, {
+        header: Uint8Array.of(change.byte ?? 7),
+        frames: [Uint8Array.of(change.frame ?? 8)],
+      });
     for (const record of change.swap === true ? [second, first] : [first, second]) record();
     t.is(trace.numLines, 2);
     t.deepEqual(trace.lines, [], 'lines are kept only on request');
     return trace.digest();
   };
-  const hashes = [{}, { atMs: 2.5 }, { byte: 6 }, { frame: 6 }, { swap: true }, { text: 'x refused' }].map((change) => hash(change));
+  const hashes = [{}, { atMs: 2.5 }, { byte: 6 }, { frame: 6 }, { swap: true }, { text: 'x refused' }].map(
+    (change) => hash(change),
+  );
   t.is(new Set(hashes).size, hashes.length);
   t.is(hashes[0], hash({}));
 });

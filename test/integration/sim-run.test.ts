@@ -7,7 +7,8 @@ import { simulate, type Simulation, type SimulationOptions } from 'troupe';
 import { simulatedTiny } from './sim-tiny.ts';
 import { tinyTokens, tinyTopology, trainTiny } from './tiny-cluster.ts';
 
-const lossesOf = ({ events }: Simulation): readonly number[] => events.flatMap((event) => (event.event === 'step' ? [event.loss] : []));
+const lossesOf = ({ events }: Simulation): readonly number[] =>
+  events.flatMap((event) => (event.event === 'step' ? [event.loss] : []));
 
 test('simulate: one seed has one trace, in this process and in another', async (t) => {
   const here = await simulatedTiny(3);
@@ -20,13 +21,19 @@ test('simulate: one seed has one trace, in this process and in another', async (
   const program = fileURLToPath(new URL('./sim-tiny.js', import.meta.url));
   const other = spawnSync(process.execPath, [program, '3'], { encoding: 'utf8' });
   t.is(other.status, 0, other.stderr);
-  t.deepEqual(JSON.parse(other.stdout), { traceHash: here.traceHash, virtualMs: here.virtualMs, numEvents: here.numEvents });
+  t.deepEqual(JSON.parse(other.stdout), {
+    traceHash: here.traceHash,
+    virtualMs: here.virtualMs,
+    numEvents: here.numEvents,
+  });
   t.log(`${here.numEvents} events in ${here.virtualMs.toFixed(1)} virtual ms`);
 });
 
 test('simulate: virtual time ends with the run, not with some later heartbeat', async (t) => {
   const { virtualMs, events } = await simulatedTiny(3);
-  const speeds = events.flatMap((event) => (event.event === 'step' ? [event.tokens / event.tokensPerSecond] : []));
+  const speeds = events.flatMap((event) =>
+    event.event === 'step' ? [event.tokens / event.tokensPerSecond] : [],
+  );
   t.is(speeds.length, 2);
   const stepsMs = 1000 * speeds.reduce((a, b) => a + b, 0);
   t.true(virtualMs > stepsMs && virtualMs < 3 * stepsMs + 10, `${virtualMs} ms for steps of ${stepsMs} ms`);
@@ -39,7 +46,10 @@ test('simulate: another seed has another trace and the same loss', async (t) => 
 });
 
 /** Flips one mantissa bit of the first packet whose frames hold at least `bytes`. */
-function alterOnce(bytes: number): { readonly alter: NonNullable<SimulationOptions['alter']>; readonly count: () => number } {
+function alterOnce(bytes: number): {
+  readonly alter: NonNullable<SimulationOptions['alter']>;
+  readonly count: () => number;
+} {
   let count = 0;
   const alter = (packet: Packet): Packet => {
     const [frame] = packet.frames;
@@ -78,7 +88,11 @@ test('simulate: the loss is that of startCluster, bit for bit', async (t) => {
 
 test('simulate: no latency, jitter or bandwidth changes the loss', async (t) => {
   const base = lossesOf(await simulatedTiny(3));
-  for (const network of [{ latencyMs: 0, jitterMs: 0 }, { latencyMs: 20, jitterMs: 80 }, { bytesPerMs: 200 }]) {
+  for (const network of [
+    { latencyMs: 0, jitterMs: 0 },
+    { latencyMs: 20, jitterMs: 80 },
+    { bytesPerMs: 200 },
+  ]) {
     t.deepEqual(lossesOf(await simulatedTiny(3, network)), base, JSON.stringify(network));
   }
 });

@@ -145,7 +145,10 @@ export async function trainTiny(
     evalLosses,
     parameters,
     hashes: {
-      losses: hashOf([Float64Array.from(steps.map(({ loss }) => loss)), Float64Array.from(steps.map(({ auxLoss }) => auxLoss))]),
+      losses: hashOf([
+        Float64Array.from(steps.map(({ loss }) => loss)),
+        Float64Array.from(steps.map(({ auxLoss }) => auxLoss)),
+      ]),
       gradNorms: hashOf([Float64Array.from(steps.map(({ gradNorm }) => gradNorm))]),
       parameters: hashOf([...parameters.values()]),
       evalLosses: hashOf([Float64Array.from(evalLosses)]),
@@ -154,7 +157,11 @@ export async function trainTiny(
 }
 
 /** Every parameter of the model from a replica that holds it, in the model's own order; all holders must agree on every bit. */
-function finalParameters(replicas: Replicas, { model }: ResolvedTopology, version: number): ReadonlyMap<string, Floats> {
+function finalParameters(
+  replicas: Replicas,
+  { model }: ResolvedTopology,
+  version: number,
+): ReadonlyMap<string, Floats> {
   const found = new Map<string, Floats>();
   for (const replica of replicas) {
     for (const parameterClass of ['dense', 'expert'] as const) {
@@ -163,7 +170,8 @@ function finalParameters(replicas: Replicas, { model }: ResolvedTopology, versio
         const values = weights.parameter(name);
         const earlier = found.get(name);
         if (earlier === undefined) found.set(name, values.slice());
-        else if (hashOf([earlier]) !== hashOf([values])) throw new Error(`replica ${replica.dp} holds another ${name}`);
+        else if (hashOf([earlier]) !== hashOf([values]))
+          throw new Error(`replica ${replica.dp} holds another ${name}`);
       }
     }
   }

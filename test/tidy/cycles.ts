@@ -14,7 +14,8 @@ export function cycleViolations(files: readonly SourceFile[]): readonly Violatio
   const low = new Map<string, number>();
   const stack: string[] = [];
   const cycles: string[][] = [];
-  const lower = (path: string, value: number): void => void low.set(path, Math.min(low.get(path) ?? value, value));
+  const lower = (path: string, value: number): void =>
+    void low.set(path, Math.min(low.get(path) ?? value, value));
   const visit = (path: string): void => {
     index.set(path, index.size);
     lower(path, index.get(path) ?? 0);
@@ -34,5 +35,9 @@ export function cycleViolations(files: readonly SourceFile[]): readonly Violatio
     if (component.length > 1) cycles.push(component);
   };
   for (const { path } of files) if (!index.has(path)) visit(path);
-  return cycles.map((cycle) => ({ path: cycle[0] ?? '', line: 1, message: `imports itself through ${cycle.join(', ')}` }));
+  return cycles.map((cycle) => ({
+    path: cycle[0] ?? '',
+    line: 1,
+    message: `imports itself through ${cycle.join(', ')}`,
+  }));
 }

@@ -17,7 +17,19 @@ export const arrows = {
   telemetry: ['core'],
   dashboard: ['core', 'telemetry'],
   topology: ['core', 'spec'],
-  actors: ['core', 'spec', 'wire', 'runtime', 'kernels', 'model', 'data', 'checkpoint', 'scaling', 'telemetry', 'topology'],
+  actors: [
+    'core',
+    'spec',
+    'wire',
+    'runtime',
+    'kernels',
+    'model',
+    'data',
+    'checkpoint',
+    'scaling',
+    'telemetry',
+    'topology',
+  ],
   troupe: 'all',
   cli: 'all',
   examples: 'all',
@@ -31,7 +43,8 @@ export const pureHouses: readonly House[] = ['core', 'spec', 'wire', 'runtime', 
 
 const isHouse = (name: string): name is House => Object.hasOwn(arrows, name);
 
-export const isTest = (path: string): boolean => /\.test\.ts$/.test(path) || /(?:^|\/)(?:conformance|testing|test)\//.test(path);
+export const isTest = (path: string): boolean =>
+  /\.test\.ts$/.test(path) || /(?:^|\/)(?:conformance|testing|test)\//.test(path);
 
 /** `packages/core/src/x.ts` is in `core`, `actors/gate/x.ts` in `actors`. */
 export function houseOf(path: string): House | null {
@@ -59,25 +72,35 @@ export function layerViolations(files: readonly SourceFile[]): readonly Violatio
     return imports.flatMap(({ specifier, line }) => {
       if (specifier.startsWith('.')) {
         const target = houseOf(resolveRelative(path, specifier));
-        return target === house ? [] : [{ path, line, message: `${specifier} leaves ${house}; import ${target ?? 'it'} by its name` }];
+        return target === house
+          ? []
+          : [{ path, line, message: `${specifier} leaves ${house}; import ${target ?? 'it'} by its name` }];
       }
       if (specifier.startsWith('node:')) {
-        return pureHouses.includes(house) && !isTest(path) ? [{ path, line, message: `${house} is pure, it may not import ${specifier}` }] : [];
+        return pureHouses.includes(house) && !isTest(path)
+          ? [{ path, line, message: `${house} is pure, it may not import ${specifier}` }]
+          : [];
       }
       const target = houseOfSpecifier(specifier);
-      return target === null || mayImport(house, target) ? [] : [{ path, line, message: `${house} may not import ${target}` }];
+      return target === null || mayImport(house, target)
+        ? []
+        : [{ path, line, message: `${house} may not import ${target}` }];
     });
   });
 }
 
 /** The same arrows over the dependencies that a package.json declares. */
-export function manifestViolations(manifests: readonly { readonly path: string; readonly dependencies: readonly string[] }[]): readonly Violation[] {
+export function manifestViolations(
+  manifests: readonly { readonly path: string; readonly dependencies: readonly string[] }[],
+): readonly Violation[] {
   return manifests.flatMap(({ path, dependencies }) => {
     const house = houseOf(path);
     if (house === null) return [];
     return dependencies.flatMap((dependency) => {
       const target = houseOfSpecifier(dependency);
-      return target === null || mayImport(house, target) ? [] : [{ path, line: 1, message: `${house} may not depend on ${target}` }];
+      return target === null || mayImport(house, target)
+        ? []
+        : [{ path, line: 1, message: `${house} may not depend on ${target}` }];
     });
   });
 }

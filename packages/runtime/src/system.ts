@@ -65,6 +65,8 @@ interface Cell {
   readonly supervision: Supervision;
   readonly mailbox: Mailbox<{ readonly event: ActorEvent; readonly release?: () => void }>;
   incarnation: number;
+  /** False between two lives. */
+  isAlive: boolean;
   behaviour: Behaviour;
   machine: PureMachine;
   snapshot: AnyMachineSnapshot;
@@ -141,7 +143,12 @@ export class ActorSystem {
       timers: new Map(),
     } as unknown as Cell;
     this.#cells.set(address, cell);
-    this.#begin(cell);
+    try {
+      this.#begin(cell);
+    } catch (error) {
+      this.#cells.delete(address);
+      throw error;
+    }
   }
 
   statuses(): readonly ActorStatus[] {
@@ -178,6 +185,7 @@ export class ActorSystem {
     cell.incarnation++;
     const self = this.#self(cell, cell.incarnation);
     cell.behaviour = cell.mount(self);
+    cell.isAlive = true;
     cell.machine = new PureMachine(cell.behaviour.machine, cell.behaviour.input);
     const start: ActorEvent = this.#event('xstate.init', cell.address, {});
     const result = cell.machine.initial(cell.behaviour.input);
@@ -190,8 +198,11 @@ export class ActorSystem {
     cell.timers.clear();
     this.#waits.endAll(cell.address);
     this.#asks.forget(cell.address);
-    cell.behaviour.dispose?.();
-    cell.mailbox.clear();
+    if (cell.isAlive) cell.behaviour.dispose?.();
+    cell.isAlive = false;
+    // What nobody will read gives its credit back.
+    for (let entry = cell.mailbox.shift(); entry !== undefined; entry = cell.mailbox.shift())
+      entry.release?.();
   }
 
   #event(
@@ -363,6 +374,7 @@ export class ActorSystem {
   }
 
   #turn(cell: Cell, event: ActorEvent): void {
+    const { incarnation } = cell;
     const stateBefore = this.#options.observe === undefined ? '' : stateName(cell.snapshot);
     let outcome: Turn['outcome'] = 'handled';
     try {
@@ -395,7 +407,7 @@ export class ActorSystem {
     this.#options.observe?.({
       node: this.node,
       address: cell.address,
-      incarnation: cell.incarnation,
+      incarnation,
       event,
       outcome,
       stateBefore,
@@ -456,7 +468,10 @@ export class ActorSystem {
       });
       cell.timers.set(delayed.id, timer);
     }
+    const life = cell.incarnation;
     for (const action of result.actions) {
+      // An action before this one failed the actor: the rest belongs to a life that is over.
+      if (cell.incarnation !== life) return;
       // Accepted, and nothing to do: xstate takes a transition without target and actions for a forbidden one.
       if (action.type === 'ignore') continue;
       const effect = cell.behaviour.effects[action.type];
@@ -495,8 +510,20 @@ export class ActorSystem {
     this.#options.logger.warn('actor restarts', { address: cell.address, error: serializeError(failure) });
     const cells = [...this.#cells.values()];
     const affected = strategy === 'one-for-one' ? [cell] : cells.slice(cells.indexOf(cell));
+    const lives = affected.map((each) => each.incarnation);
     for (const each of affected) this.#end(each);
-    for (const each of affected) this.#begin(each);
+    // One that fails while it begins counts as another failure, and may have restarted those behind it already.
+    affected.forEach((each, index) => {
+      if (each.incarnation === lives[index]) this.#restart(each);
+    });
+  }
+
+  #restart(cell: Cell): void {
+    try {
+      this.#begin(cell);
+    } catch (error) {
+      this.#failed(cell, error);
+    }
   }
 
   #failAsk(correlation: number, error: TroupeError): void {
