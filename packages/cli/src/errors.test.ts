@@ -11,14 +11,24 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { title: 'an unknown key', args: ['--set', 'train.stepz=3'], code: 3, sentence: /--set train.stepz=3 {2}train.stepz: 3 .* nearest: steps/ },
+  {
+    title: 'an unknown key',
+    args: ['--set', 'train.stepz=3'],
+    code: 3,
+    sentence: /--set train.stepz=3 {2}train.stepz: 3 .* nearest: steps/,
+  },
   {
     title: 'counts that do not divide',
     args: ['--set', 'model.moe.experts=7', '--set', 'train.grains=3'],
     code: 3,
     sentence: /grains 3 is not divisible by dp 2[\s\S]*experts 7 is not divisible by ep 2/,
   },
-  { title: 'a data file that cannot be read', args: ['--set', 'data.text=none.txt'], code: 1, sentence: /cannot read data from .*none.txt: no such file; check the path/ },
+  {
+    title: 'a data file that cannot be read',
+    args: ['--set', 'data.text=none.txt'],
+    code: 1,
+    sentence: /cannot read data from .*none.txt: no such file; check the path/,
+  },
   {
     title: 'a tokenizer larger than the model',
     args: ['--set', 'data.tokenizer={kind: bpe, vocab: 400}'],
@@ -38,8 +48,18 @@ const cases: readonly Case[] = [
     sentence: /far-away is not this one; nearest: localhost {2}\[TROUPE_NOT_BUILT\]/,
   },
   { title: 'a port that is none', args: ['--set', 'wire.port=99999'], code: 3, sentence: /wire.port: 99999/ },
-  { title: 'too few devices', args: ['--set', 'machines=[{host: localhost, devices: [cpu:0]}]'], code: 5, sentence: /2 devices are needed, the machines have 1/ },
-  { title: 'a run folder inside a file', args: ['--run-dir', 'text.txt/run'], code: 1, sentence: /cannot make the run folder 'text.txt\/run' \((?:ENOTDIR|EEXIST)\)/ },
+  {
+    title: 'too few devices',
+    args: ['--set', 'machines=[{host: localhost, devices: [cpu:0]}]'],
+    code: 5,
+    sentence: /2 devices are needed, the machines have 1/,
+  },
+  {
+    title: 'a run folder inside a file',
+    args: ['--run-dir', 'text.txt/run'],
+    code: 1,
+    sentence: /cannot make the run folder 'text.txt\/run' \((?:ENOTDIR|EEXIST)\)/,
+  },
 ];
 
 for (const { title, args, code, sentence } of cases) {
@@ -48,7 +68,10 @@ for (const { title, args, code, sentence } of cases) {
     const at = { cwd: folder };
     if (args.some((each) => each.includes('tokenizer.json'))) {
       writeFileSync(path('more.txt'), 'one two three four five six seven\n'.repeat(40));
-      await runCli(['tokenize', '--train', 'text.txt', 'more.txt', '--vocab', '300', '--out', 'tokenizer.json'], at);
+      await runCli(
+        ['tokenize', '--train', 'text.txt', 'more.txt', '--vocab', '300', '--out', 'tokenizer.json'],
+        at,
+      );
     }
     const people = await runCli(['launch', 'small.yaml', ...args], at);
     t.is(people.code, code, people.stderr);

@@ -24,83 +24,116 @@ const frozenFields: Readonly<Record<string, readonly string[]>> = {
   ],
   eval: ['event', 'step', 'loss', 'tokens'],
   checkpoint: ['event', 'step', 'path'],
-  done: ['event', 'steps', 'loss', 'tokensPerSecond', 'seconds', 'exitCode', 'wireBytes', 'evalLoss', 'unigramEntropy', 'bigramCrossEntropy'],
+  done: [
+    'event',
+    'steps',
+    'loss',
+    'tokensPerSecond',
+    'seconds',
+    'exitCode',
+    'wireBytes',
+    'evalLoss',
+    'unigramEntropy',
+    'bigramCrossEntropy',
+  ],
 };
 
-test.serial('launch --json: frozen fields, metrics.jsonl holds the same lines, no process is left', async (t) => {
-  const { folder, path } = workplace(t);
-  const cli = new CliProcess(['launch', 'small.yaml', '--json', '--set', 'eval.every=1'], { cwd: folder });
-  await cli.line(/"event":"step"/);
-  const workers = cli.children();
-  t.is(workers.length, 2);
-  const { code, stdout, stderr } = await cli.result;
-  t.is(code, 0, stderr);
-  t.deepEqual(alive([...workers, cli.pid]), []);
-  const events = jsonLines(stdout);
-  for (const [name, fields] of Object.entries(frozenFields)) {
-    const found = events.find(({ event }) => event === name);
-    t.deepEqual(Object.keys(found ?? {}), fields, name);
-  }
-  t.deepEqual(
-    events.filter(({ event }) => event === 'step').map(({ step }) => step),
-    [1, 2, 3, 4, 5, 6, 7, 8],
-  );
-  t.is(readFileSync(path('run/metrics.jsonl'), 'utf8'), stdout);
+test.serial(
+  'launch --json: frozen fields, metrics.jsonl holds the same lines, no process is left',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const cli = new CliProcess(['launch', 'small.yaml', '--json', '--set', 'eval.every=1'], { cwd: folder });
+    await cli.line(/"event":"step"/);
+    const workers = cli.children();
+    t.is(workers.length, 2);
+    const { code, stdout, stderr } = await cli.result;
+    t.is(code, 0, stderr);
+    t.deepEqual(alive([...workers, cli.pid]), []);
+    const events = jsonLines(stdout);
+    for (const [name, fields] of Object.entries(frozenFields)) {
+      const found = events.find(({ event }) => event === name);
+      t.deepEqual(Object.keys(found ?? {}), fields, name);
+    }
+    t.deepEqual(
+      events.filter(({ event }) => event === 'step').map(({ step }) => step),
+      [1, 2, 3, 4, 5, 6, 7, 8],
+    );
+    t.is(readFileSync(path('run/metrics.jsonl'), 'utf8'), stdout);
 
-  const done = events.at(-1);
-  t.is(done?.['event'], 'done');
-  t.is(done?.['exitCode'], 0);
-  t.true(Number(done?.['wireBytes']) > 0);
-  t.true(Number(done?.['bigramCrossEntropy']) < Number(done?.['unigramEntropy']));
-  const evals = events.filter(({ event }) => event === 'eval');
-  t.is(done?.['evalLoss'], evals.at(-1)?.['loss']);
+    const done = events.at(-1);
+    t.is(done?.['event'], 'done');
+    t.is(done?.['exitCode'], 0);
+    t.true(Number(done?.['wireBytes']) > 0);
+    t.true(Number(done?.['bigramCrossEntropy']) < Number(done?.['unigramEntropy']));
+    const evals = events.filter(({ event }) => event === 'eval');
+    t.is(done?.['evalLoss'], evals.at(-1)?.['loss']);
 
-  const evaluated = await runCli(['eval', 'run', '--json'], { cwd: folder });
-  t.is(evaluated.code, 0, evaluated.stderr);
-  t.like(jsonLines(evaluated.stdout)[0], { step: 8, loss: evals.at(-1)?.['loss'], tokens: evals.at(-1)?.['tokens'] });
-  const older = await runCli(['eval', 'run', '--json', '--checkpoint', 'step-000004'], { cwd: folder });
-  t.like(jsonLines(older.stdout)[0], { step: 4, loss: evals[3]?.['loss'] });
-});
+    const evaluated = await runCli(['eval', 'run', '--json'], { cwd: folder });
+    t.is(evaluated.code, 0, evaluated.stderr);
+    t.like(jsonLines(evaluated.stdout)[0], {
+      step: 8,
+      loss: evals.at(-1)?.['loss'],
+      tokens: evals.at(-1)?.['tokens'],
+    });
+    const older = await runCli(['eval', 'run', '--json', '--checkpoint', 'step-000004'], { cwd: folder });
+    t.like(jsonLines(older.stdout)[0], { step: 4, loss: evals[3]?.['loss'] });
+  },
+);
 
-test.serial('launch: people see progress, the curve, what the loss means and what to type next', async (t) => {
-  const { folder } = workplace(t);
-  const at = { cwd: folder };
-  const { code, stdout, stderr } = await runCli(['launch', 'small.yaml', '--stop-after', '4'], at);
-  t.is(code, 0, stderr);
-  t.is(stderr, '');
-  t.regex(stdout, /^small: run folder run\n2 × /);
-  t.regex(stdout, /^step 1\/8 {2}loss \d\.\d{4} {2}\S+ tokens\/s {2}MFU (?:-|[\d.]+%) {2}hottest L[01]\/e[0-3] ×\d\.\d {2}\d+s left$/m);
-  t.regex(stdout, /^step 4: held-out loss \d\.\d{4} over/m);
-  t.regex(stdout, /^step 4: checkpoint run\/step-000004$/m);
-  t.regex(stdout, /┤•/);
-  t.regex(stdout, /unigram entropy \d\.\d{4}, bigram cross entropy \d\.\d{4}/);
-  t.regex(stdout, /on the wire {4}[\d.]+ [KM]iB/);
-  t.regex(stdout, /next: npx troupe generate run\n {6}npx troupe resume run\nexit 0 \(ok\): stopped after step 4 of 8, as asked\n$/);
+test.serial(
+  'launch: people see progress, the curve, what the loss means and what to type next',
+  async (t) => {
+    const { folder } = workplace(t);
+    const at = { cwd: folder };
+    const { code, stdout, stderr } = await runCli(['launch', 'small.yaml', '--stop-after', '4'], at);
+    t.is(code, 0, stderr);
+    t.is(stderr, '');
+    t.regex(stdout, /^small: run folder run\n2 × /);
+    t.regex(
+      stdout,
+      /^step 1\/8 {2}loss \d\.\d{4} {2}\S+ tokens\/s {2}MFU (?:-|[\d.]+%) {2}hottest L[01]\/e[0-3] ×\d\.\d {2}\d+s left$/m,
+    );
+    t.regex(stdout, /^step 4: held-out loss \d\.\d{4} over/m);
+    t.regex(stdout, /^step 4: checkpoint run\/step-000004$/m);
+    t.regex(stdout, /┤•/);
+    t.regex(stdout, /unigram entropy \d\.\d{4}, bigram cross entropy \d\.\d{4}/);
+    t.regex(stdout, /on the wire {4}[\d.]+ [KM]iB/);
+    t.regex(
+      stdout,
+      /next: npx troupe generate run\n {6}npx troupe resume run\nexit 0 \(ok\): stopped after step 4 of 8, as asked\n$/,
+    );
 
-  const samples = await runCli(['generate', 'run', '--samples', '2', '--max-tokens', '8', '--json'], at);
-  t.is(samples.code, 0, samples.stderr);
-  t.deepEqual(
-    jsonLines(samples.stdout).map(({ event, index, step }) => ({ event, index, step })),
-    [0, 1].map((index) => ({ event: 'sample', index, step: 4 })),
-  );
-  const again = await runCli(['generate', 'run', '--samples', '2', '--max-tokens', '8', '--json'], at);
-  t.is(again.stdout, samples.stdout);
-  const prompted = await runCli(['generate', 'run/step-000002', '--prompt', 'The actor', '--max-tokens', '4'], at);
-  t.regex(prompted.stdout, /^The actor/);
-});
+    const samples = await runCli(['generate', 'run', '--samples', '2', '--max-tokens', '8', '--json'], at);
+    t.is(samples.code, 0, samples.stderr);
+    t.deepEqual(
+      jsonLines(samples.stdout).map(({ event, index, step }) => ({ event, index, step })),
+      [0, 1].map((index) => ({ event: 'sample', index, step: 4 })),
+    );
+    const again = await runCli(['generate', 'run', '--samples', '2', '--max-tokens', '8', '--json'], at);
+    t.is(again.stdout, samples.stdout);
+    const prompted = await runCli(
+      ['generate', 'run/step-000002', '--prompt', 'The actor', '--max-tokens', '4'],
+      at,
+    );
+    t.regex(prompted.stdout, /^The actor/);
+  },
+);
 
-test.serial('launch: a run folder that exists is never touched; a numbered sibling is made and named', async (t) => {
-  const { folder, path } = workplace(t);
-  const args = ['launch', 'small.yaml', '--stop-after', '1', '--no-checkpoint'];
-  const first = await runCli([...args, '--quiet'], { cwd: folder });
-  t.is(first.stdout, 'exit 0 (ok): stopped after step 1 of 8, as asked\n');
-  t.false(existsSync(path('run/step-000001')));
-  const before = readFileSync(path('run/metrics.jsonl'), 'utf8');
-  const second = await runCli(args, { cwd: folder });
-  t.is(second.code, 0, second.stderr);
-  t.regex(second.stdout, /run folder run-2 \(run belongs to an earlier run\)/);
-  t.is(readFileSync(path('run/metrics.jsonl'), 'utf8'), before);
-  const named = await runCli([...args, '--run-dir', 'mine/deep'], { cwd: folder });
-  t.is(named.code, 0, named.stderr);
-  t.true(existsSync(path('mine/deep/metrics.jsonl')));
-});
+test.serial(
+  'launch: a run folder that exists is never touched; a numbered sibling is made and named',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const args = ['launch', 'small.yaml', '--stop-after', '1', '--no-checkpoint'];
+    const first = await runCli([...args, '--quiet'], { cwd: folder });
+    t.is(first.stdout, 'exit 0 (ok): stopped after step 1 of 8, as asked\n');
+    t.false(existsSync(path('run/step-000001')));
+    const before = readFileSync(path('run/metrics.jsonl'), 'utf8');
+    const second = await runCli(args, { cwd: folder });
+    t.is(second.code, 0, second.stderr);
+    t.regex(second.stdout, /run folder run-2 \(run belongs to an earlier run\)/);
+    t.is(readFileSync(path('run/metrics.jsonl'), 'utf8'), before);
+    const named = await runCli([...args, '--run-dir', 'mine/deep'], { cwd: folder });
+    t.is(named.code, 0, named.stderr);
+    t.true(existsSync(path('mine/deep/metrics.jsonl')));
+  },
+);

@@ -27,43 +27,58 @@ test.serial('init, validate, plan: what init writes is valid and can be planned'
   t.is(json?.['tokensPerStep'], 512);
 });
 
-test.serial('validate: shows every problem at once with its place, exit 3, and 5 when only devices are lacking', async (t) => {
-  const { folder, path } = workplace(t);
-  const at = { cwd: folder };
-  writeFileSync(path('bad.yaml'), readFileSync(path('small.yaml'), 'utf8').replace('seqLen:', 'seqlen:').replace('ep: 2', 'ep: 3'));
-  const bad = await runCli(['validate', 'bad.yaml'], at);
-  t.is(bad.code, 3);
-  t.regex(bad.stderr, /bad.yaml:8:3 {2}model.seqlen: 32 .* nearest: seqLen {2}\[TROUPE_TOPOLOGY_UNKNOWN_KEY\]/);
-  t.regex(bad.stderr, /parallel.ep: 3 {2}dp 2 is not divisible by ep 3/);
-  t.regex(bad.stderr, /exit 3 \(topology invalid\)/);
-  const json = await runCli(['validate', 'bad.yaml', '--json'], at);
-  t.is(json.code, 3);
-  const [found] = jsonLines(json.stdout);
-  t.is(found?.['valid'], false);
-  t.true((found?.['problems'] as readonly unknown[]).length >= 2);
+test.serial(
+  'validate: shows every problem at once with its place, exit 3, and 5 when only devices are lacking',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const at = { cwd: folder };
+    writeFileSync(
+      path('bad.yaml'),
+      readFileSync(path('small.yaml'), 'utf8').replace('seqLen:', 'seqlen:').replace('ep: 2', 'ep: 3'),
+    );
+    const bad = await runCli(['validate', 'bad.yaml'], at);
+    t.is(bad.code, 3);
+    t.regex(
+      bad.stderr,
+      /bad.yaml:8:3 {2}model.seqlen: 32 .* nearest: seqLen {2}\[TROUPE_TOPOLOGY_UNKNOWN_KEY\]/,
+    );
+    t.regex(bad.stderr, /parallel.ep: 3 {2}dp 2 is not divisible by ep 3/);
+    t.regex(bad.stderr, /exit 3 \(topology invalid\)/);
+    const json = await runCli(['validate', 'bad.yaml', '--json'], at);
+    t.is(json.code, 3);
+    const [found] = jsonLines(json.stdout);
+    t.is(found?.['valid'], false);
+    t.is((found?.['problems'] as readonly unknown[] | undefined)?.length, 3);
 
-  const few = await runCli(['validate', 'small.yaml', '--set', 'machines=[{host: localhost, devices: [cpu:0]}]'], at);
-  t.is(few.code, 5);
-  t.regex(few.stderr, /2 devices are needed, the machines have 1/);
-});
+    const few = await runCli(
+      ['validate', 'small.yaml', '--set', 'machines=[{host: localhost, devices: [cpu:0]}]'],
+      at,
+    );
+    t.is(few.code, 5);
+    t.regex(few.stderr, /2 devices are needed, the machines have 1/);
+  },
+);
 
-test.serial('plan: --resolved gives a topology that plans the same, --diff names what changes, --detailed-exitcode says so', async (t) => {
-  const { folder, path } = workplace(t);
-  const at = { cwd: folder };
-  const resolved = await runCli(['plan', 'small.yaml', '--resolved'], at);
-  t.is(resolved.code, 0);
-  t.regex(resolved.stdout, /kvHeads: 2/);
-  writeFileSync(path('resolved.yaml'), resolved.stdout);
-  const same = await runCli(['plan', 'resolved.yaml', '--diff', 'small.yaml', '--detailed-exitcode'], at);
-  t.is(same.code, 0, same.stdout);
-  t.is(same.stdout, 'no difference\n');
-  const flags = ['--set', 'parallel.ep=1', '--diff', 'small.yaml'];
-  const other = await runCli(['plan', 'small.yaml', ...flags], at);
-  t.is(other.code, 0);
-  t.regex(other.stdout, /parallel.ep: 2 → 1/);
-  t.is((await runCli(['plan', 'small.yaml', ...flags, '--detailed-exitcode'], at)).code, 4);
-  t.is((await runCli(['plan', 'small.yaml', '--detailed-exitcode'], at)).code, 2);
-});
+test.serial(
+  'plan: --resolved gives a topology that plans the same, --diff names what changes, --detailed-exitcode says so',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const at = { cwd: folder };
+    const resolved = await runCli(['plan', 'small.yaml', '--resolved'], at);
+    t.is(resolved.code, 0);
+    t.regex(resolved.stdout, /kvHeads: 2/);
+    writeFileSync(path('resolved.yaml'), resolved.stdout);
+    const same = await runCli(['plan', 'resolved.yaml', '--diff', 'small.yaml', '--detailed-exitcode'], at);
+    t.is(same.code, 0, same.stdout);
+    t.is(same.stdout, 'no difference\n');
+    const flags = ['--set', 'parallel.ep=1', '--diff', 'small.yaml'];
+    const other = await runCli(['plan', 'small.yaml', ...flags], at);
+    t.is(other.code, 0);
+    t.regex(other.stdout, /parallel.ep: 2 → 1/);
+    t.is((await runCli(['plan', 'small.yaml', ...flags, '--detailed-exitcode'], at)).code, 4);
+    t.is((await runCli(['plan', 'small.yaml', '--detailed-exitcode'], at)).code, 2);
+  },
+);
 
 test.serial('doctor: says what there is, and which device is chosen and why', async (t) => {
   const { folder } = workplace(t);
@@ -84,15 +99,13 @@ test.serial('doctor: says what there is, and which device is chosen and why', as
     'memory',
     'disk',
   ]);
+  const devices = (found?.['devices'] ?? []) as readonly { readonly body: string; readonly reason: string }[];
   t.deepEqual(
-    (found?.['devices'] as readonly { readonly body: string; readonly reason: string }[]).map(({ body, reason }) => [body, reason !== '']),
-    [
-      ['native', true],
-      ['tfjs', true],
-      ['reference', true],
-    ],
+    devices.map(({ body }) => body),
+    ['native', 'tfjs', 'reference'],
   );
-  t.deepEqual((found?.['node'] as { readonly version: string }).version, process.version);
+  t.true(devices.every(({ reason }) => reason !== ''));
+  t.like(found?.['node'], { version: process.version });
   const people = await runCli(['doctor'], { cwd: folder });
   t.regex(people.stdout, /^devices\n {2}native .*\n {2}tfjs .*\n {2}reference +yes/m);
 });
@@ -101,13 +114,19 @@ test.serial('tokenize: shows ids and pieces, and trains a tokenizer that can be 
   const { folder } = workplace(t);
   const at = { cwd: folder };
   const [bytes] = jsonLines((await runCli(['tokenize', 'small.yaml', '--text', 'hé', '--json'], at)).stdout);
-  t.is((bytes?.['ids'] as readonly number[]).length, 3);
-  const trained = await runCli(['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'], at);
+  t.deepEqual(bytes?.['pieces'], ['h', '\ufffd', '\ufffd']);
+  const trained = await runCli(
+    ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'],
+    at,
+  );
   t.is(trained.code, 0, trained.stderr);
   const shown = await runCli(['tokenize', 'tokenizer.json', '--text', 'The expert waits'], at);
   t.regex(shown.stdout, /"The"/);
   t.regex(shown.stdout, /tokens, 16 characters/);
-  const twice = await runCli(['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'], at);
+  const twice = await runCli(
+    ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'],
+    at,
+  );
   t.is(twice.code, 2);
   t.regex(twice.stderr, /'tokenizer.json' exists/);
 });

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import test from 'ava';
-import { alive, CliProcess, jsonLines, waitForDeath } from './testing/cli-process.ts';
+import { alive, CliProcess, jsonLines, runCli, waitForDeath } from './testing/cli-process.ts';
 import { workplace, type Workplace } from './testing/workplace.ts';
 
 /** A run that would go on for hours, in its third step or later; `workers` are its processes. */
@@ -29,7 +29,12 @@ test.serial('signals: Ctrl-C finishes the step, writes a checkpoint and exits 13
   t.truthy(checkpoint);
   t.true(existsSync(place.path(`run/${checkpoint}/manifest.json`)));
   const step = Number(checkpoint?.slice(5));
-  t.true(stderr.endsWith(`exit 130 (interrupted): after step ${step} of 100000; the last checkpoint is run/${checkpoint}; go on with: npx troupe resume run\n`), stderr);
+  t.true(
+    stderr.endsWith(
+      `exit 130 (interrupted): after step ${step} of 100000; the last checkpoint is run/${checkpoint}; go on with: npx troupe resume run\n`,
+    ),
+    stderr,
+  );
 });
 
 test.serial('signals: SIGTERM does the same and exits 143; done says so under --json', async (t) => {
@@ -73,21 +78,27 @@ test.serial('signals: a second Ctrl-C leaves at once', async (t) => {
   t.regex(stderr, /exit 130 \(interrupted\): .*no checkpoint was written/);
 });
 
-test.serial('signals: a killed worker ends the run with 76 and names worker, actors, step and what to type', async (t) => {
-  const place = workplace(t);
-  const { cli, workers } = await running(place, ['--set', 'checkpoint.every=2', '--json'], jsonStep);
-  await cli.line(/"event":"checkpoint"/);
-  const start = Date.now();
-  process.kill(workers[0] ?? -1, 'SIGKILL');
-  const { code, stdout, stderr } = await cli.result;
-  t.is(code, 76, stderr);
-  t.true(Date.now() - start < 10_000);
-  t.deepEqual(alive(workers), []);
-  const [error, done] = jsonLines(stdout).slice(-2);
-  t.is(error?.['code'], 'TROUPE_WORKER_LOST');
-  t.regex(String(error?.['message']), /^worker\/[01] was lost \(.+\) in step \d+; it held feeder\/dp[01], stage\/pp0\/dp[01]/);
-  t.like(done, { event: 'done', exitCode: 76 });
-});
+test.serial(
+  'signals: a killed worker ends the run with 76 and names worker, actors, step and what to type',
+  async (t) => {
+    const place = workplace(t);
+    const { cli, workers } = await running(place, ['--set', 'checkpoint.every=2', '--json'], jsonStep);
+    await cli.line(/"event":"checkpoint"/);
+    const start = Date.now();
+    process.kill(workers[0] ?? -1, 'SIGKILL');
+    const { code, stdout, stderr } = await cli.result;
+    t.is(code, 76, stderr);
+    t.true(Date.now() - start < 10_000);
+    t.deepEqual(alive(workers), []);
+    const [error, done] = jsonLines(stdout).slice(-2);
+    t.is(error?.['code'], 'TROUPE_WORKER_LOST');
+    t.regex(
+      String(error?.['message']),
+      /^worker\/[01] was lost \(.+\) in step \d+; it held feeder\/dp[01], stage\/pp0\/dp[01]/,
+    );
+    t.like(done, { event: 'done', exitCode: 76 });
+  },
+);
 
 test.serial('signals: a killed worker tells people how to resume', async (t) => {
   const place = workplace(t);
@@ -97,7 +108,7 @@ test.serial('signals: a killed worker tells people how to resume', async (t) => 
   t.is(code, 76);
   t.regex(
     stderr,
-    /\nexit 76 \(a worker was lost\): worker\/[01] was lost .* in step \d+; it held .*; the last checkpoint is run\/step-\d+; go on with: npx troupe resume run\n$|^exit 76 .*npx troupe resume run\n$/,
+    /^exit 76 \(a worker was lost\): worker\/[01] was lost .* in step \d+; it held .*; the last checkpoint is run\/step-\d+; go on with: npx troupe resume run\n$/m,
   );
 });
 
@@ -108,4 +119,33 @@ test.serial('signals: workers do not outlive a killed parent', async (t) => {
   cli.signal('SIGKILL');
   await cli.result;
   t.deepEqual(waitForDeath(workers, 10_000), []);
+});
+
+test.serial('signals: Ctrl-C while a run starts ends it with 130 before its first step', async (t) => {
+  const { folder, path } = workplace(t);
+  const cli = new CliProcess(['launch', 'endless.yaml'], { cwd: folder });
+  await cli.line(/run folder run/);
+  cli.signal('SIGINT');
+  const { code, stdout, stderr } = await cli.result;
+  t.is(code, 130, stderr);
+  t.false(/^step 2\//m.test(stdout));
+  t.regex(stderr, /exit 130 \(interrupted\): after step [01] of 100000/);
+  t.is(existsSync(path('run')), /^step 1\//m.test(stdout));
+});
+
+test.serial('signals: a full disk ends the run with 75 and says what to do', async (t) => {
+  const { folder, path } = workplace(t);
+  await runCli(['tokenize', 'small.yaml', '--text', 'x'], { cwd: folder });
+  // Files of at most 64 KiB: metrics fit, the checkpoint does not.
+  const args = ['launch', 'small.yaml', '--set', 'model.dModel=64'];
+  const { code, stderr } = await new CliProcess(args, { cwd: folder, fileKibMax: 64 }).result;
+  t.is(code, 75, stderr);
+  t.regex(
+    stderr,
+    /no room left to write 'step-000002.*'; free space, raise the quota, then resume; no checkpoint was written/,
+  );
+  t.deepEqual(
+    readdirSync(path('run')).filter((name) => name.startsWith('step-')),
+    [],
+  );
 });

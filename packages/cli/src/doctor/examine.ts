@@ -64,7 +64,8 @@ function instructionSets(): readonly string[] {
 }
 
 /** The loader's reasons begin with the body's name, which stands beside them here. */
-const withoutBody = (body: string, reason: string): string => (reason.startsWith(`${body}: `) ? reason.slice(body.length + 2) : reason);
+const withoutBody = (body: string, reason: string): string =>
+  reason.startsWith(`${body}: `) ? reason.slice(body.length + 2) : reason;
 
 async function tryDevice(body: 'auto' | 'native' | 'tfjs' | 'reference'): Promise<DeviceFinding> {
   try {

@@ -77,12 +77,6 @@ class FollowedRun {
   async run(): Promise<number> {
     const { path, taken } = this.#folder;
     const { resumeFrom, grace } = this.#options;
-    if (this.#forPeople) {
-      const from = resumeFrom === null ? '' : `, on from ${path}/${resumeFrom.folder}`;
-      print(
-        `${this.#topology.name}: run folder ${path}${taken === null ? '' : ` (${taken} belongs to an earlier run)`}${from}`,
-      );
-    }
     const signals = new StopSignals({
       clock: this.#clock,
       graceMs: 1000 * grace,
@@ -94,6 +88,12 @@ class FollowedRun {
       exit: (reason) => process.exit(exitCodes[reason]),
     });
     try {
+      if (this.#forPeople) {
+        const from = resumeFrom === null ? '' : `, on from ${path}/${resumeFrom.folder}`;
+        print(
+          `${this.#topology.name}: run folder ${path}${taken === null ? '' : ` (${taken} belongs to an earlier run)`}${from}`,
+        );
+      }
       const startedMs = this.#clock.now();
       const run = await this.#launch();
       signals.attach(run);

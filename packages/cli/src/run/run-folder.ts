@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TroupeError } from '@troupe/core';
 import { METRICS_FILE } from './metrics-file.ts';
@@ -59,13 +59,12 @@ function folderError(path: string, error: NodeJS.ErrnoException): TroupeError {
   );
 }
 
-/** Gives back a folder in which nothing happened; what holds anything stays. */
+/** Gives back the folder of a run that came to no step; what holds more than its metrics stays. */
 export function releaseRunFolder(path: string): void {
+  rmSync(join(path, METRICS_FILE), { force: true });
   try {
-    const metrics = join(path, METRICS_FILE);
-    if (existsSync(metrics) && statSync(metrics).size === 0) rmSync(metrics);
     rmdirSync(path);
   } catch {
-    // Not empty: somebody's files, or a start that is worth looking at.
+    // Not empty: somebody's files.
   }
 }

@@ -15,6 +15,8 @@ export interface CliOptions {
   readonly cwd: string;
   /** Arguments of node itself. */
   readonly node?: readonly string[];
+  /** Largest file that it can write, as a full disk would have it. */
+  readonly fileKibMax?: number;
 }
 
 /** The real command in a process of its own. */
@@ -27,8 +29,13 @@ export class CliProcess {
   #heard: (() => void) | null = null;
   #ended = false;
 
-  constructor(args: readonly string[], { cwd, node = [] }: CliOptions) {
-    const child = spawn(process.execPath, [...node, bin, ...args], {
+  constructor(args: readonly string[], { cwd, node = [], fileKibMax }: CliOptions) {
+    const command = [process.execPath, ...node, bin, ...args];
+    const [file = '', ...rest] =
+      fileKibMax === undefined
+        ? command
+        : ['bash', '-c', `ulimit -f ${fileKibMax}; exec "$0" "$@"`, ...command];
+    const child = spawn(file, rest, {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, XDG_CACHE_HOME: `${cwd}/cache` },
@@ -63,7 +70,8 @@ export class CliProcess {
   /** The first line, of either stream, that has not been waited for and that matches. Rejects when the process ends without one. */
   async line(pattern: RegExp): Promise<string> {
     for (;;) {
-      for (let line = this.#lines.shift(); line !== undefined; line = this.#lines.shift()) if (pattern.test(line)) return line;
+      for (let line = this.#lines.shift(); line !== undefined; line = this.#lines.shift())
+        if (pattern.test(line)) return line;
       if (this.#ended) throw new Error(`no line ${pattern}; stdout: ${this.#stdout} stderr: ${this.#stderr}`);
       await new Promise<void>((resolve) => (this.#heard = resolve));
       this.#heard = null;
@@ -78,7 +86,8 @@ export class CliProcess {
   }
 }
 
-export const runCli = (args: readonly string[], options: CliOptions): Promise<CliResult> => new CliProcess(args, options).result;
+export const runCli = (args: readonly string[], options: CliOptions): Promise<CliResult> =>
+  new CliProcess(args, options).result;
 
 interface Listed {
   readonly pid: number;

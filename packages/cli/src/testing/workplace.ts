@@ -9,7 +9,8 @@ function text(): string {
   const verbs = ['sends', 'counts', 'keeps', 'adds', 'waits for', 'reads'];
   const lines: string[] = [];
   for (let line = 0; line < 240; line++) {
-    const at = (words: readonly string[], stride: number): string => words[(line * stride + (line >> 3)) % words.length] ?? '';
+    const at = (words: readonly string[], stride: number): string =>
+      words[(line * stride + (line >> 3)) % words.length] ?? '';
     lines.push(`The ${at(nouns, 5)} ${at(verbs, 7)} what the ${at(nouns, 11)} ${at(verbs, 13)}.`, '');
   }
   return lines.join('\n');
@@ -37,7 +38,7 @@ eval: { every: 4, batches: 1 }
 
 export interface Workplace {
   readonly folder: string;
-  path(name: string): string;
+  readonly path: (name: string) => string;
 }
 
 /** A folder of its own with `small.yaml` (8 steps), `endless.yaml` and their text; removed after the test. */
@@ -47,6 +48,9 @@ export function workplace(t: ExecutionContext): Workplace {
   const path = (name: string): string => join(folder, name);
   writeFileSync(path('text.txt'), text());
   writeFileSync(path('small.yaml'), topology(8));
-  writeFileSync(path('endless.yaml'), topology(100_000).replace('every: 2, keep: 9', 'every: 0').replace('every: 4, batches: 1', 'every: 0'));
+  writeFileSync(
+    path('endless.yaml'),
+    topology(100_000).replace('every: 2, keep: 9', 'every: 0').replace('every: 4, batches: 1', 'every: 0'),
+  );
   return { folder, path };
 }
