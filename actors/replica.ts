@@ -68,7 +68,7 @@ export class Replica {
   balance: BalanceCoefficients | null = null;
   /** Tokens of the global batch of the open step, padding not counted. */
   globalTokens = 0;
-  /** Time inside kernels since the step opened, milliseconds. */
+  /** Time inside kernels since the last measurement, milliseconds. */
   kernelMs = 0;
   readonly #training: readonly [StageContext, StageContext];
   readonly #evaluation: readonly [StageContext, StageContext];

@@ -106,7 +106,6 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       current(context).statistics.reset();
       evaluated = 0;
       if (context.mode === 'evaluate') return;
-      replica.kernelMs = 0;
       for (const key of batches.keys()) if (Number(key.split('/')[0]) < context.step) batches.delete(key);
     },
     forwardAttention: (_event, context) => {
@@ -206,6 +205,8 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         tensors,
         body: { kernelMs: replica.kernelMs },
       });
+      // The optimizer's kernels of this step run after this and count for the next one.
+      replica.kernelMs = 0;
     },
     reportEvaluation: (_event, context) => {
       const tensors = [replica.evaluationStatistics.lossSum.slice()];
@@ -214,6 +215,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         tensors,
         body: { targets: evaluated },
       });
+      replica.kernelMs = 0;
     },
   };
 }
