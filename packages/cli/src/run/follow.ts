@@ -68,6 +68,7 @@ class FollowedRun {
         first: options.resumeFrom?.manifest.step ?? 0,
         end: Math.min(options.stopAfter ?? steps, steps),
         isTerminal: process.stdout.isTTY,
+        columns: () => process.stdout.columns,
         write: (text) => void process.stdout.write(text),
       },
       this.#tally,

@@ -22,12 +22,15 @@ const step = (index: number, more: Partial<StepEvent> = {}): StepEvent => ({
 });
 
 function shown(
-  options: { readonly isTerminal: boolean; readonly end: number },
+  options: { readonly isTerminal: boolean; readonly end: number; readonly columns?: () => number },
   events: readonly Parameters<Progress['show']>[0][],
 ): string {
   const tally = new Tally();
   let text = '';
-  const progress = new Progress({ steps: 300, first: 0, ...options, write: (part) => (text += part) }, tally);
+  const progress = new Progress(
+    { steps: 300, first: 0, columns: () => 120, ...options, write: (part) => (text += part) },
+    tally,
+  );
   for (const event of events) {
     tally.add(event);
     progress.show(event);
@@ -67,4 +70,11 @@ test('progress: what is unknown is a dash, a skipped step is said', (t) => {
     step(1, { mfu: null, hottest: null, skipped: true, loss: Number.NaN }),
   ]);
   t.is(text, 'step 1/300  loss -  500 tokens/s  MFU -  skipped: the gradient was not finite  2s left\n');
+});
+
+test('progress: a line never wraps on a narrow terminal', (t) => {
+  t.is(
+    shown({ isTerminal: true, end: 300, columns: () => 24 }, [step(1)]),
+    '\r\u001b[2Kstep 1/300  loss 2.5000\n',
+  );
 });

@@ -15,6 +15,8 @@ export interface ProgressOptions {
   readonly end: number;
   /** A terminal gets one line that is rewritten; anything else plain lines. */
   readonly isTerminal: boolean;
+  /** Columns of the terminal: a longer line would wrap and could not be rewritten. Default 80. */
+  readonly columns?: () => number;
   readonly write: (text: string) => void;
 }
 
@@ -60,7 +62,7 @@ export class Progress {
     const text = this.#describe(event);
     const { first, end, isTerminal, write } = this.#options;
     if (isTerminal) {
-      write(`${REWRITE}${text}`);
+      write(`${REWRITE}${text.slice(0, (this.#options.columns?.() ?? 80) - 1)}`);
       this.#open = true;
     } else if (event.step === first + 1 || event.step === end || event.step % this.#every === 0)
       write(`${text}\n`);
