@@ -63,7 +63,7 @@ async function openCpu(reason: string): Promise<OpenBackend> {
 }
 
 /**
- * Opens the backend asked for, by default wasm and, where that fails, cpu (plain JavaScript, some twenty times slower).
+ * Opens the backend asked for, by default wasm and, where that fails, cpu (plain JavaScript, some thirty times slower).
  * TensorFlow.js has one backend per thread: a second call in the same thread changes the first one's.
  */
 export async function openBackend(wanted: 'auto' | TfjsBackendName): Promise<OpenBackend> {
