@@ -257,15 +257,13 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     },
     snapshot: (event, context) => {
       const weights = buffers.at(context.version).data;
-      const pieces = shard
-        .pieces(reduces)
-        .flatMap((piece) =>
-          [...chunks(piece.flat)].map((flat) => ({
-            ...piece,
-            flat,
-            offset: piece.offset + flat.from - piece.flat.from,
-          })),
-        );
+      const pieces = shard.pieces(reduces).flatMap((piece) =>
+        [...chunks(piece.flat)].map((flat) => ({
+          ...piece,
+          flat,
+          offset: piece.offset + flat.from - piece.flat.from,
+        })),
+      );
       for (const { parameter, offset, flat } of pieces) {
         const { from, to } = flat;
         const tensors = [

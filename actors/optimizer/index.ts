@@ -1,11 +1,17 @@
 import type { Mount } from '@troupe/runtime';
 import type { ParameterClassName, Replica } from '../replica.ts';
 import { optimizerEffects, Shard } from './effects.ts';
-import { optimizerMachine } from './machine.ts';
+import { fencedByOptimizer, optimizerEpoch, optimizerMachine } from './machine.ts';
 
 export function mountOptimizer(replica: Replica, parameterClass: ParameterClassName): Mount {
   return (self) => {
     const shard = new Shard(replica, parameterClass);
-    return { machine: optimizerMachine, input: shard.input, effects: optimizerEffects(self, shard) };
+    return {
+      machine: optimizerMachine,
+      input: shard.input,
+      effects: optimizerEffects(self, shard),
+      epoch: optimizerEpoch,
+      fenced: fencedByOptimizer,
+    };
   };
 }

@@ -26,11 +26,24 @@ export type OptimizerInput = Pick<
 
 const count = (event: OptimizerEvent): number => numberIn(event, 'to') - numberIn(event, 'from');
 
+/** What peers may still send from an attempt that is over: it must not count for the next one. */
+export const fencedByOptimizer: ReadonlySet<string> = new Set(['gradient.add', 'gradient.total']);
+
+/** The (step, attempt) whose sums a shard collects. */
+export const optimizerEpoch = ({
+  version,
+  attempt,
+}: Pick<OptimizerContext, 'version' | 'attempt'>): { readonly step: number; readonly attempt: number } => ({
+  step: version + 1,
+  attempt,
+});
+
 /**
  * A slice of one parameter class on one device: master weights, Adam moments, gradient sums.
  *
  * OPT-1: a gradient slice is added on arrival, whatever the order, since sums are exact. OPT-2: a shard votes once its sum is
  * complete, and applies a decision once. OPT-3: gradients of the next step that arrive before this one is applied wait.
+ * OPT-4: what a peer sent in an attempt that was replayed is dropped: a total travels on another lane than the trainer's word.
  */
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
@@ -152,6 +165,7 @@ export const optimizerMachine = setup({
           actions: [
             assign({
               version: ({ context }) => context.version + 1,
+              attempt: 1,
               received: 0,
               totals: 0,
               opened: false,

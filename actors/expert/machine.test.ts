@@ -1,0 +1,117 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { acceptedOf, leafStates, Play } from '../testing/play.ts';
+import { expertMachine } from './machine.ts';
+
+const kinds = [
+  'weights.publish',
+  'rows.dispatch',
+  'experts.forwarded',
+  'gradients.dispatch',
+  'experts.backwarded',
+  'forward.run',
+  'gradient.add',
+] as const;
+const input = { version: 0, numElements: 10, numSources: 2 };
+const weights = (version: number, elements: number) => ({ version, body: { elements, from: 0 } });
+const rows = { step: 1, attempt: 1, version: 0, microbatch: 0 };
+
+/** An expert with its first weights. */
+function serving(visited = new Set<string>()): Play {
+  const play = new Play(expertMachine, input, visited);
+  play.send('weights.publish', weights(0, 10));
+  return play;
+}
+
+test('expert: loading, gathering, forwarding, backwarding; each refuses what it does not wait for', (t) => {
+  const visited = new Set<string>();
+  const play = new Play(expertMachine, input, visited);
+  t.is(play.state, 'loading');
+  t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), ['weights.publish', 'rows.dispatch']);
+  t.deepEqual(play.send('weights.publish', weights(0, 4)), ['acceptWeights']);
+  t.is(play.state, 'loading');
+  play.send('weights.publish', weights(0, 6));
+  t.is(play.state, 'serving.gathering');
+  t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), [
+    'weights.publish',
+    'rows.dispatch',
+    'gradients.dispatch',
+  ]);
+  t.deepEqual(play.send('rows.dispatch', rows), ['acceptRows']);
+  t.deepEqual(play.send('rows.dispatch', rows), ['acceptRows', 'forward']);
+  t.is(play.state, 'serving.forwarding');
+  t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), [
+    'weights.publish',
+    'rows.dispatch',
+    'experts.forwarded',
+  ]);
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows']);
+  t.deepEqual(play.send('gradients.dispatch', rows), ['acceptGradients']);
+  t.deepEqual(play.send('gradients.dispatch', rows), ['acceptGradients', 'backward']);
+  t.is(play.state, 'serving.backwarding');
+  t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), [
+    'weights.publish',
+    'rows.dispatch',
+    'experts.backwarded',
+  ]);
+  t.deepEqual(play.send('experts.backwarded'), ['returnGradients']);
+  t.is(play.state, 'serving.gathering');
+  t.deepEqual([...visited].toSorted(), leafStates(expertMachine).toSorted());
+});
+
+test('expert: EXP-1, a pass runs when all rows and its weights are here, whatever order they come in', (t) => {
+  const events = [
+    { type: 'rows.dispatch', fields: { ...rows, version: 1 } },
+    { type: 'rows.dispatch', fields: { ...rows, version: 1 } },
+    { type: 'rows.dispatch', fields: { ...rows, version: 1 } },
+    { type: 'weights.publish', fields: weights(1, 3) },
+    { type: 'weights.publish', fields: weights(1, 7) },
+  ];
+  fc.assert(
+    fc.property(fc.shuffledSubarray(events, { minLength: events.length }), (order) => {
+      const play = new Play(expertMachine, { ...input, numSources: 3 });
+      play.send('weights.publish', weights(0, 10));
+      order.forEach(({ type, fields }, index) => {
+        const actions = play.send(type, fields);
+        t.is(actions.filter((action) => action === 'forward').length, index === order.length - 1 ? 1 : 0);
+      });
+    }),
+  );
+});
+
+test('expert: EXP-2, one backward pass and one answer for the gradients of every source', (t) => {
+  const play = serving();
+  const actions: string[] = [];
+  for (let microbatch = 0; microbatch < 3; microbatch++) {
+    for (const type of [
+      'rows.dispatch',
+      'rows.dispatch',
+      'experts.forwarded',
+      'gradients.dispatch',
+      'gradients.dispatch',
+      'experts.backwarded',
+    ]) {
+      actions.push(...play.send(type, { ...rows, microbatch }));
+    }
+  }
+  for (const [action, count] of [
+    ['forward', 3],
+    ['returnRows', 3],
+    ['backward', 3],
+    ['returnGradients', 3],
+    ['acceptGradients', 6],
+  ] as const) {
+    t.is(actions.filter((each) => each === action).length, count, action);
+  }
+});
+
+test('expert: an evaluation is forward passes alone', (t) => {
+  const play = serving();
+  for (let pass = 0; pass < 3; pass++) {
+    const fields = { ...rows, microbatch: pass, body: { mode: 'evaluate' } };
+    t.deepEqual(play.send('rows.dispatch', fields), ['acceptRows']);
+    t.deepEqual(play.send('rows.dispatch', fields), ['acceptRows', 'forward']);
+    t.is(play.context['microbatch'], pass);
+    t.deepEqual(play.send('experts.forwarded'), ['returnRows']);
+  }
+});

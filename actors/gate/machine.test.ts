@@ -1,0 +1,108 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { acceptedOf, leafStates, Play } from '../testing/play.ts';
+import { gateMachine } from './machine.ts';
+
+const kinds = [
+  'forward.run',
+  'logits.computed',
+  'routing.planned',
+  'tokens.packed',
+  'rows.return',
+  'outputs.combined',
+  'backward.run',
+  'gradients.packed',
+  'gradients.return',
+  'gate.backwarded',
+  'rows.dispatch',
+  'step.open',
+] as const;
+
+/** Sends `types` one after the other and expects each state to accept that one kind alone. */
+function walk(
+  t: { deepEqual: (a: unknown, b: unknown, message?: string) => boolean },
+  play: Play,
+  types: readonly string[],
+): readonly string[] {
+  return types.flatMap((type) => {
+    t.deepEqual(
+      acceptedOf(play, kinds),
+      play.state === 'idle' ? ['forward.run', 'backward.run'] : [type],
+      play.state,
+    );
+    return play.send(type);
+  });
+}
+
+test('gate: forward and backward pass by every state, each of which accepts what it waits for and nothing else', (t) => {
+  const visited = new Set<string>();
+  const play = new Play(gateMachine, { numRanks: 2, choosesItself: true }, visited);
+  t.deepEqual(
+    walk(t, play, [
+      'forward.run',
+      'logits.computed',
+      'routing.planned',
+      'tokens.packed',
+      'rows.return',
+      'rows.return',
+      'outputs.combined',
+    ]),
+    ['score', 'route', 'pack', 'dispatch', 'acceptRows', 'acceptRows', 'combine', 'finishForward'],
+  );
+  t.deepEqual(
+    walk(t, play, [
+      'backward.run',
+      'gradients.packed',
+      'gradients.return',
+      'gradients.return',
+      'gate.backwarded',
+    ]),
+    ['weigh', 'dispatchGradients', 'acceptGradients', 'acceptGradients', 'backward', 'finishBackward'],
+  );
+  t.is(play.state, 'idle');
+  t.deepEqual([...visited].toSorted(), leafStates(gateMachine).toSorted());
+});
+
+test('gate: one rank needs no packing, the logits come first only for a gate that chooses by itself', (t) => {
+  const play = new Play(gateMachine, { numRanks: 1, choosesItself: false });
+  t.deepEqual(play.send('forward.run'), ['route']);
+  t.is(play.state, 'planning');
+  t.deepEqual(play.send('routing.planned'), ['dispatch']);
+  t.is(play.state, 'awaitingRows');
+  t.deepEqual(play.send('rows.return'), ['acceptRows', 'combine']);
+});
+
+test('gate: GAT-1, GAT-2, the combine comes after the answer of the last rank, for any number of ranks', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 12 }), (numRanks) => {
+      const play = new Play(gateMachine, { numRanks, choosesItself: false });
+      play.send('forward.run');
+      play.send('routing.planned');
+      if (numRanks > 1) play.send('tokens.packed');
+      for (let returned = 1; returned <= numRanks; returned++) {
+        const actions = play.send('rows.return', { body: { rank: numRanks - returned } });
+        t.deepEqual(actions, returned === numRanks ? ['acceptRows', 'combine'] : ['acceptRows']);
+      }
+      play.send('outputs.combined');
+      play.send('backward.run');
+      play.send('gradients.packed');
+      for (let returned = 1; returned <= numRanks; returned++) {
+        t.deepEqual(
+          play.send('gradients.return'),
+          returned === numRanks ? ['acceptGradients', 'backward'] : ['acceptGradients'],
+        );
+      }
+    }),
+  );
+});
+
+test('gate: remembers the pass it was opened for', (t) => {
+  const play = new Play(gateMachine, { numRanks: 1, choosesItself: false });
+  play.send('forward.run', { step: 7, attempt: 2, version: 6, microbatch: 1, body: { mode: 'evaluate' } });
+  t.like(play.context, { step: 7, attempt: 2, version: 6, microbatch: 1, mode: 'evaluate' });
+  play.send('routing.planned');
+  play.send('rows.return');
+  play.send('outputs.combined');
+  play.send('backward.run', { microbatch: 1, body: { last: true } });
+  t.like(play.context, { step: 7, microbatch: 1, last: true });
+});

@@ -1,0 +1,88 @@
+import { address } from '@troupe/core';
+import { PureMachine, type ActorEvent, type CollectedAction, type TransitionResult } from '@troupe/runtime';
+import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+
+type EventFields = Partial<Omit<ActorEvent, 'type'>>;
+
+export const actorEvent = (type: string, fields: EventFields = {}): ActorEvent => ({
+  type,
+  from: address('test'),
+  step: 0,
+  attempt: 1,
+  version: 0,
+  layer: -1,
+  microbatch: 0,
+  body: {},
+  tensors: [],
+  ...fields,
+});
+
+const nameOf = (value: unknown): string =>
+  typeof value === 'string'
+    ? value
+    : Object.entries(value as Readonly<Record<string, unknown>>)
+        .map(([parent, child]) => `${parent}.${nameOf(child)}`)
+        .join(' ');
+
+/** One life of a statechart, played event by event without a system: what it answers is a list of actions. */
+export class Play {
+  readonly #machine: PureMachine;
+  readonly #visited: Set<string>;
+  readonly armed: string[] = [];
+  #snapshot: AnyMachineSnapshot;
+  /** Actions of the first transition. */
+  readonly first: readonly string[];
+
+  /** @param visited - states that earlier plays of the same machine came to */
+  constructor(machine: AnyStateMachine, input?: unknown, visited = new Set<string>()) {
+    this.#machine = new PureMachine(machine, input);
+    this.#visited = visited;
+    const result = this.#machine.initial(input);
+    this.#snapshot = result.snapshot;
+    this.first = this.#take(result);
+  }
+
+  get state(): string {
+    return nameOf(this.#snapshot.value);
+  }
+
+  get context(): Readonly<Record<string, unknown>> {
+    return this.#snapshot.context as Readonly<Record<string, unknown>>;
+  }
+
+  accepts(type: string, fields: EventFields = {}): boolean {
+    return this.#snapshot.can(actorEvent(type, fields));
+  }
+
+  /** Sends an event that the present state must accept, and returns the names of the actions in order. */
+  send(type: string, fields: EventFields = {}): readonly string[] {
+    const event = actorEvent(type, fields);
+    if (!this.#snapshot.can(event)) throw new Error(`${type} is not accepted in ${this.state}`);
+    const result = this.#machine.transition(this.#snapshot, event);
+    this.#snapshot = result.snapshot;
+    return this.#take(result);
+  }
+
+  #take(result: TransitionResult): readonly string[] {
+    this.#visited.add(this.state);
+    this.armed.push(...result.armed.map(({ event, delayMs }) => `${event.type} after ${delayMs}`));
+    return result.actions.map(({ type }: CollectedAction) => type).filter((type) => type !== 'ignore');
+  }
+}
+
+/** Names of a machine's states without children, as {@link Play.state} spells them. */
+export function leafStates(machine: AnyStateMachine): readonly string[] {
+  const below = (node: AnyStateMachine['root'], prefix: string): readonly string[] =>
+    Object.entries(node.states).flatMap(([key, child]) => {
+      const name = prefix === '' ? key : `${prefix}.${key}`;
+      return Object.keys(child.states).length === 0 ? [name] : below(child, name);
+    });
+  return below(machine.root, '');
+}
+
+/** Those of `types` that the present state accepts, with the same fields for all. */
+export const acceptedOf = (
+  play: Play,
+  types: readonly string[],
+  fields: EventFields = {},
+): readonly string[] => types.filter((type) => play.accepts(type, fields));
