@@ -2,6 +2,7 @@ export * from './data.ts';
 export * from './job.ts';
 export * from './run-result.ts';
 export * from './start-cluster.ts';
+export type { ExpertRule, GateQuestion, GateRule, TokenBatch, TokenSource } from '@troupe/actors';
 export { fileStorage } from './ports/file-storage.ts';
 export { systemClock } from './ports/clock.ts';
 export { pinoLogger, type LogLevel } from './ports/logger.ts';
