@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { cycleViolations } from './tidy/cycles.ts';
-import { arrows, houseOf, layerViolations, manifestViolations } from './tidy/layers.ts';
+import type { arrows } from './tidy/layers.ts';
+import { houseOf, layerViolations, manifestViolations } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
 import {
   repositoryPaths,

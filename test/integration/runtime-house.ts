@@ -11,7 +11,6 @@ import {
 import {
   ActorSystem,
   Directory,
-  type ActorEvent,
   type Behaviour,
   type Effects,
   type Self,
@@ -93,9 +92,11 @@ export function house(kinds: readonly string[], network: MemoryNetworkOptions = 
     stuck,
     warnings,
     run: (untilMs = Number.POSITIVE_INFINITY) => {
-      let over = false;
-      const guard = Number.isFinite(untilMs) ? clock.after(untilMs - clock.now(), () => (over = true)) : null;
-      while (!over && clock.runNext());
+      const until = { isOver: false };
+      const guard = Number.isFinite(untilMs)
+        ? clock.after(untilMs - clock.now(), () => (until.isOver = true))
+        : null;
+      while (!until.isOver && clock.runNext());
       if (guard !== null) clock.cancel(guard);
     },
   };
@@ -107,7 +108,7 @@ export function mount(
   name: string,
   parts: {
     readonly machine: Behaviour['machine'];
-    readonly effects?: (self: Self) => Effects<never, ActorEvent>;
+    readonly effects?: (self: Self) => Effects<never>;
     readonly input?: unknown;
     readonly supervision?: Supervision;
     readonly dispose?: () => void;

@@ -1,6 +1,13 @@
 import test from 'ava';
 import { address, InvariantError, TroupeError } from '@troupe/core';
-import { MAILBOX_CAPACITY, systemAddress, type ActorEvent, type Effects, type Self } from '@troupe/runtime';
+import {
+  MAILBOX_CAPACITY,
+  systemAddress,
+  type ActorEvent,
+  type Effects,
+  type Self,
+  textIn,
+} from '@troupe/runtime';
 import { assign, createMachine } from 'xstate';
 import { far, house, mount, near } from './runtime-house.ts';
 
@@ -27,14 +34,14 @@ const answerer = createMachine({
 });
 
 const noting =
-  (log: ActorEvent[], others: (self: Self) => Effects<never, ActorEvent> = () => ({})) =>
-  (self: Self): Effects<never, ActorEvent> => ({
+  (log: ActorEvent[], others: (self: Self) => Effects<never> = () => ({})) =>
+  (self: Self): Effects<never> => ({
     note: (event: ActorEvent) => void log.push(event),
     ...others(self),
   });
 const asking =
   (to: string, deadlineMs = 1000) =>
-  (self: Self): Effects<never, ActorEvent> => ({
+  (self: Self): Effects<never> => ({
     ask: () =>
       self.ask(
         address(to),
@@ -170,7 +177,7 @@ test('ActorSystem: RUN-2, a sender with a state for refusals gets the refusal as
   h.near.tell(from, 'ping.sent');
   h.run();
   t.like(log[0], { type: 'message.refused', from: address('far/b'), step: 9 });
-  t.is((JSON.parse(String(log[0]?.body['error'])) as { code: string }).code, 'TROUPE_ACTOR_REFUSED');
+  t.is((JSON.parse(textIn(log[0]!, 'error')) as { code: string }).code, 'TROUPE_ACTOR_REFUSED');
   t.deepEqual(h.failures, []);
 });
 
@@ -317,7 +324,7 @@ test('ActorSystem: RUN-3, events of a lower (step, attempt) are dropped and coun
     fence: {
       epoch: (context: { step: number; attempt: number }) => context,
       fenced: new Set(['ping.sent', 'question.asked']),
-    } as never,
+    },
   });
   const pairs = [
     [5, 1],
@@ -393,7 +400,7 @@ test('ActorSystem: a packet that cannot be decoded is refused, its credit return
 test('ActorSystem: the directory decides where a message goes, also after a move', (t) => {
   const h = house(kinds);
   const log: string[] = [];
-  const noteAs = (where: string) => (): Effects<never, ActorEvent> => ({ note: () => void log.push(where) });
+  const noteAs = (where: string) => (): Effects<never> => ({ note: () => void log.push(where) });
   const name = mount(h.near, 'near/a', { machine: accepting, effects: noteAs('near') });
   mount(h.far, 'near/a', { machine: accepting, effects: noteAs('far') });
   h.near.tell(name, 'ping.sent');

@@ -24,7 +24,7 @@ const lamp = createMachine({
 function mountLamp(h: House, log: string[]) {
   return mount(h.near, 'near/lamp', {
     machine: lamp,
-    effects: (): Effects<never, ActorEvent> => ({
+    effects: (): Effects<never> => ({
       note: () => void log.push(`${h.near.statuses()[0]?.state ?? 'new'} left at ${h.clock.now()}`),
     }),
   });
@@ -110,7 +110,7 @@ const waiting = createMachine({
 
 const waiter =
   (deadlineMs = 10_000) =>
-  (self: Self): Effects<never, ActorEvent> => ({
+  (self: Self): Effects<never> => ({
     wait: () =>
       self.wait({
         name: 'experts',

@@ -44,7 +44,7 @@ export const pureHouses: readonly House[] = ['core', 'spec', 'wire', 'runtime', 
 const isHouse = (name: string): name is House => Object.hasOwn(arrows, name);
 
 export const isTest = (path: string): boolean =>
-  /\.test\.ts$/.test(path) || /(?:^|\/)(?:conformance|testing|test)\//.test(path);
+  path.endsWith('.test.ts') || /(?:^|\/)(?:conformance|testing|test)\//.test(path);
 
 /** `packages/core/src/x.ts` is in `core`, `actors/gate/x.ts` in `actors`. */
 export function houseOf(path: string): House | null {

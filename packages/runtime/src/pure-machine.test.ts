@@ -8,7 +8,7 @@ const doorMachine = setup({
     events: {} as { type: 'open' | 'close' | 'alarm' | 'lock'; by?: string },
     input: {} as { opened: number },
   },
-  actions: { creak: () => {}, note: (_, _params: { readonly what: string }) => {}, ring: () => {} },
+  actions: { creak: () => {}, note: (_scope, _params: { readonly what: string }) => {}, ring: () => {} },
   guards: { quiet: ({ context }) => context.opened < 2 },
   delays: { shut: ({ context }) => context.opened * 100 },
 }).createMachine({
