@@ -25,6 +25,7 @@ import { openTopologyData } from '../data.ts';
 import { systemClock } from '../ports/clock.ts';
 import { pinoLogger, type LogLevel } from '../ports/logger.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
+import { listenAs } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -126,6 +127,8 @@ class LocalLaunch implements Launch {
   async start(choices: RunChoices): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'troupe-'));
     this.#socketFolder = folder;
+    const { port } = this.#topology.wire;
+    const plan = { socketFolder: folder, port: port === 'auto' ? null : port };
     const { world } = this.#topology.parallel;
     const listening = new Promise<void>((resolve, reject) => {
       this.#allListening = resolve;
@@ -137,16 +140,14 @@ class LocalLaunch implements Launch {
         message: (message: WorkerMessage) => this.#fromWorker(rank, message),
         exited: (reason: string) => this.#workerExited(rank, reason),
       };
-      this.#workers.push(
-        new WorkerProcess({ rank, socketFolder: folder, logLevel: this.#options.logLevel }, handlers),
-      );
+      this.#workers.push(new WorkerProcess({ rank, ...plan, logLevel: this.#options.logLevel }, handlers));
     }
     const opening = openZmqTransport({
       node: nodeId(agentNode),
       incarnation: 1,
       clock: this.#clock,
       logger: this.#logger,
-      listen: { kind: 'ipc', directory: folder, name: 'agent' },
+      listen: listenAs(plan, 0),
     });
     // Whatever else fails, cleaning up finds the sockets.
     this.#opening = opening.then((opened) => (this.#transport = opened));

@@ -1,3 +1,4 @@
+import type { ListeningPlan } from './listening.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { RunChoices } from '../job.ts';
 import type { ResolvedTopology } from '@troupe/topology';
@@ -28,8 +29,7 @@ export type WorkerMessage =
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean };
 
 /** Arguments of a worker process, as JSON in argv. */
-export interface WorkerArguments {
+export interface WorkerArguments extends ListeningPlan {
   readonly rank: number;
-  readonly socketFolder: string;
   readonly logLevel: LogLevel;
 }
