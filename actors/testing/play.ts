@@ -4,7 +4,7 @@ import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
 
 type EventFields = Partial<Omit<ActorEvent, 'type'>>;
 
-export const actorEvent = (type: string, fields: EventFields = {}): ActorEvent => ({
+const actorEvent = (type: string, fields: EventFields = {}): ActorEvent => ({
   type,
   from: address('test'),
   step: 0,

@@ -24,7 +24,7 @@ import { createCodec } from '@troupe/wire';
 
 export const near = nodeId('agent/0');
 export const far = nodeId('worker/0');
-export const never: Supervision = { strategy: 'escalate', intensity: 0, periodMs: 1 };
+const never: Supervision = { strategy: 'escalate', intensity: 0, periodMs: 1 };
 
 export interface Failure {
   readonly error: TroupeError;

@@ -39,7 +39,7 @@ export const arrows = {
 export type House = keyof typeof arrows;
 
 /** Houses whose code is a function of its arguments: not even Node's own modules. */
-export const pureHouses: readonly House[] = ['core', 'spec', 'wire', 'runtime', 'model', 'actors'];
+const pureHouses: readonly House[] = ['core', 'spec', 'wire', 'runtime', 'model', 'actors'];
 
 const isHouse = (name: string): name is House => Object.hasOwn(arrows, name);
 
@@ -54,7 +54,7 @@ export function houseOf(path: string): House | null {
 }
 
 /** The house that a specifier names: `@troupe/core` or, for the public package, `troupe`. */
-export function houseOfSpecifier(specifier: string): string | null {
+function houseOfSpecifier(specifier: string): string | null {
   const match = /^(?:@troupe\/([^/]+)|(troupe))(?:\/.*)?$/.exec(specifier);
   return match?.[1] ?? match?.[2] ?? null;
 }

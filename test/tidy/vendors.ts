@@ -15,7 +15,7 @@ const under =
     folders.some((folder) => path.startsWith(`${folder}/`));
 
 /** One door per vendor. What is not named here may be imported nowhere. */
-export const doors: readonly Door[] = [
+const doors: readonly Door[] = [
   {
     vendor: /^zeromq$/,
     opens: under('packages/transport', 'test/bench'),
