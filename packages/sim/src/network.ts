@@ -1,4 +1,14 @@
-import { assert, prng, type Lane, type NodeId, type Packet, type PeerEvent, type Prng, type Transport, type TransportStats } from '@troupe/core';
+import {
+  assert,
+  prng,
+  type Lane,
+  type NodeId,
+  type Packet,
+  type PeerEvent,
+  type Prng,
+  type Transport,
+  type TransportStats,
+} from '@troupe/core';
 import type { Trace } from './trace.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -40,12 +50,18 @@ export class SimNetwork {
 
   connect(node: NodeId): Transport {
     assert(!this.#nodes.has(node), 'a node connects once', { node });
-    const transport = new SimTransport(node, (to, lane, packet, sent) => this.#carry({ from: node, to, lane }, packet, sent));
+    const transport = new SimTransport(node, (to, lane, packet, sent) =>
+      this.#carry({ from: node, to, lane }, packet, sent),
+    );
     this.#nodes.set(node, transport);
     return transport;
   }
 
-  #carry(link: { readonly from: NodeId; readonly to: NodeId; readonly lane: Lane }, original: Packet, sent: () => void): void {
+  #carry(
+    link: { readonly from: NodeId; readonly to: NodeId; readonly lane: Lane },
+    original: Packet,
+    sent: () => void,
+  ): void {
     const { from, to, lane } = link;
     const { latencyMs, jitterMs, bytesPerMs, alter } = this.#options;
     const packet = alter === undefined ? original : alter(original, from, to);
@@ -89,7 +105,10 @@ class SimTransport implements Transport {
 
   deliver(from: NodeId, lane: Lane, packet: Packet): void {
     this.#stats.messagesReceived++;
-    this.#stats.bytesReceived += packet.frames.reduce((sum, frame) => sum + frame.byteLength, packet.header.byteLength);
+    this.#stats.bytesReceived += packet.frames.reduce(
+      (sum, frame) => sum + frame.byteLength,
+      packet.header.byteLength,
+    );
     this.#handler?.(from, lane, packet, () => {});
   }
 

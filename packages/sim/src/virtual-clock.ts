@@ -7,7 +7,8 @@ interface Entry {
   readonly run: () => void;
 }
 
-const before = (a: Entry, b: Entry): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
+const before = (a: Entry, b: Entry): boolean =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
 
 /**
  * A discrete-event clock: time jumps from one armed event to the next.
