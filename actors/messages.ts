@@ -17,6 +17,7 @@ export const messageKinds: ReadonlySet<string> = new Set([
   'rows.dispatch',
   'rows.return',
   'backward.run',
+  'rows.left',
   'backward.done',
   'gradients.dispatch',
   'gradients.return',

@@ -152,6 +152,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
           body: { source: ownRank, last: context.last },
         });
       }
+      self.tell(addresses.stage(dp), 'rows.left', place(context));
     },
     acceptGradients: (event, context) =>
       accept(event, returnedGradients(current(context), layer, rankOf(event))),

@@ -55,6 +55,8 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
   const batches = new Map<string, Batch>();
   const ranges = denseRanges(replica);
   const gateOf = (layer: number) => addresses.gate(layer, dp);
+  /** Finished sums that wait until the rows of the next layer have left. */
+  const held: Range[] = [];
   let targets = 0;
   let evaluated = 0;
   let evaluationBatch: Batch | null = null;
@@ -180,8 +182,12 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
     },
     sendLayer: (_event, context) => {
       if (!lastMicrobatch(context)) return;
-      if (context.layer === model.layers - 1) send(context, ranges.tail);
-      send(context, ranges.layer(context.layer));
+      if (context.layer === model.layers - 1) held.push(ranges.tail);
+      held.push(ranges.layer(context.layer));
+    },
+    // Rows come first: a bucket of megabytes in front of them would hold up the other ranks' experts.
+    sendHeld: (_event, context) => {
+      for (const range of held.splice(0)) send(context, range);
     },
     backwardEmbedding: (_event, context) => {
       self.submit(
@@ -191,7 +197,9 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         place(context),
       );
     },
-    sendEnds: (_event, context) => send(context, ranges.embed),
+    sendEnds: (_event, context) => {
+      for (const range of [...held.splice(0), ranges.embed]) send(context, range);
+    },
     measure: (_event, context) => {
       const { lossSum, layers } = replica.statistics;
       const tensors = [

@@ -12,6 +12,7 @@ export interface StageEvent extends ActorEvent {
     | 'head.finished'
     | 'embedding.backwarded'
     | 'forward.done'
+    | 'rows.left'
     | 'backward.done'
     | 'balance.shared';
 }

@@ -56,6 +56,7 @@ export const stageMachine = setup({
     unroute: () => {},
     backwardAttention: () => {},
     sendLayer: () => {},
+    sendHeld: () => {},
     backwardEmbedding: () => {},
     sendEnds: () => {},
     measure: () => {},
@@ -220,7 +221,7 @@ export const stageMachine = setup({
     /** The layer's gate has the gradients. */
     unrouting: {
       entry: 'unroute',
-      on: { 'backward.done': { target: 'unattending' } },
+      on: { 'rows.left': { actions: 'sendHeld' }, 'backward.done': { target: 'unattending' } },
     },
     unattending: {
       entry: 'backwardAttention',
