@@ -47,7 +47,12 @@ export function segmentsOf(
 }
 
 /** Lengths that only the counts know, which an earlier call of the list may have written. */
-export function atLeast(op: string, name: string, array: Floats | Int32Array | undefined, length: number): void {
+export function atLeast(
+  op: string,
+  name: string,
+  array: Floats | Int32Array | undefined,
+  length: number,
+): void {
   if (array !== undefined && array.length < length) {
     throw new KernelShapeError(
       `${op}: ${name}.length is ${array.length}, expected at least ${length} by the counts`,

@@ -1,5 +1,5 @@
 import type { Device, ExactSum, KernelCall } from '@troupe/core';
-import { loadDevice, measurePeak } from '@troupe/kernels';
+import { loadDevice, measureBandwidth, measurePeak } from '@troupe/kernels';
 import { median } from './median.ts';
 
 /** One operation at the shapes of the job "coarse". */
@@ -196,8 +196,9 @@ export async function benchKernels({
 }
 
 export function formatKernels(rows: readonly KernelRow[]): string {
+  const bandwidth = (measureBandwidth(THREADS) / 1e9).toFixed(1);
   return [
-    `Native device, ${THREADS} threads; medians; share of the register-only FMA peak measured in the same run.`,
+    `Native device, ${THREADS} threads; medians; share of the register-only FMA peak measured in the same run. A copy loop moves ${bandwidth} GB/s.`,
     '',
     '| operation | GFLOP | ms | GFLOP/s | of peak |',
     '|---|---|---|---|---|',

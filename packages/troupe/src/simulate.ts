@@ -84,7 +84,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
   // Virtual time stands still while promises of this process settle; no actor awaits one. Microtasks run after every event, so that
   // the end of the run stops its timers before the next heartbeat is due.
   while (outcome.result === null) {
-    for (let burst = 0; burst < 256 && clock.runNext(); burst++) await undefined;
+    for (let burst = 0; burst < 256 && clock.runNext(); burst++) await Promise.resolve();
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
   const result = await finished;
