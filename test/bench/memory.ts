@@ -35,7 +35,7 @@ export async function benchMemory({
 }): Promise<readonly MemoryRow[]> {
   const steps = size === 'full' ? [200, 500, 1000, 1500, 2000] : [5, 10];
   const last = steps.at(-1) ?? 0;
-  const set = ['--set', `train.steps=${last}`, '--set', 'eval.every=0', '--set', 'checkpoint.every=500'];
+  const set = ['--set', `train.steps=${last}`, '--set', 'eval.every=0', '--set', 'checkpoint.every=100'];
   const folder = `${process.env['TMPDIR'] ?? '/tmp'}/troupe-memory-${process.pid}`;
   const child = spawn(process.execPath, [bin, 'launch', 'tiny', '--json', '--run-dir', folder, ...set], {
     stdio: ['ignore', 'pipe', 'inherit'],
