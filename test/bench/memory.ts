@@ -27,6 +27,9 @@ function residentOf(pid: number): { bytes: number; numProcesses: number } {
   };
 }
 
+/** Frames that arrived are freed by the collector in bursts, so a mark is the mean over this many steps up to it. */
+const WINDOW_STEPS = 50;
+
 /** Trains the tiny preset for many steps in two worker processes and looks at its memory on the way. */
 export async function benchMemory({
   size,
@@ -40,22 +43,28 @@ export async function benchMemory({
   const child = spawn(process.execPath, [bin, 'launch', 'tiny', '--json', '--run-dir', folder, ...set], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const rows: MemoryRow[] = [];
+  const samples = new Map<number, MemoryRow[]>();
   createInterface({ input: child.stdout }).on('line', (line) => {
     const event = JSON.parse(line) as RunEvent;
-    if (event.event !== 'step' || !steps.includes(event.step) || child.pid === undefined) return;
+    if (event.event !== 'step' || child.pid === undefined) return;
+    const step = steps.find((mark) => event.step > mark - WINDOW_STEPS && event.step <= mark);
+    if (step === undefined) return;
     const { bytes, numProcesses } = residentOf(child.pid);
-    rows.push({ step: event.step, residentMiB: bytes / 2 ** 20, numProcesses });
+    const seen = samples.get(step) ?? [];
+    samples.set(step, [...seen, { step, residentMiB: bytes / 2 ** 20, numProcesses }]);
   });
   const code = await new Promise<number | null>((resolve) => child.on('exit', resolve));
   if (code !== 0) throw new Error(`launch ended with ${code}`);
-  return rows;
+  return [...samples.values()].map((seen) => {
+    const last = seen.at(-1) as MemoryRow;
+    return { ...last, residentMiB: seen.reduce((sum, each) => sum + each.residentMiB, 0) / seen.length };
+  });
 }
 
 export function formatMemory(rows: readonly MemoryRow[]): string {
   const base = rows[0]?.residentMiB ?? Number.NaN;
   return [
-    'Preset "tiny", two workers; resident memory of all processes together.',
+    'Preset "tiny", two workers; resident memory of all processes together, mean of the 50 steps up to each mark.',
     '',
     '| step | processes | MiB | of the first |',
     '|---|---|---|---|',
