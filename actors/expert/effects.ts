@@ -85,11 +85,20 @@ export function expertEffects(
     numGrains: shape.microbatchGrains,
   });
 
+  /** Ends a pass: what other nodes sent for it is read no more. */
+  const forget = (): void => {
+    for (const { isLocal, x_UD, dOut_UD } of arrivals.values()) {
+      if (!isLocal) self.free(dOut_UD === null ? [x_UD] : [x_UD, dOut_UD]);
+    }
+    arrivals.clear();
+  };
+
   return {
     acceptWeights: (event) => {
       const [slice] = event.tensors;
-      if (slice !== undefined)
-        buffers.weights(event.version).set(slice as Floats, numberIn(event, 'from') - buffers.from);
+      if (slice === undefined) return;
+      buffers.weights(event.version).set(slice as Floats, numberIn(event, 'from') - buffers.from);
+      self.free([slice]);
     },
     acceptRows: (event) => {
       const source = numberIn(event, 'source');
@@ -134,7 +143,7 @@ export function expertEffects(
         });
       });
       // An evaluation has no backward pass: nothing of it is kept.
-      if (mode === 'evaluate') arrivals.clear();
+      if (mode === 'evaluate') forget();
     },
     acceptGradients: (event) => {
       const source = numberIn(event, 'source');
@@ -179,7 +188,7 @@ export function expertEffects(
           body: { rank: ownRank },
         });
       });
-      arrivals.clear();
+      forget();
       if (last) {
         sendGradients(self, replica, {
           from: buffers.from,

@@ -84,7 +84,10 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
   /** Copies what a remote rank returned to where the combine looks for it; a local one wrote there itself. */
   const accept = (event: GateEvent, part: RowsPart): void => {
     const [rows] = event.tensors;
-    if (rows !== undefined) part.data.set(rows as Floats);
+    if (rows !== undefined) {
+      part.data.set(rows as Floats);
+      self.free([rows]);
+    }
     self.answered('experts', event.from);
   };
   const rankOf = (event: GateEvent): number => numberIn(event, 'rank');

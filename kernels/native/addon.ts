@@ -14,6 +14,8 @@ export interface NativeAddon {
   readonly NativeQueue: new (threads: number, isa: string) => NativeQueue;
   /** Zeroed, 64-byte aligned; from 1 MiB on 2 MiB aligned and offered to huge pages. */
   allocate(bytes: number): ArrayBuffer;
+  /** Frees a buffer's memory now; its views have length 0 afterwards. */
+  release(buffer: ArrayBufferLike): void;
   measurePeak(threads: number): number;
   measureBandwidth(threads: number): number;
 }

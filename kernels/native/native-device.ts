@@ -1,4 +1,12 @@
-import type { Completion, DeviceInfo, Floats, KernelCall, SyncDevice, TroupeError } from '@troupe/core';
+import type {
+  Completion,
+  DeviceInfo,
+  Floats,
+  KernelCall,
+  SyncDevice,
+  TensorArray,
+  TroupeError,
+} from '@troupe/core';
 import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
 import { loadAddon, type NativeAddon, type NativeQueue } from './addon.ts';
 
@@ -127,6 +135,17 @@ export function openNativeDevice(options: NativeDeviceOptions): SyncDevice {
       cause: error,
     });
   }
+}
+
+/**
+ * Frees the memory of arrays that nobody reads any more, instead of at V8's next collection. An array that is part of a larger
+ * buffer is left alone, and so is everything without the addon.
+ */
+export function releaseArrays(arrays: readonly TensorArray[]): void {
+  const loaded = loadAddon();
+  if (!('addon' in loaded)) return;
+  for (const { buffer, byteLength } of arrays)
+    if (byteLength === buffer.byteLength) loaded.addon.release(buffer);
 }
 
 /**

@@ -212,6 +212,19 @@ napi_value stop(napi_env env, napi_callback_info info) {
   return undefined(env);
 }
 
+/// release(buffer): gives the buffer's memory back now instead of at the next collection; the buffer has length 0 afterwards.
+napi_value release(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value buffer;
+  bool is_buffer = false;
+  if (napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr) == napi_ok && count == 1 &&
+      napi_is_arraybuffer(env, buffer, &is_buffer) == napi_ok && is_buffer) {
+    // One that cannot be detached is left to the collector.
+    napi_detach_arraybuffer(env, buffer);
+  }
+  return nullptr;
+}
+
 /// allocate(bytes) → zeroed ArrayBuffer over aligned memory. V8 counts an external buffer's bytes itself.
 napi_value allocate(napi_env env, napi_callback_info info) {
   napi_value argument, result;
@@ -306,7 +319,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } functions[] = {{"allocate", allocate}, {"measurePeak", measure_peak}, {"measureBandwidth", measure_bandwidth}};
+  } functions[] = {{"allocate", allocate}, {"release", release}, {"measurePeak", measure_peak}, {"measureBandwidth", measure_bandwidth}};
   for (const auto& f : functions) {
     napi_value function;
     napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);

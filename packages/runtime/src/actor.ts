@@ -67,6 +67,11 @@ export interface Self {
   submit(device: Device, calls: readonly KernelCall[], done: string, fields?: MessageFields): void;
   /** Carries a promise's outcome into the mailbox: `done` with the fields it resolves to, or `failed` with the error. */
   settle(promise: Promise<MessageFields>, done: string, failed: string, fields?: MessageFields): void;
+  /**
+   * Says that arrays which came in a message from another node are read no more, so that their memory may be freed at once. Never for
+   * arrays of an actor beside: these are the sender's own.
+   */
+  free(arrays: readonly TensorArray[]): void;
   /** Starts a wait with owner, deadline and reason; when it expires the run's hang report is made. */
   wait(request: WaitRequest): void;
   answered(name: string, by: Address): void;

@@ -10,6 +10,7 @@ import {
   type Logger,
   type NodeId,
   type SerializedError,
+  type TensorArray,
   type Transport,
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
@@ -57,6 +58,8 @@ export interface SystemOptions {
   /** A wait whose deadline passed, with its sentence. */
   readonly onStuck: (error: TroupeError, wait: Wait) => void;
   readonly observe?: (turn: Turn) => void;
+  /** Frees the memory of received arrays that an actor has done with; default: left to the collector. */
+  readonly free?: (arrays: readonly TensorArray[]) => void;
 }
 
 interface Cell {
@@ -573,6 +576,11 @@ export class ActorSystem {
       },
       wait: (request) => {
         if (alive()) this.#waits.begin(address, request, (error, wait) => this.#options.onStuck(error, wait));
+      },
+      free: (arrays) => {
+        const { free } = this.#options;
+        // After the turn: its packet is released first, and the transport still looks at the frames then.
+        if (free !== undefined) queueMicrotask(() => free(arrays));
       },
       answered: (name, by) => this.#waits.answered(address, name, by),
       endWait: (name) => this.#waits.end(address, name),

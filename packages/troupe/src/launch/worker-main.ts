@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { addresses, defaultPlacement, messageKinds, mountWorker, workerNode, type Job } from '@troupe/actors';
 import { nodeId, serializeError } from '@troupe/core';
-import { loadDevice } from '@troupe/kernels';
+import { loadDevice, releaseArrays } from '@troupe/kernels';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { createPlacement } from '@troupe/topology';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
@@ -81,6 +81,7 @@ async function mount(
     logger,
     directory: new Directory(defaultPlacement(job)),
     schedule: (run) => void setImmediate(run),
+    free: releaseArrays,
     onFailure: (error, actor) => {
       const { code, message: text, retryable } = serializeError(error, actor);
       system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code, message: text, retryable } });
