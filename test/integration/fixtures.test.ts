@@ -1,11 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Device, Floats } from '@troupe/core';
-import { openReferenceDevice } from '@troupe/kernels';
+import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { LocalModel } from '@troupe/model';
 import { openFixture, type FixtureName, type ModelFixture } from './model-fixture.ts';
 
 interface Body {
-  readonly open: () => Device;
+  readonly open: () => Device | Promise<Device>;
   /** Of a tensor's largest value; see test/fixtures/README.md. */
   readonly logits: number;
   /** Fixture tensors other than logits_f64 are float32 themselves. */
@@ -29,6 +29,8 @@ const bodies: Readonly<Record<string, Body>> = {
     after3: 2e-5,
   },
   'reference f32': { open: () => openReferenceDevice({ dtype: 'f32' }), ...float32 },
+  // The native body, or TensorFlow.js where it is not built.
+  "this machine's device": { open: () => loadDevice({ threads: 2 }), ...float32 },
 };
 
 function openModel(fixture: ModelFixture, device: Device): LocalModel {
@@ -67,7 +69,7 @@ for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly
     test(`${name} on ${bodyName}: logits, losses, routing and hidden states are those of PyTorch`, async (t) => {
       const fixture = openFixture(name);
       const { expected, config } = fixture;
-      const model = openModel(fixture, body.open());
+      const model = openModel(fixture, await body.open());
       const logits = difference(await model.logits(fixture.batch), fixture.tensor('logits_f64'));
       const { loss, auxLoss, total } = await model.lossAndGradients(fixture.batch);
       const aux = expected.coefficients.router_aux_loss_coef * expected.float64.aux_loss;
@@ -94,7 +96,7 @@ for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly
 
     test(`${name} on ${bodyName}: every gradient is that of PyTorch`, async (t) => {
       const fixture = openFixture(name);
-      const model = openModel(fixture, body.open());
+      const model = openModel(fixture, await body.open());
       const { gradients, norm } = await model.lossAndGradients(fixture.batch);
       let largest = 0;
       for (const parameter of parametersOf(model)) {
@@ -115,7 +117,7 @@ for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly
     test(`${name} on ${bodyName}: three steps of AdamW end where PyTorch's do`, async (t) => {
       const fixture = openFixture(name);
       const { expected } = fixture;
-      const model = openModel(fixture, body.open());
+      const model = openModel(fixture, await body.open());
       for (let step = 0; step < 3; step++) {
         const { total, norm } = await model.lossAndGradients(fixture.batch);
         close(
