@@ -29,15 +29,6 @@ export function workerActors(job: Job, dp: number): readonly Address[] {
   ];
 }
 
-/** Address → node for the default placement: a replica's actors on its worker, the job's on the first machine's agent. */
-export function defaultPlacement(job: Job): (address: Address) => NodeId {
-  const nodes = new Map<Address, NodeId>();
-  for (let dp = 0; dp < job.dp; dp++) {
-    for (const actor of workerActors(job, dp)) nodes.set(actor, workerNode(dp));
-  }
-  return (address) => nodes.get(address) ?? agentNode;
-}
-
 /** Mounts the actors of replica `dp` over a device and a token source. */
 export function mountWorker(
   system: ActorSystem,

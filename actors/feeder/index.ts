@@ -1,3 +1,4 @@
+import { numValidTargets, numValidTokens } from '@troupe/model';
 import type { Effects, Mount } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
@@ -22,9 +23,6 @@ export interface TokenSource {
   evalBatch(first: number, count: number): TokenBatch;
 }
 
-const numTargets = (targets_T: Int32Array): number =>
-  targets_T.reduce((sum, target) => sum + (target >= 0 ? 1 : 0), 0);
-
 export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {
   const shape = jobShape(job);
   return (self) => {
@@ -35,8 +33,8 @@ export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {
         for (let microbatch = 0; microbatch < job.microbatches; microbatch++) {
           const first = dp * shape.replicaSequences + microbatch * shape.microbatchSequences;
           const batch = source.trainBatch(step, first, shape.microbatchSequences);
-          targets += numTargets(batch.targets_T);
-          tokens += batch.valid_T.reduce((sum, valid) => sum + valid, 0);
+          targets += numValidTargets(batch.targets_T);
+          tokens += numValidTokens(batch.valid_T);
           const tensors = [batch.ids_T, batch.targets_T, batch.firstSeen_T, batch.valid_T];
           self.tell(addresses.stage(dp), 'batch.ready', { step, microbatch, tensors });
         }
@@ -54,7 +52,7 @@ export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {
           attempt,
           microbatch,
           tensors,
-          body: { targets: numTargets(batch.targets_T) },
+          body: { targets: numValidTargets(batch.targets_T) },
         });
       },
     };

@@ -1,9 +1,10 @@
+import { lossValue } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { RunSink } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
 import type { TrainerEvent } from './events.ts';
-import { lossOf, norm128, normOf, StepLedger } from './ledger.ts';
+import { norm128, normOf, StepLedger } from './ledger.ts';
 import { stepLosses } from './losses.ts';
 import type { TrainerContext } from './machine.ts';
 
@@ -214,7 +215,7 @@ export function trainerEffects(
       options.report({
         event: 'eval',
         step: context.step,
-        loss: lossOf(evaluation.lossSum) / evaluation.tokens,
+        loss: lossValue(evaluation.lossSum) / evaluation.tokens,
         tokens: evaluation.tokens,
       });
     },

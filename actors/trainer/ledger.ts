@@ -1,4 +1,4 @@
-import { LOSS_QUANTUM_LOG2, NORM_QUANTUM_LOG2 } from '@troupe/core';
+import { NORM_QUANTUM_LOG2 } from '@troupe/core';
 
 /** Exact sums of one attempt at a step; every term may arrive in any order. */
 export class StepLedger {
@@ -26,9 +26,6 @@ export class StepLedger {
     probSums.forEach((value, index) => (this.probSums[index] = (this.probSums[index] ?? 0n) + value));
   }
 }
-
-/** Value of a loss-like fixed-point sum. */
-export const lossOf = (sum: bigint): number => Number(sum) * 2 ** LOSS_QUANTUM_LOG2;
 
 /** Root of a sum of squares in fixed point. */
 export const normOf = (sum: bigint): number => Math.sqrt(Number(sum) * 2 ** NORM_QUANTUM_LOG2);

@@ -1,7 +1,7 @@
-import { balanceLosses } from '@troupe/model';
+import { balanceLosses, lossValue } from '@troupe/model';
 import type { Job } from '../job.ts';
 import { jobShape } from '../job.ts';
-import { lossOf, type StepLedger } from './ledger.ts';
+import type { StepLedger } from './ledger.ts';
 
 export interface StepLosses {
   readonly loss: number;
@@ -17,7 +17,7 @@ export function stepLosses(
   batch: { readonly targets: number; readonly tokens: number },
 ): StepLosses {
   const { layers } = jobShape(job);
-  const loss = lossOf(ledger.lossSum) / batch.targets;
+  const loss = lossValue(ledger.lossSum) / batch.targets;
   if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, hottest: null };
   const { experts } = job.model.moe;
   let maxExpertLoad = 0;

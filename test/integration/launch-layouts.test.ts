@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { openCheckpoint } from '@troupe/checkpoint';
 import type { RunEvent } from '@troupe/telemetry';
 import { fileStorage, launch, loadTopology, startCluster, type ResolvedTopology } from 'troupe';
 
@@ -16,8 +17,8 @@ const small = [
   'train.batch=8',
   'train.grains=4',
   'eval.every=10',
-  'checkpoint.every=1',
-  'checkpoint.keep=100',
+  // A stop writes its own; one after every step would wait for the disk most of the time.
+  'checkpoint.every=0',
 ];
 
 function layout(dp: number, ep: number, more: readonly string[] = []): ResolvedTopology {
@@ -50,45 +51,75 @@ const curve = (events: readonly RunEvent[]): string =>
     })
     .join('\n');
 
-async function numbersOf(folder: string, events: readonly RunEvent[]): Promise<Numbers> {
-  const file = (step: number, name: string) =>
-    readFile(join(folder, 'run', `step-${String(step).padStart(6, '0')}`, name));
-  return {
-    losses: hash(curve(events)),
-    firstGradients: hash(await file(1, 'optimizer.safetensors')),
-    lastParameters: hash(await file(6, 'weights.safetensors')),
-  };
+const STEPS = 20;
+
+const fileHash = async (folder: string, step: number, name: string): Promise<string> =>
+  hash(await readFile(join(folder, 'run', `step-${String(step).padStart(6, '0')}`, name)));
+
+interface Stretch {
+  readonly folder: string;
+  readonly over: 'memory' | 'ZeroMQ';
+  readonly stopAfter: number;
+  /** Number of the checkpoint in `folder` to go on from. */
+  readonly from?: number;
 }
 
-/** Six steps with a checkpoint after each, in a folder that goes away. */
-async function train(
+/** Trains to `stopAfter`, leaves a checkpoint there, and gives what was reported. */
+async function stretch(
   t: ExecutionContext,
   topology: ResolvedTopology,
-  over: 'memory' | 'ZeroMQ',
-): Promise<Numbers> {
-  const folder = await mkdtemp(join(tmpdir(), 'troupe-layouts-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  { folder, over, stopAfter, from }: Stretch,
+): Promise<readonly RunEvent[]> {
   const storage = fileStorage(folder);
+  const resumeFrom =
+    from === undefined
+      ? {}
+      : { resumeFrom: await openCheckpoint(storage, `run/step-${String(from).padStart(6, '0')}`) };
   const events: RunEvent[] = [];
   if (over === 'memory') {
     const cluster = await startCluster(topology, {
-      stopAfter: 6,
+      stopAfter,
       checkpoints: { storage, folder: 'run', keep: 100, tokenizer: null },
+      ...resumeFrom,
     });
     for await (const event of cluster.events()) events.push(event);
     t.is((await cluster.result).error, null);
   } else {
     const run = await launch(topology, {
-      stopAfter: 6,
+      stopAfter,
       checkpoints: { storage, folder: 'run' },
       report: (event) => events.push(event),
       logLevel: 'silent',
       peakFlops: null,
+      ...resumeFrom,
     });
     t.is((await run.result).error, null);
     t.true(topology.parallel.world === 1 || run.wireBytes() > 0);
   }
-  return numbersOf(folder, events);
+  return events;
+}
+
+async function newFolder(t: ExecutionContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-layouts-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The numbers of twenty steps without a break, and the first gradient from a run of one step. */
+async function train(
+  t: ExecutionContext,
+  topology: ResolvedTopology,
+  over: 'memory' | 'ZeroMQ',
+): Promise<Numbers> {
+  const folder = await newFolder(t);
+  await stretch(t, topology, { folder, over, stopAfter: 1 });
+  const events = await stretch(t, topology, { folder, over, stopAfter: STEPS });
+  t.is(events.filter(({ event }) => event === 'step').length, STEPS);
+  return {
+    losses: hash(curve(events)),
+    firstGradients: await fileHash(folder, 1, 'optimizer.safetensors'),
+    lastParameters: await fileHash(folder, STEPS, 'weights.safetensors'),
+  };
 }
 
 for (const choice of ['learned', 'skewed']) {
@@ -141,3 +172,30 @@ test.serial('launch: another seed gives other numbers', async (t) => {
   t.not(one.losses, other.losses);
   t.not(one.firstGradients, other.firstGradients);
 });
+
+test.serial(
+  'resume: a checkpoint of (4,4) goes on at (2,2) and at (1,1) with the curve of (4,4)',
+  async (t) => {
+    const whole = await newFolder(t);
+    const expected = await stretch(t, layout(4, 4), { folder: whole, over: 'ZeroMQ', stopAfter: STEPS });
+    const half = STEPS / 2;
+    const first = await newFolder(t);
+    const before = await stretch(t, layout(4, 4), { folder: first, over: 'ZeroMQ', stopAfter: half });
+    for (const [dp, ep] of [
+      [2, 2],
+      [1, 1],
+      [4, 4],
+    ] as const) {
+      for (const over of ['memory', 'ZeroMQ'] as const) {
+        const folder = await newFolder(t);
+        await cp(first, folder, { recursive: true });
+        const after = await stretch(t, layout(dp, ep), { folder, over, stopAfter: STEPS, from: half });
+        t.is(curve([...before, ...after]), curve(expected), `dp ${dp}, ep ${ep}, over ${over}`);
+        t.is(
+          await fileHash(folder, STEPS, 'weights.safetensors'),
+          await fileHash(whole, STEPS, 'weights.safetensors'),
+        );
+      }
+    }
+  },
+);

@@ -1,7 +1,5 @@
 import {
   agentNode,
-  defaultPlacement,
-  messageKinds,
   mountAgent,
   mountWorker,
   workerNode,
@@ -14,7 +12,6 @@ import {
 import {
   nodeId,
   silentLogger,
-  type TroupeError,
   type Clock,
   type Device,
   type Logger,
@@ -25,15 +22,15 @@ import {
 import type { CheckpointReader } from '@troupe/checkpoint';
 import { loadDevice } from '@troupe/kernels';
 
-import { ActorSystem, Directory, type Turn } from '@troupe/runtime';
+import type { ActorSystem, Turn } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
-import { createCodec } from '@troupe/wire';
 import { openTopologyData } from './data.ts';
 import { EventStream } from './event-stream.ts';
 import { evaluationSequences, jobOf } from './job.ts';
+import { createJobSystem } from './job-system.ts';
 import { systemClock } from './ports/clock.ts';
 import { failureResult, resultOf, type RunResult } from './run-result.ts';
 
@@ -164,8 +161,7 @@ class LocalCluster implements Cluster {
       this.#steps.end();
       return result;
     });
-    const directory = new Directory(defaultPlacement(job));
-    const system = (node: NodeId): ActorSystem => this.#system(node, directory, options);
+    const system = (node: NodeId): ActorSystem => this.#system(node, topology, options);
     const agent = system(agentNode);
     const workers = options.devices.map((_, dp) => system(workerNode(dp)));
     const fail = (message: Parameters<typeof failureResult>[0]): void =>
@@ -228,27 +224,15 @@ class LocalCluster implements Cluster {
     this.#steps.push(event);
   }
 
-  #system(node: NodeId, directory: Directory, options: LocalOptions): ActorSystem {
+  #system(node: NodeId, topology: ResolvedTopology, options: LocalOptions): ActorSystem {
     const transport = options.ports.connect(nodeId(node));
-    const supervisor = (type: string, body: Record<string, string | boolean>): void =>
-      this.#systems[0]?.tell(addresses.supervisor, type, { body });
-    const system = new ActorSystem({
+    const system = createJobSystem({
       node,
+      topology,
       transport,
-      codec: createCodec({ kinds: messageKinds, checksum: 'header' }),
       clock: options.ports.clock,
       logger: options.logger,
-      directory,
       schedule: (run) => options.ports.schedule(node, run),
-      onFailure: (error: TroupeError, actor) =>
-        supervisor('actor.failed', {
-          actor,
-          code: error.code,
-          message: error.message,
-          retryable: error.retryable,
-        }),
-      onStuck: (error, wait) =>
-        supervisor('worker.stuck', { sentence: error.message, awaited: wait.awaited[0] ?? '' }),
       ...(options.observe === undefined ? {} : { observe: options.observe }),
     });
     this.#systems.push(system);

@@ -1,26 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  addresses,
-  agentNode,
-  defaultPlacement,
-  messageKinds,
-  mountAgent,
-  workerNode,
-  type Job,
-  type RunFailure,
-} from '@troupe/actors';
+import { addresses, agentNode, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
 import { assert, nodeId, TroupeError, type Logger, type Storage } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { DataSource, DataStatistics } from '@troupe/data';
-import { ActorSystem, Directory } from '@troupe/runtime';
+import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunSink, StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
-import { createCodec } from '@troupe/wire';
 import { evaluationSequences, jobOf, type RunChoices } from '../job.ts';
+import { createJobSystem } from '../job-system.ts';
 import { openTopologyData } from '../data.ts';
 import { systemClock } from '../ports/clock.ts';
 import { pinoLogger, type LogLevel } from '../ports/logger.ts';
@@ -219,22 +210,13 @@ class LocalLaunch implements Launch {
     const { checkpoints, report, resumeFrom, peakFlops } = this.#options;
     const topology = this.#topology;
     this.#job = job;
-    const system = new ActorSystem({
+    const system = createJobSystem({
       node: nodeId(agentNode),
+      topology,
       transport,
-      codec: createCodec({ kinds: messageKinds, checksum: 'header' }),
       clock: this.#clock,
       logger: this.#logger,
-      directory: new Directory(defaultPlacement(job)),
       schedule: (run) => void setImmediate(run),
-      onFailure: (error, actor) =>
-        system.tell(addresses.supervisor, 'actor.failed', {
-          body: { actor, code: error.code, message: error.message, retryable: error.retryable },
-        }),
-      onStuck: (error, wait) =>
-        system.tell(addresses.supervisor, 'worker.stuck', {
-          body: { sentence: error.message, awaited: wait.awaited[0] ?? '' },
-        }),
     });
     this.#system = system;
     mountAgent(system, job, {

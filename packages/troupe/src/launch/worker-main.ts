@@ -1,13 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
-import { addresses, defaultPlacement, messageKinds, mountWorker, workerNode, type Job } from '@troupe/actors';
+import { mountWorker, workerNode, type Job } from '@troupe/actors';
 import { nodeId, serializeError } from '@troupe/core';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
-import { ActorSystem, Directory } from '@troupe/runtime';
+import type { ActorSystem } from '@troupe/runtime';
 import { createPlacement } from '@troupe/topology';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
-import { createCodec } from '@troupe/wire';
 import { openTopologyData } from '../data.ts';
 import { jobOf } from '../job.ts';
+import { createJobSystem } from '../job-system.ts';
 import { systemClock } from '../ports/clock.ts';
 import { pinoLogger } from '../ports/logger.ts';
 import { listenAs } from './listening.ts';
@@ -73,23 +73,14 @@ async function mount(
     openTopologyData(topology),
   ]);
   const job: Job = jobOf(topology, choices);
-  const system = new ActorSystem({
+  const system = createJobSystem({
     node,
+    topology,
     transport,
-    codec: createCodec({ kinds: messageKinds, checksum: 'header' }),
     clock,
     logger,
-    directory: new Directory(defaultPlacement(job)),
     schedule: (run) => void setImmediate(run),
     free: releaseArrays,
-    onFailure: (error, actor) => {
-      const { code, message: text, retryable } = serializeError(error, actor);
-      system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code, message: text, retryable } });
-    },
-    onStuck: (error, wait) =>
-      system.tell(addresses.supervisor, 'worker.stuck', {
-        body: { sentence: error.message, awaited: wait.awaited[0] ?? '' },
-      }),
   });
   mounted = system;
   mountWorker(system, job, { dp: rank, device, tokens: data.batches });
