@@ -46,7 +46,15 @@ export function plan(arch = process.arch) {
     ...(isas[arch] ?? []),
     ...['pool.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
   ];
-  const binding = ['calls.cc', 'reader.cc', 'parse.cc', 'queue.cc', 'addon.cc'].map((name) => ({
+  const binding = [
+    'calls.cc',
+    'reader.cc',
+    'parse.cc',
+    'parse-dense.cc',
+    'parse-moe.cc',
+    'queue.cc',
+    'addon.cc',
+  ].map((name) => ({
     source: join('binding', name),
     flags: ['-O2'],
   }));

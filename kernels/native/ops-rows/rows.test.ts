@@ -36,12 +36,17 @@ async function outputOf(driver: string, linked: readonly string[]): Promise<stri
 }
 
 if (available && missing.length === 0) {
-  test.serial('rows: the same bits on every instruction set and on one to three threads', async (t) => {
-    t.timeout(180_000);
-    const output = await outputOf('ops-rows/test_rows.cc', objects);
-    t.log(output.trim());
-    t.regex(output, /\d{6,} checks, 0 failed/);
-  });
+  for (const driver of ['test_rows.cc', 'test_routing.cc']) {
+    test.serial(
+      `${driver}: the same bits on every instruction set and on one to three threads`,
+      async (t) => {
+        t.timeout(180_000);
+        const output = await outputOf(`ops-rows/${driver}`, objects);
+        t.log(output.trim());
+        t.regex(output, /\d{6,} checks, 0 failed/);
+      },
+    );
+  }
 
   test.serial('math: lane functions keep their error bounds', async (t) => {
     t.timeout(60_000);

@@ -1,2 +1,2 @@
-// The row-wise operations' own test, for sanitize.mjs, which runs every driver of this folder.
+// The drivers of the row-wise operations, for sanitize.mjs, which runs every driver of this folder.
 #include "../ops-rows/test_rows.cc"

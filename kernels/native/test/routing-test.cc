@@ -1,0 +1,2 @@
+// See rows-test.cc.
+#include "../ops-rows/test_routing.cc"
