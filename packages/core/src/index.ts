@@ -3,6 +3,7 @@ export * from './device.ts';
 export * from './errors.ts';
 export * from './ids.ts';
 export * from './kernel-calls.ts';
+export * from './kernel-cost.ts';
 export * from './logger.ts';
 export * from './memory-storage.ts';
 export * from './prng.ts';

@@ -1,0 +1,87 @@
+import test from 'ava';
+import type { AttentionForwardCall, ExpertsForwardCall, LinearForwardCall } from './kernel-calls.ts';
+import { callCost, callShape } from './kernel-cost.ts';
+
+const floats = (length: number): Float32Array => new Float32Array(length);
+
+const linear: LinearForwardCall = {
+  op: 'linear.forward',
+  rows: 4,
+  inDim: 3,
+  outDim: 5,
+  x: { data: floats(12) },
+  weight: floats(15),
+  out: { data: floats(20) },
+};
+
+test('callCost: a product counts two operations an FMA and each array once', (t) => {
+  t.deepEqual(callCost(linear), { flops: 2 * 4 * 3 * 5, bytes: 4 * (12 + 15 + 20) });
+});
+
+test('callCost: what is added to is read and written', (t) => {
+  const plain = callCost(linear).bytes;
+  t.is(callCost({ ...linear, accumulate: true }).bytes - plain, 4 * 20);
+  t.is(callCost({ ...linear, residual: { data: floats(20) } }).bytes - plain, 4 * 20);
+  const gradient = callCost({
+    op: 'linear.backward.weight',
+    rows: 4,
+    inDim: 3,
+    outDim: 5,
+    dOut: { data: floats(20) },
+    x: { data: floats(12) },
+    grainStarts: Int32Array.of(0, 4),
+    weightSum: { values: new BigInt64Array(15), overflow: new Int32Array(1) },
+  });
+  t.is(gradient.bytes, 4 * (20 + 12) + 16 * 15);
+});
+
+test('callCost: an element counts at its own size', (t) => {
+  const wide = { ...linear, x: { data: new Float64Array(12) } };
+  t.is(callCost(wide).bytes - callCost(linear).bytes, 4 * 12);
+});
+
+test('callCost: attention counts the pairs that it sees', (t) => {
+  const attention: AttentionForwardCall = {
+    op: 'attention.forward',
+    batch: 1,
+    seqLen: 4,
+    heads: 2,
+    kvHeads: 1,
+    headDim: 8,
+    scale: 1,
+    q: { data: floats(64) },
+    k: { data: floats(32) },
+    v: { data: floats(32) },
+    out: { data: floats(64) },
+    lse_TH: floats(8),
+  };
+  t.is(callCost(attention).flops, 10 * 2 * (4 * 8 + 4));
+  // Two documents of two tokens each: rows 2 and 3 see nothing of the first.
+  t.is(
+    callCost({ ...attention, firstSeen_T: Int32Array.of(0, 0, 2, 2) }).flops,
+    (1 + 2 + 1 + 2) * 2 * (4 * 8 + 4),
+  );
+});
+
+const experts = (...counts: readonly number[]): ExpertsForwardCall => ({
+  op: 'experts.forward',
+  experts: 2,
+  dim: 4,
+  hidden: 8,
+  activation: 'swiglu',
+  weights: floats(2 * 96),
+  expertStride: 96,
+  sources: [{ x_UD: floats(40), counts_EG: Int32Array.from(counts), numGrains: 2, y_ND: floats(40) }],
+});
+
+test('callCost: experts cost by their rows; one without rows reads no weights', (t) => {
+  const row = { flops: 2 * 3 * 4 * 8 + 4 * 8, bytes: 4 * (4 + 4) };
+  t.deepEqual(callCost(experts(1, 2, 0, 0)), { flops: 3 * row.flops, bytes: 3 * row.bytes + 4 * 96 });
+  t.deepEqual(callCost(experts(1, 2, 0, 1)), { flops: 4 * row.flops, bytes: 4 * row.bytes + 2 * 4 * 96 });
+  t.deepEqual(callCost(experts(0, 0, 0, 0)), { flops: 0, bytes: 0 });
+});
+
+test('callShape: names the sizes of a place in a model, not the rows that routing sent there', (t) => {
+  t.is(callShape(linear), '4×3→5');
+  t.is(callShape(experts(1, 2, 0, 0)), callShape(experts(5, 0, 9, 3)));
+});

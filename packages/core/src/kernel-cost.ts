@@ -1,0 +1,320 @@
+import {
+  hiddenInputs,
+  type AttentionForwardCall,
+  type ExpertSource,
+  type KernelCall,
+} from './kernel-calls.ts';
+import type { TensorArray } from './tensor.ts';
+
+/** What a call asks of a machine, whatever body runs it. */
+export interface KernelCost {
+  /** Floating-point operations of the definition: an FMA is two, exp, log, sqrt and a division one each; integer work is none. */
+  readonly flops: number;
+  /**
+   * Compulsory traffic: every element that the definition reads or writes, once, at its own size; one that is added to counts twice.
+   * What a body keeps in scratch is not in it, so a call that hits its caches can beat the memory's bandwidth.
+   */
+  readonly bytes: number;
+}
+
+const I32 = 4;
+const I64 = 8;
+/** An exact sum is read and written. */
+const SUM = 2 * I64;
+
+const size = (array: TensorArray): number => array.BYTES_PER_ELEMENT;
+const elements = (arrays: readonly (TensorArray | undefined)[], count: number): number =>
+  arrays.reduce((sum, array) => sum + (array === undefined ? 0 : size(array) * count), 0);
+
+/** Pairs of a query and a key it sees, of one head: causal, from the start of the row's document. */
+function seenPairs(call: Pick<AttentionForwardCall, 'batch' | 'seqLen' | 'firstSeen_T'>): number {
+  const { batch, seqLen, firstSeen_T } = call;
+  let pairs = (batch * seqLen * (seqLen + 1)) / 2;
+  if (firstSeen_T !== undefined) for (const first of firstSeen_T.subarray(0, batch * seqLen)) pairs -= first;
+  return pairs;
+}
+
+/** Rows of all sources, and experts that have any. */
+function expertLoad(
+  sources: readonly Pick<ExpertSource, 'counts_EG' | 'numGrains'>[],
+  numExperts: number,
+): { readonly rows: number; readonly activeExperts: number } {
+  let [rows, activeExperts] = [0, 0];
+  for (let expert = 0; expert < numExperts; expert++) {
+    let own = 0;
+    for (const { counts_EG, numGrains } of sources)
+      for (let grain = 0; grain < numGrains; grain++) own += counts_EG[expert * numGrains + grain] ?? 0;
+    rows += own;
+    if (own > 0) activeExperts++;
+  }
+  return { rows, activeExperts };
+}
+
+/**
+ * FLOPs and bytes of a call: a pure function of its sizes, and of the counts of rows and document starts that it points at, which must
+ * hold their final contents.
+ */
+export function callCost(call: KernelCall): KernelCost {
+  switch (call.op) {
+    case 'fill':
+      return { flops: 0, bytes: call.out.byteLength };
+    case 'copy':
+      return { flops: 0, bytes: 2 * call.out.byteLength };
+    case 'embed.forward': {
+      const tokens = call.ids_T.length;
+      return {
+        flops: 0,
+        bytes: I32 * tokens + elements([call.table_VD, call.out_TD], tokens * call.dim),
+      };
+    }
+    case 'embed.backward': {
+      const count = call.ids_T.length * call.dim;
+      return { flops: count, bytes: I32 * call.ids_T.length + (size(call.dOut_TD) + SUM) * count };
+    }
+    case 'norm.forward': {
+      const count = call.rows * call.groups * call.dim;
+      const stats = call.rows * call.groups * (call.kind === 'layer' ? 2 : 1);
+      return {
+        flops: (call.kind === 'layer' ? 8 : 4) * count,
+        bytes:
+          elements([call.x.data, call.out.data], count) +
+          elements([call.weight, call.bias], call.dim) +
+          size(call.stats) * stats,
+      };
+    }
+    case 'norm.backward': {
+      const count = call.rows * call.groups * call.dim;
+      const stats = call.rows * call.groups * (call.kind === 'layer' ? 2 : 1);
+      const dx = call.accumulate ? [call.dx.data, call.dx.data] : [call.dx.data];
+      return {
+        flops: (call.kind === 'layer' ? 14 : 10) * count,
+        bytes:
+          elements([call.x.data, call.dOut.data, ...dx], count) +
+          (size(call.weight) + SUM * (call.biasSum === undefined ? 1 : 2)) * call.dim +
+          size(call.stats) * stats,
+      };
+    }
+    case 'linear.forward': {
+      const { rows, inDim, outDim } = call;
+      const start = call.accumulate === true ? call.out.data : call.residual?.data;
+      return {
+        flops: 2 * rows * inDim * outDim,
+        bytes:
+          size(call.x.data) * rows * inDim +
+          size(call.weight) * inDim * outDim +
+          elements([call.out.data, start], rows * outDim),
+      };
+    }
+    case 'linear.backward.input': {
+      const { rows, inDim, outDim } = call;
+      return {
+        flops: 2 * rows * inDim * outDim,
+        bytes:
+          size(call.dOut.data) * rows * outDim +
+          size(call.weight) * inDim * outDim +
+          size(call.dx.data) * rows * inDim * (call.accumulate === true ? 2 : 1),
+      };
+    }
+    case 'linear.backward.weight': {
+      const { rows, inDim, outDim } = call;
+      return {
+        flops: 2 * rows * inDim * outDim,
+        bytes: size(call.dOut.data) * rows * outDim + size(call.x.data) * rows * inDim + SUM * inDim * outDim,
+      };
+    }
+    case 'rope': {
+      const count = call.rows * call.heads * call.headDim;
+      return {
+        flops: 3 * count,
+        bytes:
+          2 * size(call.x.data) * count +
+          elements([call.cos_S2, call.sin_S2], (Math.min(call.rows, call.seqLen) * call.headDim) / 2),
+      };
+    }
+    case 'attention.forward': {
+      const tokens = call.batch * call.seqLen;
+      const [own, shared] = [tokens * call.heads * call.headDim, tokens * call.kvHeads * call.headDim];
+      return {
+        // Two products a pair; the softmax is another four.
+        flops: seenPairs(call) * call.heads * (4 * call.headDim + 4),
+        bytes:
+          elements([call.q.data, call.out.data], own) +
+          elements([call.k.data, call.v.data], shared) +
+          size(call.lse_TH) * tokens * call.heads,
+      };
+    }
+    case 'attention.backward': {
+      const tokens = call.batch * call.seqLen;
+      const [own, shared] = [tokens * call.heads * call.headDim, tokens * call.kvHeads * call.headDim];
+      return {
+        // Five products a pair: scores again, dP, dQ, dK, dV; the softmax and its gradient are another six.
+        flops: seenPairs(call) * call.heads * (10 * call.headDim + 6) + 2 * own,
+        bytes:
+          elements([call.q.data, call.out.data, call.dOut.data, call.dq.data], own) +
+          elements([call.k.data, call.v.data, call.dk.data, call.dv.data], shared) +
+          size(call.lse_TH) * tokens * call.heads,
+      };
+    }
+    case 'gate.forward': {
+      const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
+      return {
+        flops: 4 * all + (call.renormalise ? 2 * chosen : 0),
+        bytes:
+          elements([call.logits_TE, call.probs_TE], all) +
+          elements([call.choices_TK, call.weights_TK], chosen),
+      };
+    }
+    case 'balance.forward': {
+      const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
+      return {
+        flops: 4 * all,
+        bytes: elements([call.logits_TE, call.probs_TE], all) + I32 * chosen + call.fractions_BE.byteLength,
+      };
+    }
+    case 'gate.backward': {
+      const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
+      return {
+        flops: 6 * all,
+        bytes:
+          elements([call.logits_TE, call.probs_TE, call.dLogits_TE], all) +
+          elements([call.choices_TK, call.weights_TK, call.dWeights_TK], chosen) +
+          call.fractions.byteLength,
+      };
+    }
+    case 'route.plan':
+      // Choices in; positions, slots, choices of rows and distinct tokens out.
+      return { flops: 0, bytes: I32 * (5 * call.tokens * call.topK + call.counts_EG.length) };
+    case 'gather':
+      return { flops: 0, bytes: I32 * call.rows + elements([call.x, call.out], call.rows * call.dim) };
+    case 'gather.scalars':
+      return { flops: 0, bytes: I32 * call.count + elements([call.values, call.out], call.count) };
+    case 'combine': {
+      const [count, chosen] = [call.tokens * call.dim, call.tokens * call.topK];
+      const rows = call.parts.reduce((sum, part) => sum + part.rows, 0);
+      return {
+        flops: 2 * rows * call.dim,
+        bytes:
+          call.parts.reduce((sum, part) => sum + size(part.data) * part.rows * call.dim, 0) +
+          elements([call.position_TK, call.weights_TK], chosen) +
+          elements([call.base_TD, call.out_TD], count),
+      };
+    }
+    case 'combine.backward.weights': {
+      const rows = call.parts.reduce((sum, part) => sum + part.rows, 0);
+      return {
+        flops: 2 * rows * call.dim,
+        bytes:
+          call.parts.reduce((sum, part) => sum + size(part.data) * part.rows * call.dim, 0) +
+          elements([call.position_TK, call.dWeights_TK], call.tokens * call.topK) +
+          size(call.dOut_TD) * call.tokens * call.dim,
+      };
+    }
+    case 'experts.forward': {
+      const { rows, activeExperts } = expertLoad(call.sources, call.experts);
+      const inner = hiddenInputs(call.activation) * call.hidden;
+      const [x, y] = [call.sources[0]?.x_UD, call.sources[0]?.y_ND];
+      return {
+        flops: 2 * rows * call.dim * (inner + call.hidden) + 4 * rows * call.hidden,
+        bytes:
+          elements([x, y, call.accumulate === true ? y : undefined], rows * call.dim) +
+          elements([call.weights], activeExperts * call.dim * (inner + call.hidden)) +
+          elements([call.saved], rows * inner),
+      };
+    }
+    case 'experts.backward': {
+      const { rows, activeExperts } = expertLoad(call.sources, call.experts);
+      const inner = hiddenInputs(call.activation) * call.hidden;
+      const [source] = call.sources;
+      const dx = source?.dx_ND;
+      return {
+        flops: 4 * rows * call.dim * (inner + call.hidden) + 10 * rows * call.hidden,
+        bytes:
+          elements(
+            [source?.x_UD, source?.dOut_UD, dx, call.accumulate === true ? dx : undefined],
+            rows * call.dim,
+          ) +
+          (size(call.weights) + SUM) * activeExperts * call.dim * (inner + call.hidden) +
+          size(call.saved) * rows * inner,
+      };
+    }
+    case 'head.loss': {
+      const { tokens, dim, vocab } = call;
+      const isTraining = call.dx_TD !== undefined;
+      return {
+        flops: 2 * tokens * dim * vocab * (isTraining ? 3 : 1) + (isTraining ? 5 : 3) * tokens * vocab,
+        bytes:
+          elements([call.x_TD, call.dx_TD], tokens * dim) +
+          (size(call.head_VD) + (call.headSum === undefined ? 0 : SUM)) * dim * vocab +
+          elements([call.targets_T, call.loss_T], tokens),
+      };
+    }
+    case 'sum.add':
+      return { flops: 0, bytes: (SUM + I64) * call.other.length };
+    case 'sum.reset':
+      return { flops: 0, bytes: I64 * call.sum.values.length };
+    case 'sum.read':
+      return { flops: call.sum.length, bytes: (I64 + size(call.out)) * call.sum.length };
+    case 'sum.squares':
+      return { flops: 3 * call.sum.length, bytes: I64 * call.sum.length };
+    case 'adamw': {
+      const count = call.weights.length;
+      return {
+        flops: 16 * count,
+        bytes: I64 * count + elements([call.weights, call.out, call.m, call.m, call.v, call.v], count),
+      };
+    }
+  }
+}
+
+/**
+ * The sizes of a call in a few characters, for a table of calls: `4096×256→1024`. Sizes that change from step to step, such as the rows
+ * of an expert, are left out, so that calls of one place in a model look the same.
+ */
+export function callShape(call: KernelCall): string {
+  switch (call.op) {
+    case 'fill':
+    case 'copy':
+      return `${call.out.length}`;
+    case 'embed.forward':
+    case 'embed.backward':
+      return `${call.ids_T.length}×${call.dim}`;
+    case 'norm.forward':
+    case 'norm.backward':
+      return `${call.rows}×${call.groups === 1 ? '' : `${call.groups}×`}${call.dim}`;
+    case 'linear.forward':
+    case 'linear.backward.input':
+    case 'linear.backward.weight':
+      return `${call.rows}×${call.inDim}→${call.outDim}`;
+    case 'rope':
+      return `${call.rows}×${call.heads}×${call.headDim}`;
+    case 'attention.forward':
+    case 'attention.backward':
+      return `${call.batch}×${call.seqLen}, ${call.heads}/${call.kvHeads} heads of ${call.headDim}`;
+    case 'gate.forward':
+    case 'balance.forward':
+    case 'gate.backward':
+    case 'route.plan':
+      return `${call.tokens}×${call.experts} top ${call.topK}`;
+    case 'gather':
+      return `rows of ${call.dim}`;
+    case 'gather.scalars':
+      return 'scalars';
+    case 'combine':
+    case 'combine.backward.weights':
+      return `${call.tokens}×${call.topK} of ${call.dim}`;
+    case 'experts.forward':
+    case 'experts.backward':
+      return `${call.experts} × ${call.dim}→${call.hidden}`;
+    case 'head.loss':
+      return `${call.tokens}×${call.dim}→${call.vocab}`;
+    case 'sum.add':
+      return `${call.other.length}`;
+    case 'sum.reset':
+      return `${call.sum.values.length}`;
+    case 'sum.read':
+    case 'sum.squares':
+      return `${call.sum.length}`;
+    case 'adamw':
+      return `${call.weights.length}`;
+  }
+}
