@@ -1,3 +1,4 @@
+import { InvariantError } from './errors.ts';
 import {
   hiddenInputs,
   type AttentionForwardCall,
@@ -25,6 +26,11 @@ const SUM = 2 * I64;
 const size = (array: TensorArray): number => array.BYTES_PER_ELEMENT;
 const elements = (arrays: readonly (TensorArray | undefined)[], count: number): number =>
   arrays.reduce((sum, array) => sum + (array === undefined ? 0 : size(array) * count), 0);
+
+/** The compiler refuses this for an operation that has no case. */
+function unknown(call: never): never {
+  throw new InvariantError(`a call has no cost: ${(call as KernelCall).op}`);
+}
 
 /** Pairs of a query and a key it sees, of one head: causal, from the start of the row's document. */
 function seenPairs(call: Pick<AttentionForwardCall, 'batch' | 'seqLen' | 'firstSeen_T'>): number {
@@ -263,6 +269,8 @@ export function callCost(call: KernelCall): KernelCost {
         bytes: I64 * count + elements([call.weights, call.out, call.m, call.m, call.v, call.v], count),
       };
     }
+    default:
+      return unknown(call);
   }
 }
 
@@ -316,5 +324,7 @@ export function callShape(call: KernelCall): string {
       return `${call.sum.length}`;
     case 'adamw':
       return `${call.weights.length}`;
+    default:
+      return unknown(call);
   }
 }
