@@ -5,7 +5,12 @@ import type { KernelCall } from '@troupe/core';
 /** What `binding/addon.cc` exports. An empty code is success. */
 export interface NativeQueue {
   readonly isa: string;
-  submit(calls: readonly KernelCall[], done: (code: string, message: string, kernelMs: number) => void): void;
+  /** `times` of a timed list: as in `Completion.callTimes`. */
+  submit(
+    calls: readonly KernelCall[],
+    timed: boolean,
+    done: (code: string, message: string, kernelMs: number, times?: Float64Array) => void,
+  ): void;
   run(calls: readonly KernelCall[]): [code: string, message: string, kernelMs: number];
   stop(): void;
 }

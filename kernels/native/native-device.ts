@@ -41,6 +41,7 @@ class NativeDevice implements SyncDevice {
   readonly #queue: NativeQueue;
   #outstanding = 0;
   #closed = false;
+  #timesCalls = false;
   #drained: (() => void) | undefined;
 
   constructor(addon: NativeAddon, options: NativeDeviceOptions) {
@@ -82,11 +83,19 @@ class NativeDevice implements SyncDevice {
       return;
     }
     this.#outstanding++;
-    this.#queue.submit(calls, (code, message, kernelMs) => {
+    this.#queue.submit(calls, this.#timesCalls, (code, message, kernelMs, callTimes) => {
       this.#outstanding--;
       if (this.#outstanding === 0) this.#drained?.();
-      done({ error: errorOf(code, message), kernelMs });
+      done({
+        error: errorOf(code, message),
+        kernelMs,
+        ...(callTimes === undefined ? {} : { callTimes }),
+      });
     });
+  }
+
+  timeCalls(on: boolean): void {
+    this.#timesCalls = on;
   }
 
   run(calls: readonly KernelCall[]): Completion {

@@ -1,5 +1,6 @@
 #include "pool.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -47,7 +48,8 @@ size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * 
 
 }  // namespace
 
-Pool::Pool(int threads) : threads_(threads), buffers_(static_cast<size_t>(threads + 1) * num_slots) {
+Pool::Pool(int threads)
+    : threads_(threads), buffers_(static_cast<size_t>(threads + 1) * num_slots), times_(static_cast<size_t>(threads)) {
   process_threads += threads_;
   helpers_.reserve(static_cast<size_t>(threads - 1));
   for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
@@ -65,17 +67,35 @@ Pool::~Pool() {
   for (auto& buffer : buffers_) free_aligned(buffer.data, buffer.bytes);
 }
 
-void Pool::work(Fn fn, void* body, int64_t num_items, int thread) {
-  for (;;) {
-    const int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
-    if (item >= num_items) return;
-    fn(body, item, thread);
-  }
+double Pool::now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void Pool::start_timing() {
+  for (TimeSlot& slot : times_) slot.time = ThreadTime{};
+  timed_ = true;
+}
+
+void Pool::work(Fn fn, void* body, int64_t num_items, int thread, bool timed) {
+  int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
+  if (item >= num_items) return;
+  const double begin = timed ? now_seconds() : 0;
+  for (; item < num_items; item = next_.fetch_add(1, std::memory_order_relaxed)) fn(body, item, thread);
+  if (timed) record(thread, begin);
+}
+
+void Pool::record(int thread, double begin) {
+  ThreadTime& time = times_[static_cast<size_t>(thread)].time;
+  time.last = now_seconds();
+  time.busy += time.last - begin;
+  if (time.first == 0) time.first = begin;
 }
 
 void Pool::run(int64_t num_items, Fn fn, void* body) {
   if (threads_ == 1 || num_items <= 1) {
+    const double begin = timed_ && num_items > 0 ? now_seconds() : 0;
     for (int64_t item = 0; item < num_items; item++) fn(body, item, 0);
+    if (timed_ && num_items > 0) record(0, begin);
     return;
   }
   bool asleep;
@@ -90,7 +110,7 @@ void Pool::run(int64_t num_items, Fn fn, void* body) {
     asleep = sleepers_ > 0;
   }
   if (asleep) wake_.notify_all();
-  work(fn, body, num_items, 0);
+  work(fn, body, num_items, 0, timed_);
   {
     // From here no further helper enters, so a helper that never woke up is not waited for.
     std::lock_guard<std::mutex> lock(mutex_);
@@ -109,6 +129,7 @@ void Pool::help(int thread) {
     Fn fn;
     void* body;
     int64_t num_items;
+    bool timed;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       sleepers_++;
@@ -121,8 +142,9 @@ void Pool::help(int thread) {
       fn = fn_;
       body = body_;
       num_items = num_items_;
+      timed = timed_;
     }
-    work(fn, body, num_items, thread);
+    work(fn, body, num_items, thread, timed);
     std::lock_guard<std::mutex> lock(mutex_);
     if (inside_.fetch_sub(1, std::memory_order_release) == 1 && !open_) finished_.notify_one();
   }

@@ -45,6 +45,18 @@ class Pool {
 
   static constexpr int num_slots = 16;
 
+  /// What a thread did in the loops since `start_timing`: first begin and last end on steady_clock and the time inside, seconds.
+  /// All 0 for a thread that took no item.
+  struct ThreadTime {
+    double first = 0, last = 0, busy = 0;
+  };
+  /// Clears the times and takes them from the next loop on; a loop that is not timed reads no clock. For the caller of `parallel`,
+  /// between loops.
+  void start_timing();
+  void stop_timing() { timed_ = false; }
+  const ThreadTime& time_of(int thread) const { return times_[static_cast<size_t>(thread)].time; }
+  static double now_seconds();
+
   /// An item may wait for earlier items (POOL-2) through a counter that they raise when they are done.
   static void announce(int32_t& counter);
   static void wait_for(const int32_t& counter, int32_t target);
@@ -55,13 +67,19 @@ class Pool {
     void* data = nullptr;
     size_t bytes = 0;
   };
+  struct alignas(64) TimeSlot {
+    ThreadTime time;
+  };
   void run(int64_t num_items, Fn fn, void* body);
   void help(int thread);
-  void work(Fn fn, void* body, int64_t num_items, int thread);
+  void work(Fn fn, void* body, int64_t num_items, int thread, bool timed);
+  void record(int thread, double begin);
 
   const int threads_;
   std::vector<std::thread> helpers_;
   std::vector<Buffer> buffers_;
+  std::vector<TimeSlot> times_;
+  bool timed_ = false;  // written between loops; helpers read it with fn_ under mutex_
 
   std::mutex mutex_;
   std::condition_variable wake_;      // helpers: a new loop, or stop

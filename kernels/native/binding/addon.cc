@@ -29,6 +29,16 @@ napi_value number(napi_env env, double x) {
   napi_create_double(env, x, &value);
   return value;
 }
+/// A Float64Array of its own.
+napi_value doubles(napi_env env, const std::vector<double>& values) {
+  void* data = nullptr;
+  napi_value buffer, array;
+  const size_t bytes = values.size() * sizeof(double);
+  if (napi_create_arraybuffer(env, bytes, &data, &buffer) != napi_ok) return undefined(env);
+  if (bytes > 0) std::memcpy(data, values.data(), bytes);
+  napi_create_typedarray(env, napi_float64_array, values.size(), buffer, 0, &array);
+  return array;
+}
 napi_value fail(napi_env env, const char* code, const std::string& message) {
   napi_throw_error(env, code, message.c_str());
   return nullptr;
@@ -61,12 +71,13 @@ class Device {
   bool running() const { return queue_ != nullptr; }
   Queue& queue() { return *queue_; }
 
-  void submit(napi_value self, napi_value calls, napi_value callback) {
+  void submit(napi_value self, napi_value calls, bool timed, napi_value callback) {
     auto pending = std::make_unique<Pending>();
     napi_create_reference(env_, calls, 1, &pending->calls);
     napi_create_reference(env_, callback, 1, &pending->callback);
     auto job = parse(calls);
     job->tag = pending.release();
+    job->timed = timed;
     if (outstanding_++ == 0) {
       // Neither the process nor this object ends while work is under way.
       napi_ref_threadsafe_function(env_, completions_);
@@ -134,9 +145,10 @@ class Device {
       napi_unref_threadsafe_function(env_, completions_);
       napi_delete_reference(env_, self_);
     }
-    const napi_value arguments[] = {string(env_, job.outcome.code), string(env_, job.outcome.message), number(env_, job.outcome.kernel_ms)};
+    const napi_value arguments[] = {string(env_, job.outcome.code), string(env_, job.outcome.message), number(env_, job.outcome.kernel_ms),
+                                    job.timed ? doubles(env_, job.times) : undefined(env_)};
     // A throwing callback is the caller's uncaught exception; Node-API reports it when this returns.
-    napi_call_function(env_, undefined(env_), callback, 3, arguments, &result);
+    napi_call_function(env_, undefined(env_), callback, 4, arguments, &result);
   }
 
   napi_env env_;
@@ -181,12 +193,15 @@ napi_value construct(napi_env env, napi_callback_info info) {
   return self;
 }
 
-/// submit(calls, (code, message, kernelMs) => void)
+/// submit(calls, timed, (code, message, kernelMs, times?) => void): `times` as in QUEUE-3
 napi_value submit(napi_env env, napi_callback_info info) {
-  napi_value arguments[2], self;
-  Device* device = device_of(env, info, 2, arguments, &self);
-  if (device != nullptr) device->submit(self, arguments[0], arguments[1]);
-  return device ? undefined(env) : nullptr;
+  napi_value arguments[3], self;
+  bool timed = false;
+  Device* device = device_of(env, info, 3, arguments, &self);
+  if (device == nullptr) return nullptr;
+  napi_get_value_bool(env, arguments[1], &timed);
+  device->submit(self, arguments[0], timed, arguments[2]);
+  return undefined(env);
 }
 
 /// run(calls) → [code, message, kernelMs]

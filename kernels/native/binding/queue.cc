@@ -60,13 +60,30 @@ void Queue::loop() {
   }
 }
 
+void Queue::run_timed(Job& job, const Call& call) {
+  pool_.start_timing();
+  const double begin = Pool::now_seconds();
+  run_call(kernels_, call, pool_);
+  const double end = Pool::now_seconds();
+  job.times.push_back(1000 * begin);
+  job.times.push_back(1000 * end);
+  for (int thread = 0; thread < pool_.threads(); thread++) {
+    const Pool::ThreadTime& time = pool_.time_of(thread);
+    for (const double seconds : {time.first, time.last, time.busy}) job.times.push_back(1000 * seconds);
+  }
+}
+
 void Queue::run(Job& job) {
   if (!job.outcome.code.empty()) return;
   const auto begin = std::chrono::steady_clock::now();
   try {
+    if (job.timed) job.times.reserve(job.list.calls.size() * static_cast<size_t>(times_per_call()));
     for (const Call& call : job.list.calls) {
       if (stop_) break;
-      run_call(kernels_, call, pool_);
+      if (job.timed)
+        run_timed(job, call);
+      else
+        run_call(kernels_, call, pool_);
     }
   } catch (const RangeError& error) {
     job.outcome.code = "TROUPE_KERNEL_RANGE";
@@ -75,6 +92,7 @@ void Queue::run(Job& job) {
     job.outcome.code = "TROUPE_KERNEL_FAILED";
     job.outcome.message = "out of memory for scratch; use smaller microbatches";
   }
+  if (job.timed) pool_.stop_timing();
   job.outcome.kernel_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 

@@ -20,6 +20,10 @@ struct Outcome {
 
 struct Job {
   CallList list;
+  bool timed = false;
+  /// QUEUE-3: of a timed job, `times_per_call` milliseconds for each call that ran, on steady_clock: start, end, and for each thread of
+  /// the pool its first start, its last end and its time inside loops.
+  std::vector<double> times;
   Outcome outcome;  // a code already set (a shape error) keeps the list from running but not from its turn
   void* tag = nullptr;
 };
@@ -34,11 +38,13 @@ class Queue {
   void submit(std::unique_ptr<Job> job);
   void run_now(Job& job);
   int threads() const { return pool_.threads(); }
+  int times_per_call() const { return 2 + 3 * pool_.threads(); }
   const Kernels& kernels() const { return kernels_; }
 
  private:
   void loop();
   void run(Job& job);
+  void run_timed(Job& job, const Call& call);
 
   const Kernels& kernels_;
   Pool pool_;

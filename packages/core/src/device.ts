@@ -21,6 +21,13 @@ export interface Completion {
   readonly error: TroupeError | null;
   /** Time inside kernels, milliseconds; the queue's waiting time is not in it. */
   readonly kernelMs: number;
+  /**
+   * When each call ran, of a list that was submitted while `timeCalls` was on: 2 + 3·threads numbers a call, for those that ran.
+   * Start and end of the call, then for each thread of the device its first start, its last end, and its time inside parallel
+   * loops; zeros for a thread that took no part. Milliseconds of the machine's monotonic clock (what `process.hrtime` counts); the
+   * third of a thread is a duration.
+   */
+  readonly callTimes?: Float64Array;
 }
 
 /**
@@ -36,6 +43,8 @@ export interface Device {
   bytes(length: number): Uint8Array;
   /** Arguments are checked before anything runs: a wrong shape is a typed error of the completion, never a crash. */
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void;
+  /** From the next submission on, completions carry the times of their calls, or no longer. Absent: this body knows whole lists only. */
+  timeCalls?(on: boolean): void;
   /** Waits for the queue to drain, then stops the device's threads. Later submissions complete with an error. */
   close(): Promise<void>;
 }
