@@ -91,8 +91,10 @@ test('simulate: no latency, jitter or bandwidth changes the loss', async (t) => 
   for (const network of [
     { latencyMs: 0, jitterMs: 0 },
     { latencyMs: 20, jitterMs: 80 },
+    { jitterMs: 5, jitter: 'exponential', loss: 0.01 },
     { bytesPerMs: 200 },
-  ]) {
-    t.deepEqual(lossesOf(await simulatedTiny(3, network)), base, JSON.stringify(network));
+    { windowBytes: { control: 1, data: 1 } },
+  ] as const) {
+    t.deepEqual(lossesOf(await simulatedTiny(3, { link: network })), base, JSON.stringify(network));
   }
 });

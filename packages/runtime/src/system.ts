@@ -35,6 +35,8 @@ export interface Turn {
   readonly outcome: 'handled' | 'refused' | 'fenced';
   readonly stateBefore: string;
   readonly stateAfter: string;
+  /** Events that wait behind this one. */
+  readonly mailboxSize: number;
 }
 
 export interface ActorStatus {
@@ -176,11 +178,15 @@ export class ActorSystem {
     this.#send(this.#message(systemAddress(this.node), to, type, fields));
   }
 
+  /** Ends an actor's life as if its last turn had thrown: supervision decides what follows. */
+  fail(address: Address, error: TroupeError): void {
+    const cell = this.#cells.get(address);
+    if (cell !== undefined && !this.#stopped) this.#failed(cell, error);
+  }
+
   stop(): void {
     this.#stopped = true;
-    for (const cell of this.#cells.values()) {
-      this.#end(cell);
-    }
+    for (const cell of this.#cells.values()) this.#end(cell);
     this.#asks.clear();
   }
 
@@ -415,6 +421,7 @@ export class ActorSystem {
       outcome,
       stateBefore,
       stateAfter: stateName(cell.snapshot),
+      mailboxSize: cell.mailbox.size,
     });
   }
 

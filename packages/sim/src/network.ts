@@ -1,134 +1,214 @@
 import {
   assert,
   prng,
+  TroupeError,
   type Lane,
   type NodeId,
   type Packet,
-  type PeerEvent,
   type Prng,
   type Transport,
-  type TransportStats,
 } from '@troupe/core';
+import { packetBytes } from './lane-queue.ts';
+import { SimLink, type LinkHost, type PacketFault } from './link.ts';
+import { defaultLink, type LinkModel } from './link-model.ts';
+import type { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';
+import { closedError, SimTransport, type TransportHost } from './transport.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 export interface NetworkOptions {
   readonly seed: number;
-  /** Least time of a packet on its way, milliseconds. Default 0.1. */
-  readonly latencyMs?: number;
-  /** Largest addition to it, drawn for every packet, milliseconds. Default 0.1. */
-  readonly jitterMs?: number;
-  /** Bytes a millisecond of one direction of one pair of nodes. Default 1.5e6 (1.5 GB/s). */
-  readonly bytesPerMs?: number;
+  /** The model of one direction of a pair of nodes, over {@link defaultLink}. Default: the same for all. */
+  readonly link?: Partial<LinkModel> | ((from: NodeId, to: NodeId) => Partial<LinkModel>);
   /** Sees and may replace a packet before it leaves: how a test alters one message. */
   readonly alter?: (packet: Packet, from: NodeId, to: NodeId) => Packet;
+  /** Sees every packet that is about to be read. */
+  readonly arrived?: (packet: Packet, from: SimTransport, to: SimTransport, lane: Lane) => void;
+  /** False: bytes are not copied on their way, for devices without arithmetic. Default true. */
+  readonly copies?: boolean;
+  /** What a planted bug breaks; never set by a run. `fencing: false`: packets of stale lives arrive. `twice`: these packets are read twice. */
+  readonly plant?: { readonly fencing?: boolean; readonly twice?: (packet: Packet) => boolean };
 }
 
-type PacketHandler = Parameters<Transport['onPacket']>[0];
-
 /**
- * Nodes of a simulated network: packets take latency plus size over bandwidth, in order per lane and pair. No faults yet.
+ * The simulated network: what every node sends, over links with latency, bandwidth and windows, and with faults.
  *
- * Frames are copied as a socket would, so that a sender that reuses a buffer too early is found out.
+ * NET-1: frames are read when they arrive, the last moment that the port allows, so that a sender that reuses a buffer before `sent` is
+ * found out. NET-2: all draws come from the seed, in the order of departures.
  */
-export class SimNetwork {
-  readonly #clock: VirtualClock;
+export class SimNetwork implements LinkHost, TransportHost {
+  readonly clock: VirtualClock;
   readonly #trace: Trace;
-  readonly #options: Required<Omit<NetworkOptions, 'alter'>> & Pick<NetworkOptions, 'alter'>;
+  readonly #options: NetworkOptions;
+  /** The latest life of every node. */
   readonly #nodes = new Map<NodeId, SimTransport>();
-  /** When the last packet of a lane and pair arrives: the next one is not earlier. */
-  readonly #arrivals = new Map<string, number>();
+  readonly #links = new Map<NodeId, Map<NodeId, SimLink>>();
   readonly #draws: Prng;
   #numDraws = 0;
 
   constructor(clock: VirtualClock, trace: Trace, options: NetworkOptions) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#trace = trace;
-    this.#options = { latencyMs: 0.1, jitterMs: 0.1, bytesPerMs: 1.5e6, ...options };
-    this.#draws = prng({ seed: options.seed, purpose: 'sim.latency' });
+    this.#options = options;
+    this.#draws = prng({ seed: options.seed, purpose: 'sim.network' });
   }
 
-  connect(node: NodeId): Transport {
-    assert(!this.#nodes.has(node), 'a node connects once', { node });
-    const transport = new SimTransport(node, (to, lane, packet, sent) =>
-      this.#carry({ from: node, to, lane }, packet, sent),
-    );
-    this.#nodes.set(node, transport);
+  /** Attaches a life. A higher incarnation replaces a lower one; a lower one is attached and never heard. */
+  connect(process: SimProcess): Transport {
+    const known = this.#nodes.get(process.node);
+    assert(known === undefined || known.incarnation !== process.incarnation, 'a life connects once', {
+      node: process.node,
+      incarnation: process.incarnation,
+    });
+    const transport = new SimTransport(process, this);
+    if (known !== undefined && known.incarnation > process.incarnation) return transport;
+    this.#nodes.set(process.node, transport);
+    for (const link of this.#linksOf(process.node)) {
+      link.lose(`replaced by incarnation ${process.incarnation}`);
+      link.pump();
+    }
     return transport;
   }
 
-  #carry(
-    link: { readonly from: NodeId; readonly to: NodeId; readonly lane: Lane },
-    original: Packet,
-    sent: () => void,
+  /** The life of a node that is heard, if it lives. */
+  current(node: NodeId): SimTransport | undefined {
+    const transport = this.#nodes.get(node);
+    return transport?.isOpen === true ? transport : undefined;
+  }
+
+  send(
+    from: SimTransport,
+    to: NodeId,
+    lane: Lane,
+    packet: Packet,
+    sent: ((error: TroupeError | null) => void) | undefined,
   ): void {
-    const { from, to, lane } = link;
-    const { latencyMs, jitterMs, bytesPerMs, alter } = this.#options;
-    const packet = alter === undefined ? original : alter(original, from, to);
-    const size = packet.frames.reduce((sum, frame) => sum + frame.byteLength, packet.header.byteLength);
-    const key = `${lane} ${from} ${to}`;
-    const travelMs = latencyMs + this.#draws.uniform(this.#numDraws++) * jitterMs + size / bytesPerMs;
-    const atMs = Math.max(this.#clock.now() + travelMs, this.#arrivals.get(key) ?? 0);
-    this.#arrivals.set(key, atMs);
-    const copy = { header: packet.header.slice(), frames: packet.frames.map((frame) => frame.slice()) };
-    this.#clock.after(atMs - this.#clock.now(), () => {
-      this.#trace.packet(this.#clock.now(), from, to, copy);
-      this.#nodes.get(to)?.deliver(from, lane, copy);
-      sent();
+    if (!from.process.isAlive) throw closedError(from.node);
+    const target = this.#nodes.get(to);
+    if (target === undefined)
+      throw new TroupeError('TROUPE_TRANSPORT_UNKNOWN_PEER', `no node is named '${to}'`, {
+        details: { node: to },
+      });
+    const bytes = packetBytes(packet);
+    if (this.#nodes.get(from.node) !== from && this.#options.plant?.fencing !== false) {
+      target.counts.packetsRefused++;
+      return;
+    }
+    from.counts.bytesSent += bytes;
+    from.counts.messagesSent++;
+    this.#link(from.node, to).send(from.node, lane, { packet, bytes, sent });
+  }
+
+  queuedBytes(from: NodeId, to: NodeId): number {
+    return this.#links.get(from)?.get(to)?.queuedBytes(from) ?? 0;
+  }
+
+  /** A node closes in order: peers see a goodbye. */
+  leave(transport: SimTransport): void {
+    for (const link of this.#linksOf(transport.node))
+      if (link.ends.includes(transport)) link.lose('goodbye', 'peer.goodbye');
+  }
+
+  /** A process died: peers notice after `noticeMs`, or when the connection was silent too long. */
+  died(process: SimProcess, notice: 'closed' | 'silent'): void {
+    for (const link of this.#linksOf(process.node)) {
+      if (!link.ends.some((end) => end.process === process)) continue;
+      const { latencyMs, silenceMs } = link.direction(process.node).model;
+      if (notice === 'closed') link.lose('the connection was closed', 'peer.lost', latencyMs);
+      else link.lose(`no heartbeat for ${silenceMs} ms`, 'peer.lost', silenceMs);
+    }
+  }
+
+  /** A process stands still: connections that stay silent too long are lost. */
+  hangs(process: SimProcess, forMs: number): void {
+    for (const link of this.#linksOf(process.node)) {
+      const { silenceMs } = link.direction(process.node).model;
+      const ends = link.ends;
+      if (forMs < silenceMs || !ends.some((end) => end.process === process)) continue;
+      this.clock.after(silenceMs, () => {
+        if (process.isHanging && link.ends[0] === ends[0] && link.ends[1] === ends[1])
+          link.lose(`no heartbeat for ${silenceMs} ms`);
+      });
+    }
+    this.clock.after(forMs, () => {
+      for (const link of this.#linksOf(process.node)) link.pump();
     });
   }
-}
 
-class SimTransport implements Transport {
-  readonly node: NodeId;
-  readonly incarnation = 1;
-  readonly #carry: (to: NodeId, lane: Lane, packet: Packet, sent: () => void) => void;
-  #handler: PacketHandler | null = null;
-  #stats = { bytesSent: 0, bytesReceived: 0, messagesSent: 0, messagesReceived: 0, packetsRefused: 0 };
-  readonly #queued = new Map<NodeId, number>();
-
-  constructor(node: NodeId, carry: (to: NodeId, lane: Lane, packet: Packet, sent: () => void) => void) {
-    this.node = node;
-    this.#carry = carry;
+  /** Nothing passes from one node to another for a while. */
+  partition(from: NodeId, to: NodeId, forMs: number): void {
+    const link = this.#link(from, to);
+    link.block(from);
+    this.clock.after(forMs, () => link.unblock(from));
   }
 
-  send(to: NodeId, lane: Lane, packet: Packet, sent?: (error: null) => void): void {
-    const size = packet.frames.reduce((sum, frame) => sum + frame.byteLength, packet.header.byteLength);
-    this.#stats.bytesSent += size;
-    this.#stats.messagesSent++;
-    this.#queued.set(to, this.queuedBytes(to) + size);
-    this.#carry(to, lane, packet, () => {
-      this.#queued.set(to, this.queuedBytes(to) - size);
-      sent?.(null);
+  /** Packets from one node to another take longer for a while. */
+  impede(from: NodeId, to: NodeId, what: 'latency' | 'bandwidth', factor: number, forMs: number): void {
+    const direction = this.#link(from, to).direction(from);
+    const key = what === 'latency' ? 'latencyFactor' : 'bandwidthFactor';
+    direction[key] *= factor;
+    this.clock.after(forMs, () => {
+      direction[key] /= factor;
     });
   }
 
-  deliver(from: NodeId, lane: Lane, packet: Packet): void {
-    this.#stats.messagesReceived++;
-    this.#stats.bytesReceived += packet.frames.reduce(
-      (sum, frame) => sum + frame.byteLength,
-      packet.header.byteLength,
-    );
-    this.#handler?.(from, lane, packet, () => {});
+  /** Something happens to the next packet from one node to another. */
+  mar(from: NodeId, to: NodeId, fault: PacketFault): void {
+    this.#link(from, to).direction(from).nextFault = fault;
   }
 
-  onPacket(handler: PacketHandler): void {
-    this.#handler = handler;
+  /** Nodes that have ever had a link with this one. */
+  peersOf(node: NodeId): readonly NodeId[] {
+    return [...(this.#links.get(node)?.keys() ?? [])];
   }
 
-  onPeer(_handler: (event: PeerEvent) => void): void {
-    // Peers of this network neither come nor go: faults are not built yet.
+  modelOf(from: NodeId, to: NodeId): LinkModel {
+    const { link } = this.#options;
+    return { ...defaultLink, ...(typeof link === 'function' ? link(from, to) : link) };
   }
 
-  stats(): TransportStats {
-    return { ...this.#stats };
+  draw(): number {
+    return this.#draws.uniform(this.#numDraws++);
   }
 
-  queuedBytes(to: NodeId): number {
-    return this.#queued.get(to) ?? 0;
+  note(node: NodeId, text: string): void {
+    this.#trace.turn({ atMs: this.clock.now(), node, text });
   }
 
-  async close(): Promise<void> {
-    this.#handler = null;
+  /** A packet as it leaves. */
+  leaving(packet: Packet, from: NodeId, to: NodeId): Packet {
+    return this.#options.alter?.(packet, from, to) ?? packet;
+  }
+
+  isTwice(packet: Packet): boolean {
+    return this.#options.plant?.twice?.(packet) ?? false;
+  }
+
+  /** A packet as it is read. */
+  arrived(from: SimTransport, to: SimTransport, lane: Lane, packet: Packet): Packet {
+    const copies = this.#options.copies !== false;
+    this.#trace.packet(this.clock.now(), from.node, to.node, packet, copies);
+    this.#options.arrived?.(packet, from, to, lane);
+    if (!copies) return packet;
+    return { header: packet.header.slice(), frames: packet.frames.map((frame) => frame.slice()) };
+  }
+
+  #linksOf(node: NodeId): readonly SimLink[] {
+    return [...(this.#links.get(node)?.values() ?? [])];
+  }
+
+  #link(a: NodeId, b: NodeId): SimLink {
+    const found = this.#links.get(a)?.get(b);
+    if (found !== undefined) return found;
+    const link = new SimLink(this, a, b);
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const links = this.#links.get(from) ?? new Map<NodeId, SimLink>();
+      links.set(to, link);
+      this.#links.set(from, links);
+    }
+    return link;
   }
 }

@@ -32,6 +32,15 @@ export class VirtualClock implements Clock {
     return this.#numEvents;
   }
 
+  /** Virtual time of the next event, ∞ when none is armed. */
+  get nextMs(): number {
+    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
+      if (this.#armed.has(top.sequence)) return top.atMs;
+      this.#pop();
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
   get pending(): number {
     return this.#armed.size;
   }

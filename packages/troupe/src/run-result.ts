@@ -38,6 +38,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_RUN_MISSING: exitCodes.usage,
   TROUPE_WORKER_LOST: exitCodes.peerLost,
   TROUPE_RUN_STUCK: exitCodes.peerLost,
+  TROUPE_SIM_CRASH: exitCodes.peerLost,
 };
 
 /** Exit code of an error that ended a command. */

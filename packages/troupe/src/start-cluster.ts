@@ -62,12 +62,28 @@ export interface ClusterOptions {
   readonly onMounted?: (replicas: readonly ReturnType<typeof mountWorker>[]) => void;
   /** Other ports than this process's own: what a simulation brings. */
   readonly ports?: ClusterPorts;
+  /** How closely workers are watched. Default: a look every minute, lost after ten, since in one process nobody dies alone. */
+  readonly watch?: { readonly heartbeatMs: number; readonly silenceMs: number };
+}
+
+/** What one life of a node runs on. */
+export interface LifePorts {
+  readonly clock: Clock;
+  readonly transport: Transport;
+  schedule(run: () => void): void;
+  /** What this life sees of the device of its replica. Default: the device itself. */
+  device?(device: Device): Device;
 }
 
 export interface ClusterPorts {
-  readonly clock: Clock;
-  connect(node: NodeId): Transport;
-  schedule(node: NodeId, run: () => void): void;
+  /** Begins a life of a node; a higher incarnation replaces a lower one. */
+  open(node: NodeId, incarnation: number): LifePorts;
+  /** Calls back when a new process of a node can begin its next life; never, when its machine is gone for good. */
+  boot(node: NodeId, run: () => void): void;
+  /** Tells of every process that ended without being asked to. */
+  onExit(handler: (node: NodeId, reason: string) => void): void;
+  /** Sees the actors of every life. */
+  mounted?(system: ActorSystem): void;
 }
 
 /** A run in this process: the same actors as `troupe launch`, over memory instead of sockets. */
@@ -86,9 +102,14 @@ const localPorts = (): ClusterPorts => {
   const clock = systemClock();
   const network = createMemoryNetwork({ clock });
   return {
-    clock,
-    connect: (node) => network.connect(node, 1),
-    schedule: (_node, run) => void setImmediate(run),
+    open: (node, incarnation) => ({
+      clock,
+      transport: network.connect(node, incarnation),
+      schedule: (run) => void setImmediate(run),
+    }),
+    boot: (_node, run) => void setImmediate(run),
+    // Nothing ends a part of this process.
+    onExit: () => {},
   };
 };
 
@@ -161,9 +182,15 @@ class LocalCluster implements Cluster {
       this.#steps.end();
       return result;
     });
-    const system = (node: NodeId): ActorSystem => this.#system(node, topology, options);
-    const agent = system(agentNode);
-    const workers = options.devices.map((_, dp) => system(workerNode(dp)));
+    const { ports } = options;
+    const agent = this.#begin(agentNode, 1, topology, options);
+    const workers = options.devices.map((_, dp) => this.#begin(workerNode(dp), 1, topology, options));
+    const lost = (node: string, reason: string): void =>
+      agent.system.tell(addresses.supervisor, 'worker.lost', { body: { node, reason } });
+    agent.life.transport.onPeer((event) => {
+      if (event.type === 'peer.lost') lost(event.node, event.reason);
+    });
+    ports.onExit(lost);
     const fail = (message: Parameters<typeof failureResult>[0]): void =>
       this.#finish(failureResult(message, this.#last?.step ?? job.first.step, this.#last?.loss ?? null));
     const first = options.devices[0];
@@ -176,7 +203,7 @@ class LocalCluster implements Cluster {
       paramsTotal: counts.total,
       paramsActive: counts.active,
     });
-    mountAgent(agent, job, {
+    mountAgent(agent.system, job, {
       storage: options.checkpoints?.storage as Storage,
       trainer: {
         report: (event) => this.#report(event),
@@ -193,15 +220,22 @@ class LocalCluster implements Cluster {
       },
       supervisor: {
         failed: fail,
-        heartbeatMs: 60_000,
-        silenceMs: 600_000,
+        ...(options.watch ?? { heartbeatMs: 60_000, silenceMs: 600_000 }),
         position: () => `after step ${this.#last?.step ?? job.first.step}`,
       },
     });
-    const replicas = workers.map((worker, dp) =>
-      mountWorker(worker, job, { dp, device: options.devices[dp] as Device, tokens: options.tokens }),
-    );
-    for (const each of this.#systems) each.listen();
+    const replicas = workers.map(({ system, life }, dp) => {
+      const device = options.devices[dp] as Device;
+      return mountWorker(system, job, {
+        dp,
+        device: life.device?.(device) ?? device,
+        tokens: options.tokens,
+      });
+    });
+    for (const each of this.#systems) {
+      ports.mounted?.(each);
+      each.listen();
+    }
     options.onMounted?.(replicas);
   }
 
@@ -224,19 +258,25 @@ class LocalCluster implements Cluster {
     this.#steps.push(event);
   }
 
-  #system(node: NodeId, topology: ResolvedTopology, options: LocalOptions): ActorSystem {
-    const transport = options.ports.connect(nodeId(node));
+  /** The first half of a life: its ports and an empty system; actors are mounted into it before it listens. */
+  #begin(
+    node: NodeId,
+    incarnation: number,
+    topology: ResolvedTopology,
+    options: LocalOptions,
+  ): { readonly system: ActorSystem; readonly life: LifePorts } {
+    const life = options.ports.open(nodeId(node), incarnation);
     const system = createJobSystem({
       node,
       topology,
-      transport,
-      clock: options.ports.clock,
+      transport: life.transport,
+      clock: life.clock,
       logger: options.logger,
-      schedule: (run) => options.ports.schedule(node, run),
+      schedule: (run) => life.schedule(run),
       ...(options.observe === undefined ? {} : { observe: options.observe }),
     });
     this.#systems.push(system);
-    this.#transports.push(transport);
-    return system;
+    this.#transports.push(life.transport);
+    return { system, life };
   }
 }

@@ -1,0 +1,80 @@
+import { prng } from '@troupe/core';
+import { faultKinds, type Fault, type FaultKind } from './faults.ts';
+
+export interface SwarmOptions {
+  readonly seed: number;
+  /** Steps of the run: faults strike when one of them opens, or some time later. */
+  readonly steps: number;
+  readonly numWorkers: number;
+  readonly numMachines: number;
+  /** Addresses that a crash of an actor may name. */
+  readonly actors: readonly string[];
+  /** True when checkpoints are written: disks can fail then. */
+  readonly disks: boolean;
+  /** Most faults of a run. Default 6. */
+  readonly most?: number;
+}
+
+/** How likely a kind is drawn when it is on; crashes are what recovery is for. */
+const weights: Readonly<Partial<Record<FaultKind, number>>> = { crash: 4, hang: 2, partition: 2 };
+
+/**
+ * Draws the faults of one run.
+ *
+ * Swarm testing: every run switches some kinds off and makes others very likely, since a run with a little of everything never gets
+ * far into one corner.
+ *
+ * @see Groce et al. 2012, "Swarm testing"
+ */
+export function drawFaults(options: SwarmOptions): readonly Fault[] {
+  const draws = prng({ seed: options.seed, purpose: 'sim.faults' });
+  let index = 0;
+  const uniform = (): number => draws.uniform(index++);
+  const below = (bound: number): number => draws.integer(index++, bound);
+  const pick = <T>(items: readonly T[]): T => items[below(items.length)] as T;
+
+  const kinds = faultKinds.filter(({ aims }) => options.disks || !aims.includes('disk'));
+  const likely = kinds.flatMap(({ kind }) => {
+    const mood = uniform();
+    // Half of the kinds are off; a few of the others drown the rest.
+    const weight = mood < 0.5 ? 0 : mood < 0.8 ? 1 : 8;
+    return Array.from({ length: weight * (weights[kind] ?? 1) }, () => kind);
+  });
+  if (likely.length === 0) return [];
+  const most = options.most ?? 6;
+  const worker = (): string => `worker/${below(options.numWorkers)}`;
+  const link = (): string => {
+    const from = below(options.numWorkers + 1);
+    const to = (from + 1 + below(options.numWorkers)) % (options.numWorkers + 1);
+    const name = (node: number): string => (node === options.numWorkers ? 'agent/0' : `worker/${node}`);
+    return `${name(from)},${name(to)}`;
+  };
+  return Array.from({ length: 1 + below(most) }, (): Fault => {
+    const kind = pick(likely);
+    const info = faultKinds.find((each) => each.kind === kind);
+    const aims = info?.aims ?? [];
+    const takes = (name: 'forMs' | 'factor' | 'oneWay' | 'restartAfterMs'): boolean =>
+      info?.takes.includes(name) ?? false;
+    const isActor = aims.includes('actor') && options.actors.length > 0 && uniform() < 0.3;
+    const target = aims.includes('disk')
+      ? `disk/${below(options.numMachines)}`
+      : isActor
+        ? pick(options.actors)
+        : aims.includes('link') && (!aims.includes('process') || uniform() < 0.5)
+          ? link()
+          : worker();
+    const at = { atStep: 1 + below(options.steps) };
+    // Some shorter than the silence limit of links (5 s), some longer.
+    const lasting = { forMs: Math.round(10 ** (1 + 3 * uniform())) };
+    const oneWay = uniform() < 0.3 && target.includes(',');
+    return {
+      kind,
+      target,
+      ...at,
+      ...(takes('forMs') ? lasting : {}),
+      ...(takes('factor') ? { factor: 2 + below(kind === 'skew' ? 2 : 30) } : {}),
+      ...(takes('oneWay') && oneWay ? { oneWay } : {}),
+      ...(takes('restartAfterMs') && !isActor ? { restartAfterMs: Math.round(10 ** (3 * uniform())) } : {}),
+    };
+  });
+}
