@@ -38,6 +38,7 @@ export function plan(arch = process.arch) {
     x64: [
       { source: 'isa_avx2.cc', flags: ['-O3', ...avx2] },
       { source: 'isa_avx512.cc', flags: ['-O3', ...quiet, ...avx512] },
+      { source: 'isa_avx512bf16.cc', flags: ['-O3', ...quiet, ...avx512, '-mavx512bf16'] },
     ],
     arm64: [{ source: 'isa_neon.cc', flags: ['-O3'] }],
   };

@@ -6,12 +6,8 @@
 
 namespace troupe {
 
-/// a·b + c rounded once. The product is exact in double; the sum is rounded to odd, which a second rounding to
-/// float then cannot spoil (Boldo and Melquiond 2008). Much faster than libm's software fmaf, and gcc vectorises it.
-static inline float fma_exact(float a, float b, float c) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-  return __builtin_fmaf(a, b, c);
-#else
+/// a·b + c in double, rounded to odd: a second rounding to float then gives the once-rounded result (Boldo and Melquiond 2008).
+static inline double fma_odd(float a, float b, float c) {
   const double product = static_cast<double>(a) * static_cast<double>(b);
   const double addend = static_cast<double>(c);
   double sum = product + addend;
@@ -26,8 +22,26 @@ static inline float fma_exact(float a, float b, float c) {
   const uint64_t step = (inexact && even) ? (away ? 1ull : ~0ull) : 0ull;
   bits += step;
   std::memcpy(&sum, &bits, 8);
-  return static_cast<float>(sum);
+  return sum;
+}
+
+/// a·b + c rounded once. Much faster than libm's software fmaf, and gcc vectorises it.
+static inline float fma_exact(float a, float b, float c) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+  return __builtin_fmaf(a, b, c);
+#else
+  return static_cast<float>(fma_odd(a, b, c));
 #endif
+}
+
+/// x, or a zero of its sign where x is denormal.
+static inline float flushed(float x) { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; }
+
+/// a·b + c rounded once, denormal inputs and outputs taken as zeros: one half of vdpbf16ps. Whether an output is denormal is decided
+/// after rounding, as x86 does: from 2^-126 - 2^-151 on it would round up to the smallest normal number.
+static inline float fma_flushed(float a, float b, float c) {
+  const double sum = fma_odd(flushed(a), flushed(b), flushed(c));
+  return std::fabs(sum) < 0x1p-126 - 0x1p-151 ? std::copysign(0.0f, static_cast<float>(sum)) : static_cast<float>(sum);
 }
 
 }  // namespace troupe

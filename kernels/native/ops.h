@@ -19,14 +19,20 @@ struct RangeError : std::runtime_error {
 [[noreturn]] void raise_count_error(int64_t source, int64_t rows, int64_t capacity);
 [[noreturn]] void raise_target_error(int64_t token, int64_t target, int64_t vocab);
 
-/// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts floats.
+/// Operands of the matrix products (KER-6).
+enum class Precision { f32, bf16 };
+
+/// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts elements. Where a call allows it, the rows are bf16
+/// in `halves` instead, and `data` is null.
 struct ConstRows {
   const float* data;
   int64_t stride;
+  const uint16_t* halves = nullptr;
 };
 struct MutRows {
   float* data;
   int64_t stride;
+  uint16_t* halves = nullptr;
 };
 
 /// Fixed-point gradient sums (quantum 2^-50); `overflow` may be set by several threads at once, see exact.h.
@@ -107,6 +113,7 @@ struct LinearForwardArgs {
   MutRows out;
   bool accumulate;
   ConstRows residual;  // data null when absent
+  Precision precision = Precision::f32;
 };
 struct LinearBackwardInputArgs {
   int64_t rows, in_dim, out_dim;
@@ -114,6 +121,7 @@ struct LinearBackwardInputArgs {
   const float* weight;
   MutRows dx;
   bool accumulate;
+  Precision precision = Precision::f32;
 };
 struct LinearBackwardWeightArgs {
   int64_t rows, in_dim, out_dim;
@@ -121,6 +129,7 @@ struct LinearBackwardWeightArgs {
   ConstRows x;
   Bounds grains;
   ExactSum weight_sum;
+  Precision precision = Precision::f32;
 };
 struct RopeArgs {
   int64_t rows, seq_len, heads, head_dim;
@@ -256,6 +265,8 @@ struct ExpertsForwardArgs {
   bool accumulate;
   float* saved;  // or null
   int64_t saved_rows;
+  Precision precision = Precision::f32;
+  uint16_t* saved_halves = nullptr;  // in place of `saved` in bf16
 };
 struct ExpertsBackwardArgs {
   int64_t experts, dim, hidden;
@@ -268,6 +279,8 @@ struct ExpertsBackwardArgs {
   const float* saved;
   int64_t saved_rows;
   ExactSum weight_sum;
+  Precision precision = Precision::f32;
+  const uint16_t* saved_halves = nullptr;  // in place of `saved` in bf16
 };
 struct HeadLossArgs {
   int64_t tokens, dim, vocab;
@@ -280,6 +293,8 @@ struct HeadLossArgs {
   float grad_scale;
   float* dx;          // or null: forward only
   ExactSum head_sum;  // values null: no weight gradient
+  Precision precision = Precision::f32;
+  const uint16_t* x_halves = nullptr;  // in place of `x`, in bf16
 };
 struct SumAddArgs {
   ExactSum sum;
@@ -343,20 +358,36 @@ struct AdamWArgs {
   X(experts_backward, ExpertsBackwardArgs)                 \
   X(head_loss, HeadLossArgs)
 
-/// What one instruction set provides. `run_NAME(const Args&, Pool&)` in the ISA's namespace fills the slot `NAME`.
+/// Products by precision.
+struct ProductKernels {
+#define X(name, Args) void (*name)(const Args&, Pool&);
+  TROUPE_PRODUCT_OPS(X)
+#undef X
+};
+
+/// What one instruction set provides. `run_NAME(const Args&, Pool&)` in the ISA's namespace fills the slot `NAME` of a row-wise
+/// operation; `NAME<float>` and `NAME<Pair>` those of a product. Members of the same names call what the arguments ask for.
 struct Kernels {
   const char* isa;
 #define X(name, Args) void (*name)(const Args&, Pool&);
   TROUPE_ROW_OPS(X)
+#undef X
+  ProductKernels f32, bf16;
+#define X(name_, Args) \
+  void name_(const Args& c, Pool& pool) const { (c.precision == Precision::bf16 ? bf16 : f32).name_(c, pool); }
   TROUPE_PRODUCT_OPS(X)
 #undef X
   /// Register-only FMA loop; returns the floating-point operations done.
   double (*fma_loop)(int64_t iterations);
+  /// The same with the bf16 units; null where there are none.
+  double (*pair_loop)(int64_t iterations);
 };
 
 const Kernels& kernels_portable();
 const Kernels& kernels_avx2();
 const Kernels& kernels_avx512();
+/// kernels_avx512 with bf16 products on vdpbf16ps.
+const Kernels& kernels_avx512bf16();
 const Kernels& kernels_neon();
 
 }  // namespace troupe

@@ -80,6 +80,16 @@ TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
 TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN
 
+/** step(j, n) for 16 columns at a time: n = 16 but for the last. */
+template <class Step>
+TROUPE_INLINE void each16(int64_t dim, const Step& step) {
+  int64_t j = 0;
+  for (; j + LANES <= dim; j += LANES) step(j, LANES);
+  if (j < dim) step(j, static_cast<int>(dim - j));
+}
+TROUPE_INLINE V load_some(const float* p, int n) { return n == LANES ? vload(p) : vloadn(p, n); }
+TROUPE_INLINE void store_some(float* p, V v, int n) { if (n == LANES) vstore(p, v); else vstoren(p, v, n); }
+
 }  // namespace
 }  // namespace troupe
 #endif
