@@ -35,7 +35,7 @@ function fma(a: number, b: number, c: number): number {
 const submitted = (device: SyncDevice, calls: readonly KernelCall[]): Promise<Completion> =>
   new Promise((resolve) => device.submit(calls, resolve));
 
-const isas = (['avx512', 'avx2', 'neon', 'portable'] as const).filter((isa) => {
+const isas = (['avx512bf16', 'avx512', 'avx2', 'neon', 'portable'] as const).filter((isa) => {
   try {
     openNativeDevice({ threads: 1, isa });
     return true;

@@ -11,7 +11,7 @@ import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShap
 import { loadAddon, type NativeAddon, type NativeQueue } from './addon.ts';
 
 /** `auto` takes the best that this CPU runs; the others exist for tests and for measuring. All give the same bits. */
-export type NativeIsa = 'auto' | 'avx512' | 'avx2' | 'neon' | 'portable';
+export type NativeIsa = 'auto' | 'avx512bf16' | 'avx512' | 'avx2' | 'neon' | 'portable';
 
 export interface NativeDeviceOptions {
   /** Threads that share the work of one kernel, the queue's own among them; at least 1. */

@@ -170,7 +170,7 @@ Device* device_of(napi_env env, napi_callback_info info, size_t count, napi_valu
   return static_cast<Device*>(data);
 }
 
-/// new NativeQueue(threads, isa): isa `auto`, `avx512`, `avx2`, `neon` or `portable`.
+/// new NativeQueue(threads, isa): isa `auto`, `avx512bf16`, `avx512`, `avx2`, `neon` or `portable`.
 napi_value construct(napi_env env, napi_callback_info info) {
   napi_value arguments[2], self;
   size_t count = 2, length = 0;

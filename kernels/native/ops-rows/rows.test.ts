@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../native/', import.meta.url));
 const objects = [
   'isa_portable',
-  ...(process.arch === 'x64' ? ['isa_avx2', 'isa_avx512'] : ['isa_neon']),
+  ...(process.arch === 'x64' ? ['isa_avx2', 'isa_avx512', 'isa_avx512bf16'] : ['isa_neon']),
   'pool',
   'errors',
   'cpu',
