@@ -32,12 +32,14 @@ function locate(name: string, from: string, sources: TopologySources): string {
  * Reads a topology file and everything it extends, and lays the files over each other.
  *
  * @param entry - path, or the name of a preset
+ * @param over - files laid over it before `set`
  * @param set - `a.b.c=value` overrides, applied in order on top
  */
 export function composeTopology(
   entry: string,
   sources: TopologySources,
   set: readonly string[] = [],
+  over: readonly string[] = [],
 ): Composed {
   const problems: TopologyProblem[] = [];
   const files: string[] = [];
@@ -72,6 +74,7 @@ export function composeTopology(
   };
 
   let layer = load(locate(entry, '', sources), entry, nowhere, '');
+  for (const path of over) layer = mergeLayers(layer, load(path, path, nowhere, ''));
   for (const override of set) {
     const applied = applyOverride(layer, override);
     layer = applied.layer;

@@ -75,6 +75,8 @@ export function fillDefaults(values: TopologyValues, fallbackName: string) {
     placement: values.placement,
     checkpoint: { ...values.checkpoint, dir: values.checkpoint.dir ?? `runs/${name}` },
     wire: values.wire,
+    links: values.links,
+    faults: values.faults,
     eval: values.eval,
   };
 }

@@ -9,6 +9,8 @@ import type { ResolvedTopology } from './resolved.ts';
 export interface LoadOptions {
   /** Overrides `a.b.c=value`, applied in order over the file. */
   readonly set?: readonly string[];
+  /** Files whose keys are laid over the topology, in order, before `set`: a plan of faults, for one. */
+  readonly over?: readonly string[];
 }
 
 /**
@@ -20,7 +22,7 @@ export interface LoadOptions {
 export function loadTopology(name: string, options: LoadOptions = {}): ResolvedTopology {
   const set = options.set ?? [];
   const sources = { presetNames: presetNames(), presetPath, read: readTopologyFile };
-  const composed = composeTopology(name, sources, set);
+  const composed = composeTopology(name, sources, set, options.over);
   return resolveComposed(composed, { path: composed.files[0] ?? null, set });
 }
 

@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import type { FilledTopology } from './fill.ts';
+import { speedPresets } from './schema-sim.ts';
 
 export type DeviceBody = FilledTopology['device'];
 
@@ -13,10 +14,21 @@ export interface ResolvedDevice {
   readonly threads: number;
 }
 
+/** Speed of a device, as far as it is known. */
+export interface ResolvedSpeed {
+  readonly flopsPerSecond: number;
+  readonly memoryBytesPerSecond: number | null;
+  readonly memoryBytes: number | null;
+  /** Fixed time of one list of kernels. */
+  readonly launchMs: number;
+}
+
 export interface ResolvedMachine {
   readonly host: string;
   readonly body: DeviceBody;
   readonly devices: readonly ResolvedDevice[];
+  /** Of each of its devices; null: not said. */
+  readonly speed: ResolvedSpeed | null;
 }
 
 const pattern = /^(cpu|cuda):(\d+)(?:\/threads=(\d+))?$/;
@@ -34,7 +46,21 @@ export function resolveMachines(machines: FilledTopology['machines']): readonly 
     host: machine.host,
     body: machine.body,
     devices: machine.devices.map(parseDevice),
+    speed: machine.speed === undefined ? null : resolveSpeed(machine.speed),
   }));
+}
+
+/** A GPU starts a list of kernels in about ten microseconds. */
+const PRESET_LAUNCH_MS = 0.01;
+
+function resolveSpeed(speed: NonNullable<FilledTopology['machines'][number]['speed']>): ResolvedSpeed {
+  const figures = typeof speed === 'string' ? { ...speedPresets[speed], launchMs: PRESET_LAUNCH_MS } : speed;
+  return {
+    flopsPerSecond: figures.tflops * 1e12,
+    memoryBytesPerSecond: figures.memoryGBps === undefined ? null : figures.memoryGBps * 1e9,
+    memoryBytes: figures.memoryGB === undefined ? null : figures.memoryGB * 1e9,
+    launchMs: figures.launchMs,
+  };
 }
 
 /** True for names of this machine's loopback. */

@@ -1,6 +1,7 @@
 import { parameterCounts, trainingFlopsPerToken, type ParameterCounts } from '@troupe/spec';
 import type { FilledTopology } from './fill.ts';
 import { createPlacement, type PlacedActor, type Placement } from './placement.ts';
+import type { ResolvedSpeed } from './machines.ts';
 import { planMemory, type DeviceMemory } from './plan-memory.ts';
 import { planLinks, trafficPerDevice, type Link, type TrafficBytes } from './plan-traffic.ts';
 import type { TopologyProblem } from './problem.ts';
@@ -8,11 +9,11 @@ import type { ResolvedTopology } from './resolved.ts';
 import { refuseUnbuilt } from './unbuilt.ts';
 
 export interface PlanOptions {
-  /** Measured speed of one device; null: unknown, and so is the step time. */
+  /** Speed of one device. Default: of the slowest machine that names its `speed`; null: unknown, and so is the step time. */
   readonly flopsPerSecond?: number | null;
-  /** Bytes a second that one worker can send; null: unknown. */
+  /** Bytes a second that one worker can send. Default: `links`; null: unknown. */
   readonly bytesPerSecond?: number | null;
-  /** Memory of one device in bytes; null: unknown. */
+  /** Memory of one device in bytes. Default: of the smallest that a machine names; null: unknown. */
   readonly memoryBytes?: number | null;
   /** Count what buddies hold. Default false: buddies are not launched yet. */
   readonly buddies?: boolean;
@@ -93,7 +94,8 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
   const tokensPerStep = topology.train.batch * topology.model.seqLen;
   const flopsPerToken = trainingFlopsPerToken(topology.model);
   const flopsPerStep = flopsPerToken * tokensPerStep;
-  const room = options.memoryBytes ?? null;
+  const known = topologySpeeds(topology);
+  const room = options.memoryBytes === undefined ? known.memoryBytes : options.memoryBytes;
   return {
     name: topology.name,
     parameters: parameterCounts(topology.model),
@@ -110,15 +112,29 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
     flopsPerToken,
     flopsPerStep,
     tokensPerStep,
-    time: stepTime(
-      flopsPerStep,
-      tokensPerStep,
-      topology.parallel.world,
-      mostSent(links, perDevice.total),
-      options,
-    ),
+    time: stepTime(flopsPerStep, tokensPerStep, topology.parallel.world, mostSent(links, perDevice.total), {
+      ...known,
+      ...options,
+    }),
     unbuilt: refuseUnbuilt(topology),
     topology: topology.file,
+  };
+}
+
+/** Speeds that a topology names itself, so that a plan and a simulation agree; null where it does not say. */
+function topologySpeeds({ machines, links }: ResolvedTopology) {
+  const speeds = machines.map(({ speed }) => speed);
+  const least = (figure: (speed: ResolvedSpeed) => number | null): number | null => {
+    const figures = speeds.map((speed) => (speed === null ? null : figure(speed)));
+    return figures.includes(null) ? null : Math.min(...(figures as number[]));
+  };
+  const flopsPerSecond = least((speed) => speed.flopsPerSecond);
+  const { bandwidthGBps } = machines.length > 1 ? links.between : links.inside;
+  return {
+    flopsPerSecond,
+    // Without a speed of the devices there is no step time, so that bandwidths alone predict nothing.
+    bytesPerSecond: flopsPerSecond === null ? null : bandwidthGBps * 1e9,
+    memoryBytes: least((speed) => speed.memoryBytes),
   };
 }
 

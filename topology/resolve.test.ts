@@ -49,7 +49,12 @@ test('resolveTopology: fills every default from an empty model', (t) => {
     pipeline: '1f1b',
   });
   t.deepEqual(resolved.machines, [
-    { host: 'localhost', body: 'auto', devices: [{ id: 'cpu:0', kind: 'cpu', index: 0, threads: 1 }] },
+    {
+      host: 'localhost',
+      body: 'auto',
+      devices: [{ id: 'cpu:0', kind: 'cpu', index: 0, threads: 1 }],
+      speed: null,
+    },
   ]);
   t.is(resolved.checkpoint.dir, 'runs/run');
   t.deepEqual(resolved.data, {

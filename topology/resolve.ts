@@ -6,11 +6,13 @@ import { TopologyError } from './errors.ts';
 import { fillDefaults, type FilledTopology } from './fill.ts';
 import { applyOverride } from './layers.ts';
 import { resolveMachines } from './machines.ts';
+import { nearestName } from './nearest.ts';
 import { createPlacement } from './placement.ts';
 import { matchesAddress } from './placement-rules.ts';
 import type { TopologyProblem } from './problem.ts';
 import type { DataSource, ResolvedData, ResolvedTopology } from './resolved.ts';
-import { crossKeyFindings, type Finding } from './rules.ts';
+import type { Finding } from './finding.ts';
+import { crossKeyFindings } from './rules.ts';
 import { validateKeys } from './validate.ts';
 
 function modelConfig({ model }: FilledTopology): ModelConfig {
@@ -111,6 +113,8 @@ function build(file: FilledTopology, layer: Layer, source: ResolvedTopology['sou
     placement: file.placement,
     checkpoint: file.checkpoint,
     wire: file.wire,
+    links: file.links,
+    faults: file.faults,
     eval: file.eval,
     file,
     source,
@@ -132,6 +136,29 @@ function idleRules(resolved: ResolvedTopology, layer: Layer): readonly TopologyP
       rule: 'matches no actor; addresses look like expert/L0/ep0/edp0',
       nearest: null,
     }));
+}
+
+/** Faults aimed at actors that do not exist. */
+function idleFaults(resolved: ResolvedTopology, layer: Layer): readonly TopologyProblem[] {
+  const named = resolved.faults.flatMap((fault, index) => [
+    ...(/^(?:worker|agent|machine|disk)\b|,/.test(fault.target)
+      ? []
+      : [[`faults.${index}.target`, fault.target]]),
+    ...(fault.when === undefined ? [] : [[`faults.${index}.when.actor`, fault.when.actor]]),
+  ]);
+  if (named.length === 0) return [];
+  const addresses = createPlacement(resolved).actors.map((actor) => actor.address as string);
+  return named.flatMap(([key = '', pattern = '']) => {
+    const isKnown = key.endsWith('target')
+      ? addresses.includes(pattern)
+      : addresses.some((address) => matchesAddress(pattern, address));
+    if (isKnown) return [];
+    const nearest = nearestName(pattern, addresses);
+    const rule = 'there is no such actor; addresses look like expert/L0/ep0/edp0';
+    return [
+      { ...originOf(layer, key).value, code: 'TROUPE_TOPOLOGY_RANGE', key, value: pattern, rule, nearest },
+    ];
+  });
 }
 
 const byPlace = (a: TopologyProblem, b: TopologyProblem): number =>
@@ -178,7 +205,7 @@ export function resolveComposed(
     [...layer.origins].filter(([key]) => key !== '').map(([key, origin]) => [key, origin.value]),
   );
   const resolved = build(file, layer, { path, files: composed.files, overrides: options.set, places });
-  const idle = idleRules(resolved, layer);
+  const idle = [...idleRules(resolved, layer), ...idleFaults(resolved, layer)];
   if (idle.length > 0) throw new TopologyError(idle);
   return resolved;
 }

@@ -74,6 +74,10 @@ export interface ResolvedTopology {
   readonly placement: Readonly<Record<string, string>>;
   readonly checkpoint: FilledTopology['checkpoint'];
   readonly wire: FilledTopology['wire'];
+  /** What messages cost; for `plan` and `simulate`. */
+  readonly links: FilledTopology['links'];
+  /** What `simulate` plays. */
+  readonly faults: FilledTopology['faults'];
   readonly eval: FilledTopology['eval'];
   /** The same as a topology file with every key written out: `plan --resolved`, manifests. Resolving it changes nothing. */
   readonly file: FilledTopology;

@@ -1,16 +1,9 @@
 import { BYTES_VOCAB, dataKinds, type FilledTopology } from './fill.ts';
+import type { Finding } from './finding.ts';
+import { faultRules } from './fault-rules.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
 import { divisors, nearestName, nearestNumber } from './nearest.ts';
-import type { ProblemCode } from './problem.ts';
 import type { TopologyValues } from './schema.ts';
-
-/** What a rule found wrong; `keys[0]` is the one to change, the others take part. */
-export interface Finding {
-  readonly code: ProblemCode;
-  readonly keys: readonly [string, ...string[]];
-  readonly rule: string;
-  readonly nearest: string | number | null;
-}
 
 interface Division {
   /** The number that is to be divided, and its name. */
@@ -301,5 +294,6 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...trainRules(file),
     ...meshRules(file, written),
     ...machineRules(file),
+    ...faultRules(file),
   ];
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { choice, count, positive, real, text } from './schema-fields.ts';
+import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
 
 const optimizer = z
   .strictObject({
@@ -91,6 +92,7 @@ const machineSchema = z.strictObject({
     .min(1)
     .describe('One worker process each: cpu:0, cpu:1/threads=2 (default one thread), cuda:0.'),
   body: choice('Which kernels compute here. Default: the top-level `device`.', bodies).optional(),
+  speed: speedSchema.optional(),
 });
 
 export const runKeys = {
@@ -116,6 +118,8 @@ export const runKeys = {
     })
     .prefault({})
     .describe('What is written to disk.'),
+  links: linksSchema,
+  faults: faultsSchema,
   wire: z
     .strictObject({
       dtype: choice('Format of rows between workers.', ['f32', 'bf16', 'f16']).default('f32'),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { faultKinds, type Fault } from '@troupe/sim';
+import { faultKinds, type Fault } from '@troupe/core';
 import type { Simulation } from 'troupe';
 import { simulatedTiny } from './sim-tiny.ts';
 

@@ -1,6 +1,7 @@
 export * from './clock.ts';
 export * from './device.ts';
 export * from './errors.ts';
+export * from './faults.ts';
 export * from './ids.ts';
 export * from './kernel-calls.ts';
 export * from './kernel-cost.ts';

@@ -1,27 +1,36 @@
 import { callCost, type KernelCall } from '@troupe/core';
 
-/** Speed of a modelled device. */
+/** A modelled device. */
 export interface DeviceSpeed {
-  /** Floating-point operations a millisecond. Default 5e7 (50 GFLOP/s). */
+  /** Floating-point operations a millisecond that it reaches. Default 5e7 (50 GFLOP/s). */
   readonly flopsPerMs: number;
-  /** Bytes that kernels read and write a millisecond. Default 1e7 (10 GB/s). */
-  readonly bytesPerMs?: number;
+  /** Bytes a millisecond between it and its memory. Default 1e7 (10 GB/s). ∞: free. */
+  readonly bytesPerMs: number;
   /** Fixed time of one submitted list, milliseconds. Default 0.06. */
   readonly launchMs: number;
+  /** Fixed time of one call, milliseconds. Default 0. */
+  readonly callMs: number;
+  /** What it can hold; a larger allocation fails with TROUPE_DEVICE_MEMORY. Default ∞. */
+  readonly memoryBytes: number;
 }
 
-const BYTES_PER_MS = 1e7;
-
-export const defaultSpeed: DeviceSpeed = { flopsPerMs: 5e7, bytesPerMs: BYTES_PER_MS, launchMs: 0.06 };
+export const defaultSpeed: DeviceSpeed = {
+  flopsPerMs: 5e7,
+  bytesPerMs: 1e7,
+  launchMs: 0.06,
+  callMs: 0,
+  memoryBytes: Number.POSITIVE_INFINITY,
+};
 
 /**
- * Modelled time of a list, milliseconds: each call takes what its arithmetic or its traffic takes, whichever is longer. Never a
- * measured time: the same list costs the same everywhere.
+ * Modelled time of a list, milliseconds: each call takes as long as its arithmetic or its traffic, whichever is longer (the roofline).
+ * Never a measured time: the same list costs the same everywhere.
  */
 export function listCostMs(calls: readonly KernelCall[], speed: DeviceSpeed): number {
-  const { flopsPerMs, bytesPerMs = BYTES_PER_MS, launchMs } = speed;
-  return calls.reduce((sum, call) => {
+  let ms = speed.launchMs;
+  for (const call of calls) {
     const { flops, bytes } = callCost(call);
-    return sum + Math.max(flops / flopsPerMs, bytes / bytesPerMs);
-  }, launchMs);
+    ms += speed.callMs + Math.max(flops / speed.flopsPerMs, bytes / speed.bytesPerMs);
+  }
+  return ms;
 }

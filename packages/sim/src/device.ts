@@ -1,16 +1,20 @@
 import type { Device, KernelCall, SyncDevice } from '@troupe/core';
 import { defaultSpeed, listCostMs, type DeviceSpeed } from './cost.ts';
+import { DeviceMemoryError } from './errors.ts';
 import type { SimProcess } from './process.ts';
 
 /** A modelled device, and what can be done to it. */
 export interface SimDevice extends Device {
   /** The next backward kernels find a non-finite gradient leaf, once. */
   poison(): void;
+  readonly usedBytes: number;
 }
 
 /**
- * A device with real arithmetic and modelled time: kernels run synchronously in queue order, completions arrive at the virtual time at
- * which the modelled device would be done.
+ * A device with the arithmetic of another body and modelled time: kernels run synchronously in queue order, completions arrive at the
+ * virtual time at which the modelled device would be done.
+ *
+ * Memory is what was ever allocated; nothing is known to be freed.
  */
 export function simDevice(
   body: SyncDevice,
@@ -20,27 +24,37 @@ export function simDevice(
 ): SimDevice {
   let busyUntilMs = 0;
   let isPoisoned = false;
+  let usedBytes = 0;
   const poisonSums = (calls: readonly KernelCall[]): void => {
     for (const call of calls) {
-      for (const key of ['weightSum', 'sum', 'tableSum'] as const) {
-        const sum: unknown = (call as unknown as Readonly<Record<string, unknown>>)[key];
-        if (call.op.includes('backward') && isExactSum(sum)) {
-          // What a kernel does that meets a NaN.
-          sum.overflow[0] = 1;
-          isPoisoned = false;
-        }
+      if (!call.op.includes('backward')) continue;
+      for (const value of Object.values(call) as readonly unknown[]) {
+        if (!isExactSum(value)) continue;
+        // What a kernel does that meets a NaN.
+        value.overflow[0] = 1;
+        isPoisoned = false;
       }
     }
   };
+  const allocate = <T extends ArrayBufferView>(bytes: number, make: () => T): T => {
+    if (usedBytes + bytes > speed.memoryBytes)
+      throw new DeviceMemoryError(process.node, bytes, usedBytes, speed.memoryBytes);
+    usedBytes += bytes;
+    return make();
+  };
+  const floatBytes = body.info.dtype === 'f64' ? 8 : 4;
   return {
     info: { ...body.info, name: `simulated ${body.info.name}` },
-    floats: (length) => body.floats(length),
-    ints: (length) => body.ints(length),
-    int64s: (length) => body.int64s(length),
-    bytes: (length) => body.bytes(length),
+    floats: (length) => allocate(floatBytes * length, () => body.floats(length)),
+    ints: (length) => allocate(4 * length, () => body.ints(length)),
+    int64s: (length) => allocate(8 * length, () => body.int64s(length)),
+    bytes: (length) => allocate(length, () => body.bytes(length)),
     close: () => body.close(),
     poison: () => {
       isPoisoned = true;
+    },
+    get usedBytes() {
+      return usedBytes;
     },
     submit: (calls, done) => {
       const costMs = listCostMs(calls, speed) * process.slowness;
@@ -55,4 +69,4 @@ export function simDevice(
 }
 
 const isExactSum = (value: unknown): value is { readonly overflow: Int32Array } =>
-  typeof value === 'object' && value !== null && 'overflow' in value;
+  typeof value === 'object' && value !== null && 'overflow' in value && 'values' in value;

@@ -1,4 +1,4 @@
-import { describeFault, matchesActor, matchesState, type Fault } from './faults.ts';
+import { describeFault, type Fault } from '@troupe/core';
 import type { VirtualClock } from './virtual-clock.ts';
 
 /** A fault that struck. */
@@ -9,6 +9,17 @@ export interface StruckFault {
   readonly text: string;
 }
 
+/** What a plan asks of the world. */
+export interface FaultPlanHost {
+  readonly strike: (fault: Fault) => void;
+  /** Whether a pattern of the topology names an actor. */
+  readonly matches: (pattern: string, address: string) => boolean;
+}
+
+/** `serving` also means `serving.forwarding`. */
+const matchesState = (wanted: string, state: string): boolean =>
+  state === wanted || state.startsWith(`${wanted}.`);
+
 /**
  * Strikes each fault of a plan once, when its trigger comes.
  *
@@ -16,15 +27,15 @@ export interface StruckFault {
  */
 export class FaultPlan {
   readonly #clock: VirtualClock;
-  readonly #strike: (fault: Fault) => void;
+  readonly #host: FaultPlanHost;
   readonly #bySteps = new Map<number, Fault[]>();
   #watching: readonly { readonly fault: Fault; left: number }[] = [];
   readonly #struck: StruckFault[] = [];
   #numWaiting = 0;
 
-  constructor(clock: VirtualClock, faults: readonly Fault[], strike: (fault: Fault) => void) {
+  constructor(clock: VirtualClock, faults: readonly Fault[], host: FaultPlanHost) {
     this.#clock = clock;
-    this.#strike = strike;
+    this.#host = host;
     for (const fault of faults) {
       this.#numWaiting++;
       if (fault.when !== undefined)
@@ -53,7 +64,7 @@ export class FaultPlan {
     if (this.#watching.length === 0 || stateBefore === stateAfter) return;
     const due = this.#watching.filter(
       ({ fault: { when } }) =>
-        when !== undefined && matchesActor(when.actor, address) && matchesState(when.state, stateAfter),
+        when !== undefined && this.#host.matches(when.actor, address) && matchesState(when.state, stateAfter),
     );
     for (const entry of due) {
       entry.left--;
@@ -65,6 +76,6 @@ export class FaultPlan {
   #now(fault: Fault): void {
     this.#numWaiting--;
     this.#struck.push({ atMs: this.#clock.now(), fault, text: describeFault(fault) });
-    this.#strike(fault);
+    this.#host.strike(fault);
   }
 }

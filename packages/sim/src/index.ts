@@ -1,7 +1,6 @@
 export * from './cost.ts';
 export * from './device.ts';
 export * from './errors.ts';
-export * from './faults.ts';
 export * from './link-model.ts';
 export * from './network.ts';
 export * from './process.ts';

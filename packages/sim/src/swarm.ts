@@ -1,5 +1,4 @@
-import { prng } from '@troupe/core';
-import { faultKinds, type Fault, type FaultKind } from './faults.ts';
+import { faultKinds, prng, type Fault, type FaultKind } from '@troupe/core';
 
 export interface SwarmOptions {
   readonly seed: number;

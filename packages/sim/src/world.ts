@@ -1,6 +1,14 @@
-import { assert, nodeId, type Clock, type NodeId, type Transport } from '@troupe/core';
+import {
+  assert,
+  DEFAULT_FAULT_FACTOR,
+  DEFAULT_FAULT_MS,
+  nodeId,
+  type Clock,
+  type Fault,
+  type NodeId,
+  type Transport,
+} from '@troupe/core';
 import type { SimDevice } from './device.ts';
-import { DEFAULT_FAULT_FACTOR, DEFAULT_FAULT_MS, type Fault } from './faults.ts';
 import { SimNetwork, type NetworkOptions } from './network.ts';
 import { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';

@@ -34,6 +34,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_DATA_CONFIG: exitCodes.topology,
   TROUPE_TOPOLOGY_DEVICES: exitCodes.notEnough,
   TROUPE_DEVICE_UNAVAILABLE: exitCodes.notEnough,
+  TROUPE_DEVICE_MEMORY: exitCodes.notEnough,
   TROUPE_USAGE: exitCodes.usage,
   TROUPE_RUN_MISSING: exitCodes.usage,
   TROUPE_WORKER_LOST: exitCodes.peerLost,

@@ -1,15 +1,13 @@
 import { addresses, agentNode } from '@troupe/actors';
-import { TroupeError, type NodeId, type SyncDevice } from '@troupe/core';
+import { TroupeError, type Fault, type NodeId, type SyncDevice } from '@troupe/core';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import {
-  defaultSpeed,
   FaultPlan,
   simDevice,
   SimulationCrashError,
   SimWorld,
   Trace,
   type DeviceSpeed,
-  type Fault,
   type FaultHooks,
   type LinkModel,
   type NetworkOptions,
@@ -17,8 +15,9 @@ import {
   type TraceLine,
 } from '@troupe/sim';
 import type { RunEvent } from '@troupe/telemetry';
-import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
 import { exitCodes, type RunResult } from './run-result.ts';
+import { simulatedMachines } from './simulated-machines.ts';
 import { startCluster, type Cluster, type ClusterOptions } from './start-cluster.ts';
 
 export interface SimulationOptions
@@ -27,9 +26,11 @@ export interface SimulationOptions
   readonly seed: number;
   /** A body whose kernels run inside the call, one a replica. */
   readonly openDevice: (dp: number) => Promise<SyncDevice>;
-  readonly speed?: DeviceSpeed;
-  /** Of every link, over the defaults. */
+  /** Of every device, over what the topology says. */
+  readonly speed?: Partial<DeviceSpeed>;
+  /** Of every link, over what the topology says. */
   readonly link?: Partial<LinkModel>;
+  /** Default: the topology's. */
   readonly faults?: readonly Fault[];
   /** Keeps every line of the trace, to look for a divergence. Default false. */
   readonly keepsTrace?: boolean;
@@ -60,15 +61,13 @@ const BUDGET_MS = 3_600_000;
  * topology and code. No checkpoints yet.
  */
 export async function simulate(topology: ResolvedTopology, options: SimulationOptions): Promise<Simulation> {
-  const { seed, openDevice, speed = defaultSpeed, budgetMs = BUDGET_MS } = options;
+  const { seed, openDevice, budgetMs = BUDGET_MS } = options;
   const trace = new Trace(options.keepsTrace ?? false);
-  const machines = new Map<string, number>(
-    createPlacement(topology).nodes.map((node) => [node.id, node.machineIndex]),
-  );
+  const machines = simulatedMachines(topology, options);
   const world = new SimWorld(trace, {
     seed,
-    machineOf: (node) => machines.get(node) ?? 0,
-    ...(options.link === undefined ? {} : { link: options.link }),
+    machineOf: machines.machineOf,
+    link: machines.linkOf,
     ...(options.alter === undefined ? {} : { alter: options.alter }),
   });
   const systems = new Map<NodeId, ActorSystem>();
@@ -82,7 +81,10 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     },
     disk: () => {},
   };
-  const plan = new FaultPlan(world.clock, options.faults ?? [], (fault) => world.strike(fault, hooks));
+  const plan = new FaultPlan(world.clock, options.faults ?? topology.faults, {
+    strike: (fault) => world.strike(fault, hooks),
+    matches: matchesAddress,
+  });
   const { observe, stopAfter, gate, expert, tokens } = options;
   const cluster = await startCluster(topology, {
     ...(stopAfter === undefined ? {} : { stopAfter }),
@@ -98,7 +100,12 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
         return {
           ...ports,
           device: (body) => {
-            const device = simDevice(body as SyncDevice, life, () => world.clock.now(), speed);
+            const device = simDevice(
+              body as SyncDevice,
+              life,
+              () => world.clock.now(),
+              machines.speedOf(node),
+            );
             world.setDevice(life, device);
             return device;
           },

@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert } from './errors.ts';
 
 /** What can go wrong, by name; each is described at {@link faultKinds}. */
 export type FaultKind =
@@ -206,26 +206,3 @@ export function describeFault(fault: Fault): string {
   ];
   return parts.filter((part) => part !== '').join(', ');
 }
-
-/** How the parts of an address match a pattern: `expert/L*` never spans a `/`. */
-export function matchesActor(pattern: string, address: string): boolean {
-  const [wanted, found] = [pattern.split('/'), address.split('/')];
-  return (
-    wanted.length === found.length &&
-    wanted.every((part, index) => {
-      const pieces = part.split('*');
-      let rest = found[index] ?? '';
-      if (pieces.length === 1) return rest === part;
-      if (!rest.startsWith(pieces[0] ?? '') || !rest.endsWith(pieces.at(-1) ?? '')) return false;
-      for (const piece of pieces) {
-        const at = rest.indexOf(piece);
-        if (at === -1) return false;
-        rest = rest.slice(at + piece.length);
-      }
-      return true;
-    })
-  );
-}
-
-export const matchesState = (wanted: string, state: string): boolean =>
-  state === wanted || state.startsWith(`${wanted}.`);

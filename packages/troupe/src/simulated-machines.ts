@@ -1,0 +1,65 @@
+import { agentNode } from '@troupe/actors';
+import type { NodeId } from '@troupe/core';
+import { defaultSpeed, type DeviceSpeed, type LinkModel } from '@troupe/sim';
+import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+
+/** What a topology says of its machines and links, in the words of the simulator. */
+export interface SimulatedMachines {
+  /** Position of a node's machine. */
+  readonly machineOf: (node: NodeId) => number;
+  readonly speedOf: (node: NodeId) => DeviceSpeed;
+  readonly linkOf: (from: NodeId, to: NodeId) => Partial<LinkModel>;
+}
+
+/** A gigabyte a second is this many bytes a millisecond. */
+const BYTES_PER_MS = 1e6;
+
+export function simulatedMachines(
+  topology: ResolvedTopology,
+  options: { readonly speed?: Partial<DeviceSpeed>; readonly link?: Partial<LinkModel> } = {},
+): SimulatedMachines {
+  const machines = new Map<string, number>(
+    createPlacement(topology).nodes.map((node) => [node.id, node.machineIndex]),
+  );
+  const machineOf = (node: NodeId): number => machines.get(node) ?? machines.get(agentNode) ?? 0;
+  const linkModel = ({
+    latencyMs,
+    jitterMs,
+    jitter,
+    bandwidthGBps,
+    loss,
+  }: ResolvedTopology['links']['inside']): Partial<LinkModel> => ({
+    latencyMs,
+    jitterMs,
+    jitter,
+    bytesPerMs: bandwidthGBps * BYTES_PER_MS,
+    loss,
+    ...options.link,
+  });
+  const [inside, between] = [linkModel(topology.links.inside), linkModel(topology.links.between)];
+  const speeds = topology.machines.map(({ speed, devices }): DeviceSpeed => {
+    const threads = devices[0]?.threads ?? 1;
+    const known: DeviceSpeed =
+      speed === null
+        ? {
+            ...defaultSpeed,
+            flopsPerMs: defaultSpeed.flopsPerMs * threads,
+          }
+        : {
+            flopsPerMs: speed.flopsPerSecond / 1000,
+            bytesPerMs:
+              speed.memoryBytesPerSecond === null
+                ? Number.POSITIVE_INFINITY
+                : speed.memoryBytesPerSecond / 1000,
+            launchMs: speed.launchMs,
+            callMs: 0,
+            memoryBytes: speed.memoryBytes ?? Number.POSITIVE_INFINITY,
+          };
+    return { ...known, ...options.speed };
+  });
+  return {
+    machineOf,
+    speedOf: (node) => speeds[machineOf(node)] ?? { ...defaultSpeed, ...options.speed },
+    linkOf: (from, to) => (machineOf(from) === machineOf(to) ? inside : between),
+  };
+}

@@ -1,0 +1,84 @@
+import { faultKinds, type FaultKind } from '@troupe/core';
+import { z } from 'zod';
+import { choice, count, flag, positive, real, text } from './schema-fields.ts';
+
+/** Devices whose figures are known: peak of the tensor cores in bf16 without sparsity, as their data sheets say. */
+export const speedPresets = {
+  'a100-40gb': { tflops: 312, memoryGBps: 1555, memoryGB: 40 },
+  h100: { tflops: 989, memoryGBps: 3350, memoryGB: 80 },
+  h200: { tflops: 989, memoryGBps: 4800, memoryGB: 141 },
+} as const;
+
+const presetNames = Object.keys(speedPresets) as [
+  keyof typeof speedPresets,
+  ...(keyof typeof speedPresets)[],
+];
+
+/** How fast the devices of a machine are, for `plan` and `simulate`; a launch measures nothing and needs nothing of it. */
+export const speedSchema = z
+  .union([
+    z.enum(presetNames),
+    z.strictObject({
+      tflops: positive('Arithmetic that a device reaches.', '10^12 operations a second'),
+      memoryGBps: positive('Bandwidth of its memory.', '10^9 bytes a second').optional(),
+      memoryGB: positive('Size of its memory.', '10^9 bytes').optional(),
+      launchMs: real('Fixed time of one list of kernels.', 'milliseconds', { min: 0 }).default(0.06),
+    }),
+  ])
+  .describe('Speed of every device of this machine: a preset, or figures; read by plan and simulate only.');
+
+const linkSchema = (where: string, latencyMs: number, gigabytes: number) =>
+  z
+    .strictObject({
+      latencyMs: real('Least time of a message on its way.', 'milliseconds', { min: 0 }).default(latencyMs),
+      jitterMs: real('Spread of the time on top of it.', 'milliseconds', { min: 0 }).default(latencyMs),
+      jitter: choice('How the spread is drawn; exponential has rare long ones.', [
+        'uniform',
+        'exponential',
+      ]).default('uniform'),
+      bandwidthGBps: positive('One direction between two workers.', '10^9 bytes a second').default(gigabytes),
+      loss: real('Share of packets that TCP has to send again.', 'fraction', { min: 0, max: 0.5 }).default(0),
+    })
+    .prefault({})
+    .describe(where);
+
+/** What messages cost, for `plan` and `simulate`. */
+export const linksSchema = z
+  .strictObject({
+    inside: linkSchema('Between workers of one machine.', 0.1, 1.5),
+    between: linkSchema('Between machines.', 0.2, 1.25),
+  })
+  .prefault({})
+  .describe('What messages cost; read by plan and simulate only.');
+
+const kindNames = faultKinds.map(({ kind }) => kind) as [FaultKind, ...FaultKind[]];
+
+const faultSchema = z.strictObject({
+  kind: choice('What goes wrong.', kindNames),
+  target: text(
+    'worker/1, agent/0, machine/0, an address (expert/L0/ep0/edp0), a link worker/0,worker/1, or disk/0.',
+  ),
+  atMs: real('Virtual time at which it strikes.', 'milliseconds', { min: 0 }).optional(),
+  atStep: count('It strikes when this step opens.', 'step').optional(),
+  when: z
+    .strictObject({
+      actor: text('Address, or a pattern with * inside its parts.'),
+      state: text('State that the actor enters: serving.forwarding, or serving for all within.'),
+      times: count('Which time that it enters counts.', 'times').optional(),
+    })
+    .describe('It strikes after the turn in which an actor enters a state.')
+    .optional(),
+  forMs: positive('How long it lasts. Default: 1000.', 'milliseconds').optional(),
+  restartAfterMs: real(
+    'crash: time in which nothing can be started there; -1: never again. Default: 0.',
+    'milliseconds',
+    { min: -1 },
+  ).optional(),
+  factor: positive('slow, skew, delay, clog: how many times. Default: 4.', 'times').optional(),
+  oneWay: flag('Only from the first to the second end of a link.').optional(),
+});
+
+export const faultsSchema = z
+  .array(faultSchema)
+  .default([])
+  .describe('Faults that `troupe simulate` plays; a launch does not read them.');
