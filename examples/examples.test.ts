@@ -1,7 +1,6 @@
 import test from 'ava';
 import {
   assert,
-  type ExpertsBackwardCall,
   type ExpertsForwardCall,
   type KernelCall,
   type SyncDevice,
@@ -90,7 +89,7 @@ function smallCase(device: SyncDevice) {
     saved,
   };
   const forward: ExpertsForwardCall = { op: 'experts.forward', ...shape };
-  const backward: ExpertsBackwardCall = { op: 'experts.backward', ...shape, weightSum };
+  const backward = { op: 'experts.backward' as const, ...shape, weightSum };
   const run = (calls: readonly KernelCall[]): void => {
     const { error } = device.run(calls);
     if (error !== null) throw error;

@@ -1,11 +1,4 @@
-import {
-  assert,
-  type Device,
-  type ExpertsBackwardCall,
-  type ExpertsForwardCall,
-  type Floats,
-  type KernelCall,
-} from '@troupe/core';
+import { assert, type Device, type ExpertsForwardCall, type Floats, type KernelCall } from '@troupe/core';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
 import { flagIn, numberIn, type Effects, type Self } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
@@ -14,6 +7,7 @@ import { expertGroup, expertRank } from '../job.ts';
 import { passMode, type PassMode, type Replica } from '../replica.ts';
 import type { ExpertEvent } from './events.ts';
 import type { ExpertContext } from './machine.ts';
+import type { OwnBackwardCall } from './rule.ts';
 
 /** Storage that is kept from step to step and grows by a quarter when rows do not fit. */
 class GrowingFloats {
@@ -173,7 +167,7 @@ export function expertEffects(
       );
       self.submit(
         device,
-        replaced(calls, (call) => job.expert?.backward(call as ExpertsBackwardCall)),
+        replaced(calls, (call) => job.expert?.backward(call as OwnBackwardCall)),
         'experts.backwarded',
         place(context),
       );

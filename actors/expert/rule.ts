@@ -1,4 +1,7 @@
-import type { ExpertsBackwardCall, ExpertsForwardCall, KernelCall } from '@troupe/core';
+import type { ExactSum, ExpertsBackwardCall, ExpertsForwardCall, KernelCall } from '@troupe/core';
+
+/** A backward call whose gradient goes to a sum: an own expert may add to it in several calls. */
+export type OwnBackwardCall = ExpertsBackwardCall & { readonly weightSum: ExactSum };
 
 /**
  * An own expert: replaces the grouped FFN of an expert actor by other kernel calls over the same parameters.
@@ -9,5 +12,5 @@ export interface ExpertRule {
   readonly name: string;
   forward(call: ExpertsForwardCall): readonly KernelCall[];
   /** Must add the weights' gradients to `call.weightSum` and write every source's `dx_ND`. */
-  backward(call: ExpertsBackwardCall): readonly KernelCall[];
+  backward(call: OwnBackwardCall): readonly KernelCall[];
 }

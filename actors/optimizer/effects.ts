@@ -174,8 +174,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     },
     measureNorm: (_event, context) => {
       norm128.fill(0n);
-      const sum = sums.values.subarray(reduces.from, reduces.to);
-      self.submit(device, [{ op: 'sum.squares', sum, norm128 }], 'norm.measured', {
+      const gradient = sums.values.subarray(reduces.from, reduces.to);
+      self.submit(device, [{ op: 'sum.squares', gradient, norm128 }], 'norm.measured', {
         step: context.version + 1,
         attempt: context.attempt,
       });
@@ -223,14 +223,14 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       const out = ownWeights(context.version + 1);
       const { beta1, beta2, eps, weightDecay } = job.optimizer;
       const { gradScale, learningRate, correction1, correction2 } = decision;
-      const sum = sums.values.subarray(owns.from, owns.to);
+      const gradient = sums.values.subarray(owns.from, owns.to);
       const update: KernelCall = decision.apply
         ? {
             op: 'adamw',
             weights,
             out,
             ...moments,
-            sum,
+            gradient,
             gradScale,
             learningRate,
             beta1,

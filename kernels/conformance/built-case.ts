@@ -2,7 +2,7 @@ import {
   GRADIENT_QUANTUM_LOG2,
   LOSS_QUANTUM_LOG2,
   type Device,
-  type ExactSum,
+  type GradientTarget,
   type KernelCall,
   type KernelOp,
 } from '@troupe/core';
@@ -49,13 +49,16 @@ export const output = (name: string, kind: OutputKind, array: ArrayLike<number>)
   read: () => array,
 });
 
-export const sumOutput = (name: string, sum: ExactSum): Output => ({
+export const targetOutput = (name: string, target: GradientTarget): Output => ({
   name,
   kind: 'gradient',
-  read: () => Float64Array.from(sum.values, (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
+  read: () =>
+    'gradient' in target
+      ? target.gradient
+      : Float64Array.from(target.values, (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
 });
 
-export const overflowOutput = (sum: ExactSum): Output => output('overflow', 'exact', sum.overflow);
+export const overflowOutput = ({ overflow }: GradientTarget): Output => output('overflow', 'exact', overflow);
 
 export const lossOutput = (name: string, sums: BigInt64Array): Output => ({
   name,

@@ -15,7 +15,7 @@ const FREE_LENGTH: ReadonlySet<string> = new Set([
   'gather.x',
   'gather.scalars.values',
   'sum.reset.sum',
-  'sum.squares.sum',
+  'sum.squares.gradient',
 ]);
 
 /** Sizes that no array has to match. */

@@ -4,6 +4,7 @@ import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
 import { conformOperations } from './conform-operations.ts';
 import { conformQueue } from './conform-queue.ts';
+import { conformTargets } from './conform-targets.ts';
 
 /** Registers the whole conformance suite for one body. */
 export function conformKernels(test: Test, body: ConformanceBody): void {
@@ -11,5 +12,6 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformFixtures(test, body);
   conformErrors(test, body);
   conformLayout(test, body);
+  conformTargets(test, body);
   conformQueue(test, body);
 }

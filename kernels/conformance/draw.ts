@@ -1,4 +1,4 @@
-import { prng, type Device, type ExactSum, type Floats, type Rows } from '@troupe/core';
+import { prng, type Device, type ExactSum, type Floats, type GradientTarget, type Rows } from '@troupe/core';
 
 /** Seeded inputs: the same draws on every device, and exact in f32, so that bodies start from equal numbers. */
 export class Draw {
@@ -62,6 +62,22 @@ export class Draw {
     const values = device.int64s(length);
     for (let i = 0; i < length; i++) values[i] = BigInt(Math.round(this.value() * 2 ** 45));
     return { values, overflow: device.ints(1) };
+  }
+
+  /** A sum that already holds something and is added to or replaced, or room for a stored gradient. */
+  target(device: Device, length: number): GradientTarget {
+    const kind = this.integer(0, 3);
+    if (kind === 0) return { gradient: this.floats(device, length), overflow: device.ints(1) };
+    return { ...this.sum(device, length), begin: kind === 1 };
+  }
+
+  /** A gradient to read: values of a sum, or floats. */
+  gradient(device: Device, length: number): BigInt64Array | Floats {
+    const floats = this.floats(device, length);
+    if (this.chance()) return floats;
+    const values = device.int64s(length);
+    for (let i = 0; i < length; i++) values[i] = BigInt(Math.round(floats[i]! * 2 ** 50));
+    return values;
   }
 
   shuffle<T>(items: T[]): T[] {

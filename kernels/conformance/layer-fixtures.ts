@@ -259,14 +259,14 @@ function adamw(rates: readonly number[], weightDecay: number): FixtureCheck {
     for (const [i, learningRate] of rates.entries()) {
       const step = i + 1;
       const moments = { beta1, beta2, correction1: 1 - beta1 ** step, correction2: 1 - beta2 ** step };
-      const sum = f.sumOf(f.values(`grad_${step}`));
+      const gradient = f.sumOf(f.values(`grad_${step}`));
       const call: KernelCall = {
         op: 'adamw',
         weights,
         out: weights,
         m,
         v,
-        sum,
+        gradient,
         gradScale: 1,
         learningRate,
         ...moments,
@@ -287,7 +287,7 @@ const squaredNorm: FixtureCheck = async (f, device, expect) => {
     device,
     ['grad_0', 'grad_1', 'grad_2'].map((name) => ({
       op: 'sum.squares',
-      sum: f.sumOf(f.values(name)),
+      gradient: f.sumOf(f.values(name)),
       norm128,
     })),
   );

@@ -7,7 +7,7 @@ import {
   output,
   overflowOutput,
   sizes,
-  sumOutput,
+  targetOutput,
   type CaseTable,
 } from './built-case.ts';
 import type { Draw } from './draw.ts';
@@ -347,7 +347,7 @@ export const moeCases = {
       const { group, from, total, length } = expertGroup(device, draw, shape);
       // Drawn, not computed, and away from relu's corner, where one rounding would decide the gradient.
       const saved = draw.floats(device, total * hiddenInputs(shape.activation) * shape.hidden, 2, 0.01);
-      const weightSum = draw.sum(device, length);
+      const weightSum = draw.target(device, length);
       const sources = from.map((source) => ({
         ...source,
         dOut_UD: draw.floats(device, source.tokens * shape.dim),
@@ -360,7 +360,7 @@ export const moeCases = {
         ],
         outputs: [
           ...sources.map(({ dx_ND }, i) => output(`dx_ND of source ${i}`, 'gradient' as const, dx_ND)),
-          sumOutput('weightSum', weightSum),
+          targetOutput('weightSum', weightSum),
           overflowOutput(weightSum),
         ],
       };

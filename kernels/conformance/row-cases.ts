@@ -7,7 +7,7 @@ import {
   output,
   overflowOutput,
   sizes,
-  sumOutput,
+  targetOutput,
   type CaseTable,
 } from './built-case.ts';
 
@@ -64,13 +64,13 @@ export const rowCases = {
   'embed.backward': opCases(
     fc.record({ tokens: sizes(0, 30), vocab: sizes(1, 9), dim: sizes(1, 40), grains: sizes(1, 4) }),
     (device, draw, { tokens, vocab, dim, grains }) => {
-      const tableSum = draw.sum(device, vocab * dim);
+      const tableSum = draw.target(device, vocab * dim);
       const ids_T = device.ints(tokens).map(() => draw.integer(0, vocab));
       const grainStarts = draw.starts(device, tokens, grains);
       const dOut_TD = draw.floats(device, tokens * dim);
       return {
         calls: [{ op: 'embed.backward', ids_T, dOut_TD, dim, grainStarts, tableSum }],
-        outputs: [sumOutput('tableSum', tableSum), overflowOutput(tableSum)],
+        outputs: [targetOutput('tableSum', tableSum), overflowOutput(tableSum)],
       };
     },
   ),
@@ -113,8 +113,8 @@ export const rowCases = {
       const weight = draw.floats(device, dim);
       const stats = device.floats(rows * groups * (kind === 'layer' ? 2 : 1));
       const dx = draw.rows(device, rows, groups * dim);
-      const weightSum = draw.sum(device, dim);
-      const biasSum = draw.sum(device, dim);
+      const weightSum = draw.target(device, dim);
+      const biasSum = draw.target(device, dim);
       const norm = { kind, rows, groups, dim, x, weight, stats } as const;
       const out = { data: device.floats(rows * groups * dim) };
       const dOut = draw.rows(device, rows, groups * dim);
@@ -127,8 +127,8 @@ export const rowCases = {
         ],
         outputs: [
           output('dx', 'gradient', dx.data),
-          sumOutput('weightSum', weightSum),
-          sumOutput('biasSum', biasSum),
+          targetOutput('weightSum', weightSum),
+          targetOutput('biasSum', biasSum),
         ],
       };
     },
@@ -170,13 +170,13 @@ export const rowCases = {
   'linear.backward.weight': opCases(
     fc.record({ rows: sizes(0, 40), inDim: sizes(1, 70), outDim: sizes(1, 70), grains: sizes(1, 5) }),
     (device, draw, { rows, inDim, outDim, grains }) => {
-      const weightSum = draw.sum(device, outDim * inDim);
+      const weightSum = draw.target(device, outDim * inDim);
       const dOut = draw.rows(device, rows, outDim);
       const x = draw.rows(device, rows, inDim);
       const grainStarts = draw.starts(device, rows, grains);
       return {
         calls: [{ op: 'linear.backward.weight', rows, inDim, outDim, dOut, x, grainStarts, weightSum }],
-        outputs: [sumOutput('weightSum', weightSum), overflowOutput(weightSum)],
+        outputs: [targetOutput('weightSum', weightSum), overflowOutput(weightSum)],
       };
     },
   ),
@@ -300,7 +300,7 @@ export const rowCases = {
       const lossSum = device.int64s(1);
       lossSum[0] = 1n << 40n;
       const dx_TD = draw.floats(device, tokens * dim);
-      const headSum = draw.sum(device, vocab * dim);
+      const headSum = draw.target(device, vocab * dim);
       const x_TD = draw.floats(device, tokens * dim);
       const head_VD = draw.floats(device, vocab * dim);
       const targets_T = device.ints(tokens).map(() => draw.integer(-1, vocab));
@@ -323,7 +323,7 @@ export const rowCases = {
           output('loss_T', 'forward', loss_T),
           lossOutput('lossSum', lossSum),
           output('dx_TD', 'gradient', dx_TD),
-          sumOutput('headSum', headSum),
+          targetOutput('headSum', headSum),
           overflowOutput(headSum),
         ],
       };
@@ -360,7 +360,7 @@ export const rowCases = {
   }),
 
   'sum.squares': opCases(fc.record({ length: sizes(0, 2500) }), (device, draw, { length }) => {
-    const sum = device.int64s(length).map(() => BigInt(Math.round(draw.value() * 2 ** 50)));
+    const gradient = draw.gradient(device, length);
     const norm128 = device.int64s(2);
     norm128[0] = -5n;
     norm128[1] = 1n << 16n;
@@ -368,7 +368,7 @@ export const rowCases = {
       (Number(norm128[1]!) * 2 ** 64 + Number(BigInt.asUintN(64, norm128[0]!))) * 2 ** -80,
     ];
     return {
-      calls: [{ op: 'sum.squares', sum, norm128 }],
+      calls: [{ op: 'sum.squares', gradient, norm128 }],
       outputs: [{ name: 'norm128', kind: 'forward', read }],
     };
   }),
@@ -380,7 +380,7 @@ export const rowCases = {
       const out = inPlace ? weights : draw.floats(device, length);
       const m = draw.floats(device, length, 0.1);
       const v: Floats = draw.floats(device, length, 0.1, 0.001).map(Math.abs);
-      const sum = device.int64s(length).map(() => BigInt(Math.round(draw.value(0.5) * 2 ** 50)));
+      const gradient = draw.gradient(device, length);
       const rates = {
         gradScale: 0.5,
         learningRate: 0.05,
@@ -390,7 +390,7 @@ export const rowCases = {
         weightDecay: 0.1,
       };
       return {
-        calls: [{ op: 'adamw', weights, out, m, v, sum, ...rates, correction1: 0.3, correction2: 0.2 }],
+        calls: [{ op: 'adamw', weights, out, m, v, gradient, ...rates, correction1: 0.3, correction2: 0.2 }],
         outputs: [output('out', 'forward', out), output('m', 'forward', m), output('v', 'forward', v)],
       };
     },

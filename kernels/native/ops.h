@@ -42,6 +42,25 @@ struct ExactSum {
   int32_t* overflow;
 };
 
+/// Where the gradient of a parameter goes (GradientTarget of the contract). `stored` not null: the sum lives inside the call and
+/// its f32 values are written there. Else leaves are added to `values`, or replace them with `begin`.
+struct GradientTarget {
+  int64_t* values;
+  int64_t length;  // 0: no gradient is wanted
+  int32_t* overflow;
+  float* stored;
+  bool begin;
+
+  bool replaces() const { return stored != nullptr || begin; }
+};
+
+/// A gradient to read: one of the two is null.
+struct ConstGradient {
+  const int64_t* sum;
+  const float* stored;
+  int64_t length;
+};
+
 /// Row bounds of grains or groups: `count` of them, `starts` has count + 1 entries, first 0.
 struct Bounds {
   const int32_t* starts;
@@ -81,7 +100,7 @@ struct EmbedBackwardArgs {
   int64_t vocab;
   int64_t dim;
   Bounds grains;
-  ExactSum table_sum;
+  GradientTarget table_sum;
 };
 struct NormForwardArgs {
   NormKind kind;
@@ -103,8 +122,8 @@ struct NormBackwardArgs {
   MutRows dx;
   bool accumulate;
   Bounds grains;
-  ExactSum weight_sum;
-  ExactSum bias_sum;  // values null when there is no bias
+  GradientTarget weight_sum;
+  GradientTarget bias_sum;  // length 0 when there is no bias
 };
 struct LinearForwardArgs {
   int64_t rows, in_dim, out_dim;
@@ -128,7 +147,7 @@ struct LinearBackwardWeightArgs {
   ConstRows d_out;
   ConstRows x;
   Bounds grains;
-  ExactSum weight_sum;
+  GradientTarget weight_sum;
   Precision precision = Precision::f32;
 };
 struct RopeArgs {
@@ -278,7 +297,7 @@ struct ExpertsBackwardArgs {
   bool accumulate;
   const float* saved;
   int64_t saved_rows;
-  ExactSum weight_sum;
+  GradientTarget weight_sum;
   Precision precision = Precision::f32;
   const uint16_t* saved_halves = nullptr;  // in place of `saved` in bf16
 };
@@ -291,8 +310,8 @@ struct HeadLossArgs {
   float* loss;
   int64_t* loss_sum;
   float grad_scale;
-  float* dx;          // or null: forward only
-  ExactSum head_sum;  // values null: no weight gradient
+  float* dx;                // or null: forward only
+  GradientTarget head_sum;  // length 0: no weight gradient
   Precision precision = Precision::f32;
   const uint16_t* x_halves = nullptr;  // in place of `x`, in bf16
 };
@@ -310,8 +329,7 @@ struct SumReadArgs {
   int64_t length;
 };
 struct SumSquaresArgs {
-  const int64_t* sum;
-  int64_t length;
+  ConstGradient gradient;
   int64_t* norm128;  // little-endian two's complement, two words
 };
 struct AdamWArgs {
@@ -319,8 +337,7 @@ struct AdamWArgs {
   float* out;
   float* m;
   float* v;
-  const int64_t* sum;
-  int64_t length;
+  ConstGradient gradient;
   double grad_scale, learning_rate, beta1, beta2, eps, weight_decay, correction1, correction2;
 };
 

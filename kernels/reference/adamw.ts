@@ -1,15 +1,15 @@
 import type { AdamWCall } from '@troupe/core';
-import { readSum } from './exact-sum.ts';
+import { gradientOf } from './exact-sum.ts';
 import type { Kernel } from './kernel.ts';
 
 /** @see Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2, with the learning rate inside the decay */
 export const adamw: Kernel<AdamWCall> = {
   check(call, check) {
-    const length = call.sum?.length ?? 0;
-    check.int64s('sum', call.sum, 0);
+    const length = call.gradient?.length ?? 0;
+    check.gradient('gradient', call.gradient);
     for (const name of ['weights', 'out', 'm', 'v'] as const) {
       check.floats(name, call[name], 0);
-      check.equal(`${name}.length`, call[name].length, length, 'the length of sum');
+      check.equal(`${name}.length`, call[name].length, length, 'the length of gradient');
     }
     for (const name of [
       'gradScale',
@@ -30,7 +30,6 @@ export const adamw: Kernel<AdamWCall> = {
       out,
       m,
       v,
-      sum,
       gradScale,
       learningRate,
       beta1,
@@ -40,9 +39,8 @@ export const adamw: Kernel<AdamWCall> = {
       correction1,
       correction2,
     } = call;
-    const gradient = dtype === 'f32' ? new Float32Array(sum.length) : new Float64Array(sum.length);
-    readSum(sum, gradient);
-    for (let i = 0; i < sum.length; i++) {
+    const gradient = gradientOf(call.gradient, dtype);
+    for (let i = 0; i < gradient.length; i++) {
       const g = gradient[i]! * gradScale;
       const mean = beta1 * m[i]! + (1 - beta1) * g;
       const square = beta2 * v[i]! + (1 - beta2) * g * g;

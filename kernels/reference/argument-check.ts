@@ -3,11 +3,13 @@ import {
   type ExactSum,
   type ExpertsBackwardCall,
   type ExpertsForwardCall,
+  type GradientTarget,
   type Rows,
   type RowsPart,
 } from '@troupe/core';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import type { FloatType } from './float-type.ts';
+import { isStored } from './gradient-target.ts';
 
 /** Where row r of a matrix starts: `offset + r·stride`, defaults filled in. */
 export function rowsLayout(rows: Rows, rowLength: number): { offset: number; stride: number } {
@@ -78,6 +80,20 @@ export class ArgumentCheck {
     if (sum === null || typeof sum !== 'object') this.fail(name, typeof sum, 'an ExactSum');
     this.int64s(`${name}.values`, sum.values, length);
     this.ints(`${name}.overflow`, sum.overflow, 1);
+  }
+
+  /** Values of an exact sum, or a stored gradient. */
+  gradient(name: string, gradient: unknown): void {
+    if (gradient instanceof BigInt64Array) this.int64s(name, gradient, 0);
+    else this.floats(name, gradient, 0);
+  }
+
+  target(name: string, target: GradientTarget, length: number): void {
+    if (target === null || typeof target !== 'object')
+      this.fail(name, typeof target, 'an ExactSum or a StoredGradient');
+    if (isStored(target)) this.floats(`${name}.gradient`, target.gradient, length);
+    else this.int64s(`${name}.values`, target.values, length);
+    this.ints(`${name}.overflow`, target.overflow, 1);
   }
 
   /** A matrix of `count` rows of `rowLength` elements inside its buffer. */

@@ -1,6 +1,7 @@
 import type { CopyCall, EmbedBackwardCall, EmbedForwardCall } from '@troupe/core';
 import { rangeError } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
+import { intoTarget, targetLength } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
 export const copy: Kernel<CopyCall> = {
@@ -35,30 +36,32 @@ export const embedForward: Kernel<EmbedForwardCall> = {
   },
 };
 
-/** tableSum_VD[id] += Σ over each grain's tokens with that id of dOut_TD. */
+/** tableSum_VD[id] gets, for each grain, the sum of dOut_TD over the grain's tokens with that id. */
 export const embedBackward: Kernel<EmbedBackwardCall> = {
   check({ ids_T, dOut_TD, dim, grainStarts, tableSum }, check) {
     check.size('dim', dim, 1);
     check.ints('ids_T', ids_T, 0);
     check.floats('dOut_TD', dOut_TD, ids_T.length * dim);
     check.starts('grainStarts', grainStarts, ids_T.length);
-    check.sum('tableSum', tableSum, 0);
+    check.target('tableSum', tableSum, 0);
   },
   run({ ids_T, dOut_TD, dim, grainStarts, tableSum }) {
-    const vocab = Math.floor(tableSum.values.length / dim);
+    const vocab = Math.floor(targetLength(tableSum) / dim);
     for (let t = 0; t < ids_T.length; t++) {
       const id = ids_T[t]!;
       if (id < 0 || id >= vocab) rangeError('embed.backward', 'ids_T', t, id, vocab);
     }
-    for (let g = 0; g + 1 < grainStarts.length; g++) {
-      const leaves = new Map<number, Float64Array>();
-      for (let t = grainStarts[g]!; t < grainStarts[g + 1]!; t++) {
-        const id = ids_T[t]!;
-        const leaf = leaves.get(id) ?? new Float64Array(dim);
-        leaves.set(id, leaf);
-        for (let d = 0; d < dim; d++) leaf[d]! += dOut_TD[t * dim + d]!;
+    intoTarget(tableSum, 0, vocab * dim, (sum) => {
+      for (let g = 0; g + 1 < grainStarts.length; g++) {
+        const leaves = new Map<number, Float64Array>();
+        for (let t = grainStarts[g]!; t < grainStarts[g + 1]!; t++) {
+          const id = ids_T[t]!;
+          const leaf = leaves.get(id) ?? new Float64Array(dim);
+          leaves.set(id, leaf);
+          for (let d = 0; d < dim; d++) leaf[d]! += dOut_TD[t * dim + d]!;
+        }
+        for (const [id, leaf] of leaves) addLeaves(sum, id * dim, leaf, dim);
       }
-      for (const [id, leaf] of leaves) addLeaves(tableSum, id * dim, leaf, dim);
-    }
+    });
   },
 };

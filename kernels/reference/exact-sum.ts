@@ -14,6 +14,7 @@ import {
   type SumResetCall,
   type SumSquaresCall,
 } from '@troupe/core';
+import type { FloatType } from './float-type.ts';
 import type { Kernel } from './kernel.ts';
 
 const TWO_32 = 2 ** 32;
@@ -128,15 +129,23 @@ export const sumRead: Kernel<SumReadCall> = {
   },
 };
 
+/** The float of each element of a sum, or the stored gradient itself. */
+export function gradientOf(gradient: BigInt64Array | Floats, dtype: FloatType): Floats {
+  if (!(gradient instanceof BigInt64Array)) return gradient;
+  const floats = dtype === 'f32' ? new Float32Array(gradient.length) : new Float64Array(gradient.length);
+  readSum(gradient, floats);
+  return floats;
+}
+
 /** ‖g‖² in leaves of NORM_BLOCK elements, added up as a 128-bit integer. */
 export const sumSquares: Kernel<SumSquaresCall> = {
   check(call, check) {
-    check.int64s('sum', call.sum, 0);
+    check.gradient('gradient', call.gradient);
     check.int64s('norm128', call.norm128, 2);
   },
-  run({ sum, norm128 }, dtype) {
-    const gradient = dtype === 'f32' ? new Float32Array(sum.length) : new Float64Array(sum.length);
-    readSum(sum, gradient);
+  run(call, dtype) {
+    const { norm128 } = call;
+    const gradient = gradientOf(call.gradient, dtype);
     let total = (norm128[1]! << 64n) + BigInt.asUintN(64, norm128[0]!);
     for (let start = 0; start < gradient.length; start += NORM_BLOCK) {
       const end = Math.min(start + NORM_BLOCK, gradient.length);

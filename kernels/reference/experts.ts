@@ -9,6 +9,7 @@ import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import { activate, activationSlope } from './activation.ts';
 import { expertsLength, rangeError } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
+import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Rows of one (expert, source, grain) that follow one another in the source's order and in compute order. */
@@ -132,7 +133,7 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
         check.floats(`sources[${i}].rowWeights_N`, source.rowWeights_N, 0);
     });
     check.floats('saved', call.saved, 0);
-    check.sum('weightSum', call.weightSum, expertsLength(call));
+    check.target('weightSum', call.weightSum, expertsLength(call));
   },
   run(call) {
     const { op, experts, dim, hidden, activation, expertStride, sources, saved, weightSum } = call;
@@ -153,11 +154,16 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
     atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
 
     const leaf = new Float64Array((width + hidden) * dim);
-    for (const segment of segments) {
-      if (segment.rows === 0) continue;
-      leaf.fill(0);
-      segmentBackward(call, segment, leaf);
-      addLeaves(weightSum, segment.expert * expertStride, leaf, leaf.length);
+    // Every expert, also one without rows: a sum that begins here, or a stored gradient, is zero then.
+    for (let expert = 0; expert < experts; expert++) {
+      intoTarget(weightSum, expert * expertStride, leaf.length, (sum) => {
+        for (const segment of segments) {
+          if (segment.expert !== expert || segment.rows === 0) continue;
+          leaf.fill(0);
+          segmentBackward(call, segment, leaf);
+          addLeaves(sum, 0, leaf, leaf.length);
+        }
+      });
     }
   },
 };

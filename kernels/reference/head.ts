@@ -1,6 +1,7 @@
-import type { HeadLossCall } from '@troupe/core';
+import type { ExactSum, HeadLossCall } from '@troupe/core';
 import { rangeError } from './argument-check.ts';
 import { addLeaves, addLossLeaf } from './exact-sum.ts';
+import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
 /**
@@ -20,58 +21,53 @@ export const headLoss: Kernel<HeadLossCall> = {
     check.floats('loss_T', call.loss_T, tokens);
     check.int64s('lossSum', call.lossSum, 1);
     if (dx_TD !== undefined) check.floats('dx_TD', dx_TD, tokens * dim);
-    if (headSum !== undefined) check.sum('headSum', headSum, vocab * dim);
+    if (headSum !== undefined) check.target('headSum', headSum, vocab * dim);
     if (dx_TD !== undefined || headSum !== undefined) {
       check.number('gradScale', gradScale ?? Number.NaN);
     }
   },
-  run({
-    tokens,
-    dim,
-    vocab,
-    x_TD,
-    head_VD,
-    targets_T,
-    grainStarts,
-    loss_T,
-    lossSum,
-    gradScale = 0,
-    dx_TD,
-    headSum,
-  }) {
+  run(call) {
+    const { tokens, dim, vocab, targets_T, headSum } = call;
     for (let t = 0; t < tokens; t++) {
       const target = targets_T[t]!;
       if (target < -1 || target >= vocab) rangeError('head.loss', 'targets_T', t, target, vocab);
     }
-    const logits = new Float64Array(vocab);
-    const dx = new Float64Array(dim);
-    const leaf = new Float64Array(headSum === undefined ? 0 : vocab * dim);
-    for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
-      let lossLeaf = 0;
-      leaf.fill(0);
-      for (let t = grainStarts[grain]!; t < grainStarts[grain + 1]!; t++) {
-        const target = targets_T[t]!;
-        dx.fill(0);
-        loss_T[t] = 0;
-        if (target >= 0) {
-          const loss = softmaxLoss(logits, x_TD, t * dim, head_VD, dim, target);
-          loss_T[t] = loss;
-          lossLeaf += loss;
-          for (let v = 0; v < vocab; v++) {
-            if (dx_TD === undefined && headSum === undefined) break;
-            const dLogit = (logits[v]! - (v === target ? 1 : 0)) * gradScale;
-            for (let d = 0; d < dim; d++) dx[d]! += dLogit * head_VD[v * dim + d]!;
-            if (headSum === undefined) continue;
-            for (let d = 0; d < dim; d++) leaf[v * dim + d]! += dLogit * x_TD[t * dim + d]!;
-          }
-        }
-        dx_TD?.set(dx, t * dim);
-      }
-      addLossLeaf(lossSum, 0, lossLeaf);
-      if (headSum !== undefined) addLeaves(headSum, 0, leaf, leaf.length);
-    }
+    if (headSum === undefined) addGrains(call, null);
+    else intoTarget(headSum, 0, vocab * dim, (sum) => addGrains(call, sum));
   },
 };
+
+/** Losses, dx and, where there is a sum, the head's leaf of each grain. */
+function addGrains(call: HeadLossCall, headSum: ExactSum | null): void {
+  const { dim, vocab, x_TD, head_VD, targets_T, grainStarts, loss_T, lossSum, gradScale = 0, dx_TD } = call;
+  const logits = new Float64Array(vocab);
+  const dx = new Float64Array(dim);
+  const leaf = new Float64Array(headSum === null ? 0 : vocab * dim);
+  for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
+    let lossLeaf = 0;
+    leaf.fill(0);
+    for (let t = grainStarts[grain]!; t < grainStarts[grain + 1]!; t++) {
+      const target = targets_T[t]!;
+      dx.fill(0);
+      loss_T[t] = 0;
+      if (target >= 0) {
+        const loss = softmaxLoss(logits, x_TD, t * dim, head_VD, dim, target);
+        loss_T[t] = loss;
+        lossLeaf += loss;
+        for (let v = 0; v < vocab; v++) {
+          if (dx_TD === undefined && headSum === null) break;
+          const dLogit = (logits[v]! - (v === target ? 1 : 0)) * gradScale;
+          for (let d = 0; d < dim; d++) dx[d]! += dLogit * head_VD[v * dim + d]!;
+          if (headSum === null) continue;
+          for (let d = 0; d < dim; d++) leaf[v * dim + d]! += dLogit * x_TD[t * dim + d]!;
+        }
+      }
+      dx_TD?.set(dx, t * dim);
+    }
+    addLossLeaf(lossSum, 0, lossLeaf);
+    if (headSum !== null) addLeaves(headSum, 0, leaf, leaf.length);
+  }
+}
 
 /** Returns the loss of one token and leaves its probabilities in `logits`. */
 function softmaxLoss(

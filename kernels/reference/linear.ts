@@ -1,6 +1,7 @@
 import type { LinearBackwardInputCall, LinearBackwardWeightCall, LinearForwardCall } from '@troupe/core';
 import { rowsLayout } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
+import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
 /** out[M,N] = start + x[M,K]·weight[N,K]ᵀ; the start is out itself, a residual, or 0. */
@@ -63,7 +64,7 @@ export const linearBackwardInput: Kernel<LinearBackwardInputCall> = {
   },
 };
 
-/** weightSum[N,K] += Σ over grains of the leaf dOutᵀ·x. */
+/** weightSum[N,K] gets, for each grain, the leaf dOutᵀ·x. */
 export const linearBackwardWeight: Kernel<LinearBackwardWeightCall> = {
   check({ rows, inDim, outDim, dOut, x, grainStarts, weightSum }, check) {
     check.size('rows', rows);
@@ -72,24 +73,26 @@ export const linearBackwardWeight: Kernel<LinearBackwardWeightCall> = {
     check.rows('dOut', dOut, rows, outDim);
     check.rows('x', x, rows, inDim);
     check.starts('grainStarts', grainStarts, rows);
-    check.sum('weightSum', weightSum, outDim * inDim);
+    check.target('weightSum', weightSum, outDim * inDim);
   },
   run({ inDim, outDim, dOut, x, grainStarts, weightSum }) {
     const upstream = rowsLayout(dOut, outDim);
     const input = rowsLayout(x, inDim);
     const leaf = new Float64Array(outDim * inDim);
     const xData = x.data;
-    for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
-      leaf.fill(0);
-      for (let m = grainStarts[grain]!; m < grainStarts[grain + 1]!; m++) {
-        const xAt = input.offset + m * input.stride;
-        for (let n = 0; n < outDim; n++) {
-          const value = dOut.data[upstream.offset + m * upstream.stride + n]!;
-          const leafAt = n * inDim;
-          for (let k = 0; k < inDim; k++) leaf[leafAt + k]! += value * xData[xAt + k]!;
+    intoTarget(weightSum, 0, leaf.length, (sum) => {
+      for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
+        leaf.fill(0);
+        for (let m = grainStarts[grain]!; m < grainStarts[grain + 1]!; m++) {
+          const xAt = input.offset + m * input.stride;
+          for (let n = 0; n < outDim; n++) {
+            const value = dOut.data[upstream.offset + m * upstream.stride + n]!;
+            const leafAt = n * inDim;
+            for (let k = 0; k < inDim; k++) leaf[leafAt + k]! += value * xData[xAt + k]!;
+          }
         }
+        addLeaves(sum, 0, leaf, leaf.length);
       }
-      addLeaves(weightSum, 0, leaf, leaf.length);
-    }
+    });
   },
 };

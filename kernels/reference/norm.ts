@@ -1,6 +1,7 @@
-import type { NormBackwardCall, NormForwardCall } from '@troupe/core';
+import type { ExactSum, NormBackwardCall, NormForwardCall } from '@troupe/core';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
+import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
 function checkNorm(call: NormForwardCall | NormBackwardCall, check: ArgumentCheck): number {
@@ -66,8 +67,8 @@ export const normBackward: Kernel<NormBackwardCall> = {
     check.rows('dOut', call.dOut, call.rows, rowLength);
     check.rows('dx', call.dx, call.rows, rowLength);
     check.starts('grainStarts', call.grainStarts, call.rows);
-    check.sum('weightSum', call.weightSum, call.dim);
-    if (call.biasSum !== undefined) check.sum('biasSum', call.biasSum, call.dim);
+    check.target('weightSum', call.weightSum, call.dim);
+    if (call.biasSum !== undefined) check.target('biasSum', call.biasSum, call.dim);
   },
   run({ kind, rows, groups, dim, x, weight, stats, dOut, dx, accumulate, grainStarts, weightSum, biasSum }) {
     const input = rowsLayout(x, groups * dim);
@@ -75,37 +76,44 @@ export const normBackward: Kernel<NormBackwardCall> = {
     const result = rowsLayout(dx, groups * dim);
     const weightLeaf = new Float64Array(dim);
     const biasLeaf = new Float64Array(dim);
-    for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
-      weightLeaf.fill(0);
-      biasLeaf.fill(0);
-      for (let i = grainStarts[grain]! * groups; i < grainStarts[grain + 1]! * groups; i++) {
-        const row = Math.floor(i / groups);
-        const group = i % groups;
-        const xAt = input.offset + row * input.stride + group * dim;
-        const dOutAt = gradient.offset + row * gradient.stride + group * dim;
-        const dxAt = result.offset + row * result.stride + group * dim;
-        const inverse = stats[i]!;
-        const mean = kind === 'layer' ? stats[rows * groups + i]! : 0;
-        let gradientMean = 0;
-        let projection = 0;
-        for (let d = 0; d < dim; d++) {
-          const normal = (x.data[xAt + d]! - mean) * inverse;
-          const upstream = dOut.data[dOutAt + d]!;
-          weightLeaf[d]! += upstream * normal;
-          biasLeaf[d]! += upstream;
-          gradientMean += upstream * weight[d]!;
-          projection += upstream * weight[d]! * normal;
+    const addGrains = (weightLeaves: ExactSum, biasLeaves: ExactSum | null): void => {
+      for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
+        weightLeaf.fill(0);
+        biasLeaf.fill(0);
+        for (let i = grainStarts[grain]! * groups; i < grainStarts[grain + 1]! * groups; i++) {
+          const row = Math.floor(i / groups);
+          const group = i % groups;
+          const xAt = input.offset + row * input.stride + group * dim;
+          const dOutAt = gradient.offset + row * gradient.stride + group * dim;
+          const dxAt = result.offset + row * result.stride + group * dim;
+          const inverse = stats[i]!;
+          const mean = kind === 'layer' ? stats[rows * groups + i]! : 0;
+          let gradientMean = 0;
+          let projection = 0;
+          for (let d = 0; d < dim; d++) {
+            const normal = (x.data[xAt + d]! - mean) * inverse;
+            const upstream = dOut.data[dOutAt + d]!;
+            weightLeaf[d]! += upstream * normal;
+            biasLeaf[d]! += upstream;
+            gradientMean += upstream * weight[d]!;
+            projection += upstream * weight[d]! * normal;
+          }
+          gradientMean = kind === 'layer' ? gradientMean / dim : 0;
+          projection /= dim;
+          for (let d = 0; d < dim; d++) {
+            const normal = (x.data[xAt + d]! - mean) * inverse;
+            const value =
+              inverse * (dOut.data[dOutAt + d]! * weight[d]! - gradientMean - normal * projection);
+            dx.data[dxAt + d] = accumulate ? dx.data[dxAt + d]! + value : value;
+          }
         }
-        gradientMean = kind === 'layer' ? gradientMean / dim : 0;
-        projection /= dim;
-        for (let d = 0; d < dim; d++) {
-          const normal = (x.data[xAt + d]! - mean) * inverse;
-          const value = inverse * (dOut.data[dOutAt + d]! * weight[d]! - gradientMean - normal * projection);
-          dx.data[dxAt + d] = accumulate ? dx.data[dxAt + d]! + value : value;
-        }
+        addLeaves(weightLeaves, 0, weightLeaf, dim);
+        if (biasLeaves !== null) addLeaves(biasLeaves, 0, biasLeaf, dim);
       }
-      addLeaves(weightSum, 0, weightLeaf, dim);
-      if (biasSum !== undefined) addLeaves(biasSum, 0, biasLeaf, dim);
-    }
+    };
+    intoTarget(weightSum, 0, dim, (weightLeaves) => {
+      if (biasSum === undefined) addGrains(weightLeaves, null);
+      else intoTarget(biasSum, 0, dim, (biasLeaves) => addGrains(weightLeaves, biasLeaves));
+    });
   },
 };

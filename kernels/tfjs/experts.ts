@@ -2,9 +2,11 @@ import {
   hiddenInputs,
   type ExpertsBackwardCall,
   type ExpertsForwardCall,
+  type ExactSum,
   type ExpertSource,
 } from '@troupe/core';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
+import { intoTarget } from '../reference/gradient-target.ts';
 import { addTransposed, copyBlock, gatherColumns, gatherRows, transposeBlock, type Block } from './copies.ts';
 import { addLeaf } from './exact-leaf.ts';
 import { hiddenOf, hiddenBackward } from './hidden.ts';
@@ -138,19 +140,20 @@ export function expertsForward(tensors: Tensors, call: ExpertsForwardCall): void
 
 /** Gradients of the same, and a leaf of the expert's weights for each (source, grain). */
 export function expertsBackward(tensors: Tensors, call: ExpertsBackwardCall): void {
-  const { dim, hidden, sources, accumulate } = call;
-  for (const group of rowsByExpert(call)) {
-    if (hidden === 0) {
-      const zeros = new Float32Array(dim * group.rows);
-      scatter(zeros, group, dim, (i) => sources[i]!.dx_ND, accumulate === true);
-    } else {
-      tensors.scope(() => expertBackward(tensors, call, group));
-    }
+  const { experts, dim, hidden, activation, expertStride, weightSum } = call;
+  const groups = new Map(rowsByExpert(call).map((group) => [group.expert, group]));
+  const length = (hiddenInputs(activation) + 1) * hidden * dim;
+  for (let expert = 0; expert < experts; expert++) {
+    intoTarget(weightSum, expert * expertStride, length, (sum) => {
+      const group = groups.get(expert);
+      if (group !== undefined) tensors.scope(() => expertBackward(tensors, call, group, sum));
+    });
   }
 }
 
-function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: ExpertRows): void {
-  const { dim, hidden, activation, weights, expertStride, sources, saved, weightSum } = call;
+/** @param sum - of this expert's weights */
+function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: ExpertRows, sum: ExactSum): void {
+  const { dim, hidden, activation, weights, expertStride, sources, saved } = call;
   const { rows } = group;
   const inputs = hiddenInputs(activation);
   const width = inputs * hidden;
@@ -200,11 +203,11 @@ function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: Expe
       const x = tensors.matrix(count, dim, (to) =>
         gatherRows(sources[segment.sourceIndex]!.x_UD, tokens, dim, to),
       );
-      addLeaf(weightSum, inAt, tensors.elements(tensors.multiply(slice(dBefore, width), x)), width * dim);
+      addLeaf(sum, 0, tensors.elements(tensors.multiply(slice(dBefore, width), x)), width * dim);
       const hRows = tensors.matrix(count, hidden, (to) =>
         transposeBlock({ data: h, at: column, stride: rows }, dense(to, hidden), hidden, count),
       );
-      addLeaf(weightSum, downAt, tensors.elements(tensors.multiply(slice(dy, dim), hRows)), dim * hidden);
+      addLeaf(sum, width * dim, tensors.elements(tensors.multiply(slice(dy, dim), hRows)), dim * hidden);
     });
   }
 }

@@ -1,8 +1,9 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { HeadLossCall } from '@troupe/core';
+import type { ExactSum, HeadLossCall } from '@troupe/core';
 import { rangeError } from '../reference/argument-check.ts';
 import { addLossLeaf } from '../reference/exact-sum.ts';
 import { logSumExp } from '../reference/gate.ts';
+import { intoTarget } from '../reference/gradient-target.ts';
 import { transposeBlock } from './copies.ts';
 import { addLeaf } from './exact-leaf.ts';
 import type { Tensors } from './tensors.ts';
@@ -20,11 +21,17 @@ interface Head {
 
 /** loss = logsumexp - logit of the target, and with `dx_TD` or `headSum` its gradient. */
 export function headLoss(tensors: Tensors, call: HeadLossCall): void {
-  const { tokens, dim, vocab, head_VD, targets_T, grainStarts } = call;
+  const { tokens, dim, vocab, targets_T } = call;
   for (let t = 0; t < tokens; t++) {
     const target = targets_T[t]!;
     if (target < -1 || target >= vocab) rangeError('head.loss', 'targets_T', t, target, vocab);
   }
+  if (call.headSum === undefined) allGrains(tensors, call, null);
+  else intoTarget(call.headSum, 0, vocab * dim, (sum) => allGrains(tensors, call, sum));
+}
+
+function allGrains(tensors: Tensors, call: HeadLossCall, headSum: ExactSum | null): void {
+  const { dim, vocab, head_VD, grainStarts } = call;
   tensors.scope(() => {
     const head = {
       transposed: tensors.matrix(dim, vocab, (to) =>
@@ -36,13 +43,23 @@ export function headLoss(tensors: Tensors, call: HeadLossCall): void {
           : tensors.matrix(vocab, dim, (to) => to.set(head_VD.subarray(0, vocab * dim))),
     };
     for (let grain = 0; grain + 1 < grainStarts.length; grain++)
-      grainLoss(tensors, call, head, grainStarts[grain]!, grainStarts[grain + 1]!);
+      grainLoss(tensors, call, { head, headSum, first: grainStarts[grain]!, end: grainStarts[grain + 1]! });
   });
 }
 
 /** One grain in chunks of rows; the leaf of the head is added up over chunks before it is rounded. */
-function grainLoss(tensors: Tensors, call: HeadLossCall, head: Head, first: number, end: number): void {
-  const { dim, vocab, loss_T, lossSum, headSum } = call;
+function grainLoss(
+  tensors: Tensors,
+  call: HeadLossCall,
+  grain: {
+    readonly head: Head;
+    readonly headSum: ExactSum | null;
+    readonly first: number;
+    readonly end: number;
+  },
+): void {
+  const { dim, vocab, loss_T, lossSum } = call;
+  const { head, headSum, first, end } = grain;
   const chunk = Math.max(16, Math.floor(LOGITS_MOST / vocab));
   let leaf: Tensor2D | null = null;
   let lossLeaf = 0;
@@ -53,7 +70,7 @@ function grainLoss(tensors: Tensors, call: HeadLossCall, head: Head, first: numb
     if (part !== null) leaf = leaf === null ? part : tensors.addInto(leaf, part);
   }
   addLossLeaf(lossSum, 0, lossLeaf);
-  if (headSum === undefined || leaf === null) return;
+  if (headSum === null || leaf === null) return;
   addLeaf(headSum, 0, tensors.elements(leaf), vocab * dim);
   leaf.dispose();
 }

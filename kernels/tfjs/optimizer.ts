@@ -4,6 +4,7 @@ import {
   NORM_BLOCK,
   NORM_QUANTUM_LOG2,
   type AdamWCall,
+  type Floats,
   type SumAddCall,
   type SumSquaresCall,
 } from '@troupe/core';
@@ -40,33 +41,39 @@ export function sumAdd({ sum, other, otherOverflow }: SumAddCall): void {
   if (otherOverflow !== 0) sum.overflow[0] = 1;
 }
 
+/** body(block, first) for each NORM_BLOCK of a gradient; the block of a sum is overwritten by the next one. */
+function eachBlock(
+  gradient: BigInt64Array | Floats,
+  body: (block: Floats, first: number, length: number) => void,
+): void {
+  const read = new Float32Array(NORM_BLOCK);
+  const words = gradient instanceof BigInt64Array ? wordsOf(gradient) : null;
+  for (let first = 0; first < gradient.length; first += NORM_BLOCK) {
+    const length = Math.min(NORM_BLOCK, gradient.length - first);
+    if (words !== null) readBlock(words, first, read, length);
+    body(words === null ? (gradient as Floats).subarray(first, first + length) : read, first, length);
+  }
+}
+
 /** norm128 += Σ g² in leaves of NORM_BLOCK, the same number as the reference's. */
-export function sumSquares({ sum, norm128 }: SumSquaresCall): void {
-  const words = wordsOf(sum);
-  const block = new Float32Array(NORM_BLOCK);
+export function sumSquares({ gradient, norm128 }: SumSquaresCall): void {
   let total = (norm128[1]! << 64n) + BigInt.asUintN(64, norm128[0]!);
-  for (let first = 0; first < sum.length; first += NORM_BLOCK) {
-    const length = Math.min(NORM_BLOCK, sum.length - first);
-    readBlock(words, first, block, length);
+  eachBlock(gradient, (block, _first, length) => {
     let leaf = 0;
     for (let i = 0; i < length; i++) leaf += block[i]! * block[i]!;
     total += BigInt(roundHalfEven(leaf * 2 ** -NORM_QUANTUM_LOG2));
-  }
+  });
   norm128[0] = BigInt.asIntN(64, total);
   norm128[1] = BigInt.asIntN(64, total >> 64n);
 }
 
 /** @see Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2 */
 export function adamw(call: AdamWCall): void {
-  const { weights, out, m, v, sum, gradScale, learningRate, beta1, beta2, eps } = call;
-  const words = wordsOf(sum);
-  const block = new Float32Array(NORM_BLOCK);
+  const { weights, out, m, v, gradient, gradScale, learningRate, beta1, beta2, eps } = call;
   const keep = 1 - learningRate * call.weightDecay;
   const rate = learningRate / call.correction1;
   const inverse2 = 1 / call.correction2;
-  for (let first = 0; first < sum.length; first += NORM_BLOCK) {
-    const length = Math.min(NORM_BLOCK, sum.length - first);
-    readBlock(words, first, block, length);
+  eachBlock(gradient, (block, first, length) => {
     for (let i = 0; i < length; i++) {
       const at = first + i;
       const g = block[i]! * gradScale;
@@ -76,5 +83,5 @@ export function adamw(call: AdamWCall): void {
       v[at] = square;
       out[at] = weights[at]! * keep - (rate * mean) / (Math.sqrt(square * inverse2) + eps);
     }
-  }
+  });
 }

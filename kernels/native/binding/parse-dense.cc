@@ -45,8 +45,8 @@ EmbedForwardArgs embed_forward(const Reader& r, CallList&) {
 EmbedBackwardArgs embed_backward(const Reader& r, CallList&) {
   const int64_t dim = r.size("dim", 1);
   const auto ids = r.ints("ids_T", 0);
-  const ExactSum sum = r.sum("tableSum", -1);
-  return {ids.data, ids.length, r.floats("dOut_TD", ids.length * dim).data, sum.length / dim, dim, r.bounds("grainStarts"), sum};
+  const GradientTarget target = r.target("tableSum", -1);
+  return {ids.data, ids.length, r.floats("dOut_TD", ids.length * dim).data, target.length / dim, dim, r.bounds("grainStarts"), target};
 }
 
 namespace {
@@ -79,8 +79,8 @@ NormBackwardArgs norm_backward(const Reader& r, CallList&) {
   c.dx = r.rows("dx", c.rows, c.groups * c.dim);
   c.accumulate = r.flag("accumulate");
   c.grains = r.bounds("grainStarts");
-  c.weight_sum = r.sum("weightSum", c.dim);
-  c.bias_sum = r.sum_or_null("biasSum", c.dim);
+  c.weight_sum = r.target("weightSum", c.dim);
+  c.bias_sum = r.target_or_none("biasSum", c.dim);
   return c;
 }
 
@@ -123,7 +123,7 @@ LinearBackwardWeightArgs linear_backward_weight(const Reader& r, CallList&) {
   c.d_out = r.const_rows("dOut", c.rows, c.out_dim);
   c.x = r.const_rows("x", c.rows, c.in_dim);
   c.grains = r.bounds("grainStarts");
-  c.weight_sum = r.sum("weightSum", c.in_dim * c.out_dim);
+  c.weight_sum = r.target("weightSum", c.in_dim * c.out_dim);
   return c;
 }
 
@@ -193,7 +193,7 @@ HeadLossArgs head_loss(const Reader& r, CallList&) {
   c.loss = r.floats("loss_T", c.tokens).data;
   c.loss_sum = r.int64s("lossSum", 1).data;
   c.dx = r.floats_or_null("dx_TD", c.tokens * c.dim).data;
-  c.head_sum = r.sum_or_null("headSum", c.vocab * c.dim);
+  c.head_sum = r.target_or_none("headSum", c.vocab * c.dim);
   const bool backward = r.has("dx_TD") || r.has("headSum");
   if (backward && !r.has("gradScale")) r.fail("gradScale", "undefined", "a number, since dx_TD or headSum is given");
   c.grad_scale = backward ? static_cast<float>(r.number("gradScale")) : 0.0f;
@@ -217,8 +217,8 @@ SumReadArgs sum_read(const Reader& r, CallList&) {
 }
 
 SumSquaresArgs sum_squares(const Reader& r, CallList&) {
-  const auto sum = r.int64s("sum", 0);
-  return {sum.data, sum.length, r.int64s("norm128", 2).data};
+  const ConstGradient gradient = r.gradient("gradient");
+  return {gradient, r.int64s("norm128", 2).data};
 }
 
 AdamWArgs adamw(const Reader& r, CallList&) {
@@ -231,9 +231,9 @@ AdamWArgs adamw(const Reader& r, CallList&) {
   c.out = same("out", r.floats("out", 0));
   c.m = same("m", r.floats("m", 0));
   c.v = same("v", r.floats("v", 0));
-  c.sum = same("sum", r.int64s("sum", 0));
+  c.gradient = r.gradient("gradient");
+  r.same_length("gradient", c.gradient.length, "weights", weights.length);
   c.weights = weights.data;
-  c.length = weights.length;
   c.grad_scale = r.number("gradScale");
   c.learning_rate = r.number("learningRate");
   c.beta1 = r.number("beta1");

@@ -215,7 +215,7 @@ ExpertsForwardArgs experts_forward(const Reader& r, CallList& list) { return exp
 
 ExpertsBackwardArgs experts_backward(const Reader& r, CallList& list) {
   auto c = experts_common<ExpertsBackwardArgs>(r, true, list);
-  c.weight_sum = r.sum("weightSum", (c.experts - 1) * c.expert_stride + (hidden_inputs(c.activation) + 1) * c.dim * c.hidden);
+  c.weight_sum = r.target("weightSum", (c.experts - 1) * c.expert_stride + (hidden_inputs(c.activation) + 1) * c.dim * c.hidden);
   return c;
 }
 

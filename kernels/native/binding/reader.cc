@@ -112,6 +112,34 @@ ExactSum Reader::sum(const char* name, int64_t length) const {
   return {values.data, length < 0 ? values.length : length, inner.ints("overflow", 1).data};
 }
 
+GradientTarget Reader::target(const char* name, int64_t length) const {
+  const napi_value value = get(name);
+  napi_valuetype type;
+  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object) {
+    fail(name, type_name(env_, value), "an object { values, overflow } or { gradient, overflow }");
+  }
+  const Reader inner = nested(name, value);
+  if (!inner.has("gradient")) {
+    const ExactSum sum = this->sum(name, length);
+    return {sum.values, sum.length, sum.overflow, nullptr, inner.flag_or("begin", false)};
+  }
+  const Array<float> stored = inner.floats("gradient", length < 0 ? 0 : length);
+  return {nullptr, length < 0 ? stored.length : length, inner.ints("overflow", 1).data, stored.data, false};
+}
+
+ConstGradient Reader::gradient(const char* name) const {
+  napi_typedarray_type type;
+  bool is_array = false;
+  const napi_value value = get(name);
+  napi_is_typedarray(env_, value, &is_array);
+  if (is_array && napi_get_typedarray_info(env_, value, &type, nullptr, nullptr, nullptr, nullptr) == napi_ok && type == napi_bigint64_array) {
+    const Array<int64_t> sum = int64s(name, 0);
+    return {sum.data, nullptr, sum.length};
+  }
+  const Array<float> stored = floats(name, 0);
+  return {nullptr, stored.data, stored.length};
+}
+
 Bounds Reader::bounds(const char* name) const {
   const Array<int32_t> starts = ints(name, 1);
   return {starts.data, starts.length - 1};

@@ -51,7 +51,11 @@ class Reader {
     return {r.data, r.stride};
   }
   ExactSum sum(const char* name, int64_t length) const;
-  ExactSum sum_or_null(const char* name, int64_t length) const { return has(name) ? sum(name, length) : ExactSum{nullptr, 0, nullptr}; }
+  /// An exact sum or a stored gradient of at least `length` elements (-1: any).
+  GradientTarget target(const char* name, int64_t length) const;
+  GradientTarget target_or_none(const char* name, int64_t length) const { return has(name) ? target(name, length) : GradientTarget{}; }
+  /// Values of an exact sum or a stored gradient.
+  ConstGradient gradient(const char* name) const;
   Bounds bounds(const char* name) const;
 
   [[noreturn]] void fail(const char* name, const std::string& found, const std::string& expected) const;

@@ -191,14 +191,14 @@ void test_sums() {
     const auto weights = random.reals(n), m = random.reals(n, 0.1f);
     auto v = random.reals(n, 0.01f);
     for (auto& x : v) x = std::fabs(x);
-    const AdamWArgs step{weights.data(), nullptr, nullptr, nullptr, a.data(), n, 0.01, 0.001, 0.9, 0.999, 1e-8, 0.1, 0.19, 0.002};
+    const AdamWArgs step{weights.data(), nullptr, nullptr, nullptr, {a.data(), nullptr, n}, 0.01, 0.001, 0.9, 0.999, 1e-8, 0.1, 0.19, 0.002};
     const auto out = everywhere("sums", [&](const Kernels& k, Pool& pool, Outputs& o) {
       ExactSum s{o.make<int64_t>(n, a.data()), n, nullptr};
       s.overflow = o.make<int32_t>(1);
       k.sum_add({s, b.data(), trial % 2 == 1}, pool);
       k.sum_read({s.values, o.make<float>(n), n}, pool);
       const int64_t start[2] = {-5, -1};
-      k.sum_squares({a.data(), n, o.make<int64_t>(2, start)}, pool);
+      k.sum_squares({{a.data(), nullptr, n}, o.make<int64_t>(2, start)}, pool);
       AdamWArgs args = step;
       args.out = o.make<float>(n), args.m = o.make<float>(n, m.data()), args.v = o.make<float>(n, v.data());
       k.adamw(args, pool);
@@ -206,7 +206,15 @@ void test_sums() {
       const int32_t one = 1;
       zero.overflow = o.make<int32_t>(1, &one);
       k.sum_reset({zero}, pool);
+      // The same from a stored gradient.
+      float* stored = o.make<float>(n);
+      k.sum_read({a.data(), stored, n}, pool);
+      k.sum_squares({{nullptr, stored, n}, o.make<int64_t>(2, start)}, pool);
+      args.out = o.make<float>(n), args.m = o.make<float>(n, m.data()), args.v = o.make<float>(n, v.data()), args.gradient = {nullptr, stored, n};
+      k.adamw(args, pool);
     });
+    expect(same_bytes(out.at<int64_t>(10), out.at<int64_t>(3), 16), "sum.squares of a stored gradient");
+    for (int i = 0; i < 3; i++) expect(same_bytes(out.at<float>(11 + i), out.at<float>(4 + i), z(n) * 4), "adamw of a stored gradient");
     expect(*out.at<int32_t>(1) == trial % 2, "sum.add or-s the flag");
     double squares = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -226,7 +234,7 @@ void test_sums() {
   // Leaves that lie half way between two quanta of a norm go to the even one: 2·(2^9)² of 2^-100 is half of 2^-80.
   for (const int64_t extra : {int64_t{0}, int64_t{1024}}) {
     const int64_t halves[3] = {512, 512, extra};
-    const auto out = everywhere("sum.squares ties", [&](const Kernels& k, Pool& pool, Outputs& o) { k.sum_squares({halves, 3, o.make<int64_t>(2)}, pool); });
+    const auto out = everywhere("sum.squares ties", [&](const Kernels& k, Pool& pool, Outputs& o) { k.sum_squares({{halves, nullptr, 3}, o.make<int64_t>(2)}, pool); });
     expect(out.at<int64_t>(0)[0] == (extra == 0 ? 0 : 2) && out.at<int64_t>(0)[1] == 0, "sum.squares rounds ties to even");
   }
   // Leaves at and over the limit, and NaN: nothing is added but the flag.
@@ -234,7 +242,7 @@ void test_sums() {
   std::vector<int32_t> id = {0}, starts = {0, 1};
   for (const int64_t dim : {int64_t{16}, int64_t{20}, int64_t{7}}) {
     const auto out = everywhere("limits", [&](const Kernels& k, Pool& pool, Outputs& o) {
-      ExactSum s{o.make<int64_t>(dim), dim, nullptr};
+      GradientTarget s{o.make<int64_t>(dim), dim, nullptr, nullptr, false};
       s.overflow = o.make<int32_t>(1);
       k.embed_backward({id.data(), 1, special, 1, dim, {starts.data(), 1}, s}, pool);
     });

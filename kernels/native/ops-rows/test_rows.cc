@@ -76,7 +76,7 @@ void test_embed() {
     for (int64_t i = 0; i < tokens * dim; i++) expect(out.at<float>(0)[i] == table[z(ids[z(i / dim)] * dim + i % dim)], "embed.forward");
     expect(same_bytes(out.at<float>(1), d_out.data(), d_out.size() * 4), "copy");
     const auto sum = everywhere("embed.backward", [&](const Kernels& k, Pool& pool, Outputs& o) {
-      ExactSum s{o.make<int64_t>(vocab * dim), vocab * dim, nullptr};
+      GradientTarget s{o.make<int64_t>(vocab * dim), vocab * dim, nullptr, nullptr, false};
       s.overflow = o.make<int32_t>(1);
       k.embed_backward({ids.data(), tokens, d_out.data(), vocab, dim, {starts.data(), grains}, s}, pool);
     });
@@ -89,6 +89,16 @@ void test_embed() {
         for (int64_t j = 0; j < dim; j++) wanted[z(v * dim + j)] += std::llrint(static_cast<double>(leaf[z(j)]) * 0x1p50);
       }
     expect(same_bytes(sum.at<int64_t>(0), wanted.data(), wanted.size() * 8), "embed.backward equals its definition");
+    const auto replaced = everywhere("embed.backward, begun and stored", [&](const Kernels& k, Pool& pool, Outputs& o) {
+      const std::vector<int64_t> garbage(z(vocab * dim), 99);
+      const std::vector<float> floats(z(vocab * dim), -7.5f);
+      int32_t* overflow = o.make<int32_t>(1);
+      const GradientTarget begun{o.make<int64_t>(vocab * dim, garbage.data()), vocab * dim, overflow, nullptr, true};
+      const GradientTarget stored{nullptr, vocab * dim, overflow, o.make<float>(vocab * dim, floats.data()), false};
+      for (const GradientTarget& target : {begun, stored}) k.embed_backward({ids.data(), tokens, d_out.data(), vocab, dim, {starts.data(), grains}, target}, pool);
+    });
+    expect(same_bytes(replaced.at<int64_t>(1), wanted.data(), wanted.size() * 8), "embed.backward begins a sum");
+    for (int64_t i = 0; i < vocab * dim; i++) expect(replaced.at<float>(2)[i] == static_cast<float>(wanted[z(i)]) * 0x1p-50f, "embed.backward stores");
     if (tokens > 0) {
       auto bad = ids;
       bad[z(random.below(tokens))] = static_cast<int32_t>(trial % 2 ? vocab : -1);
@@ -131,9 +141,9 @@ void test_norm() {
     });
     const auto backward = everywhere("norm.backward", [&](const Kernels& k, Pool& pool, Outputs& o) {
       NormBackwardArgs a{kind, rows, groups, dim, {x.data(), stride}, weight.data(), forward.at<float>(1), {d_out.data(), stride}, {o.make<float>(rows * stride, before.data()), stride},
-                         accumulate, {starts.data(), grains}, {o.make<int64_t>(dim), dim, nullptr}, {nullptr, 0, nullptr}};
+                         accumulate, {starts.data(), grains}, {o.make<int64_t>(dim), dim, nullptr, nullptr, false}, {}};
       a.weight_sum.overflow = o.make<int32_t>(1);
-      if (layer) a.bias_sum = {o.make<int64_t>(dim), dim, a.weight_sum.overflow};
+      if (layer) a.bias_sum = {o.make<int64_t>(dim), dim, a.weight_sum.overflow, nullptr, false};
       k.norm_backward(a, pool);
     });
     std::vector<double> weight_gradient(z(dim), 0), bias_gradient(z(dim), 0);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../cpu.h"
+#include "../exact.h"
 #include "../pool.h"
 #include "oracle.h"
 
@@ -50,6 +51,27 @@ std::vector<int32_t> grains(int64_t rows) {
 }
 Bounds bounds(const std::vector<int32_t>& starts) { return {starts.data(), static_cast<int64_t>(starts.size()) - 1}; }
 
+/// What `run` adds to a sum that starts from zero is what it leaves in one that it begins over garbage, and, as f32, what it stores.
+/// `run` takes a target; `covers` says which elements it writes.
+template <class Run, class Covers>
+void expect_targets(const char* what, const std::string& where, int64_t length, const Run& run, const Covers& covers) {
+  std::vector<int64_t> added(static_cast<size_t>(length), 0), begun(static_cast<size_t>(length), 99), begun_expected = begun;
+  Floats stored(static_cast<size_t>(length), -7.5f), stored_expected = stored;
+  int32_t overflow[3] = {0, 0, 0};
+  run(GradientTarget{added.data(), length, &overflow[0], nullptr, false});
+  run(GradientTarget{begun.data(), length, &overflow[1], nullptr, true});
+  run(GradientTarget{nullptr, length, &overflow[2], stored.data(), false});
+  for (int64_t i = 0; i < length; i++) {
+    if (!covers(i)) continue;
+    begun_expected[static_cast<size_t>(i)] = added[static_cast<size_t>(i)];
+    stored_expected[static_cast<size_t>(i)] = exact::to_float(added[static_cast<size_t>(i)]);
+  }
+  expect((std::string(what) + " begun").c_str(), where, begun, begun_expected);
+  expect((std::string(what) + " stored").c_str(), where, stored, stored_expected);
+  expect((std::string(what) + " overflow of targets").c_str(), where, std::vector<int32_t>{overflow[1], overflow[2]}, std::vector<int32_t>{overflow[0], overflow[0]});
+}
+const auto everything = [](int64_t) { return true; };
+
 void fuzz_linear(const Kernels& kernels, Pool& pool, const std::string& where) {
   const int64_t m = draw(0, 9) == 0 ? 0 : size(500), n = size(600), k = size(900);
   const int64_t xs = k + draw(0, 3), ys = n + draw(0, 3), rs = n + draw(0, 3);
@@ -83,9 +105,13 @@ void fuzz_linear(const Kernels& kernels, Pool& pool, const std::string& where) {
   if (m > 0 && draw(0, 3) == 0) dy_big[static_cast<size_t>(draw(0, m - 1) * ys)] = draw(0, 1) ? NAN : 1e4f;
   for (size_t g = 0; g + 1 < starts.size(); g++)
     oracle::weight_leaf(starts[g], starts[g + 1] - starts[g], n, k, dy_big.data(), ys, x.data(), xs, expected.data(), expected_overflow[0]);
-  kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), {sums.data(), n * k, overflow.data()}}, pool);
+  kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), {sums.data(), n * k, overflow.data(), nullptr, false}}, pool);
   expect("linear.backward.weight", where, sums, expected);
   expect("linear.backward.weight overflow", where, overflow, expected_overflow);
+  const auto weight = [&](const GradientTarget& target) {
+    kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), target}, pool);
+  };
+  expect_targets("linear.backward.weight", where, n * k, weight, everything);
 }
 
 struct Source {
@@ -109,11 +135,11 @@ float activation_of(const Kernels& kernels, Pool& pool, Activation activation, f
   int32_t overflow = 0;
   // dx = d_gate·w_gate + d_up·w_up: with one-hot weights and the same saved values each comes out alone.
   std::vector<float> pick = inputs == 2 ? std::vector<float>{1.0f, 0.0f, 1.0f} : std::vector<float>{1.0f, 1.0f};
-  kernels.experts_backward({1, 1, 1, activation, pick.data(), static_cast<int64_t>(pick.size()), &source, 1, false, saved, 1, {sums, 3, &overflow}}, pool);
+  kernels.experts_backward({1, 1, 1, activation, pick.data(), static_cast<int64_t>(pick.size()), &source, 1, false, saved, 1, {sums, 3, &overflow, nullptr, false}}, pool);
   d_gate = d_up = dx;
   if (inputs == 2) {
     pick = {0.0f, 1.0f, 1.0f};
-    kernels.experts_backward({1, 1, 1, activation, pick.data(), 3, &source, 1, false, saved, 1, {sums, 3, &overflow}}, pool);
+    kernels.experts_backward({1, 1, 1, activation, pick.data(), 3, &source, 1, false, saved, 1, {sums, 3, &overflow, nullptr, false}}, pool);
     d_up = dx;
   }
   return y;
@@ -160,7 +186,7 @@ void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) 
   for (int64_t s = 0; s < S; s++) expect("experts.forward without saved", where, sources[static_cast<size_t>(s)].y, y_found[static_cast<size_t>(s)]);
   std::vector<int64_t> sums(static_cast<size_t>(E * stride), 3), sums_expected = sums;
   std::vector<int32_t> overflow(1, 0), overflow_expected(1, 0);
-  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total, {sums.data(), E * stride, overflow.data()}}, pool);
+  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total, {sums.data(), E * stride, overflow.data(), nullptr, false}}, pool);
 
   // The oracle, expert by expert, source by source, grain by grain.
   std::vector<Floats> y_expected, dx_expected;
@@ -211,6 +237,10 @@ void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) 
   }
   expect("experts.backward weights", where, sums, sums_expected);
   expect("experts.backward overflow", where, overflow, overflow_expected);
+  const auto backward = [&](const GradientTarget& target) {
+    kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total, target}, pool);
+  };
+  expect_targets("experts.backward", where, E * stride, backward, [&](int64_t i) { return i % stride < (inputs + 1) * F * D; });
 }
 
 struct HeadResult {
@@ -222,7 +252,7 @@ struct HeadResult {
 HeadResult run_head(const Kernels& kernels, Pool& pool, int64_t T, int64_t D, int64_t V, const Floats& x, const Floats& head, const std::vector<int32_t>& targets, const std::vector<int32_t>& starts) {
   HeadResult r = {Floats(static_cast<size_t>(T), -1.0f), Floats(static_cast<size_t>(T * D), -1.0f), std::vector<int64_t>(static_cast<size_t>(V * D), 5), {0}};
   int32_t overflow = 0;
-  kernels.head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), r.loss.data(), r.loss_sum.data(), 0.125f, r.dx.data(), {r.sums.data(), V * D, &overflow}}, pool);
+  kernels.head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), r.loss.data(), r.loss_sum.data(), 0.125f, r.dx.data(), {r.sums.data(), V * D, &overflow, nullptr, false}}, pool);
   return r;
 }
 
@@ -258,6 +288,11 @@ void fuzz_head(const std::vector<const Kernels*>& bodies, std::vector<Pool*>& po
       expect("head.loss sum", where, r.loss_sum, first.loss_sum);
       expect("head.loss dx", where, r.dx, first.dx);
       expect("head.loss head gradient", where, r.sums, first.sums);
+      const auto backward = [&](const GradientTarget& target) {
+        HeadResult o = r;
+        kernels->head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f, o.dx.data(), target}, *pool);
+      };
+      expect_targets("head.loss", where, V * D, backward, everything);
     }
   }
 }

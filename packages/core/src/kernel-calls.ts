@@ -17,7 +17,8 @@
  *   lanes are added as a tree of halves (8, 4, 2, 1).
  * - KER-3: a gradient of a weight is summed over each grain on its own as an FMA chain from +0 over the
  *   grain's rows in order (the *leaf*), the leaf is rounded once to int64 fixed point and added to an
- *   {@link ExactSum}; so sums over grains, microbatches and replicas have no order.
+ *   {@link ExactSum}; so sums over grains, microbatches and replicas have no order. Where all leaves come from one call, the
+ *   sum never leaves it ({@link StoredGradient}), with the same value.
  * - KER-4: no libm and no approximate reciprocals: exp, log, erf, tanh are polynomials of our own, the same for all.
  * - KER-5: an empty input (0 rows) is legal everywhere.
  */
@@ -42,6 +43,28 @@ export interface ExactSum {
   /** One element; set to 1 when any leaf was NaN or out of range, never set back by a kernel. */
   readonly overflow: Int32Array;
 }
+
+/** A gradient whose leaves come from several calls. */
+export interface AddedGradient extends ExactSum {
+  /**
+   * True: the call's own leaves replace what the sum held in every element that the call's shape covers, so nobody has to
+   * reset it. Default false: they are added.
+   */
+  readonly begin?: boolean;
+}
+
+/**
+ * A gradient whose leaves all come from this call. The exact sum lives only inside the call, and `gradient` gets what
+ * `sum.read` would give: in every element that the call's shape covers, also where no row reached (zeros).
+ */
+export interface StoredGradient {
+  readonly gradient: Floats;
+  /** As in {@link ExactSum}. */
+  readonly overflow: Int32Array;
+}
+
+/** Where a kernel puts the gradient of a parameter. */
+export type GradientTarget = AddedGradient | StoredGradient;
 
 export type NormKind = 'rms' | 'layer';
 export type Activation = 'swiglu' | 'gelu' | 'gelu-tanh' | 'relu';
@@ -83,7 +106,7 @@ export interface EmbedForwardCall {
   readonly dim: number;
 }
 
-/** tableSum += rows of dOut_TD by id, a leaf per grain. */
+/** tableSum gets the rows of dOut_TD by id, a leaf per grain. */
 export interface EmbedBackwardCall {
   readonly op: 'embed.backward';
   readonly ids_T: Int32Array;
@@ -91,7 +114,7 @@ export interface EmbedBackwardCall {
   readonly dim: number;
   /** G+1 row bounds of the grains, first 0, last T. */
   readonly grainStarts: Int32Array;
-  readonly tableSum: ExactSum;
+  readonly tableSum: GradientTarget;
 }
 
 /**
@@ -113,7 +136,7 @@ export interface NormForwardCall {
   readonly stats: Floats;
 }
 
-/** dx (+)= gradient; weightSum and biasSum take a leaf per grain. Residual gradients come in through `accumulate`. */
+/** dx (+)= gradient; weightSum and biasSum get a leaf per grain. Residual gradients come in through `accumulate`. */
 export interface NormBackwardCall {
   readonly op: 'norm.backward';
   readonly kind: NormKind;
@@ -127,8 +150,8 @@ export interface NormBackwardCall {
   readonly dx: Rows;
   readonly accumulate: boolean;
   readonly grainStarts: Int32Array;
-  readonly weightSum: ExactSum;
-  readonly biasSum?: ExactSum;
+  readonly weightSum: GradientTarget;
+  readonly biasSum?: GradientTarget;
 }
 
 /** out[M,N] (+)= x[M,K]·weight[N,K]ᵀ. With `residual` the chain starts from residual[M,N] (not together with accumulate). */
@@ -156,7 +179,7 @@ export interface LinearBackwardInputCall {
   readonly accumulate?: boolean;
 }
 
-/** weightSum[N,K] += Σ over grains of the leaf dOutᵀ·x. */
+/** weightSum[N,K] gets, for each grain, the leaf dOutᵀ·x. */
 export interface LinearBackwardWeightCall {
   readonly op: 'linear.backward.weight';
   readonly rows: number;
@@ -165,7 +188,7 @@ export interface LinearBackwardWeightCall {
   readonly dOut: Rows;
   readonly x: Rows;
   readonly grainStarts: Int32Array;
-  readonly weightSum: ExactSum;
+  readonly weightSum: GradientTarget;
 }
 
 /**
@@ -440,7 +463,7 @@ export interface ExpertsBackwardCall {
   readonly accumulate?: boolean;
   readonly saved: Floats;
   /** Same layout as `weights`. */
-  readonly weightSum: ExactSum;
+  readonly weightSum: GradientTarget;
 }
 
 /**
@@ -463,7 +486,7 @@ export interface HeadLossCall {
   readonly lossSum: BigInt64Array;
   readonly gradScale?: number;
   readonly dx_TD?: Floats;
-  readonly headSum?: ExactSum;
+  readonly headSum?: GradientTarget;
 }
 
 /** sum += other, exactly; overflow flags are or-ed. */
@@ -488,17 +511,18 @@ export interface SumReadCall {
 }
 
 /**
- * norm128 += Σ g², g the f32 value of each element; leaves of NORM_BLOCK elements from the start of the array.
+ * norm128 += Σ g², g the f32 value of each element of a sum, or a stored gradient itself; leaves of NORM_BLOCK elements from
+ * the start of the array.
  * norm128 is a little-endian 128-bit two's complement integer (two int64), quantum 2^NORM_QUANTUM_LOG2.
  */
 export interface SumSquaresCall {
   readonly op: 'sum.squares';
-  readonly sum: BigInt64Array;
+  readonly gradient: BigInt64Array | Floats;
   readonly norm128: BigInt64Array;
 }
 
 /**
- * AdamW with decoupled decay over a slice. g = f32(sum)·gradScale;
+ * AdamW with decoupled decay over a slice. g = f32(gradient)·gradScale;
  * m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²; out = w·(1 - lr·decay) - lr·(m/c1)/(sqrt(v/c2) + eps).
  * `out` may be `weights`. Numbers arrive as float64 and are rounded to f32 once.
  *
@@ -510,7 +534,8 @@ export interface AdamWCall {
   readonly out: Floats;
   readonly m: Floats;
   readonly v: Floats;
-  readonly sum: BigInt64Array;
+  /** Values of an exact sum, or a stored gradient. */
+  readonly gradient: BigInt64Array | Floats;
   readonly gradScale: number;
   readonly learningRate: number;
   readonly beta1: number;

@@ -1,5 +1,10 @@
 import test from 'ava';
-import type { AttentionForwardCall, ExpertsForwardCall, LinearForwardCall } from './kernel-calls.ts';
+import type {
+  AttentionForwardCall,
+  ExpertsForwardCall,
+  GradientTarget,
+  LinearForwardCall,
+} from './kernel-calls.ts';
 import { callCost, callShape } from './kernel-cost.ts';
 
 const floats = (length: number): Float32Array => new Float32Array(length);
@@ -33,6 +38,17 @@ test('callCost: what is added to is read and written', (t) => {
     weightSum: { values: new BigInt64Array(15), overflow: new Int32Array(1) },
   });
   t.is(gradient.bytes, 4 * (20 + 12) + 16 * 15);
+});
+
+test('callCost: a gradient that is begun or stored is written alone, in every row of a table', (t) => {
+  const table = { op: 'embed.backward' as const, ids_T: Int32Array.of(1, 1), dOut_TD: floats(6), dim: 3 };
+  const grainStarts = Int32Array.of(0, 2);
+  const overflow = new Int32Array(1);
+  const values = new BigInt64Array(30);
+  const bytes = (tableSum: GradientTarget): number => callCost({ ...table, grainStarts, tableSum }).bytes;
+  t.is(bytes({ values, overflow }), 4 * 2 + 4 * 6 + 16 * 6);
+  t.is(bytes({ values, overflow, begin: true }), 4 * 2 + 4 * 6 + 8 * 30);
+  t.is(bytes({ gradient: floats(30), overflow }), 4 * 2 + 4 * 6 + 4 * 30);
 });
 
 test('callCost: an element counts at its own size', (t) => {

@@ -3,6 +3,7 @@ import {
   hiddenInputs,
   type AttentionForwardCall,
   type ExpertSource,
+  type GradientTarget,
   type KernelCall,
 } from './kernel-calls.ts';
 import type { TensorArray } from './tensor.ts';
@@ -22,6 +23,16 @@ const I32 = 4;
 const I64 = 8;
 /** An exact sum is read and written. */
 const SUM = 2 * I64;
+
+/** Bytes an element of what a call does to its gradient: adds to a sum, begins one, or stores floats. */
+function targetBytes(target: GradientTarget | undefined): number {
+  if (target === undefined) return 0;
+  if ('gradient' in target) return size(target.gradient);
+  return target.begin === true ? I64 : SUM;
+}
+
+/** A target of which every element is written, whatever rows there are. */
+const isReplaced = (target: GradientTarget): boolean => 'gradient' in target || target.begin === true;
 
 const size = (array: TensorArray): number => array.BYTES_PER_ELEMENT;
 const elements = (arrays: readonly (TensorArray | undefined)[], count: number): number =>
@@ -75,7 +86,12 @@ export function callCost(call: KernelCall): KernelCost {
     }
     case 'embed.backward': {
       const count = call.ids_T.length * call.dim;
-      return { flops: count, bytes: I32 * call.ids_T.length + (size(call.dOut_TD) + SUM) * count };
+      const table = 'gradient' in call.tableSum ? call.tableSum.gradient.length : call.tableSum.values.length;
+      const written = isReplaced(call.tableSum) ? table : count;
+      return {
+        flops: count,
+        bytes: I32 * call.ids_T.length + size(call.dOut_TD) * count + targetBytes(call.tableSum) * written,
+      };
     }
     case 'norm.forward': {
       const count = call.rows * call.groups * call.dim;
@@ -96,7 +112,7 @@ export function callCost(call: KernelCall): KernelCost {
         flops: (call.kind === 'layer' ? 14 : 10) * count,
         bytes:
           elements([call.x.data, call.dOut.data, ...dx], count) +
-          (size(call.weight) + SUM * (call.biasSum === undefined ? 1 : 2)) * call.dim +
+          (size(call.weight) + targetBytes(call.weightSum) + targetBytes(call.biasSum)) * call.dim +
           size(call.stats) * stats,
       };
     }
@@ -125,7 +141,10 @@ export function callCost(call: KernelCall): KernelCost {
       const { rows, inDim, outDim } = call;
       return {
         flops: 2 * rows * inDim * outDim,
-        bytes: size(call.dOut.data) * rows * outDim + size(call.x.data) * rows * inDim + SUM * inDim * outDim,
+        bytes:
+          size(call.dOut.data) * rows * outDim +
+          size(call.x.data) * rows * inDim +
+          targetBytes(call.weightSum) * inDim * outDim,
       };
     }
     case 'rope': {
@@ -229,6 +248,7 @@ export function callCost(call: KernelCall): KernelCost {
     }
     case 'experts.backward': {
       const { rows, activeExperts } = expertLoad(call.sources, call.experts);
+      const writtenExperts = isReplaced(call.weightSum) ? call.experts : activeExperts;
       const inner = hiddenInputs(call.activation) * call.hidden;
       const [source] = call.sources;
       const dx = source?.dx_ND;
@@ -239,7 +259,9 @@ export function callCost(call: KernelCall): KernelCost {
             [source?.x_UD, source?.dOut_UD, dx, call.accumulate === true ? dx : undefined],
             rows * call.dim,
           ) +
-          (size(call.weights) + SUM) * activeExperts * call.dim * (inner + call.hidden) +
+          (size(call.weights) * activeExperts + targetBytes(call.weightSum) * writtenExperts) *
+            call.dim *
+            (inner + call.hidden) +
           size(call.saved) * rows * inner,
       };
     }
@@ -250,7 +272,7 @@ export function callCost(call: KernelCall): KernelCost {
         flops: 2 * tokens * dim * vocab * (isTraining ? 3 : 1) + (isTraining ? 5 : 3) * tokens * vocab,
         bytes:
           elements([call.x_TD, call.dx_TD], tokens * dim) +
-          (size(call.head_VD) + (call.headSum === undefined ? 0 : SUM)) * dim * vocab +
+          (size(call.head_VD) + targetBytes(call.headSum)) * dim * vocab +
           elements([call.targets_T, call.loss_T], tokens),
       };
     }
@@ -261,12 +283,12 @@ export function callCost(call: KernelCall): KernelCost {
     case 'sum.read':
       return { flops: call.sum.length, bytes: (I64 + size(call.out)) * call.sum.length };
     case 'sum.squares':
-      return { flops: 3 * call.sum.length, bytes: I64 * call.sum.length };
+      return { flops: 3 * call.gradient.length, bytes: size(call.gradient) * call.gradient.length };
     case 'adamw': {
       const count = call.weights.length;
       return {
         flops: 16 * count,
-        bytes: I64 * count + elements([call.weights, call.out, call.m, call.m, call.v, call.v], count),
+        bytes: elements([call.gradient, call.weights, call.out, call.m, call.m, call.v, call.v], count),
       };
     }
     default:
@@ -320,8 +342,9 @@ export function callShape(call: KernelCall): string {
     case 'sum.reset':
       return `${call.sum.values.length}`;
     case 'sum.read':
-    case 'sum.squares':
       return `${call.sum.length}`;
+    case 'sum.squares':
+      return `${call.gradient.length}`;
     case 'adamw':
       return `${call.weights.length}`;
     default:

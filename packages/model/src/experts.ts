@@ -1,10 +1,10 @@
 import {
   hiddenInputs,
   type Activation,
-  type ExactSum,
   type ExpertsBackwardCall,
   type ExpertsForwardCall,
   type Floats,
+  type GradientTarget,
   type KernelCall,
 } from '@troupe/core';
 import { expertUnit, type ModelConfig } from '@troupe/spec';
@@ -53,7 +53,7 @@ export function expertsForward(
 export function expertsBackward(
   shape: ExpertShape,
   weights: Floats,
-  weightSum: ExactSum,
+  weightSum: GradientTarget,
   sources: ExpertsBackwardCall['sources'],
   saved: Floats,
 ): KernelCall[] {

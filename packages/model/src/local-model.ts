@@ -162,7 +162,7 @@ export class LocalModel {
     await backwardLayers(ctx, batch, { experts, balance }, (calls) => this.#run(calls));
     await this.#run([
       { op: 'sum.read', sum: sums.values, out: gradients.data },
-      { op: 'sum.squares', sum: sums.values, norm128 },
+      { op: 'sum.squares', gradient: sums.values, norm128 },
     ]);
     const finite = sums.overflow[0] === 0;
     return { ...this.#losses(batch), gradients, norm: finite ? normValue(norm128) : Number.NaN };
@@ -183,7 +183,7 @@ export class LocalModel {
         out: this.weights.data,
         m,
         v,
-        sum: sums.values,
+        gradient: sums.values,
         gradScale: norm > clip ? clip / norm : 1,
         learningRate,
         beta1,

@@ -1,0 +1,152 @@
+/** Calls that give gradients of parameters, in sizes where leaves take several passes, and where some elements get none. */
+import type { Device, Floats, GradientTarget, KernelCall } from '@troupe/core';
+import type { Draw } from './draw.ts';
+
+/** One call over fixed inputs, with its gradient going to targets that `make` hands out by length. */
+type BuildTarget = (
+  device: Device,
+  draw: Draw,
+) => {
+  readonly lengths: readonly number[];
+  /** False for elements that belong to nobody; default: true for all. */
+  readonly covers?: (element: number) => boolean;
+  readonly call: (targets: readonly GradientTarget[]) => KernelCall;
+};
+
+const linear =
+  (rows: number, starts: readonly number[]): BuildTarget =>
+  (device, draw) => {
+    const [inDim, outDim] = [37, 45];
+    const x = { data: draw.floats(device, rows * inDim) };
+    const dOut = { data: draw.floats(device, rows * outDim) };
+    const shape = { rows, inDim, outDim, x, dOut, grainStarts: Int32Array.from(starts) };
+    return {
+      lengths: [outDim * inDim],
+      call: ([weightSum]) => ({ op: 'linear.backward.weight', ...shape, weightSum: weightSum! }),
+    };
+  };
+
+/** Expert 1 has no rows, expert 2 most of them; sources and grains without rows among them. */
+const experts =
+  (counts: readonly (readonly number[])[]): BuildTarget =>
+  (device, draw) => {
+    const [numExperts, dim, hidden, numGrains] = [4, 19, 23, 3];
+    const size = 3 * hidden * dim;
+    const expertStride = size + 5;
+    const length = 3 * expertStride + size;
+    const sources = counts.map((each) => {
+      const rows = each.reduce((a, b) => a + b, 0);
+      const tokens = Math.max(1, Math.floor(rows / 2));
+      return {
+        x_UD: draw.floats(device, tokens * dim),
+        slots_N: device.ints(rows).map(() => draw.integer(0, tokens)),
+        counts_EG: Int32Array.from(each),
+        numGrains,
+        dOut_UD: draw.floats(device, tokens * dim),
+        rowWeights_N: draw.floats(device, rows),
+        dx_ND: device.floats(rows * dim),
+        rows,
+      };
+    });
+    const rows = sources.reduce((sum, source) => sum + source.rows, 0);
+    const saved: Floats = draw.floats(device, rows * 2 * hidden);
+    const weights = draw.floats(device, length);
+    const group = { experts: numExperts, dim, hidden, activation: 'swiglu' as const, weights, expertStride };
+    return {
+      lengths: [length],
+      covers: (element) => element % expertStride < size,
+      call: ([weightSum]) => ({ op: 'experts.backward', ...group, sources, saved, weightSum: weightSum! }),
+    };
+  };
+
+const head =
+  (starts: readonly number[]): BuildTarget =>
+  (device, draw) => {
+    const [tokens, dim, vocab] = [starts.at(-1)!, 21, 70];
+    const shape = {
+      tokens,
+      dim,
+      vocab,
+      x_TD: draw.floats(device, tokens * dim),
+      head_VD: draw.floats(device, vocab * dim),
+      targets_T: device.ints(tokens).map(() => draw.integer(-1, vocab)),
+      grainStarts: Int32Array.from(starts),
+      loss_T: device.floats(tokens),
+      lossSum: device.int64s(1),
+      gradScale: 0.25,
+      dx_TD: device.floats(tokens * dim),
+    };
+    return {
+      lengths: [vocab * dim],
+      call: ([headSum]) => ({ op: 'head.loss', ...shape, headSum: headSum! }),
+    };
+  };
+
+const embed =
+  (starts: readonly number[]): BuildTarget =>
+  (device, draw) => {
+    const [tokens, dim, vocab] = [starts.at(-1)!, 37, 60];
+    const shape = {
+      ids_T: device.ints(tokens).map(() => draw.integer(3, 30)),
+      dOut_TD: draw.floats(device, tokens * dim),
+      dim,
+      grainStarts: Int32Array.from(starts),
+    };
+    return {
+      lengths: [vocab * dim],
+      call: ([tableSum]) => ({ op: 'embed.backward', ...shape, tableSum: tableSum! }),
+    };
+  };
+
+const norm =
+  (starts: readonly number[]): BuildTarget =>
+  (device, draw) => {
+    const [rows, groups, dim] = [starts.at(-1)!, 2, 300];
+    const x = { data: draw.floats(device, rows * groups * dim) };
+    const dOut = { data: draw.floats(device, rows * groups * dim) };
+    const shape = {
+      kind: 'layer' as const,
+      rows,
+      groups,
+      dim,
+      x,
+      dOut,
+      weight: draw.floats(device, dim),
+      stats: draw.floats(device, rows * groups * 2),
+      accumulate: false,
+      grainStarts: Int32Array.from(starts),
+    };
+    return {
+      lengths: [dim, dim],
+      call: ([weightSum, biasSum]) => ({
+        op: 'norm.backward',
+        ...shape,
+        dx: { data: device.floats(rows * groups * dim) },
+        weightSum: weightSum!,
+        biasSum: biasSum!,
+      }),
+    };
+  };
+
+export const targetCases: Readonly<Record<string, BuildTarget>> = {
+  'a linear layer': linear(53, [0, 0, 11, 40, 53]),
+  'a linear layer of many rows': linear(2600, [0, 700, 700, 1500, 1501, 2600, 2600]),
+  'a linear layer without rows': linear(0, [0, 0, 0]),
+  'experts, one without rows': experts([
+    [3, 0, 9, 0, 0, 0, 70, 8, 31, 1, 1, 1],
+    [0, 5, 0, 0, 0, 0, 0, 40, 2, 0, 0, 7],
+  ]),
+  'experts of many rows': experts([
+    [3, 0, 900, 0, 0, 0, 700, 800, 310, 1, 1, 1],
+    [0, 500, 0, 0, 0, 0, 0, 400, 200, 0, 0, 700],
+  ]),
+  'experts without rows': experts([[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]),
+  'the head': head([0, 20, 20, 47, 60, 60]),
+  'the head over one grain': head([0, 33]),
+  'the head without tokens': head([0, 0]),
+  'the embedding': embed([0, 15, 15, 40, 200]),
+  'the embedding without tokens': embed([0, 0]),
+  'a norm': norm([0, 4, 4, 30]),
+  'a norm of one grain': norm([0, 30]),
+  'a norm without rows': norm([0, 0]),
+};

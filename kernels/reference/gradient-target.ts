@@ -1,0 +1,30 @@
+import type { ExactSum, GradientTarget, StoredGradient } from '@troupe/core';
+import { readSum } from './exact-sum.ts';
+
+export const isStored = (target: GradientTarget): target is StoredGradient => 'gradient' in target;
+
+/** Elements that a target has room for. */
+export const targetLength = (target: GradientTarget): number =>
+  isStored(target) ? target.gradient.length : target.values.length;
+
+/**
+ * Runs `add` with the exact sum that stands behind elements [first, first + length) of a target, in the state in which the call
+ * must find it, and leaves the target as the call must: the bodies of operations know exact sums only.
+ */
+export function intoTarget(
+  target: GradientTarget,
+  first: number,
+  length: number,
+  add: (sum: ExactSum) => void,
+): void {
+  const { overflow } = target;
+  if (isStored(target)) {
+    const values = new BigInt64Array(length);
+    add({ values, overflow });
+    readSum(values, target.gradient.subarray(first, first + length));
+    return;
+  }
+  const values = target.values.subarray(first, first + length);
+  if (target.begin === true) values.fill(0n);
+  add({ values, overflow });
+}
