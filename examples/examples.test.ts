@@ -1,10 +1,5 @@
 import test from 'ava';
-import {
-  assert,
-  type ExpertsForwardCall,
-  type KernelCall,
-  type SyncDevice,
-} from '@troupe/core';
+import { assert, type ExpertsForwardCall, type KernelCall, type SyncDevice } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { main as runExpert, residualExpert } from './own-expert.ts';
 import { main as runGate, noisyGate } from './own-gate.ts';
