@@ -83,7 +83,8 @@ function forwardBlock(
     elements.fill(0, end, at + seqLen);
     lse_TH[row * heads + h] = largest + Math.log(total);
   }
-  const out = dense(tensors.elements(tensors.multiply(weights, values)), headDim);
+  const softmax = tensors.rewritten(weights, elements);
+  const out = dense(tensors.elements(tensors.multiply(softmax, values)), headDim);
   copyBlock(out, headBlock(call, call.out, heads, b, h, first), rows, headDim);
 }
 
@@ -166,10 +167,11 @@ function backwardBlock(
       elements.fill(0, end, at + seqLen);
     }
   }
-  const dq = dense(tensors.elements(tensors.multiply(dScores, keys)), headDim);
+  const [softmax, gradient] = [tensors.rewritten(weights, p), tensors.rewritten(dScores, ds)];
+  const dq = dense(tensors.elements(tensors.multiply(gradient, keys)), headDim);
   copyBlock(dq, headBlock(call, call.dq, heads, b, h, first), rows, headDim);
-  addAll(dk, tensors.elements(tensors.multiply(tensors.transpose(dScores), q)));
-  addAll(dv, tensors.elements(tensors.multiply(tensors.transpose(weights), dOut)));
+  addAll(dk, tensors.elements(tensors.multiply(tensors.transpose(gradient), q)));
+  addAll(dv, tensors.elements(tensors.multiply(tensors.transpose(softmax), dOut)));
 }
 
 function addAll(to: Float32Array, from: Float32Array): void {

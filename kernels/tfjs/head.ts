@@ -86,18 +86,20 @@ function chunkLoss(
   const { dim, x_TD, dx_TD, headSum, gradScale = 0 } = call;
   const x = tensors.matrix(rows, dim, (to) => to.set(x_TD.subarray(first * dim, (first + rows) * dim)));
   const logits = tensors.multiply(x, head.transposed);
-  const probabilities = tensors.softmax(logits);
-  losses(call, tensors.elements(logits), tensors.elements(probabilities), first, rows);
-  // From here on `probabilities` holds the gradient of the logits, without its scale.
+  const softmax = tensors.softmax(logits);
+  const probabilities = tensors.elements(softmax);
+  losses(call, tensors.elements(logits), probabilities, first, rows);
+  /** Of the logits, without its scale. */
+  const gradient = tensors.rewritten(softmax, probabilities);
   if (dx_TD !== undefined && head.plain !== null) {
-    const dx = tensors.elements(tensors.multiply(probabilities, head.plain));
+    const dx = tensors.elements(tensors.multiply(gradient, head.plain));
     for (let i = 0; i < rows * dim; i++) dx_TD[first * dim + i] = dx[i]! * gradScale;
   }
   if (headSum === undefined) return null;
   const scaled = tensors.matrix(rows, dim, (to) => {
     for (let i = 0; i < rows * dim; i++) to[i] = x_TD[first * dim + i]! * gradScale;
   });
-  return tensors.multiply(tensors.transpose(probabilities), scaled);
+  return tensors.multiply(tensors.transpose(gradient), scaled);
 }
 
 /** Fills loss_T and turns each row of probabilities into softmax - onehot, or into 0 for an ignored target. */

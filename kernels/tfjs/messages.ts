@@ -1,10 +1,8 @@
 /** What crosses between the device and its worker thread. */
 import type { ErrorDetails, KernelCall } from '@troupe/core';
-import type { TfjsBackendName } from './backend.ts';
+import type { BackendWish, TfjsBackendName } from './backend.ts';
 
-export interface WorkerOptions {
-  readonly backend: 'auto' | TfjsBackendName;
-}
+export type WorkerOptions = BackendWish;
 
 /** A list; its arrays lie in shared memory, so that a clone of it is a description: buffer, offset, length. */
 export type ToWorker =
@@ -20,7 +18,12 @@ export interface PlainError {
 }
 
 export type FromWorker =
-  | { readonly kind: 'backend.opened'; readonly name: string; readonly reason: string }
+  | {
+      readonly kind: 'backend.opened';
+      readonly backend: TfjsBackendName;
+      readonly name: string;
+      readonly reason: string;
+    }
   | { readonly kind: 'backend.failed'; readonly reason: string }
   /** One for each list, in order. */
   | { readonly kind: 'list.completed'; readonly error: PlainError | null; readonly kernelMs: number };

@@ -1,6 +1,12 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tfjsCore from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+
+/** How the memory of a backend is reached: a heap of its own, JavaScript's own arrays, or memory of TensorFlow's. */
+export type TensorMemory =
+  | { readonly kind: 'wasm'; readonly backend: BackendWasm }
+  | { readonly kind: 'cpu' }
+  | { readonly kind: 'tensorflow' };
 
 /**
  * Matrices of one TensorFlow.js backend, written and read in place where the backend allows it.
@@ -9,65 +15,81 @@ import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
  * TFJS-2: batched products take the same slow loop, so every product is a plain one of two matrices.
  * TFJS-3: an array handed to a `write` or returned by `elements` dies with the next tensor, whose allocation may move the heap.
  * TFJS-4: wasm packs the right operand once per tensor; what has been a right operand is never written again.
+ * TFJS-8: what was written into the array of `elements` is part of the tensor only through `rewritten`: TensorFlow hands out a copy.
  */
 export class Tensors {
-  readonly #wasm: BackendWasm | null;
+  readonly tf: typeof tfjsCore;
+  readonly #memory: TensorMemory;
 
-  constructor(wasm: BackendWasm | null) {
-    this.#wasm = wasm;
+  constructor(tf: typeof tfjsCore, memory: TensorMemory) {
+    this.tf = tf;
+    this.#memory = memory;
+  }
+
+  /** Whether transposed operands cost nothing, and operands may be the caller's own memory. */
+  get isNative(): boolean {
+    return this.#memory.kind === 'tensorflow';
   }
 
   /** Runs `body` and frees every tensor made in it, but for the one it returns. */
   scope<T extends Tensor2D | null | void>(body: () => T): T {
-    return tf.tidy(body as () => Tensor2D) as T;
+    return this.tf.tidy(body as () => Tensor2D) as T;
   }
 
   /** A new matrix; `write` must set every element, which it finds undefined. */
   matrix(rows: number, columns: number, write: (elements: Float32Array) => void): Tensor2D {
-    if (this.#wasm === null) {
+    if (this.#memory.kind !== 'wasm') {
       const elements = new Float32Array(rows * columns);
       write(elements);
-      return tf.tensor2d(elements, [rows, columns]);
+      return this.tf.tensor2d(elements, [rows, columns]);
     }
-    const info = this.#wasm.makeOutput([rows, columns], 'float32');
-    write(this.#wasm.typedArrayFromHeap(info) as Float32Array);
-    return tf.engine().makeTensorFromTensorInfo(info) as Tensor2D;
+    const { backend } = this.#memory;
+    const info = backend.makeOutput([rows, columns], 'float32');
+    write(backend.typedArrayFromHeap(info) as Float32Array);
+    return this.tf.engine().makeTensorFromTensorInfo(info) as Tensor2D;
   }
 
   /** left[M,K]·right[K,N]; no dimension may be 0. */
   multiply(left: Tensor2D, right: Tensor2D): Tensor2D {
-    return tf.matMul(left, right);
+    return this.tf.matMul(left, right);
   }
 
   transpose(matrix: Tensor2D): Tensor2D {
-    return tf.transpose(matrix);
+    return this.tf.transpose(matrix);
   }
 
   /** left + right; frees both. */
   addInto(left: Tensor2D, right: Tensor2D): Tensor2D {
-    const sum = tf.add<Tensor2D>(left, right);
+    const sum = this.tf.add<Tensor2D>(left, right);
     left.dispose();
     right.dispose();
     return sum;
   }
 
   sigmoid(matrix: Tensor2D): Tensor2D {
-    return tf.sigmoid(matrix);
+    return this.tf.sigmoid(matrix);
   }
 
   /** Softmax of each row. */
   softmax(matrix: Tensor2D): Tensor2D {
-    return tf.softmax(matrix);
+    return this.tf.softmax(matrix);
   }
 
-  /** The elements of a tensor, writable, row-major. */
+  /** The elements of a tensor, row-major; may be written, see TFJS-8. */
   elements(tensor: Tensor2D): Float32Array {
-    if (this.#wasm === null) return tensor.dataSync<'float32'>();
-    return this.#wasm.typedArrayFromHeap(tensor) as Float32Array;
+    if (this.#memory.kind !== 'wasm') return tensor.dataSync<'float32'>();
+    return this.#memory.backend.typedArrayFromHeap(tensor) as Float32Array;
   }
 
-  /** Tensors alive now: a leak shows here. */
-  numTensors(): number {
-    return tf.memory().numTensors;
+  /** The tensor whose `elements` were written: the same one where these are its memory, else a new one. */
+  rewritten(tensor: Tensor2D, elements: Float32Array): Tensor2D {
+    if (this.#memory.kind !== 'tensorflow') return tensor;
+    return this.tf.tensor2d(elements, tensor.shape);
+  }
+
+  /** Tensors alive now and their bytes: a leak shows here. */
+  memory(): { readonly numTensors: number; readonly numBytes: number } {
+    const { numTensors, numBytes } = this.tf.memory();
+    return { numTensors, numBytes };
   }
 }

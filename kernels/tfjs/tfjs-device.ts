@@ -4,12 +4,15 @@ import type { Completion, Device, DeviceInfo, Floats, KernelCall, TroupeError } 
 import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerOptions } from './messages.ts';
 import { SharedList } from './shared-list.ts';
+import { builtTensorflowFolder, setTensorflowEnvironment } from './tensorflow-environment.ts';
 
 export interface TfjsDeviceOptions {
-  /** Ignored beyond 1: one worker thread computes. Run more devices to use more cores. */
+  /** Of TensorFlow's own pool; wasm and cpu compute on one. Run more devices to use more cores. */
   readonly threads?: number;
-  /** `auto` (default): wasm, else cpu. */
+  /** `auto` (default): the first of tfjs-node-gpu, tfjs-node, wasm, cpu that starts. */
   readonly backend?: WorkerOptions['backend'];
+  /** Folder of a TensorFlow; default: that of `npm run setup:tensorflow`. */
+  readonly tensorflowFolder?: string;
 }
 
 interface Submission {
@@ -181,7 +184,7 @@ export async function tfjsAvailability(): Promise<{ readonly available: boolean;
 }
 
 /**
- * Opens TensorFlow.js in a worker thread of its own: the wasm backend, else cpu; `info.reason` says which and why.
+ * Opens TensorFlow.js in a worker thread of its own: TensorFlow where it is installed, else wasm, else cpu; `info.reason` says which and why.
  *
  * An open device does not keep the process alive; outstanding work does.
  *
@@ -190,8 +193,10 @@ export async function tfjsAvailability(): Promise<{ readonly available: boolean;
 export async function openTfjsDevice({
   threads = 1,
   backend = 'auto',
+  tensorflowFolder = builtTensorflowFolder(),
 }: TfjsDeviceOptions = {}): Promise<Device> {
-  const workerData: WorkerOptions = { backend };
+  const workerData: WorkerOptions = { backend, tensorflowFolder };
+  const processThreads = setTensorflowEnvironment(threads);
   // Compiled code: this module runs from kernels/dist/tfjs, where the worker is JavaScript too.
   const worker = new Worker(new URL('./tfjs-worker.js', import.meta.url), {
     workerData,
@@ -205,12 +210,14 @@ export async function openTfjsDevice({
     await worker.terminate();
     throw new DeviceUnavailableError(`no TensorFlow.js backend starts: ${reason}`, { details: { backend } });
   }
-  const more = threads > 1 ? `; of ${threads} threads asked for it uses one` : '';
+  const isNode = opened.backend === 'tfjs-node' || opened.backend === 'tfjs-node-gpu';
+  const uses = isNode ? processThreads : 1;
+  const more = uses === threads ? '' : `; of ${threads} threads asked for it uses ${uses}`;
   return new TfjsDevice(worker, {
     body: 'tfjs',
     name: `tfjs ${opened.name}`,
     reason: `${opened.reason}${more}`,
-    threads: 1,
+    threads: uses,
     dtype: 'f32',
     layoutFree: false,
   });

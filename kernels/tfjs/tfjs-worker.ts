@@ -9,7 +9,7 @@ if (port === null) throw new TypeError('tfjs-worker runs in a worker thread only
 const send = (message: FromWorker): void => port.postMessage(message);
 
 try {
-  const { tensors, name, reason } = await openBackend((workerData as WorkerOptions).backend);
+  const { tensors, ...opened } = await openBackend(workerData as WorkerOptions);
   const runner = new KernelRunner(tensors);
   port.on('message', (message: ToWorker) => {
     switch (message.kind) {
@@ -29,7 +29,7 @@ try {
         break;
     }
   });
-  send({ kind: 'backend.opened', name, reason });
+  send({ kind: 'backend.opened', ...opened });
 } catch (error) {
   send({ kind: 'backend.failed', reason: error instanceof Error ? error.message : String(error) });
 }

@@ -2,6 +2,7 @@ import test from 'ava';
 import { F32_TOLERANCE, type Test } from '../conformance/body.ts';
 import { conformOperations } from '../conformance/conform-operations.ts';
 import { conformKernels } from '../conformance/conform.ts';
+import { leavesNothing } from './testing/leaks.ts';
 import { openTfjsDevice } from './tfjs-device.ts';
 
 // One device at a time: a hundred threads with a heap each would not fit into memory.
@@ -24,3 +25,5 @@ conformOperations(serial, {
   longWork: 5e6,
   numRuns: 8,
 });
+
+serial('tfjs cpu: 200 steps of every operation leave no tensor behind', (t) => leavesNothing(t, 'cpu'));
