@@ -5,6 +5,7 @@ import {
   type CheckpointReader,
   type CheckpointTensor,
   type CheckpointWriter,
+  type Hasher,
 } from '@troupe/checkpoint';
 import { numberIn, textIn, type Effects, type Mount } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
@@ -23,6 +24,8 @@ export interface StoreOptions {
   /** The resolved topology, for the manifest. */
   readonly topology: unknown;
   readonly tokenizer: Uint8Array | null;
+  /** Default: a thread of its own. */
+  readonly hasher?: Hasher;
   /** The checkpoint that the run goes on from; null for a fresh start. */
   readonly resumeFrom: CheckpointReader | null;
 }
@@ -67,7 +70,12 @@ export function mountStore(options: StoreOptions): Mount {
         throw failure.reason;
       }
       const written = await writer.finish();
-      await pruneCheckpoints(storage, folder, keep);
+      await pruneCheckpoints(
+        storage,
+        folder,
+        keep,
+        options.hasher === undefined ? {} : { hasher: options.hasher },
+      );
       return { body: { path: written.folder } };
     };
     const readSlice = async (event: StoreEvent): Promise<{ tensors: readonly Float32Array[] }> => {
@@ -105,8 +113,11 @@ export function mountStore(options: StoreOptions): Mount {
           rngKeys: { seed: job.seed },
           ...(options.resumeFrom === null ? {} : { parents: [options.resumeFrom.manifest.manifestSha256] }),
         };
-        const tokenizer = options.tokenizer === null ? {} : { tokenizer: options.tokenizer };
-        const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), tokenizer);
+        const more = {
+          ...(options.tokenizer === null ? {} : { tokenizer: options.tokenizer }),
+          ...(options.hasher === undefined ? {} : { hasher: options.hasher }),
+        };
+        const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
         writer.catch(() => {});
         begun.start(writer);
       },

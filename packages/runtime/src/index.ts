@@ -6,4 +6,5 @@ export * from './errors.ts';
 export * from './mailbox.ts';
 export * from './pure-machine.ts';
 export * from './system.ts';
+export * from './turn.ts';
 export * from './waits.ts';

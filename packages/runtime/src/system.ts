@@ -22,29 +22,10 @@ import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
+import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
 
 export const MAILBOX_CAPACITY = 4096;
-
-/** What an observer sees of one turn: enough for a dashboard, a trace hash and a hang report. */
-export interface Turn {
-  readonly node: NodeId;
-  readonly address: Address;
-  readonly incarnation: number;
-  readonly event: ActorEvent;
-  readonly outcome: 'handled' | 'refused' | 'fenced';
-  readonly stateBefore: string;
-  readonly stateAfter: string;
-  /** Events that wait behind this one. */
-  readonly mailboxSize: number;
-}
-
-export interface ActorStatus {
-  readonly address: Address;
-  readonly incarnation: number;
-  readonly state: string;
-  readonly mailboxSize: number;
-}
 
 export interface SystemOptions {
   readonly node: NodeId;
@@ -60,6 +41,8 @@ export interface SystemOptions {
   /** A wait whose deadline passed, with its sentence. */
   readonly onStuck: (error: TroupeError, wait: Wait) => void;
   readonly observe?: (turn: Turn) => void;
+  /** Default {@link MAILBOX_CAPACITY}. */
+  readonly mailboxCapacity?: number;
   /** Frees the memory of received arrays that an actor has done with; default: left to the collector. */
   readonly free?: (arrays: readonly TensorArray[]) => void;
 }
@@ -84,7 +67,7 @@ interface Cell {
 const SYSTEM_PREFIX = 'system/';
 export const systemAddress = (node: NodeId): Address => toAddress(`${SYSTEM_PREFIX}${node}`);
 
-/** Lanes: what carries tensors goes by the data lane, all else by control. */
+/** What carries tensors goes by the data lane, all else by control. */
 const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
 
 const stateName = (snapshot: AnyMachineSnapshot): string =>
@@ -141,7 +124,7 @@ export class ActorSystem {
       address,
       mount,
       supervision,
-      mailbox: new Mailbox(address, MAILBOX_CAPACITY),
+      mailbox: new Mailbox(address, this.#options.mailboxCapacity ?? MAILBOX_CAPACITY),
       incarnation: 0,
       queued: false,
       restartsMs: [],

@@ -1,5 +1,7 @@
+export * from './checkers/index.ts';
 export * from './cost.ts';
 export * from './device.ts';
+export * from './disk.ts';
 export * from './errors.ts';
 export * from './link-model.ts';
 export * from './network.ts';
@@ -9,3 +11,4 @@ export * from './virtual-clock.ts';
 export * from './fault-plan.ts';
 export * from './swarm.ts';
 export * from './world.ts';
+export * from './shrink.ts';

@@ -6,6 +6,8 @@ export interface QueuedPacket {
   readonly packet: Packet;
   readonly bytes: number;
   readonly sent: Sent | undefined;
+  /** Life of the sender. */
+  readonly life: number;
 }
 
 export const packetBytes = (packet: Packet): number =>
@@ -25,6 +27,10 @@ export class LaneQueue {
 
   get queuedBytes(): number {
     return this.#waitingBytes + this.#onWayBytes;
+  }
+
+  get onWayBytes(): number {
+    return this.#onWayBytes;
   }
 
   get hasWaiting(): boolean {

@@ -9,6 +9,19 @@ const lanes: readonly Lane[] = ['control', 'data'];
 /** What happens to the next packet of a direction. */
 export type PacketFault = 'drop' | 'duplicate' | 'corrupt';
 
+/** A packet that is about to be read. */
+export interface Arrival {
+  readonly from: NodeId;
+  /** Life that sent it. */
+  readonly fromLife: number;
+  readonly to: SimTransport;
+  readonly lane: Lane;
+  readonly bytes: number;
+  /** Bytes of its lane on the way and not released, its own among them; and what the window admits. */
+  readonly onWayBytes: number;
+  readonly windowBytes: number;
+}
+
 /** What a link asks of its network. */
 export interface LinkHost {
   readonly clock: VirtualClock;
@@ -17,8 +30,9 @@ export interface LinkHost {
   current(node: NodeId): SimTransport | undefined;
   draw(): number;
   leaving(packet: Packet, from: NodeId, to: NodeId): Packet;
-  arrived(from: SimTransport, to: SimTransport, lane: Lane, packet: Packet): Packet;
-  isTwice(packet: Packet): boolean;
+  arrived(packet: Packet, arrival: Arrival): Packet;
+  /** How often a packet is read: 1, unless a bug is planted. */
+  copies(packet: Packet, isImpeded: boolean): number;
   note(node: NodeId, text: string): void;
 }
 
@@ -248,7 +262,11 @@ export class SimLink {
       if (generation !== this.#generation) return;
       receiver.counts.messagesReceived++;
       receiver.counts.bytesReceived += queued.bytes;
-      const read = this.#network.arrived(sender, receiver, lane, packet);
+      const { bytes, life: fromLife } = queued;
+      const arrival = { from: direction.from, fromLife, to: receiver, lane, bytes };
+      const onWayBytes = direction.lanes[lane].onWayBytes;
+      const windowBytes = direction.model.windowBytes[lane];
+      const read = this.#network.arrived(packet, { ...arrival, onWayBytes, windowBytes });
       const release = (): void => {
         if (generation !== this.#generation) return;
         if (!direction.lanes[lane].release(queued)) return;
@@ -256,7 +274,9 @@ export class SimLink {
         this.pump();
       };
       receiver.deliver(direction.from, lane, read, release);
-      if (this.#network.isTwice(packet)) receiver.deliver(direction.from, lane, read, () => {});
+      const isImpeded = direction.latencyFactor > 1;
+      for (let copy = this.#network.copies(packet, isImpeded); copy > 1; copy--)
+        receiver.deliver(direction.from, lane, read, () => {});
       if (fault === 'duplicate') this.lose('a packet came twice');
     });
   }

@@ -9,7 +9,7 @@ import {
   type Transport,
 } from '@troupe/core';
 import { packetBytes } from './lane-queue.ts';
-import { SimLink, type LinkHost, type PacketFault } from './link.ts';
+import { SimLink, type Arrival, type LinkHost, type PacketFault } from './link.ts';
 import { defaultLink, type LinkModel } from './link-model.ts';
 import type { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';
@@ -23,11 +23,18 @@ export interface NetworkOptions {
   /** Sees and may replace a packet before it leaves: how a test alters one message. */
   readonly alter?: (packet: Packet, from: NodeId, to: NodeId) => Packet;
   /** Sees every packet that is about to be read. */
-  readonly arrived?: (packet: Packet, from: SimTransport, to: SimTransport, lane: Lane) => void;
+  readonly arrived?: (packet: Packet, arrival: Arrival & { readonly currentLife: number }) => void;
   /** False: bytes are not copied on their way, for devices without arithmetic. Default true. */
   readonly copies?: boolean;
-  /** What a planted bug breaks; never set by a run. `fencing: false`: packets of stale lives arrive. `twice`: these packets are read twice. */
-  readonly plant?: { readonly fencing?: boolean; readonly twice?: (packet: Packet) => boolean };
+  /** What a planted bug breaks; never set by a run. */
+  readonly plant?: NetworkPlant;
+}
+
+export interface NetworkPlant {
+  /** False: packets of replaced lives arrive. */
+  readonly fencing?: boolean;
+  /** How often a packet is read. `isImpeded`: while its link is slow. */
+  readonly copies?: (packet: Packet, isImpeded: boolean) => number;
 }
 
 /**
@@ -96,7 +103,7 @@ export class SimNetwork implements LinkHost, TransportHost {
     }
     from.counts.bytesSent += bytes;
     from.counts.messagesSent++;
-    this.#link(from.node, to).send(from.node, lane, { packet, bytes, sent });
+    this.#link(from.node, to).send(from.node, lane, { packet, bytes, sent, life: from.incarnation });
   }
 
   queuedBytes(from: NodeId, to: NodeId): number {
@@ -180,15 +187,17 @@ export class SimNetwork implements LinkHost, TransportHost {
     return this.#options.alter?.(packet, from, to) ?? packet;
   }
 
-  isTwice(packet: Packet): boolean {
-    return this.#options.plant?.twice?.(packet) ?? false;
+  copies(packet: Packet, isImpeded: boolean): number {
+    return this.#options.plant?.copies?.(packet, isImpeded) ?? 1;
   }
 
   /** A packet as it is read. */
-  arrived(from: SimTransport, to: SimTransport, lane: Lane, packet: Packet): Packet {
+  arrived(packet: Packet, arrival: Arrival): Packet {
+    const { from, to } = arrival;
     const copies = this.#options.copies !== false;
-    this.#trace.packet(this.clock.now(), from.node, to.node, packet, copies);
-    this.#options.arrived?.(packet, from, to, lane);
+    this.#trace.packet(this.clock.now(), from, to.node, packet, copies);
+    const currentLife = this.#nodes.get(from)?.incarnation ?? arrival.fromLife;
+    this.#options.arrived?.(packet, { ...arrival, currentLife });
     if (!copies) return packet;
     return { header: packet.header.slice(), frames: packet.frames.map((frame) => frame.slice()) };
   }

@@ -3,12 +3,14 @@ import {
   DEFAULT_FAULT_FACTOR,
   DEFAULT_FAULT_MS,
   nodeId,
+  prng,
   type Clock,
   type Fault,
   type NodeId,
   type Transport,
 } from '@troupe/core';
 import type { SimDevice } from './device.ts';
+import { SimDisk, type DiskModel, type DiskPlant } from './disk.ts';
 import { SimNetwork, type NetworkOptions } from './network.ts';
 import { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';
@@ -19,6 +21,9 @@ export interface WorldOptions extends NetworkOptions {
   readonly machineOf: (node: NodeId) => number;
   /** Time from the start of a process to its first event, milliseconds. Default 200. */
   readonly bootMs?: number;
+  /** Of every machine's disk, over the defaults. */
+  readonly disk?: Partial<DiskModel>;
+  readonly diskPlant?: DiskPlant;
 }
 
 /** What a life of a node gets from the world. */
@@ -35,8 +40,6 @@ export type ExitHandler = (node: NodeId, reason: string) => void;
 export interface FaultHooks {
   /** Fails an actor in its present life. */
   readonly crashActor: (address: string) => void;
-  /** Machine of the disk, and what happens to it. */
-  readonly disk: (machine: number, fault: Fault) => void;
 }
 
 /**
@@ -49,6 +52,7 @@ export class SimWorld {
   readonly network: SimNetwork;
   readonly #options: WorldOptions;
   readonly #lives = new Map<NodeId, SimProcess>();
+  readonly #disks = new Map<number, SimDisk>();
   readonly #devices = new Map<SimProcess, SimDevice>();
   /** Virtual time before which nothing can be started on a node; ∞: never. */
   readonly #downUntilMs = new Map<NodeId, number>();
@@ -88,6 +92,23 @@ export class SimWorld {
     return found;
   }
 
+  /** Whether promises of a disk may be settling since the last look. */
+  takeTouched(): boolean {
+    let was = false;
+    for (const disk of this.#disks.values()) was = disk.takeTouched() || was;
+    return was;
+  }
+
+  /** The disk of a machine. */
+  disk(machine: number): SimDisk {
+    const known = this.#disks.get(machine);
+    if (known !== undefined) return known;
+    const draws = prng({ seed: this.#options.seed, purpose: `sim.disk.${machine}` });
+    const disk = new SimDisk(this.clock, draws, this.#options.disk, this.#options.diskPlant);
+    this.#disks.set(machine, disk);
+    return disk;
+  }
+
   get nodes(): readonly NodeId[] {
     return [...this.#lives.keys()];
   }
@@ -108,7 +129,7 @@ export class SimWorld {
     }
     const [role = '', index = ''] = fault.target.split('/');
     if (role === 'disk') {
-      hooks.disk(Number(index), fault);
+      this.disk(Number(index)).strike(fault);
       if (kind === 'lost-unsynced') this.#crashMachine(Number(index), fault.restartAfterMs ?? 0);
     } else if (role === 'machine') {
       for (const process of this.#processesOf(Number(index)))

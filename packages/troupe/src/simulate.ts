@@ -1,5 +1,6 @@
-import { addresses, agentNode } from '@troupe/actors';
-import { TroupeError, type Fault, type NodeId, type SyncDevice } from '@troupe/core';
+import { addresses } from '@troupe/actors';
+import { inlineHasher } from '@troupe/checkpoint';
+import type { Fault, NodeId, SyncDevice } from '@troupe/core';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import {
   FaultPlan,
@@ -8,17 +9,22 @@ import {
   SimWorld,
   Trace,
   type DeviceSpeed,
-  type FaultHooks,
+  type DiskModel,
+  type DiskPlant,
   type LinkModel,
   type NetworkOptions,
+  type ReferenceStep,
   type StruckFault,
   type TraceLine,
+  type Violation,
 } from '@troupe/sim';
 import type { RunEvent } from '@troupe/telemetry';
 import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
-import { exitCodes, type RunResult } from './run-result.ts';
+import type { RunResult } from './run-result.ts';
 import { simulatedMachines } from './simulated-machines.ts';
-import { startCluster, type Cluster, type ClusterOptions } from './start-cluster.ts';
+import { drive } from './simulation/drive.ts';
+import { checkersOf, damageOf, touchedBy, turnSeen } from './simulation/watch.ts';
+import { startCluster, type ClusterOptions } from './start-cluster.ts';
 
 export interface SimulationOptions
   extends Pick<NetworkOptions, 'alter'>, Pick<ClusterOptions, 'stopAfter' | 'gate' | 'expert' | 'tokens'> {
@@ -30,14 +36,41 @@ export interface SimulationOptions
   readonly speed?: Partial<DeviceSpeed>;
   /** Of every link, over what the topology says. */
   readonly link?: Partial<LinkModel>;
+  readonly disk?: Partial<DiskModel>;
+  /** Writes checkpoints to the simulated disk of the first machine. Default false. */
+  readonly checkpoints?: boolean;
   /** Default: the topology's. */
   readonly faults?: readonly Fault[];
+  /** The same run without faults: losses must equal its, bit for bit. */
+  readonly reference?: readonly ReferenceStep[];
   /** Keeps every line of the trace, to look for a divergence. Default false. */
   readonly keepsTrace?: boolean;
   /** Sees every turn, with virtual time. */
   readonly observe?: (turn: Turn, atMs: number) => void;
+  /** Called about every 256 events. */
+  readonly progress?: (progress: SimulationProgress) => void;
+  /** True: the run is over after this turn. */
+  readonly until?: (turn: Turn) => boolean;
   /** Virtual time after which a run that has not ended is given up, milliseconds. Default an hour. */
   readonly budgetMs?: number;
+  /** A bug to be found, for tests of the checkers. */
+  readonly plant?: Plant;
+}
+
+/** What a test breaks on purpose. */
+export interface Plant {
+  readonly network?: NetworkOptions['plant'];
+  readonly disk?: DiskPlant;
+  /** Wraps the arithmetic of a device; `isSlow` tells whether a fault slows it now. */
+  readonly device?: (body: SyncDevice, isSlow: () => boolean) => SyncDevice;
+  readonly mailboxCapacity?: number;
+}
+
+export interface SimulationProgress {
+  readonly virtualMs: number;
+  readonly step: number;
+  readonly numEvents: number;
+  readonly struck: readonly StruckFault[];
 }
 
 export interface Simulation {
@@ -50,42 +83,81 @@ export interface Simulation {
   readonly numEvents: number;
   /** Faults in the order in which they struck. */
   readonly struck: readonly StruckFault[];
+  /** What a checker found first; null: everything held. */
+  readonly violation: Violation | null;
+  /** States of all actors at the end. */
+  readonly actors: readonly ReturnType<ActorSystem['statuses']>[number][];
 }
 
 /** As `troupe launch` watches its workers. */
 const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 const BUDGET_MS = 3_600_000;
+const CHECKPOINT_FOLDER = 'run';
+
+/** Steps of a run, as the reference of another. */
+export const referenceOf = (events: readonly RunEvent[]): readonly ReferenceStep[] =>
+  events.flatMap((event) =>
+    event.event === 'step' ? [{ step: event.step, loss: event.loss, gradNorm: event.gradNorm }] : [],
+  );
 
 /**
  * Runs a topology in virtual time over a simulated cluster: the same actors with real arithmetic, as a pure function of seed, faults,
- * topology and code. No checkpoints yet.
+ * topology and code. Checkers watch; the first violation ends the run.
+ *
+ * @throws {TroupeError} what is wrong with the topology or its data
  */
 export async function simulate(topology: ResolvedTopology, options: SimulationOptions): Promise<Simulation> {
-  const { seed, openDevice, budgetMs = BUDGET_MS } = options;
+  const { seed, openDevice, budgetMs = BUDGET_MS, plant } = options;
   const trace = new Trace(options.keepsTrace ?? false);
   const machines = simulatedMachines(topology, options);
-  const world = new SimWorld(trace, {
+  const checkers = checkersOf(topology, {
+    countsRows: true,
+    ...(options.reference === undefined ? {} : { reference: options.reference }),
+  });
+  const world: SimWorld = new SimWorld(trace, {
     seed,
     machineOf: machines.machineOf,
     link: machines.linkOf,
+    arrived: (_packet, { to, ...arrival }) =>
+      checkers.see({ type: 'packet', atMs: world.clock.now(), ...arrival, to: to.node }),
     ...(options.alter === undefined ? {} : { alter: options.alter }),
+    ...(options.disk === undefined ? {} : { disk: options.disk }),
+    ...(plant?.disk === undefined ? {} : { diskPlant: plant.disk }),
+    ...(plant?.network === undefined ? {} : { plant: plant.network }),
   });
+  const { clock } = world;
   const systems = new Map<NodeId, ActorSystem>();
-  const hooks: FaultHooks = {
-    crashActor: (address) => {
-      const node = createPlacement(topology).nodeOf(address);
-      const life = world.life(node);
-      life.run(() =>
-        systems.get(node)?.fail(address as typeof addresses.trainer, new SimulationCrashError(address)),
-      );
-    },
-    disk: () => {},
-  };
-  const plan = new FaultPlan(world.clock, options.faults ?? topology.faults, {
-    strike: (fault) => world.strike(fault, hooks),
+  const { nodeOf } = createPlacement(topology);
+  const plan: FaultPlan = new FaultPlan(clock, options.faults ?? topology.faults, {
     matches: matchesAddress,
+    strike: (fault) => {
+      checkers.see({ type: 'fault', atMs: clock.now(), fault, touches: touchedBy(fault, topology) });
+      world.strike(fault, {
+        crashActor: (address) => {
+          const system = systems.get(nodeOf(address));
+          world
+            .life(nodeOf(address))
+            .run(() => system?.fail(address as typeof addresses.trainer, new SimulationCrashError(address)));
+        },
+      });
+    },
   });
-  const { observe, stopAfter, gate, expert, tokens } = options;
+
+  const events: RunEvent[] = [];
+  let checks: Promise<void>[] = [];
+  const seeEvent = (event: RunEvent): void => {
+    events.push(event);
+    const atMs = clock.now();
+    if (event.event === 'step') checkers.see({ type: 'step', atMs, ...event });
+    if (event.event !== 'checkpoint') return;
+    const { path } = event;
+    const durable = world.disk(0).afterPowerLoss();
+    checks.push(
+      damageOf(durable, path).then((damage) => checkers.see({ type: 'checkpoint', atMs, path, damage })),
+    );
+  };
+  let isReached = false;
+  const { stopAfter, gate, expert, tokens } = options;
   const cluster = await startCluster(topology, {
     ...(stopAfter === undefined ? {} : { stopAfter }),
     ...(gate === undefined ? {} : { gate }),
@@ -93,19 +165,28 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     ...(tokens === undefined ? {} : { tokens }),
     openDevice,
     watch,
+    sink: seeEvent,
+    ...(options.checkpoints === true
+      ? {
+          checkpoints: {
+            folder: CHECKPOINT_FOLDER,
+            keep: topology.checkpoint.keep,
+            tokenizer: null,
+            hasher: inlineHasher(),
+          },
+        }
+      : {}),
+    ...(plant?.mailboxCapacity === undefined ? {} : { mailboxCapacity: plant.mailboxCapacity }),
     ports: {
       open: (node, incarnation) => {
         const ports = world.open(node, incarnation);
         const life = world.life(node);
         return {
           ...ports,
+          storage: () => world.disk(machines.machineOf(node)).open(life),
           device: (body) => {
-            const device = simDevice(
-              body as SyncDevice,
-              life,
-              () => world.clock.now(),
-              machines.speedOf(node),
-            );
+            const real = plant?.device?.(body as SyncDevice, () => life.slowness > 1) ?? (body as SyncDevice);
+            const device = simDevice(real, life, () => clock.now(), machines.speedOf(node));
             world.setDevice(life, device);
             return device;
           },
@@ -117,79 +198,60 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     },
     observe: (turn) => {
       const { node, address, incarnation, event, outcome, stateBefore, stateAfter } = turn;
-      const atMs = world.clock.now();
+      const atMs = clock.now();
       trace.turn({
         atMs,
         node,
         text: `${address}#${incarnation} ${event.type} ${event.step}/${event.attempt} L${event.layer} m${event.microbatch} ${outcome} ${stateBefore} → ${stateAfter}`,
       });
-      observe?.(turn, atMs);
+      checkers.see(turnSeen(turn, atMs, world.life(node).incarnation));
+      options.observe?.(turn, atMs);
+      if (options.until?.(turn) === true) isReached = true;
       plan.turned(address, stateBefore, stateAfter);
-      if (event.type === 'step.open' && event.attempt === 1 && address === addresses.stage(0))
-        plan.stepOpened(event.step);
+      if (event.type === 'step.open' && address === addresses.stage(0)) plan.stepOpened(event.step);
     },
   });
-  const { result, events } = await drive(cluster, world, budgetMs);
+  const lastStep = (): RunEvent | undefined => events.findLast((event) => event.event === 'step');
+  const { result, isStuck } = await drive(
+    {
+      world,
+      cluster,
+      budgetMs,
+      takeChecks: () => {
+        const taken = checks;
+        checks = [];
+        return taken;
+      },
+      isOver: () => isReached || checkers.violation !== null,
+      progress: () => {
+        const last = lastStep();
+        options.progress?.({
+          virtualMs: clock.now(),
+          step: last?.event === 'step' ? last.step : 0,
+          numEvents: clock.numEvents,
+          struck: plan.struck,
+        });
+      },
+    },
+    lastStep,
+  );
+  if (!isReached)
+    checkers.see({
+      type: 'end',
+      atMs: clock.now(),
+      exitCode: result.exitCode,
+      message: result.error?.message ?? '',
+      isStuck,
+    });
   return {
     result,
     events,
     traceHash: trace.digest(),
     trace: trace.lines,
-    virtualMs: world.clock.now(),
-    numEvents: world.clock.numEvents,
+    virtualMs: clock.now(),
+    numEvents: clock.numEvents,
     struck: plan.struck,
+    violation: checkers.violation,
+    actors: [...systems.values()].flatMap((system) => system.statuses()),
   };
-}
-
-/** Microtasks within which the end of a run is known to the driver. */
-const TICKS_TO_END = 16;
-/** Turns of the event loop without an event after which a run stands still for good. */
-const MOST_IDLE = 10_000;
-
-/**
- * Runs events until the run ends.
- *
- * Virtual time stands still while promises of this process settle; no actor awaits one. They get a microtask after every event, and enough
- * of them before time moves far, so that the end of the run is seen before its next heartbeat is due.
- */
-async function drive(
-  cluster: Cluster,
-  world: SimWorld,
-  budgetMs: number,
-): Promise<{ readonly result: RunResult; readonly events: readonly RunEvent[] }> {
-  const outcome: { result: RunResult | null } = { result: null };
-  const events: RunEvent[] = [];
-  void cluster.result.then((result) => (outcome.result = result));
-  const drained = (async () => {
-    for await (const event of cluster.events()) events.push(event);
-  })();
-  const { clock } = world;
-  const agent = world.life(agentNode);
-  for (let idle = 0; outcome.result === null;) {
-    const before = clock.numEvents;
-    for (let burst = 0; burst < 256 && outcome.result === null; burst++) {
-      if (clock.nextMs - clock.now() > 0.5)
-        for (let tick = 0; tick < TICKS_TO_END; tick++) await Promise.resolve();
-      if (outcome.result !== null || !agent.isAlive || clock.now() > budgetMs || !clock.runNext()) break;
-      await Promise.resolve();
-    }
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    if (outcome.result !== null) break;
-    if (!agent.isAlive) return { result: ended(events, `${agentNode} was lost`), events };
-    if (clock.now() > budgetMs)
-      return { result: ended(events, `nothing ended it within ${budgetMs} ms of virtual time`), events };
-    idle = clock.numEvents === before ? idle + 1 : 0;
-    if (idle > MOST_IDLE) return { result: ended(events, 'nothing is left that could happen'), events };
-  }
-  await drained;
-  return { result: outcome.result, events };
-}
-
-/** The result of a run whose own trainer and supervisor cannot tell it. */
-function ended(events: readonly RunEvent[], why: string): RunResult {
-  const last = events.findLast((event) => event.event === 'step');
-  const error = new TroupeError('TROUPE_RUN_STUCK', `${why}, after step ${last?.step ?? 0}`, {
-    retryable: true,
-  });
-  return { exitCode: exitCodes.peerLost, step: last?.step ?? 0, loss: last?.loss ?? null, error };
 }

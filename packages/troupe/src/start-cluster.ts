@@ -19,12 +19,12 @@ import {
   type Storage,
   type Transport,
 } from '@troupe/core';
-import type { CheckpointReader } from '@troupe/checkpoint';
+import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
 import { loadDevice } from '@troupe/kernels';
 
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
-import type { RunEvent, StepEvent } from '@troupe/telemetry';
+import type { RunEvent, RunSink, StepEvent } from '@troupe/telemetry';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { openTopologyData } from './data.ts';
@@ -46,10 +46,13 @@ export interface ClusterOptions {
   readonly tokens?: TokenSource & { readonly numEvalSequences: number };
   /** Where checkpoints go; absent: none are written. */
   readonly checkpoints?: {
-    readonly storage: Storage;
+    /** Default: what the agent's ports offer. */
+    readonly storage?: Storage;
     readonly folder: string;
     readonly keep: number;
     readonly tokenizer: Uint8Array | null;
+    /** Default: a thread. */
+    readonly hasher?: Hasher;
   };
   /** The checkpoint to go on from. */
   readonly resumeFrom?: CheckpointReader;
@@ -58,6 +61,10 @@ export interface ClusterOptions {
   readonly logger?: Logger;
   /** Sees every turn of every actor: who got what in which state. */
   readonly observe?: (turn: Turn) => void;
+  /** Gets everything that the run reports, at once. */
+  readonly sink?: RunSink;
+  /** Events that a mailbox may hold. */
+  readonly mailboxCapacity?: number;
   /** Sees the devices and buffers of every replica once they are mounted; for tests and inspection. */
   readonly onMounted?: (replicas: readonly ReturnType<typeof mountWorker>[]) => void;
   /** Other ports than this process's own: what a simulation brings. */
@@ -73,6 +80,8 @@ export interface LifePorts {
   schedule(run: () => void): void;
   /** What this life sees of the device of its replica. Default: the device itself. */
   device?(device: Device): Device;
+  /** Durable files of the machine. */
+  storage?(): Storage;
 }
 
 export interface ClusterPorts {
@@ -169,11 +178,13 @@ class LocalCluster implements Cluster {
   readonly #systems: ActorSystem[] = [];
   readonly #transports: Transport[] = [];
   readonly #devices: readonly Device[];
+  readonly #sink: RunSink | undefined;
   #finish: (result: RunResult) => void = () => {};
   #last: StepEvent | null = null;
 
   constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
     this.#devices = options.devices;
+    this.#sink = options.sink;
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       for (const system of this.#systems) system.stop();
       await Promise.all(this.#transports.map((transport) => transport.close(1000)));
@@ -204,7 +215,7 @@ class LocalCluster implements Cluster {
       paramsActive: counts.active,
     });
     mountAgent(agent.system, job, {
-      storage: options.checkpoints?.storage as Storage,
+      storage: (options.checkpoints?.storage ?? agent.life.storage?.()) as Storage,
       trainer: {
         report: (event) => this.#report(event),
         finished: (outcome) => this.#finish(resultOf(outcome)),
@@ -216,6 +227,7 @@ class LocalCluster implements Cluster {
         keep: options.checkpoints?.keep ?? 1,
         topology: topology.file,
         tokenizer: options.checkpoints?.tokenizer ?? null,
+        ...(options.checkpoints?.hasher === undefined ? {} : { hasher: options.checkpoints.hasher }),
         resumeFrom: options.resumeFrom ?? null,
       },
       supervisor: {
@@ -252,6 +264,7 @@ class LocalCluster implements Cluster {
   }
 
   #report(event: RunEvent): void {
+    this.#sink?.(event);
     this.#events.push(event);
     if (event.event !== 'step') return;
     this.#last = event;
@@ -274,6 +287,7 @@ class LocalCluster implements Cluster {
       logger: options.logger,
       schedule: (run) => life.schedule(run),
       ...(options.observe === undefined ? {} : { observe: options.observe }),
+      ...(options.mailboxCapacity === undefined ? {} : { mailboxCapacity: options.mailboxCapacity }),
     });
     this.#systems.push(system);
     this.#transports.push(life.transport);

@@ -1,0 +1,115 @@
+import type { Fault, TensorArray } from '@troupe/core';
+
+/** One event handled by one actor. */
+export interface TurnSeen {
+  readonly type: 'turn';
+  readonly atMs: number;
+  readonly node: string;
+  /** Life of the node, and of the actor in it. */
+  readonly life: number;
+  readonly incarnation: number;
+  readonly address: string;
+  /** Of the event: `gradient.add`. */
+  readonly kind: string;
+  readonly from: string;
+  readonly step: number;
+  readonly attempt: number;
+  readonly version: number;
+  readonly layer: number;
+  readonly microbatch: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly TensorArray[];
+  readonly outcome: 'handled' | 'refused' | 'fenced';
+  readonly stateBefore: string;
+  readonly stateAfter: string;
+  readonly mailboxSize: number;
+}
+
+/** One packet handed to a node. */
+export interface PacketSeen {
+  readonly type: 'packet';
+  readonly atMs: number;
+  readonly from: string;
+  readonly fromLife: number;
+  readonly to: string;
+  /** The latest life of the sender's node. */
+  readonly currentLife: number;
+  readonly lane: string;
+  readonly bytes: number;
+  /** Bytes of this lane on the way and not released, this packet's among them; and what the window admits. */
+  readonly onWayBytes: number;
+  readonly windowBytes: number;
+}
+
+/** What the run reported. */
+export interface StepSeen {
+  readonly type: 'step';
+  readonly atMs: number;
+  readonly step: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+}
+
+/** A checkpoint was reported as written; `damage` is what a loss of power at this moment would leave of it. */
+export interface CheckpointSeen {
+  readonly type: 'checkpoint';
+  readonly atMs: number;
+  readonly path: string;
+  readonly damage: string | null;
+}
+
+export interface FaultSeen {
+  readonly type: 'fault';
+  readonly atMs: number;
+  readonly fault: Fault;
+  /** Addresses and nodes that it touches. */
+  readonly touches: readonly string[];
+}
+
+export interface EndSeen {
+  readonly type: 'end';
+  readonly atMs: number;
+  readonly exitCode: number;
+  readonly message: string;
+  /** The simulator gave it up: nothing was left to happen, or time ran out. */
+  readonly isStuck: boolean;
+}
+
+export type Seen = TurnSeen | PacketSeen | StepSeen | CheckpointSeen | FaultSeen | EndSeen;
+
+/** What must hold, whatever happens. A checker only looks. */
+export interface Checker {
+  readonly name: string;
+  /** @returns what is wrong, in a sentence; null when nothing is */
+  readonly see: (seen: Seen) => string | null;
+}
+
+export interface Violation {
+  readonly checker: string;
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** All checkers of a run; the first violation counts. */
+export class Checkers {
+  readonly #checkers: readonly Checker[];
+  #first: Violation | null = null;
+
+  constructor(checkers: readonly Checker[]) {
+    this.#checkers = checkers;
+  }
+
+  get violation(): Violation | null {
+    return this.#first;
+  }
+
+  see(seen: Seen): void {
+    if (this.#first !== null) return;
+    for (const { name, see } of this.#checkers) {
+      const text = see(seen);
+      if (text === null) continue;
+      this.#first = { checker: name, atMs: seen.atMs, text };
+      return;
+    }
+  }
+}

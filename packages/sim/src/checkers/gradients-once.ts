@@ -1,0 +1,75 @@
+import type { Checker, TurnSeen } from './checker.ts';
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What one shard has added for one attempt at a step. */
+interface Sum {
+  readonly attempt: string;
+  readonly ranges: Range[];
+  readonly seen: Set<string>;
+}
+
+/** A place where the ranges do not lie exactly `times` deep, in words; null when all do. */
+function uneven(ranges: readonly Range[], times: number): string | null {
+  const bounds = [...new Set(ranges.flatMap(({ from, to }) => [from, to]))].sort((a, b) => a - b);
+  for (const [index, from] of bounds.slice(0, -1).entries()) {
+    const to = bounds[index + 1] ?? from;
+    const depth = ranges.filter((range) => range.from <= from && range.to >= to).length;
+    if (depth !== times) return `elements ${from} to ${to} were added ${depth} times, expected ${times}`;
+  }
+  return null;
+}
+
+/**
+ * Every replica's gradient is in a shard's sum exactly once when the shard votes.
+ *
+ * @param replicas - how many replicas add to a shard of each class
+ */
+export const gradientsOnce = (replicas: { readonly dense: number; readonly expert: number }): Checker => {
+  const sums = new Map<string, Sum>();
+  const versions = new Map<string, number>();
+  const add = (seen: TurnSeen): string | null => {
+    const { address, step, attempt, stateBefore, body, from } = seen;
+    const version = versions.get(address);
+    // Otherwise it is set aside, and comes again.
+    if (stateBefore !== 'collecting' || (version !== undefined && step > version + 1)) return null;
+    const name = `${step}/${attempt}`;
+    let sum = sums.get(address);
+    if (sum === undefined || sum.attempt !== name) {
+      sum = { attempt: name, ranges: [], seen: new Set() };
+      sums.set(address, sum);
+    }
+    const range = { from: Number(body['from']), to: Number(body['to']) };
+    const text = `${from} ${range.from}-${range.to}`;
+    sum.ranges.push(range);
+    // What was set aside comes from the shard itself: its first sender is not known any more.
+    if (from !== address && sum.seen.has(text))
+      return `${address} adds elements ${range.from} to ${range.to} of ${from} twice in step ${step}, attempt ${attempt}`;
+    sum.seen.add(text);
+    return null;
+  };
+  return {
+    name: 'gradients-once',
+    see: (seen) => {
+      if (seen.type !== 'turn' || seen.outcome !== 'handled' || !seen.address.startsWith('optimizer/'))
+        return null;
+      const { address, kind, stateBefore } = seen;
+      if (kind === 'xstate.init' || kind === 'parameters.initialised') sums.delete(address);
+      if (kind === 'step.open' && stateBefore === 'collecting') versions.set(address, seen.version);
+      if (kind === 'weights.applied') versions.set(address, seen.step);
+      if (kind === 'gradient.add') return add(seen);
+      if (kind !== 'norm.measured') return null;
+      const sum = sums.get(address);
+      if (sum === undefined || sum.attempt !== `${seen.step}/${seen.attempt}`) return null;
+      const times = address.startsWith('optimizer/dense') ? replicas.dense : replicas.expert;
+      const found = uneven(sum.ranges, times);
+      sums.delete(address);
+      return found === null
+        ? null
+        : `${address} votes in step ${seen.step}, attempt ${seen.attempt}: ${found}`;
+    },
+  };
+};

@@ -1,0 +1,36 @@
+import { faultInfo, type Fault } from '@troupe/core';
+import type { Checker } from './checker.ts';
+
+/** Faults after which a run may have to end: they take a process, an actor, a connection or a file away. */
+const isGrave = ({ kind, forMs }: Fault, silenceMs: number): boolean => {
+  if (kind === 'hang' || kind === 'partition') return (forMs ?? 0) >= silenceMs;
+  return !['slow', 'skew', 'nan', 'delay', 'clog', 'bit-flip'].includes(kind);
+};
+
+/**
+ * A run ends: as planned, or with exit code 76 (75 for a full disk) and a sentence that names what a fault touched. It never hangs.
+ */
+export const liveness = ({ silenceMs }: { readonly silenceMs: number }): Checker => {
+  const touched = new Set<string>();
+  let isFull = false;
+  return {
+    name: 'liveness',
+    see: (seen) => {
+      if (seen.type === 'fault' && isGrave(seen.fault, silenceMs)) {
+        for (const name of seen.touches) touched.add(name);
+        isFull ||= faultInfo(seen.fault.kind).aims.includes('disk');
+      }
+      if (seen.type !== 'end' || seen.exitCode === 0) return null;
+      const { exitCode, message } = seen;
+      if (seen.isStuck) return `the run hangs: ${message}`;
+      const isAllowed = exitCode === 76 || (isFull && (exitCode === 75 || exitCode === 1));
+      if (!isAllowed) return `the run ended with ${exitCode}: ${message}`;
+      const names = [...touched].some((name) =>
+        new RegExp(`(?<![\\w/])${name}(?![\\w/])`, 'u').test(message),
+      );
+      return names
+        ? null
+        : `the run ended with ${exitCode}, and its sentence names nothing that a fault touched: ${message}`;
+    },
+  };
+};

@@ -1,0 +1,62 @@
+import type { Checker } from './checker.ts';
+
+/** Rows that gates routed and that experts received, by layer, in one attempt at a step. */
+interface Flow {
+  readonly routed: Map<number, number>;
+  /** By expert actor, source and microbatch. */
+  readonly received: Map<string, { readonly layer: number; readonly rows: number }>;
+  numMeasured: number;
+}
+
+/** Every row that a gate chose an expert for is computed by an expert, once: nothing is dropped on the way. */
+export const rowsConserved = (run: {
+  readonly replicas: number;
+  readonly layers: readonly number[];
+  readonly experts: number;
+}): Checker => {
+  const flows = new Map<string, Flow>();
+  const flowOf = (step: number, attempt: number): Flow => {
+    const key = `${step}/${attempt}`;
+    const known = flows.get(key);
+    if (known !== undefined) return known;
+    const flow = { routed: new Map(), received: new Map(), numMeasured: 0 };
+    flows.set(key, flow);
+    return flow;
+  };
+  return {
+    name: 'rows-conserved',
+    see: (seen) => {
+      if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
+      const { address, step, attempt, layer, microbatch, body, tensors } = seen;
+      if (seen.kind === 'rows.dispatch' && body['mode'] === 'train') {
+        const key = `${address} ${String(body['source'])} ${microbatch}`;
+        const rows = tensors[1]?.length ?? 0;
+        const flow = flowOf(step, attempt);
+        const known = flow.received.get(key);
+        if (known !== undefined && known.rows !== rows)
+          return `${address} got ${known.rows} rows, and again ${rows} rows, of source ${String(body['source'])}`;
+        flow.received.set(key, { layer, rows });
+      }
+      if (seen.kind !== 'replica.measured') return null;
+      const flow = flowOf(step, attempt);
+      const counts_LE = tensors[2] as Int32Array;
+      for (const [index, each] of run.layers.entries()) {
+        const own = counts_LE.subarray(index * run.experts, (index + 1) * run.experts);
+        flow.routed.set(
+          each,
+          own.reduce((sum, count) => sum + count, flow.routed.get(each) ?? 0),
+        );
+      }
+      if (++flow.numMeasured < run.replicas) return null;
+      flows.clear();
+      const received = [...flow.received.values()];
+      for (const each of run.layers) {
+        const computed = received.reduce((sum, part) => sum + (part.layer === each ? part.rows : 0), 0);
+        const routed = flow.routed.get(each) ?? 0;
+        if (computed !== routed)
+          return `step ${step}, attempt ${attempt}, layer ${each}: ${routed} rows were routed, ${computed} reached an expert`;
+      }
+      return null;
+    },
+  };
+};

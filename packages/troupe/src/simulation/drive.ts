@@ -1,0 +1,70 @@
+import { agentNode } from '@troupe/actors';
+import { TroupeError } from '@troupe/core';
+import type { SimWorld } from '@troupe/sim';
+import type { RunEvent } from '@troupe/telemetry';
+import { exitCodes, type RunResult } from '../run-result.ts';
+import type { Cluster } from '../start-cluster.ts';
+
+/** Microtasks within which the end of a run is known to the driver. */
+const TICKS_TO_END = 16;
+/** Turns of the event loop without an event after which a run stands still for good. */
+const MOST_IDLE = 1000;
+
+export interface Drive {
+  readonly world: SimWorld;
+  readonly cluster: Cluster;
+  /** Virtual time after which the run is given up, milliseconds. */
+  readonly budgetMs: number;
+  /** Work of the checkers that takes real time; virtual time waits for it. */
+  readonly takeChecks: () => readonly Promise<void>[];
+  /** True: somebody has seen enough. */
+  readonly isOver: () => boolean;
+  readonly progress?: () => void;
+}
+
+export interface Driven {
+  readonly result: RunResult;
+  /** The run did not end: the simulator ended it. */
+  readonly isStuck: boolean;
+}
+
+/**
+ * Runs events until the run ends.
+ *
+ * Virtual time stands still while promises of this process settle: a microtask after every event, enough of them before time moves far (so
+ * that the end of a run is seen before its next heartbeat is due), and a turn of the event loop when storage was touched.
+ */
+export async function drive(run: Drive, lastStep: () => RunEvent | undefined): Promise<Driven> {
+  const { world, cluster } = run;
+  const { clock } = world;
+  const agent = world.life(agentNode);
+  const outcome: { result: RunResult | null } = { result: null };
+  void cluster.result.then((result) => (outcome.result = result));
+  const ended = (why: string): RunResult => {
+    const last = lastStep();
+    const [step, loss] = last?.event === 'step' ? [last.step, last.loss] : [0, null];
+    const error = new TroupeError('TROUPE_RUN_STUCK', `${why}, after step ${step}`, { retryable: true });
+    return { exitCode: exitCodes.peerLost, step, loss, error };
+  };
+  for (let idle = 0; ;) {
+    const before = clock.numEvents;
+    for (let burst = 0; burst < 256; burst++) {
+      if (clock.nextMs - clock.now() > 0.5)
+        for (let tick = 0; tick < TICKS_TO_END; tick++) await Promise.resolve();
+      if (outcome.result !== null || !agent.isAlive || clock.now() > run.budgetMs || run.isOver()) break;
+      if (!clock.runNext()) break;
+      if (world.takeTouched()) await new Promise<void>((resolve) => setImmediate(resolve));
+      else await Promise.resolve();
+      for (const check of run.takeChecks()) await check;
+    }
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    run.progress?.();
+    if (outcome.result !== null) return { result: outcome.result, isStuck: false };
+    if (!agent.isAlive) return { result: ended(`${agentNode} was lost`), isStuck: false };
+    if (run.isOver()) return { result: ended('it was stopped'), isStuck: false };
+    if (clock.now() > run.budgetMs)
+      return { result: ended(`nothing ended it within ${run.budgetMs} ms of virtual time`), isStuck: true };
+    idle = clock.numEvents === before ? idle + 1 : 0;
+    if (idle > MOST_IDLE) return { result: ended('nothing is left that could happen'), isStuck: true };
+  }
+}

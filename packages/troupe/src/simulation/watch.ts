@@ -1,0 +1,98 @@
+import { inlineHasher, openCheckpoint } from '@troupe/checkpoint';
+import type { Fault, Storage } from '@troupe/core';
+import { MAILBOX_CAPACITY, type Turn } from '@troupe/runtime';
+import {
+  boundsHold,
+  Checkers,
+  defaultLink,
+  gradientsOnce,
+  liveness,
+  lossCurve,
+  manifestsComplete,
+  nothingStale,
+  oneOwner,
+  rowsConserved,
+  versionsAgree,
+  type Checker,
+  type ReferenceStep,
+  type TurnSeen,
+} from '@troupe/sim';
+import { moeLayers } from '@troupe/spec';
+import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+
+export interface WatchOptions {
+  /** The run without faults; absent: losses are not compared. */
+  readonly reference?: readonly ReferenceStep[];
+  /** False: tensors hold nothing, so rows cannot be counted. */
+  readonly countsRows: boolean;
+}
+
+/** The checkers of a run of this topology. */
+export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
+  const { dp, edp } = topology.parallel;
+  const layers = moeLayers(topology.model);
+  const all: Checker[] = [
+    oneOwner(),
+    nothingStale(),
+    gradientsOnce({ dense: dp, expert: edp }),
+    versionsAgree(),
+    boundsHold({ mailbox: MAILBOX_CAPACITY }),
+    manifestsComplete(),
+    liveness({ silenceMs: defaultLink.silenceMs }),
+  ];
+  const experts = topology.model.moe?.experts ?? 0;
+  if (options.countsRows) all.push(rowsConserved({ replicas: dp, layers, experts }));
+  if (options.reference !== undefined) all.push(lossCurve(options.reference));
+  return new Checkers(all);
+}
+
+/** A turn as checkers see it. */
+export const turnSeen = (turn: Turn, atMs: number, life: number): TurnSeen => {
+  const { event } = turn;
+  return {
+    type: 'turn',
+    atMs,
+    life,
+    node: turn.node,
+    incarnation: turn.incarnation,
+    address: turn.address,
+    kind: event.type,
+    from: event.from,
+    step: event.step,
+    attempt: event.attempt,
+    version: event.version,
+    layer: event.layer,
+    microbatch: event.microbatch,
+    body: event.body,
+    tensors: event.tensors,
+    outcome: turn.outcome,
+    stateBefore: turn.stateBefore,
+    stateAfter: turn.stateAfter,
+    mailboxSize: turn.mailboxSize,
+  };
+};
+
+/** What is wrong with a checkpoint on a disk, in a sentence; null when it can be loaded whole. */
+export async function damageOf(storage: Storage, path: string): Promise<string | null> {
+  try {
+    const reader = await openCheckpoint(storage, path, { verify: 'full', hasher: inlineHasher() });
+    await reader.close();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Nodes and actors that a fault touches, by name. */
+export function touchedBy(fault: Fault, topology: ResolvedTopology): readonly string[] {
+  const { nodes, actors } = createPlacement(topology);
+  const names = fault.target.split(',').flatMap((target) => {
+    const [role, index] = target.split('/');
+    if (role !== 'machine' && role !== 'disk') return [target];
+    return nodes.filter(({ machineIndex }) => machineIndex === Number(index)).map(({ id }) => id as string);
+  });
+  return [
+    ...names,
+    ...actors.filter(({ node }) => names.includes(node)).map(({ address }) => address as string),
+  ];
+}

@@ -1,0 +1,49 @@
+import type { KernelCall, Packet, SyncDevice } from '@troupe/core';
+import type { Plant } from 'troupe';
+
+/** Whether an encoded header speaks of this kind of message: the kind stands in it as plain text. */
+const isKind = (packet: Packet, kind: string): boolean =>
+  Buffer.from(packet.header.buffer, packet.header.byteOffset, packet.header.byteLength).includes(kind);
+
+/** Routes one token fewer than was chosen, while a fault slows the device. */
+function dropsRow(body: SyncDevice, isSlow: () => boolean): SyncDevice {
+  const run = (call: KernelCall) => {
+    if (call.op !== 'route.plan' || !isSlow()) return body.run([call]);
+    const [kept = -1] = call.choices_TK;
+    call.choices_TK[0] = -1;
+    const completion = body.run([call]);
+    call.choices_TK[0] = kept;
+    return completion;
+  };
+  return {
+    ...body,
+    info: body.info,
+    floats: (length) => body.floats(length),
+    ints: (length) => body.ints(length),
+    int64s: (length) => body.int64s(length),
+    bytes: (length) => body.bytes(length),
+    close: () => body.close(),
+    submit: (calls, done) => body.submit(calls, done),
+    run: (calls) => calls.map(run).find(({ error }) => error !== null) ?? { error: null, kernelMs: 0 },
+  };
+}
+
+/**
+ * Bugs of the kinds that a training system really has, each asleep until a fault wakes it, so that a shrink has something to find.
+ */
+export const plantedBugs: Readonly<Record<string, Plant>> = {
+  /** A link that sends again what was slow, without looking at numbers. */
+  'a gradient applied twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'gradient.add') ? 2 : 1) },
+  },
+  /** Nobody looks at the incarnation of a sender. */
+  'a stale incarnation accepted': { network: { fencing: false } },
+  'a dropped row': { device: dropsRow },
+  /** Its name reaches the disk, its bytes do not. */
+  'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },
+  /** A sender without credit before a mailbox without capacity. */
+  'a mailbox without bound': {
+    mailboxCapacity: Number.POSITIVE_INFINITY,
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'replica.measured') ? 6000 : 1) },
+  },
+};

@@ -1,0 +1,62 @@
+import test from 'ava';
+import type { Fault } from '@troupe/core';
+import { shrink } from '@troupe/sim';
+import { referenceOf, type Simulation, type SimulationOptions } from 'troupe';
+import { plantedBugs } from './planted-bugs.ts';
+import { simulatedTiny } from './sim-tiny.ts';
+
+/** Seven faults that wake every planted bug, and that the actors survive without them. */
+const faults: readonly Fault[] = [
+  { kind: 'hang', target: 'worker/1', atStep: 1, forMs: 300 },
+  { kind: 'clog', target: 'worker/0', atStep: 1, forMs: 50 },
+  { kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 },
+  { kind: 'slow', target: 'worker/1', atStep: 1, forMs: 400 },
+  { kind: 'skew', target: 'worker/0', atStep: 2, forMs: 100, factor: 2 },
+  { kind: 'delay', target: 'worker/1,agent/0', atStep: 1, forMs: 400 },
+  { kind: 'nan', target: 'worker/0', atStep: 2 },
+];
+
+const bugs = {
+  'a gradient applied twice': /^gradients-once$/,
+  'a dropped row': /^rows-conserved$/,
+  'a lost unsynced manifest': /^manifests-complete$/,
+  'a mailbox without bound': /^bounds-hold$/,
+} as const;
+
+const run = (options: Partial<SimulationOptions>): Promise<Simulation> =>
+  simulatedTiny(3, { checkpoints: true, ...options });
+
+test('planted bugs: without one, the same faults violate nothing', async (t) => {
+  const clean = await run({});
+  const { violation, result, struck } = await run({ faults, reference: referenceOf(clean.events) });
+  t.is(violation, null);
+  t.is(result.error, null);
+  t.is(struck.length, faults.length);
+});
+
+for (const [name, checker] of Object.entries(bugs)) {
+  test(`planted bugs: ${name} is found, and shrunk to at most three faults`, async (t) => {
+    const plant = plantedBugs[name];
+    t.truthy(plant);
+    const seen = await run({ faults, plant: plant ?? {} });
+    t.regex(seen.violation?.checker ?? 'none', checker);
+    const found = seen.violation?.checker;
+    const smallest = await shrink(
+      { faults, steps: 2, set: [] },
+      {
+        overrides: [],
+        fails: async (candidate) => {
+          const again = await run({
+            faults: candidate.faults,
+            stopAfter: candidate.steps,
+            plant: plant ?? {},
+          });
+          return again.violation?.checker === found;
+        },
+      },
+    );
+    t.true(smallest.faults.length <= 3, JSON.stringify(smallest));
+    t.log(seen.violation?.text);
+    t.log(JSON.stringify(smallest));
+  });
+}
