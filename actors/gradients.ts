@@ -56,7 +56,7 @@ export function sendGradients(
   },
 ): void {
   const { parameterClass, step, attempt } = bucket;
-  const { sums, layout } = replica.buffers(parameterClass);
+  const { gradients, layout } = replica.buffers(parameterClass);
   const peers = classPeers(replica.job, parameterClass, replica.dp);
   const ranges = reduceRanges(layout.length, peers.length);
   peers.forEach((dp, index) => {
@@ -68,12 +68,13 @@ export function sendGradients(
       return;
     }
     for (const chunk of chunks(part)) {
-      const body = { ...chunk, overflow: sums.overflow[0] ?? 0 };
+      const { values, overflow } = gradients.sum(chunk.from, chunk.to);
+      const body = { ...chunk, overflow: overflow[0] ?? 0 };
       self.tell(to, 'gradient.add', {
         step,
         attempt,
         body,
-        tensors: [sums.values.subarray(chunk.from, chunk.to)],
+        tensors: [values],
       });
     }
   });

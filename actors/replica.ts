@@ -1,37 +1,43 @@
-import { assert, type Device, type ExactSum, type Floats } from '@troupe/core';
+import { assert, type Device, type Floats, type GradientTarget } from '@troupe/core';
 import {
   Activations,
-  FlatSums,
+  FlatGradients,
   FlatWeights,
   ropeTables,
   StageStatistics,
   type BalanceCoefficients,
   type Batch,
+  type GradientKind,
   type StageContext,
 } from '@troupe/model';
-import { denseUnits, expertUnit, flatLayout, type FlatLayout } from '@troupe/spec';
+import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
+import { classPeers } from './gradients.ts';
 import { expertRank, jobShape, type Job, type JobShape } from './job.ts';
 
 export type ParameterClassName = 'dense' | 'expert';
 
 /**
- * One class of parameters on one device: two buffers of weights by version parity, and the gradient sums.
+ * One class of parameters on one device: two buffers of weights by version parity, and the gradients.
  *
  * REP-1: version v lies in buffer v mod 2 and is not written between its commit and the commit of v + 2, so whoever reads
- * weights of an abandoned attempt still finds them.
+ * weights of an abandoned attempt still finds them. A replica that is alone has one buffer: nobody else can be at another version,
+ * and its own attempts end before a commit.
  */
 export class ParameterBuffers {
   readonly layout: FlatLayout;
   readonly weights: readonly [FlatWeights, FlatWeights];
-  readonly sums: FlatSums;
+  readonly gradients: FlatGradients;
 
-  constructor(device: Device, layout: FlatLayout) {
+  constructor(
+    device: Device,
+    layout: FlatLayout,
+    options: { readonly isAlone: boolean; readonly kindOf: (unit: Unit) => GradientKind },
+  ) {
     this.layout = layout;
-    this.weights = [
-      new FlatWeights(layout, device.floats(layout.length)),
-      new FlatWeights(layout, device.floats(layout.length)),
-    ];
-    this.sums = new FlatSums(layout, device.int64s(layout.length), device.ints(1));
+    const open = (): FlatWeights => new FlatWeights(layout, device.floats(layout.length));
+    const first = open();
+    this.weights = [first, options.isAlone ? first : open()];
+    this.gradients = new FlatGradients(device, layout, options.kindOf);
   }
 
   at(version: number): FlatWeights {
@@ -39,19 +45,38 @@ export class ParameterBuffers {
   }
 }
 
-/** What the expert actors of one layer read and add to. */
+/**
+ * How the gradients of a class come together on replica `dp`: nobody else adds to them where it has no peers, and one microbatch is one call
+ * for each unit but a tied embedding. An own expert may make any number of calls, and only ever adds.
+ */
+function gradientKind(
+  job: Job,
+  parameterClass: ParameterClassName,
+  dp: number,
+): (unit: Unit) => GradientKind {
+  const hasOwnCalls = parameterClass === 'expert' && job.expert !== undefined;
+  if (hasOwnCalls || classPeers(job, parameterClass, dp).length > 1) return () => 'added';
+  if (job.microbatches > 1) return () => 'begun';
+  return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
+}
+
+/** What the expert actors of one layer read and give gradients to. */
 export interface ExpertBuffers {
   readonly stride: number;
   weights(version: number): Floats;
-  readonly sum: ExactSum;
+  gradient(microbatch: number): GradientTarget;
   /** First and last element in the class's flat buffer. */
   readonly from: number;
   readonly to: number;
 }
 
+/** By parity of the version, then whether the microbatch is the first of its step. */
+type Contexts = readonly [ContextPair, ContextPair];
+type ContextPair = readonly [StageContext, StageContext];
+
 /**
  * Everything that the actors of one worker share because they stand on one device: its buffers. The actors own it by role (the stage its
- * activations, the optimizers the weights and sums); this only holds them together.
+ * activations, the optimizers the weights and gradients); this only holds them together.
  */
 export class Replica {
   readonly dp: number;
@@ -70,15 +95,20 @@ export class Replica {
   globalTokens = 0;
   /** Time inside kernels since the last measurement, milliseconds. */
   kernelMs = 0;
-  readonly #training: readonly [StageContext, StageContext];
-  readonly #evaluation: readonly [StageContext, StageContext];
+  readonly #training: Contexts;
+  readonly #evaluation: Contexts;
 
   constructor(job: Job, dp: number, device: Device) {
     this.job = job;
     this.dp = dp;
     this.device = this.#metered(device);
     this.shape = jobShape(job);
-    this.dense = new ParameterBuffers(device, flatLayout(denseUnits(job.model)));
+    const open = (parameterClass: ParameterClassName, units: readonly Unit[]): ParameterBuffers =>
+      new ParameterBuffers(device, flatLayout(units), {
+        isAlone: job.dp === 1,
+        kindOf: gradientKind(job, parameterClass, dp),
+      });
+    this.dense = open('dense', denseUnits(job.model));
     const { ep } = expertRank(job, dp);
     const { expertsPerRank, layers } = this.shape;
     const units = layers.flatMap((layer) =>
@@ -86,7 +116,7 @@ export class Replica {
         expertUnit(job.model, layer, ep * expertsPerRank + index),
       ),
     );
-    this.experts = units.length === 0 ? null : new ParameterBuffers(device, flatLayout(units));
+    this.experts = units.length === 0 ? null : open('expert', units);
     this.statistics = new StageStatistics(device, job.model);
     this.evaluationStatistics = new StageStatistics(device, job.model);
     const shape = {
@@ -95,20 +125,20 @@ export class Replica {
       grains: this.shape.microbatchGrains,
     };
     const rope = ropeTables(device, job.model);
-    const contexts = (
-      training: boolean,
-      statistics: StageStatistics,
-    ): readonly [StageContext, StageContext] => {
+    const contexts = (training: boolean, statistics: StageStatistics): Contexts => {
       const act = new Activations(device, shape, { training, ranks: job.ep });
-      const context = (parity: 0 | 1): StageContext => ({
+      const context = (parity: 0 | 1, microbatch: number): StageContext => ({
         shape,
         weights: this.dense.weights[parity],
-        sums: training ? this.dense.sums : null,
+        gradients: training ? this.dense.gradients.of(microbatch) : null,
         act,
         rope,
         statistics,
       });
-      return [context(0), context(1)];
+      return [
+        [context(0, 0), context(0, 1)],
+        [context(1, 0), context(1, 1)],
+      ];
     };
     this.#training = contexts(true, this.statistics);
     this.#evaluation =
@@ -132,8 +162,9 @@ export class Replica {
     };
   }
 
-  context(version: number, mode: PassMode): StageContext {
-    return (mode === 'train' ? this.#training : this.#evaluation)[(version % 2) as 0 | 1];
+  context(version: number, pass: { readonly mode: PassMode; readonly microbatch: number }): StageContext {
+    const contexts = pass.mode === 'train' ? this.#training : this.#evaluation;
+    return contexts[(version % 2) as 0 | 1][pass.microbatch === 0 ? 0 : 1];
   }
 
   buffers(parameterClass: ParameterClassName): ParameterBuffers {
@@ -151,12 +182,13 @@ export class Replica {
     const stride = buffers.layout.units[index]?.paddedSize ?? 0;
     const to = from + stride * expertsPerRank;
     const views = buffers.weights.map((weights) => weights.data.subarray(from, to));
-    const sum: ExactSum = { values: buffers.sums.values.subarray(from, to), overflow: buffers.sums.overflow };
+    const [first, last] = [buffers.layout.units[index], buffers.layout.units[index + expertsPerRank - 1]];
+    assert(first !== undefined && last !== undefined, 'a layer has experts', { layer });
     return {
       stride,
       from,
       to,
-      sum,
+      gradient: (microbatch) => buffers.gradients.of(microbatch).span(first.id, last.id),
       weights: (version) => views[version % 2] as Floats,
     };
   }

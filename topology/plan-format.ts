@@ -117,7 +117,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
       [
         'node',
         'weights',
-        'gradient sums',
+        'gradients',
         'moments',
         'buddies',
         'activations*',
@@ -130,7 +130,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
         node,
         ...[
           f32.weights,
-          f32.gradientSums,
+          f32.gradients,
           f32.moments,
           f32.buddies,
           f32.activations,

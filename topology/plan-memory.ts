@@ -24,7 +24,7 @@ export interface StageParameters {
 export interface DeviceMemory {
   /** `worker/0`. */
   readonly node: string;
-  /** As built: f32 with exact gradient sums. */
+  /** As built: f32, gradients as exact sums or finished. */
   readonly f32: F32Memory;
   /** The same layout with 16-bit weights and gradients, without activations: the table of the literature. */
   readonly mixed: MemoryBytes;
@@ -66,7 +66,10 @@ export function planMemory(
     const inFlight = Math.min(train.microbatches, parallel.pp - pp);
     const activations = (inFlight * activationBytes(model, tokens, stage.layers)) / parallel.tp;
     const layout = { ...parallel, dense: stage.dense, expert: stage.expert };
-    return { f32: f32Memory(layout, { activations, buddies }), mixed: mixedPrecisionMemory(layout) };
+    return {
+      f32: f32Memory(layout, { activations, buddies, microbatches: train.microbatches }),
+      mixed: mixedPrecisionMemory(layout),
+    };
   });
   return placement.workers.flatMap((worker) => {
     const bytes = byStage[worker.coordinates.pp];

@@ -38,10 +38,10 @@ test('planTopology: pipeline stages hold each parameter once', (t) => {
   }
 });
 
-test('planTopology: memory of one device is 24 bytes a parameter in f32 and 16 mixed, besides activations', (t) => {
+test('planTopology: memory of one device is 16 bytes a parameter, in f32 and mixed, besides activations', (t) => {
   const { memory, parameters } = plan({});
   t.is(memory.length, 1);
-  t.is((memory[0]?.f32.device ?? 0) - (memory[0]?.f32.activations ?? 0), 24 * parameters.total);
+  t.is((memory[0]?.f32.device ?? 0) - (memory[0]?.f32.activations ?? 0), 16 * parameters.total);
   t.deepEqual(memory[0]?.mixed, { device: 16 * parameters.total, host: 0 });
   t.true((memory[0]?.f32.activations ?? 0) > 0);
 });

@@ -161,7 +161,7 @@ export function expertEffects(
       const calls = expertsBackward(
         group,
         buffers.weights(context.wanted),
-        buffers.sum,
+        buffers.gradient(context.microbatch),
         sources,
         present(saved),
       );

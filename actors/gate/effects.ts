@@ -30,7 +30,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
   const moe = config.moe;
   assert(moe !== null, 'only models with experts have gates');
   const forced = new Map<number, Int32Array | null>();
-  const current = (context: GateContext) => replica.context(context.version, context.mode);
+  const current = (context: GateContext) => replica.context(context.version, context);
   const batch = (): Batch => {
     assert(replica.batch, 'the stage sets the batch before it asks its gates');
     return replica.batch;

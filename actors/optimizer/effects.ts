@@ -79,7 +79,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   const { replica, parameterClass, owns, reduces, peers } = shard;
   const { job, device, dp } = replica;
   const buffers = replica.buffers(parameterClass);
-  const { sums } = buffers;
+  const { gradients } = buffers;
   const numOwned = owns.to - owns.from;
   const moments = { m: device.floats(numOwned), v: device.floats(numOwned) };
   const norm128 = device.int64s(2);
@@ -88,6 +88,30 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   let decision: Decision | null = null;
   const ownWeights = (version: number): Floats => buffers.at(version).data.subarray(owns.from, owns.to);
   const others = peers.filter((peer) => peer !== dp);
+
+  /** The calls that make the next version's weights, in the same buffer where there is one. */
+  const updates = (decided: Decision, version: number): readonly KernelCall[] => {
+    const { apply, ...rates } = decided;
+    const { beta1, beta2, eps, weightDecay } = job.optimizer;
+    const [before, after] = [buffers.at(version).data, buffers.at(version + 1).data];
+    if (!apply) {
+      const [from, out] = [ownWeights(version), ownWeights(version + 1)];
+      return before === after ? [] : [{ op: 'copy', from, out }];
+    }
+    return gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
+      op: 'adamw',
+      weights: before.subarray(from, to),
+      out: after.subarray(from, to),
+      m: moments.m.subarray(from - owns.from, to - owns.from),
+      v: moments.v.subarray(from - owns.from, to - owns.from),
+      gradient: values,
+      ...rates,
+      beta1,
+      beta2,
+      eps,
+      weightDecay,
+    }));
+  };
 
   /** Tells the local owner of weights that `range` of `version` is in place, and sends it to the other replicas (ZeRO 1). */
   const publish = (version: number): void => {
@@ -158,15 +182,14 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       } of aside.splice(0))
         self.post(type, fields);
     },
-    reset: () => self.submit(device, [{ op: 'sum.reset', sum: sums.whole }], 'sums.reset'),
+    reset: () => self.submit(device, gradients.reset(), 'sums.reset'),
     add: (event) => {
       const [leaf] = event.tensors;
       if (leaf === undefined) return;
       const range = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
-      const sum = { values: sums.values.subarray(range.from, range.to), overflow: sums.overflow };
       const call: KernelCall = {
         op: 'sum.add',
-        sum,
+        sum: gradients.sum(range.from, range.to),
         other: leaf as BigInt64Array,
         otherOverflow: numberIn(event, 'overflow'),
       };
@@ -174,8 +197,10 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     },
     measureNorm: (_event, context) => {
       norm128.fill(0n);
-      const gradient = sums.values.subarray(reduces.from, reduces.to);
-      self.submit(device, [{ op: 'sum.squares', gradient, norm128 }], 'norm.measured', {
+      const calls = gradients
+        .slices(reduces.from, reduces.to)
+        .map(({ values }): KernelCall => ({ op: 'sum.squares', gradient: values, norm128 }));
+      self.submit(device, calls, 'norm.measured', {
         step: context.version + 1,
         attempt: context.attempt,
       });
@@ -186,7 +211,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
         step,
         attempt,
         tensors: [norm128.slice()],
-        body: { overflow: sums.overflow[0] !== 0 },
+        body: { overflow: gradients.overflow[0] !== 0 },
       });
     },
     shareTotal: (event) => {
@@ -194,7 +219,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       const { step, attempt } = event;
       for (const peer of others) {
         for (const chunk of chunks(reduces)) {
-          const tensors = [sums.values.subarray(chunk.from, chunk.to)];
+          const tensors = [gradients.sum(chunk.from, chunk.to).values];
           self.tell(addresses.optimizer(parameterClass, peer), 'gradient.total', {
             step,
             attempt,
@@ -205,7 +230,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       }
     },
     acceptTotal: (event) => {
-      sums.values.set(event.tensors[0] as BigInt64Array, numberIn(event, 'from'));
+      const { values } = gradients.sum(numberIn(event, 'from'), numberIn(event, 'to'));
+      values.set(event.tensors[0] as BigInt64Array);
     },
     rememberDecision: (event) => {
       const { apply, gradScale, learningRate, correction1, correction2 } = event.body;
@@ -219,33 +245,11 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     },
     apply: (_event, context) => {
       assert(decision, 'a decision comes before it is applied');
-      const weights = ownWeights(context.version);
-      const out = ownWeights(context.version + 1);
-      const { beta1, beta2, eps, weightDecay } = job.optimizer;
-      const { gradScale, learningRate, correction1, correction2 } = decision;
-      const gradient = sums.values.subarray(owns.from, owns.to);
-      const update: KernelCall = decision.apply
-        ? {
-            op: 'adamw',
-            weights,
-            out,
-            ...moments,
-            gradient,
-            gradScale,
-            learningRate,
-            beta1,
-            beta2,
-            eps,
-            weightDecay,
-            correction1,
-            correction2,
-          }
-        : { op: 'copy', from: weights, out };
-      decision = null;
-      self.submit(device, [update, { op: 'sum.reset', sum: sums.whole }], 'weights.applied', {
+      self.submit(device, [...updates(decision, context.version), ...gradients.reset()], 'weights.applied', {
         step: context.version + 1,
         attempt: context.attempt,
       });
+      decision = null;
     },
     publish: (event, context) => {
       publish(context.version);

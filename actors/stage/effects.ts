@@ -60,7 +60,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
   let targets = 0;
   let evaluated = 0;
   let evaluationBatch: Batch | null = null;
-  const current = (context: StageContextData) => replica.context(context.wanted, context.mode);
+  const current = (context: StageContextData) => replica.context(context.wanted, context);
   const batchFor = (context: StageContextData): Batch => {
     const batch =
       context.mode === 'evaluate' ? evaluationBatch : batches.get(`${context.step}/${context.microbatch}`);

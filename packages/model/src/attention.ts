@@ -2,7 +2,7 @@ import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/cor
 import { qkvWidths } from '@troupe/spec';
 import type { Batch } from './batch.ts';
 import { normBackward, normForward, qkNormBackward, qkNormForward, type QkSegment } from './norms.ts';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** Queries, keys and values of the rows, wherever the query/key norm put them. */
 interface Operands {
@@ -129,7 +129,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Batch)
 export function attentionBackward(ctx: StageContext, layer: number, batch: Batch): KernelCall[] {
   const { config } = ctx.shape;
   const { act, weights } = ctx;
-  const sums = sumsOf(ctx);
+  const sums = gradientsOf(ctx);
   const own = act.layer(layer);
   const { dHidden_TD, dNormed_TD, dAttention_TQ, dQkv_TW, dQk } = act.gradients;
   const widths = qkvWidths(config);

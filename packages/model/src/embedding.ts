@@ -1,6 +1,6 @@
 import type { KernelCall } from '@troupe/core';
 import { checkBatch, type Batch } from './batch.ts';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** ids_T → hidden[0]. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
 export function embedForward(ctx: StageContext, batch: Batch): KernelCall[] {
@@ -16,16 +16,18 @@ export function embedForward(ctx: StageContext, batch: Batch): KernelCall[] {
   ];
 }
 
-/** Gradient of hidden[0] (dHidden) → the embedding's sum. */
+/** Gradient of hidden[0] (dHidden) → the embedding's gradient, to which a tied head has given its part before. */
 export function embedBackward(ctx: StageContext, batch: Batch): KernelCall[] {
+  const { config } = ctx.shape;
+  const gradients = gradientsOf(ctx);
   return [
     {
       op: 'embed.backward',
       ids_T: batch.ids_T,
       dOut_TD: ctx.act.gradients.dHidden_TD,
-      dim: ctx.shape.config.dModel,
+      dim: config.dModel,
       grainStarts: ctx.act.grainStarts,
-      tableSum: sumsOf(ctx).view('embed'),
+      tableSum: (config.tiedHead ? gradients.more : gradients).view('embed'),
     },
   ];
 }

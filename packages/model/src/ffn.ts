@@ -1,6 +1,6 @@
 import type { Floats, KernelCall } from '@troupe/core';
 import { assert } from '@troupe/core';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** A dense FFN is one expert that every row visits: the kernel of the experts serves it, rows in order. */
 function denseSource(ctx: StageContext, layer: number) {
@@ -56,7 +56,7 @@ export function residualFfnBackward(
       sources: [{ ...denseSource(ctx, layer), dOut_UD: dHidden_TD, dx_ND: dNormed_TD }],
       accumulate: ffn.accumulate,
       saved: ffnSaved,
-      weightSum: sumsOf(ctx).view(ffn.unitId),
+      weightSum: gradientsOf(ctx).view(ffn.unitId),
     },
   ];
 }

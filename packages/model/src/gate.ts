@@ -2,7 +2,7 @@ import { assert, type KernelCall, type RowsPart } from '@troupe/core';
 import type { MoeConfig } from '@troupe/spec';
 import type { Batch } from './batch.ts';
 import { residualFfnBackward, residualFfnForward } from './ffn.ts';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 export interface GateOptions {
   /** Ranks of the expert-parallel group; must be what the activations were made for. */
@@ -243,7 +243,7 @@ export function gateBackward(
       ...gate,
       x: { data: act.layer(layer).normed_TD },
       grainStarts: act.grainStarts,
-      weightSum: sumsOf(ctx).view(`L${layer}/gate`),
+      weightSum: gradientsOf(ctx).view(`L${layer}/gate`),
     },
     {
       op: 'linear.backward.input',

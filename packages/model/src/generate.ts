@@ -1,7 +1,7 @@
 import { prng, type Device } from '@troupe/core';
 import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
-import type { FlatWeights } from './flat-buffers.ts';
+import type { FlatWeights } from './flat-weights.ts';
 import { LocalModel } from './local-model.ts';
 import type { ModelConfig } from '@troupe/spec';
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';

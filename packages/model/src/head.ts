@@ -1,7 +1,7 @@
-import { assert, type ExactSum, type Floats, type KernelCall } from '@troupe/core';
+import { assert, type Floats, type GradientTarget, type KernelCall } from '@troupe/core';
 import type { Batch } from './batch.ts';
 import { normBackward, normForward } from './norms.ts';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** Training: every token's gradient carries 1 / valid targets of the global batch. Evaluation: the loss alone. */
 export type HeadMode = { readonly gradScale: number } | { readonly evaluate: true };
@@ -23,9 +23,9 @@ export function headForward(ctx: StageContext, batch: Batch, mode: HeadMode): Ke
   const { act } = ctx;
   const { dModel, vocab } = ctx.shape.config;
   const unitId = headUnit(ctx);
-  const training: { gradScale: number; dx_TD: Floats; headSum: ExactSum } | null =
+  const training: { gradScale: number; dx_TD: Floats; headSum: GradientTarget } | null =
     'gradScale' in mode
-      ? { gradScale: mode.gradScale, dx_TD: act.gradients.dNormed_TD, headSum: sumsOf(ctx).view(unitId) }
+      ? { gradScale: mode.gradScale, dx_TD: act.gradients.dNormed_TD, headSum: gradientsOf(ctx).view(unitId) }
       : null;
   return [
     ...finalNormForward(ctx),

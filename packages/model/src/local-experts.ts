@@ -1,7 +1,8 @@
 import type { Device, Floats, KernelCall } from '@troupe/core';
 import { expertSource, returnedGradients, returnedRows, expertGradientSource } from './dispatch.ts';
 import { expertsBackward, expertsForward, expertShape, savedLength } from './experts.ts';
-import type { FlatSums, FlatWeights } from './flat-buffers.ts';
+import type { GradientTargets } from './flat-gradients.ts';
+import type { FlatWeights } from './flat-weights.ts';
 import type { StageContext } from './stage-context.ts';
 
 /** What the forward pass of one (layer, rank) leaves for its backward pass. */
@@ -30,7 +31,7 @@ export class LocalExperts {
     });
   }
 
-  backward(ctx: StageContext, layer: number, sums: FlatSums): KernelCall[] {
+  backward(ctx: StageContext, layer: number, targets: GradientTargets): KernelCall[] {
     return ranksOf(ctx).flatMap((rank) => {
       const { shape, weights, first, last } = groupOf(ctx, layer, rank);
       const source = expertSource(ctx, layer, rank);
@@ -40,7 +41,7 @@ export class LocalExperts {
       return expertsBackward(
         shape,
         weights,
-        sums.span(first, last),
+        targets.span(first, last),
         [{ ...source, ...gradient, dx_ND }],
         saved,
       );

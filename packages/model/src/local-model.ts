@@ -18,7 +18,8 @@ import { Activations } from './activations.ts';
 import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
 import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
-import { FlatSums, FlatWeights } from './flat-buffers.ts';
+import { FlatGradients } from './flat-gradients.ts';
+import { FlatWeights } from './flat-weights.ts';
 import { finalNormForward, headForward, headLogits } from './head.ts';
 import { initialise } from './initialise.ts';
 import { LocalExperts } from './local-experts.ts';
@@ -66,7 +67,8 @@ export interface AdamWOptions {
 /** What training adds to a model that only computes. */
 interface Trainer {
   readonly act: Activations;
-  readonly sums: FlatSums;
+  /** Exact sums: what the actors store where they can is read from these here. */
+  readonly sums: FlatGradients;
   readonly gradients: FlatWeights;
   readonly m: Floats;
   readonly v: Floats;
@@ -150,9 +152,8 @@ export class LocalModel {
     const ctx = this.#context(act, sums);
     const targets = numValidTargets(batch.targets_T);
     this.statistics.reset();
-    sums.overflow.fill(0);
     norm128.fill(0n);
-    await this.#run([{ op: 'sum.reset', sum: sums.whole }]);
+    await this.#run(sums.reset());
     await forwardLayers(ctx, batch, experts, (calls) => this.#run(calls));
     await this.#run(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
     const balance =
@@ -161,8 +162,8 @@ export class LocalModel {
         : balanceCoefficients(this.config, this.#global(batch), this.statistics.layers);
     await backwardLayers(ctx, batch, { experts, balance }, (calls) => this.#run(calls));
     await this.#run([
-      { op: 'sum.read', sum: sums.values, out: gradients.data },
-      { op: 'sum.squares', gradient: sums.values, norm128 },
+      { op: 'sum.read', sum: sums.sum(0, gradients.data.length).values, out: gradients.data },
+      { op: 'sum.squares', gradient: gradients.data, norm128 },
     ]);
     const finite = sums.overflow[0] === 0;
     return { ...this.#losses(batch), gradients, norm: finite ? normValue(norm128) : Number.NaN };
@@ -172,7 +173,7 @@ export class LocalModel {
   async adamwStep(options: AdamWOptions): Promise<void> {
     const trainer = this.#trainer;
     assert(trainer !== null, 'a step applies the gradients of a batch');
-    const { sums, m, v, norm128 } = trainer;
+    const { gradients, m, v, norm128 } = trainer;
     const { learningRate, beta1, beta2, eps, weightDecay, clip } = options;
     const norm = normValue(norm128);
     trainer.clock += 1;
@@ -183,7 +184,7 @@ export class LocalModel {
         out: this.weights.data,
         m,
         v,
-        gradient: sums.values,
+        gradient: gradients.data,
         gradScale: norm > clip ? clip / norm : 1,
         learningRate,
         beta1,
@@ -216,9 +217,10 @@ export class LocalModel {
     return { loss, ...balance, total: loss + balance.auxLoss + balance.zLoss };
   }
 
-  #context(act: Activations, sums: FlatSums | null): StageContext {
+  #context(act: Activations, sums: FlatGradients | null): StageContext {
     const { shape, weights, statistics } = this;
-    return { shape, weights, sums, act, rope: this.#rope, statistics };
+    const gradients = sums === null ? null : sums.of(0);
+    return { shape, weights, gradients, act, rope: this.#rope, statistics };
   }
 
   #inferenceActivations(): Activations {
@@ -231,7 +233,7 @@ export class LocalModel {
     const { layout } = this.weights;
     this.#trainer ??= {
       act: new Activations(device, this.shape, { training: true, ranks: this.#ranks }),
-      sums: new FlatSums(layout, device.int64s(layout.length), device.ints(1)),
+      sums: new FlatGradients(device, layout, () => 'begun'),
       gradients: newWeights(device, layout),
       m: device.floats(layout.length),
       v: device.floats(layout.length),

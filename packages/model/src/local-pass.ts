@@ -10,7 +10,7 @@ import { forcedChoices } from './forced-choices.ts';
 import { combineBackward, combineForward, gateBackward, gateForward } from './gate.ts';
 import { headBackward } from './head.ts';
 import { ranksOf, type LocalExperts } from './local-experts.ts';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** Runs a list to its end. */
 type Run = (calls: readonly KernelCall[]) => Promise<unknown>;
@@ -61,7 +61,7 @@ function moeBackward(
   return [
     ...combineBackward(ctx, layer, outputs),
     ...ranks.flatMap((rank) => packGradients(ctx, layer, rank)),
-    ...pass.experts.backward(ctx, layer, sumsOf(ctx)),
+    ...pass.experts.backward(ctx, layer, gradientsOf(ctx)),
     ...gateBackward(ctx, layer, batch, gradients, {
       auxScale,
       zScale,

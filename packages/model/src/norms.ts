@@ -1,5 +1,5 @@
 import { assert, type Floats, type KernelCall, type Rows } from '@troupe/core';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** One norm of the residual stream: unit `unitId` over rows of D. */
 export function normForward(
@@ -39,7 +39,7 @@ export function normBackward(
     readonly accumulate: boolean;
   },
 ): KernelCall {
-  const sums = sumsOf(ctx);
+  const sums = gradientsOf(ctx);
   const [weight, weightSum, biasSum] = [
     ctx.weights.part(unitId, 0),
     sums.part(unitId, 0),
@@ -106,6 +106,6 @@ export function qkNormBackward(ctx: StageContext, segment: QkSegment, dNormed: R
     dx: dRaw,
     accumulate: false,
     grainStarts: ctx.act.grainStarts,
-    weightSum: sumsOf(ctx).view(unitId),
+    weightSum: gradientsOf(ctx).view(unitId),
   };
 }

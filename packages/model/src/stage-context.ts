@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import type { Activations } from './activations.ts';
-import type { FlatSums, FlatWeights } from './flat-buffers.ts';
+import type { GradientTargets } from './flat-gradients.ts';
+import type { FlatWeights } from './flat-weights.ts';
 import type { RopeTables } from './rope-tables.ts';
 import type { StageShape } from './stage-shape.ts';
 import type { StageStatistics } from './statistics.ts';
@@ -8,20 +9,20 @@ import type { StageStatistics } from './statistics.ts';
 /**
  * What the builders of kernel calls work on: one microbatch (`act`) of one stage under one version of the weights.
  *
- * `weights` and `sums` hold the stage's dense units (`denseUnits` of its layers; with a tied head the last stage
- * holds `embed` too). `sums` is null at inference; `statistics` is shared by the microbatches of a step.
+ * `weights` and `gradients` hold the stage's dense units (`denseUnits` of its layers; with a tied head the last stage
+ * holds `embed` too). `gradients` is null at inference; `statistics` is shared by the microbatches of a step.
  */
 export interface StageContext {
   readonly shape: StageShape;
   readonly weights: FlatWeights;
-  readonly sums: FlatSums | null;
+  readonly gradients: GradientTargets | null;
   readonly act: Activations;
   readonly rope: RopeTables;
   readonly statistics: StageStatistics;
 }
 
-/** The gradient sums, which a backward pass needs. */
-export function sumsOf(ctx: StageContext): FlatSums {
-  assert(ctx.sums !== null, 'a backward pass needs gradient sums');
-  return ctx.sums;
+/** Where a backward pass puts the gradients of the stage's units. */
+export function gradientsOf(ctx: StageContext): GradientTargets {
+  assert(ctx.gradients !== null, 'a backward pass needs room for gradients');
+  return ctx.gradients;
 }

@@ -6,26 +6,37 @@ import { Activations } from './activations.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceCoefficients } from './balance.ts';
 import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
+import { runCalls } from './device-run.ts';
 import { returnedGradients, returnedRows } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
-import { FlatSums, FlatWeights } from './flat-buffers.ts';
+import { FlatGradients, type GradientKind } from './flat-gradients.ts';
+import { FlatWeights } from './flat-weights.ts';
 import { combineBackward, combineForward, gateBackward, gateForward } from './gate.ts';
 import { headBackward, headForward } from './head.ts';
 import { LocalExperts } from './local-experts.ts';
 import { LocalModel } from './local-model.ts';
+import { backwardLayers, forwardLayers } from './local-pass.ts';
 import { ropeTables } from './rope-tables.ts';
-import { sumsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, type StageContext } from './stage-context.ts';
 import { StageStatistics } from './statistics.ts';
 import { tinyBatch, tinyConfig } from './tiny-model.ts';
 
 interface Stage {
-  readonly ctx: StageContext;
+  /** What microbatch `index` of a step works on. */
+  readonly of: (index: number) => StageContext;
+  readonly gradients: FlatGradients;
   readonly experts: LocalExperts;
   readonly layer: number;
 }
 
 /** One pipeline stage of one layer, with its own part of the weights of `whole`. */
-function openStage(device: Device, config: ModelConfig, layer: number, whole: FlatWeights): Stage {
+function openStage(
+  device: Device,
+  config: ModelConfig,
+  layer: number,
+  options: { readonly whole: FlatWeights; readonly kind: GradientKind },
+): Stage {
+  const { whole, kind } = options;
   const ends = denseUnits(config).filter(({ id }) =>
     layer === 0 ? id === 'embed' : id === 'norm' || id === 'head',
   );
@@ -35,10 +46,12 @@ function openStage(device: Device, config: ModelConfig, layer: number, whole: Fl
   for (const { id } of units) weights.view(id).set(whole.view(id));
   const shape = { config, sequences: 2, grains: 1 };
   const act = new Activations(device, shape, { training: true, layers: { first: layer, count: 1 } });
-  const sums = new FlatSums(layout, device.int64s(layout.length), device.ints(1));
+  const gradients = new FlatGradients(device, layout, () => kind);
   const statistics = new StageStatistics(device, config, [layer]);
+  const ctx = { shape, weights, act, rope: ropeTables(device, config), statistics };
   return {
-    ctx: { shape, weights, sums, act, rope: ropeTables(device, config), statistics },
+    of: (microbatch) => ({ ...ctx, gradients: gradients.of(microbatch) }),
+    gradients,
     experts: new LocalExperts(device),
     layer,
   };
@@ -53,61 +66,105 @@ function cut(batch: Batch, first: number, last: number): Batch {
   };
 }
 
-test('stages: pipeline stages and microbatches add up to the gradients of the whole model', async (t) => {
-  const config = tinyConfig({ moe: { sharedExperts: 1 } });
-  const device: SyncDevice = openReferenceDevice();
-  const batch = tinyBatch(config);
-  const whole = new LocalModel(device, { config, sequences: 4, grains: 2 });
-  await whole.initialise(3);
-  const expected = await whole.lossAndGradients(batch);
-  const stages = [
-    openStage(device, config, 0, whole.weights),
-    openStage(device, config, 1, whole.weights),
-  ] as const;
-  const { auxScale, zScale } = balanceCoefficients(config, {
-    sequences: 4,
-    tokens: numValidTokens(batch.valid_T),
-  });
-  const gradScale = 1 / numValidTargets(batch.targets_T);
-  const run = (...lists: Parameters<SyncDevice['run']>[0][]): void => {
-    for (const calls of lists) t.is(device.run(calls).error, null);
-  };
+for (const kind of ['added', 'begun'] as const) {
+  test(`stages: pipeline stages and microbatches add up to the gradients of the whole model, sums ${kind}`, async (t) => {
+    const config = tinyConfig({ moe: { sharedExperts: 1 } });
+    const device: SyncDevice = openReferenceDevice();
+    const batch = tinyBatch(config);
+    const whole = new LocalModel(device, { config, sequences: 4, grains: 2 });
+    await whole.initialise(3);
+    const expected = await whole.lossAndGradients(batch);
+    const options = { whole: whole.weights, kind };
+    const stages = [openStage(device, config, 0, options), openStage(device, config, 1, options)] as const;
+    const { auxScale, zScale } = balanceCoefficients(config, {
+      sequences: 4,
+      tokens: numValidTokens(batch.valid_T),
+    });
+    const gradScale = 1 / numValidTargets(batch.targets_T);
+    const run = (...lists: Parameters<SyncDevice['run']>[0][]): void => {
+      for (const calls of lists) t.is(device.run(calls).error, null);
+    };
 
-  const forward = ({ ctx, experts, layer }: Stage, part: Batch): void => {
-    run([...attentionForward(ctx, layer, part), ...gateForward(ctx, layer, part, { ranks: 1 })]);
-    run(experts.forward(ctx, layer), combineForward(ctx, layer, [returnedRows(ctx, layer, 0)]));
-  };
-  const backward = ({ ctx, experts, layer }: Stage, part: Batch): void => {
-    run(
-      combineBackward(ctx, layer, [returnedRows(ctx, layer, 0)]),
-      experts.backward(ctx, layer, sumsOf(ctx)),
-    );
-    run(
-      gateBackward(ctx, layer, part, [returnedGradients(ctx, layer, 0)], { auxScale, zScale }),
-      attentionBackward(ctx, layer, part),
-    );
-  };
+    const forward = ({ experts, layer }: Stage, ctx: StageContext, part: Batch): void => {
+      run([...attentionForward(ctx, layer, part), ...gateForward(ctx, layer, part, { ranks: 1 })]);
+      run(experts.forward(ctx, layer), combineForward(ctx, layer, [returnedRows(ctx, layer, 0)]));
+    };
+    const backward = ({ experts, layer }: Stage, ctx: StageContext, part: Batch): void => {
+      run(
+        combineBackward(ctx, layer, [returnedRows(ctx, layer, 0)]),
+        experts.backward(ctx, layer, gradientsOf(ctx)),
+      );
+      run(
+        gateBackward(ctx, layer, part, [returnedGradients(ctx, layer, 0)], { auxScale, zScale }),
+        attentionBackward(ctx, layer, part),
+      );
+    };
 
-  const [first, second] = stages;
-  for (const part of [cut(batch, 12, 24), cut(batch, 0, 12)]) {
-    run(embedForward(first.ctx, part));
-    forward(first, part);
-    second.ctx.act.hidden(1).set(first.ctx.act.hidden(1));
-    forward(second, part);
-    run(headForward(second.ctx, part, { gradScale }), headBackward(second.ctx));
-    backward(second, part);
-    first.ctx.act.gradients.dHidden_TD.set(second.ctx.act.gradients.dHidden_TD);
-    backward(first, part);
-    run(embedBackward(first.ctx, part));
-  }
-
-  for (const { ctx, layer } of stages) {
-    for (const { id, size } of ctx.weights.layout.units) {
-      const gradient = device.floats(size);
-      run([{ op: 'sum.read', sum: sumsOf(ctx).view(id).values, out: gradient }]);
-      t.deepEqual(gradient, expected.gradients.view(id), id);
+    for (const [index, part] of [cut(batch, 12, 24), cut(batch, 0, 12)].entries()) {
+      const [first, second] = [stages[0].of(index), stages[1].of(index)];
+      run(embedForward(first, part));
+      forward(stages[0], first, part);
+      second.act.hidden(1).set(first.act.hidden(1));
+      forward(stages[1], second, part);
+      run(headForward(second, part, { gradScale }), headBackward(second));
+      backward(stages[1], second, part);
+      first.act.gradients.dHidden_TD.set(second.act.gradients.dHidden_TD);
+      backward(stages[0], first, part);
+      run(embedBackward(first, part));
     }
-    t.deepEqual(ctx.statistics.of(layer), whole.statistics.of(layer));
-  }
-  t.deepEqual(second.ctx.statistics.lossSum, whole.statistics.lossSum);
-});
+
+    for (const stage of stages) {
+      const { weights, statistics } = stage.of(0);
+      weights.layout.units.forEach(({ id, size }, index) => {
+        const gradient = device.floats(size);
+        const from = weights.layout.starts[index] ?? 0;
+        run([{ op: 'sum.read', sum: stage.gradients.sum(from, from + size).values, out: gradient }]);
+        t.deepEqual(gradient, expected.gradients.view(id), id);
+      });
+      t.deepEqual(statistics.of(stage.layer), whole.statistics.of(stage.layer));
+    }
+    t.deepEqual(stages[1].of(0).statistics.lossSum, whole.statistics.lossSum);
+  });
+}
+
+for (const tiedHead of [false, true]) {
+  test(`gradients: stored ones are what the sums give, ${tiedHead ? 'tied' : 'own'} head, also in a second attempt`, async (t) => {
+    const config = tinyConfig({ tiedHead, moe: { sharedExperts: 1 } });
+    const device = openReferenceDevice();
+    const batch = tinyBatch(config);
+    const whole = new LocalModel(device, { config, sequences: 4, grains: 2 });
+    await whole.initialise(3);
+    const expected = await whole.lossAndGradients(batch);
+    const { layout } = whole.weights;
+    // Head and embedding are one unit when tied, with two calls.
+    const gradients = new FlatGradients(device, layout, ({ id }) =>
+      tiedHead && id === 'embed' ? 'begun' : 'stored',
+    );
+    t.is(gradients.slices(0, layout.length).length, tiedHead ? 2 : 1);
+    const shape = { config, sequences: 4, grains: 2 };
+    const ctx = {
+      shape,
+      weights: whole.weights,
+      gradients: gradients.of(0),
+      act: new Activations(device, shape, { training: true }),
+      rope: ropeTables(device, config),
+      statistics: new StageStatistics(device, config),
+    };
+    const experts = new LocalExperts(device);
+    const run = (calls: Parameters<SyncDevice['run']>[0]) => runCalls(device, calls);
+    const global = { sequences: 4, tokens: numValidTokens(batch.valid_T) };
+    for (const attempt of [1, 2]) {
+      await run(gradients.reset());
+      await forwardLayers(ctx, batch, experts, run);
+      await run(headForward(ctx, batch, { gradScale: 1 / numValidTargets(batch.targets_T) }));
+      const balance = balanceCoefficients(config, global, ctx.statistics.layers);
+      await backwardLayers(ctx, batch, { experts, balance }, run);
+      for (const { from, to, values } of gradients.slices(0, layout.length)) {
+        const found = device.floats(to - from);
+        if (values instanceof BigInt64Array) await run([{ op: 'sum.read', sum: values, out: found }]);
+        else found.set(values);
+        t.deepEqual(found, expected.gradients.data.slice(from, to), `attempt ${attempt}`);
+      }
+    }
+  });
+}

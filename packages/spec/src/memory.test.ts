@@ -63,28 +63,48 @@ test('mixedPrecisionMemory: 3.5T parameters need 766 GB of host memory per node 
 });
 
 test('f32Memory: 24 bytes a parameter replicated, moments and buddies sharded from stage 1', (t) => {
-  const whole = f32Memory(layout({ dense: 1000, dp: 4 }), { activations: 0, buddies: true });
+  const whole = f32Memory(layout({ dense: 1000, dp: 4 }), { activations: 0, buddies: true, microbatches: 1 });
   t.is(whole.device, 24_000);
   const sharded = f32Memory(layout({ dense: 1000, expert: 800, dp: 4, ep: 2, zero: 1 }), {
     activations: 50,
     buddies: true,
+    microbatches: 2,
   });
   t.deepEqual(sharded, {
     weights: 8 * 1400,
-    gradientSums: 8 * 1400,
+    gradients: 8 * 1400,
     moments: 8 * 450,
     buddies: 12 * 450,
     activations: 50,
     host: 0,
     device: 16 * 1400 + 20 * 450 + 50,
   });
-  t.is(f32Memory(layout({ dense: 1000, dp: 4, zero: 1 }), { activations: 0, buddies: false }).buddies, 0);
+  t.is(
+    f32Memory(layout({ dense: 1000, dp: 4, zero: 1 }), { activations: 0, buddies: false, microbatches: 1 })
+      .buddies,
+    0,
+  );
   const off = f32Memory(layout({ dense: 1000, dp: 4, zero: 1, offload: 'optimizer' }), {
     activations: 0,
     buddies: false,
+    microbatches: 1,
   });
   t.is(off.host, 2000);
   t.is(off.device, 16_000);
+});
+
+test('f32Memory: gradients that one call finishes and weights of a rank that is alone take 4 bytes', (t) => {
+  const of = (changes: Parameters<typeof layout>[0], microbatches: number) =>
+    f32Memory(layout({ dense: 1000, expert: 800, ...changes }), {
+      activations: 0,
+      buddies: false,
+      microbatches,
+    });
+  t.is(of({ dp: 1 }, 1).device, 16 * 1800);
+  t.is(of({ dp: 1 }, 2).device, 20 * 1800);
+  // Experts that one rank holds have no peers, dense parameters have.
+  t.is(of({ dp: 2, ep: 2 }, 1).gradients, 8 * 1000 + 4 * 400);
+  t.is(of({ dp: 4, ep: 2 }, 1).gradients, 8 * 1400);
 });
 
 test('activationBytes: counts each kept value of a dense and an MoE layer', (t) => {

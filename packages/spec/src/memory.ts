@@ -37,14 +37,18 @@ interface Shares {
   readonly owned: number;
 }
 
+/** Parameters a rank computes with, by class. */
+function localParts({ dense, expert, ep, tp, expertsSliced }: MemoryLayout): {
+  readonly dense: number;
+  readonly expert: number;
+} {
+  return { dense: dense / tp, expert: expert / ep / (expertsSliced === false ? 1 : tp) };
+}
+
 function shares(layout: MemoryLayout): Shares {
-  const { dense, expert, dp, ep, tp } = layout;
-  const edp = dp / ep;
-  const expertTp = layout.expertsSliced === false ? 1 : tp;
-  return {
-    local: dense / tp + expert / ep / expertTp,
-    owned: dense / dp / tp + expert / (ep * edp) / expertTp,
-  };
+  const { dp, ep } = layout;
+  const { dense, expert } = localParts(layout);
+  return { local: dense + expert, owned: dense / dp + expert / (dp / ep) };
 }
 
 /**
@@ -67,10 +71,10 @@ export function mixedPrecisionMemory(layout: MemoryLayout): MemoryBytes {
 
 /** Where the bytes of f32 training go on one rank; activations are an estimate. */
 export interface F32Memory {
-  /** Two buffers by parity of the version, 4 bytes each: the one in use and the one being published. */
+  /** Two buffers by parity of the version, 4 bytes each: the one in use and the one being published; a rank that is alone has one. */
   readonly weights: number;
-  /** Exact int64 sums of everything the rank computes gradients of, 8 bytes. */
-  readonly gradientSums: number;
+  /** Of everything the rank computes gradients of: exact int64 sums, 8 bytes; f32, 4 bytes, where one kernel call finishes them. */
+  readonly gradients: number;
   /** Adam's two moments of the slices the rank owns, 8 bytes. */
   readonly moments: number;
   /** A buddy's copy of weights and moments, 12 bytes, where no replica holds one already. */
@@ -84,24 +88,30 @@ export interface F32Memory {
 
 /**
  * Training memory of f32 weights with exact gradient sums: 8 + 8 + 8 bytes a parameter, the moments sharded from
- * stage 1, the sums from 2, the weights from 3.
+ * stage 1, the sums from 2, the weights from 3. Gradients to which no other rank and no other microbatch adds take 4 bytes, and so do the
+ * weights of a rank that is alone: 16 bytes a parameter on one device. (A tied embedding has two calls; its sum is counted as the others.)
  */
 export function f32Memory(
   layout: MemoryLayout,
-  options: { readonly activations: number; readonly buddies: boolean },
+  options: { readonly activations: number; readonly buddies: boolean; readonly microbatches: number },
 ): F32Memory {
   const { local, owned } = shares(layout);
   const part = (each: number, shardedFrom: number): number =>
     each * (layout.zero >= shardedFrom ? owned : local);
-  const weights = part(8, 3);
-  const gradientSums = part(8, 2);
+  const { dense, expert } = localParts(layout);
+  const eachGradient = (holders: number): number => (holders === 1 && options.microbatches === 1 ? 4 : 8);
+  const weights = part(layout.dp === 1 ? 4 : 8, 3);
+  const gradients =
+    layout.zero >= 2
+      ? 8 * owned
+      : eachGradient(layout.dp) * dense + eachGradient(layout.dp / layout.ep) * expert;
   const moments = part(8, 1);
   const buddies = options.buddies && layout.zero >= 1 && layout.dp > 1 ? 12 * owned : 0;
   const offloaded = layout.offload === 'optimizer' ? moments + buddies : 0;
-  const device = weights + gradientSums + moments + buddies + options.activations - offloaded;
+  const device = weights + gradients + moments + buddies + options.activations - offloaded;
   return {
     weights,
-    gradientSums,
+    gradients,
     moments,
     buddies,
     activations: options.activations,

@@ -1,0 +1,151 @@
+import {
+  assert,
+  type Device,
+  type ExactSum,
+  type Floats,
+  type GradientTarget,
+  type KernelCall,
+} from '@troupe/core';
+import type { FlatLayout, Unit } from '@troupe/spec';
+import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
+
+/**
+ * How the gradient of a unit comes together in a step: `stored`: one kernel call has all its leaves and leaves floats (4 bytes an element).
+ * `begun`: this device's calls have them all and the first one begins the sum (8 bytes). `added`: leaves come from other devices or in
+ * calls of unknown number, so the sum is reset before a step (8 bytes, and the time of writing them once more).
+ */
+export type GradientKind = 'stored' | 'begun' | 'added';
+
+/** Elements [from, to) of the layout whose units are of one kind; `values` stands at `from`. */
+interface Run {
+  readonly kind: GradientKind;
+  readonly from: number;
+  readonly to: number;
+  readonly values: BigInt64Array | Floats;
+}
+
+/** A part of a gradient that lies in one array. */
+export interface GradientSlice {
+  readonly from: number;
+  readonly to: number;
+  readonly values: BigInt64Array | Floats;
+}
+
+/** Where the kernel calls of one microbatch put the gradients of units. */
+export class GradientTargets {
+  /** Targets that add to what an earlier call of the same microbatch has begun. */
+  readonly more: GradientTargets;
+  readonly #places: Places;
+  readonly #views: Views<GradientTarget>;
+
+  constructor(
+    layout: FlatLayout,
+    make: (first: number, last: number) => GradientTarget,
+    more?: GradientTargets,
+  ) {
+    this.more = more ?? this;
+    this.#places = placesOf(layout);
+    this.#views = new Views(make);
+  }
+
+  /** One unit, without its padding. @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER */
+  view(unitId: string): GradientTarget {
+    const { first, size } = placeIn(this.#places.units, unitId);
+    return this.#views.at(unitId, first, size);
+  }
+
+  /** Tensor `index` of a unit, null when the unit has fewer. */
+  part(unitId: string, index: number): GradientTarget | null {
+    const parameter = placeIn(this.#places.units, unitId).unit.parameters[index];
+    if (parameter === undefined) return null;
+    const { first, size } = placeIn(this.#places.parameters, parameter.name);
+    return this.#views.at(`=${parameter.name}`, first, size);
+  }
+
+  /** As {@link FlatWeights.span}. */
+  span(firstUnitId: string, lastUnitId: string): GradientTarget {
+    const { first } = placeIn(this.#places.units, firstUnitId);
+    const last = placeIn(this.#places.units, lastUnitId);
+    return this.#views.at(`${firstUnitId}…${lastUnitId}`, first, last.first + last.unit.paddedSize - first);
+  }
+}
+
+/** Gradients in the layout of the weights, one overflow flag for all of them. Padding is zero and stays so. */
+export class FlatGradients {
+  readonly layout: FlatLayout;
+  /** One element, set to 1 by kernels when any leaf was NaN or out of range. */
+  readonly overflow: Int32Array;
+  readonly #first: GradientTargets;
+  readonly #runs: readonly Run[];
+  readonly #none: BigInt64Array;
+
+  constructor(device: Device, layout: FlatLayout, kindOf: (unit: Unit) => GradientKind) {
+    this.layout = layout;
+    this.overflow = device.ints(1);
+    this.#none = device.int64s(0);
+    this.#runs = runsOf(layout, kindOf).map(({ kind, from, to }) => ({
+      kind,
+      from,
+      to,
+      values: kind === 'stored' ? device.floats(to - from) : device.int64s(to - from),
+    }));
+    const more = new GradientTargets(layout, (from, to) => this.#target(from, to, false));
+    this.#first = new GradientTargets(layout, (from, to) => this.#target(from, to, true), more);
+  }
+
+  /** Targets of microbatch `microbatch` of a step. */
+  of(microbatch: number): GradientTargets {
+    return microbatch === 0 ? this.#first : this.#first.more;
+  }
+
+  /** The arrays that hold elements [from, to), cut to that range, in order. */
+  slices(from: number, to: number): readonly GradientSlice[] {
+    return this.#runs.flatMap((run) => {
+      const [first, last] = [Math.max(from, run.from), Math.min(to, run.to)];
+      if (first >= last) return [];
+      return [{ from: first, to: last, values: run.values.subarray(first - run.from, last - run.from) }];
+    });
+  }
+
+  /** Elements [from, to), which must be of units whose leaves other devices add to. */
+  sum(from: number, to: number): ExactSum {
+    const [slice] = this.slices(from, to);
+    const isWhole = slice !== undefined && slice.from === from && slice.to === to;
+    assert(isWhole && slice.values instanceof BigInt64Array, 'what several devices add up is an exact sum', {
+      from,
+      to,
+    });
+    return { values: slice.values, overflow: this.overflow };
+  }
+
+  /** What makes a step (or another attempt at it) start from nothing; begun and stored gradients need their flag alone. */
+  reset(): readonly KernelCall[] {
+    const { overflow } = this;
+    const sums = this.#runs.flatMap(({ kind, values }) =>
+      kind === 'added' && values instanceof BigInt64Array ? [values] : [],
+    );
+    return [this.#none, ...sums].map((values) => ({ op: 'sum.reset', sum: { values, overflow } }));
+  }
+
+  #target(from: number, to: number, isFirst: boolean): GradientTarget {
+    const { overflow } = this;
+    const run = this.#runs.find((each) => each.from <= from && to <= each.to);
+    assert(run !== undefined, 'units of one target are of one kind', { from, to });
+    const values = run.values.subarray(from - run.from, to - run.from);
+    if (!(values instanceof BigInt64Array)) return { gradient: values, overflow };
+    return { values, overflow, begin: isFirst && run.kind === 'begun' };
+  }
+}
+
+/** Units of one kind that lie side by side. */
+function runsOf(layout: FlatLayout, kindOf: (unit: Unit) => GradientKind): Omit<Run, 'values'>[] {
+  const runs: { kind: GradientKind; from: number; to: number }[] = [];
+  layout.units.forEach((unit, index) => {
+    const from = layout.starts[index] ?? 0;
+    const [kind, to] = [kindOf(unit), from + unit.paddedSize];
+    const last = runs.at(-1);
+    if (last?.kind === kind) last.to = to;
+    else runs.push({ kind, from, to });
+  });
+  return runs;
+}
