@@ -66,6 +66,7 @@ async function attempt(name: BodyName, threads = availableParallelism()): Promis
 function explained(device: Device | SyncDevice, reason: string): Device | SyncDevice {
   return {
     ...('run' in device ? { run: (calls: Parameters<SyncDevice['run']>[0]) => device.run(calls) } : {}),
+    ...(device.timeCalls === undefined ? {} : { timeCalls: (on: boolean) => device.timeCalls?.(on) }),
     info: { ...device.info, reason },
     floats: (length) => device.floats(length),
     ints: (length) => device.ints(length),

@@ -42,3 +42,12 @@ export const decimal =
       throw new InvalidArgumentError(`expected a number ≥ ${least}.`);
     return value;
   };
+
+/** `3..12`, or `3` for that step alone; from 1. */
+export function stepRange(text: string): { readonly first: number; readonly last: number } {
+  const match = /^(\d+)(?:\.\.(\d+))?$/u.exec(text);
+  const [first, last] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+  if (match === null || first < 1 || last < first || !Number.isSafeInteger(last))
+    throw new InvalidArgumentError('expected two steps, e.g. 3..12, the first ≥ 1 and not behind the last.');
+  return { first, last };
+}

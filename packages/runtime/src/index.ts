@@ -4,6 +4,7 @@ export * from './body.ts';
 export * from './directory.ts';
 export * from './errors.ts';
 export * from './mailbox.ts';
+export * from './probe.ts';
 export * from './pure-machine.ts';
 export * from './system.ts';
 export * from './turn.ts';

@@ -9,18 +9,20 @@ import {
   type Lane,
   type Logger,
   type NodeId,
+  type Packet,
   type SerializedError,
   type TensorArray,
   type Transport,
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
-import type { AnyMachineSnapshot } from 'xstate';
-import type { ActorEvent, Behaviour, MessageFields, Mount, Self, Supervision } from './actor.ts';
+import type { ActorEvent, MessageFields, Mount, Self, Supervision } from './actor.ts';
 import { Asks } from './asks.ts';
 import { textIn } from './body.ts';
+import { stateName, type Cell } from './cell.ts';
 import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
+import type { Probe } from './probe.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
 import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
@@ -43,24 +45,17 @@ export interface SystemOptions {
   readonly observe?: (turn: Turn) => void;
   /** Default {@link MAILBOX_CAPACITY}. */
   readonly mailboxCapacity?: number;
+  /** Times everything, for a profile; absent: nothing is timed. */
+  readonly probe?: Probe;
   /** Frees the memory of received arrays that an actor has done with; default: left to the collector. */
   readonly free?: (arrays: readonly TensorArray[]) => void;
 }
 
-interface Cell {
-  readonly address: Address;
-  readonly mount: Mount;
-  readonly supervision: Supervision;
-  readonly mailbox: Mailbox<{ readonly event: ActorEvent; readonly release?: () => void }>;
-  incarnation: number;
-  /** False between two lives. */
-  isAlive: boolean;
-  behaviour: Behaviour;
-  machine: PureMachine;
-  snapshot: AnyMachineSnapshot;
-  queued: boolean;
-  restartsMs: number[];
-  readonly timers: Map<string, number>;
+/** A message's way in, when it came from another node. */
+interface Arrival {
+  readonly from: NodeId;
+  readonly packet: Packet;
+  readonly release: () => void;
 }
 
 /** Prefix of the address that the system of a node itself answers. */
@@ -69,11 +64,6 @@ export const systemAddress = (node: NodeId): Address => toAddress(`${SYSTEM_PREF
 
 /** What carries tensors goes by the data lane, all else by control. */
 const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
-
-const stateName = (snapshot: AnyMachineSnapshot): string =>
-  typeof snapshot.value === 'string'
-    ? snapshot.value
-    : JSON.stringify(snapshot.value).replaceAll(/["{}]/g, '').replaceAll(':', '.');
 
 /**
  * The actors of one node: mailboxes, routing, asks, waits, supervision.
@@ -103,8 +93,9 @@ export class ActorSystem {
 
   /** Begins to receive. Call it when all actors are mounted: what arrived before waits in the transport. */
   listen(): void {
-    const { transport, codec, logger } = this.#options;
+    const { transport, codec, logger, probe } = this.#options;
     transport.onPacket((from, _lane, packet, release) => {
+      probe?.receiving();
       let message: Message;
       try {
         message = codec.decodeMessage(packet).message;
@@ -113,7 +104,7 @@ export class ActorSystem {
         logger.warn('packet refused', { from, error: serializeError(error) });
         return;
       }
-      this.#receive(message, release);
+      this.#receive(message, { from, packet, release });
     });
   }
 
@@ -248,9 +239,12 @@ export class ActorSystem {
       this.#receive(message);
       return;
     }
+    const { codec, transport, probe } = this.#options;
     try {
-      const packet = this.#options.codec.encodeMessage(message, this.#options.transport.incarnation);
-      this.#options.transport.send(target, laneOf(message), packet);
+      probe?.sending();
+      const packet = codec.encodeMessage(message, transport.incarnation);
+      transport.send(target, laneOf(message), packet);
+      probe?.sent(message, target, packet);
     } catch (error) {
       const failure =
         error instanceof TroupeError
@@ -271,10 +265,11 @@ export class ActorSystem {
   }
 
   /** A message arrived, from the transport or from beside. */
-  #receive(message: Message, release?: () => void): void {
+  #receive(message: Message, arrival?: Arrival): void {
+    const release = arrival?.release;
     if (message.replyTo !== undefined) {
       const owner = this.#asks.answered(message.replyTo);
-      if (owner !== undefined) this.#deliver(owner, this.#replyEvent(message), release);
+      if (owner !== undefined) this.#accept(owner, this.#replyEvent(message), arrival);
       else release?.();
       return;
     }
@@ -292,7 +287,12 @@ export class ActorSystem {
       this.#refuse(event, message.to, new UnknownAddressError(message.to, this.node));
       return;
     }
-    this.#deliver(message.to, event, release);
+    this.#accept(message.to, event, arrival);
+  }
+
+  #accept(address: Address, event: ActorEvent, arrival?: Arrival): void {
+    if (arrival !== undefined) this.#options.probe?.received(arrival.from, address, arrival.packet, event);
+    this.#deliver(address, event, arrival?.release);
   }
 
   #replyEvent(message: Message): ActorEvent {
@@ -357,6 +357,7 @@ export class ActorSystem {
         this.#ready.push(cell);
       }
       turns++;
+      this.#options.probe?.turnBegins();
       this.#turn(cell, entry.event);
       entry.release?.();
       if (this.#stopped) return;
@@ -367,7 +368,9 @@ export class ActorSystem {
 
   #turn(cell: Cell, event: ActorEvent): void {
     const { incarnation } = cell;
-    const stateBefore = this.#options.observe === undefined ? '' : stateName(cell.snapshot);
+    const { observe, probe } = this.#options;
+    const isSeen = observe !== undefined || probe !== undefined;
+    const stateBefore = isSeen ? stateName(cell.snapshot) : '';
     let outcome: Turn['outcome'] = 'handled';
     try {
       const { behaviour } = cell;
@@ -396,7 +399,8 @@ export class ActorSystem {
     } catch (error) {
       this.#failed(cell, error);
     }
-    this.#options.observe?.({
+    if (!isSeen) return;
+    const turn: Turn = {
       node: this.node,
       address: cell.address,
       incarnation,
@@ -405,7 +409,9 @@ export class ActorSystem {
       stateBefore,
       stateAfter: stateName(cell.snapshot),
       mailboxSize: cell.mailbox.size,
-    });
+    };
+    observe?.(turn);
+    probe?.turnEnded(turn);
   }
 
   #refuse(event: ActorEvent, refuser: Address, error: TroupeError): void {
@@ -553,7 +559,10 @@ export class ActorSystem {
       refuse: (request, error) => this.#refuse(request, address, error),
       post,
       submit: (device, calls, done, fields = {}) => {
+        const { probe } = this.#options;
+        const submittedMs = probe?.submitted() ?? 0;
         device.submit(calls, (completion) => {
+          probe?.completed({ owner: address, device, calls, fields, submittedMs, completion });
           if (completion.error === null) post(done, { ...fields, kernelMs: completion.kernelMs });
           else post('kernel.failed', { ...fields, error: serializeError(completion.error, address) });
         });
@@ -565,7 +574,9 @@ export class ActorSystem {
         );
       },
       wait: (request) => {
-        if (alive()) this.#waits.begin(address, request, (error, wait) => this.#options.onStuck(error, wait));
+        if (!alive()) return;
+        this.#options.probe?.waitBegan({ ...request, owner: address });
+        this.#waits.begin(address, request, (error, wait) => this.#options.onStuck(error, wait));
       },
       free: (arrays) => {
         const { free } = this.#options;
@@ -573,7 +584,10 @@ export class ActorSystem {
         if (free !== undefined) queueMicrotask(() => free(arrays));
       },
       answered: (name, by) => this.#waits.answered(address, name, by),
-      endWait: (name) => this.#waits.end(address, name),
+      endWait: (name) => {
+        this.#options.probe?.waitEnded(address, name);
+        this.#waits.end(address, name);
+      },
       fail: (error) => {
         if (alive()) this.#failed(cell, error);
       },

@@ -1,4 +1,6 @@
 import type { ErrorDetails } from '@troupe/core';
+import type { ProfileLine } from './profile/lines.ts';
+import type { TimeShares } from './profile/shares.ts';
 
 /** First line of a run. */
 export interface StartEvent {
@@ -61,6 +63,30 @@ export interface FaultEvent {
   readonly details: ErrorDetails;
 }
 
+/** What a profile found, once, before `done`; means over devices and profiled steps. */
+export interface ProfileEvent {
+  readonly event: 'profile';
+  /** The trace, for ui.perfetto.dev. */
+  readonly path: string;
+  /** First and last profiled step that was committed; null when none was. */
+  readonly steps: { readonly first: number; readonly last: number } | null;
+  readonly devices: number;
+  /** Mean time of a step, milliseconds; the four of `shares` add up to it. */
+  readonly stepMs: number;
+  readonly shares: TimeShares;
+  /** Per device, measured before the run; null without the addon. */
+  readonly peakFlops: number | null;
+  readonly bytesPerSecond: number | null;
+  /** Every operation and shape, the most expensive first. */
+  readonly lines: readonly ProfileLine[];
+  /** Events in the trace. */
+  readonly traceEvents: number;
+  /** Messages between processes that are arrows in the trace. */
+  readonly arrows: number;
+  /** Processes whose records reached the limit or ended early, so that the trace lacks their rest. */
+  readonly truncated: readonly string[];
+}
+
 export interface DoneEvent {
   readonly event: 'done';
   readonly steps: number;
@@ -86,7 +112,7 @@ export interface ErrorEvent {
 
 /** What a run tells the world, one object a line under `--json`; field names are frozen. */
 export type RunEvent =
-  StartEvent | StepEvent | EvalEvent | CheckpointEvent | FaultEvent | DoneEvent | ErrorEvent;
+  StartEvent | StepEvent | EvalEvent | CheckpointEvent | FaultEvent | ProfileEvent | DoneEvent | ErrorEvent;
 
 /** Takes a run's events; must not throw. */
 export type RunSink = (event: RunEvent) => void;

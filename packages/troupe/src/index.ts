@@ -12,5 +12,8 @@ export * from './simulate.ts';
 export * from './errors.ts';
 export * from './open-run.ts';
 export * from './peak.ts';
+export * from './profile/monotonic.ts';
+export { partPaths, type ProfilePlan } from './profile/recorder.ts';
+export * from './profile/write-profile.ts';
 export * from './trained-model.ts';
 export { loadDevice } from '@troupe/kernels';

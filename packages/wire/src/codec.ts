@@ -79,6 +79,15 @@ export function createCodec(options: CodecOptions): Codec {
   };
 }
 
+/** A packet's checksum in hexadecimal: a name that sender and receiver both know without another field on the wire. */
+export function packetName({ header }: Packet): string {
+  const view = new DataView(header.buffer, header.byteOffset + header.byteLength - checksumBytes);
+  return view
+    .getBigUint64(0)
+    .toString(16)
+    .padStart(2 * checksumBytes, '0');
+}
+
 /** Covers everything but itself. Frame lengths are in the header, so that bytes cannot move from one frame to the next. */
 function packetChecksum(header: Uint8Array, frames: readonly Uint8Array[], framesSummed: boolean): bigint {
   let hash = checksum(header.subarray(0, header.byteLength - checksumBytes), 0n);

@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
-import { collect, integer, verb, type CommonOptions } from '../verb.ts';
+import { collect, integer, stepRange, verb, type CommonOptions } from '../verb.ts';
+import type { StepRange } from '../run/profile-request.ts';
 import type { LogLevel } from 'troupe';
 
 /** What `launch` and `resume` share. */
@@ -10,6 +11,9 @@ export interface RunCommandOptions extends CommonOptions {
   readonly quiet?: boolean;
   readonly logLevel: LogLevel;
   readonly grace: number;
+  /** True without a file. */
+  readonly profile?: string | true;
+  readonly profileSteps?: StepRange;
 }
 
 interface LaunchCommandOptions extends RunCommandOptions {
@@ -32,6 +36,11 @@ export function addRunOptions(command: Command): Command {
       integer(0),
       GRACE_SECONDS,
     )
+    .option(
+      '--profile [file]',
+      'write a trace for ui.perfetto.dev (.json or .json.gz; default: profile.json.gz in the run folder) and print where the time went',
+    )
+    .option('--profile-steps <a..b>', 'steps that --profile records; default: ten after two', stepRange)
     .addOption(
       new Option('--log-level <level>', 'log lines on standard error')
         .choices(['debug', 'info', 'warn', 'error', 'silent'])

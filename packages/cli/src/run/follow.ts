@@ -1,21 +1,34 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import type { DoneEvent, RunEvent } from '@troupe/telemetry';
+import { join, resolve } from 'node:path';
+import type { DoneEvent, MachineRates, ProfileEvent, RunEvent } from '@troupe/telemetry';
 import { createPlacement, refuseUnbuilt, TopologyError, type ResolvedTopology } from '@troupe/topology';
 import {
   exitCodes,
   fileStorage,
   launch,
+  measuredBandwidth,
   measuredPeakFlops,
+  monotonicMs,
+  partPaths,
   systemClock,
+  writeProfile,
   type Launch,
   type LaunchOptions,
   type LogLevel,
+  type ProfilePlan,
   type RunResult,
 } from 'troupe';
 import { exitLine } from '../exit-line.ts';
 import { print, printError, printJson } from '../output.ts';
 import { MetricsFile } from './metrics-file.ts';
+import {
+  profilePath,
+  profileRequest,
+  profileSteps,
+  type ProfileRequest,
+  type StepRange,
+} from './profile-request.ts';
+import { profileTable } from './profile-table.ts';
 import { Progress } from './progress.ts';
 import { releaseRunFolder, type RunFolder } from './run-folder.ts';
 import { StopSignals } from './stop-signals.ts';
@@ -33,6 +46,8 @@ export interface FollowOptions {
   readonly logLevel: LogLevel;
   /** Seconds. */
   readonly grace: number;
+  readonly profile?: string | true;
+  readonly profileSteps?: StepRange;
 }
 
 /**
@@ -44,8 +59,23 @@ export interface FollowOptions {
 export async function follow(topology: ResolvedTopology, options: FollowOptions): Promise<number> {
   const unbuilt = refuseUnbuilt(topology);
   if (unbuilt.length > 0) throw new TopologyError(unbuilt);
-  return new FollowedRun(topology, options).run();
+  const request = profileRequest(options.profile, options.profileSteps);
+  const { steps } = topology.train;
+  const profile =
+    request === null
+      ? null
+      : {
+          ...request,
+          steps: profileSteps(request, {
+            first: (options.resumeFrom?.manifest.step ?? 0) + 1,
+            last: Math.min(options.stopAfter ?? steps, steps),
+          }),
+        };
+  return new FollowedRun(topology, options, profile).run();
 }
+
+/** A profile of which the steps are known. */
+type FollowedProfile = ProfileRequest & { readonly steps: StepRange };
 
 class FollowedRun {
   readonly #topology: ResolvedTopology;
@@ -55,12 +85,16 @@ class FollowedRun {
   readonly #tally = new Tally();
   readonly #metrics: MetricsFile;
   readonly #progress: Progress;
+  readonly #profile: { readonly path: string; readonly plan: ProfilePlan } | null;
 
-  constructor(topology: ResolvedTopology, options: FollowOptions) {
+  #rates: MachineRates = { flops: null, bytes: null };
+
+  constructor(topology: ResolvedTopology, options: FollowOptions, profile: FollowedProfile | null) {
     const { steps } = topology.train;
     this.#topology = topology;
     this.#options = options;
     this.#folder = options.claim();
+    this.#profile = profile === null ? null : this.#profilePlan(profile);
     this.#metrics = new MetricsFile(this.#folder.path);
     this.#progress = new Progress(
       {
@@ -99,7 +133,9 @@ class FollowedRun {
       const run = await this.#launch();
       signals.attach(run);
       const result = await run.result;
-      return this.#end(run, result, (this.#clock.now() - startedMs) / 1000);
+      const seconds = (this.#clock.now() - startedMs) / 1000;
+      const profile = await this.#writeProfile();
+      return this.#end(run, result, seconds, profile);
     } finally {
       signals.close();
       this.#metrics.close();
@@ -113,18 +149,53 @@ class FollowedRun {
 
   #launch(): Promise<Launch> {
     const { stopAfter, checkpoints, resumeFrom, logLevel } = this.#options;
-    const threads = createPlacement(this.#topology).workers.reduce(
-      (sum, worker) => sum + worker.device.threads,
-      0,
-    );
+    const threads = this.#threads;
+    const rates = {
+      flops: measuredPeakFlops(threads),
+      bytes: this.#profile === null ? null : measuredBandwidth(threads),
+    };
+    const { world } = this.#topology.parallel;
+    this.#rates = {
+      flops: rates.flops === null ? null : rates.flops / world,
+      bytes: rates.bytes === null ? null : rates.bytes / world,
+    };
     return launch(this.#topology, {
       ...(stopAfter === undefined ? {} : { stopAfter }),
       checkpoints: checkpoints ? { storage: fileStorage(this.#folder.path), folder: '' } : null,
       ...(resumeFrom === null ? {} : { resumeFrom }),
       report: (event) => this.#report(event),
       logLevel,
-      peakFlops: measuredPeakFlops(Math.min(threads, availableParallelism())),
+      peakFlops: rates.flops,
+      ...(this.#profile === null ? {} : { profile: this.#profile.plan }),
     });
+  }
+
+  /** Threads of all devices, as far as there are cores for them. */
+  get #threads(): number {
+    const { workers } = createPlacement(this.#topology);
+    const threads = workers.reduce((sum, worker) => sum + worker.device.threads, 0);
+    return Math.min(threads, availableParallelism());
+  }
+
+  #profilePlan(profile: FollowedProfile): { readonly path: string; readonly plan: ProfilePlan } {
+    const path = profilePath(profile, this.#folder.path);
+    return { path, plan: { partPrefix: resolve(path), originMs: monotonicMs(), ...profile.steps } };
+  }
+
+  /** null when none was asked for, or when it could not be written: that is said and costs the profile, not the run. */
+  async #writeProfile(): Promise<ProfileEvent | null> {
+    if (this.#profile === null) return null;
+    const { path, plan } = this.#profile;
+    const paths = partPaths(plan, this.#topology.parallel.world);
+    try {
+      return await writeProfile({ paths, path, rates: this.#rates });
+    } catch (error) {
+      this.#progress.close();
+      printError(
+        `troupe: no profile: ${error instanceof Error ? error.message : String(error)}; its parts are ${path}.*.part`,
+      );
+      return null;
+    }
   }
 
   #report(event: RunEvent): void {
@@ -136,10 +207,11 @@ class FollowedRun {
     else if (this.#forPeople) this.#progress.show(placed);
   }
 
-  #end(run: Launch, result: RunResult, seconds: number): number {
+  #end(run: Launch, result: RunResult, seconds: number, profile: ProfileEvent | null): number {
     const { exitCode, error } = result;
     const { evalLoss, tokensPerSecond, last } = this.#tally;
     if (error !== null) this.#announce({ event: 'error', code: error.code, message: error.message });
+    if (profile !== null) this.#announce(profile);
     const statistics = error === null && last !== null ? run.statistics() : null;
     const done: DoneEvent = {
       event: 'done',
@@ -158,6 +230,7 @@ class FollowedRun {
     this.#progress.close();
     if (this.#forPeople && error === null)
       print(...summary(this.#folder.path, this.#tally, done, this.#topology.train.steps));
+    if (this.#forPeople && profile !== null) print('', ...profileTable(profile));
     const line = exitLine(exitCode, this.#why(done, result));
     if (exitCode === exitCodes.ok) print(line);
     else printError(line);

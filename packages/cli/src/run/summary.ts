@@ -28,7 +28,6 @@ export function summary(folder: string, tally: Tally, done: DoneEvent, steps: nu
     `on the wire    ${bytes(done.wireBytes)}`,
     ...kept,
     `metrics        ${folder}/metrics.jsonl`,
-    '',
-    ...next,
+    ...(next.length === 0 ? [] : ['', ...next]),
   ];
 }

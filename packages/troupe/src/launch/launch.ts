@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { openTopologyData } from '../data.ts';
 import { systemClock } from '../ports/clock.ts';
 import { pinoLogger, type LogLevel } from '../ports/logger.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
+import { partPaths, Recorder, type ProfilePlan } from '../profile/recorder.ts';
 import { listenAs } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -29,6 +31,8 @@ export interface LaunchOptions {
   readonly logLevel: LogLevel;
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
   readonly peakFlops: number | null;
+  /** Every process records these steps into a part of its own; absent: none does. */
+  readonly profile?: ProfilePlan;
 }
 
 /** A run on worker processes of this machine. */
@@ -90,6 +94,7 @@ class LocalLaunch implements Launch {
   #socketFolder: string | null = null;
   #transport: ZmqTransport | null = null;
   #opening: Promise<ZmqTransport> | null = null;
+  readonly #recorder: Recorder | null;
   #system: ActorSystem | null = null;
   #job: Job | null = null;
   #data: DataSource | null = null;
@@ -105,6 +110,12 @@ class LocalLaunch implements Launch {
     this.#topology = topology;
     this.#options = options;
     this.#logger = pinoLogger(options.logLevel).child({ node: agentNode });
+    // What a run that was killed left behind belongs to another profile.
+    if (options.profile !== undefined)
+      for (const path of partPaths(options.profile, topology.parallel.world)) rmSync(path, { force: true });
+    this.#recorder =
+      options.profile === undefined ? null : new Recorder(options.profile, agentNode, this.#logger);
+    this.#recorder?.begin(agentNode, null);
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       await this.#cleanUp();
       return result;
@@ -131,7 +142,9 @@ class LocalLaunch implements Launch {
         message: (message: WorkerMessage) => this.#fromWorker(rank, message),
         exited: (reason: string) => this.#workerExited(rank, reason),
       };
-      this.#workers.push(new WorkerProcess({ rank, ...plan, logLevel: this.#options.logLevel }, handlers));
+      const { logLevel, profile } = this.#options;
+      const worker = { rank, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
+      this.#workers.push(new WorkerProcess(worker, handlers));
     }
     const opening = openZmqTransport({
       node: nodeId(agentNode),
@@ -200,6 +213,7 @@ class LocalLaunch implements Launch {
 
   async #cleanUp(): Promise<void> {
     this.#system?.stop();
+    this.#recorder?.close();
     await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
     await this.#opening?.catch(() => {});
     await this.#transport?.close(200);
@@ -217,13 +231,17 @@ class LocalLaunch implements Launch {
       clock: this.#clock,
       logger: this.#logger,
       schedule: (run) => void setImmediate(run),
+      ...(this.#recorder === null ? {} : { probe: this.#recorder }),
     });
     this.#system = system;
     mountAgent(system, job, {
       storage: checkpoints?.storage as Storage,
       trainer: {
         report: (event) => {
-          if (event.event === 'step') this.#last = event;
+          if (event.event === 'step') {
+            this.#last = event;
+            this.#recorder?.step(event.step, event.tokens / event.tokensPerSecond);
+          }
           report(event);
         },
         opened: () => {

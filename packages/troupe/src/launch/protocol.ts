@@ -1,6 +1,7 @@
 import type { ListeningPlan } from './listening.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { RunChoices } from '../job.ts';
+import type { ProfilePlan } from '../profile/recorder.ts';
 import type { ResolvedTopology } from '@troupe/topology';
 
 /** Where a node listens; the transport's own type, spelt out because it crosses the process boundary as JSON. */
@@ -32,4 +33,6 @@ export type WorkerMessage =
 export interface WorkerArguments extends ListeningPlan {
   readonly rank: number;
   readonly logLevel: LogLevel;
+  /** Absent: nothing is recorded. */
+  readonly profile?: ProfilePlan;
 }

@@ -10,6 +10,7 @@ import { jobOf } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { systemClock } from '../ports/clock.ts';
 import { pinoLogger } from '../ports/logger.ts';
+import { Recorder } from '../profile/recorder.ts';
 import { listenAs } from './listening.ts';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
 
@@ -22,10 +23,13 @@ setFlagsFromString('--heap-growing-percent=3000');
  *
  * It lives as long as the pipe to its agent: when the agent dies, however it dies, the pipe closes and the worker leaves.
  */
-const { rank, logLevel, ...listening } = JSON.parse(process.argv[2] ?? '{}') as WorkerArguments;
+const { rank, logLevel, profile, ...listening } = JSON.parse(process.argv[2] ?? '{}') as WorkerArguments;
 const node = workerNode(rank);
 const logger = pinoLogger(logLevel).child({ node });
 const clock = systemClock();
+const recorder = profile === undefined ? null : new Recorder(profile, node, logger);
+// However this process ends, unless it is killed.
+process.on('exit', () => recorder?.close());
 
 const say = (message: WorkerMessage): void => {
   process.send?.(message);
@@ -72,6 +76,7 @@ async function mount(
     loadDevice({ body: placed?.body ?? topology.device, threads: placed?.device.threads ?? 1 }),
     openTopologyData(topology),
   ]);
+  recorder?.begin(node, device);
   const job: Job = jobOf(topology, choices);
   const system = createJobSystem({
     node,
@@ -81,6 +86,7 @@ async function mount(
     logger,
     schedule: (run) => void setImmediate(run),
     free: releaseArrays,
+    ...(recorder === null ? {} : { probe: recorder }),
   });
   mounted = system;
   mountWorker(system, job, { dp: rank, device, tokens: data.batches });
