@@ -150,6 +150,7 @@ export class Replica {
     return {
       info: device.info,
       floats: (length) => device.floats(length),
+      halves: (length) => device.halves(length),
       ints: (length) => device.ints(length),
       int64s: (length) => device.int64s(length),
       bytes: (length) => device.bytes(length),

@@ -69,6 +69,7 @@ function explained(device: Device | SyncDevice, reason: string): Device | SyncDe
     ...(device.timeCalls === undefined ? {} : { timeCalls: (on: boolean) => device.timeCalls?.(on) }),
     info: { ...device.info, reason },
     floats: (length) => device.floats(length),
+    halves: (length) => device.halves(length),
     ints: (length) => device.ints(length),
     int64s: (length) => device.int64s(length),
     bytes: (length) => device.bytes(length),

@@ -2,6 +2,7 @@ import type {
   Completion,
   DeviceInfo,
   Floats,
+  Halves,
   KernelCall,
   SyncDevice,
   TensorArray,
@@ -63,6 +64,10 @@ class NativeDevice implements SyncDevice {
 
   floats(length: number): Floats {
     return new Float32Array(this.#addon.allocate(length * 4));
+  }
+
+  halves(length: number): Halves {
+    return new Uint16Array(this.#addon.allocate(length * 2));
   }
 
   ints(length: number): Int32Array {

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "bf16.h"
+
 namespace troupe {
 
 class Pool;
@@ -18,9 +20,6 @@ struct RangeError : std::runtime_error {
 [[noreturn]] void raise_slot_error(int64_t source, int64_t row, int64_t slot, int64_t tokens);
 [[noreturn]] void raise_count_error(int64_t source, int64_t rows, int64_t capacity);
 [[noreturn]] void raise_target_error(int64_t token, int64_t target, int64_t vocab);
-
-/// Operands of the matrix products (KER-6).
-enum class Precision { f32, bf16 };
 
 /// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts elements. Where a call allows it, the rows are bf16
 /// in `halves` instead, and `data` is null.

@@ -4,6 +4,8 @@ import {
   type ExpertsBackwardCall,
   type ExpertsForwardCall,
   type GradientTarget,
+  type HalfRows,
+  type Precision,
   type Rows,
   type RowsPart,
 } from '@troupe/core';
@@ -12,7 +14,7 @@ import type { FloatType } from './float-type.ts';
 import { isStored } from './gradient-target.ts';
 
 /** Where row r of a matrix starts: `offset + r·stride`, defaults filled in. */
-export function rowsLayout(rows: Rows, rowLength: number): { offset: number; stride: number } {
+export function rowsLayout(rows: Rows | HalfRows, rowLength: number): { offset: number; stride: number } {
   return { offset: rows.offset ?? 0, stride: rows.stride ?? rowLength };
 }
 
@@ -64,6 +66,28 @@ export class ArgumentCheck {
     this.#array(name, array, this.#dtype === 'f64' ? Float64Array : Float32Array, length);
   }
 
+  /** bf16 storage where the call allows it, else as {@link floats}. */
+  floatsOrHalves(name: string, array: unknown, length: number): void {
+    if (array instanceof Uint16Array) this.#array(name, array, Uint16Array, length);
+    else this.floats(name, array, length);
+  }
+
+  /** Operands of a call: bf16 storage only with precision bf16. */
+  operand(name: string, array: unknown, length: number, precision: Precision | undefined): void {
+    if (precision === 'bf16') this.floatsOrHalves(name, array, length);
+    else this.floats(name, array, length);
+  }
+
+  /** Pre-activations: bf16 storage with precision bf16, else as {@link floats}. */
+  saved(array: unknown, precision: Precision | undefined): void {
+    if (precision === 'bf16') this.#array('saved', array, Uint16Array, 0);
+    else this.floats('saved', array, 0);
+  }
+
+  precision(precision: Precision | undefined): void {
+    if (precision !== undefined) this.oneOf('precision', precision, ['f32', 'bf16']);
+  }
+
   ints(name: string, array: unknown, length: number): void {
     this.#array(name, array, Int32Array, length);
   }
@@ -98,6 +122,11 @@ export class ArgumentCheck {
 
   /** A matrix of `count` rows of `rowLength` elements inside its buffer. */
   rows(name: string, rows: Rows, count: number, rowLength: number): void {
+    this.floats(`${name}.data`, rows?.data, this.rowsEnd(name, rows, count, rowLength));
+  }
+
+  /** Elements up to the end of the last row. */
+  rowsEnd(name: string, rows: Rows | HalfRows, count: number, rowLength: number): number {
     if (rows === null || typeof rows !== 'object')
       this.fail(name, typeof rows, 'rows {data, offset?, stride?}');
     const { offset, stride } = rowsLayout(rows, rowLength);
@@ -105,7 +134,18 @@ export class ArgumentCheck {
     this.size(`${name}.stride`, stride);
     if (stride < rowLength && count > 1)
       this.fail(`${name}.stride`, String(stride), `at least the row length ${rowLength}`);
-    this.floats(`${name}.data`, rows.data, count === 0 ? 0 : offset + (count - 1) * stride + rowLength);
+    return count === 0 ? 0 : offset + (count - 1) * stride + rowLength;
+  }
+
+  /** As {@link rows}, with bf16 storage allowed with precision bf16. */
+  operandRows(
+    name: string,
+    rows: Rows | HalfRows,
+    count: number,
+    rowLength: number,
+    precision: Precision | undefined,
+  ): void {
+    this.operand(`${name}.data`, rows?.data, this.rowsEnd(name, rows, count, rowLength), precision);
   }
 
   /**
@@ -147,6 +187,7 @@ export class ArgumentCheck {
     this.size('dim', dim, 1);
     this.size('hidden', hidden, 1);
     this.oneOf('activation', call.activation, ['swiglu', 'gelu', 'gelu-tanh', 'relu']);
+    this.precision(call.precision);
     this.size('expertStride', expertStride, (hiddenInputs(call.activation) + 1) * hidden * dim);
     this.floats('weights', call.weights, expertsLength(call));
     if (!Array.isArray(call.sources)) this.fail('sources', typeof call.sources, 'an array');
@@ -178,6 +219,7 @@ export function expertsLength(call: ExpertsForwardCall | ExpertsBackwardCall): n
 type ArrayType =
   | Float32ArrayConstructor
   | Float64ArrayConstructor
+  | Uint16ArrayConstructor
   | Int32ArrayConstructor
   | Uint8ArrayConstructor
   | BigInt64ArrayConstructor;

@@ -4,10 +4,12 @@ import {
   type ExpertsForwardCall,
   type ExpertSource,
   type Floats,
+  type Halves,
 } from '@troupe/core';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import { activate, activationSlope } from './activation.ts';
 import { expertsLength, rangeError } from './argument-check.ts';
+import { operand, rounding, store, widened } from './bf16.ts';
 import { addLeaves } from './exact-sum.ts';
 import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
@@ -51,7 +53,7 @@ export function segmentsOf(
 export function atLeast(
   op: string,
   name: string,
-  array: Floats | Int32Array | undefined,
+  array: Floats | Halves | Int32Array | undefined,
   length: number,
 ): void {
   if (array !== undefined && array.length < length) {
@@ -84,9 +86,10 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
   check(call, check) {
     check.experts(call);
     call.sources.forEach((source, i) => check.floats(`sources[${i}].y_ND`, source.y_ND, 0));
-    if (call.saved !== undefined) check.floats('saved', call.saved, 0);
+    if (call.saved !== undefined) check.saved(call.saved, call.precision);
   },
-  run({ op, experts, dim, hidden, activation, weights, expertStride, sources, accumulate, saved }) {
+  run(call) {
+    const { op, experts, dim, hidden, activation, expertStride, sources, accumulate, saved, precision } = call;
     const { segments, totals } = segmentsOf(op, experts, sources);
     const width = hiddenInputs(activation) * hidden;
     sources.forEach((source, i) => {
@@ -95,10 +98,14 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
     });
     atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
 
+    const round = rounding(precision);
+    const weights = operand(call.weights, precision);
+    const inputs = sources.map(({ x_UD }) => operand(x_UD, precision));
     const before = new Float64Array(width);
     const h = new Float64Array(hidden);
     for (const { expert, sourceIndex, sourceRow, savedRow, rows } of segments) {
-      const { x_UD, slots_N, y_ND } = sources[sourceIndex]!;
+      const { slots_N, y_ND } = sources[sourceIndex]!;
+      const x_UD = inputs[sourceIndex]!;
       const inAt = expert * expertStride;
       const downAt = inAt + width * dim;
       for (let r = 0; r < rows; r++) {
@@ -107,11 +114,11 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
         for (let f = 0; f < width; f++) {
           let sum = 0;
           for (let k = 0; k < dim; k++) sum += x_UD[xAt + k]! * weights[inAt + f * dim + k]!;
-          before[f] = sum;
+          before[f] = round(sum);
+          if (saved !== undefined) store(saved, (savedRow + r) * width + f, sum);
         }
-        if (saved !== undefined) saved.set(before, (savedRow + r) * width);
         for (let f = 0; f < hidden; f++)
-          h[f] = activate(activation, before[f]!) * (width === hidden ? 1 : before[hidden + f]!);
+          h[f] = round(activate(activation, before[f]!) * (width === hidden ? 1 : before[hidden + f]!));
         for (let d = 0; d < dim; d++) {
           let sum = accumulate === true ? y_ND[row * dim + d]! : 0;
           for (let f = 0; f < hidden; f++) sum += h[f]! * weights[downAt + d * hidden + f]!;
@@ -132,11 +139,11 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
       if (source.rowWeights_N !== undefined)
         check.floats(`sources[${i}].rowWeights_N`, source.rowWeights_N, 0);
     });
-    check.floats('saved', call.saved, 0);
+    check.saved(call.saved, call.precision);
     check.target('weightSum', call.weightSum, expertsLength(call));
   },
   run(call) {
-    const { op, experts, dim, hidden, activation, expertStride, sources, saved, weightSum } = call;
+    const { op, experts, dim, hidden, activation, expertStride, sources, saved, weightSum, precision } = call;
     const { segments, totals } = segmentsOf(op, experts, sources);
     const width = hiddenInputs(activation) * hidden;
     sources.forEach((source, i) => {
@@ -154,13 +161,19 @@ export const expertsBackward: Kernel<ExpertsBackwardCall> = {
     atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
 
     const leaf = new Float64Array((width + hidden) * dim);
+    const operands: BackwardOperands = {
+      round: rounding(precision),
+      weights: operand(call.weights, precision),
+      saved: widened(saved),
+      inputs: sources.map(({ x_UD }) => operand(x_UD, precision)),
+    };
     // Every expert, also one without rows: a sum that begins here, or a stored gradient, is zero then.
     for (let expert = 0; expert < experts; expert++) {
       intoTarget(weightSum, expert * expertStride, leaf.length, (sum) => {
         for (const segment of segments) {
           if (segment.expert !== expert || segment.rows === 0) continue;
           leaf.fill(0);
-          segmentBackward(call, segment, leaf);
+          segmentBackward(call, operands, segment, leaf);
           addLeaves(sum, 0, leaf, leaf.length);
         }
       });
@@ -174,10 +187,25 @@ export function largestSlot(slots: Int32Array, rows: number): number {
   return largest;
 }
 
+/** What the products of a backward pass multiply, in the call's precision. */
+interface BackwardOperands {
+  readonly round: (x: number) => number;
+  readonly weights: Floats;
+  readonly saved: Floats;
+  /** x_UD of each source. */
+  readonly inputs: readonly Floats[];
+}
+
 /** dx of one segment's rows and the leaf of its expert's weights, laid out as the weights. */
-function segmentBackward(call: ExpertsBackwardCall, segment: Segment, leaf: Float64Array): void {
-  const { dim, hidden, activation, weights, expertStride, saved, accumulate } = call;
-  const { x_UD, slots_N, dOut_UD, rowWeights_N, dx_ND } = call.sources[segment.sourceIndex]!;
+function segmentBackward(
+  call: ExpertsBackwardCall,
+  { round, weights, saved, inputs }: BackwardOperands,
+  segment: Segment,
+  leaf: Float64Array,
+): void {
+  const { dim, hidden, activation, expertStride, accumulate } = call;
+  const { slots_N, dOut_UD, rowWeights_N, dx_ND } = call.sources[segment.sourceIndex]!;
+  const x_UD = inputs[segment.sourceIndex]!;
   const gated = hiddenInputs(activation) === 2;
   const width = hiddenInputs(activation) * hidden;
   const inAt = segment.expert * expertStride;
@@ -193,11 +221,11 @@ function segmentBackward(call: ExpertsBackwardCall, segment: Segment, leaf: Floa
     const savedAt = (segment.savedRow + r) * width;
     const rowWeight = rowWeights_N === undefined ? 1 : rowWeights_N[row]!;
     for (let f = 0; f < hidden; f++) {
-      h[f] = activate(activation, saved[savedAt + f]!) * (gated ? saved[savedAt + hidden + f]! : 1);
+      h[f] = round(activate(activation, saved[savedAt + f]!) * (gated ? saved[savedAt + hidden + f]! : 1));
     }
     dh.fill(0);
     for (let d = 0; d < dim; d++) {
-      const dy = rowWeight * dOut_UD[tokenAt + d]!;
+      const dy = round(rowWeight * dOut_UD[tokenAt + d]!);
       for (let f = 0; f < hidden; f++) {
         dh[f]! += dy * weights[downAt + d * hidden + f]!;
         leaf[leafDownAt + d * hidden + f]! += dy * h[f]!;
@@ -205,8 +233,10 @@ function segmentBackward(call: ExpertsBackwardCall, segment: Segment, leaf: Floa
     }
     for (let f = 0; f < hidden; f++) {
       const before = saved[savedAt + f]!;
-      dBefore[f] = dh[f]! * activationSlope(activation, before) * (gated ? saved[savedAt + hidden + f]! : 1);
-      if (gated) dBefore[hidden + f] = dh[f]! * activate(activation, before);
+      dBefore[f] = round(
+        dh[f]! * activationSlope(activation, before) * (gated ? saved[savedAt + hidden + f]! : 1),
+      );
+      if (gated) dBefore[hidden + f] = round(dh[f]! * activate(activation, before));
     }
     for (let k = 0; k < dim; k++) dx[k] = accumulate === true ? dx_ND[row * dim + k]! : 0;
     for (let f = 0; f < width; f++) {

@@ -1,5 +1,6 @@
-import type { ExactSum, HeadLossCall } from '@troupe/core';
+import type { ExactSum, Floats, HeadLossCall } from '@troupe/core';
 import { rangeError } from './argument-check.ts';
+import { operand, rounding } from './bf16.ts';
 import { addLeaves, addLossLeaf } from './exact-sum.ts';
 import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
@@ -14,7 +15,8 @@ export const headLoss: Kernel<HeadLossCall> = {
     check.sizes({ tokens });
     check.size('dim', dim, 1);
     check.size('vocab', vocab, 1);
-    check.floats('x_TD', call.x_TD, tokens * dim);
+    check.precision(call.precision);
+    check.operand('x_TD', call.x_TD, tokens * dim, call.precision);
     check.floats('head_VD', call.head_VD, vocab * dim);
     check.ints('targets_T', call.targets_T, tokens);
     check.starts('grainStarts', call.grainStarts, tokens);
@@ -39,7 +41,10 @@ export const headLoss: Kernel<HeadLossCall> = {
 
 /** Losses, dx and, where there is a sum, the head's leaf of each grain. */
 function addGrains(call: HeadLossCall, headSum: ExactSum | null): void {
-  const { dim, vocab, x_TD, head_VD, targets_T, grainStarts, loss_T, lossSum, gradScale = 0, dx_TD } = call;
+  const { dim, vocab, targets_T, grainStarts, loss_T, lossSum, gradScale = 0, dx_TD, precision } = call;
+  const x_TD = operand(call.x_TD, precision);
+  const head_VD = operand(call.head_VD, precision);
+  const round = rounding(precision);
   const logits = new Float64Array(vocab);
   const dx = new Float64Array(dim);
   const leaf = new Float64Array(headSum === null ? 0 : vocab * dim);
@@ -56,7 +61,7 @@ function addGrains(call: HeadLossCall, headSum: ExactSum | null): void {
         lossLeaf += loss;
         for (let v = 0; v < vocab; v++) {
           if (dx_TD === undefined && headSum === null) break;
-          const dLogit = (logits[v]! - (v === target ? 1 : 0)) * gradScale;
+          const dLogit = round((logits[v]! - (v === target ? 1 : 0)) * gradScale);
           for (let d = 0; d < dim; d++) dx[d]! += dLogit * head_VD[v * dim + d]!;
           if (headSum === null) continue;
           for (let d = 0; d < dim; d++) leaf[v * dim + d]! += dLogit * x_TD[t * dim + d]!;
@@ -72,9 +77,9 @@ function addGrains(call: HeadLossCall, headSum: ExactSum | null): void {
 /** Returns the loss of one token and leaves its probabilities in `logits`. */
 function softmaxLoss(
   logits: Float64Array,
-  x: HeadLossCall['x_TD'],
+  x: Floats,
   xAt: number,
-  head: HeadLossCall['head_VD'],
+  head: Floats,
   dim: number,
   target: number,
 ): number {

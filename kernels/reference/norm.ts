@@ -1,5 +1,6 @@
 import type { ExactSum, NormBackwardCall, NormForwardCall } from '@troupe/core';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
+import { store } from './bf16.ts';
 import { addLeaves } from './exact-sum.ts';
 import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
@@ -25,7 +26,11 @@ export const normForward: Kernel<NormForwardCall> = {
   check(call, check) {
     const rowLength = checkNorm(call, check);
     check.number('eps', call.eps);
-    check.rows('out', call.out, call.rows, rowLength);
+    check.floatsOrHalves(
+      'out.data',
+      call.out?.data,
+      check.rowsEnd('out', call.out, call.rows, rowLength),
+    );
     if (call.bias !== undefined) check.floats('bias', call.bias, call.dim);
   },
   run({ kind, rows, groups, dim, eps, x, weight, bias, out, stats }) {
@@ -51,7 +56,7 @@ export const normForward: Kernel<NormForwardCall> = {
       if (kind === 'layer') stats[rows * groups + i] = mean;
       for (let d = 0; d < dim; d++) {
         const scaled = (x.data[xAt + d]! - mean) * inverse * weight[d]!;
-        out.data[outAt + d] = bias === undefined ? scaled : scaled + bias[d]!;
+        store(out.data, outAt + d, bias === undefined ? scaled : scaled + bias[d]!);
       }
     }
   },

@@ -3,6 +3,7 @@ import {
   type Completion,
   type DeviceInfo,
   type Floats,
+  type Halves,
   type KernelCall,
   type SyncDevice,
 } from '@troupe/core';
@@ -55,6 +56,10 @@ class ReferenceDevice implements SyncDevice {
 
   floats(length: number): Floats {
     return this.#dtype === 'f64' ? new Float64Array(length) : new Float32Array(length);
+  }
+
+  halves(length: number): Halves {
+    return new Uint16Array(length);
   }
 
   ints(length: number): Int32Array {

@@ -1,5 +1,5 @@
 /** Copies between row-major arrays and their transposes; the products want one operand of each kind. */
-import type { Floats, Rows } from '@troupe/core';
+import { assert, type Floats, type Halves, type HalfRows, type Rows } from '@troupe/core';
 import { rowsLayout } from '../reference/argument-check.ts';
 
 /** Rows are taken in strips of this many, so that a strip's cache lines stay near while its columns are walked. */
@@ -12,10 +12,16 @@ export interface Block {
   readonly stride: number;
 }
 
+/** What the checks of a list leave: bf16 storage comes with precision bf16 only, which this body refuses. */
+export function asFloats(array: Floats | Halves): Floats {
+  assert(!(array instanceof Uint16Array), 'bf16 storage is refused before a list runs');
+  return array;
+}
+
 /** Rows `first` … of a call's matrix as a block. */
-export function blockOf(rows: Rows, rowLength: number, first = 0): Block {
+export function blockOf(rows: Rows | HalfRows, rowLength: number, first = 0): Block {
   const { offset, stride } = rowsLayout(rows, rowLength);
-  return { data: rows.data, at: offset + first * stride, stride };
+  return { data: asFloats(rows.data), at: offset + first * stride, stride };
 }
 
 /** to = from, `rows` × `columns`. */

@@ -7,7 +7,7 @@ import {
 } from '@troupe/core';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
 import { intoTarget } from '../reference/gradient-target.ts';
-import { addTransposed, copyBlock, gatherColumns, gatherRows, transposeBlock, type Block } from './copies.ts';
+import { addTransposed, asFloats, copyBlock, gatherColumns, gatherRows, transposeBlock, type Block } from './copies.ts';
 import { addLeaf } from './exact-leaf.ts';
 import { hiddenOf, hiddenBackward } from './hidden.ts';
 import type { Tensors } from './tensors.ts';
@@ -123,7 +123,7 @@ export function expertsForward(tensors: Tensors, call: ExpertsForwardCall): void
       if (saved !== undefined) {
         const width = inputs * hidden;
         before.forEach((tensor, i) => {
-          const to = { data: saved, at: group.savedRow * width + i * hidden, stride: width };
+          const to = { data: asFloats(saved), at: group.savedRow * width + i * hidden, stride: width };
           transposeBlock(dense(tensors.elements(tensor), rows), to, hidden, rows);
         });
       }
@@ -174,7 +174,7 @@ function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: Expe
   const before = Array.from({ length: inputs }, (_, i) =>
     tensors.matrix(hidden, rows, (to) =>
       transposeBlock(
-        { data: saved, at: group.savedRow * width + i * hidden, stride: width },
+        { data: asFloats(saved), at: group.savedRow * width + i * hidden, stride: width },
         dense(to, rows),
         rows,
         hidden,

@@ -4,6 +4,7 @@ import { ArgumentCheck } from '../reference/argument-check.ts';
 import type { Kernel } from '../reference/kernel.ts';
 import { kernels as reference } from '../reference/kernels.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
+import { bf16Refused, usesBf16 } from './bf16-refused.ts';
 import { expertsBackward, expertsForward } from './experts.ts';
 import { headLoss } from './head.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
@@ -69,6 +70,7 @@ function check(calls: readonly KernelCall[]): TroupeError | null {
     if (typeof op !== 'string' || !Object.hasOwn(reference, op))
       return new KernelShapeError(`${String(op)} is no operation of the kernel set`);
     try {
+      if (usesBf16(call)) throw bf16Refused();
       (reference[call.op] as Kernel<KernelCall>).check(call, new ArgumentCheck(op, 'f32'));
     } catch (thrown) {
       return asTroupeError(thrown, op);

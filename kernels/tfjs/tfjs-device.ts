@@ -1,7 +1,16 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import type { Completion, Device, DeviceInfo, Floats, KernelCall, TroupeError } from '@troupe/core';
+import type {
+  Completion,
+  Device,
+  DeviceInfo,
+  Floats,
+  Halves,
+  KernelCall,
+  TroupeError,
+} from '@troupe/core';
 import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
+import { bf16Refused } from './bf16-refused.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerOptions } from './messages.ts';
 import { SharedList } from './shared-list.ts';
 import { builtTensorflowFolder, setTensorflowEnvironment } from './tensorflow-environment.ts';
@@ -28,6 +37,8 @@ function errorOf({ code, message, details }: PlainError): TroupeError {
       return new KernelShapeError(message, details);
     case 'TROUPE_KERNEL_RANGE':
       return new KernelRangeError(message, details);
+    case 'TROUPE_NOT_BUILT':
+      return bf16Refused();
     default:
       return new KernelFailedError(message, { details });
   }
@@ -65,6 +76,10 @@ class TfjsDevice implements Device {
 
   floats(length: number): Floats {
     return new Float32Array(new SharedArrayBuffer(length * 4));
+  }
+
+  halves(length: number): Halves {
+    return new Uint16Array(new SharedArrayBuffer(length * 2));
   }
 
   ints(length: number): Int32Array {

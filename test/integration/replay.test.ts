@@ -19,6 +19,7 @@ function poisoned(passes: ReadonlySet<number>): {
   const device: Device = {
     info: body.info,
     floats: (length) => body.floats(length),
+    halves: (length) => body.halves(length),
     ints: (length) => body.ints(length),
     int64s: (length) => body.int64s(length),
     bytes: (length) => body.bytes(length),

@@ -69,7 +69,7 @@ NormForwardArgs norm_forward(const Reader& r, CallList&) {
   auto c = norm_common<NormForwardArgs>(r);
   c.eps = r.number("eps");
   c.bias = r.floats_or_null("bias", c.dim).data;
-  c.out = r.rows("out", c.rows, c.groups * c.dim);
+  c.out = r.rows("out", c.rows, c.groups * c.dim, true);
   return c;
 }
 
@@ -91,13 +91,14 @@ Args linear_common(const Reader& r) {
   c.rows = r.size("rows");
   c.in_dim = r.size("inDim", 1);
   c.out_dim = r.size("outDim", 1);
+  c.precision = r.precision();
   return c;
 }
 }  // namespace
 
 LinearForwardArgs linear_forward(const Reader& r, CallList&) {
   auto c = linear_common<LinearForwardArgs>(r);
-  c.x = r.const_rows("x", c.rows, c.in_dim);
+  c.x = r.operand_rows("x", c.rows, c.in_dim, c.precision);
   c.weight = r.floats("weight", c.in_dim * c.out_dim).data;
   c.out = r.rows("out", c.rows, c.out_dim);
   c.accumulate = r.flag_or("accumulate", false);
@@ -121,7 +122,7 @@ LinearBackwardInputArgs linear_backward_input(const Reader& r, CallList&) {
 LinearBackwardWeightArgs linear_backward_weight(const Reader& r, CallList&) {
   auto c = linear_common<LinearBackwardWeightArgs>(r);
   c.d_out = r.const_rows("dOut", c.rows, c.out_dim);
-  c.x = r.const_rows("x", c.rows, c.in_dim);
+  c.x = r.operand_rows("x", c.rows, c.in_dim, c.precision);
   c.grains = r.bounds("grainStarts");
   c.weight_sum = r.target("weightSum", c.in_dim * c.out_dim);
   return c;
@@ -186,7 +187,9 @@ HeadLossArgs head_loss(const Reader& r, CallList&) {
   c.tokens = r.size("tokens");
   c.dim = r.size("dim", 1);
   c.vocab = r.size("vocab", 1);
-  c.x = r.floats("x_TD", c.tokens * c.dim).data;
+  c.precision = r.precision();
+  if (c.precision == Precision::bf16 && r.is_halves("x_TD")) c.x_halves = r.halves("x_TD", c.tokens * c.dim).data;
+  else c.x = r.floats("x_TD", c.tokens * c.dim).data;
   c.head = r.floats("head_VD", c.vocab * c.dim).data;
   c.targets = r.ints("targets_T", c.tokens).data;
   c.grains = r.bounds("grainStarts");

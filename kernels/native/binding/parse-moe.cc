@@ -204,9 +204,19 @@ Args experts_common(const Reader& r, bool backward, CallList& list) {
   c.sources = sources.data();
   c.num_sources = static_cast<int64_t>(sources.size());
   c.accumulate = r.flag_or("accumulate", false);
-  const auto saved = backward ? r.floats("saved", 0) : r.floats_or_null("saved", 0);
-  c.saved = backward || r.has("saved") ? saved.data : nullptr;
-  c.saved_rows = saved.length / (hidden_inputs(c.activation) * c.hidden);
+  c.precision = r.precision();
+  if (!backward && !r.has("saved")) return c;
+  int64_t saved = 0;
+  if (c.precision == Precision::bf16) {
+    const auto halves = r.halves("saved", 0);
+    c.saved_halves = halves.data;
+    saved = halves.length;
+  } else {
+    const auto floats = r.floats("saved", 0);
+    c.saved = floats.data;
+    saved = floats.length;
+  }
+  c.saved_rows = saved / (hidden_inputs(c.activation) * c.hidden);
   return c;
 }
 }  // namespace

@@ -87,20 +87,41 @@ void Reader::same_length(const char* name, int64_t found, const char* as, int64_
   if (found != expected) fail(name, std::to_string(found) + " elements", std::to_string(expected) + " as " + as);
 }
 
-MutRows Reader::rows(const char* name, int64_t rows, int64_t width) const {
+bool Reader::is_halves(const char* name) const {
+  const napi_value value = get(name);
+  bool is_array = false;
+  napi_typedarray_type found;
+  return napi_is_typedarray(env_, value, &is_array) == napi_ok && is_array &&
+         napi_get_typedarray_info(env_, value, &found, nullptr, nullptr, nullptr, nullptr) == napi_ok && found == napi_uint16_array;
+}
+
+Precision Reader::precision() const {
+  if (!has("precision")) return Precision::f32;
+  const std::string found = text("precision");
+  if (found == "bf16") return Precision::bf16;
+  if (found != "f32") fail("precision", "'" + found + "'", "one of f32, bf16");
+  return Precision::f32;
+}
+
+MutRows Reader::rows(const char* name, int64_t rows, int64_t width, bool may_be_halves) const {
   const napi_value value = get(name);
   napi_valuetype type;
   if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object) fail(name, type_name(env_, value), "an object { data, offset?, stride? }");
   const Reader inner = nested(name, value);
-  const Array<float> data = inner.floats("data", 0);
+  const bool halves = may_be_halves && inner.is_halves("data");
+  const Array<float> data = halves ? Array<float>{nullptr, 0} : inner.floats("data", 0);
+  const Array<uint16_t> half_data = halves ? inner.halves("data", 0) : Array<uint16_t>{nullptr, 0};
+  const int64_t length = data.length + half_data.length;
   const int64_t offset = inner.size_or("offset", 0), stride = inner.size_or("stride", width);
   if (rows > 1 && stride < width) inner.fail("stride", std::to_string(stride), "at least the row length " + std::to_string(width));
   const int64_t end = rows == 0 ? 0 : offset + (rows - 1) * stride + width;
-  if (end > data.length) {
-    inner.fail("data", std::to_string(data.length) + " elements", "at least " + std::to_string(end) + " (" + std::to_string(rows) + " rows of " +
+  if (end > length) {
+    inner.fail("data", std::to_string(length) + " elements", "at least " + std::to_string(end) + " (" + std::to_string(rows) + " rows of " +
                std::to_string(width) + ", offset " + std::to_string(offset) + ", stride " + std::to_string(stride) + ")");
   }
-  return {data.data + (rows == 0 ? 0 : offset), stride};
+  if (rows == 0) return {data.data, stride, half_data.data};
+  if (halves) return {nullptr, stride, half_data.data + offset};
+  return {data.data + offset, stride};
 }
 
 ExactSum Reader::sum(const char* name, int64_t length) const {

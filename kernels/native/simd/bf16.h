@@ -4,6 +4,7 @@
 // BF16-2: a word holds element k in its low half and k+1 in its high half, as vdpbf16ps wants them.
 #ifndef TROUPE_BF16_H
 #define TROUPE_BF16_H
+#include "../bf16.h"
 #include "simd.h"
 
 namespace troupe {
@@ -11,21 +12,6 @@ namespace {
 
 /// Two bf16 of consecutive k. A type of its own, so that panels of pairs and of floats are told apart by the compiler.
 enum class Pair : uint32_t {};
-
-/// bf16 of x in the low sixteen bits.
-static inline uint32_t bf16_bits(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  const uint32_t magnitude = bits & 0x7fffffffu, top = bits >> 16;
-  const uint32_t rounded = (bits + 0x7fffu + (top & 1u)) >> 16;
-  return magnitude > 0x7f800000u ? (top | 0x40u) : magnitude < 0x00800000u ? (top & 0x8000u) : rounded;
-}
-static inline float bf16_value(uint32_t bits) {
-  bits <<= 16;
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
 
 #if defined(TROUPE_ISA_AVX512)
 #if defined(TROUPE_BF16_UNITS)

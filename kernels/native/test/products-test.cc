@@ -25,10 +25,14 @@ int64_t size(int64_t most) {
   const int64_t n = draw(0, 9) == 0 ? draw(1, most) : draw(1, most < 70 ? most : 70);
   return draw(0, 2) == 0 ? (n + 15) / 16 * 16 : n;
 }
+/// Drawn anew for each case.
+bool tiny = false;
 Floats floats(int64_t n) {
   std::normal_distribution<float> normal(0, 0.5f);
   Floats v(static_cast<size_t>(n));
-  for (auto& x : v) x = normal(prng);
+  // Some denormal, and sometimes all so small that products and sums of them are.
+  const float scale = tiny ? 1e-19f : 1.0f;
+  for (auto& x : v) x = normal(prng) * (prng() % 64 == 0 ? 1e-38f : scale);
   return v;
 }
 template <class T>
@@ -42,6 +46,12 @@ void expect(const char* what, const std::string& where, const std::vector<T>& fo
     return;
   }
 }
+std::vector<uint16_t> halves(const Floats& x) {
+  std::vector<uint16_t> h;
+  for (float f : x) h.push_back(static_cast<uint16_t>(troupe::bf16_bits(f)));
+  return h;
+}
+
 /// Bounds of grains over `rows` rows, empty ones among them.
 std::vector<int32_t> grains(int64_t rows) {
   std::vector<int32_t> starts = {0};
@@ -72,30 +82,37 @@ void expect_targets(const char* what, const std::string& where, int64_t length, 
 }
 const auto everything = [](int64_t) { return true; };
 
-void fuzz_linear(const Kernels& kernels, Pool& pool, const std::string& where) {
+void fuzz_linear(Precision p, const Kernels& kernels, Pool& pool, const std::string& where) {
+  tiny = draw(0, 3) == 0;
   const int64_t m = draw(0, 9) == 0 ? 0 : size(500), n = size(600), k = size(900);
   const int64_t xs = k + draw(0, 3), ys = n + draw(0, 3), rs = n + draw(0, 3);
   const Floats x = floats(m * xs), w = floats(n * k), residual = floats(m * rs), before = floats(m * ys);
+  const std::vector<uint16_t> x_halves = halves(x);
   for (int mode = 0; mode < 3; mode++) {  // fresh, accumulate, residual
     Floats y = before, expected = before;
     const float* start = mode == 0 ? nullptr : mode == 1 ? before.data() : residual.data();
-    oracle::linear(m, n, k, x.data(), xs, w.data(), start, mode == 1 ? ys : rs, expected.data(), ys);
-    kernels.linear_forward({m, k, n, {x.data(), xs}, w.data(), {y.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}}, pool);
+    oracle::linear(p, m, n, k, x.data(), xs, w.data(), start, mode == 1 ? ys : rs, expected.data(), ys);
+    kernels.linear_forward({m, k, n, {x.data(), xs}, w.data(), {y.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}, p}, pool);
     expect("linear.forward", where, y, expected);
+    if (p == Precision::bf16) {
+      Floats z = before;
+      kernels.linear_forward({m, k, n, {nullptr, xs, x_halves.data()}, w.data(), {z.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}, p}, pool);
+      expect("linear.forward of bf16 rows", where, z, expected);
+    }
     // The same rows in two calls.
     const int64_t cut = draw(0, m);
     Floats z = before;
     for (int half = 0; half < 2; half++) {
       const int64_t r = half ? cut : 0, rows = half ? m - cut : cut;
-      kernels.linear_forward({rows, k, n, {x.data() + r * xs, xs}, w.data(), {z.data() + r * ys, ys}, mode == 1, {mode == 2 ? residual.data() + r * rs : nullptr, rs}}, pool);
+      kernels.linear_forward({rows, k, n, {x.data() + r * xs, xs}, w.data(), {z.data() + r * ys, ys}, mode == 1, {mode == 2 ? residual.data() + r * rs : nullptr, rs}, p}, pool);
     }
     expect("linear.forward in two calls", where, z, expected);
   }
   const Floats dy = floats(m * ys), dx_before = floats(m * xs);
   for (int accumulate = 0; accumulate < 2; accumulate++) {
     Floats dx = dx_before, expected = dx_before;
-    oracle::linear_input(m, n, k, dy.data(), ys, w.data(), accumulate ? dx_before.data() : nullptr, xs, expected.data(), xs);
-    kernels.linear_backward_input({m, k, n, {dy.data(), ys}, w.data(), {dx.data(), xs}, accumulate == 1}, pool);
+    oracle::linear_input(p, m, n, k, dy.data(), ys, w.data(), accumulate ? dx_before.data() : nullptr, xs, expected.data(), xs);
+    kernels.linear_backward_input({m, k, n, {dy.data(), ys}, w.data(), {dx.data(), xs}, accumulate == 1, p}, pool);
     expect("linear.backward.input", where, dx, expected);
   }
   const auto starts = grains(m);
@@ -104,12 +121,17 @@ void fuzz_linear(const Kernels& kernels, Pool& pool, const std::string& where) {
   Floats dy_big = dy;
   if (m > 0 && draw(0, 3) == 0) dy_big[static_cast<size_t>(draw(0, m - 1) * ys)] = draw(0, 1) ? NAN : 1e4f;
   for (size_t g = 0; g + 1 < starts.size(); g++)
-    oracle::weight_leaf(starts[g], starts[g + 1] - starts[g], n, k, dy_big.data(), ys, x.data(), xs, expected.data(), expected_overflow[0]);
-  kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), {sums.data(), n * k, overflow.data(), nullptr, false}}, pool);
+    oracle::weight_leaf(p, starts[g], starts[g + 1] - starts[g], n, k, dy_big.data(), ys, x.data(), xs, expected.data(), expected_overflow[0]);
+  kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), {sums.data(), n * k, overflow.data(), nullptr, false}, p}, pool);
   expect("linear.backward.weight", where, sums, expected);
+  if (p == Precision::bf16) {
+    std::vector<int64_t> again(sums.size(), 7);
+    kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {nullptr, xs, x_halves.data()}, bounds(starts), {again.data(), n * k, overflow.data(), nullptr, false}, p}, pool);
+    expect("linear.backward.weight of bf16 rows", where, again, expected);
+  }
   expect("linear.backward.weight overflow", where, overflow, expected_overflow);
   const auto weight = [&](const GradientTarget& target) {
-    kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), target}, pool);
+    kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), target, p}, pool);
   };
   expect_targets("linear.backward.weight", where, n * k, weight, everything);
 }
@@ -145,7 +167,8 @@ float activation_of(const Kernels& kernels, Pool& pool, Activation activation, f
   return y;
 }
 
-void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) {
+void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::string& where) {
+  tiny = false;  // activation_of cannot see the sign of a zero that underflow left
   const int64_t E = draw(1, 7), D = size(450), F = size(300), S = draw(1, 3);
   const Activation activation = static_cast<Activation>(draw(0, 3));
   const int64_t inputs = hidden_inputs(activation), stride = (inputs + 1) * F * D + draw(0, 5);
@@ -178,15 +201,17 @@ void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) 
     views.push_back({s.x.data(), s.tokens, s.identity ? nullptr : s.slots.data(), s.counts.data(), s.grains, s.rows, s.y.data(), s.d_out.data(),
                      s.weighted ? s.row_weights.data() : nullptr, s.dx.data()});
   Floats saved(static_cast<size_t>(total * inputs * F), -1.0f), saved_expected = saved;
-  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total}, pool);
+  std::vector<uint16_t> saved_halves(saved.size(), 0xbf80);
+  const bool narrow = p == Precision::bf16;
+  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total, p, narrow ? saved_halves.data() : nullptr}, pool);
   std::vector<Floats> y_found;
   for (auto& s : sources) y_found.push_back(s.y);
   for (auto& s : sources) s.y = y_start[static_cast<size_t>(&s - sources.data())].y;
-  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, nullptr, 0}, pool);
+  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, nullptr, 0, p}, pool);
   for (int64_t s = 0; s < S; s++) expect("experts.forward without saved", where, sources[static_cast<size_t>(s)].y, y_found[static_cast<size_t>(s)]);
   std::vector<int64_t> sums(static_cast<size_t>(E * stride), 3), sums_expected = sums;
   std::vector<int32_t> overflow(1, 0), overflow_expected(1, 0);
-  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total, {sums.data(), E * stride, overflow.data(), nullptr, false}}, pool);
+  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total, {sums.data(), E * stride, overflow.data(), nullptr, false}, p, narrow ? saved_halves.data() : nullptr}, pool);
 
   // The oracle, expert by expert, source by source, grain by grain.
   std::vector<Floats> y_expected, dx_expected;
@@ -208,29 +233,31 @@ void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) 
             gs[static_cast<size_t>(r * D + d)] = s.weighted ? up * s.row_weights[static_cast<size_t>(own)] : up;
           }
           float* pre = saved_expected.data() + (row + r) * inputs * F;
-          oracle::linear(1, inputs * F, D, &xs[static_cast<size_t>(r * D)], D, wg, nullptr, 0, pre, inputs * F);
+          oracle::linear(p, 1, inputs * F, D, &xs[static_cast<size_t>(r * D)], D, wg, nullptr, 0, pre, inputs * F);
+          if (narrow) for (int64_t f = 0; f < inputs * F; f++) pre[f] = oracle::round_bf16(pre[f]);
           for (int64_t f = 0; f < F; f++) {
-            const float d_act = oracle::chain(0.0f, D, [&](int64_t t) { return gs[static_cast<size_t>(r * D + t)]; }, [&](int64_t t) { return wd[t * F + f]; });
+            const float d_act = oracle::chain(p, 0.0f, D, [&](int64_t t) { return gs[static_cast<size_t>(r * D + t)]; }, [&](int64_t t) { return wd[t * F + f]; });
             float d_gate = 0, d_up = 0;
             act[static_cast<size_t>(r * F + f)] = activation_of(kernels, pool, activation, pre[f], pre[(inputs - 1) * F + f], d_act, d_gate, d_up);
             dpre[static_cast<size_t>(r * inputs * F + f)] = d_gate;
             dpre[static_cast<size_t>(r * inputs * F + (inputs - 1) * F + f)] = d_up;
           }
           float* y = &y_expected[static_cast<size_t>(si)][static_cast<size_t>(own * D)];
-          oracle::linear(1, D, F, &act[static_cast<size_t>(r * F)], F, wd, accumulate ? y : nullptr, D, y, D);
+          oracle::linear(p, 1, D, F, &act[static_cast<size_t>(r * F)], F, wd, accumulate ? y : nullptr, D, y, D);
           float* dx = &dx_expected[static_cast<size_t>(si)][static_cast<size_t>(own * D)];
           const Floats start(dx, dx + D);
-          oracle::linear_input(1, inputs * F, D, &dpre[static_cast<size_t>(r * inputs * F)], 0, wg, accumulate ? start.data() : nullptr, 0, dx, D);
+          oracle::linear_input(p, 1, inputs * F, D, &dpre[static_cast<size_t>(r * inputs * F)], 0, wg, accumulate ? start.data() : nullptr, 0, dx, D);
         }
         int64_t* out = sums_expected.data() + e * stride;
-        oracle::weight_leaf(0, rows, inputs * F, D, dpre.data(), inputs * F, xs.data(), D, out, overflow_expected[0]);
-        oracle::weight_leaf(0, rows, D, F, gs.data(), D, act.data(), F, out + inputs * F * D, overflow_expected[0]);
+        oracle::weight_leaf(p, 0, rows, inputs * F, D, dpre.data(), inputs * F, xs.data(), D, out, overflow_expected[0]);
+        oracle::weight_leaf(p, 0, rows, D, F, gs.data(), D, act.data(), F, out + inputs * F * D, overflow_expected[0]);
         next[static_cast<size_t>(si)] += rows;
         row += rows;
       }
     }
   }
-  expect("experts.forward saved", where, saved, saved_expected);
+  if (narrow) expect("experts.forward saved", where, saved_halves, halves(saved_expected));
+  else expect("experts.forward saved", where, saved, saved_expected);
   for (int64_t s = 0; s < S; s++) {
     expect("experts.forward y", where, y_found[static_cast<size_t>(s)], y_expected[static_cast<size_t>(s)]);
     expect("experts.backward dx", where, sources[static_cast<size_t>(s)].dx, dx_expected[static_cast<size_t>(s)]);
@@ -238,7 +265,7 @@ void fuzz_experts(const Kernels& kernels, Pool& pool, const std::string& where) 
   expect("experts.backward weights", where, sums, sums_expected);
   expect("experts.backward overflow", where, overflow, overflow_expected);
   const auto backward = [&](const GradientTarget& target) {
-    kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, saved.data(), total, target}, pool);
+    kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total, target, p, narrow ? saved_halves.data() : nullptr}, pool);
   };
   expect_targets("experts.backward", where, E * stride, backward, [&](int64_t i) { return i % stride < (inputs + 1) * F * D; });
 }
@@ -249,25 +276,26 @@ struct HeadResult {
 };
 
 /// Losses against float64; gradients against chains over the kernel's own softmax are covered by equality across bodies (see main).
-HeadResult run_head(const Kernels& kernels, Pool& pool, int64_t T, int64_t D, int64_t V, const Floats& x, const Floats& head, const std::vector<int32_t>& targets, const std::vector<int32_t>& starts) {
+HeadResult run_head(Precision p, const Kernels& kernels, Pool& pool, int64_t T, int64_t D, int64_t V, const Floats& x, const Floats& head, const std::vector<int32_t>& targets, const std::vector<int32_t>& starts) {
   HeadResult r = {Floats(static_cast<size_t>(T), -1.0f), Floats(static_cast<size_t>(T * D), -1.0f), std::vector<int64_t>(static_cast<size_t>(V * D), 5), {0}};
   int32_t overflow = 0;
-  kernels.head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), r.loss.data(), r.loss_sum.data(), 0.125f, r.dx.data(), {r.sums.data(), V * D, &overflow, nullptr, false}}, pool);
+  kernels.head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), r.loss.data(), r.loss_sum.data(), 0.125f, r.dx.data(), {r.sums.data(), V * D, &overflow, nullptr, false}, p}, pool);
   return r;
 }
 
-void fuzz_head(const std::vector<const Kernels*>& bodies, std::vector<Pool*>& pools) {
+void fuzz_head(Precision p, const std::vector<const Kernels*>& bodies, std::vector<Pool*>& pools) {
+  tiny = false;
   const int64_t T = draw(0, 9) == 0 ? 0 : size(200), D = size(200), V = size(1300);
   const Floats x = floats(T * D), head = floats(V * D);
   std::vector<int32_t> targets;
   for (int64_t t = 0; t < T; t++) targets.push_back(static_cast<int32_t>(draw(-1, V - 1)));
   const auto starts = grains(T);
-  const HeadResult first = run_head(*bodies[0], *pools[0], T, D, V, x, head, targets, starts);
+  const HeadResult first = run_head(p, *bodies[0], *pools[0], T, D, V, x, head, targets, starts);
   for (int64_t t = 0; t < T; t++) {
     std::vector<double> logits;
     double top = -1e300, sum = 0;
     for (int64_t v = 0; v < V; v++) {
-      logits.push_back(oracle::chain(0.0f, D, [&](int64_t i) { return x[static_cast<size_t>(t * D + i)]; }, [&](int64_t i) { return head[static_cast<size_t>(v * D + i)]; }));
+      logits.push_back(oracle::chain(p, 0.0f, D, [&](int64_t i) { return x[static_cast<size_t>(t * D + i)]; }, [&](int64_t i) { return head[static_cast<size_t>(v * D + i)]; }));
       if (logits.back() > top) top = logits.back();
     }
     for (double l : logits) sum += std::exp(l - top);
@@ -283,14 +311,14 @@ void fuzz_head(const std::vector<const Kernels*>& bodies, std::vector<Pool*>& po
   for (const Kernels* kernels : bodies) {
     for (Pool* pool : pools) {
       const std::string where = std::string(kernels->isa) + " threads " + std::to_string(pool->threads());
-      const HeadResult r = run_head(*kernels, *pool, T, D, V, x, head, targets, starts);
+      const HeadResult r = run_head(p, *kernels, *pool, T, D, V, x, head, targets, starts);
       expect("head.loss losses", where, r.loss, first.loss);
       expect("head.loss sum", where, r.loss_sum, first.loss_sum);
       expect("head.loss dx", where, r.dx, first.dx);
       expect("head.loss head gradient", where, r.sums, first.sums);
       const auto backward = [&](const GradientTarget& target) {
         HeadResult o = r;
-        kernels->head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f, o.dx.data(), target}, *pool);
+        kernels->head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f, o.dx.data(), target, p}, *pool);
       };
       expect_targets("head.loss", where, V * D, backward, everything);
     }
@@ -303,7 +331,7 @@ int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 20;
   const unsigned seed = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1;
   std::vector<const Kernels*> bodies;
-  for (const char* isa : {"portable", "avx2", "avx512", "neon"}) {
+  for (const char* isa : {"portable", "avx2", "avx512", "avx512bf16", "neon"}) {
     if (const Kernels* kernels = kernels_named(isa)) bodies.push_back(kernels);
   }
   Pool one(1), two(2), three(3);
@@ -312,14 +340,19 @@ int main(int argc, char** argv) {
     // Every body and pool sees the same drawn case.
     for (const Kernels* kernels : bodies) {
       for (Pool* pool : pools) {
-        const std::string where = std::string(kernels->isa) + " threads " + std::to_string(pool->threads()) + " round " + std::to_string(round);
-        prng.seed(seed * 1000003u + static_cast<unsigned>(round));
-        fuzz_linear(*kernels, *pool, where);
-        fuzz_experts(*kernels, *pool, where);
+        for (const Precision p : {Precision::f32, Precision::bf16}) {
+          const std::string where = std::string(kernels->isa) + (p == Precision::bf16 ? " bf16" : "") + " threads " +
+                                    std::to_string(pool->threads()) + " round " + std::to_string(round);
+          prng.seed(seed * 1000003u + static_cast<unsigned>(round));
+          fuzz_linear(p, *kernels, *pool, where);
+          fuzz_experts(p, *kernels, *pool, where);
+        }
       }
     }
-    prng.seed(seed * 1000003u + static_cast<unsigned>(round) + 500000u);
-    fuzz_head(bodies, pools);
+    for (const Precision p : {Precision::f32, Precision::bf16}) {
+      prng.seed(seed * 1000003u + static_cast<unsigned>(round) + 500000u);
+      fuzz_head(p, bodies, pools);
+    }
   }
   std::printf("%ld comparisons, %ld failures, seed %u, bodies:", comparisons, failures, seed);
   for (const Kernels* kernels : bodies) std::printf(" %s", kernels->isa);

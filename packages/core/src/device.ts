@@ -1,6 +1,6 @@
 import type { TroupeError } from './errors.ts';
 import type { KernelCall } from './kernel-calls.ts';
-import type { Floats } from './tensor.ts';
+import type { Floats, Halves } from './tensor.ts';
 
 export interface DeviceInfo {
   /** `native`, `tfjs` or `reference`. */
@@ -38,6 +38,8 @@ export interface Device {
   readonly info: DeviceInfo;
   /** Zeroed storage of the device's own dtype, aligned to 64 bytes; lives until it is garbage. */
   floats(length: number): Floats;
+  /** Storage of bf16 numbers, for calls with precision bf16. */
+  halves(length: number): Halves;
   ints(length: number): Int32Array;
   int64s(length: number): BigInt64Array;
   bytes(length: number): Uint8Array;

@@ -21,8 +21,13 @@
  *   sum never leaves it ({@link StoredGradient}), with the same value.
  * - KER-4: no libm and no approximate reciprocals: exp, log, erf, tanh are polynomials of our own, the same for all.
  * - KER-5: an empty input (0 rows) is legal everywhere.
+ * - KER-6: with `precision: 'bf16'` both operands of a product are rounded to bf16 first (nearest even; a denormal becomes a zero
+ *   of its sign), and the chain of an element runs over pairs (k, k+1) of consecutive k: per pair two FMAs in f32, element k+1
+ *   first, then k, denormal inputs and results taken as zeros: what `vdpbf16ps` computes, or the same in two FMAs. An odd end
+ *   is a pair with a zero. So k may be cut at even positions only; a leaf's rows (KER-3) are paired from the grain's first row on.
+ *   Only products are bf16: norms, softmax, attention, router, sums, optimizer and master weights are f32.
  */
-import type { Floats } from './tensor.ts';
+import type { Floats, Halves } from './tensor.ts';
 
 /** Gradient leaves are multiples of 2^-50 … */
 export const GRADIENT_QUANTUM_LOG2 = -50;
@@ -71,9 +76,19 @@ export type Activation = 'swiglu' | 'gelu' | 'gelu-tanh' | 'relu';
 /** Gated activations have two input matrices (gate, up); the others one. */
 export const hiddenInputs = (activation: Activation): 1 | 2 => (activation === 'swiglu' ? 2 : 1);
 
+/** Format of a product's operands; absent in a call: f32. */
+export type Precision = 'f32' | 'bf16';
+
 /** A matrix inside a larger buffer: row r starts at `offset + r·stride`. Default offset 0, stride = row length. */
 export interface Rows {
   readonly data: Floats;
+  readonly offset?: number;
+  readonly stride?: number;
+}
+
+/** The same in bf16. As an operand of a product in bf16 it means the same as f32 rows that hold the rounded numbers. */
+export interface HalfRows {
+  readonly data: Halves;
   readonly offset?: number;
   readonly stride?: number;
 }
@@ -131,7 +146,8 @@ export interface NormForwardCall {
   readonly x: Rows;
   readonly weight: Floats;
   readonly bias?: Floats;
-  readonly out: Rows;
+  /** bf16: rounded to nearest even, for products in bf16. */
+  readonly out: Rows | HalfRows;
   /** Saved for backward: rows·groups inverse deviations; kind layer: followed by rows·groups means. */
   readonly stats: Floats;
 }
@@ -160,11 +176,13 @@ export interface LinearForwardCall {
   readonly rows: number;
   readonly inDim: number;
   readonly outDim: number;
-  readonly x: Rows;
+  /** bf16 rows only with precision bf16. */
+  readonly x: Rows | HalfRows;
   readonly weight: Floats;
   readonly out: Rows;
   readonly accumulate?: boolean;
   readonly residual?: Rows;
+  readonly precision?: Precision;
 }
 
 /** dx[M,K] (+)= dOut[M,N]·weight[N,K]. */
@@ -177,6 +195,7 @@ export interface LinearBackwardInputCall {
   readonly weight: Floats;
   readonly dx: Rows;
   readonly accumulate?: boolean;
+  readonly precision?: Precision;
 }
 
 /** weightSum[N,K] gets, for each grain, the leaf dOutᵀ·x. */
@@ -186,9 +205,11 @@ export interface LinearBackwardWeightCall {
   readonly inDim: number;
   readonly outDim: number;
   readonly dOut: Rows;
-  readonly x: Rows;
+  /** bf16 rows only with precision bf16. */
+  readonly x: Rows | HalfRows;
   readonly grainStarts: Int32Array;
   readonly weightSum: GradientTarget;
+  readonly precision?: Precision;
 }
 
 /**
@@ -427,6 +448,9 @@ export interface ExpertSource {
  *
  * swiglu: down·(silu(gate·x) ⊙ (up·x)); others: down·act(up·x). No biases.
  * y of source s is in the source's own row order, [N_s, D].
+ *
+ * In bf16 pre-activations are rounded to bf16, saved or not, before the activation, so that the backward pass differentiates what
+ * the forward pass computed; the activation itself is f32 and is rounded as an operand of the next product.
  */
 export interface ExpertsForwardCall {
   readonly op: 'experts.forward';
@@ -439,8 +463,12 @@ export interface ExpertsForwardCall {
   readonly sources: readonly (ExpertSource & { readonly y_ND: Floats })[];
   /** True: y is the start of the chain (a residual copied there before). Default false. */
   readonly accumulate?: boolean;
-  /** Pre-activations, [N, hiddenInputs·F], in compute order (expert, source, grain, token); absent: inference. */
-  readonly saved?: Floats;
+  /**
+   * Pre-activations, [N, hiddenInputs·F], in compute order (expert, source, grain, token); absent: inference. Of the device's
+   * floats with precision f32, `Halves` with bf16.
+   */
+  readonly saved?: Floats | Halves;
+  readonly precision?: Precision;
 }
 
 export interface ExpertsBackwardCall {
@@ -461,9 +489,11 @@ export interface ExpertsBackwardCall {
   })[];
   /** True: dx is the start of the chain. Default false. */
   readonly accumulate?: boolean;
-  readonly saved: Floats;
+  /** As the forward pass left it. */
+  readonly saved: Floats | Halves;
   /** Same layout as `weights`. */
   readonly weightSum: GradientTarget;
+  readonly precision?: Precision;
 }
 
 /**
@@ -478,7 +508,8 @@ export interface HeadLossCall {
   readonly tokens: number;
   readonly dim: number;
   readonly vocab: number;
-  readonly x_TD: Floats;
+  /** bf16 only with precision bf16. */
+  readonly x_TD: Floats | Halves;
   readonly head_VD: Floats;
   readonly targets_T: Int32Array;
   readonly grainStarts: Int32Array;
@@ -487,6 +518,7 @@ export interface HeadLossCall {
   readonly gradScale?: number;
   readonly dx_TD?: Floats;
   readonly headSum?: GradientTarget;
+  readonly precision?: Precision;
 }
 
 /** sum += other, exactly; overflow flags are or-ed. */

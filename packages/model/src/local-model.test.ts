@@ -150,6 +150,7 @@ test('model: a steady step allocates nothing on the device', async (t) => {
   const counted: Device = {
     info: device.info,
     floats: (length) => count(device.floats(length)),
+    halves: (length) => count(device.halves(length)),
     ints: (length) => count(device.ints(length)),
     int64s: (length) => count(device.int64s(length)),
     bytes: (length) => count(device.bytes(length)),

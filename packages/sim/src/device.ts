@@ -46,6 +46,7 @@ export function simDevice(
   return {
     info: { ...body.info, name: `simulated ${body.info.name}` },
     floats: (length) => allocate(floatBytes * length, () => body.floats(length)),
+    halves: (length) => allocate(2 * length, () => body.halves(length)),
     ints: (length) => allocate(4 * length, () => body.ints(length)),
     int64s: (length) => allocate(8 * length, () => body.int64s(length)),
     bytes: (length) => allocate(length, () => body.bytes(length)),

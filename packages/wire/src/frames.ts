@@ -9,6 +9,7 @@ export interface FrameSpec {
 
 const constructors = {
   f32: Float32Array,
+  bf16: Uint16Array,
   f64: Float64Array,
   i32: Int32Array,
   u8: Uint8Array,
