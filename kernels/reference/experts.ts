@@ -89,7 +89,8 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
     if (call.saved !== undefined) check.saved(call.saved, call.precision);
   },
   run(call) {
-    const { op, experts, dim, hidden, activation, expertStride, sources, accumulate, saved, precision } = call;
+    const { op, experts, dim, hidden, activation, expertStride, sources, accumulate, saved, precision } =
+      call;
     const { segments, totals } = segmentsOf(op, experts, sources);
     const width = hiddenInputs(activation) * hidden;
     sources.forEach((source, i) => {

@@ -26,11 +26,7 @@ export const normForward: Kernel<NormForwardCall> = {
   check(call, check) {
     const rowLength = checkNorm(call, check);
     check.number('eps', call.eps);
-    check.floatsOrHalves(
-      'out.data',
-      call.out?.data,
-      check.rowsEnd('out', call.out, call.rows, rowLength),
-    );
+    check.floatsOrHalves('out.data', call.out?.data, check.rowsEnd('out', call.out, call.rows, rowLength));
     if (call.bias !== undefined) check.floats('bias', call.bias, call.dim);
   },
   run({ kind, rows, groups, dim, eps, x, weight, bias, out, stats }) {

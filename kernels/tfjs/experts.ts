@@ -7,7 +7,15 @@ import {
 } from '@troupe/core';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
 import { intoTarget } from '../reference/gradient-target.ts';
-import { addTransposed, asFloats, copyBlock, gatherColumns, gatherRows, transposeBlock, type Block } from './copies.ts';
+import {
+  addTransposed,
+  asFloats,
+  copyBlock,
+  gatherColumns,
+  gatherRows,
+  transposeBlock,
+  type Block,
+} from './copies.ts';
 import { addLeaf } from './exact-leaf.ts';
 import { hiddenOf, hiddenBackward } from './hidden.ts';
 import type { Tensors } from './tensors.ts';

@@ -1,14 +1,6 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import type {
-  Completion,
-  Device,
-  DeviceInfo,
-  Floats,
-  Halves,
-  KernelCall,
-  TroupeError,
-} from '@troupe/core';
+import type { Completion, Device, DeviceInfo, Floats, Halves, KernelCall, TroupeError } from '@troupe/core';
 import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
 import { bf16Refused } from './bf16-refused.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerOptions } from './messages.ts';

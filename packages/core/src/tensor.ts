@@ -1,8 +1,7 @@
 /** Element types that a frame or a checkpoint can hold. */
 export type Dtype = 'f32' | 'bf16' | 'f64' | 'i32' | 'u8' | 'i64';
 
-export type TensorArray =
-  Float32Array | Float64Array | Uint16Array | Int32Array | Uint8Array | BigInt64Array;
+export type TensorArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint8Array | BigInt64Array;
 
 /** bf16 storage: the upper halves of f32. */
 export type Halves = Uint16Array;
