@@ -1,8 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 
-/** Where and of what a page of results was made. */
-export function machineLines(command: string): string {
+/**
+ * Where and of what a page of results was made.
+ *
+ * @param packages - versions of what was raced against
+ */
+export function machineLines(command: string, packages: ReadonlyMap<string, string> = new Map()): string {
   let commit = 'unknown';
   try {
     commit = execFileSync('git', ['describe', '--always', '--dirty'], {
@@ -12,8 +16,9 @@ export function machineLines(command: string): string {
   } catch {
     // A source archive has no history.
   }
+  const versions = [...packages].map(([name, version]) => `, ${name} ${version}`).join('');
   return [
-    `- machine: ${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, Node ${process.versions.node}`,
+    `- machine: ${cpus()[0]?.model ?? 'unknown CPU'}, ${availableParallelism()} cores, Node ${process.versions.node}${versions}`,
     `- commit: ${commit}`,
     `- command: \`${command}\``,
   ].join('\n');

@@ -1,61 +1,104 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { jobNames, type JobName, type Precision } from './bench-job.ts';
 import { benchKernels, formatKernels } from './kernels.ts';
 import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
-import { benchStep, formatStep } from './step.ts';
+import { openPython, PythonError, type Python } from './python.ts';
+import { writeSections, type Section } from './results-page.ts';
+import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-/**
- * `npm run bench -- NAME [--small]`: runs one bench and rewrites its section of RESULTS.md (not with --small, which only shows that
- * it runs).
- */
+const usage = `npm run bench -- kernels | step | wire | memory [--small]
+  --small             shows that it runs; writes nothing
+  --python PATH       a Python with torch (and transformers, deepspeed) to race against
+step only:
+  --jobs a,b          of ${jobNames.join(', ')}; default all
+  --precision f32,bf16  default f32
+  --only REGEX        engines whose names match
+  --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
+`;
+
+interface BenchOptions {
+  readonly size: 'small' | 'full';
+  readonly jobs: readonly JobName[];
+  readonly precisions: readonly Precision[];
+  readonly only?: RegExp;
+  readonly python: Python | null;
+  readonly peers?: string;
+}
+
 const benches = {
-  kernels: {
-    title: 'Kernels',
-    run: async (size: 'small' | 'full') => formatKernels(await benchKernels({ size })),
-  },
-  step: {
-    title: 'Training steps',
-    run: async (size: 'small' | 'full') => formatStep(await benchStep({ size })),
-  },
-  wire: { title: 'Wire', run: async (size: 'small' | 'full') => formatWire(await benchWire({ size })) },
-  memory: {
-    title: 'Memory of a long run',
-    run: async (size: 'small' | 'full') => formatMemory(await benchMemory({ size })),
-  },
+  kernels: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Kernels', text: formatKernels(await benchKernels({ size })) },
+  ],
+  step: async (options: BenchOptions): Promise<readonly Section[]> =>
+    (await benchStep(options)).map(stepSection),
+  wire: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Wire', text: formatWire(await benchWire({ size })) },
+  ],
+  memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },
+  ],
 } as const;
 
 type BenchName = keyof typeof benches;
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 
-const page = fileURLToPath(new URL('../../../test/bench/RESULTS.md', import.meta.url));
-const heading =
-  '# Results\n\nWritten by `npm run bench -- kernels | step | wire | memory`; every table comes from one run. Never asserted in a test.\n';
-
-/** Replaces one section of the page, or adds it at the end. */
-function withSection(text: string, title: string, body: string): string {
-  const sections = text.split(/^(?=## )/mu);
-  const section = `## ${title}\n\n${body}\n\n`;
-  const index = sections.findIndex((each) => each.startsWith(`## ${title}\n`));
-  if (index === -1) return `${text.trimEnd()}\n\n${section}`.trimEnd() + '\n';
-  sections[index] = section;
-  return sections.join('').trimEnd() + '\n';
-}
-
-const [name, ...flags] = process.argv.slice(2);
-if (!isBench(name)) {
-  process.stderr.write(
-    `bench: found ${name ?? 'nothing'}, expected one of ${Object.keys(benches).join(', ')}\n`,
-  );
+function fail(message: string): never {
+  process.stderr.write(`bench: ${message}\n`);
   process.exit(2);
 }
-const size = flags.includes('--small') ? 'small' : 'full';
-const { title, run } = benches[name];
-const table = await run(size);
-process.stdout.write(`${table}\n`);
-if (size === 'full') {
-  const old = await readFile(page, 'utf8').catch(() => heading);
-  await writeFile(page, withSection(old, title, `${machineLines(`npm run bench -- ${name}`)}\n\n${table}`));
-  process.stdout.write(`\nwritten to test/bench/RESULTS.md\n`);
+
+/** The values of a list flag, each of which must be known. */
+function chosen<T extends string>(
+  flag: string,
+  text: string | undefined,
+  known: readonly T[],
+): readonly T[] | null {
+  if (text === undefined) return null;
+  const isKnown = (each: string): each is T => (known as readonly string[]).includes(each);
+  return text
+    .split(',')
+    .map((each) =>
+      isKnown(each) ? each : fail(`--${flag}: found ${each}, expected some of ${known.join(', ')}`),
+    );
+}
+
+async function readOptions(): Promise<{ readonly name: BenchName; readonly options: BenchOptions }> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      small: { type: 'boolean', default: false },
+      jobs: { type: 'string' },
+      precision: { type: 'string' },
+      only: { type: 'string' },
+      python: { type: 'string' },
+      peers: { type: 'string' },
+    },
+  });
+  const [name] = positionals;
+  if (!isBench(name) || positionals.length > 1) fail(`found ${positionals.join(' ') || 'nothing'}\n${usage}`);
+  return {
+    name,
+    options: {
+      size: values.small ? 'small' : 'full',
+      jobs: chosen('jobs', values.jobs, jobNames) ?? jobNames,
+      precisions: chosen('precision', values.precision, ['f32', 'bf16'] as const) ?? ['f32'],
+      python: values.python === undefined ? null : await openPython(values.python),
+      ...(values.only === undefined ? {} : { only: new RegExp(values.only, 'u') }),
+      ...(values.peers === undefined ? {} : { peers: values.peers }),
+    },
+  };
+}
+
+const { name, options } = await readOptions().catch((error: unknown) => {
+  if (error instanceof PythonError || error instanceof TypeError) fail(error.message);
+  throw error;
+});
+const sections = await benches[name](options);
+for (const { title, text } of sections) process.stdout.write(`## ${title}\n\n${text}\n\n`);
+if (options.size === 'full') {
+  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
+  await writeSections(sections, machineLines(command, options.python?.packages));
+  process.stdout.write(`written to test/bench/RESULTS.md\n`);
 }

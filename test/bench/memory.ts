@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { RunEvent } from '@troupe/telemetry';
+import { residentOf } from './process-tree.ts';
 
 const root = new URL('../../../', import.meta.url);
 const bin = fileURLToPath(new URL('packages/cli/bin/troupe.js', root));
@@ -12,19 +12,6 @@ export interface MemoryRow {
   readonly step: number;
   readonly residentMiB: number;
   readonly numProcesses: number;
-}
-
-/** Resident bytes of a process and its children, from /proc; Linux only. */
-function residentOf(pid: number): { bytes: number; numProcesses: number } {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .split(' ')
-    .filter((each) => each !== '');
-  const kilobytes = Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
-  const below = children.map((child) => residentOf(Number(child)));
-  return {
-    bytes: kilobytes * 1024 + below.reduce((sum, each) => sum + each.bytes, 0),
-    numProcesses: 1 + below.reduce((sum, each) => sum + each.numProcesses, 0),
-  };
 }
 
 /** Frames that arrived are freed by the collector in bursts, so a mark is the mean over this many steps up to it. */

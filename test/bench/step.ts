@@ -1,145 +1,207 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import type { RunEvent, StepEvent } from '@troupe/telemetry';
+import { measurePeak } from '@troupe/kernels';
+import type { Bar } from './bar-chart.ts';
+import { benchJob, jobNames, type BenchJob, type JobName, type Precision } from './bench-job.ts';
+import { runEngine, type Engine, type EngineRefusal, type EngineRun } from './engine-run.ts';
+import { interleave } from './interleave.ts';
 import { median } from './median.ts';
+import { publishedEngines, runPublished, type PublishedRun } from './published-engines.ts';
+import { NUM_THREADS, pythonEngines } from './python-engines.ts';
+import type { Python } from './python.ts';
+import type { Section } from './results-page.ts';
+import { troupeEngines } from './troupe-engines.ts';
 
-const root = new URL('../../../', import.meta.url);
-const bin = fileURLToPath(new URL('packages/cli/bin/troupe.js', root));
-const job = fileURLToPath(new URL('test/bench/jobs/coarse.yaml', root));
-
-/** A layout of the job that is timed. */
-interface Layout {
-  readonly name: string;
-  readonly overrides: readonly string[];
+export interface StepOptions {
+  readonly size: 'small' | 'full';
+  readonly jobs?: readonly JobName[];
+  readonly precisions?: readonly Precision[];
+  /** Only engines whose names match. */
+  readonly only?: RegExp;
+  readonly python: Python | null;
+  /** Folder with `bench_peers.py`. */
+  readonly peers?: string;
 }
 
-const oneWorker = [
-  'parallel.dp=1',
-  'parallel.ep=1',
-  'parallel.zero=0',
-  'machines=[{host: localhost, devices: ["cpu:0/threads=2"]}]',
-];
-const twoWorkers = [
-  'parallel.dp=2',
-  'parallel.ep=2',
-  'parallel.zero=1',
-  'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"]}]',
-];
-const balanced = ['model.moe.router.choice=balanced'];
-
-const layouts: readonly Layout[] = [
-  { name: 'one worker, two threads', overrides: oneWorker },
-  { name: 'one worker, two threads, forced balance', overrides: [...oneWorker, ...balanced] },
-  { name: 'two workers of one thread, ep 2, forced balance', overrides: [...twoWorkers, ...balanced] },
-  { name: 'two workers of one thread, ep 2', overrides: twoWorkers },
-];
-
-/** What one run of the shipped command showed. */
-interface Run {
-  readonly steps: readonly StepEvent[];
-  /** From the start of the process to the opening of the first step, seconds. */
-  readonly startupSeconds: number;
-  readonly device: string;
-}
-
-/** Runs `troupe launch --json` as a user would and reads its lines. */
-function run(overrides: readonly string[], numSteps: number): Promise<Run> {
-  const startedMs = performance.now();
-  const set = overrides.flatMap((override) => ['--set', override]);
-  const child = spawn(
-    process.execPath,
-    [bin, 'launch', job, '--json', '--no-checkpoint', '--stop-after', String(numSteps), ...set],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  const steps: StepEvent[] = [];
-  let startupSeconds = Number.NaN;
-  let device = '';
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const event = JSON.parse(line) as RunEvent;
-    if (event.event === 'start') {
-      startupSeconds = (performance.now() - startedMs) / 1000;
-      device = event.device;
-    } else if (event.event === 'step') steps.push(event);
-  });
-  return new Promise((resolve, reject) => {
-    child.on('exit', (code) =>
-      code === 0 && steps.length === numSteps
-        ? resolve({ steps, startupSeconds, device })
-        : reject(new Error(`launch ended with ${code} after ${steps.length} steps`)),
-    );
-  });
-}
-
-/** A line of the page of results. */
+/** A line of the page of results; null: the engine refused, and `refused` says why. */
 export interface StepRow {
-  readonly layout: string;
-  readonly device: string;
+  readonly engine: string;
+  readonly ours: boolean;
+  readonly refused: string | null;
   readonly tokensPerSecond: number;
   readonly tokensPerSecondMin: number;
   readonly tokensPerSecondMax: number;
-  /** Share of the f32 peak measured on the same cores; null without the addon. */
-  readonly mfu: number | null;
-  readonly kernelShare: number;
-  readonly maxExpertLoad: number;
+  /** Share of the f32 peak of both cores, measured in the same run; also for bf16. */
+  readonly mfu: number;
+  readonly peakBytes: number;
   readonly startupSeconds: number;
+  readonly maxExpertLoad: number;
+  readonly lastLoss: number;
 }
 
+/** One job in one precision. */
+export interface StepRace {
+  readonly job: BenchJob;
+  readonly precision: Precision;
+  readonly numRounds: number;
+  readonly numSteps: number;
+  readonly peakFlops: number;
+  readonly rows: readonly StepRow[];
+  readonly notes: readonly string[];
+}
+
+/** Steps of a run before those that count. */
 const WARM_UP_STEPS = 2;
 
-/**
- * Times training steps of the job "coarse" through the shipped command, layouts interleaved.
- *
- * @param size - `small`: one round of few steps, to see that it runs; `full`: the figures that count
- */
-export async function benchStep({ size }: { readonly size: 'small' | 'full' }): Promise<readonly StepRow[]> {
-  const [numRounds, numSteps] = size === 'full' ? [3, 10] : [1, 3];
-  const runs = new Map<string, Run[]>();
-  for (let round = 0; round < numRounds; round++) {
-    for (const { name, overrides } of layouts) {
-      runs.set(name, [...(runs.get(name) ?? []), await run(overrides, numSteps)]);
-    }
-  }
-  return layouts.map(({ name }) => {
-    const all = runs.get(name) ?? [];
-    const steps = all.flatMap((each) => each.steps.slice(Math.min(WARM_UP_STEPS, numSteps - 1)));
-    const speeds = steps.map((step) => step.tokensPerSecond);
-    const shares = steps.flatMap((step) => (step.mfu === null ? [] : [step.mfu]));
-    return {
-      layout: name,
-      device: all[0]?.device ?? '',
-      tokensPerSecond: median(speeds),
-      tokensPerSecondMin: Math.min(...speeds),
-      tokensPerSecondMax: Math.max(...speeds),
-      mfu: shares.length === 0 ? null : median(shares),
-      kernelShare: median(steps.map((step) => step.kernelShare)),
-      maxExpertLoad: median(steps.map((step) => step.maxExpertLoad)),
-      startupSeconds: median(all.map((each) => each.startupSeconds)),
-    };
-  });
+interface Rival {
+  readonly name: string;
+  readonly ours: boolean;
+  readonly run: () => Promise<EngineRun | PublishedRun | EngineRefusal>;
 }
 
-export function formatStep(rows: readonly StepRow[]): string {
-  const base = rows[0]?.tokensPerSecond ?? Number.NaN;
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const noFigures = {
+  tokensPerSecond: Number.NaN,
+  tokensPerSecondMin: Number.NaN,
+  tokensPerSecondMax: Number.NaN,
+  mfu: Number.NaN,
+  peakBytes: Number.NaN,
+  startupSeconds: Number.NaN,
+  maxExpertLoad: Number.NaN,
+  lastLoss: Number.NaN,
+};
+
+/**
+ * Races training steps of Troupe, through the shipped command, against the engines of the Python that was given: fresh
+ * processes, in turn, the same job, the same threads. Each pair of job and precision is one race.
+ */
+export async function benchStep(options: StepOptions): Promise<readonly StepRace[]> {
+  const races: StepRace[] = [];
+  for (const precision of options.precisions ?? ['f32']) {
+    for (const name of options.jobs ?? jobNames) races.push(await race(options, name, precision));
+  }
+  return races;
+}
+
+async function race(options: StepOptions, name: JobName, precision: Precision): Promise<StepRace> {
+  const { size, python, peers, only } = options;
+  const [numRounds, numSteps] = size === 'full' ? [3, 10] : [1, 3];
+  const job = benchJob(name, size);
+  const ofPython = python === null ? null : pythonEngines(python, job, precision, numSteps);
+  const timed = (engine: Engine): Rival => ({ ...engine, run: () => runEngine(engine) });
+  const rivals: Rival[] = [
+    ...troupeEngines(job, precision, numSteps).map(timed),
+    ...(ofPython?.engines ?? []).map(timed),
+    ...(python === null || peers === undefined ? [] : publishedEngines[precision]).map((engine) => ({
+      name: `${engine} (given script)`,
+      ours: false,
+      run: () => runPublished(peers ?? '', python as Python, job, engine),
+    })),
+  ].filter((rival) => only === undefined || only.test(rival.name));
+
+  // Before every run, and the largest taken: a busy moment would flatter every engine.
+  const peaks: number[] = [];
+  const results = await interleave(rivals, numRounds, (rival) => {
+    peaks.push(measurePeak(NUM_THREADS));
+    return rival.run();
+  });
+  const peakFlops = Math.max(...peaks);
+  const notes =
+    python === null
+      ? ['No --python was given, so nothing else was raced.']
+      : (ofPython?.missing ?? []).map(
+          (engine) => `${engine}: its package is not installed in the Python given.`,
+        );
+  const rows = results.map(({ rival, results }) => rowOf(rival, results, job, peakFlops));
+  return { job, precision, numRounds, numSteps, peakFlops, rows, notes };
+}
+
+function rowOf(
+  { name, ours }: Rival,
+  results: readonly (EngineRun | PublishedRun | EngineRefusal)[],
+  job: BenchJob,
+  peakFlops: number,
+): StepRow {
+  const runs = results.flatMap((each) => ('refused' in each ? [] : [each]));
+  const refusal = results.find((each) => 'refused' in each);
+  if (runs.length === 0) return { engine: name, ours, refused: refusal?.refused ?? '', ...noFigures };
+  const speeds = runs.flatMap((run) => speedsOf(run, job.tokensPerStep));
+  const tokensPerSecond = median(speeds);
+  return {
+    engine: name,
+    ours,
+    refused: null,
+    tokensPerSecond,
+    tokensPerSecondMin: Math.min(...speeds),
+    tokensPerSecondMax: Math.max(...speeds),
+    mfu: (job.flopsPerToken * tokensPerSecond) / peakFlops,
+    peakBytes: Math.max(...runs.map((run) => run.peakBytes)),
+    startupSeconds: median(runs.map((run) => run.startupSeconds)),
+    maxExpertLoad: median(runs.map((run) => run.maxExpertLoad)),
+    lastLoss: median(runs.map((run) => run.lastLoss)),
+  };
+}
+
+/** Tokens per second of each step after the warm-up; of a given script, all that it prints. */
+function speedsOf(run: EngineRun | PublishedRun, tokensPerStep: number): readonly number[] {
+  if (!('stepSeconds' in run)) return [run.tokensPerSecondMin, run.tokensPerSecond, run.tokensPerSecondMax];
+  const first = Math.min(WARM_UP_STEPS, run.stepSeconds.length - 1);
+  return run.stepSeconds.slice(first).map((seconds) => tokensPerStep / seconds);
+}
+
+const gibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(2);
+
+/** A race as a section of the page, with its chart. */
+export function stepSection({
+  job,
+  precision,
+  numRounds,
+  numSteps,
+  peakFlops,
+  rows,
+  notes,
+}: StepRace): Section {
+  const base = rows.find((row) => row.ours && row.refused === null)?.tokensPerSecond ?? Number.NaN;
   const lines = rows.map((row) =>
-    [
-      row.layout,
-      `${row.tokensPerSecond.toFixed(0)} (${row.tokensPerSecondMin.toFixed(0)}–${row.tokensPerSecondMax.toFixed(0)})`,
-      (row.tokensPerSecond / base).toFixed(2),
-      row.mfu === null ? '–' : percent(row.mfu),
-      percent(1 - row.kernelShare),
-      row.maxExpertLoad.toFixed(2),
-      row.startupSeconds.toFixed(2),
-    ].join(' | '),
+    row.refused === null
+      ? [
+          row.engine,
+          `${row.tokensPerSecond.toFixed(0)} (${row.tokensPerSecondMin.toFixed(0)}–${row.tokensPerSecondMax.toFixed(0)})`,
+          Number.isNaN(base) ? '–' : (base / row.tokensPerSecond).toFixed(2),
+          `${(100 * row.mfu).toFixed(1)} %`,
+          gibibytes(row.peakBytes),
+          row.startupSeconds.toFixed(2),
+          row.maxExpertLoad.toFixed(2),
+          row.lastLoss.toFixed(3),
+        ].join(' | ')
+      : `${row.engine} | refused: ${row.refused.replaceAll(/\s+/gu, ' ').replaceAll('|', '\\|')} | – | – | – | – | – | –`,
   );
-  return [
-    `Device: ${rows[0]?.device ?? ''}. Job "coarse", 4,096 tokens a step, grains 8.`,
+  const text = [
+    `${job.tokensPerStep.toLocaleString('en')} tokens a step, ${(job.flopsPerToken / 1e6).toFixed(1)} MFLOP a token, ${NUM_THREADS} threads together. ${numRounds} rounds of fresh processes in turn, ${numSteps} steps each, the first ${WARM_UP_STEPS} not counted; a step is the time between two lines of output. MFU: share of the f32 peak of both cores, ${(peakFlops / 1e9).toFixed(0)} GFLOP/s, also for bf16. Memory: high-water marks of all processes of a run, added up. Start-up: from the start of the process to the opening of step 1. Load and loss: at the end of a run.`,
     '',
-    '| layout | tokens/s, median (min–max) | ratio | MFU | outside kernels | max load / mean | start-up s |',
-    '|---|---|---|---|---|---|---|',
+    '| engine | tokens/s, median (min–max) | Troupe / this | MFU | peak memory GiB | start-up s | busiest expert / mean | loss |',
+    '|---|---|---|---|---|---|---|---|',
     ...lines.map((line) => `| ${line} |`),
-  ].join('\n');
+    ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `- ${note}`)]),
+  ];
+  const bars = rows
+    .filter((row) => row.refused === null)
+    .map((row): Bar => ({
+      label: row.engine,
+      ours: row.ours,
+      values: [
+        { value: row.tokensPerSecond, least: row.tokensPerSecondMin, most: row.tokensPerSecondMax },
+        { value: row.peakBytes / 2 ** 30 },
+      ],
+    }));
+  return {
+    title: `Training steps, ${job.name}, ${precision}`,
+    text: text.join('\n'),
+    chart: {
+      file: `step-${job.name}-${precision}.svg`,
+      title: `Job ${job.name}, ${precision}`,
+      panels: [
+        { title: 'Tokens per second (more is better)', digits: 0 },
+        { title: 'Peak memory, GiB (less is better)', digits: 2 },
+      ],
+      bars,
+    },
+  };
 }
