@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert, type Precision } from '@troupe/core';
 import { moeLayers, type ModelConfig } from '@troupe/spec';
 import type { ExpertRule } from './expert/rule.ts';
 import type { GateRule } from './gate/rule.ts';
@@ -33,6 +33,8 @@ export interface Job {
   /** Grains of a global batch: the leaves of every sum over it. */
   readonly grains: number;
   readonly microbatches: number;
+  /** Format of the products' operands; absent: f32. */
+  readonly precision?: Precision;
   /** Steps of the schedule. */
   readonly steps: number;
   /** Step at which this run ends, at most `steps`. */

@@ -123,6 +123,7 @@ export class Replica {
       config: job.model,
       sequences: this.shape.microbatchSequences,
       grains: this.shape.microbatchGrains,
+      precision: job.precision ?? 'f32',
     };
     const rope = ropeTables(device, job.model);
     const contexts = (training: boolean, statistics: StageStatistics): Contexts => {

@@ -1,4 +1,10 @@
 export { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from './errors.ts';
 export { loadDevice, type LoadDeviceOptions } from './load-device.ts';
-export { measureBandwidth, measurePeak, releaseArrays } from './native/native-device.ts';
+export {
+  measureBandwidth,
+  measurePeak,
+  openNativeDevice,
+  releaseArrays,
+  type NativeIsa,
+} from './native/native-device.ts';
 export { openReferenceDevice } from './reference/reference-device.ts';

@@ -64,7 +64,9 @@ export function planMemory(
   const tokens = (train.batch / (parallel.dp * train.microbatches)) * model.seqLen;
   const byStage = stages.map((stage, pp) => {
     const inFlight = Math.min(train.microbatches, parallel.pp - pp);
-    const activations = (inFlight * activationBytes(model, tokens, stage.layers)) / parallel.tp;
+    const activations =
+      (inFlight * activationBytes(model, tokens, stage.layers, train.precision === 'bf16' ? 'bf16' : 'f32')) /
+      parallel.tp;
     const layout = { ...parallel, dense: stage.dense, expert: stage.expert };
     return {
       f32: f32Memory(layout, { activations, buddies, microbatches: train.microbatches }),

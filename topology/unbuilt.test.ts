@@ -16,7 +16,7 @@ const refused: readonly (readonly [object, string, unknown, string | number])[] 
   [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
   [moe({ balance: { bias: 0.001 } }), 'model.moe.balance.bias', 0.001, 0],
   [moe({ balance: { scope: 'microbatch' } }), 'model.moe.balance.scope', 'microbatch', 'sequence'],
-  [{ model: {}, train: { precision: 'bf16' } }, 'train.precision', 'bf16', 'f32'],
+  [{ model: {}, train: { precision: 'f16' } }, 'train.precision', 'f16', 'f32'],
   [{ model: {}, train: { optimizer: { kind: 'muon' } } }, 'train.optimizer.kind', 'muon', 'adamw'],
   [{ model: {}, train: { optimizer: { schedule: 'wsd' } } }, 'train.optimizer.schedule', 'wsd', 'cosine'],
   [{ model: {}, wire: { dtype: 'bf16' } }, 'wire.dtype', 'bf16', 'f32'],
@@ -56,6 +56,7 @@ const accepted: readonly object[] = [
   { model: { moe: {} }, parallel: { dp: 2, ep: 2, zero: 1 }, train: { microbatches: 2 } },
   { model: { moe: { balance: { scope: 'global' } } } },
   { model: { moe: { router: { choice: 'skewed' } } } },
+  { model: {}, train: { precision: 'bf16' } },
   ...['localhost', '127.0.0.1', '::1'].map((host) => ({
     model: {},
     machines: [{ host, devices: ['cpu:0'] }],

@@ -33,7 +33,7 @@ function limited(
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
     only('train.optimizer.schedule', train.optimizer.schedule, 'cosine', 'constant', 'linear'),
-    only('train.precision', train.precision, 'f32'),
+    only('train.precision', train.precision, 'f32', 'bf16'),
     only('parallel.pp', parallel.pp, 1),
     only('parallel.tp', parallel.tp, 1),
     only('parallel.zero', parallel.zero, 1, 0),

@@ -1,4 +1,4 @@
-import { assert, type Device, type ExpertsForwardCall, type Floats, type KernelCall } from '@troupe/core';
+import { assert, type ExpertsForwardCall, type Floats, type Halves, type KernelCall } from '@troupe/core';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
 import { flagIn, numberIn, type Effects, type Self } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
@@ -10,18 +10,18 @@ import type { ExpertContext } from './machine.ts';
 import type { OwnBackwardCall } from './rule.ts';
 
 /** Storage that is kept from step to step and grows by a quarter when rows do not fit. */
-class GrowingFloats {
-  #data: Floats | null = null;
-  readonly #device: Device;
+class GrowingStorage<A extends Floats | Halves> {
+  #data: A | null = null;
+  readonly #allocate: (length: number) => A;
 
-  constructor(device: Device) {
-    this.#device = device;
+  constructor(allocate: (length: number) => A) {
+    this.#allocate = allocate;
   }
 
-  take(length: number): Floats {
+  take(length: number): A {
     if (this.#data === null || this.#data.length < length)
-      this.#data = this.#device.floats(Math.ceil(length * 1.25));
-    return this.#data.subarray(0, length);
+      this.#data = this.#allocate(Math.ceil(length * 1.25));
+    return this.#data.subarray(0, length) as A;
   }
 }
 
@@ -45,13 +45,16 @@ export function expertEffects(
   const { job, dp, device, shape } = replica;
   const { ep: ownRank } = expertRank(job, dp);
   const gates = expertGroup(job, dp).map((each) => addresses.gate(layer, each));
-  const group = expertShape(job.model, layer, shape.expertsPerRank);
+  const group = expertShape(job.model, layer, shape.expertsPerRank, job.precision ?? 'f32');
   const buffers = replica.expertBuffers(layer);
-  const outputs = gates.map(() => new GrowingFloats(device));
-  const inputGradients = gates.map(() => new GrowingFloats(device));
-  const savedFloats = new GrowingFloats(device);
+  const floats = (length: number): Floats => device.floats(length);
+  const outputs = gates.map(() => new GrowingStorage(floats));
+  const inputGradients = gates.map(() => new GrowingStorage(floats));
+  const savedRows = new GrowingStorage<Floats | Halves>(
+    group.precision === 'bf16' ? (length) => device.halves(length) : floats,
+  );
   const arrivals = new Map<number, Arrival>();
-  let saved: Floats | null = null;
+  let saved: Floats | Halves | null = null;
   let mode: PassMode = 'train';
   let last = false;
 
@@ -116,7 +119,7 @@ export function expertEffects(
     forward: (_event, context) => {
       const sources = inOrder();
       const rows = sources.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
-      saved = mode === 'evaluate' ? null : savedFloats.take(savedLength(group, rows));
+      saved = mode === 'evaluate' ? null : savedRows.take(savedLength(group, rows));
       const made = sources.map((arrival) => ({ ...sourceOf(arrival), y_ND: arrival.y_ND }));
       const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
       self.submit(

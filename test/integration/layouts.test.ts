@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Device } from '@troupe/core';
-import { loadDevice, openReferenceDevice } from '@troupe/kernels';
+import { loadDevice, openNativeDevice, openReferenceDevice, type NativeIsa } from '@troupe/kernels';
 import { tinyTopology, trainTiny, type TinyLayout, type TinyRun } from './tiny-cluster.ts';
 
 /** (data-parallel, expert-parallel) of one model on one to four devices. */
@@ -101,6 +101,61 @@ for (const choice of ['learned', 'skewed'] as const) {
     t.log(`losses ${one.steps.map(({ loss }) => loss.toFixed(6)).join(', ')}`);
   });
 }
+
+/** The best instruction set under its two names, and every other that this CPU and build have. */
+const isasHere = async (): Promise<readonly NativeIsa[]> => {
+  const names = ['auto', 'avx512bf16', 'avx512', 'avx2', 'neon', 'portable'] as const;
+  const open = async (isa: NativeIsa): Promise<boolean> => {
+    try {
+      await openNativeDevice({ threads: 1, isa }).close();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const here = await Promise.all(names.map(open));
+  return names.filter((_, index) => here[index]);
+};
+
+/** Layouts of the bf16 runs: without, with some and with all experts apart, and with several microbatches. */
+const bf16Layouts = layouts.filter(
+  ({ dp, ep, zero, microbatches }) =>
+    zero === 1 && (dp === ep || (dp === 4 && ep === 2)) && (microbatches === 1 || dp === 2),
+);
+
+test('layouts: one loss curve in bf16, reference body', async (t) => {
+  const run = await expectOneCurve(t, { precision: 'bf16' }, reference, bf16Layouts);
+  const f32 = await trainTiny(tinyTopology({ dp: 1, ep: 1 }), reference);
+  t.not(run.hashes.losses, f32.hashes.losses, 'bf16 is not f32');
+});
+
+test(`layouts: one loss curve in bf16 on ${bf16Layouts.length} layouts, 1, 2 and 3 threads and every instruction set`, async (t) => {
+  const probe = await openNative(1);
+  if ('reason' in probe) {
+    t.log(`not run: ${probe.reason}`);
+    t.regex(probe.reason, /native/);
+    return;
+  }
+  await probe.device.close();
+  const precision = 'bf16';
+  const expected = await expectOneCurve(
+    t,
+    { precision },
+    () => loadDevice({ body: 'native', threads: 1 }),
+    bf16Layouts,
+  );
+  const isas = await isasHere();
+  for (const isa of isas) {
+    for (const threads of isa === 'auto' ? [2, 3] : [2]) {
+      const open = async (): Promise<Device> => openNativeDevice({ threads, isa });
+      const run = await trainTiny(tinyTopology({ dp: 2, ep: 2, precision }), open);
+      t.is(run.result.error, null);
+      t.deepEqual(run.hashes, expected.hashes, `${isa}, ${threads} threads`);
+    }
+  }
+  t.log(`instruction sets ${isas.join(', ')}`);
+  t.log(`losses ${expected.steps.map(({ loss }) => loss.toFixed(6)).join(', ')}`);
+});
 
 test('layouts: native and reference compute the same run within rounding, routing fixed', async (t) => {
   const probe = await openNative(1);

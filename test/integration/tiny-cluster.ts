@@ -19,6 +19,7 @@ export interface TinyLayout {
   readonly sharedExperts?: number;
   readonly steps?: number;
   readonly seed?: number;
+  readonly precision?: 'f32' | 'bf16';
 }
 
 /** Two layers of four experts, small enough for a run of a few steps on the reference body in a test. */
@@ -49,6 +50,7 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
       grains: 8,
       microbatches,
       seed: layout.seed ?? 5,
+      precision: layout.precision ?? 'f32',
       optimizer: { lr: 1e-2, warmup: 0 },
     },
     parallel: { dp, ep, zero },

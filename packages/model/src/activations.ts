@@ -1,4 +1,4 @@
-import { assert, hiddenInputs, type Device, type Floats } from '@troupe/core';
+import { assert, hiddenInputs, type Device, type Floats, type Halves, type Precision } from '@troupe/core';
 import { isMoeLayer, qkvWidths, type MoeConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
 import { checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
@@ -42,7 +42,8 @@ export interface MoeActivations {
 
 /** One layer. W = query + key + value widths, Q = query width. */
 export interface LayerActivations {
-  readonly normed1_TD: Floats;
+  /** Read by products alone, so kept in their precision. */
+  readonly normed1_TD: Floats | Halves;
   readonly stats1: Floats;
   /** Without query/key norm turned in place by rope; with it as projected. */
   readonly qkv_TW: Floats;
@@ -56,7 +57,7 @@ export interface LayerActivations {
   readonly normed_TD: Floats;
   readonly stats2: Floats;
   /** Pre-activations of the dense FFN or the shared experts; null at inference or where neither exists. */
-  readonly ffnSaved: Floats | null;
+  readonly ffnSaved: Floats | Halves | null;
   readonly moe: MoeActivations | null;
 }
 
@@ -86,6 +87,11 @@ class Arena {
 
   floats(length: number): Floats {
     return this.#count(this.#device.floats(length));
+  }
+
+  /** Storage in the precision of the products. */
+  operands(length: number, precision: Precision | undefined): Floats | Halves {
+    return precision === 'bf16' ? this.#count(this.#device.halves(length)) : this.floats(length);
   }
 
   ints(length: number): Int32Array {
@@ -134,7 +140,7 @@ function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions
   const { saves, moe, ranks } = options;
   const ffnHidden = moe === null ? config.ffn.dFf : moe.sharedExperts * moe.dExpert;
   return {
-    normed1_TD: arena.floats(T * D),
+    normed1_TD: arena.operands(T * D, shape.precision),
     stats1: arena.floats(T * moments),
     qkv_TW: arena.floats(T * widths.all),
     qk: qkNorm ? arena.floats(T * (widths.q + widths.k)) : null,
@@ -146,7 +152,9 @@ function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions
     normed_TD: arena.floats(T * D),
     stats2: arena.floats(T * moments),
     ffnSaved:
-      saves && ffnHidden > 0 ? arena.floats(T * hiddenInputs(config.ffn.activation) * ffnHidden) : null,
+      saves && ffnHidden > 0
+        ? arena.operands(T * hiddenInputs(config.ffn.activation) * ffnHidden, shape.precision)
+        : null,
     moe: moe === null ? null : moeActivations(arena, shape, moe, ranks),
   };
 }
@@ -192,6 +200,7 @@ export class Activations {
   readonly firstLayer: number;
   readonly numLayers: number;
   readonly tokens: number;
+  readonly precision: Precision;
   /** G+1 row bounds of the grains. */
   readonly grainStarts: Int32Array;
   /** B+1 row bounds of the sequences. */
@@ -199,7 +208,7 @@ export class Activations {
   /** Rows of each grain: the counts of a dense FFN, which is one expert that every row visits. */
   readonly grainCounts: Int32Array;
   /** After the last norm; empty when the stage has no head. */
-  readonly finalNormed_TD: Floats;
+  readonly finalNormed_TD: Floats | Halves;
   readonly finalStats: Floats;
   readonly loss_T: Floats;
   /** Bytes of all buffers. */
@@ -225,6 +234,7 @@ export class Activations {
     this.firstLayer = layers.first;
     this.numLayers = layers.count;
     this.tokens = T;
+    this.precision = shape.precision ?? 'f32';
     this.grainStarts = rowBounds(T, shape.grains);
     this.groupStarts = rowBounds(T, shape.sequences);
     this.grainCounts = new Int32Array(shape.grains).fill(T / shape.grains);
@@ -241,7 +251,7 @@ export class Activations {
       const moe = layerIndices.some((layer) => isMoeLayer(config, layer)) ? config.moe : null;
       this.#layers = [layerActivations(arena, shape, { saves: false, moe, ranks })];
     }
-    this.finalNormed_TD = arena.floats(head ? T * config.dModel : 0);
+    this.finalNormed_TD = arena.operands(head ? T * config.dModel : 0, shape.precision);
     this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);
     this.loss_T = arena.floats(head ? T : 0);
     this.#gradients = training ? gradientActivations(arena, shape, ranks) : null;

@@ -1,7 +1,7 @@
 import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/core';
 import { qkvWidths } from '@troupe/spec';
 import type { Batch } from './batch.ts';
-import { normBackward, normForward, qkNormBackward, qkNormForward, type QkSegment } from './norms.ts';
+import { normBackward, normForward, qkNormBackward, qkNormForward, rowsOf, type QkSegment } from './norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** Queries, keys and values of the rows, wherever the query/key norm put them. */
@@ -102,7 +102,8 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Batch)
       rows: act.tokens,
       inDim: config.dModel,
       outDim: widths.all,
-      x: { data: own.normed1_TD },
+      x: rowsOf(own.normed1_TD),
+      precision: act.precision,
       weight: weights.view(`L${layer}/qkv`),
       out: { data: own.qkv_TW },
     },
@@ -115,6 +116,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Batch)
       inDim: widths.q,
       outDim: config.dModel,
       x: { data: own.attention_TQ },
+      precision: act.precision,
       weight: weights.view(`L${layer}/out`),
       out: { data: own.mid_TD },
       residual: { data: hidden },
@@ -136,8 +138,20 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Batch
   const segments = qkSegments(ctx, layer);
   const gradients = operands(ctx, dQkv_TW, dQk);
   const projected = operands(ctx, dQkv_TW, null);
-  const out = { rows: act.tokens, inDim: widths.q, outDim: config.dModel, dOut: { data: dHidden_TD } };
-  const qkv = { rows: act.tokens, inDim: config.dModel, outDim: widths.all, dOut: { data: dQkv_TW } };
+  const out = {
+    rows: act.tokens,
+    inDim: widths.q,
+    outDim: config.dModel,
+    dOut: { data: dHidden_TD },
+    precision: act.precision,
+  };
+  const qkv = {
+    rows: act.tokens,
+    inDim: config.dModel,
+    outDim: widths.all,
+    dOut: { data: dQkv_TW },
+    precision: act.precision,
+  };
   const { grainStarts } = act;
   return [
     normBackward(ctx, `L${layer}/norm2`, {
@@ -178,7 +192,7 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Batch
     {
       op: 'linear.backward.weight',
       ...qkv,
-      x: { data: own.normed1_TD },
+      x: rowsOf(own.normed1_TD),
       grainStarts,
       weightSum: sums.view(`L${layer}/qkv`),
     },

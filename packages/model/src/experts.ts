@@ -5,7 +5,9 @@ import {
   type ExpertsForwardCall,
   type Floats,
   type GradientTarget,
+  type Halves,
   type KernelCall,
+  type Precision,
 } from '@troupe/core';
 import { expertUnit, type ModelConfig } from '@troupe/spec';
 
@@ -16,10 +18,16 @@ export interface ExpertShape {
   readonly hidden: number;
   readonly activation: Activation;
   readonly expertStride: number;
+  readonly precision: Precision;
 }
 
 /** The shape of `experts` experts of layer `layer`. */
-export function expertShape(config: ModelConfig, layer: number, experts: number): ExpertShape {
+export function expertShape(
+  config: ModelConfig,
+  layer: number,
+  experts: number,
+  precision: Precision,
+): ExpertShape {
   const unit = expertUnit(config, layer, 0);
   return {
     experts,
@@ -27,6 +35,7 @@ export function expertShape(config: ModelConfig, layer: number, experts: number)
     hidden: config.moe?.dExpert ?? 0,
     activation: config.ffn.activation,
     expertStride: unit.paddedSize,
+    precision,
   };
 }
 
@@ -38,13 +47,13 @@ export function savedLength(shape: ExpertShape, rows: number): number {
 /**
  * The FFN of every expert over the rows of all sources, in source order.
  *
- * @param saved - {@link savedLength} of all sources' rows; null at inference
+ * @param saved - {@link savedLength} of all sources' rows, in the shape's precision; null at inference
  */
 export function expertsForward(
   shape: ExpertShape,
   weights: Floats,
   sources: ExpertsForwardCall['sources'],
-  saved: Floats | null,
+  saved: Floats | Halves | null,
 ): KernelCall[] {
   return [{ op: 'experts.forward', ...shape, weights, sources, ...(saved === null ? {} : { saved }) }];
 }
@@ -55,7 +64,7 @@ export function expertsBackward(
   weights: Floats,
   weightSum: GradientTarget,
   sources: ExpertsBackwardCall['sources'],
-  saved: Floats,
+  saved: Floats | Halves,
 ): KernelCall[] {
   return [{ op: 'experts.backward', ...shape, weights, sources, saved, weightSum }];
 }

@@ -18,6 +18,7 @@ function denseShape(ctx: StageContext, unitId: string, hidden: number) {
     activation: config.ffn.activation,
     weights,
     expertStride: weights.length,
+    precision: ctx.act.precision,
   };
 }
 

@@ -1,4 +1,4 @@
-import { prng, type Device } from '@troupe/core';
+import { prng, type Device, type Precision } from '@troupe/core';
 import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';
@@ -38,13 +38,15 @@ export class Generator {
   readonly #device: Device;
   readonly #config: ModelConfig;
   readonly #weights: FlatWeights;
+  readonly #precision: Precision;
   readonly #windows = new Map<number, LocalModel>();
 
   /** @param weights - in `modelLayout(config)`, as {@link LocalModel.weights} */
-  constructor(device: Device, config: ModelConfig, weights: FlatWeights) {
+  constructor(device: Device, config: ModelConfig, weights: FlatWeights, precision: Precision = 'f32') {
     this.#device = device;
     this.#config = config;
     this.#weights = weights;
+    this.#precision = precision;
   }
 
   /**
@@ -79,7 +81,11 @@ export class Generator {
     let window = this.#windows.get(seqLen);
     if (window === undefined) {
       const config = { ...this.#config, seqLen };
-      window = new LocalModel(this.#device, { config, sequences: 1 }, this.#weights);
+      window = new LocalModel(
+        this.#device,
+        { config, sequences: 1, precision: this.#precision },
+        this.#weights,
+      );
       this.#windows.set(seqLen, window);
     }
     return window;

@@ -1,6 +1,6 @@
 import { assert, type Floats, type GradientTarget, type KernelCall } from '@troupe/core';
 import type { Batch } from './batch.ts';
-import { normBackward, normForward } from './norms.ts';
+import { normBackward, normForward, rowsOf } from './norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** Training: every token's gradient carries 1 / valid targets of the global batch. Evaluation: the loss alone. */
@@ -40,6 +40,7 @@ export function headForward(ctx: StageContext, batch: Batch, mode: HeadMode): Ke
       grainStarts: act.grainStarts,
       loss_T: act.loss_T,
       lossSum: ctx.statistics.lossSum,
+      precision: act.precision,
       ...training,
     },
   ];
@@ -77,7 +78,8 @@ export function headLogits(
       rows: slice.rows,
       inDim: dModel,
       outDim: vocab,
-      x: { data: ctx.act.finalNormed_TD, offset: slice.firstRow * dModel },
+      x: { ...rowsOf(ctx.act.finalNormed_TD), offset: slice.firstRow * dModel },
+      precision: ctx.act.precision,
       weight: ctx.weights.view(headUnit(ctx)),
       out: { data: slice.out },
     },

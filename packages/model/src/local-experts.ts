@@ -1,4 +1,4 @@
-import type { Device, Floats, KernelCall } from '@troupe/core';
+import type { Device, Floats, Halves, KernelCall } from '@troupe/core';
 import { expertSource, returnedGradients, returnedRows, expertGradientSource } from './dispatch.ts';
 import { expertsBackward, expertsForward, expertShape, savedLength } from './experts.ts';
 import type { GradientTargets } from './flat-gradients.ts';
@@ -6,7 +6,7 @@ import type { FlatWeights } from './flat-weights.ts';
 import type { StageContext } from './stage-context.ts';
 
 /** What the forward pass of one (layer, rank) leaves for its backward pass. */
-type SavedRows = Map<string, Floats>;
+type SavedRows = Map<string, Floats | Halves>;
 
 /** Stands in for the expert actors of a {@link LocalModel}: all ranks of the group, one after the other. */
 export class LocalExperts {
@@ -49,12 +49,13 @@ export class LocalExperts {
   }
 
   /** Made for as many rows as there can be, once. */
-  #savedRows(ctx: StageContext, layer: number, rank: number, rows: number): Floats {
+  #savedRows(ctx: StageContext, layer: number, rank: number, rows: number): Floats | Halves {
     const key = `${layer}/${rank}`;
     const { shape } = groupOf(ctx, layer, rank);
     let saved = this.#saved.get(key);
     if (saved === undefined) {
-      saved = this.#device.floats(savedLength(shape, ctx.act.tokens * (ctx.shape.config.moe?.topK ?? 0)));
+      const length = savedLength(shape, ctx.act.tokens * (ctx.shape.config.moe?.topK ?? 0));
+      saved = shape.precision === 'bf16' ? this.#device.halves(length) : this.#device.floats(length);
       this.#saved.set(key, saved);
     }
     return saved.subarray(0, savedLength(shape, rows));
@@ -71,7 +72,7 @@ function groupOf(ctx: StageContext, layer: number, rank: number) {
   const last = `L${layer}/expert${(rank + 1) * perRank - 1}`;
   const weights: FlatWeights = ctx.weights;
   return {
-    shape: expertShape(ctx.shape.config, layer, perRank),
+    shape: expertShape(ctx.shape.config, layer, perRank, ctx.act.precision),
     weights: weights.span(first, last),
     first,
     last,

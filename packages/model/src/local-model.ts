@@ -5,6 +5,7 @@ import {
   type Device,
   type Floats,
   type KernelCall,
+  type Precision,
 } from '@troupe/core';
 import {
   denseUnits,
@@ -37,6 +38,8 @@ export interface LocalModelOptions {
   readonly grains?: number;
   /** Computes as if the experts lived on so many ranks; default 1. The numbers do not change. */
   readonly ranks?: number;
+  /** Default f32. */
+  readonly precision?: Precision;
 }
 
 export interface LocalLoss extends BalanceLosses {
@@ -104,10 +107,10 @@ export class LocalModel {
 
   /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
   constructor(device: Device, options: LocalModelOptions, weights?: FlatWeights) {
-    const { config, sequences, grains = 1, ranks = 1 } = options;
+    const { config, sequences, grains = 1, ranks = 1, precision = 'f32' } = options;
     this.device = device;
     this.config = config;
-    this.shape = { config, sequences, grains };
+    this.shape = { config, sequences, grains, precision };
     this.weights = weights ?? newWeights(device, modelLayout(config));
     this.statistics = new StageStatistics(device, config);
     this.#ranks = ranks;

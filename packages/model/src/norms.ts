@@ -1,12 +1,17 @@
-import { assert, type Floats, type KernelCall, type Rows } from '@troupe/core';
+import { assert, type Floats, type Halves, type HalfRows, type KernelCall, type Rows } from '@troupe/core';
 import { gradientsOf, type StageContext } from './stage-context.ts';
+
+/** A dense matrix in either storage. */
+export function rowsOf(data: Floats | Halves): Rows | HalfRows {
+  return data instanceof Uint16Array ? { data } : { data };
+}
 
 /** One norm of the residual stream: unit `unitId` over rows of D. */
 export function normForward(
   ctx: StageContext,
   unitId: string,
   x: Floats,
-  out: Floats,
+  out: Floats | Halves,
   stats: Floats,
 ): KernelCall {
   const { kind, eps } = ctx.shape.config.norm;
@@ -22,7 +27,7 @@ export function normForward(
     x: { data: x },
     weight,
     ...(bias === null ? {} : { bias }),
-    out: { data: out },
+    out: rowsOf(out),
     stats,
   };
 }

@@ -1,3 +1,4 @@
+import type { Precision } from '@troupe/core';
 import type { ModelConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
 
@@ -8,6 +9,8 @@ export interface StageShape {
   readonly sequences: number;
   /** Grains of the microbatch (G): blocks of sequences/grains consecutive sequences. */
   readonly grains: number;
+  /** Format of the products' operands and of what only they read again; default f32. The gate is f32 always. */
+  readonly precision?: Precision;
 }
 
 /** T = sequences · seqLen. */

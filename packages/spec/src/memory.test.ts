@@ -134,8 +134,10 @@ test('activationBytes: counts each kept value of a dense and an MoE layer', (t) 
     },
   };
   const attention = 4 * 8 + (8 + 4 + 4) + 8;
-  t.is(activationBytes(model, 1, [0]), 4 * (attention + 3 * 16));
-  t.is(activationBytes(model, 3, [1]), 3 * 4 * (attention + 2 * 4 + 2 * (16 + 24) + 24));
+  t.is(activationBytes(model, 1, [0]), 4 * (attention + 2 * 16));
+  t.is(activationBytes(model, 3, [1]), 3 * 4 * (attention + 2 * 4 + 2 * (16 + 16) + 16));
+  // The first norm's output and the pre-activations at two bytes.
+  t.is(activationBytes(model, 1, [0], 'bf16'), 4 * attention - 2 * 8 + 2 * 2 * 16);
 });
 
 test('traffic: an all-to-all of 8192 tokens of width 4096 in 16 bits moves 64 MiB', (t) => {

@@ -1,4 +1,4 @@
-import { hiddenInputs } from '@troupe/core';
+import { hiddenInputs, type Precision } from '@troupe/core';
 import { isMoeLayer, qkvWidths, type ModelConfig } from './model-config.ts';
 
 /** What a memory formula depends on. */
@@ -121,24 +121,30 @@ export function f32Memory(
 }
 
 /**
- * Estimate of the f32 values kept between forward and backward of `tokens` tokens in some layers, at perfect balance.
+ * Estimate of what is kept between forward and backward of `tokens` tokens in some layers, at perfect balance.
  *
  * Per token and layer: input, two norms' outputs, query, key and value, attention's output, the residual between (D or q wide each);
- * then the FFN's pre-activations and hidden values, for an MoE layer topK times with each row's input and output,
- * and the gate's logits and probabilities. Logits of the head live for one grain only and are not in it.
+ * then the FFN's pre-activations, for an MoE layer topK times with each row's input and output, and the gate's logits and
+ * probabilities. In bf16 pre-activations and the first norm's output take two bytes, the rest stays f32. Logits of the head live for one grain only and are not in it.
  *
  * @returns bytes
  */
-export function activationBytes(config: ModelConfig, tokens: number, layers: readonly number[]): number {
+export function activationBytes(
+  config: ModelConfig,
+  tokens: number,
+  layers: readonly number[],
+  precision: Precision = 'f32',
+): number {
   const d = config.dModel;
   const widths = qkvWidths(config);
-  const attention = 4 * d + widths.all + widths.q;
+  const narrow = precision === 'bf16' ? 2 : 4;
+  const attention = narrow * d + 4 * (3 * d + widths.all + widths.q);
   const inputs = hiddenInputs(config.ffn.activation);
-  const hidden = (width: number): number => (inputs + 1) * width;
+  const hidden = (width: number): number => narrow * inputs * width;
   const perToken = layers.map((layer) => {
     if (config.moe === null || !isMoeLayer(config, layer)) return attention + hidden(config.ffn.dFf);
     const { topK, dExpert, sharedExperts, experts } = config.moe;
-    return attention + 2 * experts + topK * (2 * d + hidden(dExpert)) + hidden(sharedExperts * dExpert);
+    return attention + 8 * experts + topK * (8 * d + hidden(dExpert)) + hidden(sharedExperts * dExpert);
   });
-  return 4 * tokens * perToken.reduce((sum, each) => sum + each, 0);
+  return tokens * perToken.reduce((sum, each) => sum + each, 0);
 }

@@ -1,5 +1,5 @@
 import type { Deadlines, ExpertRule, GateRule, Job } from '@troupe/actors';
-import { NotBuiltError, type TroupeError } from '@troupe/core';
+import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import { formatProblem, learningRate, refuseUnbuilt, type ResolvedTopology } from '@troupe/topology';
 
@@ -45,6 +45,7 @@ export function jobOf(
     batch: train.batch,
     grains: train.grains,
     microbatches: train.microbatches,
+    precision: precisionOf(topology),
     steps: train.steps,
     stopAfter: choices.stopAfter,
     seed: train.seed,
@@ -63,6 +64,12 @@ export function jobOf(
     deadlines: defaultDeadlines,
     ...rules,
   };
+}
+
+/** @throws {NotBuiltError} TROUPE_NOT_BUILT for f16 */
+export function precisionOf({ train }: ResolvedTopology): Precision {
+  if (train.precision === 'f16') throw new NotBuiltError('train.precision f16', 'choose f32 or bf16');
+  return train.precision;
 }
 
 /** Says everything at once that a topology asks for and that does not run yet. */

@@ -3,6 +3,7 @@ import type { Device } from '@troupe/core';
 import { loadTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
+import { precisionOf } from './job.ts';
 
 /** Sequences that are evaluated at once, rounded up to whole grains. */
 const SEQUENCES_AT_ONCE = 8;
@@ -26,7 +27,7 @@ export class TrainedModel {
     this.topology = topology;
     this.tokenizer = tokenizer;
     this.#model = model;
-    this.#generator = new Generator(model.device, topology.model, model.weights);
+    this.#generator = new Generator(model.device, topology.model, model.weights, precisionOf(topology));
   }
 
   /**
@@ -47,6 +48,7 @@ export class TrainedModel {
       config: topology.model,
       sequences: numGrains * perGrain,
       grains: numGrains,
+      precision: precisionOf(topology),
     });
     const parameters = model.weights.layout.units.flatMap((unit) => unit.parameters);
     checkpoint.expectParameters(parameters, ['weights']);
