@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { choice, count, positive, real, text } from './schema-fields.ts';
 import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
 
+/** Devices of the largest cluster that a topology describes. */
+export const MAX_WORLD = 65_536;
+
 const optimizer = z
   .strictObject({
     kind: choice('Update rule.', ['adamw', 'adafactor', 'muon', 'sgd']).default('adamw'),
@@ -27,9 +30,6 @@ const optimizer = z
   .prefault({})
   .describe('How gradients change weights.');
 
-/** An int64 gradient sum holds 128 leaves without overflow (packages/core: GRADIENT_LEAF_LIMIT). */
-const maxGrains = 128;
-
 export const trainSchema = z
   .strictObject({
     steps: count('Steps of the whole schedule; --stop-after ends earlier.', 'steps').default(300),
@@ -37,7 +37,7 @@ export const trainSchema = z
     grains: count(
       'Blocks of the batch that no layout splits; a multiple of dp × microbatches. Default: the largest divisor of batch up to 8.',
       'blocks',
-      { max: maxGrains },
+      { max: MAX_WORLD },
     ).optional(),
     microbatches: count('Parts in which a replica computes its share of a step.', 'parts').default(1),
     optimizer,
@@ -46,9 +46,6 @@ export const trainSchema = z
   })
   .prefault({})
   .describe('The run.');
-
-/** Devices of the largest cluster that a topology describes. */
-export const MAX_WORLD = 65_536;
 
 const axis = (description: string, unit: string) =>
   z.union([z.literal(-1), z.int().min(1).max(MAX_WORLD)]).meta({ description, unit });

@@ -43,7 +43,7 @@ function limited(
   ];
 }
 
-function unbuiltMachines({ machines, placement }: ResolvedTopology): readonly Unbuilt[] {
+function unbuiltMachines({ machines }: ResolvedTopology): readonly Unbuilt[] {
   const remote = machines
     .map((machine, index) => ({ machine, index }))
     .filter(({ machine }) => !isLocalHost(machine.host));
@@ -60,24 +60,42 @@ function unbuiltMachines({ machines, placement }: ResolvedTopology): readonly Un
         : [],
     ),
   );
-  const rules = Object.entries(placement).map(([pattern, value]) => ({
+  return [...hosts, ...cuda];
+}
+
+const unbuiltPlacement = ({ placement }: ResolvedTopology): readonly Unbuilt[] =>
+  Object.entries(placement).map(([pattern, value]) => ({
     key: `placement.${pattern}`,
     value,
     built: 'none',
     why: 'placement rules are planned but not launched so far; remove them',
   }));
-  return [...hosts, ...cuda, ...rules];
+
+/** An int64 gradient sum holds this many leaves without overflow (packages/core: GRADIENT_LEAF_LIMIT). */
+const MOST_GRAINS = 128;
+
+function unbuiltGrains({ train }: ResolvedTopology): readonly Unbuilt[] {
+  if (train.grains <= MOST_GRAINS) return [];
+  const why = `an exact sum holds at most ${MOST_GRAINS} leaves so far; only simulate --shapes-only takes more`;
+  return [{ key: 'train.grains', value: train.grains, built: MOST_GRAINS, why }];
 }
 
 /**
  * What a topology asks for that is designed, validated and planned, but not built: one problem (TROUPE_NOT_BUILT) per value.
- * Empty: it can be launched. `plan` and `validate` take such topologies; `launch` and `simulate` must refuse them.
+ * Empty: it can be run. `plan` and `validate` take such topologies; `launch` and `simulate` must refuse them.
+ *
+ * @param use - a simulation has machines and devices of any kind; one of shapes only computes no sums
  */
-export function refuseUnbuilt(topology: ResolvedTopology): readonly TopologyProblem[] {
+export function refuseUnbuilt(
+  topology: ResolvedTopology,
+  use: 'launch' | 'simulate' | 'shapes' = 'launch',
+): readonly TopologyProblem[] {
   const values = limited(topology).filter((each) => !each.allowed.includes(each.value));
   const found: readonly Unbuilt[] = [
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
-    ...unbuiltMachines(topology),
+    ...(use === 'shapes' ? [] : unbuiltGrains(topology)),
+    ...(use === 'launch' ? unbuiltMachines(topology) : []),
+    ...unbuiltPlacement(topology),
   ];
   return found.map(({ key, value, built, why }) => ({
     ...(topology.source.places[key] ?? nowhere),

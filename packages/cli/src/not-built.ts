@@ -17,8 +17,6 @@ export const notBuilt: Readonly<Record<string, string>> = {
   scaling:
     'there is nothing that evaluates scaling laws yet; `troupe plan` shows FLOPs and bytes of one topology',
   sweep: 'start `troupe launch TOPOLOGY --set key=value` once per value',
-  simulate:
-    'call simulate() of the package `troupe` in a program; `troupe plan` predicts bytes and FLOPs without running',
 };
 
 /** Registers them, so that they answer with one sentence and exit 2; help does not list them. */

@@ -7,6 +7,7 @@ import { registerInit } from './commands/init.ts';
 import { registerLaunch } from './commands/launch.ts';
 import { registerPlan } from './commands/plan.ts';
 import { registerResume } from './commands/resume.ts';
+import { registerSimulate } from './commands/simulate.ts';
 import { registerTokenize } from './commands/tokenize.ts';
 import { registerValidate } from './commands/validate.ts';
 import { notBuilt, registerNotBuilt } from './not-built.ts';
@@ -32,6 +33,7 @@ export function createProgram(): Command {
   registerResume(program);
   registerEval(program);
   registerGenerate(program);
+  registerSimulate(program);
   registerTokenize(program);
   registerDoctor(program);
   registerBench(program);

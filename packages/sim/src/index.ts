@@ -3,6 +3,7 @@ export * from './cost.ts';
 export * from './device.ts';
 export * from './disk.ts';
 export * from './errors.ts';
+export * from './hollow-device.ts';
 export * from './link-model.ts';
 export * from './network.ts';
 export * from './process.ts';

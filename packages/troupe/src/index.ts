@@ -17,3 +17,7 @@ export { partPaths, type ProfilePlan } from './profile/recorder.ts';
 export * from './profile/write-profile.ts';
 export * from './trained-model.ts';
 export { loadDevice } from '@troupe/kernels';
+export * from './simulation/divergence.ts';
+export * from './simulation/simulator.ts';
+export * from './simulation/state-trace.ts';
+export { shrink, type FailingCase } from '@troupe/sim';

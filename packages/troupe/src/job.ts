@@ -24,6 +24,9 @@ export function evaluationSequences(topology: ResolvedTopology, source: BatchSou
     : Math.min(source.numEvalSequences, batches * topology.train.batch);
 }
 
+/** What a topology is run on: real devices, simulated ones, or simulated ones without arithmetic. */
+export type Use = NonNullable<Parameters<typeof refuseUnbuilt>[1]>;
+
 /**
  * The job that a topology describes.
  *
@@ -33,8 +36,9 @@ export function jobOf(
   topology: ResolvedTopology,
   choices: RunChoices,
   rules: { readonly gate?: GateRule; readonly expert?: ExpertRule } = {},
+  use: Use = 'launch',
 ): Job {
-  refuse(topology);
+  refuse(topology, use);
   const { train, parallel } = topology;
   const { optimizer } = train;
   return {
@@ -73,8 +77,8 @@ export function precisionOf({ train }: ResolvedTopology): Precision {
 }
 
 /** Says everything at once that a topology asks for and that does not run yet. */
-function refuse(topology: ResolvedTopology): void {
-  const problems = refuseUnbuilt(topology);
+function refuse(topology: ResolvedTopology, use: Use): void {
+  const problems = refuseUnbuilt(topology, use);
   if (problems.length > 0) throw notBuilt(problems.map(formatProblem));
   if (Object.keys(topology.placement).length > 0)
     throw new NotBuiltError(

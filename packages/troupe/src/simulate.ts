@@ -32,6 +32,8 @@ export interface SimulationOptions
   readonly seed: number;
   /** A body whose kernels run inside the call, one a replica. */
   readonly openDevice: (dp: number) => Promise<SyncDevice>;
+  /** The devices hold nothing ({@link openHollowDevice}): bytes are not copied, rows and losses not judged. Default false. */
+  readonly shapesOnly?: boolean;
   /** Of every device, over what the topology says. */
   readonly speed?: Partial<DeviceSpeed>;
   /** Of every link, over what the topology says. */
@@ -111,12 +113,13 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
   const trace = new Trace(options.keepsTrace ?? false);
   const machines = simulatedMachines(topology, options);
   const checkers = checkersOf(topology, {
-    countsRows: true,
+    countsRows: options.shapesOnly !== true,
     ...(options.reference === undefined ? {} : { reference: options.reference }),
   });
   const world: SimWorld = new SimWorld(trace, {
     seed,
     machineOf: machines.machineOf,
+    copies: options.shapesOnly !== true,
     link: machines.linkOf,
     arrived: (_packet, { to, ...arrival }) =>
       checkers.see({ type: 'packet', atMs: world.clock.now(), ...arrival, to: to.node }),
@@ -192,6 +195,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
           },
         };
       },
+      use: options.shapesOnly === true ? 'shapes' : 'simulate',
       boot: (node, run) => world.boot(node, run),
       onExit: (handler) => world.onExit(handler),
       mounted: (system) => void systems.set(system.node, system),

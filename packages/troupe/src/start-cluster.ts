@@ -29,7 +29,7 @@ import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { openTopologyData } from './data.ts';
 import { EventStream } from './event-stream.ts';
-import { evaluationSequences, jobOf } from './job.ts';
+import { evaluationSequences, jobOf, type Use } from './job.ts';
 import { createJobSystem } from './job-system.ts';
 import { systemClock } from './ports/clock.ts';
 import { failureResult, resultOf, type RunResult } from './run-result.ts';
@@ -91,6 +91,8 @@ export interface ClusterPorts {
   boot(node: NodeId, run: () => void): void;
   /** Tells of every process that ended without being asked to. */
   onExit(handler: (node: NodeId, reason: string) => void): void;
+  /** What of a topology these ports can run. */
+  readonly use: Use;
   /** Sees the actors of every life. */
   mounted?(system: ActorSystem): void;
 }
@@ -116,6 +118,7 @@ const localPorts = (): ClusterPorts => {
       transport: network.connect(node, incarnation),
       schedule: (run) => void setImmediate(run),
     }),
+    use: 'launch',
     boot: (_node, run) => void setImmediate(run),
     // Nothing ends a part of this process.
     onExit: () => {},
@@ -149,6 +152,7 @@ export async function startCluster(
       checkpoints: checkpoints !== undefined,
     },
     rules,
+    options.ports?.use,
   );
   const { workers } = createPlacement(topology);
   const openDevice =

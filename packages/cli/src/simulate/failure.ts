@@ -1,0 +1,79 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { FailingCase } from 'troupe';
+import type { Simulation, SimulationCase, Simulator } from 'troupe';
+import { printError } from '../output.ts';
+import type { SimulationJson } from './report.ts';
+
+/** Writes every line of a run, what was struck and what was found, for people to read. */
+export async function writeEventLog(path: string, run: Simulation): Promise<void> {
+  const { struck, violation, result, trace } = run;
+  const head = [
+    ...struck.map(({ atMs, text }) => `# ${atMs} ms: ${text}`),
+    ...(violation === null ? [] : [`# ${violation.atMs} ms: ${violation.checker}: ${violation.text}`]),
+    ...(result.error === null ? [] : [`# exit ${result.exitCode}: ${result.error.message}`]),
+  ];
+  const lines = trace.map(({ atMs, node, text }) => `${atMs.toFixed(6)} ${node} ${text}`);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${[...head, ...lines].join('\n')}\n`);
+}
+
+/** The smallest case that fails in the way that `run` did. */
+export async function shrinkCase(
+  open: (set: readonly string[]) => Promise<Simulator | null>,
+  one: SimulationCase,
+  run: Simulation,
+): Promise<FailingCase> {
+  const { shrink } = await import('troupe');
+  const checker = run.violation?.checker ?? null;
+  const exitCode = run.result.exitCode;
+  return shrink(
+    { faults: run.struck.map(({ fault }) => fault), steps: one.steps, set: [] },
+    {
+      overrides: ['model.layers=1', 'parallel.zero=0', 'train.microbatches=1', 'parallel.ep=1'],
+      fails: async ({ faults, steps, set }) => {
+        const simulator = await open(set);
+        if (simulator === null) return false;
+        const again = await simulator.run({ seed: one.seed, steps, faults });
+        return checker === null
+          ? again.result.exitCode === exitCode && again.violation === null
+          : again.violation?.checker === checker;
+      },
+      progress: ({ faults, steps }, numRuns) => {
+        if (process.stderr.isTTY)
+          process.stderr.write(`\r\u001b[2Krun ${numRuns}: ${faults.length} faults, ${steps} steps`);
+        else if (numRuns % 25 === 0) printError(`run ${numRuns}: ${faults.length} faults, ${steps} steps`);
+      },
+    },
+  );
+}
+
+/** The case as an ava test, to be kept until it passes and for ever after. */
+export function testOf(
+  topology: unknown,
+  one: SimulationCase,
+  smallest: FailingCase,
+  report: SimulationJson,
+): string {
+  const expected =
+    report.violation === null
+      ? `ends with ${report.exitCode}`
+      : `violates ${report.violation.checker}: ${report.violation.text}`;
+  const title = `simulate: seed ${one.seed} with ${smallest.faults.length} faults`;
+  return `import test from 'ava';
+import type { Fault } from '@troupe/core';
+import { resolveTopology } from '@troupe/topology';
+import { openSimulator } from 'troupe';
+
+/** Found by \`troupe simulate --shrink\`: when it was written, this ${expected.replaceAll('*/', '* /')} */
+const topology = resolveTopology(${JSON.stringify(topology)}, { set: ${JSON.stringify(smallest.set)} });
+const faults: readonly Fault[] = ${JSON.stringify(smallest.faults, null, 2)};
+
+test(${JSON.stringify(title)}, async (t) => {
+  const simulator = await openSimulator(topology);
+  const { violation, result } = await simulator.run({ seed: ${one.seed}, steps: ${smallest.steps}, faults });
+  t.is(violation, null);
+  t.is(result.error, null);
+});
+`;
+}

@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { createInterface } from 'node:readline';
+import type { SimulationJson } from './report.ts';
+import type { SeedRange } from './seed-range.ts';
+
+/**
+ * Runs a part of the seeds in a process of its own, which is this command again.
+ *
+ * @param args - the command line without `--seeds` and `--jobs`
+ * @returns the exit code; `report` gets each run as it ends
+ */
+export async function runSeeds(
+  args: readonly string[],
+  range: SeedRange,
+  report: (run: SimulationJson) => void,
+): Promise<number> {
+  const main = fileURLToPath(new URL('../main.js', import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [main, 'simulate', ...args, '--seeds', `${range.from}..${range.to}`, '--json'],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const exited = new Promise<number>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event = JSON.parse(line) as SimulationJson;
+    if (event.event === 'simulation') report(event);
+  }
+  return exited;
+}

@@ -1,0 +1,110 @@
+import {
+  InvariantError,
+  type Floats,
+  type KernelCall,
+  type RoutePlanCall,
+  type SyncDevice,
+} from '@troupe/core';
+import { visitedRows } from './visited-rows.ts';
+
+/** Integers up to this length hold what a call writes: counts that sizes follow from. */
+const REAL_INTS = 1 << 12;
+
+/** Storage of zeros that all hollow arrays share: pages that nobody touches cost no memory. */
+class Zeros {
+  #buffer = new ArrayBuffer(0);
+
+  take(bytes: number): ArrayBuffer {
+    if (this.#buffer.byteLength < bytes) this.#buffer = new ArrayBuffer(2 * bytes);
+    return this.#buffer;
+  }
+}
+
+/** Arrays with a length and nothing in them: writing is forgotten, copies are views. */
+class HollowFloats extends Float32Array {
+  override set(): void {}
+  override fill(): this {
+    return this;
+  }
+  override slice(from?: number, to?: number): this {
+    return this.subarray(from, to) as this;
+  }
+}
+
+class HollowInts extends Int32Array {
+  override set(): void {}
+  override fill(): this {
+    return this;
+  }
+  override slice(from?: number, to?: number): this {
+    return this.subarray(from, to) as this;
+  }
+}
+
+class HollowInt64s extends BigInt64Array {
+  override set(): void {}
+  override fill(): this {
+    return this;
+  }
+  override slice(from?: number, to?: number): this {
+    return this.subarray(from, to) as this;
+  }
+}
+
+/** Shares `total` as evenly as whole numbers allow, the first ones getting more. */
+const share = (total: number, parts: number, index: number): number =>
+  Math.floor(total / parts) + (index < total % parts ? 1 : 0);
+
+/** Every expert gets as many rows as the next. */
+function planEvenly(call: RoutePlanCall): void {
+  const { tokens, experts, topK, ranks, counts_EG, numTokens_R, numRows_R } = call;
+  const grains = counts_EG.length / experts;
+  for (let expert = 0; expert < experts; expert++) {
+    const rows = share(tokens * topK, experts, expert);
+    for (let grain = 0; grain < grains; grain++)
+      counts_EG[expert * grains + grain] = share(rows, grains, grain);
+  }
+  const perRank = experts / ranks;
+  for (let rank = 0; rank < ranks; rank++) {
+    let rows = 0;
+    for (let expert = rank * perRank; expert < (rank + 1) * perRank; expert++)
+      rows += share(tokens * topK, experts, expert);
+    numRows_R[rank] = rows;
+    numTokens_R[rank] = visitedRows({ tokens, experts, perRank, topK });
+  }
+}
+
+/**
+ * A device without arithmetic: arrays have lengths and no contents, calls run at once and compute nothing, routing is even. What is left
+ * is the protocol, its sizes, and modelled times: for thousands of actors.
+ *
+ * All arrays of one device share one block of zeros; open one device for all replicas. Nothing may be concluded from any value.
+ */
+export function openHollowDevice(): SyncDevice {
+  const zeros = new Zeros();
+  const floats = (length: number): Floats => new HollowFloats(zeros.take(4 * length), 0, length);
+  const run = (calls: readonly KernelCall[]): { readonly error: null; readonly kernelMs: number } => {
+    for (const call of calls) if (call.op === 'route.plan') planEvenly(call);
+    return { error: null, kernelMs: 0 };
+  };
+  return {
+    info: {
+      body: 'reference',
+      name: 'shapes only',
+      reason: 'no arithmetic was asked for',
+      threads: 1,
+      dtype: 'f32',
+      layoutFree: false,
+    },
+    floats,
+    ints: (length) =>
+      length <= REAL_INTS ? new Int32Array(length) : new HollowInts(zeros.take(4 * length), 0, length),
+    int64s: (length) => new HollowInt64s(zeros.take(8 * length), 0, length),
+    bytes: (length) => new Uint8Array(zeros.take(length), 0, length),
+    close: async () => {},
+    run,
+    submit: () => {
+      throw new InvariantError('a hollow device runs inside the call');
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import type { TokenBatch } from '@troupe/actors';
+import { type Fault, type SyncDevice } from '@troupe/core';
+import { loadDevice, openReferenceDevice } from '@troupe/kernels';
+import { drawFaults, openHollowDevice, type ReferenceStep } from '@troupe/sim';
+import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { openTopologyData } from '../data.ts';
+import { referenceOf, simulate, type Simulation, type SimulationOptions } from '../simulate.ts';
+import type { ClusterOptions } from '../start-cluster.ts';
+
+/** One run of a topology: all that decides it. */
+export interface SimulationCase {
+  readonly seed: number;
+  /** Step after which it ends. */
+  readonly steps: number;
+  /** `swarm`: drawn from the seed. */
+  readonly faults: readonly Fault[] | 'swarm';
+}
+
+export interface SimulatorOptions {
+  /** Own sequences instead of the topology's `data`. */
+  readonly tokens?: NonNullable<ClusterOptions['tokens']>;
+  /** Default: native kernels where they are, else the reference. */
+  readonly openDevice?: (dp: number) => Promise<SyncDevice>;
+  /** No arithmetic: sizes and modelled times only. */
+  readonly shapesOnly?: boolean;
+}
+
+type More = Omit<SimulationOptions, 'seed' | 'openDevice' | 'tokens' | 'faults' | 'stopAfter'>;
+
+/** Runs many simulations of one topology: its data and its run without faults are made once. */
+export class Simulator {
+  readonly topology: ResolvedTopology;
+  readonly #tokens: NonNullable<ClusterOptions['tokens']>;
+  readonly #openDevice: (dp: number) => Promise<SyncDevice>;
+  readonly #shapesOnly: boolean;
+  /** The longest run without faults so far. */
+  #reference: readonly ReferenceStep[] = [];
+
+  /** Use {@link openSimulator}. */
+  constructor(
+    topology: ResolvedTopology,
+    tokens: NonNullable<ClusterOptions['tokens']>,
+    openDevice: (dp: number) => Promise<SyncDevice>,
+    shapesOnly = false,
+  ) {
+    this.#shapesOnly = shapesOnly;
+    this.topology = topology;
+    this.#tokens = tokens;
+    this.#openDevice = openDevice;
+  }
+
+  /** The faults of a case, drawn where its seed draws them. */
+  faultsOf({ seed, steps, faults }: SimulationCase): readonly Fault[] {
+    if (faults !== 'swarm') return faults;
+    const { workers, agents, actors } = createPlacement(this.topology);
+    return drawFaults({
+      seed,
+      steps,
+      numWorkers: workers.length,
+      numMachines: agents.length,
+      actors: actors.filter(({ node }) => node.startsWith('worker')).map(({ address }) => address),
+      disks: this.topology.checkpoint.every > 0,
+    });
+  }
+
+  /** Runs a case; one with faults is held against the run without. */
+  async run(one: SimulationCase, more: More = {}): Promise<Simulation> {
+    const faults = this.faultsOf(one);
+    const reference =
+      faults.length === 0 || this.#shapesOnly ? undefined : await this.#referenceOf(one.steps);
+    return this.#simulate({ ...one, faults }, { ...(reference === undefined ? {} : { reference }), ...more });
+  }
+
+  async #referenceOf(steps: number): Promise<readonly ReferenceStep[]> {
+    if (this.#reference.length < steps) {
+      const clean = await this.#simulate({ seed: 0, steps, faults: [] }, {});
+      this.#reference = referenceOf(clean.events);
+    }
+    return this.#reference;
+  }
+
+  #simulate(one: SimulationCase & { readonly faults: readonly Fault[] }, more: More): Promise<Simulation> {
+    return simulate(this.topology, {
+      checkpoints: !this.#shapesOnly,
+      shapesOnly: this.#shapesOnly,
+      ...more,
+      seed: one.seed,
+      stopAfter: one.steps,
+      faults: one.faults,
+      tokens: this.#tokens,
+      openDevice: this.#openDevice,
+    });
+  }
+}
+
+/** Sequences without contents, every position valid; all of one size are the same arrays. */
+function hollowTokens(seqLen: number): NonNullable<ClusterOptions['tokens']> {
+  const bySize = new Map<number, TokenBatch>();
+  const batch = (count: number): TokenBatch => {
+    const known = bySize.get(count);
+    if (known !== undefined) return known;
+    const length = count * seqLen;
+    const made = {
+      ids_T: new Int32Array(length),
+      targets_T: new Int32Array(length),
+      firstSeen_T: new Int32Array(length),
+      valid_T: new Uint8Array(length).fill(1),
+    };
+    bySize.set(count, made);
+    return made;
+  };
+  return {
+    numEvalSequences: 0,
+    trainBatch: (_step, _first, count) => batch(count),
+    evalBatch: (_first, count) => batch(count),
+  };
+}
+
+/** A device whose kernels run inside the call. TensorFlow.js has none, so the reference stands in for it. */
+async function openSyncDevice(topology: ResolvedTopology): Promise<SyncDevice> {
+  const device = await loadDevice({ body: topology.device, threads: 1 });
+  if ('run' in device) return device as SyncDevice;
+  await device.close();
+  return openReferenceDevice({ dtype: 'f32' });
+}
+
+/**
+ * Reads a topology's data once, for any number of simulations.
+ *
+ * @throws {TroupeError} what is wrong with the data or the devices
+ */
+export async function openSimulator(
+  topology: ResolvedTopology,
+  options: SimulatorOptions = {},
+): Promise<Simulator> {
+  if (options.shapesOnly === true) {
+    const device = openHollowDevice();
+    const hollow = hollowTokens(topology.model.seqLen);
+    return new Simulator(topology, options.tokens ?? hollow, async () => device, true);
+  }
+  const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
+  return new Simulator(topology, tokens, options.openDevice ?? (() => openSyncDevice(topology)));
+}
