@@ -22,7 +22,11 @@ export interface Cell {
 }
 
 /** `serving`, or `serving.forwarding` for a state within a state. */
-export const stateName = (snapshot: AnyMachineSnapshot): string =>
-  typeof snapshot.value === 'string'
-    ? snapshot.value
-    : JSON.stringify(snapshot.value).replaceAll(/["{}]/g, '').replaceAll(':', '.');
+export const stateName = (snapshot: AnyMachineSnapshot): string => nameOf(snapshot.value);
+
+/** `serving.forwarding`: our machines have no parallel states, so each level names one below. */
+function nameOf(value: AnyMachineSnapshot['value']): string {
+  if (typeof value === 'string') return value;
+  const [name = ''] = Object.keys(value);
+  return `${name}.${nameOf(value[name] ?? '')}`;
+}

@@ -31,6 +31,16 @@ class HollowFloats extends Float32Array {
   }
 }
 
+class HollowHalves extends Uint16Array {
+  override set(): void {}
+  override fill(): this {
+    return this;
+  }
+  override slice(from?: number, to?: number): this {
+    return this.subarray(from, to) as this;
+  }
+}
+
 class HollowInts extends Int32Array {
   override set(): void {}
   override fill(): this {
@@ -97,6 +107,7 @@ export function openHollowDevice(): SyncDevice {
       layoutFree: false,
     },
     floats,
+    halves: (length) => new HollowHalves(zeros.take(2 * length), 0, length),
     ints: (length) =>
       length <= REAL_INTS ? new Int32Array(length) : new HollowInts(zeros.take(4 * length), 0, length),
     int64s: (length) => new HollowInt64s(zeros.take(8 * length), 0, length),

@@ -10,6 +10,9 @@ interface Entry {
 const before = (a: Entry, b: Entry): boolean =>
   a.atMs < b.atMs || (a.atMs === b.atMs && a.sequence < b.sequence);
 
+/** Cancelled entries that the heap may hold beyond as many as are armed. */
+const MOST_DEAD = 4096;
+
 /**
  * A discrete-event clock: time jumps from one armed event to the next.
  *
@@ -55,7 +58,7 @@ export class VirtualClock implements Clock {
   }
 
   cancel(handle: TimerHandle): void {
-    this.#armed.delete(handle);
+    if (this.#armed.delete(handle) && this.#heap.length > 2 * this.#armed.size + MOST_DEAD) this.#compact();
   }
 
   /** Runs the next event; false when none is armed. */
@@ -69,6 +72,15 @@ export class VirtualClock implements Clock {
       entry.run();
       return true;
     }
+  }
+
+  /** Deadlines that were met lie far in the future: without this they would fill the heap. */
+  #compact(): void {
+    const kept = this.#heap.filter(({ sequence }) => this.#armed.has(sequence));
+    kept.sort((a, b) => (before(a, b) ? -1 : 1));
+    this.#heap.length = 0;
+    // A sorted array is a heap.
+    for (const entry of kept) this.#heap.push(entry);
   }
 
   #pop(): Entry | undefined {

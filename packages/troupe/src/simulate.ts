@@ -20,6 +20,7 @@ import {
 } from '@troupe/sim';
 import type { RunEvent } from '@troupe/telemetry';
 import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
+import { createReferenceCodec } from '@troupe/wire';
 import type { RunResult } from './run-result.ts';
 import { simulatedMachines } from './simulated-machines.ts';
 import { drive } from './simulation/drive.ts';
@@ -196,6 +197,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
         };
       },
       use: options.shapesOnly === true ? 'shapes' : 'simulate',
+      ...(options.shapesOnly === true ? { codec: createReferenceCodec() } : {}),
       boot: (node, run) => world.boot(node, run),
       onExit: (handler) => world.onExit(handler),
       mounted: (system) => void systems.set(system.node, system),

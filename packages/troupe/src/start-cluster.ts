@@ -25,8 +25,9 @@ import { loadDevice } from '@troupe/kernels';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, RunSink, StepEvent } from '@troupe/telemetry';
-import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, type Placement, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
+import type { Codec } from '@troupe/wire';
 import { openTopologyData } from './data.ts';
 import { EventStream } from './event-stream.ts';
 import { evaluationSequences, jobOf, type Use } from './job.ts';
@@ -91,6 +92,8 @@ export interface ClusterPorts {
   boot(node: NodeId, run: () => void): void;
   /** Tells of every process that ended without being asked to. */
   onExit(handler: (node: NodeId, reason: string) => void): void;
+  /** How messages become packets. Default: as between machines. */
+  readonly codec?: Codec;
   /** What of a topology these ports can run. */
   readonly use: Use;
   /** Sees the actors of every life. */
@@ -183,12 +186,14 @@ class LocalCluster implements Cluster {
   readonly #transports: Transport[] = [];
   readonly #devices: readonly Device[];
   readonly #sink: RunSink | undefined;
+  readonly #placement: Placement;
   #finish: (result: RunResult) => void = () => {};
   #last: StepEvent | null = null;
 
   constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
     this.#devices = options.devices;
     this.#sink = options.sink;
+    this.#placement = createPlacement(topology);
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       for (const system of this.#systems) system.stop();
       await Promise.all(this.#transports.map((transport) => transport.close(1000)));
@@ -290,6 +295,8 @@ class LocalCluster implements Cluster {
       clock: life.clock,
       logger: options.logger,
       schedule: (run) => life.schedule(run),
+      placement: this.#placement,
+      ...(options.ports.codec === undefined ? {} : { codec: options.ports.codec }),
       ...(options.observe === undefined ? {} : { observe: options.observe }),
       ...(options.mailboxCapacity === undefined ? {} : { mailboxCapacity: options.mailboxCapacity }),
     });

@@ -1,3 +1,4 @@
 export * from './codec.ts';
 export * from './errors.ts';
 export * from './message.ts';
+export * from './reference-codec.ts';
