@@ -1,4 +1,4 @@
-import type { Packet, TensorArray } from '@troupe/core';
+import type { Packet } from '@troupe/core';
 import type { Codec } from './codec.ts';
 import { WireFormatError } from './errors.ts';
 import type { Message, ReceivedMessage } from './message.ts';
@@ -24,7 +24,7 @@ class MessagePacket implements Packet {
 
   /** The tensors themselves: only their lengths are looked at. */
   get frames(): readonly Uint8Array[] {
-    return this.message.tensors as readonly TensorArray[] as readonly Uint8Array[];
+    return this.message.tensors as readonly Uint8Array[];
   }
 }
 

@@ -77,7 +77,7 @@ async function play(
     import('troupe'),
     import('../simulate/report.ts'),
   ]);
-  const live = liveLine(process.stderr.isTTY === true && options.json !== true);
+  const live = liveLine(process.stderr.isTTY && options.json !== true);
   const pictured = options.trace === undefined ? null : new Picture();
   const startedMs = performance.now();
   const run = await simulator.run(one, {
@@ -220,6 +220,7 @@ async function explain(
   const { describeFault } = await import('@troupe/core');
   const known = new Map<string, Simulator | null>([['', simulator]]);
   const smallest = await shrinkCase(
+    simulator,
     async (set) => {
       const key = set.join(' ');
       let found = known.get(key);

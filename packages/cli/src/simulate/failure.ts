@@ -18,8 +18,18 @@ export async function writeEventLog(path: string, run: Simulation): Promise<void
   await writeFile(path, `${[...head, ...lines].join('\n')}\n`);
 }
 
+/** Overrides that leave fewer actors and messages than the topology has. */
+function smaller({ model, train, parallel }: Simulator['topology']['file']): readonly string[] {
+  return [
+    ...(model.layers > 1 ? ['model.layers=1'] : []),
+    ...(parallel.ep > 1 ? ['parallel.ep=1'] : []),
+    ...(train.microbatches > 1 ? ['train.microbatches=1'] : []),
+  ];
+}
+
 /** The smallest case that fails in the way that `run` did. */
 export async function shrinkCase(
+  simulator: Simulator,
   open: (set: readonly string[]) => Promise<Simulator | null>,
   one: SimulationCase,
   run: Simulation,
@@ -30,11 +40,11 @@ export async function shrinkCase(
   return shrink(
     { faults: run.struck.map(({ fault }) => fault), steps: one.steps, set: [] },
     {
-      overrides: ['model.layers=1', 'parallel.zero=0', 'train.microbatches=1', 'parallel.ep=1'],
+      overrides: smaller(simulator.topology.file),
       fails: async ({ faults, steps, set }) => {
-        const simulator = await open(set);
-        if (simulator === null) return false;
-        const again = await simulator.run({ seed: one.seed, steps, faults });
+        const other = await open(set);
+        if (other === null) return false;
+        const again = await other.run({ seed: one.seed, steps, faults });
         return checker === null
           ? again.result.exitCode === exitCode && again.violation === null
           : again.violation?.checker === checker;

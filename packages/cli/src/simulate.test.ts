@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { jsonLines, runCli } from './testing/cli-process.ts';
+import { workplace } from './testing/workplace.ts';
+
+const topology = `extends: tiny
+data: { synthetic: zipf }
+model: { vocab: 64, dModel: 16, seqLen: 8, ffn: { dFf: 24 } }
+eval: { every: 0 }
+`;
+
+test('simulate: one seed gives one trace, and says so as JSON', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const args = ['simulate', 'small.yaml', '--steps', '2', '--seed', '7', '--json'];
+  const [first, second] = [await runCli(args, { cwd }), await runCli(args, { cwd })];
+  t.is(first.code, 0, first.stderr);
+  const [report] = jsonLines(first.stdout) as [{ readonly traceHash: string; readonly verdict: string }];
+  t.like(report, { event: 'simulation', seed: 7, verdict: 'finished', step: 2, violation: null });
+  t.is((jsonLines(second.stdout) as [typeof report])[0].traceHash, report.traceHash);
+  const other = await runCli(['simulate', 'small.yaml', '--steps', '2', '--check', '--json'], { cwd });
+  t.like(jsonLines(other.stdout)[0], { event: 'check', divergence: null });
+});
+
+test('simulate: a run that cannot go on writes its log, says how to play it again, and shrinks', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const plan = `faults:
+  - { kind: slow, target: worker/0, atStep: 1, forMs: 10 }
+  - { kind: crash, target: agent/0, atStep: 2 }
+  - { kind: clog, target: worker/1, atStep: 1, forMs: 10 }
+`;
+  await writeFile(join(cwd, 'plan.yaml'), plan);
+  const args = ['simulate', 'small.yaml', '--steps', '3', '--faults', 'plan.yaml'];
+  const { code, stdout, stderr } = await runCli(
+    [...args, '--shrink', '--write-test', 'found.test.ts', '--trace', 'states.json'],
+    { cwd },
+  );
+  t.is(code, 76, stderr);
+  t.regex(stdout, /again: npx troupe simulate small\.yaml --seed 1 --steps 3 --faults plan\.yaml/);
+  t.regex(stdout, /smallest: 1 faults, 1 steps --set model\.layers=1/);
+  t.regex(stdout, /\n {2}crash agent\/0 at step 1\n/);
+  t.regex(stdout, /exit 76 \(a worker was lost\): agent\/0 was lost, after step 1\n$/);
+  const log = await readFile(join(cwd, 'runs/simulate/tiny-seed1.log'), 'utf8');
+  t.regex(log, /# \d.*crash agent\/0/);
+  t.regex(log, /trainer#1 .* handled/);
+  t.regex(await readFile(join(cwd, 'found.test.ts'), 'utf8'), /"kind": "crash"/);
+  const { traceEvents } = JSON.parse(await readFile(join(cwd, 'states.json'), 'utf8')) as {
+    readonly traceEvents: readonly { readonly ph: string }[];
+  };
+  t.true(traceEvents.filter(({ ph }) => ph === 'X').length > 50);
+});
+
+test('simulate: what is wrong with a plan of faults is told with its line and column', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'plan.yaml'), 'faults:\n  - { kind: crush, target: worker/0, atStep: 1 }\n');
+  const { code, stderr } = await runCli(['simulate', 'tiny', '--faults', 'plan.yaml'], { cwd });
+  t.is(code, 3);
+  t.regex(stderr, /plan\.yaml:2:13 .*crash/);
+  const missing = await runCli(['simulate', 'tiny', '--faults', 'swarms'], { cwd });
+  t.is(missing.code, 2);
+  t.regex(missing.stderr, /neither swarm, none nor a file/);
+  t.false(existsSync(join(cwd, 'runs')));
+});
+
+test('simulate: seeds run in several processes, and are summed up', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const { code, stdout, stderr } = await runCli(
+    ['simulate', 'small.yaml', '--steps', '2', '--seeds', '0..3', '--jobs', '2', '--faults', 'swarm'],
+    { cwd },
+  );
+  t.is(code, 0, stderr + stdout);
+  t.regex(stdout, /^4 runs: \d finished .*, \d ended with a reason, 0 violated a rule$/m);
+});
+
+test('simulate: shows what moved an actor to where it stands', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const args = ['--until', 'commit.decide@2', '--inspect', 'optimizer/dense/dp0', '--steps', '3'];
+  const { code, stdout, stderr } = await runCli(['simulate', 'small.yaml', ...args], { cwd });
+  t.is(code, 0, stderr);
+  t.regex(stdout, /optimizer\/dense\/dp0#1: \w+, \d+ events in its mailbox/);
+  t.regex(stdout.trimEnd(), /commit\.decide of \S+ \(step 2, .*handled: voted → \w+$/);
+});
+
+test('simulate: without arithmetic sixteen devices of four machines take a moment', async (t) => {
+  const { folder: cwd } = workplace(t);
+  const machines = [0, 1, 2, 3].map(
+    (m) => `  - { host: h${m}, devices: [cuda:0, cuda:1, cuda:2, cuda:3], speed: h100 }`,
+  );
+  const text = `${topology}train: { batch: 16, grains: 16 }\nparallel: { dp: 16, ep: 4 }\nmachines:\n${machines.join('\n')}\n`;
+  await writeFile(join(cwd, 'large.yaml'), text);
+  const run = await runCli(['simulate', 'large.yaml', '--shapes-only', '--steps', '2', '--json'], { cwd });
+  t.is(run.code, 0, run.stderr);
+  t.like(jsonLines(run.stdout)[0], { verdict: 'finished', step: 2 });
+});
