@@ -5,22 +5,24 @@ import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
 import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
+import { benchRoofline, rooflineSection } from './roofline.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | step | wire | memory [--small]
+const usage = `npm run bench -- kernels | step | roofline | wire | memory [--small]
   --small             shows that it runs; writes nothing
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
-step only:
-  --jobs a,b          of ${jobNames.join(', ')}; default all
+step and roofline:
+  --jobs a,b          of ${jobNames.join(', ')}; default all, of roofline coarse
   --precision f32,bf16  default f32
+step only:
   --only REGEX        engines whose names match
   --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
 `;
 
 interface BenchOptions {
   readonly size: 'small' | 'full';
-  readonly jobs: readonly JobName[];
+  readonly jobs?: readonly JobName[];
   readonly precisions: readonly Precision[];
   readonly only?: RegExp;
   readonly python: Python | null;
@@ -33,6 +35,8 @@ const benches = {
   ],
   step: async (options: BenchOptions): Promise<readonly Section[]> =>
     (await benchStep(options)).map(stepSection),
+  roofline: async (options: BenchOptions): Promise<readonly Section[]> =>
+    (await benchRoofline(options)).map(rooflineSection),
   wire: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Wire', text: formatWire(await benchWire({ size })) },
   ],
@@ -77,13 +81,14 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
     },
   });
   const [name] = positionals;
+  const jobs = chosen('jobs', values.jobs, jobNames);
   if (!isBench(name) || positionals.length > 1) fail(`found ${positionals.join(' ') || 'nothing'}\n${usage}`);
   return {
     name,
     options: {
       size: values.small ? 'small' : 'full',
-      jobs: chosen('jobs', values.jobs, jobNames) ?? jobNames,
       precisions: chosen('precision', values.precision, ['f32', 'bf16'] as const) ?? ['f32'],
+      ...(jobs === null ? {} : { jobs }),
       python: values.python === undefined ? null : await openPython(values.python),
       ...(values.only === undefined ? {} : { only: new RegExp(values.only, 'u') }),
       ...(values.peers === undefined ? {} : { peers: values.peers }),

@@ -102,7 +102,7 @@ test.serial('profile: slices nest, kernels fit their time, arrows join two proce
   t.true((expert?.args?.['flops'] as number) > 0 && (expert?.args?.['bytes'] as number) > 0);
 
   const [starts, ends] = [arrows(events, 's'), arrows(events, 'f')];
-  const ids = (ends: readonly Arrow[]): readonly string[] => ends.map(({ id }) => id).sort();
+  const ids = (ends: readonly Arrow[]): readonly number[] => ends.map(({ id }) => id).sort((a, b) => a - b);
   t.deepEqual(ids(starts), ids(ends));
   t.is(new Set(ids(starts)).size, starts.length);
   t.is(profile.arrows, starts.length);
@@ -136,6 +136,7 @@ test.serial('profile: slices nest, kernels fit their time, arrows join two proce
     ),
   );
   t.true(Object.values(shares).every((share) => share >= 0));
+  t.true(shares.kernels > 0 && shares.eventLoop > 0);
   const steps = jsonLines(stdout).filter(({ event, step }) => event === 'step' && (step as number) >= 3);
   const mean =
     steps.reduce((sum, each) => sum + (each['tokens'] as number) / (each['tokensPerSecond'] as number), 0) /

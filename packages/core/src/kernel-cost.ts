@@ -301,6 +301,10 @@ export function callCost(call: KernelCall): KernelCost {
  * of an expert, are left out, so that calls of one place in a model look the same.
  */
 export function callShape(call: KernelCall): string {
+  return `${sizesOf(call)}${'precision' in call && call.precision === 'bf16' ? ', bf16' : ''}`;
+}
+
+function sizesOf(call: KernelCall): string {
   switch (call.op) {
     case 'fill':
     case 'copy':

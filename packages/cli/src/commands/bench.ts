@@ -26,7 +26,7 @@ export function registerBench(program: Command): void {
   verb(
     program,
     'bench [names...]',
-    "Run the repository's benches (kernels, step, wire; default all).",
+    "Run the repository's benches (kernels, step, roofline, wire; default all).",
     'npx troupe bench kernels',
   ).action(bench);
 }

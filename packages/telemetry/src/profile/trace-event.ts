@@ -1,7 +1,8 @@
 /**
  * The parts of the Trace Event Format that a profile uses; ui.perfetto.dev and chrome://tracing open a JSON array of them.
  *
- * Times are microseconds. Slices (`X`) of one row nest or follow each other. Arrows (`s` to `f`) join the slices that enclose their ends.
+ * Times are microseconds. Slices (`X`) of one row nest or follow each other; of two with one beginning the outer stands first. Arrows (`s` to
+ * `f`) join the slices that enclose their ends and stand behind them; their numbers are numbers, since Perfetto reads a text as hexadecimal.
  *
  * @see https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  */
@@ -14,14 +15,15 @@ export type TraceEvent =
       readonly args: Readonly<Record<string, string | number>>;
     }
   | (TraceSlice & { readonly ph: 'X'; readonly dur: number })
-  | (TraceSlice & { readonly ph: 's'; readonly id: string })
-  | (TraceSlice & { readonly ph: 'f'; readonly id: string; readonly bp: 'e' })
+  | (TraceSlice & { readonly ph: 's'; readonly id: number })
+  | (TraceSlice & { readonly ph: 'f'; readonly id: number; readonly bp: 'e' })
   | (TraceSlice & { readonly ph: 'b'; readonly id: string })
   | (TraceSlice & { readonly ph: 'e'; readonly id: string })
   | {
       readonly ph: 'C';
       readonly name: string;
       readonly pid: number;
+      readonly tid: number;
       readonly ts: number;
       readonly args: Readonly<Record<string, number>>;
     };

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { ProfileRecord, SendRecord, TurnRecord } from './record.ts';
-import { PacketMatch, TraceWriter } from './trace-writer.ts';
+import { Arrows, TraceWriter } from './trace-writer.ts';
 import type { TraceEvent } from './trace-event.ts';
 
 const turn = (start: number, end: number, packet?: string): TurnRecord => ({
@@ -34,11 +34,10 @@ const send = (start: number, packet: string): SendRecord => ({
 
 /** Events of processes 1, 2, … in turn. */
 function traceOf(...parts: readonly (readonly ProfileRecord[])[]): readonly TraceEvent[] {
-  const match = new PacketMatch();
-  for (const record of parts.flat()) match.see(record);
-  const ends = { sent: new Map<string, number>(), handled: new Map<string, number>() };
+  const arrows = new Arrows();
+  for (const record of parts.flat()) arrows.see(record);
   return parts.flatMap((records, index) => {
-    const writer = new TraceWriter(index + 1, match, ends);
+    const writer = new TraceWriter(index + 1, arrows);
     return records.flatMap((record) => [...writer.events(record)]);
   });
 }
@@ -58,16 +57,16 @@ test('TraceWriter: a turn names its states, and what an actor did between turns 
 test('TraceWriter: an arrow leads from a send to the turn that handled it, with its size', (t) => {
   const events = traceOf([send(1, 'aa')], [turn(3, 4, 'aa')]);
   const [[start], [end]] = [ofKind(events, 's'), ofKind(events, 'f')];
-  t.like(start, { pid: 1, ts: 1000, name: 'rows.return', id: 'aa.0' });
+  t.like(start, { pid: 1, ts: 1000, name: 'rows.return', id: 1 });
   t.is(start?.args?.['bytes'], 1000);
-  t.like(end, { pid: 2, ts: 3000, name: 'rows.return', id: 'aa.0', bp: 'e' });
+  t.like(end, { pid: 2, ts: 3000, name: 'rows.return', id: 1, bp: 'e' });
 });
 
 test('TraceWriter: an end without the other is no arrow; two packets with one name are two arrows', (t) => {
   const lost = traceOf([send(1, 'aa')], [turn(3, 4, 'bb')]);
   t.deepEqual([ofKind(lost, 's'), ofKind(lost, 'f')], [[], []]);
   const twice = traceOf([send(1, 'aa'), send(2, 'aa'), send(9, 'aa')], [turn(3, 4, 'aa'), turn(5, 6, 'aa')]);
-  const ids = ['aa.0', 'aa.1'];
+  const ids = [1, 2];
   t.deepEqual([ofKind(twice, 's').map(({ id }) => id), ofKind(twice, 'f').map(({ id }) => id)], [ids, ids]);
 });
 
@@ -91,11 +90,11 @@ test('TraceWriter: calls nest in their list; a thread that took no part has no s
   t.deepEqual(
     slices.map(({ cat, name, tid, ts, dur }) => [cat, name, tid, ts, dur]),
     [
-      ['loop', 'completion', 1000, 3000, 100],
-      ['list', 'stage/pp0/dp0/tp0', 1, 1000, 1500],
-      ['kernel', 'rope', 1, 1000, 1000],
-      ['kernel', 'rope', 2, 1100, 800],
-      ['kernel', 'copy', 1, 2000, 500],
+      ['loop', 'completion', 2_000_000, 3000, 100],
+      ['list', 'stage/pp0/dp0/tp0', 1_000_000, 1000, 1500],
+      ['kernel', 'rope', 1_000_000, 1000, 1000],
+      ['kernel', 'rope', 1_000_001, 1100, 800],
+      ['kernel', 'copy', 1_000_000, 2000, 500],
     ],
   );
   t.like(slices[2]?.args, { shape: '8×2×4', layer: 2, flops: 100, bytes: 200 });

@@ -10,11 +10,14 @@ import type {
 } from './record.ts';
 import type { TraceArg, TraceEvent } from './trace-event.ts';
 
-/** Rows of a process: the threads of its device first, then its event loop, then its actors in order of appearance. */
-const FIRST_THREAD = 1;
-const LOOP_ROW = 1000;
-const STEP_ROW = 1001;
-const FIRST_ACTOR = 2000;
+/**
+ * Rows of a process: the threads of its device first, then its event loop, then its actors in order of appearance. Far from any number of
+ * a process: a viewer takes the row of that number for its main thread.
+ */
+const FIRST_THREAD = 1_000_000;
+const LOOP_ROW = 2_000_000;
+const STEP_ROW = 2_000_001;
+const FIRST_ACTOR = 3_000_000;
 
 /** Milliseconds to microseconds, to the nanosecond. */
 const micros = (ms: number): number => Math.round(ms * 1e6) / 1e3;
@@ -33,36 +36,56 @@ function place(record: {
   };
 }
 
-/**
- * Packets that were both sent and handled while their ends were profiled: an arrow needs two ends. A name that comes twice is two packets
- * with the same header; they are told apart by their order, which the transport keeps.
- */
-export class PacketMatch {
-  readonly #sent = new Map<string, number>();
-  readonly #handled = new Map<string, number>();
+/** Occurrences of each name. */
+class Counts {
+  readonly #counts = new Map<string, number>();
 
-  see(record: ProfileRecord): void {
-    if (record.kind === 'send') count(this.#sent, record.packet);
-    else if (record.kind === 'turn' && record.packet !== undefined) count(this.#handled, record.packet);
+  /** Adds one and gives how many there were before. */
+  next(name: string): number {
+    const before = this.of(name);
+    this.#counts.set(name, before + 1);
+    return before;
   }
 
-  /** True for the `index`-th packet (from 0) of this name when its other end is known. */
-  has(packet: string, index: number): boolean {
-    return index < Math.min(this.#sent.get(packet) ?? 0, this.#handled.get(packet) ?? 0);
-  }
-
-  /** Packets with both ends. */
-  get numMatched(): number {
-    let sum = 0;
-    for (const [packet, sent] of this.#sent) sum += Math.min(sent, this.#handled.get(packet) ?? 0);
-    return sum;
+  of(name: string): number {
+    return this.#counts.get(name) ?? 0;
   }
 }
 
-function count(map: Map<string, number>, key: string): number {
-  const before = map.get(key) ?? 0;
-  map.set(key, before + 1);
-  return before;
+/**
+ * The arrows of a trace: packets that were both sent and handled while their ends were profiled.
+ *
+ * First every record is seen, then every end asks for its arrow. A name that comes twice is two packets with the same header; they are
+ * told apart by their order, which the transport keeps.
+ */
+export class Arrows {
+  readonly #seen = { sent: new Counts(), handled: new Counts() };
+  readonly #asked = { sent: new Counts(), handled: new Counts() };
+  /** Numbers of arrows of which one end has asked. */
+  readonly #open = new Map<string, number>();
+  #last = 0;
+  #numSent = 0;
+
+  see(record: ProfileRecord): void {
+    if (record.kind === 'send') this.#seen.sent.next(record.packet);
+    else if (record.kind === 'turn' && record.packet !== undefined) this.#seen.handled.next(record.packet);
+  }
+
+  /** Number of the arrow that begins or ends here, from 1; null when its other end is not known. */
+  number(packet: string, end: 'sent' | 'handled'): number | null {
+    const index = this.#asked[end].next(packet);
+    if (index >= Math.min(this.#seen.sent.of(packet), this.#seen.handled.of(packet))) return null;
+    if (end === 'sent') this.#numSent++;
+    const key = `${packet}.${index}`;
+    const number = this.#open.get(key) ?? ++this.#last;
+    if (!this.#open.delete(key)) this.#open.set(key, number);
+    return number;
+  }
+
+  /** Arrows that have been given a beginning. */
+  get size(): number {
+    return this.#numSent;
+  }
 }
 
 /**
@@ -72,9 +95,7 @@ function count(map: Map<string, number>, key: string): number {
  */
 export class TraceWriter {
   readonly #pid: number;
-  readonly #match: PacketMatch;
-  readonly #sent: Map<string, number>;
-  readonly #handled: Map<string, number>;
+  readonly #arrows: Arrows;
   readonly #rows = new Map<string, number>();
   /** When an actor's last turn ended, and in which state. */
   readonly #states = new Map<string, { readonly since: number; readonly state: string }>();
@@ -85,17 +106,11 @@ export class TraceWriter {
 
   /**
    * @param pid - of the trace: any number that no other process has
-   * @param ends - ends of packets seen so far; shared by the writers of one trace
+   * @param arrows - have seen every record of the trace; shared by its writers
    */
-  constructor(
-    pid: number,
-    match: PacketMatch,
-    ends: { readonly sent: Map<string, number>; readonly handled: Map<string, number> },
-  ) {
+  constructor(pid: number, arrows: Arrows) {
     this.#pid = pid;
-    this.#match = match;
-    this.#sent = ends.sent;
-    this.#handled = ends.handled;
+    this.#arrows = arrows;
   }
 
   *events(record: ProfileRecord): Generator<TraceEvent> {
@@ -128,8 +143,8 @@ export class TraceWriter {
 
   *#node({ node, pid, device }: NodeRecord): Generator<TraceEvent> {
     const name = device === null ? node : `${node}: ${device.name}`;
-    yield this.#meta('process_name', 0, { name: `${name} (process ${pid})` });
-    yield this.#meta('process_sort_index', 0, { sort_index: this.#pid });
+    yield this.#meta('process_name', LOOP_ROW, { name: `${name} (process ${pid})` });
+    yield this.#meta('process_sort_index', LOOP_ROW, { sort_index: this.#pid });
     for (let thread = 0; thread < (device?.threads ?? 0); thread++)
       yield* this.#row(FIRST_THREAD + thread, `device thread ${thread}`);
     yield* this.#row(LOOP_ROW, 'event loop');
@@ -160,10 +175,8 @@ export class TraceWriter {
       ...(outcome === 'handled' ? {} : { outcome }),
     });
     if (packet !== undefined) {
-      const index = count(this.#handled, packet);
-      const id = `${packet}.${index}`;
-      if (this.#match.has(packet, index))
-        yield { ...this.#at(row, 'message', event, start), ph: 'f', bp: 'e', id };
+      const id = this.#arrows.number(packet, 'handled');
+      if (id !== null) yield { ...this.#at(row, 'message', event, start), ph: 'f', bp: 'e', id };
     }
     if (mailbox !== (this.#mailboxes.get(actor) ?? 0)) {
       this.#mailboxes.set(actor, mailbox);
@@ -174,21 +187,16 @@ export class TraceWriter {
   *#send({ actor, to, message, packet, bytes, start, end }: SendRecord): Generator<TraceEvent> {
     const row = yield* this.#actorRow(actor);
     yield this.#slice(row, 'message', `send ${message}`, start, end, { to, bytes });
-    const index = count(this.#sent, packet);
-    if (this.#match.has(packet, index))
-      yield {
-        ...this.#at(row, 'message', message, start, { to, bytes }),
-        ph: 's',
-        id: `${packet}.${index}`,
-      };
+    const id = this.#arrows.number(packet, 'sent');
+    if (id !== null) yield { ...this.#at(row, 'message', message, start, { to, bytes }), ph: 's', id };
     this.#bytesSent += bytes;
-    yield this.#counter('bytes sent', end, { bytes: this.#bytesSent });
+    yield this.#counter('wire bytes', end, { sent: this.#bytesSent });
   }
 
   *#receive({ to, message, bytes, start, end }: ReceiveRecord): Generator<TraceEvent> {
     yield this.#slice(LOOP_ROW, 'loop', `receive ${message}`, start, end, { to, bytes });
     this.#bytesReceived += bytes;
-    yield this.#counter('bytes received', end, { bytes: this.#bytesReceived });
+    yield this.#counter('wire bytes', end, { received: this.#bytesReceived });
   }
 
   *#list(record: ListRecord): Generator<TraceEvent> {
@@ -275,6 +283,6 @@ export class TraceWriter {
   }
 
   #counter(name: string, time: number, args: Readonly<Record<string, number>>): TraceEvent {
-    return { ph: 'C', name, pid: this.#pid, ts: micros(time), args };
+    return { ph: 'C', name, pid: this.#pid, tid: LOOP_ROW, ts: micros(time), args };
   }
 }

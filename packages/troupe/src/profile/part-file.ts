@@ -7,10 +7,6 @@ const FLUSH_CHARS = 1 << 16;
 /** Most bytes of one process's part: some two million records, more than a viewer opens. */
 export const PART_BYTES_MAX = 512 * 2 ** 20;
 
-/** Tenths of a microsecond are enough and keep lines short. */
-const short = (_key: string, value: unknown): unknown =>
-  typeof value === 'number' && !Number.isInteger(value) ? Math.round(value * 1e4) / 1e4 : value;
-
 /**
  * The records of one process, appended to a file of its own while it runs.
  *
@@ -35,7 +31,7 @@ export class PartFile {
 
   write(record: ProfileRecord): void {
     if (this.#isTruncated || this.#handle === null) return;
-    const line = `${JSON.stringify(record, short)}\n`;
+    const line = `${JSON.stringify(record)}\n`;
     this.#pending.push(line);
     this.#pendingChars += line.length;
     if (this.#pendingChars >= FLUSH_CHARS) this.#flush();

@@ -209,7 +209,7 @@ export class Recorder implements Probe {
   }
 
   #now(): number {
-    return monotonicMs() - this.#plan.originMs;
+    return short(monotonicMs() - this.#plan.originMs);
   }
 
   #follow(message: string, step: number): void {
@@ -224,8 +224,11 @@ export class Recorder implements Probe {
   }
 }
 
+/** Tenths of a microsecond are enough and keep lines short. */
+const short = (ms: number): number => Math.round(ms * 1e4) / 1e4;
+
 /** Milliseconds that the event loop has slept since its process began. */
-const slept = (): number => performance.nodeTiming.idleTime;
+const slept = (): number => short(performance.nodeTiming.idleTime);
 
 function timedCalls(
   calls: ProbedList['calls'],
@@ -235,10 +238,16 @@ function timedCalls(
 ): readonly CallTuple[] {
   // Fewer times than calls: one of them failed.
   return calls.slice(0, times.length / perCall).map((call, index) => {
-    const [start = 0, end = 0, ...threads] = times.subarray(index * perCall, (index + 1) * perCall);
     const { flops, bytes } = callCost(call);
-    const moments = threads.map((time, at) => (at % 3 === 2 || time === 0 ? time : time - originMs));
-    return [call.op, callShape(call), flops, bytes, start - originMs, end - originMs, ...moments];
+    const numbers: number[] = [];
+    for (let at = 0; at < perCall; at++) {
+      const time = times[index * perCall + at] ?? 0;
+      // The third of a thread is a duration, and zero says that it took no part.
+      const isDuration = at >= 2 && (at - 2) % 3 === 2;
+      numbers.push(short(isDuration || time === 0 ? time : time - originMs));
+    }
+    const [start = 0, end = 0, ...threads] = numbers;
+    return [call.op, callShape(call), flops, bytes, start, end, ...threads];
   });
 }
 

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import {
-  PacketMatch,
+  Arrows,
   ProfileTally,
   TraceWriter,
   type MachineRates,
@@ -45,38 +45,37 @@ async function* recordsOf(path: string): AsyncGenerator<ProfileRecord | null> {
 /** What the figures need to know before they are added up. */
 async function survey(
   paths: readonly string[],
-): Promise<{ readonly match: PacketMatch; readonly steps: readonly StepRecord[] }> {
-  const match = new PacketMatch();
+): Promise<{ readonly arrows: Arrows; readonly steps: readonly StepRecord[] }> {
+  const arrows = new Arrows();
   const steps: StepRecord[] = [];
   for (const path of paths) {
     for await (const record of recordsOf(path)) {
       if (record === null) continue;
-      match.see(record);
+      arrows.see(record);
       if (record.kind === 'step') steps.push(record);
     }
   }
-  return { match, steps };
+  return { arrows, steps };
 }
 
 /** The trace as text, one event a line, while its figures are added up. */
 class TraceText {
   readonly #paths: readonly string[];
-  readonly #match: PacketMatch;
+  readonly #arrows: Arrows;
   readonly #tally: ProfileTally;
   readonly truncated: string[] = [];
   numEvents = 0;
 
-  constructor(paths: readonly string[], match: PacketMatch, tally: ProfileTally) {
+  constructor(paths: readonly string[], arrows: Arrows, tally: ProfileTally) {
     this.#paths = paths;
-    this.#match = match;
+    this.#arrows = arrows;
     this.#tally = tally;
   }
 
   async *chunks(): AsyncGenerator<string> {
-    const ends = { sent: new Map<string, number>(), handled: new Map<string, number>() };
     yield '[';
     for (const [index, path] of this.#paths.entries()) {
-      const writer = new TraceWriter(index + 1, this.#match, ends);
+      const writer = new TraceWriter(index + 1, this.#arrows);
       let node = basename(path);
       this.#tally.beginNode();
       for await (const record of recordsOf(path)) {
@@ -111,9 +110,9 @@ function bytesOf(chunks: AsyncIterable<string>, isCompressed: boolean): AsyncIte
  * the parts are then still there
  */
 export async function writeProfile({ paths, path, rates }: ProfileParts): Promise<ProfileEvent> {
-  const { match, steps } = await survey(paths);
+  const { arrows, steps } = await survey(paths);
   const tally = new ProfileTally(steps);
-  const text = new TraceText(paths, match, tally);
+  const text = new TraceText(paths, arrows, tally);
   const file = await fileStorage(dirname(path)).create(basename(path));
   try {
     for await (const chunk of bytesOf(text.chunks(), path.endsWith('.gz'))) await file.write(chunk);
@@ -139,7 +138,7 @@ export async function writeProfile({ paths, path, rates }: ProfileParts): Promis
     bytesPerSecond: rates.bytes,
     lines,
     traceEvents: text.numEvents,
-    arrows: match.numMatched,
+    arrows: arrows.size,
     truncated: text.truncated,
   };
 }
