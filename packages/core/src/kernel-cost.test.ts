@@ -99,5 +99,6 @@ test('callCost: experts cost by their rows; one without rows reads no weights', 
 
 test('callShape: names the sizes of a place in a model, not the rows that routing sent there', (t) => {
   t.is(callShape(linear), '4×3→5');
+  t.is(callShape({ ...linear, precision: 'bf16' }), '4×3→5, bf16');
   t.is(callShape(experts(1, 2, 0, 0)), callShape(experts(5, 0, 9, 3)));
 });
