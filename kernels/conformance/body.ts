@@ -12,6 +12,8 @@ export interface ConformanceBody {
    * with `info.layoutFree` are also held to the FMA chain itself.
    */
   readonly bitwise: boolean;
+  /** False for a body that refuses `precision: 'bf16'`. */
+  readonly bf16: boolean;
   /** Multiply-adds of the list that the event loop must outlive: some tens of milliseconds on this body. */
   readonly longWork: number;
   /** Random cases per operation. Default 40. */
@@ -26,6 +28,8 @@ export interface Tolerance {
 
 /** float32 against float64: a few roundings in outputs, longer chains in gradients. */
 export const F32_TOLERANCE: Tolerance = { forward: 1e-5, gradient: 5e-5 };
+/** Where a rounded number is rounded to bf16 for the next product, one that lies near a tie lands on its other neighbour: 2^-8 apart. */
+export const BF16_TOLERANCE: Tolerance = { forward: 1e-2, gradient: 2e-2 };
 /** Gradients pass through 2^-50 fixed point, 9e-16 a leaf. */
 export const F64_TOLERANCE: Tolerance = { forward: 1e-9, gradient: 1e-9 };
 

@@ -1,4 +1,5 @@
 import type { ConformanceBody, Test } from './body.ts';
+import { conformBf16 } from './conform-bf16.ts';
 import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
@@ -14,4 +15,5 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformLayout(test, body);
   conformTargets(test, body);
   conformQueue(test, body);
+  conformBf16(test, body);
 }

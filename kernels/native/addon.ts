@@ -21,7 +21,8 @@ export interface NativeAddon {
   allocate(bytes: number): ArrayBuffer;
   /** Frees a buffer's memory now; its views have length 0 afterwards. */
   release(buffer: ArrayBufferLike): void;
-  measurePeak(threads: number): number;
+  /** FMAs, or products of bf16 pairs, on registers only. */
+  measurePeak(threads: number, bf16: boolean): number;
   measureBandwidth(threads: number): number;
 }
 

@@ -3,7 +3,8 @@
 //   node kernels/native/bench-products.mjs [threads] [isa] [repetitions]
 //
 // fine: 64 experts, 4,096 rows in all (20 to 120 each), D 256, F 128. coarse: 4,096 tokens to 16 experts top-2 (512 rows each), D 256,
-// F 512; dense products and a head of 8,192 words with 8 grains. Run it twice: the first timings warm the scratch.
+// F 512; dense products and a head of 8,192 words with 8 grains. Each case runs in f32 and in bf16, interleaved, with gradients that are
+// stored as f32 ("sums": added to exact sums instead).
 import { createRequire } from 'node:module';
 
 const threads = Number(process.argv[2] ?? 2);
@@ -11,7 +12,7 @@ const isa = process.argv[3] ?? 'auto';
 const repetitions = Number(process.argv[4] ?? 15);
 const addon = createRequire(import.meta.url)('./build/troupe_native.node');
 const queue = new addon.NativeQueue(threads, isa);
-const peak = addon.measurePeak(threads);
+const peaks = { f32: addon.measurePeak(threads, false), bf16: addon.measurePeak(threads, true) };
 
 const floats = (length, scale = 0.1) => {
   const array = new Float32Array(addon.allocate(length * 4));
@@ -21,13 +22,27 @@ const floats = (length, scale = 0.1) => {
   if (message) throw new Error(message);
   return array;
 };
+const halves = (length) => new Uint16Array(addon.allocate(length * 2));
 const sum = (length) => ({
   values: new BigInt64Array(addon.allocate(length * 8)),
   overflow: new Int32Array(1),
 });
+const stored = (length) => ({ gradient: floats(length), overflow: new Int32Array(1) });
 
 const cases = [];
-const add = (name, flops, calls) => cases.push({ name, flops, calls, samples: [] });
+/** The calls as they are, and in bf16, where pre-activations are stored as halves. */
+const add = (name, flops, calls) => {
+  const inBf16 = calls.map((call) => ({
+    ...call,
+    precision: 'bf16',
+    ...('saved' in call ? { saved: halves(call.saved.length) } : {}),
+  }));
+  // Both directions of the experts share what the forward one saves.
+  const saved = inBf16.find((call) => 'saved' in call)?.saved;
+  if (saved) for (const call of inBf16) if ('saved' in call) call.saved = saved;
+  cases.push({ name, flops, precision: 'f32', calls, samples: [] });
+  cases.push({ name: `${name}, bf16`, flops, precision: 'bf16', calls: inBf16, samples: [] });
+};
 
 function experts(name, rowsOf, dim, hidden, activation, grains, numTokens) {
   const inputs = activation === 'swiglu' ? 2 : 1;
@@ -59,12 +74,14 @@ function experts(name, rowsOf, dim, hidden, activation, grains, numTokens) {
     sources: [
       { ...source, dOut_UD: floats(numTokens * dim), rowWeights_N: floats(rows), dx_ND: floats(rows * dim) },
     ],
-    weightSum: sum(rowsOf.length * stride),
+    weightSum: stored(rowsOf.length * stride),
   };
+  const added = { ...backward, weightSum: sum(rowsOf.length * stride) };
   const flops = 2 * rows * dim * hidden * (inputs + 1);
   add(`${name} forward`, flops, [forward]);
   add(`${name} backward`, 2 * flops, [backward]);
   add(`${name} both`, 3 * flops, [forward, backward]);
+  add(`${name} both, sums`, 3 * flops, [forward, added]);
 }
 
 const fine = [
@@ -112,7 +129,7 @@ for (const N of [256, 768]) {
       dOut: { data: floats(T * N) },
       x: { data: floats(T * D) },
       grainStarts,
-      weightSum: sum(N * D),
+      weightSum: stored(N * D),
     },
   ]);
 }
@@ -133,7 +150,7 @@ for (const N of [256, 768]) {
   };
   add('head loss only', 2 * T * D * vocab, [common]);
   add('head with gradients', 6 * T * D * vocab, [
-    { ...common, gradScale: 1 / T, dx_TD: floats(T * D), headSum: sum(vocab * D) },
+    { ...common, gradScale: 1 / T, dx_TD: floats(T * D), headSum: stored(vocab * D) },
   ]);
 }
 
@@ -145,13 +162,13 @@ for (let i = 0; i < repetitions + 2; i++) {
   }
 }
 console.log(
-  `${queue.isa}, ${threads} threads, peak ${(peak / 1e9).toFixed(0)} GFLOP/s, copy ${(addon.measureBandwidth(threads) / 1e9).toFixed(1)} GB/s`,
+  `${queue.isa}, ${threads} threads, peak ${(peaks.f32 / 1e9).toFixed(0)} GFLOP/s f32, ${(peaks.bf16 / 1e9).toFixed(0)} bf16, copy ${(addon.measureBandwidth(threads) / 1e9).toFixed(1)} GB/s`,
 );
-for (const { name, flops, samples } of cases) {
+for (const { name, flops, precision, samples } of cases) {
   samples.sort((a, b) => a - b);
   const median = samples[samples.length >> 1];
-  const rate = flops / median / 1e6;
+  const rate = flops / samples[0] / 1e6;
   console.log(
-    `${name.padEnd(36)} min ${samples[0].toFixed(2).padStart(8)} ms  median ${median.toFixed(2).padStart(8)} ms  ${rate.toFixed(0).padStart(5)} GFLOP/s  ${((100e9 * rate) / peak).toFixed(0).padStart(3)} %`,
+    `${name.padEnd(42)} min ${samples[0].toFixed(2).padStart(8)} ms  median ${median.toFixed(2).padStart(8)} ms  ${rate.toFixed(0).padStart(5)} GFLOP/s  ${((100e9 * rate) / peaks[precision]).toFixed(0).padStart(3)} %`,
   );
 }

@@ -272,4 +272,5 @@ native('native device: an open device does not keep the process alive, outstandi
 
 native('measurePeak: gives a positive rate', (t) => {
   t.true(measurePeak(1) > 1e8);
+  t.true(measurePeak(1, 'bf16') > 1e8);
 });

@@ -4,6 +4,7 @@ import type {
   Floats,
   Halves,
   KernelCall,
+  Precision,
   SyncDevice,
   TensorArray,
   TroupeError,
@@ -163,13 +164,14 @@ export function releaseArrays(arrays: readonly TensorArray[]): void {
 }
 
 /**
- * Floating-point operations per second of `threads` threads together, FMAs on registers only: the denominator of utilisation.
+ * Floating-point operations per second of `threads` threads together, on registers only: the denominator of utilisation. f32: FMAs;
+ * bf16: the units for pairs where the CPU has them, else FMAs, which is what emulated pairs are made of.
  * Median of seven; blocks the calling thread for about 0.3 s.
  */
-export function measurePeak(threads: number): number {
+export function measurePeak(threads: number, precision: Precision = 'f32'): number {
   const loaded = loadAddon();
   if (!('addon' in loaded)) throw new DeviceUnavailableError(loaded.reason);
-  return loaded.addon.measurePeak(threads);
+  return loaded.addon.measurePeak(threads, precision === 'bf16');
 }
 
 /** Bytes per second, read plus written, of `threads` threads copying 64 MiB blocks. Median of seven; blocks the calling thread. */

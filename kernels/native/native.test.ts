@@ -16,6 +16,7 @@ if (available) {
     open: ({ threads = 2 } = {}) => openNativeDevice({ threads }),
     tolerance: F32_TOLERANCE,
     bitwise: true,
+    bf16: true,
     longWork: 2e9,
   });
 } else {

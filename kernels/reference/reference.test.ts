@@ -10,6 +10,7 @@ conformKernels(test, {
   open: () => openReferenceDevice({ dtype: 'f64' }),
   tolerance: F64_TOLERANCE,
   bitwise: true,
+  bf16: true,
   longWork,
 });
 
@@ -18,6 +19,7 @@ conformKernels(test, {
   open: () => openReferenceDevice({ dtype: 'f32' }),
   tolerance: F32_TOLERANCE,
   bitwise: true,
+  bf16: true,
   longWork,
 });
 

@@ -28,6 +28,7 @@ if (absence !== null && process.env['TROUPE_REQUIRE_TENSORFLOW'] !== '1') {
     open,
     tolerance: F32_TOLERANCE,
     bitwise: false,
+    bf16: false,
     longWork: 1e9,
     numRuns: 30,
   });

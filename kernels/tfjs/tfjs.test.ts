@@ -13,6 +13,7 @@ conformKernels(serial, {
   open: (options) => openTfjsDevice({ ...options, backend: 'wasm' }),
   tolerance: F32_TOLERANCE,
   bitwise: false,
+  bf16: false,
   longWork: 500e6,
   numRuns: 30,
 });
@@ -22,6 +23,7 @@ conformOperations(serial, {
   open: (options) => openTfjsDevice({ ...options, backend: 'cpu' }),
   tolerance: F32_TOLERANCE,
   bitwise: false,
+  bf16: false,
   longWork: 5e6,
   numRuns: 8,
 });

@@ -289,17 +289,24 @@ int32_t thread_argument(napi_env env, napi_callback_info info) {
   return threads;
 }
 
-/// measurePeak(threads) → floating-point operations per second of all threads together, FMAs on registers only.
+/// measurePeak(threads, bf16?) → floating-point operations per second of all threads together, FMAs on registers only.
 napi_value measure_peak(napi_env env, napi_callback_info info) {
   const int32_t threads = thread_argument(env, info);
+  napi_value arguments[2];
+  size_t count = 2;
+  bool bf16 = false;
+  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
+  napi_get_value_bool(env, arguments[1], &bf16);
   if (threads < 1 || threads > 1024) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
   const Kernels* kernels = kernels_named("auto");
+  // Without units for bf16 its products are FMAs, two a pair.
+  const auto loop = bf16 && kernels->pair_loop != nullptr ? kernels->pair_loop : kernels->fma_loop;
   Pool pool(threads);
   int64_t iterations = 1000;
   double operations = 0, seconds = 0;
   // Each item must be long against the dealing of items: at least 20 ms.
-  while ((seconds = median_of_seven(pool, [&](int64_t) { kernels->fma_loop(iterations); })) < 0.02) iterations *= 2;
-  operations = kernels->fma_loop(1) * static_cast<double>(iterations) * threads;
+  while ((seconds = median_of_seven(pool, [&](int64_t) { loop(iterations); })) < 0.02) iterations *= 2;
+  operations = loop(1) * static_cast<double>(iterations) * threads;
   return number(env, operations / seconds);
 }
 

@@ -1,13 +1,15 @@
+import type { Precision } from '@troupe/core';
 import { measureBandwidth, measurePeak } from '@troupe/kernels';
 
 /**
- * f32 peak of `threads` threads together, FLOP/s (register-only FMA, median of 7): the denominator of MFU.
+ * Peak of `threads` threads together in the precision of the products, FLOP/s (registers only, median of 7): the denominator of MFU.
  *
  * Blocks for about 0.3 s. null where the native addon is not built: then nothing is claimed about utilisation.
  *
  * @param threads - all threads that the run's devices on this machine use, ≥ 1
  */
-export const measuredPeakFlops = (threads: number): number | null => measured(() => measurePeak(threads));
+export const measuredPeakFlops = (threads: number, precision: Precision = 'f32'): number | null =>
+  measured(() => measurePeak(threads, precision));
 
 /**
  * Bandwidth of `threads` threads together, bytes per second read plus written (copies of 64 MiB, median of 7). Blocks for about 0.3 s.

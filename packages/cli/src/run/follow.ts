@@ -151,7 +151,7 @@ class FollowedRun {
     const { stopAfter, checkpoints, resumeFrom, logLevel } = this.#options;
     const threads = this.#threads;
     const rates = {
-      flops: measuredPeakFlops(threads),
+      flops: measuredPeakFlops(threads, this.#topology.train.precision === 'bf16' ? 'bf16' : 'f32'),
       bytes: this.#profile === null ? null : measuredBandwidth(threads),
     };
     const { world } = this.#topology.parallel;

@@ -1,0 +1,218 @@
+import type { Device, KernelCall } from '@troupe/core';
+import * as fc from 'fast-check';
+import { bf16Bits, roundBf16 } from '../reference/bf16.ts';
+import { openReferenceDevice } from '../reference/reference-device.ts';
+import { BF16_TOLERANCE, compute, submit, type ConformanceBody, type Test } from './body.ts';
+import { allowedError, firstDifference, largestError } from './compare.ts';
+import { Draw } from './draw.ts';
+import { fmaFlushedF32 } from './fma.ts';
+import { Bf16Calls, builtInBf16, productOps } from './in-bf16.ts';
+import { layoutCases } from './layout-cases.ts';
+import { operationCases } from './operation-cases.ts';
+
+/** KER-6: products in bf16 against the float64 reference, against the scalar chain, and against themselves cut up. */
+export function conformBf16(test: Test, body: ConformanceBody): void {
+  if (!body.bf16) {
+    test(`${body.name} bf16: is refused with a typed error`, async (t) => {
+      const device = await body.open();
+      const out = device.floats(1);
+      const { error } = await submit(device, [pairCall(device, [1], [2], out)]);
+      t.is(error?.code, 'TROUPE_NOT_BUILT');
+      t.is(out[0], 0);
+      await device.close();
+    });
+    return;
+  }
+
+  for (const op of productOps) {
+    test(`${body.name} ${op} in bf16: agrees with the float64 reference`, async (t) => {
+      const device = await body.open();
+      const oracle = openReferenceDevice({ dtype: 'f64' });
+      const tolerance = op.startsWith('linear.') ? body.tolerance : BF16_TOLERANCE;
+      const largest = new Map<string, number>();
+      const ofRounding = new Map<string, number>();
+      const property = fc.asyncProperty(
+        operationCases[op],
+        fc.nat(),
+        fc.boolean(),
+        async (shaped, seed, storeInputs) => {
+          const expected = builtInBf16(oracle, shaped.build(oracle, new Draw(seed)), false);
+          const found = builtInBf16(device, shaped.build(device, new Draw(seed)), storeInputs);
+          await compute(oracle, expected.calls);
+          await compute(device, found.calls);
+          const unrounded = shaped.build(oracle, new Draw(seed));
+          await compute(oracle, unrounded.calls);
+          found.outputs.forEach(({ name, kind, read }, i) => {
+            const error = largestError(read(), expected.outputs[i]!.read());
+            const allowed = allowedError(kind, tolerance);
+            if (error > allowed) throw new RangeError(`${op} ${name}: error ${error}, allowed ${allowed}`);
+            const label = name.replace(/ of source \d+$/, '');
+            largest.set(label, Math.max(largest.get(label) ?? 0, error));
+            const apart = largestError(expected.outputs[i]!.read(), unrounded.outputs[i]!.read());
+            ofRounding.set(label, Math.max(ofRounding.get(label) ?? 0, apart));
+          });
+        },
+      );
+      await fc.assert(property, { numRuns: body.numRuns ?? 40, includeErrorInReport: true });
+      const listed = (errors: ReadonlyMap<string, number>): string =>
+        [...errors].map(([name, error]) => `${name} ${error.toExponential(1)}`).join(', ');
+      t.log(listed(largest));
+      t.log(`what rounding the operands costs: ${listed(ofRounding)}`);
+      t.pass();
+      await device.close();
+    });
+  }
+
+  test(`${body.name} bf16: storage that does not fit the precision is an error before anything runs`, async (t) => {
+    const device = await body.open();
+    const out = device.floats(1);
+    const call = pairCall(device, [1], [1], out);
+    const x = { data: device.halves(1) };
+    const { precision: _, ...inF32 } = call;
+    const group = {
+      experts: 1,
+      dim: 1,
+      hidden: 1,
+      activation: 'relu',
+      weights: device.floats(2),
+      expertStride: 2,
+      sources: [],
+    } as const;
+    const wrong: readonly KernelCall[] = [
+      { ...inF32, x },
+      { ...call, precision: 'f32', x },
+      { ...call, precision: 'f16' as 'bf16' },
+      { op: 'experts.forward', ...group, saved: device.floats(4), precision: 'bf16' },
+      { op: 'experts.forward', ...group, saved: device.halves(4) },
+    ];
+    for (const each of wrong) {
+      const { error } = await submit(device, [call, each]);
+      t.is(error?.code, 'TROUPE_KERNEL_SHAPE');
+      t.is(out[0], 0);
+    }
+    await device.close();
+  });
+
+  test(`${body.name} bf16: an activation in f32 is not one in bf16`, async (t) => {
+    const device = await body.open();
+    const out = device.floats(1);
+    const call = pairCall(device, [1 + 2 ** -10], [1], out);
+    await compute(device, [call]);
+    t.is(out[0], 1);
+    const { precision: _, ...inF32 } = call;
+    await compute(device, [inF32]);
+    t.is(out[0], 1 + 2 ** -10);
+    await device.close();
+  });
+
+  test(`${body.name} norm.forward: bf16 storage holds the rounded f32 result`, async (t) => {
+    const device = await body.open();
+    const [rows, dim] = [7, 45];
+    const draw = new Draw(3);
+    const [out, halves] = [device.floats(rows * dim), device.halves(rows * dim)];
+    const shape = { kind: 'rms', rows, groups: 1, dim, eps: 1e-5, stats: device.floats(rows) } as const;
+    const x = { data: draw.floats(device, rows * dim) };
+    const weight = draw.floats(device, dim);
+    await compute(device, [
+      { op: 'norm.forward', ...shape, x, weight, out: { data: out } },
+      { op: 'norm.forward', ...shape, x, weight, out: { data: halves } },
+    ]);
+    t.deepEqual([...halves], Array.from(out, bf16Bits));
+    await device.close();
+  });
+
+  if (!body.bitwise) return;
+
+  for (const name of ['linear', 'experts', 'head'] as const) {
+    test(`${body.name} layout of ${name} in bf16: a split call, other threads and bf16 inputs leave the same bits`, async (t) => {
+      for (const seed of [1, 2, 3]) {
+        const first: ArrayLike<number | bigint>[] = [];
+        for (const threads of [1, 2, 3]) {
+          const device = await body.open({ threads });
+          const { whole, split, same } = layoutCases[name]!(device, new Draw(seed));
+          await compute(device, new Bf16Calls(device).of(whole, false));
+          await compute(device, new Bf16Calls(device).of(split, name === 'linear'));
+          same.forEach(([one, other], i) => {
+            t.is(firstDifference(one, other), -1, `result ${i}, seed ${seed}, ${threads} threads: split`);
+            first[i] ??= one;
+            t.is(firstDifference(one, first[i]), -1, `result ${i}, seed ${seed}: ${threads} threads and 1`);
+          });
+          await device.close();
+        }
+      }
+    });
+  }
+
+  test(`${body.name} KER-6: a product in bf16 is the chain of pairs, high element first`, async (t) => {
+    const device = await body.open();
+    if (!device.info.layoutFree) {
+      t.log('not layout-free: KER-6 is approximated');
+      t.pass();
+      await device.close();
+      return;
+    }
+    const shape = fc.record({
+      rows: fc.integer({ min: 1, max: 40 }),
+      inDim: fc.integer({ min: 1, max: 900 }),
+      outDim: fc.integer({ min: 1, max: 40 }),
+      // Products from ordinary down to denormal.
+      scale: fc.constantFrom(1, 1e-12, 1e-19, 1e-20),
+    });
+    const property = fc.asyncProperty(shape, fc.nat(), async ({ rows, inDim, outDim, scale }, seed) => {
+      const draw = new Draw(seed);
+      const x = draw.floats(device, rows * inDim, scale);
+      const weight = draw.floats(device, outDim * inDim, scale);
+      const start = draw.floats(device, rows * outDim, scale * scale);
+      const out = device.floats(rows * outDim);
+      const call: KernelCall = {
+        op: 'linear.forward',
+        rows,
+        inDim,
+        outDim,
+        x: { data: x },
+        weight,
+        out: { data: out },
+        residual: { data: start },
+        precision: 'bf16',
+      };
+      await compute(device, [call]);
+      for (let i = 0; i < rows * outDim; i++) {
+        const [m, n] = [Math.floor(i / outDim), i % outDim];
+        const at = (array: ArrayLike<number>, row: number, k: number): number =>
+          k < inDim ? roundBf16(array[row * inDim + k]!) : 0;
+        let chain = start[i]!;
+        for (let k = 0; k < inDim; k += 2)
+          for (const half of [k + 1, k]) chain = fmaFlushedF32(at(x, m, half), at(weight, n, half), chain);
+        if (!Object.is(chain, out[i]))
+          throw new RangeError(`out[${m},${n}] is ${out[i]}, the chain gives ${chain}`);
+      }
+    });
+    await fc.assert(property, { numRuns: 20, includeErrorInReport: true });
+    t.pass();
+    await device.close();
+  });
+}
+
+/** One row, one column: out = x·weight. */
+function pairCall(
+  device: Device,
+  x: readonly number[],
+  weight: readonly number[],
+  out: ReturnType<Device['floats']>,
+) {
+  const stored = (numbers: readonly number[]) => {
+    const array = device.floats(numbers.length);
+    array.set(numbers);
+    return array;
+  };
+  return {
+    op: 'linear.forward',
+    rows: 1,
+    inDim: x.length,
+    outDim: 1,
+    x: { data: stored(x) },
+    weight: stored(weight),
+    out: { data: out },
+    precision: 'bf16',
+  } as const;
+}

@@ -1,0 +1,80 @@
+/** Lists of calls in bf16, made from those in f32: the same sizes and numbers, pre-activations stored as bf16. */
+import type { Device, Floats, Halves, KernelCall, KernelOp } from '@troupe/core';
+import { bf16Bits, bf16Value } from '../reference/bf16.ts';
+import type { BuiltCase } from './built-case.ts';
+
+/** The operations with matrix products. */
+export const productOps = [
+  'linear.forward',
+  'linear.backward.input',
+  'linear.backward.weight',
+  'experts.forward',
+  'experts.backward',
+  'head.loss',
+] as const satisfies readonly KernelOp[];
+
+/** One array for each array that it stands for, so that what one call writes another reads. */
+export class Bf16Calls {
+  readonly #device: Device;
+  readonly #stored = new Map<Floats | Halves, Halves>();
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /** Rounded numbers of `array`. */
+  halves(array: Floats | Halves): Halves {
+    let halves = this.#stored.get(array);
+    if (halves === undefined) {
+      halves = this.#device.halves(array.length);
+      for (let i = 0; i < array.length; i++) halves[i] = bf16Bits(array[i]!);
+      this.#stored.set(array, halves);
+    }
+    return halves;
+  }
+
+  /** @param storeInputs - give the products their x as bf16 storage, which must not change a bit */
+  of(calls: readonly KernelCall[], storeInputs: boolean): KernelCall[] {
+    return calls.map((call) => {
+      switch (call.op) {
+        case 'linear.forward':
+        case 'linear.backward.weight':
+          return {
+            ...call,
+            precision: 'bf16',
+            ...(storeInputs ? { x: { ...call.x, data: this.halves(call.x.data) } } : {}),
+          };
+        case 'head.loss':
+          return { ...call, precision: 'bf16', ...(storeInputs ? { x_TD: this.halves(call.x_TD) } : {}) };
+        case 'linear.backward.input':
+          return { ...call, precision: 'bf16' };
+        case 'experts.forward':
+          return {
+            ...call,
+            precision: 'bf16',
+            ...(call.saved === undefined ? {} : { saved: this.halves(call.saved) }),
+          };
+        case 'experts.backward':
+          return { ...call, precision: 'bf16', saved: this.halves(call.saved) };
+        default:
+          return call;
+      }
+    });
+  }
+}
+
+/** A random case of a product in bf16. */
+export function builtInBf16(device: Device, built: BuiltCase, storeInputs: boolean): BuiltCase {
+  const bf16 = new Bf16Calls(device);
+  const calls = bf16.of(built.calls, storeInputs);
+  const last = calls.at(-1);
+  const saved = last?.op === 'experts.forward' ? last.saved : undefined;
+  return {
+    calls,
+    outputs: built.outputs.map((output) =>
+      output.name === 'saved' && saved instanceof Uint16Array
+        ? { ...output, read: () => Float64Array.from(saved, bf16Value) }
+        : output,
+    ),
+  };
+}
