@@ -29,14 +29,23 @@ export function workerActors(job: Job, dp: number): readonly Address[] {
   ];
 }
 
-/** Mounts the actors of replica `dp` over a device and a token source. */
+/**
+ * Mounts the actors of replica `dp` over a device and a token source.
+ *
+ * @param ports - `joins`: the worker takes the place of a lost one, whose state it gets from others when the trainer says so
+ */
 export function mountWorker(
   system: ActorSystem,
   job: Job,
-  ports: { readonly dp: number; readonly device: Device; readonly tokens: TokenSource },
+  ports: {
+    readonly dp: number;
+    readonly device: Device;
+    readonly tokens: TokenSource;
+    readonly joins?: boolean;
+  },
 ): Replica {
-  const { dp, device, tokens } = ports;
-  const replica = new Replica(job, dp, device);
+  const { dp, device, tokens, joins = false } = ports;
+  const replica = new Replica(job, dp, device, joins);
   const { layers } = replica.shape;
   const mounts: Mount[] = [
     mountFeeder(job, dp, tokens),
@@ -64,7 +73,10 @@ export interface AgentPorts {
 /** Mounts trainer, supervisor and store. */
 export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): void {
   const workers = new Map(
-    Array.from({ length: job.dp }, (_, dp) => [workerNode(dp), workerActors(job, dp)] as const),
+    Array.from(
+      { length: job.dp },
+      (_, dp) => [workerNode(dp), { dp, actors: workerActors(job, dp) }] as const,
+    ),
   );
   system.mount(addresses.supervisor, escalate, mountSupervisor({ ...ports.supervisor, workers }));
   system.mount(addresses.store(0), escalate, mountStore({ ...ports.store, job, storage: ports.storage }));

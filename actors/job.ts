@@ -20,6 +20,8 @@ export interface Deadlines {
   readonly loadMs: number;
   /** Writing one checkpoint. */
   readonly checkpointMs: number;
+  /** From the loss of a worker until the step opens again. */
+  readonly recoveryMs: number;
 }
 
 /** What the actors of one run have to know, the same on every node: no placement, no files, no sockets. */
@@ -52,6 +54,8 @@ export interface Job {
   /** Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. */
   readonly first: { readonly step: number; readonly adamClock: number };
   readonly deadlines: Deadlines;
+  /** Without any snapshot a lost shard can only be drawn again, and the run begins anew from its first step. */
+  readonly restartsFromBeginning: boolean;
   /** An own router; default: the model's. */
   readonly gate?: GateRule;
   /** An own expert; default: the model's FFN. */
@@ -93,6 +97,10 @@ export function jobShape(job: Job): JobShape {
     evaluationPasses: Math.ceil(job.evaluationSequences / (microbatchSequences * dp)),
   };
 }
+
+/** The classes of parameters that every replica has a shard of. */
+export const parameterClasses = ({ model }: Job): readonly ('dense' | 'expert')[] =>
+  moeLayers(model).length === 0 ? ['dense'] : ['dense', 'expert'];
 
 /** Expert-parallel coordinates of a replica: groups are contiguous, replicas of one expert strided (arXiv:2109.10465). */
 export const expertRank = (job: Job, dp: number): { readonly ep: number; readonly edp: number } => ({

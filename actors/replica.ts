@@ -10,6 +10,7 @@ import {
   type GradientKind,
   type StageContext,
 } from '@troupe/model';
+import type { Behaviour } from '@troupe/runtime';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
 import { classPeers } from './gradients.ts';
 import { expertRank, jobShape, type Job, type JobShape } from './job.ts';
@@ -95,12 +96,20 @@ export class Replica {
   globalTokens = 0;
   /** Time inside kernels since the last measurement, milliseconds. */
   kernelMs = 0;
+  /**
+   * REC-1: the attempt that all actors of this worker are in. The first of them to hear of a new one raises it for all, so from then on no
+   * actor here takes anything up that belongs to an abandoned attempt, and what the device still has of it is behind it in the queue.
+   * A worker that joins a run knows none yet and takes nothing.
+   */
+  attempt: number;
   readonly #training: Contexts;
   readonly #evaluation: Contexts;
 
-  constructor(job: Job, dp: number, device: Device) {
+  /** @param joins - it takes the place of a lost one: its shards hold nothing yet */
+  constructor(job: Job, dp: number, device: Device, joins = false) {
     this.job = job;
     this.dp = dp;
+    this.attempt = joins ? Number.POSITIVE_INFINITY : 0;
     this.device = this.#metered(device);
     this.shape = jobShape(job);
     const open = (parameterClass: ParameterClassName, units: readonly Unit[]): ParameterBuffers =>
@@ -161,6 +170,18 @@ export class Replica {
           this.kernelMs += completion.kernelMs;
           done(completion);
         }),
+    };
+  }
+
+  get joins(): boolean {
+    return this.attempt === Number.POSITIVE_INFINITY;
+  }
+
+  /** The fence of an actor of this worker: events of `kinds` from an abandoned attempt are dropped. */
+  fence(kinds: readonly string[]): Pick<Behaviour, 'epoch' | 'fenced'> {
+    return {
+      epoch: () => ({ step: 0, attempt: this.attempt }),
+      fenced: new Set([...kinds, 'message.refused']),
     };
   }
 

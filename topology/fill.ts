@@ -77,6 +77,7 @@ export function fillDefaults(values: TopologyValues, fallbackName: string) {
     wire: values.wire,
     links: values.links,
     faults: values.faults,
+    recovery: values.recovery,
     eval: values.eval,
   };
 }

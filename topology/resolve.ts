@@ -115,6 +115,7 @@ function build(file: FilledTopology, layer: Layer, source: ResolvedTopology['sou
     wire: file.wire,
     links: file.links,
     faults: file.faults,
+    recovery: file.recovery,
     eval: file.eval,
     file,
     source,

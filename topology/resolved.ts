@@ -78,6 +78,7 @@ export interface ResolvedTopology {
   readonly links: FilledTopology['links'];
   /** What `simulate` plays. */
   readonly faults: FilledTopology['faults'];
+  readonly recovery: FilledTopology['recovery'];
   readonly eval: FilledTopology['eval'];
   /** The same as a topology file with every key written out: `plan --resolved`, manifests. Resolving it changes nothing. */
   readonly file: FilledTopology;

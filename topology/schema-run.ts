@@ -132,6 +132,25 @@ export const runKeys = {
     })
     .prefault({})
     .describe('Messages between processes.'),
+  recovery: z
+    .strictObject({
+      losses: count(
+        'Lost workers that are begun anew within the period; one more ends the run with 76; 0: the first one does.',
+        'losses',
+        {
+          min: 0,
+        },
+      ).default(5),
+      withinSeconds: positive('Length of that period.', 'seconds').default(600),
+      fromStart: z
+        .boolean()
+        .default(true)
+        .describe(
+          'State that no other worker holds comes from the newest checkpoint; true: without one the run begins anew, with the same numbers; false: it ends with 76.',
+        ),
+    })
+    .prefault({})
+    .describe('What happens when a worker is lost. Never changes the numbers.'),
   eval: z
     .strictObject({
       every: count('Steps between evaluations; 0: never.', 'steps', { min: 0 }).default(50),

@@ -13,7 +13,7 @@ export interface Difference {
 
 /**
  * The part of a topology that must not change on resume: model, data, train. Machines, device, parallel, placement,
- * wire, checkpoint and eval may, and so may the name, which is a label.
+ * wire, checkpoint, recovery and eval may, and so may the name, which is a label.
  */
 export function trajectory({ file }: ResolvedTopology): Trajectory {
   return { model: file.model, data: file.data, train: file.train };

@@ -175,6 +175,8 @@ export function expertEffects(
         place(context),
       );
     },
+    // The collector frees what arrived: the device may still read it.
+    abandon: () => arrivals.clear(),
     returnGradients: (_event, context) => {
       inOrder().forEach(({ isLocal, dx_ND }, source) => {
         const to = gates[source];

@@ -1,7 +1,7 @@
 import type { Mount } from '@troupe/runtime';
 import type { Replica } from '../replica.ts';
 import { expertEffects } from './effects.ts';
-import { expertMachine, type ExpertInput } from './machine.ts';
+import { fencedByExpert, expertMachine, type ExpertInput } from './machine.ts';
 
 export type { ExpertRule } from './rule.ts';
 
@@ -13,6 +13,11 @@ export function mountExpert(replica: Replica, layer: number): Mount {
       numElements: to - from,
       numSources: replica.job.ep,
     };
-    return { machine: expertMachine, input, effects: expertEffects(self, replica, layer) };
+    return {
+      machine: expertMachine,
+      input,
+      effects: expertEffects(self, replica, layer),
+      ...replica.fence(fencedByExpert),
+    };
   };
 }

@@ -115,3 +115,26 @@ test('expert: an evaluation is forward passes alone', (t) => {
     t.deepEqual(play.send('experts.forwarded'), ['returnRows']);
   }
 });
+
+test('expert: REC-1, every state leaves an abandoned attempt: rows and weights come anew', (t) => {
+  const all = [
+    ['weights.publish', weights(0, 10)],
+    ['rows.dispatch', rows],
+    ['rows.dispatch', rows],
+    ['experts.forwarded', {}],
+    ['gradients.dispatch', rows],
+    ['gradients.dispatch', rows],
+  ] as const;
+  const visited = new Set<string>();
+  for (let length = 0; length <= all.length; length++) {
+    const play = new Play(expertMachine, input, visited);
+    for (const [type, fields] of all.slice(0, length)) play.send(type, fields);
+    const from = play.state;
+    t.deepEqual(play.send('attempt.abandon', { attempt: 2 }), ['abandon'], from);
+    t.is(play.state, 'loading', from);
+    t.deepEqual(play.send('rows.dispatch', { ...rows, attempt: 2 }), ['acceptRows'], from);
+    t.deepEqual(play.send('weights.publish', weights(0, 10)), ['acceptWeights'], from);
+    t.deepEqual(play.send('rows.dispatch', { ...rows, attempt: 2 }), ['acceptRows', 'forward'], from);
+  }
+  t.deepEqual([...visited].toSorted(), leafStates(expertMachine).toSorted());
+});

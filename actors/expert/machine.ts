@@ -21,11 +21,21 @@ export interface ExpertContext {
 
 export type ExpertInput = Pick<ExpertContext, 'numElements' | 'numSources'> & { readonly version: number };
 
+/** What may still come from an attempt that is over. */
+export const fencedByExpert: readonly string[] = [
+  'weights.publish',
+  'rows.dispatch',
+  'experts.forwarded',
+  'gradients.dispatch',
+  'experts.backwarded',
+];
+
 /**
  * A group of experts of one layer, run as one grouped FFN.
  *
  * EXP-1: a pass runs once the rows of every source are here and the weights are those of its version, in whatever order they
  * came; sources are computed in rank order. EXP-2: every leaf of the gradient is added exactly once, in the kernel of the backward pass.
+ * REC-1: any state leaves an abandoned attempt, and then waits for weights as in the beginning.
  */
 export const expertMachine = setup({
   types: { context: {} as ExpertContext, events: {} as ExpertEvent, input: {} as ExpertInput },
@@ -37,6 +47,7 @@ export const expertMachine = setup({
     acceptGradients: () => {},
     backward: () => {},
     returnGradients: () => {},
+    abandon: () => {},
   },
   guards: {
     completesVersion: ({ context, event }) =>
@@ -83,6 +94,10 @@ export const expertMachine = setup({
           microbatch: ({ event }) => event.microbatch,
         }),
       ],
+    },
+    'attempt.abandon': {
+      target: '.loading',
+      actions: [assign({ version: -1, arrived: 0, rows: 0, gradients: 0 }), 'abandon'],
     },
   },
   states: {

@@ -178,6 +178,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
         place(context),
       );
     },
+    abandon: () => self.endWait('experts'),
     finishBackward: (_event, context) => self.tell(addresses.stage(dp), 'backward.done', place(context)),
   };
 }

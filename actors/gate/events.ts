@@ -11,5 +11,6 @@ export interface GateEvent extends ActorEvent {
     | 'backward.run'
     | 'gradients.packed'
     | 'gradients.return'
-    | 'gate.backwarded';
+    | 'gate.backwarded'
+    | 'attempt.abandon';
 }

@@ -1,13 +1,18 @@
 import type { Mount } from '@troupe/runtime';
 import type { Replica } from '../replica.ts';
 import { gateEffects } from './effects.ts';
-import { gateMachine, type GateInput } from './machine.ts';
+import { fencedByGate, gateMachine, type GateInput } from './machine.ts';
 
 export type { GateQuestion, GateRule } from './rule.ts';
 
 export function mountGate(replica: Replica, layer: number): Mount {
   return (self) => {
     const input: GateInput = { numRanks: replica.job.ep, choosesItself: replica.job.gate !== undefined };
-    return { machine: gateMachine, input, effects: gateEffects(self, replica, layer) };
+    return {
+      machine: gateMachine,
+      input,
+      effects: gateEffects(self, replica, layer),
+      ...replica.fence(fencedByGate),
+    };
   };
 }

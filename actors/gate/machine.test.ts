@@ -106,3 +106,28 @@ test('gate: remembers the pass it was opened for', (t) => {
   play.send('backward.run', { microbatch: 1, body: { last: true } });
   t.like(play.context, { step: 7, microbatch: 1, last: true });
 });
+
+test('gate: REC-1, every state leaves an abandoned attempt and is ready for the next pass', (t) => {
+  const forward = [
+    'forward.run',
+    'logits.computed',
+    'routing.planned',
+    'tokens.packed',
+    'rows.return',
+    'rows.return',
+    'outputs.combined',
+  ];
+  const backward = ['backward.run', 'gradients.packed', 'gradients.return', 'gradients.return'];
+  const all = [...forward, ...backward];
+  const visited = new Set<string>();
+  for (let length = 0; length <= all.length; length++) {
+    const play = new Play(gateMachine, { numRanks: 2, choosesItself: true }, visited);
+    for (const type of all.slice(0, length)) play.send(type);
+    const from = play.state;
+    t.deepEqual(play.send('attempt.abandon', { attempt: 2 }), ['abandon'], from);
+    t.is(play.state, 'idle', from);
+    for (const type of forward) play.send(type, { attempt: 2 });
+    t.is(play.state, 'idle', `${from}: a whole pass follows`);
+  }
+  t.deepEqual([...visited].toSorted(), leafStates(gateMachine).toSorted());
+});

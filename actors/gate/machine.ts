@@ -29,11 +29,25 @@ const passOf = (
   mode: passMode(event.body['mode']),
 });
 
+/** What may still come from an attempt that is over. */
+export const fencedByGate: readonly string[] = [
+  'forward.run',
+  'logits.computed',
+  'routing.planned',
+  'tokens.packed',
+  'rows.return',
+  'outputs.combined',
+  'backward.run',
+  'gradients.packed',
+  'gradients.return',
+  'gate.backwarded',
+];
+
 /**
  * Routing, dispatch and combine of one MoE layer of one replica.
  *
  * GAT-1: the combine waits for the rows of every rank and adds in choice order, so which answer came first does not show.
- * GAT-2: a rank without rows is asked too: an expert without tokens is a correct participant.
+ * GAT-2: a rank without rows is asked too: an expert without tokens is a correct participant. REC-1: any state leaves an abandoned attempt.
  */
 export const gateMachine = setup({
   types: { context: {} as GateContext, events: {} as GateEvent, input: {} as GateInput },
@@ -50,6 +64,7 @@ export const gateMachine = setup({
     acceptGradients: () => {},
     backward: () => {},
     finishBackward: () => {},
+    abandon: () => {},
   },
   guards: {
     choosesItself: ({ context }) => context.choosesItself,
@@ -69,6 +84,7 @@ export const gateMachine = setup({
     returned: 0,
   }),
   initial: 'idle',
+  on: { 'attempt.abandon': { target: '.idle', actions: 'abandon' } },
   states: {
     idle: {
       on: {

@@ -1,6 +1,6 @@
-import { assert, deserializeError, type Floats, type KernelCall } from '@troupe/core';
+import { address, assert, deserializeError, type Floats, type KernelCall } from '@troupe/core';
 import { initialise } from '@troupe/model';
-import { numberIn, type Effects, type Self } from '@troupe/runtime';
+import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { Parameter } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { chunks, classPeers, intersect, reduceRanges, type Range } from '../gradients.ts';
@@ -48,8 +48,10 @@ export class Shard {
       version: this.replica.job.first.step,
       expected: slice * this.peers.length,
       expectedTotals: this.replica.job.zero === 0 ? this.length - slice : 0,
-      missing: this.pieces(this.owns).length,
-      resumes: this.replica.job.first.step > 0,
+      pieces: this.pieces(this.owns).length,
+      owned: this.owns.to - this.owns.from,
+      source: this.replica.job.first.step > 0 ? 'snapshot' : 'seed',
+      joins: this.replica.joins,
     };
   }
 
@@ -67,14 +69,6 @@ export class Shard {
   }
 }
 
-interface Decision {
-  readonly apply: boolean;
-  readonly gradScale: number;
-  readonly learningRate: number;
-  readonly correction1: number;
-  readonly correction2: number;
-}
-
 export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerContext, OptimizerEvent> {
   const { replica, parameterClass, owns, reduces, peers } = shard;
   const { job, device, dp } = replica;
@@ -85,12 +79,11 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   const norm128 = device.int64s(2);
   const aside: OptimizerEvent[] = [];
   const store = addresses.store(0);
-  let decision: Decision | null = null;
   const ownWeights = (version: number): Floats => buffers.at(version).data.subarray(owns.from, owns.to);
   const others = peers.filter((peer) => peer !== dp);
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
-  const updates = (decided: Decision, version: number): readonly KernelCall[] => {
+  const updates = (decided: ReturnType<typeof decisionIn>, version: number): readonly KernelCall[] => {
     const { apply, ...rates } = decided;
     const { beta1, beta2, eps, weightDecay } = job.optimizer;
     const [before, after] = [buffers.at(version).data, buffers.at(version + 1).data];
@@ -113,18 +106,28 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     }));
   };
 
+  const acceptState = (event: OptimizerEvent, version: number): void => {
+    const from = numberIn(event, 'from');
+    const [weights, m, v] = event.tensors;
+    buffers.at(version).data.set(weights as Floats, from);
+    moments.m.set(m as Floats, from - owns.from);
+    moments.v.set(v as Floats, from - owns.from);
+  };
+
   /** Tells the local owner of weights that `range` of `version` is in place, and sends it to the other replicas (ZeRO 1). */
-  const publish = (version: number): void => {
+  const publish = ({ version, attempt }: OptimizerContext): void => {
     for (const peer of job.zero === 0 ? [dp] : peers) {
       for (const { to, range } of readers(shard, peer)) {
         if (peer === dp) {
-          self.tell(to, 'weights.publish', { version, body: { ...range, elements: range.to - range.from } });
+          const body = { ...range, elements: range.to - range.from };
+          self.tell(to, 'weights.publish', { version, attempt, body });
           continue;
         }
         for (const chunk of chunks(range)) {
           const tensors = [buffers.at(version).data.subarray(chunk.from, chunk.to)];
           self.tell(to, 'weights.publish', {
             version,
+            attempt,
             body: { ...chunk, elements: chunk.to - chunk.from },
             tensors,
           });
@@ -134,9 +137,11 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   };
 
   return {
-    initialise: () => {
+    initialise: (_event, context) => {
       const { layout } = buffers;
-      const weights = buffers.at(job.first.step).data;
+      const weights = buffers.at(context.version).data;
+      moments.m.fill(0);
+      moments.v.fill(0);
       const calls: KernelCall[] = layout.units.flatMap((unit, index) => {
         const start = layout.starts[index] ?? 0;
         const part = intersect(owns, { from: start, to: start + unit.size });
@@ -144,29 +149,25 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
           ? []
           : initialise(unit, job.seed, weights.subarray(part.from, part.to), part.from - start);
       });
-      self.submit(device, calls, 'parameters.initialised');
+      self.submit(device, calls, 'parameters.initialised', { attempt: context.attempt });
     },
-    askSlices: () => {
+    askSlices: (_event, { attempt }) => {
       shard.pieces(owns).forEach(({ parameter, offset, flat }) => {
         const body = { name: parameter.name, offset, length: flat.to - flat.from, from: flat.from };
         const options = { deadlineMs: job.deadlines.loadMs, reason: `state of ${parameter.name}` };
-        self.ask(store, 'slices.read', { body }, options);
+        self.ask(store, 'slices.read', { attempt, body }, options);
       });
     },
-    acceptSlice: (event) => {
-      const from = numberIn(event, 'from');
-      const [weights, m, v] = event.tensors;
-      buffers.at(job.first.step).data.set(weights as Floats, from);
-      moments.m.set(m as Floats, from - owns.from);
-      moments.v.set(v as Floats, from - owns.from);
-    },
+    acceptSlice: (event, context) => acceptState(event, context.version),
+    acceptState: (event, context) => acceptState(event, context.version),
     failLoading: (event) => {
       assert(event.error, 'a failed ask carries its error');
       self.fail(deserializeError(event.error));
     },
-    publishFirst: () => {
-      publish(job.first.step);
-      self.tell(addresses.trainer, 'shard.loaded', { version: job.first.step });
+    publishFirst: (_event, context) => {
+      publish(context);
+      const { version, attempt } = context;
+      self.tell(addresses.trainer, 'shard.loaded', { version, attempt });
     },
     setAside: (event) => {
       aside.push(event);
@@ -182,7 +183,24 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       } of aside.splice(0))
         self.post(type, fields);
     },
-    reset: () => self.submit(device, gradients.reset(), 'sums.reset'),
+    reset: (_event, { attempt }) => self.submit(device, gradients.reset(), 'sums.reset', { attempt }),
+    abandon: () => {
+      aside.length = 0;
+    },
+    reportAbandoned: (_event, { attempt, version, loaded }) =>
+      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded } }),
+    sendState: (event, { version, attempt }) => {
+      const to = address(textIn(event, 'to'));
+      for (const chunk of chunks(owns)) {
+        const [from, end] = [chunk.from - owns.from, chunk.to - owns.from];
+        const tensors = [
+          ownWeights(version).subarray(from, end),
+          moments.m.subarray(from, end),
+          moments.v.subarray(from, end),
+        ];
+        self.tell(to, 'state.slice', { version, attempt, body: { ...chunk }, tensors });
+      }
+    },
     add: (event) => {
       const [leaf] = event.tensors;
       if (leaf === undefined) return;
@@ -205,10 +223,9 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
         attempt: context.attempt,
       });
     },
-    vote: (event) => {
-      const { step, attempt } = event;
+    vote: (_event, { version, attempt }) => {
       self.tell(addresses.trainer, 'gradient.vote', {
-        step,
+        step: version + 1,
         attempt,
         tensors: [norm128.slice()],
         body: { overflow: gradients.overflow[0] !== 0 },
@@ -233,26 +250,15 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       const { values } = gradients.sum(numberIn(event, 'from'), numberIn(event, 'to'));
       values.set(event.tensors[0] as BigInt64Array);
     },
-    rememberDecision: (event) => {
-      const { apply, gradScale, learningRate, correction1, correction2 } = event.body;
-      decision = {
-        apply: apply === true,
-        gradScale: Number(gradScale),
-        learningRate: Number(learningRate),
-        correction1: Number(correction1),
-        correction2: Number(correction2),
-      };
-    },
-    apply: (_event, context) => {
-      assert(decision, 'a decision comes before it is applied');
-      self.submit(device, [...updates(decision, context.version), ...gradients.reset()], 'weights.applied', {
+    apply: (event, context) => {
+      const calls = [...updates(decisionIn(event), context.version), ...gradients.reset()];
+      self.submit(device, calls, 'weights.applied', {
         step: context.version + 1,
         attempt: context.attempt,
       });
-      decision = null;
     },
     publish: (event, context) => {
-      publish(context.version);
+      publish(context);
       self.tell(addresses.trainer, 'commit.applied', {
         step: event.step,
         attempt: event.attempt,
@@ -277,6 +283,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
         ];
         self.tell(store, 'snapshot.slice', {
           step: event.step,
+          attempt: event.attempt,
           version: context.version,
           body: { name: parameter.name, offset },
           tensors,
@@ -284,10 +291,28 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       }
       self.tell(store, 'snapshot.sent', {
         step: event.step,
+        attempt: event.attempt,
         version: context.version,
         body: { pieces: pieces.length },
       });
     },
+  };
+}
+
+/** What the trainer decided about a step, as it travels. */
+function decisionIn(event: OptimizerEvent): {
+  readonly apply: boolean;
+  readonly gradScale: number;
+  readonly learningRate: number;
+  readonly correction1: number;
+  readonly correction2: number;
+} {
+  return {
+    apply: flagIn(event, 'apply'),
+    gradScale: numberIn(event, 'gradScale'),
+    learningRate: numberIn(event, 'learningRate'),
+    correction1: numberIn(event, 'correction1'),
+    correction2: numberIn(event, 'correction2'),
   };
 }
 

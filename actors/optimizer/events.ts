@@ -13,5 +13,10 @@ export interface OptimizerEvent extends ActorEvent {
     | 'norm.measured'
     | 'commit.decide'
     | 'weights.applied'
-    | 'snapshot.take';
+    | 'snapshot.take'
+    | 'attempt.abandon'
+    | 'shard.keep'
+    | 'shard.send'
+    | 'shard.restore'
+    | 'state.slice';
 }

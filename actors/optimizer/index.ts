@@ -1,7 +1,7 @@
 import type { Mount } from '@troupe/runtime';
 import type { ParameterClassName, Replica } from '../replica.ts';
 import { optimizerEffects, Shard } from './effects.ts';
-import { fencedByOptimizer, optimizerEpoch, optimizerMachine } from './machine.ts';
+import { fencedByOptimizer, optimizerMachine } from './machine.ts';
 
 export function mountOptimizer(replica: Replica, parameterClass: ParameterClassName): Mount {
   return (self) => {
@@ -10,8 +10,7 @@ export function mountOptimizer(replica: Replica, parameterClass: ParameterClassN
       machine: optimizerMachine,
       input: shard.input,
       effects: optimizerEffects(self, shard),
-      epoch: optimizerEpoch,
-      fenced: fencedByOptimizer,
+      ...replica.fence(fencedByOptimizer),
     };
   };
 }

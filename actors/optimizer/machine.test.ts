@@ -1,13 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
-import {
-  fencedByOptimizer,
-  optimizerEpoch,
-  optimizerMachine,
-  type OptimizerContext,
-  type OptimizerInput,
-} from './machine.ts';
+import { optimizerMachine, type OptimizerInput } from './machine.ts';
 
 const kinds = [
   'parameters.initialised',
@@ -22,10 +16,24 @@ const kinds = [
   'commit.decide',
   'weights.applied',
   'snapshot.take',
+  'attempt.abandon',
+  'shard.keep',
+  'shard.send',
+  'shard.restore',
+  'state.slice',
   'weights.publish',
   'rows.dispatch',
 ] as const;
-const fresh: OptimizerInput = { version: 0, expected: 20, expectedTotals: 0, missing: 3, resumes: false };
+const fresh: OptimizerInput = {
+  version: 0,
+  joins: false,
+  expected: 20,
+  expectedTotals: 0,
+  pieces: 3,
+  owned: 40,
+  source: 'seed',
+};
+const read: OptimizerInput = { ...fresh, source: 'snapshot' };
 const slice = (from: number, to: number, step = 1) => ({ step, body: { from, to } });
 const open = (step: number, attempt = 1) => ({ step, attempt, version: step - 1 });
 
@@ -50,27 +58,78 @@ test('optimizer: draws its slice, or reads it piece by piece; then publishes onc
   t.deepEqual(drawn.send('parameters.initialised'), ['publishFirst', 'takeUp']);
   t.is(drawn.state, 'collecting');
 
-  const read = new Play(optimizerMachine, { ...fresh, resumes: true, version: 7 }, visited);
-  t.deepEqual(read.first, ['askSlices']);
-  t.deepEqual(read.send('slices.read'), ['acceptSlice']);
-  t.deepEqual(read.send('slices.read'), ['acceptSlice']);
-  t.is(read.state, 'loading.reading');
-  t.deepEqual(read.send('slices.read'), ['acceptSlice', 'publishFirst', 'takeUp']);
-  t.is(read.context['version'], 7);
+  const resumed = new Play(optimizerMachine, { ...read, version: 7 }, visited);
+  t.deepEqual(resumed.first, ['askSlices']);
+  t.deepEqual(resumed.send('slices.read'), ['acceptSlice']);
+  t.deepEqual(resumed.send('slices.read'), ['acceptSlice']);
+  t.is(resumed.state, 'loading.reading');
+  t.deepEqual(resumed.send('slices.read'), ['acceptSlice', 'publishFirst', 'takeUp']);
+  t.is(resumed.context['version'], 7);
 
-  const failed = new Play(optimizerMachine, { ...fresh, resumes: true }, visited);
+  const failed = new Play(optimizerMachine, read, visited);
   t.deepEqual(failed.send('ask.failed'), ['failLoading']);
   t.is(failed.state, 'loading.reading', 'never trains from a partial load');
 
-  const empty = new Play(optimizerMachine, { ...fresh, resumes: true, missing: 0 }, visited);
+  const empty = new Play(optimizerMachine, { ...read, pieces: 0 }, visited);
   t.is(empty.state, 'collecting', 'a shard that owns nothing has nothing to wait for');
+});
 
-  voted(drawn).send('commit.decide');
-  drawn.send('weights.applied');
-  drawn.send('step.open', open(2));
-  drawn.send('gradient.add', slice(0, 20, 2));
-  t.is(drawn.state, 'measuring');
-  drawn.send('norm.measured');
+/** A shard in each of its states. */
+function inEveryState(visited: Set<string>): readonly Play[] {
+  const with40 = { ...fresh, expectedTotals: 20 };
+  const opened = (): Play => {
+    const play = collecting(with40, visited);
+    play.send('step.open', open(1));
+    return play;
+  };
+  const measuring = opened();
+  measuring.send('gradient.add', slice(0, 20));
+  const gathering = opened();
+  gathering.send('gradient.add', slice(0, 20));
+  gathering.send('norm.measured');
+  const hasVoted = voted(collecting({}, visited));
+  const draining = opened();
+  draining.send('attempt.abandon', { attempt: 5 });
+  const abandoned = opened();
+  abandoned.send('attempt.abandon', { attempt: 5 });
+  abandoned.send('sums.reset');
+  const copying = new Play(optimizerMachine, { ...fresh, joins: true }, visited);
+  copying.send('state.slice', slice(0, 10));
+  return [
+    new Play(optimizerMachine, fresh, visited),
+    new Play(optimizerMachine, read, visited),
+    copying,
+    opened(),
+    measuring,
+    gathering,
+    hasVoted,
+    draining,
+    abandoned,
+  ];
+}
+
+test('optimizer: REC-1, every state leaves an abandoned attempt, resets its sums behind it and says what it holds', (t) => {
+  const visited = new Set<string>();
+  for (const play of inEveryState(visited)) {
+    const from = play.state;
+    t.deepEqual(play.send('attempt.abandon', { attempt: 7 }), ['abandon', 'reset'], from);
+    t.is(play.state, 'draining', from);
+    t.like(play.context, { attempt: 7, opened: false, received: 0, totals: 0 }, from);
+    t.is(play.context['loaded'], !from.startsWith('loading'), `${from}: half a state is none`);
+    t.deepEqual(play.send('sums.reset', { attempt: 7 }), ['reportAbandoned'], from);
+    t.is(play.state, 'abandoned');
+  }
+  const applying = voted(collecting({}, visited));
+  applying.send('commit.decide');
+  t.is(applying.state, 'applying');
+  t.deepEqual(
+    applying.send('attempt.abandon', { attempt: 7 }),
+    ['setAside'],
+    'a decision is carried out first',
+  );
+  t.deepEqual(applying.send('weights.applied'), ['publish', 'takeUp']);
+  t.deepEqual(applying.send('attempt.abandon', { attempt: 7 }), ['abandon', 'reset']);
+  t.is(applying.context['version'], 1);
   const passedThrough = ['loading.choosing', 'publishing'];
   t.deepEqual(
     [...new Set([...visited, ...passedThrough])].toSorted(),
@@ -78,15 +137,52 @@ test('optimizer: draws its slice, or reads it piece by piece; then publishes onc
   );
 });
 
+test('optimizer: after an abandoned attempt a shard keeps its state, sends it, gets it from a peer or loads it anew', (t) => {
+  const abandoned = (input: OptimizerInput = fresh): Play => {
+    const play = input.joins ? new Play(optimizerMachine, input) : collecting(input);
+    play.send('attempt.abandon', { attempt: 2 });
+    play.send('sums.reset', { attempt: 2 });
+    return play;
+  };
+  const kept = abandoned();
+  t.deepEqual(kept.send('shard.send'), ['sendState']);
+  t.deepEqual(kept.send('shard.keep'), ['publishFirst', 'takeUp']);
+  t.deepEqual(
+    kept.send('step.open', open(1, 2)),
+    [],
+    'the attempt is known: nothing is reset under what has come',
+  );
+
+  const joined = abandoned({ ...fresh, joins: true });
+  t.deepEqual(joined.send('state.slice', { ...slice(0, 10), version: 6 }), ['acceptState']);
+  t.is(joined.state, 'loading.copying');
+  t.deepEqual(joined.send('state.slice', { ...slice(10, 40), version: 6 }), [
+    'acceptState',
+    'publishFirst',
+    'takeUp',
+  ]);
+  t.like(joined.context, { version: 6, loaded: true });
+
+  const restored = abandoned();
+  t.deepEqual(restored.send('shard.restore', { version: 4, body: { source: 'snapshot' } }), ['askSlices']);
+  for (let piece = 0; piece < 3; piece++) restored.send('slices.read');
+  t.like(restored.context, { version: 4, loaded: true });
+  t.is(restored.state, 'collecting');
+
+  const drawn = abandoned({ ...read, joins: true });
+  t.deepEqual(drawn.send('shard.restore', { version: 0, body: { source: 'seed' } }), ['initialise']);
+  t.deepEqual(drawn.send('parameters.initialised'), ['publishFirst', 'takeUp']);
+});
+
 test('optimizer: each state accepts what belongs to it and refuses the rest', (t) => {
-  const always = ['gradient.added', 'sums.reset'];
+  const always = ['gradient.added', 'sums.reset', 'attempt.abandon'];
   const expectOnly = (play: Play, state: string, types: readonly string[]): void => {
     t.is(play.state, state);
     t.deepEqual(acceptedOf(play, kinds, slice(0, 1)).toSorted(), [...always, ...types].toSorted(), state);
   };
   const play = new Play(optimizerMachine, fresh);
   expectOnly(play, 'loading.drawing', ['parameters.initialised', 'gradient.add', 'step.open']);
-  expectOnly(new Play(optimizerMachine, { ...fresh, resumes: true }), 'loading.reading', [
+  expectOnly(new Play(optimizerMachine, read), 'loading.reading', [
     'slices.read',
     'ask.failed',
     'gradient.add',
@@ -99,7 +195,7 @@ test('optimizer: each state accepts what belongs to it and refuses the rest', (t
   expectOnly(play, 'measuring', ['norm.measured', 'gradient.add', 'gradient.total']);
   play.send('norm.measured');
   // Only a replay opens a step that has been voted for.
-  expectOnly(play, 'voted', ['commit.decide', 'gradient.add', 'gradient.total']);
+  expectOnly(play, 'voted', ['commit.decide', 'gradient.add']);
   t.true(play.accepts('step.open', open(1, 2)));
   play.send('commit.decide');
   expectOnly(play, 'applying', ['weights.applied', 'gradient.add', 'gradient.total', 'step.open']);
@@ -119,20 +215,21 @@ test('optimizer: OPT-1, OPT-2, slices are added on arrival in any order, and the
         t.is(actions.includes('add'), type === 'gradient.add');
         t.is(actions.includes('measureNorm'), index === order.length - 1);
       });
-      t.deepEqual(play.send('norm.measured'), ['vote', 'shareTotal']);
+      t.deepEqual(play.send('norm.measured'), ['shareTotal', 'vote']);
     }),
   );
 });
 
 test('optimizer: OPT-2, a decision is applied once and the version rises by one', (t) => {
   const play = voted(collecting());
-  t.deepEqual(play.send('commit.decide'), ['rememberDecision', 'apply']);
+  t.deepEqual(play.send('commit.decide'), ['apply']);
   t.is(play.state, 'applying');
   t.false(play.accepts('commit.decide'), 'a second decision has no state');
   t.is(play.context['version'], 0);
   t.deepEqual(play.send('weights.applied'), ['publish', 'takeUp']);
   t.is(play.context['version'], 1);
-  t.false(play.accepts('commit.decide'));
+  t.deepEqual(play.send('commit.decide'), [], 'one that is at the next version already ignores the decision');
+  t.false(play.accepts('commit.decide', { version: 1 }), 'nothing was voted for');
   t.false(play.accepts('weights.applied'));
 });
 
@@ -157,18 +254,21 @@ test('optimizer: OPT-3, gradients of the next step wait until this one is applie
   t.deepEqual(play.send('gradient.add', slice(0, 20, 2)), ['add']);
 });
 
-test('optimizer: with whole copies (ZeRO 0) a decision waits for the totals of the peers, which may come first', (t) => {
+test('optimizer: OPT-2, with whole copies (ZeRO 0) the vote waits for the sums of the peers, which may come first', (t) => {
   const events = [
-    { type: 'commit.decide', fields: {} },
+    { type: 'norm.measured', fields: {} },
     { type: 'gradient.total', fields: slice(20, 30) },
     { type: 'gradient.total', fields: slice(30, 40) },
   ];
   fc.assert(
     fc.property(fc.shuffledSubarray(events, { minLength: 3 }), (order) => {
-      const play = voted(collecting({ expectedTotals: 20 }));
+      const play = collecting({ expectedTotals: 20 });
+      play.send('step.open', open(1));
+      play.send('gradient.add', slice(0, 20));
       order.forEach(({ type, fields }, index) => {
-        t.is(play.send(type, fields).includes('apply'), index === order.length - 1);
+        t.is(play.send(type, fields).includes('vote'), index === order.length - 1);
       });
+      t.is(play.state, 'voted');
     }),
   );
 });
@@ -181,25 +281,6 @@ test('optimizer: a replay starts the sums anew and needs every slice again', (t)
   t.deepEqual(play.send('gradient.add', { ...slice(0, 19), attempt: 2 }), ['add']);
   t.is(play.state, 'collecting');
   t.deepEqual(play.send('gradient.add', { ...slice(19, 20), attempt: 2 }), ['add', 'measureNorm']);
-});
-
-test('optimizer: OPT-4, what a peer sent in an attempt that was replayed is behind the fence', (t) => {
-  const play = voted(collecting({ expectedTotals: 20 }));
-  const epoch = (): unknown => optimizerEpoch(play.context as unknown as OptimizerContext);
-  t.deepEqual(epoch(), { step: 1, attempt: 1 });
-  play.send('step.open', open(1, 2));
-  t.deepEqual(epoch(), { step: 1, attempt: 2 });
-  t.true(fencedByOptimizer.has('gradient.total') && fencedByOptimizer.has('gradient.add'));
-  play.send('gradient.add', { ...slice(0, 20), attempt: 2 });
-  play.send('norm.measured');
-  play.send('gradient.total', { ...slice(20, 40), attempt: 2 });
-  play.send('commit.decide');
-  play.send('weights.applied');
-  t.deepEqual(
-    epoch(),
-    { step: 2, attempt: 1 },
-    'first gradients of the next step may come before its opening',
-  );
 });
 
 test('optimizer: takes a snapshot between steps', (t) => {

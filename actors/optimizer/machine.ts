@@ -1,11 +1,18 @@
-import { numberIn } from '@troupe/runtime';
+import { numberIn, textIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { OptimizerEvent } from './events.ts';
+
+/** Where a shard gets its state from: drawn from the seed, read from the store's snapshot. */
+export type StateSource = 'seed' | 'snapshot';
 
 export interface OptimizerContext {
   /** Updates that the weights here have received. */
   readonly version: number;
   readonly attempt: number;
+  /** The state of `version` is here completely; false in a life that has just begun. */
+  readonly loaded: boolean;
+  /** Takes the place of a lost shard: waits to be told where its state is. */
+  readonly joins: boolean;
   readonly opened: boolean;
   /** Elements of the slice that have been added, over all replicas. */
   readonly received: number;
@@ -13,37 +20,50 @@ export interface OptimizerContext {
   /** Elements of finished sums that peers sent (ZeRO 0). */
   readonly totals: number;
   readonly expectedTotals: number;
-  /** Units of the slice whose state is still on its way from the store. */
+  /** Units of the slice, and those whose state is still on its way from the store. */
+  readonly pieces: number;
   readonly missing: number;
-  readonly decided: boolean;
-  readonly resumes: boolean;
+  /** Elements of the state that a peer has sent. */
+  readonly copied: number;
+  readonly owned: number;
+  readonly source: StateSource;
 }
 
 export type OptimizerInput = Pick<
   OptimizerContext,
-  'version' | 'expected' | 'expectedTotals' | 'missing' | 'resumes'
+  'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source'
 >;
 
 const count = (event: OptimizerEvent): number => numberIn(event, 'to') - numberIn(event, 'from');
 
-/** What peers may still send from an attempt that is over: it must not count for the next one. */
-export const fencedByOptimizer: ReadonlySet<string> = new Set(['gradient.add', 'gradient.total']);
+/** What may still come from an attempt that is over; an update that has begun is finished in any. */
+export const fencedByOptimizer: readonly string[] = [
+  'parameters.initialised',
+  'slices.read',
+  'ask.failed',
+  'gradient.add',
+  'gradient.added',
+  'gradient.total',
+  'step.open',
+  'sums.reset',
+  'norm.measured',
+  'commit.decide',
+  'snapshot.take',
+  'shard.keep',
+  'shard.send',
+  'shard.restore',
+  'state.slice',
+];
 
-/** The (step, attempt) whose sums a shard collects. */
-export const optimizerEpoch = ({
-  version,
-  attempt,
-}: Pick<OptimizerContext, 'version' | 'attempt'>): { readonly step: number; readonly attempt: number } => ({
-  step: version + 1,
-  attempt,
-});
+const nothingCollected = { opened: false, received: 0, totals: 0 } as const;
 
 /**
  * A slice of one parameter class on one device: master weights, Adam moments, gradient sums.
  *
- * OPT-1: a gradient slice is added on arrival, whatever the order, since sums are exact. OPT-2: a shard votes once its sum is
- * complete, and applies a decision once. OPT-3: gradients of the next step that arrive before this one is applied wait.
- * OPT-4: what a peer sent in an attempt that was replayed is dropped: a total travels on another lane than the trainer's word.
+ * OPT-1: a gradient slice is added on arrival, whatever the order, since sums are exact. OPT-2: a shard votes once it holds the complete
+ * sum of everything that it owns, so that it can carry out a decision alone, whoever is lost by then; it applies a decision once.
+ * OPT-3: gradients of the next step that arrive before this one is applied wait. REC-1: any state leaves an abandoned attempt, but an
+ * update that has begun is finished first; sums are reset behind all that the device still has of the attempt.
  */
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
@@ -61,32 +81,66 @@ export const optimizerMachine = setup({
     measureNorm: () => {},
     vote: () => {},
     shareTotal: () => {},
-    rememberDecision: () => {},
     apply: () => {},
     publish: () => {},
     takeUp: () => {},
     snapshot: () => {},
+    abandon: () => {},
+    reportAbandoned: () => {},
+    sendState: () => {},
+    acceptState: () => {},
+    beginAnew: assign(({ event }) => ({ ...nothingCollected, opened: true, attempt: event.attempt })),
+    countTotal: assign({ totals: ({ context, event }) => context.totals + count(event) }),
+    countState: assign({
+      version: ({ event }) => event.version,
+      loaded: false,
+      copied: ({ context, event }) => context.copied + count(event),
+    }),
   },
   guards: {
-    resumes: ({ context }) => context.resumes,
+    joins: ({ context }) => context.joins,
+    fromSnapshot: ({ context }) => context.source === 'snapshot',
     lastSlice: ({ context }) => context.missing === 1,
     nothingMissing: ({ context }) => context.missing === 0,
+    copied: ({ context }) => context.copied === context.owned,
     complete: ({ context }) => context.opened && context.received === context.expected,
-    mayApply: ({ context }) => context.decided && context.totals === context.expectedTotals,
-    isReplay: ({ event }) => event.attempt > 1,
+    holdsTotals: ({ context }) => context.totals === context.expectedTotals,
+    isReplay: ({ context, event }) => event.attempt > context.attempt,
     isNextStep: ({ context, event }) => event.step > context.version + 1,
+    isApplied: ({ context, event }) => event.version < context.version,
   },
 }).createMachine({
   id: 'optimizer',
-  context: ({ input }) => ({ ...input, attempt: 1, opened: false, received: 0, totals: 0, decided: false }),
+  context: ({ input }) => ({
+    ...input,
+    ...nothingCollected,
+    attempt: 1,
+    loaded: false,
+    missing: input.pieces,
+    copied: 0,
+  }),
   initial: 'loading',
-  // Queued on the device in order, so their completions change nothing.
-  on: { 'gradient.added': { actions: 'ignore' }, 'sums.reset': { actions: 'ignore' } },
+  on: {
+    // Queued on the device in order, so their completions change nothing.
+    'gradient.added': { actions: 'ignore' },
+    'sums.reset': { actions: 'ignore' },
+    'commit.decide': { guard: 'isApplied', actions: 'ignore' },
+    'attempt.abandon': {
+      target: '.draining',
+      actions: [assign({ ...nothingCollected, attempt: ({ event }) => event.attempt, copied: 0 }), 'abandon'],
+    },
+  },
   states: {
     loading: {
       initial: 'choosing',
       states: {
-        choosing: { always: [{ guard: 'resumes', target: 'reading' }, { target: 'drawing' }] },
+        choosing: {
+          always: [
+            { guard: 'joins', target: '#optimizer.abandoned' },
+            { guard: 'fromSnapshot', target: 'reading' },
+            { target: 'drawing' },
+          ],
+        },
         drawing: { entry: 'initialise', on: { 'parameters.initialised': '#optimizer.publishing' } },
         reading: {
           entry: 'askSlices',
@@ -99,31 +153,28 @@ export const optimizerMachine = setup({
             'ask.failed': { actions: 'failLoading' },
           },
         },
+        /** A peer that holds the same state sends it. */
+        copying: {
+          always: { guard: 'copied', target: '#optimizer.publishing' },
+          on: { 'state.slice': { actions: ['countState', 'acceptState'] } },
+        },
       },
       on: { 'gradient.add': { actions: 'setAside' }, 'step.open': { actions: 'setAside' } },
     },
-    publishing: { entry: 'publishFirst', always: 'collecting' },
+    publishing: { entry: [assign({ loaded: true }), 'publishFirst'], always: 'collecting' },
     /** Sums of the step after `version` arrive. */
     collecting: {
       entry: 'takeUp',
       on: {
         'step.open': [
-          {
-            guard: 'isReplay',
-            actions: [
-              'reset',
-              assign({ opened: true, attempt: ({ event }) => event.attempt, received: 0, totals: 0 }),
-            ],
-          },
-          { actions: assign({ opened: true, attempt: ({ event }) => event.attempt }) },
+          { guard: 'isReplay', actions: ['beginAnew', 'reset'] },
+          { actions: assign({ opened: true }) },
         ],
         'gradient.add': [
           { guard: 'isNextStep', actions: 'setAside' },
           { actions: ['add', assign({ received: ({ context, event }) => context.received + count(event) })] },
         ],
-        'gradient.total': {
-          actions: ['acceptTotal', assign({ totals: ({ context, event }) => context.totals + count(event) })],
-        },
+        'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
         'snapshot.take': { actions: 'snapshot' },
       },
       always: { guard: 'complete', target: 'measuring' },
@@ -131,52 +182,63 @@ export const optimizerMachine = setup({
     measuring: {
       entry: 'measureNorm',
       on: {
-        'norm.measured': { target: 'voted', actions: ['vote', 'shareTotal'] },
+        'norm.measured': { target: 'gathering', actions: 'shareTotal' },
         'gradient.add': { actions: 'setAside' },
-        'gradient.total': {
-          actions: ['acceptTotal', assign({ totals: ({ context, event }) => context.totals + count(event) })],
-        },
+        'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
       },
+    },
+    /** The own slice is summed; those of the peers come (ZeRO 0). */
+    gathering: {
+      on: {
+        'gradient.add': { actions: 'setAside' },
+        'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
+      },
+      always: { guard: 'holdsTotals', target: 'voted', actions: 'vote' },
     },
     /** The sum is complete; the trainer decides. */
     voted: {
       on: {
-        'commit.decide': { actions: ['rememberDecision', assign({ decided: true })] },
+        'commit.decide': { target: 'applying', actions: 'apply' },
         'gradient.add': { actions: 'setAside' },
-        'gradient.total': {
-          actions: ['acceptTotal', assign({ totals: ({ context, event }) => context.totals + count(event) })],
-        },
-        'step.open': {
-          guard: 'isReplay',
-          target: 'collecting',
-          actions: [
-            'reset',
-            assign({ opened: true, attempt: ({ event }) => event.attempt, received: 0, totals: 0 }),
-          ],
-        },
+        'step.open': { guard: 'isReplay', target: 'collecting', actions: ['beginAnew', 'reset'] },
       },
-      always: { guard: 'mayApply', target: 'applying' },
     },
     applying: {
-      entry: 'apply',
       on: {
         'weights.applied': {
           target: 'collecting',
           actions: [
-            assign({
-              version: ({ context }) => context.version + 1,
-              attempt: 1,
-              received: 0,
-              totals: 0,
-              opened: false,
-              decided: false,
-            }),
+            assign({ ...nothingCollected, version: ({ context }) => context.version + 1 }),
             'publish',
           ],
         },
         'gradient.add': { actions: 'setAside' },
         'gradient.total': { actions: 'setAside' },
         'step.open': { actions: 'setAside' },
+        'attempt.abandon': { actions: 'setAside' },
+      },
+    },
+    /** Nothing of the abandoned attempt may reach the sums of the next one. */
+    draining: {
+      entry: 'reset',
+      on: { 'sums.reset': { target: 'abandoned', actions: 'reportAbandoned' } },
+    },
+    /** The trainer says where each shard's state is to come from. */
+    abandoned: {
+      on: {
+        'shard.keep': 'publishing',
+        'shard.send': { actions: 'sendState' },
+        'state.slice': { target: 'loading.copying', actions: ['countState', 'acceptState'] },
+        'shard.restore': {
+          target: 'loading',
+          actions: assign({
+            version: ({ event }) => event.version,
+            loaded: false,
+            joins: false,
+            missing: ({ context }) => context.pieces,
+            source: ({ event }) => (textIn(event, 'source') === 'seed' ? 'seed' : 'snapshot'),
+          }),
+        },
       },
     },
   },

@@ -15,6 +15,7 @@ import { numberIn, type ActorEvent, type Effects, type Self } from '@troupe/runt
 import { isMoeLayer } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { sendGradients, type Range } from '../gradients.ts';
+import { expertRank, parameterClasses } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import type { StageEvent } from './events.ts';
 import type { StageContextData } from './machine.ts';
@@ -135,6 +136,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       self.submit(device, calls, 'head.finished', place(context));
     },
     open: (event) => {
+      replica.attempt = event.attempt;
       targets = numberIn(event, 'targets');
       const tokens = numberIn(event, 'tokens');
       if (model.moe !== null && model.moe.balance.scope !== 'global') {
@@ -216,6 +218,20 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       });
       // The optimizer's kernels of this step run after this and count for the next one.
       replica.kernelMs = 0;
+    },
+    abandon: ({ attempt }) => {
+      replica.attempt = attempt;
+      self.endWait('balance');
+      held.length = 0;
+      const { ep, edp } = expertRank(job, dp);
+      const { layers } = replica.shape;
+      // REC-2: shards come last. When one answers, every actor here has its notice, in front of all that the new attempt brings.
+      for (const to of [
+        ...layers.map(gateOf),
+        ...layers.map((layer) => addresses.expert(layer, ep, edp)),
+        ...parameterClasses(job).map((each) => addresses.optimizer(each, dp)),
+      ])
+        self.tell(to, 'attempt.abandon', { attempt });
     },
     reportEvaluation: (_event, context) => {
       const tensors = [replica.evaluationStatistics.lossSum.slice()];

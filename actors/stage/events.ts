@@ -14,5 +14,6 @@ export interface StageEvent extends ActorEvent {
     | 'forward.done'
     | 'rows.left'
     | 'backward.done'
-    | 'balance.shared';
+    | 'balance.shared'
+    | 'attempt.abandon';
 }

@@ -2,7 +2,7 @@ import type { Mount } from '@troupe/runtime';
 import { isMoeLayer } from '@troupe/spec';
 import type { Replica } from '../replica.ts';
 import { stageEffects } from './effects.ts';
-import { stageMachine, type StageInput } from './machine.ts';
+import { fencedByStage, stageMachine, type StageInput } from './machine.ts';
 
 export function mountStage(replica: Replica): Mount {
   const { job, shape } = replica;
@@ -17,6 +17,11 @@ export function mountStage(replica: Replica): Mount {
       isMoe: (layer) => isMoeLayer(job.model, layer),
       sharesBalance: balance !== undefined && balance.scope === 'global' && balance.auxLoss !== 0,
     };
-    return { machine: stageMachine, input, effects: stageEffects(self, replica) };
+    return {
+      machine: stageMachine,
+      input,
+      effects: stageEffects(self, replica),
+      ...replica.fence(fencedByStage),
+    };
   };
 }

@@ -16,11 +16,12 @@ const kinds = [
   'forward.done',
   'backward.done',
   'balance.shared',
+  'attempt.abandon',
   'rows.return',
   'commit.decide',
 ] as const;
-/** What every state accepts: weights and tokens come when they come. */
-const early = ['weights.publish', 'batch.ready'];
+/** What every state accepts: weights and tokens come when they come, and an attempt can end at any time. */
+const early = ['weights.publish', 'batch.ready', 'attempt.abandon'];
 
 /** Two layers, the second one with experts. */
 const input: StageInput = {
@@ -196,5 +197,46 @@ test('stage: tokens of steps that are over are forgotten', (t) => {
     if (step > 1) play.send('weights.publish', weights(step - 1));
     for (const type of pass) play.send(type);
   }
-  t.true((play.context['batches'] as ReadonlyMap<number, number>).size <= 2);
+  t.true((play.context['batches'] as ReadonlyMap<number, unknown>).size <= 2);
+});
+
+test('stage: REC-1, every state leaves an abandoned attempt, keeps its tokens and waits for weights', (t) => {
+  const training = [...pass.slice(0, 4), 'balance.shared', ...pass.slice(4)];
+  const evaluating = ['evaluation.ready', 'attention.forwarded', 'attention.forwarded', 'forward.done'];
+  const visited = new Set<string>();
+  const abandons = (play: Play): void => {
+    const from = play.state;
+    t.deepEqual(play.send('attempt.abandon', { attempt: 4 }), ['abandon'], from);
+    t.is(play.state, 'waiting', from);
+    t.deepEqual(play.send('attempt.abandon', { attempt: 4 }), [], `${from}: once`);
+    play.send('step.open', open(1, 4));
+    t.is(play.state, 'waiting', `${from}: not before its weights are here`);
+    t.true(play.send('weights.publish', weights(0)).includes('begin'), from);
+    t.like(play.context, { step: 1, attempt: 4, layer: 0, microbatch: 0 });
+  };
+  for (let length = 0; length <= training.length; length++) {
+    const play = ready({ sharesBalance: true }, visited);
+    play.send('batch.ready', { step: 1 });
+    if (length > 0) play.send('step.open', open(1));
+    for (const type of training.slice(0, Math.max(0, length - 1))) play.send(type);
+    abandons(play);
+  }
+  for (let length = 0; length <= evaluating.length; length++) {
+    const play = ready({}, visited);
+    play.send('batch.ready', { step: 1 });
+    play.send('evaluation.open', { step: 0, attempt: 1, version: 0 });
+    for (const type of evaluating.slice(0, length)) play.send(type);
+    abandons(play);
+  }
+  t.deepEqual([...visited, 'nextPass', 'backward'].toSorted(), leafStates(stageMachine).toSorted());
+});
+
+test('stage: a batch that comes twice, or of a step that is computed again, is the same batch', (t) => {
+  const play = ready({ numMicrobatches: 2 });
+  play.send('batch.ready', { step: 1, microbatch: 0 });
+  play.send('batch.ready', { step: 1, microbatch: 0 });
+  play.send('step.open', open(1));
+  t.is(play.state, 'waiting');
+  play.send('batch.ready', { step: 1, microbatch: 1 });
+  t.is(play.state, 'attending');
 });

@@ -17,8 +17,8 @@ export interface StageContextData {
   readonly opened: boolean;
   /** Version that the opened pass wants. */
   readonly wanted: number;
-  /** Microbatches whose tokens are here, by step. */
-  readonly batches: ReadonlyMap<number, number>;
+  /** Microbatches whose tokens are here, by step; what is sent twice is the same twice. */
+  readonly batches: ReadonlyMap<number, ReadonlySet<number>>;
   readonly numElements: number;
   readonly numLayers: number;
   readonly numMicrobatches: number;
@@ -33,15 +33,33 @@ export type StageInput = Pick<
   'numElements' | 'numLayers' | 'numMicrobatches' | 'numEvaluationPasses' | 'isMoe' | 'sharesBalance'
 > & { readonly version: number };
 
+/** What may still come from an attempt that is over. Tokens are the same in every attempt. */
+export const fencedByStage: readonly string[] = [
+  'weights.publish',
+  'evaluation.ready',
+  'step.open',
+  'evaluation.open',
+  'attention.forwarded',
+  'attention.backwarded',
+  'head.finished',
+  'embedding.backwarded',
+  'forward.done',
+  'rows.left',
+  'backward.done',
+  'balance.shared',
+];
+
 /**
  * Attention, norms, dense FFNs, embedding and head of one replica, layer by layer.
  *
  * STG-1: a pass begins when it is open, its weights are complete at the wanted version and its tokens are here, in
- * whatever order these come. STG-2: microbatches run one after the other, forward then backward.
+ * whatever order these come. STG-2: microbatches run one after the other, forward then backward. REC-1: any state leaves an abandoned
+ * attempt, and then waits for weights as in the beginning.
  */
 export const stageMachine = setup({
   types: { context: {} as StageContextData, events: {} as StageEvent, input: {} as StageInput },
   actions: {
+    ignore: () => {},
     acceptWeights: () => {},
     acceptBatch: () => {},
     acceptEvaluation: () => {},
@@ -61,15 +79,17 @@ export const stageMachine = setup({
     sendEnds: () => {},
     measure: () => {},
     reportEvaluation: () => {},
+    abandon: () => {},
   },
   guards: {
+    known: ({ context, event }) => event.attempt <= context.attempt,
     completesVersion: ({ context, event }) =>
       context.arrived + numberIn(event, 'elements') === context.numElements,
     canTrain: ({ context }) =>
       context.opened &&
       context.mode === 'train' &&
       context.version === context.wanted &&
-      (context.batches.get(context.step) ?? 0) >= context.numMicrobatches,
+      context.batches.get(context.step)?.size === context.numMicrobatches,
     canEvaluate: ({ context }) =>
       context.opened && context.mode === 'evaluate' && context.version === context.wanted,
     isMoe: ({ context }) => context.isMoe(context.layer),
@@ -93,7 +113,7 @@ export const stageMachine = setup({
     mode: 'train' as const,
     opened: false,
     wanted: 0,
-    batches: new Map<number, number>(),
+    batches: new Map<number, ReadonlySet<number>>(),
   }),
   initial: 'waiting',
   on: {
@@ -114,12 +134,22 @@ export const stageMachine = setup({
         'acceptBatch',
         assign({
           batches: ({ context, event }) => {
-            const kept = [...context.batches].filter(([step]) => step >= context.step);
-            return new Map([...kept, [event.step, (context.batches.get(event.step) ?? 0) + 1]]);
+            const here = context.batches.get(event.step) ?? [];
+            return new Map([...context.batches, [event.step, new Set([...here, event.microbatch])]]);
           },
         }),
       ],
     },
+    'attempt.abandon': [
+      { guard: 'known', actions: 'ignore' },
+      {
+        target: '.waiting',
+        actions: [
+          assign({ attempt: ({ event }) => event.attempt, version: -1, arrived: 0, opened: false }),
+          'abandon',
+        ],
+      },
+    ],
   },
   states: {
     waiting: {
@@ -150,7 +180,16 @@ export const stageMachine = setup({
         {
           guard: 'canTrain',
           target: 'attending',
-          actions: [assign({ opened: false, layer: 0, microbatch: 0 }), 'begin'],
+          actions: [
+            assign({
+              opened: false,
+              layer: 0,
+              microbatch: 0,
+              batches: ({ context }) =>
+                new Map([...context.batches].filter(([step]) => step >= context.step)),
+            }),
+            'begin',
+          ],
         },
         {
           guard: 'canEvaluate',

@@ -9,5 +9,11 @@ export interface StoreEvent extends ActorEvent {
     | 'snapshot.slice'
     | 'snapshot.sent'
     | 'checkpoint.finished'
-    | 'checkpoint.broken';
+    | 'checkpoint.broken'
+    | 'checkpoint.abandon'
+    | 'checkpoint.discarded'
+    | 'snapshot.find'
+    | 'snapshot.opened'
+    | 'snapshot.unreadable'
+    | 'snapshot.release';
 }

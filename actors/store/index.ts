@@ -1,18 +1,22 @@
 import { assert, deserializeError, type Floats, type Storage } from '@troupe/core';
 import {
   beginCheckpoint,
+  CheckpointDamagedError,
+  checkpointFolders,
+  openCheckpoint,
   pruneCheckpoints,
   type CheckpointReader,
   type CheckpointTensor,
   type CheckpointWriter,
   type Hasher,
+  type OpenOptions,
 } from '@troupe/checkpoint';
-import { numberIn, textIn, type Effects, type Mount } from '@troupe/runtime';
+import { numberIn, textIn, type Effects, type MessageFields, type Mount } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
 import type { StoreEvent } from './events.ts';
-import { storeMachine, type StoreContext } from './machine.ts';
+import { fencedByStore, storeMachine, type StoreContext } from './machine.ts';
 
 export interface StoreOptions {
   readonly job: Job;
@@ -28,6 +32,8 @@ export interface StoreOptions {
   readonly hasher?: Hasher;
   /** The checkpoint that the run goes on from; null for a fresh start. */
   readonly resumeFrom: CheckpointReader | null;
+  /** How a snapshot to go back to is opened. */
+  readonly open?: OpenOptions;
 }
 
 const groups = ['weights', 'adam-m', 'adam-v'] as const;
@@ -49,14 +55,47 @@ export function mountStore(options: StoreOptions): Mount {
   const { job, storage, folder, keep } = options;
   return (self) => {
     const requests: StoreEvent[] = [];
+    /** What slices are read from: what the run began with, or what it went back to. */
+    let source = options.resumeFrom;
     let begun: {
+      isStarted: boolean;
       readonly start: (writer: Promise<CheckpointWriter>) => void;
       readonly writer: Promise<CheckpointWriter>;
     };
     const expectBegin = (): void => {
       let start: (writer: Promise<CheckpointWriter>) => void = () => {};
       const writer = new Promise<CheckpointWriter>((resolve) => (start = resolve));
-      begun = { start, writer };
+      begun = { isStarted: false, start, writer };
+    };
+    const forget = (): void => {
+      puts = [];
+      expectBegin();
+    };
+    /** Closes a snapshot that was opened here. */
+    const release = async (): Promise<void> => {
+      const opened = source;
+      source = options.resumeFrom;
+      if (opened !== options.resumeFrom) await opened?.close();
+    };
+    /** The newest intact checkpoint up to `step`, or what the run began with. */
+    const find = async (step: number): Promise<MessageFields> => {
+      await release();
+      if (job.checkpointEvery >= 0) source = (await newestUpTo(step)) ?? options.resumeFrom;
+      const { adamClock } = (source?.manifest.trajectory ?? { adamClock: 0 }) as { adamClock: number };
+      return { step: source?.manifest.step ?? 0, body: { exists: source !== null, adamClock } };
+    };
+    const newestUpTo = async (step: number): Promise<CheckpointReader | null> => {
+      const folders = (await storage.exists(folder)) ? checkpointFolders(await storage.list(folder)) : [];
+      for (const { name } of folders.filter((each) => each.step <= step)) {
+        try {
+          return await openCheckpoint(storage, folder === '' ? name : `${folder}/${name}`, options.open);
+        } catch (error) {
+          // A damaged one is no snapshot; the one before it repeats more steps, with the same numbers.
+          if (!(error instanceof CheckpointDamagedError)) throw error;
+          self.logger.warn('checkpoint passed over', { name, reason: error.message });
+        }
+      }
+      return null;
     };
     expectBegin();
     let puts: Promise<unknown>[] = [];
@@ -78,11 +117,18 @@ export function mountStore(options: StoreOptions): Mount {
       );
       return { body: { path: written.folder } };
     };
+    /** Throws away what lacks pieces; nothing of it was visible. */
+    const discard = async (): Promise<MessageFields> => {
+      const writer = await begun.writer;
+      await Promise.allSettled(puts);
+      await writer.abort();
+      return {};
+    };
     const readSlice = async (event: StoreEvent): Promise<{ tensors: readonly Float32Array[] }> => {
-      const { resumeFrom } = options;
-      assert(resumeFrom, 'slices are read only by a run that resumes');
+      const from = source;
+      assert(from, 'slices are read only of a snapshot');
       const read = (group: (typeof groups)[number]) =>
-        resumeFrom.read(textIn(event, 'name'), group, numberIn(event, 'offset'), numberIn(event, 'length'));
+        from.read(textIn(event, 'name'), group, numberIn(event, 'offset'), numberIn(event, 'length'));
       return { tensors: [await read('weights'), await read('adam-m'), await read('adam-v')] };
     };
     const request = (event: StoreEvent): StoreEvent => {
@@ -98,7 +144,9 @@ export function mountStore(options: StoreOptions): Mount {
       },
       answerSlice: (event) => {
         const asked = request(event);
-        self.reply(asked, 'slices.read', { tensors: event.tensors, body: { from: asked.body['from'] ?? 0 } });
+        const { attempt } = asked;
+        const body = { from: asked.body['from'] ?? 0 };
+        self.reply(asked, 'slices.read', { attempt, tensors: event.tensors, body });
       },
       refuseSlice: (event) => {
         assert(event.error, 'a failed read carries its error');
@@ -119,6 +167,7 @@ export function mountStore(options: StoreOptions): Mount {
         };
         const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
         writer.catch(() => {});
+        begun.isStarted = true;
         begun.start(writer);
       },
       put: (event) => {
@@ -135,13 +184,30 @@ export function mountStore(options: StoreOptions): Mount {
         puts.push(put);
       },
       finish: () => {
-        self.settle(
-          finish().finally(() => {
-            puts = [];
-            expectBegin();
-          }),
-          'checkpoint.finished',
-          'checkpoint.broken',
+        self.settle(finish().finally(forget), 'checkpoint.finished', 'checkpoint.broken');
+      },
+      discard: () => {
+        const discarded = begun.isStarted ? discard() : Promise.resolve({});
+        self.settle(discarded.finally(forget), 'checkpoint.discarded', 'checkpoint.discarded');
+      },
+      reportSettled: (_event, { attempt }) => self.tell(addresses.trainer, 'checkpoint.settled', { attempt }),
+      findSnapshot: (event) => {
+        requests.push(event);
+        self.settle(find(event.step), 'snapshot.opened', 'snapshot.unreadable', {
+          microbatch: requests.length - 1,
+        });
+      },
+      answerSnapshot: (event) => {
+        const asked = request(event);
+        self.reply(asked, 'snapshot.found', { attempt: asked.attempt, step: event.step, body: event.body });
+      },
+      refuseSnapshot: (event) => {
+        assert(event.error, 'a failed search carries its error');
+        self.refuse(request(event), deserializeError(event.error));
+      },
+      release: () => {
+        release().catch((error: unknown) =>
+          self.logger.warn('snapshot not closed', { reason: String(error) }),
         );
       },
       reportWritten: (event, context) => {
@@ -159,7 +225,13 @@ export function mountStore(options: StoreOptions): Mount {
         });
       },
     };
-    return { machine: storeMachine, input: undefined, effects };
+    return {
+      machine: storeMachine,
+      input: undefined,
+      effects,
+      epoch: ({ attempt }: StoreContext) => ({ step: 0, attempt }),
+      fenced: new Set(fencedByStore),
+    };
   };
 }
 

@@ -12,9 +12,21 @@ const kinds = [
   'snapshot.sent',
   'checkpoint.finished',
   'checkpoint.broken',
+  'checkpoint.abandon',
+  'snapshot.find',
+  'snapshot.release',
   'step.open',
 ] as const;
-const always = ['slices.read', 'slice.ready', 'slice.failed', 'snapshot.slice', 'snapshot.sent'];
+const always = [
+  'slices.read',
+  'slice.ready',
+  'slice.failed',
+  'snapshot.slice',
+  'snapshot.sent',
+  'checkpoint.abandon',
+  'snapshot.find',
+  'snapshot.release',
+];
 const begin = { step: 4, body: { numShards: 2 } };
 
 test('store: STO-1, writes when every announced piece has come, whatever the order, also before it is told to begin', (t) => {
@@ -58,7 +70,37 @@ test('store: idle, gathering, writing and idle again; a broken checkpoint is rep
   play.send('snapshot.sent', { body: { pieces: 1 } });
   t.deepEqual(play.send('checkpoint.broken'), ['reportBroken']);
   t.is(play.state, 'idle');
-  t.deepEqual([...visited].toSorted(), leafStates(storeMachine).toSorted());
+  const rest = ['completing', 'discarding'];
+  t.deepEqual([...visited, ...rest].toSorted(), leafStates(storeMachine).toSorted());
+});
+
+test('store: STO-2, an abandoned attempt throws away what lacks pieces and finishes what has them all, and then says so', (t) => {
+  const abandon = { attempt: 3 };
+  const idle = new Play(storeMachine);
+  const gathering = new Play(storeMachine);
+  gathering.send('checkpoint.begin', begin);
+  gathering.send('snapshot.sent', { body: { pieces: 1 } });
+  for (const play of [idle, gathering]) {
+    t.deepEqual(play.send('checkpoint.abandon', abandon), ['discard']);
+    t.deepEqual(play.send('checkpoint.abandon', { attempt: 4 }), [], 'once');
+    t.deepEqual(play.send('checkpoint.discarded'), ['reportSettled']);
+    t.is(play.state, 'idle');
+    t.is(play.context['attempt'], 4);
+    t.deepEqual(play.send('checkpoint.begin', { step: 8, body: { numShards: 1 } }), ['open']);
+    t.is(play.state, 'gathering', 'counts start anew');
+  }
+  for (const [type, report] of [
+    ['checkpoint.finished', 'reportWritten'],
+    ['checkpoint.broken', 'reportBroken'],
+  ] as const) {
+    const writing = new Play(storeMachine);
+    writing.send('checkpoint.begin', { step: 4, body: { numShards: 1 } });
+    writing.send('snapshot.sent', { body: { pieces: 0 } });
+    t.deepEqual(writing.send('checkpoint.abandon', abandon), []);
+    t.is(writing.state, 'completing');
+    t.deepEqual(writing.send(type), [report, 'reportSettled']);
+    t.is(writing.state, 'idle');
+  }
 });
 
 test('store: answers reads in every state', (t) => {

@@ -4,6 +4,8 @@ import type { StoreEvent } from './events.ts';
 
 export interface StoreContext {
   readonly step: number;
+  /** Attempt whose pieces count. */
+  readonly attempt: number;
   readonly numShards: number;
   /** Shards that have said how many pieces they sent. */
   readonly sent: number;
@@ -12,10 +14,23 @@ export interface StoreContext {
   readonly received: number;
 }
 
+/** What may still come from an attempt that is over. */
+export const fencedByStore: readonly string[] = [
+  'slices.read',
+  'checkpoint.begin',
+  'snapshot.slice',
+  'snapshot.sent',
+  'message.refused',
+];
+
+const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
+
 /**
  * A durable sink on one machine, and the source of a cold start.
  *
  * STO-1: a checkpoint is seen only when every announced piece has come and is on the disk; until then the one before it is the latest.
+ * STO-2: when an attempt is abandoned, a checkpoint that lacks pieces is thrown away, one that has them all is finished; then the store
+ * says that it reads no shard's memory any more.
  */
 export const storeMachine = setup({
   types: { context: {} as StoreContext, events: {} as StoreEvent },
@@ -28,18 +43,33 @@ export const storeMachine = setup({
     finish: () => {},
     reportWritten: () => {},
     reportBroken: () => {},
+    discard: () => {},
+    reportSettled: () => {},
+    findSnapshot: () => {},
+    answerSnapshot: () => {},
+    refuseSnapshot: () => {},
+    release: () => {},
+    takeAttempt: assign({ attempt: ({ event }) => event.attempt }),
   },
   guards: {
     complete: ({ context }) => context.sent === context.numShards && context.received === context.announced,
   },
 }).createMachine({
   id: 'store',
-  context: { step: 0, numShards: 0, sent: 0, announced: 0, received: 0 },
+  context: { step: 0, attempt: 0, numShards: 0, ...nothingCame },
   initial: 'idle',
   on: {
     'slices.read': { actions: 'readSlice' },
     'slice.ready': { actions: 'answerSlice' },
     'slice.failed': { actions: 'refuseSlice' },
+    'snapshot.find': { actions: 'findSnapshot' },
+    'snapshot.opened': { actions: 'answerSnapshot' },
+    'snapshot.unreadable': { actions: 'refuseSnapshot' },
+    'snapshot.release': { actions: 'release' },
+    'checkpoint.abandon': {
+      target: '.discarding',
+      actions: ['takeAttempt', assign(nothingCame)],
+    },
     // A shard's first pieces may overtake the trainer's word that a checkpoint begins.
     'snapshot.slice': { actions: ['put', assign({ received: ({ context }) => context.received + 1 })] },
     'snapshot.sent': {
@@ -66,10 +96,26 @@ export const storeMachine = setup({
     },
     gathering: { always: { guard: 'complete', target: 'writing' } },
     writing: {
-      entry: ['finish', assign({ sent: 0, announced: 0, received: 0 })],
+      entry: ['finish', assign(nothingCame)],
       on: {
         'checkpoint.finished': { target: 'idle', actions: 'reportWritten' },
         'checkpoint.broken': { target: 'idle', actions: 'reportBroken' },
+        'checkpoint.abandon': { target: 'completing', actions: 'takeAttempt' },
+      },
+    },
+    /** The attempt is over, but everything of the checkpoint is here. */
+    completing: {
+      on: {
+        'checkpoint.finished': { target: 'idle', actions: ['reportWritten', 'reportSettled'] },
+        'checkpoint.broken': { target: 'idle', actions: ['reportBroken', 'reportSettled'] },
+        'checkpoint.abandon': { actions: 'takeAttempt' },
+      },
+    },
+    discarding: {
+      entry: 'discard',
+      on: {
+        'checkpoint.discarded': { target: 'idle', actions: 'reportSettled' },
+        'checkpoint.abandon': { actions: 'takeAttempt' },
       },
     },
   },

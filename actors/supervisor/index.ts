@@ -1,5 +1,6 @@
 import { assert, type NodeId } from '@troupe/core';
-import { flagIn, systemAddress, type Effects, type Mount, textIn } from '@troupe/runtime';
+import { flagIn, systemAddress, textIn, type Effects, type Mount, type Supervision } from '@troupe/runtime';
+import { addresses } from '../addresses.ts';
 import type { SupervisorEvent } from './events.ts';
 import { supervisorMachine, type SupervisorContext } from './machine.ts';
 
@@ -11,9 +12,15 @@ export interface RunFailure {
   readonly retryable: boolean;
 }
 
+/** A worker as its supervisor knows it. */
+export interface Supervised {
+  readonly dp: number;
+  readonly actors: readonly string[];
+}
+
 export interface SupervisorOptions {
   /** Nodes of the workers, with the actors that live there. */
-  readonly workers: ReadonlyMap<NodeId, readonly string[]>;
+  readonly workers: ReadonlyMap<NodeId, Supervised>;
   readonly failed: (failure: RunFailure) => void;
   /** Milliseconds between two looks at every worker. */
   readonly heartbeatMs: number;
@@ -21,6 +28,13 @@ export interface SupervisorOptions {
   readonly silenceMs: number;
   /** Where the job stands: the last opened step. */
   readonly position: () => string;
+  /** Losses that are made good within a period; one more ends the run. Intensity 0: the first one does. */
+  readonly limit: Pick<Supervision, 'intensity' | 'periodMs'>;
+  /**
+   * Ends what is left of a worker and begins its next life, whose actors join the run. It says `worker.joined` with `node` and
+   * `incarnation` to the supervisor once they are mounted, or `worker.lost` when that fails.
+   */
+  readonly restart: (node: NodeId, incarnation: number) => void;
 }
 
 /** At most this many names in a sentence. */
@@ -31,29 +45,41 @@ const listed = (names: readonly string[]): string =>
     : `${names.slice(0, NAMES_SHOWN).join(', ')} and ${names.length - NAMES_SHOWN} more`;
 
 export function mountSupervisor(options: SupervisorOptions): Mount {
+  const { intensity, periodMs } = options.limit;
   return (self) => {
     /** Last known state of every actor, from the heartbeats. */
     const states = new Map<string, string>();
     let stuck: SupervisorEvent | null = null;
-    const lost = (node: string, reason: string): void => {
-      const actors = options.workers.get(node as NodeId) ?? [];
-      options.failed({
-        kind: 'lost',
-        code: 'TROUPE_WORKER_LOST',
-        message: `${node} was lost (${reason}) ${options.position()}; it held ${listed(actors)}`,
-        retryable: true,
-      });
+    let lossesMs: readonly number[] = [];
+    let breaksMs: readonly number[] = [];
+    const lives = (context: SupervisorContext, node: string): number => context.lives.get(node) ?? 1;
+    const reasonOf = (event: SupervisorEvent): string => {
+      if (event.type === 'ask.failed') return `no answer within ${options.silenceMs} ms`;
+      if (event.type === 'actor.failed') return `${textIn(event, 'actor')}: ${textIn(event, 'message')}`;
+      return textIn(event, 'reason');
     };
-    const describe = (node: NodeId): void =>
+    const sentence = (event: SupervisorEvent): string => {
+      const node = textIn(event, 'node');
+      const actors = options.workers.get(node as NodeId)?.actors ?? [];
+      return `${node} was lost (${reasonOf(event)}) ${options.position()}; it held ${listed(actors)}`;
+    };
+    /** How the limit was passed, in words; nothing where none was set. */
+    const beyond = (): string =>
+      intensity === 0
+        ? ''
+        : `; that is loss ${lossesMs.length + 1} within ${periodMs / 1000} s, ${intensity} are made good`;
+    const recent = (timesMs: readonly number[]): readonly number[] =>
+      timesMs.filter((at) => self.clock.now() - at < periodMs);
+    const describe = (node: NodeId, context: SupervisorContext): void =>
       self.ask(
         systemAddress(node),
         'system.describe',
-        { body: { node } },
+        { body: { node, incarnation: lives(context, node) } },
         { deadlineMs: options.silenceMs, reason: 'heartbeat' },
       );
     const effects: Effects<SupervisorContext, SupervisorEvent> = {
-      ping: () => {
-        for (const node of options.workers.keys()) describe(node);
+      ping: (_event, context) => {
+        for (const node of options.workers.keys()) if (!context.away.has(node)) describe(node, context);
       },
       remember: (event) => {
         for (const line of (event.body['lines'] ?? []) as readonly string[]) {
@@ -61,14 +87,45 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
           if (actor !== undefined && state !== undefined) states.set(actor, state);
         }
       },
-      reportLost: (event) => lost(textIn(event, 'node'), textIn(event, 'reason')),
-      reportSilent: (event) => lost(textIn(event, 'node'), `no answer within ${options.silenceMs} ms`),
-      describeAwaited: (event) => {
+      restart: (event, context) => {
+        lossesMs = [...recent(lossesMs), self.clock.now()];
+        const node = textIn(event, 'node') as NodeId;
+        const worker = options.workers.get(node);
+        assert(worker, 'a worker of this run was lost', { node });
+        self.tell(addresses.trainer, 'worker.lost', {
+          body: { dp: worker.dp, node, sentence: sentence(event) },
+        });
+        options.restart(node, lives(context, node));
+      },
+      reopen: (event) => {
+        breaksMs = [...recent(breaksMs), self.clock.now()];
+        const node = textIn(event, 'node');
+        self.tell(addresses.trainer, 'link.lost', {
+          body: {
+            node,
+            sentence: `the connection of ${textIn(event, 'by')} to ${node} broke (${textIn(event, 'reason')})`,
+          },
+        });
+      },
+      welcome: (event) => {
+        const worker = options.workers.get(textIn(event, 'node') as NodeId);
+        assert(worker, 'a worker of this run joined');
+        self.tell(addresses.trainer, 'worker.joined', { body: { dp: worker.dp } });
+      },
+      reportLost: (event) => {
+        options.failed({
+          kind: 'lost',
+          code: 'TROUPE_WORKER_LOST',
+          message: `${sentence(event)}${beyond()}`,
+          retryable: true,
+        });
+      },
+      describeAwaited: (event, context) => {
         stuck = event;
         const awaited = textIn(event, 'awaited');
-        const node = [...options.workers].find(([, actors]) => actors.includes(awaited))?.[0];
+        const node = [...options.workers].find(([, { actors }]) => actors.includes(awaited))?.[0];
         if (node === undefined) self.post('ask.failed', {});
-        else describe(node);
+        else describe(node, context);
       },
       reportStuck: () => {
         assert(stuck, 'an explanation follows an expired wait');
@@ -89,6 +146,13 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
         });
       },
     };
-    return { machine: supervisorMachine, input: { heartbeatMs: options.heartbeatMs }, effects };
+    const input = {
+      heartbeatMs: options.heartbeatMs,
+      lives: new Map([...options.workers.keys()].map((node): [string, number] => [node, 1])),
+      mayRestart: () => recent(lossesMs).length < intensity,
+      // One loss can break a connection of every other worker.
+      mayReopen: () => recent(breaksMs).length < intensity * options.workers.size,
+    };
+    return { machine: supervisorMachine, input, effects };
   };
 }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
-import { supervisorMachine } from './machine.ts';
+import { supervisorMachine, type SupervisorInput } from './machine.ts';
 
 const kinds = [
   'worker.lost',
@@ -8,12 +8,28 @@ const kinds = [
   'actor.failed',
   'system.described',
   'ask.failed',
+  'worker.joined',
+  'link.lost',
   'run.finished',
 ] as const;
+/** Two workers; nothing is made good. */
+const input: SupervisorInput = {
+  heartbeatMs: 250,
+  lives: new Map([
+    ['worker/0', 1],
+    ['worker/1', 1],
+  ]),
+  mayRestart: () => false,
+  mayReopen: () => false,
+};
+const forgiving: SupervisorInput = { ...input, mayRestart: () => true, mayReopen: () => true };
+const of = (incarnation: number, node = 'worker/1', more: object = {}) => ({
+  body: { node, incarnation, ...more },
+});
 const foreign = ['step.open', 'gradient.vote', 'heartbeat.due', 'checkpoint.begin'] as const;
 
 test('supervisor: looks at every worker at once and again after each heartbeat', (t) => {
-  const play = new Play(supervisorMachine, { heartbeatMs: 250 });
+  const play = new Play(supervisorMachine, input);
   t.deepEqual(play.first, ['ping']);
   t.is(play.armed.length, 1);
   t.regex(play.armed[0] ?? '', /after 250$/);
@@ -29,15 +45,15 @@ test('supervisor: SUP-1, the first failure is reported and what follows changes 
   const reports = {
     'worker.lost': 'reportLost',
     'actor.failed': 'reportFailed',
-    'ask.failed': 'reportSilent',
+    'ask.failed': 'reportLost',
+    'link.lost': 'reportLost',
   } as const;
   for (const [type, report] of Object.entries(reports)) {
-    const play = new Play(supervisorMachine, { heartbeatMs: 250 });
-    t.deepEqual(play.send(type), [report]);
+    const play = new Play(supervisorMachine, input);
+    t.deepEqual(play.send(type, of(1)), [report]);
     t.is(play.state, 'ended');
     t.true(play.context['ended']);
-    for (const later of kinds)
-      if (later !== 'run.finished') t.deepEqual(play.accepts(later) ? play.send(later) : [], [], later);
+    for (const later of kinds) if (later !== 'run.finished') t.deepEqual(play.send(later, of(1)), [], later);
     t.is(play.state, 'ended');
   }
 });
@@ -49,7 +65,7 @@ test('supervisor: a wait that expired is explained by a last look at the awaited
     ['worker.lost', ['reportLost']],
     ['actor.failed', ['reportFailed']],
   ] as const) {
-    const play = new Play(supervisorMachine, { heartbeatMs: 250 });
+    const play = new Play(supervisorMachine, input);
     t.deepEqual(play.send('worker.stuck'), ['describeAwaited']);
     t.is(play.state, 'explaining');
     t.deepEqual(play.send('worker.stuck'), [], 'only one is explained');
@@ -60,14 +76,59 @@ test('supervisor: a wait that expired is explained by a last look at the awaited
 
 test('supervisor: every state accepts every report of its world and refuses all else', (t) => {
   const visited = new Set<string>();
-  const watching = (): Play => new Play(supervisorMachine, { heartbeatMs: 250 }, visited);
+  const watching = (): Play => new Play(supervisorMachine, input, visited);
   const explaining = watching();
   explaining.send('worker.stuck');
   const ended = watching();
   ended.send('run.finished');
   for (const play of [watching(), explaining, ended]) {
-    t.deepEqual(acceptedOf(play, kinds), kinds, play.state);
-    t.deepEqual(acceptedOf(play, foreign), [], play.state);
+    t.deepEqual(acceptedOf(play, kinds, of(1)), kinds, play.state);
+    t.deepEqual(acceptedOf(play, foreign, of(1)), [], play.state);
   }
   t.deepEqual([...visited].toSorted(), leafStates(supervisorMachine).toSorted());
+});
+
+test('supervisor: SUP-1, a lost worker is begun anew, however its loss is noticed, and a second notice is no news', (t) => {
+  for (const [type, fields] of [
+    ['worker.lost', of(1)],
+    ['ask.failed', of(1)],
+    ['actor.failed', of(1, 'worker/1', { retryable: true })],
+  ] as const) {
+    const play = new Play(supervisorMachine, forgiving);
+    t.deepEqual(play.send(type, fields), ['restart']);
+    t.is((play.context['lives'] as ReadonlyMap<string, number>).get('worker/1'), 2);
+    for (const again of ['worker.lost', 'ask.failed', 'actor.failed', 'link.lost'])
+      t.deepEqual(play.send(again, of(1)), [], `SUP-3: ${again} of the life before`);
+    t.deepEqual(play.send('worker.joined', of(2)), ['welcome']);
+    t.deepEqual(play.send('worker.lost', of(2)), ['restart'], 'the next life can be lost too');
+    t.is(play.state, 'watching');
+  }
+});
+
+test('supervisor: SUP-1, one loss more than the limit ends the run; an error that would come again does too', (t) => {
+  let losses = 0;
+  const play = new Play(supervisorMachine, { ...input, mayRestart: () => losses < 2 });
+  t.deepEqual(play.send('worker.lost', of(1)), ['restart']);
+  losses++;
+  t.deepEqual(play.send('worker.lost', of(2)), ['restart'], 'lost before it joined');
+  losses++;
+  t.deepEqual(play.send('worker.lost', of(3)), ['reportLost']);
+  t.is(play.state, 'ended');
+  const failing = new Play(supervisorMachine, forgiving);
+  t.deepEqual(failing.send('actor.failed', of(1, 'worker/1', { retryable: false })), ['reportFailed']);
+  const agent = new Play(supervisorMachine, forgiving);
+  t.deepEqual(agent.send('actor.failed', of(1, 'agent/0', { retryable: true })), ['reportFailed']);
+});
+
+test('supervisor: SUP-4, a broken connection to a worker that lives begins the attempt anew, also a late notice', (t) => {
+  const play = new Play(supervisorMachine, forgiving);
+  t.deepEqual(play.send('link.lost', of(1)), ['reopen']);
+  play.send('worker.lost', of(1));
+  t.deepEqual(play.send('link.lost', of(1)), [], 'its next life opens a new attempt anyway');
+  play.send('worker.joined', of(2));
+  t.deepEqual(
+    play.send('link.lost', of(1)),
+    ['reopen'],
+    'what was sent to the next life may have gone to the last one',
+  );
 });

@@ -1,47 +1,111 @@
+import { flagIn, numberIn, textIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { SupervisorEvent } from './events.ts';
 
 export interface SupervisorContext {
   readonly heartbeatMs: number;
-  /** Set once: the first failure is the one that is reported. */
+  /** Set once: the first failure that ends the run is the one that is reported. */
   readonly ended: boolean;
+  /** Life that each worker is in, or that has been asked for. */
+  readonly lives: ReadonlyMap<string, number>;
+  /** Workers whose next life has not joined yet. */
+  readonly away: ReadonlySet<string>;
+  /** Whether one more loss of a worker, or of a connection, may be made good; the window of time is the effects'. */
+  readonly mayRestart: () => boolean;
+  readonly mayReopen: () => boolean;
 }
 
+export type SupervisorInput = Pick<SupervisorContext, 'heartbeatMs' | 'lives' | 'mayRestart' | 'mayReopen'>;
+
+/** The life after the one that an event speaks of. */
+const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  lives: ({ context, event }) =>
+    new Map([...context.lives, [textIn(event, 'node'), numberIn(event, 'incarnation') + 1]]),
+  away: ({ context, event }) => new Set([...context.away, textIn(event, 'node')]),
+});
+
 /**
- * Liveness of the job. SUP-1: the first failure ends the run with one sentence; recovery in place is not built yet.
- * SUP-2: a worker that does not answer within its deadline is lost, even when its process still exists.
+ * Liveness of the job. SUP-1: a lost worker is begun anew under a higher incarnation while the limit of losses in a period allows; the
+ * first failure beyond it ends the run with one sentence. SUP-2: a worker that does not answer within its deadline is lost, even when
+ * its process still exists. SUP-3: a loss of a life that has been replaced is no news. SUP-4: a broken connection between two workers
+ * that live has lost messages, so the attempt is begun anew; also when the one at the other end has been replaced meanwhile.
  */
 export const supervisorMachine = setup({
   types: {
     context: {} as SupervisorContext,
     events: {} as SupervisorEvent,
-    input: {} as { heartbeatMs: number },
+    input: {} as SupervisorInput,
   },
   actions: {
     ignore: () => {},
     ping: () => {},
     remember: () => {},
+    restart: () => {},
+    reopen: () => {},
+    welcome: () => {},
     reportLost: () => {},
-    reportSilent: () => {},
     reportStuck: () => {},
     reportFailed: () => {},
     describeAwaited: () => {},
   },
+  guards: {
+    isStale: ({ context, event }) =>
+      numberIn(event, 'incarnation') < (context.lives.get(textIn(event, 'node')) ?? 0),
+    isAway: ({ context, event }) => context.away.has(textIn(event, 'node')),
+    isCurrent: ({ context, event }) =>
+      numberIn(event, 'incarnation') === context.lives.get(textIn(event, 'node')),
+    mayReopen: ({ context }) => context.mayReopen(),
+    mayRestart: ({ context }) => context.mayRestart(),
+    mayRestartFailed: ({ context, event }) =>
+      flagIn(event, 'retryable') && context.lives.has(textIn(event, 'node')) && context.mayRestart(),
+  },
   delays: { heartbeat: ({ context }) => context.heartbeatMs },
 }).createMachine({
   id: 'supervisor',
-  context: ({ input }) => ({ heartbeatMs: input.heartbeatMs, ended: false }),
+  context: ({ input }) => ({ ...input, ended: false, away: new Set<string>() }),
   initial: 'watching',
+  on: {
+    // A worker that is gone meanwhile is reported by its loss.
+    'message.refused': { actions: 'ignore' },
+  },
   states: {
     watching: {
       entry: 'ping',
       after: { heartbeat: { target: 'watching', reenter: true } },
       on: {
         'system.described': { actions: 'remember' },
-        'ask.failed': { target: 'ended', actions: 'reportSilent' },
-        'worker.lost': { target: 'ended', actions: 'reportLost' },
+        'worker.lost': [
+          { guard: 'isStale', actions: 'ignore' },
+          { guard: 'mayRestart', actions: [nextLife, 'restart'] },
+          { target: 'ended', actions: 'reportLost' },
+        ],
+        // A heartbeat without an answer.
+        'ask.failed': [
+          { guard: 'isStale', actions: 'ignore' },
+          { guard: 'mayRestart', actions: [nextLife, 'restart'] },
+          { target: 'ended', actions: 'reportLost' },
+        ],
+        'actor.failed': [
+          { guard: 'isStale', actions: 'ignore' },
+          { guard: 'mayRestartFailed', actions: [nextLife, 'restart'] },
+          { target: 'ended', actions: 'reportFailed' },
+        ],
+        'link.lost': [
+          { guard: 'isAway', actions: 'ignore' },
+          { guard: 'mayReopen', actions: 'reopen' },
+          { target: 'ended', actions: 'reportLost' },
+        ],
+        'worker.joined': {
+          guard: 'isCurrent',
+          actions: [
+            assign({
+              away: ({ context, event }) =>
+                new Set([...context.away].filter((node) => node !== textIn(event, 'node'))),
+            }),
+            'welcome',
+          ],
+        },
         'worker.stuck': { target: 'explaining', actions: 'describeAwaited' },
-        'actor.failed': { target: 'ended', actions: 'reportFailed' },
         'run.finished': { target: 'ended' },
       },
     },
@@ -53,6 +117,8 @@ export const supervisorMachine = setup({
         'worker.lost': { target: 'ended', actions: 'reportLost' },
         'actor.failed': { target: 'ended', actions: 'reportFailed' },
         'worker.stuck': { actions: 'ignore' },
+        'worker.joined': { actions: 'ignore' },
+        'link.lost': { actions: 'ignore' },
         'run.finished': { target: 'ended' },
       },
     },
@@ -63,6 +129,8 @@ export const supervisorMachine = setup({
         'ask.failed': { actions: 'ignore' },
         'worker.lost': { actions: 'ignore' },
         'worker.stuck': { actions: 'ignore' },
+        'worker.joined': { actions: 'ignore' },
+        'link.lost': { actions: 'ignore' },
         'actor.failed': { actions: 'ignore' },
         'run.finished': { actions: 'ignore' },
       },

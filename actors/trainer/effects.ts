@@ -1,12 +1,14 @@
+import { assert } from '@troupe/core';
 import { lossValue } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
-import type { RunSink } from '@troupe/telemetry';
+import type { RecoveredEvent, RunSink } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
-import { jobShape, type Job } from '../job.ts';
+import { jobShape, parameterClasses, type Job } from '../job.ts';
 import type { TrainerEvent } from './events.ts';
 import { norm128, normOf, StepLedger } from './ledger.ts';
 import { stepLosses } from './losses.ts';
 import type { TrainerContext } from './machine.ts';
+import { planRecovery } from './recovery-plan.ts';
 
 /** How a run ended, as far as the trainer knows. */
 export interface RunOutcome {
@@ -34,16 +36,24 @@ export function trainerEffects(
 ): { effects: Effects<TrainerContext, TrainerEvent>; finite: () => boolean } {
   const { job } = options;
   const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
-  const classes = job.model.moe === null ? (['dense'] as const) : (['dense', 'expert'] as const);
-  const shards = replicas.flatMap((dp) => classes.map((each) => addresses.optimizer(each, dp)));
+  const stages = replicas.map((dp) => addresses.stage(dp));
+  const shardsOf = (dp: number) => parameterClasses(job).map((each) => addresses.optimizer(each, dp));
+  const shards = replicas.flatMap(shardsOf);
   const shape = jobShape(job);
-  const counts = new Map<number, { targets: number; tokens: number }>();
-  const noTokens = { targets: 0, tokens: 0 };
+  /** Tokens of a step by the feeder that counted them: one that counts again says the same again. */
+  const counts = new Map<number, Map<string, { readonly targets: number; readonly tokens: number }>>();
   let ledger = new StepLedger();
   let evaluation = { lossSum: 0n, tokens: 0 };
   let adamClock = job.first.adamClock;
   let openedAtMs = 0;
+  let opened = false;
   let lastLoss: number | null = null;
+  /** Losses of the steps that were reported and may have to be repeated, from the last checkpoint on. */
+  const reported = new Map<number, number>();
+  /** How often the open step has been begun. */
+  let openings = { step: 0, count: 0 };
+  let loss: { readonly workers: Set<string>; readonly atMs: number; readonly step: number } | null = null;
+  let source: RecoveredEvent['from'] = 'peers';
   let skipped = false;
   /** Scope `global`: choices of every expert over the whole batch, as replicas report them before their backward pass. */
   const balance = { replicas: 0, counts_LE: new Int32Array(0) };
@@ -59,10 +69,19 @@ export function trainerEffects(
     step: number,
     deadlineMs: number,
   ): void => self.wait({ name, awaited, reason, step, deadlineMs });
+  const tokensOf = (step: number): { readonly targets: number; readonly tokens: number } => {
+    const all = [...(counts.get(step)?.values() ?? [])];
+    return {
+      targets: all.reduce((sum, { targets }) => sum + targets, 0),
+      tokens: all.reduce((sum, { tokens }) => sum + tokens, 0),
+    };
+  };
   const open = (context: TrainerContext): void => {
     ledger = new StepLedger();
-    const body = counts.get(context.step) ?? noTokens;
-    for (const to of [...shards, ...replicas.map((dp) => addresses.stage(dp))]) {
+    balance.replicas = 0;
+    openings = { step: context.step, count: openings.step === context.step ? openings.count + 1 : 1 };
+    const body = tokensOf(context.step);
+    for (const to of [...shards, ...stages]) {
       self.tell(to, 'step.open', {
         step: context.step,
         attempt: context.attempt,
@@ -70,13 +89,7 @@ export function trainerEffects(
         body,
       });
     }
-    waitFor(
-      'step',
-      [...shards, ...replicas.map((dp) => addresses.stage(dp))],
-      'votes and measurements',
-      context.step,
-      job.deadlines.stepMs,
-    );
+    waitFor('step', [...shards, ...stages], 'votes and measurements', context.step, job.deadlines.stepMs);
   };
 
   const effects: Effects<TrainerContext, TrainerEvent> = {
@@ -85,15 +98,13 @@ export function trainerEffects(
       prefetch(job.first.step + 1);
     },
     recordCount: (event) => {
-      const known = counts.get(event.step) ?? noTokens;
-      counts.set(event.step, {
-        targets: known.targets + numberIn(event, 'targets'),
-        tokens: known.tokens + numberIn(event, 'tokens'),
-      });
+      const counted = { targets: numberIn(event, 'targets'), tokens: numberIn(event, 'tokens') };
+      counts.set(event.step, (counts.get(event.step) ?? new Map()).set(event.from, counted));
     },
     open: (_event, context) => {
       self.endWait('load');
-      if (context.step === job.first.step + 1) options.opened?.();
+      if (!opened) options.opened?.();
+      opened = true;
       openedAtMs = self.clock.now();
       open(context);
       if (context.step < job.stopAfter) prefetch(context.step + 1);
@@ -166,10 +177,22 @@ export function trainerEffects(
     report: (_event, context) => {
       self.endWait('step');
       const seconds = (self.clock.now() - openedAtMs) / 1000;
-      const { targets, tokens } = counts.get(context.step) ?? noTokens;
-      counts.delete(context.step);
+      const { targets, tokens } = tokensOf(context.step);
+      for (const step of counts.keys()) if (step <= context.step) counts.delete(step);
       const losses = stepLosses(job, ledger, { targets, tokens });
       lastLoss = losses.loss;
+      // A step that is repeated after all went back to a snapshot was reported already.
+      const before = reported.get(context.step);
+      reported.set(context.step, losses.loss);
+      if (before !== undefined) {
+        if (!Object.is(before, losses.loss))
+          options.report({
+            event: 'fault',
+            message: `step ${context.step} was repeated and its loss is ${losses.loss}; before it was ${before}`,
+            details: { step: context.step, before, after: losses.loss },
+          });
+        return;
+      }
       const tokensPerSecond = targets / seconds;
       options.report({
         event: 'step',
@@ -185,7 +208,7 @@ export function trainerEffects(
         maxExpertLoad: losses.maxExpertLoad,
         hottest: losses.hottest,
         kernelShare: ledger.kernelMs / 1000 / seconds / job.dp,
-        attempts: context.attempt,
+        attempts: openings.count,
         skipped,
       });
     },
@@ -197,7 +220,6 @@ export function trainerEffects(
           attempt: context.attempt,
           version: context.step,
         });
-      const stages = replicas.map((dp) => addresses.stage(dp));
       waitFor(
         'evaluation',
         stages,
@@ -222,10 +244,16 @@ export function trainerEffects(
     checkpoint: (_event, context) => {
       self.tell(addresses.store(0), 'checkpoint.begin', {
         step: context.step,
+        attempt: context.attempt,
         version: context.step,
         body: { adamClock, numShards: shards.length },
       });
-      for (const to of shards) self.tell(to, 'snapshot.take', { step: context.step, version: context.step });
+      for (const to of shards)
+        self.tell(to, 'snapshot.take', {
+          step: context.step,
+          attempt: context.attempt,
+          version: context.step,
+        });
       waitFor(
         'checkpoint',
         [addresses.store(0)],
@@ -234,9 +262,10 @@ export function trainerEffects(
         job.deadlines.checkpointMs,
       );
     },
-    reportCheckpoint: (event, context) => {
+    reportCheckpoint: (event) => {
       self.endWait('checkpoint');
-      options.report({ event: 'checkpoint', step: context.step, path: textIn(event, 'path') });
+      for (const step of reported.keys()) if (step <= event.step) reported.delete(step);
+      options.report({ event: 'checkpoint', step: event.step, path: textIn(event, 'path') });
     },
     failCheckpoint: (event, context) => {
       self.endWait('checkpoint');
@@ -255,5 +284,88 @@ export function trainerEffects(
       options.finished({ step: context.step, loss: lastLoss, stopped: context.step < job.stopAfter });
     },
   };
-  return { effects, finite: () => !ledger.overflow };
+  const recovery: Effects<TrainerContext, TrainerEvent> = {
+    reportLoss: (event, context) => {
+      loss ??= { workers: new Set(), atMs: self.clock.now(), step: context.step };
+      const worker = textIn(event, 'node');
+      loss.workers.add(worker);
+      options.report({
+        event: 'fault',
+        message: `${textIn(event, 'sentence')}; going back to step ${context.step}`,
+        details: { worker, step: context.step, attempt: context.attempt },
+      });
+    },
+    abandon: (_event, context) => {
+      for (const name of ['load', 'step', 'evaluation', 'checkpoint']) self.endWait(name);
+      const { attempt } = context;
+      for (const dp of replicas)
+        if (!context.down.has(dp)) self.tell(addresses.stage(dp), 'attempt.abandon', { attempt });
+      self.tell(addresses.store(0), 'checkpoint.abandon', { attempt });
+      const { recoveryMs } = job.deadlines;
+      const lost = [...(loss?.workers ?? [])].join(', ');
+      waitFor(
+        'recovery',
+        [...context.awaited],
+        `the run to recover from the loss of ${lost}`,
+        context.step,
+        recoveryMs,
+      );
+    },
+    abandonJoined: (event, { attempt }) =>
+      self.tell(addresses.stage(numberIn(event, 'dp')), 'attempt.abandon', { attempt }),
+    rebuild: (_event, { versions, step, attempt }) => {
+      const plan = planRecovery(job, versions, step);
+      assert(plan, 'the machine rebuilds what can be rebuilt', { step });
+      source = 'peers';
+      // A shard that keeps what it has goes on at once, so it sends first.
+      for (const { shard, from } of plan)
+        if (from !== shard) self.tell(from, 'shard.send', { attempt, version: step, body: { to: shard } });
+      for (const { shard, from } of plan)
+        if (from === shard) self.tell(shard, 'shard.keep', { attempt, version: step });
+      waitFor('recovery', shards, 'state of lost shards', step, job.deadlines.recoveryMs);
+    },
+    heard: (event) => self.answered('recovery', event.from),
+    findSnapshot: (_event, { attempt, step }) =>
+      self.ask(
+        addresses.store(0),
+        'snapshot.find',
+        { attempt, step },
+        { deadlineMs: job.deadlines.recoveryMs, reason: 'the newest snapshot' },
+      ),
+    restore: (event, { attempt, step }) => {
+      adamClock = numberIn(event, 'adamClock');
+      source = flagIn(event, 'exists') ? 'snapshot' : 'seed';
+      for (const to of shards) self.tell(to, 'shard.restore', { attempt, version: step, body: { source } });
+      waitFor('recovery', shards, 'every shard to go back to one snapshot', step, job.deadlines.recoveryMs);
+    },
+    reportRecovered: (_event, { step, attempt, stopAfter }) => {
+      assert(loss, 'a recovery follows a loss');
+      self.endWait('recovery');
+      self.tell(addresses.store(0), 'snapshot.release');
+      options.report({
+        event: 'recovered',
+        step: step + 1,
+        attempt,
+        worker: [...loss.workers].join(', '),
+        ms: self.clock.now() - loss.atMs,
+        from: source,
+        repeatedSteps: Math.max(0, loss.step - step),
+      });
+      loss = null;
+      if (step < stopAfter) prefetch(step + 1);
+    },
+    failRecovery: (event, context) => {
+      options.finished({
+        step: context.step,
+        loss: lastLoss,
+        stopped: false,
+        error: event.error ?? {
+          code: 'TROUPE_WORKER_LOST',
+          message: `${[...(loss?.workers ?? [])].join(', ')} was lost with state that no other worker holds, and there is no snapshot to go back to`,
+          retryable: true,
+        },
+      });
+    },
+  };
+  return { effects: { ...effects, ...recovery }, finite: () => !ledger.overflow };
 }

@@ -9,8 +9,14 @@ export interface TrainerEvent extends ActorEvent {
     | 'gradient.vote'
     | 'commit.applied'
     | 'replica.evaluated'
-    | 'snapshot.sent'
     | 'checkpoint.written'
     | 'checkpoint.failed'
-    | 'run.stop';
+    | 'run.stop'
+    | 'worker.lost'
+    | 'worker.joined'
+    | 'link.lost'
+    | 'attempt.abandoned'
+    | 'checkpoint.settled'
+    | 'snapshot.found'
+    | 'ask.failed';
 }

@@ -1,7 +1,9 @@
 import type { Mount } from '@troupe/runtime';
-import { jobShape } from '../job.ts';
+import { addresses } from '../addresses.ts';
+import { jobShape, parameterClasses } from '../job.ts';
 import { trainerEffects, type TrainerOptions } from './effects.ts';
-import { trainerMachine, type TrainerInput } from './machine.ts';
+import { fencedByTrainer, trainerMachine, type TrainerContext, type TrainerInput } from './machine.ts';
+import { planRecovery } from './recovery-plan.ts';
 
 export type { RunOutcome, TrainerOptions } from './effects.ts';
 
@@ -9,12 +11,18 @@ export type { RunOutcome, TrainerOptions } from './effects.ts';
 export function mountTrainer(options: TrainerOptions): Mount {
   const { job } = options;
   const { evaluationPasses } = jobShape(job);
+  const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
   return (self) => {
     const { effects, finite } = trainerEffects(self, options);
     const input: TrainerInput = {
       step: job.first.step,
-      numShards: job.dp * (job.model.moe === null ? 1 : 2),
-      numReplicas: job.dp,
+      shards: replicas.flatMap((dp) =>
+        parameterClasses(job).map((each) => ({ address: addresses.optimizer(each, dp), dp })),
+      ),
+      stages: replicas.map((dp) => ({ address: addresses.stage(dp), dp })),
+      store: addresses.store(0),
+      restartsFromBeginning: job.restartsFromBeginning,
+      rebuildable: (versions, step) => planRecovery(job, versions, step) !== null,
       stopAfter: job.stopAfter,
       finite,
       evaluationDue: (step) =>
@@ -23,6 +31,12 @@ export function mountTrainer(options: TrainerOptions): Mount {
       checkpoints: job.checkpointEvery >= 0,
       checkpointDue: (step) => job.checkpointEvery > 0 && step % job.checkpointEvery === 0,
     };
-    return { machine: trainerMachine, input, effects };
+    return {
+      machine: trainerMachine,
+      input,
+      effects,
+      epoch: ({ attempt }: TrainerContext) => ({ step: 0, attempt }),
+      fenced: new Set(fencedByTrainer),
+    };
   };
 }

@@ -1,7 +1,8 @@
+import { address } from '@troupe/core';
 import test from 'ava';
 import fc from 'fast-check';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
-import { trainerMachine, type TrainerInput } from './machine.ts';
+import { fencedByTrainer, trainerMachine, type TrainerInput } from './machine.ts';
 
 const kinds = [
   'shard.loaded',
@@ -11,99 +12,143 @@ const kinds = [
   'gradient.vote',
   'commit.applied',
   'replica.evaluated',
-  'snapshot.sent',
   'checkpoint.written',
   'checkpoint.failed',
   'run.stop',
+  'worker.lost',
+  'worker.joined',
+  'link.lost',
+  'attempt.abandoned',
+  'checkpoint.settled',
+  'snapshot.found',
+  'ask.failed',
   'step.open',
   'rows.return',
 ] as const;
-/** What every state accepts: feeders are a step ahead, and a stop may come at any time. */
-const always = ['batch.counted', 'run.stop'];
+/** What every state accepts: feeders are a step ahead, a checkpoint ends when it ends, and stops and losses may come at any time. */
+const always = [
+  'batch.counted',
+  'run.stop',
+  'worker.lost',
+  'worker.joined',
+  'link.lost',
+  'checkpoint.written',
+  'checkpoint.failed',
+];
 
+const shards = [0, 1].map((dp) => ({ address: address(`optimizer/dense/dp${dp}`), dp }));
+const stages = [0, 1].map((dp) => ({ address: address(`stage/pp0/dp${dp}/tp0`), dp }));
+const store = address('store/m0');
 const input: TrainerInput = {
   step: 0,
-  numShards: 2,
-  numReplicas: 2,
+  shards,
+  stages,
+  store,
   stopAfter: 3,
   finite: () => true,
   evaluationDue: () => false,
   checkpoints: false,
   checkpointDue: () => false,
+  rebuildable: (versions, step) => [...versions.values()].includes(step),
+  restartsFromBeginning: true,
 };
 
-const times = (count: number, type: string): readonly string[] => Array.from({ length: count }, () => type);
+type Sent = readonly [string, Parameters<Play['send']>[1]?];
+const send = (play: Play, events: readonly Sent[]): readonly string[] =>
+  events.flatMap(([type, fields]) => play.send(type, fields));
+
+const from = (type: string, answerers: typeof shards, fields: object = {}): readonly Sent[] =>
+  answerers.map(({ address: who }) => [type, { from: who, ...fields }] as const);
+const counts = (step: number): readonly Sent[] =>
+  [0, 1].map((dp) => ['batch.counted', { from: address(`feeder/dp${dp}`), step }] as const);
+const votesAndMeasures = [...from('replica.measured', stages), ...from('gradient.vote', shards)];
+const applied = from('commit.applied', shards);
+const lost = (dp: number): Sent => ['worker.lost', { body: { dp, node: `worker/${dp}`, sentence: 'gone' } }];
+const joined = (dp: number): Sent => ['worker.joined', { body: { dp } }];
+const broken: Sent = ['link.lost', { body: { node: 'worker/1', sentence: 'broken' } }];
+const abandoned = (version: number, loaded = true, who = shards): readonly Sent[] =>
+  from('attempt.abandoned', who, { version, body: { loaded } });
+const settled: Sent = ['checkpoint.settled', { from: store }];
 
 /** A trainer whose first step is open. */
 function training(changes: Partial<TrainerInput> = {}, visited = new Set<string>()): Play {
   const play = new Play(trainerMachine, { ...input, ...changes }, visited);
-  for (const type of [...times(2, 'batch.counted'), ...times(2, 'shard.loaded')]) play.send(type);
+  send(play, [...counts((play.context['step'] as number) + 1), ...from('shard.loaded', shards)]);
   return play;
 }
 
-const votesAndMeasures = [...times(2, 'replica.measured'), ...times(2, 'gradient.vote')];
-
 /** Everything from votes to commit. */
-function commit(play: Play): readonly string[] {
-  return [...votesAndMeasures, ...times(2, 'commit.applied')].flatMap((type) => play.send(type));
-}
+const commit = (play: Play): readonly string[] => send(play, [...votesAndMeasures, ...applied]);
+
+const due = {
+  evaluationDue: (step: number) => step === 1,
+  checkpoints: true,
+  checkpointDue: (step: number) => step === 1,
+};
 
 test('trainer: a run passes by every state, each of which refuses what it does not wait for', (t) => {
   const visited = new Set<string>();
-  const due = {
-    evaluationDue: (step: number) => step === 1,
-    checkpoints: true,
-    checkpointDue: (step: number) => step === 1,
-  };
   const play = new Play(trainerMachine, { ...input, stopAfter: 2, ...due }, visited);
   const expectOnly = (state: string, types: readonly string[]): void => {
     t.is(play.state, state);
-    t.deepEqual(acceptedOf(play, kinds).toSorted(), [...always, ...types].toSorted(), state);
+    t.deepEqual(
+      acceptedOf(play, kinds, { body: { dp: 0 } }).toSorted(),
+      [...new Set([...always, ...types])].toSorted(),
+      state,
+    );
   };
   t.deepEqual(play.first, ['start']);
   expectOnly('loading', ['shard.loaded']);
-  play.send('shard.loaded');
-  play.send('shard.loaded');
+  send(play, from('shard.loaded', shards));
   expectOnly('choosing', []);
-  t.deepEqual(play.send('batch.counted'), ['recordCount']);
-  t.deepEqual(play.send('batch.counted'), ['recordCount', 'open']);
-  const collects = ['replica.measured', 'balance.share', 'gradient.vote'];
-  expectOnly('training', collects);
-  t.deepEqual(
-    votesAndMeasures.flatMap((type) => play.send(type)),
-    ['recordMeasure', 'recordMeasure', 'recordVote', 'recordVote', 'decide'],
-  );
+  t.deepEqual(send(play, counts(1)), ['recordCount', 'recordCount', 'open']);
+  expectOnly('training', ['replica.measured', 'balance.share', 'gradient.vote']);
+  t.deepEqual(send(play, votesAndMeasures), [
+    'recordMeasure',
+    'recordMeasure',
+    'recordVote',
+    'recordVote',
+    'decide',
+  ]);
   expectOnly('committing', ['commit.applied']);
-  t.deepEqual(
-    times(2, 'commit.applied').flatMap((type) => play.send(type)),
-    ['report', 'evaluate'],
-  );
+  t.deepEqual(send(play, applied), ['report', 'evaluate']);
   expectOnly('evaluating', ['replica.evaluated']);
-  t.deepEqual(
-    times(2, 'replica.evaluated').flatMap((type) => play.send(type)),
-    ['recordEvaluation', 'recordEvaluation', 'reportEvaluation', 'checkpoint'],
-  );
-  expectOnly('checkpointing', ['checkpoint.written', 'checkpoint.failed', 'snapshot.sent']);
+  t.deepEqual(send(play, from('replica.evaluated', stages)), [
+    'recordEvaluation',
+    'recordEvaluation',
+    'reportEvaluation',
+    'checkpoint',
+  ]);
+  expectOnly('checkpointing', []);
   t.deepEqual(play.send('checkpoint.written'), ['reportCheckpoint']);
   expectOnly('choosing', []);
-  play.send('batch.counted');
-  t.deepEqual(play.send('batch.counted'), ['recordCount', 'open']);
+  t.deepEqual(send(play, counts(2)), ['recordCount', 'recordCount', 'open']);
   t.deepEqual(commit(play).slice(-2), ['report', 'checkpoint'], 'the end is saved');
   t.deepEqual(play.send('checkpoint.written'), ['reportCheckpoint', 'finish']);
-  t.is(play.state, 'closing');
+  expectOnly('closing', []);
 
   const failing = training({ stopAfter: 1, checkpoints: true }, visited);
   commit(failing);
   t.deepEqual(failing.send('checkpoint.failed'), ['failCheckpoint']);
   t.is(failing.state, 'failed');
-  t.deepEqual([...visited, 'committed', 'evaluated'].toSorted(), leafStates(trainerMachine).toSorted());
+
+  for (const version of [0, 9]) {
+    const struck = training({}, visited);
+    send(struck, [lost(1), joined(1), settled, ...abandoned(version)]);
+    t.is(struck.state, version === 0 ? 'recovering.rebuilding' : 'recovering.seeking');
+    if (version !== 0) struck.send('snapshot.found', { body: { exists: true } });
+    send(struck, from('shard.loaded', shards));
+    t.is(struck.state, 'choosing');
+  }
+  const passedThrough = ['committed', 'recovering.recovered'];
+  t.deepEqual([...visited, ...passedThrough].toSorted(), leafStates(trainerMachine).toSorted());
 });
 
 test('trainer: TRN-1, decides once, when the last vote or measure is there, in any order', (t) => {
   fc.assert(
     fc.property(fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 }), (order) => {
       const play = training();
-      const actions = order.map((index) => play.send(votesAndMeasures[index] ?? ''));
+      const actions = order.map((index) => send(play, [votesAndMeasures[index]!]));
       t.deepEqual(
         actions.map((each) => each.includes('decide')),
         [false, false, false, true],
@@ -114,47 +159,55 @@ test('trainer: TRN-1, decides once, when the last vote or measure is there, in a
   );
 });
 
+test('trainer: TRN-1, one that answers twice does not answer for another', (t) => {
+  const play = training();
+  const [first, ...rest] = votesAndMeasures;
+  t.false(send(play, [first!, ...rest.slice(0, -1), first!]).includes('decide'));
+  t.true(send(play, rest.slice(-1)).includes('decide'));
+});
+
 test('trainer: TRN-2, a step that is not finite is replayed once and skipped when it repeats', (t) => {
   const play = training({ finite: () => false });
-  const first = votesAndMeasures.flatMap((type) => play.send(type));
+  const first = send(play, votesAndMeasures);
   t.is(first.at(-1), 'replay');
   t.false(first.includes('decide'));
   t.is(play.state, 'training');
-  t.like(play.context, { step: 1, attempt: 2, votes: 0, measured: 0 });
-  const second = votesAndMeasures.flatMap((type) => play.send(type));
+  t.like(play.context, { step: 1, attempt: 2, replayed: true });
+  const second = send(play, votesAndMeasures);
   t.is(second.at(-1), 'decide');
   t.false(second.includes('replay'));
 });
 
-test('trainer: TRN-2, a replay that is finite commits, and the next step starts at attempt 1', (t) => {
+test('trainer: TRN-2, a replay that is finite commits; attempts count on, so that what is left of the first stays behind', (t) => {
   let finite = false;
   const play = training({ finite: () => finite });
-  for (const type of votesAndMeasures) play.send(type);
+  send(play, votesAndMeasures);
   finite = true;
-  play.send('batch.counted');
-  play.send('batch.counted');
+  send(play, counts(2));
   commit(play);
-  t.like(play.context, { step: 2, attempt: 1 });
+  t.like(play.context, { step: 2, attempt: 2, replayed: false });
   t.is(play.state, 'training');
 });
 
 test('trainer: TRN-3, nothing opens before evaluation and checkpoint of the commit are done', (t) => {
   const play = training({ evaluationDue: () => true, checkpoints: true, checkpointDue: () => true });
-  const actions = [...commit(play)];
-  for (const type of times(2, 'batch.counted')) actions.push(...play.send(type));
-  actions.push(...play.send('replica.evaluated'), ...play.send('replica.evaluated'));
+  const actions = [...commit(play), ...send(play, [...counts(2), ...from('replica.evaluated', stages)])];
   t.false(actions.includes('open'));
-  t.deepEqual(play.send('checkpoint.written'), ['reportCheckpoint', 'open']);
+  t.deepEqual(play.send('checkpoint.written', { step: 1 }), ['reportCheckpoint', 'open']);
 });
 
-test('trainer: a step opens when its batch is counted by every feeder, even when they are ahead', (t) => {
+test('trainer: a step opens when its batch is counted by every feeder, even when they are ahead or count twice', (t) => {
   const play = training();
-  for (const type of times(2, 'batch.counted'))
-    t.deepEqual(play.send(type), ['recordCount'], 'counts of step 2 while step 1 runs');
+  t.deepEqual(send(play, counts(2)), ['recordCount', 'recordCount'], 'counts of step 2 while step 1 runs');
   t.deepEqual(commit(play).slice(-2), ['report', 'open']);
   t.is(play.context['step'], 2);
   commit(play);
   t.is(play.state, 'choosing', 'step 3 is not counted yet');
+  const [one, other] = counts(3);
+  send(play, [one!, one!]);
+  t.is(play.state, 'choosing');
+  send(play, [other!]);
+  t.is(play.state, 'training');
 });
 
 test('trainer: a stop finishes the open step, saves where checkpoints are on, and ends', (t) => {
@@ -172,8 +225,7 @@ test('trainer: a stop finishes the open step, saves where checkpoints are on, an
 test('trainer: a stop before the first step ends without one', (t) => {
   const play = new Play(trainerMachine, { ...input, checkpoints: true, step: 5, stopAfter: 9 });
   play.send('run.stop');
-  play.send('shard.loaded');
-  t.deepEqual(play.send('shard.loaded'), ['finish'], 'what was loaded is saved already');
+  t.is(send(play, from('shard.loaded', shards)).at(-1), 'finish', 'what was loaded is saved already');
   t.is(play.state, 'closing');
 });
 
@@ -182,4 +234,122 @@ test('trainer: a run that is told to stop between steps ends at once', (t) => {
   commit(play);
   t.is(play.state, 'choosing');
   t.deepEqual(play.send('run.stop'), ['finish']);
+});
+
+/** A trainer in each state in which something can be lost, and the last step that is committed there. */
+function vulnerable(): readonly (readonly [Play, number])[] {
+  const options = { ...due, stopAfter: 9 };
+  const play = (): Play => training(options);
+  const evaluating = play();
+  commit(evaluating);
+  const checkpointing = play();
+  send(checkpointing, [...votesAndMeasures, ...applied, ...from('replica.evaluated', stages)]);
+  const choosing = play();
+  send(choosing, [
+    ...votesAndMeasures,
+    ...applied,
+    ...from('replica.evaluated', stages),
+    ['checkpoint.written', { step: 1 }],
+  ]);
+  const rebuilding = play();
+  send(rebuilding, [lost(0), joined(0), settled, ...abandoned(0)]);
+  const seeking = play();
+  send(seeking, [lost(0), joined(0), settled, ...abandoned(0, false)]);
+  const abandoning = play();
+  send(abandoning, [lost(0)]);
+  return [
+    [new Play(trainerMachine, { ...input, ...options }), 0],
+    [play(), 0],
+    [evaluating, 1],
+    [checkpointing, 1],
+    [choosing, 1],
+    [abandoning, 0],
+    [rebuilding, 0],
+    [seeking, 0],
+  ];
+}
+
+test('trainer: TRN-4, TRN-5, a loss in any state goes back to the last commit under a new attempt', (t) => {
+  for (const loss of [lost(1), broken]) {
+    for (const [play, step] of vulnerable()) {
+      const state = play.state;
+      const attempt = play.context['attempt'] as number;
+      t.deepEqual(send(play, [loss]), ['reportLoss', 'abandon'], state);
+      t.is(play.state, 'recovering.abandoning', state);
+      t.like(play.context, { step, attempt: attempt + 1 }, state);
+      t.is((play.context['versions'] as ReadonlyMap<string, number>).size, 0, 'everybody is asked again');
+    }
+  }
+});
+
+test('trainer: TRN-4, after the decision the shards that are left carry it out before the attempt is left', (t) => {
+  const play = training();
+  send(play, votesAndMeasures);
+  t.deepEqual(send(play, [lost(1)]), ['reportLoss']);
+  t.is(play.state, 'committing');
+  t.deepEqual(send(play, applied.slice(0, 1)), ['report', 'abandon']);
+  t.is(play.state, 'recovering.abandoning');
+  t.like(play.context, { step: 1, attempt: 2 });
+
+  const all = training();
+  send(all, [...votesAndMeasures, ...applied.slice(0, 1)]);
+  t.deepEqual(send(all, [lost(1)]), ['reportLoss', 'report', 'abandon'], 'nobody else is awaited');
+});
+
+test('trainer: TRN-5, nothing opens until the lost worker is back, all have left the attempt and all hold one version', (t) => {
+  const play = training();
+  send(play, [lost(1)]);
+  send(play, [settled, ...abandoned(0, true, shards.slice(0, 1))]);
+  t.is(play.state, 'recovering.abandoning');
+  t.deepEqual(send(play, [joined(1)]), ['abandonJoined']);
+  t.deepEqual(send(play, abandoned(0, false, shards.slice(1))), ['heard', 'rebuild']);
+  send(play, from('shard.loaded', shards.slice(0, 1)));
+  t.is(play.state, 'recovering.rebuilding');
+  t.deepEqual(send(play, from('shard.loaded', shards.slice(1))), ['heard', 'reportRecovered']);
+  t.deepEqual(send(play, counts(1)).at(-1), 'open');
+  t.like(play.context, { step: 1, attempt: 2, broken: false });
+});
+
+test('trainer: state that nobody holds comes from a snapshot, or from the seed where the run may begin anew', (t) => {
+  const stateless = (changes: Partial<TrainerInput>): Play => {
+    const play = training({ step: 4, stopAfter: 9, ...changes });
+    send(play, [lost(1), joined(1), settled, ...abandoned(4, false)]);
+    t.is(play.state, 'recovering.seeking');
+    return play;
+  };
+  const back = stateless({});
+  t.deepEqual(back.send('snapshot.found', { step: 2, body: { exists: true } }), ['restore']);
+  t.like(back.context, { step: 2, saved: 2 });
+  const anew = stateless({});
+  t.deepEqual(anew.send('snapshot.found', { step: 0, body: { exists: false } }), ['restore']);
+  const over = stateless({ restartsFromBeginning: false });
+  t.deepEqual(over.send('snapshot.found', { step: 0, body: { exists: false } }), ['failRecovery']);
+  t.is(over.state, 'failed');
+  const unreadable = stateless({});
+  t.deepEqual(unreadable.send('ask.failed'), ['failRecovery']);
+});
+
+test('trainer: what the commit made due is done once, also when a loss interrupts it', (t) => {
+  const play = training({ ...due, stopAfter: 9 });
+  commit(play);
+  t.is(play.state, 'evaluating');
+  send(play, [lost(1), joined(1), settled, ...abandoned(1)]);
+  t.is(send(play, from('shard.loaded', shards)).at(-1), 'evaluate');
+  t.is(send(play, from('replica.evaluated', stages)).at(-1), 'checkpoint');
+  send(play, [lost(1), ['checkpoint.written', { step: 1 }], joined(1), settled, ...abandoned(1)]);
+  send(play, from('shard.loaded', shards));
+  t.is(play.state, 'choosing', 'the checkpoint was finished nevertheless');
+});
+
+test('trainer: every answer of an attempt is behind its fence', (t) => {
+  for (const type of [
+    'gradient.vote',
+    'replica.measured',
+    'commit.applied',
+    'shard.loaded',
+    'attempt.abandoned',
+    'snapshot.found',
+  ])
+    t.true(fencedByTrainer.includes(type), type);
+  t.false(fencedByTrainer.includes('checkpoint.written'));
 });

@@ -1,24 +1,39 @@
+import type { Address } from '@troupe/core';
+import { flagIn, numberIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { TrainerEvent } from './events.ts';
+
+/** An actor that answers the trainer, and the replica whose worker it lives on. */
+export interface Answerer {
+  readonly address: Address;
+  readonly dp: number;
+}
 
 export interface TrainerContext {
   /** Step that is open or, between steps, the last one committed. */
   readonly step: number;
+  /** Attempts of the whole run so far: it never falls, and what carries a lower one counts no more. */
   readonly attempt: number;
-  /** Answers that have come for the present phase. */
-  readonly loaded: number;
-  readonly counted: number;
-  readonly measured: number;
-  readonly votes: number;
-  readonly applied: number;
-  readonly evaluated: number;
-  readonly sent: number;
+  /** The open step was not finite and has been begun once more. */
+  readonly replayed: boolean;
+  /** Who has not answered yet in the present phase. */
+  readonly awaited: ReadonlySet<Address>;
+  /** Feeders that have counted a step, as `STEP FEEDER`. */
+  readonly counted: ReadonlySet<string>;
+  /** Replicas whose worker is lost and not back yet. */
+  readonly down: ReadonlySet<number>;
+  /** Something was lost: the run must be brought back to the last commit before anything opens. */
+  readonly broken: boolean;
+  /** What the shards hold when an attempt has been abandoned. */
+  readonly versions: ReadonlyMap<Address, number>;
   /** A stop was asked for: the open step is finished first. */
   readonly stopping: boolean;
-  /** Step that the newest checkpoint holds. */
+  /** Step that the newest checkpoint holds, and the last one evaluated. */
   readonly saved: number;
-  readonly numShards: number;
-  readonly numReplicas: number;
+  readonly evaluated: number;
+  readonly shards: readonly Answerer[];
+  readonly stages: readonly Answerer[];
+  readonly store: Address;
   readonly stopAfter: number;
   /** Pure schedule: whether something follows the commit of a step. */
   readonly checkpointDue: (step: number) => boolean;
@@ -27,26 +42,57 @@ export interface TrainerContext {
   readonly evaluationDue: (step: number) => boolean;
   /** Whether the votes of the present attempt were finite; filled in by the ledger. */
   readonly finite: () => boolean;
+  /** Whether every shard's state of `step` is held by some shard. */
+  readonly rebuildable: (versions: ReadonlyMap<Address, number>, step: number) => boolean;
+  readonly restartsFromBeginning: boolean;
 }
 
 export type TrainerInput = Pick<
   TrainerContext,
   | 'step'
-  | 'numShards'
-  | 'numReplicas'
+  | 'shards'
+  | 'stages'
+  | 'store'
   | 'stopAfter'
   | 'checkpointDue'
   | 'checkpoints'
   | 'evaluationDue'
   | 'finite'
+  | 'rebuildable'
+  | 'restartsFromBeginning'
 >;
 
-const MOST_ATTEMPTS = 2;
+/** What may still come from an attempt that is over. A checkpoint that was finished nevertheless counts. */
+export const fencedByTrainer: readonly string[] = [
+  'shard.loaded',
+  'replica.measured',
+  'balance.share',
+  'gradient.vote',
+  'commit.applied',
+  'replica.evaluated',
+  'attempt.abandoned',
+  'checkpoint.settled',
+  'snapshot.found',
+  'ask.failed',
+  'message.refused',
+];
+
+const addressesOf = (answerers: readonly Answerer[]): readonly Address[] =>
+  answerers.map(({ address }) => address);
+
+const without = <T>(values: ReadonlySet<T>, value: T): ReadonlySet<T> => {
+  const rest = new Set(values);
+  rest.delete(value);
+  return rest;
+};
 
 /**
  * The step protocol. TRN-1: a step commits once, when every shard has voted and every replica has measured; a decision is never
  * taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats. TRN-3: nothing new opens before what the
  * commit made due (evaluation, checkpoint) is done.
+ *
+ * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. TRN-5: nothing opens
+ * after a loss until every actor has left the abandoned attempt and every shard holds the same version.
  */
 export const trainerMachine = setup({
   types: { context: {} as TrainerContext, events: {} as TrainerEvent, input: {} as TrainerInput },
@@ -68,57 +114,93 @@ export const trainerMachine = setup({
     reportCheckpoint: () => {},
     failCheckpoint: () => {},
     finish: () => {},
+    reportLoss: () => {},
+    abandon: () => {},
+    abandonJoined: () => {},
+    rebuild: () => {},
+    findSnapshot: () => {},
+    restore: () => {},
+    reportRecovered: () => {},
+    failRecovery: () => {},
+    heard: () => {},
+    answered: assign({ awaited: ({ context, event }) => without(context.awaited, event.from) }),
+    awaitShards: assign({ awaited: ({ context }) => new Set(addressesOf(context.shards)) }),
+    awaitStep: assign({
+      awaited: ({ context }) => new Set([...addressesOf(context.shards), ...addressesOf(context.stages)]),
+    }),
+    markLost: assign({
+      broken: true,
+      down: ({ context, event }) => new Set([...context.down, numberIn(event, 'dp')]),
+    }),
+    markJoined: assign({ down: ({ context, event }) => without(context.down, numberIn(event, 'dp')) }),
+    /** The shards of a lost worker carry nothing out any more. */
+    forgetLost: assign({
+      awaited: ({ context, event }) =>
+        new Set(
+          addressesOf(
+            context.shards.filter(
+              ({ address, dp }) => context.awaited.has(address) && dp !== numberIn(event, 'dp'),
+            ),
+          ),
+        ),
+    }),
   },
   guards: {
-    allLoaded: ({ context }) => context.loaded + 1 === context.numShards,
-    begun: ({ context }) => context.counted === context.numReplicas,
-    stepComplete: ({ context }) =>
-      context.measured === context.numReplicas && context.votes === context.numShards,
-    replayable: ({ context }) =>
-      context.measured === context.numReplicas &&
-      context.votes === context.numShards &&
-      !context.finite() &&
-      context.attempt < MOST_ATTEMPTS,
-    allApplied: ({ context }) => context.applied + 1 === context.numShards,
-    allEvaluated: ({ context }) => context.evaluated + 1 === context.numReplicas,
-    evaluationDue: ({ context }) => context.evaluationDue(context.step),
-    checkpointDue: ({ context }) => context.checkpoints && context.checkpointDue(context.step),
+    settled: ({ context }) => context.awaited.size === 0,
+    settledBroken: ({ context }) => context.awaited.size === 0 && context.broken,
+    settledRebuildable: ({ context }) =>
+      context.awaited.size === 0 && context.rebuildable(context.versions, context.step),
+    begun: ({ context }) =>
+      context.stages.every(({ dp }) => context.counted.has(`${context.step + 1} feeder/dp${dp}`)),
+    replayable: ({ context }) => context.awaited.size === 0 && !context.finite() && !context.replayed,
+    evaluationDue: ({ context }) => context.step > context.evaluated && context.evaluationDue(context.step),
+    checkpointDue: ({ context }) =>
+      context.checkpoints && context.step > context.saved && context.checkpointDue(context.step),
     endedUnsaved: ({ context }) =>
       context.checkpoints &&
       context.saved !== context.step &&
       (context.stopping || context.step >= context.stopAfter),
     ended: ({ context }) => context.stopping || context.step >= context.stopAfter,
+    mayRestore: ({ context, event }) => flagIn(event, 'exists') || context.restartsFromBeginning,
   },
 }).createMachine({
   id: 'trainer',
   context: ({ input }) => ({
     ...input,
     attempt: 1,
-    loaded: 0,
-    counted: 0,
-    measured: 0,
-    votes: 0,
-    applied: 0,
-    evaluated: 0,
-    sent: 0,
+    replayed: false,
+    awaited: new Set<Address>(),
+    counted: new Set<string>(),
+    down: new Set<number>(),
+    broken: false,
+    versions: new Map<Address, number>(),
     stopping: false,
     saved: input.step,
+    evaluated: input.step,
   }),
   initial: 'loading',
   on: {
     'run.stop': { actions: assign({ stopping: true }) },
     // Feeders report one step ahead, whatever the trainer does meanwhile.
-    'batch.counted': { actions: [assign({ counted: ({ context }) => context.counted + 1 }), 'recordCount'] },
+    'batch.counted': {
+      actions: [
+        assign({
+          counted: ({ context, event }) => new Set([...context.counted, `${event.step} ${event.from}`]),
+        }),
+        'recordCount',
+      ],
+    },
+    'worker.lost': { target: '.recovering', actions: ['markLost', 'reportLoss'] },
+    'worker.joined': { actions: 'markJoined' },
+    'link.lost': { target: '.recovering', actions: [assign({ broken: true }), 'reportLoss'] },
+    'checkpoint.written': { actions: [assign({ saved: ({ event }) => event.step }), 'reportCheckpoint'] },
+    'checkpoint.failed': { target: '.failed', actions: 'failCheckpoint' },
   },
   states: {
     loading: {
-      entry: 'start',
-      on: {
-        'shard.loaded': [
-          { guard: 'allLoaded', target: 'choosing' },
-          { actions: assign({ loaded: ({ context }) => context.loaded + 1 }) },
-        ],
-      },
+      entry: ['awaitShards', 'start'],
+      on: { 'shard.loaded': { actions: 'answered' } },
+      always: { guard: 'settled', target: 'choosing' },
     },
     /** Between steps: stop, or open the next one as soon as its batch is counted. */
     choosing: {
@@ -130,42 +212,52 @@ export const trainerMachine = setup({
     },
     training: {
       entry: [
+        assign({ step: ({ context }) => context.step + 1, replayed: false }),
         assign({
-          step: ({ context }) => context.step + 1,
-          attempt: 1,
-          counted: 0,
-          measured: 0,
-          votes: 0,
-          applied: 0,
+          counted: ({ context }) =>
+            new Set([...context.counted].filter((key) => Number.parseInt(key, 10) > context.step)),
         }),
+        'awaitStep',
         'open',
       ],
       on: {
-        'replica.measured': {
-          actions: [assign({ measured: ({ context }) => context.measured + 1 }), 'recordMeasure'],
-        },
+        'replica.measured': { actions: ['answered', 'recordMeasure'] },
         'balance.share': { actions: 'shareBalance' },
-        'gradient.vote': { actions: [assign({ votes: ({ context }) => context.votes + 1 }), 'recordVote'] },
+        'gradient.vote': { actions: ['answered', 'recordVote'] },
+        // What is open is not committed: the last commit is the step before.
+        'worker.lost': {
+          target: 'recovering',
+          actions: [assign({ step: ({ context }) => context.step - 1 }), 'markLost', 'reportLoss'],
+        },
+        'link.lost': {
+          target: 'recovering',
+          actions: [assign({ step: ({ context }) => context.step - 1, broken: true }), 'reportLoss'],
+        },
       },
       always: [
         {
           guard: 'replayable',
           actions: [
-            assign({ attempt: ({ context }) => context.attempt + 1, measured: 0, votes: 0 }),
+            assign({ attempt: ({ context }) => context.attempt + 1, replayed: true }),
+            'awaitStep',
             'replay',
           ],
         },
-        { guard: 'stepComplete', target: 'committing', actions: 'decide' },
+        { guard: 'settled', target: 'committing', actions: 'decide' },
       ],
     },
-    /** The decision is out and binds; shards apply it. */
+    /** The decision is out and binds; shards apply it, also when others are lost meanwhile. */
     committing: {
+      entry: 'awaitShards',
       on: {
-        'commit.applied': [
-          { guard: 'allApplied', target: 'committed', actions: 'report' },
-          { actions: assign({ applied: ({ context }) => context.applied + 1 }) },
-        ],
+        'commit.applied': { actions: 'answered' },
+        'worker.lost': { actions: ['forgetLost', 'markLost', 'reportLoss'] },
+        'link.lost': { actions: [assign({ broken: true }), 'reportLoss'] },
       },
+      always: [
+        { guard: 'settledBroken', target: 'recovering', actions: 'report' },
+        { guard: 'settled', target: 'committed', actions: 'report' },
+      ],
     },
     committed: {
       always: [
@@ -175,15 +267,14 @@ export const trainerMachine = setup({
       ],
     },
     evaluating: {
-      entry: [assign({ evaluated: 0 }), 'evaluate'],
-      on: {
-        'replica.evaluated': [
-          { guard: 'allEvaluated', target: 'evaluated', actions: ['recordEvaluation', 'reportEvaluation'] },
-          { actions: [assign({ evaluated: ({ context }) => context.evaluated + 1 }), 'recordEvaluation'] },
-        ],
+      entry: [assign({ awaited: ({ context }) => new Set(addressesOf(context.stages)) }), 'evaluate'],
+      on: { 'replica.evaluated': { actions: ['answered', 'recordEvaluation'] } },
+      always: {
+        guard: 'settled',
+        target: 'committed',
+        actions: [assign({ evaluated: ({ context }) => context.step }), 'reportEvaluation'],
       },
     },
-    evaluated: { always: [{ guard: 'checkpointDue', target: 'checkpointing' }, { target: 'choosing' }] },
     checkpointing: {
       entry: 'checkpoint',
       on: {
@@ -191,11 +282,89 @@ export const trainerMachine = setup({
           target: 'choosing',
           actions: [assign({ saved: ({ context }) => context.step }), 'reportCheckpoint'],
         },
-        'checkpoint.failed': { target: 'failed', actions: 'failCheckpoint' },
-        'snapshot.sent': { actions: 'ignore' },
       },
     },
-    closing: { entry: 'finish', type: 'final' },
-    failed: { type: 'final' },
+    recovering: {
+      initial: 'abandoning',
+      on: {
+        'worker.lost': {
+          target: '.abandoning',
+          reenter: true,
+          actions: ['markLost', 'reportLoss'],
+        },
+        'link.lost': { target: '.abandoning', reenter: true, actions: 'reportLoss' },
+      },
+      states: {
+        /** Every actor leaves the attempt, and says what it holds; lost workers are awaited. */
+        abandoning: {
+          entry: [
+            assign({
+              attempt: ({ context }) => context.attempt + 1,
+              versions: new Map<Address, number>(),
+              awaited: ({ context }) => new Set([...addressesOf(context.shards), context.store]),
+            }),
+            'abandon',
+          ],
+          on: {
+            'worker.joined': { actions: ['markJoined', 'abandonJoined'] },
+            'attempt.abandoned': {
+              actions: [
+                'answered',
+                'heard',
+                assign({
+                  versions: ({ context, event }) =>
+                    flagIn(event, 'loaded')
+                      ? new Map([...context.versions, [event.from, event.version]])
+                      : context.versions,
+                }),
+              ],
+            },
+            'checkpoint.settled': { actions: ['answered', 'heard'] },
+          },
+          always: [
+            { guard: 'settledRebuildable', target: 'rebuilding' },
+            { guard: 'settled', target: 'seeking' },
+          ],
+        },
+        /** Shards get their state from shards that hold the same. */
+        rebuilding: {
+          entry: ['awaitShards', 'rebuild'],
+          on: { 'shard.loaded': { actions: ['answered', 'heard'] } },
+          always: { guard: 'settled', target: 'recovered' },
+        },
+        /** Some state is held by nobody: all go back to one snapshot. */
+        seeking: {
+          entry: 'findSnapshot',
+          on: {
+            'snapshot.found': [
+              {
+                guard: 'mayRestore',
+                target: 'restoring',
+                actions: assign({
+                  step: ({ event }) => event.step,
+                  saved: ({ event }) => event.step,
+                }),
+              },
+              { target: '#trainer.failed', actions: 'failRecovery' },
+            ],
+            'ask.failed': { target: '#trainer.failed', actions: 'failRecovery' },
+          },
+        },
+        restoring: {
+          entry: ['awaitShards', 'restore'],
+          on: { 'shard.loaded': { actions: ['answered', 'heard'] } },
+          always: { guard: 'settled', target: 'recovered' },
+        },
+        recovered: {
+          entry: [assign({ broken: false }), 'reportRecovered'],
+          always: '#trainer.committed',
+        },
+      },
+    },
+    closing: {
+      entry: 'finish',
+      on: { 'worker.lost': { actions: 'ignore' }, 'link.lost': { actions: 'ignore' } },
+    },
+    failed: { on: { 'worker.lost': { actions: 'ignore' }, 'link.lost': { actions: 'ignore' } } },
   },
 });

@@ -79,10 +79,14 @@ test.serial('signals: a second Ctrl-C leaves at once', async (t) => {
 });
 
 test.serial(
-  'signals: a killed worker ends the run with 76 and names worker, actors, step and what to type',
+  'signals: where no loss is made good, a killed worker ends the run with 76 and names worker, actors, step',
   async (t) => {
     const place = workplace(t);
-    const { cli, workers } = await running(place, ['--set', 'checkpoint.every=2', '--json'], jsonStep);
+    const { cli, workers } = await running(
+      place,
+      ['--set', 'checkpoint.every=2', '--set', 'recovery.losses=0', '--json'],
+      jsonStep,
+    );
     await cli.line(/"event":"checkpoint"/);
     const start = Date.now();
     process.kill(workers[0] ?? -1, 'SIGKILL');
@@ -100,9 +104,10 @@ test.serial(
   },
 );
 
-test.serial('signals: a killed worker tells people how to resume', async (t) => {
+test.serial('signals: a killed worker that is not made good tells people how to resume', async (t) => {
   const place = workplace(t);
-  const { cli, workers } = await running(place, ['--set', 'checkpoint.every=1'], /: checkpoint /);
+  const args = ['--set', 'checkpoint.every=1', '--set', 'recovery.losses=0'];
+  const { cli, workers } = await running(place, args, /: checkpoint /);
   process.kill(workers[1] ?? -1, 'SIGKILL');
   const { code, stderr } = await cli.result;
   t.is(code, 76);
@@ -110,6 +115,20 @@ test.serial('signals: a killed worker tells people how to resume', async (t) => 
     stderr,
     /^exit 76 \(a worker was lost\): worker\/[01] was lost .* in step \d+; it held .*; the last checkpoint is run\/step-\d+; go on with: npx troupe resume run\n$/m,
   );
+});
+
+test.serial('signals: a killed worker comes back, the run goes on and people are told', async (t) => {
+  const place = workplace(t);
+  const { cli, workers } = await running(place, ['--set', 'checkpoint.every=1'], /: checkpoint /);
+  process.kill(workers[1] ?? -1, 'SIGKILL');
+  await cli.line(/^worker\/1 is back after [\d.]+ s with the state of the last checkpoint; step \d+ opens/);
+  const now = cli.children();
+  t.is(now.length, 2);
+  cli.signal('SIGINT');
+  const { code, stdout } = await cli.result;
+  t.is(code, 130);
+  t.regex(stdout, /^worker\/1 was lost \(.+\) in step \d+; it held .*; going back to step \d+$/m);
+  t.deepEqual(alive([...workers, ...now]), []);
 });
 
 test.serial('signals: workers do not outlive a killed parent', async (t) => {

@@ -91,8 +91,8 @@ export interface Behaviour {
   readonly input: unknown;
   readonly effects: Effects<never, never>;
   /**
-   * The epoch an actor is in; events of `fenced` types with a lower (step, attempt) are dropped and counted.
-   * Absent: nothing is fenced.
+   * The epoch an actor is in; events of `fenced` types from before it are dropped and counted. Attempts never fall during a run, steps
+   * may (a run can go back to a snapshot), so the attempt decides first. Absent: nothing is fenced.
    */
   readonly epoch?: (context: never) => { readonly step: number; readonly attempt: number };
   readonly fenced?: ReadonlySet<string>;

@@ -6,14 +6,22 @@ interface PendingAsk {
   readonly timer: TimerHandle;
 }
 
-/** Questions that await an answer; each has an owner and a deadline. Correlation ids count from 1 within a node. */
+/** Correlation ids that one life of a node may use. */
+const IDS_PER_LIFE = 2 ** 32;
+
+/**
+ * Questions that await an answer; each has an owner and a deadline. Correlation ids count within one life of a node, so that an answer to
+ * an earlier life's question finds nobody.
+ */
 export class Asks {
   readonly #clock: Clock;
   readonly #pending = new Map<number, PendingAsk>();
-  #last = 0;
+  #last: number;
 
-  constructor(clock: Clock) {
+  /** @param incarnation - of the node, from 1 */
+  constructor(clock: Clock, incarnation: number) {
     this.#clock = clock;
+    this.#last = (incarnation - 1) * IDS_PER_LIFE;
   }
 
   begin(

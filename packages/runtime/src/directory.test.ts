@@ -30,3 +30,16 @@ test('Directory: news of an older life is ignored', (t) => {
   t.is(directory.lookup(moved).node, nodeId('worker/3'));
   t.is(directory.lookup(other).node, nodeId('worker/0'));
 });
+
+test('Directory: what a replaced life of a node says is not heard, and a new life is learnt of from its first word', (t) => {
+  const node = nodeId('worker/0');
+  const directory = new Directory(() => node);
+  t.true(directory.hears(node, 1));
+  t.is(directory.overlaySize, 0, 'first lives cost nothing');
+  t.true(directory.hears(node, 3));
+  t.deepEqual(directory.lookup(moved), { node, incarnation: 3 });
+  t.false(directory.hears(node, 1));
+  t.false(directory.hears(node, 2));
+  t.true(directory.hears(node, 3));
+  t.true(directory.hears(nodeId('worker/1'), 1));
+});

@@ -16,6 +16,7 @@ import {
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
 import type { ActorEvent, MessageFields, Mount, Self, Supervision } from './actor.ts';
+import { actorEvent, messageOf } from './actor-event.ts';
 import { Asks } from './asks.ts';
 import { textIn } from './body.ts';
 import { stateName, type Cell } from './cell.ts';
@@ -70,7 +71,8 @@ const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' 
  *
  * RUN-1: one event is handled at a time, to completion, on the event loop; handlers never await.
  * RUN-2: a message that a state does not accept gets a typed refusal, never silence.
- * RUN-3: events of a lower (step, attempt) than the actor's epoch are dropped and counted.
+ * RUN-3: events of an earlier attempt, or of an earlier step of the same attempt, than the actor's epoch are dropped and counted;
+ * messages of a node's earlier life too.
  * RUN-4: every ask and every wait has an owner, a deadline and a reason.
  */
 export class ActorSystem {
@@ -83,28 +85,34 @@ export class ActorSystem {
   #pumping = false;
   #stopped = false;
   #fencedEvents = 0;
+  #staleMessages = 0;
 
   constructor(options: SystemOptions) {
     this.#options = options;
     this.node = options.node;
-    this.#asks = new Asks(options.clock);
+    this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
   }
 
   /** Begins to receive. Call it when all actors are mounted: what arrived before waits in the transport. */
   listen(): void {
-    const { transport, codec, logger, probe } = this.#options;
+    const { transport, codec, logger, directory, probe } = this.#options;
     transport.onPacket((from, _lane, packet, release) => {
       probe?.receiving();
-      let message: Message;
+      let decoded: ReturnType<Codec['decodeMessage']>;
       try {
-        message = codec.decodeMessage(packet).message;
+        decoded = codec.decodeMessage(packet);
       } catch (error) {
         release();
         logger.warn('packet refused', { from, error: serializeError(error) });
         return;
       }
-      this.#receive(message, { from, packet, release });
+      if (directory.hears(from, decoded.incarnation)) {
+        this.#receive(decoded.message, { from, packet, release });
+        return;
+      }
+      release();
+      this.#staleMessages++;
     });
   }
 
@@ -147,9 +155,14 @@ export class ActorSystem {
     return this.#fencedEvents;
   }
 
+  /** Messages from a life of a node that a later one has replaced. */
+  get staleMessages(): number {
+    return this.#staleMessages;
+  }
+
   /** Sends from outside any actor: how the composition root speaks to actors. */
   tell(to: Address, type: string, fields: MessageFields = {}): void {
-    this.#send(this.#message(systemAddress(this.node), to, type, fields));
+    this.#send(messageOf(systemAddress(this.node), to, type, fields));
   }
 
   /** Ends an actor's life as if its last turn had thrown: supervision decides what follows. */
@@ -170,7 +183,7 @@ export class ActorSystem {
     cell.behaviour = cell.mount(self);
     cell.isAlive = true;
     cell.machine = new PureMachine(cell.behaviour.machine, cell.behaviour.input);
-    const start: ActorEvent = this.#event('xstate.init', cell.address, {});
+    const start: ActorEvent = actorEvent('xstate.init', cell.address, {});
     const result = cell.machine.initial(cell.behaviour.input);
     cell.snapshot = result.snapshot;
     this.#perform(cell, result, start);
@@ -186,50 +199,6 @@ export class ActorSystem {
     // What nobody will read gives its credit back.
     for (let entry = cell.mailbox.shift(); entry !== undefined; entry = cell.mailbox.shift())
       entry.release?.();
-  }
-
-  #event(
-    type: string,
-    from: Address,
-    fields: MessageFields & { error?: SerializedError; kernelMs?: number; correlation?: number },
-  ): ActorEvent {
-    const { error, kernelMs, correlation } = fields;
-    return {
-      type,
-      from,
-      step: fields.step ?? 0,
-      attempt: fields.attempt ?? 0,
-      version: fields.version ?? 0,
-      layer: fields.layer ?? -1,
-      microbatch: fields.microbatch ?? -1,
-      body: fields.body ?? {},
-      tensors: fields.tensors ?? [],
-      ...(error === undefined ? {} : { error }),
-      ...(kernelMs === undefined ? {} : { kernelMs }),
-      ...(correlation === undefined ? {} : { correlation }),
-    };
-  }
-
-  #message(
-    from: Address,
-    to: Address,
-    kind: string,
-    fields: MessageFields,
-    link: { correlation?: number; replyTo?: number } = {},
-  ): Message {
-    return {
-      kind,
-      from,
-      to,
-      step: fields.step ?? 0,
-      attempt: fields.attempt ?? 0,
-      version: fields.version ?? 0,
-      ...(fields.layer === undefined || fields.layer < 0 ? {} : { layer: fields.layer }),
-      ...(fields.microbatch === undefined || fields.microbatch < 0 ? {} : { microbatch: fields.microbatch }),
-      ...link,
-      body: fields.body ?? {},
-      tensors: fields.tensors ?? [],
-    };
   }
 
   #send(message: Message): void {
@@ -255,7 +224,7 @@ export class ActorSystem {
         kind: message.kind,
         code: failure.code,
       });
-      if (message.correlation !== undefined) this.#failAsk(message.correlation, failure);
+      if (message.correlation !== undefined) this.#failAsk(message.correlation, message, failure);
     }
   }
 
@@ -278,7 +247,7 @@ export class ActorSystem {
       release?.();
       return;
     }
-    const event = this.#event(message.kind, message.from, {
+    const event = actorEvent(message.kind, message.from, {
       ...message,
       ...(message.correlation === undefined ? {} : { correlation: message.correlation }),
     });
@@ -296,8 +265,8 @@ export class ActorSystem {
   }
 
   #replyEvent(message: Message): ActorEvent {
-    if (message.kind !== 'message.refused') return this.#event(message.kind, message.from, message);
-    const event = this.#event('ask.failed', message.from, message);
+    if (message.kind !== 'message.refused') return actorEvent(message.kind, message.from, message);
+    const event = actorEvent('ask.failed', message.from, message);
     return { ...event, error: JSON.parse(textIn(event, 'error')) as SerializedError };
   }
 
@@ -307,7 +276,7 @@ export class ActorSystem {
         (status) => `${status.address} ${status.state} ${status.mailboxSize}`,
       );
       this.#send(
-        this.#message(
+        messageOf(
           systemAddress(this.node),
           message.from,
           'system.described',
@@ -380,7 +349,7 @@ export class ActorSystem {
           : undefined;
       if (
         epoch !== undefined &&
-        (event.step < epoch.step || (event.step === epoch.step && event.attempt < epoch.attempt))
+        (event.attempt < epoch.attempt || (event.attempt === epoch.attempt && event.step < epoch.step))
       ) {
         this.#fencedEvents++;
         outcome = 'fenced';
@@ -418,7 +387,7 @@ export class ActorSystem {
     if (event.correlation !== undefined) {
       const body = { error: JSON.stringify(serializeError(error, refuser)) };
       this.#send(
-        this.#message(
+        messageOf(
           refuser,
           event.from,
           'message.refused',
@@ -443,7 +412,7 @@ export class ActorSystem {
       return;
     }
     this.#send(
-      this.#message(refuser, event.from, 'message.refused', {
+      messageOf(refuser, event.from, 'message.refused', {
         step: event.step,
         attempt: event.attempt,
         body: { reason: error.message, error: JSON.stringify(serializeError(error, refuser)) },
@@ -461,7 +430,7 @@ export class ActorSystem {
       const timer = this.#options.clock.after(delayed.delayMs, () => {
         cell.timers.delete(delayed.id);
         this.#deliver(cell.address, {
-          ...this.#event(delayed.event.type, cell.address, {}),
+          ...actorEvent(delayed.event.type, cell.address, {}),
           ...delayed.event,
         });
       });
@@ -525,36 +494,37 @@ export class ActorSystem {
     }
   }
 
-  #failAsk(correlation: number, error: TroupeError): void {
+  #failAsk(correlation: number, asked: Message, error: TroupeError): void {
     const owner = this.#asks.answered(correlation);
-    if (owner !== undefined)
-      this.#deliver(owner, this.#event('ask.failed', owner, { error: serializeError(error) }));
+    if (owner === undefined) return;
+    const fields = { ...asked, tensors: [], error: serializeError(error) };
+    this.#deliver(owner, actorEvent('ask.failed', owner, fields));
   }
 
   #self(cell: Cell, incarnation: number): Self {
     const { address } = cell;
     const alive = (): boolean => cell.incarnation === incarnation && !this.#stopped;
     const post: Self['post'] = (type, fields = {}) => {
-      if (alive()) this.#deliver(address, this.#event(type, address, fields));
+      if (alive()) this.#deliver(address, actorEvent(type, address, fields));
     };
     return {
       address,
       clock: this.#options.clock,
       logger: this.#options.logger.child({ actor: address }),
       tell: (to, type, fields = {}) => {
-        if (alive()) this.#send(this.#message(address, to, type, fields));
+        if (alive()) this.#send(messageOf(address, to, type, fields));
       },
       ask: (to, type, fields, options) => {
         if (!alive()) return;
         const correlation = this.#asks.begin(address, to, type, options, (error) =>
           post('ask.failed', { ...fields, tensors: [], error: serializeError(error, to) }),
         );
-        this.#send(this.#message(address, to, type, fields, { correlation }));
+        this.#send(messageOf(address, to, type, fields, { correlation }));
       },
       reply: (request, type, fields = {}) => {
         assert(request.correlation !== undefined, 'only a request can be replied to', { type: request.type });
         if (alive())
-          this.#send(this.#message(address, request.from, type, fields, { replyTo: request.correlation }));
+          this.#send(messageOf(address, request.from, type, fields, { replyTo: request.correlation }));
       },
       refuse: (request, error) => this.#refuse(request, address, error),
       post,

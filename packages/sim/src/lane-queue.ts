@@ -65,14 +65,19 @@ export class LaneQueue {
     return true;
   }
 
-  /** Empties it, and gives back what was in it, oldest first. */
-  clear(): readonly QueuedPacket[] {
+  /**
+   * Takes out what a life of the sender left, and gives it back, oldest first.
+   *
+   * @param life - that life and those before it; packets of a later one stay
+   */
+  clear(life = Number.POSITIVE_INFINITY): readonly QueuedPacket[] {
     const all = [...this.#onWay, ...this.#waiting.slice(this.#head)];
     this.#onWay.clear();
     this.#waiting = [];
     this.#head = 0;
     this.#waitingBytes = 0;
     this.#onWayBytes = 0;
-    return all;
+    for (const queued of all) if (queued.life > life) this.push(queued);
+    return all.filter((queued) => queued.life <= life);
   }
 }

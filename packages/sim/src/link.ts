@@ -103,6 +103,12 @@ export class SimLink {
     this.pump();
   }
 
+  /** A life of a node is over: what it queued is nobody's, also where no connection stood. */
+  forget(node: NodeId, life: number): void {
+    if (this.isUp) return;
+    for (const lane of lanes) this.direction(node).lanes[lane].clear(life);
+  }
+
   queuedBytes(from: NodeId): number {
     const { control, data } = this.direction(from).lanes;
     return control.queuedBytes + data.queuedBytes;
@@ -170,14 +176,14 @@ export class SimLink {
       const queues = lanes.map((lane) => direction.lanes[lane]);
       if (!self.isOpen) {
         // A dead life's packets are nobody's.
-        for (const queue of queues) queue.clear();
+        for (const queue of queues) queue.clear(self.incarnation);
         continue;
       }
       this.#numNoticing++;
       this.#network.clock.after(noticeMs, () => {
         this.#numNoticing--;
         self.process.run(() => {
-          const failed = queues.flatMap((queue) => queue.clear());
+          const failed = queues.flatMap((queue) => queue.clear(self.incarnation));
           const peer = { node: other.node, incarnation: other.incarnation };
           this.#tell(
             self,

@@ -72,6 +72,7 @@ export class SimNetwork implements LinkHost, TransportHost {
     this.#nodes.set(process.node, transport);
     for (const link of this.#linksOf(process.node)) {
       link.lose(`replaced by incarnation ${process.incarnation}`);
+      link.forget(process.node, process.incarnation - 1);
       link.pump();
     }
     return transport;

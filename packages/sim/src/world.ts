@@ -34,7 +34,7 @@ export interface LifePorts {
 }
 
 /** Told by a machine that one of its processes ended, as a parent hears of its child. */
-export type ExitHandler = (node: NodeId, reason: string) => void;
+export type ExitHandler = (node: NodeId, incarnation: number, reason: string) => void;
 
 /** What the world cannot do to itself: these live above the ports. */
 export interface FaultHooks {
@@ -150,7 +150,8 @@ export class SimWorld {
     if (notice === 'silent') return;
     const parent = this.#lives.get(nodeId(`agent/${this.#options.machineOf(process.node)}`));
     this.clock.after(0, () => {
-      for (const exited of this.#exits) parent?.run(() => exited(process.node, 'killed'));
+      for (const exited of this.#exits)
+        parent?.run(() => exited(process.node, process.incarnation, 'killed'));
     });
   }
 

@@ -37,7 +37,7 @@ export interface StepEvent {
   readonly hottest: { readonly layer: number; readonly expert: number } | null;
   /** Share of the step's time in which a device ran kernels, mean over replicas. */
   readonly kernelShare: number;
-  /** Attempts it took; 2 when a non-finite step was replayed. */
+  /** How often it was begun: more than once after a gradient that was not finite or a loss. */
   readonly attempts: number;
   /** True when the step's gradient was not finite twice: nothing was applied. */
   readonly skipped: boolean;
@@ -87,6 +87,23 @@ export interface ProfileEvent {
   readonly truncated: readonly string[];
 }
 
+/** A loss has been made good: the next step opens with the numbers that it would have had. */
+export interface RecoveredEvent {
+  readonly event: 'recovered';
+  /** The step that opens now. */
+  readonly step: number;
+  /** The attempt in which it opens; attempts count over the whole run. */
+  readonly attempt: number;
+  /** What was lost, `worker/1`; several are separated by commas. */
+  readonly worker: string;
+  /** From the loss until now. */
+  readonly ms: number;
+  /** Where the lost state came from: shards that hold the same, the newest snapshot, or the seed. */
+  readonly from: 'peers' | 'snapshot' | 'seed';
+  /** Committed steps that are computed again; they are not reported again. */
+  readonly repeatedSteps: number;
+}
+
 export interface DoneEvent {
   readonly event: 'done';
   readonly steps: number;
@@ -112,7 +129,15 @@ export interface ErrorEvent {
 
 /** What a run tells the world, one object a line under `--json`; field names are frozen. */
 export type RunEvent =
-  StartEvent | StepEvent | EvalEvent | CheckpointEvent | FaultEvent | ProfileEvent | DoneEvent | ErrorEvent;
+  | StartEvent
+  | StepEvent
+  | EvalEvent
+  | CheckpointEvent
+  | FaultEvent
+  | RecoveredEvent
+  | ProfileEvent
+  | DoneEvent
+  | ErrorEvent;
 
 /** Takes a run's events; must not throw. */
 export type RunSink = (event: RunEvent) => void;

@@ -1,4 +1,4 @@
-import { addresses, messageKinds } from '@troupe/actors';
+import { addresses, agentNode, messageKinds } from '@troupe/actors';
 import { serializeError } from '@troupe/core';
 import { ActorSystem, Directory, type SystemOptions } from '@troupe/runtime';
 import { createPlacement, type Placement, type ResolvedTopology } from '@troupe/topology';
@@ -12,20 +12,36 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' 
   readonly placement?: Placement;
 };
 
-/** The actors of one node of a job; what fails or hangs among them is the supervisor's to judge, wherever it lives. */
+/**
+ * The actors of one node of a job; what fails, hangs or is lost around them is the supervisor's to judge, wherever it lives.
+ *
+ * The agent reports workers that are gone. A worker reports a broken connection to another one: either that one is gone, or messages
+ * between two that live were lost, and the step has to be begun anew.
+ */
 export function createJobSystem({ topology, codec, placement, ...ports }: JobSystemOptions): ActorSystem {
+  const { node, transport } = ports;
+  const { incarnation } = transport;
   const system: ActorSystem = new ActorSystem({
     ...ports,
     codec: codec ?? createCodec({ kinds: messageKinds, checksum: 'header' }),
     directory: new Directory((placement ?? createPlacement(topology)).nodeOf),
     onFailure: (error, actor) => {
       const { code, message, retryable } = serializeError(error, actor);
-      system.tell(addresses.supervisor, 'actor.failed', { body: { actor, code, message, retryable } });
+      system.tell(addresses.supervisor, 'actor.failed', {
+        body: { actor, code, message, retryable, node, incarnation },
+      });
     },
     onStuck: (error, wait) =>
       system.tell(addresses.supervisor, 'worker.stuck', {
         body: { sentence: error.message, awaited: wait.awaited[0] ?? '' },
       }),
+  });
+  transport.onPeer((event) => {
+    if (event.type !== 'peer.lost' || event.node === agentNode) return;
+    const { reason, incarnation: life } = event;
+    system.tell(addresses.supervisor, node === agentNode ? 'worker.lost' : 'link.lost', {
+      body: { node: event.node, incarnation: life, reason, by: node },
+    });
   });
   return system;
 }

@@ -14,7 +14,18 @@ export interface RunChoices {
   readonly checkpoints: boolean;
 }
 
-export const defaultDeadlines: Deadlines = { stepMs: 600_000, loadMs: 600_000, checkpointMs: 600_000 };
+export const defaultDeadlines: Deadlines = {
+  stepMs: 600_000,
+  loadMs: 600_000,
+  checkpointMs: 600_000,
+  recoveryMs: 300_000,
+};
+
+/** Losses that a run makes good, as its supervisor takes them. */
+export const lossLimit = ({ recovery }: ResolvedTopology): { intensity: number; periodMs: number } => ({
+  intensity: recovery.losses,
+  periodMs: recovery.withinSeconds * 1000,
+});
 
 /** Held-out sequences that an evaluation of this topology reads. */
 export function evaluationSequences(topology: ResolvedTopology, source: BatchSource): number {
@@ -66,6 +77,7 @@ export function jobOf(
     checkpointEvery: choices.checkpoints ? topology.checkpoint.every : -1,
     first: choices.first,
     deadlines: defaultDeadlines,
+    restartsFromBeginning: topology.recovery.fromStart,
     ...rules,
   };
 }

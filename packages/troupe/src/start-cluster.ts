@@ -10,6 +10,7 @@ import {
   type TokenSource,
 } from '@troupe/actors';
 import {
+  assert,
   nodeId,
   silentLogger,
   type Clock,
@@ -30,10 +31,12 @@ import { createMemoryNetwork } from '@troupe/transport';
 import type { Codec } from '@troupe/wire';
 import { openTopologyData } from './data.ts';
 import { EventStream } from './event-stream.ts';
-import { evaluationSequences, jobOf, type Use } from './job.ts';
+import { evaluationSequences, jobOf, lossLimit, type Use } from './job.ts';
 import { createJobSystem } from './job-system.ts';
 import { systemClock } from './ports/clock.ts';
 import { failureResult, resultOf, type RunResult } from './run-result.ts';
+
+type Replica = ReturnType<typeof mountWorker>;
 
 /** What an embedding program may choose; every member has a default. */
 export interface ClusterOptions {
@@ -66,8 +69,8 @@ export interface ClusterOptions {
   readonly sink?: RunSink;
   /** Events that a mailbox may hold. */
   readonly mailboxCapacity?: number;
-  /** Sees the devices and buffers of every replica once they are mounted; for tests and inspection. */
-  readonly onMounted?: (replicas: readonly ReturnType<typeof mountWorker>[]) => void;
+  /** Sees the devices and buffers of every replica once they are mounted, in a list that later lives change; for tests and inspection. */
+  readonly onMounted?: (replicas: readonly Replica[]) => void;
   /** Other ports than this process's own: what a simulation brings. */
   readonly ports?: ClusterPorts;
   /** How closely workers are watched. Default: a look every minute, lost after ten, since in one process nobody dies alone. */
@@ -91,7 +94,7 @@ export interface ClusterPorts {
   /** Calls back when a new process of a node can begin its next life; never, when its machine is gone for good. */
   boot(node: NodeId, run: () => void): void;
   /** Tells of every process that ended without being asked to. */
-  onExit(handler: (node: NodeId, reason: string) => void): void;
+  onExit(handler: (node: NodeId, incarnation: number, reason: string) => void): void;
   /** How messages become packets. Default: as between machines. */
   readonly codec?: Codec;
   /** What of a topology these ports can run. */
@@ -178,39 +181,52 @@ interface LocalOptions extends Omit<ClusterOptions, 'tokens'> {
   readonly ports: ClusterPorts;
 }
 
+/** A life with its ports and a system that has no actors yet. */
+interface Begun {
+  readonly system: ActorSystem;
+  readonly life: LifePorts;
+}
+
 class LocalCluster implements Cluster {
   readonly result: Promise<RunResult>;
   readonly #events = new EventStream<RunEvent>();
   readonly #steps = new EventStream<StepEvent>();
-  readonly #systems: ActorSystem[] = [];
+  readonly #topology: ResolvedTopology;
+  readonly #job: Job;
+  readonly #options: LocalOptions;
+  readonly #agent: ActorSystem;
+  readonly #lives = new Map<NodeId, { readonly system: ActorSystem }>();
+  readonly #wanted = new Map<NodeId, number>();
+  readonly #replicas: Replica[] = [];
   readonly #transports: Transport[] = [];
-  readonly #devices: readonly Device[];
   readonly #sink: RunSink | undefined;
   readonly #placement: Placement;
+  #ended = false;
   #finish: (result: RunResult) => void = () => {};
   #last: StepEvent | null = null;
 
   constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
-    this.#devices = options.devices;
     this.#sink = options.sink;
     this.#placement = createPlacement(topology);
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
-      for (const system of this.#systems) system.stop();
+      this.#ended = true;
+      for (const { system } of this.#lives.values()) system.stop();
       await Promise.all(this.#transports.map((transport) => transport.close(1000)));
-      await Promise.all(this.#devices.map((device) => device.close()));
+      await Promise.all(options.devices.map((device) => device.close()));
       this.#events.end();
       this.#steps.end();
       return result;
     });
     const { ports } = options;
-    const agent = this.#begin(agentNode, 1, topology, options);
-    const workers = options.devices.map((_, dp) => this.#begin(workerNode(dp), 1, topology, options));
-    const lost = (node: string, reason: string): void =>
-      agent.system.tell(addresses.supervisor, 'worker.lost', { body: { node, reason } });
-    agent.life.transport.onPeer((event) => {
-      if (event.type === 'peer.lost') lost(event.node, event.reason);
-    });
-    ports.onExit(lost);
+    this.#topology = topology;
+    this.#job = job;
+    this.#options = options;
+    const agent = this.#begin(agentNode, 1);
+    this.#agent = agent.system;
+    const workers = options.devices.map((_, dp) => this.#begin(workerNode(dp), 1));
+    ports.onExit((node, incarnation, reason) =>
+      this.#agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } }),
+    );
     const fail = (message: Parameters<typeof failureResult>[0]): void =>
       this.#finish(failureResult(message, this.#last?.step ?? job.first.step, this.#last?.loss ?? null));
     const first = options.devices[0];
@@ -223,7 +239,7 @@ class LocalCluster implements Cluster {
       paramsTotal: counts.total,
       paramsActive: counts.active,
     });
-    mountAgent(agent.system, job, {
+    mountAgent(this.#agent, job, {
       storage: (options.checkpoints?.storage ?? agent.life.storage?.()) as Storage,
       trainer: {
         report: (event) => this.#report(event),
@@ -243,21 +259,15 @@ class LocalCluster implements Cluster {
         failed: fail,
         ...(options.watch ?? { heartbeatMs: 60_000, silenceMs: 600_000 }),
         position: () => `after step ${this.#last?.step ?? job.first.step}`,
+        limit: lossLimit(topology),
+        restart: (node, incarnation) => this.#restart(node, incarnation),
       },
     });
-    const replicas = workers.map(({ system, life }, dp) => {
-      const device = options.devices[dp] as Device;
-      return mountWorker(system, job, {
-        dp,
-        device: life.device?.(device) ?? device,
-        tokens: options.tokens,
-      });
-    });
-    for (const each of this.#systems) {
-      ports.mounted?.(each);
-      each.listen();
-    }
-    options.onMounted?.(replicas);
+    ports.mounted?.(this.#agent);
+    workers.forEach((worker, dp) => this.#mountWorker(dp, worker, false));
+    this.#agent.listen();
+    for (const { system } of workers) system.listen();
+    options.onMounted?.(this.#replicas);
   }
 
   steps(): AsyncIterable<StepEvent> {
@@ -269,7 +279,7 @@ class LocalCluster implements Cluster {
   }
 
   stop(): void {
-    this.#systems[0]?.tell(addresses.trainer, 'run.stop');
+    this.#agent.tell(addresses.trainer, 'run.stop');
   }
 
   #report(event: RunEvent): void {
@@ -281,27 +291,53 @@ class LocalCluster implements Cluster {
   }
 
   /** The first half of a life: its ports and an empty system; actors are mounted into it before it listens. */
-  #begin(
-    node: NodeId,
-    incarnation: number,
-    topology: ResolvedTopology,
-    options: LocalOptions,
-  ): { readonly system: ActorSystem; readonly life: LifePorts } {
-    const life = options.ports.open(nodeId(node), incarnation);
+  #begin(node: NodeId, incarnation: number): Begun {
+    const { ports, logger, observe, mailboxCapacity } = this.#options;
+    const life = ports.open(nodeId(node), incarnation);
     const system = createJobSystem({
       node,
-      topology,
+      topology: this.#topology,
       transport: life.transport,
       clock: life.clock,
-      logger: options.logger,
+      logger,
       schedule: (run) => life.schedule(run),
       placement: this.#placement,
-      ...(options.ports.codec === undefined ? {} : { codec: options.ports.codec }),
-      ...(options.observe === undefined ? {} : { observe: options.observe }),
-      ...(options.mailboxCapacity === undefined ? {} : { mailboxCapacity: options.mailboxCapacity }),
+      ...(ports.codec === undefined ? {} : { codec: ports.codec }),
+      ...(observe === undefined ? {} : { observe }),
+      ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
     });
-    this.#systems.push(system);
+    this.#lives.get(node)?.system.stop();
+    this.#lives.set(node, { system });
     this.#transports.push(life.transport);
     return { system, life };
+  }
+
+  /** The second half of a worker's life. */
+  #mountWorker(dp: number, { system, life }: Begun, joins: boolean): void {
+    const { ports, devices, tokens } = this.#options;
+    const device = devices[dp];
+    assert(device, 'every replica has its device', { dp });
+    this.#replicas[dp] = mountWorker(system, this.#job, {
+      dp,
+      device: life.device?.(device) ?? device,
+      tokens,
+      joins,
+    });
+    ports.mounted?.(system);
+  }
+
+  /** Begins the next life of a worker; of two asked for before the first is up, only the later one comes. */
+  #restart(node: NodeId, incarnation: number): void {
+    const { ports } = this.#options;
+    const dp = this.#options.devices.findIndex((_, index) => workerNode(index) === node);
+    this.#lives.get(node)?.system.stop();
+    this.#wanted.set(node, incarnation);
+    ports.boot(node, () => {
+      if (this.#ended || this.#wanted.get(node) !== incarnation) return;
+      const begun = this.#begin(node, incarnation);
+      this.#mountWorker(dp, begun, true);
+      begun.system.listen();
+      begun.system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
+    });
   }
 }

@@ -21,6 +21,12 @@ export interface ProgressOptions {
 }
 
 /** Shows a run to people while it goes. */
+const sources = {
+  peers: 'other workers',
+  snapshot: 'the last checkpoint',
+  seed: 'the beginning',
+} as const;
+
 export class Progress {
   readonly #options: ProgressOptions;
   readonly #tally: Tally;
@@ -44,6 +50,13 @@ export class Progress {
       this.line(`step ${event.step}: held-out loss ${nats(event.loss)} over ${count(event.tokens)} tokens`);
     else if (event.event === 'checkpoint') this.line(`step ${event.step}: checkpoint ${event.path}`);
     else if (event.event === 'fault') this.line(event.message);
+    else if (event.event === 'recovered') {
+      const { worker, ms, from, step, repeatedSteps } = event;
+      const again = repeatedSteps === 0 ? '' : `; ${count(repeatedSteps)} steps are computed again`;
+      this.line(
+        `${worker} is back after ${(ms / 1000).toFixed(1)} s with the state of ${sources[from]}; step ${step} opens${again}`,
+      );
+    }
   }
 
   /** A line that stays. */

@@ -3,22 +3,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addresses, agentNode, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
-import { assert, nodeId, TroupeError, type Logger, type Storage } from '@troupe/core';
+import { assert, nodeId, TroupeError, type Logger, type NodeId, type Storage } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { DataSource, DataStatistics } from '@troupe/data';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunSink, StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
-import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
-import { evaluationSequences, jobOf, type RunChoices } from '../job.ts';
+import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
+import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { openTopologyData } from '../data.ts';
 import { systemClock } from '../ports/clock.ts';
 import { pinoLogger, type LogLevel } from '../ports/logger.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import { partPaths, Recorder, type ProfilePlan } from '../profile/recorder.ts';
-import { listenAs } from './listening.ts';
+import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -88,7 +88,12 @@ class LocalLaunch implements Launch {
   readonly #options: LaunchOptions;
   readonly #logger: Logger;
   readonly #clock = systemClock();
+  /** The present life of every worker, by rank. */
   readonly #workers: WorkerProcess[] = [];
+  /** Lives that have ended or are about to. */
+  readonly #earlier: Promise<void>[] = [];
+  #choices: RunChoices | null = null;
+  #plan: ListeningPlan | null = null;
   readonly #listening = new Map<number, NodeEndpoints>();
   readonly #devices = new Map<number, { device: string; reason: string }>();
   #socketFolder: string | null = null;
@@ -131,21 +136,14 @@ class LocalLaunch implements Launch {
     this.#socketFolder = folder;
     const { port } = this.#topology.wire;
     const plan = { socketFolder: folder, port: port === 'auto' ? null : port };
+    this.#plan = plan;
     const { world } = this.#topology.parallel;
     const listening = new Promise<void>((resolve, reject) => {
       this.#allListening = resolve;
       this.#startFailed = reject;
     });
     // The processes boot while this one reads the data.
-    for (let rank = 0; rank < world; rank++) {
-      const handlers = {
-        message: (message: WorkerMessage) => this.#fromWorker(rank, message),
-        exited: (reason: string) => this.#workerExited(rank, reason),
-      };
-      const { logLevel, profile } = this.#options;
-      const worker = { rank, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
-      this.#workers.push(new WorkerProcess(worker, handlers));
-    }
+    for (let rank = 0; rank < world; rank++) this.#workers.push(this.#fork(rank, 1, plan));
     const opening = openZmqTransport({
       node: nodeId(agentNode),
       incarnation: 1,
@@ -157,25 +155,54 @@ class LocalLaunch implements Launch {
     this.#opening = opening.then((opened) => (this.#transport = opened));
     const [data, transport] = await Promise.all([openTopologyData(this.#topology), this.#opening, listening]);
     this.#data = data;
-    const all = [...this.#listening.values(), { node: agentNode as string, ...transport.endpoints }];
-    const places = new Map(
-      all.map(({ node, control, data: dataPlace }): [string, Endpoints] => [
-        node,
-        { control, data: dataPlace },
-      ]),
-    );
-    transport.setPeers((node) => places.get(node));
-    transport.onPeer((event) => {
-      if (event.type === 'peer.lost') this.#lost(event.node, event.reason);
-    });
+    this.#places = () => [...this.#listening.values(), { node: agentNode, ...transport.endpoints }];
+    transport.setPeers((node) => this.#places().find((place) => place.node === node));
     const full = { ...choices, evaluationSequences: evaluationSequences(this.#topology, data.batches) };
     this.#mountAgent(
       jobOf(this.#topology, full),
       transport,
       data.tokenizer === null ? null : new TextEncoder().encode(JSON.stringify(data.tokenizer.toJson())),
     );
-    for (const worker of this.#workers)
-      worker.send({ type: 'configure', topology: this.#topology, choices: full, endpoints: all });
+    this.#choices = full;
+    for (const worker of this.#workers) this.#configure(worker);
+  }
+
+  #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
+    const handlers = {
+      message: (message: WorkerMessage) => this.#fromWorker(rank, incarnation, message),
+      exited: (reason: string) => this.#workerExited(rank, incarnation, reason),
+    };
+    const { logLevel, profile } = this.#options;
+    const worker = { rank, incarnation, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
+    return new WorkerProcess(worker, handlers);
+  }
+
+  #configure(worker: WorkerProcess): void {
+    assert(this.#choices !== null, 'a worker is configured when the run is known');
+    worker.send({
+      type: 'configure',
+      topology: this.#topology,
+      choices: this.#choices,
+      endpoints: this.#places(),
+    });
+  }
+
+  /**
+   * Ends what is left of a worker's process, which may only be stopped, and forks its next life. It listens where the one before did, so
+   * whoever dialled that one finds it.
+   */
+  #restart(node: NodeId, incarnation: number): void {
+    const worker = this.#workers.find(({ rank }) => workerNode(rank) === node);
+    const plan = this.#plan;
+    assert(worker && plan !== null, 'a worker of this run was lost', { node });
+    this.#earlier.push(this.#replace(worker, incarnation, plan));
+  }
+
+  async #replace(worker: WorkerProcess, incarnation: number, plan: ListeningPlan): Promise<void> {
+    await worker.kill();
+    const { rank } = worker;
+    if (!this.#ended && this.#workers[rank] === worker)
+      this.#workers[rank] = this.#fork(rank, incarnation, plan);
   }
 
   stop(reason: 'interrupted' | 'terminated'): void {
@@ -204,6 +231,8 @@ class LocalLaunch implements Launch {
   }
 
   #wireBytes = 0;
+  #startReported = false;
+  #places: () => readonly NodeEndpoints[] = () => [];
 
   #end(result: RunResult): void {
     if (this.#ended) return;
@@ -214,6 +243,7 @@ class LocalLaunch implements Launch {
   async #cleanUp(): Promise<void> {
     this.#system?.stop();
     this.#recorder?.close();
+    await Promise.all(this.#earlier);
     await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
     await this.#opening?.catch(() => {});
     await this.#transport?.close(200);
@@ -271,6 +301,8 @@ class LocalLaunch implements Launch {
         heartbeatMs: HEARTBEAT_MS,
         silenceMs: SILENCE_MS,
         position: () => this.#position(),
+        limit: lossLimit(topology),
+        restart: (node, incarnation) => this.#restart(node, incarnation),
       },
     });
     system.listen();
@@ -287,12 +319,7 @@ class LocalLaunch implements Launch {
     this.#end(failureResult(failure, this.#last?.step ?? first, this.#last?.loss ?? null));
   }
 
-  #lost(node: string, reason: string): void {
-    if (this.#ended) return;
-    this.#system?.tell(addresses.supervisor, 'worker.lost', { body: { node, reason } });
-  }
-
-  #workerExited(rank: number, reason: string): void {
+  #workerExited(rank: number, incarnation: number, reason: string): void {
     const node = workerNode(rank);
     if (this.#system === null) {
       this.#startFailed(
@@ -300,15 +327,18 @@ class LocalLaunch implements Launch {
           retryable: true,
         }),
       );
-      return;
+    } else if (!this.#ended) {
+      this.#system.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     }
-    this.#lost(node, reason);
   }
 
-  #fromWorker(rank: number, message: WorkerMessage): void {
+  #fromWorker(rank: number, incarnation: number, message: WorkerMessage): void {
+    const node = workerNode(rank);
     if (message.type === 'listening') {
       this.#listening.set(rank, message.endpoints);
-      if (this.#listening.size === this.#topology.parallel.world) this.#allListening();
+      const worker = this.#workers[rank];
+      if (incarnation > 1 && worker !== undefined) this.#configure(worker);
+      else if (this.#listening.size === this.#topology.parallel.world) this.#allListening();
     } else if (message.type === 'ready') {
       this.#devices.set(rank, message);
       this.#reportStart();
@@ -318,13 +348,16 @@ class LocalLaunch implements Launch {
       const { code, message: text, retryable } = message;
       const error = new TroupeError(code, text, { retryable });
       this.#startFailed(error);
-      this.#failed({ kind: 'failed', code, message: `${workerNode(rank)}: ${text}`, retryable });
+      this.#system?.tell(addresses.supervisor, 'actor.failed', {
+        body: { actor: node, code, message: text, retryable, node, incarnation },
+      });
     }
   }
 
   /** Once: when every worker has said what it runs on and the first step opens. */
   #reportStart(): void {
-    if (!this.#opened || this.#devices.size < this.#topology.parallel.world) return;
+    if (this.#startReported || !this.#opened || this.#devices.size < this.#topology.parallel.world) return;
+    this.#startReported = true;
     const { model } = this.#topology;
     const counts = parameterCounts(model);
     const names = [...new Set([...this.#devices.values()].map(({ device }) => device))];

@@ -32,6 +32,8 @@ export type WorkerMessage =
 /** Arguments of a worker process, as JSON in argv. */
 export interface WorkerArguments extends ListeningPlan {
   readonly rank: number;
+  /** Life number of the worker; one above 1 joins a run that goes on. */
+  readonly incarnation: number;
   readonly logLevel: LogLevel;
   /** Absent: nothing is recorded. */
   readonly profile?: ProfilePlan;

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { mountWorker, workerNode, type Job } from '@troupe/actors';
+import { addresses, mountWorker, workerNode, type Job } from '@troupe/actors';
 import { nodeId, serializeError } from '@troupe/core';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
@@ -23,7 +23,9 @@ setFlagsFromString('--heap-growing-percent=3000');
  *
  * It lives as long as the pipe to its agent: when the agent dies, however it dies, the pipe closes and the worker leaves.
  */
-const { rank, logLevel, profile, ...listening } = JSON.parse(process.argv[2] ?? '{}') as WorkerArguments;
+const { rank, incarnation, logLevel, profile, ...listening } = JSON.parse(
+  process.argv[2] ?? '{}',
+) as WorkerArguments;
 const node = workerNode(rank);
 const logger = pinoLogger(logLevel).child({ node });
 const clock = systemClock();
@@ -89,15 +91,17 @@ async function mount(
     ...(recorder === null ? {} : { probe: recorder }),
   });
   mounted = system;
-  mountWorker(system, job, { dp: rank, device, tokens: data.batches });
+  mountWorker(system, job, { dp: rank, device, tokens: data.batches, joins: incarnation > 1 });
   system.listen();
+  // Over the connections of this life, so that whatever follows from it travels on them too.
+  if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
   say({ type: 'ready', device: device.info.name, reason: device.info.reason });
 }
 
 async function main(): Promise<void> {
   const transport = await openZmqTransport({
     node: nodeId(node),
-    incarnation: 1,
+    incarnation,
     clock,
     logger,
     listen: listenAs(listening, rank + 1),

@@ -38,11 +38,23 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
+  /** Ends the process at once, also when it is stopped, and waits until the system has buried it. */
+  async kill(): Promise<void> {
+    this.#expected = true;
+    if (this.#isGone) return;
+    const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
+    this.#child.kill('SIGKILL');
+    await gone;
+  }
+
+  get #isGone(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
+  }
+
   /** Asks the process to leave, ends it after `graceMs`, and waits until the system has buried it. */
   async end(clock: Clock, graceMs: number): Promise<void> {
     this.#expected = true;
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined)
-      return;
+    if (this.#isGone) return;
     const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
     this.send({ type: 'leave' });
     const timer = clock.after(graceMs, () => this.#child.kill('SIGKILL'));
