@@ -14,6 +14,10 @@ function speed({ flops, bytes, ms: time, rate }: ProfileLine): string {
   return `${perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toPrecision(2)} ${rate === 'flops' ? 'GFLOP/s' : 'GB/s'}`;
 }
 
+/** A body that knows whole lists only names all their operations. */
+const OP_CHARS = 40;
+const shortened = (op: string): string => (op.length <= OP_CHARS ? op : `${op.slice(0, OP_CHARS - 1)}…`);
+
 const explanations: Readonly<Record<NonNullable<ProfileLine['bound']>, string>> = {
   arithmetic: 'at least half of the peak',
   memory: 'at least half of the bandwidth',
@@ -56,7 +60,7 @@ export function profileTable(profile: ProfileEvent): readonly string[] {
   const rows = [
     ['op', 'shape', 'calls', 'ms', 'share', 'speed', 'of rate', 'bound by'],
     ...shown.map((line) => [
-      line.op,
+      shortened(line.op),
       line.shape,
       count(line.calls),
       ms(line.ms),
@@ -89,7 +93,7 @@ export function profileTable(profile: ProfileEvent): readonly string[] {
       : `rates of a device, measured before the run: ${(profile.peakFlops / 1e9).toFixed(0)} GFLOP/s, ${(profile.bytesPerSecond / 1e9).toFixed(1)} GB/s`;
   return [
     ...where,
-    `               steps ${steps.first} to ${steps.last}, ${devices} ${devices === 1 ? 'device' : 'devices'}; of a step's ${ms(stepMs)} ms: kernels ${share(shares.kernels)}, waiting for messages ${share(shares.messages)}, event loop ${share(shares.eventLoop)}, idle ${share(shares.idle)}`,
+    `               ${steps.first === steps.last ? `step ${steps.first}` : `steps ${steps.first} to ${steps.last}`}, ${devices} ${devices === 1 ? 'device' : 'devices'}; of a step's ${ms(stepMs)} ms: kernels ${share(shares.kernels)}, waiting for messages ${share(shares.messages)}, event loop ${share(shares.eventLoop)}, idle ${share(shares.idle)}`,
     '',
     ...aligned(rows).map((line) => `  ${line}`),
     '',
