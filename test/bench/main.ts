@@ -6,10 +6,11 @@ import { benchMemory, formatMemory } from './memory.ts';
 import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
+import { benchScaling, formatScaling } from './scaling.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | step | roofline | wire | memory [--small]
+const usage = `npm run bench -- kernels | step | roofline | wire | scaling | memory [--small]
   --small             shows that it runs; writes nothing
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
 step and roofline:
@@ -39,6 +40,9 @@ const benches = {
     (await benchRoofline(options)).map(rooflineSection),
   wire: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Wire', text: formatWire(await benchWire({ size })) },
+  ],
+  scaling: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Weak scaling of the protocol', text: formatScaling(await benchScaling({ size })) },
   ],
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },

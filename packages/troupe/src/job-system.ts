@@ -1,7 +1,7 @@
 import { addresses, agentNode, messageKinds } from '@troupe/actors';
-import { serializeError } from '@troupe/core';
+import { serializeError, type Address, type NodeId } from '@troupe/core';
 import { ActorSystem, Directory, type SystemOptions } from '@troupe/runtime';
-import { createPlacement, type Placement, type ResolvedTopology } from '@troupe/topology';
+import { defaultHome, type ResolvedTopology } from '@troupe/topology';
 import { createCodec, type Codec } from '@troupe/wire';
 
 type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' | 'onStuck'> & {
@@ -9,7 +9,7 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' 
   /** Default: msgpack headers with a checksum. */
   readonly codec?: Codec;
   /** Where actors start. Default: computed from the topology. */
-  readonly placement?: Placement;
+  readonly home?: (address: Address) => NodeId;
 };
 
 /**
@@ -18,13 +18,13 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' 
  * The agent reports workers that are gone. A worker reports a broken connection to another one: either that one is gone, or messages
  * between two that live were lost, and the step has to be begun anew.
  */
-export function createJobSystem({ topology, codec, placement, ...ports }: JobSystemOptions): ActorSystem {
+export function createJobSystem({ topology, codec, home, ...ports }: JobSystemOptions): ActorSystem {
   const { node, transport } = ports;
   const { incarnation } = transport;
   const system: ActorSystem = new ActorSystem({
     ...ports,
     codec: codec ?? createCodec({ kinds: messageKinds, checksum: 'header' }),
-    directory: new Directory((placement ?? createPlacement(topology)).nodeOf),
+    directory: new Directory(home ?? defaultHome(topology)),
     onFailure: (error, actor) => {
       const { code, message, retryable } = serializeError(error, actor);
       system.tell(addresses.supervisor, 'actor.failed', {

@@ -1,6 +1,6 @@
 import { addresses } from '@troupe/actors';
 import { inlineHasher } from '@troupe/checkpoint';
-import type { Fault, NodeId, SyncDevice } from '@troupe/core';
+import type { Fault, Lane, NodeId, SyncDevice } from '@troupe/core';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import {
   FaultPlan,
@@ -86,6 +86,8 @@ export interface Simulation {
   readonly numEvents: number;
   /** Faults in the order in which they struck. */
   readonly struck: readonly StruckFault[];
+  /** Packets that arrived, by lane. */
+  readonly traffic: Readonly<Record<Lane, { readonly messages: number; readonly bytes: number }>>;
   /** What a checker found first; null: everything held. */
   readonly violation: Violation | null;
   /** States of all actors at the end. */
@@ -117,13 +119,18 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     countsRows: options.shapesOnly !== true,
     ...(options.reference === undefined ? {} : { reference: options.reference }),
   });
+  const traffic = { control: { messages: 0, bytes: 0 }, data: { messages: 0, bytes: 0 } };
   const world: SimWorld = new SimWorld(trace, {
     seed,
     machineOf: machines.machineOf,
     copies: options.shapesOnly !== true,
     link: machines.linkOf,
-    arrived: (_packet, { to, ...arrival }) =>
-      checkers.see({ type: 'packet', atMs: world.clock.now(), ...arrival, to: to.node }),
+    arrived: (_packet, { to, ...arrival }) => {
+      const lane = traffic[arrival.lane];
+      lane.messages++;
+      lane.bytes += arrival.bytes;
+      checkers.see({ type: 'packet', atMs: world.clock.now(), ...arrival, to: to.node });
+    },
     ...(options.alter === undefined ? {} : { alter: options.alter }),
     ...(options.disk === undefined ? {} : { disk: options.disk }),
     ...(plant?.disk === undefined ? {} : { diskPlant: plant.disk }),
@@ -257,6 +264,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     virtualMs: clock.now(),
     numEvents: clock.numEvents,
     struck: plan.struck,
+    traffic,
     violation: checkers.violation,
     actors: [...systems.values()].flatMap((system) => system.statuses()),
   };

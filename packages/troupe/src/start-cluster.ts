@@ -26,7 +26,7 @@ import { loadDevice } from '@troupe/kernels';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, RunSink, StepEvent } from '@troupe/telemetry';
-import { createPlacement, type Placement, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, defaultHome, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import type { Codec } from '@troupe/wire';
 import { openTopologyData } from './data.ts';
@@ -200,14 +200,14 @@ class LocalCluster implements Cluster {
   readonly #replicas: Replica[] = [];
   readonly #transports: Transport[] = [];
   readonly #sink: RunSink | undefined;
-  readonly #placement: Placement;
+  readonly #home: ReturnType<typeof defaultHome>;
   #ended = false;
   #finish: (result: RunResult) => void = () => {};
   #last: StepEvent | null = null;
 
   constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
     this.#sink = options.sink;
-    this.#placement = createPlacement(topology);
+    this.#home = defaultHome(topology);
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       this.#ended = true;
       for (const { system } of this.#lives.values()) system.stop();
@@ -301,7 +301,7 @@ class LocalCluster implements Cluster {
       clock: life.clock,
       logger,
       schedule: (run) => life.schedule(run),
-      placement: this.#placement,
+      home: this.#home,
       ...(ports.codec === undefined ? {} : { codec: ports.codec }),
       ...(observe === undefined ? {} : { observe }),
       ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),

@@ -1,0 +1,73 @@
+import { nodeId, type Address, type NodeId } from '@troupe/core';
+import { isMoeLayer } from '@troupe/spec';
+import { createMesh, pipelineStageOf } from './mesh.ts';
+import { createPlacement } from './placement.ts';
+import type { ResolvedTopology } from './resolved.ts';
+
+/** Names and numbers of an address's parts: `expert/L3/ep0/edp1` → L 3, ep 0, edp 1. */
+function partsOf(address: string): { readonly names: string; readonly numbers: readonly number[] } {
+  const names: string[] = [];
+  const numbers: number[] = [];
+  for (const part of address.split('/')) {
+    const match = /^([A-Za-z]+?)(0|[1-9]\d*)$/u.exec(part);
+    names.push(match?.[1] ?? part);
+    if (match !== null) numbers.push(Number(match[2]));
+  }
+  return { names: names.join('/'), numbers };
+}
+
+/**
+ * Where an actor starts, computed from its address: what a node has to know of a cluster does not grow with it.
+ *
+ * Under `placement:` rules the list of all actors is made, and looked up.
+ *
+ * @returns a function that throws {@link AddressUnknownError} TROUPE_ADDRESS_UNKNOWN for what the topology does not have
+ */
+export function defaultHome(topology: ResolvedTopology): (address: Address) => NodeId {
+  let listed: ((address: string) => NodeId) | null = null;
+  const lookUp = (address: string): NodeId => {
+    listed ??= createPlacement(topology).nodeOf;
+    return listed(address);
+  };
+  if (Object.keys(topology.placement).length > 0) return lookUp;
+  const { model, machines } = topology;
+  const { pp, dp, tp, ep, edp, rankOf, dpOf } = createMesh(topology.parallel);
+  const worker = (at: { pp: number; dp: number; tp: number }): NodeId | null =>
+    at.pp < pp && at.dp < dp && at.tp < tp ? nodeId(`worker/${rankOf(at)}`) : null;
+  const stageOf = (layer: number): number | null =>
+    layer < model.layers && isMoeLayer(model, layer) ? pipelineStageOf(layer, model.layers, pp) : null;
+  const hasAxes = pp * tp > 1;
+  const find = (address: string): NodeId | null => {
+    const { names, numbers } = partsOf(address);
+    const [a = 0, b = 0, c = 0] = numbers;
+    switch (names) {
+      case 'trainer':
+      case 'supervisor':
+        return nodeId('agent/0');
+      case 'store/m':
+        return a < machines.length ? nodeId(`agent/${a}`) : null;
+      case 'feeder/dp':
+        return worker({ pp: 0, dp: a, tp: 0 });
+      case 'stage/pp/dp/tp':
+        return worker({ pp: a, dp: b, tp: c });
+      case 'gate/L/pp/dp':
+        return stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
+      case 'expert/L/ep/edp': {
+        const stage = stageOf(a);
+        return stage === null || b >= ep || c >= edp ? null : worker({ pp: stage, dp: dpOf(b, c), tp: 0 });
+      }
+      case 'optimizer/dense/dp':
+        return hasAxes ? null : worker({ pp: 0, dp: a, tp: 0 });
+      case 'optimizer/expert/dp':
+        return hasAxes || model.moe === null ? null : worker({ pp: 0, dp: a, tp: 0 });
+      case 'optimizer/dense/pp/dp/tp':
+        return hasAxes ? worker({ pp: a, dp: b, tp: c }) : null;
+      case 'optimizer/expert/pp/dp/tp':
+        return hasAxes && model.moe !== null ? worker({ pp: a, dp: b, tp: c }) : null;
+      default:
+        return null;
+    }
+  };
+  // An unknown one is reported by the list, which knows the nearest name.
+  return (address) => find(address) ?? lookUp(address);
+}
