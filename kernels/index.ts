@@ -8,3 +8,12 @@ export {
   type NativeIsa,
 } from './native/native-device.ts';
 export { openReferenceDevice } from './reference/reference-device.ts';
+export {
+  tfjsExpert,
+  type ExpertLayerSize,
+  type LayerForward,
+  type LayerParameter,
+  type Tensorflow,
+  type TfjsExpert,
+  type TfjsExpertOptions,
+} from './tfjs/tfjs-expert.ts';

@@ -5,6 +5,7 @@ import {
   type Floats,
   type Halves,
   type KernelCall,
+  type KernelOp,
   type SyncDevice,
 } from '@troupe/core';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
@@ -22,7 +23,7 @@ interface Submission {
 }
 
 const kernelOf = (op: KernelCall['op']): Kernel<KernelCall> | undefined =>
-  Object.hasOwn(kernels, op) ? kernels[op] : undefined;
+  Object.hasOwn(kernels, op) ? kernels[op as KernelOp] : undefined;
 
 function asTroupeError(error: unknown, op: string | undefined): TroupeError {
   if (error instanceof TroupeError) return error;

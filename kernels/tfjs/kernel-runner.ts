@@ -3,6 +3,7 @@ import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import { ArgumentCheck } from '../reference/argument-check.ts';
 import type { Kernel } from '../reference/kernel.ts';
 import { kernels as reference } from '../reference/kernels.ts';
+import { checkLayerCall, ExpertLayers, isLayerCall, runLayerCall } from './expert-layer.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { bf16Refused, usesBf16 } from './bf16-refused.ts';
 import { expertsBackward, expertsForward } from './experts.ts';
@@ -39,9 +40,17 @@ function asTroupeError(error: unknown, op: string): TroupeError {
 /** Runs lists of calls synchronously on the thread that owns the tensors. */
 export class KernelRunner {
   readonly #tensors: Tensors;
+  readonly #layers: ExpertLayers;
 
   constructor(tensors: Tensors) {
     this.#tensors = tensors;
+    this.#layers = new ExpertLayers(tensors);
+  }
+
+  /** What a list needs before it can run: the layers of users that it names and that are not loaded yet; null when nothing. */
+  prepare(calls: readonly KernelCall[]): Promise<void> | null {
+    const missing = calls.filter((call) => isLayerCall(call)).filter((call) => !this.#layers.isLoaded(call));
+    return missing.length === 0 ? null : this.#layers.load(missing);
   }
 
   run(calls: readonly KernelCall[]): Completion {
@@ -52,14 +61,19 @@ export class KernelRunner {
   }
 
   #runOne(call: KernelCall): TroupeError | null {
-    const own = ownBodies[call.op] as ((tensors: Tensors, call: KernelCall) => void) | undefined;
     try {
-      if (own === undefined) (reference[call.op] as Kernel<KernelCall>).run(call, 'f32');
-      else own(this.#tensors, call);
+      this.#dispatch(call);
       return null;
     } catch (thrown) {
       return asTroupeError(thrown, call.op);
     }
+  }
+
+  #dispatch(call: KernelCall): void {
+    if (isLayerCall(call)) return runLayerCall(this.#tensors, this.#layers, call);
+    const own = ownBodies[call.op] as ((tensors: Tensors, call: KernelCall) => void) | undefined;
+    if (own === undefined) (reference[call.op] as Kernel<KernelCall>).run(call, 'f32');
+    else own(this.#tensors, call);
   }
 }
 
@@ -67,11 +81,14 @@ export class KernelRunner {
 function check(calls: readonly KernelCall[]): TroupeError | null {
   for (const call of calls) {
     const op: unknown = call?.op;
-    if (typeof op !== 'string' || !Object.hasOwn(reference, op))
+    const isLayer = typeof op === 'string' && isLayerCall(call);
+    if (typeof op !== 'string' || !(isLayer || Object.hasOwn(reference, op)))
       return new KernelShapeError(`${String(op)} is no operation of the kernel set`);
     try {
       if (usesBf16(call)) throw bf16Refused();
-      (reference[call.op] as Kernel<KernelCall>).check(call, new ArgumentCheck(op, 'f32'));
+      const checked = new ArgumentCheck(op, 'f32');
+      if (isLayerCall(call)) checkLayerCall(call, checked);
+      else (reference[call.op] as Kernel<KernelCall>).check(call, checked);
     } catch (thrown) {
       return asTroupeError(thrown, op);
     }

@@ -2,7 +2,7 @@
  * Lists whose arrays all lie in shared memory. Arrays that a caller got elsewhere (a received frame, a literal) are
  * copied into shared memory for the time of their list, and what the list writes is copied back.
  */
-import type { KernelCall, KernelOp, TensorArray } from '@troupe/core';
+import type { KernelCall, TensorArray } from '@troupe/core';
 import { writtenArguments } from './written-arguments.ts';
 
 /** Views of one private buffer among a list's arguments: bytes [first, end) cover them all. */
@@ -103,6 +103,6 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: TensorArray): Uint8Array =>
 function outputsOf(call: KernelCall | null | undefined): readonly string[] {
   const op: unknown = call?.op;
   return typeof op === 'string' && Object.hasOwn(writtenArguments, op)
-    ? writtenArguments[op as KernelOp]
+    ? writtenArguments[op as KernelCall['op']]
     : [];
 }

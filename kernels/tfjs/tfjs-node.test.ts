@@ -2,6 +2,7 @@
 import test from 'ava';
 import { F32_TOLERANCE, type Test } from '../conformance/body.ts';
 import { conformKernels } from '../conformance/conform.ts';
+import { layerAgrees } from './testing/layer-case.ts';
 import { leavesNothing } from './testing/leaks.ts';
 import { openTfjsDevice } from './tfjs-device.ts';
 
@@ -35,6 +36,10 @@ if (absence !== null && process.env['TROUPE_REQUIRE_TENSORFLOW'] !== '1') {
 
   test.serial('tfjs-node: 200 steps of every operation leave no tensor behind', (t) =>
     leavesNothing(t, 'tfjs-node'),
+  );
+
+  test.serial('tfjs-node: the model’s FFN as a layer agrees with the reference', (t) =>
+    layerAgrees(t, 'tfjs-node'),
   );
 
   test.serial('tfjs-node: info names the version of TensorFlow and the device', async (t) => {

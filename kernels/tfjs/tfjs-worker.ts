@@ -11,14 +11,17 @@ const send = (message: FromWorker): void => port.postMessage(message);
 try {
   const { tensors, ...opened } = await openBackend(workerData as WorkerOptions);
   const runner = new KernelRunner(tensors);
-  port.on('message', (message: ToWorker) => {
+  const complete = (message: Extract<ToWorker, { kind: 'list.run' }>): void => {
+    const { error, kernelMs } = runner.run(message.calls);
+    const plain = error && { code: error.code, message: error.message, details: error.details };
+    send({ kind: 'list.completed', error: plain, kernelMs });
+  };
+  const receive = async (message: ToWorker): Promise<void> => {
     switch (message.kind) {
-      case 'list.run': {
-        const { error, kernelMs } = runner.run(message.calls);
-        const plain = error && { code: error.code, message: error.message, details: error.details };
-        send({ kind: 'list.completed', error: plain, kernelMs });
+      case 'list.run':
+        await runner.prepare(message.calls);
+        complete(message);
         break;
-      }
       case 'list.refuse': {
         const error = { code: 'TROUPE_KERNEL_SHAPE', message: message.message, details: {} };
         send({ kind: 'list.completed', error, kernelMs: 0 });
@@ -28,6 +31,14 @@ try {
         port.close();
         break;
     }
+  };
+  // Loading a layer takes turns of the event loop, and lists keep their order.
+  let last = Promise.resolve();
+  port.on('message', (message: ToWorker) => {
+    last = last.then(() => receive(message));
+    last.catch((error: unknown) => {
+      throw error;
+    });
   });
   send({ kind: 'backend.opened', ...opened });
 } catch (error) {

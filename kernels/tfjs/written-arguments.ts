@@ -1,7 +1,7 @@
-import type { KernelOp } from '@troupe/core';
+import type { KernelCall } from '@troupe/core';
 
 /** Arguments that an operation writes, by name; what lies inside a named one (rows, exact sums) is written too. */
-export const writtenArguments: { readonly [O in KernelOp]: readonly string[] } = {
+export const writtenArguments: { readonly [O in KernelCall['op']]: readonly string[] } = {
   fill: ['out'],
   copy: ['out'],
   'embed.forward': ['out_TD'],
@@ -32,6 +32,8 @@ export const writtenArguments: { readonly [O in KernelOp]: readonly string[] } =
   'combine.backward.weights': ['dWeights_TK'],
   'experts.forward': ['y_ND', 'saved'],
   'experts.backward': ['dx_ND', 'weightSum'],
+  'expert-layer.forward': ['y_ND'],
+  'expert-layer.backward': ['dx_ND', 'weightSum'],
   'head.loss': ['loss_T', 'lossSum', 'dx_TD', 'headSum'],
   'sum.add': ['sum'],
   'sum.reset': ['sum'],

@@ -27,6 +27,9 @@
  *   is a pair with a zero. So k may be cut at even positions only; a leaf's rows (KER-3) are paired from the grain's first row on.
  *   Only products are bf16: norms, softmax, attention, router, sums, optimizer and master weights are f32.
  */
+import type { ExpertLayerCall } from './expert-layer-calls.ts';
+import type { ExpertSource } from './expert-source.ts';
+import type { ExactSum, GradientTarget } from './gradient-target.ts';
 import type { Floats, Halves } from './tensor.ts';
 
 /** Gradient leaves are multiples of 2^-50 … */
@@ -39,37 +42,6 @@ export const NORM_QUANTUM_LOG2 = -80;
 export const GRADIENT_LEAF_LIMIT = 64;
 /** Squares are added up in leaves of this many consecutive elements of a tensor; slices start at multiples of it. */
 export const NORM_BLOCK = 1024;
-
-/**
- * A sum whose terms may arrive in any order. The value of element i is `values[i] · 2^GRADIENT_QUANTUM_LOG2`.
- */
-export interface ExactSum {
-  readonly values: BigInt64Array;
-  /** One element; set to 1 when any leaf was NaN or out of range, never set back by a kernel. */
-  readonly overflow: Int32Array;
-}
-
-/** A gradient whose leaves come from several calls. */
-export interface AddedGradient extends ExactSum {
-  /**
-   * True: the call's own leaves replace what the sum held in every element that the call's shape covers, so nobody has to
-   * reset it. Default false: they are added.
-   */
-  readonly begin?: boolean;
-}
-
-/**
- * A gradient whose leaves all come from this call. The exact sum lives only inside the call, and `gradient` gets what
- * `sum.read` would give: in every element that the call's shape covers, also where no row reached (zeros).
- */
-export interface StoredGradient {
-  readonly gradient: Floats;
-  /** As in {@link ExactSum}. */
-  readonly overflow: Int32Array;
-}
-
-/** Where a kernel puts the gradient of a parameter. */
-export type GradientTarget = AddedGradient | StoredGradient;
 
 export type NormKind = 'rms' | 'layer';
 export type Activation = 'swiglu' | 'gelu' | 'gelu-tanh' | 'relu';
@@ -430,17 +402,6 @@ export interface CombineBackwardWeightsCall {
   readonly dWeights_TK: Floats;
 }
 
-/** What one source (a rank of the expert-parallel group) sends an expert group, and where its answers go. */
-export interface ExpertSource {
-  /** Distinct tokens, [U, D]. */
-  readonly x_UD: Floats;
-  /** Row → token in x_UD; absent: the identity (a dense FFN). Rows sorted by (expert, grain, token). */
-  readonly slots_N?: Int32Array;
-  /** Rows of each (local expert, grain of this source), [E, G_s] row-major. */
-  readonly counts_EG: Int32Array;
-  readonly numGrains: number;
-}
-
 /**
  * The FFN of a group of experts over the rows of all sources. Weights of expert e: `weights[e·expertStride …]` holds
  * gate [F, D] (gated activations only), up [F, D], down [D, F], one after the other. `expertStride` ≥ that size
@@ -607,6 +568,8 @@ export type KernelCall =
   | SumResetCall
   | SumReadCall
   | SumSquaresCall
-  | AdamWCall;
+  | AdamWCall
+  | ExpertLayerCall;
 
-export type KernelOp = KernelCall['op'];
+/** What every body computes. */
+export type KernelOp = Exclude<KernelCall, ExpertLayerCall>['op'];

@@ -1,10 +1,6 @@
 import test from 'ava';
-import type {
-  AttentionForwardCall,
-  ExpertsForwardCall,
-  GradientTarget,
-  LinearForwardCall,
-} from './kernel-calls.ts';
+import type { GradientTarget } from './gradient-target.ts';
+import type { AttentionForwardCall, ExpertsForwardCall, LinearForwardCall } from './kernel-calls.ts';
 import { callCost, callShape } from './kernel-cost.ts';
 
 const floats = (length: number): Float32Array => new Float32Array(length);

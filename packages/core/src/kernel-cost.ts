@@ -1,11 +1,7 @@
 import { InvariantError } from './errors.ts';
-import {
-  hiddenInputs,
-  type AttentionForwardCall,
-  type ExpertSource,
-  type GradientTarget,
-  type KernelCall,
-} from './kernel-calls.ts';
+import type { ExpertSource } from './expert-source.ts';
+import type { GradientTarget } from './gradient-target.ts';
+import { hiddenInputs, type AttentionForwardCall, type KernelCall } from './kernel-calls.ts';
 import type { TensorArray } from './tensor.ts';
 
 /** What a call asks of a machine, whatever body runs it. */
@@ -246,6 +242,23 @@ export function callCost(call: KernelCall): KernelCost {
           elements([call.saved], rows * inner),
       };
     }
+    // What a layer of the user's computes is not known; its rows and weights are.
+    case 'expert-layer.forward': {
+      const { rows } = expertLoad(call.sources, call.experts);
+      const [x, y] = [call.sources[0]?.x_UD, call.sources[0]?.y_ND];
+      return { flops: 0, bytes: elements([x, y], rows * call.dim) + call.weights.byteLength };
+    }
+    case 'expert-layer.backward': {
+      const { rows } = expertLoad(call.sources, call.experts);
+      const source = call.sources[0];
+      return {
+        flops: 0,
+        bytes:
+          elements([source?.x_UD, source?.dOut_UD, source?.dx_ND], rows * call.dim) +
+          call.weights.byteLength +
+          targetBytes(call.weightSum) * call.weights.length,
+      };
+    }
     case 'experts.backward': {
       const { rows, activeExperts } = expertLoad(call.sources, call.experts);
       const writtenExperts = isReplaced(call.weightSum) ? call.experts : activeExperts;
@@ -336,6 +349,9 @@ function sizesOf(call: KernelCall): string {
     case 'combine':
     case 'combine.backward.weights':
       return `${call.tokens}×${call.topK} of ${call.dim}`;
+    case 'expert-layer.forward':
+    case 'expert-layer.backward':
+      return `${call.layer.name}: ${call.experts} × ${call.dim}`;
     case 'experts.forward':
     case 'experts.backward':
       return `${call.experts} × ${call.dim}→${call.hidden}`;

@@ -16,6 +16,21 @@ export interface BalanceConfig {
   readonly layers: 'each' | 'pooled';
 }
 
+/** How a parameter starts. `std` of a truncated normal is the one before the cut at two of them. */
+export type ParameterInit =
+  | { readonly kind: 'constant'; readonly value: number }
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'truncated-normal'; readonly std: number };
+
+/** A parameter that every expert has one of. */
+export interface ExpertParameter {
+  /** Last part of its global name, after `model.layers.L.mlp.experts.E.`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Default: as the model's matrices, the last dimension being the fan-in; 0 where there is one dimension only. */
+  readonly init?: ParameterInit;
+}
+
 export interface MoeConfig {
   /** 1: every layer; n: layers n-1, 2n-1, … (0-based), as in arXiv:2109.10465. */
   readonly every: number;
@@ -29,6 +44,8 @@ export interface MoeConfig {
   readonly renormalise: boolean;
   readonly choice: RouterChoice;
   readonly balance: BalanceConfig;
+  /** Parameters of an own expert, instead of gate, up and down; absent: the model's FFN. */
+  readonly expertParameters?: readonly ExpertParameter[];
 }
 
 /** A decoder-only language model, every default filled in. */

@@ -1,13 +1,13 @@
 import { assert, hiddenInputs, NORM_BLOCK } from '@troupe/core';
-import { isMoeLayer, qkvWidths, type ModelConfig } from './model-config.ts';
+import {
+  isMoeLayer,
+  qkvWidths,
+  type ExpertParameter,
+  type ModelConfig,
+  type ParameterInit,
+} from './model-config.ts';
 
 export type ParameterClass = 'dense' | 'expert';
-
-/** How a parameter starts. `std` of a truncated normal is the one before the cut at two of them. */
-export type ParameterInit =
-  | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: 'normal'; readonly std: number }
-  | { readonly kind: 'truncated-normal'; readonly std: number };
 
 /** One tensor by its global name: the unit that checkpoints, hashes and people speak of. */
 export interface Parameter {
@@ -99,16 +99,26 @@ function ffnParts(config: ModelConfig, prefix: string, hidden: number, downFanIn
   return [...(hiddenInputs(config.ffn.activation) === 2 ? inputs : inputs.slice(1)), down];
 }
 
+function ownPart(config: ModelConfig, prefix: string, { name, shape, init }: ExpertParameter) {
+  const fanIn = shape.length > 1 ? shape.at(-1) : undefined;
+  return {
+    name: `${prefix}.${name}`,
+    shape,
+    init: init ?? (fanIn === undefined ? zero : matrixInit(config, fanIn)),
+  };
+}
+
 /** The unit of one expert of one layer. */
 export function expertUnit(config: ModelConfig, layer: number, expert: number): Unit {
   assert(config.moe !== null && isMoeLayer(config, layer), 'only layers with experts have expert units', {
     layer,
   });
   const prefix = `model.layers.${layer}.mlp.experts.${expert}`;
+  const own = config.moe.expertParameters?.map((parameter) => ownPart(config, prefix, parameter));
   return unit(
     `L${layer}/expert${expert}`,
     { layer, expert },
-    ffnParts(config, prefix, config.moe.dExpert, config.ffn.dFf),
+    own ?? ffnParts(config, prefix, config.moe.dExpert, config.ffn.dFf),
   );
 }
 

@@ -1,4 +1,4 @@
-import { TroupeError } from '@troupe/core';
+import { TroupeError, type DeviceInfo } from '@troupe/core';
 import type { Difference } from '@troupe/topology';
 
 /** A folder that holds no run, or a run without a checkpoint. */
@@ -37,6 +37,18 @@ export class ResumeDiffersError extends TroupeError {
       'TROUPE_RESUME_DIFFERS',
       `a resumed run must keep model, data and train: ${list.join('; ')}; only machines, parallel, placement, wire, checkpoint, eval and device may change`,
       { details: { keys: differences.map(({ key }) => key) } },
+    );
+  }
+}
+
+/** An own expert runs on another body of `Device` than the one that was opened. */
+export class ExpertDeviceError extends TroupeError {
+  override readonly name = 'ExpertDeviceError';
+  constructor(expert: string, body: DeviceInfo['body'], found: DeviceInfo) {
+    super(
+      'TROUPE_EXPERT_DEVICE',
+      `the expert '${expert}' runs on device ${body}, this is ${found.name}; set \`device: ${body}\``,
+      { details: { expert, body, found: found.body } },
     );
   }
 }

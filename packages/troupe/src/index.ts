@@ -16,8 +16,14 @@ export * from './profile/monotonic.ts';
 export { partPaths, type ProfilePlan } from './profile/recorder.ts';
 export * from './profile/write-profile.ts';
 export * from './trained-model.ts';
-export { loadDevice } from '@troupe/kernels';
 export * from './simulation/divergence.ts';
 export * from './simulation/simulator.ts';
 export * from './simulation/state-trace.ts';
 export { shrink, type FailingCase } from '@troupe/sim';
+export {
+  loadDevice,
+  tfjsExpert,
+  type TfjsExpert,
+  type TfjsExpertOptions,
+  type Tensorflow,
+} from '@troupe/kernels';

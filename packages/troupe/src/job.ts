@@ -1,6 +1,7 @@
 import type { Deadlines, ExpertRule, GateRule, Job } from '@troupe/actors';
 import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
+import type { ModelConfig } from '@troupe/spec';
 import { formatProblem, learningRate, refuseUnbuilt, type ResolvedTopology } from '@troupe/topology';
 
 /** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
@@ -53,7 +54,7 @@ export function jobOf(
   const { train, parallel } = topology;
   const { optimizer } = train;
   return {
-    model: topology.model,
+    model: withExpert(topology.model, rules.expert),
     dp: parallel.dp,
     ep: parallel.ep,
     zero: parallel.zero === 0 ? 0 : 1,
@@ -86,6 +87,13 @@ export function jobOf(
 export function precisionOf({ train }: ResolvedTopology): Precision {
   if (train.precision === 'f16') throw new NotBuiltError('train.precision f16', 'choose f32 or bf16');
   return train.precision;
+}
+
+/** The model with the parameters of an own expert. */
+function withExpert(model: ModelConfig, expert: ExpertRule | undefined): ModelConfig {
+  if (expert?.parameters === undefined || model.moe === null) return model;
+  const expertParameters = expert.parameters({ dim: model.dModel, hidden: model.moe.dExpert });
+  return { ...model, moe: { ...model.moe, expertParameters } };
 }
 
 /** Says everything at once that a topology asks for and that does not run yet. */

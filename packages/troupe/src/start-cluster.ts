@@ -30,6 +30,7 @@ import { createPlacement, defaultHome, type ResolvedTopology } from '@troupe/top
 import { createMemoryNetwork } from '@troupe/transport';
 import type { Codec } from '@troupe/wire';
 import { openTopologyData } from './data.ts';
+import { ExpertDeviceError } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import { evaluationSequences, jobOf, lossLimit, type Use } from './job.ts';
 import { createJobSystem } from './job-system.ts';
@@ -165,6 +166,11 @@ export async function startCluster(
     options.openDevice ??
     ((dp: number) => loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 }));
   const devices = await Promise.all(Array.from({ length: job.dp }, (_, dp) => openDevice(dp)));
+  const wrong = devices.find(({ info }) => info.body !== (options.expert?.body ?? info.body));
+  if (options.expert?.body !== undefined && wrong !== undefined) {
+    await Promise.all(devices.map((device) => device.close()));
+    throw new ExpertDeviceError(options.expert.name, options.expert.body, wrong.info);
+  }
   return new LocalCluster(topology, job, {
     ...options,
     logger,
