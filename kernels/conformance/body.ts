@@ -14,11 +14,18 @@ export interface ConformanceBody {
   readonly bitwise: boolean;
   /** False for a body that refuses `precision: 'bf16'`. */
   readonly bf16: boolean;
+  /** Other devices that must leave the same bits, such as the other instruction sets of the CPU. */
+  readonly family?: readonly (() => Device | Promise<Device>)[];
   /** Multiply-adds of the list that the event loop must outlive: some tens of milliseconds on this body. */
   readonly longWork: number;
-  /** Random cases per operation. Default 40. */
+  /** Random cases per operation, and random layouts per computation. Default 40. */
   readonly numRuns?: number;
 }
+
+export const DEFAULT_RUNS = 40;
+
+/** Of a property, drawn anew in every run and printed, so that the run can be had again. */
+export const freshSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** Largest difference allowed, as a share of the largest expected value of the array. */
 export interface Tolerance {

@@ -1,14 +1,16 @@
-import type { Device, KernelCall } from '@troupe/core';
+import type { Device, KernelCall, KernelOp } from '@troupe/core';
 import * as fc from 'fast-check';
 import { bf16Bits, roundBf16 } from '../reference/bf16.ts';
 import { openReferenceDevice } from '../reference/reference-device.ts';
-import { BF16_TOLERANCE, compute, submit, type ConformanceBody, type Test } from './body.ts';
-import { allowedError, firstDifference, largestError } from './compare.ts';
+import { compute, DEFAULT_RUNS, freshSeed, submit, type ConformanceBody, type Test } from './body.ts';
+import { largestError } from './compare.ts';
+import { leavesSameBits } from './conform-layout.ts';
 import { Draw } from './draw.ts';
 import { fmaFlushedF32 } from './fma.ts';
 import { Bf16Calls, builtInBf16, productOps } from './in-bf16.ts';
 import { layoutCases } from './layout-cases.ts';
 import { operationCases } from './operation-cases.ts';
+import { listed, operationErrors, type OutputError } from './operation-errors.ts';
 
 /** KER-6: products in bf16 against the float64 reference, against the scalar chain, and against themselves cut up. */
 export function conformBf16(test: Test, body: ConformanceBody): void {
@@ -26,40 +28,10 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
 
   for (const op of productOps) {
     test(`${body.name} ${op} in bf16: agrees with the float64 reference`, async (t) => {
-      const device = await body.open();
-      const oracle = openReferenceDevice({ dtype: 'f64' });
-      const tolerance = op.startsWith('linear.') ? body.tolerance : BF16_TOLERANCE;
-      const largest = new Map<string, number>();
-      const ofRounding = new Map<string, number>();
-      const property = fc.asyncProperty(
-        operationCases[op],
-        fc.nat(),
-        fc.boolean(),
-        async (shaped, seed, storeInputs) => {
-          const expected = builtInBf16(oracle, shaped.build(oracle, new Draw(seed)), false);
-          const found = builtInBf16(device, shaped.build(device, new Draw(seed)), storeInputs);
-          await compute(oracle, expected.calls);
-          await compute(device, found.calls);
-          const unrounded = shaped.build(oracle, new Draw(seed));
-          await compute(oracle, unrounded.calls);
-          found.outputs.forEach(({ name, kind, read }, i) => {
-            const error = largestError(read(), expected.outputs[i]!.read());
-            const allowed = allowedError(kind, tolerance);
-            if (error > allowed) throw new RangeError(`${op} ${name}: error ${error}, allowed ${allowed}`);
-            const label = name.replace(/ of source \d+$/, '');
-            largest.set(label, Math.max(largest.get(label) ?? 0, error));
-            const apart = largestError(expected.outputs[i]!.read(), unrounded.outputs[i]!.read());
-            ofRounding.set(label, Math.max(ofRounding.get(label) ?? 0, apart));
-          });
-        },
-      );
-      await fc.assert(property, { numRuns: body.numRuns ?? 40, includeErrorInReport: true });
-      const listed = (errors: ReadonlyMap<string, number>): string =>
-        [...errors].map(([name, error]) => `${name} ${error.toExponential(1)}`).join(', ');
-      t.log(listed(largest));
-      t.log(`what rounding the operands costs: ${listed(ofRounding)}`);
+      const seed = freshSeed();
+      t.log(`seed ${seed}: ${listed(await operationErrors(op, body, seed, 'bf16'))}`);
+      t.log(`what rounding the operands costs: ${listed(await roundingErrors(op, seed, body.numRuns))}`);
       t.pass();
-      await device.close();
     });
   }
 
@@ -124,22 +96,13 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
   if (!body.bitwise) return;
 
   for (const name of ['linear', 'experts', 'head'] as const) {
-    test(`${body.name} layout of ${name} in bf16: a split call, other threads and bf16 inputs leave the same bits`, async (t) => {
-      for (const seed of [1, 2, 3]) {
-        const first: ArrayLike<number | bigint>[] = [];
-        for (const threads of [1, 2, 3]) {
-          const device = await body.open({ threads });
-          const { whole, split, same } = layoutCases[name]!(device, new Draw(seed));
-          await compute(device, new Bf16Calls(device).of(whole, false));
-          await compute(device, new Bf16Calls(device).of(split, name === 'linear'));
-          same.forEach(([one, other], i) => {
-            t.is(firstDifference(one, other), -1, `result ${i}, seed ${seed}, ${threads} threads: split`);
-            first[i] ??= one;
-            t.is(firstDifference(one, first[i]), -1, `result ${i}, seed ${seed}: ${threads} threads and 1`);
-          });
-          await device.close();
-        }
-      }
+    test(`${body.name} layout of ${name} in bf16: any split, any device and bf16 inputs leave the same bits`, async (t) => {
+      await leavesSameBits(t, body, (device, draw, shape) => {
+        const { whole, split, same } = layoutCases[name]!(device, draw, shape);
+        const inBf16 = (calls: readonly KernelCall[], storeInputs: boolean) =>
+          new Bf16Calls(device).of(calls, storeInputs);
+        return { whole: inBf16(whole, false), split: inBf16(split, name === 'linear'), same };
+      });
     });
   }
 
@@ -191,6 +154,28 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
     t.pass();
     await device.close();
   });
+}
+
+/** How far products in bf16 are from products in f32, both in float64. */
+async function roundingErrors(
+  op: KernelOp,
+  seed: number,
+  numRuns = DEFAULT_RUNS,
+): Promise<readonly OutputError[]> {
+  const oracle = openReferenceDevice({ dtype: 'f64' });
+  const largest = new Map<string, OutputError>();
+  const property = fc.asyncProperty(operationCases[op], fc.nat(), async (shaped, draws) => {
+    const rounded = builtInBf16(oracle, shaped.build(oracle, new Draw(draws)), false);
+    const plain = shaped.build(oracle, new Draw(draws));
+    await compute(oracle, [...rounded.calls, ...plain.calls]);
+    plain.outputs.forEach(({ name, kind, read }, i) => {
+      const error = largestError(rounded.outputs[i]!.read(), read());
+      const label = name.replace(/ of source \d+$/, '');
+      if (error >= (largest.get(label)?.error ?? 0)) largest.set(label, { name: label, kind, error });
+    });
+  });
+  await fc.assert(property, { seed, numRuns });
+  return [...largest.values()];
 }
 
 /** One row, one column: out = x·weight. */

@@ -2,7 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Completion, ExactSum, KernelCall, SyncDevice } from '@troupe/core';
-import { type NativeIsa, measurePeak, nativeAvailability, openNativeDevice } from './native-device.ts';
+import {
+  type NativeIsa,
+  measurePeak,
+  nativeAvailability,
+  nativeIsas,
+  openNativeDevice,
+} from './native-device.ts';
 
 const { available, reason } = nativeAvailability();
 const native = available ? test : test.skip;
@@ -35,14 +41,7 @@ function fma(a: number, b: number, c: number): number {
 const submitted = (device: SyncDevice, calls: readonly KernelCall[]): Promise<Completion> =>
   new Promise((resolve) => device.submit(calls, resolve));
 
-const isas = (['avx512bf16', 'avx512', 'avx2', 'neon', 'portable'] as const).filter((isa) => {
-  try {
-    openNativeDevice({ threads: 1, isa });
-    return true;
-  } catch {
-    return false;
-  }
-});
+const isas = nativeIsas();
 const bodies: { isa: NativeIsa; threads: number }[] = isas.flatMap((isa) =>
   [1, 2, 3].map((threads) => ({ isa, threads })),
 );

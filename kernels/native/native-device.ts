@@ -152,6 +152,19 @@ export function openNativeDevice(options: NativeDeviceOptions): SyncDevice {
   }
 }
 
+/** The instruction sets that this CPU and build share, best first; none without the addon. */
+export function nativeIsas(): readonly NativeIsa[] {
+  const names = ['avx512bf16', 'avx512', 'avx2', 'neon', 'portable'] as const;
+  return names.filter((isa) => {
+    try {
+      void openNativeDevice({ threads: 1, isa }).close();
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /**
  * Frees the memory of arrays that nobody reads any more, instead of at V8's next collection. An array that is part of a larger
  * buffer is left alone, and so is everything without the addon.

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { F32_TOLERANCE } from '../conformance/body.ts';
 import { conformKernels } from '../conformance/conform.ts';
-import { nativeAvailability, openNativeDevice } from './native-device.ts';
+import { nativeAvailability, nativeIsas, openNativeDevice } from './native-device.ts';
 
 const { available, reason } = nativeAvailability();
 
@@ -17,6 +17,7 @@ if (available) {
     tolerance: F32_TOLERANCE,
     bitwise: true,
     bf16: true,
+    family: nativeIsas().map((isa) => () => openNativeDevice({ threads: 2, isa })),
     longWork: 2e9,
   });
 } else {

@@ -1,0 +1,131 @@
+import { hiddenInputs, type ExactSum, type KernelCall } from '@troupe/core';
+import { twoFloats, twoSums, type Bits, type BuildLayout } from './layout-case.ts';
+import { numGrains, numRows, pieces, startsOf } from './layout-shape.ts';
+
+/** Rows of all sources in one call, and some sources in each of several. */
+export const experts: BuildLayout = (device, draw, layout) => {
+  const [numExperts, dim, hidden, activation] = [3, layout.width, 29, 'swiglu'] as const;
+  const size = (hiddenInputs(activation) + 1) * hidden * dim;
+  const weights = draw.floats(device, numExperts * size, 0.5);
+  const [sum, sumSplit] = twoSums(device, numExperts * size);
+  const same: [Bits, Bits][] = [[sum.values, sumSplit.values]];
+  const sources = Array.from({ length: numGrains(layout) }, () => {
+    const grains = draw.integer(1, 4);
+    const counts_EG = device.ints(numExperts * grains).map(() => draw.integer(0, 12));
+    const rows = counts_EG.reduce((a, b) => a + b, 0);
+    const [y, ySplit] = twoFloats(device, rows * dim);
+    const [dx, dxSplit] = twoFloats(device, rows * dim);
+    same.push([y, ySplit], [dx, dxSplit]);
+    const inputs = {
+      x_UD: draw.floats(device, 60 * dim),
+      slots_N: device.ints(rows).map(() => draw.integer(0, 60)),
+      dOut_UD: draw.floats(device, 60 * dim),
+      rowWeights_N: draw.floats(device, rows),
+    };
+    return {
+      rows,
+      whole: { ...inputs, counts_EG, numGrains: grains, y_ND: y, dx_ND: dx },
+      split: { ...inputs, counts_EG, numGrains: grains, y_ND: ySplit, dx_ND: dxSplit },
+    };
+  });
+  type Source = (typeof sources)[number]['whole'];
+  const calls = (of: readonly Source[], rows: number, weightSum: ExactSum): KernelCall[] => {
+    const saved = device.floats(rows * 2 * hidden);
+    const group = {
+      experts: numExperts,
+      dim,
+      hidden,
+      activation,
+      weights,
+      expertStride: size,
+      sources: of,
+      saved,
+    };
+    return [
+      { op: 'experts.forward', ...group },
+      { op: 'experts.backward', ...group, weightSum },
+    ];
+  };
+  const rowsOf = (of: typeof sources): number => of.reduce((total, { rows }) => total + rows, 0);
+  return {
+    whole: calls(
+      sources.map(({ whole }) => whole),
+      rowsOf(sources),
+      sum,
+    ),
+    split: pieces(device, layout).flatMap((p) => {
+      const some = sources.slice(p.firstGrain, p.firstGrain + p.numGrains);
+      return calls(
+        some.map(({ split }) => split),
+        rowsOf(some),
+        sumSplit,
+      );
+    }),
+    same,
+  };
+};
+
+/** Groups of tokens in one call, and in several. */
+export const gate: BuildLayout = (device, draw, layout) => {
+  const [rowCount, numExperts, topK] = [numRows(layout), 11, 3];
+  const logits = draw.floats(device, rowCount * numExperts, 3);
+  const dWeights = draw.floats(device, rowCount * topK);
+  const starts = startsOf(device, layout);
+  const results = () => ({
+    probs_TE: device.floats(rowCount * numExperts),
+    choices_TK: device.ints(rowCount * topK),
+    weights_TK: device.floats(rowCount * topK),
+    dLogits_TE: device.floats(rowCount * numExperts),
+    lossSums: device.int64s(2),
+    counts_E: device.ints(numExperts),
+    probSums_E: device.int64s(numExperts),
+  });
+  const calls = (
+    first: number,
+    tokens: number,
+    groupStarts: Int32Array,
+    to: ReturnType<typeof results>,
+  ): KernelCall[] => {
+    const wide = <A extends { subarray(begin: number): A }>(array: A): A =>
+      array.subarray(first * numExperts);
+    const narrow = <A extends { subarray(begin: number): A }>(array: A): A => array.subarray(first * topK);
+    const fractions = device.floats((groupStarts.length - 1) * numExperts);
+    const scores = {
+      logits_TE: wide(logits),
+      probs_TE: wide(to.probs_TE),
+      choices_TK: narrow(to.choices_TK),
+    };
+    const shape = { tokens, experts: numExperts, topK, ...scores };
+    const combine = { renormalise: true, weights_TK: narrow(to.weights_TK) };
+    const { lossSums, counts_E, probSums_E } = to;
+    const scales = { fractionsGlobal: false, auxScale: 0.1, zScale: 0.01 };
+    return [
+      { op: 'gate.forward', ...shape, ...combine, choicesGiven: false },
+      {
+        op: 'balance.forward',
+        ...shape,
+        groupStarts,
+        fractions_BE: fractions,
+        lossSums,
+        counts_E,
+        probSums_E,
+      },
+      {
+        op: 'gate.backward',
+        ...shape,
+        ...combine,
+        dWeights_TK: narrow(dWeights),
+        groupStarts,
+        fractions,
+        ...scales,
+        dLogits_TE: wide(to.dLogits_TE),
+      },
+    ];
+  };
+  const [one, many] = [results(), results()];
+  return {
+    whole: calls(0, rowCount, starts, one),
+    split: pieces(device, layout).flatMap((p) => calls(p.first, p.rows, p.starts, many)),
+    same: (Object.keys(one) as (keyof typeof one)[]).map((name) => [one[name], many[name]] as const),
+  };
+};
