@@ -9,7 +9,6 @@ import {
   type CheckpointTensor,
   type CheckpointWriter,
   type Hasher,
-  type OpenOptions,
 } from '@troupe/checkpoint';
 import { numberIn, textIn, type Effects, type MessageFields, type Mount } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
@@ -32,8 +31,6 @@ export interface StoreOptions {
   readonly hasher?: Hasher;
   /** The checkpoint that the run goes on from; null for a fresh start. */
   readonly resumeFrom: CheckpointReader | null;
-  /** How a snapshot to go back to is opened. */
-  readonly open?: OpenOptions;
 }
 
 const groups = ['weights', 'adam-m', 'adam-v'] as const;
@@ -53,6 +50,7 @@ function checkpointTensors(job: Job): readonly CheckpointTensor[] {
 
 export function mountStore(options: StoreOptions): Mount {
   const { job, storage, folder, keep } = options;
+  const hashing = options.hasher === undefined ? {} : { hasher: options.hasher };
   return (self) => {
     const requests: StoreEvent[] = [];
     /** What slices are read from: what the run began with, or what it went back to. */
@@ -88,7 +86,8 @@ export function mountStore(options: StoreOptions): Mount {
       const folders = (await storage.exists(folder)) ? checkpointFolders(await storage.list(folder)) : [];
       for (const { name } of folders.filter((each) => each.step <= step)) {
         try {
-          return await openCheckpoint(storage, folder === '' ? name : `${folder}/${name}`, options.open);
+          const path = folder === '' ? name : `${folder}/${name}`;
+          return await openCheckpoint(storage, path, hashing);
         } catch (error) {
           // A damaged one is no snapshot; the one before it repeats more steps, with the same numbers.
           if (!(error instanceof CheckpointDamagedError)) throw error;
@@ -109,12 +108,7 @@ export function mountStore(options: StoreOptions): Mount {
         throw failure.reason;
       }
       const written = await writer.finish();
-      await pruneCheckpoints(
-        storage,
-        folder,
-        keep,
-        options.hasher === undefined ? {} : { hasher: options.hasher },
-      );
+      await pruneCheckpoints(storage, folder, keep, hashing);
       return { body: { path: written.folder } };
     };
     /** Throws away what lacks pieces; nothing of it was visible. */
@@ -163,7 +157,7 @@ export function mountStore(options: StoreOptions): Mount {
         };
         const more = {
           ...(options.tokenizer === null ? {} : { tokenizer: options.tokenizer }),
-          ...(options.hasher === undefined ? {} : { hasher: options.hasher }),
+          ...hashing,
         };
         const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
         writer.catch(() => {});

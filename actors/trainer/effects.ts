@@ -325,13 +325,22 @@ export function trainerEffects(
       waitFor('recovery', shards, 'state of lost shards', step, job.deadlines.recoveryMs);
     },
     heard: (event) => self.answered('recovery', event.from),
-    findSnapshot: (_event, { attempt, step }) =>
+    findSnapshot: (_event, { attempt, step }) => {
+      const { recoveryMs } = job.deadlines;
+      waitFor(
+        'recovery',
+        [addresses.store(0)],
+        'the newest snapshot, for all to go back to',
+        step,
+        recoveryMs,
+      );
       self.ask(
         addresses.store(0),
         'snapshot.find',
         { attempt, step },
-        { deadlineMs: job.deadlines.recoveryMs, reason: 'the newest snapshot' },
-      ),
+        { deadlineMs: recoveryMs, reason: 'the newest snapshot' },
+      );
+    },
     restore: (event, { attempt, step }) => {
       adamClock = numberIn(event, 'adamClock');
       source = flagIn(event, 'exists') ? 'snapshot' : 'seed';

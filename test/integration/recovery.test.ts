@@ -1,11 +1,18 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault, FaultCondition } from '@troupe/core';
+import type { ResolvedTopology } from '@troupe/topology';
 import { simulate, type Simulation, type SimulationOptions } from 'troupe';
 import { tinyTokens, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
 
+/** Five steps, a checkpoint after every second one. */
+function withCheckpoints(layout: TinyLayout): ResolvedTopology {
+  const topology = tinyTopology({ steps: 5, ...layout });
+  return { ...topology, checkpoint: { ...topology.checkpoint, every: 2 } };
+}
+
 const run = (layout: TinyLayout, options: Partial<SimulationOptions> = {}): Promise<Simulation> =>
-  simulate(tinyTopology({ steps: 3, ...layout }), {
+  simulate(options.checkpoints === true ? withCheckpoints(layout) : tinyTopology({ steps: 3, ...layout }), {
     seed: 3,
     openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
     tokens: tinyTokens,
@@ -67,7 +74,7 @@ for (const layout of layouts) {
     t.deepEqual(recoveries(clean), []);
     const expected = numbersOf(clean);
     t.is(expected.length, 4);
-    for (const dp of [0, layout.dp - 1]) {
+    for (const dp of layout.dp === 2 ? [0, 1] : [layout.dp - 1]) {
       for (const [phase, when] of Object.entries(phases(dp, layout))) {
         const fault: Fault = {
           kind: 'crash',
@@ -87,3 +94,118 @@ for (const layout of layouts) {
     }
   });
 }
+
+const crash = (worker: number, when: FaultCondition | number): Fault => ({
+  kind: 'crash',
+  target: `worker/${worker}`,
+  ...(typeof when === 'number' ? { atStep: when } : { when }),
+});
+
+/** Losses that meet a checkpoint, another loss or a recovery; and losses of something else than a process. */
+const harder: Readonly<
+  Record<string, { readonly faults: readonly Fault[]; readonly whole: string; readonly sharded: string }>
+> = {
+  // What lacks pieces is thrown away: the run goes back behind it.
+  'while a checkpoint is gathered': {
+    faults: [crash(1, { actor: 'store/m0', state: 'gathering' })],
+    whole: 'peers+0',
+    sharded: 'seed+2',
+  },
+  'while a checkpoint with all its pieces is written': {
+    faults: [crash(1, { actor: 'store/m0', state: 'writing' })],
+    whole: 'peers+0',
+    sharded: 'snapshot+0',
+  },
+  'while a second checkpoint is gathered': {
+    faults: [crash(1, { actor: 'store/m0', state: 'gathering', times: 2 })],
+    whole: 'peers+0',
+    sharded: 'snapshot+2',
+  },
+  'both workers at once': { faults: [crash(0, 4), crash(1, 4)], whole: 'snapshot+1', sharded: 'snapshot+1' },
+  'the other one while the first is awaited': {
+    faults: [crash(1, 3), crash(0, { actor: 'trainer', state: 'recovering.abandoning' })],
+    whole: 'snapshot+0',
+    sharded: 'snapshot+0',
+  },
+  'the one that sends its state': {
+    faults: [crash(1, 4), crash(0, { actor: 'trainer', state: 'recovering.rebuilding' })],
+    whole: 'snapshot+1',
+    sharded: 'snapshot+1',
+  },
+  'the new life while it reads the snapshot': {
+    faults: [crash(1, 4), crash(1, { actor: 'trainer', state: 'recovering.restoring' })],
+    whole: 'peers+0',
+    sharded: 'snapshot+1',
+  },
+  'a packet between two workers': {
+    faults: [{ kind: 'drop', target: 'worker/0,worker/1', atStep: 3 }],
+    whole: 'peers+0',
+    sharded: 'peers+0',
+  },
+  'one actor': {
+    faults: [{ kind: 'crash', target: 'expert/L0/ep0/edp0', atStep: 3 }],
+    whole: 'peers+0',
+    sharded: 'snapshot+0',
+  },
+  'a worker that hangs and wakes as a zombie': {
+    faults: [{ kind: 'hang', target: 'worker/1', atStep: 3, forMs: 20_000 }],
+    whole: 'peers+0',
+    sharded: 'snapshot+0',
+  },
+  'a worker that the agent does not reach': {
+    faults: [{ kind: 'partition', target: 'worker/1,agent/0', atStep: 3, forMs: 15_000 }],
+    whole: 'peers+0',
+    sharded: 'snapshot+0',
+  },
+};
+
+for (const [key, layout] of [
+  ['whole', { dp: 2, ep: 1, zero: 0 }],
+  ['sharded', { dp: 2, ep: 2, zero: 1 }],
+] as const) {
+  test(`recovery: losses that meet checkpoints and other losses change no number (${key} copies)`, async (t) => {
+    const clean = await run(layout, { checkpoints: true });
+    const expected = numbersOf(clean);
+    t.is(expected.length, 6);
+    for (const [name, loss] of Object.entries(harder)) {
+      const struck = await run(layout, { checkpoints: true, faults: loss.faults });
+      t.is(struck.result.error, null, name);
+      t.is(struck.violation, null, name);
+      t.deepEqual(numbersOf(struck), expected, name);
+      t.deepEqual(
+        recoveries(struck).map(({ from, repeatedSteps }) => `${from}+${repeatedSteps}`),
+        [loss[key]],
+        name,
+      );
+    }
+  });
+}
+
+test('recovery: one seed has one trace, losses and snapshots included', async (t) => {
+  const faults = [crash(0, 4), crash(1, 4)];
+  const [one, again] = [
+    await run({ dp: 2, ep: 2 }, { checkpoints: true, faults }),
+    await run({ dp: 2, ep: 2 }, { checkpoints: true, faults }),
+  ];
+  t.is(recoveries(one).length, 1);
+  t.is(again.traceHash, one.traceHash);
+});
+
+test('recovery: a run that may not begin anew ends with 76 and says why; so does one whose worker never returns', async (t) => {
+  const topology = tinyTopology({ dp: 2, ep: 2, steps: 3 });
+  const options = {
+    seed: 3,
+    openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
+    tokens: tinyTokens,
+  };
+  const stateless = { ...topology, recovery: { ...topology.recovery, fromStart: false } };
+  const over = await simulate(stateless, { ...options, faults: [crash(1, 2)] });
+  t.is(over.result.exitCode, 76);
+  t.regex(over.result.error?.message ?? '', /^worker\/1 was lost with state that no other worker holds/);
+  const gone = await simulate(topology, { ...options, faults: [{ ...crash(1, 2), restartAfterMs: -1 }] });
+  t.is(gone.result.exitCode, 76);
+  t.regex(
+    gone.result.error?.message ?? '',
+    /^trainer waits for optimizer\/.*: the run to recover from the loss of worker\/1/,
+  );
+});
