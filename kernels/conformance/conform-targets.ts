@@ -71,4 +71,28 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
     t.is(weightSum.overflow[0], 1);
     await device.close();
   });
+
+  test(`${body.name} adamw: in place, or into another large buffer, it has the same bits`, async (t) => {
+    const device = await body.open();
+    const length = (1 << 20) + 37;
+    const small = new Draw(13).floats(device, 1000, 0.1);
+    const filled = () => {
+      const array = device.floats(length);
+      for (let at = 0; at < length; at += small.length)
+        array.set(small.subarray(0, Math.min(small.length, length - at)), at);
+      return array;
+    };
+    const gradient = filled();
+    const rates = { gradScale: 1, learningRate: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
+    const step = { op: 'adamw' as const, gradient, ...rates, correction1: 0.3, correction2: 0.2 };
+    const [weights, inPlace, out] = [filled(), filled(), device.floats(length)];
+    const moments = () => ({ m: device.floats(length), v: device.floats(length) });
+    await compute(device, [
+      { ...step, weights, out, ...moments() },
+      { ...step, weights: inPlace, out: inPlace, ...moments() },
+    ]);
+    t.is(firstDifference(out, inPlace), -1);
+    t.not(out[length - 1], weights[length - 1]);
+    await device.close();
+  });
 }

@@ -14,9 +14,8 @@ type BuildTarget = (
 };
 
 const linear =
-  (rows: number, starts: readonly number[]): BuildTarget =>
+  (rows: number, starts: readonly number[], [inDim, outDim] = [37, 45]): BuildTarget =>
   (device, draw) => {
-    const [inDim, outDim] = [37, 45];
     const x = { data: draw.floats(device, rows * inDim) };
     const dOut = { data: draw.floats(device, rows * outDim) };
     const shape = { rows, inDim, outDim, x, dOut, grainStarts: Int32Array.from(starts) };
@@ -131,6 +130,7 @@ const norm =
 export const targetCases: Readonly<Record<string, BuildTarget>> = {
   'a linear layer': linear(53, [0, 0, 11, 40, 53]),
   'a linear layer of many rows': linear(2600, [0, 700, 700, 1500, 1501, 2600, 2600]),
+  'a large linear layer': linear(5, [0, 2, 5], [1040, 1024]),
   'a linear layer without rows': linear(0, [0, 0, 0]),
   'experts, one without rows': experts([
     [3, 0, 9, 0, 0, 0, 70, 8, 31, 1, 1, 1],

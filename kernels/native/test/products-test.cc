@@ -174,13 +174,14 @@ void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::st
   const int64_t inputs = hidden_inputs(activation), stride = (inputs + 1) * F * D + draw(0, 5);
   const Floats weights = floats(E * stride);
   const bool accumulate = draw(0, 1), skewed = draw(0, 1);
+  const int64_t cold = draw(-1, E - 1);  // this expert gets no rows
   std::vector<Source> sources(static_cast<size_t>(S));
   int64_t total = 0;
   for (auto& s : sources) {
     s.grains = draw(1, 3);
     for (int64_t i = 0; i < E * s.grains; i++) {
       const bool hot = i / s.grains == 0;
-      s.counts.push_back(static_cast<int32_t>(skewed ? (hot ? draw(0, 250) : draw(0, 3)) : draw(0, 20)));
+      s.counts.push_back(static_cast<int32_t>(i / s.grains == cold ? 0 : skewed ? (hot ? draw(0, 250) : draw(0, 3)) : draw(0, 20)));
     }
     s.rows = 0;
     for (int32_t c : s.counts) s.rows += c;
