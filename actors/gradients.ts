@@ -1,15 +1,8 @@
 import type { Self } from '@troupe/runtime';
 import { sliceBounds } from '@troupe/spec';
 import { addresses } from './addresses.ts';
-import { expertRank, type Job } from './job.ts';
-import type { ParameterClassName, Replica } from './replica.ts';
-
-/** The replicas that hold the same parameters of a class as `dp`, in the order of their slices. */
-export function classPeers(job: Job, parameterClass: ParameterClassName, dp: number): readonly number[] {
-  if (parameterClass === 'dense') return Array.from({ length: job.dp }, (_, index) => index);
-  const { ep } = expertRank(job, dp);
-  return Array.from({ length: job.dp / job.ep }, (_, edp) => edp * job.ep + ep);
-}
+import { classPeers, type ParameterClassName } from './job.ts';
+import type { Replica } from './replica.ts';
 
 /** Elements [from, to) of a class's flat buffer. */
 export interface Range {

@@ -98,8 +98,10 @@ export function jobShape(job: Job): JobShape {
   };
 }
 
+export type ParameterClassName = 'dense' | 'expert';
+
 /** The classes of parameters that every replica has a shard of. */
-export const parameterClasses = ({ model }: Job): readonly ('dense' | 'expert')[] =>
+export const parameterClasses = ({ model }: Job): readonly ParameterClassName[] =>
   moeLayers(model).length === 0 ? ['dense'] : ['dense', 'expert'];
 
 /** Expert-parallel coordinates of a replica: groups are contiguous, replicas of one expert strided (arXiv:2109.10465). */
@@ -112,4 +114,11 @@ export const expertRank = (job: Job, dp: number): { readonly ep: number; readonl
 export function expertGroup(job: Job, dp: number): readonly number[] {
   const first = Math.floor(dp / job.ep) * job.ep;
   return Array.from({ length: job.ep }, (_, rank) => first + rank);
+}
+
+/** The replicas that hold the same parameters of a class as `dp`, in the order of their slices. */
+export function classPeers(job: Job, parameterClass: ParameterClassName, dp: number): readonly number[] {
+  if (parameterClass === 'dense') return Array.from({ length: job.dp }, (_, index) => index);
+  const { ep } = expertRank(job, dp);
+  return Array.from({ length: job.dp / job.ep }, (_, edp) => edp * job.ep + ep);
 }

@@ -12,10 +12,7 @@ import {
 } from '@troupe/model';
 import type { Behaviour } from '@troupe/runtime';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
-import { classPeers } from './gradients.ts';
-import { expertRank, jobShape, type Job, type JobShape } from './job.ts';
-
-export type ParameterClassName = 'dense' | 'expert';
+import { classPeers, expertRank, jobShape, type Job, type JobShape, type ParameterClassName } from './job.ts';
 
 /**
  * One class of parameters on one device: two buffers of weights by version parity, and the gradients.

@@ -3,9 +3,9 @@ import { initialise } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { Parameter } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
-import { chunks, classPeers, intersect, reduceRanges, type Range } from '../gradients.ts';
-import { expertRank } from '../job.ts';
-import type { ParameterClassName, Replica } from '../replica.ts';
+import { chunks, intersect, reduceRanges, type Range } from '../gradients.ts';
+import { classPeers, expertRank, type ParameterClassName } from '../job.ts';
+import type { Replica } from '../replica.ts';
 import type { OptimizerEvent } from './events.ts';
 import type { OptimizerContext, OptimizerInput } from './machine.ts';
 

@@ -1,5 +1,6 @@
 import type { Mount } from '@troupe/runtime';
-import type { ParameterClassName, Replica } from '../replica.ts';
+import type { ParameterClassName } from '../job.ts';
+import type { Replica } from '../replica.ts';
 import { optimizerEffects, Shard } from './effects.ts';
 import { fencedByOptimizer, optimizerMachine } from './machine.ts';
 

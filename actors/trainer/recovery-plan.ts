@@ -1,7 +1,6 @@
 import type { Address } from '@troupe/core';
 import { addresses } from '../addresses.ts';
-import { classPeers } from '../gradients.ts';
-import { parameterClasses, type Job } from '../job.ts';
+import { classPeers, parameterClasses, type Job } from '../job.ts';
 
 /** Where the state of one shard comes from: itself, or another shard that holds the same. */
 export interface ShardSource {
