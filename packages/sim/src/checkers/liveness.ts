@@ -1,4 +1,4 @@
-import { faultInfo, type Fault } from '@troupe/core';
+import type { Fault } from '@troupe/core';
 import type { Checker } from './checker.ts';
 
 /** Faults after which a run may have to end: they take a process, an actor, a connection or a file away. */
@@ -18,13 +18,14 @@ export const liveness = ({ silenceMs }: { readonly silenceMs: number }): Checker
     see: (seen) => {
       if (seen.type === 'fault' && isGrave(seen.fault, silenceMs)) {
         for (const name of seen.touches) touched.add(name);
-        isFull ||= faultInfo(seen.fault.kind).aims.includes('disk');
+        isFull ||= seen.fault.kind === 'disk-full';
       }
       if (seen.type !== 'end' || seen.exitCode === 0) return null;
       const { exitCode, message } = seen;
       if (seen.isStuck) return `the run hangs: ${message}`;
-      const isAllowed = exitCode === 76 || (isFull && (exitCode === 75 || exitCode === 1));
-      if (!isAllowed) return `the run ended with ${exitCode}: ${message}`;
+      // A full disk is its own reason: the sentence names the file.
+      if (isFull && exitCode === 75) return null;
+      if (exitCode !== 76) return `the run ended with ${exitCode}: ${message}`;
       const names = [...touched].some((name) =>
         new RegExp(`(?<![\\w/])${name}(?![\\w/])`, 'u').test(message),
       );
