@@ -227,7 +227,16 @@ test.serial('profile: Ctrl-C still writes it', async (t) => {
 
 test.serial('profile: what a killed worker had written is in it, and it says who is cut short', async (t) => {
   const { folder, path } = workplace(t);
-  const args = ['launch', 'endless.yaml', '--json', '--profile', '--profile-steps', '1..100000'];
+  const noRecovery = ['--set', 'recovery.losses=0'];
+  const args = [
+    'launch',
+    'endless.yaml',
+    '--json',
+    '--profile',
+    '--profile-steps',
+    '1..100000',
+    ...noRecovery,
+  ];
   const cli = new CliProcess(args, { cwd: folder });
   // A worker writes in pieces; by then it has written some.
   await cli.line(/"event":"step","step":40,/);
@@ -240,6 +249,23 @@ test.serial('profile: what a killed worker had written is in it, and it says who
   t.regex(truncated[0] ?? '', /^worker\/[01]$/);
   const pids = new Set(slices(readTrace(path('run/profile.json.gz'))).map(({ pid }) => pid));
   t.deepEqual(pids, new Set([1, 2, 3]));
+});
+
+test.serial('profile: a worker that comes back goes on in its rows, which still nest', async (t) => {
+  const { folder, path } = workplace(t);
+  const args = ['launch', 'endless.yaml', '--profile', 'trace.json', '--profile-steps', '1..100000'];
+  const cli = new CliProcess([...args, '--set', 'checkpoint.every=1'], { cwd: folder });
+  await cli.line(/: checkpoint /);
+  process.kill(cli.children()[1] ?? -1, 'SIGKILL');
+  await cli.line(/^worker\/\d is back after/);
+  await cli.line(/: checkpoint /);
+  cli.signal('SIGINT');
+  const { code, stdout, stderr } = await cli.result;
+  t.is(code, 130, stderr);
+  t.regex(stdout, /cut short: worker\/\d$/m);
+  const events = readTrace(path('trace.json'));
+  t.is(new Set(named(events, 'process_name').map(({ pid }) => pid)).size, 3);
+  for (const row of byRow(slices(events)).values()) t.is(overlap(row), null);
 });
 
 const refused: readonly (readonly [flags: readonly string[], message: RegExp])[] = [

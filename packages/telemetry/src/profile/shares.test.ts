@@ -47,6 +47,11 @@ test('timeShares: only windows count, a call that begins before one is cut', (t)
   t.deepEqual(shares, { kernels: 4, messages: 15, eventLoop: 1, idle: 0 });
 });
 
+test('timeShares: while a process was restarted it was not at work', (t) => {
+  const shares = timeShares([turn(0, 10, 500), packet(90, 100, 3)], [], whole);
+  t.deepEqual(shares, { kernels: 0, messages: 80, eventLoop: 20, idle: 0 });
+});
+
 test('timeShares: a process that did nothing waited for messages', (t) => {
   t.deepEqual(timeShares([], [], whole), { kernels: 0, messages: 100, eventLoop: 0, idle: 0 });
   t.deepEqual(timeShares([], [], []), { kernels: 0, messages: 0, eventLoop: 0, idle: 0 });

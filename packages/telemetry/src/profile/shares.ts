@@ -44,9 +44,10 @@ function* loopSegments(
 ): Generator<Span & { readonly label: Label }> {
   let [at, slept] = [from, Number.NaN];
   for (const activity of activities) {
-    // What was asleep across the first moment is not known; it is taken as sleep until the first activity.
     const gap = Math.max(0, activity.start - at);
-    const asleep = Number.isNaN(slept) ? gap : Math.min(gap, Math.max(0, activity.slept - slept));
+    // Before the first activity, and where a restarted process counts from zero again, the gap is taken as sleep.
+    const isUnknown = Number.isNaN(slept) || activity.slept < slept;
+    const asleep = isUnknown ? gap : Math.min(gap, activity.slept - slept);
     yield { start: at, end: at + asleep, label: activity.isMessage ? 'messages' : 'idle' };
     // A loop that slept was woken for what it did next.
     at += asleep;

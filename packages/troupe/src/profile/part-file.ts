@@ -17,7 +17,8 @@ export class PartFile {
   readonly #logger: Logger;
   readonly #bytesMax: number;
   #handle: number | null = null;
-  #pending: string[] = [];
+  /** A killed process before this one may have left half a line. */
+  #pending: string[] = ['\n'];
   #pendingChars = 0;
   #bytes = 0;
   #isTruncated = false;
@@ -34,7 +35,7 @@ export class PartFile {
     const line = `${JSON.stringify(record)}\n`;
     this.#pending.push(line);
     this.#pendingChars += line.length;
-    if (this.#pendingChars >= FLUSH_CHARS) this.#flush();
+    if (this.#pendingChars >= FLUSH_CHARS) this.flush();
     if (this.#bytes + this.#pendingChars > this.#bytesMax) {
       this.#isTruncated = true;
       this.#logger.warn('profile is full', { path: this.#path, bytesMax: this.#bytesMax });
@@ -45,13 +46,13 @@ export class PartFile {
     if (this.#handle === null) return;
     const end: ProfileRecord = { kind: 'end', isTruncated: this.#isTruncated };
     this.#pending.push(`${JSON.stringify(end)}\n`);
-    this.#flush();
+    this.flush();
     const handle = this.#handle;
     if (handle !== null) this.#try(() => closeSync(handle));
     this.#handle = null;
   }
 
-  #flush(): void {
+  flush(): void {
     const handle = this.#handle;
     if (handle === null) return;
     const text = this.#pending.join('');

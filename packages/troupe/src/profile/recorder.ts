@@ -77,6 +77,8 @@ export class Recorder implements Probe {
       device: device === null ? null : { name: device.info.name, threads: device.info.threads },
     };
     this.#part.write(record);
+    // So that one that is killed early is known to be missing.
+    this.#part.flush();
   }
 
   /** A step was committed, `seconds` after it was opened. */

@@ -24,10 +24,10 @@ export interface ProfileParts {
   readonly rates: MachineRates;
 }
 
-/** The records of a part; `null` last when it has no end, since its process was killed or its disk full, or was cut short. */
+/** The records of a part; `null` where it has no end, since a process was killed or its disk full, or was cut short. */
 async function* recordsOf(path: string): AsyncGenerator<ProfileRecord | null> {
   if (!existsSync(path)) return;
-  let isWhole = false;
+  let [isWhole, isBegun] = [false, false];
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
     let record: ProfileRecord;
     try {
@@ -36,6 +36,9 @@ async function* recordsOf(path: string): AsyncGenerator<ProfileRecord | null> {
       // The line that was being written when the process ended.
       continue;
     }
+    // Another process goes on where one was killed.
+    if (record.kind === 'node' && isBegun && !isWhole) yield null;
+    isBegun = true;
     isWhole = record.kind === 'end' && !record.isTruncated;
     yield record;
   }
@@ -80,7 +83,7 @@ class TraceText {
       this.#tally.beginNode();
       for await (const record of recordsOf(path)) {
         if (record === null) {
-          this.truncated.push(node);
+          if (!this.truncated.includes(node)) this.truncated.push(node);
           continue;
         }
         if (record.kind === 'node') node = record.node;
