@@ -11,7 +11,7 @@ import {
 } from '@troupe/core';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import type { FloatType } from './float-type.ts';
-import { isStored } from './gradient-target.ts';
+import { isStored } from './target-kind.ts';
 
 /** Where row r of a matrix starts: `offset + r·stride`, defaults filled in. */
 export function rowsLayout(rows: Rows | HalfRows, rowLength: number): { offset: number; stride: number } {

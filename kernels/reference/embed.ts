@@ -1,7 +1,8 @@
 import type { CopyCall, EmbedBackwardCall, EmbedForwardCall } from '@troupe/core';
 import { rangeError } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
-import { intoTarget, targetLength } from './gradient-target.ts';
+import { intoTarget } from './gradient-target.ts';
+import { targetLength } from './target-kind.ts';
 import type { Kernel } from './kernel.ts';
 
 export const copy: Kernel<CopyCall> = {

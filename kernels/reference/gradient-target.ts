@@ -1,11 +1,6 @@
-import type { ExactSum, GradientTarget, StoredGradient } from '@troupe/core';
+import type { ExactSum, GradientTarget } from '@troupe/core';
 import { readSum } from './exact-sum.ts';
-
-export const isStored = (target: GradientTarget): target is StoredGradient => 'gradient' in target;
-
-/** Elements that a target has room for. */
-export const targetLength = (target: GradientTarget): number =>
-  isStored(target) ? target.gradient.length : target.values.length;
+import { isStored } from './target-kind.ts';
 
 /**
  * Runs `add` with the exact sum that stands behind elements [first, first + length) of a target, in the state in which the call

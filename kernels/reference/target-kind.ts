@@ -1,0 +1,7 @@
+import type { GradientTarget, StoredGradient } from '@troupe/core';
+
+export const isStored = (target: GradientTarget): target is StoredGradient => 'gradient' in target;
+
+/** Elements that a target has room for. */
+export const targetLength = (target: GradientTarget): number =>
+  isStored(target) ? target.gradient.length : target.values.length;
