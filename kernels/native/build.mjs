@@ -45,7 +45,7 @@ export function plan(arch = process.arch) {
   const kernels = [
     { source: 'isa_portable.cc', flags: ['-O2', '-ftree-vectorize'] },
     ...(isas[arch] ?? []),
-    ...['pool.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
+    ...['pool.cc', 'cores.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
   ];
   const binding = [
     'calls.cc',

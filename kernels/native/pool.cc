@@ -5,9 +5,6 @@
 #include <cstring>
 #include <new>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
 #include <sys/mman.h>
 
 namespace troupe {
@@ -15,15 +12,6 @@ namespace {
 
 /// Threads of all pools of this process: spinning is allowed only while they fit the cores it may run on.
 std::atomic<int> process_threads{0};
-
-int usable_cores() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-  const unsigned cores = std::thread::hardware_concurrency();
-  return cores == 0 ? 1 : static_cast<int>(cores);
-}
 
 inline void pause_cpu() {
 #if defined(__x86_64__)
@@ -33,13 +21,27 @@ inline void pause_cpu() {
 #endif
 }
 
-/// About 30 µs: longer than the gap between two loops of one call list, far shorter than a scheduling slice.
-constexpr int spin_rounds = 1500;
+/// Longer than the gap between two loops of one call list, far shorter than a scheduling slice.
+constexpr double spin_seconds = 30e-6;
 
-int spin_budget() {
-  static const int cores = usable_cores();
-  return process_threads.load(std::memory_order_relaxed) <= cores ? spin_rounds : 0;
+/// Spins until done() or for spin_seconds; not at all when threads outnumber cores. Returns done().
+template <class Done>
+bool spin_until(const Done& done) {
+  if (done()) return true;
+  if (process_threads.load(std::memory_order_relaxed) > static_cast<int>(usable_cores().size())) return false;
+  const double end = Pool::now_seconds() + spin_seconds;
+  do {
+    for (int i = 0; i < 16; i++) {
+      pause_cpu();
+      if (done()) return true;
+    }
+  } while (Pool::now_seconds() < end);
+  return false;
 }
+
+// The word `loop_`.
+constexpr uint64_t inside_one = 1, inside_mask = 0xffff, open_bit = uint64_t{1} << 16, number_one = uint64_t{1} << 17;
+constexpr uint64_t number_of(uint64_t loop) { return loop & ~(number_one - 1); }
 
 constexpr size_t large_block = size_t{1} << 20;
 constexpr size_t huge_page = size_t{2} << 20;
@@ -49,17 +51,16 @@ size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * 
 }  // namespace
 
 Pool::Pool(int threads)
-    : threads_(threads), buffers_(static_cast<size_t>(threads + 1) * num_slots), times_(static_cast<size_t>(threads)) {
+    : threads_(threads), claim_(threads), buffers_(static_cast<size_t>(threads + 1) * num_slots), times_(static_cast<size_t>(threads)) {
   process_threads += threads_;
   helpers_.reserve(static_cast<size_t>(threads - 1));
   for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
 }
 
 Pool::~Pool() {
+  stop_ = true;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    stop_ = true;
-    generation_++;
   }
   wake_.notify_all();
   for (auto& helper : helpers_) helper.join();
@@ -98,64 +99,84 @@ void Pool::run(int64_t num_items, Fn fn, void* body) {
     if (timed_ && num_items > 0) record(0, begin);
     return;
   }
-  bool asleep;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    fn_ = fn;
-    body_ = body;
-    num_items_ = num_items;
-    next_.store(0, std::memory_order_relaxed);
-    open_ = true;
-    generation_++;
-    asleep = sleepers_ > 0;
-  }
-  if (asleep) wake_.notify_all();
+  fn_ = fn;
+  body_ = body;
+  num_items_ = num_items;
+  next_.store(0, std::memory_order_relaxed);
+  loop_.store(number_of(loop_.load(std::memory_order_relaxed)) + number_one + open_bit);
+  wake_helpers(num_items - 1);
   work(fn, body, num_items, 0, timed_);
+  // From here no further helper enters, so a helper that never woke up is not waited for.
+  loop_.fetch_and(~open_bit);
+  wait_for_helpers();
+}
+
+void Pool::wake_helpers(int64_t most) {
+  const int sleeping = sleepers_.load();
+  if (sleeping == 0) return;
   {
-    // From here no further helper enters, so a helper that never woke up is not waited for.
-    std::lock_guard<std::mutex> lock(mutex_);
-    open_ = false;
+    std::lock_guard<std::mutex> lock(mutex_);  // who has announced itself is waiting once this is taken
   }
-  for (int spins = spin_budget(); inside_.load(std::memory_order_acquire) != 0 && spins > 0; spins--) pause_cpu();
-  if (inside_.load(std::memory_order_acquire) == 0) return;
+  if (most >= sleeping) {
+    wake_.notify_all();
+  } else {
+    for (; most > 0; most--) wake_.notify_one();
+  }
+}
+
+void Pool::wait_for_helpers() {
+  const auto left = [this] { return (loop_.load() & inside_mask) == 0; };
+  if (spin_until(left)) return;
   std::unique_lock<std::mutex> lock(mutex_);
-  finished_.wait(lock, [this] { return inside_.load(std::memory_order_relaxed) == 0; });
+  caller_sleeps_ = true;
+  finished_.wait(lock, left);
+  caller_sleeps_ = false;
 }
 
 void Pool::help(int thread) {
-  uint64_t seen = 0;
-  for (;;) {
-    for (int spins = spin_budget(); generation_.load(std::memory_order_relaxed) == seen && spins > 0; spins--) pause_cpu();
-    Fn fn;
-    void* body;
-    int64_t num_items;
-    bool timed;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      sleepers_++;
-      wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
-      sleepers_--;
-      seen = generation_.load(std::memory_order_relaxed);
-      if (stop_) return;
-      if (!open_) continue;
-      inside_.fetch_add(1, std::memory_order_relaxed);
-      fn = fn_;
-      body = body_;
-      num_items = num_items_;
-      timed = timed_;
-    }
-    work(fn, body, num_items, thread, timed);
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (inside_.fetch_sub(1, std::memory_order_release) == 1 && !open_) finished_.notify_one();
+  claim_.pin(thread);
+  for (uint64_t seen = 0; await_loop(seen);) {
+    if (!enter(seen)) continue;
+    work(fn_, body_, num_items_, thread, timed_);
+    leave();
   }
+}
+
+/// Until there is a loop other than `seen` (true) or the pool ends.
+bool Pool::await_loop(uint64_t seen) {
+  const auto news = [&] { return number_of(loop_.load()) != seen || stop_.load(); };
+  if (!spin_until(news)) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_++;
+    wake_.wait(lock, news);
+    sleepers_--;
+  }
+  return !stop_.load();
+}
+
+/// Joins the loop that is open now; false when it is closed already. It counts as seen either way.
+bool Pool::enter(uint64_t& seen) {
+  uint64_t loop = loop_.load();
+  do {
+    seen = number_of(loop);
+    if ((loop & open_bit) == 0) return false;
+  } while (!loop_.compare_exchange_weak(loop, loop + inside_one));
+  return true;
+}
+
+void Pool::leave() {
+  if ((loop_.fetch_sub(inside_one) & inside_mask) != inside_one || !caller_sleeps_.load()) return;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+  }
+  finished_.notify_one();
 }
 
 void Pool::announce(int32_t& counter) { __atomic_fetch_add(&counter, 1, __ATOMIC_ACQ_REL); }
 
 void Pool::wait_for(const int32_t& counter, int32_t target) {
-  for (int spins = 0; __atomic_load_n(&counter, __ATOMIC_ACQUIRE) < target; spins++) {
-    if (spins < spin_rounds) pause_cpu(); else std::this_thread::yield();
-  }
+  const auto reached = [&] { return __atomic_load_n(&counter, __ATOMIC_ACQUIRE) >= target; };
+  while (!spin_until(reached)) std::this_thread::yield();
 }
 
 void* Pool::scratch(int thread, int slot, size_t bytes) {

@@ -9,21 +9,28 @@
 #include <type_traits>
 #include <vector>
 
+#include "cores.h"
+
 namespace troupe {
 
 /// POOL-1: `parallel` returns after every item has run, and no helper touches the body afterwards.
 /// POOL-2: items are dealt one by one in ascending order, so an item may wait for an earlier one that never waits itself.
-/// POOL-3: a helper sleeps when idle; it spins a short while first only when this process's pools leave cores spare.
-/// POOL-4: one caller at a time per pool (the device's queue, or `run` when the queue is idle). Bodies must not throw
-///         and must not call `parallel` again.
+/// POOL-3: a helper sleeps when idle; it spins a short while first (30 µs) only when this process's pools leave cores spare.
+/// POOL-4: one caller at a time per pool; a device's queue sees to it for all its callers. Bodies must not throw and must not call
+///         `parallel` again.
+/// POOL-5: opening, joining and leaving a loop are atomic operations on one word. The mutex is taken only to fall asleep and to wake.
+/// POOL-6: threads stay on cores of their own when such can be claimed (cores.h). A thread's scratch is first touched by that thread, so
+///         with several memory nodes it lies beside its core.
 class Pool {
  public:
   explicit Pool(int threads);
-  ~Pool();
+  ~Pool();  // no loop may be running
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   int threads() const { return threads_; }
+  /// For the thread that will call `parallel` and does nothing else.
+  void pin_caller() const { claim_.pin(0); }
 
   /// Runs body(item, thread) for item 0 … num_items-1; `thread` is 0 … threads-1, 0 being the caller.
   template <class Body>
@@ -71,30 +78,38 @@ class Pool {
     ThreadTime time;
   };
   void run(int64_t num_items, Fn fn, void* body);
+  void wake_helpers(int64_t most);
+  void wait_for_helpers();
   void help(int thread);
+  bool await_loop(uint64_t seen);
+  bool enter(uint64_t& seen);
+  void leave();
   void work(Fn fn, void* body, int64_t num_items, int thread, bool timed);
   void record(int thread, double begin);
 
   const int threads_;
+  const CoreClaim claim_;
   std::vector<std::thread> helpers_;
   std::vector<Buffer> buffers_;
   std::vector<TimeSlot> times_;
-  bool timed_ = false;  // written between loops; helpers read it with fn_ under mutex_
 
-  std::mutex mutex_;
-  std::condition_variable wake_;      // helpers: a new loop, or stop
-  std::condition_variable finished_;  // caller: the last helper has left the loop
-  // Guarded by mutex_; `generation_` and `inside_` are atomic so that spinning can read them without it.
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int> inside_{0};
-  bool open_ = false;
-  bool stop_ = false;
-  int sleepers_ = 0;
+  // What the open loop is; written by the caller while the loop is closed and nobody is inside.
   Fn fn_ = nullptr;
   void* body_ = nullptr;
   int64_t num_items_ = 0;
+  bool timed_ = false;
 
+  /// Helpers inside the loop (low bits), whether it is open, and its number.
+  alignas(64) std::atomic<uint64_t> loop_{0};
   alignas(64) std::atomic<int64_t> next_{0};
+
+  // Sleeping. Who falls asleep announces it, then looks at `loop_` again; who changes `loop_` looks for sleepers afterwards.
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> caller_sleeps_{false};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;      // helpers: a new loop, or stop
+  std::condition_variable finished_;  // caller: the last helper has left the loop
 };
 
 /// Zeroed memory. From 1 MiB on 2 MiB aligned and offered to transparent huge pages (Linux); below, 64-byte aligned.

@@ -40,6 +40,7 @@ void Queue::run_now(Job& job) {
 }
 
 void Queue::loop() {
+  pool_.pin_caller();
   for (;;) {
     std::unique_ptr<Job> job;
     {

@@ -15,6 +15,7 @@ const objects = [
   'isa_portable',
   ...(process.arch === 'x64' ? ['isa_avx2', 'isa_avx512', 'isa_avx512bf16'] : ['isa_neon']),
   'pool',
+  'cores',
   'errors',
   'cpu',
 ].map((name) => join(root, 'build', `${name}.cc.o`));
