@@ -1,210 +1,139 @@
-import type { Device, ExactSum, KernelCall } from '@troupe/core';
+import type { Device, KernelCall, Precision } from '@troupe/core';
 import { loadDevice, measureBandwidth, measurePeak } from '@troupe/kernels';
+import { kernelCases } from './kernel-cases.ts';
+import { openKernelRival } from './kernel-rival.ts';
 import { median } from './median.ts';
+import { NUM_THREADS } from './python-engines.ts';
+import type { Python } from './python.ts';
+import type { Section } from './results-page.ts';
 
 /** One operation at the shapes of the job "coarse". */
 export interface KernelRow {
   readonly name: string;
-  readonly gflop: number;
   readonly milliseconds: number;
-  readonly gflopPerSecond: number;
-  readonly shareOfPeak: number;
+  readonly millisecondsMin: number;
+  readonly gflop: number;
+  /** Of what bounds it: the peak of the precision, or the bandwidth of a copy. */
+  readonly share: number;
+  readonly boundBy: 'peak' | 'bandwidth';
+  /** Median of PyTorch; null without one, or where it has nothing alike. */
+  readonly rivalMilliseconds: number | null;
 }
 
-const THREADS = 2;
-const T = 4096;
-const D = 256;
-const F = 512;
-const E = 16;
-const V = 8192;
-const G = 8;
-
-const rowBounds = (parts: number): Int32Array =>
-  Int32Array.from({ length: parts + 1 }, (_, part) => (T / parts) * part);
-
-function filled(device: Device, length: number): Float32Array {
-  const data = device.floats(length) as Float32Array;
-  for (let i = 0; i < length; i++) data[i] = ((i * 2654435761) % 1000) / 1000 - 0.5;
-  return data;
+export interface KernelRace {
+  readonly precision: Precision;
+  readonly device: string;
+  readonly peakFlops: number;
+  readonly bytesPerSecond: number;
+  readonly isRaced: boolean;
+  readonly rows: readonly KernelRow[];
 }
 
-const exactSum = (device: Device, length: number): ExactSum => ({
-  values: device.int64s(length),
-  overflow: device.ints(1),
-});
-
-interface Case {
-  readonly name: string;
-  readonly flops: number;
-  readonly calls: readonly KernelCall[];
-}
-
-/** The products of a step, and the exact weight gradient beside a plain product of the same size: what layout-free sums cost. */
-function cases(device: Device): readonly Case[] {
-  const x = filled(device, T * D);
-  const wide = filled(device, T * 2 * F);
-  const weight = filled(device, 2 * F * D);
-  const out = device.floats(T * 2 * F);
-  const gradient = device.floats(2 * F * D);
-  const transposed = { x: filled(device, 2 * F * T), weight: filled(device, D * T) };
-  const linear = { rows: T, inDim: D, outDim: 2 * F };
-  const expertSize = 3 * F * D;
-  const experts = filled(device, E * expertSize);
-  const counts = new Int32Array(E * G).fill((T * 2) / (E * G));
-  const slots = Int32Array.from({ length: 2 * T }, (_, row) => row % T);
-  const source = { x_UD: x, slots_N: slots, counts_EG: counts, numGrains: G };
-  const group = {
-    experts: E,
-    dim: D,
-    hidden: F,
-    activation: 'swiglu',
-    weights: experts,
-    expertStride: expertSize,
-  } as const;
-  const saved = device.floats(2 * T * 2 * F);
-  const rows = device.floats(2 * T * D);
-  const head = filled(device, V * D);
-  const targets = Int32Array.from({ length: T }, (_, token) => (token * 31) % V);
-  const sums = {
-    linear: exactSum(device, 2 * F * D),
-    experts: exactSum(device, E * expertSize),
-    head: exactSum(device, V * D),
-  };
-  const product = 2 * T * D * 2 * F;
-  const expertProduct = 2 * 2 * T * D * F * 3;
-  return [
-    {
-      name: 'linear forward, 4096×256×1024',
-      flops: product,
-      calls: [{ op: 'linear.forward', ...linear, x: { data: x }, weight, out: { data: out } }],
-    },
-    {
-      name: 'linear weight gradient, exact sums over 8 grains',
-      flops: product,
-      calls: [
-        {
-          op: 'linear.backward.weight',
-          ...linear,
-          dOut: { data: wide },
-          x: { data: x },
-          grainStarts: rowBounds(G),
-          weightSum: sums.linear,
-        },
-      ],
-    },
-    {
-      name: 'the same, one grain',
-      flops: product,
-      calls: [
-        {
-          op: 'linear.backward.weight',
-          ...linear,
-          dOut: { data: wide },
-          x: { data: x },
-          grainStarts: rowBounds(1),
-          weightSum: sums.linear,
-        },
-      ],
-    },
-    {
-      name: 'the same product, free f32 sum',
-      flops: product,
-      calls: [
-        {
-          op: 'linear.forward',
-          rows: 2 * F,
-          inDim: T,
-          outDim: D,
-          x: { data: transposed.x },
-          weight: transposed.weight,
-          out: { data: gradient },
-        },
-      ],
-    },
-    {
-      name: 'experts forward, 16 × 512 rows',
-      flops: expertProduct,
-      calls: [{ op: 'experts.forward', ...group, sources: [{ ...source, y_ND: rows }], saved }],
-    },
-    {
-      name: 'experts backward, exact sums over 8 grains',
-      flops: 2 * expertProduct,
-      calls: [
-        {
-          op: 'experts.backward',
-          ...group,
-          sources: [{ ...source, dOut_UD: x, dx_ND: rows }],
-          saved,
-          weightSum: sums.experts,
-        },
-      ],
-    },
-    {
-      name: 'head and cross entropy, forward and backward, vocab 8192',
-      flops: 3 * 2 * T * D * V,
-      calls: [
-        {
-          op: 'head.loss',
-          tokens: T,
-          dim: D,
-          vocab: V,
-          x_TD: x,
-          head_VD: head,
-          targets_T: targets,
-          grainStarts: rowBounds(G),
-          loss_T: device.floats(T),
-          lossSum: device.int64s(1),
-          gradScale: 1 / T,
-          dx_TD: device.floats(T * D),
-          headSum: sums.head,
-        },
-      ],
-    },
-  ];
-}
+const ROUNDS_PER_PEAK = 5;
 
 const timed = (device: Device, calls: readonly KernelCall[]): Promise<number> =>
   new Promise((resolve, reject) =>
     device.submit(calls, ({ error, kernelMs }) => (error === null ? resolve(kernelMs) : reject(error))),
   );
 
-/** Times the products of a step on the native device, in turn, against the peak measured in the same run. */
+/** Times the work of a step on the native device, in turn with PyTorch, against the peak and bandwidth of the same run. */
 export async function benchKernels({
   size,
+  precision,
+  python,
 }: {
   readonly size: 'small' | 'full';
-}): Promise<readonly KernelRow[]> {
-  const device = await loadDevice({ body: 'native', threads: THREADS });
-  const peak = measurePeak(THREADS);
-  const all = cases(device);
-  const samples = all.map(() => [] as number[]);
-  for (let round = 0; round < (size === 'full' ? 25 : 2); round++) {
-    for (const [index, { calls }] of all.entries()) samples[index]?.push(await timed(device, calls));
+  readonly precision: Precision;
+  readonly python: Python | null;
+}): Promise<KernelRace> {
+  const device = await loadDevice({ body: 'native', threads: NUM_THREADS });
+  const rival = python === null ? null : openKernelRival(python, precision);
+  // Measured again and again, and the largest taken: a busy moment would flatter every operation.
+  const peaks: number[] = [];
+  const bandwidths: number[] = [];
+  const all = kernelCases(device, precision).map((each) => ({
+    ...each,
+    ours: [] as number[],
+    theirs: [] as number[],
+  }));
+  try {
+    // The first round warms up.
+    for (let round = 0; round <= (size === 'full' ? 25 : 1); round++) {
+      if (round % ROUNDS_PER_PEAK === 0) {
+        peaks.push(measurePeak(NUM_THREADS, precision));
+        bandwidths.push(measureBandwidth(NUM_THREADS));
+      }
+      for (const { calls, rival: operation, ours, theirs } of all) {
+        const spentMs = await timed(device, calls);
+        const rivalMs = operation === undefined ? undefined : await rival?.time(operation);
+        if (round === 0) continue;
+        ours.push(spentMs);
+        if (rivalMs !== undefined) theirs.push(rivalMs);
+      }
+    }
+  } finally {
+    rival?.close();
+    await device.close();
   }
-  await device.close();
-  return all.map(({ name, flops }, index) => {
-    const milliseconds = median(samples[index] ?? []);
-    const perSecond = flops / (milliseconds / 1000);
+  const [peakFlops, bytesPerSecond] = [Math.max(...peaks), Math.max(...bandwidths)];
+  const rows = all.map(({ name, flops, bytes, ours, theirs }): KernelRow => {
+    const milliseconds = median(ours);
+    const seconds = milliseconds / 1000;
     return {
       name,
-      gflop: flops / 1e9,
       milliseconds,
-      gflopPerSecond: perSecond / 1e9,
-      shareOfPeak: perSecond / peak,
+      millisecondsMin: Math.min(...ours),
+      gflop: flops / 1e9,
+      share: bytes === undefined ? flops / seconds / peakFlops : bytes / seconds / bytesPerSecond,
+      boundBy: bytes === undefined ? 'peak' : 'bandwidth',
+      rivalMilliseconds: theirs.length === 0 ? null : median(theirs),
     };
   });
+  return { precision, device: device.info.name, peakFlops, bytesPerSecond, isRaced: rival !== null, rows };
 }
 
-export function formatKernels(rows: readonly KernelRow[]): string {
-  const bandwidth = (measureBandwidth(THREADS) / 1e9).toFixed(1);
-  return [
-    `Native device, ${THREADS} threads; medians; share of the register-only FMA peak measured in the same run. A copy loop moves ${bandwidth} GB/s.`,
+/** A race as a section of the page; with a rival also its chart. */
+export function kernelSection({
+  precision,
+  device,
+  peakFlops,
+  bytesPerSecond,
+  isRaced,
+  rows,
+}: KernelRace): Section {
+  const title = `Kernels, ${precision}`;
+  const text = [
+    `${device}; medians and minima of runs in turn with PyTorch, each in its own process. Peak of ${precision} products on registers, measured in the same run: ${(peakFlops / 1e9).toFixed(0)} GFLOP/s; a copy loop moves ${(bytesPerSecond / 1e9).toFixed(1)} GB/s. PyTorch's rows lie sorted by expert before its clock starts${precision === 'bf16' ? ', and its operands are bf16 already; ours are rounded inside' : ''}.`,
     '',
-    '| operation | GFLOP | ms | GFLOP/s | of peak |',
-    '|---|---|---|---|---|',
-    ...rows.map(
-      (row) =>
-        `| ${row.name} | ${row.gflop.toFixed(2)} | ${row.milliseconds.toFixed(2)} | ${row.gflopPerSecond.toFixed(0)} | ${(100 * row.shareOfPeak).toFixed(0)} % |`,
+    '| operation | GFLOP | ms, median (min) | GFLOP/s | share of | PyTorch ms | PyTorch / Troupe |',
+    '|---|---|---|---|---|---|---|',
+    ...rows.map(({ name, gflop, milliseconds, millisecondsMin, share, boundBy, rivalMilliseconds }) =>
+      [
+        `| ${name}`,
+        gflop === 0 ? '–' : gflop.toFixed(2),
+        `${milliseconds.toFixed(2)} (${millisecondsMin.toFixed(2)})`,
+        gflop === 0 ? '–' : (gflop / (milliseconds / 1000)).toFixed(0),
+        `${(100 * share).toFixed(0)} % of the ${boundBy}`,
+        rivalMilliseconds === null ? '–' : rivalMilliseconds.toFixed(2),
+        `${rivalMilliseconds === null ? '–' : (rivalMilliseconds / milliseconds).toFixed(2)} |`,
+      ].join(' | '),
     ),
+    ...(isRaced ? [] : ['', 'No --python was given, so nothing else was raced.']),
   ].join('\n');
+  if (!isRaced) return { title, text };
+  const bars = rows.flatMap(({ name, milliseconds, rivalMilliseconds }) =>
+    rivalMilliseconds === null
+      ? []
+      : [{ label: name, ours: true, values: [{ value: rivalMilliseconds / milliseconds }] }],
+  );
+  return {
+    title,
+    text,
+    chart: {
+      file: `kernels-${precision}.svg`,
+      title: `Kernels, ${precision}: how many times faster than PyTorch`,
+      panels: [{ title: 'PyTorch time / Troupe time (more is better; 1: alike)', digits: 2 }],
+      bars,
+    },
+  };
 }

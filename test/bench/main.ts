@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { jobNames, type JobName, type Precision } from './bench-job.ts';
-import { benchKernels, formatKernels } from './kernels.ts';
+import { benchKernels, kernelSection } from './kernels.ts';
 import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
 import { openPython, PythonError, type Python } from './python.ts';
@@ -31,9 +31,12 @@ interface BenchOptions {
 }
 
 const benches = {
-  kernels: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
-    { title: 'Kernels', text: formatKernels(await benchKernels({ size })) },
-  ],
+  kernels: async ({ size, precisions, python }: BenchOptions): Promise<readonly Section[]> => {
+    const sections: Section[] = [];
+    for (const precision of precisions)
+      sections.push(kernelSection(await benchKernels({ size, precision, python })));
+    return sections;
+  },
   step: async (options: BenchOptions): Promise<readonly Section[]> =>
     (await benchStep(options)).map(stepSection),
   roofline: async (options: BenchOptions): Promise<readonly Section[]> =>
