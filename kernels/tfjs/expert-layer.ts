@@ -1,7 +1,6 @@
 /** Experts that are layers of a user's: loaded, run, and derived by TensorFlow.js. */
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type {
-  ExactSum,
   ExpertLayer,
   ExpertLayerBackwardCall,
   ExpertLayerCall,
@@ -10,9 +9,8 @@ import type {
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import type { ArgumentCheck } from '../reference/argument-check.ts';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
-import { intoTarget } from '../reference/gradient-target.ts';
 import { gatherRows } from './copies.ts';
-import { addLeaf } from './exact-leaf.ts';
+import { intoLeaves, type Leaves } from './leaves.ts';
 import { withExplicitTransposes } from './explicit-transposes.ts';
 import { registerGradients } from './gradient-modules.ts';
 import type { Tensors } from './tensors.ts';
@@ -216,14 +214,19 @@ function layerBackward(tensors: Tensors, layers: ExpertLayers, call: ExpertLayer
   const forward = layers.take(call);
   const { places, size } = placed(call.layer);
   segmentsByExpert(call).forEach((segments, expert) => {
-    intoTarget(call.weightSum, expert * call.expertStride, size, (sum) => {
-      if (segments.length === 0) return;
-      tensors.scope(() => {
-        const parameters = parametersOf(tensors, call, places, expert);
-        for (const segment of segments)
-          tensors.scope(() => segmentBackward(tensors, call, forward, places, segment, parameters, sum));
-      });
-    });
+    intoLeaves(
+      call.weightSum,
+      { first: expert * call.expertStride, length: size },
+      (count) => tensors.scratch(count),
+      (sum) => {
+        if (segments.length === 0) return;
+        tensors.scope(() => {
+          const parameters = parametersOf(tensors, call, places, expert);
+          for (const segment of segments)
+            tensors.scope(() => segmentBackward(tensors, call, forward, places, segment, parameters, sum));
+        });
+      },
+    );
   });
 }
 
@@ -240,7 +243,7 @@ function segmentBackward(
   places: readonly Placed[],
   segment: Segment,
   parameters: readonly Tensor[],
-  sum: ExactSum,
+  sum: Leaves,
 ): void {
   const { dim, sources } = call;
   const { sourceRow, rows } = segment;
@@ -261,7 +264,6 @@ function segmentBackward(
   const [dx, ...leaves] = gradients;
   source.dx_ND.set(elementsOf(tensors, dx!).subarray(0, rows * dim), sourceRow * dim);
   places.forEach(({ offset, size }, i) => {
-    const own = { values: sum.values.subarray(offset, offset + size), overflow: sum.overflow };
-    addLeaf(own, 0, elementsOf(tensors, leaves[i]!), size);
+    sum.add(offset, elementsOf(tensors, leaves[i]!), size);
   });
 }

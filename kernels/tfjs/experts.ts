@@ -2,11 +2,9 @@ import {
   hiddenInputs,
   type ExpertsBackwardCall,
   type ExpertsForwardCall,
-  type ExactSum,
   type ExpertSource,
 } from '@troupe/core';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
-import { intoTarget } from '../reference/gradient-target.ts';
 import {
   addTransposed,
   asFloats,
@@ -16,7 +14,7 @@ import {
   transposeBlock,
   type Block,
 } from './copies.ts';
-import { addLeaf } from './exact-leaf.ts';
+import { intoLeaves, type Leaves } from './leaves.ts';
 import { hiddenOf, hiddenBackward } from './hidden.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -152,15 +150,20 @@ export function expertsBackward(tensors: Tensors, call: ExpertsBackwardCall): vo
   const groups = new Map(rowsByExpert(call).map((group) => [group.expert, group]));
   const length = (hiddenInputs(activation) + 1) * hidden * dim;
   for (let expert = 0; expert < experts; expert++) {
-    intoTarget(weightSum, expert * expertStride, length, (sum) => {
-      const group = groups.get(expert);
-      if (group !== undefined) tensors.scope(() => expertBackward(tensors, call, group, sum));
-    });
+    intoLeaves(
+      weightSum,
+      { first: expert * expertStride, length },
+      (count) => tensors.scratch(count),
+      (sum) => {
+        const group = groups.get(expert);
+        if (group !== undefined) tensors.scope(() => expertBackward(tensors, call, group, sum));
+      },
+    );
   }
 }
 
 /** @param sum - of this expert's weights */
-function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: ExpertRows, sum: ExactSum): void {
+function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: ExpertRows, sum: Leaves): void {
   const { dim, hidden, activation, weights, expertStride, sources, saved } = call;
   const { rows } = group;
   const inputs = hiddenInputs(activation);
@@ -211,11 +214,11 @@ function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: Expe
       const x = tensors.matrix(count, dim, (to) =>
         gatherRows(sources[segment.sourceIndex]!.x_UD, tokens, dim, to),
       );
-      addLeaf(sum, 0, tensors.elements(tensors.multiply(slice(dBefore, width), x)), width * dim);
+      sum.add(0, tensors.elements(tensors.multiply(slice(dBefore, width), x)), width * dim);
       const hRows = tensors.matrix(count, hidden, (to) =>
         transposeBlock({ data: h, at: column, stride: rows }, dense(to, hidden), hidden, count),
       );
-      addLeaf(sum, width * dim, tensors.elements(tensors.multiply(slice(dy, dim), hRows)), dim * hidden);
+      sum.add(width * dim, tensors.elements(tensors.multiply(slice(dy, dim), hRows)), dim * hidden);
     });
   }
 }

@@ -1,11 +1,10 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { ExactSum, HeadLossCall } from '@troupe/core';
+import type { HeadLossCall } from '@troupe/core';
 import { rangeError } from '../reference/argument-check.ts';
 import { addLossLeaf } from '../reference/exact-sum.ts';
 import { logSumExp } from '../reference/gate.ts';
-import { intoTarget } from '../reference/gradient-target.ts';
 import { transposeBlock } from './copies.ts';
-import { addLeaf } from './exact-leaf.ts';
+import { intoLeaves, type Leaves } from './leaves.ts';
 import type { Tensors } from './tensors.ts';
 
 /** Logits held at a time, at most (16 MiB), but never fewer than 16 rows. */
@@ -27,10 +26,16 @@ export function headLoss(tensors: Tensors, call: HeadLossCall): void {
     if (target < -1 || target >= vocab) rangeError('head.loss', 'targets_T', t, target, vocab);
   }
   if (call.headSum === undefined) allGrains(tensors, call, null);
-  else intoTarget(call.headSum, 0, vocab * dim, (sum) => allGrains(tensors, call, sum));
+  else
+    intoLeaves(
+      call.headSum,
+      { first: 0, length: vocab * dim },
+      (count) => tensors.scratch(count),
+      (sum) => allGrains(tensors, call, sum),
+    );
 }
 
-function allGrains(tensors: Tensors, call: HeadLossCall, headSum: ExactSum | null): void {
+function allGrains(tensors: Tensors, call: HeadLossCall, headSum: Leaves | null): void {
   const { dim, vocab, head_VD, grainStarts } = call;
   tensors.scope(() => {
     const head = {
@@ -53,7 +58,7 @@ function grainLoss(
   call: HeadLossCall,
   grain: {
     readonly head: Head;
-    readonly headSum: ExactSum | null;
+    readonly headSum: Leaves | null;
     readonly first: number;
     readonly end: number;
   },
@@ -71,7 +76,7 @@ function grainLoss(
   }
   addLossLeaf(lossSum, 0, lossLeaf);
   if (headSum === null || leaf === null) return;
-  addLeaf(headSum, 0, tensors.elements(leaf), vocab * dim);
+  headSum.add(0, tensors.elements(leaf), vocab * dim);
   leaf.dispose();
 }
 

@@ -1,7 +1,6 @@
 import type { LinearBackwardInputCall, LinearBackwardWeightCall, LinearForwardCall } from '@troupe/core';
-import { intoTarget } from '../reference/gradient-target.ts';
 import { addBlock, addTransposed, blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
-import { addLeaf } from './exact-leaf.ts';
+import { intoLeaves } from './leaves.ts';
 import type { Tensors } from './tensors.ts';
 
 const dense = (data: Float32Array, columns: number): Block => ({ data, at: 0, stride: columns });
@@ -67,20 +66,25 @@ export function linearBackwardInput(tensors: Tensors, call: LinearBackwardInputC
 export function linearBackwardWeight(tensors: Tensors, call: LinearBackwardWeightCall): void {
   const { inDim, outDim, grainStarts, weightSum } = call;
   if (inDim === 0 || outDim === 0) return;
-  intoTarget(weightSum, 0, outDim * inDim, (sum) => {
-    for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
-      const first = grainStarts[grain]!;
-      const rows = grainStarts[grain + 1]! - first;
-      if (rows === 0) continue;
-      tensors.scope(() => {
-        const left = tensors.matrix(outDim, rows, (to) =>
-          transposeBlock(blockOf(call.dOut, outDim, first), dense(to, rows), rows, outDim),
-        );
-        const right = tensors.matrix(rows, inDim, (to) =>
-          copyBlock(blockOf(call.x, inDim, first), dense(to, inDim), rows, inDim),
-        );
-        addLeaf(sum, 0, tensors.elements(tensors.multiply(left, right)), outDim * inDim);
-      });
-    }
-  });
+  intoLeaves(
+    weightSum,
+    { first: 0, length: outDim * inDim },
+    (count) => tensors.scratch(count),
+    (sum) => {
+      for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
+        const first = grainStarts[grain]!;
+        const rows = grainStarts[grain + 1]! - first;
+        if (rows === 0) continue;
+        tensors.scope(() => {
+          const left = tensors.matrix(outDim, rows, (to) =>
+            transposeBlock(blockOf(call.dOut, outDim, first), dense(to, rows), rows, outDim),
+          );
+          const right = tensors.matrix(rows, inDim, (to) =>
+            copyBlock(blockOf(call.x, inDim, first), dense(to, inDim), rows, inDim),
+          );
+          sum.add(0, tensors.elements(tensors.multiply(left, right)), outDim * inDim);
+        });
+      }
+    },
+  );
 }

@@ -20,6 +20,7 @@ export type TensorMemory =
 export class Tensors {
   readonly tf: typeof tfjsCore;
   readonly #memory: TensorMemory;
+  #scratch = new Float64Array(0);
 
   constructor(tf: typeof tfjsCore, memory: TensorMemory) {
     this.tf = tf;
@@ -85,6 +86,12 @@ export class Tensors {
   rewritten(tensor: Tensor2D, elements: Float32Array): Tensor2D {
     if (this.#memory.kind !== 'tensorflow') return tensor;
     return this.tf.tensor2d(elements, tensor.shape);
+  }
+
+  /** Room for sums, with whatever was there before; the next call gives the same again. */
+  scratch(length: number): Float64Array {
+    if (this.#scratch.length < length) this.#scratch = new Float64Array(length);
+    return this.#scratch.subarray(0, length);
   }
 
   /** Tensors alive now and their bytes: a leak shows here. */
