@@ -37,7 +37,7 @@ function codesIn(path: string, text: string): readonly Found[] {
   const isTypeScript = path.endsWith('.ts');
   const code = isTypeScript ? sourceFile(path, text).withStrings : text.replaceAll(/\/\/.*$/gm, '');
   const matches = [
-    ...code.matchAll(/(['"])(TROUPE_[A-Z][A-Z_]*[A-Z])\1(?!\])/g),
+    ...code.matchAll(/(?<!getenv\()(['"])(TROUPE_[A-Z][A-Z_]*[A-Z])\1(?!\])/g),
     ...code.matchAll(/(^|\s)(TROUPE_[A-Z_]+[A-Z])(?=: exitCodes)/g),
   ];
   return matches.map((match) => {
