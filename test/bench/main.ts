@@ -3,6 +3,7 @@ import { jobNames, type JobName, type Precision } from './bench-job.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
 import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
+import { benchMoe, formatMoe, YardstickError } from './moe.ts';
 import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
@@ -10,12 +11,15 @@ import { benchScaling, formatScaling } from './scaling.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | step | roofline | wire | scaling | memory [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | memory [--small]
   --small             shows that it runs; writes nothing
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
 step and roofline:
   --jobs a,b          of ${jobNames.join(', ')}; default all, of roofline coarse
   --precision f32,bf16  default f32
+moe:
+  --precision f32,bf16  default f32
+  --yardstick DIR     a folder with build/b_mk, which takes turns with ours
 step only:
   --only REGEX        engines whose names match
   --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
@@ -28,6 +32,7 @@ interface BenchOptions {
   readonly only?: RegExp;
   readonly python: Python | null;
   readonly peers?: string;
+  readonly yardstick?: string;
 }
 
 const benches = {
@@ -37,6 +42,9 @@ const benches = {
       sections.push(kernelSection(await benchKernels({ size, precision, python })));
     return sections;
   },
+  moe: async (options: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Experts', text: formatMoe(await benchMoe(options)) },
+  ],
   step: async (options: BenchOptions): Promise<readonly Section[]> =>
     (await benchStep(options)).map(stepSection),
   roofline: async (options: BenchOptions): Promise<readonly Section[]> =>
@@ -85,6 +93,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       only: { type: 'string' },
       python: { type: 'string' },
       peers: { type: 'string' },
+      yardstick: { type: 'string' },
     },
   });
   const [name] = positionals;
@@ -99,6 +108,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       python: values.python === undefined ? null : await openPython(values.python),
       ...(values.only === undefined ? {} : { only: new RegExp(values.only, 'u') }),
       ...(values.peers === undefined ? {} : { peers: values.peers }),
+      ...(values.yardstick === undefined ? {} : { yardstick: values.yardstick }),
     },
   };
 }
@@ -107,7 +117,10 @@ const { name, options } = await readOptions().catch((error: unknown) => {
   if (error instanceof PythonError || error instanceof TypeError) fail(error.message);
   throw error;
 });
-const sections = await benches[name](options);
+const sections = await benches[name](options).catch((error: unknown) => {
+  if (error instanceof YardstickError) fail(error.message);
+  throw error;
+});
 for (const { title, text } of sections) process.stdout.write(`## ${title}\n\n${text}\n\n`);
 if (options.size === 'full') {
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
