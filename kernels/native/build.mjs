@@ -5,7 +5,12 @@
 // Every instruction set is its own object with its own flags; which one runs is decided at run time, so one binary serves all CPUs of
 // an architecture (never -march=native). Objects are compiled side by side and again only when a source or a flag changed.
 // --optional: without a compiler, or when the build fails, prints one line and exits 0; the loader then falls back and says so.
-// arm64 and macOS take the NEON file and the same flags otherwise; untested, no such machine was at hand.
+// Tried: Linux on x64 with g++ 12. Linux on arm64 only by a cross compiler under qemu (cross-arm64.mjs).
+// macOS, untested: clang++ of the command line tools takes the same flags (-Wno- flags that it does not know are warnings); the link is
+// -bundle -undefined dynamic_lookup; Apple silicon builds isa_neon.cc. Threads are not pinned.
+// Windows, untested and not built here: the sources use mmap and gcc's pragmas and builtins, so clang-cl or MinGW-w64, not MSVC. What it would
+// take: VirtualAlloc(MEM_RESERVE | MEM_COMMIT) for allocate_aligned in pool.cc; /std:c++17 /O2 /EHsc, /clang:-ffp-contract=off, per file
+// /arch:AVX2 or /arch:AVX512 (clang-cl) or the flags below (MinGW); -shared against node.lib, from `node_api.def` by dlltool.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
