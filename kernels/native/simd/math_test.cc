@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../exact.h"
 #include "../fma.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -21,6 +22,15 @@
     using namespace troupe;                                                       \
     int i = 0;                                                                    \
     TROUPE_MATH_FUNCTIONS(TROUPE_APPLY_ONE)                                       \
+  }                                                                               \
+  /* sums += leaf of all lanes, then of the first n; y: their f32 values. */      \
+  static int32_t add(const float* x, int n, int64_t* sums, float* y) {            \
+    using namespace troupe;                                                       \
+    int32_t bad = 0;                                                              \
+    vaddFixed(sums, vload(x), bad);                                               \
+    vaddFixedn(sums, vload(x), bad, n);                                           \
+    vstore(y, vreadFixed(sums));                                                  \
+    return bad != 0;                                                              \
   }
 #define TROUPE_APPLY_ONE(name) if (function == i++) vstore(y, v##name(vload(x)));
 
@@ -121,6 +131,48 @@ void same_bits(const char* name, int function, const float* x, const float* y) {
 #endif
 }
 
+/// One leaf of gradients added twice to sums, whole and in part, and the sums read again: the bits of exact.h (KER-3).
+void same_leaf(const char* isa, int32_t (*add)(const float*, int, int64_t*, float*), const float* x, const int64_t* start, int n) {
+  int64_t sums[16], wanted[16];
+  float y[16], values[16];
+  bool bad = false;
+  for (int j = 0; j < 16; j++) {
+    sums[j] = start[j];
+    wanted[j] = start[j] + troupe::exact::from_gradient(x[j], bad);
+    if (j < n) wanted[j] += troupe::exact::from_gradient(x[j], bad);
+    values[j] = troupe::exact::to_float(wanted[j]);
+  }
+  const bool found = add(x, n, sums, y) != 0;
+  if (found == bad && memcmp(sums, wanted, sizeof sums) == 0 && memcmp(y, values, sizeof y) == 0) return;
+  failures++;
+  printf("FAIL leaf on %s, first lane %g, n %d\n", isa, static_cast<double>(x[0]), n);
+}
+
+/// Leaves of all sizes, on both sides of ±2 (where AVX2 takes another way), at ties, and out of range.
+void leaves() {
+  uint64_t state = 1;
+  const auto next = [&state] { return state = state * 6364136223846793005u + 1442695040888963407u; };
+  for (int round = 0; round < 20000; round++) {
+    const int exponent = static_cast<int>(next() >> 33) % 64 - 56;  // 2^-56 … 2^7
+    float x[16];
+    int64_t start[16];
+    for (int j = 0; j < 16; j++) {
+      x[j] = std::ldexp(static_cast<float>(static_cast<int64_t>(next()) >> 40), exponent - 23);
+      if (round % 16 == 0) x[j] = std::ldexp(static_cast<float>(static_cast<int>(next() >> 40) % 9 - 4), -51);
+      start[j] = round % 3 == 0 ? 0 : static_cast<int64_t>(next()) >> (round % 48);
+    }
+    if (round % 64 == 1) x[round / 64 % 16] = round % 128 == 1 ? NAN : INFINITY;
+    const int n = 1 + static_cast<int>(next() >> 40) % 15;
+    same_leaf("portable", on_portable::add, x, start, n);
+#if defined(__x86_64__) && !defined(__clang__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) same_leaf("avx2", on_avx2::add, x, start, n);
+    if (__builtin_cpu_supports("avx512dq")) same_leaf("avx512", on_avx512::add, x, start, n);
+#elif defined(__aarch64__)
+    same_leaf("neon", on_neon::add, x, start, n);
+#endif
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -157,6 +209,7 @@ int main() {
       failures++, printf("FAIL function %d of %g is %g\n", function, static_cast<double>(special[j]), static_cast<double>(y[j]));
     }
   }
+  leaves();
   printf("math: %d failed\n", failures);
   return failures == 0 ? 0 : 1;
 }
