@@ -1,74 +1,75 @@
 import type { Self } from '@troupe/runtime';
-import { sliceBounds } from '@troupe/spec';
+import type { ElementRange } from '@troupe/spec';
 import { addresses } from './addresses.ts';
-import { classPeers, type ParameterClassName } from './job.ts';
+import type { ClassExchange } from './class-exchange.ts';
+import type { ParameterClassName } from './job.ts';
 import type { Replica } from './replica.ts';
 
-/** Elements [from, to) of a class's flat buffer. */
-export interface Range {
-  readonly from: number;
-  readonly to: number;
-}
+export type { ElementRange as Range } from '@troupe/spec';
 
-export function intersect(a: Range, b: Range): Range | null {
+export function intersect(a: ElementRange, b: ElementRange): ElementRange | null {
   const from = Math.max(a.from, b.from);
   const to = Math.min(a.to, b.to);
   return from < to ? { from, to } : null;
 }
 
-/** The slice whose sum each peer completes, by position among the peers. */
-export function reduceRanges(length: number, numPeers: number): readonly Range[] {
-  const bounds = sliceBounds(length, numPeers);
-  return Array.from({ length: numPeers }, (_, peer) => ({
-    from: bounds[peer] ?? 0,
-    to: bounds[peer + 1] ?? 0,
-  }));
-}
-
 /** Largest frame of gradients or weights, elements: 8 MiB of int64. */
 const CHUNK_ELEMENTS = 1 << 20;
 
-export function* chunks(range: Range): Generator<Range> {
+export function* chunks(range: ElementRange): Generator<ElementRange> {
   for (let from = range.from; from < range.to; from += CHUNK_ELEMENTS)
     yield { from, to: Math.min(range.to, from + CHUNK_ELEMENTS) };
 }
 
 /**
- * Sends the finished sums of `range` to the shards that complete them, a bucket a shard.
+ * Sends int64 leaves, or sums of them, of what lies in `within` to the other members of the group at `level`, to each its part.
  *
- * GRD-1: the own shard adds in the same buffer (nothing travels); the others get the int64 leaves, which stay untouched here until
- * the commit that their votes allow.
+ * GRD-1: what is sent stays untouched here until the commit that the votes of its receivers allow: nobody adds to a part that another
+ * member of the group completes.
  */
+export function sendLeaves(
+  self: Self,
+  replica: Replica,
+  { peers, exchange }: ClassExchange,
+  sent: {
+    readonly parameterClass: ParameterClassName;
+    readonly level: number;
+    readonly within: ElementRange;
+    readonly step: number;
+    readonly attempt: number;
+  },
+): void {
+  const { parameterClass, level, within, step, attempt } = sent;
+  const { gradients } = replica.buffers(parameterClass);
+  for (const { position, part } of exchange.others(level)) {
+    const range = intersect(within, part);
+    const to = addresses.optimizer(parameterClass, peers[position] ?? -1);
+    for (const chunk of range === null ? [] : chunks(range)) {
+      const { values, overflow } = gradients.sum(chunk.from, chunk.to);
+      const body = { ...chunk, level, overflow: overflow[0] ?? 0 };
+      self.tell(to, 'gradient.add', { step, attempt, body, tensors: [values] });
+    }
+  }
+}
+
+/** Sends the finished leaves of `bucket` to those that add them up first; the own shard adds in the same buffer, so nothing travels to it. */
 export function sendGradients(
   self: Self,
   replica: Replica,
-  bucket: Range & {
+  bucket: ElementRange & {
     readonly parameterClass: ParameterClassName;
     readonly step: number;
     readonly attempt: number;
   },
 ): void {
   const { parameterClass, step, attempt } = bucket;
-  const { gradients, layout } = replica.buffers(parameterClass);
-  const peers = classPeers(replica.job, parameterClass, replica.dp);
-  const ranges = reduceRanges(layout.length, peers.length);
-  peers.forEach((dp, index) => {
-    const part = intersect(bucket, ranges[index] as Range);
-    if (part === null) return;
-    const to = addresses.optimizer(parameterClass, dp);
-    if (dp === replica.dp) {
-      self.tell(to, 'gradient.add', { step, attempt, body: { ...part, overflow: 0 } });
-      return;
-    }
-    for (const chunk of chunks(part)) {
-      const { values, overflow } = gradients.sum(chunk.from, chunk.to);
-      const body = { ...chunk, overflow: overflow[0] ?? 0 };
-      self.tell(to, 'gradient.add', {
-        step,
-        attempt,
-        body,
-        tensors: [values],
-      });
-    }
+  const among = replica.exchange(parameterClass);
+  sendLeaves(self, replica, among, { parameterClass, level: 0, within: bucket, step, attempt });
+  const own = intersect(bucket, among.exchange.part(1));
+  if (own === null) return;
+  self.tell(addresses.optimizer(parameterClass, replica.dp), 'gradient.add', {
+    step,
+    attempt,
+    body: { ...own, level: 0, overflow: 0 },
   });
 }

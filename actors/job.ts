@@ -1,5 +1,5 @@
 import { assert, type Precision } from '@troupe/core';
-import { moeLayers, type ModelConfig } from '@troupe/spec';
+import { moeLayers, type ExchangeLevel, type ModelConfig } from '@troupe/spec';
 import type { ExpertRule } from './expert/rule.ts';
 import type { GateRule } from './gate/rule.ts';
 
@@ -30,6 +30,8 @@ export interface Job {
   readonly dp: number;
   readonly ep: number;
   readonly zero: 0 | 1;
+  /** Levels in which the holders of a class exchange gradients and weights. */
+  readonly exchange: Readonly<Record<ParameterClassName, readonly ExchangeLevel[]>>;
   /** Sequences of a global batch. */
   readonly batch: number;
   /** Grains of a global batch: the leaves of every sum over it. */

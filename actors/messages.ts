@@ -41,6 +41,7 @@ export const messageKinds: ReadonlySet<string> = new Set([
   'commit.decide',
   'commit.applied',
   'weights.publish',
+  'weights.spread',
   'slices.read',
   'snapshot.take',
   'snapshot.slice',

@@ -12,6 +12,7 @@ import {
 } from '@troupe/model';
 import type { Behaviour } from '@troupe/runtime';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
+import { ClassExchange } from './class-exchange.ts';
 import { classPeers, expertRank, jobShape, type Job, type JobShape, type ParameterClassName } from './job.ts';
 
 /**
@@ -99,6 +100,7 @@ export class Replica {
    * A worker that joins a run knows none yet and takes nothing.
    */
   attempt: number;
+  readonly #exchanges = new Map<ParameterClassName, ClassExchange>();
   readonly #training: Contexts;
   readonly #evaluation: Contexts;
 
@@ -191,6 +193,15 @@ export class Replica {
     const buffers = parameterClass === 'dense' ? this.dense : this.experts;
     assert(buffers !== null, 'a model without experts has no expert parameters');
     return buffers;
+  }
+
+  /** With whom the shard of a class here exchanges gradients and weights. */
+  exchange(parameterClass: ParameterClassName): ClassExchange {
+    const { layout } = this.buffers(parameterClass);
+    const known =
+      this.#exchanges.get(parameterClass) ?? new ClassExchange(this.job, this.dp, parameterClass, layout);
+    this.#exchanges.set(parameterClass, known);
+    return known;
   }
 
   /** The slice of the expert class that belongs to one layer. */

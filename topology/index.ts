@@ -18,6 +18,7 @@ export { presetNames, presetPath, readTopologyFile } from './read.ts';
 export { isLocalHost, type DeviceBody, type ResolvedDevice, type ResolvedMachine } from './machines.ts';
 export * from './mesh.ts';
 export * from './default-home.ts';
+export * from './exchange.ts';
 export * from './placement.ts';
 export { matchesAddress } from './placement-rules.ts';
 export * from './trajectory.ts';

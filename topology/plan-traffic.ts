@@ -1,4 +1,5 @@
-import { isMoeLayer, visitShare } from '@troupe/spec';
+import { isMoeLayer, visitShare, type ExchangeLevel } from '@troupe/spec';
+import { exchangeOf } from './exchange.ts';
 import { isLocalHost } from './machines.ts';
 import { addresses, expertsOfGate, type Placement, type WorkerNode } from './placement.ts';
 import { stageParameters } from './plan-memory.ts';
@@ -56,19 +57,30 @@ function rowsPerPair(topology: ResolvedTopology): { readonly there: number; read
   return { there, back: ((tokens * topK) / parallel.ep) * rowBytes(topology) };
 }
 
-/** Bytes that a rank sends to one other of its dense and of its expert group for the update. */
-function updateBytes(topology: ResolvedTopology, pp: number) {
-  const { dp, ep, edp, tp, zero } = topology.parallel;
-  const stage = stageParameters(topology)[pp] ?? { dense: 0, expert: 0 };
-  const slice =
-    zero === 0
-      ? { dense: stage.dense / tp, expert: stage.expert / ep / tp }
-      : { dense: stage.dense / dp / tp, expert: stage.expert / (ep * edp) / tp };
-  const weights = zero === 0 ? 0 : 4;
-  return {
-    dense: { gradients: 8 * slice.dense, weights: weights * slice.dense },
-    expert: { gradients: 8 * slice.expert, weights: weights * slice.expert },
-  };
+type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
+
+/**
+ * Bytes that a rank sends to one other of its group for the update, at each level of the exchange: a share of the leaves on the way down; on
+ * the way up new weights, or under ZeRO 0, where everybody updates everything, the finished sums.
+ */
+function updateBytes(
+  { parallel }: ResolvedTopology,
+  levels: readonly ExchangeLevel[],
+  elements: number,
+): readonly UpdateBytes[] {
+  return levels.map(({ size, stride }) => {
+    const part = elements / (size * stride);
+    return parallel.zero === 0
+      ? { gradients: 16 * part, weights: 0 }
+      : { gradients: 8 * part, weights: 4 * part };
+  });
+}
+
+/** Elements of one rank's parameters of a stage, by class. */
+function heldElements(topology: ResolvedTopology, pp: number): Readonly<Record<'dense' | 'expert', number>> {
+  const { ep, tp } = topology.parallel;
+  const { dense, expert } = stageParameters(topology)[pp] ?? { dense: 0, expert: 0 };
+  return { dense: dense / tp, expert: expert / ep / tp };
 }
 
 /**
@@ -77,7 +89,8 @@ function updateBytes(topology: ResolvedTopology, pp: number) {
  */
 export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
   const { model, parallel, train } = topology;
-  const { dp, ep, edp, pp } = parallel;
+  const { dp, ep, pp } = parallel;
+  const exchange = exchangeOf(topology);
   const numMoe = Array.from({ length: model.layers }, (_, layer) => layer).filter((layer) =>
     isMoeLayer(model, layer),
   ).length;
@@ -89,12 +102,14 @@ export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
     { pipeline: (2 * (pp - 1) * tokens * rowBytes(topology)) / pp },
   ];
   for (let stage = 0; stage < pp; stage++) {
-    const { dense, expert } = updateBytes(topology, stage);
-    parts.push({ gradients: ((dp - 1) * dense.gradients) / pp, weights: ((dp - 1) * dense.weights) / pp });
-    parts.push({
-      gradients: ((edp - 1) * expert.gradients) / pp,
-      weights: ((edp - 1) * expert.weights) / pp,
-    });
+    const held = heldElements(topology, stage);
+    for (const each of ['dense', 'expert'] as const) {
+      const levels = exchange[each];
+      updateBytes(topology, levels, held[each]).forEach(({ gradients, weights }, level) => {
+        const others = (levels[level]?.size ?? 1) - 1;
+        parts.push({ gradients: (others * gradients) / pp, weights: (others * weights) / pp });
+      });
+    }
   }
   return addTraffic(parts);
 }
@@ -137,21 +152,26 @@ export function planLinks(topology: ResolvedTopology, placement: Placement): rea
     add(next, here, { pipeline: boundary });
   }
   const hasExperts = topology.model.moe !== null;
+  const exchange = exchangeOf(topology);
   for (const [parameters, groups] of [
     ['dense', mesh.groups.dp],
     ['expert', hasExperts ? mesh.groups.edp : []],
   ] as const) {
+    const owner = (rank: number): string =>
+      placement.nodeOf(addresses.optimizer(parameters, mesh.coordinates(rank), mesh));
+    const levels = exchange[parameters];
     for (const group of groups) {
-      for (const a of group) {
-        const [source, pp] = [mesh.coordinates(a), mesh.coordinates(a).pp];
-        const bytes = updateBytes(topology, pp)[parameters];
-        for (const b of group) {
-          if (a === b) continue;
-          const owner = (at: typeof source): string =>
-            placement.nodeOf(addresses.optimizer(parameters, at, mesh));
-          add(owner(source), owner(mesh.coordinates(b)), bytes);
-        }
-      }
+      const { pp } = mesh.coordinates(group[0] ?? 0);
+      const bytes = updateBytes(topology, levels, heldElements(topology, pp)[parameters]);
+      group.forEach((a, position) => {
+        levels.forEach(({ size, stride }, level) => {
+          const own = Math.floor(position / stride) % size;
+          for (let digit = 0; digit < size; digit++) {
+            const b = group[position + (digit - own) * stride];
+            if (digit !== own && b !== undefined) add(owner(a), owner(b), bytes[level] ?? {});
+          }
+        });
+      });
     }
   }
   return [...sums.values()].map(({ from, to, parts }) => ({

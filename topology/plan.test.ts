@@ -85,7 +85,22 @@ test('planTopology: replicas of an expert group exchange gradients of 8 bytes an
   const slice = sharded.parameters.dense / 4 + sharded.parameters.expert / 4;
   t.like(sharded, { gradients: 8 * slice, weights: 4 * slice, dispatch: 0 });
   const whole = bytes(0);
-  t.like(whole, { gradients: 8 * (whole.parameters.dense + whole.parameters.expert / 2), weights: 0 });
+  t.like(whole, { gradients: 16 * slice, weights: 0 }, 'leaves of the slice, and its finished sum');
+});
+
+test('planTopology: beyond the fan-out gradients are exchanged in levels, machines first', (t) => {
+  const bytes = (fanout: number) => {
+    const machines = [0, 1].map((index) => ({ host: `h${index}`, devices: ['cpu:0', 'cpu:1'] }));
+    const { traffic, parameters } = plan({ parallel: { dp: 4, ep: 1, zero: 1 }, machines, wire: { fanout } });
+    const of = (to: number) =>
+      traffic.links?.find((link) => link.from === 'worker/0' && link.to === `worker/${to}`)?.bytes
+        .gradients ?? 0;
+    return { inside: of(1), straight: of(2), across: of(3), held: parameters.dense + parameters.expert };
+  };
+  const flat = bytes(8);
+  t.like(flat, { inside: 2 * flat.held, straight: 2 * flat.held, across: 2 * flat.held });
+  const levels = bytes(2);
+  t.like(levels, { inside: 4 * flat.held, straight: 2 * flat.held, across: 0 });
 });
 
 test('planTopology: links add up to what devices send by formula', (t) => {

@@ -1,3 +1,4 @@
+import { DEFAULT_FANOUT } from '@troupe/spec';
 import { z } from 'zod';
 import { choice, count, positive, real, text } from './schema-fields.ts';
 import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
@@ -129,6 +130,14 @@ export const runKeys = {
         .union([z.literal('auto'), z.int().min(1).max(65535)])
         .default('auto')
         .meta({ description: 'First TCP port; auto: any free one.', unit: 'port' }),
+      fanout: z
+        .union([z.literal(0), z.int().min(2).max(64)])
+        .default(DEFAULT_FANOUT)
+        .meta({
+          description:
+            'Most peers with which a shard exchanges gradients and weights directly; more of them do it in levels, devices of a machine first. 0: all at once.',
+          unit: 'peers',
+        }),
     })
     .prefault({})
     .describe('Messages between processes.'),

@@ -91,12 +91,6 @@ export function expertEffects(
   };
 
   return {
-    acceptWeights: (event) => {
-      const [slice] = event.tensors;
-      if (slice === undefined) return;
-      buffers.weights(event.version).set(slice as Floats, numberIn(event, 'from') - buffers.from);
-      self.free([slice]);
-    },
     acceptRows: (event) => {
       const source = numberIn(event, 'source');
       const [x, slots, counts, y] = event.tensors;

@@ -40,7 +40,6 @@ export const fencedByExpert: readonly string[] = [
 export const expertMachine = setup({
   types: { context: {} as ExpertContext, events: {} as ExpertEvent, input: {} as ExpertInput },
   actions: {
-    acceptWeights: () => {},
     acceptRows: () => {},
     forward: () => {},
     returnRows: () => {},
@@ -74,13 +73,10 @@ export const expertMachine = setup({
       {
         guard: 'completesVersion',
         target: '.serving',
-        actions: ['acceptWeights', assign({ version: ({ event }) => event.version, arrived: 0 })],
+        actions: assign({ version: ({ event }) => event.version, arrived: 0 }),
       },
       {
-        actions: [
-          'acceptWeights',
-          assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
-        ],
+        actions: assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
       },
     ],
     'rows.dispatch': {

@@ -1,13 +1,23 @@
-import { address, assert, deserializeError, type Floats, type KernelCall } from '@troupe/core';
+import {
+  address,
+  assert,
+  deserializeError,
+  type Address,
+  type Floats,
+  type KernelCall,
+  type TensorArray,
+} from '@troupe/core';
 import { initialise } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { Parameter } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
-import { chunks, intersect, reduceRanges, type Range } from '../gradients.ts';
-import { classPeers, expertRank, type ParameterClassName } from '../job.ts';
+import type { ClassExchange } from '../class-exchange.ts';
+import { chunks, intersect, sendLeaves, type Range } from '../gradients.ts';
+import { expertRank, type ParameterClassName } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import type { OptimizerEvent } from './events.ts';
 import type { OptimizerContext, OptimizerInput } from './machine.ts';
+import { Spread, type Passing } from './spread.ts';
 
 /** A part of one tensor that lies in a flat buffer at `flat`. */
 interface Piece {
@@ -18,12 +28,23 @@ interface Piece {
   readonly flat: Range;
 }
 
+/** Which weights, and which attempt brings them. */
+interface Update {
+  readonly version: number;
+  readonly attempt: number;
+}
+interface Place {
+  readonly step: number;
+  readonly attempt: number;
+}
+const roundOf = (number: number, attempt: number): string => `${number}/${attempt}`;
+
 /** What a shard owns and with whom it shares the class. */
 export class Shard {
   readonly replica: Replica;
   readonly parameterClass: ParameterClassName;
-  /** Replicas that hold the same parameters, this one among them. */
-  readonly peers: readonly number[];
+  /** Those that hold the same parameters, and who exchanges what with whom. */
+  readonly among: ClassExchange;
   /** The slice whose gradient sum this shard completes and votes with. */
   readonly reduces: Range;
   /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
@@ -33,20 +54,19 @@ export class Shard {
   constructor(replica: Replica, parameterClass: ParameterClassName) {
     this.replica = replica;
     this.parameterClass = parameterClass;
-    this.peers = classPeers(replica.job, parameterClass, replica.dp);
+    this.among = replica.exchange(parameterClass);
     this.length = replica.buffers(parameterClass).layout.length;
-    const ranges = reduceRanges(this.length, this.peers.length);
-    const own = ranges[this.peers.indexOf(replica.dp)];
-    assert(own, 'a shard belongs to its own peers');
-    this.reduces = own;
-    this.owns = replica.job.zero === 0 ? { from: 0, to: this.length } : own;
+    const { exchange } = this.among;
+    this.reduces = exchange.part(exchange.numLevels);
+    this.owns = replica.job.zero === 0 ? exchange.part(0) : this.reduces;
   }
 
   get input(): OptimizerInput {
+    const { exchange } = this.among;
     const slice = this.reduces.to - this.reduces.from;
     return {
       version: this.replica.job.first.step,
-      expected: slice * this.peers.length,
+      expected: Array.from({ length: exchange.numLevels }, (_, level) => exchange.expected(level)),
       expectedTotals: this.replica.job.zero === 0 ? this.length - slice : 0,
       pieces: this.pieces(this.owns).length,
       owned: this.owns.to - this.owns.from,
@@ -70,8 +90,8 @@ export class Shard {
 }
 
 export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerContext, OptimizerEvent> {
-  const { replica, parameterClass, owns, reduces, peers } = shard;
-  const { job, device, dp } = replica;
+  const { replica, parameterClass, owns, reduces, among } = shard;
+  const { job, device } = replica;
   const buffers = replica.buffers(parameterClass);
   const { gradients } = buffers;
   const numOwned = owns.to - owns.from;
@@ -80,7 +100,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   const aside: OptimizerEvent[] = [];
   const store = addresses.store(0);
   const ownWeights = (version: number): Floats => buffers.at(version).data.subarray(owns.from, owns.to);
-  const others = peers.filter((peer) => peer !== dp);
+  /** How what shards made of their slices comes together: new weights, or under ZeRO 0, where all update all, the finished sums. */
+  const spread = new Spread(among.exchange);
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
   const updates = (decided: ReturnType<typeof decisionIn>, version: number): readonly KernelCall[] => {
@@ -114,26 +135,37 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     moments.v.set(v as Floats, from - owns.from);
   };
 
-  /** Tells the local owner of weights that `range` of `version` is in place, and sends it to the other replicas (ZeRO 1). */
-  const publish = ({ version, attempt }: OptimizerContext): void => {
-    for (const peer of job.zero === 0 ? [dp] : peers) {
-      for (const { to, range } of readers(shard, peer)) {
-        if (peer === dp) {
-          const body = { ...range, elements: range.to - range.from };
-          self.tell(to, 'weights.publish', { version, attempt, body });
-          continue;
-        }
-        for (const chunk of chunks(range)) {
-          const tensors = [buffers.at(version).data.subarray(chunk.from, chunk.to)];
-          self.tell(to, 'weights.publish', {
-            version,
-            attempt,
-            body: { ...chunk, elements: chunk.to - chunk.from },
-            tensors,
-          });
-        }
+  /** Tells those who read weights here that `range` of `version` is in place. */
+  const announce = (range: Range, { version, attempt }: Update): void => {
+    for (const { to, range: part } of readers(shard, range)) {
+      const body = { ...part, elements: part.to - part.from };
+      self.tell(to, 'weights.publish', { version, attempt, body });
+    }
+  };
+  /** Sends what is complete here to the group that lacks it. */
+  const pass = (
+    kind: 'weights.spread' | 'gradient.total',
+    passed: readonly Passing[],
+    fields: { readonly step?: number; readonly version?: number; readonly attempt: number },
+    at: (range: Range) => TensorArray,
+  ): void => {
+    for (const { level, part } of passed) {
+      for (const { position } of among.exchange.others(level)) {
+        const to = addresses.optimizer(parameterClass, among.peers[position] ?? -1);
+        for (const chunk of chunks(part))
+          self.tell(to, kind, { ...fields, body: { ...chunk, level }, tensors: [at(chunk)] });
       }
     }
+  };
+  const passWeights = (passed: readonly Passing[], { version, attempt }: Update): void =>
+    pass('weights.spread', passed, { version, attempt }, ({ from, to }) =>
+      buffers.at(version).data.subarray(from, to),
+    );
+  const passTotals = (passed: readonly Passing[], { step, attempt }: Place): void =>
+    pass('gradient.total', passed, { step, attempt }, ({ from, to }) => gradients.sum(from, to).values);
+  const publish = ({ version, attempt }: OptimizerContext): void => {
+    announce(owns, { version, attempt });
+    if (job.zero === 1) passWeights(spread.own(roundOf(version, attempt)), { version, attempt });
   };
 
   return {
@@ -231,24 +263,33 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
         body: { overflow: gradients.overflow[0] !== 0 },
       });
     },
-    shareTotal: (event) => {
-      if (job.zero !== 0) return;
-      const { step, attempt } = event;
-      for (const peer of others) {
-        for (const chunk of chunks(reduces)) {
-          const tensors = [gradients.sum(chunk.from, chunk.to).values];
-          self.tell(addresses.optimizer(parameterClass, peer), 'gradient.total', {
-            step,
-            attempt,
-            body: { ...chunk },
-            tensors,
-          });
-        }
-      }
+    // Behind all that the device still has to add, so that what is passed on is the sum.
+    settle: (_event, { attempt, version }) =>
+      self.submit(device, [], 'sums.settled', { step: version + 1, attempt }),
+    passOn: ({ step, attempt }, { level }) => {
+      const within = among.exchange.part(level);
+      sendLeaves(self, replica, among, { parameterClass, level, within, step, attempt });
+    },
+    shareTotal: ({ step, attempt }) => {
+      if (job.zero === 0) passTotals(spread.own(roundOf(step, attempt)), { step, attempt });
     },
     acceptTotal: (event) => {
-      const { values } = gradients.sum(numberIn(event, 'from'), numberIn(event, 'to'));
-      values.set(event.tensors[0] as BigInt64Array);
+      const { step, attempt } = event;
+      const [from, to] = [numberIn(event, 'from'), numberIn(event, 'to')];
+      gradients.sum(from, to).values.set(event.tensors[0] as BigInt64Array);
+      const passed = spread.accept(roundOf(step, attempt), numberIn(event, 'level'), to - from);
+      passTotals(passed, { step, attempt });
+    },
+    acceptSpread: (event) => {
+      const { version, attempt } = event;
+      const range = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
+      const [values] = event.tensors;
+      buffers.at(version).data.set(values as Floats, range.from);
+      self.free([values as Floats]);
+      announce(range, { version, attempt });
+      const length = range.to - range.from;
+      const passed = spread.accept(roundOf(version, attempt), numberIn(event, 'level'), length);
+      passWeights(passed, { version, attempt });
     },
     apply: (event, context) => {
       const calls = [...updates(decisionIn(event), context.version), ...gradients.reset()];
@@ -316,18 +357,16 @@ function decisionIn(event: OptimizerEvent): {
   };
 }
 
-/** Who on replica `peer` reads weights of this shard's slice: its stage, or its experts layer by layer. */
+/** Who beside a shard reads weights of `whole`: the stage, or the experts layer by layer. */
 function readers(
-  shard: Shard,
-  peer: number,
-): readonly { readonly to: ReturnType<typeof addresses.stage>; readonly range: Range }[] {
-  const { replica, parameterClass, owns } = shard;
+  { replica, parameterClass }: Shard,
+  whole: Range,
+): readonly { readonly to: Address; readonly range: Range }[] {
   if (parameterClass === 'dense')
-    return owns.from < owns.to ? [{ to: addresses.stage(peer), range: owns }] : [];
-  const { ep, edp } = expertRank(replica.job, peer);
+    return whole.from < whole.to ? [{ to: addresses.stage(replica.dp), range: whole }] : [];
+  const { ep, edp } = expertRank(replica.job, replica.dp);
   return replica.shape.layers.flatMap((layer) => {
-    const { from, to } = replica.expertBuffers(layer);
-    const range = intersect(owns, { from, to });
+    const range = intersect(whole, replica.expertBuffers(layer));
     return range === null ? [] : [{ to: addresses.expert(layer, ep, edp), range }];
   });
 }

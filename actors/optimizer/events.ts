@@ -10,6 +10,8 @@ export interface OptimizerEvent extends ActorEvent {
     | 'gradient.total'
     | 'step.open'
     | 'sums.reset'
+    | 'sums.settled'
+    | 'weights.spread'
     | 'norm.measured'
     | 'commit.decide'
     | 'weights.applied'

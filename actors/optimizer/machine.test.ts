@@ -21,20 +21,22 @@ const kinds = [
   'shard.send',
   'shard.restore',
   'state.slice',
+  'sums.settled',
+  'weights.spread',
   'weights.publish',
   'rows.dispatch',
 ] as const;
 const fresh: OptimizerInput = {
   version: 0,
   joins: false,
-  expected: 20,
+  expected: [20],
   expectedTotals: 0,
   pieces: 3,
   owned: 40,
   source: 'seed',
 };
 const read: OptimizerInput = { ...fresh, source: 'snapshot' };
-const slice = (from: number, to: number, step = 1) => ({ step, body: { from, to } });
+const slice = (from: number, to: number, step = 1) => ({ step, body: { from, to, level: 0 } });
 const open = (step: number, attempt = 1) => ({ step, attempt, version: step - 1 });
 
 function collecting(changes: Partial<OptimizerInput> = {}, visited = new Set<string>()): Play {
@@ -82,6 +84,9 @@ function inEveryState(visited: Set<string>): readonly Play[] {
     play.send('step.open', open(1));
     return play;
   };
+  const passing = collecting({ ...with40, expected: [20, 10] }, visited);
+  passing.send('step.open', open(1));
+  passing.send('gradient.add', slice(0, 20));
   const measuring = opened();
   measuring.send('gradient.add', slice(0, 20));
   const gathering = opened();
@@ -100,6 +105,7 @@ function inEveryState(visited: Set<string>): readonly Play[] {
     new Play(optimizerMachine, read, visited),
     copying,
     opened(),
+    passing,
     measuring,
     gathering,
     hasVoted,
@@ -114,7 +120,7 @@ test('optimizer: REC-1, every state leaves an abandoned attempt, resets its sums
     const from = play.state;
     t.deepEqual(play.send('attempt.abandon', { attempt: 7 }), ['abandon', 'reset'], from);
     t.is(play.state, 'draining', from);
-    t.like(play.context, { attempt: 7, opened: false, received: 0, totals: 0 }, from);
+    t.like(play.context, { attempt: 7, opened: false, level: 0, received: [], totals: 0 }, from);
     t.is(play.context['loaded'], !from.startsWith('loading'), `${from}: half a state is none`);
     t.deepEqual(play.send('sums.reset', { attempt: 7 }), ['reportAbandoned'], from);
     t.is(play.state, 'abandoned');
@@ -175,7 +181,7 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
 });
 
 test('optimizer: each state accepts what belongs to it and refuses the rest', (t) => {
-  const always = ['gradient.added', 'sums.reset', 'attempt.abandon'];
+  const always = ['gradient.added', 'sums.reset', 'attempt.abandon', 'weights.spread'];
   const expectOnly = (play: Play, state: string, types: readonly string[]): void => {
     t.is(play.state, state);
     t.deepEqual(acceptedOf(play, kinds, slice(0, 1)).toSorted(), [...always, ...types].toSorted(), state);
@@ -220,6 +226,21 @@ test('optimizer: OPT-1, OPT-2, slices are added on arrival in any order, and the
   );
 });
 
+test('optimizer: OPT-1, the sum of a group is passed on once, behind all that the device has to add', (t) => {
+  const play = collecting({ expected: [20, 10, 5] });
+  const at = (level: number, to: number) => ({ ...slice(0, to), body: { from: 0, to, level } });
+  t.deepEqual(play.send('gradient.add', at(1, 10)), ['add'], 'another group may be faster');
+  t.deepEqual(play.send('gradient.add', at(0, 20)), ['add']);
+  t.deepEqual(play.send('step.open', open(1)), ['settle']);
+  t.is(play.state, 'passing');
+  t.deepEqual(play.send('gradient.add', at(2, 3)), ['add']);
+  t.deepEqual(play.send('sums.settled'), ['passOn', 'takeUp', 'settle'], 'the second level was complete');
+  t.is(play.context['level'], 1);
+  t.deepEqual(play.send('sums.settled'), ['passOn', 'takeUp']);
+  t.is(play.state, 'collecting');
+  t.deepEqual(play.send('gradient.add', at(2, 2)), ['add', 'measureNorm']);
+});
+
 test('optimizer: OPT-2, a decision is applied once and the version rises by one', (t) => {
   const play = voted(collecting());
   t.deepEqual(play.send('commit.decide'), ['apply']);
@@ -237,7 +258,7 @@ test('optimizer: OPT-3, gradients of the next step wait until this one is applie
   const play = collecting();
   t.deepEqual(play.send('gradient.add', slice(0, 20, 2)), ['setAside']);
   play.send('step.open', open(1));
-  t.is(play.context['received'], 0);
+  t.deepEqual(play.context['received'], []);
   play.send('gradient.add', slice(0, 20));
   t.deepEqual(play.send('gradient.add', slice(0, 5, 2)), ['setAside'], 'measuring');
   play.send('norm.measured');
@@ -277,7 +298,7 @@ test('optimizer: a replay starts the sums anew and needs every slice again', (t)
   const play = voted(collecting());
   t.deepEqual(play.send('step.open', open(1, 2)), ['reset', 'takeUp']);
   t.is(play.state, 'collecting');
-  t.like(play.context, { attempt: 2, received: 0, totals: 0, version: 0 });
+  t.like(play.context, { attempt: 2, level: 0, received: [], totals: 0, version: 0 });
   t.deepEqual(play.send('gradient.add', { ...slice(0, 19), attempt: 2 }), ['add']);
   t.is(play.state, 'collecting');
   t.deepEqual(play.send('gradient.add', { ...slice(19, 20), attempt: 2 }), ['add', 'measureNorm']);

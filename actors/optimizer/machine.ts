@@ -14,9 +14,11 @@ export interface OptimizerContext {
   /** Takes the place of a lost shard: waits to be told where its state is. */
   readonly joins: boolean;
   readonly opened: boolean;
-  /** Elements of the slice that have been added, over all replicas. */
-  readonly received: number;
-  readonly expected: number;
+  /** The level of the exchange at which sums are awaited. */
+  readonly level: number;
+  /** Elements that have been added, by level: leaves of the group, then sums of groups. */
+  readonly received: readonly number[];
+  readonly expected: readonly number[];
   /** Elements of finished sums that peers sent (ZeRO 0). */
   readonly totals: number;
   readonly expectedTotals: number;
@@ -46,6 +48,7 @@ export const fencedByOptimizer: readonly string[] = [
   'gradient.total',
   'step.open',
   'sums.reset',
+  'sums.settled',
   'norm.measured',
   'commit.decide',
   'snapshot.take',
@@ -53,14 +56,17 @@ export const fencedByOptimizer: readonly string[] = [
   'shard.send',
   'shard.restore',
   'state.slice',
+  'weights.spread',
 ];
 
-const nothingCollected = { opened: false, received: 0, totals: 0 } as const;
+const nothingCollected = { opened: false, level: 0, received: [] as readonly number[], totals: 0 } as const;
+const receivedAt = ({ received }: OptimizerContext, level: number): number => received[level] ?? 0;
 
 /**
  * A slice of one parameter class on one device: master weights, Adam moments, gradient sums.
  *
- * OPT-1: a gradient slice is added on arrival, whatever the order, since sums are exact. OPT-2: a shard votes once it holds the complete
+ * OPT-1: a gradient slice is added on arrival, whatever the order, since sums are exact; the sum of a group is passed on once it is
+ * complete. OPT-2: a shard votes once it holds the complete
  * sum of everything that it owns, so that it can carry out a decision alone, whoever is lost by then; it applies a decision once.
  * OPT-3: gradients of the next step that arrive before this one is applied wait. REC-1: any state leaves an abandoned attempt, but an
  * update that has begun is finished first; sums are reset behind all that the device still has of the attempt.
@@ -78,6 +84,9 @@ export const optimizerMachine = setup({
     add: () => {},
     acceptTotal: () => {},
     setAside: () => {},
+    settle: () => {},
+    passOn: () => {},
+    acceptSpread: () => {},
     measureNorm: () => {},
     vote: () => {},
     shareTotal: () => {},
@@ -90,6 +99,14 @@ export const optimizerMachine = setup({
     sendState: () => {},
     acceptState: () => {},
     beginAnew: assign(({ event }) => ({ ...nothingCollected, opened: true, attempt: event.attempt })),
+    countAdded: assign({
+      received: ({ context, event }) => {
+        const level = numberIn(event, 'level');
+        const received = context.expected.map((_, index) => receivedAt(context, index));
+        received[level] = receivedAt(context, level) + count(event);
+        return received;
+      },
+    }),
     countTotal: assign({ totals: ({ context, event }) => context.totals + count(event) }),
     countState: assign({
       version: ({ event }) => event.version,
@@ -103,7 +120,12 @@ export const optimizerMachine = setup({
     lastSlice: ({ context }) => context.missing === 1,
     nothingMissing: ({ context }) => context.missing === 0,
     copied: ({ context }) => context.copied === context.owned,
-    complete: ({ context }) => context.opened && context.received === context.expected,
+    complete: ({ context }) =>
+      context.opened && receivedAt(context, context.level) === context.expected[context.level],
+    completeInGroup: ({ context }) =>
+      context.opened &&
+      context.level < context.expected.length - 1 &&
+      receivedAt(context, context.level) === context.expected[context.level],
     holdsTotals: ({ context }) => context.totals === context.expectedTotals,
     isReplay: ({ context, event }) => event.attempt > context.attempt,
     isNextStep: ({ context, event }) => event.step > context.version + 1,
@@ -123,6 +145,8 @@ export const optimizerMachine = setup({
   on: {
     // Queued on the device in order, so their completions change nothing.
     'gradient.added': { actions: 'ignore' },
+    // Others may be at the next version already; what they pass on is for the buffer that nobody reads any more (REP-1).
+    'weights.spread': { actions: 'acceptSpread' },
     'sums.reset': { actions: 'ignore' },
     'commit.decide': { guard: 'isApplied', actions: 'ignore' },
     'attempt.abandon': {
@@ -170,14 +194,26 @@ export const optimizerMachine = setup({
           { guard: 'isReplay', actions: ['beginAnew', 'reset'] },
           { actions: assign({ opened: true }) },
         ],
-        'gradient.add': [
-          { guard: 'isNextStep', actions: 'setAside' },
-          { actions: ['add', assign({ received: ({ context, event }) => context.received + count(event) })] },
-        ],
+        'gradient.add': [{ guard: 'isNextStep', actions: 'setAside' }, { actions: ['add', 'countAdded'] }],
         'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
         'snapshot.take': { actions: 'snapshot' },
       },
-      always: { guard: 'complete', target: 'measuring' },
+      always: [
+        { guard: 'completeInGroup', target: 'passing' },
+        { guard: 'complete', target: 'measuring' },
+      ],
+    },
+    /** The group's sum goes on to those of other groups that complete its parts. */
+    passing: {
+      entry: 'settle',
+      on: {
+        'sums.settled': {
+          target: 'collecting',
+          actions: [assign({ level: ({ context }) => context.level + 1 }), 'passOn'],
+        },
+        'gradient.add': { actions: ['add', 'countAdded'] },
+        'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
+      },
     },
     measuring: {
       entry: 'measureNorm',

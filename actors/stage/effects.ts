@@ -88,12 +88,6 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
     });
 
   return {
-    acceptWeights: (event) => {
-      const [slice] = event.tensors;
-      if (slice === undefined) return;
-      replica.dense.at(event.version).data.set(slice as Float32Array, numberIn(event, 'from'));
-      self.free([slice]);
-    },
     acceptBatch: (event) => {
       batches.set(`${event.step}/${event.microbatch}`, batchOf(event));
     },

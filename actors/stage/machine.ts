@@ -60,7 +60,6 @@ export const stageMachine = setup({
   types: { context: {} as StageContextData, events: {} as StageEvent, input: {} as StageInput },
   actions: {
     ignore: () => {},
-    acceptWeights: () => {},
     acceptBatch: () => {},
     acceptEvaluation: () => {},
     askEvaluation: () => {},
@@ -120,13 +119,10 @@ export const stageMachine = setup({
     'weights.publish': [
       {
         guard: 'completesVersion',
-        actions: ['acceptWeights', assign({ version: ({ event }) => event.version, arrived: 0 })],
+        actions: assign({ version: ({ event }) => event.version, arrived: 0 }),
       },
       {
-        actions: [
-          'acceptWeights',
-          assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
-        ],
+        actions: assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
       },
     ],
     'batch.ready': {

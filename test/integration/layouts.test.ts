@@ -51,6 +51,19 @@ for (const choice of ['learned', 'skewed'] as const) {
   });
 }
 
+test('layouts: one loss curve when gradients and weights are exchanged in levels', async (t) => {
+  const levels = ([0, 1] as const).flatMap((zero) =>
+    [
+      [1, 1, 8],
+      [4, 2, 2],
+      [4, 1, 2],
+      [8, 4, 2],
+      [8, 1, 4],
+    ].map(([dp = 1, ep = 1, fanout = 8]) => ({ dp, ep, fanout, zero, microbatches: 1 })),
+  );
+  await expectOneCurve(t, {}, reference, levels);
+});
+
 test('layouts: one loss curve with the balance taken over the whole batch and a shared expert', async (t) => {
   const corners = layouts.filter(
     ({ dp, ep, zero, microbatches }) => dp === ep && zero === 1 && microbatches === 1,

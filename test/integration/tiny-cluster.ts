@@ -20,6 +20,8 @@ export interface TinyLayout {
   readonly steps?: number;
   readonly seed?: number;
   readonly precision?: 'f32' | 'bf16';
+  /** Peers of a group of an exchange. */
+  readonly fanout?: number;
 }
 
 /** Two layers of four experts, small enough for a run of a few steps on the reference body in a test. */
@@ -55,6 +57,7 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
     },
     parallel: { dp, ep, zero },
     machines: [{ host: 'localhost', devices: Array.from({ length: dp }, (_, index) => `cpu:${index}`) }],
+    ...(layout.fanout === undefined ? {} : { wire: { fanout: layout.fanout } }),
     eval: { every: 0 },
   });
 }

@@ -1,4 +1,5 @@
 export * from './counts.ts';
+export * from './exchange.ts';
 export * from './memory.ts';
 export * from './model-config.ts';
 export * from './parameters.ts';

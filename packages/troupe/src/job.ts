@@ -2,7 +2,13 @@ import type { Deadlines, ExpertRule, GateRule, Job } from '@troupe/actors';
 import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
-import { formatProblem, learningRate, refuseUnbuilt, type ResolvedTopology } from '@troupe/topology';
+import {
+  exchangeOf,
+  formatProblem,
+  learningRate,
+  refuseUnbuilt,
+  type ResolvedTopology,
+} from '@troupe/topology';
 
 /** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
 export interface RunChoices {
@@ -58,6 +64,7 @@ export function jobOf(
     dp: parallel.dp,
     ep: parallel.ep,
     zero: parallel.zero === 0 ? 0 : 1,
+    exchange: exchangeOf(topology),
     batch: train.batch,
     grains: train.grains,
     microbatches: train.microbatches,

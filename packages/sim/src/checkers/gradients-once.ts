@@ -8,7 +8,8 @@ interface Range {
 /** What one shard has added for one attempt at a step. */
 interface Sum {
   readonly attempt: string;
-  readonly ranges: Range[];
+  /** By level of the exchange. */
+  readonly levels: Map<number, Range[]>;
   readonly seen: Set<string>;
 }
 
@@ -24,27 +25,36 @@ function uneven(ranges: readonly Range[], times: number): string | null {
 }
 
 /**
- * Every replica's gradient is in a shard's sum exactly once when the shard votes.
+ * Every replica's gradient is in a shard's sum exactly once when the shard votes: at level 0 the leaves of its whole group, its own among
+ * them, and at each further level the sum of every other group.
  *
- * @param replicas - how many replicas add to a shard of each class
+ * @param groups - of each class, how many peers a group has at each level
  */
-export const gradientsOnce = (replicas: { readonly dense: number; readonly expert: number }): Checker => {
+export const gradientsOnce = (groups: {
+  readonly dense: readonly number[];
+  readonly expert: readonly number[];
+}): Checker => {
   const sums = new Map<string, Sum>();
   const versions = new Map<string, number>();
   const add = (seen: TurnSeen): string | null => {
     const { address, step, attempt, stateBefore, body, from } = seen;
     const version = versions.get(address);
     // Otherwise it is set aside, and comes again.
-    if (stateBefore !== 'collecting' || (version !== undefined && step > version + 1)) return null;
+    if (
+      (stateBefore !== 'collecting' && stateBefore !== 'passing') ||
+      (version !== undefined && step > version + 1)
+    )
+      return null;
     const name = `${step}/${attempt}`;
     let sum = sums.get(address);
     if (sum === undefined || sum.attempt !== name) {
-      sum = { attempt: name, ranges: [], seen: new Set() };
+      sum = { attempt: name, levels: new Map(), seen: new Set() };
       sums.set(address, sum);
     }
     const range = { from: Number(body['from']), to: Number(body['to']) };
-    const text = `${from} ${range.from}-${range.to}`;
-    sum.ranges.push(range);
+    const level = Number(body['level']);
+    const text = `${from} ${level} ${range.from}-${range.to}`;
+    sum.levels.set(level, [...(sum.levels.get(level) ?? []), range]);
     // What was set aside comes from the shard itself: its first sender is not known any more.
     if (from !== address && sum.seen.has(text))
       return `${address} adds elements ${range.from} to ${range.to} of ${from} twice in step ${step}, attempt ${attempt}`;
@@ -64,12 +74,14 @@ export const gradientsOnce = (replicas: { readonly dense: number; readonly exper
       if (kind !== 'norm.measured') return null;
       const sum = sums.get(address);
       if (sum === undefined || sum.attempt !== `${seen.step}/${seen.attempt}`) return null;
-      const times = address.startsWith('optimizer/dense') ? replicas.dense : replicas.expert;
-      const found = uneven(sum.ranges, times);
+      const sizes = address.startsWith('optimizer/dense') ? groups.dense : groups.expert;
       sums.delete(address);
-      return found === null
-        ? null
-        : `${address} votes in step ${seen.step}, attempt ${seen.attempt}: ${found}`;
+      for (const [level, size] of sizes.entries()) {
+        const found = uneven(sum.levels.get(level) ?? [], level === 0 ? size : size - 1);
+        if (found !== null)
+          return `${address} votes in step ${seen.step}, attempt ${seen.attempt}: at level ${level} ${found}`;
+      }
+      return null;
     },
   };
 };

@@ -18,7 +18,7 @@ import {
   type TurnSeen,
 } from '@troupe/sim';
 import { moeLayers } from '@troupe/spec';
-import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, exchangeOf, type ResolvedTopology } from '@troupe/topology';
 
 export interface WatchOptions {
   /** The run without faults; absent: losses are not compared. */
@@ -29,12 +29,14 @@ export interface WatchOptions {
 
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
-  const { dp, edp } = topology.parallel;
+  const { dp } = topology.parallel;
+  const exchange = exchangeOf(topology);
+  const sizes = (levels: (typeof exchange)['dense']): readonly number[] => levels.map(({ size }) => size);
   const layers = moeLayers(topology.model);
   const all: Checker[] = [
     oneOwner(),
     nothingStale(),
-    gradientsOnce({ dense: dp, expert: edp }),
+    gradientsOnce({ dense: sizes(exchange.dense), expert: sizes(exchange.expert) }),
     versionsAgree(),
     boundsHold({ mailbox: MAILBOX_CAPACITY }),
     manifestsComplete(),

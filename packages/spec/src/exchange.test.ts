@@ -1,0 +1,92 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { Exchange, exchangeLevels } from './exchange.ts';
+
+const sizesOf = (numPeers: number, perMachine: number, fanout: number): readonly number[] =>
+  exchangeLevels(numPeers, { perMachine, fanout }).map(({ size }) => size);
+
+test('exchangeLevels: one level up to the fan-out, then machines first and groups within it', (t) => {
+  t.deepEqual(sizesOf(1, 8, 8), [1]);
+  t.deepEqual(sizesOf(8, 4, 8), [8]);
+  t.deepEqual(sizesOf(12, 4, 8), [4, 3]);
+  t.deepEqual(sizesOf(64, 8, 8), [8, 8]);
+  t.deepEqual(sizesOf(4096, 8, 8), [8, 8, 8, 8]);
+  t.deepEqual(sizesOf(512, 1, 8), [8, 8, 8]);
+  t.deepEqual(sizesOf(16, 16, 8), [8, 2]);
+  t.deepEqual(sizesOf(4, 4, 2), [2, 2]);
+  t.deepEqual(sizesOf(22, 2, 8), [2, 11], 'a prime above the fan-out stays whole');
+  t.deepEqual(sizesOf(4096, 8, 0), [4096], '0: all at once');
+});
+
+const LENGTH = 1024 * 37;
+
+test('EXC-1, EXC-2: the slices of all peers make up the buffer, and the parts of a group what it shares', (t) => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 72 }),
+      fc.integer({ min: 1, max: 16 }),
+      fc.integer({ min: 2, max: 9 }),
+      (numPeers, perMachine, fanout) => {
+        const levels = exchangeLevels(numPeers, { perMachine, fanout });
+        t.is(
+          levels.reduce((product, { size }) => product * size, 1),
+          numPeers,
+        );
+        const all = Array.from({ length: numPeers }, (_, position) => new Exchange(LENGTH, position, levels));
+        const slices = all
+          .map((each) => each.part(levels.length))
+          .toSorted((a, b) => a.from - b.from || a.to - b.to);
+        t.is(slices[0]?.from, 0);
+        t.is(slices.at(-1)?.to, LENGTH);
+        t.deepEqual(
+          slices.slice(1).map(({ from }) => from),
+          slices.slice(0, -1).map(({ to }) => to),
+        );
+        all.forEach((each, position) => {
+          for (let level = 0; level < levels.length; level++) {
+            const group = each.group(level);
+            t.deepEqual(
+              group.map(({ part }) => part.to).slice(0, -1),
+              group.map(({ part }) => part.from).slice(1),
+            );
+            t.deepEqual({ from: group[0]?.part.from, to: group.at(-1)?.part.to }, each.part(level));
+            t.is(each.others(level).length, group.length - 1);
+            for (const { position: other, part } of group) {
+              t.deepEqual(all[other]?.part(level), each.part(level), 'a group shares what it divides');
+              t.deepEqual(all[other]?.part(level + 1), part);
+              t.is(all[other]?.group(level).find((peer) => peer.position === position)?.position, position);
+            }
+          }
+        });
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test('Exchange: what is added up level by level is the sum over all peers, with few messages', (t) => {
+  const levels = exchangeLevels(64, { perMachine: 8, fanout: 8 });
+  const all = Array.from({ length: 64 }, (_, position) => new Exchange(LENGTH, position, levels));
+  // Element i of peer p is p·3 + i mod 7; one number for each kilobyte of the buffer is enough.
+  const blocks = LENGTH / 1024;
+  const sums = all.map((_, p) => Array.from({ length: blocks }, (__, i) => p * 3 + (i % 7)));
+  let messages = 0;
+  for (let level = 0; level < levels.length; level++) {
+    const sent = all.flatMap((each, from) =>
+      each.others(level).map(({ position, part }) => ({
+        position,
+        part,
+        values: sums[from]!.slice(part.from / 1024, part.to / 1024),
+      })),
+    );
+    for (const { position, part, values } of sent) {
+      messages++;
+      values.forEach((value, i) => (sums[position]![part.from / 1024 + i]! += value));
+    }
+  }
+  all.forEach((each, p) => {
+    const { from, to } = each.part(levels.length);
+    for (let i = from / 1024; i < to / 1024; i++) t.is(sums[p]![i], (3 * 64 * 63) / 2 + 64 * (i % 7));
+  });
+  t.is(messages / 64, 14);
+});
