@@ -77,7 +77,7 @@ async function measure(simulator: Simulator, steps: number): Promise<Measured> {
 }
 
 /** Two runs, one a step longer: what differs is one step without start and end. */
-async function benchOne(devices: number): Promise<ScalingRow> {
+export async function benchOne(devices: number): Promise<ScalingRow> {
   const simulator = await openSimulator(weakTopology(devices), { shapesOnly: true });
   const short = await measure(simulator, 2);
   const long = await measure(simulator, 3);
