@@ -326,6 +326,31 @@ void fuzz_head(Precision p, const std::vector<const Kernels*>& bodies, std::vect
   }
 }
 
+/// A grain of more rows than logits exist at a time. With the identity as the head, dx is the gradient of the logits, so the head's own
+/// gradient has an oracle.
+void long_grains(Precision p, const Kernels& kernels, Pool& pool, const std::string& where) {
+  tiny = false;
+  const int64_t T = 1100, V = 21;
+  const Floats x = floats(T * V);
+  Floats head(static_cast<size_t>(V * V), 0.0f);
+  for (int64_t v = 0; v < V; v++) head[static_cast<size_t>(v * V + v)] = 1.0f;
+  std::vector<int32_t> targets;
+  for (int64_t t = 0; t < T; t++) targets.push_back(static_cast<int32_t>(draw(-1, V - 1)));
+  for (const std::vector<int32_t>& starts : {std::vector<int32_t>{0, 1100}, {0, 513, 1100}, {0, 0, 512, 512, 1024, 1100}}) {
+    const HeadResult r = run_head(p, kernels, pool, T, V, V, x, head, targets, starts);
+    std::vector<int64_t> expected(static_cast<size_t>(V * V), 5);
+    int32_t overflow = 0;
+    for (size_t g = 0; g + 1 < starts.size(); g++)
+      oracle::weight_leaf(p, starts[g], starts[g + 1] - starts[g], V, V, r.dx.data(), V, x.data(), V, expected.data(), overflow);
+    expect("head.loss gradient of long grains", where, r.sums, expected);
+    const auto backward = [&](const GradientTarget& target) {
+      HeadResult o = r;
+      kernels.head_loss({T, V, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f, o.dx.data(), target, p}, pool);
+    };
+    expect_targets("head.loss of long grains", where, V * V, backward, everything);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -347,6 +372,7 @@ int main(int argc, char** argv) {
           prng.seed(seed * 1000003u + static_cast<unsigned>(round));
           fuzz_linear(p, *kernels, *pool, where);
           fuzz_experts(p, *kernels, *pool, where);
+          if (round == 0) long_grains(p, *kernels, *pool, where);
         }
       }
     }
