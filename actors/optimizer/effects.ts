@@ -96,6 +96,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   const { gradients } = buffers;
   const numOwned = owns.to - owns.from;
   const moments = { m: device.floats(numOwned), v: device.floats(numOwned) };
+  /** Memory of a device begins as zeros: the first draw leaves it untouched, and the pages to the threads of the first update. */
+  let hasMoments = false;
   const norm128 = device.int64s(2);
   const aside: OptimizerEvent[] = [];
   const store = addresses.store(0);
@@ -128,6 +130,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   };
 
   const acceptState = (event: OptimizerEvent, version: number): void => {
+    hasMoments = true;
     const from = numberIn(event, 'from');
     const [weights, m, v] = event.tensors;
     buffers.at(version).data.set(weights as Floats, from);
@@ -172,8 +175,11 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     initialise: (_event, context) => {
       const { layout } = buffers;
       const weights = buffers.at(context.version).data;
-      moments.m.fill(0);
-      moments.v.fill(0);
+      if (hasMoments) {
+        moments.m.fill(0);
+        moments.v.fill(0);
+      }
+      hasMoments = true;
       const calls: KernelCall[] = layout.units.flatMap((unit, index) => {
         const start = layout.starts[index] ?? 0;
         const part = intersect(owns, { from: start, to: start + unit.size });

@@ -267,15 +267,18 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   return result;
 }
 
-/// Median of seven timings of body(thread) on `threads` threads at once, seconds.
+/// body(thread) on all threads of the pool at once, seconds.
+template <class Body>
+double timed(Pool& pool, const Body& body) {
+  const auto begin = std::chrono::steady_clock::now();
+  pool.parallel(pool.threads(), [&](int64_t item, int) { body(item); });
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+/// Median of seven timings.
 template <class Body>
 double median_of_seven(Pool& pool, const Body& body) {
   double seconds[7];
-  for (double& s : seconds) {
-    const auto begin = std::chrono::steady_clock::now();
-    pool.parallel(pool.threads(), [&](int64_t item, int) { body(item); });
-    s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }
+  for (double& s : seconds) s = timed(pool, body);
   std::sort(seconds, seconds + 7);
   return seconds[3];
 }
@@ -302,12 +305,14 @@ napi_value measure_peak(napi_env env, napi_callback_info info) {
   // Without units for bf16 its products are FMAs, two a pair.
   const auto loop = bf16 && kernels->pair_loop != nullptr ? kernels->pair_loop : kernels->fma_loop;
   Pool pool(threads);
+  const auto run = [&](int64_t iterations) { return [&loop, iterations](int64_t) { loop(iterations); }; };
+  // A first guess, then timings that are long against the dealing of items: about 10 ms each.
   int64_t iterations = 1000;
-  double operations = 0, seconds = 0;
-  // Each item must be long against the dealing of items: at least 20 ms.
-  while ((seconds = median_of_seven(pool, [&](int64_t) { loop(iterations); })) < 0.02) iterations *= 2;
-  operations = loop(1) * static_cast<double>(iterations) * threads;
-  return number(env, operations / seconds);
+  double seconds = 0;
+  while ((seconds = timed(pool, run(iterations))) < 0.002) iterations *= 2;
+  iterations = static_cast<int64_t>(static_cast<double>(iterations) * 0.01 / seconds) + 1;
+  const double operations = loop(1) * static_cast<double>(iterations) * threads;
+  return number(env, operations / median_of_seven(pool, run(iterations)));
 }
 
 /// measureBandwidth(threads) → bytes per second, read and written, of copies between arrays of 64 MiB.

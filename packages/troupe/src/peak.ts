@@ -4,7 +4,7 @@ import { measureBandwidth, measurePeak } from '@troupe/kernels';
 /**
  * Peak of `threads` threads together in the precision of the products, FLOP/s (registers only, median of 7): the denominator of MFU.
  *
- * Blocks for about 0.3 s. null where the native addon is not built: then nothing is claimed about utilisation.
+ * Blocks for about 0.1 s. null where the native addon is not built: then nothing is claimed about utilisation.
  *
  * @param threads - all threads that the run's devices on this machine use, ≥ 1
  */
