@@ -1,6 +1,7 @@
 import test from 'ava';
 import { assert, type ExpertsForwardCall, type KernelCall, type SyncDevice } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
+import { main as runBroken } from './break-a-cluster.ts';
 import { main as runExpert, residualExpert } from './own-expert.ts';
 import { main as runGate, noisyGate } from './own-gate.ts';
 import { main as runQuickstart } from './quickstart-embedding.ts';
@@ -28,6 +29,17 @@ for (const [name, run] of [
     t.deepEqual(await run({ ...quiet, set: oneDevice }), losses);
   });
 }
+
+test('break-a-cluster: a worker dies inside a step, and the losses are those of the run without it', async (t) => {
+  const lines: string[] = [];
+  const { calm, broken } = await runBroken({ steps: 3, print: (line) => void lines.push(line) });
+  t.is(calm.length, 3);
+  t.deepEqual(broken, calm);
+  t.true(
+    lines.some((line) => line.startsWith('recovered from')),
+    lines.join('\n'),
+  );
+});
 
 test('own-gate: distinct experts in falling order; without noise the top-k; the same for any cut of the tokens', (t) => {
   const question = { tokens: 12, experts: 5, topK: 2, step: 3, layer: 1, firstToken: 40 };

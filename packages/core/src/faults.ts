@@ -185,6 +185,11 @@ export const faultInfo = (kind: FaultKind): FaultKindInfo => {
   return found;
 };
 
+function ordinal(n: number): string {
+  const suffix = n % 100 > 10 && n % 100 < 14 ? 'th' : (['th', 'st', 'nd', 'rd'][n % 10] ?? 'th');
+  return `${n}${suffix}`;
+}
+
 /** `crash worker/1 at step 3, restarts after 200 ms`. */
 export function describeFault(fault: Fault): string {
   const { kind, target, atMs, atStep, when, forMs, restartAfterMs, factor, oneWay } = fault;
@@ -193,7 +198,7 @@ export function describeFault(fault: Fault): string {
       ? atStep === undefined
         ? `at ${atMs ?? 0} ms`
         : `at step ${atStep}`
-      : `when ${when.actor} is ${when.state}${when.times === undefined || when.times === 1 ? '' : ` for the ${when.times}th time`}`;
+      : `when ${when.actor} is ${when.state}${when.times === undefined || when.times === 1 ? '' : ` for the ${ordinal(when.times)} time`}`;
   const parts = [
     `${kind} ${target}${oneWay === true ? ' one way' : ''} ${at}`,
     forMs === undefined ? '' : `for ${forMs} ms`,
