@@ -19,7 +19,7 @@ import type { ActorEvent, MessageFields, Mount, Self, Supervision } from './acto
 import { actorEvent, messageOf } from './actor-event.ts';
 import { Asks } from './asks.ts';
 import { textIn } from './body.ts';
-import { stateName, type Cell } from './cell.ts';
+import type { Cell } from './cell.ts';
 import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
@@ -142,7 +142,7 @@ export class ActorSystem {
     return [...this.#cells.values()].map((cell) => ({
       address: cell.address,
       incarnation: cell.incarnation,
-      state: stateName(cell.snapshot),
+      state: cell.snapshot.state,
       mailboxSize: cell.mailbox.size,
     }));
   }
@@ -182,7 +182,7 @@ export class ActorSystem {
     const self = this.#self(cell, cell.incarnation);
     cell.behaviour = cell.mount(self);
     cell.isAlive = true;
-    cell.machine = new PureMachine(cell.behaviour.machine, cell.behaviour.input);
+    cell.machine = new PureMachine(cell.behaviour.machine);
     const start: ActorEvent = actorEvent('xstate.init', cell.address, {});
     const result = cell.machine.initial(cell.behaviour.input);
     cell.snapshot = result.snapshot;
@@ -339,7 +339,7 @@ export class ActorSystem {
     const { incarnation } = cell;
     const { observe, probe } = this.#options;
     const isSeen = observe !== undefined || probe !== undefined;
-    const stateBefore = isSeen ? stateName(cell.snapshot) : '';
+    const stateBefore = isSeen ? cell.snapshot.state : '';
     let outcome: Turn['outcome'] = 'handled';
     try {
       const { behaviour } = cell;
@@ -353,17 +353,19 @@ export class ActorSystem {
       ) {
         this.#fencedEvents++;
         outcome = 'fenced';
-      } else if (!cell.snapshot.can(event)) {
-        outcome = 'refused';
-        this.#refuse(
-          event,
-          cell.address,
-          new MessageRefusedError(cell.address, event.type, stateName(cell.snapshot)),
-        );
       } else {
         const result = cell.machine.transition(cell.snapshot, event);
-        cell.snapshot = result.snapshot;
-        this.#perform(cell, result, event);
+        if (result === null) {
+          outcome = 'refused';
+          this.#refuse(
+            event,
+            cell.address,
+            new MessageRefusedError(cell.address, event.type, cell.snapshot.state),
+          );
+        } else {
+          cell.snapshot = result.snapshot;
+          this.#perform(cell, result, event);
+        }
       }
     } catch (error) {
       this.#failed(cell, error);
@@ -376,7 +378,7 @@ export class ActorSystem {
       event,
       outcome,
       stateBefore,
-      stateAfter: stateName(cell.snapshot),
+      stateAfter: cell.snapshot.state,
       mailboxSize: cell.mailbox.size,
     };
     observe?.(turn);
