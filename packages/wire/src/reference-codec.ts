@@ -7,8 +7,13 @@ import type { Message, ReceivedMessage } from './message.ts';
 const HEADER_BYTES = 96;
 const ENTRY_BYTES = 16;
 
-/** Storage for headers of which only the length counts. */
-const blank = new Uint8Array(64 * 1024);
+/** Headers of which only the length counts, by number of entries: views are dear to make. */
+const headers = Array.from({ length: 64 }, (_, entries) => blankHeader(entries));
+const noShapes: ReceivedMessage['shapes'] = [];
+
+function blankHeader(entries: number): Uint8Array {
+  return new Uint8Array(HEADER_BYTES + ENTRY_BYTES * entries);
+}
 
 class MessagePacket implements Packet {
   readonly message: ReceivedMessage;
@@ -19,7 +24,7 @@ class MessagePacket implements Packet {
     this.message = message;
     this.incarnation = incarnation;
     const entries = Object.keys(message.body).length + message.tensors.length;
-    this.header = blank.subarray(0, HEADER_BYTES + ENTRY_BYTES * entries);
+    this.header = headers[entries] ?? blankHeader(entries);
   }
 
   /** The tensors themselves: only their lengths are looked at. */
@@ -35,12 +40,14 @@ class MessagePacket implements Packet {
 export function createReferenceCodec(): Codec {
   return {
     encodeMessage: (message: Message, incarnation: number) => {
-      const shapes = message.shapes ?? message.tensors.map((tensor) => [tensor.length]);
+      const { tensors } = message;
+      const shapes =
+        message.shapes ?? (tensors.length === 0 ? noShapes : tensors.map((tensor) => [tensor.length]));
       return new MessagePacket({ ...message, shapes }, incarnation);
     },
     decodeMessage: (packet: Packet) => {
       if (!(packet instanceof MessagePacket)) throw new WireFormatError('a packet of another codec found');
-      return { message: packet.message, incarnation: packet.incarnation };
+      return packet;
     },
   };
 }
