@@ -77,11 +77,14 @@ const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' 
  */
 export class ActorSystem {
   readonly node: NodeId;
+  /** Of the system itself. */
+  readonly #address: Address;
   readonly #options: SystemOptions;
   readonly #cells = new Map<Address, Cell>();
   readonly #ready: Cell[] = [];
   readonly #asks: Asks;
   readonly #waits: Waits;
+  readonly #pumpSoon = (): void => this.#pump();
   #pumping = false;
   #stopped = false;
   #fencedEvents = 0;
@@ -90,6 +93,7 @@ export class ActorSystem {
   constructor(options: SystemOptions) {
     this.#options = options;
     this.node = options.node;
+    this.#address = systemAddress(options.node);
     this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
   }
@@ -230,7 +234,7 @@ export class ActorSystem {
 
   #nodeOf(address: Address): NodeId {
     if (address.startsWith(SYSTEM_PREFIX)) return address.slice(SYSTEM_PREFIX.length) as NodeId;
-    return this.#options.directory.lookup(address).node;
+    return this.#options.directory.nodeOf(address);
   }
 
   /** A message arrived, from the transport or from beside. */
@@ -242,15 +246,12 @@ export class ActorSystem {
       else release?.();
       return;
     }
-    if (message.to === systemAddress(this.node)) {
+    if (message.to === this.#address) {
       this.#answerAsSystem(message);
       release?.();
       return;
     }
-    const event = actorEvent(message.kind, message.from, {
-      ...message,
-      ...(message.correlation === undefined ? {} : { correlation: message.correlation }),
-    });
+    const event = actorEvent(message.kind, message.from, message);
     if (!this.#cells.has(message.to)) {
       release?.();
       this.#refuse(event, message.to, new UnknownAddressError(message.to, this.node));
@@ -308,7 +309,7 @@ export class ActorSystem {
     }
     if (!this.#pumping) {
       this.#pumping = true;
-      this.#options.schedule(() => this.#pump());
+      this.#options.schedule(this.#pumpSoon);
     }
   }
 
@@ -331,7 +332,7 @@ export class ActorSystem {
       entry.release?.();
       if (this.#stopped) return;
     }
-    if (this.#ready.length > 0) this.#options.schedule(() => this.#pump());
+    if (this.#ready.length > 0) this.#options.schedule(this.#pumpSoon);
     else this.#pumping = false;
   }
 
