@@ -146,10 +146,14 @@ export class VirtualClock implements Clock {
     return this.#times[slot] as number;
   }
 
+  #order(slot: number): number {
+    return this.#sequences[slot] as number;
+  }
+
   #isBefore(a: number, b: number): boolean {
-    const [first, second] = [this.#time(a), this.#time(b)];
-    if (first !== second) return first < second;
-    return (this.#sequences[a] as number) < (this.#sequences[b] as number);
+    const first = this.#time(a);
+    const second = this.#time(b);
+    return first < second || (first === second && this.#order(a) < this.#order(b));
   }
 
   /** Takes out of the heap what lies at `place`. */

@@ -229,6 +229,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       budgetMs,
       takeChecks: () => {
         const taken = checks;
+        if (taken.length === 0) return taken;
         checks = [];
         return taken;
       },

@@ -53,6 +53,7 @@ export const gradientsOnce = (replicas: { readonly dense: number; readonly exper
   };
   return {
     name: 'gradients-once',
+    looksAt: ['turn'],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled' || !seen.address.startsWith('optimizer/'))
         return null;
