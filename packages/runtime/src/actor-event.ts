@@ -3,7 +3,9 @@ import type { Message } from '@troupe/wire';
 import type { ActorEvent, MessageFields } from './actor.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Link = Pick<Message, 'correlation' | 'replyTo'>;
 
+const noLink: Link = {};
 const noBody: ActorEvent['body'] = Object.freeze({});
 const noTensors: ActorEvent['tensors'] = Object.freeze([]);
 
@@ -31,29 +33,44 @@ export function actorEvent(
   return event;
 }
 
-/** A message as the codec takes it; numbers that do not apply are left out. */
+/** The event that a message is to its receiver. */
+export function eventOf(message: Message): ActorEvent {
+  const event: Mutable<ActorEvent> = {
+    type: message.kind,
+    from: message.from,
+    step: message.step,
+    attempt: message.attempt,
+    version: message.version,
+    layer: message.layer ?? -1,
+    microbatch: message.microbatch ?? -1,
+    body: message.body,
+    tensors: message.tensors,
+  };
+  if (message.correlation !== undefined) event.correlation = message.correlation;
+  return event;
+}
+
+/** A message as the codec takes it; numbers that do not apply are undefined, so that all messages have one shape. */
 export function messageOf(
   from: Address,
   to: Address,
   kind: string,
   fields: MessageFields,
-  link: { correlation?: number; replyTo?: number } = {},
+  { correlation, replyTo }: Link = noLink,
 ): Message {
-  const message: Mutable<Message> = {
+  const { layer = -1, microbatch = -1 } = fields;
+  return {
     kind,
     from,
     to,
     step: fields.step ?? 0,
     attempt: fields.attempt ?? 0,
     version: fields.version ?? 0,
+    layer: layer < 0 ? undefined : layer,
+    microbatch: microbatch < 0 ? undefined : microbatch,
+    correlation,
+    replyTo,
     body: fields.body ?? noBody,
     tensors: fields.tensors ?? noTensors,
   };
-  const { layer, microbatch } = fields;
-  const { correlation, replyTo } = link;
-  if (layer !== undefined && layer >= 0) message.layer = layer;
-  if (microbatch !== undefined && microbatch >= 0) message.microbatch = microbatch;
-  if (correlation !== undefined) message.correlation = correlation;
-  if (replyTo !== undefined) message.replyTo = replyTo;
-  return message;
 }

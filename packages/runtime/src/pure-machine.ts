@@ -138,7 +138,8 @@ class Transition implements TransitionResult {
   }
 
   #do(operation: Operation): void {
-    const [context, event] = [this.#context, this.#event];
+    const context = this.#context;
+    const event = this.#event;
     switch (operation.kind) {
       case 'effect': {
         const { type, params } = operation;
@@ -174,6 +175,6 @@ function assigned({ assignment }: Operation, context: unknown, event: EventObjec
   const scope = { context, event };
   if (typeof assignment === 'function') return { ...(context as object), ...(assignment(scope) as object) };
   const next: Record<string, unknown> = { ...(context as object) };
-  for (const [key, value] of assignment) next[key] = valueOf(value, scope);
+  for (const { key, value } of assignment) next[key] = valueOf(value, scope);
   return next;
 }

@@ -18,7 +18,7 @@ export interface Operation {
   /** Of an effect: a value, or computed where it is due. */
   readonly params: unknown;
   /** Of an assignment: the new fields by name, or one function that makes them. */
-  readonly assignment: readonly (readonly [string, unknown])[] | Computed;
+  readonly assignment: readonly { readonly key: string; readonly value: unknown }[] | Computed;
   /** Of `raise` and `cancel`. */
   readonly id: string;
   readonly raised: unknown;
@@ -205,7 +205,10 @@ class Compiler {
     const type = String(built['type']);
     if (type === 'xstate.assign') {
       const { assignment } = built;
-      const fields = typeof assignment === 'function' ? assignment : Object.entries(assignment as object);
+      const fields =
+        typeof assignment === 'function'
+          ? assignment
+          : Object.entries(assignment as object).map(([key, value]) => ({ key, value: value as unknown }));
       return { ...blank, kind: 'assign', type, assignment: fields as Operation['assignment'] };
     }
     if (type === 'xstate.raise') {

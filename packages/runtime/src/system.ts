@@ -16,7 +16,7 @@ import {
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
 import type { ActorEvent, MessageFields, Mount, Self, Supervision } from './actor.ts';
-import { actorEvent, messageOf } from './actor-event.ts';
+import { actorEvent, eventOf, messageOf } from './actor-event.ts';
 import { Asks } from './asks.ts';
 import { textIn } from './body.ts';
 import type { Cell } from './cell.ts';
@@ -251,7 +251,7 @@ export class ActorSystem {
       release?.();
       return;
     }
-    const event = actorEvent(message.kind, message.from, message);
+    const event = eventOf(message);
     if (!this.#cells.has(message.to)) {
       release?.();
       this.#refuse(event, message.to, new UnknownAddressError(message.to, this.node));
@@ -266,9 +266,9 @@ export class ActorSystem {
   }
 
   #replyEvent(message: Message): ActorEvent {
-    if (message.kind !== 'message.refused') return actorEvent(message.kind, message.from, message);
-    const event = actorEvent('ask.failed', message.from, message);
-    return { ...event, error: JSON.parse(textIn(event, 'error')) as SerializedError };
+    if (message.kind !== 'message.refused') return eventOf(message);
+    const event = eventOf(message);
+    return { ...event, type: 'ask.failed', error: JSON.parse(textIn(event, 'error')) as SerializedError };
   }
 
   #answerAsSystem(message: Message): void {
@@ -500,8 +500,8 @@ export class ActorSystem {
   #failAsk(correlation: number, asked: Message, error: TroupeError): void {
     const owner = this.#asks.answered(correlation);
     if (owner === undefined) return;
-    const fields = { ...asked, tensors: [], error: serializeError(error) };
-    this.#deliver(owner, actorEvent('ask.failed', owner, fields));
+    const event = { ...eventOf(asked), type: 'ask.failed', from: owner, tensors: [] };
+    this.#deliver(owner, { ...event, error: serializeError(error) });
   }
 
   #self(cell: Cell, incarnation: number): Self {
