@@ -118,6 +118,10 @@ export function expertGroup(job: Job, dp: number): readonly number[] {
   return Array.from({ length: job.ep }, (_, rank) => first + rank);
 }
 
+/** How many replicas hold the same parameters of a class. */
+export const numClassPeers = (job: Job, parameterClass: ParameterClassName): number =>
+  parameterClass === 'dense' ? job.dp : job.dp / job.ep;
+
 /** The replicas that hold the same parameters of a class as `dp`, in the order of their slices. */
 export function classPeers(job: Job, parameterClass: ParameterClassName, dp: number): readonly number[] {
   if (parameterClass === 'dense') return Array.from({ length: job.dp }, (_, index) => index);

@@ -13,7 +13,14 @@ import {
 import type { Behaviour } from '@troupe/runtime';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
 import { ClassExchange } from './class-exchange.ts';
-import { classPeers, expertRank, jobShape, type Job, type JobShape, type ParameterClassName } from './job.ts';
+import {
+  expertRank,
+  jobShape,
+  numClassPeers,
+  type Job,
+  type JobShape,
+  type ParameterClassName,
+} from './job.ts';
 
 /**
  * One class of parameters on one device: two buffers of weights by version parity, and the gradients.
@@ -45,16 +52,12 @@ export class ParameterBuffers {
 }
 
 /**
- * How the gradients of a class come together on replica `dp`: nobody else adds to them where it has no peers, and one microbatch is one call
+ * How the gradients of a class come together on a replica: nobody else adds to them where it has no peers, and one microbatch is one call
  * for each unit but a tied embedding. An own expert may make any number of calls, and only ever adds.
  */
-function gradientKind(
-  job: Job,
-  parameterClass: ParameterClassName,
-  dp: number,
-): (unit: Unit) => GradientKind {
+function gradientKind(job: Job, parameterClass: ParameterClassName): (unit: Unit) => GradientKind {
   const hasOwnCalls = parameterClass === 'expert' && job.expert !== undefined;
-  if (hasOwnCalls || classPeers(job, parameterClass, dp).length > 1) return () => 'added';
+  if (hasOwnCalls || numClassPeers(job, parameterClass) > 1) return () => 'added';
   if (job.microbatches > 1) return () => 'begun';
   return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
 }
@@ -114,7 +117,7 @@ export class Replica {
     const open = (parameterClass: ParameterClassName, units: readonly Unit[]): ParameterBuffers =>
       new ParameterBuffers(device, flatLayout(units), {
         isAlone: job.dp === 1,
-        kindOf: gradientKind(job, parameterClass, dp),
+        kindOf: gradientKind(job, parameterClass),
       });
     this.dense = open('dense', denseUnits(job.model));
     const { ep } = expertRank(job, dp);

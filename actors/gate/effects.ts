@@ -26,6 +26,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
   const { edp, ep: ownRank } = expertRank(job, dp);
   const ranks = expertGroup(job, dp).map((_, rank) => rank);
   const experts = ranks.map((rank) => addresses.expert(layer, rank, edp));
+  const stage = addresses.stage(dp);
   const config = job.model;
   const moe = config.moe;
   assert(moe !== null, 'only models with experts have gates');
@@ -130,7 +131,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       const parts = ranks.map((rank) => returnedRows(ctx, layer, rank));
       self.submit(device, combineForward(ctx, layer, parts), 'outputs.combined', place(context));
     },
-    finishForward: (_event, context) => self.tell(addresses.stage(dp), 'forward.done', place(context)),
+    finishForward: (_event, context) => self.tell(stage, 'forward.done', place(context)),
     weigh: (_event, context) => {
       const ctx = current(context);
       const parts = ranks.map((rank) => returnedRows(ctx, layer, rank));
@@ -155,7 +156,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
           body: { source: ownRank, last: context.last },
         });
       }
-      self.tell(addresses.stage(dp), 'rows.left', place(context));
+      self.tell(stage, 'rows.left', place(context));
     },
     acceptGradients: (event, context) =>
       accept(event, returnedGradients(current(context), layer, rankOf(event))),
@@ -179,6 +180,6 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       );
     },
     abandon: () => self.endWait('experts'),
-    finishBackward: (_event, context) => self.tell(addresses.stage(dp), 'backward.done', place(context)),
+    finishBackward: (_event, context) => self.tell(stage, 'backward.done', place(context)),
   };
 }

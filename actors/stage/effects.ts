@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import {
   attentionBackward,
   attentionForward,
@@ -55,7 +55,12 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
   const { model } = job;
   const batches = new Map<string, Batch>();
   const ranges = denseRanges(replica);
-  const gateOf = (layer: number) => addresses.gate(layer, dp);
+  const gates = new Map(replica.shape.layers.map((layer) => [layer, addresses.gate(layer, dp)]));
+  const gateOf = (layer: number): Address => {
+    const gate = gates.get(layer);
+    assert(gate, 'only layers with experts have a gate', { layer });
+    return gate;
+  };
   /** Finished sums that wait until the rows of the next layer have left. */
   const held: Range[] = [];
   let targets = 0;

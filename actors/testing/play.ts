@@ -1,6 +1,12 @@
 import { address } from '@troupe/core';
-import { PureMachine, type ActorEvent, type CollectedAction, type TransitionResult } from '@troupe/runtime';
-import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate';
+import {
+  PureMachine,
+  type ActorEvent,
+  type CollectedAction,
+  type MachineSnapshot,
+  type TransitionResult,
+} from '@troupe/runtime';
+import type { AnyStateMachine } from 'xstate';
 
 type EventFields = Partial<Omit<ActorEvent, 'type'>>;
 
@@ -17,25 +23,18 @@ const actorEvent = (type: string, fields: EventFields = {}): ActorEvent => ({
   ...fields,
 });
 
-const nameOf = (value: unknown): string =>
-  typeof value === 'string'
-    ? value
-    : Object.entries(value as Readonly<Record<string, unknown>>)
-        .map(([parent, child]) => `${parent}.${nameOf(child)}`)
-        .join(' ');
-
 /** One life of a statechart, played event by event without a system: what it answers is a list of actions. */
 export class Play {
   readonly #machine: PureMachine;
   readonly #visited: Set<string>;
   readonly armed: string[] = [];
-  #snapshot: AnyMachineSnapshot;
+  #snapshot: MachineSnapshot;
   /** Actions of the first transition. */
   readonly first: readonly string[];
 
   /** @param visited - states that earlier plays of the same machine came to */
   constructor(machine: AnyStateMachine, input?: unknown, visited = new Set<string>()) {
-    this.#machine = new PureMachine(machine, input);
+    this.#machine = new PureMachine(machine);
     this.#visited = visited;
     const result = this.#machine.initial(input);
     this.#snapshot = result.snapshot;
@@ -43,7 +42,7 @@ export class Play {
   }
 
   get state(): string {
-    return nameOf(this.#snapshot.value);
+    return this.#snapshot.state;
   }
 
   get context(): Readonly<Record<string, unknown>> {
@@ -57,8 +56,8 @@ export class Play {
   /** Sends an event that the present state must accept, and returns the names of the actions in order. */
   send(type: string, fields: EventFields = {}): readonly string[] {
     const event = actorEvent(type, fields);
-    if (!this.#snapshot.can(event)) throw new Error(`${type} is not accepted in ${this.state}`);
     const result = this.#machine.transition(this.#snapshot, event);
+    if (result === null) throw new Error(`${type} is not accepted in ${this.state}`);
     this.#snapshot = result.snapshot;
     return this.#take(result);
   }

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { InvariantError, nodeId, type Lane, type Packet, type Transport } from '@troupe/core';
-import { SimNetwork, SimProcess, Trace, VirtualClock, type LinkModel } from '@troupe/sim';
+import { SimNetwork, SimProcess, Trace, VirtualClock, type LinkModel, type TurnSeen } from '@troupe/sim';
 
 const a = nodeId('worker/0');
 const b = nodeId('worker/1');
@@ -120,29 +120,72 @@ test('SimNetwork: a node connects once', (t) => {
   t.throws(() => network.connect(processes[0]), { instanceOf: InvariantError });
 });
 
-test('Trace: SIM-2, the hash follows time, order, nodes and every byte', (t) => {
+const turn: TurnSeen = {
+  type: 'turn',
+  atMs: 1,
+  node: a,
+  life: 1,
+  incarnation: 1,
+  address: 'stage/pp0/dp0/tp0',
+  kind: 'forward.done',
+  from: 'gate/L0/pp0/dp0',
+  step: 1,
+  attempt: 1,
+  version: 0,
+  layer: 0,
+  microbatch: 0,
+  body: {},
+  tensors: [],
+  outcome: 'handled',
+  stateBefore: 'training.waiting',
+  stateAfter: 'training.running',
+  mailboxSize: 0,
+};
+
+test('Trace: SIM-2, the hash follows time, order, nodes, every word of a turn and every byte of a packet', (t) => {
   const hash = (change: {
     atMs?: number;
     byte?: number;
     frame?: number;
     swap?: boolean;
-    text?: string;
+    turn?: Partial<TurnSeen>;
+    note?: string;
   }): string => {
     const trace = new Trace();
-    const first = (): void => trace.turn({ atMs: 1, node: a, text: change.text ?? 'x handled' });
+    const first = (): void => trace.turn({ ...turn, ...change.turn });
     const second = (): void =>
       trace.packet(change.atMs ?? 2, a, b, {
         header: Uint8Array.of(change.byte ?? 7),
         frames: [Uint8Array.of(change.frame ?? 8)],
       });
-    for (const record of change.swap === true ? [second, first] : [first, second]) record();
-    t.is(trace.numLines, 2);
+    const third = (): void => trace.note({ atMs: 3, node: b, text: change.note ?? 'peer.up' });
+    for (const record of change.swap === true ? [second, first, third] : [first, second, third]) record();
+    t.is(trace.numLines, 3);
     t.deepEqual(trace.lines, [], 'lines are kept only on request');
     return trace.digest();
   };
-  const hashes = [{}, { atMs: 2.5 }, { byte: 6 }, { frame: 6 }, { swap: true }, { text: 'x refused' }].map(
-    (change) => hash(change),
-  );
+  const hashes = [
+    {},
+    { atMs: 2.5 },
+    { byte: 6 },
+    { frame: 6 },
+    { swap: true },
+    { note: 'peer.lost' },
+    { turn: { atMs: 1.5 } },
+    { turn: { node: b } },
+    { turn: { incarnation: 2 } },
+    { turn: { address: 'stage/pp0/dp1/tp0' } },
+    { turn: { kind: 'backward.done' } },
+    { turn: { from: 'gate/L1/pp0/dp0' } },
+    { turn: { step: 2 } },
+    { turn: { attempt: 2 } },
+    { turn: { version: 1 } },
+    { turn: { layer: 1 } },
+    { turn: { microbatch: 1 } },
+    { turn: { outcome: 'refused' as const } },
+    { turn: { stateBefore: 'idle' } },
+    { turn: { stateAfter: 'idle' } },
+  ].map((change) => hash(change));
   t.is(new Set(hashes).size, hashes.length);
   t.is(hashes[0], hash({}));
 });

@@ -2,14 +2,20 @@ import type { Address, SerializedError } from '@troupe/core';
 import type { Message } from '@troupe/wire';
 import type { ActorEvent, MessageFields } from './actor.ts';
 
-/** An event with what its maker left out filled in. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Link = Pick<Message, 'correlation' | 'replyTo'>;
+
+const noLink: Link = {};
+const noBody: ActorEvent['body'] = Object.freeze({});
+const noTensors: ActorEvent['tensors'] = Object.freeze([]);
+
+/** An event with what its maker left out filled in. Every event is made here: written out, since spreads cost more than the rest of it. */
 export function actorEvent(
   type: string,
   from: Address,
   fields: MessageFields & { error?: SerializedError; kernelMs?: number; correlation?: number },
 ): ActorEvent {
-  const { error, kernelMs, correlation } = fields;
-  return {
+  const event: Mutable<ActorEvent> = {
     type,
     from,
     step: fields.step ?? 0,
@@ -17,22 +23,42 @@ export function actorEvent(
     version: fields.version ?? 0,
     layer: fields.layer ?? -1,
     microbatch: fields.microbatch ?? -1,
-    body: fields.body ?? {},
-    tensors: fields.tensors ?? [],
-    ...(error === undefined ? {} : { error }),
-    ...(kernelMs === undefined ? {} : { kernelMs }),
-    ...(correlation === undefined ? {} : { correlation }),
+    body: fields.body ?? noBody,
+    tensors: fields.tensors ?? noTensors,
   };
+  const { error, kernelMs, correlation } = fields;
+  if (error !== undefined) event.error = error;
+  if (kernelMs !== undefined) event.kernelMs = kernelMs;
+  if (correlation !== undefined) event.correlation = correlation;
+  return event;
 }
 
-/** A message as the codec takes it; numbers that do not apply are left out. */
+/** The event that a message is to its receiver. */
+export function eventOf(message: Message): ActorEvent {
+  const event: Mutable<ActorEvent> = {
+    type: message.kind,
+    from: message.from,
+    step: message.step,
+    attempt: message.attempt,
+    version: message.version,
+    layer: message.layer ?? -1,
+    microbatch: message.microbatch ?? -1,
+    body: message.body,
+    tensors: message.tensors,
+  };
+  if (message.correlation !== undefined) event.correlation = message.correlation;
+  return event;
+}
+
+/** A message as the codec takes it; numbers that do not apply are undefined, so that all messages have one shape. */
 export function messageOf(
   from: Address,
   to: Address,
   kind: string,
   fields: MessageFields,
-  link: { correlation?: number; replyTo?: number } = {},
+  { correlation, replyTo }: Link = noLink,
 ): Message {
+  const { layer = -1, microbatch = -1 } = fields;
   return {
     kind,
     from,
@@ -40,10 +66,11 @@ export function messageOf(
     step: fields.step ?? 0,
     attempt: fields.attempt ?? 0,
     version: fields.version ?? 0,
-    ...(fields.layer === undefined || fields.layer < 0 ? {} : { layer: fields.layer }),
-    ...(fields.microbatch === undefined || fields.microbatch < 0 ? {} : { microbatch: fields.microbatch }),
-    ...link,
-    body: fields.body ?? {},
-    tensors: fields.tensors ?? [],
+    layer: layer < 0 ? undefined : layer,
+    microbatch: microbatch < 0 ? undefined : microbatch,
+    correlation,
+    replyTo,
+    body: fields.body ?? noBody,
+    tensors: fields.tensors ?? noTensors,
   };
 }

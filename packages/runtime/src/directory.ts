@@ -21,6 +21,11 @@ export class Directory {
     this.#base = base;
   }
 
+  nodeOf(address: Address): NodeId {
+    const moved = this.#overlay.size === 0 ? undefined : this.#overlay.get(address);
+    return moved?.node ?? this.#base(address);
+  }
+
   lookup(address: Address): Residence {
     const moved = this.#overlay.get(address);
     if (moved !== undefined) return moved;

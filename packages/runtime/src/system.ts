@@ -16,10 +16,10 @@ import {
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
 import type { ActorEvent, MessageFields, Mount, Self, Supervision } from './actor.ts';
-import { actorEvent, messageOf } from './actor-event.ts';
+import { actorEvent, eventOf, messageOf } from './actor-event.ts';
 import { Asks } from './asks.ts';
 import { textIn } from './body.ts';
-import { stateName, type Cell } from './cell.ts';
+import type { Cell } from './cell.ts';
 import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
@@ -77,11 +77,14 @@ const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' 
  */
 export class ActorSystem {
   readonly node: NodeId;
+  /** Of the system itself. */
+  readonly #address: Address;
   readonly #options: SystemOptions;
   readonly #cells = new Map<Address, Cell>();
   readonly #ready: Cell[] = [];
   readonly #asks: Asks;
   readonly #waits: Waits;
+  readonly #pumpSoon = (): void => this.#pump();
   #pumping = false;
   #stopped = false;
   #fencedEvents = 0;
@@ -90,6 +93,7 @@ export class ActorSystem {
   constructor(options: SystemOptions) {
     this.#options = options;
     this.node = options.node;
+    this.#address = systemAddress(options.node);
     this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
   }
@@ -142,7 +146,7 @@ export class ActorSystem {
     return [...this.#cells.values()].map((cell) => ({
       address: cell.address,
       incarnation: cell.incarnation,
-      state: stateName(cell.snapshot),
+      state: cell.snapshot.state,
       mailboxSize: cell.mailbox.size,
     }));
   }
@@ -182,7 +186,7 @@ export class ActorSystem {
     const self = this.#self(cell, cell.incarnation);
     cell.behaviour = cell.mount(self);
     cell.isAlive = true;
-    cell.machine = new PureMachine(cell.behaviour.machine, cell.behaviour.input);
+    cell.machine = new PureMachine(cell.behaviour.machine);
     const start: ActorEvent = actorEvent('xstate.init', cell.address, {});
     const result = cell.machine.initial(cell.behaviour.input);
     cell.snapshot = result.snapshot;
@@ -230,7 +234,7 @@ export class ActorSystem {
 
   #nodeOf(address: Address): NodeId {
     if (address.startsWith(SYSTEM_PREFIX)) return address.slice(SYSTEM_PREFIX.length) as NodeId;
-    return this.#options.directory.lookup(address).node;
+    return this.#options.directory.nodeOf(address);
   }
 
   /** A message arrived, from the transport or from beside. */
@@ -242,15 +246,12 @@ export class ActorSystem {
       else release?.();
       return;
     }
-    if (message.to === systemAddress(this.node)) {
+    if (message.to === this.#address) {
       this.#answerAsSystem(message);
       release?.();
       return;
     }
-    const event = actorEvent(message.kind, message.from, {
-      ...message,
-      ...(message.correlation === undefined ? {} : { correlation: message.correlation }),
-    });
+    const event = eventOf(message);
     if (!this.#cells.has(message.to)) {
       release?.();
       this.#refuse(event, message.to, new UnknownAddressError(message.to, this.node));
@@ -265,9 +266,9 @@ export class ActorSystem {
   }
 
   #replyEvent(message: Message): ActorEvent {
-    if (message.kind !== 'message.refused') return actorEvent(message.kind, message.from, message);
-    const event = actorEvent('ask.failed', message.from, message);
-    return { ...event, error: JSON.parse(textIn(event, 'error')) as SerializedError };
+    if (message.kind !== 'message.refused') return eventOf(message);
+    const event = eventOf(message);
+    return { ...event, type: 'ask.failed', error: JSON.parse(textIn(event, 'error')) as SerializedError };
   }
 
   #answerAsSystem(message: Message): void {
@@ -308,7 +309,7 @@ export class ActorSystem {
     }
     if (!this.#pumping) {
       this.#pumping = true;
-      this.#options.schedule(() => this.#pump());
+      this.#options.schedule(this.#pumpSoon);
     }
   }
 
@@ -331,7 +332,7 @@ export class ActorSystem {
       entry.release?.();
       if (this.#stopped) return;
     }
-    if (this.#ready.length > 0) this.#options.schedule(() => this.#pump());
+    if (this.#ready.length > 0) this.#options.schedule(this.#pumpSoon);
     else this.#pumping = false;
   }
 
@@ -339,7 +340,7 @@ export class ActorSystem {
     const { incarnation } = cell;
     const { observe, probe } = this.#options;
     const isSeen = observe !== undefined || probe !== undefined;
-    const stateBefore = isSeen ? stateName(cell.snapshot) : '';
+    const stateBefore = isSeen ? cell.snapshot.state : '';
     let outcome: Turn['outcome'] = 'handled';
     try {
       const { behaviour } = cell;
@@ -353,17 +354,19 @@ export class ActorSystem {
       ) {
         this.#fencedEvents++;
         outcome = 'fenced';
-      } else if (!cell.snapshot.can(event)) {
-        outcome = 'refused';
-        this.#refuse(
-          event,
-          cell.address,
-          new MessageRefusedError(cell.address, event.type, stateName(cell.snapshot)),
-        );
       } else {
         const result = cell.machine.transition(cell.snapshot, event);
-        cell.snapshot = result.snapshot;
-        this.#perform(cell, result, event);
+        if (result === null) {
+          outcome = 'refused';
+          this.#refuse(
+            event,
+            cell.address,
+            new MessageRefusedError(cell.address, event.type, cell.snapshot.state),
+          );
+        } else {
+          cell.snapshot = result.snapshot;
+          this.#perform(cell, result, event);
+        }
       }
     } catch (error) {
       this.#failed(cell, error);
@@ -376,7 +379,7 @@ export class ActorSystem {
       event,
       outcome,
       stateBefore,
-      stateAfter: stateName(cell.snapshot),
+      stateAfter: cell.snapshot.state,
       mailboxSize: cell.mailbox.size,
     };
     observe?.(turn);
@@ -497,8 +500,8 @@ export class ActorSystem {
   #failAsk(correlation: number, asked: Message, error: TroupeError): void {
     const owner = this.#asks.answered(correlation);
     if (owner === undefined) return;
-    const fields = { ...asked, tensors: [], error: serializeError(error) };
-    this.#deliver(owner, actorEvent('ask.failed', owner, fields));
+    const event = { ...eventOf(asked), type: 'ask.failed', from: owner, tensors: [] };
+    this.#deliver(owner, { ...event, error: serializeError(error) });
   }
 
   #self(cell: Cell, incarnation: number): Self {

@@ -17,55 +17,66 @@ export interface Wait {
 
 export type WaitRequest = Omit<Wait, 'owner' | 'sinceMs'>;
 
+/** A wait and whom it still waits for. */
+interface Entry {
+  readonly request: Omit<Wait, 'awaited'>;
+  readonly missing: Set<Address>;
+  readonly timer: TimerHandle;
+}
+
+const waitOf = ({ request, missing }: Entry): Wait => ({ ...request, awaited: [...missing] });
+
 /** Every wait of one node has an owner, a deadline and a reason; this keeps them and fires the deadlines. */
 export class Waits {
   readonly #clock: Clock;
-  readonly #waits = new Map<string, { wait: Wait; timer: TimerHandle }>();
+  /** By owner, then by name. */
+  readonly #waits = new Map<Address, Map<string, Entry>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   begin(owner: Address, request: WaitRequest, expired: (error: DeadlineError, wait: Wait) => void): void {
-    const key = `${owner} ${request.name}`;
+    const { awaited, ...rest } = request;
     this.end(owner, request.name);
-    const wait: Wait = { ...request, owner, sinceMs: this.#clock.now() };
     const timer = this.#clock.after(request.deadlineMs, () => {
-      const current = this.#waits.get(key);
+      const current = this.#take(owner, request.name);
       if (current === undefined) return;
-      this.#waits.delete(key);
+      const wait = waitOf(current);
       expired(
-        new DeadlineError(describeWait(current.wait, this.#clock.now()), {
-          waiter: owner,
-          awaited: current.wait.awaited,
-        }),
-        current.wait,
+        new DeadlineError(describeWait(wait, this.#clock.now()), { waiter: owner, awaited: wait.awaited }),
+        wait,
       );
     });
-    this.#waits.set(key, { wait, timer });
+    const own = this.#waits.get(owner) ?? new Map<string, Entry>();
+    this.#waits.set(owner, own);
+    const since = { ...rest, owner, sinceMs: this.#clock.now() };
+    own.set(request.name, { request: since, missing: new Set(awaited), timer });
   }
 
   /** One of the awaited answered: the report names only those still missing. */
   answered(owner: Address, name: string, by: Address): void {
-    const entry = this.#waits.get(`${owner} ${name}`);
-    if (entry === undefined) return;
-    entry.wait = { ...entry.wait, awaited: entry.wait.awaited.filter((address) => address !== by) };
+    this.#waits.get(owner)?.get(name)?.missing.delete(by);
   }
 
   end(owner: Address, name: string): void {
-    const key = `${owner} ${name}`;
-    const entry = this.#waits.get(key);
-    if (entry === undefined) return;
-    this.#clock.cancel(entry.timer);
-    this.#waits.delete(key);
+    const entry = this.#take(owner, name);
+    if (entry !== undefined) this.#clock.cancel(entry.timer);
   }
 
   endAll(owner: Address): void {
-    for (const { wait } of this.#waits.values()) if (wait.owner === owner) this.end(owner, wait.name);
+    for (const name of this.#waits.get(owner)?.keys() ?? []) this.end(owner, name);
   }
 
   list(): readonly Wait[] {
-    return [...this.#waits.values()].map((entry) => entry.wait);
+    return [...this.#waits.values()].flatMap((own) => [...own.values()].map(waitOf));
+  }
+
+  #take(owner: Address, name: string): Entry | undefined {
+    const own = this.#waits.get(owner);
+    const entry = own?.get(name);
+    own?.delete(name);
+    return entry;
   }
 }
 

@@ -4,6 +4,7 @@ export * from './device.ts';
 export * from './disk.ts';
 export * from './errors.ts';
 export * from './hollow-device.ts';
+export type { Arrival } from './link.ts';
 export * from './link-model.ts';
 export * from './network.ts';
 export * from './process.ts';

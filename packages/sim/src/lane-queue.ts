@@ -10,8 +10,11 @@ export interface QueuedPacket {
   readonly life: number;
 }
 
-export const packetBytes = (packet: Packet): number =>
-  packet.frames.reduce((sum, frame) => sum + frame.byteLength, packet.header.byteLength);
+export function packetBytes({ header, frames }: Packet): number {
+  let bytes = header.byteLength;
+  for (const frame of frames) bytes += frame.byteLength;
+  return bytes;
+}
 
 /** What a node has to send on one lane of one link: waiting for room in the window, then on the way until it is released. */
 export class LaneQueue {

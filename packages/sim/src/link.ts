@@ -12,8 +12,9 @@ export type PacketFault = 'drop' | 'duplicate' | 'corrupt';
 /** A packet that is about to be read. */
 export interface Arrival {
   readonly from: NodeId;
-  /** Life that sent it. */
+  /** Life that sent it, and the latest life of its node. */
   readonly fromLife: number;
+  readonly currentLife: number;
   readonly to: SimTransport;
   readonly lane: Lane;
   readonly bytes: number;
@@ -28,7 +29,10 @@ export interface LinkHost {
   modelOf(from: NodeId, to: NodeId): LinkModel;
   /** The life of a node that is heard, if it lives. */
   current(node: NodeId): SimTransport | undefined;
-  draw(): number;
+  /** Life number of the latest life of a node; `otherwise` where there was none. */
+  latestLife(node: NodeId, otherwise: number): number;
+  /** The next uniform number; a field, since it is passed on. */
+  readonly draw: () => number;
   leaving(packet: Packet, from: NodeId, to: NodeId): Packet;
   arrived(packet: Packet, arrival: Arrival): Packet;
   /** How often a packet is read: 1, unless a bug is planted. */
@@ -67,7 +71,7 @@ class Direction {
  */
 export class SimLink {
   readonly #network: LinkHost;
-  readonly #directions: ReadonlyMap<NodeId, Direction>;
+  readonly #directions: readonly [Direction, Direction];
   /** The lives at both ends while it is up. */
   #ends: readonly [SimTransport, SimTransport] | null = null;
   #isOpening = false;
@@ -78,10 +82,10 @@ export class SimLink {
 
   constructor(network: LinkHost, a: NodeId, b: NodeId) {
     this.#network = network;
-    this.#directions = new Map([
-      [a, new Direction(a, b, network.modelOf(a, b))],
-      [b, new Direction(b, a, network.modelOf(b, a))],
-    ]);
+    this.#directions = [
+      new Direction(a, b, network.modelOf(a, b)),
+      new Direction(b, a, network.modelOf(b, a)),
+    ];
   }
 
   get isUp(): boolean {
@@ -93,14 +97,18 @@ export class SimLink {
   }
 
   direction(from: NodeId): Direction {
-    const found = this.#directions.get(from);
-    assert(found, 'a link has two ends', { from });
-    return found;
+    const [there, back] = this.#directions;
+    if (there.from === from) return there;
+    assert(back.from === from, 'a link has two ends', { from });
+    return back;
   }
 
   send(from: NodeId, lane: Lane, queued: QueuedPacket): void {
-    this.direction(from).lanes[lane].push(queued);
-    this.pump();
+    const direction = this.direction(from);
+    direction.lanes[lane].push(queued);
+    // Everything else that the windows admit went when it came.
+    if (this.isUp) this.#pumpLane(direction, lane);
+    else this.pump();
   }
 
   /** A life of a node is over: what it queued is nobody's, also where no connection stood. */
@@ -117,7 +125,7 @@ export class SimLink {
   /** Connects when there is something to send, and lets go what the windows admit. */
   pump(): void {
     const { clock } = this.#network;
-    const directions = [...this.#directions.values()];
+    const directions = this.#directions;
     if (this.#ends === null) {
       const hasWork = directions.some(({ lanes: queues }) => lanes.some((lane) => queues[lane].hasWaiting));
       if (!hasWork || this.#isOpening || this.#numNoticing > 0) return;
@@ -129,18 +137,15 @@ export class SimLink {
       clock.after(roundTripMs, () => this.#open(a, b));
       return;
     }
-    for (const direction of directions) {
-      if (direction.blocks > 0 || direction.isBroken) continue;
-      for (const lane of lanes) {
-        const queue = direction.lanes[lane];
-        for (
-          let queued = queue.take(direction.model.windowBytes[lane]);
-          queued !== undefined;
-          queued = queue.take(direction.model.windowBytes[lane])
-        )
-          this.#depart(direction, lane, queued);
-      }
-    }
+    for (const direction of directions) for (const lane of lanes) this.#pumpLane(direction, lane);
+  }
+
+  #pumpLane(direction: Direction, lane: Lane): void {
+    if (direction.blocks > 0 || direction.isBroken) return;
+    const queue = direction.lanes[lane];
+    const windowBytes = direction.model.windowBytes[lane];
+    for (let queued = queue.take(windowBytes); queued !== undefined; queued = queue.take(windowBytes))
+      this.#depart(direction, lane, queued);
   }
 
   /** Nothing passes in one direction until `unblock`; a connection that stays silent too long is lost. */
@@ -201,7 +206,7 @@ export class SimLink {
     const isPossible =
       this.#network.current(a.node) === a &&
       this.#network.current(b.node) === b &&
-      [...this.#directions.values()].every(({ blocks }) => blocks === 0);
+      this.#directions.every(({ blocks }) => blocks === 0);
     if (!isPossible) {
       this.pump();
       return;
@@ -224,11 +229,10 @@ export class SimLink {
     const queue = direction.lanes[lane];
     const fault = direction.nextFault;
     direction.nextFault = null;
-    const draw = (): number => this.#network.draw();
     const startMs = Math.max(clock.now(), queue.freeAtMs);
     const endMs = startMs + (queued.bytes / model.bytesPerMs) * bandwidthFactor;
     queue.freeAtMs = endMs;
-    const atMs = Math.max(endMs + travelMs(model, draw) * latencyFactor, queue.lastArrivalMs);
+    const atMs = Math.max(endMs + travelMs(model, this.#network.draw) * latencyFactor, queue.lastArrivalMs);
     queue.lastArrivalMs = atMs;
     const generation = this.#generation;
     const packet = this.#network.leaving(queued.packet, direction.from, direction.to);
@@ -259,32 +263,51 @@ export class SimLink {
     packet: Packet,
     fault: PacketFault | null,
   ): void {
-    const [sender, receiver] =
-      this.#ends?.[0].node === direction.from ? this.#ends : [this.#ends?.[1], this.#ends?.[0]];
-    if (sender === undefined || receiver === undefined) return;
+    const ends = this.#ends;
+    if (ends === null) return;
+    const receiver = ends[0].node === direction.from ? ends[1] : ends[0];
     const generation = this.#generation;
     receiver.process.run(() => {
       // It may have hung while the connection was lost.
-      if (generation !== this.#generation) return;
-      receiver.counts.messagesReceived++;
-      receiver.counts.bytesReceived += queued.bytes;
-      const { bytes, life: fromLife } = queued;
-      const arrival = { from: direction.from, fromLife, to: receiver, lane, bytes };
-      const onWayBytes = direction.lanes[lane].onWayBytes;
-      const windowBytes = direction.model.windowBytes[lane];
-      const read = this.#network.arrived(packet, { ...arrival, onWayBytes, windowBytes });
-      const release = (): void => {
-        if (generation !== this.#generation) return;
-        if (!direction.lanes[lane].release(queued)) return;
-        sender.process.run(() => queued.sent?.(null));
-        this.pump();
-      };
-      receiver.deliver(direction.from, lane, read, release);
-      const isImpeded = direction.latencyFactor > 1;
-      for (let copy = this.#network.copies(packet, isImpeded); copy > 1; copy--)
-        receiver.deliver(direction.from, lane, read, () => {});
-      if (fault === 'duplicate') this.lose('a packet came twice');
+      if (generation === this.#generation) this.#read(ends, direction, lane, queued, packet, fault);
     });
+  }
+
+  #read(
+    ends: readonly [SimTransport, SimTransport],
+    direction: Direction,
+    lane: Lane,
+    queued: QueuedPacket,
+    packet: Packet,
+    fault: PacketFault | null,
+  ): void {
+    const { from } = direction;
+    const [sender, receiver] = ends[0].node === from ? ends : [ends[1], ends[0]];
+    const generation = this.#generation;
+    const { bytes, life, sent } = queued;
+    const queue = direction.lanes[lane];
+    receiver.counts.messagesReceived++;
+    receiver.counts.bytesReceived += bytes;
+    const read = this.#network.arrived(packet, {
+      from,
+      fromLife: life,
+      currentLife: this.#network.latestLife(from, life),
+      to: receiver,
+      lane,
+      bytes,
+      onWayBytes: queue.onWayBytes,
+      windowBytes: direction.model.windowBytes[lane],
+    });
+    const release = (): void => {
+      if (generation !== this.#generation || !queue.release(queued)) return;
+      if (sent !== undefined) sender.process.run(() => sent(null));
+      this.#pumpLane(direction, lane);
+    };
+    receiver.deliver(from, lane, read, release);
+    const isImpeded = direction.latencyFactor > 1;
+    for (let copy = this.#network.copies(packet, isImpeded); copy > 1; copy--)
+      receiver.deliver(from, lane, read, () => {});
+    if (fault === 'duplicate') this.lose('a packet came twice');
   }
 
   #tell(self: SimTransport, event: PeerEvent): void {

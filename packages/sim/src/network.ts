@@ -23,7 +23,7 @@ export interface NetworkOptions {
   /** Sees and may replace a packet before it leaves: how a test alters one message. */
   readonly alter?: (packet: Packet, from: NodeId, to: NodeId) => Packet;
   /** Sees every packet that is about to be read. */
-  readonly arrived?: (packet: Packet, arrival: Arrival & { readonly currentLife: number }) => void;
+  readonly arrived?: (packet: Packet, arrival: Arrival) => void;
   /** False: bytes are not copied on their way, for devices without arithmetic. Default true. */
   readonly copies?: boolean;
   /** What a planted bug breaks; never set by a run. */
@@ -175,12 +175,14 @@ export class SimNetwork implements LinkHost, TransportHost {
     return { ...defaultLink, ...(typeof link === 'function' ? link(from, to) : link) };
   }
 
-  draw(): number {
-    return this.#draws.uniform(this.#numDraws++);
+  readonly draw = (): number => this.#draws.uniform(this.#numDraws++);
+
+  latestLife(node: NodeId, otherwise: number): number {
+    return this.#nodes.get(node)?.incarnation ?? otherwise;
   }
 
   note(node: NodeId, text: string): void {
-    this.#trace.turn({ atMs: this.clock.now(), node, text });
+    this.#trace.note({ atMs: this.clock.now(), node, text });
   }
 
   /** A packet as it leaves. */
@@ -194,11 +196,9 @@ export class SimNetwork implements LinkHost, TransportHost {
 
   /** A packet as it is read. */
   arrived(packet: Packet, arrival: Arrival): Packet {
-    const { from, to } = arrival;
     const copies = this.#options.copies !== false;
-    this.#trace.packet(this.clock.now(), from, to.node, packet, copies);
-    const currentLife = this.#nodes.get(from)?.incarnation ?? arrival.fromLife;
-    this.#options.arrived?.(packet, { ...arrival, currentLife });
+    this.#trace.packet(this.clock.now(), arrival.from, arrival.to.node, packet, copies);
+    this.#options.arrived?.(packet, arrival);
     if (!copies) return packet;
     return { header: packet.header.slice(), frames: packet.frames.map((frame) => frame.slice()) };
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { NodeId, Packet } from '@troupe/core';
+import type { TurnSeen } from './checkers/checker.ts';
 
 /** What a trace records of one event. */
 export interface TraceLine {
@@ -9,44 +10,77 @@ export interface TraceLine {
   readonly text: string;
 }
 
-/** Text is hashed in pieces of about this many characters. */
-const PIECE = 1 << 16;
+/** Numbers that are hashed in one piece. */
+const PIECE = 4096;
+
+/** First number of what is hashed: what follows it. A new name begins with one that no known name has. */
+const [TURN, NOTE, PACKET, NAME] = [1, 2, 3, -1];
 
 /**
  * A rolling hash of everything that happened in a simulation: virtual times, turns of actors, every byte of every packet.
  *
- * SIM-2: two runs with one seed have one hash, and any altered message, order or time has another.
+ * SIM-2: two runs with one seed have one hash, and any altered message, order or time has another. What is hashed are numbers; a name is
+ * hashed letter by letter when it first appears, and is a number from then on. Words are only made for lines that are kept.
  */
 export class Trace {
   readonly #hash = createHash('sha256');
   readonly #lines: TraceLine[] | null;
   #numLines = 0;
-  #text = '';
+  readonly #piece = new Float64Array(PIECE);
+  #length = 0;
+  readonly #names = new Map<string, number>();
 
   /** @param keepsLines - also keep the lines, to look for the first divergence; memory grows with the run */
   constructor(keepsLines = false) {
     this.#lines = keepsLines ? [] : null;
   }
 
-  turn(line: TraceLine): void {
+  turn(seen: TurnSeen): void {
+    this.#numLines++;
+    this.#lines?.push({ atMs: seen.atMs, node: seen.node as NodeId, text: textOf(seen) });
+    this.#number(TURN);
+    this.#number(seen.atMs);
+    this.#number(seen.incarnation);
+    this.#number(seen.step);
+    this.#number(seen.attempt);
+    this.#number(seen.version);
+    this.#number(seen.layer);
+    this.#number(seen.microbatch);
+    this.#name(seen.node);
+    this.#name(seen.address);
+    this.#name(seen.from);
+    this.#name(seen.kind);
+    this.#name(seen.outcome);
+    this.#name(seen.stateBefore);
+    this.#name(seen.stateAfter);
+  }
+
+  /** Something that is no turn: a fault, a connection that came or went. */
+  note(line: TraceLine): void {
     this.#numLines++;
     this.#lines?.push(line);
-    this.#text += `${line.atMs} ${line.node} ${line.text}\n`;
-    if (this.#text.length > PIECE) this.#flush();
+    this.#number(NOTE);
+    this.#number(line.atMs);
+    this.#name(line.node);
+    this.#letters(line.text);
   }
 
   /** @param withBytes - false: only sizes count, for runs whose tensors hold nothing */
   packet(atMs: number, from: NodeId, to: NodeId, packet: Packet, withBytes = true): void {
+    const { header, frames } = packet;
     this.#numLines++;
-    this.#lines?.push({ atMs, node: to, text: `packet from ${from}, ${packet.frames.length} frames` });
-    this.#text += `${atMs} ${from} ${to}\n`;
-    if (!withBytes) {
-      this.#text += `${packet.header.byteLength} ${packet.frames.map((frame) => frame.byteLength).join(' ')}\n`;
-      return;
-    }
+    this.#lines?.push({ atMs, node: to, text: `packet from ${from}, ${frames.length} frames` });
+    this.#number(PACKET);
+    this.#number(atMs);
+    this.#name(from);
+    this.#name(to);
+    this.#number(header.byteLength);
+    this.#number(frames.length);
+    for (const frame of frames) this.#number(frame.byteLength);
+    if (!withBytes) return;
     this.#flush();
-    this.#hash.update(packet.header);
-    for (const frame of packet.frames) this.#hash.update(frame);
+    this.#hash.update(header);
+    for (const frame of frames) this.#hash.update(frame);
   }
 
   get numLines(): number {
@@ -63,9 +97,33 @@ export class Trace {
     return this.#hash.copy().digest('hex');
   }
 
+  #number(value: number): void {
+    if (this.#length === PIECE) this.#flush();
+    this.#piece[this.#length++] = value;
+  }
+
+  #name(name: string): void {
+    const known = this.#names.get(name);
+    if (known !== undefined) {
+      this.#number(known);
+      return;
+    }
+    this.#names.set(name, this.#names.size);
+    this.#number(NAME);
+    this.#letters(name);
+  }
+
+  #letters(text: string): void {
+    this.#number(text.length);
+    this.#flush();
+    this.#hash.update(text);
+  }
+
   #flush(): void {
-    if (this.#text === '') return;
-    this.#hash.update(this.#text);
-    this.#text = '';
+    if (this.#length > 0) this.#hash.update(this.#piece.subarray(0, this.#length));
+    this.#length = 0;
   }
 }
+
+const textOf = (seen: TurnSeen): string =>
+  `${seen.address}#${seen.incarnation} ${seen.kind} ${seen.step}/${seen.attempt} L${seen.layer} m${seen.microbatch} ${seen.outcome} ${seen.stateBefore} → ${seen.stateAfter}`;

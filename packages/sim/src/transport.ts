@@ -94,11 +94,8 @@ export class SimTransport implements Transport {
 
   /** A packet is here; kept until somebody listens. */
   deliver(from: NodeId, lane: Lane, packet: Packet, release: () => void): void {
-    const deliver = (): void => {
-      if (this.#isOpen) this.#packet?.(from, lane, packet, release);
-    };
-    if (this.#packet === null) this.#early.push(deliver);
-    else deliver();
+    if (this.#packet === null) this.#early.push(() => this.deliver(from, lane, packet, release));
+    else if (this.#isOpen) this.#packet(from, lane, packet, release);
   }
 
   emit(event: PeerEvent): void {

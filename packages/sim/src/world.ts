@@ -94,6 +94,7 @@ export class SimWorld {
 
   /** Whether promises of a disk may be settling since the last look. */
   takeTouched(): boolean {
+    if (this.#disks.size === 0) return false;
     let was = false;
     for (const disk of this.#disks.values()) was = disk.takeTouched() || was;
     return was;

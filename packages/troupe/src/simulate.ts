@@ -24,7 +24,7 @@ import { createReferenceCodec } from '@troupe/wire';
 import type { RunResult } from './run-result.ts';
 import { simulatedMachines } from './simulated-machines.ts';
 import { drive } from './simulation/drive.ts';
-import { checkersOf, damageOf, touchedBy, turnSeen } from './simulation/watch.ts';
+import { checkersOf, damageOf, packetSeen, touchedBy, turnSeen } from './simulation/watch.ts';
 import { startCluster, type ClusterOptions } from './start-cluster.ts';
 
 export interface SimulationOptions
@@ -125,11 +125,11 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     machineOf: machines.machineOf,
     copies: options.shapesOnly !== true,
     link: machines.linkOf,
-    arrived: (_packet, { to, ...arrival }) => {
+    arrived: (_packet, arrival) => {
       const lane = traffic[arrival.lane];
       lane.messages++;
       lane.bytes += arrival.bytes;
-      checkers.see({ type: 'packet', atMs: world.clock.now(), ...arrival, to: to.node });
+      checkers.see(packetSeen(arrival, world.clock.now()));
     },
     ...(options.alter === undefined ? {} : { alter: options.alter }),
     ...(options.disk === undefined ? {} : { disk: options.disk }),
@@ -210,14 +210,11 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       mounted: (system) => void systems.set(system.node, system),
     },
     observe: (turn) => {
-      const { node, address, incarnation, event, outcome, stateBefore, stateAfter } = turn;
+      const { node, address, event, stateBefore, stateAfter } = turn;
       const atMs = clock.now();
-      trace.turn({
-        atMs,
-        node,
-        text: `${address}#${incarnation} ${event.type} ${event.step}/${event.attempt} L${event.layer} m${event.microbatch} ${outcome} ${stateBefore} → ${stateAfter}`,
-      });
-      checkers.see(turnSeen(turn, atMs, world.life(node).incarnation));
+      const seen = turnSeen(turn, atMs, world.life(node).incarnation);
+      trace.turn(seen);
+      checkers.see(seen);
       options.observe?.(turn, atMs);
       if (options.until?.(turn) === true) isReached = true;
       plan.turned(address, stateBefore, stateAfter);
@@ -232,6 +229,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       budgetMs,
       takeChecks: () => {
         const taken = checks;
+        if (taken.length === 0) return taken;
         checks = [];
         return taken;
       },

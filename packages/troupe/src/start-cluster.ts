@@ -13,6 +13,7 @@ import {
   assert,
   nodeId,
   silentLogger,
+  type Address,
   type Clock,
   type Device,
   type Logger,
@@ -193,6 +194,19 @@ interface Begun {
   readonly life: LifePorts;
 }
 
+/** Every home is computed once for all nodes of this process, and is one string: computing it was a tenth of sending a message. */
+function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof defaultHome> {
+  const known = new Map<Address, NodeId>();
+  return (address) => {
+    let node = known.get(address);
+    if (node === undefined) {
+      node = home(address);
+      known.set(address, node);
+    }
+    return node;
+  };
+}
+
 class LocalCluster implements Cluster {
   readonly result: Promise<RunResult>;
   readonly #events = new EventStream<RunEvent>();
@@ -213,7 +227,7 @@ class LocalCluster implements Cluster {
 
   constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
     this.#sink = options.sink;
-    this.#home = defaultHome(topology);
+    this.#home = remembered(defaultHome(topology));
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       this.#ended = true;
       for (const { system } of this.#lives.values()) system.stop();

@@ -3,7 +3,7 @@ import { checksum } from './checksum.ts';
 import { WireChecksumError, WireFormatError, WireKindError, WireOversizeError } from './errors.ts';
 import { frameSpec, frameTensor, tensorBytes } from './frames.ts';
 import { checkMessage, checksumBytes, packHeader, unpackHeader } from './header.ts';
-import { wireLimits, type Message, type ReceivedMessage } from './message.ts';
+import { wireLimits, type Message } from './message.ts';
 
 export interface CodecOptions {
   /** Every kind this run knows; others are refused on both sides. */
@@ -30,7 +30,7 @@ export interface Codec {
    *
    * @throws {WireOversizeError | WireFormatError | WireVersionError | WireKindError | WireChecksumError}
    */
-  decodeMessage(packet: Packet): { readonly message: ReceivedMessage; readonly incarnation: number };
+  decodeMessage(packet: Packet): { readonly message: Message; readonly incarnation: number };
 }
 
 /** The header codec of a run: one msgpack map per message, tensors beside it as raw frames. */

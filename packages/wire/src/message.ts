@@ -11,7 +11,7 @@ export type WireValue =
 
 export type WireBody = Readonly<Record<string, WireValue>>;
 
-/** One message between two actors: a small header and any number of tensors. */
+/** One message between two actors: a small header and any number of tensors. A field that is undefined is absent. */
 export interface Message {
   /** `noun.verb`, at most 64 characters, imperative for commands (`forward.run`), past for facts (`batch.dispatched`). */
   readonly kind: string;
@@ -21,22 +21,19 @@ export interface Message {
   readonly attempt: number;
   /** Number of updates the parameters in question have received. */
   readonly version: number;
-  readonly layer?: number;
-  readonly microbatch?: number;
+  readonly layer?: number | undefined;
+  readonly microbatch?: number | undefined;
   /** Id of an ask, unique per sender and life. */
-  readonly correlation?: number;
+  readonly correlation?: number | undefined;
   /** The `correlation` of the ask that this message answers. */
-  readonly replyTo?: number;
+  readonly replyTo?: number | undefined;
   /** Milliseconds the sender still waits, counted from sending: clocks of two machines are never compared. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
   readonly body: WireBody;
   readonly tensors: readonly TensorArray[];
-  /** One shape per tensor, row-major; left out, every tensor is a vector. */
-  readonly shapes?: readonly (readonly number[])[];
+  /** One shape per tensor, row-major; left out, every tensor is a vector. It is always there on a message that came over a wire. */
+  readonly shapes?: readonly (readonly number[])[] | undefined;
 }
-
-/** A message as it arrives: shapes are always there. */
-export type ReceivedMessage = Message & { readonly shapes: readonly (readonly number[])[] };
 
 /** Version of the header; raised by every change that an older reader would misread. */
 export const wireVersion = 1;

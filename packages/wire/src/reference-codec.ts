@@ -1,25 +1,29 @@
 import type { Packet } from '@troupe/core';
 import type { Codec } from './codec.ts';
 import { WireFormatError } from './errors.ts';
-import type { Message, ReceivedMessage } from './message.ts';
+import type { Message } from './message.ts';
 
 /** Bytes of a header without its body, and of one entry or frame of it: about what msgpack takes. */
 const HEADER_BYTES = 96;
 const ENTRY_BYTES = 16;
 
-/** Storage for headers of which only the length counts. */
-const blank = new Uint8Array(64 * 1024);
+/** Headers of which only the length counts, by number of entries: views are dear to make. */
+const headers = Array.from({ length: 64 }, (_, entries) => blankHeader(entries));
+
+function blankHeader(entries: number): Uint8Array {
+  return new Uint8Array(HEADER_BYTES + ENTRY_BYTES * entries);
+}
 
 class MessagePacket implements Packet {
-  readonly message: ReceivedMessage;
+  readonly message: Message;
   readonly incarnation: number;
   readonly header: Uint8Array;
 
-  constructor(message: ReceivedMessage, incarnation: number) {
+  constructor(message: Message, incarnation: number) {
     this.message = message;
     this.incarnation = incarnation;
     const entries = Object.keys(message.body).length + message.tensors.length;
-    this.header = blank.subarray(0, HEADER_BYTES + ENTRY_BYTES * entries);
+    this.header = headers[entries] ?? blankHeader(entries);
   }
 
   /** The tensors themselves: only their lengths are looked at. */
@@ -34,13 +38,10 @@ class MessagePacket implements Packet {
  */
 export function createReferenceCodec(): Codec {
   return {
-    encodeMessage: (message: Message, incarnation: number) => {
-      const shapes = message.shapes ?? message.tensors.map((tensor) => [tensor.length]);
-      return new MessagePacket({ ...message, shapes }, incarnation);
-    },
+    encodeMessage: (message: Message, incarnation: number) => new MessagePacket(message, incarnation),
     decodeMessage: (packet: Packet) => {
       if (!(packet instanceof MessagePacket)) throw new WireFormatError('a packet of another codec found');
-      return { message: packet.message, incarnation: packet.incarnation };
+      return packet;
     },
   };
 }

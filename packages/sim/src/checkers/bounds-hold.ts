@@ -3,6 +3,7 @@ import type { Checker } from './checker.ts';
 /** No mailbox holds more events, and no lane more bytes, than it may. A packet larger than the window enters an empty one. */
 export const boundsHold = ({ mailbox }: { readonly mailbox: number }): Checker => ({
   name: 'bounds-hold',
+  looksAt: ['turn', 'packet'],
   see: (seen) => {
     if (seen.type === 'turn' && seen.mailboxSize > mailbox)
       return `${seen.mailboxSize} events wait in the mailbox of ${seen.address}, at most ${mailbox} may`;

@@ -80,6 +80,8 @@ export type Seen = TurnSeen | PacketSeen | StepSeen | CheckpointSeen | FaultSeen
 /** What must hold, whatever happens. A checker only looks. */
 export interface Checker {
   readonly name: string;
+  /** What it looks at; all else is not shown to it. Default: everything. */
+  readonly looksAt?: readonly Seen['type'][];
   /** @returns what is wrong, in a sentence; null when nothing is */
   readonly see: (seen: Seen) => string | null;
 }
@@ -92,11 +94,20 @@ export interface Violation {
 
 /** All checkers of a run; the first violation counts. */
 export class Checkers {
-  readonly #checkers: readonly Checker[];
+  readonly #byType: Readonly<Record<Seen['type'], readonly Checker[]>>;
   #first: Violation | null = null;
 
   constructor(checkers: readonly Checker[]) {
-    this.#checkers = checkers;
+    const of = (type: Seen['type']): readonly Checker[] =>
+      checkers.filter(({ looksAt }) => looksAt?.includes(type) ?? true);
+    this.#byType = {
+      turn: of('turn'),
+      packet: of('packet'),
+      step: of('step'),
+      checkpoint: of('checkpoint'),
+      fault: of('fault'),
+      end: of('end'),
+    };
   }
 
   get violation(): Violation | null {
@@ -105,10 +116,10 @@ export class Checkers {
 
   see(seen: Seen): void {
     if (this.#first !== null) return;
-    for (const { name, see } of this.#checkers) {
-      const text = see(seen);
+    for (const checker of this.#byType[seen.type]) {
+      const text = checker.see(seen);
       if (text === null) continue;
-      this.#first = { checker: name, atMs: seen.atMs, text };
+      this.#first = { checker: checker.name, atMs: seen.atMs, text };
       return;
     }
   }

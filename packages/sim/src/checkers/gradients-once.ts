@@ -63,6 +63,7 @@ export const gradientsOnce = (groups: {
   };
   return {
     name: 'gradients-once',
+    looksAt: ['turn'],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled' || !seen.address.startsWith('optimizer/'))
         return null;

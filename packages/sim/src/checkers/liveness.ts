@@ -15,6 +15,7 @@ export const liveness = ({ silenceMs }: { readonly silenceMs: number }): Checker
   let isFull = false;
   return {
     name: 'liveness',
+    looksAt: ['fault', 'end'],
     see: (seen) => {
       if (seen.type === 'fault' && isGrave(seen.fault, silenceMs)) {
         for (const name of seen.touches) touched.add(name);

@@ -12,6 +12,7 @@ export const lossCurve = (reference: readonly ReferenceStep[]): Checker => {
   const byStep = new Map(reference.map((each) => [each.step, each]));
   return {
     name: 'loss-curve',
+    looksAt: ['step'],
     see: (seen) => {
       if (seen.type !== 'step') return null;
       const wanted = byStep.get(seen.step);

@@ -10,6 +10,7 @@ export const manifestsComplete = (): Checker => {
   let isTorn = false;
   return {
     name: 'manifests-complete',
+    looksAt: ['fault', 'checkpoint'],
     see: (seen) => {
       if (seen.type === 'fault' && seen.fault.kind === 'torn-write') isTorn = true;
       return seen.type === 'checkpoint' && seen.damage !== null && !isTorn

@@ -13,14 +13,14 @@ export const oneOwner = (): Checker => {
   const owners = new Map<string, Owner[]>();
   return {
     name: 'one-owner',
+    looksAt: ['turn'],
     see: (seen) => {
       if (seen.type !== 'turn') return null;
       const { address, node, life, incarnation } = seen;
-      let known = owners.get(address);
-      if (known === undefined) {
-        known = [];
-        owners.set(address, known);
-      }
+      const known = owners.get(address) ?? [];
+      const last = known.at(-1);
+      if (last?.life === life && last.incarnation === incarnation && last.node === node) return null;
+      owners.set(address, known);
       const owner = known.find((each) => each.life === life && each.incarnation === incarnation);
       if (owner === undefined) known.push({ node, life, incarnation });
       return owner === undefined || owner.node === node

@@ -25,6 +25,7 @@ export const rowsConserved = (run: {
   };
   return {
     name: 'rows-conserved',
+    looksAt: ['turn'],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       const { address, step, attempt, layer, microbatch, body, tensors } = seen;

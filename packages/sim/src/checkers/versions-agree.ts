@@ -6,6 +6,7 @@ export const versionsAgree = (): Checker => {
   const applied = new Map<number, { readonly version: number; readonly by: string }>();
   return {
     name: 'versions-agree',
+    looksAt: ['turn'],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       if (seen.kind === 'commit.decide') {

@@ -55,7 +55,8 @@ export async function drive(run: Drive, lastStep: () => RunEvent | undefined): P
       if (!clock.runNext()) break;
       if (world.takeTouched()) await new Promise<void>((resolve) => setImmediate(resolve));
       else await Promise.resolve();
-      for (const check of run.takeChecks()) await check;
+      const checks = run.takeChecks();
+      if (checks.length > 0) await Promise.all(checks);
     }
     await new Promise<void>((resolve) => setImmediate(resolve));
     run.progress?.();

@@ -13,7 +13,9 @@ import {
   oneOwner,
   rowsConserved,
   versionsAgree,
+  type Arrival,
   type Checker,
+  type PacketSeen,
   type ReferenceStep,
   type TurnSeen,
 } from '@troupe/sim';
@@ -73,6 +75,20 @@ export const turnSeen = (turn: Turn, atMs: number, life: number): TurnSeen => {
     mailboxSize: turn.mailboxSize,
   };
 };
+
+/** A packet as checkers see it. */
+export const packetSeen = (arrival: Arrival, atMs: number): PacketSeen => ({
+  type: 'packet',
+  atMs,
+  from: arrival.from,
+  fromLife: arrival.fromLife,
+  to: arrival.to.node,
+  currentLife: arrival.currentLife,
+  lane: arrival.lane,
+  bytes: arrival.bytes,
+  onWayBytes: arrival.onWayBytes,
+  windowBytes: arrival.windowBytes,
+});
 
 /** What is wrong with a checkpoint on a disk, in a sentence; null when it can be loaded whole. */
 export async function damageOf(storage: Storage, path: string): Promise<string | null> {
