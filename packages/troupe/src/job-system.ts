@@ -1,6 +1,6 @@
 import { addresses, agentNode, messageKinds } from '@troupe/actors';
 import { serializeError, type Address, type NodeId } from '@troupe/core';
-import { ActorSystem, Directory, type SystemOptions } from '@troupe/runtime';
+import { ActorSystem, Directory, MAILBOX_CAPACITY, type SystemOptions } from '@troupe/runtime';
 import { defaultHome, type ResolvedTopology } from '@troupe/topology';
 import { createCodec, type Codec } from '@troupe/wire';
 
@@ -12,17 +12,31 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' 
   readonly home?: (address: Address) => NodeId;
 };
 
+/** What a replica may have under way to the trainer at a time: votes, a measure, the count of a batch, answers to a decision. */
+const EVENTS_OF_A_REPLICA = 8;
+
+/** Events that may wait for one actor of a cluster: all replicas may answer the trainer at once. */
+export const mailboxCapacityOf = ({ parallel }: ResolvedTopology): number =>
+  Math.max(MAILBOX_CAPACITY, EVENTS_OF_A_REPLICA * parallel.dp);
+
 /**
  * The actors of one node of a job; what fails, hangs or is lost around them is the supervisor's to judge, wherever it lives.
  *
  * The agent reports workers that are gone. A worker reports a broken connection to another one: either that one is gone, or messages
  * between two that live were lost, and the step has to be begun anew.
  */
-export function createJobSystem({ topology, codec, home, ...ports }: JobSystemOptions): ActorSystem {
+export function createJobSystem({
+  topology,
+  codec,
+  home,
+  mailboxCapacity,
+  ...ports
+}: JobSystemOptions): ActorSystem {
   const { node, transport } = ports;
   const { incarnation } = transport;
   const system: ActorSystem = new ActorSystem({
     ...ports,
+    mailboxCapacity: mailboxCapacity ?? mailboxCapacityOf(topology),
     codec: codec ?? createCodec({ kinds: messageKinds, checksum: 'header' }),
     directory: new Directory(home ?? defaultHome(topology)),
     onFailure: (error, actor) => {

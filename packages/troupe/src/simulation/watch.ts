@@ -1,6 +1,6 @@
 import { inlineHasher, openCheckpoint } from '@troupe/checkpoint';
 import type { Fault, Storage } from '@troupe/core';
-import { MAILBOX_CAPACITY, type Turn } from '@troupe/runtime';
+import type { Turn } from '@troupe/runtime';
 import {
   boundsHold,
   Checkers,
@@ -21,6 +21,7 @@ import {
 } from '@troupe/sim';
 import { moeLayers } from '@troupe/spec';
 import { createPlacement, exchangeOf, type ResolvedTopology } from '@troupe/topology';
+import { mailboxCapacityOf } from '../job-system.ts';
 
 export interface WatchOptions {
   /** The run without faults; absent: losses are not compared. */
@@ -40,7 +41,7 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
     nothingStale(),
     gradientsOnce({ dense: sizes(exchange.dense), expert: sizes(exchange.expert) }),
     versionsAgree(),
-    boundsHold({ mailbox: MAILBOX_CAPACITY }),
+    boundsHold({ mailbox: mailboxCapacityOf(topology) }),
     manifestsComplete(),
     liveness({ silenceMs: defaultLink.silenceMs }),
   ];
