@@ -1,7 +1,9 @@
 import type { Address } from '@troupe/core';
 import { flagIn, numberIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import { addresses } from '../addresses.ts';
 import type { TrainerEvent } from './events.ts';
+import { Pending } from './pending.ts';
 
 /** An actor that answers the trainer, and the replica whose worker it lives on. */
 export interface Answerer {
@@ -17,9 +19,10 @@ export interface TrainerContext {
   /** The open step was not finite and has been begun once more. */
   readonly replayed: boolean;
   /** Who has not answered yet in the present phase. */
-  readonly awaited: ReadonlySet<Address>;
-  /** Feeders that have counted a step, as `STEP FEEDER`. */
-  readonly counted: ReadonlySet<string>;
+  readonly awaited: Pending<Address>;
+  /** Feeders that have yet to count a step that some have counted. */
+  readonly uncounted: ReadonlyMap<number, Pending<Address>>;
+  readonly feeders: Pending<Address>;
   /** Replicas whose worker is lost and not back yet. */
   readonly down: ReadonlySet<number>;
   /** Something was lost: the run must be brought back to the last commit before anything opens. */
@@ -123,10 +126,10 @@ export const trainerMachine = setup({
     reportRecovered: () => {},
     failRecovery: () => {},
     heard: () => {},
-    answered: assign({ awaited: ({ context, event }) => without(context.awaited, event.from) }),
-    awaitShards: assign({ awaited: ({ context }) => new Set(addressesOf(context.shards)) }),
+    answered: assign({ awaited: ({ context, event }) => context.awaited.without(event.from) }),
+    awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.shards)) }),
     awaitStep: assign({
-      awaited: ({ context }) => new Set([...addressesOf(context.shards), ...addressesOf(context.stages)]),
+      awaited: ({ context }) => Pending.of([...addressesOf(context.shards), ...addressesOf(context.stages)]),
     }),
     markLost: assign({
       broken: true,
@@ -136,7 +139,7 @@ export const trainerMachine = setup({
     /** The shards of a lost worker carry nothing out any more. */
     forgetLost: assign({
       awaited: ({ context, event }) =>
-        new Set(
+        Pending.of(
           addressesOf(
             context.shards.filter(
               ({ address, dp }) => context.awaited.has(address) && dp !== numberIn(event, 'dp'),
@@ -150,8 +153,7 @@ export const trainerMachine = setup({
     settledBroken: ({ context }) => context.awaited.size === 0 && context.broken,
     settledRebuildable: ({ context }) =>
       context.awaited.size === 0 && context.rebuildable(context.versions, context.step),
-    begun: ({ context }) =>
-      context.stages.every(({ dp }) => context.counted.has(`${context.step + 1} feeder/dp${dp}`)),
+    begun: ({ context }) => context.uncounted.get(context.step + 1)?.size === 0,
     replayable: ({ context }) => context.awaited.size === 0 && !context.finite() && !context.replayed,
     evaluationDue: ({ context }) => context.step > context.evaluated && context.evaluationDue(context.step),
     checkpointDue: ({ context }) =>
@@ -169,8 +171,9 @@ export const trainerMachine = setup({
     ...input,
     attempt: 1,
     replayed: false,
-    awaited: new Set<Address>(),
-    counted: new Set<string>(),
+    awaited: Pending.of<Address>([]),
+    uncounted: new Map<number, Pending<Address>>(),
+    feeders: Pending.of(input.stages.map(({ dp }) => addresses.feeder(dp))),
     down: new Set<number>(),
     broken: false,
     versions: new Map<Address, number>(),
@@ -185,7 +188,8 @@ export const trainerMachine = setup({
     'batch.counted': {
       actions: [
         assign({
-          counted: ({ context, event }) => new Set([...context.counted, `${event.step} ${event.from}`]),
+          uncounted: ({ context: { uncounted, feeders }, event }) =>
+            new Map([...uncounted, [event.step, (uncounted.get(event.step) ?? feeders).without(event.from)]]),
         }),
         'recordCount',
       ],
@@ -214,8 +218,7 @@ export const trainerMachine = setup({
       entry: [
         assign({ step: ({ context }) => context.step + 1, replayed: false }),
         assign({
-          counted: ({ context }) =>
-            new Set([...context.counted].filter((key) => Number.parseInt(key, 10) > context.step)),
+          uncounted: ({ context }) => new Map([...context.uncounted].filter(([step]) => step > context.step)),
         }),
         'awaitStep',
         'open',
@@ -267,7 +270,7 @@ export const trainerMachine = setup({
       ],
     },
     evaluating: {
-      entry: [assign({ awaited: ({ context }) => new Set(addressesOf(context.stages)) }), 'evaluate'],
+      entry: [assign({ awaited: ({ context }) => Pending.of(addressesOf(context.stages)) }), 'evaluate'],
       on: { 'replica.evaluated': { actions: ['answered', 'recordEvaluation'] } },
       always: {
         guard: 'settled',
@@ -301,7 +304,7 @@ export const trainerMachine = setup({
             assign({
               attempt: ({ context }) => context.attempt + 1,
               versions: new Map<Address, number>(),
-              awaited: ({ context }) => new Set([...addressesOf(context.shards), context.store]),
+              awaited: ({ context }) => Pending.of([...addressesOf(context.shards), context.store]),
             }),
             'abandon',
           ],

@@ -2,12 +2,24 @@ import type { Packet, TroupeError } from '@troupe/core';
 
 type Sent = (error: TroupeError | null) => void;
 
-export interface QueuedPacket {
+/** What a node has to send, in the queue of one lane: in a list of its own making, since a cluster has thousands of nearly empty queues. */
+export class QueuedPacket {
   readonly packet: Packet;
   readonly bytes: number;
   readonly sent: Sent | undefined;
   /** Life of the sender. */
   readonly life: number;
+  /** Left, and neither released nor lost. */
+  isOnWay = false;
+  before: QueuedPacket | null = null;
+  after: QueuedPacket | null = null;
+
+  constructor(packet: Packet, bytes: number, sent: Sent | undefined, life: number) {
+    this.packet = packet;
+    this.bytes = bytes;
+    this.sent = sent;
+    this.life = life;
+  }
 }
 
 export function packetBytes({ header, frames }: Packet): number {
@@ -16,55 +28,84 @@ export function packetBytes({ header, frames }: Packet): number {
   return bytes;
 }
 
+/** Packets in order, each of which can be taken out. */
+class PacketList {
+  first: QueuedPacket | null = null;
+  last: QueuedPacket | null = null;
+  bytes = 0;
+
+  push(queued: QueuedPacket): void {
+    queued.before = this.last;
+    queued.after = null;
+    if (this.last === null) this.first = queued;
+    else this.last.after = queued;
+    this.last = queued;
+    this.bytes += queued.bytes;
+  }
+
+  remove(queued: QueuedPacket): void {
+    const { before, after } = queued;
+    if (before === null) this.first = after;
+    else before.after = after;
+    if (after === null) this.last = before;
+    else after.before = before;
+    queued.before = null;
+    queued.after = null;
+    this.bytes -= queued.bytes;
+  }
+
+  /** Takes all out, oldest first. */
+  drain(): readonly QueuedPacket[] {
+    const all: QueuedPacket[] = [];
+    for (let next = this.first; next !== null; next = this.first) {
+      this.remove(next);
+      all.push(next);
+    }
+    return all;
+  }
+}
+
 /** What a node has to send on one lane of one link: waiting for room in the window, then on the way until it is released. */
 export class LaneQueue {
-  #waiting: QueuedPacket[] = [];
-  #head = 0;
-  readonly #onWay = new Set<QueuedPacket>();
-  #onWayBytes = 0;
-  #waitingBytes = 0;
+  readonly #waiting = new PacketList();
+  readonly #onWay = new PacketList();
   /** No packet of this lane arrives before this one did. */
   lastArrivalMs = 0;
   /** The wire is free again. */
   freeAtMs = 0;
 
   get queuedBytes(): number {
-    return this.#waitingBytes + this.#onWayBytes;
+    return this.#waiting.bytes + this.#onWay.bytes;
   }
 
   get onWayBytes(): number {
-    return this.#onWayBytes;
+    return this.#onWay.bytes;
   }
 
   get hasWaiting(): boolean {
-    return this.#waiting.length > this.#head;
+    return this.#waiting.first !== null;
   }
 
   push(queued: QueuedPacket): void {
     this.#waiting.push(queued);
-    this.#waitingBytes += queued.bytes;
   }
 
   /** The next packet that the window admits. */
-  take(windowBytes: number): QueuedPacket | undefined {
-    const next = this.#waiting[this.#head];
-    if (next === undefined || (this.#onWayBytes > 0 && this.#onWayBytes + next.bytes > windowBytes))
-      return undefined;
-    this.#head++;
-    if (this.#head > 64 && this.#head * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#head);
-      this.#head = 0;
-    }
-    this.#waitingBytes -= next.bytes;
-    this.#onWayBytes += next.bytes;
-    this.#onWay.add(next);
+  take(windowBytes: number): QueuedPacket | null {
+    const next = this.#waiting.first;
+    const onWayBytes = this.#onWay.bytes;
+    if (next === null || (onWayBytes > 0 && onWayBytes + next.bytes > windowBytes)) return null;
+    this.#waiting.remove(next);
+    next.isOnWay = true;
+    this.#onWay.push(next);
     return next;
   }
 
   /** The receiver released it; false when it belonged to an earlier connection. */
   release(queued: QueuedPacket): boolean {
-    if (!this.#onWay.delete(queued)) return false;
-    this.#onWayBytes -= queued.bytes;
+    if (!queued.isOnWay) return false;
+    queued.isOnWay = false;
+    this.#onWay.remove(queued);
     return true;
   }
 
@@ -74,13 +115,11 @@ export class LaneQueue {
    * @param life - that life and those before it; packets of a later one stay
    */
   clear(life = Number.POSITIVE_INFINITY): readonly QueuedPacket[] {
-    const all = [...this.#onWay, ...this.#waiting.slice(this.#head)];
-    this.#onWay.clear();
-    this.#waiting = [];
-    this.#head = 0;
-    this.#waitingBytes = 0;
-    this.#onWayBytes = 0;
-    for (const queued of all) if (queued.life > life) this.push(queued);
+    const all = [...this.#onWay.drain(), ...this.#waiting.drain()];
+    for (const queued of all) {
+      queued.isOnWay = false;
+      if (queued.life > life) this.push(queued);
+    }
     return all.filter((queued) => queued.life <= life);
   }
 }

@@ -144,7 +144,7 @@ export class SimLink {
     if (direction.blocks > 0 || direction.isBroken) return;
     const queue = direction.lanes[lane];
     const windowBytes = direction.model.windowBytes[lane];
-    for (let queued = queue.take(windowBytes); queued !== undefined; queued = queue.take(windowBytes))
+    for (let queued = queue.take(windowBytes); queued !== null; queued = queue.take(windowBytes))
       this.#depart(direction, lane, queued);
   }
 

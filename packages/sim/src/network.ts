@@ -8,7 +8,7 @@ import {
   type Prng,
   type Transport,
 } from '@troupe/core';
-import { packetBytes } from './lane-queue.ts';
+import { packetBytes, QueuedPacket } from './lane-queue.ts';
 import { SimLink, type Arrival, type LinkHost, type PacketFault } from './link.ts';
 import { defaultLink, type LinkModel } from './link-model.ts';
 import type { SimProcess } from './process.ts';
@@ -49,6 +49,8 @@ export class SimNetwork implements LinkHost, TransportHost {
   readonly #options: NetworkOptions;
   /** The latest life of every node. */
   readonly #nodes = new Map<NodeId, SimTransport>();
+  /** Whole models by what the options say: a cluster has few, and links by the hundred thousand. */
+  readonly #models = new WeakMap<Partial<LinkModel>, LinkModel>();
   readonly #links = new Map<NodeId, Map<NodeId, SimLink>>();
   readonly #draws: Prng;
   #numDraws = 0;
@@ -104,7 +106,7 @@ export class SimNetwork implements LinkHost, TransportHost {
     }
     from.counts.bytesSent += bytes;
     from.counts.messagesSent++;
-    this.#link(from.node, to).send(from.node, lane, { packet, bytes, sent, life: from.incarnation });
+    this.#link(from.node, to).send(from.node, lane, new QueuedPacket(packet, bytes, sent, from.incarnation));
   }
 
   queuedBytes(from: NodeId, to: NodeId): number {
@@ -171,8 +173,14 @@ export class SimNetwork implements LinkHost, TransportHost {
   }
 
   modelOf(from: NodeId, to: NodeId): LinkModel {
-    const { link } = this.#options;
-    return { ...defaultLink, ...(typeof link === 'function' ? link(from, to) : link) };
+    const { link = {} } = this.#options;
+    const partial = typeof link === 'function' ? link(from, to) : link;
+    let model = this.#models.get(partial);
+    if (model === undefined) {
+      model = { ...defaultLink, ...partial };
+      this.#models.set(partial, model);
+    }
+    return model;
   }
 
   readonly draw = (): number => this.#draws.uniform(this.#numDraws++);
