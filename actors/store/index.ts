@@ -63,6 +63,8 @@ export function mountStore(options: StoreOptions): Mount {
     const expectBegin = (): void => {
       let start: (writer: Promise<CheckpointWriter>) => void = () => {};
       const writer = new Promise<CheckpointWriter>((resolve) => (start = resolve));
+      // A folder that cannot be begun is told when the checkpoint ends; until then nobody may be waiting.
+      writer.catch(() => {});
       begun = { isStarted: false, start, writer };
     };
     const forget = (): void => {
@@ -160,7 +162,6 @@ export function mountStore(options: StoreOptions): Mount {
           ...hashing,
         };
         const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
-        writer.catch(() => {});
         begun.isStarted = true;
         begun.start(writer);
       },

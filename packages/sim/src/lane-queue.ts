@@ -54,14 +54,17 @@ class PacketList {
     this.bytes -= queued.bytes;
   }
 
-  /** Takes all out, oldest first. */
-  drain(): readonly QueuedPacket[] {
-    const all: QueuedPacket[] = [];
-    for (let next = this.first; next !== null; next = this.first) {
-      this.remove(next);
-      all.push(next);
+  /** Takes out what a life left, and those before it, oldest first; the rest keeps its order. */
+  take(life: number): readonly QueuedPacket[] {
+    const taken: QueuedPacket[] = [];
+    for (let next = this.first; next !== null; ) {
+      const queued = next;
+      next = queued.after;
+      if (queued.life > life) continue;
+      this.remove(queued);
+      taken.push(queued);
     }
-    return all;
+    return taken;
   }
 }
 
@@ -112,14 +115,12 @@ export class LaneQueue {
   /**
    * Takes out what a life of the sender left, and gives it back, oldest first.
    *
-   * @param life - that life and those before it; packets of a later one stay
+   * @param life - that life and those before it; packets of a later one stay where they are: one that wakes as a zombie notices the end of
+   * its connection when its successor's packets are on their way
    */
   clear(life = Number.POSITIVE_INFINITY): readonly QueuedPacket[] {
-    const all = [...this.#onWay.drain(), ...this.#waiting.drain()];
-    for (const queued of all) {
-      queued.isOnWay = false;
-      if (queued.life > life) this.push(queued);
-    }
-    return all.filter((queued) => queued.life <= life);
+    const taken = [...this.#onWay.take(life), ...this.#waiting.take(life)];
+    for (const queued of taken) queued.isOnWay = false;
+    return taken;
   }
 }

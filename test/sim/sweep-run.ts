@@ -1,0 +1,93 @@
+import { openReferenceDevice } from '@troupe/kernels';
+import type { ResolvedTopology } from '@troupe/topology';
+import { openSimulator, type Simulation, type Simulator } from 'troupe';
+import { tinyTokens, tinyTopology, type TinyLayout } from '../integration/tiny-cluster.ts';
+import { justify } from './justify.ts';
+
+/** Enough for two checkpoints and for a commit behind the last fault. */
+export const SWEEP_STEPS = 5;
+
+/** The clusters of a sweep; seed s runs on cluster s modulo their number. */
+export const clusters: readonly (TinyLayout & { readonly latencyMs: number })[] = [
+  { dp: 2, ep: 1, zero: 0, latencyMs: 0.1 },
+  { dp: 2, ep: 2, zero: 1, latencyMs: 0.1 },
+  { dp: 4, ep: 2, zero: 1, latencyMs: 2 },
+  { dp: 2, ep: 1, zero: 1, latencyMs: 20 },
+  { dp: 4, ep: 2, zero: 0, latencyMs: 0.1 },
+  { dp: 4, ep: 4, zero: 1, latencyMs: 0.1 },
+  { dp: 4, ep: 1, zero: 1, latencyMs: 0.5, fanout: 2 },
+  { dp: 2, ep: 2, zero: 0, latencyMs: 20 },
+  { dp: 4, ep: 2, zero: 0, latencyMs: 2, fanout: 2, microbatches: 2 },
+];
+
+export const nameOf = ({ dp, ep, zero = 1, latencyMs, fanout, microbatches }: (typeof clusters)[number]): string =>
+  [
+    `dp ${dp} ep ${ep} zero ${zero}`,
+    ...(fanout === undefined ? [] : [`fan-out ${fanout}`]),
+    ...(microbatches === undefined ? [] : [`${microbatches} microbatches`]),
+    `${latencyMs} ms`,
+  ].join(', ');
+
+/** How a run ended, in the words of the sweep. */
+export interface SweepRun {
+  readonly seed: number;
+  readonly cluster: string;
+  readonly faults: readonly string[];
+  readonly kinds: readonly string[];
+  /** `finished`: with the loss curve of the run without faults; `ended`: for a reason that a fault gave; `wrong`: anything else. */
+  readonly verdict: 'finished' | 'ended' | 'wrong';
+  /** Of an end: its justification; of a wrong one, what is wrong. */
+  readonly why: string;
+}
+
+function topologyOf({ latencyMs, ...layout }: (typeof clusters)[number]): ResolvedTopology {
+  const topology = tinyTopology({ steps: SWEEP_STEPS, ...layout });
+  const { checkpoint, links } = topology;
+  return {
+    ...topology,
+    checkpoint: { ...checkpoint, every: 2 },
+    links: { ...links, inside: { ...links.inside, latencyMs, jitterMs: latencyMs } },
+  };
+}
+
+const simulators = new Map<number, Promise<Simulator>>();
+
+function simulatorOf(index: number): Promise<Simulator> {
+  const cluster = clusters[index];
+  if (cluster === undefined) throw new RangeError(`no cluster has the number ${index}`);
+  const known =
+    simulators.get(index) ??
+    openSimulator(topologyOf(cluster), {
+      tokens: tinyTokens,
+      openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
+    });
+  simulators.set(index, known);
+  return known;
+}
+
+/** What a run's end says about the code: see {@link SweepRun}. */
+function judge(run: Simulation): Pick<SweepRun, 'verdict' | 'why'> {
+  if (run.violation !== null) return { verdict: 'wrong', why: run.violation.text };
+  if (run.result.exitCode === 0) return { verdict: 'finished', why: '' };
+  const reason = justify(run);
+  const sentence = run.result.error?.message ?? 'no sentence';
+  return reason === null
+    ? { verdict: 'wrong', why: `exit ${run.result.exitCode} that no fault justifies: ${sentence}` }
+    : { verdict: 'ended', why: reason };
+}
+
+/** Runs one seed; the same seed is the same run. `cluster`: another than the seed's own. */
+export async function sweepSeed(seed: number, cluster = seed % clusters.length): Promise<SweepRun> {
+  const { describeFault } = await import('@troupe/core');
+  const simulator = await simulatorOf(cluster);
+  const one = { seed, steps: SWEEP_STEPS, faults: 'swarm' as const };
+  const run = await simulator.run(one);
+  const faults = simulator.faultsOf(one);
+  return {
+    seed,
+    cluster: nameOf(clusters[cluster] as (typeof clusters)[number]),
+    faults: faults.map(describeFault),
+    kinds: faults.map(({ kind }) => kind),
+    ...judge(run),
+  };
+}
