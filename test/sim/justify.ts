@@ -1,35 +1,70 @@
 import type { Simulation } from 'troupe';
 
-/** Code of an error and what must have struck for a run to end with it. */
-const justified: readonly {
+type Fault = Simulation['struck'][number]['fault'];
+
+/** An end before the last step: how it looks, and the fault that gives a run no other way. */
+const ends: readonly {
+  readonly name: string;
   readonly exitCode: number;
   readonly code: string;
-  readonly name: string;
-  readonly struck: (fault: Simulation['struck'][number]['fault']) => boolean;
+  readonly explains: (fault: Fault, sentence: string) => boolean;
 }[] = [
   {
+    name: 'the disk was full',
     exitCode: 75,
     code: 'TROUPE_STORAGE_FULL',
-    name: 'the disk was full',
-    struck: ({ kind }) => kind === 'disk-full',
+    explains: ({ kind }) => kind === 'disk-full',
   },
   {
+    name: 'a worker never came back',
     exitCode: 76,
     code: 'TROUPE_RUN_STUCK',
+    explains: ({ kind, target, restartAfterMs }, sentence) =>
+      kind === 'crash' && restartAfterMs === -1 && sentence.includes(`recover from the loss of ${target}`),
+  },
+  {
     name: 'the agent was lost',
-    struck: ({ kind, target }) =>
-      (kind === 'crash' && (target === 'agent/0' || target === 'machine/0')) ||
-      (kind === 'lost-unsynced' && target === 'disk/0'),
+    exitCode: 76,
+    code: 'TROUPE_RUN_STUCK',
+    explains: ({ kind, target }, sentence) =>
+      sentence.startsWith('agent/0 was lost') &&
+      (kind === 'crash' ? ['agent/0', 'machine/0'].includes(target) : kind === 'lost-unsynced'),
   },
 ];
 
+/** What may take a worker away, or messages between two; a run makes good so many losses and no more (`recovery.losses`). */
+const losing = new Set([
+  'crash',
+  'hang',
+  'partition',
+  'drop',
+  'duplicate',
+  'corrupt',
+  'skew',
+  'lost-unsynced',
+]);
+const LOSSES_MADE_GOOD = 5;
+
+function tooManyLosses({ result, struck }: Simulation): boolean {
+  const sentence = result.error?.message ?? '';
+  return (
+    result.exitCode === 76 &&
+    result.error?.code === 'TROUPE_WORKER_LOST' &&
+    sentence.includes(`that is loss ${LOSSES_MADE_GOOD + 1} within`) &&
+    struck.filter(({ fault }) => losing.has(fault.kind)).length > LOSSES_MADE_GOOD
+  );
+}
+
 /** Why a run may end before its last step: the reason, when a fault that struck gave one; else null. */
-export function justify({ result, struck }: Simulation): string | null {
-  const found = justified.find(
-    (each) =>
-      each.exitCode === result.exitCode &&
-      each.code === result.error?.code &&
-      struck.some(({ fault }) => each.struck(fault)),
+export function justify(run: Simulation): string | null {
+  const { result, struck } = run;
+  if (tooManyLosses(run)) return 'more losses than are made good';
+  const sentence = result.error?.message ?? '';
+  const found = ends.find(
+    ({ exitCode, code, explains }) =>
+      exitCode === result.exitCode &&
+      code === result.error?.code &&
+      struck.some(({ fault }) => explains(fault, sentence)),
   );
   return found?.name ?? null;
 }

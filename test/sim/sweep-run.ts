@@ -1,7 +1,9 @@
+import { describeFault } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { ResolvedTopology } from '@troupe/topology';
-import { openSimulator, type Simulation, type Simulator } from 'troupe';
+import { openSimulator, type Simulation, type SimulationCase, type Simulator } from 'troupe';
 import { tinyTokens, tinyTopology, type TinyLayout } from '../integration/tiny-cluster.ts';
+import type { CorpusCase } from './corpus.ts';
 import { justify } from './justify.ts';
 
 /** Enough for two checkpoints and for a commit behind the last fault. */
@@ -20,7 +22,14 @@ export const clusters: readonly (TinyLayout & { readonly latencyMs: number })[] 
   { dp: 4, ep: 2, zero: 0, latencyMs: 2, fanout: 2, microbatches: 2 },
 ];
 
-export const nameOf = ({ dp, ep, zero = 1, latencyMs, fanout, microbatches }: (typeof clusters)[number]): string =>
+export const nameOf = ({
+  dp,
+  ep,
+  zero = 1,
+  latencyMs,
+  fanout,
+  microbatches,
+}: (typeof clusters)[number]): string =>
   [
     `dp ${dp} ep ${ep} zero ${zero}`,
     ...(fanout === undefined ? [] : [`fan-out ${fanout}`]),
@@ -38,6 +47,8 @@ export interface SweepRun {
   readonly verdict: 'finished' | 'ended' | 'wrong';
   /** Of an end: its justification; of a wrong one, what is wrong. */
   readonly why: string;
+  /** How often it came back from a loss. */
+  readonly recoveries: number;
 }
 
 function topologyOf({ latencyMs, ...layout }: (typeof clusters)[number]): ResolvedTopology {
@@ -72,22 +83,30 @@ function judge(run: Simulation): Pick<SweepRun, 'verdict' | 'why'> {
   const reason = justify(run);
   const sentence = run.result.error?.message ?? 'no sentence';
   return reason === null
-    ? { verdict: 'wrong', why: `exit ${run.result.exitCode} that no fault justifies: ${sentence}` }
+    ? {
+        verdict: 'wrong',
+        why: `exit ${run.result.exitCode} (${run.result.error?.code}) that no fault justifies: ${sentence}`,
+      }
     : { verdict: 'ended', why: reason };
 }
 
-/** Runs one seed; the same seed is the same run. `cluster`: another than the seed's own. */
-export async function sweepSeed(seed: number, cluster = seed % clusters.length): Promise<SweepRun> {
-  const { describeFault } = await import('@troupe/core');
+async function play(cluster: number, one: SimulationCase): Promise<SweepRun> {
   const simulator = await simulatorOf(cluster);
-  const one = { seed, steps: SWEEP_STEPS, faults: 'swarm' as const };
   const run = await simulator.run(one);
   const faults = simulator.faultsOf(one);
   return {
-    seed,
+    seed: one.seed,
     cluster: nameOf(clusters[cluster] as (typeof clusters)[number]),
     faults: faults.map(describeFault),
     kinds: faults.map(({ kind }) => kind),
+    recoveries: run.events.filter(({ event }) => event === 'recovered').length,
     ...judge(run),
   };
 }
+
+/** Runs one seed with what it draws; the same seed is the same run. `cluster`: another than the seed's own. */
+export const sweepSeed = (seed: number, cluster = seed % clusters.length): Promise<SweepRun> =>
+  play(cluster, { seed, steps: SWEEP_STEPS, faults: 'swarm' });
+
+export const sweepCase = ({ cluster, seed, faults }: CorpusCase): Promise<SweepRun> =>
+  play(cluster, { seed, steps: SWEEP_STEPS, faults });

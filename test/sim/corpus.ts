@@ -1,0 +1,35 @@
+import type { Fault } from '@troupe/core';
+
+/** A run that once went wrong. Its faults stand here in full, since the way that seeds draw them may change. */
+export interface CorpusCase {
+  readonly name: string;
+  /** Position in the list of clusters. */
+  readonly cluster: number;
+  readonly seed: number;
+  readonly faults: readonly Fault[];
+}
+
+/** Every bug that a sweep found, by what was wrong. Each runs with every `npm test`. */
+export const corpus: readonly CorpusCase[] = [
+  {
+    name: 'a zombie that notices its lost connection sends its successor’s packets a second time',
+    cluster: 7,
+    seed: 3,
+    faults: [{ kind: 'hang', target: 'worker/1', atStep: 1, forMs: 5300 }],
+  },
+  {
+    name: 'the same, where state comes back from the seed',
+    cluster: 3,
+    seed: 3,
+    faults: [{ kind: 'hang', target: 'worker/1', atStep: 1, forMs: 5300 }],
+  },
+  {
+    name: 'a disk is full when a checkpoint begins, and nobody waits for its writer yet',
+    cluster: 7,
+    seed: 7,
+    faults: [
+      { kind: 'disk-full', target: 'disk/0', atStep: 2, forMs: 738 },
+      { kind: 'partition', target: 'worker/1', atStep: 5, forMs: 88 },
+    ],
+  },
+];

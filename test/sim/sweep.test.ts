@@ -1,0 +1,28 @@
+import test from 'ava';
+import { commitSeed } from './commit-seed.ts';
+import { corpus } from './corpus.ts';
+import { againLine, summaryOf } from './report.ts';
+import { sweepCase, sweepSeed, type SweepRun } from './sweep-run.ts';
+
+const NUM_SEEDS = 20;
+
+test(`sweep: ${NUM_SEEDS} clusters under faults that the commit draws finish with the curve without faults, or end for a reason`, async (t) => {
+  const base = commitSeed();
+  const runs: SweepRun[] = [];
+  for (let seed = base; seed < base + NUM_SEEDS; seed++) runs.push(await sweepSeed(seed));
+  t.log(`seeds from ${base}`);
+  for (const line of summaryOf(runs)) t.log(line);
+  t.deepEqual(runs.filter(({ verdict }) => verdict === 'wrong').map(againLine), []);
+  t.true(runs.some(({ verdict }) => verdict === 'finished'));
+});
+
+for (const each of corpus) {
+  test(`corpus: ${each.name}`, async (t) => {
+    const run = await sweepCase(each);
+    t.not(run.verdict, 'wrong', run.why);
+  });
+}
+
+test('sweep: the same seed is the same run', async (t) => {
+  t.deepEqual(await sweepSeed(11), await sweepSeed(11));
+});
