@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { jobNames, type JobName, type Precision } from './bench-job.ts';
+import { benchEvents, formatEvents } from './events.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
 import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
@@ -11,7 +12,7 @@ import { benchScaling, formatScaling } from './scaling.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | memory [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory [--small]
   --small             shows that it runs; writes nothing
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
 step and roofline:
@@ -54,6 +55,9 @@ const benches = {
   ],
   scaling: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Weak scaling of the protocol', text: formatScaling(await benchScaling({ size })) },
+  ],
+  events: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Events a second of the simulator', text: formatEvents(await benchEvents({ size })) },
   ],
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },

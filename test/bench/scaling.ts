@@ -23,7 +23,7 @@ export interface ScalingRow {
 const DEVICES_PER_MACHINE = 8;
 
 /** The same work for every device: one sequence, one grain, eight experts in a group of at most eight. */
-function weakTopology(devices: number): ResolvedTopology {
+export function weakTopology(devices: number, steps = 10): ResolvedTopology {
   const perMachine = Math.min(DEVICES_PER_MACHINE, devices);
   return resolveTopology({
     name: 'scaling',
@@ -37,7 +37,7 @@ function weakTopology(devices: number): ResolvedTopology {
       moe: { experts: 8, topK: 2 },
     },
     data: { synthetic: 'zipf' },
-    train: { steps: 10, batch: devices, grains: devices },
+    train: { steps, batch: devices, grains: devices },
     parallel: { dp: devices, ep: perMachine, zero: 1 },
     machines: Array.from({ length: devices / perMachine }, (_, machine) => ({
       host: `host${machine}`,

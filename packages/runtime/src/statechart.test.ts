@@ -54,7 +54,7 @@ const machine = setup({
       },
     },
     two: {
-      entry: 'enter',
+      entry: { type: 'leave', params: { from: 'above two' } },
       exit: [{ type: 'leave', params: { from: 'two' } }, assign({ last: 'left' })],
       initial: 'left',
       after: { soon: 'one' },
@@ -70,7 +70,7 @@ const machine = setup({
           on: { flip: 'right', up: { guard: 'few', actions: ['add', raise({ type: 'flip', by: 1 })] } },
         },
         right: {
-          entry: 'enter',
+          entry: { type: 'leave', params: { from: 'above right' } },
           exit: { type: 'leave', params: { from: 'right' } },
           initial: 'near',
           always: { guard: 'many', target: '#all.three', actions: 'add' },
@@ -87,6 +87,10 @@ const machine = setup({
       always: [
         { guard: ({ context }) => context.count > 8, target: 'one', actions: assign({ count: 0 }) },
         { guard: ({ context }) => context.count === 7, actions: 'enter' },
+        {
+          guard: ({ context }) => context.count > 2 && context.count < 6,
+          actions: assign({ count: ({ context }) => context.count + 1 }),
+        },
       ],
       on: { flip: { actions: raise({ type: 'up', by: 1 }) }, go: { target: 'two.left' } },
     },

@@ -15,6 +15,8 @@ const PIECE = 4096;
 
 /** First number of what is hashed: what follows it. A new name begins with one that no known name has. */
 const [TURN, NOTE, PACKET, NAME] = [1, 2, 3, -1];
+/** In place of a name: the one that stands before it. Most events are an actor's own, and most leave it where it was. */
+const SAME = -2;
 
 /**
  * A rolling hash of everything that happened in a simulation: virtual times, turns of actors, every byte of every packet.
@@ -48,11 +50,11 @@ export class Trace {
     this.#number(seen.microbatch);
     this.#name(seen.node);
     this.#name(seen.address);
-    this.#name(seen.from);
+    this.#next(seen.address, seen.from);
     this.#name(seen.kind);
     this.#name(seen.outcome);
     this.#name(seen.stateBefore);
-    this.#name(seen.stateAfter);
+    this.#next(seen.stateBefore, seen.stateAfter);
   }
 
   /** Something that is no turn: a fault, a connection that came or went. */
@@ -100,6 +102,11 @@ export class Trace {
   #number(value: number): void {
     if (this.#length === PIECE) this.#flush();
     this.#piece[this.#length++] = value;
+  }
+
+  #next(before: string, name: string): void {
+    if (name === before) this.#number(SAME);
+    else this.#name(name);
   }
 
   #name(name: string): void {
