@@ -30,7 +30,7 @@ export function* chunks(range: ElementRange): Generator<ElementRange> {
 export function sendLeaves(
   self: Self,
   replica: Replica,
-  { peers, exchange }: ClassExchange,
+  among: ClassExchange,
   sent: {
     readonly parameterClass: ParameterClassName;
     readonly level: number;
@@ -41,9 +41,9 @@ export function sendLeaves(
 ): void {
   const { parameterClass, level, within, step, attempt } = sent;
   const { gradients } = replica.buffers(parameterClass);
-  for (const { position, part } of exchange.others(level)) {
+  for (const { dp, part } of among.others(level)) {
     const range = intersect(within, part);
-    const to = addresses.optimizer(parameterClass, peers[position] ?? -1);
+    const to = addresses.optimizer(parameterClass, dp);
     for (const chunk of range === null ? [] : chunks(range)) {
       const { values, overflow } = gradients.sum(chunk.from, chunk.to);
       const body = { ...chunk, level, overflow: overflow[0] ?? 0 };

@@ -153,8 +153,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     at: (range: Range) => TensorArray,
   ): void => {
     for (const { level, part } of passed) {
-      for (const { position } of among.exchange.others(level)) {
-        const to = addresses.optimizer(parameterClass, among.peers[position] ?? -1);
+      for (const { dp } of among.others(level)) {
+        const to = addresses.optimizer(parameterClass, dp);
         for (const chunk of chunks(part))
           self.tell(to, kind, { ...fields, body: { ...chunk, level }, tensors: [at(chunk)] });
       }
