@@ -12,6 +12,8 @@ export interface DeviceSpeed {
   readonly callMs: number;
   /** What it can hold; a larger allocation fails with TROUPE_DEVICE_MEMORY. Default ∞. */
   readonly memoryBytes: number;
+  /** Of an operation: how many times the roofline's time it takes, from a calibration. Default: 1. */
+  readonly slowness?: Readonly<Record<string, number>>;
 }
 
 export const defaultSpeed: DeviceSpeed = {
@@ -22,6 +24,12 @@ export const defaultSpeed: DeviceSpeed = {
   memoryBytes: Number.POSITIVE_INFINITY,
 };
 
+/** The time of a call that is bound by arithmetic or by traffic alone. */
+export const rooflineMs = (
+  { flops, bytes }: { readonly flops: number; readonly bytes: number },
+  { flopsPerMs, bytesPerMs }: Pick<DeviceSpeed, 'flopsPerMs' | 'bytesPerMs'>,
+): number => Math.max(flops / flopsPerMs, bytes / bytesPerMs);
+
 /**
  * Modelled time of a list, milliseconds: each call takes as long as its arithmetic or its traffic, whichever is longer (the roofline).
  * Never a measured time: the same list costs the same everywhere.
@@ -30,7 +38,7 @@ export function listCostMs(calls: readonly KernelCall[], speed: DeviceSpeed): nu
   let ms = speed.launchMs;
   for (const call of calls) {
     const { flops, bytes } = callCost(call);
-    ms += speed.callMs + Math.max(flops / speed.flopsPerMs, bytes / speed.bytesPerMs);
+    ms += speed.callMs + rooflineMs({ flops, bytes }, speed) * (speed.slowness?.[call.op] ?? 1);
   }
   return ms;
 }

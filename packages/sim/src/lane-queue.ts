@@ -57,7 +57,7 @@ class PacketList {
   /** Takes out what a life left, and those before it, oldest first; the rest keeps its order. */
   take(life: number): readonly QueuedPacket[] {
     const taken: QueuedPacket[] = [];
-    for (let next = this.first; next !== null; ) {
+    for (let next = this.first; next !== null;) {
       const queued = next;
       next = queued.after;
       if (queued.life > life) continue;

@@ -6,7 +6,7 @@ import type { VirtualClock } from './virtual-clock.ts';
  * needs no help from the code above.
  *
  * PRC-1: after `kill` nothing of this life runs. PRC-2: what falls due while it hangs runs when it wakes, in the order in which it
- * fell due.
+ * fell due. PRC-3: while its event loop is occupied nothing else of it runs; what falls due meanwhile runs behind it, in order.
  */
 export class SimProcess {
   readonly node: NodeId;
@@ -16,6 +16,8 @@ export class SimProcess {
   readonly #time: VirtualClock;
   #isAlive = true;
   #wakesAtMs = 0;
+  /** Until when its event loop is at work. */
+  #busyUntilMs = 0;
   /** What fell due while it hung. */
   #held: (() => void)[] = [];
   #rate = 1;
@@ -58,7 +60,7 @@ export class SimProcess {
   /** Runs something now, later when it hangs, never when it is dead. */
   run(run: () => void): void {
     if (!this.#isAlive) return;
-    if (this.#time.now() < this.#wakesAtMs || this.#held.length > 0) this.#held.push(run);
+    if (this.#isBusy || this.#held.length > 0) this.#held.push(run);
     else run();
   }
 
@@ -72,6 +74,17 @@ export class SimProcess {
     if (wakesAtMs <= this.#wakesAtMs) return;
     this.#wakesAtMs = wakesAtMs;
     this.#time.after(forMs, () => this.#wake());
+  }
+
+  /** Its event loop is at work for a while: a turn of an actor has a price. Unlike a hang nobody notices. */
+  occupy(forMs: number): void {
+    if (forMs <= 0) return;
+    this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#time.now()) + forMs;
+    this.#time.after(this.#busyUntilMs - this.#time.now(), () => this.#wake());
+  }
+
+  get #isBusy(): boolean {
+    return this.#time.now() < Math.max(this.#wakesAtMs, this.#busyUntilMs);
   }
 
   /** Kernels take `factor` times as long for a while. */
@@ -95,10 +108,10 @@ export class SimProcess {
   }
 
   #wake(): void {
-    if (this.#time.now() < this.#wakesAtMs) return;
-    // What these arm or run in turn comes after them.
-    for (let run = this.#held.shift(); run !== undefined; run = this.#held.shift()) {
-      if (!this.#isAlive) return;
+    // What these arm or run in turn comes after them. One of them may occupy the loop: its end wakes the rest.
+    while (this.#isAlive && !this.#isBusy) {
+      const run = this.#held.shift();
+      if (run === undefined) return;
       run();
     }
   }

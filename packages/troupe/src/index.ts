@@ -1,3 +1,4 @@
+export * from './calibration.ts';
 export * from './data.ts';
 export * from './job.ts';
 export * from './run-result.ts';

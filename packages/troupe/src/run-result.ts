@@ -36,6 +36,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_DEVICE_UNAVAILABLE: exitCodes.notEnough,
   TROUPE_DEVICE_MEMORY: exitCodes.notEnough,
   TROUPE_USAGE: exitCodes.usage,
+  TROUPE_CALIBRATION: exitCodes.usage,
   TROUPE_RUN_MISSING: exitCodes.usage,
   TROUPE_WORKER_LOST: exitCodes.peerLost,
   TROUPE_RUN_STUCK: exitCodes.peerLost,

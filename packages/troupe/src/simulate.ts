@@ -21,6 +21,7 @@ import {
 import type { RunEvent } from '@troupe/telemetry';
 import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
 import { createReferenceCodec } from '@troupe/wire';
+import type { Calibration } from './calibration.ts';
 import type { RunResult } from './run-result.ts';
 import { simulatedMachines } from './simulated-machines.ts';
 import { drive } from './simulation/drive.ts';
@@ -35,6 +36,8 @@ export interface SimulationOptions
   readonly openDevice: (dp: number) => Promise<SyncDevice>;
   /** The devices hold nothing ({@link openHollowDevice}): bytes are not copied, rows and losses not judged. Default false. */
   readonly shapesOnly?: boolean;
+  /** What this machine was measured to cost, in place of what the topology says of devices. */
+  readonly calibration?: Calibration;
   /** Of every device, over what the topology says. */
   readonly speed?: Partial<DeviceSpeed>;
   /** Of every link, over what the topology says. */
@@ -217,6 +220,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       checkers.see(seen);
       options.observe?.(turn, atMs);
       if (options.until?.(turn) === true) isReached = true;
+      world.life(node).occupy(machines.turnMsOf(node));
       plan.turned(address, stateBefore, stateAfter);
       if (event.type === 'step.open' && address === addresses.stage(0)) plan.stepOpened(event.step);
     },

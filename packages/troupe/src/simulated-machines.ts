@@ -2,12 +2,15 @@ import { agentNode } from '@troupe/actors';
 import type { NodeId } from '@troupe/core';
 import { defaultSpeed, type DeviceSpeed, type LinkModel } from '@troupe/sim';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { calibrated, type Calibration } from './calibration.ts';
 
 /** What a topology says of its machines and links, in the words of the simulator. */
 export interface SimulatedMachines {
   /** Position of a node's machine. */
   readonly machineOf: (node: NodeId) => number;
   readonly speedOf: (node: NodeId) => DeviceSpeed;
+  /** Event-loop time of one turn of an actor on a node, milliseconds; 0 without a calibration, and for agents. */
+  readonly turnMsOf: (node: NodeId) => number;
   readonly linkOf: (from: NodeId, to: NodeId) => Partial<LinkModel>;
 }
 
@@ -16,7 +19,11 @@ const BYTES_PER_MS = 1e6;
 
 export function simulatedMachines(
   topology: ResolvedTopology,
-  options: { readonly speed?: Partial<DeviceSpeed>; readonly link?: Partial<LinkModel> } = {},
+  options: {
+    readonly speed?: Partial<DeviceSpeed>;
+    readonly link?: Partial<LinkModel>;
+    readonly calibration?: Calibration;
+  } = {},
 ): SimulatedMachines {
   const machines = new Map<string, number>(
     createPlacement(topology).nodes.map((node) => [node.id, node.machineIndex]),
@@ -37,7 +44,13 @@ export function simulatedMachines(
     ...options.link,
   });
   const [inside, between] = [linkModel(topology.links.inside), linkModel(topology.links.between)];
-  const speeds = topology.machines.map(({ speed, devices }): DeviceSpeed => {
+  const { calibration } = options;
+  const figures = topology.machines.map((machine) =>
+    calibration === undefined ? null : calibrated(calibration, machine),
+  );
+  const speeds = topology.machines.map(({ speed, devices }, index): DeviceSpeed => {
+    const figure = figures[index];
+    if (figure) return { ...figure.speed, ...options.speed };
     const threads = devices[0]?.threads ?? 1;
     const known: DeviceSpeed =
       speed === null
@@ -60,6 +73,7 @@ export function simulatedMachines(
   return {
     machineOf,
     speedOf: (node) => speeds[machineOf(node)] ?? { ...defaultSpeed, ...options.speed },
+    turnMsOf: (node) => (node.startsWith('worker/') ? (figures[machineOf(node)]?.turnMs ?? 0) : 0),
     linkOf: (from, to) => (machineOf(from) === machineOf(to) ? inside : between),
   };
 }

@@ -3,6 +3,7 @@ import { type Fault, type SyncDevice } from '@troupe/core';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { drawFaults, openHollowDevice, type ReferenceStep } from '@troupe/sim';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
 import { referenceOf, simulate, type Simulation, type SimulationOptions } from '../simulate.ts';
 import type { ClusterOptions } from '../start-cluster.ts';
@@ -23,6 +24,8 @@ export interface SimulatorOptions {
   readonly openDevice?: (dp: number) => Promise<SyncDevice>;
   /** No arithmetic: sizes and modelled times only. */
   readonly shapesOnly?: boolean;
+  /** What this machine was measured to cost. Times only; never numbers. */
+  readonly calibration?: Calibration;
 }
 
 type More = Omit<SimulationOptions, 'seed' | 'openDevice' | 'tokens' | 'faults' | 'stopAfter'>;
@@ -30,23 +33,22 @@ type More = Omit<SimulationOptions, 'seed' | 'openDevice' | 'tokens' | 'faults' 
 /** Runs many simulations of one topology: its data and its run without faults are made once. */
 export class Simulator {
   readonly topology: ResolvedTopology;
-  readonly #tokens: NonNullable<ClusterOptions['tokens']>;
-  readonly #openDevice: (dp: number) => Promise<SyncDevice>;
   readonly #shapesOnly: boolean;
+  readonly #fixed: Pick<SimulationOptions, 'openDevice' | 'tokens' | 'calibration'>;
   /** The longest run without faults so far. */
   #reference: readonly ReferenceStep[] = [];
 
   /** Use {@link openSimulator}. */
   constructor(
     topology: ResolvedTopology,
-    tokens: NonNullable<ClusterOptions['tokens']>,
-    openDevice: (dp: number) => Promise<SyncDevice>,
-    shapesOnly = false,
+    {
+      shapesOnly = false,
+      ...fixed
+    }: SimulatorOptions & Required<Pick<SimulatorOptions, 'tokens' | 'openDevice'>>,
   ) {
     this.#shapesOnly = shapesOnly;
     this.topology = topology;
-    this.#tokens = tokens;
-    this.#openDevice = openDevice;
+    this.#fixed = fixed;
   }
 
   /** The faults of a case, drawn where its seed draws them. */
@@ -87,8 +89,7 @@ export class Simulator {
       seed: one.seed,
       stopAfter: one.steps,
       faults: one.faults,
-      tokens: this.#tokens,
-      openDevice: this.#openDevice,
+      ...this.#fixed,
     });
   }
 }
@@ -136,8 +137,12 @@ export async function openSimulator(
   if (options.shapesOnly === true) {
     const device = openHollowDevice();
     const hollow = hollowTokens(topology.model.seqLen);
-    return new Simulator(topology, options.tokens ?? hollow, async () => device, true);
+    return new Simulator(topology, {
+      ...options,
+      tokens: options.tokens ?? hollow,
+      openDevice: async () => device,
+    });
   }
   const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
-  return new Simulator(topology, tokens, options.openDevice ?? (() => openSyncDevice(topology)));
+  return new Simulator(topology, { openDevice: () => openSyncDevice(topology), ...options, tokens });
 }
