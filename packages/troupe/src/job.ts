@@ -2,7 +2,13 @@ import type { Deadlines, ExpertRule, GateRule, Job } from '@troupe/actors';
 import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
-import { formatProblem, learningRate, refuseUnbuilt, type ResolvedTopology } from '@troupe/topology';
+import {
+  buddyShift,
+  formatProblem,
+  learningRate,
+  refuseUnbuilt,
+  type ResolvedTopology,
+} from '@troupe/topology';
 
 /** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
 export interface RunChoices {
@@ -79,6 +85,7 @@ export function jobOf(
     first: choices.first,
     deadlines: defaultDeadlines,
     restartsFromBeginning: topology.recovery.fromStart,
+    buddyShift: buddyShift(topology),
     ...rules,
   };
 }
