@@ -116,6 +116,14 @@ const several: Readonly<
     faults: [crash(1, 4), crash(2, { actor: 'trainer', state: 'recovering.rebuilding' })],
     from: ['snapshot+1'],
   },
+  'a part of what a ward sends its buddy': {
+    faults: [{ kind: 'drop', target: 'worker/1,worker/2', atStep: 3 }],
+    from: ['peers+0'],
+  },
+  'a worker that hangs and wakes as a zombie': {
+    faults: [{ kind: 'hang', target: 'worker/1', atStep: 3, forMs: 20_000 }],
+    from: ['peers+0'],
+  },
   'another one while the first is rebuilt': {
     faults: [crash(1, 4), crash(3, { actor: 'trainer', state: 'recovering.rebuilding' })],
     from: ['peers+0'],
