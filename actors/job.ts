@@ -58,6 +58,8 @@ export interface Job {
   readonly deadlines: Deadlines;
   /** Without any snapshot a lost shard can only be drawn again, and the run begins anew from its first step. */
   readonly restartsFromBeginning: boolean;
+  /** A shard whose state nobody else holds has a copy at the replica so many further on (`recovery.buddies`); absent or 0: none. */
+  readonly buddyShift?: number;
   /** An own router; default: the model's. */
   readonly gate?: GateRule;
   /** An own expert; default: the model's FFN. */

@@ -16,6 +16,7 @@ export { nearestName } from './nearest.ts';
 export * from './load.ts';
 export { presetNames, presetPath, readTopologyFile } from './read.ts';
 export { isLocalHost, type DeviceBody, type ResolvedDevice, type ResolvedMachine } from './machines.ts';
+export { buddyShift } from './buddies.ts';
 export * from './mesh.ts';
 export * from './default-home.ts';
 export * from './exchange.ts';

@@ -80,10 +80,20 @@ const trafficCells = (bytes: TrafficBytes): readonly string[] =>
     bytes.pipeline,
     bytes.gradients,
     bytes.weights,
+    bytes.buddies,
     bytes.total,
   ].map(formatBytes);
 
-const trafficHead = ['dispatch', 'combine', 'backward', 'pipeline', 'gradients', 'weights', 'sum'] as const;
+const trafficHead = [
+  'dispatch',
+  'combine',
+  'backward',
+  'pipeline',
+  'gradients',
+  'weights',
+  'buddies',
+  'sum',
+] as const;
 
 const seconds = (value: number | null): string =>
   value === null ? 'unknown (no measured speed given)' : `${value.toPrecision(3)} s`;

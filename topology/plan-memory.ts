@@ -49,17 +49,10 @@ export function stageParameters({ model, parallel }: ResolvedTopology): readonly
   });
 }
 
-/**
- * Bytes on every device. Activations: what 1F1B keeps at most, pp - stage microbatches.
- *
- * @param buddies - count the copies that buddies hold (off until they are launched)
- */
-export function planMemory(
-  topology: ResolvedTopology,
-  placement: Placement,
-  buddies: boolean,
-): readonly DeviceMemory[] {
+/** Bytes on every device. Activations: what 1F1B keeps at most, pp - stage microbatches. */
+export function planMemory(topology: ResolvedTopology, placement: Placement): readonly DeviceMemory[] {
   const { parallel, train, model } = topology;
+  const { buddies } = topology.recovery;
   const stages = stageParameters(topology);
   const tokens = (train.batch / (parallel.dp * train.microbatches)) * model.seqLen;
   const byStage = stages.map((stage, pp) => {

@@ -1,4 +1,5 @@
-import { isMoeLayer, visitShare, type ExchangeLevel } from '@troupe/spec';
+import { gradientBytes, isMoeLayer, lonelyElements, visitShare, type ExchangeLevel } from '@troupe/spec';
+import { buddyShift } from './buddies.ts';
 import { exchangeOf } from './exchange.ts';
 import { isLocalHost } from './machines.ts';
 import { addresses, expertsOfGate, type Placement, type WorkerNode } from './placement.ts';
@@ -19,6 +20,8 @@ export interface TrafficBytes {
   readonly gradients: number;
   /** New weights from the shards that own them, 4 bytes an element. */
   readonly weights: number;
+  /** The finished gradients of what one worker alone owns, to the buddy that keeps it too: 8 bytes an element, 4 where they are f32. */
+  readonly buddies: number;
   readonly total: number;
 }
 
@@ -33,7 +36,15 @@ export interface Link {
 
 type Kind = Exclude<keyof TrafficBytes, 'total'>;
 
-const kinds: readonly Kind[] = ['dispatch', 'combine', 'backward', 'pipeline', 'gradients', 'weights'];
+const kinds: readonly Kind[] = [
+  'dispatch',
+  'combine',
+  'backward',
+  'pipeline',
+  'gradients',
+  'weights',
+  'buddies',
+];
 
 /** Beyond this many workers the list of links is left out: it grows with their square. */
 const MAX_WORKERS_FOR_LINKS = 256;
@@ -83,6 +94,18 @@ function heldElements(topology: ResolvedTopology, pp: number): Readonly<Record<'
   return { dense: dense / tp, expert: expert / ep / tp };
 }
 
+/** Bytes that a rank sends to its buddy. */
+function buddyBytes(topology: ResolvedTopology, pp: number): number {
+  const { parallel, train } = topology;
+  const stage = stageParameters(topology)[pp];
+  if (buddyShift(topology) === 0 || stage === undefined) return 0;
+  const { dense, expert } = lonelyElements({ ...parallel, dense: stage.dense, expert: stage.expert });
+  return (
+    gradientBytes(parallel.dp, train.microbatches) * dense +
+    gradientBytes(parallel.edp, train.microbatches) * expert
+  );
+}
+
 /**
  * Bytes a worker sends in one step under the default placement, by formula: the mean over a pipeline's stages.
  * Traffic inside a tensor-parallel group is not modelled.
@@ -110,6 +133,7 @@ export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
         parts.push({ gradients: (others * gradients) / pp, weights: (others * weights) / pp });
       });
     }
+    parts.push({ buddies: buddyBytes(topology, stage) / pp });
   }
   return addTraffic(parts);
 }
@@ -150,6 +174,12 @@ export function planLinks(topology: ResolvedTopology, placement: Placement): rea
     ];
     add(here, next, { pipeline: boundary });
     add(next, here, { pipeline: boundary });
+  }
+  const shift = buddyShift(topology);
+  for (const { coordinates: at } of shift === 0 ? [] : workers) {
+    const ownerOf = (place: typeof at): string => placement.nodeOf(addresses.optimizer('dense', place, mesh));
+    const bytes = { buddies: buddyBytes(topology, at.pp) };
+    add(ownerOf(at), ownerOf({ ...at, dp: (at.dp + shift) % mesh.dp }), bytes);
   }
   const hasExperts = topology.model.moe !== null;
   const exchange = exchangeOf(topology);

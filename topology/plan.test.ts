@@ -103,16 +103,28 @@ test('planTopology: beyond the fan-out gradients are exchanged in levels, machin
   t.like(levels, { inside: 4 * flat.held, straight: 2 * flat.held, across: 0 });
 });
 
+test('planTopology: buddies keep 20 bytes of what one worker alone holds and hear 8 of it a step; 16 and 4 where gradients are f32', (t) => {
+  const of = (buddies: boolean) => plan({ parallel: { dp: 2, ep: 2 }, recovery: { buddies } });
+  const [without, kept] = [of(false), of(true)];
+  const { dense, expert } = kept.parameters;
+  t.is(kept.memory[0]?.f32.buddies, (20 * dense) / 2 + (16 * expert) / 2);
+  t.is(kept.traffic.perDevice.buddies, (8 * dense) / 2 + (4 * expert) / 2);
+  const { total, buddies } = kept.traffic.perDevice;
+  t.is(Math.round(total - buddies), Math.round(without.traffic.perDevice.total));
+  t.is(without.memory[0]?.f32.buddies, 0);
+});
+
 test('planTopology: links add up to what devices send by formula', (t) => {
   const shapes = fc.record({
     ep: fc.constantFrom(1, 2, 3),
     edp: fc.constantFrom(1, 2, 4),
     pp: fc.constantFrom(1, 2),
     zero: fc.constantFrom(0 as const, 1 as const),
+    buddies: fc.boolean(),
   });
   fc.assert(
-    fc.property(shapes, ({ ep, edp, pp, zero }) => {
-      const { traffic } = plan({ parallel: { dp: ep * edp, ep, pp, zero } });
+    fc.property(shapes, ({ ep, edp, pp, zero, buddies }) => {
+      const { traffic } = plan({ parallel: { dp: ep * edp, ep, pp, zero }, recovery: { buddies } });
       const world = ep * edp * pp;
       for (const kind of [
         'dispatch',
@@ -121,6 +133,7 @@ test('planTopology: links add up to what devices send by formula', (t) => {
         'pipeline',
         'gradients',
         'weights',
+        'buddies',
         'total',
       ] as const) {
         const sum = (traffic.links ?? []).reduce((total, link) => total + link.bytes[kind], 0);

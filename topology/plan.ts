@@ -15,8 +15,6 @@ export interface PlanOptions {
   readonly bytesPerSecond?: number | null;
   /** Memory of one device in bytes. Default: of the smallest that a machine names; null: unknown. */
   readonly memoryBytes?: number | null;
-  /** Count what buddies hold. Default false: buddies are not launched yet. */
-  readonly buddies?: boolean;
   /** Where actors have moved. Default: where the topology puts them. */
   readonly placement?: Placement;
 }
@@ -88,7 +86,7 @@ function mostSent(links: readonly Link[] | null, perDevice: number): number {
 export function planTopology(topology: ResolvedTopology, options: PlanOptions = {}): Plan {
   const placement = options.placement ?? createPlacement(topology);
   const byNode = groupByNode(placement.actors);
-  const memory = planMemory(topology, placement, options.buddies ?? false);
+  const memory = planMemory(topology, placement);
   const perDevice = trafficPerDevice(topology);
   const links = planLinks(topology, placement);
   const tokensPerStep = topology.train.batch * topology.model.seqLen;

@@ -157,6 +157,12 @@ export const runKeys = {
         .describe(
           'State that no other worker holds comes from the newest checkpoint; true: without one the run begins anew, with the same numbers; false: it ends with 76.',
         ),
+      buddies: z
+        .boolean()
+        .default(false)
+        .describe(
+          'A state that one worker alone holds (ZeRO 1; experts with edp 1) is kept by a second one too, on another machine where there is one: a loss then repeats no step. Costs 20 bytes a parameter of the slice (16 where gradients are f32), a message of 8 (4) bytes each and a second update of it a step.',
+        ),
     })
     .prefault({})
     .describe('What happens when a worker is lost. Never changes the numbers.'),

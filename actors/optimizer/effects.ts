@@ -11,13 +11,15 @@ import { initialise } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { Parameter } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
-import type { ClassExchange } from '../class-exchange.ts';
+import { ClassExchange } from '../class-exchange.ts';
 import { chunks, intersect, sendLeaves, type Range } from '../gradients.ts';
 import { expertRank, type ParameterClassName } from '../job.ts';
 import type { Replica } from '../replica.ts';
+import { buddyOf, wardOf } from './buddies.ts';
 import type { OptimizerEvent } from './events.ts';
 import type { OptimizerContext, OptimizerInput } from './machine.ts';
 import { Spread, type Passing } from './spread.ts';
+import { Ward } from './ward.ts';
 
 /** A part of one tensor that lies in a flat buffer at `flat`. */
 interface Piece {
@@ -39,6 +41,13 @@ interface Place {
 }
 const roundOf = (number: number, attempt: number): string => `${number}/${attempt}`;
 
+/** What the shard of another replica completes and updates alone. */
+function sliceOf(replica: Replica, parameterClass: ParameterClassName, dp: number): Range {
+  const { layout } = replica.buffers(parameterClass);
+  const { exchange } = new ClassExchange(replica.job, dp, parameterClass, layout);
+  return exchange.part(exchange.numLevels);
+}
+
 /** What a shard owns and with whom it shares the class. */
 export class Shard {
   readonly replica: Replica;
@@ -50,6 +59,9 @@ export class Shard {
   /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
   readonly owns: Range;
   readonly length: number;
+  /** The replicas that keep a copy of this state and whose state is kept here; null: nobody. */
+  readonly buddy: number | null;
+  readonly ward: { readonly dp: number; readonly owns: Range } | null;
 
   constructor(replica: Replica, parameterClass: ParameterClassName) {
     this.replica = replica;
@@ -59,6 +71,9 @@ export class Shard {
     const { exchange } = this.among;
     this.reduces = exchange.part(exchange.numLevels);
     this.owns = replica.job.zero === 0 ? exchange.part(0) : this.reduces;
+    this.buddy = buddyOf(replica.job, parameterClass, replica.dp);
+    const ward = wardOf(replica.job, parameterClass, replica.dp);
+    this.ward = ward === null ? null : { dp: ward, owns: sliceOf(replica, parameterClass, ward) };
   }
 
   get input(): OptimizerInput {
@@ -72,6 +87,8 @@ export class Shard {
       owned: this.owns.to - this.owns.from,
       source: this.replica.job.first.step > 0 ? 'snapshot' : 'seed',
       joins: this.replica.joins,
+      guarded: this.buddy === null ? 0 : this.owns.to - this.owns.from,
+      wardSize: this.ward === null ? 0 : this.ward.owns.to - this.ward.owns.from,
     };
   }
 
@@ -99,6 +116,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   /** Memory of a device begins as zeros: the first draw leaves it untouched, and the pages to the threads of the first update. */
   let hasMoments = false;
   const norm128 = device.int64s(2);
+  const ward = shard.ward === null ? null : new Ward(device, shard.ward.owns, gradients);
+  const buddy = shard.buddy === null ? null : addresses.optimizer(parameterClass, shard.buddy);
   const aside: OptimizerEvent[] = [];
   const store = addresses.store(0);
   const ownWeights = (version: number): Floats => buffers.at(version).data.subarray(owns.from, owns.to);
@@ -107,26 +126,30 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
   const updates = (decided: ReturnType<typeof decisionIn>, version: number): readonly KernelCall[] => {
-    const { apply, ...rates } = decided;
+    const { apply, ...decidedRates } = decided;
     const { beta1, beta2, eps, weightDecay } = job.optimizer;
+    const rates = { ...decidedRates, beta1, beta2, eps, weightDecay };
     const [before, after] = [buffers.at(version).data, buffers.at(version + 1).data];
     if (!apply) {
       const [from, out] = [ownWeights(version), ownWeights(version + 1)];
       return before === after ? [] : [{ op: 'copy', from, out }];
     }
-    return gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
-      op: 'adamw',
+    const own = gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
+      op: 'adamw' as const,
       weights: before.subarray(from, to),
       out: after.subarray(from, to),
       m: moments.m.subarray(from - owns.from, to - owns.from),
       v: moments.v.subarray(from - owns.from, to - owns.from),
       gradient: values,
       ...rates,
-      beta1,
-      beta2,
-      eps,
-      weightDecay,
     }));
+    return ward === null ? own : [...own, ...ward.updates(rates)];
+  };
+
+  /** Weights and moments of a part of the own slice. */
+  const ownState = (range: Range, version: number): readonly Floats[] => {
+    const [from, end] = [range.from - owns.from, range.to - owns.from];
+    return [ownWeights(version), moments.m, moments.v].map((each) => each.subarray(from, end));
   };
 
   const acceptState = (event: OptimizerEvent, version: number): void => {
@@ -171,6 +194,12 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     if (job.zero === 1) passWeights(spread.own(roundOf(version, attempt)), { version, attempt });
   };
 
+  const acknowledge = (event: OptimizerEvent): void => {
+    const { step, version, attempt } = event;
+    const body = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
+    self.tell(event.from, 'ward.kept', { step, version, attempt, body });
+  };
+
   return {
     initialise: (_event, context) => {
       const { layout } = buffers;
@@ -204,8 +233,36 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     },
     publishFirst: (_event, context) => {
       publish(context);
+      if (buddy === null) return;
       const { version, attempt } = context;
-      self.tell(addresses.trainer, 'shard.loaded', { version, attempt });
+      for (const chunk of chunksOf(owns))
+        self.tell(buddy, 'ward.state', {
+          version,
+          attempt,
+          body: { ...chunk },
+          tensors: ownState(chunk, version),
+        });
+    },
+    reportLoaded: (_event, { version, attempt }) =>
+      self.tell(addresses.trainer, 'shard.loaded', { version, attempt }),
+    guardSum: ({ step, attempt }) => {
+      if (buddy === null) return;
+      for (const slice of gradients.slices(owns.from, owns.to)) {
+        for (const chunk of chunks(slice)) {
+          const values = slice.values.subarray(chunk.from - slice.from, chunk.to - slice.from);
+          self.tell(buddy, 'ward.sum', { step, attempt, body: { ...chunk }, tensors: [values] });
+        }
+      }
+    },
+    keepState: (event) => {
+      assert(ward, 'a ward sends its state to its buddy', { from: event.from });
+      ward.keepState(numberIn(event, 'from'), event.tensors);
+      acknowledge(event);
+    },
+    keepSum: (event) => {
+      assert(ward, 'a ward sends its sum to its buddy', { from: event.from });
+      ward.keepSum(numberIn(event, 'from'), event.tensors[0]);
+      acknowledge(event);
     },
     setAside: (event) => {
       aside.push(event);
@@ -225,18 +282,19 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     abandon: () => {
       aside.length = 0;
     },
-    reportAbandoned: (_event, { attempt, version, loaded }) =>
-      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded } }),
+    reportAbandoned: (_event, { attempt, version, loaded, ward: copy }) => {
+      const kept =
+        shard.ward !== null && copy.version >= 0
+          ? { ward: addresses.optimizer(parameterClass, shard.ward.dp), wardVersion: copy.version }
+          : {};
+      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded, ...kept } });
+    },
     sendState: (event, { version, attempt }) => {
       const to = address(textIn(event, 'to'));
-      for (const chunk of chunks(owns)) {
-        const [from, end] = [chunk.from - owns.from, chunk.to - owns.from];
-        const tensors = [
-          ownWeights(version).subarray(from, end),
-          moments.m.subarray(from, end),
-          moments.v.subarray(from, end),
-        ];
-        self.tell(to, 'state.slice', { version, attempt, body: { ...chunk }, tensors });
+      const copy = flagIn(event, 'fromCopy') ? ward : null;
+      for (const chunk of chunksOf(copy?.owns ?? owns)) {
+        const tensors = copy?.state(chunk) ?? ownState(chunk, version);
+        self.tell(to, 'state.slice', { version: event.version, attempt, body: { ...chunk }, tensors });
       }
     },
     add: (event) => {
@@ -345,6 +403,9 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     },
   };
 }
+
+/** A slice in messages; an empty one in an empty message, so that its receiver is not left waiting. */
+const chunksOf = (range: Range): Iterable<Range> => (range.from < range.to ? chunks(range) : [range]);
 
 /** What the trainer decided about a step, as it travels. */
 function decisionIn(event: OptimizerEvent): {

@@ -20,5 +20,8 @@ export interface OptimizerEvent extends ActorEvent {
     | 'shard.keep'
     | 'shard.send'
     | 'shard.restore'
-    | 'state.slice';
+    | 'state.slice'
+    | 'ward.state'
+    | 'ward.sum'
+    | 'ward.kept';
 }

@@ -23,6 +23,9 @@ const kinds = [
   'state.slice',
   'sums.settled',
   'weights.spread',
+  'ward.state',
+  'ward.sum',
+  'ward.kept',
   'weights.publish',
   'rows.dispatch',
 ] as const;
@@ -34,6 +37,8 @@ const fresh: OptimizerInput = {
   pieces: 3,
   owned: 40,
   source: 'seed',
+  guarded: 0,
+  wardSize: 0,
 };
 const read: OptimizerInput = { ...fresh, source: 'snapshot' };
 const slice = (from: number, to: number, step = 1) => ({ step, body: { from, to, level: 0 } });
@@ -57,7 +62,7 @@ test('optimizer: draws its slice, or reads it piece by piece; then publishes onc
   const visited = new Set<string>();
   const drawn = new Play(optimizerMachine, fresh, visited);
   t.deepEqual(drawn.first, ['initialise']);
-  t.deepEqual(drawn.send('parameters.initialised'), ['publishFirst', 'takeUp']);
+  t.deepEqual(drawn.send('parameters.initialised'), ['publishFirst', 'reportLoaded', 'takeUp']);
   t.is(drawn.state, 'collecting');
 
   const resumed = new Play(optimizerMachine, { ...read, version: 7 }, visited);
@@ -65,7 +70,7 @@ test('optimizer: draws its slice, or reads it piece by piece; then publishes onc
   t.deepEqual(resumed.send('slices.read'), ['acceptSlice']);
   t.deepEqual(resumed.send('slices.read'), ['acceptSlice']);
   t.is(resumed.state, 'loading.reading');
-  t.deepEqual(resumed.send('slices.read'), ['acceptSlice', 'publishFirst', 'takeUp']);
+  t.deepEqual(resumed.send('slices.read'), ['acceptSlice', 'publishFirst', 'reportLoaded', 'takeUp']);
   t.is(resumed.context['version'], 7);
 
   const failed = new Play(optimizerMachine, read, visited);
@@ -98,12 +103,15 @@ function inEveryState(visited: Set<string>): readonly Play[] {
   const abandoned = opened();
   abandoned.send('attempt.abandon', { attempt: 5 });
   abandoned.send('sums.reset');
+  const publishing = new Play(optimizerMachine, { ...fresh, guarded: 40 }, visited);
+  publishing.send('parameters.initialised');
   const copying = new Play(optimizerMachine, { ...fresh, joins: true }, visited);
   copying.send('state.slice', slice(0, 10));
   return [
     new Play(optimizerMachine, fresh, visited),
     new Play(optimizerMachine, read, visited),
     copying,
+    publishing,
     opened(),
     passing,
     measuring,
@@ -136,7 +144,7 @@ test('optimizer: REC-1, every state leaves an abandoned attempt, resets its sums
   t.deepEqual(applying.send('weights.applied'), ['publish', 'takeUp']);
   t.deepEqual(applying.send('attempt.abandon', { attempt: 7 }), ['abandon', 'reset']);
   t.is(applying.context['version'], 1);
-  const passedThrough = ['loading.choosing', 'publishing'];
+  const passedThrough = ['loading.choosing'];
   t.deepEqual(
     [...new Set([...visited, ...passedThrough])].toSorted(),
     leafStates(optimizerMachine).toSorted(),
@@ -152,7 +160,7 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
   };
   const kept = abandoned();
   t.deepEqual(kept.send('shard.send'), ['sendState']);
-  t.deepEqual(kept.send('shard.keep'), ['publishFirst', 'takeUp']);
+  t.deepEqual(kept.send('shard.keep'), ['publishFirst', 'reportLoaded', 'takeUp']);
   t.deepEqual(
     kept.send('step.open', open(1, 2)),
     [],
@@ -165,6 +173,7 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
   t.deepEqual(joined.send('state.slice', { ...slice(10, 40), version: 6 }), [
     'acceptState',
     'publishFirst',
+    'reportLoaded',
     'takeUp',
   ]);
   t.like(joined.context, { version: 6, loaded: true });
@@ -177,11 +186,20 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
 
   const drawn = abandoned({ ...read, joins: true });
   t.deepEqual(drawn.send('shard.restore', { version: 0, body: { source: 'seed' } }), ['initialise']);
-  t.deepEqual(drawn.send('parameters.initialised'), ['publishFirst', 'takeUp']);
+  t.deepEqual(drawn.send('parameters.initialised'), ['publishFirst', 'reportLoaded', 'takeUp']);
 });
 
 test('optimizer: each state accepts what belongs to it and refuses the rest', (t) => {
-  const always = ['gradient.added', 'sums.reset', 'attempt.abandon', 'weights.spread'];
+  const always = [
+    'gradient.added',
+    'sums.reset',
+    'attempt.abandon',
+    'shard.send',
+    'ward.state',
+    'ward.sum',
+    'ward.kept',
+    'weights.spread',
+  ];
   const expectOnly = (play: Play, state: string, types: readonly string[]): void => {
     t.is(play.state, state);
     t.deepEqual(acceptedOf(play, kinds, slice(0, 1)).toSorted(), [...always, ...types].toSorted(), state);
@@ -221,7 +239,7 @@ test('optimizer: OPT-1, OPT-2, slices are added on arrival in any order, and the
         t.is(actions.includes('add'), type === 'gradient.add');
         t.is(actions.includes('measureNorm'), index === order.length - 1);
       });
-      t.deepEqual(play.send('norm.measured'), ['shareTotal', 'vote']);
+      t.deepEqual(play.send('norm.measured'), ['shareTotal', 'guardSum', 'vote']);
     }),
   );
 });
@@ -308,4 +326,39 @@ test('optimizer: takes a snapshot between steps', (t) => {
   const play = collecting();
   t.deepEqual(play.send('snapshot.take'), ['snapshot']);
   t.is(play.state, 'collecting');
+});
+
+test('optimizer: BUD-1, a shard is loaded and votes once its buddy holds the same', (t) => {
+  const guarded = { ...fresh, guarded: 40, expected: [40] };
+  const play = new Play(optimizerMachine, guarded);
+  t.deepEqual(play.send('parameters.initialised'), ['publishFirst']);
+  t.is(play.state, 'publishing');
+  t.deepEqual(play.send('ward.kept', slice(0, 30)), []);
+  t.deepEqual(play.send('ward.kept', slice(30, 40)), ['reportLoaded', 'takeUp']);
+  play.send('step.open', open(1));
+  play.send('gradient.add', slice(0, 40));
+  t.deepEqual(play.send('norm.measured'), ['shareTotal', 'guardSum']);
+  t.is(play.state, 'gathering');
+  t.deepEqual(play.send('ward.kept', slice(10, 40)), []);
+  t.deepEqual(play.send('ward.kept', slice(0, 10)), ['vote']);
+  t.deepEqual(play.send('step.open', open(1, 2)), ['reset', 'takeUp']);
+  play.send('gradient.add', { ...slice(0, 40), attempt: 2 });
+  play.send('norm.measured', { attempt: 2 });
+  t.is(play.state, 'gathering', 'a replay needs the buddy again');
+});
+
+test('optimizer: BUD-2, who keeps a ward carries each decision out for both, and says which version it holds', (t) => {
+  const play = new Play(optimizerMachine, { ...fresh, wardSize: 20 });
+  t.deepEqual(play.send('ward.state', slice(0, 20)), ['keepState'], 'whichever of the two is loaded first');
+  play.send('parameters.initialised');
+  t.deepEqual(play.send('ward.sum', slice(0, 20)), ['keepSum']);
+  voted(play);
+  t.deepEqual(play.send('ward.sum', slice(0, 20)), ['keepSum'], 'the ward may be slower');
+  play.send('commit.decide');
+  t.like(play.context['ward'], { version: 0 });
+  play.send('weights.applied');
+  t.like(play.context['ward'], { version: 1 });
+  play.send('attempt.abandon', { attempt: 2 });
+  play.send('sums.reset', { attempt: 2 });
+  t.deepEqual(play.send('shard.send', { attempt: 2 }), ['sendState']);
 });

@@ -1,6 +1,7 @@
 import { numberIn, textIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { OptimizerEvent } from './events.ts';
+import { advance, noCopy, receivePart, type WardCopy } from './ward-copy.ts';
 
 /** Where a shard gets its state from: drawn from the seed, read from the store's snapshot. */
 export type StateSource = 'seed' | 'snapshot';
@@ -29,12 +30,20 @@ export interface OptimizerContext {
   readonly copied: number;
   readonly owned: number;
   readonly source: StateSource;
+  /** Elements that the buddy must hold before this shard goes on (0: it has no buddy), and those that it has said it holds. */
+  readonly guarded: number;
+  readonly kept: number;
+  /** The copy that is kept here of the ward's state; of size 0 without a ward. */
+  readonly ward: WardCopy;
 }
 
 export type OptimizerInput = Pick<
   OptimizerContext,
-  'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source'
->;
+  'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source' | 'guarded'
+> & {
+  /** Elements of the ward's slice; 0: no ward. */
+  readonly wardSize: number;
+};
 
 const count = (event: OptimizerEvent): number => numberIn(event, 'to') - numberIn(event, 'from');
 
@@ -57,9 +66,18 @@ export const fencedByOptimizer: readonly string[] = [
   'shard.restore',
   'state.slice',
   'weights.spread',
+  'ward.state',
+  'ward.sum',
+  'ward.kept',
 ];
 
-const nothingCollected = { opened: false, level: 0, received: [] as readonly number[], totals: 0 } as const;
+const nothingCollected = {
+  opened: false,
+  level: 0,
+  received: [] as readonly number[],
+  totals: 0,
+  kept: 0,
+} as const;
 const receivedAt = ({ received }: OptimizerContext, level: number): number => received[level] ?? 0;
 
 /**
@@ -70,6 +88,9 @@ const receivedAt = ({ received }: OptimizerContext, level: number): number => re
  * sum of everything that it owns, so that it can carry out a decision alone, whoever is lost by then; it applies a decision once.
  * OPT-3: gradients of the next step that arrive before this one is applied wait. REC-1: any state leaves an abandoned attempt, but an
  * update that has begun is finished first; sums are reset behind all that the device still has of the attempt.
+ *
+ * BUD-1: a shard whose state nobody else holds votes, or says that it is loaded, once its buddy holds the same. BUD-2: who keeps a ward
+ * carries every decision out for both. What a ward sends is copied in any state: the buddy counts nothing of it but whole states.
  */
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
@@ -80,6 +101,10 @@ export const optimizerMachine = setup({
     acceptSlice: () => {},
     failLoading: () => {},
     publishFirst: () => {},
+    reportLoaded: () => {},
+    guardSum: () => {},
+    keepState: () => {},
+    keepSum: () => {},
     reset: () => {},
     add: () => {},
     acceptTotal: () => {},
@@ -107,6 +132,15 @@ export const optimizerMachine = setup({
         return received;
       },
     }),
+    countKept: assign({ kept: ({ context, event }) => context.kept + count(event) }),
+    countPart: assign({
+      ward: ({ context, event }) =>
+        receivePart(context.ward, {
+          version: event.version,
+          attempt: event.attempt,
+          elements: count(event),
+        }),
+    }),
     countTotal: assign({ totals: ({ context, event }) => context.totals + count(event) }),
     countState: assign({
       version: ({ event }) => event.version,
@@ -126,15 +160,17 @@ export const optimizerMachine = setup({
       context.opened &&
       context.level < context.expected.length - 1 &&
       receivedAt(context, context.level) === context.expected[context.level],
-    holdsTotals: ({ context }) => context.totals === context.expectedTotals,
+    isGuarded: ({ context }) => context.kept === context.guarded,
+    mayVote: ({ context }) => context.totals === context.expectedTotals && context.kept === context.guarded,
     isReplay: ({ context, event }) => event.attempt > context.attempt,
     isNextStep: ({ context, event }) => event.step > context.version + 1,
     isApplied: ({ context, event }) => event.version < context.version,
   },
 }).createMachine({
   id: 'optimizer',
-  context: ({ input }) => ({
+  context: ({ input: { wardSize, ...input } }) => ({
     ...input,
+    ward: noCopy(wardSize),
     ...nothingCollected,
     attempt: 1,
     loaded: false,
@@ -148,6 +184,12 @@ export const optimizerMachine = setup({
     // Others may be at the next version already; what they pass on is for the buffer that nobody reads any more (REP-1).
     'weights.spread': { actions: 'acceptSpread' },
     'sums.reset': { actions: 'ignore' },
+    'ward.state': { actions: ['countPart', 'keepState'] },
+    'ward.sum': { actions: 'keepSum' },
+    // An empty slice waits for no answer, and gets one.
+    'ward.kept': { actions: 'ignore' },
+    // Who keeps the copy of a lost shard may have lost, or even regained, its own state.
+    'shard.send': { actions: 'sendState' },
     'commit.decide': { guard: 'isApplied', actions: 'ignore' },
     'attempt.abandon': {
       target: '.draining',
@@ -185,7 +227,16 @@ export const optimizerMachine = setup({
       },
       on: { 'gradient.add': { actions: 'setAside' }, 'step.open': { actions: 'setAside' } },
     },
-    publishing: { entry: [assign({ loaded: true }), 'publishFirst'], always: 'collecting' },
+    /** Readers get the weights, and the buddy all of the state: only then can a loss do no harm. */
+    publishing: {
+      entry: [assign({ loaded: true, kept: 0 }), 'publishFirst'],
+      on: { 'ward.kept': { actions: 'countKept' } },
+      always: {
+        guard: 'isGuarded',
+        target: 'collecting',
+        actions: ['reportLoaded', assign({ kept: 0 })],
+      },
+    },
     /** Sums of the step after `version` arrive. */
     collecting: {
       entry: 'takeUp',
@@ -218,18 +269,19 @@ export const optimizerMachine = setup({
     measuring: {
       entry: 'measureNorm',
       on: {
-        'norm.measured': { target: 'gathering', actions: 'shareTotal' },
+        'norm.measured': { target: 'gathering', actions: ['shareTotal', 'guardSum'] },
         'gradient.add': { actions: 'setAside' },
         'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
       },
     },
-    /** The own slice is summed; those of the peers come (ZeRO 0). */
+    /** The own slice is summed; those of the peers come (ZeRO 0), or the buddy says that it holds the sum too. */
     gathering: {
       on: {
         'gradient.add': { actions: 'setAside' },
         'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
+        'ward.kept': { actions: 'countKept' },
       },
-      always: { guard: 'holdsTotals', target: 'voted', actions: 'vote' },
+      always: { guard: 'mayVote', target: 'voted', actions: 'vote' },
     },
     /** The sum is complete; the trainer decides. */
     voted: {
@@ -244,7 +296,11 @@ export const optimizerMachine = setup({
         'weights.applied': {
           target: 'collecting',
           actions: [
-            assign({ ...nothingCollected, version: ({ context }) => context.version + 1 }),
+            assign({
+              ...nothingCollected,
+              version: ({ context }) => context.version + 1,
+              ward: ({ context }) => advance(context.ward),
+            }),
             'publish',
           ],
         },
@@ -263,7 +319,6 @@ export const optimizerMachine = setup({
     abandoned: {
       on: {
         'shard.keep': 'publishing',
-        'shard.send': { actions: 'sendState' },
         'state.slice': { target: 'loading.copying', actions: ['countState', 'acceptState'] },
         'shard.restore': {
           target: 'loading',

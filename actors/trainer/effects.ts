@@ -313,13 +313,15 @@ export function trainerEffects(
     },
     abandonJoined: (event, { attempt }) =>
       self.tell(addresses.stage(numberIn(event, 'dp')), 'attempt.abandon', { attempt }),
-    rebuild: (_event, { versions, step, attempt }) => {
-      const plan = planRecovery(job, versions, step);
+    rebuild: (_event, context) => {
+      const { step, attempt } = context;
+      const plan = planRecovery(job, context, step);
       assert(plan, 'the machine rebuilds what can be rebuilt', { step });
       source = 'peers';
       // A shard that keeps what it has goes on at once, so it sends first.
-      for (const { shard, from } of plan)
-        if (from !== shard) self.tell(from, 'shard.send', { attempt, version: step, body: { to: shard } });
+      for (const { shard, from, fromCopy } of plan)
+        if (from !== shard)
+          self.tell(from, 'shard.send', { attempt, version: step, body: { to: shard, fromCopy } });
       for (const { shard, from } of plan)
         if (from === shard) self.tell(shard, 'shard.keep', { attempt, version: step });
       waitFor('recovery', shards, 'state of lost shards', step, job.deadlines.recoveryMs);

@@ -22,7 +22,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
       stages: replicas.map((dp) => ({ address: addresses.stage(dp), dp })),
       store: addresses.store(0),
       restartsFromBeginning: job.restartsFromBeginning,
-      rebuildable: (versions, step) => planRecovery(job, versions, step) !== null,
+      rebuildable: (held, step) => planRecovery(job, held, step) !== null,
       stopAfter: job.stopAfter,
       finite,
       evaluationDue: (step) =>

@@ -49,7 +49,7 @@ const input: TrainerInput = {
   evaluationDue: () => false,
   checkpoints: false,
   checkpointDue: () => false,
-  rebuildable: (versions, step) => [...versions.values()].includes(step),
+  rebuildable: ({ versions }, step) => [...versions.values()].includes(step),
   restartsFromBeginning: true,
 };
 

@@ -1,5 +1,5 @@
-import type { Address } from '@troupe/core';
-import { flagIn, numberIn } from '@troupe/runtime';
+import { address, type Address } from '@troupe/core';
+import { flagIn, numberIn, textIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { addresses } from '../addresses.ts';
 import type { TrainerEvent } from './events.ts';
@@ -29,6 +29,8 @@ export interface TrainerContext {
   readonly broken: boolean;
   /** What the shards hold when an attempt has been abandoned. */
   readonly versions: ReadonlyMap<Address, number>;
+  /** What their buddies hold of them, by the shard whose state it is. */
+  readonly copies: ReadonlyMap<Address, number>;
   /** A stop was asked for: the open step is finished first. */
   readonly stopping: boolean;
   /** Step that the newest checkpoint holds, and the last one evaluated. */
@@ -45,8 +47,8 @@ export interface TrainerContext {
   readonly evaluationDue: (step: number) => boolean;
   /** Whether the votes of the present attempt were finite; filled in by the ledger. */
   readonly finite: () => boolean;
-  /** Whether every shard's state of `step` is held by some shard. */
-  readonly rebuildable: (versions: ReadonlyMap<Address, number>, step: number) => boolean;
+  /** Whether every shard's state of `step` is held by some shard, its own or its buddy's copy. */
+  readonly rebuildable: (held: Pick<TrainerContext, 'versions' | 'copies'>, step: number) => boolean;
   readonly restartsFromBeginning: boolean;
 }
 
@@ -88,6 +90,12 @@ const without = <T>(values: ReadonlySet<T>, value: T): ReadonlySet<T> => {
   rest.delete(value);
   return rest;
 };
+
+/** A shard that keeps the state of another says so when it leaves an attempt. */
+const withCopy = (copies: ReadonlyMap<Address, number>, event: TrainerEvent): ReadonlyMap<Address, number> =>
+  event.body['ward'] === undefined
+    ? copies
+    : new Map([...copies, [address(textIn(event, 'ward')), numberIn(event, 'wardVersion')]]);
 
 /**
  * The step protocol. TRN-1: a step commits once, when every shard has voted and every replica has measured; a decision is never
@@ -152,7 +160,7 @@ export const trainerMachine = setup({
     settled: ({ context }) => context.awaited.size === 0,
     settledBroken: ({ context }) => context.awaited.size === 0 && context.broken,
     settledRebuildable: ({ context }) =>
-      context.awaited.size === 0 && context.rebuildable(context.versions, context.step),
+      context.awaited.size === 0 && context.rebuildable(context, context.step),
     begun: ({ context }) => context.uncounted.get(context.step + 1)?.size === 0,
     replayable: ({ context }) => context.awaited.size === 0 && !context.finite() && !context.replayed,
     evaluationDue: ({ context }) => context.step > context.evaluated && context.evaluationDue(context.step),
@@ -177,6 +185,7 @@ export const trainerMachine = setup({
     down: new Set<number>(),
     broken: false,
     versions: new Map<Address, number>(),
+    copies: new Map<Address, number>(),
     stopping: false,
     saved: input.step,
     evaluated: input.step,
@@ -304,6 +313,7 @@ export const trainerMachine = setup({
             assign({
               attempt: ({ context }) => context.attempt + 1,
               versions: new Map<Address, number>(),
+              copies: new Map<Address, number>(),
               awaited: ({ context }) => Pending.of([...addressesOf(context.shards), context.store]),
             }),
             'abandon',
@@ -319,6 +329,7 @@ export const trainerMachine = setup({
                     flagIn(event, 'loaded')
                       ? new Map([...context.versions, [event.from, event.version]])
                       : context.versions,
+                  copies: ({ context, event }) => withCopy(context.copies, event),
                 }),
               ],
             },

@@ -2,23 +2,29 @@ import test from 'ava';
 import { resolveTopology } from '@troupe/topology';
 import { addresses } from '../addresses.ts';
 import type { Job } from '../job.ts';
-import { planRecovery } from './recovery-plan.ts';
+import { planRecovery, type HeldState } from './recovery-plan.ts';
 
 /** Of a job, what a plan looks at. */
-function jobWith(dp: number, ep: number, zero: 0 | 1): Job {
+function jobWith(dp: number, ep: number, zero: 0 | 1, buddyShift = 0): Job {
   const { model } = resolveTopology({ model: { layers: 1, moe: { experts: 4 } }, parallel: { dp, ep } });
-  return { model, dp, ep, zero } as unknown as Job;
+  return { model, dp, ep, zero, buddyShift } as unknown as Job;
 }
 
 const classes = ['dense', 'expert'] as const;
 
 /** What shards hold at `version` when the workers of `lost` hold nothing. */
-const held = (dp: number, lost: readonly number[], version = 7) =>
-  new Map(
-    Array.from({ length: dp }, (_, rank) => rank)
-      .filter((rank) => !lost.includes(rank))
-      .flatMap((rank) => classes.map((each) => [addresses.optimizer(each, rank), version] as const)),
-  );
+const held = (dp: number, lost: readonly number[], shift = 0): HeldState => {
+  const of = (name: (rank: number) => number) =>
+    new Map(
+      Array.from({ length: dp }, (_, rank) => rank)
+        .filter((rank) => !lost.includes(rank))
+        .flatMap((rank) => classes.map((each) => [addresses.optimizer(each, name(rank)), 7] as const)),
+    );
+  return {
+    versions: of((rank) => rank),
+    copies: shift === 0 ? new Map() : of((rank) => (rank - shift + dp) % dp),
+  };
+};
 
 const copies = (plan: ReturnType<typeof planRecovery>) =>
   plan?.filter(({ shard, from }) => shard !== from).map(({ shard, from }) => `${from} → ${shard}`);
@@ -46,10 +52,35 @@ test('planRecovery: null when some state is held by nobody', (t) => {
 });
 
 test('planRecovery: another version is no state of this one', (t) => {
-  const mixed = new Map([...held(2, [1], 7), ...held(2, [0], 6)]);
+  const { versions, copies: none } = held(2, [1]);
+  const behind = classes.map((each) => [addresses.optimizer(each, 1), 6] as const);
+  const mixed: HeldState = { versions: new Map([...versions, ...behind]), copies: none };
   t.deepEqual(copies(planRecovery(jobWith(2, 1, 0), mixed, 7)), [
     'optimizer/dense/dp0 → optimizer/dense/dp1',
     'optimizer/expert/dp0 → optimizer/expert/dp1',
   ]);
   t.is(planRecovery(jobWith(2, 1, 0), mixed, 5), null);
+});
+
+test('planRecovery: BUD-1, what nobody else holds comes from the buddy; with both lost from nowhere', (t) => {
+  const plan = planRecovery(jobWith(4, 2, 1, 1), held(4, [3], 1), 7);
+  t.deepEqual(copies(plan), [
+    'optimizer/dense/dp0 → optimizer/dense/dp3',
+    'optimizer/expert/dp0 → optimizer/expert/dp3',
+  ]);
+  t.true(plan?.every(({ shard, from, fromCopy }) => fromCopy === (shard !== from)));
+  t.is(planRecovery(jobWith(4, 2, 1, 1), held(4, [3, 0], 1), 7), null);
+  t.truthy(planRecovery(jobWith(4, 2, 1, 1), held(4, [3, 1], 1), 7), 'neighbours but one');
+  t.truthy(planRecovery(jobWith(4, 2, 1, 2), held(4, [3, 0], 2), 7), 'their buddies are elsewhere');
+});
+
+test('planRecovery: under ZeRO 0 twins come first; only experts with edp 1 have a buddy', (t) => {
+  const plan = planRecovery(jobWith(2, 2, 0, 1), held(2, [1], 1), 7) ?? [];
+  t.deepEqual(
+    plan.filter(({ shard, from }) => shard !== from).map(({ shard, fromCopy }) => [shard, fromCopy]),
+    [
+      [addresses.optimizer('dense', 1), false],
+      [addresses.optimizer('expert', 1), true],
+    ],
+  );
 });

@@ -129,6 +129,15 @@ const cases: readonly {
     from: ['seed', 'snapshot'],
   },
   {
+    name: 'killed, and then the other one; nobody else has its slices but their buddies',
+    topology: layout(2, 1, ['recovery.buddies=true']),
+    strikes: [
+      { step: 3, rank: 1, signal: 'SIGKILL' },
+      { step: 7, rank: 0, signal: 'SIGKILL' },
+    ],
+    from: ['peers', 'peers'],
+  },
+  {
     name: 'stopped for good',
     topology: layout(1, 0),
     strikes: [{ step: 4, rank: 1, signal: 'SIGSTOP' }],

@@ -3,6 +3,7 @@ import {
   activationBytes,
   droplessRowsBytes,
   f32Memory,
+  lonelyElements,
   mixedPrecisionMemory,
   paddedRowsBytes,
   visitShare,
@@ -74,10 +75,10 @@ test('f32Memory: 24 bytes a parameter replicated, moments and buddies sharded fr
     weights: 8 * 1400,
     gradients: 8 * 1400,
     moments: 8 * 450,
-    buddies: 12 * 450,
+    buddies: 20 * 450,
     activations: 50,
     host: 0,
-    device: 16 * 1400 + 20 * 450 + 50,
+    device: 16 * 1400 + 28 * 450 + 50,
   });
   t.is(
     f32Memory(layout({ dense: 1000, dp: 4, zero: 1 }), { activations: 0, buddies: false, microbatches: 1 })
@@ -157,4 +158,13 @@ test('visitShare: equals the share found by enumerating pairs of experts', (t) =
   t.true(Math.abs(visitShare(6, 2, 2) - visited / pairs) < 1e-15);
   t.is(visitShare(8, 8, 2), 1);
   t.is(visitShare(8, 2, 1), 0.25);
+});
+
+test('lonelyElements: what no other rank holds', (t) => {
+  const of = (changes: Parameters<typeof layout>[0]) =>
+    lonelyElements(layout({ dense: 1000, expert: 800, ...changes }));
+  t.deepEqual(of({ zero: 1 }), { dense: 0, expert: 0 }, 'one rank has nobody to keep it');
+  t.deepEqual(of({ dp: 4, ep: 2, zero: 1 }), { dense: 250, expert: 200 });
+  t.deepEqual(of({ dp: 4, ep: 2, zero: 0 }), { dense: 0, expert: 0 });
+  t.deepEqual(of({ dp: 4, ep: 4, zero: 0 }), { dense: 0, expert: 200 }, 'experts with edp 1');
 });

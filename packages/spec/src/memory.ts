@@ -69,6 +69,18 @@ export function mixedPrecisionMemory(layout: MemoryLayout): MemoryBytes {
   return { device: part(bytes.weights, 3) + part(bytes.gradients, 2) + part(bytes.optimizer, 1), host: 0 };
 }
 
+/** Bytes of an element of the gradients that `holders` ranks add to: an exact int64 sum, or f32 where one kernel call finishes it. */
+export const gradientBytes = (holders: number, microbatches: number): 4 | 8 =>
+  holders === 1 && microbatches === 1 ? 4 : 8;
+
+/** Elements of a rank's slices that no other rank holds, by class: those that a buddy keeps. Of one rank alone: none. */
+export function lonelyElements(layout: MemoryLayout): { readonly dense: number; readonly expert: number } {
+  const { dp, ep, zero } = layout;
+  const { dense, expert } = localParts(layout);
+  if (dp === 1) return { dense: 0, expert: 0 };
+  return { dense: zero >= 1 ? dense / dp : 0, expert: zero >= 1 || ep === dp ? expert / (dp / ep) : 0 };
+}
+
 /** Where the bytes of f32 training go on one rank; activations are an estimate. */
 export interface F32Memory {
   /** Two buffers by parity of the version, 4 bytes each: the one in use and the one being published; a rank that is alone has one. */
@@ -77,7 +89,7 @@ export interface F32Memory {
   readonly gradients: number;
   /** Adam's two moments of the slices the rank owns, 8 bytes. */
   readonly moments: number;
-  /** A buddy's copy of weights and moments, 12 bytes, where no replica holds one already. */
+  /** A buddy's copy of what one rank alone holds: weights and moments, 12 bytes, and the gradient of the open step. */
   readonly buddies: number;
   readonly activations: number;
   /** In host memory; everything above is on the device. */
@@ -99,14 +111,18 @@ export function f32Memory(
   const part = (each: number, shardedFrom: number): number =>
     each * (layout.zero >= shardedFrom ? owned : local);
   const { dense, expert } = localParts(layout);
-  const eachGradient = (holders: number): number => (holders === 1 && options.microbatches === 1 ? 4 : 8);
+  const eachGradient = (holders: number): number => gradientBytes(holders, options.microbatches);
   const weights = part(layout.dp === 1 ? 4 : 8, 3);
   const gradients =
     layout.zero >= 2
       ? 8 * owned
       : eachGradient(layout.dp) * dense + eachGradient(layout.dp / layout.ep) * expert;
   const moments = part(8, 1);
-  const buddies = options.buddies && layout.zero >= 1 && layout.dp > 1 ? 12 * owned : 0;
+  const lonely = lonelyElements(layout);
+  const buddies = options.buddies
+    ? (12 + eachGradient(layout.dp)) * lonely.dense +
+      (12 + eachGradient(layout.dp / layout.ep)) * lonely.expert
+    : 0;
   const offloaded = layout.offload === 'optimizer' ? moments + buddies : 0;
   const device = weights + gradients + moments + buddies + options.activations - offloaded;
   return {

@@ -3,6 +3,7 @@ import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
 import {
+  buddyShift,
   exchangeOf,
   formatProblem,
   learningRate,
@@ -86,6 +87,7 @@ export function jobOf(
     first: choices.first,
     deadlines: defaultDeadlines,
     restartsFromBeginning: topology.recovery.fromStart,
+    buddyShift: buddyShift(topology),
     ...rules,
   };
 }
