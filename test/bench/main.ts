@@ -9,10 +9,11 @@ import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
 import { benchScaling, formatScaling } from './scaling.ts';
+import { benchSimulated, formatSimulated } from './simulated.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory [--small]
   --small             shows that it runs; writes nothing
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
 step and roofline:
@@ -58,6 +59,9 @@ const benches = {
   ],
   events: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Events a second of the simulator', text: formatEvents(await benchEvents({ size })) },
+  ],
+  simulated: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Simulated steps', text: formatSimulated(await benchSimulated({ size })) },
   ],
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },

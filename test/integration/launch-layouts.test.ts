@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { openCheckpoint } from '@troupe/checkpoint';
 import type { RunEvent } from '@troupe/telemetry';
-import { fileStorage, launch, loadTopology, startCluster, type ResolvedTopology } from 'troupe';
+import {
+  fileStorage,
+  launch,
+  loadTopology,
+  openSimulator,
+  startCluster,
+  type ResolvedTopology,
+} from 'troupe';
 
 /** A model small enough for a core to train in a blink, over real text. */
 const small = [
@@ -199,3 +206,23 @@ test.serial(
     }
   },
 );
+
+for (const [dp, ep] of [
+  [2, 1],
+  [2, 2],
+  [4, 2],
+] as const) {
+  test(`launch: dp ${dp}, ep ${ep} over ZeroMQ has the losses of its simulation, bit for bit`, async (t) => {
+    const topology = layout(dp, ep);
+    const steps = 4;
+    const stepsOf = (events: readonly RunEvent[]): readonly string[] =>
+      curve(events.filter(({ event }) => event === 'step')).split('\n');
+    const folder = await newFolder(t);
+    const launched = await stretch(t, topology, { folder, over: 'ZeroMQ', stopAfter: steps });
+    const simulator = await openSimulator(topology);
+    const simulated = await simulator.run({ seed: dp, steps, faults: [] });
+    t.is(simulated.violation, null);
+    t.is(stepsOf(launched).length, steps);
+    t.deepEqual(stepsOf(simulated.events), stepsOf(launched));
+  });
+}

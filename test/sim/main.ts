@@ -79,7 +79,7 @@ if (values.help) {
   const seed = number('seed', values.seed, 0);
   const run = await sweepSeed(seed, number('cluster', values.cluster, seed % clusters.length));
   process.stdout.write(
-    `${[run.cluster, ...run.faults.map((fault) => `  ${fault}`), `${run.verdict} ${run.why}`].join('\n')}\n`,
+    `${[run.cluster, ...run.faults.map((fault) => `  ${fault}`), `${run.verdict} ${run.why}`.trim(), `trace ${run.traceHash}`].join('\n')}\n`,
   );
   process.exitCode = run.verdict === 'wrong' ? 1 : 0;
 } else {

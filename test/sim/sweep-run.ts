@@ -47,6 +47,8 @@ export interface SweepRun {
   readonly verdict: 'finished' | 'ended' | 'wrong';
   /** Of an end: its justification; of a wrong one, what is wrong. */
   readonly why: string;
+  /** Hash of everything that happened. */
+  readonly traceHash: string;
   /** How often it came back from a loss. */
   readonly recoveries: number;
 }
@@ -99,6 +101,7 @@ async function play(cluster: number, one: SimulationCase): Promise<SweepRun> {
     cluster: nameOf(clusters[cluster] as (typeof clusters)[number]),
     faults: faults.map(describeFault),
     kinds: faults.map(({ kind }) => kind),
+    traceHash: run.traceHash,
     recoveries: run.events.filter(({ event }) => event === 'recovered').length,
     ...judge(run),
   };

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { commitSeed } from './commit-seed.ts';
 import { corpus } from './corpus.ts';
@@ -23,6 +25,12 @@ for (const each of corpus) {
   });
 }
 
-test('sweep: the same seed is the same run', async (t) => {
-  t.deepEqual(await sweepSeed(11), await sweepSeed(11));
+test('sweep: the same seed and its faults are the same run, in another process too', async (t) => {
+  const here = await sweepSeed(11);
+  t.true(here.faults.length > 0);
+  t.deepEqual(await sweepSeed(11), here);
+  const program = fileURLToPath(new URL('main.js', import.meta.url));
+  const other = spawnSync(process.execPath, [program, '--seed', '11'], { encoding: 'utf8' });
+  t.is(other.status, 0, other.stderr);
+  t.is(other.stdout.trim().split('\n').at(-1), `trace ${here.traceHash}`);
 });

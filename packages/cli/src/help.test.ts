@@ -53,6 +53,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--seeds',
     '--jobs',
     '--shapes-only',
+    '--calibration',
     '--trace',
     '--check',
     '--until',
@@ -63,7 +64,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   ],
   tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
   doctor: [],
-  bench: [],
+  bench: ['--calibrate', '--out', '--set', '--steps'],
 };
 const common = ['--json', '--verbose'];
 

@@ -1,14 +1,50 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { Ended, UsageError } from '../errors.ts';
-import { verb, type CommonOptions } from '../verb.ts';
+import { print, printError, printJson } from '../output.ts';
+import { collect, integer, verb, type CommonOptions } from '../verb.ts';
+
+interface BenchOptions extends CommonOptions {
+  readonly calibrate?: string;
+  readonly out: string;
+  readonly steps: number;
+  readonly set: readonly string[];
+}
 
 /** Benches belong to the repository: they race rivals that an installed package does not carry. */
 const mainFile = new URL('../../../../test/dist/bench/main.js', import.meta.url);
 
-async function bench(names: readonly string[], options: CommonOptions): Promise<void> {
+/** Measures this machine for `simulate --calibration`. */
+async function calibrateTo(file: string, { out, steps, set, json }: BenchOptions): Promise<void> {
+  const [{ calibrate }, { fileStorage }] = await Promise.all([
+    import('../calibrate/calibrate.ts'),
+    import('troupe'),
+  ]);
+  const found = await calibrate({ file, set }, steps, ({ workers, threads }) =>
+    printError(`measuring ${workers} × ${threads} thread${threads === 1 ? '' : 's'} of ${file} …`),
+  );
+  const storage = fileStorage(dirname(out));
+  await storage.makeFolder('');
+  await storage.writeAtomic(basename(out), new TextEncoder().encode(`${JSON.stringify(found, null, 2)}\n`));
+  if (json === true) {
+    printJson({ event: 'calibration', path: out, ...found });
+    return;
+  }
+  for (const { workers, threads, flopsPerMs, bytesPerMs, turnMs, slowness } of found.setups)
+    print(
+      `${workers} × ${threads} thread${threads === 1 ? '' : 's'}: peak ${(flopsPerMs / 1e6).toFixed(0)} GFLOP/s, ${(bytesPerMs / 1e6).toFixed(1)} GB/s a worker; experts.backward takes ${(slowness['experts.backward'] ?? Number.NaN).toFixed(2)} times the roofline's time; a turn ${(1000 * turnMs).toFixed(0)} µs`,
+    );
+  print(`written to ${out}`, `next: npx troupe simulate ${file} --calibration ${out}`);
+}
+
+async function bench(names: readonly string[], options: BenchOptions): Promise<void> {
+  if (options.calibrate !== undefined) {
+    await calibrateTo(options.calibrate, options);
+    return;
+  }
   const path = fileURLToPath(mainFile);
   if (!existsSync(path))
     throw new UsageError('benches live in the repository: clone it, run `npm ci`, then `npm run bench`');
@@ -27,6 +63,14 @@ export function registerBench(program: Command): void {
     program,
     'bench [names...]',
     "Run the repository's benches (kernels, step, roofline, wire; default all).",
-    'npx troupe bench kernels',
-  ).action(bench);
+    'npx troupe bench kernels\n  npx troupe bench --calibrate quickstart --out calibration.json',
+  )
+    .option(
+      '--calibrate <topology>',
+      'measure what its workers cost on this machine, for `simulate --calibration`',
+    )
+    .option('--out <file>', 'where the calibration goes', 'troupe-calibration.json')
+    .option('--set <key=value>', 'with --calibrate: override one key, may be repeated', collect, [])
+    .option('--steps <n>', 'with --calibrate: recorded steps of each run', integer(1), 4)
+    .action(bench);
 }

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Simulation, SimulationCase, Simulator, StateTrace } from 'troupe';
@@ -17,6 +17,7 @@ interface SimulateOptions extends CommonOptions {
   readonly seeds?: SeedRange;
   readonly jobs: number;
   readonly shapesOnly?: boolean;
+  readonly calibration?: string;
   readonly trace?: string;
   readonly check?: boolean;
   readonly until?: string;
@@ -35,6 +36,7 @@ function replayLine(file: string, options: SimulateOptions, one: SimulationCase)
   if (options.faults !== undefined) words.push(`--faults ${options.faults}`);
   for (const each of options.set) words.push(`--set '${each}'`);
   if (options.shapesOnly === true) words.push('--shapes-only');
+  if (options.calibration !== undefined) words.push(`--calibration ${options.calibration}`);
   return words.join(' ');
 }
 
@@ -50,6 +52,17 @@ function summary(runs: readonly SimulationJson[]): readonly string[] {
     `${runs.length} runs: ${of('finished').length} finished with the loss curve of the run without faults, ${of('ended').length} ended with a reason, ${seeds.length} violated a rule${seeds.length === 0 ? '' : ` (seeds ${seeds.join(', ')})`}`,
     `faults: ${drawn.length === 0 ? 'none' : drawn.join(', ')}`,
   ];
+}
+
+/** @throws {UsageError} when there is no such file, or it is not JSON */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new UsageError(
+      `--calibration: '${path}' cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
 }
 
 async function openTopology(file: string, options: SimulateOptions, set: readonly string[] = []) {
@@ -116,6 +129,7 @@ async function sweep(
     const args = [file, '--steps', `${steps}`, ...options.set.flatMap((each) => ['--set', each])];
     if (options.faults !== undefined) args.push('--faults', options.faults);
     if (options.shapesOnly === true) args.push('--shapes-only');
+    if (options.calibration !== undefined) args.push('--calibration', options.calibration);
     const codes = await Promise.all(
       splitRange(range, options.jobs).map((part) => runSeeds(args, part, take)),
     );
@@ -251,9 +265,16 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
   if (options.writeTest !== undefined && options.shrink !== true)
     throw new UsageError('--write-test needs --shrink, which makes the case that it writes');
   const topology = await openTopology(file, options);
-  const { openSimulator } = await import('troupe');
+  const { openSimulator, parseCalibration } = await import('troupe');
+  const calibration =
+    options.calibration === undefined
+      ? undefined
+      : parseCalibration(await readJson(options.calibration), options.calibration);
   const simulator = (): Promise<Simulator> =>
-    openSimulator(topology, options.shapesOnly === true ? { shapesOnly: true } : {});
+    openSimulator(topology, {
+      ...(options.shapesOnly === true ? { shapesOnly: true } : {}),
+      ...(calibration === undefined ? {} : { calibration }),
+    });
   const steps = Math.min(options.steps ?? STEPS, topology.train.steps);
   if (options.seeds !== undefined) {
     await sweep(file, options, options.seeds, simulator, steps);
@@ -304,6 +325,7 @@ export function registerSimulate(program: Command): void {
     .option('--seeds <a..b>', 'run every seed from a to b', seedRange)
     .option('--jobs <n>', 'with --seeds: processes', integer(1), 1)
     .option('--shapes-only', 'no arithmetic: sizes and times only, for thousands of devices')
+    .option('--calibration <file>', 'times as measured on this machine by `bench --calibrate`')
     .option('--trace <file>', 'write the states of all actors over virtual time, for Perfetto')
     .option('--check', 'run twice and report the first divergence')
     .option('--until <event>', 'stop when an actor handles it: commit.decide, commit.decide@3')
