@@ -38,6 +38,9 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   },
   /** Nobody looks at the incarnation of a sender. */
   'a stale incarnation accepted': { network: { fencing: false } },
+  'a buffer reused before it was sent': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'rows.dispatch') },
+  },
   'a dropped row': { device: dropsRow },
   /** Its name reaches the disk, its bytes do not. */
   'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },

@@ -21,6 +21,8 @@ export interface Arrival {
   /** Bytes of its lane on the way and not released, its own among them; and what the window admits. */
   readonly onWayBytes: number;
   readonly windowBytes: number;
+  /** Its link is slow now. */
+  readonly isImpeded: boolean;
 }
 
 /** What a link asks of its network. */
@@ -286,6 +288,7 @@ export class SimLink {
     const generation = this.#generation;
     const { bytes, life, sent } = queued;
     const queue = direction.lanes[lane];
+    const isImpeded = direction.latencyFactor > 1;
     receiver.counts.messagesReceived++;
     receiver.counts.bytesReceived += bytes;
     const read = this.#network.arrived(packet, {
@@ -297,6 +300,7 @@ export class SimLink {
       bytes,
       onWayBytes: queue.onWayBytes,
       windowBytes: direction.model.windowBytes[lane],
+      isImpeded,
     });
     const release = (): void => {
       if (generation !== this.#generation || !queue.release(queued)) return;
@@ -304,7 +308,6 @@ export class SimLink {
       this.#pumpLane(direction, lane);
     };
     receiver.deliver(from, lane, read, release);
-    const isImpeded = direction.latencyFactor > 1;
     for (let copy = this.#network.copies(packet, isImpeded); copy > 1; copy--)
       receiver.deliver(from, lane, read, () => {});
     if (fault === 'duplicate') this.lose('a packet came twice');

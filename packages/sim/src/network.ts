@@ -9,6 +9,7 @@ import {
   type Transport,
 } from '@troupe/core';
 import { packetBytes, QueuedPacket } from './lane-queue.ts';
+import { FrameSums } from './frame-sums.ts';
 import { SimLink, type Arrival, type LinkHost, type PacketFault } from './link.ts';
 import { defaultLink, type LinkModel } from './link-model.ts';
 import type { SimProcess } from './process.ts';
@@ -23,7 +24,7 @@ export interface NetworkOptions {
   /** Sees and may replace a packet before it leaves: how a test alters one message. */
   readonly alter?: (packet: Packet, from: NodeId, to: NodeId) => Packet;
   /** Sees every packet that is about to be read. */
-  readonly arrived?: (packet: Packet, arrival: Arrival) => void;
+  readonly arrived?: (packet: Packet, arrival: Arrival, changed: readonly ArrayBufferLike[]) => void;
   /** False: bytes are not copied on their way, for devices without arithmetic. Default true. */
   readonly copies?: boolean;
   /** What a planted bug breaks; never set by a run. */
@@ -31,6 +32,8 @@ export interface NetworkOptions {
 }
 
 export interface NetworkPlant {
+  /** Whether the sender writes into the frames of a packet before it is read. `isImpeded`: while its link is slow. */
+  readonly reuses?: (packet: Packet, isImpeded: boolean) => boolean;
   /** False: packets of replaced lives arrive. */
   readonly fencing?: boolean;
   /** How often a packet is read. `isImpeded`: while its link is slow. */
@@ -46,6 +49,7 @@ export interface NetworkPlant {
 export class SimNetwork implements LinkHost, TransportHost {
   readonly clock: VirtualClock;
   readonly #trace: Trace;
+  readonly #sums = new FrameSums();
   readonly #options: NetworkOptions;
   /** The latest life of every node. */
   readonly #nodes = new Map<NodeId, SimTransport>();
@@ -195,7 +199,9 @@ export class SimNetwork implements LinkHost, TransportHost {
 
   /** A packet as it leaves. */
   leaving(packet: Packet, from: NodeId, to: NodeId): Packet {
-    return this.#options.alter?.(packet, from, to) ?? packet;
+    const leaving = this.#options.alter?.(packet, from, to) ?? packet;
+    if (this.#options.copies !== false) this.#sums.left(leaving);
+    return leaving;
   }
 
   copies(packet: Packet, isImpeded: boolean): number {
@@ -205,10 +211,17 @@ export class SimNetwork implements LinkHost, TransportHost {
   /** A packet as it is read. */
   arrived(packet: Packet, arrival: Arrival): Packet {
     const copies = this.#options.copies !== false;
+    if (this.#options.plant?.reuses?.(packet, arrival.isImpeded) === true)
+      for (const frame of packet.frames) frame[0] = (frame[0] ?? 0) ^ 1;
     this.#trace.packet(this.clock.now(), arrival.from, arrival.to.node, packet, copies);
-    this.#options.arrived?.(packet, arrival);
-    if (!copies) return packet;
-    return { header: packet.header.slice(), frames: packet.frames.map((frame) => frame.slice()) };
+    if (!copies) {
+      this.#options.arrived?.(packet, arrival, []);
+      return packet;
+    }
+    const frames = packet.frames.map((frame) => frame.slice());
+    const changed = this.#sums.changed(packet).flatMap((index) => frames[index]?.buffer ?? []);
+    this.#options.arrived?.(packet, arrival, changed);
+    return { header: packet.header.slice(), frames };
   }
 
   #linksOf(node: NodeId): readonly SimLink[] {

@@ -128,11 +128,11 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     machineOf: machines.machineOf,
     copies: options.shapesOnly !== true,
     link: machines.linkOf,
-    arrived: (_packet, arrival) => {
+    arrived: (_packet, arrival, changed) => {
       const lane = traffic[arrival.lane];
       lane.messages++;
       lane.bytes += arrival.bytes;
-      checkers.see(packetSeen(arrival, world.clock.now()));
+      checkers.see(packetSeen(arrival, changed, world.clock.now()));
     },
     ...(options.alter === undefined ? {} : { alter: options.alter }),
     ...(options.disk === undefined ? {} : { disk: options.disk }),

@@ -39,6 +39,8 @@ export interface PacketSeen {
   /** Bytes of this lane on the way and not released, this packet's among them; and what the window admits. */
   readonly onWayBytes: number;
   readonly windowBytes: number;
+  /** Memory, as it is read, of frames that are not what they were when they left. */
+  readonly changed?: readonly ArrayBufferLike[];
 }
 
 /** What the run reported. */

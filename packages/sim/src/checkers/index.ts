@@ -1,4 +1,5 @@
 export * from './bounds-hold.ts';
+export * from './bytes-intact.ts';
 export * from './checker.ts';
 export * from './gradients-once.ts';
 export * from './liveness.ts';

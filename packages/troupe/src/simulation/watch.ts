@@ -3,6 +3,7 @@ import type { Fault, Storage } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
 import {
   boundsHold,
+  bytesIntact,
   Checkers,
   defaultLink,
   gradientsOnce,
@@ -41,6 +42,7 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
     nothingStale(),
     gradientsOnce({ dense: sizes(exchange.dense), expert: sizes(exchange.expert) }),
     versionsAgree(),
+    bytesIntact(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
     manifestsComplete(),
     liveness({ silenceMs: defaultLink.silenceMs }),
@@ -78,7 +80,11 @@ export const turnSeen = (turn: Turn, atMs: number, life: number): TurnSeen => {
 };
 
 /** A packet as checkers see it. */
-export const packetSeen = (arrival: Arrival, atMs: number): PacketSeen => ({
+export const packetSeen = (
+  arrival: Arrival,
+  changed: readonly ArrayBufferLike[],
+  atMs: number,
+): PacketSeen => ({
   type: 'packet',
   atMs,
   from: arrival.from,
@@ -89,6 +95,7 @@ export const packetSeen = (arrival: Arrival, atMs: number): PacketSeen => ({
   bytes: arrival.bytes,
   onWayBytes: arrival.onWayBytes,
   windowBytes: arrival.windowBytes,
+  changed,
 });
 
 /** What is wrong with a checkpoint on a disk, in a sentence; null when it can be loaded whole. */

@@ -1,0 +1,232 @@
+import test, { type ExecutionContext } from 'ava';
+import {
+  boundsHold,
+  bytesIntact,
+  Checkers,
+  gradientsOnce,
+  liveness,
+  lossCurve,
+  manifestsComplete,
+  nothingStale,
+  oneOwner,
+  rowsConserved,
+  versionsAgree,
+  type Checker,
+  type EndSeen,
+  type PacketSeen,
+  type Seen,
+  type TurnSeen,
+} from './index.ts';
+
+const turn = (fields: Partial<TurnSeen>): TurnSeen => ({
+  type: 'turn',
+  atMs: 0,
+  node: 'worker/0',
+  life: 1,
+  incarnation: 1,
+  address: 'optimizer/dense/dp0',
+  kind: 'step.open',
+  from: 'trainer',
+  step: 1,
+  attempt: 1,
+  version: 0,
+  layer: -1,
+  microbatch: -1,
+  body: {},
+  tensors: [],
+  outcome: 'handled',
+  stateBefore: 'collecting',
+  stateAfter: 'collecting',
+  mailboxSize: 0,
+  ...fields,
+});
+const packet = (fields: Partial<PacketSeen>): PacketSeen => ({
+  type: 'packet',
+  atMs: 0,
+  from: 'worker/1',
+  fromLife: 1,
+  currentLife: 1,
+  to: 'worker/0',
+  lane: 'data',
+  bytes: 10,
+  onWayBytes: 10,
+  windowBytes: 100,
+  ...fields,
+});
+const fault = (kind: 'crash' | 'slow' | 'torn-write' | 'disk-full' | 'hang', forMs?: number): Seen => ({
+  type: 'fault',
+  atMs: 0,
+  fault: { kind, target: 'worker/1', atMs: 0, forMs },
+  touches: ['worker/1'],
+});
+const end = (fields: Partial<EndSeen>): EndSeen => ({
+  type: 'end',
+  atMs: 0,
+  exitCode: 0,
+  message: '',
+  isStuck: false,
+  ...fields,
+});
+
+/** What the first violation says after a list of events; null: nothing. */
+function verdict(checker: Checker, events: readonly Seen[]): string | null {
+  const checkers = new Checkers([checker]);
+  for (const each of events) checkers.see(each);
+  return checkers.violation?.text ?? null;
+}
+function holds(t: ExecutionContext, checker: () => Checker, events: readonly Seen[]): void {
+  t.is(verdict(checker(), events), null);
+}
+function breaks(t: ExecutionContext, checker: () => Checker, events: readonly Seen[], text: RegExp): void {
+  t.regex(verdict(checker(), events) ?? 'nothing', text);
+}
+
+test('bounds-hold: mailboxes and windows; a packet larger than the window enters an empty one', (t) => {
+  const checker = (): Checker => boundsHold({ mailbox: 3 });
+  holds(t, checker, [turn({ mailboxSize: 3 }), packet({ onWayBytes: 100 })]);
+  holds(t, checker, [packet({ bytes: 500, onWayBytes: 500 })]);
+  breaks(t, checker, [turn({ mailboxSize: 4 })], /4 events wait .* at most 3 may/);
+  breaks(t, checker, [packet({ onWayBytes: 101 })], /101 bytes of worker\/1 .* at most 100 may/);
+});
+
+test('bytes-intact: what was written into on its way counts when it is taken up, not when it is dropped', (t) => {
+  const rows = new Float32Array(4);
+  const reads = packet({ changed: [rows.buffer] });
+  holds(t, bytesIntact, [packet({ changed: [] }), turn({ tensors: [rows] })]);
+  holds(t, bytesIntact, [
+    reads,
+    turn({ tensors: [rows], outcome: 'fenced' }),
+    turn({ tensors: [new Float32Array(4)] }),
+  ]);
+  breaks(
+    t,
+    bytesIntact,
+    [reads, turn({ kind: 'rows.dispatch', tensors: [rows] })],
+    /rows.dispatch .* changed/,
+  );
+});
+
+test('gradients-once: every level lies as deep as its group is large', (t) => {
+  const checker = (): Checker => gradientsOnce({ dense: [2, 3], expert: [1] });
+  const add = (from: string, level: number, first: number, last: number): TurnSeen =>
+    turn({ kind: 'gradient.add', from, body: { from: first, to: last, level } });
+  const all = [
+    turn({}),
+    add('stage/0', 0, 0, 8),
+    add('stage/1', 0, 0, 4),
+    add('stage/1', 0, 4, 8),
+    add('optimizer/dense/dp2', 1, 0, 4),
+    add('optimizer/dense/dp4', 1, 0, 4),
+  ];
+  const measured = turn({ kind: 'norm.measured' });
+  holds(t, checker, [...all, measured]);
+  breaks(t, checker, [...all, add('stage/1', 0, 4, 8)], /adds elements 4 to 8 of stage\/1 twice/);
+  breaks(
+    t,
+    checker,
+    [...all.slice(0, 3), ...all.slice(4), measured],
+    /level 0 elements 4 to 8 were added 1 times, expected 2/,
+  );
+  breaks(
+    t,
+    checker,
+    [...all.slice(0, -1), measured],
+    /level 1 elements 0 to 4 were added 1 times, expected 2/,
+  );
+  breaks(t, checker, [...all, add('optimizer/dense/dp6', 1, 0, 4), measured], /added 3 times, expected 2/);
+  const again = (seen: TurnSeen): TurnSeen => ({ ...seen, attempt: 2 });
+  holds(t, checker, [...all.slice(0, 3), ...all.map(again), again(measured)]);
+});
+
+test('liveness: a run ends as planned, or with a sentence that names what a grave fault touched', (t) => {
+  const checker = (): Checker => liveness({ silenceMs: 5000 });
+  const lost = end({ exitCode: 76, message: 'worker/1 was lost' });
+  holds(t, checker, [end({})]);
+  holds(t, checker, [fault('crash'), lost]);
+  holds(t, checker, [fault('disk-full'), end({ exitCode: 75, message: 'no room' })]);
+  breaks(t, checker, [lost], /names nothing that a fault touched/);
+  breaks(t, checker, [fault('slow'), lost], /names nothing/);
+  breaks(t, checker, [fault('hang', 100), lost], /names nothing/);
+  breaks(t, checker, [fault('crash'), end({ exitCode: 76, message: 'worker/10 was lost' })], /names nothing/);
+  breaks(t, checker, [fault('crash'), end({ exitCode: 1, message: 'a bug' })], /ended with 1/);
+  breaks(t, checker, [fault('crash'), end({ exitCode: 76, isStuck: true, message: 'x' })], /hangs/);
+});
+
+test('loss-curve: losses and norms of the run without faults, bit for bit', (t) => {
+  const checker = (): Checker => lossCurve([{ step: 1, loss: 2, gradNorm: 0.5 }]);
+  const step = (loss: number, gradNorm: number): Seen => ({ type: 'step', atMs: 0, step: 1, loss, gradNorm });
+  holds(t, checker, [step(2, 0.5), { type: 'step', atMs: 0, step: 9, loss: 7, gradNorm: 7 }]);
+  breaks(t, checker, [step(2 + 2 ** -51, 0.5)], /^loss of step 1/);
+  breaks(t, checker, [step(2, 0.25)], /^gradNorm of step 1/);
+});
+
+test('manifests-complete: what was reported survives; who reads a torn file notices', (t) => {
+  const reported = (damage: string | null): Seen => ({
+    type: 'checkpoint',
+    atMs: 0,
+    path: 'run/step-1',
+    damage,
+  });
+  holds(t, manifestsComplete, [reported(null)]);
+  holds(t, manifestsComplete, [fault('torn-write'), reported('a hash differs')]);
+  breaks(t, manifestsComplete, [fault('crash'), reported('a hash differs')], /would lose it: a hash differs/);
+});
+
+test('nothing-stale: a replaced life is not read', (t) => {
+  holds(t, nothingStale, [packet({ fromLife: 2, currentLife: 2 })]);
+  breaks(
+    t,
+    nothingStale,
+    [packet({ fromLife: 1, currentLife: 2 })],
+    /life 1 of worker\/1, whose life 2 has begun/,
+  );
+});
+
+test('one-owner: one life of an actor acts in one place', (t) => {
+  holds(t, oneOwner, [turn({}), turn({ life: 2, node: 'worker/1' }), turn({})]);
+  holds(t, oneOwner, [turn({}), turn({ incarnation: 2, node: 'worker/1' })]);
+  breaks(t, oneOwner, [turn({}), turn({ node: 'worker/1' })], /acts on worker\/0 and on worker\/1/);
+  breaks(
+    t,
+    oneOwner,
+    [turn({}), turn({ life: 2, node: 'worker/1' }), turn({ node: 'worker/2' })],
+    /acts on worker\/0/,
+  );
+});
+
+test('rows-conserved: as many rows reach experts as gates route, by layer', (t) => {
+  const checker = (): Checker => rowsConserved({ replicas: 2, layers: [0], experts: 2 });
+  const dispatch = (source: number, rows: number): TurnSeen =>
+    turn({
+      address: 'expert/L0/ep0/edp0',
+      kind: 'rows.dispatch',
+      layer: 0,
+      body: { mode: 'train', source },
+      tensors: [new Float32Array(8), new Int32Array(rows)],
+    });
+  const measured = (...counts: number[]): TurnSeen =>
+    turn({
+      address: 'trainer',
+      kind: 'replica.measured',
+      tensors: [new BigInt64Array(1), new BigInt64Array(1), Int32Array.from(counts)],
+    });
+  holds(t, checker, [dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);
+  holds(t, checker, [dispatch(0, 3), dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);
+  breaks(
+    t,
+    checker,
+    [dispatch(0, 3), dispatch(1, 3), measured(1, 2), measured(2, 2)],
+    /7 rows were routed, 6 reached/,
+  );
+  breaks(t, checker, [dispatch(0, 3), dispatch(0, 2)], /got 3 rows, and again 2 rows, of source 0/);
+});
+
+test('versions-agree: one decision a step, one version behind it', (t) => {
+  const decide = (address: string, apply: boolean): TurnSeen =>
+    turn({ address, kind: 'commit.decide', body: { apply } });
+  const applied = (from: string, version: number): TurnSeen =>
+    turn({ address: 'trainer', kind: 'commit.applied', from, version });
+  holds(t, versionsAgree, [decide('a', true), decide('b', true), applied('a', 1), applied('b', 1)]);
+  breaks(t, versionsAgree, [decide('a', true), decide('b', false)], /step 1 was decided twice/);
+  breaks(t, versionsAgree, [applied('a', 1), applied('b', 2)], /after step 1 a is at version 1, b at 2/);
+});
