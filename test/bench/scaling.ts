@@ -77,7 +77,7 @@ async function measure(simulator: Simulator, steps: number): Promise<Measured> {
 }
 
 /** Two runs, one a step longer: what differs is one step without start and end. */
-export async function benchOne(devices: number): Promise<ScalingRow> {
+async function benchOne(devices: number): Promise<ScalingRow> {
   const simulator = await openSimulator(weakTopology(devices), { shapesOnly: true });
   const short = await measure(simulator, 2);
   const long = await measure(simulator, 3);
@@ -108,7 +108,7 @@ export async function benchScaling({
   readonly size: 'small' | 'full';
 }): Promise<readonly ScalingRow[]> {
   const rows: ScalingRow[] = [];
-  for (const devices of size === 'small' ? [2, 8] : [8, 64, 512]) rows.push(await benchOne(devices));
+  for (const devices of size === 'small' ? [2, 8] : [8, 64, 512, 4096]) rows.push(await benchOne(devices));
   return rows;
 }
 

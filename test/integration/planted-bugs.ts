@@ -41,6 +41,9 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'a buffer reused before it was sent': {
     network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'rows.dispatch') },
   },
+  'an output reused before it was sent': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'rows.return') },
+  },
   'a dropped row': { device: dropsRow },
   /** Its name reaches the disk, its bytes do not. */
   'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },

@@ -19,6 +19,7 @@ const faults: readonly Fault[] = [
 const bugs = {
   'a gradient applied twice': /^gradients-once$/,
   'a buffer reused before it was sent': /^bytes-intact$/,
+  'an output reused before it was sent': /^bytes-intact$/,
   'a dropped row': /^rows-conserved$/,
   'a lost unsynced manifest': /^manifests-complete$/,
   'a mailbox without bound': /^bounds-hold$/,

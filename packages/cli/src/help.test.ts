@@ -53,6 +53,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--seeds',
     '--jobs',
     '--shapes-only',
+    '--real',
     '--calibration',
     '--trace',
     '--check',

@@ -66,7 +66,7 @@ const share = (total: number, parts: number, index: number): number =>
   Math.floor(total / parts) + (index < total % parts ? 1 : 0);
 
 /** Every expert gets as many rows as the next. */
-function planEvenly(call: RoutePlanCall): void {
+export function planEvenly(call: RoutePlanCall): void {
   const { tokens, experts, topK, ranks, counts_EG, numTokens_R, numRows_R } = call;
   const grains = counts_EG.length / experts;
   for (let expert = 0; expert < experts; expert++) {

@@ -36,6 +36,8 @@ export interface SimulationOptions
   readonly openDevice: (dp: number) => Promise<SyncDevice>;
   /** The devices hold nothing ({@link openHollowDevice}): bytes are not copied, rows and losses not judged. Default false. */
   readonly shapesOnly?: boolean;
+  /** Some devices route without looking at logits, so rows are not held against what gates counted. Default false. */
+  readonly routesEvenly?: boolean;
   /** What this machine was measured to cost, in place of what the topology says of devices. */
   readonly calibration?: Calibration;
   /** Of every device, over what the topology says. */
@@ -119,7 +121,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
   const trace = new Trace(options.keepsTrace ?? false);
   const machines = simulatedMachines(topology, options);
   const checkers = checkersOf(topology, {
-    countsRows: options.shapesOnly !== true,
+    countsRows: options.shapesOnly !== true && options.routesEvenly !== true,
     ...(options.reference === undefined ? {} : { reference: options.reference }),
   });
   const traffic = { control: { messages: 0, bytes: 0 }, data: { messages: 0, bytes: 0 } };

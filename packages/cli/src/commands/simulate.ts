@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import type { Simulation, SimulationCase, Simulator, StateTrace } from 'troupe';
 import { Ended, UsageError } from '../errors.ts';
 import { exitLine } from '../exit-line.ts';
@@ -17,6 +17,7 @@ interface SimulateOptions extends CommonOptions {
   readonly seeds?: SeedRange;
   readonly jobs: number;
   readonly shapesOnly?: boolean;
+  readonly real?: readonly number[];
   readonly calibration?: string;
   readonly trace?: string;
   readonly check?: boolean;
@@ -25,6 +26,14 @@ interface SimulateOptions extends CommonOptions {
   readonly shrink?: boolean;
   readonly writeTest?: string;
   readonly log?: string;
+}
+
+/** `0,1`: positions of replicas. */
+function replicas(text: string): readonly number[] {
+  const found = text.split(',').map(Number);
+  if (text === '' || found.some((each) => !Number.isSafeInteger(each) || each < 0))
+    throw new InvalidArgumentError('expected positions of replicas, e.g. 0,1.');
+  return found;
 }
 
 /** Steps of a simulation that names none: enough for a commit after every fault that strikes in the first ones. */
@@ -36,6 +45,7 @@ function replayLine(file: string, options: SimulateOptions, one: SimulationCase)
   if (options.faults !== undefined) words.push(`--faults ${options.faults}`);
   for (const each of options.set) words.push(`--set '${each}'`);
   if (options.shapesOnly === true) words.push('--shapes-only');
+  if (options.real !== undefined) words.push(`--real ${options.real.join(',')}`);
   if (options.calibration !== undefined) words.push(`--calibration ${options.calibration}`);
   return words.join(' ');
 }
@@ -129,6 +139,7 @@ async function sweep(
     const args = [file, '--steps', `${steps}`, ...options.set.flatMap((each) => ['--set', each])];
     if (options.faults !== undefined) args.push('--faults', options.faults);
     if (options.shapesOnly === true) args.push('--shapes-only');
+    if (options.real !== undefined) args.push('--real', options.real.join(','));
     if (options.calibration !== undefined) args.push('--calibration', options.calibration);
     const codes = await Promise.all(
       splitRange(range, options.jobs).map((part) => runSeeds(args, part, take)),
@@ -262,6 +273,10 @@ async function explain(
 }
 
 async function simulate(file: string, options: SimulateOptions): Promise<void> {
+  if (options.real !== undefined && options.shapesOnly === true)
+    throw new UsageError(
+      '--real and --shapes-only exclude each other: without arithmetic no replica computes',
+    );
   if (options.writeTest !== undefined && options.shrink !== true)
     throw new UsageError('--write-test needs --shrink, which makes the case that it writes');
   const topology = await openTopology(file, options);
@@ -274,6 +289,9 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
     openSimulator(topology, {
       ...(options.shapesOnly === true ? { shapesOnly: true } : {}),
       ...(calibration === undefined ? {} : { calibration }),
+      ...(options.real === undefined ? {} : { real: options.real }),
+    }).catch((error: unknown) => {
+      throw error instanceof RangeError ? new UsageError(`--real: ${error.message}`) : error;
     });
   const steps = Math.min(options.steps ?? STEPS, topology.train.steps);
   if (options.seeds !== undefined) {
@@ -325,6 +343,11 @@ export function registerSimulate(program: Command): void {
     .option('--seeds <a..b>', 'run every seed from a to b', seedRange)
     .option('--jobs <n>', 'with --seeds: processes', integer(1), 1)
     .option('--shapes-only', 'no arithmetic: sizes and times only, for thousands of devices')
+    .option(
+      '--real <replicas>',
+      'only these compute (0,1); the others take part without arithmetic',
+      replicas,
+    )
     .option('--calibration <file>', 'times as measured on this machine by `bench --calibrate`')
     .option('--trace <file>', 'write the states of all actors over virtual time, for Perfetto')
     .option('--check', 'run twice and report the first divergence')

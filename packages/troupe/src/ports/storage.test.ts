@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import * as fc from 'fast-check';
-import { memoryStorage, TroupeError, type Storage } from '@troupe/core';
+import { memoryStorage, nodeId, prng, TroupeError, type Storage } from '@troupe/core';
+import { SimDisk, SimProcess, VirtualClock } from '@troupe/sim';
 import { fileStorage, storageError } from './file-storage.ts';
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -33,7 +34,25 @@ async function temporaryFolder(t: ExecutionContext): Promise<string> {
 const bodies: readonly Body[] = [
   { name: 'memory', open: async () => memoryStorage() },
   { name: 'file', open: async (t) => fileStorage(await temporaryFolder(t)) },
+  // DSK-2: without faults a disk is a storage like any other.
+  { name: 'simulated', open: async (t) => simulatedDisk(t) },
 ];
+
+/** A disk in virtual time, which passes whenever this process has nothing else to do. */
+function simulatedDisk(t: ExecutionContext): Storage {
+  const clock = new VirtualClock();
+  const disk = new SimDisk(clock, prng({ seed: 1, purpose: 'storage.test' }));
+  let isOver = false;
+  const pass = (): void => {
+    while (clock.runNext());
+    if (!isOver) setImmediate(pass);
+  };
+  pass();
+  t.teardown(() => {
+    isOver = true;
+  });
+  return disk.open(new SimProcess(nodeId('worker/0'), 1, clock));
+}
 
 /** What every body of `Storage` promises. */
 for (const body of bodies) {

@@ -1,7 +1,7 @@
 import type { TokenBatch } from '@troupe/actors';
 import { type Fault, type SyncDevice } from '@troupe/core';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
-import { drawFaults, openHollowDevice, type ReferenceStep } from '@troupe/sim';
+import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
@@ -24,6 +24,11 @@ export interface SimulatorOptions {
   readonly openDevice?: (dp: number) => Promise<SyncDevice>;
   /** No arithmetic: sizes and modelled times only. */
   readonly shapesOnly?: boolean;
+  /**
+   * Replicas that compute; the others take part without: their passes add nothing, so the run trains on the sequences of these alone, with the
+   * messages and modelled times of all. Expert-parallel groups are wholly one or the other. Default: all.
+   */
+  readonly real?: readonly number[];
   /** What this machine was measured to cost. Times only; never numbers. */
   readonly calibration?: Calibration;
 }
@@ -34,6 +39,7 @@ type More = Omit<SimulationOptions, 'seed' | 'openDevice' | 'tokens' | 'faults' 
 export class Simulator {
   readonly topology: ResolvedTopology;
   readonly #shapesOnly: boolean;
+  readonly #isMixed: boolean;
   readonly #fixed: Pick<SimulationOptions, 'openDevice' | 'tokens' | 'calibration'>;
   /** The longest run without faults so far. */
   #reference: readonly ReferenceStep[] = [];
@@ -43,10 +49,12 @@ export class Simulator {
     topology: ResolvedTopology,
     {
       shapesOnly = false,
+      real,
       ...fixed
     }: SimulatorOptions & Required<Pick<SimulatorOptions, 'tokens' | 'openDevice'>>,
   ) {
     this.#shapesOnly = shapesOnly;
+    this.#isMixed = real !== undefined;
     this.topology = topology;
     this.#fixed = fixed;
   }
@@ -85,6 +93,7 @@ export class Simulator {
     return simulate(this.topology, {
       checkpoints: !this.#shapesOnly,
       shapesOnly: this.#shapesOnly,
+      routesEvenly: this.#isMixed,
       ...more,
       seed: one.seed,
       stopAfter: one.steps,
@@ -117,6 +126,24 @@ function hollowTokens(seqLen: number): NonNullable<ClusterOptions['tokens']> {
   };
 }
 
+/** @throws {RangeError} a replica that is not there, or an expert-parallel group of which only a part computes */
+function realReplicas({ parallel }: ResolvedTopology, real: readonly number[]): ReadonlySet<number> {
+  const { dp, ep } = parallel;
+  const computes = new Set(real);
+  const missing = real.find((each) => each >= dp);
+  if (real.length === 0 || missing !== undefined)
+    throw new RangeError(`found replica ${missing ?? 'none'}, expected some of 0 to ${dp - 1}`);
+  for (let first = 0; first < dp; first += ep) {
+    const members = Array.from({ length: ep }, (_, rank) => first + rank);
+    const count = members.filter((each) => computes.has(each)).length;
+    if (count > 0 && count < ep)
+      throw new RangeError(
+        `replicas ${members.join(', ')} share their experts (ep ${ep}), so all of them compute or none`,
+      );
+  }
+  return computes;
+}
+
 /** A device whose kernels run inside the call. TensorFlow.js has none, so the reference stands in for it. */
 async function openSyncDevice(topology: ResolvedTopology): Promise<SyncDevice> {
   const device = await loadDevice({ body: topology.device, threads: 1 });
@@ -144,5 +171,13 @@ export async function openSimulator(
     });
   }
   const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
-  return new Simulator(topology, { openDevice: () => openSyncDevice(topology), ...options, tokens });
+  const open = options.openDevice ?? (() => openSyncDevice(topology));
+  const { real } = options;
+  if (real === undefined) return new Simulator(topology, { ...options, tokens, openDevice: open });
+  const computes = realReplicas(topology, real);
+  const openDevice = async (dp: number): Promise<SyncDevice> => {
+    const device = await open(dp);
+    return computes.has(dp) ? device : passiveDevice(device);
+  };
+  return new Simulator(topology, { ...options, tokens, openDevice });
 }

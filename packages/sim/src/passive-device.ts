@@ -1,0 +1,33 @@
+import type { KernelCall, SyncDevice } from '@troupe/core';
+import { planEvenly } from './hollow-device.ts';
+
+/** What a shard does for everybody: drawing parameters, adding what others computed, and updating. */
+const shared: ReadonlySet<KernelCall['op']> = new Set([
+  'fill',
+  'copy',
+  'sum.add',
+  'sum.reset',
+  'sum.squares',
+  'adamw',
+]);
+
+/**
+ * The device of a replica that takes part without computing: it holds and updates its share of the parameters as any other does, but its
+ * passes compute nothing, so its sequences add nothing to any sum. Routing is even, times are modelled.
+ *
+ * Among real replicas it makes a run of theirs alone, with the traffic and the times of all.
+ */
+export const passiveDevice = (body: SyncDevice): SyncDevice => ({
+  info: { ...body.info, name: `passive ${body.info.name}` },
+  floats: (length) => body.floats(length),
+  halves: (length) => body.halves(length),
+  ints: (length) => body.ints(length),
+  int64s: (length) => body.int64s(length),
+  bytes: (length) => body.bytes(length),
+  close: () => body.close(),
+  submit: (calls, done) => body.submit(calls, done),
+  run: (calls) => {
+    for (const call of calls) if (call.op === 'route.plan') planEvenly(call);
+    return body.run(calls.filter(({ op }) => shared.has(op)));
+  },
+});
