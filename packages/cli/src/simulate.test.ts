@@ -97,3 +97,19 @@ test('simulate: without arithmetic sixteen devices of four machines take a momen
   t.is(run.code, 0, run.stderr);
   t.like(jsonLines(run.stdout)[0], { verdict: 'finished', step: 2 });
 });
+
+test('simulate: a device whose memory runs out ends the run with 5 and says what was wanted', async (t) => {
+  const { folder: cwd } = workplace(t);
+  const machines =
+    'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"], speed: {tflops: 1, memoryGB: 0.001}}]';
+  const run = await runCli(['simulate', 'tiny', '--shapes-only', '--set', machines], { cwd });
+  t.is(run.code, 5);
+  t.regex(run.stderr, /the device of worker\/\d has 1000000 bytes, \d+ in use, and \d+ more are wanted/);
+});
+
+test('simulate: --real computes some replicas; a part of an expert group is refused', async (t) => {
+  const { folder: cwd } = workplace(t);
+  const run = await runCli(['simulate', 'tiny', '--steps', '1', '--real', '0'], { cwd });
+  t.is(run.code, 2);
+  t.regex(run.stderr, /--real: replicas 0, 1 share their experts \(ep 2\)/);
+});
