@@ -1,4 +1,4 @@
-import { exchangeLevels, type ExchangeLevel } from '@troupe/spec';
+import { exchangeLevels, greatestCommonDivisor, type ExchangeLevel } from '@troupe/spec';
 import type { ResolvedTopology } from './resolved.ts';
 
 /** How the holders of dense and of expert parameters exchange gradients and weights, level by level. */
@@ -10,8 +10,7 @@ export interface ExchangeOfClasses {
 /** Neighbours in order that certainly share a machine: what divides the number of devices of every machine. */
 function neighbours({ machines, parallel }: ResolvedTopology): number {
   if (parallel.pp * parallel.tp > 1) return 1;
-  const divide = (a: number, b: number): number => (b === 0 ? a : divide(b, a % b));
-  return machines.reduce((size, { devices }) => divide(size, devices.length), 0);
+  return machines.reduce((size, { devices }) => greatestCommonDivisor(size, devices.length), 0);
 }
 
 /** The levels of a topology: machines first, then groups of `wire.fanout`. Holders of the same experts are `ep` devices apart. */

@@ -122,7 +122,8 @@ export function formatScaling(rows: readonly ScalingRow[]): string {
       row.kinds.map(([kind, times]) => `${kind} ${times.toFixed(1)}`).join(', '),
       row.trainerEvents,
       row.stepMs.toFixed(2),
-      row.realSeconds.toFixed(2),
+      // The difference of two runs: of few devices it is lost in how their starts differ.
+      row.realSeconds > 0 ? row.realSeconds.toFixed(2) : '–',
       Math.round(row.eventsPerSecond).toLocaleString('en'),
       (row.memoryBytes / 1e6).toFixed(0),
     ].join(' | '),

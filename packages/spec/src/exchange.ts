@@ -113,7 +113,8 @@ export class Exchange {
   }
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
+/** Of whole numbers that are not negative; with 0 the other one. */
+export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
