@@ -17,6 +17,8 @@ import type { Trace } from './trace.ts';
 import { closedError, SimTransport, type TransportHost } from './transport.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
+const unchanged: readonly ArrayBufferLike[] = [];
+
 export interface NetworkOptions {
   readonly seed: number;
   /** The model of one direction of a pair of nodes, over {@link defaultLink}. Default: the same for all. */
@@ -215,7 +217,7 @@ export class SimNetwork implements LinkHost, TransportHost {
       for (const frame of packet.frames) frame[0] = (frame[0] ?? 0) ^ 1;
     this.#trace.packet(this.clock.now(), arrival.from, arrival.to.node, packet, copies);
     if (!copies) {
-      this.#options.arrived?.(packet, arrival, []);
+      this.#options.arrived?.(packet, arrival, unchanged);
       return packet;
     }
     const frames = packet.frames.map((frame) => frame.slice());

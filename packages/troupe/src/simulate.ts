@@ -121,6 +121,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
   const trace = new Trace(options.keepsTrace ?? false);
   const machines = simulatedMachines(topology, options);
   const checkers = checkersOf(topology, {
+    hasBytes: options.shapesOnly !== true,
     countsRows: options.shapesOnly !== true && options.routesEvenly !== true,
     ...(options.reference === undefined ? {} : { reference: options.reference }),
   });
@@ -222,7 +223,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       checkers.see(seen);
       options.observe?.(turn, atMs);
       if (options.until?.(turn) === true) isReached = true;
-      world.life(node).occupy(machines.turnMsOf(node));
+      if (options.calibration !== undefined) world.life(node).occupy(machines.turnMsOf(node));
       plan.turned(address, stateBefore, stateAfter);
       if (event.type === 'step.open' && address === addresses.stage(0)) plan.stepOpened(event.step);
     },

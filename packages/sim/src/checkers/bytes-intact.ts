@@ -7,15 +7,19 @@ import type { Checker } from './checker.ts';
  */
 export const bytesIntact = (): Checker => {
   const changed = new WeakMap<ArrayBufferLike, string>();
+  let hasChanged = false;
   return {
     name: 'bytes-intact',
     looksAt: ['packet', 'turn'],
     see: (seen) => {
       if (seen.type === 'packet') {
-        for (const buffer of seen.changed ?? []) changed.set(buffer, seen.from);
+        for (const buffer of seen.changed ?? []) {
+          changed.set(buffer, seen.from);
+          hasChanged = true;
+        }
         return null;
       }
-      if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
+      if (!hasChanged || seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       for (const { buffer } of seen.tensors) {
         const from = changed.get(buffer);
         if (from !== undefined)

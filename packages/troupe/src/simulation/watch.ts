@@ -27,6 +27,8 @@ import { mailboxCapacityOf } from '../job-system.ts';
 export interface WatchOptions {
   /** The run without faults; absent: losses are not compared. */
   readonly reference?: readonly ReferenceStep[];
+  /** False: devices compute nothing, so there are no bytes to change on their way. */
+  readonly hasBytes: boolean;
   /** False: tensors hold nothing, so rows cannot be counted. */
   readonly countsRows: boolean;
 }
@@ -42,12 +44,12 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
     nothingStale(),
     gradientsOnce({ dense: sizes(exchange.dense), expert: sizes(exchange.expert) }),
     versionsAgree(),
-    bytesIntact(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
     manifestsComplete(),
     liveness({ silenceMs: defaultLink.silenceMs }),
   ];
   const experts = topology.model.moe?.experts ?? 0;
+  if (options.hasBytes) all.push(bytesIntact());
   if (options.countsRows) all.push(rowsConserved({ replicas: dp, layers, experts }));
   if (options.reference !== undefined) all.push(lossCurve(options.reference));
   return new Checkers(all);
