@@ -32,4 +32,22 @@ export const corpus: readonly CorpusCase[] = [
       { kind: 'partition', target: 'worker/1', atStep: 5, forMs: 88 },
     ],
   },
+  {
+    name: 'sums are reset while leaves of the abandoned attempt are on their way to one who has not heard of it',
+    cluster: 6,
+    seed: 206_766_033,
+    faults: [
+      { kind: 'nan', target: 'worker/1', atStep: 1 },
+      { kind: 'duplicate', target: 'worker/2,agent/0', atStep: 3, oneWay: true },
+    ],
+  },
+  {
+    name: 'one of two lost workers never comes back, and the end names both',
+    cluster: 4,
+    seed: 206_766_193,
+    faults: [
+      { kind: 'crash', target: 'worker/0', atStep: 1, restartAfterMs: 3 },
+      { kind: 'crash', target: 'worker/3', atStep: 1, restartAfterMs: -1 },
+    ],
+  },
 ];

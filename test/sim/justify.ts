@@ -19,8 +19,10 @@ const ends: readonly {
     name: 'a worker never came back',
     exitCode: 76,
     code: 'TROUPE_RUN_STUCK',
-    explains: ({ kind, target, restartAfterMs }, sentence) =>
-      kind === 'crash' && restartAfterMs === -1 && sentence.includes(`recover from the loss of ${target}`),
+    explains: ({ kind, target, restartAfterMs }, sentence) => {
+      const lost = /recover from the loss of ([\w/, ]+) \(/u.exec(sentence)?.[1]?.split(', ') ?? [];
+      return kind === 'crash' && restartAfterMs === -1 && lost.includes(target);
+    },
   },
   {
     name: 'the agent was lost',

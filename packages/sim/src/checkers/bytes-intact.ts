@@ -3,11 +3,13 @@ import type { Checker } from './checker.ts';
 /**
  * Rows, gradients and weights are, when an actor takes them up, the bytes that left: nobody wrote into a buffer that was on its way.
  *
- * Of an attempt that is over buffers may change on the way, since whoever reads them drops them; so what counts is the turn.
+ * What belongs to an attempt that somebody has left may change: its sender has reset its buffers, and a receiver that has not heard of it yet
+ * will throw away what it takes up (REC-1). So what counts is the turn, and that no higher attempt has been seen anywhere.
  */
 export const bytesIntact = (): Checker => {
   const changed = new WeakMap<ArrayBufferLike, string>();
   let hasChanged = false;
+  let newest = 0;
   return {
     name: 'bytes-intact',
     looksAt: ['packet', 'turn'],
@@ -19,7 +21,9 @@ export const bytesIntact = (): Checker => {
         }
         return null;
       }
-      if (!hasChanged || seen.type !== 'turn' || seen.outcome !== 'handled') return null;
+      if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
+      if (seen.attempt > newest) newest = seen.attempt;
+      if (!hasChanged || seen.attempt < newest) return null;
       for (const { buffer } of seen.tensors) {
         const from = changed.get(buffer);
         if (from !== undefined)

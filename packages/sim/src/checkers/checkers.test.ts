@@ -98,6 +98,9 @@ test('bytes-intact: what was written into on its way counts when it is taken up,
     turn({ tensors: [rows], outcome: 'fenced' }),
     turn({ tensors: [new Float32Array(4)] }),
   ]);
+  const left = turn({ kind: 'attempt.abandon', attempt: 2 });
+  holds(t, bytesIntact, [left, reads, turn({ tensors: [rows] })]);
+  breaks(t, bytesIntact, [left, reads, turn({ attempt: 2, tensors: [rows] })], /changed/);
   breaks(
     t,
     bytesIntact,
