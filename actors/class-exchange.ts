@@ -1,5 +1,5 @@
 import { Exchange, type ElementRange, type FlatLayout } from '@troupe/spec';
-import { expertRank, type Job, type ParameterClassName } from './job.ts';
+import { holdersOf, type Job, type ParameterClassName } from './job.ts';
 
 /** Another holder of the same parameters, and the part of the buffer that it completes at a level. */
 export interface Holder {
@@ -13,9 +13,7 @@ export class ClassExchange {
   readonly #others: readonly (readonly Holder[])[];
 
   constructor(job: Job, dp: number, parameterClass: ParameterClassName, { length }: FlatLayout) {
-    // The same as `classPeers`, of which there would be a list for every device of the cluster.
-    const { ep, edp } = expertRank(job, dp);
-    const [position, first, stride] = parameterClass === 'dense' ? [dp, 0, 1] : [edp, ep, job.ep];
+    const { position, first, stride } = holdersOf(job, parameterClass, dp);
     this.exchange = new Exchange(length, position, job.exchange[parameterClass]);
     this.#others = Array.from({ length: this.exchange.numLevels }, (_, level) =>
       this.exchange.others(level).map((other) => ({ dp: first + stride * other.position, part: other.part })),

@@ -124,9 +124,22 @@ export function expertGroup(job: Job, dp: number): readonly number[] {
 export const numClassPeers = (job: Job, parameterClass: ParameterClassName): number =>
   parameterClass === 'dense' ? job.dp : job.dp / job.ep;
 
-/** The replicas that hold the same parameters of a class as `dp`, in the order of their slices. */
+/** The replicas that hold the same parameters of a class: `first`, `first + stride`, …, among which one replica has a position. */
+export interface Holders {
+  readonly first: number;
+  readonly stride: number;
+  readonly position: number;
+}
+
+/** The holders of what replica `dp` has of a class; computed, since a list for every device would grow with the square of their number. */
+export function holdersOf(job: Job, parameterClass: ParameterClassName, dp: number): Holders {
+  if (parameterClass === 'dense') return { first: 0, stride: 1, position: dp };
+  const { ep, edp } = expertRank(job, dp);
+  return { first: ep, stride: job.ep, position: edp };
+}
+
+/** The same as a list, in the order of their slices. */
 export function classPeers(job: Job, parameterClass: ParameterClassName, dp: number): readonly number[] {
-  if (parameterClass === 'dense') return Array.from({ length: job.dp }, (_, index) => index);
-  const { ep } = expertRank(job, dp);
-  return Array.from({ length: job.dp / job.ep }, (_, edp) => edp * job.ep + ep);
+  const { first, stride } = holdersOf(job, parameterClass, dp);
+  return Array.from({ length: numClassPeers(job, parameterClass) }, (_, index) => first + stride * index);
 }

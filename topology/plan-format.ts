@@ -1,6 +1,6 @@
 import type { Plan, PlannedNode } from './plan.ts';
 import type { PlanDiff } from './plan-diff.ts';
-import type { TrafficBytes } from './plan-traffic.ts';
+import { trafficKinds, type TrafficBytes } from './plan-traffic.ts';
 import { formatProblem } from './problem.ts';
 
 const scale = (value: number, units: readonly string[], base: number): string => {
@@ -73,27 +73,9 @@ const describeDevice = (node: PlannedNode): string =>
     : `${node.device}${node.threads === 1 || node.threads === null ? '' : `/threads=${node.threads}`}`;
 
 const trafficCells = (bytes: TrafficBytes): readonly string[] =>
-  [
-    bytes.dispatch,
-    bytes.combine,
-    bytes.backward,
-    bytes.pipeline,
-    bytes.gradients,
-    bytes.weights,
-    bytes.buddies,
-    bytes.total,
-  ].map(formatBytes);
+  [...trafficKinds.map((kind) => bytes[kind]), bytes.total].map(formatBytes);
 
-const trafficHead = [
-  'dispatch',
-  'combine',
-  'backward',
-  'pipeline',
-  'gradients',
-  'weights',
-  'buddies',
-  'sum',
-] as const;
+const trafficHead = [...trafficKinds, 'sum'];
 
 const seconds = (value: number | null): string =>
   value === null ? 'unknown (no measured speed given)' : `${value.toPrecision(3)} s`;

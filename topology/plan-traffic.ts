@@ -36,7 +36,8 @@ export interface Link {
 
 type Kind = Exclude<keyof TrafficBytes, 'total'>;
 
-const kinds: readonly Kind[] = [
+/** In the order in which they are shown. */
+export const trafficKinds = [
   'dispatch',
   'combine',
   'backward',
@@ -44,15 +45,15 @@ const kinds: readonly Kind[] = [
   'gradients',
   'weights',
   'buddies',
-];
+] as const satisfies readonly Kind[];
 
 /** Beyond this many workers the list of links is left out: it grows with their square. */
 const MAX_WORKERS_FOR_LINKS = 256;
 
 function addTraffic(parts: readonly Partial<Record<Kind, number>>[]): TrafficBytes {
   const sum = (kind: Kind): number => parts.reduce((total, part) => total + (part[kind] ?? 0), 0);
-  const each = Object.fromEntries(kinds.map((kind) => [kind, sum(kind)])) as Record<Kind, number>;
-  return { ...each, total: kinds.reduce((total, kind) => total + each[kind], 0) };
+  const each = Object.fromEntries(trafficKinds.map((kind) => [kind, sum(kind)])) as Record<Kind, number>;
+  return { ...each, total: trafficKinds.reduce((total, kind) => total + each[kind], 0) };
 }
 
 const rowBytes = (topology: ResolvedTopology): number =>

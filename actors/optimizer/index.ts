@@ -1,8 +1,9 @@
 import type { Mount } from '@troupe/runtime';
 import type { ParameterClassName } from '../job.ts';
 import type { Replica } from '../replica.ts';
-import { optimizerEffects, Shard } from './effects.ts';
+import { optimizerEffects } from './effects.ts';
 import { fencedByOptimizer, optimizerMachine } from './machine.ts';
+import { Shard } from './shard.ts';
 
 export function mountOptimizer(replica: Replica, parameterClass: ParameterClassName): Mount {
   return (self) => {

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault, FaultCondition } from '@troupe/core';
-import { simulate, type Simulation, type SimulationOptions } from 'troupe';
-import { tinyTokens, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
+import type { Simulation, SimulationOptions } from 'troupe';
+import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
+import type { TinyLayout } from './tiny-cluster.ts';
 
 interface Layout extends TinyLayout {
   readonly buddies: boolean;
@@ -12,40 +12,15 @@ const run = (
   { buddies, ...layout }: Layout,
   options: Partial<SimulationOptions> = {},
 ): Promise<Simulation> => {
-  const topology = tinyTopology({ steps: 5, ...layout });
-  return simulate(
-    {
-      ...topology,
-      recovery: { ...topology.recovery, buddies },
-      checkpoint: { ...topology.checkpoint, every: 2 },
-    },
-    {
-      seed: 3,
-      checkpoints: true,
-      openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
-      tokens: tinyTokens,
-      ...options,
-    },
+  const topology = withCheckpoints(layout);
+  return simulateTiny(
+    { ...topology, recovery: { ...topology.recovery, buddies } },
+    { checkpoints: true, ...options },
   );
 };
 
-/** Every number of a run that neither a loss nor a buddy may change, bit for bit. */
-const numbersOf = ({ events }: Simulation): readonly unknown[] =>
-  events.flatMap((event): readonly unknown[] => {
-    if (event.event === 'eval') return [event];
-    if (event.event !== 'step') return [];
-    const { step, loss, auxLoss, gradNorm, learningRate, tokens, maxExpertLoad, skipped } = event;
-    return [{ step, loss, auxLoss, gradNorm, learningRate, tokens, maxExpertLoad, skipped }];
-  });
-
 const recoveries = ({ events }: Simulation): readonly string[] =>
   events.flatMap((event) => (event.event === 'recovered' ? [`${event.from}+${event.repeatedSteps}`] : []));
-
-const crash = (worker: number, when: FaultCondition | number): Fault => ({
-  kind: 'crash',
-  target: `worker/${worker}`,
-  ...(typeof when === 'number' ? { atStep: when } : { when }),
-});
 
 const phases = (dp: number): Readonly<Record<string, FaultCondition>> => ({
   'while buddies get their first copies': { actor: `optimizer/dense/dp${dp}`, state: 'publishing' },

@@ -1,32 +1,15 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault, FaultCondition } from '@troupe/core';
-import type { ResolvedTopology } from '@troupe/topology';
 import { simulate, type Simulation, type SimulationOptions } from 'troupe';
+import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import { tinyTokens, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
 
-/** Five steps, a checkpoint after every second one. */
-function withCheckpoints(layout: TinyLayout): ResolvedTopology {
-  const topology = tinyTopology({ steps: 5, ...layout });
-  return { ...topology, checkpoint: { ...topology.checkpoint, every: 2 } };
-}
-
 const run = (layout: TinyLayout, options: Partial<SimulationOptions> = {}): Promise<Simulation> =>
-  simulate(options.checkpoints === true ? withCheckpoints(layout) : tinyTopology({ steps: 3, ...layout }), {
-    seed: 3,
-    openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
-    tokens: tinyTokens,
-    ...options,
-  });
-
-/** Every number of a run that a loss must not change, bit for bit. */
-const numbersOf = ({ events }: Simulation): readonly unknown[] =>
-  events.flatMap((event): readonly unknown[] => {
-    if (event.event === 'eval') return [event];
-    if (event.event !== 'step') return [];
-    const { step, loss, auxLoss, gradNorm, learningRate, tokens, maxExpertLoad, skipped } = event;
-    return [{ step, loss, auxLoss, gradNorm, learningRate, tokens, maxExpertLoad, skipped }];
-  });
+  simulateTiny(
+    options.checkpoints === true ? withCheckpoints(layout) : tinyTopology({ steps: 3, ...layout }),
+    options,
+  );
 
 const recoveries = ({ events }: Simulation) =>
   events.flatMap((event) => (event.event === 'recovered' ? [event] : []));
@@ -94,12 +77,6 @@ for (const layout of layouts) {
     }
   });
 }
-
-const crash = (worker: number, when: FaultCondition | number): Fault => ({
-  kind: 'crash',
-  target: `worker/${worker}`,
-  ...(typeof when === 'number' ? { atStep: when } : { when }),
-});
 
 /** Losses that meet a checkpoint, another loss or a recovery; and losses of something else than a process. */
 const harder: Readonly<

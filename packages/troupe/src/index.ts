@@ -20,7 +20,7 @@ export * from './trained-model.ts';
 export * from './simulation/divergence.ts';
 export * from './simulation/simulator.ts';
 export * from './simulation/state-trace.ts';
-export { shrink, type FailingCase } from '@troupe/sim';
+export { rooflineMs, shrink, type FailingCase } from '@troupe/sim';
 export {
   loadDevice,
   tfjsExpert,

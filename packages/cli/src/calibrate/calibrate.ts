@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import type { ProfileEvent } from '@troupe/telemetry';
 import { loadTopology } from '@troupe/topology';
-import { openSimulator, type CalibratedSetup, type Calibration } from 'troupe';
+import { openSimulator, rooflineMs, type CalibratedSetup, type Calibration } from 'troupe';
 import { UsageError } from '../errors.ts';
 import { profiledRun } from './profiled-run.ts';
 
@@ -71,21 +71,19 @@ export function fit(
       );
     return Math.max(...rates) / 1000;
   };
-  const [flopsPerMs, bytesPerMs] = [rate('peakFlops'), rate('bytesPerSecond')];
-  const sums = new Map<string, { ms: number; rooflineMs: number }>();
+  const rates = { flopsPerMs: rate('peakFlops'), bytesPerMs: rate('bytesPerSecond') };
+  const sums = new Map<string, { ms: number; leastMs: number }>();
   for (const { op, ms, flops, bytes } of profiles.flatMap(({ lines }) => lines)) {
-    const sum = sums.get(op) ?? { ms: 0, rooflineMs: 0 };
+    const sum = sums.get(op) ?? { ms: 0, leastMs: 0 };
     sum.ms += ms;
-    sum.rooflineMs += Math.max(flops / flopsPerMs, bytes / bytesPerMs);
+    sum.leastMs += rooflineMs({ flops, bytes }, rates);
     sums.set(op, sum);
   }
   const slowness = Object.fromEntries(
-    [...sums].flatMap(([op, { ms, rooflineMs }]) =>
-      ms > 0 && rooflineMs > 0 ? [[op, ms / rooflineMs]] : [],
-    ),
+    [...sums].flatMap(([op, { ms, leastMs }]) => (ms > 0 && leastMs > 0 ? [[op, ms / leastMs]] : [])),
   );
   const outsideMs = mean(profiles.map(({ shares }) => shares.eventLoop + shares.idle));
-  return { ...setup, flopsPerMs, bytesPerMs, slowness, turnMs: outsideMs / Math.max(1, turns) };
+  return { ...setup, ...rates, slowness, turnMs: outsideMs / Math.max(1, turns) };
 }
 
 /**

@@ -62,7 +62,7 @@ export function registerBench(program: Command): void {
   verb(
     program,
     'bench [names...]',
-    "Run the repository's benches (kernels, step, roofline, wire; default all).",
+    "Run one of the repository's benches (kernels, step, simulated, scaling, …), or calibrate the simulator.",
     'npx troupe bench kernels\n  npx troupe bench --calibrate quickstart --out calibration.json',
   )
     .option(

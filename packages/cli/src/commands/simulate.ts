@@ -75,6 +75,24 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
+type Opener = (topology: Awaited<ReturnType<typeof openTopology>>) => Promise<Simulator>;
+
+/** Opens a topology as the options say, whichever topology it is: a shrunk one is simulated like the one that failed. */
+async function opener({ shapesOnly, calibration, real }: SimulateOptions): Promise<Opener> {
+  const { openSimulator, parseCalibration } = await import('troupe');
+  const simulatorOptions = {
+    ...(shapesOnly === true ? { shapesOnly } : {}),
+    ...(calibration === undefined
+      ? {}
+      : { calibration: parseCalibration(await readJson(calibration), calibration) }),
+    ...(real === undefined ? {} : { real }),
+  };
+  return (topology) =>
+    openSimulator(topology, simulatorOptions).catch((error: unknown) => {
+      throw error instanceof RangeError ? new UsageError(`--real: ${error.message}`) : error;
+    });
+}
+
 async function openTopology(file: string, options: SimulateOptions, set: readonly string[] = []) {
   const { loadTopology } = await import('@troupe/topology');
   const isFile = options.faults !== undefined && options.faults !== 'swarm' && options.faults !== 'none';
@@ -232,7 +250,7 @@ async function explain(
   one: SimulationCase,
   run: Simulation,
   report: SimulationJson,
-  options: SimulateOptions,
+  { options, open }: { readonly options: SimulateOptions; readonly open: Opener },
 ): Promise<void> {
   const { shrinkCase, testOf, writeEventLog } = await import('../simulate/failure.ts');
   const path = options.log ?? `runs/simulate/${simulator.topology.name}-seed${one.seed}.log`;
@@ -241,7 +259,6 @@ async function explain(
   const say = options.json === true ? printError : print;
   say(`log: ${path}`, `again: ${replayLine(file, options, one)}`);
   if (options.shrink !== true) return;
-  const { openSimulator } = await import('troupe');
   const { describeFault } = await import('@troupe/core');
   const known = new Map<string, Simulator | null>([['', simulator]]);
   const smallest = await shrinkCase(
@@ -250,10 +267,9 @@ async function explain(
       const key = set.join(' ');
       let found = known.get(key);
       if (found === undefined) {
-        found = await openTopology(file, options, set).then(
-          (topology) => openSimulator(topology),
-          () => null,
-        );
+        found = await openTopology(file, options, set)
+          .then(open)
+          .catch(() => null);
         known.set(key, found);
       }
       return found;
@@ -280,19 +296,8 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
   if (options.writeTest !== undefined && options.shrink !== true)
     throw new UsageError('--write-test needs --shrink, which makes the case that it writes');
   const topology = await openTopology(file, options);
-  const { openSimulator, parseCalibration } = await import('troupe');
-  const calibration =
-    options.calibration === undefined
-      ? undefined
-      : parseCalibration(await readJson(options.calibration), options.calibration);
-  const simulator = (): Promise<Simulator> =>
-    openSimulator(topology, {
-      ...(options.shapesOnly === true ? { shapesOnly: true } : {}),
-      ...(calibration === undefined ? {} : { calibration }),
-      ...(options.real === undefined ? {} : { real: options.real }),
-    }).catch((error: unknown) => {
-      throw error instanceof RangeError ? new UsageError(`--real: ${error.message}`) : error;
-    });
+  const open = await opener(options);
+  const simulator = (): Promise<Simulator> => open(topology);
   const steps = Math.min(options.steps ?? STEPS, topology.train.steps);
   if (options.seeds !== undefined) {
     await sweep(file, options, options.seeds, simulator, steps);
@@ -320,7 +325,7 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
   }
   const exitCode = run.violation === null ? run.result.exitCode : 1;
   if (exitCode === 0) return;
-  await explain(file, opened, one, run, report, options);
+  await explain(file, opened, one, run, report, { options, open });
   if (options.json !== true)
     print(exitLine(exitCode, run.violation?.text ?? run.result.error?.message ?? ''));
   throw new Ended(exitCode);
