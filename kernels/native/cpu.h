@@ -4,7 +4,7 @@
 
 namespace troupe {
 
-/// The table named `avx512bf16`, `avx512`, `avx2`, `portable` or `neon`, or `auto` for the best; null when absent here.
+/// The table named `avx512bf16`, `avx512`, `avx2`, `portable` or `neon`, or `auto` for the fastest; null when absent here.
 const Kernels* kernels_named(const char* isa);
 
 }  // namespace troupe

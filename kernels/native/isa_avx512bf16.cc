@@ -13,7 +13,7 @@ const Kernels& kernels_avx512bf16() {
   static const Kernels table = [] {
     Kernels k = kernels_avx512();
     k.isa = "avx512bf16";
-#define X(name, Args) k.bf16.name = name<Pair>;
+#define X(name, Args) k.bf16.name = name<Half>;
     TROUPE_PRODUCT_OPS(X)
 #undef X
     k.pair_loop = pair_loop;

@@ -382,7 +382,7 @@ struct ProductKernels {
 };
 
 /// What one instruction set provides. `run_NAME(const Args&, Pool&)` in the ISA's namespace fills the slot `NAME` of a row-wise
-/// operation; `NAME<float>` and `NAME<Pair>` those of a product. Members of the same names call what the arguments ask for.
+/// operation; `NAME<float>` and `NAME<Half>` those of a product. Members of the same names call what the arguments ask for.
 struct Kernels {
   const char* isa;
 #define X(name, Args) void (*name)(const Args&, Pool&);

@@ -2,6 +2,7 @@
 //
 // BF16-1: rounding is to the nearest, ties to even; a denormal f32 becomes a zero of its sign, NaN stays NaN: what vcvtneps2bf16 gives.
 // BF16-2: a word holds element k in its low half and k+1 in its high half, as vdpbf16ps wants them.
+// BF16-3: where products are FMAs on f32, panels hold the elements widened, those of a pair in the order in which they are added: k+1, k.
 #ifndef TROUPE_BF16_H
 #define TROUPE_BF16_H
 #include "../bf16.h"
@@ -12,6 +13,15 @@ namespace {
 
 /// Two bf16 of consecutive k. A type of its own, so that panels of pairs and of floats are told apart by the compiler.
 enum class Pair : uint32_t {};
+/// One bf16, widened.
+struct Widened { float value; };
+
+/// What panels of bf16 hold on this instruction set.
+#if (defined(TROUPE_ISA_AVX512) || defined(TROUPE_ISA_AVX2)) && !defined(TROUPE_BF16_UNITS)
+using Half = Widened;
+#else
+using Half = Pair;
+#endif
 
 #if defined(TROUPE_ISA_AVX512)
 #if defined(TROUPE_BF16_UNITS)
