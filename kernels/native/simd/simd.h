@@ -78,13 +78,13 @@ TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int
 TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
 /** |a| with the sign of b. */
 TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
-/** x rounded to a multiple of 2^-50 by way of an integer, so never -0; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
+/** x rounded to a multiple of 2^-50, ties to even, never -0; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
 TROUPE_INLINE V vroundFixed(V x, int32_t& bad) {
-  const M ok = vlt(vabs(x), vset(FIXED_LIMIT));
-  const V y = vselect(ok, vmul(x, vset(FIXED_SCALE)), vzero());
-  const V whole = vselect(vlt(vabs(y), vset(8388608.0f)), vround(y), y);  // from 2^23 on there is nothing to round
+  const V size = vabs(x), edge = vset(8388608.0f / FIXED_SCALE), shift = vcopysign(edge, x);
+  const M ok = vlt(size, vset(FIXED_LIMIT));
   bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
-  return vmul(vadd(whole, vzero()), vset(1.0f / FIXED_SCALE));
+  // Below the edge the last bit of x + shift is worth 2^-50; from there on there is nothing to round.
+  return vselect(ok, vselect(vlt(size, edge), vsub(vadd(x, shift), shift), x), vzero());
 }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN
 
