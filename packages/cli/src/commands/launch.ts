@@ -49,6 +49,8 @@ export function addRunOptions(command: Command): Command {
 }
 
 async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
+  const { SpareWorker } = await import('troupe/spare-worker');
+  const spare = new SpareWorker();
   const [{ withAbsolutePaths }, { loadTopology }, { claimRunFolder }, { follow }] = await Promise.all([
     import('troupe'),
     import('@troupe/topology'),
@@ -60,6 +62,7 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
   const exitCode = await follow(topology, {
     ...options,
     claim,
+    spare,
     checkpoints: options.checkpoint,
     resumeFrom: null,
   });

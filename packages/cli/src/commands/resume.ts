@@ -9,6 +9,8 @@ interface ResumeOptions extends RunCommandOptions {
 }
 
 async function resume(path: string, options: ResumeOptions): Promise<void> {
+  const { SpareWorker } = await import('troupe/spare-worker');
+  const spare = new SpareWorker();
   const [{ openRun, runOfPath }, { follow }] = await Promise.all([
     import('troupe'),
     import('../run/follow.ts'),
@@ -41,6 +43,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
     const exitCode = await follow(run.topology, {
       ...options,
       claim,
+      spare,
       checkpoints: true,
       resumeFrom: run.checkpoint,
     });

@@ -38,6 +38,8 @@ import { Tally } from './tally.ts';
 export interface FollowOptions {
   /** Called once, when the topology is known to run. */
   readonly claim: () => RunFolder;
+  /** Boots while the topology is read. */
+  readonly spare: NonNullable<LaunchOptions['spare']>;
   readonly checkpoints: boolean;
   readonly resumeFrom: NonNullable<LaunchOptions['resumeFrom']> | null;
   readonly stopAfter?: number;
@@ -148,7 +150,7 @@ class FollowedRun {
   }
 
   #launch(): Promise<Launch> {
-    const { stopAfter, checkpoints, resumeFrom, logLevel } = this.#options;
+    const { stopAfter, checkpoints, resumeFrom, logLevel, spare } = this.#options;
     const threads = this.#threads;
     const rates = {
       flops: measuredPeakFlops(threads, this.#topology.train.precision === 'bf16' ? 'bf16' : 'f32'),
@@ -165,6 +167,7 @@ class FollowedRun {
       ...(resumeFrom === null ? {} : { resumeFrom }),
       report: (event) => this.#report(event),
       logLevel,
+      spare,
       peakFlops: rates.flops,
       ...(this.#profile === null ? {} : { profile: this.#profile.plan }),
     });

@@ -20,6 +20,7 @@ import { exitCodes, failureResult, resultOf, type RunResult } from '../run-resul
 import { partPaths, Recorder, type ProfilePlan } from '../profile/recorder.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
+import type { SpareWorker } from './spare-worker.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 export interface LaunchOptions {
@@ -31,6 +32,8 @@ export interface LaunchOptions {
   readonly logLevel: LogLevel;
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
   readonly peakFlops: number | null;
+  /** A process that has begun to boot; the first worker takes it. */
+  readonly spare?: SpareWorker;
   /** Every process records these steps into a part of its own; absent: none does. */
   readonly profile?: ProfilePlan;
 }
@@ -174,7 +177,7 @@ class LocalLaunch implements Launch {
     };
     const { logLevel, profile } = this.#options;
     const worker = { rank, incarnation, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
-    return new WorkerProcess(worker, handlers);
+    return new WorkerProcess(worker, this.#options.spare ?? null, handlers);
   }
 
   #configure(worker: WorkerProcess): void {

@@ -13,6 +13,8 @@ export interface NodeEndpoints {
 
 /** Agent → worker, over the pipe that forking made. */
 export type AgentMessage =
+  /** Comes first: which worker the process is. */
+  | { readonly type: 'begin'; readonly worker: WorkerArguments }
   | {
       readonly type: 'configure';
       readonly topology: ResolvedTopology;
@@ -29,7 +31,7 @@ export type WorkerMessage =
   | { readonly type: 'left'; readonly bytesSent: number }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean };
 
-/** Arguments of a worker process, as JSON in argv. */
+/** What makes a process a worker of a run. */
 export interface WorkerArguments extends ListeningPlan {
   readonly rank: number;
   /** Life number of the worker; one above 1 joins a run that goes on. */

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { addresses, mountWorker, workerNode, type Job } from '@troupe/actors';
-import { nodeId, serializeError } from '@troupe/core';
+import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { createPlacement } from '@troupe/topology';
@@ -18,99 +18,111 @@ import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts
 // alone, V8 marks the heap twice a step to free what a step receives (quickstart: 6.6k tokens/s with, 9.0k without that).
 setFlagsFromString('--heap-growing-percent=3000');
 
-/**
- * One worker process: one device, the actors of one replica.
- *
- * It lives as long as the pipe to its agent: when the agent dies, however it dies, the pipe closes and the worker leaves.
- */
-const { rank, incarnation, logLevel, profile, ...listening } = JSON.parse(
-  process.argv[2] ?? '{}',
-) as WorkerArguments;
-const node = workerNode(rank);
-const logger = pinoLogger(logLevel).child({ node });
-const clock = systemClock();
-const recorder = profile === undefined ? null : new Recorder(profile, node, logger);
-// However this process ends, unless it is killed.
-process.on('exit', () => recorder?.close());
-
 const say = (message: WorkerMessage): void => {
   process.send?.(message);
 };
 
-function fail(error: unknown): void {
-  const { code, message, retryable } = serializeError(error, node);
-  logger.error('worker failed', { code, message });
-  say({ type: 'failed', code, message, retryable });
-}
-
-process.on('disconnect', () => process.exit(0));
-// The agent decides when a run ends; the terminal sends its Ctrl-C to the whole group.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-process.on('uncaughtException', (error) => {
-  fail(error);
-  process.exit(1);
-});
-
-let mounted: ActorSystem | null = null;
-
 /** Milliseconds for what is queued to leave; the agent does not wait much longer. */
 const GOODBYE_MS = 300;
 
-async function leave(transport: ZmqTransport): Promise<void> {
-  mounted?.stop();
-  say({ type: 'left', bytesSent: transport.stats().bytesSent });
-  await transport.close(GOODBYE_MS);
-  process.exit(0);
+/** The worker that this process became: one device, the actors of one replica. */
+class Worker {
+  readonly #worker: WorkerArguments;
+  readonly #node: string;
+  readonly #clock = systemClock();
+  readonly #logger: Logger;
+  readonly #recorder: Recorder | null;
+  #system: ActorSystem | null = null;
+
+  constructor(worker: WorkerArguments) {
+    const { rank, logLevel, profile } = worker;
+    this.#worker = worker;
+    this.#node = workerNode(rank);
+    this.#logger = pinoLogger(logLevel).child({ node: this.#node });
+    this.#recorder = profile === undefined ? null : new Recorder(profile, this.#node, this.#logger);
+    // However this process ends, unless it is killed.
+    process.on('exit', () => this.#recorder?.close());
+    process.on('uncaughtException', (error) => {
+      this.fail(error);
+      process.exit(1);
+    });
+  }
+
+  fail(error: unknown): void {
+    const { code, message, retryable } = serializeError(error, this.#node);
+    this.#logger.error('worker failed', { code, message });
+    say({ type: 'failed', code, message, retryable });
+  }
+
+  async listen(): Promise<void> {
+    const { rank, incarnation, ...listening } = this.#worker;
+    const transport = await openZmqTransport({
+      node: nodeId(this.#node),
+      incarnation,
+      clock: this.#clock,
+      logger: this.#logger,
+      listen: listenAs(listening, rank + 1),
+      onFatal: (error) => this.fail(error),
+    });
+    process.on('message', (message: AgentMessage) => {
+      if (message.type === 'configure') this.#mount(message, transport).catch((error) => this.fail(error));
+      if (message.type === 'leave') this.#leave(transport).catch((error) => this.fail(error));
+    });
+    say({ type: 'listening', endpoints: { node: this.#node, ...transport.endpoints } });
+  }
+
+  async #mount(
+    message: Extract<AgentMessage, { type: 'configure' }>,
+    transport: ZmqTransport,
+  ): Promise<void> {
+    const { topology, choices } = message;
+    const { rank, incarnation } = this.#worker;
+    const endpoints = new Map(
+      message.endpoints.map(({ node, ...places }): [string, Endpoints] => [node, places]),
+    );
+    transport.setPeers((peer) => endpoints.get(peer));
+    const placed = createPlacement(topology).workers[rank];
+    const [device, data] = await Promise.all([
+      loadDevice({ body: placed?.body ?? topology.device, threads: placed?.device.threads ?? 1 }),
+      openTopologyData(topology),
+    ]);
+    this.#recorder?.begin(this.#node, device);
+    const job: Job = jobOf(topology, choices);
+    const system = createJobSystem({
+      node: nodeId(this.#node),
+      topology,
+      transport,
+      clock: this.#clock,
+      logger: this.#logger,
+      schedule: (run) => void setImmediate(run),
+      free: releaseArrays,
+      ...(this.#recorder === null ? {} : { probe: this.#recorder }),
+    });
+    this.#system = system;
+    mountWorker(system, job, { dp: rank, device, tokens: data.batches, joins: incarnation > 1 });
+    system.listen();
+    // Over the connections of this life, so that whatever follows from it travels on them too.
+    if (incarnation > 1)
+      system.tell(addresses.supervisor, 'worker.joined', { body: { node: this.#node, incarnation } });
+    say({ type: 'ready', device: device.info.name, reason: device.info.reason });
+  }
+
+  async #leave(transport: ZmqTransport): Promise<void> {
+    this.#system?.stop();
+    say({ type: 'left', bytesSent: transport.stats().bytesSent });
+    await transport.close(GOODBYE_MS);
+    process.exit(0);
+  }
 }
 
-async function mount(
-  message: Extract<AgentMessage, { type: 'configure' }>,
-  transport: ZmqTransport,
-): Promise<void> {
-  const { topology, choices } = message;
-  const endpoints = new Map(
-    message.endpoints.map(({ node: name, ...places }): [string, Endpoints] => [name, places]),
-  );
-  transport.setPeers((peer) => endpoints.get(peer));
-  const placed = createPlacement(topology).workers[rank];
-  const [device, data] = await Promise.all([
-    loadDevice({ body: placed?.body ?? topology.device, threads: placed?.device.threads ?? 1 }),
-    openTopologyData(topology),
-  ]);
-  recorder?.begin(node, device);
-  const job: Job = jobOf(topology, choices);
-  const system = createJobSystem({
-    node,
-    topology,
-    transport,
-    clock,
-    logger,
-    schedule: (run) => void setImmediate(run),
-    free: releaseArrays,
-    ...(recorder === null ? {} : { probe: recorder }),
-  });
-  mounted = system;
-  mountWorker(system, job, { dp: rank, device, tokens: data.batches, joins: incarnation > 1 });
-  system.listen();
-  // Over the connections of this life, so that whatever follows from it travels on them too.
-  if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
-  say({ type: 'ready', device: device.info.name, reason: device.info.reason });
-}
-
-async function main(): Promise<void> {
-  const transport = await openZmqTransport({
-    node: nodeId(node),
-    incarnation,
-    clock,
-    logger,
-    listen: listenAs(listening, rank + 1),
-    onFatal: fail,
-  });
-  process.on('message', (message: AgentMessage) => {
-    (message.type === 'leave' ? leave(transport) : mount(message, transport)).catch(fail);
-  });
-  say({ type: 'listening', endpoints: { node, ...transport.endpoints } });
-}
-
-main().catch(fail);
+// The agent decides when a run ends; the terminal sends its Ctrl-C to the whole group.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+// A worker lives as long as the pipe to its agent: when the agent dies, however it dies, the pipe closes and the worker leaves.
+process.on('disconnect', () => process.exit(0));
+if (!process.connected) process.exit(0);
+process.once('message', (message: AgentMessage) => {
+  assert(message.type === 'begin', 'a worker is told first which one it is', { type: message.type });
+  const worker = new Worker(message.worker);
+  worker.listen().catch((error: unknown) => worker.fail(error));
+});

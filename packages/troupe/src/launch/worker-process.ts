@@ -1,7 +1,7 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
+import { forkWorker, type SpareWorker } from './spare-worker.ts';
 
 /** A worker process, seen from its agent. */
 export class WorkerProcess {
@@ -9,24 +9,23 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   #expected = false;
 
+  /** Takes the spare process if there is one, else forks. */
   constructor(
-    options: WorkerArguments,
+    worker: WorkerArguments,
+    spare: SpareWorker | null,
     handlers: {
       readonly message: (message: WorkerMessage) => void;
       readonly exited: (reason: string) => void;
     },
   ) {
-    this.rank = options.rank;
-    const main = fileURLToPath(new URL('./worker-main.js', import.meta.url));
-    this.#child = fork(main, [JSON.stringify(options)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      serialization: 'json',
-    });
+    this.rank = worker.rank;
+    this.#child = spare?.take() ?? forkWorker();
     this.#child.on('message', (message) => handlers.message(message as WorkerMessage));
     this.#child.on('error', (error) => handlers.exited(error.message));
     this.#child.on('exit', (code, signal) => {
       if (!this.#expected) handlers.exited(signal === null ? `exit code ${code}` : `signal ${signal}`);
     });
+    this.send({ type: 'begin', worker });
   }
 
   get pid(): number {
