@@ -25,6 +25,8 @@ moe:
 step only:
   --only REGEX        engines whose names match
   --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
+  --rounds N          fresh processes of each engine; default 3, more where neighbours disturb
+Example: npm run bench -- step --jobs coarse --rounds 7 --python ~/torch/bin/python
 `;
 
 interface BenchOptions {
@@ -32,6 +34,7 @@ interface BenchOptions {
   readonly jobs?: readonly JobName[];
   readonly precisions: readonly Precision[];
   readonly only?: RegExp;
+  readonly rounds?: number;
   readonly python: Python | null;
   readonly peers?: string;
   readonly yardstick?: string;
@@ -102,11 +105,20 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       python: { type: 'string' },
       peers: { type: 'string' },
       yardstick: { type: 'string' },
+      rounds: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(usage);
+    process.exit(0);
+  }
   const [name] = positionals;
   const jobs = chosen('jobs', values.jobs, jobNames);
   if (!isBench(name) || positionals.length > 1) fail(`found ${positionals.join(' ') || 'nothing'}\n${usage}`);
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+    fail(`--rounds: found ${values.rounds}, expected a positive integer`);
   return {
     name,
     options: {
@@ -115,6 +127,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       ...(jobs === null ? {} : { jobs }),
       python: values.python === undefined ? null : await openPython(values.python),
       ...(values.only === undefined ? {} : { only: new RegExp(values.only, 'u') }),
+      ...(rounds === undefined ? {} : { rounds }),
       ...(values.peers === undefined ? {} : { peers: values.peers }),
       ...(values.yardstick === undefined ? {} : { yardstick: values.yardstick }),
     },

@@ -16,6 +16,8 @@ export interface StepOptions {
   readonly precisions?: readonly Precision[];
   /** Only engines whose names match. */
   readonly only?: RegExp;
+  /** Fresh processes of each engine; default 3, 1 if small. */
+  readonly rounds?: number;
   readonly python: Python | null;
   /** Folder with `bench_peers.py`. */
   readonly peers?: string;
@@ -82,7 +84,8 @@ export async function benchStep(options: StepOptions): Promise<readonly StepRace
 
 async function race(options: StepOptions, name: JobName, precision: Precision): Promise<StepRace> {
   const { size, python, peers, only } = options;
-  const [numRounds, numSteps] = size === 'full' ? [3, 10] : [1, 3];
+  const [defaultRounds, numSteps] = size === 'full' ? [3, 10] : [1, 3];
+  const numRounds = options.rounds ?? defaultRounds;
   const job = benchJob(name, size);
   const ofPython = python === null ? null : pythonEngines(python, job, precision, numSteps);
   const timed = (engine: Engine): Rival => ({ ...engine, run: () => runEngine(engine) });
