@@ -1,5 +1,5 @@
 import type { Address } from '@troupe/core';
-import { addresses as names } from '@troupe/topology';
+import { addresses as names } from '@troupe/topology/layout';
 
 /** Names of the actors while pipeline and tensor axes are 1; the topology's placement says where each lives. */
 export const addresses = {

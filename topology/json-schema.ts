@@ -27,11 +27,13 @@ export interface SchemaNode {
   readonly default?: unknown;
 }
 
-const root = z.toJSONSchema(topologySchema, { io: 'input' }) as SchemaNode;
+let made: SchemaNode | undefined;
+/** Made when first asked for: a file without mistakes never asks, and it takes as long as reading one. */
+const root = (): SchemaNode => (made ??= z.toJSONSchema(topologySchema, { io: 'input' }) as SchemaNode);
 
 /** JSON Schema of a topology file, from the same zod schema that validates; editors complete keys from it. */
 export function jsonSchema(): SchemaNode {
-  return structuredClone(root);
+  return structuredClone(root());
 }
 
 const isMap = (node: SchemaNode): boolean => node.type === 'object';
@@ -52,7 +54,7 @@ function child(node: SchemaNode, segment: string): SchemaNode | null {
 export function schemaAt(path: readonly string[]): SchemaNode | null {
   return path.reduce<SchemaNode | null>(
     (node, segment) => (node === null ? null : child(node, segment)),
-    root,
+    root(),
   );
 }
 
@@ -60,7 +62,7 @@ const keysOf = (node: SchemaNode | null): readonly string[] =>
   node === null ? [] : [node, ...(node.anyOf ?? [])].flatMap((each) => Object.keys(each.properties ?? {}));
 
 /** Every legal dotted key outside lists. */
-export function legalKeys(node: SchemaNode = root, prefix = ''): readonly string[] {
+export function legalKeys(node: SchemaNode = root(), prefix = ''): readonly string[] {
   return keysOf(node).flatMap((key) => {
     const next = child(node, key);
     return [`${prefix}${key}`, ...(next === null ? [] : legalKeys(next, `${prefix}${key}.`))];

@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
 import type { FilledTopology } from './fill.ts';
-import { speedPresets } from './schema-sim.ts';
+import { speedPresets } from './speed-presets.ts';
 
 export type DeviceBody = FilledTopology['device'];
 

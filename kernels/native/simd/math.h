@@ -38,12 +38,9 @@ TROUPE_INLINE V vexp(V x) {
   return vselect(vlt(high, x), vset(INFINITY), vexpLow(vmin(high, x)));
 }
 
-/** Natural logarithm; log(0) = -inf, log(negative) = NaN, denormals included. */
-TROUPE_INLINE V vlog(V x) {
-  const M tiny = vlt(x, vset(1.17549435e-38f));
-  V e;
-  const V m = vsub(vsplit(vselect(tiny, vmul(x, vset(8388608.0f)), x), e), vset(1.0f));
-  e = vselect(tiny, vsub(e, vset(23.0f)), e);
+/** Natural logarithm of m·2^e for m in [sqrt(1/2), sqrt(2)). */
+TROUPE_INLINE V vlogOf(V mantissa, V e) {
+  const V m = vsub(mantissa, vset(1.0f));
   V p = vset(7.0376836292e-2f);
   p = vfma(p, m, vset(-1.1514610310e-1f));
   p = vfma(p, m, vset(1.1676998740e-1f));
@@ -57,7 +54,20 @@ TROUPE_INLINE V vlog(V x) {
   V y = vmul(p, vmul(m, square));
   y = vfma(e, vset(-2.12194440e-4f), y);
   y = vfma(square, vset(-0.5f), y);
-  y = vfma(e, vset(0.693359375f), vadd(m, y));
+  return vfma(e, vset(0.693359375f), vadd(m, y));
+}
+/** Natural logarithm of a positive normal number. */
+TROUPE_INLINE V vlogNormal(V x) {
+  V e;
+  const V m = vsplit(x, e);
+  return vlogOf(m, e);
+}
+/** Natural logarithm; log(0) = -inf, log(negative) = NaN, denormals included. */
+TROUPE_INLINE V vlog(V x) {
+  const M tiny = vlt(x, vset(1.17549435e-38f));
+  V e;
+  const V m = vsplit(vselect(tiny, vmul(x, vset(8388608.0f)), x), e);
+  V y = vlogOf(m, vselect(tiny, vsub(e, vset(23.0f)), e));
   y = vselect(vlt(x, vset(INFINITY)), y, x);               // +inf and NaN give themselves
   y = vselect(veq(x, vzero()), vset(-INFINITY), y);
   return vselect(vlt(x, vzero()), vset(NAN), y);

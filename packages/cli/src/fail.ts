@@ -10,7 +10,8 @@ export async function fail(
 ): Promise<number> {
   const isKnown = error instanceof TroupeError;
   const message = error instanceof Error ? error.message : String(error);
-  const exitCode = error instanceof UsageError ? 2 : isKnown ? (await import('troupe')).exitCodeOf(error) : 1;
+  const exitCode =
+    error instanceof UsageError ? 2 : isKnown ? (await import('troupe/launch')).exitCodeOf(error) : 1;
   if (options.json) {
     printJson({ event: 'error', code: isKnown ? error.code : 'TROUPE_UNKNOWN', message });
     return exitCode;

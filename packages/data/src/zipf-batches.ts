@@ -40,7 +40,8 @@ class ZipfBatches implements BatchSource {
   private readonly seed: number;
   /** Upper bounds of the ranks' shares of [0, 1). */
   private readonly cumulative: Float64Array;
-  private readonly idOfRank: Int32Array;
+  /** Dealt when the first token is drawn: who only asks for sizes does not wait. */
+  private idOfRank: Int32Array | null = null;
   /** Sequences drawn so far, at most (8 + 1) · batch: drawing must not show in a bench. */
   private readonly drawn = new Map<number, Int32Array>();
 
@@ -59,7 +60,6 @@ class ZipfBatches implements BatchSource {
       this.cumulative[i] = (this.cumulative[i] ?? 0) + (this.cumulative[i - 1] ?? 0);
     const total = this.cumulative[vocab - 1] ?? 1;
     for (let i = 0; i < vocab; i++) this.cumulative[i] = (this.cumulative[i] ?? 0) / total;
-    this.idOfRank = shuffled(vocab, seed);
   }
 
   trainBatch(step: number, firstSequence: number, count: number): Batch {
@@ -118,6 +118,7 @@ class ZipfBatches implements BatchSource {
       if ((this.cumulative[middle] ?? 1) > share) high = middle;
       else low = middle + 1;
     }
+    this.idOfRank ??= shuffled(this.vocabSize, this.seed);
     return this.idOfRank[low] ?? 0;
   }
 }

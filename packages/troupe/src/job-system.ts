@@ -1,7 +1,7 @@
 import { addresses, agentNode, messageKinds } from '@troupe/actors';
 import { serializeError, type Address, type NodeId } from '@troupe/core';
 import { ActorSystem, Directory, MAILBOX_CAPACITY, type SystemOptions } from '@troupe/runtime';
-import { defaultHome, type ResolvedTopology } from '@troupe/topology';
+import { defaultHome, type ResolvedTopology } from '@troupe/topology/layout';
 import { createCodec, type Codec } from '@troupe/wire';
 
 type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' | 'onStuck'> & {

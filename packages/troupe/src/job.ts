@@ -9,7 +9,7 @@ import {
   learningRate,
   refuseUnbuilt,
   type ResolvedTopology,
-} from '@troupe/topology';
+} from '@troupe/topology/layout';
 
 /** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
 export interface RunChoices {

@@ -2,9 +2,9 @@ import type { Precision } from '@troupe/core';
 import { measureBandwidth, measurePeak } from '@troupe/kernels';
 
 /**
- * Peak of `threads` threads together in the precision of the products, FLOP/s (registers only, median of 7): the denominator of MFU.
+ * Peak of `threads` threads together in the precision of the products, FLOP/s (registers only, the fastest of 7): the denominator of MFU.
  *
- * Blocks for about 0.1 s. null where the native addon is not built: then nothing is claimed about utilisation.
+ * Blocks for about 50 ms. null where the native addon is not built: then nothing is claimed about utilisation.
  *
  * @param threads - all threads that the run's devices on this machine use, ≥ 1
  */
@@ -12,7 +12,7 @@ export const measuredPeakFlops = (threads: number, precision: Precision = 'f32')
   measured(() => measurePeak(threads, precision));
 
 /**
- * Bandwidth of `threads` threads together, bytes per second read plus written (copies of 64 MiB, median of 7). Blocks for about 0.3 s.
+ * Bandwidth of `threads` threads together, bytes per second read plus written (copies of 64 MiB, the fastest of 7). Blocks for about 0.3 s.
  * null where the native addon is not built.
  */
 export const measuredBandwidth = (threads: number): number | null =>

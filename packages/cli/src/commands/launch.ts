@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
 import { collect, integer, stepRange, verb, type CommonOptions } from '../verb.ts';
 import type { StepRange } from '../run/profile-request.ts';
-import type { LogLevel } from 'troupe';
+import type { LogLevel } from 'troupe/launch';
 
 /** What `launch` and `resume` share. */
 export interface RunCommandOptions extends CommonOptions {
@@ -52,7 +52,7 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
   const [{ withAbsolutePaths }, { loadTopology }, { claimRunFolder }, { follow }] = await Promise.all([
-    import('troupe'),
+    import('troupe/launch'),
     import('@troupe/topology'),
     import('../run/run-folder.ts'),
     import('../run/follow.ts'),

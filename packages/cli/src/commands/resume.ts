@@ -12,7 +12,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
   const [{ openRun, runOfPath }, { follow }] = await Promise.all([
-    import('troupe'),
+    import('troupe/launch'),
     import('../run/follow.ts'),
   ]);
   const { folder, checkpoint: named } = runOfPath(path);

@@ -17,7 +17,7 @@ import {
   type LogLevel,
   type ProfilePlan,
   type RunResult,
-} from 'troupe';
+} from 'troupe/launch';
 import { exitLine } from '../exit-line.ts';
 import { print, printError, printJson } from '../output.ts';
 import { MetricsFile } from './metrics-file.ts';

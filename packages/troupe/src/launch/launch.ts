@@ -15,7 +15,8 @@ import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.t
 import { createJobSystem } from '../job-system.ts';
 import { openTopologyData } from '../data.ts';
 import { systemClock } from '../ports/clock.ts';
-import { pinoLogger, type LogLevel } from '../ports/logger.ts';
+import type { LogLevel } from '../ports/logger.ts';
+import { openLogger } from '../ports/open-logger.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import { partPaths, Recorder, type ProfilePlan } from '../profile/recorder.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
@@ -75,7 +76,7 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   };
   // Refuses what is not built before a process exists.
   jobOf(topology, choices);
-  const run = new LocalLaunch(topology, options);
+  const run = new LocalLaunch(topology, options, await openLogger(options.logLevel));
   try {
     await run.start(choices);
   } catch (error) {
@@ -114,10 +115,10 @@ class LocalLaunch implements Launch {
   #allListening: () => void = () => {};
   #startFailed: (error: TroupeError) => void = () => {};
 
-  constructor(topology: ResolvedTopology, options: LaunchOptions) {
+  constructor(topology: ResolvedTopology, options: LaunchOptions, logger: Logger) {
     this.#topology = topology;
     this.#options = options;
-    this.#logger = pinoLogger(options.logLevel).child({ node: agentNode });
+    this.#logger = logger.child({ node: agentNode });
     // What a run that was killed left behind belongs to another profile.
     if (options.profile !== undefined)
       for (const path of partPaths(options.profile, topology.parallel.world)) rmSync(path, { force: true });

@@ -3,13 +3,13 @@ import { addresses, mountWorker, workerNode, type Job } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
-import { createPlacement } from '@troupe/topology';
+import { createPlacement } from '@troupe/topology/layout';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
 import { openTopologyData } from '../data.ts';
 import { jobOf } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { systemClock } from '../ports/clock.ts';
-import { pinoLogger } from '../ports/logger.ts';
+import { openLogger } from '../ports/open-logger.ts';
 import { Recorder } from '../profile/recorder.ts';
 import { listenAs } from './listening.ts';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
@@ -34,11 +34,11 @@ class Worker {
   readonly #recorder: Recorder | null;
   #system: ActorSystem | null = null;
 
-  constructor(worker: WorkerArguments) {
-    const { rank, logLevel, profile } = worker;
+  constructor(worker: WorkerArguments, logger: Logger) {
+    const { rank, profile } = worker;
     this.#worker = worker;
     this.#node = workerNode(rank);
-    this.#logger = pinoLogger(logLevel).child({ node: this.#node });
+    this.#logger = logger.child({ node: this.#node });
     this.#recorder = profile === undefined ? null : new Recorder(profile, this.#node, this.#logger);
     // However this process ends, unless it is killed.
     process.on('exit', () => this.#recorder?.close());
@@ -115,6 +115,11 @@ class Worker {
   }
 }
 
+async function begin(self: WorkerArguments): Promise<void> {
+  const worker = new Worker(self, await openLogger(self.logLevel));
+  await worker.listen().catch((error: unknown) => worker.fail(error));
+}
+
 // The agent decides when a run ends; the terminal sends its Ctrl-C to the whole group.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
@@ -123,6 +128,5 @@ process.on('disconnect', () => process.exit(0));
 if (!process.connected) process.exit(0);
 process.once('message', (message: AgentMessage) => {
   assert(message.type === 'begin', 'a worker is told first which one it is', { type: message.type });
-  const worker = new Worker(message.worker);
-  worker.listen().catch((error: unknown) => worker.fail(error));
+  void begin(message.worker);
 });

@@ -1,0 +1,11 @@
+// What the command line takes to launch a run. The simulator and embedding stay out: forty modules whose loading a start would wait for.
+export * from './launch.ts';
+export { openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
+export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
+export { fileStorage } from '../ports/file-storage.ts';
+export { systemClock } from '../ports/clock.ts';
+export type { LogLevel } from '../ports/logger.ts';
+export { measuredBandwidth, measuredPeakFlops } from '../peak.ts';
+export { monotonicMs } from '../profile/monotonic.ts';
+export { partPaths, type ProfilePlan } from '../profile/recorder.ts';
+export { writeProfile } from '../profile/write-profile.ts';
