@@ -42,6 +42,8 @@ constexpr int LANES = 16;
 /** 2^50: int64 fixed point of gradients; a leaf with |x| >= 64 or NaN is out of range. */
 constexpr float FIXED_SCALE = 1125899906842624.0f;
 constexpr float FIXED_LIMIT = 64.0f;
+/** From here on an f32 is a multiple of 2^-50; below it the last bit of x ± edge is worth 2^-50. */
+constexpr float FIXED_EDGE = 8388608.0f / FIXED_SCALE;
 
 #if defined(TROUPE_ISA_AVX512)
 #include "avx512.inc"
@@ -93,10 +95,9 @@ TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
 TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
 /** x rounded to a multiple of 2^-50, ties to even, never -0; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
 TROUPE_INLINE V vroundFixed(V x, int32_t& bad) {
-  const V size = vabs(x), edge = vset(8388608.0f / FIXED_SCALE), shift = vcopysign(edge, x);
+  const V size = vabs(x), edge = vset(FIXED_EDGE), shift = vcopysign(edge, x);
   const M ok = vlt(size, vset(FIXED_LIMIT));
   bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
-  // Below the edge the last bit of x + shift is worth 2^-50; from there on there is nothing to round.
   return vselect(ok, vselect(vlt(size, edge), vsub(vadd(x, shift), shift), x), vzero());
 }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN
