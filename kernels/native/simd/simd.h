@@ -93,12 +93,17 @@ TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int
 TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
 /** |a| with the sign of b. */
 TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
-/** x rounded to a multiple of 2^-50, ties to even, never -0; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
+/** x rounded to a multiple of 2^-50, ties to even, never -0; `size` is |x|. */
+TROUPE_INLINE V vroundSized(V x, V size) {
+  const V edge = vset(FIXED_EDGE), shift = vcopysign(edge, x);
+  return vselect(vlt(size, edge), vsub(vadd(x, shift), shift), x);
+}
+/** The same for any x; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
 TROUPE_INLINE V vroundFixed(V x, int32_t& bad) {
-  const V size = vabs(x), edge = vset(FIXED_EDGE), shift = vcopysign(edge, x);
+  const V size = vabs(x);
   const M ok = vlt(size, vset(FIXED_LIMIT));
   bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
-  return vselect(ok, vselect(vlt(size, edge), vsub(vadd(x, shift), shift), x), vzero());
+  return vselect(ok, vroundSized(x, size), vzero());
 }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN
 
