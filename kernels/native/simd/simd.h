@@ -93,17 +93,21 @@ TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int
 TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
 /** |a| with the sign of b. */
 TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
-/** x rounded to a multiple of 2^-50, ties to even, never -0; `size` is |x|. */
-TROUPE_INLINE V vroundSized(V x, V size) {
+/** x rounded to a multiple of 2^-50, ties to even, never -0; what is out of range stays so. */
+TROUPE_INLINE V vroundAny(V x) {
+#if defined(TROUPE_ISA_AVX512)
+  const V shift = vlarger(x, vset(FIXED_EDGE));  // from the edge on x itself: 2x - x
+  return vsub(vadd(x, shift), shift);
+#else
   const V edge = vset(FIXED_EDGE), shift = vcopysign(edge, x);
-  return vselect(vlt(size, edge), vsub(vadd(x, shift), shift), x);
+  return vselect(vlt(vabs(x), edge), vsub(vadd(x, shift), shift), x);
+#endif
 }
-/** The same for any x; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
+/** The same; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
 TROUPE_INLINE V vroundFixed(V x, int32_t& bad) {
-  const V size = vabs(x);
-  const M ok = vlt(size, vset(FIXED_LIMIT));
+  const M ok = vlt(vabs(x), vset(FIXED_LIMIT));
   bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
-  return vselect(ok, vroundSized(x, size), vzero());
+  return vselect(ok, vroundAny(x), vzero());
 }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN
 
