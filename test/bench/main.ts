@@ -15,12 +15,13 @@ import { benchWire, formatWire } from './wire.ts';
 
 const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory [--small]
   --small             shows that it runs; writes nothing
+step and kernels:
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
 step and roofline:
   --jobs a,b          of ${jobNames.join(', ')}; default all, of roofline coarse
+step, roofline, moe and kernels:
   --precision f32,bf16  default f32
-moe:
-  --precision f32,bf16  default f32
+moe only:
   --yardstick DIR     a folder with build/b_mk, which takes turns with ours
 step only:
   --only REGEX        engines whose names match
@@ -72,6 +73,18 @@ const benches = {
 } as const;
 
 type BenchName = keyof typeof benches;
+/** Flags besides --small that a bench takes; others are refused, so that nobody waits for what was not measured. */
+const flags: Readonly<Record<BenchName, readonly string[]>> = {
+  kernels: ['precision', 'python'],
+  moe: ['precision', 'yardstick'],
+  step: ['jobs', 'precision', 'python', 'only', 'peers', 'rounds'],
+  roofline: ['jobs', 'precision'],
+  wire: [],
+  scaling: [],
+  events: [],
+  simulated: [],
+  memory: [],
+};
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 
 function fail(message: string): never {
@@ -92,6 +105,14 @@ function chosen<T extends string>(
     .map((each) =>
       isKnown(each) ? each : fail(`--${flag}: found ${each}, expected some of ${known.join(', ')}`),
     );
+}
+
+function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text, 'u');
+  } catch (error) {
+    return fail(`--only: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 async function readOptions(): Promise<{ readonly name: BenchName; readonly options: BenchOptions }> {
@@ -116,6 +137,11 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
   const [name] = positionals;
   const jobs = chosen('jobs', values.jobs, jobNames);
   if (!isBench(name) || positionals.length > 1) fail(`found ${positionals.join(' ') || 'nothing'}\n${usage}`);
+  for (const flag of Object.keys(values)) {
+    if (flag === 'small' || flag === 'help' || flags[name].includes(flag)) continue;
+    const taken = ['small', ...flags[name]].map((each) => `--${each}`).join(', ');
+    fail(`--${flag}: ${name} does not take it, expected ${taken}`);
+  }
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
     fail(`--rounds: found ${values.rounds}, expected a positive integer`);
@@ -126,7 +152,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       precisions: chosen('precision', values.precision, ['f32', 'bf16'] as const) ?? ['f32'],
       ...(jobs === null ? {} : { jobs }),
       python: values.python === undefined ? null : await openPython(values.python),
-      ...(values.only === undefined ? {} : { only: new RegExp(values.only, 'u') }),
+      ...(values.only === undefined ? {} : { only: pattern(values.only) }),
       ...(rounds === undefined ? {} : { rounds }),
       ...(values.peers === undefined ? {} : { peers: values.peers }),
       ...(values.yardstick === undefined ? {} : { yardstick: values.yardstick }),

@@ -1,0 +1,21 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const program = fileURLToPath(new URL('main.js', import.meta.url));
+const bench = (...words: string[]) => spawnSync(process.execPath, [program, ...words], { encoding: 'utf8' });
+
+for (const [words, sentence] of [
+  [['wire', '--rounds', '3'], 'bench: --rounds: wire does not take it, expected --small\n'],
+  [['moe', '--jobs', 'wide'], 'expected --small, --precision, --yardstick'],
+  [['step', '--only', '('], 'bench: --only: Invalid regular expression'],
+  [['step', '--rounds', '0'], 'bench: --rounds: found 0, expected a positive integer'],
+  [['nothing'], 'bench: found nothing'],
+] as const) {
+  test(`bench ${words.join(' ')}: refused in one sentence, nothing is measured`, (t) => {
+    const { status, stdout, stderr } = bench(...words);
+    t.is(status, 2);
+    t.is(stdout, '');
+    t.true(stderr.includes(sentence), stderr);
+  });
+}
