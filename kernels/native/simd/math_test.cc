@@ -31,6 +31,13 @@
     vaddFixedn(sums, vload(x), bad, n);                                           \
     vstore(y, vreadFixed(sums));                                                  \
     return bad != 0;                                                              \
+  }                                                                               \
+  /* y: the leaf rounded, but not added (KER-3). */                               \
+  static int32_t rounded(const float* x, float* y) {                              \
+    using namespace troupe;                                                       \
+    int32_t bad = 0;                                                              \
+    vstore(y, vroundFixed(vload(x), bad));                                        \
+    return bad != 0;                                                              \
   }
 #define TROUPE_APPLY_ONE(name) if (function == i++) vstore(y, v##name(vload(x)));
 
@@ -148,6 +155,17 @@ void same_leaf(const char* isa, int32_t (*add)(const float*, int, int64_t*, floa
   printf("FAIL leaf on %s, first lane %g, n %d\n", isa, static_cast<double>(x[0]), n);
 }
 
+/// The same leaf rounded on its own: what a sum of it alone would be read as.
+void same_rounded(const char* isa, int32_t (*rounded)(const float*, float*), const float* x) {
+  float y[16], wanted[16];
+  bool bad = false;
+  for (int j = 0; j < 16; j++) wanted[j] = troupe::exact::to_float(troupe::exact::from_gradient(x[j], bad));
+  const bool found = rounded(x, y) != 0;
+  if (found == bad && memcmp(y, wanted, sizeof y) == 0) return;
+  failures++;
+  printf("FAIL rounded leaf on %s, first lane %a\n", isa, static_cast<double>(x[0]));
+}
+
 /// Leaves of all sizes, on both sides of ±2 (where AVX2 takes another way), at ties, and out of range.
 void leaves() {
   uint64_t state = 1;
@@ -163,12 +181,12 @@ void leaves() {
     }
     if (round % 64 == 1) x[round / 64 % 16] = round % 128 == 1 ? NAN : INFINITY;
     const int n = 1 + static_cast<int>(next() >> 40) % 15;
-    same_leaf("portable", on_portable::add, x, start, n);
+    same_leaf("portable", on_portable::add, x, start, n), same_rounded("portable", on_portable::rounded, x);
 #if defined(__x86_64__) && !defined(__clang__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) same_leaf("avx2", on_avx2::add, x, start, n);
-    if (__builtin_cpu_supports("avx512dq")) same_leaf("avx512", on_avx512::add, x, start, n);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) same_leaf("avx2", on_avx2::add, x, start, n), same_rounded("avx2", on_avx2::rounded, x);
+    if (__builtin_cpu_supports("avx512dq")) same_leaf("avx512", on_avx512::add, x, start, n), same_rounded("avx512", on_avx512::rounded, x);
 #elif defined(__aarch64__)
-    same_leaf("neon", on_neon::add, x, start, n);
+    same_leaf("neon", on_neon::add, x, start, n), same_rounded("neon", on_neon::rounded, x);
 #endif
   }
 }
