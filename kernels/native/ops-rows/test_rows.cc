@@ -24,7 +24,7 @@ void test_fill() {
   Random random(1);
   for (int trial = 0; trial < 12; trial++) {
     const FillKind kind = kinds[trial % 4];
-    const int64_t n = trial < 4 ? 200000 : random.between(0, 400), first = trial < 4 ? 0 : random.below(1 << 20);
+    const int64_t n = trial < 4 ? 200000 : random.between(0, 2000), first = trial < 4 ? 0 : random.below(1 << 20);
     FillArgs args{nullptr, n, kind, 0.5, {static_cast<uint32_t>(random.bits()), static_cast<uint32_t>(random.bits())}, first};
     const auto out = everywhere("fill", [&](const Kernels& k, Pool& pool, Outputs& o) {
       FillArgs a = args;
@@ -47,7 +47,7 @@ void test_fill() {
       if (kind == FillKind::truncated_normal) near("fill truncated", normal_cdf(-v * sign), low + u * 0x1p-31 * (0.5 - low), 3e-7);
       sum += v, squares += v * v, largest = std::max(largest, std::fabs(v));
     }
-    if (n < 1000) continue;
+    if (trial >= 4) continue;  // too few for the moments
     const double mean = sum / static_cast<double>(n), deviation = std::sqrt(squares / static_cast<double>(n) - mean * mean);
     if (kind == FillKind::normal) near("fill normal mean", mean, 0, 0.01), near("fill normal deviation", deviation, 1, 0.01);
     if (kind == FillKind::uniform) near("fill uniform deviation", deviation, std::sqrt(1.0 / 3), 0.01), expect(largest <= 1, "fill uniform range");

@@ -90,6 +90,37 @@ TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int
 }
 #endif
 
+/** The lanes of a that are in m, one after the other, then anything: LANES of `to` are written. Returns how many they are. */
+TROUPE_INLINE int vcompress(float* to, M m, V a) {
+#if defined(TROUPE_ISA_AVX512)
+  vstore(to, {_mm512_maskz_compress_ps(m, a.r)});
+  return __builtin_popcount(m);
+#else
+  const unsigned bits = vbits(m);
+  float lanes[LANES];
+  vstore(lanes, a);
+  int count = 0;
+  for (int j = 0; j < LANES; j++) {
+    to[count] = lanes[j];
+    count += static_cast<int>(bits >> j & 1);
+  }
+  return count;
+#endif
+}
+/** a, but with the next floats of `from` in the lanes of m, one after the other; moves `from` past them. LANES of `from` are read. */
+TROUPE_INLINE V vexpand(M m, const float*& from, V a) {
+#if defined(TROUPE_ISA_AVX512)
+  const __m512 next = vload(from).r;
+  from += __builtin_popcount(m);
+  return {_mm512_mask_expand_ps(a.r, m, next)};
+#else
+  float lanes[LANES];
+  vstore(lanes, a);
+  for (unsigned bits = vbits(m); bits != 0; bits &= bits - 1) lanes[__builtin_ctz(bits)] = *from++;
+  return vload(lanes);
+#endif
+}
+
 TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
 /** |a| with the sign of b. */
 TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
