@@ -26,33 +26,23 @@ interface LazyBody {
 
 type BodyName = 'native' | 'tfjs';
 
-interface NativeModule {
-  nativeAvailability: LazyBody['availability'];
-  openNativeDevice: LazyBody['open'];
-}
-
-interface TfjsModule {
-  tfjsAvailability: LazyBody['availability'];
-  openTfjsDevice: LazyBody['open'];
-}
-
-/** Loads a body's module; a specifier that is no literal keeps the compiler from demanding that every body is there. */
-async function importBody(name: BodyName): Promise<LazyBody> {
-  const specifier = `./${name}/${name}-device.js`;
-  const module = (await import(specifier)) as Partial<NativeModule & TfjsModule>;
-  const availability = name === 'native' ? module.nativeAvailability : module.tfjsAvailability;
-  const open = name === 'native' ? module.openNativeDevice : module.openTfjsDevice;
-  if (availability === undefined || open === undefined)
-    throw new TypeError(`${specifier} does not export a device body`);
-  return { availability, open };
-}
+const importBody: Readonly<Record<BodyName, () => Promise<LazyBody>>> = {
+  native: async () => {
+    const { nativeAvailability, openNativeDevice } = await import('./native/native-device.ts');
+    return { availability: nativeAvailability, open: openNativeDevice };
+  },
+  tfjs: async () => {
+    const { tfjsAvailability, openTfjsDevice } = await import('./tfjs/tfjs-device.ts');
+    return { availability: tfjsAvailability, open: openTfjsDevice };
+  },
+};
 
 type Attempt =
   { readonly device: Device; readonly reason: string } | { readonly device: null; readonly reason: string };
 
 async function attempt(name: BodyName, threads = availableParallelism()): Promise<Attempt> {
   try {
-    const body = await importBody(name);
+    const body = await importBody[name]();
     const { available, reason } = await body.availability();
     if (!available) return { device: null, reason };
     const device = await body.open({ threads });

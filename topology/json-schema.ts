@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_COUNT } from './schema-fields.ts';
 import { topologySchema } from './schema.ts';
 import { nearestName } from './nearest.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What people need to know about a key: the sentence that editors show, and the unit of a number. */
 const about = (description: string, unit: string) => ({ description, unit });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
 const router = z

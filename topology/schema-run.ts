@@ -1,5 +1,5 @@
 import { DEFAULT_FANOUT } from '@troupe/spec';
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, count, positive, real, text } from './schema-fields.ts';
 import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
 

@@ -1,5 +1,5 @@
 import { faultKinds, type FaultKind } from '@troupe/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import { speedPresets } from './speed-presets.ts';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { dataSchema, modelSchema } from './schema-model.ts';
 import { parallelSchema, runKeys, trainSchema } from './schema-run.ts';
 import { text } from './schema-fields.ts';
