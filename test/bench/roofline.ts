@@ -146,7 +146,7 @@ export function rooflineSection({ job, precision, ...found }: Roofline): Section
     `| ${name} |  |  |  | ${inMs(ms)} | ${percent(ms / stepMs)} |  |  |  |  |`;
   const change = (a: number, b: number): string => `${a >= b ? '+' : ''}${(100 * (a / b - 1)).toFixed(1)} %`;
   const text = [
-    `One worker of two threads; a step of ${job.tokensPerStep} tokens, mean of the fastest run. Peak ${peakFlops === null ? 'unknown' : `${(peakFlops / 1e9).toFixed(0)} GFLOP/s`}, bandwidth ${bytesPerSecond === null ? 'unknown' : `${(bytesPerSecond / 1e9).toFixed(1)} GB/s`} (copy), both of f32 and measured before that run in the same process; words of the last column: docs/profile.md.`,
+    `One worker of two threads; a step of ${job.tokensPerStep} tokens, mean of the fastest run. Peak ${peakFlops === null ? 'unknown' : `${(peakFlops / 1e9).toFixed(0)} GFLOP/s`}, bandwidth ${bytesPerSecond === null ? 'unknown' : `${(bytesPerSecond / 1e9).toFixed(1)} GB/s`} (copy), both of f32, the larger of two measurements before and after that run in the same process; words of the last column: docs/profile.md.`,
     '',
     '| op, shape | calls | GFLOP | MB | ms | of step | GFLOP/s | GB/s | of rate | bound by |',
     '|---|---|---|---|---|---|---|---|---|---|',

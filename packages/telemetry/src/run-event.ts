@@ -74,7 +74,7 @@ export interface ProfileEvent {
   /** Mean time of a step, milliseconds; the four of `shares` add up to it. */
   readonly stepMs: number;
   readonly shares: TimeShares;
-  /** Per device, measured before the run; null without the addon. */
+  /** Per device, the larger of two measurements, before and after the run; null without the addon. */
   readonly peakFlops: number | null;
   readonly bytesPerSecond: number | null;
   /** Every operation and shape, the most expensive first. */

@@ -89,6 +89,7 @@ class FollowedRun {
   readonly #progress: Progress;
   readonly #profile: { readonly path: string; readonly plan: ProfilePlan } | null;
 
+  /** Measured before the run. */
   #rates: MachineRates = { flops: null, bytes: null };
 
   constructor(topology: ResolvedTopology, options: FollowOptions, profile: FollowedProfile | null) {
@@ -151,16 +152,7 @@ class FollowedRun {
 
   #launch(): Promise<Launch> {
     const { stopAfter, checkpoints, resumeFrom, logLevel, spare } = this.#options;
-    const threads = this.#threads;
-    const rates = {
-      flops: measuredPeakFlops(threads, this.#topology.train.precision === 'bf16' ? 'bf16' : 'f32'),
-      bytes: this.#profile === null ? null : measuredBandwidth(threads),
-    };
-    const { world } = this.#topology.parallel;
-    this.#rates = {
-      flops: rates.flops === null ? null : rates.flops / world,
-      bytes: rates.bytes === null ? null : rates.bytes / world,
-    };
+    this.#rates = this.#measureRates();
     return launch(this.#topology, {
       ...(stopAfter === undefined ? {} : { stopAfter }),
       checkpoints: checkpoints ? { storage: fileStorage(this.#folder.path), folder: '' } : null,
@@ -168,7 +160,7 @@ class FollowedRun {
       report: (event) => this.#report(event),
       logLevel,
       spare,
-      peakFlops: rates.flops,
+      peakFlops: this.#rates.flops && this.#rates.flops * this.#topology.parallel.world,
       ...(this.#profile === null ? {} : { profile: this.#profile.plan }),
     });
   }
@@ -178,6 +170,24 @@ class FollowedRun {
     const { workers } = createPlacement(this.#topology);
     const threads = workers.reduce((sum, worker) => sum + worker.device.threads, 0);
     return Math.min(threads, availableParallelism());
+  }
+
+  /** Of a device: its share of what all threads reach together. */
+  #measureRates(): MachineRates {
+    const threads = this.#threads;
+    const { world } = this.#topology.parallel;
+    const flops = measuredPeakFlops(threads, this.#topology.train.precision === 'bf16' ? 'bf16' : 'f32');
+    const bytes = this.#profile === null ? null : measuredBandwidth(threads);
+    return { flops: flops && flops / world, bytes: bytes && bytes / world };
+  }
+
+  /** What was measured before the run or is now, whichever is more: others may have used the machine in one of both moments. */
+  #bestRates(): MachineRates {
+    const { flops, bytes } = this.#measureRates();
+    return {
+      flops: flops && Math.max(flops, this.#rates.flops ?? 0),
+      bytes: bytes && Math.max(bytes, this.#rates.bytes ?? 0),
+    };
   }
 
   #profilePlan(profile: FollowedProfile): { readonly path: string; readonly plan: ProfilePlan } {
@@ -191,7 +201,7 @@ class FollowedRun {
     const { path, plan } = this.#profile;
     const paths = partPaths(plan, this.#topology.parallel.world);
     try {
-      return await writeProfile({ paths, path, rates: this.#rates });
+      return await writeProfile({ paths, path, rates: this.#bestRates() });
     } catch (error) {
       this.#progress.close();
       printError(

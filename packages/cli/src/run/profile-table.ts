@@ -90,7 +90,7 @@ export function profileTable(profile: ProfileEvent): readonly string[] {
   const rates =
     profile.peakFlops === null || profile.bytesPerSecond === null
       ? 'rates of this machine are unknown without the native addon'
-      : `rates of a device, measured before the run: ${(profile.peakFlops / 1e9).toFixed(0)} GFLOP/s, ${(profile.bytesPerSecond / 1e9).toFixed(1)} GB/s`;
+      : `rates of a device, measured before and after the run: ${(profile.peakFlops / 1e9).toFixed(0)} GFLOP/s, ${(profile.bytesPerSecond / 1e9).toFixed(1)} GB/s`;
   return [
     ...where,
     `               ${steps.first === steps.last ? `step ${steps.first}` : `steps ${steps.first} to ${steps.last}`}, ${devices} ${devices === 1 ? 'device' : 'devices'}; of a step's ${ms(stepMs)} ms: kernels ${share(shares.kernels)}, waiting for messages ${share(shares.messages)}, event loop ${share(shares.eventLoop)}, idle ${share(shares.idle)}`,
