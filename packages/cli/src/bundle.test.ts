@@ -3,20 +3,20 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import test from 'ava';
+import { workplace } from './testing/workplace.ts';
 
 const folder = fileURLToPath(new URL('../', import.meta.url));
 const bundle = join(folder, 'bundle');
+const modules = readdirSync(bundle).filter((name) => name.endsWith('.js'));
 
 /** Built on the user's machine, or never. */
 const optional = /troupe_native\.node$/u;
@@ -25,7 +25,7 @@ test('what the bundle looks for on the disk is there', (t) => {
   const placed =
     /new URL\("([^"]+)", (?:new URL\("([^"]+)", import\.meta\.url\)\.href|import\.meta\.url)\)/gu;
   const found: string[] = [];
-  for (const name of readdirSync(bundle).filter((name) => name.endsWith('.js'))) {
+  for (const name of modules) {
     const here = pathToFileURL(join(bundle, name));
     for (const [, target = '', origin] of readFileSync(here, 'utf8').matchAll(placed)) {
       const path = fileURLToPath(new URL(target, origin === undefined ? here : new URL(origin, here)));
@@ -38,8 +38,7 @@ test('what the bundle looks for on the disk is there', (t) => {
 });
 
 test('the bundle brings no second copy of what it leaves outside', (t) => {
-  const sources = readdirSync(bundle).filter((name) => name.endsWith('.js'));
-  for (const name of sources)
+  for (const name of modules)
     t.notRegex(
       readFileSync(join(bundle, name), 'utf8'),
       /from "@?troupe(?:\/|")/u,
@@ -47,33 +46,29 @@ test('the bundle brings no second copy of what it leaves outside', (t) => {
     );
 });
 
-/** A copy of the bin between a bundle and a dist that only say which they are. */
-function installed(): { readonly run: () => string; readonly folder: string } {
-  const copy = mkdtempSync(join(tmpdir(), 'troupe-bin-'));
-  for (const each of ['bin', 'bundle', 'dist']) mkdirSync(join(copy, each));
-  writeFileSync(join(copy, 'package.json'), '{ "type": "module" }');
-  cpSync(join(folder, 'bin/troupe.js'), join(copy, 'bin/troupe.js'));
-  for (const each of ['bundle', 'dist'])
-    writeFileSync(join(copy, each, 'main.js'), `console.log('${each}');`);
-  writeFileSync(join(copy, 'bundle/sources.json'), '["../dist/.tsbuildinfo"]');
-  writeFileSync(join(copy, 'dist/.tsbuildinfo'), '{}');
-  const run = (): string =>
-    execFileSync(process.execPath, [join(copy, 'bin/troupe.js')], { encoding: 'utf8' }).trim();
-  return { run, folder: copy };
+/** The bin between a bundle and a dist that only say which they are, in an empty package. */
+function install(path: (name: string) => string): () => string {
+  for (const each of ['bin', 'bundle', 'dist']) mkdirSync(path(each));
+  writeFileSync(path('package.json'), '{ "type": "module" }');
+  cpSync(join(folder, 'bin/troupe.js'), path('bin/troupe.js'));
+  for (const each of ['bundle', 'dist']) writeFileSync(path(`${each}/main.js`), `console.log('${each}');`);
+  writeFileSync(path('bundle/sources.json'), '["../dist/.tsbuildinfo"]');
+  writeFileSync(path('dist/.tsbuildinfo'), '{}');
+  return () => execFileSync(process.execPath, [path('bin/troupe.js')], { encoding: 'utf8' }).trim();
 }
 
 const age = (path: string, seconds: number): void => utimesSync(path, seconds, seconds);
 
 test('the command runs the bundle until something is compiled after it', (t) => {
-  const { run, folder: copy } = installed();
-  t.teardown(() => rmSync(copy, { recursive: true }));
-  age(join(copy, 'bundle/sources.json'), 1000);
-  age(join(copy, 'dist/.tsbuildinfo'), 999);
+  const { path } = workplace(t);
+  const run = install(path);
+  age(path('bundle/sources.json'), 1000);
+  age(path('dist/.tsbuildinfo'), 999);
   t.is(run(), 'bundle');
-  age(join(copy, 'dist/.tsbuildinfo'), 1001);
+  age(path('dist/.tsbuildinfo'), 1001);
   t.is(run(), 'dist');
-  rmSync(join(copy, 'dist/.tsbuildinfo'));
+  rmSync(path('dist/.tsbuildinfo'));
   t.is(run(), 'bundle', 'a package without what tsc notes');
-  rmSync(join(copy, 'bundle'), { recursive: true });
+  rmSync(path('bundle'), { recursive: true });
   t.is(run(), 'dist');
 });
