@@ -1,4 +1,4 @@
-import { assert, type Device, type Floats, type GradientTarget } from '@troupe/core';
+import { assert, type Device, type Floats, type GradientTarget, type KernelCall } from '@troupe/core';
 import {
   Activations,
   FlatGradients,
@@ -10,7 +10,7 @@ import {
   type GradientKind,
   type StageContext,
 } from '@troupe/model';
-import type { Behaviour } from '@troupe/runtime';
+import type { Behaviour, MessageFields, Self } from '@troupe/runtime';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
 import { ClassExchange } from './class-exchange.ts';
 import {
@@ -116,7 +116,7 @@ export class Replica {
     this.shape = jobShape(job);
     const open = (parameterClass: ParameterClassName, units: readonly Unit[]): ParameterBuffers =>
       new ParameterBuffers(device, flatLayout(units), {
-        isAlone: job.dp === 1,
+        isAlone: this.isAlone,
         kindOf: gradientKind(job, parameterClass),
       });
     this.dense = open('dense', denseUnits(job.model));
@@ -173,6 +173,21 @@ export class Replica {
           done(completion);
         }),
     };
+  }
+
+  /** Nobody else computes: what its actors make is read on this device, or after a list that they wait for. */
+  get isAlone(): boolean {
+    return this.job.dp === 1;
+  }
+
+  /**
+   * REP-2: runs `calls` for one of the actors, whose `done` says that other actors may go on. Where all of them stand on this device, it
+   * comes once the calls are queued: the device has the next list before it is through with this one. Else results are sent away, so they
+   * must be there. Not for results that JavaScript reads.
+   */
+  chain(self: Self, calls: readonly KernelCall[], done: string, fields: MessageFields): void {
+    if (this.isAlone) self.queue(this.device, calls, done, fields);
+    else self.submit(this.device, calls, done, fields);
   }
 
   get joins(): boolean {

@@ -116,8 +116,8 @@ export function expertEffects(
       saved = mode === 'evaluate' ? null : savedRows.take(savedLength(group, rows));
       const made = sources.map((arrival) => ({ ...sourceOf(arrival), y_ND: arrival.y_ND }));
       const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
-      self.submit(
-        device,
+      replica.chain(
+        self,
         replaced(calls, (call) => job.expert?.forward(call as ExpertsForwardCall)),
         'experts.forwarded',
         place(context),
@@ -162,8 +162,8 @@ export function expertEffects(
         sources,
         present(saved),
       );
-      self.submit(
-        device,
+      replica.chain(
+        self,
         replaced(calls, (call) => job.expert?.backward(call as OwnBackwardCall)),
         'experts.backwarded',
         place(context),

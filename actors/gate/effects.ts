@@ -129,7 +129,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       self.endWait('experts');
       const ctx = current(context);
       const parts = ranks.map((rank) => returnedRows(ctx, layer, rank));
-      self.submit(device, combineForward(ctx, layer, parts), 'outputs.combined', place(context));
+      replica.chain(self, combineForward(ctx, layer, parts), 'outputs.combined', place(context));
     },
     finishForward: (_event, context) => self.tell(stage, 'forward.done', place(context)),
     weigh: (_event, context) => {
@@ -139,7 +139,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
         ...combineBackward(ctx, layer, parts),
         ...ranks.flatMap((rank) => packGradients(ctx, layer, rank)),
       ];
-      self.submit(device, calls, 'gradients.packed', place(context));
+      replica.chain(self, calls, 'gradients.packed', place(context));
     },
     dispatchGradients: (_event, context) => {
       const ctx = current(context);
@@ -172,8 +172,8 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
         zScale: balance.zScale,
         ...(fractions === null ? {} : { fractions }),
       };
-      self.submit(
-        device,
+      replica.chain(
+        self,
         gateBackward(ctx, layer, batch(), parts, options),
         'gate.backwarded',
         place(context),

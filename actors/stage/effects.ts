@@ -120,7 +120,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         ...attentionForward(ctx, context.layer, batch),
         ...(isMoeLayer(model, context.layer) ? [] : ffnForward(ctx, context.layer)),
       ];
-      self.submit(device, calls, 'attention.forwarded', place(context));
+      replica.chain(self, calls, 'attention.forwarded', place(context));
     },
     route: (_event, context) => {
       self.tell(gateOf(context.layer), 'forward.run', { ...place(context), body: { mode: context.mode } });
@@ -132,7 +132,10 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         context.mode === 'evaluate'
           ? headForward(ctx, batch, { evaluate: true })
           : [...headForward(ctx, batch, { gradScale: 1 / targets }), ...headBackward(ctx)];
-      self.submit(device, calls, 'head.finished', place(context));
+      // What follows reads the loss of an evaluation, or the counts of the whole batch.
+      if (context.mode === 'evaluate' || context.sharesBalance)
+        self.submit(device, calls, 'head.finished', place(context));
+      else replica.chain(self, calls, 'head.finished', place(context));
     },
     open: (event) => {
       replica.attempt = event.attempt;
@@ -180,7 +183,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         ...(isMoeLayer(model, context.layer) ? [] : ffnBackward(ctx, context.layer)),
         ...attentionBackward(ctx, context.layer, batchFor(context)),
       ];
-      self.submit(device, calls, 'attention.backwarded', place(context));
+      replica.chain(self, calls, 'attention.backwarded', place(context));
     },
     sendLayer: (_event, context) => {
       if (!lastMicrobatch(context)) return;

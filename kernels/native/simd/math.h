@@ -135,11 +135,6 @@ TROUPE_INLINE V vsiluBoth(V x, V& gradient) {
   gradient = vmul(s, vfma(t, rest, vset(1.0f)));
   return vmul(vmax(vset(-104.0f), x), s);
 }
-TROUPE_INLINE V vsiluGrad(V x) {
-  V gradient;
-  vsiluBoth(x, gradient);
-  return gradient;
-}
 
 /** Normal cumulative distribution; keeps relative precision in the lower tail to about -5. */
 TROUPE_INLINE V vnormalCdf(V x) {
@@ -156,11 +151,12 @@ TROUPE_INLINE V vgelu(V x) {
   const V t = vmax(vset(-14.5f), x);
   return vmul(t, vnormalCdf(t));
 }
-/** Φ(x) + x·φ(x). */
-TROUPE_INLINE V vgeluGrad(V x) {
-  const V t = vclamp(x, -14.5f, 14.5f);
+/** The same, and its derivative Φ(x) + x·φ(x), from one Φ: beyond 14.5 it is 1 either way. */
+TROUPE_INLINE V vgeluBoth(V x, V& gradient) {
+  const V t = vclamp(x, -14.5f, 14.5f), cdf = vnormalCdf(t);
   const V density = vmul(vset(0.39894228f), vexpLow(vmul(vmul(t, t), vset(-0.5f))));
-  return vfma(t, density, vnormalCdf(t));
+  gradient = vfma(t, density, cdf);
+  return vmul(vmax(vset(-14.5f), x), cdf);
 }
 
 /** The tanh form: x·sigmoid(2u) = x·(1 + tanh u)/2 with u = sqrt(2/π)·(x + 0.044715·x³). */
@@ -169,12 +165,14 @@ TROUPE_INLINE V vgeluTanh(V x) {
   const V u2 = vmul(t, vfma(vmul(t, t), vset(0.0713548163f), vset(1.59576912f)));
   return vmul(t, vsigmoid(u2));
 }
-TROUPE_INLINE V vgeluTanhGrad(V x) {
+/** The same, and its derivative, from one exponential: beyond 12 the sigmoid is 1 either way. */
+TROUPE_INLINE V vgeluTanhBoth(V x, V& gradient) {
   const V t = vclamp(x, -12.0f, 12.0f), square = vmul(t, t);
   V rest;
   const V s = sigmoidParts(vmul(t, vfma(square, vset(0.0713548163f), vset(1.59576912f))), rest);
   const V slope = vfma(square, vset(0.214064449f), vset(1.59576912f));
-  return vmul(s, vfma(vmul(t, slope), rest, vset(1.0f)));
+  gradient = vmul(s, vfma(vmul(t, slope), rest, vset(1.0f)));
+  return vmul(vmax(vset(-12.0f), x), s);
 }
 
 }  // namespace

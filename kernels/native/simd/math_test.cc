@@ -16,8 +16,20 @@
 #endif
 
 // The same headers once for each instruction set, each in its own namespace with one entry: apply(function number, x, y, 16).
-#define TROUPE_MATH_FUNCTIONS(X) X(exp) X(log) X(erf) X(tanh) X(sigmoid) X(silu) X(siluGrad) X(normalCdf) X(gelu) X(geluGrad) X(geluTanh) X(geluTanhGrad)
+#define TROUPE_MATH_FUNCTIONS(X) X(exp) X(log) X(erf) X(tanh) X(sigmoid) X(silu) X(siluGrad) X(normalCdf) X(gelu) X(geluGrad) X(geluTanh) X(geluTanhGrad) X(siluBeside) X(geluBeside) X(geluTanhBeside)
+/// An activation's derivative, and the activation as it is computed beside that.
+#define TROUPE_BOTH(name)                                                         \
+  static troupe::V v##name##Grad(troupe::V x) {                                   \
+    troupe::V gradient;                                                           \
+    troupe::v##name##Both(x, gradient);                                           \
+    return gradient;                                                              \
+  }                                                                               \
+  static troupe::V v##name##Beside(troupe::V x) {                                 \
+    troupe::V gradient;                                                           \
+    return troupe::v##name##Both(x, gradient);                                    \
+  }
 #define TROUPE_APPLY                                                              \
+  TROUPE_BOTH(silu) TROUPE_BOTH(gelu) TROUPE_BOTH(geluTanh)                       \
   static void apply(int function, const float* x, float* y) {                     \
     using namespace troupe;                                                       \
     int i = 0;                                                                    \
@@ -118,16 +130,23 @@ const Case cases[] = {
 
 int failures = 0;
 
+/// The number of the function that computes the same beside its derivative; or its own.
+int beside(int function) { return function == 5 ? 12 : function == 8 ? 13 : function == 10 ? 14 : function; }
+
 void same_bits(const char* name, int function, const float* x, const float* y) {
-  const auto check = [&](const char* isa, void (*apply)(int, const float*, float*)) {
+  const auto check_one = [&](const char* isa, void (*apply)(int, const float*, float*), int number) {
     float other[16];
-    apply(function, x, other);
+    apply(number, x, other);
     for (int j = 0; j < 16; j++) {
       if (std::isnan(y[j]) ? std::isnan(other[j]) : memcmp(other + j, y + j, 4) == 0) continue;
       if (++failures < 20) printf("FAIL %s(%a) is %a on %s, %a on portable\n", name, static_cast<double>(x[j]), static_cast<double>(other[j]), isa, static_cast<double>(y[j]));
     }
   };
-  (void)check;
+  const auto check = [&](const char* isa, void (*apply)(int, const float*, float*)) {
+    check_one(isa, apply, function);
+    check_one(isa, apply, beside(function));
+  };
+  check("portable", on_portable::apply);
 #if defined(__x86_64__) && !defined(__clang__)
   static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");

@@ -65,6 +65,11 @@ export interface Self {
   ): void;
   /** Queues kernels; their completion arrives as `done`, a failure as `kernel.failed`. */
   submit(device: Device, calls: readonly KernelCall[], done: string, fields?: MessageFields): void;
+  /**
+   * The same, but `done` comes as soon as the kernels are queued: for results that only later lists on the same device read, which run in
+   * the order of submission. Nothing else may look at them before a list submitted later has completed. A failure still arrives as `kernel.failed`.
+   */
+  queue(device: Device, calls: readonly KernelCall[], done: string, fields?: MessageFields): void;
   /** Carries a promise's outcome into the mailbox: `done` with the fields it resolves to, or `failed` with the error. */
   settle(promise: Promise<MessageFields>, done: string, failed: string, fields?: MessageFields): void;
   /**

@@ -6,6 +6,9 @@ import {
   TroupeError,
   type Address,
   type Clock,
+  type Completion,
+  type Device,
+  type KernelCall,
   type Lane,
   type Logger,
   type NodeId,
@@ -510,6 +513,20 @@ export class ActorSystem {
     const post: Self['post'] = (type, fields = {}) => {
       if (alive()) this.#deliver(address, actorEvent(type, address, fields));
     };
+    const run = (
+      device: Device,
+      calls: readonly KernelCall[],
+      fields: MessageFields,
+      ran: (completion: Completion) => void,
+    ): void => {
+      const { probe } = this.#options;
+      const submittedMs = probe?.submitted() ?? 0;
+      device.submit(calls, (completion) => {
+        probe?.completed({ owner: address, device, calls, fields, submittedMs, completion });
+        if (completion.error === null) ran(completion);
+        else post('kernel.failed', { ...fields, error: serializeError(completion.error, address) });
+      });
+    };
     return {
       address,
       clock: this.#options.clock,
@@ -531,14 +548,11 @@ export class ActorSystem {
       },
       refuse: (request, error) => this.#refuse(request, address, error),
       post,
-      submit: (device, calls, done, fields = {}) => {
-        const { probe } = this.#options;
-        const submittedMs = probe?.submitted() ?? 0;
-        device.submit(calls, (completion) => {
-          probe?.completed({ owner: address, device, calls, fields, submittedMs, completion });
-          if (completion.error === null) post(done, { ...fields, kernelMs: completion.kernelMs });
-          else post('kernel.failed', { ...fields, error: serializeError(completion.error, address) });
-        });
+      submit: (device, calls, done, fields = {}) =>
+        run(device, calls, fields, ({ kernelMs }) => post(done, { ...fields, kernelMs })),
+      queue: (device, calls, done, fields = {}) => {
+        run(device, calls, fields, () => {});
+        post(done, fields);
       },
       settle: (promise, done, failed, fields = {}) => {
         promise.then(
