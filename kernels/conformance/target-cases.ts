@@ -14,10 +14,10 @@ type BuildTarget = (
 };
 
 const linear =
-  (rows: number, starts: readonly number[], [inDim, outDim] = [37, 45]): BuildTarget =>
+  (rows: number, starts: readonly number[], [inDim, outDim] = [37, 45], scale = 1): BuildTarget =>
   (device, draw) => {
-    const x = { data: draw.floats(device, rows * inDim) };
-    const dOut = { data: draw.floats(device, rows * outDim) };
+    const x = { data: draw.floats(device, rows * inDim, scale) };
+    const dOut = { data: draw.floats(device, rows * outDim, scale) };
     const shape = { rows, inDim, outDim, x, dOut, grainStarts: Int32Array.from(starts) };
     return {
       lengths: [outDim * inDim],
@@ -131,6 +131,9 @@ export const targetCases: Readonly<Record<string, BuildTarget>> = {
   'a linear layer': linear(53, [0, 0, 11, 40, 53]),
   'a linear layer of many rows': linear(2600, [0, 700, 700, 1500, 1501, 2600, 2600]),
   'a large linear layer': linear(5, [0, 2, 5], [1040, 1024]),
+  // Leaves on both sides of 2^-27, from where on an f32 is a multiple of the sums' 2^-50.
+  'a linear layer of small gradients': linear(29, [0, 29], [37, 45], 1e-4),
+  'a linear layer of small gradients in two leaves': linear(29, [0, 9, 29], [37, 45], 1e-4),
   'a linear layer without rows': linear(0, [0, 0, 0]),
   'experts, one without rows': experts([
     [3, 0, 9, 0, 0, 0, 70, 8, 31, 1, 1, 1],
