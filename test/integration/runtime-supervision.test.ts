@@ -265,6 +265,37 @@ test("supervision: a kernel that fails without a state for it fails the actor wi
   t.is(h.failures[0]?.error.details['origin'], 'near/a');
 });
 
+test('supervision: queued kernels are done at once, and still fail the actor when they fail', (t) => {
+  const h = house(kinds);
+  const log: string[] = [];
+  const device = {
+    submit: (
+      calls: readonly KernelCall[],
+      done: (completion: { error: TroupeError | null; kernelMs: number }) => void,
+    ) =>
+      h.clock.after(5, () => {
+        log.push('ran');
+        done({
+          error: calls.length === 0 ? null : new TroupeError('TROUPE_KERNEL_RANGE', 'id 99'),
+          kernelMs: 1,
+        });
+      }),
+  } as unknown as Device;
+  const bad = [{ op: 'sum.reset' } as unknown as KernelCall];
+  const a = mountWorker(h, 'near/a', log, { strategy: 'escalate', intensity: 0, periodMs: 1 }, (self) => ({
+    hang: () => self.queue(device, [], 'work.do', { step: 3 }),
+    note: (event: ActorEvent, context: { done: number }) => {
+      log.push(`${event.type} of step ${event.step}`);
+      if (context.done === 1) self.queue(device, bad, 'work.do', { step: 4 });
+    },
+  }));
+  h.near.tell(a, 'work.hang');
+  h.run();
+  t.deepEqual(log, ['near/a begins 1', 'work.do of step 3', 'work.do of step 4', 'ran', 'ran']);
+  t.is(h.failures[0]?.error.code, 'TROUPE_KERNEL_RANGE');
+  t.is(h.failures[0]?.error.details['origin'], 'near/a');
+});
+
 test('supervision: a stopped system handles nothing more and disarms everything', (t) => {
   const h = house(kinds);
   const log: string[] = [];
