@@ -1,4 +1,11 @@
-import { assert, type Device, type Floats, type GradientTarget, type KernelCall } from '@troupe/core';
+import {
+  assert,
+  withoutQueue,
+  type Device,
+  type Floats,
+  type GradientTarget,
+  type KernelCall,
+} from '@troupe/core';
 import {
   Activations,
   FlatGradients,
@@ -160,13 +167,7 @@ export class Replica {
   /** The device, with its kernel time counted. */
   #metered(device: Device): Device {
     return {
-      info: device.info,
-      floats: (length) => device.floats(length),
-      halves: (length) => device.halves(length),
-      ints: (length) => device.ints(length),
-      int64s: (length) => device.int64s(length),
-      bytes: (length) => device.bytes(length),
-      close: () => device.close(),
+      ...withoutQueue(device),
       submit: (calls, done) =>
         device.submit(calls, (completion) => {
           this.kernelMs += completion.kernelMs;

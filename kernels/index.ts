@@ -3,6 +3,7 @@ export { loadDevice, type LoadDeviceOptions } from './load-device.ts';
 export {
   measureBandwidth,
   measurePeak,
+  nativeIsas,
   openNativeDevice,
   releaseArrays,
   type NativeIsa,

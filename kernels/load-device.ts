@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Device, SyncDevice } from '@troupe/core';
+import { withoutQueue, type Device, type SyncDevice } from '@troupe/core';
 import { DeviceUnavailableError } from './errors.ts';
 import { openReferenceDevice } from './reference/reference-device.ts';
 
@@ -55,16 +55,11 @@ async function attempt(name: BodyName, threads = availableParallelism()): Promis
 /** The same device, with the loader's reason in its info; a body that can run synchronously still can. */
 function explained(device: Device | SyncDevice, reason: string): Device | SyncDevice {
   return {
+    ...withoutQueue(device),
     ...('run' in device ? { run: (calls: Parameters<SyncDevice['run']>[0]) => device.run(calls) } : {}),
     ...(device.timeCalls === undefined ? {} : { timeCalls: (on: boolean) => device.timeCalls?.(on) }),
     info: { ...device.info, reason },
-    floats: (length) => device.floats(length),
-    halves: (length) => device.halves(length),
-    ints: (length) => device.ints(length),
-    int64s: (length) => device.int64s(length),
-    bytes: (length) => device.bytes(length),
     submit: (calls, done) => device.submit(calls, done),
-    close: () => device.close(),
   };
 }
 

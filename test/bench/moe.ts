@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Device, KernelCall } from '@troupe/core';
-import { loadDevice, measurePeak } from '@troupe/kernels';
+import { loadDevice, measurePeak, nativeIsas } from '@troupe/kernels';
 import type { Precision } from './bench-job.ts';
 import { interleave } from './interleave.ts';
 import { median } from './median.ts';
@@ -115,21 +115,6 @@ async function timeYardstick({ threads, precision }: Rival, program: string): Pr
   throw new YardstickError(`${program} printed no time of "MoE fwd+bwd"`);
 }
 
-/** The yardstick has bf16 kernels for `vdpbf16ps` alone: on another CPU it would compute in f32 and call it bf16. */
-async function racers(precisions: readonly Precision[], withYardstick: boolean): Promise<readonly Rival[]> {
-  const device = await loadDevice({ body: 'native', threads: 1 });
-  const hasDots = device.info.name.includes('avx512bf16');
-  await device.close();
-  return precisions.flatMap((precision) =>
-    [1, 2].flatMap((threads): Rival[] => [
-      { engine: 'troupe', threads, precision },
-      ...(withYardstick && (precision === 'f32' || hasDots)
-        ? [{ engine: 'yardstick', threads, precision } as const]
-        : []),
-    ]),
-  );
-}
-
 /**
  * Times the grouped FFN of 64 experts with few and uneven rows, forward and backward, through the device from JavaScript.
  *
@@ -152,7 +137,15 @@ export async function benchMoe({
         cause,
       });
     });
-  const rivals = await racers(precisions, program !== null);
+  // The yardstick has bf16 kernels for `vdpbf16ps` alone: on another CPU it would compute in f32 and call it bf16.
+  const races = (precision: Precision): boolean =>
+    program !== null && (precision === 'f32' || nativeIsas().includes('avx512bf16'));
+  const rivals = precisions.flatMap((precision) =>
+    [1, 2].flatMap((threads): Rival[] => [
+      { engine: 'troupe', threads, precision },
+      ...(races(precision) ? [{ engine: 'yardstick', threads, precision } as const] : []),
+    ]),
+  );
   const peaks = new Map([1, 2].map((threads) => [threads, measurePeak(threads)]));
   const [rounds, samples] = size === 'full' ? [5, 40] : [1, 2];
   const timings = await interleave(rivals, rounds, (rival) =>
@@ -174,13 +167,11 @@ export async function benchMoe({
 
 export function formatMoe(rows: readonly MoeRow[]): string {
   const raced = rows.some(({ engine }) => engine === 'yardstick');
-  const lacksRival = (precision: Precision): boolean =>
-    rows.some((row) => row.precision === precision) &&
-    !rows.some((row) => row.precision === precision && row.engine === 'yardstick');
+  const inBf16 = rows.filter(({ precision }) => precision === 'bf16');
   return [
     `Experts forward and backward, ${E} experts, ${N} rows in all (20 to 120 each), D ${D}, F ${F}, GELU; ours from submission to completion in JavaScript. Rounds take turns; the share is of the f32 peak measured in the same run.`,
     ...(raced ? [] : ['', 'No `--yardstick DIR` was given: our rows alone.']),
-    ...(raced && lacksRival('bf16')
+    ...(raced && inBf16.length > 0 && inBf16.every(({ engine }) => engine === 'troupe')
       ? ['', "The yardstick's bf16 kernels need `vdpbf16ps`, which this CPU lacks: our bf16 rows alone."]
       : []),
     '',

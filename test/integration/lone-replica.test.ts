@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Completion, Device, KernelCall } from '@troupe/core';
+import { withoutQueue, type Completion, type Device, type KernelCall } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { tinyTopology, trainTiny } from './tiny-cluster.ts';
 
@@ -26,13 +26,7 @@ function lateDevice(): Late {
     if (waiting.length > 0) setTimeout(next, 2);
   };
   const device: Device = {
-    info: body.info,
-    floats: (length) => body.floats(length),
-    halves: (length) => body.halves(length),
-    ints: (length) => body.ints(length),
-    int64s: (length) => body.int64s(length),
-    bytes: (length) => body.bytes(length),
-    close: () => body.close(),
+    ...withoutQueue(body),
     submit: (calls, done) => {
       for (const { op } of calls) most.set(op, Math.max(most.get(op) ?? 0, waiting.length));
       waiting.push({ calls, done });

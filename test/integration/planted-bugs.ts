@@ -1,4 +1,4 @@
-import type { KernelCall, Packet, SyncDevice } from '@troupe/core';
+import { withoutQueue, type KernelCall, type Packet, type SyncDevice } from '@troupe/core';
 import type { Plant } from 'troupe';
 
 /** Whether an encoded header speaks of this kind of message: the kind stands in it as plain text. */
@@ -16,13 +16,7 @@ function dropsRow(body: SyncDevice, isSlow: () => boolean): SyncDevice {
     return completion;
   };
   return {
-    ...body,
-    info: body.info,
-    floats: (length) => body.floats(length),
-    ints: (length) => body.ints(length),
-    int64s: (length) => body.int64s(length),
-    bytes: (length) => body.bytes(length),
-    close: () => body.close(),
+    ...withoutQueue(body),
     submit: (calls, done) => body.submit(calls, done),
     run: (calls) => calls.map(run).find(({ error }) => error !== null) ?? { error: null, kernelMs: 0 },
   };

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Device, KernelCall } from '@troupe/core';
+import { withoutQueue, type Device, type KernelCall } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { tinyTopology, trainTiny } from './tiny-cluster.ts';
 
@@ -17,13 +17,7 @@ function poisoned(passes: ReadonlySet<number>): {
     return { ...call, gradScale: 1e30 };
   };
   const device: Device = {
-    info: body.info,
-    floats: (length) => body.floats(length),
-    halves: (length) => body.halves(length),
-    ints: (length) => body.ints(length),
-    int64s: (length) => body.int64s(length),
-    bytes: (length) => body.bytes(length),
-    close: () => body.close(),
+    ...withoutQueue(body),
     submit: (calls, done) => body.submit(calls.map(poison), done),
   };
   return { device, numPoisoned: () => numPoisoned };

@@ -31,6 +31,9 @@ const restarting = (changes: Partial<Supervision> = {}): Supervision => ({
   ...changes,
 });
 
+/** A device of which only the queue is asked for. */
+const queueOnly = (submit: Device['submit']): Device => ({ submit }) as unknown as Device;
+
 /** An actor that notes its lives and what it did in each. */
 function mountWorker(
   h: House,
@@ -202,10 +205,7 @@ test('supervision: nothing of an ended life arrives in the next one', (t) => {
   const h = house(kinds);
   const log: string[] = [];
   const completions: (() => void)[] = [];
-  const device = {
-    submit: (_calls: readonly KernelCall[], done: (completion: { error: null; kernelMs: number }) => void) =>
-      void completions.push(() => done({ error: null, kernelMs: 1 })),
-  } as unknown as Device;
+  const device = queueOnly((_calls, done) => void completions.push(() => done({ error: null, kernelMs: 1 })));
   mount(h.far, 'far/silent', {
     machine: createMachine({ initial: 'on', states: { on: { on: { 'work.do': { actions: 'nothing' } } } } }),
     effects: () => ({ nothing: () => {} }),
@@ -249,13 +249,9 @@ test('supervision: messages that a failed life did not read give their credit ba
 test("supervision: a kernel that fails without a state for it fails the actor with the kernel's code", (t) => {
   const h = house(kinds);
   const log: string[] = [];
-  const device = {
-    submit: (
-      _calls: readonly KernelCall[],
-      done: (completion: { error: TroupeError; kernelMs: number }) => void,
-    ) =>
-      h.clock.after(1, () => done({ error: new TroupeError('TROUPE_KERNEL_RANGE', 'id 99'), kernelMs: 0 })),
-  } as unknown as Device;
+  const device = queueOnly((_calls, done) => {
+    h.clock.after(1, () => done({ error: new TroupeError('TROUPE_KERNEL_RANGE', 'id 99'), kernelMs: 0 }));
+  });
   const a = mountWorker(h, 'near/a', log, { strategy: 'escalate', intensity: 0, periodMs: 1 }, (self) => ({
     hang: () => self.submit(device, [], 'work.do', { step: 3 }),
   }));
@@ -268,20 +264,16 @@ test("supervision: a kernel that fails without a state for it fails the actor wi
 test('supervision: queued kernels are done at once, and still fail the actor when they fail', (t) => {
   const h = house(kinds);
   const log: string[] = [];
-  const device = {
-    submit: (
-      calls: readonly KernelCall[],
-      done: (completion: { error: TroupeError | null; kernelMs: number }) => void,
-    ) =>
-      h.clock.after(5, () => {
-        log.push('ran');
-        done({
-          error: calls.length === 0 ? null : new TroupeError('TROUPE_KERNEL_RANGE', 'id 99'),
-          kernelMs: 1,
-        });
-      }),
-  } as unknown as Device;
-  const bad = [{ op: 'sum.reset' } as unknown as KernelCall];
+  const device = queueOnly((calls, done) => {
+    h.clock.after(5, () => {
+      log.push('ran');
+      const error = calls.length === 0 ? null : new TroupeError('TROUPE_KERNEL_RANGE', 'id 99');
+      done({ error, kernelMs: 1 });
+    });
+  });
+  const bad: KernelCall[] = [
+    { op: 'sum.reset', sum: { values: new BigInt64Array(0), overflow: new Int32Array(1) } },
+  ];
   const a = mountWorker(h, 'near/a', log, { strategy: 'escalate', intensity: 0, periodMs: 1 }, (self) => ({
     hang: () => self.queue(device, [], 'work.do', { step: 3 }),
     note: (event: ActorEvent, context: { done: number }) => {

@@ -51,6 +51,17 @@ export interface Device {
   close(): Promise<void>;
 }
 
+/** All of a device but its queue: what a device that queues otherwise takes over from the one below it. */
+export const withoutQueue = (device: Device): Omit<Device, 'submit' | 'timeCalls'> => ({
+  info: device.info,
+  floats: (length) => device.floats(length),
+  halves: (length) => device.halves(length),
+  ints: (length) => device.ints(length),
+  int64s: (length) => device.int64s(length),
+  bytes: (length) => device.bytes(length),
+  close: () => device.close(),
+});
+
 /** A device whose kernels can also run inside the call: what a simulation needs, which owns all order. */
 export interface SyncDevice extends Device {
   run(calls: readonly KernelCall[]): Completion;

@@ -1,4 +1,4 @@
-import type { KernelCall, SyncDevice } from '@troupe/core';
+import { withoutQueue, type KernelCall, type SyncDevice } from '@troupe/core';
 import { planEvenly } from './hollow-device.ts';
 
 /** What a shard does for everybody: drawing parameters, adding what others computed, and updating. */
@@ -18,13 +18,8 @@ const shared: ReadonlySet<KernelCall['op']> = new Set([
  * Among real replicas it makes a run of theirs alone, with the traffic and the times of all.
  */
 export const passiveDevice = (body: SyncDevice): SyncDevice => ({
+  ...withoutQueue(body),
   info: { ...body.info, name: `passive ${body.info.name}` },
-  floats: (length) => body.floats(length),
-  halves: (length) => body.halves(length),
-  ints: (length) => body.ints(length),
-  int64s: (length) => body.int64s(length),
-  bytes: (length) => body.bytes(length),
-  close: () => body.close(),
   submit: (calls, done) => body.submit(calls, done),
   run: (calls) => {
     for (const call of calls) if (call.op === 'route.plan') planEvenly(call);
