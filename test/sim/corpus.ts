@@ -50,4 +50,13 @@ export const corpus: readonly CorpusCase[] = [
       { kind: 'crash', target: 'worker/3', atStep: 1, restartAfterMs: -1 },
     ],
   },
+  {
+    name: 'a bit flips while a slice of a snapshot is handed out, behind the reading that found it whole',
+    cluster: 1,
+    seed: 1,
+    faults: [
+      { kind: 'crash', target: 'worker/1', atStep: 4 },
+      { kind: 'bit-flip', target: 'disk/0', when: { actor: 'optimizer/dense/*', state: 'loading.reading' } },
+    ],
+  },
 ];

@@ -1,4 +1,5 @@
 import { assert, storagePath, type Storage } from '@troupe/core';
+import { CheckedTensor } from './checked-tensor.ts';
 import { inFolder } from './checkpoint-folders.ts';
 import {
   CheckpointDamagedError,
@@ -26,8 +27,9 @@ const CHUNK_BYTES = 8 * 2 ** 20;
 
 export interface OpenOptions {
   /**
-   * `full` (default) hashes every byte before anything is handed out; `lazy` hashes headers now and a tensor when
-   * it is first read, which is enough for a process that loads only its share.
+   * `full` (default) hashes every byte before anything is handed out, so that damage is known before anybody begins to load; `lazy` hashes
+   * headers now and a tensor when it is first read, which is enough for a process that loads only its share. What is handed out is hashed
+   * on its way with either.
    */
   readonly verify?: 'full' | 'lazy';
   /** Default: a thread of its own, ended by `close`. One that is given stays the caller's. */
@@ -43,8 +45,8 @@ export class CheckpointReader {
   readonly #ownsHasher: boolean;
   readonly #headers: ReadonlyMap<string, SafetensorsHeader>;
   readonly #tensors: ReadonlyMap<string, ManifestTensor>;
-  /** Tensors whose hash has been checked, or is being checked. */
-  readonly #checked = new Map<string, Promise<void>>();
+  /** Readers of the tensors' bytes, by the same ids. */
+  readonly #bytes: ReadonlyMap<string, CheckedTensor>;
 
   /** Use {@link openCheckpoint}. */
   constructor(
@@ -60,6 +62,12 @@ export class CheckpointReader {
     this.#ownsHasher = hasher.isOwn;
     this.#headers = contents.headers;
     this.#tensors = new Map(contents.manifest.tensors.map((each) => [tensorId(each.name, each.group), each]));
+    this.#bytes = new Map(
+      contents.manifest.tensors.map(({ name, group, file, key, sha256 }) => {
+        const tensor = { path: inFolder(folder, file), sha256, ...this.#place({ name, file, key }) };
+        return [tensorId(name, group), new CheckedTensor(storage, hasher.hasher, tensor)];
+      }),
+    );
   }
 
   /**
@@ -88,11 +96,10 @@ export class CheckpointReader {
         size,
       },
     );
-    await this.#checkOnce(tensor);
-    const offset = place.offsetBytes + 4 * elementOffset;
-    return floatsOf(
-      await this.#storage.read(inFolder(this.folder, tensor.file), { offset, lengthBytes: 4 * count }),
-    );
+    const start = 4 * elementOffset;
+    const bytes = await this.#bytesOf(tensor).read({ start, end: start + 4 * count });
+    if (bytes === null) throw damagedParts(this.folder, [describe(tensor)]);
+    return floatsOf(bytes);
   }
 
   /** Bytes of `tokenizer.json`, or null when the checkpoint has none. */
@@ -114,7 +121,6 @@ export class CheckpointReader {
     const parts: string[] = [];
     for (const file of this.manifest.files) parts.push(...(await this.#damagedPartsOf(file)));
     if (parts.length > 0) throw damagedParts(this.folder, parts);
-    for (const id of this.#tensors.keys()) this.#checked.set(id, Promise.resolve());
   }
 
   /**
@@ -152,29 +158,22 @@ export class CheckpointReader {
     if (this.#ownsHasher) await this.#hasher.close();
   }
 
-  #place(tensor: ManifestTensor): { readonly offsetBytes: number; readonly lengthBytes: number } {
+  #place(tensor: Pick<ManifestTensor, 'name' | 'file' | 'key'>): {
+    readonly offsetBytes: number;
+    readonly lengthBytes: number;
+  } {
     const place = this.#headers.get(tensor.file)?.tensors.get(tensor.key);
     assert(place !== undefined, 'an open checkpoint has all tensors of its manifest', {
       tensor: tensor.name,
     });
-    return place;
+    const { offsetBytes, lengthBytes } = place;
+    return { offsetBytes, lengthBytes };
   }
 
-  #checkOnce(tensor: ManifestTensor): Promise<void> {
-    const id = tensorId(tensor.name, tensor.group);
-    const earlier = this.#checked.get(id);
-    if (earlier !== undefined) return earlier;
-    const check = this.#check(tensor);
-    this.#checked.set(id, check);
-    return check;
-  }
-
-  async #check(tensor: ManifestTensor): Promise<void> {
-    const stream = this.#hasher.open();
-    const { offsetBytes, lengthBytes } = this.#place(tensor);
-    await this.#hashRange(tensor.file, offsetBytes, offsetBytes + lengthBytes, [stream]);
-    const sha256 = await this.#hasher.digest(stream);
-    if (sha256 !== tensor.sha256) throw damagedParts(this.folder, [describe(tensor)]);
+  #bytesOf(tensor: ManifestTensor): CheckedTensor {
+    const bytes = this.#bytes.get(tensorId(tensor.name, tensor.group));
+    assert(bytes !== undefined, 'every tensor of a manifest has its bytes', { tensor: tensor.name });
+    return bytes;
   }
 
   async #damagedPartsOf(file: ManifestFile): Promise<readonly string[]> {
@@ -182,15 +181,10 @@ export class CheckpointReader {
     const whole = this.#hasher.open();
     const tensors = this.manifest.tensors.filter((tensor) => tensor.file === file.name);
     const places = tensors.map((tensor) => ({ tensor, place: this.#place(tensor) }));
-    let position = file.header?.sizeBytes ?? file.sizeBytes;
-    await this.#hashRange(file.name, 0, position, [whole]);
-    for (const { tensor, place } of places.sort((a, b) => a.place.offsetBytes - b.place.offsetBytes)) {
-      const stream = this.#hasher.open();
-      const end = position + place.lengthBytes;
-      await this.#hashRange(file.name, position, end, [whole, stream]);
-      position = end;
-      if ((await this.#hasher.digest(stream)) !== tensor.sha256) damaged.push(describe(tensor));
-    }
+    await this.#hashRange(file.name, 0, file.header?.sizeBytes ?? file.sizeBytes, [whole]);
+    // Tensors tile the data of a file (its header was refused otherwise), so together they are the rest of it.
+    for (const { tensor } of places.sort((a, b) => a.place.offsetBytes - b.place.offsetBytes))
+      if (!(await this.#bytesOf(tensor).check(whole))) damaged.push(describe(tensor));
     const sha256 = await this.#hasher.digest(whole);
     return damaged.length === 0 && sha256 !== file.sha256 ? [`file '${file.name}'`] : damaged;
   }
