@@ -2,7 +2,16 @@ import type { FilledTopology } from './fill.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
 /** What decides every number of a run: equal on resume, whatever the layout. */
-export type Trajectory = Pick<FilledTopology, 'model' | 'data' | 'train'>;
+export type Trajectory = Pick<FilledTopology, 'model' | 'train'> & { readonly data: object };
+
+/** Keys of `data` that name files. */
+const fileKeys = ['text', 'jsonl', 'parquet', 'tokens'] as const;
+
+/** `data` without the names of its files, which may have moved: what is in them decides, and a checkpoint holds its hash. */
+function dataOf(data: FilledTopology['data']): object {
+  const named = fileKeys.filter((key) => data[key] !== undefined);
+  return { ...data, ...Object.fromEntries(named.map((key) => [key, 'files'])) };
+}
 
 /** One dotted key that differs; undefined where a side lacks it. */
 export interface Difference {
@@ -13,10 +22,10 @@ export interface Difference {
 
 /**
  * The part of a topology that must not change on resume: model, data, train. Machines, device, parallel, placement,
- * wire, checkpoint, recovery and eval may, and so may the name, which is a label.
+ * wire, checkpoint, recovery and eval may, and so may the name, which is a label, and where files lie.
  */
 export function trajectory({ file }: ResolvedTopology): Trajectory {
-  return { model: file.model, data: file.data, train: file.train };
+  return { model: file.model, data: dataOf(file.data), train: file.train };
 }
 
 /** Dotted keys at which two plain values differ, in the order of the first, then of the second. */

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { openReferenceDevice } from '@troupe/kernels';
+import { diffTrajectory, resolveTopology, trajectory } from '@troupe/topology';
+import { openRun, startCluster } from 'troupe';
+
+const fixture = (name: string): string =>
+  fileURLToPath(new URL(`../../fixtures/checkpoint-0.1/${name}`, import.meta.url));
+
+/** The corpus lay elsewhere when these checkpoints were written. */
+const moved = [`data.jsonl=${fixture('trees.jsonl')}`];
+
+/** What the code that wrote the checkpoint computed when it went on. */
+const expectedCurve = (name: string): readonly unknown[] =>
+  readFileSync(fixture(`${name}.curve.jsonl`), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+
+for (const name of ['bytes', 'bpe']) {
+  test(`old checkpoint, ${name}: goes on with the curve of the code that wrote it, bit for bit`, async (t) => {
+    const run = await openRun(fixture(name), { set: moved });
+    const cluster = await startCluster(run.topology, {
+      resumeFrom: run.checkpoint,
+      openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
+    });
+    const found: unknown[] = [];
+    for await (const event of cluster.events()) {
+      if (event.event === 'eval') found.push(event);
+      if (event.event !== 'step') continue;
+      const { step, loss, auxLoss, gradNorm, learningRate, tokens } = event;
+      found.push({ event: 'step', step, loss, auxLoss, gradNorm, learningRate, tokens });
+    }
+    t.is((await cluster.result).exitCode, 0);
+    t.deepEqual(found, expectedCurve(name));
+    await run.checkpoint.close();
+  });
+
+  test(`old checkpoint, ${name}: no default that came later differs from what it holds`, async (t) => {
+    const run = await openRun(fixture(name), { set: moved });
+    const { topology } = run.checkpoint.manifest;
+    t.deepEqual(diffTrajectory(resolveTopology(topology), run.topology), []);
+    const written = trajectory(run.topology);
+    t.deepEqual(written.model, (topology as typeof run.topology.file).model);
+    await run.checkpoint.close();
+  });
+}
+
+test('old checkpoint: a corpus that is not where it was is named', async (t) => {
+  const run = await openRun(fixture('bytes'));
+  await t.throwsAsync(startCluster(run.topology, { resumeFrom: run.checkpoint }), {
+    code: 'TROUPE_DATA_UNREADABLE',
+    message: /\/tmp\/troupe-0\.1\/trees\.jsonl/,
+  });
+  await run.checkpoint.close();
+});
