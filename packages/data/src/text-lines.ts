@@ -1,11 +1,15 @@
 import { createReadStream } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { DataSourceError } from './errors.ts';
 
 /** Node's error codes in words, with what to do. */
 const explanations: Readonly<Record<string, readonly [problem: string, hint: string]>> = {
-  ENOENT: ['no such file', 'check the path; it is relative to the folder the process was started in'],
+  ENOENT: [
+    'no such file',
+    'check the path: in a topology file it is relative to the folder of that file, in a flag to the folder you are in',
+  ],
   EACCES: ['permission denied', 'make the file readable for this user'],
   EISDIR: ['it is a folder', 'name the files in it'],
   Z_DATA_ERROR: ['damaged gzip data', 'compress it again, or drop .gz from the name if it is plain text'],
@@ -13,14 +17,14 @@ const explanations: Readonly<Record<string, readonly [problem: string, hint: str
   ERR_ENCODING_INVALID_ENCODED_DATA: ['it is not UTF-8', 'convert it, for instance with iconv -t utf-8'],
 };
 
-/** Any failure while reading `path`, as the error that names it. */
+/** Any failure while reading `path`, as the error that names it, in full: that says which folder a relative one was taken from. */
 export function unreadable(path: string, error: unknown): DataSourceError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const [problem, hint] = explanations[code] ?? [
     error instanceof Error ? error.message : String(error),
     'check the file and its disk',
   ];
-  return new DataSourceError(path, problem, hint, error);
+  return new DataSourceError(resolve(path), problem, hint, error);
 }
 
 /**

@@ -1,5 +1,5 @@
 export type { CurveKeys } from './curve.ts';
-export type { Listen } from './endpoints.ts';
+export { ipcPathBytesMax, type Listen } from './endpoints.ts';
 export * from './errors.ts';
 export type { Endpoints } from './hello.ts';
 export { defaultCreditBytes, defaultMaxFrameBytes, packetBytes, type CreditBytes } from './limits.ts';

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { Ended, UsageError } from '../errors.ts';
+import { OutputFile } from '../output-file.ts';
 import { print, printError, printJson } from '../output.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
 
@@ -19,16 +19,12 @@ const mainFile = new URL('../../../../test/dist/bench/main.js', import.meta.url)
 
 /** Measures this machine for `simulate --calibration`. */
 async function calibrateTo(file: string, { out, steps, set, json }: BenchOptions): Promise<void> {
-  const [{ calibrate }, { fileStorage }] = await Promise.all([
-    import('../calibrate/calibrate.ts'),
-    import('troupe'),
-  ]);
+  const output = new OutputFile('--out', out);
+  const { calibrate } = await import('../calibrate/calibrate.ts');
   const found = await calibrate({ file, set }, steps, ({ workers, threads }) =>
     printError(`measuring ${workers} × ${threads} thread${threads === 1 ? '' : 's'} of ${file} …`),
   );
-  const storage = fileStorage(dirname(out));
-  await storage.makeFolder('');
-  await storage.writeAtomic(basename(out), new TextEncoder().encode(`${JSON.stringify(found, null, 2)}\n`));
+  output.write(`${JSON.stringify(found, null, 2)}\n`);
   if (json === true) {
     printJson({ event: 'calibration', path: out, ...found });
     return;

@@ -1,6 +1,5 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { UsageError } from '../errors.ts';
+import { OutputFile } from '../output-file.ts';
 import { print, printJson } from '../output.ts';
 import { verb, type CommonOptions } from '../verb.ts';
 
@@ -10,18 +9,10 @@ interface InitOptions extends CommonOptions {
 }
 
 async function init(file: string, options: InitOptions): Promise<void> {
+  const taken = options.force === true ? null : 'pass --force to overwrite it, or name another file';
+  const output = new OutputFile('topology', file, taken);
   const { commentedTopology } = await import('@troupe/topology');
-  const text = commentedTopology(options.preset);
-  try {
-    writeFileSync(file, text, { flag: options.force === true ? 'w' : 'wx' });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (code === 'EEXIST')
-      throw new UsageError(`'${file}' exists; pass --force to overwrite it, or name another file`);
-    throw new UsageError(
-      `cannot write '${file}' (${code}); name a file in a folder that exists and is writable`,
-    );
-  }
+  output.write(commentedTopology(options.preset));
   if (options.json === true) printJson({ event: 'init', file, preset: options.preset });
   else
     print(

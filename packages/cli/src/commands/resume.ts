@@ -39,7 +39,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
         );
       return;
     }
-    const claim = () => ({ path: folder, taken: null });
+    const claim = () => ({ path: folder, taken: null, made: [] });
     const exitCode = await follow(run.topology, {
       ...options,
       claim,

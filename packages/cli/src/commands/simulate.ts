@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { Simulation, SimulationCase, Simulator, StateTrace } from 'troupe';
 import { Ended, UsageError } from '../errors.ts';
 import { exitLine } from '../exit-line.ts';
+import { OutputFile } from '../output-file.ts';
 import { print, printError, printJson } from '../output.ts';
 import { seedRange, splitRange, type SeedRange } from '../simulate/seed-range.ts';
 import type { SimulationJson } from '../simulate/report.ts';
@@ -243,6 +244,19 @@ async function check(simulator: Simulator, one: SimulationCase, options: Simulat
   if (divergence !== null) throw new Ended(1);
 }
 
+/** Files that flags name, known to be writable before anything runs; the log has a place of its own without one. */
+interface Outputs {
+  readonly trace: OutputFile | null;
+  readonly test: OutputFile | null;
+  readonly log: OutputFile | null;
+}
+
+function outputsOf({ trace, writeTest, log }: SimulateOptions): Outputs {
+  const named = (flag: string, path: string | undefined): OutputFile | null =>
+    path === undefined ? null : new OutputFile(flag, path);
+  return { trace: named('--trace', trace), test: named('--write-test', writeTest), log: named('--log', log) };
+}
+
 /** What a failed run leaves: its log, the line that plays it again, and its smallest form. */
 async function explain(
   file: string,
@@ -250,14 +264,18 @@ async function explain(
   one: SimulationCase,
   run: Simulation,
   report: SimulationJson,
-  { options, open }: { readonly options: SimulateOptions; readonly open: Opener },
+  {
+    options,
+    open,
+    outputs,
+  }: { readonly options: SimulateOptions; readonly open: Opener; readonly outputs: Outputs },
 ): Promise<void> {
-  const { shrinkCase, testOf, writeEventLog } = await import('../simulate/failure.ts');
-  const path = options.log ?? `runs/simulate/${simulator.topology.name}-seed${one.seed}.log`;
+  const { defaultLog, eventLog, shrinkCase, testOf } = await import('../simulate/failure.ts');
+  const output = outputs.log ?? defaultLog(`${simulator.topology.name}-seed${one.seed}`);
   const logged = run.trace.length > 0 ? run : await simulator.run(one, { keepsTrace: true });
-  await writeEventLog(path, logged);
+  output.write(eventLog(logged));
   const say = options.json === true ? printError : print;
-  say(`log: ${path}`, `again: ${replayLine(file, options, one)}`);
+  say(`log: ${output.path}`, `again: ${replayLine(file, options, one)}`);
   if (options.shrink !== true) return;
   const { describeFault } = await import('@troupe/core');
   const known = new Map<string, Simulator | null>([['', simulator]]);
@@ -284,7 +302,7 @@ async function explain(
       ...smallest.faults.map((fault) => `  ${describeFault(fault)}`),
     );
   if (options.writeTest === undefined) return;
-  await writeFile(options.writeTest, testOf(simulator.topology.file, one, smallest, report));
+  outputs.test?.write(testOf(simulator.topology.file, one, smallest, report));
   say(`test: ${options.writeTest}`);
 }
 
@@ -295,6 +313,7 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
     );
   if (options.writeTest !== undefined && options.shrink !== true)
     throw new UsageError('--write-test needs --shrink, which makes the case that it writes');
+  const outputs = outputsOf(options);
   const topology = await openTopology(file, options);
   const open = await opener(options);
   const simulator = (): Promise<Simulator> => open(topology);
@@ -320,12 +339,12 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
   else print(...(await import('../simulate/report.ts')).linesOf(report));
   if (pictured !== null && options.trace !== undefined) {
     const traceEvents = pictured.finish(run.virtualMs, run.struck);
-    await writeFile(options.trace, JSON.stringify({ traceEvents, displayTimeUnit: 'ms' }));
+    outputs.trace?.write(JSON.stringify({ traceEvents, displayTimeUnit: 'ms' }));
     if (options.json !== true) print(`trace: ${options.trace} (open it in ui.perfetto.dev)`);
   }
   const exitCode = run.violation === null ? run.result.exitCode : 1;
   if (exitCode === 0) return;
-  await explain(file, opened, one, run, report, { options, open });
+  await explain(file, opened, one, run, report, { options, open, outputs });
   if (options.json !== true)
     print(exitLine(exitCode, run.violation?.text ?? run.result.error?.message ?? ''));
   throw new Ended(exitCode);

@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Tokenizer } from '@troupe/data';
 import { UsageError } from '../errors.ts';
+import { OutputFile } from '../output-file.ts';
 import { print, printJson } from '../output.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
 
@@ -54,6 +55,7 @@ async function train(files: readonly string[], options: TokenizeOptions): Promis
   const { vocab, out } = options;
   if (vocab === undefined || out === undefined)
     throw new UsageError('--train needs --vocab N and --out tokenizer.json');
+  const output = new OutputFile('--out', out, 'name another file');
   const { documentSource, trainBpe } = await import('@troupe/data');
   async function* texts(): AsyncGenerator<string> {
     for (const file of files) {
@@ -62,14 +64,7 @@ async function train(files: readonly string[], options: TokenizeOptions): Promis
     }
   }
   const tokenizer = await trainBpe(texts(), { vocab });
-  try {
-    writeFileSync(out, `${JSON.stringify(tokenizer.toJson(), null, 1)}\n`, { flag: 'wx' });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new UsageError(
-      code === 'EEXIST' ? `'${out}' exists; name another file` : `cannot write '${out}' (${code})`,
-    );
-  }
+  output.write(`${JSON.stringify(tokenizer.toJson(), null, 1)}\n`);
   if (options.json === true)
     printJson({ event: 'trained', out, vocabSize: tokenizer.vocabSize, fingerprint: tokenizer.fingerprint });
   else

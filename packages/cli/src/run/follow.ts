@@ -142,7 +142,7 @@ class FollowedRun {
     } finally {
       signals.close();
       this.#metrics.close();
-      if (this.#tally.last === null && resumeFrom === null) releaseRunFolder(path);
+      if (this.#tally.last === null) releaseRunFolder(this.#folder);
     }
   }
 

@@ -1,6 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { OutputFile } from '../output-file.ts';
 
 /** First and last step, from 1. */
 export interface StepRange {
@@ -47,10 +48,7 @@ export function profileRequest(
     throw new UsageError(
       `--profile '${profile}' is neither .json nor .json.gz, which are what is written; to keep the name out, put --profile behind the topology`,
     );
-  const folder = dirname(profile);
-  if (!existsSync(folder) || !statSync(folder).isDirectory())
-    throw new UsageError(`--profile '${profile}': there is no folder '${folder}'; make it first`);
-  return { file: profile, steps: steps ?? null };
+  return { file: new OutputFile('--profile', profile).path, steps: steps ?? null };
 }
 
 /**

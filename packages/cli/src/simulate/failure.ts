@@ -1,12 +1,20 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { FailingCase } from 'troupe';
 import type { Simulation, SimulationCase, Simulator } from 'troupe';
+import { makeFolders } from 'troupe/launch';
+import { OutputFile } from '../output-file.ts';
 import { printError } from '../output.ts';
 import type { SimulationJson } from './report.ts';
 
-/** Writes every line of a run, what was struck and what was found, for people to read. */
-export async function writeEventLog(path: string, run: Simulation): Promise<void> {
+const LOG_FOLDER = 'runs/simulate';
+
+/** Where a log goes that has no `--log`; Troupe makes that folder itself. */
+export function defaultLog(name: string): OutputFile {
+  makeFolders(LOG_FOLDER);
+  return new OutputFile('log', `${LOG_FOLDER}/${name}.log`);
+}
+
+/** Every line of a run, what was struck and what was found, for people to read. */
+export function eventLog(run: Simulation): string {
   const { struck, violation, result, trace } = run;
   const head = [
     ...struck.map(({ atMs, text }) => `# ${atMs} ms: ${text}`),
@@ -14,8 +22,7 @@ export async function writeEventLog(path: string, run: Simulation): Promise<void
     ...(result.error === null ? [] : [`# exit ${result.exitCode}: ${result.error.message}`]),
   ];
   const lines = trace.map(({ atMs, node, text }) => `${atMs.toFixed(6)} ${node} ${text}`);
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `${[...head, ...lines].join('\n')}\n`);
+  return `${[...head, ...lines].join('\n')}\n`;
 }
 
 /** Overrides that leave fewer actors and messages than the topology has. */

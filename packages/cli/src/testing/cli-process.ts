@@ -17,6 +17,10 @@ export interface CliOptions {
   readonly node?: readonly string[];
   /** Largest file that it can write, as a full disk would have it. */
   readonly fileKibMax?: number;
+  /** Over this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A command that starts it: `nohup`, `unshare …`. */
+  readonly under?: readonly string[];
 }
 
 /** The real command in a process of its own. */
@@ -29,8 +33,8 @@ export class CliProcess {
   #heard: (() => void) | null = null;
   #ended = false;
 
-  constructor(args: readonly string[], { cwd, node = [], fileKibMax }: CliOptions) {
-    const command = [process.execPath, ...node, bin, ...args];
+  constructor(args: readonly string[], { cwd, node = [], fileKibMax, env = {}, under = [] }: CliOptions) {
+    const command = [...under, process.execPath, ...node, bin, ...args];
     const [file = '', ...rest] =
       fileKibMax === undefined
         ? command
@@ -38,7 +42,7 @@ export class CliProcess {
     const child = spawn(file, rest, {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, XDG_CACHE_HOME: `${cwd}/cache` },
+      env: { ...process.env, XDG_CACHE_HOME: `${cwd}/cache`, ...env },
     });
     this.#child = child;
     const hear = (line: string): void => {

@@ -3,6 +3,7 @@ export * from './launch.ts';
 export { openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
 export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
 export { fileStorage } from '../ports/file-storage.ts';
+export { makeFolders, removeEmptyFolders } from '../ports/make-folders.ts';
 export { systemClock } from '../ports/clock.ts';
 export type { LogLevel } from '../ports/logger.ts';
 export { measuredBandwidth, measuredPeakFlops } from '../peak.ts';

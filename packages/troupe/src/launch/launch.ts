@@ -1,7 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { addresses, agentNode, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
 import { assert, nodeId, TroupeError, type Logger, type NodeId, type Storage } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
@@ -21,6 +19,7 @@ import { exitCodes, failureResult, resultOf, type RunResult } from '../run-resul
 import { partPaths, Recorder, type ProfilePlan } from '../profile/recorder.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
+import { makeSocketFolder } from './socket-folder.ts';
 import type { SpareWorker } from './spare-worker.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -136,7 +135,7 @@ class LocalLaunch implements Launch {
   }
 
   async start(choices: RunChoices): Promise<void> {
-    const folder = await mkdtemp(join(tmpdir(), 'troupe-'));
+    const folder = await makeSocketFolder();
     this.#socketFolder = folder;
     const { port } = this.#topology.wire;
     const plan = { socketFolder: folder, port: port === 'auto' ? null : port };

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   parentFolder,
@@ -11,6 +11,7 @@ import {
   type PendingFile,
   type Storage,
 } from '@troupe/core';
+import { makeFolders } from './make-folders.ts';
 
 /** Most bytes of one read call; Linux moves at most 2^31 - 4096 at once. */
 const READ_BYTES_MAX = 1 << 30;
@@ -209,7 +210,7 @@ export function fileStorage(root: string): Storage {
     },
     async makeFolder(folder) {
       const name = storagePath(folder);
-      await attempt(name, () => mkdir(at(name), { recursive: true }));
+      await attempt(name, async () => void makeFolders(at(name)));
     },
     async rename(from, to) {
       const [source, target] = [storagePath(from), storagePath(to)];
