@@ -1,5 +1,6 @@
 export { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from './errors.ts';
 export { loadDevice, type LoadDeviceOptions } from './load-device.ts';
+export { addonPath, HOW_TO_BUILD } from './native/addon-file.ts';
 export {
   measureBandwidth,
   measurePeak,

@@ -88,9 +88,9 @@ export async function loadDevice({ body = 'auto', threads, dtype }: LoadDeviceOp
   if (tfjs.device !== null)
     return explained(
       tfjs.device,
-      `tfjs: ${tfjs.reason}; chosen because native is not available: ${native.reason}; for its speed install g++ or clang++ and run \`npm run build:native\``,
+      `tfjs: ${tfjs.reason}; chosen because native is not available: ${native.reason}`,
     );
   throw new DeviceUnavailableError(
-    `no fast device body can be opened: native: ${native.reason}; tfjs: ${tfjs.reason}; run \`npm run build:native\`, or ask for body reference`,
+    `no fast device body can be opened: native: ${native.reason}; tfjs: ${tfjs.reason}; or ask for body reference`,
   );
 }

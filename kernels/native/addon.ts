@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { KernelCall } from '@troupe/core';
+import { addonPath, HOW_TO_BUILD } from './addon-file.ts';
 
 /** What `binding/addon.cc` exports. An empty code is success. */
 export interface NativeQueue {
@@ -29,13 +29,11 @@ export interface NativeAddon {
 type Loaded = { readonly addon: NativeAddon } | { readonly reason: string };
 
 function load(): Loaded {
-  // This module runs from kernels/dist/native; the addon is built beside the sources.
-  const path = fileURLToPath(new URL('../../native/build/troupe_native.node', import.meta.url));
   try {
-    return { addon: createRequire(import.meta.url)(path) as NativeAddon };
+    return { addon: createRequire(import.meta.url)(addonPath()) as NativeAddon };
   } catch (error) {
     const why = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
-    return { reason: `the native addon cannot be loaded (${why}); run npm run build:native` };
+    return { reason: `the native addon cannot be loaded (${why}); ${HOW_TO_BUILD}` };
   }
 }
 

@@ -5,6 +5,8 @@
 // Every instruction set is its own object with its own flags; which one runs is decided at run time, so one binary serves all CPUs of
 // an architecture (never -march=native). Objects are compiled side by side and again only when a source or a flag changed.
 // --optional: without a compiler, or when the build fails, prints one line and exits 0; the loader then falls back and says so.
+// --first-start: called by a command that found no addon: silent where there is no compiler, one line before a build begins.
+// A build that failed leaves build/failed.txt, so that not every start tries it again; the next one without --first-start removes it.
 // Tried: Linux on x64 with g++ 12. Linux on arm64 only by a cross compiler under qemu (cross-arm64.mjs).
 // macOS, untested: clang++ of the command line tools takes the same flags (-Wno- flags that it does not know are warnings); the link is
 // -bundle -undefined dynamic_lookup; Apple silicon builds isa_neon.cc. Threads are not pinned.
@@ -165,10 +167,12 @@ export async function link(compiler, args, out) {
   }
 }
 
-async function build({ force }) {
+async function build({ force, announce }) {
   const begin = performance.now();
   const headers = headersDirectory();
   const { compiler, version } = findCompiler();
+  if (announce)
+    process.stdout.write('troupe: building the native kernels, once (about 20 s on two cores) ...\n');
   const { common, kernels, binding } = plan();
   const directory = join(root, 'build');
   const out = join(directory, 'troupe_native.node');
@@ -193,16 +197,24 @@ async function build({ force }) {
   );
 }
 
+/** What a build that fails leaves behind. */
+const failed = join(root, 'build/failed.txt');
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const optional = process.argv.includes('--optional');
+  const firstStart = process.argv.includes('--first-start');
   try {
-    await build({ force: process.argv.includes('--force') });
+    rmSync(failed, { force: true });
+    await build({ force: process.argv.includes('--force'), announce: firstStart });
   } catch (problem) {
     if (!(problem instanceof BuildProblem) && !optional) throw problem;
     if (!optional && problem.output) process.stderr.write(problem.output);
-    process.stdout.write(
-      `troupe: no native kernels: ${problem.message}${optional ? ' (the TensorFlow.js body serves meanwhile)' : ''}\n`,
-    );
+    // A compiler that is missing may be installed tomorrow; one that fails will fail again.
+    if (problem.output !== undefined) writeFileSync(failed, `${problem.message}\n${problem.output}`);
+    if (!firstStart || problem.output !== undefined)
+      process.stdout.write(
+        `troupe: no native kernels: ${problem.message}${optional ? ' (the TensorFlow.js body serves meanwhile)' : ''}\n`,
+      );
     process.exitCode = optional ? 0 : 1;
   }
 }

@@ -1,5 +1,5 @@
-// Writes packages/cli/bundle: the command and a worker's process, each as a few files instead of four hundred. Reading those was half
-// of the time from `troupe launch` to the first step.
+// Writes packages/troupe/bundle: the command and a worker's process, each as a few files instead of four hundred. Reading those was half
+// of the time from `troupe launch` to the first step. It lies in the package that people install, which so brings the command along.
 //
 //   node packages/cli/bundle.mjs [--optional]
 //
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
-const folder = join(here, 'bundle');
+const folder = join(root, 'packages/troupe/bundle');
 
 /** What starts as a process of its own. */
 const entries = [join(here, 'dist/main.js'), join(root, 'packages/troupe/dist/launch/worker-main.js')];
@@ -20,6 +20,17 @@ const external = ['zeromq', 'msgpackr', 'pino', '@tensorflow/*'];
 
 /** As a path in a URL: relative to the bundle, where every file lies in one folder. */
 const fromBundle = (path) => relative(folder, path).replaceAll('\\', '/');
+
+/** Where a file of ours lies, as an expression: in its package, which is asked for by its name, since it lies elsewhere once installed. */
+function originOf(path) {
+  const end = path.lastIndexOf('/dist/');
+  const { name, private: isPrivate } = JSON.parse(
+    readFileSync(join(path.slice(0, end), 'package.json'), 'utf8'),
+  );
+  // The command itself is installed as this bundle and nothing else.
+  if (isPrivate) return `new URL('${fromBundle(path)}', import.meta.bundle).href`;
+  return `new URL('${path.slice(end + 1)}', import.meta.resolve('${name}/package.json')).href`;
+}
 
 /** A file that looks for others beside itself finds them where it was; the processes that it starts are those of the bundle. */
 const places = {
@@ -34,7 +45,7 @@ const places = {
           const entry = entries.find((each) => each === resolve(dirname(path), target));
           return entry === undefined ? whole : `new URL('./${basename(entry)}', import.meta.bundle)`;
         })
-        .replaceAll('import.meta.url', `new URL('${fromBundle(path)}', import.meta.bundle).href`)
+        .replaceAll('import.meta.url', originOf(path.replaceAll('\\', '/')))
         .replaceAll('import.meta.bundle', 'import.meta.url');
       return { contents: rebased, resolveDir: dirname(path) };
     });

@@ -9,12 +9,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import test from 'ava';
 import { workplace } from './testing/workplace.ts';
 
-const folder = fileURLToPath(new URL('../', import.meta.url));
+/** What people install: it carries the command. */
+const folder = fileURLToPath(new URL('../../troupe/', import.meta.url));
 const bundle = join(folder, 'bundle');
 const modules = readdirSync(bundle).filter((name) => name.endsWith('.js'));
 
@@ -23,12 +24,13 @@ const optional = /troupe_native\.node$/u;
 
 test('what the bundle looks for on the disk is there', (t) => {
   const placed =
-    /new URL\("([^"]+)", (?:new URL\("([^"]+)", import\.meta\.url\)\.href|import\.meta\.url)\)/gu;
+    /new URL\("([^"]+)", (?:new URL\("([^"]+)", import\.meta\.(?:url|resolve\("([^"]+)"\))\)\.href|import\.meta\.url)\)/gu;
   const found: string[] = [];
   for (const name of modules) {
     const here = pathToFileURL(join(bundle, name));
-    for (const [, target = '', origin] of readFileSync(here, 'utf8').matchAll(placed)) {
-      const path = fileURLToPath(new URL(target, origin === undefined ? here : new URL(origin, here)));
+    for (const [, target = '', origin, specifier] of readFileSync(here, 'utf8').matchAll(placed)) {
+      const base = specifier === undefined ? here : import.meta.resolve(specifier);
+      const path = fileURLToPath(new URL(target, origin === undefined ? here : new URL(origin, base)));
       found.push(path);
       if (!optional.test(path)) t.true(existsSync(path), `${name} names ${path}`);
     }
@@ -48,13 +50,14 @@ test('the bundle brings no second copy of what it leaves outside', (t) => {
 
 /** The bin between a bundle and a dist that only say which they are, in an empty package. */
 function install(path: (name: string) => string): () => string {
-  for (const each of ['bin', 'bundle', 'dist']) mkdirSync(path(each));
+  for (const each of ['troupe/bin', 'troupe/bundle', 'cli/dist']) mkdirSync(path(each), { recursive: true });
   writeFileSync(path('package.json'), '{ "type": "module" }');
-  cpSync(join(folder, 'bin/troupe.js'), path('bin/troupe.js'));
-  for (const each of ['bundle', 'dist']) writeFileSync(path(`${each}/main.js`), `console.log('${each}');`);
-  writeFileSync(path('bundle/sources.json'), '["../dist/.tsbuildinfo"]');
-  writeFileSync(path('dist/.tsbuildinfo'), '{}');
-  return () => execFileSync(process.execPath, [path('bin/troupe.js')], { encoding: 'utf8' }).trim();
+  cpSync(join(folder, 'bin/troupe.js'), path('troupe/bin/troupe.js'));
+  for (const each of ['troupe/bundle', 'cli/dist'])
+    writeFileSync(path(`${each}/main.js`), `console.log('${basename(each)}');`);
+  writeFileSync(path('troupe/bundle/sources.json'), '["../../cli/dist/.tsbuildinfo"]');
+  writeFileSync(path('cli/dist/.tsbuildinfo'), '{}');
+  return () => execFileSync(process.execPath, [path('troupe/bin/troupe.js')], { encoding: 'utf8' }).trim();
 }
 
 const age = (path: string, seconds: number): void => utimesSync(path, seconds, seconds);
@@ -62,13 +65,13 @@ const age = (path: string, seconds: number): void => utimesSync(path, seconds, s
 test('the command runs the bundle until something is compiled after it', (t) => {
   const { path } = workplace(t);
   const run = install(path);
-  age(path('bundle/sources.json'), 1000);
-  age(path('dist/.tsbuildinfo'), 999);
+  age(path('troupe/bundle/sources.json'), 1000);
+  age(path('cli/dist/.tsbuildinfo'), 999);
   t.is(run(), 'bundle');
-  age(path('dist/.tsbuildinfo'), 1001);
+  age(path('cli/dist/.tsbuildinfo'), 1001);
   t.is(run(), 'dist');
-  rmSync(path('dist/.tsbuildinfo'));
+  rmSync(path('cli/dist/.tsbuildinfo'));
   t.is(run(), 'bundle', 'a package without what tsc notes');
-  rmSync(path('bundle'), { recursive: true });
+  rmSync(path('troupe/bundle'), { recursive: true });
   t.is(run(), 'dist');
 });

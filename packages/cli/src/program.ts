@@ -12,7 +12,25 @@ import { registerTokenize } from './commands/tokenize.ts';
 import { registerValidate } from './commands/validate.ts';
 import { notBuilt, registerNotBuilt } from './not-built.ts';
 
-const VERSION = '0.1.0';
+const VERSION = '0.2.0';
+
+/** Verbs that compute: they build the native kernels first where an install was not allowed to. */
+const computing: ReadonlySet<string> = new Set([
+  'launch',
+  'resume',
+  'simulate',
+  'eval',
+  'generate',
+  'bench',
+  'doctor',
+]);
+
+/** On standard error, so that what a program reads stays as it is. */
+async function buildKernels(verb: string): Promise<void> {
+  if (!computing.has(verb)) return;
+  const { buildMissingAddon } = await import('@troupe/kernels/addon-file');
+  await buildMissingAddon((line) => process.stderr.write(`${line}\n`));
+}
 
 /**
  * The command line. Nothing but commander is loaded here: each command loads what it needs when it runs, so that help is quick.
@@ -25,7 +43,8 @@ export function createProgram(): Command {
     .helpCommand(false)
     .exitOverride()
     // main.ts prints errors: one sentence, or JSON.
-    .configureOutput({ outputError: () => {} });
+    .configureOutput({ outputError: () => {} })
+    .hook('preAction', (_, command) => buildKernels(command.name()));
   registerInit(program);
   registerValidate(program);
   registerPlan(program);

@@ -16,7 +16,7 @@ export function describe(found: Findings): readonly string[] {
     ...found.devices.map(device),
     `chosen      ${chosen.available ? `${chosen.body}: ${chosen.reason}` : `none: ${chosen.reason}`}`,
     `compiler    ${compiler.command === null ? 'none found; install g++ or clang++ for the fast kernels' : `${compiler.command} (${compiler.version ?? ''})`}`,
-    `addon       ${addon.built ? `built: ${addon.path}` : `not built; build it with: ${addon.build}`}`,
+    `addon       ${addon.built ? `built: ${addon.path}` : `not built; ${addon.build}`}`,
     `ports       ${freePort.ok ? freePort.reason : `none can be opened: ${freePort.reason}`}`,
     `memory      ${bytes(memory.freeBytes)} free of ${bytes(memory.totalBytes)}${memory.limitBytes === null ? '' : `, this process may use ${bytes(memory.limitBytes)}`}`,
     `disk        ${disk.freeBytes === null ? 'unknown' : `${bytes(disk.freeBytes)} free`} in ${disk.folder}`,

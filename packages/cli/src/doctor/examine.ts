@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { addonPath, HOW_TO_BUILD } from '@troupe/kernels/addon-file';
 import { loadDevice, measuredPeakFlops } from 'troupe';
 
 /** One device body as it was found here. */
@@ -128,7 +128,7 @@ function supported(version: string): boolean {
 
 /** Looks at this machine; takes about a second. */
 export async function examine(): Promise<Findings> {
-  const path = fileURLToPath(new URL('../../../../kernels/native/build/troupe_native.node', import.meta.url));
+  const path = addonPath();
   const cores = availableParallelism();
   const limit = process.constrainedMemory();
   return {
@@ -139,7 +139,7 @@ export async function examine(): Promise<Findings> {
     chosen: await tryDevice('auto'),
     peakFlops: measuredPeakFlops(cores),
     compiler: await findCompiler(),
-    addon: { built: existsSync(path), path, build: 'npm run build:native' },
+    addon: { built: existsSync(path), path, build: HOW_TO_BUILD },
     freePort: await findPort(),
     // Without a limit the system reports a number larger than any memory.
     memory: {

@@ -2,7 +2,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const bin = fileURLToPath(new URL('../../bin/troupe.js', import.meta.url));
+const bin = fileURLToPath(new URL('../../../troupe/bin/troupe.js', import.meta.url));
 
 export interface CliResult {
   /** null when a signal ended it. */

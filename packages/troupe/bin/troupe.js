@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the bundle (bundle.mjs), or what tsc wrote when there is none or something was compiled since.
+// Runs the bundle (packages/cli/bundle.mjs), or what tsc wrote when there is none or something was compiled since.
 import { readFileSync, statSync } from 'node:fs';
 
 const bundle = new URL('../bundle/', import.meta.url);
@@ -15,4 +15,4 @@ function bundleIsFresh() {
 
 // A stack of the bundle then names the files that it was made of.
 if (process.argv.includes('--verbose')) process.setSourceMapsEnabled(true);
-await import(bundleIsFresh() ? new URL('main.js', bundle).href : '../dist/main.js');
+await import(bundleIsFresh() ? new URL('main.js', bundle).href : '../../cli/dist/main.js');
