@@ -1,11 +1,11 @@
-import { assert } from '@troupe/core';
+import { addWideSums, assert } from '@troupe/core';
 import { lossValue } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
 import type { RecoveredEvent, RunSink } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
 import { jobShape, parameterClasses, type Job } from '../job.ts';
 import type { TrainerEvent } from './events.ts';
-import { norm128, normOf, StepLedger } from './ledger.ts';
+import { normOf, StepLedger } from './ledger.ts';
 import { stepLosses } from './losses.ts';
 import type { TrainerContext } from './machine.ts';
 import { planRecovery } from './recovery-plan.ts';
@@ -43,7 +43,7 @@ export function trainerEffects(
   /** Tokens of a step by the feeder that counted them: one that counts again says the same again. */
   const counts = new Map<number, Map<string, { readonly targets: number; readonly tokens: number }>>();
   let ledger = new StepLedger();
-  let evaluation = { lossSum: 0n, tokens: 0 };
+  let evaluation = { lossSum: new BigInt64Array(2), tokens: 0 };
   let adamClock = job.first.adamClock;
   let openedAtMs = 0;
   let opened = false;
@@ -120,7 +120,7 @@ export function trainerEffects(
     recordMeasure: (event) => {
       const [lossSum, layerSums, loads, probSums] = event.tensors;
       ledger.addLosses(
-        (lossSum as BigInt64Array)[0] ?? 0n,
+        lossSum as BigInt64Array,
         layerSums as BigInt64Array,
         loads as Int32Array,
         probSums as BigInt64Array,
@@ -146,8 +146,7 @@ export function trainerEffects(
       }
     },
     recordVote: (event) => {
-      ledger.normSum += norm128(event.tensors[0] as BigInt64Array);
-      ledger.overflow ||= flagIn(event, 'overflow');
+      ledger.addVote(event.tensors[0] as BigInt64Array, flagIn(event, 'overflow'));
       self.answered('step', event.from);
     },
     decide: (_event, context) => {
@@ -213,7 +212,7 @@ export function trainerEffects(
       });
     },
     evaluate: (_event, context) => {
-      evaluation = { lossSum: 0n, tokens: 0 };
+      evaluation = { lossSum: new BigInt64Array(2), tokens: 0 };
       for (const dp of replicas)
         self.tell(addresses.stage(dp), 'evaluation.open', {
           step: context.step,
@@ -229,7 +228,7 @@ export function trainerEffects(
       );
     },
     recordEvaluation: (event) => {
-      evaluation.lossSum += (event.tensors[0] as BigInt64Array)[0] ?? 0n;
+      addWideSums(evaluation.lossSum, event.tensors[0] as BigInt64Array);
       evaluation.tokens += numberIn(event, 'targets');
     },
     reportEvaluation: (_event, context) => {

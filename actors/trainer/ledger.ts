@@ -1,36 +1,42 @@
-import { NORM_QUANTUM_LOG2 } from '@troupe/core';
+import { addWideSums, NORM_QUANTUM_LOG2, wideNumber } from '@troupe/core';
 
-/** Exact sums of one attempt at a step; every term may arrive in any order. */
+/** Exact sums of one attempt at a step; every term may arrive in any order. All but the counts are wide sums. */
 export class StepLedger {
-  lossSum = 0n;
-  normSum = 0n;
+  readonly lossSum = new BigInt64Array(2);
+  readonly normSum = new BigInt64Array(2);
   overflow = false;
   kernelMs = 0;
   bytesSent = 0;
   /** Two sums a MoE layer: balance and squared logsumexp. */
-  lossSums: bigint[] = [];
+  lossSums = new BigInt64Array(0);
   /** Choices of every expert, MoE layers × experts. */
-  counts: Int32Array = new Int32Array(0);
-  probSums: bigint[] = [];
+  counts = new Int32Array(0);
+  probSums = new BigInt64Array(0);
 
-  addLosses(lossSum: bigint, layerSums: BigInt64Array, counts: Int32Array, probSums: BigInt64Array): void {
-    this.lossSum += lossSum;
+  addLosses(
+    lossSum: BigInt64Array,
+    layerSums: BigInt64Array,
+    counts: Int32Array,
+    probSums: BigInt64Array,
+  ): void {
+    addWideSums(this.lossSum, lossSum);
     if (this.lossSums.length === 0) {
-      this.lossSums = Array.from(layerSums);
+      this.lossSums = layerSums.slice();
       this.counts = counts.slice();
-      this.probSums = Array.from(probSums);
+      this.probSums = probSums.slice();
       return;
     }
-    layerSums.forEach((value, index) => (this.lossSums[index] = (this.lossSums[index] ?? 0n) + value));
+    addWideSums(this.lossSums, layerSums);
     counts.forEach((value, index) => (this.counts[index] = (this.counts[index] ?? 0) + value));
-    probSums.forEach((value, index) => (this.probSums[index] = (this.probSums[index] ?? 0n) + value));
+    addWideSums(this.probSums, probSums);
+  }
+
+  /** A shard's squared norm, and whether a leaf of its gradients was NaN or out of range. A norm out of range is no finite one either. */
+  addVote(norm128: BigInt64Array, overflow: boolean): void {
+    addWideSums(this.normSum, norm128);
+    this.overflow ||= overflow || Number.isNaN(normOf(this.normSum));
   }
 }
 
-/** Root of a sum of squares in fixed point. */
-export const normOf = (sum: bigint): number => Math.sqrt(Number(sum) * 2 ** NORM_QUANTUM_LOG2);
-
-/** A 128-bit integer of two little-endian words. */
-export function norm128(words: BigInt64Array): bigint {
-  return (BigInt.asIntN(64, words[1] ?? 0n) << 64n) + BigInt.asUintN(64, words[0] ?? 0n);
-}
+/** Root of a sum of squares; NaN when the sum is none. */
+export const normOf = (sum: BigInt64Array): number => Math.sqrt(wideNumber(sum, NORM_QUANTUM_LOG2));

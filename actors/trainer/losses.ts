@@ -35,9 +35,9 @@ export function stepLosses(
   });
   const statistics = layers.map((layer, index) => ({
     layer,
-    lossSums: BigInt64Array.from(ledger.lossSums.slice(index * 2, index * 2 + 2)),
+    lossSums: ledger.lossSums.subarray(index * 4, index * 4 + 4),
     counts_E: ledger.counts.subarray(index * experts, (index + 1) * experts),
-    probSums_E: BigInt64Array.from(ledger.probSums.slice(index * experts, (index + 1) * experts)),
+    probSums_E: ledger.probSums.subarray(index * 2 * experts, (index + 1) * 2 * experts),
   }));
   const { auxLoss, zLoss } = balanceLosses(job.model, statistics, {
     sequences: job.batch,

@@ -1,6 +1,7 @@
 import {
   GRADIENT_QUANTUM_LOG2,
   LOSS_QUANTUM_LOG2,
+  wideNumber,
   type Device,
   type GradientTarget,
   type KernelCall,
@@ -63,7 +64,8 @@ export const overflowOutput = ({ overflow }: GradientTarget): Output => output('
 export const lossOutput = (name: string, sums: BigInt64Array): Output => ({
   name,
   kind: 'forward',
-  read: () => Float64Array.from(sums, (value) => Number(value) * 2 ** LOSS_QUANTUM_LOG2),
+  read: () =>
+    Float64Array.from({ length: sums.length / 2 }, (_, at) => wideNumber(sums, LOSS_QUANTUM_LOG2, at)),
 });
 
 export type CaseTable = { readonly [O in KernelOp]: OpCases };

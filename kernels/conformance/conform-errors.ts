@@ -300,7 +300,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
         ...head,
         targets_T: Int32Array.of(2),
         loss_T: device.floats(1),
-        lossSum: device.int64s(1),
+        lossSum: device.int64s(2),
       },
     ],
   ];

@@ -5,6 +5,7 @@ import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
 import { conformOperations } from './conform-operations.ts';
 import { conformQueue } from './conform-queue.ts';
+import { conformSums } from './conform-sums.ts';
 import { conformTargets } from './conform-targets.ts';
 
 /** Registers the whole conformance suite for one body. */
@@ -14,6 +15,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformErrors(test, body);
   conformLayout(test, body);
   conformTargets(test, body);
+  conformSums(test, body);
   conformQueue(test, body);
   conformBf16(test, body);
 }

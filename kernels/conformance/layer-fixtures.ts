@@ -1,5 +1,12 @@
 /** PyTorch's norms, rotary, attention, FFNs, embedding, losses and optimizer. */
-import type { Activation, Device, KernelCall } from '@troupe/core';
+import {
+  LOSS_QUANTUM_LOG2,
+  NORM_QUANTUM_LOG2,
+  wideNumber,
+  type Activation,
+  type Device,
+  type KernelCall,
+} from '@troupe/core';
 import { compute } from './body.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
@@ -214,7 +221,7 @@ const crossEntropy: FixtureCheck = async (f, device, expect) => {
   const targets_T = f.ints('target').map((target) => (target === -100 ? -1 : target));
   const numValid = targets_T.filter((target) => target >= 0).length;
   const head_VD = device.floats(vocab * vocab).map((_, i) => (i % (vocab + 1) === 0 ? 1 : 0));
-  const [loss_T, lossSum, dx_TD] = [device.floats(tokens), device.int64s(1), device.floats(tokens * vocab)];
+  const [loss_T, lossSum, dx_TD] = [device.floats(tokens), device.int64s(2), device.floats(tokens * vocab)];
   const headSum = f.emptySum(vocab * vocab);
   const shape = {
     tokens,
@@ -228,7 +235,7 @@ const crossEntropy: FixtureCheck = async (f, device, expect) => {
   await compute(device, [
     { op: 'head.loss', ...shape, loss_T, lossSum, gradScale: 1 / numValid, dx_TD, headSum },
   ]);
-  expect('loss', 'forward', [(Number(lossSum[0]) * 2 ** -36) / numValid], f.values('loss'));
+  expect('loss', 'forward', [wideNumber(lossSum, LOSS_QUANTUM_LOG2) / numValid], f.values('loss'));
   expect('grad_logits', 'gradient', dx_TD, f.values('grad_logits'));
 };
 
@@ -291,8 +298,7 @@ const squaredNorm: FixtureCheck = async (f, device, expect) => {
       norm128,
     })),
   );
-  const square = (Number(norm128[1]) * 2 ** 64 + Number(BigInt.asUintN(64, norm128[0]!))) * 2 ** -80;
-  expect('norm', 'forward', [Math.sqrt(square)], f.values('norm'));
+  expect('norm', 'forward', [Math.sqrt(wideNumber(norm128, NORM_QUANTUM_LOG2))], f.values('norm'));
 };
 
 export const layerFixtures: Readonly<Record<string, FixtureCheck>> = {

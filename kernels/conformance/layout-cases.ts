@@ -210,7 +210,7 @@ const head: BuildLayout = (device, draw, layout) => {
   const [loss, lossSplit] = twoFloats(device, rowCount);
   const [dx, dxSplit] = twoFloats(device, rowCount * dim);
   const [headSum, headSplit] = twoSums(device, vocab * dim);
-  const [lossSum, lossSumSplit] = [device.int64s(1), device.int64s(1)];
+  const [lossSum, lossSumSplit] = [device.int64s(2), device.int64s(2)];
   const call = (
     first: number,
     tokens: number,

@@ -76,9 +76,9 @@ export const gate: BuildLayout = (device, draw, layout) => {
     choices_TK: device.ints(rowCount * topK),
     weights_TK: device.floats(rowCount * topK),
     dLogits_TE: device.floats(rowCount * numExperts),
-    lossSums: device.int64s(2),
+    lossSums: device.int64s(4),
     counts_E: device.ints(numExperts),
-    probSums_E: device.int64s(numExperts),
+    probSums_E: device.int64s(2 * numExperts),
   });
   const calls = (
     first: number,

@@ -163,9 +163,9 @@ export const moeCases = {
     } = router(device, draw, shape);
     const { weights_TK, ...routed } = fields;
     const fractions_BE = draw.floats(device, (groupStarts.length - 1) * fields.experts);
-    const lossSums = device.int64s(2).fill(3n << 36n);
+    const lossSums = device.int64s(4).map((_, word) => (word % 2 === 0 ? 3n << 36n : 0n));
     const counts_E = device.ints(fields.experts).fill(2);
-    const probSums_E = device.int64s(fields.experts).fill(1n << 36n);
+    const probSums_E = device.int64s(2 * fields.experts).map((_, word) => (word % 2 === 0 ? 1n << 36n : 0n));
     return {
       calls: [
         { op: 'gate.forward', ...routed, renormalise, weights_TK, choicesGiven: false },

@@ -1,5 +1,5 @@
 /** The routers, balance losses and MoE blocks of PyTorch, Transformers and DeepSpeed. */
-import type { Device, ExactSum, Floats } from '@troupe/core';
+import { LOSS_QUANTUM_LOG2, wideNumber, type Device, type ExactSum, type Floats } from '@troupe/core';
 import { compute } from './body.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
@@ -56,14 +56,14 @@ function balance(shape: {
     if (shape.masked === true) valid_T.set(Array.from(valid_T, (_, t) => f.values('mask')[t % 24]!));
     const padding = shape.masked === true ? { valid_T } : {};
     const fractions = device.floats(groups * experts);
-    const lossSums = device.int64s(2);
+    const lossSums = device.int64s(4);
     const groupStarts = f.grains(tokens, groups);
     const statistics = {
       groupStarts,
       fractions_BE: fractions,
       lossSums,
       counts_E: device.ints(experts),
-      probSums_E: device.int64s(experts),
+      probSums_E: device.int64s(2 * experts),
     };
     const aux = { groupStarts, fractions, fractionsGlobal: false, auxScale: scale, zScale: 0 };
     await compute(device, [
@@ -71,7 +71,7 @@ function balance(shape: {
       { op: 'balance.forward', ...router, ...padding, ...statistics },
       { op: 'gate.backward', ...router, ...padding, ...aux, dWeights_TK: device.floats(tokens * topK) },
     ]);
-    expect('loss', 'forward', [Number(lossSums[0]) * 2 ** -36 * scale], f.values('loss'));
+    expect('loss', 'forward', [wideNumber(lossSums, LOSS_QUANTUM_LOG2) * scale], f.values('loss'));
     expect('grad_logits', 'gradient', router.dLogits_TE, f.values('grad_logits'));
   };
 }
@@ -84,14 +84,14 @@ const zLoss: FixtureCheck = async (f, device, expect) => {
     renormalise: false,
   };
   const fractions = device.floats(experts);
-  const lossSums = device.int64s(2);
+  const lossSums = device.int64s(4);
   const groupStarts = f.grains(tokens, 1);
   const statistics = {
     groupStarts,
     fractions_BE: fractions,
     lossSums,
     counts_E: device.ints(experts),
-    probSums_E: device.int64s(experts),
+    probSums_E: device.int64s(2 * experts),
   };
   const aux = { groupStarts, fractions, fractionsGlobal: false, auxScale: 0, zScale: 1 / tokens };
   await compute(device, [
@@ -99,7 +99,7 @@ const zLoss: FixtureCheck = async (f, device, expect) => {
     { op: 'balance.forward', ...router, ...statistics },
     { op: 'gate.backward', ...router, ...aux, dWeights_TK: device.floats(tokens) },
   ]);
-  expect('loss', 'forward', [(Number(lossSums[1]) * 2 ** -36) / tokens], f.values('loss'));
+  expect('loss', 'forward', [wideNumber(lossSums, LOSS_QUANTUM_LOG2, 1) / tokens], f.values('loss'));
   expect('grad_logits', 'gradient', router.dLogits_TE, f.values('grad_logits'));
 };
 

@@ -1,5 +1,5 @@
 /** Random cases of the operations that work row by row. */
-import type { Floats, KernelCall } from '@troupe/core';
+import { NORM_QUANTUM_LOG2, wideNumber, type Floats, type KernelCall } from '@troupe/core';
 import * as fc from 'fast-check';
 import {
   lossOutput,
@@ -297,7 +297,7 @@ export const rowCases = {
     }),
     (device, draw, { tokens, dim, vocab, grains, backward }) => {
       const loss_T = draw.floats(device, tokens);
-      const lossSum = device.int64s(1);
+      const lossSum = device.int64s(2);
       lossSum[0] = 1n << 40n;
       const dx_TD = draw.floats(device, tokens * dim);
       const headSum = draw.target(device, vocab * dim);
@@ -364,9 +364,7 @@ export const rowCases = {
     const norm128 = device.int64s(2);
     norm128[0] = -5n;
     norm128[1] = 1n << 16n;
-    const read = (): number[] => [
-      (Number(norm128[1]!) * 2 ** 64 + Number(BigInt.asUintN(64, norm128[0]!))) * 2 ** -80,
-    ];
+    const read = (): number[] => [wideNumber(norm128, NORM_QUANTUM_LOG2)];
     return {
       calls: [{ op: 'sum.squares', gradient, norm128 }],
       outputs: [{ name: 'norm128', kind: 'forward', read }],

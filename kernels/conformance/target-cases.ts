@@ -71,7 +71,7 @@ const head =
       targets_T: device.ints(tokens).map(() => draw.integer(-1, vocab)),
       grainStarts: Int32Array.from(starts),
       loss_T: device.floats(tokens),
-      lossSum: device.int64s(1),
+      lossSum: device.int64s(2),
       gradScale: 0.25,
       dx_TD: device.floats(tokens * dim),
     };

@@ -146,7 +146,7 @@ for (const N of [256, 768]) {
     targets_T,
     grainStarts,
     loss_T: floats(T),
-    lossSum: new BigInt64Array(1),
+    lossSum: new BigInt64Array(2),
   };
   add('head loss only', 2 * T * D * vocab, [common]);
   add('head with gradients', 6 * T * D * vocab, [

@@ -193,9 +193,9 @@ struct BalanceForwardArgs {
   const uint8_t* valid;
   Bounds groups;
   float* fractions;    // [B, E]
-  int64_t* loss_sums;  // [2]
+  int64_t* loss_sums;  // two wide sums (exact.h)
   int32_t* counts;     // [E]
-  int64_t* prob_sums;  // [E]
+  int64_t* prob_sums;  // [E] wide sums
 };
 struct GateBackwardArgs {
   int64_t tokens, experts, top_k;
@@ -307,7 +307,7 @@ struct HeadLossArgs {
   const int32_t* targets;  // -1: ignored; other ids outside 0 … vocab-1 are a RangeError
   Bounds grains;
   float* loss;
-  int64_t* loss_sum;
+  int64_t* loss_sum;  // a wide sum
   float grad_scale;
   float* dx;                // or null: forward only
   GradientTarget head_sum;  // length 0: no weight gradient
@@ -329,7 +329,7 @@ struct SumReadArgs {
 };
 struct SumSquaresArgs {
   ConstGradient gradient;
-  int64_t* norm128;  // little-endian two's complement, two words
+  int64_t* norm128;  // a wide sum
 };
 struct AdamWArgs {
   const float* weights;

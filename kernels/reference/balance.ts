@@ -20,9 +20,9 @@ export const balanceForward: Kernel<BalanceForwardCall> = {
     if (call.valid_T !== undefined) check.bytes('valid_T', call.valid_T, tokens);
     check.starts('groupStarts', groupStarts, tokens);
     check.floats('fractions_BE', call.fractions_BE, (groupStarts.length - 1) * experts);
-    check.int64s('lossSums', call.lossSums, 2);
+    check.int64s('lossSums', call.lossSums, 4);
     check.ints('counts_E', call.counts_E, experts);
-    check.int64s('probSums_E', call.probSums_E, experts);
+    check.int64s('probSums_E', call.probSums_E, 2 * experts);
   },
   run(call) {
     const { tokens, experts, topK, logits_TE, probs_TE, choices_TK, valid_T } = call;

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { LOSS_QUANTUM_LOG2, wideInteger, wideNumber } from '@troupe/core';
 import * as fc from 'fast-check';
 import { addLeaves, addLossLeaf, readSum, roundHalfEven } from './exact-sum.ts';
 import { erf } from './activation.ts';
@@ -47,14 +48,31 @@ test('readSum: rounds an int64 to f32 once', (t) => {
   );
 });
 
-test('addLossLeaf: a loss that does not fit stays the most negative integer', (t) => {
-  const sums = BigInt64Array.of(0n);
-  addLossLeaf(sums, 0, 1.5);
-  t.is(sums[0], 3n << 35n);
-  addLossLeaf(sums, 0, Number.NaN);
-  addLossLeaf(sums, 0, Number.NaN);
-  addLossLeaf(sums, 0, 2);
-  t.is(sums[0], -(2n ** 63n));
+test('addLossLeaf: agrees with BigInt arithmetic, in any order, far beyond 64 bits', (t) => {
+  const terms = fc.array(fc.double({ min: 0, max: 2 ** 80, noNaN: true }), { maxLength: 40 });
+  const property = fc.property(terms, (leaves) => {
+    const [forwards, backwards] = [new BigInt64Array(4), new BigInt64Array(4)];
+    for (const value of leaves) addLossLeaf(forwards, 1, value);
+    for (const value of leaves.toReversed()) addLossLeaf(backwards, 1, value);
+    const expected = leaves.reduce((sum, value) => sum + BigInt(roundHalfEven(value * 2 ** 36)), 0n);
+    t.is(wideInteger(forwards, 1), expected);
+    t.is(wideInteger(forwards), 0n);
+    t.deepEqual(backwards, forwards);
+  });
+  fc.assert(property);
+});
+
+test('addLossLeaf: a leaf that is none makes the sum none for ever', (t) => {
+  for (const bad of [Number.NaN, Infinity, -Infinity, 2 ** 90, -(2 ** 90)]) {
+    const sums = new BigInt64Array(2);
+    addLossLeaf(sums, 0, 1.5);
+    t.is(wideNumber(sums, LOSS_QUANTUM_LOG2), 1.5);
+    // Four of -2^62 quanta were 0 once.
+    for (const leaf of [bad, bad, bad, bad, 2]) {
+      addLossLeaf(sums, 0, leaf);
+      t.is(wideNumber(sums, LOSS_QUANTUM_LOG2), Number.NaN);
+    }
+  }
 });
 
 test('erf and normalQuantile: published values, and each other', (t) => {

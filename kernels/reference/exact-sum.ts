@@ -2,6 +2,7 @@
  * Exact sums over two 32-bit halves: BigInt arithmetic costs an allocation per element, and tests train models here.
  */
 import {
+  addWide,
   GRADIENT_LEAF_LIMIT,
   GRADIENT_QUANTUM_LOG2,
   LOSS_QUANTUM_LOG2,
@@ -13,6 +14,8 @@ import {
   type SumReadCall,
   type SumResetCall,
   type SumSquaresCall,
+  WIDE_LIMIT,
+  WIDE_OVERFLOW,
 } from '@troupe/core';
 import type { FloatType } from './float-type.ts';
 import type { Kernel } from './kernel.ts';
@@ -57,17 +60,15 @@ export function addLeaves(sum: ExactSum, at: number, leaves: Float64Array, lengt
   }
 }
 
-/**
- * sums[i] += leaf in units of 2^LOSS_QUANTUM_LOG2. A leaf that does not fit (NaN too) sets the sum to the most negative
- * int64, and there it stays.
- */
+/** A term of a wide sum in quanta, rounded once. */
+export function wideTerm(value: number, quantumLog2: number): bigint {
+  const scaled = value * 2 ** -quantumLog2;
+  return Math.abs(scaled) < WIDE_LIMIT ? BigInt(roundHalfEven(scaled)) : WIDE_OVERFLOW;
+}
+
+/** Loss-like sum i += leaf. */
 export function addLossLeaf(sums: BigInt64Array, i: number, leaf: number): void {
-  const scaled = roundHalfEven(leaf * 2 ** -LOSS_QUANTUM_LOG2);
-  const words = wordsOf(sums);
-  const stuck = words.low[2 * i] === 0 && words.high[2 * i + 1] === -0x80000000;
-  if (stuck) return;
-  if (Math.abs(scaled) < 2 ** 63) addInteger(words, i, scaled);
-  else sums[i] = -(2n ** 63n);
+  addWide(sums, wideTerm(leaf, LOSS_QUANTUM_LOG2), i);
 }
 
 /** Value of element i as a float64, or such that rounding it to f32 equals one rounding of the integer. */
@@ -137,23 +138,19 @@ export function gradientOf(gradient: BigInt64Array | Floats, dtype: FloatType): 
   return floats;
 }
 
-/** ‖g‖² in leaves of NORM_BLOCK elements, added up as a 128-bit integer. */
+/** ‖g‖² in leaves of NORM_BLOCK elements. */
 export const sumSquares: Kernel<SumSquaresCall> = {
   check(call, check) {
     check.gradient('gradient', call.gradient);
     check.int64s('norm128', call.norm128, 2);
   },
   run(call, dtype) {
-    const { norm128 } = call;
     const gradient = gradientOf(call.gradient, dtype);
-    let total = (norm128[1]! << 64n) + BigInt.asUintN(64, norm128[0]!);
     for (let start = 0; start < gradient.length; start += NORM_BLOCK) {
       const end = Math.min(start + NORM_BLOCK, gradient.length);
       let leaf = 0;
       for (let i = start; i < end; i++) leaf += gradient[i]! * gradient[i]!;
-      total += BigInt(roundHalfEven(leaf * 2 ** -NORM_QUANTUM_LOG2));
+      addWide(call.norm128, wideTerm(leaf, NORM_QUANTUM_LOG2));
     }
-    norm128[0] = BigInt.asIntN(64, total);
-    norm128[1] = BigInt.asIntN(64, total >> 64n);
   },
 };

@@ -21,7 +21,7 @@ export const headLoss: Kernel<HeadLossCall> = {
     check.ints('targets_T', call.targets_T, tokens);
     check.starts('grainStarts', call.grainStarts, tokens);
     check.floats('loss_T', call.loss_T, tokens);
-    check.int64s('lossSum', call.lossSum, 1);
+    check.int64s('lossSum', call.lossSum, 2);
     if (dx_TD !== undefined) check.floats('dx_TD', dx_TD, tokens * dim);
     if (headSum !== undefined) check.target('headSum', headSum, vocab * dim);
     if (dx_TD !== undefined || headSum !== undefined) {

@@ -88,7 +88,7 @@ function headCase(device: Device, draw: Draw, vocab: number, scale: number) {
     targets_T: Int32Array.from({ length: tokens }, (_, i) => (i === 5 ? -1 : (i * 7919) % vocab)),
     grainStarts: Int32Array.of(0, 35, tokens),
     loss_T,
-    lossSum: device.int64s(1),
+    lossSum: device.int64s(2),
     gradScale: 1 / tokens,
     dx_TD,
     headSum,

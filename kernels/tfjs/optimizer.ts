@@ -1,5 +1,6 @@
 /** Passes over sums and the optimizer's slices, a block at a time so that gradients never lie in memory as a whole. */
 import {
+  addWide,
   GRADIENT_QUANTUM_LOG2,
   NORM_BLOCK,
   NORM_QUANTUM_LOG2,
@@ -8,7 +9,7 @@ import {
   type SumAddCall,
   type SumSquaresCall,
 } from '@troupe/core';
-import { roundHalfEven } from '../reference/exact-sum.ts';
+import { wideTerm } from '../reference/exact-sum.ts';
 
 const TWO_32 = 2 ** 32;
 
@@ -57,14 +58,11 @@ function eachBlock(
 
 /** norm128 += Σ g² in leaves of NORM_BLOCK, the same number as the reference's. */
 export function sumSquares({ gradient, norm128 }: SumSquaresCall): void {
-  let total = (norm128[1]! << 64n) + BigInt.asUintN(64, norm128[0]!);
   eachBlock(gradient, (block, _first, length) => {
     let leaf = 0;
     for (let i = 0; i < length; i++) leaf += block[i]! * block[i]!;
-    total += BigInt(roundHalfEven(leaf * 2 ** -NORM_QUANTUM_LOG2));
+    addWide(norm128, wideTerm(leaf, NORM_QUANTUM_LOG2));
   });
-  norm128[0] = BigInt.asIntN(64, total);
-  norm128[1] = BigInt.asIntN(64, total >> 64n);
 }
 
 /** @see Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2 */

@@ -125,7 +125,7 @@ export function kernelCases(device: Device, precision: Precision): readonly Kern
           targets_T: targets,
           grainStarts: rowBounds(G),
           loss_T: device.floats(T),
-          lossSum: device.int64s(1),
+          lossSum: device.int64s(2),
           gradScale: 1 / T,
           dx_TD: device.floats(T * D),
           headSum: stored(V * D),

@@ -194,7 +194,7 @@ HeadLossArgs head_loss(const Reader& r, CallList&) {
   c.targets = r.ints("targets_T", c.tokens).data;
   c.grains = r.bounds("grainStarts");
   c.loss = r.floats("loss_T", c.tokens).data;
-  c.loss_sum = r.int64s("lossSum", 1).data;
+  c.loss_sum = r.int64s("lossSum", 2).data;
   c.dx = r.floats_or_null("dx_TD", c.tokens * c.dim).data;
   c.head_sum = r.target_or_none("headSum", c.vocab * c.dim);
   const bool backward = r.has("dx_TD") || r.has("headSum");

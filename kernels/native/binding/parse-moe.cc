@@ -37,9 +37,9 @@ BalanceForwardArgs balance_forward(const Reader& r, CallList&) {
   auto c = gate_common<BalanceForwardArgs>(r);
   c.groups = r.bounds("groupStarts");
   c.fractions = r.floats("fractions_BE", c.groups.count * c.experts).data;
-  c.loss_sums = r.int64s("lossSums", 2).data;
+  c.loss_sums = r.int64s("lossSums", 4).data;
   c.counts = r.ints("counts_E", c.experts).data;
-  c.prob_sums = r.int64s("probSums_E", c.experts).data;
+  c.prob_sums = r.int64s("probSums_E", 2 * c.experts).data;
   return c;
 }
 

@@ -31,7 +31,7 @@ void test_gate() {
     const float* weights = forward.at<float>(2);
     const auto balance = everywhere("balance.forward", [&](const Kernels& k, Pool& pool, Outputs& o) {
       BalanceForwardArgs a{tokens, experts, top_k, logits.data(), probs, chosen, mask, {starts.data(), groups}, nullptr, nullptr, nullptr, nullptr};
-      a.fractions = o.make<float>(groups * experts), a.loss_sums = o.make<int64_t>(2), a.counts = o.make<int32_t>(experts), a.prob_sums = o.make<int64_t>(experts);
+      a.fractions = o.make<float>(groups * experts), a.loss_sums = o.make<int64_t>(4), a.counts = o.make<int32_t>(experts), a.prob_sums = o.make<int64_t>(2 * experts);
       k.balance_forward(a, pool);
     });
     const auto d_weights = random.reals(tokens * top_k);
@@ -96,10 +96,10 @@ void test_gate() {
       }
     }
     near("balance.forward loss", static_cast<double>(balance.at<int64_t>(1)[0]) * 0x1p-36, loss, 1e-6);
-    near("balance.forward z", static_cast<double>(balance.at<int64_t>(1)[1]) * 0x1p-36, squares, 1e-6);
+    near("balance.forward z", static_cast<double>(balance.at<int64_t>(1)[2]) * 0x1p-36, squares, 1e-6);
     for (int64_t e = 0; e < experts; e++) {
       expect(balance.at<int32_t>(2)[e] == counts[z(e)], "balance.forward counts");
-      near("balance.forward probabilities", static_cast<double>(balance.at<int64_t>(3)[e]) * 0x1p-36, prob_sums[z(e)], 1e-6);
+      near("balance.forward probabilities", static_cast<double>(balance.at<int64_t>(3)[2 * e]) * 0x1p-36, prob_sums[z(e)], 1e-6);
     }
   }
 }

@@ -278,7 +278,7 @@ struct HeadResult {
 
 /// Losses against float64; gradients against chains over the kernel's own softmax are covered by equality across bodies (see main).
 HeadResult run_head(Precision p, const Kernels& kernels, Pool& pool, int64_t T, int64_t D, int64_t V, const Floats& x, const Floats& head, const std::vector<int32_t>& targets, const std::vector<int32_t>& starts) {
-  HeadResult r = {Floats(static_cast<size_t>(T), -1.0f), Floats(static_cast<size_t>(T * D), -1.0f), std::vector<int64_t>(static_cast<size_t>(V * D), 5), {0}};
+  HeadResult r = {Floats(static_cast<size_t>(T), -1.0f), Floats(static_cast<size_t>(T * D), -1.0f), std::vector<int64_t>(static_cast<size_t>(V * D), 5), {0, 0}};
   int32_t overflow = 0;
   kernels.head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), r.loss.data(), r.loss_sum.data(), 0.125f, r.dx.data(), {r.sums.data(), V * D, &overflow, nullptr, false}, p}, pool);
   return r;

@@ -16,3 +16,4 @@ export * from './storage-path.ts';
 export * from './storage.ts';
 export * from './tensor.ts';
 export * from './transport.ts';
+export * from './wide-sum.ts';

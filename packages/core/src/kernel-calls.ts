@@ -34,9 +34,9 @@ import type { Floats, Halves } from './tensor.ts';
 
 /** Gradient leaves are multiples of 2^-50 … */
 export const GRADIENT_QUANTUM_LOG2 = -50;
-/** … and loss-like sums (losses, balance statistics) multiples of 2^-36: |sum| < 2^27. */
+/** … loss-like sums (losses, balance statistics) of 2^-36 in 128 bits, see wide-sum.ts: sum < 2^90 … */
 export const LOSS_QUANTUM_LOG2 = -36;
-/** Squared norms are multiples of 2^-80 in 128 bits: |sum| < 2^47. */
+/** … and squared norms of 2^-80 in 128 bits: sum < 2^46. */
 export const NORM_QUANTUM_LOG2 = -80;
 /** A gradient leaf with |leaf| ≥ 64 (or NaN) counts as non-finite; 128 grains cannot overflow the int64 sum. */
 export const GRADIENT_LEAF_LIMIT = 64;
@@ -271,7 +271,7 @@ export interface GateForwardCall {
  *
  * For the rows of each group (a sequence, `groupStarts`): f_e = choices of e / (valid tokens · K), p_e = mean probability.
  * lossSums[0] += Σ_groups E·Σ_e f_e·p_e (0 for a group without valid tokens); lossSums[1] += Σ_tokens logsumexp²;
- * both as fixed point (LOSS_QUANTUM), a leaf per group. counts_E and probSums (LOSS_QUANTUM per expert) add up over all rows,
+ * both wide sums (wide-sum.ts) of LOSS_QUANTUM, a leaf per group. counts_E and probSums (such a sum per expert) add up over all rows,
  * for the `global` scope and for load metrics.
  */
 export interface BalanceForwardCall {
@@ -287,8 +287,10 @@ export interface BalanceForwardCall {
   readonly groupStarts: Int32Array;
   /** Saved for backward: f of each group, [B, E]. */
   readonly fractions_BE: Floats;
+  /** Four words. */
   readonly lossSums: BigInt64Array;
   readonly counts_E: Int32Array;
+  /** 2·E words. */
   readonly probSums_E: BigInt64Array;
 }
 
@@ -460,7 +462,7 @@ export interface ExpertsBackwardCall {
 /**
  * Head and cross entropy in one: logits = x·headᵀ, loss_T = logsumexp - logit[target]; targets of -1 are ignored.
  *
- * Adds Σ loss over valid targets to lossSum[0] (LOSS_QUANTUM, a leaf per grain, float64 chain). With `dx_TD` also the
+ * Adds Σ loss over valid targets to lossSum, a wide sum (LOSS_QUANTUM, a leaf per grain, float64 chain). With `dx_TD` also the
  * backward pass, with the gradient of the mean: every token's gradient carries `gradScale` (1 / valid targets of the
  * global batch). Never holds more than one grain's logits.
  */
@@ -475,6 +477,7 @@ export interface HeadLossCall {
   readonly targets_T: Int32Array;
   readonly grainStarts: Int32Array;
   readonly loss_T: Floats;
+  /** Two words. */
   readonly lossSum: BigInt64Array;
   readonly gradScale?: number;
   readonly dx_TD?: Floats;
@@ -505,8 +508,7 @@ export interface SumReadCall {
 
 /**
  * norm128 += Σ g², g the f32 value of each element of a sum, or a stored gradient itself; leaves of NORM_BLOCK elements from
- * the start of the array.
- * norm128 is a little-endian 128-bit two's complement integer (two int64), quantum 2^NORM_QUANTUM_LOG2.
+ * the start of the array. norm128 is a wide sum (wide-sum.ts), quantum 2^NORM_QUANTUM_LOG2.
  */
 export interface SumSquaresCall {
   readonly op: 'sum.squares';

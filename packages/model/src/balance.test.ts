@@ -1,12 +1,14 @@
 import test from 'ava';
-import { LOSS_QUANTUM_LOG2, NotBuiltError } from '@troupe/core';
+import { addWide, LOSS_QUANTUM_LOG2, NotBuiltError, WIDE_OVERFLOW } from '@troupe/core';
 import type { BalanceConfig } from '@troupe/spec';
 import { balanceCoefficients, balanceLosses } from './balance.ts';
 import { loadEntropy, maxExpertLoad, numDeadExperts } from './expert-load.ts';
 import type { LayerStatistics } from './statistics.ts';
 import { tinyConfig } from './tiny-model.ts';
 
-const fixed = (value: number): bigint => BigInt(Math.round(value * 2 ** -LOSS_QUANTUM_LOG2));
+/** Wide sums of these values. */
+const sums = (values: readonly number[]): BigInt64Array =>
+  BigInt64Array.from(values.flatMap((value) => [BigInt(Math.round(value * 2 ** -LOSS_QUANTUM_LOG2)), 0n]));
 
 function statistics(
   layer: number,
@@ -16,9 +18,9 @@ function statistics(
 ): LayerStatistics {
   return {
     layer,
-    lossSums: BigInt64Array.from(losses.map(fixed)),
+    lossSums: sums(losses),
     counts_E: Int32Array.from(counts),
-    probSums_E: BigInt64Array.from(probSums.map(fixed)),
+    probSums_E: sums(probSums),
   };
 }
 
@@ -61,6 +63,18 @@ test('balance: an empty batch loses nothing', (t) => {
     const config = withBalance({ scope });
     t.deepEqual(balanceLosses(config, [nothing], { sequences: 0, tokens: 0 }), { auxLoss: 0, zLoss: 0 });
     t.is(balanceCoefficients(config, { sequences: 0, tokens: 0 }, [nothing]).auxScale, 0);
+  }
+});
+
+test('balance: a sum that is none makes its loss NaN, unless it is switched off', (t) => {
+  const none = { ...even, lossSums: sums([4, 16]), probSums_E: sums([2, 2, 2, 2]) };
+  for (const words of [none.lossSums, none.probSums_E])
+    for (let at = 0; 2 * at < words.length; at++) addWide(words, WIDE_OVERFLOW, at);
+  for (const scope of ['sequence', 'global'] as const) {
+    const losses = balanceLosses(withBalance({ scope }), [none, collapsed], global);
+    t.deepEqual(losses, { auxLoss: Number.NaN, zLoss: Number.NaN });
+    const off = balanceLosses(withBalance({ scope, auxLoss: 0, zLoss: 0 }), [none], global);
+    t.deepEqual(off, { auxLoss: 0, zLoss: 0 });
   }
 });
 

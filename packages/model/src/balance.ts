@@ -64,7 +64,7 @@ function imbalance(layers: readonly LayerStatistics[], moe: MoeConfig, tokens: n
   if (tokens === 0 || layers.length === 0) return 0;
   const fractions = fractionsOf(layers, moe, tokens);
   const products = Array.from(fractions, (fraction, expert) => {
-    const probability = sum(layers.map(({ probSums_E }) => lossValue(probSums_E[expert] ?? 0n)));
+    const probability = sum(layers.map(({ probSums_E }) => lossValue(probSums_E, expert)));
     return (fraction * probability) / (layers.length * tokens);
   });
   return moe.experts * sum(products);
@@ -87,14 +87,15 @@ export function balanceLosses(
   const { balance } = moe;
   const perLayer = layers.map((layer) =>
     balance.scope === 'sequence' && global.sequences > 0
-      ? lossValue(layer.lossSums[0] ?? 0n) / global.sequences
+      ? lossValue(layer.lossSums, 0) / global.sequences
       : imbalance([layer], moe, global.tokens),
   );
   const balanced = balance.layers === 'pooled' ? imbalance(layers, moe, global.tokens) : sum(perLayer);
-  const squares = sum(layers.map((layer) => lossValue(layer.lossSums[1] ?? 0n)));
+  const squares = sum(layers.map((layer) => lossValue(layer.lossSums, 1)));
+  // A loss that is switched off is 0, whatever became of its sums.
   return {
-    auxLoss: balance.auxLoss * balanced,
-    zLoss: global.tokens === 0 ? 0 : (balance.zLoss * squares) / global.tokens,
+    auxLoss: balance.auxLoss === 0 ? 0 : balance.auxLoss * balanced,
+    zLoss: balance.zLoss === 0 || global.tokens === 0 ? 0 : (balance.zLoss * squares) / global.tokens,
   };
 }
 

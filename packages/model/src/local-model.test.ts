@@ -108,6 +108,19 @@ test('model: AdamW steps lower the loss, and an unused expert only decays', asyn
   t.true(last.loss < first.loss - 1);
 });
 
+test('model: a weight that is not finite makes every loss NaN, and a step then changes nothing', async (t) => {
+  const config = tinyConfig({
+    moe: { balance: { auxLoss: 0.3, zLoss: 0, scope: 'global', layers: 'each' } },
+  });
+  const model = await open(config);
+  model.weights.view('L0/gate')[3] = Number.NaN;
+  const before = model.weights.data.slice();
+  const { loss, auxLoss, zLoss, norm } = await model.lossAndGradients(tinyBatch(config));
+  t.deepEqual([loss, auxLoss, zLoss, norm], [Number.NaN, Number.NaN, 0, Number.NaN]);
+  await model.adamwStep({ learningRate: 0.1, beta1: 0.9, beta2: 0.9, eps: 1e-8, weightDecay: 1, clip: 1 });
+  t.deepEqual(model.weights.data, before);
+});
+
 test('model: a batch without valid targets has loss 0 and no cross entropy gradient', async (t) => {
   const config = tinyConfig({
     moe: { balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each' } },

@@ -2,6 +2,7 @@ import {
   assert,
   GRADIENT_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
+  wideNumber,
   type Device,
   type Floats,
   type KernelCall,
@@ -77,6 +78,8 @@ interface Trainer {
   readonly v: Floats;
   readonly experts: LocalExperts;
   readonly norm128: BigInt64Array;
+  /** Of the gradients; NaN when they are not finite. */
+  norm: number;
   clock: number;
 }
 
@@ -168,17 +171,17 @@ export class LocalModel {
       { op: 'sum.read', sum: sums.sum(0, gradients.data.length).values, out: gradients.data },
       { op: 'sum.squares', gradient: gradients.data, norm128 },
     ]);
-    const finite = sums.overflow[0] === 0;
-    return { ...this.#losses(batch), gradients, norm: finite ? normValue(norm128) : Number.NaN };
+    trainer.norm = sums.overflow[0] === 0 ? normValue(norm128) : Number.NaN;
+    return { ...this.#losses(batch), gradients, norm: trainer.norm };
   }
 
-  /** What {@link lossAndGradients} left is applied with one clip scale. */
+  /** What {@link lossAndGradients} left is applied with one clip scale; gradients that are not finite change nothing, as in a run. */
   async adamwStep(options: AdamWOptions): Promise<void> {
     const trainer = this.#trainer;
     assert(trainer !== null, 'a step applies the gradients of a batch');
-    const { gradients, m, v, norm128 } = trainer;
+    const { gradients, m, v, norm } = trainer;
+    if (Number.isNaN(norm)) return;
     const { learningRate, beta1, beta2, eps, weightDecay, clip } = options;
-    const norm = normValue(norm128);
     trainer.clock += 1;
     await this.#run([
       {
@@ -215,7 +218,7 @@ export class LocalModel {
 
   #losses(batch: Batch): LocalLoss {
     const targets = numValidTargets(batch.targets_T);
-    const loss = targets === 0 ? 0 : lossValue(this.statistics.lossSum[0] ?? 0n) / targets;
+    const loss = targets === 0 ? 0 : lossValue(this.statistics.lossSum) / targets;
     const balance = balanceLosses(this.config, this.statistics.layers, this.#global(batch));
     return { loss, ...balance, total: loss + balance.auxLoss + balance.zLoss };
   }
@@ -242,6 +245,7 @@ export class LocalModel {
       v: device.floats(layout.length),
       experts: new LocalExperts(device),
       norm128: device.int64s(2),
+      norm: Number.NaN,
       clock: 0,
     };
     return this.#trainer;
@@ -252,10 +256,9 @@ function newWeights(device: Device, layout: FlatLayout): FlatWeights {
   return new FlatWeights(layout, device.floats(layout.length));
 }
 
-/** The norm whose square is a 128-bit fixed-point number (low half first, as an unsigned one). */
+/** The norm whose square is a wide sum; NaN when that is none. */
 export function normValue(norm128: BigInt64Array): number {
-  const squares = ((norm128[1] ?? 0n) << 64n) + BigInt.asUintN(64, norm128[0] ?? 0n);
-  return Math.sqrt(Number(squares) * 2 ** NORM_QUANTUM_LOG2);
+  return Math.sqrt(wideNumber(norm128, NORM_QUANTUM_LOG2));
 }
 
 /** Value of one element of an exact gradient sum. */

@@ -1,5 +1,5 @@
 import type { CheckpointReader } from '@troupe/checkpoint';
-import type { Device } from '@troupe/core';
+import { addWideSums, type Device } from '@troupe/core';
 import { loadTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
@@ -69,14 +69,15 @@ export class TrainedModel {
     sequences: number,
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
     const atOnce = this.#model.shape.sequences;
-    let [sum, tokens] = [0n, 0];
+    const sum = new BigInt64Array(2);
+    let tokens = 0;
     for (let first = 0; first < sequences; first += atOnce) {
       const batch = source.evalBatch(first, atOnce);
       const end = (sequences - first) * source.seqLen;
       batch.targets_T.fill(-1, end);
       batch.valid_T.fill(0, end);
       await this.#model.forward(batch);
-      sum += this.#model.statistics.lossSum[0] ?? 0n;
+      addWideSums(sum, this.#model.statistics.lossSum);
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;
     }
     return { loss: lossValue(sum) / tokens, tokens };
