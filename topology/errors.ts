@@ -1,4 +1,5 @@
 import { TroupeError } from '@troupe/core';
+import { limits } from './limits.ts';
 import { formatProblem, type TopologyProblem } from './problem.ts';
 
 /** A topology that cannot be run as written; carries every problem found, in the order of the file. */
@@ -8,13 +9,19 @@ export class TopologyError extends TroupeError {
 
   constructor(problems: readonly TopologyProblem[]) {
     const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-    const list = problems.map((problem) => `  ${formatProblem(problem)}`).join('\n');
-    super('TROUPE_TOPOLOGY_INVALID', `the topology has ${count}:\n${list}`, {
-      details: {
-        problems: problems.map(formatProblem),
-        codes: [...new Set(problems.map((problem) => problem.code))],
+    const shown = problems.slice(0, limits.problems).map(formatProblem);
+    const more = problems.length - shown.length;
+    const lines = [...shown, ...(more === 0 ? [] : [`… and ${more} more`])];
+    super(
+      'TROUPE_TOPOLOGY_INVALID',
+      `the topology has ${count}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
+      {
+        details: {
+          problems: lines,
+          codes: [...new Set(problems.map((problem) => problem.code))],
+        },
       },
-    });
+    );
     this.problems = problems;
   }
 

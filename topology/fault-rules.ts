@@ -1,6 +1,5 @@
 import { faultInfo, type Fault, type FaultAim } from '@troupe/core';
 import type { FilledTopology } from './fill.ts';
-import { nearestName } from './nearest.ts';
 import type { Finding } from './finding.ts';
 
 const triggers = ['atMs', 'atStep', 'when'] as const;
@@ -26,21 +25,26 @@ function aimsOf(target: string): readonly FaultAim[] {
   return roles.includes(role) ? ['actor'] : [];
 }
 
-/** Names of nodes, machines and disks; null: an actor's, which the placement judges. */
-function namesFor(file: FilledTopology, target: string): readonly string[] | null {
-  const machines = file.machines.map((_, index) => index);
-  const workers = Array.from(
-    { length: file.machines.reduce((sum, machine) => sum + machine.devices.length, 0) },
-    (_, index) => `worker/${index}`,
-  );
-  const [role = ''] = target.split('/');
-  if (role === 'machine' || role === 'disk') return machines.map((index) => `${role}/${index}`);
-  if (role === 'worker' || role === 'agent')
-    return [...workers, ...machines.map((index) => `agent/${index}`)];
-  return null;
+/** How many there are of each kind of node, machine and disk: `worker/0`, `worker/1` … */
+type Counts = Readonly<Record<string, number>>;
+
+function countsOf({ machines }: FilledTopology): Counts {
+  const workers = machines.reduce((sum, machine) => sum + machine.devices.length, 0);
+  return { worker: workers, agent: machines.length, machine: machines.length, disk: machines.length };
 }
 
-function faultFindings(file: FilledTopology, fault: Fault, index: number): Finding[] {
+/** What is wrong with the name of a node, machine or disk; null: nothing, or an actor's, which the placement judges. */
+function unknownName(counts: Counts, part: string): { readonly nearest: string } | null {
+  const [role = '', position = ''] = part.split('/');
+  const count = counts[role];
+  if (count === undefined) return null;
+  if (part === `${role}/${Number(position)}` && Number(position) < count && /^\d+$/u.test(position))
+    return null;
+  const wanted = Number.parseInt(position, 10);
+  return { nearest: `${role}/${Number.isNaN(wanted) ? 0 : Math.min(Math.max(wanted, 0), count - 1)}` };
+}
+
+function faultFindings(counts: Counts, fault: Fault, index: number): Finding[] {
   const key = `faults.${index}`;
   const findings: Finding[] = [];
   const add = (name: string, rule: string, code: Finding['code'], nearest: string | null = null): void => {
@@ -67,13 +71,14 @@ function faultFindings(file: FilledTopology, fault: Fault, index: number): Findi
   if (parts.length > 2 || (parts.length === 2 && parts[0] === parts[1]))
     add('target', 'a link has two ends: worker/0,worker/1', 'TROUPE_TOPOLOGY_FORMAT');
   for (const part of parts) {
-    const names = namesFor(file, part);
-    if (names === null || names.includes(part)) continue;
-    add('target', `there is no ${part}`, 'TROUPE_TOPOLOGY_RANGE', nearestName(part, names));
+    const unknown = unknownName(counts, part);
+    if (unknown !== null) add('target', `there is no ${part}`, 'TROUPE_TOPOLOGY_RANGE', unknown.nearest);
   }
   return findings;
 }
 
 /** Judges each fault: when it strikes, what it may be aimed at, what it takes. */
-export const faultRules = (file: FilledTopology): Finding[] =>
-  file.faults.flatMap((fault, index) => faultFindings(file, fault, index));
+export function faultRules(file: FilledTopology): Finding[] {
+  const counts = countsOf(file);
+  return file.faults.flatMap((fault, index) => faultFindings(counts, fault, index));
+}

@@ -10,6 +10,7 @@ export interface SchemaNode {
   readonly unit?: string;
   readonly type?: string;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: boolean | SchemaNode;
   readonly items?: SchemaNode | false;
   readonly prefixItems?: readonly SchemaNode[];
@@ -29,7 +30,11 @@ export interface SchemaNode {
 
 let made: SchemaNode | undefined;
 /** Made when first asked for: a file without mistakes never asks, and it takes as long as reading one. */
-const root = (): SchemaNode => (made ??= z.toJSONSchema(topologySchema, { io: 'input' }) as SchemaNode);
+const root = (): SchemaNode =>
+  (made ??= {
+    ...(z.toJSONSchema(topologySchema, { io: 'input' }) as SchemaNode),
+    patternProperties: { '^x-': { description: 'Not read; a place for anchors.' } },
+  });
 
 /** JSON Schema of a topology file, from the same zod schema that validates; editors complete keys from it. */
 export function jsonSchema(): SchemaNode {
@@ -109,7 +114,7 @@ export function expectation(node: SchemaNode): string {
       return 'null';
     case 'array':
       return node.prefixItems === undefined
-        ? 'a list that is not empty'
+        ? `a list that is not empty${node.maxItems === undefined ? '' : `, of at most ${node.maxItems}`}`
         : `a list of ${node.prefixItems.length} numbers`;
     default:
       return `a map${keysOf(node).length === 0 ? '' : ` with the keys ${keysOf(node).join(', ')}`}`;
@@ -133,7 +138,8 @@ export function nearestLegal(node: SchemaNode, value: unknown): string | number 
   ) {
     return nearestLegal(node, Number(value));
   }
-  if (typeof value !== 'number' || (node.type !== 'integer' && node.type !== 'number')) return null;
+  if (typeof value !== 'number' || Number.isNaN(value) || (node.type !== 'integer' && node.type !== 'number'))
+    return null;
   const rounded = node.type === 'integer' ? Math.round(value) : value;
   const clamped = Math.min(Math.max(rounded, node.minimum ?? -Infinity), node.maximum ?? Infinity);
   const open = clamped === node.exclusiveMinimum || clamped < (node.exclusiveMinimum ?? -Infinity);

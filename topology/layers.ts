@@ -1,4 +1,5 @@
 import { joinKey, parseLayer, type Layer, type Origin } from './document.ts';
+import { KeySet } from './key-set.ts';
 import type { Place, TopologyProblem } from './problem.ts';
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -36,8 +37,8 @@ function mergeValues(base: unknown, over: unknown, key: string, dropped: string[
 export function mergeLayers(base: Layer, over: Layer): Layer {
   const dropped: string[] = [];
   const value = mergeValues(base.value, over.value, '', dropped);
-  const gone = (key: string): boolean => dropped.some((each) => key === each || key.startsWith(`${each}.`));
-  const origins = new Map([...base.origins].filter(([key]) => !gone(key)));
+  const gone = new KeySet(dropped);
+  const origins = new Map([...base.origins].filter(([key]) => !gone.covers(key)));
   for (const [key, origin] of over.origins) origins.set(key, origin);
   return { value, origins };
 }

@@ -62,3 +62,16 @@ test('loadPreset, commentedTopology: an unknown preset is an error that offers t
 test('readTopologyFile: is null where there is no file', (t) => {
   t.is(readTopologyFile('/nowhere/at/all.yaml'), null);
 });
+
+test('readTopologyFile: says of what is there and cannot be read that it is there', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-topology-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.is(readTopologyFile(join(folder, 'none.yaml')), null);
+  const error = t.throws(() => loadTopology(folder), { instanceOf: TopologyError });
+  t.regex(error.message, /is a folder; name the file in it/);
+});
+
+test('readTopologyFile: reads only the beginning of a file that never ends', (t) => {
+  const error = t.throws(() => loadTopology('/dev/zero'), { instanceOf: TopologyError });
+  t.regex(error.message, /more than 4194304 characters/);
+});

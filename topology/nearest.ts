@@ -17,12 +17,16 @@ export function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
+/** Characters of a name that somebody may have meant to type; comparing takes the product of two lengths. */
+const LONGEST = 100;
+
 /**
  * The legal name closest to what was typed, whatever the case; null when none is close enough to be meant.
  *
  * A name that the typed one starts, or that starts with it, counts as close: `expert` means `experts`.
  */
 export function nearestName(typed: string, names: readonly string[]): string | null {
+  if (typed.length > LONGEST) return null;
   const word = typed.toLowerCase();
   let best: string | null = null;
   let bestDistance = Infinity;

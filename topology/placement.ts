@@ -4,7 +4,7 @@ import { AddressUnknownError } from './errors.ts';
 import { deviceNames, type DeviceBody, type ResolvedDevice } from './machines.ts';
 import { createMesh, pipelineStageOf, type Coordinates, type Mesh } from './mesh.ts';
 import { nearestName } from './nearest.ts';
-import { matchesAddress } from './placement-rules.ts';
+import { PlacementRules } from './placement-rules.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
 export type ActorRole =
@@ -155,11 +155,14 @@ function defaultActors(topology: ResolvedTopology, mesh: Mesh): PlacedActor[] {
 function applyRules(actors: readonly PlacedActor[], topology: ResolvedTopology): readonly PlacedActor[] {
   const rules = Object.entries(topology.placement);
   if (rules.length === 0) return actors;
-  const names = deviceNames(topology.machines);
+  const ranks = new Map<string, number>();
+  for (const [rank, name] of deviceNames(topology.machines).entries())
+    if (!ranks.has(name)) ranks.set(name, rank);
+  const matching = new PlacementRules(rules.map(([pattern]) => pattern));
   const placed = actors.map((actor) => {
     if (actor.role === 'gate') return actor;
-    const target = rules.findLast(([pattern]) => matchesAddress(pattern, actor.address))?.[1];
-    return target === undefined ? actor : { ...actor, node: workerId(names.indexOf(target)) };
+    const target = rules[matching.last(actor.address)]?.[1];
+    return target === undefined ? actor : { ...actor, node: workerId(ranks.get(target) ?? -1) };
   });
   return gatesBesideStages(placed);
 }

@@ -55,16 +55,34 @@ function showPlace(place: Place): string {
   return place.line === null ? place.file : `${place.file}:${place.line}:${place.column ?? 1}`;
 }
 
-function showValue(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+const cut = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most - 3)}...` : text;
+
+/** How a value looks in a file, as far as it is shown: of large ones only the beginning is walked. */
+function written(value: unknown, depth = 0): string {
+  if (typeof value === 'string') return depth === 0 ? value : JSON.stringify(cut(value, 60));
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (depth === 3) return '…';
+  const isList = Array.isArray(value);
+  const parts: string[] = [];
+  for (const [name, each] of Object.entries(value).slice(0, 12))
+    parts.push(isList ? written(each, depth + 1) : `${JSON.stringify(name)}:${written(each, depth + 1)}`);
+  return isList ? `[${parts.join(',')}]` : `{${parts.join(',')}}`;
 }
+
+/** A value in at most 60 characters, numbers that JSON does not know (.nan, .inf) included. */
+const showValue = (value: unknown): string => cut(written(value), 60);
+
+/** A key in at most 120 characters; the empty one is shown as it is typed. */
+const showKey = (key: string): string => cut(key === '' ? '""' : key, 120);
 
 /** One problem on one line: place, key, value, rule, nearest legal value, code. */
 export function formatProblem(problem: TopologyProblem): string {
   const parts = [
     showPlace(problem),
-    problem.value === undefined ? problem.key : `${problem.key}: ${showValue(problem.value)}`,
+    problem.value === undefined
+      ? cut(problem.key, 120)
+      : `${showKey(problem.key)}: ${showValue(problem.value)}`,
   ];
   const hint = problem.nearest === null ? '' : `; nearest: ${problem.nearest}`;
   return `${parts.filter((part) => part !== '').join('  ')}  ${problem.rule}${hint}  [${problem.code}]`;

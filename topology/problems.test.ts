@@ -2,7 +2,7 @@ import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { composeTopology } from './compose.ts';
 import { TopologyError } from './errors.ts';
-import { problemCodes, type ProblemCode, type TopologyProblem } from './problem.ts';
+import { formatProblem, problemCodes, type ProblemCode, type TopologyProblem } from './problem.ts';
 import { resolveComposed } from './resolve.ts';
 import { refuseUnbuilt } from './unbuilt.ts';
 import type { ResolvedTopology } from './resolved.ts';
@@ -41,6 +41,31 @@ const cases: readonly Case[] = [
   ['{ {}: 1 }', 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 3, null],
   ['model: [', 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 9, null],
   ['model: { vocab: 300 }\nmodel: {}', 'TROUPE_TOPOLOGY_DUPLICATE_KEY', 'model', 2, 1, null],
+  ['model: {}\n---\nmodel: {}', 'TROUPE_TOPOLOGY_SYNTAX', '', 2, 1, null],
+  ['model:\n\tvocab: 300\n\tlayers: 2\n\tmoe:\n\t\ttopK: 1', 'TROUPE_TOPOLOGY_SYNTAX', '', 2, 1, null],
+  [`a: ${'['.repeat(5000)}${']'.repeat(5000)}`, 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 38, null],
+  ['- '.repeat(5000), 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 70, null],
+  [`#${' '.repeat(4 * 2 ** 20)}`, 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 1, null],
+  [
+    'x-small: &small { vocab: 300 }\nmodel:\n  <<: *small',
+    'TROUPE_TOPOLOGY_UNKNOWN_KEY',
+    'model.<<',
+    3,
+    3,
+    null,
+  ],
+  ['model: { x-small: 1 }', 'TROUPE_TOPOLOGY_UNKNOWN_KEY', 'model.x-small', 1, 10, null],
+  ['model: {}\n"": 1', 'TROUPE_TOPOLOGY_UNKNOWN_KEY', '', 2, 1, null],
+  ['model: { normEps: .nan }', 'TROUPE_TOPOLOGY_TYPE', 'model.normEps', 1, 19, null],
+  ['name: 123\nmodel: {}', 'TROUPE_TOPOLOGY_TYPE', 'name', 1, 7, null],
+  [
+    'model: {}\nparallel: { dp: 2 }\nwire: { port: 65531 }',
+    'TROUPE_TOPOLOGY_RANGE',
+    'wire.port',
+    3,
+    15,
+    65530,
+  ],
   ['model: &m { rope: *m }', 'TROUPE_TOPOLOGY_SYNTAX', '', 1, 1, null],
   ['troupe: 2\nmodel: {}', 'TROUPE_TOPOLOGY_VERSION', 'troupe', 1, 9, 1],
   ['train:\n  steps: 3', 'TROUPE_TOPOLOGY_MISSING', 'model', 1, 1, null],
@@ -285,7 +310,7 @@ const cases: readonly Case[] = [
 ];
 
 for (const [text, code, key, line, column, nearest] of cases) {
-  test(`${code}: ${JSON.stringify(text)}`, (t) => {
+  test(`${code}: ${JSON.stringify(text).slice(0, 200)}`, (t) => {
     const problems = problemsOf({ 'a.yaml': text });
     t.like(problems[0], { code, key, line, column, nearest, file: 'a.yaml', flag: null });
     t.is(problems.length, 1, JSON.stringify(problems));
@@ -311,6 +336,66 @@ test('TROUPE_TOPOLOGY_OVERRIDE: names the flag', (t) => {
     t.like(problem, { code: 'TROUPE_TOPOLOGY_OVERRIDE', flag: `--set ${flag}`, key, line: null });
     t.is(rest.length, 0);
   }
+});
+
+const sentences: readonly (readonly [string, RegExp])[] = [
+  ['model:\n\tvocab: 300', /a tab indents this line, .* put spaces in the place of tabs/],
+  ['model: {}\n---\nmodel: {}', /a second document begins here, .* remove the `---`/],
+  ['x-a: &a { vocab: 300 }\nmodel:\n  <<: *a', /merge keys are not read; .* name it in `extends`/],
+  ['"": 1\nmodel: {}', /a.yaml:1:1 {2}"": 1 {2}no such key in the top level/],
+  ['model: { normEps: .nan }', /model.normEps: NaN {2}must be a number > 0 .*; .nan and .inf are not taken/],
+  [
+    'model: {}\ntrain: { steps: "16" }',
+    /train.steps: 16 .*; in quotes it is a text: leave them out; nearest: 16/,
+  ],
+  ['model: {}\nname: 123', /name: 123 .*; write it in quotes: "123"/],
+  ['model: {}\ndata: { text: 1984 }', /data.text: 1984 .*; write it in quotes: "1984"/],
+  [
+    'model: {}\nrecovery: { buddies: "yes" }',
+    /recovery.buddies: yes {2}must be true or false; write true, without quotes/,
+  ],
+  ['a: '.padEnd(5000, '['), /more than 32 maps and lists inside each other; a topology has six/],
+];
+
+test('problems: what people write out of habit is answered with what to write instead', (t) => {
+  for (const [text, sentence] of sentences) {
+    const [problem, ...rest] = problemsOf({ 'a.yaml': text });
+    t.truthy(problem, text);
+    t.regex(problem === undefined ? '' : formatProblem(problem), sentence);
+    t.deepEqual(rest, [], text);
+  }
+});
+
+test('problems: keys that begin with x- are a place for anchors', (t) => {
+  const text = 'x-small: &small { vocab: 300, layers: 2 }\nmodel: *small';
+  t.is(resolveText({ 'a.yaml': text }).model.layers, 2);
+});
+
+test('formatProblem: shows only the beginning of what is long or deep', (t) => {
+  let deep: unknown = 1;
+  for (let level = 0; level < 20_000; level++) deep = [deep];
+  const ring: unknown[] = [];
+  ring.push(ring);
+  for (const value of [deep, ring, 'x'.repeat(1e6), Array.from({ length: 1e5 }, () => 'y'.repeat(99)), 1n]) {
+    const problem = {
+      code: 'TROUPE_TOPOLOGY_TYPE',
+      key: 'k'.repeat(9999),
+      value,
+      rule: 'r',
+      nearest: null,
+    } as const;
+    const text = formatProblem({ file: null, line: null, column: null, flag: null, ...problem });
+    t.true(text.length < 250, text.slice(0, 300));
+  }
+});
+
+test('TopologyError: names a hundred problems and counts the rest', (t) => {
+  const text = `model: {}\n${Array.from({ length: 300 }, (_, index) => `key${index}: 1`).join('\n')}`;
+  const error = t.throws(() => resolveText({ 'a.yaml': text }), { instanceOf: TopologyError });
+  t.is(error.problems.length, 300);
+  t.regex(error.message, /^the topology has 300 problems:\n/);
+  t.true(error.message.endsWith('\n  … and 200 more'));
+  t.is(error.message.split('\n').length, 102);
 });
 
 test('problems: every code of the catalogue arises in these tests', (t) => {

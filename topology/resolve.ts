@@ -4,11 +4,13 @@ import type { Composed } from './compose.ts';
 import { originOf, valueLayer, type Layer } from './document.ts';
 import { TopologyError } from './errors.ts';
 import { fillDefaults, type FilledTopology } from './fill.ts';
+import { KeySet } from './key-set.ts';
 import { applyOverride } from './layers.ts';
+import { limits } from './limits.ts';
 import { resolveMachines } from './machines.ts';
 import { nearestName } from './nearest.ts';
 import { createPlacement } from './placement.ts';
-import { matchesAddress } from './placement-rules.ts';
+import { unmatched } from './placement-rules.ts';
 import type { TopologyProblem } from './problem.ts';
 import type { DataSource, ResolvedData, ResolvedTopology } from './resolved.ts';
 import type { Finding } from './finding.ts';
@@ -72,8 +74,6 @@ function resolveData({ data }: FilledTopology, layer: Layer): ResolvedData {
   return { source, tokenizer, holdout: data.holdout };
 }
 
-const overlaps = (a: string, b: string): boolean => a === b || a.startsWith(`${b}.`) || b.startsWith(`${a}.`);
-
 const valueAt = (file: unknown, key: string): unknown =>
   key
     .split('.')
@@ -127,16 +127,14 @@ function idleRules(resolved: ResolvedTopology, layer: Layer): readonly TopologyP
   const patterns = Object.keys(resolved.placement);
   if (patterns.length === 0) return [];
   const addresses = createPlacement(resolved).actors.map((actor) => actor.address);
-  return patterns
-    .filter((pattern) => !addresses.some((address) => matchesAddress(pattern, address)))
-    .map((pattern) => ({
-      ...originOf(layer, `placement.${pattern}`).key,
-      code: 'TROUPE_TOPOLOGY_PLACEMENT',
-      key: `placement.${pattern}`,
-      value: resolved.placement[pattern],
-      rule: 'matches no actor; addresses look like expert/L0/ep0/edp0',
-      nearest: null,
-    }));
+  return unmatched(patterns, addresses).map((pattern) => ({
+    ...originOf(layer, `placement.${pattern}`).key,
+    code: 'TROUPE_TOPOLOGY_PLACEMENT',
+    key: `placement.${pattern}`,
+    value: resolved.placement[pattern],
+    rule: 'matches no actor; addresses look like expert/L0/ep0/edp0',
+    nearest: null,
+  }));
 }
 
 /** Faults aimed at actors that do not exist. */
@@ -144,22 +142,25 @@ function idleFaults(resolved: ResolvedTopology, layer: Layer): readonly Topology
   const named = resolved.faults.flatMap((fault, index) => [
     ...(/^(?:worker|agent|machine|disk)\b|,/.test(fault.target)
       ? []
-      : [[`faults.${index}.target`, fault.target]]),
-    ...(fault.when === undefined ? [] : [[`faults.${index}.when.actor`, fault.when.actor]]),
+      : [{ key: `faults.${index}.target`, name: fault.target, isPattern: false }]),
+    ...(fault.when === undefined
+      ? []
+      : [{ key: `faults.${index}.when.actor`, name: fault.when.actor, isPattern: true }]),
   ]);
   if (named.length === 0) return [];
   const addresses = createPlacement(resolved).actors.map((actor) => actor.address as string);
-  return named.flatMap(([key = '', pattern = '']) => {
-    const isKnown = key.endsWith('target')
-      ? addresses.includes(pattern)
-      : addresses.some((address) => matchesAddress(pattern, address));
-    if (isKnown) return [];
-    const nearest = nearestName(pattern, addresses);
-    const rule = 'there is no such actor; addresses look like expert/L0/ep0/edp0';
-    return [
-      { ...originOf(layer, key).value, code: 'TROUPE_TOPOLOGY_RANGE', key, value: pattern, rule, nearest },
-    ];
-  });
+  const known = new Set(addresses);
+  const idle = new Set(unmatched([...new Set(named.map(({ name }) => name))], addresses));
+  return named
+    .filter(({ name, isPattern }) => (isPattern ? idle.has(name) : !known.has(name)))
+    .map(({ key, name }, position) => ({
+      ...originOf(layer, key).value,
+      code: 'TROUPE_TOPOLOGY_RANGE',
+      key,
+      value: name,
+      rule: 'there is no such actor; addresses look like expert/L0/ep0/edp0',
+      nearest: position < limits.problems ? nearestName(name, addresses) : null,
+    }));
 }
 
 const byPlace = (a: TopologyProblem, b: TopologyProblem): number =>
@@ -192,13 +193,11 @@ export function resolveComposed(
           .replace(/[^A-Za-z0-9._-]/g, '-') || 'run',
   );
   const problems = [...composed.problems, ...keyProblems];
+  const wrong = new KeySet(
+    keyProblems.filter(({ code }) => code !== 'TROUPE_TOPOLOGY_UNKNOWN_KEY').map(({ key }) => key),
+  );
   const judged = crossKeyFindings(file, values).filter(
-    (finding) =>
-      !keyProblems.some(
-        (problem) =>
-          problem.code !== 'TROUPE_TOPOLOGY_UNKNOWN_KEY' &&
-          finding.keys.some((key) => overlaps(key, problem.key)),
-      ),
+    (finding) => !finding.keys.some((key) => wrong.covers(key) || wrong.isAbove(key)),
   );
   problems.push(...judged.map((finding) => toProblem(layer, file, finding)));
   if (problems.length > 0) throw new TopologyError(problems.sort(byPlace));

@@ -1,8 +1,10 @@
 import { BYTES_VOCAB, dataKinds, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
+import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
 import { divisors, nearestName, nearestNumber } from './nearest.ts';
+import { isPattern } from './placement-rules.ts';
 import type { TopologyValues } from './schema.ts';
 
 interface Division {
@@ -261,8 +263,25 @@ function machineRules(file: FilledTopology): Finding[] {
       seen.add(id);
     }
   }
-  const names = deviceNames(resolveMachines(file.machines));
-  for (const [pattern, target] of Object.entries(file.placement)) {
+  return findings;
+}
+
+function placementRules({ placement, machines }: FilledTopology): Finding[] {
+  const rules = Object.entries(placement);
+  const numPatterns = rules.filter(([rule]) => isPattern(rule)).length;
+  const sizes = [
+    { found: rules.length, most: limits.placementRules, what: 'rules; one with * places many actors' },
+    { found: numPatterns, most: limits.placementPatterns, what: 'rules with *; those without are looked up' },
+  ];
+  const excess = sizes.find(({ found, most }) => found > most);
+  if (excess !== undefined) {
+    const rule = `holds ${excess.found} of at most ${excess.most} ${excess.what}`;
+    return [{ code: 'TROUPE_TOPOLOGY_RANGE', keys: ['placement'], rule, nearest: excess.most }];
+  }
+  const names = deviceNames(resolveMachines(machines));
+  const known = new Set(names);
+  const findings: Finding[] = [];
+  for (const [pattern, target] of rules) {
     const key = `placement.${pattern}`;
     if (/^gate\b/.test(pattern)) {
       const rule = 'a gate lives where its stage lives; place the stage';
@@ -272,17 +291,29 @@ function machineRules(file: FilledTopology): Finding[] {
         rule,
         nearest: pattern.replace('gate', 'stage'),
       });
-    } else if (!names.includes(target)) {
+    } else if (!known.has(target)) {
       const rule = `no machine has this device; there are ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}`;
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
         keys: [key, 'machines'],
         rule,
-        nearest: nearestName(target, names),
+        nearest: findings.length < limits.problems ? nearestName(target, names) : null,
       });
     }
   }
   return findings;
+}
+
+/** Each node listens on two ports (control, data), the agent before the workers. */
+function wireRules({ wire, parallel }: FilledTopology): Finding[] {
+  if (wire.port === 'auto') return [];
+  const ports = 2 * (1 + parallel.dp * parallel.pp * parallel.tp);
+  const last = 65_536 - ports;
+  if (wire.port <= last) return [];
+  const rule = `${ports} ports are needed from here on, so at most ${last}`;
+  return [
+    { code: 'TROUPE_TOPOLOGY_RANGE', keys: ['wire.port', 'parallel.dp'], rule, nearest: Math.max(last, 1) },
+  ];
 }
 
 /** Judges keys against each other. `written` tells what the file says from what is a default. */
@@ -294,6 +325,8 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...trainRules(file),
     ...meshRules(file, written),
     ...machineRules(file),
+    ...placementRules(file),
+    ...wireRules(file),
     ...faultRules(file),
   ];
 }

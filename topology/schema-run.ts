@@ -1,6 +1,7 @@
 import { DEFAULT_FANOUT } from '@troupe/spec';
 import * as z from 'zod';
 import { choice, count, positive, real, text } from './schema-fields.ts';
+import { limits } from './limits.ts';
 import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
 
 /** Devices of the largest cluster that a topology describes. */
@@ -88,6 +89,7 @@ const machineSchema = z.strictObject({
   devices: z
     .array(z.string().regex(devicePattern))
     .min(1)
+    .max(MAX_WORLD)
     .describe('One worker process each: cpu:0, cpu:1/threads=2 (default one thread), cuda:0.'),
   body: choice('Which kernels compute here. Default: the top-level `device`.', bodies).optional(),
   speed: speedSchema.optional(),
@@ -97,6 +99,7 @@ export const runKeys = {
   machines: z
     .array(machineSchema)
     .min(1)
+    .max(limits.machines)
     .optional()
     .describe('Default: this machine, with cpu:0, cpu:1 … as many as needed.'),
   device: choice('Which kernels compute: native addon, TensorFlow.js, or what is there.', bodies).default(

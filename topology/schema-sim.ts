@@ -1,5 +1,6 @@
 import { faultKinds, type FaultKind } from '@troupe/core';
 import * as z from 'zod';
+import { limits } from './limits.ts';
 import { speedPresets } from './speed-presets.ts';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
@@ -74,5 +75,6 @@ const faultSchema = z.strictObject({
 
 export const faultsSchema = z
   .array(faultSchema)
+  .max(limits.faults)
   .default([])
   .describe('Faults that `troupe simulate` plays; a launch does not read them.');

@@ -16,6 +16,15 @@ const refused: readonly (readonly [object, string, unknown, string | number])[] 
   [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
   [moe({ balance: { bias: 0.001 } }), 'model.moe.balance.bias', 0.001, 0],
   [moe({ balance: { scope: 'microbatch' } }), 'model.moe.balance.scope', 'microbatch', 'sequence'],
+  [moe({ balance: { layers: 'pooled' } }), 'model.moe.balance.layers', 'pooled', 'each'],
+  [{ model: {}, device: 'tfjs', train: { precision: 'bf16' } }, 'train.precision', 'bf16', 'f32'],
+  [
+    { model: {}, train: { precision: 'bf16' }, machines: [{ body: 'tfjs', devices: ['cpu:0'] }] },
+    'train.precision',
+    'bf16',
+    'f32',
+  ],
+  [{ model: {}, wire: { security: 'curve' } }, 'wire.security', 'curve', 'auto'],
   [{ model: {}, train: { precision: 'f16' } }, 'train.precision', 'f16', 'f32'],
   [{ model: {}, train: { optimizer: { kind: 'muon' } } }, 'train.optimizer.kind', 'muon', 'adamw'],
   [{ model: {}, train: { optimizer: { schedule: 'wsd' } } }, 'train.optimizer.schedule', 'wsd', 'cosine'],
@@ -37,7 +46,7 @@ const refused: readonly (readonly [object, string, unknown, string | number])[] 
 ];
 
 for (const [value, key, found, built] of refused) {
-  test(`refuseUnbuilt: names ${key} ${String(found)}`, (t) => {
+  test(`refuseUnbuilt: names ${key} ${String(found)} of ${JSON.stringify(value)}`, (t) => {
     const problems = refuseUnbuilt(resolveTopology(value));
     t.is(problems.length, 1);
     t.like(problems[0], { code: 'TROUPE_NOT_BUILT', key, value: found, nearest: built });
@@ -55,6 +64,9 @@ const accepted: readonly object[] = [
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
   { model: { moe: {} }, parallel: { dp: 2, ep: 2, zero: 1 }, train: { microbatches: 2 } },
   { model: { moe: { balance: { scope: 'global' } } } },
+  { model: { moe: { balance: { scope: 'global', layers: 'pooled' } } } },
+  { model: { moe: { balance: { layers: 'pooled', auxLoss: 0 } } } },
+  { model: {}, device: 'tfjs' },
   { model: { moe: { router: { choice: 'skewed' } } } },
   { model: {}, train: { precision: 'bf16' } },
   ...['localhost', '127.0.0.1', '::1'].map((host) => ({

@@ -71,6 +71,29 @@ const unbuiltPlacement = ({ placement }: ResolvedTopology): readonly Unbuilt[] =
     why: 'placement rules are planned but not launched so far; remove them',
   }));
 
+/** The balance loss within a sequence needs the counts of that sequence in all layers at once, which no stage has. */
+function unbuiltBalance({ model }: ResolvedTopology): readonly Unbuilt[] {
+  const balance = model.moe?.balance;
+  if (balance === undefined || balance.auxLoss === 0) return [];
+  if (balance.scope !== 'sequence' || balance.layers !== 'pooled') return [];
+  const why = 'layers are not pooled within a sequence so far; use layers each, or scope global';
+  return [{ key: 'model.moe.balance.layers', value: 'pooled', built: 'each', why }];
+}
+
+/** TensorFlow.js has no products of bf16 pairs, and f32 ones would give other numbers under the same name. */
+function unbuiltPrecision({ machines, train }: ResolvedTopology): readonly Unbuilt[] {
+  if (train.precision !== 'bf16' || machines.every(({ body }) => body !== 'tfjs')) return [];
+  const why = 'TensorFlow.js computes in f32 only; use f32, or device native';
+  return [{ key: 'train.precision', value: 'bf16', built: 'f32', why }];
+}
+
+/** Keys for CURVE exist between machines only, and those are not built. */
+function unbuiltSecurity({ wire }: ResolvedTopology): readonly Unbuilt[] {
+  if (wire.security !== 'curve') return [];
+  const why = 'processes of one machine talk over its own sockets, without CURVE so far; use auto or none';
+  return [{ key: 'wire.security', value: 'curve', built: 'auto', why }];
+}
+
 /** An int64 gradient sum holds this many leaves without overflow (packages/core: GRADIENT_LEAF_LIMIT). */
 const MOST_GRAINS = 128;
 
@@ -94,7 +117,10 @@ export function refuseUnbuilt(
   const found: readonly Unbuilt[] = [
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
     ...(use === 'shapes' ? [] : unbuiltGrains(topology)),
-    ...(use === 'launch' ? unbuiltMachines(topology) : []),
+    ...unbuiltBalance(topology),
+    ...(use === 'launch'
+      ? [...unbuiltPrecision(topology), ...unbuiltSecurity(topology), ...unbuiltMachines(topology)]
+      : []),
     ...unbuiltPlacement(topology),
   ];
   return found.map(({ key, value, built, why }) => ({

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { joinKey, originOf, type Layer } from './document.ts';
-import { expectation, nearestKey, nearestLegal, schemaAt } from './json-schema.ts';
+import { expectation, nearestKey, nearestLegal, schemaAt, type SchemaNode } from './json-schema.ts';
+import { limits } from './limits.ts';
 import type { ProblemCode, TopologyProblem } from './problem.ts';
 import { topologySchema, type TopologyValues } from './schema.ts';
 
@@ -34,16 +35,60 @@ function codeOf(issue: z.core.$ZodIssue, value: unknown, key: string): ProblemCo
   }
 }
 
+/** Paths as a tree: null where one ends. */
+type Paths = Map<string, Paths | null>;
+
+function treeOf(paths: readonly (readonly string[])[]): Paths {
+  const root: Paths = new Map();
+  for (const path of paths) {
+    let at = root;
+    for (const [index, segment] of path.entries()) {
+      const below = at.get(segment);
+      if (below === null) break;
+      const next: Paths | null =
+        index === path.length - 1 ? null : (below ?? new Map<string, Paths | null>());
+      at.set(segment, next);
+      if (next === null) break;
+      at = next;
+    }
+  }
+  return root;
+}
+
 /** The value without what stands at the given paths, so that the rest can be judged too. */
-function without(tree: unknown, paths: readonly (readonly string[])[]): unknown {
-  if (paths.length === 0 || typeof tree !== 'object' || tree === null) return tree;
+function without(tree: unknown, paths: Paths | undefined): unknown {
+  if (paths === undefined || typeof tree !== 'object' || tree === null) return tree;
   const entries = Object.entries(tree)
-    .filter(([name]) => !paths.some((path) => path.length === 1 && path[0] === name))
-    .map(([name, value]) => {
-      const below = paths.filter((path) => path.length > 1 && path[0] === name).map((path) => path.slice(1));
-      return [name, without(value, below)] as const;
-    });
+    .filter(([name]) => paths.get(name) !== null)
+    .map(([name, value]) => [name, without(value, paths.get(name) ?? undefined)] as const);
   return Array.isArray(tree) ? entries.map(([, value]) => value) : Object.fromEntries(entries);
+}
+
+/** YAML 1.1 had them; 1.2 does not, and what they would bring along is what `extends` is for. */
+const MERGE_KEY =
+  'merge keys are not read; put shared keys into a file of their own and name it in `extends`, or use an alias for a whole value';
+
+const takes = (node: SchemaNode, ...types: readonly string[]): boolean =>
+  types.includes(node.type ?? '') || (node.anyOf ?? []).some((each) => takes(each, ...types));
+
+/** Why a value is of another kind than it looks: quotes that are too many or lacking, and numbers that are none. */
+function quotesHint(node: SchemaNode, value: unknown): string {
+  if (typeof value === 'string' && !takes(node, 'string')) {
+    if (takes(node, 'integer', 'number') && value.trim() !== '' && Number.isFinite(Number(value)))
+      return '; in quotes it is a text: leave them out';
+    if (takes(node, 'boolean') && /^(?:true|false|yes|no|on|off|y|n)$/iu.test(value))
+      return /^(?:true|yes|on|y)$/iu.test(value)
+        ? '; write true, without quotes'
+        : '; write false, without quotes';
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) return '; .nan and .inf are not taken';
+  if (
+    (typeof value === 'number' || typeof value === 'boolean') &&
+    takes(node, 'string') &&
+    node.enum === undefined
+  )
+    return takes(node, 'integer', 'number') ? '' : `; write it in quotes: "${String(value)}"`;
+  return '';
 }
 
 export interface Validated {
@@ -72,8 +117,8 @@ export function validateKeys(layer: Layer): Validated {
           code: 'TROUPE_TOPOLOGY_UNKNOWN_KEY',
           key,
           value: valueAt(root, full),
-          rule: `no such key in ${where}`,
-          nearest: nearestKey(full),
+          rule: name === '<<' ? MERGE_KEY : `no such key in ${where}`,
+          nearest: problems.length < limits.problems ? nearestKey(full) : null,
         });
       }
       continue;
@@ -87,7 +132,7 @@ export function validateKeys(layer: Layer): Validated {
       code: codeOf(issue, value, key),
       key,
       value,
-      rule: node === null ? issue.message : `must be ${expectation(node)}`,
+      rule: node === null ? issue.message : `must be ${expectation(node)}${quotesHint(node, value)}`,
       nearest: node === null ? null : nearestLegal(node, value),
     });
   }
@@ -97,7 +142,8 @@ export function validateKeys(layer: Layer): Validated {
 /** Parses what is left after the bad paths are gone; a required key among them takes its whole map along. */
 function defaulted(root: unknown, bad: readonly (readonly string[])[]): TopologyValues {
   const isTree = typeof root === 'object' && root !== null && !Array.isArray(root);
-  const cleaned = isTree && !bad.some((path) => path.length === 0) ? (without(root, bad) as Tree) : {};
+  const cleaned =
+    isTree && !bad.some((path) => path.length === 0) ? (without(root, treeOf(bad)) as Tree) : {};
   const first = topologySchema.safeParse({ ...cleaned, model: cleaned['model'] ?? {} });
   if (first.success) return first.data;
   const sections = new Set(first.error.issues.map((issue) => String(issue.path[0])));
