@@ -1,0 +1,23 @@
+/** `npm run docs`: writes what the pages in `docs/` show anew: the output of their commands, and the API reference. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../tidy/source-file.ts';
+import { apiPage } from './api-page.ts';
+import { withoutMeasures } from './page.ts';
+import { runPage } from './run-page.ts';
+
+const root = repositoryRoot();
+const docs = join(root, 'docs');
+
+/** A page whose outputs differ in measured figures alone is left as it is. */
+function write(name: string, next: string): void {
+  const path = join(docs, name);
+  const written = readdirSync(docs).includes(name) ? readFileSync(path, 'utf8') : '';
+  if (withoutMeasures(written) === withoutMeasures(next)) return;
+  writeFileSync(path, next);
+  console.log(`docs/${name}: written`);
+}
+
+for (const name of readdirSync(docs).filter((each) => each.endsWith('.md') && each !== 'api.md'))
+  write(name, runPage(root, readFileSync(join(docs, name), 'utf8')));
+write('api.md', apiPage(root));
