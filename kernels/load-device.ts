@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { withoutQueue, type Device, type SyncDevice } from '@troupe/core';
+import { shownValue, withoutQueue, type Device, type SyncDevice } from '@troupe/core';
 import { DeviceUnavailableError } from './errors.ts';
 import { openReferenceDevice } from './reference/reference-device.ts';
 
@@ -36,6 +36,8 @@ const importBody: Readonly<Record<BodyName, () => Promise<LazyBody>>> = {
     return { availability: tfjsAvailability, open: openTfjsDevice };
   },
 };
+
+const bodies: readonly string[] = ['auto', 'native', 'tfjs', 'reference'];
 
 type Attempt =
   { readonly device: Device; readonly reason: string } | { readonly device: null; readonly reason: string };
@@ -75,6 +77,8 @@ export async function loadDevice({ body = 'auto', threads, dtype }: LoadDeviceOp
       details: { threads },
     });
   }
+  if (!bodies.includes(body))
+    throw new DeviceUnavailableError(`body is ${shownValue(body)}, expected one of ${bodies.join(', ')}`);
   if (body === 'reference') return openReferenceDevice(dtype === undefined ? {} : { dtype });
   if (body !== 'auto') {
     const { device, reason } = await attempt(body, threads);

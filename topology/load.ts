@@ -1,3 +1,4 @@
+import { OptionError, shownValue } from '@troupe/core';
 import { composeTopology } from './compose.ts';
 import { TopologyError } from './errors.ts';
 import { nearestName } from './nearest.ts';
@@ -17,13 +18,36 @@ export interface LoadOptions {
  * Reads, composes, judges and resolves a topology.
  *
  * @param name - path of a YAML or JSON file, or the name of a preset
+ * @throws {OptionError} TROUPE_OPTION when an argument is of another type
  * @throws {TopologyError} TROUPE_TOPOLOGY_INVALID with everything that is wrong
  */
 export function loadTopology(name: string, options: LoadOptions = {}): ResolvedTopology {
+  checkArguments('loadTopology', name, options);
   const set = options.set ?? [];
   const sources = { presetNames: presetNames(), presetPath, read: readTopologyFile };
   const composed = composeTopology(name, sources, set, options.over);
   return resolveComposed(composed, { path: composed.files[0] ?? null, set });
+}
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string');
+
+/** @throws {OptionError} TROUPE_OPTION */
+function checkArguments(caller: string, name: unknown, options: unknown): void {
+  const problems: string[] = [];
+  if (typeof name !== 'string' || name === '')
+    problems.push(`name is ${shownValue(name)}, expected the path of a file or the name of a preset`);
+  if (typeof options !== 'object' || options === null)
+    problems.push(`options is ${shownValue(options)}, expected an object of options`);
+  for (const [key, value] of Object.entries(options ?? {})) {
+    if (key !== 'set' && key !== 'over')
+      problems.push(`there is no option ${key}; the options are set and over`);
+    else if (value !== undefined && !isTexts(value))
+      problems.push(
+        `${key} is ${shownValue(value)}, expected a list of texts${key === 'set' ? " such as 'train.steps=10'" : ''}`,
+      );
+  }
+  if (problems.length > 0) throw new OptionError(caller, problems);
 }
 
 /** {@link loadTopology} of a preset only; never a file of the working directory. */

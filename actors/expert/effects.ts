@@ -7,7 +7,7 @@ import { expertGroup, expertRank } from '../job.ts';
 import { passMode, type PassMode, type Replica } from '../replica.ts';
 import type { ExpertEvent } from './events.ts';
 import type { ExpertContext } from './machine.ts';
-import type { OwnBackwardCall } from './rule.ts';
+import { callsOf, type ExpertRule, type OwnBackwardCall } from './rule.ts';
 
 /** Storage that is kept from step to step and grows by a quarter when rows do not fit. */
 class GrowingStorage<A extends Floats | Halves> {
@@ -118,7 +118,9 @@ export function expertEffects(
       const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
       replica.chain(
         self,
-        replaced(calls, (call) => job.expert?.forward(call as ExpertsForwardCall)),
+        replaced(calls, job.expert, (expert, call) =>
+          callsOf(expert, { forward: call as ExpertsForwardCall }),
+        ),
         'experts.forwarded',
         place(context),
       );
@@ -164,7 +166,7 @@ export function expertEffects(
       );
       replica.chain(
         self,
-        replaced(calls, (call) => job.expert?.backward(call as OwnBackwardCall)),
+        replaced(calls, job.expert, (expert, call) => callsOf(expert, { backward: call as OwnBackwardCall })),
         'experts.backwarded',
         place(context),
       );
@@ -198,7 +200,8 @@ export function expertEffects(
 /** The default expert's calls, or what an own expert makes of them. */
 function replaced(
   calls: readonly KernelCall[],
-  rule: (call: KernelCall) => readonly KernelCall[] | undefined,
+  expert: ExpertRule | undefined,
+  own: (expert: ExpertRule, call: KernelCall) => readonly KernelCall[],
 ): readonly KernelCall[] {
-  return calls.flatMap((call) => rule(call) ?? [call]);
+  return expert === undefined ? calls : calls.flatMap((call) => own(expert, call));
 }

@@ -3,7 +3,7 @@ import type { Replica } from '../replica.ts';
 import { expertEffects } from './effects.ts';
 import { fencedByExpert, expertMachine, type ExpertInput } from './machine.ts';
 
-export type { ExpertRule } from './rule.ts';
+export { parametersOf, type ExpertRule } from './rule.ts';
 
 export function mountExpert(replica: Replica, layer: number): Mount {
   return (self) => {

@@ -20,6 +20,7 @@ import { expertGroup, expertRank } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import type { GateEvent } from './events.ts';
 import type { GateContext } from './machine.ts';
+import { chosenBy } from './rule.ts';
 
 export function gateEffects(self: Self, replica: Replica, layer: number): Effects<GateContext, GateEvent> {
   const { job, dp, device, shape } = replica;
@@ -54,7 +55,7 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
         layer,
         firstToken: firstToken(context),
       };
-      return job.gate.choose(logits_TE, question);
+      return chosenBy(job.gate, logits_TE, question);
     }
     if (moe.choice === 'learned') return null;
     const first = firstToken(context);

@@ -42,6 +42,6 @@ test('mixed: a group of experts computes wholly or not at all, and replicas exis
     message: /replicas 0, 1 share their experts \(ep 2\), so all of them compute or none/,
   });
   await t.throwsAsync(run({ dp: 2, ep: 1 }, { real: [2] }), {
-    message: /found replica 2, expected some of 0 to 1/,
+    message: /real names replica 2, expected some of 0 to 1/,
   });
 });

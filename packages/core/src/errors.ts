@@ -47,6 +47,26 @@ export class InvariantError extends TroupeError {
   }
 }
 
+/** An argument of a function is not what it has to be; says so before anything starts, and everything at once. */
+export class OptionError extends TroupeError {
+  override readonly name = 'OptionError';
+  constructor(caller: string, problems: readonly string[]) {
+    super('TROUPE_OPTION', `${caller}: ${problems.join('; ')}`, { details: { caller, problems } });
+  }
+}
+
+/**
+ * Code of the embedding program, such as a gate, an expert, a source of tokens or a callback, threw or gave a wrong answer.
+ *
+ * What it threw is the `cause`.
+ */
+export class UserCodeError extends TroupeError {
+  override readonly name = 'UserCodeError';
+  constructor(what: string, problem: string, cause?: unknown) {
+    super('TROUPE_USER_CODE', `${what} ${problem}`, { details: { what }, cause });
+  }
+}
+
 /** Asked for something the design names but that is not built yet. Always says what, never pretends. */
 export class NotBuiltError extends TroupeError {
   override readonly name = 'NotBuiltError';

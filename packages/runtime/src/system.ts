@@ -464,7 +464,7 @@ export class ActorSystem {
         ? error
         : new TroupeError(
             'TROUPE_UNKNOWN',
-            error instanceof Error ? (error.stack ?? error.message) : String(error),
+            error instanceof Error ? `${error.name}: ${error.message}` : String(error),
             { cause: error },
           );
     const now = this.#options.clock.now();

@@ -52,3 +52,15 @@ export class ExpertDeviceError extends TroupeError {
     );
   }
 }
+
+/** A reader of a run's events needs some that are kept no more. */
+export class EventsDroppedError extends TroupeError {
+  override readonly name = 'EventsDroppedError';
+  constructor(next: number, first: number, kept: number) {
+    super(
+      'TROUPE_EVENTS_DROPPED',
+      `events ${next + 1} to ${first} of this run are kept no more (the newest ${kept} are); read from the start of the run, faster, or take every event at once with the option sink`,
+      { details: { next, first, kept } },
+    );
+  }
+}

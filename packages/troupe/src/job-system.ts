@@ -1,5 +1,5 @@
 import { addresses, agentNode, messageKinds } from '@troupe/actors';
-import { serializeError, type Address, type NodeId } from '@troupe/core';
+import { serializeError, type Address, type NodeId, type TroupeError } from '@troupe/core';
 import { ActorSystem, Directory, MAILBOX_CAPACITY, type SystemOptions } from '@troupe/runtime';
 import { defaultHome, type ResolvedTopology } from '@troupe/topology/layout';
 import { createCodec, type Codec } from '@troupe/wire';
@@ -10,6 +10,8 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' 
   readonly codec?: Codec;
   /** Where actors start. Default: computed from the topology. */
   readonly home?: (address: Address) => NodeId;
+  /** Sees what failed an actor, as it was thrown. */
+  readonly failed?: (error: TroupeError, actor: Address) => void;
 };
 
 /** What a replica may have under way to the trainer at a time: votes, a measure, the count of a batch, answers to a decision. */
@@ -30,6 +32,7 @@ export function createJobSystem({
   codec,
   home,
   mailboxCapacity,
+  failed,
   ...ports
 }: JobSystemOptions): ActorSystem {
   const { node, transport } = ports;
@@ -40,6 +43,7 @@ export function createJobSystem({
     codec: codec ?? createCodec({ kinds: messageKinds, checksum: 'header' }),
     directory: new Directory(home ?? defaultHome(topology)),
     onFailure: (error, actor) => {
+      failed?.(error, actor);
       const { code, message, retryable } = serializeError(error, actor);
       system.tell(addresses.supervisor, 'actor.failed', {
         body: { actor, code, message, retryable, node, incarnation },

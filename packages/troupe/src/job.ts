@@ -1,4 +1,4 @@
-import type { Deadlines, ExpertRule, GateRule, Job } from '@troupe/actors';
+import { parametersOf, type Deadlines, type ExpertRule, type GateRule, type Job } from '@troupe/actors';
 import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
@@ -100,8 +100,9 @@ export function precisionOf({ train }: ResolvedTopology): Precision {
 
 /** The model with the parameters of an own expert. */
 function withExpert(model: ModelConfig, expert: ExpertRule | undefined): ModelConfig {
-  if (expert?.parameters === undefined || model.moe === null) return model;
-  const expertParameters = expert.parameters({ dim: model.dModel, hidden: model.moe.dExpert });
+  if (expert === undefined || model.moe === null) return model;
+  const expertParameters = parametersOf(expert, { dim: model.dModel, hidden: model.moe.dExpert });
+  if (expertParameters === null) return model;
   return { ...model, moe: { ...model.moe, expertParameters } };
 }
 

@@ -14,6 +14,7 @@ import {
   type ResolvedTopology,
 } from '@troupe/topology';
 import { ResumeDiffersError, RunDamagedError, RunMissingError } from './errors.ts';
+import { check, checkOptions, listOf, oneOf, text, type OptionRules } from './option-rules.ts';
 import { fileStorage } from './ports/file-storage.ts';
 
 /** A run on this machine's disk, opened at one of its checkpoints. Close `checkpoint` after use. */
@@ -32,16 +33,25 @@ export interface OpenRunOptions extends Pick<OpenOptions, 'verify'> {
   readonly set?: readonly string[];
 }
 
+const rules: OptionRules<OpenRunOptions> = {
+  verify: oneOf('full', 'lazy'),
+  checkpoint: text('the name of a checkpoint, such as step-000100'),
+  set: listOf(text("an override such as 'eval.every=10'"), 'a list of overrides'),
+};
+
 /**
  * Opens a run at its newest checkpoint, or at the one asked for.
  *
  * RUN-1: a damaged newest checkpoint is never passed over in silence: losing steps is the user's choice.
  *
+ * @throws {OptionError} TROUPE_OPTION with every argument that is not what it has to be
  * @throws {RunMissingError} TROUPE_RUN_MISSING
  * @throws {RunDamagedError} TROUPE_CHECKPOINT_DAMAGED naming the tensor or file, and the checkpoint to ask for instead
  * @throws {ResumeDiffersError} TROUPE_RESUME_DIFFERS when `set` would change the numbers
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenedRun> {
+  check('openRun', 'folder', folder, text('the path of a folder'));
+  checkOptions('openRun', options, rules);
   const storage = fileStorage(folder);
   const checkpoint = await openOne(storage, folder, options);
   try {

@@ -1,5 +1,6 @@
 import type { Precision } from '@troupe/core';
 import { measureBandwidth, measurePeak } from '@troupe/kernels';
+import { check, oneOf, wholeNumber } from './option-rules.ts';
 
 /**
  * Peak of `threads` threads together in the precision of the products, FLOP/s (registers only, the fastest of 7): the denominator of MFU.
@@ -8,15 +9,20 @@ import { measureBandwidth, measurePeak } from '@troupe/kernels';
  *
  * @param threads - all threads that the run's devices on this machine use, ≥ 1
  */
-export const measuredPeakFlops = (threads: number, precision: Precision = 'f32'): number | null =>
-  measured(() => measurePeak(threads, precision));
+export function measuredPeakFlops(threads: number, precision: Precision = 'f32'): number | null {
+  check('measuredPeakFlops', 'threads', threads, wholeNumber(1, 'threads'));
+  check('measuredPeakFlops', 'precision', precision, oneOf('f32', 'bf16'));
+  return measured(() => measurePeak(threads, precision));
+}
 
 /**
  * Bandwidth of `threads` threads together, bytes per second read plus written (copies of 64 MiB, the fastest of 7). Blocks for about 0.3 s.
  * null where the native addon is not built.
  */
-export const measuredBandwidth = (threads: number): number | null =>
-  measured(() => measureBandwidth(threads));
+export function measuredBandwidth(threads: number): number | null {
+  check('measuredBandwidth', 'threads', threads, wholeNumber(1, 'threads'));
+  return measured(() => measureBandwidth(threads));
+}
 
 function measured(measure: () => number): number | null {
   try {

@@ -1,4 +1,4 @@
-import { TroupeError } from '@troupe/core';
+import { TroupeError, UserCodeError } from '@troupe/core';
 import type { RunFailure, RunOutcome } from '@troupe/actors';
 import { TopologyError } from '@troupe/topology';
 
@@ -36,6 +36,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_DEVICE_UNAVAILABLE: exitCodes.notEnough,
   TROUPE_DEVICE_MEMORY: exitCodes.notEnough,
   TROUPE_USAGE: exitCodes.usage,
+  TROUPE_OPTION: exitCodes.usage,
   TROUPE_CALIBRATION: exitCodes.usage,
   TROUPE_RUN_MISSING: exitCodes.usage,
   TROUPE_WORKER_LOST: exitCodes.peerLost,
@@ -59,7 +60,30 @@ export function resultOf(outcome: RunOutcome): RunResult {
   return { exitCode: stopped ? exitCodes.interrupted : exitCodes.ok, step, loss, error: null };
 }
 
-export function failureResult(failure: RunFailure, step: number, loss: number | null): RunResult {
-  const error = new TroupeError(failure.code, failure.message, { retryable: failure.retryable });
+export function failureResult(error: TroupeError, step: number, loss: number | null): RunResult {
   return { exitCode: exitCodeOf(error), step, loss, error };
+}
+
+/**
+ * The error of a failure that was reported by message.
+ *
+ * @param thrown - what the actor threw, where that was in this process
+ * @param expert - name of the own expert, whose calls a device may refuse; null: the model's own runs
+ */
+export function failureOf(
+  failure: Pick<RunFailure, 'code' | 'message' | 'retryable'>,
+  thrown: { readonly error: TroupeError; readonly actor: string } | null,
+  expert: string | null,
+): TroupeError {
+  const { code, message, retryable } = failure;
+  if (thrown === null) return new TroupeError(code, message, { retryable });
+  const { error, actor } = thrown;
+  if (error instanceof UserCodeError) return error;
+  if (expert !== null && actor.startsWith('expert/') && code.startsWith('TROUPE_KERNEL_'))
+    return new UserCodeError(
+      `the expert '${expert}'`,
+      `made a call that its device refuses: ${error.message}`,
+      error,
+    );
+  return new TroupeError(code, message, { retryable, details: error.details, cause: error.cause ?? error });
 }

@@ -1,6 +1,6 @@
 import { addresses } from '@troupe/actors';
 import { inlineHasher } from '@troupe/checkpoint';
-import type { Fault, Lane, NodeId, SyncDevice } from '@troupe/core';
+import { runUserCode, type Fault, type Lane, type NodeId, type SyncDevice } from '@troupe/core';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import {
   FaultPlan,
@@ -22,11 +22,30 @@ import type { RunEvent } from '@troupe/telemetry';
 import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
 import { createReferenceCodec } from '@troupe/wire';
 import type { Calibration } from './calibration.ts';
+import { trainingRules, type ClusterOptions } from './cluster-options.ts';
+import {
+  all,
+  callback,
+  checkOptions,
+  checkTopology,
+  flag,
+  listOf,
+  member,
+  objectWith,
+  oneOf,
+  options,
+  positive,
+  required,
+  rule,
+  wholeNumber,
+  type OptionRule,
+  type OptionRules,
+} from './option-rules.ts';
 import type { RunResult } from './run-result.ts';
 import { simulatedMachines } from './simulated-machines.ts';
 import { drive } from './simulation/drive.ts';
 import { checkersOf, damageOf, packetSeen, touchedBy, turnSeen } from './simulation/watch.ts';
-import { startCluster, type ClusterOptions } from './start-cluster.ts';
+import { startCluster } from './start-cluster.ts';
 
 export interface SimulationOptions
   extends Pick<NetworkOptions, 'alter'>, Pick<ClusterOptions, 'stopAfter' | 'gate' | 'expert' | 'tokens'> {
@@ -99,6 +118,75 @@ export interface Simulation {
   readonly actors: readonly ReturnType<ActorSystem['statuses']>[number][];
 }
 
+const amount = (unit: string): OptionRule =>
+  rule(`a number of at least 0 (${unit})`, (value) => typeof value === 'number' && value >= 0);
+
+const figures = (
+  units: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, OptionRule>> = {},
+): OptionRule =>
+  options({
+    ...Object.fromEntries(Object.entries(units).map(([name, unit]) => [name, amount(unit)])),
+    ...more,
+  });
+
+/** Options of one run and of a simulator for many. */
+export const simulatedRules = {
+  shapesOnly: flag,
+  calibration: all(
+    objectWith('a calibration, such as parseCalibration gives'),
+    member('setups', listOf(objectWith('a setup'), 'a list of setups')),
+  ),
+} satisfies Partial<OptionRules<SimulationOptions>>;
+
+const rules: OptionRules<SimulationOptions> = {
+  ...trainingRules,
+  ...simulatedRules,
+  seed: required(wholeNumber(0, 'a seed')),
+  openDevice: required(callback),
+  routesEvenly: flag,
+  speed: figures(
+    {
+      flopsPerMs: 'operations a millisecond',
+      bytesPerMs: 'bytes a millisecond',
+      launchMs: 'milliseconds',
+      callMs: 'milliseconds',
+      memoryBytes: 'bytes',
+    },
+    { slowness: objectWith('factors by operation') },
+  ),
+  link: figures(
+    {
+      latencyMs: 'milliseconds',
+      jitterMs: 'milliseconds',
+      bytesPerMs: 'bytes a millisecond',
+      loss: 'a probability',
+      retransmitMs: 'milliseconds',
+      silenceMs: 'milliseconds',
+    },
+    {
+      jitter: oneOf('uniform', 'exponential'),
+      windowBytes: figures({ control: 'bytes', data: 'bytes' }),
+    },
+  ),
+  disk: figures({
+    latencyMs: 'milliseconds',
+    bytesPerMs: 'bytes a millisecond',
+    syncMs: 'milliseconds',
+    capacityBytes: 'bytes',
+  }),
+  checkpoints: flag,
+  faults: listOf(objectWith('a fault'), 'a list of faults'),
+  reference: listOf(objectWith('a step'), 'a list of steps, such as referenceOf gives'),
+  keepsTrace: flag,
+  observe: callback,
+  progress: callback,
+  until: callback,
+  budgetMs: positive('milliseconds of virtual time'),
+  plant: objectWith('a plant'),
+  alter: callback,
+};
+
 /** As `troupe launch` watches its workers. */
 const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 const BUDGET_MS = 3_600_000;
@@ -114,22 +202,25 @@ export const referenceOf = (events: readonly RunEvent[]): readonly ReferenceStep
  * Runs a topology in virtual time over a simulated cluster: the same actors with real arithmetic, as a pure function of seed, faults,
  * topology and code. Checkers watch; the first violation ends the run.
  *
+ * @throws {OptionError} TROUPE_OPTION with every option that is not what it has to be
  * @throws {TroupeError} what is wrong with the topology or its data
  */
-export async function simulate(topology: ResolvedTopology, options: SimulationOptions): Promise<Simulation> {
-  const { seed, openDevice, budgetMs = BUDGET_MS, plant } = options;
-  const trace = new Trace(options.keepsTrace ?? false);
-  const machines = simulatedMachines(topology, options);
+export async function simulate(topology: ResolvedTopology, given: SimulationOptions): Promise<Simulation> {
+  checkTopology('simulate', topology);
+  checkOptions('simulate', given, rules);
+  const { seed, openDevice, budgetMs = BUDGET_MS, plant } = given;
+  const trace = new Trace(given.keepsTrace ?? false);
+  const machines = simulatedMachines(topology, given);
   const checkers = checkersOf(topology, {
-    hasBytes: options.shapesOnly !== true,
-    countsRows: options.shapesOnly !== true && options.routesEvenly !== true,
-    ...(options.reference === undefined ? {} : { reference: options.reference }),
+    hasBytes: given.shapesOnly !== true,
+    countsRows: given.shapesOnly !== true && given.routesEvenly !== true,
+    ...(given.reference === undefined ? {} : { reference: given.reference }),
   });
   const traffic = { control: { messages: 0, bytes: 0 }, data: { messages: 0, bytes: 0 } };
   const world: SimWorld = new SimWorld(trace, {
     seed,
     machineOf: machines.machineOf,
-    copies: options.shapesOnly !== true,
+    copies: given.shapesOnly !== true,
     link: machines.linkOf,
     arrived: (_packet, arrival, changed) => {
       const lane = traffic[arrival.lane];
@@ -137,15 +228,15 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       lane.bytes += arrival.bytes;
       checkers.see(packetSeen(arrival, changed, world.clock.now()));
     },
-    ...(options.alter === undefined ? {} : { alter: options.alter }),
-    ...(options.disk === undefined ? {} : { disk: options.disk }),
+    ...(given.alter === undefined ? {} : { alter: given.alter }),
+    ...(given.disk === undefined ? {} : { disk: given.disk }),
     ...(plant?.disk === undefined ? {} : { diskPlant: plant.disk }),
     ...(plant?.network === undefined ? {} : { plant: plant.network }),
   });
   const { clock } = world;
   const systems = new Map<NodeId, ActorSystem>();
   const { nodeOf } = createPlacement(topology);
-  const plan: FaultPlan = new FaultPlan(clock, options.faults ?? topology.faults, {
+  const plan: FaultPlan = new FaultPlan(clock, given.faults ?? topology.faults, {
     matches: matchesAddress,
     strike: (fault) => {
       checkers.see({ type: 'fault', atMs: clock.now(), fault, touches: touchedBy(fault, topology) });
@@ -174,7 +265,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     );
   };
   let isReached = false;
-  const { stopAfter, gate, expert, tokens } = options;
+  const { stopAfter, gate, expert, tokens } = given;
   const cluster = await startCluster(topology, {
     ...(stopAfter === undefined ? {} : { stopAfter }),
     ...(gate === undefined ? {} : { gate }),
@@ -183,7 +274,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
     openDevice,
     watch,
     sink: seeEvent,
-    ...(options.checkpoints === true
+    ...(given.checkpoints === true
       ? {
           checkpoints: {
             folder: CHECKPOINT_FOLDER,
@@ -209,8 +300,8 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
           },
         };
       },
-      use: options.shapesOnly === true ? 'shapes' : 'simulate',
-      ...(options.shapesOnly === true ? { codec: createReferenceCodec() } : {}),
+      use: given.shapesOnly === true ? 'shapes' : 'simulate',
+      ...(given.shapesOnly === true ? { codec: createReferenceCodec() } : {}),
       boot: (node, run) => world.boot(node, run),
       onExit: (handler) => world.onExit(handler),
       mounted: (system) => void systems.set(system.node, system),
@@ -221,9 +312,10 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       const seen = turnSeen(turn, atMs, world.life(node).incarnation);
       trace.turn(seen);
       checkers.see(seen);
-      options.observe?.(turn, atMs);
-      if (options.until?.(turn) === true) isReached = true;
-      if (options.calibration !== undefined) world.life(node).occupy(machines.turnMsOf(node));
+      const { observe, until } = given;
+      if (observe !== undefined) runUserCode('the option observe', () => observe(turn, atMs));
+      if (until !== undefined && runUserCode('the option until', () => until(turn))) isReached = true;
+      if (given.calibration !== undefined) world.life(node).occupy(machines.turnMsOf(node));
       plan.turned(address, stateBefore, stateAfter);
       if (event.type === 'step.open' && address === addresses.stage(0)) plan.stepOpened(event.step);
     },
@@ -243,7 +335,7 @@ export async function simulate(topology: ResolvedTopology, options: SimulationOp
       isOver: () => isReached || checkers.violation !== null,
       progress: () => {
         const last = lastStep();
-        options.progress?.({
+        given.progress?.({
           virtualMs: clock.now(),
           step: last?.event === 'step' ? last.step : 0,
           numEvents: clock.numEvents,

@@ -4,112 +4,54 @@ import {
   mountWorker,
   workerNode,
   addresses,
-  type ExpertRule,
-  type GateRule,
   type Job,
+  type RunFailure,
   type TokenSource,
 } from '@troupe/actors';
 import {
   assert,
   nodeId,
+  OptionError,
+  serializeError,
   silentLogger,
+  userCodeError,
   type Address,
-  type Clock,
   type Device,
   type Logger,
   type NodeId,
   type Storage,
   type Transport,
+  type TroupeError,
 } from '@troupe/core';
-import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
 import { loadDevice } from '@troupe/kernels';
-
-import type { ActorSystem, Turn } from '@troupe/runtime';
+import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
-import type { RunEvent, RunSink, StepEvent } from '@troupe/telemetry';
+import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import { createPlacement, defaultHome, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
-import type { Codec } from '@troupe/wire';
+import {
+  checkClusterOptions,
+  type ClusterOptions,
+  type ClusterPorts,
+  type LifePorts,
+  type Replica,
+} from './cluster-options.ts';
 import { openTopologyData } from './data.ts';
 import { ExpertDeviceError } from './errors.ts';
-import { EventStream } from './event-stream.ts';
-import { evaluationSequences, jobOf, lossLimit, type Use } from './job.ts';
+import { EventLog } from './event-log.ts';
+import { guardedLogger } from './guarded-logger.ts';
+import { evaluationSequences, jobOf, lossLimit } from './job.ts';
 import { createJobSystem } from './job-system.ts';
+import { checkTopology } from './option-rules.ts';
+import { ownTokens } from './own-tokens.ts';
 import { systemClock } from './ports/clock.ts';
-import { failureResult, resultOf, type RunResult } from './run-result.ts';
-
-type Replica = ReturnType<typeof mountWorker>;
-
-/** What an embedding program may choose; every member has a default. */
-export interface ClusterOptions {
-  /** Step at which to end; default: the schedule's last. */
-  readonly stopAfter?: number;
-  /** An own router, instead of the top-k of the gate's logits. */
-  readonly gate?: GateRule;
-  /** An own expert over the same parameters. */
-  readonly expert?: ExpertRule;
-  /** Own sequences instead of the topology's `data`. */
-  readonly tokens?: TokenSource & { readonly numEvalSequences: number };
-  /** Where checkpoints go; absent: none are written. */
-  readonly checkpoints?: {
-    /** Default: what the agent's ports offer. */
-    readonly storage?: Storage;
-    readonly folder: string;
-    readonly keep: number;
-    readonly tokenizer: Uint8Array | null;
-    /** Default: a thread. */
-    readonly hasher?: Hasher;
-  };
-  /** The checkpoint to go on from. */
-  readonly resumeFrom?: CheckpointReader;
-  /** One device a replica; default: `loadDevice` for every device of the topology. */
-  readonly openDevice?: (dp: number) => Promise<Device>;
-  readonly logger?: Logger;
-  /** Sees every turn of every actor: who got what in which state. */
-  readonly observe?: (turn: Turn) => void;
-  /** Gets everything that the run reports, at once. */
-  readonly sink?: RunSink;
-  /** Events that a mailbox may hold. */
-  readonly mailboxCapacity?: number;
-  /** Sees the devices and buffers of every replica once they are mounted, in a list that later lives change; for tests and inspection. */
-  readonly onMounted?: (replicas: readonly Replica[]) => void;
-  /** Other ports than this process's own: what a simulation brings. */
-  readonly ports?: ClusterPorts;
-  /** How closely workers are watched. Default: a look every minute, lost after ten, since in one process nobody dies alone. */
-  readonly watch?: { readonly heartbeatMs: number; readonly silenceMs: number };
-}
-
-/** What one life of a node runs on. */
-export interface LifePorts {
-  readonly clock: Clock;
-  readonly transport: Transport;
-  schedule(run: () => void): void;
-  /** What this life sees of the device of its replica. Default: the device itself. */
-  device?(device: Device): Device;
-  /** Durable files of the machine. */
-  storage?(): Storage;
-}
-
-export interface ClusterPorts {
-  /** Begins a life of a node; a higher incarnation replaces a lower one. */
-  open(node: NodeId, incarnation: number): LifePorts;
-  /** Calls back when a new process of a node can begin its next life; never, when its machine is gone for good. */
-  boot(node: NodeId, run: () => void): void;
-  /** Tells of every process that ended without being asked to. */
-  onExit(handler: (node: NodeId, incarnation: number, reason: string) => void): void;
-  /** How messages become packets. Default: as between machines. */
-  readonly codec?: Codec;
-  /** What of a topology these ports can run. */
-  readonly use: Use;
-  /** Sees the actors of every life. */
-  mounted?(system: ActorSystem): void;
-}
+import { failureOf, failureResult, resultOf, type RunResult } from './run-result.ts';
 
 /** A run in this process: the same actors as `troupe launch`, over memory instead of sockets. */
 export interface Cluster {
-  /** Steps as they are committed; ends with the run. */
+  /** Steps as they are committed, from the first of this run; ends with it. Every loop over it reads a stream of its own (`EventLog`). */
   steps(): AsyncIterable<StepEvent>;
-  /** Everything that a run reports. */
+  /** Everything that a run reports, likewise. */
   events(): AsyncIterable<RunEvent>;
   /** Finishes the open step, writes a checkpoint where these are on, and ends. */
   stop(): void;
@@ -136,15 +78,26 @@ const localPorts = (): ClusterPorts => {
 /**
  * Trains a topology in this process.
  *
+ * What own code throws later, a gate, an expert, a source of tokens or a callback, ends the run: `result` then holds it as the `cause` of a
+ * {@link UserCodeError}.
+ *
+ * @throws {OptionError} TROUPE_OPTION with every option that is not what it has to be
  * @throws {TroupeError} what is wrong with the topology, its data or its devices, before anything starts
  */
 export async function startCluster(
   topology: ResolvedTopology,
   options: ClusterOptions = {},
 ): Promise<Cluster> {
+  checkTopology('startCluster', topology);
+  checkClusterOptions('startCluster', options);
   const logger = options.logger ?? silentLogger;
   const { resumeFrom, checkpoints } = options;
-  const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
+  const firstStep = resumeFrom?.manifest.step ?? 0;
+  if (options.stopAfter !== undefined && options.stopAfter < firstStep)
+    throw new OptionError('startCluster', [
+      `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${firstStep}`,
+    ]);
+  const source = options.tokens ?? (await openTopologyData(topology)).batches;
   const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
   const rules = {
     ...(options.gate === undefined ? {} : { gate: options.gate }),
@@ -154,9 +107,9 @@ export async function startCluster(
     topology,
     {
       stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
-      first: { step: resumeFrom?.manifest.step ?? 0, adamClock: trajectory?.adamClock ?? 0 },
+      first: { step: firstStep, adamClock: trajectory?.adamClock ?? 0 },
       evaluationSequences:
-        'validTargets' in tokens ? evaluationSequences(topology, tokens as never) : tokens.numEvalSequences,
+        'validTargets' in source ? evaluationSequences(topology, source as never) : source.numEvalSequences,
       checkpoints: checkpoints !== undefined,
     },
     rules,
@@ -166,7 +119,7 @@ export async function startCluster(
   const openDevice =
     options.openDevice ??
     ((dp: number) => loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 }));
-  const devices = await Promise.all(Array.from({ length: job.dp }, (_, dp) => openDevice(dp)));
+  const devices = await openDevices(job.dp, openDevice);
   const wrong = devices.find(({ info }) => info.body !== (options.expert?.body ?? info.body));
   if (options.expert?.body !== undefined && wrong !== undefined) {
     await Promise.all(devices.map((device) => device.close()));
@@ -175,10 +128,20 @@ export async function startCluster(
   return new LocalCluster(topology, job, {
     ...options,
     logger,
-    tokens,
+    tokens: 'validTargets' in source ? source : ownTokens(source, topology.model),
     devices,
     ports: options.ports ?? localPorts(),
   });
+}
+
+/** One device a replica; when one does not open, those that did are closed. */
+async function openDevices(count: number, open: (dp: number) => Promise<Device>): Promise<readonly Device[]> {
+  const opened = await Promise.allSettled(Array.from({ length: count }, async (_, dp) => open(dp)));
+  const devices = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const failed = opened.find((each) => each.status === 'rejected');
+  if (failed === undefined) return devices;
+  await Promise.all(devices.map((device) => device.close()));
+  throw failed.reason;
 }
 
 interface LocalOptions extends Omit<ClusterOptions, 'tokens'> {
@@ -209,8 +172,8 @@ function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof def
 
 class LocalCluster implements Cluster {
   readonly result: Promise<RunResult>;
-  readonly #events = new EventStream<RunEvent>();
-  readonly #steps = new EventStream<StepEvent>();
+  readonly #events = new EventLog<RunEvent>();
+  readonly #steps = new EventLog<StepEvent>();
   readonly #topology: ResolvedTopology;
   readonly #job: Job;
   readonly #options: LocalOptions;
@@ -219,20 +182,23 @@ class LocalCluster implements Cluster {
   readonly #wanted = new Map<NodeId, number>();
   readonly #replicas: Replica[] = [];
   readonly #transports: Transport[] = [];
-  readonly #sink: RunSink | undefined;
   readonly #home: ReturnType<typeof defaultHome>;
   #ended = false;
   #finish: (result: RunResult) => void = () => {};
   #last: StepEvent | null = null;
+  /** What failed an actor first, as it was thrown: a failure travels without its cause. */
+  #thrown: { readonly error: TroupeError; readonly actor: Address } | null = null;
 
   constructor(topology: ResolvedTopology, job: Job, options: LocalOptions) {
-    this.#sink = options.sink;
     this.#home = remembered(defaultHome(topology));
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       this.#ended = true;
       for (const { system } of this.#lives.values()) system.stop();
-      await Promise.all(this.#transports.map((transport) => transport.close(1000)));
-      await Promise.all(options.devices.map((device) => device.close()));
+      await Promise.allSettled(this.#transports.map((transport) => transport.close(1000)));
+      const closed = await Promise.allSettled(options.devices.map(async (device) => device.close()));
+      for (const each of closed)
+        if (each.status === 'rejected')
+          this.#options.logger.warn('device not closed', { error: serializeError(each.reason) });
       this.#events.end();
       this.#steps.end();
       return result;
@@ -240,15 +206,18 @@ class LocalCluster implements Cluster {
     const { ports } = options;
     this.#topology = topology;
     this.#job = job;
-    this.#options = options;
+    this.#options = {
+      ...options,
+      logger: guardedLogger(options.logger, (thrown) =>
+        this.#end(userCodeError('the option logger', thrown)),
+      ),
+    };
     const agent = this.#begin(agentNode, 1);
     this.#agent = agent.system;
     const workers = options.devices.map((_, dp) => this.#begin(workerNode(dp), 1));
     ports.onExit((node, incarnation, reason) =>
       this.#agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } }),
     );
-    const fail = (message: Parameters<typeof failureResult>[0]): void =>
-      this.#finish(failureResult(message, this.#last?.step ?? job.first.step, this.#last?.loss ?? null));
     const first = options.devices[0];
     const counts = parameterCounts(job.model);
     this.#report({
@@ -276,7 +245,7 @@ class LocalCluster implements Cluster {
         resumeFrom: options.resumeFrom ?? null,
       },
       supervisor: {
-        failed: fail,
+        failed: (failure) => this.#failed(failure),
         ...(options.watch ?? { heartbeatMs: 60_000, silenceMs: 600_000 }),
         position: () => `after step ${this.#last?.step ?? job.first.step}`,
         limit: lossLimit(topology),
@@ -287,15 +256,15 @@ class LocalCluster implements Cluster {
     workers.forEach((worker, dp) => this.#mountWorker(dp, worker, false));
     this.#agent.listen();
     for (const { system } of workers) system.listen();
-    options.onMounted?.(this.#replicas);
+    this.#call('onMounted', () => options.onMounted?.(this.#replicas));
   }
 
   steps(): AsyncIterable<StepEvent> {
-    return this.#steps;
+    return this.#steps.stream();
   }
 
   events(): AsyncIterable<RunEvent> {
-    return this.#events;
+    return this.#events.stream();
   }
 
   stop(): void {
@@ -303,11 +272,31 @@ class LocalCluster implements Cluster {
   }
 
   #report(event: RunEvent): void {
-    this.#sink?.(event);
+    this.#call('sink', () => this.#options.sink?.(event));
     this.#events.push(event);
     if (event.event !== 'step') return;
     this.#last = event;
     this.#steps.push(event);
+  }
+
+  /** Calls a function of the embedding program; what it throws ends the run, not the process. */
+  #call(option: string, run: () => void): void {
+    try {
+      run();
+    } catch (thrown) {
+      this.#end(userCodeError(`the option ${option}`, thrown));
+    }
+  }
+
+  #end(error: TroupeError): void {
+    const step = this.#last?.step ?? this.#job.first.step;
+    this.#finish(failureResult(error, step, this.#last?.loss ?? null));
+  }
+
+  #failed(failure: RunFailure): void {
+    const { code, message, retryable } = failure;
+    const thrown = this.#thrown?.error.code === code ? this.#thrown : null;
+    this.#end(failureOf({ code, message, retryable }, thrown, this.#options.expert?.name ?? null));
   }
 
   /** The first half of a life: its ports and an empty system; actors are mounted into it before it listens. */
@@ -323,7 +312,8 @@ class LocalCluster implements Cluster {
       schedule: (run) => life.schedule(run),
       home: this.#home,
       ...(ports.codec === undefined ? {} : { codec: ports.codec }),
-      ...(observe === undefined ? {} : { observe }),
+      failed: (error, actor) => (this.#thrown ??= { error, actor }),
+      ...(observe === undefined ? {} : { observe: (turn) => this.#call('observe', () => observe(turn)) }),
       ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
     });
     this.#lives.get(node)?.system.stop();

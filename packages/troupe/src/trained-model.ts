@@ -4,6 +4,7 @@ import { loadTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
 import { precisionOf } from './job.ts';
+import { check, wholeNumber } from './option-rules.ts';
 
 /** Sequences that are evaluated at once, rounded up to whole grains. */
 const SEQUENCES_AT_ONCE = 8;
@@ -68,6 +69,7 @@ export class TrainedModel {
     source: BatchSource,
     sequences: number,
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
+    check('TrainedModel.evaluate', 'sequences', sequences, wholeNumber(1, 'held-out sequences'));
     const atOnce = this.#model.shape.sequences;
     const sum = new BigInt64Array(2);
     let tokens = 0;

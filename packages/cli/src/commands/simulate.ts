@@ -81,6 +81,7 @@ type Opener = (topology: Awaited<ReturnType<typeof openTopology>>) => Promise<Si
 /** Opens a topology as the options say, whichever topology it is: a shrunk one is simulated like the one that failed. */
 async function opener({ shapesOnly, calibration, real }: SimulateOptions): Promise<Opener> {
   const { openSimulator, parseCalibration } = await import('troupe');
+  const { OptionError } = await import('@troupe/core');
   const simulatorOptions = {
     ...(shapesOnly === true ? { shapesOnly } : {}),
     ...(calibration === undefined
@@ -90,7 +91,9 @@ async function opener({ shapesOnly, calibration, real }: SimulateOptions): Promi
   };
   return (topology) =>
     openSimulator(topology, simulatorOptions).catch((error: unknown) => {
-      throw error instanceof RangeError ? new UsageError(`--real: ${error.message}`) : error;
+      throw error instanceof OptionError
+        ? new UsageError(`--real: ${String(error.details['problems'])}`)
+        : error;
     });
 }
 

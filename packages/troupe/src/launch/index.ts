@@ -1,5 +1,6 @@
 // What the command line takes to launch a run. The simulator and embedding stay out: forty modules whose loading a start would wait for.
 export * from './launch.ts';
+export type { LaunchOptions } from './launch-options.ts';
 export { openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
 export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
 export { fileStorage } from '../ports/file-storage.ts';

@@ -2,41 +2,25 @@ import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { addresses, agentNode, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
 import { assert, nodeId, TroupeError, type Logger, type NodeId, type Storage } from '@troupe/core';
-import type { CheckpointReader } from '@troupe/checkpoint';
 import type { DataSource, DataStatistics } from '@troupe/data';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
-import type { RunSink, StepEvent } from '@troupe/telemetry';
+import type { StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { openTopologyData } from '../data.ts';
+import { checkTopology } from '../option-rules.ts';
 import { systemClock } from '../ports/clock.ts';
-import type { LogLevel } from '../ports/logger.ts';
 import { openLogger } from '../ports/open-logger.ts';
-import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
-import { partPaths, Recorder, type ProfilePlan } from '../profile/recorder.ts';
+import { exitCodes, failureOf, failureResult, resultOf, type RunResult } from '../run-result.ts';
+import { partPaths, Recorder } from '../profile/recorder.ts';
+import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { makeSocketFolder } from './socket-folder.ts';
-import type { SpareWorker } from './spare-worker.ts';
 import { WorkerProcess } from './worker-process.ts';
-
-export interface LaunchOptions {
-  readonly stopAfter?: number;
-  /** Where checkpoints go; null: none are written. */
-  readonly checkpoints: { readonly storage: Storage; readonly folder: string } | null;
-  readonly resumeFrom?: CheckpointReader;
-  readonly report: RunSink;
-  readonly logLevel: LogLevel;
-  /** f32 peak of the used cores together, FLOP/s; null when not measured. */
-  readonly peakFlops: number | null;
-  /** A process that has begun to boot; the first worker takes it. */
-  readonly spare?: SpareWorker;
-  /** Every process records these steps into a part of its own; absent: none does. */
-  readonly profile?: ProfilePlan;
-}
 
 /** A run on worker processes of this machine. */
 export interface Launch {
@@ -62,9 +46,12 @@ const SILENCE_MS = 6000;
 /**
  * Forks one worker process a device, and hosts trainer, supervisor and store in this one.
  *
+ * @throws {OptionError} TROUPE_OPTION with every option that is not what it has to be
  * @throws {TroupeError} what is wrong with the topology or its data, before anything is forked
  */
 export async function launch(topology: ResolvedTopology, options: LaunchOptions): Promise<Launch> {
+  checkTopology('launch', topology);
+  checkLaunchOptions(options);
   const { resumeFrom } = options;
   const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
   const choices = {
@@ -319,7 +306,8 @@ class LocalLaunch implements Launch {
 
   #failed(failure: RunFailure): void {
     const first = this.#job?.first.step ?? 0;
-    this.#end(failureResult(failure, this.#last?.step ?? first, this.#last?.loss ?? null));
+    const error = failureOf(failure, null, null);
+    this.#end(failureResult(error, this.#last?.step ?? first, this.#last?.loss ?? null));
   }
 
   #workerExited(rank: number, incarnation: number, reason: string): void {

@@ -11,6 +11,7 @@ import {
   type PendingFile,
   type Storage,
 } from '@troupe/core';
+import { check, rule } from '../option-rules.ts';
 import { makeFolders } from './make-folders.ts';
 
 /** Most bytes of one read call; Linux moves at most 2^31 - 4096 at once. */
@@ -142,6 +143,12 @@ async function readRange(
  * @param root - absolute, or relative to the working directory
  */
 export function fileStorage(root: string): Storage {
+  check(
+    'fileStorage',
+    'root',
+    root,
+    rule('the path of a folder', (value) => typeof value === 'string'),
+  );
   let numCreated = 0;
   const at = (name: string): string => join(root, name);
 

@@ -1,7 +1,9 @@
 import type { LogFields, Logger } from '@troupe/core';
+import { check, oneOf } from '../option-rules.ts';
 import { destination, pino, type Logger as PinoLogger } from 'pino';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+const levels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof levels)[number];
 
 function wrap(log: PinoLogger): Logger {
   const at =
@@ -19,5 +21,6 @@ function wrap(log: PinoLogger): Logger {
 
 /** Structured lines on standard error, so that standard output stays for what a command prints. */
 export function pinoLogger(level: LogLevel): Logger {
+  check('pinoLogger', 'level', level, oneOf(...levels));
   return wrap(pino({ level }, destination({ dest: 2, sync: true })));
 }

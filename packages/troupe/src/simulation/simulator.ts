@@ -1,12 +1,28 @@
 import type { TokenBatch } from '@troupe/actors';
-import { type Fault, type SyncDevice } from '@troupe/core';
+import { OptionError, type Fault, type SyncDevice } from '@troupe/core';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
-import { referenceOf, simulate, type Simulation, type SimulationOptions } from '../simulate.ts';
-import type { ClusterOptions } from '../start-cluster.ts';
+import {
+  callback,
+  checkOptions,
+  checkTopology,
+  listOf,
+  required,
+  rule,
+  wholeNumber,
+  type OptionRules,
+} from '../option-rules.ts';
+import {
+  referenceOf,
+  simulate,
+  simulatedRules,
+  type Simulation,
+  type SimulationOptions,
+} from '../simulate.ts';
+import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
 
 /** One run of a topology: all that decides it. */
 export interface SimulationCase {
@@ -34,6 +50,21 @@ export interface SimulatorOptions {
 }
 
 type More = Omit<SimulationOptions, 'seed' | 'openDevice' | 'tokens' | 'faults' | 'stopAfter'>;
+
+const caseRules: OptionRules<SimulationCase> = {
+  seed: required(wholeNumber(0, 'a seed')),
+  steps: required(wholeNumber(1, 'the step after which it ends')),
+  faults: required(
+    rule("a list of faults, or 'swarm'", (value) => value === 'swarm' || Array.isArray(value)),
+  ),
+};
+
+const simulatorRules: OptionRules<SimulatorOptions> = {
+  ...simulatedRules,
+  tokens: trainingRules.tokens,
+  openDevice: callback,
+  real: listOf(wholeNumber(0, 'a replica'), 'a list of replicas'),
+};
 
 /** Runs many simulations of one topology: its data and its run without faults are made once. */
 export class Simulator {
@@ -73,8 +104,13 @@ export class Simulator {
     });
   }
 
-  /** Runs a case; one with faults is held against the run without. */
+  /**
+   * Runs a case; one with faults is held against the run without.
+   *
+   * @throws {OptionError} TROUPE_OPTION
+   */
   async run(one: SimulationCase, more: More = {}): Promise<Simulation> {
+    checkOptions('Simulator.run', one, caseRules);
     const faults = this.faultsOf(one);
     const reference =
       faults.length === 0 || this.#shapesOnly ? undefined : await this.#referenceOf(one.steps);
@@ -126,20 +162,22 @@ function hollowTokens(seqLen: number): NonNullable<ClusterOptions['tokens']> {
   };
 }
 
-/** @throws {RangeError} a replica that is not there, or an expert-parallel group of which only a part computes */
+/** @throws {OptionError} TROUPE_OPTION for a replica that is not there, or an expert-parallel group of which only a part computes */
 function realReplicas({ parallel }: ResolvedTopology, real: readonly number[]): ReadonlySet<number> {
   const { dp, ep } = parallel;
   const computes = new Set(real);
   const missing = real.find((each) => each >= dp);
   if (real.length === 0 || missing !== undefined)
-    throw new RangeError(`found replica ${missing ?? 'none'}, expected some of 0 to ${dp - 1}`);
+    throw new OptionError('openSimulator', [
+      `real names ${missing === undefined ? 'no replica' : `replica ${missing}`}, expected some of 0 to ${dp - 1}`,
+    ]);
   for (let first = 0; first < dp; first += ep) {
     const members = Array.from({ length: ep }, (_, rank) => first + rank);
     const count = members.filter((each) => computes.has(each)).length;
     if (count > 0 && count < ep)
-      throw new RangeError(
+      throw new OptionError('openSimulator', [
         `replicas ${members.join(', ')} share their experts (ep ${ep}), so all of them compute or none`,
-      );
+      ]);
   }
   return computes;
 }
@@ -155,12 +193,15 @@ async function openSyncDevice(topology: ResolvedTopology): Promise<SyncDevice> {
 /**
  * Reads a topology's data once, for any number of simulations.
  *
+ * @throws {OptionError} TROUPE_OPTION with every option that is not what it has to be
  * @throws {TroupeError} what is wrong with the data or the devices
  */
 export async function openSimulator(
   topology: ResolvedTopology,
   options: SimulatorOptions = {},
 ): Promise<Simulator> {
+  checkTopology('openSimulator', topology);
+  checkOptions('openSimulator', options, simulatorRules);
   if (options.shapesOnly === true) {
     const device = openHollowDevice();
     const hollow = hollowTokens(topology.model.seqLen);

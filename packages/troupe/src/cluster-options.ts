@@ -1,0 +1,141 @@
+import type { ExpertRule, GateRule, mountWorker, TokenSource } from '@troupe/actors';
+import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
+import type { Clock, Device, Logger, NodeId, Storage, Transport } from '@troupe/core';
+import type { ActorSystem, Turn } from '@troupe/runtime';
+import type { RunSink } from '@troupe/telemetry';
+import type { Codec } from '@troupe/wire';
+import type { Use } from './job.ts';
+import {
+  all,
+  bytes,
+  callback,
+  checkOptions,
+  checkpointReader,
+  member,
+  objectWith,
+  options,
+  orNull,
+  positive,
+  required,
+  rule,
+  storage,
+  text,
+  wholeNumber,
+  type OptionRules,
+} from './option-rules.ts';
+
+export type Replica = ReturnType<typeof mountWorker>;
+
+/** What an embedding program may choose; every member has a default. */
+export interface ClusterOptions {
+  /** Step at which to end; default: the schedule's last. */
+  readonly stopAfter?: number;
+  /** An own router, instead of the top-k of the gate's logits. */
+  readonly gate?: GateRule;
+  /** An own expert over the same parameters. */
+  readonly expert?: ExpertRule;
+  /** Own sequences instead of the topology's `data`. */
+  readonly tokens?: TokenSource & { readonly numEvalSequences: number };
+  /** Where checkpoints go; absent: none are written. */
+  readonly checkpoints?: {
+    /** Default: what the agent's ports offer. */
+    readonly storage?: Storage;
+    readonly folder: string;
+    readonly keep: number;
+    readonly tokenizer: Uint8Array | null;
+    /** Default: a thread. */
+    readonly hasher?: Hasher;
+  };
+  /** The checkpoint to go on from. */
+  readonly resumeFrom?: CheckpointReader;
+  /** One device a replica; default: `loadDevice` for every device of the topology. */
+  readonly openDevice?: (dp: number) => Promise<Device>;
+  readonly logger?: Logger;
+  /** Sees every turn of every actor: who got what in which state. */
+  readonly observe?: (turn: Turn) => void;
+  /** Gets everything that the run reports, at once. */
+  readonly sink?: RunSink;
+  /** Events that a mailbox may hold. */
+  readonly mailboxCapacity?: number;
+  /** Sees the devices and buffers of every replica once they are mounted, in a list that later lives change; for tests and inspection. */
+  readonly onMounted?: (replicas: readonly Replica[]) => void;
+  /** Other ports than this process's own: what a simulation brings. */
+  readonly ports?: ClusterPorts;
+  /** How closely workers are watched. Default: a look every minute, lost after ten, since in one process nobody dies alone. */
+  readonly watch?: { readonly heartbeatMs: number; readonly silenceMs: number };
+}
+
+/** What one life of a node runs on. */
+export interface LifePorts {
+  readonly clock: Clock;
+  readonly transport: Transport;
+  schedule(run: () => void): void;
+  /** What this life sees of the device of its replica. Default: the device itself. */
+  device?(device: Device): Device;
+  /** Durable files of the machine. */
+  storage?(): Storage;
+}
+
+export interface ClusterPorts {
+  /** Begins a life of a node; a higher incarnation replaces a lower one. */
+  open(node: NodeId, incarnation: number): LifePorts;
+  /** Calls back when a new process of a node can begin its next life; never, when its machine is gone for good. */
+  boot(node: NodeId, run: () => void): void;
+  /** Tells of every process that ended without being asked to. */
+  onExit(handler: (node: NodeId, incarnation: number, reason: string) => void): void;
+  /** How messages become packets. Default: as between machines. */
+  readonly codec?: Codec;
+  /** What of a topology these ports can run. */
+  readonly use: Use;
+  /** Sees the actors of every life. */
+  mounted?(system: ActorSystem): void;
+}
+
+const source = all(
+  objectWith('a source of tokens', 'trainBatch', 'evalBatch'),
+  member('numEvalSequences', required(wholeNumber(0, 'held-out sequences'))),
+);
+
+const named = (what: string, ...methods: readonly string[]) =>
+  all(objectWith(what, ...methods), member('name', text('a name')));
+
+/** Options that every way to run a topology in this process has. */
+export const trainingRules = {
+  stopAfter: wholeNumber(1, 'the step at which to end'),
+  gate: named('a gate', 'choose'),
+  expert: named('an expert', 'forward', 'backward'),
+  tokens: source,
+} satisfies Partial<OptionRules<ClusterOptions>>;
+
+const rules: OptionRules<ClusterOptions> = {
+  ...trainingRules,
+  checkpoints: options({
+    storage,
+    folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
+    keep: required(wholeNumber(1, 'checkpoints')),
+    tokenizer: required(orNull(bytes)),
+    hasher: objectWith('a hasher'),
+  }),
+  resumeFrom: checkpointReader,
+  openDevice: callback,
+  logger: objectWith('a logger', 'debug', 'info', 'warn', 'error', 'child'),
+  observe: callback,
+  sink: callback,
+  mailboxCapacity: wholeNumber(1, 'events'),
+  onMounted: callback,
+  ports: objectWith('ports', 'open', 'boot', 'onExit'),
+  watch: options({
+    heartbeatMs: required(positive('milliseconds')),
+    silenceMs: required(positive('milliseconds')),
+  }),
+};
+
+/** @throws {OptionError} TROUPE_OPTION with everything that is wrong */
+export function checkClusterOptions(caller: string, given: ClusterOptions): void {
+  checkOptions(caller, given, {
+    ...rules,
+    ...(given?.ports === undefined && given?.checkpoints !== undefined
+      ? { checkpoints: all(rules.checkpoints, member('storage', required(storage))) }
+      : {}),
+  });
+}

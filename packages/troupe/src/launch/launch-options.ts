@@ -1,0 +1,63 @@
+import type { CheckpointReader } from '@troupe/checkpoint';
+import type { Storage } from '@troupe/core';
+import type { RunSink } from '@troupe/telemetry';
+import {
+  callback,
+  checkOptions,
+  checkpointReader,
+  objectWith,
+  oneOf,
+  options,
+  orNull,
+  positive,
+  required,
+  rule,
+  storage,
+  text,
+  wholeNumber,
+  type OptionRules,
+} from '../option-rules.ts';
+import type { LogLevel } from '../ports/logger.ts';
+import type { ProfilePlan } from '../profile/recorder.ts';
+import type { SpareWorker } from './spare-worker.ts';
+
+export interface LaunchOptions {
+  readonly stopAfter?: number;
+  /** Where checkpoints go; null: none are written. */
+  readonly checkpoints: { readonly storage: Storage; readonly folder: string } | null;
+  readonly resumeFrom?: CheckpointReader;
+  readonly report: RunSink;
+  readonly logLevel: LogLevel;
+  /** f32 peak of the used cores together, FLOP/s; null when not measured. */
+  readonly peakFlops: number | null;
+  /** A process that has begun to boot; the first worker takes it. */
+  readonly spare?: SpareWorker;
+  /** Every process records these steps into a part of its own; absent: none does. */
+  readonly profile?: ProfilePlan;
+}
+
+const rules: OptionRules<LaunchOptions> = {
+  stopAfter: wholeNumber(1, 'the step at which to end'),
+  checkpoints: required(
+    orNull(
+      options({
+        storage: required(storage),
+        folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
+      }),
+    ),
+  ),
+  resumeFrom: checkpointReader,
+  report: required(callback),
+  logLevel: required(oneOf('debug', 'info', 'warn', 'error', 'silent')),
+  peakFlops: required(orNull(positive('floating-point operations a second'))),
+  spare: objectWith('a SpareWorker', 'take'),
+  profile: options({
+    partPrefix: required(text('the start of a path')),
+    originMs: required(rule('a moment (milliseconds)', Number.isFinite)),
+    first: required(wholeNumber(1, 'a step')),
+    last: required(wholeNumber(1, 'a step')),
+  }),
+};
+
+/** @throws {OptionError} TROUPE_OPTION with everything that is wrong */
+export const checkLaunchOptions = (given: LaunchOptions): void => checkOptions('launch', given, rules);

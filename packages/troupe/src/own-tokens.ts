@@ -1,0 +1,73 @@
+import type { TokenBatch, TokenSource } from '@troupe/actors';
+import { runUserCode, shownValue, UserCodeError } from '@troupe/core';
+import type { ModelConfig } from '@troupe/spec';
+
+type Sizes = Pick<ModelConfig, 'vocab' | 'seqLen'>;
+
+/** First element outside least … most; -1: none. */
+function outside(values: Int32Array, least: number, most: number): number {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (value < least || value > most) return i;
+  }
+  return -1;
+}
+
+/** @throws {UserCodeError} TROUPE_USER_CODE naming the member that is not what a batch of `count` sequences has */
+function checkedBatch(what: string, batch: unknown, count: number, { vocab, seqLen }: Sizes): TokenBatch {
+  const wrong = (problem: string): UserCodeError => new UserCodeError(what, problem);
+  if (typeof batch !== 'object' || batch === null)
+    throw wrong(
+      `returned ${shownValue(batch)}, expected a batch: { ids_T, targets_T, firstSeen_T, valid_T }, or a Promise of one`,
+    );
+  const length = count * seqLen;
+  const members = batch as Readonly<Record<string, unknown>>;
+  for (const [name, kind] of [
+    ['ids_T', Int32Array],
+    ['targets_T', Int32Array],
+    ['firstSeen_T', Int32Array],
+    ['valid_T', Uint8Array],
+  ] as const) {
+    const found = members[name];
+    if (!(found instanceof kind) || found.length !== length)
+      throw wrong(
+        `returned ${shownValue(found)} as ${name}, expected ${kind.name} of ${length} (${count} sequences of ${seqLen})`,
+      );
+  }
+  const { ids_T, targets_T, firstSeen_T } = batch as TokenBatch;
+  for (const [name, values, least, most] of [
+    ['ids_T', ids_T, 0, vocab - 1],
+    ['targets_T', targets_T, -1, vocab - 1],
+    ['firstSeen_T', firstSeen_T, 0, seqLen - 1],
+  ] as const) {
+    const at = outside(values, least, most);
+    if (at >= 0) throw wrong(`returned ${values[at]} as ${name}[${at}], expected ${least} to ${most}`);
+  }
+  return batch as TokenBatch;
+}
+
+/** A source of the embedding program, whose batches are looked at before the model sees them; one that comes again is not looked at again. */
+export function ownTokens(source: TokenSource, sizes: Sizes): TokenSource {
+  const seen = new WeakSet<object>();
+  const checked = (what: string, make: () => TokenBatch, count: number): TokenBatch => {
+    const batch = runUserCode(what, make);
+    if (typeof batch === 'object' && batch !== null && seen.has(batch)) return batch;
+    const good = checkedBatch(what, batch, count, sizes);
+    seen.add(good);
+    return good;
+  };
+  return {
+    trainBatch: (step, first, count) =>
+      checked(
+        `trainBatch(${step}, ${first}, ${count}) of the option tokens`,
+        () => source.trainBatch(step, first, count),
+        count,
+      ),
+    evalBatch: (first, count) =>
+      checked(
+        `evalBatch(${first}, ${count}) of the option tokens`,
+        () => source.evalBatch(first, count),
+        count,
+      ),
+  };
+}

@@ -1,0 +1,319 @@
+import test from 'ava';
+import { MemoryStorage, silentLogger, UserCodeError, type Logger, type TroupeError } from '@troupe/core';
+import { openReferenceDevice } from '@troupe/kernels';
+import { openCheckpoint } from '@troupe/checkpoint';
+import {
+  fileStorage,
+  launch,
+  loadDevice,
+  loadTopology,
+  measuredPeakFlops,
+  openRun,
+  openSimulator,
+  pinoLogger,
+  simulate,
+  startCluster,
+  type ClusterOptions,
+  type ExpertRule,
+  type GateRule,
+} from 'troupe';
+import { tinyTokens, tinyTopology } from './tiny-cluster.ts';
+
+const topology = tinyTopology({ dp: 2, ep: 2, steps: 3 });
+const openDevice = () => Promise.resolve(openReferenceDevice({ dtype: 'f32' }));
+const start = (options: ClusterOptions) =>
+  startCluster(topology, { tokens: tinyTokens, openDevice, ...options });
+
+/** The error that a run with these options ends with. */
+async function failing(options: ClusterOptions): Promise<TroupeError> {
+  const cluster = await start(options);
+  const { error, exitCode } = await cluster.result;
+  if (error === null) throw new Error(`the run ended with ${exitCode}`);
+  return error;
+}
+
+const boom = new Error('boom\n    at somewhere (file.js:1:1)');
+const throwing = (): never => {
+  throw boom;
+};
+
+test('startCluster: every option that is not what it has to be is named at once, before a device is opened', async (t) => {
+  let opened = 0;
+  const wrong = {
+    stopAfter: Number.NaN,
+    gate: { name: 'half' },
+    expert: 7,
+    tokens: { trainBatch: () => null, evalBatch: () => null },
+    checkpoints: { folder: 'run', keep: 1.5, tokenizer: null },
+    resumeFrom: 'runs/tiny',
+    openDevice: () => {
+      opened++;
+      return openDevice();
+    },
+    logger: console.log,
+    observe: 'all',
+    sink: [],
+    mailboxCapacity: -1,
+    onMounted: true,
+    watch: { heartbeatMs: 0, silenceMs: Infinity },
+    ports: {},
+    stopafter: 3,
+  };
+  const error = await t.throwsAsync(startCluster(topology, wrong as never), { code: 'TROUPE_OPTION' });
+  for (const sentence of [
+    'there is no option stopafter; did you mean stopAfter?',
+    'stopAfter is NaN, expected a whole number of at least 1 (the step at which to end)',
+    'gate has no method choose()',
+    'expert is 7, expected an expert',
+    'tokens.numEvalSequences is nothing, expected a whole number of at least 0',
+    'checkpoints.keep is 1.5',
+    "resumeFrom is 'runs/tiny', expected a checkpoint",
+    'logger has no method debug(), info(), warn(), error(), child()',
+    "observe is 'all', expected a function",
+    'sink is a list of 0, expected a function',
+    'mailboxCapacity is -1',
+    'onMounted is true, expected a function',
+    'watch.heartbeatMs is 0, expected a number above 0 (milliseconds)',
+    'watch.silenceMs is Infinity',
+    'ports has no method open(), boot(), onExit()',
+  ])
+    t.true(error.message.includes(sentence), `${sentence}\n${error.message}`);
+  t.is(opened, 0);
+  for (const stopAfter of [Number.NaN, 1.5, -1, 0, '3', Number.POSITIVE_INFINITY, null])
+    await t.throwsAsync(start({ stopAfter } as never), { code: 'TROUPE_OPTION', message: /stopAfter is/ });
+  const checkpoints = { folder: 'run', keep: 1, tokenizer: null };
+  await t.throwsAsync(start({ checkpoints }), {
+    message: /checkpoints\.storage is nothing, expected a storage/,
+  });
+  await t.throwsAsync(startCluster('tiny' as never), {
+    message: /topology is 'tiny', expected what loadTopology gives: pass loadTopology\('tiny'\)/,
+  });
+  await t.throwsAsync(startCluster(topology, null as never), { code: 'TROUPE_OPTION' });
+});
+
+test('exports: whatever is passed in the wrong type is one sentence, before anything starts', async (t) => {
+  const none = undefined as never;
+  const storage = new MemoryStorage();
+  const launched = { checkpoints: null, report: () => {}, logLevel: 'silent', peakFlops: null };
+  const simulator = await openSimulator(topology, { tokens: tinyTokens, openDevice });
+  const refused: readonly (readonly [() => unknown, RegExp])[] = [
+    [() => loadTopology(none), /^loadTopology: name is nothing, expected the path of a file or the name/],
+    [() => loadTopology('tiny', { set: 'a=1' } as never), /set is 'a=1', expected a list of texts/],
+    [() => loadTopology('tiny', { sets: [] } as never), /there is no option sets/],
+    [() => launch(none, launched as never), /^launch: topology is missing/],
+    [() => launch(topology, none), /^launch: options? is missing|expected an object of options/],
+    [
+      () => launch(topology, {} as never),
+      /checkpoints is missing.*report is missing.*logLevel is missing.*peakFlops is missing/,
+    ],
+    [() => launch(topology, { ...launched, stopAfter: 1.5 } as never), /^launch: stopAfter is 1\.5/],
+    [
+      () => launch(topology, { ...launched, logLevel: 'loud' } as never),
+      /logLevel is 'loud', expected one of debug, /,
+    ],
+    [() => launch(topology, { ...launched, peakFlops: Number.NaN } as never), /peakFlops is NaN/],
+    [
+      () => launch(topology, { ...launched, checkpoints: { storage: 1 } } as never),
+      /checkpoints\.storage is 1.*checkpoints\.folder is missing/,
+    ],
+    [
+      () => simulate(topology, { seed: 1 } as never),
+      /^simulate: openDevice is missing, expected a function$/,
+    ],
+    [
+      () =>
+        simulate(topology, {
+          seed: 0.5,
+          openDevice,
+          budgetMs: -1,
+          link: { latency: 1, jitterMs: 'x' },
+          speed: { flopsPerMs: -1 },
+        } as never),
+      /seed is 0\.5.*flopsPerMs is -1.*there is no option link\.latency; did you mean link\.latencyMs\?.*link\.jitterMs is 'x'.*budgetMs is -1/,
+    ],
+    [() => openSimulator(topology, { real: [-1] }), /^openSimulator: real\[0\] is -1/],
+    [() => openSimulator(topology, { real: [] }), /^openSimulator: real names no replica/],
+    [
+      () => simulator.run({ seed: 1, steps: 0, faults: 'some' } as never),
+      /^Simulator\.run: steps is 0.*faults is 'some', expected a list of faults, or 'swarm'/,
+    ],
+    [() => openRun(7 as never), /^openRun: folder is 7/],
+    [() => openRun('x', { checkpoint: 3, verify: 'no' } as never), /verify is 'no'.*checkpoint is 3/],
+    [() => fileStorage(none), /^fileStorage: root is missing/],
+    [() => pinoLogger('all' as never), /^pinoLogger: level is 'all'/],
+    [() => measuredPeakFlops(0.5), /^measuredPeakFlops: threads is 0\.5/],
+    [() => loadDevice({ body: 'gpu' } as never), /^body is 'gpu', expected one of auto, native/],
+    [
+      () =>
+        startCluster(topology, { checkpoints: { storage, folder: 'run', keep: 0, tokenizer: 'x' } } as never),
+      /checkpoints\.keep is 0.*checkpoints\.tokenizer is 'x', expected a Uint8Array, or null/,
+    ],
+  ];
+  for (const [call, message] of refused) await t.throwsAsync(async () => call(), { message }, String(call));
+});
+
+test('events: every loop reads a stream of its own, from the first event to the last, whenever it begins', async (t) => {
+  const cluster = await start({});
+  const steps = async (): Promise<readonly number[]> => {
+    const seen: number[] = [];
+    for await (const { step } of cluster.steps()) seen.push(step);
+    return seen;
+  };
+  const stream = cluster.steps();
+  const early = [steps(), steps()];
+  for await (const { step } of stream) if (step === 2) break;
+  t.deepEqual(await Promise.all(early), [
+    [1, 2, 3],
+    [1, 2, 3],
+  ]);
+  await cluster.result;
+  t.deepEqual(await steps(), [1, 2, 3], 'after the run');
+  const again: number[] = [];
+  for await (const { step } of stream) again.push(step);
+  t.deepEqual(again, [1, 2, 3], 'the same iterable twice');
+  const events: string[] = [];
+  for await (const { event } of cluster.events()) events.push(event);
+  t.is(events[0], 'start');
+  t.is(events.filter((event) => event === 'step').length, 3);
+});
+
+test('callbacks: what one throws ends the run with its error, and the process lives', async (t) => {
+  const logger: Logger = { ...silentLogger, child: throwing };
+  for (const [name, options] of Object.entries({
+    observe: { observe: throwing },
+    sink: { sink: throwing },
+    onMounted: { onMounted: throwing },
+    logger: { logger },
+  })) {
+    const error = await failing(options);
+    t.true(error instanceof UserCodeError, name);
+    t.is(error.message, `the option ${name} threw: boom`, 'no stack');
+    t.is(error.cause, boom);
+  }
+});
+
+const evenly: GateRule = {
+  name: 'even',
+  choose: (_logits, { tokens, topK, experts }) =>
+    Int32Array.from({ length: tokens * topK }, (_, index) => index % experts),
+};
+
+test('own gate: what is no choice is refused by name, with token and expert; a good one trains', async (t) => {
+  const given = (choose: unknown): ClusterOptions => ({ gate: { name: 'mine', choose } as GateRule });
+  const changed =
+    (change: (choices: Int32Array) => unknown): GateRule['choose'] =>
+    (logits, question) =>
+      change(evenly.choose(logits, question)) as Int32Array;
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    [() => undefined, /returned nothing, expected an Int32Array of 64 \(32 tokens, 2 choices each\)$/],
+    [changed((choices) => choices.subarray(1)), /returned Int32Array of 63, expected an Int32Array of 64/],
+    [changed((choices) => [...choices]), /returned a list of 64/],
+    [changed((choices) => Float32Array.from(choices).fill(Number.NaN)), /returned Float32Array of 64/],
+    [changed((choices) => Promise.resolve(choices)), /returned a Promise, .*; a gate answers at once$/],
+    [
+      changed((choices) => choices.fill(4, 6, 7)),
+      /chose expert 4 for token 3, expected 0 to 3, or -1 for none$/,
+    ],
+    [changed((choices) => choices.fill(-2, 9, 10)), /chose expert -2 for token 4/],
+    [
+      changed((choices) => choices.fill(2, 10, 12)),
+      /chose expert 2 twice for token 5; choices of a token are distinct$/,
+    ],
+  ];
+  for (const [choose, message] of cases) {
+    const error = await failing(given(choose));
+    t.is(error.code, 'TROUPE_USER_CODE');
+    t.regex(error.message, message);
+    t.regex(error.message, /^the gate 'mine' \(step 1, layer 0\) /);
+  }
+  const error = await failing(given(throwing));
+  t.is(error.message, "the gate 'mine' (step 1, layer 0) threw: boom");
+  t.is(error.cause, boom);
+  for (const gate of [evenly, { ...evenly, choose: changed((choices) => choices.fill(-1, 4, 6)) }])
+    t.is((await (await start({ gate })).result).error, null);
+});
+
+test('own expert: what is no list of calls is refused by name, and so is a call that its device refuses', async (t) => {
+  const model: ExpertRule = { name: 'mine', forward: (call) => [call], backward: (call) => [call] };
+  const cases: readonly (readonly [Partial<Record<keyof ExpertRule, unknown>>, RegExp])[] = [
+    [
+      { forward: () => undefined },
+      /^forward of the expert 'mine' returned nothing, expected a list of kernel calls$/,
+    ],
+    [{ forward: () => [] }, /^forward of the expert 'mine' returned a list of 0/],
+    [{ backward: () => [3] }, /^backward of the expert 'mine' returned 3 as call 0, expected a kernel call/],
+    [{ forward: throwing }, /^forward of the expert 'mine' threw: boom$/],
+    [{ backward: async () => [] }, /^backward of the expert 'mine' returned a Promise/],
+    [
+      { forward: (call: object) => [{ ...call, dim: 500 }] },
+      /^the expert 'mine' made a call that its device refuses: .*experts\.forward/,
+    ],
+    [
+      { forward: () => [{ op: 'nonsense' }] },
+      /^the expert 'mine' made a call that its device refuses: .*nonsense/,
+    ],
+  ];
+  for (const [change, message] of cases) {
+    const error = await failing({ expert: { ...model, ...change } as ExpertRule });
+    t.regex(error.message, message);
+    t.is(error.code, 'TROUPE_USER_CODE', error.message);
+  }
+  for (const [parameters, message] of [
+    [() => undefined, /returned nothing, expected a list of \{ name, shape \}/],
+    [() => [{ name: 'a.b', shape: [2] }], /named parameter 0 'a\.b'/],
+    [() => [{ name: 'w', shape: [2.5] }], /gave 'w' the shape \[2\.5\]/],
+    [
+      () => [
+        { name: 'w', shape: [2] },
+        { name: 'w', shape: [2] },
+      ],
+      /named two of them 'w'/,
+    ],
+    [throwing, /threw: boom/],
+  ] as const)
+    await t.throwsAsync(start({ expert: { ...model, parameters } as unknown as ExpertRule }), {
+      code: 'TROUPE_USER_CODE',
+      message,
+    });
+  t.is((await (await start({ expert: model })).result).error, null);
+});
+
+test('own tokens: a batch that is none is refused, with its member and element', async (t) => {
+  const given = (change: (batch: ReturnType<typeof tinyTokens.trainBatch>) => unknown) => ({
+    tokens: {
+      ...tinyTokens,
+      trainBatch: (step: number, first: number, count: number) =>
+        change(tinyTokens.trainBatch(step, first, count)) as never,
+    },
+  });
+  for (const [change, message] of [
+    [() => undefined, /^trainBatch\(1, [04], 4\) of the option tokens returned nothing, expected a batch/],
+    [
+      (batch) => ({ ...batch, targets_T: [...batch.targets_T] }),
+      /returned a list of 32 as targets_T, expected Int32Array of 32/,
+    ],
+    [(batch) => ({ ...batch, valid_T: batch.valid_T.subarray(1) }), /returned Uint8Array of 31 as valid_T/],
+    [
+      (batch) => ({ ...batch, ids_T: batch.ids_T.fill(32, 5, 6) }),
+      /returned 32 as ids_T\[5\], expected 0 to 31$/,
+    ],
+    [throwing, /threw: boom$/],
+  ] as readonly (readonly [Parameters<typeof given>[0], RegExp])[]) {
+    const error = await failing(given(change));
+    t.is(error.code, 'TROUPE_USER_CODE');
+    t.regex(error.message, message);
+  }
+});
+
+test('resume: a step that lies behind the checkpoint is refused', async (t) => {
+  const storage = new MemoryStorage();
+  const checkpoints = { storage, folder: 'run', keep: 1, tokenizer: null };
+  await (
+    await start({ stopAfter: 2, checkpoints })
+  ).result;
+  const resumeFrom = await openCheckpoint(storage, 'run/step-000002');
+  await t.throwsAsync(start({ stopAfter: 1, resumeFrom }), {
+    code: 'TROUPE_OPTION',
+    message: /stopAfter is 1, and the checkpoint to go on from holds step 2/,
+  });
+});
