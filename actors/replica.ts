@@ -10,11 +10,13 @@ import {
   Activations,
   FlatGradients,
   FlatWeights,
+  leavesOf,
   ropeTables,
   StageStatistics,
   type BalanceCoefficients,
   type Batch,
   type GradientKind,
+  type GradientPlan,
   type StageContext,
 } from '@troupe/model';
 import type { Behaviour, MessageFields, Self } from '@troupe/runtime';
@@ -44,13 +46,13 @@ export class ParameterBuffers {
   constructor(
     device: Device,
     layout: FlatLayout,
-    options: { readonly isAlone: boolean; readonly kindOf: (unit: Unit) => GradientKind },
+    options: { readonly isAlone: boolean; readonly gradients: GradientPlan },
   ) {
     this.layout = layout;
     const open = (): FlatWeights => new FlatWeights(layout, device.floats(layout.length));
     const first = open();
     this.weights = [first, options.isAlone ? first : open()];
-    this.gradients = new FlatGradients(device, layout, options.kindOf);
+    this.gradients = new FlatGradients(device, layout, options.gradients);
   }
 
   at(version: number): FlatWeights {
@@ -124,7 +126,7 @@ export class Replica {
     const open = (parameterClass: ParameterClassName, units: readonly Unit[]): ParameterBuffers =>
       new ParameterBuffers(device, flatLayout(units), {
         isAlone: this.isAlone,
-        kindOf: gradientKind(job, parameterClass),
+        gradients: { kindOf: gradientKind(job, parameterClass), leavesOf: leavesOf(job.model, job.grains) },
       });
     this.dense = open('dense', denseUnits(job.model));
     const { ep } = expertRank(job, dp);

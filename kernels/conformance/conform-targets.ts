@@ -1,8 +1,10 @@
-import type { Device, ExactSum } from '@troupe/core';
-import { compute, type ConformanceBody, type Test } from './body.ts';
-import { firstDifference } from './compare.ts';
+import { leafLimit, type Device, type ExactSum } from '@troupe/core';
+import type { KernelShapeError } from '../errors.ts';
+import { openReferenceDevice } from '../reference/reference-device.ts';
+import { compute, submit, type ConformanceBody, type Test } from './body.ts';
+import { firstDifference, largestError } from './compare.ts';
 import { Draw } from './draw.ts';
-import { targetCases } from './target-cases.ts';
+import { longHead, targetCases } from './target-cases.ts';
 
 type Bits = ArrayLike<number | bigint>;
 
@@ -58,6 +60,99 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
       }
     });
   }
+
+  for (const [name, build] of Object.entries(targetCases)) {
+    test(`${body.name} gradient of ${name}: leaves from a smaller limit on raise the flag and count as zero`, async (t) => {
+      for (const open of [() => body.open(), ...(body.family ?? [])]) {
+        const device = await open();
+        const { lengths, covers = () => true, call } = build(device, new Draw(11));
+        const under = async (kind: 'added' | 'stored', leafLimit?: number) => {
+          const range = () => ({
+            overflow: device.ints(1),
+            ...(leafLimit === undefined ? {} : { leafLimit }),
+          });
+          const targets = lengths.map((length) =>
+            kind === 'stored'
+              ? { gradient: device.floats(length), ...range() }
+              : { values: device.int64s(length), ...range() },
+          );
+          await compute(device, [call(targets)]);
+          const values = targets.map((target): Bits =>
+            'values' in target ? target.values : target.gradient,
+          );
+          return { values, flag: Math.max(...targets.map(({ overflow }) => overflow[0]!)) };
+        };
+        for (const kind of ['added', 'stored'] as const) {
+          const usual = await under(kind);
+          const named = await under(kind, 64);
+          t.is(named.flag, usual.flag);
+          for (const [i, each] of named.values.entries())
+            t.is(firstDifference(each, usual.values[i]!), -1, `${device.info.name} ${kind}`);
+          const none = await under(kind, 2 ** -26);
+          const isEmpty = usual.values.every((each) =>
+            Array.from(each).every((value) => Number(value) === 0),
+          );
+          t.is(none.flag, isEmpty ? 0 : 1, `${device.info.name} ${kind}`);
+          // What is left is smaller than a limit a leaf.
+          const most = kind === 'added' ? 2 ** 24 * 64 : 2 ** -26 * 64;
+          for (const each of none.values)
+            t.true(Array.from(each).every((value, i) => !covers(i) || Math.abs(Number(value)) <= most));
+        }
+        await device.close();
+      }
+    });
+  }
+
+  test(`${body.name} gradient of the head over grains of 520 and 540 rows: agrees with the float64 reference`, async (t) => {
+    const gradientOn = async (device: Device): Promise<Bits> => {
+      const { lengths, call } = longHead(device, new Draw(14));
+      const gradient = device.floats(lengths[0]!);
+      await compute(device, [call([{ gradient, overflow: device.ints(1) }])]);
+      return gradient;
+    };
+    const expected = Float64Array.from(await gradientOn(openReferenceDevice({ dtype: 'f64' })), Number);
+    for (const open of [() => body.open({ threads: 1 }), () => body.open(), ...(body.family ?? [])]) {
+      const device = await open();
+      const error = largestError(Float64Array.from(await gradientOn(device), Number), expected);
+      t.true(error <= body.tolerance.gradient, `${device.info.name}: ${error}`);
+      await device.close();
+    }
+  });
+
+  test(`${body.name} gradient sums: 256 leaves just below their limit are exact, where 64 would wrap`, async (t) => {
+    const device = await body.open();
+    const rows = 256;
+    const leaf = 32 * (1 - 2 ** -24);
+    const grainStarts = Int32Array.from({ length: rows + 1 }, (_, row) => row);
+    const x = { data: device.floats(rows).fill(1) };
+    const run = async (first: number, begin: boolean, sum: ExactSum): Promise<void> => {
+      const dOut = { data: device.floats(rows).fill(leaf) };
+      dOut.data[0] = first;
+      const shape = { rows, inDim: 1, outDim: 1, dOut, x, grainStarts };
+      await compute(device, [{ op: 'linear.backward.weight', ...shape, weightSum: { ...sum, begin } }]);
+    };
+    const sum = { ...emptySum(device, 1), leafLimit: leafLimit(rows) };
+    await run(leaf, true, sum);
+    t.is(sum.values[0], 256n * BigInt(leaf * 2 ** 50));
+    t.is(sum.overflow[0], 0);
+    await run(32, true, sum);
+    t.is(sum.values[0], 255n * BigInt(leaf * 2 ** 50));
+    t.is(sum.overflow[0], 1);
+    await device.close();
+  });
+
+  test(`${body.name} gradients: a limit of leaves that is none is refused`, async (t) => {
+    const device = await body.open();
+    const one = { data: device.floats(1) };
+    const shape = { rows: 1, inDim: 1, outDim: 1, dOut: one, x: one, grainStarts: Int32Array.of(0, 1) };
+    for (const wrong of [0, -1, 2 ** -27, 65, Number.NaN, Infinity])
+      for (const target of [emptySum(device, 1), { gradient: device.floats(1), overflow: device.ints(1) }]) {
+        const weightSum = { ...target, leafLimit: wrong };
+        const { error } = await submit(device, [{ op: 'linear.backward.weight', ...shape, weightSum }]);
+        t.is((error as KernelShapeError | null)?.code, 'TROUPE_KERNEL_SHAPE', `${wrong}`);
+      }
+    await device.close();
+  });
 
   test(`${body.name} stored gradients: a leaf out of range raises the flag and counts as zero`, async (t) => {
     const device = await body.open();

@@ -19,9 +19,9 @@ constexpr Int128 WIDE_OVERFLOW = static_cast<Int128>(~Uint128{0} >> 1);
 
 static inline int64_t round_even(double x) { return static_cast<int64_t>(std::llrint(x)); }
 
-/// Leaf of a gradient → multiples of 2^-50, ties to even; `bad` is or-ed with "NaN or |leaf| ≥ 64".
-static inline int64_t from_gradient(float leaf, bool& bad) {
-  if (!(std::fabs(leaf) < 64.0f)) {
+/// Leaf of a gradient → multiples of 2^-50, ties to even; `bad` is or-ed with "NaN or |leaf| ≥ limit".
+static inline int64_t from_gradient(float leaf, bool& bad, float limit = LEAF_LIMIT) {
+  if (!(std::fabs(leaf) < limit)) {
     bad = true;
     return 0;
   }

@@ -41,14 +41,19 @@ struct ExactSum {
   int32_t* overflow;
 };
 
+/// A leaf of this size and more is out of range, where the caller names no smaller limit: 128 leaves cannot wrap a sum.
+constexpr float LEAF_LIMIT = 64.0f;
+
 /// Where the gradient of a parameter goes (GradientTarget of the contract). `stored` not null: the sum lives inside the call and
 /// its f32 values are written there. Else leaves are added to `values`, or replace them with `begin`.
+/// A leaf that is NaN or of `leaf_limit` and more only sets the flag.
 struct GradientTarget {
   int64_t* values;
   int64_t length;  // 0: no gradient is wanted
   int32_t* overflow;
   float* stored;
   bool begin;
+  float leaf_limit = LEAF_LIMIT;
 
   bool replaces() const { return stored != nullptr || begin; }
 };

@@ -1,4 +1,5 @@
 import {
+  GRADIENT_LEAF_LIMIT,
   hiddenInputs,
   type ExactSum,
   type ExpertsBackwardCall,
@@ -118,6 +119,10 @@ export class ArgumentCheck {
     if (isStored(target)) this.floats(`${name}.gradient`, target.gradient, length);
     else this.int64s(`${name}.values`, target.values, length);
     this.ints(`${name}.overflow`, target.overflow, 1);
+    const { leafLimit = GRADIENT_LEAF_LIMIT } = target;
+    this.number(`${name}.leafLimit`, leafLimit);
+    if (!(leafLimit >= 2 ** -26 && leafLimit <= GRADIENT_LEAF_LIMIT))
+      this.fail(`${name}.leafLimit`, String(leafLimit), `2^-26 to ${GRADIENT_LEAF_LIMIT}`);
   }
 
   /** A matrix of `count` rows of `rowLength` elements inside its buffer. */

@@ -53,9 +53,10 @@ function addInteger({ low, high }: Words, i: number, integer: number): void {
 export function addLeaves(sum: ExactSum, at: number, leaves: Float64Array, length: number): void {
   const words = wordsOf(sum.values);
   const scale = 2 ** -GRADIENT_QUANTUM_LOG2;
+  const { leafLimit = GRADIENT_LEAF_LIMIT } = sum;
   for (let i = 0; i < length; i++) {
     const leaf = leaves[i]!;
-    if (Math.abs(leaf) < GRADIENT_LEAF_LIMIT) addInteger(words, at + i, roundHalfEven(leaf * scale));
+    if (Math.abs(leaf) < leafLimit) addInteger(words, at + i, roundHalfEven(leaf * scale));
     else sum.overflow[0] = 1;
   }
 }

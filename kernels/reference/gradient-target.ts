@@ -1,4 +1,4 @@
-import type { ExactSum, GradientTarget } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT, type ExactSum, type GradientTarget } from '@troupe/core';
 import { readSum } from './exact-sum.ts';
 import { isStored } from './target-kind.ts';
 
@@ -12,14 +12,14 @@ export function intoTarget(
   length: number,
   add: (sum: ExactSum) => void,
 ): void {
-  const { overflow } = target;
+  const { overflow, leafLimit = GRADIENT_LEAF_LIMIT } = target;
   if (isStored(target)) {
     const values = new BigInt64Array(length);
-    add({ values, overflow });
+    add({ values, overflow, leafLimit });
     readSum(values, target.gradient.subarray(first, first + length));
     return;
   }
   const values = target.values.subarray(first, first + length);
   if (target.begin === true) values.fill(0n);
-  add({ values, overflow });
+  add({ values, overflow, leafLimit });
 }

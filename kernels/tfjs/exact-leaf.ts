@@ -13,10 +13,11 @@ const ROUNDER = 1.5 * 2 ** 52;
  */
 export function addLeaf(sum: ExactSum, at: number, leaf: Float32Array, length: number): void {
   const words = new Int32Array(sum.values.buffer, sum.values.byteOffset + at * 8, length * 2);
+  const { leafLimit = GRADIENT_LEAF_LIMIT } = sum;
   let outOfRange = 0;
   for (let i = 0; i < length; i++) {
     const value = leaf[i]!;
-    if (value > -GRADIENT_LEAF_LIMIT && value < GRADIENT_LEAF_LIMIT) {
+    if (value > -leafLimit && value < leafLimit) {
       const integer = value * SCALE + ROUNDER - ROUNDER;
       const high = Math.floor(integer / TWO_32);
       const low = (integer - high * TWO_32) | 0;

@@ -1,4 +1,10 @@
-import { GRADIENT_QUANTUM_LOG2, type ExactSum, type GradientTarget, type StoredGradient } from '@troupe/core';
+import {
+  GRADIENT_LEAF_LIMIT,
+  GRADIENT_QUANTUM_LOG2,
+  type ExactSum,
+  type GradientTarget,
+  type StoredGradient,
+} from '@troupe/core';
 import { readSum } from '../reference/exact-sum.ts';
 import { intoTarget } from '../reference/gradient-target.ts';
 import { isStored } from '../reference/target-kind.ts';
@@ -20,13 +26,13 @@ const ROOM = 2 ** 53 * QUANTUM;
 /** The exact sum of a stored gradient in float64 for as long as that is exact, then in int64: three times faster. */
 class StoredLeaves implements Leaves {
   readonly #sums: Float64Array;
-  readonly #overflow: Int32Array;
+  readonly #range: Omit<ExactSum, 'values'> & { readonly leafLimit: number };
   #room = ROOM;
   #exact: ExactSum | null = null;
 
-  constructor(sums: Float64Array, overflow: Int32Array) {
+  constructor(sums: Float64Array, { overflow, leafLimit = GRADIENT_LEAF_LIMIT }: StoredGradient) {
     this.#sums = sums;
-    this.#overflow = overflow;
+    this.#range = { overflow, leafLimit };
     sums.fill(0);
   }
 
@@ -35,13 +41,13 @@ class StoredLeaves implements Leaves {
       let largest = 0;
       // NaN wins against everything, and fits nowhere.
       for (let i = 0; i < length; i++) largest = Math.max(largest, Math.abs(leaf[i]!));
-      if (largest <= this.#room) {
+      if (largest < this.#range.leafLimit && largest <= this.#room) {
         this.#room -= largest;
         const sums = this.#sums;
         for (let i = 0; i < length; i++) sums[at + i]! += leaf[i]! * SCALE + ROUNDER - ROUNDER;
         return;
       }
-      this.#exact = { values: BigInt64Array.from(this.#sums, BigInt), overflow: this.#overflow };
+      this.#exact = { values: BigInt64Array.from(this.#sums, BigInt), ...this.#range };
     }
     addLeaf(this.#exact, at, leaf, length);
   }
@@ -67,7 +73,7 @@ export function intoLeaves(
   add: (leaves: Leaves) => void,
 ): void {
   if (isStored(target)) {
-    const leaves = new StoredLeaves(scratch(length), target.overflow);
+    const leaves = new StoredLeaves(scratch(length), target);
     add(leaves);
     leaves.read(target.gradient.subarray(first, first + length));
     return;

@@ -140,12 +140,15 @@ GradientTarget Reader::target(const char* name, int64_t length) const {
     fail(name, type_name(env_, value), "an object { values, overflow } or { gradient, overflow }");
   }
   const Reader inner = nested(name, value);
+  const double limit = inner.number_or("leafLimit", LEAF_LIMIT);
+  if (!(limit >= 0x1p-26 && limit <= LEAF_LIMIT)) inner.fail("leafLimit", std::to_string(limit), "2^-26 to 64");
+  const float leaf_limit = static_cast<float>(limit);
   if (!inner.has("gradient")) {
     const ExactSum sum = this->sum(name, length);
-    return {sum.values, sum.length, sum.overflow, nullptr, inner.flag_or("begin", false)};
+    return {sum.values, sum.length, sum.overflow, nullptr, inner.flag_or("begin", false), leaf_limit};
   }
   const Array<float> stored = inner.floats("gradient", length < 0 ? 0 : length);
-  return {nullptr, length < 0 ? stored.length : length, inner.ints("overflow", 1).data, stored.data, false};
+  return {nullptr, length < 0 ? stored.length : length, inner.ints("overflow", 1).data, stored.data, false, leaf_limit};
 }
 
 ConstGradient Reader::gradient(const char* name) const {

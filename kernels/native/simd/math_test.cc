@@ -36,20 +36,20 @@
     TROUPE_MATH_FUNCTIONS(TROUPE_APPLY_ONE)                                       \
   }                                                                               \
   /* sums += leaf of all lanes, then of the first n; y: their f32 values. */      \
-  static int32_t add(const float* x, int n, int64_t* sums, float* y) {            \
+  static int32_t add(const float* x, int n, float limit, int64_t* sums, float* y) { \
     using namespace troupe;                                                       \
-    int32_t bad = 0;                                                              \
-    vaddFixed(sums, vload(x), bad);                                               \
-    vaddFixedn(sums, vload(x), bad, n);                                           \
+    LeafCheck check = {limit, 0};                                                 \
+    vaddFixed(sums, vload(x), check);                                             \
+    vaddFixedn(sums, vload(x), check, n);                                         \
     vstore(y, vreadFixed(sums));                                                  \
-    return bad != 0;                                                              \
+    return check.bad != 0;                                                             \
   }                                                                               \
   /* y: the leaf rounded, but not added (KER-3). */                               \
-  static int32_t rounded(const float* x, float* y) {                              \
+  static int32_t rounded(const float* x, float limit, float* y) {                 \
     using namespace troupe;                                                       \
-    int32_t bad = 0;                                                              \
-    vstore(y, vroundFixed(vload(x), bad));                                        \
-    return bad != 0;                                                              \
+    LeafCheck check = {limit, 0};                                                 \
+    vstore(y, vroundFixed(vload(x), check));                                      \
+    return check.bad != 0;                                                              \
   }
 #define TROUPE_APPLY_ONE(name) if (function == i++) vstore(y, v##name(vload(x)));
 
@@ -158,28 +158,28 @@ void same_bits(const char* name, int function, const float* x, const float* y) {
 }
 
 /// One leaf of gradients added twice to sums, whole and in part, and the sums read again: the bits of exact.h (KER-3).
-void same_leaf(const char* isa, int32_t (*add)(const float*, int, int64_t*, float*), const float* x, const int64_t* start, int n) {
+void same_leaf(const char* isa, int32_t (*add)(const float*, int, float, int64_t*, float*), const float* x, const int64_t* start, int n, float limit) {
   int64_t sums[16], wanted[16];
   float y[16], values[16];
   bool bad = false;
   for (int j = 0; j < 16; j++) {
     sums[j] = start[j];
-    wanted[j] = start[j] + troupe::exact::from_gradient(x[j], bad);
-    if (j < n) wanted[j] += troupe::exact::from_gradient(x[j], bad);
+    wanted[j] = start[j] + troupe::exact::from_gradient(x[j], bad, limit);
+    if (j < n) wanted[j] += troupe::exact::from_gradient(x[j], bad, limit);
     values[j] = troupe::exact::to_float(wanted[j]);
   }
-  const bool found = add(x, n, sums, y) != 0;
+  const bool found = add(x, n, limit, sums, y) != 0;
   if (found == bad && memcmp(sums, wanted, sizeof sums) == 0 && memcmp(y, values, sizeof y) == 0) return;
   failures++;
   printf("FAIL leaf on %s, first lane %g, n %d\n", isa, static_cast<double>(x[0]), n);
 }
 
 /// The same leaf rounded on its own: what a sum of it alone would be read as.
-void same_rounded(const char* isa, int32_t (*rounded)(const float*, float*), const float* x) {
+void same_rounded(const char* isa, int32_t (*rounded)(const float*, float, float*), const float* x, float limit) {
   float y[16], wanted[16];
   bool bad = false;
-  for (int j = 0; j < 16; j++) wanted[j] = troupe::exact::to_float(troupe::exact::from_gradient(x[j], bad));
-  const bool found = rounded(x, y) != 0;
+  for (int j = 0; j < 16; j++) wanted[j] = troupe::exact::to_float(troupe::exact::from_gradient(x[j], bad, limit));
+  const bool found = rounded(x, limit, y) != 0;
   if (found == bad && memcmp(y, wanted, sizeof y) == 0) return;
   failures++;
   printf("FAIL rounded leaf on %s, first lane %a\n", isa, static_cast<double>(x[0]));
@@ -200,12 +200,13 @@ void leaves() {
     }
     if (round % 64 == 1) x[round / 64 % 16] = round % 128 == 1 ? NAN : INFINITY;
     const int n = 1 + static_cast<int>(next() >> 40) % 15;
-    same_leaf("portable", on_portable::add, x, start, n), same_rounded("portable", on_portable::rounded, x);
+    const float limit = std::ldexp(64.0f, -static_cast<int>(round % 3 == 0 ? 0 : next() % 12));  // 64 … 2^-5
+    same_leaf("portable", on_portable::add, x, start, n, limit), same_rounded("portable", on_portable::rounded, x, limit);
 #if defined(__x86_64__) && !defined(__clang__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) same_leaf("avx2", on_avx2::add, x, start, n), same_rounded("avx2", on_avx2::rounded, x);
-    if (__builtin_cpu_supports("avx512dq")) same_leaf("avx512", on_avx512::add, x, start, n), same_rounded("avx512", on_avx512::rounded, x);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) same_leaf("avx2", on_avx2::add, x, start, n, limit), same_rounded("avx2", on_avx2::rounded, x, limit);
+    if (__builtin_cpu_supports("avx512dq")) same_leaf("avx512", on_avx512::add, x, start, n, limit), same_rounded("avx512", on_avx512::rounded, x, limit);
 #elif defined(__aarch64__)
-    same_leaf("neon", on_neon::add, x, start, n), same_rounded("neon", on_neon::rounded, x);
+    same_leaf("neon", on_neon::add, x, start, n, limit), same_rounded("neon", on_neon::rounded, x, limit);
 #endif
   }
 }

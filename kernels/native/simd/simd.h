@@ -39,9 +39,13 @@ namespace troupe {
 namespace {
 
 constexpr int LANES = 16;
-/** 2^50: int64 fixed point of gradients; a leaf with |x| >= 64 or NaN is out of range. */
+/** 2^50: int64 fixed point of gradients. */
 constexpr float FIXED_SCALE = 1125899906842624.0f;
-constexpr float FIXED_LIMIT = 64.0f;
+/** Leaves on their way into sums: one that is NaN or has |x| >= limit (at most 64) is out of range and makes `bad` non-zero. */
+struct LeafCheck {
+  float limit;
+  int32_t bad;
+};
 /** From here on an f32 is a multiple of 2^-50; below it the last bit of x ± edge is worth 2^-50. */
 constexpr float FIXED_EDGE = 8388608.0f / FIXED_SCALE;
 
@@ -134,10 +138,10 @@ TROUPE_INLINE V vroundAny(V x) {
   return vselect(vlt(vabs(x), edge), vsub(vadd(x, shift), shift), x);
 #endif
 }
-/** The same; 0, and `bad` non-zero, where |x| >= 64 or NaN. */
-TROUPE_INLINE V vroundFixed(V x, int32_t& bad) {
-  const M ok = vlt(vabs(x), vset(FIXED_LIMIT));
-  bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
+/** The same; 0 where x is out of range. */
+TROUPE_INLINE V vroundFixed(V x, LeafCheck& check) {
+  const M ok = vlt(vabs(x), vset(check.limit));
+  check.bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
   return vselect(ok, vroundAny(x), vzero());
 }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN

@@ -38,8 +38,6 @@ export const GRADIENT_QUANTUM_LOG2 = -50;
 export const LOSS_QUANTUM_LOG2 = -36;
 /** … and squared norms of 2^-80 in 128 bits: sum < 2^46. */
 export const NORM_QUANTUM_LOG2 = -80;
-/** A gradient leaf with |leaf| ≥ 64 (or NaN) counts as non-finite; 128 grains cannot overflow the int64 sum. */
-export const GRADIENT_LEAF_LIMIT = 64;
 /** Squares are added up in leaves of this many consecutive elements of a tensor; slices start at multiples of it. */
 export const NORM_BLOCK = 1024;
 

@@ -1,12 +1,12 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
-import { FlatGradients, type GradientKind } from './flat-gradients.ts';
+import { FlatGradients, leavesOf, type GradientKind } from './flat-gradients.ts';
 import { modelLayout } from './local-model.ts';
 import { tinyConfig } from './tiny-model.ts';
 
 const layout = modelLayout(tinyConfig());
 const open = (kindOf: (id: string) => GradientKind): FlatGradients =>
-  new FlatGradients(openReferenceDevice(), layout, ({ id }) => kindOf(id));
+  new FlatGradients(openReferenceDevice(), layout, { kindOf: ({ id }) => kindOf(id), leavesOf: () => 2 });
 
 test('flat gradients: units of one kind lie in one array, which slices cut', (t) => {
   const gradients = open((id) => (id === 'embed' ? 'begun' : 'stored'));
@@ -44,10 +44,26 @@ test('flat gradients: the first microbatch begins, others and second calls add',
   t.is(gradients.of(0).span('L1/expert1', 'L1/expert3').overflow, gradients.overflow);
 });
 
+test('flat gradients: a tied head of 65 to 128 grains leaves more than 128 leaves, so their limit is smaller', (t) => {
+  for (const tiedHead of [false, true])
+    for (const grains of [64, 65, 128, 129]) {
+      const config = tinyConfig({ tiedHead });
+      const gradients = new FlatGradients(openReferenceDevice(), modelLayout(config), {
+        kindOf: ({ id }) => (id === 'embed' ? 'begun' : 'stored'),
+        leavesOf: leavesOf(config, grains),
+      });
+      const limits = ['embed', 'L0/qkv', 'norm'].map((id) => gradients.of(0).view(id).leafLimit);
+      const others = grains === 129 ? 32 : 64;
+      t.deepEqual(limits, [tiedHead && grains !== 64 ? (grains === 129 ? 16 : 32) : others, others, others]);
+      t.is(gradients.of(1).more.view('embed').leafLimit, limits[0]);
+      t.is(gradients.of(0).span('L1/expert1', 'L1/expert3').leafLimit, others);
+    }
+});
+
 test('flat gradients: a reset clears the flag, and the sums that others add to', (t) => {
   for (const kind of ['added', 'begun'] as const) {
     const device = openReferenceDevice();
-    const gradients = new FlatGradients(device, layout, () => kind);
+    const gradients = new FlatGradients(device, layout, { kindOf: () => kind, leavesOf: () => 2 });
     const { values } = gradients.sum(0, layout.length);
     values.fill(3n);
     gradients.overflow[0] = 1;

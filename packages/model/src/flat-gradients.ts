@@ -1,12 +1,13 @@
 import {
   assert,
+  leafLimit,
   type Device,
   type ExactSum,
   type Floats,
   type GradientTarget,
   type KernelCall,
 } from '@troupe/core';
-import type { FlatLayout, Unit } from '@troupe/spec';
+import type { FlatLayout, ModelConfig, Unit } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 
 /**
@@ -15,6 +16,18 @@ import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
  * calls of unknown number, so the sum is reset before a step (8 bytes, and the time of writing them once more).
  */
 export type GradientKind = 'stored' | 'begun' | 'added';
+
+/** How a model's gradients come together. */
+export interface GradientPlan {
+  readonly kindOf: (unit: Unit) => GradientKind;
+  /** Leaves that each element of the unit gets in a step, from all microbatches and devices. */
+  readonly leavesOf: (unit: Unit) => number;
+}
+
+/** A leaf for each grain of the whole batch; a tied head adds its own to the embedding's. */
+export function leavesOf({ tiedHead }: ModelConfig, grains: number): GradientPlan['leavesOf'] {
+  return ({ id }) => (tiedHead && id === 'embed' ? 2 * grains : grains);
+}
 
 /** Elements [from, to) of the layout whose units are of one kind; `values` stands at `from`. */
 interface Run {
@@ -77,10 +90,12 @@ export class FlatGradients {
   readonly overflow: Int32Array;
   readonly #first: GradientTargets;
   readonly #runs: readonly Run[];
+  readonly #leavesOf: GradientPlan['leavesOf'];
   readonly #none: BigInt64Array;
 
-  constructor(device: Device, layout: FlatLayout, kindOf: (unit: Unit) => GradientKind) {
+  constructor(device: Device, layout: FlatLayout, { kindOf, leavesOf }: GradientPlan) {
     this.layout = layout;
+    this.#leavesOf = leavesOf;
     this.overflow = device.ints(1);
     this.#none = device.int64s(0);
     this.#runs = runsOf(layout, kindOf).map(({ kind, from, to }) => ({
@@ -132,8 +147,18 @@ export class FlatGradients {
     const run = this.#runs.find((each) => each.from <= from && to <= each.to);
     assert(run !== undefined, 'units of one target are of one kind', { from, to });
     const values = run.values.subarray(from - run.from, to - run.from);
-    if (!(values instanceof BigInt64Array)) return { gradient: values, overflow };
-    return { values, overflow, begin: isFirst && run.kind === 'begun' };
+    const range = { overflow, leafLimit: this.#limit(from, to) };
+    if (!(values instanceof BigInt64Array)) return { gradient: values, ...range };
+    return { values, ...range, begin: isFirst && run.kind === 'begun' };
+  }
+
+  /** Of the leaves of all units that lie in [from, to). */
+  #limit(from: number, to: number): number {
+    const { units, starts } = this.layout;
+    const within = units.filter(
+      ({ paddedSize }, index) => (starts[index] ?? 0) < to && (starts[index] ?? 0) + paddedSize > from,
+    );
+    return leafLimit(Math.max(1, ...within.map(this.#leavesOf)));
   }
 }
 

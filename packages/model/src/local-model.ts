@@ -20,7 +20,7 @@ import { Activations } from './activations.ts';
 import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
 import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
-import { FlatGradients } from './flat-gradients.ts';
+import { FlatGradients, leavesOf } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
 import { finalNormForward, headForward, headLogits } from './head.ts';
 import { initialise } from './initialise.ts';
@@ -239,7 +239,10 @@ export class LocalModel {
     const { layout } = this.weights;
     this.#trainer ??= {
       act: new Activations(device, this.shape, { training: true, ranks: this.#ranks }),
-      sums: new FlatGradients(device, layout, () => 'begun'),
+      sums: new FlatGradients(device, layout, {
+        kindOf: () => 'begun',
+        leavesOf: leavesOf(this.config, this.shape.grains),
+      }),
       gradients: newWeights(device, layout),
       m: device.floats(layout.length),
       v: device.floats(layout.length),

@@ -9,7 +9,7 @@ import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { returnedGradients, returnedRows } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
-import { FlatGradients, type GradientKind } from './flat-gradients.ts';
+import { FlatGradients, leavesOf, type GradientKind } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
 import { combineBackward, combineForward, gateBackward, gateForward } from './gate.ts';
 import { headBackward, headForward } from './head.ts';
@@ -46,7 +46,7 @@ function openStage(
   for (const { id } of units) weights.view(id).set(whole.view(id));
   const shape = { config, sequences: 2, grains: 1 };
   const act = new Activations(device, shape, { training: true, layers: { first: layer, count: 1 } });
-  const gradients = new FlatGradients(device, layout, () => kind);
+  const gradients = new FlatGradients(device, layout, { kindOf: () => kind, leavesOf: leavesOf(config, 2) });
   const statistics = new StageStatistics(device, config, [layer]);
   const ctx = { shape, weights, act, rope: ropeTables(device, config), statistics };
   return {
@@ -137,9 +137,10 @@ for (const tiedHead of [false, true]) {
     const expected = await whole.lossAndGradients(batch);
     const { layout } = whole.weights;
     // Head and embedding are one unit when tied, with two calls.
-    const gradients = new FlatGradients(device, layout, ({ id }) =>
-      tiedHead && id === 'embed' ? 'begun' : 'stored',
-    );
+    const gradients = new FlatGradients(device, layout, {
+      kindOf: ({ id }) => (tiedHead && id === 'embed' ? 'begun' : 'stored'),
+      leavesOf: leavesOf(config, 2),
+    });
     t.is(gradients.slices(0, layout.length).length, tiedHead ? 2 : 1);
     const shape = { config, sequences: 4, grains: 2 };
     const ctx = {
