@@ -5,8 +5,7 @@
  * on the same device, in order. These are data, so the same rule runs on every body of `Device`.
  */
 import { fileURLToPath } from 'node:url';
-import type { Floats, KernelCall } from '@troupe/core';
-import { loadTopology, startCluster, type ExpertRule } from 'troupe';
+import { loadTopology, startCluster, type ExpertRule, type Floats, type KernelCall } from 'troupe';
 import type { ExampleOptions } from './quickstart-embedding.ts';
 
 /**

@@ -7,8 +7,7 @@
  * @see Shazeer et al. 2017, arXiv:1701.06538, eq. 4 (here with a fixed instead of a learned scale)
  */
 import { fileURLToPath } from 'node:url';
-import { prng } from '@troupe/core';
-import { loadTopology, startCluster, type GateRule } from 'troupe';
+import { loadTopology, prng, startCluster, type GateRule } from 'troupe';
 import type { ExampleOptions } from './quickstart-embedding.ts';
 
 /** The k largest scores, ties to the lower expert, in falling order. */

@@ -10,12 +10,12 @@ export {
   type NativeIsa,
 } from './native/native-device.ts';
 export { openReferenceDevice } from './reference/reference-device.ts';
+export type { LayerTensor, Tensorflow } from './tfjs/layer-types.ts';
 export {
   tfjsExpert,
   type ExpertLayerSize,
   type LayerForward,
   type LayerParameter,
-  type Tensorflow,
   type TfjsExpert,
   type TfjsExpertOptions,
 } from './tfjs/tfjs-expert.ts';

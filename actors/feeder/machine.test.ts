@@ -12,6 +12,9 @@ test('feeder: serves steps and evaluations in one state, as often as asked, and 
     'a replay asks for the same step again',
   );
   t.deepEqual(play.send('evaluation.prefetch'), ['feedEvaluation']);
+  t.deepEqual(play.send('step.loaded', { step: 1 }), ['passStep']);
+  t.deepEqual(play.send('evaluation.loaded'), ['passEvaluation']);
+  t.deepEqual(play.send('source.failed'), ['failSource']);
   t.deepEqual(
     acceptedOf(play, ['batch.prefetch', 'evaluation.prefetch', 'batch.ready', 'step.open', 'forward.run']),
     ['batch.prefetch', 'evaluation.prefetch'],

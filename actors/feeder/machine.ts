@@ -4,7 +4,13 @@ import type { FeederEvent } from './events.ts';
 /** Prefetches; owns nothing that lasts, since the cursor of the data is the step number. */
 export const feederMachine = setup({
   types: { events: {} as FeederEvent },
-  actions: { feedStep: () => {}, feedEvaluation: () => {} },
+  actions: {
+    feedStep: () => {},
+    feedEvaluation: () => {},
+    passStep: () => {},
+    passEvaluation: () => {},
+    failSource: () => {},
+  },
 }).createMachine({
   id: 'feeder',
   initial: 'serving',
@@ -13,6 +19,10 @@ export const feederMachine = setup({
       on: {
         'batch.prefetch': { actions: 'feedStep' },
         'evaluation.prefetch': { actions: 'feedEvaluation' },
+        // Of a source that has to be waited for.
+        'step.loaded': { actions: 'passStep' },
+        'evaluation.loaded': { actions: 'passEvaluation' },
+        'source.failed': { actions: 'failSource' },
       },
     },
   },

@@ -1,34 +1,15 @@
 import { addWideSums, assert } from '@troupe/core';
 import { lossValue } from '@troupe/model';
 import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
-import type { RecoveredEvent, RunSink } from '@troupe/telemetry';
+import type { RecoveredEvent } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
-import { jobShape, parameterClasses, type Job } from '../job.ts';
+import { jobShape, parameterClasses } from '../job.ts';
 import type { TrainerEvent } from './events.ts';
 import { normOf, StepLedger } from './ledger.ts';
 import { stepLosses } from './losses.ts';
 import type { TrainerContext } from './machine.ts';
+import type { TrainerOptions } from './options.ts';
 import { planRecovery } from './recovery-plan.ts';
-
-/** How a run ended, as far as the trainer knows. */
-export interface RunOutcome {
-  readonly step: number;
-  readonly loss: number | null;
-  readonly stopped: boolean;
-  /** Set when the last checkpoint could not be written. */
-  readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean };
-}
-
-export interface TrainerOptions {
-  readonly job: Job;
-  readonly report: RunSink;
-  /** The first step opens: everything is loaded. */
-  readonly opened?: () => void;
-  readonly finished: (outcome: RunOutcome) => void;
-  /** Peak of the used cores, FLOP/s; null when it was not measured. */
-  readonly peakFlops: number | null;
-  readonly flopsPerToken: number;
-}
 
 export function trainerEffects(
   self: Self,

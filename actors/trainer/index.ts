@@ -1,11 +1,12 @@
 import type { Mount } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { jobShape, parameterClasses } from '../job.ts';
-import { trainerEffects, type TrainerOptions } from './effects.ts';
+import { trainerEffects } from './effects.ts';
 import { fencedByTrainer, trainerMachine, type TrainerContext, type TrainerInput } from './machine.ts';
+import type { TrainerOptions } from './options.ts';
 import { planRecovery } from './recovery-plan.ts';
 
-export type { RunOutcome, TrainerOptions } from './effects.ts';
+export type { RunOutcome, TrainerOptions } from './options.ts';
 
 /** The one trainer of a job. */
 export function mountTrainer(options: TrainerOptions): Mount {

@@ -14,7 +14,8 @@ import { intoLeaves, type Leaves } from './leaves.ts';
 import { withExplicitTransposes } from './explicit-transposes.ts';
 import { registerGradients } from './gradient-modules.ts';
 import type { Tensors } from './tensors.ts';
-import type { LayerForward, Tensorflow, TfjsExpert } from './tfjs-expert.ts';
+import type { Tensorflow } from './layer-types.ts';
+import type { LayerForward, TfjsExpert } from './tfjs-expert.ts';
 
 type Placed = ExpertLayer['parameters'][number] & { readonly offset: number; readonly size: number };
 
@@ -87,11 +88,14 @@ export class ExpertLayers {
   /** TensorFlow.js as layers get it; the packages of TensorFlow's own come with everything. */
   async #prepared(): Promise<Tensorflow> {
     const { tf, isNative } = this.#tensors;
-    if (isNative) return tf;
+    if (isNative) return asLayersSee(tf);
     await registerGradients();
-    return withExplicitTransposes(tf);
+    return asLayersSee(withExplicitTransposes(tf));
   }
 }
+
+/** Every operation of our type is one of tfjs-core's; their arguments are typed more narrowly here. */
+const asLayersSee = (tf: Readonly<Record<keyof Tensorflow, unknown>>): Tensorflow => tf as Tensorflow;
 
 const keyOf = ({ layer, dim, hidden }: ExpertLayerCall): string =>
   [layer.module, layer.name, dim, hidden].join('\n');
@@ -185,7 +189,7 @@ function applied(
       `${call.op}: the layer '${call.layer.name}' gives ${found ?? typeof y}, expected ${expected} as its input`,
       { op: call.op, layer: call.layer.name },
     );
-  return y;
+  return y as Tensor2D;
 }
 
 function layerForward(tensors: Tensors, layers: ExpertLayers, call: ExpertLayerForwardCall): void {

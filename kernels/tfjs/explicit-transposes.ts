@@ -1,15 +1,17 @@
 /** Products without transpose flags, for layers of users: on wasm flags leave XNNPACK for a loop 13 to 30 times slower (TFJS-1). */
+import type * as tfjsCore from '@tensorflow/tfjs-core';
 import type { GradConfig, Tensor, TensorLike } from '@tensorflow/tfjs-core';
-import type { Tensorflow } from './tfjs-expert.ts';
+
+type Core = typeof tfjsCore;
 
 /** The last two dimensions swapped. */
-function swapped(tf: Tensorflow, tensor: Tensor): Tensor {
+function swapped(tf: Core, tensor: Tensor): Tensor {
   const rank = tensor.rank;
   return tf.transpose(tensor, [...Array.from({ length: rank - 2 }, (_, i) => i), rank - 1, rank - 2]);
 }
 
 /** Sums over the dimensions that a product stretched, so that a gradient has its operand's shape. */
-function unstretched(tf: Tensorflow, gradient: Tensor, shape: readonly number[]): Tensor {
+function unstretched(tf: Core, gradient: Tensor, shape: readonly number[]): Tensor {
   const more = gradient.rank - shape.length;
   const axes = gradient.shape.map((size, i) => (i < more || (shape[i - more] === 1 && size > 1) ? i : -1));
   const stretched = axes.filter((axis) => axis >= 0);
@@ -17,7 +19,7 @@ function unstretched(tf: Tensorflow, gradient: Tensor, shape: readonly number[])
 }
 
 /** @returns `tf` with a matMul that transposes its operands beforehand; its gradient does too, in this thread from now on */
-export function withExplicitTransposes(tf: Tensorflow): Tensorflow {
+export function withExplicitTransposes(tf: Core): Core {
   const gradient: GradConfig = {
     kernelName: 'BatchMatMul',
     inputsToSave: ['a', 'b'],
@@ -39,7 +41,7 @@ export function withExplicitTransposes(tf: Tensorflow): Tensorflow {
     },
   };
   tf.registerGradient(gradient);
-  const matMul: Tensorflow['matMul'] = (a, b, transposeA = false, transposeB = false) => {
+  const matMul: Core['matMul'] = (a, b, transposeA = false, transposeB = false) => {
     const of = (operand: Tensor | TensorLike, transpose: boolean): Tensor => {
       const tensor = operand instanceof tf.Tensor ? operand : tf.tensor(operand);
       return transpose ? swapped(tf, tensor) : tensor;

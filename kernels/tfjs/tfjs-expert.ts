@@ -1,5 +1,3 @@
-import type * as tfjsCore from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core';
 import type {
   ExpertLayer,
   ExpertLayerBackwardCall,
@@ -7,9 +5,7 @@ import type {
   ExpertsBackwardCall,
   ExpertsForwardCall,
 } from '@troupe/core';
-
-/** The TensorFlow.js that a device computes with: tfjs-core's functions, of whichever package and backend was opened. */
-export type Tensorflow = typeof tfjsCore;
+import type { LayerTensor, Tensorflow } from './layer-types.ts';
 
 export interface ExpertLayerSize {
   /** Width of a row, in and out. */
@@ -27,20 +23,20 @@ export interface LayerParameter {
     | { readonly kind: 'normal' | 'truncated-normal'; readonly std: number };
 }
 
-/** y_ND of x_ND: pure, row by row, of the same shape. */
-export type LayerForward<P extends string> = (
-  x_ND: Tensor2D,
-  parameters: { readonly [N in P]: Tensor },
-) => Tensor2D;
+/** y_ND of x_ND: pure, row by row, of the same shape. Spelt as a method, so that a layer written with tfjs-core's own types is one too. */
+export type LayerForward<P extends string> = {
+  of(x_ND: LayerTensor, parameters: { readonly [N in P]: LayerTensor }): LayerTensor;
+}['of'];
 
-export interface TfjsExpertOptions<P extends string> {
+/** `TF`: the type under which a layer sees TensorFlow.js, ours or tfjs-core's own. */
+export interface TfjsExpertOptions<P extends string, TF = Tensorflow> {
   /** Unique among the exports of its module. */
   readonly name: string;
   /** `import.meta.url` of the module that exports the expert: each device loads it on the thread that it computes on. */
   readonly module: string;
   readonly parameters: (size: ExpertLayerSize) => { readonly [N in P]: LayerParameter };
   /** Called once on each device; `tf` is what it computes with. */
-  readonly create: (tf: Tensorflow, size: ExpertLayerSize) => LayerForward<P>;
+  create(tf: TF, size: ExpertLayerSize): LayerForward<P>;
 }
 
 /** An `ExpertRule` whose calls a TensorFlow.js device runs. */
@@ -63,12 +59,8 @@ export interface TfjsExpert {
  * The module is loaded again in the devices' threads, so what it does when it is loaded must not start a run: guard a program's own
  * start with `isMainThread`.
  */
-export function tfjsExpert<P extends string>({
-  name,
-  module,
-  parameters,
-  create,
-}: TfjsExpertOptions<P>): TfjsExpert {
+export function tfjsExpert<P extends string, TF = Tensorflow>(options: TfjsExpertOptions<P, TF>): TfjsExpert {
+  const { name, module, parameters } = options;
   const listed = (size: ExpertLayerSize) =>
     Object.entries<LayerParameter>(parameters(size)).map(([own, parameter]) => ({ name: own, ...parameter }));
   const layerOf = (size: ExpertLayerSize): ExpertLayer => ({
@@ -105,6 +97,6 @@ export function tfjsExpert<P extends string>({
         weightSum,
       },
     ],
-    create,
+    create: (tf, size) => options.create(tf as TF, size),
   };
 }

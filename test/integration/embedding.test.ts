@@ -17,7 +17,7 @@ import {
   type ExpertRule,
   type GateRule,
 } from 'troupe';
-import { tinyTokens, tinyTopology } from './tiny-cluster.ts';
+import { tinyTokens, tinyTopology, trainTiny } from './tiny-cluster.ts';
 
 const topology = tinyTopology({ dp: 2, ep: 2, steps: 3 });
 const openDevice = () => Promise.resolve(openReferenceDevice({ dtype: 'f32' }));
@@ -43,6 +43,7 @@ test('startCluster: every option that is not what it has to be is named at once,
     stopAfter: Number.NaN,
     gate: { name: 'half' },
     expert: 7,
+    documents: 3,
     tokens: { trainBatch: () => null, evalBatch: () => null },
     checkpoints: { folder: 'run', keep: 1.5, tokenizer: null },
     resumeFrom: 'runs/tiny',
@@ -76,6 +77,7 @@ test('startCluster: every option that is not what it has to be is named at once,
     'watch.heartbeatMs is 0, expected a number above 0 (milliseconds)',
     'watch.silenceMs is Infinity',
     'ports has no method open(), boot(), onExit()',
+    'documents is 3, expected nothing beside tokens',
   ])
     t.true(error.message.includes(sentence), `${sentence}\n${error.message}`);
   t.is(opened, 0);
@@ -303,6 +305,112 @@ test('own tokens: a batch that is none is refused, with its member and element',
     t.is(error.code, 'TROUPE_USER_CODE');
     t.regex(error.message, message);
   }
+});
+
+test('own tokens: promises of batches give the numbers of the batches, bit for bit; a rejected one is the error of the run', async (t) => {
+  const later =
+    (change: (step: number) => void = () => {}) =>
+    async (step: number, first: number, count: number) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      change(step);
+      return tinyTokens.trainBatch(step, first, count);
+    };
+  const evalBatch = async (first: number, count: number) => tinyTokens.evalBatch(first, count);
+  const asynchronous = { ...tinyTokens, trainBatch: later(), evalBatch };
+  for (const layout of [
+    { dp: 2, ep: 2, steps: 3 },
+    { dp: 1, ep: 1, microbatches: 2, steps: 3 },
+  ]) {
+    const [expected, found] = [
+      await trainTiny(tinyTopology(layout), openDevice),
+      await trainTiny(tinyTopology(layout), openDevice, { tokens: asynchronous }),
+    ];
+    t.is(found.result.error, null);
+    t.deepEqual(found.hashes, expected.hashes);
+  }
+  const late = later((step) => step < 2 || throwing());
+  const error = await failing({ tokens: { ...tinyTokens, trainBatch: late } });
+  t.true(error instanceof UserCodeError);
+  t.regex(error.message, /^trainBatch\(2, [04], 4\) of the option tokens threw: boom$/);
+  t.is(error.cause, boom);
+  const wrong = await failing({ tokens: { ...tinyTokens, trainBatch: async () => ({}) as never } });
+  t.regex(wrong.message, /returned nothing as ids_T/);
+});
+
+test('own documents: an async iterable trains as the same texts in a list; what is no text is refused', async (t) => {
+  const tiny = loadTopology('tiny', { set: ['train.steps=2', 'data.tokenizer.kind=bytes'] });
+  const texts = Array.from({ length: 400 }, (_, index) => `text number ${index} of an own source `.repeat(4));
+  const losses = async (documents: NonNullable<ClusterOptions['documents']>): Promise<readonly number[]> => {
+    const cluster = await startCluster(tiny, { documents });
+    const seen: number[] = [];
+    for await (const { loss } of cluster.steps()) seen.push(loss);
+    t.is((await cluster.result).error, null);
+    return seen;
+  };
+  async function* stream(): AsyncGenerator<string> {
+    for (const text of texts) yield text;
+  }
+  const streamed = await losses(stream());
+  t.is(streamed.length, 2);
+  t.deepEqual(streamed, await losses(texts));
+  async function* broken(): AsyncGenerator<string> {
+    yield 'a';
+    throwing();
+  }
+  const error = await t.throwsAsync(startCluster(tiny, { documents: broken() }), {
+    instanceOf: UserCodeError,
+  });
+  t.is(error.message, 'the option documents threw: boom');
+  t.is(error.cause, boom);
+  await t.throwsAsync(startCluster(tiny, { documents: ['a', 7] as never }), {
+    message: 'the option documents gave 7 as document 1, expected a text',
+  });
+  await t.throwsAsync(startCluster(tiny, { documents: 'text' as never }), { code: 'TROUPE_OPTION' });
+  await t.throwsAsync(start({ documents: texts }), {
+    message: /documents is a list of 400, expected nothing beside tokens/,
+  });
+});
+
+test('actors: every actor has its address, node, state and a subscription that ends', async (t) => {
+  const cluster = await start({});
+  const actors = cluster.actors();
+  t.deepEqual(
+    actors.map(({ node, address }) => `${node} ${address}`).filter((line) => /supervisor|L0\//u.test(line)),
+    [
+      'agent/0 supervisor',
+      'worker/0 gate/L0/pp0/dp0',
+      'worker/0 expert/L0/ep0/edp0',
+      'worker/1 gate/L0/pp0/dp1',
+      'worker/1 expert/L0/ep1/edp0',
+    ],
+  );
+  const expert = actors.find(({ address }) => address === 'expert/L0/ep1/edp0');
+  const trainer = actors.find(({ address }) => address === 'trainer');
+  if (expert === undefined || trainer === undefined) throw new Error('these two are there');
+  t.is(expert.state, 'loading');
+  t.is(expert.incarnation, 1);
+  t.is(expert.mailboxSize, 0);
+  const seen = { first: 0, second: 0 };
+  const states = new Set<string>();
+  const stop = expert.subscribe(({ address, stateAfter }) => {
+    t.is(String(address), 'expert/L0/ep1/edp0');
+    t.is(expert.state, stateAfter);
+    states.add(stateAfter);
+    seen.first++;
+  });
+  expert.subscribe(() => void seen.second++);
+  for await (const { step } of cluster.steps()) if (step === 1) stop();
+  await cluster.result;
+  t.deepEqual([...states].toSorted(), ['serving.backwarding', 'serving.forwarding', 'serving.gathering']);
+  t.true(seen.first > 4 && seen.second > 2 * seen.first, JSON.stringify(seen));
+  t.is(expert.state, 'serving.gathering', 'the last one, after the run');
+  const failed = await start({});
+  failed
+    .actors()
+    .find(({ address }) => address === 'trainer')
+    ?.subscribe(throwing);
+  const { error } = await failed.result;
+  t.is(error?.message, 'a subscription of trainer threw: boom');
 });
 
 test('resume: a step that lies behind the checkpoint is refused', async (t) => {

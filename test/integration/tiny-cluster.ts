@@ -66,11 +66,11 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
  * Sequences that follow a noisy rule, so that a loss can fall; sequence i of a step depends on (step, i) alone. Sequence 2 ends in
  * padding and sequence 5 holds two documents, so that layouts have to agree on both.
  */
-export const tinyTokens: NonNullable<ClusterOptions['tokens']> = {
+export const tinyTokens = {
   numEvalSequences: NUM_EVAL_SEQUENCES,
-  trainBatch: (step, first, count) => sequences('train', step, first, count),
-  evalBatch: (first, count) => sequences('eval', 0, first, count),
-};
+  trainBatch: (step: number, first: number, count: number) => sequences('train', step, first, count),
+  evalBatch: (first: number, count: number) => sequences('eval', 0, first, count),
+} satisfies ClusterOptions['tokens'];
 
 function sequences(purpose: 'train' | 'eval', step: number, first: number, count: number) {
   const numTokens = count * SEQ_LEN;

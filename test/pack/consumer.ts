@@ -24,6 +24,7 @@ const compilerOptions = {
   module: 'nodenext',
   moduleResolution: 'nodenext',
   noUncheckedIndexedAccess: true,
+  exactOptionalPropertyTypes: true,
   types: ['node'],
   allowImportingTsExtensions: true,
 };
@@ -63,15 +64,19 @@ export class Consumer {
       mkdirSync(join(this.folder, 'run'), { recursive: true });
       copyFileSync(join(this.#root, 'examples/dist', `${name}.js`), join(this.folder, 'run', `${name}.js`));
     }
+    // What no example uses of the types.
+    copyFileSync(join(this.#root, 'test/consumer/program.ts'), join(this.folder, 'program.ts'));
     writeFileSync(join(this.folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
   }
 
-  /** Type checks the examples with every compiler. */
+  /** Type checks the examples and `test/consumer/program.ts` with every compiler. */
   checkTypes(print: (line: string) => void): void {
     for (const name of Object.keys(compilers)) {
       const version = this.run('node', [`node_modules/${name}/bin/tsc`, '--version']).trim();
       this.run('node', [`node_modules/${name}/bin/tsc`, '-p', '.']);
-      print(`types: ${this.examples.length} programs under TypeScript ${version.replace(/^Version /u, '')}`);
+      print(
+        `types: ${this.examples.length + 1} programs under TypeScript ${version.replace(/^Version /u, '')}`,
+      );
     }
   }
 

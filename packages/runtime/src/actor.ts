@@ -10,7 +10,6 @@ import type {
   TroupeError,
 } from '@troupe/core';
 import type { WireValue } from '@troupe/wire';
-import type { AnyStateMachine } from 'xstate';
 import type { WaitRequest } from './waits.ts';
 
 /**
@@ -90,9 +89,15 @@ export type Effects<Context, Event extends ActorEvent = ActorEvent> = Readonly<
   Record<string, (event: Event, context: Context, params: never) => void>
 >;
 
+/** A machine that xstate's `setup().createMachine()` made. Its type stays inside, so that who uses actors does not compile xstate's. */
+export interface Machine {
+  readonly id: string;
+  readonly config: object;
+}
+
 /** One life of an actor: its machine with input, and its effects over `self`. */
 export interface Behaviour {
-  readonly machine: AnyStateMachine;
+  readonly machine: Machine;
   readonly input: unknown;
   readonly effects: Effects<never, never>;
   /**

@@ -1,12 +1,7 @@
-import type { AnyStateMachine, EventObject } from 'xstate';
-import {
-  statechartOf,
-  valueOf,
-  type Edge,
-  type Leaf,
-  type Operation,
-  type Statechart,
-} from './statechart.ts';
+import type { AnyStateMachine } from 'xstate';
+import type { Machine } from './actor.ts';
+import type { Edge, EventObject, Leaf, Operation } from './leaf.ts';
+import { statechartOf, valueOf, type Statechart } from './statechart.ts';
 
 /** An action that a transition returned, with the context and event it was resolved against. */
 export interface CollectedAction {
@@ -63,8 +58,8 @@ const noEvents: EventObject[] = [];
 export class PureMachine {
   readonly #chart: Statechart;
 
-  constructor(machine: AnyStateMachine) {
-    this.#chart = statechartOf(machine);
+  constructor(machine: Machine) {
+    this.#chart = statechartOf(machine as AnyStateMachine);
   }
 
   initial(input: unknown): TransitionResult {

@@ -1,56 +1,9 @@
 import { InvariantError } from '@troupe/core';
-import type { AnyStateMachine, EventObject } from 'xstate';
+import type { AnyStateMachine } from 'xstate';
+import { Leaf, type Computed, type Edge, type Operation, type Scope } from './leaf.ts';
 
 type Node = AnyStateMachine['root'];
-
-/** What guards, assignments and computed parameters are given. */
-interface Scope {
-  readonly context: unknown;
-  readonly event: EventObject;
-}
-
-type Computed = (scope: Scope, params?: unknown) => unknown;
-
-/** Something that a transition does, in the order in which it is written: one shape for all, so that running them stays cheap. */
-export interface Operation {
-  readonly kind: 'effect' | 'assign' | 'raise' | 'cancel';
-  readonly type: string;
-  /** Of an effect: a value, or computed where it is due. */
-  readonly params: unknown;
-  /** Of an assignment: the new fields by name, or one function that makes them. */
-  readonly assignment: readonly { readonly key: string; readonly value: unknown }[] | Computed;
-  /** Of `raise` and `cancel`. */
-  readonly id: string;
-  readonly raised: unknown;
-  readonly delay: unknown;
-}
-
-/** A transition out of one leaf state, with all that leaving, taking and entering asks for. */
-export interface Edge {
-  readonly guard: Computed | null;
-  readonly guardParams: unknown;
-  /** No target and no action: xstate takes it for a refusal in words, and so do we. */
-  readonly isForbidden: boolean;
-  readonly operations: readonly Operation[];
-  /** Where it leads; the leaf itself when it leads nowhere. */
-  readonly target: Leaf;
-}
-
-/** A state without states below it; our machines are in exactly one at a time. */
-export class Leaf {
-  /** `serving`, or `serving.forwarding` for a state within a state. */
-  readonly name: string;
-  readonly node: Node;
-  /** Edges by type of event, the innermost state's first: the first whose guard passes is taken. */
-  readonly edges = new Map<string, readonly Edge[]>();
-  /** Edges that are taken without an event. */
-  always: readonly Edge[] = [];
-
-  constructor(name: string, node: Node) {
-    this.name = name;
-    this.node = node;
-  }
-}
+const nodeOf = ({ node }: Leaf): Node => node as Node;
 
 /** Tables of one machine. */
 export interface Statechart {
@@ -139,7 +92,7 @@ class Compiler {
   }
 
   #connect(leaf: Leaf): void {
-    const chain = [leaf.node, ...ancestors(leaf.node, null)];
+    const chain = [nodeOf(leaf), ...ancestors(nodeOf(leaf), null)];
     for (const node of chain)
       for (const [type, transitions] of node.transitions) {
         if (type.includes('*')) throw unsupported(this.#machine, `the wildcard ${type}`);
@@ -161,7 +114,7 @@ class Compiler {
     const isInside = !reenter && (target === source || isBelow(target, source));
     const shared = ancestors(target, null).find((each) => isBelow(source, each));
     const domain = isInside ? source : (shared ?? (reenter ? null : this.#machine.root));
-    const left = [leaf.node, ...ancestors(leaf.node, null)].filter(
+    const left = [nodeOf(leaf), ...ancestors(nodeOf(leaf), null)].filter(
       (node) => domain === null || isBelow(node, domain),
     );
     const above = ancestors(target, domain).toReversed();

@@ -66,6 +66,13 @@ interface Arrival {
 const SYSTEM_PREFIX = 'system/';
 export const systemAddress = (node: NodeId): Address => toAddress(`${SYSTEM_PREFIX}${node}`);
 
+const statusOf = ({ address, incarnation, snapshot, mailbox }: Cell): ActorStatus => ({
+  address,
+  incarnation,
+  state: snapshot.state,
+  mailboxSize: mailbox.size,
+});
+
 /** What carries tensors goes by the data lane, all else by control. */
 const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
 
@@ -90,6 +97,8 @@ export class ActorSystem {
   readonly #pumpSoon = (): void => this.#pump();
   #pumping = false;
   #stopped = false;
+  /** Replaced when one comes or goes, so that a turn is seen by those who were there when it began. */
+  #observers: readonly ((turn: Turn) => void)[] = [];
   #fencedEvents = 0;
   #staleMessages = 0;
 
@@ -97,6 +106,7 @@ export class ActorSystem {
     this.#options = options;
     this.node = options.node;
     this.#address = systemAddress(options.node);
+    if (options.observe !== undefined) this.#observers = [options.observe];
     this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
   }
@@ -146,12 +156,18 @@ export class ActorSystem {
   }
 
   statuses(): readonly ActorStatus[] {
-    return [...this.#cells.values()].map((cell) => ({
-      address: cell.address,
-      incarnation: cell.incarnation,
-      state: cell.snapshot.state,
-      mailboxSize: cell.mailbox.size,
-    }));
+    return [...this.#cells.values()].map(statusOf);
+  }
+
+  status(address: Address): ActorStatus | undefined {
+    const cell = this.#cells.get(address);
+    return cell === undefined ? undefined : statusOf(cell);
+  }
+
+  /** Shows every turn from now on to `observer`, until the function that is returned is called. */
+  observe(observer: (turn: Turn) => void): () => void {
+    this.#observers = [...this.#observers, observer];
+    return () => (this.#observers = this.#observers.filter((each) => each !== observer));
   }
 
   waits(): readonly Wait[] {
@@ -341,8 +357,9 @@ export class ActorSystem {
 
   #turn(cell: Cell, event: ActorEvent): void {
     const { incarnation } = cell;
-    const { observe, probe } = this.#options;
-    const isSeen = observe !== undefined || probe !== undefined;
+    const { probe } = this.#options;
+    const observers = this.#observers;
+    const isSeen = observers.length > 0 || probe !== undefined;
     const stateBefore = isSeen ? cell.snapshot.state : '';
     let outcome: Turn['outcome'] = 'handled';
     try {
@@ -385,7 +402,7 @@ export class ActorSystem {
       stateAfter: cell.snapshot.state,
       mailboxSize: cell.mailbox.size,
     };
-    observe?.(turn);
+    for (const observe of observers) observe(turn);
     probe?.turnEnded(turn);
   }
 

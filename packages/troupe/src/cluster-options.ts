@@ -34,7 +34,12 @@ export interface ClusterOptions {
   readonly gate?: GateRule;
   /** An own expert over the same parameters. */
   readonly expert?: ExpertRule;
-  /** Own sequences instead of the topology's `data`. */
+  /**
+   * Own texts instead of those that the topology's `data` names: read once before the start, tokenised as `data.tokenizer` says, with
+   * `data.holdout` of them held out. Not together with `tokens`.
+   */
+  readonly documents?: Iterable<string> | AsyncIterable<string>;
+  /** Own sequences instead of the topology's `data`; a batch, or a promise of one. */
   readonly tokens?: TokenSource & { readonly numEvalSequences: number };
   /** Where checkpoints go; absent: none are written. */
   readonly checkpoints?: {
@@ -109,6 +114,13 @@ export const trainingRules = {
 
 const rules: OptionRules<ClusterOptions> = {
   ...trainingRules,
+  documents: rule(
+    'an iterable or async iterable of texts',
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      (Symbol.iterator in value || Symbol.asyncIterator in value),
+  ),
   checkpoints: options({
     storage,
     folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
@@ -134,6 +146,9 @@ const rules: OptionRules<ClusterOptions> = {
 export function checkClusterOptions(caller: string, given: ClusterOptions): void {
   checkOptions(caller, given, {
     ...rules,
+    ...(given?.tokens !== undefined && given.documents !== undefined
+      ? { documents: rule('nothing beside tokens: one or the other', () => false) }
+      : {}),
     ...(given?.ports === undefined && given?.checkpoints !== undefined
       ? { checkpoints: all(rules.checkpoints, member('storage', required(storage))) }
       : {}),

@@ -3,6 +3,7 @@ export * from './data.ts';
 export * from './job.ts';
 export * from './run-result.ts';
 export { startCluster, type Cluster } from './start-cluster.ts';
+export type { ActorView } from './actor-view.ts';
 export type { ClusterOptions, ClusterPorts, LifePorts } from './cluster-options.ts';
 export type { ExpertRule, GateQuestion, GateRule, TokenBatch, TokenSource } from '@troupe/actors';
 export { fileStorage } from './ports/file-storage.ts';
@@ -32,8 +33,82 @@ export * from './simulation/state-trace.ts';
 export { rooflineMs, shrink, type FailingCase } from '@troupe/sim';
 export {
   loadDevice,
+  openReferenceDevice,
   tfjsExpert,
   type TfjsExpert,
   type TfjsExpertOptions,
+  type LayerTensor,
   type Tensorflow,
 } from '@troupe/kernels';
+
+// What embedding programs need of the packages below: this is the one name that they install.
+export {
+  InvariantError,
+  MemoryStorage,
+  memoryStorage,
+  NotBuiltError,
+  OptionError,
+  prng,
+  serializeError,
+  silentLogger,
+  TroupeError,
+  UserCodeError,
+  type Address,
+  type Clock,
+  type Completion,
+  type Device,
+  type DeviceInfo,
+  type ErrorDetails,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type Fault,
+  type Floats,
+  type KernelCall,
+  type Logger,
+  type NodeId,
+  type PendingFile,
+  type Precision,
+  type Storage,
+  type SyncDevice,
+  type TensorArray,
+  type Transport,
+} from '@troupe/core';
+export {
+  checkpointFolders,
+  configFromHuggingFace,
+  configToHuggingFace,
+  latestCheckpoint,
+  openCheckpoint,
+  openSafetensors,
+  readHuggingFace,
+  SafetensorsWriter,
+  writeHuggingFace,
+  type CheckpointReader,
+  type Hasher,
+  type HuggingFaceExportOptions,
+  type HuggingFaceKind,
+  type HuggingFaceModel,
+  type Manifest,
+  type SafetensorsFile,
+} from '@troupe/checkpoint';
+export {
+  bytesTokenizer,
+  loadTokenizer,
+  openDataSource,
+  readTokenizerJson,
+  trainBpe,
+  type BatchSource,
+  type DataSource,
+  type Tokenizer,
+} from '@troupe/data';
+export type { ActorStatus, Turn } from '@troupe/runtime';
+export type { ExpertParameter, ModelConfig } from '@troupe/spec';
+export type { EvalEvent, RunEvent, RunSink, StepEvent } from '@troupe/telemetry';
+export {
+  commentedTopology,
+  formatTopology,
+  presetNames,
+  resolveTopology,
+  TopologyError,
+  type TopologyInput,
+} from '@troupe/topology';

@@ -1,5 +1,5 @@
 import type { TokenBatch, TokenSource } from '@troupe/actors';
-import { runUserCode, shownValue, UserCodeError } from '@troupe/core';
+import { isThenable, shownValue, UserCodeError, userCodeError, type TroupeError } from '@troupe/core';
 import type { ModelConfig } from '@troupe/spec';
 
 type Sizes = Pick<ModelConfig, 'vocab' | 'seqLen'>;
@@ -46,28 +46,54 @@ function checkedBatch(what: string, batch: unknown, count: number, { vocab, seqL
   return batch as TokenBatch;
 }
 
+type Made = TokenBatch | PromiseLike<TokenBatch>;
+
 /** A source of the embedding program, whose batches are looked at before the model sees them; one that comes again is not looked at again. */
-export function ownTokens(source: TokenSource, sizes: Sizes): TokenSource {
-  const seen = new WeakSet<object>();
-  const checked = (what: string, make: () => TokenBatch, count: number): TokenBatch => {
-    const batch = runUserCode(what, make);
-    if (typeof batch === 'object' && batch !== null && seen.has(batch)) return batch;
-    const good = checkedBatch(what, batch, count, sizes);
-    seen.add(good);
+export class OwnTokens implements TokenSource {
+  readonly #source: TokenSource;
+  readonly #sizes: Sizes;
+  readonly #seen = new WeakSet<object>();
+  #failure: TroupeError | null = null;
+
+  constructor(source: TokenSource, sizes: Sizes) {
+    this.#source = source;
+    this.#sizes = sizes;
+  }
+
+  /** What it threw first, or was rejected with. */
+  get failure(): TroupeError | null {
+    return this.#failure;
+  }
+
+  trainBatch(step: number, first: number, count: number): Made {
+    const what = `trainBatch(${step}, ${first}, ${count}) of the option tokens`;
+    return this.#checked(what, () => this.#source.trainBatch(step, first, count), count);
+  }
+
+  evalBatch(first: number, count: number): Made {
+    const what = `evalBatch(${first}, ${count}) of the option tokens`;
+    return this.#checked(what, () => this.#source.evalBatch(first, count), count);
+  }
+
+  #checked(what: string, make: () => Made, count: number): Made {
+    const look = (batch: unknown): TokenBatch => this.#look(what, batch, count);
+    const fail = (thrown: unknown): never => {
+      const error = userCodeError(what, thrown);
+      this.#failure ??= error;
+      throw error;
+    };
+    try {
+      const batch: unknown = make();
+      return isThenable(batch) ? Promise.resolve(batch).then(look).catch(fail) : look(batch);
+    } catch (thrown) {
+      return fail(thrown);
+    }
+  }
+
+  #look(what: string, batch: unknown, count: number): TokenBatch {
+    if (typeof batch === 'object' && batch !== null && this.#seen.has(batch)) return batch as TokenBatch;
+    const good = checkedBatch(what, batch, count, this.#sizes);
+    this.#seen.add(good);
     return good;
-  };
-  return {
-    trainBatch: (step, first, count) =>
-      checked(
-        `trainBatch(${step}, ${first}, ${count}) of the option tokens`,
-        () => source.trainBatch(step, first, count),
-        count,
-      ),
-    evalBatch: (first, count) =>
-      checked(
-        `evalBatch(${first}, ${count}) of the option tokens`,
-        () => source.evalBatch(first, count),
-        count,
-      ),
-  };
+  }
 }

@@ -23,12 +23,14 @@ import {
   type Transport,
   type TroupeError,
 } from '@troupe/core';
+import type { DataSource } from '@troupe/data';
 import { loadDevice } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import { createPlacement, defaultHome, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
+import { ActorViews, type ActorView } from './actor-view.ts';
 import {
   checkClusterOptions,
   type ClusterOptions,
@@ -43,7 +45,8 @@ import { guardedLogger } from './guarded-logger.ts';
 import { evaluationSequences, jobOf, lossLimit } from './job.ts';
 import { createJobSystem } from './job-system.ts';
 import { checkTopology } from './option-rules.ts';
-import { ownTokens } from './own-tokens.ts';
+import { openOwnDocuments } from './own-documents.ts';
+import { OwnTokens } from './own-tokens.ts';
 import { systemClock } from './ports/clock.ts';
 import { failureOf, failureResult, resultOf, type RunResult } from './run-result.ts';
 
@@ -53,6 +56,8 @@ export interface Cluster {
   steps(): AsyncIterable<StepEvent>;
   /** Everything that a run reports, likewise. */
   events(): AsyncIterable<RunEvent>;
+  /** Every actor of the run, where it lives and what it does now; see {@link ActorView}. */
+  actors(): readonly ActorView[];
   /** Finishes the open step, writes a checkpoint where these are on, and ends. */
   stop(): void;
   /** Ends with the run; never rejects. */
@@ -97,7 +102,7 @@ export async function startCluster(
     throw new OptionError('startCluster', [
       `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${firstStep}`,
     ]);
-  const source = options.tokens ?? (await openTopologyData(topology)).batches;
+  const source = options.tokens ?? (await openData(topology, options)).batches;
   const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
   const rules = {
     ...(options.gate === undefined ? {} : { gate: options.gate }),
@@ -128,11 +133,14 @@ export async function startCluster(
   return new LocalCluster(topology, job, {
     ...options,
     logger,
-    tokens: 'validTargets' in source ? source : ownTokens(source, topology.model),
+    tokens: 'validTargets' in source ? source : new OwnTokens(source, topology.model),
     devices,
     ports: options.ports ?? localPorts(),
   });
 }
+
+const openData = (topology: ResolvedTopology, { documents }: ClusterOptions): Promise<DataSource> =>
+  documents === undefined ? openTopologyData(topology) : openOwnDocuments(topology, documents);
 
 /** One device a replica; when one does not open, those that did are closed. */
 async function openDevices(count: number, open: (dp: number) => Promise<Device>): Promise<readonly Device[]> {
@@ -178,7 +186,11 @@ class LocalCluster implements Cluster {
   readonly #job: Job;
   readonly #options: LocalOptions;
   readonly #agent: ActorSystem;
-  readonly #lives = new Map<NodeId, { readonly system: ActorSystem }>();
+  readonly #lives = new Map<NodeId, ActorSystem>();
+  readonly #views = new ActorViews(
+    () => this.#lives,
+    (what, run) => this.#call(what, run),
+  );
   readonly #wanted = new Map<NodeId, number>();
   readonly #replicas: Replica[] = [];
   readonly #transports: Transport[] = [];
@@ -193,7 +205,7 @@ class LocalCluster implements Cluster {
     this.#home = remembered(defaultHome(topology));
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       this.#ended = true;
-      for (const { system } of this.#lives.values()) system.stop();
+      for (const system of this.#lives.values()) system.stop();
       await Promise.allSettled(this.#transports.map((transport) => transport.close(1000)));
       const closed = await Promise.allSettled(options.devices.map(async (device) => device.close()));
       for (const each of closed)
@@ -256,7 +268,7 @@ class LocalCluster implements Cluster {
     workers.forEach((worker, dp) => this.#mountWorker(dp, worker, false));
     this.#agent.listen();
     for (const { system } of workers) system.listen();
-    this.#call('onMounted', () => options.onMounted?.(this.#replicas));
+    this.#call('the option onMounted', () => options.onMounted?.(this.#replicas));
   }
 
   steps(): AsyncIterable<StepEvent> {
@@ -267,12 +279,16 @@ class LocalCluster implements Cluster {
     return this.#events.stream();
   }
 
+  actors(): readonly ActorView[] {
+    return this.#views.list();
+  }
+
   stop(): void {
     this.#agent.tell(addresses.trainer, 'run.stop');
   }
 
   #report(event: RunEvent): void {
-    this.#call('sink', () => this.#options.sink?.(event));
+    this.#call('the option sink', () => this.#options.sink?.(event));
     this.#events.push(event);
     if (event.event !== 'step') return;
     this.#last = event;
@@ -280,11 +296,11 @@ class LocalCluster implements Cluster {
   }
 
   /** Calls a function of the embedding program; what it throws ends the run, not the process. */
-  #call(option: string, run: () => void): void {
+  #call(what: string, run: () => void): void {
     try {
       run();
     } catch (thrown) {
-      this.#end(userCodeError(`the option ${option}`, thrown));
+      this.#end(userCodeError(what, thrown));
     }
   }
 
@@ -295,8 +311,12 @@ class LocalCluster implements Cluster {
 
   #failed(failure: RunFailure): void {
     const { code, message, retryable } = failure;
+    const { tokens, expert } = this.#options;
+    // What a source's promise was rejected with came to its actor by message.
+    if (code === 'TROUPE_USER_CODE' && tokens instanceof OwnTokens && tokens.failure !== null)
+      return this.#end(tokens.failure);
     const thrown = this.#thrown?.error.code === code ? this.#thrown : null;
-    this.#end(failureOf({ code, message, retryable }, thrown, this.#options.expert?.name ?? null));
+    this.#end(failureOf({ code, message, retryable }, thrown, expert?.name ?? null));
   }
 
   /** The first half of a life: its ports and an empty system; actors are mounted into it before it listens. */
@@ -313,11 +333,14 @@ class LocalCluster implements Cluster {
       home: this.#home,
       ...(ports.codec === undefined ? {} : { codec: ports.codec }),
       failed: (error, actor) => (this.#thrown ??= { error, actor }),
-      ...(observe === undefined ? {} : { observe: (turn) => this.#call('observe', () => observe(turn)) }),
+      ...(observe === undefined
+        ? {}
+        : { observe: (turn) => this.#call('the option observe', () => observe(turn)) }),
       ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
     });
-    this.#lives.get(node)?.system.stop();
-    this.#lives.set(node, { system });
+    this.#lives.get(node)?.stop();
+    this.#lives.set(node, system);
+    this.#views.begun(system);
     this.#transports.push(life.transport);
     return { system, life };
   }
@@ -340,7 +363,7 @@ class LocalCluster implements Cluster {
   #restart(node: NodeId, incarnation: number): void {
     const { ports } = this.#options;
     const dp = this.#options.devices.findIndex((_, index) => workerNode(index) === node);
-    this.#lives.get(node)?.system.stop();
+    this.#lives.get(node)?.stop();
     this.#wanted.set(node, incarnation);
     ports.boot(node, () => {
       if (this.#ended || this.#wanted.get(node) !== incarnation) return;

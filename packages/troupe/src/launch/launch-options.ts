@@ -19,7 +19,6 @@ import {
 } from '../option-rules.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { ProfilePlan } from '../profile/recorder.ts';
-import type { SpareWorker } from './spare-worker.ts';
 
 export interface LaunchOptions {
   readonly stopAfter?: number;
@@ -31,7 +30,7 @@ export interface LaunchOptions {
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
   readonly peakFlops: number | null;
   /** A process that has begun to boot; the first worker takes it. */
-  readonly spare?: SpareWorker;
+  readonly spare?: { take(): object | null };
   /** Every process records these steps into a part of its own; absent: none does. */
   readonly profile?: ProfilePlan;
 }

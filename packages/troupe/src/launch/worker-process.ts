@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
-import { forkWorker, type SpareWorker } from './spare-worker.ts';
+import { forkWorker } from './spare-worker.ts';
+import type { LaunchOptions } from './launch-options.ts';
 
 /** A worker process, seen from its agent. */
 export class WorkerProcess {
@@ -12,14 +13,15 @@ export class WorkerProcess {
   /** Takes the spare process if there is one, else forks. */
   constructor(
     worker: WorkerArguments,
-    spare: SpareWorker | null,
+    spare: LaunchOptions['spare'] | null,
     handlers: {
       readonly message: (message: WorkerMessage) => void;
       readonly exited: (reason: string) => void;
     },
   ) {
     this.rank = worker.rank;
-    this.#child = spare?.take() ?? forkWorker();
+    // The option's type names no ChildProcess, so that embedding programs need no types of Node.
+    this.#child = (spare?.take() as ChildProcess | null | undefined) ?? forkWorker();
     this.#child.on('message', (message) => handlers.message(message as WorkerMessage));
     this.#child.on('error', (error) => handlers.exited(error.message));
     this.#child.on('exit', (code, signal) => {

@@ -1,0 +1,22 @@
+import type { RunSink } from '@troupe/telemetry';
+import type { Job } from '../job.ts';
+
+/** How a run ended, as far as the trainer knows. */
+export interface RunOutcome {
+  readonly step: number;
+  readonly loss: number | null;
+  readonly stopped: boolean;
+  /** Set when the last checkpoint could not be written. */
+  readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean };
+}
+
+export interface TrainerOptions {
+  readonly job: Job;
+  readonly report: RunSink;
+  /** The first step opens: everything is loaded. */
+  readonly opened?: () => void;
+  readonly finished: (outcome: RunOutcome) => void;
+  /** Peak of the used cores, FLOP/s; null when it was not measured. */
+  readonly peakFlops: number | null;
+  readonly flopsPerToken: number;
+}
