@@ -28,25 +28,53 @@ function locate(name: string, from: string, sources: TopologySources): string {
   return isAbsolute(name) ? name : join(from, name);
 }
 
+/** A layer with one key of its top level and what lies below it; null when the key is not there. */
+function onlyKey({ value, origins }: Layer, key: string): Layer | null {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return null;
+  return {
+    value: { [key]: (value as Readonly<Record<string, unknown>>)[key] },
+    origins: new Map([...origins].filter(([each]) => each === key || each.startsWith(`${key}.`))),
+  };
+}
+
+const noFaults = (file: string): TopologyProblem => ({
+  file,
+  line: 1,
+  column: 1,
+  flag: null,
+  code: 'TROUPE_TOPOLOGY_MISSING',
+  key: 'faults',
+  value: undefined,
+  rule: 'a plan of faults says `faults:`, a list; its other keys are not read',
+  nearest: null,
+});
+
 /**
  * Reads a topology file and everything it extends, and lays the files over each other.
  *
  * @param entry - path, or the name of a preset
- * @param over - files laid over it before `set`
  * @param set - `a.b.c=value` overrides, applied in order on top
+ * @param faultsFrom - a file whose `faults` are laid over it before `set`
  */
 export function composeTopology(
   entry: string,
   sources: TopologySources,
   set: readonly string[] = [],
-  over: readonly string[] = [],
+  faultsFrom?: string,
 ): Composed {
   const problems: TopologyProblem[] = [];
   const files: string[] = [];
 
-  const load = (path: string, name: string, asked: Place, key: string): Layer => {
-    if (files.includes(path)) {
-      const rule = `extends itself through ${[...files.slice(files.indexOf(path)), path].join(' → ')}`;
+  /** @param chain - files that extend this one, each the next */
+  const load = (
+    path: string,
+    name: string,
+    asked: Place,
+    key: string,
+    chain: readonly string[] = [],
+  ): Layer => {
+    if (chain.includes(path)) {
+      const rule = `extends itself through ${[...chain.slice(chain.indexOf(path)), path].join(' → ')}`;
       problems.push({ ...asked, code: 'TROUPE_TOPOLOGY_EXTENDS', key, value: name, rule, nearest: null });
       return valueLayer({});
     }
@@ -64,17 +92,25 @@ export function composeTopology(
       });
       return valueLayer({});
     }
-    files.push(path);
+    if (!files.includes(path)) files.push(path);
     const parsed = parseLayer(text, path);
     problems.push(...parsed.problems);
     const base = (parsed.layer.value as { readonly extends?: unknown } | null)?.extends;
     if (typeof base !== 'string') return parsed.layer;
     const place = parsed.layer.origins.get('extends')?.value ?? nowhere;
-    return mergeLayers(load(locate(base, dirname(path), sources), base, place, 'extends'), parsed.layer);
+    return mergeLayers(
+      load(locate(base, dirname(path), sources), base, place, 'extends', [...chain, path]),
+      parsed.layer,
+    );
   };
 
   let layer = load(locate(entry, '', sources), entry, nowhere, '');
-  for (const path of over) layer = mergeLayers(layer, load(path, path, nowhere, ''));
+  if (faultsFrom !== undefined) {
+    const plan = load(faultsFrom, faultsFrom, nowhere, '');
+    const only = onlyKey(plan, 'faults');
+    if (only === null && problems.length === 0) problems.push(noFaults(faultsFrom));
+    layer = mergeLayers(layer, only ?? valueLayer({}));
+  }
   for (const override of set) {
     const applied = applyOverride(layer, override);
     layer = applied.layer;

@@ -10,8 +10,8 @@ import type { ResolvedTopology } from './resolved.ts';
 export interface LoadOptions {
   /** Overrides `a.b.c=value`, applied in order over the file. */
   readonly set?: readonly string[];
-  /** Files whose keys are laid over the topology, in order, before `set`: a plan of faults, for one. */
-  readonly over?: readonly string[];
+  /** A file whose `faults` take the place of the topology's, before `set`; its other keys are not read. */
+  readonly faultsFrom?: string;
 }
 
 /**
@@ -25,7 +25,7 @@ export function loadTopology(name: string, options: LoadOptions = {}): ResolvedT
   checkArguments('loadTopology', name, options);
   const set = options.set ?? [];
   const sources = { presetNames: presetNames(), presetPath, read: readTopologyFile };
-  const composed = composeTopology(name, sources, set, options.over);
+  const composed = composeTopology(name, sources, set, options.faultsFrom);
   return resolveComposed(composed, { path: composed.files[0] ?? null, set });
 }
 

@@ -73,17 +73,15 @@ function written(value: unknown, depth = 0): string {
 /** A value in at most 60 characters, numbers that JSON does not know (.nan, .inf) included. */
 const showValue = (value: unknown): string => cut(written(value), 60);
 
-/** A key in at most 120 characters; the empty one is shown as it is typed. */
-const showKey = (key: string): string => cut(key === '' ? '""' : key, 120);
+/** Key and value: a whole file has no key, and an empty key is shown as it is typed. */
+function showSubject({ code, key, value }: TopologyProblem): string {
+  const shown = cut(key === '' && code === 'TROUPE_TOPOLOGY_UNKNOWN_KEY' ? '""' : key, 120);
+  return value === undefined ? shown : `${shown}${shown === '' ? '' : ': '}${showValue(value)}`;
+}
 
 /** One problem on one line: place, key, value, rule, nearest legal value, code. */
 export function formatProblem(problem: TopologyProblem): string {
-  const parts = [
-    showPlace(problem),
-    problem.value === undefined
-      ? cut(problem.key, 120)
-      : `${showKey(problem.key)}: ${showValue(problem.value)}`,
-  ];
+  const parts = [showPlace(problem), showSubject(problem)];
   const hint = problem.nearest === null ? '' : `; nearest: ${problem.nearest}`;
   return `${parts.filter((part) => part !== '').join('  ')}  ${problem.rule}${hint}  [${problem.code}]`;
 }

@@ -69,7 +69,10 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
 };
 const common = ['--json', '--verbose'];
 
-const built = (): readonly Command[] => createProgram().commands.filter((each) => !(each.name() in notBuilt));
+/** `help` and `version`, as people type them before they know of the flags. */
+const spelled = ['help', 'version'];
+const built = (): readonly Command[] =>
+  createProgram().commands.filter((each) => !(each.name() in notBuilt || spelled.includes(each.name())));
 
 test('flags: every verb has exactly its frozen long flags and no short ones', (t) => {
   const found = Object.fromEntries(
@@ -108,6 +111,26 @@ test('help: without a verb the list of verbs is shown', async (t) => {
   t.is(code, 0);
   for (const name of Object.keys(frozenFlags)) t.regex(stdout, new RegExp(`^  ${name} `, 'm'));
   t.regex(stdout, /not built yet: status, top/);
+});
+
+test('help: -h, help and version are answered like --help and --version', async (t) => {
+  const ask = async (...args: readonly string[]) => runCli(args, { cwd, node });
+  const [whole, launch, version] = [
+    await ask('--help'),
+    await ask('launch', '--help'),
+    await ask('--version'),
+  ];
+  for (const args of [['-h'], ['help']]) t.deepEqual(await ask(...args), whole);
+  for (const args of [
+    ['launch', '-h'],
+    ['help', 'launch'],
+  ])
+    t.deepEqual(await ask(...args), launch);
+  t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  t.deepEqual(await ask('version'), version);
+  const unknown = await ask('help', 'lunch');
+  t.is(unknown.code, 2);
+  t.regex(unknown.stderr, /there is no command 'lunch'/);
 });
 
 for (const name of Object.keys(notBuilt)) {

@@ -10,6 +10,8 @@ import { registerResume } from './commands/resume.ts';
 import { registerSimulate } from './commands/simulate.ts';
 import { registerTokenize } from './commands/tokenize.ts';
 import { registerValidate } from './commands/validate.ts';
+import { print } from './output.ts';
+import { UsageError } from './errors.ts';
 import { notBuilt, registerNotBuilt } from './not-built.ts';
 
 const VERSION = '0.2.0';
@@ -32,6 +34,19 @@ async function buildKernels(verb: string): Promise<void> {
   await buildMissingAddon((line) => process.stderr.write(`${line}\n`));
 }
 
+/** What people type before they know of `--help`. */
+function showHelp(program: Command, name: string | undefined): void {
+  if (name === undefined) {
+    program.outputHelp();
+    return;
+  }
+  const found = program.commands.find((each) => each.name() === name);
+  if (found === undefined)
+    throw new UsageError(`there is no command '${name}'; npx troupe --help lists them`);
+  if (name in notBuilt) throw new UsageError(`${name} is not built yet; ${notBuilt[name] ?? ''}`);
+  found.outputHelp();
+}
+
 /**
  * The command line. Nothing but commander is loaded here: each command loads what it needs when it runs, so that help is quick.
  */
@@ -39,7 +54,7 @@ export function createProgram(): Command {
   const program = new Command('troupe')
     .description('Trains Mixture-of-Experts language models as actors over message passing.')
     .version(VERSION, '--version', 'print the version')
-    .helpOption('--help', 'show this help')
+    .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
     .exitOverride()
     // main.ts prints errors: one sentence, or JSON.
@@ -57,6 +72,14 @@ export function createProgram(): Command {
   registerDoctor(program);
   registerBench(program);
   registerNotBuilt(program);
+  program
+    .command('help [command]', { hidden: true })
+    .helpOption(false)
+    .action((name: string | undefined) => showHelp(program, name));
+  program
+    .command('version', { hidden: true })
+    .helpOption(false)
+    .action(() => print(VERSION));
   return program.addHelpText(
     'after',
     `\nPlanned, not built yet: ${Object.keys(notBuilt).join(', ')}\n\nExample:\n  npx troupe launch quickstart\n`,

@@ -40,7 +40,7 @@ test('simulate: a run that cannot go on writes its log, says how to play it agai
   );
   t.is(code, 76, stderr);
   t.regex(stdout, /again: npx troupe simulate small\.yaml --seed 1 --steps 3 --faults plan\.yaml/);
-  t.regex(stdout, /smallest: 1 faults, 1 steps --set model\.layers=1/);
+  t.regex(stdout, /smallest: 1 fault, 1 step --set model\.layers=1/);
   t.regex(stdout, /\n {2}crash agent\/0 at step 1\n/);
   t.regex(stdout, /exit 76 \(a worker was lost\): agent\/0 was lost, after step 1\n$/);
   const log = await readFile(join(cwd, 'runs/simulate/tiny-seed1.log'), 'utf8');
@@ -112,4 +112,61 @@ test('simulate: --real computes some replicas; a part of an expert group is refu
   const run = await runCli(['simulate', 'tiny', '--steps', '1', '--real', '0'], { cwd });
   t.is(run.code, 2);
   t.regex(run.stderr, /--real: replicas 0, 1 share their experts \(ep 2\)/);
+});
+
+test('simulate: of a file that --faults names only the faults are taken', async (t) => {
+  const { folder: cwd } = workplace(t);
+  const faults = 'faults:\n  - { kind: slow, target: worker/0, atStep: 1, forMs: 10 }\n';
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  await writeFile(join(cwd, 'base.yaml'), `${topology}train: { steps: 1, batch: 4 }\n${faults}`);
+  const args = ['simulate', 'small.yaml', '--steps', '2', '--json'];
+  const [own, other] = [
+    await runCli(args, { cwd }),
+    await runCli([...args, '--faults', 'base.yaml'], { cwd }),
+  ].map(({ stdout }) => jsonLines(stdout)[0]);
+  t.like(other, { verdict: 'finished', step: 2, loss: own?.['loss'] });
+  t.is((other?.['faults'] as readonly unknown[]).length, 1);
+  const itself = await runCli([...args, '--faults', 'small.yaml'], { cwd });
+  t.is(itself.code, 3);
+  t.regex(itself.stdout, /small\.yaml:1:1 {2}faults {2}a plan of faults says `faults:`/);
+});
+
+test('simulate: says of each fault whose moment never came why it did not', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const plan = `faults:
+  - { kind: crash, target: worker/0, atStep: 9 }
+  - { kind: crash, target: worker/0, atMs: 1e9 }
+  - { kind: crash, target: worker/0, when: { actor: gate/L0/pp0/dp0, state: awaitingRow } }
+  - { kind: crash, target: worker/0, when: { actor: trainer, state: committing, times: 7 } }
+`;
+  await writeFile(join(cwd, 'plan.yaml'), plan);
+  const args = ['simulate', 'small.yaml', '--steps', '2', '--faults', 'plan.yaml'];
+  const { code, stdout, stderr } = await runCli(args, { cwd });
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^ {2}never: crash worker\/0 at step 9: the run ended after step 2$/m);
+  t.regex(stdout, /^ {2}never: crash worker\/0 at 1000000000 ms: the run was over at \d+\.\d+ ms$/m);
+  t.regex(
+    stdout,
+    /^ {2}never: .* is awaitingRow: no gate\/L0\/pp0\/dp0 was ever awaitingRow, .*; nearest: awaitingRows$/m,
+  );
+  t.regex(stdout, /^ {2}never: .* for the 7th time: it was so less than 7 times$/m);
+  const json = jsonLines((await runCli([...args, '--json'], { cwd })).stdout)[0];
+  t.is((json?.['missed'] as readonly string[]).length, 4);
+});
+
+test('simulate: a run that finished leaves nothing to shrink, and one without arithmetic has no loss', async (t) => {
+  const { folder: cwd } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const args = ['simulate', 'small.yaml', '--steps', '1'];
+  const shrink = await runCli([...args, '--shrink', '--write-test', 'x.test.ts'], { cwd });
+  t.is(shrink.code, 0);
+  t.regex(
+    shrink.stdout,
+    /--shrink: the run finished, so there is nothing to reduce, and x\.test\.ts is not written/,
+  );
+  t.false(existsSync(join(cwd, 'x.test.ts')));
+  const shapes = await runCli([...args, '--shapes-only'], { cwd });
+  t.regex(shapes.stdout, /seed 1: finished, step 1, no loss without arithmetic/);
+  t.like(jsonLines((await runCli([...args, '--shapes-only', '--json'], { cwd })).stdout)[0], { loss: null });
 });

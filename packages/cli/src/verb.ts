@@ -43,6 +43,20 @@ export const decimal =
     return value;
   };
 
+/** A name or path: any text that is not empty. */
+export function named(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('expected a name, found nothing.');
+  return text;
+}
+
+/** A share > 0, at most 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0 && value <= 1))
+    throw new InvalidArgumentError('expected a number > 0 and ≤ 1.');
+  return value;
+}
+
 /** `3..12`, or `3` for that step alone; from 1. */
 export function stepRange(text: string): { readonly first: number; readonly last: number } {
   const match = /^(\d+)(?:\.\.(\d+))?$/u.exec(text);

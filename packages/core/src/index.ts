@@ -1,4 +1,5 @@
 export * from './clock.ts';
+export * from './counted.ts';
 export * from './device.ts';
 export * from './errors.ts';
 export * from './expert-layer-calls.ts';

@@ -66,7 +66,7 @@ function setupOf({ setups }: Calibration, { devices, host }: ResolvedMachine): C
   if (nearest !== undefined) return nearest;
   const measured = setups.map((setup) => setup.threads).join(', ');
   throw new CalibrationError(
-    `the calibration has devices of ${measured} threads, and those of ${host} have ${threads}`,
+    `the calibration has devices with this many threads: ${measured}; those of ${host} have ${threads}`,
   );
 }
 

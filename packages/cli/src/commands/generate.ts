@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
-import { decimal, integer, verb, type CommonOptions } from '../verb.ts';
+import { decimal, integer, share, verb, type CommonOptions } from '../verb.ts';
 
 interface GenerateOptions extends CommonOptions {
   readonly prompt?: string;
@@ -89,7 +89,7 @@ export function registerGenerate(program: Command): void {
     .option(
       '--top-p <p>',
       'draw from the likeliest tokens that together have this probability (default 0.95)',
-      decimal(0),
+      share,
     )
     .option('--seed <n>', 'same seed, same text; sample i uses seed + i', integer(0), 1)
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')

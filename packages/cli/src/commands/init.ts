@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { UsageError } from '../errors.ts';
 import { OutputFile } from '../output-file.ts';
 import { print, printJson } from '../output.ts';
 import { verb, type CommonOptions } from '../verb.ts';
@@ -11,8 +12,16 @@ interface InitOptions extends CommonOptions {
 async function init(file: string, options: InitOptions): Promise<void> {
   const taken = options.force === true ? null : 'pass --force to overwrite it, or name another file';
   const output = new OutputFile('topology', file, taken);
-  const { commentedTopology } = await import('@troupe/topology');
-  output.write(commentedTopology(options.preset));
+  const { commentedTopology, nearestName, presetNames } = await import('@troupe/topology');
+  const { preset } = options;
+  const known = presetNames();
+  if (!known.includes(preset)) {
+    const nearest = nearestName(preset, known);
+    throw new UsageError(
+      `--preset: there is no preset '${preset}', only ${known.join(', ')}${nearest === null ? '' : `; nearest: ${nearest}`}`,
+    );
+  }
+  output.write(commentedTopology(preset));
   if (options.json === true) printJson({ event: 'init', file, preset: options.preset });
   else
     print(

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
-import { collect, integer, stepRange, verb, type CommonOptions } from '../verb.ts';
+import { collect, integer, named, stepRange, verb, type CommonOptions } from '../verb.ts';
 import type { StepRange } from '../run/profile-request.ts';
 import type { LogLevel } from 'troupe/launch';
 
@@ -82,6 +82,7 @@ export function registerLaunch(program: Command): void {
     .option(
       '--run-dir <folder>',
       'run folder; default: checkpoint.dir of the topology; one that exists gets a numbered sibling',
+      named,
     )
     .action(launch);
 }

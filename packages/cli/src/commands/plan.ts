@@ -15,6 +15,10 @@ async function plan(file: string, options: PlanOptions): Promise<void> {
     await import('@troupe/topology');
   if (options.detailedExitcode === true && options.diff === undefined)
     throw new UsageError('--detailed-exitcode needs --diff FILE to compare with');
+  if (options.resolved === true && options.diff !== undefined)
+    throw new UsageError(
+      '--resolved and --diff exclude each other: one prints a topology, the other compares two',
+    );
   const json = options.json === true;
   const topology = loadTopology(file, { set: options.set });
   if (options.resolved === true) {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { counted } from '@troupe/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { Simulation, SimulationCase, Simulator, StateTrace } from 'troupe';
 import { Ended, UsageError } from '../errors.ts';
@@ -7,27 +8,9 @@ import { exitLine } from '../exit-line.ts';
 import { OutputFile } from '../output-file.ts';
 import { print, printError, printJson } from '../output.ts';
 import { seedRange, splitRange, type SeedRange } from '../simulate/seed-range.ts';
+import { checkFlags, type SimulateOptions } from '../simulate/options.ts';
 import type { SimulationJson } from '../simulate/report.ts';
-import { collect, integer, verb, type CommonOptions } from '../verb.ts';
-
-interface SimulateOptions extends CommonOptions {
-  readonly set: readonly string[];
-  readonly seed: number;
-  readonly steps?: number;
-  readonly faults?: string;
-  readonly seeds?: SeedRange;
-  readonly jobs: number;
-  readonly shapesOnly?: boolean;
-  readonly real?: readonly number[];
-  readonly calibration?: string;
-  readonly trace?: string;
-  readonly check?: boolean;
-  readonly until?: string;
-  readonly inspect?: string;
-  readonly shrink?: boolean;
-  readonly writeTest?: string;
-  readonly log?: string;
-}
+import { collect, integer, verb } from '../verb.ts';
 
 /** `0,1`: positions of replicas. */
 function replicas(text: string): readonly number[] {
@@ -60,7 +43,7 @@ function summary(runs: readonly SimulationJson[]): readonly string[] {
   const drawn = [...kinds].sort(([, a], [, b]) => b - a).map(([kind, times]) => `${kind} ${times}`);
   const seeds = of('violated').map(({ seed }) => seed);
   return [
-    `${runs.length} runs: ${of('finished').length} finished with the loss curve of the run without faults, ${of('ended').length} ended with a reason, ${seeds.length} violated a rule${seeds.length === 0 ? '' : ` (seeds ${seeds.join(', ')})`}`,
+    `${counted(runs.length, 'run')}: ${of('finished').length} finished with the loss curve of the run without faults, ${of('ended').length} ended with a reason, ${seeds.length} violated a rule${seeds.length === 0 ? '' : ` (${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')})`}`,
     `faults: ${drawn.length === 0 ? 'none' : drawn.join(', ')}`,
   ];
 }
@@ -104,7 +87,7 @@ async function openTopology(file: string, options: SimulateOptions, set: readonl
     throw new UsageError(`--faults: '${options.faults}' is neither swarm, none nor a file`);
   return loadTopology(file, {
     set: [...options.set, ...set],
-    ...(isFile ? { over: [options.faults] } : {}),
+    ...(isFile ? { faultsFrom: options.faults } : {}),
   });
 }
 
@@ -118,21 +101,32 @@ async function play(
   readonly report: SimulationJson;
   readonly pictured: StateTrace | null;
 }> {
-  const [{ StateTrace: Picture }, { jsonOf, liveLine }] = await Promise.all([
+  const [{ StateTrace: Picture }, { jsonOf, liveLine }, { MissedFaults }] = await Promise.all([
     import('troupe'),
     import('../simulate/report.ts'),
+    import('../simulate/missed.ts'),
   ]);
   const live = liveLine(process.stderr.isTTY && options.json !== true);
   const pictured = options.trace === undefined ? null : new Picture();
+  const faults = simulator.faultsOf(one);
+  // What a seed draws may come to nothing; what somebody wrote should not.
+  const missed = new MissedFaults(one.faults === 'swarm' ? [] : faults);
   const startedMs = performance.now();
-  const run = await simulator.run(one, {
-    progress: live.show,
-    keepsTrace: options.check === true || options.log !== undefined,
-    observe: (turn, atMs) => pictured?.see(turn, atMs),
-  });
+  const run = await simulator.run(
+    { ...one, faults },
+    {
+      progress: live.show,
+      keepsTrace: options.check === true || options.log !== undefined,
+      observe: (turn, atMs) => {
+        missed.see(turn);
+        pictured?.see(turn, atMs);
+      },
+    },
+  );
   live.close();
   const seconds = (performance.now() - startedMs) / 1000;
-  return { run, pictured, report: jsonOf(one.seed, run, seconds) };
+  const hasLoss = options.shapesOnly !== true;
+  return { run, pictured, report: jsonOf(one.seed, run, { seconds, hasLoss, missed: missed.of(run) }) };
 }
 
 /** All seeds of a range, in this process or in several. */
@@ -157,15 +151,14 @@ async function sweep(
       if (report.verdict === 'violated') print(`  again: ${replayLine(file, options, one)}`);
     }
   };
-  if (options.jobs > 1 && range.to > range.from) {
+  const jobs = options.jobs ?? 1;
+  if (jobs > 1 && range.to > range.from) {
     const args = [file, '--steps', `${steps}`, ...options.set.flatMap((each) => ['--set', each])];
     if (options.faults !== undefined) args.push('--faults', options.faults);
     if (options.shapesOnly === true) args.push('--shapes-only');
     if (options.real !== undefined) args.push('--real', options.real.join(','));
     if (options.calibration !== undefined) args.push('--calibration', options.calibration);
-    const codes = await Promise.all(
-      splitRange(range, options.jobs).map((part) => runSeeds(args, part, take)),
-    );
+    const codes = await Promise.all(splitRange(range, jobs).map((part) => runSeeds(args, part, take)));
     const failed = codes.find((code) => code > 1);
     if (failed !== undefined) throw new Ended(failed);
   } else {
@@ -181,53 +174,6 @@ async function sweep(
   if (isViolated) throw new Ended(1);
 }
 
-/** `KIND` or `KIND@STEP`: an event that an actor handles. */
-function untilOf(text: string): { readonly kind: string; readonly step: number | null } {
-  const [kind = '', step] = text.split('@');
-  if (kind === '' || (step !== undefined && !/^\d+$/u.test(step)))
-    throw new UsageError(
-      `--until: found '${text}', expected an event such as commit.decide or commit.decide@3`,
-    );
-  return { kind, step: step === undefined ? null : Number(step) };
-}
-
-/** Runs to an event, and shows the state of an actor there. */
-async function inspect(simulator: Simulator, one: SimulationCase, options: SimulateOptions): Promise<void> {
-  const until = options.until === undefined ? null : untilOf(options.until);
-  const turns: string[] = [];
-  const run = await simulator.run(one, {
-    observe: ({ address, event, outcome, stateBefore, stateAfter }, atMs) => {
-      if (options.inspect !== undefined && address !== options.inspect) return;
-      turns.push(
-        `${atMs.toFixed(3)} ms ${address}: ${event.type} of ${event.from} (step ${event.step}, attempt ${event.attempt}, layer ${event.layer}, microbatch ${event.microbatch}) ${outcome}: ${stateBefore} → ${stateAfter}`,
-      );
-      if (turns.length > 10) turns.shift();
-    },
-    until: ({ address, event }) =>
-      until !== null &&
-      event.type === until.kind &&
-      (until.step === null || event.step === until.step) &&
-      (options.inspect === undefined || address === options.inspect || !options.inspect.includes('/')),
-  });
-  const actors = run.actors.filter(
-    ({ address }) => options.inspect === undefined || address === options.inspect,
-  );
-  if (actors.length === 0) throw new UsageError(`--inspect: no actor has the address '${options.inspect}'`);
-  if (options.json === true) {
-    printJson({ event: 'inspection', virtualSeconds: run.virtualMs / 1000, actors, turns });
-    return;
-  }
-  print(
-    `at ${run.virtualMs.toFixed(3)} ms of virtual time:`,
-    ...actors.map(
-      ({ address, incarnation, state, mailboxSize }) =>
-        `  ${address}#${incarnation}: ${state}, ${mailboxSize} events in its mailbox`,
-    ),
-    'what moved it, the latest last:',
-    ...turns.map((line) => `  ${line}`),
-  );
-}
-
 /** Runs the case twice; a difference is a bug of the simulator, or something real that leaked in. */
 async function check(simulator: Simulator, one: SimulationCase, options: SimulateOptions): Promise<void> {
   const { firstDivergence } = await import('troupe');
@@ -237,7 +183,9 @@ async function check(simulator: Simulator, one: SimulationCase, options: Simulat
   if (options.json === true)
     printJson({ event: 'check', seed: one.seed, traceHash: first.run.traceHash, divergence });
   else if (divergence === null)
-    print(`seed ${one.seed}: twice the same ${first.run.trace.length} lines, trace ${first.run.traceHash}`);
+    print(
+      `seed ${one.seed}: twice the same ${counted(first.run.trace.length, 'line')}, trace ${first.run.traceHash}`,
+    );
   else
     print(
       `line ${divergence.index} differs:`,
@@ -301,7 +249,7 @@ async function explain(
   if (options.json === true) printJson({ event: 'smallest', ...smallest });
   else
     print(
-      `smallest: ${smallest.faults.length} faults, ${smallest.steps} steps${smallest.set.map((each) => ` --set ${each}`).join('')}`,
+      `smallest: ${counted(smallest.faults.length, 'fault')}, ${counted(smallest.steps, 'step')}${smallest.set.map((each) => ` --set ${each}`).join('')}`,
       ...smallest.faults.map((fault) => `  ${describeFault(fault)}`),
     );
   if (options.writeTest === undefined) return;
@@ -310,17 +258,14 @@ async function explain(
 }
 
 async function simulate(file: string, options: SimulateOptions): Promise<void> {
-  if (options.real !== undefined && options.shapesOnly === true)
-    throw new UsageError(
-      '--real and --shapes-only exclude each other: without arithmetic no replica computes',
-    );
-  if (options.writeTest !== undefined && options.shrink !== true)
-    throw new UsageError('--write-test needs --shrink, which makes the case that it writes');
+  checkFlags(options);
   const outputs = outputsOf(options);
   const topology = await openTopology(file, options);
   const open = await opener(options);
   const simulator = (): Promise<Simulator> => open(topology);
   const steps = Math.min(options.steps ?? STEPS, topology.train.steps);
+  if (options.steps !== undefined && options.steps > steps)
+    printError(`--steps ${options.steps}: runs the ${counted(steps, 'step')} that train.steps has`);
   if (options.seeds !== undefined) {
     await sweep(file, options, options.seeds, simulator, steps);
     return;
@@ -328,13 +273,13 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
   const opened = await simulator();
   const faults =
     options.faults === 'swarm' ? ('swarm' as const) : options.faults === 'none' ? [] : topology.faults;
-  const one = { seed: options.seed, steps, faults };
+  const one = { seed: options.seed ?? 1, steps, faults };
   if (options.check === true) {
     await check(opened, one, options);
     return;
   }
   if (options.until !== undefined || options.inspect !== undefined) {
-    await inspect(opened, one, options);
+    await (await import('../simulate/inspect.ts')).inspect(opened, one, options);
     return;
   }
   const { run, report, pictured } = await play(opened, one, options);
@@ -346,7 +291,13 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
     if (options.json !== true) print(`trace: ${options.trace} (open it in ui.perfetto.dev)`);
   }
   const exitCode = run.violation === null ? run.result.exitCode : 1;
-  if (exitCode === 0) return;
+  if (exitCode === 0) {
+    if (options.shrink === true)
+      (options.json === true ? printError : print)(
+        `--shrink: the run finished, so there is nothing to reduce${options.writeTest === undefined ? '' : `, and ${options.writeTest} is not written`}; a case that fails is found by --faults swarm --seeds 0..99`,
+      );
+    return;
+  }
   await explain(file, opened, one, run, report, { options, open, outputs });
   if (options.json !== true)
     print(exitLine(exitCode, run.violation?.text ?? run.result.error?.message ?? ''));
@@ -361,14 +312,18 @@ export function registerSimulate(program: Command): void {
     'npx troupe simulate tiny --faults swarm --seeds 0..49 --jobs 2',
   )
     .option('--set <key=value>', 'override one key, may be repeated', collect, [])
-    .option('--seed <n>', "decides every draw of the cluster; the model's seed is train.seed", integer(0), 1)
+    .option(
+      '--seed <n>',
+      "decides every draw of the cluster (default 1); the model's seed is train.seed",
+      integer(0),
+    )
     .option('--steps <n>', `steps to run; default ${STEPS}`, integer(1))
     .option(
       '--faults <which>',
-      'swarm: drawn from the seed; none; or a file with `faults:`; default: those of the topology',
+      'swarm: drawn from the seed; none; or a file, of which only `faults:` is read; default: those of the topology',
     )
     .option('--seeds <a..b>', 'run every seed from a to b', seedRange)
-    .option('--jobs <n>', 'with --seeds: processes', integer(1), 1)
+    .option('--jobs <n>', 'with --seeds: processes (default 1)', integer(1))
     .option('--shapes-only', 'no arithmetic: sizes and times only, for thousands of devices')
     .option(
       '--real <replicas>',

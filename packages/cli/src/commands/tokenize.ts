@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { counted } from '@troupe/core';
 import type { Command } from 'commander';
 import type { Tokenizer } from '@troupe/data';
 import { UsageError } from '../errors.ts';
@@ -46,7 +47,7 @@ async function inspect(name: string, text: string, options: TokenizeOptions): Pr
     const width = String(tokenizer.vocabSize).length;
     print(
       ...ids.map((id, index) => `${String(id).padStart(width)}  ${JSON.stringify(pieces[index])}`),
-      `${ids.length} tokens, ${text.length} characters`,
+      `${counted(ids.length, 'token')}, ${counted(text.length, 'character')}`,
     );
   }
 }
@@ -55,6 +56,8 @@ async function train(files: readonly string[], options: TokenizeOptions): Promis
   const { vocab, out } = options;
   if (vocab === undefined || out === undefined)
     throw new UsageError('--train needs --vocab N and --out tokenizer.json');
+  const missing = files.find((file) => !existsSync(file));
+  if (missing !== undefined) throw new UsageError(`--train: there is no file '${missing}'`);
   const output = new OutputFile('--out', out, 'name another file');
   const { documentSource, trainBpe } = await import('@troupe/data');
   async function* texts(): AsyncGenerator<string> {
@@ -75,6 +78,16 @@ async function train(files: readonly string[], options: TokenizeOptions): Promis
 }
 
 async function tokenize(name: string | undefined, options: TokenizeOptions): Promise<void> {
+  const { vocab, out, text: given, file } = options;
+  const stray = Object.entries(options.train === undefined ? { vocab, out } : { text: given, file }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (stray !== undefined)
+    throw new UsageError(
+      options.train === undefined
+        ? `--${stray[0]} goes with --train`
+        : `--${stray[0]} and --train exclude each other`,
+    );
   if (options.train !== undefined) return train(options.train, options);
   if (name === undefined)
     throw new UsageError(
@@ -104,7 +117,7 @@ export function registerTokenize(program: Command): void {
     .option('--file <file>', 'file whose text to cut into tokens')
     .option('--set <key=value>', 'override one key of the topology, may be repeated', collect, [])
     .option('--train <files...>', 'train a byte-level BPE on text or JSONL files')
-    .option('--vocab <n>', 'with --train: tokens in all', integer(1))
+    .option('--vocab <n>', 'with --train: tokens in all', integer(257))
     .option('--out <file>', 'with --train: the tokenizer.json to write')
     .action(tokenize);
 }

@@ -1,3 +1,4 @@
+import { counted } from '@troupe/core';
 import type { Command } from 'commander';
 import { Ended } from '../errors.ts';
 import { exitLine } from '../exit-line.ts';
@@ -18,7 +19,7 @@ async function validate(file: string, options: ValidateOptions): Promise<void> {
       return;
     }
     print(
-      `${file} is valid: ${topology.name}, ${topology.parallel.world} devices on ${topology.machines.length} machines`,
+      `${file} is valid: ${topology.name}, ${counted(topology.parallel.world, 'device')} on ${counted(topology.machines.length, 'machine')}`,
     );
     if (unbuilt.length > 0)
       print('launch would refuse it:', ...unbuilt.map((problem) => `  ${formatProblem(problem)}`));

@@ -72,9 +72,32 @@ test('progress: what is unknown is a dash, a skipped step is said', (t) => {
   t.is(text, 'step 1/300  loss -  500 tokens/s  MFU -  skipped: the gradient was not finite  2s left\n');
 });
 
-test('progress: a line never wraps on a narrow terminal', (t) => {
-  t.is(
-    shown({ isTerminal: true, end: 300, columns: () => 24 }, [step(1)]),
-    '\r\u001b[2Kstep 1/300  loss 2.5000\n',
-  );
+test('progress: where there is no room for all, what matters most stays whole', (t) => {
+  const long = step(1, { loss: 10.25, tokensPerSecond: 123_456, hottest: { layer: 11, expert: 127 } });
+  const at = (columns: number): string =>
+    shown({ isTerminal: true, end: 100_000, columns: () => columns }, [long])
+      .slice(5)
+      .trimEnd();
+  t.is(at(120), 'step 1/300  loss 10.2500  123k tokens/s  MFU 31.4%  hottest L11/e127 ×2.1  13m 30s left');
+  t.is(at(80), 'step 1/300  loss 10.2500  123k tokens/s  hottest L11/e127 ×2.1  13m 30s left');
+  t.is(at(60), 'step 1/300  loss 10.2500  123k tokens/s  13m 30s left');
+  t.is(at(40), 'step 1/300  loss 10.2500  13m 30s left');
+  t.is(at(30), 'step 1/300  loss 10.2500');
+  t.is(at(12), 'step 1/300');
+  t.is(at(8), 'step 1/');
+  for (let columns = 2; columns < 130; columns++) t.true(at(columns).length < columns, `${columns} columns`);
+});
+
+test('progress: a terminal that does not know its width is taken for one of 80 columns', (t) => {
+  const at = (columns: number): string =>
+    shown({ isTerminal: true, end: 300, columns: () => columns }, [step(1)]);
+  t.is(at(0), at(80));
+});
+
+test('progress: one step that is computed again is one', (t) => {
+  const event = { event: 'recovered', worker: 'worker/1', ms: 1200, from: 'snapshot', step: 4 } as const;
+  const text = (repeatedSteps: number): string =>
+    shown({ isTerminal: false, end: 9 }, [{ ...event, repeatedSteps } as never]);
+  t.regex(text(1), /; 1 step is computed again\n$/);
+  t.regex(text(2), /; 2 steps are computed again\n$/);
 });

@@ -15,8 +15,8 @@ export interface ProgressOptions {
   readonly end: number;
   /** A terminal gets one line that is rewritten; anything else plain lines. */
   readonly isTerminal: boolean;
-  /** Columns of the terminal: a longer line would wrap and could not be rewritten. Default 80. */
-  readonly columns?: () => number;
+  /** Columns of the terminal: a longer line would wrap and could not be rewritten. Default, and where it says 0, 80. */
+  readonly columns?: () => number | undefined;
   readonly write: (text: string) => void;
 }
 
@@ -52,7 +52,10 @@ export class Progress {
     else if (event.event === 'fault') this.line(event.message);
     else if (event.event === 'recovered') {
       const { worker, ms, from, step, repeatedSteps } = event;
-      const again = repeatedSteps === 0 ? '' : `; ${count(repeatedSteps)} steps are computed again`;
+      const again =
+        repeatedSteps === 0
+          ? ''
+          : `; ${repeatedSteps === 1 ? '1 step is' : `${count(repeatedSteps)} steps are`} computed again`;
       this.line(
         `${worker} is back after ${(ms / 1000).toFixed(1)} s with the state of ${sources[from]}; step ${step} opens${again}`,
       );
@@ -72,27 +75,56 @@ export class Progress {
   }
 
   #step(event: StepEvent): void {
-    const text = this.#describe(event);
-    const { first, end, isTerminal, write } = this.#options;
+    const parts = this.#describe(event);
+    const { first, end, isTerminal, columns, write } = this.#options;
     if (isTerminal) {
-      write(`${REWRITE}${text.slice(0, (this.#options.columns?.() ?? 80) - 1)}`);
+      // A terminal that does not know its width says 0.
+      write(`${REWRITE}${fitted(parts, (columns?.() || 80) - 1)}`);
       this.#open = true;
     } else if (event.step === first + 1 || event.step === end || event.step % this.#every === 0)
-      write(`${text}\n`);
+      write(`${parts.map(({ text }) => text).join(GAP)}\n`);
   }
 
-  #describe({ step, loss, tokensPerSecond, mfu, hottest, maxExpertLoad, skipped }: StepEvent): string {
-    const hot =
-      hottest === null ? [] : [`hottest L${hottest.layer}/e${hottest.expert} ×${maxExpertLoad.toFixed(1)}`];
+  #describe({
+    step,
+    loss,
+    tokensPerSecond,
+    mfu,
+    hottest,
+    maxExpertLoad,
+    skipped,
+  }: StepEvent): readonly Part[] {
     const left = (this.#tally.secondsPerStep ?? 0) * (this.#options.end - step);
-    return [
-      `step ${step}/${this.#options.steps}`,
-      `loss ${nats(loss)}`,
-      `${count(tokensPerSecond)} tokens/s`,
-      `MFU ${percent(mfu)}`,
-      ...hot,
-      ...(skipped ? ['skipped: the gradient was not finite'] : []),
-      `${duration(left)} left`,
-    ].join('  ');
+    const parts: readonly (Part | null)[] = [
+      { text: `step ${step}/${this.#options.steps}`, rank: 0 },
+      { text: `loss ${nats(loss)}`, rank: 1 },
+      { text: `${count(tokensPerSecond)} tokens/s`, rank: 4 },
+      { text: `MFU ${percent(mfu)}`, rank: 6 },
+      hottest === null
+        ? null
+        : { text: `hottest L${hottest.layer}/e${hottest.expert} ×${maxExpertLoad.toFixed(1)}`, rank: 5 },
+      skipped ? { text: 'skipped: the gradient was not finite', rank: 2 } : null,
+      { text: `${duration(left)} left`, rank: 3 },
+    ];
+    return parts.filter((part) => part !== null);
   }
+}
+
+/** A part of the progress line; where there is no room for all, the lowest ranks stay. */
+interface Part {
+  readonly text: string;
+  readonly rank: number;
+}
+
+const GAP = '  ';
+
+/** As many parts as there is room for, in their order; the most important one is cut where it alone is too long. */
+function fitted(parts: readonly Part[], columns: number): string {
+  const line = parts.map(({ text }) => text).join(GAP);
+  if (line.length <= columns || parts.length <= 1) return line.slice(0, columns);
+  const last = Math.max(...parts.map(({ rank }) => rank));
+  return fitted(
+    parts.filter(({ rank }) => rank !== last),
+    columns,
+  );
 }

@@ -1,3 +1,4 @@
+import { counted } from '@troupe/core';
 import type { FailingCase } from 'troupe';
 import type { Simulation, SimulationCase, Simulator } from 'troupe';
 import { makeFolders } from 'troupe/launch';
@@ -58,8 +59,11 @@ export async function shrinkCase(
       },
       progress: ({ faults, steps }, numRuns) => {
         if (process.stderr.isTTY)
-          process.stderr.write(`\r\u001b[2Krun ${numRuns}: ${faults.length} faults, ${steps} steps`);
-        else if (numRuns % 25 === 0) printError(`run ${numRuns}: ${faults.length} faults, ${steps} steps`);
+          process.stderr.write(
+            `\r\u001b[2Krun ${numRuns}: ${counted(faults.length, 'fault')}, ${counted(steps, 'step')}`,
+          );
+        else if (numRuns % 25 === 0)
+          printError(`run ${numRuns}: ${counted(faults.length, 'fault')}, ${counted(steps, 'step')}`);
       },
     },
   );
@@ -76,7 +80,7 @@ export function testOf(
     report.violation === null
       ? `ends with ${report.exitCode}`
       : `violates ${report.violation.checker}: ${report.violation.text}`;
-  const title = `simulate: seed ${one.seed} with ${smallest.faults.length} faults`;
+  const title = `simulate: seed ${one.seed} with ${counted(smallest.faults.length, 'fault')}`;
   return `import test from 'ava';
 import type { Fault } from '@troupe/core';
 import { resolveTopology } from '@troupe/topology';

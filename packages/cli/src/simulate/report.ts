@@ -1,3 +1,4 @@
+import { counted } from '@troupe/core';
 import type { Simulation, SimulationProgress } from 'troupe';
 import { count } from '../run/numbers.ts';
 
@@ -18,9 +19,11 @@ export function liveLine(isShown: boolean): {
       // A new run starts to count again.
       const rate = (1000 * Math.max(0, numEvents - shownEvents)) / (now - shownMs);
       const faults =
-        struck.length === 0 ? '' : `, ${struck.length} faults (${struck.at(-1)?.fault.kind ?? ''})`;
+        struck.length === 0
+          ? ''
+          : `, ${counted(struck.length, 'fault')} (${struck.at(-1)?.fault.kind ?? ''})`;
       const text = `virtual ${(virtualMs / 1000).toFixed(3)} s, step ${step}, ${count(Math.round(rate))} events/s${faults}`;
-      process.stderr.write(`${REWRITE}${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+      process.stderr.write(`${REWRITE}${text.slice(0, (process.stderr.columns || 80) - 1)}`);
       [shownMs, shownEvents, isOpen] = [now, numEvents, true];
     },
     close: () => {
@@ -36,20 +39,30 @@ export function verdictOf({ result, violation }: Simulation): 'finished' | 'ende
   return result.exitCode === 0 ? 'finished' : 'ended';
 }
 
+/** What a run does not know of itself. */
+export interface AboutRun {
+  readonly seconds: number;
+  /** False without arithmetic: what stands in its sums is no loss. */
+  readonly hasLoss: boolean;
+  /** Faults that did not strike, and why. */
+  readonly missed: readonly string[];
+}
+
 /** One object for programs. */
-export const jsonOf = (seed: number, run: Simulation, seconds: number) => ({
+export const jsonOf = (seed: number, run: Simulation, { seconds, hasLoss, missed }: AboutRun) => ({
   event: 'simulation',
   seed,
   verdict: verdictOf(run),
   exitCode: run.result.exitCode,
   step: run.result.step,
-  loss: run.result.loss,
+  loss: hasLoss ? run.result.loss : null,
   message: run.result.error?.message ?? null,
   virtualSeconds: run.virtualMs / 1000,
   numEvents: run.numEvents,
   eventsPerSecond: run.numEvents / seconds,
   traceHash: run.traceHash,
   faults: run.struck.map(({ atMs, fault, text }) => ({ struckMs: atMs, text, ...fault })),
+  missed,
   violation: run.violation,
 });
 
@@ -59,9 +72,12 @@ export type SimulationJson = ReturnType<typeof jsonOf>;
 export function linesOf({ seed, ...run }: SimulationJson): readonly string[] {
   const { faults, violation, virtualSeconds, numEvents, eventsPerSecond, traceHash, loss } = run;
   const end =
-    run.exitCode === 0 ? `step ${run.step}, loss ${loss?.toFixed(4) ?? 'none'}` : (run.message ?? '');
+    run.exitCode === 0
+      ? `step ${run.step}, ${loss === null ? 'no loss without arithmetic' : `loss ${loss.toFixed(4)}`}`
+      : (run.message ?? '');
   return [
     ...faults.map(({ struckMs, text }) => `  ${struckMs.toFixed(3)} ms: ${text}`),
+    ...run.missed.map((text) => `  never: ${text}`),
     `seed ${seed}: ${run.verdict}, ${end}`,
     ...(violation === null
       ? []

@@ -1,0 +1,194 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { CommanderError, type Command, type Option } from 'commander';
+import { benchNames } from './commands/bench.ts';
+import { notBuilt } from './not-built.ts';
+import { createProgram } from './program.ts';
+import { runCli } from './testing/cli-process.ts';
+import { workplace } from './testing/workplace.ts';
+
+/** Values that are refused when the command line is read. */
+const refused: Readonly<Record<string, readonly string[]>> = {
+  '--stop-after': ['0', '-1', '1.5', 'soon', '', 'NaN', '1e400', '99999999999999999999'],
+  '--grace': ['-1', '1.5', 'x', ''],
+  '--profile-steps': ['0..1', '3..1', 'x', '', '1..', '1..2..3'],
+  '--log-level': ['loud', ''],
+  '--run-dir': ['', ' '],
+  '--batches': ['0', 'x', ''],
+  '--threads': ['0', '-2', 'x', ''],
+  '--samples': ['0', 'x', ''],
+  '--max-tokens': ['0', 'x', ''],
+  '--temperature': ['-1', 'hot', '', 'Infinity', 'NaN'],
+  '--top-k': ['-1', '1.5', 'x', ''],
+  '--top-p': ['2', '0', '-1', '1.0001', 'x', '', 'NaN'],
+  '--seed': ['-1', '1.5', 'x', ''],
+  '--steps': ['0', '-1', 'x', ''],
+  '--seeds': ['x', '3..1', '-1..2', '1..', ''],
+  '--jobs': ['0', 'x', ''],
+  '--real': ['x', '', '-1', '0,x'],
+  '--vocab': ['256', '0', 'x', ''],
+};
+
+/** Command lines whose value is judged by the command, with the sentence that answers: exit 2. */
+const judged: Readonly<Record<string, readonly (readonly [readonly string[], RegExp])[]>> = {
+  '--preset': [
+    [['init', 'a.yaml', '--preset', 'quickstrat'], /no preset 'quickstrat', .*nearest: quickstart/],
+  ],
+  '--checkpoint': [
+    [['eval', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
+    [['generate', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
+    [['resume', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
+  ],
+  '--profile': [
+    [['launch', 'small.yaml', '--profile', 'none/p.json'], /--profile 'none\/p.json': there is no folder/],
+  ],
+  '--faults': [
+    [
+      ['simulate', 'small.yaml', '--faults', 'swarms'],
+      /--faults: 'swarms' is neither swarm, none nor a file/,
+    ],
+    [['simulate', 'small.yaml', '--faults', ''], /--faults: '' is neither swarm, none nor a file/],
+  ],
+  '--calibration': [
+    [['simulate', 'small.yaml', '--calibration', 'none'], /--calibration: 'none' cannot be read/],
+    [['simulate', 'small.yaml', '--calibration', 'text.txt'], /--calibration: 'text.txt' cannot be read/],
+  ],
+  '--trace': [
+    [['simulate', 'small.yaml', '--trace', 'none/t.json'], /--trace 'none\/t.json': there is no folder/],
+  ],
+  '--log': [[['simulate', 'small.yaml', '--log', 'none/l'], /--log 'none\/l': there is no folder/]],
+  '--write-test': [
+    [
+      ['simulate', 'small.yaml', '--shrink', '--write-test', 'none/t.ts'],
+      /--write-test 'none\/t.ts': there is no folder/,
+    ],
+    [['simulate', 'small.yaml', '--write-test', 't.ts'], /--write-test needs --shrink/],
+  ],
+  '--until': [
+    [['simulate', 'tiny.yaml', '--steps', '1', '--until', '@1'], /--until: found '@1', expected an event/],
+    [
+      ['simulate', 'tiny.yaml', '--steps', '1', '--until', 'commit.decid'],
+      /no actor handled 'commit.decid' in 1 step; nearest: commit.decide/,
+    ],
+    [
+      ['simulate', 'tiny.yaml', '--steps', '1', '--until', 'commit.decide@9'],
+      /'commit.decide@9' did not come in 1 step; commit.decide came at step 1/,
+    ],
+  ],
+  '--inspect': [
+    [
+      ['simulate', 'tiny.yaml', '--inspect', 'optimiser/dense/dp0'],
+      /no actor has the address 'optimiser\/dense\/dp0'; nearest: optimizer\/dense\/dp0/,
+    ],
+  ],
+  '--file': [[['tokenize', 'small.yaml', '--file', 'none'], /cannot read 'none' \(ENOENT\)/]],
+  '--train': [
+    [
+      ['tokenize', '--train', 'none', '--vocab', '300', '--out', 't.json'],
+      /--train: there is no file 'none'/,
+    ],
+    [
+      ['tokenize', '--train', 'text.txt', '--text', 'a', '--vocab', '300', '--out', 't.json'],
+      /--text and --train exclude each other/,
+    ],
+  ],
+  '--out': [
+    [
+      ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'none/t.json'],
+      /--out 'none\/t.json': there is no folder/,
+    ],
+    [['tokenize', 'small.yaml', '--text', 'a', '--out', 't.json'], /--out goes with --train/],
+    [['bench', 'kernels', '--out', 'c.json'], /--out goes with --calibrate/],
+  ],
+  '--calibrate': [
+    [['bench', 'kernels', '--calibrate', 'small.yaml'], /--calibrate runs no bench; leave kernels out/],
+  ],
+};
+
+/** Texts of any form: a wrong `--set` or topology is a problem of the topology, with its place and exit 3. */
+const free = ['--set', '--diff', '--prompt', '--text'];
+
+const built = (): readonly Command[] => createProgram().commands.filter((each) => !(each.name() in notBuilt));
+/** A command with an option that takes a value. */
+const valued = (): readonly (readonly [string, Option])[] =>
+  built().flatMap((command) =>
+    command.options
+      .filter((option) => option.required || option.optional)
+      .map((option) => [command.name(), option] as const),
+  );
+
+test('options: wrong values of every option are tried', (t) => {
+  const known = new Set([...Object.keys(refused), ...Object.keys(judged), ...free]);
+  const found = new Set(valued().map(([, { long }]) => long ?? ''));
+  t.deepEqual([...found].sort(), [...known].sort());
+});
+
+for (const [name, { long }] of valued()) {
+  const values = refused[long ?? ''];
+  if (values === undefined) continue;
+  test(`options: ${name} ${long} refuses ${values.map((each) => `'${each}'`).join(' ')}`, async (t) => {
+    for (const value of values) {
+      const line = [name, 'anything', long ?? '', value];
+      const error = await t.throwsAsync(createProgram().parseAsync(line, { from: 'user' }), {
+        instanceOf: CommanderError,
+      });
+      t.is(error?.code, 'commander.invalidArgument', line.join(' '));
+      t.regex(
+        error?.message ?? '',
+        new RegExp(`'${long}.*'${value.replace('.', '\\.')}' is invalid\\. \\S`, 'u'),
+      );
+    }
+  });
+}
+
+for (const [long, lines] of Object.entries(judged)) {
+  test(`options: a wrong ${long} ends with 2 and a sentence`, async (t) => {
+    const { folder: cwd, path } = workplace(t);
+    const { writeFileSync } = await import('node:fs');
+    writeFileSync(
+      path('tiny.yaml'),
+      'extends: tiny\ndata: { synthetic: zipf }\nmodel: { vocab: 64, dModel: 16, seqLen: 8, ffn: { dFf: 24 } }\neval: { every: 0 }\n',
+    );
+    for (const [line, sentence] of lines) {
+      const { code, stderr } = await runCli(line, { cwd });
+      t.regex(stderr, sentence);
+      t.is(code, 2, `${line.join(' ')}: ${stderr}`);
+    }
+  });
+}
+
+const apart: readonly (readonly [readonly string[], RegExp])[] = [
+  [['--seeds', '0..1', '--seed', '3'], /--seeds and --seed exclude each other/],
+  [['--seeds', '0..1', '--trace', 'x'], /--seeds and --trace exclude each other/],
+  [['--seeds', '0..1', '--shrink'], /--seeds and --shrink exclude each other/],
+  [['--check', '--until', 'commit.decide'], /--check and --until exclude each other/],
+  [['--inspect', 'trainer', '--shrink'], /--inspect and --shrink exclude each other/],
+  [['--real', '0', '--shapes-only'], /--real and --shapes-only exclude each other/],
+  [['--jobs', '2'], /--jobs needs --seeds/],
+];
+
+test('options: flags of simulate that leave each other nothing to do are refused', async (t) => {
+  const { folder: cwd } = workplace(t);
+  for (const [flags, sentence] of apart) {
+    const { code, stderr } = await runCli(['simulate', 'tiny', ...flags], { cwd });
+    t.is(code, 2, stderr);
+    t.regex(stderr, sentence);
+  }
+});
+
+test('bench: answers with its own names, which are those of the repository', async (t) => {
+  const { folder: cwd } = workplace(t);
+  for (const names of [[], ['nope'], ['kernels', 'wire']]) {
+    const { code, stderr } = await runCli(['bench', ...names], { cwd });
+    t.is(code, 2);
+    t.regex(
+      stderr,
+      /^troupe: [^\n]*; name one of kernels, moe, .*, or pass --calibrate TOPOLOGY[^\n]*\nexit 2/,
+    );
+    t.false(stderr.includes('--small'), stderr);
+  }
+  const main = fileURLToPath(new URL('../../../test/dist/bench/main.js', import.meta.url));
+  const { stdout } = spawnSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
+  t.deepEqual(/-- (.*) \[--small\]/.exec(stdout)?.[1]?.split(' | '), [...benchNames]);
+});
