@@ -40,12 +40,12 @@ function checkArguments(caller: string, name: unknown, options: unknown): void {
   if (typeof options !== 'object' || options === null)
     problems.push(`options is ${shownValue(options)}, expected an object of options`);
   for (const [key, value] of Object.entries(options ?? {})) {
-    if (key !== 'set' && key !== 'over')
-      problems.push(`there is no option ${key}; the options are set and over`);
-    else if (value !== undefined && !isTexts(value))
-      problems.push(
-        `${key} is ${shownValue(value)}, expected a list of texts${key === 'set' ? " such as 'train.steps=10'" : ''}`,
-      );
+    if (key !== 'set' && key !== 'faultsFrom')
+      problems.push(`there is no option ${key}; the options are set and faultsFrom`);
+    else if (key === 'set' && value !== undefined && !isTexts(value))
+      problems.push(`set is ${shownValue(value)}, expected a list of texts such as 'train.steps=10'`);
+    else if (key === 'faultsFrom' && value !== undefined && (typeof value !== 'string' || value === ''))
+      problems.push(`faultsFrom is ${shownValue(value)}, expected the path of a file`);
   }
   if (problems.length > 0) throw new OptionError(caller, problems);
 }
