@@ -252,10 +252,11 @@ async function readHeader(
     throw damaged(`the header of file '${name}' has changed`);
   let header: SafetensorsHeader;
   try {
-    assert(
-      headerJsonBytes(name, bytes, sizeBytes) === lengthBytes - 8,
-      'the manifest knows the length of the header',
-    );
+    if (headerJsonBytes(name, bytes, sizeBytes) !== lengthBytes - 8)
+      throw new CheckpointFormatError(
+        name,
+        `its header is not the ${lengthBytes} bytes that the manifest says`,
+      );
     header = parseHeader(name, bytes.subarray(8), sizeBytes);
   } catch (error) {
     if (!(error instanceof CheckpointFormatError)) throw error;

@@ -7,12 +7,8 @@ export type { CheckpointTensor } from './file-plan.ts';
 export { inlineHasher, workerHasher, type Hasher, type HashStream } from './hasher.ts';
 export type { Manifest, ManifestBase, ManifestFile, ManifestTensor, TensorGroup } from './manifest.ts';
 export { MANIFEST_FILE, tensorGroups, TOKENIZER_FILE } from './manifest.ts';
-export type {
-  PlacedTensor,
-  SafetensorsDtype,
-  SafetensorsHeader,
-  SafetensorsTensor,
-} from './safetensors-header.ts';
+export { safetensorsDtypes, type SafetensorsDtype } from './safetensors-dtype.ts';
+export type { PlacedTensor, SafetensorsHeader, SafetensorsTensor } from './safetensors-header.ts';
 export { openSafetensors, SafetensorsWriter, type SafetensorsFile } from './safetensors.ts';
 export { configFromHuggingFace, configToHuggingFace, type HuggingFaceKind } from './hugging-face-config.ts';
 export { writeHuggingFace, type HuggingFaceExportOptions } from './hugging-face-export.ts';

@@ -2,6 +2,7 @@ import { assert } from '@troupe/core';
 import { duplicateKey } from './duplicate-key.ts';
 import { CheckpointDamagedError } from './errors.ts';
 import type { Hasher } from './hasher.ts';
+import { isJsonObject, parseJson, quoted, shownJson, type JsonLimits } from './json-text.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
@@ -58,6 +59,9 @@ export interface Manifest extends Required<ManifestBase> {
   readonly manifestSha256: string;
 }
 
+/** A hundred thousand tensors with their moments, and room. */
+const limits: JsonLimits = { bytes: 2 ** 28, depth: 64, values: 2 ** 24 };
+
 const tailOf = (sha256: string): string => `,\n "manifestSha256": "${sha256}"\n}\n`;
 const TAIL_BYTES = tailOf('0'.repeat(64)).length;
 
@@ -90,61 +94,84 @@ export async function decodeManifest(folder: string, bytes: Uint8Array, hasher: 
   const tail = new TextDecoder().decode(bytes.subarray(body.byteLength));
   const sha256 = await sha256Of(body, hasher);
   if (tail !== tailOf(sha256)) throw damaged('does not match its own hash');
-  const text = new TextDecoder().decode(bytes);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw damaged(`is no JSON: ${String(error)}`);
-  }
-  const twice = duplicateKey(text);
-  if (twice !== null) throw damaged(`has the key '${twice}' twice`);
-  const problem = manifestProblem(value as Partial<Manifest>);
+  const read = parseJson(bytes, limits);
+  if ('problem' in read) throw damaged(read.problem);
+  const twice = duplicateKey(read.text);
+  if (twice !== null) throw damaged(`has the key ${quoted(twice)} twice`);
+  const problem = manifestProblem(read.value as Untyped<Manifest>);
   if (problem !== null) throw damaged(problem);
-  return value as Manifest;
+  return read.value as Manifest;
 }
 
+/** What a file claims about a value of type T. */
+type Untyped<T> = { readonly [K in keyof T]?: unknown };
+
 /** The hash protects against damage; this against a file that another program wrote. */
-function manifestProblem(manifest: Partial<Manifest>): string | null {
-  if (manifest.format !== 'troupe-checkpoint') return `has format ${JSON.stringify(manifest.format)}`;
-  if (manifest.formatVersion !== FORMAT_VERSION) {
-    return `has format version ${JSON.stringify(manifest.formatVersion)}; this Troupe reads ${FORMAT_VERSION}`;
-  }
-  if (!isCount(manifest.step)) return `has step ${JSON.stringify(manifest.step)}`;
+function manifestProblem(manifest: Untyped<Manifest>): string | null {
+  if (manifest.format !== 'troupe-checkpoint') return `has format ${shownJson(manifest.format)}`;
+  if (manifest.formatVersion !== FORMAT_VERSION)
+    return `has format version ${shownJson(manifest.formatVersion)}; this Troupe reads ${FORMAT_VERSION}`;
+  if (!isCount(manifest.step)) return `has step ${shownJson(manifest.step)}`;
+  if (!Array.isArray(manifest.parents) || !manifest.parents.every(isSha256))
+    return `has parents ${shownJson(manifest.parents)}, which is no list of hashes`;
   if (!Array.isArray(manifest.files) || !Array.isArray(manifest.tensors))
     return 'lacks the list of files or tensors';
-  const files = new Set<string>();
-  for (const file of manifest.files as readonly Partial<ManifestFile>[]) {
-    const { name, sizeBytes, sha256, header } = file;
-    const isGood = isFileName(name) && isCount(sizeBytes) && isSha256(sha256) && header !== undefined;
-    if (!isGood) return `describes file ${JSON.stringify(name)} wrongly`;
-    if (header !== null && (!isCount(header.sizeBytes) || !isSha256(header.sha256))) {
-      return `describes the header of '${name}' wrongly`;
-    }
-    if (files.has(name) || name === MANIFEST_FILE) return `lists file '${name}' twice`;
-    files.add(name);
+  const files = new Map<string, boolean>();
+  for (const file of manifest.files as readonly unknown[]) {
+    const problem = fileProblem(file, files);
+    if (problem !== null) return problem;
   }
   const tensors = new Set<string>();
-  for (const tensor of manifest.tensors as readonly Partial<ManifestTensor>[]) {
-    const { name, group, file, key, shape, dtype, sha256 } = tensor;
-    const isGood =
-      typeof name === 'string' &&
-      typeof key === 'string' &&
-      group !== undefined &&
-      tensorGroups.includes(group) &&
-      Array.isArray(shape) &&
-      shape.every(isCount) &&
-      dtype === 'f32' &&
-      isSha256(sha256);
-    if (!isGood) return `describes tensor ${JSON.stringify(name)} wrongly`;
-    if (file === undefined || !files.has(file))
-      return `puts tensor '${name}' into '${file}', which it does not list`;
-    const id = tensorId(name, group);
-    if (tensors.has(id)) return `lists tensor '${name}' (${group}) twice`;
-    tensors.add(id);
+  for (const tensor of manifest.tensors as readonly unknown[]) {
+    const problem = tensorProblem(tensor, files, tensors);
+    if (problem !== null) return problem;
   }
   return null;
 }
+
+/** @param files - those before it, and whether they have a header; this one is added */
+function fileProblem(file: unknown, files: Map<string, boolean>): string | null {
+  if (!isJsonObject(file)) return `has ${shownJson(file)} where a file is described`;
+  const { name, sizeBytes, sha256, header }: Untyped<ManifestFile> = file;
+  if (!isFileName(name) || !isCount(sizeBytes) || !isSha256(sha256))
+    return `describes file ${shownJson(name)} wrongly`;
+  const isGood =
+    header === null || (isJsonObject(header) && isCount(header['sizeBytes']) && isSha256(header['sha256']));
+  if (!isGood) return `describes the header of ${quoted(name)} wrongly`;
+  if (files.has(name) || name === MANIFEST_FILE) return `lists file ${quoted(name)} twice`;
+  files.set(name, header !== null);
+  return null;
+}
+
+/** @param tensors - ids of those before it; this one is added */
+function tensorProblem(
+  tensor: unknown,
+  files: ReadonlyMap<string, boolean>,
+  tensors: Set<string>,
+): string | null {
+  if (!isJsonObject(tensor)) return `has ${shownJson(tensor)} where a tensor is described`;
+  const { name, group, file, key, shape, dtype, sha256, layer, expert }: Untyped<ManifestTensor> = tensor;
+  const isGood =
+    typeof name === 'string' &&
+    typeof key === 'string' &&
+    isGroup(group) &&
+    Array.isArray(shape) &&
+    shape.every(isCount) &&
+    dtype === 'f32' &&
+    isSha256(sha256) &&
+    (layer === null || isCount(layer)) &&
+    (expert === null || isCount(expert));
+  if (!isGood) return `describes tensor ${shownJson(name)} wrongly`;
+  if (typeof file !== 'string' || files.get(file) !== true)
+    return `puts tensor ${quoted(name)} into ${shownJson(file)}, which is no safetensors file that it lists`;
+  const id = tensorId(name, group);
+  if (tensors.has(id)) return `lists tensor ${quoted(name)} (${group}) twice`;
+  tensors.add(id);
+  return null;
+}
+
+const isGroup = (value: unknown): value is TensorGroup =>
+  (tensorGroups as readonly unknown[]).includes(value);
 
 /** One string for a tensor of a group. */
 export const tensorId = (name: string, group: TensorGroup): string => `${group}:${name}`;

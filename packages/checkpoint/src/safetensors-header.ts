@@ -1,32 +1,16 @@
+import { assert } from '@troupe/core';
 import { duplicateKey } from './duplicate-key.ts';
 import { CheckpointFormatError } from './errors.ts';
+import { isJsonObject, parseJson, quoted, shownJson, type JsonLimits } from './json-text.ts';
+import {
+  isSafetensorsDtype,
+  safetensorsDtypes,
+  tensorBytes,
+  type SafetensorsDtype,
+} from './safetensors-dtype.ts';
 
-/** Bytes of one element, for every dtype of the format whose elements are whole bytes. */
-const dtypeSizes = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  I16: 2,
-  U16: 2,
-  F16: 2,
-  BF16: 2,
-  I32: 4,
-  U32: 4,
-  F32: 4,
-  I64: 8,
-  U64: 8,
-  F64: 8,
-} as const;
-
-export type SafetensorsDtype = keyof typeof dtypeSizes;
-
-/** Bytes of one element of each dtype. */
-export const safetensorsDtypeBytes: Readonly<Record<SafetensorsDtype, number>> = dtypeSizes;
-
-/** Largest header that is read, as in the format's own library. */
-const HEADER_BYTES_MAX = 100_000_000;
+/** Bytes as in the format's own library; a million tensors, of which each has fifteen values. */
+const limits: JsonLimits = { bytes: 100_000_000, depth: 16, values: 2 ** 24 };
 
 export interface SafetensorsTensor {
   readonly name: string;
@@ -51,9 +35,12 @@ export interface SafetensorsHeader {
 
 export const numElements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
-/** Bytes of one tensor. */
-const tensorBytes = (tensor: SafetensorsTensor): number =>
-  numElements(tensor.shape) * safetensorsDtypeBytes[tensor.dtype];
+/** Bytes of a tensor that is to be written. */
+function sizeOf({ name, dtype, shape }: SafetensorsTensor): number {
+  const bytes = tensorBytes(dtype, shape);
+  assert(bytes !== null, 'a tensor that is written has a size in whole bytes', { tensor: name });
+  return bytes;
+}
 
 /**
  * Lays tensors side by side in the order given and writes the header for that, padded with spaces to a multiple of 8
@@ -76,7 +63,7 @@ export function writeHeader(
     }
     names.add(tensor.name);
     const start = end;
-    end += tensorBytes(tensor);
+    end += sizeOf(tensor);
     entries.push([tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [start, end] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
@@ -86,7 +73,7 @@ export function writeHeader(
   bytes.set(json, 8);
   let offsetBytes = headerBytes;
   const placed = tensors.map((tensor): [string, PlacedTensor] => {
-    const lengthBytes = tensorBytes(tensor);
+    const lengthBytes = sizeOf(tensor);
     const place = { ...tensor, offsetBytes, lengthBytes };
     offsetBytes += lengthBytes;
     return [tensor.name, place];
@@ -97,7 +84,7 @@ export function writeHeader(
 /**
  * Length of the JSON behind the eight bytes at the start of a file.
  *
- * @throws {CheckpointFormatError} TROUPE_CHECKPOINT_FORMAT when it reaches past the file or is beyond HEADER_BYTES_MAX
+ * @throws {CheckpointFormatError} TROUPE_CHECKPOINT_FORMAT when it reaches past the file or is beyond the limit
  */
 export function headerJsonBytes(file: string, prefix: Uint8Array, fileBytes: number): number {
   if (prefix.byteLength < 8) {
@@ -108,7 +95,7 @@ export function headerJsonBytes(file: string, prefix: Uint8Array, fileBytes: num
   }
   const view = new DataView(prefix.buffer, prefix.byteOffset, 8);
   const length = view.getBigUint64(0, true);
-  if (length > BigInt(HEADER_BYTES_MAX) || length > BigInt(fileBytes - 8)) {
+  if (length > BigInt(limits.bytes) || length > BigInt(fileBytes - 8)) {
     const found = `its header claims ${length} bytes`;
     throw new CheckpointFormatError(
       file,
@@ -126,43 +113,59 @@ export function headerJsonBytes(file: string, prefix: Uint8Array, fileBytes: num
  * a size that does not follow from dtype and shape, an overlap, a hole, or data that ends elsewhere than the file
  */
 export function parseHeader(file: string, json: Uint8Array, fileBytes: number): SafetensorsHeader {
-  const entries = Object.entries(parseJson(file, json));
+  const { text, value: entries } = parseText(file, json);
   const headerBytes = 8 + json.byteLength;
   let metadata: Readonly<Record<string, string>> = {};
   const tensors: PlacedTensor[] = [];
-  for (const [name, value] of entries) {
+  for (const [name, value] of Object.entries(entries)) {
     if (name === '__metadata__') metadata = parseMetadata(file, value);
     else tensors.push(parseTensor(file, name, value, headerBytes));
   }
+  const number = oddCount(text);
+  if (number !== null)
+    throw new CheckpointFormatError(file, `its header has the count ${number}; counts are written in digits`);
   checkTiling(file, tensors, headerBytes, fileBytes);
   return { tensors: new Map(tensors.map((each) => [each.name, each])), metadata, headerBytes, fileBytes };
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-function parseJson(file: string, json: Uint8Array): Readonly<Record<string, unknown>> {
-  let text: string;
-  let value: unknown;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new CheckpointFormatError(file, `its header is no JSON: ${String(error)}`);
-  }
-  if (!isRecord(value) || !text.startsWith('{')) {
-    throw new CheckpointFormatError(file, 'its header does not start with a JSON object');
-  }
+function parseText(
+  file: string,
+  json: Uint8Array,
+): { readonly text: string; readonly value: Readonly<Record<string, unknown>> } {
+  const read = parseJson(json, limits);
+  if ('problem' in read) throw new CheckpointFormatError(file, `its header ${read.problem}`);
+  const { text, value } = read;
+  if (!isJsonObject(value)) throw new CheckpointFormatError(file, 'its header is no JSON object');
   const twice = duplicateKey(text);
   if (twice !== null)
-    throw new CheckpointFormatError(file, `'${twice}' comes twice in the header`, { tensor: twice });
-  return value;
+    throw new CheckpointFormatError(file, `${quoted(twice)} comes twice in the header`, { tensor: twice });
+  return { text, value };
 }
 
+/**
+ * A number of a shape or of offsets that is written other than in digits (`1.0`, `1e3`, `-0`), which `JSON.parse` does not tell apart.
+ *
+ * @param json - a text that `JSON.parse` accepts
+ */
+function oddCount(json: string): string | null {
+  if (!/[[,]\s*(?:-|\d+[.eE])/u.test(json)) return null;
+  let [lastString, key, isCounts] = ['', '', false];
+  for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]|-?\d[\d.eE+-]*/gu)) {
+    if (token.startsWith('"')) lastString = token;
+    else if (token === ':') key = JSON.parse(lastString) as string;
+    else if (token === '[') isCounts = key === 'shape' || key === 'data_offsets';
+    else if (/^[{}\]]$/u.test(token)) isCounts = false;
+    else if (isCounts && !/^\d+$/u.test(token)) return token;
+  }
+  return null;
+}
+
+/** Text for text; null stands for none. */
 function parseMetadata(file: string, value: unknown): Readonly<Record<string, string>> {
-  if (isRecord(value) && Object.values(value).every((each) => typeof each === 'string')) {
+  if (value === null) return {};
+  if (isJsonObject(value) && Object.values(value).every((each) => typeof each === 'string')) {
     return value as Record<string, string>;
   }
   throw new CheckpointFormatError(file, '__metadata__ is not an object of strings');
@@ -170,27 +173,22 @@ function parseMetadata(file: string, value: unknown): Readonly<Record<string, st
 
 function parseTensor(file: string, name: string, value: unknown, headerBytes: number): PlacedTensor {
   const refuse = (problem: string): CheckpointFormatError =>
-    new CheckpointFormatError(file, `tensor '${name}' ${problem}`, { tensor: name });
-  if (!isRecord(value)) throw refuse('has no description');
+    new CheckpointFormatError(file, `tensor ${quoted(name)} ${problem}`, { tensor: name });
+  if (!isJsonObject(value)) throw refuse('has no description');
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(dtypeSizes, dtype)) {
-    throw refuse(
-      `has dtype ${JSON.stringify(dtype)}, which is not one of ${Object.keys(dtypeSizes).join(', ')}`,
-    );
-  }
-  if (!Array.isArray(shape) || !shape.every(isCount)) {
-    throw refuse(`has shape ${JSON.stringify(shape)}, which is no list of counts`);
-  }
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-    throw refuse(`has data_offsets ${JSON.stringify(offsets)}, which is no pair of counts`);
-  }
+  if (!isSafetensorsDtype(dtype))
+    throw refuse(`has dtype ${shownJson(dtype)}, which is not one of ${safetensorsDtypes.join(', ')}`);
+  if (!Array.isArray(shape) || !shape.every(isCount))
+    throw refuse(`has shape ${shownJson(shape)}, which is no list of counts up to 2^53`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
+    throw refuse(`has data_offsets ${shownJson(offsets)}, which is no pair of counts`);
   const [start, end] = offsets as [number, number];
-  const tensor = { name, dtype: dtype as SafetensorsDtype, shape };
-  const expected = tensorBytes(tensor);
-  if (end - start !== expected) {
-    throw refuse(`has ${end - start} bytes, but ${dtype} [${shape.join(', ')}] takes ${expected}`);
-  }
-  return { ...tensor, offsetBytes: headerBytes + start, lengthBytes: expected };
+  const expected = tensorBytes(dtype, shape);
+  if (expected === null)
+    throw refuse(`has ${dtype} ${shownJson(shape)}, which is beyond 64 bits or ends inside a byte`);
+  if (end - start !== expected)
+    throw refuse(`has ${end - start} bytes, but ${dtype} ${shownJson(shape)} takes ${expected}`);
+  return { name, dtype, shape, offsetBytes: headerBytes + start, lengthBytes: expected };
 }
 
 function checkTiling(
@@ -204,9 +202,9 @@ function checkTiling(
   let before: PlacedTensor | null = null;
   for (const tensor of inOrder) {
     if (tensor.offsetBytes !== end) {
-      const neighbour = before === null ? 'the header' : `tensor '${before.name}'`;
+      const neighbour = before === null ? 'the header' : `tensor ${quoted(before.name)}`;
       const what = tensor.offsetBytes < end ? 'overlaps' : 'leaves a hole behind';
-      throw new CheckpointFormatError(file, `tensor '${tensor.name}' ${what} ${neighbour}`, {
+      throw new CheckpointFormatError(file, `tensor ${quoted(tensor.name)} ${what} ${neighbour}`, {
         tensor: tensor.name,
       });
     }

@@ -1,5 +1,7 @@
 import { assert, type PendingFile, type Storage } from '@troupe/core';
 import { CheckpointFormatError } from './errors.ts';
+import { quoted } from './json-text.ts';
+import { isWeightDtype, weightDtypes } from './safetensors-dtype.ts';
 import {
   headerJsonBytes,
   parseHeader,
@@ -86,6 +88,8 @@ export interface SafetensorsFile {
   readonly header: SafetensorsHeader;
   /** @throws {CheckpointFormatError} TROUPE_CHECKPOINT_FORMAT when there is no such tensor */
   tensor(name: string): PlacedTensor;
+  /** Bytes of a whole tensor, whatever its dtype. */
+  readBytes(name: string): Promise<Uint8Array>;
   /**
    * Elements of a tensor as float32: F32 bit for bit, BF16 and F16 exactly widened.
    *
@@ -106,18 +110,24 @@ export async function openSafetensors(storage: Storage, file: string): Promise<S
   const tensor = (name: string): PlacedTensor => {
     const found = header.tensors.get(name);
     if (found !== undefined) return found;
-    throw new CheckpointFormatError(file, `has no tensor '${name}'`, { tensor: name });
+    throw new CheckpointFormatError(file, `has no tensor ${quoted(name)}`, { tensor: name });
   };
   return {
     file,
     header,
     tensor,
+    async readBytes(name) {
+      const { offsetBytes: offset, lengthBytes } = tensor(name);
+      return storage.read(file, { offset, lengthBytes });
+    },
     async readFloats(name, range) {
       const { dtype, offsetBytes, lengthBytes: tensorLengthBytes } = tensor(name);
-      if (dtype !== 'F32' && dtype !== 'BF16' && dtype !== 'F16') {
-        throw new CheckpointFormatError(file, `tensor '${name}' is ${dtype}; weights are F32, BF16 or F16`, {
-          tensor: name,
-        });
+      if (!isWeightDtype(dtype)) {
+        throw new CheckpointFormatError(
+          file,
+          `tensor ${quoted(name)} is ${dtype}; weights are ${weightDtypes.join(', ')}`,
+          { tensor: name },
+        );
       }
       const elementBytes = dtype === 'F32' ? 4 : 2;
       const { offset, length } = range ?? { offset: 0, length: tensorLengthBytes / elementBytes };

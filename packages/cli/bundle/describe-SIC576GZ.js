@@ -1,0 +1,33 @@
+import { createRequire as requireOfBundle } from 'node:module';
+const require = requireOfBundle(import.meta.url);
+import {
+  bytes
+} from "./chunk-CIMKCJAC.js";
+import {
+  __name
+} from "./chunk-MDDKBFTF.js";
+
+// packages/cli/dist/doctor/describe.js
+var device = /* @__PURE__ */ __name(({ body, available, name, reason }) => available ? `  ${body.padEnd(10)} yes  ${name ?? ""}: ${reason}` : `  ${body.padEnd(10)} no   ${reason}`, "device");
+function describe(found) {
+  const { node, cpu, chosen, compiler, addon, memory, disk, freePort } = found;
+  const sets = cpu.instructionSets.length === 0 ? "instruction sets unknown" : cpu.instructionSets.join(" ");
+  return [
+    `node        ${node.version}${node.supported ? "" : " (too old: 20.19 or newer is needed)"}, ${found.platform}`,
+    `cpu         ${cpu.cores} cores, ${cpu.model}, ${sets}`,
+    `f32 peak    ${found.peakFlops === null ? "not measured (needs the native addon)" : `${(found.peakFlops / 1e9).toFixed(0)} GFLOP/s on all cores`}`,
+    "devices",
+    ...found.devices.map(device),
+    `chosen      ${chosen.available ? `${chosen.body}: ${chosen.reason}` : `none: ${chosen.reason}`}`,
+    `compiler    ${compiler.command === null ? "none found; install g++ or clang++ for the fast kernels" : `${compiler.command} (${compiler.version ?? ""})`}`,
+    `addon       ${addon.built ? `built: ${addon.path}` : `not built; build it with: ${addon.build}`}`,
+    `ports       ${freePort.ok ? freePort.reason : `none can be opened: ${freePort.reason}`}`,
+    `memory      ${bytes(memory.freeBytes)} free of ${bytes(memory.totalBytes)}${memory.limitBytes === null ? "" : `, this process may use ${bytes(memory.limitBytes)}`}`,
+    `disk        ${disk.freeBytes === null ? "unknown" : `${bytes(disk.freeBytes)} free`} in ${disk.folder}`
+  ];
+}
+__name(describe, "describe");
+export {
+  describe
+};
+//# sourceMappingURL=describe-SIC576GZ.js.map
