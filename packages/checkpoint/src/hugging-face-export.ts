@@ -1,10 +1,13 @@
 import { assert, parentFolder, StorageFailedError, storagePath, type Storage } from '@troupe/core';
 import type { ModelConfig } from '@troupe/spec';
 import { folderSuffix, inFolder } from './checkpoint-folders.ts';
+import type { Json } from './config-keys.ts';
 import { FILE_BYTES_MAX, packFiles } from './file-plan.ts';
-import { configToHuggingFace, type HuggingFaceKind } from './hugging-face-config.ts';
+import type { HuggingFaceKind } from './hugging-face-class.ts';
 import { INDEX_FILE } from './hugging-face-files.ts';
 import { fusedSource, mixtralName, modelParameters, type ExpertLayout } from './hugging-face-names.ts';
+import { tokenizerConfig, type ExportedTokenizer } from './hugging-face-tokenizer.ts';
+import { configToHuggingFace, tokenKeys } from './hugging-face-written-config.ts';
 import { TOKENIZER_FILE } from './manifest.ts';
 import { bytesOf, SafetensorsWriter } from './safetensors.ts';
 import { weightIndex } from './weight-index.ts';
@@ -12,7 +15,10 @@ import { weightIndex } from './weight-index.ts';
 export interface HuggingFaceExportOptions {
   /** Default `per-expert`, which every version of Transformers reads. */
   readonly layout?: ExpertLayout;
-  readonly tokenizer?: Uint8Array;
+  /** Architecture to write; default: the one that fits. */
+  readonly as?: HuggingFaceKind;
+  /** Absent: a model without text; the folder then has no tokenizer and no end of text. */
+  readonly tokenizer?: ExportedTokenizer;
   /** Largest weight file, in bytes; default FILE_BYTES_MAX. */
   readonly maxFileBytes?: number;
 }
@@ -51,14 +57,35 @@ function exportTensors(
   }));
 }
 
+const jsonBytes = (value: unknown): Uint8Array =>
+  new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+
+/** Everything of the folder but the weights: what Transformers needs to build the same model, tokenizer and ends. */
+function sideFiles(
+  final: string,
+  config: ModelConfig,
+  { json, tokenizer }: { readonly json: Json; readonly tokenizer: ExportedTokenizer | undefined },
+): readonly (readonly [string, Uint8Array])[] {
+  const generation = { _from_model_config: false, ...tokenKeys(tokenizer?.endOfText ?? null) };
+  const files: (readonly [string, Uint8Array])[] = [
+    ['config.json', jsonBytes(json)],
+    ['generation_config.json', jsonBytes(generation)],
+  ];
+  if (tokenizer === undefined) return files;
+  const settings = tokenizerConfig(inFolder(final, TOKENIZER_FILE), tokenizer, config.seqLen);
+  return [...files, [TOKENIZER_FILE, tokenizer.json], ['tokenizer_config.json', jsonBytes(settings)]];
+}
+
 /**
- * Writes a folder that Transformers loads: `config.json`, `model.safetensors` (or several and their index), the tokenizer.
+ * Writes a folder that Transformers loads: `config.json`, `generation_config.json`, `model.safetensors` (or several and their
+ * index), `tokenizer.json`, `tokenizer_config.json`.
  *
  * Written aside and renamed; an existing folder is left alone.
  *
  * @param source - gives each parameter by our name: a checkpoint's weights, an imported model
  * @returns `notes`: training settings that config.json cannot say
- * @throws {CheckpointUnsupportedError} TROUPE_CHECKPOINT_UNSUPPORTED for a model that none of the architectures can express
+ * @throws {CheckpointUnsupportedError} TROUPE_CHECKPOINT_UNSUPPORTED for a model that the architecture cannot express
+ * @throws {CheckpointFormatError} TROUPE_CHECKPOINT_FORMAT for a tokenizer whose end of text is no added token
  * @throws {StorageFailedError} TROUPE_STORAGE_FAILED when `folder` exists
  */
 export async function writeHuggingFace(
@@ -69,7 +96,12 @@ export async function writeHuggingFace(
   options: HuggingFaceExportOptions = {},
 ): Promise<{ readonly kind: HuggingFaceKind; readonly notes: readonly string[] }> {
   const final = storagePath(folder);
-  const { kind, json, notes } = configToHuggingFace(final, config);
+  const { tokenizer } = options;
+  const { kind, json, notes } = configToHuggingFace(final, config, {
+    ...(options.as === undefined ? {} : { as: options.as }),
+    endOfText: tokenizer?.endOfText ?? null,
+  });
+  const sides = sideFiles(final, config, { json, tokenizer });
   if (await storage.exists(final)) throw new StorageFailedError(final, 'exists; choose another folder');
   const partial = final + folderSuffix.partial;
   await storage.remove(partial);
@@ -79,12 +111,7 @@ export async function writeHuggingFace(
     const files = packFiles('model', tensors, options.maxFileBytes ?? FILE_BYTES_MAX);
     for (const file of files) await writeWeights(storage, inFolder(partial, file.name), file.tensors, source);
     if (files.length > 1) await storage.writeAtomic(inFolder(partial, INDEX_FILE), weightIndex(files));
-    if (options.tokenizer !== undefined) {
-      await storage.writeAtomic(inFolder(partial, TOKENIZER_FILE), options.tokenizer);
-    }
-    const text = `${JSON.stringify(json, null, 2)}
-`;
-    await storage.writeAtomic(inFolder(partial, 'config.json'), new TextEncoder().encode(text));
+    for (const [name, bytes] of sides) await storage.writeAtomic(inFolder(partial, name), bytes);
     await storage.rename(partial, final);
     await storage.syncFolder(parentFolder(final));
   } catch (error) {

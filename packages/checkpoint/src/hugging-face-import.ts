@@ -2,7 +2,8 @@ import { assert, type Storage } from '@troupe/core';
 import type { ModelConfig, Parameter } from '@troupe/spec';
 import { inFolder } from './checkpoint-folders.ts';
 import { CheckpointMismatchError } from './errors.ts';
-import { configFromHuggingFace, type HuggingFaceKind } from './hugging-face-config.ts';
+import type { HuggingFaceKind } from './hugging-face-class.ts';
+import { configFromHuggingFace } from './hugging-face-config.ts';
 import { openWeights, readJson } from './hugging-face-files.ts';
 import {
   modelParameters,
@@ -10,7 +11,9 @@ import {
   type ExpertLayout,
   type HuggingFaceSource,
 } from './hugging-face-names.ts';
+import { quoted, shownJson } from './json-text.ts';
 import { TOKENIZER_FILE } from './manifest.ts';
+import { isWeightDtype, weightDtypes } from './safetensors-dtype.ts';
 import { numElements } from './safetensors-header.ts';
 import { bytesOf, type SafetensorsFile } from './safetensors.ts';
 
@@ -20,6 +23,8 @@ export interface HuggingFaceModel {
   /** Which layout the expert tensors were found in. */
   readonly layout: ExpertLayout;
   readonly config: ModelConfig;
+  /** What config.json asks of training that is not built. */
+  readonly notes: readonly string[];
   /** Every parameter of the model, each with exactly one source. */
   readonly parameters: readonly Parameter[];
   /** Elements of a parameter, F32 bit for bit, BF16 and F16 widened. Default: all of them. */
@@ -33,13 +38,15 @@ type Place = HuggingFaceSource & { readonly file: SafetensorsFile };
 /** Buffers that older Transformers saved although they follow from the config. */
 const isDerived = (key: string): boolean => key.endsWith('.rotary_emb.inv_freq');
 
-/** Finds the one source of each parameter; whatever is missing, double, misshapen or left over is a problem. */
+/** Finds the one source of each parameter; whatever is missing, double, misshapen, no weight or left over is a problem. */
 function findPlaces(
   config: ModelConfig,
   weights: ReadonlyMap<string, SafetensorsFile>,
 ): { readonly places: ReadonlyMap<string, Place>; readonly problems: readonly string[] } {
   const places = new Map<string, Place>();
   const problems: string[] = [];
+  /** Tensors that something has been said about. */
+  const named = new Set<string>();
   const unusedElements = new Map<string, number>();
   for (const [key, file] of weights) {
     if (!isDerived(key)) unusedElements.set(key, numElements(file.tensor(key).shape));
@@ -52,21 +59,25 @@ function findPlaces(
       problems.push(`tensor '${parameter.name}' is missing`);
       continue;
     }
-    if (second !== undefined)
+    if (second !== undefined) {
       problems.push(`tensor '${parameter.name}' is there as '${source.key}' and as '${second.key}'`);
-    const { shape } = file.tensor(source.key);
-    if (String(shape) !== String(source.shape)) {
-      problems.push(
-        `tensor '${source.key}' has shape [${shape.join(', ')}], config.json makes it [${source.shape.join(', ')}]`,
-      );
+      named.add(second.key);
     }
+    const { shape, dtype } = file.tensor(source.key);
+    const shapes = `has shape ${shownJson(shape)}, config.json makes it ${shownJson(source.shape)}`;
+    const problem =
+      String(shape) !== String(source.shape)
+        ? shapes
+        : isWeightDtype(dtype)
+          ? null
+          : `is ${dtype}; weights are ${weightDtypes.join(', ')}`;
+    if (problem !== null && !named.has(source.key)) problems.push(`tensor '${source.key}' ${problem}`);
+    if (problem !== null) named.add(source.key);
     places.set(parameter.name, { ...source, file });
     unusedElements.set(source.key, (unusedElements.get(source.key) ?? 0) - parameter.size);
   }
   for (const [key, numUnused] of unusedElements) {
-    if (numUnused > 0 && !problems.some((problem) => problem.includes(`'${key}'`))) {
-      problems.push(`tensor '${key}' is extra`);
-    }
+    if (numUnused > 0 && !named.has(key)) problems.push(`tensor ${quoted(key)} is extra`);
   }
   return { places, problems };
 }
@@ -107,7 +118,7 @@ export async function readHuggingFace(
   options: { readonly seqLen?: number } = {},
 ): Promise<HuggingFaceModel> {
   const configPath = inFolder(folder, 'config.json');
-  const { kind, config } = configFromHuggingFace(
+  const { kind, config, notes } = configFromHuggingFace(
     configPath,
     await readJson(storage, configPath),
     options.seqLen,
@@ -121,6 +132,7 @@ export async function readHuggingFace(
     kind,
     layout: [...places.values()].some((place) => place.layout === 'fused') ? 'fused' : 'per-expert',
     config,
+    notes,
     parameters,
     async read(name, range) {
       const [place, size] = [places.get(name), sizes.get(name)];

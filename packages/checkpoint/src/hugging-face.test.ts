@@ -33,7 +33,7 @@ async function folderOf(kind: (typeof kinds)[number]): Promise<MemoryStorage> {
 
 type Json = Record<string, unknown>;
 
-async function json(storage: MemoryStorage, path: string): Promise<Json> {
+async function readJson(storage: MemoryStorage, path: string): Promise<Json> {
   return JSON.parse(new TextDecoder().decode(await storage.read(path))) as Json;
 }
 
@@ -185,24 +185,45 @@ for (const kind of kinds) {
   test(`writeHuggingFace: ${kind}: comes back with the same names, config and bits`, async (t) => {
     const storage = await folderOf(kind);
     const model = await readHuggingFace(storage, 'hf');
-    const tokenizer = Uint8Array.of(123, 125);
+    const json = new TextEncoder().encode('{"added_tokens":[{"id":7,"content":"<end>"}]}');
+    const tokenizer = { json, endOfText: 7 };
     const written = await writeHuggingFace(storage, 'out', model.config, (name) => model.read(name), {
       tokenizer,
     });
     t.deepEqual(written, { kind, notes: [] });
-    t.deepEqual(await storage.list('out'), ['config.json', 'model.safetensors', 'tokenizer.json']);
+    t.deepEqual(await storage.list('out'), [
+      'config.json',
+      'generation_config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const ends = { bos_token_id: null, eos_token_id: 7, pad_token_id: null };
+    t.like(await readJson(storage, 'out/config.json'), ends);
+    t.like(await readJson(storage, 'out/generation_config.json'), ends);
+    t.like(await readJson(storage, 'out/tokenizer_config.json'), {
+      bos_token: null,
+      eos_token: '<end>',
+      pad_token: null,
+      tokenizer_class: 'PreTrainedTokenizerFast',
+    });
     const [before, after] = [
       await rawTensors(storage, 'hf/model.safetensors'),
       await rawTensors(storage, 'out/model.safetensors'),
     ];
     t.deepEqual(sorted(after), sorted(before));
-    const [given, found] = [await json(storage, 'hf/config.json'), await json(storage, 'out/config.json')];
-    const same = Object.keys(given).filter((key) => given[key] !== null && key in found);
+    const [given, found] = [
+      await readJson(storage, 'hf/config.json'),
+      await readJson(storage, 'out/config.json'),
+    ];
+    const same = Object.keys(given).filter(
+      (key) => given[key] !== null && key in found && !key.endsWith('_token_id'),
+    );
     t.true(same.length > 17);
     for (const key of same) t.deepEqual(found[key], given[key], key);
     const again = await readHuggingFace(storage, 'out');
     t.deepEqual(again.config, model.config);
-    t.deepEqual(await again.tokenizer(), tokenizer);
+    t.deepEqual(await again.tokenizer(), json);
     await t.throwsAsync(() => writeHuggingFace(storage, 'out', model.config, (name) => model.read(name)), {
       code: 'TROUPE_STORAGE_FAILED',
     });
@@ -280,7 +301,7 @@ test('readHuggingFace: missing, extra, double and misshapen tensors are each nam
     "tensor 'model.layers.2.x' is extra",
   ]);
   t.deepEqual(await problems((tensors) => tensors.set(name, { ...tensor, shape: [24, 8] })), [
-    `tensor '${name}' has shape [24, 8], config.json makes it [8, 24]`,
+    `tensor '${name}' has shape [24,8], config.json makes it [8,24]`,
   ]);
   const gate = 'model.layers.0.block_sparse_moe.gate.weight';
   const router = raw.get('model.layers.0.mlp.gate.weight') ?? tensor;
@@ -292,6 +313,33 @@ test('readHuggingFace: missing, extra, double and misshapen tensors are each nam
     for (const [key, each] of fused) tensors.set(key, each);
   });
   t.is((double as readonly string[]).length, 2 * 16 * 3);
+});
+
+test('readHuggingFace: tensors that are no weights are named before one is read', async (t) => {
+  const storage = await folderOf('mixtral');
+  const raw = await rawTensors(storage, 'hf/model.safetensors');
+  const name = 'model.norm.weight';
+  const { shape } = raw.get(name) ?? { shape: [] };
+  raw.set(name, { shape, dtype: 'F8_E4M3FNUZ', bytes: new Uint8Array(shape[0] ?? 0) });
+  await writeRaw(storage, 'hf/model.safetensors', raw);
+  await t.throwsAsync(() => readHuggingFace(storage, 'hf'), {
+    instanceOf: CheckpointMismatchError,
+    message: /tensor 'model\.norm\.weight' is F8_E4M3FNUZ; weights are F32, BF16, F16/u,
+  });
+});
+
+test('readHuggingFace: a folder whose JSON is none, or too deep, or a list is refused with the file', async (t) => {
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ['{', /^hf\/config\.json: is no JSON/u],
+    ['[]', /^hf\/config\.json: is no JSON object/u],
+    ['['.repeat(20_000), /^hf\/config\.json: has JSON nested more than 64 deep/u],
+    ['"\\ud800"', /^hf\/config\.json: has half a surrogate pair/u],
+  ];
+  for (const [text, message] of refused) {
+    const storage = await folderOf('mixtral');
+    await storage.writeAtomic('hf/config.json', new TextEncoder().encode(text));
+    await t.throwsAsync(() => readHuggingFace(storage, 'hf'), { instanceOf: CheckpointFormatError, message });
+  }
 });
 
 test('readHuggingFace: BF16 widens exactly, and old rotary buffers are passed over', async (t) => {
@@ -318,7 +366,7 @@ test('readHuggingFace: an index that disagrees with its files is refused with th
   const model = await readHuggingFace(storage, 'hf');
   await writeHuggingFace(storage, 'out', model.config, (name) => model.read(name), { maxFileBytes: 40_000 });
   const path = 'out/model.safetensors.index.json';
-  const index = (await json(storage, path)) as { weight_map: Record<string, string> };
+  const index = (await readJson(storage, path)) as { weight_map: Record<string, string> };
   const name = 'model.norm.weight';
   const { [name]: place, ...rest } = index.weight_map;
   const refused = { instanceOf: CheckpointFormatError, message: /model\.norm\.weight/u };
@@ -328,6 +376,12 @@ test('readHuggingFace: an index that disagrees with its files is refused with th
   await t.throwsAsync(() => readHuggingFace(storage, 'out'), refused);
   await writeJson(storage, path, { weight_map: { ...index.weight_map, [name]: '../hf/model.safetensors' } });
   await t.throwsAsync(() => readHuggingFace(storage, 'out'), { message: /no file name/u });
+  await writeJson(storage, path, { weight_map: { ...index.weight_map, [name]: '..' } });
+  await t.throwsAsync(() => readHuggingFace(storage, 'out'), { message: /'\.\.' is no file name/u });
+  for (const map of [null, [], 'x', { [name]: 5 }, undefined]) {
+    await writeJson(storage, path, { weight_map: map });
+    await t.throwsAsync(() => readHuggingFace(storage, 'out'), { message: /has no weight_map/u });
+  }
   await writeJson(storage, path, index);
   await storage.remove(`out/${place}`);
   await t.throwsAsync(() => readHuggingFace(storage, 'out'), { code: 'TROUPE_STORAGE_MISSING' });
@@ -336,7 +390,7 @@ test('readHuggingFace: an index that disagrees with its files is refused with th
 test('readHuggingFace: a tied head may be stored twice, but only with equal bits', async (t) => {
   const storage = await folderOf('olmoe');
   await writeJson(storage, 'hf/config.json', {
-    ...(await json(storage, 'hf/config.json')),
+    ...(await readJson(storage, 'hf/config.json')),
     tie_word_embeddings: true,
   });
   await t.throwsAsync(() => readHuggingFace(storage, 'hf'), { message: /lm_head\.weight' differs/u });
@@ -396,31 +450,6 @@ test('Hugging Face: Qwen3-MoE with dense layers between goes out and comes back'
   for (const { name } of model.parameters) t.deepEqual(await model.read(name), await source(name), name);
 });
 
-test('configFromHuggingFace: refuses by key and value what we cannot express', (t) => {
-  const refused: readonly (readonly [Json, RegExp])[] = [
-    [{ model_type: 'deepseek_v3' }, /model_type is "deepseek_v3"/u],
-    [{ model_type: 'toString' }, /model_type/u],
-    [{ hidden_act: 'gelu' }, /hidden_act is "gelu"/u],
-    [{ attention_bias: true }, /attention_bias is true/u],
-    [{ clip_qkv: 8 }, /clip_qkv is 8/u],
-    [{ mlp_only_layers: [1] }, /mlp_only_layers is \[1\]/u],
-    [{ rope_scaling: { type: 'yarn', factor: 4 } }, /rope_scaling is .*yarn/u],
-    [{ rope_parameters: { rope_type: 'linear', rope_theta: 1e4 } }, /rope_parameters is .*linear/u],
-    [{ use_sliding_window: true, sliding_window: 32 }, /sliding_window is 32/u],
-    [{ num_experts_per_tok: 1 }, /num_experts_per_tok is 1/u],
-    [{ vocab_size: undefined }, /vocab_size is missing/u],
-    [{ hidden_size: 2.5 }, /hidden_size is 2\.5/u],
-  ];
-  for (const [change, message] of refused) {
-    t.throws(() => configFromHuggingFace('c', { ...qwen, ...change }), {
-      instanceOf: CheckpointUnsupportedError,
-      message,
-    });
-  }
-  const window = { use_sliding_window: true, sliding_window: 32 };
-  t.is(configFromHuggingFace('c', { ...qwen, ...window }, 32).config.seqLen, 32);
-});
-
 test('writeHuggingFace: refuses what no architecture has, and notes what config.json cannot say', async (t) => {
   const storage = memoryStorage();
   const source = async () => new Float32Array();
@@ -428,13 +457,16 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
   const { moe } = mixtral;
   if (moe === null) return;
   const refused: readonly (readonly [ModelConfig, RegExp])[] = [
-    [{ ...mixtral, moe: null }, /no experts/u],
-    [{ ...mixtral, norm: { kind: 'layer', eps: 1e-5 } }, /norm is layer/u],
+    [{ ...mixtral, moe: null }, /as MixtralForCausalLM it has no experts/u],
+    [{ ...mixtral, norm: { kind: 'layer', eps: 1e-5 } }, /norm is layer, not rms/u],
     [{ ...mixtral, ffn: { activation: 'gelu', dFf: 16 } }, /ffn is gelu/u],
     [{ ...mixtral, moe: { ...moe, sharedExperts: 1 } }, /sharedExperts is 1/u],
-    [{ ...mixtral, moe: { ...moe, renormalise: false } }, /qkNorm none without renormalise/u],
-    [{ ...mixtral, qkNorm: 'full', headDim: 4 }, /heads · headDim 16 ≠ dModel 32/u],
-    [{ ...mixtral, moe: { ...moe, every: 2 } }, /every is 2/u],
+    [
+      { ...mixtral, moe: { ...moe, renormalise: false } },
+      /as MixtralForCausalLM renormalise is false, not true;/u,
+    ],
+    [{ ...mixtral, qkNorm: 'full', headDim: 4 }, /as OlmoeForCausalLM heads · headDim is 16, not dModel 32/u],
+    [{ ...mixtral, moe: { ...moe, every: 2 } }, /as MixtralForCausalLM every is 2, not 1/u],
   ];
   for (const [config, message] of refused) {
     await t.throwsAsync(() => writeHuggingFace(storage, 'out', config, source), {
@@ -442,6 +474,15 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
       message,
     });
   }
+  await t.throwsAsync(() => writeHuggingFace(storage, 'out', mixtral, source, { as: 'olmoe' }), {
+    instanceOf: CheckpointUnsupportedError,
+    message: 'out: the model cannot be written: as OlmoeForCausalLM qkNorm is none, not full',
+  });
+  const tokenizer = { json: new TextEncoder().encode('{"added_tokens":[null,{"id":8}]}'), endOfText: 8 };
+  await t.throwsAsync(() => writeHuggingFace(storage, 'out', mixtral, source, { tokenizer }), {
+    instanceOf: CheckpointFormatError,
+    message: 'out/tokenizer.json: has no added token 8, the end of text',
+  });
   const balance = { auxLoss: 0.01, zLoss: 0.001, scope: 'sequence', layers: 'each' } as const;
   const { notes } = await writeHuggingFace(
     await folderOf('mixtral'),
