@@ -23,7 +23,8 @@ function fillData(data: TopologyValues['data'], vocab: number) {
     ? rest
     : { ...rest, source: 'wordnet' as const };
   const field = rest.jsonl === undefined ? {} : { field: rest.field ?? 'text' };
-  const ids = tokenizer.vocab ?? (tokenizer.kind === 'bytes' ? BYTES_VOCAB : vocab);
+  // Synthetic tokens may be fewer than a tokenizer can have; then none reads this.
+  const ids = tokenizer.vocab ?? (tokenizer.kind === 'bytes' ? BYTES_VOCAB : Math.max(BYTES_VOCAB, vocab));
   return { ...from, ...field, tokenizer: { ...tokenizer, vocab: ids }, holdout };
 }
 

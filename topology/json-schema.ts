@@ -45,8 +45,8 @@ const isMap = (node: SchemaNode): boolean => node.type === 'object';
 
 function child(node: SchemaNode, segment: string): SchemaNode | null {
   for (const each of [node, ...(node.anyOf ?? [])]) {
-    const property = each.properties?.[segment];
-    if (property !== undefined) return property;
+    const { properties = {} } = each;
+    if (Object.hasOwn(properties, segment)) return properties[segment] ?? null;
     if (isMap(each) && typeof each.additionalProperties === 'object') return each.additionalProperties;
     const index = Number(segment);
     const item = each.prefixItems?.[index] ?? (each.items === false ? undefined : each.items);

@@ -49,14 +49,14 @@ export interface TopologyProblem extends Place {
   readonly nearest: string | number | null;
 }
 
+const cut = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most - 3)}...` : text;
+
 function showPlace(place: Place): string {
-  if (place.flag !== null) return place.flag;
+  if (place.flag !== null) return cut(place.flag, 120);
   if (place.file === null) return '';
   return place.line === null ? place.file : `${place.file}:${place.line}:${place.column ?? 1}`;
 }
-
-const cut = (text: string, most: number): string =>
-  text.length > most ? `${text.slice(0, most - 3)}...` : text;
 
 /** How a value looks in a file, as far as it is shown: of large ones only the beginning is walked. */
 function written(value: unknown, depth = 0): string {

@@ -4,6 +4,7 @@ import { parameterCounts } from '@troupe/spec';
 import { composeTopology } from './compose.ts';
 import { formatTopology } from './document.ts';
 import { TopologyError } from './errors.ts';
+import { formatProblem } from './problem.ts';
 import { resolveComposed, resolveTopology } from './resolve.ts';
 import type { ResolvedTopology } from './resolved.ts';
 import { diffTrajectory, diffValues, trajectory } from './trajectory.ts';
@@ -91,9 +92,12 @@ test('resolveTopology: the filled file resolves to itself', (t) => {
     { jsonl: ['b.jsonl'], tokenizer: { kind: 'bytes' } },
     { synthetic: 'zipf' },
   );
+  const vocab = fc.constantFrom(64, 4096);
   fc.assert(
-    fc.property(model, data, fc.constantFrom(1, 2, 4), (someModel, someData, dp) => {
-      const first = resolveTopology({ model: someModel, data: someData, parallel: { dp } });
+    fc.property(model, data, fc.constantFrom(1, 2, 4), vocab, (someModel, someData, dp, small) => {
+      // Fewer tokens than bytes are for synthetic data alone.
+      const own = 'synthetic' in someData ? { ...someModel, vocab: small } : someModel;
+      const first = resolveTopology({ model: own, data: someData, parallel: { dp } });
       const again = resolveTopology(JSON.parse(JSON.stringify(first.file)));
       t.deepEqual({ ...again, source: null }, { ...first, source: null });
       t.deepEqual(diffTrajectory(first, again), []);
@@ -273,4 +277,68 @@ test('resolveTopology: takes overrides over a value', (t) => {
   t.is(resolveTopology(file, { set: ['parallel.zero=0'] }).parallel.zero, 0);
   const error = t.throws(() => resolveTopology(file, { set: ['parallel'] }), { instanceOf: TopologyError });
   t.like(error.problems[0], { code: 'TROUPE_TOPOLOGY_OVERRIDE', flag: '--set parallel' });
+});
+
+/** What is said of a topology with these overrides, a line each; empty when it is valid. */
+function said(...set: readonly string[]): readonly string[] {
+  try {
+    resolveText(
+      { 'a.yaml': 'model: { moe: {} }\nplacement: {}\nmachines:\n  - { devices: [cpu:0] }\n' },
+      set,
+    );
+    return [];
+  } catch (error) {
+    if (!(error instanceof TopologyError)) throw error;
+    return error.problems.map(formatProblem);
+  }
+}
+
+test('--set: names of an object that every object has are keys like any other', (t) => {
+  for (const name of ['__proto__', 'toString', 'constructor', 'hasOwnProperty', 'valueOf'])
+    for (const [key, where] of [
+      [name, 'the top level'],
+      [`model.${name}`, 'model'],
+      [`model.moe.${name}`, 'model.moe'],
+      [`data.${name}`, 'data'],
+      [`machines.0.${name}`, 'machines.0'],
+    ] as const) {
+      const value = `no such key in ${where}  [TROUPE_TOPOLOGY_UNKNOWN_KEY]`;
+      t.deepEqual(said(`${key}=1`), [`--set ${key}=1  ${key}: 1  ${value}`]);
+      t.deepEqual(said(`${key}.x=1`), [`--set ${key}.x=1  ${key}: {"x":1}  ${value}`]);
+    }
+  for (const name of ['__proto__', 'toString'])
+    t.regex(
+      said(`placement.${name}=localhost/cpu:0`).join('\n'),
+      /matches no actor; .*TROUPE_TOPOLOGY_PLACEMENT/,
+    );
+  t.is(({} as Record<string, unknown>)['x'], undefined);
+});
+
+test('--set: a key or value of any depth or length is one short sentence', (t) => {
+  const deep = (open: string, close: string): string => open.repeat(20_000) + close.repeat(20_000);
+  const overrides: readonly (readonly [string, RegExp])[] = [
+    [`a${'.a'.repeat(20_000)}=1`, /a key of 20001 names/],
+    [`model=${deep('[', ']')}`, /more than 32 maps and lists inside each other/],
+    [`model=${deep('{a: ', '}')}`, /more than 32 maps and lists inside each other/],
+    [`model={${'<<: {a: 1}, '.repeat(5000)}}`, /a key stands once in a map/],
+    [`${'a'.repeat(100_000)}=1`, /no such key in the top level/],
+    [`name=${'a/'.repeat(50_000)}`, /name/],
+    [`${'a'.repeat(100_000)}`, /an override looks like/],
+  ];
+  for (const [override, message] of overrides) {
+    const lines = said(override);
+    t.regex(lines.join('\n'), message);
+    for (const line of lines) t.true(line.length < 600, `${line.length}`);
+  }
+});
+
+test('--set: what it makes of a list or of nothing is its own, not the place in the file', (t) => {
+  t.regex(
+    said('machines.toString=1').join('\n'),
+    /^--set machines\.toString=1 {2}machines: \{"toString":1\} {2}must be a list/,
+  );
+  t.regex(
+    said('model.moe.router.kind=1').join('\n'),
+    /^--set model\.moe\.router\.kind=1 {2}model\.moe\.router\.kind/,
+  );
 });

@@ -97,12 +97,24 @@ export interface Validated {
   readonly problems: readonly TopologyProblem[];
 }
 
+/** A rule named `__proto__`, which zod's records pass over without a word. */
+function passedOver(layer: Layer): readonly TopologyProblem[] {
+  const rules = valueAt(layer.value, ['placement']);
+  if (typeof rules !== 'object' || rules === null || !Object.hasOwn(rules, '__proto__')) return [];
+  const key = 'placement.__proto__';
+  const rule = 'matches no actor; addresses look like expert/L0/ep0/edp0';
+  const value = Object.entries(rules).find(([name]) => name === '__proto__')?.[1];
+  return [
+    { ...originOf(layer, key).key, code: 'TROUPE_TOPOLOGY_PLACEMENT', key, value, rule, nearest: null },
+  ];
+}
+
 /** Judges each key on its own: names, kinds, ranges. */
 export function validateKeys(layer: Layer): Validated {
   const root = layer.value ?? {};
   const result = topologySchema.safeParse(root);
-  if (result.success) return { values: result.data, problems: [] };
-  const problems: TopologyProblem[] = [];
+  const problems: TopologyProblem[] = [...passedOver(layer)];
+  if (result.success) return { values: result.data, problems };
   const bad: (readonly string[])[] = [];
   for (const issue of result.error.issues) {
     const path = issue.path.map(String);
