@@ -7,8 +7,11 @@ const meanings: Readonly<Record<number, string>> = {
   5: 'not enough devices or memory',
   75: 'temporary, try again',
   76: 'a worker was lost',
+  129: 'hung up',
   130: 'interrupted',
+  131: 'quit',
   143: 'terminated',
+  152: 'out of processor time',
 };
 
 /** `exit 76 (a worker was lost): why`; the last line of every run and of every command that fails. */

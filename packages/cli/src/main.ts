@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { createProgram } from './program.ts';
 import { fail } from './fail.ts';
 import { Ended, UsageError } from './errors.ts';
+import { leaveWithParent } from './fork-command.ts';
 import { ignoreClosedOutput } from './output.ts';
 
 /** What commander throws after it has printed help or the version. */
@@ -16,6 +17,7 @@ function known(error: unknown): unknown {
 
 async function main(argv: readonly string[]): Promise<void> {
   ignoreClosedOutput();
+  leaveWithParent();
   const program = createProgram();
   try {
     if (argv.length === 0) program.outputHelp();

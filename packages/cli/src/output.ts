@@ -13,11 +13,14 @@ export function printError(...lines: readonly string[]): void {
   process.stderr.write(`${lines.join('\n')}\n`);
 }
 
-/** Whoever reads our output may leave (`troupe … | head`); what is running goes on. */
+/** A pipe whose reader has left (`troupe … | head`), and a terminal that was closed. */
+const closed = new Set(['EPIPE', 'EIO', 'ENXIO']);
+
+/** Whoever reads our output may leave; what is running goes on. */
 export function ignoreClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (!closed.has(error.code ?? '')) throw error;
     });
   }
 }

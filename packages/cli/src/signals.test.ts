@@ -1,6 +1,14 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
-import { alive, CliProcess, jsonLines, runCli, waitForDeath } from './testing/cli-process.ts';
+import {
+  alive,
+  CliProcess,
+  jsonLines,
+  runCli,
+  waitForDeath,
+  type CliOptions,
+} from './testing/cli-process.ts';
 import { workplace, type Workplace } from './testing/workplace.ts';
 
 /** A run that would go on for hours, in its third step or later; `workers` are its processes. */
@@ -8,8 +16,9 @@ async function running(
   { folder }: Workplace,
   args: readonly string[],
   step: RegExp,
+  options: Partial<CliOptions> = {},
 ): Promise<{ readonly cli: CliProcess; readonly workers: readonly number[] }> {
-  const cli = new CliProcess(['launch', 'endless.yaml', ...args], { cwd: folder });
+  const cli = new CliProcess(['launch', 'endless.yaml', ...args], { cwd: folder, ...options });
   await cli.line(step);
   return { cli, workers: cli.children() };
 }
@@ -49,6 +58,145 @@ test.serial('signals: SIGTERM does the same and exits 143; done says so under --
   t.is(events.at(-1)?.['event'], 'done');
   t.is(events.at(-1)?.['exitCode'], 143);
   t.is(events.at(-1)?.['steps'], checkpoint?.['step']);
+});
+
+const endings = [
+  ['SIGHUP', 129, 'hung up'],
+  ['SIGQUIT', 131, 'quit'],
+  ['SIGXCPU', 152, 'out of processor time'],
+] as const;
+
+for (const [signal, expected, meaning] of endings) {
+  test.serial(
+    `signals: ${signal} finishes the step, writes a checkpoint and exits ${expected}`,
+    async (t) => {
+      const place = workplace(t);
+      const { cli, workers } = await running(place, [], plainStep, { hasOwnSession: true });
+      // A terminal that closes tells the workers too.
+      for (const pid of [...workers, cli.pid]) process.kill(pid, signal);
+      const { code, stderr } = await cli.result;
+      t.is(code, expected, stderr);
+      t.deepEqual(alive(workers), []);
+      const [checkpoint] = readdirSync(place.path('run')).filter((name) => /^step-\d+$/.test(name));
+      t.true(existsSync(place.path(`run/${checkpoint}/manifest.json`)));
+      t.regex(
+        stderr,
+        new RegExp(
+          `exit ${expected} \\(${meaning}\\): after step ${Number(checkpoint?.slice(5))} of 100000; the last checkpoint is run/${checkpoint}; go on with: npx troupe resume run\n$`,
+        ),
+      );
+    },
+  );
+}
+
+/** Starts what follows it, without a note of what started that. */
+const spawner = `const { spawnSync } = require('node:child_process');
+process.exit(spawnSync('env', ['-u', '_', ...process.argv.slice(1)], { stdio: 'inherit' }).status ?? 1)`;
+
+/** How many processes stand between what is started and the run. */
+const nohups: Readonly<Record<string, readonly [depth: number, under: readonly string[]]>> = {
+  'in a shell': [0, ['bash', '-c', 'nohup "$0" "$@"']],
+  'around a script': [1, ['env', '-u', '_', 'nohup', 'sh', '-c', '"$0" "$@"; exit $?']],
+  'around a script that starts Node, as npx does': [
+    2,
+    ['env', '-u', '_', 'nohup', 'sh', '-c', `"$0" -e "${spawner}" "$@"; exit $?`, process.execPath],
+  ],
+  'in a shell, of Node that starts Node': [
+    2,
+    ['bash', '-c', `nohup "$0" -e "${spawner}" "$@"; exit $?`, process.execPath],
+  ],
+};
+
+for (const [title, [depth, under]] of Object.entries(nohups)) {
+  test.serial(`signals: SIGHUP stays ignored under a nohup ${title}`, async (t) => {
+    const { folder } = workplace(t);
+    const args = ['launch', 'endless.yaml', '--json'];
+    const cli = new CliProcess(args, { cwd: folder, under, hasOwnSession: true });
+    await cli.line(jsonStep);
+    let agent = cli.pid;
+    for (let level = 0; level < depth; level++) agent = cli.children(agent)[0] ?? -1;
+    t.is(cli.children(agent).length, 2, 'it is the agent of two workers');
+    process.kill(agent, 'SIGHUP');
+    // The signal has been heard when ten steps have passed.
+    await cli.line(/"event":"step","step":\d*9,/);
+    await cli.line(/"event":"step","step":\d*9,/);
+    process.kill(agent, 'SIGTERM');
+    const { code, stdout } = await cli.result;
+    t.is(code, 143, 'SIGHUP would have ended it with 129');
+    t.like(jsonLines(stdout).at(-1), { event: 'done', exitCode: 143 });
+  });
+}
+
+test.serial('signals: a second Ctrl-C before there is a run leaves a sentence and no folder', async (t) => {
+  const { folder, path } = workplace(t);
+  const cli = new CliProcess(['launch', 'endless.yaml', '--run-dir', 'runs/x'], {
+    cwd: folder,
+    env: { TMPDIR: folder },
+  });
+  await cli.line(/run folder runs\/x/);
+  // A worker that cannot answer: the run never begins.
+  for (const pid of cli.children()) process.kill(pid, 'SIGSTOP');
+  cli.signal('SIGINT');
+  await cli.line(/finishing the step and writing a checkpoint; Ctrl-C leaves at once/);
+  cli.signal('SIGINT');
+  const { code, stderr } = await cli.result;
+  t.is(code, 130, stderr);
+  t.regex(stderr, /exit 130 \(interrupted\): after step 0 of 100000; no checkpoint was written\n$/);
+  t.false(existsSync(path('runs')));
+  t.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith('troupe-run-')),
+    [],
+  );
+});
+
+const hasScript = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0;
+
+(hasScript ? test.serial : test.serial.skip)(
+  'signals: a closed terminal leaves a checkpoint and exit code 129',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    // The shell passes the signal on, as one that a person types into does, and tells the exit code.
+    const shell =
+      'trap "kill -HUP \\$RUNNING" HUP; $RUN & RUNNING=$!; wait $RUNNING; wait $RUNNING; echo $? >code';
+    const inTerminal = `RUN="$*" exec script -qec '${shell}' /dev/null`;
+    const cli = new CliProcess(['launch', 'endless.yaml', '--json'], {
+      cwd: folder,
+      under: ['bash', '-c', inTerminal, 'bash'],
+      env: { SHELL: '/bin/bash' },
+      hasOwnSession: true,
+    });
+    await cli.line(jsonStep);
+    const shells = cli.children();
+    const agents = cli.children(shells[0]);
+    const left = [...shells, ...agents, ...cli.children(agents[0])];
+    t.is(left.length, 4);
+    cli.signal('SIGKILL');
+    await cli.result;
+    t.deepEqual(waitForDeath(left, 10_000), []);
+    t.is(readFileSync(path('code'), 'utf8'), '129\n');
+    t.regex(readdirSync(path('run')).join(' '), /step-\d{6}/);
+  },
+);
+
+test.serial('signals: a reader that leaves ends nothing', async (t) => {
+  const { folder, path } = workplace(t);
+  // Of both streams.
+  const under = ['bash', '-c', '"$0" "$@" 2>&1 | head -n 3 >/dev/null; exit "${PIPESTATUS[0]}"'];
+  const { code } = await runCli(['launch', 'small.yaml', '--json'], { cwd: folder, under });
+  t.is(code, 0);
+  t.true(existsSync(path('run/step-000008')));
+});
+
+test.serial('simulate: its processes do not outlive it', async (t) => {
+  const { folder } = workplace(t);
+  const args = ['simulate', 'tiny', '--steps', '50', '--seeds', '0..999', '--jobs', '2', '--json'];
+  const cli = new CliProcess(args, { cwd: folder });
+  await cli.line(/"event":"simulation"/);
+  const children = cli.children();
+  t.is(children.length, 2);
+  cli.signal('SIGKILL');
+  await cli.result;
+  t.deepEqual(waitForDeath(children, 10_000), []);
 });
 
 test.serial('signals: without a grace SIGTERM leaves at once, without a checkpoint', async (t) => {

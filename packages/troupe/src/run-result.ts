@@ -12,8 +12,11 @@ export const exitCodes = {
   notEnough: 5,
   temporary: 75,
   peerLost: 76,
+  hungUp: 129,
   interrupted: 130,
+  quit: 131,
   terminated: 143,
+  outOfTime: 152,
 } as const;
 
 /** How a run ended. */

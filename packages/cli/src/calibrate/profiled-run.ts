@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { ProfileEvent, RunEvent } from '@troupe/telemetry';
 import { UsageError } from '../errors.ts';
+import { forkCommand } from '../fork-command.ts';
 
 /** Steps before those that are recorded. */
 const WARM_UP_STEPS = 2;
@@ -16,15 +15,12 @@ export async function profiledRun(
   set: readonly string[],
   numSteps: number,
 ): Promise<ProfileEvent> {
-  const main = fileURLToPath(new URL('../main.js', import.meta.url));
   const folder = await mkdtemp(join(tmpdir(), 'troupe-calibrate-'));
   const last = WARM_UP_STEPS + numSteps;
   const flags = ['--json', '--no-checkpoint', '--stop-after', `${last}`, '--run-dir', join(folder, 'run')];
   const profiling = ['--profile', '--profile-steps', `${WARM_UP_STEPS + 1}..${last}`];
   const overrides = set.flatMap((each) => ['--set', each]);
-  const child = spawn(process.execPath, [main, 'launch', file, ...overrides, ...flags, ...profiling], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = forkCommand(['launch', file, ...overrides, ...flags, ...profiling]);
   let profile: ProfileEvent | null = null;
   let reason = '';
   const lines = createInterface({ input: child.stdout }).on('line', (line) => {

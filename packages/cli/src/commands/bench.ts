@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { counted } from '@troupe/core';
 import type { Command } from 'commander';
 import { Ended, UsageError } from '../errors.ts';
+import { exitOf } from '../fork-command.ts';
 import { OutputFile } from '../output-file.ts';
 import { print, printError, printJson } from '../output.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
@@ -92,10 +93,7 @@ async function bench(names: readonly string[], options: BenchOptions): Promise<v
   const child = spawn(process.execPath, [path, ...names], {
     stdio: 'inherit',
   });
-  const exitCode = await new Promise<number>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
-  });
+  const exitCode = await exitOf(child);
   if (exitCode !== 0) throw new Ended(exitCode);
 }
 

@@ -32,7 +32,7 @@ export function addRunOptions(command: Command): Command {
     .option('--quiet', 'print only how the run ended')
     .option(
       '--grace <seconds>',
-      'on SIGTERM: time to finish the step and write a checkpoint',
+      'on SIGTERM, SIGHUP, SIGQUIT: time to finish the step and write a checkpoint',
       integer(0),
       GRACE_SECONDS,
     )

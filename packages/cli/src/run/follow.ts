@@ -17,9 +17,11 @@ import {
   type LogLevel,
   type ProfilePlan,
   type RunResult,
+  type StopReason,
 } from 'troupe/launch';
 import { exitLine } from '../exit-line.ts';
 import { print, printError, printJson } from '../output.ts';
+import { ignoresHangup } from './ignores-hangup.ts';
 import { MetricsFile } from './metrics-file.ts';
 import {
   profilePath,
@@ -122,8 +124,9 @@ class FollowedRun {
         this.#progress.close();
         printError(text);
       },
+      ignoresHangup: ignoresHangup(),
       // The workers hear the pipe close and leave by themselves.
-      exit: (reason) => process.exit(exitCodes[reason]),
+      exit: (reason) => process.exit(this.#leftEarly(reason)),
     });
     try {
       if (this.#forPeople) {
@@ -133,7 +136,12 @@ class FollowedRun {
         );
       }
       const startedMs = this.#clock.now();
-      const run = await this.#launch();
+      const run = await this.#launch().catch((error: unknown) => {
+        // A signal to the whole group ends workers that have not begun to listen for it.
+        if (signals.asked === null) throw error;
+        return null;
+      });
+      if (run === null) return this.#leftEarly(signals.asked ?? 'interrupted');
       signals.attach(run);
       const result = await run.result;
       const seconds = (this.#clock.now() - startedMs) / 1000;
@@ -141,9 +149,22 @@ class FollowedRun {
       return this.#end(run, result, seconds, profile);
     } finally {
       signals.close();
-      this.#metrics.close();
-      if (this.#tally.last === null) releaseRunFolder(this.#folder);
+      this.#release();
     }
+  }
+
+  #release(): void {
+    this.#metrics.close();
+    if (this.#tally.last === null) releaseRunFolder(this.#folder);
+  }
+
+  /** Says that a signal ended the run before there was one, and gives its exit code. */
+  #leftEarly(reason: StopReason): number {
+    const done = this.#done(exitCodes[reason], { seconds: 0, wireBytes: 0, statistics: null });
+    if (this.#options.json === true) printJson(done);
+    else printError(exitLine(done.exitCode, this.#why(done, { error: null })));
+    this.#release();
+    return done.exitCode;
   }
 
   get #forPeople(): boolean {
@@ -222,22 +243,10 @@ class FollowedRun {
 
   #end(run: Launch, result: RunResult, seconds: number, profile: ProfileEvent | null): number {
     const { exitCode, error } = result;
-    const { evalLoss, tokensPerSecond, last } = this.#tally;
     if (error !== null) this.#announce({ event: 'error', code: error.code, message: error.message });
     if (profile !== null) this.#announce(profile);
-    const statistics = error === null && last !== null ? run.statistics() : null;
-    const done: DoneEvent = {
-      event: 'done',
-      steps: last?.step ?? this.#options.resumeFrom?.manifest.step ?? 0,
-      loss: last?.loss ?? null,
-      tokensPerSecond,
-      seconds,
-      exitCode,
-      wireBytes: run.wireBytes(),
-      evalLoss,
-      unigramEntropy: statistics?.unigramEntropy ?? null,
-      bigramCrossEntropy: statistics?.bigramCrossEntropy ?? null,
-    };
+    const statistics = error === null && this.#tally.last !== null ? run.statistics() : null;
+    const done = this.#done(exitCode, { seconds, wireBytes: run.wireBytes(), statistics });
     this.#announce(done);
     if (this.#options.json === true) return exitCode;
     this.#progress.close();
@@ -250,6 +259,31 @@ class FollowedRun {
     return exitCode;
   }
 
+  #done(
+    exitCode: number,
+    {
+      seconds,
+      wireBytes,
+      statistics,
+    }: Pick<DoneEvent, 'seconds' | 'wireBytes'> & {
+      readonly statistics: ReturnType<Launch['statistics']> | null;
+    },
+  ): DoneEvent {
+    const { evalLoss, tokensPerSecond, last } = this.#tally;
+    return {
+      event: 'done',
+      steps: last?.step ?? this.#options.resumeFrom?.manifest.step ?? 0,
+      loss: last?.loss ?? null,
+      tokensPerSecond,
+      seconds,
+      exitCode,
+      wireBytes,
+      evalLoss,
+      unigramEntropy: statistics?.unigramEntropy ?? null,
+      bigramCrossEntropy: statistics?.bigramCrossEntropy ?? null,
+    };
+  }
+
   /** To the metrics file, and to programs. */
   #announce(event: RunEvent): void {
     this.#metrics.write(event);
@@ -257,7 +291,7 @@ class FollowedRun {
   }
 
   /** How the run ended and what to type to go on. */
-  #why({ steps, exitCode }: DoneEvent, { error }: RunResult): string {
+  #why({ steps, exitCode }: DoneEvent, { error }: Pick<RunResult, 'error'>): string {
     const { path } = this.#folder;
     const { checkpoint } = this.#tally;
     const total = this.#topology.train.steps;

@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { forkCommand } from '../fork-command.ts';
 import type { SimulationJson } from './report.ts';
 import type { SeedRange } from './seed-range.ts';
 
@@ -15,12 +14,7 @@ export async function runSeeds(
   range: SeedRange,
   report: (run: SimulationJson) => void,
 ): Promise<number> {
-  const main = fileURLToPath(new URL('../main.js', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    [main, 'simulate', ...args, '--seeds', `${range.from}..${range.to}`, '--json'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const child = forkCommand(['simulate', ...args, '--seeds', `${range.from}..${range.to}`, '--json']);
   const exited = new Promise<number>((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code) => resolve(code ?? 1));

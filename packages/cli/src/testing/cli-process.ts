@@ -21,6 +21,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that starts it: `nohup`, `unshare …`. */
   readonly under?: readonly string[];
+  /** As from a terminal of its own: nothing that runs the tests is asked whether it ignores SIGHUP. */
+  readonly hasOwnSession?: boolean;
 }
 
 /** The real command in a process of its own. */
@@ -33,7 +35,10 @@ export class CliProcess {
   #heard: (() => void) | null = null;
   #ended = false;
 
-  constructor(args: readonly string[], { cwd, node = [], fileKibMax, env = {}, under = [] }: CliOptions) {
+  constructor(
+    args: readonly string[],
+    { cwd, node = [], fileKibMax, env = {}, under = [], hasOwnSession = false }: CliOptions,
+  ) {
     const command = [...under, process.execPath, ...node, bin, ...args];
     const [file = '', ...rest] =
       fileKibMax === undefined
@@ -41,8 +46,9 @@ export class CliProcess {
         : ['bash', '-c', `ulimit -f ${fileKibMax}; exec "$0" "$@"`, ...command];
     const child = spawn(file, rest, {
       cwd,
+      detached: hasOwnSession,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, XDG_CACHE_HOME: `${cwd}/cache`, ...env },
+      env: { ...process.env, ...(hasOwnSession ? { _: '' } : {}), XDG_CACHE_HOME: `${cwd}/cache`, ...env },
     });
     this.#child = child;
     const hear = (line: string): void => {
@@ -82,10 +88,10 @@ export class CliProcess {
     }
   }
 
-  /** Processes that it started and that live. */
-  children(): readonly number[] {
+  /** Processes that it, or another, started and that live. */
+  children(of = this.pid): readonly number[] {
     return processes()
-      .filter(({ parent }) => parent === this.pid)
+      .filter(({ parent }) => parent === of)
       .map(({ pid }) => pid);
   }
 }

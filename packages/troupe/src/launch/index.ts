@@ -1,4 +1,5 @@
 // What the command line takes to launch a run. The simulator and embedding stay out: forty modules whose loading a start would wait for.
+export { surviveClosedTerminal } from './closed-terminal.ts';
 export * from './launch.ts';
 export type { LaunchOptions } from './launch-options.ts';
 export { openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';

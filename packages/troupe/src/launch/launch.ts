@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { addresses, agentNode, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
 import { assert, nodeId, TroupeError, type Logger, type NodeId, type Storage } from '@troupe/core';
 import type { DataSource, DataStatistics } from '@troupe/data';
@@ -22,12 +21,15 @@ import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { makeSocketFolder } from './socket-folder.ts';
 import { WorkerProcess } from './worker-process.ts';
 
+/** Why a run is stopped from outside; each has an exit code. */
+export type StopReason = 'interrupted' | 'terminated' | 'hungUp' | 'quit' | 'outOfTime';
+
 /** A run on worker processes of this machine. */
 export interface Launch {
   /** Never rejects; when it ends no process of the run is left. */
   readonly result: Promise<RunResult>;
-  /** Finishes the open step, writes a checkpoint, ends with 130 (or 143 for `terminated`). */
-  stop(reason: 'interrupted' | 'terminated'): void;
+  /** Finishes the open step, writes a checkpoint, ends with the exit code of the reason (130 for `interrupted`). */
+  stop(reason: StopReason): void;
   /** Ends now, without a checkpoint. */
   abort(): Promise<void>;
   readonly workerPids: readonly number[];
@@ -94,7 +96,7 @@ class LocalLaunch implements Launch {
   #job: Job | null = null;
   #data: DataSource | null = null;
   #last: StepEvent | null = null;
-  #interruption: 'interrupted' | 'terminated' = 'interrupted';
+  #interruption: StopReason = 'interrupted';
   #ended = false;
   #opened = false;
   #finish: (result: RunResult) => void = () => {};
@@ -124,6 +126,7 @@ class LocalLaunch implements Launch {
   async start(choices: RunChoices): Promise<void> {
     const folder = await makeSocketFolder();
     this.#socketFolder = folder;
+    process.once('exit', this.#leaveNothing);
     const { port } = this.#topology.wire;
     const plan = { socketFolder: folder, port: port === 'auto' ? null : port };
     this.#plan = plan;
@@ -195,7 +198,7 @@ class LocalLaunch implements Launch {
       this.#workers[rank] = this.#fork(rank, incarnation, plan);
   }
 
-  stop(reason: 'interrupted' | 'terminated'): void {
+  stop(reason: StopReason): void {
     this.#interruption = reason;
     if (this.#system === null) this.#end({ exitCode: exitCodes[reason], step: 0, loss: null, error: null });
     else this.#system.tell(addresses.trainer, 'run.stop');
@@ -237,8 +240,15 @@ class LocalLaunch implements Launch {
     await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
     await this.#opening?.catch(() => {});
     await this.#transport?.close(200);
-    if (this.#socketFolder !== null) await rm(this.#socketFolder, { recursive: true, force: true });
+    this.#leaveNothing();
+    process.off('exit', this.#leaveNothing);
   }
+
+  /** A process that leaves without cleaning up leaves no worker and no socket either, unless it is killed. */
+  readonly #leaveNothing = (): void => {
+    for (const worker of this.#workers) worker.killNow();
+    if (this.#socketFolder !== null) rmSync(this.#socketFolder, { recursive: true, force: true });
+  };
 
   #mountAgent(job: Job, transport: ZmqTransport, tokenizer: Uint8Array | null): void {
     const { checkpoints, report, resumeFrom, peakFlops } = this.#options;

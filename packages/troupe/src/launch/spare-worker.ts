@@ -20,6 +20,8 @@ export class SpareWorker {
     this.#child?.on('error', () => {});
     this.#child?.unref();
     this.#child?.channel?.unref();
+    // One that is stopped would not hear its pipe close.
+    process.once('exit', () => this.#child?.kill('SIGKILL'));
   }
 
   /** The process, once; null after that, or if it has already ended. */

@@ -11,6 +11,7 @@ import { createJobSystem } from '../job-system.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { Recorder } from '../profile/recorder.ts';
+import { surviveClosedTerminal } from './closed-terminal.ts';
 import { listenAs } from './listening.ts';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
 
@@ -120,9 +121,9 @@ async function begin(self: WorkerArguments): Promise<void> {
   await worker.listen().catch((error: unknown) => worker.fail(error));
 }
 
-// The agent decides when a run ends; the terminal sends its Ctrl-C to the whole group.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
+// The agent decides when a run ends; a terminal sends its Ctrl-C, or that it closes, to the whole group.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU']) process.on(signal, () => {});
+surviveClosedTerminal();
 // A worker lives as long as the pipe to its agent: when the agent dies, however it dies, the pipe closes and the worker leaves.
 process.on('disconnect', () => process.exit(0));
 if (!process.connected) process.exit(0);

@@ -39,12 +39,18 @@ export class WorkerProcess {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
+  /** Ends the process at once, without waiting. */
+  killNow(): void {
+    this.#expected = true;
+    if (!this.#isGone) this.#child.kill('SIGKILL');
+  }
+
   /** Ends the process at once, also when it is stopped, and waits until the system has buried it. */
   async kill(): Promise<void> {
     this.#expected = true;
     if (this.#isGone) return;
     const gone = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
-    this.#child.kill('SIGKILL');
+    this.killNow();
     await gone;
   }
 
