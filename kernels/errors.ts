@@ -24,6 +24,18 @@ export class KernelFailedError extends TroupeError {
   }
 }
 
+/** This machine has no memory for an array of a device. */
+export class KernelMemoryError extends TroupeError {
+  override readonly name = 'KernelMemoryError';
+  constructor(bytes: number, cause: unknown) {
+    super(
+      'TROUPE_DEVICE_MEMORY',
+      `no memory for an array of ${bytes} bytes; use a smaller model or batch, or more devices`,
+      { details: { bytes }, cause },
+    );
+  }
+}
+
 /** The device body that was asked for cannot be opened on this machine; the message says why. */
 export class DeviceUnavailableError extends TroupeError {
   override readonly name = 'DeviceUnavailableError';

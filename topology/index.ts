@@ -9,7 +9,7 @@ export * from './load.ts';
 export { presetNames, presetPath, readTopologyFile } from './read.ts';
 export * from './trajectory.ts';
 export * from './plan.ts';
-export { stageParameters, type DeviceMemory, type StageParameters } from './plan-memory.ts';
+export { planMemory, stageParameters, type DeviceMemory, type StageParameters } from './plan-memory.ts';
 export type { Link, TrafficBytes } from './plan-traffic.ts';
 export * from './plan-diff.ts';
 export * from './plan-format.ts';

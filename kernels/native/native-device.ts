@@ -9,7 +9,13 @@ import type {
   TensorArray,
   TroupeError,
 } from '@troupe/core';
-import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
+import {
+  DeviceUnavailableError,
+  KernelFailedError,
+  KernelMemoryError,
+  KernelRangeError,
+  KernelShapeError,
+} from '../errors.ts';
 import { loadAddon, type NativeAddon, type NativeQueue } from './addon.ts';
 
 /** `auto` takes the best that this CPU runs; the others exist for tests and for measuring. All give the same bits. */
@@ -64,23 +70,31 @@ class NativeDevice implements SyncDevice {
   }
 
   floats(length: number): Floats {
-    return new Float32Array(this.#addon.allocate(length * 4));
+    return new Float32Array(this.#allocate(length * 4));
   }
 
   halves(length: number): Halves {
-    return new Uint16Array(this.#addon.allocate(length * 2));
+    return new Uint16Array(this.#allocate(length * 2));
   }
 
   ints(length: number): Int32Array {
-    return new Int32Array(this.#addon.allocate(length * 4));
+    return new Int32Array(this.#allocate(length * 4));
   }
 
   int64s(length: number): BigInt64Array {
-    return new BigInt64Array(this.#addon.allocate(length * 8));
+    return new BigInt64Array(this.#allocate(length * 8));
   }
 
   bytes(length: number): Uint8Array {
-    return new Uint8Array(this.#addon.allocate(length));
+    return new Uint8Array(this.#allocate(length));
+  }
+
+  #allocate(bytes: number): ArrayBuffer {
+    try {
+      return this.#addon.allocate(bytes);
+    } catch (error) {
+      throw new KernelMemoryError(bytes, error);
+    }
   }
 
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void {

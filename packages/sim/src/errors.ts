@@ -22,3 +22,15 @@ export class DeviceMemoryError extends TroupeError {
     );
   }
 }
+
+/** An array is longer than JavaScript or this machine's address space allows, even without contents. */
+export class ArrayTooLargeError extends TroupeError {
+  override readonly name = 'ArrayTooLargeError';
+  constructor(bytes: number, cause: unknown) {
+    super(
+      'TROUPE_DEVICE_MEMORY',
+      `an array of ${bytes} bytes is longer than this machine allows, even without contents; the longest hold the parameters of a device: use a smaller model.vocab or model.dModel, or a larger ep`,
+      { details: { bytes }, cause },
+    );
+  }
+}

@@ -5,17 +5,21 @@ import {
   type RoutePlanCall,
   type SyncDevice,
 } from '@troupe/core';
+import { ArrayTooLargeError } from './errors.ts';
 import { visitedRows } from './visited-rows.ts';
 
 /** Integers up to this length hold what a call writes: counts that sizes follow from. */
 const REAL_INTS = 1 << 12;
+
+/** Storage grows to twice what is asked for, up to this many bytes. */
+const DOUBLED = 2 ** 30;
 
 /** Storage of zeros that all hollow arrays share: pages that nobody touches cost no memory. */
 class Zeros {
   #buffer = new ArrayBuffer(0);
 
   take(bytes: number): ArrayBuffer {
-    if (this.#buffer.byteLength < bytes) this.#buffer = new ArrayBuffer(2 * bytes);
+    if (this.#buffer.byteLength < bytes) this.#buffer = new ArrayBuffer(bytes < DOUBLED ? 2 * bytes : bytes);
     return this.#buffer;
   }
 }
@@ -61,6 +65,15 @@ class HollowInt64s extends BigInt64Array {
   }
 }
 
+/** @throws {ArrayTooLargeError} TROUPE_DEVICE_MEMORY where the engine says RangeError */
+function sized<T>(bytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof RangeError ? new ArrayTooLargeError(bytes, error) : error;
+  }
+}
+
 /** Shares `total` as evenly as whole numbers allow, the first ones getting more. */
 const share = (total: number, parts: number, index: number): number =>
   Math.floor(total / parts) + (index < total % parts ? 1 : 0);
@@ -92,7 +105,8 @@ export function planEvenly(call: RoutePlanCall): void {
  */
 export function openHollowDevice(): SyncDevice {
   const zeros = new Zeros();
-  const floats = (length: number): Floats => new HollowFloats(zeros.take(4 * length), 0, length);
+  const floats = (length: number): Floats =>
+    sized(4 * length, () => new HollowFloats(zeros.take(4 * length), 0, length));
   const run = (calls: readonly KernelCall[]): { readonly error: null; readonly kernelMs: number } => {
     for (const call of calls) if (call.op === 'route.plan') planEvenly(call);
     return { error: null, kernelMs: 0 };
@@ -107,11 +121,13 @@ export function openHollowDevice(): SyncDevice {
       layoutFree: false,
     },
     floats,
-    halves: (length) => new HollowHalves(zeros.take(2 * length), 0, length),
+    halves: (length) => sized(2 * length, () => new HollowHalves(zeros.take(2 * length), 0, length)),
     ints: (length) =>
-      length <= REAL_INTS ? new Int32Array(length) : new HollowInts(zeros.take(4 * length), 0, length),
-    int64s: (length) => new HollowInt64s(zeros.take(8 * length), 0, length),
-    bytes: (length) => new Uint8Array(zeros.take(length), 0, length),
+      length <= REAL_INTS
+        ? new Int32Array(length)
+        : sized(4 * length, () => new HollowInts(zeros.take(4 * length), 0, length)),
+    int64s: (length) => sized(8 * length, () => new HollowInt64s(zeros.take(8 * length), 0, length)),
+    bytes: (length) => sized(length, () => new Uint8Array(zeros.take(length), 0, length)),
     close: async () => {},
     run,
     submit: () => {

@@ -1,4 +1,4 @@
-import { TroupeError, type DeviceInfo } from '@troupe/core';
+import { TroupeError, type DeviceInfo, type ErrorDetails } from '@troupe/core';
 import type { Difference } from '@troupe/topology';
 
 /** A folder that holds no run, or a run without a checkpoint. */
@@ -62,5 +62,13 @@ export class EventsDroppedError extends TroupeError {
       `events ${next + 1} to ${first} of this run are kept no more (the newest ${kept} are); read from the start of the run, faster, or take every event at once with the option sink`,
       { details: { next, first, kept } },
     );
+  }
+}
+
+/** The model does not fit into the memory of this machine, or of the control group that the process is in. */
+export class MachineMemoryError extends TroupeError {
+  override readonly name = 'MachineMemoryError';
+  constructor(problem: string, hint: string, details: ErrorDetails) {
+    super('TROUPE_MACHINE_MEMORY', `${problem}; ${hint}`, { details });
   }
 }

@@ -11,6 +11,7 @@ export { systemClock } from './ports/clock.ts';
 export { pinoLogger, type LogLevel } from './ports/logger.ts';
 export { loadTopology, type ResolvedTopology } from '@troupe/topology';
 export * from './launch/launch.ts';
+export { machineMemory, mustFit, type MachineMemory } from './machine-memory.ts';
 export type { LaunchOptions } from './launch/launch-options.ts';
 export {
   referenceOf,

@@ -47,6 +47,7 @@ import { createJobSystem } from './job-system.ts';
 import { checkTopology } from './option-rules.ts';
 import { openOwnDocuments } from './own-documents.ts';
 import { OwnTokens } from './own-tokens.ts';
+import { mustFit } from './machine-memory.ts';
 import { systemClock } from './ports/clock.ts';
 import { failureOf, failureResult, resultOf, type RunResult } from './run-result.ts';
 
@@ -102,6 +103,8 @@ export async function startCluster(
     throw new OptionError('startCluster', [
       `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${firstStep}`,
     ]);
+  // A simulation asks by itself, and own devices hold what they hold.
+  if (options.ports === undefined && options.openDevice === undefined) mustFit(topology, 'embed');
   const source = options.tokens ?? (await openData(topology, options)).batches;
   const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
   const rules = {

@@ -5,6 +5,7 @@ import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/
 import type { ResolvedTopology } from '@troupe/topology';
 import { precisionOf } from './job.ts';
 import { check, wholeNumber } from './option-rules.ts';
+import { weightsMustFit } from './machine-memory.ts';
 
 /** Sequences that are evaluated at once, rounded up to whole grains. */
 const SEQUENCES_AT_ONCE = 8;
@@ -41,6 +42,7 @@ export class TrainedModel {
     run: { readonly checkpoint: CheckpointReader; readonly topology: ResolvedTopology },
   ): Promise<TrainedModel> {
     const { checkpoint, topology } = run;
+    weightsMustFit(topology);
     const { batch, grains } = topology.train;
     // The leaf of a sum is one grain: with the same grains the loss is the one that training reported, bit for bit.
     const perGrain = batch / grains;

@@ -11,6 +11,7 @@ import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.t
 import { createJobSystem } from '../job-system.ts';
 import { openTopologyData } from '../data.ts';
 import { checkTopology } from '../option-rules.ts';
+import { mustFit } from '../machine-memory.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { exitCodes, failureOf, failureResult, resultOf, type RunResult } from '../run-result.ts';
@@ -64,6 +65,7 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   };
   // Refuses what is not built before a process exists.
   jobOf(topology, choices);
+  mustFit(topology, 'launch');
   const run = new LocalLaunch(topology, options, await openLogger(options.logLevel));
   try {
     await run.start(choices);

@@ -5,6 +5,7 @@ import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from 
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
+import { mustFit } from '../machine-memory.ts';
 import {
   callback,
   checkOptions,
@@ -211,6 +212,8 @@ export async function openSimulator(
       openDevice: async () => device,
     });
   }
+  // Own devices hold what they hold.
+  if (options.openDevice === undefined) mustFit(topology, 'simulate');
   const tokens = options.tokens ?? (await openTopologyData(topology)).batches;
   const open = options.openDevice ?? (() => openSyncDevice(topology));
   const { real } = options;
