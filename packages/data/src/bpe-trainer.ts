@@ -13,7 +13,17 @@ export interface TrainBpeOptions {
   readonly minFrequency?: number;
   /** Spellings of special tokens, ids from 0. Default `<|endoftext|>`. */
   readonly special?: readonly string[];
+  /** Hears, now and then, how many tokens there are. */
+  readonly progress?: (tokens: number) => void;
 }
+
+/** Merges between two reports. */
+const PROGRESS_MERGES = 16;
+/** Pieces that the engine cuts out of a text without copying them have at least so many units. */
+const SLICED_UNITS = 13;
+
+/** The same text on its own: a piece that is kept would keep the whole document alive that it was cut from. */
+const alone = (piece: string): string => (piece.length < SLICED_UNITS ? piece : piece.split('').join(''));
 
 /** Two neighbouring tokens, how often they stand so, and the words that hold them (possibly no longer). */
 interface Pair {
@@ -60,7 +70,7 @@ export async function trainBpe(
   const words = await countWords(texts);
   const spellings = [...special, ...characterOfByte.toSorted()];
   const trainer = new Trainer(words, spellings, special.length);
-  const merges = trainer.run(options.vocab, options.minFrequency ?? 2);
+  const merges = trainer.run(options.vocab, options.minFrequency ?? 2, options.progress);
   const vocab = Object.fromEntries(spellings.map((spelling, id) => [spelling, id] as const));
   const specialIds = special.map((content, id) => [content, id] as const);
   return loadTokenizer(byteLevelJson(vocab, merges, specialIds, true));
@@ -71,7 +81,10 @@ async function countWords(texts: Iterable<string> | AsyncIterable<string>): Prom
   const split = preTokenizerOf({ type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated' });
   const counts = new Map<string, number>();
   for await (const text of texts)
-    for (const piece of split(text)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+    for (const piece of split(text)) {
+      const count = counts.get(piece);
+      counts.set(count === undefined ? alone(piece) : piece, (count ?? 0) + 1);
+    }
   return counts;
 }
 
@@ -95,26 +108,38 @@ class Trainer {
       spellings.slice(numSpecial).map((spelling, i) => [spelling, numSpecial + i] as const),
     );
     const encoder = new TextEncoder();
-    const encoded = Array.from(words.keys(), (word) => encoder.encode(word));
     this.counts = Float64Array.from(words.values());
-    this.starts = new Int32Array(encoded.length);
-    this.lengths = Int32Array.from(encoded, (bytes) => bytes.length);
-    this.visited = new Int32Array(encoded.length).fill(-1);
-    this.symbols = new Int32Array(encoded.reduce((sum, bytes) => sum + bytes.length, 0));
-    const idOfByte = characterOfByte.map((character) => this.idOfSpelling.get(character) ?? 0);
-    let at = 0;
-    for (const [word, bytes] of encoded.entries()) {
-      this.starts[word] = at;
-      for (const byte of bytes) this.symbols[at++] = idOfByte[byte] ?? 0;
-      const start = this.starts[word] ?? 0;
-      for (let i = start; i + 1 < at; i++)
-        this.change(this.symbols[i] ?? 0, this.symbols[i + 1] ?? 0, word, 1);
+    this.starts = new Int32Array(words.size);
+    this.lengths = new Int32Array(words.size);
+    this.visited = new Int32Array(words.size).fill(-1);
+    const encoded = (word: string): Uint8Array => encoder.encode(word);
+    let [index, numSymbols] = [0, 0];
+    // Twice over the words, so that their bytes need not be kept beside their symbols.
+    for (const word of words.keys()) {
+      this.starts[index] = numSymbols;
+      this.lengths[index] = encoded(word).length;
+      numSymbols += this.lengths[index++] ?? 0;
     }
+    this.symbols = new Int32Array(numSymbols);
+    const idOfByte = characterOfByte.map((character) => this.idOfSpelling.get(character) ?? 0);
+    index = 0;
+    for (const word of words.keys()) this.addWord(index++, encoded(word), idOfByte);
     this.grown.clear();
   }
 
+  private addWord(word: number, bytes: Uint8Array, idOfByte: readonly number[]): void {
+    const start = this.starts[word] ?? 0;
+    let at = start;
+    for (const byte of bytes) this.symbols[at++] = idOfByte[byte] ?? 0;
+    for (let i = start; i + 1 < at; i++) this.change(this.symbols[i] ?? 0, this.symbols[i + 1] ?? 0, word, 1);
+  }
+
   /** Merges in order, until the vocabulary is full or no pair is frequent enough. Extends `spellings`. */
-  run(vocab: number, minFrequency: number): (readonly [string, string])[] {
+  run(
+    vocab: number,
+    minFrequency: number,
+    progress: TrainBpeOptions['progress'],
+  ): (readonly [string, string])[] {
     const heap = new Heap<Candidate>(
       before,
       Array.from(this.pairs.values(), (pair) => ({ pair, count: pair.count })),
@@ -132,6 +157,7 @@ class Trainer {
       const names = [this.spellings[pair.left] ?? '', this.spellings[pair.right] ?? ''] as const;
       this.merge(pair, this.idFor(names.join('')), merges.length);
       merges.push(names);
+      if (merges.length % PROGRESS_MERGES === 0) progress?.(this.spellings.length);
       for (const other of this.grown) heap.push({ pair: other, count: other.count });
       this.grown.clear();
     }

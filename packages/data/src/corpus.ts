@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import type { Documents } from './documents.ts';
+import { GrowingArray } from './growing-array.ts';
 import { isHeldOut } from './holdout.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -51,39 +52,29 @@ export function packTokens(tokens: TokenArray, endOfText: number | null): Packed
   return { tokens, documentStarts: Int32Array.from(starts) };
 }
 
-/** Collects documents in an array that doubles. */
+/** Collects documents. */
 class Packer {
   private readonly tokenizer: Tokenizer;
-  private readonly starts: number[] = [];
-  private tokens: TokenArray;
-  private numTokens = 0;
+  private readonly starts = new GrowingArray((length) => new Int32Array(length));
+  private readonly tokens: GrowingArray<TokenArray>;
 
   constructor(tokenizer: Tokenizer) {
     this.tokenizer = tokenizer;
-    this.tokens = tokenizer.vocabSize <= 0x10000 ? new Uint16Array(1024) : new Int32Array(1024);
+    const isShort = tokenizer.vocabSize <= 0x10000;
+    this.tokens = new GrowingArray((length) => (isShort ? new Uint16Array(length) : new Int32Array(length)));
   }
 
   add(text: string): void {
     const ids = this.tokenizer.encode(text);
     if (ids.length === 0) return;
-    this.reserve(ids.length + 1);
-    this.starts.push(this.numTokens);
-    this.tokens.set(ids, this.numTokens);
-    this.numTokens += ids.length;
-    if (this.tokenizer.endOfText !== null) this.tokens[this.numTokens++] = this.tokenizer.endOfText;
+    const needed = this.tokens.length + ids.length + 1;
+    assert(needed < 0x80000000, 'a split of a corpus holds fewer than 2^31 tokens', { needed });
+    this.starts.push(this.tokens.length);
+    this.tokens.append(ids);
+    if (this.tokenizer.endOfText !== null) this.tokens.push(this.tokenizer.endOfText);
   }
 
   finish(): PackedTokens {
-    return { tokens: this.tokens.slice(0, this.numTokens), documentStarts: Int32Array.from(this.starts) };
-  }
-
-  private reserve(numMore: number): void {
-    const needed = this.numTokens + numMore;
-    assert(needed < 0x80000000, 'a split of a corpus holds fewer than 2^31 tokens', { needed });
-    if (needed <= this.tokens.length) return;
-    const capacity = Math.max(needed, 2 * this.tokens.length);
-    const larger = this.tokens instanceof Uint16Array ? new Uint16Array(capacity) : new Int32Array(capacity);
-    larger.set(this.tokens.subarray(0, this.numTokens));
-    this.tokens = larger;
+    return { tokens: this.tokens.finish(), documentStarts: this.starts.finish() };
   }
 }

@@ -4,7 +4,7 @@ import { stringDocuments, type Document, type Documents } from './documents.ts';
 import { DataConfigError } from './errors.ts';
 import { jsonlDocuments } from './jsonl.ts';
 import { textFileDocuments, type TextFileOptions } from './text-files.ts';
-import { unreadable } from './text-lines.ts';
+import { unreadable, type ReadListener } from './text-lines.ts';
 import { wordnetDocuments, wordnetIdentity } from './wordnet.ts';
 
 /** Which documents; exactly one of the members `source`, `text`, `jsonl` is set. */
@@ -25,23 +25,28 @@ export interface DocumentOrigin {
 export interface DocumentSource {
   /** Changes whenever the documents may have changed; null: unknown, so nothing made of them is kept on disk. */
   readonly identity: string | null;
-  documents(): Documents;
+  /** Of all files as they lie on the disk; null: unknown. */
+  readonly sizeBytes: number | null;
+  /** @param read - hears how many bytes have been read, where their number is known */
+  documents(read?: ReadListener): Documents;
 }
 
 const listOf = (paths: string | readonly string[]): readonly string[] =>
   typeof paths === 'string' ? [paths] : paths;
 
-/** Absolute path, size and time of change of each file. */
-function filesIdentity(paths: readonly string[]): string {
+/** Absolute path, size and time of change of each file, and the sum of the sizes. */
+function describeFiles(paths: readonly string[]): { readonly identity: string; readonly sizeBytes: number } {
+  let sizeBytes = 0;
   const parts = paths.map((path) => {
     try {
       const { size, mtimeNs } = statSync(path, { bigint: true });
+      sizeBytes += Number(size);
       return `${resolve(path)} ${size} ${mtimeNs}`;
     } catch (error) {
       throw unreadable(path, error);
     }
   });
-  return parts.join('\n');
+  return { identity: parts.join('\n'), sizeBytes };
 }
 
 async function* inTurn(
@@ -61,6 +66,7 @@ function remembered(texts: Iterable<string> | AsyncIterable<string>): DocumentSo
   };
   return {
     identity: null,
+    sizeBytes: null,
     documents: async function* () {
       kept ??= collect();
       yield* await kept;
@@ -85,20 +91,25 @@ export function documentSource(origin: DocumentOrigin): DocumentSource {
   if (text !== undefined) {
     const document = origin.document ?? 'paragraph';
     const paths = listOf(text);
+    const { identity, sizeBytes } = describeFiles(paths);
     return {
-      identity: `text ${document}\n${filesIdentity(paths)}`,
-      documents: () => inTurn(paths, (path) => textFileDocuments(path, { document })),
+      identity: `text ${document}\n${identity}`,
+      sizeBytes,
+      documents: (read = () => {}) => inTurn(paths, (path) => textFileDocuments(path, { document, read })),
     };
   }
   if (jsonl !== undefined) {
     const field = origin.field ?? 'text';
     const paths = listOf(jsonl);
+    const { identity, sizeBytes } = describeFiles(paths);
     return {
-      identity: `jsonl ${JSON.stringify(field)}\n${filesIdentity(paths)}`,
-      documents: () => inTurn(paths, (path) => jsonlDocuments(path, field)),
+      identity: `jsonl ${JSON.stringify(field)}\n${identity}`,
+      sizeBytes,
+      documents: (read) => inTurn(paths, (path) => jsonlDocuments(path, field, read)),
     };
   }
-  if (source === 'wordnet') return { identity: wordnetIdentity(), documents: wordnetDocuments };
+  if (source === 'wordnet')
+    return { identity: wordnetIdentity(), sizeBytes: null, documents: wordnetDocuments };
   if (source === undefined || typeof source === 'string')
     throw new DataConfigError(
       `unknown source ${source}`,

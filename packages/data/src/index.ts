@@ -4,6 +4,7 @@ export * from './bpe-trainer.ts';
 export { bytesTokenizer, END_OF_TEXT } from './bytes-tokenizer.ts';
 export * from './corpus-batches.ts';
 export * from './corpus.ts';
+export { CACHE_BYTES_MAX, cachedEntries, clearCache, type CachedEntry } from './data-cache.ts';
 export * from './data-source.ts';
 export * from './document-source.ts';
 export * from './documents.ts';

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Document } from './documents.ts';
 import { DataLineError } from './errors.ts';
-import { readLines } from './text-lines.ts';
+import { readLines, type ReadListener } from './text-lines.ts';
 
 /** The string under `field` of one line. */
 function fieldOf(path: string, line: number, json: string, field: string): string {
@@ -29,12 +29,17 @@ function fieldOf(path: string, line: number, json: string, field: string): strin
  * One document a line of a JSONL file (`.gz`: unzipped): the string under `field`. Blank lines and empty strings are skipped.
  *
  * @param field - name of the top-level member, default `text`
+ * @param read - hears how many bytes have been read
  * @throws {DataSourceError} TROUPE_DATA_UNREADABLE
  * @throws {DataLineError} TROUPE_DATA_LINE with file:line for a line that is no object with that string
  */
-export async function* jsonlDocuments(path: string, field = 'text'): AsyncGenerator<Document> {
+export async function* jsonlDocuments(
+  path: string,
+  field = 'text',
+  read?: ReadListener,
+): AsyncGenerator<Document> {
   let lineNumber = 0;
-  for await (const line of readLines(path)) {
+  for await (const line of readLines(path, read)) {
     lineNumber++;
     if (line.trim() === '') continue;
     const text = fieldOf(path, lineNumber, line, field);

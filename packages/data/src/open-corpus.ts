@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { loadTokenizer } from './bpe-tokenizer.ts';
 import { trainBpe } from './bpe-trainer.ts';
 import { bytesTokenizer } from './bytes-tokenizer.ts';
 import { readCacheFile, writeCacheFile, type CacheEntry } from './cache-file.ts';
 import { buildCorpus, type Corpus, type PackedTokens } from './corpus.ts';
+import { CACHE_BYTES_MAX, touchEntry, trimCache } from './data-cache.ts';
 import { documentSource, type DocumentOrigin, type DocumentSource } from './document-source.ts';
 import { DataConfigError } from './errors.ts';
 import { isHeldOut } from './holdout.ts';
 import { readTokenizerJson } from './tokenizer-json.ts';
+import type { ReadListener } from './text-lines.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Raise it when the same text would come out differently: cleaning, splitting, training, packing. */
@@ -34,6 +36,19 @@ export interface CorpusSpec {
 export interface OpenCorpusOptions {
   /** Where trained tokenizers and token ids are kept; absent: nothing is kept. */
   readonly cacheFolder?: string;
+  /** Milliseconds since 1970, which say what of the cache was used last; absent: it keeps everything. */
+  readonly wallClockMs?: () => number;
+  /** Hears how far reading and learning have come. */
+  readonly progress?: (progress: DataProgress) => void;
+}
+
+/** How far one part of opening a corpus has come. */
+export interface DataProgress {
+  readonly task: 'learning a tokenizer' | 'cutting text into tokens';
+  readonly unit: 'bytes' | 'tokens';
+  readonly done: number;
+  /** null: unknown. */
+  readonly of: number | null;
 }
 
 export interface OpenedCorpus {
@@ -50,9 +65,13 @@ class Cache {
   problem: string | undefined;
   numBuilt = 0;
   private readonly folder: string | undefined;
+  private readonly wallClockMs: (() => number) | undefined;
+  /** Files of this corpus, which stay however large they are. */
+  private readonly used = new Set<string>();
 
-  constructor(folder: string | undefined) {
-    this.folder = folder;
+  constructor({ cacheFolder, wallClockMs }: OpenCorpusOptions) {
+    this.folder = cacheFolder;
+    this.wallClockMs = wallClockMs;
   }
 
   /** What is stored under the parts of a key, else what `build` makes, stored. A null part: not to be stored. */
@@ -72,20 +91,48 @@ class Cache {
         : join(this.folder, `${name}-${key.slice(0, 24)}.bin`);
     const stored = path === undefined ? null : readCacheFile(path, key);
     const loaded = stored === null ? null : load(stored);
-    if (loaded !== null) return loaded;
+    if (path !== undefined) this.used.add(basename(path));
+    if (loaded !== null) {
+      if (path !== undefined && this.wallClockMs !== undefined) touchEntry(path, this.wallClockMs());
+      return loaded;
+    }
     const value = await build();
     this.numBuilt++;
     try {
       if (path !== undefined) writeCacheFile(path, key, save(value));
+      this.trim();
     } catch (error) {
       this.problem = error instanceof Error ? error.message : String(error);
     }
     return value;
   }
+
+  private trim(): void {
+    const { folder, wallClockMs, used } = this;
+    if (folder !== undefined && wallClockMs !== undefined)
+      trimCache(folder, { bytesMax: CACHE_BYTES_MAX, kept: used, nowMs: wallClockMs() });
+  }
 }
 
-async function* trainingTexts(source: DocumentSource, holdout: number): AsyncGenerator<string> {
-  for await (const { text } of source.documents()) if (!isHeldOut(text, holdout)) yield text;
+/** Adds up what has been read of a source for whoever wants to know. */
+function reading(
+  task: DataProgress['task'],
+  { sizeBytes }: DocumentSource,
+  { progress }: OpenCorpusOptions,
+): ReadListener {
+  let done = 0;
+  return (bytes) => {
+    done += bytes;
+    progress?.({ task, unit: 'bytes', done, of: sizeBytes });
+  };
+}
+
+async function* trainingTexts(
+  source: DocumentSource,
+  holdout: number,
+  read: ReadListener,
+): AsyncGenerator<string> {
+  for await (const { text } of source.documents(read)) if (!isHeldOut(text, holdout)) yield text;
 }
 
 function checkSpec(spec: TokenizerSpec): void {
@@ -109,7 +156,7 @@ async function openTokenizer(
   spec: TokenizerSpec,
   source: DocumentSource,
   holdout: number,
-  cache: Cache,
+  { cache, options }: { readonly cache: Cache; readonly options: OpenCorpusOptions },
 ): Promise<Tokenizer> {
   checkSpec(spec);
   if (spec.kind === 'bytes') return bytesTokenizer();
@@ -119,7 +166,13 @@ async function openTokenizer(
     'tokenizer',
     [source.identity, holdout, vocab],
     ({ sections }) => loadTokenizer(JSON.parse(new TextDecoder().decode(sections['json']))),
-    () => trainBpe(trainingTexts(source, holdout), { vocab }),
+    () => {
+      const task = 'learning a tokenizer';
+      return trainBpe(trainingTexts(source, holdout, reading(task, source, options)), {
+        vocab,
+        progress: (done) => options.progress?.({ task, unit: 'tokens', done, of: vocab }),
+      });
+    },
     (tokenizer) => ({
       meta: {},
       sections: { json: new TextEncoder().encode(JSON.stringify(tokenizer.toJson())) },
@@ -168,13 +221,21 @@ export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = 
       'it is the share of documents kept for evaluation: 0 ≤ holdout < 1',
     );
   const source = documentSource(spec.origin);
-  const cache = new Cache(options.cacheFolder);
-  const tokenizer = await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, cache);
+  const cache = new Cache(options);
+  const tokenizer = await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, {
+    cache,
+    options,
+  });
   const corpus = await cache.entry(
     'corpus',
     [source.identity, holdout, tokenizer.fingerprint],
     (entry) => corpusFrom(entry, tokenizer),
-    () => buildCorpus({ documents: source.documents(), tokenizer, holdout }),
+    () =>
+      buildCorpus({
+        documents: source.documents(reading('cutting text into tokens', source, options)),
+        tokenizer,
+        holdout,
+      }),
     corpusEntry,
   );
   return {

@@ -36,22 +36,46 @@ export function unigramCrossEntropy(train: TokenArray, heldOut: TokenArray, voca
   return sum / heldOut.length;
 }
 
-/** What follows each token: `next[starts[a]] … next[starts[a+1]-1]`. */
+/** Pairs that are looked at together: their second tokens are in memory, whatever the length of the corpus. */
+const PAIRS_AT_ONCE = 1 << 24;
+
+/** How often each token has a successor. */
+function firstCounts(tokens: TokenArray, vocab: number): Float64Array {
+  const counts = new Float64Array(vocab);
+  for (let i = 0; i + 1 < tokens.length; i++) counts[tokens[i] ?? 0] = (counts[tokens[i] ?? 0] ?? 0) + 1;
+  return counts;
+}
+
+/** Ranges of token ids, each with about as many pairs as are looked at together. */
+function* ranges(counts: Float64Array): Generator<{ readonly from: number; readonly to: number }> {
+  let [from, pairs] = [0, 0];
+  for (const [id, count] of counts.entries()) {
+    if (id > from && pairs + count > PAIRS_AT_ONCE) {
+      yield { from, to: id };
+      [from, pairs] = [id, 0];
+    }
+    pairs += count;
+  }
+  yield { from, to: counts.length };
+}
+
+/** What follows the tokens `from` … `to-1`, in order: those of token a at `next[starts[a-from]] … next[starts[a-from+1]-1]`. */
 function successors(
   tokens: TokenArray,
-  vocab: number,
-): { readonly starts: Int32Array; readonly next: Int32Array } {
-  const starts = new Int32Array(vocab + 1);
-  const numPairs = Math.max(0, tokens.length - 1);
-  for (let i = 0; i < numPairs; i++) starts[(tokens[i] ?? 0) + 1] = (starts[(tokens[i] ?? 0) + 1] ?? 0) + 1;
-  for (let id = 0; id < vocab; id++) starts[id + 1] = (starts[id + 1] ?? 0) + (starts[id] ?? 0);
+  counts: Float64Array,
+  { from, to }: { readonly from: number; readonly to: number },
+): { readonly starts: Float64Array; readonly next: TokenArray } {
+  const starts = new Float64Array(to - from + 1);
+  for (let id = from; id < to; id++) starts[id - from + 1] = (starts[id - from] ?? 0) + (counts[id] ?? 0);
   const fill = starts.slice();
-  const next = new Int32Array(numPairs);
-  for (let i = 0; i < numPairs; i++) {
-    const id = tokens[i] ?? 0;
-    const at = fill[id] ?? 0;
+  const numPairs = starts.at(-1) ?? 0;
+  const next = tokens instanceof Uint16Array ? new Uint16Array(numPairs) : new Int32Array(numPairs);
+  for (let i = 0; i + 1 < tokens.length; i++) {
+    const place = (tokens[i] ?? 0) - from;
+    if (place < 0 || place >= to - from) continue;
+    const at = fill[place] ?? 0;
     next[at] = tokens[i + 1] ?? 0;
-    fill[id] = at + 1;
+    fill[place] = at + 1;
   }
   return { starts, next };
 }
@@ -67,28 +91,31 @@ function successors(
 export function bigramCrossEntropy(train: TokenArray, heldOut: TokenArray, vocab: number): number {
   const unigrams = countsOf(train, vocab);
   countsOf(heldOut, vocab);
-  const seen = successors(train, vocab);
-  const wanted = successors(heldOut, vocab);
+  const [seenCounts, wantedCounts] = [firstCounts(train, vocab), firstCounts(heldOut, vocab)];
   const counts = new Float64Array(vocab);
   let sum = 0;
-  for (let a = 0; a < vocab; a++) {
-    const asked = wanted.next.subarray(wanted.starts[a], wanted.starts[a + 1]);
-    if (asked.length === 0) continue;
-    const followers = seen.next.subarray(seen.starts[a], seen.starts[a + 1]);
-    let numTypes = 0;
-    for (const b of followers) {
-      if (counts[b] === 0) numTypes++;
-      counts[b] = (counts[b] ?? 0) + 1;
+  for (const range of ranges(seenCounts)) {
+    const seen = successors(train, seenCounts, range);
+    const wanted = successors(heldOut, wantedCounts, range);
+    for (let place = 0; place < range.to - range.from; place++) {
+      const asked = wanted.next.subarray(wanted.starts[place], wanted.starts[place + 1]);
+      if (asked.length === 0) continue;
+      const followers = seen.next.subarray(seen.starts[place], seen.starts[place + 1]);
+      let numTypes = 0;
+      for (const b of followers) {
+        if (counts[b] === 0) numTypes++;
+        counts[b] = (counts[b] ?? 0) + 1;
+      }
+      for (const b of asked) {
+        const unigram = ((unigrams[b] ?? 0) + 1) / (train.length + vocab);
+        const p =
+          followers.length === 0
+            ? unigram
+            : ((counts[b] ?? 0) + numTypes * unigram) / (followers.length + numTypes);
+        sum -= Math.log(p);
+      }
+      for (const b of followers) counts[b] = 0;
     }
-    for (const b of asked) {
-      const unigram = ((unigrams[b] ?? 0) + 1) / (train.length + vocab);
-      const p =
-        followers.length === 0
-          ? unigram
-          : ((counts[b] ?? 0) + numTypes * unigram) / (followers.length + numTypes);
-      sum -= Math.log(p);
-    }
-    for (const b of followers) counts[b] = 0;
   }
   return sum / (heldOut.length - 1);
 }

@@ -1,10 +1,12 @@
 import { basename } from 'node:path';
 import type { Document } from './documents.ts';
-import { readLines } from './text-lines.ts';
+import { readLines, type ReadListener } from './text-lines.ts';
 
 export interface TextFileOptions {
   /** `paragraph`: blank lines separate documents; `file`: the whole file is one. Default paragraph. */
   readonly document?: 'paragraph' | 'file';
+  /** Hears how many bytes have been read. */
+  readonly read?: ReadListener;
 }
 
 /**
@@ -21,7 +23,7 @@ export async function* textFileDocuments(
   const whole = options.document === 'file';
   let lines: string[] = [];
   let index = 0;
-  for await (const line of readLines(path)) {
+  for await (const line of readLines(path, options.read)) {
     if (whole || line.trim() !== '') lines.push(line);
     else if (lines.length > 0) {
       yield { id: `${basename(path)}#${index++}`, text: lines.join('\n') };

@@ -27,14 +27,19 @@ export function unreadable(path: string, error: unknown): DataSourceError {
   return new DataSourceError(resolve(path), problem, hint, error);
 }
 
+/** Hears how many bytes of a file have been read since it was last told. */
+export type ReadListener = (bytes: number) => void;
+
 /**
  * The lines of a UTF-8 file without their ends (`\n` or `\r\n`), unzipped when the name ends in `.gz`.
  *
- * Reads as the caller consumes: a file of any size takes one chunk of memory plus one line.
+ * Reads as the caller consumes: a file of any size takes one chunk of memory plus one line. A line holds nothing but itself: the engine
+ * keeps the whole text alive of which a longer piece is kept, so every line is decoded by itself.
  *
+ * @param read - called once a chunk, with bytes of the file as it lies on the disk
  * @throws {DataSourceError} TROUPE_DATA_UNREADABLE when the file is missing, not readable, damaged or not UTF-8
  */
-export async function* readLines(path: string): AsyncGenerator<string> {
+export async function* readLines(path: string, read: ReadListener = () => {}): AsyncGenerator<string> {
   const file = createReadStream(path, { highWaterMark: 1 << 20 });
   const gunzip = path.endsWith('.gz') ? createGunzip() : undefined;
   let source: Readable = file;
@@ -42,22 +47,56 @@ export async function* readLines(path: string): AsyncGenerator<string> {
     file.on('error', (error) => gunzip.destroy(error));
     source = file.pipe(gunzip);
   }
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let rest = '';
+  const lines = new LineCutter();
+  let told = 0;
   try {
     for await (const chunk of source) {
-      const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) yield withoutReturn(line);
+      yield* lines.cut(chunk as Buffer);
+      read(file.bytesRead - told);
+      told = file.bytesRead;
     }
-    rest += decoder.decode();
+    const rest = lines.end();
+    if (rest !== '') yield rest;
   } catch (error) {
     throw unreadable(path, error);
   } finally {
     file.destroy();
     gunzip?.destroy();
   }
-  if (rest !== '') yield withoutReturn(rest);
 }
 
-const withoutReturn = (line: string): string => (line.endsWith('\r') ? line.slice(0, -1) : line);
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+/** Cuts bytes into lines, whatever the chunks they come in: no character has a byte of a newline's value inside. */
+class LineCutter {
+  /** The start of a line, from earlier chunks. */
+  #begun: Buffer[] = [];
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  #isFirst = true;
+
+  *cut(chunk: Buffer): Generator<string> {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      yield this.#line(chunk.subarray(start, end));
+      start = end + 1;
+    }
+    // A copy, so that the chunk can go.
+    if (start < chunk.length) this.#begun.push(Buffer.from(chunk.subarray(start)));
+  }
+
+  end(): string {
+    return this.#line(Buffer.alloc(0));
+  }
+
+  #line(last: Buffer): string {
+    const whole = this.#begun.length === 0 ? last : Buffer.concat([...this.#begun, last]);
+    this.#begun = [];
+    const line = whole.at(-1) === RETURN ? whole.subarray(0, -1) : whole;
+    const text = this.#decoder.decode(line);
+    // Only the first line of a file can begin with the mark of its byte order.
+    const isMarked = this.#isFirst && text.startsWith('\ufeff');
+    this.#isFirst = false;
+    return isMarked ? text.slice(1) : text;
+  }
+}

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { openDataSource, type DataConfig, type DataSource } from '@troupe/data';
+import { openDataSource, type DataConfig, type DataProgress, type DataSource } from '@troupe/data';
 import type { ResolvedTopology } from '@troupe/topology';
 
 /** The data section of a topology as the data package takes it. */
@@ -41,6 +41,14 @@ export function cacheFolder(): string {
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'troupe');
 }
 
-export function openTopologyData(topology: ResolvedTopology): Promise<DataSource> {
-  return openDataSource(dataConfig(topology), { cacheFolder: cacheFolder() });
+/** @param progress - hears how far reading has come, often */
+export function openTopologyData(
+  topology: ResolvedTopology,
+  options: { readonly progress?: (progress: DataProgress) => void } = {},
+): Promise<DataSource> {
+  return openDataSource(dataConfig(topology), {
+    cacheFolder: cacheFolder(),
+    wallClockMs: () => Date.now(),
+    ...options,
+  });
 }
