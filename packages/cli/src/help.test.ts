@@ -45,6 +45,8 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--checkpoint',
     '--threads',
   ],
+  import: ['--out', '--seq-len'],
+  export: ['--out', '--as', '--layout', '--file-mib', '--checkpoint'],
   simulate: [
     '--set',
     '--seed',

@@ -10,8 +10,6 @@ export const notBuilt: Readonly<Record<string, string>> = {
   migrate: 'stop the run with Ctrl-C and `troupe resume RUN --set parallel.…` with another layout',
   apply:
     'stop the run with Ctrl-C and `troupe resume RUN --set …`; `troupe plan --diff` shows what would change',
-  export: 'use writeHuggingFace of @troupe/checkpoint in a program',
-  import: 'use readHuggingFace of @troupe/checkpoint in a program',
   merge: 'there is nothing that merges experts yet',
   prune: 'there is nothing that prunes experts yet; `checkpoint.keep` limits how many checkpoints are kept',
   scaling:

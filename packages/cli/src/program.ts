@@ -2,7 +2,9 @@ import { Command } from 'commander';
 import { registerBench } from './commands/bench.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerEval } from './commands/eval.ts';
+import { registerExport } from './commands/export.ts';
 import { registerGenerate } from './commands/generate.ts';
+import { registerImport } from './commands/import.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLaunch } from './commands/launch.ts';
 import { registerPlan } from './commands/plan.ts';
@@ -67,6 +69,8 @@ export function createProgram(): Command {
   registerResume(program);
   registerEval(program);
   registerGenerate(program);
+  registerImport(program);
+  registerExport(program);
   registerSimulate(program);
   registerTokenize(program);
   registerDoctor(program);

@@ -22,6 +22,8 @@ export {
   type SimulationProgress,
 } from './simulate.ts';
 export * from './errors.ts';
+export * from './hugging-face/export-model.ts';
+export * from './hugging-face/import-model.ts';
 export * from './open-run.ts';
 export * from './peak.ts';
 export * from './profile/monotonic.ts';

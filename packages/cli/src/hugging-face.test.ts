@@ -1,0 +1,123 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import test from 'ava';
+import { readHuggingFace, type HuggingFaceModel } from '@troupe/checkpoint';
+import { fileStorage } from 'troupe';
+import { jsonLines, runCli } from './testing/cli-process.ts';
+import { workplace } from './testing/workplace.ts';
+
+const fixtures = new URL('../../../test/fixtures/', import.meta.url);
+
+/** A folder with one of the tiny models that Transformers saved. */
+function huggingFaceFolder(folder: string, kind: string): void {
+  mkdirSync(folder);
+  for (const name of ['config.json', 'model.safetensors'])
+    cpSync(new URL(`${kind}/${name}`, fixtures), `${folder}/${name}`);
+}
+
+const opened = (folder: string, name: string): Promise<HuggingFaceModel> =>
+  readHuggingFace(fileStorage(folder), name);
+
+const changeJson = (path: string, change: object): void =>
+  writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...change }));
+
+for (const [kind, as] of [
+  ['mixtral', 'mixtral'],
+  ['olmoe', 'olmoe'],
+  ['qwen3_moe', 'qwen3-moe'],
+] as const) {
+  test(`import, export: ${as}: the weights of a folder come back bit for bit, in either layout, whole or cut`, async (t) => {
+    const { folder, path } = workplace(t);
+    const at = { cwd: folder };
+    huggingFaceFolder(path('hf'), kind);
+    const imported = await runCli(['import', 'hf', '--out', 'models/a', '--json'], at);
+    t.is(imported.code, 0, imported.stderr);
+    t.like(jsonLines(imported.stdout)[0], {
+      event: 'import',
+      checkpoint: 'models/a/step-000000',
+      as: kind,
+      layout: 'per-expert',
+      notes: kind === 'qwen3_moe' ? ['intermediate_size 40 belongs to no layer; the topology says 12'] : [],
+    });
+    t.is((await runCli(['validate', 'models/a/topology.yaml'], at)).code, 0);
+    const whole = ['export', 'models/a', '--out', 'out/whole', '--as', as];
+    t.is((await runCli(whole, at)).code, 0);
+    const fused = ['export', 'models/a/step-000000', '--out', 'out/fused', '--layout', 'fused'];
+    t.is((await runCli(fused, at)).code, 0);
+    t.is((await runCli(['import', 'out/fused', '--out', 'models/b'], at)).code, 0);
+    t.is((await runCli(['export', 'models/b', '--out', 'out/again'], at)).code, 0);
+    const before = await opened(folder, 'hf');
+    for (const name of ['out/whole', 'out/fused', 'out/again']) {
+      const after = await opened(folder, name);
+      const ffn = kind === 'qwen3_moe' ? { ...before.config.ffn, dFf: 12 } : before.config.ffn;
+      t.deepEqual(after.config, { ...before.config, ffn }, name);
+      t.is(after.layout, name === 'out/fused' ? 'fused' : 'per-expert');
+      for (const { name: parameter } of before.parameters)
+        t.deepEqual(await after.read(parameter), await before.read(parameter), `${name}: ${parameter}`);
+    }
+  });
+}
+
+test('import: refuses by name, with the right code, and leaves nothing behind', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  const refuse = async (args: readonly string[], code: number, message: RegExp): Promise<void> => {
+    const result = await runCli(['import', ...args, '--out', 'models/a'], at);
+    t.is(result.code, code, result.stderr);
+    t.regex(result.stderr, message);
+    t.notRegex(result.stderr, /bug in Troupe/);
+    t.false(existsSync(path('models')));
+  };
+  await refuse(['nowhere'], 2, /there is no folder 'nowhere'; name one with config\.json/);
+  mkdirSync(path('empty'));
+  await refuse(['empty'], 1, /'empty\/config\.json' does not exist/);
+  huggingFaceFolder(path('hf'), 'mixtral');
+  const config = path('hf/config.json');
+  const good = readFileSync(config);
+  const changes: readonly (readonly [object, RegExp])[] = [
+    [
+      { num_hidden_layers: 2_000_000 },
+      /hf\/config\.json: num_hidden_layers is 2000000; .*at most 262144 are read/,
+    ],
+    [{ num_local_experts: 1e8 }, /with 100000000 experts a layer/],
+    [{ rope_scaling: { rope_type: 'yarn', factor: 4 } }, /rope_scaling is/],
+    [{ model_type: 'deepseek_v3' }, /model_type is "deepseek_v3"; readable are mixtral, olmoe, qwen3_moe/],
+    [{ hidden_size: 64 }, /does not fit the model: tensor 'model\.embed_tokens\.weight' has shape \[64,32\]/],
+    [{ num_hidden_layers: 1 }, /tensor 'model\.layers\.1\.[\w.]+' is extra/],
+  ];
+  for (const [change, message] of changes) {
+    changeJson(config, change);
+    await refuse(['hf'], 1, message);
+    writeFileSync(config, good);
+  }
+  const bytesTokenizer = new URL('tokenizer/tokenizer.json', fixtures);
+  cpSync(bytesTokenizer, path('hf/tokenizer.json'));
+  await refuse(['hf'], 1, /tokenizer\.json has \d+ tokens, vocab_size of config\.json is 64/);
+  mkdirSync(path('models'));
+  writeFileSync(path('models/a'), '');
+  const taken = await runCli(['import', 'hf', '--out', 'models/a'], at);
+  t.is(taken.code, 2);
+  t.regex(taken.stderr, /--out 'models\/a' exists; name a folder that does not/);
+});
+
+test('export: refuses by name what an architecture does not have, and leaves nothing behind', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  huggingFaceFolder(path('hf'), 'mixtral');
+  t.is((await runCli(['import', 'hf', '--out', 'model'], at)).code, 0);
+  const asOlmoe = await runCli(['export', 'model', '--out', 'out/a', '--as', 'olmoe', '--json'], at);
+  t.is(asOlmoe.code, 1);
+  t.deepEqual(jsonLines(asOlmoe.stdout), [
+    {
+      event: 'error',
+      code: 'TROUPE_CHECKPOINT_UNSUPPORTED',
+      message: 'a: the model cannot be written: as OlmoeForCausalLM qkNorm is none, not full',
+    },
+  ]);
+  t.deepEqual(readdirSync(folder).includes('out'), false);
+  const nothing = await runCli(['export', 'hf', '--out', 'out'], at);
+  t.is(nothing.code, 2);
+  t.regex(nothing.stderr, /'hf' holds no checkpoint/);
+  const unknown = await runCli(['export', 'model', '--out', 'out', '--as', 'llama'], at);
+  t.is(unknown.code, 2);
+  t.regex(unknown.stderr, /Allowed choices are mixtral, olmoe, qwen3-moe/);
+});
