@@ -7,3 +7,6 @@ export type { TokenBatch, TokenSource } from './feeder/index.ts';
 export type { GateQuestion, GateRule } from './gate/index.ts';
 export type { RunOutcome } from './trainer/index.ts';
 export type { RunFailure } from './supervisor/index.ts';
+export { mountAsker, type Answer } from './asker/index.ts';
+export { mountExpertService, ServedExperts, type ServedGroup } from './service/index.ts';
+export { serviceKinds } from './service/question.ts';

@@ -109,13 +109,16 @@ export const parameterClasses = ({ model }: Job): readonly ParameterClassName[] 
   moeLayers(model).length === 0 ? ['dense'] : ['dense', 'expert'];
 
 /** Expert-parallel coordinates of a replica: groups are contiguous, replicas of one expert strided (arXiv:2109.10465). */
-export const expertRank = (job: Job, dp: number): { readonly ep: number; readonly edp: number } => ({
+export const expertRank = (
+  job: Pick<Job, 'ep'>,
+  dp: number,
+): { readonly ep: number; readonly edp: number } => ({
   ep: dp % job.ep,
   edp: Math.floor(dp / job.ep),
 });
 
 /** The replicas of the expert-parallel group that `dp` belongs to, in rank order. */
-export function expertGroup(job: Job, dp: number): readonly number[] {
+export function expertGroup(job: Pick<Job, 'ep'>, dp: number): readonly number[] {
   const first = Math.floor(dp / job.ep) * job.ep;
   return Array.from({ length: job.ep }, (_, rank) => first + rank);
 }

@@ -81,6 +81,12 @@ export interface ExpertBuffers {
   readonly to: number;
 }
 
+/** What an expert actor stands on: a replica of a run, or a service that has nothing but its experts. */
+export interface ExpertHost extends Pick<Replica, 'dp' | 'device' | 'expertBuffers' | 'chain' | 'fence'> {
+  readonly job: Pick<Job, 'model' | 'ep' | 'precision' | 'expert' | 'first'>;
+  readonly shape: Pick<JobShape, 'expertsPerRank' | 'microbatchGrains'>;
+}
+
 /** By parity of the version, then whether the microbatch is the first of its step. */
 type Contexts = readonly [ContextPair, ContextPair];
 type ContextPair = readonly [StageContext, StageContext];

@@ -1,7 +1,9 @@
 import test from 'ava';
 import { assert, type ExpertsForwardCall, type KernelCall, type SyncDevice } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
+import { fileStorage, latestCheckpoint, loadTopology } from 'troupe';
 import { main as runBroken } from './break-a-cluster.ts';
+import { main as runService } from './expert-service.ts';
 import { main as runExpert, residualExpert } from './own-expert.ts';
 import { main as runGate, noisyGate } from './own-gate.ts';
 import { main as runQuickstart } from './quickstart-embedding.ts';
@@ -39,6 +41,42 @@ test('break-a-cluster: a worker dies inside a step, and the losses are those of 
     lines.some((line) => line.startsWith('recovered from')),
     lines.join('\n'),
   );
+});
+
+test('expert-service: another process answers with the outputs of the checkpoint’s own experts, and leaves', async (t) => {
+  const lines: string[] = [];
+  await runService({
+    print: (line) => void lines.push(line),
+    inspect: async (folder, x_ND, experts_N, y_ND) => {
+      const { checkpoint } = await latestCheckpoint(fileStorage(folder), 'run');
+      assert(checkpoint, 'it was written');
+      const { model } = loadTopology('tiny');
+      const dim = model.dModel;
+      const of = (expert: number, part: string) =>
+        checkpoint.read(`model.layers.1.mlp.experts.${expert}.${part}_proj.weight`, 'weights');
+      const [gate, up, down] = await Promise.all(['gate', 'up', 'down'].map((part) => of(3, part)));
+      assert(gate && up && down, 'an expert has three matrices');
+      const row = experts_N.lastIndexOf(3);
+      const x = [...x_ND.subarray(row * dim, (row + 1) * dim)];
+      const times = (matrix: ArrayLike<number>, by: readonly number[]) =>
+        Array.from({ length: matrix.length / by.length }, (_, i) =>
+          by.reduce((sum, value, j) => sum + value * (matrix[i * by.length + j] ?? Number.NaN), 0),
+        );
+      const hidden = times(gate, x).map(
+        (value, i) => (value / (1 + Math.exp(-value))) * (times(up, x)[i] ?? 0),
+      );
+      const expected = times(down, hidden);
+      const apart = Math.max(
+        ...expected.map((value, i) => Math.abs(value - (y_ND[row * dim + i] ?? Number.NaN))),
+      );
+      t.log(`largest difference ${apart.toExponential(1)}`);
+      t.true(apart < 1e-5);
+      t.true(expected.some((value) => Math.abs(value) > 0.01));
+      await checkpoint.close();
+    },
+  });
+  t.regex(lines[0] ?? '', /^process \d+ serves 4 experts at tcp:\/\/127\.0\.0\.1:\d+$/);
+  t.is(lines.at(-1), 'the service left with exit code 0');
 });
 
 test('own-gate: distinct experts in falling order; without noise the top-k; the same for any cut of the tokens', (t) => {

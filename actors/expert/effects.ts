@@ -2,9 +2,8 @@ import { assert, type ExpertsForwardCall, type Floats, type Halves, type KernelC
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
 import { flagIn, numberIn, type Effects, type Self } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
-import { sendGradients } from '../gradients.ts';
 import { expertGroup, expertRank } from '../job.ts';
-import { passMode, type PassMode, type Replica } from '../replica.ts';
+import { passMode, type ExpertHost, type PassMode } from '../replica.ts';
 import type { ExpertEvent } from './events.ts';
 import type { ExpertContext } from './machine.ts';
 import { callsOf, type ExpertRule, type OwnBackwardCall } from './rule.ts';
@@ -25,6 +24,14 @@ class GrowingStorage<A extends Floats | Halves> {
   }
 }
 
+/** Where the gradients of a group lie in the class's flat buffer, and which step they are of. */
+export interface ExpertGradients {
+  readonly from: number;
+  readonly to: number;
+  readonly step: number;
+  readonly attempt: number;
+}
+
 /** What one source sent for the pass that is being gathered. */
 interface Arrival {
   readonly x_UD: Floats;
@@ -39,14 +46,16 @@ interface Arrival {
 
 export function expertEffects(
   self: Self,
-  replica: Replica,
+  host: ExpertHost,
   layer: number,
+  /** The gradients of a step are complete: hands them to the shards that own their parameters. */
+  passGradients: (range: ExpertGradients) => void,
 ): Effects<ExpertContext, ExpertEvent> {
-  const { job, dp, device, shape } = replica;
+  const { job, dp, device, shape } = host;
   const { ep: ownRank } = expertRank(job, dp);
   const gates = expertGroup(job, dp).map((each) => addresses.gate(layer, each));
   const group = expertShape(job.model, layer, shape.expertsPerRank, job.precision ?? 'f32');
-  const buffers = replica.expertBuffers(layer);
+  const buffers = host.expertBuffers(layer);
   const floats = (length: number): Floats => device.floats(length);
   const outputs = gates.map(() => new GrowingStorage(floats));
   const inputGradients = gates.map(() => new GrowingStorage(floats));
@@ -116,7 +125,7 @@ export function expertEffects(
       saved = mode === 'evaluate' ? null : savedRows.take(savedLength(group, rows));
       const made = sources.map((arrival) => ({ ...sourceOf(arrival), y_ND: arrival.y_ND }));
       const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
-      replica.chain(
+      host.chain(
         self,
         replaced(calls, job.expert, (expert, call) =>
           callsOf(expert, { forward: call as ExpertsForwardCall }),
@@ -164,7 +173,7 @@ export function expertEffects(
         sources,
         present(saved),
       );
-      replica.chain(
+      host.chain(
         self,
         replaced(calls, job.expert, (expert, call) => callsOf(expert, { backward: call as OwnBackwardCall })),
         'experts.backwarded',
@@ -185,10 +194,9 @@ export function expertEffects(
       });
       forget();
       if (last) {
-        sendGradients(self, replica, {
+        passGradients({
           from: buffers.from,
           to: buffers.to,
-          parameterClass: 'expert',
           step: context.step,
           attempt: context.attempt,
         });

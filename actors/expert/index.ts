@@ -1,23 +1,34 @@
+import { assert } from '@troupe/core';
 import type { Mount } from '@troupe/runtime';
-import type { Replica } from '../replica.ts';
+import { sendGradients } from '../gradients.ts';
+import type { ExpertHost, Replica } from '../replica.ts';
 import { expertEffects } from './effects.ts';
 import { fencedByExpert, expertMachine, type ExpertInput } from './machine.ts';
 
 export { parametersOf, type ExpertRule } from './rule.ts';
 
+const inputOf = (host: ExpertHost, layer: number): ExpertInput => {
+  const { from, to } = host.expertBuffers(layer);
+  return { version: host.job.first.step, numElements: to - from, numSources: host.job.ep };
+};
+
 export function mountExpert(replica: Replica, layer: number): Mount {
-  return (self) => {
-    const { from, to } = replica.expertBuffers(layer);
-    const input: ExpertInput = {
-      version: replica.job.first.step,
-      numElements: to - from,
-      numSources: replica.job.ep,
-    };
-    return {
-      machine: expertMachine,
-      input,
-      effects: expertEffects(self, replica, layer),
-      ...replica.fence(fencedByExpert),
-    };
-  };
+  return (self) => ({
+    machine: expertMachine,
+    input: inputOf(replica, layer),
+    effects: expertEffects(self, replica, layer, (range) =>
+      sendGradients(self, replica, { ...range, parameterClass: 'expert' }),
+    ),
+    ...replica.fence(fencedByExpert),
+  });
+}
+
+/** The same actor where nothing trains: it serves forward passes, and there are no shards. */
+export function mountServingExpert(host: ExpertHost, layer: number): Mount {
+  return (self) => ({
+    machine: expertMachine,
+    input: inputOf(host, layer),
+    effects: expertEffects(self, host, layer, () => assert(false, 'a service has no backward pass')),
+    ...host.fence(fencedByExpert),
+  });
 }

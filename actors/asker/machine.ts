@@ -1,0 +1,21 @@
+import { setup } from 'xstate';
+import type { AskerEvent } from './events.ts';
+
+/** Puts the questions of a program to a service and brings the answers back; any number may be open. */
+export const askerMachine = setup({
+  types: { events: {} as AskerEvent },
+  actions: { ask: () => {}, answer: () => {}, fail: () => {}, failAll: () => {} },
+}).createMachine({
+  id: 'asker',
+  initial: 'asking',
+  states: {
+    asking: {
+      on: {
+        'question.put': { actions: 'ask' },
+        'experts.answered': { actions: 'answer' },
+        'ask.failed': { actions: 'fail' },
+        'service.lost': { actions: 'failAll' },
+      },
+    },
+  },
+});

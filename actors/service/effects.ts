@@ -1,0 +1,72 @@
+import { assert, OptionError, TroupeError, type Floats } from '@troupe/core';
+import { type ActorEvent, type Effects, type Self } from '@troupe/runtime';
+import { addresses } from '../addresses.ts';
+import type { ServiceEvent } from './events.ts';
+import type { ServiceContext } from './machine.ts';
+import { dispatchOf, questionOf } from './question.ts';
+import type { ServedExperts } from './served-experts.ts';
+
+/** More questions wait at a service than it keeps. */
+class ServiceBusyError extends TroupeError {
+  override readonly name = 'ServiceBusyError';
+  constructor(capacity: number) {
+    super('TROUPE_SERVICE_BUSY', `${capacity} questions wait already; ask again when an answer has come`, {
+      retryable: true,
+      details: { capacity },
+    });
+  }
+}
+
+export function serviceEffects(self: Self, host: ServedExperts): Effects<ServiceContext, ServiceEvent> {
+  const { device, job, layer, shape } = host;
+  const expert = addresses.expert(layer, 0, 0);
+  const sizes = { dim: job.model.dModel, experts: shape.expertsPerRank };
+  const waiting: ActorEvent[] = [];
+  let open: { readonly asked: ActorEvent; readonly slots_N: Int32Array; readonly y_ND: Floats } | null = null;
+
+  /** Takes the next question to the expert. */
+  const dispatch = (): void => {
+    const asked = waiting.shift();
+    assert(asked, 'a question waits');
+    const question = questionOf(asked.tensors, sizes);
+    assert(!(question instanceof Error), 'only questions are kept');
+    const { x_ND, experts_N } = question;
+    const { slots_N, counts_E } = dispatchOf(experts_N, sizes.experts);
+    const y_ND = device.floats(x_ND.length);
+    open = { asked, slots_N, y_ND };
+    self.tell(expert, 'rows.dispatch', {
+      layer,
+      microbatch: 0,
+      tensors: [x_ND, slots_N, counts_E, y_ND],
+      body: { source: 0, mode: 'evaluate' },
+    });
+  };
+  const keep = (event: ActorEvent): void => void waiting.push(event);
+  const reply = (): void => {
+    assert(open, 'an answer follows a question');
+    const { asked, slots_N, y_ND } = open;
+    open = null;
+    const { dim } = sizes;
+    const outputs_ND = new Float32Array(y_ND.length);
+    slots_N.forEach((row, place) => outputs_ND.set(y_ND.subarray(place * dim, (place + 1) * dim), row * dim));
+    self.reply(asked, 'experts.answered', { tensors: [outputs_ND], step: asked.step });
+  };
+  return {
+    keep,
+    keepAndDispatch: (event) => {
+      keep(event);
+      dispatch();
+    },
+    reply,
+    replyAndDispatch: () => {
+      reply();
+      dispatch();
+    },
+    refuseWrong: (event) => {
+      const problem = questionOf(event.tensors, sizes);
+      assert(problem instanceof OptionError, 'only what is no question is refused');
+      self.refuse(event, problem);
+    },
+    refuseBusy: (event, { capacity }) => self.refuse(event, new ServiceBusyError(capacity)),
+  };
+}

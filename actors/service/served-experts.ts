@@ -1,0 +1,73 @@
+import { assert, type Device, type KernelCall, type Precision } from '@troupe/core';
+import { FlatWeights } from '@troupe/model';
+import type { MessageFields, Self } from '@troupe/runtime';
+import { expertUnit, flatLayout, type ModelConfig, type Parameter } from '@troupe/spec';
+import type { ExpertRule } from '../expert/rule.ts';
+import type { ExpertBuffers, ExpertHost } from '../replica.ts';
+
+/** Which experts of a model. */
+export interface ServedGroup {
+  readonly model: ModelConfig;
+  /** A layer that has experts, from 0. */
+  readonly layer: number;
+  /** The first of them and how many. */
+  readonly first: number;
+  readonly count: number;
+  readonly precision?: Precision;
+  readonly expert?: ExpertRule;
+}
+
+/** What an expert actor stands on when there is nothing but it: its device and the weights of its experts. */
+export class ServedExperts implements ExpertHost {
+  readonly dp = 0;
+  readonly device: Device;
+  readonly layer: number;
+  readonly job: ExpertHost['job'];
+  readonly shape: ExpertHost['shape'];
+  /** Filled by whoever mounts it; the names are those of the model. */
+  readonly weights: FlatWeights;
+  readonly #stride: number;
+
+  constructor(device: Device, { model, layer, first, count, precision, expert }: ServedGroup) {
+    const units = Array.from({ length: count }, (_, index) => expertUnit(model, layer, first + index));
+    const layout = flatLayout(units);
+    this.device = device;
+    this.layer = layer;
+    this.job = {
+      model,
+      ep: 1,
+      first: { step: 0, adamClock: 0 },
+      ...(precision === undefined ? {} : { precision }),
+      ...(expert === undefined ? {} : { expert }),
+    };
+    this.shape = { expertsPerRank: count, microbatchGrains: 1 };
+    this.weights = new FlatWeights(layout, device.floats(layout.length));
+    this.#stride = units[0]?.paddedSize ?? 0;
+  }
+
+  /** Every tensor that it needs. */
+  get parameters(): readonly Parameter[] {
+    return this.weights.layout.units.flatMap((unit) => unit.parameters);
+  }
+
+  expertBuffers(): ExpertBuffers {
+    const { data } = this.weights;
+    return {
+      stride: this.#stride,
+      from: 0,
+      to: data.length,
+      weights: () => data,
+      gradient: () => assert(false, 'a service has no backward pass') as never,
+    };
+  }
+
+  /** Answers are read here, so they must be there. */
+  chain(self: Self, calls: readonly KernelCall[], done: string, fields: MessageFields): void {
+    self.submit(this.device, calls, done, fields);
+  }
+
+  /** There are no attempts. */
+  fence(): Record<string, never> {
+    return {};
+  }
+}
