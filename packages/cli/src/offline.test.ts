@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
@@ -130,3 +131,58 @@ test.serial('tokenize: shows ids and pieces, and trains a tokenizer that can be 
   t.is(twice.code, 2);
   t.regex(twice.stderr, /'tokenizer.json' exists/);
 });
+
+test.serial(
+  'tokenize --train: takes data.field and data.document, warns of fewer tokens than asked for',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const at = { cwd: folder };
+    const lines = ['ab ab ab', 'ab cd cd'].map((body) => `${JSON.stringify({ body })}\n`);
+    writeFileSync(path('lines.jsonl.gz'), gzipSync(lines.join('')));
+    const train = (out: string, vocab: string, ...set: readonly string[]): ReturnType<typeof runCli> =>
+      runCli(['tokenize', '--train', 'lines.jsonl.gz', '--vocab', vocab, '--out', out, ...set], at);
+    const without = await train('a.json', '258');
+    t.is(without.code, 1);
+    t.regex(without.stderr, /lines\.jsonl\.gz:1: .*text/);
+    const trained = await train('b.json', '258', '--set', 'data.field=body');
+    t.is(trained.code, 0, trained.stderr);
+    t.is(trained.stderr, '');
+    const fewer = await train('c.json', '1000', '--set', 'data.field=body');
+    t.is(fewer.code, 0, fewer.stderr);
+    t.regex(fewer.stderr, /^troupe: the tokenizer has 26\d tokens, 1000 were asked for: /);
+    const other = await train('d.json', '258', '--set', 'model.vocab=300');
+    t.is(other.code, 2);
+    t.regex(other.stderr, /not 'model\.vocab=300'/);
+  },
+);
+
+test.serial(
+  'validate: finds data that are missing, and a tokenizer that cannot be used or is too large',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const at = { cwd: folder };
+    const validate = (...set: readonly string[]): ReturnType<typeof runCli> =>
+      runCli(['validate', 'small.yaml', ...set.flatMap((each) => ['--set', each])], at);
+    const missing = await validate('data.text=none.txt');
+    t.is(missing.code, 1);
+    t.regex(missing.stderr, /none\.txt/);
+    const train = ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'large.json'];
+    t.is((await runCli(train, at)).code, 0);
+    const large = await validate('data.tokenizer={kind: bpe, file: large.json}');
+    t.is(large.code, 3);
+    t.regex(large.stderr, /the tokenizer has 300 tokens but model\.vocab is 257/);
+    t.is((await validate('data.tokenizer={kind: bpe, file: large.json}', 'model.vocab=300')).code, 0);
+    const tokenizer = JSON.parse(readFileSync(path('large.json'), 'utf8')) as Record<string, unknown>;
+    const pattern = { type: 'Split', pattern: { Regex: '(a' }, behavior: 'Isolated', invert: false };
+    writeFileSync(path('odd.json'), JSON.stringify({ ...tokenizer, normalizer: { type: 'Magic' } }));
+    writeFileSync(path('wrong.json'), JSON.stringify({ ...tokenizer, pre_tokenizer: pattern }));
+    for (const [file, says] of [
+      ['odd.json', /odd\.json uses the normalizer "Magic"/],
+      ['wrong.json', /wrong\.json is not a usable tokenizer\.json: Oniguruma error: .*parenthesis/],
+    ] as const) {
+      const found = await validate(`data.tokenizer={kind: bpe, file: ${file}}`, 'model.vocab=300');
+      t.is(found.code, 1, found.stderr);
+      t.regex(found.stderr, says);
+    }
+  },
+);

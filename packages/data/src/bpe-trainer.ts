@@ -1,9 +1,9 @@
-import { loadTokenizer } from './bpe-tokenizer.ts';
 import { characterOfByte } from './byte-alphabet.ts';
-import { byteLevelJson, END_OF_TEXT } from './bytes-tokenizer.ts';
+import { byteLevelJson, END_OF_TEXT } from './byte-level-json.ts';
+import { ByteLevelTokenizer } from './byte-level-tokenizer.ts';
 import { DataConfigError } from './errors.ts';
 import { Heap } from './heap.ts';
-import { GPT2_PATTERN, preTokenizerOf } from './pre-tokenizer.ts';
+import { splitGpt2 } from './gpt2-split.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface TrainBpeOptions {
@@ -67,21 +67,32 @@ export async function trainBpe(
       `tokenizer.vocab is ${options.vocab}`,
       `a byte-level BPE needs an integer of at least ${smallest}: 256 bytes and ${special.length} special tokens`,
     );
+  const odd = special.find(
+    (each, i) => each === '' || characterOfByte.includes(each) || special.indexOf(each) !== i,
+  );
+  if (odd !== undefined)
+    throw new DataConfigError(
+      `the special token ${JSON.stringify(odd)}`,
+      'special tokens are spelled differently from each other and from each byte',
+    );
   const words = await countWords(texts);
   const spellings = [...special, ...characterOfByte.toSorted()];
   const trainer = new Trainer(words, spellings, special.length);
   const merges = trainer.run(options.vocab, options.minFrequency ?? 2, options.progress);
   const vocab = Object.fromEntries(spellings.map((spelling, id) => [spelling, id] as const));
   const specialIds = special.map((content, id) => [content, id] as const);
-  return loadTokenizer(byteLevelJson(vocab, merges, specialIds, true));
+  return ByteLevelTokenizer.own(byteLevelJson(vocab, merges, specialIds, true));
 }
+
+/** What to say when a text gave fewer tokens than were asked for. */
+export const fewerTokens = (numTokens: number, asked: number): string =>
+  `the tokenizer has ${numTokens} tokens, ${asked} were asked for: no more pairs of the text occur twice, so the rows of the embedding from ${numTokens} on stay unused; give it more text or set a smaller vocabulary`;
 
 /** How often each piece of the split occurs. */
 async function countWords(texts: Iterable<string> | AsyncIterable<string>): Promise<Map<string, number>> {
-  const split = preTokenizerOf({ type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated' });
   const counts = new Map<string, number>();
   for await (const text of texts)
-    for (const piece of split(text)) {
+    for (const piece of splitGpt2(text)) {
       const count = counts.get(piece);
       counts.set(count === undefined ? alone(piece) : piece, (count ?? 0) + 1);
     }
@@ -95,6 +106,8 @@ class Trainer {
   private readonly lengths: Int32Array;
   private readonly counts: Float64Array;
   private readonly spellings: string[];
+  /** They are no text: no merge spells one. */
+  private readonly special: ReadonlySet<string>;
   private readonly idOfSpelling: Map<string, number>;
   private readonly pairs = new Map<number, Pair>();
   /** The last merge that visited a word: its list may name it twice. */
@@ -103,7 +116,7 @@ class Trainer {
 
   constructor(words: ReadonlyMap<string, number>, spellings: string[], numSpecial: number) {
     this.spellings = spellings;
-    // Special tokens are no text: a merge that happens to spell one must not become it.
+    this.special = new Set(spellings.slice(0, numSpecial));
     this.idOfSpelling = new Map(
       spellings.slice(numSpecial).map((spelling, i) => [spelling, numSpecial + i] as const),
     );
@@ -155,6 +168,7 @@ class Trainer {
       }
       if (count < Math.max(1, minFrequency)) break;
       const names = [this.spellings[pair.left] ?? '', this.spellings[pair.right] ?? ''] as const;
+      if (this.special.has(names.join(''))) continue;
       this.merge(pair, this.idFor(names.join('')), merges.length);
       merges.push(names);
       if (merges.length % PROGRESS_MERGES === 0) progress?.(this.spellings.length);

@@ -1,49 +1,7 @@
 import { tokenOfBytes } from './byte-alphabet.ts';
-import { loadTokenizer } from './bpe-tokenizer.ts';
+import { byteLevelJson, END_OF_TEXT } from './byte-level-json.ts';
+import { ByteLevelTokenizer } from './byte-level-tokenizer.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import type { TokenizerJson } from './tokenizer-json.ts';
-
-export const END_OF_TEXT = '<|endoftext|>';
-
-/** The tokenizer.json of a byte-level BPE: GPT-2's form with the given vocabulary. */
-export function byteLevelJson(
-  vocab: Readonly<Record<string, number>>,
-  merges: readonly (readonly [string, string])[],
-  special: readonly (readonly [content: string, id: number])[],
-  split: boolean,
-): TokenizerJson {
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: split };
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: special.map(([content, id]) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: { ...byteLevel, trim_offsets: false },
-    decoder: byteLevel,
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab,
-      merges,
-    },
-  };
-}
 
 /**
  * One token a byte (id = byte) and the end of text as id 256: a vocabulary of 257 that needs no training.
@@ -54,5 +12,7 @@ export function bytesTokenizer(): Tokenizer {
   const vocab = Object.fromEntries(
     Array.from({ length: 256 }, (_, byte) => [tokenOfBytes([byte]), byte] as const),
   );
-  return loadTokenizer(byteLevelJson({ ...vocab, [END_OF_TEXT]: 256 }, [], [[END_OF_TEXT, 256]], false));
+  return ByteLevelTokenizer.own(
+    byteLevelJson({ ...vocab, [END_OF_TEXT]: 256 }, [], [[END_OF_TEXT, 256]], false),
+  );
 }

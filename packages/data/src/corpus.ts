@@ -4,6 +4,10 @@ import { GrowingArray } from './growing-array.ts';
 import { isHeldOut } from './holdout.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+/** Documents that are encoded at once: characters and texts in all, so that memory is bounded. */
+const UNITS_AT_ONCE = 1 << 18;
+const TEXTS_AT_ONCE = 1024;
+
 /** Token ids: 16 bits where the vocabulary allows. */
 export type TokenArray = Uint16Array | Int32Array;
 
@@ -35,7 +39,21 @@ export async function buildCorpus(options: BuildCorpusOptions): Promise<Corpus> 
   assert(holdout >= 0 && holdout < 1, 'holdout is a share: 0 ≤ holdout < 1', { holdout });
   const train = new Packer(tokenizer);
   const heldOut = new Packer(tokenizer);
-  for await (const { text } of documents) (isHeldOut(text, holdout) ? heldOut : train).add(text);
+  let texts: string[] = [];
+  let units = 0;
+  const pack = async (): Promise<void> => {
+    const ids = await tokenizer.encodeAll(texts);
+    for (const [index, text] of texts.entries())
+      (isHeldOut(text, holdout) ? heldOut : train).add(ids[index] ?? new Int32Array(0));
+    texts = [];
+    units = 0;
+  };
+  for await (const { text } of documents) {
+    texts.push(text);
+    units += text.length;
+    if (units >= UNITS_AT_ONCE || texts.length >= TEXTS_AT_ONCE) await pack();
+  }
+  await pack();
   return {
     vocabSize: tokenizer.vocabSize,
     endOfText: tokenizer.endOfText,
@@ -64,8 +82,7 @@ class Packer {
     this.tokens = new GrowingArray((length) => (isShort ? new Uint16Array(length) : new Int32Array(length)));
   }
 
-  add(text: string): void {
-    const ids = this.tokenizer.encode(text);
+  add(ids: Int32Array): void {
     if (ids.length === 0) return;
     const needed = this.tokens.length + ids.length + 1;
     assert(needed < 0x80000000, 'a split of a corpus holds fewer than 2^31 tokens', { needed });

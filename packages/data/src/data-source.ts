@@ -1,9 +1,11 @@
 import { NotBuiltError } from '@troupe/core';
 import type { BatchSource } from './batch.ts';
+import { bytesTokenizer } from './bytes-tokenizer.ts';
 import { corpusBatches } from './corpus-batches.ts';
 import type { Corpus } from './corpus.ts';
-import type { DocumentOrigin } from './document-source.ts';
+import { documentSource, type DocumentOrigin } from './document-source.ts';
 import { DataConfigError, TokenizerVocabError } from './errors.ts';
+import { readTokenizer } from './load-tokenizer.ts';
 import { openCorpus, type OpenCorpusOptions, type TokenizerSpec } from './open-corpus.ts';
 import { bigramCrossEntropy, unigramCrossEntropy, unigramEntropy } from './statistics.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -91,6 +93,24 @@ export async function openDataSource(
     ...(opened.cacheProblem === undefined ? {} : { cacheProblem: opened.cacheProblem }),
     statistics: () => statisticsOf(corpus),
   };
+}
+
+/**
+ * What can be known without reading documents: files that are missing, a tokenizer.json that cannot be used, more tokens than the
+ * model has.
+ *
+ * @throws as {@link openDataSource}
+ */
+export async function checkDataSource(config: DataConfig): Promise<void> {
+  if (config.synthetic !== undefined || config.parquet !== undefined || config.tokens !== undefined) return;
+  documentSource(config);
+  const { tokenizer: spec, modelVocab = Infinity } = config;
+  const tokenizer =
+    spec?.kind === 'bytes' ? bytesTokenizer() : spec?.file === undefined ? null : readTokenizer(spec.file);
+  const numTokens = tokenizer?.vocabSize ?? spec?.vocab ?? 0;
+  if (numTokens > modelVocab) throw new TokenizerVocabError(numTokens, modelVocab);
+  // What only the library finds wrong with a file, it finds when it loads it.
+  await tokenizer?.encode('');
 }
 
 function statisticsOf({ train, heldOut, vocabSize }: Corpus): DataStatistics {

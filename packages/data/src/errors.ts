@@ -44,28 +44,46 @@ export class CorpusTooSmallError extends TroupeError {
 /** A tokenizer.json asks for something that is not supported; `details.feature` names it. */
 export class TokenizerFeatureError extends TroupeError {
   override readonly name = 'TokenizerFeatureError';
-  constructor(feature: string, hint = 'export the tokenizer as a byte-level BPE tokenizer.json') {
+  constructor(feature: string, file: string) {
     super(
       'TROUPE_DATA_TOKENIZER_FEATURE',
-      `tokenizer.json uses ${feature}, which is not supported; ${hint}`,
-      {
-        details: { feature },
-      },
+      `${file} uses ${feature}, which Hugging Face tokenizers 0.22 does not have or which gives ids by chance; save it again with a tokenizer that has neither`,
+      { details: { feature, file } },
     );
   }
 }
 
-/** A tokenizer.json that contradicts itself or is no tokenizer at all. */
+/** A tokenizer.json that contradicts itself, asks for too much, or is no tokenizer at all. */
 export class TokenizerFormatError extends TroupeError {
   override readonly name = 'TokenizerFormatError';
-  constructor(problem: string) {
+  constructor(problem: string, file: string, cause?: unknown) {
     super(
       'TROUPE_DATA_TOKENIZER',
-      `not a usable tokenizer.json: ${problem}; save it again with Hugging Face tokenizers`,
-      {
-        details: { problem },
-      },
+      `${file} is not a usable tokenizer.json: ${problem}; save it again with Hugging Face tokenizers`,
+      { details: { problem, file }, ...(cause === undefined ? {} : { cause }) },
     );
+  }
+}
+
+/** The library that reads tokenizer.json files is not there: no build for this platform, or not installed. */
+export class TokenizerLibraryError extends TroupeError {
+  override readonly name = 'TokenizerLibraryError';
+  constructor(file: string, problem: string) {
+    super(
+      'TROUPE_DATA_TOKENIZER_LIBRARY',
+      `${file} needs the package @anush008/tokenizers, which does not load on ${process.platform}-${process.arch} (${problem}); install it with its optional packages, or use tokenizer kind bytes, or bpe without file, which need none`,
+      { details: { file, problem } },
+    );
+  }
+}
+
+/** A text that a tokenizer.json cannot encode: too long for its library, or its model knows no token for a part of it. */
+export class TokenizerTextError extends TroupeError {
+  override readonly name = 'TokenizerTextError';
+  constructor(file: string, problem: string) {
+    super('TROUPE_DATA_TOKENIZER_TEXT', `${file} does not encode this text: ${problem}`, {
+      details: { file, problem },
+    });
   }
 }
 

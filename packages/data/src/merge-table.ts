@@ -14,10 +14,13 @@ export class MergeTable {
     this.vocabSize = vocabSize;
   }
 
-  /** Adds the merge of the next lower priority. */
-  add(left: number, right: number, result: number): void {
-    this.ranks.set(left * this.vocabSize + right, this.merged.length);
+  /** Adds the merge of the next lower priority; false when the pair has one already. */
+  add(left: number, right: number, result: number): boolean {
+    const pair = left * this.vocabSize + right;
+    if (this.ranks.has(pair)) return false;
+    this.ranks.set(pair, this.merged.length);
     this.merged.push(result);
+    return true;
   }
 
   private rank(left: number, right: number): number {

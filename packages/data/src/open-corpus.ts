@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
-import { loadTokenizer } from './bpe-tokenizer.ts';
 import { trainBpe } from './bpe-trainer.ts';
 import { bytesTokenizer } from './bytes-tokenizer.ts';
 import { readCacheFile, writeCacheFile, type CacheEntry } from './cache-file.ts';
@@ -9,12 +8,12 @@ import { CACHE_BYTES_MAX, touchEntry, trimCache } from './data-cache.ts';
 import { documentSource, type DocumentOrigin, type DocumentSource } from './document-source.ts';
 import { DataConfigError } from './errors.ts';
 import { isHeldOut } from './holdout.ts';
-import { readTokenizerJson } from './tokenizer-json.ts';
+import { parseTokenizer, readTokenizer } from './load-tokenizer.ts';
 import type { ReadListener } from './text-lines.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Raise it when the same text would come out differently: cleaning, splitting, training, packing. */
-const CODE_VERSION = 1;
+const CODE_VERSION = 2;
 const DEFAULT_VOCAB = 4096;
 
 /** Which tokenizer. Default: a BPE of 4096 tokens, trained on the training split. */
@@ -160,12 +159,12 @@ async function openTokenizer(
 ): Promise<Tokenizer> {
   checkSpec(spec);
   if (spec.kind === 'bytes') return bytesTokenizer();
-  if (spec.file !== undefined) return loadTokenizer(readTokenizerJson(spec.file));
+  if (spec.file !== undefined) return readTokenizer(spec.file);
   const vocab = spec.vocab ?? DEFAULT_VOCAB;
   return cache.entry(
     'tokenizer',
     [source.identity, holdout, vocab],
-    ({ sections }) => loadTokenizer(JSON.parse(new TextDecoder().decode(sections['json']))),
+    ({ sections }) => parseTokenizer(sections['json'] as Uint8Array),
     () => {
       const task = 'learning a tokenizer';
       return trainBpe(trainingTexts(source, holdout, reading(task, source, options)), {

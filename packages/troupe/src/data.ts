@@ -1,6 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { openDataSource, type DataConfig, type DataProgress, type DataSource } from '@troupe/data';
+import {
+  checkDataSource,
+  openDataSource,
+  type DataConfig,
+  type DataProgress,
+  type DataSource,
+} from '@troupe/data';
 import type { ResolvedTopology } from '@troupe/topology';
 
 /** The data section of a topology as the data package takes it. */
@@ -51,4 +57,9 @@ export function openTopologyData(
     wallClockMs: () => Date.now(),
     ...options,
   });
+}
+
+/** What is wrong with the data of a topology as far as it can be known without reading them. @throws {TroupeError} the first */
+export function checkTopologyData(topology: ResolvedTopology): Promise<void> {
+  return checkDataSource(dataConfig(topology));
 }

@@ -102,7 +102,7 @@ export {
   bytesTokenizer,
   loadTokenizer,
   openDataSource,
-  readTokenizerJson,
+  readTokenizer,
   trainBpe,
   type BatchSource,
   type DataSource,

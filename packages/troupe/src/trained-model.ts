@@ -1,6 +1,6 @@
 import type { CheckpointReader } from '@troupe/checkpoint';
 import { addWideSums, type Device } from '@troupe/core';
-import { loadTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
+import { parseTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
 import { precisionOf } from './job.ts';
@@ -58,7 +58,10 @@ export class TrainedModel {
     for (const { name } of parameters)
       model.weights.parameter(name).set(await checkpoint.read(name, 'weights'));
     const json = await checkpoint.tokenizer();
-    const tokenizer = json === null ? null : loadTokenizer(JSON.parse(new TextDecoder().decode(json)));
+    const tokenizer =
+      json === null
+        ? null
+        : parseTokenizer(json, { name: `the tokenizer.json of checkpoint ${checkpoint.manifest.step}` });
     return new TrainedModel(checkpoint, topology, model, tokenizer);
   }
 

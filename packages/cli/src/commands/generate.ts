@@ -17,11 +17,11 @@ interface GenerateOptions extends CommonOptions {
 }
 
 /** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
-function promptIds(model: TrainedModel, prompt: string | undefined): readonly number[] {
+async function promptIds(model: TrainedModel, prompt: string | undefined): Promise<readonly number[]> {
   const { tokenizer } = model;
   if (tokenizer === null)
     throw new UsageError('this model was trained on synthetic tokens, which have no text');
-  if (prompt !== undefined && prompt !== '') return [...tokenizer.encode(prompt)];
+  if (prompt !== undefined && prompt !== '') return [...(await tokenizer.encode(prompt))];
   if (tokenizer.endOfText === null)
     throw new UsageError('this tokenizer has no end of text to start after; pass --prompt');
   return [tokenizer.endOfText];
@@ -50,10 +50,10 @@ async function sample(
 async function generate(path: string, options: GenerateOptions): Promise<void> {
   const { withTrainedModel } = await import('../trained.ts');
   await withTrainedModel(path, options, async ({ model }) => {
-    const prompt = promptIds(model, options.prompt);
+    const prompt = await promptIds(model, options.prompt);
     for (let index = 0; index < options.samples; index++) {
       const ids = await sample(model, prompt, options, index);
-      const text = model.tokenizer?.decode(ids, { skipSpecial: true }) ?? '';
+      const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
       const ended = ids.length < options.maxTokens;
       if (options.json === true)
         printJson({

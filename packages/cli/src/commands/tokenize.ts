@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Tokenizer } from '@troupe/data';
 import { UsageError } from '../errors.ts';
 import { OutputFile } from '../output-file.ts';
-import { print, printJson } from '../output.ts';
+import { print, printError, printJson } from '../output.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
 
 interface TokenizeOptions extends CommonOptions {
@@ -19,8 +19,8 @@ interface TokenizeOptions extends CommonOptions {
 /** A tokenizer by `tokenizer.json`, or the one that a topology names (trained where need be). */
 async function openTokenizer(name: string, set: readonly string[]): Promise<Tokenizer> {
   if (/(?:^|\/)tokenizer[^/]*\.json$/u.test(name)) {
-    const { loadTokenizer, readTokenizerJson } = await import('@troupe/data');
-    return loadTokenizer(readTokenizerJson(name));
+    const { readTokenizer } = await import('@troupe/data');
+    return readTokenizer(name);
   }
   const [{ openTopologyData }, { loadTopology }] = await Promise.all([
     import('troupe'),
@@ -33,8 +33,9 @@ async function openTokenizer(name: string, set: readonly string[]): Promise<Toke
 
 async function inspect(name: string, text: string, options: TokenizeOptions): Promise<void> {
   const tokenizer = await openTokenizer(name, options.set);
-  const ids = [...tokenizer.encode(text)];
-  const pieces = ids.map((id) => tokenizer.decode([id]));
+  const ids = [...(await tokenizer.encode(text))];
+  const pieces: string[] = [];
+  for (const id of ids) pieces.push(await tokenizer.decode([id]));
   if (options.json === true)
     printJson({
       event: 'tokens',
@@ -52,6 +53,27 @@ async function inspect(name: string, text: string, options: TokenizeOptions): Pr
   }
 }
 
+interface DocumentSettings {
+  readonly field?: string;
+  readonly document?: 'paragraph' | 'file';
+}
+
+/** The part of `--set` that says how files are cut into documents; a topology's other keys have no meaning in training a tokenizer. */
+function documentSettings(set: readonly string[]): DocumentSettings {
+  const settings: { field?: string; document?: 'paragraph' | 'file' } = {};
+  for (const assignment of set) {
+    const [, key, value = ''] = /^([^=]*)=(.*)$/su.exec(assignment) ?? [];
+    if (key === 'data.field' && value !== '') settings.field = value;
+    else if (key === 'data.document' && (value === 'paragraph' || value === 'file'))
+      settings.document = value;
+    else
+      throw new UsageError(
+        `--train takes --set data.field=NAME and --set data.document=paragraph or file, not '${assignment}'`,
+      );
+  }
+  return settings;
+}
+
 async function train(files: readonly string[], options: TokenizeOptions): Promise<void> {
   const { vocab, out } = options;
   if (vocab === undefined || out === undefined)
@@ -59,15 +81,19 @@ async function train(files: readonly string[], options: TokenizeOptions): Promis
   const missing = files.find((file) => !existsSync(file));
   if (missing !== undefined) throw new UsageError(`--train: there is no file '${missing}'`);
   const output = new OutputFile('--out', out, 'name another file');
-  const { documentSource, trainBpe } = await import('@troupe/data');
+  const { documentSource, fewerTokens, trainBpe } = await import('@troupe/data');
+  const settings = documentSettings(options.set);
   async function* texts(): AsyncGenerator<string> {
     for (const file of files) {
-      const origin = /\.jsonl(?:\.gz)?$/u.test(file) ? { jsonl: file } : { text: file };
+      const origin = /\.jsonl(?:\.gz)?$/u.test(file)
+        ? { jsonl: file, ...(settings.field === undefined ? {} : { field: settings.field }) }
+        : { text: file, ...(settings.document === undefined ? {} : { document: settings.document }) };
       for await (const { text } of documentSource(origin).documents()) yield text;
     }
   }
   const tokenizer = await trainBpe(texts(), { vocab });
   output.write(`${JSON.stringify(tokenizer.toJson(), null, 1)}\n`);
+  if (tokenizer.vocabSize < vocab) printError(`troupe: ${fewerTokens(tokenizer.vocabSize, vocab)}`);
   if (options.json === true)
     printJson({ event: 'trained', out, vocabSize: tokenizer.vocabSize, fingerprint: tokenizer.fingerprint });
   else
@@ -115,7 +141,12 @@ export function registerTokenize(program: Command): void {
   )
     .option('--text <text>', 'text to cut into tokens')
     .option('--file <file>', 'file whose text to cut into tokens')
-    .option('--set <key=value>', 'override one key of the topology, may be repeated', collect, [])
+    .option(
+      '--set <key=value>',
+      'override one key of the topology, may be repeated; with --train: data.field or data.document',
+      collect,
+      [],
+    )
     .option('--train <files...>', 'train a byte-level BPE on text or JSONL files')
     .option('--vocab <n>', 'with --train: tokens in all', integer(257))
     .option('--out <file>', 'with --train: the tokenizer.json to write')

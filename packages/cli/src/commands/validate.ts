@@ -10,10 +10,12 @@ interface ValidateOptions extends CommonOptions {
 }
 
 async function validate(file: string, options: ValidateOptions): Promise<void> {
+  const { checkTopologyData } = await import('troupe');
   const { formatProblem, loadTopology, refuseUnbuilt, TopologyError } = await import('@troupe/topology');
   try {
     const topology = loadTopology(file, { set: options.set });
     const unbuilt = refuseUnbuilt(topology);
+    await checkTopologyData(topology);
     if (options.json === true) {
       printJson({ event: 'validate', valid: true, problems: [], unbuilt });
       return;

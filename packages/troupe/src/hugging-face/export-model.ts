@@ -5,7 +5,7 @@ import {
   type ExportedTokenizer,
   type HuggingFaceKind,
 } from '@troupe/checkpoint';
-import { loadTokenizer } from '@troupe/data';
+import { parseTokenizer } from '@troupe/data';
 import type { OpenedRun } from '../open-run.ts';
 import { fileStorage } from '../ports/file-storage.ts';
 
@@ -21,7 +21,7 @@ export interface ExportOptions {
 async function tokenizerOf({ checkpoint }: Pick<OpenedRun, 'checkpoint'>): Promise<ExportedTokenizer | null> {
   const json = await checkpoint.tokenizer();
   if (json === null) return null;
-  const { endOfText } = loadTokenizer(JSON.parse(new TextDecoder().decode(json)));
+  const { endOfText } = parseTokenizer(json);
   return { json, endOfText };
 }
 

@@ -7,7 +7,7 @@ import {
   type HuggingFaceKind,
   type HuggingFaceModel,
 } from '@troupe/checkpoint';
-import { loadTokenizer } from '@troupe/data';
+import { parseTokenizer } from '@troupe/data';
 import { formatTopology, resolveTopology } from '@troupe/topology';
 import { fileStorage } from '../ports/file-storage.ts';
 import { modelSection } from './model-section.ts';
@@ -40,7 +40,7 @@ export interface ImportedModel {
 async function tokenizerBytes(folder: string, model: HuggingFaceModel): Promise<Uint8Array | null> {
   const bytes = await model.tokenizer();
   if (bytes === null) return null;
-  const { vocabSize } = loadTokenizer(JSON.parse(new TextDecoder().decode(bytes)));
+  const { vocabSize } = parseTokenizer(bytes, { name: `${folder}/tokenizer.json` });
   if (vocabSize > model.config.vocab)
     throw new CheckpointMismatchError(folder, [
       `tokenizer.json has ${vocabSize} tokens, vocab_size of config.json is ${model.config.vocab}`,
