@@ -67,6 +67,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   ],
   tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
   doctor: [],
+  cache: [],
   bench: ['--calibrate', '--out', '--set', '--steps'],
 };
 const common = ['--json', '--verbose'];

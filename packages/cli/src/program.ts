@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { registerBench } from './commands/bench.ts';
+import { registerCache } from './commands/cache.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerEval } from './commands/eval.ts';
 import { registerExport } from './commands/export.ts';
@@ -74,6 +75,7 @@ export function createProgram(): Command {
   registerSimulate(program);
   registerTokenize(program);
   registerDoctor(program);
+  registerCache(program);
   registerBench(program);
   registerNotBuilt(program);
   program

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import { jsonLines, runCli } from './testing/cli-process.ts';
+import { CliProcess, jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
 /** Larger than the memory of any machine. */
@@ -35,3 +35,61 @@ test.serial(
     );
   },
 );
+
+/** A few megabytes whose pieces are all different: seconds of work. */
+function manyWords(): string {
+  const lines: string[] = [];
+  for (let line = 0; line < 60_000; line++)
+    lines.push(`word${line * 7919} stands beside w${(line * 104_729) % 999_983}x in line ${line}`, '');
+  return lines.join('\n');
+}
+
+test.serial('launch, tokenize: reading text that takes long says how far it is', async (t) => {
+  const { folder, path } = workplace(t);
+  writeFileSync(path('text.txt'), manyWords());
+  const bpe = ['--set', 'data.tokenizer={kind: bpe, vocab: 4000}', '--set', 'model.vocab=4000'];
+  const told = new CliProcess(['tokenize', 'small.yaml', '--text', 'x', ...bpe], { cwd: folder });
+  t.regex(await told.line(/^learning a tokenizer: /), /: [\d.]+k? (?:of|MiB of|KiB of) /);
+  told.signal('SIGKILL');
+  const run = new CliProcess(['launch', 'small.yaml', '--json', ...bpe], { cwd: folder });
+  const [event] = jsonLines(await run.line(/"event":"progress"/));
+  t.deepEqual(Object.keys(event ?? {}), ['event', 'task', 'unit', 'done', 'of']);
+  run.signal('SIGKILL');
+  await Promise.all([told.result, run.result]);
+});
+
+test.serial('launch: an evaluation that takes long says how far it is', async (t) => {
+  const { folder, path } = workplace(t);
+  writeFileSync(path('text.txt'), manyWords());
+  const args = ['--set', 'eval.every=1', '--set', 'eval.batches=all', '--set', 'data.holdout=0.9'];
+  const cli = new CliProcess(['launch', 'small.yaml', '--json', ...args], { cwd: folder });
+  const [first] = jsonLines(await cli.line(/"task":"evaluating"/));
+  const [second] = jsonLines(await cli.line(/"task":"evaluating"/));
+  t.like(first, { event: 'progress', unit: 'sequences', of: second?.['of'] });
+  t.true(Number(second?.['done']) > Number(first?.['done']));
+  t.true(Number(second?.['done']) <= Number(second?.['of']));
+  cli.signal('SIGKILL');
+  await cli.result;
+});
+
+test.serial('cache: lists what is kept and removes it, nothing else', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  const none = await runCli(['cache', 'list'], at);
+  t.is(none.code, 0, none.stderr);
+  t.regex(none.stdout, /^0 entries in .*cache\/troupe, 0 B of at most 2\.00 GiB/);
+  await runCli(['tokenize', 'small.yaml', '--text', 'x'], at);
+  writeFileSync(path('cache/troupe/machine-rates.json'), '{}');
+  const [listed] = jsonLines((await runCli(['cache', 'list', '--json'], at)).stdout);
+  t.like(listed, { event: 'cache', action: 'list', folder: path('cache/troupe') });
+  const [entry, ...more] = listed?.['entries'] as readonly Record<string, unknown>[];
+  t.deepEqual(more, []);
+  t.like(entry, { kind: 'corpus', bytes: listed?.['bytes'] });
+  const people = await runCli(['cache', 'list'], at);
+  t.regex(people.stdout, /^[\d.]+ KiB {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}corpus-[0-9a-f]{24}\.bin\n1 entries in /);
+  t.regex((await runCli(['cache', 'clear'], at)).stdout, /^removed 1 entries of .*, [\d.]+ KiB\n$/);
+  t.deepEqual(readdirSync(path('cache/troupe')), ['machine-rates.json']);
+  const wrong = await runCli(['cache', 'empty'], at);
+  t.is(wrong.code, 2);
+  t.regex(wrong.stderr, /'empty' is invalid.*list, clear/);
+});

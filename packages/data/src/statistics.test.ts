@@ -39,3 +39,16 @@ test('bigramCrossEntropy: the probabilities after any token add up to one', (t) 
 test('statistics: an id outside the vocabulary is a bug, not a count', (t) => {
   t.throws(() => bigramCrossEntropy(ids(0, 7), ids(0, 1), 4), { code: 'TROUPE_INVARIANT' });
 });
+
+test('bigramCrossEntropy: how many pairs are in memory at once changes no bit', (t) => {
+  const tokens = fc.array(fc.nat(6), { minLength: 2, maxLength: 60 });
+  fc.assert(
+    fc.property(tokens, tokens, fc.integer({ min: 1, max: 20 }), (train, heldOut, pairsAtOnce) =>
+      Object.is(
+        bigramCrossEntropy(ids(...train), ids(...heldOut), 7, pairsAtOnce),
+        bigramCrossEntropy(Uint16Array.from(train), Uint16Array.from(heldOut), 7),
+      ),
+    ),
+  );
+  t.pass();
+});

@@ -47,10 +47,13 @@ function firstCounts(tokens: TokenArray, vocab: number): Float64Array {
 }
 
 /** Ranges of token ids, each with about as many pairs as are looked at together. */
-function* ranges(counts: Float64Array): Generator<{ readonly from: number; readonly to: number }> {
+function* ranges(
+  counts: Float64Array,
+  pairsAtOnce: number,
+): Generator<{ readonly from: number; readonly to: number }> {
   let [from, pairs] = [0, 0];
   for (const [id, count] of counts.entries()) {
-    if (id > from && pairs + count > PAIRS_AT_ONCE) {
+    if (id > from && pairs + count > pairsAtOnce) {
       yield { from, to: id };
       [from, pairs] = [id, 0];
     }
@@ -88,13 +91,18 @@ function successors(
  *
  * @see Witten and Bell 1991, "The zero-frequency problem", method C
  */
-export function bigramCrossEntropy(train: TokenArray, heldOut: TokenArray, vocab: number): number {
+export function bigramCrossEntropy(
+  train: TokenArray,
+  heldOut: TokenArray,
+  vocab: number,
+  pairsAtOnce = PAIRS_AT_ONCE,
+): number {
   const unigrams = countsOf(train, vocab);
   countsOf(heldOut, vocab);
   const [seenCounts, wantedCounts] = [firstCounts(train, vocab), firstCounts(heldOut, vocab)];
   const counts = new Float64Array(vocab);
   let sum = 0;
-  for (const range of ranges(seenCounts)) {
+  for (const range of ranges(seenCounts, pairsAtOnce)) {
     const seen = successors(train, seenCounts, range);
     const wanted = successors(heldOut, wantedCounts, range);
     for (let place = 0; place < range.to - range.from; place++) {

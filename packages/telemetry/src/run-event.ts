@@ -63,6 +63,16 @@ export interface FaultEvent {
   readonly details: ErrorDetails;
 }
 
+/** How far something that takes long has come; the first after a second, then now and then. */
+export interface ProgressEvent {
+  readonly event: 'progress';
+  readonly task: 'learning a tokenizer' | 'cutting text into tokens' | 'evaluating';
+  readonly unit: 'bytes' | 'tokens' | 'sequences';
+  readonly done: number;
+  /** null: unknown. */
+  readonly of: number | null;
+}
+
 /** What a profile found, once, before `done`; means over devices and profiled steps. */
 export interface ProfileEvent {
   readonly event: 'profile';
@@ -134,6 +144,7 @@ export type RunEvent =
   | EvalEvent
   | CheckpointEvent
   | FaultEvent
+  | ProgressEvent
   | RecoveredEvent
   | ProfileEvent
   | DoneEvent

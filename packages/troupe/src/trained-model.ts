@@ -69,10 +69,12 @@ export class TrainedModel {
    * Cross entropy of held-out sequences, nats a token.
    *
    * @param sequences - how many of them, from the first; at most `source.numEvalSequences`
+   * @param progress - hears how many are done
    */
   async evaluate(
     source: BatchSource,
     sequences: number,
+    progress: (sequences: number) => void = () => {},
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
     check('TrainedModel.evaluate', 'sequences', sequences, wholeNumber(1, 'held-out sequences'));
     const atOnce = this.#model.shape.sequences;
@@ -86,6 +88,7 @@ export class TrainedModel {
       await this.#model.forward(batch);
       addWideSums(sum, this.#model.statistics.lossSum);
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;
+      progress(Math.min(sequences, first + atOnce));
     }
     return { loss: lossValue(sum) / tokens, tokens };
   }

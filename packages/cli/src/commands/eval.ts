@@ -12,15 +12,20 @@ interface EvalOptions extends CommonOptions {
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const { evaluationSequences, openTopologyData } = await import('troupe');
   const { withTrainedModel } = await import('../trained.ts');
+  const { TaskProgress } = await import('../run/task-progress.ts');
+  const progress = new TaskProgress();
   const result = await withTrainedModel(path, options, async ({ model }) => {
-    const data = await openTopologyData(model.topology);
+    const data = await openTopologyData(model.topology, { progress: progress.show });
     const { batch } = model.topology.train;
     const all = data.batches.numEvalSequences;
     const sequences =
       options.batches === undefined
         ? evaluationSequences(model.topology, data.batches)
         : Math.min(all, options.batches * batch);
-    const measured = await model.evaluate(data.batches, sequences);
+    const measured = await model.evaluate(data.batches, sequences, (done) =>
+      progress.show({ task: 'evaluating', unit: 'sequences', done, of: sequences }),
+    );
+    progress.close();
     return { step: model.step, ...measured, statistics: data.statistics() };
   });
   const { step, loss, tokens, statistics } = result;

@@ -22,11 +22,14 @@ async function openTokenizer(name: string, set: readonly string[]): Promise<Toke
     const { readTokenizer } = await import('@troupe/data');
     return readTokenizer(name);
   }
-  const [{ openTopologyData }, { loadTopology }] = await Promise.all([
+  const [{ openTopologyData }, { loadTopology }, { TaskProgress }] = await Promise.all([
     import('troupe'),
     import('@troupe/topology'),
+    import('../run/task-progress.ts'),
   ]);
-  const { tokenizer } = await openTopologyData(loadTopology(name, { set }));
+  const progress = new TaskProgress();
+  const { tokenizer } = await openTopologyData(loadTopology(name, { set }), { progress: progress.show });
+  progress.close();
   if (tokenizer === null) throw new UsageError(`${name} draws synthetic tokens, which have no text`);
   return tokenizer;
 }

@@ -101,3 +101,23 @@ test('progress: one step that is computed again is one', (t) => {
   t.regex(text(1), /; 1 step is computed again\n$/);
   t.regex(text(2), /; 2 steps are computed again\n$/);
 });
+
+test('progress: a task that takes long is told, on a terminal until the next line', (t) => {
+  const reading = {
+    event: 'progress',
+    task: 'cutting text into tokens',
+    unit: 'bytes',
+    done: 3 * 2 ** 20,
+    of: 12 * 2 ** 20,
+  } as const;
+  const evaluating = { event: 'progress', task: 'evaluating', unit: 'sequences', done: 40, of: 400 } as const;
+  const text = 'cutting text into tokens: 3.00 MiB of 12.0 MiB (25.0%)';
+  t.is(
+    shown({ isTerminal: false, end: 2 }, [reading, evaluating, { ...evaluating, of: null }]),
+    `${text}\nevaluating: 40 of 400 sequences (10.0%)\nevaluating: 40 sequences\n`,
+  );
+  t.is(
+    shown({ isTerminal: true, end: 300, columns: () => 24 }, [reading]),
+    `\r\u001b[2K${text.slice(0, 23)}\n`,
+  );
+});

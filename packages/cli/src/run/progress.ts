@@ -1,6 +1,7 @@
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import { count, duration, nats, percent } from './numbers.ts';
 import type { Tally } from './tally.ts';
+import { describeProgress } from './task-progress.ts';
 
 /** Plain output shows about so many steps of a run. */
 const LINES = 30;
@@ -46,6 +47,7 @@ export class Progress {
       this.line(
         `${event.device} (${event.reason}); ${count(event.paramsTotal)} parameters, ${count(event.paramsActive)} active a token`,
       );
+    else if (event.event === 'progress') this.#rewrite(describeProgress(event));
     else if (event.event === 'eval')
       this.line(`step ${event.step}: held-out loss ${nats(event.loss)} over ${count(event.tokens)} tokens`);
     else if (event.event === 'checkpoint') this.line(`step ${event.step}: checkpoint ${event.path}`);
@@ -72,6 +74,13 @@ export class Progress {
   close(): void {
     if (this.#open) this.#options.write('\n');
     this.#open = false;
+  }
+
+  /** On a terminal it is gone with the next line, elsewhere it is one. */
+  #rewrite(text: string): void {
+    const { isTerminal, columns, write } = this.#options;
+    write(isTerminal ? `${REWRITE}${text.slice(0, (columns?.() || 80) - 1)}` : `${text}\n`);
+    this.#open = isTerminal;
   }
 
   #step(event: StepEvent): void {

@@ -6,6 +6,7 @@ export { openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
 export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
 export { fileStorage } from '../ports/file-storage.ts';
 export { makeFolders, removeEmptyFolders } from '../ports/make-folders.ts';
+export { Pace } from '../pace.ts';
 export { systemClock } from '../ports/clock.ts';
 export type { LogLevel } from '../ports/logger.ts';
 export { measuredBandwidth, measuredPeakFlops } from '../peak.ts';

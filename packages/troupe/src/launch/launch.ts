@@ -12,6 +12,7 @@ import { createJobSystem } from '../job-system.ts';
 import { openTopologyData } from '../data.ts';
 import { checkTopology } from '../option-rules.ts';
 import { mustFit } from '../machine-memory.ts';
+import { Pace } from '../pace.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { exitCodes, failureOf, failureResult, resultOf, type RunResult } from '../run-result.ts';
@@ -82,6 +83,7 @@ class LocalLaunch implements Launch {
   readonly #options: LaunchOptions;
   readonly #logger: Logger;
   readonly #clock = systemClock();
+  readonly #pace = new Pace(() => this.#clock.now());
   /** The present life of every worker, by rank. */
   readonly #workers: WorkerProcess[] = [];
   /** Lives that have ended or are about to. */
@@ -148,7 +150,7 @@ class LocalLaunch implements Launch {
     });
     // Whatever else fails, cleaning up finds the sockets.
     this.#opening = opening.then((opened) => (this.#transport = opened));
-    const [data, transport] = await Promise.all([openTopologyData(this.#topology), this.#opening, listening]);
+    const [data, transport] = await Promise.all([this.#openData(), this.#opening, listening]);
     this.#data = data;
     this.#places = () => [...this.#listening.values(), { node: agentNode, ...transport.endpoints }];
     transport.setPeers((node) => this.#places().find((place) => place.node === node));
@@ -160,6 +162,22 @@ class LocalLaunch implements Launch {
     );
     this.#choices = full;
     for (const worker of this.#workers) this.#configure(worker);
+  }
+
+  #openData(): Promise<DataSource> {
+    return openTopologyData(this.#topology, {
+      progress: (progress) => {
+        if (this.#pace.isDue()) this.#options.report({ event: 'progress', ...progress });
+      },
+    });
+  }
+
+  /** Passes are dealt to the replicas in turn, so that the furthest of them says how far all are. */
+  #reportEvaluating(sequence: number): void {
+    const of = this.#choices?.evaluationSequences ?? 0;
+    const done = Math.min(sequence, of);
+    if (this.#pace.isDue())
+      this.#options.report({ event: 'progress', task: 'evaluating', unit: 'sequences', done, of });
   }
 
   #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
@@ -274,6 +292,7 @@ class LocalLaunch implements Launch {
             this.#last = event;
             this.#recorder?.step(event.step, event.tokens / event.tokensPerSecond);
           }
+          this.#pace.begin();
           report(event);
         },
         opened: () => {
@@ -345,6 +364,8 @@ class LocalLaunch implements Launch {
     } else if (message.type === 'ready') {
       this.#devices.set(rank, message);
       this.#reportStart();
+    } else if (message.type === 'evaluating') {
+      this.#reportEvaluating(message.sequence);
     } else if (message.type === 'left') {
       this.#wireBytes += message.bytesSent;
     } else {

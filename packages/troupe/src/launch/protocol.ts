@@ -28,6 +28,8 @@ export type AgentMessage =
 export type WorkerMessage =
   | { readonly type: 'listening'; readonly endpoints: NodeEndpoints }
   | { readonly type: 'ready'; readonly device: string; readonly reason: string }
+  /** Held-out sequences up to this one have been handed out. */
+  | { readonly type: 'evaluating'; readonly sequence: number }
   | { readonly type: 'left'; readonly bytesSent: number }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean };
 

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
-import { addresses, mountWorker, workerNode, type Job } from '@troupe/actors';
+import { addresses, mountWorker, workerNode, type Job, type TokenSource } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
+import type { BatchSource } from '@troupe/data';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { createPlacement } from '@troupe/topology/layout';
@@ -8,6 +9,7 @@ import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/tra
 import { openTopologyData } from '../data.ts';
 import { jobOf } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
+import { Pace } from '../pace.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { Recorder } from '../profile/recorder.ts';
@@ -25,6 +27,21 @@ const say = (message: WorkerMessage): void => {
 
 /** Milliseconds for what is queued to leave; the agent does not wait much longer. */
 const GOODBYE_MS = 300;
+
+/** The same sequences; the agent is told how far an evaluation has come. */
+function toldTokens(batches: BatchSource): TokenSource {
+  const pace = new Pace(() => performance.now());
+  return {
+    trainBatch: (step, first, count) => {
+      pace.begin();
+      return batches.trainBatch(step, first, count);
+    },
+    evalBatch: (first, count) => {
+      if (pace.isDue()) say({ type: 'evaluating', sequence: first + count });
+      return batches.evalBatch(first, count);
+    },
+  };
+}
 
 /** The worker that this process became: one device, the actors of one replica. */
 class Worker {
@@ -100,7 +117,7 @@ class Worker {
       ...(this.#recorder === null ? {} : { probe: this.#recorder }),
     });
     this.#system = system;
-    mountWorker(system, job, { dp: rank, device, tokens: data.batches, joins: incarnation > 1 });
+    mountWorker(system, job, { dp: rank, device, tokens: toldTokens(data.batches), joins: incarnation > 1 });
     system.listen();
     // Over the connections of this life, so that whatever follows from it travels on them too.
     if (incarnation > 1)
