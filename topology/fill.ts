@@ -8,11 +8,16 @@ export const dataKinds = ['source', 'text', 'jsonl', 'parquet', 'tokens', 'synth
 /** Ids of the byte tokenizer: 256 bytes and the end of a document. */
 export const BYTES_VOCAB = 257;
 
+/** Logits of a tied head are sums of dModel products with the embedding: at 1 the first loss would be several times ln(vocab). */
+const defaultEmbedding = ({ tiedHead, dModel }: TopologyValues['model']): number =>
+  tiedHead ? 1 / Math.sqrt(dModel) : 1;
+
 function fillModel(model: TopologyValues['model']) {
   return {
     ...model,
     kvHeads: model.kvHeads ?? model.heads,
     headDim: model.headDim ?? Math.floor(model.dModel / model.heads),
+    init: { ...model.init, embedding: model.init.embedding ?? defaultEmbedding(model) },
     ffn: { ...model.ffn, dFf: model.ffn.dFf ?? 4 * model.dModel },
   };
 }

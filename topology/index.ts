@@ -1,10 +1,11 @@
 export * from './layout.ts';
-export { jsonSchema, type SchemaNode } from './json-schema.ts';
+export { expectation, jsonSchema, type SchemaNode } from './json-schema.ts';
 export { TOPOLOGY_VERSION, type TopologyInput } from './schema.ts';
 export type { FilledTopology } from './fill.ts';
 export { resolveTopology } from './resolve.ts';
 export { formatTopology } from './document.ts';
 export { nearestName } from './nearest.ts';
+export * from './advice.ts';
 export * from './load.ts';
 export { presetNames, presetPath, readTopologyFile } from './read.ts';
 export * from './trajectory.ts';

@@ -100,7 +100,8 @@ function range(node: SchemaNode): string {
 export function expectation(node: SchemaNode): string {
   if (node.anyOf !== undefined) return node.anyOf.map((each) => expectation(each)).join(' or ');
   if (node.const !== undefined) return String(node.const);
-  if (node.enum !== undefined) return `one of ${node.enum.join(', ')}`;
+  if (node.enum !== undefined)
+    return node.enum.length === 1 ? String(node.enum[0]) : `one of ${node.enum.join(', ')}`;
   switch (node.type) {
     case 'integer':
       return `a whole number${range(node)}`;

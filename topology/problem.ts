@@ -52,7 +52,8 @@ export interface TopologyProblem extends Place {
 const cut = (text: string, most: number): string =>
   text.length > most ? `${text.slice(0, most - 3)}...` : text;
 
-function showPlace(place: Place): string {
+/** `file.yaml:3:7`, or the flag as typed; empty for what a program handed over. */
+export function showPlace(place: Place): string {
   if (place.flag !== null) return cut(place.flag, 120);
   if (place.file === null) return '';
   return place.line === null ? place.file : `${place.file}:${place.line}:${place.column ?? 1}`;

@@ -88,7 +88,10 @@ export const modelSchema = z
         scale: positive('Variance times fan-in of matrices: std = sqrt(scale / fanIn).', 'variance').default(
           1,
         ),
-        embedding: positive('Standard deviation of the embedding.', 'standard deviation').default(1),
+        embedding: positive(
+          'Standard deviation of the embedding. Default: 1; with tiedHead 1 / sqrt(dModel), so that logits begin near 1.',
+          'standard deviation',
+        ).optional(),
       })
       .prefault({})
       .describe('How weights start.'),

@@ -101,7 +101,9 @@ export const runKeys = {
     .min(1)
     .max(limits.machines)
     .optional()
-    .describe('Default: this machine, with cpu:0, cpu:1 … as many as needed.'),
+    .describe(
+      'Machines and their devices, a worker process each. Default: this machine, with cpu:0, cpu:1 … as many as needed.',
+    ),
   device: choice('Which kernels compute: native addon, TensorFlow.js, or what is there.', bodies).default(
     'auto',
   ),
@@ -147,7 +149,7 @@ export const runKeys = {
   recovery: z
     .strictObject({
       losses: count(
-        'Lost workers that are begun anew within the period; one more ends the run with 76; 0: the first one does.',
+        'Lost workers that are restarted within the period; one more ends the run with 76; 0: the first one does.',
         'losses',
         {
           min: 0,
@@ -158,7 +160,7 @@ export const runKeys = {
         .boolean()
         .default(true)
         .describe(
-          'State that no other worker holds comes from the newest checkpoint; true: without one the run begins anew, with the same numbers; false: it ends with 76.',
+          'State that no other worker holds comes from the newest checkpoint; true: without one the run starts over, with the same numbers; false: it ends with 76.',
         ),
       buddies: z
         .boolean()

@@ -31,7 +31,10 @@ export const topologySchema = z
     parallel: parallelSchema,
     ...runKeys,
   })
-  .meta({ title: 'Troupe topology', description: 'Which model is trained how, and which actor runs where.' });
+  .meta({
+    title: 'Troupe topology',
+    description: 'Which model is trained how, and how the work is cut over machines and devices.',
+  });
 
 /** A topology as written. */
 export type TopologyInput = z.input<typeof topologySchema>;

@@ -5,6 +5,7 @@ import { nativeIsas } from '@troupe/kernels';
 import { repositoryRoot } from '../tidy/source-file.ts';
 import { apiPage } from './api-page.ts';
 import { pageOf, partsOf, withoutMeasures } from './page.ts';
+import { topologyPage } from './topology-page.ts';
 import { runPage } from './run-page.ts';
 
 const root = repositoryRoot();
@@ -27,6 +28,24 @@ test('docs: pages with outputs are there', (t) => {
 
 test('docs: api.md is made from the comments of today (npm run docs writes it)', (t) => {
   t.true(apiPage(root) === read('api.md'));
+});
+
+test('docs: topology.md is made from the schema of today (npm run docs writes it)', (t) => {
+  const page = topologyPage();
+  t.true(page === read('topology.md'));
+  const keys = [...page.matchAll(/^\| `([^`]+)` \| (.*?) \| .* \| (.+) \|$/gmu)];
+  t.true(keys.length > 100, `${keys.length} keys`);
+  for (const key of [
+    'model.moe.topK',
+    'train.optimizer.lr',
+    'machines[].speed.tflops',
+    'faults[].when.state',
+  ])
+    t.true(
+      keys.some(([, found]) => found === key),
+      key,
+    );
+  for (const [row] of keys) t.notRegex(row, /\| *\|$|undefined/u);
 });
 
 test('docs: an output that is not what the command prints is seen, a measured figure is not', (t) => {

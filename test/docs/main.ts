@@ -1,9 +1,10 @@
-/** `npm run docs`: writes what the pages in `docs/` show anew: the output of their commands, and the API reference. */
+/** `npm run docs`: writes what the pages in `docs/` show anew: the output of their commands, the keys of a topology, and the API reference. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../tidy/source-file.ts';
 import { apiPage } from './api-page.ts';
 import { withoutMeasures } from './page.ts';
+import { topologyPage } from './topology-page.ts';
 import { runPage } from './run-page.ts';
 
 const root = repositoryRoot();
@@ -18,6 +19,9 @@ function write(name: string, next: string): void {
   console.log(`docs/${name}: written`);
 }
 
-for (const name of readdirSync(docs).filter((each) => each.endsWith('.md') && each !== 'api.md'))
+for (const name of readdirSync(docs).filter(
+  (each) => each.endsWith('.md') && !['api.md', 'topology.md'].includes(each),
+))
   write(name, runPage(root, readFileSync(join(docs, name), 'utf8')));
+write('topology.md', topologyPage());
 write('api.md', apiPage(root));

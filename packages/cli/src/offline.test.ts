@@ -20,7 +20,9 @@ test.serial('init, validate, plan: what init writes is valid and can be planned'
 
   const valid = await runCli(['validate', 'mine.yaml', '--json'], at);
   t.is(valid.code, 0);
-  t.deepEqual(jsonLines(valid.stdout), [{ event: 'validate', valid: true, problems: [], unbuilt: [] }]);
+  t.deepEqual(jsonLines(valid.stdout), [
+    { event: 'validate', valid: true, problems: [], unbuilt: [], warnings: [] },
+  ]);
   const plan = await runCli(['plan', 'mine.yaml'], at);
   t.is(plan.code, 0);
   t.regex(plan.stdout, /Placement[\s\S]*worker\/1[\s\S]*Memory per device[\s\S]*Bytes a step/);

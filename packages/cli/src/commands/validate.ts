@@ -11,24 +11,28 @@ interface ValidateOptions extends CommonOptions {
 
 async function validate(file: string, options: ValidateOptions): Promise<void> {
   const { checkTopologyData } = await import('troupe');
-  const { formatProblem, loadTopology, refuseUnbuilt, TopologyError } = await import('@troupe/topology');
+  const { adviceOn, formatAdvice, formatProblem, loadTopology, refuseUnbuilt, TopologyError } =
+    await import('@troupe/topology');
   try {
     const topology = loadTopology(file, { set: options.set });
     const unbuilt = refuseUnbuilt(topology);
     await checkTopologyData(topology);
+    const warnings = adviceOn(topology);
     if (options.json === true) {
-      printJson({ event: 'validate', valid: true, problems: [], unbuilt });
+      printJson({ event: 'validate', valid: true, problems: [], unbuilt, warnings });
       return;
     }
     print(
       `${file} is valid: ${topology.name}, ${counted(topology.parallel.world, 'device')} on ${counted(topology.machines.length, 'machine')}`,
     );
+    for (const warning of warnings) print(formatAdvice(warning));
     if (unbuilt.length > 0)
       print('launch would refuse it:', ...unbuilt.map((problem) => `  ${formatProblem(problem)}`));
   } catch (error) {
     if (!(error instanceof TopologyError)) throw error;
     const { exitCode, problems, message } = error;
-    if (options.json === true) printJson({ event: 'validate', valid: false, problems, unbuilt: [] });
+    if (options.json === true)
+      printJson({ event: 'validate', valid: false, problems, unbuilt: [], warnings: [] });
     else printError(`troupe: ${message}`, exitLine(exitCode, error.code));
     throw new Ended(exitCode);
   }

@@ -1,7 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { DoneEvent, MachineRates, ProfileEvent, RunEvent } from '@troupe/telemetry';
-import { createPlacement, refuseUnbuilt, TopologyError, type ResolvedTopology } from '@troupe/topology';
+import {
+  adviceOn,
+  createPlacement,
+  formatAdvice,
+  refuseUnbuilt,
+  TopologyError,
+  type ResolvedTopology,
+} from '@troupe/topology';
 import {
   exitCodes,
   fileStorage,
@@ -133,6 +140,8 @@ class FollowedRun {
         const from = resumeFrom === null ? '' : `, on from ${path}/${resumeFrom.folder}`;
         print(
           `${this.#topology.name}: run folder ${path}${taken === null ? '' : ` (${taken} belongs to an earlier run)`}${from}`,
+          // A run that goes on has been told.
+          ...(resumeFrom === null ? adviceOn(this.#topology).map(formatAdvice) : []),
         );
       }
       const startedMs = this.#clock.now();
