@@ -1,4 +1,4 @@
-export type { CurveKeys } from './curve.ts';
+export type { CurveKeys } from './curve-keys.ts';
 export { ipcPathBytesMax, type Listen } from './endpoints.ts';
 export * from './errors.ts';
 export type { Endpoints } from './hello.ts';

@@ -10,7 +10,8 @@ import {
   type TransportStats,
 } from '@troupe/core';
 import { Context, Pull, Push, type Reply } from 'zeromq';
-import { checkCurve, curveClient, curveServer, guardDoor, type CurveKeys } from './curve.ts';
+import type { CurveKeys } from './curve-keys.ts';
+import { checkCurve, curveClient, curveServer, guardDoor } from './curve.ts';
 import {
   advertised,
   bindEndpoint,
