@@ -47,6 +47,11 @@ export class TokenizerProcess {
     return this.ended === undefined;
   }
 
+  /** undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   /** One order after the other. @throws {TokenizerProcessEnd} */
   ask(order: TokenizerOrder): Promise<TokenizerAnswer> {
     const answer = this.last.then(() => this.answerTo(order));
