@@ -1,4 +1,4 @@
-import type { Plan, PlannedNode } from './plan.ts';
+import type { Plan, PlannedNode, StepTime } from './plan.ts';
 import type { PlanDiff } from './plan-diff.ts';
 import { trafficKinds, type TrafficBytes } from './plan-traffic.ts';
 import { formatProblem } from './problem.ts';
@@ -77,8 +77,15 @@ const trafficCells = (bytes: TrafficBytes): readonly string[] =>
 
 const trafficHead = [...trafficKinds, 'sum'];
 
-const seconds = (value: number | null): string =>
-  value === null ? 'unknown (no measured speed given)' : `${value.toPrecision(3)} s`;
+/** The time of a step, and what it is worth. */
+function stepTimeLine({ basis, stepSeconds, tokensPerSecond }: StepTime): string {
+  if (stepSeconds === null || tokensPerSecond === null)
+    return 'Step time: unknown (no speed given); `plan --calibration FILE` predicts it';
+  const [seconds, rate] = [`${stepSeconds.toPrecision(3)} s`, `${tokensPerSecond.toFixed(0)} tokens/s`];
+  return basis === 'simulated'
+    ? `Predicted step time: ${seconds}, ${rate} (simulated under the calibration)`
+    : `Step time: at least ${seconds}, at most ${rate} (every device and link at full speed); \`plan --calibration FILE\` predicts it`;
+}
 
 /** The plan for people. At most `limit` rows a table. */
 export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}): string {
@@ -158,7 +165,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
         ]),
     '',
     `Work: ${formatCount(plan.flopsPerStep)}FLOP a step, ${plan.tokensPerStep} tokens a step, ${formatCount(plan.flopsPerToken)}FLOP a token`,
-    `Predicted step time: ${seconds(plan.time.stepSeconds)}${plan.time.tokensPerSecond === null ? '' : `, ${plan.time.tokensPerSecond.toFixed(0)} tokens/s`}`,
+    stepTimeLine(plan.time),
   ];
   if (plan.unbuilt.length > 0)
     lines.push(

@@ -144,21 +144,25 @@ test('planTopology: links add up to what devices send by formula', (t) => {
   );
 });
 
-test('planTopology: step time needs measured speeds, and then adds compute and wire', (t) => {
+test('planTopology: step time needs speeds, and then is the least that compute and wire allow', (t) => {
   const unknown = plan({ parallel: { dp: 2 } });
   t.deepEqual(unknown.time, {
     computeSeconds: null,
     wireSeconds: null,
+    basis: null,
     stepSeconds: null,
     tokensPerSecond: null,
   });
   const known = plan({ parallel: { dp: 2 } }, { flopsPerSecond: 1e9, bytesPerSecond: 1e6 });
   t.is(known.time.computeSeconds, known.flopsPerStep / 2e9);
   t.is(known.time.wireSeconds, known.traffic.perDevice.total / 1e6);
-  t.is(
-    known.time.tokensPerSecond,
-    (24 * 32) / ((known.time.computeSeconds ?? 0) + (known.time.wireSeconds ?? 0)),
-  );
+  t.is(known.time.basis, 'bound');
+  t.is(known.time.stepSeconds, Math.max(known.time.computeSeconds ?? 0, known.time.wireSeconds ?? 0));
+  t.is(known.time.tokensPerSecond, (24 * 32) / (known.time.stepSeconds ?? 0));
+  t.regex(formatPlan(known), /^Step time: at least [\d.]+ s, at most \d+ tokens\/s \(/mu);
+  const simulated = plan({ parallel: { dp: 2 } }, { flopsPerSecond: 1e9, simulatedSeconds: 3 });
+  t.like(simulated.time, { basis: 'simulated', stepSeconds: 3, tokensPerSecond: (24 * 32) / 3 });
+  t.regex(formatPlan(simulated), /^Predicted step time: 3\.00 s, 256 tokens\/s \(simulated/mu);
   t.is(known.flopsPerStep, known.flopsPerToken * 24 * 32);
 });
 

@@ -17,6 +17,8 @@ export interface PlanOptions {
   readonly memoryBytes?: number | null;
   /** Where actors have moved. Default: where the topology puts them. */
   readonly placement?: Placement;
+  /** Time of a step as a simulation under a calibration found it: a prediction, where speeds alone give a bound. */
+  readonly simulatedSeconds?: number;
 }
 
 export interface PlannedNode {
@@ -28,10 +30,16 @@ export interface PlannedNode {
   readonly actors: readonly string[];
 }
 
-/** Nothing overlaps in it: an upper bound. Null where a speed is unknown. */
+/** Null where a speed is unknown. */
 export interface StepTime {
+  /** Every device at its full speed. */
   readonly computeSeconds: number | null;
+  /** The busiest sender at its full bandwidth. */
   readonly wireSeconds: number | null;
+  /**
+   * `bound`: the longer of the two, as if they overlapped and nothing else took time; no step is shorter. `simulated`: a prediction.
+   */
+  readonly basis: 'bound' | 'simulated' | null;
   readonly stepSeconds: number | null;
   readonly tokensPerSecond: number | null;
 }
@@ -66,10 +74,13 @@ function stepTime(
   const width = options.bytesPerSecond ?? null;
   const computeSeconds = speed === null ? null : flops / (world * speed);
   const wireSeconds = sentBytes === 0 ? 0 : width === null ? null : sentBytes / width;
-  const stepSeconds = computeSeconds === null || wireSeconds === null ? null : computeSeconds + wireSeconds;
+  const bound =
+    computeSeconds === null || wireSeconds === null ? null : Math.max(computeSeconds, wireSeconds);
+  const stepSeconds = options.simulatedSeconds ?? bound;
   return {
     computeSeconds,
     wireSeconds,
+    basis: options.simulatedSeconds !== undefined ? 'simulated' : bound === null ? null : 'bound',
     stepSeconds,
     tokensPerSecond: stepSeconds === null ? null : tokens / stepSeconds,
   };

@@ -6,7 +6,7 @@ import { addresses } from '../addresses.ts';
 import { jobShape, parameterClasses } from '../job.ts';
 import type { TrainerEvent } from './events.ts';
 import { normOf, StepLedger } from './ledger.ts';
-import { stepLosses } from './losses.ts';
+import { stepLosses, utilisation } from './losses.ts';
 import type { TrainerContext } from './machine.ts';
 import type { TrainerOptions } from './options.ts';
 import { planRecovery } from './recovery-plan.ts';
@@ -183,8 +183,7 @@ export function trainerEffects(
         learningRate: decided.learningRate,
         tokens: targets,
         tokensPerSecond,
-        mfu:
-          options.peakFlops === null ? null : (options.flopsPerToken * tokensPerSecond) / options.peakFlops,
+        mfu: utilisation(options.flopsPerToken * tokensPerSecond, options.peakFlops),
         maxExpertLoad: losses.maxExpertLoad,
         hottest: losses.hottest,
         kernelShare: ledger.kernelMs / 1000 / seconds / job.dp,

@@ -10,6 +10,15 @@ export interface StepLosses {
   readonly hottest: { readonly layer: number; readonly expert: number } | null;
 }
 
+/**
+ * Share of the peak that `flops` a second are; null when it is not known. More than all of it was not measured rightly, the peak or the
+ * time, and is no share.
+ */
+export function utilisation(flops: number, peakFlops: number | null): number | null {
+  const share = peakFlops === null ? Number.NaN : flops / peakFlops;
+  return share <= 1 ? share : null;
+}
+
 /** Turns a step's exact sums into the numbers that people read. */
 export function stepLosses(
   job: Job,

@@ -113,6 +113,69 @@ test.serial('doctor: says what there is, and which device is chosen and why', as
   t.regex(people.stdout, /^devices\n {2}native .*\n {2}tfjs .*\n {2}reference +yes/m);
 });
 
+test.serial(
+  'plan --calibration: predicts the step time, as simulate does; a file that is none is refused',
+  async (t) => {
+    const { folder, path: within } = workplace(t);
+    const calibration = (turnMs: number): string => {
+      const slowness = { 'linear.forward': 2 };
+      const setups = [1, 2].map((threads) => ({
+        threads,
+        workers: 1,
+        flopsPerMs: 1e6,
+        bytesPerMs: 1e6,
+        slowness,
+        turnMs,
+      }));
+      writeFileSync(
+        within('c.json'),
+        JSON.stringify({ version: 1, machine: 'm', job: 'j', date: 'd', setups }),
+      );
+      return 'c.json';
+    };
+    const time = async (turnMs: number) => {
+      const args = ['plan', 'tiny', '--json', '--calibration', calibration(turnMs)];
+      const { code, stdout, stderr } = await runCli(args, { cwd: folder });
+      t.is(code, 0, stderr);
+      return jsonLines(stdout)[0]?.['time'] as { readonly basis: string; readonly stepSeconds: number };
+    };
+    const [quick, slow] = [await time(0.01), await time(5)];
+    t.is(quick.basis, 'simulated');
+    t.true(slow.stepSeconds > quick.stepSeconds + 0.05, `${quick.stepSeconds} s, ${slow.stepSeconds} s`);
+    for (const [file, code] of [
+      ['nope.json', 2],
+      ['topology.yaml', 2],
+    ] as const) {
+      const refused = await runCli(['plan', 'tiny', '--calibration', file], { cwd: folder });
+      t.is(refused.code, code);
+      t.regex(refused.stderr, /--calibration: '.*' cannot be read/);
+    }
+  },
+);
+
+test.serial(
+  'doctor: shows the largest peak that this machine ever had, not what neighbours leave of it now',
+  async (t) => {
+    const { folder, path: within } = workplace(t);
+    const peak = async (): Promise<unknown> => {
+      const { stdout } = await runCli(['doctor', '--json'], { cwd: folder });
+      return jsonLines(stdout)[0]?.['peakFlops'];
+    };
+    const measured = await peak();
+    if (measured === null) return t.pass('the native addon is not built: nothing is measured');
+    const path = within('cache/troupe/machine-rates.json');
+    const file = JSON.parse(readFileSync(path, 'utf8')) as { readonly rates: Record<string, number> };
+    const [key = ''] = Object.keys(file.rates);
+    t.is(file.rates[key], measured as number);
+    file.rates[key] = 1e15;
+    writeFileSync(path, JSON.stringify(file));
+    t.is(await peak(), 1e15);
+    file.rates[key] = 1;
+    writeFileSync(path, JSON.stringify(file));
+    t.true(Number(await peak()) > 1);
+  },
+);
+
 test.serial('tokenize: shows ids and pieces, and trains a tokenizer that can be used', async (t) => {
   const { folder } = workplace(t);
   const at = { cwd: folder };

@@ -29,7 +29,7 @@ export interface StepEvent {
   /** Target tokens of this step. */
   readonly tokens: number;
   readonly tokensPerSecond: number;
-  /** Share of the measured f32 peak; null without a measured peak. */
+  /** Share of the largest peak that was measured on this machine; null without one, and where it would be more than all of it. */
   readonly mfu: number | null;
   /** Largest over MoE layers of max / mean rows of an expert; 1 for a model without experts. */
   readonly maxExpertLoad: number;

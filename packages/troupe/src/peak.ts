@@ -1,9 +1,12 @@
 import type { Precision } from '@troupe/core';
 import { measureBandwidth, measurePeak } from '@troupe/kernels';
+import { cacheFolder } from './data.ts';
+import { keepLargest, type RateName } from './kept-rates.ts';
 import { check, oneOf, wholeNumber } from './option-rules.ts';
 
 /**
  * Peak of `threads` threads together in the precision of the products, FLOP/s (registers only, the fastest of 7): the denominator of MFU.
+ * The largest that was ever measured on this machine: others may be using it now.
  *
  * Blocks for about 50 ms. null where the native addon is not built: then nothing is claimed about utilisation.
  *
@@ -12,22 +15,22 @@ import { check, oneOf, wholeNumber } from './option-rules.ts';
 export function measuredPeakFlops(threads: number, precision: Precision = 'f32'): number | null {
   check('measuredPeakFlops', 'threads', threads, wholeNumber(1, 'threads'));
   check('measuredPeakFlops', 'precision', precision, oneOf('f32', 'bf16'));
-  return measured(() => measurePeak(threads, precision));
+  return measured({ of: precision, threads }, () => measurePeak(threads, precision));
 }
 
 /**
  * Bandwidth of `threads` threads together, bytes per second read plus written (copies of 64 MiB, the fastest of 7). Blocks for about 0.3 s.
- * null where the native addon is not built.
+ * The largest ever, as of peaks. null where the native addon is not built.
  */
 export function measuredBandwidth(threads: number): number | null {
   check('measuredBandwidth', 'threads', threads, wholeNumber(1, 'threads'));
-  return measured(() => measureBandwidth(threads));
+  return measured({ of: 'bandwidth', threads }, () => measureBandwidth(threads));
 }
 
-function measured(measure: () => number): number | null {
+function measured(name: RateName, measure: () => number): number | null {
   try {
     const rate = measure();
-    return Number.isFinite(rate) && rate > 0 ? rate : null;
+    return Number.isFinite(rate) && rate > 0 ? keepLargest(name, rate, cacheFolder()) : null;
   } catch {
     return null;
   }

@@ -1,4 +1,7 @@
+import { assert } from '@troupe/core';
+import type { ResolvedTopology } from '@troupe/topology';
 import type { Command } from 'commander';
+import { readCalibration } from '../calibrate/read-calibration.ts';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { collect, verb, type CommonOptions } from '../verb.ts';
@@ -6,8 +9,26 @@ import { collect, verb, type CommonOptions } from '../verb.ts';
 interface PlanOptions extends CommonOptions {
   readonly set: readonly string[];
   readonly resolved?: boolean;
+  readonly calibration?: string;
   readonly diff?: string;
   readonly detailedExitcode?: boolean;
+}
+
+/** Steps of a simulation that a plan takes the time from; those before the last are on their way to the pace of a run. */
+const SIMULATED_STEPS = 3;
+
+/** The time of a step of a topology, as a simulation of shapes under this calibration has it. */
+async function simulatedSeconds(path: string): Promise<(topology: ResolvedTopology) => Promise<number>> {
+  const { openSimulator } = await import('troupe');
+  const calibration = await readCalibration(path);
+  return async (topology) => {
+    const simulator = await openSimulator(topology, { calibration, shapesOnly: true });
+    const steps = Math.min(SIMULATED_STEPS, topology.train.steps);
+    const { events } = await simulator.run({ seed: 1, steps, faults: [] });
+    const last = events.findLast((event) => event.event === 'step');
+    assert(last !== undefined, 'a run without faults reports its steps');
+    return last.tokens / last.tokensPerSecond;
+  };
 }
 
 async function plan(file: string, options: PlanOptions): Promise<void> {
@@ -26,13 +47,16 @@ async function plan(file: string, options: PlanOptions): Promise<void> {
     else print(formatTopology(topology.file).trimEnd());
     return;
   }
-  const now = planTopology(topology);
+  const secondsOf = options.calibration === undefined ? null : await simulatedSeconds(options.calibration);
+  const planOf = async (each: ResolvedTopology) =>
+    planTopology(each, secondsOf === null ? {} : { simulatedSeconds: await secondsOf(each) });
+  const now = await planOf(topology);
   if (options.diff === undefined) {
     if (json) printJson({ event: 'plan', ...now });
     else print(formatPlan(now).trimEnd());
     return;
   }
-  const diff = diffPlans(planTopology(loadTopology(options.diff)), now);
+  const diff = diffPlans(await planOf(loadTopology(options.diff)), now);
   if (json) printJson({ event: 'diff', ...diff });
   else print(formatPlanDiff(diff).trimEnd());
   if (options.detailedExitcode === true && !diff.same) throw new Ended(4);
@@ -46,6 +70,10 @@ export function registerPlan(program: Command): void {
     'npx troupe plan my.yaml --diff old.yaml --detailed-exitcode',
   )
     .option('--set <key=value>', 'override one key, may be repeated', collect, [])
+    .option(
+      '--calibration <file>',
+      'predict the step time as measured on this machine by `bench --calibrate`',
+    )
     .option('--resolved', 'print the topology with every default filled in')
     .option('--diff <topology>', 'show what changes from this topology')
     .option('--detailed-exitcode', 'with --diff: exit 4 when anything differs')

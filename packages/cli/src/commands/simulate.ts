@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { counted } from '@troupe/core';
 import { InvalidArgumentError, type Command } from 'commander';
@@ -10,6 +9,7 @@ import { print, printError, printJson } from '../output.ts';
 import { seedRange, splitRange, type SeedRange } from '../simulate/seed-range.ts';
 import { checkFlags, type SimulateOptions } from '../simulate/options.ts';
 import type { SimulationJson } from '../simulate/report.ts';
+import { readCalibration } from '../calibrate/read-calibration.ts';
 import { collect, integer, verb } from '../verb.ts';
 
 /** `0,1`: positions of replicas. */
@@ -48,28 +48,15 @@ function summary(runs: readonly SimulationJson[]): readonly string[] {
   ];
 }
 
-/** @throws {UsageError} when there is no such file, or it is not JSON */
-async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UsageError(
-      `--calibration: '${path}' cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
 type Opener = (topology: Awaited<ReturnType<typeof openTopology>>) => Promise<Simulator>;
 
 /** Opens a topology as the options say, whichever topology it is: a shrunk one is simulated like the one that failed. */
 async function opener({ shapesOnly, calibration, real }: SimulateOptions): Promise<Opener> {
-  const { openSimulator, parseCalibration } = await import('troupe');
+  const { openSimulator } = await import('troupe');
   const { OptionError } = await import('@troupe/core');
   const simulatorOptions = {
     ...(shapesOnly === true ? { shapesOnly } : {}),
-    ...(calibration === undefined
-      ? {}
-      : { calibration: parseCalibration(await readJson(calibration), calibration) }),
+    ...(calibration === undefined ? {} : { calibration: await readCalibration(calibration) }),
     ...(real === undefined ? {} : { real }),
   };
   return (topology) =>

@@ -11,7 +11,7 @@ export function describe(found: Findings): readonly string[] {
   return [
     `node        ${node.version}${node.supported ? '' : ' (too old: 20.19 or newer is needed)'}, ${found.platform}`,
     `cpu         ${cpu.cores} cores, ${cpu.model}, ${sets}`,
-    `f32 peak    ${found.peakFlops === null ? 'not measured (needs the native addon)' : `${(found.peakFlops / 1e9).toFixed(0)} GFLOP/s on all cores`}`,
+    `f32 peak    ${found.peakFlops === null ? 'not measured (needs the native addon)' : `${(found.peakFlops / 1e9).toFixed(0)} GFLOP/s on all cores, the most that was measured here so far`}`,
     'devices',
     ...found.devices.map(device),
     `chosen      ${chosen.available ? `${chosen.body}: ${chosen.reason}` : `none: ${chosen.reason}`}`,

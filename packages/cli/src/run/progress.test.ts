@@ -72,6 +72,16 @@ test('progress: what is unknown is a dash, a skipped step is said', (t) => {
   t.is(text, 'step 1/300  loss -  500 tokens/s  MFU -  skipped: the gradient was not finite  2s left\n');
 });
 
+test('tally: the mean utilisation leaves out steps whose own is not known', (t) => {
+  const tally = new Tally();
+  t.is(tally.mfu, null);
+  tally.add(step(1, { mfu: null }));
+  t.is(tally.mfu, null);
+  tally.add(step(2, { mfu: 0.5, tokens: 100, tokensPerSecond: 100 }));
+  tally.add(step(3, { mfu: 0.2, tokens: 100, tokensPerSecond: 50 }));
+  t.is(tally.mfu, 0.3);
+});
+
 test('progress: where there is no room for all, what matters most stays whole', (t) => {
   const long = step(1, { loss: 10.25, tokensPerSecond: 123_456, hottest: { layer: 11, expert: 127 } });
   const at = (columns: number): string =>

@@ -9,8 +9,8 @@ export class Tally {
   checkpoint: string | null = null;
   #tokens = 0;
   #seconds = 0;
-  /** Mean utilisation weighs steps by their time. */
-  #mfuSeconds: number | null = 0;
+  /** Mean utilisation weighs steps by their time; those of unknown utilisation are left out. */
+  readonly #used = { mfuSeconds: 0, seconds: 0 };
 
   add(event: RunEvent): void {
     if (event.event === 'eval') this.evalLoss = event.loss;
@@ -21,8 +21,9 @@ export class Tally {
     this.losses.push({ step: event.step, loss: event.loss });
     this.#tokens += event.tokens;
     this.#seconds += seconds;
-    this.#mfuSeconds =
-      event.mfu === null || this.#mfuSeconds === null ? null : this.#mfuSeconds + event.mfu * seconds;
+    if (event.mfu === null) return;
+    this.#used.mfuSeconds += event.mfu * seconds;
+    this.#used.seconds += seconds;
   }
 
   /** Over all steps, without evaluations and checkpoints; null before the first step. */
@@ -31,7 +32,7 @@ export class Tally {
   }
 
   get mfu(): number | null {
-    return this.#mfuSeconds === null || this.#seconds === 0 ? null : this.#mfuSeconds / this.#seconds;
+    return this.#used.seconds === 0 ? null : this.#used.mfuSeconds / this.#used.seconds;
   }
 
   get secondsPerStep(): number | null {
