@@ -63,12 +63,17 @@ const variants: readonly Variant[] = [
   },
 ];
 
-/** The scripts of `peers/` as engines; those whose packages are not installed are named in `missing`. */
+/**
+ * The scripts of `peers/` as engines; those whose packages are not installed are named in `missing`.
+ *
+ * @param start - file that {@link writeStart} wrote for this job
+ */
 export function pythonEngines(
   python: Python,
   job: BenchJob,
   precision: Precision,
   numSteps: number,
+  start: string,
 ): { readonly engines: readonly Engine[]; readonly missing: readonly string[] } {
   const wanted = variants.filter(({ precisions }) => precisions.includes(precision));
   const runs = ({ needs }: Variant): boolean => needs === undefined || python.packages.has(needs);
@@ -83,6 +88,7 @@ export function pythonEngines(
       `--precision=${precision}`,
       `--steps=${numSteps}`,
       `--threads=${NUM_THREADS}`,
+      `--start=${start}`,
     ],
     environment: {
       ...pythonEnvironment,

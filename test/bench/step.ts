@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { measurePeak } from '@troupe/kernels';
 import type { Bar } from './bar-chart.ts';
 import { benchJob, jobNames, type BenchJob, type JobName, type Precision } from './bench-job.ts';
@@ -8,6 +11,7 @@ import { publishedEngines, runPublished, type PublishedRun } from './published-e
 import { NUM_THREADS, pythonEngines } from './python-engines.ts';
 import type { Python } from './python.ts';
 import type { Section } from './results-page.ts';
+import { writeStart } from './shared-start.ts';
 import { troupeEngines } from './troupe-engines.ts';
 
 export interface StepOptions {
@@ -83,11 +87,26 @@ export async function benchStep(options: StepOptions): Promise<readonly StepRace
 }
 
 async function race(options: StepOptions, name: JobName, precision: Precision): Promise<StepRace> {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-start-'));
+  try {
+    return await raceIn(folder, options, name, precision);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function raceIn(
+  folder: string,
+  options: StepOptions,
+  name: JobName,
+  precision: Precision,
+): Promise<StepRace> {
   const { size, python, peers, only } = options;
   const [defaultRounds, numSteps] = size === 'full' ? [3, 10] : [1, 3];
   const numRounds = options.rounds ?? defaultRounds;
   const job = benchJob(name, size);
-  const ofPython = python === null ? null : pythonEngines(python, job, precision, numSteps);
+  const ofPython =
+    python === null ? null : pythonEngines(python, job, precision, numSteps, await writeStart(job, folder));
   const timed = (engine: Engine): Rival => ({ ...engine, run: () => runEngine(engine) });
   const rivals: Rival[] = [
     ...troupeEngines(job, precision, numSteps).map(timed),
@@ -113,7 +132,25 @@ async function race(options: StepOptions, name: JobName, precision: Precision): 
           (engine) => `${engine}: its package is not installed in the Python given.`,
         );
   const rows = results.map(({ rival, results }) => rowOf(rival, results, job, peakFlops));
-  return { job, precision, numRounds, numSteps, peakFlops, rows, notes };
+  const apart = precision === 'f32' ? rows.flatMap((row) => apartFrom(row, rows)) : [];
+  return { job, precision, numRounds, numSteps, peakFlops, rows, notes: [...notes, ...apart] };
+}
+
+/** Engines that start alike and compute alike end within this of our loss in f32. */
+const SAME_LOSS = 1e-3;
+
+/** A sentence about a rival that started as we did and ends elsewhere; a given script draws its own start. */
+function apartFrom(
+  { engine, ours, refused, lastLoss }: StepRow,
+  rows: readonly StepRow[],
+): readonly string[] {
+  const first = rows.find((row) => row.ours && row.refused === null);
+  if (ours || refused !== null || first === undefined || engine.endsWith('(given script)')) return [];
+  const difference = lastLoss - first.lastLoss;
+  if (Math.abs(difference) <= SAME_LOSS) return [];
+  return [
+    `${engine} ends with a loss of ${lastLoss.toFixed(4)}, ${first.engine} with ${first.lastLoss.toFixed(4)}: from the same start they should agree to ${SAME_LOSS}, so they do not train the same model.`,
+  ];
 }
 
 function rowOf(
@@ -161,7 +198,9 @@ export function stepSection({
   rows,
   notes,
 }: StepRace): Section {
-  const base = rows.find((row) => row.ours && row.refused === null)?.tokensPerSecond ?? Number.NaN;
+  const first = rows.find((row) => row.ours && row.refused === null);
+  const base = first?.tokensPerSecond ?? Number.NaN;
+  const ourLoss = first?.lastLoss ?? Number.NaN;
   const lines = rows.map((row) =>
     row.refused === null
       ? [
@@ -172,15 +211,16 @@ export function stepSection({
           gibibytes(row.peakBytes),
           row.startupSeconds.toFixed(2),
           row.maxExpertLoad.toFixed(2),
-          row.lastLoss.toFixed(3),
+          row.lastLoss.toFixed(4),
+          Number.isNaN(ourLoss) ? '–' : (row.lastLoss - ourLoss).toExponential(1),
         ].join(' | ')
-      : `${row.engine} | refused: ${row.refused.replaceAll(/\s+/gu, ' ').replaceAll('|', '\\|')} | – | – | – | – | – | –`,
+      : `${row.engine} | refused: ${row.refused.replaceAll(/\s+/gu, ' ').replaceAll('|', '\\|')} | – | – | – | – | – | – | –`,
   );
   const text = [
-    `${job.tokensPerStep.toLocaleString('en')} tokens a step, ${(job.flopsPerToken / 1e6).toFixed(1)} MFLOP a token, ${NUM_THREADS} threads together. ${numRounds} rounds of fresh processes in turn, ${numSteps} steps each, the first ${WARM_UP_STEPS} not counted; a step is the time between two lines of output. MFU: share of the f32 peak of both cores, ${(peakFlops / 1e9).toFixed(0)} GFLOP/s, also for bf16. Memory: high-water marks of all processes of a run, added up. Start-up: from the start of the process to the opening of step 1. Load and loss: at the end of a run.`,
+    `${job.tokensPerStep.toLocaleString('en')} tokens a step, ${(job.flopsPerToken / 1e6).toFixed(1)} MFLOP a token, ${NUM_THREADS} threads together. ${numRounds} rounds of fresh processes in turn, ${numSteps} steps each, the first ${WARM_UP_STEPS} not counted; a step is the time between two lines of output. MFU: share of the f32 peak of both cores, ${(peakFlops / 1e9).toFixed(0)} GFLOP/s, also for bf16. Memory: high-water marks of all processes of a run, added up. Start-up: from the start of the process to the opening of step 1. Load and loss: at the end of a run. All but a given script start from the same parameters and read the same tokens, so in f32 their losses agree to ${SAME_LOSS}; even load is other routing, hence another loss.`,
     '',
-    '| engine | tokens/s, median (min–max) | Troupe / this | MFU | peak memory GiB | start-up s | busiest expert / mean | loss |',
-    '|---|---|---|---|---|---|---|---|',
+    "| engine | tokens/s, median (min–max) | Troupe / this | MFU | peak memory GiB | start-up s | busiest expert / mean | loss | loss less the first row's |",
+    '|---|---|---|---|---|---|---|---|---|',
     ...lines.map((line) => `| ${line} |`),
     ...(notes.length === 0 ? [] : ['', ...notes.map((note) => `- ${note}`)]),
   ];

@@ -15,6 +15,7 @@ from deepspeed.moe.utils import split_params_into_different_moe_groups_for_optim
 from torch import nn
 
 import job as jobs
+from experts import expert_matrices
 from model import LanguageModel
 
 
@@ -43,6 +44,14 @@ class Experts(nn.Module):
         )
         self.counts_E = None
 
+    def load(self, start, prefix):
+        moe = self.moe.deepspeed_moe
+        moe.gate.wg.weight.copy_(start.read(prefix + "gate.weight"))
+        for index, expert in enumerate(moe.experts.deepspeed_experts):
+            up, down = expert_matrices(start, prefix, index)
+            expert.up.weight.copy_(up)
+            expert.down.weight.copy_(down)
+
     def forward(self, x_TD):
         y_TD, balance, self.counts_E = self.moe(x_TD)
         return y_TD, balance
@@ -66,6 +75,7 @@ def main():
     os.environ.update(alone())
     deepspeed.init_distributed("gloo")
     model = LanguageModel(job, Experts)
+    model.load(arguments.start)
     groups = split_params_into_different_moe_groups_for_optimizer({"params": list(model.parameters()), "name": "all"})
     optimizer = torch.optim.AdamW(
         groups, lr=job.learningRate, betas=job.betas, weight_decay=job.weightDecay, fused=True

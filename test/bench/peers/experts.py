@@ -28,9 +28,23 @@ class Router(nn.Module):
         return weights_TK / weights_TK.sum(-1, keepdim=True), experts_TK, counts_E, balance_loss(scores_TE, counts_E)
 
 
+def expert_matrices(start, prefix, expert):
+    """Gate above up (2F, D), and down (D, F), of one expert."""
+    gate, up, down = (start.read(f"{prefix}experts.{expert}.{part}_proj.weight") for part in ("gate", "up", "down"))
+    return torch.cat((gate, up)), down
+
+
 def balance_loss(scores_TE, counts_E):
     """1 at perfect balance (Fedus et al. 2021, arXiv:2101.03961, eq. 4)."""
     return scores_TE.shape[1] * (counts_E / counts_E.sum() * scores_TE.mean(0)).sum()
+
+
+def load_experts(experts, start, prefix):
+    experts.router.weight.copy_(start.read(prefix + "gate.weight"))
+    for expert in range(len(experts.up)):
+        up, down = expert_matrices(start, prefix, expert)
+        experts.up[expert].copy_(up)
+        experts.down[expert].copy_(down)
 
 
 class LoopExperts(nn.Module):
@@ -41,6 +55,9 @@ class LoopExperts(nn.Module):
         self.router = Router(job)
         self.up = nn.ParameterList(torch.randn(2 * job.dExpert, job.dModel) * 0.02 for _ in range(job.experts))
         self.down = nn.ParameterList(torch.randn(job.dModel, job.dExpert) * 0.02 for _ in range(job.experts))
+
+    def load(self, start, prefix):
+        load_experts(self, start, prefix)
 
     def forward(self, x_TD):
         weights_TK, experts_TK, counts_E, balance = self.router(x_TD)
@@ -62,6 +79,9 @@ class SortedExperts(nn.Module):
         self.router = Router(job)
         self.up = nn.Parameter(torch.randn(job.experts, 2 * job.dExpert, job.dModel) * 0.02)
         self.down = nn.Parameter(torch.randn(job.experts, job.dModel, job.dExpert) * 0.02)
+
+    def load(self, start, prefix):
+        load_experts(self, start, prefix)
 
     def forward(self, x_TD):
         weights_TK, experts_TK, counts_E, balance = self.router(x_TD)

@@ -2,7 +2,8 @@
 
 The sizes come from the bench as JSON, out of the resolved topology, so that they stand in one place. Each script prints one
 JSON line when it is about to begin step 1, one after every step, and the load of the busiest expert at the end; the bench
-takes the times from when the lines arrive, as it does for `troupe launch --json`.
+takes the times from when the lines arrive, as it does for `troupe launch --json`. Parameters and tokens come from a file that
+the bench writes, so that all engines compute the same losses.
 """
 
 import argparse
@@ -42,6 +43,7 @@ class Arguments:
     precision: str
     steps: int
     threads: int
+    start: "Start"
 
 
 def read_arguments():
@@ -51,21 +53,30 @@ def read_arguments():
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", required=True, help="safetensors with every parameter, and the tokens of each batch")
     given = parser.parse_args()
-    return Arguments(Job(**json.loads(given.job)), given.engine, given.precision, given.steps, given.threads)
+    job = Job(**json.loads(given.job))
+    return Arguments(job, given.engine, given.precision, given.steps, given.threads, Start(given.start))
 
 
-NUM_BATCHES = 8
+class Start:
+    """Tensors of a safetensors file, read one at a time, so that the peak of memory is the engine's own."""
 
+    DTYPES = {"F32": torch.float32, "I32": torch.int32}
 
-def draw_batches(job):
-    """Eight batches in turn, (B, S + 1): independent tokens with p ~ 1/rank, ranks dealt to ids at random."""
-    draws = torch.Generator().manual_seed(job.seed)
-    share_V = 1.0 / torch.arange(1, job.vocab + 1, dtype=torch.float64)
-    id_of_rank_V = torch.randperm(job.vocab, generator=draws)
-    shape = (NUM_BATCHES, job.batch, job.seqLen + 1)
-    ranks = torch.multinomial(share_V, NUM_BATCHES * job.batch * (job.seqLen + 1), replacement=True, generator=draws)
-    return id_of_rank_V[ranks].view(shape).unbind()
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        length = int.from_bytes(self.file.read(8), "little")
+        self.entries = json.loads(self.file.read(length))
+        self.data = 8 + length
+        self.unread = set(self.entries)
+
+    def read(self, name):
+        entry = self.entries[name]
+        first, end = entry["data_offsets"]
+        self.file.seek(self.data + first)
+        self.unread.discard(name)
+        return torch.frombuffer(bytearray(self.file.read(end - first)), dtype=self.DTYPES[entry["dtype"]]).view(entry["shape"])
 
 
 def tell(event, **fields):
@@ -80,12 +91,14 @@ def expert_load(counts_E):
 
 def train(arguments, model, step, measure_loads):
     """Runs the steps; `measure_loads(batch)` gives the load of the busiest expert in each layer afterwards."""
-    batches = draw_batches(arguments.job)
+    batches = arguments.start.read("tokens").long().unbind()
+    if arguments.start.unread:
+        raise SystemExit(f"the model takes no {sorted(arguments.start.unread)[0]}")
     num_params = sum(parameter.numel() for parameter in model.parameters())
     if num_params != arguments.job.numParams:
         raise SystemExit(f"the model has {num_params} parameters, the job {arguments.job.numParams}")
     tell("start", device=f"PyTorch {torch.__version__}, {arguments.threads} threads")
     for index in range(arguments.steps):
-        loss = step(batches[index % NUM_BATCHES])
+        loss = step(batches[index % len(batches)])
         tell("step", step=index + 1, loss=loss)
     tell("load", maxExpertLoad=max(measure_loads(batches[0])))

@@ -15,6 +15,13 @@ class Block(nn.Module):
         self.out = nn.Linear(job.dModel, job.dModel, bias=False)
         self.experts = experts
 
+    def load(self, start, prefix):
+        self.attention_norm.weight.copy_(start.read(prefix + "input_layernorm.weight"))
+        self.experts_norm.weight.copy_(start.read(prefix + "post_attention_layernorm.weight"))
+        self.qkv.weight.copy_(torch.cat([start.read(prefix + f"self_attn.{part}_proj.weight") for part in "qkv"]))
+        self.out.weight.copy_(start.read(prefix + "self_attn.o_proj.weight"))
+        self.experts.load(start, prefix + "mlp.")
+
     def forward(self, x_BSD, rotate):
         batch, seq, dim = x_BSD.shape
         qkv = self.qkv(self.attention_norm(x_BSD)).view(batch, seq, 3, self.heads, dim // self.heads)
@@ -46,6 +53,15 @@ class LanguageModel(nn.Module):
         angles = torch.outer(torch.arange(job.seqLen), frequencies)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
+
+    @torch.no_grad()
+    def load(self, start):
+        """Takes every parameter from a file of the bench (`job.Start`)."""
+        self.embed.weight.copy_(start.read("model.embed_tokens.weight"))
+        for layer, block in enumerate(self.blocks):
+            block.load(start, f"model.layers.{layer}.")
+        self.norm.weight.copy_(start.read("model.norm.weight"))
+        self.head.weight.copy_(start.read("lm_head.weight"))
 
     def rotate(self, x_BHSd):
         a, b = x_BHSd.chunk(2, -1)

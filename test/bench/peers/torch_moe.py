@@ -9,6 +9,7 @@ The bench adds glibc settings that keep freed memory in the process to all but `
 """
 
 import torch
+import torch.nn.functional as F
 
 import experts
 import job as jobs
@@ -31,7 +32,6 @@ def mixtral(job):
             num_local_experts=job.experts,
             num_experts_per_tok=job.topK,
             output_router_logits=True,
-            router_aux_loss_coef=job.auxLoss,
             use_cache=False,
             bos_token_id=None,
             eos_token_id=None,
@@ -41,10 +41,26 @@ def mixtral(job):
     )
 
 
+@torch.no_grad()
+def load_mixtral(model, job, start):
+    """Takes every parameter from a file of the bench; Transformers keeps the experts of a layer in two tensors."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("experts.gate_up_proj"):
+            prefix = name.removesuffix("experts.gate_up_proj")
+            down = model.get_parameter(prefix + "experts.down_proj")
+            for expert in range(job.experts):
+                up_E, down_E = experts.expert_matrices(start, prefix, expert)
+                parameter[expert].copy_(up_E)
+                down[expert].copy_(down_E)
+        elif not name.endswith("experts.down_proj"):
+            parameter.copy_(start.read(name))
+
+
 def mixtral_loss(model, job, tokens_BS):
-    ids = tokens_BS[:, :-1]
-    out = model(input_ids=ids, labels=ids)
-    return out.loss, out.loss - job.auxLoss * out.aux_loss
+    """Its own loss takes no target for the last position; its balance loss counts every choice, ours their share, and pools the layers."""
+    out = model(input_ids=tokens_BS[:, :-1])
+    loss = F.cross_entropy(out.logits.flatten(0, 1).float(), tokens_BS[:, 1:].flatten())
+    return loss + job.auxLoss / job.topK * out.aux_loss, loss
 
 
 def mixtral_loads(model, job, tokens_BS):
@@ -62,11 +78,13 @@ def main():
     torch.manual_seed(job.seed)
     if engine == "mixtral":
         model = mixtral(job).train()
+        load_mixtral(model, job, arguments.start)
         loss_of = lambda tokens_BS: mixtral_loss(model, job, tokens_BS)
         measure_loads = lambda tokens_BS: mixtral_loads(model, job, tokens_BS)
     else:
         kind = experts.LoopExperts if engine == "loop" else experts.SortedExperts
         model = LanguageModel(job, kind, chunked_head=engine == "best")
+        model.load(arguments.start)
         loss_of = torch.compile(model) if engine == "compile" else model
         measure_loads = lambda tokens_BS: experts.loads_of(model, lambda: model(tokens_BS))
 
