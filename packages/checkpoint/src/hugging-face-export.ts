@@ -7,7 +7,7 @@ import type { HuggingFaceKind } from './hugging-face-class.ts';
 import { INDEX_FILE } from './hugging-face-files.ts';
 import { fusedSource, mixtralName, modelParameters, type ExpertLayout } from './hugging-face-names.ts';
 import { tokenizerConfig, type ExportedTokenizer } from './hugging-face-tokenizer.ts';
-import { configToHuggingFace, tokenKeys } from './hugging-face-written-config.ts';
+import { configText, configToHuggingFace, tokenKeys } from './hugging-face-written-config.ts';
 import { TOKENIZER_FILE } from './manifest.ts';
 import { bytesOf, SafetensorsWriter } from './safetensors.ts';
 import { weightIndex } from './weight-index.ts';
@@ -68,7 +68,7 @@ function sideFiles(
 ): readonly (readonly [string, Uint8Array])[] {
   const generation = { _from_model_config: false, ...tokenKeys(tokenizer?.endOfText ?? null) };
   const files: (readonly [string, Uint8Array])[] = [
-    ['config.json', jsonBytes(json)],
+    ['config.json', new TextEncoder().encode(configText(json))],
     ['generation_config.json', jsonBytes(generation)],
   ];
   if (tokenizer === undefined) return files;

@@ -92,3 +92,10 @@ function kindKeys(kind: HuggingFaceKind, config: ModelConfig, moe: MoeConfig): J
     use_sliding_window: false,
   };
 }
+
+/** A whole number under a key that Transformers takes as a float alone. */
+const wholeFloat = /("(?:initializer_range|rms_norm_eps|rope_theta|router_aux_loss_coef)": -?\d+)(?=[,\n])/gu;
+
+/** The text of `config.json`: JavaScript writes `1` for 1.0, which Transformers refuses where a float belongs. */
+export const configText = (json: Json): string =>
+  `${JSON.stringify(json, null, 2).replaceAll(wholeFloat, '$1.0')}\n`;

@@ -450,6 +450,27 @@ test('Hugging Face: Qwen3-MoE with dense layers between goes out and comes back'
   for (const { name } of model.parameters) t.deepEqual(await model.read(name), await source(name), name);
 });
 
+test('writeHuggingFace: numbers that Transformers takes as floats alone are written as floats', async (t) => {
+  const { config } = configFromHuggingFace('config.json', qwen);
+  const { moe } = config;
+  if (moe === null) return;
+  const whole = {
+    ...config,
+    norm: { kind: 'rms', eps: 1 },
+    init: { scale: 1, embedding: 1 },
+    moe: { ...moe, balance: { ...moe.balance, auxLoss: 0 } },
+  } as const;
+  const sizes = new Map(modelParameters(config).map(({ name, size }) => [name, size]));
+  const storage = memoryStorage();
+  await writeHuggingFace(storage, 'out', whole, async (name) => new Float32Array(sizes.get(name) ?? 0));
+  const text = new TextDecoder().decode(await storage.read('out/config.json'));
+  for (const line of ['"initializer_range": 1.0,', '"rms_norm_eps": 1.0,', '"router_aux_loss_coef": 0.0,'])
+    t.true(text.includes(line), text);
+  t.is(text.match(/"rope_theta": 1000000\.0\b/gu)?.length, 2);
+  t.true(text.includes('"hidden_size": 24,'));
+  t.deepEqual((await readHuggingFace(storage, 'out')).config, whole);
+});
+
 test('writeHuggingFace: refuses what no architecture has, and notes what config.json cannot say', async (t) => {
   const storage = memoryStorage();
   const source = async () => new Float32Array();
