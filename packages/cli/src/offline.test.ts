@@ -197,6 +197,15 @@ test.serial('tokenize: shows ids and pieces, and trains a tokenizer that can be 
   t.regex(twice.stderr, /'tokenizer.json' exists/);
 });
 
+test.serial('launch: warns when the text gives fewer tokens than asked for', async (t) => {
+  const { folder } = workplace(t);
+  const set = ['--set', 'data.tokenizer={kind: bpe, vocab: 1000}', '--set', 'model.vocab=1000'];
+  const launch = ['launch', 'small.yaml', '--stop-after', '1', '--no-checkpoint', ...set];
+  const { code, stderr } = await runCli(launch, { cwd: folder });
+  t.is(code, 0, stderr);
+  t.regex(stderr, /^troupe: warning: the tokenizer has \d{3} tokens, 1000 were asked for: /m);
+});
+
 test.serial(
   'tokenize --train: takes data.field and data.document, warns of fewer tokens than asked for',
   async (t) => {

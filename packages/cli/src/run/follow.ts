@@ -152,6 +152,8 @@ class FollowedRun {
       });
       if (run === null) return this.#leftEarly(signals.asked ?? 'interrupted');
       signals.attach(run);
+      // A run that goes on has been told.
+      if (this.#options.resumeFrom === null) this.#warn(run.dataWarnings());
       const result = await run.result;
       const seconds = (this.#clock.now() - startedMs) / 1000;
       const profile = await this.#writeProfile();
@@ -160,6 +162,12 @@ class FollowedRun {
       signals.close();
       this.#release();
     }
+  }
+
+  #warn(warnings: readonly string[]): void {
+    if (warnings.length === 0) return;
+    this.#progress.close();
+    printError(...warnings.map((each) => `troupe: warning: ${each}`));
   }
 
   #release(): void {

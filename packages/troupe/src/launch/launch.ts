@@ -9,7 +9,7 @@ import type { ResolvedTopology } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
-import { openTopologyData } from '../data.ts';
+import { dataWarnings, openTopologyData } from '../data.ts';
 import { checkTopology } from '../option-rules.ts';
 import { mustFit } from '../machine-memory.ts';
 import { Pace } from '../pace.ts';
@@ -39,6 +39,8 @@ export interface Launch {
   wireBytes(): number;
   /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
   statistics(): DataStatistics;
+  /** What is odd about the data although they can be used: one sentence each. */
+  dataWarnings(): readonly string[];
 }
 
 const HEARTBEAT_MS = 1000;
@@ -236,6 +238,10 @@ class LocalLaunch implements Launch {
 
   wireBytes(): number {
     return this.#wireBytes + (this.#transport?.stats().bytesSent ?? 0);
+  }
+
+  dataWarnings(): readonly string[] {
+    return this.#data === null ? [] : dataWarnings(this.#topology, this.#data);
   }
 
   statistics(): DataStatistics {
