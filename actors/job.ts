@@ -66,6 +66,17 @@ export interface Job {
   readonly expert?: ExpertRule;
 }
 
+/** Of a job, what says who holds which parameters. */
+export type JobLayout = Pick<Job, 'model' | 'dp' | 'ep' | 'zero' | 'buddyShift'>;
+
+export const layoutOf = ({ model, dp, ep, zero, buddyShift = 0 }: Job): JobLayout => ({
+  model,
+  dp,
+  ep,
+  zero,
+  buddyShift,
+});
+
 /** Sizes that follow from a job. */
 export interface JobShape {
   readonly edp: number;
@@ -105,7 +116,7 @@ export function jobShape(job: Job): JobShape {
 export type ParameterClassName = 'dense' | 'expert';
 
 /** The classes of parameters that every replica has a shard of. */
-export const parameterClasses = ({ model }: Job): readonly ParameterClassName[] =>
+export const parameterClasses = ({ model }: Pick<Job, 'model'>): readonly ParameterClassName[] =>
   moeLayers(model).length === 0 ? ['dense'] : ['dense', 'expert'];
 
 /** Expert-parallel coordinates of a replica: groups are contiguous, replicas of one expert strided (arXiv:2109.10465). */
@@ -124,7 +135,7 @@ export function expertGroup(job: Pick<Job, 'ep'>, dp: number): readonly number[]
 }
 
 /** How many replicas hold the same parameters of a class. */
-export const numClassPeers = (job: Job, parameterClass: ParameterClassName): number =>
+export const numClassPeers = (job: JobLayout, parameterClass: ParameterClassName): number =>
   parameterClass === 'dense' ? job.dp : job.dp / job.ep;
 
 /** The replicas that hold the same parameters of a class: `first`, `first + stride`, …, among which one replica has a position. */
@@ -135,14 +146,18 @@ export interface Holders {
 }
 
 /** The holders of what replica `dp` has of a class; computed, since a list for every device would grow with the square of their number. */
-export function holdersOf(job: Job, parameterClass: ParameterClassName, dp: number): Holders {
+export function holdersOf(job: JobLayout, parameterClass: ParameterClassName, dp: number): Holders {
   if (parameterClass === 'dense') return { first: 0, stride: 1, position: dp };
   const { ep, edp } = expertRank(job, dp);
   return { first: ep, stride: job.ep, position: edp };
 }
 
 /** The same as a list, in the order of their slices. */
-export function classPeers(job: Job, parameterClass: ParameterClassName, dp: number): readonly number[] {
+export function classPeers(
+  job: JobLayout,
+  parameterClass: ParameterClassName,
+  dp: number,
+): readonly number[] {
   const { first, stride } = holdersOf(job, parameterClass, dp);
   return Array.from({ length: numClassPeers(job, parameterClass) }, (_, index) => first + stride * index);
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { cycleViolations } from './tidy/cycles.ts';
+import { guardViolations } from './tidy/guards.ts';
 import type { arrows } from './tidy/layers.ts';
 import { houseOf, layerViolations, manifestViolations } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
@@ -230,6 +231,33 @@ const rules: readonly Rule[] = [
         'kernels/reference/reference-device.ts': `setImmediate(f); performance.now();`,
         'actors/gate/gate.test.ts': `setTimeout(f, 1);`,
         'actors/gate/a.ts': `// Date.now()\nconst text = 'console.log'; const regex = /Date.now/; const mySetTimeout = 1; self.clock.now();`,
+      },
+    ],
+  },
+  {
+    name: 'guards see context and event alone',
+    judge: guardViolations,
+    guilty: [
+      {
+        plant: {
+          'actors/gate/machine.ts':
+            'export interface GateContext {\n  /** Asks. */\n  readonly finite: () => boolean;\n}',
+        },
+        says: /function that a guard could call/,
+      },
+      {
+        plant: { 'actors/gate/context.ts': 'interface X { readonly due?: (step: number) => boolean; }' },
+        says: /function that a guard could call/,
+      },
+      {
+        plant: { 'actors/gate/machine.ts': `import { gateEffects } from './effects.ts';` },
+        says: /may not import \.\/effects\.ts/,
+      },
+    ],
+    innocent: [
+      {
+        'actors/gate/machine.ts': `import { assign } from 'xstate';\nimport { due } from './schedule.ts';\ninterface X { readonly sizes: readonly (number | null)[]; }\nconst f = (x: X) => x;`,
+        'actors/gate/rule.ts': 'export interface Rule { readonly route: (x: number) => number; }',
       },
     ],
   },

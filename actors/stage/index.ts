@@ -1,5 +1,4 @@
 import type { Mount } from '@troupe/runtime';
-import { isMoeLayer } from '@troupe/spec';
 import type { Replica } from '../replica.ts';
 import { stageEffects } from './effects.ts';
 import { fencedByStage, stageMachine, type StageInput } from './machine.ts';
@@ -14,7 +13,7 @@ export function mountStage(replica: Replica): Mount {
       numLayers: job.model.layers,
       numMicrobatches: job.microbatches,
       numEvaluationPasses: shape.evaluationPasses,
-      isMoe: (layer) => isMoeLayer(job.model, layer),
+      moeLayers: new Set(shape.layers),
       sharesBalance: balance !== undefined && balance.scope === 'global' && balance.auxLoss !== 0,
     };
     return {

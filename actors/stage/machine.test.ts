@@ -30,7 +30,7 @@ const input: StageInput = {
   numLayers: 2,
   numMicrobatches: 1,
   numEvaluationPasses: 2,
-  isMoe: (layer) => layer === 1,
+  moeLayers: new Set([1]),
   sharesBalance: false,
 };
 const weights = (version: number, elements = 10) => ({ version, body: { elements, from: 0 } });

@@ -23,14 +23,15 @@ export interface StageContextData {
   readonly numLayers: number;
   readonly numMicrobatches: number;
   readonly numEvaluationPasses: number;
-  readonly isMoe: (layer: number) => boolean;
+  /** Layers whose FFN is behind a gate. */
+  readonly moeLayers: ReadonlySet<number>;
   /** Balance fractions are taken over the whole batch: backward waits until the trainer has summed them. */
   readonly sharesBalance: boolean;
 }
 
 export type StageInput = Pick<
   StageContextData,
-  'numElements' | 'numLayers' | 'numMicrobatches' | 'numEvaluationPasses' | 'isMoe' | 'sharesBalance'
+  'numElements' | 'numLayers' | 'numMicrobatches' | 'numEvaluationPasses' | 'moeLayers' | 'sharesBalance'
 > & { readonly version: number };
 
 /** What may still come from an attempt that is over. Tokens are the same in every attempt. */
@@ -91,7 +92,7 @@ export const stageMachine = setup({
       context.batches.get(context.step)?.size === context.numMicrobatches,
     canEvaluate: ({ context }) =>
       context.opened && context.mode === 'evaluate' && context.version === context.wanted,
-    isMoe: ({ context }) => context.isMoe(context.layer),
+    isMoe: ({ context }) => context.moeLayers.has(context.layer),
     lastLayer: ({ context }) => context.layer === context.numLayers - 1,
     firstLayer: ({ context }) => context.layer === 0,
     evaluating: ({ context }) => context.mode === 'evaluate',

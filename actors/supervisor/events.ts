@@ -10,5 +10,7 @@ export interface SupervisorEvent extends ActorEvent {
     | 'actor.failed'
     | 'system.described'
     | 'ask.failed'
-    | 'run.finished';
+    | 'run.finished'
+    | 'loss.aged'
+    | 'break.aged';
 }

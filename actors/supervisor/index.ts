@@ -1,4 +1,4 @@
-import { assert, type NodeId } from '@troupe/core';
+import { assert, type NodeId, type TimerHandle } from '@troupe/core';
 import { flagIn, systemAddress, textIn, type Effects, type Mount, type Supervision } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import type { SupervisorEvent } from './events.ts';
@@ -50,8 +50,7 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
     /** Last known state of every actor, from the heartbeats. */
     const states = new Map<string, string>();
     let stuck: SupervisorEvent | null = null;
-    let lossesMs: readonly number[] = [];
-    let breaksMs: readonly number[] = [];
+    const timers = new Set<TimerHandle>();
     const lives = (context: SupervisorContext, node: string): number => context.lives.get(node) ?? 1;
     const reasonOf = (event: SupervisorEvent): string => {
       if (event.type === 'ask.failed') return `no answer within ${options.silenceMs} ms`;
@@ -64,12 +63,18 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
       return `${node} was lost (${reasonOf(event)}) ${options.position()}; it held ${listed(actors)}`;
     };
     /** How the limit was passed, in words; nothing where none was set. */
-    const beyond = (): string =>
+    const beyond = ({ losses }: SupervisorContext): string =>
       intensity === 0
         ? ''
-        : `; that is loss ${lossesMs.length + 1} within ${periodMs / 1000} s, ${intensity} are made good`;
-    const recent = (timesMs: readonly number[]): readonly number[] =>
-      timesMs.filter((at) => self.clock.now() - at < periodMs);
+        : `; that is loss ${losses + 1} within ${periodMs / 1000} s, ${intensity} are made good`;
+    /** A loss counts for a period. */
+    const agesInto = (type: 'loss.aged' | 'break.aged'): void => {
+      const timer = self.clock.after(periodMs, () => {
+        timers.delete(timer);
+        self.post(type);
+      });
+      timers.add(timer);
+    };
     const describe = (node: NodeId, context: SupervisorContext): void =>
       self.ask(
         systemAddress(node),
@@ -88,7 +93,7 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
         }
       },
       restart: (event, context) => {
-        lossesMs = [...recent(lossesMs), self.clock.now()];
+        agesInto('loss.aged');
         const node = textIn(event, 'node') as NodeId;
         const worker = options.workers.get(node);
         assert(worker, 'a worker of this run was lost', { node });
@@ -98,7 +103,7 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
         options.restart(node, lives(context, node));
       },
       reopen: (event) => {
-        breaksMs = [...recent(breaksMs), self.clock.now()];
+        agesInto('break.aged');
         const node = textIn(event, 'node');
         self.tell(addresses.trainer, 'link.lost', {
           body: {
@@ -112,11 +117,11 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
         assert(worker, 'a worker of this run joined');
         self.tell(addresses.trainer, 'worker.joined', { body: { dp: worker.dp } });
       },
-      reportLost: (event) => {
+      reportLost: (event, context) => {
         options.failed({
           kind: 'lost',
           code: 'TROUPE_WORKER_LOST',
-          message: `${sentence(event)}${beyond()}`,
+          message: `${sentence(event)}${beyond(context)}`,
           retryable: true,
         });
       },
@@ -149,10 +154,13 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
     const input = {
       heartbeatMs: options.heartbeatMs,
       lives: new Map([...options.workers.keys()].map((node): [string, number] => [node, 1])),
-      mayRestart: () => recent(lossesMs).length < intensity,
+      mostLosses: intensity,
       // One loss can break a connection of every other worker.
-      mayReopen: () => recent(breaksMs).length < intensity * options.workers.size,
+      mostBreaks: intensity * options.workers.size,
     };
-    return { machine: supervisorMachine, input, effects };
+    const dispose = (): void => {
+      for (const timer of timers) self.clock.cancel(timer);
+    };
+    return { machine: supervisorMachine, input, effects, dispose };
   };
 }

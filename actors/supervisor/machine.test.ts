@@ -19,10 +19,10 @@ const input: SupervisorInput = {
     ['worker/0', 1],
     ['worker/1', 1],
   ]),
-  mayRestart: () => false,
-  mayReopen: () => false,
+  mostLosses: 0,
+  mostBreaks: 0,
 };
-const forgiving: SupervisorInput = { ...input, mayRestart: () => true, mayReopen: () => true };
+const forgiving: SupervisorInput = { ...input, mostLosses: 9, mostBreaks: 9 };
 const of = (incarnation: number, node = 'worker/1', more: object = {}) => ({
   body: { node, incarnation, ...more },
 });
@@ -106,14 +106,19 @@ test('supervisor: SUP-1, a lost worker is begun anew, however its loss is notice
 });
 
 test('supervisor: SUP-1, one loss more than the limit ends the run; an error that would come again does too', (t) => {
-  let losses = 0;
-  const play = new Play(supervisorMachine, { ...input, mayRestart: () => losses < 2 });
+  const play = new Play(supervisorMachine, { ...input, mostLosses: 2 });
   t.deepEqual(play.send('worker.lost', of(1)), ['restart']);
-  losses++;
   t.deepEqual(play.send('worker.lost', of(2)), ['restart'], 'lost before it joined');
-  losses++;
   t.deepEqual(play.send('worker.lost', of(3)), ['reportLost']);
   t.is(play.state, 'ended');
+  const aging = new Play(supervisorMachine, { ...input, mostLosses: 1, mostBreaks: 1 });
+  for (const life of [1, 2, 3]) {
+    t.deepEqual(aging.send('worker.lost', of(life)), ['restart'], 'those of the period alone count');
+    aging.send('worker.joined', of(life + 1));
+    t.deepEqual(aging.send('link.lost', of(life + 1)), ['reopen']);
+    aging.send('loss.aged');
+    aging.send('break.aged');
+  }
   const failing = new Play(supervisorMachine, forgiving);
   t.deepEqual(failing.send('actor.failed', of(1, 'worker/1', { retryable: false })), ['reportFailed']);
   const agent = new Play(supervisorMachine, forgiving);

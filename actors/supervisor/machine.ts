@@ -10,18 +10,25 @@ export interface SupervisorContext {
   readonly lives: ReadonlyMap<string, number>;
   /** Workers whose next life has not joined yet. */
   readonly away: ReadonlySet<string>;
-  /** Whether one more loss of a worker, or of a connection, may be made good; the window of time is the effects'. */
-  readonly mayRestart: () => boolean;
-  readonly mayReopen: () => boolean;
+  /** Losses of workers, and of connections, that are younger than the period; each ages by an event. */
+  readonly losses: number;
+  readonly breaks: number;
+  /** So many of them are made good. */
+  readonly mostLosses: number;
+  readonly mostBreaks: number;
 }
 
-export type SupervisorInput = Pick<SupervisorContext, 'heartbeatMs' | 'lives' | 'mayRestart' | 'mayReopen'>;
+export type SupervisorInput = Pick<SupervisorContext, 'heartbeatMs' | 'lives' | 'mostLosses' | 'mostBreaks'>;
 
 /** The life after the one that an event speaks of. */
 const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   lives: ({ context, event }) =>
     new Map([...context.lives, [textIn(event, 'node'), numberIn(event, 'incarnation') + 1]]),
   away: ({ context, event }) => new Set([...context.away, textIn(event, 'node')]),
+  losses: ({ context }) => context.losses + 1,
+});
+const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  breaks: ({ context }) => context.breaks + 1,
 });
 
 /**
@@ -54,19 +61,23 @@ export const supervisorMachine = setup({
     isAway: ({ context, event }) => context.away.has(textIn(event, 'node')),
     isCurrent: ({ context, event }) =>
       numberIn(event, 'incarnation') === context.lives.get(textIn(event, 'node')),
-    mayReopen: ({ context }) => context.mayReopen(),
-    mayRestart: ({ context }) => context.mayRestart(),
+    mayReopen: ({ context }) => context.breaks < context.mostBreaks,
+    mayRestart: ({ context }) => context.losses < context.mostLosses,
     mayRestartFailed: ({ context, event }) =>
-      flagIn(event, 'retryable') && context.lives.has(textIn(event, 'node')) && context.mayRestart(),
+      flagIn(event, 'retryable') &&
+      context.lives.has(textIn(event, 'node')) &&
+      context.losses < context.mostLosses,
   },
   delays: { heartbeat: ({ context }) => context.heartbeatMs },
 }).createMachine({
   id: 'supervisor',
-  context: ({ input }) => ({ ...input, ended: false, away: new Set<string>() }),
+  context: ({ input }) => ({ ...input, ended: false, away: new Set<string>(), losses: 0, breaks: 0 }),
   initial: 'watching',
   on: {
     // A worker that is gone meanwhile is reported by its loss.
     'message.refused': { actions: 'ignore' },
+    'loss.aged': { actions: assign({ losses: ({ context }) => context.losses - 1 }) },
+    'break.aged': { actions: assign({ breaks: ({ context }) => context.breaks - 1 }) },
   },
   states: {
     watching: {
@@ -92,7 +103,7 @@ export const supervisorMachine = setup({
         ],
         'link.lost': [
           { guard: 'isAway', actions: 'ignore' },
-          { guard: 'mayReopen', actions: 'reopen' },
+          { guard: 'mayReopen', actions: [countBreak, 'reopen'] },
           { target: 'ended', actions: 'reportLost' },
         ],
         'worker.joined': {

@@ -4,17 +4,15 @@ import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runti
 import type { RecoveredEvent } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
 import { jobShape, parameterClasses } from '../job.ts';
+import type { TrainerContext } from './context.ts';
 import type { TrainerEvent } from './events.ts';
-import { normOf, StepLedger } from './ledger.ts';
+import { StepLedger } from './ledger.ts';
 import { stepLosses, utilisation } from './losses.ts';
-import type { TrainerContext } from './machine.ts';
 import type { TrainerOptions } from './options.ts';
 import { planRecovery } from './recovery-plan.ts';
+import { normOf } from './votes.ts';
 
-export function trainerEffects(
-  self: Self,
-  options: TrainerOptions,
-): { effects: Effects<TrainerContext, TrainerEvent>; finite: () => boolean } {
+export function trainerEffects(self: Self, options: TrainerOptions): Effects<TrainerContext, TrainerEvent> {
   const { job } = options;
   const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
   const stages = replicas.map((dp) => addresses.stage(dp));
@@ -127,20 +125,19 @@ export function trainerEffects(
       }
     },
     recordVote: (event) => {
-      ledger.addVote(event.tensors[0] as BigInt64Array, flagIn(event, 'overflow'));
       self.answered('step', event.from);
     },
     decide: (_event, context) => {
-      const norm = normOf(ledger.normSum);
-      const finite = !ledger.overflow;
+      const gradNorm = normOf(context.votes);
+      const finite = !context.votes.overflow;
       const learningRate = job.learningRate(context.step);
       skipped = !finite;
       if (finite) adamClock++;
-      decided = { gradNorm: finite ? norm : Number.NaN, learningRate };
+      decided = { gradNorm, learningRate };
       const { clip, beta1, beta2 } = job.optimizer;
       const body = {
         apply: finite,
-        gradScale: clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1,
+        gradScale: clip > 0 && finite ? Math.min(1, clip / (gradNorm + 1e-6)) : 1,
         learningRate,
         correction1: 1 - beta1 ** adamClock,
         correction2: 1 - beta2 ** adamClock,
@@ -173,6 +170,12 @@ export function trainerEffects(
           });
         return;
       }
+      if (skipped)
+        options.report({
+          event: 'fault',
+          message: `step ${context.step} had a non-finite gradient again; it is skipped: no parameter changes`,
+          details: { step: context.step, skipped: true },
+        });
       const tokensPerSecond = targets / seconds;
       options.report({
         event: 'step',
@@ -357,5 +360,5 @@ export function trainerEffects(
       });
     },
   };
-  return { effects: { ...effects, ...recovery }, finite: () => !ledger.overflow };
+  return { ...effects, ...recovery };
 }

@@ -1,10 +1,11 @@
 import type { Mount } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
-import { jobShape, parameterClasses } from '../job.ts';
+import { jobShape, layoutOf, parameterClasses } from '../job.ts';
+import { fencedByTrainer, type TrainerContext, type TrainerInput } from './context.ts';
 import { trainerEffects } from './effects.ts';
-import { fencedByTrainer, trainerMachine, type TrainerContext, type TrainerInput } from './machine.ts';
+import { trainerMachine } from './machine.ts';
 import type { TrainerOptions } from './options.ts';
-import { planRecovery } from './recovery-plan.ts';
+import { scheduleOf } from './schedule.ts';
 
 export type { RunOutcome, TrainerOptions } from './options.ts';
 
@@ -14,7 +15,6 @@ export function mountTrainer(options: TrainerOptions): Mount {
   const { evaluationPasses } = jobShape(job);
   const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
   return (self) => {
-    const { effects, finite } = trainerEffects(self, options);
     const input: TrainerInput = {
       step: job.first.step,
       shards: replicas.flatMap((dp) =>
@@ -23,19 +23,14 @@ export function mountTrainer(options: TrainerOptions): Mount {
       stages: replicas.map((dp) => ({ address: addresses.stage(dp), dp })),
       store: addresses.store(0),
       restartsFromBeginning: job.restartsFromBeginning,
-      rebuildable: (held, step) => planRecovery(job, held, step) !== null,
+      layout: layoutOf(job),
       stopAfter: job.stopAfter,
-      finite,
-      evaluationDue: (step) =>
-        evaluationPasses > 0 &&
-        ((job.evaluateEvery > 0 && step % job.evaluateEvery === 0) || step === job.steps),
-      checkpoints: job.checkpointEvery >= 0,
-      checkpointDue: (step) => job.checkpointEvery > 0 && step % job.checkpointEvery === 0,
+      schedule: scheduleOf(job, evaluationPasses),
     };
     return {
       machine: trainerMachine,
       input,
-      effects,
+      effects: trainerEffects(self, options),
       epoch: ({ attempt }: TrainerContext) => ({ step: 0, attempt }),
       fenced: new Set(fencedByTrainer),
     };

@@ -1,8 +1,11 @@
 import { address } from '@troupe/core';
 import test from 'ava';
 import fc from 'fast-check';
+import { resolveTopology } from '@troupe/topology';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
-import { fencedByTrainer, trainerMachine, type TrainerInput } from './machine.ts';
+import { fencedByTrainer, type TrainerInput } from './context.ts';
+import { trainerMachine } from './machine.ts';
+import type { Votes } from './votes.ts';
 
 const kinds = [
   'shard.loaded',
@@ -39,17 +42,16 @@ const always = [
 const shards = [0, 1].map((dp) => ({ address: address(`optimizer/dense/dp${dp}`), dp }));
 const stages = [0, 1].map((dp) => ({ address: address(`stage/pp0/dp${dp}/tp0`), dp }));
 const store = address('store/m0');
+/** Without experts, so that every replica has one shard and holds what the other does. */
+const { model } = resolveTopology({ model: { layers: 1, moe: null } });
 const input: TrainerInput = {
   step: 0,
   shards,
   stages,
   store,
   stopAfter: 3,
-  finite: () => true,
-  evaluationDue: () => false,
-  checkpoints: false,
-  checkpointDue: () => false,
-  rebuildable: ({ versions }, step) => [...versions.values()].includes(step),
+  schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: -1 },
+  layout: { model, dp: 2, ep: 1, zero: 0, buddyShift: 0 },
   restartsFromBeginning: true,
 };
 
@@ -61,7 +63,17 @@ const from = (type: string, answerers: typeof shards, fields: object = {}): read
   answerers.map(({ address: who }) => [type, { from: who, ...fields }] as const);
 const counts = (step: number): readonly Sent[] =>
   [0, 1].map((dp) => ['batch.counted', { from: address(`feeder/dp${dp}`), step }] as const);
-const votesAndMeasures = [...from('replica.measured', stages), ...from('gradient.vote', shards)];
+const vote = (overflow = false, norm = 1n) => ({
+  body: { overflow },
+  tensors: [BigInt64Array.of(norm, 0n)],
+});
+const measures = from('replica.measured', stages);
+const votesAndMeasures = [...measures, ...from('gradient.vote', shards, vote())];
+/** As many answers; the gradients of the last shard are not finite. */
+const badVotes = [
+  ...from('gradient.vote', shards.slice(1), vote(true)),
+  ...from('gradient.vote', shards.slice(0, 1), vote()),
+];
 const applied = from('commit.applied', shards);
 const lost = (dp: number): Sent => ['worker.lost', { body: { dp, node: `worker/${dp}`, sentence: 'gone' } }];
 const joined = (dp: number): Sent => ['worker.joined', { body: { dp } }];
@@ -80,11 +92,9 @@ function training(changes: Partial<TrainerInput> = {}, visited = new Set<string>
 /** Everything from votes to commit. */
 const commit = (play: Play): readonly string[] => send(play, [...votesAndMeasures, ...applied]);
 
-const due = {
-  evaluationDue: (step: number) => step === 1,
-  checkpoints: true,
-  checkpointDue: (step: number) => step === 1,
-};
+/** Evaluation and checkpoint after step 1, then no more for long. */
+const due = { schedule: { steps: 1, evaluateEvery: 0, checkpointEvery: 1 } };
+const saving = { schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: 0 } };
 
 test('trainer: a run passes by every state, each of which refuses what it does not wait for', (t) => {
   const visited = new Set<string>();
@@ -127,7 +137,7 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   t.deepEqual(play.send('checkpoint.written'), ['reportCheckpoint', 'finish']);
   expectOnly('closing', []);
 
-  const failing = training({ stopAfter: 1, checkpoints: true }, visited);
+  const failing = training({ stopAfter: 1, ...saving }, visited);
   commit(failing);
   t.deepEqual(failing.send('checkpoint.failed'), ['failCheckpoint']);
   t.is(failing.state, 'failed');
@@ -166,31 +176,45 @@ test('trainer: TRN-1, one that answers twice does not answer for another', (t) =
   t.true(send(play, rest.slice(-1)).includes('decide'));
 });
 
-test('trainer: TRN-2, a step that is not finite is replayed once and skipped when it repeats', (t) => {
-  const play = training({ finite: () => false });
-  const first = send(play, votesAndMeasures);
-  t.is(first.at(-1), 'replay');
-  t.false(first.includes('decide'));
-  t.is(play.state, 'training');
-  t.like(play.context, { step: 1, attempt: 2, replayed: true });
-  const second = send(play, votesAndMeasures);
-  t.is(second.at(-1), 'decide');
-  t.false(second.includes('replay'));
+test('trainer: TRN-2, a step that is not finite is replayed once, whoever says so and whenever, and skipped when it repeats', (t) => {
+  const answers = [...measures, ...badVotes];
+  fc.assert(
+    fc.property(
+      fc.shuffledSubarray(answers, { minLength: answers.length }),
+      fc.shuffledSubarray(answers, { minLength: answers.length }),
+      (first, second) => {
+        const play = training();
+        const before = send(play, first);
+        t.is(before.at(-1), 'replay');
+        t.false(before.includes('decide'));
+        t.is(play.state, 'training');
+        t.like(play.context, { step: 1, attempt: 2, replayed: true });
+        const after = send(play, second);
+        t.is(after.at(-1), 'decide');
+        t.false(after.includes('replay'));
+        t.true((play.context['votes'] as Votes).overflow);
+      },
+    ),
+  );
 });
 
 test('trainer: TRN-2, a replay that is finite commits; attempts count on, so that what is left of the first stays behind', (t) => {
-  let finite = false;
-  const play = training({ finite: () => finite });
-  send(play, votesAndMeasures);
-  finite = true;
+  const play = training();
+  send(play, [...measures, ...badVotes]);
   send(play, counts(2));
-  commit(play);
+  send(play, votesAndMeasures);
+  t.deepEqual(
+    play.context['votes'],
+    { normSum: BigInt64Array.of(2n, 0n), overflow: false },
+    'votes of the first attempt do not count',
+  );
+  send(play, applied);
   t.like(play.context, { step: 2, attempt: 2, replayed: false });
   t.is(play.state, 'training');
 });
 
 test('trainer: TRN-3, nothing opens before evaluation and checkpoint of the commit are done', (t) => {
-  const play = training({ evaluationDue: () => true, checkpoints: true, checkpointDue: () => true });
+  const play = training({ schedule: { steps: 100, evaluateEvery: 1, checkpointEvery: 1 } });
   const actions = [...commit(play), ...send(play, [...counts(2), ...from('replica.evaluated', stages)])];
   t.false(actions.includes('open'));
   t.deepEqual(play.send('checkpoint.written', { step: 1 }), ['reportCheckpoint', 'open']);
@@ -212,7 +236,7 @@ test('trainer: a step opens when its batch is counted by every feeder, even when
 
 test('trainer: a stop finishes the open step, saves where checkpoints are on, and ends', (t) => {
   for (const checkpoints of [false, true]) {
-    const play = training({ checkpoints, stopAfter: 100 });
+    const play = training({ ...(checkpoints ? saving : {}), stopAfter: 100 });
     t.deepEqual(play.send('run.stop'), []);
     t.is(play.state, 'training');
     t.is(commit(play).at(-1), checkpoints ? 'checkpoint' : 'finish');
@@ -223,7 +247,7 @@ test('trainer: a stop finishes the open step, saves where checkpoints are on, an
 });
 
 test('trainer: a stop before the first step ends without one', (t) => {
-  const play = new Play(trainerMachine, { ...input, checkpoints: true, step: 5, stopAfter: 9 });
+  const play = new Play(trainerMachine, { ...input, ...saving, step: 5, stopAfter: 9 });
   play.send('run.stop');
   t.is(send(play, from('shard.loaded', shards)).at(-1), 'finish', 'what was loaded is saved already');
   t.is(play.state, 'closing');

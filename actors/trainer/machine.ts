@@ -2,85 +2,12 @@ import { address, type Address } from '@troupe/core';
 import { flagIn, numberIn, textIn } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { addresses } from '../addresses.ts';
+import type { Answerer, TrainerContext, TrainerInput } from './context.ts';
 import type { TrainerEvent } from './events.ts';
 import { Pending } from './pending.ts';
-
-/** An actor that answers the trainer, and the replica whose worker it lives on. */
-export interface Answerer {
-  readonly address: Address;
-  readonly dp: number;
-}
-
-export interface TrainerContext {
-  /** Step that is open or, between steps, the last one committed. */
-  readonly step: number;
-  /** Attempts of the whole run so far: it never falls, and what carries a lower one counts no more. */
-  readonly attempt: number;
-  /** The open step was not finite and has been begun once more. */
-  readonly replayed: boolean;
-  /** Who has not answered yet in the present phase. */
-  readonly awaited: Pending<Address>;
-  /** Feeders that have yet to count a step that some have counted. */
-  readonly uncounted: ReadonlyMap<number, Pending<Address>>;
-  readonly feeders: Pending<Address>;
-  /** Replicas whose worker is lost and not back yet. */
-  readonly down: ReadonlySet<number>;
-  /** Something was lost: the run must be brought back to the last commit before anything opens. */
-  readonly broken: boolean;
-  /** What the shards hold when an attempt has been abandoned. */
-  readonly versions: ReadonlyMap<Address, number>;
-  /** What their buddies hold of them, by the shard whose state it is. */
-  readonly copies: ReadonlyMap<Address, number>;
-  /** A stop was asked for: the open step is finished first. */
-  readonly stopping: boolean;
-  /** Step that the newest checkpoint holds, and the last one evaluated. */
-  readonly saved: number;
-  readonly evaluated: number;
-  readonly shards: readonly Answerer[];
-  readonly stages: readonly Answerer[];
-  readonly store: Address;
-  readonly stopAfter: number;
-  /** Pure schedule: whether something follows the commit of a step. */
-  readonly checkpointDue: (step: number) => boolean;
-  /** False: this run writes no checkpoints at all. */
-  readonly checkpoints: boolean;
-  readonly evaluationDue: (step: number) => boolean;
-  /** Whether the votes of the present attempt were finite; filled in by the ledger. */
-  readonly finite: () => boolean;
-  /** Whether every shard's state of `step` is held by some shard, its own or its buddy's copy. */
-  readonly rebuildable: (held: Pick<TrainerContext, 'versions' | 'copies'>, step: number) => boolean;
-  readonly restartsFromBeginning: boolean;
-}
-
-export type TrainerInput = Pick<
-  TrainerContext,
-  | 'step'
-  | 'shards'
-  | 'stages'
-  | 'store'
-  | 'stopAfter'
-  | 'checkpointDue'
-  | 'checkpoints'
-  | 'evaluationDue'
-  | 'finite'
-  | 'rebuildable'
-  | 'restartsFromBeginning'
->;
-
-/** What may still come from an attempt that is over. A checkpoint that was finished nevertheless counts. */
-export const fencedByTrainer: readonly string[] = [
-  'shard.loaded',
-  'replica.measured',
-  'balance.share',
-  'gradient.vote',
-  'commit.applied',
-  'replica.evaluated',
-  'attempt.abandoned',
-  'checkpoint.settled',
-  'snapshot.found',
-  'ask.failed',
-  'message.refused',
-];
+import { planRecovery } from './recovery-plan.ts';
+import { evaluatesAfter, savesAfter } from './schedule.ts';
+import { addVote, noVotes } from './votes.ts';
 
 const addressesOf = (answerers: readonly Answerer[]): readonly Address[] =>
   answerers.map(({ address }) => address);
@@ -135,8 +62,13 @@ export const trainerMachine = setup({
     failRecovery: () => {},
     heard: () => {},
     answered: assign({ awaited: ({ context, event }) => context.awaited.without(event.from) }),
+    countVote: assign({
+      votes: ({ context, event }) =>
+        addVote(context.votes, event.tensors[0] as BigInt64Array, flagIn(event, 'overflow')),
+    }),
     awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.shards)) }),
     awaitStep: assign({
+      votes: noVotes,
       awaited: ({ context }) => Pending.of([...addressesOf(context.shards), ...addressesOf(context.stages)]),
     }),
     markLost: assign({
@@ -160,14 +92,15 @@ export const trainerMachine = setup({
     settled: ({ context }) => context.awaited.size === 0,
     settledBroken: ({ context }) => context.awaited.size === 0 && context.broken,
     settledRebuildable: ({ context }) =>
-      context.awaited.size === 0 && context.rebuildable(context, context.step),
+      context.awaited.size === 0 && planRecovery(context.layout, context, context.step) !== null,
     begun: ({ context }) => context.uncounted.get(context.step + 1)?.size === 0,
-    replayable: ({ context }) => context.awaited.size === 0 && !context.finite() && !context.replayed,
-    evaluationDue: ({ context }) => context.step > context.evaluated && context.evaluationDue(context.step),
+    replayable: ({ context }) => context.awaited.size === 0 && context.votes.overflow && !context.replayed,
+    evaluationDue: ({ context }) =>
+      context.step > context.evaluated && evaluatesAfter(context.schedule, context.step),
     checkpointDue: ({ context }) =>
-      context.checkpoints && context.step > context.saved && context.checkpointDue(context.step),
+      context.step > context.saved && savesAfter(context.schedule, context.step),
     endedUnsaved: ({ context }) =>
-      context.checkpoints &&
+      context.schedule.checkpointEvery >= 0 &&
       context.saved !== context.step &&
       (context.stopping || context.step >= context.stopAfter),
     ended: ({ context }) => context.stopping || context.step >= context.stopAfter,
@@ -179,6 +112,7 @@ export const trainerMachine = setup({
     ...input,
     attempt: 1,
     replayed: false,
+    votes: noVotes,
     awaited: Pending.of<Address>([]),
     uncounted: new Map<number, Pending<Address>>(),
     feeders: Pending.of(input.stages.map(({ dp }) => addresses.feeder(dp))),
@@ -235,7 +169,7 @@ export const trainerMachine = setup({
       on: {
         'replica.measured': { actions: ['answered', 'recordMeasure'] },
         'balance.share': { actions: 'shareBalance' },
-        'gradient.vote': { actions: ['answered', 'recordVote'] },
+        'gradient.vote': { actions: ['answered', 'countVote', 'recordVote'] },
         // What is open is not committed: the last commit is the step before.
         'worker.lost': {
           target: 'recovering',

@@ -1,13 +1,13 @@
 import test from 'ava';
 import { resolveTopology } from '@troupe/topology';
 import { addresses } from '../addresses.ts';
-import type { Job } from '../job.ts';
+import type { JobLayout } from '../job.ts';
 import { planRecovery, type HeldState } from './recovery-plan.ts';
 
 /** Of a job, what a plan looks at. */
-function jobWith(dp: number, ep: number, zero: 0 | 1, buddyShift = 0): Job {
+function jobWith(dp: number, ep: number, zero: 0 | 1, buddyShift = 0): JobLayout {
   const { model } = resolveTopology({ model: { layers: 1, moe: { experts: 4 } }, parallel: { dp, ep } });
-  return { model, dp, ep, zero, buddyShift } as unknown as Job;
+  return { model, dp, ep, zero, buddyShift };
 }
 
 const classes = ['dense', 'expert'] as const;

@@ -1,6 +1,6 @@
 import type { Address } from '@troupe/core';
 import { addresses } from '../addresses.ts';
-import { classPeers, parameterClasses, type Job, type ParameterClassName } from '../job.ts';
+import { classPeers, parameterClasses, type JobLayout, type ParameterClassName } from '../job.ts';
 import { buddyOf } from '../optimizer/buddies.ts';
 
 /** Where the state of one shard comes from: itself, another shard that holds the same, or its buddy's copy. */
@@ -25,7 +25,11 @@ export interface HeldState {
  * @param held - a shard that is absent holds nothing
  * @returns null when some state of `version` is held by nobody
  */
-export function planRecovery(job: Job, held: HeldState, version: number): readonly ShardSource[] | null {
+export function planRecovery(
+  job: JobLayout,
+  held: HeldState,
+  version: number,
+): readonly ShardSource[] | null {
   const sources: ShardSource[] = [];
   for (let dp = 0; dp < job.dp; dp++) {
     for (const each of parameterClasses(job)) {
@@ -38,7 +42,7 @@ export function planRecovery(job: Job, held: HeldState, version: number): readon
 }
 
 function sourceOf(
-  job: Job,
+  job: JobLayout,
   parameterClass: ParameterClassName,
   dp: number,
   wanted: { readonly held: HeldState; readonly version: number },

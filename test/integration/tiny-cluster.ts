@@ -103,6 +103,8 @@ export interface TinyRun {
   readonly result: RunResult;
   readonly steps: readonly StepEvent[];
   readonly evalLosses: readonly number[];
+  /** What the run said of faults. */
+  readonly faults: readonly string[];
   /** By parameter name. */
   readonly parameters: ReadonlyMap<string, Floats>;
   readonly hashes: {
@@ -125,7 +127,7 @@ type Replicas = Parameters<NonNullable<ClusterOptions['onMounted']>>[0];
 export async function trainTiny(
   topology: ResolvedTopology,
   openDevice: (dp: number) => Promise<Device>,
-  options: Pick<ClusterOptions, 'gate' | 'expert' | 'tokens'> = {},
+  options: Pick<ClusterOptions, 'gate' | 'expert' | 'tokens' | 'stopAfter'> = {},
 ): Promise<TinyRun> {
   let replicas: Replicas = [];
   const cluster = await startCluster(topology, {
@@ -138,9 +140,11 @@ export async function trainTiny(
   });
   const steps: StepEvent[] = [];
   const evalLosses: number[] = [];
+  const faults: string[] = [];
   for await (const event of cluster.events()) {
     if (event.event === 'step') steps.push(event);
     if (event.event === 'eval') evalLosses.push(event.loss);
+    if (event.event === 'fault') faults.push(event.message);
   }
   const result = await cluster.result;
   const parameters = finalParameters(replicas, topology, result.step);
@@ -148,6 +152,7 @@ export async function trainTiny(
     result,
     steps,
     evalLosses,
+    faults,
     parameters,
     hashes: {
       losses: hashOf([

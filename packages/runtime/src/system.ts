@@ -27,6 +27,7 @@ import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Probe } from './probe.ts';
+import { assertPlainInput } from './plain-input.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
 import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
@@ -205,6 +206,7 @@ export class ActorSystem {
     const self = this.#self(cell, cell.incarnation);
     cell.behaviour = cell.mount(self);
     cell.isAlive = true;
+    assertPlainInput(cell.address, cell.behaviour.input);
     cell.machine = new PureMachine(cell.behaviour.machine);
     const start: ActorEvent = actorEvent('xstate.init', cell.address, {});
     const result = cell.machine.initial(cell.behaviour.input);

@@ -1,4 +1,4 @@
-import type { Device, KernelCall, SyncDevice } from '@troupe/core';
+import type { Device, GradientTarget, KernelCall, SyncDevice } from '@troupe/core';
 import { defaultSpeed, listCostMs, type DeviceSpeed } from './cost.ts';
 import { DeviceMemoryError } from './errors.ts';
 import type { SimProcess } from './process.ts';
@@ -25,11 +25,11 @@ export function simDevice(
   let busyUntilMs = 0;
   let isPoisoned = false;
   let usedBytes = 0;
-  const poisonSums = (calls: readonly KernelCall[]): void => {
+  const poisonGradients = (calls: readonly KernelCall[]): void => {
     for (const call of calls) {
       if (!call.op.includes('backward')) continue;
       for (const value of Object.values(call) as readonly unknown[]) {
-        if (!isExactSum(value)) continue;
+        if (!isGradient(value)) continue;
         // What a kernel does that meets a NaN.
         value.overflow[0] = 1;
         isPoisoned = false;
@@ -62,12 +62,13 @@ export function simDevice(
       busyUntilMs = Math.max(busyUntilMs, now()) + costMs;
       process.after(busyUntilMs - now(), () => {
         const { error } = body.run(calls);
-        if (isPoisoned) poisonSums(calls);
+        if (isPoisoned) poisonGradients(calls);
         done({ error, kernelMs: costMs });
       });
     },
   };
 }
 
-const isExactSum = (value: unknown): value is { readonly overflow: Int32Array } =>
-  typeof value === 'object' && value !== null && 'overflow' in value && 'values' in value;
+/** Where a kernel puts a gradient: added to a sum, or stored at once where all its leaves come from one call. */
+const isGradient = (value: unknown): value is GradientTarget =>
+  typeof value === 'object' && value !== null && 'overflow' in value;

@@ -1,0 +1,68 @@
+import type { Address } from '@troupe/core';
+import type { JobLayout } from '../job.ts';
+import type { Pending } from './pending.ts';
+import type { Schedule } from './schedule.ts';
+import type { Votes } from './votes.ts';
+
+/** An actor that answers the trainer, and the replica whose worker it lives on. */
+export interface Answerer {
+  readonly address: Address;
+  readonly dp: number;
+}
+
+export interface TrainerContext {
+  /** Step that is open or, between steps, the last one committed. */
+  readonly step: number;
+  /** Attempts of the whole run so far: it never falls, and what carries a lower one counts no more. */
+  readonly attempt: number;
+  /** The open step was not finite and has been begun once more. */
+  readonly replayed: boolean;
+  /** Who has not answered yet in the present phase. */
+  readonly awaited: Pending<Address>;
+  /** Feeders that have yet to count a step that some have counted. */
+  readonly uncounted: ReadonlyMap<number, Pending<Address>>;
+  readonly feeders: Pending<Address>;
+  /** Replicas whose worker is lost and not back yet. */
+  readonly down: ReadonlySet<number>;
+  /** Something was lost: the run must be brought back to the last commit before anything opens. */
+  readonly broken: boolean;
+  /** What the shards hold when an attempt has been abandoned. */
+  readonly versions: ReadonlyMap<Address, number>;
+  /** What their buddies hold of them, by the shard whose state it is. */
+  readonly copies: ReadonlyMap<Address, number>;
+  /** A stop was asked for: the open step is finished first. */
+  readonly stopping: boolean;
+  /** Step that the newest checkpoint holds, and the last one evaluated. */
+  readonly saved: number;
+  readonly evaluated: number;
+  readonly shards: readonly Answerer[];
+  readonly stages: readonly Answerer[];
+  readonly store: Address;
+  readonly stopAfter: number;
+  readonly schedule: Schedule;
+  /** Votes of the present attempt. */
+  readonly votes: Votes;
+  /** Who holds which parameters. */
+  readonly layout: JobLayout;
+  readonly restartsFromBeginning: boolean;
+}
+
+export type TrainerInput = Pick<
+  TrainerContext,
+  'step' | 'shards' | 'stages' | 'store' | 'stopAfter' | 'schedule' | 'layout' | 'restartsFromBeginning'
+>;
+
+/** What may still come from an attempt that is over. A checkpoint that was finished nevertheless counts. */
+export const fencedByTrainer: readonly string[] = [
+  'shard.loaded',
+  'replica.measured',
+  'balance.share',
+  'gradient.vote',
+  'commit.applied',
+  'replica.evaluated',
+  'attempt.abandoned',
+  'checkpoint.settled',
+  'snapshot.found',
+  'ask.failed',
+  'message.refused',
+];

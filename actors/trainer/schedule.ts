@@ -1,0 +1,26 @@
+import type { Job } from '../job.ts';
+
+/** When a run evaluates and when it saves, as plain data. */
+export interface Schedule {
+  /** Steps of the whole schedule. */
+  readonly steps: number;
+  /** Steps between evaluations; 0: only at the end; -1: never. */
+  readonly evaluateEvery: number;
+  /** Steps between checkpoints; 0: only at the end; -1: never. */
+  readonly checkpointEvery: number;
+}
+
+/** @param evaluationPasses - of one replica; 0: nothing is held out */
+export const scheduleOf = (job: Job, evaluationPasses: number): Schedule => ({
+  steps: job.steps,
+  evaluateEvery: evaluationPasses > 0 ? job.evaluateEvery : -1,
+  checkpointEvery: job.checkpointEvery,
+});
+
+/** Whether an evaluation follows the commit of a step. */
+export const evaluatesAfter = ({ steps, evaluateEvery }: Schedule, step: number): boolean =>
+  evaluateEvery >= 0 && (step === steps || (evaluateEvery > 0 && step % evaluateEvery === 0));
+
+/** Whether a checkpoint follows the commit of a step. */
+export const savesAfter = ({ checkpointEvery }: Schedule, step: number): boolean =>
+  checkpointEvery > 0 && step % checkpointEvery === 0;
