@@ -2,6 +2,7 @@ export * from './addresses.ts';
 export * from './cluster.ts';
 export * from './job.ts';
 export * from './messages.ts';
+export { roleStates } from './states.ts';
 export { parametersOf, type ExpertRule } from './expert/index.ts';
 export type { TokenBatch, TokenSource } from './feeder/index.ts';
 export type { GateQuestion, GateRule } from './gate/index.ts';

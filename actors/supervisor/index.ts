@@ -142,11 +142,12 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
           retryable: true,
         });
       },
-      reportFailed: (event) => {
+      reportFailed: (event, context) => {
+        const wouldPass = flagIn(event, 'retryable') && options.workers.has(textIn(event, 'node') as NodeId);
         options.failed({
           kind: 'failed',
           code: textIn(event, 'code'),
-          message: `${textIn(event, 'actor')}: ${textIn(event, 'message')}`,
+          message: `${textIn(event, 'actor')}: ${textIn(event, 'message')}${wouldPass ? beyond(context) : ''}`,
           retryable: flagIn(event, 'retryable'),
         });
       },

@@ -8,6 +8,8 @@ import {
 } from '@troupe/runtime';
 import type { AnyStateMachine } from 'xstate';
 
+export { leafStates } from '../states.ts';
+
 type EventFields = Partial<Omit<ActorEvent, 'type'>>;
 
 const actorEvent = (type: string, fields: EventFields = {}): ActorEvent => ({
@@ -67,16 +69,6 @@ export class Play {
     this.armed.push(...result.armed.map(({ event, delayMs }) => `${event.type} after ${delayMs}`));
     return result.actions.map(({ type }: CollectedAction) => type).filter((type) => type !== 'ignore');
   }
-}
-
-/** Names of a machine's states without children, as {@link Play.state} spells them. */
-export function leafStates(machine: AnyStateMachine): readonly string[] {
-  const below = (node: AnyStateMachine['root'], prefix: string): readonly string[] =>
-    Object.entries(node.states).flatMap(([key, child]) => {
-      const name = prefix === '' ? key : `${prefix}.${key}`;
-      return Object.keys(child.states).length === 0 ? [name] : below(child, name);
-    });
-  return below(machine.root, '');
 }
 
 /** Those of `types` that the present state accepts, with the same fields for all. */

@@ -22,11 +22,17 @@ export interface TinyLayout {
   readonly precision?: 'f32' | 'bf16';
   /** Peers of a group of an exchange. */
   readonly fanout?: number;
+  /** Machines that the devices are on, in equal parts. Default 1. */
+  readonly machines?: number;
+  readonly buddies?: boolean;
+  /** Losses that are made good. Default: the topology's. */
+  readonly losses?: number;
 }
 
 /** Two layers of four experts, small enough for a run of a few steps on the reference body in a test. */
 export function tinyTopology(layout: TinyLayout): ResolvedTopology {
   const { dp, ep, zero = 1, microbatches = 1, choice = 'learned', scope = 'sequence' } = layout;
+  const { machines = 1, buddies = false, losses } = layout;
   return resolveTopology({
     troupe: 1,
     name: 'tiny-test',
@@ -56,7 +62,11 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
       optimizer: { lr: 1e-2, warmup: 0 },
     },
     parallel: { dp, ep, zero },
-    machines: [{ host: 'localhost', devices: Array.from({ length: dp }, (_, index) => `cpu:${index}`) }],
+    machines: Array.from({ length: machines }, (_, machine) => ({
+      host: machines === 1 ? 'localhost' : `host${machine}`,
+      devices: Array.from({ length: dp / machines }, (_, index) => `cpu:${index}`),
+    })),
+    recovery: { buddies, ...(losses === undefined ? {} : { losses }) },
     ...(layout.fanout === undefined ? {} : { wire: { fanout: layout.fanout } }),
     eval: { every: 0 },
   });

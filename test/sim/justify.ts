@@ -21,7 +21,12 @@ const ends: readonly {
     code: 'TROUPE_RUN_STUCK',
     explains: ({ kind, target, restartAfterMs }, sentence) => {
       const lost = /recover from the loss of ([\w/, ]+) \(/u.exec(sentence)?.[1]?.split(', ') ?? [];
-      return kind === 'crash' && restartAfterMs === -1 && lost.includes(target);
+      const isMachine = /^(?:machine|disk)\//u.test(target);
+      return (
+        (kind === 'crash' || kind === 'lost-unsynced') &&
+        restartAfterMs === -1 &&
+        (isMachine ? lost.length > 0 : lost.includes(target))
+      );
     },
   },
   {
@@ -45,15 +50,21 @@ const losing = new Set([
   'skew',
   'lost-unsynced',
 ]);
-const LOSSES_MADE_GOOD = 5;
+
+/** Workers that a fault may take away at once: those of a machine, at most. */
+const WORKERS_OF_A_MACHINE = 4;
+const lossesBy = ({ kind, target }: Fault): number =>
+  !losing.has(kind) ? 0 : /^(?:machine|disk)\//u.test(target) ? WORKERS_OF_A_MACHINE : 1;
 
 function tooManyLosses({ result, struck }: Simulation): boolean {
-  const sentence = result.error?.message ?? '';
+  const found = /that is loss (\d+) within \d+ s, (\d+) are made good/u.exec(result.error?.message ?? '');
+  const [, losses, madeGood] = (found ?? []).map(Number);
   return (
     result.exitCode === 76 &&
-    result.error?.code === 'TROUPE_WORKER_LOST' &&
-    sentence.includes(`that is loss ${LOSSES_MADE_GOOD + 1} within`) &&
-    struck.filter(({ fault }) => losing.has(fault.kind)).length > LOSSES_MADE_GOOD
+    ['TROUPE_WORKER_LOST', 'TROUPE_SIM_CRASH'].includes(result.error?.code ?? '') &&
+    losses !== undefined &&
+    madeGood !== undefined &&
+    struck.reduce((sum, { fault }) => sum + lossesBy(fault), 0) > madeGood
   );
 }
 

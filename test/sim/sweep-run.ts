@@ -20,6 +20,13 @@ export const clusters: readonly (TinyLayout & { readonly latencyMs: number })[] 
   { dp: 4, ep: 1, zero: 1, latencyMs: 0.5, fanout: 2 },
   { dp: 2, ep: 2, zero: 0, latencyMs: 20 },
   { dp: 4, ep: 2, zero: 0, latencyMs: 2, fanout: 2, microbatches: 2 },
+  { dp: 1, ep: 1, zero: 1, latencyMs: 0.1, losses: 20 },
+  { dp: 2, ep: 2, zero: 1, latencyMs: 0.5, buddies: true, losses: 20 },
+  { dp: 4, ep: 2, zero: 1, latencyMs: 0.1, buddies: true, machines: 2, losses: 20 },
+  { dp: 4, ep: 2, zero: 0, latencyMs: 1, machines: 2, losses: 20 },
+  { dp: 8, ep: 4, zero: 1, latencyMs: 0.5, buddies: true, machines: 4, fanout: 2, losses: 20 },
+  { dp: 8, ep: 2, zero: 0, latencyMs: 0.1, machines: 2, fanout: 4, losses: 20 },
+  { dp: 2, ep: 1, zero: 1, latencyMs: 0.1, scope: 'global', losses: 20 },
 ];
 
 export const nameOf = ({
@@ -29,11 +36,19 @@ export const nameOf = ({
   latencyMs,
   fanout,
   microbatches,
+  scope,
+  machines,
+  buddies,
+  losses,
 }: (typeof clusters)[number]): string =>
   [
     `dp ${dp} ep ${ep} zero ${zero}`,
     ...(fanout === undefined ? [] : [`fan-out ${fanout}`]),
     ...(microbatches === undefined ? [] : [`${microbatches} microbatches`]),
+    ...(scope === undefined ? [] : [`scope ${scope}`]),
+    ...(machines === undefined ? [] : [`${machines} machines`]),
+    ...(buddies === true ? ['buddies'] : []),
+    ...(losses === undefined ? [] : [`${losses} losses made good`]),
     `${latencyMs} ms`,
   ].join(', ');
 

@@ -1,8 +1,8 @@
-import { faultKinds, prng, type Fault, type FaultKind } from '@troupe/core';
+import { faultKinds, prng, type Fault, type FaultCondition, type FaultKind } from '@troupe/core';
 
 export interface SwarmOptions {
   readonly seed: number;
-  /** Steps of the run: faults strike when one of them opens, or some time later. */
+  /** Steps of the run: faults strike when one of them opens. */
   readonly steps: number;
   readonly numWorkers: number;
   readonly numMachines: number;
@@ -10,9 +10,17 @@ export interface SwarmOptions {
   readonly actors: readonly string[];
   /** True when checkpoints are written: disks can fail then. */
   readonly disks: boolean;
-  /** Most faults of a run. Default 6. */
+  /** All actors, and the states that each role passes by: faults strike when one is entered, too. Absent: at steps alone. */
+  readonly watched?: {
+    readonly actors: readonly string[];
+    readonly states: Readonly<Record<string, readonly string[]>>;
+  };
+  /** Most faults of a run. Default: 6, and 20 in one run of four. */
   readonly most?: number;
 }
+
+/** How often a state may be passed by before a fault strikes. */
+const TIMES_MAX = 8;
 
 /** How likely a kind is drawn when it is on; crashes are what recovery is for. */
 const weights: Readonly<Partial<Record<FaultKind, number>>> = { crash: 4, hang: 2, partition: 2 };
@@ -40,9 +48,29 @@ export function drawFaults(options: SwarmOptions): readonly Fault[] {
     return Array.from({ length: weight * (weights[kind] ?? 1) }, () => kind);
   });
   if (likely.length === 0) return [];
-  const most = options.most ?? 6;
-  // The agent holds trainer and store: without it a run cannot go on, so it is struck seldom.
-  const process = (): string => (uniform() < 0.08 ? 'agent/0' : `worker/${below(options.numWorkers)}`);
+  const most = options.most ?? (uniform() < 0.25 ? 20 : 6);
+  // Faults at steps alone, a mixture, or hardly any: what goes wrong during a recovery, a commit or a checkpoint needs several of them there.
+  const share = options.watched === undefined ? 0 : pick([0, 0.5, 1, 1]);
+  // The agent of machine 0 holds trainer and store: without it a run cannot go on, so it is struck seldom.
+  const process = (): string => {
+    if (uniform() < 0.06) return 'agent/0';
+    if (options.numMachines > 1 && uniform() < 0.15) return `machine/${1 + below(options.numMachines - 1)}`;
+    return `worker/${below(options.numWorkers)}`;
+  };
+  // Roles first, then states, so that those that are rare in a step are no rarer here.
+  const condition = ({ actors, states }: NonNullable<SwarmOptions['watched']>): FaultCondition => {
+    const role = pick(
+      Object.keys(states).filter((each) => actors.some((name) => name.split('/')[0] === each)),
+    );
+    const named = pick(actors.filter((name) => name.split('/')[0] === role));
+    // As often any actor of that kind: `optimizer/dense/*`.
+    const anyOf = named.replaceAll(/\/[^/]*\d[^/]*/g, '/*');
+    return {
+      actor: uniform() < 0.5 ? anyOf : named,
+      state: pick(states[role] ?? []),
+      times: 1 + below(1 + below(TIMES_MAX)),
+    };
+  };
   const link = (): string => {
     const from = below(options.numWorkers + 1);
     const to = (from + 1 + below(options.numWorkers)) % (options.numWorkers + 1);
@@ -63,7 +91,10 @@ export function drawFaults(options: SwarmOptions): readonly Fault[] {
         : aims.includes('link') && (!aims.includes('process') || uniform() < 0.5)
           ? link()
           : process();
-    const at = { atStep: 1 + below(options.steps) };
+    const at =
+      options.watched !== undefined && uniform() < share
+        ? { when: condition(options.watched) }
+        : { atStep: 1 + below(options.steps) };
     // Some shorter than the silence limit of links (5 s), some longer.
     const lasting = { forMs: Math.round(10 ** (1 + 3 * uniform())) };
     const oneWay = uniform() < 0.3 && target.includes(',');

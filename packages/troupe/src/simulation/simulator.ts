@@ -1,4 +1,4 @@
-import type { TokenBatch } from '@troupe/actors';
+import { roleStates, type TokenBatch } from '@troupe/actors';
 import { OptionError, type Fault, type SyncDevice } from '@troupe/core';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
@@ -67,6 +67,9 @@ const simulatorRules: OptionRules<SimulatorOptions> = {
   real: listOf(wholeNumber(0, 'a replica'), 'a list of replicas'),
 };
 
+/** States to strike in; those of a feeder and of the supervisor say nothing of where a run stands. */
+const { feeder: _feeder, supervisor: _supervisor, ...strikingStates } = roleStates;
+
 /** Runs many simulations of one topology: its data and its run without faults are made once. */
 export class Simulator {
   readonly topology: ResolvedTopology;
@@ -102,6 +105,7 @@ export class Simulator {
       numMachines: agents.length,
       actors: actors.filter(({ node }) => node.startsWith('worker')).map(({ address }) => address),
       disks: this.topology.checkpoint.every > 0,
+      watched: { actors: actors.map(({ address }) => address), states: strikingStates },
     });
   }
 

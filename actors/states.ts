@@ -1,0 +1,31 @@
+import type { AnyStateMachine } from 'xstate';
+import { expertMachine } from './expert/machine.ts';
+import { feederMachine } from './feeder/machine.ts';
+import { gateMachine } from './gate/machine.ts';
+import { optimizerMachine } from './optimizer/machine.ts';
+import { stageMachine } from './stage/machine.ts';
+import { storeMachine } from './store/machine.ts';
+import { supervisorMachine } from './supervisor/machine.ts';
+import { trainerMachine } from './trainer/machine.ts';
+
+/** Names of a machine's states without children, as reports spell them. */
+export function leafStates(machine: AnyStateMachine): readonly string[] {
+  const below = (node: AnyStateMachine['root'], prefix: string): readonly string[] =>
+    Object.entries(node.states).flatMap(([key, child]) => {
+      const name = prefix === '' ? key : `${prefix}.${key}`;
+      return Object.keys(child.states).length === 0 ? [name] : below(child, name);
+    });
+  return below(machine.root, '');
+}
+
+/** Every state that an actor of a role can be seen in: `expert` → `loading`, `serving.gathering`, … */
+export const roleStates: Readonly<Record<string, readonly string[]>> = {
+  trainer: leafStates(trainerMachine),
+  feeder: leafStates(feederMachine),
+  stage: leafStates(stageMachine),
+  gate: leafStates(gateMachine),
+  expert: leafStates(expertMachine),
+  optimizer: leafStates(optimizerMachine),
+  store: leafStates(storeMachine),
+  supervisor: leafStates(supervisorMachine),
+};
