@@ -56,6 +56,8 @@ export interface Job {
   /** Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. */
   readonly first: { readonly step: number; readonly adamClock: number };
   readonly deadlines: Deadlines;
+  /** Steps that are skipped one after the other until the run is given up; 0: never. */
+  readonly maxSkipped: number;
   /** Without any snapshot a lost shard can only be drawn again, and the run begins anew from its first step. */
   readonly restartsFromBeginning: boolean;
   /** A shard whose state nobody else holds has a copy at the replica so many further on (`recovery.buddies`); absent or 0: none. */

@@ -44,6 +44,11 @@ export const trainSchema = z
     microbatches: count('Parts in which a replica computes its share of a step.', 'parts').default(1),
     optimizer,
     precision: choice('Format of weights and activations.', ['f32', 'bf16', 'f16']).default('f32'),
+    maxSkipped: count(
+      'Steps that are skipped one after the other, since their gradients are not finite, until the run ends with exit code 1; 0: it goes on. Never changes the numbers.',
+      'steps',
+      { min: 0 },
+    ).default(10),
     seed: count('Decides every random draw.', 'seed', { min: 0, max: Number.MAX_SAFE_INTEGER }).default(1),
   })
   .prefault({})
@@ -117,7 +122,10 @@ export const runKeys = {
     .strictObject({
       dir: text('Folder, relative to the working directory. Default: runs/NAME.').optional(),
       every: count('Steps between checkpoints; 0: only at the end.', 'steps', { min: 0 }).default(100),
-      keep: count('Checkpoints kept; older ones are deleted.', 'checkpoints').default(3),
+      keep: count(
+        'Checkpoints kept; older ones are deleted. While a run goes on two at least: the newest may turn out to be behind a blow-up.',
+        'checkpoints',
+      ).default(3),
     })
     .prefault({})
     .describe('What is written to disk.'),

@@ -2,7 +2,11 @@ import type { FilledTopology } from './fill.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
 /** What decides every number of a run: equal on resume, whatever the layout. */
-export type Trajectory = Pick<FilledTopology, 'model' | 'train'> & { readonly data: object };
+export type Trajectory = Pick<FilledTopology, 'model'> & {
+  readonly data: object;
+  /** Without what only says when a run is given up. */
+  readonly train: Omit<FilledTopology['train'], 'maxSkipped'>;
+};
 
 /** Keys of `data` that name files. */
 const fileKeys = ['text', 'jsonl', 'parquet', 'tokens'] as const;
@@ -25,7 +29,8 @@ export interface Difference {
  * wire, checkpoint, recovery and eval may, and so may the name, which is a label, and where files lie.
  */
 export function trajectory({ file }: ResolvedTopology): Trajectory {
-  return { model: file.model, data: dataOf(file.data), train: file.train };
+  const { maxSkipped: _, ...train } = file.train;
+  return { model: file.model, data: dataOf(file.data), train };
 }
 
 /** Dotted keys at which two plain values differ, in the order of the first, then of the second. */

@@ -10,7 +10,7 @@ import {
   type CheckpointWriter,
   type Hasher,
 } from '@troupe/checkpoint';
-import { numberIn, textIn, type Effects, type MessageFields, type Mount } from '@troupe/runtime';
+import { flagIn, numberIn, textIn, type Effects, type MessageFields, type Mount } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
@@ -59,13 +59,15 @@ export function mountStore(options: StoreOptions): Mount {
       isStarted: boolean;
       readonly start: (writer: Promise<CheckpointWriter>) => void;
       readonly writer: Promise<CheckpointWriter>;
+      /** Checkpoints that may be left when this one is there; null: as many as there are. */
+      keeps: number | null;
     };
     const expectBegin = (): void => {
       let start: (writer: Promise<CheckpointWriter>) => void = () => {};
       const writer = new Promise<CheckpointWriter>((resolve) => (start = resolve));
       // A folder that cannot be begun is told when the checkpoint ends; until then nobody may be waiting.
       writer.catch(() => {});
-      begun = { isStarted: false, start, writer };
+      begun = { isStarted: false, start, writer, keeps: keep };
     };
     const forget = (): void => {
       puts = [];
@@ -110,7 +112,7 @@ export function mountStore(options: StoreOptions): Mount {
         throw failure.reason;
       }
       const written = await writer.finish();
-      await pruneCheckpoints(storage, folder, keep, hashing);
+      if (begun.keeps !== null) await pruneCheckpoints(storage, folder, begun.keeps, hashing);
       return { body: { path: written.folder } };
     };
     /** Throws away what lacks pieces; nothing of it was visible. */
@@ -163,6 +165,9 @@ export function mountStore(options: StoreOptions): Mount {
         };
         const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
         begun.isStarted = true;
+        // Nobody knows yet whether the next step will find the parameters of this one blown up; then the one before is wanted.
+        const most = flagIn(event, 'isLast') ? keep : Math.max(2, keep);
+        begun.keeps = flagIn(event, 'prunes') ? most : null;
         begun.start(writer);
       },
       put: (event) => {

@@ -39,6 +39,11 @@ export interface TrainerContext {
   readonly stages: readonly Answerer[];
   readonly store: Address;
   readonly stopAfter: number;
+  /** The newest checkpoint that a later update went well after, so that it is from before a blow-up; 0: none. */
+  readonly proven: number;
+  /** Steps that were skipped one after the other, up to the last one committed; so many of them end the run (0: none do). */
+  readonly skipped: number;
+  readonly maxSkipped: number;
   readonly schedule: Schedule;
   /** Votes of the present attempt. */
   readonly votes: Votes;
@@ -49,7 +54,15 @@ export interface TrainerContext {
 
 export type TrainerInput = Pick<
   TrainerContext,
-  'step' | 'shards' | 'stages' | 'store' | 'stopAfter' | 'schedule' | 'layout' | 'restartsFromBeginning'
+  | 'step'
+  | 'shards'
+  | 'stages'
+  | 'store'
+  | 'stopAfter'
+  | 'maxSkipped'
+  | 'schedule'
+  | 'layout'
+  | 'restartsFromBeginning'
 >;
 
 /** What may still come from an attempt that is over. A checkpoint that was finished nevertheless counts. */

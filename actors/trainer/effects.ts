@@ -5,6 +5,7 @@ import type { RecoveredEvent } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
 import { jobShape, parameterClasses } from '../job.ts';
 import type { TrainerContext } from './context.ts';
+import { divergence } from './divergence.ts';
 import type { TrainerEvent } from './events.ts';
 import { StepLedger } from './ledger.ts';
 import { stepLosses, utilisation } from './losses.ts';
@@ -228,7 +229,13 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
         step: context.step,
         attempt: context.attempt,
         version: context.step,
-        body: { adamClock, numShards: shards.length },
+        body: {
+          adamClock,
+          numShards: shards.length,
+          // What comes behind a blow-up is no better than what it would push out.
+          prunes: context.skipped === 0,
+          isLast: context.stopping || context.step >= context.stopAfter,
+        },
       });
       for (const to of shards)
         self.tell(to, 'snapshot.take', {
@@ -260,6 +267,14 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
           message: textIn(event, 'message'),
           retryable: flagIn(event, 'retryable'),
         },
+      });
+    },
+    failDiverged: (_event, context) => {
+      options.finished({
+        step: context.step,
+        loss: lastLoss,
+        stopped: false,
+        error: divergence(context),
       });
     },
     finish: (_event, context) => {

@@ -25,6 +25,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
       restartsFromBeginning: job.restartsFromBeginning,
       layout: layoutOf(job),
       stopAfter: job.stopAfter,
+      maxSkipped: job.maxSkipped,
       schedule: scheduleOf(job, evaluationPasses),
     };
     return {

@@ -50,6 +50,7 @@ const input: TrainerInput = {
   stages,
   store,
   stopAfter: 3,
+  maxSkipped: 10,
   schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: -1 },
   layout: { model, dp: 2, ep: 1, zero: 0, buddyShift: 0 },
   restartsFromBeginning: true,
@@ -211,6 +212,52 @@ test('trainer: TRN-2, a replay that is finite commits; attempts count on, so tha
   send(play, applied);
   t.like(play.context, { step: 2, attempt: 2, replayed: false });
   t.is(play.state, 'training');
+});
+
+/** A step of which both attempts are not finite. */
+const skip = (play: Play): readonly string[] => {
+  const step = play.context['step'] as number;
+  const bad = [...measures, ...badVotes];
+  return send(play, [...bad, ...bad, ...applied, ...(play.state === 'failed' ? [] : counts(step + 1))]);
+};
+
+test('trainer: TRN-2, so many skipped steps in a row end the run; one that is not begins the count anew', (t) => {
+  const play = training({ stopAfter: 100, maxSkipped: 3, ...saving });
+  skip(play);
+  skip(play);
+  t.like(play.context, { step: 3, skipped: 2 });
+  send(play, counts(4));
+  commit(play);
+  t.like(play.context, { step: 4, skipped: 0 });
+  skip(play);
+  skip(play);
+  const bad = [...measures, ...badVotes];
+  t.deepEqual(send(play, [...bad, ...bad, ...applied]).slice(-2), ['report', 'failDiverged']);
+  t.is(play.state, 'failed');
+  const patient = training({ stopAfter: 100, maxSkipped: 0 });
+  for (let step = 0; step < 30; step++) t.false(skip(patient).includes('failDiverged'));
+});
+
+test('trainer: a checkpoint waits while steps are skipped, and is due after the next one that is not', (t) => {
+  const play = training({
+    stopAfter: 100,
+    schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: 2 },
+  });
+  send(play, counts(2));
+  commit(play);
+  t.false(skip(play).includes('checkpoint'), 'step 2 is due, and skipped');
+  t.false(skip(play).includes('checkpoint'));
+  t.like(play.context, { step: 4, saved: 0, proven: 0 });
+  t.is(commit(play).at(-1), 'checkpoint', 'step 4');
+  play.send('checkpoint.written', { step: 4 });
+  send(play, counts(5));
+  t.like(play.context, { step: 5, saved: 4, proven: 0 });
+  skip(play);
+  t.like(play.context, { step: 6, proven: 0 }, 'nothing says that the parameters of step 4 were good');
+  send(play, counts(7));
+  commit(play);
+  t.is(play.state, 'checkpointing');
+  t.like(play.context, { step: 6, proven: 4 });
 });
 
 test('trainer: TRN-3, nothing opens before evaluation and checkpoint of the commit are done', (t) => {

@@ -26,7 +26,7 @@ const withCopy = (copies: ReadonlyMap<Address, number>, event: TrainerEvent): Re
 
 /**
  * The step protocol. TRN-1: a step commits once, when every shard has voted and every replica has measured; a decision is never
- * taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats. TRN-3: nothing new opens before what the
+ * taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
  * commit made due (evaluation, checkpoint) is done.
  *
  * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. TRN-5: nothing opens
@@ -51,6 +51,7 @@ export const trainerMachine = setup({
     checkpoint: () => {},
     reportCheckpoint: () => {},
     failCheckpoint: () => {},
+    failDiverged: () => {},
     finish: () => {},
     reportLoss: () => {},
     abandon: () => {},
@@ -66,6 +67,9 @@ export const trainerMachine = setup({
       votes: ({ context, event }) =>
         addVote(context.votes, event.tensors[0] as BigInt64Array, flagIn(event, 'overflow')),
     }),
+    judge: assign(({ context: { votes, skipped, saved, proven } }) =>
+      votes.overflow ? { skipped: skipped + 1 } : { skipped: 0, proven: Math.max(saved, proven) },
+    ),
     awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.shards)) }),
     awaitStep: assign({
       votes: noVotes,
@@ -97,8 +101,9 @@ export const trainerMachine = setup({
     replayable: ({ context }) => context.awaited.size === 0 && context.votes.overflow && !context.replayed,
     evaluationDue: ({ context }) =>
       context.step > context.evaluated && evaluatesAfter(context.schedule, context.step),
-    checkpointDue: ({ context }) =>
-      context.step > context.saved && savesAfter(context.schedule, context.step),
+    // A step that was skipped has changed nothing: its checkpoint comes after the next one that has.
+    checkpointDue: ({ context }) => context.skipped === 0 && savesAfter(context.schedule, context),
+    diverged: ({ context }) => context.maxSkipped > 0 && context.skipped >= context.maxSkipped,
     endedUnsaved: ({ context }) =>
       context.schedule.checkpointEvery >= 0 &&
       context.saved !== context.step &&
@@ -122,6 +127,8 @@ export const trainerMachine = setup({
     copies: new Map<Address, number>(),
     stopping: false,
     saved: input.step,
+    proven: 0,
+    skipped: 0,
     evaluated: input.step,
   }),
   initial: 'loading',
@@ -189,7 +196,7 @@ export const trainerMachine = setup({
             'replay',
           ],
         },
-        { guard: 'settled', target: 'committing', actions: 'decide' },
+        { guard: 'settled', target: 'committing', actions: ['judge', 'decide'] },
       ],
     },
     /** The decision is out and binds; shards apply it, also when others are lost meanwhile. */
@@ -207,6 +214,7 @@ export const trainerMachine = setup({
     },
     committed: {
       always: [
+        { guard: 'diverged', target: 'failed', actions: 'failDiverged' },
         { guard: 'evaluationDue', target: 'evaluating' },
         { guard: 'checkpointDue', target: 'checkpointing' },
         { target: 'choosing' },
@@ -291,6 +299,7 @@ export const trainerMachine = setup({
                 actions: assign({
                   step: ({ event }) => event.step,
                   saved: ({ event }) => event.step,
+                  skipped: 0,
                 }),
               },
               { target: '#trainer.failed', actions: 'failRecovery' },

@@ -21,6 +21,8 @@ export const scheduleOf = (job: Job, evaluationPasses: number): Schedule => ({
 export const evaluatesAfter = ({ steps, evaluateEvery }: Schedule, step: number): boolean =>
   evaluateEvery >= 0 && (step === steps || (evaluateEvery > 0 && step % evaluateEvery === 0));
 
-/** Whether a checkpoint follows the commit of a step. */
-export const savesAfter = ({ checkpointEvery }: Schedule, step: number): boolean =>
-  checkpointEvery > 0 && step % checkpointEvery === 0;
+/** Whether a checkpoint is due after the commit of a step, when that of step `saved` is the newest. */
+export const savesAfter = (
+  { checkpointEvery }: Schedule,
+  { step, saved }: { readonly step: number; readonly saved: number },
+): boolean => checkpointEvery > 0 && Math.floor(step / checkpointEvery) > Math.floor(saved / checkpointEvery);

@@ -1,8 +1,9 @@
 import test from 'ava';
-import { withoutQueue, type Device, type GradientTarget, type KernelCall } from '@troupe/core';
+import type { Device } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { StepEvent } from '@troupe/telemetry';
 import { openSimulator, type Simulation } from 'troupe';
+import { poisoned } from './poisoned-device.ts';
 import { tinyTokens, tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
 
 const layouts: readonly TinyLayout[] = [
@@ -13,38 +14,6 @@ const layouts: readonly TinyLayout[] = [
 ];
 
 const reference = () => openReferenceDevice({ dtype: 'f32' });
-const isGradient = (value: unknown): value is GradientTarget =>
-  typeof value === 'object' && value !== null && 'overflow' in value;
-const gradientsOf = (call: KernelCall): readonly GradientTarget[] =>
-  Object.values(call as unknown as Readonly<Record<string, unknown>>).filter(isGradient);
-/** Kernels that bring a gradient into being. */
-const isSource = ({ op }: KernelCall): boolean => !op.startsWith('sum.') && op !== 'adamw';
-
-interface Poisoned {
-  readonly device: Device;
-  /** Operations that had a gradient, in the order of their calls. */
-  readonly sources: readonly string[];
-}
-
-/** A device whose gradient kernels of the numbers `bad` find a NaN. */
-function poisoned(bad: (index: number) => boolean): Poisoned {
-  const body = reference();
-  const sources: string[] = [];
-  const device: Device = {
-    ...withoutQueue(body),
-    submit: (calls, done) =>
-      body.submit(calls, (completion) => {
-        for (const call of calls.filter(isSource)) {
-          const gradients = gradientsOf(call);
-          if (gradients.length > 0 && bad(sources.push(call.op) - 1))
-            for (const { overflow } of gradients) overflow[0] = 1;
-        }
-        done(completion);
-      }),
-  };
-  return { device, sources };
-}
-
 for (const layout of layouts) {
   test(`TRN-2: a NaN in a gradient kernel of any kind is replayed and changes no number (${JSON.stringify(layout)})`, async (t) => {
     const topology = tinyTopology({ ...layout, steps: 1 });

@@ -63,6 +63,16 @@ test('generate: a stop token ends the text, but not before minTokens', async (t)
   t.true(later.length >= 2 && !later.includes(first!));
 });
 
+test('generate: a model whose logits are not finite says so instead of drawing from them', async (t) => {
+  const { generator, model } = await open(16);
+  await text(generator, [7], {});
+  model.weights.data.fill(Number.NaN);
+  await t.throwsAsync(text(generator, [7], {}), {
+    instanceOf: GenerationError,
+    message: /not finite \(overflow\)/u,
+  });
+});
+
 test('generate: prompts that cannot be continued are refused', async (t) => {
   const { generator } = await open(8);
   await t.throwsAsync(text(generator, [], {}), { instanceOf: GenerationError });

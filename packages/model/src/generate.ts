@@ -52,7 +52,8 @@ export class Generator {
   /**
    * Yields new token ids one by one.
    *
-   * @throws {GenerationError} TROUPE_MODEL_GENERATION for an empty prompt, an id outside the vocabulary, or settings out of range
+   * @throws {GenerationError} TROUPE_MODEL_GENERATION for an empty prompt, an id outside the vocabulary, settings out of range, or a model whose
+   * logits are not finite
    */
   async *generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
     const sampling = checkSampling(options);
@@ -61,6 +62,10 @@ export class Generator {
     const context = [...prompt];
     for (let made = 0; made < maxTokens; made++) {
       const logits_V = await this.#nextLogits(context);
+      if (!logits_V.every(Number.isFinite))
+        throw new GenerationError(
+          `the logits of token ${made + 1} are not finite (overflow): the model has diverged; try an older checkpoint`,
+        );
       if (made < minTokens) for (const id of stop) logits_V[id] = Number.NEGATIVE_INFINITY;
       const id = sampleToken(logits_V, sampling, prng({ seed, purpose: 'sample', position: context.length }));
       if (stop.includes(id)) return;

@@ -19,11 +19,11 @@ export interface StepEvent {
   readonly event: 'step';
   /** From 1. */
   readonly step: number;
-  /** Cross entropy, nats a token. */
+  /** Cross entropy, nats a token; NaN (null in JSON) when the sum met a NaN or left its range. */
   readonly loss: number;
   /** Balance and z-loss, weighted and summed. */
   readonly auxLoss: number;
-  /** Before clipping. */
+  /** Before clipping; NaN (null in JSON) when it is not finite. */
   readonly gradNorm: number;
   readonly learningRate: number;
   /** Target tokens of this step. */
@@ -47,6 +47,7 @@ export interface StepEvent {
 export interface EvalEvent {
   readonly event: 'eval';
   readonly step: number;
+  /** Nats a token; NaN (null in JSON) when the sum met a NaN or left its range. */
   readonly loss: number;
   readonly tokens: number;
 }

@@ -86,6 +86,7 @@ export function jobOf(
     checkpointEvery: choices.checkpoints ? topology.checkpoint.every : -1,
     first: choices.first,
     deadlines: defaultDeadlines,
+    maxSkipped: train.maxSkipped,
     restartsFromBeginning: topology.recovery.fromStart,
     buddyShift: buddyShift(topology),
     ...rules,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { print, printJson } from '../output.ts';
-import { count, nats } from '../run/numbers.ts';
+import { count, nats, natsAToken } from '../run/numbers.ts';
 import { integer, verb, type CommonOptions } from '../verb.ts';
 
 interface EvalOptions extends CommonOptions {
@@ -34,7 +34,7 @@ async function evaluate(path: string, options: EvalOptions): Promise<void> {
     printJson({ event: 'eval', step, loss, tokens, unigramEntropy, bigramCrossEntropy });
   else {
     print(
-      `step ${step}: held-out loss ${nats(loss)} nats a token over ${count(tokens)} tokens`,
+      `step ${step}: held-out loss ${natsAToken(loss)} over ${count(tokens)} tokens`,
       `of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
     );
   }

@@ -18,9 +18,16 @@ test('loss chart: a long run becomes 60 columns of means', (t) => {
   t.regex(lines[9] ?? '', /^ {10}step 1 +step 6000$/);
 });
 
-test('loss chart: a flat curve is a line, non-finite points are left out, one point is no curve', (t) => {
+test('loss chart: a flat curve is a line, non-finite points are left out and counted, one point is no curve', (t) => {
   t.is(lossChart(curve([2, 2, 2]))[0], '   2.000 ┤•••');
   t.is(lossChart(curve([3, Number.NaN, 1]))[0], '   3.000 ┤•');
+  t.is(lossChart(curve([3, Number.NaN, 1])).at(-1), '          overflow: 1 of 3 steps have no loss');
+  t.false(
+    lossChart(curve([3, 2, 1]))
+      .join('')
+      .includes('overflow'),
+  );
+  t.deepEqual(lossChart(curve([Number.NaN, Number.NaN])), ['          overflow: 2 of 2 steps have no loss']);
   t.deepEqual(lossChart(curve([1])), []);
   t.deepEqual(lossChart([]), []);
 });

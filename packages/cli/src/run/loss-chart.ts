@@ -14,14 +14,17 @@ function columnsOf(losses: readonly number[], columns: number): readonly number[
 /**
  * A loss curve as lines of text: the loss at the left, steps below.
  *
- * @param losses - finite or not; what is not finite is left out. Fewer than two points give no chart
+ * @param points - finite or not; what is not finite is left out, and counted in a line below. Fewer than two finite ones give no chart
  */
 export function lossChart(
   points: readonly { readonly step: number; readonly loss: number }[],
 ): readonly string[] {
   const finite = points.filter(({ loss }) => Number.isFinite(loss));
   const [first, last] = [finite[0], finite.at(-1)];
-  if (first === undefined || last === undefined || first === last) return [];
+  const numLost = points.length - finite.length;
+  const lost =
+    numLost === 0 ? [] : [`${' '.repeat(10)}overflow: ${numLost} of ${points.length} steps have no loss`];
+  if (first === undefined || last === undefined || first === last) return lost;
   const losses = columnsOf(
     finite.map(({ loss }) => loss),
     Math.min(WIDTH_MAX, finite.length),
@@ -38,5 +41,6 @@ export function lossChart(
     ...lines,
     `${' '.repeat(9)}└${'─'.repeat(losses.length)}`,
     `${' '.repeat(10)}${left}${right.padStart(Math.max(right.length + 1, losses.length - left.length))}`,
+    ...lost,
   ];
 }

@@ -22,6 +22,10 @@ export function duration(seconds: number): string {
 export const percent = (share: number | null): string =>
   share === null ? '-' : `${(100 * share).toFixed(1)}%`;
 
-/** A loss, nats a token; unknown as `-`. */
+/** The same with its unit. */
+export const natsAToken = (loss: number): string =>
+  Number.isFinite(loss) ? `${nats(loss)} nats a token` : nats(loss);
+
+/** A loss, nats a token; unknown as `-`, one whose sum is NaN or out of range as `overflow`. */
 export const nats = (loss: number | null): string =>
-  loss === null || !Number.isFinite(loss) ? '-' : loss.toFixed(4);
+  loss === null ? '-' : Number.isFinite(loss) ? loss.toFixed(4) : 'overflow';

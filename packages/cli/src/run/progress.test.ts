@@ -65,11 +65,14 @@ test('progress: elsewhere about thirty plain lines, the first and the last among
   t.false(text.includes('\u001b'));
 });
 
-test('progress: what is unknown is a dash, a skipped step is said', (t) => {
+test('progress: what is unknown is a dash, a loss that is none is named, a skipped step is said', (t) => {
   const text = shown({ isTerminal: false, end: 2 }, [
     step(1, { mfu: null, hottest: null, skipped: true, loss: Number.NaN }),
   ]);
-  t.is(text, 'step 1/300  loss -  500 tokens/s  MFU -  skipped: the gradient was not finite  2s left\n');
+  t.is(
+    text,
+    'step 1/300  loss overflow  500 tokens/s  MFU -  skipped: the gradient was not finite  2s left\n',
+  );
 });
 
 test('tally: the mean utilisation leaves out steps whose own is not known', (t) => {

@@ -1,6 +1,6 @@
 import type { DoneEvent } from '@troupe/telemetry';
 import { lossChart } from './loss-chart.ts';
-import { bytes, count, duration, nats, percent } from './numbers.ts';
+import { bytes, count, duration, nats, natsAToken, percent } from './numbers.ts';
 import type { Tally } from './tally.ts';
 
 /** What a run that ended leaves on the screen: curve, speed, what the loss means, what to type next. `steps`: of the schedule. */
@@ -20,7 +20,7 @@ export function summary(folder: string, tally: Tally, done: DoneEvent, steps: nu
     '',
     ...lossChart(tally.losses),
     '',
-    `loss           ${nats(last.loss)} nats a token after step ${last.step}`,
+    `loss           ${natsAToken(last.loss)} after step ${last.step}`,
     evalLoss === null
       ? `held-out loss  not measured in these steps (eval.every)`
       : `held-out loss  ${nats(evalLoss)}; of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,

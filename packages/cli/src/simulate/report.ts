@@ -1,6 +1,6 @@
 import { counted } from '@troupe/core';
 import type { Simulation, SimulationProgress } from 'troupe';
-import { count } from '../run/numbers.ts';
+import { count, nats } from '../run/numbers.ts';
 
 const REWRITE = '\r\u001b[2K';
 /** Real milliseconds between two rewrites of the live line. */
@@ -73,7 +73,7 @@ export function linesOf({ seed, ...run }: SimulationJson): readonly string[] {
   const { faults, violation, virtualSeconds, numEvents, eventsPerSecond, traceHash, loss } = run;
   const end =
     run.exitCode === 0
-      ? `step ${run.step}, ${loss === null ? 'no loss without arithmetic' : `loss ${loss.toFixed(4)}`}`
+      ? `step ${run.step}, ${loss === null ? 'no loss without arithmetic' : `loss ${nats(loss)}`}`
       : (run.message ?? '');
   return [
     ...faults.map(({ struckMs, text }) => `  ${struckMs.toFixed(3)} ms: ${text}`),
