@@ -67,7 +67,7 @@ export interface AgentPorts {
   readonly storage: Storage;
   readonly trainer: Omit<TrainerOptions, 'job'>;
   readonly store: Omit<StoreOptions, 'job' | 'storage'>;
-  readonly supervisor: Omit<SupervisorOptions, 'workers'>;
+  readonly supervisor: Omit<SupervisorOptions, 'workers' | 'joinMs'>;
 }
 
 /** Mounts trainer, supervisor and store. */
@@ -78,7 +78,11 @@ export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): vo
       (_, dp) => [workerNode(dp), { dp, actors: workerActors(job, dp) }] as const,
     ),
   );
-  system.mount(addresses.supervisor, escalate, mountSupervisor({ ...ports.supervisor, workers }));
+  system.mount(
+    addresses.supervisor,
+    escalate,
+    mountSupervisor({ ...ports.supervisor, workers, joinMs: job.deadlines.joinMs }),
+  );
   system.mount(addresses.store(0), escalate, mountStore({ ...ports.store, job, storage: ports.storage }));
   system.mount(addresses.trainer, escalate, mountTrainer({ ...ports.trainer, job }));
 }

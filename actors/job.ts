@@ -20,6 +20,8 @@ export interface Deadlines {
   readonly loadMs: number;
   /** Writing one checkpoint. */
   readonly checkpointMs: number;
+  /** From the word that a lost worker is restarted until its next life has joined; after that it is lost again. */
+  readonly joinMs: number;
   /** From the loss of a worker until the step opens again. */
   readonly recoveryMs: number;
 }

@@ -11,6 +11,7 @@ export interface SupervisorEvent extends ActorEvent {
     | 'system.described'
     | 'ask.failed'
     | 'run.finished'
+    | 'join.due'
     | 'loss.aged'
     | 'break.aged';
 }

@@ -1,5 +1,13 @@
 import { assert, type NodeId, type TimerHandle } from '@troupe/core';
-import { flagIn, systemAddress, textIn, type Effects, type Mount, type Supervision } from '@troupe/runtime';
+import {
+  flagIn,
+  systemAddress,
+  textIn,
+  type Effects,
+  type MessageFields,
+  type Mount,
+  type Supervision,
+} from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import type { SupervisorEvent } from './events.ts';
 import { supervisorMachine, type SupervisorContext } from './machine.ts';
@@ -28,6 +36,8 @@ export interface SupervisorOptions {
   readonly silenceMs: number;
   /** Where the job stands: the last opened step. */
   readonly position: () => string;
+  /** Milliseconds within which the next life of a worker must have joined. */
+  readonly joinMs: number;
   /** Losses that are made good within a period; one more ends the run. Intensity 0: the first one does. */
   readonly limit: Pick<Supervision, 'intensity' | 'periodMs'>;
   /**
@@ -51,8 +61,20 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
     const states = new Map<string, string>();
     let stuck: SupervisorEvent | null = null;
     const timers = new Set<TimerHandle>();
+    const later = (
+      delayMs: number,
+      type: 'join.due' | 'loss.aged' | 'break.aged',
+      fields?: MessageFields,
+    ): void => {
+      const timer = self.clock.after(delayMs, () => {
+        timers.delete(timer);
+        self.post(type, fields);
+      });
+      timers.add(timer);
+    };
     const lives = (context: SupervisorContext, node: string): number => context.lives.get(node) ?? 1;
     const reasonOf = (event: SupervisorEvent): string => {
+      if (event.type === 'join.due') return `its next life did not join within ${options.joinMs / 1000} s`;
       if (event.type === 'ask.failed') return `no answer within ${options.silenceMs} ms`;
       if (event.type === 'actor.failed') return `${textIn(event, 'actor')}: ${textIn(event, 'message')}`;
       return textIn(event, 'reason');
@@ -67,14 +89,6 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
       intensity === 0
         ? ''
         : `; that is loss ${losses + 1} within ${periodMs / 1000} s, ${intensity} are made good`;
-    /** A loss counts for a period. */
-    const agesInto = (type: 'loss.aged' | 'break.aged'): void => {
-      const timer = self.clock.after(periodMs, () => {
-        timers.delete(timer);
-        self.post(type);
-      });
-      timers.add(timer);
-    };
     const describe = (node: NodeId, context: SupervisorContext): void =>
       self.ask(
         systemAddress(node),
@@ -93,8 +107,9 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
         }
       },
       restart: (event, context) => {
-        agesInto('loss.aged');
+        later(periodMs, 'loss.aged');
         const node = textIn(event, 'node') as NodeId;
+        later(options.joinMs, 'join.due', { body: { node, incarnation: lives(context, node) } });
         const worker = options.workers.get(node);
         assert(worker, 'a worker of this run was lost', { node });
         self.tell(addresses.trainer, 'worker.lost', {
@@ -103,7 +118,7 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
         options.restart(node, lives(context, node));
       },
       reopen: (event) => {
-        agesInto('break.aged');
+        later(periodMs, 'break.aged');
         const node = textIn(event, 'node');
         self.tell(addresses.trainer, 'link.lost', {
           body: {

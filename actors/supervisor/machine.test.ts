@@ -125,6 +125,26 @@ test('supervisor: SUP-1, one loss more than the limit ends the run; an error tha
   t.deepEqual(agent.send('actor.failed', of(1, 'agent/0', { retryable: true })), ['reportFailed']);
 });
 
+test('supervisor: SUP-5, a life that does not join in time is lost, one that has joined or was replaced is not', (t) => {
+  const play = new Play(supervisorMachine, { ...input, mostLosses: 2 });
+  play.send('worker.lost', of(1));
+  t.deepEqual(play.send('join.due', of(2)), ['restart']);
+  t.deepEqual(play.send('join.due', of(2)), [], 'of a life that has been replaced');
+  t.deepEqual(play.send('worker.joined', of(3)), ['welcome']);
+  t.deepEqual(play.send('join.due', of(3)), []);
+  const gone = new Play(supervisorMachine, { ...input, mostLosses: 9 });
+  gone.send('worker.lost', of(1));
+  t.deepEqual(gone.send('join.due', of(2)), ['restart']);
+  t.deepEqual(gone.send('join.due', of(3)), [], 'one that never comes back is not waited for without end');
+  gone.send('worker.joined', of(3));
+  gone.send('worker.lost', of(3));
+  t.deepEqual(gone.send('join.due', of(4)), ['restart'], 'it had come back');
+  const over = new Play(supervisorMachine, { ...input, mostLosses: 1 });
+  over.send('worker.lost', of(1));
+  t.deepEqual(over.send('join.due', of(2)), ['reportLost']);
+  t.is(over.state, 'ended');
+});
+
 test('supervisor: SUP-4, a broken connection to a worker that lives begins the attempt anew, also a late notice', (t) => {
   const play = new Play(supervisorMachine, forgiving);
   t.deepEqual(play.send('link.lost', of(1)), ['reopen']);

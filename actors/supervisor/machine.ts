@@ -10,6 +10,8 @@ export interface SupervisorContext {
   readonly lives: ReadonlyMap<string, number>;
   /** Workers whose next life has not joined yet. */
   readonly away: ReadonlySet<string>;
+  /** Those of them whose life before did not join in time. */
+  readonly missed: ReadonlySet<string>;
   /** Losses of workers, and of connections, that are younger than the period; each ages by an event. */
   readonly losses: number;
   readonly breaks: number;
@@ -20,12 +22,18 @@ export interface SupervisorContext {
 
 export type SupervisorInput = Pick<SupervisorContext, 'heartbeatMs' | 'lives' | 'mostLosses' | 'mostBreaks'>;
 
+const without = (names: ReadonlySet<string>, name: string): ReadonlySet<string> =>
+  new Set([...names].filter((each) => each !== name));
+
 /** The life after the one that an event speaks of. */
 const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   lives: ({ context, event }) =>
     new Map([...context.lives, [textIn(event, 'node'), numberIn(event, 'incarnation') + 1]]),
   away: ({ context, event }) => new Set([...context.away, textIn(event, 'node')]),
   losses: ({ context }) => context.losses + 1,
+});
+const noteMissed = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  missed: ({ context, event }) => new Set([...context.missed, textIn(event, 'node')]),
 });
 const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   breaks: ({ context }) => context.breaks + 1,
@@ -35,7 +43,8 @@ const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
  * Liveness of the job. SUP-1: a lost worker is begun anew under a higher incarnation while the limit of losses in a period allows; the
  * first failure beyond it ends the run with one sentence. SUP-2: a worker that does not answer within its deadline is lost, even when
  * its process still exists. SUP-3: a loss of a life that has been replaced is no news. SUP-4: a broken connection between two workers
- * that live has lost messages, so the attempt is begun anew; also when the one at the other end has been replaced meanwhile.
+ * that live has lost messages, so the attempt is begun anew; also when the one at the other end has been replaced meanwhile. SUP-5: a
+ * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own.
  */
 export const supervisorMachine = setup({
   types: {
@@ -59,6 +68,10 @@ export const supervisorMachine = setup({
     isStale: ({ context, event }) =>
       numberIn(event, 'incarnation') < (context.lives.get(textIn(event, 'node')) ?? 0),
     isAway: ({ context, event }) => context.away.has(textIn(event, 'node')),
+    hasJoined: ({ context, event }) =>
+      !context.away.has(textIn(event, 'node')) ||
+      numberIn(event, 'incarnation') !== context.lives.get(textIn(event, 'node')),
+    hasMissed: ({ context, event }) => context.missed.has(textIn(event, 'node')),
     isCurrent: ({ context, event }) =>
       numberIn(event, 'incarnation') === context.lives.get(textIn(event, 'node')),
     mayReopen: ({ context }) => context.breaks < context.mostBreaks,
@@ -71,11 +84,19 @@ export const supervisorMachine = setup({
   delays: { heartbeat: ({ context }) => context.heartbeatMs },
 }).createMachine({
   id: 'supervisor',
-  context: ({ input }) => ({ ...input, ended: false, away: new Set<string>(), losses: 0, breaks: 0 }),
+  context: ({ input }) => ({
+    ...input,
+    ended: false,
+    away: new Set<string>(),
+    missed: new Set<string>(),
+    losses: 0,
+    breaks: 0,
+  }),
   initial: 'watching',
   on: {
     // A worker that is gone meanwhile is reported by its loss.
     'message.refused': { actions: 'ignore' },
+    'join.due': { actions: 'ignore' },
     'loss.aged': { actions: assign({ losses: ({ context }) => context.losses - 1 }) },
     'break.aged': { actions: assign({ breaks: ({ context }) => context.breaks - 1 }) },
   },
@@ -88,6 +109,14 @@ export const supervisorMachine = setup({
         'worker.lost': [
           { guard: 'isStale', actions: 'ignore' },
           { guard: 'mayRestart', actions: [nextLife, 'restart'] },
+          { target: 'ended', actions: 'reportLost' },
+        ],
+        // Nobody may hear of a life that ends, or stands still, before it has joined.
+        'join.due': [
+          { guard: 'hasJoined', actions: 'ignore' },
+          // The second in a row: the deadline of the recovery ends the run, and names it.
+          { guard: 'hasMissed', actions: 'ignore' },
+          { guard: 'mayRestart', actions: [nextLife, noteMissed, 'restart'] },
           { target: 'ended', actions: 'reportLost' },
         ],
         // A heartbeat without an answer.
@@ -110,8 +139,8 @@ export const supervisorMachine = setup({
           guard: 'isCurrent',
           actions: [
             assign({
-              away: ({ context, event }) =>
-                new Set([...context.away].filter((node) => node !== textIn(event, 'node'))),
+              away: ({ context, event }) => without(context.away, textIn(event, 'node')),
+              missed: ({ context, event }) => without(context.missed, textIn(event, 'node')),
             }),
             'welcome',
           ],

@@ -59,4 +59,23 @@ export const corpus: readonly CorpusCase[] = [
       { kind: 'bit-flip', target: 'disk/0', when: { actor: 'optimizer/dense/*', state: 'loading.reading' } },
     ],
   },
+  {
+    name: 'a worker of another machine ends before it has joined, and nobody hears of it',
+    cluster: 13,
+    seed: 5277,
+    faults: [
+      { kind: 'drop', target: 'worker/1,worker/7', when: { actor: 'gate/*/*/*', state: 'planning' } },
+      {
+        kind: 'crash',
+        target: 'worker/6',
+        when: { actor: 'store/*', state: 'discarding', times: 2 },
+        restartAfterMs: 0,
+      },
+      {
+        kind: 'duplicate',
+        target: 'worker/6,agent/0',
+        when: { actor: 'gate/L0/pp0/dp4', state: 'awaitingRows' },
+      },
+    ],
+  },
 ];

@@ -51,10 +51,10 @@ const losing = new Set([
   'lost-unsynced',
 ]);
 
-/** Workers that a fault may take away at once: those of a machine, at most. */
-const WORKERS_OF_A_MACHINE = 4;
+/** Workers that a fault may take away at once: those of a machine, or all when the agent hears of none of them. */
+const MOST_WORKERS = 8;
 const lossesBy = ({ kind, target }: Fault): number =>
-  !losing.has(kind) ? 0 : /^(?:machine|disk)\//u.test(target) ? WORKERS_OF_A_MACHINE : 1;
+  !losing.has(kind) ? 0 : /^(?:machine|disk|agent)\//u.test(target) ? MOST_WORKERS : 1;
 
 function tooManyLosses({ result, struck }: Simulation): boolean {
   const found = /that is loss (\d+) within \d+ s, (\d+) are made good/u.exec(result.error?.message ?? '');

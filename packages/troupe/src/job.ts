@@ -26,6 +26,7 @@ export const defaultDeadlines: Deadlines = {
   stepMs: 600_000,
   loadMs: 600_000,
   checkpointMs: 600_000,
+  joinMs: 120_000,
   recoveryMs: 300_000,
 };
 
