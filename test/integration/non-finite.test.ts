@@ -60,7 +60,7 @@ for (const layout of layouts) {
       t.deepEqual(
         stepsOf(run)
           .map(({ attempts }) => attempts)
-          .toSorted(),
+          .toSorted((a, b) => a - b),
         [1, 2],
         `${actor} ${state}`,
       );

@@ -1,8 +1,6 @@
-import { address, InvariantError } from '@troupe/core';
+import { InvariantError } from '@troupe/core';
 import test from 'ava';
 import { assertPlainInput } from './plain-input.ts';
-
-const actor = address('gate/L0/dp0');
 
 class Place {
   readonly row: number;
@@ -22,9 +20,9 @@ test('RUN-6: an input that holds a function anywhere is refused by the path to i
     [{ list: [1, new Set([() => 1])] }, 'input.list.1.0'],
   ] as const;
   for (const [input, path] of inputs)
-    t.throws(() => assertPlainInput(actor, input), {
+    t.throws(() => assertPlainInput('gate', input), {
       instanceOf: InvariantError,
-      message: new RegExp(`gate/L0/dp0: ${path.replaceAll('.', '\\.')} is a function`, 'u'),
+      message: new RegExp(`the machine 'gate': ${path.replaceAll('.', '\\.')} is a function`, 'u'),
     });
 });
 
@@ -39,5 +37,5 @@ test('RUN-6: numbers, lists, maps, sets, arrays of numbers and values with metho
     new Float32Array(2),
     new Place(1),
   ])
-    t.notThrows(() => assertPlainInput(actor, { input }));
+    t.notThrows(() => assertPlainInput('gate', { input }));
 });

@@ -1,4 +1,4 @@
-import { InvariantError, type Address } from '@troupe/core';
+import { InvariantError } from '@troupe/core';
 
 /** Where a function lies inside a value, as a path; null: it is data through and through. */
 function functionIn(value: unknown, path: string): string | null {
@@ -19,12 +19,12 @@ function functionIn(value: unknown, path: string): string | null {
  * RUN-6: what a machine is given is data. A function in a context is a way round it: a guard that asks one sees what effects have not
  * written yet, or what is no longer so.
  *
- * @throws {InvariantError} naming the actor and the field
+ * @throws {InvariantError} naming the machine and the field
  */
-export function assertPlainInput(address: Address, input: unknown): void {
+export function assertPlainInput(machine: string, input: unknown): void {
   const found = functionIn(input, 'input');
   if (found !== null)
     throw new InvariantError(
-      `${address}: ${found} is a function; guards see data and their event, nothing else`,
+      `the machine '${machine}': ${found} is a function; guards see data and their event, nothing else`,
     );
 }

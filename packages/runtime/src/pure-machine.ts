@@ -1,4 +1,5 @@
 import type { AnyStateMachine } from 'xstate';
+import { assertPlainInput } from './plain-input.ts';
 import type { Machine } from './actor.ts';
 import type { Edge, EventObject, Leaf, Operation } from './leaf.ts';
 import { statechartOf, valueOf, type Statechart } from './statechart.ts';
@@ -63,6 +64,7 @@ export class PureMachine {
   }
 
   initial(input: unknown): TransitionResult {
+    assertPlainInput(this.#chart.machine.id, input);
     const event = { type: 'xstate.init', input };
     const { context } = this.#chart.machine.config;
     const made = (typeof context === 'function' ? context({ input }) : context) as object | undefined;

@@ -27,7 +27,6 @@ import type { Directory } from './directory.ts';
 import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Probe } from './probe.ts';
-import { assertPlainInput } from './plain-input.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
 import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
@@ -206,7 +205,6 @@ export class ActorSystem {
     const self = this.#self(cell, cell.incarnation);
     cell.behaviour = cell.mount(self);
     cell.isAlive = true;
-    assertPlainInput(cell.address, cell.behaviour.input);
     cell.machine = new PureMachine(cell.behaviour.machine);
     const start: ActorEvent = actorEvent('xstate.init', cell.address, {});
     const result = cell.machine.initial(cell.behaviour.input);
