@@ -194,6 +194,30 @@ test('callbacks: what one throws ends the run with its error, and the process li
   }
 });
 
+test('callbacks: those of a simulation and of a launch too', async (t) => {
+  const simulator = await openSimulator(topology, { tokens: tinyTokens, openDevice });
+  const one = { seed: 1, steps: 1, faults: [] };
+  for (const name of ['observe', 'until'] as const) {
+    const { error } = (await simulator.run(one, { [name]: throwing })).result;
+    t.is(error?.message, `the option ${name} threw: boom`);
+    t.is(error?.cause, boom);
+  }
+  await t.throwsAsync(simulator.run(one, { progress: throwing }), {
+    message: 'the option progress threw: boom',
+  });
+  const launched = await launch(topology, {
+    checkpoints: null,
+    report: throwing,
+    logLevel: 'silent',
+    peakFlops: null,
+  });
+  const { error, exitCode } = await launched.result;
+  t.true(error instanceof UserCodeError);
+  t.is(error?.message, 'the option report threw: boom');
+  t.is(error?.cause, boom);
+  t.is(exitCode, 1);
+});
+
 const evenly: GateRule = {
   name: 'even',
   choose: (_logits, { tokens, topK, experts }) =>

@@ -335,12 +335,15 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
       isOver: () => isReached || checkers.violation !== null,
       progress: () => {
         const last = lastStep();
-        given.progress?.({
+        const { progress } = given;
+        if (progress === undefined) return;
+        const now: SimulationProgress = {
           virtualMs: clock.now(),
           step: last?.event === 'step' ? last.step : 0,
           numEvents: clock.numEvents,
           struck: plan.struck,
-        });
+        };
+        runUserCode('the option progress', () => progress(now));
       },
     },
     lastStep,

@@ -1,10 +1,18 @@
 import { rmSync } from 'node:fs';
-import { addresses, agentNode, mountAgent, workerNode, type Job, type RunFailure } from '@troupe/actors';
-import { assert, nodeId, TroupeError, type Logger, type NodeId, type Storage } from '@troupe/core';
+import { addresses, agentNode, mountAgent, workerNode, type Job } from '@troupe/actors';
+import {
+  assert,
+  nodeId,
+  TroupeError,
+  userCodeError,
+  type Logger,
+  type NodeId,
+  type Storage,
+} from '@troupe/core';
 import type { DataSource, DataStatistics } from '@troupe/data';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
-import type { StepEvent } from '@troupe/telemetry';
+import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.ts';
@@ -169,7 +177,7 @@ class LocalLaunch implements Launch {
   #openData(): Promise<DataSource> {
     return openTopologyData(this.#topology, {
       progress: (progress) => {
-        if (this.#pace.isDue()) this.#options.report({ event: 'progress', ...progress });
+        if (this.#pace.isDue()) this.#report({ event: 'progress', ...progress });
       },
     });
   }
@@ -179,7 +187,7 @@ class LocalLaunch implements Launch {
     const of = this.#choices?.evaluationSequences ?? 0;
     const done = Math.min(sequence, of);
     if (this.#pace.isDue())
-      this.#options.report({ event: 'progress', task: 'evaluating', unit: 'sequences', done, of });
+      this.#report({ event: 'progress', task: 'evaluating', unit: 'sequences', done, of });
   }
 
   #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
@@ -277,7 +285,7 @@ class LocalLaunch implements Launch {
   };
 
   #mountAgent(job: Job, transport: ZmqTransport, tokenizer: Uint8Array | null): void {
-    const { checkpoints, report, resumeFrom, peakFlops } = this.#options;
+    const { checkpoints, resumeFrom, peakFlops } = this.#options;
     const topology = this.#topology;
     this.#job = job;
     const system = createJobSystem({
@@ -299,7 +307,7 @@ class LocalLaunch implements Launch {
             this.#recorder?.step(event.step, event.tokens / event.tokensPerSecond);
           }
           this.#pace.begin();
-          report(event);
+          this.#report(event);
         },
         opened: () => {
           this.#opened = true;
@@ -324,7 +332,7 @@ class LocalLaunch implements Launch {
         resumeFrom: resumeFrom ?? null,
       },
       supervisor: {
-        failed: (failure) => this.#failed(failure),
+        failed: (failure) => this.#endWith(failureOf(failure, null, null)),
         heartbeatMs: HEARTBEAT_MS,
         silenceMs: SILENCE_MS,
         position: () => this.#position(),
@@ -341,10 +349,18 @@ class LocalLaunch implements Launch {
     return `in step ${(this.#last?.step ?? first) + 1}`;
   }
 
-  #failed(failure: RunFailure): void {
-    const first = this.#job?.first.step ?? 0;
-    const error = failureOf(failure, null, null);
-    this.#end(failureResult(error, this.#last?.step ?? first, this.#last?.loss ?? null));
+  #endWith(error: TroupeError): void {
+    const step = this.#last?.step ?? this.#job?.first.step ?? 0;
+    this.#end(failureResult(error, step, this.#last?.loss ?? null));
+  }
+
+  /** What the embedding program's own code throws ends the run, not the process. */
+  #report(event: RunEvent): void {
+    try {
+      this.#options.report(event);
+    } catch (thrown) {
+      this.#endWith(userCodeError('the option report', thrown));
+    }
   }
 
   #workerExited(rank: number, incarnation: number, reason: string): void {
@@ -392,7 +408,7 @@ class LocalLaunch implements Launch {
     const counts = parameterCounts(model);
     const names = [...new Set([...this.#devices.values()].map(({ device }) => device))];
     const reasons = [...new Set([...this.#devices.values()].map(({ reason }) => reason))];
-    this.#options.report({
+    this.#report({
       event: 'start',
       device: `${this.#devices.size} × ${names.join(', ')}`,
       reason: reasons.join('; '),
