@@ -141,7 +141,9 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
       replica.attempt = event.attempt;
       targets = numberIn(event, 'targets');
       const tokens = numberIn(event, 'tokens');
-      if (model.moe !== null && model.moe.balance.scope !== 'global') {
+      // A global balance loss waits for the counts of the whole batch (`shareBalance`); one of weight 0 has nothing to wait for.
+      const balance = model.moe?.balance;
+      if (balance !== undefined && (balance.scope !== 'global' || balance.auxLoss === 0)) {
         replica.balance = balanceCoefficients(model, { sequences: job.batch, tokens });
       }
       replica.globalTokens = tokens;

@@ -121,3 +121,19 @@ test('export: refuses by name what an architecture does not have, and leaves not
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /Allowed choices are mixtral, olmoe, qwen3-moe/);
 });
+
+test('launch: without balance loss, as an imported model may be, its scope changes nothing', async (t) => {
+  const { folder } = workplace(t);
+  const losses = async (scope: string): Promise<readonly unknown[]> => {
+    const balance = `model.moe.balance={auxLoss: 0, zLoss: 0, ${scope}}`;
+    const args = ['launch', 'small.yaml', '--set', balance, '--stop-after', '2', '--no-checkpoint', '--json'];
+    const { code, stdout } = await runCli(args, { cwd: folder });
+    t.is(code, 0, stdout);
+    return jsonLines(stdout)
+      .filter(({ event }) => event === 'step')
+      .map(({ loss, gradNorm }) => [loss, gradNorm]);
+  };
+  const pooled = await losses('scope: global, layers: pooled');
+  t.is(pooled.length, 2);
+  t.deepEqual(pooled, await losses('scope: sequence, layers: each'));
+});
