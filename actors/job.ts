@@ -55,8 +55,15 @@ export interface Job {
   readonly evaluationSequences: number;
   /** Steps between checkpoints; 0: only at the end; -1: never. */
   readonly checkpointEvery: number;
-  /** Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. */
-  readonly first: { readonly step: number; readonly adamClock: number };
+  /**
+   * Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. `from`: what the store reads of it, everything or
+   * the weights alone, with moments of zero; default `checkpoint` above step 0, else `seed`: nothing, since weights are drawn.
+   */
+  readonly first: {
+    readonly step: number;
+    readonly adamClock: number;
+    readonly from?: 'seed' | 'checkpoint' | 'weights';
+  };
   readonly deadlines: Deadlines;
   /** Steps that are skipped one after the other until the run is given up; 0: never. */
   readonly maxSkipped: number;
@@ -80,6 +87,10 @@ export const layoutOf = ({ model, dp, ep, zero, buddyShift = 0 }: Job): JobLayou
   zero,
   buddyShift,
 });
+
+/** Where the state of the first step comes from. */
+export const firstSource = ({ first }: Job): 'seed' | 'checkpoint' | 'weights' =>
+  first.from ?? (first.step > 0 ? 'checkpoint' : 'seed');
 
 /** Sizes that follow from a job. */
 export interface JobShape {

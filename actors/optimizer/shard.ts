@@ -3,7 +3,7 @@ import type { Parameter } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { ClassExchange } from '../class-exchange.ts';
 import { intersect, type Range } from '../gradients.ts';
-import { expertRank, type ParameterClassName } from '../job.ts';
+import { firstSource, expertRank, type ParameterClassName } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import { buddyOf, wardOf } from './buddies.ts';
 import type { OptimizerInput } from './machine.ts';
@@ -61,7 +61,7 @@ export class Shard {
       expectedTotals: this.replica.job.zero === 0 ? this.length - slice : 0,
       pieces: this.pieces(this.owns).length,
       owned: this.owns.to - this.owns.from,
-      source: this.replica.job.first.step > 0 ? 'snapshot' : 'seed',
+      source: firstSource(this.replica.job) === 'seed' ? 'seed' : 'snapshot',
       joins: this.replica.joins,
       guarded: this.buddy === null ? 0 : this.owns.to - this.owns.from,
       wardSize: this.ward === null ? 0 : this.ward.owns.to - this.ward.owns.from,

@@ -13,7 +13,7 @@ import {
 import { flagIn, numberIn, textIn, type Effects, type MessageFields, type Mount } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
-import { jobShape, type Job } from '../job.ts';
+import { firstSource, jobShape, type Job } from '../job.ts';
 import type { StoreEvent } from './events.ts';
 import { fencedByStore, storeMachine, type StoreContext } from './machine.ts';
 
@@ -27,9 +27,11 @@ export interface StoreOptions {
   /** The resolved topology, for the manifest. */
   readonly topology: unknown;
   readonly tokenizer: Uint8Array | null;
+  /** Of the documents that the run reads, for the manifest; null when it reads none, or its tokens are a program's own. */
+  readonly corpusSha256: string | null;
   /** Default: a thread of its own. */
   readonly hasher?: Hasher;
-  /** The checkpoint that the run goes on from; null for a fresh start. */
+  /** The checkpoint that the run goes on from, or whose weights it begins with; null for a fresh start. */
   readonly resumeFrom: CheckpointReader | null;
 }
 
@@ -55,6 +57,9 @@ export function mountStore(options: StoreOptions): Mount {
     const requests: StoreEvent[] = [];
     /** What slices are read from: what the run began with, or what it went back to. */
     let source = options.resumeFrom;
+    const hasMoments = firstSource(job) !== 'weights';
+    /** Checkpoints of this run. Others in its folder may be of a run that went another way from an earlier step. */
+    const written = new Set<string>();
     let begun: {
       isStarted: boolean;
       readonly start: (writer: Promise<CheckpointWriter>) => void;
@@ -83,12 +88,15 @@ export function mountStore(options: StoreOptions): Mount {
     const find = async (step: number): Promise<MessageFields> => {
       await release();
       if (job.checkpointEvery >= 0) source = (await newestUpTo(step)) ?? options.resumeFrom;
-      const { adamClock } = (source?.manifest.trajectory ?? { adamClock: 0 }) as { adamClock: number };
-      return { step: source?.manifest.step ?? 0, body: { exists: source !== null, adamClock } };
+      const exists = source !== null;
+      if (source === null || source === options.resumeFrom)
+        return { step: job.first.step, body: { exists, adamClock: job.first.adamClock } };
+      const { adamClock } = source.manifest.trajectory as { adamClock: number };
+      return { step: source.manifest.step, body: { exists, adamClock } };
     };
     const newestUpTo = async (step: number): Promise<CheckpointReader | null> => {
       const folders = (await storage.exists(folder)) ? checkpointFolders(await storage.list(folder)) : [];
-      for (const { name } of folders.filter((each) => each.step <= step)) {
+      for (const { name } of folders.filter((each) => each.step <= step && written.has(each.name))) {
         try {
           const path = folder === '' ? name : `${folder}/${name}`;
           return await openCheckpoint(storage, path, hashing);
@@ -111,9 +119,10 @@ export function mountStore(options: StoreOptions): Mount {
         await writer.abort();
         throw failure.reason;
       }
-      const written = await writer.finish();
+      const { folder: path } = await writer.finish();
+      written.add(folder === '' ? path : path.slice(folder.length + 1));
       if (begun.keeps !== null) await pruneCheckpoints(storage, folder, begun.keeps, hashing);
-      return { body: { path: written.folder } };
+      return { body: { path } };
     };
     /** Throws away what lacks pieces; nothing of it was visible. */
     const discard = async (): Promise<MessageFields> => {
@@ -125,9 +134,13 @@ export function mountStore(options: StoreOptions): Mount {
     const readSlice = async (event: StoreEvent): Promise<{ tensors: readonly Float32Array[] }> => {
       const from = source;
       assert(from, 'slices are read only of a snapshot');
+      const length = numberIn(event, 'length');
       const read = (group: (typeof groups)[number]) =>
-        from.read(textIn(event, 'name'), group, numberIn(event, 'offset'), numberIn(event, 'length'));
-      return { tensors: [await read('weights'), await read('adam-m'), await read('adam-v')] };
+        from.read(textIn(event, 'name'), group, numberIn(event, 'offset'), length);
+      const weights = await read('weights');
+      if (from === options.resumeFrom && !hasMoments)
+        return { tensors: [weights, new Float32Array(length), new Float32Array(length)] };
+      return { tensors: [weights, await read('adam-m'), await read('adam-v')] };
     };
     const request = (event: StoreEvent): StoreEvent => {
       const found = requests[event.microbatch];
@@ -157,6 +170,7 @@ export function mountStore(options: StoreOptions): Mount {
           trajectory: { adamClock: numberIn(event, 'adamClock') },
           dataCursor: { step: event.step },
           rngKeys: { seed: job.seed },
+          corpusSha256: options.corpusSha256,
           ...(options.resumeFrom === null ? {} : { parents: [options.resumeFrom.manifest.manifestSha256] }),
         };
         const more = {

@@ -26,7 +26,9 @@ for (const name of ['bytes', 'bpe']) {
       openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
     });
     const found: unknown[] = [];
+    const warnings: string[] = [];
     for await (const event of cluster.events()) {
+      if (event.event === 'warning') warnings.push(event.message);
       if (event.event === 'eval') found.push(event);
       if (event.event !== 'step') continue;
       const { step, loss, auxLoss, gradNorm, learningRate, tokens } = event;
@@ -34,6 +36,11 @@ for (const name of ['bytes', 'bpe']) {
     }
     t.is((await cluster.result).exitCode, 0);
     t.deepEqual(found, expectedCurve(name));
+    t.is(warnings.length, 1, warnings.join('; '));
+    t.regex(
+      warnings[0] ?? '',
+      /^checkpoint step-000004 is older than the hash of the corpus: .*data\.jsonl/u,
+    );
     await run.checkpoint.close();
   });
 

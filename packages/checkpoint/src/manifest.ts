@@ -23,6 +23,8 @@ export interface ManifestBase {
   readonly trajectory: unknown;
   readonly dataCursor: unknown;
   readonly rngKeys: unknown;
+  /** Of the documents that the run reads, in their order; null when it reads none. Absent in checkpoints that are older than this key. */
+  readonly corpusSha256?: string | null;
   /** `manifestSha256` of the checkpoints that this one goes on from. Default none. */
   readonly parents?: readonly string[];
 }
@@ -50,7 +52,8 @@ export interface ManifestFile {
 }
 
 /** `manifest.json`: what belongs to a checkpoint, and the hash of all of it. */
-export interface Manifest extends Required<ManifestBase> {
+export interface Manifest extends ManifestBase {
+  readonly parents: readonly string[];
   readonly format: 'troupe-checkpoint';
   readonly formatVersion: typeof FORMAT_VERSION;
   readonly files: readonly ManifestFile[];
@@ -112,6 +115,8 @@ function manifestProblem(manifest: Untyped<Manifest>): string | null {
   if (manifest.formatVersion !== FORMAT_VERSION)
     return `has format version ${shownJson(manifest.formatVersion)}; this Troupe reads ${FORMAT_VERSION}`;
   if (!isCount(manifest.step)) return `has step ${shownJson(manifest.step)}`;
+  const { corpusSha256 = null } = manifest;
+  if (corpusSha256 !== null && !isSha256(corpusSha256)) return `has corpus hash ${shownJson(corpusSha256)}`;
   if (!Array.isArray(manifest.parents) || !manifest.parents.every(isSha256))
     return `has parents ${shownJson(manifest.parents)}, which is no list of hashes`;
   if (!Array.isArray(manifest.files) || !Array.isArray(manifest.tensors))

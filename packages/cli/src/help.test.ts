@@ -20,6 +20,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--profile',
     '--profile-steps',
     '--log-level',
+    '--from',
     '--no-checkpoint',
     '--run-dir',
   ],
@@ -32,8 +33,9 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--profile-steps',
     '--log-level',
     '--checkpoint',
+    '--data-changed',
   ],
-  eval: ['--checkpoint', '--batches', '--threads'],
+  eval: ['--checkpoint', '--batches', '--set', '--data-changed', '--threads'],
   generate: [
     '--prompt',
     '--samples',

@@ -5,7 +5,7 @@ import { workplace } from './testing/workplace.ts';
 
 /** Programs read these: a name that is here stays, new ones may be added behind. */
 const frozenFields: Readonly<Record<string, readonly string[]>> = {
-  start: ['event', 'device', 'reason', 'processes', 'paramsTotal', 'paramsActive'],
+  start: ['event', 'device', 'reason', 'processes', 'paramsTotal', 'paramsActive', 'folder'],
   step: [
     'event',
     'step',
@@ -35,6 +35,7 @@ const frozenFields: Readonly<Record<string, readonly string[]>> = {
     'evalLoss',
     'unigramEntropy',
     'bigramCrossEntropy',
+    'folder',
   ],
 };
 
@@ -100,7 +101,7 @@ test.serial(
     t.regex(stdout, /on the wire {4}[\d.]+ [KM]iB/);
     t.regex(
       stdout,
-      /next: npx troupe generate run\n {6}npx troupe resume run\nexit 0 \(ok\): stopped after step 4 of 8, as asked\n$/,
+      /next: npx troupe generate run\n {6}npx troupe resume run\nexit 0 \(ok\): stopped after step 4 of 8, as asked; run folder run\n$/,
     );
 
     const samples = await runCli(['generate', 'run', '--samples', '2', '--max-tokens', '8', '--json'], at);
@@ -125,7 +126,7 @@ test.serial(
     const { folder, path } = workplace(t);
     const args = ['launch', 'small.yaml', '--stop-after', '1', '--no-checkpoint'];
     const first = await runCli([...args, '--quiet'], { cwd: folder });
-    t.is(first.stdout, 'exit 0 (ok): stopped after step 1 of 8, as asked\n');
+    t.is(first.stdout, 'exit 0 (ok): stopped after step 1 of 8, as asked; run folder run\n');
     t.false(existsSync(path('run/step-000001')));
     const before = readFileSync(path('run/metrics.jsonl'), 'utf8');
     const second = await runCli(args, { cwd: folder });

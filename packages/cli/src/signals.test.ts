@@ -208,7 +208,10 @@ test.serial('signals: without a grace SIGTERM leaves at once, without a checkpoi
   const { code, stderr } = await cli.result;
   t.is(code, 143, stderr);
   t.deepEqual(alive(workers), []);
-  t.regex(stderr, /exit 143 \(terminated\): after step \d+ of 100000; no checkpoint was written\n$/);
+  t.regex(
+    stderr,
+    /exit 143 \(terminated\): after step \d+ of 100000; no checkpoint was written; run folder run\n$/,
+  );
 });
 
 test.serial('signals: a second Ctrl-C leaves at once', async (t) => {

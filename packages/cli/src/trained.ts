@@ -1,22 +1,26 @@
 import { availableParallelism } from 'node:os';
-import { loadDevice, openRun, runOfPath, TrainedModel } from 'troupe';
+import { loadDevice, openRun, runOfPath, TrainedModel, type OpenedRun } from 'troupe';
 
 /** Opens a run's checkpoint on one device, does something with the model, and puts both away. */
 export async function withTrainedModel<T>(
   path: string,
-  options: { readonly checkpoint?: string; readonly threads?: number },
-  act: (opened: { readonly model: TrainedModel; readonly folder: string }) => Promise<T>,
+  options: { readonly checkpoint?: string; readonly threads?: number; readonly set?: readonly string[] },
+  act: (opened: { readonly model: TrainedModel; readonly checkpoint: OpenedRun['checkpoint'] }) => Promise<T>,
 ): Promise<T> {
   const { folder, checkpoint: named } = runOfPath(path);
   const asked = options.checkpoint ?? named;
-  const run = await openRun(folder, { verify: 'lazy', ...(asked === null ? {} : { checkpoint: asked }) });
+  const run = await openRun(folder, {
+    verify: 'lazy',
+    set: options.set ?? [],
+    ...(asked === null ? {} : { checkpoint: asked }),
+  });
   try {
     const device = await loadDevice({
       body: run.topology.device,
       threads: options.threads ?? availableParallelism(),
     });
     try {
-      return await act({ model: await TrainedModel.load(device, run), folder });
+      return await act({ model: await TrainedModel.load(device, run), checkpoint: run.checkpoint });
     } finally {
       await device.close();
     }

@@ -7,6 +7,14 @@ export interface PendingFile {
   abort(): Promise<void>;
 }
 
+/** That this process alone writes a folder. */
+export interface FolderLock {
+  /** Gives it back; may be called twice. */
+  release(): Promise<void>;
+  /** Like `release`, and leaves no file of its own behind: the folder is about to be removed. */
+  remove(): Promise<void>;
+}
+
 /**
  * Durable files. Paths are relative to the storage's root, with `/`.
  *
@@ -27,4 +35,15 @@ export interface Storage {
   remove(path: string): Promise<void>;
   /** fsync of a folder, so that renames in it last. */
   syncFolder(folder: string): Promise<void>;
+}
+
+/** Files that other processes can write too. */
+export interface SharedStorage extends Storage {
+  /**
+   * Makes this process the only writer of a folder, which exists.
+   *
+   * @param lost - called when another process took over because this one gave no sign for long; it may write no more
+   * @throws {TroupeError} TROUPE_RUN_LOCKED (retryable) naming the process that writes it
+   */
+  lock(folder: string, lost?: () => void): Promise<FolderLock>;
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { assert } from '@troupe/core';
 import type { Documents } from './documents.ts';
 import { GrowingArray } from './growing-array.ts';
@@ -24,6 +25,8 @@ export interface Corpus {
   readonly endOfText: number | null;
   readonly train: PackedTokens;
   readonly heldOut: PackedTokens;
+  /** sha256, hex, of the documents' texts in the order in which they were read: the same wherever the files lie. */
+  readonly sha256: string;
 }
 
 export interface BuildCorpusOptions {
@@ -39,6 +42,7 @@ export async function buildCorpus(options: BuildCorpusOptions): Promise<Corpus> 
   assert(holdout >= 0 && holdout < 1, 'holdout is a share: 0 ≤ holdout < 1', { holdout });
   const train = new Packer(tokenizer);
   const heldOut = new Packer(tokenizer);
+  const hash = createHash('sha256');
   let texts: string[] = [];
   let units = 0;
   const pack = async (): Promise<void> => {
@@ -49,6 +53,7 @@ export async function buildCorpus(options: BuildCorpusOptions): Promise<Corpus> 
     units = 0;
   };
   for await (const { text } of documents) {
+    hash.update(`${text.length} `).update(text);
     texts.push(text);
     units += text.length;
     if (units >= UNITS_AT_ONCE || texts.length >= TEXTS_AT_ONCE) await pack();
@@ -59,6 +64,7 @@ export async function buildCorpus(options: BuildCorpusOptions): Promise<Corpus> 
     endOfText: tokenizer.endOfText,
     train: train.finish(),
     heldOut: heldOut.finish(),
+    sha256: hash.digest('hex'),
   };
 }
 

@@ -48,6 +48,8 @@ export interface DataSource {
   /** null for synthetic tokens. */
   readonly tokenizer: Tokenizer | null;
   readonly batches: BatchSource;
+  /** Of the documents as they were read ({@link Corpus.sha256}); null for synthetic tokens, which are read nowhere. */
+  readonly corpusSha256: string | null;
   /** True when nothing had to be built. */
   readonly fromCache: boolean;
   /** Why the cache could not be written, if so. */
@@ -72,7 +74,8 @@ export async function openDataSource(
       throw new NotBuiltError(`data.${kind}`, 'use source: wordnet, text: PATH or jsonl: PATH');
   if (config.synthetic !== undefined) return openSynthetic(config);
   const { tokenizer: spec, modelVocab } = config;
-  const wanted = spec?.kind === 'bytes' || spec?.file !== undefined ? 0 : (spec?.vocab ?? 0);
+  const isGiven = options.tokenizer !== undefined || spec?.kind === 'bytes' || spec?.file !== undefined;
+  const wanted = isGiven ? 0 : (spec?.vocab ?? 0);
   // Before minutes of training a tokenizer that cannot be used.
   if (modelVocab !== undefined && wanted > modelVocab) throw new TokenizerVocabError(wanted, modelVocab);
   const opened = await openCorpus(
@@ -89,6 +92,7 @@ export async function openDataSource(
   return {
     tokenizer,
     batches: corpusBatches(corpus, config),
+    corpusSha256: corpus.sha256,
     fromCache: opened.fromCache,
     ...(opened.cacheProblem === undefined ? {} : { cacheProblem: opened.cacheProblem }),
     statistics: () => statisticsOf(corpus),
@@ -139,6 +143,7 @@ function openSynthetic(config: DataConfig): DataSource {
   return {
     tokenizer: null,
     batches,
+    corpusSha256: null,
     fromCache: false,
     statistics: () => ({
       numTrainTokens: batches.numTrainWindows * seqLen,

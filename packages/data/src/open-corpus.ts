@@ -37,6 +37,8 @@ export interface OpenCorpusOptions {
   readonly cacheFolder?: string;
   /** Milliseconds since 1970, which say what of the cache was used last; absent: it keeps everything. */
   readonly wallClockMs?: () => number;
+  /** A tokenizer that is there already, instead of the one that the configuration describes: a run's, when it goes on. */
+  readonly tokenizer?: Tokenizer;
   /** Hears how far reading and learning have come. */
   readonly progress?: (progress: DataProgress) => void;
 }
@@ -187,6 +189,7 @@ function corpusEntry(corpus: Corpus): CacheEntry {
       trainStarts: corpus.train.documentStarts,
       heldOut: corpus.heldOut.tokens,
       heldOutStarts: corpus.heldOut.documentStarts,
+      sha256: Buffer.from(corpus.sha256, 'hex'),
     },
   };
 }
@@ -199,8 +202,16 @@ function corpusFrom({ meta, sections }: CacheEntry, tokenizer: Tokenizer): Corpu
   };
   const train = packed('train', 'trainStarts');
   const heldOut = packed('heldOut', 'heldOutStarts');
-  if (train === null || heldOut === null || meta['vocabSize'] !== tokenizer.vocabSize) return null;
-  return { vocabSize: tokenizer.vocabSize, endOfText: tokenizer.endOfText, train, heldOut };
+  const { sha256 } = sections;
+  if (train === null || heldOut === null || sha256 === undefined) return null;
+  if (meta['vocabSize'] !== tokenizer.vocabSize) return null;
+  return {
+    vocabSize: tokenizer.vocabSize,
+    endOfText: tokenizer.endOfText,
+    train,
+    heldOut,
+    sha256: Buffer.from(sha256).toString('hex'),
+  };
 }
 
 /**
@@ -221,10 +232,9 @@ export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = 
     );
   const source = documentSource(spec.origin);
   const cache = new Cache(options);
-  const tokenizer = await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, {
-    cache,
-    options,
-  });
+  const tokenizer =
+    options.tokenizer ??
+    (await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, { cache, options }));
   const corpus = await cache.entry(
     'corpus',
     [source.identity, holdout, tokenizer.fingerprint],

@@ -12,6 +12,8 @@ export interface StartEvent {
   readonly processes: number;
   readonly paramsTotal: number;
   readonly paramsActive: number;
+  /** Run folder of `launch` and `resume`; absent in a program of one's own. */
+  readonly folder?: string;
 }
 
 /** One committed step. */
@@ -56,6 +58,12 @@ export interface CheckpointEvent {
   readonly event: 'checkpoint';
   readonly step: number;
   readonly path: string;
+}
+
+/** Something that people should know and that does not keep the run from going on. */
+export interface WarningEvent {
+  readonly event: 'warning';
+  readonly message: string;
 }
 
 export interface FaultEvent {
@@ -130,6 +138,8 @@ export interface DoneEvent {
   readonly unigramEntropy: number | null;
   /** Held-out tokens under the bigrams of the training tokens: what a model that sees one token reaches; null when unknown. */
   readonly bigramCrossEntropy: number | null;
+  /** Where checkpoints and metrics are. */
+  readonly folder: string;
 }
 
 export interface ErrorEvent {
@@ -144,6 +154,7 @@ export type RunEvent =
   | StepEvent
   | EvalEvent
   | CheckpointEvent
+  | WarningEvent
   | FaultEvent
   | ProgressEvent
   | RecoveredEvent

@@ -1,9 +1,10 @@
 import type { ExpertRule, GateRule, mountWorker, TokenSource } from '@troupe/actors';
-import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
-import type { Clock, Device, Logger, NodeId, Storage, Transport } from '@troupe/core';
+import type { Hasher } from '@troupe/checkpoint';
+import type { Clock, Device, Logger, NodeId, SharedStorage, Storage, Transport } from '@troupe/core';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import type { RunSink } from '@troupe/telemetry';
 import type { Codec } from '@troupe/wire';
+import type { FirstState } from './first-state.ts';
 import type { Use } from './job.ts';
 import {
   all,
@@ -27,7 +28,7 @@ import {
 export type Replica = ReturnType<typeof mountWorker>;
 
 /** What an embedding program may choose; every member has a default. */
-export interface ClusterOptions {
+export interface ClusterOptions extends FirstState {
   /** Step at which to end; default: the schedule's last. */
   readonly stopAfter?: number;
   /** An own router, instead of the top-k of the gate's logits. */
@@ -44,15 +45,16 @@ export interface ClusterOptions {
   /** Where checkpoints go; absent: none are written. */
   readonly checkpoints?: {
     /** Default: what the agent's ports offer. */
-    readonly storage?: Storage;
+    readonly storage?: Storage | SharedStorage;
     readonly folder: string;
     readonly keep: number;
-    readonly tokenizer: Uint8Array | null;
+    /** Default: the tokenizer of the topology's data, none with own `tokens`. */
+    readonly tokenizer?: Uint8Array | null;
     /** Default: a thread. */
     readonly hasher?: Hasher;
   };
-  /** The checkpoint to go on from. */
-  readonly resumeFrom?: CheckpointReader;
+  /** Another corpus than that of `resumeFrom` is meant. Default false: it is refused. */
+  readonly dataChanged?: boolean;
   /** One device a replica; default: `loadDevice` for every device of the topology. */
   readonly openDevice?: (dp: number) => Promise<Device>;
   readonly logger?: Logger;
@@ -125,10 +127,12 @@ const rules: OptionRules<ClusterOptions> = {
     storage,
     folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
     keep: required(wholeNumber(1, 'checkpoints')),
-    tokenizer: required(orNull(bytes)),
+    tokenizer: orNull(bytes),
     hasher: objectWith('a hasher'),
   }),
   resumeFrom: checkpointReader,
+  weightsFrom: checkpointReader,
+  dataChanged: rule('true or false', (value) => typeof value === 'boolean'),
   openDevice: callback,
   logger: objectWith('a logger', 'debug', 'info', 'warn', 'error', 'child'),
   observe: callback,

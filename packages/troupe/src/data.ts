@@ -7,6 +7,7 @@ import {
   type DataConfig,
   type DataProgress,
   type DataSource,
+  type Tokenizer,
 } from '@troupe/data';
 import type { ResolvedTopology } from '@troupe/topology';
 
@@ -48,10 +49,13 @@ export function cacheFolder(): string {
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'troupe');
 }
 
-/** @param progress - hears how far reading has come, often */
+/** @param options - `progress` hears how far reading has come, often; `tokenizer`: the one of a run that goes on, instead of the one described */
 export function openTopologyData(
   topology: ResolvedTopology,
-  options: { readonly progress?: (progress: DataProgress) => void } = {},
+  options: {
+    readonly progress?: (progress: DataProgress) => void;
+    readonly tokenizer?: Tokenizer;
+  } = {},
 ): Promise<DataSource> {
   return openDataSource(dataConfig(topology), {
     cacheFolder: cacheFolder(),

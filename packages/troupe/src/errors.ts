@@ -9,6 +9,17 @@ export class RunMissingError extends TroupeError {
   }
 }
 
+/** Another process writes the folder of a run. */
+export class RunLockedError extends TroupeError {
+  override readonly name = 'RunLockedError';
+  constructor(folder: string, reason: string) {
+    super('TROUPE_RUN_LOCKED', `run folder '${folder}' is in use: ${reason}`, {
+      retryable: true,
+      details: { folder },
+    });
+  }
+}
+
 /** The newest checkpoint of a run, or the one asked for, is damaged; names the tensor or file, and another one to take. */
 export class RunDamagedError extends TroupeError {
   override readonly name = 'RunDamagedError';
@@ -37,6 +48,45 @@ export class ResumeDiffersError extends TroupeError {
       'TROUPE_RESUME_DIFFERS',
       `a resumed run must keep model, data and train: ${list.join('; ')}; only machines, parallel, placement, wire, checkpoint, eval and device may change`,
       { details: { keys: differences.map(({ key }) => key) } },
+    );
+  }
+}
+
+/** The documents are not those that a checkpoint was trained on. */
+export class DataChangedError extends TroupeError {
+  override readonly name = 'DataChangedError';
+  /** @param key - of the topology that names the files; null when it names none */
+  constructor(since: string, before: string | null, now: string | null, key: string | null) {
+    const back =
+      key === null ? '' : `; to go on with that one, put its files back or name them with --set ${key}=PATH`;
+    super(
+      'TROUPE_DATA_CHANGED',
+      `the corpus is not that of ${since}: its documents hash to ${now ?? 'nothing'}, those to ${before ?? 'nothing'}; to go on with it, pass --data-changed${back}`,
+      { details: { before, now } },
+    );
+  }
+}
+
+/** A topology names another tokenizer than that of the weights it starts with. */
+export class TokenizerDiffersError extends TroupeError {
+  override readonly name = 'TokenizerDiffersError';
+  constructor(folder: string, vocab: number) {
+    super(
+      'TROUPE_DATA_TOKENIZER_DIFFERS',
+      `data.tokenizer is another one than the tokenizer of ${vocab} tokens in checkpoint ${folder}, whose weights would read other text; leave data.tokenizer out to take that of the checkpoint`,
+      { details: { folder, vocab } },
+    );
+  }
+}
+
+/** The files of the corpus that a run goes on with are not where its checkpoint says. */
+export class DataMovedError extends TroupeError {
+  override readonly name = 'DataMovedError';
+  constructor(cause: TroupeError, key: string) {
+    super(
+      'TROUPE_DATA_UNREADABLE',
+      `${cause.message}; the checkpoint says that it lies there: if it was moved, name it with --set ${key}=PATH`,
+      { details: cause.details, cause },
     );
   }
 }

@@ -1,6 +1,7 @@
 export * from './calibration.ts';
 export * from './data.ts';
 export * from './job.ts';
+export * from './run-data.ts';
 export * from './run-result.ts';
 export { startCluster, type Cluster } from './start-cluster.ts';
 export * from './service/connect-experts.ts';
@@ -28,6 +29,7 @@ export {
 export * from './errors.ts';
 export * from './hugging-face/export-model.ts';
 export * from './hugging-face/import-model.ts';
+export type { FirstState } from './first-state.ts';
 export * from './open-run.ts';
 export * from './peak.ts';
 export * from './profile/monotonic.ts';

@@ -16,7 +16,7 @@ export interface RunChoices {
   /** Step at which this run ends; default: the schedule's last. */
   readonly stopAfter: number;
   /** Step and optimizer clock of the checkpoint it goes on from; zeros for a fresh start. */
-  readonly first: { readonly step: number; readonly adamClock: number };
+  readonly first: Job['first'];
   readonly evaluationSequences: number;
   /** False: this run writes no checkpoints. */
   readonly checkpoints: boolean;

@@ -1,12 +1,14 @@
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import {
   checkpointFolders,
   latestCheckpoint,
+  MANIFEST_FILE,
   openCheckpoint,
   type CheckpointReader,
   type OpenOptions,
 } from '@troupe/checkpoint';
-import { TroupeError, type Storage } from '@troupe/core';
+import { TroupeError, type FolderLock, type Storage } from '@troupe/core';
 import {
   diffTrajectory,
   resolveTopology,
@@ -16,6 +18,7 @@ import {
 import { ResumeDiffersError, RunDamagedError, RunMissingError } from './errors.ts';
 import { check, checkOptions, listOf, oneOf, text, type OptionRules } from './option-rules.ts';
 import { fileStorage } from './ports/file-storage.ts';
+import { lockFolder } from './ports/writer-lock.ts';
 
 /** A run on this machine's disk, opened at one of its checkpoints. Close `checkpoint` after use. */
 export interface OpenedRun {
@@ -52,8 +55,7 @@ const rules: OptionRules<OpenRunOptions> = {
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenedRun> {
   check('openRun', 'folder', folder, text('the path of a folder'));
   checkOptions('openRun', options, rules);
-  const storage = fileStorage(folder);
-  const checkpoint = await openOne(storage, folder, options);
+  const checkpoint = await openOne(fileStorage(folder), folder, options);
   try {
     const file = checkpoint.manifest.topology as FilledTopology;
     const before = resolveTopology(file);
@@ -63,20 +65,55 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
         : resolveTopology(file, { set: options.set });
     const differences = diffTrajectory(before, topology);
     if (differences.length > 0) throw new ResumeDiffersError(differences);
-    return { folder, checkpoint, topology };
+    return { folder, checkpoint, topology: withAbsolutePaths(topology) };
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
 }
 
+/**
+ * Opens the checkpoint that a path names: of a run its newest one, `runs/x/step-000100`, or any other folder with a manifest.
+ *
+ * @throws as {@link openRun}
+ */
+export async function openCheckpointAt(
+  path: string,
+  options: Pick<OpenRunOptions, 'verify'> = {},
+): Promise<CheckpointReader> {
+  const { folder, checkpoint } = runOfPath(path);
+  return openOne(fileStorage(folder), folder, {
+    ...options,
+    ...(checkpoint === null ? {} : { checkpoint }),
+  });
+}
+
+/**
+ * Makes this process the only writer of a run, until the lock is given back.
+ *
+ * @param lost - called when another process took over; this one may write no more
+ * @throws {RunMissingError} TROUPE_RUN_MISSING · {@link RunLockedError} TROUPE_RUN_LOCKED
+ */
+export async function lockRun(folder: string, lost: () => void): Promise<FolderLock> {
+  const storage = fileStorage(folder);
+  await namesIn(storage, folder);
+  return lockFolder(folder, lost);
+}
+
+/** Names of the checkpoints of a run, the newest first. */
+async function namesIn(storage: Storage, folder: string): Promise<readonly string[]> {
+  if (!(await storage.exists(''))) throw new RunMissingError(folder, 'there is no such folder');
+  return checkpointFolders(await storage.list('')).map(({ name }) => name);
+}
+
 async function openOne(storage: Storage, folder: string, options: OpenRunOptions): Promise<CheckpointReader> {
   const open: OpenOptions = { verify: options.verify ?? 'full' };
-  if (!(await storage.exists(''))) throw new RunMissingError(folder, 'there is no such folder');
-  const names = checkpointFolders(await storage.list('')).map(({ name }) => name);
+  const asked = options.checkpoint;
+  const found = await namesIn(storage, folder);
+  const isElsewhere = asked !== undefined && (await storage.exists(`${asked}/${MANIFEST_FILE}`));
+  const names = isElsewhere && !found.includes(asked) ? [...found, asked] : found;
   if (names.length === 0)
     throw new RunMissingError(folder, 'name the folder of a run: it holds folders like step-000100');
-  const asked = options.checkpoint;
   if (asked === undefined) {
     const { checkpoint, damaged } = await latestCheckpoint(storage, '', open);
     const [newest] = damaged;
@@ -128,11 +165,13 @@ export function withAbsolutePaths(topology: ResolvedTopology): ResolvedTopology 
   };
 }
 
-/** `runs/quickstart/step-000100` is the run `runs/quickstart` at one checkpoint; any other path is a run. */
+/** `runs/quickstart/step-000100` is the run `runs/quickstart` at one checkpoint, and so is any folder with a manifest; another path is a run. */
 export function runOfPath(path: string): { readonly folder: string; readonly checkpoint: string | null } {
   const trimmed = path.replace(/\/+$/u, '');
-  const match = /(?:^|\/)(step-\d{6,})$/u.exec(trimmed);
-  return match === null
-    ? { folder: trimmed === '' ? path : trimmed, checkpoint: null }
-    : { folder: dirname(trimmed), checkpoint: match[1] ?? null };
+  const isCheckpoint = /(?:^|\/)step-\d{6,}$/u.test(trimmed) || existsSync(join(trimmed, MANIFEST_FILE));
+  // `.` has a name of its own only when it is written out.
+  const named = /(?:^|\/)\.{1,2}$/u.test(trimmed) ? resolve(trimmed) : trimmed;
+  return isCheckpoint
+    ? { folder: dirname(named), checkpoint: basename(named) }
+    : { folder: trimmed === '' ? path : trimmed, checkpoint: null };
 }

@@ -1,5 +1,5 @@
 import { shownValue, UserCodeError, userCodeError } from '@troupe/core';
-import { openDataSource, type DataSource } from '@troupe/data';
+import { openDataSource, type DataSource, type Tokenizer } from '@troupe/data';
 import type { ResolvedTopology } from '@troupe/topology';
 import { dataConfig } from './data.ts';
 
@@ -28,9 +28,10 @@ async function* texts(documents: Iterable<unknown> | AsyncIterable<unknown>): As
 export function openOwnDocuments(
   topology: ResolvedTopology,
   documents: Iterable<string> | AsyncIterable<string>,
+  options: { readonly tokenizer?: Tokenizer } = {},
 ): Promise<DataSource> {
   const { tokenizer, holdout, seqLen, batch, seed, modelVocab } = dataConfig(topology);
-  return openDataSource({
+  const config = {
     source: texts(documents),
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(holdout === undefined ? {} : { holdout }),
@@ -38,5 +39,6 @@ export function openOwnDocuments(
     seqLen,
     batch,
     seed,
-  });
+  };
+  return openDataSource(config, options);
 }

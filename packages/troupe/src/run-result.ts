@@ -33,6 +33,8 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_TOPOLOGY_INVALID: exitCodes.topology,
   TROUPE_NOT_BUILT: exitCodes.topology,
   TROUPE_RESUME_DIFFERS: exitCodes.topology,
+  TROUPE_DATA_CHANGED: exitCodes.topology,
+  TROUPE_DATA_TOKENIZER_DIFFERS: exitCodes.topology,
   TROUPE_DATA_VOCAB: exitCodes.topology,
   TROUPE_DATA_CONFIG: exitCodes.topology,
   TROUPE_TOPOLOGY_DEVICES: exitCodes.notEnough,

@@ -23,7 +23,6 @@ import {
   type Transport,
   type TroupeError,
 } from '@troupe/core';
-import type { DataSource } from '@troupe/data';
 import { loadDevice } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
@@ -38,17 +37,18 @@ import {
   type LifePorts,
   type Replica,
 } from './cluster-options.ts';
-import { openTopologyData } from './data.ts';
-import { ExpertDeviceError } from './errors.ts';
+import { ExpertDeviceError, RunLockedError } from './errors.ts';
 import { EventLog } from './event-log.ts';
+import { checkpointMustFit, firstOf } from './first-state.ts';
 import { guardedLogger } from './guarded-logger.ts';
 import { evaluationSequences, jobOf, lossLimit } from './job.ts';
 import { createJobSystem } from './job-system.ts';
 import { checkTopology } from './option-rules.ts';
-import { openOwnDocuments } from './own-documents.ts';
 import { OwnTokens } from './own-tokens.ts';
 import { mustFit } from './machine-memory.ts';
 import { systemClock } from './ports/clock.ts';
+import { lockOf } from './run-lock.ts';
+import { openRunData, type RunData } from './run-data.ts';
 import { failureOf, failureResult, resultOf, type RunResult } from './run-result.ts';
 
 /** A run in this process: the same actors as `troupe launch`, over memory instead of sockets. */
@@ -96,17 +96,33 @@ export async function startCluster(
 ): Promise<Cluster> {
   checkTopology('startCluster', topology);
   checkClusterOptions('startCluster', options);
+  let cluster: LocalCluster | null = null;
+  const lock = await lockOf(options.checkpoints ?? null, () => cluster?.abandon());
+  try {
+    cluster = await openCluster(topology, options);
+  } catch (error) {
+    await lock?.release();
+    throw error;
+  }
+  void cluster.result.then(() => lock?.release());
+  return cluster;
+}
+
+async function openCluster(topology: ResolvedTopology, options: ClusterOptions): Promise<LocalCluster> {
   const logger = options.logger ?? silentLogger;
-  const { resumeFrom, checkpoints } = options;
-  const firstStep = resumeFrom?.manifest.step ?? 0;
-  if (options.stopAfter !== undefined && options.stopAfter < firstStep)
+  const { checkpoints } = options;
+  const first = firstOf(options);
+  if (options.stopAfter !== undefined && options.stopAfter < first.step)
     throw new OptionError('startCluster', [
-      `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${firstStep}`,
+      `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${first.step}`,
     ]);
   // A simulation asks by itself, and own devices hold what they hold.
   if (options.ports === undefined && options.openDevice === undefined) mustFit(topology, 'embed');
-  const source = options.tokens ?? (await openData(topology, options)).batches;
-  const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
+  const warnings: string[] = [];
+  const warn = (message: string): void => void warnings.push(message);
+  const data = options.tokens === undefined ? await openRunData(topology, { ...options, warn }) : null;
+  const source = data?.source.batches ?? options.tokens;
+  assert(source, "tokens are a program's own or come from the data");
   const rules = {
     ...(options.gate === undefined ? {} : { gate: options.gate }),
     ...(options.expert === undefined ? {} : { expert: options.expert }),
@@ -115,7 +131,7 @@ export async function startCluster(
     topology,
     {
       stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
-      first: { step: firstStep, adamClock: trajectory?.adamClock ?? 0 },
+      first,
       evaluationSequences:
         'validTargets' in source ? evaluationSequences(topology, source as never) : source.numEvalSequences,
       checkpoints: checkpoints !== undefined,
@@ -123,6 +139,7 @@ export async function startCluster(
     rules,
     options.ports?.use,
   );
+  checkpointMustFit(job, options);
   const { workers } = createPlacement(topology);
   const openDevice =
     options.openDevice ??
@@ -137,13 +154,12 @@ export async function startCluster(
     ...options,
     logger,
     tokens: 'validTargets' in source ? source : new OwnTokens(source, topology.model),
+    data,
+    warnings,
     devices,
     ports: options.ports ?? localPorts(),
   });
 }
-
-const openData = (topology: ResolvedTopology, { documents }: ClusterOptions): Promise<DataSource> =>
-  documents === undefined ? openTopologyData(topology) : openOwnDocuments(topology, documents);
 
 /** One device a replica; when one does not open, those that did are closed. */
 async function openDevices(count: number, open: (dp: number) => Promise<Device>): Promise<readonly Device[]> {
@@ -158,8 +174,17 @@ async function openDevices(count: number, open: (dp: number) => Promise<Device>)
 interface LocalOptions extends Omit<ClusterOptions, 'tokens'> {
   readonly logger: Logger;
   readonly tokens: TokenSource;
+  /** null with own tokens. */
+  readonly data: RunData | null;
+  readonly warnings: readonly string[];
   readonly devices: readonly Device[];
   readonly ports: ClusterPorts;
+}
+
+/** What a checkpoint carries as `tokenizer.json`. */
+function tokenizerFile({ checkpoints, data }: LocalOptions): Uint8Array | null {
+  if (checkpoints?.tokenizer !== undefined) return checkpoints.tokenizer;
+  return data?.tokenizer == null ? null : new TextEncoder().encode(data.tokenizer);
 }
 
 /** A life with its ports and a system that has no actors yet. */
@@ -243,6 +268,7 @@ class LocalCluster implements Cluster {
       paramsTotal: counts.total,
       paramsActive: counts.active,
     });
+    for (const message of options.warnings) this.#report({ event: 'warning', message });
     mountAgent(this.#agent, job, {
       storage: (options.checkpoints?.storage ?? agent.life.storage?.()) as Storage,
       trainer: {
@@ -255,9 +281,10 @@ class LocalCluster implements Cluster {
         folder: options.checkpoints?.folder ?? '',
         keep: options.checkpoints?.keep ?? 1,
         topology: topology.file,
-        tokenizer: options.checkpoints?.tokenizer ?? null,
+        tokenizer: tokenizerFile(options),
+        corpusSha256: options.data?.corpusSha256 ?? null,
         ...(options.checkpoints?.hasher === undefined ? {} : { hasher: options.checkpoints.hasher }),
-        resumeFrom: options.resumeFrom ?? null,
+        resumeFrom: options.resumeFrom ?? options.weightsFrom ?? null,
       },
       supervisor: {
         failed: (failure) => this.#failed(failure),
@@ -288,6 +315,16 @@ class LocalCluster implements Cluster {
 
   stop(): void {
     this.#agent.tell(addresses.trainer, 'run.stop');
+  }
+
+  /** Ends at once, without a checkpoint: another process writes them now. */
+  abandon(): void {
+    const error = new RunLockedError(
+      this.#options.checkpoints?.folder ?? '',
+      'another process took over while this one was stopped',
+    );
+    const [step, loss] = [this.#last?.step ?? this.#job.first.step, this.#last?.loss ?? null];
+    this.#finish(failureResult(error, step, loss));
   }
 
   #report(event: RunEvent): void {

@@ -1,11 +1,12 @@
 import type { CheckpointReader } from '@troupe/checkpoint';
 import { addWideSums, type Device } from '@troupe/core';
-import { parseTokenizer, type BatchSource, type Tokenizer } from '@troupe/data';
+import type { BatchSource, Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
 import { precisionOf } from './job.ts';
 import { check, wholeNumber } from './option-rules.ts';
 import { weightsMustFit } from './machine-memory.ts';
+import { tokenizerOf } from './run-data.ts';
 
 /** Sequences that are evaluated at once, rounded up to whole grains. */
 const SEQUENCES_AT_ONCE = 8;
@@ -57,12 +58,7 @@ export class TrainedModel {
     checkpoint.expectParameters(parameters, ['weights']);
     for (const { name } of parameters)
       model.weights.parameter(name).set(await checkpoint.read(name, 'weights'));
-    const json = await checkpoint.tokenizer();
-    const tokenizer =
-      json === null
-        ? null
-        : parseTokenizer(json, { name: `the tokenizer.json of checkpoint ${checkpoint.manifest.step}` });
-    return new TrainedModel(checkpoint, topology, model, tokenizer);
+    return new TrainedModel(checkpoint, topology, model, await tokenizerOf(checkpoint));
   }
 
   /**

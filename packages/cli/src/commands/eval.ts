@@ -1,21 +1,28 @@
 import type { Command } from 'commander';
-import { print, printJson } from '../output.ts';
+import { print, printError, printJson } from '../output.ts';
 import { count, nats, natsAToken } from '../run/numbers.ts';
-import { integer, verb, type CommonOptions } from '../verb.ts';
+import { collect, integer, verb, type CommonOptions } from '../verb.ts';
 
 interface EvalOptions extends CommonOptions {
   readonly checkpoint?: string;
   readonly batches?: number;
+  readonly set: readonly string[];
+  readonly dataChanged?: boolean;
   readonly threads?: number;
 }
 
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
-  const { evaluationSequences, openTopologyData } = await import('troupe');
+  const { evaluationSequences, openRunData } = await import('troupe');
   const { withTrainedModel } = await import('../trained.ts');
   const { TaskProgress } = await import('../run/task-progress.ts');
   const progress = new TaskProgress();
-  const result = await withTrainedModel(path, options, async ({ model }) => {
-    const data = await openTopologyData(model.topology, { progress: progress.show });
+  const result = await withTrainedModel(path, options, async ({ model, checkpoint }) => {
+    const { source: data } = await openRunData(model.topology, {
+      resumeFrom: checkpoint,
+      dataChanged: options.dataChanged ?? false,
+      progress: progress.show,
+      warn: (message) => printError(`troupe: warning: ${message}`),
+    });
     const { batch } = model.topology.train;
     const all = data.batches.numEvalSequences;
     const sequences =
@@ -53,6 +60,8 @@ export function registerEval(program: Command): void {
       'batches of held-out sequences; default: eval.batches of the topology',
       integer(1),
     )
+    .option('--set <key=value>', 'name data that moved: data.text=PATH; may be repeated', collect, [])
+    .option('--data-changed', 'measure on another corpus than the one of the checkpoint')
     .option('--threads <n>', 'threads of the device', integer(1))
     .action(evaluate);
 }

@@ -20,6 +20,8 @@ interface LaunchCommandOptions extends RunCommandOptions {
   /** False with `--no-checkpoint`. */
   readonly checkpoint: boolean;
   readonly runDir?: string;
+  /** Path of a checkpoint. */
+  readonly from?: string;
 }
 
 /** Seconds that SIGTERM grants for finishing the step and its checkpoint: less than the 30 that Kubernetes waits. */
@@ -51,22 +53,35 @@ export function addRunOptions(command: Command): Command {
 async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
-  const [{ withAbsolutePaths }, { loadTopology }, { claimRunFolder }, { follow }] = await Promise.all([
-    import('troupe/launch'),
-    import('@troupe/topology'),
-    import('../run/run-folder.ts'),
-    import('../run/follow.ts'),
-  ]);
+  const [{ openCheckpointAt, withAbsolutePaths }, { loadTopology }, { claimRunFolder }, { follow }] =
+    await Promise.all([
+      import('troupe/launch'),
+      import('@troupe/topology'),
+      import('../run/run-folder.ts'),
+      import('../run/follow.ts'),
+    ]);
   const topology = withAbsolutePaths(loadTopology(name, { set: options.set }));
   const claim = () => claimRunFolder(options.runDir ?? topology.checkpoint.dir);
-  const exitCode = await follow(topology, {
-    ...options,
-    claim,
-    spare,
-    checkpoints: options.checkpoint,
-    resumeFrom: null,
-  });
-  if (exitCode !== 0) throw new Ended(exitCode);
+  const weightsFrom = options.from === undefined ? null : await openCheckpointAt(options.from);
+  try {
+    const exitCode = await follow(topology, {
+      ...options,
+      claim,
+      spare,
+      checkpoints: options.checkpoint,
+      resumeFrom: null,
+      weightsFrom,
+      notes:
+        weightsFrom === null
+          ? []
+          : [
+              `weights of ${options.from}, after step ${weightsFrom.manifest.step} there; the optimizer, the schedule and the order of the data begin anew`,
+            ],
+    });
+    if (exitCode !== 0) throw new Ended(exitCode);
+  } finally {
+    await weightsFrom?.close();
+  }
 }
 
 export function registerLaunch(program: Command): void {
@@ -78,6 +93,10 @@ export function registerLaunch(program: Command): void {
       'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100',
     ),
   )
+    .option(
+      '--from <checkpoint>',
+      'start with the weights of a run or checkpoint; the optimizer, the schedule and the data begin anew (fine-tuning)',
+    )
     .option('--no-checkpoint', 'write no checkpoints')
     .option(
       '--run-dir <folder>',

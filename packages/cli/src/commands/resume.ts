@@ -6,18 +6,26 @@ import { addRunOptions, type RunCommandOptions } from './launch.ts';
 
 interface ResumeOptions extends RunCommandOptions {
   readonly checkpoint?: string;
+  readonly dataChanged?: boolean;
 }
 
 async function resume(path: string, options: ResumeOptions): Promise<void> {
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
-  const [{ openRun, runOfPath }, { follow }] = await Promise.all([
+  const [{ lockRun, openRun, runOfPath }, { leaveLocked }, { follow }] = await Promise.all([
     import('troupe/launch'),
+    import('../run/run-folder.ts'),
     import('../run/follow.ts'),
   ]);
   const { folder, checkpoint: named } = runOfPath(path);
   const asked = options.checkpoint ?? named;
-  const run = await openRun(folder, { set: options.set, ...(asked === null ? {} : { checkpoint: asked }) });
+  // Before anything is read: whoever writes the run may remove what is being read.
+  const lock = await lockRun(folder, () => leaveLocked(folder));
+  const opened = openRun(folder, { set: options.set, ...(asked === null ? {} : { checkpoint: asked }) });
+  const run = await opened.catch(async (error: unknown) => {
+    await lock.release();
+    throw error;
+  });
   try {
     const { step } = run.checkpoint.manifest;
     const end = Math.min(options.stopAfter ?? run.topology.train.steps, run.topology.train.steps);
@@ -39,7 +47,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
         );
       return;
     }
-    const claim = () => ({ path: folder, taken: null, made: [] });
+    const claim = async () => ({ path: folder, taken: null, made: [], lock });
     const exitCode = await follow(run.topology, {
       ...options,
       claim,
@@ -49,6 +57,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
     });
     if (exitCode !== 0) throw new Ended(exitCode);
   } finally {
+    await lock.release();
     await run.checkpoint.close();
   }
 }
@@ -63,5 +72,9 @@ export function registerResume(program: Command): void {
     ),
   )
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .option(
+      '--data-changed',
+      'go on with another corpus than the one of the checkpoint; its numbers are other ones',
+    )
     .action(resume);
 }

@@ -45,13 +45,18 @@ import { summary } from './summary.ts';
 import { Tally } from './tally.ts';
 
 export interface FollowOptions {
-  /** Called once, when the topology is known to run. */
-  readonly claim: () => RunFolder;
+  /** Called once, when the topology is known to run; the lock of the folder is given back at the end. */
+  readonly claim: () => Promise<RunFolder>;
   /** Boots while the topology is read. */
   readonly spare: NonNullable<LaunchOptions['spare']>;
   readonly checkpoints: boolean;
   readonly resumeFrom: NonNullable<LaunchOptions['resumeFrom']> | null;
+  /** Weights to start with. */
+  readonly weightsFrom?: NonNullable<LaunchOptions['weightsFrom']> | null;
+  /** What else people are told at the start. */
+  readonly notes?: readonly string[];
   readonly stopAfter?: number;
+  readonly dataChanged?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly logLevel: LogLevel;
@@ -82,15 +87,23 @@ export async function follow(topology: ResolvedTopology, options: FollowOptions)
             last: Math.min(options.stopAfter ?? steps, steps),
           }),
         };
-  return new FollowedRun(topology, options, profile).run();
+  const folder = await options.claim();
+  try {
+    const run = new FollowedRun(topology, { ...options, folder }, profile);
+    return await run.run();
+  } finally {
+    await folder.lock.release();
+  }
 }
 
 /** A profile of which the steps are known. */
 type FollowedProfile = ProfileRequest & { readonly steps: StepRange };
 
+type FollowedOptions = FollowOptions & { readonly folder: RunFolder };
+
 class FollowedRun {
   readonly #topology: ResolvedTopology;
-  readonly #options: FollowOptions;
+  readonly #options: FollowedOptions;
   readonly #folder: RunFolder;
   readonly #clock = systemClock();
   readonly #tally = new Tally();
@@ -101,11 +114,11 @@ class FollowedRun {
   /** Measured before the run. */
   #rates: MachineRates = { flops: null, bytes: null };
 
-  constructor(topology: ResolvedTopology, options: FollowOptions, profile: FollowedProfile | null) {
+  constructor(topology: ResolvedTopology, options: FollowedOptions, profile: FollowedProfile | null) {
     const { steps } = topology.train;
     this.#topology = topology;
     this.#options = options;
-    this.#folder = options.claim();
+    this.#folder = options.folder;
     this.#profile = profile === null ? null : this.#profilePlan(profile);
     this.#metrics = new MetricsFile(this.#folder.path);
     this.#progress = new Progress(
@@ -142,6 +155,7 @@ class FollowedRun {
           `${this.#topology.name}: run folder ${path}${taken === null ? '' : ` (${taken} belongs to an earlier run)`}${from}`,
           // A run that goes on has been told.
           ...(resumeFrom === null ? adviceOn(this.#topology).map(formatAdvice) : []),
+          ...(this.#options.notes ?? []),
         );
       }
       const startedMs = this.#clock.now();
@@ -173,6 +187,7 @@ class FollowedRun {
   #release(): void {
     this.#metrics.close();
     if (this.#tally.last === null) releaseRunFolder(this.#folder);
+    else void this.#folder.lock.release();
   }
 
   /** Says that a signal ended the run before there was one, and gives its exit code. */
@@ -189,12 +204,15 @@ class FollowedRun {
   }
 
   #launch(): Promise<Launch> {
-    const { stopAfter, checkpoints, resumeFrom, logLevel, spare } = this.#options;
+    const { stopAfter, checkpoints, resumeFrom, weightsFrom, dataChanged, logLevel, spare } = this.#options;
     this.#rates = this.#measureRates();
     return launch(this.#topology, {
       ...(stopAfter === undefined ? {} : { stopAfter }),
-      checkpoints: checkpoints ? { storage: fileStorage(this.#folder.path), folder: '' } : null,
-      ...(resumeFrom === null ? {} : { resumeFrom }),
+      checkpoints: checkpoints
+        ? { storage: fileStorage(this.#folder.path), folder: '', lock: this.#folder.lock }
+        : null,
+      ...(weightsFrom == null ? {} : { weightsFrom }),
+      ...(resumeFrom === null ? {} : { resumeFrom, dataChanged: dataChanged ?? false }),
       report: (event) => this.#report(event),
       logLevel,
       spare,
@@ -251,11 +269,19 @@ class FollowedRun {
 
   #report(event: RunEvent): void {
     this.#tally.add(event);
+    const { path } = this.#folder;
     const placed =
-      event.event === 'checkpoint' ? { ...event, path: join(this.#folder.path, event.path) } : event;
+      event.event === 'checkpoint'
+        ? { ...event, path: join(path, event.path) }
+        : event.event === 'start'
+          ? { ...event, folder: path }
+          : event;
     this.#metrics.write(placed);
     if (this.#options.json === true) printJson(placed);
-    else if (this.#forPeople) this.#progress.show(placed);
+    else if (placed.event === 'warning') {
+      this.#progress.close();
+      printError(`troupe: warning: ${placed.message}`);
+    } else if (this.#forPeople) this.#progress.show(placed);
   }
 
   #end(run: Launch, result: RunResult, seconds: number, profile: ProfileEvent | null): number {
@@ -298,6 +324,7 @@ class FollowedRun {
       evalLoss,
       unigramEntropy: statistics?.unigramEntropy ?? null,
       bigramCrossEntropy: statistics?.bigramCrossEntropy ?? null,
+      folder: this.#folder.path,
     };
   }
 
@@ -312,14 +339,15 @@ class FollowedRun {
     const { path } = this.#folder;
     const { checkpoint } = this.#tally;
     const total = this.#topology.train.steps;
+    const here = this.#tally.last === null ? '' : `; run folder ${path}`;
     if (exitCode === exitCodes.ok)
-      return steps === total ? `all ${total} steps` : `stopped after step ${steps} of ${total}, as asked`;
+      return `${steps === total ? `all ${total} steps` : `stopped after step ${steps} of ${total}, as asked`}${here}`;
     const saved = checkpoint ?? this.#options.resumeFrom?.folder ?? null;
     const resume =
       saved === null
-        ? 'no checkpoint was written'
+        ? `no checkpoint was written${here}`
         : `the last checkpoint is ${join(path, saved)}; go on with: npx troupe resume ${path}`;
     if (error === null) return `after step ${steps} of ${total}; ${resume}`;
-    return exitCode === exitCodes.failed ? error.message : `${error.message}; ${resume}`;
+    return exitCode === exitCodes.failed ? `${error.message}${here}` : `${error.message}; ${resume}`;
   }
 }

@@ -1,7 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { TroupeError } from '@troupe/core';
-import { makeFolders, removeEmptyFolders } from 'troupe/launch';
+import { TroupeError, type FolderLock } from '@troupe/core';
+import { exitCodes, fileStorage, makeFolders, removeEmptyFolders } from 'troupe/launch';
+import { exitLine } from '../exit-line.ts';
+import { printError } from '../output.ts';
 import { METRICS_FILE } from './metrics-file.ts';
 
 /** A folder that belongs to one run. */
@@ -11,6 +13,8 @@ export interface RunFolder {
   readonly taken: string | null;
   /** Folders that were made for it, itself the last; none of a run that goes on. */
   readonly made: readonly string[];
+  /** This process alone writes it. */
+  readonly lock: FolderLock;
 }
 
 /** Most siblings that are tried. */
@@ -21,9 +25,26 @@ const SIBLINGS_MAX = 10_000;
  *
  * `mkdir` decides, so that two runs started at once never share one.
  *
+ * @returns with its lock, which whoever asked gives back
  * @throws {TroupeError} TROUPE_STORAGE_DENIED, TROUPE_STORAGE_FULL or TROUPE_STORAGE_FAILED naming the folder
  */
-export function claimRunFolder(wanted: string): RunFolder {
+export async function claimRunFolder(wanted: string): Promise<RunFolder> {
+  const folder = makeRunFolder(wanted);
+  return { ...folder, lock: await fileStorage(folder.path).lock('', () => leaveLocked(folder.path)) };
+}
+
+/** What a process does whose folder another one has taken over: its workers hear the pipe close and leave by themselves. */
+export function leaveLocked(path: string): never {
+  printError(
+    exitLine(
+      exitCodes.temporary,
+      `another process took over run folder ${path} while this one was stopped; nothing more is written`,
+    ),
+  );
+  process.exit(exitCodes.temporary);
+}
+
+function makeRunFolder(wanted: string): Omit<RunFolder, 'lock'> {
   const base = wanted.replace(/\/+$/u, '') || wanted;
   let above: readonly string[] = [];
   try {
@@ -66,8 +87,10 @@ function folderError(path: string, error: NodeJS.ErrnoException): TroupeError {
 }
 
 /** Gives back the folder of a run that came to no step, and those above it that were made for it; what holds more than its metrics stays. */
-export function releaseRunFolder({ path, made }: RunFolder): void {
+export function releaseRunFolder({ path, made, lock }: RunFolder): void {
   if (made.length === 0) return;
+  // Done when it returns: the process may be about to exit.
+  void lock.remove();
   rmSync(join(path, METRICS_FILE), { force: true });
   removeEmptyFolders(made);
 }

@@ -2,7 +2,7 @@
 export { surviveClosedTerminal } from './closed-terminal.ts';
 export * from './launch.ts';
 export type { LaunchOptions } from './launch-options.ts';
-export { openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
+export { lockRun, openCheckpointAt, openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
 export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
 export { fileStorage } from '../ports/file-storage.ts';
 export { makeFolders, removeEmptyFolders } from '../ports/make-folders.ts';

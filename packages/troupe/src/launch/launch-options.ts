@@ -1,5 +1,4 @@
-import type { CheckpointReader } from '@troupe/checkpoint';
-import type { Storage } from '@troupe/core';
+import type { FolderLock, SharedStorage, Storage } from '@troupe/core';
 import type { RunSink } from '@troupe/telemetry';
 import {
   callback,
@@ -17,14 +16,21 @@ import {
   wholeNumber,
   type OptionRules,
 } from '../option-rules.ts';
+import type { FirstState } from '../first-state.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { ProfilePlan } from '../profile/recorder.ts';
 
-export interface LaunchOptions {
+export interface LaunchOptions extends FirstState {
   readonly stopAfter?: number;
   /** Where checkpoints go; null: none are written. */
-  readonly checkpoints: { readonly storage: Storage; readonly folder: string } | null;
-  readonly resumeFrom?: CheckpointReader;
+  readonly checkpoints: {
+    readonly storage: Storage | SharedStorage;
+    readonly folder: string;
+    /** Whoever launches is the folder's only writer already. Default: the run takes the lock, and gives it back when it ends. */
+    readonly lock?: FolderLock;
+  } | null;
+  /** Another corpus than that of `resumeFrom` is meant. Default false: it is refused. */
+  readonly dataChanged?: boolean;
   readonly report: RunSink;
   readonly logLevel: LogLevel;
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
@@ -42,10 +48,13 @@ const rules: OptionRules<LaunchOptions> = {
       options({
         storage: required(storage),
         folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
+        lock: objectWith('the lock of a folder', 'release'),
       }),
     ),
   ),
   resumeFrom: checkpointReader,
+  weightsFrom: checkpointReader,
+  dataChanged: rule('true or false', (value) => typeof value === 'boolean'),
   report: required(callback),
   logLevel: required(oneOf('debug', 'info', 'warn', 'error', 'silent')),
   peakFlops: required(orNull(positive('floating-point operations a second'))),

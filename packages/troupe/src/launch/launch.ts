@@ -5,22 +5,26 @@ import {
   nodeId,
   TroupeError,
   userCodeError,
+  type FolderLock,
   type Logger,
   type NodeId,
   type Storage,
 } from '@troupe/core';
-import type { DataSource, DataStatistics } from '@troupe/data';
+import type { DataStatistics } from '@troupe/data';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.ts';
+import { checkpointMustFit, firstOf } from '../first-state.ts';
+import { lockOf } from '../run-lock.ts';
 import { createJobSystem } from '../job-system.ts';
-import { dataWarnings, openTopologyData } from '../data.ts';
+import { dataWarnings } from '../data.ts';
 import { checkTopology } from '../option-rules.ts';
 import { mustFit } from '../machine-memory.ts';
 import { Pace } from '../pace.ts';
+import { openRunData, type RunData } from '../run-data.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { exitCodes, failureOf, failureResult, resultOf, type RunResult } from '../run-result.ts';
@@ -66,18 +70,20 @@ const SILENCE_MS = 6000;
 export async function launch(topology: ResolvedTopology, options: LaunchOptions): Promise<Launch> {
   checkTopology('launch', topology);
   checkLaunchOptions(options);
-  const { resumeFrom } = options;
-  const trajectory = resumeFrom?.manifest.trajectory as { readonly adamClock: number } | undefined;
   const choices = {
     stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
-    first: { step: resumeFrom?.manifest.step ?? 0, adamClock: trajectory?.adamClock ?? 0 },
+    first: firstOf(options),
     evaluationSequences: 0,
     checkpoints: options.checkpoints !== null,
   };
-  // Refuses what is not built before a process exists.
-  jobOf(topology, choices);
+  // Refuses what is not built, or what does not fit, before a process exists.
+  checkpointMustFit(jobOf(topology, choices), options);
   mustFit(topology, 'launch');
-  const run = new LocalLaunch(topology, options, await openLogger(options.logLevel));
+  const lock = await lockOf(options.checkpoints, () => void run.abort());
+  const run: LocalLaunch = new LocalLaunch(topology, options, {
+    logger: await openLogger(options.logLevel),
+    lock,
+  });
   try {
     await run.start(choices);
   } catch (error) {
@@ -106,9 +112,11 @@ class LocalLaunch implements Launch {
   #transport: ZmqTransport | null = null;
   #opening: Promise<ZmqTransport> | null = null;
   readonly #recorder: Recorder | null;
+  /** Of the folder of its checkpoints, unless somebody else holds it for this run. */
+  readonly #lock: FolderLock | null;
   #system: ActorSystem | null = null;
   #job: Job | null = null;
-  #data: DataSource | null = null;
+  #data: RunData | null = null;
   #last: StepEvent | null = null;
   #interruption: StopReason = 'interrupted';
   #ended = false;
@@ -117,8 +125,13 @@ class LocalLaunch implements Launch {
   #allListening: () => void = () => {};
   #startFailed: (error: TroupeError) => void = () => {};
 
-  constructor(topology: ResolvedTopology, options: LaunchOptions, logger: Logger) {
+  constructor(
+    topology: ResolvedTopology,
+    options: LaunchOptions,
+    { logger, lock }: { readonly logger: Logger; readonly lock: FolderLock | null },
+  ) {
     this.#topology = topology;
+    this.#lock = lock;
     this.#options = options;
     this.#logger = logger.child({ node: agentNode });
     // What a run that was killed left behind belongs to another profile.
@@ -164,21 +177,22 @@ class LocalLaunch implements Launch {
     this.#data = data;
     this.#places = () => [...this.#listening.values(), { node: agentNode, ...transport.endpoints }];
     transport.setPeers((node) => this.#places().find((place) => place.node === node));
-    const full = { ...choices, evaluationSequences: evaluationSequences(this.#topology, data.batches) };
-    this.#mountAgent(
-      jobOf(this.#topology, full),
-      transport,
-      data.tokenizer === null ? null : new TextEncoder().encode(JSON.stringify(data.tokenizer.toJson())),
-    );
+    const full = {
+      ...choices,
+      evaluationSequences: evaluationSequences(this.#topology, data.source.batches),
+    };
+    this.#mountAgent(jobOf(this.#topology, full), transport, data);
     this.#choices = full;
     for (const worker of this.#workers) this.#configure(worker);
   }
 
-  #openData(): Promise<DataSource> {
-    return openTopologyData(this.#topology, {
+  #openData(): Promise<RunData> {
+    return openRunData(this.#topology, {
+      ...this.#options,
       progress: (progress) => {
         if (this.#pace.isDue()) this.#report({ event: 'progress', ...progress });
       },
+      warn: (message) => this.#report({ event: 'warning', message }),
     });
   }
 
@@ -201,11 +215,13 @@ class LocalLaunch implements Launch {
   }
 
   #configure(worker: WorkerProcess): void {
-    assert(this.#choices !== null, 'a worker is configured when the run is known');
+    const data = this.#data;
+    assert(this.#choices !== null && data !== null, 'a worker is configured when the run is known');
     worker.send({
       type: 'configure',
       topology: this.#topology,
       choices: this.#choices,
+      data: { tokenizer: data.tokenizer, corpusSha256: data.corpusSha256 },
       endpoints: this.#places(),
     });
   }
@@ -249,12 +265,12 @@ class LocalLaunch implements Launch {
   }
 
   dataWarnings(): readonly string[] {
-    return this.#data === null ? [] : dataWarnings(this.#topology, this.#data);
+    return this.#data === null ? [] : dataWarnings(this.#topology, this.#data.source);
   }
 
   statistics(): DataStatistics {
     assert(this.#data !== null, 'a launch that began has its data');
-    return this.#data.statistics();
+    return this.#data.source.statistics();
   }
 
   #wireBytes = 0;
@@ -276,6 +292,7 @@ class LocalLaunch implements Launch {
     await this.#transport?.close(200);
     this.#leaveNothing();
     process.off('exit', this.#leaveNothing);
+    await this.#lock?.release();
   }
 
   /** A process that leaves without cleaning up leaves no worker and no socket either, unless it is killed. */
@@ -284,8 +301,8 @@ class LocalLaunch implements Launch {
     if (this.#socketFolder !== null) rmSync(this.#socketFolder, { recursive: true, force: true });
   };
 
-  #mountAgent(job: Job, transport: ZmqTransport, tokenizer: Uint8Array | null): void {
-    const { checkpoints, resumeFrom, peakFlops } = this.#options;
+  #mountAgent(job: Job, transport: ZmqTransport, { tokenizer, corpusSha256 }: RunData): void {
+    const { checkpoints, resumeFrom, weightsFrom, peakFlops } = this.#options;
     const topology = this.#topology;
     this.#job = job;
     const system = createJobSystem({
@@ -328,8 +345,9 @@ class LocalLaunch implements Launch {
         folder: checkpoints?.folder ?? '',
         keep: topology.checkpoint.keep,
         topology: topology.file,
-        tokenizer,
-        resumeFrom: resumeFrom ?? null,
+        tokenizer: tokenizer === null ? null : new TextEncoder().encode(tokenizer),
+        corpusSha256,
+        resumeFrom: resumeFrom ?? weightsFrom ?? null,
       },
       supervisor: {
         failed: (failure) => this.#endWith(failureOf(failure, null, null)),

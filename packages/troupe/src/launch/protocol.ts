@@ -1,6 +1,7 @@
 import type { ListeningPlan } from './listening.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { RunChoices } from '../job.ts';
+import type { RunDataChoice } from '../run-data.ts';
 import type { ProfilePlan } from '../profile/recorder.ts';
 import type { ResolvedTopology } from '@troupe/topology';
 
@@ -19,6 +20,7 @@ export type AgentMessage =
       readonly type: 'configure';
       readonly topology: ResolvedTopology;
       readonly choices: RunChoices;
+      readonly data: RunDataChoice;
       readonly endpoints: readonly NodeEndpoints[];
     }
   /** The run is over: say goodbye to the peers, tell what was sent, end. */

@@ -6,7 +6,7 @@ import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { createPlacement } from '@troupe/topology/layout';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
-import { openTopologyData } from '../data.ts';
+import { openChosenData } from '../run-data.ts';
 import { jobOf } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { Pace } from '../pace.ts';
@@ -102,7 +102,7 @@ class Worker {
     const placed = createPlacement(topology).workers[rank];
     const [device, data] = await Promise.all([
       loadDevice({ body: placed?.body ?? topology.device, threads: placed?.device.threads ?? 1 }),
-      openTopologyData(topology),
+      openChosenData(topology, message.data),
     ]);
     this.#recorder?.begin(this.#node, device);
     const job: Job = jobOf(topology, choices);

@@ -1,38 +1,23 @@
 import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import {
   parentFolder,
-  StorageDeniedError,
   StorageFailedError,
-  StorageFullError,
   StorageMissingError,
   storagePath,
-  TroupeError,
   type PendingFile,
-  type Storage,
+  type SharedStorage,
 } from '@troupe/core';
 import { check, rule } from '../option-rules.ts';
 import { makeFolders } from './make-folders.ts';
+import { storageError } from './storage-error.ts';
 
 /** Most bytes of one read call; Linux moves at most 2^31 - 4096 at once. */
 const READ_BYTES_MAX = 1 << 30;
 
-/** Files being written aside: `.NAME.PID-COUNT.pending`, beside their final name, so that a rename stays in one file system. */
+/** Files being written aside: `.NAME.PID-RANDOM.pending`, beside their final name, so that a rename stays in one file system. */
 const pendingName = /^\..+\.\d+-\d+\.pending$/u;
-
-const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-const denied = new Set(['EACCES', 'EPERM', 'EROFS']);
-
-/** Turns an error of node:fs into one of the four of the `Storage` port; errors of ours pass through. */
-export function storageError(path: string, cause: unknown): TroupeError {
-  if (cause instanceof TroupeError) return cause;
-  const errno = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-  const options = { cause, details: { errno } };
-  if (full.has(errno)) return new StorageFullError(path, options);
-  if (errno === 'ENOENT') return new StorageMissingError(path, options);
-  if (denied.has(errno)) return new StorageDeniedError(path, errno, options);
-  return new StorageFailedError(path, cause instanceof Error ? cause.message : String(cause), options);
-}
 
 async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
@@ -142,21 +127,20 @@ async function readRange(
  *
  * @param root - absolute, or relative to the working directory
  */
-export function fileStorage(root: string): Storage {
+export function fileStorage(root: string): SharedStorage {
   check(
     'fileStorage',
     'root',
     root,
     rule('the path of a folder', (value) => typeof value === 'string'),
   );
-  let numCreated = 0;
   const at = (name: string): string => join(root, name);
 
   const create = async (path: string): Promise<PendingFile> => {
     const name = storagePath(path);
     const folder = parentFolder(name);
-    numCreated += 1;
-    const asideName = `.${name.slice(folder === '' ? 0 : folder.length + 1)}.${process.pid}-${numCreated}.pending`;
+    // Not a count: another storage of this process, or process 1 of another container, may write the same file.
+    const asideName = `.${name.slice(folder === '' ? 0 : folder.length + 1)}.${process.pid}-${randomInt(2 ** 47)}.pending`;
     const aside = join(at(folder), asideName);
     return attempt(name, async () => {
       const isFolder = await stat(at(name)).then(
@@ -164,7 +148,7 @@ export function fileStorage(root: string): Storage {
         () => false,
       );
       if (isFolder) throw new StorageFailedError(name, 'is a folder');
-      const handle = await open(aside, 'w');
+      const handle = await open(aside, 'wx');
       return new FileBeingWritten(name, { aside, final: at(name), folder: at(folder) }, handle);
     });
   };
@@ -230,6 +214,10 @@ export function fileStorage(root: string): Storage {
     async syncFolder(folder) {
       const name = storagePath(folder);
       await attempt(name, () => syncPath(at(name)));
+    },
+    async lock(folder, lost) {
+      const { lockFolder } = await import('./writer-lock.ts');
+      return lockFolder(at(storagePath(folder)), lost);
     },
   };
 }

@@ -12,6 +12,8 @@ export function makeFolders(path: string): readonly string[] {
   const missing: string[] = [];
   for (let at = path; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at);
   const made: string[] = [];
+  // A file of that name: EEXIST.
+  if (missing.length === 0 && !statSync(path).isDirectory()) mkdirSync(path);
   try {
     for (const each of missing) if (makeOne(each)) made.push(each);
   } catch (error) {

@@ -6,7 +6,8 @@ import test, { type ExecutionContext } from 'ava';
 import * as fc from 'fast-check';
 import { memoryStorage, nodeId, prng, TroupeError, type Storage } from '@troupe/core';
 import { SimDisk, SimProcess, VirtualClock } from '@troupe/sim';
-import { fileStorage, storageError } from './file-storage.ts';
+import { fileStorage } from './file-storage.ts';
+import { storageError } from './storage-error.ts';
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const bytesOf = (value: string): Uint8Array => new TextEncoder().encode(value);

@@ -1,0 +1,58 @@
+import type { Job } from '@troupe/actors';
+import { CheckpointMismatchError, type CheckpointReader } from '@troupe/checkpoint';
+import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
+import { diffValues, type ResolvedTopology } from '@troupe/topology';
+import type { RunChoices } from './job.ts';
+
+/** Where the state of a run's first step comes from; neither: from the seed. */
+export interface FirstState {
+  /** The checkpoint to go on from: weights, moments, step, corpus and tokenizer. */
+  readonly resumeFrom?: CheckpointReader;
+  /** Weights to start with: the optimizer, the schedule and the data begin anew. Not together with `resumeFrom`. */
+  readonly weightsFrom?: CheckpointReader;
+}
+
+export function firstOf({ resumeFrom, weightsFrom }: FirstState): RunChoices['first'] {
+  if (weightsFrom !== undefined) return { step: 0, adamClock: 0, from: 'weights' };
+  if (resumeFrom === undefined) return { step: 0, adamClock: 0, from: 'seed' };
+  const { step, trajectory } = resumeFrom.manifest;
+  const { adamClock } = trajectory as { readonly adamClock: number };
+  return { step, adamClock, from: 'checkpoint' };
+}
+
+/**
+ * Compares a checkpoint with the model of a job before anything starts.
+ *
+ * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH naming every tensor that is missing, extra or of another shape
+ */
+export function checkpointMustFit({ model }: Job, { resumeFrom, weightsFrom }: FirstState): void {
+  const units = [...denseUnits(model), ...moeLayers(model).flatMap((layer) => expertUnits(model, layer))];
+  const parameters = units.flatMap((unit) => unit.parameters);
+  weightsFrom?.expectParameters(parameters, ['weights']);
+  if (resumeFrom === undefined) return;
+  if (!resumeFrom.manifest.tensors.some(({ group }) => group === 'adam-m'))
+    throw new CheckpointMismatchError(resumeFrom.folder, [
+      'it holds weights alone, and resuming takes the state of the optimizer too; start a run with them: troupe launch FILE --from CHECKPOINT',
+    ]);
+  resumeFrom.expectParameters(parameters);
+}
+
+/** Keys of `model` that say how training begins or what it adds to the loss: weights mean the same whatever they say. */
+const trainingKeys = /^(?:init|moe\.balance)(?:\.|$)/u;
+
+/** Keys at which weights were trained as another model than the topology's, in words; tensors have the same shapes all the same. */
+export function modelDifferences(
+  weightsFrom: CheckpointReader,
+  { file }: ResolvedTopology,
+): readonly string[] {
+  const { model } = (weightsFrom.manifest.topology ?? {}) as { readonly model?: object };
+  if (model === undefined) return [];
+  return diffValues(model, file.model)
+    .filter(
+      ({ key, before, after }) => before !== undefined && after !== undefined && !trainingKeys.test(key),
+    )
+    .map(
+      ({ key, before, after }) =>
+        `model.${key} is ${JSON.stringify(before)} in the checkpoint and ${JSON.stringify(after)} here`,
+    );
+}
