@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import test from 'ava';
 import * as fc from 'fast-check';
@@ -98,4 +99,21 @@ test('trainBpe: 4,096 tokens on WordNet are those of Hugging Face tokenizers 0.2
   const ids = await tokenizer.encodeAll(texts);
   const decoded = await Promise.all(ids.map((each) => tokenizer.decode(each)));
   t.deepEqual(decoded, texts);
+});
+
+test('trainBpe: keeps no text: seventy megabytes go through a heap of thirty-two', async (t) => {
+  const trainer = new URL('../dist/bpe-trainer.js', import.meta.url).href;
+  // One rare piece a text, long enough that the engine cuts it out without copying it.
+  const script = `
+    import { trainBpe } from ${JSON.stringify(trainer)};
+    function* texts() {
+      for (let i = 0; i < 70; i++) yield \`rarewordof\${'abcdefghij'[i % 10]}\${'klmnopqrstuvwxyz'[i >> 4]}x\${' '.repeat(1 << 20)}\`;
+    }
+    const { vocabSize } = await trainBpe(texts(), { vocab: 260 });
+    process.stdout.write(String(vocabSize));`;
+  const args = ['--max-old-space-size=32', '--input-type=module', '-e', script];
+  const stdout = await new Promise<string>((resolve, reject) => {
+    execFile(process.execPath, args, (error, out) => (error === null ? resolve(out) : reject(error)));
+  });
+  t.is(stdout, '260');
 });
