@@ -96,3 +96,18 @@ test.serial('cache: lists what is kept and removes it, nothing else', async (t) 
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /'empty' is invalid.*list, clear/);
 });
+
+test.serial('launch: few documents and an empty held-out set are said at the start', async (t) => {
+  const { folder, path } = workplace(t);
+  writeFileSync(path('text.txt'), 'one short text');
+  const { code, stdout, stderr } = await runCli(['launch', 'small.yaml', '--stop-after', '1'], {
+    cwd: folder,
+  });
+  t.is(code, 0, stderr);
+  t.regex(stderr, /^troupe: warning: data\.holdout 0\.1 holds no document out/m);
+  t.regex(
+    stderr,
+    /^troupe: warning: the training text has 1 sequence of 32 tokens, fewer than the 4 of a step/m,
+  );
+  t.regex(stdout, /^held-out loss {2}not measured/m);
+});

@@ -2,7 +2,6 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   checkDataSource,
-  fewerTokens,
   openDataSource,
   type DataConfig,
   type DataProgress,
@@ -67,13 +66,4 @@ export function openTopologyData(
 /** What is wrong with the data of a topology as far as it can be known without reading them. @throws {TroupeError} the first */
 export function checkTopologyData(topology: ResolvedTopology): Promise<void> {
   return checkDataSource(dataConfig(topology));
-}
-
-/** What a run should be told of its data although it can use them: one sentence each. */
-export function dataWarnings({ data }: ResolvedTopology, { tokenizer }: DataSource): readonly string[] {
-  const { kind, file, vocab } = data.tokenizer;
-  const isTrained = tokenizer !== null && kind === 'bpe' && file === null;
-  return isTrained && vocab !== null && tokenizer.vocabSize < vocab
-    ? [fewerTokens(tokenizer.vocabSize, vocab)]
-    : [];
 }

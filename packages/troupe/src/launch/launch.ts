@@ -20,7 +20,7 @@ import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.t
 import { checkpointMustFit, firstOf } from '../first-state.ts';
 import { lockOf } from '../run-lock.ts';
 import { createJobSystem } from '../job-system.ts';
-import { dataWarnings } from '../data.ts';
+import { dataWarnings } from '../data-warnings.ts';
 import { checkTopology } from '../option-rules.ts';
 import { mustFit } from '../machine-memory.ts';
 import { Pace } from '../pace.ts';

@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { loadTopology } from '@troupe/topology';
+import { openTopologyData } from './data.ts';
+import { dataWarnings } from './data-warnings.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'troupe-few-'));
+test.after.always(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What is said of so many documents, with sequences of four tokens. */
+async function warnings(documents: number, ...set: readonly string[]): Promise<readonly string[]> {
+  const path = join(folder, `${documents}.jsonl`);
+  const lines = Array.from({ length: documents }, (_, i) => JSON.stringify({ text: `doc ${i} abcdefgh` }));
+  writeFileSync(path, lines.join('\n'));
+  const topology = loadTopology('tiny', {
+    set: [`data={jsonl: ${path}, tokenizer: {kind: bytes}, holdout: 0.02}`, 'model.seqLen=4', ...set],
+  });
+  return dataWarnings(topology, await openTopologyData(topology));
+}
+
+test('dataWarnings: few documents of which none is held out', async (t) => {
+  const [none, ...more] = await warnings(4, 'train.batch=4');
+  t.deepEqual(more, []);
+  t.regex(
+    none ?? '',
+    /^data\.holdout 0\.02 holds no document out, so there is no held-out loss; add documents/,
+  );
+  t.deepEqual(await warnings(4, 'train.batch=4', 'data.holdout=0'), [], 'nothing was to be held out');
+  t.deepEqual(await warnings(400), []);
+});
+
+test('dataWarnings: fewer sequences than a step takes', async (t) => {
+  const [few, ...more] = await warnings(4, 'data.holdout=0', 'train.batch=64');
+  t.deepEqual(more, []);
+  t.regex(few ?? '', /^the training text has \d+ sequences of 4 tokens, fewer than the 64 of a step/);
+});
+
+test('dataWarnings: synthetic tokens never run short', async (t) => {
+  const topology = loadTopology('tiny', { set: ['data={synthetic: zipf}', 'train.batch=64'] });
+  t.deepEqual(dataWarnings(topology, await openTopologyData(topology)), []);
+});
