@@ -120,6 +120,9 @@ test('export: refuses by name what an architecture does not have, and leaves not
   const unknown = await runCli(['export', 'model', '--out', 'out', '--as', 'llama'], at);
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /Allowed choices are mixtral, olmoe, qwen3-moe/);
+  const resumed = await runCli(['resume', 'model'], at);
+  t.is(resumed.code, 1, resumed.stdout);
+  t.regex(resumed.stderr, /weights alone.*launch FILE --from CHECKPOINT/);
 });
 
 test('launch: without balance loss, as an imported model may be, its scope changes nothing', async (t) => {

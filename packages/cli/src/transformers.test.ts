@@ -88,7 +88,7 @@ async function ownLoss(folder: string): Promise<number> {
 }
 
 test.serial(
-  'launch, export, import, generate, export: one path, and Transformers reads its end',
+  'launch, export, import, generate, launch --from, export: one path, and Transformers reads its end',
   async (t) => {
     const { folder, path } = workplace(t);
     const at = { cwd: folder };
@@ -105,14 +105,33 @@ test.serial(
     const [after] = await run('generate', 'model', ...sample);
     t.deepEqual(after?.['ids'], before?.['ids'], 'the same weights and tokenizer write the same text');
     t.is(await ownLoss(path('model')), await ownLoss(path('first')));
-    await run('export', 'model', '--out', 'hf/second', '--layout', 'fused', '--file-mib', '1');
+    const still = ['--set', 'train.optimizer.lr=1e-9', '--set', 'train.optimizer.weightDecay=0'];
+    const more = ['--set', 'data.text=text.txt', '--set', 'train.batch=4', '--stop-after', '2'];
+    await run('launch', 'model/topology.yaml', '--from', 'model', '--run-dir', 'second', ...still, ...more);
+    await run(
+      'export',
+      'second',
+      '--out',
+      'hf/second',
+      '--as',
+      'mixtral',
+      '--layout',
+      'fused',
+      '--file-mib',
+      '1',
+    );
+    t.true(
+      Math.abs((await ownLoss(path('second'))) - (await ownLoss(path('first')))) < 1e-5,
+      'it began with them',
+    );
+
     const transformers = transformersOf(t);
     if (transformers === null) return;
     const texts = ['The gate waits.', '  two  spaces ', 'ΟΔΟΣ é 1234567', 'one<|endoftext|>two', '\n\ttab'];
     const prompt = [...new TextEncoder().encode('The gate')];
     for (const [name, own] of [
       ['hf/first', 'first'],
-      ['hf/second', 'model'],
+      ['hf/second', 'second'],
     ] as const) {
       const read = transformers.run(readFolder, {
         folder: path(name),
