@@ -15,6 +15,7 @@ import type { TopologyProblem } from './problem.ts';
 import type { DataSource, ResolvedData, ResolvedTopology } from './resolved.ts';
 import type { Finding } from './finding.ts';
 import { crossKeyFindings } from './rules.ts';
+import type { TopologyValues } from './schema.ts';
 import { validateKeys } from './validate.ts';
 
 function modelConfig({ model }: FilledTopology): ModelConfig {
@@ -93,7 +94,23 @@ function toProblem(layer: Layer, file: FilledTopology, finding: Finding): Topolo
   };
 }
 
-function build(file: FilledTopology, layer: Layer, source: ResolvedTopology['source']): ResolvedTopology {
+/** @see {@link ResolvedTopology.portable} */
+function portableFile(file: FilledTopology, { machines, parallel }: TopologyValues): object {
+  const { dp, ep, pp, tp } = parallel;
+  const { machines: _filled, ...rest } = file;
+  return {
+    ...rest,
+    parallel: { ...file.parallel, dp, ep, pp, tp },
+    ...(machines === undefined ? {} : { machines }),
+  };
+}
+
+function build(
+  file: FilledTopology,
+  values: TopologyValues,
+  layer: Layer,
+  source: ResolvedTopology['source'],
+): ResolvedTopology {
   const { dp, ep, pp, tp, zero, offload, pipeline } = file.parallel;
   const moe = file.model.moe;
   return {
@@ -118,6 +135,7 @@ function build(file: FilledTopology, layer: Layer, source: ResolvedTopology['sou
     recovery: file.recovery,
     eval: file.eval,
     file,
+    portable: portableFile(file, values),
     source,
   };
 }
@@ -204,7 +222,12 @@ export function resolveComposed(
   const places = Object.fromEntries(
     [...layer.origins].filter(([key]) => key !== '').map(([key, origin]) => [key, origin.value]),
   );
-  const resolved = build(file, layer, { path, files: composed.files, overrides: options.set, places });
+  const resolved = build(file, values, layer, {
+    path,
+    files: composed.files,
+    overrides: options.set,
+    places,
+  });
   const idle = [...idleRules(resolved, layer), ...idleFaults(resolved, layer)];
   if (idle.length > 0) throw new TopologyError(idle);
   return resolved;

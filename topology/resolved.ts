@@ -82,5 +82,9 @@ export interface ResolvedTopology {
   readonly eval: FilledTopology['eval'];
   /** The same as a topology file with every key written out: `plan --resolved`, manifests. Resolving it changes nothing. */
   readonly file: FilledTopology;
+  /**
+   * `file` for a manifest: what followed from machines or devices is left to follow again, so that a resumed run may change one of them.
+   */
+  readonly portable: object;
   readonly source: TopologySource;
 }

@@ -181,6 +181,13 @@ function trainRules(file: FilledTopology): Finding[] {
       ...(legal.length > 0 ? {} : { hint: `batch must be a multiple of ${parts} too, now ${batch}` }),
     }),
   ];
+  if (file.train.scheduleFrom >= file.train.steps)
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_CONFLICT',
+      keys: ['train.scheduleFrom', 'train.steps'],
+      rule: `must lie before the last of ${file.train.steps} steps`,
+      nearest: 0,
+    });
   if (optimizer.lrMin > optimizer.lr) {
     const rule = `must be at most lr ${optimizer.lr}`;
     const keys = ['train.optimizer.lrMin', 'train.optimizer.lr'] as const;

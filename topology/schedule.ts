@@ -4,12 +4,14 @@ import type { ResolvedOptimizer } from './resolved.ts';
 /** What the learning rate depends on. */
 export interface ScheduleConfig {
   readonly steps: number;
+  /** Step after which it starts. Default 0. */
+  readonly scheduleFrom?: number;
   readonly optimizer: Pick<ResolvedOptimizer, 'lr' | 'lrMin' | 'schedule' | 'warmup'>;
 }
 
 /** Steps in which the learning rate rises. */
-export function warmupSteps({ steps, optimizer }: ScheduleConfig): number {
-  return Math.round(optimizer.warmup * steps);
+export function warmupSteps({ steps, scheduleFrom = 0, optimizer }: ScheduleConfig): number {
+  return Math.round(optimizer.warmup * (steps - scheduleFrom));
 }
 
 /**
@@ -25,10 +27,12 @@ export function learningRate(train: ScheduleConfig, step: number): number {
   assert(Number.isSafeInteger(step) && step >= 1, 'steps count from 1', { step });
   const { lr, lrMin, schedule } = train.optimizer;
   assert(schedule !== 'wsd', 'refuseUnbuilt lets only built schedules through', { schedule });
+  const { steps, scheduleFrom = 0 } = train;
   const warmup = warmupSteps(train);
-  if (step <= warmup) return lr * (step / warmup);
+  const at = Math.max(1, step - scheduleFrom);
+  if (at <= warmup) return lr * (at / warmup);
   if (schedule === 'constant') return lr;
-  const progress = Math.min(1, (step - warmup) / Math.max(1, train.steps - warmup));
+  const progress = Math.min(1, (at - warmup) / Math.max(1, steps - scheduleFrom - warmup));
   if (progress === 1) return lrMin;
   const share = schedule === 'linear' ? 1 - progress : 0.5 * (1 + Math.cos(Math.PI * progress));
   return lrMin + (lr - lrMin) * share;

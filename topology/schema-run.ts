@@ -35,6 +35,9 @@ const optimizer = z
 export const trainSchema = z
   .strictObject({
     steps: count('Steps of the whole schedule; --stop-after ends earlier.', 'steps').default(300),
+    scheduleFrom: count('Step after which the schedule starts; `resume --reset-schedule` sets it.', 'steps', {
+      min: 0,
+    }).default(0),
     batch: count('Sequences of one step.', 'sequences').default(16),
     grains: count(
       'Blocks of the batch that no layout splits; a multiple of dp × microbatches. Default: the largest divisor of batch up to 8.',

@@ -33,6 +33,8 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--profile-steps',
     '--log-level',
     '--checkpoint',
+    '--extend-to',
+    '--reset-schedule',
     '--data-changed',
   ],
   eval: ['--checkpoint', '--batches', '--set', '--data-changed', '--threads'],

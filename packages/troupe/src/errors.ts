@@ -46,7 +46,7 @@ export class ResumeDiffersError extends TroupeError {
     );
     super(
       'TROUPE_RESUME_DIFFERS',
-      `a resumed run must keep model, data and train: ${list.join('; ')}; only machines, parallel, placement, wire, checkpoint, eval and device may change`,
+      `a resumed run must keep model, data and train: ${list.join('; ')}; only machines, parallel, placement, wire, checkpoint, eval and device may change, and on purpose the last step (--extend-to) and the learning rate (--reset-schedule)`,
       { details: { keys: differences.map(({ key }) => key) } },
     );
   }

@@ -8,16 +8,21 @@ import {
   type CheckpointReader,
   type OpenOptions,
 } from '@troupe/checkpoint';
-import { TroupeError, type FolderLock, type Storage } from '@troupe/core';
+import { OptionError, TroupeError, type FolderLock, type Storage } from '@troupe/core';
+import { type FilledTopology, type ResolvedTopology } from '@troupe/topology';
+import { RunDamagedError, RunMissingError } from './errors.ts';
 import {
-  diffTrajectory,
-  resolveTopology,
-  type FilledTopology,
-  type ResolvedTopology,
-} from '@troupe/topology';
-import { ResumeDiffersError, RunDamagedError, RunMissingError } from './errors.ts';
-import { check, checkOptions, listOf, oneOf, text, type OptionRules } from './option-rules.ts';
+  check,
+  checkOptions,
+  listOf,
+  oneOf,
+  rule,
+  text,
+  wholeNumber,
+  type OptionRules,
+} from './option-rules.ts';
 import { fileStorage } from './ports/file-storage.ts';
+import { resumedTopology, type ResumeChanges } from './resumed-topology.ts';
 import { lockFolder } from './ports/writer-lock.ts';
 
 /** A run on this machine's disk, opened at one of its checkpoints. Close `checkpoint` after use. */
@@ -27,18 +32,23 @@ export interface OpenedRun {
   readonly checkpoint: CheckpointReader;
   /** The topology that the checkpoint was written under, with the overrides of {@link OpenRunOptions.set}. */
   readonly topology: ResolvedTopology;
+  /** What changes on purpose do to the numbers, in words. */
+  readonly notes: readonly string[];
 }
 
-export interface OpenRunOptions extends Pick<OpenOptions, 'verify'> {
+export interface OpenRunOptions extends Pick<OpenOptions, 'verify'>, ResumeChanges {
   /** Name of one checkpoint, `step-000100`; default: the newest. */
   readonly checkpoint?: string;
-  /** Overrides `a.b=value` that keep the trajectory. */
-  readonly set?: readonly string[];
+  /** Refuses `checkpoint` unless it is the newest: for a run that goes another way than the newer ones did. */
+  readonly isNewest?: boolean;
 }
 
 const rules: OptionRules<OpenRunOptions> = {
   verify: oneOf('full', 'lazy'),
   checkpoint: text('the name of a checkpoint, such as step-000100'),
+  isNewest: rule('true or false', (value) => typeof value === 'boolean'),
+  extendTo: wholeNumber(1, 'the new last step'),
+  resetSchedule: rule('true or false', (value) => typeof value === 'boolean'),
   set: listOf(text("an override such as 'eval.every=10'"), 'a list of overrides'),
 };
 
@@ -58,14 +68,8 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   const checkpoint = await openOne(fileStorage(folder), folder, options);
   try {
     const file = checkpoint.manifest.topology as FilledTopology;
-    const before = resolveTopology(file);
-    const topology =
-      options.set === undefined || options.set.length === 0
-        ? before
-        : resolveTopology(file, { set: options.set });
-    const differences = diffTrajectory(before, topology);
-    if (differences.length > 0) throw new ResumeDiffersError(differences);
-    return { folder, checkpoint, topology: withAbsolutePaths(topology) };
+    const { topology, notes } = resumedTopology(file, checkpoint.manifest.step, options);
+    return { folder, checkpoint, topology: withAbsolutePaths(topology), notes };
   } catch (error) {
     await checkpoint.close();
     throw error;
@@ -114,6 +118,10 @@ async function openOne(storage: Storage, folder: string, options: OpenRunOptions
   const names = isElsewhere && !found.includes(asked) ? [...found, asked] : found;
   if (names.length === 0)
     throw new RunMissingError(folder, 'name the folder of a run: it holds folders like step-000100');
+  if (asked !== undefined && options.isNewest === true && names.includes(asked) && names[0] !== asked)
+    throw new OptionError('openRun', [
+      `checkpoint is ${asked}, and ${folder} also holds ${names[0]} of the run as it went: what changes its numbers goes on from the newest; copy ${asked} to a folder of its own and resume it there`,
+    ]);
   if (asked === undefined) {
     const { checkpoint, damaged } = await latestCheckpoint(storage, '', open);
     const [newest] = damaged;
@@ -162,6 +170,7 @@ export function withAbsolutePaths(topology: ResolvedTopology): ResolvedTopology 
       tokenizer: { ...tokenizer, file },
     },
     file: { ...topology.file, data },
+    portable: { ...topology.portable, data },
   };
 }
 

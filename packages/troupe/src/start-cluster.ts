@@ -280,7 +280,7 @@ class LocalCluster implements Cluster {
       store: {
         folder: options.checkpoints?.folder ?? '',
         keep: options.checkpoints?.keep ?? 1,
-        topology: topology.file,
+        topology: topology.portable,
         tokenizer: tokenizerFile(options),
         corpusSha256: options.data?.corpusSha256 ?? null,
         ...(options.checkpoints?.hasher === undefined ? {} : { hasher: options.checkpoints.hasher }),

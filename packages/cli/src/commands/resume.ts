@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
-import { verb } from '../verb.ts';
+import { integer, verb } from '../verb.ts';
 import { addRunOptions, type RunCommandOptions } from './launch.ts';
 
 interface ResumeOptions extends RunCommandOptions {
   readonly checkpoint?: string;
   readonly dataChanged?: boolean;
+  readonly extendTo?: number;
+  readonly resetSchedule?: boolean;
 }
 
 async function resume(path: string, options: ResumeOptions): Promise<void> {
@@ -21,7 +23,15 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
   const asked = options.checkpoint ?? named;
   // Before anything is read: whoever writes the run may remove what is being read.
   const lock = await lockRun(folder, () => leaveLocked(folder));
-  const opened = openRun(folder, { set: options.set, ...(asked === null ? {} : { checkpoint: asked }) });
+  const { set, extendTo, resetSchedule = false, dataChanged = false } = options;
+  const opened = openRun(folder, {
+    set,
+    resetSchedule,
+    // Another way than the newer checkpoints of the folder went, which the next resume would take for this run's.
+    isNewest: extendTo !== undefined || resetSchedule || dataChanged,
+    ...(extendTo === undefined ? {} : { extendTo }),
+    ...(asked === null ? {} : { checkpoint: asked }),
+  });
   const run = await opened.catch(async (error: unknown) => {
     await lock.release();
     throw error;
@@ -54,6 +64,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
       spare,
       checkpoints: true,
       resumeFrom: run.checkpoint,
+      notes: run.notes,
     });
     if (exitCode !== 0) throw new Ended(exitCode);
   } finally {
@@ -72,6 +83,15 @@ export function registerResume(program: Command): void {
     ),
   )
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .option(
+      '--extend-to <step>',
+      'a later last step: the learning rate falls until there; the numbers are those of no run that had it from the start',
+      integer(1),
+    )
+    .option(
+      '--reset-schedule',
+      'start the schedule anew for the steps that are left; then --set train.optimizer.lr, lrMin, schedule and warmup may change',
+    )
     .option(
       '--data-changed',
       'go on with another corpus than the one of the checkpoint; its numbers are other ones',

@@ -344,7 +344,7 @@ class LocalLaunch implements Launch {
       store: {
         folder: checkpoints?.folder ?? '',
         keep: topology.checkpoint.keep,
-        topology: topology.file,
+        topology: topology.portable,
         tokenizer: tokenizer === null ? null : new TextEncoder().encode(tokenizer),
         corpusSha256,
         resumeFrom: resumeFrom ?? weightsFrom ?? null,
