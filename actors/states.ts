@@ -1,4 +1,3 @@
-import type { AnyStateMachine } from 'xstate';
 import { expertMachine } from './expert/machine.ts';
 import { feederMachine } from './feeder/machine.ts';
 import { gateMachine } from './gate/machine.ts';
@@ -8,9 +7,14 @@ import { storeMachine } from './store/machine.ts';
 import { supervisorMachine } from './supervisor/machine.ts';
 import { trainerMachine } from './trainer/machine.ts';
 
+/** States by name, each with its own; what xstate's machines have, without its types, which programs would have to compile. */
+interface States {
+  readonly states: Readonly<Record<string, States>>;
+}
+
 /** Names of a machine's states without children, as reports spell them. */
-export function leafStates(machine: AnyStateMachine): readonly string[] {
-  const below = (node: AnyStateMachine['root'], prefix: string): readonly string[] =>
+export function leafStates(machine: { readonly root: States }): readonly string[] {
+  const below = (node: States, prefix: string): readonly string[] =>
     Object.entries(node.states).flatMap(([key, child]) => {
       const name = prefix === '' ? key : `${prefix}.${key}`;
       return Object.keys(child.states).length === 0 ? [name] : below(child, name);

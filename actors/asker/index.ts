@@ -39,7 +39,7 @@ export function mountAsker(
         const error = new TroupeError('TROUPE_TRANSPORT_PEER_LOST', textIn(event, 'sentence'), {
           retryable: true,
         });
-        for (const id of [...open]) answer(id, { error });
+        for (const id of open) answer(id, { error });
       },
     };
     return { machine: askerMachine, input: undefined, effects };

@@ -40,7 +40,7 @@ function arraysOfAll(
 ): readonly TensorArray[] | Promise<readonly TensorArray[]> {
   const isHere = (batch: TokenBatch | PromiseLike<TokenBatch>): batch is TokenBatch => !isThenable(batch);
   if (batches.every(isHere)) return batches.flatMap(arraysOf);
-  return Promise.all(batches).then((all) => all.flatMap(arraysOf));
+  return Promise.all(batches.map((batch) => Promise.resolve(batch))).then((all) => all.flatMap(arraysOf));
 }
 
 export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {

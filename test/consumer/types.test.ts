@@ -44,7 +44,7 @@ function compile(
   try {
     return execFileSync(process.execPath, [tsc, '-p', folder, '--listFiles'], { encoding: 'utf8' });
   } catch (error) {
-    return t.fail((error as { readonly stdout?: string }).stdout ?? String(error)) as never;
+    return t.fail((error as { readonly stdout?: string }).stdout ?? String(error));
   }
 }
 

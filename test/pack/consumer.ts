@@ -31,7 +31,7 @@ const compilerOptions = {
 
 /** Examples that need nothing but the one package. */
 function examples(root: string): readonly string[] {
-  const onlyTroupe = /from '(?!node:|troupe')/u;
+  const onlyTroupe = /from '(?!node:|\.\/|troupe')/u;
   return readdirSync(join(root, 'examples'))
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
     .filter((name) => !onlyTroupe.test(readFileSync(join(root, 'examples', name), 'utf8')))

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { CliProcess, jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
@@ -82,7 +82,7 @@ test.serial('cache: lists what is kept and removes it, nothing else', async (t) 
   writeFileSync(path('cache/troupe/machine-rates.json'), '{}');
   const [listed] = jsonLines((await runCli(['cache', 'list', '--json'], at)).stdout);
   t.like(listed, { event: 'cache', action: 'list', folder: path('cache/troupe') });
-  const [entry, ...more] = listed?.['entries'] as readonly Record<string, unknown>[];
+  const [entry, ...more] = (listed?.['entries'] ?? []) as readonly Record<string, unknown>[];
   t.deepEqual(more, []);
   t.like(entry, { kind: 'corpus', bytes: listed?.['bytes'] });
   const people = await runCli(['cache', 'list'], at);

@@ -16,7 +16,7 @@ const nameOf = (letter: string, kind = 'corpus'): string => `${kind}-${letter.re
 function filled(name: string, letters: string): string {
   const at = join(folder, name);
   mkdirSync(at);
-  for (const [age, letter] of [...letters].entries()) {
+  for (const [age, letter] of Array.from(letters).entries()) {
     const path = join(at, nameOf(letter));
     writeFileSync(path, new Uint8Array(100));
     utimesSync(path, (nowMs - age * HOUR) / 1000, (nowMs - age * HOUR) / 1000);

@@ -76,7 +76,7 @@ export async function connectExperts(options: ConnectExpertsOptions): Promise<Ex
     open.delete(id);
   };
   const endAll = (error: TroupeError): void => {
-    for (const id of [...open.keys()]) settle(id, { error });
+    for (const id of open.keys()) settle(id, { error });
   };
   const { system, transport } = await openServiceSystem({
     node,
