@@ -8,6 +8,9 @@ const inSources = (name: string): string => fileURLToPath(new URL(`../../native/
 /** Where the native addon lies once it is built. */
 export const addonPath = (): string => inSources('build/troupe_native.node');
 
+/** What builds it. */
+export const buildScriptPath = (): string => inSources('build.mjs');
+
 /** Left by a build that failed, so that not every start tries it again: its first line says why. */
 export const failedBuildPath = (): string => inSources('build/failed.txt');
 
@@ -26,7 +29,7 @@ const BUILD_MS_MAX = 15 * 60_000;
  */
 export async function buildMissingAddon(say: (line: string) => void): Promise<void> {
   if (existsSync(addonPath()) || existsSync(failedBuildPath())) return;
-  const script = inSources('build.mjs');
+  const script = buildScriptPath();
   if (!existsSync(script)) return;
   await new Promise<void>((resolve) => {
     const child = execFile(

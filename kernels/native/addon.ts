@@ -1,6 +1,12 @@
 import { createRequire } from 'node:module';
 import type { KernelCall } from '@troupe/core';
-import { addonPath, HOW_TO_BUILD } from './addon-file.ts';
+import { addonPath, buildScriptPath, HOW_TO_BUILD } from './addon-file.ts';
+
+/**
+ * Raised in `binding/addon.cc` too whenever a call's buffers mean something else than before: an addon that was built from other sources
+ * would read them wrongly and say nothing.
+ */
+const CONTRACT = 2;
 
 /** What `binding/addon.cc` exports. An empty code is success. */
 export interface NativeQueue {
@@ -16,6 +22,7 @@ export interface NativeQueue {
 }
 
 export interface NativeAddon {
+  readonly contract?: number;
   readonly NativeQueue: new (threads: number, isa: string) => NativeQueue;
   /** Zeroed, 64-byte aligned; from 1 MiB on 2 MiB aligned and offered to huge pages. */
   allocate(bytes: number): ArrayBuffer;
@@ -30,7 +37,12 @@ type Loaded = { readonly addon: NativeAddon } | { readonly reason: string };
 
 function load(): Loaded {
   try {
-    return { addon: createRequire(import.meta.url)(addonPath()) as NativeAddon };
+    const addon = createRequire(import.meta.url)(addonPath()) as NativeAddon;
+    return addon.contract === CONTRACT
+      ? { addon }
+      : {
+          reason: `the native addon was built from another version of its sources (contract ${addon.contract ?? 1}, expected ${CONTRACT}); run \`node ${buildScriptPath()}\``,
+        };
   } catch (error) {
     const why = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
     return { reason: `the native addon cannot be loaded (${why}); ${HOW_TO_BUILD}` };
