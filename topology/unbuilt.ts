@@ -94,12 +94,12 @@ function unbuiltSecurity({ wire }: ResolvedTopology): readonly Unbuilt[] {
   return [{ key: 'wire.security', value: 'curve', built: 'auto', why }];
 }
 
-/** An int64 gradient sum holds this many leaves without overflow (packages/core: GRADIENT_LEAF_LIMIT). */
+/** Up to here a leaf may have the size of GRADIENT_LEAF_LIMIT (packages/core); with more, sums hold, and no layout was tried. */
 const MOST_GRAINS = 128;
 
 function unbuiltGrains({ train }: ResolvedTopology): readonly Unbuilt[] {
   if (train.grains <= MOST_GRAINS) return [];
-  const why = `an exact sum holds at most ${MOST_GRAINS} leaves so far; only simulate --shapes-only takes more`;
+  const why = `runs with more than ${MOST_GRAINS} grains were not tested so far; only simulate --shapes-only takes more`;
   return [{ key: 'train.grains', value: train.grains, built: MOST_GRAINS, why }];
 }
 
