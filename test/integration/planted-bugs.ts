@@ -43,7 +43,7 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },
   /** A sender without credit before a mailbox without capacity. */
   'a mailbox without bound': {
-    mailboxCapacity: Number.POSITIVE_INFINITY,
+    mailboxCapacity: Number.MAX_SAFE_INTEGER,
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'replica.measured') ? 6000 : 1) },
   },
 };
