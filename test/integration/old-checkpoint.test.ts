@@ -54,6 +54,25 @@ for (const name of ['bytes', 'bpe']) {
   });
 }
 
+/** Dotted keys of a plain value. */
+const keysOf = (value: unknown, at = ''): readonly string[] =>
+  typeof value !== 'object' || value === null || Array.isArray(value)
+    ? [at]
+    : Object.entries(value).flatMap(([key, each]) => keysOf(each, at === '' ? key : `${at}.${key}`));
+
+test('old checkpoint: a key that it lacks means what the code that wrote it did', async (t) => {
+  const run = await openRun(fixture('bytes'));
+  const written = new Set(keysOf(run.checkpoint.manifest.topology));
+  const { model, data, train } = run.topology.file;
+  // A key that is new here needs its value of then in resumed-topology.ts.
+  t.deepEqual(
+    keysOf({ model, data, train }).filter((key) => !written.has(key)),
+    ['train.scheduleFrom', 'train.maxSkipped'],
+  );
+  t.like(train, { maxSkipped: 0, scheduleFrom: 0 });
+  await run.checkpoint.close();
+});
+
 test('old checkpoint: a corpus that is not where it was is named', async (t) => {
   const run = await openRun(fixture('bytes'));
   await t.throwsAsync(startCluster(run.topology, { resumeFrom: run.checkpoint }), {

@@ -98,6 +98,29 @@ test.serial('launch --from: the same curve on every layout, across a loss and a 
   t.deepEqual(losses(rest), losses(whole).slice(4), rest.stderr);
 });
 
+test.serial('launch --from: the moments of the checkpoint are left behind', async (t) => {
+  const place = workplace(t);
+  const at = { cwd: place.folder };
+  // A rate too small to move a weight: two checkpoints of the same weights with other moments.
+  const still = ['--set', 'train.optimizer.lr=1e-38', '--set', 'checkpoint.every=1', '--stop-after', '2'];
+  await runCli(['launch', 'small.yaml', '--quiet', ...still], at);
+  const [one, two] = [1, 2].map((step) => `run/step-00000${step}`);
+  const weights = (name = ''): Buffer => readFileSync(place.path(`${name}/weights.safetensors`));
+  const moments = (name = ''): Buffer => readFileSync(place.path(`${name}/optimizer.safetensors`));
+  t.deepEqual(weights(one), weights(two));
+  t.notDeepEqual(moments(one), moments(two));
+  const [first, second] = await Promise.all(
+    [one, two].map((from = '') =>
+      runCli(
+        ['launch', 'small.yaml', '--json', '--stop-after', '4', '--from', from, '--run-dir', `${from}-next`],
+        at,
+      ),
+    ),
+  );
+  t.is(losses(first as CliResult).length, 4, first?.stderr);
+  t.deepEqual(losses(first as CliResult), losses(second as CliResult));
+});
+
 test.serial('launch --from: the tokenizer is that of the checkpoint, another one is refused', async (t) => {
   const place = workplace(t);
   const at = { cwd: place.folder };

@@ -28,6 +28,14 @@ export interface ResumedTopology {
 const scheduleKeys = /^train\.(?:scheduleFrom|optimizer\.(?:lr|lrMin|schedule|warmup))$/u;
 const extensionKeys = /^train\.(?:steps|optimizer\.warmup)$/u;
 
+/** What a run did before these keys existed: a manifest that lacks one was written by code that did this, whatever the default is now. */
+const earlier = { maxSkipped: 0, scheduleFrom: 0 } as const;
+
+const restored = (file: FilledTopology): FilledTopology => ({
+  ...file,
+  train: { ...earlier, ...file.train },
+});
+
 /** Overrides that carry out the changes, before those of the user. */
 function overrides(before: ResolvedTopology, step: number, changes: ResumeChanges): readonly string[] {
   const { extendTo, resetSchedule = false, set = [] } = changes;
@@ -52,12 +60,17 @@ function overrides(before: ResolvedTopology, step: number, changes: ResumeChange
 /**
  * The topology of a checkpoint with what a run changes of it.
  *
- * @param file - of the manifest
+ * @param written - by the manifest
  * @param step - that the checkpoint holds
  * @throws {ResumeDiffersError} TROUPE_RESUME_DIFFERS naming every key that would change the numbers and was not asked for
  * @throws {OptionError} TROUPE_OPTION when the last step would not be later
  */
-export function resumedTopology(file: FilledTopology, step: number, changes: ResumeChanges): ResumedTopology {
+export function resumedTopology(
+  written: FilledTopology,
+  step: number,
+  changes: ResumeChanges,
+): ResumedTopology {
+  const file = restored(written);
   const { set = [], extendTo, resetSchedule = false } = changes;
   const before = resolveTopology(file);
   const { steps } = before.train;
