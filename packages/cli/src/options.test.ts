@@ -28,6 +28,10 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--jobs': ['0', 'x', ''],
   '--real': ['x', '', '-1', '0,x'],
   '--vocab': ['256', '0', 'x', ''],
+  '--extend-to': ['0', '-1', '1.5', 'x', ''],
+  '--as': ['gpt2', ''],
+  '--layout': ['dense', ''],
+  '--file-mib': ['0', '-1', 'x', ''],
 };
 
 /** Command lines whose value is judged by the command, with the sentence that answers: exit 2. */
@@ -39,6 +43,9 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
     [['eval', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
     [['generate', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
     [['resume', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
+  ],
+  '--from': [
+    [['launch', 'small.yaml', '--from', 'none'], /'none' holds no checkpoint; there is no such folder/],
   ],
   '--profile': [
     [['launch', 'small.yaml', '--profile', 'none/p.json'], /--profile 'none\/p.json': there is no folder/],

@@ -40,7 +40,7 @@ test('calibration: a machine is the setup of its threads with the nearest number
   t.is(calibrated(calibration, machineOf(['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'])).speed.bytesPerMs, 5e6);
   t.throws(() => calibrated(calibration, machineOf(['cpu:0/threads=8'])), {
     code: 'TROUPE_CALIBRATION',
-    message: /2, 1, 1 threads, and those of localhost have 8/,
+    message: /with this many threads: 2, 1, 1; those of localhost have 8/,
   });
 });
 
