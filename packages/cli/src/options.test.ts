@@ -32,6 +32,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--as': ['gpt2', ''],
   '--layout': ['dense', ''],
   '--file-mib': ['0', '-1', 'x', ''],
+  '--seq-len': ['0', '-1', 'x', ''],
 };
 
 /** Command lines whose value is judged by the command, with the sentence that answers: exit 2. */
