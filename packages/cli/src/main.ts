@@ -3,7 +3,7 @@ import { createProgram } from './program.ts';
 import { fail } from './fail.ts';
 import { Ended, UsageError } from './errors.ts';
 import { leaveWithParent } from './fork-command.ts';
-import { ignoreClosedOutput } from './output.ts';
+import { ignoreLostOutput } from './output.ts';
 
 /** What commander throws after it has printed help or the version. */
 const printed = new Set(['commander.helpDisplayed', 'commander.help', 'commander.version']);
@@ -16,7 +16,7 @@ function known(error: unknown): unknown {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  ignoreClosedOutput();
+  ignoreLostOutput();
   leaveWithParent();
   const program = createProgram();
   try {

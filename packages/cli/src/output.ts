@@ -15,12 +15,21 @@ export function printError(...lines: readonly string[]): void {
 
 /** A pipe whose reader has left (`troupe … | head`), and a terminal that was closed. */
 const closed = new Set(['EPIPE', 'EIO', 'ENXIO']);
+/** A disk, a quota or a limit on the size of files that is full. */
+const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Whoever reads our output may leave; what is running goes on. */
-export function ignoreClosedOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
+/** OUT-3: whoever reads our output may leave, and the disk it goes to may fill; what is running goes on. */
+export function ignoreLostOutput(): void {
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) {
+    let isTold = false;
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (!closed.has(error.code ?? '')) throw error;
+      const code = error.code ?? '';
+      if (closed.has(code)) return;
+      if (!full.has(code)) throw error;
+      if (stream === stdout && !isTold)
+        printError(`troupe: standard output is full (${code}): what does not fit is lost; the work goes on`);
+      isTold = true;
     });
   }
 }

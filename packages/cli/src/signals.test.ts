@@ -187,6 +187,26 @@ test.serial('signals: a reader that leaves ends nothing', async (t) => {
   t.true(existsSync(path('run/step-000008')));
 });
 
+for (const [stream, sentences] of [
+  ['>', 1],
+  ['2>', 0],
+] as const)
+  test.serial(`output: a full disk under ${stream} ends nothing`, async (t) => {
+    const { folder, path } = workplace(t);
+    const under = ['bash', '-c', `"$0" "$@" ${stream} /dev/full`];
+    const run = await runCli(['launch', 'small.yaml', '--json'], { cwd: folder, under });
+    t.is(run.code, 0, run.stderr);
+    t.true(existsSync(path('run/step-000008')));
+    const text = await runCli(['validate', 'small.yaml'], { cwd: folder, under });
+    t.is(text.code, 0, text.stderr);
+    const wrong = await runCli(['validate', 'none.yaml'], { cwd: folder, under });
+    t.is(wrong.code, 3, wrong.stderr);
+    for (const { stderr } of [run, text]) {
+      t.is(stderr.split('troupe: standard output is full (ENOSPC)').length - 1, sentences, stderr);
+      t.notRegex(stderr, /\n {4}at /);
+    }
+  });
+
 test.serial('simulate: its processes do not outlive it', async (t) => {
   const { folder } = workplace(t);
   const args = ['simulate', 'tiny', '--steps', '50', '--seeds', '0..999', '--jobs', '2', '--json'];
