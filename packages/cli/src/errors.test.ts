@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
@@ -98,5 +98,28 @@ test.serial('resume, eval, generate: a folder without a run is refused with exit
     const empty = await runCli([command, '.'], { cwd: folder });
     t.is(empty.code, 2);
     t.regex(empty.stderr, /name the folder of a run: it holds folders like step-000100/);
+  }
+});
+
+test.serial('resume: a folder that is no run is left as it was', async (t) => {
+  const { folder, path } = workplace(t);
+  mkdirSync(path('empty'));
+  const refused = await runCli(['resume', 'empty'], { cwd: folder });
+  t.is(refused.code, 2, refused.stderr);
+  t.deepEqual(readdirSync(path('empty')), []);
+});
+
+test.serial('a file where a run belongs is refused with exit 2 by every command', async (t) => {
+  const { folder } = workplace(t);
+  for (const args of [
+    ['resume', 'small.yaml'],
+    ['eval', 'small.yaml'],
+    ['generate', 'small.yaml/step-000100'],
+    ['export', 'small.yaml', '--out', 'out'],
+    ['launch', 'small.yaml', '--from', 'small.yaml'],
+  ]) {
+    const refused = await runCli(args, { cwd: folder });
+    t.is(refused.code, 2, refused.stderr);
+    t.regex(refused.stderr, /'small\.yaml' holds no checkpoint; it is a file; name the folder of a run/);
   }
 });

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import {
   checkpointFolders,
@@ -93,31 +93,38 @@ export async function openCheckpointAt(
 }
 
 /**
- * Makes this process the only writer of a run, until the lock is given back.
+ * Makes this process the only writer of a run, until the lock is given back. A folder that is no run is left as it is.
  *
+ * @param checkpoint - that is about to be opened, when one was asked for
  * @param lost - called when another process took over; this one may write no more
  * @throws {RunMissingError} TROUPE_RUN_MISSING · {@link RunLockedError} TROUPE_RUN_LOCKED
  */
-export async function lockRun(folder: string, lost: () => void): Promise<FolderLock> {
-  const storage = fileStorage(folder);
-  await namesIn(storage, folder);
+export async function lockRun(
+  folder: string,
+  checkpoint: string | null,
+  lost: () => void,
+): Promise<FolderLock> {
+  await namesIn(fileStorage(folder), folder, checkpoint);
   return lockFolder(folder, lost);
 }
 
-/** Names of the checkpoints of a run, the newest first. */
-async function namesIn(storage: Storage, folder: string): Promise<readonly string[]> {
-  if (!(await storage.exists(''))) throw new RunMissingError(folder, 'there is no such folder');
-  return checkpointFolders(await storage.list('')).map(({ name }) => name);
+/** Names of the checkpoints of a run, the newest first, and last the one that is asked for if it lies there under another name. */
+async function namesIn(storage: Storage, folder: string, asked: string | null): Promise<readonly string[]> {
+  if (!existsSync(folder)) throw new RunMissingError(folder, 'there is no such folder');
+  const hint = 'name the folder of a run: it holds folders like step-000100';
+  if (!statSync(folder).isDirectory()) throw new RunMissingError(folder, `it is a file; ${hint}`);
+  const found = checkpointFolders(await storage.list('')).map(({ name }) => name);
+  const isElsewhere =
+    asked !== null && !found.includes(asked) && (await storage.exists(`${asked}/${MANIFEST_FILE}`));
+  const names = isElsewhere ? [...found, asked] : found;
+  if (names.length === 0) throw new RunMissingError(folder, hint);
+  return names;
 }
 
 async function openOne(storage: Storage, folder: string, options: OpenRunOptions): Promise<CheckpointReader> {
   const open: OpenOptions = { verify: options.verify ?? 'full' };
   const asked = options.checkpoint;
-  const found = await namesIn(storage, folder);
-  const isElsewhere = asked !== undefined && (await storage.exists(`${asked}/${MANIFEST_FILE}`));
-  const names = isElsewhere && !found.includes(asked) ? [...found, asked] : found;
-  if (names.length === 0)
-    throw new RunMissingError(folder, 'name the folder of a run: it holds folders like step-000100');
+  const names = await namesIn(storage, folder, asked ?? null);
   if (asked !== undefined && options.isNewest === true && names.includes(asked) && names[0] !== asked)
     throw new OptionError('openRun', [
       `checkpoint is ${asked}, and ${folder} also holds ${names[0]} of the run as it went: what changes its numbers goes on from the newest; copy ${asked} to a folder of its own and resume it there`,

@@ -22,7 +22,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
   const { folder, checkpoint: named } = runOfPath(path);
   const asked = options.checkpoint ?? named;
   // Before anything is read: whoever writes the run may remove what is being read.
-  const lock = await lockRun(folder, () => leaveLocked(folder));
+  const lock = await lockRun(folder, asked, () => leaveLocked(folder));
   const { set, extendTo, resetSchedule = false, dataChanged = false } = options;
   const opened = openRun(folder, {
     set,
