@@ -75,7 +75,9 @@ const canMount = ((): boolean => {
 (canMount ? test.serial : test.serial.skip)(
   'paths: a read-only working folder is called one: EROFS, and its sentence',
   async (t) => {
-    const { folder } = workplace(t);
+    const { folder, path } = workplace(t);
+    mkdirSync(path('cache/troupe'), { recursive: true });
+    writeFileSync(path(`cache/troupe/corpus-${'a'.repeat(24)}.bin`), '');
     const readOnly = [...unshare, `mount --bind -o ro "$PWD" "$PWD" && cd "$PWD" && exec "$0" "$@"`];
     const expected: readonly (readonly [readonly string[], number, RegExp])[] = [
       [
@@ -88,6 +90,11 @@ const canMount = ((): boolean => {
         ['simulate', 'small.yaml', '--trace', 't.json'],
         2,
         /--trace 't\.json': cannot write to '\.': its file system is read-only \(EROFS\)/,
+      ],
+      [
+        ['cache', 'clear'],
+        1,
+        /^troupe: access to '.*\/cache\/troupe\/corpus-a{24}\.bin' is denied: its file system is read-only \(EROFS\)\nexit 1/,
       ],
     ];
     for (const [args, code, sentence] of expected) {

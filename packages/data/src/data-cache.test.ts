@@ -67,6 +67,15 @@ test('clearCache: removes entries and nothing else; a folder that is not there i
   t.deepEqual(clearCache(join(folder, 'nowhere'), nowMs), []);
 });
 
+test('clearCache: an entry that cannot be removed is named', (t) => {
+  const at = filled('stuck', 'a');
+  mkdirSync(join(at, nameOf('b')));
+  t.throws(() => clearCache(at, nowMs), {
+    code: 'TROUPE_STORAGE_FAILED',
+    message: /corpus-b{24}\.bin': cannot be removed: /,
+  });
+});
+
 test('openDataSource: reading an entry makes it the latest used', async (t) => {
   const text = join(folder, 'text.txt');
   writeFileSync(text, 'one two three four five six seven eight nine ten\n\n'.repeat(30));

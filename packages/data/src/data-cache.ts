@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import { StorageDeniedError, StorageFailedError } from '@troupe/core';
 
 /** Bytes that all entries together may have; the one that was just written stays, however large. */
 export const CACHE_BYTES_MAX = 2 * 2 ** 30;
@@ -52,11 +53,27 @@ export function touchEntry(path: string, nowMs: number): void {
   }
 }
 
+const denied = new Set(['EACCES', 'EPERM', 'EROFS']);
+
+/** A file that is gone already is removed. */
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    if (!denied.has(code)) throw new StorageFailedError(path, `cannot be removed: ${message}`, { cause });
+    const reason =
+      code === 'EROFS' ? 'its file system is read-only (EROFS)' : `it cannot be removed (${code})`;
+    throw new StorageDeniedError(path, reason, { cause });
+  }
+}
+
 /**
  * Removes the least recently used entries until the rest has at most `bytesMax` bytes, and what killed processes have left half written.
  *
  * @param kept - names that stay
  * @returns the entries that are gone
+ * @throws {StorageDeniedError | StorageFailedError} naming the first file that cannot be removed
  */
 export function trimCache(
   folder: string,
@@ -68,7 +85,7 @@ export function trimCache(
 ): readonly CachedEntry[] {
   for (const name of namesIn(folder)) {
     const file = pendingName.test(name) ? measured(join(folder, name)) : null;
-    if (file !== null && nowMs - file.mtimeMs > PENDING_MS) rmSync(join(folder, name), { force: true });
+    if (file !== null && nowMs - file.mtimeMs > PENDING_MS) removeFile(join(folder, name));
   }
   let bytes = 0;
   const gone: CachedEntry[] = [];
@@ -78,12 +95,12 @@ export function trimCache(
     if (kept.has(entry.name)) continue;
     bytes += entry.bytes;
     if (bytes <= bytesMax) continue;
-    rmSync(join(folder, entry.name), { force: true });
+    removeFile(join(folder, entry.name));
     gone.push(entry);
   }
   return gone;
 }
 
-/** Removes every entry. */
+/** Removes every entry. @throws {StorageDeniedError | StorageFailedError} naming the first file that cannot be removed */
 export const clearCache = (folder: string, nowMs: number): readonly CachedEntry[] =>
   trimCache(folder, { bytesMax: -1, kept: new Set(), nowMs });
