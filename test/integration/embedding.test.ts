@@ -218,6 +218,54 @@ test('callbacks: those of a simulation and of a launch too', async (t) => {
   t.is(exitCode, 1);
 });
 
+// As a program without types may pass one.
+const rejecting = (() => Promise.reject(boom)) as unknown as () => never;
+
+test('callbacks: the rejection of an async one ends the run as a throw does, and the process lives', async (t) => {
+  const logger: Logger = { ...silentLogger, child: rejecting };
+  for (const [name, options] of Object.entries({
+    observe: { observe: rejecting },
+    sink: { sink: rejecting },
+    onMounted: { onMounted: rejecting },
+    logger: { logger },
+  })) {
+    const error = await failing(options);
+    t.true(error instanceof UserCodeError, name);
+    t.is(error.message, `the option ${name} threw: boom`);
+    t.is(error.cause, boom);
+  }
+  const cluster = await start({});
+  cluster
+    .actors()
+    .find(({ address }) => address === 'trainer')
+    ?.subscribe(rejecting);
+  t.is((await cluster.result).error?.message, 'a subscription of trainer threw: boom');
+});
+
+test('callbacks: a rejection in a simulation and in a launch does too', async (t) => {
+  const simulator = await openSimulator(topology, { tokens: tinyTokens, openDevice });
+  const one = { seed: 1, steps: 1, faults: [] };
+  const { error: observed } = (await simulator.run(one, { observe: rejecting })).result;
+  t.is(observed?.message, 'the option observe threw: boom');
+  t.is(observed?.cause, boom);
+  const { error: asked } = (await simulator.run(one, { until: rejecting })).result;
+  t.is(asked?.message, 'the option until returned a Promise, expected true or false; it answers at once');
+  await t.throwsAsync(simulator.run(one, { progress: rejecting }), {
+    instanceOf: UserCodeError,
+    message: 'the option progress threw: boom',
+  });
+  const launched = await launch(topology, {
+    checkpoints: null,
+    report: rejecting,
+    logLevel: 'silent',
+    peakFlops: null,
+  });
+  const { error } = await launched.result;
+  t.true(error instanceof UserCodeError);
+  t.is(error?.message, 'the option report threw: boom');
+  t.is(error?.cause, boom);
+});
+
 const evenly: GateRule = {
   name: 'even',
   choose: (_logits, { tokens, topK, experts }) =>

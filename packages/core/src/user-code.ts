@@ -12,20 +12,47 @@ export const userCodeError = (what: string, thrown: unknown): UserCodeError | In
     ? thrown
     : new UserCodeError(what, `threw: ${reasonOf(thrown)}`, thrown);
 
+/** Whether a value can be waited for: code that has to answer at once returned a promise. */
+export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+
+/** Tells of a rejection, also when nobody waits: one that is not heard ends the process. */
+function onRejected(answer: unknown, rejected: (reason: unknown) => void): void {
+  if (isThenable(answer)) void Promise.resolve(answer).catch(rejected);
+}
+
 /**
- * Runs code of the embedding program.
+ * Runs code of the embedding program that has to answer at once.
+ *
+ * A promise is no answer, which is for the caller to say; what it is rejected with later is no news then.
  *
  * @param what - what it is, as a message names it: `the gate 'noisy'`
  * @throws {UserCodeError} TROUPE_USER_CODE with what it threw as its `cause`
  */
 export function runUserCode<T>(what: string, run: () => T): T {
   try {
-    return run();
+    const answer = run();
+    onRejected(answer, () => {});
+    return answer;
   } catch (thrown) {
     throw userCodeError(what, thrown);
   }
 }
 
-/** Whether a value can be waited for: code that has to answer at once returned a promise. */
-export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+/**
+ * Calls back into the embedding program, and does not wait.
+ *
+ * @param what - what it is, as a message names it: `the option sink`
+ * @param failed - gets what it threw, or what a promise that it returned was rejected with
+ */
+export function callBack(
+  what: string,
+  run: () => unknown,
+  failed: (error: UserCodeError | InvariantError) => void,
+): void {
+  try {
+    onRejected(run(), (reason) => failed(userCodeError(what, reason)));
+  } catch (thrown) {
+    failed(userCodeError(what, thrown));
+  }
+}

@@ -26,14 +26,14 @@ type Listener = (turn: Turn) => void;
 /** The actors of the systems of a run. Turns are looked at only while somebody listens. */
 export class ActorViews {
   readonly #systems: () => ReadonlyMap<NodeId, ActorSystem>;
-  readonly #call: (what: string, run: () => void) => void;
+  readonly #call: (what: string, run: () => unknown) => void;
   readonly #listeners = new Map<Address, Set<Listener>>();
   readonly #ends = new Map<ActorSystem, () => void>();
 
   /** @param call - calls code of the embedding program */
   constructor(
     systems: () => ReadonlyMap<NodeId, ActorSystem>,
-    call: (what: string, run: () => void) => void,
+    call: (what: string, run: () => unknown) => void,
   ) {
     this.#systems = systems;
     this.#call = call;

@@ -1,14 +1,8 @@
-import type { LogFields, Logger } from '@troupe/core';
+import { callBack, type LogFields, type Logger, type TroupeError } from '@troupe/core';
 
 /** A logger that reports what the one behind it throws instead of throwing it into whoever logs. */
-export function guardedLogger(logger: Logger, failed: (thrown: unknown) => void): Logger {
-  const attempt = (run: () => void): void => {
-    try {
-      run();
-    } catch (thrown) {
-      failed(thrown);
-    }
-  };
+export function guardedLogger(logger: Logger, failed: (error: TroupeError) => void): Logger {
+  const attempt = (run: () => unknown): void => callBack('the option logger', run, failed);
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields?: LogFields): void =>

@@ -1,6 +1,16 @@
 import { addresses } from '@troupe/actors';
 import { inlineHasher } from '@troupe/checkpoint';
-import { runUserCode, type Fault, type Lane, type NodeId, type SyncDevice } from '@troupe/core';
+import {
+  isThenable,
+  runUserCode,
+  shownValue,
+  UserCodeError,
+  userCodeError,
+  type Fault,
+  type Lane,
+  type NodeId,
+  type SyncDevice,
+} from '@troupe/core';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import {
   FaultPlan,
@@ -313,11 +323,18 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
       trace.turn(seen);
       checkers.see(seen);
       const { observe, until } = given;
-      if (observe !== undefined) runUserCode('the option observe', () => observe(turn, atMs));
-      if (until !== undefined && runUserCode('the option until', () => until(turn))) isReached = true;
+      const observed: unknown = observe && runUserCode('the option observe', () => observe(turn, atMs));
+      const answer: unknown = until && runUserCode('the option until', () => until(turn));
+      if (isThenable(answer))
+        throw new UserCodeError(
+          'the option until',
+          `returned ${shownValue(answer)}, expected true or false; it answers at once`,
+        );
+      if (answer) isReached = true;
       if (given.calibration !== undefined) world.life(node).occupy(machines.turnMsOf(node));
       plan.turned(address, stateBefore, stateAfter);
       if (event.type === 'step.open' && address === addresses.stage(0)) plan.stepOpened(event.step);
+      return observed;
     },
   });
   const lastStep = (): RunEvent | undefined => events.findLast((event) => event.event === 'step');
@@ -333,7 +350,7 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
         return taken;
       },
       isOver: () => isReached || checkers.violation !== null,
-      progress: () => {
+      progress: async () => {
         const last = lastStep();
         const { progress } = given;
         if (progress === undefined) return;
@@ -343,7 +360,12 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
           numEvents: clock.numEvents,
           struck: plan.struck,
         };
-        runUserCode('the option progress', () => progress(now));
+        try {
+          const told: unknown = progress(now);
+          await told;
+        } catch (thrown) {
+          throw userCodeError('the option progress', thrown);
+        }
       },
     },
     lastStep,

@@ -10,11 +10,11 @@ import {
 } from '@troupe/actors';
 import {
   assert,
+  callBack,
   nodeId,
   OptionError,
   serializeError,
   silentLogger,
-  userCodeError,
   type Address,
   type Device,
   type Logger,
@@ -248,9 +248,7 @@ class LocalCluster implements Cluster {
     this.#job = job;
     this.#options = {
       ...options,
-      logger: guardedLogger(options.logger, (thrown) =>
-        this.#end(userCodeError('the option logger', thrown)),
-      ),
+      logger: guardedLogger(options.logger, (error) => this.#end(error)),
     };
     const agent = this.#begin(agentNode, 1);
     this.#agent = agent.system;
@@ -335,13 +333,9 @@ class LocalCluster implements Cluster {
     this.#steps.push(event);
   }
 
-  /** Calls a function of the embedding program; what it throws ends the run, not the process. */
-  #call(what: string, run: () => void): void {
-    try {
-      run();
-    } catch (thrown) {
-      this.#end(userCodeError(what, thrown));
-    }
+  /** Calls a function of the embedding program; what it throws, or its promise is rejected with, ends the run, not the process. */
+  #call(what: string, run: () => unknown): void {
+    callBack(what, run, (error) => this.#end(error));
   }
 
   #end(error: TroupeError): void {

@@ -2,9 +2,9 @@ import { rmSync } from 'node:fs';
 import { addresses, agentNode, mountAgent, workerNode, type Job } from '@troupe/actors';
 import {
   assert,
+  callBack,
   nodeId,
   TroupeError,
-  userCodeError,
   type FolderLock,
   type Logger,
   type NodeId,
@@ -372,13 +372,13 @@ class LocalLaunch implements Launch {
     this.#end(failureResult(error, step, this.#last?.loss ?? null));
   }
 
-  /** What the embedding program's own code throws ends the run, not the process. */
+  /** What the embedding program's own code throws, or its promise is rejected with, ends the run, not the process. */
   #report(event: RunEvent): void {
-    try {
-      this.#options.report(event);
-    } catch (thrown) {
-      this.#endWith(userCodeError('the option report', thrown));
-    }
+    callBack(
+      'the option report',
+      () => this.#options.report(event),
+      (error) => this.#endWith(error),
+    );
   }
 
   #workerExited(rank: number, incarnation: number, reason: string): void {

@@ -19,7 +19,8 @@ export interface Drive {
   readonly takeChecks: () => readonly Promise<void>[];
   /** True: somebody has seen enough. */
   readonly isOver: () => boolean;
-  readonly progress?: () => void;
+  /** Time waits for it too. */
+  readonly progress?: () => Promise<void>;
 }
 
 export interface Driven {
@@ -59,7 +60,7 @@ export async function drive(run: Drive, lastStep: () => RunEvent | undefined): P
       if (checks.length > 0) await Promise.all(checks);
     }
     await new Promise<void>((resolve) => setImmediate(resolve));
-    run.progress?.();
+    await run.progress?.();
     if (outcome.result !== null) return { result: outcome.result, isStuck: false };
     if (!agent.isAlive) return { result: ended(`${agentNode} was lost`), isStuck: false };
     if (run.isOver()) return { result: ended('it was stopped'), isStuck: false };
