@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
 /** What `npm run setup:tensorflow` builds; everything of it is pinned. */
 export const TFJS_NODE_VERSION = '4.22.0';
@@ -11,7 +11,8 @@ export const LIBTENSORFLOW_VERSION = '2.15.1';
  * and every checkout finds it.
  */
 export function builtTensorflowFolder(env: NodeJS.ProcessEnv = process.env): string {
-  const cache = env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  const told = env['XDG_CACHE_HOME'] ?? '';
+  const cache = isAbsolute(told) ? told : join(homedir(), '.cache');
   const build = `tfjs-node-${TFJS_NODE_VERSION}-libtensorflow-${LIBTENSORFLOW_VERSION}-${process.platform}-${process.arch}`;
   return env['TROUPE_TENSORFLOW'] ?? join(cache, 'troupe', build);
 }

@@ -228,4 +228,6 @@ test('tensorflow environment: what the user set stays', (t) => {
     builtTensorflowFolder({ XDG_CACHE_HOME: '/cache' }),
     /^\/cache\/troupe\/tfjs-node-4\.22\.0-libtensorflow-2\.15\.1-/,
   );
+  for (const XDG_CACHE_HOME of ['', 'relative'])
+    t.is(builtTensorflowFolder({ XDG_CACHE_HOME }), builtTensorflowFolder({}));
 });

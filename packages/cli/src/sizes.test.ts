@@ -97,6 +97,20 @@ test.serial('cache: lists what is kept and removes it, nothing else', async (t) 
   t.regex(wrong.stderr, /'empty' is invalid.*list, clear/);
 });
 
+test.serial('cache: one that cannot be made costs nothing; a relative path counts as unset', async (t) => {
+  const { folder, path } = workplace(t);
+  const env = { XDG_CACHE_HOME: '/proc/troupe-test' };
+  const run = await runCli(['launch', 'small.yaml', '--stop-after', '1'], { cwd: folder, env });
+  t.is(run.code, 0, run.stderr);
+  for (const XDG_CACHE_HOME of ['', 'relative']) {
+    const { stdout } = await runCli(['cache', 'list', '--json'], {
+      cwd: folder,
+      env: { XDG_CACHE_HOME, HOME: folder },
+    });
+    t.like(jsonLines(stdout)[0], { folder: path('.cache/troupe') });
+  }
+});
+
 test.serial('launch: few documents and an empty held-out set are said at the start', async (t) => {
   const { folder, path } = workplace(t);
   writeFileSync(path('text.txt'), 'one short text');

@@ -1,5 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 const MAGIC = 'TROUPED1';
@@ -35,7 +45,7 @@ const padded = (numBytes: number): number => Math.ceil(numBytes / ALIGN) * ALIGN
  * on an 8-byte boundary.
  */
 export function writeCacheFile(path: string, key: string, entry: CacheEntry): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const sections = Object.entries(entry.sections);
   const described = {
     key,
@@ -66,6 +76,18 @@ export function writeCacheFile(path: string, key: string, entry: CacheEntry): vo
   } catch (error) {
     rmSync(aside, { force: true });
     throw error;
+  }
+}
+
+/** One folder after the other: under /proc, where nothing can be made, Node's recursive `mkdirSync` never returns. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process was first.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

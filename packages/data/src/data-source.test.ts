@@ -105,6 +105,8 @@ test('openDataSource: a cache that cannot be written is reported, not fatal', as
   const opened = await openDataSource(config(), { cacheFolder: join(textPath, 'below-a-file') });
   t.regex(opened.cacheProblem ?? '', /ENOTDIR/);
   t.is(opened.batches.trainBatch(0, 0, 4).sequences, 4);
+  const nowhere = await openDataSource(config(), { cacheFolder: '/proc/troupe/cache' });
+  t.regex(nowhere.cacheProblem ?? '', /ENOENT|EACCES|EROFS|EPERM/);
 });
 
 test('openDataSource: a tokenizer that the model cannot hold is refused with both numbers', async (t) => {

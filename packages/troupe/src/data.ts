@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import {
   checkDataSource,
   openDataSource,
@@ -43,9 +43,14 @@ export function dataConfig(topology: ResolvedTopology): DataConfig {
   };
 }
 
-/** Trained tokenizers and token ids are kept here between runs: `$XDG_CACHE_HOME/troupe` or `~/.cache/troupe`. */
+/**
+ * Trained tokenizers and token ids are kept here between runs: `$XDG_CACHE_HOME/troupe` or `~/.cache/troupe`.
+ *
+ * A variable that is empty or a relative path counts as unset, as the XDG specification has it.
+ */
 export function cacheFolder(): string {
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'troupe');
+  const told = process.env['XDG_CACHE_HOME'] ?? '';
+  return join(isAbsolute(told) ? told : join(homedir(), '.cache'), 'troupe');
 }
 
 /** @param options - `progress` hears how far reading has come, often; `tokenizer`: the one of a run that goes on, instead of the one described */

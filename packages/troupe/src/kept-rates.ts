@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { addonPath } from '@troupe/kernels';
+import { makeFolders } from './ports/make-folders.ts';
 
 /** A rate of this machine. */
 export interface RateName {
@@ -61,7 +62,7 @@ export function keepLargest(name: RateName, measured: number, folder: string): n
   const file: RatesFile = { version: 1, rates: { ...rates, [key]: measured } };
   const aside = `${path}.${randomUUID()}.tmp`;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     try {
       writeFileSync(aside, `${JSON.stringify(file, null, 2)}\n`);
       renameSync(aside, path);
