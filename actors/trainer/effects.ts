@@ -288,7 +288,8 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
       loss.workers.add(worker);
       options.report({
         event: 'fault',
-        message: `${textIn(event, 'sentence')}; going back to step ${context.step}`,
+        // Where it goes back to is known once the shards have said what they hold; `recovered` names it.
+        message: `${textIn(event, 'sentence')}; recovering`,
         details: { worker, step: context.step, attempt: context.attempt },
       });
     },

@@ -298,7 +298,7 @@ test.serial('signals: a killed worker comes back, the run goes on and people are
   cli.signal('SIGINT');
   const { code, stdout } = await cli.result;
   t.is(code, 130);
-  t.regex(stdout, /^worker\/1 was lost \(.+\) in step \d+; it held .*; going back to step \d+$/m);
+  t.regex(stdout, /^worker\/1 was lost \(.+\) in step \d+; it held .*; recovering$/m);
   t.deepEqual(alive([...workers, ...now]), []);
 });
 
