@@ -138,3 +138,11 @@ test.serial(
     t.true(existsSync(path('mine/deep/metrics.jsonl')));
   },
 );
+
+test.serial('launch: a run that holds nothing out says so, not that it was not measured', async (t) => {
+  const { folder } = workplace(t);
+  const args = ['launch', 'small.yaml', '--stop-after', '1', '--set', 'data.holdout=0'];
+  const { code, stdout, stderr } = await runCli(args, { cwd: folder });
+  t.is(code, 0, stderr);
+  t.regex(stdout, /^held-out loss {2}none: nothing is held out \(data\.holdout\)$/m);
+});

@@ -123,5 +123,5 @@ test.serial('launch: few documents and an empty held-out set are said at the sta
     stderr,
     /^troupe: warning: the training text has 1 sequence of 32 tokens, fewer than the 4 of a step/m,
   );
-  t.regex(stdout, /^held-out loss {2}not measured/m);
+  t.regex(stdout, /^held-out loss {2}none: nothing is held out/m);
 });

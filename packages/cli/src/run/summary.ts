@@ -3,11 +3,20 @@ import { lossChart } from './loss-chart.ts';
 import { bytes, count, duration, nats, natsAToken, percent } from './numbers.ts';
 import type { Tally } from './tally.ts';
 
+/** What people read of the held-out loss: its number, or why there is none. */
+function heldOut({ evalLoss, unigramEntropy, bigramCrossEntropy }: DoneEvent): string {
+  if (evalLoss !== null)
+    return `${nats(evalLoss)}; of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`;
+  // Null for no held-out token, once a run has come to its end.
+  return bigramCrossEntropy === null
+    ? 'none: nothing is held out (data.holdout)'
+    : 'not measured in these steps (eval.every)';
+}
+
 /** What a run that ended leaves on the screen: curve, speed, what the loss means, what to type next. `steps`: of the schedule. */
 export function summary(folder: string, tally: Tally, done: DoneEvent, steps: number): readonly string[] {
   const { last, checkpoint } = tally;
   if (last === null) return [];
-  const { evalLoss, unigramEntropy, bigramCrossEntropy } = done;
   const kept = checkpoint === null ? [] : [`checkpoint     ${folder}/${checkpoint}`];
   const next =
     checkpoint === null
@@ -21,9 +30,7 @@ export function summary(folder: string, tally: Tally, done: DoneEvent, steps: nu
     ...lossChart(tally.losses),
     '',
     `loss           ${natsAToken(last.loss)} after step ${last.step}`,
-    evalLoss === null
-      ? `held-out loss  not measured in these steps (eval.every)`
-      : `held-out loss  ${nats(evalLoss)}; of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
+    `held-out loss  ${heldOut(done)}`,
     `speed          ${count(done.tokensPerSecond ?? 0)} tokens/s, MFU ${percent(tally.mfu)}, ${duration(done.seconds)} in all`,
     `on the wire    ${bytes(done.wireBytes)}`,
     ...kept,
