@@ -140,3 +140,13 @@ test('launch: without balance loss, as an imported model may be, its scope chang
   t.is(pooled.length, 2);
   t.deepEqual(pooled, await losses('scope: sequence, layers: each'));
 });
+
+test('generate: of a model whose folder had no tokenizer says that, and nothing of synthetic tokens', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  huggingFaceFolder(path('hf'), 'mixtral');
+  t.is((await runCli(['import', 'hf', '--out', 'model'], at)).code, 0);
+  const { code, stderr } = await runCli(['generate', 'model', '--prompt', 'a'], at);
+  t.is(code, 2, stderr);
+  t.regex(stderr, /the folder that this model was imported from had no tokenizer\.json, so it has no text/);
+});

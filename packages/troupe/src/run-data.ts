@@ -111,9 +111,7 @@ function checkCorpus(
   const key = fileKey(topology);
   if (manifest.corpusSha256 === undefined) {
     const what = key === null ? 'the text' : `the files of ${key}`;
-    warn(
-      `checkpoint ${folder} is older than the hash of the corpus: whether ${what} is what it was trained on cannot be checked`,
-    );
+    warn(`checkpoint ${folder} names no corpus: whether ${what} is what it was trained on cannot be checked`);
     return;
   }
   if (!dataChanged)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { TrainedModel } from 'troupe';
+import type { OpenedRun, TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { decimal, integer, share, verb, type CommonOptions } from '../verb.ts';
@@ -16,11 +16,22 @@ interface GenerateOptions extends CommonOptions {
   readonly threads?: number;
 }
 
+/** What a run writes holds moments too. */
+const isImported = ({ manifest }: OpenedRun['checkpoint']): boolean =>
+  manifest.tensors.every(({ group }) => group === 'weights');
+
 /** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
-async function promptIds(model: TrainedModel, prompt: string | undefined): Promise<readonly number[]> {
-  const { tokenizer } = model;
+async function promptIds(
+  { tokenizer }: TrainedModel,
+  checkpoint: OpenedRun['checkpoint'],
+  prompt: string | undefined,
+): Promise<readonly number[]> {
   if (tokenizer === null)
-    throw new UsageError('this model was trained on synthetic tokens, which have no text');
+    throw new UsageError(
+      isImported(checkpoint)
+        ? 'the folder that this model was imported from had no tokenizer.json, so it has no text'
+        : 'this model was trained on synthetic tokens, which have no text',
+    );
   if (prompt !== undefined && prompt !== '') return [...(await tokenizer.encode(prompt))];
   if (tokenizer.endOfText === null)
     throw new UsageError('this tokenizer has no end of text to start after; pass --prompt');
@@ -49,8 +60,8 @@ async function sample(
 
 async function generate(path: string, options: GenerateOptions): Promise<void> {
   const { withTrainedModel } = await import('../trained.ts');
-  await withTrainedModel(path, options, async ({ model }) => {
-    const prompt = await promptIds(model, options.prompt);
+  await withTrainedModel(path, options, async ({ model, checkpoint }) => {
+    const prompt = await promptIds(model, checkpoint, options.prompt);
     for (let index = 0; index < options.samples; index++) {
       const ids = await sample(model, prompt, options, index);
       const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
