@@ -27,7 +27,7 @@ test.serial(
     t.is((await runCli(['launch', 'small.yaml', '--quiet', ...shorter], at)).code, 0);
     const same = await runCli(['resume', 'run', '--extend-to', '4'], at);
     t.is(same.code, 2);
-    t.regex(same.stderr, /extendTo is 4, and the run has 4 steps already/);
+    t.regex(same.stderr, /extendTo \(--extend-to\) is 4, and the run has 4 steps already/);
     const extended = await runCli(['resume', 'run', '--extend-to', '8', '--json', '--stop-after', '6'], at);
     t.is(extended.code, 0, extended.stderr);
     // Both warm up for two steps.

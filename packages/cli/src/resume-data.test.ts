@@ -49,7 +49,7 @@ for (const [name, tokenizer, vocab] of [
       for (const verb of ['resume', 'eval']) {
         const refused = await runCli([verb, 'run'], at);
         t.is(refused.code, 3, refused.stderr);
-        const pattern = `not that of checkpoint step-000004: its documents hash to ([0-9a-f]{64}), those to ${manifest.corpusSha256}; to go on with it, pass --data-changed; .*--set data.jsonl=PATH`;
+        const pattern = `not that of checkpoint step-000004: the documents read now hash to ([0-9a-f]{64}), those of checkpoint step-000004 to ${manifest.corpusSha256}; to go on with what is read now, pass --data-changed; to go on with the corpus of checkpoint step-000004, .*--set data.jsonl=PATH`;
         const hash = new RegExp(pattern, 'u').exec(refused.stderr)?.[1];
         t.truthy(hash, refused.stderr);
         t.not(hash, manifest.corpusSha256);

@@ -58,10 +58,12 @@ export class DataChangedError extends TroupeError {
   /** @param key - of the topology that names the files; null when it names none */
   constructor(since: string, before: string | null, now: string | null, key: string | null) {
     const back =
-      key === null ? '' : `; to go on with that one, put its files back or name them with --set ${key}=PATH`;
+      key === null
+        ? ''
+        : `; to go on with the corpus of ${since}, put its files back or name them with --set ${key}=PATH`;
     super(
       'TROUPE_DATA_CHANGED',
-      `the corpus is not that of ${since}: its documents hash to ${now ?? 'nothing'}, those to ${before ?? 'nothing'}; to go on with it, pass --data-changed${back}`,
+      `the corpus is not that of ${since}: the documents read now hash to ${now ?? 'nothing'}, those of ${since} to ${before ?? 'nothing'}; to go on with what is read now, pass --data-changed${back}`,
       { details: { before, now } },
     );
   }

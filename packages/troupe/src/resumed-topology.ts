@@ -75,10 +75,12 @@ export function resumedTopology(
   const before = resolveTopology(file);
   const { steps } = before.train;
   if (extendTo !== undefined && extendTo <= steps)
-    throw new OptionError('openRun', [`extendTo is ${extendTo}, and the run has ${steps} steps already`]);
+    throw new OptionError('openRun', [
+      `extendTo (--extend-to) is ${extendTo}, and the run has ${steps} steps already`,
+    ]);
   if (resetSchedule && step >= (extendTo ?? steps))
     throw new OptionError('openRun', [
-      `resetSchedule leaves no step: the checkpoint holds step ${step} of ${steps}; extend the run too`,
+      `resetSchedule (--reset-schedule) leaves no step: the checkpoint holds step ${step} of ${steps}; extend the run too (--extend-to)`,
     ]);
   const all = [...overrides(before, step, changes), ...set];
   const topology = all.length === 0 ? before : resolveTopology(file, { set: all });
