@@ -266,6 +266,15 @@ test('callbacks: a rejection in a simulation and in a launch does too', async (t
   t.is(error?.cause, boom);
 });
 
+test('mailboxCapacity: a full mailbox ends the run with its error, also when it is that of the supervisor', async (t) => {
+  const errors = await Promise.all([1, 2].map((mailboxCapacity) => failing({ mailboxCapacity })));
+  t.deepEqual(
+    errors.map(({ code }) => code),
+    ['TROUPE_MAILBOX_FULL', 'TROUPE_MAILBOX_FULL'],
+  );
+  t.regex(errors[0]?.message ?? '', /^mailbox of supervisor is full at 1 messages/u);
+});
+
 const evenly: GateRule = {
   name: 'even',
   choose: (_logits, { tokens, topK, experts }) =>

@@ -1,6 +1,12 @@
 import { addresses, agentNode, messageKinds } from '@troupe/actors';
 import { serializeError, type Address, type NodeId, type TroupeError } from '@troupe/core';
-import { ActorSystem, Directory, MAILBOX_CAPACITY, type SystemOptions } from '@troupe/runtime';
+import {
+  ActorSystem,
+  Directory,
+  MAILBOX_CAPACITY,
+  MailboxFullError,
+  type SystemOptions,
+} from '@troupe/runtime';
 import { defaultHome, type ResolvedTopology } from '@troupe/topology/layout';
 import { createCodec, type Codec } from '@troupe/wire';
 
@@ -12,6 +18,8 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' 
   readonly home?: (address: Address) => NodeId;
   /** Sees what failed an actor, as it was thrown. */
   readonly failed?: (error: TroupeError, actor: Address) => void;
+  /** Ends the run: the supervisor's own mailbox is full, so that nobody can be told. Never on the node of a worker. */
+  readonly unjudged?: (error: TroupeError) => void;
 };
 
 /** What a replica may have under way to the trainer at a time: votes, a measure, the count of a batch, answers to a decision. */
@@ -33,6 +41,7 @@ export function createJobSystem({
   home,
   mailboxCapacity,
   failed,
+  unjudged,
   ...ports
 }: JobSystemOptions): ActorSystem {
   const { node, transport } = ports;
@@ -44,6 +53,11 @@ export function createJobSystem({
     directory: new Directory(home ?? defaultHome(topology)),
     onFailure: (error, actor) => {
       failed?.(error, actor);
+      // Telling it would fill its mailbox once more, and so on for ever.
+      if (actor === addresses.supervisor && error instanceof MailboxFullError) {
+        unjudged?.(error);
+        return;
+      }
       const { code, message, retryable } = serializeError(error, actor);
       system.tell(addresses.supervisor, 'actor.failed', {
         body: { actor, code, message, retryable, node, incarnation },

@@ -367,6 +367,7 @@ class LocalCluster implements Cluster {
       home: this.#home,
       ...(ports.codec === undefined ? {} : { codec: ports.codec }),
       failed: (error, actor) => (this.#thrown ??= { error, actor }),
+      unjudged: (error) => this.#end(error),
       ...(observe === undefined
         ? {}
         : { observe: (turn) => this.#call('the option observe', () => observe(turn)) }),

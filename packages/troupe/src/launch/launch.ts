@@ -312,6 +312,7 @@ class LocalLaunch implements Launch {
       clock: this.#clock,
       logger: this.#logger,
       schedule: (run) => void setImmediate(run),
+      unjudged: (error) => this.#endWith(error),
       ...(this.#recorder === null ? {} : { probe: this.#recorder }),
     });
     this.#system = system;
