@@ -96,6 +96,8 @@ process.exit(spawnSync('env', ['-u', '_', ...process.argv.slice(1)], { stdio: 'i
 /** How many processes stand between what is started and the run. */
 const nohups: Readonly<Record<string, readonly [depth: number, under: readonly string[]]>> = {
   'in a shell': [0, ['bash', '-c', 'nohup "$0" "$@"']],
+  'in a shell, before nice': [0, ['bash', '-c', 'nohup nice "$0" "$@"']],
+  'behind nice, around a script': [1, ['env', '-u', '_', 'nice', 'nohup', 'sh', '-c', '"$0" "$@"; exit $?']],
   'around a script': [1, ['env', '-u', '_', 'nohup', 'sh', '-c', '"$0" "$@"; exit $?']],
   'around a script that starts Node, as npx does': [
     2,

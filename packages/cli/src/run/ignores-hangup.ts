@@ -36,7 +36,8 @@ function ancestorOf(pid: number): Ancestor | null {
  *
  * Node gives every signal its default action back before any code of ours runs, so the process itself does not know. What remains: the
  * shell's note of what it ran (`_`), and the processes of this session that started us, which ignore it still unless they are Node as well
- * (`nohup sh -c 'npx troupe …'`; npx itself has lost it). Without /proc only the note is there.
+ * (`nohup sh -c 'npx troupe …'`; npx itself has lost it). Without /proc only the note is there. `nice nohup node …` leaves no trace at all:
+ * the shell noted `nice`, and one process was each of the three in turn.
  */
 export function ignoresHangup(): boolean {
   if (isNohup(process.env['_'])) return true;
