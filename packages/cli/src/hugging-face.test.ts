@@ -117,6 +117,23 @@ test('export: refuses by name what an architecture does not have, and leaves not
   const nothing = await runCli(['export', 'hf', '--out', 'out'], at);
   t.is(nothing.code, 2);
   t.regex(nothing.stderr, /'hf' holds no checkpoint/);
+  writeFileSync(path('file'), '');
+  for (const out of ['file/d', 'file/d/e', '/proc/d', '/proc/d/e'])
+    for (const args of [
+      ['export', 'model'],
+      ['import', 'hf'],
+    ]) {
+      const place = await runCli([...args, '--out', out], at);
+      t.is(place.code, 2, place.stderr);
+      t.regex(
+        place.stderr,
+        new RegExp(`^troupe: --out '${out}' cannot be made: the system refuses \\(E\\w+\\)\nexit 2`),
+      );
+    }
+  mkdirSync(path('here'));
+  const here = await runCli(['export', '../model', '--out', ''], { cwd: path('here') });
+  t.is(here.code, 2, here.stderr);
+  t.true(existsSync(path('here')), 'no name is the working folder, which stays');
   const unknown = await runCli(['export', 'model', '--out', 'out', '--as', 'llama'], at);
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /Allowed choices are mixtral, olmoe, qwen3-moe/);

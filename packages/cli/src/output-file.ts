@@ -21,9 +21,12 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: 'not permitted',
 };
 
+/** `its file system is read-only (EROFS)` */
+export const reasonOf = (code: string): string => `${reasons[code] ?? 'the system refuses'} (${code})`;
+
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
+export const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 
 /** @throws {UsageError} when it cannot be written to */
 function mustBeWritable(said: string, path: string): void {
@@ -31,9 +34,7 @@ function mustBeWritable(said: string, path: string): void {
     accessSync(path, constants.W_OK);
   } catch (error) {
     const code = codeOf(error);
-    throw new UsageError(
-      `${said}: cannot write to '${path}': ${reasons[code] ?? 'the system refuses'} (${code})`,
-    );
+    throw new UsageError(`${said}: cannot write to '${path}': ${reasonOf(code)}`);
   }
 }
 
@@ -77,7 +78,7 @@ export class OutputFile {
     } catch (error) {
       const code = codeOf(error);
       if (full.has(code)) throw new StorageFullError(this.path, { cause: error });
-      throw new UsageError(`cannot write ${this.#said}: ${reasons[code] ?? 'the system refuses'} (${code})`);
+      throw new UsageError(`cannot write ${this.#said}: ${reasonOf(code)}`);
     }
   }
 

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, rmdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { makeFolders, removeEmptyFolders } from 'troupe/launch';
 import { UsageError } from './errors.ts';
+import { codeOf, reasonOf } from './output-file.ts';
 
 /**
  * A folder that a command was told to write.
@@ -14,17 +15,24 @@ export class OutputFolder {
 
   /**
    * @param name - what named it, for people: `--out`
-   * @throws {UsageError} TROUPE_USAGE: it exists, or the folder above it cannot be made
+   * @throws {UsageError} TROUPE_USAGE: it exists or cannot be made
    */
   constructor(name: string, path: string) {
     this.path = path;
-    if (existsSync(path)) throw new UsageError(`${name} '${path}' exists; name a folder that does not`);
+    const target = resolve(path);
+    const taken = new UsageError(`${name} '${path}' exists; name a folder that does not`);
+    if (existsSync(target)) throw taken;
+    let made: readonly string[];
     try {
-      this.#made = makeFolders(dirname(resolve(path)));
+      made = makeFolders(target);
+      // Whoever fills it makes it; now only whether that can be is asked.
+      if (made.at(-1) === target) rmdirSync(target);
     } catch (error) {
-      const { code = 'the system refuses' } = error as NodeJS.ErrnoException;
-      throw new UsageError(`${name} '${path}': cannot make the folder above it (${code})`);
+      throw new UsageError(`${name} '${path}' cannot be made: ${reasonOf(codeOf(error))}`);
     }
+    this.#made = made.slice(0, -1);
+    // Another process was first.
+    if (made.at(-1) !== target) throw taken;
   }
 
   /** Takes back the folders that were made, but for those with something in them. */
