@@ -1,5 +1,5 @@
 import test from 'ava';
-import { MemoryStorage, silentLogger, UserCodeError, type Logger, type TroupeError } from '@troupe/core';
+import { MemoryStorage, silentLogger, TroupeError, UserCodeError, type Logger } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { openCheckpoint } from '@troupe/checkpoint';
 import {
@@ -11,6 +11,7 @@ import {
   openRun,
   openSimulator,
   pinoLogger,
+  serveExperts,
   simulate,
   startCluster,
   type ClusterOptions,
@@ -139,6 +140,7 @@ test('exports: whatever is passed in the wrong type is one sentence, before anyt
       () => simulator.run({ seed: 1, steps: 0, faults: 'some' } as never),
       /^Simulator\.run: steps is 0.*faults is 'some', expected a list of faults, or 'swarm'/,
     ],
+    [() => serveExperts(none), /^serveExperts: options is missing, expected an object of options$/],
     [() => openRun(7 as never), /^openRun: folder is 7/],
     [() => openRun('x', { checkpoint: 3, verify: 'no' } as never), /verify is 'no'.*checkpoint is 3/],
     [() => fileStorage(none), /^fileStorage: root is missing/],
@@ -273,6 +275,35 @@ test('mailboxCapacity: a full mailbox ends the run with its error, also when it 
     ['TROUPE_MAILBOX_FULL', 'TROUPE_MAILBOX_FULL'],
   );
   t.regex(errors[0]?.message ?? '', /^mailbox of supervisor is full at 1 messages/u);
+});
+
+test('openDevice: one that throws, or gives no device, is the error of the start, with its cause', async (t) => {
+  const what = 'the option openDevice (replica 0)';
+  for (const open of [throwing, rejecting]) {
+    const error = await t.throwsAsync(start({ openDevice: open }), { instanceOf: UserCodeError });
+    t.is(error.message, `${what} threw: boom`);
+    t.is(error.cause, boom);
+  }
+  for (const [given, shown] of [
+    [undefined, 'nothing'],
+    [{ submit: () => {} }, 'an object'],
+  ])
+    await t.throwsAsync(start({ openDevice: () => Promise.resolve(given as never) }), {
+      instanceOf: UserCodeError,
+      message: `${what} returned ${shown as string}, expected a device with info, floats, submit and close, such as loadDevice gives`,
+    });
+  const unavailable = new TroupeError('TROUPE_DEVICE_UNAVAILABLE', 'no such device here');
+  t.is(await t.throwsAsync(start({ openDevice: () => Promise.reject(unavailable) })), unavailable);
+});
+
+test('own gate: what it throws is the cause, also when it is no Error', async (t) => {
+  const choose = (): never => {
+    throw 'no route' as unknown as Error;
+  };
+  const error = await failing({ gate: { name: 'blunt', choose } });
+  t.is(error.code, 'TROUPE_USER_CODE');
+  t.regex(error.message, /threw: no route$/u);
+  t.is(error.cause, 'no route');
 });
 
 const evenly: GateRule = {

@@ -128,7 +128,9 @@ export function checkOptions<T extends object>(caller: string, given: T, rules: 
 /** The same for a single argument. */
 export function check(caller: string, name: string, value: unknown, of: OptionRule): void {
   const problems =
-    value === undefined ? [`${name} is missing, expected ${of.expected}`] : of.problems(value, name);
+    value === undefined
+      ? [`${name || 'options'} is missing, expected ${of.expected}`]
+      : of.problems(value, name);
   if (problems.length > 0) throw new OptionError(caller, problems);
 }
 

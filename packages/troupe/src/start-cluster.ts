@@ -44,6 +44,7 @@ import { guardedLogger } from './guarded-logger.ts';
 import { evaluationSequences, jobOf, lossLimit } from './job.ts';
 import { createJobSystem } from './job-system.ts';
 import { checkTopology } from './option-rules.ts';
+import { openOwnDevice } from './own-device.ts';
 import { OwnTokens } from './own-tokens.ts';
 import { mustFit } from './machine-memory.ts';
 import { systemClock } from './ports/clock.ts';
@@ -141,9 +142,11 @@ async function openCluster(topology: ResolvedTopology, options: ClusterOptions):
   );
   checkpointMustFit(job, options);
   const { workers } = createPlacement(topology);
-  const openDevice =
-    options.openDevice ??
-    ((dp: number) => loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 }));
+  const own = options.openDevice;
+  const openDevice = (dp: number): Promise<Device> =>
+    own === undefined
+      ? loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 })
+      : openOwnDevice(own, dp);
   const devices = await openDevices(job.dp, openDevice);
   const wrong = devices.find(({ info }) => info.body !== (options.expert?.body ?? info.body));
   if (options.expert?.body !== undefined && wrong !== undefined) {

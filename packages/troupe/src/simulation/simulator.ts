@@ -6,6 +6,7 @@ import { createPlacement, type ResolvedTopology } from '@troupe/topology';
 import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
 import { mustFit } from '../machine-memory.ts';
+import { openOwnDevice } from '../own-device.ts';
 import {
   callback,
   checkOptions,
@@ -224,7 +225,7 @@ export async function openSimulator(
   if (real === undefined) return new Simulator(topology, { ...options, tokens, openDevice: open });
   const computes = realReplicas(topology, real);
   const openDevice = async (dp: number): Promise<SyncDevice> => {
-    const device = await open(dp);
+    const device = await openOwnDevice(open, dp);
     return computes.has(dp) ? device : passiveDevice(device);
   };
   return new Simulator(topology, { ...options, tokens, openDevice });
