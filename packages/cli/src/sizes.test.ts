@@ -36,17 +36,18 @@ test.serial(
   },
 );
 
-/** A few megabytes whose pieces are all different: seconds of work. */
-function manyWords(): string {
+/** Two megabytes, or so many times more, whose pieces are all different. */
+function manyWords(times = 1): string {
   const lines: string[] = [];
-  for (let line = 0; line < 30_000; line++)
+  for (let line = 0; line < 30_000 * times; line++)
     lines.push(`word${line * 7919} stands beside w${(line * 104_729) % 999_983}x in line ${line}`, '');
   return lines.join('\n');
 }
 
 test.serial('launch, tokenize: reading text that takes long says how far it is', async (t) => {
   const { folder, path } = workplace(t);
-  writeFileSync(path('text.txt'), manyWords());
+  // Ten times what a fast machine learns from within the second of silence; both processes are killed once they have spoken.
+  writeFileSync(path('text.txt'), manyWords(20));
   const bpe = ['--set', 'data.tokenizer={kind: bpe, vocab: 4000}', '--set', 'model.vocab=4000'];
   const told = new CliProcess(['tokenize', 'small.yaml', '--text', 'x', ...bpe], { cwd: folder });
   t.regex(await told.line(/^learning a tokenizer: /), /: [\d.]+k? (?:of|MiB of|KiB of) /);
