@@ -9,6 +9,7 @@ import {
   type HuggingFaceKind,
 } from './index.ts';
 import { huggingFaceClasses } from './hugging-face-class.ts';
+import { qwen } from './testing/qwen-config.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -104,31 +105,6 @@ test('configFromHuggingFace: passes over keys that the class of the model does n
   const foreign = { attention_bias: true, clip_qkv: 8, mlp_only_layers: [0], norm_topk_prob: 5 };
   t.deepEqual(read({ model_type: 'mixtral', ...foreign }), read({ model_type: 'mixtral' }));
 });
-
-const qwen = {
-  model_type: 'qwen3_moe',
-  decoder_sparse_step: 2,
-  head_dim: 12,
-  hidden_act: 'silu',
-  hidden_size: 24,
-  intermediate_size: 40,
-  max_position_embeddings: 64,
-  mlp_only_layers: [],
-  moe_intermediate_size: 12,
-  norm_topk_prob: true,
-  num_attention_heads: 4,
-  num_experts_per_tok: 2,
-  num_hidden_layers: 2,
-  num_key_value_heads: 2,
-  num_local_experts: 6,
-  rms_norm_eps: 1e-6,
-  rope_scaling: null,
-  rope_theta: 1e6,
-  router_aux_loss_coef: 0.02,
-  sliding_window: null,
-  use_sliding_window: false,
-  vocab_size: 72,
-};
 
 test('configFromHuggingFace: refuses by key and value what we cannot express', (t) => {
   const refused: readonly (readonly [Json, RegExp])[] = [

@@ -15,6 +15,7 @@ import {
   type SafetensorsDtype,
 } from './index.ts';
 import { bytesOf } from './safetensors.ts';
+import { qwen } from './testing/qwen-config.ts';
 
 const fixtures = new URL('../../../test/fixtures/', import.meta.url);
 const kinds = ['mixtral', 'olmoe'] as const;
@@ -402,31 +403,6 @@ test('readHuggingFace: a tied head may be stored twice, but only with equal bits
   t.true(model.config.tiedHead);
   t.false(model.parameters.some(({ name }) => name === 'lm_head.weight'));
 });
-
-const qwen = {
-  model_type: 'qwen3_moe',
-  decoder_sparse_step: 2,
-  head_dim: 12,
-  hidden_act: 'silu',
-  hidden_size: 24,
-  intermediate_size: 40,
-  max_position_embeddings: 64,
-  mlp_only_layers: [],
-  moe_intermediate_size: 12,
-  norm_topk_prob: true,
-  num_attention_heads: 4,
-  num_experts_per_tok: 2,
-  num_hidden_layers: 2,
-  num_key_value_heads: 2,
-  num_local_experts: 6,
-  rms_norm_eps: 1e-6,
-  rope_scaling: null,
-  rope_theta: 1e6,
-  router_aux_loss_coef: 0.02,
-  sliding_window: null,
-  use_sliding_window: false,
-  vocab_size: 72,
-};
 
 test('Hugging Face: Qwen3-MoE with dense layers between goes out and comes back', async (t) => {
   const { config } = configFromHuggingFace('config.json', qwen);
