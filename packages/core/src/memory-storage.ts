@@ -1,11 +1,20 @@
 import { StorageFailedError, StorageFullError, StorageMissingError } from './storage-errors.ts';
 import { parentFolder, storagePath } from './storage-path.ts';
-import type { PendingFile, Storage } from './storage.ts';
+import type { GrowingFile, PendingFile, Storage } from './storage.ts';
 
 /** One step of a call on a {@link MemoryStorage}; the points between which a machine can die. */
 export interface StorageOperation {
   readonly kind:
-    'create' | 'write' | 'commit' | 'abort' | 'read' | 'rename' | 'remove' | 'make-folder' | 'sync-folder';
+    | 'create'
+    | 'write'
+    | 'commit'
+    | 'abort'
+    | 'grow'
+    | 'read'
+    | 'rename'
+    | 'remove'
+    | 'make-folder'
+    | 'sync-folder';
   readonly path: string;
 }
 
@@ -120,6 +129,15 @@ export class MemoryStorage implements Storage {
       await file.abort();
       throw error;
     }
+  }
+
+  async grow(path: string): Promise<GrowingFile> {
+    const name = storagePath(path);
+    return this.#do('grow', name, () => {
+      this.#folder(parentFolder(name));
+      if (this.#visible.folders.has(name)) throw new StorageFailedError(path, 'is a folder');
+      return this.#growingFile(name);
+    });
   }
 
   async read(
@@ -243,6 +261,31 @@ export class MemoryStorage implements Storage {
     for (const change of this.#unsynced.splice(0, last + 1)) change.apply(this.#durable);
   }
 
+  /** What is added lasts as soon as the name of the file does. */
+  #growingFile(name: string): GrowingFile {
+    if (!this.#visible.files.has(name)) {
+      const none = new Uint8Array(0);
+      this.#change([parentFolder(name)], (tree) => {
+        tree.files.set(name, this.#visible.files.get(name) ?? none);
+      });
+    }
+    let isOpen = true;
+    const append = (chunk: Uint8Array): void => {
+      if (!isOpen) throw new StorageFailedError(name, 'is already closed');
+      const part = chunk.subarray(0, Math.max(0, this.#capacityBytes - this.usedBytes));
+      const all = extended(this.#file(name), part);
+      for (const { files } of [this.#visible, this.#durable]) if (files.has(name)) files.set(name, all);
+      if (part.byteLength < chunk.byteLength) throw new StorageFullError(name);
+    };
+    return {
+      openedBytes: this.#file(name).byteLength,
+      append: (chunk) => this.#do('write', name, () => append(chunk)),
+      close: async () => {
+        isOpen = false;
+      },
+    };
+  }
+
   #pendingFile(name: string): PendingFile {
     let chunks: Uint8Array[] = [];
     let sizeBytes = 0;
@@ -289,6 +332,17 @@ export class MemoryStorage implements Storage {
       },
     };
   }
+}
+
+/** The same bytes and `part` after them. Room doubles, so that a file of n chunks is not copied n times. */
+function extended(bytes: Uint8Array, part: Uint8Array): Uint8Array {
+  const sizeBytes = bytes.byteLength + part.byteLength;
+  const isRoom = bytes.byteOffset === 0 && bytes.buffer.byteLength >= sizeBytes;
+  const buffer = isRoom ? bytes.buffer : new ArrayBuffer(2 * sizeBytes);
+  const all = new Uint8Array(buffer, 0, sizeBytes);
+  if (!isRoom) all.set(bytes);
+  all.set(part, bytes.byteLength);
+  return all;
 }
 
 function moveInTree(tree: Tree, source: string, target: string): void {

@@ -7,6 +7,19 @@ export interface PendingFile {
   abort(): Promise<void>;
 }
 
+/** A file that grows at its end, such as a log of metrics. */
+export interface GrowingFile {
+  /** Size when it was opened; 0: it is new. */
+  readonly openedBytes: number;
+  /**
+   * Adds a chunk. The operating system has it when the call returns, so a process that ends at once loses nothing; a machine that loses its
+   * power may lose the end of the file, or a part of it.
+   */
+  append(chunk: Uint8Array): void;
+  /** May be called twice. */
+  close(): Promise<void>;
+}
+
 /** That this process alone writes a folder. */
 export interface FolderLock {
   /** Gives it back; may be called twice. */
@@ -24,6 +37,8 @@ export interface Storage {
   create(path: string): Promise<PendingFile>;
   /** `create`, one `write`, `commit`. */
   writeAtomic(path: string, bytes: Uint8Array): Promise<void>;
+  /** Opens a file to add to it, and makes one that is not there; its folder exists. */
+  grow(path: string): Promise<GrowingFile>;
   read(path: string, range?: { readonly offset: number; readonly lengthBytes: number }): Promise<Uint8Array>;
   sizeBytes(path: string): Promise<number>;
   list(folder: string): Promise<readonly string[]>;

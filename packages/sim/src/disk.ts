@@ -125,6 +125,7 @@ export class SimDisk {
     };
     return {
       create,
+      grow: (path) => timed(latencyMs, () => this.#files.grow(path)),
       writeAtomic: async (path, bytes) => {
         const file = await create(path);
         try {

@@ -10,6 +10,7 @@ import {
   type SharedStorage,
 } from '@troupe/core';
 import { check, rule } from '../option-rules.ts';
+import { openGrowingFile } from './growing-file.ts';
 import { makeFolders } from './make-folders.ts';
 import { storageError } from './storage-error.ts';
 
@@ -155,6 +156,10 @@ export function fileStorage(root: string): SharedStorage {
 
   return {
     create,
+    async grow(path) {
+      const name = storagePath(path);
+      return openGrowingFile(name, at(name));
+    },
     async writeAtomic(path, bytes) {
       const file = await create(path);
       try {

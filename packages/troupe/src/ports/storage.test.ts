@@ -77,6 +77,32 @@ for (const body of bodies) {
     t.deepEqual(await storage.list('run'), ['a']);
   });
 
+  conformance(
+    'a growing file holds every chunk as soon as it is added, and goes on later',
+    async (t, storage) => {
+      await storage.makeFolder('run');
+      const chunk = bytesOf('one ');
+      const file = await storage.grow('run/log');
+      t.is(file.openedBytes, 0);
+      t.is(await storage.sizeBytes('run/log'), 0);
+      file.append(chunk);
+      chunk.fill(0);
+      t.is(text(await storage.read('run/log')), 'one ');
+      file.append(bytesOf('two '));
+      await file.close();
+      await file.close();
+      t.is(await code(async () => file.append(bytesOf('x'))), 'TROUPE_STORAGE_FAILED');
+      const again = await storage.grow('run/log');
+      t.is(again.openedBytes, 8);
+      again.append(bytesOf('three'));
+      await again.close();
+      t.is(text(await storage.read('run/log')), 'one two three');
+      t.deepEqual(await storage.list('run'), ['log']);
+      t.is(await code(() => storage.grow('nowhere/log')), 'TROUPE_STORAGE_MISSING');
+      t.is(await code(() => storage.grow('run')), 'TROUPE_STORAGE_FAILED');
+    },
+  );
+
   conformance('abort leaves the earlier file as it was, and may be called twice', async (t, storage) => {
     await storage.writeAtomic('a', bytesOf('old'));
     const file = await storage.create('a');
@@ -214,6 +240,17 @@ for (const body of bodies) {
     t.is(await code(() => storage.makeFolder('a')), 'TROUPE_STORAGE_FAILED');
   });
 }
+
+test('memory storage: a growing file that meets a full disk keeps what fitted, and lasts once its name does', async (t) => {
+  const storage = memoryStorage({ capacityBytes: 6 });
+  const file = await storage.grow('log');
+  file.append(bytesOf('abc'));
+  t.deepEqual(storage.crash().paths, []);
+  await storage.syncFolder('');
+  t.is(await code(async () => file.append(bytesOf('defg'))), 'TROUPE_STORAGE_FULL');
+  t.is(text(await storage.read('log')), 'abcdef');
+  t.is(text(await storage.crash().read('log')), 'abcdef');
+});
 
 test('memory storage: a full disk fails the write, which can then only be aborted', async (t) => {
   const storage = memoryStorage({ capacityBytes: 10 });

@@ -1,0 +1,34 @@
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
+import { StorageFailedError, type GrowingFile } from '@troupe/core';
+import { storageError } from './storage-error.ts';
+
+/**
+ * Opens a file of this machine to add to it.
+ *
+ * It is written inside the call, not by a thread: who ends the process at once has lost nothing, and a chunk is a few hundred bytes.
+ *
+ * @param name - as messages call it
+ */
+export function openGrowingFile(name: string, path: string): GrowingFile {
+  const attempt = <T>(act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      throw storageError(name, error);
+    }
+  };
+  let handle: number | null = attempt(() => openSync(path, 'a'));
+  const openedBytes = attempt(() => fstatSync(handle as number).size);
+  return {
+    openedBytes,
+    append: (chunk) =>
+      attempt(() => {
+        if (handle === null) throw new StorageFailedError(name, 'is already closed');
+        for (let at = 0; at < chunk.byteLength;) at += writeSync(handle, chunk, at, chunk.byteLength - at);
+      }),
+    close: async () => {
+      if (handle !== null) closeSync(handle);
+      handle = null;
+    },
+  };
+}
