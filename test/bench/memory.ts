@@ -5,7 +5,7 @@ import type { RunEvent } from '@troupe/telemetry';
 import { residentOf } from './process-tree.ts';
 
 const root = new URL('../../../', import.meta.url);
-const bin = fileURLToPath(new URL('packages/troupe/bin/troupe.js', root));
+const bin = fileURLToPath(new URL('roof/troupe/bin/troupe.js', root));
 
 /** Resident memory of every process of a run, added up, at one step. */
 export interface MemoryRow {

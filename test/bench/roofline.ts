@@ -10,7 +10,7 @@ import { interleave } from './interleave.ts';
 import { median } from './median.ts';
 import type { Section } from './results-page.ts';
 
-const bin = fileURLToPath(new URL('../../../packages/troupe/bin/troupe.js', import.meta.url));
+const bin = fileURLToPath(new URL('../../../roof/troupe/bin/troupe.js', import.meta.url));
 
 const WARM_UP_STEPS = 2;
 

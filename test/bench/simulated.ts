@@ -11,7 +11,7 @@ import { runEngine } from './engine-run.ts';
 import { interleave } from './interleave.ts';
 import { median } from './median.ts';
 
-const bin = fileURLToPath(new URL('../../../packages/troupe/bin/troupe.js', import.meta.url));
+const bin = fileURLToPath(new URL('../../../roof/troupe/bin/troupe.js', import.meta.url));
 
 /** Steps of a run before those that count. */
 const WARM_UP_STEPS = 2;

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { BenchJob, Precision } from './bench-job.ts';
 import type { Engine } from './engine-run.ts';
 
-const bin = fileURLToPath(new URL('../../../packages/troupe/bin/troupe.js', import.meta.url));
+const bin = fileURLToPath(new URL('../../../roof/troupe/bin/troupe.js', import.meta.url));
 
 const twoWorkers = [
   'parallel.dp=2',

@@ -54,7 +54,7 @@ const strictest = {
   noPropertyAccessFromIndexSignature: true,
 };
 
-const pages = blocksOf(readFileSync(join(root, 'packages/troupe/README.md'), 'utf8'));
+const pages = blocksOf(readFileSync(join(root, 'roof/troupe/README.md'), 'utf8'));
 const programs = { 'program.ts': readFileSync(join(root, 'test/consumer/program.ts'), 'utf8'), ...pages };
 
 for (const [version, name, more] of [
@@ -66,7 +66,7 @@ for (const [version, name, more] of [
     // The page's programs speak of a process.
     const files = name === 'of Node' ? programs : { 'program.ts': programs['program.ts'] };
     const listed = compile(t, { ...more, ...strictest }, files, version).split('\n');
-    t.true(listed.some((file) => file.endsWith('packages/troupe/dist/index.d.ts')));
+    t.true(listed.some((file) => file.endsWith('roof/troupe/dist/index.d.ts')));
     t.true(Object.keys(pages).length >= 6);
     for (const file of Object.keys(files))
       t.true(

@@ -32,7 +32,7 @@ export function apiPage(root: string): string {
     [value].flat().flatMap((each) => [`--${name}`, String(each)]),
   );
   const typedoc = createRequire(import.meta.url).resolve('typedoc/package.json');
-  const source = join(root, 'packages/troupe');
+  const source = join(root, 'roof/troupe');
   try {
     execFileSync(
       process.execPath,

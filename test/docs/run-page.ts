@@ -6,7 +6,7 @@ import { pageOf, partsOf, type Part } from './page.ts';
 
 /** `npx troupe` of a page is the command of this repository. */
 const shell = (root: string, command: string): string =>
-  `npx() { shift; '${process.execPath}' '${join(root, 'packages/troupe/bin/troupe.js')}' "$@"; }\nset -o pipefail\n${command}`;
+  `npx() { shift; '${process.execPath}' '${join(root, 'roof/troupe/bin/troupe.js')}' "$@"; }\nset -o pipefail\n${command}`;
 
 function outputOf(root: string, folder: string, command: string): string {
   const output = execFileSync('bash', ['-c', shell(root, command)], {

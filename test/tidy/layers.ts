@@ -46,10 +46,12 @@ const isHouse = (name: string): name is House => Object.hasOwn(arrows, name);
 export const isTest = (path: string): boolean =>
   path.endsWith('.test.ts') || /(?:^|\/)(?:conformance|testing|test)\//.test(path);
 
-/** `packages/core/src/x.ts` is in `core`, `actors/gate/x.ts` in `actors`. */
+const floorFolders: readonly string[] = ['ground', 'engine', 'roof'];
+
+/** `ground/core/src/x.ts` is in `core`, `actors/gate/x.ts` in `actors`. */
 export function houseOf(path: string): House | null {
   const [first = '', second = ''] = path.split('/');
-  const name = first === 'packages' ? second : first;
+  const name = floorFolders.includes(first) ? second : first;
   return isHouse(name) ? name : null;
 }
 

@@ -53,7 +53,7 @@ export function repositoryRoot(): string {
   throw new Error('these tests run inside the repository');
 }
 
-const houses = ['packages', 'actors', 'topology', 'kernels', 'examples', 'test'] as const;
+const houses = ['ground', 'engine', 'roof', 'actors', 'topology', 'kernels', 'examples', 'test'] as const;
 const skipped = /^(?:dist.*|node_modules|build|runs|fixtures|coverage)$/;
 
 function pathsBelow(root: string, folder: string): readonly string[] {

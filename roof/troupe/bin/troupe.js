@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the bundle (packages/cli/bundle.mjs), or what tsc wrote when there is none or something was compiled since.
+// Runs the bundle (roof/cli/bundle.mjs), or what tsc wrote when there is none or something was compiled since.
 import { readFileSync, statSync } from 'node:fs';
 
 const bundle = new URL('../bundle/', import.meta.url);

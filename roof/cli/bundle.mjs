@@ -1,7 +1,7 @@
-// Writes packages/troupe/bundle: the command and a worker's process, each as a few files instead of four hundred. Reading those was half
+// Writes roof/troupe/bundle: the command and a worker's process, each as a few files instead of four hundred. Reading those was half
 // of the time from `troupe launch` to the first step. It lies in the package that people install, which so brings the command along.
 //
-//   node packages/cli/bundle.mjs [--optional]
+//   node roof/cli/bundle.mjs [--optional]
 //
 // After `tsc -b`, from what it wrote. `bin/troupe.js` runs the bundle unless something was compiled since.
 // --optional: when it fails, prints one line and exits 0; the command then reads the four hundred files.
@@ -11,10 +11,10 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
-const folder = join(root, 'packages/troupe/bundle');
+const folder = join(root, 'roof/troupe/bundle');
 
 /** What starts as a process of its own. */
-const entries = [join(here, 'dist/main.js'), join(root, 'packages/troupe/dist/launch/worker-main.js')];
+const entries = [join(here, 'dist/main.js'), join(root, 'roof/troupe/dist/launch/worker-main.js')];
 /** Packages with native parts, or with files that they look for beside themselves, stay where they are. */
 const external = ['zeromq', 'msgpackr', 'pino', '@tensorflow/*'];
 
