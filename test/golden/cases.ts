@@ -1,0 +1,138 @@
+import type { GoldenCase, GoldenRun, GoldenSet } from './golden-case.ts';
+import { noisyGate, residualExpert } from './own-rules.ts';
+
+interface Layout {
+  readonly dp: number;
+  readonly ep: number;
+  readonly zero?: 0 | 1;
+  readonly microbatches?: number;
+  readonly set?: readonly string[];
+}
+
+const run = (
+  { dp, ep, zero = 1, microbatches = 1, set = [] }: Layout,
+  over: GoldenRun['over'] = 'memory',
+): GoldenRun => ({
+  name: [`dp ${dp} ep ${ep} zero ${zero} microbatches ${microbatches}`, ...set, over].join(', '),
+  over,
+  set: [
+    `parallel={dp: ${dp}, ep: ${ep}, zero: ${zero}}`,
+    `train.microbatches=${microbatches}`,
+    `machines=[{host: localhost, devices: [${Array.from({ length: dp }, (_, index) => `"cpu:${index}"`).join(', ')}]}]`,
+    ...set,
+  ],
+});
+
+/** (data-parallel, expert-parallel) of one model on one to four devices, with each way of keeping and of cutting a step. */
+const layouts: readonly GoldenRun[] = (
+  [
+    [1, 1],
+    [2, 1],
+    [2, 2],
+    [4, 2],
+    [4, 4],
+  ] as const
+).flatMap(([dp, ep]) =>
+  ([0, 1] as const).flatMap((zero) => [1, 2].map((microbatches) => run({ dp, ep, zero, microbatches }))),
+);
+
+/** Without those that keep all state on every worker, but for one. */
+const sharded: readonly GoldenRun[] = layouts.filter(
+  ({ set: [parallel = ''] }) => parallel.includes('zero: 1') || parallel.includes('dp: 4, ep: 2'),
+);
+
+/** Exchanges in levels, state kept twice, the steps of another layout before, virtual time, and a loss. */
+const detours: readonly GoldenRun[] = [
+  run({ dp: 8, ep: 4, set: ['wire.fanout=2'] }),
+  run({ dp: 8, ep: 1, zero: 0, set: ['wire.fanout=4'] }),
+  run({ dp: 4, ep: 2, set: ['recovery.buddies=true'] }),
+  run({ dp: 2, ep: 2 }, 'resumed'),
+  run({ dp: 4, ep: 2, zero: 0, microbatches: 2 }, 'resumed'),
+  run({ dp: 2, ep: 2 }, 'simulated'),
+  run({ dp: 4, ep: 2, zero: 0 }, 'simulated'),
+  run({ dp: 2, ep: 2, set: ['recovery.buddies=true'] }, 'struck'),
+  run({ dp: 2, ep: 1, zero: 0 }, 'struck'),
+];
+
+const processes: readonly GoldenRun[] = [run({ dp: 1, ep: 1 }, 'ZeroMQ'), run({ dp: 2, ep: 2 }, 'ZeroMQ')];
+
+const few: readonly GoldenRun[] = [run({ dp: 1, ep: 1, zero: 0 }), run({ dp: 4, ep: 2, microbatches: 2 })];
+const one: readonly GoldenRun[] = [run({ dp: 2, ep: 2 })];
+
+/** Every choice that a model and a schedule have today, each beside the model of `tiny.yaml`. */
+const variants: Readonly<Record<string, readonly string[]>> = {
+  skewed: ['model.moe.router.choice=skewed'],
+  balanced: ['model.moe.router.choice=balanced'],
+  'top 1': ['model.moe.topK=1'],
+  'top 3, not renormalised': ['model.moe.topK=3', 'model.moe.router.renormalise=false'],
+  'shared experts': ['model.moe.sharedExperts=2', 'model.moe.granularity=2', 'model.moe.experts=8'],
+  'experts in every other layer': ['model.moe.every=2'],
+  'no experts': ['model.moe=null'],
+  'balance of the whole batch': ['model.moe.balance.scope=global'],
+  'balance of all layers': ['model.moe.balance.scope=global', 'model.moe.balance.layers=pooled'],
+  'no balance': ['model.moe.balance={auxLoss: 0, zLoss: 0}'],
+  'tied head': ['model.tiedHead=true'],
+  'layer norm': ['model.norm=layer', 'model.normEps=1e-3'],
+  'query norm of a head': ['model.qkNorm=head', 'model.kvHeads=1'],
+  'query norm of the width': ['model.qkNorm=full', 'model.headDim=12'],
+  rope: ['model.rope.theta=500', 'model.init={scale: 0.5, embedding: 0.1}'],
+  gelu: ['model.ffn.kind=gelu'],
+  'gelu-tanh': ['model.ffn.kind=gelu-tanh'],
+  relu: ['model.ffn.kind=relu'],
+  'linear schedule': [
+    'train.optimizer={schedule: linear, warmup: 0.4, lrMin: 1e-4, weightDecay: 0, clip: 0.1, betas: [0.8, 0.9]}',
+    'train.batch=16',
+  ],
+};
+
+/** Nobody shares the experts of a model without; the balance of a whole batch is not known while one of its microbatches is computed. */
+const otherRuns: Readonly<Record<string, readonly GoldenRun[]>> = {
+  'no experts': [run({ dp: 2, ep: 1, zero: 0 }), run({ dp: 4, ep: 1, microbatches: 2 })],
+  'balance of the whole batch': [run({ dp: 1, ep: 1, zero: 0 }), run({ dp: 4, ep: 2 })],
+  'balance of all layers': [run({ dp: 1, ep: 1, zero: 0 }), run({ dp: 4, ep: 2 })],
+};
+
+const variantCases = (runs: readonly GoldenRun[], names = Object.keys(variants)): readonly GoldenCase[] =>
+  names.map((name) => ({ name, set: variants[name] ?? [], runs: otherRuns[name] ?? runs }));
+
+const ownRules = (runs: readonly GoldenRun[]): GoldenCase => ({
+  name: 'own gate and expert',
+  set: [],
+  runs,
+  rules: { gate: noisyGate, expert: residualExpert },
+});
+
+const learned = (runs: readonly GoldenRun[]): GoldenCase => ({ name: 'learned', set: [], runs });
+
+/** A file each. */
+export const goldenSets: readonly GoldenSet[] = [
+  {
+    body: 'native',
+    precision: 'f32',
+    cases: [learned([...layouts, ...detours, ...processes]), ...variantCases(few), ownRules(few)],
+  },
+  {
+    body: 'native',
+    precision: 'bf16',
+    cases: [
+      learned([...sharded, run({ dp: 2, ep: 2 }, 'resumed'), run({ dp: 2, ep: 2 }, 'ZeroMQ')]),
+      ...variantCases(one),
+      ownRules(one),
+    ],
+  },
+  {
+    body: 'reference',
+    precision: 'f32',
+    cases: [learned([...sharded, ...detours]), ...variantCases(one), ownRules(one)],
+  },
+  {
+    body: 'reference',
+    precision: 'bf16',
+    cases: [learned(few), ...variantCases(one, ['skewed', 'shared experts', 'tied head'])],
+  },
+  {
+    body: 'tfjs',
+    precision: 'f32',
+    cases: [learned(few), ...variantCases(one, ['skewed', 'shared experts', 'tied head', 'gelu'])],
+  },
+];
