@@ -1,13 +1,18 @@
-import type {
-  Completion,
-  DeviceInfo,
-  Floats,
-  Halves,
-  KernelCall,
-  Precision,
-  SyncDevice,
-  TensorArray,
-  TroupeError,
+import {
+  asDeviceArray,
+  hostMemory,
+  type Bytes,
+  type Completion,
+  type DeviceInfo,
+  type Floats,
+  type Halves,
+  type HostArray,
+  type Int64s,
+  type Ints,
+  type KernelCall,
+  type Precision,
+  type SyncDevice,
+  type TroupeError,
 } from '@troupe/core';
 import {
   DeviceUnavailableError,
@@ -45,6 +50,10 @@ const closedError = (): KernelFailedError => new KernelFailedError('the device i
 /** The CPU through C++: a thread of its own for the queue, a pool of threads for each kernel. Holds KER-1 … KER-5. */
 class NativeDevice implements SyncDevice {
   readonly info: DeviceInfo;
+  readonly read = hostMemory.read;
+  readonly write = hostMemory.write;
+  readonly zero = hostMemory.zero;
+  readonly upload = hostMemory.upload;
   readonly #addon: NativeAddon;
   readonly #queue: NativeQueue;
   #outstanding = 0;
@@ -70,23 +79,23 @@ class NativeDevice implements SyncDevice {
   }
 
   floats(length: number): Floats {
-    return new Float32Array(this.#allocate(length * 4));
+    return asDeviceArray(new Float32Array(this.#allocate(length * 4)));
   }
 
   halves(length: number): Halves {
-    return new Uint16Array(this.#allocate(length * 2));
+    return asDeviceArray(new Uint16Array(this.#allocate(length * 2)));
   }
 
-  ints(length: number): Int32Array {
-    return new Int32Array(this.#allocate(length * 4));
+  ints(length: number): Ints {
+    return asDeviceArray(new Int32Array(this.#allocate(length * 4)));
   }
 
-  int64s(length: number): BigInt64Array {
-    return new BigInt64Array(this.#allocate(length * 8));
+  int64s(length: number): Int64s {
+    return asDeviceArray(new BigInt64Array(this.#allocate(length * 8)));
   }
 
-  bytes(length: number): Uint8Array {
-    return new Uint8Array(this.#allocate(length));
+  bytes(length: number): Bytes {
+    return asDeviceArray(new Uint8Array(this.#allocate(length)));
   }
 
   #allocate(bytes: number): ArrayBuffer {
@@ -183,7 +192,7 @@ export function nativeIsas(): readonly NativeIsa[] {
  * Frees the memory of arrays that nobody reads any more, instead of at V8's next collection. An array that is part of a larger
  * buffer is left alone, and so is everything without the addon.
  */
-export function releaseArrays(arrays: readonly TensorArray[]): void {
+export function releaseArrays(arrays: readonly HostArray[]): void {
   const loaded = loadAddon();
   if (!('addon' in loaded)) return;
   for (const { buffer, byteLength } of arrays)

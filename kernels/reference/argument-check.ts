@@ -1,15 +1,12 @@
 import {
   GRADIENT_LEAF_LIMIT,
   hiddenInputs,
-  type ExactSum,
   type ExpertsBackwardCall,
   type ExpertsForwardCall,
-  type GradientTarget,
-  type HalfRows,
   type Precision,
-  type Rows,
-  type RowsPart,
+  type OnHost,
 } from '@troupe/core';
+import type { ExactSum, GradientTarget, HalfRows, Rows, RowsPart } from '../on-host.ts';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import type { FloatType } from './float-type.ts';
 import { isStored } from './target-kind.ts';
@@ -186,7 +183,7 @@ export class ArgumentCheck {
   }
 
   /** What forward and backward of the expert FFN have in common. */
-  experts(call: ExpertsForwardCall | ExpertsBackwardCall): void {
+  experts(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>): void {
     const { experts, dim, hidden, expertStride } = call;
     this.size('experts', experts, 1);
     this.size('dim', dim, 1);
@@ -215,7 +212,7 @@ export class ArgumentCheck {
 }
 
 /** Length of the weights of a group of experts: the last one needs no gap behind it. */
-export function expertsLength(call: ExpertsForwardCall | ExpertsBackwardCall): number {
+export function expertsLength(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>): number {
   return (
     (call.experts - 1) * call.expertStride + (hiddenInputs(call.activation) + 1) * call.hidden * call.dim
   );

@@ -1,9 +1,10 @@
-import type { AttentionBackwardCall, AttentionForwardCall, Floats } from '@troupe/core';
+import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/core';
+import type { Floats } from '../on-host.ts';
 import { KernelRangeError } from '../errors.ts';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
 import type { Kernel } from './kernel.ts';
 
-type AttentionCall = AttentionForwardCall | AttentionBackwardCall;
+type AttentionCall = OnHost<AttentionForwardCall> | OnHost<AttentionBackwardCall>;
 
 function checkAttention(
   call: AttentionCall,
@@ -134,7 +135,7 @@ export const attentionBackward: Kernel<AttentionBackwardCall> = {
 
 /** One query head of one sequence: writes dq, adds to dk and dv of the sequence, [S, headDim] each. */
 function headBackward(
-  call: AttentionBackwardCall,
+  call: OnHost<AttentionBackwardCall>,
   b: number,
   kvHead: number,
   h: number,

@@ -1,5 +1,6 @@
 /** bf16 in JavaScript: rounding and widening, and the operands of a product in either precision (KER-6). */
-import type { Floats, Halves, HalfRows, Precision, Rows } from '@troupe/core';
+import type { Precision } from '@troupe/core';
+import type { Floats, Halves, HalfRows, Rows } from '../on-host.ts';
 
 const single = new Float32Array(1);
 const word = new Uint32Array(single.buffer);

@@ -8,8 +8,6 @@ import {
   LOSS_QUANTUM_LOG2,
   NORM_BLOCK,
   NORM_QUANTUM_LOG2,
-  type ExactSum,
-  type Floats,
   type SumAddCall,
   type SumReadCall,
   type SumResetCall,
@@ -17,6 +15,7 @@ import {
   WIDE_LIMIT,
   WIDE_OVERFLOW,
 } from '@troupe/core';
+import type { ExactSum, Floats } from '../on-host.ts';
 import type { FloatType } from './float-type.ts';
 import type { Kernel } from './kernel.ts';
 

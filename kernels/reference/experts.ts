@@ -1,11 +1,5 @@
-import {
-  hiddenInputs,
-  type ExpertsBackwardCall,
-  type ExpertsForwardCall,
-  type ExpertSource,
-  type Floats,
-  type Halves,
-} from '@troupe/core';
+import { hiddenInputs, type ExpertsBackwardCall, type ExpertsForwardCall, type OnHost } from '@troupe/core';
+import type { ExpertSource, Floats, Halves } from '../on-host.ts';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import { activate, activationSlope } from './activation.ts';
 import { expertsLength, rangeError } from './argument-check.ts';
@@ -199,7 +193,7 @@ interface BackwardOperands {
 
 /** dx of one segment's rows and the leaf of its expert's weights, laid out as the weights. */
 function segmentBackward(
-  call: ExpertsBackwardCall,
+  call: OnHost<ExpertsBackwardCall>,
   { round, weights, saved, inputs }: BackwardOperands,
   segment: Segment,
   leaf: Float64Array,

@@ -1,11 +1,11 @@
-import { philox4x32, type FillCall } from '@troupe/core';
+import { philox4x32, type FillCall, type OnHost } from '@troupe/core';
 import type { Kernel } from './kernel.ts';
 
 /** Share of a normal distribution beyond +2σ. */
 const BEYOND_TWO_SIGMA = 0.02275013194817921;
 
 /** The number that 32 random bits stand for: the top bit is the sign, the others a tail probability between 0 and ½. */
-function drawFrom(kind: FillCall['kind'], bits: number): number {
+function drawFrom(kind: OnHost<FillCall>['kind'], bits: number): number {
   const signed = bits | 0;
   if (kind === 'uniform') return signed * 2 ** -31 + 2 ** -32;
   const low = signed & 0x7fffffff;

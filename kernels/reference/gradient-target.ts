@@ -1,4 +1,5 @@
-import { GRADIENT_LEAF_LIMIT, type ExactSum, type GradientTarget } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT } from '@troupe/core';
+import type { ExactSum, GradientTarget } from '../on-host.ts';
 import { readSum } from './exact-sum.ts';
 import { isStored } from './target-kind.ts';
 

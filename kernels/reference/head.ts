@@ -1,4 +1,5 @@
-import type { ExactSum, Floats, HeadLossCall } from '@troupe/core';
+import type { HeadLossCall, OnHost } from '@troupe/core';
+import type { ExactSum, Floats } from '../on-host.ts';
 import { rangeError } from './argument-check.ts';
 import { operand, rounding } from './bf16.ts';
 import { addLeaves, addLossLeaf } from './exact-sum.ts';
@@ -40,7 +41,7 @@ export const headLoss: Kernel<HeadLossCall> = {
 };
 
 /** Losses, dx and, where there is a sum, the head's leaf of each grain. */
-function addGrains(call: HeadLossCall, headSum: ExactSum | null): void {
+function addGrains(call: OnHost<HeadLossCall>, headSum: ExactSum | null): void {
   const { dim, vocab, targets_T, grainStarts, loss_T, lossSum, gradScale = 0, dx_TD, precision } = call;
   const x_TD = operand(call.x_TD, precision);
   const head_VD = operand(call.head_VD, precision);

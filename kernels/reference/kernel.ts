@@ -1,4 +1,4 @@
-import type { KernelCall } from '@troupe/core';
+import type { KernelCall, OnHost } from '@troupe/core';
 import type { ArgumentCheck } from './argument-check.ts';
 import type { FloatType } from './float-type.ts';
 
@@ -8,7 +8,7 @@ import type { FloatType } from './float-type.ts';
  */
 export interface Kernel<C extends KernelCall> {
   /** @throws {KernelShapeError} TROUPE_KERNEL_SHAPE */
-  check(call: C, check: ArgumentCheck): void;
+  check(call: OnHost<C>, check: ArgumentCheck): void;
   /** @throws {KernelRangeError} TROUPE_KERNEL_RANGE */
-  run(call: C, dtype: FloatType): void;
+  run(call: OnHost<C>, dtype: FloatType): void;
 }

@@ -1,11 +1,12 @@
-import type { ExactSum, NormBackwardCall, NormForwardCall } from '@troupe/core';
+import type { NormBackwardCall, NormForwardCall, OnHost } from '@troupe/core';
+import type { ExactSum } from '../on-host.ts';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
 import { store } from './bf16.ts';
 import { addLeaves } from './exact-sum.ts';
 import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
-function checkNorm(call: NormForwardCall | NormBackwardCall, check: ArgumentCheck): number {
+function checkNorm(call: OnHost<NormForwardCall> | OnHost<NormBackwardCall>, check: ArgumentCheck): number {
   const { kind, rows, groups, dim } = call;
   check.oneOf('kind', kind, ['rms', 'layer']);
   check.size('rows', rows);
@@ -83,7 +84,11 @@ export const normBackward: Kernel<NormBackwardCall> = {
 /**
  * A function of its own, and no closure of its caller: V8 leaves the loops of a closure that is made again for every call slow.
  */
-function addGrains(call: NormBackwardCall, weightLeaves: ExactSum, biasLeaves: ExactSum | null): void {
+function addGrains(
+  call: OnHost<NormBackwardCall>,
+  weightLeaves: ExactSum,
+  biasLeaves: ExactSum | null,
+): void {
   const { kind, rows, groups, dim, x, weight, stats, dOut, dx, accumulate, grainStarts } = call;
   const input = rowsLayout(x, groups * dim);
   const gradient = rowsLayout(dOut, groups * dim);

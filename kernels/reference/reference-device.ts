@@ -1,9 +1,15 @@
 import {
+  asDeviceArray,
+  hostMemory,
+  onHost,
   TroupeError,
+  type Bytes,
   type Completion,
   type DeviceInfo,
   type Floats,
   type Halves,
+  type Int64s,
+  type Ints,
   type KernelCall,
   type KernelOp,
   type SyncDevice,
@@ -37,6 +43,10 @@ function asTroupeError(error: unknown, op: string | undefined): TroupeError {
  */
 class ReferenceDevice implements SyncDevice {
   readonly info: DeviceInfo;
+  readonly read = hostMemory.read;
+  readonly write = hostMemory.write;
+  readonly zero = hostMemory.zero;
+  readonly upload = hostMemory.upload;
   readonly #dtype: FloatType;
   readonly #queue: Submission[] = [];
   readonly #drained: (() => void)[] = [];
@@ -56,23 +66,23 @@ class ReferenceDevice implements SyncDevice {
   }
 
   floats(length: number): Floats {
-    return this.#dtype === 'f64' ? new Float64Array(length) : new Float32Array(length);
+    return asDeviceArray(this.#dtype === 'f64' ? new Float64Array(length) : new Float32Array(length));
   }
 
   halves(length: number): Halves {
-    return new Uint16Array(length);
+    return asDeviceArray(new Uint16Array(length));
   }
 
-  ints(length: number): Int32Array {
-    return new Int32Array(length);
+  ints(length: number): Ints {
+    return asDeviceArray(new Int32Array(length));
   }
 
-  int64s(length: number): BigInt64Array {
-    return new BigInt64Array(length);
+  int64s(length: number): Int64s {
+    return asDeviceArray(new BigInt64Array(length));
   }
 
-  bytes(length: number): Uint8Array {
-    return new Uint8Array(length);
+  bytes(length: number): Bytes {
+    return asDeviceArray(new Uint8Array(length));
   }
 
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void {
@@ -142,7 +152,7 @@ class ReferenceDevice implements SyncDevice {
       const kernel = kernelOf(call?.op);
       if (kernel === undefined) return new KernelShapeError(`${call?.op} is no operation of the kernel set`);
       try {
-        kernel.check(call, new ArgumentCheck(call.op, this.#dtype));
+        kernel.check(onHost(call), new ArgumentCheck(call.op, this.#dtype));
       } catch (thrown) {
         return asTroupeError(thrown, call.op);
       }
@@ -152,7 +162,7 @@ class ReferenceDevice implements SyncDevice {
 
   #runOne(call: KernelCall): TroupeError | null {
     try {
-      kernelOf(call.op)?.run(call, this.#dtype);
+      kernelOf(call.op)?.run(onHost(call), this.#dtype);
       return null;
     } catch (thrown) {
       return asTroupeError(thrown, call.op);

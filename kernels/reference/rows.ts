@@ -1,10 +1,5 @@
-import type {
-  CombineBackwardWeightsCall,
-  CombineCall,
-  GatherCall,
-  GatherScalarsCall,
-  RowsPart,
-} from '@troupe/core';
+import type { CombineBackwardWeightsCall, CombineCall, GatherCall, GatherScalarsCall } from '@troupe/core';
+import type { RowsPart } from '../on-host.ts';
 import { KernelRangeError } from '../errors.ts';
 import { rangeError } from './argument-check.ts';
 import type { Kernel } from './kernel.ts';

@@ -1,4 +1,4 @@
-import type { GradientTarget, StoredGradient } from '@troupe/core';
+import type { GradientTarget, StoredGradient } from '../on-host.ts';
 
 export const isStored = (target: GradientTarget): target is StoredGradient => 'gradient' in target;
 

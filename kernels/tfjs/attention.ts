@@ -1,5 +1,6 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { AttentionBackwardCall, AttentionForwardCall, Rows } from '@troupe/core';
+import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/core';
+import type { Rows } from '../on-host.ts';
 import { checkFirstSeen } from '../reference/attention.ts';
 import { blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
 import type { Tensors } from './tensors.ts';
@@ -7,7 +8,7 @@ import type { Tensors } from './tensors.ts';
 /** Query rows at a time, so that the scores of a long sequence are never all in memory. */
 const QUERY_ROWS = 128;
 
-type AttentionCall = AttentionForwardCall | AttentionBackwardCall;
+type AttentionCall = OnHost<AttentionForwardCall> | OnHost<AttentionBackwardCall>;
 
 const dense = (data: Float32Array, columns: number): Block => ({ data, at: 0, stride: columns });
 
@@ -31,7 +32,7 @@ const loadTransposed = (tensors: Tensors, block: Block, rows: number, columns: n
   tensors.matrix(columns, rows, (to) => transposeBlock(block, dense(to, rows), rows, columns));
 
 /** out = softmax(scale·q·kᵀ)·v by head and by block of query rows, with the mask and the softmax in the scores' own memory. */
-export function attentionForward(tensors: Tensors, call: AttentionForwardCall): void {
+export function attentionForward(tensors: Tensors, call: OnHost<AttentionForwardCall>): void {
   checkFirstSeen(call);
   const { batch, seqLen, heads, kvHeads, headDim } = call;
   if (seqLen === 0) return;
@@ -52,7 +53,7 @@ export function attentionForward(tensors: Tensors, call: AttentionForwardCall): 
 
 function forwardBlock(
   tensors: Tensors,
-  call: AttentionForwardCall,
+  call: OnHost<AttentionForwardCall>,
   keys: Tensor2D,
   values: Tensor2D,
   b: number,
@@ -98,7 +99,7 @@ interface KeyGradients {
 }
 
 /** dS = p ⊙ (dOut·vᵀ - ⟨dOut, out⟩)·scale; dq = dS·k, dk = dSᵀ·q, dv = pᵀ·dOut. */
-export function attentionBackward(tensors: Tensors, call: AttentionBackwardCall): void {
+export function attentionBackward(tensors: Tensors, call: OnHost<AttentionBackwardCall>): void {
   checkFirstSeen(call);
   const { batch, seqLen, heads, kvHeads, headDim } = call;
   if (seqLen === 0) return;
@@ -131,7 +132,7 @@ export function attentionBackward(tensors: Tensors, call: AttentionBackwardCall)
 
 function backwardBlock(
   tensors: Tensors,
-  call: AttentionBackwardCall,
+  call: OnHost<AttentionBackwardCall>,
   { keys, keysT, valuesT, dk, dv }: KeyGradients,
   b: number,
   h: number,

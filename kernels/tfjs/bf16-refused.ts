@@ -1,4 +1,4 @@
-import { NotBuiltError, type KernelCall } from '@troupe/core';
+import { NotBuiltError, type KernelCall, type OnHost } from '@troupe/core';
 
 /** TensorFlow.js has no products of bf16 pairs (KER-6); f32 ones would give other numbers under the same name. */
 export const bf16Refused = (): NotBuiltError =>
@@ -8,7 +8,7 @@ export const bf16Refused = (): NotBuiltError =>
   );
 
 /** Whether a call asks for bf16 or stores it. */
-export function usesBf16(call: KernelCall): boolean {
+export function usesBf16(call: OnHost<KernelCall>): boolean {
   if ('precision' in call && call.precision === 'bf16') return true;
   return call.op === 'norm.forward' && call.out.data instanceof Uint16Array;
 }

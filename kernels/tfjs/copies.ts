@@ -1,5 +1,6 @@
 /** Copies between row-major arrays and their transposes; the products want one operand of each kind. */
-import { assert, type Floats, type Halves, type HalfRows, type Rows } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Floats, Halves, HalfRows, Rows } from '../on-host.ts';
 import { rowsLayout } from '../reference/argument-check.ts';
 
 /** Rows are taken in strips of this many, so that a strip's cache lines stay near while its columns are walked. */

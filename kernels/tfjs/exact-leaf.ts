@@ -1,4 +1,5 @@
-import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2, type ExactSum } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2 } from '@troupe/core';
+import type { ExactSum } from '../on-host.ts';
 
 const TWO_32 = 2 ** 32;
 const SCALE = 2 ** -GRADIENT_QUANTUM_LOG2;

@@ -5,6 +5,7 @@ import type {
   ExpertLayerBackwardCall,
   ExpertLayerCall,
   ExpertLayerForwardCall,
+  OnHost,
 } from '@troupe/core';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import type { ArgumentCheck } from '../reference/argument-check.ts';
@@ -32,7 +33,7 @@ function placed({ parameters }: ExpertLayer): { readonly places: readonly Placed
   return { places, size };
 }
 
-export const isLayerCall = (call: { readonly op: string }): call is ExpertLayerCall =>
+export const isLayerCall = (call: { readonly op: string }): call is OnHost<ExpertLayerCall> =>
   call.op === 'expert-layer.forward' || call.op === 'expert-layer.backward';
 
 /** The layers that a thread has loaded. */
@@ -46,25 +47,29 @@ export class ExpertLayers {
   }
 
   /** Loads the layers that calls need and that are not here; one that cannot be loaded fails when it is taken. */
-  async load(calls: readonly ExpertLayerCall[]): Promise<void> {
+  async load(calls: readonly OnHost<ExpertLayerCall>[]): Promise<void> {
     for (const call of calls) {
       const key = keyOf(call);
       if (!this.#made.has(key)) this.#made.set(key, await this.#make(call));
     }
   }
 
-  isLoaded(call: ExpertLayerCall): boolean {
+  isLoaded(call: OnHost<ExpertLayerCall>): boolean {
     return this.#made.has(keyOf(call));
   }
 
   /** @throws {KernelFailedError} TROUPE_KERNEL_FAILED when its module did not load */
-  take(call: ExpertLayerCall): LayerForward<string> {
+  take(call: OnHost<ExpertLayerCall>): LayerForward<string> {
     const made = this.#made.get(keyOf(call));
     if (typeof made === 'function') return made;
     throw made ?? new KernelFailedError(`${call.op}: the layer '${call.layer.name}' was not loaded`);
   }
 
-  async #make({ layer, dim, hidden }: ExpertLayerCall): Promise<LayerForward<string> | KernelFailedError> {
+  async #make({
+    layer,
+    dim,
+    hidden,
+  }: OnHost<ExpertLayerCall>): Promise<LayerForward<string> | KernelFailedError> {
     try {
       const exported = Object.values((await import(layer.module)) as Record<string, unknown>);
       const isIt = (value: unknown): value is TfjsExpert =>
@@ -97,11 +102,11 @@ export class ExpertLayers {
 /** Every operation of our type is one of tfjs-core's; their arguments are typed more narrowly here. */
 const asLayersSee = (tf: Readonly<Record<keyof Tensorflow, unknown>>): Tensorflow => tf as Tensorflow;
 
-const keyOf = ({ layer, dim, hidden }: ExpertLayerCall): string =>
+const keyOf = ({ layer, dim, hidden }: OnHost<ExpertLayerCall>): string =>
   [layer.module, layer.name, dim, hidden].join('\n');
 
 /** @throws {KernelShapeError} TROUPE_KERNEL_SHAPE */
-export function checkLayerCall(call: ExpertLayerCall, check: ArgumentCheck): void {
+export function checkLayerCall(call: OnHost<ExpertLayerCall>, check: ArgumentCheck): void {
   const { layer, experts, dim, hidden, expertStride, weights } = call;
   check.size('experts', experts, 1);
   check.size('dim', dim, 1);
@@ -134,7 +139,7 @@ export function checkLayerCall(call: ExpertLayerCall, check: ArgumentCheck): voi
 }
 
 /** Segments that have rows, by expert; checks what only the counts know. */
-function segmentsByExpert(call: ExpertLayerCall): readonly (readonly Segment[])[] {
+function segmentsByExpert(call: OnHost<ExpertLayerCall>): readonly (readonly Segment[])[] {
   const { op, experts, dim, sources } = call;
   const { segments, totals } = segmentsOf(op, experts, sources);
   sources.forEach((source, i) => {
@@ -153,7 +158,10 @@ function segmentsByExpert(call: ExpertLayerCall): readonly (readonly Segment[])[
 }
 
 /** Row → token of a segment. */
-function tokensOf({ slots_N }: ExpertLayerCall['sources'][number], { sourceRow, rows }: Segment): Int32Array {
+function tokensOf(
+  { slots_N }: OnHost<ExpertLayerCall>['sources'][number],
+  { sourceRow, rows }: Segment,
+): Int32Array {
   if (slots_N !== undefined) return slots_N.subarray(sourceRow, sourceRow + rows);
   return Int32Array.from({ length: rows }, (_, i) => sourceRow + i);
 }
@@ -163,7 +171,7 @@ const elementsOf = (tensors: Tensors, tensor: Tensor): Float32Array => tensors.e
 /** The parameters of one expert as tensors, in their order. */
 function parametersOf(
   tensors: Tensors,
-  call: ExpertLayerCall,
+  call: OnHost<ExpertLayerCall>,
   places: readonly Placed[],
   expert: number,
 ): Tensor[] {
@@ -176,7 +184,7 @@ function parametersOf(
 
 /** The layer on the rows of a segment, with the shape that it must have. */
 function applied(
-  call: ExpertLayerCall,
+  call: OnHost<ExpertLayerCall>,
   forward: LayerForward<string>,
   places: readonly Placed[],
   [x, ...parameters]: readonly Tensor[],
@@ -192,7 +200,7 @@ function applied(
   return y as Tensor2D;
 }
 
-function layerForward(tensors: Tensors, layers: ExpertLayers, call: ExpertLayerForwardCall): void {
+function layerForward(tensors: Tensors, layers: ExpertLayers, call: OnHost<ExpertLayerForwardCall>): void {
   const { dim, sources } = call;
   const forward = layers.take(call);
   const { places } = placed(call.layer);
@@ -214,7 +222,7 @@ function layerForward(tensors: Tensors, layers: ExpertLayers, call: ExpertLayerF
   });
 }
 
-function layerBackward(tensors: Tensors, layers: ExpertLayers, call: ExpertLayerBackwardCall): void {
+function layerBackward(tensors: Tensors, layers: ExpertLayers, call: OnHost<ExpertLayerBackwardCall>): void {
   const forward = layers.take(call);
   const { places, size } = placed(call.layer);
   segmentsByExpert(call).forEach((segments, expert) => {
@@ -234,7 +242,7 @@ function layerBackward(tensors: Tensors, layers: ExpertLayers, call: ExpertLayer
   });
 }
 
-export function runLayerCall(tensors: Tensors, layers: ExpertLayers, call: ExpertLayerCall): void {
+export function runLayerCall(tensors: Tensors, layers: ExpertLayers, call: OnHost<ExpertLayerCall>): void {
   if (call.op === 'expert-layer.forward') layerForward(tensors, layers, call);
   else layerBackward(tensors, layers, call);
 }
@@ -242,7 +250,7 @@ export function runLayerCall(tensors: Tensors, layers: ExpertLayers, call: Exper
 /** dx of a segment's rows, and its leaf of every parameter. */
 function segmentBackward(
   tensors: Tensors,
-  call: ExpertLayerBackwardCall,
+  call: OnHost<ExpertLayerBackwardCall>,
   forward: LayerForward<string>,
   places: readonly Placed[],
   segment: Segment,

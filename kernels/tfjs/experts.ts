@@ -1,9 +1,5 @@
-import {
-  hiddenInputs,
-  type ExpertsBackwardCall,
-  type ExpertsForwardCall,
-  type ExpertSource,
-} from '@troupe/core';
+import { hiddenInputs, type ExpertsBackwardCall, type ExpertsForwardCall, type OnHost } from '@troupe/core';
+import type { ExpertSource } from '../on-host.ts';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
 import {
   addTransposed,
@@ -39,7 +35,7 @@ function tokensOf(source: ExpertSource, { sourceRow, rows }: Segment): Int32Arra
 }
 
 /** Checks what only the counts know and groups the rows by expert; experts without rows are left out. */
-function rowsByExpert(call: ExpertsForwardCall | ExpertsBackwardCall): ExpertRows[] {
+function rowsByExpert(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>): ExpertRows[] {
   const { op, experts, dim, sources } = call;
   const { segments, totals } = segmentsOf(op, experts, sources);
   sources.forEach((source, i) => checkSource(op, i, source, totals[i]!, dim));
@@ -62,7 +58,10 @@ function rowsByExpert(call: ExpertsForwardCall | ExpertsBackwardCall): ExpertRow
   return groups;
 }
 
-function checkLengths(call: ExpertsForwardCall | ExpertsBackwardCall, totals: readonly number[]): void {
+function checkLengths(
+  call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>,
+  totals: readonly number[],
+): void {
   const { op, dim } = call;
   if (op === 'experts.forward') {
     call.sources.forEach(({ y_ND }, i) => atLeast(op, `sources[${i}].y_ND`, y_ND, totals[i]! * dim));
@@ -101,7 +100,7 @@ function scatter(
  * y = down·act(in·x), everything transposed: rows are columns of the right operand, so that the weights, the larger
  * operand, are used as they lie and only rows are packed.
  */
-export function expertsForward(tensors: Tensors, call: ExpertsForwardCall): void {
+export function expertsForward(tensors: Tensors, call: OnHost<ExpertsForwardCall>): void {
   const { dim, hidden, activation, weights, expertStride, sources, saved } = call;
   const groups = rowsByExpert(call);
   const inputs = hiddenInputs(activation);
@@ -145,7 +144,7 @@ export function expertsForward(tensors: Tensors, call: ExpertsForwardCall): void
 }
 
 /** Gradients of the same, and a leaf of the expert's weights for each (source, grain). */
-export function expertsBackward(tensors: Tensors, call: ExpertsBackwardCall): void {
+export function expertsBackward(tensors: Tensors, call: OnHost<ExpertsBackwardCall>): void {
   const { experts, dim, hidden, activation, expertStride, weightSum } = call;
   const groups = new Map(rowsByExpert(call).map((group) => [group.expert, group]));
   const length = (hiddenInputs(activation) + 1) * hidden * dim;
@@ -163,7 +162,12 @@ export function expertsBackward(tensors: Tensors, call: ExpertsBackwardCall): vo
 }
 
 /** @param sum - of this expert's weights */
-function expertBackward(tensors: Tensors, call: ExpertsBackwardCall, group: ExpertRows, sum: Leaves): void {
+function expertBackward(
+  tensors: Tensors,
+  call: OnHost<ExpertsBackwardCall>,
+  group: ExpertRows,
+  sum: Leaves,
+): void {
   const { dim, hidden, activation, weights, expertStride, sources, saved } = call;
   const { rows } = group;
   const inputs = hiddenInputs(activation);

@@ -1,5 +1,5 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { HeadLossCall } from '@troupe/core';
+import type { HeadLossCall, OnHost } from '@troupe/core';
 import { rangeError } from '../reference/argument-check.ts';
 import { addLossLeaf } from '../reference/exact-sum.ts';
 import { logSumExp } from '../reference/gate.ts';
@@ -19,7 +19,7 @@ interface Head {
 }
 
 /** loss = logsumexp - logit of the target, and with `dx_TD` or `headSum` its gradient. */
-export function headLoss(tensors: Tensors, call: HeadLossCall): void {
+export function headLoss(tensors: Tensors, call: OnHost<HeadLossCall>): void {
   const { tokens, dim, vocab, targets_T } = call;
   for (let t = 0; t < tokens; t++) {
     const target = targets_T[t]!;
@@ -35,7 +35,7 @@ export function headLoss(tensors: Tensors, call: HeadLossCall): void {
     );
 }
 
-function allGrains(tensors: Tensors, call: HeadLossCall, headSum: Leaves | null): void {
+function allGrains(tensors: Tensors, call: OnHost<HeadLossCall>, headSum: Leaves | null): void {
   const { dim, vocab, head_VD, grainStarts } = call;
   tensors.scope(() => {
     const head = {
@@ -55,7 +55,7 @@ function allGrains(tensors: Tensors, call: HeadLossCall, headSum: Leaves | null)
 /** One grain in chunks of rows; the leaf of the head is added up over chunks before it is rounded. */
 function grainLoss(
   tensors: Tensors,
-  call: HeadLossCall,
+  call: OnHost<HeadLossCall>,
   grain: {
     readonly head: Head;
     readonly headSum: Leaves | null;
@@ -83,7 +83,7 @@ function grainLoss(
 /** Losses and dx of some rows; returns their part of the head's leaf when it is wanted. */
 function chunkLoss(
   tensors: Tensors,
-  call: HeadLossCall,
+  call: OnHost<HeadLossCall>,
   head: Head,
   first: number,
   rows: number,
@@ -109,7 +109,7 @@ function chunkLoss(
 
 /** Fills loss_T and turns each row of probabilities into softmax - onehot, or into 0 for an ignored target. */
 function losses(
-  { vocab, targets_T, loss_T }: HeadLossCall,
+  { vocab, targets_T, loss_T }: OnHost<HeadLossCall>,
   logits: Float32Array,
   probabilities: Float32Array,
   first: number,

@@ -1,4 +1,4 @@
-import { TroupeError, type Completion, type KernelCall, type KernelOp } from '@troupe/core';
+import { TroupeError, type Completion, type KernelCall, type KernelOp, type OnHost } from '@troupe/core';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import { ArgumentCheck } from '../reference/argument-check.ts';
 import type { Kernel } from '../reference/kernel.ts';
@@ -13,7 +13,10 @@ import { adamw, sumAdd, sumSquares } from './optimizer.ts';
 import type { Tensors } from './tensors.ts';
 
 type OwnBodies = {
-  readonly [O in KernelOp]?: (tensors: Tensors, call: Extract<KernelCall, { readonly op: O }>) => void;
+  readonly [O in KernelOp]?: (
+    tensors: Tensors,
+    call: OnHost<Extract<KernelCall, { readonly op: O }>>,
+  ) => void;
 };
 
 /** Operations worth an own body; the others run the reference's loops, in float64 over float32 storage. */
@@ -48,19 +51,19 @@ export class KernelRunner {
   }
 
   /** What a list needs before it can run: the layers of users that it names and that are not loaded yet; null when nothing. */
-  prepare(calls: readonly KernelCall[]): Promise<void> | null {
+  prepare(calls: readonly OnHost<KernelCall>[]): Promise<void> | null {
     const missing = calls.filter((call) => isLayerCall(call)).filter((call) => !this.#layers.isLoaded(call));
     return missing.length === 0 ? null : this.#layers.load(missing);
   }
 
-  run(calls: readonly KernelCall[]): Completion {
+  run(calls: readonly OnHost<KernelCall>[]): Completion {
     const start = performance.now();
     let error = check(calls);
     for (let i = 0; i < calls.length && error === null; i++) error = this.#runOne(calls[i]!);
     return { error, kernelMs: performance.now() - start };
   }
 
-  #runOne(call: KernelCall): TroupeError | null {
+  #runOne(call: OnHost<KernelCall>): TroupeError | null {
     try {
       this.#dispatch(call);
       return null;
@@ -69,16 +72,16 @@ export class KernelRunner {
     }
   }
 
-  #dispatch(call: KernelCall): void {
+  #dispatch(call: OnHost<KernelCall>): void {
     if (isLayerCall(call)) return runLayerCall(this.#tensors, this.#layers, call);
-    const own = ownBodies[call.op] as ((tensors: Tensors, call: KernelCall) => void) | undefined;
+    const own = ownBodies[call.op] as ((tensors: Tensors, call: OnHost<KernelCall>) => void) | undefined;
     if (own === undefined) (reference[call.op] as Kernel<KernelCall>).run(call, 'f32');
     else own(this.#tensors, call);
   }
 }
 
 /** Shapes and types of a whole list, before any of it runs: the reference's checks. */
-function check(calls: readonly KernelCall[]): TroupeError | null {
+function check(calls: readonly OnHost<KernelCall>[]): TroupeError | null {
   for (const call of calls) {
     const op: unknown = call?.op;
     const isLayer = typeof op === 'string' && isLayerCall(call);

@@ -1,10 +1,5 @@
-import {
-  GRADIENT_LEAF_LIMIT,
-  GRADIENT_QUANTUM_LOG2,
-  type ExactSum,
-  type GradientTarget,
-  type StoredGradient,
-} from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2 } from '@troupe/core';
+import type { ExactSum, GradientTarget, StoredGradient } from '../on-host.ts';
 import { readSum } from '../reference/exact-sum.ts';
 import { intoTarget } from '../reference/gradient-target.ts';
 import { isStored } from '../reference/target-kind.ts';

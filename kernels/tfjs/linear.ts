@@ -1,4 +1,9 @@
-import type { LinearBackwardInputCall, LinearBackwardWeightCall, LinearForwardCall } from '@troupe/core';
+import type {
+  LinearBackwardInputCall,
+  LinearBackwardWeightCall,
+  LinearForwardCall,
+  OnHost,
+} from '@troupe/core';
 import { addBlock, addTransposed, blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
 import { intoLeaves } from './leaves.ts';
 import type { Tensors } from './tensors.ts';
@@ -19,7 +24,7 @@ function startOnly(start: Block | undefined, out: Block, rows: number, columns: 
  * out[M,N] = start + x·Wᵀ. With fewer rows than outputs it is computed as (W·xᵀ)ᵀ: packing a right operand costs
  * 4 to 9 ns an element, so the smaller one goes there, and the weight is then used as it lies.
  */
-export function linearForward(tensors: Tensors, call: LinearForwardCall): void {
+export function linearForward(tensors: Tensors, call: OnHost<LinearForwardCall>): void {
   const { rows, inDim, outDim, weight } = call;
   if (rows === 0 || outDim === 0) return;
   const x = blockOf(call.x, inDim);
@@ -46,7 +51,7 @@ export function linearForward(tensors: Tensors, call: LinearForwardCall): void {
 }
 
 /** dx[M,K] = start + dOut·W. */
-export function linearBackwardInput(tensors: Tensors, call: LinearBackwardInputCall): void {
+export function linearBackwardInput(tensors: Tensors, call: OnHost<LinearBackwardInputCall>): void {
   const { rows, inDim, outDim, weight } = call;
   if (rows === 0 || inDim === 0) return;
   const dOut = blockOf(call.dOut, outDim);
@@ -63,7 +68,7 @@ export function linearBackwardInput(tensors: Tensors, call: LinearBackwardInputC
 }
 
 /** weightSum[N,K] gets the leaf dOutᵀ·x of each grain. */
-export function linearBackwardWeight(tensors: Tensors, call: LinearBackwardWeightCall): void {
+export function linearBackwardWeight(tensors: Tensors, call: OnHost<LinearBackwardWeightCall>): void {
   const { inDim, outDim, grainStarts, weightSum } = call;
   if (inDim === 0 || outDim === 0) return;
   intoLeaves(

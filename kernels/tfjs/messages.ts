@@ -1,12 +1,12 @@
 /** What crosses between the device and its worker thread. */
-import type { ErrorDetails, KernelCall } from '@troupe/core';
+import type { ErrorDetails, KernelCall, OnHost } from '@troupe/core';
 import type { BackendWish, TfjsBackendName } from './backend.ts';
 
 export type WorkerOptions = BackendWish;
 
 /** A list; its arrays lie in shared memory, so that a clone of it is a description: buffer, offset, length. */
 export type ToWorker =
-  | { readonly kind: 'list.run'; readonly calls: readonly KernelCall[] }
+  | { readonly kind: 'list.run'; readonly calls: readonly OnHost<KernelCall>[] }
   /** A list that cannot be sent: it is answered in its turn with this reason. */
   | { readonly kind: 'list.refuse'; readonly message: string }
   | { readonly kind: 'thread.end' };

@@ -5,10 +5,11 @@ import {
   NORM_BLOCK,
   NORM_QUANTUM_LOG2,
   type AdamWCall,
-  type Floats,
   type SumAddCall,
   type SumSquaresCall,
+  type OnHost,
 } from '@troupe/core';
+import type { Floats } from '../on-host.ts';
 import { wideTerm } from '../reference/exact-sum.ts';
 
 const TWO_32 = 2 ** 32;
@@ -29,7 +30,7 @@ const wordsOf = (values: BigInt64Array): Int32Array =>
   new Int32Array(values.buffer, values.byteOffset, values.length * 2);
 
 /** sum += other, without a branch on the carry: see {@link addLeaf}. */
-export function sumAdd({ sum, other, otherOverflow }: SumAddCall): void {
+export function sumAdd({ sum, other, otherOverflow }: OnHost<SumAddCall>): void {
   const to = wordsOf(sum.values);
   const from = wordsOf(other);
   for (let i = 0; i < to.length; i += 2) {
@@ -57,7 +58,7 @@ function eachBlock(
 }
 
 /** norm128 += Σ g² in leaves of NORM_BLOCK, the same number as the reference's. */
-export function sumSquares({ gradient, norm128 }: SumSquaresCall): void {
+export function sumSquares({ gradient, norm128 }: OnHost<SumSquaresCall>): void {
   eachBlock(gradient, (block, _first, length) => {
     let leaf = 0;
     for (let i = 0; i < length; i++) leaf += block[i]! * block[i]!;
@@ -66,7 +67,7 @@ export function sumSquares({ gradient, norm128 }: SumSquaresCall): void {
 }
 
 /** @see Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2 */
-export function adamw(call: AdamWCall): void {
+export function adamw(call: OnHost<AdamWCall>): void {
   const { weights, out, m, v, gradient, gradScale, learningRate, beta1, beta2, eps } = call;
   const keep = 1 - learningRate * call.weightDecay;
   const rate = learningRate / call.correction1;

@@ -2,7 +2,7 @@
  * Lists whose arrays all lie in shared memory. Arrays that a caller got elsewhere (a received frame, a literal) are
  * copied into shared memory for the time of their list, and what the list writes is copied back.
  */
-import type { KernelCall, TensorArray } from '@troupe/core';
+import type { HostArray, KernelCall, OnHost } from '@troupe/core';
 import { writtenArguments } from './written-arguments.ts';
 
 /** Views of one private buffer among a list's arguments: bytes [first, end) cover them all. */
@@ -13,8 +13,8 @@ interface PrivateBuffer {
 }
 
 interface WrittenView {
-  readonly own: TensorArray;
-  readonly shared: TensorArray;
+  readonly own: HostArray;
+  readonly shared: HostArray;
 }
 
 /** A list under way to shared memory. `prepare` must be called when no earlier list can still write its arrays. */
@@ -23,18 +23,18 @@ export class SharedList {
   readonly touched = new Map<ArrayBufferLike, PrivateBuffer>();
   /** … and those that it writes. */
   readonly written = new Set<ArrayBufferLike>();
-  readonly #calls: readonly KernelCall[];
+  readonly #calls: readonly OnHost<KernelCall>[];
   readonly #results: WrittenView[] = [];
 
-  constructor(calls: readonly KernelCall[]) {
+  constructor(calls: readonly OnHost<KernelCall>[]) {
     this.#calls = calls;
     for (const call of calls) this.#look(call, outputsOf(call), false);
   }
 
   /** The calls with every array in shared memory; copies the private ones now. */
-  prepare(): readonly KernelCall[] {
+  prepare(): readonly OnHost<KernelCall>[] {
     if (this.touched.size === 0) return this.#calls;
-    return this.#calls.map((call) => this.#share(call, outputsOf(call), false) as KernelCall);
+    return this.#calls.map((call) => this.#share(call, outputsOf(call), false) as OnHost<KernelCall>);
   }
 
   /** Brings what the list wrote back to the caller's own arrays. */
@@ -69,7 +69,7 @@ export class SharedList {
     if (ArrayBuffer.isView(value))
       return value.buffer instanceof SharedArrayBuffer
         ? value
-        : this.#shareView(value as TensorArray, isOutput);
+        : this.#shareView(value as HostArray, isOutput);
     if (Array.isArray(value)) return value.map((inner: unknown) => this.#share(inner, outputs, isOutput));
     return Object.fromEntries(
       Object.entries(value).map(([name, inner]) => [
@@ -79,28 +79,24 @@ export class SharedList {
     );
   }
 
-  #shareView(own: TensorArray, isOutput: boolean): TensorArray {
+  #shareView(own: HostArray, isOutput: boolean): HostArray {
     const range = this.touched.get(own.buffer)!;
     if (range.shared === null) {
       range.shared = new SharedArrayBuffer(range.end - range.first);
       const bytes = new Uint8Array(own.buffer, range.first, range.end - range.first);
       new Uint8Array(range.shared).set(bytes);
     }
-    const View = own.constructor as new (
-      buffer: SharedArrayBuffer,
-      at: number,
-      length: number,
-    ) => TensorArray;
+    const View = own.constructor as new (buffer: SharedArrayBuffer, at: number, length: number) => HostArray;
     const shared = new View(range.shared, own.byteOffset - range.first, own.length);
     if (isOutput) this.#results.push({ own, shared });
     return shared;
   }
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: TensorArray): Uint8Array =>
+const bytesOf = ({ buffer, byteOffset, byteLength }: HostArray): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-function outputsOf(call: KernelCall | null | undefined): readonly string[] {
+function outputsOf(call: OnHost<KernelCall> | null | undefined): readonly string[] {
   const op: unknown = call?.op;
   return typeof op === 'string' && Object.hasOwn(writtenArguments, op)
     ? writtenArguments[op as KernelCall['op']]

@@ -1,6 +1,20 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import type { Completion, Device, DeviceInfo, Floats, Halves, KernelCall, TroupeError } from '@troupe/core';
+import {
+  asDeviceArray,
+  hostMemory,
+  onHost,
+  type Bytes,
+  type Completion,
+  type Device,
+  type DeviceInfo,
+  type Floats,
+  type Halves,
+  type Int64s,
+  type Ints,
+  type KernelCall,
+  type TroupeError,
+} from '@troupe/core';
 import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
 import { bf16Refused } from './bf16-refused.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerOptions } from './messages.ts';
@@ -44,6 +58,10 @@ const closedError = (): KernelFailedError => new KernelFailedError('the device i
  */
 class TfjsDevice implements Device {
   readonly info: DeviceInfo;
+  readonly read = hostMemory.read;
+  readonly write = hostMemory.write;
+  readonly zero = hostMemory.zero;
+  readonly upload = hostMemory.upload;
   readonly #worker: Worker;
   readonly #waiting: Submission[] = [];
   readonly #running: Submission[] = [];
@@ -67,23 +85,23 @@ class TfjsDevice implements Device {
   }
 
   floats(length: number): Floats {
-    return new Float32Array(new SharedArrayBuffer(length * 4));
+    return asDeviceArray(new Float32Array(new SharedArrayBuffer(length * 4)));
   }
 
   halves(length: number): Halves {
-    return new Uint16Array(new SharedArrayBuffer(length * 2));
+    return asDeviceArray(new Uint16Array(new SharedArrayBuffer(length * 2)));
   }
 
-  ints(length: number): Int32Array {
-    return new Int32Array(new SharedArrayBuffer(length * 4));
+  ints(length: number): Ints {
+    return asDeviceArray(new Int32Array(new SharedArrayBuffer(length * 4)));
   }
 
-  int64s(length: number): BigInt64Array {
-    return new BigInt64Array(new SharedArrayBuffer(length * 8));
+  int64s(length: number): Int64s {
+    return asDeviceArray(new BigInt64Array(new SharedArrayBuffer(length * 8)));
   }
 
-  bytes(length: number): Uint8Array {
-    return new Uint8Array(new SharedArrayBuffer(length));
+  bytes(length: number): Bytes {
+    return asDeviceArray(new Uint8Array(new SharedArrayBuffer(length)));
   }
 
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void {
@@ -93,7 +111,7 @@ class TfjsDevice implements Device {
       return;
     }
     if (this.#running.length === 0) this.#worker.ref();
-    this.#waiting.push({ list: new SharedList(calls), done });
+    this.#waiting.push({ list: new SharedList(onHost(calls)), done });
     this.#send();
   }
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Device } from '@troupe/core';
+import { withoutQueue, type Device } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { ModelConfig } from '@troupe/spec';
 import { denseBatch } from './batch.ts';
@@ -161,14 +161,13 @@ test('model: a steady step allocates nothing on the device', async (t) => {
     return array;
   };
   const counted: Device = {
-    info: device.info,
+    ...withoutQueue(device),
     floats: (length) => count(device.floats(length)),
     halves: (length) => count(device.halves(length)),
     ints: (length) => count(device.ints(length)),
     int64s: (length) => count(device.int64s(length)),
     bytes: (length) => count(device.bytes(length)),
     submit: (calls, done) => device.submit(calls, done),
-    close: () => device.close(),
   };
   const config = tinyConfig({ moe: { every: 2, sharedExperts: 1 } });
   const model = new LocalModel(counted, { config, sequences: 4 });

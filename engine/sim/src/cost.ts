@@ -1,4 +1,4 @@
-import { callCost, type KernelCall } from '@troupe/core';
+import { callCost, type KernelCall, type OnHost } from '@troupe/core';
 
 /** A modelled device. */
 export interface DeviceSpeed {
@@ -34,7 +34,7 @@ export const rooflineMs = (
  * Modelled time of a list, milliseconds: each call takes as long as its arithmetic or its traffic, whichever is longer (the roofline).
  * Never a measured time: the same list costs the same everywhere.
  */
-export function listCostMs(calls: readonly KernelCall[], speed: DeviceSpeed): number {
+export function listCostMs(calls: readonly OnHost<KernelCall>[], speed: DeviceSpeed): number {
   let ms = speed.launchMs;
   for (const call of calls) {
     const { flops, bytes } = callCost(call);

@@ -1,4 +1,11 @@
-import type { Device, GradientTarget, KernelCall, SyncDevice } from '@troupe/core';
+import {
+  onHost,
+  withoutQueue,
+  type Device,
+  type GradientTarget,
+  type KernelCall,
+  type SyncDevice,
+} from '@troupe/core';
 import { defaultSpeed, listCostMs, type DeviceSpeed } from './cost.ts';
 import { DeviceMemoryError } from './errors.ts';
 import type { SimProcess } from './process.ts';
@@ -31,7 +38,7 @@ export function simDevice(
       for (const value of Object.values(call) as readonly unknown[]) {
         if (!isGradient(value)) continue;
         // What a kernel does that meets a NaN.
-        value.overflow[0] = 1;
+        body.write(value.overflow, [1]);
         isPoisoned = false;
       }
     }
@@ -44,13 +51,13 @@ export function simDevice(
   };
   const floatBytes = body.info.dtype === 'f64' ? 8 : 4;
   return {
+    ...withoutQueue(body),
     info: { ...body.info, name: `simulated ${body.info.name}` },
     floats: (length) => allocate(floatBytes * length, () => body.floats(length)),
     halves: (length) => allocate(2 * length, () => body.halves(length)),
     ints: (length) => allocate(4 * length, () => body.ints(length)),
     int64s: (length) => allocate(8 * length, () => body.int64s(length)),
     bytes: (length) => allocate(length, () => body.bytes(length)),
-    close: () => body.close(),
     poison: () => {
       isPoisoned = true;
     },
@@ -58,7 +65,7 @@ export function simDevice(
       return usedBytes;
     },
     submit: (calls, done) => {
-      const costMs = listCostMs(calls, speed) * process.slowness;
+      const costMs = listCostMs(onHost(calls), speed) * process.slowness;
       busyUntilMs = Math.max(busyUntilMs, now()) + costMs;
       process.after(busyUntilMs - now(), () => {
         const { error } = body.run(calls);

@@ -1,7 +1,11 @@
 import {
+  asDeviceArray,
+  hostMemory,
   InvariantError,
+  onHost,
   type Floats,
   type KernelCall,
+  type OnHost,
   type RoutePlanCall,
   type SyncDevice,
 } from '@troupe/core';
@@ -79,7 +83,7 @@ const share = (total: number, parts: number, index: number): number =>
   Math.floor(total / parts) + (index < total % parts ? 1 : 0);
 
 /** Every expert gets as many rows as the next. */
-export function planEvenly(call: RoutePlanCall): void {
+export function planEvenly(call: OnHost<RoutePlanCall>): void {
   const { tokens, experts, topK, ranks, counts_EG, numTokens_R, numRows_R } = call;
   const grains = counts_EG.length / experts;
   for (let expert = 0; expert < experts; expert++) {
@@ -106,12 +110,13 @@ export function planEvenly(call: RoutePlanCall): void {
 export function openHollowDevice(): SyncDevice {
   const zeros = new Zeros();
   const floats = (length: number): Floats =>
-    sized(4 * length, () => new HollowFloats(zeros.take(4 * length), 0, length));
+    sized(4 * length, () => asDeviceArray(new HollowFloats(zeros.take(4 * length), 0, length)));
   const run = (calls: readonly KernelCall[]): { readonly error: null; readonly kernelMs: number } => {
-    for (const call of calls) if (call.op === 'route.plan') planEvenly(call);
+    for (const call of calls) if (call.op === 'route.plan') planEvenly(onHost(call));
     return { error: null, kernelMs: 0 };
   };
   return {
+    ...hostMemory,
     info: {
       body: 'reference',
       name: 'shapes only',
@@ -121,13 +126,15 @@ export function openHollowDevice(): SyncDevice {
       layoutFree: false,
     },
     floats,
-    halves: (length) => sized(2 * length, () => new HollowHalves(zeros.take(2 * length), 0, length)),
+    halves: (length) =>
+      sized(2 * length, () => asDeviceArray(new HollowHalves(zeros.take(2 * length), 0, length))),
     ints: (length) =>
       length <= REAL_INTS
-        ? new Int32Array(length)
-        : sized(4 * length, () => new HollowInts(zeros.take(4 * length), 0, length)),
-    int64s: (length) => sized(8 * length, () => new HollowInt64s(zeros.take(8 * length), 0, length)),
-    bytes: (length) => sized(length, () => new Uint8Array(zeros.take(length), 0, length)),
+        ? asDeviceArray(new Int32Array(length))
+        : sized(4 * length, () => asDeviceArray(new HollowInts(zeros.take(4 * length), 0, length))),
+    int64s: (length) =>
+      sized(8 * length, () => asDeviceArray(new HollowInt64s(zeros.take(8 * length), 0, length))),
+    bytes: (length) => sized(length, () => asDeviceArray(new Uint8Array(zeros.take(length), 0, length))),
     close: async () => {},
     run,
     submit: () => {

@@ -1,4 +1,4 @@
-import { withoutQueue, type KernelCall, type SyncDevice } from '@troupe/core';
+import { onHost, withoutQueue, type KernelCall, type SyncDevice } from '@troupe/core';
 import { planEvenly } from './hollow-device.ts';
 
 /** What a shard does for everybody: drawing parameters, adding what others computed, and updating. */
@@ -22,7 +22,7 @@ export const passiveDevice = (body: SyncDevice): SyncDevice => ({
   info: { ...body.info, name: `passive ${body.info.name}` },
   submit: (calls, done) => body.submit(calls, done),
   run: (calls) => {
-    for (const call of calls) if (call.op === 'route.plan') planEvenly(call);
+    for (const call of calls) if (call.op === 'route.plan') planEvenly(onHost(call));
     return body.run(calls.filter(({ op }) => shared.has(op)));
   },
 });

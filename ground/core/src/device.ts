@@ -1,6 +1,7 @@
+import type { Bytes, DeviceArray, Floats, Halves, Int64s, Ints } from './device-array.ts';
 import type { TroupeError } from './errors.ts';
 import type { KernelCall } from './kernel-calls.ts';
-import type { Floats, Halves } from './tensor.ts';
+import type { HostArray } from './tensor.ts';
 
 export interface DeviceInfo {
   /** `native`, `tfjs` or `reference`. */
@@ -31,8 +32,11 @@ export interface Completion {
 }
 
 /**
- * A queue of kernels, like a CUDA stream: lists run one after the other in the order of submission, and each
+ * Memory, and a queue of kernels, like a CUDA stream: lists run one after the other in the order of submission, and each
  * completion is delivered later, on the event loop, never inside `submit`.
+ *
+ * DEV-1: memory is the device's. Nobody above a body looks into an array; `read`, `write`, `zero` and `upload` are the only ways in and
+ * out besides kernels, each at once and inside the call, and never of an array that a queued list names.
  */
 export interface Device {
   readonly info: DeviceInfo;
@@ -40,9 +44,17 @@ export interface Device {
   floats(length: number): Floats;
   /** Storage of bf16 numbers, for calls with precision bf16. */
   halves(length: number): Halves;
-  ints(length: number): Int32Array;
-  int64s(length: number): BigInt64Array;
-  bytes(length: number): Uint8Array;
+  ints(length: number): Ints;
+  int64s(length: number): Int64s;
+  bytes(length: number): Bytes;
+  /** What an array holds, to look at only: the memory itself where the process can see it, else a copy. Good until the next kernel or write. */
+  read<A extends DeviceArray>(array: A): A;
+  /** Puts `values` into the first elements of `array`, rounded to its element type. */
+  write(array: DeviceArray, values: ArrayLike<number> | BigInt64Array): void;
+  /** Sets every element to 0. */
+  zero(array: DeviceArray): void;
+  /** Host memory as an array of the device, such as a frame that arrived: the same memory where the device can see it. The caller must not change it afterwards. */
+  upload<A extends HostArray>(values: A): A;
   /** Arguments are checked before anything runs: a wrong shape is a typed error of the completion, never a crash. */
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void;
   /** From the next submission on, completions carry the times of their calls, or no longer. Absent: this body knows whole lists only. */
@@ -59,6 +71,10 @@ export const withoutQueue = (device: Device): Omit<Device, 'submit' | 'timeCalls
   ints: (length) => device.ints(length),
   int64s: (length) => device.int64s(length),
   bytes: (length) => device.bytes(length),
+  read: (array) => device.read(array),
+  write: (array, values) => device.write(array, values),
+  zero: (array) => device.zero(array),
+  upload: (values) => device.upload(values),
   close: () => device.close(),
 });
 

@@ -1,7 +1,7 @@
 /** Calls of an expert that is code of the user's, for bodies that can load it; the others refuse them as no operation of theirs. */
 import type { ExpertSource } from './expert-source.ts';
 import type { GradientTarget } from './gradient-target.ts';
-import type { Floats } from './tensor.ts';
+import type { Floats } from './device-array.ts';
 
 /** Where the code is: a device loads it itself, on the thread that its kernels run on, so this travels and the code does not. */
 export interface ExpertLayer {

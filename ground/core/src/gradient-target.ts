@@ -1,12 +1,12 @@
-import type { Floats } from './tensor.ts';
+import type { Floats, Int64s, Ints } from './device-array.ts';
 
 /**
  * A sum whose terms may arrive in any order. The value of element i is `values[i] · 2^GRADIENT_QUANTUM_LOG2`.
  */
 export interface ExactSum {
-  readonly values: BigInt64Array;
+  readonly values: Int64s;
   /** One element; set to 1 when any leaf was NaN or out of range, never set back by a kernel. */
-  readonly overflow: Int32Array;
+  readonly overflow: Ints;
   /** A leaf of this size and more is out of range: {@link leafLimit} of all the leaves that the sum gets; 2^-26 to 64. Default 64, for up to 128. */
   readonly leafLimit?: number;
 }
@@ -42,7 +42,7 @@ export interface AddedGradient extends ExactSum {
 export interface StoredGradient {
   readonly gradient: Floats;
   /** As in {@link ExactSum}. */
-  readonly overflow: Int32Array;
+  readonly overflow: Ints;
   /** As in {@link ExactSum}: not of this call's leaves alone, so that layouts agree on what is out of range. */
   readonly leafLimit?: number;
 }

@@ -30,7 +30,7 @@
 import type { ExpertLayerCall } from './expert-layer-calls.ts';
 import type { ExpertSource } from './expert-source.ts';
 import type { ExactSum, GradientTarget } from './gradient-target.ts';
-import type { Floats, Halves } from './tensor.ts';
+import type { Bytes, Floats, Halves, Int64s, Ints } from './device-array.ts';
 
 /** Gradient leaves are multiples of 2^-50 … */
 export const GRADIENT_QUANTUM_LOG2 = -50;
@@ -85,7 +85,7 @@ export interface CopyCall {
 /** out_TD = table_VD[ids_T]. @throws TROUPE_KERNEL_RANGE (as the completion's error) for an id outside 0 … V-1 */
 export interface EmbedForwardCall {
   readonly op: 'embed.forward';
-  readonly ids_T: Int32Array;
+  readonly ids_T: Ints;
   readonly table_VD: Floats;
   readonly out_TD: Floats;
   readonly dim: number;
@@ -94,11 +94,11 @@ export interface EmbedForwardCall {
 /** tableSum gets the rows of dOut_TD by id, a leaf per grain. */
 export interface EmbedBackwardCall {
   readonly op: 'embed.backward';
-  readonly ids_T: Int32Array;
+  readonly ids_T: Ints;
   readonly dOut_TD: Floats;
   readonly dim: number;
   /** G+1 row bounds of the grains, first 0, last T. */
-  readonly grainStarts: Int32Array;
+  readonly grainStarts: Ints;
   readonly tableSum: GradientTarget;
 }
 
@@ -135,7 +135,7 @@ export interface NormBackwardCall {
   readonly dOut: Rows;
   readonly dx: Rows;
   readonly accumulate: boolean;
-  readonly grainStarts: Int32Array;
+  readonly grainStarts: Ints;
   readonly weightSum: GradientTarget;
   readonly biasSum?: GradientTarget;
 }
@@ -177,7 +177,7 @@ export interface LinearBackwardWeightCall {
   readonly dOut: Rows;
   /** bf16 rows only with precision bf16. */
   readonly x: Rows | HalfRows;
-  readonly grainStarts: Int32Array;
+  readonly grainStarts: Ints;
   readonly weightSum: GradientTarget;
   readonly precision?: Precision;
 }
@@ -216,7 +216,7 @@ export interface AttentionForwardCall {
   readonly k: Rows;
   readonly v: Rows;
   /** Position in its sequence (0-based) of the first key each row may see (document starts); absent: 0. */
-  readonly firstSeen_T?: Int32Array;
+  readonly firstSeen_T?: Ints;
   readonly out: Rows;
   /** Saved for backward: log-sum-exp of the scaled scores, [T, heads]. */
   readonly lse_TH: Floats;
@@ -233,7 +233,7 @@ export interface AttentionBackwardCall {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
-  readonly firstSeen_T?: Int32Array;
+  readonly firstSeen_T?: Ints;
   readonly out: Rows;
   readonly lse_TH: Floats;
   readonly dOut: Rows;
@@ -256,11 +256,11 @@ export interface GateForwardCall {
   readonly topK: number;
   readonly renormalise: boolean;
   readonly logits_TE: Floats;
-  readonly valid_T?: Uint8Array;
+  readonly valid_T?: Bytes;
   /** True: `choices_TK` is an input (an own gate, forced balance); a choice of -1 is a dropped one. */
   readonly choicesGiven: boolean;
   readonly probs_TE: Floats;
-  readonly choices_TK: Int32Array;
+  readonly choices_TK: Ints;
   readonly weights_TK: Floats;
 }
 
@@ -279,17 +279,17 @@ export interface BalanceForwardCall {
   readonly topK: number;
   readonly logits_TE: Floats;
   readonly probs_TE: Floats;
-  readonly choices_TK: Int32Array;
-  readonly valid_T?: Uint8Array;
+  readonly choices_TK: Ints;
+  readonly valid_T?: Bytes;
   /** B+1 row bounds of the groups. */
-  readonly groupStarts: Int32Array;
+  readonly groupStarts: Ints;
   /** Saved for backward: f of each group, [B, E]. */
   readonly fractions_BE: Floats;
   /** Four words. */
-  readonly lossSums: BigInt64Array;
-  readonly counts_E: Int32Array;
+  readonly lossSums: Int64s;
+  readonly counts_E: Ints;
   /** 2·E words. */
-  readonly probSums_E: BigInt64Array;
+  readonly probSums_E: Int64s;
 }
 
 /**
@@ -307,11 +307,11 @@ export interface GateBackwardCall {
   readonly renormalise: boolean;
   readonly logits_TE: Floats;
   readonly probs_TE: Floats;
-  readonly choices_TK: Int32Array;
+  readonly choices_TK: Ints;
   readonly weights_TK: Floats;
   readonly dWeights_TK: Floats;
-  readonly valid_T?: Uint8Array;
-  readonly groupStarts: Int32Array;
+  readonly valid_T?: Bytes;
+  readonly groupStarts: Ints;
   readonly fractions: Floats;
   readonly fractionsGlobal: boolean;
   readonly auxScale: number;
@@ -331,21 +331,21 @@ export interface RoutePlanCall {
   readonly experts: number;
   readonly topK: number;
   readonly ranks: number;
-  readonly choices_TK: Int32Array;
-  readonly grainStarts: Int32Array;
+  readonly choices_TK: Ints;
+  readonly grainStarts: Ints;
   /** Rows of each (expert, grain), [E, G]. */
-  readonly counts_EG: Int32Array;
+  readonly counts_EG: Ints;
   /** Row of each choice in the expert-sorted order, -1 for none, [T, K]. */
-  readonly position_TK: Int32Array;
+  readonly position_TK: Ints;
   /** Sorted row → index into `rankTokens` of its rank (0-based within that rank), capacity T·K. */
-  readonly slots_N: Int32Array;
+  readonly slots_N: Ints;
   /** Sorted row → t·K + choice, capacity T·K. */
-  readonly choiceOfRow_N: Int32Array;
+  readonly choiceOfRow_N: Ints;
   /** Distinct tokens by rank, rank r's list starts at r·T; capacity ranks·T. */
-  readonly rankTokens: Int32Array;
+  readonly rankTokens: Ints;
   /** [ranks]: number of distinct tokens; and [ranks]: number of rows. */
-  readonly numTokens_R: Int32Array;
-  readonly numRows_R: Int32Array;
+  readonly numTokens_R: Ints;
+  readonly numRows_R: Ints;
 }
 
 /** out[i] = x[index[i]] for the first `rows` indices (rows of `dim`). */
@@ -354,7 +354,7 @@ export interface GatherCall {
   readonly rows: number;
   readonly dim: number;
   readonly x: Floats;
-  readonly index: Int32Array;
+  readonly index: Ints;
   readonly out: Floats;
 }
 
@@ -363,7 +363,7 @@ export interface GatherScalarsCall {
   readonly op: 'gather.scalars';
   readonly count: number;
   readonly values: Floats;
-  readonly index: Int32Array;
+  readonly index: Ints;
   readonly out: Floats;
 }
 
@@ -384,7 +384,7 @@ export interface CombineCall {
   readonly topK: number;
   readonly dim: number;
   readonly parts: readonly RowsPart[];
-  readonly position_TK: Int32Array;
+  readonly position_TK: Ints;
   readonly weights_TK?: Floats;
   readonly base_TD?: Floats;
   readonly out_TD: Floats;
@@ -397,7 +397,7 @@ export interface CombineBackwardWeightsCall {
   readonly topK: number;
   readonly dim: number;
   readonly parts: readonly RowsPart[];
-  readonly position_TK: Int32Array;
+  readonly position_TK: Ints;
   readonly dOut_TD: Floats;
   readonly dWeights_TK: Floats;
 }
@@ -472,11 +472,11 @@ export interface HeadLossCall {
   /** bf16 only with precision bf16. */
   readonly x_TD: Floats | Halves;
   readonly head_VD: Floats;
-  readonly targets_T: Int32Array;
-  readonly grainStarts: Int32Array;
+  readonly targets_T: Ints;
+  readonly grainStarts: Ints;
   readonly loss_T: Floats;
   /** Two words. */
-  readonly lossSum: BigInt64Array;
+  readonly lossSum: Int64s;
   readonly gradScale?: number;
   readonly dx_TD?: Floats;
   readonly headSum?: GradientTarget;
@@ -487,7 +487,7 @@ export interface HeadLossCall {
 export interface SumAddCall {
   readonly op: 'sum.add';
   readonly sum: ExactSum;
-  readonly other: BigInt64Array;
+  readonly other: Int64s;
   readonly otherOverflow: number;
 }
 
@@ -500,7 +500,7 @@ export interface SumResetCall {
 /** out = values · 2^GRADIENT_QUANTUM_LOG2, rounded once. */
 export interface SumReadCall {
   readonly op: 'sum.read';
-  readonly sum: BigInt64Array;
+  readonly sum: Int64s;
   readonly out: Floats;
 }
 
@@ -510,8 +510,8 @@ export interface SumReadCall {
  */
 export interface SumSquaresCall {
   readonly op: 'sum.squares';
-  readonly gradient: BigInt64Array | Floats;
-  readonly norm128: BigInt64Array;
+  readonly gradient: Int64s | Floats;
+  readonly norm128: Int64s;
 }
 
 /**
@@ -528,7 +528,7 @@ export interface AdamWCall {
   readonly m: Floats;
   readonly v: Floats;
   /** Values of an exact sum, or a stored gradient. */
-  readonly gradient: BigInt64Array | Floats;
+  readonly gradient: Int64s | Floats;
   readonly gradScale: number;
   readonly learningRate: number;
   readonly beta1: number;

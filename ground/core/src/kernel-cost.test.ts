@@ -1,9 +1,18 @@
 import test from 'ava';
+import type { Floats, Ints } from './device-array.ts';
 import type { GradientTarget } from './gradient-target.ts';
-import type { AttentionForwardCall, ExpertsForwardCall, LinearForwardCall } from './kernel-calls.ts';
-import { callCost, callShape } from './kernel-cost.ts';
+import { asDeviceArray, onHost } from './host-memory.ts';
+import type {
+  AttentionForwardCall,
+  ExpertsForwardCall,
+  KernelCall,
+  LinearForwardCall,
+} from './kernel-calls.ts';
+import { callCost, callShape, type KernelCost } from './kernel-cost.ts';
 
-const floats = (length: number): Float32Array => new Float32Array(length);
+const floats = (length: number): Floats => asDeviceArray(new Float32Array(length));
+const ints = (...values: readonly number[]): Ints => asDeviceArray(Int32Array.from(values));
+const costOf = (call: KernelCall): KernelCost => callCost(onHost(call));
 
 const linear: LinearForwardCall = {
   op: 'linear.forward',
@@ -16,40 +25,40 @@ const linear: LinearForwardCall = {
 };
 
 test('callCost: a product counts two operations an FMA and each array once', (t) => {
-  t.deepEqual(callCost(linear), { flops: 2 * 4 * 3 * 5, bytes: 4 * (12 + 15 + 20) });
+  t.deepEqual(costOf(linear), { flops: 2 * 4 * 3 * 5, bytes: 4 * (12 + 15 + 20) });
 });
 
 test('callCost: what is added to is read and written', (t) => {
-  const plain = callCost(linear).bytes;
-  t.is(callCost({ ...linear, accumulate: true }).bytes - plain, 4 * 20);
-  t.is(callCost({ ...linear, residual: { data: floats(20) } }).bytes - plain, 4 * 20);
-  const gradient = callCost({
+  const plain = costOf(linear).bytes;
+  t.is(costOf({ ...linear, accumulate: true }).bytes - plain, 4 * 20);
+  t.is(costOf({ ...linear, residual: { data: floats(20) } }).bytes - plain, 4 * 20);
+  const gradient = costOf({
     op: 'linear.backward.weight',
     rows: 4,
     inDim: 3,
     outDim: 5,
     dOut: { data: floats(20) },
     x: { data: floats(12) },
-    grainStarts: Int32Array.of(0, 4),
-    weightSum: { values: new BigInt64Array(15), overflow: new Int32Array(1) },
+    grainStarts: ints(0, 4),
+    weightSum: { values: asDeviceArray(new BigInt64Array(15)), overflow: ints(0) },
   });
   t.is(gradient.bytes, 4 * (20 + 12) + 16 * 15);
 });
 
 test('callCost: a gradient that is begun or stored is written alone, in every row of a table', (t) => {
-  const table = { op: 'embed.backward' as const, ids_T: Int32Array.of(1, 1), dOut_TD: floats(6), dim: 3 };
-  const grainStarts = Int32Array.of(0, 2);
-  const overflow = new Int32Array(1);
-  const values = new BigInt64Array(30);
-  const bytes = (tableSum: GradientTarget): number => callCost({ ...table, grainStarts, tableSum }).bytes;
+  const table = { op: 'embed.backward' as const, ids_T: ints(1, 1), dOut_TD: floats(6), dim: 3 };
+  const grainStarts = ints(0, 2);
+  const overflow = ints(0);
+  const values = asDeviceArray(new BigInt64Array(30));
+  const bytes = (tableSum: GradientTarget): number => costOf({ ...table, grainStarts, tableSum }).bytes;
   t.is(bytes({ values, overflow }), 4 * 2 + 4 * 6 + 16 * 6);
   t.is(bytes({ values, overflow, begin: true }), 4 * 2 + 4 * 6 + 8 * 30);
   t.is(bytes({ gradient: floats(30), overflow }), 4 * 2 + 4 * 6 + 4 * 30);
 });
 
 test('callCost: an element counts at its own size', (t) => {
-  const wide = { ...linear, x: { data: new Float64Array(12) } };
-  t.is(callCost(wide).bytes - callCost(linear).bytes, 4 * 12);
+  const wide = { ...linear, x: { data: asDeviceArray(new Float64Array(12)) } };
+  t.is(costOf(wide).bytes - costOf(linear).bytes, 4 * 12);
 });
 
 test('callCost: attention counts the pairs that it sees', (t) => {
@@ -67,12 +76,9 @@ test('callCost: attention counts the pairs that it sees', (t) => {
     out: { data: floats(64) },
     lse_TH: floats(8),
   };
-  t.is(callCost(attention).flops, 10 * 2 * (4 * 8 + 4));
+  t.is(costOf(attention).flops, 10 * 2 * (4 * 8 + 4));
   // Two documents of two tokens each: rows 2 and 3 see nothing of the first.
-  t.is(
-    callCost({ ...attention, firstSeen_T: Int32Array.of(0, 0, 2, 2) }).flops,
-    (1 + 2 + 1 + 2) * 2 * (4 * 8 + 4),
-  );
+  t.is(costOf({ ...attention, firstSeen_T: ints(0, 0, 2, 2) }).flops, (1 + 2 + 1 + 2) * 2 * (4 * 8 + 4));
 });
 
 const experts = (...counts: readonly number[]): ExpertsForwardCall => ({
@@ -83,14 +89,14 @@ const experts = (...counts: readonly number[]): ExpertsForwardCall => ({
   activation: 'swiglu',
   weights: floats(2 * 96),
   expertStride: 96,
-  sources: [{ x_UD: floats(40), counts_EG: Int32Array.from(counts), numGrains: 2, y_ND: floats(40) }],
+  sources: [{ x_UD: floats(40), counts_EG: ints(...counts), numGrains: 2, y_ND: floats(40) }],
 });
 
 test('callCost: experts cost by their rows; one without rows reads no weights', (t) => {
   const row = { flops: 2 * 3 * 4 * 8 + 4 * 8, bytes: 4 * (4 + 4) };
-  t.deepEqual(callCost(experts(1, 2, 0, 0)), { flops: 3 * row.flops, bytes: 3 * row.bytes + 4 * 96 });
-  t.deepEqual(callCost(experts(1, 2, 0, 1)), { flops: 4 * row.flops, bytes: 4 * row.bytes + 2 * 4 * 96 });
-  t.deepEqual(callCost(experts(0, 0, 0, 0)), { flops: 0, bytes: 0 });
+  t.deepEqual(costOf(experts(1, 2, 0, 0)), { flops: 3 * row.flops, bytes: 3 * row.bytes + 4 * 96 });
+  t.deepEqual(costOf(experts(1, 2, 0, 1)), { flops: 4 * row.flops, bytes: 4 * row.bytes + 2 * 4 * 96 });
+  t.deepEqual(costOf(experts(0, 0, 0, 0)), { flops: 0, bytes: 0 });
 });
 
 test('callShape: names the sizes of a place in a model, not the rows that routing sent there', (t) => {

@@ -2,7 +2,8 @@ import { InvariantError } from './errors.ts';
 import type { ExpertSource } from './expert-source.ts';
 import type { GradientTarget } from './gradient-target.ts';
 import { hiddenInputs, type AttentionForwardCall, type KernelCall } from './kernel-calls.ts';
-import type { TensorArray } from './tensor.ts';
+import type { OnHost } from './host-memory.ts';
+import type { HostArray } from './tensor.ts';
 
 /** What a call asks of a machine, whatever body runs it. */
 export interface KernelCost {
@@ -21,17 +22,17 @@ const I64 = 8;
 const SUM = 2 * I64;
 
 /** Bytes an element of what a call does to its gradient: adds to a sum, begins one, or stores floats. */
-function targetBytes(target: GradientTarget | undefined): number {
+function targetBytes(target: OnHost<GradientTarget> | undefined): number {
   if (target === undefined) return 0;
   if ('gradient' in target) return size(target.gradient);
   return target.begin === true ? I64 : SUM;
 }
 
 /** A target of which every element is written, whatever rows there are. */
-const isReplaced = (target: GradientTarget): boolean => 'gradient' in target || target.begin === true;
+const isReplaced = (target: OnHost<GradientTarget>): boolean => 'gradient' in target || target.begin === true;
 
-const size = (array: TensorArray): number => array.BYTES_PER_ELEMENT;
-const elements = (arrays: readonly (TensorArray | undefined)[], count: number): number =>
+const size = (array: HostArray): number => array.BYTES_PER_ELEMENT;
+const elements = (arrays: readonly (HostArray | undefined)[], count: number): number =>
   arrays.reduce((sum, array) => sum + (array === undefined ? 0 : size(array) * count), 0);
 
 /** The compiler refuses this for an operation that has no case. */
@@ -40,7 +41,7 @@ function unknown(call: never): never {
 }
 
 /** Pairs of a query and a key it sees, of one head: causal, from the start of the row's document. */
-function seenPairs(call: Pick<AttentionForwardCall, 'batch' | 'seqLen' | 'firstSeen_T'>): number {
+function seenPairs(call: Pick<OnHost<AttentionForwardCall>, 'batch' | 'seqLen' | 'firstSeen_T'>): number {
   const { batch, seqLen, firstSeen_T } = call;
   let pairs = (batch * seqLen * (seqLen + 1)) / 2;
   if (firstSeen_T !== undefined) for (const first of firstSeen_T.subarray(0, batch * seqLen)) pairs -= first;
@@ -49,7 +50,7 @@ function seenPairs(call: Pick<AttentionForwardCall, 'batch' | 'seqLen' | 'firstS
 
 /** Rows of all sources, and experts that have any. */
 function expertLoad(
-  sources: readonly Pick<ExpertSource, 'counts_EG' | 'numGrains'>[],
+  sources: readonly Pick<OnHost<ExpertSource>, 'counts_EG' | 'numGrains'>[],
   numExperts: number,
 ): { readonly rows: number; readonly activeExperts: number } {
   let [rows, activeExperts] = [0, 0];
@@ -65,9 +66,9 @@ function expertLoad(
 
 /**
  * FLOPs and bytes of a call: a pure function of its sizes, and of the counts of rows and document starts that it points at, which must
- * hold their final contents.
+ * hold their final contents. It looks into these, so it is for bodies whose memory is the process's own.
  */
-export function callCost(call: KernelCall): KernelCost {
+export function callCost(call: OnHost<KernelCall>): KernelCost {
   switch (call.op) {
     case 'fill':
       return { flops: 0, bytes: call.out.byteLength };

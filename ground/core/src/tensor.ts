@@ -1,17 +1,25 @@
 /** Element types that a frame or a checkpoint can hold. */
 export type Dtype = 'f32' | 'bf16' | 'f64' | 'i32' | 'u8' | 'i64';
 
-export type TensorArray = Float32Array | Float64Array | Uint16Array | Int32Array | Uint8Array | BigInt64Array;
+/** Floating-point numbers in the process's own memory: f32, or f64 where the reference body is the oracle. */
+export type HostFloats = Float32Array | Float64Array;
 
-/** bf16 storage: the upper halves of f32. */
-export type Halves = Uint16Array;
+interface HostArrays {
+  readonly f32: HostFloats;
+  /** The upper halves of f32. */
+  readonly bf16: Uint16Array;
+  readonly i32: Int32Array;
+  readonly i64: BigInt64Array;
+  readonly u8: Uint8Array;
+}
 
-/** Floating-point storage: f32 on devices that train, f64 for the reference body when it is the oracle. */
-export type Floats = Float32Array | Float64Array;
+/** Numbers in the process's own memory, by their element type on a device: what frames and checkpoints hold. */
+export type HostArray<E extends keyof HostArrays = keyof HostArrays> = HostArrays[E];
+export type TensorArray = HostArray;
 
 export const dtypeBytes: Readonly<Record<Dtype, number>> = { f32: 4, bf16: 2, f64: 8, i32: 4, u8: 1, i64: 8 };
 
-export function dtypeOf(array: TensorArray): Dtype {
+export function dtypeOf(array: HostArray): Dtype {
   if (array instanceof Float32Array) return 'f32';
   if (array instanceof Float64Array) return 'f64';
   if (array instanceof Uint16Array) return 'bf16';

@@ -1,6 +1,7 @@
 import {
   callCost,
   callShape,
+  onHost,
   type Address,
   type Device,
   type Logger,
@@ -240,7 +241,7 @@ function timedCalls(
 ): readonly CallTuple[] {
   // Fewer times than calls: one of them failed.
   return calls.slice(0, times.length / perCall).map((call, index) => {
-    const { flops, bytes } = callCost(call);
+    const { flops, bytes } = callCost(onHost(call));
     const numbers: number[] = [];
     for (let at = 0; at < perCall; at++) {
       const time = times[index * perCall + at] ?? 0;
@@ -255,7 +256,7 @@ function timedCalls(
 
 function wholeList(calls: ProbedList['calls'], start: number, end: number): CallTuple {
   const [first] = calls;
-  const costs = calls.map(callCost);
+  const costs = calls.map((call) => callCost(onHost(call)));
   const sum = (of: 'flops' | 'bytes'): number => costs.reduce((total, cost) => total + cost[of], 0);
   const ops = [...new Set(calls.map((call) => call.op))];
   const shape = calls.length === 1 && first !== undefined ? callShape(first) : `list of ${calls.length}`;

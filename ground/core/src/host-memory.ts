@@ -1,0 +1,24 @@
+/** For bodies whose memory is the process's own: their device arrays *are* typed arrays, under a type that does not say so. */
+import type { Device } from './device.ts';
+import type { HostArray } from './tensor.ts';
+
+/** A value, such as a kernel call, in which every device array is the typed array that it is on such a body. */
+export type OnHost<T> = T;
+
+/** The typed arrays in a value of such a body. Nothing happens at run time. */
+export const onHost = <T>(value: T): OnHost<T> => value;
+
+/** A typed array as memory of such a body. Nothing happens at run time. */
+export const asDeviceArray = <A extends HostArray>(array: A): A => array;
+
+/** Access without copies: what `read` returns and what `upload` is given are the array itself. */
+export const hostMemory: Pick<Device, 'read' | 'write' | 'zero' | 'upload'> = {
+  read: onHost,
+  write: (array, values) => (onHost(array) as { set(values: unknown): void }).set(values),
+  zero: (array) => {
+    const values: HostArray = onHost(array);
+    if (values instanceof BigInt64Array) values.fill(0n);
+    else values.fill(0);
+  },
+  upload: asDeviceArray,
+};

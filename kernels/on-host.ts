@@ -1,0 +1,13 @@
+/** Parts of kernel calls as a body sees them whose memory is the process's own: with typed arrays in place of device arrays. */
+import type * as set from '@troupe/core';
+import type { HostFloats, OnHost } from '@troupe/core';
+
+export type Floats = HostFloats;
+export type Halves = Uint16Array;
+export type Rows = OnHost<set.Rows>;
+export type HalfRows = OnHost<set.HalfRows>;
+export type RowsPart = OnHost<set.RowsPart>;
+export type ExpertSource = OnHost<set.ExpertSource>;
+export type ExactSum = OnHost<set.ExactSum>;
+export type StoredGradient = OnHost<set.StoredGradient>;
+export type GradientTarget = OnHost<set.GradientTarget>;
