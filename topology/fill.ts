@@ -80,6 +80,7 @@ export function fillDefaults(values: TopologyValues, fallbackName: string) {
     device: values.device,
     placement: values.placement,
     checkpoint: { ...values.checkpoint, dir: values.checkpoint.dir ?? `runs/${name}` },
+    metrics: values.metrics,
     wire: values.wire,
     links: values.links,
     faults: values.faults,

@@ -306,6 +306,9 @@ const cases: readonly Case[] = [
   ['extends: b.yaml\nmodel: {}', 'TROUPE_TOPOLOGY_EXTENDS', 'extends', 1, 10, null],
   ['extends: ./quickstrat\nmodel: {}', 'TROUPE_TOPOLOGY_EXTENDS', 'extends', 1, 10, 'quickstart'],
   ['model: {}\nextends: a.yaml', 'TROUPE_TOPOLOGY_EXTENDS', 'extends', 2, 10, null],
+  ['model: {}\nmetrics: [jsonl, tensorbord]', 'TROUPE_TOPOLOGY_CHOICE', 'metrics.1', 2, 18, 'tensorboard'],
+  ['model: {}\nmetrics: csv', 'TROUPE_TOPOLOGY_TYPE', 'metrics', 2, 10, null],
+  ['model: {}\nmetrics: []', 'TROUPE_TOPOLOGY_RANGE', 'metrics', 2, 10, null],
   ['model: {}\nwire: { dtype: bf16 }', 'TROUPE_NOT_BUILT', 'wire.dtype', 2, 16, 'f32'],
 ];
 

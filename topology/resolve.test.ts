@@ -109,6 +109,15 @@ test('resolveTopology: the filled file resolves to itself', (t) => {
   );
 });
 
+test('resolveTopology: other metrics than jsonl go on in a resumed run; a manifest names no default', (t) => {
+  const usual = resolveTopology({ model: {} });
+  t.deepEqual(usual.metrics, ['jsonl']);
+  t.false('metrics' in usual.portable);
+  const more = resolveTopology({ model: {}, metrics: ['csv'] });
+  t.deepEqual(resolveTopology(JSON.parse(JSON.stringify(more.portable))).metrics, ['csv']);
+  t.deepEqual(diffTrajectory(usual, more), []);
+});
+
 test('resolveTopology: is plain data', (t) => {
   const resolved = resolveText({ 'a.yaml': 'model: { moe: {} }' });
   t.deepEqual(JSON.parse(JSON.stringify(resolved)), resolved);

@@ -97,9 +97,11 @@ function toProblem(layer: Layer, file: FilledTopology, finding: Finding): Topolo
 /** @see {@link ResolvedTopology.portable} */
 function portableFile(file: FilledTopology, { machines, parallel }: TopologyValues): object {
   const { dp, ep, pp, tp } = parallel;
-  const { machines: _filled, ...rest } = file;
+  const { machines: _filled, metrics, ...rest } = file;
   return {
     ...rest,
+    // A manifest of a run without other sinks is the one that it always was.
+    ...(metrics.some((name) => name !== 'jsonl') ? { metrics } : {}),
     parallel: { ...file.parallel, dp, ep, pp, tp },
     ...(machines === undefined ? {} : { machines }),
   };
@@ -129,6 +131,7 @@ function build(
     device: file.device,
     placement: file.placement,
     checkpoint: file.checkpoint,
+    metrics: file.metrics,
     wire: file.wire,
     links: file.links,
     faults: file.faults,

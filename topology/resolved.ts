@@ -73,6 +73,8 @@ export interface ResolvedTopology {
   /** Address pattern → `host/device`, in the order of the file. */
   readonly placement: Readonly<Record<string, string>>;
   readonly checkpoint: FilledTopology['checkpoint'];
+  /** Sinks that write files into the run folder. */
+  readonly metrics: FilledTopology['metrics'];
   readonly wire: FilledTopology['wire'];
   /** What messages cost; for `plan` and `simulate`. */
   readonly links: FilledTopology['links'];

@@ -1,4 +1,5 @@
 import { DEFAULT_FANOUT } from '@troupe/spec';
+import { sinkNames } from '@troupe/telemetry/sinks';
 import * as z from 'zod';
 import { choice, count, positive, real, text } from './schema-fields.ts';
 import { limits } from './limits.ts';
@@ -132,6 +133,14 @@ export const runKeys = {
     })
     .prefault({})
     .describe('What is written to disk.'),
+  metrics: z
+    .array(z.enum(sinkNames))
+    .min(1)
+    .max(sinkNames.length)
+    .default(['jsonl'])
+    .describe(
+      'Files of metrics in the run folder, such as [jsonl, tensorboard]; jsonl is always written. Never changes the numbers.',
+    ),
   links: linksSchema,
   faults: faultsSchema,
   wire: z

@@ -26,7 +26,7 @@ export interface Difference {
 
 /**
  * The part of a topology that must not change on resume: model, data, train. Machines, device, parallel, placement,
- * wire, checkpoint, recovery and eval may, and so may the name, which is a label, and where files lie.
+ * wire, checkpoint, metrics, recovery and eval may, and so may the name, which is a label, and where files lie.
  */
 export function trajectory({ file }: ResolvedTopology): Trajectory {
   const { maxSkipped: _, ...train } = file.train;

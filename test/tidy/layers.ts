@@ -16,7 +16,7 @@ export const arrows = {
   scaling: ['core', 'spec'],
   telemetry: ['core'],
   dashboard: ['core', 'telemetry'],
-  topology: ['core', 'spec'],
+  topology: ['core', 'spec', 'telemetry'],
   actors: [
     'core',
     'spec',

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import test from 'ava';
 import { alive, CliProcess, jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
@@ -136,6 +136,34 @@ test.serial(
     const named = await runCli([...args, '--run-dir', 'mine/deep'], { cwd: folder });
     t.is(named.code, 0, named.stderr);
     t.true(existsSync(path('mine/deep/metrics.jsonl')));
+  },
+);
+
+test.serial(
+  'launch: metrics are written as the topology says, a resumed run goes on; none are left of a run without a step',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const metrics = ['--set', 'metrics=[csv, tensorboard]'];
+    const first = await runCli(['launch', 'small.yaml', '--json', '--stop-after', '4', ...metrics], {
+      cwd: folder,
+    });
+    t.is(first.code, 0, first.stderr);
+    t.is(readFileSync(path('run/metrics.jsonl'), 'utf8'), first.stdout);
+    const rest = await runCli(['resume', 'run', '--stop-after', '6', '--json'], { cwd: folder });
+    t.is(rest.code, 0, rest.stderr);
+    const steps = jsonLines(first.stdout + rest.stdout).filter(({ event }) => event === 'step');
+    const rows = readFileSync(path('run/metrics.csv'), 'utf8').trimEnd().split('\n').slice(1);
+    t.deepEqual(
+      rows.map((row) => row.split(',').slice(0, 2).join(' ')).filter((row) => !row.endsWith(' ')),
+      steps.map(({ step, loss }) => `${step} ${loss}`),
+    );
+    t.is(readdirSync(path('run')).filter((name) => name.includes('tfevents')).length, 2);
+    const none = await runCli(
+      ['launch', 'small.yaml', '--set', 'data.text=none', '--run-dir', 'no', ...metrics],
+      { cwd: folder },
+    );
+    t.not(none.code, 0);
+    t.false(existsSync(path('no')));
   },
 );
 

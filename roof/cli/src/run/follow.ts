@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { DoneEvent, MachineRates, ProfileEvent, RunEvent } from '@troupe/telemetry';
+import { openMetrics, type Metrics } from '@troupe/telemetry/sinks';
 import {
   adviceOn,
   createPlacement,
@@ -29,7 +30,6 @@ import {
 import { exitLine } from '../exit-line.ts';
 import { print, printError, printJson } from '../output.ts';
 import { ignoresHangup } from './ignores-hangup.ts';
-import { MetricsFile } from './metrics-file.ts';
 import {
   profilePath,
   profileRequest,
@@ -107,7 +107,7 @@ class FollowedRun {
   readonly #folder: RunFolder;
   readonly #clock = systemClock();
   readonly #tally = new Tally();
-  readonly #metrics: MetricsFile;
+  #metrics: Metrics | null = null;
   readonly #progress: Progress;
   readonly #profile: { readonly path: string; readonly plan: ProfilePlan } | null;
 
@@ -120,7 +120,6 @@ class FollowedRun {
     this.#options = options;
     this.#folder = options.folder;
     this.#profile = profile === null ? null : this.#profilePlan(profile);
-    this.#metrics = new MetricsFile(this.#folder.path);
     this.#progress = new Progress(
       {
         steps,
@@ -149,6 +148,7 @@ class FollowedRun {
       exit: (reason) => process.exit(this.#leftEarly(reason)),
     });
     try {
+      this.#metrics = await this.#openMetrics();
       if (this.#forPeople) {
         const from = resumeFrom === null ? '' : `, on from ${path}/${resumeFrom.folder}`;
         print(
@@ -178,6 +178,21 @@ class FollowedRun {
     }
   }
 
+  #openMetrics(): Promise<Metrics> {
+    const { path } = this.#folder;
+    return openMetrics(['jsonl', ...this.#topology.metrics], {
+      storage: fileStorage(path),
+      folder: '',
+      nowMs: () => Date.now(),
+      failed: (file, error) => {
+        const { cause = error } = error instanceof Error ? error : {};
+        printError(
+          `troupe: no more metrics in ${join(path, file)}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        );
+      },
+    });
+  }
+
   #warn(warnings: readonly string[]): void {
     if (warnings.length === 0) return;
     this.#progress.close();
@@ -185,8 +200,8 @@ class FollowedRun {
   }
 
   #release(): void {
-    this.#metrics.close();
-    if (this.#tally.last === null) releaseRunFolder(this.#folder);
+    void this.#metrics?.close();
+    if (this.#tally.last === null) releaseRunFolder(this.#folder, this.#metrics?.paths ?? []);
     else void this.#folder.lock.release();
   }
 
@@ -276,7 +291,7 @@ class FollowedRun {
         : event.event === 'start'
           ? { ...event, folder: path }
           : event;
-    this.#metrics.write(placed);
+    this.#metrics?.write(placed);
     if (this.#options.json === true) printJson(placed);
     else if (placed.event === 'warning') {
       this.#progress.close();
@@ -328,9 +343,9 @@ class FollowedRun {
     };
   }
 
-  /** To the metrics file, and to programs. */
+  /** To the files of metrics, and to programs. */
   #announce(event: RunEvent): void {
-    this.#metrics.write(event);
+    this.#metrics?.write(event);
     if (this.#options.json === true) printJson(event);
   }
 

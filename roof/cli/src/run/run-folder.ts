@@ -4,7 +4,6 @@ import { TroupeError, type FolderLock } from '@troupe/core';
 import { exitCodes, fileStorage, makeFolders, removeEmptyFolders } from 'troupe/launch';
 import { exitLine } from '../exit-line.ts';
 import { printError } from '../output.ts';
-import { METRICS_FILE } from './metrics-file.ts';
 
 /** A folder that belongs to one run. */
 export interface RunFolder {
@@ -87,10 +86,10 @@ function folderError(path: string, error: NodeJS.ErrnoException): TroupeError {
 }
 
 /** Gives back the folder of a run that came to no step, and those above it that were made for it; what holds more than its metrics stays. */
-export function releaseRunFolder({ path, made, lock }: RunFolder): void {
+export function releaseRunFolder({ path, made, lock }: RunFolder, metrics: readonly string[]): void {
   if (made.length === 0) return;
   // Done when it returns: the process may be about to exit.
   void lock.remove();
-  rmSync(join(path, METRICS_FILE), { force: true });
+  for (const file of metrics) rmSync(join(path, file), { force: true });
   removeEmptyFolders(made);
 }

@@ -1,0 +1,3 @@
+export { Metrics, openMetrics, type MetricsOptions } from './metrics.ts';
+export type { OpenSink, Sink, SinkPlace } from './sink.ts';
+export { sinkNames, type SinkName } from './table.ts';
