@@ -6,7 +6,7 @@ export const addresses = {
   trainer: names.trainer,
   supervisor: names.supervisor,
   store: (machine: number): Address => names.store(machine),
-  feeder: (dp: number): Address => names.feeder(dp),
+  feeder: (dp: number): Address => names.feeder({ dp }),
   stage: (dp: number): Address => names.stage({ pp: 0, dp, tp: 0 }),
   gate: (layer: number, dp: number): Address => names.gate(layer, { pp: 0, dp }),
   expert: (layer: number, ep: number, edp: number): Address => names.expert(layer, { ep, edp }),

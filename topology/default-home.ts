@@ -1,6 +1,8 @@
-import { nodeId, type Address, type NodeId } from '@troupe/core';
+import type { Address, NodeId } from '@troupe/core';
 import { isMoeLayer } from '@troupe/spec';
-import { createMesh, pipelineStageOf } from './mesh.ts';
+import { agentNode, workerNode } from './layout/address.ts';
+import { Layout } from './layout/layout.ts';
+import type { MeshPlace } from './layout/mesh.ts';
 import { createPlacement } from './placement.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -31,11 +33,18 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   };
   if (Object.keys(topology.placement).length > 0) return lookUp;
   const { model, machines } = topology;
-  const { pp, dp, tp, ep, edp, rankOf, dpOf } = createMesh(topology.parallel);
-  const worker = (at: { pp: number; dp: number; tp: number }): NodeId | null =>
-    at.pp < pp && at.dp < dp && at.tp < tp ? nodeId(`worker/${rankOf(at)}`) : null;
+  const layout = new Layout(topology);
+  const { pp, dp, tp, ep, edp, rankOf, dpOf } = layout.mesh;
+  const worker = (at: MeshPlace): NodeId | null =>
+    at.pp < pp && at.dp < dp && at.tp < tp ? workerNode(rankOf(at)) : null;
+  /** A worker that has a shard of this name. */
+  const shard = (name: string, at: MeshPlace): NodeId | null => {
+    const found = worker(at);
+    const groups = found === null ? [] : layout.groupsOf(rankOf(at));
+    return groups.some((group) => group.name === name) ? found : null;
+  };
   const stageOf = (layer: number): number | null =>
-    layer < model.layers && isMoeLayer(model, layer) ? pipelineStageOf(layer, model.layers, pp) : null;
+    layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;
   const hasAxes = pp * tp > 1;
   const find = (address: string): NodeId | null => {
     const { names, numbers } = partsOf(address);
@@ -43,9 +52,9 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
     switch (names) {
       case 'trainer':
       case 'supervisor':
-        return nodeId('agent/0');
+        return agentNode(0);
       case 'store/m':
-        return a < machines.length ? nodeId(`agent/${a}`) : null;
+        return a < machines.length ? agentNode(a) : null;
       case 'feeder/dp':
         return worker({ pp: 0, dp: a, tp: 0 });
       case 'stage/pp/dp/tp':
@@ -56,16 +65,11 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         const stage = stageOf(a);
         return stage === null || b >= ep || c >= edp ? null : worker({ pp: stage, dp: dpOf(b, c), tp: 0 });
       }
-      case 'optimizer/dense/dp':
-        return hasAxes ? null : worker({ pp: 0, dp: a, tp: 0 });
-      case 'optimizer/expert/dp':
-        return hasAxes || model.moe === null ? null : worker({ pp: 0, dp: a, tp: 0 });
-      case 'optimizer/dense/pp/dp/tp':
-        return hasAxes ? worker({ pp: a, dp: b, tp: c }) : null;
-      case 'optimizer/expert/pp/dp/tp':
-        return hasAxes && model.moe !== null ? worker({ pp: a, dp: b, tp: c }) : null;
-      default:
-        return null;
+      default: {
+        const [role, name = '', ...axes] = names.split('/');
+        if (role !== 'optimizer' || axes.join('/') !== (hasAxes ? 'pp/dp/tp' : 'dp')) return null;
+        return shard(name, hasAxes ? { pp: a, dp: b, tp: c } : { pp: 0, dp: a, tp: 0 });
+      }
     }
   };
   // An unknown one is reported by the list, which knows the nearest name.

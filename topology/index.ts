@@ -1,4 +1,4 @@
-export * from './layout.ts';
+export * from './worker.ts';
 export { expectation, jsonSchema, type SchemaNode } from './json-schema.ts';
 export { TOPOLOGY_VERSION, type TopologyInput } from './schema.ts';
 export type { FilledTopology } from './fill.ts';

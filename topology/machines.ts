@@ -63,10 +63,6 @@ function resolveSpeed(speed: NonNullable<FilledTopology['machines'][number]['spe
   };
 }
 
-/** True for names of this machine's loopback. */
-export const isLocalHost = (host: string): boolean =>
-  ['localhost', '127.0.0.1', '::1'].includes(host.toLowerCase());
-
 /** `localhost/cpu:0` of every device, in the order of ranks. */
 export function deviceNames(machines: readonly ResolvedMachine[]): readonly string[] {
   return machines.flatMap((machine) => machine.devices.map((device) => `${machine.host}/${device.id}`));

@@ -1,8 +1,8 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { address, nodeId } from '@troupe/core';
-import { createMesh } from './mesh.ts';
-import { addresses, createPlacement, expertsOfGate, gatesOfExpert } from './placement.ts';
+import { addresses } from './layout/address.ts';
+import { createPlacement } from './placement.ts';
 import { matchesAddress } from './placement-rules.ts';
 import { resolveTopology } from './resolve.ts';
 
@@ -131,27 +131,6 @@ test('createPlacement: placement rules move what they match, the last one wins',
   t.is(nodeOf('expert/L0/ep1/edp0'), nodeId('worker/0'));
   t.is(nodeOf('expert/L1/ep1/edp0'), nodeId('worker/1'));
   t.is(nodeOf('expert/L1/ep0/edp0'), nodeId('worker/1'));
-});
-
-test('expertsOfGate, gatesOfExpert: agree with each other and stay inside the EP group', (t) => {
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 }), (ep, edp) => {
-      const mesh = createMesh({ pp: 1, dp: ep * edp, tp: 1, ep });
-      for (let dp = 0; dp < mesh.dp; dp++) {
-        const experts = expertsOfGate(mesh, 3, dp);
-        t.deepEqual(
-          experts.map((each) => each as string),
-          Array.from({ length: ep }, (_, r) => `expert/L3/ep${r}/edp${Math.floor(dp / ep)}`),
-        );
-        t.true(gatesOfExpert(mesh, 3, Math.floor(dp / ep)).includes(addresses.gate(3, { pp: 0, dp })));
-      }
-      const all = Array.from({ length: edp }, (_, s) => gatesOfExpert(mesh, 3, s)).flat();
-      t.deepEqual(
-        all.map((each) => each as string),
-        Array.from({ length: mesh.dp }, (_, dp) => `gate/L3/pp0/dp${dp}`),
-      );
-    }),
-  );
 });
 
 test('matchesAddress: a star stands for part of a segment, a last one for the rest', (t) => {

@@ -1,8 +1,11 @@
-import { address, assert, nodeId, type Address, type NodeId } from '@troupe/core';
+import { assert, type Address, type NodeId } from '@troupe/core';
 import { moeLayers } from '@troupe/spec';
 import { AddressUnknownError } from './errors.ts';
+import { addresses, agentNode, workerNode } from './layout/address.ts';
+import { Layout } from './layout/layout.ts';
+import type { Coordinates } from './layout/mesh.ts';
+import { workerRank, type WorkerRank } from './layout/rank.ts';
 import { deviceNames, type DeviceBody, type ResolvedDevice } from './machines.ts';
-import { createMesh, pipelineStageOf, type Coordinates, type Mesh } from './mesh.ts';
 import { nearestName } from './nearest.ts';
 import { PlacementRules } from './placement-rules.ts';
 import type { ResolvedTopology } from './resolved.ts';
@@ -30,7 +33,7 @@ export interface WorkerNode {
   readonly host: string;
   readonly machineIndex: number;
   /** Worker i is rank i of the mesh. */
-  readonly rank: number;
+  readonly rank: WorkerRank;
   readonly coordinates: Coordinates;
   readonly device: ResolvedDevice;
   readonly body: DeviceBody;
@@ -43,7 +46,7 @@ export type Moves = ReadonlyMap<Address, NodeId>;
 
 /** Where every actor lives: a pure function of the topology and the moves since. */
 export interface Placement {
-  readonly mesh: Mesh;
+  readonly layout: Layout;
   /** Agents by machine, then workers by rank. */
   readonly nodes: readonly PlacedNode[];
   readonly agents: readonly AgentNode[];
@@ -56,78 +59,54 @@ export interface Placement {
   readonly withMoves: (moves: Moves) => Placement;
 }
 
-/** Names of actors. The name says what an actor is, never where it lives. */
-export const addresses = {
-  trainer: address('trainer'),
-  supervisor: address('supervisor'),
-  store: (machine: number): Address => address(`store/m${machine}`),
-  feeder: (dp: number): Address => address(`feeder/dp${dp}`),
-  stage: (at: { readonly pp: number; readonly dp: number; readonly tp: number }): Address =>
-    address(`stage/pp${at.pp}/dp${at.dp}/tp${at.tp}`),
-  gate: (layer: number, at: { readonly pp: number; readonly dp: number }): Address =>
-    address(`gate/L${layer}/pp${at.pp}/dp${at.dp}`),
-  expert: (layer: number, at: { readonly ep: number; readonly edp: number }): Address =>
-    address(`expert/L${layer}/ep${at.ep}/edp${at.edp}`),
-  /** One per device and parameter class; the device is named by dp alone while pp and tp are 1. */
-  optimizer: (
-    parameters: 'dense' | 'expert',
-    at: { readonly pp: number; readonly dp: number; readonly tp: number },
-    shape: { readonly pp: number; readonly tp: number } = { pp: 1, tp: 1 },
-  ): Address =>
-    address(
-      shape.pp * shape.tp === 1
-        ? `optimizer/${parameters}/dp${at.dp}`
-        : `optimizer/${parameters}/pp${at.pp}/dp${at.dp}/tp${at.tp}`,
-    ),
-} as const;
-
-const agentId = (machine: number): NodeId => nodeId(`agent/${machine}`);
-const workerId = (rank: number): NodeId => nodeId(`worker/${rank}`);
-
 function listNodes(
   { machines }: ResolvedTopology,
-  mesh: Mesh,
+  layout: Layout,
 ): { agents: readonly AgentNode[]; workers: readonly WorkerNode[] } {
   const agents = machines.map((machine, machineIndex): AgentNode => ({
     kind: 'agent',
-    id: agentId(machineIndex),
+    id: agentNode(machineIndex),
     host: machine.host,
     machineIndex,
   }));
   const workers = machines
     .flatMap((machine, machineIndex) => machine.devices.map((device) => ({ machine, machineIndex, device })))
-    .map(({ machine, machineIndex, device }, rank): WorkerNode => ({
-      kind: 'worker',
-      id: workerId(rank),
-      host: machine.host,
-      machineIndex,
-      rank,
-      coordinates: mesh.coordinates(rank),
-      device,
-      body: machine.body,
-    }));
+    .map(({ machine, machineIndex, device }, index): WorkerNode => {
+      const rank = workerRank(index);
+      return {
+        kind: 'worker',
+        id: workerNode(rank),
+        host: machine.host,
+        machineIndex,
+        rank,
+        coordinates: layout.at(rank),
+        device,
+        body: machine.body,
+      };
+    });
   return { agents, workers };
 }
 
+/** Kinds of parameter groups, in the order in which their shards are listed. */
+const groupNames = ['embed', 'dense', 'replicated', 'expert'] as const;
+
 /** Actors in the order of data flow, each on the device of its mesh coordinate. */
-function defaultActors(topology: ResolvedTopology, mesh: Mesh): PlacedActor[] {
-  const { model, machines } = topology;
-  const layers = moeLayers(model).map((layer) => ({
-    layer,
-    pp: pipelineStageOf(layer, model.layers, mesh.pp),
-  }));
+function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): PlacedActor[] {
+  const { mesh } = layout;
+  const workers = [...layout.workers()];
+  const layers = moeLayers(model).map((layer) => ({ layer, pp: layout.stageOfBlock(layer) }));
   const actors: PlacedActor[] = [
-    { address: addresses.trainer, role: 'trainer', node: agentId(0) },
-    { address: addresses.supervisor, role: 'supervisor', node: agentId(0) },
+    { address: addresses.trainer, role: 'trainer', node: agentNode(0) },
+    { address: addresses.supervisor, role: 'supervisor', node: agentNode(0) },
   ];
   const add = (role: ActorRole, name: Address, rank: number): void => {
-    actors.push({ address: name, role, node: workerId(rank) });
+    actors.push({ address: name, role, node: workerNode(rank) });
   };
   for (const machine of machines.keys())
-    actors.push({ address: addresses.store(machine), role: 'store', node: agentId(machine) });
-  for (let dp = 0; dp < mesh.dp; dp++) add('feeder', addresses.feeder(dp), mesh.rankOf({ pp: 0, dp, tp: 0 }));
-  const coordinates = Array.from({ length: mesh.world }, (_, rank) => mesh.coordinates(rank));
-  for (const [rank, at] of coordinates.entries()) add('stage', addresses.stage(at), rank);
+    actors.push({ address: addresses.store(machine), role: 'store', node: agentNode(machine) });
+  for (let dp = 0; dp < mesh.dp; dp++)
+    add('feeder', addresses.feeder({ dp }), mesh.rankOf({ pp: 0, dp, tp: 0 }));
+  for (const worker of workers) add('stage', layout.stageOf(worker), worker);
   for (const { layer, pp } of layers) {
     for (let dp = 0; dp < mesh.dp; dp++)
       add('gate', addresses.gate(layer, { pp, dp }), mesh.rankOf({ pp, dp, tp: 0 }));
@@ -143,11 +122,13 @@ function defaultActors(topology: ResolvedTopology, mesh: Mesh): PlacedActor[] {
       }
     }
   }
-  for (const [rank, at] of coordinates.entries())
-    add('optimizer', addresses.optimizer('dense', at, mesh), rank);
-  if (layers.length === 0) return actors;
-  for (const [rank, at] of coordinates.entries())
-    add('optimizer', addresses.optimizer('expert', at, mesh), rank);
+  const groups = workers.map((worker) => layout.groupsOf(worker));
+  for (const name of groupNames) {
+    for (const worker of workers) {
+      const group = groups[worker]?.find((each) => each.name === name);
+      if (group !== undefined) add('optimizer', layout.shardOf(group, worker), worker);
+    }
+  }
   return actors;
 }
 
@@ -162,7 +143,7 @@ function applyRules(actors: readonly PlacedActor[], topology: ResolvedTopology):
   const placed = actors.map((actor) => {
     if (actor.role === 'gate') return actor;
     const target = rules[matching.last(actor.address)]?.[1];
-    return target === undefined ? actor : { ...actor, node: workerId(ranks.get(target) ?? -1) };
+    return target === undefined ? actor : { ...actor, node: workerNode(ranks.get(target) ?? -1) };
   });
   return gatesBesideStages(placed);
 }
@@ -181,23 +162,21 @@ function gatesBesideStages(actors: readonly PlacedActor[]): readonly PlacedActor
 /**
  * Where every actor of a topology lives.
  *
- * - PLA-1: a replica's stage, gates, feeder, its share of the experts and the optimizer shards beside them start on one device.
+ * - PLA-1: a worker's stage, gates, feeder, its share of the experts and the optimizer shards beside them start on one device.
  * - PLA-2: a gate lives where its stage lives, whatever moves.
  */
 export function createPlacement(topology: ResolvedTopology, moves: Moves = new Map()): Placement {
-  const mesh = createMesh(topology.parallel);
-  const { agents, workers } = listNodes(topology, mesh);
-  assert(workers.length === mesh.world, 'one device per rank', {
-    devices: workers.length,
-    world: mesh.world,
-  });
-  const start = applyRules(defaultActors(topology, mesh), topology);
+  const layout = new Layout(topology);
+  const { agents, workers } = listNodes(topology, layout);
+  const { world } = layout.mesh;
+  assert(workers.length === world, 'one device per rank', { devices: workers.length, world });
+  const start = applyRules(defaultActors(topology, layout), topology);
   const moved = start.map((actor) => ({ ...actor, node: moves.get(actor.address) ?? actor.node }));
   const actors = moves.size === 0 ? start : gatesBesideStages(moved);
   const nodes = new Map(actors.map((actor) => [actor.address as string, actor.node]));
   for (const name of moves.keys()) if (!nodes.has(name)) throw unknown(name, actors);
   return {
-    mesh,
+    layout,
     nodes: [...agents, ...workers],
     agents,
     workers,
@@ -221,15 +200,3 @@ const unknown = (name: string, actors: readonly PlacedActor[]): AddressUnknownEr
       actors.map((actor) => actor.address),
     ),
   );
-
-/** The experts of a layer that the gates of data-parallel rank `dp` send to, in expert order. */
-export function expertsOfGate(mesh: Mesh, layer: number, dp: number): readonly Address[] {
-  const { edp } = mesh.coordinates(dp * mesh.tp);
-  return Array.from({ length: mesh.ep }, (_, ep) => addresses.expert(layer, { ep, edp }));
-}
-
-/** The gates of a layer that send to replica `edp` of its experts, in source order; `pp`: the stage that holds the layer. */
-export function gatesOfExpert(mesh: Mesh, layer: number, edp: number, pp = 0): readonly Address[] {
-  const dps = Array.from({ length: mesh.ep }, (_, ep) => mesh.dpOf(ep, edp)).sort((a, b) => a - b);
-  return dps.map((dp) => addresses.gate(layer, { pp, dp }));
-}

@@ -8,7 +8,8 @@ import {
   type F32Memory,
   type MemoryBytes,
 } from '@troupe/spec';
-import { pipelineStageOf } from './mesh.ts';
+import { stageIndex } from './layout/rank.ts';
+import { stagePlan } from './layout/stage-plan.ts';
 import type { Placement } from './placement.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -35,17 +36,19 @@ const sizeOf = (units: readonly { readonly size: number }[]): number =>
 
 /** The parameters of each pipeline stage: the embedding with the first, the last norm and the head with the last. */
 export function stageParameters({ model, parallel }: ResolvedTopology): readonly StageParameters[] {
-  const all = Array.from({ length: model.layers }, (_, layer) => layer);
   const units = denseUnits(model);
   return Array.from({ length: parallel.pp }, (_, pp) => {
-    const layers = all.filter((layer) => pipelineStageOf(layer, model.layers, parallel.pp) === pp);
-    const mine = units.filter((unit) => {
-      if (unit.layer !== null) return layers.includes(unit.layer);
-      return unit.id === 'embed' ? pp === 0 : pp === parallel.pp - 1;
+    const { blocks, hasEmbedding, hasHead } = stagePlan(stageIndex(pp), {
+      blocks: model.layers,
+      pp: parallel.pp,
     });
-    const moe = layers.filter((layer) => isMoeLayer(model, layer));
+    const mine = units.filter((unit) => {
+      if (unit.layer !== null) return blocks.includes(unit.layer);
+      return unit.id === 'embed' ? hasEmbedding : hasHead;
+    });
+    const moe = blocks.filter((layer) => isMoeLayer(model, layer));
     const each = moe[0] === undefined ? 0 : expertUnit(model, moe[0], 0).size;
-    return { layers, dense: sizeOf(mine), expert: moe.length * (model.moe?.experts ?? 0) * each };
+    return { layers: blocks, dense: sizeOf(mine), expert: moe.length * (model.moe?.experts ?? 0) * each };
   });
 }
 

@@ -1,8 +1,11 @@
+import type { NodeId } from '@troupe/core';
 import { gradientBytes, isMoeLayer, lonelyElements, visitShare, type ExchangeLevel } from '@troupe/spec';
-import { buddyShift } from './buddies.ts';
-import { exchangeOf } from './exchange.ts';
-import { isLocalHost } from './machines.ts';
-import { addresses, expertsOfGate, type Placement, type WorkerNode } from './placement.ts';
+import { GroupExchange } from './layout/group-exchange.ts';
+import { Layout } from './layout/layout.ts';
+import { isLocalHost } from './layout/machine-row.ts';
+import type { ParameterGroup } from './layout/parameter-group.ts';
+import { stageIndex, type StageIndex } from './layout/rank.ts';
+import type { Placement, WorkerNode } from './placement.ts';
 import { stageParameters } from './plan-memory.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -88,24 +91,31 @@ function updateBytes(
   });
 }
 
-/** Elements of one rank's parameters of a stage, by class. */
-function heldElements(topology: ResolvedTopology, pp: number): Readonly<Record<'dense' | 'expert', number>> {
-  const { ep, tp } = topology.parallel;
-  const { dense, expert } = stageParameters(topology)[pp] ?? { dense: 0, expert: 0 };
-  return { dense: dense / tp, expert: expert / ep / tp };
+/** What the plan counts of a worker's parameter groups; of norms and tied tables, which are small or not built, it counts one copy. */
+interface PlannedGroup {
+  readonly group: ParameterGroup;
+  /** Elements that a worker has of it, without padding. */
+  readonly held: number;
+  /** Elements of its slice that no other worker has. */
+  readonly lonely: number;
 }
 
-/** Bytes that a rank sends to its buddy. */
-function buddyBytes(topology: ResolvedTopology, pp: number): number {
-  const { parallel, train } = topology;
-  const stage = stageParameters(topology)[pp];
-  if (buddyShift(topology) === 0 || stage === undefined) return 0;
-  const { dense, expert } = lonelyElements({ ...parallel, dense: stage.dense, expert: stage.expert });
-  return (
-    gradientBytes(parallel.dp, train.microbatches) * dense +
-    gradientBytes(parallel.edp, train.microbatches) * expert
-  );
+function plannedGroups(topology: ResolvedTopology, layout: Layout, pp: StageIndex): readonly PlannedGroup[] {
+  const { parallel } = topology;
+  const { ep, tp } = parallel;
+  const { dense, expert } = stageParameters(topology)[pp] ?? { dense: 0, expert: 0 };
+  const held = { dense: dense / tp, expert: expert / ep / tp };
+  const lonely = lonelyElements({ ...parallel, dense, expert });
+  const worker = layout.mesh.rankOf({ pp, dp: 0, tp: 0 });
+  return layout.groupsOf(worker).flatMap((group) => {
+    const { name } = group;
+    return name === 'dense' || name === 'expert' ? [{ group, held: held[name], lonely: lonely[name] }] : [];
+  });
 }
+
+/** Bytes that a worker sends to its buddy for a group. */
+const buddyBytes = ({ train, recovery }: ResolvedTopology, { group, lonely }: PlannedGroup): number =>
+  recovery.buddies ? gradientBytes(group.holders.count, train.microbatches) * lonely : 0;
 
 /**
  * Bytes a worker sends in one step under the default placement, by formula: the mean over a pipeline's stages.
@@ -114,7 +124,7 @@ function buddyBytes(topology: ResolvedTopology, pp: number): number {
 export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
   const { model, parallel, train } = topology;
   const { dp, ep, pp } = parallel;
-  const exchange = exchangeOf(topology);
+  const layout = new Layout(topology);
   const numMoe = Array.from({ length: model.layers }, (_, layer) => layer).filter((layer) =>
     isMoeLayer(model, layer),
   ).length;
@@ -126,84 +136,97 @@ export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
     { pipeline: (2 * (pp - 1) * tokens * rowBytes(topology)) / pp },
   ];
   for (let stage = 0; stage < pp; stage++) {
-    const held = heldElements(topology, stage);
-    for (const each of ['dense', 'expert'] as const) {
-      const levels = exchange[each];
-      updateBytes(topology, levels, held[each]).forEach(({ gradients, weights }, level) => {
+    for (const planned of plannedGroups(topology, layout, stageIndex(stage))) {
+      const levels = planned.group.exchange;
+      updateBytes(topology, levels, planned.held).forEach(({ gradients, weights }, level) => {
         const others = (levels[level]?.size ?? 1) - 1;
         parts.push({ gradients: (others * gradients) / pp, weights: (others * weights) / pp });
       });
+      parts.push({ buddies: buddyBytes(topology, planned) / pp });
     }
-    parts.push({ buddies: buddyBytes(topology, stage) / pp });
   }
   return addTraffic(parts);
 }
 
+/** Bytes that go from one node to another. */
+interface Flow {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly part: Partial<Record<Kind, number>>;
+}
+
+function* rowFlows(topology: ResolvedTopology, { layout, actors, nodeOf }: Placement): Generator<Flow> {
+  const { there, back } = rowsPerPair(topology);
+  for (const { role, address, node } of actors) {
+    if (role !== 'gate') continue;
+    const [, layer, pp, dp] = address.split('/');
+    const home = layout.mesh.rankOf({ pp: Number(pp?.slice(2)), dp: Number(dp?.slice(2)), tp: 0 });
+    for (const expert of layout.expertsFor(Number(layer?.slice(1)), home)) {
+      yield { from: node, to: nodeOf(expert), part: { dispatch: there, backward: there } };
+      yield { from: nodeOf(expert), to: node, part: { combine: back, backward: back } };
+    }
+  }
+}
+
+function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
+  const { mesh } = layout;
+  const pipeline = (topology.train.batch / mesh.dp) * topology.model.seqLen * rowBytes(topology);
+  for (const worker of layout.workers()) {
+    const stage = layout.at(worker).pp;
+    if (stage + 1 === mesh.pp) continue;
+    const here = nodeOf(layout.stageOf(worker));
+    const next = nodeOf(layout.stageOf(mesh.peers('pp', worker).at(stage + 1)));
+    yield { from: here, to: next, part: { pipeline } };
+    yield { from: next, to: here, part: { pipeline } };
+  }
+}
+
+/** What shards send each other: to buddies first, then dense, then expert parameters. */
+function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
+  const planned = Array.from({ length: layout.mesh.pp }, (_, pp) =>
+    plannedGroups(topology, layout, stageIndex(pp)),
+  );
+  const shards = [...layout.workers()].flatMap((worker) =>
+    (planned[layout.at(worker).pp] ?? []).map((each) => ({
+      ...each,
+      worker,
+      group: layout.groupOf(worker, each.group.name),
+    })),
+  );
+  for (const shard of shards) {
+    const { group, worker } = shard;
+    const buddy = layout.buddyOf(group, worker);
+    if (buddy === null) continue;
+    const [from, to] = [nodeOf(layout.shardOf(group, worker)), nodeOf(layout.shardOf(group, buddy))];
+    yield { from, to, part: { buddies: buddyBytes(topology, shard) } };
+  }
+  for (const name of ['dense', 'expert']) {
+    for (const { group, worker, held } of shards) {
+      if (group.name !== name) continue;
+      const from = nodeOf(layout.shardOf(group, worker));
+      const bytes = updateBytes(topology, group.exchange, held);
+      const among = new GroupExchange(group, worker);
+      for (const [level, part] of bytes.entries())
+        for (const other of among.others(level))
+          yield { from, to: nodeOf(layout.shardOf(group, other.worker)), part };
+    }
+  }
+}
+
 /** Every pair of workers that talk in a step and how much, by where actors live; null beyond 256 workers. */
 export function planLinks(topology: ResolvedTopology, placement: Placement): readonly Link[] | null {
-  const { mesh, workers } = placement;
-  if (mesh.world > MAX_WORKERS_FOR_LINKS) return null;
+  const { layout, workers } = placement;
+  if (layout.mesh.world > MAX_WORKERS_FOR_LINKS) return null;
   const nodes = new Map<string, WorkerNode>(workers.map((worker) => [worker.id, worker]));
-  const sums = new Map<
-    string,
-    { from: WorkerNode; to: WorkerNode; parts: Partial<Record<Kind, number>>[] }
-  >();
-  const add = (from: string, to: string, part: Partial<Record<Kind, number>>): void => {
-    const [source, target] = [nodes.get(from), nodes.get(to)];
-    if (from === to || source === undefined || target === undefined) return;
-    const key = `${from} ${to}`;
-    const link = sums.get(key) ?? { from: source, to: target, parts: [] };
-    link.parts.push(part);
+  const sums = new Map<string, { from: WorkerNode; to: WorkerNode; parts: Flow['part'][] }>();
+  const flows = [rowFlows, pipelineFlows, shardFlows].flatMap((each) => [...each(topology, placement)]);
+  for (const flow of flows) {
+    const [from, to] = [nodes.get(flow.from), nodes.get(flow.to)];
+    if (flow.from === flow.to || from === undefined || to === undefined) continue;
+    const key = `${flow.from} ${flow.to}`;
+    const link = sums.get(key) ?? { from, to, parts: [] };
+    link.parts.push(flow.part);
     sums.set(key, link);
-  };
-
-  const { there, back } = rowsPerPair(topology);
-  for (const actor of placement.actors) {
-    if (actor.role !== 'gate') continue;
-    const [, layer, , dp] = actor.address.split('/');
-    for (const expert of expertsOfGate(mesh, Number(layer?.slice(1)), Number(dp?.slice(2)))) {
-      add(actor.node, placement.nodeOf(expert), { dispatch: there, backward: there });
-      add(placement.nodeOf(expert), actor.node, { combine: back, backward: back });
-    }
-  }
-  const boundary = (topology.train.batch / mesh.dp) * topology.model.seqLen * rowBytes(topology);
-  for (const { coordinates: at } of workers) {
-    if (at.pp + 1 === mesh.pp) continue;
-    const [here, next] = [
-      placement.nodeOf(addresses.stage(at)),
-      placement.nodeOf(addresses.stage({ ...at, pp: at.pp + 1 })),
-    ];
-    add(here, next, { pipeline: boundary });
-    add(next, here, { pipeline: boundary });
-  }
-  const shift = buddyShift(topology);
-  for (const { coordinates: at } of shift === 0 ? [] : workers) {
-    const ownerOf = (place: typeof at): string => placement.nodeOf(addresses.optimizer('dense', place, mesh));
-    const bytes = { buddies: buddyBytes(topology, at.pp) };
-    add(ownerOf(at), ownerOf({ ...at, dp: (at.dp + shift) % mesh.dp }), bytes);
-  }
-  const hasExperts = topology.model.moe !== null;
-  const exchange = exchangeOf(topology);
-  for (const [parameters, groups] of [
-    ['dense', mesh.groups.dp],
-    ['expert', hasExperts ? mesh.groups.edp : []],
-  ] as const) {
-    const owner = (rank: number): string =>
-      placement.nodeOf(addresses.optimizer(parameters, mesh.coordinates(rank), mesh));
-    const levels = exchange[parameters];
-    for (const group of groups) {
-      const { pp } = mesh.coordinates(group[0] ?? 0);
-      const bytes = updateBytes(topology, levels, heldElements(topology, pp)[parameters]);
-      group.forEach((a, position) => {
-        levels.forEach(({ size, stride }, level) => {
-          const own = Math.floor(position / stride) % size;
-          for (let digit = 0; digit < size; digit++) {
-            const b = group[position + (digit - own) * stride];
-            if (digit !== own && b !== undefined) add(owner(a), owner(b), bytes[level] ?? {});
-          }
-        });
-      });
-    }
   }
   return [...sums.values()].map(({ from, to, parts }) => ({
     from: from.id,

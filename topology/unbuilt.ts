@@ -1,4 +1,4 @@
-import { isLocalHost } from './machines.ts';
+import { isLocalHost } from './layout/machine-row.ts';
 import { nowhere, type TopologyProblem } from './problem.ts';
 import type { ResolvedTopology } from './resolved.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { Exchange, exchangeLevels } from './exchange.ts';
+import { cutAtUnits, Exchange, exchangeLevels } from './exchange.ts';
 
 const sizesOf = (numPeers: number, perMachine: number, fanout: number): readonly number[] =>
   exchangeLevels(numPeers, { perMachine, fanout }).map(({ size }) => size);
@@ -89,4 +89,33 @@ test('Exchange: what is added up level by level is the sum over all peers, with 
     for (let i = from / 1024; i < to / 1024; i++) t.is(sums[p]![i], (3 * 64 * 63) / 2 + 64 * (i % 7));
   });
   t.is(messages / 64, 14);
+});
+
+test('cutAtUnits: parts end where units do, as even as these allow; some may be empty', (t) => {
+  const cut = cutAtUnits({ starts: [0, 10, 20, 90] });
+  t.deepEqual(cut({ from: 0, to: 100 }, 2), [0, 20, 100]);
+  t.deepEqual(cut({ from: 0, to: 100 }, 5), [0, 20, 20, 90, 90, 100], 'a unit of 70 is one part');
+  t.deepEqual(cut({ from: 20, to: 90 }, 3), [20, 20, 90, 90]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 24 }),
+      fc.integer({ min: 2, max: 4 }),
+      (sizes, numPeers, fanout) => {
+        const starts = sizes.map((_, unit) => 1024 * sizes.slice(0, unit).reduce((a, b) => a + b, 0));
+        const length = 1024 * sizes.reduce((a, b) => a + b, 0);
+        const levels = exchangeLevels(numPeers, { perMachine: 1, fanout });
+        const slices = Array.from({ length: numPeers }, (_, position) =>
+          new Exchange(length, position, levels, cutAtUnits({ starts })).part(levels.length),
+        ).toSorted((a, b) => a.from - b.from || a.to - b.to);
+        t.is(slices[0]?.from, 0);
+        t.is(slices.at(-1)?.to, length);
+        slices.forEach(({ from, to }, index) => {
+          t.is(to, slices[index + 1]?.from ?? length);
+          t.true(starts.includes(from) || from === length);
+        });
+      },
+    ),
+    { numRuns: 50 },
+  );
 });

@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import { sliceBounds } from './parameters.ts';
+import { sliceBounds, type FlatLayout } from './parameters.ts';
 
 /** Elements [from, to) of a flat buffer. */
 export interface ElementRange {
@@ -48,6 +48,30 @@ export function exchangeLevels(
   });
 }
 
+/**
+ * Cuts a range of a flat buffer into so many parts.
+ *
+ * @returns `parts` + 1 bounds, rising, the first and the last those of the range; a part may be empty
+ */
+export type Cut = (whole: ElementRange, parts: number) => readonly number[];
+
+/** At multiples of NORM_BLOCK, as even as that allows. */
+export const cutAtBlocks: Cut = ({ from, to }, parts) =>
+  sliceBounds(to - from, parts).map((bound) => from + bound);
+
+/** Only where a unit begins, for optimizers that need whole matrices: each bound at the start that is nearest to an even cut. */
+export const cutAtUnits =
+  ({ starts }: Pick<FlatLayout, 'starts'>): Cut =>
+  ({ from, to }, parts) => {
+    const legal = [...starts.filter((start) => start > from && start < to), to];
+    return Array.from({ length: parts + 1 }, (_, part) => {
+      const even = from + ((to - from) * part) / parts;
+      const nearest = (best: number, start: number): number =>
+        Math.abs(start - even) < Math.abs(best - even) ? start : best;
+      return part === parts ? to : legal.reduce(nearest, from);
+    });
+  };
+
 /** Another peer of a group, and the part of the buffer that it completes there. */
 export interface ExchangePeer {
   /** Among the peers of the class. */
@@ -68,17 +92,17 @@ export class Exchange {
   readonly #groups: readonly (readonly ExchangePeer[])[];
   readonly #position: number;
 
-  constructor(length: number, position: number, levels: readonly ExchangeLevel[]) {
+  constructor(length: number, position: number, levels: readonly ExchangeLevel[], cut: Cut = cutAtBlocks) {
     this.numLevels = levels.length;
     this.#position = position;
     const parts: ElementRange[] = [{ from: 0, to: length }];
     this.#groups = levels.map(({ size, stride }) => {
       const whole = parts.at(-1) ?? { from: 0, to: 0 };
-      const bounds = sliceBounds(whole.to - whole.from, size);
+      const bounds = cut(whole, size);
       const own = Math.floor(position / stride) % size;
       const group = Array.from({ length: size }, (_, digit) => ({
         position: position + (digit - own) * stride,
-        part: { from: whole.from + (bounds[digit] ?? 0), to: whole.from + (bounds[digit + 1] ?? 0) },
+        part: { from: bounds[digit] ?? whole.to, to: bounds[digit + 1] ?? whole.to },
       }));
       parts.push(group[own]?.part ?? whole);
       return group;

@@ -7,7 +7,7 @@ import {
   MailboxFullError,
   type SystemOptions,
 } from '@troupe/runtime';
-import { defaultHome, type ResolvedTopology } from '@troupe/topology/layout';
+import { defaultHome, type ResolvedTopology } from '@troupe/topology/worker';
 import { createCodec, type Codec } from '@troupe/wire';
 
 type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' | 'onStuck'> & {

@@ -3,13 +3,13 @@ import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
 import {
-  buddyShift,
-  exchangeOf,
   formatProblem,
+  Layout,
   learningRate,
   refuseUnbuilt,
+  workerRank,
   type ResolvedTopology,
-} from '@troupe/topology/layout';
+} from '@troupe/topology/worker';
 
 /** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
 export interface RunChoices {
@@ -61,12 +61,14 @@ export function jobOf(
   refuse(topology, use);
   const { train, parallel } = topology;
   const { optimizer } = train;
+  const layout = new Layout(topology);
+  const levels = new Map(layout.groupsOf(workerRank(0)).map(({ name, exchange }) => [name, exchange]));
   return {
     model: withExpert(topology.model, rules.expert),
     dp: parallel.dp,
     ep: parallel.ep,
     zero: parallel.zero === 0 ? 0 : 1,
-    exchange: exchangeOf(topology),
+    exchange: { dense: levels.get('dense') ?? [], expert: levels.get('expert') ?? [] },
     batch: train.batch,
     grains: train.grains,
     microbatches: train.microbatches,
@@ -89,7 +91,7 @@ export function jobOf(
     deadlines: defaultDeadlines,
     maxSkipped: train.maxSkipped,
     restartsFromBeginning: topology.recovery.fromStart,
-    buddyShift: buddyShift(topology),
+    buddyShift: layout.buddyShift,
     ...rules,
   };
 }

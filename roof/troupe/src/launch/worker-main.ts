@@ -4,7 +4,7 @@ import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
-import { createPlacement } from '@troupe/topology/layout';
+import { createPlacement } from '@troupe/topology/worker';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
 import { openChosenData } from '../run-data.ts';
 import { jobOf } from '../job.ts';

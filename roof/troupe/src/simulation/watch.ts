@@ -21,7 +21,7 @@ import {
   type TurnSeen,
 } from '@troupe/sim';
 import { moeLayers } from '@troupe/spec';
-import { createPlacement, exchangeOf, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, Layout, workerRank, type ResolvedTopology } from '@troupe/topology';
 import { mailboxCapacityOf } from '../job-system.ts';
 
 export interface WatchOptions {
@@ -36,13 +36,14 @@ export interface WatchOptions {
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
   const { dp } = topology.parallel;
-  const exchange = exchangeOf(topology);
-  const sizes = (levels: (typeof exchange)['dense']): readonly number[] => levels.map(({ size }) => size);
+  const groups = new Layout(topology).groupsOf(workerRank(0));
+  const sizesOf = (name: string): readonly number[] =>
+    groups.find((group) => group.name === name)?.exchange.map(({ size }) => size) ?? [];
   const layers = moeLayers(topology.model);
   const all: Checker[] = [
     oneOwner(),
     nothingStale(),
-    gradientsOnce({ dense: sizes(exchange.dense), expert: sizes(exchange.expert) }),
+    gradientsOnce({ dense: sizesOf('dense'), expert: sizesOf('expert') }),
     versionsAgree(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
     manifestsComplete(),

@@ -1,10 +1,12 @@
 import test from 'ava';
-import { buddyShift } from './buddies.ts';
-import { resolveTopology } from './resolve.ts';
+import { resolveTopology } from '../resolve.ts';
+import { Layout } from './layout.ts';
+import { workerRank } from './rank.ts';
 
+/** How far the buddy of the first worker is, under ZeRO 1; 0: it has none. */
 const shiftOf = (hosts: readonly (readonly [string, number])[], buddies = true): number => {
   const dp = hosts.reduce((sum, [, count]) => sum + count, 0);
-  return buddyShift(
+  const layout = new Layout(
     resolveTopology({
       model: { layers: 1 },
       train: { batch: dp, grains: dp, microbatches: 1 },
@@ -17,9 +19,11 @@ const shiftOf = (hosts: readonly (readonly [string, number])[], buddies = true):
       recovery: { buddies },
     }),
   );
+  const first = workerRank(0);
+  return layout.buddyOf(layout.groupOf(first, 'dense'), first) ?? 0;
 };
 
-test('buddyShift: another worker; on another machine where there is one', (t) => {
+test('buddyOf: another worker; on another machine where there is one', (t) => {
   t.is(shiftOf([['localhost', 1]]), 0, 'one worker has nobody');
   t.is(shiftOf([['localhost', 4]], false), 0);
   t.is(shiftOf([['localhost', 4]]), 1);
@@ -40,7 +44,7 @@ test('buddyShift: another worker; on another machine where there is one', (t) =>
   );
 });
 
-test('buddyShift: of uneven machines as many as can be', (t) => {
+test('buddyOf: of uneven machines as many as can be', (t) => {
   t.is(
     shiftOf([
       ['a', 1],

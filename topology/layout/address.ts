@@ -1,0 +1,28 @@
+import { address, nodeId, type Address, type NodeId } from '@troupe/core';
+import type { MeshPlace } from './mesh.ts';
+
+/** Names of actors. The name says what an actor is, never where it lives. */
+export const addresses = {
+  trainer: address('trainer'),
+  supervisor: address('supervisor'),
+  store: (machine: number): Address => address(`store/m${machine}`),
+  feeder: ({ dp }: Pick<MeshPlace, 'dp'>): Address => address(`feeder/dp${dp}`),
+  stage: ({ pp, dp, tp }: MeshPlace): Address => address(`stage/pp${pp}/dp${dp}/tp${tp}`),
+  gate: (layer: number, { pp, dp }: Pick<MeshPlace, 'pp' | 'dp'>): Address =>
+    address(`gate/L${layer}/pp${pp}/dp${dp}`),
+  /** Copy `edp` of group `ep` of a layer's experts. */
+  expert: (layer: number, { ep, edp }: { readonly ep: number; readonly edp: number }): Address =>
+    address(`expert/L${layer}/ep${ep}/edp${edp}`),
+  /** One for each parameter group of a worker, which is named by dp alone while pp and tp are 1. */
+  optimizer: (
+    group: string,
+    { pp, dp, tp }: MeshPlace,
+    axes: { readonly pp: number; readonly tp: number } = { pp: 1, tp: 1 },
+  ): Address =>
+    address(
+      axes.pp * axes.tp === 1 ? `optimizer/${group}/dp${dp}` : `optimizer/${group}/pp${pp}/dp${dp}/tp${tp}`,
+    ),
+} as const;
+
+export const agentNode = (machine: number): NodeId => nodeId(`agent/${machine}`);
+export const workerNode = (rank: number): NodeId => nodeId(`worker/${rank}`);

@@ -1,0 +1,11 @@
+// Who holds what: pure functions, and neither the schema nor a parser of topology files comes along.
+export * from './rank.ts';
+export * from './address.ts';
+export * from './holders.ts';
+export * from './mesh.ts';
+export * from './dealing.ts';
+export * from './stage-plan.ts';
+export * from './parameter-group.ts';
+export * from './group-exchange.ts';
+export * from './layout.ts';
+export * from '../expert-map.ts';

@@ -1,0 +1,225 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { denseUnits, expertUnits } from '@troupe/spec';
+import { resolveTopology } from '../resolve.ts';
+import { writtenExperts } from '../expert-map.ts';
+import { GroupExchange } from './group-exchange.ts';
+import { Layout, type LayoutSource } from './layout.ts';
+import { stageIndex, workerRank } from './rank.ts';
+
+const { model } = resolveTopology({ model: { layers: 3, tiedHead: true, moe: { experts: 12, every: 2 } } });
+
+interface Shape {
+  readonly pp: number;
+  readonly ep: number;
+  readonly edp: number;
+  readonly tp: number;
+}
+
+const sourceOf = (
+  { pp, ep, edp, tp }: Shape,
+  over: { readonly zero?: 0 | 1; readonly fanout?: number; readonly buddies?: boolean } = {},
+): LayoutSource => ({
+  model,
+  parallel: { pp, dp: ep * edp, tp, ep, zero: over.zero ?? 1 },
+  train: { batch: ep * edp, grains: ep * edp, microbatches: 1 },
+  machines: [{ host: 'localhost', devices: Array.from({ length: pp * ep * edp * tp }) }],
+  wire: { fanout: over.fanout ?? 8 },
+  recovery: { buddies: over.buddies ?? false },
+});
+
+const shapes = fc.record({
+  pp: fc.integer({ min: 1, max: 3 }),
+  ep: fc.constantFrom(1, 2, 3, 4),
+  edp: fc.integer({ min: 1, max: 3 }),
+  tp: fc.integer({ min: 1, max: 3 }),
+});
+
+test('GRP-1: every unit is in one group of every worker that computes it, and all its holders have that group', (t) => {
+  fc.assert(
+    fc.property(shapes, fc.constantFrom(2, 8), (shape, fanout) => {
+      const layout = new Layout(sourceOf(shape, { fanout }));
+      const found = new Set<string>();
+      for (const worker of layout.workers()) {
+        const groups = layout.groupsOf(worker);
+        const ids = groups.flatMap(({ units }) => units.map(({ id }) => id));
+        t.is(new Set(ids).size, ids.length, 'no unit twice');
+        t.is(new Set(groups.map(({ name }) => name)).size, groups.length, 'no name twice');
+        for (const id of ids) found.add(id);
+        const { blocks, hasEmbedding, hasHead } = layout.stagePlan(layout.at(worker).pp);
+        t.is(ids.includes('embed'), hasEmbedding || hasHead, 'a tied table is on both ends');
+        t.is(ids.includes('norm'), hasHead);
+        for (const { units } of groups)
+          for (const { layer } of units) t.true(layer === null || blocks.includes(layer));
+        for (const group of groups) {
+          for (const holder of group.holders) t.is(layout.groupOf(holder, group.name), group);
+          t.is(group.holders.at(group.holders.positionOf(worker) ?? -1), worker);
+        }
+      }
+      const all = [...denseUnits(model), ...expertUnits(model, 1)].map(({ id }) => id);
+      t.deepEqual([...found].toSorted(), all.toSorted());
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('Layout: the shards of a group divide it without rest, and exchange among its holders', (t) => {
+  fc.assert(
+    fc.property(shapes, fc.constantFrom(2, 8), (shape, fanout) => {
+      const layout = new Layout(sourceOf(shape, { fanout }));
+      const groups = new Set([...layout.workers()].flatMap((worker) => layout.groupsOf(worker)));
+      for (const group of groups) {
+        const slices = Array.from(group.holders, (worker) => {
+          const among = new GroupExchange(group, worker);
+          for (let level = 0; level < among.exchange.numLevels; level++)
+            for (const other of among.others(level)) {
+              t.not(other.worker, worker);
+              t.not(group.holders.positionOf(other.worker), null);
+            }
+          return among.slice;
+        }).toSorted((a, b) => a.from - b.from || a.to - b.to);
+        t.is(slices[0]?.from, 0);
+        slices.forEach(({ to }, index) => t.is(to, slices[index + 1]?.from ?? group.flat.length));
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('Layout: two groups a worker while pp and tp are 1; more where they are not', (t) => {
+  const namesOf = (shape: Shape): readonly (readonly string[])[] => {
+    const layout = new Layout(sourceOf(shape));
+    return Array.from({ length: shape.pp }, (_, pp) =>
+      layout.groupsOf(layout.mesh.rankOf({ pp, dp: 0, tp: 0 })).map(({ name }) => name),
+    );
+  };
+  t.deepEqual(namesOf({ pp: 1, ep: 2, edp: 2, tp: 1 }), [['dense', 'expert']]);
+  t.deepEqual(namesOf({ pp: 3, ep: 2, edp: 2, tp: 1 }), [
+    ['embed', 'dense'],
+    ['dense', 'expert'],
+    ['embed', 'dense'],
+  ]);
+  t.deepEqual(namesOf({ pp: 1, ep: 1, edp: 2, tp: 2 }), [['dense', 'replicated', 'expert']]);
+});
+
+test('Layout: holders of tied tables are on both ends, those of norms are all tensor peers, those of experts copies', (t) => {
+  const layout = new Layout(sourceOf({ pp: 2, ep: 2, edp: 1, tp: 2 }));
+  const holdersOf = (rank: number, name: string): number[] => {
+    const worker = workerRank(rank);
+    return [...layout.holdersOf(layout.groupOf(worker, name))];
+  };
+  t.deepEqual(holdersOf(0, 'embed'), [0, 2, 4, 6]);
+  t.deepEqual(holdersOf(5, 'replicated'), [4, 5, 6, 7]);
+  t.deepEqual(holdersOf(1, 'dense'), [1, 3]);
+  t.deepEqual(holdersOf(4, 'expert'), [4]);
+});
+
+test('Layout: gates and experts of a group know each other, and stay inside it', (t) => {
+  fc.assert(
+    fc.property(shapes, (shape) => {
+      const layout = new Layout(sourceOf({ ...shape, pp: 1 }));
+      for (const worker of layout.workers()) {
+        const { edp } = layout.at(worker);
+        t.deepEqual(
+          layout.expertsFor(1, worker).map((each) => each as string),
+          Array.from({ length: shape.ep }, (_, ep) => `expert/L1/ep${ep}/edp${edp}`),
+        );
+        t.true(layout.gatesFor(1, worker).includes(layout.gateOf(1, worker)));
+        for (const peer of layout.mesh.peers('ep', worker))
+          t.deepEqual(layout.gatesFor(1, peer), layout.gatesFor(1, worker));
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('Layout: an expert map of a layer decides whose units a group has', (t) => {
+  const map = writtenExperts([
+    [11, 0],
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+  ]);
+  const layout = new Layout(sourceOf({ pp: 1, ep: 2, edp: 1, tp: 1 }), { expertMapOf: () => map });
+  t.deepEqual(
+    layout.groupOf(workerRank(0), 'expert').units.map(({ id }) => id),
+    ['L1/expert0', 'L1/expert11'],
+  );
+  t.is(layout.groupOf(workerRank(1), 'expert').units.length, 10);
+});
+
+test('BUD: a buddy has one ward, and nobody has one where others hold the same', (t) => {
+  const layout = new Layout(sourceOf({ pp: 1, ep: 2, edp: 2, tp: 1 }, { buddies: true }));
+  for (const worker of layout.workers())
+    for (const group of layout.groupsOf(worker)) {
+      const buddy = layout.buddyOf(group, worker);
+      t.true(buddy !== null && buddy !== worker);
+      t.is(layout.wardOf(group, buddy ?? worker), worker);
+    }
+  const twins = new Layout(sourceOf({ pp: 1, ep: 2, edp: 1, tp: 1 }, { buddies: true, zero: 0 }));
+  const first = workerRank(0);
+  t.is(twins.buddyOf(twins.groupOf(first, 'dense'), first), null);
+  t.is(Number(twins.buddyOf(twins.groupOf(first, 'expert'), first)), 1, 'experts that nobody else has');
+});
+
+test('Layout: of 65,536 devices nothing is listed', (t) => {
+  const [dp, ep, perMachine] = [65_536, 4096, 8];
+  let listed = 0;
+  // Every device that is looked at counts.
+  const devices = new Proxy([], {
+    get: (_target, key) => {
+      if (key === 'length') return perMachine;
+      listed++;
+      return undefined;
+    },
+  });
+  const machines = Array.from({ length: dp / perMachine }, (_, index) => ({ host: `m${index}`, devices }));
+  const big = { ...model, moe: model.moe && { ...model.moe, experts: ep } };
+  const layout = new Layout({
+    model: big,
+    parallel: { pp: 1, dp, tp: 1, ep, zero: 1 },
+    train: { batch: dp, grains: dp, microbatches: 1 },
+    machines,
+    wire: { fanout: 8 },
+    recovery: { buddies: false },
+  });
+  const worker = workerRank(40_000);
+  t.deepEqual(
+    layout.groupsOf(worker).map(({ name, holders, exchange }) => [name, holders.count, exchange.length]),
+    [
+      ['dense', 65_536, 6],
+      ['expert', 16, 2],
+    ],
+  );
+  t.is(layout.holdersOf(layout.groupOf(worker, 'dense')).positionOf(worker), 40_000);
+  t.deepEqual(layout.expertsOf(1, layout.at(worker).ep), [40_000 % ep]);
+  t.is(layout.machineOf(worker), 5000);
+  t.is(String(layout.agentOf(5000)), 'agent/5000');
+  t.is(listed, 0);
+});
+
+test('Layout: names of what a worker has', (t) => {
+  const layout = new Layout(sourceOf({ pp: 1, ep: 2, edp: 2, tp: 1 }));
+  const worker = workerRank(3);
+  t.deepEqual(
+    [
+      layout.feederOf(worker),
+      layout.stageOf(worker),
+      layout.gateOf(1, worker),
+      layout.expertOf(1, worker),
+      layout.storeOf(worker),
+      layout.nodeOf(worker),
+      ...layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
+    ].map(String),
+    [
+      'feeder/dp3',
+      'stage/pp0/dp3/tp0',
+      'gate/L1/pp0/dp3',
+      'expert/L1/ep1/edp1',
+      'store/m0',
+      'worker/3',
+      'optimizer/dense/dp3',
+      'optimizer/expert/dp3',
+    ],
+  );
+  t.deepEqual(layout.moeLayersOf(stageIndex(0)), [1]);
+  t.false(layout.isAlone);
+});

@@ -1,0 +1,201 @@
+import { assert, type Address, type NodeId } from '@troupe/core';
+import { isMoeLayer, moeLayers, type ModelConfig } from '@troupe/spec';
+import { contiguousExperts, type ExpertMap } from '../expert-map.ts';
+import { addresses, agentNode, workerNode } from './address.ts';
+import { buddyShift, shifted } from './buddy-shift.ts';
+import { Dealing, type Batch } from './dealing.ts';
+import { ParameterGroups } from './parameter-groups.ts';
+import type { Holders } from './holders.ts';
+import { MachineRow, type Machine } from './machine-row.ts';
+import { createMesh, type Coordinates, type ExpertOrder, type Mesh, type MeshShape } from './mesh.ts';
+import type { ParameterGroup } from './parameter-group.ts';
+import { workerRank, type ExpertGroupId, type StageIndex, type WorkerRank } from './rank.ts';
+import { stageOfBlock, stagePlan, type StagePlan } from './stage-plan.ts';
+
+/** What a layout follows from: a resolved topology has it all. */
+export interface LayoutSource {
+  readonly model: ModelConfig;
+  readonly parallel: MeshShape & { readonly zero: 0 | 1 | 2 | 3 };
+  readonly train: Batch;
+  readonly machines: readonly Machine[];
+  readonly wire: { readonly fanout: number };
+  readonly recovery: { readonly buddies: boolean };
+}
+
+/** What no topology file says so far. */
+export interface LayoutChoices {
+  /** Default: neighbours. */
+  readonly expertOrder?: ExpertOrder;
+  /** Default: contiguous experts in every layer. */
+  readonly expertMapOf?: (layer: number) => ExpertMap;
+}
+
+/**
+ * Who holds what, and who computes what: the one place that knows. Everything is a function of ranks, made when it is asked for, so that a
+ * layout of 65,536 devices costs nothing.
+ *
+ * LAY-1: a worker asks its own layout and gets the same answer as any other, without a message.
+ */
+export class Layout {
+  readonly model: ModelConfig;
+  readonly mesh: Mesh;
+  readonly zero: 0 | 1 | 2 | 3;
+  readonly dealing: Dealing;
+  readonly #machines: MachineRow;
+  readonly #groups: ParameterGroups;
+  readonly #expertMapOf: (layer: number) => ExpertMap;
+  readonly #hasBuddies: boolean;
+  #shift: number | null = null;
+
+  constructor(source: LayoutSource, choices: LayoutChoices = {}) {
+    const { model, parallel } = source;
+    this.model = model;
+    this.mesh = createMesh(parallel, choices.expertOrder);
+    this.zero = parallel.zero;
+    this.dealing = new Dealing(source.train, parallel.dp);
+    this.#machines = new MachineRow(source.machines);
+    this.#hasBuddies = source.recovery.buddies;
+    const contiguous = contiguousExperts(model.moe?.experts ?? 0, parallel.ep);
+    this.#expertMapOf = choices.expertMapOf ?? (() => contiguous);
+    this.#groups = new ParameterGroups(this, {
+      fanout: source.wire.fanout,
+      neighbours: () => this.#machines.neighbours,
+    });
+  }
+
+  /** Every worker, by rank. */
+  *workers(): Generator<WorkerRank> {
+    for (let rank = 0; rank < this.mesh.world; rank++) yield workerRank(rank);
+  }
+
+  at(worker: WorkerRank): Coordinates {
+    return this.mesh.coordinates(worker);
+  }
+
+  /** Nobody else computes. */
+  get isAlone(): boolean {
+    return this.mesh.world === 1;
+  }
+
+  // What a worker computes
+
+  stagePlan(stage: StageIndex): StagePlan {
+    return stagePlan(stage, { blocks: this.model.layers, pp: this.mesh.pp });
+  }
+
+  stageOfBlock(block: number): StageIndex {
+    return stageOfBlock(block, { blocks: this.model.layers, pp: this.mesh.pp });
+  }
+
+  /** Blocks of a stage that have experts. */
+  moeLayersOf(stage: StageIndex): readonly number[] {
+    return this.mesh.pp === 1
+      ? moeLayers(this.model)
+      : this.stagePlan(stage).blocks.filter((block) => isMoeLayer(this.model, block));
+  }
+
+  expertMap(layer: number): ExpertMap {
+    return this.#expertMapOf(layer);
+  }
+
+  /** In the order in which the group computes them. */
+  expertsOf(layer: number, group: ExpertGroupId): readonly number[] {
+    return this.expertMap(layer).expertsOf(group);
+  }
+
+  // Who holds which parameters
+
+  /** The parameter groups that a worker has a shard of, in the order of forward. */
+  groupsOf(worker: WorkerRank): readonly ParameterGroup[] {
+    return this.#groups.of(worker);
+  }
+
+  /** The one of them that is called so. */
+  groupOf(worker: WorkerRank, name: string): ParameterGroup {
+    const group = this.groupsOf(worker).find((each) => each.name === name);
+    assert(group, 'a worker has the group', { worker, name });
+    return group;
+  }
+
+  holdersOf(group: ParameterGroup): Holders {
+    return group.holders;
+  }
+
+  /** Others have the same state, so that a loss of one loses nothing. */
+  hasTwins(group: ParameterGroup): boolean {
+    return this.zero === 0 && group.holders.count > 1;
+  }
+
+  /** The worker that keeps a copy of the state that of this group only `worker` has; null: it needs none, or there is none. */
+  buddyOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
+    return this.#beside(group, worker, this.buddyShift);
+  }
+
+  /** The worker whose state of this group `worker` keeps a copy of: a shift is a permutation, so a buddy has one ward. */
+  wardOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
+    return this.#beside(group, worker, -this.buddyShift);
+  }
+
+  #beside(group: ParameterGroup, worker: WorkerRank, shift: number): WorkerRank | null {
+    return shift === 0 || this.hasTwins(group) ? null : shifted(this.mesh, worker, shift);
+  }
+
+  /** How many places along the data axis a buddy is from its ward; 0: there are none. */
+  get buddyShift(): number {
+    this.#shift ??= this.#hasBuddies ? buddyShift(this.mesh, this.#machines) : 0;
+    return this.#shift;
+  }
+
+  // Where
+
+  nodeOf(worker: WorkerRank): NodeId {
+    return workerNode(worker);
+  }
+
+  /** Position of a worker's machine in the topology. */
+  machineOf(worker: WorkerRank): number {
+    return this.#machines.machineOf(worker);
+  }
+
+  agentOf(machine: number): NodeId {
+    return agentNode(machine);
+  }
+
+  // Names
+
+  /** Where a worker's shards load from and save to: one store so far, on the first machine. */
+  storeOf(_worker: WorkerRank): Address {
+    return addresses.store(0);
+  }
+
+  /** The experts of a layer that the gate on a worker sends to, by group. */
+  expertsFor(layer: number, worker: WorkerRank): readonly Address[] {
+    return Array.from(this.mesh.peers('ep', worker), (peer) => this.expertOf(layer, peer));
+  }
+
+  /** The gates of a layer that send to the expert group on a worker, in the order in which it computes what they send. */
+  gatesFor(layer: number, worker: WorkerRank): readonly Address[] {
+    return Array.from(this.mesh.peers('ep', worker), (peer) => this.gateOf(layer, peer));
+  }
+
+  feederOf(worker: WorkerRank): Address {
+    return addresses.feeder(this.at(worker));
+  }
+
+  stageOf(worker: WorkerRank): Address {
+    return addresses.stage(this.at(worker));
+  }
+
+  gateOf(layer: number, worker: WorkerRank): Address {
+    return addresses.gate(layer, this.at(worker));
+  }
+
+  /** The expert group of a layer that lives on a worker. */
+  expertOf(layer: number, worker: WorkerRank): Address {
+    return addresses.expert(layer, this.at(worker));
+  }
+
+  shardOf(group: ParameterGroup, worker: WorkerRank): Address {
+    return addresses.optimizer(group.name, this.at(worker), this.mesh);
+  }
+}

@@ -1,0 +1,61 @@
+import { assert } from '@troupe/core';
+import { greatestCommonDivisor } from '@troupe/spec';
+
+/** What a layout knows of a machine. */
+export interface Machine {
+  readonly host: string;
+  readonly devices: readonly unknown[];
+}
+
+/** True for names of this machine's loopback. */
+export const isLocalHost = (host: string): boolean =>
+  ['localhost', '127.0.0.1', '::1'].includes(host.toLowerCase());
+
+const nameOf = (host: string): string => (isLocalHost(host) ? '' : host);
+
+/** Machines in a row, their devices in the order of ranks: worker i has the i-th device. */
+export class MachineRow {
+  readonly #machines: readonly Machine[];
+  /** First rank of each machine, and the number of all. */
+  #starts: readonly number[] | null = null;
+
+  constructor(machines: readonly Machine[]) {
+    this.#machines = machines;
+  }
+
+  get #firsts(): readonly number[] {
+    if (this.#starts === null) {
+      const starts = [0];
+      for (const { devices } of this.#machines) starts.push((starts.at(-1) ?? 0) + devices.length);
+      this.#starts = starts;
+    }
+    return this.#starts;
+  }
+
+  /** Position of the machine that has the device of a worker. */
+  machineOf(rank: number): number {
+    const starts = this.#firsts;
+    assert(rank >= 0 && rank < (starts.at(-1) ?? 0), 'every worker has a device', { rank });
+    let [low, high] = [0, starts.length - 1];
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if ((starts[middle] ?? 0) <= rank) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The host of every device; all names of this very machine are one. */
+  get hosts(): readonly string[] {
+    return this.#machines.flatMap(({ host, devices }) => Array<string>(devices.length).fill(nameOf(host)));
+  }
+
+  get hasOneHost(): boolean {
+    return new Set(this.#machines.map(({ host }) => nameOf(host))).size <= 1;
+  }
+
+  /** Neighbours in order that certainly share a machine: what divides the number of devices of every one. */
+  get neighbours(): number {
+    return this.#machines.reduce((size, { devices }) => greatestCommonDivisor(size, devices.length), 0);
+  }
+}

@@ -1,0 +1,69 @@
+import {
+  cutAtBlocks,
+  cutAtUnits,
+  flatLayout,
+  type Cut,
+  type ElementRange,
+  type ExchangeLevel,
+  type FlatLayout,
+  type Unit,
+} from '@troupe/spec';
+import type { Holders } from './holders.ts';
+
+/** Where a group's buffer may be divided among its holders: at any norm block, or only where a unit ends. */
+export type Cuts = 'blocks' | 'units';
+
+/**
+ * Parameters that the same workers hold: they add up their gradients, and share their optimizer state and their updates.
+ *
+ * GRP-1: a unit is in one group of its stage, and so once among the shards that vote with its norm. GRP-2: holders stand in the order of
+ * their slices.
+ */
+export class ParameterGroup {
+  /** What its shards are called: the same for other workers' groups of the same kind. */
+  readonly name: string;
+  readonly holders: Holders;
+  /** In which levels the holders exchange gradients and weights. */
+  readonly exchange: readonly ExchangeLevel[];
+  readonly cuts: Cuts;
+  /** Who reads the weights: the stage, or experts. */
+  readonly reader: 'stage' | 'experts';
+  readonly #makeUnits: () => readonly Unit[];
+  #flat: FlatLayout | null = null;
+
+  constructor(
+    group: Pick<ParameterGroup, 'name' | 'holders' | 'exchange' | 'cuts' | 'reader'> & {
+      readonly units: () => readonly Unit[];
+    },
+  ) {
+    this.name = group.name;
+    this.holders = group.holders;
+    this.exchange = group.exchange;
+    this.cuts = group.cuts;
+    this.reader = group.reader;
+    this.#makeUnits = group.units;
+  }
+
+  /** Its units side by side in one buffer; made when somebody asks, once for all holders. */
+  get flat(): FlatLayout {
+    this.#flat ??= flatLayout(this.#makeUnits());
+    return this.#flat;
+  }
+
+  get units(): readonly Unit[] {
+    return this.flat.units;
+  }
+
+  get cut(): Cut {
+    return this.cuts === 'blocks' ? cutAtBlocks : cutAtUnits(this.flat);
+  }
+
+  /** Where consecutive units lie in the buffer; null: it has none of these. */
+  rangeOf(belongs: (unit: Unit) => boolean): ElementRange | null {
+    const { units, starts, length } = this.flat;
+    const first = units.findIndex(belongs);
+    if (first < 0) return null;
+    const last = units.findLastIndex(belongs);
+    return { from: starts[first] ?? 0, to: starts[last + 1] ?? length };
+  }
+}

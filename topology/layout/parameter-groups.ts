@@ -1,0 +1,161 @@
+import { denseUnits, exchangeLevels, expertUnit, type ModelConfig, type Unit } from '@troupe/spec';
+import { Holders } from './holders.ts';
+import type { Coordinates, Mesh } from './mesh.ts';
+import { ParameterGroup } from './parameter-group.ts';
+import type { ExpertGroupId, StageIndex, WorkerRank } from './rank.ts';
+import type { StagePlan } from './stage-plan.ts';
+
+/** Of a layout, what its groups follow from. */
+export interface GroupedLayout {
+  readonly model: ModelConfig;
+  readonly mesh: Mesh;
+  stagePlan(stage: StageIndex): StagePlan;
+  moeLayersOf(stage: StageIndex): readonly number[];
+  expertsOf(layer: number, group: ExpertGroupId): readonly number[];
+}
+
+/** How holders exchange. */
+export interface ExchangeRule {
+  /** Most peers of a group; 0: all. */
+  readonly fanout: number;
+  /** Neighbours in the order of ranks that certainly share a machine. */
+  readonly neighbours: () => number;
+}
+
+/** Norms and routers are not divided along the tensor axis: all peers hold them. */
+const isReplicated = ({ id, parameters }: Unit): boolean =>
+  id.endsWith('/gate') || parameters.every(({ shape }) => shape.length === 1);
+
+/**
+ * The parameter groups of every worker.
+ *
+ * Two while pp and tp are 1: what is not a routed expert (`dense`), and a group of experts of every layer (`expert`). The table of a tied
+ * embedding is a group of its own (`embed`) where first and last stage hold it, and so are norms and routers (`replicated`) beside matrices
+ * that the tensor axis divides.
+ */
+export class ParameterGroups {
+  readonly #layout: GroupedLayout;
+  readonly #rule: ExchangeRule;
+  /** Workers that hold the same share one group, and with it one list of units. */
+  readonly #known = new Map<string, ParameterGroup>();
+  readonly #byCoordinates = new Map<number, readonly ParameterGroup[]>();
+  #neighbours: number | null = null;
+
+  constructor(layout: GroupedLayout, rule: ExchangeRule) {
+    this.#layout = layout;
+    this.#rule = rule;
+  }
+
+  of(worker: WorkerRank): readonly ParameterGroup[] {
+    const { mesh } = this.#layout;
+    const at = mesh.coordinates(worker);
+    const key = (at.pp * mesh.tp + at.tp) * mesh.ep + at.ep;
+    const known = this.#byCoordinates.get(key) ?? this.#make(worker, at);
+    this.#byCoordinates.set(key, known);
+    return known;
+  }
+
+  #make(worker: WorkerRank, at: Coordinates): readonly ParameterGroup[] {
+    const { mesh, model } = this.#layout;
+    const { hasEmbedding, hasHead } = this.#layout.stagePlan(at.pp);
+    const isTied = model.tiedHead && mesh.pp > 1 && (hasEmbedding || hasHead);
+    return [
+      ...(isTied ? [this.#tied(at)] : []),
+      this.#dense(worker, at),
+      ...(mesh.tp > 1 ? [this.#replicated(at)] : []),
+      ...(this.#layout.moeLayersOf(at.pp).length === 0 ? [] : [this.#expert(worker, at)]),
+    ];
+  }
+
+  #dense(worker: WorkerRank, at: Coordinates): ParameterGroup {
+    const { tp, peers } = this.#layout.mesh;
+    return this.#group('dense', [at.pp, at.tp], {
+      reader: 'stage',
+      holders: () => peers('dp', worker),
+      units: () => this.#stageUnits(at.pp).filter((unit) => tp === 1 || !isReplicated(unit)),
+    });
+  }
+
+  #replicated(at: Coordinates): ParameterGroup {
+    const { dp, tp, rankOf } = this.#layout.mesh;
+    const first = rankOf({ pp: at.pp, dp: 0, tp: 0 });
+    return this.#group('replicated', [at.pp], {
+      reader: 'stage',
+      holders: () => new Holders([{ first, stride: 1, count: dp * tp }]),
+      units: () => this.#stageUnits(at.pp).filter(isReplicated),
+    });
+  }
+
+  #tied(at: Coordinates): ParameterGroup {
+    const { pp, dp, tp, rankOf } = this.#layout.mesh;
+    const runOf = (stage: number) => ({
+      first: rankOf({ pp: stage, dp: 0, tp: at.tp }),
+      stride: tp,
+      count: dp,
+    });
+    return this.#group('embed', [at.tp], {
+      reader: 'stage',
+      holders: () => new Holders([runOf(0), runOf(pp - 1)]),
+      units: () => denseUnits(this.#layout.model).filter(({ id }) => id === 'embed'),
+    });
+  }
+
+  #expert(worker: WorkerRank, at: Coordinates): ParameterGroup {
+    const { mesh, model } = this.#layout;
+    return this.#group('expert', [at.pp, at.tp, at.ep], {
+      reader: 'experts',
+      holders: () => mesh.peers('edp', worker),
+      units: () =>
+        this.#layout
+          .moeLayersOf(at.pp)
+          .flatMap((layer) =>
+            this.#layout.expertsOf(layer, at.ep).map((expert) => expertUnit(model, layer, expert)),
+          ),
+    });
+  }
+
+  /** Units of a stage that are no routed experts and no tied table. */
+  #stageUnits(stage: StageIndex): readonly Unit[] {
+    const { model, mesh } = this.#layout;
+    const { blocks, hasEmbedding, hasHead } = this.#layout.stagePlan(stage);
+    return denseUnits(model).filter(({ id, layer }) => {
+      if (layer !== null) return blocks.includes(layer);
+      return id === 'embed' ? hasEmbedding && !(model.tiedHead && mesh.pp > 1) : hasHead;
+    });
+  }
+
+  #group(
+    name: string,
+    key: readonly number[],
+    made: Pick<ParameterGroup, 'reader'> & {
+      readonly holders: () => Holders;
+      readonly units: () => readonly Unit[];
+    },
+  ): ParameterGroup {
+    const id = [name, ...key].join('/');
+    let group = this.#known.get(id);
+    if (group === undefined) {
+      const { reader, units } = made;
+      const holders = made.holders();
+      group = new ParameterGroup({
+        name,
+        holders,
+        exchange: this.#exchange(holders),
+        cuts: 'blocks',
+        reader,
+        units,
+      });
+      this.#known.set(id, group);
+    }
+    return group;
+  }
+
+  /** Machines first, then groups of `fanout`. */
+  #exchange(holders: Holders) {
+    const { pp, tp } = this.#layout.mesh;
+    this.#neighbours ??= pp * tp > 1 ? 1 : this.#rule.neighbours();
+    const distance = holders.count > 1 ? holders.at(1) - holders.at(0) : 1;
+    const perMachine = Math.max(1, Math.floor(this.#neighbours / distance));
+    return exchangeLevels(holders.count, { perMachine, fanout: this.#rule.fanout });
+  }
+}
