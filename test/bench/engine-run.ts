@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { PeakMemory } from './process-tree.ts';
+import { PeakMemory, processorSecondsOf } from './process-tree.ts';
 
 /** A program that trains a job. Its lines of JSON, one an event, are those of `troupe launch --json`; other lines are ignored. */
 export interface Engine {
@@ -20,6 +20,8 @@ export interface EngineRun {
   readonly stepSeconds: readonly number[];
   /** From the start of the process to the opening of step 1. */
   readonly startupSeconds: number;
+  /** Processor time of all its processes from the end of the first step to that of the last, a step; 0 where there is no /proc. */
+  readonly stepProcessorSeconds: number;
   /** High-water marks of all its processes together. */
   readonly peakBytes: number;
   readonly device: string;
@@ -66,6 +68,7 @@ function runIn(scratch: string, engine: Engine): Promise<EngineRun | EngineRefus
   });
   const peak = new PeakMemory(child.pid ?? 0);
   const endsMs: number[] = [];
+  const used: number[] = [];
   let seen = { openedMs: Number.NaN, device: '', maxExpertLoad: Number.NaN, lastLoss: Number.NaN };
   let words = '';
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -76,6 +79,7 @@ function runIn(scratch: string, engine: Engine): Promise<EngineRun | EngineRefus
     if (event.event === 'start') seen = { ...seen, openedMs: nowMs, device: event.device ?? '' };
     if (event.event === 'step') {
       endsMs.push(nowMs);
+      used.push(processorSecondsOf(child.pid ?? 0));
       seen = { ...seen, lastLoss: event.loss ?? Number.NaN };
     }
     if (event.event === 'error') words = event.message ?? '';
@@ -92,7 +96,8 @@ function runIn(scratch: string, engine: Engine): Promise<EngineRun | EngineRefus
       if (code === 0 && endsMs.length > 0) {
         const stepSeconds = endsMs.map((endMs, i) => (endMs - (endsMs[i - 1] ?? seen.openedMs)) / 1000);
         const startupSeconds = (seen.openedMs - startedMs) / 1000;
-        resolve({ ...seen, stepSeconds, startupSeconds, peakBytes: bytes });
+        const stepProcessorSeconds = ((used.at(-1) ?? 0) - (used[0] ?? 0)) / Math.max(1, used.length - 1);
+        resolve({ ...seen, stepSeconds, stepProcessorSeconds, startupSeconds, peakBytes: bytes });
       } else resolve({ refused: words || lastError(complaints) || `ended with ${code ?? 'a signal'}` });
     });
   });

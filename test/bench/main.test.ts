@@ -10,6 +10,10 @@ for (const [words, sentence] of [
   [['moe', '--jobs', 'wide'], 'expected --small, --precision, --yardstick'],
   [['step', '--only', '('], 'bench: --only: Invalid regular expression'],
   [['step', '--rounds', '0'], 'bench: --rounds: found 0, expected a positive integer'],
+  [['pairs'], 'bench: --old is missing, expected a built checkout\n'],
+  [['pairs', '--old', '/no/such/folder'], 'bench: /no/such/folder: there is no such folder\n'],
+  [['pairs', '--old', '.', '--pairs', 'x'], 'bench: --pairs: found x, expected a positive integer\n'],
+  [['pairs', '--old', '.', 'course'], 'bench: found course, expected some of coarse 1 worker'],
   [['nothing'], 'bench: found nothing'],
 ] as const) {
   test(`bench ${words.join(' ')}: refused in one sentence, nothing is measured`, (t) => {

@@ -5,6 +5,7 @@ import { benchKernels, kernelSection } from './kernels.ts';
 import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
 import { benchMoe, formatMoe, YardstickError } from './moe.ts';
+import { pairsMain } from './pairs-main.ts';
 import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
@@ -14,6 +15,7 @@ import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
 const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory [--small]
+npm run bench -- pairs --old DIR: two builds in turn; pairs --help says more
   --small             shows that it runs; writes nothing
 step and kernels:
   --python PATH       a Python with torch (and transformers, deepspeed) to race against
@@ -160,6 +162,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
   };
 }
 
+if (process.argv[2] === 'pairs') process.exit(await pairsMain(process.argv.slice(3)));
 const { name, options } = await readOptions().catch((error: unknown) => {
   if (error instanceof PythonError || error instanceof TypeError) fail(error.message);
   throw error;

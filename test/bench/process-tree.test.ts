@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'ava';
-import { PeakMemory, residentOf } from './process-tree.ts';
+import { PeakMemory, processorSecondsOf, residentOf } from './process-tree.ts';
 
 // Where there is no /proc, benches show no memory.
 const onLinux = process.platform === 'linux' ? test : test.skip;
@@ -45,3 +45,18 @@ onLinux(
 onLinux('residentOf: a process that is gone holds nothing', (t) => {
   t.deepEqual(residentOf(2 ** 30), { bytes: 0, numProcesses: 0 });
 });
+
+onLinux(
+  'processorSecondsOf: counts a child that worked, and nothing of a process that is gone',
+  async (t) => {
+    const busy = `const end = performance.now() + 300; while (performance.now() < end); console.log('done');`;
+    const parent = `require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(busy)}], { stdio: 'inherit' });
+    process.stdin.on('end', () => process.exit(0)).resume();`;
+    const child = spawn(process.execPath, ['-e', parent], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    t.true(processorSecondsOf(child.pid ?? 0) > 0.05);
+    child.stdin.end();
+    await once(child, 'exit');
+    t.is(processorSecondsOf(2 ** 30), 0);
+  },
+);

@@ -23,9 +23,9 @@ export interface ScalingRow {
 const DEVICES_PER_MACHINE = 8;
 
 /** The same work for every device: one sequence, one grain, eight experts in a group of at most eight. */
-export function weakTopology(devices: number, steps = 10): ResolvedTopology {
+export function weakDocument(devices: number, steps: number): Readonly<Record<string, unknown>> {
   const perMachine = Math.min(DEVICES_PER_MACHINE, devices);
-  return resolveTopology({
+  return {
     name: 'scaling',
     model: {
       vocab: 512,
@@ -45,8 +45,11 @@ export function weakTopology(devices: number, steps = 10): ResolvedTopology {
     })),
     checkpoint: { every: 0 },
     eval: { every: 0 },
-  });
+  };
 }
+
+export const weakTopology = (devices: number, steps = 10): ResolvedTopology =>
+  resolveTopology(weakDocument(devices, steps));
 
 interface Measured {
   readonly run: Simulation;
