@@ -1,0 +1,114 @@
+import type { Floats } from '@troupe/core';
+import {
+  beginCheckpoint,
+  pruneCheckpoints,
+  type CheckpointTensor,
+  type CheckpointWriter,
+} from '@troupe/checkpoint';
+import { flagIn, numberIn, textIn } from '@troupe/runtime';
+import { denseUnits, expertUnits } from '@troupe/spec';
+import { jobShape, type Job } from '../job.ts';
+import type { StoreEvent } from './events.ts';
+import { hashingOf, type StoreOptions } from './options.ts';
+
+export const tensorGroups = ['weights', 'adam-m', 'adam-v'] as const;
+
+/** Every tensor of a model, by its global name: the unit of a checkpoint, whatever the layout. */
+function checkpointTensors(job: Job): readonly CheckpointTensor[] {
+  const units = [
+    ...denseUnits(job.model),
+    ...jobShape(job).layers.flatMap((layer) => expertUnits(job.model, layer)),
+  ];
+  return units.flatMap((unit) =>
+    unit.parameters.flatMap(({ name, shape }) =>
+      tensorGroups.map((group) => ({ name, shape, dtype: 'f32' as const, group })),
+    ),
+  );
+}
+
+/** The checkpoint that is being written. Pieces may come before it is told to begin; they wait for its writer. */
+export class CheckpointDraft {
+  readonly #options: StoreOptions;
+  #isStarted = false;
+  readonly #start: (writer: Promise<CheckpointWriter>) => void;
+  readonly #writer: Promise<CheckpointWriter>;
+  readonly #puts: Promise<unknown>[] = [];
+  /** Checkpoints that may be left when this one is there; null: as many as there are. */
+  #keeps: number | null;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#keeps = options.keep;
+    let start: (writer: Promise<CheckpointWriter>) => void = () => {};
+    this.#writer = new Promise<CheckpointWriter>((resolve) => (start = resolve));
+    this.#start = start;
+    // A folder that cannot be begun is told when the checkpoint ends; until then nobody may be waiting.
+    this.#writer.catch(() => {});
+  }
+
+  /** Begins the folder that `checkpoint.begin` asks for. */
+  open(event: StoreEvent): void {
+    const { job, keep, storage, folder, resumeFrom, tokenizer } = this.#options;
+    const base = {
+      step: event.step,
+      topology: this.#options.topology,
+      trajectory: { adamClock: numberIn(event, 'adamClock') },
+      dataCursor: { step: event.step },
+      rngKeys: { seed: job.seed },
+      corpusSha256: this.#options.corpusSha256,
+      ...(resumeFrom === null ? {} : { parents: [resumeFrom.manifest.manifestSha256] }),
+    };
+    const more = { ...(tokenizer === null ? {} : { tokenizer }), ...hashingOf(this.#options) };
+    const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
+    this.#isStarted = true;
+    // Nobody knows yet whether the next step will find the parameters of this one blown up; then the one before is wanted.
+    const most = flagIn(event, 'isLast') ? keep : Math.max(2, keep);
+    this.#keeps = flagIn(event, 'prunes') ? most : null;
+    this.#start(writer);
+  }
+
+  /** Adds a piece. Its buffers stay as they are until the trainer has heard of this checkpoint, so waiting for the writer is safe. */
+  put(event: StoreEvent): void {
+    const [name, offset] = [textIn(event, 'name'), numberIn(event, 'offset')];
+    const put = this.#writer.then((writer) =>
+      Promise.all(
+        tensorGroups.map((group, index) =>
+          writer.put(name, group, offset, asFloat32(event.tensors[index] as Floats)),
+        ),
+      ),
+    );
+    put.catch(() => {});
+    this.#puts.push(put);
+  }
+
+  /** Writes the manifest once every piece is there; returns the checkpoint's path. */
+  async finish(): Promise<string> {
+    const writer = await this.#writer;
+    const outcomes = await Promise.allSettled(this.#puts);
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) {
+      await writer.abort();
+      throw failure.reason;
+    }
+    return (await writer.finish()).folder;
+  }
+
+  /** Removes what became too many by this checkpoint. */
+  async prune(): Promise<void> {
+    const { storage, folder } = this.#options;
+    if (this.#keeps !== null) await pruneCheckpoints(storage, folder, this.#keeps, hashingOf(this.#options));
+  }
+
+  /** Throws away what lacks pieces; nothing of it was visible. */
+  async discard(): Promise<Readonly<Record<string, never>>> {
+    if (!this.#isStarted) return {};
+    const writer = await this.#writer;
+    await Promise.allSettled(this.#puts);
+    await writer.abort();
+    return {};
+  }
+}
+
+/** Checkpoints hold f32; the float64 oracle's values are rounded once. */
+const asFloat32 = (values: Floats): Float32Array =>
+  values instanceof Float32Array ? values : Float32Array.from(values);
