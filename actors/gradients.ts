@@ -1,17 +1,24 @@
-import type { Self } from '@troupe/runtime';
+import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
 import { addresses } from './addresses.ts';
 import type { ClassExchange } from './class-exchange.ts';
 import type { ParameterClassName } from './job.ts';
+import type { messages } from './messages.ts';
 import type { Replica } from './replica.ts';
 
 export type { ElementRange as Range } from '@troupe/spec';
+
+/** Who sends gradients: stages, experts and shards. */
+type Sender = Pick<AnySelf<Pick<typeof messages, 'gradient.add'>>, 'tell'>;
 
 export function intersect(a: ElementRange, b: ElementRange): ElementRange | null {
   const from = Math.max(a.from, b.from);
   const to = Math.min(a.to, b.to);
   return from < to ? { from, to } : null;
 }
+
+/** Elements of a range. */
+export const lengthOf = ({ from, to }: ElementRange): number => to - from;
 
 /** Largest frame of gradients or weights, elements: 8 MiB of int64. */
 const CHUNK_ELEMENTS = 1 << 20;
@@ -28,7 +35,7 @@ export function* chunks(range: ElementRange): Generator<ElementRange> {
  * member of the group completes.
  */
 export function sendLeaves(
-  self: Self,
+  self: Sender,
   replica: Replica,
   among: ClassExchange,
   sent: {
@@ -47,14 +54,14 @@ export function sendLeaves(
     for (const chunk of range === null ? [] : chunks(range)) {
       const { values, overflow } = gradients.sum(chunk.from, chunk.to);
       const body = { ...chunk, level, overflow: overflow[0] ?? 0 };
-      self.tell(to, 'gradient.add', { step, attempt, body, tensors: [values] });
+      self.tell(to, 'gradient.add', { step, attempt, body, tensors: { leaves: values } });
     }
   }
 }
 
 /** Sends the finished leaves of `bucket` to those that add them up first; the own shard adds in the same buffer, so nothing travels to it. */
 export function sendGradients(
-  self: Self,
+  self: Sender,
   replica: Replica,
   bucket: ElementRange & {
     readonly parameterClass: ParameterClassName;

@@ -10,4 +10,3 @@ export type { RunOutcome } from './trainer/index.ts';
 export type { RunFailure } from './supervisor/index.ts';
 export { mountAsker, type Answer } from './asker/index.ts';
 export { mountExpertService, ServedExperts, type ServedGroup } from './service/index.ts';
-export { serviceKinds } from './service/question.ts';

@@ -1,62 +1,510 @@
-/** Every kind of message that may travel; a codec refuses all others by name. */
-export const messageKinds: ReadonlySet<string> = new Set([
-  'message.refused',
-  'system.describe',
-  'system.described',
-  'shard.loaded',
-  'attempt.abandon',
-  'attempt.abandoned',
-  'shard.keep',
-  'shard.send',
-  'shard.restore',
-  'state.slice',
-  'ward.state',
-  'ward.sum',
-  'ward.kept',
-  'snapshot.find',
-  'snapshot.found',
-  'snapshot.release',
-  'checkpoint.abandon',
-  'checkpoint.settled',
-  'batch.prefetch',
-  'batch.counted',
-  'batch.ready',
-  'evaluation.prefetch',
-  'evaluation.ready',
-  'evaluation.open',
-  'replica.evaluated',
-  'step.open',
-  'forward.run',
-  'forward.done',
-  'rows.dispatch',
-  'rows.return',
-  'backward.run',
-  'rows.left',
-  'backward.done',
-  'gradients.dispatch',
-  'gradients.return',
-  'balance.share',
-  'balance.shared',
-  'replica.measured',
-  'gradient.add',
-  'gradient.total',
-  'gradient.vote',
-  'commit.decide',
-  'commit.applied',
-  'weights.publish',
-  'weights.spread',
-  'slices.read',
-  'snapshot.take',
-  'snapshot.slice',
-  'snapshot.sent',
-  'checkpoint.begin',
-  'checkpoint.written',
-  'checkpoint.failed',
-  'worker.lost',
-  'worker.joined',
-  'link.lost',
-  'worker.stuck',
-  'actor.failed',
-  'run.stop',
-  'run.finished',
+import {
+  field,
+  message,
+  systemMessages,
+  tensor,
+  type ActorSystem,
+  type EventOf,
+  type FieldsOf,
+  type Self as AnySelf,
+  type SentBy,
+  type SentTo,
+  type Shapes,
+} from '@troupe/runtime';
+
+const { flag, number, oneOf, optional, text } = field;
+const { bytes, floats, int64s, ints, sums } = tensor;
+
+/** `train` keeps what backward needs and counts statistics; `evaluate` is a forward pass over held-out sequences. */
+export type PassMode = 'train' | 'evaluate';
+const mode = oneOf('train', 'evaluate');
+
+/** A part of a flat buffer, elements. */
+const range = { from: number, to: number };
+/** Tokens of consecutive sequences, one behind the other. */
+const tokens = { ids_T: ints, targets_T: ints, firstSeen_T: ints, valid_T: bytes };
+/** Weights and Adam moments of a part of a slice. */
+const state = { weights: floats, m: floats, v: floats };
+/** Rows of a token batch that count: as targets of the loss, and as tokens that are not padding. */
+const counted = { targets: number, tokens: number };
+
+/**
+ * Every kind of message: who sends it to whom, whether one of an abandoned attempt is dropped, and what it holds.
+ *
+ * Events of machines, what `tell` accepts, the kinds that a codec lets through, fences and the table in this folder's README follow
+ * from it.
+ */
+export const messages = {
+  ...systemMessages,
+
+  'batch.prefetch': message({
+    from: ['trainer'],
+    to: ['feeder'],
+    says: 'Step `step` comes next: its sequences are wanted.',
+  }),
+  'batch.counted': message({
+    from: ['feeder'],
+    to: ['trainer'],
+    says: 'What the sequences of one worker count in the sums of a step.',
+    body: counted,
+  }),
+  'batch.ready': message({
+    from: ['feeder'],
+    to: ['stage'],
+    says: 'The sequences of one microbatch.',
+    tensors: tokens,
+  }),
+  'evaluation.prefetch': message({
+    from: ['stage'],
+    to: ['feeder'],
+    says: 'The held-out sequences of one evaluation pass are wanted.',
+  }),
+  'evaluation.ready': message({
+    from: ['feeder'],
+    to: ['stage'],
+    says: 'The held-out sequences of one evaluation pass.',
+    fenced: true,
+    body: { targets: number },
+    tensors: tokens,
+  }),
+
+  'step.open': message({
+    from: ['trainer'],
+    to: ['stage', 'optimizer'],
+    says: 'Step `step` begins, over weights of `version`.',
+    fenced: true,
+    body: counted,
+  }),
+  'evaluation.open': message({
+    from: ['trainer'],
+    to: ['stage'],
+    says: 'An evaluation of `version` begins.',
+    fenced: true,
+  }),
+  'forward.run': message({
+    from: ['stage'],
+    to: ['gate'],
+    says: "The layer's tokens are in the worker's buffers: route them.",
+    fenced: true,
+    body: { mode },
+  }),
+  'rows.dispatch': message({
+    from: ['gate', 'service'],
+    to: ['expert'],
+    says: 'The rows of one source for one expert group; beside it also where the outputs go.',
+    fenced: true,
+    body: { source: number, mode },
+    tensors: { x_UD: floats, slots_N: ints, counts_EG: ints, y_ND: tensor.optional(floats) },
+  }),
+  'rows.return': message({
+    from: ['expert'],
+    to: ['gate', 'service'],
+    says: 'Outputs of the rows of `rows.dispatch`; none to a gate beside, where they are in place.',
+    fenced: true,
+    body: { rank: number },
+    tensors: { y_ND: tensor.optional(floats) },
+  }),
+  'forward.done': message({
+    from: ['gate'],
+    to: ['stage'],
+    says: "The layer's outputs are in the residual stream.",
+    fenced: true,
+  }),
+  'balance.share': message({
+    from: ['stage'],
+    to: ['trainer'],
+    says: 'Choices of every expert in one microbatch, for a balance loss over the whole batch.',
+    fenced: true,
+    tensors: { counts_LE: ints },
+  }),
+  'balance.shared': message({
+    from: ['trainer'],
+    to: ['stage'],
+    says: 'The same of the whole batch.',
+    fenced: true,
+    tensors: { counts_LE: ints },
+  }),
+  'backward.run': message({
+    from: ['stage'],
+    to: ['gate'],
+    says: "The gradient of the layer's outputs is in the worker's buffers.",
+    fenced: true,
+    body: { last: flag },
+  }),
+  'gradients.dispatch': message({
+    from: ['gate'],
+    to: ['expert'],
+    says: 'The gradients of one source for the outputs of its rows; beside it also where those of the inputs go.',
+    fenced: true,
+    body: { source: number, last: flag },
+    tensors: { dOut_UD: floats, rowWeights_N: floats, dx_ND: tensor.optional(floats) },
+  }),
+  'rows.left': message({
+    from: ['gate'],
+    to: ['stage'],
+    says: 'The rows of a backward pass are on their way: what is less urgent may follow.',
+    fenced: true,
+  }),
+  'gradients.return': message({
+    from: ['expert'],
+    to: ['gate'],
+    says: 'Gradients of the rows of `rows.dispatch`; none to a gate beside, where they are in place.',
+    fenced: true,
+    body: { rank: number },
+    tensors: { dx_ND: tensor.optional(floats) },
+  }),
+  'backward.done': message({
+    from: ['gate'],
+    to: ['stage'],
+    says: "The gradient of the layer's inputs is in the residual stream.",
+    fenced: true,
+  }),
+  'replica.measured': message({
+    from: ['stage'],
+    to: ['trainer'],
+    says: 'Exact sums of one worker over a step: losses, choices and probabilities of the experts.',
+    fenced: true,
+    body: { kernelMs: number },
+    tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, probSums: int64s },
+  }),
+  'replica.evaluated': message({
+    from: ['stage'],
+    to: ['trainer'],
+    says: 'The exact loss sum of one worker over the held-out sequences.',
+    fenced: true,
+    body: { targets: number },
+    tensors: { lossSum: int64s },
+  }),
+
+  'gradient.add': message({
+    from: ['stage', 'expert', 'optimizer'],
+    to: ['optimizer'],
+    says: 'Finished leaves of a part of a slice, or the sum of a group; none where they lie in the buffer beside.',
+    fenced: true,
+    body: { ...range, level: number, overflow: number },
+    tensors: { leaves: tensor.optional(int64s) },
+  }),
+  'gradient.total': message({
+    from: ['optimizer'],
+    to: ['optimizer'],
+    says: 'A finished sum, for those that update the same parameters (ZeRO 0).',
+    fenced: true,
+    body: { ...range, level: number },
+    tensors: { sums: int64s },
+  }),
+  'gradient.vote': message({
+    from: ['optimizer'],
+    to: ['trainer'],
+    says: 'A shard holds the complete sum of its slice, whose squared norm this is.',
+    fenced: true,
+    body: { overflow: flag },
+    tensors: { norm128: int64s },
+  }),
+  'commit.decide': message({
+    from: ['trainer'],
+    to: ['optimizer'],
+    says: 'The update that every shard carries out; it is never taken back.',
+    fenced: true,
+    body: { apply: flag, gradScale: number, learningRate: number, correction1: number, correction2: number },
+  }),
+  'commit.applied': message({
+    from: ['optimizer'],
+    to: ['trainer'],
+    says: 'The update is carried out: the shard holds `version`.',
+    fenced: true,
+  }),
+  'weights.spread': message({
+    from: ['optimizer'],
+    to: ['optimizer'],
+    says: 'New weights of a slice, for the other holders of the same parameters.',
+    fenced: true,
+    body: { ...range, level: number },
+    tensors: { weights: floats },
+  }),
+  'weights.publish': message({
+    from: ['optimizer', 'program'],
+    to: ['stage', 'expert'],
+    says: 'Weights of `version` are in the buffer that the receiver reads.',
+    fenced: true,
+    body: range,
+  }),
+
+  'shard.loaded': message({
+    from: ['optimizer'],
+    to: ['trainer'],
+    says: 'A shard holds its state of `version`, and so does its buddy.',
+    fenced: true,
+  }),
+  'slices.read': message({
+    from: ['optimizer'],
+    to: ['store'],
+    says: 'Asks for a part of a tensor in the opened checkpoint; it lies at `from` in the slice of the shard.',
+    fenced: true,
+    body: { name: text, offset: number, length: number, from: number },
+  }),
+  'slices.found': message({
+    from: ['store'],
+    to: ['optimizer'],
+    says: 'The answer.',
+    fenced: true,
+    body: { from: number },
+    tensors: state,
+  }),
+  'ward.state': message({
+    from: ['optimizer'],
+    to: ['optimizer'],
+    says: 'A part of the state of a shard, for its buddy to keep.',
+    fenced: true,
+    body: range,
+    tensors: state,
+  }),
+  'ward.sum': message({
+    from: ['optimizer'],
+    to: ['optimizer'],
+    says: 'A part of the finished sum of a shard, for its buddy to carry the decision out too.',
+    fenced: true,
+    body: range,
+    tensors: { sums },
+  }),
+  'ward.kept': message({
+    from: ['optimizer'],
+    to: ['optimizer'],
+    says: 'The buddy holds that part.',
+    fenced: true,
+    body: range,
+  }),
+
+  'attempt.abandon': message({
+    from: ['trainer', 'stage'],
+    to: ['stage', 'gate', 'expert', 'optimizer'],
+    says: 'Something was lost: leave every attempt before `attempt`.',
+  }),
+  'attempt.abandoned': message({
+    from: ['optimizer'],
+    to: ['trainer'],
+    says: 'A shard has left the attempt: what it holds, of its own state and of its ward.',
+    fenced: true,
+    body: { loaded: flag, ward: optional(text), wardVersion: optional(number) },
+  }),
+  'shard.keep': message({
+    from: ['trainer'],
+    to: ['optimizer'],
+    says: 'Go on with the state that you hold.',
+    fenced: true,
+  }),
+  'shard.send': message({
+    from: ['trainer'],
+    to: ['optimizer'],
+    says: 'Send your state, or the copy that you keep, to the shard `to`.',
+    fenced: true,
+    body: { to: text, fromCopy: flag },
+  }),
+  'state.slice': message({
+    from: ['optimizer'],
+    to: ['optimizer'],
+    says: 'A part of the state that a restarted shard lost.',
+    fenced: true,
+    body: range,
+    tensors: state,
+  }),
+  'shard.restore': message({
+    from: ['trainer'],
+    to: ['optimizer'],
+    says: 'Take your state from the snapshot that the store has opened, or draw it again.',
+    fenced: true,
+    body: { source: oneOf('snapshot', 'seed') },
+  }),
+
+  'checkpoint.begin': message({
+    from: ['trainer'],
+    to: ['store'],
+    says: 'A checkpoint of `step` comes, from so many shards.',
+    fenced: true,
+    body: { adamClock: number, numShards: number, prunes: flag, isLast: flag },
+  }),
+  'snapshot.take': message({
+    from: ['trainer'],
+    to: ['optimizer'],
+    says: 'Send your slice of `version` to the store.',
+    fenced: true,
+  }),
+  'snapshot.slice': message({
+    from: ['optimizer'],
+    to: ['store'],
+    says: 'A part of a tensor for the checkpoint.',
+    fenced: true,
+    body: { name: text, offset: number },
+    tensors: state,
+  }),
+  'snapshot.sent': message({
+    from: ['optimizer'],
+    to: ['store'],
+    says: 'So many parts make up the slice of this shard.',
+    fenced: true,
+    body: { pieces: number },
+  }),
+  'checkpoint.written': message({
+    from: ['store'],
+    to: ['trainer'],
+    says: 'The checkpoint is complete and on the disk.',
+    body: { path: text },
+  }),
+  'checkpoint.failed': message({
+    from: ['store'],
+    to: ['trainer'],
+    says: 'The checkpoint could not be written.',
+    body: { code: text, message: text, retryable: flag },
+  }),
+  'checkpoint.abandon': message({
+    from: ['trainer'],
+    to: ['store'],
+    says: 'The attempt is over: throw a checkpoint away that lacks parts.',
+  }),
+  'checkpoint.settled': message({
+    from: ['store'],
+    to: ['trainer'],
+    says: "No shard's memory is read any more.",
+    fenced: true,
+  }),
+  'snapshot.find': message({
+    from: ['trainer'],
+    to: ['store'],
+    says: 'Open the newest intact checkpoint up to `step`.',
+  }),
+  'snapshot.found': message({
+    from: ['store'],
+    to: ['trainer'],
+    says: 'It is of `step`; or there is none.',
+    fenced: true,
+    body: { exists: flag, adamClock: number },
+  }),
+  'snapshot.release': message({
+    from: ['trainer'],
+    to: ['store'],
+    says: 'The opened checkpoint is needed no more.',
+  }),
+
+  'worker.lost': message({
+    from: ['program'],
+    to: ['supervisor'],
+    says: 'The process of a worker has ended, or its connection.',
+    body: { node: text, incarnation: number, reason: text, by: optional(text) },
+  }),
+  'worker.joined': message({
+    from: ['program'],
+    to: ['supervisor'],
+    says: 'The actors of a restarted worker are mounted.',
+    body: { node: text, incarnation: number },
+  }),
+  'link.lost': message({
+    from: ['program'],
+    to: ['supervisor'],
+    says: 'A worker lost its connection to another one.',
+    body: { node: text, incarnation: number, reason: text, by: text },
+  }),
+  'worker.down': message({
+    from: ['supervisor'],
+    to: ['trainer'],
+    says: 'A worker is lost and is being restarted.',
+    body: { worker: number, node: text, sentence: text },
+  }),
+  'worker.up': message({
+    from: ['supervisor'],
+    to: ['trainer'],
+    says: 'Its next life has joined.',
+    body: { worker: number },
+  }),
+  'link.down': message({
+    from: ['supervisor'],
+    to: ['trainer'],
+    says: 'Messages between two living workers were lost.',
+    body: { node: text, sentence: text },
+  }),
+  'worker.stuck': message({
+    from: ['program'],
+    to: ['supervisor'],
+    says: 'A wait passed its deadline.',
+    body: { sentence: text, awaited: text },
+  }),
+  'actor.failed': message({
+    from: ['program'],
+    to: ['supervisor'],
+    says: 'An actor ended with an error.',
+    body: {
+      actor: text,
+      code: text,
+      message: text,
+      retryable: flag,
+      node: text,
+      incarnation: number,
+    },
+  }),
+  'run.stop': message({ from: ['program'], to: ['trainer'], says: 'Finish the open step and end.' }),
+  'run.finished': message({
+    from: ['program'],
+    to: ['supervisor'],
+    says: 'The run has ended: losses are no news any more.',
+  }),
+} as const;
+
+/** What passes between a service of experts and the programs that ask it. */
+export const serviceMessages = {
+  ...systemMessages,
+  'rows.dispatch': messages['rows.dispatch'],
+  'rows.return': messages['rows.return'],
+  'weights.publish': messages['weights.publish'],
+  'experts.ask': message({
+    from: ['asker'],
+    to: ['service'],
+    says: 'Rows of another program, with the expert that each is for.',
+    tensors: { x_ND: tensor.optional(tensor.any), experts_N: tensor.optional(tensor.any) },
+  }),
+  'experts.answered': message({
+    from: ['service'],
+    to: ['asker'],
+    says: 'Their outputs.',
+    tensors: { y_ND: floats },
+  }),
+  'question.put': message({
+    from: ['program'],
+    to: ['asker'],
+    says: 'A question of the program that the asker lives in; `step` is its number.',
+    tensors: { x_ND: floats, experts_N: ints },
+  }),
+  'service.lost': message({
+    from: ['program'],
+    to: ['asker'],
+    says: 'The connection to the service has ended.',
+    body: { sentence: text },
+  }),
+} as const;
+
+type Messages = typeof messages & typeof serviceMessages;
+
+/** Who takes part in a conversation. */
+export type Role = Messages[keyof Messages]['from' | 'to'][number];
+
+/** Events that a role accepts: messages to it, and those it puts into its own mailbox. */
+export type EventsOf<R extends Role, Own extends Shapes> = EventOf<SentTo<Messages, R> & Own>;
+
+/** `Self` of an actor of a role: it sends what the catalogue lets it. */
+export type Self<R extends Role, Own extends Shapes = Readonly<Record<never, never>>> = AnySelf<
+  SentBy<Messages, R>,
+  Own
+>;
+
+/** The actors of one node of a run, as the program around them speaks to them. */
+export type ProgramSystem = ActorSystem<SentBy<Messages, 'program'>>;
+
+/** What the sender of a kind says. */
+export type Fields<K extends keyof Messages> = FieldsOf<Messages[K]>;
+
+/** Every kind that may travel between the nodes of a run; a codec refuses all others by name. */
+export const messageKinds: ReadonlySet<string> = new Set(Object.keys(messages));
+
+/** The same of a service, but for what stays within a node. */
+export const serviceKinds: ReadonlySet<string> = new Set([
+  'experts.ask',
+  'experts.answered',
+  ...Object.keys(systemMessages),
 ]);

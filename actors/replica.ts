@@ -19,9 +19,10 @@ import {
   type GradientPlan,
   type StageContext,
 } from '@troupe/model';
-import type { Behaviour, MessageFields, Self } from '@troupe/runtime';
+import type { Behaviour, FieldsArgument, Self, Shapes } from '@troupe/runtime';
 import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
 import { ClassExchange } from './class-exchange.ts';
+import type { PassMode } from './messages.ts';
 import {
   expertRank,
   jobShape,
@@ -70,6 +71,9 @@ function gradientKind(job: Job, parameterClass: ParameterClassName): (unit: Unit
   if (job.microbatches > 1) return () => 'begun';
   return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
 }
+
+/** An actor as far as it computes. */
+export type Computing<Own extends Shapes> = Pick<Self<Shapes, Own>, 'queue' | 'submit'>;
 
 /** What the expert actors of one layer read and give gradients to. */
 export interface ExpertBuffers {
@@ -194,9 +198,14 @@ export class Replica {
    * comes once the calls are queued: the device has the next list before it is through with this one. Else results are sent away, so they
    * must be there. Not for results that JavaScript reads.
    */
-  chain(self: Self, calls: readonly KernelCall[], done: string, fields: MessageFields): void {
-    if (this.isAlone) self.queue(this.device, calls, done, fields);
-    else self.submit(this.device, calls, done, fields);
+  chain<Own extends Shapes, K extends keyof Own & string>(
+    self: Computing<Own>,
+    calls: readonly KernelCall[],
+    done: K,
+    ...fields: FieldsArgument<Own[K]>
+  ): void {
+    if (this.isAlone) self.queue(this.device, calls, done, ...fields);
+    else self.submit(this.device, calls, done, ...fields);
   }
 
   get joins(): boolean {
@@ -204,10 +213,10 @@ export class Replica {
   }
 
   /** The fence of an actor of this worker: events of `kinds` from an abandoned attempt are dropped. */
-  fence(kinds: readonly string[]): Pick<Behaviour, 'epoch' | 'fenced'> {
+  fence(kinds: ReadonlySet<string>): Pick<Behaviour, 'epoch' | 'fenced'> {
     return {
       epoch: () => ({ step: 0, attempt: this.attempt }),
-      fenced: new Set([...kinds, 'message.refused']),
+      fenced: kinds,
     };
   }
 
@@ -251,7 +260,3 @@ export class Replica {
     };
   }
 }
-
-/** `train` keeps what backward needs and counts statistics; `evaluate` is a forward pass over held-out sequences. */
-export type PassMode = 'train' | 'evaluate';
-export const passMode = (value: unknown): PassMode => (value === 'evaluate' ? 'evaluate' : 'train');

@@ -1,5 +1,10 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { ownEvent } from '@troupe/runtime';
+import type { EventsOf, Self } from '../messages.ts';
 
-export interface AskerEvent extends ActorEvent {
-  readonly type: 'question.put' | 'experts.answered' | 'ask.failed' | 'service.lost';
-}
+const own = {
+  /** A question found no answer: refused, too late, or nobody was there. */
+  'ask.failed': ownEvent(),
+} as const;
+
+export type AskerEvent = EventsOf<'asker', typeof own>;
+export type AskerSelf = Self<'asker', typeof own>;

@@ -1,11 +1,12 @@
 import { assert, type ExpertsForwardCall, type Floats, type Halves, type KernelCall } from '@troupe/core';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
-import { flagIn, numberIn, type Effects, type Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { expertGroup, expertRank } from '../job.ts';
-import { passMode, type ExpertHost, type PassMode } from '../replica.ts';
-import type { ExpertEvent } from './events.ts';
-import type { ExpertContext } from './machine.ts';
+import type { PassMode } from '../messages.ts';
+import type { ExpertHost } from '../replica.ts';
+import type { ExpertEvent, ExpertSelf } from './events.ts';
+import type { expertActions, ExpertContext } from './machine.ts';
 import { callsOf, type ExpertRule, type OwnBackwardCall } from './rule.ts';
 
 /** Storage that is kept from step to step and grows by a quarter when rows do not fit. */
@@ -45,12 +46,12 @@ interface Arrival {
 }
 
 export function expertEffects(
-  self: Self,
+  self: ExpertSelf,
   host: ExpertHost,
   layer: number,
   /** The gradients of a step are complete: hands them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
-): Effects<ExpertContext, ExpertEvent> {
+): EffectsOf<typeof expertActions, ExpertContext, ExpertEvent> {
   const { job, dp, device, shape } = host;
   const { ep: ownRank } = expertRank(job, dp);
   const gates = expertGroup(job, dp).map((each) => addresses.gate(layer, each));
@@ -100,19 +101,18 @@ export function expertEffects(
   };
 
   return {
-    acceptRows: (event) => {
-      const source = numberIn(event, 'source');
-      const [x, slots, counts, y] = event.tensors;
-      const slots_N = slots as Int32Array;
-      mode = passMode(event.body['mode']);
+    acceptRows: ({ body, tensors }) => {
+      const { source } = body;
+      const { x_UD, slots_N, counts_EG, y_ND } = tensors;
+      ({ mode } = body);
       arrivals.set(source, {
-        x_UD: x as Floats,
+        x_UD,
         slots_N,
-        counts_EG: counts as Int32Array,
+        counts_EG,
         isLocal: source === ownRank,
         y_ND:
           source === ownRank
-            ? (y as Floats)
+            ? present(y_ND ?? null)
             : present(outputs[source] ?? null).take(slots_N.length * group.dim),
         dOut_UD: null,
         rowWeights_N: null,
@@ -140,23 +140,22 @@ export function expertEffects(
         assert(to, 'every source has a gate', { source });
         self.tell(to, 'rows.return', {
           ...place(context),
-          tensors: isLocal ? [] : [y_ND],
+          ...(isLocal ? {} : { tensors: { y_ND } }),
           body: { rank: ownRank },
         });
       });
       // An evaluation has no backward pass: nothing of it is kept.
       if (mode === 'evaluate') forget();
     },
-    acceptGradients: (event) => {
-      const source = numberIn(event, 'source');
+    acceptGradients: ({ body, tensors }) => {
+      const { source } = body;
       const arrival = arrivals.get(source);
       assert(arrival, 'gradients follow rows', { source });
-      const [dOut, rowWeights, dx] = event.tensors;
-      last = flagIn(event, 'last');
-      arrival.dOut_UD = dOut as Floats;
-      arrival.rowWeights_N = rowWeights as Floats;
+      ({ last } = body);
+      arrival.dOut_UD = tensors.dOut_UD;
+      arrival.rowWeights_N = tensors.rowWeights_N;
       arrival.dx_ND = arrival.isLocal
-        ? (dx as Floats)
+        ? present(tensors.dx_ND ?? null)
         : present(inputGradients[source] ?? null).take(arrival.slots_N.length * group.dim);
     },
     backward: (_event, context) => {
@@ -188,7 +187,7 @@ export function expertEffects(
         assert(to, 'every source has a gate', { source });
         self.tell(to, 'gradients.return', {
           ...place(context),
-          tensors: isLocal ? [] : [present(dx_ND)],
+          ...(isLocal ? {} : { tensors: { dx_ND: present(dx_ND) } }),
           body: { rank: ownRank },
         });
       });

@@ -1,11 +1,13 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { messages, type EventsOf, type Self } from '../messages.ts';
 
-export interface ExpertEvent extends ActorEvent {
-  readonly type:
-    | 'weights.publish'
-    | 'rows.dispatch'
-    | 'experts.forwarded'
-    | 'gradients.dispatch'
-    | 'experts.backwarded'
-    | 'attempt.abandon';
-}
+const own = {
+  'experts.forwarded': ownEvent({ fenced: true }),
+  'experts.backwarded': ownEvent({ fenced: true }),
+} as const;
+
+export type ExpertEvent = EventsOf<'expert', typeof own>;
+export type ExpertSelf = Self<'expert', typeof own>;
+
+/** What may still come from an attempt that is over. */
+export const fencedByExpert = fencedKinds(messages, 'expert', own);

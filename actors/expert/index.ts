@@ -1,9 +1,10 @@
 import { assert } from '@troupe/core';
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import { sendGradients } from '../gradients.ts';
 import type { ExpertHost, Replica } from '../replica.ts';
 import { expertEffects } from './effects.ts';
-import { fencedByExpert, expertMachine, type ExpertInput } from './machine.ts';
+import { fencedByExpert, type ExpertSelf } from './events.ts';
+import { expertMachine, type ExpertInput } from './machine.ts';
 
 export { parametersOf, type ExpertRule } from './rule.ts';
 
@@ -13,22 +14,22 @@ const inputOf = (host: ExpertHost, layer: number): ExpertInput => {
 };
 
 export function mountExpert(replica: Replica, layer: number): Mount {
-  return (self) => ({
+  return mountOf((self: ExpertSelf) => ({
     machine: expertMachine,
     input: inputOf(replica, layer),
     effects: expertEffects(self, replica, layer, (range) =>
       sendGradients(self, replica, { ...range, parameterClass: 'expert' }),
     ),
     ...replica.fence(fencedByExpert),
-  });
+  }));
 }
 
 /** The same actor where nothing trains: it serves forward passes, and there are no shards. */
 export function mountServingExpert(host: ExpertHost, layer: number): Mount {
-  return (self) => ({
+  return mountOf((self: ExpertSelf) => ({
     machine: expertMachine,
     input: inputOf(host, layer),
     effects: expertEffects(self, host, layer, () => assert(false, 'a service has no backward pass')),
     ...host.fence(fencedByExpert),
-  });
+  }));
 }

@@ -13,7 +13,7 @@ const kinds = [
   'gradient.add',
 ] as const;
 const input = { version: 0, numElements: 10, numSources: 2 };
-const weights = (version: number, elements: number) => ({ version, body: { elements, from: 0 } });
+const weights = (version: number, elements: number) => ({ version, body: { from: 0, to: elements } });
 const rows = { step: 1, attempt: 1, version: 0, microbatch: 0 };
 
 /** An expert with its first weights. */

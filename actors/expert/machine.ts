@@ -1,5 +1,6 @@
-import { numberIn } from '@troupe/runtime';
+import { always, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import { lengthOf } from '../gradients.ts';
 import type { ExpertEvent } from './events.ts';
 
 export interface ExpertContext {
@@ -21,14 +22,15 @@ export interface ExpertContext {
 
 export type ExpertInput = Pick<ExpertContext, 'numElements' | 'numSources'> & { readonly version: number };
 
-/** What may still come from an attempt that is over. */
-export const fencedByExpert: readonly string[] = [
-  'weights.publish',
-  'rows.dispatch',
-  'experts.forwarded',
-  'gradients.dispatch',
-  'experts.backwarded',
-];
+export const expertActions = {
+  acceptRows: on('rows.dispatch'),
+  forward: always,
+  returnRows: always,
+  acceptGradients: on('gradients.dispatch'),
+  backward: always,
+  returnGradients: always,
+  abandon: always,
+} as const;
 
 /**
  * A group of experts of one layer, run as one grouped FFN.
@@ -39,18 +41,10 @@ export const fencedByExpert: readonly string[] = [
  */
 export const expertMachine = setup({
   types: { context: {} as ExpertContext, events: {} as ExpertEvent, input: {} as ExpertInput },
-  actions: {
-    acceptRows: () => {},
-    forward: () => {},
-    returnRows: () => {},
-    acceptGradients: () => {},
-    backward: () => {},
-    returnGradients: () => {},
-    abandon: () => {},
-  },
+  actions: expertActions,
   guards: {
     completesVersion: ({ context, event }) =>
-      context.arrived + numberIn(event, 'elements') === context.numElements,
+      context.arrived + lengthOf(of(event, 'weights.publish').body) === context.numElements,
     canForward: ({ context }) => context.rows === context.numSources && context.wanted === context.version,
     canBackward: ({ context }) => context.gradients === context.numSources,
   },
@@ -76,7 +70,7 @@ export const expertMachine = setup({
         actions: assign({ version: ({ event }) => event.version, arrived: 0 }),
       },
       {
-        actions: assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
+        actions: assign({ arrived: ({ context, event }) => context.arrived + lengthOf(event.body) }),
       },
     ],
     'rows.dispatch': {

@@ -1,61 +1,68 @@
-import { assert, deserializeError } from '@troupe/core';
+import { assert, deserializeError, isThenable } from '@troupe/core';
 import { numValidTargets, numValidTokens } from '@troupe/model';
-import type { Effects, Self } from '@troupe/runtime';
+import type { EffectsOf, Place } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { jobShape, type Job } from '../job.ts';
-import type { FeederEvent } from './events.ts';
-import { arraysOfAll, NUM_ARRAYS, type TokenBatch, type TokenSource } from './token-source.ts';
+import type { FeederEvent, FeederSelf } from './events.ts';
+import type { feederActions } from './machine.ts';
+import type { TokenBatch, TokenSource } from './token-source.ts';
+
+type Answer = TokenBatch | PromiseLike<TokenBatch>;
+type Request = Required<Pick<Place, 'step' | 'attempt' | 'microbatch'>>;
+
+const keyOf = ({ step, attempt, microbatch }: Request): string => `${step}/${attempt}/${microbatch}`;
+const isHere = (batch: Answer): batch is TokenBatch => !isThenable(batch);
 
 export function feederEffects(
-  self: Self,
+  self: FeederSelf,
   job: Job,
   dp: number,
   source: TokenSource,
-): Effects<never, FeederEvent> {
+): EffectsOf<typeof feederActions, never, FeederEvent> {
   const shape = jobShape(job);
-  /** Passes arrays on as `loaded` does, at once where they are here, so that a source that answers at once costs no turn. */
+  /** What a source that had to be waited for has answered, until its event comes. */
+  const answered = new Map<string, readonly TokenBatch[]>();
+
+  /** Passes batches on: at once where they are here, so that a source that answers at once costs no turn. */
   const serve = (
-    batches: readonly (TokenBatch | PromiseLike<TokenBatch>)[],
-    event: FeederEvent,
-    loaded: {
-      readonly type: 'step.loaded' | 'evaluation.loaded';
-      readonly pass: (event: FeederEvent) => void;
-    },
+    batches: readonly Answer[],
+    { step, attempt, microbatch }: Request,
+    loaded: 'step.loaded' | 'evaluation.loaded',
+    pass: (request: Request, batches: readonly TokenBatch[]) => void,
   ): void => {
-    const { step, attempt, microbatch } = event;
-    const arrays = arraysOfAll(batches);
-    if (!(arrays instanceof Promise)) loaded.pass({ ...event, tensors: arrays });
-    else
-      self.settle(
-        arrays.then((tensors) => ({ tensors })),
-        loaded.type,
-        'source.failed',
-        {
-          step,
-          attempt,
-          microbatch,
-        },
-      );
+    const request = { step, attempt, microbatch };
+    if (batches.every(isHere)) {
+      pass(request, batches);
+      return;
+    }
+    const all = Promise.all(batches.map((batch) => Promise.resolve(batch))).then((found) => {
+      answered.set(keyOf(request), found);
+      return {};
+    });
+    self.settle(all, loaded, 'source.failed', request);
   };
-  const passStep = ({ step, tensors }: FeederEvent): void => {
+  const taken = (request: Request): readonly TokenBatch[] => {
+    const key = keyOf(request);
+    const batches = answered.get(key);
+    assert(batches, 'a batch that was loaded is here', { key });
+    answered.delete(key);
+    return batches;
+  };
+  const passStep = ({ step }: Request, batches: readonly TokenBatch[]): void => {
     let targets = 0;
     let tokens = 0;
-    for (let microbatch = 0; microbatch < job.microbatches; microbatch++) {
-      const arrays = tensors.slice(microbatch * NUM_ARRAYS, (microbatch + 1) * NUM_ARRAYS);
-      targets += numValidTargets(arrays[1] as Int32Array);
-      tokens += numValidTokens(arrays[3] as Uint8Array);
-      self.tell(addresses.stage(dp), 'batch.ready', { step, microbatch, tensors: arrays });
-    }
+    batches.forEach((batch, microbatch) => {
+      targets += numValidTargets(batch.targets_T);
+      tokens += numValidTokens(batch.valid_T);
+      self.tell(addresses.stage(dp), 'batch.ready', { step, microbatch, tensors: tensorsOf(batch) });
+    });
     self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens } });
   };
-  const passEvaluation = ({ step, attempt, microbatch, tensors }: FeederEvent): void =>
-    self.tell(addresses.stage(dp), 'evaluation.ready', {
-      step,
-      attempt,
-      microbatch,
-      tensors,
-      body: { targets: numValidTargets(tensors[1] as Int32Array) },
-    });
+  const passEvaluation = (request: Request, [batch]: readonly TokenBatch[]): void => {
+    assert(batch, 'an evaluation pass has one batch');
+    const body = { targets: numValidTargets(batch.targets_T) };
+    self.tell(addresses.stage(dp), 'evaluation.ready', { ...request, tensors: tensorsOf(batch), body });
+  };
   return {
     feedStep: (event) => {
       const batches = Array.from({ length: job.microbatches }, (_, microbatch) =>
@@ -65,18 +72,26 @@ export function feederEffects(
           shape.microbatchSequences,
         ),
       );
-      serve(batches, event, { type: 'step.loaded', pass: passStep });
+      serve(batches, event, 'step.loaded', passStep);
     },
     feedEvaluation: (event) => {
       const first = (event.microbatch * job.dp + dp) * shape.microbatchSequences;
       const batch = source.evalBatch(first, shape.microbatchSequences);
-      serve([batch], event, { type: 'evaluation.loaded', pass: passEvaluation });
+      serve([batch], event, 'evaluation.loaded', passEvaluation);
     },
-    passStep,
-    passEvaluation,
+    passStep: (event) => passStep(event, taken(event)),
+    passEvaluation: (event) => passEvaluation(event, taken(event)),
     failSource: ({ error }) => {
       assert(error, 'a source that failed says why');
       self.fail(deserializeError(error));
     },
   };
 }
+
+/** A batch of a source of tokens may have more fields than travel. */
+const tensorsOf = ({ ids_T, targets_T, firstSeen_T, valid_T }: TokenBatch): TokenBatch => ({
+  ids_T,
+  targets_T,
+  firstSeen_T,
+  valid_T,
+});

@@ -1,6 +1,7 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import type { Job } from '../job.ts';
 import { feederEffects } from './effects.ts';
+import type { FeederSelf } from './events.ts';
 import { feederMachine } from './machine.ts';
 import type { TokenSource } from './token-source.ts';
 
@@ -8,9 +9,9 @@ export type { TokenBatch, TokenSource } from './token-source.ts';
 
 /** Prefetches the sequences of one replica. */
 export function mountFeeder(job: Job, dp: number, source: TokenSource): Mount {
-  return (self) => ({
+  return mountOf((self: FeederSelf) => ({
     machine: feederMachine,
     input: undefined,
     effects: feederEffects(self, job, dp, source),
-  });
+  }));
 }

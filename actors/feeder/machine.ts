@@ -1,16 +1,19 @@
+import { on } from '@troupe/runtime';
 import { setup } from 'xstate';
 import type { FeederEvent } from './events.ts';
+
+export const feederActions = {
+  feedStep: on('batch.prefetch'),
+  feedEvaluation: on('evaluation.prefetch'),
+  passStep: on('step.loaded'),
+  passEvaluation: on('evaluation.loaded'),
+  failSource: on('source.failed'),
+} as const;
 
 /** Prefetches; owns nothing that lasts, since the cursor of the data is the step number. */
 export const feederMachine = setup({
   types: { events: {} as FeederEvent },
-  actions: {
-    feedStep: () => {},
-    feedEvaluation: () => {},
-    passStep: () => {},
-    passEvaluation: () => {},
-    failSource: () => {},
-  },
+  actions: feederActions,
 }).createMachine({
   id: 'feeder',
   initial: 'serving',

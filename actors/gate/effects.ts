@@ -1,4 +1,4 @@
-import { assert, type Floats, type RowsPart, type TensorArray } from '@troupe/core';
+import { assert, type Address, type Floats, type RowsPart } from '@troupe/core';
 import {
   combineBackward,
   combineForward,
@@ -14,15 +14,19 @@ import {
   returnedRows,
   type Batch,
 } from '@troupe/model';
-import { numberIn, type Effects, type Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { expertGroup, expertRank } from '../job.ts';
 import type { Replica } from '../replica.ts';
-import type { GateEvent } from './events.ts';
-import type { GateContext } from './machine.ts';
+import type { GateEvent, GateSelf } from './events.ts';
+import type { gateActions, GateContext } from './machine.ts';
 import { chosenBy } from './rule.ts';
 
-export function gateEffects(self: Self, replica: Replica, layer: number): Effects<GateContext, GateEvent> {
+export function gateEffects(
+  self: GateSelf,
+  replica: Replica,
+  layer: number,
+): EffectsOf<typeof gateActions, GateContext, GateEvent> {
   const { job, dp, device, shape } = replica;
   const { edp, ep: ownRank } = expertRank(job, dp);
   const ranks = expertGroup(job, dp).map((_, rank) => rank);
@@ -84,15 +88,13 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       deadlineMs: job.deadlines.stepMs,
     });
   /** Copies what a remote rank returned to where the combine looks for it; a local one wrote there itself. */
-  const accept = (event: GateEvent, part: RowsPart): void => {
-    const [rows] = event.tensors;
+  const accept = (from: Address, rows: Floats | undefined, part: RowsPart): void => {
     if (rows !== undefined) {
-      part.data.set(rows as Floats);
+      part.data.set(rows);
       self.free([rows]);
     }
-    self.answered('experts', event.from);
+    self.answered('experts', from);
   };
-  const rankOf = (event: GateEvent): number => numberIn(event, 'rank');
 
   return {
     score: (_event, context) =>
@@ -113,19 +115,19 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       const ctx = current(context);
       waitForRanks(context, 'outputs of its rows');
       for (const rank of ranks) {
-        const source = expertSource(ctx, layer, rank);
-        const tensors: TensorArray[] = [source.x_UD, source.slots_N, source.counts_EG];
-        if (rank === ownRank) tensors.push(returnedRows(ctx, layer, rank).data);
+        const { x_UD, slots_N, counts_EG } = expertSource(ctx, layer, rank);
+        const beside = rank === ownRank ? { y_ND: returnedRows(ctx, layer, rank).data } : {};
         const to = experts[rank];
         assert(to, 'every rank has an expert group', { rank });
         self.tell(to, 'rows.dispatch', {
           ...place(context),
-          tensors,
+          tensors: { x_UD, slots_N, counts_EG, ...beside },
           body: { source: ownRank, mode: context.mode },
         });
       }
     },
-    acceptRows: (event, context) => accept(event, returnedRows(current(context), layer, rankOf(event))),
+    acceptRows: ({ from, body, tensors }, context) =>
+      accept(from, tensors.y_ND, returnedRows(current(context), layer, body.rank)),
     combine: (_event, context) => {
       self.endWait('experts');
       const ctx = current(context);
@@ -146,21 +148,20 @@ export function gateEffects(self: Self, replica: Replica, layer: number): Effect
       const ctx = current(context);
       waitForRanks(context, 'gradients of its rows');
       for (const rank of ranks) {
-        const source = expertGradientSource(ctx, layer, rank);
-        const tensors: TensorArray[] = [source.dOut_UD, source.rowWeights_N];
-        if (rank === ownRank) tensors.push(returnedGradients(ctx, layer, rank).data);
+        const { dOut_UD, rowWeights_N } = expertGradientSource(ctx, layer, rank);
+        const beside = rank === ownRank ? { dx_ND: returnedGradients(ctx, layer, rank).data } : {};
         const to = experts[rank];
         assert(to, 'every rank has an expert group', { rank });
         self.tell(to, 'gradients.dispatch', {
           ...place(context),
-          tensors,
+          tensors: { dOut_UD, rowWeights_N, ...beside },
           body: { source: ownRank, last: context.last },
         });
       }
       self.tell(stage, 'rows.left', place(context));
     },
-    acceptGradients: (event, context) =>
-      accept(event, returnedGradients(current(context), layer, rankOf(event))),
+    acceptGradients: ({ from, body, tensors }, context) =>
+      accept(from, tensors.dx_ND, returnedGradients(current(context), layer, body.rank)),
     backward: (_event, context) => {
       self.endWait('experts');
       const ctx = current(context);

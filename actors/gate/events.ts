@@ -1,16 +1,18 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { messages, type EventsOf, type Self } from '../messages.ts';
 
-export interface GateEvent extends ActorEvent {
-  readonly type:
-    | 'forward.run'
-    | 'logits.computed'
-    | 'routing.planned'
-    | 'tokens.packed'
-    | 'rows.return'
-    | 'outputs.combined'
-    | 'backward.run'
-    | 'gradients.packed'
-    | 'gradients.return'
-    | 'gate.backwarded'
-    | 'attempt.abandon';
-}
+const completion = ownEvent({ fenced: true });
+const own = {
+  'logits.computed': completion,
+  'routing.planned': completion,
+  'tokens.packed': completion,
+  'outputs.combined': completion,
+  'gradients.packed': completion,
+  'gate.backwarded': completion,
+} as const;
+
+export type GateEvent = EventsOf<'gate', typeof own>;
+export type GateSelf = Self<'gate', typeof own>;
+
+/** What may still come from an attempt that is over. */
+export const fencedByGate = fencedKinds(messages, 'gate', own);

@@ -1,12 +1,13 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import type { Replica } from '../replica.ts';
 import { gateEffects } from './effects.ts';
-import { fencedByGate, gateMachine, type GateInput } from './machine.ts';
+import { fencedByGate, type GateSelf } from './events.ts';
+import { gateMachine, type GateInput } from './machine.ts';
 
 export type { GateQuestion, GateRule } from './rule.ts';
 
 export function mountGate(replica: Replica, layer: number): Mount {
-  return (self) => {
+  return mountOf((self: GateSelf) => {
     const input: GateInput = { numRanks: replica.job.ep, choosesItself: replica.job.gate !== undefined };
     return {
       machine: gateMachine,
@@ -14,5 +15,5 @@ export function mountGate(replica: Replica, layer: number): Mount {
       effects: gateEffects(self, replica, layer),
       ...replica.fence(fencedByGate),
     };
-  };
+  });
 }

@@ -1,6 +1,6 @@
-import { flagIn } from '@troupe/runtime';
+import { always, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
-import { passMode, type PassMode } from '../replica.ts';
+import type { PassMode } from '../messages.ts';
 import type { GateEvent } from './events.ts';
 
 export interface GateContext {
@@ -20,28 +20,30 @@ export interface GateContext {
 export type GateInput = Pick<GateContext, 'numRanks' | 'choosesItself'>;
 
 const passOf = (
-  event: GateEvent,
+  event: Extract<GateEvent, { readonly type: 'forward.run' }>,
 ): Pick<GateContext, 'step' | 'attempt' | 'version' | 'microbatch' | 'mode'> => ({
   step: event.step,
   attempt: event.attempt,
   version: event.version,
   microbatch: event.microbatch,
-  mode: passMode(event.body['mode']),
+  mode: event.body.mode,
 });
 
-/** What may still come from an attempt that is over. */
-export const fencedByGate: readonly string[] = [
-  'forward.run',
-  'logits.computed',
-  'routing.planned',
-  'tokens.packed',
-  'rows.return',
-  'outputs.combined',
-  'backward.run',
-  'gradients.packed',
-  'gradients.return',
-  'gate.backwarded',
-];
+export const gateActions = {
+  score: always,
+  route: always,
+  pack: always,
+  dispatch: always,
+  acceptRows: on('rows.return'),
+  combine: always,
+  finishForward: always,
+  weigh: always,
+  dispatchGradients: always,
+  acceptGradients: on('gradients.return'),
+  backward: always,
+  finishBackward: always,
+  abandon: always,
+} as const;
 
 /**
  * Routing, dispatch and combine of one MoE layer of one replica.
@@ -51,21 +53,7 @@ export const fencedByGate: readonly string[] = [
  */
 export const gateMachine = setup({
   types: { context: {} as GateContext, events: {} as GateEvent, input: {} as GateInput },
-  actions: {
-    score: () => {},
-    route: () => {},
-    pack: () => {},
-    dispatch: () => {},
-    acceptRows: () => {},
-    combine: () => {},
-    finishForward: () => {},
-    weigh: () => {},
-    dispatchGradients: () => {},
-    acceptGradients: () => {},
-    backward: () => {},
-    finishBackward: () => {},
-    abandon: () => {},
-  },
+  actions: gateActions,
   guards: {
     choosesItself: ({ context }) => context.choosesItself,
     oneRank: ({ context }) => context.numRanks === 1,
@@ -95,7 +83,7 @@ export const gateMachine = setup({
         'backward.run': {
           target: 'weighing',
           actions: assign({
-            last: ({ event }) => flagIn(event, 'last'),
+            last: ({ event }) => event.body.last,
             microbatch: ({ event }) => event.microbatch,
           }),
         },

@@ -1,20 +1,13 @@
-import {
-  address,
-  assert,
-  deserializeError,
-  type Floats,
-  type KernelCall,
-  type TensorArray,
-} from '@troupe/core';
+import { address, assert, deserializeError, type Address, type Floats, type KernelCall } from '@troupe/core';
 import { initialise } from '@troupe/model';
-import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
-import { chunks, intersect, sendLeaves, type Range } from '../gradients.ts';
-import type { OptimizerEvent } from './events.ts';
-import type { OptimizerContext } from './machine.ts';
+import { chunks, intersect, lengthOf, sendLeaves, type Range } from '../gradients.ts';
+import type { OptimizerEvent, OptimizerSelf } from './events.ts';
+import type { optimizerActions, OptimizerContext } from './machine.ts';
 import { readers, type Shard } from './shard.ts';
 import { Spread, type Passing } from './spread.ts';
-import { Ward } from './ward.ts';
+import { Ward, type ShardState } from './ward.ts';
 
 /** Which weights, and which attempt brings them. */
 interface Update {
@@ -25,9 +18,14 @@ interface Place {
   readonly step: number;
   readonly attempt: number;
 }
+/** What the trainer decides about a step. */
+type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' }>['body'];
 const roundOf = (number: number, attempt: number): string => `${number}/${attempt}`;
 
-export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerContext, OptimizerEvent> {
+export function optimizerEffects(
+  self: OptimizerSelf,
+  shard: Shard,
+): EffectsOf<typeof optimizerActions, OptimizerContext, OptimizerEvent> {
   const { replica, parameterClass, owns, reduces, among } = shard;
   const { job, device } = replica;
   const buffers = replica.buffers(parameterClass);
@@ -46,7 +44,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   const spread = new Spread(among.exchange);
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
-  const updates = (decided: ReturnType<typeof decisionIn>, version: number): readonly KernelCall[] => {
+  const updates = (decided: Decision, version: number): readonly KernelCall[] => {
     const { apply, ...decidedRates } = decided;
     const { beta1, beta2, eps, weightDecay } = job.optimizer;
     const rates = { ...decidedRates, beta1, beta2, eps, weightDecay };
@@ -68,57 +66,59 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
   };
 
   /** Weights and moments of a part of the own slice. */
-  const ownState = (range: Range, version: number): readonly Floats[] => {
+  const ownState = (range: Range, version: number): ShardState => {
     const [from, end] = [range.from - owns.from, range.to - owns.from];
-    return [ownWeights(version), moments.m, moments.v].map((each) => each.subarray(from, end));
+    return {
+      weights: ownWeights(version).subarray(from, end),
+      m: moments.m.subarray(from, end),
+      v: moments.v.subarray(from, end),
+    };
   };
 
-  const acceptState = (event: OptimizerEvent, version: number): void => {
+  /** Takes a part of the state that begins at `from` of the class. */
+  const acceptState = (from: number, { weights, m, v }: ShardState, version: number): void => {
     hasMoments = true;
-    const from = numberIn(event, 'from');
-    const [weights, m, v] = event.tensors;
-    buffers.at(version).data.set(weights as Floats, from);
-    moments.m.set(m as Floats, from - owns.from);
-    moments.v.set(v as Floats, from - owns.from);
+    buffers.at(version).data.set(weights, from);
+    moments.m.set(m, from - owns.from);
+    moments.v.set(v, from - owns.from);
   };
 
   /** Tells those who read weights here that `range` of `version` is in place. */
   const announce = (range: Range, { version, attempt }: Update): void => {
     for (const { to, range: part } of readers(shard, range)) {
-      const body = { ...part, elements: part.to - part.from };
-      self.tell(to, 'weights.publish', { version, attempt, body });
+      self.tell(to, 'weights.publish', { version, attempt, body: part });
     }
   };
   /** Sends what is complete here to the group that lacks it. */
   const pass = (
-    kind: 'weights.spread' | 'gradient.total',
     passed: readonly Passing[],
-    fields: { readonly step?: number; readonly version?: number; readonly attempt: number },
-    at: (range: Range) => TensorArray,
+    send: (to: Address, body: Range & { readonly level: number }) => void,
   ): void => {
     for (const { level, part } of passed) {
       for (const { dp } of among.others(level)) {
         const to = addresses.optimizer(parameterClass, dp);
-        for (const chunk of chunks(part))
-          self.tell(to, kind, { ...fields, body: { ...chunk, level }, tensors: [at(chunk)] });
+        for (const chunk of chunks(part)) send(to, { ...chunk, level });
       }
     }
   };
   const passWeights = (passed: readonly Passing[], { version, attempt }: Update): void =>
-    pass('weights.spread', passed, { version, attempt }, ({ from, to }) =>
-      buffers.at(version).data.subarray(from, to),
-    );
+    pass(passed, (to, body) => {
+      const weights = buffers.at(version).data.subarray(body.from, body.to);
+      self.tell(to, 'weights.spread', { version, attempt, body, tensors: { weights } });
+    });
   const passTotals = (passed: readonly Passing[], { step, attempt }: Place): void =>
-    pass('gradient.total', passed, { step, attempt }, ({ from, to }) => gradients.sum(from, to).values);
+    pass(passed, (to, body) => {
+      const { values } = gradients.sum(body.from, body.to);
+      self.tell(to, 'gradient.total', { step, attempt, body, tensors: { sums: values } });
+    });
   const publish = ({ version, attempt }: OptimizerContext): void => {
     announce(owns, { version, attempt });
     if (job.zero === 1) passWeights(spread.own(roundOf(version, attempt)), { version, attempt });
   };
 
-  const acknowledge = (event: OptimizerEvent): void => {
-    const { step, version, attempt } = event;
-    const body = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
-    self.tell(event.from, 'ward.kept', { step, version, attempt, body });
+  const acknowledge = (part: Extract<OptimizerEvent, { readonly type: 'ward.state' | 'ward.sum' }>): void => {
+    const { step, version, attempt, body } = part;
+    self.tell(part.from, 'ward.kept', { step, version, attempt, body });
   };
 
   return {
@@ -146,8 +146,8 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
         self.ask(store, 'slices.read', { attempt, body }, options);
       });
     },
-    acceptSlice: (event, context) => acceptState(event, context.version),
-    acceptState: (event, context) => acceptState(event, context.version),
+    acceptSlice: ({ body, tensors }, { version }) => acceptState(body.from, tensors, version),
+    acceptState: ({ body, tensors }, { version }) => acceptState(body.from, tensors, version),
     failLoading: (event) => {
       assert(event.error, 'a failed ask carries its error');
       self.fail(deserializeError(event.error));
@@ -171,33 +171,25 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       for (const slice of gradients.slices(owns.from, owns.to)) {
         for (const chunk of chunks(slice)) {
           const values = slice.values.subarray(chunk.from - slice.from, chunk.to - slice.from);
-          self.tell(buddy, 'ward.sum', { step, attempt, body: { ...chunk }, tensors: [values] });
+          self.tell(buddy, 'ward.sum', { step, attempt, body: { ...chunk }, tensors: { sums: values } });
         }
       }
     },
     keepState: (event) => {
       assert(ward, 'a ward sends its state to its buddy', { from: event.from });
-      ward.keepState(numberIn(event, 'from'), event.tensors);
+      ward.keepState(event.body.from, event.tensors);
       acknowledge(event);
     },
     keepSum: (event) => {
       assert(ward, 'a ward sends its sum to its buddy', { from: event.from });
-      ward.keepSum(numberIn(event, 'from'), event.tensors[0]);
+      ward.keepSum(event.body.from, event.tensors.sums);
       acknowledge(event);
     },
     setAside: (event) => {
       aside.push(event);
     },
     takeUp: () => {
-      for (const {
-        type,
-        from: _from,
-        error: _error,
-        kernelMs: _kernelMs,
-        correlation: _correlation,
-        ...fields
-      } of aside.splice(0))
-        self.post(type, fields);
+      for (const event of aside.splice(0)) self.takeUp(event);
     },
     reset: (_event, { attempt }) => self.submit(device, gradients.reset(), 'sums.reset', { attempt }),
     abandon: () => {
@@ -211,24 +203,22 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded, ...kept } });
     },
     sendState: (event, { version, attempt }) => {
-      const to = address(textIn(event, 'to'));
-      const copy = flagIn(event, 'fromCopy') ? ward : null;
+      const to = address(event.body.to);
+      const copy = event.body.fromCopy ? ward : null;
       for (const chunk of chunksOf(copy?.owns ?? owns)) {
         const tensors = copy?.state(chunk) ?? ownState(chunk, version);
         self.tell(to, 'state.slice', { version: event.version, attempt, body: { ...chunk }, tensors });
       }
     },
-    add: (event) => {
-      const [leaf] = event.tensors;
-      if (leaf === undefined) return;
-      const range = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
+    add: ({ step, attempt, body, tensors }) => {
+      if (tensors.leaves === undefined) return;
       const call: KernelCall = {
         op: 'sum.add',
-        sum: gradients.sum(range.from, range.to),
-        other: leaf as BigInt64Array,
-        otherOverflow: numberIn(event, 'overflow'),
+        sum: gradients.sum(body.from, body.to),
+        other: tensors.leaves,
+        otherOverflow: body.overflow,
       };
-      self.submit(device, [call], 'gradient.added', { step: event.step, attempt: event.attempt });
+      self.submit(device, [call], 'gradient.added', { step, attempt });
     },
     measureNorm: (_event, context) => {
       norm128.fill(0n);
@@ -244,7 +234,7 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       self.tell(addresses.trainer, 'gradient.vote', {
         step: version + 1,
         attempt,
-        tensors: [norm128.slice()],
+        tensors: { norm128: norm128.slice() },
         body: { overflow: gradients.overflow[0] !== 0 },
       });
     },
@@ -258,26 +248,21 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
     shareTotal: ({ step, attempt }) => {
       if (job.zero === 0) passTotals(spread.own(roundOf(step, attempt)), { step, attempt });
     },
-    acceptTotal: (event) => {
-      const { step, attempt } = event;
-      const [from, to] = [numberIn(event, 'from'), numberIn(event, 'to')];
-      gradients.sum(from, to).values.set(event.tensors[0] as BigInt64Array);
-      const passed = spread.accept(roundOf(step, attempt), numberIn(event, 'level'), to - from);
+    acceptTotal: ({ step, attempt, body, tensors }) => {
+      gradients.sum(body.from, body.to).values.set(tensors.sums);
+      const passed = spread.accept(roundOf(step, attempt), body.level, lengthOf(body));
       passTotals(passed, { step, attempt });
     },
-    acceptSpread: (event) => {
-      const { version, attempt } = event;
-      const range = { from: numberIn(event, 'from'), to: numberIn(event, 'to') };
-      const [values] = event.tensors;
-      buffers.at(version).data.set(values as Floats, range.from);
-      self.free([values as Floats]);
-      announce(range, { version, attempt });
-      const length = range.to - range.from;
-      const passed = spread.accept(roundOf(version, attempt), numberIn(event, 'level'), length);
+    acceptSpread: ({ version, attempt, body, tensors }) => {
+      const { from, to, level } = body;
+      buffers.at(version).data.set(tensors.weights, from);
+      self.free([tensors.weights]);
+      announce({ from, to }, { version, attempt });
+      const passed = spread.accept(roundOf(version, attempt), level, to - from);
       passWeights(passed, { version, attempt });
     },
     apply: (event, context) => {
-      const calls = [...updates(decisionIn(event), context.version), ...gradients.reset()];
+      const calls = [...updates(event.body, context.version), ...gradients.reset()];
       self.submit(device, calls, 'weights.applied', {
         step: context.version + 1,
         attempt: context.attempt,
@@ -302,11 +287,11 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
       );
       for (const { parameter, offset, flat } of pieces) {
         const { from, to } = flat;
-        const tensors = [
-          weights.subarray(from, to),
-          moments.m.subarray(from - owns.from, to - owns.from),
-          moments.v.subarray(from - owns.from, to - owns.from),
-        ];
+        const tensors = {
+          weights: weights.subarray(from, to),
+          m: moments.m.subarray(from - owns.from, to - owns.from),
+          v: moments.v.subarray(from - owns.from, to - owns.from),
+        };
         self.tell(store, 'snapshot.slice', {
           step: event.step,
           attempt: event.attempt,
@@ -327,20 +312,3 @@ export function optimizerEffects(self: Self, shard: Shard): Effects<OptimizerCon
 
 /** A slice in messages; an empty one in an empty message, so that its receiver is not left waiting. */
 const chunksOf = (range: Range): Iterable<Range> => (range.from < range.to ? chunks(range) : [range]);
-
-/** What the trainer decided about a step, as it travels. */
-function decisionIn(event: OptimizerEvent): {
-  readonly apply: boolean;
-  readonly gradScale: number;
-  readonly learningRate: number;
-  readonly correction1: number;
-  readonly correction2: number;
-} {
-  return {
-    apply: flagIn(event, 'apply'),
-    gradScale: numberIn(event, 'gradScale'),
-    learningRate: numberIn(event, 'learningRate'),
-    correction1: numberIn(event, 'correction1'),
-    correction2: numberIn(event, 'correction2'),
-  };
-}

@@ -1,27 +1,20 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { messages, type EventsOf, type Self } from '../messages.ts';
 
-export interface OptimizerEvent extends ActorEvent {
-  readonly type:
-    | 'parameters.initialised'
-    | 'slices.read'
-    | 'ask.failed'
-    | 'gradient.add'
-    | 'gradient.added'
-    | 'gradient.total'
-    | 'step.open'
-    | 'sums.reset'
-    | 'sums.settled'
-    | 'weights.spread'
-    | 'norm.measured'
-    | 'commit.decide'
-    | 'weights.applied'
-    | 'snapshot.take'
-    | 'attempt.abandon'
-    | 'shard.keep'
-    | 'shard.send'
-    | 'shard.restore'
-    | 'state.slice'
-    | 'ward.state'
-    | 'ward.sum'
-    | 'ward.kept';
-}
+const completion = ownEvent({ fenced: true });
+const own = {
+  'parameters.initialised': completion,
+  'gradient.added': completion,
+  'sums.reset': completion,
+  'sums.settled': completion,
+  'norm.measured': completion,
+  'ask.failed': completion,
+  // An update that has begun is finished in any attempt.
+  'weights.applied': ownEvent(),
+} as const;
+
+export type OptimizerEvent = EventsOf<'optimizer', typeof own>;
+export type OptimizerSelf = Self<'optimizer', typeof own>;
+
+/** What may still come from an attempt that is over. */
+export const fencedByOptimizer = fencedKinds(messages, 'optimizer', own);

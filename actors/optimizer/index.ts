@@ -1,12 +1,13 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import type { ParameterClassName } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import { optimizerEffects } from './effects.ts';
-import { fencedByOptimizer, optimizerMachine } from './machine.ts';
+import { fencedByOptimizer, type OptimizerSelf } from './events.ts';
+import { optimizerMachine } from './machine.ts';
 import { Shard } from './shard.ts';
 
 export function mountOptimizer(replica: Replica, parameterClass: ParameterClassName): Mount {
-  return (self) => {
+  return mountOf((self: OptimizerSelf) => {
     const shard = new Shard(replica, parameterClass);
     return {
       machine: optimizerMachine,
@@ -14,5 +15,5 @@ export function mountOptimizer(replica: Replica, parameterClass: ParameterClassN
       effects: optimizerEffects(self, shard),
       ...replica.fence(fencedByOptimizer),
     };
-  };
+  });
 }

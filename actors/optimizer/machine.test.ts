@@ -5,7 +5,7 @@ import { optimizerMachine, type OptimizerInput } from './machine.ts';
 
 const kinds = [
   'parameters.initialised',
-  'slices.read',
+  'slices.found',
   'ask.failed',
   'gradient.add',
   'gradient.added',
@@ -67,10 +67,10 @@ test('optimizer: draws its slice, or reads it piece by piece; then publishes onc
 
   const resumed = new Play(optimizerMachine, { ...read, version: 7 }, visited);
   t.deepEqual(resumed.first, ['askSlices']);
-  t.deepEqual(resumed.send('slices.read'), ['acceptSlice']);
-  t.deepEqual(resumed.send('slices.read'), ['acceptSlice']);
+  t.deepEqual(resumed.send('slices.found'), ['acceptSlice']);
+  t.deepEqual(resumed.send('slices.found'), ['acceptSlice']);
   t.is(resumed.state, 'loading.reading');
-  t.deepEqual(resumed.send('slices.read'), ['acceptSlice', 'publishFirst', 'reportLoaded', 'takeUp']);
+  t.deepEqual(resumed.send('slices.found'), ['acceptSlice', 'publishFirst', 'reportLoaded', 'takeUp']);
   t.is(resumed.context['version'], 7);
 
   const failed = new Play(optimizerMachine, read, visited);
@@ -180,7 +180,7 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
 
   const restored = abandoned();
   t.deepEqual(restored.send('shard.restore', { version: 4, body: { source: 'snapshot' } }), ['askSlices']);
-  for (let piece = 0; piece < 3; piece++) restored.send('slices.read');
+  for (let piece = 0; piece < 3; piece++) restored.send('slices.found');
   t.like(restored.context, { version: 4, loaded: true });
   t.is(restored.state, 'collecting');
 
@@ -207,7 +207,7 @@ test('optimizer: each state accepts what belongs to it and refuses the rest', (t
   const play = new Play(optimizerMachine, fresh);
   expectOnly(play, 'loading.drawing', ['parameters.initialised', 'gradient.add', 'step.open']);
   expectOnly(new Play(optimizerMachine, read), 'loading.reading', [
-    'slices.read',
+    'slices.found',
     'ask.failed',
     'gradient.add',
     'step.open',

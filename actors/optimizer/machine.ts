@@ -1,5 +1,6 @@
-import { numberIn, textIn } from '@troupe/runtime';
+import { always, ignore, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import { lengthOf } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
 import { advance, noCopy, receivePart, type WardCopy } from './ward-copy.ts';
 
@@ -45,31 +46,36 @@ export type OptimizerInput = Pick<
   readonly wardSize: number;
 };
 
-const count = (event: OptimizerEvent): number => numberIn(event, 'to') - numberIn(event, 'from');
-
-/** What may still come from an attempt that is over; an update that has begun is finished in any. */
-export const fencedByOptimizer: readonly string[] = [
-  'parameters.initialised',
-  'slices.read',
-  'ask.failed',
-  'gradient.add',
-  'gradient.added',
-  'gradient.total',
-  'step.open',
-  'sums.reset',
-  'sums.settled',
-  'norm.measured',
-  'commit.decide',
-  'snapshot.take',
-  'shard.keep',
-  'shard.send',
-  'shard.restore',
-  'state.slice',
-  'weights.spread',
-  'ward.state',
-  'ward.sum',
-  'ward.kept',
-];
+export const optimizerActions = {
+  ignore,
+  initialise: always,
+  askSlices: always,
+  acceptSlice: on('slices.found'),
+  failLoading: on('ask.failed'),
+  publishFirst: always,
+  reportLoaded: always,
+  guardSum: always,
+  keepState: on('ward.state'),
+  keepSum: on('ward.sum'),
+  reset: always,
+  add: on('gradient.add'),
+  acceptTotal: on('gradient.total'),
+  setAside: always,
+  settle: always,
+  passOn: always,
+  acceptSpread: on('weights.spread'),
+  measureNorm: always,
+  vote: always,
+  shareTotal: always,
+  apply: on('commit.decide'),
+  publish: always,
+  takeUp: always,
+  snapshot: on('snapshot.take'),
+  abandon: always,
+  reportAbandoned: always,
+  sendState: on('shard.send'),
+  acceptState: on('state.slice'),
+} as const;
 
 const nothingCollected = {
   opened: false,
@@ -95,57 +101,32 @@ const receivedAt = ({ received }: OptimizerContext, level: number): number => re
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
   actions: {
-    ignore: () => {},
-    initialise: () => {},
-    askSlices: () => {},
-    acceptSlice: () => {},
-    failLoading: () => {},
-    publishFirst: () => {},
-    reportLoaded: () => {},
-    guardSum: () => {},
-    keepState: () => {},
-    keepSum: () => {},
-    reset: () => {},
-    add: () => {},
-    acceptTotal: () => {},
-    setAside: () => {},
-    settle: () => {},
-    passOn: () => {},
-    acceptSpread: () => {},
-    measureNorm: () => {},
-    vote: () => {},
-    shareTotal: () => {},
-    apply: () => {},
-    publish: () => {},
-    takeUp: () => {},
-    snapshot: () => {},
-    abandon: () => {},
-    reportAbandoned: () => {},
-    sendState: () => {},
-    acceptState: () => {},
+    ...optimizerActions,
     beginAnew: assign(({ event }) => ({ ...nothingCollected, opened: true, attempt: event.attempt })),
     countAdded: assign({
       received: ({ context, event }) => {
-        const level = numberIn(event, 'level');
+        const { body } = of(event, 'gradient.add');
         const received = context.expected.map((_, index) => receivedAt(context, index));
-        received[level] = receivedAt(context, level) + count(event);
+        received[body.level] = receivedAt(context, body.level) + lengthOf(body);
         return received;
       },
     }),
-    countKept: assign({ kept: ({ context, event }) => context.kept + count(event) }),
+    countKept: assign({ kept: ({ context, event }) => context.kept + lengthOf(of(event, 'ward.kept').body) }),
     countPart: assign({
       ward: ({ context, event }) =>
         receivePart(context.ward, {
           version: event.version,
           attempt: event.attempt,
-          elements: count(event),
+          elements: lengthOf(of(event, 'ward.state').body),
         }),
     }),
-    countTotal: assign({ totals: ({ context, event }) => context.totals + count(event) }),
+    countTotal: assign({
+      totals: ({ context, event }) => context.totals + lengthOf(of(event, 'gradient.total').body),
+    }),
     countState: assign({
       version: ({ event }) => event.version,
       loaded: false,
-      copied: ({ context, event }) => context.copied + count(event),
+      copied: ({ context, event }) => context.copied + lengthOf(of(event, 'state.slice').body),
     }),
   },
   guards: {
@@ -212,7 +193,7 @@ export const optimizerMachine = setup({
           entry: 'askSlices',
           always: { guard: 'nothingMissing', target: '#optimizer.publishing' },
           on: {
-            'slices.read': [
+            'slices.found': [
               { guard: 'lastSlice', target: '#optimizer.publishing', actions: 'acceptSlice' },
               { actions: ['acceptSlice', assign({ missing: ({ context }) => context.missing - 1 })] },
             ],
@@ -327,7 +308,7 @@ export const optimizerMachine = setup({
             loaded: false,
             joins: false,
             missing: ({ context }) => context.pieces,
-            source: ({ event }) => (textIn(event, 'source') === 'seed' ? 'seed' : 'snapshot'),
+            source: ({ event }) => event.body.source,
           }),
         },
       },

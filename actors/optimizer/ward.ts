@@ -2,6 +2,13 @@ import { assert, type Device, type Floats, type KernelCall } from '@troupe/core'
 import type { FlatGradients } from '@troupe/model';
 import type { Range } from '../gradients.ts';
 
+/** A part of a shard's state. */
+export interface ShardState {
+  readonly weights: Floats;
+  readonly m: Floats;
+  readonly v: Floats;
+}
+
 /** A slice of gradients at [from, to) of the class's flat buffer, as `FlatGradients` gives it. */
 type Sums = ReturnType<FlatGradients['slices']>[number];
 
@@ -33,15 +40,14 @@ export class Ward {
     }));
   }
 
-  keepState(from: number, tensors: readonly unknown[]): void {
-    const [weights, m, v] = tensors;
+  keepState(from: number, { weights, m, v }: ShardState): void {
     const at = from - this.owns.from;
-    this.#weights.set(weights as Floats, at);
-    this.#m.set(m as Floats, at);
-    this.#v.set(v as Floats, at);
+    this.#weights.set(weights, at);
+    this.#m.set(m, at);
+    this.#v.set(v, at);
   }
 
-  keepSum(from: number, values: unknown): void {
+  keepSum(from: number, values: Floats | BigInt64Array): void {
     const kept = this.#sums.find((each) => each.from <= from && from < each.to);
     assert(kept, 'a ward sends what it owns', { from });
     if (kept.values instanceof BigInt64Array) kept.values.set(values as BigInt64Array, from - kept.from);
@@ -49,9 +55,13 @@ export class Ward {
   }
 
   /** Weights and moments of `range`, for the ward's next life. */
-  state({ from, to }: Range): readonly Floats[] {
+  state({ from, to }: Range): ShardState {
     const [first, end] = [from - this.owns.from, to - this.owns.from];
-    return [this.#weights, this.#m, this.#v].map((each) => each.subarray(first, end));
+    return {
+      weights: this.#weights.subarray(first, end),
+      m: this.#m.subarray(first, end),
+      v: this.#v.subarray(first, end),
+    };
   }
 
   /** BUD-2: the calls that the ward makes for the same decision. */
@@ -59,7 +69,7 @@ export class Ward {
     rates: Omit<KernelCall & { op: 'adamw' }, 'op' | 'weights' | 'out' | 'm' | 'v' | 'gradient'>,
   ): KernelCall[] {
     return this.#sums.map(({ from, to, values }) => {
-      const [weights, m, v] = this.state({ from, to }) as [Floats, Floats, Floats];
+      const { weights, m, v } = this.state({ from, to });
       return { op: 'adamw', weights, out: weights, m, v, gradient: values, ...rates };
     });
   }

@@ -1,8 +1,8 @@
 import { assert, OptionError, TroupeError, type Floats } from '@troupe/core';
-import { type ActorEvent, type Effects, type Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
-import type { ServiceEvent } from './events.ts';
-import type { ServiceContext } from './machine.ts';
+import type { QuestionEvent, ServiceEvent, ServiceSelf } from './events.ts';
+import type { serviceActions, ServiceContext } from './machine.ts';
 import { dispatchOf, questionOf } from './question.ts';
 import type { ServedExperts } from './served-experts.ts';
 
@@ -17,12 +17,16 @@ class ServiceBusyError extends TroupeError {
   }
 }
 
-export function serviceEffects(self: Self, host: ServedExperts): Effects<ServiceContext, ServiceEvent> {
+export function serviceEffects(
+  self: ServiceSelf,
+  host: ServedExperts,
+): EffectsOf<typeof serviceActions, ServiceContext, ServiceEvent> {
   const { device, job, layer, shape } = host;
   const expert = addresses.expert(layer, 0, 0);
   const sizes = { dim: job.model.dModel, experts: shape.expertsPerRank };
-  const waiting: ActorEvent[] = [];
-  let open: { readonly asked: ActorEvent; readonly slots_N: Int32Array; readonly y_ND: Floats } | null = null;
+  const waiting: QuestionEvent[] = [];
+  let open: { readonly asked: QuestionEvent; readonly slots_N: Int32Array; readonly y_ND: Floats } | null =
+    null;
 
   /** Takes the next question to the expert. */
   const dispatch = (): void => {
@@ -37,11 +41,11 @@ export function serviceEffects(self: Self, host: ServedExperts): Effects<Service
     self.tell(expert, 'rows.dispatch', {
       layer,
       microbatch: 0,
-      tensors: [x_ND, slots_N, counts_E, y_ND],
+      tensors: { x_UD: x_ND, slots_N, counts_EG: counts_E, y_ND },
       body: { source: 0, mode: 'evaluate' },
     });
   };
-  const keep = (event: ActorEvent): void => void waiting.push(event);
+  const keep = (event: QuestionEvent): void => void waiting.push(event);
   const reply = (): void => {
     assert(open, 'an answer follows a question');
     const { asked, slots_N, y_ND } = open;
@@ -49,7 +53,7 @@ export function serviceEffects(self: Self, host: ServedExperts): Effects<Service
     const { dim } = sizes;
     const outputs_ND = new Float32Array(y_ND.length);
     slots_N.forEach((row, place) => outputs_ND.set(y_ND.subarray(place * dim, (place + 1) * dim), row * dim));
-    self.reply(asked, 'experts.answered', { tensors: [outputs_ND], step: asked.step });
+    self.reply(asked, 'experts.answered', { tensors: { y_ND: outputs_ND }, step: asked.step });
   };
   return {
     keep,

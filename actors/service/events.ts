@@ -1,5 +1,6 @@
-import type { ActorEvent } from '@troupe/runtime';
+import type { EventsOf, Self } from '../messages.ts';
 
-export interface ServiceEvent extends ActorEvent {
-  readonly type: 'experts.ask' | 'rows.return' | 'message.refused';
-}
+export type ServiceEvent = EventsOf<'service', Readonly<Record<never, never>>>;
+export type ServiceSelf = Self<'service'>;
+/** A question as it came: rows, and the expert of each. */
+export type QuestionEvent = Extract<ServiceEvent, { readonly type: 'experts.ask' }>;

@@ -1,20 +1,22 @@
-import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
+import { escalate, mountOf, type Mount } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
+import type { ProgramSystem } from '../messages.ts';
 import { mountServingExpert } from '../expert/index.ts';
 import { serviceEffects } from './effects.ts';
+import type { ServiceSelf } from './events.ts';
 import { serviceMachine, type ServiceInput } from './machine.ts';
 import type { ServedExperts } from './served-experts.ts';
 
 export { ServedExperts, type ServedGroup } from './served-experts.ts';
 
 function mountService(host: ServedExperts, capacity: number): Mount {
-  return (self) => {
+  return mountOf((self: ServiceSelf) => {
     const input: ServiceInput = {
       capacity,
       sizes: { dim: host.job.model.dModel, experts: host.shape.expertsPerRank },
     };
     return { machine: serviceMachine, input, effects: serviceEffects(self, host) };
-  };
+  });
 }
 
 /**
@@ -25,7 +27,7 @@ function mountService(host: ServedExperts, capacity: number): Mount {
  * @returns the address to ask
  */
 export function mountExpertService(
-  system: ActorSystem,
+  system: ProgramSystem,
   host: ServedExperts,
   options: { readonly capacity: number },
 ): ReturnType<typeof addresses.gate> {
@@ -34,6 +36,6 @@ export function mountExpertService(
   const expert = addresses.expert(layer, 0, 0);
   system.mount(expert, escalate, mountServingExpert(host, layer));
   system.mount(front, escalate, mountService(host, options.capacity));
-  system.tell(expert, 'weights.publish', { body: { elements: host.weights.data.length, from: 0 } });
+  system.tell(expert, 'weights.publish', { body: { from: 0, to: host.weights.data.length } });
   return front;
 }

@@ -4,8 +4,8 @@ import { acceptedOf, leafStates, Play } from '../testing/play.ts';
 import { serviceMachine, type ServiceInput } from './machine.ts';
 
 const input: ServiceInput = { capacity: 2, sizes: { dim: 2, experts: 3 } };
-const question = { tensors: [new Float32Array(2), Int32Array.of(1)] };
-const none = { tensors: [new Float32Array(3), Int32Array.of(1)] };
+const question = { tensors: { x_ND: new Float32Array(2), experts_N: Int32Array.of(1) } };
+const none = { tensors: { x_ND: new Float32Array(3), experts_N: Int32Array.of(1) } };
 
 test('service: idle and computing, each accepts what it waits for and nothing else', (t) => {
   const visited = new Set<string>();
@@ -26,7 +26,7 @@ test('service: SVC-3, what is no question is refused in every state and changes 
   for (const state of ['idle', 'computing']) {
     t.is(play.state, state);
     t.deepEqual(play.send('experts.ask', none), ['refuseWrong']);
-    t.deepEqual(play.send('experts.ask', { tensors: [] }), ['refuseWrong']);
+    t.deepEqual(play.send('experts.ask', { tensors: {} }), ['refuseWrong']);
     t.is(play.state, state);
     play.send('experts.ask', question);
   }

@@ -1,3 +1,4 @@
+import { always, ignore, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { ServiceEvent } from './events.ts';
 import { questionOf, type QuestionSizes } from './question.ts';
@@ -13,6 +14,16 @@ export interface ServiceContext {
 
 export type ServiceInput = Pick<ServiceContext, 'capacity' | 'sizes'>;
 
+export const serviceActions = {
+  ignore,
+  keep: on('experts.ask'),
+  keepAndDispatch: on('experts.ask'),
+  reply: always,
+  replyAndDispatch: always,
+  refuseBusy: on('experts.ask'),
+  refuseWrong: on('experts.ask'),
+} as const;
+
 /**
  * The gate of a service of one expert group: rows of anybody to the expert beside it, outputs back.
  *
@@ -21,17 +32,10 @@ export type ServiceInput = Pick<ServiceContext, 'capacity' | 'sizes'>;
  */
 export const serviceMachine = setup({
   types: { context: {} as ServiceContext, events: {} as ServiceEvent, input: {} as ServiceInput },
-  actions: {
-    keep: () => {},
-    keepAndDispatch: () => {},
-    reply: () => {},
-    replyAndDispatch: () => {},
-    refuseBusy: () => {},
-    refuseWrong: () => {},
-    ignore: () => {},
-  },
+  actions: serviceActions,
   guards: {
-    isNone: ({ context, event }) => questionOf(event.tensors, context.sizes) instanceof Error,
+    isNone: ({ context, event }) =>
+      questionOf(of(event, 'experts.ask').tensors, context.sizes) instanceof Error,
     isFull: ({ context }) => context.waiting >= context.capacity,
     moreWaits: ({ context }) => context.waiting > 0,
   },

@@ -1,4 +1,5 @@
-import { OptionError, shownValue, type TensorArray } from '@troupe/core';
+import { OptionError, shownValue } from '@troupe/core';
+import type { QuestionEvent } from './events.ts';
 
 /** Rows for the experts of a group. */
 export interface Question {
@@ -8,15 +9,6 @@ export interface Question {
   readonly experts_N: Int32Array;
 }
 
-/** Every kind of message between a service and who asks it. */
-export const serviceKinds: ReadonlySet<string> = new Set([
-  'experts.ask',
-  'experts.answered',
-  'message.refused',
-  'system.describe',
-  'system.described',
-]);
-
 /** Width of a row, and experts of the group. */
 export interface QuestionSizes {
   readonly dim: number;
@@ -25,7 +17,7 @@ export interface QuestionSizes {
 
 /** The question that a message holds, or what is wrong with it: its arrays are not rows of `dim` and an expert for each. */
 export function questionOf(
-  [x_ND, experts_N]: readonly TensorArray[],
+  { x_ND, experts_N }: QuestionEvent['tensors'],
   { dim, experts }: QuestionSizes,
 ): Question | OptionError {
   const wrong = (problem: string): OptionError => new OptionError('experts.ask', [problem]);

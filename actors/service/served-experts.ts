@@ -1,9 +1,9 @@
 import { assert, type Device, type KernelCall, type Precision } from '@troupe/core';
 import { FlatWeights } from '@troupe/model';
-import type { MessageFields, Self } from '@troupe/runtime';
+import type { FieldsArgument, Shapes } from '@troupe/runtime';
 import { expertUnit, flatLayout, type ModelConfig, type Parameter } from '@troupe/spec';
 import type { ExpertRule } from '../expert/rule.ts';
-import type { ExpertBuffers, ExpertHost } from '../replica.ts';
+import type { Computing, ExpertBuffers, ExpertHost } from '../replica.ts';
 
 /** Which experts of a model. */
 export interface ServedGroup {
@@ -62,8 +62,13 @@ export class ServedExperts implements ExpertHost {
   }
 
   /** Answers are read here, so they must be there. */
-  chain(self: Self, calls: readonly KernelCall[], done: string, fields: MessageFields): void {
-    self.submit(this.device, calls, done, fields);
+  chain<Own extends Shapes, K extends keyof Own & string>(
+    self: Computing<Own>,
+    calls: readonly KernelCall[],
+    done: K,
+    ...fields: FieldsArgument<Own[K]>
+  ): void {
+    self.submit(this.device, calls, done, ...fields);
   }
 
   /** There are no attempts. */

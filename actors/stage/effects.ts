@@ -11,24 +11,14 @@ import {
   headForward,
   type Batch,
 } from '@troupe/model';
-import { numberIn, type ActorEvent, type Effects, type Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import { isMoeLayer } from '@troupe/spec';
 import { addresses } from '../addresses.ts';
 import { sendGradients, type Range } from '../gradients.ts';
 import { expertRank, parameterClasses } from '../job.ts';
 import type { Replica } from '../replica.ts';
-import type { StageEvent } from './events.ts';
-import type { StageContextData } from './machine.ts';
-
-const batchOf = (event: ActorEvent): Batch => {
-  const [ids_T, targets_T, firstSeen_T, valid_T] = event.tensors;
-  return {
-    ids_T: ids_T as Int32Array,
-    targets_T: targets_T as Int32Array,
-    firstSeen_T: firstSeen_T as Int32Array,
-    valid_T: valid_T as Uint8Array,
-  };
-};
+import type { StageEvent, StageSelf } from './events.ts';
+import type { stageActions, StageContextData } from './machine.ts';
 
 /** Where the units of a layer, and those before and behind all layers, lie in the dense class. */
 function denseRanges(replica: Replica): {
@@ -50,7 +40,10 @@ function denseRanges(replica: Replica): {
   };
 }
 
-export function stageEffects(self: Self, replica: Replica): Effects<StageContextData, StageEvent> {
+export function stageEffects(
+  self: StageSelf,
+  replica: Replica,
+): EffectsOf<typeof stageActions, StageContextData, StageEvent> {
   const { job, dp, device } = replica;
   const { model } = job;
   const batches = new Map<string, Batch>();
@@ -93,14 +86,14 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
     });
 
   return {
-    acceptBatch: (event) => {
-      batches.set(`${event.step}/${event.microbatch}`, batchOf(event));
+    acceptBatch: ({ step, microbatch, tensors }) => {
+      batches.set(`${step}/${microbatch}`, tensors);
     },
-    acceptEvaluation: (event) => {
+    acceptEvaluation: ({ body, tensors }) => {
       self.endWait('evaluation');
-      evaluationBatch = batchOf(event);
-      replica.batch = evaluationBatch;
-      evaluated += numberIn(event, 'targets');
+      evaluationBatch = tensors;
+      replica.batch = tensors;
+      evaluated += body.targets;
     },
     askEvaluation: (_event, context) => {
       self.tell(addresses.feeder(dp), 'evaluation.prefetch', place(context));
@@ -137,10 +130,10 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         self.submit(device, calls, 'head.finished', place(context));
       else replica.chain(self, calls, 'head.finished', place(context));
     },
-    open: (event) => {
-      replica.attempt = event.attempt;
-      targets = numberIn(event, 'targets');
-      const tokens = numberIn(event, 'tokens');
+    open: ({ attempt, body }) => {
+      replica.attempt = attempt;
+      ({ targets } = body);
+      const { tokens } = body;
       // A global balance loss waits for the counts of the whole batch (`shareBalance`); one of weight 0 has nothing to wait for.
       const balance = model.moe?.balance;
       if (balance !== undefined && (balance.scope !== 'global' || balance.auxLoss === 0)) {
@@ -150,7 +143,10 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
     },
     shareBalance: (_event, context) => {
       const counts = current(context).statistics.layers.map((layer) => layer.counts_E);
-      self.tell(addresses.trainer, 'balance.share', { ...place(context), tensors: [concatInts(counts)] });
+      self.tell(addresses.trainer, 'balance.share', {
+        ...place(context),
+        tensors: { counts_LE: concatInts(counts) },
+      });
       self.wait({
         name: 'balance',
         awaited: [addresses.trainer],
@@ -159,13 +155,13 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         deadlineMs: job.deadlines.stepMs,
       });
     },
-    acceptBalance: (event, context) => {
+    acceptBalance: ({ tensors }, context) => {
       self.endWait('balance');
-      const counts = event.tensors[0] as Int32Array;
+      const { counts_LE } = tensors;
       const experts = model.moe?.experts ?? 0;
       const layers = current(context).statistics.layers.map((layer, index) => ({
         ...layer,
-        counts_E: counts.slice(index * experts, (index + 1) * experts),
+        counts_E: counts_LE.slice(index * experts, (index + 1) * experts),
       }));
       replica.balance = balanceCoefficients(
         model,
@@ -209,12 +205,12 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
     },
     measure: (_event, context) => {
       const { lossSum, layers } = replica.statistics;
-      const tensors = [
-        lossSum.slice(),
-        concatInt64s(layers.map((layer) => layer.lossSums)),
-        concatInts(layers.map((layer) => layer.counts_E)),
-        concatInt64s(layers.map((layer) => layer.probSums_E)),
-      ];
+      const tensors = {
+        lossSum: lossSum.slice(),
+        layerSums: concatInt64s(layers.map((layer) => layer.lossSums)),
+        counts_LE: concatInts(layers.map((layer) => layer.counts_E)),
+        probSums: concatInt64s(layers.map((layer) => layer.probSums_E)),
+      };
       self.tell(addresses.trainer, 'replica.measured', {
         ...place(context),
         tensors,
@@ -238,7 +234,7 @@ export function stageEffects(self: Self, replica: Replica): Effects<StageContext
         self.tell(to, 'attempt.abandon', { attempt });
     },
     reportEvaluation: (_event, context) => {
-      const tensors = [replica.evaluationStatistics.lossSum.slice()];
+      const tensors = { lossSum: replica.evaluationStatistics.lossSum.slice() };
       self.tell(addresses.trainer, 'replica.evaluated', {
         ...place(context),
         tensors,

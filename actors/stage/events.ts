@@ -1,19 +1,16 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { messages, type EventsOf, type Self } from '../messages.ts';
 
-export interface StageEvent extends ActorEvent {
-  readonly type:
-    | 'weights.publish'
-    | 'batch.ready'
-    | 'evaluation.ready'
-    | 'step.open'
-    | 'evaluation.open'
-    | 'attention.forwarded'
-    | 'attention.backwarded'
-    | 'head.finished'
-    | 'embedding.backwarded'
-    | 'forward.done'
-    | 'rows.left'
-    | 'backward.done'
-    | 'balance.shared'
-    | 'attempt.abandon';
-}
+const completion = ownEvent({ fenced: true });
+const own = {
+  'attention.forwarded': completion,
+  'head.finished': completion,
+  'attention.backwarded': completion,
+  'embedding.backwarded': completion,
+} as const;
+
+export type StageEvent = EventsOf<'stage', typeof own>;
+export type StageSelf = Self<'stage', typeof own>;
+
+/** What may still come from an attempt that is over. Tokens are the same in every attempt. */
+export const fencedByStage = fencedKinds(messages, 'stage', own);

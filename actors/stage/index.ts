@@ -1,12 +1,13 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import type { Replica } from '../replica.ts';
 import { stageEffects } from './effects.ts';
-import { fencedByStage, stageMachine, type StageInput } from './machine.ts';
+import { fencedByStage, type StageSelf } from './events.ts';
+import { stageMachine, type StageInput } from './machine.ts';
 
 export function mountStage(replica: Replica): Mount {
   const { job, shape } = replica;
   const balance = job.model.moe?.balance;
-  return (self) => {
+  return mountOf((self: StageSelf) => {
     const input: StageInput = {
       version: job.first.step,
       numElements: replica.dense.layout.length,
@@ -22,5 +23,5 @@ export function mountStage(replica: Replica): Mount {
       effects: stageEffects(self, replica),
       ...replica.fence(fencedByStage),
     };
-  };
+  });
 }

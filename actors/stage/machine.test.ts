@@ -33,7 +33,7 @@ const input: StageInput = {
   moeLayers: new Set([1]),
   sharesBalance: false,
 };
-const weights = (version: number, elements = 10) => ({ version, body: { elements, from: 0 } });
+const weights = (version: number, elements = 10) => ({ version, body: { from: 0, to: elements } });
 const open = (step: number, attempt = 1) => ({
   step,
   attempt,

@@ -1,6 +1,7 @@
-import { numberIn } from '@troupe/runtime';
+import { always, ignore, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
-import type { PassMode } from '../replica.ts';
+import { lengthOf } from '../gradients.ts';
+import type { PassMode } from '../messages.ts';
 import type { StageEvent } from './events.ts';
 
 export interface StageContextData {
@@ -34,21 +35,28 @@ export type StageInput = Pick<
   'numElements' | 'numLayers' | 'numMicrobatches' | 'numEvaluationPasses' | 'moeLayers' | 'sharesBalance'
 > & { readonly version: number };
 
-/** What may still come from an attempt that is over. Tokens are the same in every attempt. */
-export const fencedByStage: readonly string[] = [
-  'weights.publish',
-  'evaluation.ready',
-  'step.open',
-  'evaluation.open',
-  'attention.forwarded',
-  'attention.backwarded',
-  'head.finished',
-  'embedding.backwarded',
-  'forward.done',
-  'rows.left',
-  'backward.done',
-  'balance.shared',
-];
+export const stageActions = {
+  ignore,
+  acceptBatch: on('batch.ready'),
+  acceptEvaluation: on('evaluation.ready'),
+  askEvaluation: always,
+  open: on('step.open'),
+  begin: always,
+  forwardAttention: always,
+  route: always,
+  forwardHead: always,
+  shareBalance: always,
+  acceptBalance: on('balance.shared'),
+  unroute: always,
+  backwardAttention: always,
+  sendLayer: always,
+  sendHeld: always,
+  backwardEmbedding: always,
+  sendEnds: always,
+  measure: always,
+  reportEvaluation: always,
+  abandon: on('attempt.abandon'),
+} as const;
 
 /**
  * Attention, norms, dense FFNs, embedding and head of one replica, layer by layer.
@@ -59,32 +67,11 @@ export const fencedByStage: readonly string[] = [
  */
 export const stageMachine = setup({
   types: { context: {} as StageContextData, events: {} as StageEvent, input: {} as StageInput },
-  actions: {
-    ignore: () => {},
-    acceptBatch: () => {},
-    acceptEvaluation: () => {},
-    askEvaluation: () => {},
-    open: () => {},
-    begin: () => {},
-    forwardAttention: () => {},
-    route: () => {},
-    forwardHead: () => {},
-    shareBalance: () => {},
-    acceptBalance: () => {},
-    unroute: () => {},
-    backwardAttention: () => {},
-    sendLayer: () => {},
-    sendHeld: () => {},
-    backwardEmbedding: () => {},
-    sendEnds: () => {},
-    measure: () => {},
-    reportEvaluation: () => {},
-    abandon: () => {},
-  },
+  actions: stageActions,
   guards: {
     known: ({ context, event }) => event.attempt <= context.attempt,
     completesVersion: ({ context, event }) =>
-      context.arrived + numberIn(event, 'elements') === context.numElements,
+      context.arrived + lengthOf(of(event, 'weights.publish').body) === context.numElements,
     canTrain: ({ context }) =>
       context.opened &&
       context.mode === 'train' &&
@@ -123,7 +110,7 @@ export const stageMachine = setup({
         actions: assign({ version: ({ event }) => event.version, arrived: 0 }),
       },
       {
-        actions: assign({ arrived: ({ context, event }) => context.arrived + numberIn(event, 'elements') }),
+        actions: assign({ arrived: ({ context, event }) => context.arrived + lengthOf(event.body) }),
       },
     ],
     'batch.ready': {

@@ -5,10 +5,9 @@ import {
   type CheckpointTensor,
   type CheckpointWriter,
 } from '@troupe/checkpoint';
-import { flagIn, numberIn, textIn } from '@troupe/runtime';
 import { denseUnits, expertUnits } from '@troupe/spec';
 import { jobShape, type Job } from '../job.ts';
-import type { StoreEvent } from './events.ts';
+import type { StoreEventOf } from './events.ts';
 import { hashingOf, type StoreOptions } from './options.ts';
 
 export const tensorGroups = ['weights', 'adam-m', 'adam-v'] as const;
@@ -47,13 +46,13 @@ export class CheckpointDraft {
   }
 
   /** Begins the folder that `checkpoint.begin` asks for. */
-  open(event: StoreEvent): void {
+  open({ step, body }: StoreEventOf<'checkpoint.begin'>): void {
     const { job, keep, storage, folder, resumeFrom, tokenizer } = this.#options;
     const base = {
-      step: event.step,
+      step,
       topology: this.#options.topology,
-      trajectory: { adamClock: numberIn(event, 'adamClock') },
-      dataCursor: { step: event.step },
+      trajectory: { adamClock: body.adamClock },
+      dataCursor: { step },
       rngKeys: { seed: job.seed },
       corpusSha256: this.#options.corpusSha256,
       ...(resumeFrom === null ? {} : { parents: [resumeFrom.manifest.manifestSha256] }),
@@ -62,19 +61,17 @@ export class CheckpointDraft {
     const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
     this.#isStarted = true;
     // Nobody knows yet whether the next step will find the parameters of this one blown up; then the one before is wanted.
-    const most = flagIn(event, 'isLast') ? keep : Math.max(2, keep);
-    this.#keeps = flagIn(event, 'prunes') ? most : null;
+    const most = body.isLast ? keep : Math.max(2, keep);
+    this.#keeps = body.prunes ? most : null;
     this.#start(writer);
   }
 
   /** Adds a piece. Its buffers stay as they are until the trainer has heard of this checkpoint, so waiting for the writer is safe. */
-  put(event: StoreEvent): void {
-    const [name, offset] = [textIn(event, 'name'), numberIn(event, 'offset')];
+  put({ body, tensors }: StoreEventOf<'snapshot.slice'>): void {
+    const values = { weights: tensors.weights, 'adam-m': tensors.m, 'adam-v': tensors.v };
     const put = this.#writer.then((writer) =>
       Promise.all(
-        tensorGroups.map((group, index) =>
-          writer.put(name, group, offset, asFloat32(event.tensors[index] as Floats)),
-        ),
+        tensorGroups.map((group) => writer.put(body.name, group, body.offset, asFloat32(values[group]))),
       ),
     );
     put.catch(() => {});

@@ -1,47 +1,51 @@
 import { assert, deserializeError } from '@troupe/core';
-import type { Effects, MessageFields, Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { CheckpointDraft } from './checkpoint-draft.ts';
-import type { StoreEvent } from './events.ts';
-import type { StoreContext } from './machine.ts';
+import type { StoreEvent, StoreEventOf, StoreSelf } from './events.ts';
+import type { storeActions, StoreContext } from './machine.ts';
 import type { StoreOptions } from './options.ts';
 import { SnapshotSource } from './snapshot-source.ts';
 
-export function storeEffects(self: Self, options: StoreOptions): Effects<StoreContext, StoreEvent> {
+export function storeEffects(
+  self: StoreSelf,
+  options: StoreOptions,
+): EffectsOf<typeof storeActions, StoreContext, StoreEvent> {
   const { folder } = options;
-  const requests: StoreEvent[] = [];
+  const reads: StoreEventOf<'slices.read'>[] = [];
+  const searches: StoreEventOf<'snapshot.find'>[] = [];
   const snapshots = new SnapshotSource(options, self.logger);
   let draft = new CheckpointDraft(options);
 
   const forget = (): void => void (draft = new CheckpointDraft(options));
-  const finish = async (): Promise<MessageFields> => {
+  const finish = async (): Promise<{ readonly body: { readonly path: string } }> => {
     const path = await draft.finish();
     snapshots.noteWritten(folder === '' ? path : path.slice(folder.length + 1));
     await draft.prune();
     return { body: { path } };
   };
-  const request = (event: StoreEvent): StoreEvent => {
-    const found = requests[event.microbatch];
-    assert(found, 'an answer belongs to a request');
+  /** The question that the disk's answer is to. */
+  const asked = <Q>(questions: readonly Q[], { microbatch }: Pick<StoreEvent, 'microbatch'>): Q => {
+    const found = questions[microbatch];
+    assert(found, 'an answer belongs to a question', { microbatch });
     return found;
   };
 
   return {
     readSlice: (event) => {
-      requests.push(event);
-      self.settle(snapshots.readSlice(event), 'slice.ready', 'slice.failed', {
-        microbatch: requests.length - 1,
+      reads.push(event);
+      self.settle(snapshots.readSlice(event.body), 'slice.ready', 'slice.failed', {
+        microbatch: reads.length - 1,
       });
     },
     answerSlice: (event) => {
-      const asked = request(event);
-      const { attempt } = asked;
-      const body = { from: asked.body['from'] ?? 0 };
-      self.reply(asked, 'slices.read', { attempt, tensors: event.tensors, body });
+      const question = asked(reads, event);
+      const { attempt, body } = question;
+      self.reply(question, 'slices.found', { attempt, tensors: event.tensors, body: { from: body.from } });
     },
     refuseSlice: (event) => {
       assert(event.error, 'a failed read carries its error');
-      self.refuse(request(event), deserializeError(event.error));
+      self.refuse(asked(reads, event), deserializeError(event.error));
     },
     open: (event) => draft.open(event),
     put: (event) => draft.put(event),
@@ -53,18 +57,19 @@ export function storeEffects(self: Self, options: StoreOptions): Effects<StoreCo
     },
     reportSettled: (_event, { attempt }) => self.tell(addresses.trainer, 'checkpoint.settled', { attempt }),
     findSnapshot: (event) => {
-      requests.push(event);
+      searches.push(event);
       self.settle(snapshots.find(event.step), 'snapshot.opened', 'snapshot.unreadable', {
-        microbatch: requests.length - 1,
+        microbatch: searches.length - 1,
       });
     },
     answerSnapshot: (event) => {
-      const asked = request(event);
-      self.reply(asked, 'snapshot.found', { attempt: asked.attempt, step: event.step, body: event.body });
+      const question = asked(searches, event);
+      const { step, body } = event;
+      self.reply(question, 'snapshot.found', { attempt: question.attempt, step, body });
     },
     refuseSnapshot: (event) => {
       assert(event.error, 'a failed search carries its error');
-      self.refuse(request(event), deserializeError(event.error));
+      self.refuse(asked(searches, event), deserializeError(event.error));
     },
     release: () => {
       snapshots

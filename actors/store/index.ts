@@ -1,17 +1,18 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import { storeEffects } from './effects.ts';
-import { fencedByStore, storeMachine, type StoreContext } from './machine.ts';
+import { fencedByStore, type StoreSelf } from './events.ts';
+import { storeMachine, type StoreContext } from './machine.ts';
 import type { StoreOptions } from './options.ts';
 
 export type { StoreOptions } from './options.ts';
 
 /** The durable sink of a job: slices are read from it, checkpoints are written by it. */
 export function mountStore(options: StoreOptions): Mount {
-  return (self) => ({
+  return mountOf((self: StoreSelf) => ({
     machine: storeMachine,
     input: undefined,
     effects: storeEffects(self, options),
     epoch: ({ attempt }: StoreContext) => ({ step: 0, attempt }),
-    fenced: new Set(fencedByStore),
-  });
+    fenced: fencedByStore,
+  }));
 }

@@ -1,4 +1,4 @@
-import { numberIn } from '@troupe/runtime';
+import { always, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { StoreEvent } from './events.ts';
 
@@ -14,14 +14,22 @@ export interface StoreContext {
   readonly received: number;
 }
 
-/** What may still come from an attempt that is over. */
-export const fencedByStore: readonly string[] = [
-  'slices.read',
-  'checkpoint.begin',
-  'snapshot.slice',
-  'snapshot.sent',
-  'message.refused',
-];
+export const storeActions = {
+  readSlice: on('slices.read'),
+  answerSlice: on('slice.ready'),
+  refuseSlice: on('slice.failed'),
+  open: on('checkpoint.begin'),
+  put: on('snapshot.slice'),
+  finish: always,
+  reportWritten: on('checkpoint.finished'),
+  reportBroken: on('checkpoint.broken'),
+  discard: always,
+  reportSettled: always,
+  findSnapshot: on('snapshot.find'),
+  answerSnapshot: on('snapshot.opened'),
+  refuseSnapshot: on('snapshot.unreadable'),
+  release: always,
+} as const;
 
 const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
 
@@ -35,20 +43,7 @@ const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
 export const storeMachine = setup({
   types: { context: {} as StoreContext, events: {} as StoreEvent },
   actions: {
-    readSlice: () => {},
-    answerSlice: () => {},
-    refuseSlice: () => {},
-    open: () => {},
-    put: () => {},
-    finish: () => {},
-    reportWritten: () => {},
-    reportBroken: () => {},
-    discard: () => {},
-    reportSettled: () => {},
-    findSnapshot: () => {},
-    answerSnapshot: () => {},
-    refuseSnapshot: () => {},
-    release: () => {},
+    ...storeActions,
     takeAttempt: assign({ attempt: ({ event }) => event.attempt }),
   },
   guards: {
@@ -75,7 +70,7 @@ export const storeMachine = setup({
     'snapshot.sent': {
       actions: assign({
         sent: ({ context }) => context.sent + 1,
-        announced: ({ context, event }) => context.announced + numberIn(event, 'pieces'),
+        announced: ({ context, event }) => context.announced + event.body.pieces,
       }),
     },
   },
@@ -87,7 +82,7 @@ export const storeMachine = setup({
           actions: [
             assign({
               step: ({ event }) => event.step,
-              numShards: ({ event }) => numberIn(event, 'numShards'),
+              numShards: ({ event }) => event.body.numShards,
             }),
             'open',
           ],

@@ -5,11 +5,15 @@ import {
   openCheckpoint,
   type CheckpointReader,
 } from '@troupe/checkpoint';
-import { numberIn, textIn, type MessageFields } from '@troupe/runtime';
 import { firstSource } from '../job.ts';
-import type { tensorGroups } from './checkpoint-draft.ts';
-import type { StoreEvent } from './events.ts';
+import { tensorGroups } from './checkpoint-draft.ts';
+import type { StoreEventOf } from './events.ts';
 import { hashingOf, type StoreOptions } from './options.ts';
+
+type SliceState = Readonly<Record<'weights' | 'm' | 'v', Float32Array>>;
+
+/** Which step the run goes back to. */
+type Found = Pick<StoreEventOf<'snapshot.opened'>, 'step' | 'body'>;
 
 /** What slices are read from: what the run began with, or the checkpoint that it went back to. */
 export class SnapshotSource {
@@ -41,7 +45,7 @@ export class SnapshotSource {
   }
 
   /** Opens the newest intact checkpoint up to `step`, or what the run began with. */
-  async find(step: number): Promise<MessageFields> {
+  async find(step: number): Promise<Found> {
     const { job, resumeFrom } = this.#options;
     await this.release();
     if (job.checkpointEvery >= 0) this.#source = (await this.#newestUpTo(step)) ?? resumeFrom;
@@ -54,16 +58,15 @@ export class SnapshotSource {
   }
 
   /** Weights and moments of a slice; moments are zero where the source has weights alone. */
-  async readSlice(event: StoreEvent): Promise<{ tensors: readonly Float32Array[] }> {
+  async readSlice(slice: StoreEventOf<'slices.read'>['body']): Promise<{ readonly tensors: SliceState }> {
     const from = this.#source;
     assert(from, 'slices are read only of a snapshot');
-    const length = numberIn(event, 'length');
-    const read = (group: (typeof tensorGroups)[number]) =>
-      from.read(textIn(event, 'name'), group, numberIn(event, 'offset'), length);
+    const { name, offset, length } = slice;
+    const read = (group: (typeof tensorGroups)[number]) => from.read(name, group, offset, length);
     const weights = await read('weights');
     if (from === this.#options.resumeFrom && !this.#hasMoments)
-      return { tensors: [weights, new Float32Array(length), new Float32Array(length)] };
-    return { tensors: [weights, await read('adam-m'), await read('adam-v')] };
+      return { tensors: { weights, m: new Float32Array(length), v: new Float32Array(length) } };
+    return { tensors: { weights, m: await read('adam-m'), v: await read('adam-v') } };
   }
 
   async #newestUpTo(step: number): Promise<CheckpointReader | null> {

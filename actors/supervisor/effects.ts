@@ -1,8 +1,8 @@
 import { assert, type NodeId, type TimerHandle } from '@troupe/core';
-import { flagIn, systemAddress, textIn, type Effects, type MessageFields, type Self } from '@troupe/runtime';
+import { systemAddress, type EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
-import type { SupervisorEvent } from './events.ts';
-import type { SupervisorContext } from './machine.ts';
+import type { LossEvent, SupervisorEvent, SupervisorSelf } from './events.ts';
+import type { supervisorActions, SupervisorContext } from './machine.ts';
 import type { SupervisorOptions } from './options.ts';
 
 /** At most this many names in a sentence. */
@@ -13,35 +13,33 @@ const listed = (names: readonly string[]): string =>
     : `${names.slice(0, NAMES_SHOWN).join(', ')} and ${names.length - NAMES_SHOWN} more`;
 
 /** What the supervisor does, and `dispose`, which stops its timers. */
+type SupervisorEffects = EffectsOf<typeof supervisorActions, SupervisorContext, SupervisorEvent>;
+
 export function supervisorEffects(
-  self: Self,
+  self: SupervisorSelf,
   options: SupervisorOptions,
-): { readonly effects: Effects<SupervisorContext, SupervisorEvent>; readonly dispose: () => void } {
+): { readonly effects: SupervisorEffects; readonly dispose: () => void } {
   const { intensity, periodMs } = options.limit;
   /** Last known state of every actor, from the heartbeats. */
   const states = new Map<string, string>();
-  let stuck: SupervisorEvent | null = null;
+  let stuck: { readonly sentence: string; readonly awaited: string } | null = null;
   const timers = new Set<TimerHandle>();
-  const later = (
-    delayMs: number,
-    type: 'join.due' | 'loss.aged' | 'break.aged',
-    fields?: MessageFields,
-  ): void => {
+  const later = (delayMs: number, post: () => void): void => {
     const timer = self.clock.after(delayMs, () => {
       timers.delete(timer);
-      self.post(type, fields);
+      post();
     });
     timers.add(timer);
   };
   const lives = (context: SupervisorContext, node: string): number => context.lives.get(node) ?? 1;
-  const reasonOf = (event: SupervisorEvent): string => {
+  const reasonOf = (event: LossEvent): string => {
     if (event.type === 'join.due') return `its next life did not join within ${options.joinMs / 1000} s`;
     if (event.type === 'ask.failed') return `no answer within ${options.silenceMs} ms`;
-    if (event.type === 'actor.failed') return `${textIn(event, 'actor')}: ${textIn(event, 'message')}`;
-    return textIn(event, 'reason');
+    if (event.type === 'actor.failed') return `${event.body.actor}: ${event.body.message}`;
+    return event.body.reason;
   };
-  const sentence = (event: SupervisorEvent): string => {
-    const node = textIn(event, 'node');
+  const sentence = (event: LossEvent): string => {
+    const { node } = event.body;
     const actors = options.workers.get(node as NodeId)?.actors ?? [];
     return `${node} was lost (${reasonOf(event)}) ${options.position()}; it held ${listed(actors)}`;
   };
@@ -57,41 +55,39 @@ export function supervisorEffects(
       { body: { node, incarnation: lives(context, node) } },
       { deadlineMs: options.silenceMs, reason: 'heartbeat' },
     );
-  const effects: Effects<SupervisorContext, SupervisorEvent> = {
+  const effects: SupervisorEffects = {
     ping: (_event, context) => {
       for (const node of options.workers.keys()) if (!context.away.has(node)) describe(node, context);
     },
     remember: (event) => {
-      for (const line of (event.body['lines'] ?? []) as readonly string[]) {
+      for (const line of event.body.lines) {
         const [actor, state] = line.split(' ');
         if (actor !== undefined && state !== undefined) states.set(actor, state);
       }
     },
     restart: (event, context) => {
-      later(periodMs, 'loss.aged');
-      const node = textIn(event, 'node') as NodeId;
-      later(options.joinMs, 'join.due', { body: { node, incarnation: lives(context, node) } });
+      later(periodMs, () => self.post('loss.aged'));
+      const node = event.body.node as NodeId;
+      const body = { node, incarnation: lives(context, node) };
+      later(options.joinMs, () => self.post('join.due', { body }));
       const worker = options.workers.get(node);
       assert(worker, 'a worker of this run was lost', { node });
-      self.tell(addresses.trainer, 'worker.lost', {
-        body: { dp: worker.dp, node, sentence: sentence(event) },
+      self.tell(addresses.trainer, 'worker.down', {
+        body: { worker: worker.dp, node, sentence: sentence(event) },
       });
       options.restart(node, lives(context, node));
     },
     reopen: (event) => {
-      later(periodMs, 'break.aged');
-      const node = textIn(event, 'node');
-      self.tell(addresses.trainer, 'link.lost', {
-        body: {
-          node,
-          sentence: `the connection of ${textIn(event, 'by')} to ${node} broke (${textIn(event, 'reason')})`,
-        },
+      later(periodMs, () => self.post('break.aged'));
+      const { node, by, reason } = event.body;
+      self.tell(addresses.trainer, 'link.down', {
+        body: { node, sentence: `the connection of ${by} to ${node} broke (${reason})` },
       });
     },
     welcome: (event) => {
-      const worker = options.workers.get(textIn(event, 'node') as NodeId);
+      const worker = options.workers.get(event.body.node as NodeId);
       assert(worker, 'a worker of this run joined');
-      self.tell(addresses.trainer, 'worker.joined', { body: { dp: worker.dp } });
+      self.tell(addresses.trainer, 'worker.up', { body: { worker: worker.dp } });
     },
     reportLost: (event, context) => {
       options.failed({
@@ -102,29 +98,31 @@ export function supervisorEffects(
       });
     },
     describeAwaited: (event, context) => {
-      stuck = event;
-      const awaited = textIn(event, 'awaited');
+      stuck = event.body;
+      const { awaited } = event.body;
       const node = [...options.workers].find(([, { actors }]) => actors.includes(awaited))?.[0];
-      if (node === undefined) self.post('ask.failed', {});
+      // Nobody to ask: the same as no answer.
+      if (node === undefined) self.post('ask.failed', { body: { node: '', incarnation: 0 } });
       else describe(node, context);
     },
     reportStuck: () => {
       assert(stuck, 'an explanation follows an expired wait');
-      const awaited = textIn(stuck, 'awaited');
+      const { awaited } = stuck;
       options.failed({
         kind: 'stuck',
         code: 'TROUPE_RUN_STUCK',
-        message: `${textIn(stuck, 'sentence')}; ${awaited} was last seen in state ${states.get(awaited) ?? 'unknown'}`,
+        message: `${stuck.sentence}; ${awaited} was last seen in state ${states.get(awaited) ?? 'unknown'}`,
         retryable: true,
       });
     },
     reportFailed: (event, context) => {
-      const wouldPass = flagIn(event, 'retryable') && options.workers.has(textIn(event, 'node') as NodeId);
+      const { actor, code, message, retryable, node } = event.body;
+      const wouldPass = retryable && options.workers.has(node as NodeId);
       options.failed({
         kind: 'failed',
-        code: textIn(event, 'code'),
-        message: `${textIn(event, 'actor')}: ${textIn(event, 'message')}${wouldPass ? beyond(context) : ''}`,
-        retryable: flagIn(event, 'retryable'),
+        code,
+        message: `${actor}: ${message}${wouldPass ? beyond(context) : ''}`,
+        retryable,
       });
     },
   };

@@ -1,17 +1,19 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { field, ownEvent } from '@troupe/runtime';
+import type { EventsOf, Self } from '../messages.ts';
 
-export interface SupervisorEvent extends ActorEvent {
-  readonly type:
-    | 'worker.lost'
-    | 'worker.joined'
-    | 'link.lost'
-    | 'message.refused'
-    | 'worker.stuck'
-    | 'actor.failed'
-    | 'system.described'
-    | 'ask.failed'
-    | 'run.finished'
-    | 'join.due'
-    | 'loss.aged'
-    | 'break.aged';
-}
+/** A life of a worker. */
+const life = { node: field.text, incarnation: field.number };
+const own = {
+  /** A heartbeat, or a last look at a node, found no answer. */
+  'ask.failed': ownEvent({ body: life }),
+  'join.due': ownEvent({ body: life }),
+  'loss.aged': ownEvent(),
+  'break.aged': ownEvent(),
+} as const;
+
+export type SupervisorEvent = EventsOf<'supervisor', typeof own>;
+export type SupervisorSelf = Self<'supervisor', typeof own>;
+
+/** By one of these a worker is lost, or its connection. */
+export const lossKinds = ['worker.lost', 'join.due', 'ask.failed', 'actor.failed', 'link.lost'] as const;
+export type LossEvent = Extract<SupervisorEvent, { readonly type: (typeof lossKinds)[number] }>;

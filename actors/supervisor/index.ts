@@ -1,5 +1,6 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import { supervisorEffects } from './effects.ts';
+import type { SupervisorSelf } from './events.ts';
 import { supervisorMachine, type SupervisorInput } from './machine.ts';
 import type { SupervisorOptions } from './options.ts';
 
@@ -15,5 +16,9 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
     // One loss can break a connection of every other worker.
     mostBreaks: intensity * options.workers.size,
   };
-  return (self) => ({ machine: supervisorMachine, input, ...supervisorEffects(self, options) });
+  return mountOf((self: SupervisorSelf) => ({
+    machine: supervisorMachine,
+    input,
+    ...supervisorEffects(self, options),
+  }));
 }

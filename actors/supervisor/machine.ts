@@ -1,6 +1,6 @@
-import { flagIn, numberIn, textIn } from '@troupe/runtime';
+import { always, ignore, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
-import type { SupervisorEvent } from './events.ts';
+import { lossKinds, type SupervisorEvent } from './events.ts';
 
 export interface SupervisorContext {
   readonly heartbeatMs: number;
@@ -25,15 +25,32 @@ export type SupervisorInput = Pick<SupervisorContext, 'heartbeatMs' | 'lives' | 
 const without = (names: ReadonlySet<string>, name: string): ReadonlySet<string> =>
   new Set([...names].filter((each) => each !== name));
 
+export const supervisorActions = {
+  ignore,
+  ping: always,
+  remember: on('system.described'),
+  restart: on('worker.lost', 'join.due', 'ask.failed', 'actor.failed'),
+  reopen: on('link.lost'),
+  welcome: on('worker.joined'),
+  reportLost: on(...lossKinds),
+  reportStuck: always,
+  reportFailed: on('actor.failed'),
+  describeAwaited: on('worker.stuck'),
+} as const;
+
+/** The life of a worker that an event speaks of. */
+const lifeIn = (event: SupervisorEvent): { readonly node: string; readonly incarnation: number } =>
+  of(event, ...lossKinds, 'worker.joined').body;
+const nodeIn = (event: SupervisorEvent): string => lifeIn(event).node;
+
 /** The life after the one that an event speaks of. */
 const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
-  lives: ({ context, event }) =>
-    new Map([...context.lives, [textIn(event, 'node'), numberIn(event, 'incarnation') + 1]]),
-  away: ({ context, event }) => new Set([...context.away, textIn(event, 'node')]),
+  lives: ({ context, event }) => new Map([...context.lives, [nodeIn(event), lifeIn(event).incarnation + 1]]),
+  away: ({ context, event }) => new Set([...context.away, nodeIn(event)]),
   losses: ({ context }) => context.losses + 1,
 });
 const noteMissed = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
-  missed: ({ context, event }) => new Set([...context.missed, textIn(event, 'node')]),
+  missed: ({ context, event }) => new Set([...context.missed, nodeIn(event)]),
 });
 const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   breaks: ({ context }) => context.breaks + 1,
@@ -52,33 +69,19 @@ export const supervisorMachine = setup({
     events: {} as SupervisorEvent,
     input: {} as SupervisorInput,
   },
-  actions: {
-    ignore: () => {},
-    ping: () => {},
-    remember: () => {},
-    restart: () => {},
-    reopen: () => {},
-    welcome: () => {},
-    reportLost: () => {},
-    reportStuck: () => {},
-    reportFailed: () => {},
-    describeAwaited: () => {},
-  },
+  actions: supervisorActions,
   guards: {
-    isStale: ({ context, event }) =>
-      numberIn(event, 'incarnation') < (context.lives.get(textIn(event, 'node')) ?? 0),
-    isAway: ({ context, event }) => context.away.has(textIn(event, 'node')),
+    isStale: ({ context, event }) => lifeIn(event).incarnation < (context.lives.get(nodeIn(event)) ?? 0),
+    isAway: ({ context, event }) => context.away.has(nodeIn(event)),
     hasJoined: ({ context, event }) =>
-      !context.away.has(textIn(event, 'node')) ||
-      numberIn(event, 'incarnation') !== context.lives.get(textIn(event, 'node')),
-    hasMissed: ({ context, event }) => context.missed.has(textIn(event, 'node')),
-    isCurrent: ({ context, event }) =>
-      numberIn(event, 'incarnation') === context.lives.get(textIn(event, 'node')),
+      !context.away.has(nodeIn(event)) || lifeIn(event).incarnation !== context.lives.get(nodeIn(event)),
+    hasMissed: ({ context, event }) => context.missed.has(nodeIn(event)),
+    isCurrent: ({ context, event }) => lifeIn(event).incarnation === context.lives.get(nodeIn(event)),
     mayReopen: ({ context }) => context.breaks < context.mostBreaks,
     mayRestart: ({ context }) => context.losses < context.mostLosses,
     mayRestartFailed: ({ context, event }) =>
-      flagIn(event, 'retryable') &&
-      context.lives.has(textIn(event, 'node')) &&
+      of(event, 'actor.failed').body.retryable &&
+      context.lives.has(nodeIn(event)) &&
       context.losses < context.mostLosses,
   },
   delays: { heartbeat: ({ context }) => context.heartbeatMs },
@@ -139,8 +142,8 @@ export const supervisorMachine = setup({
           guard: 'isCurrent',
           actions: [
             assign({
-              away: ({ context, event }) => without(context.away, textIn(event, 'node')),
-              missed: ({ context, event }) => without(context.missed, textIn(event, 'node')),
+              away: ({ context, event }) => without(context.away, nodeIn(event)),
+              missed: ({ context, event }) => without(context.missed, nodeIn(event)),
             }),
             'welcome',
           ],

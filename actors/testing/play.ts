@@ -21,7 +21,7 @@ const actorEvent = (type: string, fields: EventFields = {}): ActorEvent => ({
   layer: -1,
   microbatch: 0,
   body: {},
-  tensors: [],
+  tensors: {},
   ...fields,
 });
 

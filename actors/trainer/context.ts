@@ -64,18 +64,3 @@ export type TrainerInput = Pick<
   | 'layout'
   | 'restartsFromBeginning'
 >;
-
-/** What may still come from an attempt that is over. A checkpoint that was finished nevertheless counts. */
-export const fencedByTrainer: readonly string[] = [
-  'shard.loaded',
-  'replica.measured',
-  'balance.share',
-  'gradient.vote',
-  'commit.applied',
-  'replica.evaluated',
-  'attempt.abandoned',
-  'checkpoint.settled',
-  'snapshot.found',
-  'ask.failed',
-  'message.refused',
-];

@@ -1,19 +1,34 @@
 import { addWideSums, assert } from '@troupe/core';
 import { lossValue } from '@troupe/model';
-import { flagIn, numberIn, textIn, type Effects, type Self } from '@troupe/runtime';
+import type { EffectsOf } from '@troupe/runtime';
 import type { RecoveredEvent } from '@troupe/telemetry';
 import { addresses } from '../addresses.ts';
 import { jobShape, parameterClasses } from '../job.ts';
 import type { TrainerContext } from './context.ts';
 import { divergence } from './divergence.ts';
-import type { TrainerEvent } from './events.ts';
+import type { TrainerEvent, TrainerSelf } from './events.ts';
 import { StepLedger } from './ledger.ts';
+import type { trainerActions } from './machine.ts';
 import { stepLosses, utilisation } from './losses.ts';
 import type { TrainerOptions } from './options.ts';
 import { planRecovery } from './recovery-plan.ts';
 import { normOf } from './votes.ts';
 
-export function trainerEffects(self: Self, options: TrainerOptions): Effects<TrainerContext, TrainerEvent> {
+type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, TrainerEvent>;
+type RecoveryEffects = Pick<
+  TrainerEffects,
+  | 'reportLoss'
+  | 'abandon'
+  | 'abandonJoined'
+  | 'rebuild'
+  | 'heard'
+  | 'findSnapshot'
+  | 'restore'
+  | 'reportRecovered'
+  | 'failRecovery'
+>;
+
+export function trainerEffects(self: TrainerSelf, options: TrainerOptions): TrainerEffects {
   const { job } = options;
   const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
   const stages = replicas.map((dp) => addresses.stage(dp));
@@ -72,14 +87,13 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
     waitFor('step', [...shards, ...stages], 'votes and measurements', context.step, job.deadlines.stepMs);
   };
 
-  const effects: Effects<TrainerContext, TrainerEvent> = {
+  const effects: Omit<TrainerEffects, keyof RecoveryEffects> = {
     start: () => {
       waitFor('load', shards, 'parameters to be loaded', job.first.step, job.deadlines.loadMs);
       prefetch(job.first.step + 1);
     },
     recordCount: (event) => {
-      const counted = { targets: numberIn(event, 'targets'), tokens: numberIn(event, 'tokens') };
-      counts.set(event.step, (counts.get(event.step) ?? new Map()).set(event.from, counted));
+      counts.set(event.step, (counts.get(event.step) ?? new Map()).set(event.from, event.body));
     },
     open: (_event, context) => {
       self.endWait('load');
@@ -97,19 +111,14 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
       });
       open(context);
     },
-    recordMeasure: (event) => {
-      const [lossSum, layerSums, loads, probSums] = event.tensors;
-      ledger.addLosses(
-        lossSum as BigInt64Array,
-        layerSums as BigInt64Array,
-        loads as Int32Array,
-        probSums as BigInt64Array,
-      );
-      ledger.kernelMs += numberIn(event, 'kernelMs');
-      self.answered('step', event.from);
+    recordMeasure: ({ from, body, tensors }) => {
+      const { lossSum, layerSums, counts_LE, probSums } = tensors;
+      ledger.addLosses(lossSum, layerSums, counts_LE, probSums);
+      ledger.kernelMs += body.kernelMs;
+      self.answered('step', from);
     },
     shareBalance: (event, context) => {
-      const counts_LE = event.tensors[0] as Int32Array;
+      const { counts_LE } = event.tensors;
       if (balance.replicas === 0) balance.counts_LE = new Int32Array(counts_LE.length);
       counts_LE.forEach(
         (count, index) => (balance.counts_LE[index] = (balance.counts_LE[index] ?? 0) + count),
@@ -121,7 +130,7 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
         self.tell(addresses.stage(dp), 'balance.shared', {
           step: context.step,
           attempt: context.attempt,
-          tensors: [balance.counts_LE],
+          tensors: { counts_LE: balance.counts_LE },
         });
       }
     },
@@ -212,8 +221,8 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
       );
     },
     recordEvaluation: (event) => {
-      addWideSums(evaluation.lossSum, event.tensors[0] as BigInt64Array);
-      evaluation.tokens += numberIn(event, 'targets');
+      addWideSums(evaluation.lossSum, event.tensors.lossSum);
+      evaluation.tokens += event.body.targets;
     },
     reportEvaluation: (_event, context) => {
       self.endWait('evaluation');
@@ -254,7 +263,7 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
     reportCheckpoint: (event) => {
       self.endWait('checkpoint');
       for (const step of reported.keys()) if (step <= event.step) reported.delete(step);
-      options.report({ event: 'checkpoint', step: event.step, path: textIn(event, 'path') });
+      options.report({ event: 'checkpoint', step: event.step, path: event.body.path });
     },
     failCheckpoint: (event, context) => {
       self.endWait('checkpoint');
@@ -262,11 +271,7 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
         step: context.step,
         loss: lastLoss,
         stopped: false,
-        error: event.error ?? {
-          code: textIn(event, 'code'),
-          message: textIn(event, 'message'),
-          retryable: flagIn(event, 'retryable'),
-        },
+        error: event.body,
       });
     },
     failDiverged: (_event, context) => {
@@ -281,15 +286,15 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
       options.finished({ step: context.step, loss: lastLoss, stopped: context.step < job.stopAfter });
     },
   };
-  const recovery: Effects<TrainerContext, TrainerEvent> = {
+  const recovery: RecoveryEffects = {
     reportLoss: (event, context) => {
       loss ??= { workers: new Set(), atMs: self.clock.now(), step: context.step };
-      const worker = textIn(event, 'node');
+      const { node: worker, sentence } = event.body;
       loss.workers.add(worker);
       options.report({
         event: 'fault',
         // Where it goes back to is known once the shards have said what they hold; `recovered` names it.
-        message: `${textIn(event, 'sentence')}; recovering`,
+        message: `${sentence}; recovering`,
         details: { worker, step: context.step, attempt: context.attempt },
       });
     },
@@ -310,7 +315,7 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
       );
     },
     abandonJoined: (event, { attempt }) =>
-      self.tell(addresses.stage(numberIn(event, 'dp')), 'attempt.abandon', { attempt }),
+      self.tell(addresses.stage(event.body.worker), 'attempt.abandon', { attempt }),
     rebuild: (_event, context) => {
       const { step, attempt } = context;
       const plan = planRecovery(job, context, step);
@@ -342,9 +347,11 @@ export function trainerEffects(self: Self, options: TrainerOptions): Effects<Tra
       );
     },
     restore: (event, { attempt, step }) => {
-      adamClock = numberIn(event, 'adamClock');
-      source = flagIn(event, 'exists') ? 'snapshot' : 'seed';
-      for (const to of shards) self.tell(to, 'shard.restore', { attempt, version: step, body: { source } });
+      ({ adamClock } = event.body);
+      const from = event.body.exists ? 'snapshot' : 'seed';
+      source = from;
+      for (const to of shards)
+        self.tell(to, 'shard.restore', { attempt, version: step, body: { source: from } });
       waitFor('recovery', shards, 'every shard to go back to one snapshot', step, job.deadlines.recoveryMs);
     },
     reportRecovered: (_event, { step, attempt, stopAfter }) => {

@@ -1,22 +1,13 @@
-import type { ActorEvent } from '@troupe/runtime';
+import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { messages, type EventsOf, type Self } from '../messages.ts';
 
-export interface TrainerEvent extends ActorEvent {
-  readonly type:
-    | 'shard.loaded'
-    | 'batch.counted'
-    | 'replica.measured'
-    | 'balance.share'
-    | 'gradient.vote'
-    | 'commit.applied'
-    | 'replica.evaluated'
-    | 'checkpoint.written'
-    | 'checkpoint.failed'
-    | 'run.stop'
-    | 'worker.lost'
-    | 'worker.joined'
-    | 'link.lost'
-    | 'attempt.abandoned'
-    | 'checkpoint.settled'
-    | 'snapshot.found'
-    | 'ask.failed';
-}
+const own = {
+  /** The store did not find a snapshot in time. */
+  'ask.failed': ownEvent({ fenced: true }),
+} as const;
+
+export type TrainerEvent = EventsOf<'trainer', typeof own>;
+export type TrainerSelf = Self<'trainer', typeof own>;
+
+/** What may still come from an attempt that is over. A checkpoint that was finished nevertheless counts. */
+export const fencedByTrainer = fencedKinds(messages, 'trainer', own);

@@ -1,8 +1,9 @@
-import type { Mount } from '@troupe/runtime';
+import { mountOf, type Mount } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import { jobShape, layoutOf, parameterClasses } from '../job.ts';
-import { fencedByTrainer, type TrainerContext, type TrainerInput } from './context.ts';
+import type { TrainerContext, TrainerInput } from './context.ts';
 import { trainerEffects } from './effects.ts';
+import { fencedByTrainer, type TrainerSelf } from './events.ts';
 import { trainerMachine } from './machine.ts';
 import type { TrainerOptions } from './options.ts';
 import { scheduleOf } from './schedule.ts';
@@ -14,7 +15,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
   const { job } = options;
   const { evaluationPasses } = jobShape(job);
   const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
-  return (self) => {
+  return mountOf((self: TrainerSelf) => {
     const input: TrainerInput = {
       step: job.first.step,
       shards: replicas.flatMap((dp) =>
@@ -33,7 +34,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
       input,
       effects: trainerEffects(self, options),
       epoch: ({ attempt }: TrainerContext) => ({ step: 0, attempt }),
-      fenced: new Set(fencedByTrainer),
+      fenced: fencedByTrainer,
     };
-  };
+  });
 }

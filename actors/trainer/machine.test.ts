@@ -3,7 +3,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import { resolveTopology } from '@troupe/topology';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
-import { fencedByTrainer, type TrainerInput } from './context.ts';
+import type { TrainerInput } from './context.ts';
+import { fencedByTrainer } from './events.ts';
 import { trainerMachine } from './machine.ts';
 import type { Votes } from './votes.ts';
 
@@ -18,9 +19,9 @@ const kinds = [
   'checkpoint.written',
   'checkpoint.failed',
   'run.stop',
-  'worker.lost',
-  'worker.joined',
-  'link.lost',
+  'worker.down',
+  'worker.up',
+  'link.down',
   'attempt.abandoned',
   'checkpoint.settled',
   'snapshot.found',
@@ -32,9 +33,9 @@ const kinds = [
 const always = [
   'batch.counted',
   'run.stop',
-  'worker.lost',
-  'worker.joined',
-  'link.lost',
+  'worker.down',
+  'worker.up',
+  'link.down',
   'checkpoint.written',
   'checkpoint.failed',
 ];
@@ -66,7 +67,7 @@ const counts = (step: number): readonly Sent[] =>
   [0, 1].map((dp) => ['batch.counted', { from: address(`feeder/dp${dp}`), step }] as const);
 const vote = (overflow = false, norm = 1n) => ({
   body: { overflow },
-  tensors: [BigInt64Array.of(norm, 0n)],
+  tensors: { norm128: BigInt64Array.of(norm, 0n) },
 });
 const measures = from('replica.measured', stages);
 const votesAndMeasures = [...measures, ...from('gradient.vote', shards, vote())];
@@ -76,9 +77,12 @@ const badVotes = [
   ...from('gradient.vote', shards.slice(0, 1), vote()),
 ];
 const applied = from('commit.applied', shards);
-const lost = (dp: number): Sent => ['worker.lost', { body: { dp, node: `worker/${dp}`, sentence: 'gone' } }];
-const joined = (dp: number): Sent => ['worker.joined', { body: { dp } }];
-const broken: Sent = ['link.lost', { body: { node: 'worker/1', sentence: 'broken' } }];
+const lost = (dp: number): Sent => [
+  'worker.down',
+  { body: { worker: dp, node: `worker/${dp}`, sentence: 'gone' } },
+];
+const joined = (dp: number): Sent => ['worker.up', { body: { worker: dp } }];
+const broken: Sent = ['link.down', { body: { node: 'worker/1', sentence: 'broken' } }];
 const abandoned = (version: number, loaded = true, who = shards): readonly Sent[] =>
   from('attempt.abandoned', who, { version, body: { loaded } });
 const settled: Sent = ['checkpoint.settled', { from: store }];
@@ -103,7 +107,7 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   const expectOnly = (state: string, types: readonly string[]): void => {
     t.is(play.state, state);
     t.deepEqual(
-      acceptedOf(play, kinds, { body: { dp: 0 } }).toSorted(),
+      acceptedOf(play, kinds, { body: { worker: 0 } }).toSorted(),
       [...new Set([...always, ...types])].toSorted(),
       state,
     );
@@ -421,6 +425,6 @@ test('trainer: every answer of an attempt is behind its fence', (t) => {
     'attempt.abandoned',
     'snapshot.found',
   ])
-    t.true(fencedByTrainer.includes(type), type);
-  t.false(fencedByTrainer.includes('checkpoint.written'));
+    t.true(fencedByTrainer.has(type), type);
+  t.false(fencedByTrainer.has('checkpoint.written'));
 });

@@ -1,5 +1,5 @@
 import { address, type Address } from '@troupe/core';
-import { flagIn, numberIn, textIn } from '@troupe/runtime';
+import { always, ignore, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { addresses } from '../addresses.ts';
 import type { Answerer, TrainerContext, TrainerInput } from './context.ts';
@@ -7,7 +7,7 @@ import type { TrainerEvent } from './events.ts';
 import { Pending } from './pending.ts';
 import { planRecovery } from './recovery-plan.ts';
 import { evaluatesAfter, savesAfter } from './schedule.ts';
-import { addVote, noVotes } from './votes.ts';
+import { addVote, noVotes, type Votes } from './votes.ts';
 
 const addressesOf = (answerers: readonly Answerer[]): readonly Address[] =>
   answerers.map(({ address }) => address);
@@ -18,11 +18,48 @@ const without = <T>(values: ReadonlySet<T>, value: T): ReadonlySet<T> => {
   return rest;
 };
 
+/** The votes with one more. */
+const votedBy = (
+  votes: Votes,
+  { body, tensors }: Extract<TrainerEvent, { readonly type: 'gradient.vote' }>,
+): Votes => addVote(votes, tensors.norm128, body.overflow);
+
 /** A shard that keeps the state of another says so when it leaves an attempt. */
-const withCopy = (copies: ReadonlyMap<Address, number>, event: TrainerEvent): ReadonlyMap<Address, number> =>
-  event.body['ward'] === undefined
-    ? copies
-    : new Map([...copies, [address(textIn(event, 'ward')), numberIn(event, 'wardVersion')]]);
+const withCopy = (
+  copies: ReadonlyMap<Address, number>,
+  { ward, wardVersion = -1 }: Extract<TrainerEvent, { readonly type: 'attempt.abandoned' }>['body'],
+): ReadonlyMap<Address, number> =>
+  ward === undefined ? copies : new Map([...copies, [address(ward), wardVersion]]);
+
+export const trainerActions = {
+  ignore,
+  start: always,
+  open: always,
+  replay: always,
+  recordCount: on('batch.counted'),
+  recordMeasure: on('replica.measured'),
+  recordVote: always,
+  shareBalance: on('balance.share'),
+  decide: always,
+  report: always,
+  evaluate: always,
+  recordEvaluation: on('replica.evaluated'),
+  reportEvaluation: always,
+  checkpoint: always,
+  reportCheckpoint: on('checkpoint.written'),
+  failCheckpoint: on('checkpoint.failed'),
+  failDiverged: always,
+  finish: always,
+  reportLoss: on('worker.down', 'link.down'),
+  abandon: always,
+  abandonJoined: on('worker.up'),
+  rebuild: always,
+  findSnapshot: always,
+  restore: on('snapshot.found'),
+  reportRecovered: always,
+  failRecovery: always,
+  heard: always,
+} as const;
 
 /**
  * The step protocol. TRN-1: a step commits once, when every shard has voted and every replica has measured; a decision is never
@@ -35,37 +72,10 @@ const withCopy = (copies: ReadonlyMap<Address, number>, event: TrainerEvent): Re
 export const trainerMachine = setup({
   types: { context: {} as TrainerContext, events: {} as TrainerEvent, input: {} as TrainerInput },
   actions: {
-    ignore: () => {},
-    start: () => {},
-    open: () => {},
-    replay: () => {},
-    recordCount: () => {},
-    recordMeasure: () => {},
-    recordVote: () => {},
-    shareBalance: () => {},
-    decide: () => {},
-    report: () => {},
-    evaluate: () => {},
-    recordEvaluation: () => {},
-    reportEvaluation: () => {},
-    checkpoint: () => {},
-    reportCheckpoint: () => {},
-    failCheckpoint: () => {},
-    failDiverged: () => {},
-    finish: () => {},
-    reportLoss: () => {},
-    abandon: () => {},
-    abandonJoined: () => {},
-    rebuild: () => {},
-    findSnapshot: () => {},
-    restore: () => {},
-    reportRecovered: () => {},
-    failRecovery: () => {},
-    heard: () => {},
+    ...trainerActions,
     answered: assign({ awaited: ({ context, event }) => context.awaited.without(event.from) }),
     countVote: assign({
-      votes: ({ context, event }) =>
-        addVote(context.votes, event.tensors[0] as BigInt64Array, flagIn(event, 'overflow')),
+      votes: ({ context, event }) => votedBy(context.votes, of(event, 'gradient.vote')),
     }),
     judge: assign(({ context: { votes, skipped, saved, proven } }) =>
       votes.overflow ? { skipped: skipped + 1 } : { skipped: 0, proven: Math.max(saved, proven) },
@@ -77,16 +87,19 @@ export const trainerMachine = setup({
     }),
     markLost: assign({
       broken: true,
-      down: ({ context, event }) => new Set([...context.down, numberIn(event, 'dp')]),
+      down: ({ context, event }) => new Set([...context.down, of(event, 'worker.down').body.worker]),
     }),
-    markJoined: assign({ down: ({ context, event }) => without(context.down, numberIn(event, 'dp')) }),
+    markJoined: assign({
+      down: ({ context, event }) => without(context.down, of(event, 'worker.up').body.worker),
+    }),
     /** The shards of a lost worker carry nothing out any more. */
     forgetLost: assign({
       awaited: ({ context, event }) =>
         Pending.of(
           addressesOf(
             context.shards.filter(
-              ({ address, dp }) => context.awaited.has(address) && dp !== numberIn(event, 'dp'),
+              ({ address, dp }) =>
+                context.awaited.has(address) && dp !== of(event, 'worker.down').body.worker,
             ),
           ),
         ),
@@ -109,7 +122,8 @@ export const trainerMachine = setup({
       context.saved !== context.step &&
       (context.stopping || context.step >= context.stopAfter),
     ended: ({ context }) => context.stopping || context.step >= context.stopAfter,
-    mayRestore: ({ context, event }) => flagIn(event, 'exists') || context.restartsFromBeginning,
+    mayRestore: ({ context, event }) =>
+      of(event, 'snapshot.found').body.exists || context.restartsFromBeginning,
   },
 }).createMachine({
   id: 'trainer',
@@ -144,9 +158,9 @@ export const trainerMachine = setup({
         'recordCount',
       ],
     },
-    'worker.lost': { target: '.recovering', actions: ['markLost', 'reportLoss'] },
-    'worker.joined': { actions: 'markJoined' },
-    'link.lost': { target: '.recovering', actions: [assign({ broken: true }), 'reportLoss'] },
+    'worker.down': { target: '.recovering', actions: ['markLost', 'reportLoss'] },
+    'worker.up': { actions: 'markJoined' },
+    'link.down': { target: '.recovering', actions: [assign({ broken: true }), 'reportLoss'] },
     'checkpoint.written': { actions: [assign({ saved: ({ event }) => event.step }), 'reportCheckpoint'] },
     'checkpoint.failed': { target: '.failed', actions: 'failCheckpoint' },
   },
@@ -178,11 +192,11 @@ export const trainerMachine = setup({
         'balance.share': { actions: 'shareBalance' },
         'gradient.vote': { actions: ['answered', 'countVote', 'recordVote'] },
         // What is open is not committed: the last commit is the step before.
-        'worker.lost': {
+        'worker.down': {
           target: 'recovering',
           actions: [assign({ step: ({ context }) => context.step - 1 }), 'markLost', 'reportLoss'],
         },
-        'link.lost': {
+        'link.down': {
           target: 'recovering',
           actions: [assign({ step: ({ context }) => context.step - 1, broken: true }), 'reportLoss'],
         },
@@ -204,8 +218,8 @@ export const trainerMachine = setup({
       entry: 'awaitShards',
       on: {
         'commit.applied': { actions: 'answered' },
-        'worker.lost': { actions: ['forgetLost', 'markLost', 'reportLoss'] },
-        'link.lost': { actions: [assign({ broken: true }), 'reportLoss'] },
+        'worker.down': { actions: ['forgetLost', 'markLost', 'reportLoss'] },
+        'link.down': { actions: [assign({ broken: true }), 'reportLoss'] },
       },
       always: [
         { guard: 'settledBroken', target: 'recovering', actions: 'report' },
@@ -241,12 +255,12 @@ export const trainerMachine = setup({
     recovering: {
       initial: 'abandoning',
       on: {
-        'worker.lost': {
+        'worker.down': {
           target: '.abandoning',
           reenter: true,
           actions: ['markLost', 'reportLoss'],
         },
-        'link.lost': { target: '.abandoning', reenter: true, actions: 'reportLoss' },
+        'link.down': { target: '.abandoning', reenter: true, actions: 'reportLoss' },
       },
       states: {
         /** Every actor leaves the attempt, and says what it holds; lost workers are awaited. */
@@ -261,17 +275,17 @@ export const trainerMachine = setup({
             'abandon',
           ],
           on: {
-            'worker.joined': { actions: ['markJoined', 'abandonJoined'] },
+            'worker.up': { actions: ['markJoined', 'abandonJoined'] },
             'attempt.abandoned': {
               actions: [
                 'answered',
                 'heard',
                 assign({
                   versions: ({ context, event }) =>
-                    flagIn(event, 'loaded')
+                    event.body.loaded
                       ? new Map([...context.versions, [event.from, event.version]])
                       : context.versions,
-                  copies: ({ context, event }) => withCopy(context.copies, event),
+                  copies: ({ context, event }) => withCopy(context.copies, event.body),
                 }),
               ],
             },
@@ -320,8 +334,8 @@ export const trainerMachine = setup({
     },
     closing: {
       entry: 'finish',
-      on: { 'worker.lost': { actions: 'ignore' }, 'link.lost': { actions: 'ignore' } },
+      on: { 'worker.down': { actions: 'ignore' }, 'link.down': { actions: 'ignore' } },
     },
-    failed: { on: { 'worker.lost': { actions: 'ignore' }, 'link.lost': { actions: 'ignore' } } },
+    failed: { on: { 'worker.down': { actions: 'ignore' }, 'link.down': { actions: 'ignore' } } },
   },
 });

@@ -11,8 +11,11 @@ import {
 import {
   ActorSystem,
   Directory,
+  field,
+  message,
+  tensor,
   type Behaviour,
-  type Effects,
+  type ActorEvent,
   type Self,
   type Supervision,
   type Turn,
@@ -21,6 +24,32 @@ import {
 import { VirtualClock } from '@troupe/sim';
 import { createMemoryNetwork, type MemoryNetworkOptions, type MemoryTransport } from '@troupe/transport';
 import { createCodec } from '@troupe/wire';
+
+/** What tests of the runtime say: one kind has named tensors, the rest are bare. */
+const messages = {
+  'ping.sent': message({
+    from: ['any'],
+    to: ['any'],
+    says: 'A test.',
+    body: { x: field.optional(field.any) },
+    tensors: { weights: tensor.optional(tensor.floats), counts: tensor.optional(tensor.ints) },
+  }),
+  'work.fail': message({
+    from: ['any'],
+    to: ['any'],
+    says: 'A test.',
+    tensors: { frame: tensor.optional(tensor.bytes) },
+  }),
+  'frames.send': message({
+    from: ['any'],
+    to: ['any'],
+    says: 'A test.',
+    tensors: { frame: tensor.optional(tensor.bytes) },
+  }),
+} as const;
+
+/** Effects by name, as loosely as tests write them. */
+export type TestEffects = Readonly<Record<string, (event: ActorEvent, context: never) => void>>;
 
 export const near = nodeId('agent/0');
 export const far = nodeId('worker/0');
@@ -66,6 +95,7 @@ export function house(kinds: readonly string[], network: MemoryNetworkOptions = 
     return new ActorSystem({
       node,
       transport,
+      messages,
       codec: createCodec({
         kinds: new Set([...kinds, 'message.refused', 'system.describe', 'system.described']),
       }),
@@ -108,7 +138,7 @@ export function mount(
   name: string,
   parts: {
     readonly machine: Behaviour['machine'];
-    readonly effects?: (self: Self) => Effects<never>;
+    readonly effects?: (self: Self) => TestEffects;
     readonly input?: unknown;
     readonly supervision?: Supervision;
     readonly dispose?: () => void;

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { address, TroupeError, type Device, type KernelCall } from '@troupe/core';
-import type { ActorEvent, Effects, Self, Supervision } from '@troupe/runtime';
+import type { ActorEvent, Self, Supervision } from '@troupe/runtime';
 import { assign, createMachine } from 'xstate';
-import { far, house, mount, near, type House } from './runtime-house.ts';
+import { far, house, mount, near, type House, type TestEffects } from './runtime-house.ts';
 
 const kinds = ['work.do', 'work.fail', 'work.done', 'work.hang', 'frames.send'];
 
@@ -40,7 +40,7 @@ function mountWorker(
   name: string,
   log: string[],
   supervision: Supervision,
-  effects: (self: Self, life: number) => Effects<never> = () => ({}),
+  effects: (self: Self, life: number) => TestEffects = () => ({}),
 ) {
   let life = 0;
   return mount(name.startsWith('far/') ? h.far : h.near, name, {
@@ -235,7 +235,7 @@ test('supervision: messages that a failed life did not read give their credit ba
   const h = house(kinds, { creditBytes: { control: 1 << 16, data: 3000 } });
   const log: string[] = [];
   const a = mountWorker(h, 'far/a', log, restarting({ intensity: 100 }));
-  const tensors = [new Uint8Array(1000)];
+  const tensors = { frame: new Uint8Array(1000) };
   h.near.tell(a, 'work.fail', { tensors });
   for (let i = 0; i < 20; i++) h.near.tell(a, 'frames.send', { tensors });
   h.run();

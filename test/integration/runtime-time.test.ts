@@ -1,8 +1,8 @@
 import test from 'ava';
 import { address } from '@troupe/core';
-import type { ActorEvent, Effects, Self } from '@troupe/runtime';
+import type { ActorEvent, Self } from '@troupe/runtime';
 import { createMachine } from 'xstate';
-import { house, mount, type House } from './runtime-house.ts';
+import { house, mount, type House, type TestEffects } from './runtime-house.ts';
 
 const kinds = ['work.do', 'answer.give', 'wait.end', 'lamp.touch', 'lamp.hold'];
 
@@ -24,7 +24,7 @@ const lamp = createMachine({
 function mountLamp(h: House, log: string[]) {
   return mount(h.near, 'near/lamp', {
     machine: lamp,
-    effects: (): Effects<never> => ({
+    effects: (): TestEffects => ({
       note: () => void log.push(`${h.near.statuses()[0]?.state ?? 'new'} left at ${h.clock.now()}`),
     }),
   });
@@ -110,7 +110,7 @@ const waiting = createMachine({
 
 const waiter =
   (deadlineMs = 10_000) =>
-  (self: Self): Effects<never> => ({
+  (self: Self): TestEffects => ({
     wait: () =>
       self.wait({
         name: 'experts',

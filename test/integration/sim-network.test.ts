@@ -135,7 +135,7 @@ const turn: TurnSeen = {
   layer: 0,
   microbatch: 0,
   body: {},
-  tensors: [],
+  tensors: {},
   outcome: 'handled',
   stateBefore: 'training.waiting',
   stateAfter: 'training.running',

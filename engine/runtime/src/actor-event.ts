@@ -1,13 +1,14 @@
 import type { Address, SerializedError } from '@troupe/core';
-import type { Message } from '@troupe/wire';
+import type { Message, WireBody } from '@troupe/wire';
 import type { ActorEvent, MessageFields } from './actor.ts';
+import { arraysOf, tensorsOf, type Shape } from './message-shape.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Link = Pick<Message, 'correlation' | 'replyTo'>;
 
 const noLink: Link = {};
 const noBody: ActorEvent['body'] = Object.freeze({});
-const noTensors: ActorEvent['tensors'] = Object.freeze([]);
+const noTensors: ActorEvent['tensors'] = Object.freeze({});
 
 /** An event with what its maker left out filled in. Every event is made here: written out, since spreads cost more than the rest of it. */
 export function actorEvent(
@@ -34,7 +35,7 @@ export function actorEvent(
 }
 
 /** The event that a message is to its receiver. */
-export function eventOf(message: Message): ActorEvent {
+export function eventOf(message: Message, shape: Shape): ActorEvent {
   const event: Mutable<ActorEvent> = {
     type: message.kind,
     from: message.from,
@@ -44,7 +45,7 @@ export function eventOf(message: Message): ActorEvent {
     layer: message.layer ?? -1,
     microbatch: message.microbatch ?? -1,
     body: message.body,
-    tensors: message.tensors,
+    tensors: tensorsOf(shape, message.tensors),
   };
   if (message.correlation !== undefined) event.correlation = message.correlation;
   return event;
@@ -54,7 +55,7 @@ export function eventOf(message: Message): ActorEvent {
 export function messageOf(
   from: Address,
   to: Address,
-  kind: string,
+  { kind, shape }: { readonly kind: string; readonly shape: Shape },
   fields: MessageFields,
   { correlation, replyTo }: Link = noLink,
 ): Message {
@@ -70,7 +71,7 @@ export function messageOf(
     microbatch: microbatch < 0 ? undefined : microbatch,
     correlation,
     replyTo,
-    body: fields.body ?? noBody,
-    tensors: fields.tensors ?? noTensors,
+    body: (fields.body ?? noBody) as WireBody,
+    tensors: arraysOf(shape, fields.tensors),
   };
 }

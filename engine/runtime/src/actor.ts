@@ -10,15 +10,23 @@ import type {
   TroupeError,
 } from '@troupe/core';
 import type { WireValue } from '@troupe/wire';
+import type { BodyOf, Shape, Shapes, TensorsOf } from './message-shape.ts';
 import type { WaitRequest } from './waits.ts';
 
 /**
  * What a mailbox holds: a message, a kernel's completion, a timer or a reply, all of one shape, so that an actor is a function of
  * its event order alone. Absent numbers are 0; `layer` and `microbatch` are -1 when they do not apply.
  */
-export interface ActorEvent {
+export interface ActorEvent extends EventHeader {
   /** `noun.verb`. */
   readonly type: string;
+  readonly body: Readonly<Record<string, WireValue | undefined>>;
+  /** By name. */
+  readonly tensors: Readonly<Record<string, TensorArray | undefined>>;
+}
+
+/** What every event has, whatever its kind. */
+export interface EventHeader {
   readonly from: Address;
   readonly step: number;
   readonly attempt: number;
@@ -26,8 +34,6 @@ export interface ActorEvent {
   readonly version: number;
   readonly layer: number;
   readonly microbatch: number;
-  readonly body: Readonly<Record<string, WireValue>>;
-  readonly tensors: readonly TensorArray[];
   /** Set on a request: pass the event to `reply`. */
   readonly correlation?: number;
   readonly error?: SerializedError;
@@ -35,10 +41,39 @@ export interface ActorEvent {
   readonly kernelMs?: number;
 }
 
+/** An event of a kind whose shape is known. */
+export interface ShapedEvent<K extends string, S extends Shape> extends EventHeader {
+  readonly type: K;
+  readonly body: BodyOf<S['body']>;
+  readonly tensors: TensorsOf<S['tensors']>;
+}
+
+/** The events of these kinds. */
+export type EventOf<S extends Shapes> = {
+  [K in keyof S & string]: ShapedEvent<K, S[K]>;
+}[keyof S & string];
+
+/** Where in a run a message belongs. */
+export type Place = Partial<Pick<EventHeader, 'step' | 'attempt' | 'version' | 'layer' | 'microbatch'>>;
+
 /** The parts of a message that its sender chooses; the rest is filled in. */
-export type MessageFields = Partial<
-  Pick<ActorEvent, 'step' | 'attempt' | 'version' | 'layer' | 'microbatch' | 'body' | 'tensors'>
->;
+export type MessageFields = Place & Partial<Pick<ActorEvent, 'body' | 'tensors'>>;
+
+/** {@link MessageFields} of a kind whose shape is known. */
+export type FieldsOf<S extends Shape> = Place &
+  Needed<'body', BodyOf<S['body']>> &
+  Needed<'tensors', TensorsOf<S['tensors']>>;
+
+type Nothing = Readonly<Record<never, never>>;
+
+/** A part that may be left out where all that it holds may be. */
+type Needed<Name extends 'body' | 'tensors', Part> = Nothing extends Part
+  ? { readonly [K in Name]?: Part }
+  : { readonly [K in Name]: Part };
+
+/** Arguments that say what a message holds; none where nothing must be said. */
+export type FieldsArgument<S extends Shape> =
+  Nothing extends FieldsOf<S> ? [fields?: FieldsOf<S>] : [fields: FieldsOf<S>];
 
 export interface AskOptions {
   readonly deadlineMs: number;
@@ -46,31 +81,58 @@ export interface AskOptions {
   readonly reason: string;
 }
 
-/** All that an actor's effects may touch. Handlers are synchronous; everything that takes time comes back as an event. */
-export interface Self {
+/**
+ * All that an actor's effects may touch. Handlers are synchronous; everything that takes time comes back as an event.
+ *
+ * `Sent`: the kinds that its role sends; `Own`: the events that come back to itself.
+ */
+export interface Self<Sent extends Shapes = Shapes, Own extends Shapes = Shapes> {
   readonly address: Address;
   readonly clock: Clock;
   readonly logger: Logger;
-  tell(to: Address, type: string, fields?: MessageFields): void;
+  tell<K extends keyof Sent & string>(to: Address, kind: K, ...fields: FieldsArgument<Sent[K]>): void;
   /** The reply arrives as an event of the reply's own type; a refusal, an error or a passed deadline as `ask.failed`. */
-  ask(to: Address, type: string, fields: MessageFields, options: AskOptions): void;
-  reply(request: ActorEvent, type: string, fields?: MessageFields): void;
-  /** Answers a request with an error: the asker gets `ask.failed`. */
-  refuse(request: ActorEvent, error: TroupeError): void;
-  /** Puts an event into the own mailbox. */
-  post(
-    type: string,
-    fields?: MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number },
+  ask<K extends keyof Sent & string>(
+    to: Address,
+    kind: K,
+    fields: FieldsOf<Sent[K]>,
+    options: AskOptions,
   ): void;
+  reply<K extends keyof Sent & string>(
+    request: EventHeader,
+    kind: K,
+    ...fields: FieldsArgument<Sent[K]>
+  ): void;
+  /** Answers a request with an error: the asker gets `ask.failed`. */
+  refuse(request: EventHeader & { readonly type: string }, error: TroupeError): void;
+  /** Puts an event into the own mailbox. */
+  post<K extends keyof Own & string>(type: K, ...fields: FieldsArgument<Own[K]>): void;
+  /** Puts an event that came before, and was set aside, into the own mailbox once more. */
+  takeUp(event: ActorEvent): void;
   /** Queues kernels; their completion arrives as `done`, a failure as `kernel.failed`. */
-  submit(device: Device, calls: readonly KernelCall[], done: string, fields?: MessageFields): void;
+  submit<K extends keyof Own & string>(
+    device: Device,
+    calls: readonly KernelCall[],
+    done: K,
+    ...fields: FieldsArgument<Own[K]>
+  ): void;
   /**
    * The same, but `done` comes as soon as the kernels are queued: for results that only later lists on the same device read, which run in
    * the order of submission. Nothing else may look at them before a list submitted later has completed. A failure still arrives as `kernel.failed`.
    */
-  queue(device: Device, calls: readonly KernelCall[], done: string, fields?: MessageFields): void;
+  queue<K extends keyof Own & string>(
+    device: Device,
+    calls: readonly KernelCall[],
+    done: K,
+    ...fields: FieldsArgument<Own[K]>
+  ): void;
   /** Carries a promise's outcome into the mailbox: `done` with the fields it resolves to, or `failed` with the error. */
-  settle(promise: Promise<MessageFields>, done: string, failed: string, fields?: MessageFields): void;
+  settle<K extends keyof Own & string>(
+    promise: Promise<FieldsOf<Own[K]>>,
+    done: K,
+    failed: keyof Own & string,
+    place?: Place,
+  ): void;
   /**
    * Says that arrays which came in a message from another node are read no more, so that their memory may be freed at once. Never for
    * arrays of an actor beside: these are the sender's own.
@@ -84,10 +146,8 @@ export interface Self {
   fail(error: TroupeError): void;
 }
 
-/** What runs when a machine's action is due. Named as in the machine. */
-export type Effects<Context, Event extends ActorEvent = ActorEvent> = Readonly<
-  Record<string, (event: Event, context: Context, params: never) => void>
->;
+/** What runs when a machine's action is due, by the action's name; {@link EffectsOf} is its type for one machine. */
+export type Effects = Readonly<Record<string, (event: never, context: never) => void>>;
 
 /** A machine that xstate's `setup().createMachine()` made. Its type stays inside, so that who uses actors does not compile xstate's. */
 export interface Machine {
@@ -99,7 +159,7 @@ export interface Machine {
 export interface Behaviour {
   readonly machine: Machine;
   readonly input: unknown;
-  readonly effects: Effects<never, never>;
+  readonly effects: Effects;
   /**
    * The epoch an actor is in; events of `fenced` types from before it are dropped and counted. Attempts never fall during a run, steps
    * may (a run can go back to a snapshot), so the attempt decides first. Absent: nothing is fenced.
@@ -111,6 +171,11 @@ export interface Behaviour {
 }
 
 export type Mount = (self: Self) => Behaviour;
+
+/** A mount whose actor knows what its role sends and what comes back to itself. */
+export const mountOf = <Sent extends Shapes, Own extends Shapes>(
+  mount: (self: Self<Sent, Own>) => Behaviour,
+): Mount => mount as unknown as Mount;
 
 export interface Supervision {
   /** one-for-one restarts the failed actor; rest-for-one also those mounted after it; escalate ends the system's run. */

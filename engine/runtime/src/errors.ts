@@ -10,6 +10,16 @@ export class MessageRefusedError extends TroupeError {
   }
 }
 
+/** A message of a kind that is known, with other fields or tensors than that kind has: two versions of Troupe in one run. */
+export class MessageShapeError extends TroupeError {
+  override readonly name = 'MessageShapeError';
+  constructor(kind: string, from: string, problem: string) {
+    super('TROUPE_ACTOR_REFUSED', `${kind} of ${from} is not what this node knows by that name: ${problem}`, {
+      details: { kind, from, problem },
+    });
+  }
+}
+
 /** No actor of that name lives where the directory says. */
 export class UnknownAddressError extends TroupeError {
   override readonly name = 'UnknownAddressError';

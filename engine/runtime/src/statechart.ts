@@ -1,5 +1,6 @@
 import { InvariantError } from '@troupe/core';
 import type { AnyStateMachine } from 'xstate';
+import type { Action } from './action.ts';
 import { Leaf, type Computed, type Edge, type Operation, type Scope } from './leaf.ts';
 
 type Node = AnyStateMachine['root'];
@@ -65,6 +66,7 @@ class Compiler {
     const { root } = this.#machine;
     this.#visit(root, '');
     for (const leaf of this.#leaves.values()) this.#connect(leaf);
+    for (const leaf of this.#leaves.values()) this.#checkKinds(leaf);
     const entered = descent(root);
     const first: Edge = {
       guard: null,
@@ -74,6 +76,30 @@ class Compiler {
       target: this.#leaf(entered.at(-1) ?? root),
     };
     return { machine: this.#machine, first };
+  }
+
+  /** An action that says on which kinds of events it is due is due on no other, in any state and behind any eventless transition. */
+  #checkKinds(leaf: Leaf): void {
+    for (const [type, edges] of leaf.edges) {
+      const seen = new Set<Edge>();
+      const follow = (edge: Edge): void => {
+        if (seen.has(edge)) return;
+        seen.add(edge);
+        for (const operation of edge.operations) this.#checkKind(operation, type);
+        edge.target.always.forEach(follow);
+      };
+      edges.forEach(follow);
+    }
+  }
+
+  #checkKind({ kind, type: name }: Operation, type: string): void {
+    if (kind !== 'effect') return;
+    const { kinds = null } = (this.#machine.implementations.actions[name] ?? {}) as Partial<Action>;
+    if (kinds !== null && !kinds.includes(type))
+      throw unsupported(
+        this.#machine,
+        `the action ${name}, which is due on ${kinds.join(' or ')}, on a transition of ${type}`,
+      );
   }
 
   #leaf(node: Node): Leaf {

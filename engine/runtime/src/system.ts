@@ -18,16 +18,30 @@ import {
   type Transport,
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
-import type { ActorEvent, MessageFields, Mount, Self, Supervision } from './actor.ts';
+import type {
+  ActorEvent,
+  EventHeader,
+  FieldsArgument,
+  MessageFields,
+  Mount,
+  Self,
+  Supervision,
+} from './actor.ts';
 import { actorEvent, eventOf, messageOf } from './actor-event.ts';
 import { Asks } from './asks.ts';
-import { textIn } from './body.ts';
 import type { Cell } from './cell.ts';
 import type { Directory } from './directory.ts';
-import { MessageRefusedError, RestartIntensityError, UnknownAddressError } from './errors.ts';
+import {
+  MessageRefusedError,
+  MessageShapeError,
+  RestartIntensityError,
+  UnknownAddressError,
+} from './errors.ts';
 import { Mailbox } from './mailbox.ts';
+import { shapeProblem, type Shape, type Shapes } from './message-shape.ts';
 import type { Probe } from './probe.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
+import { systemMessages } from './system-messages.ts';
 import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
 
@@ -37,6 +51,8 @@ export interface SystemOptions {
   readonly node: NodeId;
   readonly transport: Transport;
   readonly codec: Codec;
+  /** The shape of every kind of message that actors here send or get. */
+  readonly messages: Shapes;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly directory: Directory;
@@ -54,6 +70,10 @@ export interface SystemOptions {
   /** Frees the memory of received arrays that an actor has done with; default: left to the collector. */
   readonly free?: (arrays: readonly TensorArray[]) => void;
 }
+
+type Link = Pick<Message, 'correlation' | 'replyTo'>;
+type RefusedEvent = EventHeader & Pick<ActorEvent, 'type'> & Partial<Pick<ActorEvent, 'body'>>;
+type OwnFields = MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number };
 
 /** A message's way in, when it came from another node. */
 interface Arrival {
@@ -73,6 +93,17 @@ const statusOf = ({ address, incarnation, snapshot, mailbox }: Cell): ActorStatu
   mailboxSize: mailbox.size,
 });
 
+/** Tables by catalogue: thousands of simulated nodes share one. */
+const knownShapes = new WeakMap<Shapes, ReadonlyMap<string, Shape>>();
+function shapesOf(messages: Shapes): ReadonlyMap<string, Shape> {
+  const known = knownShapes.get(messages) ?? new Map(Object.entries({ ...systemMessages, ...messages }));
+  knownShapes.set(messages, known);
+  return known;
+}
+
+/** Of a kind that the catalogue does not have; it can carry no tensors, since these have no names. */
+const unknownShape: Shape = { fenced: false, body: {}, tensors: {} };
+
 /** What carries tensors goes by the data lane, all else by control. */
 const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
 
@@ -85,11 +116,12 @@ const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' 
  * messages of a node's earlier life too.
  * RUN-4: every ask and every wait has an owner, a deadline and a reason.
  */
-export class ActorSystem {
+export class ActorSystem<Sent extends Shapes = Shapes> {
   readonly node: NodeId;
   /** Of the system itself. */
   readonly #address: Address;
   readonly #options: SystemOptions;
+  readonly #shapes: ReadonlyMap<string, Shape>;
   readonly #cells = new Map<Address, Cell>();
   readonly #ready: Cell[] = [];
   readonly #asks: Asks;
@@ -106,6 +138,7 @@ export class ActorSystem {
     this.#options = options;
     this.node = options.node;
     this.#address = systemAddress(options.node);
+    this.#shapes = shapesOf(options.messages);
     if (options.observe !== undefined) this.#observers = [options.observe];
     this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
@@ -184,8 +217,8 @@ export class ActorSystem {
   }
 
   /** Sends from outside any actor: how the composition root speaks to actors. */
-  tell(to: Address, type: string, fields: MessageFields = {}): void {
-    this.#send(messageOf(systemAddress(this.node), to, type, fields));
+  tell<K extends keyof Sent & string>(to: Address, kind: K, ...[fields]: FieldsArgument<Sent[K]>): void {
+    this.#tell(this.#address, to, kind, fields ?? {});
   }
 
   /** Ends an actor's life as if its last turn had thrown: supervision decides what follows. */
@@ -222,6 +255,26 @@ export class ActorSystem {
     // What nobody will read gives its credit back.
     for (let entry = cell.mailbox.shift(); entry !== undefined; entry = cell.mailbox.shift())
       entry.release?.();
+  }
+
+  #shapeOf(kind: string): Shape {
+    return this.#shapes.get(kind) ?? unknownShape;
+  }
+
+  #messageOf(from: Address, to: Address, kind: string, fields: MessageFields, link?: Link): Message {
+    const shape = this.#shapeOf(kind);
+    assert(shape !== unknownShape || fields.tensors === undefined, `${kind} has no names for its tensors`, {
+      from,
+    });
+    return messageOf(from, to, { kind, shape }, fields, link);
+  }
+
+  /** A message to an actor here becomes its event at once. */
+  #tell(from: Address, to: Address, kind: string, fields: MessageFields): void {
+    if (this.#stopped) return;
+    if (this.#cells.has(to) && this.#nodeOf(to) === this.node)
+      this.#deliver(to, actorEvent(kind, from, fields));
+    else this.#send(this.#messageOf(from, to, kind, fields));
   }
 
   #send(message: Message): void {
@@ -270,10 +323,16 @@ export class ActorSystem {
       release?.();
       return;
     }
-    const event = eventOf(message);
-    if (!this.#cells.has(message.to)) {
+    const event = this.#eventOf(message);
+    const problem = arrival === undefined ? null : shapeProblem(this.#shapeOf(message.kind), event);
+    if (problem !== null || !this.#cells.has(message.to)) {
       release?.();
-      this.#refuse(event, message.to, new UnknownAddressError(message.to, this.node));
+      const { from, to, kind } = message;
+      const error =
+        problem === null
+          ? new UnknownAddressError(to, this.node)
+          : new MessageShapeError(kind, from, problem);
+      this.#refuse(event, to, error);
       return;
     }
     this.#accept(message.to, event, arrival);
@@ -284,10 +343,16 @@ export class ActorSystem {
     this.#deliver(address, event, arrival?.release);
   }
 
+  #eventOf(message: Message): ActorEvent {
+    return eventOf(message, this.#shapeOf(message.kind));
+  }
+
   #replyEvent(message: Message): ActorEvent {
-    if (message.kind !== 'message.refused') return eventOf(message);
-    const event = eventOf(message);
-    return { ...event, type: 'ask.failed', error: JSON.parse(textIn(event, 'error')) as SerializedError };
+    const event = this.#eventOf(message);
+    if (message.kind !== 'message.refused') return event;
+    const { error } = event.body;
+    assert(typeof error === 'string', 'a refusal carries its error', { from: message.from });
+    return { ...event, type: 'ask.failed', error: JSON.parse(error) as SerializedError };
   }
 
   #answerAsSystem(message: Message): void {
@@ -296,8 +361,8 @@ export class ActorSystem {
         (status) => `${status.address} ${status.state} ${status.mailboxSize}`,
       );
       this.#send(
-        messageOf(
-          systemAddress(this.node),
+        this.#messageOf(
+          this.#address,
           message.from,
           'system.described',
           { body: { lines } },
@@ -406,15 +471,15 @@ export class ActorSystem {
     probe?.turnEnded(turn);
   }
 
-  #refuse(event: ActorEvent, refuser: Address, error: TroupeError): void {
+  #refuse(event: RefusedEvent, refuser: Address, error: TroupeError): void {
     if (event.correlation !== undefined) {
       const body = { error: JSON.stringify(serializeError(error, refuser)) };
       this.#send(
-        messageOf(
+        this.#messageOf(
           refuser,
           event.from,
           'message.refused',
-          { ...event, tensors: [], body },
+          { ...event, tensors: {}, body },
           { replyTo: event.correlation },
         ),
       );
@@ -430,12 +495,14 @@ export class ActorSystem {
       if (cell !== undefined)
         this.#failed(
           cell,
-          new TroupeError('TROUPE_ACTOR_REFUSED', textIn(event, 'reason'), { details: { from: event.from } }),
+          new TroupeError('TROUPE_ACTOR_REFUSED', String(event.body?.['reason']), {
+            details: { from: event.from },
+          }),
         );
       return;
     }
     this.#send(
-      messageOf(refuser, event.from, 'message.refused', {
+      this.#messageOf(refuser, event.from, 'message.refused', {
         step: event.step,
         attempt: event.attempt,
         body: { reason: error.message, error: JSON.stringify(serializeError(error, refuser)) },
@@ -467,11 +534,7 @@ export class ActorSystem {
       if (action.type === 'ignore') continue;
       const effect = cell.behaviour.effects[action.type];
       assert(effect !== undefined, `no effect is named ${action.type}`, { address: cell.address });
-      effect(
-        (action.event.type === 'xstate.init' ? event : action.event) as never,
-        action.context as never,
-        action.params as never,
-      );
+      effect((action.event.type === 'xstate.init' ? event : action.event) as never, action.context as never);
     }
   }
 
@@ -520,14 +583,14 @@ export class ActorSystem {
   #failAsk(correlation: number, asked: Message, error: TroupeError): void {
     const owner = this.#asks.answered(correlation);
     if (owner === undefined) return;
-    const event = { ...eventOf(asked), type: 'ask.failed', from: owner, tensors: [] };
+    const event = { ...this.#eventOf(asked), type: 'ask.failed', from: owner, tensors: {} };
     this.#deliver(owner, { ...event, error: serializeError(error) });
   }
 
   #self(cell: Cell, incarnation: number): Self {
     const { address } = cell;
     const alive = (): boolean => cell.incarnation === incarnation && !this.#stopped;
-    const post: Self['post'] = (type, fields = {}) => {
+    const post = (type: string, fields: OwnFields = {}): void => {
       if (alive()) this.#deliver(address, actorEvent(type, address, fields));
     };
     const run = (
@@ -548,33 +611,35 @@ export class ActorSystem {
       address,
       clock: this.#options.clock,
       logger: this.#options.logger.child({ actor: address }),
-      tell: (to, type, fields = {}) => {
-        if (alive()) this.#send(messageOf(address, to, type, fields));
+      tell: (to, kind, fields: MessageFields = {}) => {
+        if (alive()) this.#tell(address, to, kind, fields);
       },
       ask: (to, type, fields, options) => {
         if (!alive()) return;
         const correlation = this.#asks.begin(address, to, type, options, (error) =>
-          post('ask.failed', { ...fields, tensors: [], error: serializeError(error, to) }),
+          post('ask.failed', { ...fields, tensors: {}, error: serializeError(error, to) }),
         );
-        this.#send(messageOf(address, to, type, fields, { correlation }));
+        this.#send(this.#messageOf(address, to, type, fields, { correlation }));
       },
-      reply: (request, type, fields = {}) => {
-        assert(request.correlation !== undefined, 'only a request can be replied to', { type: request.type });
-        if (alive())
-          this.#send(messageOf(address, request.from, type, fields, { replyTo: request.correlation }));
+      reply: (request, kind, fields: MessageFields = {}) => {
+        const { from, correlation } = request;
+        assert(correlation !== undefined, 'only a question can be answered', { kind });
+        if (alive()) this.#send(this.#messageOf(address, from, kind, fields, { replyTo: correlation }));
       },
       refuse: (request, error) => this.#refuse(request, address, error),
       post,
-      submit: (device, calls, done, fields = {}) =>
+      takeUp: ({ type, error: _error, kernelMs: _kernelMs, correlation: _correlation, ...event }) =>
+        post(type, event),
+      submit: (device, calls, done, fields: MessageFields = {}) =>
         run(device, calls, fields, ({ kernelMs }) => post(done, { ...fields, kernelMs })),
-      queue: (device, calls, done, fields = {}) => {
+      queue: (device, calls, done, fields: MessageFields = {}) => {
         run(device, calls, fields, () => {});
         post(done, fields);
       },
-      settle: (promise, done, failed, fields = {}) => {
+      settle: (promise, done, failed, place = {}) => {
         promise.then(
-          (outcome) => post(done, { ...fields, ...outcome }),
-          (error: unknown) => post(failed, { ...fields, error: serializeError(error, address) }),
+          (outcome: MessageFields) => post(done, { ...place, ...outcome }),
+          (error: unknown) => post(failed, { ...place, error: serializeError(error, address) }),
         );
       },
       wait: (request) => {

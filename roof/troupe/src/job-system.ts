@@ -1,4 +1,4 @@
-import { addresses, agentNode, messageKinds } from '@troupe/actors';
+import { addresses, agentNode, messageKinds, messages, type ProgramSystem } from '@troupe/actors';
 import { serializeError, type Address, type NodeId, type TroupeError } from '@troupe/core';
 import {
   ActorSystem,
@@ -10,7 +10,7 @@ import {
 import { defaultHome, type ResolvedTopology } from '@troupe/topology/worker';
 import { createCodec, type Codec } from '@troupe/wire';
 
-type JobSystemOptions = Omit<SystemOptions, 'codec' | 'directory' | 'onFailure' | 'onStuck'> & {
+type JobSystemOptions = Omit<SystemOptions, 'codec' | 'messages' | 'directory' | 'onFailure' | 'onStuck'> & {
   readonly topology: ResolvedTopology;
   /** Default: msgpack headers with a checksum. */
   readonly codec?: Codec;
@@ -43,12 +43,13 @@ export function createJobSystem({
   failed,
   unjudged,
   ...ports
-}: JobSystemOptions): ActorSystem {
+}: JobSystemOptions): ProgramSystem {
   const { node, transport } = ports;
   const { incarnation } = transport;
-  const system: ActorSystem = new ActorSystem({
+  const system: ProgramSystem = new ActorSystem({
     ...ports,
     mailboxCapacity: mailboxCapacity ?? mailboxCapacityOf(topology),
+    messages,
     codec: codec ?? createCodec({ kinds: messageKinds, checksum: 'header' }),
     directory: new Directory(home ?? defaultHome(topology)),
     onFailure: (error, actor) => {
@@ -71,9 +72,8 @@ export function createJobSystem({
   transport.onPeer((event) => {
     if (event.type !== 'peer.lost' || event.node === agentNode) return;
     const { reason, incarnation: life } = event;
-    system.tell(addresses.supervisor, node === agentNode ? 'worker.lost' : 'link.lost', {
-      body: { node: event.node, incarnation: life, reason, by: node },
-    });
+    const body = { node: event.node, incarnation: life, reason, by: node };
+    system.tell(addresses.supervisor, node === agentNode ? 'worker.lost' : 'link.lost', { body });
   });
   return system;
 }

@@ -24,8 +24,8 @@ export const bytesIntact = (): Checker => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       if (seen.attempt > newest) newest = seen.attempt;
       if (!hasChanged || seen.attempt < newest) return null;
-      for (const { buffer } of seen.tensors) {
-        const from = changed.get(buffer);
+      for (const tensor of Object.values(seen.tensors)) {
+        const from = tensor === undefined ? undefined : changed.get(tensor.buffer);
         if (from !== undefined)
           return `${seen.address} took up ${seen.kind} of step ${seen.step} whose bytes changed on their way from ${from}`;
       }

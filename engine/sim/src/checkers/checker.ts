@@ -18,7 +18,7 @@ export interface TurnSeen {
   readonly layer: number;
   readonly microbatch: number;
   readonly body: Readonly<Record<string, unknown>>;
-  readonly tensors: readonly TensorArray[];
+  readonly tensors: Readonly<Record<string, TensorArray | undefined>>;
   readonly outcome: 'handled' | 'refused' | 'fenced';
   readonly stateBefore: string;
   readonly stateAfter: string;

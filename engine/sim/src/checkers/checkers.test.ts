@@ -33,7 +33,7 @@ const turn = (fields: Partial<TurnSeen>): TurnSeen => ({
   layer: -1,
   microbatch: -1,
   body: {},
-  tensors: [],
+  tensors: {},
   outcome: 'handled',
   stateBefore: 'collecting',
   stateAfter: 'collecting',
@@ -92,19 +92,19 @@ test('bounds-hold: mailboxes and windows; a packet larger than the window enters
 test('bytes-intact: what was written into on its way counts when it is taken up, not when it is dropped', (t) => {
   const rows = new Float32Array(4);
   const reads = packet({ changed: [rows.buffer] });
-  holds(t, bytesIntact, [packet({ changed: [] }), turn({ tensors: [rows] })]);
+  holds(t, bytesIntact, [packet({ changed: [] }), turn({ tensors: { rows } })]);
   holds(t, bytesIntact, [
     reads,
-    turn({ tensors: [rows], outcome: 'fenced' }),
-    turn({ tensors: [new Float32Array(4)] }),
+    turn({ tensors: { rows }, outcome: 'fenced' }),
+    turn({ tensors: { rows: new Float32Array(4) } }),
   ]);
   const left = turn({ kind: 'attempt.abandon', attempt: 2 });
-  holds(t, bytesIntact, [left, reads, turn({ tensors: [rows] })]);
-  breaks(t, bytesIntact, [left, reads, turn({ attempt: 2, tensors: [rows] })], /changed/);
+  holds(t, bytesIntact, [left, reads, turn({ tensors: { rows } })]);
+  breaks(t, bytesIntact, [left, reads, turn({ attempt: 2, tensors: { rows } })], /changed/);
   breaks(
     t,
     bytesIntact,
-    [reads, turn({ kind: 'rows.dispatch', tensors: [rows] })],
+    [reads, turn({ kind: 'rows.dispatch', tensors: { rows } })],
     /rows.dispatch .* changed/,
   );
 });
@@ -205,13 +205,13 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
       kind: 'rows.dispatch',
       layer: 0,
       body: { mode: 'train', source },
-      tensors: [new Float32Array(8), new Int32Array(rows)],
+      tensors: { x_UD: new Float32Array(8), slots_N: new Int32Array(rows) },
     });
   const measured = (...counts: number[]): TurnSeen =>
     turn({
       address: 'trainer',
       kind: 'replica.measured',
-      tensors: [new BigInt64Array(1), new BigInt64Array(1), Int32Array.from(counts)],
+      tensors: { counts_LE: Int32Array.from(counts) },
     });
   holds(t, checker, [dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);
   holds(t, checker, [dispatch(0, 3), dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);

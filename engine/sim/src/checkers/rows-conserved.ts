@@ -31,7 +31,7 @@ export const rowsConserved = (run: {
       const { address, step, attempt, layer, microbatch, body, tensors } = seen;
       if (seen.kind === 'rows.dispatch' && body['mode'] === 'train') {
         const key = `${address} ${String(body['source'])} ${microbatch}`;
-        const rows = tensors[1]?.length ?? 0;
+        const rows = tensors['slots_N']?.length ?? 0;
         const flow = flowOf(step, attempt);
         const known = flow.received.get(key);
         if (known !== undefined && known.rows !== rows)
@@ -40,7 +40,7 @@ export const rowsConserved = (run: {
       }
       if (seen.kind !== 'replica.measured') return null;
       const flow = flowOf(step, attempt);
-      const counts_LE = tensors[2] as Int32Array;
+      const counts_LE = tensors['counts_LE'] as Int32Array;
       for (const [index, each] of run.layers.entries()) {
         const own = counts_LE.subarray(index * run.experts, (index + 1) * run.experts);
         flow.routed.set(

@@ -114,12 +114,14 @@ export async function connectExperts(options: ConnectExpertsOptions): Promise<Ex
       const answer = await new Promise<Answer>((resolve) => {
         open.set(id, resolve);
         // Copies: the transport reads them later.
-        system.tell(self, 'question.put', { tensors: [x_ND.slice(), experts_N.slice()], step: id });
+        system.tell(self, 'question.put', {
+          tensors: { x_ND: x_ND.slice(), experts_N: experts_N.slice() },
+          step: id,
+        });
       });
       if ('error' in answer) throw answer.error;
-      const [outputs_ND] = answer.tensors;
-      assert(outputs_ND instanceof Float32Array, 'an answer holds rows');
-      return outputs_ND;
+      assert(answer.y_ND instanceof Float32Array, 'an answer holds rows');
+      return answer.y_ND;
     },
     close: async () => {
       isClosed = true;

@@ -1,4 +1,4 @@
-import { serviceKinds } from '@troupe/actors';
+import { serviceKinds, serviceMessages, type ProgramSystem } from '@troupe/actors';
 import { nodeId, type Address, type Clock, type Logger, type NodeId, type TroupeError } from '@troupe/core';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import {
@@ -43,12 +43,13 @@ export async function openServiceSystem(options: {
   readonly logger: Logger;
   readonly transport: Pick<ZmqTransportOptions, 'listen' | 'peers' | 'curve'>;
   readonly failed: (error: TroupeError) => void;
-}): Promise<{ readonly system: ActorSystem; readonly transport: ZmqTransport }> {
+}): Promise<{ readonly system: ProgramSystem; readonly transport: ZmqTransport }> {
   const { node, service, clock, logger, failed } = options;
   const transport = await openZmqTransport({ node, incarnation: 1, clock, logger, ...options.transport });
-  const system = new ActorSystem({
+  const system: ProgramSystem = new ActorSystem({
     node,
     transport,
+    messages: serviceMessages,
     codec: createCodec({ kinds: serviceKinds, checksum: 'header' }),
     clock,
     logger,
