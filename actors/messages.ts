@@ -485,10 +485,12 @@ type Messages = typeof messages & typeof serviceMessages;
 export type Role = Messages[keyof Messages]['from' | 'to'][number];
 
 /** Events that a role accepts: messages to it, and those it puts into its own mailbox. */
-export type EventsOf<R extends Role, Own extends Shapes> = EventOf<SentTo<Messages, R> & Own>;
+export type EventsOf<R extends Role, Own extends Shapes = SentTo<Messages, R>> = EventOf<
+  SentTo<Messages, R> & Own
+>;
 
 /** `Self` of an actor of a role: it sends what the catalogue lets it. */
-export type Self<R extends Role, Own extends Shapes = Readonly<Record<never, never>>> = AnySelf<
+export type Self<R extends Role, Own extends Shapes = SentTo<Messages, R>> = AnySelf<
   SentBy<Messages, R>,
   Own
 >;

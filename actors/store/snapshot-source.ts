@@ -6,7 +6,7 @@ import {
   type CheckpointReader,
 } from '@troupe/checkpoint';
 import { firstSource } from '../job.ts';
-import { tensorGroups } from './checkpoint-draft.ts';
+import type { tensorGroups } from './checkpoint-draft.ts';
 import type { StoreEventOf } from './events.ts';
 import { hashingOf, type StoreOptions } from './options.ts';
 

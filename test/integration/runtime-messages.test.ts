@@ -170,7 +170,7 @@ test('ActorSystem: RUN-2, a sender with a state for refusals gets the refusal as
   h.near.tell(from, 'ping.sent');
   h.run();
   t.like(log[0], { type: 'message.refused', from: address('far/b'), step: 9 });
-  t.is((JSON.parse(String(log[0]!.body['error'])) as { code: string }).code, 'TROUPE_ACTOR_REFUSED');
+  t.is((JSON.parse(log[0]!.body['error'] as string) as { code: string }).code, 'TROUPE_ACTOR_REFUSED');
   t.deepEqual(h.failures, []);
 });
 

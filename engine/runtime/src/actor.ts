@@ -64,7 +64,7 @@ export type FieldsOf<S extends Shape> = Place &
   Needed<'body', BodyOf<S['body']>> &
   Needed<'tensors', TensorsOf<S['tensors']>>;
 
-type Nothing = Readonly<Record<never, never>>;
+type Nothing = Readonly<Record<string, never>>;
 
 /** A part that may be left out where all that it holds may be. */
 type Needed<Name extends 'body' | 'tensors', Part> = Nothing extends Part
@@ -175,7 +175,7 @@ export type Mount = (self: Self) => Behaviour;
 /** A mount whose actor knows what its role sends and what comes back to itself. */
 export const mountOf = <Sent extends Shapes, Own extends Shapes>(
   mount: (self: Self<Sent, Own>) => Behaviour,
-): Mount => mount as unknown as Mount;
+): Mount => mount as Mount;
 
 export interface Supervision {
   /** one-for-one restarts the failed actor; rest-for-one also those mounted after it; escalate ends the system's run. */

@@ -8,6 +8,7 @@ export * from './mailbox.ts';
 export * from './probe.ts';
 export * from './pure-machine.ts';
 export * from './system-messages.ts';
+export * from './system-options.ts';
 export * from './system.ts';
 export * from './turn.ts';
 export * from './waits.ts';

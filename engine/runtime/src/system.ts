@@ -27,10 +27,10 @@ import type {
   Self,
   Supervision,
 } from './actor.ts';
-import { actorEvent, eventOf, messageOf } from './actor-event.ts';
+import { actorEvent } from './actor-event.ts';
 import { Asks } from './asks.ts';
 import type { Cell } from './cell.ts';
-import type { Directory } from './directory.ts';
+import { dictionaryOf, type Dictionary } from './dictionary.ts';
 import {
   MessageRefusedError,
   MessageShapeError,
@@ -38,42 +38,20 @@ import {
   UnknownAddressError,
 } from './errors.ts';
 import { Mailbox } from './mailbox.ts';
-import { shapeProblem, type Shape, type Shapes } from './message-shape.ts';
+import type { Shapes } from './message-shape.ts';
 import type { Probe } from './probe.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
-import { systemMessages } from './system-messages.ts';
+import { MAILBOX_CAPACITY, type SystemOptions } from './system-options.ts';
 import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
 
-export const MAILBOX_CAPACITY = 4096;
-
-export interface SystemOptions {
-  readonly node: NodeId;
-  readonly transport: Transport;
-  readonly codec: Codec;
-  /** The shape of every kind of message that actors here send or get. */
-  readonly messages: Shapes;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly directory: Directory;
-  /** Runs a function soon, never synchronously; in a simulation the virtual clock. */
-  readonly schedule: (run: () => void) => void;
-  /** A failure that supervision does not absorb. */
-  readonly onFailure: (error: TroupeError, address: Address) => void;
-  /** A wait whose deadline passed, with its sentence. */
-  readonly onStuck: (error: TroupeError, wait: Wait) => void;
-  readonly observe?: (turn: Turn) => void;
-  /** Default {@link MAILBOX_CAPACITY}. */
-  readonly mailboxCapacity?: number;
-  /** Times everything, for a profile; absent: nothing is timed. */
-  readonly probe?: Probe;
-  /** Frees the memory of received arrays that an actor has done with; default: left to the collector. */
-  readonly free?: (arrays: readonly TensorArray[]) => void;
-}
-
-type Link = Pick<Message, 'correlation' | 'replyTo'>;
 type RefusedEvent = EventHeader & Pick<ActorEvent, 'type'> & Partial<Pick<ActorEvent, 'body'>>;
 type OwnFields = MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number };
+
+const reasonIn = ({ body }: RefusedEvent): string => {
+  const reason = body?.['reason'];
+  return typeof reason === 'string' ? reason : 'refused';
+};
 
 /** A message's way in, when it came from another node. */
 interface Arrival {
@@ -93,17 +71,6 @@ const statusOf = ({ address, incarnation, snapshot, mailbox }: Cell): ActorStatu
   mailboxSize: mailbox.size,
 });
 
-/** Tables by catalogue: thousands of simulated nodes share one. */
-const knownShapes = new WeakMap<Shapes, ReadonlyMap<string, Shape>>();
-function shapesOf(messages: Shapes): ReadonlyMap<string, Shape> {
-  const known = knownShapes.get(messages) ?? new Map(Object.entries({ ...systemMessages, ...messages }));
-  knownShapes.set(messages, known);
-  return known;
-}
-
-/** Of a kind that the catalogue does not have; it can carry no tensors, since these have no names. */
-const unknownShape: Shape = { fenced: false, body: {}, tensors: {} };
-
 /** What carries tensors goes by the data lane, all else by control. */
 const laneOf = (message: Message): Lane => (message.tensors.length > 0 ? 'data' : 'control');
 
@@ -121,7 +88,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
   /** Of the system itself. */
   readonly #address: Address;
   readonly #options: SystemOptions;
-  readonly #shapes: ReadonlyMap<string, Shape>;
+  readonly #dictionary: Dictionary;
   readonly #cells = new Map<Address, Cell>();
   readonly #ready: Cell[] = [];
   readonly #asks: Asks;
@@ -138,7 +105,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     this.#options = options;
     this.node = options.node;
     this.#address = systemAddress(options.node);
-    this.#shapes = shapesOf(options.messages);
+    this.#dictionary = dictionaryOf(options.messages);
     if (options.observe !== undefined) this.#observers = [options.observe];
     this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
@@ -257,24 +224,12 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       entry.release?.();
   }
 
-  #shapeOf(kind: string): Shape {
-    return this.#shapes.get(kind) ?? unknownShape;
-  }
-
-  #messageOf(from: Address, to: Address, kind: string, fields: MessageFields, link?: Link): Message {
-    const shape = this.#shapeOf(kind);
-    assert(shape !== unknownShape || fields.tensors === undefined, `${kind} has no names for its tensors`, {
-      from,
-    });
-    return messageOf(from, to, { kind, shape }, fields, link);
-  }
-
   /** A message to an actor here becomes its event at once. */
   #tell(from: Address, to: Address, kind: string, fields: MessageFields): void {
     if (this.#stopped) return;
     if (this.#cells.has(to) && this.#nodeOf(to) === this.node)
       this.#deliver(to, actorEvent(kind, from, fields));
-    else this.#send(this.#messageOf(from, to, kind, fields));
+    else this.#send(this.#dictionary.messageOf(from, to, kind, fields));
   }
 
   #send(message: Message): void {
@@ -323,8 +278,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       release?.();
       return;
     }
-    const event = this.#eventOf(message);
-    const problem = arrival === undefined ? null : shapeProblem(this.#shapeOf(message.kind), event);
+    const event = this.#dictionary.eventOf(message);
+    const problem = arrival === undefined ? null : this.#dictionary.problem(event);
     if (problem !== null || !this.#cells.has(message.to)) {
       release?.();
       const { from, to, kind } = message;
@@ -343,12 +298,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     this.#deliver(address, event, arrival?.release);
   }
 
-  #eventOf(message: Message): ActorEvent {
-    return eventOf(message, this.#shapeOf(message.kind));
-  }
-
   #replyEvent(message: Message): ActorEvent {
-    const event = this.#eventOf(message);
+    const event = this.#dictionary.eventOf(message);
     if (message.kind !== 'message.refused') return event;
     const { error } = event.body;
     assert(typeof error === 'string', 'a refusal carries its error', { from: message.from });
@@ -361,7 +312,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
         (status) => `${status.address} ${status.state} ${status.mailboxSize}`,
       );
       this.#send(
-        this.#messageOf(
+        this.#dictionary.messageOf(
           this.#address,
           message.from,
           'system.described',
@@ -475,7 +426,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     if (event.correlation !== undefined) {
       const body = { error: JSON.stringify(serializeError(error, refuser)) };
       this.#send(
-        this.#messageOf(
+        this.#dictionary.messageOf(
           refuser,
           event.from,
           'message.refused',
@@ -495,14 +446,14 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       if (cell !== undefined)
         this.#failed(
           cell,
-          new TroupeError('TROUPE_ACTOR_REFUSED', String(event.body?.['reason']), {
+          new TroupeError('TROUPE_ACTOR_REFUSED', reasonIn(event), {
             details: { from: event.from },
           }),
         );
       return;
     }
     this.#send(
-      this.#messageOf(refuser, event.from, 'message.refused', {
+      this.#dictionary.messageOf(refuser, event.from, 'message.refused', {
         step: event.step,
         attempt: event.attempt,
         body: { reason: error.message, error: JSON.stringify(serializeError(error, refuser)) },
@@ -583,7 +534,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
   #failAsk(correlation: number, asked: Message, error: TroupeError): void {
     const owner = this.#asks.answered(correlation);
     if (owner === undefined) return;
-    const event = { ...this.#eventOf(asked), type: 'ask.failed', from: owner, tensors: {} };
+    const event = { ...this.#dictionary.eventOf(asked), type: 'ask.failed', from: owner, tensors: {} };
     this.#deliver(owner, { ...event, error: serializeError(error) });
   }
 
@@ -619,12 +570,13 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
         const correlation = this.#asks.begin(address, to, type, options, (error) =>
           post('ask.failed', { ...fields, tensors: {}, error: serializeError(error, to) }),
         );
-        this.#send(this.#messageOf(address, to, type, fields, { correlation }));
+        this.#send(this.#dictionary.messageOf(address, to, type, fields, { correlation }));
       },
       reply: (request, kind, fields: MessageFields = {}) => {
         const { from, correlation } = request;
         assert(correlation !== undefined, 'only a question can be answered', { kind });
-        if (alive()) this.#send(this.#messageOf(address, from, kind, fields, { replyTo: correlation }));
+        if (alive())
+          this.#send(this.#dictionary.messageOf(address, from, kind, fields, { replyTo: correlation }));
       },
       refuse: (request, error) => this.#refuse(request, address, error),
       post,
