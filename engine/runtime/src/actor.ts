@@ -175,7 +175,7 @@ export type Mount = (self: Self) => Behaviour;
 /** A mount whose actor knows what its role sends and what comes back to itself. */
 export const mountOf = <Sent extends Shapes, Own extends Shapes>(
   mount: (self: Self<Sent, Own>) => Behaviour,
-): Mount => mount as Mount;
+): Mount => mount;
 
 export interface Supervision {
   /** one-for-one restarts the failed actor; rest-for-one also those mounted after it; escalate ends the system's run. */

@@ -5,28 +5,13 @@ import {
   serializeError,
   TroupeError,
   type Address,
-  type Clock,
-  type Completion,
-  type Device,
-  type KernelCall,
   type Lane,
-  type Logger,
   type NodeId,
   type Packet,
   type SerializedError,
-  type TensorArray,
-  type Transport,
 } from '@troupe/core';
 import type { Codec, Message } from '@troupe/wire';
-import type {
-  ActorEvent,
-  EventHeader,
-  FieldsArgument,
-  MessageFields,
-  Mount,
-  Self,
-  Supervision,
-} from './actor.ts';
+import type { ActorEvent, EventHeader, FieldsArgument, MessageFields, Mount, Supervision } from './actor.ts';
 import { actorEvent } from './actor-event.ts';
 import { Asks } from './asks.ts';
 import type { Cell } from './cell.ts';
@@ -37,16 +22,15 @@ import {
   RestartIntensityError,
   UnknownAddressError,
 } from './errors.ts';
+import { Life, type Household } from './life.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Shapes } from './message-shape.ts';
-import type { Probe } from './probe.ts';
 import { PureMachine, type TransitionResult } from './pure-machine.ts';
 import { MAILBOX_CAPACITY, type SystemOptions } from './system-options.ts';
 import type { ActorStatus, Turn } from './turn.ts';
 import { Waits, type Wait } from './waits.ts';
 
 type RefusedEvent = EventHeader & Pick<ActorEvent, 'type'> & Partial<Pick<ActorEvent, 'body'>>;
-type OwnFields = MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number };
 
 const reasonIn = ({ body }: RefusedEvent): string => {
   const reason = body?.['reason'];
@@ -93,6 +77,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
   readonly #ready: Cell[] = [];
   readonly #asks: Asks;
   readonly #waits: Waits;
+  readonly #house: Household;
   readonly #pumpSoon = (): void => this.#pump();
   #pumping = false;
   #stopped = false;
@@ -109,6 +94,18 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     if (options.observe !== undefined) this.#observers = [options.observe];
     this.#asks = new Asks(options.clock, options.transport.incarnation);
     this.#waits = new Waits(options.clock);
+    this.#house = {
+      options,
+      dictionary: this.#dictionary,
+      asks: this.#asks,
+      waits: this.#waits,
+      isStopped: () => this.#stopped,
+      deliver: (address, event) => this.#deliver(address, event),
+      tell: (from, to, kind, fields) => this.#tell(from, to, kind, fields),
+      send: (message) => this.#send(message),
+      refuse: (request, refuser, error) => this.#refuse(request, refuser, error),
+      fail: (cell, error) => this.#failed(cell, error),
+    };
   }
 
   /** Begins to receive. Call it when all actors are mounted: what arrived before waits in the transport. */
@@ -202,8 +199,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
 
   #begin(cell: Cell): void {
     cell.incarnation++;
-    const self = this.#self(cell, cell.incarnation);
-    cell.behaviour = cell.mount(self);
+    cell.behaviour = cell.mount(new Life(cell, this.#house));
     cell.isAlive = true;
     cell.machine = new PureMachine(cell.behaviour.machine);
     const start: ActorEvent = actorEvent('xstate.init', cell.address, {});
@@ -536,82 +532,5 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     if (owner === undefined) return;
     const event = { ...this.#dictionary.eventOf(asked), type: 'ask.failed', from: owner, tensors: {} };
     this.#deliver(owner, { ...event, error: serializeError(error) });
-  }
-
-  #self(cell: Cell, incarnation: number): Self {
-    const { address } = cell;
-    const alive = (): boolean => cell.incarnation === incarnation && !this.#stopped;
-    const post = (type: string, fields: OwnFields = {}): void => {
-      if (alive()) this.#deliver(address, actorEvent(type, address, fields));
-    };
-    const run = (
-      device: Device,
-      calls: readonly KernelCall[],
-      fields: MessageFields,
-      ran: (completion: Completion) => void,
-    ): void => {
-      const { probe } = this.#options;
-      const submittedMs = probe?.submitted() ?? 0;
-      device.submit(calls, (completion) => {
-        probe?.completed({ owner: address, device, calls, fields, submittedMs, completion });
-        if (completion.error === null) ran(completion);
-        else post('kernel.failed', { ...fields, error: serializeError(completion.error, address) });
-      });
-    };
-    return {
-      address,
-      clock: this.#options.clock,
-      logger: this.#options.logger.child({ actor: address }),
-      tell: (to, kind, fields: MessageFields = {}) => {
-        if (alive()) this.#tell(address, to, kind, fields);
-      },
-      ask: (to, type, fields, options) => {
-        if (!alive()) return;
-        const correlation = this.#asks.begin(address, to, type, options, (error) =>
-          post('ask.failed', { ...fields, tensors: {}, error: serializeError(error, to) }),
-        );
-        this.#send(this.#dictionary.messageOf(address, to, type, fields, { correlation }));
-      },
-      reply: (request, kind, fields: MessageFields = {}) => {
-        const { from, correlation } = request;
-        assert(correlation !== undefined, 'only a question can be answered', { kind });
-        if (alive())
-          this.#send(this.#dictionary.messageOf(address, from, kind, fields, { replyTo: correlation }));
-      },
-      refuse: (request, error) => this.#refuse(request, address, error),
-      post,
-      takeUp: ({ type, error: _error, kernelMs: _kernelMs, correlation: _correlation, ...event }) =>
-        post(type, event),
-      submit: (device, calls, done, fields: MessageFields = {}) =>
-        run(device, calls, fields, ({ kernelMs }) => post(done, { ...fields, kernelMs })),
-      queue: (device, calls, done, fields: MessageFields = {}) => {
-        run(device, calls, fields, () => {});
-        post(done, fields);
-      },
-      settle: (promise, done, failed, place = {}) => {
-        promise.then(
-          (outcome: MessageFields) => post(done, { ...place, ...outcome }),
-          (error: unknown) => post(failed, { ...place, error: serializeError(error, address) }),
-        );
-      },
-      wait: (request) => {
-        if (!alive()) return;
-        this.#options.probe?.waitBegan({ ...request, owner: address });
-        this.#waits.begin(address, request, (error, wait) => this.#options.onStuck(error, wait));
-      },
-      free: (arrays) => {
-        const { free } = this.#options;
-        // After the turn: its packet is released first, and the transport still looks at the frames then.
-        if (free !== undefined) queueMicrotask(() => free(arrays));
-      },
-      answered: (name, by) => this.#waits.answered(address, name, by),
-      endWait: (name) => {
-        this.#options.probe?.waitEnded(address, name);
-        this.#waits.end(address, name);
-      },
-      fail: (error) => {
-        if (alive()) this.#failed(cell, error);
-      },
-    };
   }
 }
