@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { cppViolations, isCpp } from './tidy/cpp-rules.ts';
 import { cycleViolations } from './tidy/cycles.ts';
 import { guardViolations } from './tidy/guards.ts';
 import type { arrows } from './tidy/layers.ts';
@@ -430,6 +431,26 @@ test('tidy: every exception still has its file', (t) => {
     );
   const long = files.filter((file) => numLines(file) > 400).map((file) => `${file.path} ${numLines(file)}`);
   t.log(`over 400 lines: ${long.join(', ') || 'none'}`);
+});
+
+test('tidy: C++ lines have at most 140 columns and speak one dialect', (t) => {
+  const cpp = paths
+    .filter((path) => path.startsWith('kernels/native/') && isCpp(path))
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+  t.true(cpp.length > 50, `saw ${cpp.length} files`);
+  t.deepEqual(cppViolations(cpp).map(formatViolation), []);
+  const planted: readonly (readonly [string, RegExp])[] = [
+    ['x'.repeat(141), /has 141 columns/],
+    ['/** Adds. */', /use \/\/\//],
+    ['static void add() {}', /unnamed namespace/],
+    ['const V x = vsumTree(a);', /camelCase/],
+  ];
+  for (const [text, says] of planted) {
+    const [found, ...rest] = cppViolations([{ path: 'kernels/native/a.inc', text }]);
+    t.regex(found?.message ?? 'nothing', says);
+    t.deepEqual(rest, []);
+  }
+  t.deepEqual(cppViolations([{ path: 'a.inc', text: `${'·'.repeat(140)}\n/// vload_bf16 of dOut` }]), []);
 });
 
 test('tidy: the lexer tells code, strings and comments apart', (t) => {

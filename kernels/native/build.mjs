@@ -9,7 +9,7 @@
 // A build that failed leaves build/failed.txt, so that not every start tries it again; the next one without --first-start removes it.
 // Tried: Linux on x64 with g++ 12. Linux on arm64 only by a cross compiler under qemu (cross-arm64.mjs).
 // macOS, untested: clang++ of the command line tools takes the same flags (-Wno- flags that it does not know are warnings); the link is
-// -bundle -undefined dynamic_lookup; Apple silicon builds isa_neon.cc. Threads are not pinned.
+// -bundle -undefined dynamic_lookup; Apple silicon builds isa-neon.cc. Threads are not pinned.
 // Windows, untested and not built here: the sources use mmap and gcc's pragmas and builtins, so clang-cl or MinGW-w64, not MSVC. What it would
 // take: VirtualAlloc(MEM_RESERVE | MEM_COMMIT) for allocate_aligned in pool.cc; /std:c++17 /O2 /EHsc, /clang:-ffp-contract=off, per file
 // /arch:AVX2 or /arch:AVX512 (clang-cl) or the flags below (MinGW); -shared against node.lib, from `node_api.def` by dlltool.
@@ -43,14 +43,14 @@ export function plan(arch = process.arch) {
   const avx512 = [...avx2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
   const isas = {
     x64: [
-      { source: 'isa_avx2.cc', flags: ['-O3', ...avx2] },
-      { source: 'isa_avx512.cc', flags: ['-O3', ...quiet, ...avx512] },
-      { source: 'isa_avx512bf16.cc', flags: ['-O3', ...quiet, ...avx512, '-mavx512bf16'] },
+      { source: 'isa-avx2.cc', flags: ['-O3', ...avx2] },
+      { source: 'isa-avx512.cc', flags: ['-O3', ...quiet, ...avx512] },
+      { source: 'isa-avx512bf16.cc', flags: ['-O3', ...quiet, ...avx512, '-mavx512bf16'] },
     ],
-    arm64: [{ source: 'isa_neon.cc', flags: ['-O3'] }],
+    arm64: [{ source: 'isa-neon.cc', flags: ['-O3'] }],
   };
   const kernels = [
-    { source: 'isa_portable.cc', flags: ['-O2', '-ftree-vectorize'] },
+    { source: 'isa-portable.cc', flags: ['-O2', '-ftree-vectorize'] },
     ...(isas[arch] ?? []),
     ...['pool.cc', 'cores.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
   ];
@@ -131,7 +131,7 @@ export async function compile(compiler, version, units, common, directory, force
   mkdirSync(directory, { recursive: true });
   const headers = headerHash();
   // What takes longest starts first.
-  const weight = (unit) => (unit.source.startsWith('isa_') ? 0 : 1);
+  const weight = (unit) => (unit.source.startsWith('isa-') ? 0 : 1);
   const waiting = [...units].sort((a, b) => weight(a) - weight(b));
   const object = (unit) => join(directory, `${unit.source.replaceAll(/[\\/]/g, '-')}.o`);
   let compiled = 0;

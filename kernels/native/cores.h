@@ -1,10 +1,10 @@
-// Which cores a pool may call its own.
+// Which cores belong to a pool.
 #pragma once
 #include <vector>
 
 namespace troupe {
 
-/// Cores that this process was given (affinity mask, cpuset), by their numbers; seen once, before any thread was pinned.
+/// Numbers of the cores that this process may run on (affinity mask, cpuset), read once, before any thread is pinned.
 const std::vector<int>& usable_cores();
 
 /// CORE-1: a core belongs to one pool at a time, over all processes of the machine (a lock on a file that the kernel drops when the

@@ -40,7 +40,7 @@ const Candidate candidates[] = {
 
 /// Floating-point operations per second of a loop on registers; the best of three, since a core may be taken away.
 double rate_of(double (*loop)(int64_t)) {
-  loop(2'000);  // the core wakes its wide units
+  loop(2'000);  // lets the core power up its wide units
   double best = 0;
   for (int i = 0; i < 3; i++) {
     const auto start = std::chrono::steady_clock::now();
@@ -50,7 +50,7 @@ double rate_of(double (*loop)(int64_t)) {
   return best;
 }
 
-/// Not worth having: bf16 units slower than the two FMAs with the same result, as on Sapphire Rapids (half the rate; twice on Zen 4).
+/// Whether the bf16 units are slower than the two FMAs that give the same result, as on Sapphire Rapids (half the rate; on Zen 4 twice).
 bool has_slow_units(const Kernels& kernels) { return kernels.pair_loop && rate_of(kernels.pair_loop) < rate_of(kernels.fma_loop); }
 
 const Kernels* best_kernels() {

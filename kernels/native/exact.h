@@ -28,8 +28,8 @@ static inline int64_t from_gradient(float leaf, bool& bad, float limit = LEAF_LI
   return round_even(static_cast<double>(leaf) * 0x1p50);
 }
 
-/// A term of a wide sum (128 bits, ground/core/src/wide-sum.ts) in multiples of 2^-quantum, ties to even; NaN and what is too large for any
-/// such sum gives WIDE_OVERFLOW.
+/// A term of a wide sum (128 bits, wide-sum.ts) in multiples of 2^-quantum, ties to even; NaN, and what is too large for any such sum,
+/// gives WIDE_OVERFLOW.
 static inline Int128 wide_term(double x, int quantum) {
   uint64_t bits;
   memcpy(&bits, &x, sizeof bits);
@@ -48,7 +48,7 @@ static inline Int128 wide_term(double x, int quantum) {
   return bits >> 63 ? -size : size;
 }
 
-/// WIDE-1: a sum that leaves its range, or meets a term that did, stays WIDE_OVERFLOW.
+/// WIDE-1: once a sum leaves its range, or takes a term that did, it stays WIDE_OVERFLOW.
 static inline Int128 wide_sum(Int128 a, Int128 b) {
   constexpr Int128 limit = Int128{1} << 126;
   if (a == WIDE_OVERFLOW || b == WIDE_OVERFLOW) return WIDE_OVERFLOW;

@@ -41,12 +41,12 @@ struct ExactSum {
   int32_t* overflow;
 };
 
-/// A leaf of this size and more is out of range, where the caller names no smaller limit: 128 leaves cannot wrap a sum.
+/// A leaf of this size or more is out of range, unless the caller names a smaller limit. Below it, 128 leaves cannot overflow a sum.
 constexpr float LEAF_LIMIT = 64.0f;
 
 /// Where the gradient of a parameter goes (GradientTarget of the contract). `stored` not null: the sum lives inside the call and
 /// its f32 values are written there. Else leaves are added to `values`, or replace them with `begin`.
-/// A leaf that is NaN or of `leaf_limit` and more only sets the flag.
+/// A leaf that is NaN, or `leaf_limit` or more, only sets the flag.
 struct GradientTarget {
   int64_t* values;
   int64_t length;  // 0: no gradient is wanted
@@ -387,7 +387,7 @@ struct ProductKernels {
 };
 
 /// What one instruction set provides. `run_NAME(const Args&, Pool&)` in the ISA's namespace fills the slot `NAME` of a row-wise
-/// operation; `NAME<float>` and `NAME<Half>` those of a product. Members of the same names call what the arguments ask for.
+/// operation; `run_NAME<float>` and `run_NAME<Half>` those of a product. Members of the same names call what the arguments ask for.
 struct Kernels {
   const char* isa;
 #define X(name, Args) void (*name)(const Args&, Pool&);
@@ -395,7 +395,7 @@ struct Kernels {
 #undef X
   ProductKernels f32, bf16;
 #define X(name_, Args) \
-  void name_(const Args& c, Pool& pool) const { (c.precision == Precision::bf16 ? bf16 : f32).name_(c, pool); }
+  void name_(const Args& args, Pool& pool) const { (args.precision == Precision::bf16 ? bf16 : f32).name_(args, pool); }
   TROUPE_PRODUCT_OPS(X)
 #undef X
   /// Register-only FMA loop; returns the floating-point operations done.

@@ -10,7 +10,7 @@
 namespace troupe {
 namespace {
 
-/// Threads of all pools of this process: spinning is allowed only while they fit the cores it may run on.
+/// Threads of all pools of this process. They spin only while there are no more of them than cores.
 std::atomic<int> process_threads{0};
 
 inline void pause_cpu() {
@@ -21,15 +21,15 @@ inline void pause_cpu() {
 #endif
 }
 
-/// Longer than the gap between two loops of one call list, far shorter than a scheduling slice.
-constexpr double spin_seconds = 30e-6;
+/// Longer than the gap between two loops of a list of calls, far shorter than a scheduling slice.
+constexpr double SPIN_SECONDS = 30e-6;
 
-/// Spins until done() or for spin_seconds; not at all when threads outnumber cores. Returns done().
+/// Spins until done() or for SPIN_SECONDS; not at all when threads outnumber cores. Returns done().
 template <class Done>
 bool spin_until(const Done& done) {
   if (done()) return true;
   if (process_threads.load(std::memory_order_relaxed) > static_cast<int>(usable_cores().size())) return false;
-  const double end = Pool::now_seconds() + spin_seconds;
+  const double end = Pool::now_seconds() + SPIN_SECONDS;
   do {
     for (int i = 0; i < 16; i++) {
       pause_cpu();
@@ -40,18 +40,18 @@ bool spin_until(const Done& done) {
 }
 
 // The word `loop_`.
-constexpr uint64_t inside_one = 1, inside_mask = 0xffff, open_bit = uint64_t{1} << 16, number_one = uint64_t{1} << 17;
-constexpr uint64_t number_of(uint64_t loop) { return loop & ~(number_one - 1); }
+constexpr uint64_t INSIDE_ONE = 1, INSIDE_MASK = 0xffff, OPEN_BIT = uint64_t{1} << 16, NUMBER_ONE = uint64_t{1} << 17;
+constexpr uint64_t number_of(uint64_t loop) { return loop & ~(NUMBER_ONE - 1); }
 
-constexpr size_t large_block = size_t{1} << 20;
-constexpr size_t huge_page = size_t{2} << 20;
+constexpr size_t LARGE_BLOCK = size_t{1} << 20;
+constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
 size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 }  // namespace
 
 Pool::Pool(int threads)
-    : threads_(threads), claim_(threads), buffers_(static_cast<size_t>(threads + 1) * num_slots), times_(static_cast<size_t>(threads)) {
+    : threads_(threads), claim_(threads), buffers_(static_cast<size_t>(threads + 1) * NUM_SLOTS), times_(static_cast<size_t>(threads)) {
   process_threads += threads_;
   helpers_.reserve(static_cast<size_t>(threads - 1));
   for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
@@ -103,11 +103,11 @@ void Pool::run(int64_t num_items, Fn fn, void* body) {
   body_ = body;
   num_items_ = num_items;
   next_.store(0, std::memory_order_relaxed);
-  loop_.store(number_of(loop_.load(std::memory_order_relaxed)) + number_one + open_bit);
+  loop_.store(number_of(loop_.load(std::memory_order_relaxed)) + NUMBER_ONE + OPEN_BIT);
   wake_helpers(num_items - 1);
   work(fn, body, num_items, 0, timed_);
-  // From here no further helper enters, so a helper that never woke up is not waited for.
-  loop_.fetch_and(~open_bit);
+  // From here on no helper enters, so one that never woke up is not waited for.
+  loop_.fetch_and(~OPEN_BIT);
   wait_for_helpers();
 }
 
@@ -115,7 +115,7 @@ void Pool::wake_helpers(int64_t most) {
   const int sleeping = sleepers_.load();
   if (sleeping == 0) return;
   {
-    std::lock_guard<std::mutex> lock(mutex_);  // who has announced itself is waiting once this is taken
+    std::lock_guard<std::mutex> lock(mutex_);  // once this lock is taken, every helper that announced itself is waiting
   }
   if (most >= sleeping) {
     wake_.notify_all();
@@ -125,7 +125,7 @@ void Pool::wake_helpers(int64_t most) {
 }
 
 void Pool::wait_for_helpers() {
-  const auto left = [this] { return (loop_.load() & inside_mask) == 0; };
+  const auto left = [this] { return (loop_.load() & INSIDE_MASK) == 0; };
   if (spin_until(left)) return;
   std::unique_lock<std::mutex> lock(mutex_);
   caller_sleeps_ = true;
@@ -154,18 +154,18 @@ bool Pool::await_loop(uint64_t seen) {
   return !stop_.load();
 }
 
-/// Joins the loop that is open now; false when it is closed already. It counts as seen either way.
+/// Joins the open loop; false if it is closed already. Either way the loop counts as seen.
 bool Pool::enter(uint64_t& seen) {
   uint64_t loop = loop_.load();
   do {
     seen = number_of(loop);
-    if ((loop & open_bit) == 0) return false;
-  } while (!loop_.compare_exchange_weak(loop, loop + inside_one));
+    if ((loop & OPEN_BIT) == 0) return false;
+  } while (!loop_.compare_exchange_weak(loop, loop + INSIDE_ONE));
   return true;
 }
 
 void Pool::leave() {
-  if ((loop_.fetch_sub(inside_one) & inside_mask) != inside_one || !caller_sleeps_.load()) return;
+  if ((loop_.fetch_sub(INSIDE_ONE) & INSIDE_MASK) != INSIDE_ONE || !caller_sleeps_.load()) return;
   {
     std::lock_guard<std::mutex> lock(mutex_);
   }
@@ -180,7 +180,7 @@ void Pool::wait_for(const int32_t& counter, int32_t target) {
 }
 
 void* Pool::scratch(int thread, int slot, size_t bytes) {
-  Buffer& buffer = buffers_[static_cast<size_t>(thread) * num_slots + static_cast<size_t>(slot)];
+  Buffer& buffer = buffers_[static_cast<size_t>(thread) * NUM_SLOTS + static_cast<size_t>(slot)];
   if (buffer.bytes < bytes) {
     free_aligned(buffer.data, buffer.bytes);
     buffer.data = nullptr;
@@ -194,20 +194,20 @@ void* Pool::scratch(int thread, int slot, size_t bytes) {
 
 void* allocate_aligned(size_t bytes) {
   if (bytes == 0) bytes = 1;
-  if (bytes < large_block) {
+  if (bytes < LARGE_BLOCK) {
     void* data = nullptr;
     if (posix_memalign(&data, 64, round_up(bytes, 64)) != 0) throw std::bad_alloc();
     std::memset(data, 0, bytes);
     return data;
   }
-  // Map one huge page more than needed, give back what lies outside the aligned part.
-  const size_t size = round_up(bytes, huge_page);
-  void* mapped = mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  // Map one huge page more than needed and unmap what lies outside the aligned part.
+  const size_t size = round_up(bytes, HUGE_PAGE);
+  void* mapped = mmap(nullptr, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
   char* begin = static_cast<char*>(mapped);
-  char* data = reinterpret_cast<char*>(round_up(reinterpret_cast<size_t>(begin), huge_page));
+  char* data = reinterpret_cast<char*>(round_up(reinterpret_cast<size_t>(begin), HUGE_PAGE));
   if (data > begin) munmap(begin, static_cast<size_t>(data - begin));
-  char* end = begin + size + huge_page;
+  char* end = begin + size + HUGE_PAGE;
   if (end > data + size) munmap(data + size, static_cast<size_t>(end - (data + size)));
 #if defined(MADV_HUGEPAGE)
   madvise(data, size, MADV_HUGEPAGE);
@@ -218,10 +218,10 @@ void* allocate_aligned(size_t bytes) {
 void free_aligned(void* data, size_t bytes) {
   if (data == nullptr) return;
   if (bytes == 0) bytes = 1;
-  if (bytes < large_block) {
+  if (bytes < LARGE_BLOCK) {
     std::free(data);
   } else {
-    munmap(data, round_up(bytes, huge_page));
+    munmap(data, round_up(bytes, HUGE_PAGE));
   }
 }
 

@@ -50,7 +50,7 @@ class Pool {
   template <class T>
   T* shared_of(int slot, size_t count) { return static_cast<T*>(shared(slot, count * sizeof(T))); }
 
-  static constexpr int num_slots = 16;
+  static constexpr int NUM_SLOTS = 16;
 
   /// What a thread did in the loops since `start_timing`: first begin and last end on steady_clock and the time inside, seconds.
   /// All 0 for a thread that took no item.
@@ -64,7 +64,7 @@ class Pool {
   const ThreadTime& time_of(int thread) const { return times_[static_cast<size_t>(thread)].time; }
   static double now_seconds();
 
-  /// An item may wait for earlier items (POOL-2) through a counter that they raise when they are done.
+  /// An item may wait for earlier items (POOL-2) on a counter that they increase when they are done.
   static void announce(int32_t& counter);
   static void wait_for(const int32_t& counter, int32_t target);
 
@@ -93,7 +93,7 @@ class Pool {
   std::vector<Buffer> buffers_;
   std::vector<TimeSlot> times_;
 
-  // What the open loop is; written by the caller while the loop is closed and nobody is inside.
+  // The open loop. The caller writes these while the loop is closed and no helper is inside.
   Fn fn_ = nullptr;
   void* body_ = nullptr;
   int64_t num_items_ = 0;
@@ -103,7 +103,7 @@ class Pool {
   alignas(64) std::atomic<uint64_t> loop_{0};
   alignas(64) std::atomic<int64_t> next_{0};
 
-  // Sleeping. Who falls asleep announces it, then looks at `loop_` again; who changes `loop_` looks for sleepers afterwards.
+  // Sleeping. A thread announces that it falls asleep, then checks `loop_` again; whoever changes `loop_` looks for sleepers afterwards.
   std::atomic<int> sleepers_{0};
   std::atomic<bool> caller_sleeps_{false};
   std::atomic<bool> stop_{false};

@@ -32,7 +32,7 @@ test('pack: what is missing and what must not travel is named', (t) => {
     'native/build/pool.cc.o',
     'native/build/pool.cc.o.key',
     'native/build/troupe_native.node',
-    'native/ops-rows/test_rows.cc',
+    'native/test/rows-test.cc',
     'dist/.tsbuildinfo',
     'dist/index.js.map',
     'src/index.ts',

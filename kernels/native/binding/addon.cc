@@ -79,7 +79,7 @@ class Device {
     job->tag = pending.release();
     job->timed = timed;
     if (outstanding_++ == 0) {
-      // Neither the process nor this object ends while work is under way.
+      // Keeps the process and this object alive while work is under way.
       napi_ref_threadsafe_function(env_, completions_);
       napi_create_reference(env_, self, 1, &self_);
     }
@@ -115,7 +115,7 @@ class Device {
     return job;
   }
 
-  /// The queue must be idle, else what is left of it is dropped without completion.
+  /// The queue must be idle, or the jobs that are left are dropped without completion.
   void stop() {
     if (!queue_) return;
     queue_.reset();
@@ -179,9 +179,11 @@ napi_value construct(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, &self, nullptr);
   napi_get_value_int32(env, arguments[0], &threads);
   napi_get_value_string_utf8(env, arguments[1], isa, sizeof isa, &length);
-  if (threads < 1 || threads > 1024) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
+  if (threads < 1 || threads > 1024)
+    return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
   const Kernels* kernels = kernels_named(isa);
-  if (kernels == nullptr) return fail(env, "TROUPE_KERNEL_SHAPE", std::string("isa is '") + isa + "', which this CPU or build does not have; use 'auto'");
+  if (kernels == nullptr)
+    return fail(env, "TROUPE_KERNEL_SHAPE", std::string("isa is '") + isa + "', which this CPU or build does not have; use 'auto'");
   Device* device = nullptr;
   try {
     device = new Device(env, *kernels, threads);
@@ -234,7 +236,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   bool is_buffer = false;
   if (napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr) == napi_ok && count == 1 &&
       napi_is_arraybuffer(env, buffer, &is_buffer) == napi_ok && is_buffer) {
-    // One that cannot be detached is left to the collector.
+    // A buffer that cannot be detached is left to the garbage collector.
     napi_detach_arraybuffer(env, buffer);
   }
   return nullptr;
@@ -260,9 +262,10 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   }
   const auto release = [](napi_env, void* memory, void* hint) { free_aligned(memory, reinterpret_cast<size_t>(hint)); };
   if (napi_create_external_arraybuffer(env, data, bytes, release, reinterpret_cast<void*>(bytes), &result) == napi_ok) return result;
-  // Runtimes with a memory cage refuse external memory: copies live inside then.
+  // Runtimes with a memory cage refuse external memory; take memory inside the cage then.
   free_aligned(data, bytes);
-  if (napi_create_arraybuffer(env, bytes, &data, &result) != napi_ok) return fail(env, "TROUPE_KERNEL_FAILED", "no memory for " + std::to_string(bytes) + " bytes");
+  if (napi_create_arraybuffer(env, bytes, &data, &result) != napi_ok)
+    return fail(env, "TROUPE_KERNEL_FAILED", "no memory for " + std::to_string(bytes) + " bytes");
   std::memset(data, 0, bytes);
   return result;
 }
@@ -274,7 +277,7 @@ double timed(Pool& pool, const Body& body) {
   pool.parallel(pool.threads(), [&](int64_t item, int) { body(item); });
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
-/// Least of seven timings: what else runs on the machine only takes away.
+/// Shortest of seven timings: other work on the machine can only lengthen one.
 template <class Body>
 double least_of_seven(Pool& pool, const Body& body) {
   double least = timed(pool, body);
@@ -299,7 +302,8 @@ napi_value measure_peak(napi_env env, napi_callback_info info) {
   bool bf16 = false;
   napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
   napi_get_value_bool(env, arguments[1], &bf16);
-  if (threads < 1 || threads > 1024) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
+  if (threads < 1 || threads > 1024)
+    return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 1024");
   const Kernels* kernels = kernels_named("auto");
   // Without units for bf16 its products are FMAs, two a pair.
   const auto loop = bf16 && kernels->pair_loop != nullptr ? kernels->pair_loop : kernels->fma_loop;
@@ -317,7 +321,8 @@ napi_value measure_peak(napi_env env, napi_callback_info info) {
 /// measureBandwidth(threads) → bytes per second, read and written, of copies between arrays of 64 MiB.
 napi_value measure_bandwidth(napi_env env, napi_callback_info info) {
   const int32_t threads = thread_argument(env, info);
-  if (threads < 1 || threads > 256) return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 256");
+  if (threads < 1 || threads > 256)
+    return fail(env, "TROUPE_KERNEL_SHAPE", "threads is " + std::to_string(threads) + ", expected 1 to 256");
   constexpr size_t bytes = size_t{64} << 20;
   Pool pool(threads);
   std::vector<char*> blocks;
@@ -328,12 +333,13 @@ napi_value measure_bandwidth(napi_env env, napi_callback_info info) {
     return fail(env, "TROUPE_KERNEL_FAILED", "no memory to measure bandwidth");
   }
   for (char* block : blocks) std::memset(block, 1, bytes);
-  const double seconds = least_of_seven(pool, [&](int64_t i) { std::memcpy(blocks[2 * static_cast<size_t>(i)], blocks[2 * static_cast<size_t>(i) + 1], bytes); });
+  const double seconds = least_of_seven(
+      pool, [&](int64_t i) { std::memcpy(blocks[2 * static_cast<size_t>(i)], blocks[2 * static_cast<size_t>(i) + 1], bytes); });
   for (char* block : blocks) free_aligned(block, bytes);
   return number(env, 2.0 * static_cast<double>(bytes) * threads / seconds);
 }
 
-/// Of `addon.ts`, which refuses another one.
+/// The number that `addon.ts` expects; it refuses any other.
 constexpr double CONTRACT = 2;
 
 napi_value initialise(napi_env env, napi_value exports) {

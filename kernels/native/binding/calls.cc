@@ -15,13 +15,13 @@ void check_bounds(const char* op, const Bounds& bounds, int64_t rows) {
 
 template <class Args>
 void check_contents(const Args&) {}
-void check_contents(const EmbedBackwardArgs& c) { check_bounds("embed.backward: grainStarts", c.grains, c.tokens); }
-void check_contents(const NormBackwardArgs& c) { check_bounds("norm.backward: grainStarts", c.grains, c.rows); }
-void check_contents(const LinearBackwardWeightArgs& c) { check_bounds("linear.backward.weight: grainStarts", c.grains, c.rows); }
-void check_contents(const BalanceForwardArgs& c) { check_bounds("balance.forward: groupStarts", c.groups, c.tokens); }
-void check_contents(const GateBackwardArgs& c) { check_bounds("gate.backward: groupStarts", c.groups, c.tokens); }
-void check_contents(const RoutePlanArgs& c) { check_bounds("route.plan: grainStarts", c.grains, c.tokens); }
-void check_contents(const HeadLossArgs& c) { check_bounds("head.loss: grainStarts", c.grains, c.tokens); }
+void check_contents(const EmbedBackwardArgs& args) { check_bounds("embed.backward: grainStarts", args.grains, args.tokens); }
+void check_contents(const NormBackwardArgs& args) { check_bounds("norm.backward: grainStarts", args.grains, args.rows); }
+void check_contents(const LinearBackwardWeightArgs& args) { check_bounds("linear.backward.weight: grainStarts", args.grains, args.rows); }
+void check_contents(const BalanceForwardArgs& args) { check_bounds("balance.forward: groupStarts", args.groups, args.tokens); }
+void check_contents(const GateBackwardArgs& args) { check_bounds("gate.backward: groupStarts", args.groups, args.tokens); }
+void check_contents(const RoutePlanArgs& args) { check_bounds("route.plan: grainStarts", args.grains, args.tokens); }
+void check_contents(const HeadLossArgs& args) { check_bounds("head.loss: grainStarts", args.grains, args.tokens); }
 
 struct Runner {
   const Kernels& kernels;

@@ -5,76 +5,77 @@ namespace troupe {
 namespace parsers {
 namespace {
 
-const Name<Activation> activations[] = {{"swiglu", Activation::swiglu}, {"gelu", Activation::gelu}, {"gelu-tanh", Activation::gelu_tanh}, {"relu", Activation::relu}};
+const Name<Activation> activations[] = {
+    {"swiglu", Activation::swiglu}, {"gelu", Activation::gelu}, {"gelu-tanh", Activation::gelu_tanh}, {"relu", Activation::relu}};
 }  // namespace
 
 namespace {
 /// Sizes, logits and what follows from them. Also what gate.forward writes: the other two read it.
 template <class Args>
 Args gate_common(const Reader& r) {
-  Args c = {};
-  c.tokens = r.size("tokens");
-  c.experts = r.size("experts", 1);
-  c.top_k = r.size("topK", 1);
-  require(r, c.top_k <= c.experts, "topK", c.top_k, "at most experts " + std::to_string(c.experts));
-  c.logits = r.floats("logits_TE", c.tokens * c.experts).data;
-  c.valid = r.bytes_or_null("valid_T", c.tokens).data;
-  c.probs = r.floats("probs_TE", c.tokens * c.experts).data;
-  c.choices = r.ints("choices_TK", c.tokens * c.top_k).data;
-  return c;
+  Args args = {};
+  args.tokens = r.size("tokens");
+  args.experts = r.size("experts", 1);
+  args.top_k = r.size("topK", 1);
+  require(r, args.top_k <= args.experts, "topK", args.top_k, "at most experts " + std::to_string(args.experts));
+  args.logits = r.floats("logits_TE", args.tokens * args.experts).data;
+  args.valid = r.bytes_or_null("valid_T", args.tokens).data;
+  args.probs = r.floats("probs_TE", args.tokens * args.experts).data;
+  args.choices = r.ints("choices_TK", args.tokens * args.top_k).data;
+  return args;
 }
 }  // namespace
 
 GateForwardArgs gate_forward(const Reader& r, CallList&) {
-  auto c = gate_common<GateForwardArgs>(r);
-  c.renormalise = r.flag("renormalise");
-  c.choices_given = r.flag("choicesGiven");
-  c.weights = r.floats("weights_TK", c.tokens * c.top_k).data;
-  return c;
+  auto args = gate_common<GateForwardArgs>(r);
+  args.renormalise = r.flag("renormalise");
+  args.choices_given = r.flag("choicesGiven");
+  args.weights = r.floats("weights_TK", args.tokens * args.top_k).data;
+  return args;
 }
 
 BalanceForwardArgs balance_forward(const Reader& r, CallList&) {
-  auto c = gate_common<BalanceForwardArgs>(r);
-  c.groups = r.bounds("groupStarts");
-  c.fractions = r.floats("fractions_BE", c.groups.count * c.experts).data;
-  c.loss_sums = r.int64s("lossSums", 4).data;
-  c.counts = r.ints("counts_E", c.experts).data;
-  c.prob_sums = r.int64s("probSums_E", 2 * c.experts).data;
-  return c;
+  auto args = gate_common<BalanceForwardArgs>(r);
+  args.groups = r.bounds("groupStarts");
+  args.fractions = r.floats("fractions_BE", args.groups.count * args.experts).data;
+  args.loss_sums = r.int64s("lossSums", 4).data;
+  args.counts = r.ints("counts_E", args.experts).data;
+  args.prob_sums = r.int64s("probSums_E", 2 * args.experts).data;
+  return args;
 }
 
 GateBackwardArgs gate_backward(const Reader& r, CallList&) {
-  auto c = gate_common<GateBackwardArgs>(r);
-  c.renormalise = r.flag("renormalise");
-  c.weights = r.floats("weights_TK", c.tokens * c.top_k).data;
-  c.d_weights = r.floats("dWeights_TK", c.tokens * c.top_k).data;
-  c.groups = r.bounds("groupStarts");
-  c.fractions_global = r.flag("fractionsGlobal");
-  c.fractions = r.floats("fractions", (c.fractions_global ? 1 : c.groups.count) * c.experts).data;
-  c.aux_scale = r.number("auxScale");
-  c.z_scale = r.number("zScale");
-  c.d_logits = r.floats("dLogits_TE", c.tokens * c.experts).data;
-  return c;
+  auto args = gate_common<GateBackwardArgs>(r);
+  args.renormalise = r.flag("renormalise");
+  args.weights = r.floats("weights_TK", args.tokens * args.top_k).data;
+  args.d_weights = r.floats("dWeights_TK", args.tokens * args.top_k).data;
+  args.groups = r.bounds("groupStarts");
+  args.fractions_global = r.flag("fractionsGlobal");
+  args.fractions = r.floats("fractions", (args.fractions_global ? 1 : args.groups.count) * args.experts).data;
+  args.aux_scale = r.number("auxScale");
+  args.z_scale = r.number("zScale");
+  args.d_logits = r.floats("dLogits_TE", args.tokens * args.experts).data;
+  return args;
 }
 
 RoutePlanArgs route_plan(const Reader& r, CallList&) {
-  RoutePlanArgs c = {};
-  c.tokens = r.size("tokens");
-  c.experts = r.size("experts", 1);
-  c.top_k = r.size("topK", 1);
-  c.ranks = r.size("ranks", 1);
-  require(r, c.experts % c.ranks == 0, "experts", c.experts, "a multiple of ranks " + std::to_string(c.ranks));
-  const int64_t choices = c.tokens * c.top_k;
-  c.choices = r.ints("choices_TK", choices).data;
-  c.grains = r.bounds("grainStarts");
-  c.counts = r.ints("counts_EG", c.experts * c.grains.count).data;
-  c.position = r.ints("position_TK", choices).data;
-  c.slots = r.ints("slots_N", choices).data;
-  c.choice_of_row = r.ints("choiceOfRow_N", choices).data;
-  c.rank_tokens = r.ints("rankTokens", c.ranks * c.tokens).data;
-  c.num_tokens = r.ints("numTokens_R", c.ranks).data;
-  c.num_rows = r.ints("numRows_R", c.ranks).data;
-  return c;
+  RoutePlanArgs args = {};
+  args.tokens = r.size("tokens");
+  args.experts = r.size("experts", 1);
+  args.top_k = r.size("topK", 1);
+  args.ranks = r.size("ranks", 1);
+  require(r, args.experts % args.ranks == 0, "experts", args.experts, "a multiple of ranks " + std::to_string(args.ranks));
+  const int64_t choices = args.tokens * args.top_k;
+  args.choices = r.ints("choices_TK", choices).data;
+  args.grains = r.bounds("grainStarts");
+  args.counts = r.ints("counts_EG", args.experts * args.grains.count).data;
+  args.position = r.ints("position_TK", choices).data;
+  args.slots = r.ints("slots_N", choices).data;
+  args.choice_of_row = r.ints("choiceOfRow_N", choices).data;
+  args.rank_tokens = r.ints("rankTokens", args.ranks * args.tokens).data;
+  args.num_tokens = r.ints("numTokens_R", args.ranks).data;
+  args.num_rows = r.ints("numRows_R", args.ranks).data;
+  return args;
 }
 
 GatherArgs gather(const Reader& r, CallList&) {
@@ -104,7 +105,8 @@ Reader element(const Reader& r, const char* name, uint32_t i) {
   napi_value value;
   napi_valuetype type = napi_undefined;
   const std::string path = std::string(name) + "[" + std::to_string(i) + "]";
-  if (napi_get_element(r.env(), r.get(name), i, &value) != napi_ok || napi_typeof(r.env(), value, &type) != napi_ok || type != napi_object) {
+  if (napi_get_element(r.env(), r.get(name), i, &value) != napi_ok || napi_typeof(r.env(), value, &type) != napi_ok ||
+      type != napi_object) {
     r.fail(path.c_str(), "no object", "an object");
   }
   return r.nested(path, value);
@@ -124,31 +126,31 @@ const std::vector<RowsPart>& rows_parts(const Reader& r, int64_t dim, CallList& 
 
 template <class Args>
 Args combine_common(const Reader& r, CallList& list) {
-  Args c = {};
-  c.tokens = r.size("tokens");
-  c.top_k = r.size("topK", 1);
-  c.dim = r.size("dim", 1);
-  const auto& parts = rows_parts(r, c.dim, list);
-  c.parts = parts.data();
-  c.num_parts = static_cast<int64_t>(parts.size());
-  c.position = r.ints("position_TK", c.tokens * c.top_k).data;
-  return c;
+  Args args = {};
+  args.tokens = r.size("tokens");
+  args.top_k = r.size("topK", 1);
+  args.dim = r.size("dim", 1);
+  const auto& parts = rows_parts(r, args.dim, list);
+  args.parts = parts.data();
+  args.num_parts = static_cast<int64_t>(parts.size());
+  args.position = r.ints("position_TK", args.tokens * args.top_k).data;
+  return args;
 }
 }  // namespace
 
 CombineArgs combine(const Reader& r, CallList& list) {
-  auto c = combine_common<CombineArgs>(r, list);
-  c.weights = r.floats_or_null("weights_TK", c.tokens * c.top_k).data;
-  c.base = r.floats_or_null("base_TD", c.tokens * c.dim).data;
-  c.out = r.floats("out_TD", c.tokens * c.dim).data;
-  return c;
+  auto args = combine_common<CombineArgs>(r, list);
+  args.weights = r.floats_or_null("weights_TK", args.tokens * args.top_k).data;
+  args.base = r.floats_or_null("base_TD", args.tokens * args.dim).data;
+  args.out = r.floats("out_TD", args.tokens * args.dim).data;
+  return args;
 }
 
 CombineBackwardWeightsArgs combine_backward_weights(const Reader& r, CallList& list) {
-  auto c = combine_common<CombineBackwardWeightsArgs>(r, list);
-  c.d_out = r.floats("dOut_TD", c.tokens * c.dim).data;
-  c.d_weights = r.floats("dWeights_TK", c.tokens * c.top_k).data;
-  return c;
+  auto args = combine_common<CombineBackwardWeightsArgs>(r, list);
+  args.d_out = r.floats("dOut_TD", args.tokens * args.dim).data;
+  args.d_weights = r.floats("dWeights_TK", args.tokens * args.top_k).data;
+  return args;
 }
 
 namespace {
@@ -191,42 +193,43 @@ const std::vector<ExpertSource>& expert_sources(const Reader& r, int64_t experts
 /// Both directions; `saved` is optional in the forward one.
 template <class Args>
 Args experts_common(const Reader& r, bool backward, CallList& list) {
-  Args c = {};
-  c.experts = r.size("experts", 1);
-  c.dim = r.size("dim", 1);
-  c.hidden = r.size("hidden", 1);
-  c.activation = one_of(r, "activation", activations);
-  const int64_t one = (hidden_inputs(c.activation) + 1) * c.dim * c.hidden;
-  c.expert_stride = r.size("expertStride");
-  require(r, c.expert_stride >= one, "expertStride", c.expert_stride, "at least the size of an expert, " + std::to_string(one));
-  c.weights = r.floats("weights", (c.experts - 1) * c.expert_stride + one).data;
-  const auto& sources = expert_sources(r, c.experts, c.dim, backward, list);
-  c.sources = sources.data();
-  c.num_sources = static_cast<int64_t>(sources.size());
-  c.accumulate = r.flag_or("accumulate", false);
-  c.precision = r.precision();
-  if (!backward && !r.has("saved")) return c;
+  Args args = {};
+  args.experts = r.size("experts", 1);
+  args.dim = r.size("dim", 1);
+  args.hidden = r.size("hidden", 1);
+  args.activation = one_of(r, "activation", activations);
+  const int64_t one = (hidden_inputs(args.activation) + 1) * args.dim * args.hidden;
+  args.expert_stride = r.size("expertStride");
+  require(r, args.expert_stride >= one, "expertStride", args.expert_stride, "at least the size of an expert, " + std::to_string(one));
+  args.weights = r.floats("weights", (args.experts - 1) * args.expert_stride + one).data;
+  const auto& sources = expert_sources(r, args.experts, args.dim, backward, list);
+  args.sources = sources.data();
+  args.num_sources = static_cast<int64_t>(sources.size());
+  args.accumulate = r.flag_or("accumulate", false);
+  args.precision = r.precision();
+  if (!backward && !r.has("saved")) return args;
   int64_t saved = 0;
-  if (c.precision == Precision::bf16) {
+  if (args.precision == Precision::bf16) {
     const auto halves = r.halves("saved", 0);
-    c.saved_halves = halves.data;
+    args.saved_halves = halves.data;
     saved = halves.length;
   } else {
     const auto floats = r.floats("saved", 0);
-    c.saved = floats.data;
+    args.saved = floats.data;
     saved = floats.length;
   }
-  c.saved_rows = saved / (hidden_inputs(c.activation) * c.hidden);
-  return c;
+  args.saved_rows = saved / (hidden_inputs(args.activation) * args.hidden);
+  return args;
 }
 }  // namespace
 
 ExpertsForwardArgs experts_forward(const Reader& r, CallList& list) { return experts_common<ExpertsForwardArgs>(r, false, list); }
 
 ExpertsBackwardArgs experts_backward(const Reader& r, CallList& list) {
-  auto c = experts_common<ExpertsBackwardArgs>(r, true, list);
-  c.weight_sum = r.target("weightSum", (c.experts - 1) * c.expert_stride + (hidden_inputs(c.activation) + 1) * c.dim * c.hidden);
-  return c;
+  auto args = experts_common<ExpertsBackwardArgs>(r, true, list);
+  args.weight_sum =
+      r.target("weightSum", (args.experts - 1) * args.expert_stride + (hidden_inputs(args.activation) + 1) * args.dim * args.hidden);
+  return args;
 }
 
 }  // namespace parsers

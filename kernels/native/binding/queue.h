@@ -24,7 +24,7 @@ struct Job {
   /// QUEUE-3: of a timed job, `times_per_call` milliseconds for each call that ran, on steady_clock: start, end, and for each thread of
   /// the pool its first start, its last end and its time inside loops.
   std::vector<double> times;
-  Outcome outcome;  // a code already set (a shape error) keeps the list from running but not from its turn
+  Outcome outcome;  // with a code already set (a shape error) the list does not run, but it still completes in its turn
   void* tag = nullptr;
 };
 

@@ -106,7 +106,8 @@ Precision Reader::precision() const {
 MutRows Reader::rows(const char* name, int64_t rows, int64_t width, bool may_be_halves) const {
   const napi_value value = get(name);
   napi_valuetype type;
-  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object) fail(name, type_name(env_, value), "an object { data, offset?, stride? }");
+  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object)
+    fail(name, type_name(env_, value), "an object { data, offset?, stride? }");
   const Reader inner = nested(name, value);
   const bool halves = may_be_halves && inner.is_halves("data");
   const Array<float> data = halves ? Array<float>{nullptr, 0} : inner.floats("data", 0);
@@ -127,7 +128,8 @@ MutRows Reader::rows(const char* name, int64_t rows, int64_t width, bool may_be_
 ExactSum Reader::sum(const char* name, int64_t length) const {
   const napi_value value = get(name);
   napi_valuetype type;
-  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object) fail(name, type_name(env_, value), "an object { values, overflow }");
+  if (napi_typeof(env_, value, &type) != napi_ok || type != napi_object)
+    fail(name, type_name(env_, value), "an object { values, overflow }");
   const Reader inner = nested(name, value);
   const Array<int64_t> values = inner.int64s("values", length < 0 ? 0 : length);
   return {values.data, length < 0 ? values.length : length, inner.ints("overflow", 1).data};
@@ -156,7 +158,8 @@ ConstGradient Reader::gradient(const char* name) const {
   bool is_array = false;
   const napi_value value = get(name);
   napi_is_typedarray(env_, value, &is_array);
-  if (is_array && napi_get_typedarray_info(env_, value, &type, nullptr, nullptr, nullptr, nullptr) == napi_ok && type == napi_bigint64_array) {
+  if (is_array && napi_get_typedarray_info(env_, value, &type, nullptr, nullptr, nullptr, nullptr) == napi_ok &&
+      type == napi_bigint64_array) {
     const Array<int64_t> sum = int64s(name, 0);
     return {sum.data, nullptr, sum.length};
   }

@@ -34,16 +34,28 @@ class Reader {
     int64_t length;
   };
   /// At least `least` elements.
-  Array<float> floats(const char* name, int64_t least) const { return {static_cast<float*>(array(name, napi_float32_array, "Float32Array", least)), length_}; }
-  Array<int32_t> ints(const char* name, int64_t least) const { return {static_cast<int32_t*>(array(name, napi_int32_array, "Int32Array", least)), length_}; }
-  Array<int64_t> int64s(const char* name, int64_t least) const { return {static_cast<int64_t*>(array(name, napi_bigint64_array, "BigInt64Array", least)), length_}; }
-  Array<uint8_t> bytes(const char* name, int64_t least) const { return {static_cast<uint8_t*>(array(name, napi_uint8_array, "Uint8Array", least)), length_}; }
-  Array<uint16_t> halves(const char* name, int64_t least) const { return {static_cast<uint16_t*>(array(name, napi_uint16_array, "Uint16Array", least)), length_}; }
+  Array<float> floats(const char* name, int64_t least) const {
+    return {static_cast<float*>(array(name, napi_float32_array, "Float32Array", least)), length_};
+  }
+  Array<int32_t> ints(const char* name, int64_t least) const {
+    return {static_cast<int32_t*>(array(name, napi_int32_array, "Int32Array", least)), length_};
+  }
+  Array<int64_t> int64s(const char* name, int64_t least) const {
+    return {static_cast<int64_t*>(array(name, napi_bigint64_array, "BigInt64Array", least)), length_};
+  }
+  Array<uint8_t> bytes(const char* name, int64_t least) const {
+    return {static_cast<uint8_t*>(array(name, napi_uint8_array, "Uint8Array", least)), length_};
+  }
+  Array<uint16_t> halves(const char* name, int64_t least) const {
+    return {static_cast<uint16_t*>(array(name, napi_uint16_array, "Uint16Array", least)), length_};
+  }
   /// bf16 storage?
   bool is_halves(const char* name) const;
   Array<float> floats_or_null(const char* name, int64_t least) const { return has(name) ? floats(name, least) : Array<float>{nullptr, 0}; }
   Array<int32_t> ints_or_null(const char* name, int64_t least) const { return has(name) ? ints(name, least) : Array<int32_t>{nullptr, 0}; }
-  Array<uint8_t> bytes_or_null(const char* name, int64_t least) const { return has(name) ? bytes(name, least) : Array<uint8_t>{nullptr, 0}; }
+  Array<uint8_t> bytes_or_null(const char* name, int64_t least) const {
+    return has(name) ? bytes(name, least) : Array<uint8_t>{nullptr, 0};
+  }
   /// Exactly `length` elements.
   void same_length(const char* name, int64_t found, const char* as, int64_t expected) const;
 

@@ -12,8 +12,8 @@ import { nativeAvailability } from '../native-device.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../native/', import.meta.url));
 const objects = [
-  'isa_portable',
-  ...(process.arch === 'x64' ? ['isa_avx2', 'isa_avx512', 'isa_avx512bf16'] : ['isa_neon']),
+  'isa-portable',
+  ...(process.arch === 'x64' ? ['isa-avx2', 'isa-avx512', 'isa-avx512bf16'] : ['isa-neon']),
   'pool',
   'cores',
   'errors',
@@ -37,12 +37,12 @@ async function outputOf(driver: string, linked: readonly string[]): Promise<stri
 }
 
 if (available && missing.length === 0) {
-  for (const driver of ['test_rows.cc', 'test_routing.cc']) {
+  for (const driver of ['rows-test.cc', 'routing-test.cc']) {
     test.serial(
       `${driver}: the same bits on every instruction set and on one to three threads`,
       async (t) => {
         t.timeout(180_000);
-        const output = await outputOf(`ops-rows/${driver}`, objects);
+        const output = await outputOf(`test/${driver}`, objects);
         t.log(output.trim());
         t.regex(output, /\d{6,} checks, 0 failed/);
       },
@@ -51,7 +51,7 @@ if (available && missing.length === 0) {
 
   test.serial('math: lane functions keep their error bounds', async (t) => {
     t.timeout(60_000);
-    const output = await outputOf('simd/math_test.cc', []);
+    const output = await outputOf('test/math-test.cc', []);
     t.log(output.trim());
     t.regex(output, /math: 0 failed/);
   });

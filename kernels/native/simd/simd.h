@@ -39,14 +39,14 @@ namespace troupe {
 namespace {
 
 constexpr int LANES = 16;
-/** 2^50: int64 fixed point of gradients. */
+/// 2^50: int64 fixed point of gradients.
 constexpr float FIXED_SCALE = 1125899906842624.0f;
-/** Leaves on their way into sums: one that is NaN or has |x| >= limit (at most 64) is out of range and makes `bad` non-zero. */
+/// Leaves on their way into sums: one that is NaN or has |x| >= limit (at most 64) is out of range and makes `bad` non-zero.
 struct LeafCheck {
   float limit;
   int32_t bad;
 };
-/** From here on an f32 is a multiple of 2^-50; below it the last bit of x ± edge is worth 2^-50. */
+/// From here on an f32 is a multiple of 2^-50; below it the last bit of x ± edge is worth 2^-50.
 constexpr float FIXED_EDGE = 8388608.0f / FIXED_SCALE;
 
 #if defined(TROUPE_ISA_AVX512)
@@ -59,11 +59,10 @@ constexpr float FIXED_EDGE = 8388608.0f / FIXED_SCALE;
 #include "portable.inc"
 #endif
 
-/**
- * *a·b + c. On AVX-512 the FMA itself reads the factor from memory: two instructions of a tile's row instead of three. Alone on its core
- * a tile is bound by its FMAs either way; a neighbour on the core's other thread halves what is decoded, and then the third counts.
- */
-TROUPE_INLINE V vfmaAt(const float* a, V b, V c) {
+/// *a·b + c. On AVX-512 the FMA itself reads the factor from memory: two instructions of a tile's row instead of three. Alone on its core
+/// a tile is bound by its FMAs either way. With another program on the core's second thread only half as much is decoded, and then the
+/// third instruction counts.
+TROUPE_INLINE V vfma_at(const float* a, V b, V c) {
 #if defined(TROUPE_ISA_AVX512)
   asm("vfmadd231ps %1%{1to16%}, %2, %0" : "+v"(c.r) : "m"(*a), "v"(b.r));
   return c;
@@ -72,12 +71,13 @@ TROUPE_INLINE V vfmaAt(const float* a, V b, V c) {
 #endif
 }
 
-/** out[j·out_stride + i] = from[i·stride + j] for an 8×8 tile. */
+/// out[j·out_stride + i] = from[i·stride + j] for an 8×8 tile.
 #if defined(TROUPE_ISA_AVX512) || defined(TROUPE_ISA_AVX2)
 TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int64_t out_stride) {
   __m256 r[8], t[8];
   for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * stride);
-  for (int i = 0; i < 4; i++) t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]), t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  for (int i = 0; i < 4; i++)
+    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]), t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
   for (int i = 0; i < 2; i++) {
     r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44), r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
     r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44), r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
@@ -94,7 +94,8 @@ TROUPE_INLINE void transpose8(const float* from, int64_t stride, float* out, int
 }
 #endif
 
-/** The lanes of a that are in m, one after the other, then anything: LANES of `to` are written. Returns how many they are. */
+/// Writes the lanes of a that are in m one after the other and returns how many they are. All LANES of `to` are written, the rest with
+/// anything.
 TROUPE_INLINE int vcompress(float* to, M m, V a) {
 #if defined(TROUPE_ISA_AVX512)
   vstore(to, {_mm512_maskz_compress_ps(m, a.r)});
@@ -111,7 +112,7 @@ TROUPE_INLINE int vcompress(float* to, M m, V a) {
   return count;
 #endif
 }
-/** a, but with the next floats of `from` in the lanes of m, one after the other; moves `from` past them. LANES of `from` are read. */
+/// a, but with the next floats of `from` in the lanes of m, one after the other; moves `from` past them. LANES of `from` are read.
 TROUPE_INLINE V vexpand(M m, const float*& from, V a) {
 #if defined(TROUPE_ISA_AVX512)
   const __m512 next = vload(from).r;
@@ -125,11 +126,11 @@ TROUPE_INLINE V vexpand(M m, const float*& from, V a) {
 #endif
 }
 
-TROUPE_INLINE V vneg(V a) { return vxorSign(a, vset(-0.0f)); }
-/** |a| with the sign of b. */
-TROUPE_INLINE V vcopysign(V a, V b) { return vxorSign(vabs(a), b); }
-/** x rounded to a multiple of 2^-50, ties to even, never -0; what is out of range stays so. */
-TROUPE_INLINE V vroundAny(V x) {
+TROUPE_INLINE V vneg(V a) { return vxor_sign(a, vset(-0.0f)); }
+/// |a| with the sign of b.
+TROUPE_INLINE V vcopysign(V a, V b) { return vxor_sign(vabs(a), b); }
+/// x rounded to a multiple of 2^-50, ties to even, never -0; what is out of range stays so.
+TROUPE_INLINE V vround_any(V x) {
 #if defined(TROUPE_ISA_AVX512)
   const V shift = vlarger(x, vset(FIXED_EDGE));  // from the edge on x itself: 2x - x
   return vsub(vadd(x, shift), shift);
@@ -138,15 +139,15 @@ TROUPE_INLINE V vroundAny(V x) {
   return vselect(vlt(vabs(x), edge), vsub(vadd(x, shift), shift), x);
 #endif
 }
-/** The same; 0 where x is out of range. */
-TROUPE_INLINE V vroundFixed(V x, LeafCheck& check) {
+/// The same; 0 where x is out of range.
+TROUPE_INLINE V vround_fixed(V x, LeafCheck& check) {
   const M ok = vlt(vabs(x), vset(check.limit));
   check.bad |= static_cast<int32_t>(vbits(ok) ^ 0xffffu);
-  return vselect(ok, vroundAny(x), vzero());
+  return vselect(ok, vround_any(x), vzero());
 }
 TROUPE_INLINE V vclamp(V x, float low, float high) { return vmin(vset(high), vmax(vset(low), x)); }  // NaN stays NaN
 
-/** step(j, n) for 16 columns at a time: n = 16 but for the last. */
+/// step(j, n) for 16 columns at a time: n = 16 but for the last.
 template <class Step>
 TROUPE_INLINE void each16(int64_t dim, const Step& step) {
   int64_t j = 0;

@@ -1,4 +1,5 @@
-// The slow clear meaning of every product: scalar FMA chains in the order that KER-1 and KER-3 name. What the fast bodies must equal bit for bit.
+// The slow clear meaning of every product: scalar FMA chains in the order that KER-1 and KER-3 name. What the fast bodies must equal bit
+// for bit.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -41,25 +42,32 @@ inline void add_leaf(float leaf, int64_t& sum, int32_t& overflow) {
 }
 
 /// y[m, n] = start + x[m, k]·w[n, k]ᵀ
-inline void linear(Precision p, int64_t m, int64_t n, int64_t k, const float* x, int64_t xs, const float* w, const float* start, int64_t ss, float* y, int64_t ys) {
+inline void linear(Precision p, int64_t m, int64_t n, int64_t k, const float* x, int64_t xs, const float* w, const float* start, int64_t ss,
+                   float* y, int64_t ys) {
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++)
-      y[i * ys + j] = chain(p, start ? start[i * ss + j] : 0.0f, k, [&](int64_t t) { return x[i * xs + t]; }, [&](int64_t t) { return w[j * k + t]; });
+      y[i * ys + j] = chain(
+          p, start ? start[i * ss + j] : 0.0f, k, [&](int64_t t) { return x[i * xs + t]; }, [&](int64_t t) { return w[j * k + t]; });
 }
 
 /// dx[m, k] = start + dy[m, n]·w[n, k]
-inline void linear_input(Precision p, int64_t m, int64_t n, int64_t k, const float* dy, int64_t ds, const float* w, const float* start, int64_t ss, float* dx, int64_t xs) {
+inline void linear_input(Precision p, int64_t m, int64_t n, int64_t k, const float* dy, int64_t ds, const float* w, const float* start,
+                         int64_t ss, float* dx, int64_t xs) {
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < k; j++)
-      dx[i * xs + j] = chain(p, start ? start[i * ss + j] : 0.0f, n, [&](int64_t t) { return dy[i * ds + t]; }, [&](int64_t t) { return w[t * k + j]; });
+      dx[i * xs + j] = chain(
+          p, start ? start[i * ss + j] : 0.0f, n, [&](int64_t t) { return dy[i * ds + t]; }, [&](int64_t t) { return w[t * k + j]; });
 }
 
 /// sums[n, k] += leaf of dyᵀ·x over rows first … first+rows
-inline void weight_leaf(Precision p, int64_t first, int64_t rows, int64_t n, int64_t k, const float* dy, int64_t ds, const float* x, int64_t xs, int64_t* sums, int32_t& overflow) {
+inline void weight_leaf(Precision p, int64_t first, int64_t rows, int64_t n, int64_t k, const float* dy, int64_t ds, const float* x,
+                        int64_t xs, int64_t* sums, int32_t& overflow) {
   if (rows == 0) return;
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < k; j++)
-      add_leaf(chain(p, 0.0f, rows, [&](int64_t t) { return dy[(first + t) * ds + i]; }, [&](int64_t t) { return x[(first + t) * xs + j]; }), sums[i * k + j], overflow);
+      add_leaf(chain(
+                   p, 0.0f, rows, [&](int64_t t) { return dy[(first + t) * ds + i]; }, [&](int64_t t) { return x[(first + t) * xs + j]; }),
+               sums[i * k + j], overflow);
 }
 
 }  // namespace oracle

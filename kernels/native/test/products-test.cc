@@ -42,7 +42,8 @@ void expect(const char* what, const std::string& where, const std::vector<T>& fo
   failures++;
   for (size_t i = 0; i < found.size(); i++) {
     if (std::memcmp(&found[i], &expected[i], sizeof(T)) == 0) continue;
-    std::printf("%s %s: element %zu of %zu is %.9g, expected %.9g\n", what, where.c_str(), i, found.size(), static_cast<double>(found[i]), static_cast<double>(expected[i]));
+    std::printf("%s %s: element %zu of %zu is %.9g, expected %.9g\n", what, where.c_str(), i, found.size(), static_cast<double>(found[i]),
+                static_cast<double>(expected[i]));
     return;
   }
 }
@@ -78,7 +79,8 @@ void expect_targets(const char* what, const std::string& where, int64_t length, 
   }
   expect((std::string(what) + " begun").c_str(), where, begun, begun_expected);
   expect((std::string(what) + " stored").c_str(), where, stored, stored_expected);
-  expect((std::string(what) + " overflow of targets").c_str(), where, std::vector<int32_t>{overflow[1], overflow[2]}, std::vector<int32_t>{overflow[0], overflow[0]});
+  expect((std::string(what) + " overflow of targets").c_str(), where, std::vector<int32_t>{overflow[1], overflow[2]},
+         std::vector<int32_t>{overflow[0], overflow[0]});
 }
 const auto everything = [](int64_t) { return true; };
 
@@ -92,11 +94,14 @@ void fuzz_linear(Precision p, const Kernels& kernels, Pool& pool, const std::str
     Floats y = before, expected = before;
     const float* start = mode == 0 ? nullptr : mode == 1 ? before.data() : residual.data();
     oracle::linear(p, m, n, k, x.data(), xs, w.data(), start, mode == 1 ? ys : rs, expected.data(), ys);
-    kernels.linear_forward({m, k, n, {x.data(), xs}, w.data(), {y.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}, p}, pool);
+    kernels.linear_forward({m, k, n, {x.data(), xs}, w.data(), {y.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}, p},
+                           pool);
     expect("linear.forward", where, y, expected);
     if (p == Precision::bf16) {
       Floats z = before;
-      kernels.linear_forward({m, k, n, {nullptr, xs, x_halves.data()}, w.data(), {z.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}, p}, pool);
+      kernels.linear_forward(
+          {m, k, n, {nullptr, xs, x_halves.data()}, w.data(), {z.data(), ys}, mode == 1, {mode == 2 ? residual.data() : nullptr, rs}, p},
+          pool);
       expect("linear.forward of bf16 rows", where, z, expected);
     }
     // The same rows in two calls.
@@ -104,7 +109,16 @@ void fuzz_linear(Precision p, const Kernels& kernels, Pool& pool, const std::str
     Floats z = before;
     for (int half = 0; half < 2; half++) {
       const int64_t r = half ? cut : 0, rows = half ? m - cut : cut;
-      kernels.linear_forward({rows, k, n, {x.data() + r * xs, xs}, w.data(), {z.data() + r * ys, ys}, mode == 1, {mode == 2 ? residual.data() + r * rs : nullptr, rs}, p}, pool);
+      kernels.linear_forward({rows,
+                              k,
+                              n,
+                              {x.data() + r * xs, xs},
+                              w.data(),
+                              {z.data() + r * ys, ys},
+                              mode == 1,
+                              {mode == 2 ? residual.data() + r * rs : nullptr, rs},
+                              p},
+                             pool);
     }
     expect("linear.forward in two calls", where, z, expected);
   }
@@ -121,12 +135,22 @@ void fuzz_linear(Precision p, const Kernels& kernels, Pool& pool, const std::str
   Floats dy_big = dy;
   if (m > 0 && draw(0, 3) == 0) dy_big[static_cast<size_t>(draw(0, m - 1) * ys)] = draw(0, 1) ? NAN : 1e4f;
   for (size_t g = 0; g + 1 < starts.size(); g++)
-    oracle::weight_leaf(p, starts[g], starts[g + 1] - starts[g], n, k, dy_big.data(), ys, x.data(), xs, expected.data(), expected_overflow[0]);
-  kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), {sums.data(), n * k, overflow.data(), nullptr, false}, p}, pool);
+    oracle::weight_leaf(p, starts[g], starts[g + 1] - starts[g], n, k, dy_big.data(), ys, x.data(), xs, expected.data(),
+                        expected_overflow[0]);
+  kernels.linear_backward_weight(
+      {m, k, n, {dy_big.data(), ys}, {x.data(), xs}, bounds(starts), {sums.data(), n * k, overflow.data(), nullptr, false}, p}, pool);
   expect("linear.backward.weight", where, sums, expected);
   if (p == Precision::bf16) {
     std::vector<int64_t> again(sums.size(), 7);
-    kernels.linear_backward_weight({m, k, n, {dy_big.data(), ys}, {nullptr, xs, x_halves.data()}, bounds(starts), {again.data(), n * k, overflow.data(), nullptr, false}, p}, pool);
+    kernels.linear_backward_weight({m,
+                                    k,
+                                    n,
+                                    {dy_big.data(), ys},
+                                    {nullptr, xs, x_halves.data()},
+                                    bounds(starts),
+                                    {again.data(), n * k, overflow.data(), nullptr, false},
+                                    p},
+                                   pool);
     expect("linear.backward.weight of bf16 rows", where, again, expected);
   }
   expect("linear.backward.weight overflow", where, overflow, expected_overflow);
@@ -157,11 +181,24 @@ float activation_of(const Kernels& kernels, Pool& pool, Activation activation, f
   int32_t overflow = 0;
   // dx = d_gate·w_gate + d_up·w_up: with one-hot weights and the same saved values each comes out alone.
   std::vector<float> pick = inputs == 2 ? std::vector<float>{1.0f, 0.0f, 1.0f} : std::vector<float>{1.0f, 1.0f};
-  kernels.experts_backward({1, 1, 1, activation, pick.data(), static_cast<int64_t>(pick.size()), &source, 1, false, saved, 1, {sums, 3, &overflow, nullptr, false}}, pool);
+  kernels.experts_backward({1,
+                            1,
+                            1,
+                            activation,
+                            pick.data(),
+                            static_cast<int64_t>(pick.size()),
+                            &source,
+                            1,
+                            false,
+                            saved,
+                            1,
+                            {sums, 3, &overflow, nullptr, false}},
+                           pool);
   d_gate = d_up = dx;
   if (inputs == 2) {
     pick = {0.0f, 1.0f, 1.0f};
-    kernels.experts_backward({1, 1, 1, activation, pick.data(), 3, &source, 1, false, saved, 1, {sums, 3, &overflow, nullptr, false}}, pool);
+    kernels.experts_backward({1, 1, 1, activation, pick.data(), 3, &source, 1, false, saved, 1, {sums, 3, &overflow, nullptr, false}},
+                             pool);
     d_up = dx;
   }
   return y;
@@ -199,20 +236,37 @@ void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::st
   const auto y_start = sources;  // chains start from these when accumulating
   std::vector<ExpertSource> views;
   for (auto& s : sources)
-    views.push_back({s.x.data(), s.tokens, s.identity ? nullptr : s.slots.data(), s.counts.data(), s.grains, s.rows, s.y.data(), s.d_out.data(),
-                     s.weighted ? s.row_weights.data() : nullptr, s.dx.data()});
+    views.push_back({s.x.data(), s.tokens, s.identity ? nullptr : s.slots.data(), s.counts.data(), s.grains, s.rows, s.y.data(),
+                     s.d_out.data(), s.weighted ? s.row_weights.data() : nullptr, s.dx.data()});
   Floats saved(static_cast<size_t>(total * inputs * F), -1.0f), saved_expected = saved;
   std::vector<uint16_t> saved_halves(saved.size(), 0xbf80);
   const bool narrow = p == Precision::bf16;
-  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total, p, narrow ? saved_halves.data() : nullptr}, pool);
+  kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total,
+                           p, narrow ? saved_halves.data() : nullptr},
+                          pool);
   std::vector<Floats> y_found;
   for (auto& s : sources) y_found.push_back(s.y);
   for (auto& s : sources) s.y = y_start[static_cast<size_t>(&s - sources.data())].y;
   kernels.experts_forward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, nullptr, 0, p}, pool);
-  for (int64_t s = 0; s < S; s++) expect("experts.forward without saved", where, sources[static_cast<size_t>(s)].y, y_found[static_cast<size_t>(s)]);
+  for (int64_t s = 0; s < S; s++)
+    expect("experts.forward without saved", where, sources[static_cast<size_t>(s)].y, y_found[static_cast<size_t>(s)]);
   std::vector<int64_t> sums(static_cast<size_t>(E * stride), 3), sums_expected = sums;
   std::vector<int32_t> overflow(1, 0), overflow_expected(1, 0);
-  kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total, {sums.data(), E * stride, overflow.data(), nullptr, false}, p, narrow ? saved_halves.data() : nullptr}, pool);
+  kernels.experts_backward({E,
+                            D,
+                            F,
+                            activation,
+                            weights.data(),
+                            stride,
+                            views.data(),
+                            S,
+                            accumulate,
+                            narrow ? nullptr : saved.data(),
+                            total,
+                            {sums.data(), E * stride, overflow.data(), nullptr, false},
+                            p,
+                            narrow ? saved_halves.data() : nullptr},
+                           pool);
 
   // The oracle, expert by expert, source by source, grain by grain.
   std::vector<Floats> y_expected, dx_expected;
@@ -225,7 +279,8 @@ void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::st
       const Source& s = sources[static_cast<size_t>(si)];
       for (int64_t g = 0; g < s.grains; g++) {
         const int64_t rows = s.counts[static_cast<size_t>(e * s.grains + g)];
-        Floats act(static_cast<size_t>(rows * F)), dpre(static_cast<size_t>(rows * inputs * F)), xs(static_cast<size_t>(rows * D)), gs(static_cast<size_t>(rows * D));
+        Floats act(static_cast<size_t>(rows * F)), dpre(static_cast<size_t>(rows * inputs * F)), xs(static_cast<size_t>(rows * D)),
+            gs(static_cast<size_t>(rows * D));
         for (int64_t r = 0; r < rows; r++) {
           const int64_t own = next[static_cast<size_t>(si)] + r, token = s.identity ? own : s.slots[static_cast<size_t>(own)];
           for (int64_t d = 0; d < D; d++) {
@@ -237,9 +292,11 @@ void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::st
           oracle::linear(p, 1, inputs * F, D, &xs[static_cast<size_t>(r * D)], D, wg, nullptr, 0, pre, inputs * F);
           if (narrow) for (int64_t f = 0; f < inputs * F; f++) pre[f] = oracle::round_bf16(pre[f]);
           for (int64_t f = 0; f < F; f++) {
-            const float d_act = oracle::chain(p, 0.0f, D, [&](int64_t t) { return gs[static_cast<size_t>(r * D + t)]; }, [&](int64_t t) { return wd[t * F + f]; });
+            const float d_act = oracle::chain(
+                p, 0.0f, D, [&](int64_t t) { return gs[static_cast<size_t>(r * D + t)]; }, [&](int64_t t) { return wd[t * F + f]; });
             float d_gate = 0, d_up = 0;
-            act[static_cast<size_t>(r * F + f)] = activation_of(kernels, pool, activation, pre[f], pre[(inputs - 1) * F + f], d_act, d_gate, d_up);
+            act[static_cast<size_t>(r * F + f)] =
+                activation_of(kernels, pool, activation, pre[f], pre[(inputs - 1) * F + f], d_act, d_gate, d_up);
             dpre[static_cast<size_t>(r * inputs * F + f)] = d_gate;
             dpre[static_cast<size_t>(r * inputs * F + (inputs - 1) * F + f)] = d_up;
           }
@@ -247,7 +304,8 @@ void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::st
           oracle::linear(p, 1, D, F, &act[static_cast<size_t>(r * F)], F, wd, accumulate ? y : nullptr, D, y, D);
           float* dx = &dx_expected[static_cast<size_t>(si)][static_cast<size_t>(own * D)];
           const Floats start(dx, dx + D);
-          oracle::linear_input(p, 1, inputs * F, D, &dpre[static_cast<size_t>(r * inputs * F)], 0, wg, accumulate ? start.data() : nullptr, 0, dx, D);
+          oracle::linear_input(p, 1, inputs * F, D, &dpre[static_cast<size_t>(r * inputs * F)], 0, wg, accumulate ? start.data() : nullptr,
+                               0, dx, D);
         }
         int64_t* out = sums_expected.data() + e * stride;
         oracle::weight_leaf(p, 0, rows, inputs * F, D, dpre.data(), inputs * F, xs.data(), D, out, overflow_expected[0]);
@@ -266,7 +324,9 @@ void fuzz_experts(Precision p, const Kernels& kernels, Pool& pool, const std::st
   expect("experts.backward weights", where, sums, sums_expected);
   expect("experts.backward overflow", where, overflow, overflow_expected);
   const auto backward = [&](const GradientTarget& target) {
-    kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(), total, target, p, narrow ? saved_halves.data() : nullptr}, pool);
+    kernels.experts_backward({E, D, F, activation, weights.data(), stride, views.data(), S, accumulate, narrow ? nullptr : saved.data(),
+                              total, target, p, narrow ? saved_halves.data() : nullptr},
+                             pool);
   };
   expect_targets("experts.backward", where, E * stride, backward, [&](int64_t i) { return i % stride < (inputs + 1) * F * D; });
 }
@@ -277,10 +337,27 @@ struct HeadResult {
 };
 
 /// Losses against float64; gradients against chains over the kernel's own softmax are covered by equality across bodies (see main).
-HeadResult run_head(Precision p, const Kernels& kernels, Pool& pool, int64_t T, int64_t D, int64_t V, const Floats& x, const Floats& head, const std::vector<int32_t>& targets, const std::vector<int32_t>& starts) {
-  HeadResult r = {Floats(static_cast<size_t>(T), -1.0f), Floats(static_cast<size_t>(T * D), -1.0f), std::vector<int64_t>(static_cast<size_t>(V * D), 5), {0, 0}};
+HeadResult run_head(Precision p, const Kernels& kernels, Pool& pool, int64_t T, int64_t D, int64_t V, const Floats& x, const Floats& head,
+                    const std::vector<int32_t>& targets, const std::vector<int32_t>& starts) {
+  HeadResult r = {Floats(static_cast<size_t>(T), -1.0f),
+                  Floats(static_cast<size_t>(T * D), -1.0f),
+                  std::vector<int64_t>(static_cast<size_t>(V * D), 5),
+                  {0, 0}};
   int32_t overflow = 0;
-  kernels.head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), r.loss.data(), r.loss_sum.data(), 0.125f, r.dx.data(), {r.sums.data(), V * D, &overflow, nullptr, false}, p}, pool);
+  kernels.head_loss({T,
+                     D,
+                     V,
+                     x.data(),
+                     head.data(),
+                     targets.data(),
+                     bounds(starts),
+                     r.loss.data(),
+                     r.loss_sum.data(),
+                     0.125f,
+                     r.dx.data(),
+                     {r.sums.data(), V * D, &overflow, nullptr, false},
+                     p},
+                    pool);
   return r;
 }
 
@@ -296,7 +373,9 @@ void fuzz_head(Precision p, const std::vector<const Kernels*>& bodies, std::vect
     std::vector<double> logits;
     double top = -1e300, sum = 0;
     for (int64_t v = 0; v < V; v++) {
-      logits.push_back(oracle::chain(p, 0.0f, D, [&](int64_t i) { return x[static_cast<size_t>(t * D + i)]; }, [&](int64_t i) { return head[static_cast<size_t>(v * D + i)]; }));
+      logits.push_back(oracle::chain(
+          p, 0.0f, D, [&](int64_t i) { return x[static_cast<size_t>(t * D + i)]; },
+          [&](int64_t i) { return head[static_cast<size_t>(v * D + i)]; }));
       if (logits.back() > top) top = logits.back();
     }
     for (double l : logits) sum += std::exp(l - top);
@@ -305,7 +384,8 @@ void fuzz_head(Precision p, const std::vector<const Kernels*>& bodies, std::vect
     comparisons++;
     if (!(std::fabs(first.loss[static_cast<size_t>(t)] - expected) <= 1e-5 * (1 + std::fabs(top) + std::fabs(expected)))) {
       failures++;
-      std::printf("head.loss: loss[%ld] is %.9g, expected %.9g\n", static_cast<long>(t), static_cast<double>(first.loss[static_cast<size_t>(t)]), expected);
+      std::printf("head.loss: loss[%ld] is %.9g, expected %.9g\n", static_cast<long>(t),
+                  static_cast<double>(first.loss[static_cast<size_t>(t)]), expected);
     }
   }
   // dx in float64, to 1e-4 of its scale.
@@ -319,7 +399,9 @@ void fuzz_head(Precision p, const std::vector<const Kernels*>& bodies, std::vect
       expect("head.loss head gradient", where, r.sums, first.sums);
       const auto backward = [&](const GradientTarget& target) {
         HeadResult o = r;
-        kernels->head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f, o.dx.data(), target, p}, *pool);
+        kernels->head_loss({T, D, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f,
+                            o.dx.data(), target, p},
+                           *pool);
       };
       expect_targets("head.loss", where, V * D, backward, everything);
     }
@@ -345,7 +427,9 @@ void long_grains(Precision p, const Kernels& kernels, Pool& pool, const std::str
     expect("head.loss gradient of long grains", where, r.sums, expected);
     const auto backward = [&](const GradientTarget& target) {
       HeadResult o = r;
-      kernels.head_loss({T, V, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f, o.dx.data(), target, p}, pool);
+      kernels.head_loss({T, V, V, x.data(), head.data(), targets.data(), bounds(starts), o.loss.data(), o.loss_sum.data(), 0.125f,
+                         o.dx.data(), target, p},
+                        pool);
     };
     expect_targets("head.loss of long grains", where, V * V, backward, everything);
   }

@@ -45,7 +45,8 @@ void use_pool(int threads, int rounds, unsigned seed) {
 /// y = x·Wᵀ twice over the same buffers, accumulating, so that lists out of order or at the same time would show.
 struct Caller {
   static constexpr int64_t rows = 70, dim = 48;
-  std::vector<float> x = std::vector<float>(rows * dim, 1.0f), w = std::vector<float>(dim * dim, 1.0f), y = std::vector<float>(rows * dim, 0.0f);
+  std::vector<float> x = std::vector<float>(rows * dim, 1.0f), w = std::vector<float>(dim * dim, 1.0f),
+                     y = std::vector<float>(rows * dim, 0.0f);
   float sum = 0;
 
   std::unique_ptr<Job> job(bool timed) {

@@ -105,8 +105,8 @@ Outputs everywhere(const std::string& name, const Run& run) {
         if (!have) continue;
         size_t at = 0;
         while (at < array.used && array.bytes[at] == first.arrays[a]->bytes[at]) at++;
-        expect(at == array.used, name + ": output " + std::to_string(a) + " differs at byte " + std::to_string(at) + " on " + kernels->isa + " with " +
-                                     std::to_string(threads) + " threads");
+        expect(at == array.used, name + ": output " + std::to_string(a) + " differs at byte " + std::to_string(at) + " on " + kernels->isa +
+                                     " with " + std::to_string(threads) + " threads");
       }
       if (!have) first = std::move(out);
       have = true;
@@ -141,8 +141,8 @@ size_t z(int64_t i) { return static_cast<size_t>(i); }
 int report(const char* driver) {
   std::string names;
   for (const Kernels* k : isas()) names += std::string(" ") + k->isa;
-  printf("%s:%s; %ld checks, %d failed; closest to its tolerance: %s (%.2f); bits %016llx\n", driver, names.c_str(), checks, failures, worst_name.c_str(),
-         worst_seen, static_cast<unsigned long long>(digest));
+  printf("%s:%s; %ld checks, %d failed; closest to its tolerance: %s (%.2f); bits %016llx\n", driver, names.c_str(), checks, failures,
+         worst_name.c_str(), worst_seen, static_cast<unsigned long long>(digest));
   return failures == 0 ? 0 : 1;
 }
 

@@ -1,4 +1,4 @@
-// x86-64 with AVX-512 F, BW, VL, DQ and BF16; compiled with those flags. Products in bf16 only: the rest is that of isa_avx512.cc.
+// x86-64 with AVX-512 F, BW, VL, DQ and BF16; compiled with those flags. Products in bf16 only: the rest is that of isa-avx512.cc.
 #define TROUPE_ISA_AVX512 1
 #define TROUPE_BF16_UNITS 1
 #define TROUPE_NS avx512bf16
@@ -13,7 +13,7 @@ const Kernels& kernels_avx512bf16() {
   static const Kernels table = [] {
     Kernels k = kernels_avx512();
     k.isa = "avx512bf16";
-#define X(name, Args) k.bf16.name = name<Half>;
+#define X(name, Args) k.bf16.name = run_##name<Half>;
     TROUPE_PRODUCT_OPS(X)
 #undef X
     k.pair_loop = pair_loop;
