@@ -4,6 +4,7 @@ import test from 'ava';
 import { nativeIsas } from '@troupe/kernels';
 import { repositoryRoot } from '../tidy/source-file.ts';
 import { apiPage } from './api-page.ts';
+import { withMessages } from './messages-table.ts';
 import { pageOf, partsOf, withoutMeasures } from './page.ts';
 import { topologyPage } from './topology-page.ts';
 import { runPage } from './run-page.ts';
@@ -46,6 +47,15 @@ test('docs: topology.md is made from the schema of today (npm run docs writes it
       key,
     );
   for (const [row] of keys) t.notRegex(row, /\| *\|$|undefined/u);
+});
+
+test('docs: the table in actors/README.md is the catalogue of today (npm run docs writes it)', (t) => {
+  const page = readFileSync(join(root, 'actors', 'README.md'), 'utf8');
+  t.is(withMessages(page), page);
+  t.not(
+    withMessages(page.replace('| `rows.dispatch` |', '| `rows.sent` |')),
+    page.replace('| `rows.dispatch` |', '| `rows.sent` |'),
+  );
 });
 
 test('docs: an output that is not what the command prints is seen, a measured figure is not', (t) => {
