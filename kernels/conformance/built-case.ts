@@ -3,7 +3,9 @@ import {
   LOSS_QUANTUM_LOG2,
   wideNumber,
   type Device,
+  type DeviceArray,
   type GradientTarget,
+  type Int64s,
   type KernelCall,
   type KernelOp,
 } from '@troupe/core';
@@ -16,7 +18,8 @@ export type OutputKind = 'exact' | 'forward' | 'gradient';
 export interface Output {
   readonly name: string;
   readonly kind: OutputKind;
-  readonly read: () => ArrayLike<number>;
+  /** What it holds now, on the device that the case was built for. */
+  readonly read: (device: Device) => ArrayLike<number>;
 }
 
 /** A list whose last call is the operation under test, and where its results will lie. */
@@ -44,28 +47,30 @@ export function opCases<S>(
 export const sizes = (least: number, most: number): fc.Arbitrary<number> =>
   fc.oneof(fc.integer({ min: least, max: Math.min(least + 3, most) }), fc.integer({ min: least, max: most }));
 
-export const output = (name: string, kind: OutputKind, array: ArrayLike<number>): Output => ({
+export const output = (name: string, kind: OutputKind, array: DeviceArray<'f32' | 'i32'>): Output => ({
   name,
   kind,
-  read: () => array,
+  read: (device) => device.read(array),
 });
 
 export const targetOutput = (name: string, target: GradientTarget): Output => ({
   name,
   kind: 'gradient',
-  read: () =>
+  read: (device) =>
     'gradient' in target
-      ? target.gradient
-      : Float64Array.from(target.values, (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
+      ? device.read(target.gradient)
+      : Float64Array.from(device.read(target.values), (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
 });
 
 export const overflowOutput = ({ overflow }: GradientTarget): Output => output('overflow', 'exact', overflow);
 
-export const lossOutput = (name: string, sums: BigInt64Array): Output => ({
+export const lossOutput = (name: string, sums: Int64s): Output => ({
   name,
   kind: 'forward',
-  read: () =>
-    Float64Array.from({ length: sums.length / 2 }, (_, at) => wideNumber(sums, LOSS_QUANTUM_LOG2, at)),
+  read: (device) =>
+    Float64Array.from({ length: sums.length / 2 }, (_, at) =>
+      wideNumber(device.read(sums), LOSS_QUANTUM_LOG2, at),
+    ),
 });
 
 export type CaseTable = { readonly [O in KernelOp]: OpCases };

@@ -5,6 +5,7 @@ import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, DEFAULT_RUNS, freshSeed, submit, type ConformanceBody, type Test } from './body.ts';
 import { largestError } from './compare.ts';
 import { leavesSameBits } from './conform-layout.ts';
+import { floatsOf } from './device-values.ts';
 import { Draw } from './draw.ts';
 import { fmaFlushedF32 } from './fma.ts';
 import { Bf16Calls, builtInBf16, productOps } from './in-bf16.ts';
@@ -20,7 +21,7 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
       const out = device.floats(1);
       const { error } = await submit(device, [pairCall(device, [1], [2], out)]);
       t.is(error?.code, 'TROUPE_NOT_BUILT');
-      t.is(out[0], 0);
+      t.is(device.read(out)[0], 0);
       await device.close();
     });
     return;
@@ -60,7 +61,7 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
     for (const each of wrong) {
       const { error } = await submit(device, [call, each]);
       t.is(error?.code, 'TROUPE_KERNEL_SHAPE');
-      t.is(out[0], 0);
+      t.is(device.read(out)[0], 0);
     }
     await device.close();
   });
@@ -70,10 +71,10 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
     const out = device.floats(1);
     const call = pairCall(device, [1 + 2 ** -10], [1], out);
     await compute(device, [call]);
-    t.is(out[0], 1);
+    t.is(device.read(out)[0], 1);
     const { precision: _, ...inF32 } = call;
     await compute(device, [inF32]);
-    t.is(out[0], 1 + 2 ** -10);
+    t.is(device.read(out)[0], 1 + 2 ** -10);
     await device.close();
   });
 
@@ -89,7 +90,7 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
       { op: 'norm.forward', ...shape, x, weight, out: { data: out } },
       { op: 'norm.forward', ...shape, x, weight, out: { data: halves } },
     ]);
-    t.deepEqual([...halves], Array.from(out, bf16Bits));
+    t.deepEqual([...device.read(halves)], Array.from(device.read(out), bf16Bits));
     await device.close();
   });
 
@@ -123,22 +124,23 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
     });
     const property = fc.asyncProperty(shape, fc.nat(), async ({ rows, inDim, outDim, scale }, seed) => {
       const draw = new Draw(seed);
-      const x = draw.floats(device, rows * inDim, scale);
-      const weight = draw.floats(device, outDim * inDim, scale);
-      const start = draw.floats(device, rows * outDim, scale * scale);
+      const x = draw.values(rows * inDim, scale);
+      const weight = draw.values(outDim * inDim, scale);
+      const start = draw.values(rows * outDim, scale * scale);
       const out = device.floats(rows * outDim);
       const call: KernelCall = {
         op: 'linear.forward',
         rows,
         inDim,
         outDim,
-        x: { data: x },
-        weight,
+        x: { data: floatsOf(device, x) },
+        weight: floatsOf(device, weight),
         out: { data: out },
-        residual: { data: start },
+        residual: { data: floatsOf(device, start) },
         precision: 'bf16',
       };
       await compute(device, [call]);
+      const found = device.read(out);
       for (let i = 0; i < rows * outDim; i++) {
         const [m, n] = [Math.floor(i / outDim), i % outDim];
         const at = (array: ArrayLike<number>, row: number, k: number): number =>
@@ -146,8 +148,8 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
         let chain = start[i]!;
         for (let k = 0; k < inDim; k += 2)
           for (const half of [k + 1, k]) chain = fmaFlushedF32(at(x, m, half), at(weight, n, half), chain);
-        if (!Object.is(chain, out[i]))
-          throw new RangeError(`out[${m},${n}] is ${out[i]}, the chain gives ${chain}`);
+        if (!Object.is(chain, found[i]))
+          throw new RangeError(`out[${m},${n}] is ${found[i]}, the chain gives ${chain}`);
       }
     });
     await fc.assert(property, { numRuns: 20, includeErrorInReport: true });
@@ -169,7 +171,7 @@ async function roundingErrors(
     const plain = shaped.build(oracle, new Draw(draws));
     await compute(oracle, [...rounded.calls, ...plain.calls]);
     plain.outputs.forEach(({ name, kind, read }, i) => {
-      const error = largestError(rounded.outputs[i]!.read(), read());
+      const error = largestError(rounded.outputs[i]!.read(oracle), read(oracle));
       const label = name.replace(/ of source \d+$/, '');
       if (error >= (largest.get(label)?.error ?? 0)) largest.set(label, { name: label, kind, error });
     });
@@ -185,18 +187,13 @@ function pairCall(
   weight: readonly number[],
   out: ReturnType<Device['floats']>,
 ) {
-  const stored = (numbers: readonly number[]) => {
-    const array = device.floats(numbers.length);
-    array.set(numbers);
-    return array;
-  };
   return {
     op: 'linear.forward',
     rows: 1,
     inDim: x.length,
     outDim: 1,
-    x: { data: stored(x) },
-    weight: stored(weight),
+    x: { data: floatsOf(device, x) },
+    weight: floatsOf(device, weight),
     out: { data: out },
     precision: 'bf16',
   } as const;

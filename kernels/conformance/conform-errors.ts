@@ -1,8 +1,9 @@
-import type { Device, KernelCall, KernelOp } from '@troupe/core';
+import type { Device, DeviceArray, Ints, KernelCall, KernelOp } from '@troupe/core';
 import * as fc from 'fast-check';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, submit, type ConformanceBody, type Test } from './body.ts';
 import { allowedError, largestError } from './compare.ts';
+import { intsOf } from './device-values.ts';
 import { Draw } from './draw.ts';
 import { operationCases } from './operation-cases.ts';
 
@@ -43,17 +44,23 @@ const SIZES = [
 ];
 
 type Fields = Record<string, unknown>;
-type AnyArray = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
 
-const isArray = (value: unknown): value is AnyArray => ArrayBuffer.isView(value);
+const isArray = (value: unknown): value is DeviceArray =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  typeof (value as Partial<DeviceArray>).subarray === 'function';
 
-/** The same numbers in an array type that no argument accepts in this place. */
-const otherType = (array: AnyArray): AnyArray =>
-  array instanceof Uint8Array ? new Int32Array(array.length) : new Uint8Array(array.length);
+/** As many elements of a type that no argument accepts in this place. */
+const otherType = (device: Device, array: DeviceArray): DeviceArray =>
+  device.read(array) instanceof Uint8Array ? device.ints(array.length) : device.bytes(array.length);
 
 /** Bounds whose last block is empty are good bounds without it. */
-const endsEmpty = (name: string, bounds: AnyArray): boolean =>
-  name.endsWith('Starts') && bounds.at(-1) === bounds.at(-2);
+function endsEmpty(device: Device, name: string, array: DeviceArray): boolean {
+  if (!name.endsWith('Starts')) return false;
+  const bounds = device.read(array);
+  return bounds.at(-1) === bounds.at(-2);
+}
 
 interface Mistake {
   readonly what: string;
@@ -61,7 +68,7 @@ interface Mistake {
 }
 
 /** Every way to spoil one argument of a call: an element short, another type, absent, a size that is none. */
-function mistakesOf(call: KernelCall): Mistake[] {
+function mistakesOf(device: Device, call: KernelCall): Mistake[] {
   const mistakes: Mistake[] = [];
   const fields = call as unknown as Fields;
   const spoil = (what: string, changed: Fields): void => {
@@ -74,18 +81,18 @@ function mistakesOf(call: KernelCall): Mistake[] {
   for (const [name, value] of Object.entries(fields)) {
     const path = `${call.op}.${name}`;
     if (isArray(value)) {
-      spoil(`${path} of another type`, { [name]: otherType(value) });
+      spoil(`${path} of another type`, { [name]: otherType(device, value) });
       spoil(`${path} null`, { [name]: null });
-      if (value.length > 0 && !FREE_LENGTH.has(path) && !endsEmpty(name, value))
+      if (value.length > 0 && !FREE_LENGTH.has(path) && !endsEmpty(device, name, value))
         spoil(`${path} one short`, { [name]: value.subarray(0, value.length - 1) });
     } else if (SIZES.includes(name)) {
       for (const wrong of [-1, 1.5, Number.NaN]) spoil(`${path} = ${wrong}`, { [name]: wrong });
       if (!nothingToDo && !FREE_SIZE.has(path)) spoil(`${path} = 2^40`, { [name]: 2 ** 40 });
     } else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      for (const mistake of nestedMistakes(path, value as Fields))
+      for (const mistake of nestedMistakes(device, path, value as Fields))
         spoil(mistake.what, { [name]: mistake.value });
     } else if (Array.isArray(value) && typeof value[0] === 'object') {
-      for (const mistake of nestedMistakes(`${path}[0]`, value[0] as Fields))
+      for (const mistake of nestedMistakes(device, `${path}[0]`, value[0] as Fields))
         spoil(mistake.what, { [name]: [mistake.value, ...value.slice(1)] });
     }
   }
@@ -93,11 +100,14 @@ function mistakesOf(call: KernelCall): Mistake[] {
 }
 
 /** Rows, exact sums, parts and sources. */
-function nestedMistakes(path: string, value: Fields): { what: string; value: Fields }[] {
+function nestedMistakes(device: Device, path: string, value: Fields): { what: string; value: Fields }[] {
   const mistakes: { what: string; value: Fields }[] = [];
   for (const [name, inner] of Object.entries(value)) {
     if (!isArray(inner)) continue;
-    mistakes.push({ what: `${path}.${name} of another type`, value: { ...value, [name]: otherType(inner) } });
+    mistakes.push({
+      what: `${path}.${name} of another type`,
+      value: { ...value, [name]: otherType(device, inner) },
+    });
     const free = FREE_LENGTH.has(path) || ['x_UD', 'dOut_UD'].includes(name);
     if (inner.length > 0 && !free)
       mistakes.push({
@@ -121,7 +131,7 @@ export function conformErrors(test: Test, body: ConformanceBody): void {
         const calls = shaped.build(device, new Draw(seed)).calls;
         const hasContents =
           op.startsWith('experts.') || Object.keys(calls.at(-1)!).some((name) => name.endsWith('Starts'));
-        for (const { what, call } of mistakesOf(calls.at(-1)!)) {
+        for (const { what, call } of mistakesOf(device, calls.at(-1)!)) {
           const { error } = await submit(device, [...calls.slice(0, -1), call]);
           // Whether sizes or contents (bounds, counts) are looked at first is the body's affair.
           const isRange = hasContents && error?.code === 'TROUPE_KERNEL_RANGE';
@@ -135,7 +145,7 @@ export function conformErrors(test: Test, body: ConformanceBody): void {
         await compute(oracle, expected.calls);
         await compute(device, found.calls);
         found.outputs.forEach(({ kind, read }, i) => {
-          const error = largestError(read(), expected.outputs[i]!.read());
+          const error = largestError(read(device), expected.outputs[i]!.read(oracle));
           if (error > allowedError(kind, body.tolerance))
             throw new RangeError(`after mistakes: error ${error}`);
         });
@@ -153,7 +163,7 @@ export function conformErrors(test: Test, body: ConformanceBody): void {
       const marker = device.ints(1);
       const { error } = await submit(device, [call, markCall(device, marker)]);
       t.is(error?.code, 'TROUPE_KERNEL_RANGE', what);
-      t.is(marker[0], 0, `${what}: a later call of the list ran`);
+      t.is(device.read(marker)[0], 0, `${what}: a later call of the list ran`);
     }
     await device.close();
   });
@@ -168,19 +178,19 @@ export function conformErrors(test: Test, body: ConformanceBody): void {
       { op: 'copy', from: device.floats(2), out: device.floats(3) },
     ]);
     t.is(error?.code, 'TROUPE_KERNEL_SHAPE');
-    t.deepEqual([...out], [0, 0, 0]);
+    t.deepEqual([...device.read(out)], [0, 0, 0]);
     t.is(
       (await submit(device, [{ op: 'no.such.op' } as unknown as KernelCall])).error?.code,
       'TROUPE_KERNEL_SHAPE',
     );
     t.is((await submit(device, [good])).error, null);
-    t.deepEqual([...out], [1, 1, 1]);
+    t.deepEqual([...device.read(out)], [1, 1, 1]);
     await device.close();
   });
 }
 
 /** Sets `marker[0]` when it runs. */
-function markCall(device: Device, marker: Int32Array): KernelCall {
+function markCall(device: Device, marker: Ints): KernelCall {
   return {
     op: 'sum.add',
     sum: { values: device.int64s(0), overflow: marker },
@@ -190,7 +200,7 @@ function markCall(device: Device, marker: Int32Array): KernelCall {
 }
 
 function outOfRange(device: Device): [string, KernelCall][] {
-  const grainStarts = Int32Array.of(0, 1);
+  const grainStarts = intsOf(device, [0, 1]);
   const gate = {
     tokens: 1,
     experts: 2,
@@ -220,7 +230,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
   };
   const source = {
     x_UD: device.floats(2),
-    counts_EG: Int32Array.of(1),
+    counts_EG: intsOf(device, [1]),
     numGrains: 1,
     y_ND: device.floats(2),
   };
@@ -239,7 +249,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
       'id = vocab',
       {
         op: 'embed.forward',
-        ids_T: Int32Array.of(2),
+        ids_T: intsOf(device, [2]),
         table_VD: device.floats(4),
         out_TD: device.floats(2),
         dim: 2,
@@ -249,7 +259,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
       'id = -1',
       {
         op: 'embed.forward',
-        ids_T: Int32Array.of(-1),
+        ids_T: intsOf(device, [-1]),
         table_VD: device.floats(4),
         out_TD: device.floats(2),
         dim: 2,
@@ -259,7 +269,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
       'id of a gradient',
       {
         op: 'embed.backward',
-        ids_T: Int32Array.of(2),
+        ids_T: intsOf(device, [2]),
         dOut_TD: device.floats(2),
         dim: 2,
         grainStarts,
@@ -268,7 +278,14 @@ function outOfRange(device: Device): [string, KernelCall][] {
     ],
     [
       'index',
-      { op: 'gather', rows: 1, dim: 2, x: device.floats(4), index: Int32Array.of(2), out: device.floats(2) },
+      {
+        op: 'gather',
+        rows: 1,
+        dim: 2,
+        x: device.floats(4),
+        index: intsOf(device, [2]),
+        out: device.floats(2),
+      },
     ],
     [
       'scalar index',
@@ -276,7 +293,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
         op: 'gather.scalars',
         count: 1,
         values: device.floats(4),
-        index: Int32Array.of(-1),
+        index: intsOf(device, [-1]),
         out: device.floats(2),
       },
     ],
@@ -286,19 +303,19 @@ function outOfRange(device: Device): [string, KernelCall][] {
         op: 'gate.forward',
         ...gate,
         choicesGiven: true,
-        choices_TK: Int32Array.of(2),
+        choices_TK: intsOf(device, [2]),
         weights_TK: device.floats(1),
       },
     ],
-    ['choice of a plan', { op: 'route.plan', ...route, choices_TK: Int32Array.of(0, 2) }],
-    ['position', { op: 'combine', ...combine, position_TK: Int32Array.of(1), out_TD: device.floats(2) }],
-    ['slot', { op: 'experts.forward', ...expert, sources: [{ ...source, slots_N: Int32Array.of(1) }] }],
+    ['choice of a plan', { op: 'route.plan', ...route, choices_TK: intsOf(device, [0, 2]) }],
+    ['position', { op: 'combine', ...combine, position_TK: intsOf(device, [1]), out_TD: device.floats(2) }],
+    ['slot', { op: 'experts.forward', ...expert, sources: [{ ...source, slots_N: intsOf(device, [1]) }] }],
     [
       'target',
       {
         op: 'head.loss',
         ...head,
-        targets_T: Int32Array.of(2),
+        targets_T: intsOf(device, [2]),
         loss_T: device.floats(1),
         lossSum: device.int64s(2),
       },

@@ -5,9 +5,12 @@ import { compute, DEFAULT_RUNS, freshSeed, type ConformanceBody, type Test } fro
 import { firstDifference } from './compare.ts';
 import { Draw } from './draw.ts';
 import { fmaF32 } from './fma.ts';
-import type { Bits, BuildLayout, LayoutCase } from './layout-case.ts';
+import { floatsOf, intsOf } from './device-values.ts';
+import type { BuildLayout } from './layout-case.ts';
 import { layoutCases } from './layout-cases.ts';
 import { layoutShapes } from './layout-shape.ts';
+
+type Bits = ArrayLike<number | bigint>;
 
 /** A property: whole and split give the same bits, on every device that should. */
 export async function leavesSameBits(
@@ -17,15 +20,17 @@ export async function leavesSameBits(
 ): Promise<void> {
   const devices = await distinctDevices(body);
   const property = fc.asyncProperty(layoutShapes, fc.nat(), async (shape, draws) => {
-    let first: LayoutCase['same'] | undefined;
+    let first: readonly Bits[] | undefined;
     for (const device of devices) {
       const { whole, split, same } = build(device, new Draw(draws), shape);
       await compute(device, whole);
       await compute(device, split);
-      first ??= same;
-      same.forEach(([one, other], i) => {
-        sameBits(one, other, `result ${i} of ${device.info.name}, whole and split`);
-        sameBits(one, first?.[i]?.[0] ?? [], `result ${i} of ${device.info.name} and the first device`);
+      const results = same.map(([one]): Bits => device.read(one));
+      first ??= results;
+      same.forEach(([, other], i) => {
+        const one = results[i] ?? [];
+        sameBits(one, device.read(other), `result ${i} of ${device.info.name}, whole and split`);
+        sameBits(one, first?.[i] ?? [], `result ${i} of ${device.info.name} and the first device`);
       });
     }
   });
@@ -79,26 +84,27 @@ export function conformLayout(test: Test, body: ConformanceBody): void {
     });
     const property = fc.asyncProperty(shape, fc.nat(), async ({ rows, inDim, outDim }, seed) => {
       const draw = new Draw(seed);
-      const [x, weight] = [draw.floats(device, rows * inDim), draw.floats(device, outDim * inDim)];
-      const start = draw.floats(device, rows * outDim);
+      const [x, weight] = [draw.values(rows * inDim), draw.values(outDim * inDim)];
+      const start = draw.values(rows * outDim);
       const out = device.floats(rows * outDim);
       const call: KernelCall = {
         op: 'linear.forward',
         rows,
         inDim,
         outDim,
-        x: { data: x },
-        weight,
+        x: { data: floatsOf(device, x) },
+        weight: floatsOf(device, weight),
         out: { data: out },
-        residual: { data: start },
+        residual: { data: floatsOf(device, start) },
       };
       await compute(device, [call]);
+      const found = device.read(out);
       for (let i = 0; i < rows * outDim; i++) {
         const [m, n] = [Math.floor(i / outDim), i % outDim];
         let chain = start[i]!;
         for (let k = 0; k < inDim; k++) chain = fmaF32(x[m * inDim + k]!, weight[n * inDim + k]!, chain);
-        if (!Object.is(chain, out[i]))
-          throw new RangeError(`out[${m},${n}] is ${out[i]}, the chain gives ${chain}`);
+        if (!Object.is(chain, found[i]))
+          throw new RangeError(`out[${m},${n}] is ${found[i]}, the chain gives ${chain}`);
       }
     });
     await fc.assert(property, { numRuns: 20, includeErrorInReport: true });
@@ -110,22 +116,22 @@ export function conformLayout(test: Test, body: ConformanceBody): void {
     const device = await body.open();
     const weightSum = { values: device.int64s(1), overflow: device.ints(1) };
     const leaf = async (value: number): Promise<number | undefined> => {
-      const [dOut, x] = [device.floats(1).fill(value), device.floats(1).fill(1)];
+      const [dOut, x] = [floatsOf(device, [value]), floatsOf(device, [1])];
       const shape = {
         rows: 1,
         inDim: 1,
         outDim: 1,
         dOut: { data: dOut },
         x: { data: x },
-        grainStarts: Int32Array.of(0, 1),
+        grainStarts: intsOf(device, [0, 1]),
       };
       await compute(device, [{ op: 'linear.backward.weight', ...shape, weightSum }]);
-      return weightSum.overflow[0];
+      return device.read(weightSum.overflow)[0];
     };
     t.is(await leaf(63.5), 0);
-    t.is(weightSum.values[0], 127n << 49n);
+    t.is(device.read(weightSum.values)[0], 127n << 49n);
     t.is(await leaf(-63.5), 0);
-    t.is(weightSum.values[0], 0n);
+    t.is(device.read(weightSum.values)[0], 0n);
     for (const bad of [64, -64, Number.NaN, Infinity]) {
       await compute(device, [{ op: 'sum.reset', sum: weightSum }]);
       t.is(await leaf(bad), 1, String(bad));
@@ -139,12 +145,17 @@ export function conformLayout(test: Test, body: ConformanceBody): void {
 async function splitOfInputs(device: Device, expectSame: (difference: number) => void): Promise<void> {
   const [rows, inDim, outDim, cut] = [19, 401, 23, 130];
   const draw = new Draw(7);
-  const [x, weight] = [draw.floats(device, rows * inDim), draw.floats(device, outDim * inDim)];
+  const x = draw.floats(device, rows * inDim);
+  const weight = draw.values(outDim * inDim);
   const [whole, split] = [device.floats(rows * outDim), device.floats(rows * outDim)];
   const columns = (from: number, to: number) =>
-    device
-      .floats(outDim * (to - from))
-      .map((_, i) => weight[Math.floor(i / (to - from)) * inDim + from + (i % (to - from))]!);
+    floatsOf(
+      device,
+      Array.from(
+        { length: outDim * (to - from) },
+        (_, i) => weight[Math.floor(i / (to - from)) * inDim + from + (i % (to - from))]!,
+      ),
+    );
   const half = (from: number, to: number, accumulate: boolean): KernelCall => ({
     op: 'linear.forward',
     rows,
@@ -156,9 +167,17 @@ async function splitOfInputs(device: Device, expectSame: (difference: number) =>
     x: { data: x, offset: from, stride: inDim },
   });
   await compute(device, [
-    { op: 'linear.forward', rows, inDim, outDim, x: { data: x }, weight, out: { data: whole } },
+    {
+      op: 'linear.forward',
+      rows,
+      inDim,
+      outDim,
+      x: { data: x },
+      weight: floatsOf(device, weight),
+      out: { data: whole },
+    },
     half(0, cut, false),
     half(cut, inDim, true),
   ]);
-  expectSame(firstDifference(whole, split));
+  expectSame(firstDifference(device.read(whole), device.read(split)));
 }

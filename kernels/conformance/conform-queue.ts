@@ -1,5 +1,6 @@
-import type { Completion, KernelCall } from '@troupe/core';
+import { dtypeOf, type Completion, type KernelCall } from '@troupe/core';
 import { submit, type ConformanceBody, type Test } from './body.ts';
+import { floatsOf } from './device-values.ts';
 
 /** The queue: order, the free event loop, errors, close. */
 export function conformQueue(test: Test, body: ConformanceBody): void {
@@ -43,8 +44,8 @@ export function conformQueue(test: Test, body: ConformanceBody): void {
       rows: 1,
       inDim: 1,
       outDim: 1,
-      x: { data: device.floats(1).fill(1) },
-      weight: device.floats(1).fill(1),
+      x: { data: floatsOf(device, [1]) },
+      weight: floatsOf(device, [1]),
       out: { data: array },
       accumulate: true,
     };
@@ -64,7 +65,7 @@ export function conformQueue(test: Test, body: ConformanceBody): void {
       [0, 1, 2].flatMap(() => [null, 'TROUPE_KERNEL_SHAPE', null]),
     );
     t.true(results.every(({ kernelMs }) => kernelMs >= 0 && Number.isFinite(kernelMs)));
-    t.is(array[0], 6);
+    t.is(device.read(array)[0], 6);
     await device.close();
   });
 
@@ -82,7 +83,7 @@ export function conformQueue(test: Test, body: ConformanceBody): void {
     const { promise, resolve } = withResolvers<Completion>();
     device.submit([fill(1)], () => device.submit([fill(2)], resolve));
     t.is((await promise).error, null);
-    t.is(out[0], 2);
+    t.is(device.read(out)[0], 2);
     await device.close();
   });
 
@@ -98,7 +99,7 @@ export function conformQueue(test: Test, body: ConformanceBody): void {
     }
     await device.close();
     t.is(completed, 5);
-    t.deepEqual([...out], [4, 4, 4, 4]);
+    t.deepEqual([...device.read(out)], [4, 4, 4, 4]);
     let inside = true;
     const { error } = await new Promise<Completion>((resolve) => {
       device.submit([], (completion) => {
@@ -114,11 +115,11 @@ export function conformQueue(test: Test, body: ConformanceBody): void {
   test(`${body.name} device: storage is zeroed and of the device's dtype`, async (t) => {
     const device = await body.open();
     const floats = device.floats(5);
-    t.is(floats instanceof Float64Array ? 'f64' : 'f32', device.info.dtype);
-    t.deepEqual([...floats], [0, 0, 0, 0, 0]);
-    t.deepEqual([...device.ints(3)], [0, 0, 0]);
-    t.deepEqual([...device.int64s(2)], [0n, 0n]);
-    t.deepEqual([...device.bytes(2)], [0, 0]);
+    t.is(dtypeOf(device.read(floats)), device.info.dtype);
+    t.deepEqual([...device.read(floats)], [0, 0, 0, 0, 0]);
+    t.deepEqual([...device.read(device.ints(3))], [0, 0, 0]);
+    t.deepEqual([...device.read(device.int64s(2))], [0n, 0n]);
+    t.deepEqual([...device.read(device.bytes(2))], [0, 0]);
     t.is(device.floats(0).length, 0);
     t.true(device.info.reason.length > 0);
     t.log(`${device.info.name}: ${device.info.reason}`);

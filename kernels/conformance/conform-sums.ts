@@ -1,25 +1,31 @@
-import { LOSS_QUANTUM_LOG2, NORM_QUANTUM_LOG2, wideNumber, type Device, type KernelCall } from '@troupe/core';
+import {
+  LOSS_QUANTUM_LOG2,
+  NORM_QUANTUM_LOG2,
+  wideNumber,
+  type Device,
+  type Int64s,
+  type KernelCall,
+} from '@troupe/core';
 import { compute, type ConformanceBody, type Test } from './body.ts';
+import { floatsOf, intsBy } from './device-values.ts';
 
 /** Values of loss-like sums. */
-const valuesOf = (sums: BigInt64Array): number[] =>
-  Array.from({ length: sums.length / 2 }, (_, at) => wideNumber(sums, LOSS_QUANTUM_LOG2, at));
+const valuesOf = (device: Device, sums: Int64s): number[] => {
+  const words = device.read(sums);
+  return Array.from({ length: words.length / 2 }, (_, at) => wideNumber(words, LOSS_QUANTUM_LOG2, at));
+};
 
 /** A head of two words over tokens in grains of one: a token x has the logits x and -x, and the second word is the target. */
-function headLoss(device: Device, x: readonly number[], lossSum: BigInt64Array): KernelCall {
-  const x_TD = device.floats(x.length);
-  x_TD.set(x);
-  const head_VD = device.floats(2);
-  head_VD.set([1, -1]);
+function headLoss(device: Device, x: readonly number[], lossSum: Int64s): KernelCall {
   return {
     op: 'head.loss',
     tokens: x.length,
     dim: 1,
     vocab: 2,
-    x_TD,
-    head_VD,
-    targets_T: new Int32Array(x.length).fill(1),
-    grainStarts: Int32Array.from({ length: x.length + 1 }, (_, grain) => grain),
+    x_TD: floatsOf(device, x),
+    head_VD: floatsOf(device, [1, -1]),
+    targets_T: intsBy(device, x.length, () => 1),
+    grainStarts: intsBy(device, x.length + 1, (grain) => grain),
     loss_T: device.floats(x.length),
     lossSum,
   };
@@ -28,8 +34,10 @@ function headLoss(device: Device, x: readonly number[], lossSum: BigInt64Array):
 /** Statistics of tokens that have the same logit for both of two experts, each a group of its own. */
 function balance(device: Device, logits: readonly number[]) {
   const tokens = logits.length;
-  const logits_TE = device.floats(2 * tokens);
-  logits_TE.set(logits.flatMap((logit) => [logit, logit]));
+  const logits_TE = floatsOf(
+    device,
+    logits.flatMap((logit) => [logit, logit]),
+  );
   const sums = { lossSums: device.int64s(4), probSums_E: device.int64s(4), counts_E: device.ints(2) };
   const shape = { tokens, experts: 2, topK: 1, logits_TE };
   const routed = { probs_TE: device.floats(2 * tokens), choices_TK: device.ints(tokens) };
@@ -47,7 +55,7 @@ function balance(device: Device, logits: readonly number[]) {
       ...shape,
       ...routed,
       ...sums,
-      groupStarts: Int32Array.from({ length: tokens + 1 }, (_, group) => group),
+      groupStarts: intsBy(device, tokens + 1, (group) => group),
       fractions_BE: device.floats(2 * tokens),
     },
   ];
@@ -63,13 +71,16 @@ export function conformSums(test: Test, body: ConformanceBody): void {
     const device = await body.open();
     const lossSum = device.int64s(2);
     await compute(device, [headLoss(device, [2 ** 30, 3, 2 ** 31, 2 ** 40], lossSum)]);
-    t.true(close(valuesOf(lossSum)[0]!, 2 * (2 ** 30 + 2 ** 31 + 2 ** 40)), `${valuesOf(lossSum)[0]}`);
+    t.true(
+      close(valuesOf(device, lossSum)[0]!, 2 * (2 ** 30 + 2 ** 31 + 2 ** 40)),
+      `${valuesOf(device, lossSum)[0]}`,
+    );
     const { sums, calls } = balance(device, [2 ** 20, 2 ** 21, 0]);
     await compute(device, calls);
     const squares = [2 ** 20, 2 ** 21, 0].map((logit) => (logit + Math.LN2) ** 2);
     const expected = squares.reduce((a, b) => a + b, 0);
-    t.true(close(valuesOf(sums.lossSums)[1]!, expected), `${valuesOf(sums.lossSums)[1]}`);
-    t.true(close(valuesOf(sums.probSums_E)[1]!, 1.5));
+    t.true(close(valuesOf(device, sums.lossSums)[1]!, expected), `${valuesOf(device, sums.lossSums)[1]}`);
+    t.true(close(valuesOf(device, sums.probSums_E)[1]!, 1.5));
     await device.close();
   });
 
@@ -82,13 +93,13 @@ export function conformSums(test: Test, body: ConformanceBody): void {
           const lossSum = device.int64s(2);
           const row = [1, ...Array.from({ length: numBad }, () => bad), 2];
           await compute(device, [headLoss(device, row, lossSum)]);
-          t.deepEqual(valuesOf(lossSum), [Number.NaN], device.info.name);
+          t.deepEqual(valuesOf(device, lossSum), [Number.NaN], device.info.name);
           await compute(device, [headLoss(device, [1, 2], lossSum)]);
-          t.deepEqual(valuesOf(lossSum), [Number.NaN], device.info.name);
+          t.deepEqual(valuesOf(device, lossSum), [Number.NaN], device.info.name);
           const { sums, calls } = balance(device, row);
           await compute(device, calls);
-          t.deepEqual(valuesOf(sums.lossSums), [Number.NaN, Number.NaN], device.info.name);
-          t.deepEqual(valuesOf(sums.probSums_E), [Number.NaN, Number.NaN], device.info.name);
+          t.deepEqual(valuesOf(device, sums.lossSums), [Number.NaN, Number.NaN], device.info.name);
+          t.deepEqual(valuesOf(device, sums.probSums_E), [Number.NaN, Number.NaN], device.info.name);
         }
         await device.close();
       }
@@ -98,15 +109,17 @@ export function conformSums(test: Test, body: ConformanceBody): void {
   test(`${body.name} sum.squares: a square that does not fit, or a sum of them, is none`, async (t) => {
     const device = await body.open();
     const normOf = async (values: readonly number[], length: number, times = 1): Promise<number> => {
-      const gradient = device.floats(length);
-      gradient.set(values);
+      const gradient = floatsOf(
+        device,
+        Float64Array.from({ length }, (_, i) => values[i] ?? 0),
+      );
       const norm128 = device.int64s(2);
       const call = { op: 'sum.squares', gradient, norm128 } as const;
       await compute(
         device,
         Array.from({ length: times }, () => call),
       );
-      return wideNumber(norm128, NORM_QUANTUM_LOG2);
+      return wideNumber(device.read(norm128), NORM_QUANTUM_LOG2);
     };
     t.is(await normOf([2 ** 22], 3000), 2 ** 44);
     t.is(await normOf([2 ** 22], 3000, 3), 3 * 2 ** 44);

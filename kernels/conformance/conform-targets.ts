@@ -4,6 +4,7 @@ import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, submit, type ConformanceBody, type Test } from './body.ts';
 import { firstDifference, largestError } from './compare.ts';
 import { Draw } from './draw.ts';
+import { floatsOf, intsBy, intsOf } from './device-values.ts';
 import { longHead, targetCases } from './target-cases.ts';
 
 type Bits = ArrayLike<number | bigint>;
@@ -29,19 +30,25 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
           overflow: device.ints(1),
         }));
         const before = {
-          begun: begun.map(({ values }) => values.slice()),
-          stored: stored.map(({ gradient }) => gradient.slice()),
+          begun: begun.map(({ values }) => device.read(values).slice()),
+          stored: stored.map(({ gradient }) => device.read(gradient).slice()),
         };
         const expect = (found: Bits, expected: Bits, untouched: Bits, what: string): void => {
           const wanted = Array.from(expected, (value, i) => (covers(i) ? value : untouched[i]!));
           t.is(firstDifference(found, wanted), -1, `${what}, ${threads} threads`);
         };
         await compute(device, [call(added), call(begun), call(stored)]);
-        for (const [i, { values }] of added.entries()) {
-          const floats = device.floats(values.length);
-          await compute(device, [{ op: 'sum.read', sum: values, out: floats }]);
-          expect(begun[i]!.values, values, before.begun[i]!, `result ${i} begun`);
-          expect(stored[i]!.gradient, floats, before.stored[i]!, `result ${i} stored`);
+        for (const [i, { values: sum }] of added.entries()) {
+          const floats = device.floats(sum.length);
+          await compute(device, [{ op: 'sum.read', sum, out: floats }]);
+          const values = device.read(sum);
+          expect(device.read(begun[i]!.values), values, before.begun[i]!, `result ${i} begun`);
+          expect(
+            device.read(stored[i]!.gradient),
+            device.read(floats),
+            before.stored[i]!,
+            `result ${i} stored`,
+          );
           if (body.bitwise) {
             first[i] ??= values;
             t.is(firstDifference(values, first[i]), -1, `result ${i}: ${threads} threads and 1`);
@@ -53,8 +60,13 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
           call(begun.map(({ values, overflow }) => ({ values, overflow }))),
         ]);
         for (const [i, { values }] of added.entries()) {
-          const twice = values.map((value) => 2n * value);
-          expect(begun[i]!.values, twice, before.begun[i]!, `result ${i} begun again, then added`);
+          const twice = device.read(values).map((value) => 2n * value);
+          expect(
+            device.read(begun[i]!.values),
+            twice,
+            before.begun[i]!,
+            `result ${i} begun again, then added`,
+          );
         }
         await device.close();
       }
@@ -78,9 +90,9 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
           );
           await compute(device, [call(targets)]);
           const values = targets.map((target): Bits =>
-            'values' in target ? target.values : target.gradient,
+            device.read('values' in target ? target.values : target.gradient),
           );
-          return { values, flag: Math.max(...targets.map(({ overflow }) => overflow[0]!)) };
+          return { values, flag: Math.max(...targets.map(({ overflow }) => device.read(overflow)[0]!)) };
         };
         for (const kind of ['added', 'stored'] as const) {
           const usual = await under(kind);
@@ -108,7 +120,7 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
       const { lengths, call } = longHead(device, new Draw(14));
       const gradient = device.floats(lengths[0]!);
       await compute(device, [call([{ gradient, overflow: device.ints(1) }])]);
-      return gradient;
+      return device.read(gradient);
     };
     const expected = Float64Array.from(await gradientOn(openReferenceDevice({ dtype: 'f64' })), Number);
     for (const open of [() => body.open({ threads: 1 }), () => body.open(), ...(body.family ?? [])]) {
@@ -123,28 +135,28 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
     const device = await body.open();
     const rows = 256;
     const leaf = 32 * (1 - 2 ** -24);
-    const grainStarts = Int32Array.from({ length: rows + 1 }, (_, row) => row);
-    const x = { data: device.floats(rows).fill(1) };
+    const grainStarts = intsBy(device, rows + 1, (row) => row);
+    const x = { data: floatsOf(device, new Float32Array(rows).fill(1)) };
     const run = async (first: number, begin: boolean, sum: ExactSum): Promise<void> => {
-      const dOut = { data: device.floats(rows).fill(leaf) };
-      dOut.data[0] = first;
+      const leaves = new Float32Array(rows).fill(leaf).with(0, first);
+      const dOut = { data: floatsOf(device, leaves) };
       const shape = { rows, inDim: 1, outDim: 1, dOut, x, grainStarts };
       await compute(device, [{ op: 'linear.backward.weight', ...shape, weightSum: { ...sum, begin } }]);
     };
     const sum = { ...emptySum(device, 1), leafLimit: leafLimit(rows) };
     await run(leaf, true, sum);
-    t.is(sum.values[0], 256n * BigInt(leaf * 2 ** 50));
-    t.is(sum.overflow[0], 0);
+    t.is(device.read(sum.values)[0], 256n * BigInt(leaf * 2 ** 50));
+    t.is(device.read(sum.overflow)[0], 0);
     await run(32, true, sum);
-    t.is(sum.values[0], 255n * BigInt(leaf * 2 ** 50));
-    t.is(sum.overflow[0], 1);
+    t.is(device.read(sum.values)[0], 255n * BigInt(leaf * 2 ** 50));
+    t.is(device.read(sum.overflow)[0], 1);
     await device.close();
   });
 
   test(`${body.name} gradients: a limit of leaves that is none is refused`, async (t) => {
     const device = await body.open();
     const one = { data: device.floats(1) };
-    const shape = { rows: 1, inDim: 1, outDim: 1, dOut: one, x: one, grainStarts: Int32Array.of(0, 1) };
+    const shape = { rows: 1, inDim: 1, outDim: 1, dOut: one, x: one, grainStarts: intsOf(device, [0, 1]) };
     for (const wrong of [0, -1, 2 ** -27, 65, Number.NaN, Infinity])
       for (const target of [emptySum(device, 1), { gradient: device.floats(1), overflow: device.ints(1) }]) {
         const weightSum = { ...target, leafLimit: wrong };
@@ -156,27 +168,22 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
 
   test(`${body.name} stored gradients: a leaf out of range raises the flag and counts as zero`, async (t) => {
     const device = await body.open();
-    const weightSum = { gradient: device.floats(2).fill(9), overflow: device.ints(1) };
-    const [dOut, x] = [device.floats(2), device.floats(1).fill(1)];
-    dOut.set([64, 0.5]);
+    const weightSum = { gradient: floatsOf(device, [9, 9]), overflow: device.ints(1) };
+    const [dOut, x] = [floatsOf(device, [64, 0.5]), floatsOf(device, [1])];
     const shape = { rows: 1, inDim: 1, outDim: 2, dOut: { data: dOut }, x: { data: x } };
-    const grainStarts = Int32Array.of(0, 1);
+    const grainStarts = intsOf(device, [0, 1]);
     await compute(device, [{ op: 'linear.backward.weight', ...shape, grainStarts, weightSum }]);
-    t.deepEqual([...weightSum.gradient], [0, 0.5]);
-    t.is(weightSum.overflow[0], 1);
+    t.deepEqual([...device.read(weightSum.gradient)], [0, 0.5]);
+    t.is(device.read(weightSum.overflow)[0], 1);
     await device.close();
   });
 
   test(`${body.name} adamw: in place, or into another large buffer, it has the same bits`, async (t) => {
     const device = await body.open();
     const length = (1 << 20) + 37;
-    const small = new Draw(13).floats(device, 1000, 0.1);
-    const filled = () => {
-      const array = device.floats(length);
-      for (let at = 0; at < length; at += small.length)
-        array.set(small.subarray(0, Math.min(small.length, length - at)), at);
-      return array;
-    };
+    const small = new Draw(13).values(1000, 0.1);
+    const numbers = Float32Array.from({ length }, (_, at) => small[at % small.length]!);
+    const filled = () => floatsOf(device, numbers);
     const gradient = filled();
     const rates = { gradScale: 1, learningRate: 0.01, beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.1 };
     const step = { op: 'adamw' as const, gradient, ...rates, correction1: 0.3, correction2: 0.2 };
@@ -186,8 +193,8 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
       { ...step, weights, out, ...moments() },
       { ...step, weights: inPlace, out: inPlace, ...moments() },
     ]);
-    t.is(firstDifference(out, inPlace), -1);
-    t.not(out[length - 1], weights[length - 1]);
+    t.is(firstDifference(device.read(out), device.read(inPlace)), -1);
+    t.not(device.read(out)[length - 1], device.read(weights)[length - 1]);
     await device.close();
   });
 }

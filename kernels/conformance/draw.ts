@@ -1,4 +1,14 @@
-import { prng, type Device, type ExactSum, type Floats, type GradientTarget, type Rows } from '@troupe/core';
+import {
+  prng,
+  type Device,
+  type ExactSum,
+  type Floats,
+  type GradientTarget,
+  type Int64s,
+  type Ints,
+  type Rows,
+} from '@troupe/core';
+import { floatsOf, int64sOf, intsOf } from './device-values.ts';
 
 /** Seeded inputs: the same draws on every device, and exact in f32, so that bodies start from equal numbers. */
 export class Draw {
@@ -30,9 +40,11 @@ export class Draw {
   }
 
   floats(device: Device, length: number, scale = 1, least = 0): Floats {
-    const array = device.floats(length);
-    for (let i = 0; i < length; i++) array[i] = this.value(scale, least);
-    return array;
+    return floatsOf(device, this.values(length, scale, least));
+  }
+
+  values(length: number, scale = 1, least = 0): Float64Array {
+    return Float64Array.from({ length }, () => this.value(scale, least));
   }
 
   /** A matrix with a gap before it and between its rows; gaps hold numbers that must survive. */
@@ -48,8 +60,8 @@ export class Draw {
   }
 
   /** Bounds of `blocks` consecutive blocks, some of them empty. */
-  starts(device: Device, rows: number, blocks: number): Int32Array {
-    const starts = device.ints(blocks + 1);
+  bounds(rows: number, blocks: number): Int32Array {
+    const starts = new Int32Array(blocks + 1);
     for (let i = 1; i < blocks; i++) starts[i] = this.integer(0, rows + 1);
     starts.sort();
     starts[0] = 0;
@@ -57,11 +69,15 @@ export class Draw {
     return starts.sort();
   }
 
+  /** {@link bounds} on the device. */
+  starts(device: Device, rows: number, blocks: number): Ints {
+    return intsOf(device, this.bounds(rows, blocks));
+  }
+
   /** A sum that already holds something. */
   sum(device: Device, length: number): ExactSum {
-    const values = device.int64s(length);
-    for (let i = 0; i < length; i++) values[i] = BigInt(Math.round(this.value() * 2 ** 45));
-    return { values, overflow: device.ints(1) };
+    const values = Array.from({ length }, () => BigInt(Math.round(this.value() * 2 ** 45)));
+    return { values: int64sOf(device, values), overflow: device.ints(1) };
   }
 
   /** A sum that already holds something and is added to or replaced, or room for a stored gradient. */
@@ -72,12 +88,13 @@ export class Draw {
   }
 
   /** A gradient to read: values of a sum, or floats. */
-  gradient(device: Device, length: number): BigInt64Array | Floats {
-    const floats = this.floats(device, length);
-    if (this.chance()) return floats;
-    const values = device.int64s(length);
-    for (let i = 0; i < length; i++) values[i] = BigInt(Math.round(floats[i]! * 2 ** 50));
-    return values;
+  gradient(device: Device, length: number): Int64s | Floats {
+    const values = this.values(length);
+    if (this.chance()) return floatsOf(device, values);
+    return int64sOf(
+      device,
+      Array.from(values, (value) => BigInt(Math.round(value * 2 ** 50))),
+    );
   }
 
   shuffle<T>(items: T[]): T[] {

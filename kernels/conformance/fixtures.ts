@@ -1,7 +1,15 @@
 /** Inputs and results of PyTorch for one operation of test/fixtures/ops.safetensors. */
-import type { Device, ExactSum, Floats } from '@troupe/core';
-import { GRADIENT_QUANTUM_LOG2 } from '@troupe/core';
+import {
+  GRADIENT_QUANTUM_LOG2,
+  type Device,
+  type ExactSum,
+  type Floats,
+  type HostFloats,
+  type Int64s,
+  type Ints,
+} from '@troupe/core';
 import { compute } from './body.ts';
+import { floatsOf, int64sOf, intsBy, intsOf } from './device-values.ts';
 import { readFixture, type FixtureTensor } from './safetensors.ts';
 
 let tensors: Map<string, FixtureTensor> | undefined;
@@ -31,11 +39,8 @@ export class Fixture {
     return this.put(this.values(tensor));
   }
 
-  ints(tensor: string): Int32Array {
-    const values = this.values(tensor);
-    const ints = this.#device.ints(values.length);
-    ints.set(values);
-    return ints;
+  ints(tensor: string): Ints {
+    return intsOf(this.#device, this.values(tensor));
   }
 
   /** [B, heads, S, D] of PyTorch as our rows [B·S, heads·D]. */
@@ -53,9 +58,7 @@ export class Fixture {
   }
 
   put(values: ArrayLike<number>): Floats {
-    const floats = this.#device.floats(values.length);
-    floats.set(values);
-    return floats;
+    return floatsOf(this.#device, values);
   }
 
   emptySum(length: number): ExactSum {
@@ -63,24 +66,21 @@ export class Fixture {
   }
 
   /** A sum as the fixed point of given gradients. */
-  sumOf(values: ArrayLike<number>): BigInt64Array {
-    const sum = this.#device.int64s(values.length);
-    for (let i = 0; i < values.length; i++)
-      sum[i] = BigInt(Math.round(values[i]! * 2 ** -GRADIENT_QUANTUM_LOG2));
-    return sum;
+  sumOf(values: ArrayLike<number>): Int64s {
+    const fixed = Array.from(values, (value) => BigInt(Math.round(value * 2 ** -GRADIENT_QUANTUM_LOG2)));
+    return int64sOf(this.#device, fixed);
   }
 
   /** Row bounds of `numGrains` grains as equal as they can be. */
-  grains(rows: number, numGrains = 3): Int32Array {
-    const starts = this.#device.ints(numGrains + 1);
-    for (let g = 0; g <= numGrains; g++) starts[g] = Math.round((g * rows) / numGrains);
-    return starts;
+  grains(rows: number, numGrains = 3): Ints {
+    return intsBy(this.#device, numGrains + 1, (grain) => Math.round((grain * rows) / numGrains));
   }
 
-  async read({ values, overflow }: ExactSum): Promise<Floats> {
-    if (overflow[0] !== 0) throw new RangeError(`${this.#name}: a gradient leaf overflowed`);
+  async read({ values, overflow }: ExactSum): Promise<HostFloats> {
+    if (this.#device.read(overflow)[0] !== 0)
+      throw new RangeError(`${this.#name}: a gradient leaf overflowed`);
     const out = this.#device.floats(values.length);
     await compute(this.#device, [{ op: 'sum.read', sum: values, out }]);
-    return out;
+    return this.#device.read(out);
   }
 }

@@ -27,7 +27,7 @@ export class Bf16Calls {
     let halves = this.#stored.get(array);
     if (halves === undefined) {
       halves = this.#device.halves(array.length);
-      for (let i = 0; i < array.length; i++) halves[i] = bf16Bits(array[i]!);
+      this.#device.write(halves, Array.from(this.#device.read(array), bf16Bits));
       this.#stored.set(array, halves);
     }
     return halves;
@@ -69,11 +69,12 @@ export function builtInBf16(device: Device, built: BuiltCase, storeInputs: boole
   const calls = bf16.of(built.calls, storeInputs);
   const last = calls.at(-1);
   const saved = last?.op === 'experts.forward' ? last.saved : undefined;
+  const values = (on: Device, halves: Halves): Float64Array => Float64Array.from(on.read(halves), bf16Value);
   return {
     calls,
     outputs: built.outputs.map((output) =>
-      output.name === 'saved' && saved instanceof Uint16Array
-        ? { ...output, read: () => Float64Array.from(saved, bf16Value) }
+      output.name === 'saved' && saved !== undefined
+        ? { ...output, read: (on: Device) => values(on, saved as Halves) }
         : output,
     ),
   };

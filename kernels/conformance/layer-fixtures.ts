@@ -8,6 +8,7 @@ import {
   type KernelCall,
 } from '@troupe/core';
 import { compute } from './body.ts';
+import { floatsOf, intsBy, intsOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
 
@@ -42,8 +43,8 @@ function norm(kind: 'rms' | 'layer'): FixtureCheck {
         biasSum,
       },
     ]);
-    expect('out', 'forward', out.data, f.values('out'));
-    expect('grad_x', 'gradient', dx.data, f.values('grad_x'));
+    expect('out', 'forward', device.read(out.data), f.values('out'));
+    expect('grad_x', 'gradient', device.read(dx.data), f.values('grad_x'));
     expect('grad_weight', 'gradient', await f.read(weightSum), f.values('grad_weight'));
     if (kind === 'layer') expect('grad_bias', 'gradient', await f.read(biasSum), f.values('grad_bias'));
   };
@@ -83,8 +84,8 @@ const ropeHalf: FixtureCheck = async (f, device, expect) => {
         { ...shape, x: { data: gradient, offset }, inverse: true },
       ]);
     }
-    expect(`out_${name}`, 'forward', data, f.heads(`out_${name}`));
-    expect(`grad_${name}`, 'gradient', gradient, f.heads(`grad_${name}`));
+    expect(`out_${name}`, 'forward', device.read(data), f.heads(`out_${name}`));
+    expect(`grad_${name}`, 'gradient', device.read(gradient), f.heads(`grad_${name}`));
   }
 };
 
@@ -94,7 +95,7 @@ function attention(window: number): FixtureCheck {
     const tokens = batch * seqLen;
     const put = (name: string) => ({ data: f.put(f.heads(name)) });
     const empty = (width: number) => ({ data: device.floats(tokens * width * headDim) });
-    const firstSeen_T = device.ints(tokens).map((_, t) => Math.max(0, (t % seqLen) - window + 1));
+    const firstSeen_T = intsBy(device, tokens, (t) => Math.max(0, (t % seqLen) - window + 1));
     const [out, dq, dk, dv] = [empty(heads), empty(heads), empty(kvHeads), empty(kvHeads)];
     const shape = {
       batch,
@@ -114,10 +115,10 @@ function attention(window: number): FixtureCheck {
       { op: 'attention.forward', ...shape },
       { op: 'attention.backward', ...shape, dOut: put('grad_out'), dq, dk, dv },
     ]);
-    expect('out', 'forward', out.data, f.heads('out'));
-    expect('grad_q', 'gradient', dq.data, f.heads('grad_q'));
-    expect('grad_k', 'gradient', dk.data, f.heads('grad_k'));
-    expect('grad_v', 'gradient', dv.data, f.heads('grad_v'));
+    expect('out', 'forward', device.read(out.data), f.heads('out'));
+    expect('grad_q', 'gradient', device.read(dq.data), f.heads('grad_q'));
+    expect('grad_k', 'gradient', device.read(dk.data), f.heads('grad_k'));
+    expect('grad_v', 'gradient', device.read(dv.data), f.heads('grad_v'));
   };
 }
 
@@ -147,8 +148,8 @@ const swiglu: FixtureCheck = async (f, device, expect) => {
     f.floats('grad_out'),
   );
   const size = dim * hidden;
-  expect('out', 'forward', y, f.values('out'));
-  expect('grad_x', 'gradient', dx, f.values('grad_x'));
+  expect('out', 'forward', device.read(y), f.values('out'));
+  expect('grad_x', 'gradient', device.read(dx), f.values('grad_x'));
   expect('grad_gate', 'gradient', dWeights.slice(0, size), f.values('grad_gate'));
   expect('grad_up', 'gradient', dWeights.slice(size, 2 * size), f.values('grad_up'));
   expect('grad_down', 'gradient', dWeights.slice(2 * size), f.values('grad_down'));
@@ -168,8 +169,8 @@ function biasedFfn(activation: Activation): FixtureCheck {
     const shape = { rows, dim: dim + 1, hidden };
     const { y, dx, dWeights } = await ffn(f, device, activation, shape, x, weights, dOut, start);
     const dW1 = splitColumn(dWeights.slice(0, hidden * (dim + 1)), dim);
-    expect('out', 'forward', splitColumn(y, dim).main, f.values('out'));
-    expect('grad_x', 'gradient', splitColumn(dx, dim).main, f.values('grad_x'));
+    expect('out', 'forward', splitColumn(device.read(y), dim).main, f.values('out'));
+    expect('grad_x', 'gradient', splitColumn(device.read(dx), dim).main, f.values('grad_x'));
     expect('grad_w1', 'gradient', dW1.main, f.values('grad_w1'));
     expect('grad_b1', 'gradient', dW1.last, f.values('grad_b1'));
     expect(
@@ -197,7 +198,7 @@ async function ffn(
   const y_ND = start ?? device.floats(rows * dim);
   const dx_ND = device.floats(rows * dim);
   const weightSum = f.emptySum(weights.length);
-  const counts_EG = device.ints(3).fill(rows / 3);
+  const counts_EG = intsBy(device, 3, () => rows / 3);
   const group = {
     experts: 1,
     dim,
@@ -218,9 +219,9 @@ async function ffn(
 /** Cross entropy of given logits: the head is the identity, so x are the logits. */
 const crossEntropy: FixtureCheck = async (f, device, expect) => {
   const [tokens, vocab] = [10, 17];
-  const targets_T = f.ints('target').map((target) => (target === -100 ? -1 : target));
-  const numValid = targets_T.filter((target) => target >= 0).length;
-  const head_VD = device.floats(vocab * vocab).map((_, i) => (i % (vocab + 1) === 0 ? 1 : 0));
+  const targets = f.values('target').map((target) => (target === -100 ? -1 : target));
+  const numValid = targets.filter((target) => target >= 0).length;
+  const identity = Array.from({ length: vocab * vocab }, (_, i) => (i % (vocab + 1) === 0 ? 1 : 0));
   const [loss_T, lossSum, dx_TD] = [device.floats(tokens), device.int64s(2), device.floats(tokens * vocab)];
   const headSum = f.emptySum(vocab * vocab);
   const shape = {
@@ -228,15 +229,20 @@ const crossEntropy: FixtureCheck = async (f, device, expect) => {
     dim: vocab,
     vocab,
     x_TD: f.floats('logits'),
-    head_VD,
-    targets_T,
+    head_VD: floatsOf(device, identity),
+    targets_T: intsOf(device, targets),
     grainStarts: f.grains(tokens),
   };
   await compute(device, [
     { op: 'head.loss', ...shape, loss_T, lossSum, gradScale: 1 / numValid, dx_TD, headSum },
   ]);
-  expect('loss', 'forward', [wideNumber(lossSum, LOSS_QUANTUM_LOG2) / numValid], f.values('loss'));
-  expect('grad_logits', 'gradient', dx_TD, f.values('grad_logits'));
+  expect(
+    'loss',
+    'forward',
+    [wideNumber(device.read(lossSum), LOSS_QUANTUM_LOG2) / numValid],
+    f.values('loss'),
+  );
+  expect('grad_logits', 'gradient', device.read(dx_TD), f.values('grad_logits'));
 };
 
 const embedding: FixtureCheck = async (f, device, expect) => {
@@ -254,7 +260,7 @@ const embedding: FixtureCheck = async (f, device, expect) => {
       tableSum,
     },
   ]);
-  expect('out', 'forward', out_TD, f.values('out'));
+  expect('out', 'forward', device.read(out_TD), f.values('out'));
   expect('grad_weight', 'gradient', await f.read(tableSum), f.values('grad_weight'));
 };
 
@@ -281,9 +287,9 @@ function adamw(rates: readonly number[], weightDecay: number): FixtureCheck {
         weightDecay,
       };
       await compute(device, [call]);
-      expect(`param_${step}`, 'forward', weights, f.values(`param_${step}`));
-      expect(`exp_avg_${step}`, 'gradient', m, f.values(`exp_avg_${step}`));
-      expect(`exp_avg_sq_${step}`, 'gradient', v, f.values(`exp_avg_sq_${step}`));
+      expect(`param_${step}`, 'forward', device.read(weights), f.values(`param_${step}`));
+      expect(`exp_avg_${step}`, 'gradient', device.read(m), f.values(`exp_avg_${step}`));
+      expect(`exp_avg_sq_${step}`, 'gradient', device.read(v), f.values(`exp_avg_sq_${step}`));
     }
   };
 }
@@ -298,7 +304,12 @@ const squaredNorm: FixtureCheck = async (f, device, expect) => {
       norm128,
     })),
   );
-  expect('norm', 'forward', [Math.sqrt(wideNumber(norm128, NORM_QUANTUM_LOG2))], f.values('norm'));
+  expect(
+    'norm',
+    'forward',
+    [Math.sqrt(wideNumber(device.read(norm128), NORM_QUANTUM_LOG2))],
+    f.values('norm'),
+  );
 };
 
 export const layerFixtures: Readonly<Record<string, FixtureCheck>> = {

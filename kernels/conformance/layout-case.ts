@@ -1,15 +1,15 @@
-import type { Device, ExactSum, Floats, KernelCall } from '@troupe/core';
+import type { Device, DeviceArray, ExactSum, Floats, KernelCall } from '@troupe/core';
 import type { Draw } from './draw.ts';
 import type { LayoutShape } from './layout-shape.ts';
 
-export type Bits = ArrayLike<number | bigint>;
+export type Result = DeviceArray<'f32' | 'i32' | 'i64'>;
 
 /** One computation written twice: as a whole and cut up. Both must leave the same bits. */
 export interface LayoutCase {
   readonly whole: readonly KernelCall[];
   readonly split: readonly KernelCall[];
   /** Pairs of results, of the whole and of the split. */
-  readonly same: readonly (readonly [whole: Bits, split: Bits])[];
+  readonly same: readonly (readonly [whole: Result, split: Result])[];
 }
 
 export type BuildLayout = (device: Device, draw: Draw, shape: LayoutShape) => LayoutCase;

@@ -1,4 +1,5 @@
-import type { ExactSum, Floats, KernelCall } from '@troupe/core';
+import type { ExactSum, Floats, Int64s, Ints, KernelCall } from '@troupe/core';
+import { intsBy } from './device-values.ts';
 import { twoFloats, twoSums, type BuildLayout } from './layout-case.ts';
 import { experts, gate } from './layout-moe-cases.ts';
 import { numGrains, numRows, pieces, rowPieces, startsOf } from './layout-shape.ts';
@@ -15,7 +16,7 @@ const linear: BuildLayout = (device, draw, layout) => {
   const calls = (
     first: number,
     rows: number,
-    grainStarts: Int32Array,
+    grainStarts: Ints,
     to: Floats,
     dTo: Floats,
     weightSum: ExactSum,
@@ -111,7 +112,7 @@ const norm: BuildLayout = (device, draw, layout) => {
   const calls = (
     first: number,
     rows: number,
-    grainStarts: Int32Array,
+    grainStarts: Ints,
     to: Floats,
     dTo: Floats,
     sums: { weightSum: ExactSum; biasSum: ExactSum },
@@ -205,7 +206,7 @@ const head: BuildLayout = (device, draw, layout) => {
   const [rowCount, dim, vocab] = [numRows(layout), layout.width, 83];
   const x_TD = draw.floats(device, rowCount * dim);
   const head_VD = draw.floats(device, vocab * dim);
-  const targets_T = device.ints(rowCount).map(() => draw.integer(-1, vocab));
+  const targets_T = intsBy(device, rowCount, () => draw.integer(-1, vocab));
   const starts = startsOf(device, layout);
   const [loss, lossSplit] = twoFloats(device, rowCount);
   const [dx, dxSplit] = twoFloats(device, rowCount * dim);
@@ -214,8 +215,8 @@ const head: BuildLayout = (device, draw, layout) => {
   const call = (
     first: number,
     tokens: number,
-    grainStarts: Int32Array,
-    to: { loss: Floats; dx: Floats; headSum: ExactSum; lossSum: BigInt64Array },
+    grainStarts: Ints,
+    to: { loss: Floats; dx: Floats; headSum: ExactSum; lossSum: Int64s },
   ): KernelCall => ({
     op: 'head.loss',
     tokens,
@@ -246,11 +247,11 @@ const head: BuildLayout = (device, draw, layout) => {
 
 const embed: BuildLayout = (device, draw, layout) => {
   const [rowCount, dim, vocab] = [numRows(layout), layout.width, 7];
-  const ids = device.ints(rowCount).map(() => draw.integer(0, vocab));
+  const ids = intsBy(device, rowCount, () => draw.integer(0, vocab));
   const dOut_TD = draw.floats(device, rowCount * dim);
   const starts = startsOf(device, layout);
   const [sum, sumSplit] = twoSums(device, vocab * dim);
-  const call = (first: number, rows: number, grainStarts: Int32Array, tableSum: ExactSum): KernelCall => ({
+  const call = (first: number, rows: number, grainStarts: Ints, tableSum: ExactSum): KernelCall => ({
     op: 'embed.backward',
     ids_T: ids.subarray(first, first + rows),
     dim,
@@ -271,7 +272,7 @@ const sums: BuildLayout = (device, draw) => {
   const terms = Array.from({ length: 7 }, () => draw.sum(device, 200).values);
   const add =
     (to: ExactSum) =>
-    (other: BigInt64Array): KernelCall => ({ op: 'sum.add', sum: to, other, otherOverflow: 0 });
+    (other: Int64s): KernelCall => ({ op: 'sum.add', sum: to, other, otherOverflow: 0 });
   return {
     whole: terms.map(add(sum)),
     split: draw.shuffle([...terms]).map(add(sumSplit)),

@@ -1,5 +1,6 @@
-import { hiddenInputs, type ExactSum, type KernelCall } from '@troupe/core';
-import { twoFloats, twoSums, type Bits, type BuildLayout } from './layout-case.ts';
+import { hiddenInputs, type ExactSum, type Ints, type KernelCall } from '@troupe/core';
+import { intsBy, intsOf } from './device-values.ts';
+import { twoFloats, twoSums, type Result, type BuildLayout } from './layout-case.ts';
 import { numGrains, numRows, pieces, startsOf } from './layout-shape.ts';
 
 /** Rows of all sources in one call, and some sources in each of several. */
@@ -8,17 +9,18 @@ export const experts: BuildLayout = (device, draw, layout) => {
   const size = (hiddenInputs(activation) + 1) * hidden * dim;
   const weights = draw.floats(device, numExperts * size, 0.5);
   const [sum, sumSplit] = twoSums(device, numExperts * size);
-  const same: [Bits, Bits][] = [[sum.values, sumSplit.values]];
+  const same: [Result, Result][] = [[sum.values, sumSplit.values]];
   const sources = Array.from({ length: numGrains(layout) }, () => {
     const grains = draw.integer(1, 4);
-    const counts_EG = device.ints(numExperts * grains).map(() => draw.integer(0, 12));
-    const rows = counts_EG.reduce((a, b) => a + b, 0);
+    const counts = Array.from({ length: numExperts * grains }, () => draw.integer(0, 12));
+    const counts_EG = intsOf(device, counts);
+    const rows = counts.reduce((a, b) => a + b, 0);
     const [y, ySplit] = twoFloats(device, rows * dim);
     const [dx, dxSplit] = twoFloats(device, rows * dim);
     same.push([y, ySplit], [dx, dxSplit]);
     const inputs = {
       x_UD: draw.floats(device, 60 * dim),
-      slots_N: device.ints(rows).map(() => draw.integer(0, 60)),
+      slots_N: intsBy(device, rows, () => draw.integer(0, 60)),
       dOut_UD: draw.floats(device, 60 * dim),
       rowWeights_N: draw.floats(device, rows),
     };
@@ -83,20 +85,18 @@ export const gate: BuildLayout = (device, draw, layout) => {
   const calls = (
     first: number,
     tokens: number,
-    groupStarts: Int32Array,
+    groupStarts: Ints,
     to: ReturnType<typeof results>,
   ): KernelCall[] => {
-    const wide = <A extends { subarray(begin: number): A }>(array: A): A =>
-      array.subarray(first * numExperts);
-    const narrow = <A extends { subarray(begin: number): A }>(array: A): A => array.subarray(first * topK);
+    const [wide, narrow] = [first * numExperts, first * topK];
     const fractions = device.floats((groupStarts.length - 1) * numExperts);
     const scores = {
-      logits_TE: wide(logits),
-      probs_TE: wide(to.probs_TE),
-      choices_TK: narrow(to.choices_TK),
+      logits_TE: logits.subarray(wide),
+      probs_TE: to.probs_TE.subarray(wide),
+      choices_TK: to.choices_TK.subarray(narrow),
     };
     const shape = { tokens, experts: numExperts, topK, ...scores };
-    const combine = { renormalise: true, weights_TK: narrow(to.weights_TK) };
+    const combine = { renormalise: true, weights_TK: to.weights_TK.subarray(narrow) };
     const { lossSums, counts_E, probSums_E } = to;
     const scales = { fractionsGlobal: false, auxScale: 0.1, zScale: 0.01 };
     return [
@@ -114,11 +114,11 @@ export const gate: BuildLayout = (device, draw, layout) => {
         op: 'gate.backward',
         ...shape,
         ...combine,
-        dWeights_TK: narrow(dWeights),
+        dWeights_TK: dWeights.subarray(narrow),
         groupStarts,
         fractions,
         ...scales,
-        dLogits_TE: wide(to.dLogits_TE),
+        dLogits_TE: to.dLogits_TE.subarray(wide),
       },
     ];
   };

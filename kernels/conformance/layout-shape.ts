@@ -1,5 +1,6 @@
-import type { Device } from '@troupe/core';
+import type { Device, Ints } from '@troupe/core';
 import * as fc from 'fast-check';
+import { intsOf } from './device-values.ts';
 
 /** Rows in grains, and where a call that computes them is cut in several. Every number shrinks on its own. */
 export interface LayoutShape {
@@ -22,7 +23,7 @@ export interface Piece {
   readonly first: number;
   readonly rows: number;
   /** Bounds of its grains, from 0 to its number of rows. */
-  readonly starts: Int32Array;
+  readonly starts: Ints;
 }
 
 const MOST_ROWS = 70;
@@ -52,10 +53,8 @@ export const layoutShapes: fc.Arbitrary<LayoutShape> = fc
 export const numRows = ({ starts }: LayoutShape): number => starts.at(-1) ?? 0;
 export const numGrains = ({ starts }: LayoutShape): number => starts.length - 1;
 
-export function startsOf(device: Device, { starts }: LayoutShape): Int32Array {
-  const bounds = device.ints(starts.length);
-  bounds.set(starts);
-  return bounds;
+export function startsOf(device: Device, { starts }: LayoutShape): Ints {
+  return intsOf(device, starts);
 }
 
 const inOrder = <T>(pieces: T[], { backwards }: LayoutShape): T[] => (backwards ? pieces.reverse() : pieces);
@@ -68,14 +67,15 @@ export function pieces(device: Device, shape: LayoutShape): readonly Piece[] {
       const endGrain = firsts[index + 1] ?? numGrains(shape);
       const bounds = shape.starts.slice(firstGrain, endGrain + 1);
       const first = bounds[0] ?? 0;
-      const starts = device.ints(bounds.length);
-      starts.set(bounds.map((bound) => bound - first));
       return {
         firstGrain,
         numGrains: endGrain - firstGrain,
         first,
         rows: (bounds.at(-1) ?? first) - first,
-        starts,
+        starts: intsOf(
+          device,
+          bounds.map((bound) => bound - first),
+        ),
       };
     }),
     shape,

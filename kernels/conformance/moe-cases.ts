@@ -10,6 +10,7 @@ import {
   targetOutput,
   type CaseTable,
 } from './built-case.ts';
+import { bytesOf, floatsOf, int64sOf, intsBy, intsOf } from './device-values.ts';
 import type { Draw } from './draw.ts';
 
 const routerShape = fc.record({
@@ -29,10 +30,10 @@ type RouterShape = typeof routerShape extends fc.Arbitrary<infer S> ? S : never;
 function router(device: Device, draw: Draw, shape: RouterShape) {
   const { tokens, experts, renormalise } = shape;
   const topK = Math.min(shape.choices, experts);
-  const logits_TE = draw.floats(device, tokens * experts, 3);
-  if (shape.ties) logits_TE.forEach((logit, i) => (logits_TE[i] = Math.round(logit)));
-  const valid_T = device.bytes(tokens).map(() => (draw.chance() ? 1 : 0));
-  const padding = shape.padding ? { valid_T } : {};
+  const logits = draw.values(tokens * experts, 3);
+  const logits_TE = floatsOf(device, shape.ties ? logits.map(Math.round) : logits);
+  const valid = Array.from({ length: tokens }, () => (draw.chance() ? 1 : 0));
+  const padding = shape.padding ? { valid_T: bytesOf(device, valid) } : {};
   const router = {
     tokens,
     experts,
@@ -44,13 +45,13 @@ function router(device: Device, draw: Draw, shape: RouterShape) {
     choices_TK: device.ints(tokens * topK),
     weights_TK: draw.floats(device, tokens * topK),
   };
-  const isValid = (t: number): boolean => !shape.padding || valid_T[t] !== 0;
+  const isValid = (t: number): boolean => !shape.padding || valid[t] !== 0;
   return { router, isValid, groupStarts: draw.starts(device, tokens, shape.groups) };
 }
 
 /** Distinct experts of each token in random order; some choices dropped, and sometimes every row to one expert. */
-function drawChoices(device: Device, draw: Draw, tokens: number, experts: number, topK: number): Int32Array {
-  const choices_TK = device.ints(tokens * topK).fill(-1);
+function drawChoices(draw: Draw, tokens: number, experts: number, topK: number): Int32Array {
+  const choices_TK = new Int32Array(tokens * topK).fill(-1);
   const collapsed = draw.unit() < 0.2;
   for (let t = 0; t < tokens; t++) {
     const order = draw.shuffle(Array.from({ length: experts }, (_, e) => e));
@@ -78,7 +79,7 @@ function returnedRows(
   { tokens, topK, dim, cuts }: { tokens: number; topK: number; dim: number; cuts: number },
 ) {
   const rows = tokens * topK;
-  const starts = draw.starts(device, rows, cuts);
+  const starts = draw.bounds(rows, cuts);
   const parts: RowsPart[] = draw.shuffle(
     Array.from({ length: cuts }, (_, i) => {
       const count = starts[i + 1]! - starts[i]!;
@@ -86,7 +87,7 @@ function returnedRows(
     }),
   );
   const order = draw.shuffle(Array.from({ length: rows }, (_, i) => i));
-  const position_TK = device.ints(rows).map((_, i) => (draw.unit() < 0.2 ? -1 : order[i]!));
+  const position_TK = intsBy(device, rows, (i) => (draw.unit() < 0.2 ? -1 : order[i]!));
   return { parts, position_TK };
 }
 
@@ -116,17 +117,17 @@ function expertGroup(
   let total = 0;
   const from = Array.from({ length: sources }, () => {
     const numGrains = draw.integer(0, 4);
-    const counts_EG = device.ints(experts * numGrains).map((_, i) => {
+    const counts = Array.from({ length: experts * numGrains }, (_, i) => {
       if (collapsed) return Math.floor(i / numGrains) === experts - 1 ? 7 : 0;
       return draw.chance() ? 0 : draw.integer(0, 9);
     });
-    const rows = counts_EG.reduce((a, b) => a + b, 0);
+    const rows = counts.reduce((a, b) => a + b, 0);
     total += rows;
     const tokens = lean ? rows : rows + draw.integer(0, 3);
     return {
       x_UD: draw.floats(device, tokens * dim),
-      ...(lean ? {} : { slots_N: device.ints(rows).map(() => draw.integer(0, tokens)) }),
-      counts_EG,
+      ...(lean ? {} : { slots_N: intsBy(device, rows, () => draw.integer(0, tokens)) }),
+      counts_EG: intsOf(device, counts),
       numGrains,
       rows,
       tokens,
@@ -142,9 +143,10 @@ export const moeCases = {
     (device, draw, { router: shape, given }) => {
       const { router: fields, isValid } = router(device, draw, shape);
       const { tokens, experts, topK, probs_TE } = fields;
-      const choices_TK = given ? drawChoices(device, draw, tokens, experts, topK) : fields.choices_TK;
+      const choices_TK = given ? intsOf(device, drawChoices(draw, tokens, experts, topK)) : fields.choices_TK;
       // The contract leaves the probabilities of padding open.
-      const read = () => Array.from(probs_TE).filter((_, i) => isValid(Math.floor(i / experts)));
+      const read = (on: Device) =>
+        Array.from(on.read(probs_TE)).filter((_, i) => isValid(Math.floor(i / experts)));
       return {
         calls: [{ op: 'gate.forward', ...fields, choices_TK, choicesGiven: given }],
         outputs: [
@@ -163,9 +165,12 @@ export const moeCases = {
     } = router(device, draw, shape);
     const { weights_TK, ...routed } = fields;
     const fractions_BE = draw.floats(device, (groupStarts.length - 1) * fields.experts);
-    const lossSums = device.int64s(4).map((_, word) => (word % 2 === 0 ? 3n << 36n : 0n));
-    const counts_E = device.ints(fields.experts).fill(2);
-    const probSums_E = device.int64s(2 * fields.experts).map((_, word) => (word % 2 === 0 ? 1n << 36n : 0n));
+    const lossSums = int64sOf(device, [3n << 36n, 0n, 3n << 36n, 0n]);
+    const counts_E = intsBy(device, fields.experts, () => 2);
+    const probSums_E = int64sOf(
+      device,
+      Array.from({ length: 2 * fields.experts }, (_, word) => (word % 2 === 0 ? 1n << 36n : 0n)),
+    );
     return {
       calls: [
         { op: 'gate.forward', ...routed, renormalise, weights_TK, choicesGiven: false },
@@ -185,7 +190,7 @@ export const moeCases = {
     (device, draw, { router: shape, given }) => {
       const { router: fields, groupStarts } = router(device, draw, shape);
       const { tokens, experts, topK } = fields;
-      const choices_TK = given ? drawChoices(device, draw, tokens, experts, topK) : fields.choices_TK;
+      const choices_TK = given ? intsOf(device, drawChoices(draw, tokens, experts, topK)) : fields.choices_TK;
       const fractions = draw.floats(device, (shape.global ? 1 : groupStarts.length - 1) * experts);
       const dLogits_TE = draw.floats(device, tokens * experts);
       const dWeights_TK = draw.floats(device, tokens * topK);
@@ -221,20 +226,20 @@ export const moeCases = {
     (device, draw, { tokens, perRank, ranks, choices, grains }) => {
       const experts = perRank * ranks;
       const topK = Math.min(choices, experts);
-      const choices_TK = drawChoices(device, draw, tokens, experts, topK);
+      const drawn = drawChoices(draw, tokens, experts, topK);
       const plan = {
-        counts_EG: device.ints(experts * grains).fill(-7),
+        counts_EG: intsBy(device, experts * grains, () => -7),
         position_TK: device.ints(tokens * topK),
         slots_N: device.ints(tokens * topK),
         choiceOfRow_N: device.ints(tokens * topK),
         rankTokens: device.ints(ranks * tokens),
-        numTokens_R: device.ints(ranks).fill(-7),
-        numRows_R: device.ints(ranks).fill(-7),
+        numTokens_R: intsBy(device, ranks, () => -7),
+        numRows_R: intsBy(device, ranks, () => -7),
       };
-      const rows = choices_TK.filter((choice) => choice >= 0).length;
-      const lists = () =>
-        Array.from(plan.numTokens_R, (count, r) =>
-          Array.from(plan.rankTokens.subarray(r * tokens, r * tokens + count)),
+      const rows = drawn.filter((choice) => choice >= 0).length;
+      const lists = (on: Device) =>
+        Array.from(on.read(plan.numTokens_R), (count, r) =>
+          Array.from(on.read(plan.rankTokens.subarray(r * tokens, r * tokens + count))),
         ).flat();
       return {
         calls: [
@@ -244,7 +249,7 @@ export const moeCases = {
             experts,
             topK,
             ranks,
-            choices_TK,
+            choices_TK: intsOf(device, drawn),
             grainStarts: draw.starts(device, tokens, grains),
             ...plan,
           },
@@ -266,7 +271,7 @@ export const moeCases = {
     fc.record({ rows: sizes(0, 30), dim: sizes(1, 50), from: sizes(1, 12) }),
     (device, draw, { rows, dim, from }) => {
       const out = draw.floats(device, rows * dim);
-      const index = device.ints(rows).map(() => draw.integer(0, from));
+      const index = intsBy(device, rows, () => draw.integer(0, from));
       return {
         calls: [{ op: 'gather', rows, dim, x: draw.floats(device, from * dim), index, out }],
         outputs: [output('out', 'exact', out)],
@@ -278,7 +283,7 @@ export const moeCases = {
     fc.record({ count: sizes(0, 30), from: sizes(1, 12) }),
     (device, draw, { count, from }) => {
       const out = draw.floats(device, count);
-      const index = device.ints(count).map(() => draw.integer(0, from));
+      const index = intsBy(device, count, () => draw.integer(0, from));
       return {
         calls: [{ op: 'gather.scalars', count, values: draw.floats(device, from), index, out }],
         outputs: [output('out', 'exact', out)],

@@ -52,7 +52,7 @@ export async function operationErrors(
       await compute(oracle, expected.calls);
       await compute(device, found.calls);
       found.outputs.forEach(({ name, kind, read }, i) => {
-        const error = largestError(read(), expected.outputs[i]!.read());
+        const error = largestError(read(device), expected.outputs[i]!.read(oracle));
         const allowed = allowedError(kind, tolerance);
         if (error > allowed) throw new RangeError(`${op} ${name}: error ${error}, allowed ${allowed}`);
         const label = name.replace(/ of source \d+$/, '');

@@ -1,6 +1,7 @@
 /** The routers, balance losses and MoE blocks of PyTorch, Transformers and DeepSpeed. */
 import { LOSS_QUANTUM_LOG2, wideNumber, type Device, type ExactSum, type Floats } from '@troupe/core';
 import { compute } from './body.ts';
+import { bytesOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
 
@@ -30,9 +31,9 @@ function topK(renormalise: boolean): FixtureCheck {
         dWeights_TK: f.floats('grad_weight'),
       },
     ]);
-    expect('index', 'forward', router.choices_TK, f.values('index'));
-    expect('weight', 'forward', router.weights_TK, f.values('weight'));
-    expect('grad_logits', 'gradient', router.dLogits_TE, f.values('grad_logits'));
+    expect('index', 'forward', device.read(router.choices_TK), f.values('index'));
+    expect('weight', 'forward', device.read(router.weights_TK), f.values('weight'));
+    expect('grad_logits', 'gradient', device.read(router.dLogits_TE), f.values('grad_logits'));
   };
 }
 
@@ -52,9 +53,8 @@ function balance(shape: {
       logits_TE: f.floats('logits'),
       renormalise: false,
     };
-    const valid_T = device.bytes(tokens);
-    if (shape.masked === true) valid_T.set(Array.from(valid_T, (_, t) => f.values('mask')[t % 24]!));
-    const padding = shape.masked === true ? { valid_T } : {};
+    const mask = (): number[] => Array.from({ length: tokens }, (_, t) => f.values('mask')[t % 24]!);
+    const padding = shape.masked === true ? { valid_T: bytesOf(device, mask()) } : {};
     const fractions = device.floats(groups * experts);
     const lossSums = device.int64s(4);
     const groupStarts = f.grains(tokens, groups);
@@ -71,8 +71,13 @@ function balance(shape: {
       { op: 'balance.forward', ...router, ...padding, ...statistics },
       { op: 'gate.backward', ...router, ...padding, ...aux, dWeights_TK: device.floats(tokens * topK) },
     ]);
-    expect('loss', 'forward', [wideNumber(lossSums, LOSS_QUANTUM_LOG2) * scale], f.values('loss'));
-    expect('grad_logits', 'gradient', router.dLogits_TE, f.values('grad_logits'));
+    expect(
+      'loss',
+      'forward',
+      [wideNumber(device.read(lossSums), LOSS_QUANTUM_LOG2) * scale],
+      f.values('loss'),
+    );
+    expect('grad_logits', 'gradient', device.read(router.dLogits_TE), f.values('grad_logits'));
   };
 }
 
@@ -99,8 +104,13 @@ const zLoss: FixtureCheck = async (f, device, expect) => {
     { op: 'balance.forward', ...router, ...statistics },
     { op: 'gate.backward', ...router, ...aux, dWeights_TK: device.floats(tokens) },
   ]);
-  expect('loss', 'forward', [wideNumber(lossSums, LOSS_QUANTUM_LOG2, 1) / tokens], f.values('loss'));
-  expect('grad_logits', 'gradient', router.dLogits_TE, f.values('grad_logits'));
+  expect(
+    'loss',
+    'forward',
+    [wideNumber(device.read(lossSums), LOSS_QUANTUM_LOG2, 1) / tokens],
+    f.values('loss'),
+  );
+  expect('grad_logits', 'gradient', device.read(router.dLogits_TE), f.values('grad_logits'));
 };
 
 /** Choices that a capacity rule of DeepSpeed left over, read off its dispatch mask [T, E, C]. */
@@ -113,18 +123,19 @@ function keptChoices(topK: number): FixtureCheck {
       renormalise: true,
     };
     const expected = new Float64Array(tokens * topK);
-    router.choices_TK.fill(-1);
+    const choices_TK = new Int32Array(tokens * topK).fill(-1);
     for (let t = 0; t < tokens; t++) {
       let k = 0;
       for (let i = t * experts * capacity; i < (t + 1) * experts * capacity; i++) {
         if (f.values('dispatch')[i] === 0) continue;
-        router.choices_TK[t * topK + k] = Math.floor(i / capacity) % experts;
+        choices_TK[t * topK + k] = Math.floor(i / capacity) % experts;
         expected[t * topK + k] = f.values('combine')[i]!;
         k += 1;
       }
     }
+    device.write(router.choices_TK, choices_TK);
     await compute(device, [{ op: 'gate.forward', ...router, choicesGiven: true }]);
-    expect('combine', 'forward', router.weights_TK, expected);
+    expect('combine', 'forward', device.read(router.weights_TK), expected);
   };
 }
 
@@ -143,7 +154,7 @@ async function moeBlock(
   device: Device,
   shape: MoeShape,
   weights: Floats,
-  given: Int32Array | undefined,
+  given: ArrayLike<number> | undefined,
 ) {
   const { tokens, experts, topK, dim, hidden, activation } = shape;
   const ranks = 2;
@@ -153,7 +164,7 @@ async function moeBlock(
   const gate = f.floats('gate');
   const logits_TE = device.floats(tokens * experts);
   const router = { ...routerBuffers(device, tokens, experts, topK), logits_TE, renormalise: true };
-  if (given !== undefined) router.choices_TK.set(given);
+  if (given !== undefined) device.write(router.choices_TK, given);
   const plan = {
     counts_EG: device.ints(experts * 2),
     position_TK: device.ints(tokens * topK),
@@ -184,7 +195,7 @@ async function moeBlock(
   const gradients: { firstRow: number; rows: number; data: Floats }[] = [];
   let firstRow = 0;
   for (let rank = 0; rank < ranks; rank++) {
-    const [rows, distinct] = [plan.numRows_R[rank]!, plan.numTokens_R[rank]!];
+    const [rows, distinct] = [device.read(plan.numRows_R)[rank]!, device.read(plan.numTokens_R)[rank]!];
     const index = plan.rankTokens.subarray(rank * tokens, rank * tokens + distinct);
     const [x_UD, dOut_UD] = [device.floats(distinct * dim), device.floats(distinct * dim)];
     const [y_ND, dx_ND, rowWeights_N] = [
@@ -258,8 +269,8 @@ const mixtral: FixtureCheck = async (f, device, expect) => {
   const shape = { tokens: 16, experts: 6, topK: 2, dim: 12, hidden: 16, activation: 'swiglu' } as const;
   const weights = f.put(interleave(6, f.values('gate_up'), f.values('down')));
   const found = await moeBlock(f, device, shape, weights, undefined);
-  expect('out', 'forward', found.out_TD, f.values('out'));
-  expect('grad_x', 'gradient', found.dx_TD, f.values('grad_x'));
+  expect('out', 'forward', device.read(found.out_TD), f.values('out'));
+  expect('grad_x', 'gradient', device.read(found.dx_TD), f.values('grad_x'));
   expect('grad_gate', 'gradient', found.dGate, f.values('grad_gate'));
   expect(
     'grad_weights',
@@ -274,14 +285,14 @@ const switchBlock: FixtureCheck = async (f, device, expect) => {
   const shape = { tokens: 24, experts: 4, topK: 1, dim: 8, hidden: 12, activation: 'relu' } as const;
   const weights = f.put(interleave(4, f.values('wi'), f.values('wo')));
   const used = new Map<string, number>();
-  const choices = f.ints('expert').map((expert, t) => {
+  const choices = f.values('expert').map((expert, t) => {
     const slot = `${Math.floor(t / 12)}/${expert}`;
     used.set(slot, (used.get(slot) ?? 0) + 1);
     return used.get(slot)! > 3 ? -1 : expert;
   });
   const found = await moeBlock(f, device, shape, weights, choices);
-  expect('out', 'forward', found.out_TD, f.values('out'));
-  expect('grad_x', 'gradient', found.dx_TD, f.values('grad_x'));
+  expect('out', 'forward', device.read(found.out_TD), f.values('out'));
+  expect('grad_x', 'gradient', device.read(found.dx_TD), f.values('grad_x'));
   expect('grad_gate', 'gradient', found.dGate, f.values('grad_gate'));
   expect('grad_weights', 'gradient', found.dWeights, interleave(4, f.values('grad_wi'), f.values('grad_wo')));
 };

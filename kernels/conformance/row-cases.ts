@@ -1,5 +1,5 @@
 /** Random cases of the operations that work row by row. */
-import { NORM_QUANTUM_LOG2, wideNumber, type Floats, type KernelCall } from '@troupe/core';
+import { NORM_QUANTUM_LOG2, wideNumber, type Device, type KernelCall } from '@troupe/core';
 import * as fc from 'fast-check';
 import {
   lossOutput,
@@ -10,6 +10,7 @@ import {
   targetOutput,
   type CaseTable,
 } from './built-case.ts';
+import { floatsOf, int64sOf, intsBy } from './device-values.ts';
 
 const HEADS = fc.constantFrom(
   [1, 1] as const,
@@ -53,7 +54,7 @@ export const rowCases = {
     fc.record({ tokens: sizes(0, 12), vocab: sizes(1, 9), dim: sizes(1, 40) }),
     (device, draw, { tokens, vocab, dim }) => {
       const out_TD = draw.floats(device, tokens * dim);
-      const ids_T = device.ints(tokens).map(() => draw.integer(0, vocab));
+      const ids_T = intsBy(device, tokens, () => draw.integer(0, vocab));
       return {
         calls: [{ op: 'embed.forward', ids_T, table_VD: draw.floats(device, vocab * dim), out_TD, dim }],
         outputs: [output('out_TD', 'exact', out_TD)],
@@ -65,7 +66,7 @@ export const rowCases = {
     fc.record({ tokens: sizes(0, 30), vocab: sizes(1, 9), dim: sizes(1, 40), grains: sizes(1, 4) }),
     (device, draw, { tokens, vocab, dim, grains }) => {
       const tableSum = draw.target(device, vocab * dim);
-      const ids_T = device.ints(tokens).map(() => draw.integer(0, vocab));
+      const ids_T = intsBy(device, tokens, () => draw.integer(0, vocab));
       const grainStarts = draw.starts(device, tokens, grains);
       const dOut_TD = draw.floats(device, tokens * dim);
       return {
@@ -196,12 +197,14 @@ export const rowCases = {
       const angles = Array.from({ length: rows === 0 ? 0 : (firstPosition + seqLen) * half }, () =>
         draw.value(3),
       );
-      const cos_S2 = device.floats(angles.length);
-      const sin_S2 = device.floats(angles.length);
-      angles.forEach((angle, i) => {
-        cos_S2[i] = Math.fround(Math.cos(angle));
-        sin_S2[i] = Math.fround(Math.sin(angle));
-      });
+      const cos_S2 = floatsOf(
+        device,
+        angles.map((angle) => Math.fround(Math.cos(angle))),
+      );
+      const sin_S2 = floatsOf(
+        device,
+        angles.map((angle) => Math.fround(Math.sin(angle))),
+      );
       return {
         calls: [
           { op: 'rope', rows, seqLen, heads, headDim: 2 * half, x, cos_S2, sin_S2, inverse, firstPosition },
@@ -226,7 +229,7 @@ export const rowCases = {
       const q = draw.rows(device, tokens, heads * headDim);
       const k = draw.rows(device, tokens, kvHeads * headDim);
       const v = draw.rows(device, tokens, kvHeads * headDim);
-      const firstSeen_T = device.ints(tokens).map((_, t) => draw.integer(0, (t % seqLen) + 1));
+      const firstSeen_T = intsBy(device, tokens, (t) => draw.integer(0, (t % seqLen) + 1));
       const seen = documents ? { firstSeen_T } : {};
       return {
         calls: [
@@ -270,7 +273,7 @@ export const rowCases = {
       const dq = draw.rows(device, tokens, heads * headDim);
       const dk = draw.rows(device, tokens, kvHeads * headDim);
       const dv = draw.rows(device, tokens, kvHeads * headDim);
-      const firstSeen_T = device.ints(tokens).map((_, t) => draw.integer(0, (t % seqLen) + 1));
+      const firstSeen_T = intsBy(device, tokens, (t) => draw.integer(0, (t % seqLen) + 1));
       const seen = documents ? { firstSeen_T } : {};
       const shape = { batch, seqLen, heads, kvHeads, headDim, scale: 0.8, q, k, v, ...seen, out, lse_TH };
       return {
@@ -297,13 +300,12 @@ export const rowCases = {
     }),
     (device, draw, { tokens, dim, vocab, grains, backward }) => {
       const loss_T = draw.floats(device, tokens);
-      const lossSum = device.int64s(2);
-      lossSum[0] = 1n << 40n;
+      const lossSum = int64sOf(device, [1n << 40n, 0n]);
       const dx_TD = draw.floats(device, tokens * dim);
       const headSum = draw.target(device, vocab * dim);
       const x_TD = draw.floats(device, tokens * dim);
       const head_VD = draw.floats(device, vocab * dim);
-      const targets_T = device.ints(tokens).map(() => draw.integer(-1, vocab));
+      const targets_T = intsBy(device, tokens, () => draw.integer(-1, vocab));
       const grainStarts = draw.starts(device, tokens, grains);
       const call: KernelCall = {
         op: 'head.loss',
@@ -337,34 +339,42 @@ export const rowCases = {
       const other = draw.sum(device, length).values;
       return {
         calls: [{ op: 'sum.add', sum, other, otherOverflow: flag }],
-        outputs: [{ name: 'sum', kind: 'exact', read: () => halves(sum.values) }, overflowOutput(sum)],
+        outputs: [
+          { name: 'sum', kind: 'exact', read: (device) => halves(device.read(sum.values)) },
+          overflowOutput(sum),
+        ],
       };
     },
   ),
 
   'sum.reset': opCases(fc.record({ length: sizes(0, 60) }), (device, draw, { length }) => {
     const sum = draw.sum(device, length);
-    sum.overflow[0] = 1;
+    device.write(sum.overflow, [1]);
     return {
       calls: [{ op: 'sum.reset', sum }],
-      outputs: [{ name: 'sum', kind: 'exact', read: () => halves(sum.values) }, overflowOutput(sum)],
+      outputs: [
+        { name: 'sum', kind: 'exact', read: (device) => halves(device.read(sum.values)) },
+        overflowOutput(sum),
+      ],
     };
   }),
 
   'sum.read': opCases(fc.record({ length: sizes(0, 60) }), (device, draw, { length }) => {
-    const sum = device
-      .int64s(length)
-      .map(() => BigInt(draw.integer(-(2 ** 31), 2 ** 31)) * BigInt(draw.integer(1, 2 ** 25)));
+    const sum = int64sOf(
+      device,
+      Array.from(
+        { length },
+        () => BigInt(draw.integer(-(2 ** 31), 2 ** 31)) * BigInt(draw.integer(1, 2 ** 25)),
+      ),
+    );
     const out = draw.floats(device, length);
     return { calls: [{ op: 'sum.read', sum, out }], outputs: [output('out', 'forward', out)] };
   }),
 
   'sum.squares': opCases(fc.record({ length: sizes(0, 2500) }), (device, draw, { length }) => {
     const gradient = draw.gradient(device, length);
-    const norm128 = device.int64s(2);
-    norm128[0] = -5n;
-    norm128[1] = 1n << 16n;
-    const read = (): number[] => [wideNumber(norm128, NORM_QUANTUM_LOG2)];
+    const norm128 = int64sOf(device, [-5n, 1n << 16n]);
+    const read = (on: Device): number[] => [wideNumber(on.read(norm128), NORM_QUANTUM_LOG2)];
     return {
       calls: [{ op: 'sum.squares', gradient, norm128 }],
       outputs: [{ name: 'norm128', kind: 'forward', read }],
@@ -377,7 +387,7 @@ export const rowCases = {
       const weights = draw.floats(device, length);
       const out = inPlace ? weights : draw.floats(device, length);
       const m = draw.floats(device, length, 0.1);
-      const v: Floats = draw.floats(device, length, 0.1, 0.001).map(Math.abs);
+      const v = floatsOf(device, draw.values(length, 0.1, 0.001).map(Math.abs));
       const gradient = draw.gradient(device, length);
       const rates = {
         gradScale: 0.5,

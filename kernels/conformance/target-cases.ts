@@ -1,5 +1,6 @@
 /** Calls that give gradients of parameters, in sizes where leaves take several passes, and where some elements get none. */
-import type { Device, Floats, GradientTarget, KernelCall } from '@troupe/core';
+import type { Device, GradientTarget, KernelCall } from '@troupe/core';
+import { intsBy, intsOf } from './device-values.ts';
 import type { Draw } from './draw.ts';
 
 /** One call over fixed inputs, with its gradient going to targets that `make` hands out by length. */
@@ -18,7 +19,7 @@ const linear =
   (device, draw) => {
     const x = { data: draw.floats(device, rows * inDim, scale) };
     const dOut = { data: draw.floats(device, rows * outDim, scale) };
-    const shape = { rows, inDim, outDim, x, dOut, grainStarts: Int32Array.from(starts) };
+    const shape = { rows, inDim, outDim, x, dOut, grainStarts: intsOf(device, starts) };
     return {
       lengths: [outDim * inDim],
       call: ([weightSum]) => ({ op: 'linear.backward.weight', ...shape, weightSum: weightSum! }),
@@ -38,8 +39,8 @@ const experts =
       const tokens = Math.max(1, Math.floor(rows / 2));
       return {
         x_UD: draw.floats(device, tokens * dim),
-        slots_N: device.ints(rows).map(() => draw.integer(0, tokens)),
-        counts_EG: Int32Array.from(each),
+        slots_N: intsBy(device, rows, () => draw.integer(0, tokens)),
+        counts_EG: intsOf(device, each),
         numGrains,
         dOut_UD: draw.floats(device, tokens * dim),
         rowWeights_N: draw.floats(device, rows),
@@ -48,7 +49,7 @@ const experts =
       };
     });
     const rows = sources.reduce((sum, source) => sum + source.rows, 0);
-    const saved: Floats = draw.floats(device, rows * 2 * hidden);
+    const saved = draw.floats(device, rows * 2 * hidden);
     const weights = draw.floats(device, length);
     const group = { experts: numExperts, dim, hidden, activation: 'swiglu' as const, weights, expertStride };
     return {
@@ -68,8 +69,8 @@ const head =
       vocab,
       x_TD: draw.floats(device, tokens * dim),
       head_VD: draw.floats(device, vocab * dim),
-      targets_T: device.ints(tokens).map(() => draw.integer(-1, vocab)),
-      grainStarts: Int32Array.from(starts),
+      targets_T: intsBy(device, tokens, () => draw.integer(-1, vocab)),
+      grainStarts: intsOf(device, starts),
       loss_T: device.floats(tokens),
       lossSum: device.int64s(2),
       gradScale: 0.25,
@@ -86,10 +87,10 @@ const embed =
   (device, draw) => {
     const [tokens, dim, vocab] = [starts.at(-1)!, 37, 60];
     const shape = {
-      ids_T: device.ints(tokens).map(() => draw.integer(3, 30)),
+      ids_T: intsBy(device, tokens, () => draw.integer(3, 30)),
       dOut_TD: draw.floats(device, tokens * dim),
       dim,
-      grainStarts: Int32Array.from(starts),
+      grainStarts: intsOf(device, starts),
     };
     return {
       lengths: [vocab * dim],
@@ -113,7 +114,7 @@ const norm =
       weight: draw.floats(device, dim),
       stats: draw.floats(device, rows * groups * 2),
       accumulate: false,
-      grainStarts: Int32Array.from(starts),
+      grainStarts: intsOf(device, starts),
     };
     return {
       lengths: [dim, dim],

@@ -1,5 +1,6 @@
 import test from 'ava';
-import type { Completion, KernelCall, SyncDevice } from '@troupe/core';
+import { onHost, type Completion, type Floats, type KernelCall, type SyncDevice } from '@troupe/core';
+import { floatsOf, intsOf } from '../conformance/device-values.ts';
 import { nativeAvailability, openNativeDevice } from './native-device.ts';
 
 const native = nativeAvailability().available ? test : test.skip;
@@ -10,11 +11,11 @@ const submitted = (device: SyncDevice, calls: readonly KernelCall[]): Promise<Co
 const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** Large enough that every thread takes items. */
-function product(device: SyncDevice): { readonly call: KernelCall; readonly out: Float32Array } {
+function product(device: SyncDevice): { readonly call: KernelCall; readonly out: Floats } {
   const [rows, dim] = [512, 256];
-  const out = device.floats(rows * dim) as Float32Array;
-  const x = { data: device.floats(rows * dim).fill(0.25) };
-  const weight = device.floats(dim * dim).fill(0.5);
+  const out = device.floats(rows * dim);
+  const x = { data: floatsOf(device, new Float32Array(rows * dim).fill(0.25)) };
+  const weight = floatsOf(device, new Float32Array(dim * dim).fill(0.5));
   return {
     call: { op: 'linear.forward', rows, inDim: dim, outDim: dim, x, weight, out: { data: out } },
     out,
@@ -59,11 +60,11 @@ native('call times: they come only while they are asked for and change no bit', 
   const device = openNativeDevice({ threads: THREADS });
   const { call, out } = product(device);
   t.is((await submitted(device, [call])).callTimes, undefined);
-  const expected = out.slice();
+  const expected = onHost(out).slice();
   device.timeCalls?.(true);
-  out.fill(0);
+  device.zero(out);
   t.not((await submitted(device, [call])).callTimes, undefined);
-  t.deepEqual(out, expected);
+  t.deepEqual(onHost(out), expected);
   device.timeCalls?.(false);
   t.is((await submitted(device, [call])).callTimes, undefined);
   await device.close();
@@ -73,7 +74,7 @@ native('call times: a list that fails brings the times of the calls that ran', a
   const device = openNativeDevice({ threads: THREADS });
   device.timeCalls?.(true);
   const { call } = product(device);
-  const ids_T = device.ints(1).fill(9);
+  const ids_T = intsOf(device, [9]);
   const wrong: KernelCall = {
     op: 'embed.forward',
     ids_T,

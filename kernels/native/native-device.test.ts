@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { Completion, ExactSum, KernelCall, SyncDevice } from '@troupe/core';
+import {
+  asDeviceArray,
+  onHost,
+  type Completion,
+  type ExactSum,
+  type Floats,
+  type HostArray,
+  type KernelCall,
+  type SyncDevice,
+} from '@troupe/core';
 import {
   type NativeIsa,
   measurePeak,
@@ -39,6 +48,8 @@ function fma(a: number, b: number, c: number): number {
   return Math.fround(bits.getFloat64(0));
 }
 
+const floats = (length: number): Floats => asDeviceArray(new Float32Array(length));
+
 const submitted = (device: SyncDevice, calls: readonly KernelCall[]): Promise<Completion> =>
   new Promise((resolve) => device.submit(calls, resolve));
 
@@ -69,9 +80,9 @@ native(
           rows,
           inDim,
           outDim,
-          x: { data: x },
-          weight,
-          out: { data: out },
+          x: { data: asDeviceArray(x) },
+          weight: asDeviceArray(weight),
+          out: { data: asDeviceArray(out) },
           accumulate: true,
         },
       ]);
@@ -82,17 +93,17 @@ native(
   },
 );
 
-function expertCalls(device: SyncDevice): { calls: KernelCall[]; results: (Float32Array | BigInt64Array)[] } {
+function expertCalls(device: SyncDevice): { calls: KernelCall[]; results: HostArray[] } {
   const [experts, dim, hidden, stride] = [4, 40, 24, 3 * 40 * 24 + 8];
   const counts_EG = Int32Array.of(90, 0, 1, 3, 0, 0, 17, 2);
   const numRows = counts_EG.reduce((a, b) => a + b, 0);
   const numTokens = 50;
   const slots_N = Int32Array.from({ length: numRows }, (_, i) => (i * 7) % numTokens);
-  const weights = draws(experts * stride, 4);
+  const weights = asDeviceArray(draws(experts * stride, 4));
   const weightSum: ExactSum = { values: device.int64s(experts * stride), overflow: device.ints(1) };
-  const y_ND = device.floats(numRows * dim) as Float32Array;
-  const dx_ND = device.floats(numRows * dim) as Float32Array;
-  const saved = device.floats(numRows * 2 * hidden) as Float32Array;
+  const y_ND = device.floats(numRows * dim);
+  const dx_ND = device.floats(numRows * dim);
+  const saved = device.floats(numRows * 2 * hidden);
   const common = {
     experts,
     dim,
@@ -102,30 +113,44 @@ function expertCalls(device: SyncDevice): { calls: KernelCall[]; results: (Float
     expertStride: stride,
     saved,
   } as const;
-  const source = { x_UD: draws(numTokens * dim, 5), slots_N, counts_EG, numGrains: 2 };
+  const source = {
+    x_UD: asDeviceArray(draws(numTokens * dim, 5)),
+    slots_N: asDeviceArray(slots_N),
+    counts_EG: asDeviceArray(counts_EG),
+    numGrains: 2,
+  };
   return {
     calls: [
       { op: 'experts.forward', ...common, sources: [{ ...source, y_ND }] },
       {
         op: 'experts.backward',
         ...common,
-        sources: [{ ...source, dOut_UD: draws(numTokens * dim, 6), rowWeights_N: draws(numRows, 7), dx_ND }],
+        sources: [
+          {
+            ...source,
+            dOut_UD: asDeviceArray(draws(numTokens * dim, 6)),
+            rowWeights_N: asDeviceArray(draws(numRows, 7)),
+            dx_ND,
+          },
+        ],
         weightSum,
       },
     ],
-    results: [y_ND, dx_ND, saved, weightSum.values],
+    results: [y_ND, dx_ND, saved, weightSum.values].map((array) => onHost<typeof array>(array)),
   };
 }
 
 native(
   'native device: experts give the same bits on every instruction set and number of threads',
   async (t) => {
-    let first: (Float32Array | BigInt64Array)[] | undefined;
+    let first: HostArray[] | undefined;
     for (const body of bodies) {
       const device = openNativeDevice(body);
       const { calls, results } = expertCalls(device);
       t.is((await submitted(device, calls)).error, null);
-      t.true(results.every((array) => array.some((value) => Number(value) !== 0)));
+      t.true(
+        results.every((array) => Array.from<number | bigint>(array).some((value) => Number(value) !== 0)),
+      );
       first ??= results;
       t.deepEqual(results, first, device.info.name);
       await device.close();
@@ -152,8 +177,8 @@ native(
     const codes: (string | null)[] = [];
     await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
-        const from = new Float32Array(i % 3 === 0 ? 7 : 8);
-        const { error } = await submitted(device, [{ op: 'copy', from, out: new Float32Array(8) }]);
+        const from = floats(i % 3 === 0 ? 7 : 8);
+        const { error } = await submitted(device, [{ op: 'copy', from, out: floats(8) }]);
         order.push(i);
         codes.push(error?.code ?? null);
       }),
@@ -174,7 +199,7 @@ native(
   'native device: a shape error names operation, argument, found and expected, and nothing has run',
   async (t) => {
     const device = openNativeDevice({ threads: 1 });
-    const out = new Float32Array(4);
+    const out = floats(4);
     const completion = await submitted(device, [
       { op: 'fill', out, kind: 'constant', scale: 1, key: [0, 0], firstIndex: 0 },
       {
@@ -182,9 +207,9 @@ native(
         rows: 2,
         inDim: 3,
         outDim: 2,
-        x: { data: new Float32Array(5) },
-        weight: new Float32Array(6),
-        out: { data: new Float32Array(4) },
+        x: { data: floats(5) },
+        weight: floats(6),
+        out: { data: floats(4) },
       },
     ]);
     t.is(completion.error?.code, 'TROUPE_KERNEL_SHAPE');
@@ -192,8 +217,8 @@ native(
       completion.error!.message,
       /linear\.forward \(call 1\) x: data is 5 elements, expected at least 6/,
     );
-    t.deepEqual(out, new Float32Array(4));
-    const wrongType = device.run([{ op: 'copy', from: new Float64Array(2), out: new Float32Array(2) }]);
+    t.deepEqual(onHost(out), new Float32Array(4));
+    const wrongType = device.run([{ op: 'copy', from: asDeviceArray(new Float64Array(2)), out: floats(2) }]);
     t.regex(wrongType.error!.message, /copy \(call 0\): from is .*expected a Float32Array/);
     const wrongOp = device.run([{ op: 'nothing' } as unknown as KernelCall]);
     t.is(wrongOp.error?.code, 'TROUPE_KERNEL_SHAPE');
@@ -206,15 +231,15 @@ native('native device: contents out of range are TROUPE_KERNEL_RANGE', async (t)
   const embed = device.run([
     {
       op: 'embed.forward',
-      ids_T: Int32Array.of(0, 9),
-      table_VD: new Float32Array(12),
-      out_TD: new Float32Array(8),
+      ids_T: asDeviceArray(Int32Array.of(0, 9)),
+      table_VD: floats(12),
+      out_TD: floats(8),
       dim: 4,
     },
   ]);
   t.is(embed.error?.code, 'TROUPE_KERNEL_RANGE');
-  const sum: ExactSum = { values: new BigInt64Array(4), overflow: new Int32Array(1) };
-  const rows = { data: new Float32Array(6) };
+  const sum: ExactSum = { values: device.int64s(4), overflow: device.ints(1) };
+  const rows = { data: floats(6) };
   const grains = device.run([
     {
       op: 'linear.backward.weight',
@@ -223,14 +248,14 @@ native('native device: contents out of range are TROUPE_KERNEL_RANGE', async (t)
       outDim: 2,
       dOut: rows,
       x: rows,
-      grainStarts: Int32Array.of(0, 2),
+      grainStarts: asDeviceArray(Int32Array.of(0, 2)),
       weightSum: sum,
     },
   ]);
   t.is(grains.error?.code, 'TROUPE_KERNEL_RANGE');
   const { calls } = expertCalls(device);
   const forward = calls[0]!;
-  if (forward.op === 'experts.forward') forward.sources[0]!.slots_N![3] = 50;
+  if (forward.op === 'experts.forward') onHost(forward.sources[0]!.slots_N!)[3] = 50;
   t.regex(device.run(calls).error!.message, /slots_N\[3\] is 50, expected 0 to 49/);
   await device.close();
 });
@@ -250,7 +275,7 @@ native('native device: arrays are zeroed and aligned, also empty ones', (t) => {
   for (const length of [0, 1, 1000, 1 << 20]) {
     t.is(device.floats(length).length, length);
     t.is(device.int64s(length).length, length);
-    t.true(device.floats(length).every((x) => x === 0));
+    t.true(onHost(device.floats(length)).every((x) => x === 0));
   }
 });
 

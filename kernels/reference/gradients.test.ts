@@ -1,6 +1,15 @@
 /** Every backward pass of the oracle against central differences of its forward pass. */
-import { hiddenInputs, type Activation, type ExactSum, type Floats, type KernelCall } from '@troupe/core';
+import {
+  hiddenInputs,
+  onHost,
+  type Activation,
+  type ExactSum,
+  type Floats,
+  type Ints,
+  type KernelCall,
+} from '@troupe/core';
 import test, { type ExecutionContext } from 'ava';
+import { floatsOf } from '../conformance/device-values.ts';
 import { Draw } from '../conformance/draw.ts';
 import { openReferenceDevice } from './reference-device.ts';
 
@@ -22,11 +31,14 @@ function read(sum: ExactSum): Floats {
   return out;
 }
 
+const ints = (...values: readonly number[]): Ints => device.upload(Int32Array.from(values));
+
 const meeting = (a: Floats, b: Floats): number =>
-  Array.from(a).reduce((sum, value, i) => sum + value * b[i]!, 0);
+  Array.from(onHost(a)).reduce((sum, value, i) => sum + value * onHost(b)[i]!, 0);
 
 /** Compares d loss / d input with differences, element by element. */
-function agree(t: ExecutionContext, name: string, loss: () => number, input: Floats, gradient: Floats): void {
+function agree(t: ExecutionContext, name: string, loss: () => number, of: Floats, by: Floats): void {
+  const [input, gradient] = [onHost(of), onHost(by)];
   let largest = 0;
   for (let i = 0; i < input.length; i++) {
     const before = input[i]!;
@@ -63,7 +75,7 @@ for (const kind of ['rms', 'layer'] as const) {
       stats: device.floats(2 * rows * groups),
     };
     const forward: KernelCall = { op: 'norm.forward', ...shape, bias, eps: 1e-2, out: { data: out } };
-    const grainStarts = Int32Array.of(0, 1, 3);
+    const grainStarts = ints(0, 1, 3);
     const sums = { weightSum, biasSum };
     run([
       forward,
@@ -96,7 +108,7 @@ test('linear.backward: is the derivative of a product', (t) => {
   const weightSum = emptySum(weight.length);
   const shape = { rows, inDim, outDim };
   const forward: KernelCall = { op: 'linear.forward', ...shape, x: { data: x }, weight, out: { data: out } };
-  const grainStarts = Int32Array.of(0, 2, 2, 4);
+  const grainStarts = ints(0, 2, 2, 4);
   run([
     { op: 'linear.backward.input', ...shape, dOut: { data: dOut }, weight, dx: { data: dx } },
     { op: 'linear.backward.weight', ...shape, dOut: { data: dOut }, x: { data: x }, grainStarts, weightSum },
@@ -109,11 +121,11 @@ test('linear.backward: is the derivative of a product', (t) => {
 test('embed.backward: is the derivative of the look-up', (t) => {
   const draw = new Draw(3);
   const [dim, vocab] = [3, 4];
-  const ids_T = Int32Array.of(1, 3, 1, 0, 1);
+  const ids_T = ints(1, 3, 1, 0, 1);
   const table_VD = draw.floats(device, vocab * dim);
   const [out_TD, dOut_TD] = [device.floats(5 * dim), draw.floats(device, 5 * dim)];
   const tableSum = emptySum(table_VD.length);
-  run([{ op: 'embed.backward', ids_T, dOut_TD, dim, grainStarts: Int32Array.of(0, 2, 5), tableSum }]);
+  run([{ op: 'embed.backward', ids_T, dOut_TD, dim, grainStarts: ints(0, 2, 5), tableSum }]);
   const loss = (): number => (
     run([{ op: 'embed.forward', ids_T, table_VD, out_TD, dim }]),
     meeting(out_TD, dOut_TD)
@@ -126,20 +138,20 @@ test('rope: its inverse is its derivative', (t) => {
   const [rows, seqLen, heads, headDim] = [6, 3, 2, 4];
   const x = draw.floats(device, rows * heads * headDim);
   const dOut = draw.floats(device, x.length);
-  const angles = draw.floats(device, seqLen * 2, 3);
+  const angles = draw.values(seqLen * 2, 3);
   const shape = {
     op: 'rope',
     rows,
     seqLen,
     heads,
     headDim,
-    cos_S2: angles.map(Math.cos),
-    sin_S2: angles.map(Math.sin),
+    cos_S2: floatsOf(device, angles.map(Math.cos)),
+    sin_S2: floatsOf(device, angles.map(Math.sin)),
   } as const;
-  const dx = dOut.slice();
+  const dx = floatsOf(device, onHost(dOut));
   run([{ ...shape, x: { data: dx }, inverse: true }]);
   const loss = (): number => {
-    const out = x.slice();
+    const out = floatsOf(device, onHost(x));
     run([{ ...shape, x: { data: out }, inverse: false }]);
     return meeting(out, dOut);
   };
@@ -154,7 +166,7 @@ test('attention.backward: is the derivative of causal grouped-query attention wi
   const [q, k, v] = [draw.floats(device, queries), draw.floats(device, keys), draw.floats(device, keys)];
   const [out, dOut] = [device.floats(queries), draw.floats(device, queries)];
   const [dq, dk, dv] = [device.floats(queries), device.floats(keys), device.floats(keys)];
-  const firstSeen_T = Int32Array.of(0, 0, 0, 2, 2, 0, 1, 1, 1, 4);
+  const firstSeen_T = ints(0, 0, 0, 2, 2, 0, 1, 1, 1, 4);
   const shape = {
     batch,
     seqLen,
@@ -193,9 +205,9 @@ for (const renormalise of [true, false]) {
       const draw = new Draw(6);
       const [tokens, experts, topK] = [7, 5, 3];
       const logits_TE = draw.floats(device, tokens * experts, 2);
-      const choices_TK = Int32Array.of(0, 1, 2, 4, 3, -1, -1, -1, -1, 1, 0, 4, 2, 3, 0, 0, 1, 2, 3, 4, 0);
-      const valid_T = Uint8Array.of(1, 1, 1, 1, 0, 1, 1);
-      const groupStarts = Int32Array.of(0, 4, 7);
+      const choices_TK = ints(0, 1, 2, 4, 3, -1, -1, -1, -1, 1, 0, 4, 2, 3, 0, 0, 1, 2, 3, 4, 0);
+      const valid = Uint8Array.of(1, 1, 1, 1, 0, 1, 1);
+      const groupStarts = ints(0, 4, 7);
       const numValid = [4, 2];
       const [probs_TE, weights_TK] = [device.floats(tokens * experts), device.floats(tokens * topK)];
       const dWeights_TK = draw.floats(device, tokens * topK);
@@ -208,7 +220,7 @@ for (const renormalise of [true, false]) {
         topK,
         renormalise,
         logits_TE,
-        valid_T,
+        valid_T: device.upload(valid),
         probs_TE,
         choices_TK,
         weights_TK,
@@ -220,14 +232,14 @@ for (const renormalise of [true, false]) {
         run([forward]);
         let total = meeting(weights_TK, dWeights_TK);
         for (let token = 0; token < tokens; token++) {
-          if (valid_T[token] === 0) continue;
+          if (valid[token] === 0) continue;
           const group = token < 4 ? 0 : 1;
-          const row = Array.from(logits_TE.subarray(token * experts, (token + 1) * experts));
+          const row = Array.from(onHost(logits_TE.subarray(token * experts, (token + 1) * experts)));
           total += zScale * Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0)) ** 2;
           for (let e = 0; e < experts; e++) {
-            const fraction = fractions[(fractionsGlobal ? 0 : group * experts) + e]!;
+            const fraction = onHost(fractions)[(fractionsGlobal ? 0 : group * experts) + e]!;
             total +=
-              (auxScale * experts * fraction * probs_TE[token * experts + e]!) /
+              (auxScale * experts * fraction * onHost(probs_TE)[token * experts + e]!) /
               (fractionsGlobal ? 1 : numValid[group]!);
           }
         }
@@ -247,11 +259,11 @@ for (const activation of ['swiglu', 'gelu', 'gelu-tanh', 'relu'] satisfies Activ
     const weightSum = emptySum(weights.length);
     const saved = device.floats(8 * 2 * hidden);
     const shapes = [
-      { counts_EG: Int32Array.of(2, 1), numGrains: 1, slots_N: Int32Array.of(1, 0, 1), tokens: 2, rows: 3 },
+      { counts_EG: ints(2, 1), numGrains: 1, slots_N: ints(1, 0, 1), tokens: 2, rows: 3 },
       {
-        counts_EG: Int32Array.of(0, 1, 1, 2),
+        counts_EG: ints(0, 1, 1, 2),
         numGrains: 2,
-        slots_N: Int32Array.of(2, 2, 0, 1),
+        slots_N: ints(2, 2, 0, 1),
         tokens: 3,
         rows: 4,
       },
@@ -271,7 +283,7 @@ for (const activation of ['swiglu', 'gelu', 'gelu-tanh', 'relu'] satisfies Activ
     const loss = (): number => {
       run([forward]);
       let total = 0;
-      for (const { slots_N, rowWeights_N, y_ND, dOut_UD } of sources) {
+      for (const { slots_N, rowWeights_N, y_ND, dOut_UD } of onHost(sources)) {
         slots_N.forEach((slot, row) => {
           for (let d = 0; d < dim; d++)
             total += rowWeights_N[row]! * y_ND[row * dim + d]! * dOut_UD[slot * dim + d]!;
@@ -282,11 +294,11 @@ for (const activation of ['swiglu', 'gelu', 'gelu-tanh', 'relu'] satisfies Activ
     const gradient = read(weightSum);
     agree(t, 'weights', loss, weights, gradient);
     sources.forEach(({ slots_N, dx_ND, x_UD }, i) => {
-      const dTokens = device.floats(x_UD.length);
-      slots_N.forEach((slot, row) => {
-        for (let d = 0; d < dim; d++) dTokens[slot * dim + d]! += dx_ND[row * dim + d]!;
+      const dTokens = new Float64Array(x_UD.length);
+      onHost(slots_N).forEach((slot, row) => {
+        for (let d = 0; d < dim; d++) dTokens[slot * dim + d]! += onHost(dx_ND)[row * dim + d]!;
       });
-      agree(t, `x of source ${i}`, loss, x_UD, dTokens);
+      agree(t, `x of source ${i}`, loss, x_UD, device.upload(dTokens));
     });
   });
 }
@@ -298,7 +310,7 @@ test('combine.backward.weights: is the derivative of combine', (t) => {
     { firstRow: 2, rows: 3, data: draw.floats(device, 3 * dim) },
     { firstRow: 0, rows: 2, data: draw.floats(device, 2 * dim) },
   ];
-  const position_TK = Int32Array.of(4, 0, -1, 2, 1, 3);
+  const position_TK = ints(4, 0, -1, 2, 1, 3);
   const weights_TK = draw.floats(device, tokens * topK);
   const [out_TD, dOut_TD, dWeights_TK] = [
     device.floats(tokens * dim),
@@ -318,7 +330,7 @@ test('head.loss: its gradients are the derivatives of its loss', (t) => {
   const draw = new Draw(9);
   const [tokens, dim, vocab, gradScale] = [5, 4, 7, 0.3];
   const [x_TD, head_VD] = [draw.floats(device, tokens * dim), draw.floats(device, vocab * dim)];
-  const targets_T = Int32Array.of(3, -1, 0, 6, 3);
+  const targets_T = ints(3, -1, 0, 6, 3);
   const [loss_T, dx_TD] = [device.floats(tokens), device.floats(tokens * dim)];
   const headSum = emptySum(vocab * dim);
   const shape = {
@@ -329,13 +341,13 @@ test('head.loss: its gradients are the derivatives of its loss', (t) => {
     x_TD,
     head_VD,
     targets_T,
-    grainStarts: Int32Array.of(0, 2, 5),
+    grainStarts: ints(0, 2, 5),
     loss_T,
   } as const;
   run([{ ...shape, lossSum: device.int64s(2), gradScale, dx_TD, headSum }]);
   const loss = (): number => {
     run([{ ...shape, lossSum: device.int64s(2) }]);
-    return gradScale * Array.from(loss_T).reduce((sum, value) => sum + value, 0);
+    return gradScale * Array.from(onHost(loss_T)).reduce((sum, value) => sum + value, 0);
   };
   agree(t, 'x', loss, x_TD, dx_TD);
   agree(t, 'head', loss, head_VD, read(headSum));

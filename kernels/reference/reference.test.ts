@@ -25,7 +25,7 @@ conformKernels(test, {
 
 test('reference route.plan: a token that picks an expert twice is an error', (t) => {
   const device = openReferenceDevice();
-  const grainStarts = Int32Array.of(0, 1);
+  const grainStarts = device.upload(Int32Array.of(0, 1));
   const { error } = device.run([
     {
       op: 'route.plan',
@@ -33,7 +33,7 @@ test('reference route.plan: a token that picks an expert twice is an error', (t)
       experts: 2,
       topK: 2,
       ranks: 1,
-      choices_TK: Int32Array.of(1, 1),
+      choices_TK: device.upload(Int32Array.of(1, 1)),
       grainStarts,
       counts_EG: device.ints(2),
       position_TK: device.ints(2),
@@ -63,7 +63,7 @@ test('reference attention.forward: a row that may not see itself is an error', (
     out: row,
   };
   for (const first of [1, -1]) {
-    const firstSeen_T = Int32Array.of(first);
+    const firstSeen_T = device.upload(Int32Array.of(first));
     const { error } = device.run([
       { op: 'attention.forward', ...shape, firstSeen_T, lse_TH: device.floats(1) },
     ]);

@@ -1,7 +1,8 @@
 import test from 'ava';
-import type { ExpertLayerCall, KernelCall } from '@troupe/core';
+import { onHost, type ExpertLayerCall, type KernelCall } from '@troupe/core';
 import fc from 'fast-check';
 import { largestError } from '../conformance/compare.ts';
+import { floatsOf, intsOf } from '../conformance/device-values.ts';
 import { Draw } from '../conformance/draw.ts';
 import { openNativeDevice, nativeAvailability } from '../native/native-device.ts';
 import { openReferenceDevice } from '../reference/reference-device.ts';
@@ -37,7 +38,7 @@ test.serial(
         const apart = Array.from({ length: shape.numGrains }, (_, grain) => {
           const rows: number[] = [];
           let row = 0;
-          source.counts_EG.forEach((count, cell) => {
+          onHost(source.counts_EG).forEach((count, cell) => {
             for (let i = 0; i < count; i++, row++) if (cell % shape.numGrains === grain) rows.push(row);
           });
           const of = (array: ArrayLike<number>) => rows.map((each) => array[each]!);
@@ -46,17 +47,20 @@ test.serial(
             rows,
             source: {
               ...source,
-              slots_N: Int32Array.from(of(source.slots_N!)),
-              counts_EG: source.counts_EG.filter((_count, cell) => cell % shape.numGrains === grain),
+              slots_N: intsOf(storage, of(onHost(source.slots_N!))),
+              counts_EG: intsOf(
+                storage,
+                onHost(source.counts_EG).filter((_count, cell) => cell % shape.numGrains === grain),
+              ),
               numGrains: 1,
-              y_ND: new Float32Array(rows.length * dim),
-              rowWeights_N: Float32Array.from(of(source.rowWeights_N!)),
-              dx_ND: new Float32Array(rows.length * dim),
+              y_ND: storage.floats(rows.length * dim),
+              rowWeights_N: floatsOf(storage, of(onHost(source.rowWeights_N!))),
+              dx_ND: storage.floats(rows.length * dim),
             },
           };
         });
         const length = together.forward.weights.length;
-        const weightSum = { values: new BigInt64Array(length), overflow: new Int32Array(1) };
+        const weightSum = { values: storage.int64s(length), overflow: storage.ints(1) };
         const separate = { ...together.backward, sources: apart.map((each) => each.source), weightSum };
         t.is(await run([...swiglu.forward(together.forward), ...swiglu.backward(together.backward)]), null);
         t.is(
@@ -67,7 +71,7 @@ test.serial(
           null,
         );
         const target = together.backward.weightSum;
-        t.deepEqual(weightSum.values, 'values' in target ? target.values : null);
+        t.deepEqual(onHost(weightSum.values), 'values' in target ? onHost(target.values) : null);
         for (const { rows, source: own } of apart) {
           rows.forEach((row, i) => {
             for (const [name, from] of [
@@ -75,8 +79,8 @@ test.serial(
               ['dx_ND', source.dx_ND],
             ] as const)
               t.deepEqual(
-                own[name].subarray(i * shape.dim, (i + 1) * shape.dim),
-                (from as Float32Array).subarray(row * shape.dim, (row + 1) * shape.dim),
+                onHost(own[name].subarray(i * shape.dim, (i + 1) * shape.dim)),
+                onHost(from.subarray(row * shape.dim, (row + 1) * shape.dim)),
               );
           });
         }
@@ -88,10 +92,10 @@ test.serial(
 
 test.serial('expert layer: NaN in a row reaches its output and the overflow flag', async (t) => {
   const { forward, backward, overflow } = layerCase(storage, new Draw(1), small);
-  backward.sources[0]!.x_UD[0] = Number.NaN;
+  onHost(backward.sources[0]!.x_UD)[0] = Number.NaN;
   t.is(await run([...swiglu.forward(forward), ...swiglu.backward(backward)]), null);
-  t.true(Number.isNaN(forward.sources[0]!.y_ND[0]));
-  t.is(overflow[0], 1);
+  t.true(Number.isNaN(onHost(forward.sources[0]!.y_ND)[0]));
+  t.is(onHost(overflow)[0], 1);
 });
 
 test.serial('expert layer: what is wrong with a layer is a typed error that names it', async (t) => {

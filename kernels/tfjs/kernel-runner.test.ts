@@ -1,6 +1,7 @@
 import test from 'ava';
-import { GRADIENT_QUANTUM_LOG2, type Device, type KernelCall } from '@troupe/core';
+import { GRADIENT_QUANTUM_LOG2, onHost, type Device, type Floats, type KernelCall } from '@troupe/core';
 import { largestError } from '../conformance/compare.ts';
+import { intsBy, intsOf } from '../conformance/device-values.ts';
 import { Draw } from '../conformance/draw.ts';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { openBackend } from './backend.ts';
@@ -13,15 +14,15 @@ const storage = openReferenceDevice({ dtype: 'f32' });
 const oracle = openReferenceDevice({ dtype: 'f64' });
 
 /** The same call built for both, run by both; the results of one output. */
-function both(build: (device: Device, draw: Draw) => { call: KernelCall; out: ArrayLike<number>[] }): {
+function both(build: (device: Device, draw: Draw) => { call: KernelCall; out: Floats[] }): {
   found: ArrayLike<number>[];
   expected: ArrayLike<number>[];
 } {
   const [mine, reference] = [build(storage, new Draw(1)), build(oracle, new Draw(1))];
-  const { error } = runner.run([mine.call]);
+  const { error } = runner.run([onHost(mine.call)]);
   if (error !== null) throw error;
   oracle.run([reference.call]);
-  return { found: mine.out, expected: reference.out };
+  return { found: mine.out.map(onHost<Floats>), expected: reference.out.map(onHost<Floats>) };
 }
 
 test('kernel runner: 200 steps of every operation leave no tensor behind', (t) => leavesNothing(t, 'wasm'));
@@ -49,7 +50,7 @@ test('attention: sequences longer than a block of query rows agree with the refe
     q: { data: draw.floats(device, 2 * seqLen * heads * headDim) },
     k: { data: draw.floats(device, 2 * seqLen * headDim) },
     v: { data: draw.floats(device, 2 * seqLen * headDim) },
-    firstSeen_T: Int32Array.from({ length: 2 * seqLen }, (_, i) => (i % seqLen < 200 ? 0 : 150)),
+    firstSeen_T: intsBy(device, 2 * seqLen, (i) => (i % seqLen < 200 ? 0 : 150)),
     out: { data: device.floats(2 * seqLen * heads * headDim) },
     lse_TH: device.floats(2 * seqLen * heads),
   });
@@ -85,8 +86,8 @@ function headCase(device: Device, draw: Draw, vocab: number, scale: number) {
     vocab,
     x_TD: draw.floats(device, tokens * dim, scale),
     head_VD: draw.floats(device, vocab * dim, 2),
-    targets_T: Int32Array.from({ length: tokens }, (_, i) => (i === 5 ? -1 : (i * 7919) % vocab)),
-    grainStarts: Int32Array.of(0, 35, tokens),
+    targets_T: intsBy(device, tokens, (i) => (i === 5 ? -1 : (i * 7919) % vocab)),
+    grainStarts: intsOf(device, [0, 35, tokens]),
     loss_T,
     lossSum: device.int64s(2),
     gradScale: 1 / tokens,
@@ -103,13 +104,13 @@ for (const [what, vocab, scale] of [
   test(`head.loss: ${what}`, (t) => {
     const found = headCase(storage, new Draw(1), vocab, scale);
     const expected = headCase(oracle, new Draw(1), vocab, scale);
-    t.is(runner.run([found.call]).error, null);
+    t.is(runner.run([onHost(found.call)]).error, null);
     t.is(oracle.run([expected.call]).error, null);
-    if (scale === 90) t.true(Math.max(...found.loss_T) > 120);
-    t.true(largestError(found.loss_T, expected.loss_T) < 1e-5);
-    t.true(largestError(found.dx_TD, expected.dx_TD) < 5e-5);
+    if (scale === 90) t.true(Math.max(...onHost(found.loss_T)) > 120);
+    t.true(largestError(onHost(found.loss_T), onHost(expected.loss_T)) < 1e-5);
+    t.true(largestError(onHost(found.dx_TD), onHost(expected.dx_TD)) < 5e-5);
     const [leaf, expectedLeaf] = [found, expected].map(({ headSum }) =>
-      Float64Array.from(headSum.values, (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
+      Float64Array.from(onHost(headSum.values), (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
     );
     t.true(largestError(leaf!, expectedLeaf!) < 5e-5);
   });

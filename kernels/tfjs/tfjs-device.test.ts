@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import type { Completion, Device, KernelCall } from '@troupe/core';
+import { asDeviceArray, onHost, type Completion, type Device, type KernelCall } from '@troupe/core';
 import { openTfjsDevice, tfjsAvailability } from './tfjs-device.ts';
 
 const submitted = (device: Device, calls: readonly KernelCall[]): Promise<Completion> =>
@@ -13,16 +13,16 @@ const add = (x: Float32Array, out: Float32Array): KernelCall => ({
   rows: 1,
   inDim: 1,
   outDim: 1,
-  x: { data: x },
-  weight: Float32Array.of(1),
-  out: { data: out },
+  x: { data: asDeviceArray(x) },
+  weight: asDeviceArray(Float32Array.of(1)),
+  out: { data: asDeviceArray(out) },
   accumulate: true,
 });
 
 test('tfjs device: what is allocated is shared memory, visible to the thread without a copy', async (t) => {
   const device = await openTfjsDevice();
   for (const array of [device.floats(3), device.ints(3), device.int64s(3), device.bytes(3)])
-    t.true(array.buffer instanceof SharedArrayBuffer);
+    t.true(onHost<typeof array>(array).buffer instanceof SharedArrayBuffer);
   await device.close();
 });
 
@@ -34,7 +34,7 @@ test('tfjs device: arrays that are not shared are copied in, and what is written
   x.set([1, 2]);
   const out = new Float32Array(frame, 24, 2);
   out.set([10, 20]);
-  const call: KernelCall = { op: 'copy', from: x, out };
+  const call: KernelCall = { op: 'copy', from: asDeviceArray(x), out: asDeviceArray(out) };
   t.is((await submitted(device, [call, add(x, out)])).error, null);
   t.deepEqual([...out], [2, 2]);
   const bytes = new Uint8Array(frame);
@@ -51,7 +51,14 @@ test('tfjs device: views of one private buffer that overlap are one memory to th
   const device = await openTfjsDevice();
   const arena = Float32Array.of(1, 2, 3);
   const [left, right] = [arena.subarray(0, 2), arena.subarray(1, 3)];
-  const shift: KernelCall = { op: 'gather', rows: 1, dim: 2, x: right, index: Int32Array.of(0), out: left };
+  const shift: KernelCall = {
+    op: 'gather',
+    rows: 1,
+    dim: 2,
+    x: asDeviceArray(right),
+    index: asDeviceArray(Int32Array.of(0)),
+    out: asDeviceArray(left),
+  };
   t.is((await submitted(device, [shift, add(left.subarray(1), right.subarray(1))])).error, null);
   t.deepEqual([...arena], [2, 3, 6]);
   await device.close();
@@ -62,10 +69,10 @@ test('tfjs device: a list waits for the private array that an earlier list write
   const [one, total] = [Float32Array.of(1), Float32Array.of(0)];
   const copy = device.floats(1);
   const completions = Array.from({ length: 20 }, () => submitted(device, [add(one, total)]));
-  completions.push(submitted(device, [{ op: 'copy', from: total, out: copy }]));
+  completions.push(submitted(device, [{ op: 'copy', from: asDeviceArray(total), out: copy }]));
   for (const { error } of await Promise.all(completions)) t.is(error, null);
   t.is(total[0], 20);
-  t.is(copy[0], 20);
+  t.is(onHost(copy)[0], 20);
   await device.close();
 });
 

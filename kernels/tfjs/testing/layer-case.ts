@@ -6,11 +6,12 @@ import type {
   KernelCall,
   SyncDevice,
 } from '@troupe/core';
-import { GRADIENT_QUANTUM_LOG2 } from '@troupe/core';
+import { GRADIENT_QUANTUM_LOG2, onHost } from '@troupe/core';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { F32_TOLERANCE } from '../../conformance/body.ts';
 import { largestError } from '../../conformance/compare.ts';
+import { intsBy, intsOf } from '../../conformance/device-values.ts';
 import { Draw } from '../../conformance/draw.ts';
 import { openReferenceDevice } from '../../reference/reference-device.ts';
 import { openBackend, type TfjsBackendName } from '../backend.ts';
@@ -39,11 +40,11 @@ export function layerCase(device: SyncDevice, draw: Draw, shape: LayerShape) {
     const rows = sum(each);
     // Two rows of a source stand for one token.
     const tokens = Math.ceil(rows / 2);
-    const slots_N = Int32Array.from({ length: rows }, (_, row) => row % Math.max(tokens, 1));
+    const slots_N = intsBy(device, rows, (row) => row % Math.max(tokens, 1));
     return {
       x_UD: draw.floats(device, tokens * dim),
       slots_N,
-      counts_EG: Int32Array.from(each),
+      counts_EG: intsOf(device, each),
       numGrains,
       y_ND: device.floats(rows * dim),
       dOut_UD: draw.floats(device, tokens * dim),
@@ -61,12 +62,12 @@ export function layerCase(device: SyncDevice, draw: Draw, shape: LayerShape) {
   const forward: ExpertsForwardCall = { op: 'experts.forward', ...common, saved };
   const backward: ExpertsBackwardCall = { op: 'experts.backward', ...common, saved, weightSum };
   const outputs = () => ({
-    y: sources.map(({ y_ND }) => y_ND),
-    dx: sources.map(({ dx_ND }) => dx_ND),
+    y: sources.map(({ y_ND }) => onHost(y_ND)),
+    dx: sources.map(({ dx_ND }) => onHost(dx_ND)),
     gradient: [
       'gradient' in weightSum
-        ? weightSum.gradient
-        : Float64Array.from(weightSum.values, (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
+        ? onHost(weightSum.gradient)
+        : Float64Array.from(onHost(weightSum.values), (value) => Number(value) * 2 ** GRADIENT_QUANTUM_LOG2),
     ],
   });
   return { forward, backward, outputs, overflow };
@@ -101,8 +102,9 @@ export async function layerRunner(backend: TfjsBackendName) {
   const { tensors } = await openBackend({ backend, tensorflowFolder: builtTensorflowFolder() });
   const runner = new KernelRunner(tensors);
   const run = async (calls: readonly KernelCall[]) => {
-    await runner.prepare(calls);
-    return runner.run(calls).error;
+    const onThread = onHost(calls);
+    await runner.prepare(onThread);
+    return runner.run(onThread).error;
   };
   return { tensors, run };
 }

@@ -1,4 +1,4 @@
-import type { KernelOp } from '@troupe/core';
+import { onHost, type KernelOp } from '@troupe/core';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Draw } from '../../conformance/draw.ts';
@@ -21,7 +21,7 @@ export async function leavesNothing(t: ExecutionContext, backend: TfjsBackendNam
   const before = tensors.memory();
   for (let step = 0; step < STEPS; step++) {
     for (const calls of lists) {
-      const { error } = runner.run(calls);
+      const { error } = runner.run(onHost(calls));
       if (error !== null) throw error;
     }
     if (step === 0 || step === STEPS - 1) t.deepEqual(tensors.memory(), before, `after step ${step + 1}`);

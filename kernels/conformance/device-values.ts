@@ -1,0 +1,34 @@
+/** Arrays of a device that hold given numbers. */
+import type { Bytes, Device, Floats, Int64s, Ints } from '@troupe/core';
+
+export function floatsOf(device: Device, values: ArrayLike<number>): Floats {
+  const array = device.floats(values.length);
+  device.write(array, values);
+  return array;
+}
+
+export function intsOf(device: Device, values: ArrayLike<number>): Ints {
+  const array = device.ints(values.length);
+  device.write(array, values);
+  return array;
+}
+
+/** Element i is `value(i)`. */
+export const intsBy = (device: Device, length: number, value: (index: number) => number): Ints =>
+  intsOf(
+    device,
+    Array.from({ length }, (_, index) => value(index)),
+  );
+
+export function int64sOf(device: Device, values: Iterable<bigint>): Int64s {
+  const all = BigInt64Array.from(values);
+  const array = device.int64s(all.length);
+  device.write(array, all);
+  return array;
+}
+
+export function bytesOf(device: Device, values: ArrayLike<number>): Bytes {
+  const array = device.bytes(values.length);
+  device.write(array, values);
+  return array;
+}
