@@ -1,4 +1,5 @@
-import { assert, nodeId, type Address, type Device, type NodeId, type Storage } from '@troupe/core';
+import { assert, nodeId, type Address, type NodeId, type Storage } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
 import { addresses } from './addresses.ts';
 import { mountExpert } from './expert/index.ts';

@@ -1,4 +1,5 @@
-import { assert, type Precision } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Precision } from '@troupe/kernel-set';
 import { moeLayers, type ExchangeLevel, type ModelConfig } from '@troupe/spec';
 import type { ExpertRule } from './expert/rule.ts';
 import type { GateRule } from './gate/rule.ts';

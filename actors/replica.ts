@@ -1,11 +1,11 @@
+import { assert } from '@troupe/core';
 import {
-  assert,
   withoutQueue,
   type Device,
   type Floats,
   type GradientTarget,
   type KernelCall,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import {
   Activations,
   FlatGradients,

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { assert, type ExpertsForwardCall, type KernelCall, type SyncDevice } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { ExpertsForwardCall, KernelCall, SyncDevice } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { fileStorage, latestCheckpoint, loadTopology } from 'troupe';
 import { main as runBroken } from './break-a-cluster.ts';

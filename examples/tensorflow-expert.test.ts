@@ -1,6 +1,6 @@
 import test from 'ava';
 import { openCheckpoint } from '@troupe/checkpoint';
-import { MemoryStorage } from '@troupe/core';
+import { MemoryStorage } from '@troupe/sim';
 import { openReferenceDevice } from '@troupe/kernels';
 import { loadTopology, startCluster, type ClusterOptions } from 'troupe';
 import { main, squaredRelu } from './tensorflow-expert.ts';

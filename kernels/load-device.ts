@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { shownValue, withoutQueue, type Device, type SyncDevice } from '@troupe/core';
+import { shownValue } from '@troupe/core';
+import { withoutQueue, type Device, type SyncDevice } from '@troupe/kernel-set';
 import { DeviceUnavailableError } from './errors.ts';
 import { openReferenceDevice } from './reference/reference-device.ts';
 

@@ -1,6 +1,7 @@
 /** Parts of kernel calls as a body sees them whose memory is the process's own: with typed arrays in place of device arrays. */
-import type * as set from '@troupe/core';
-import type { HostFloats, OnHost } from '@troupe/core';
+import type * as set from '@troupe/kernel-set';
+import type { HostFloats } from '@troupe/core';
+import type { OnHost } from '@troupe/kernel-set';
 
 export type Floats = HostFloats;
 export type Halves = Uint16Array;

@@ -104,6 +104,14 @@ const rules: readonly Rule[] = [
         says: /kernels may not import spec/,
       },
       {
+        plant: { 'topology/a.ts': `import { SimNetwork } from '@troupe/sim';` },
+        says: /topology may not import sim$/,
+      },
+      {
+        plant: { 'engine/checkpoint/src/a.ts': `import { MemoryStorage } from '@troupe/sim';` },
+        says: /checkpoint may not import sim/,
+      },
+      {
         plant: { 'ground/wire/src/a.ts': `import { x } from '../../core/src/errors.ts';` },
         says: /leaves wire; import core by its name/,
       },
@@ -115,6 +123,8 @@ const rules: readonly Rule[] = [
         'ground/core/src/a.ts': `// import { x } from '@troupe/spec';\nconst text = "import { x } from '@troupe/spec'";`,
         'actors/gate/a.ts': `import { setup } from 'xstate';\nimport { x } from '@troupe/model';\nimport { y } from '../job.ts';`,
         'engine/sim/src/a.ts': `import { createHash } from 'node:crypto';`,
+        'engine/checkpoint/src/a.test.ts': `import { MemoryStorage } from '@troupe/sim';`,
+        'topology/a.ts': `import { faultKinds } from '@troupe/sim/faults';`,
         'examples/a.ts': `import { startCluster } from 'troupe';\nimport { SimNetwork } from '@troupe/sim';`,
       },
     ],

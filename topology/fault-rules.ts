@@ -1,4 +1,4 @@
-import { faultInfo, type Fault, type FaultAim } from '@troupe/core';
+import { faultInfo, type Fault, type FaultAim } from '@troupe/sim/faults';
 import type { FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 

@@ -1,4 +1,4 @@
-import { faultKinds, type FaultKind } from '@troupe/core';
+import { faultKinds, type FaultKind } from '@troupe/sim/faults';
 import * as z from 'zod';
 import { limits } from './limits.ts';
 import { speedPresets } from './speed-presets.ts';

@@ -94,7 +94,7 @@ function unbuiltSecurity({ wire }: ResolvedTopology): readonly Unbuilt[] {
   return [{ key: 'wire.security', value: 'curve', built: 'auto', why }];
 }
 
-/** Up to here a leaf may have the size of GRADIENT_LEAF_LIMIT (ground/core); with more, sums hold, and no layout was tried. */
+/** Up to here a leaf may have the size of GRADIENT_LEAF_LIMIT (ground/kernel-set); with more, sums hold, and no layout was tried. */
 const MOST_GRAINS = 128;
 
 function unbuiltGrains({ train }: ResolvedTopology): readonly Unbuilt[] {

@@ -1,4 +1,5 @@
-import { assert, deserializeError, TroupeError, type Address, type Floats } from '@troupe/core';
+import { assert, deserializeError, TroupeError, type Address } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import { mountOf, type EffectsOf, type Mount } from '@troupe/runtime';
 import type { AskerEvent, AskerSelf } from './events.ts';
 import { askerMachine, type askerActions } from './machine.ts';

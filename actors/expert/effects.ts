@@ -1,4 +1,5 @@
-import { assert, type ExpertsForwardCall, type Floats, type Halves, type KernelCall } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { ExpertsForwardCall, Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';

@@ -1,13 +1,11 @@
-import {
-  runUserCode,
-  shownValue,
-  UserCodeError,
-  type DeviceInfo,
-  type ExactSum,
-  type ExpertsBackwardCall,
-  type ExpertsForwardCall,
-  type KernelCall,
-} from '@troupe/core';
+import { runUserCode, shownValue, UserCodeError } from '@troupe/core';
+import type {
+  DeviceInfo,
+  ExactSum,
+  ExpertsBackwardCall,
+  ExpertsForwardCall,
+  KernelCall,
+} from '@troupe/kernel-set';
 import type { ExpertParameter } from '@troupe/spec';
 
 /** A backward call whose gradient goes to a sum: an own expert may add to it in several calls. */

@@ -1,4 +1,5 @@
-import { assert, type Address, type Floats, type RowsPart } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
+import type { Floats, RowsPart } from '@troupe/kernel-set';
 import {
   combineBackward,
   combineForward,

@@ -1,4 +1,5 @@
-import { address, assert, deserializeError, type Address, type Floats, type KernelCall } from '@troupe/core';
+import { address, assert, deserializeError, type Address } from '@troupe/core';
+import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { initialise } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';

@@ -1,4 +1,5 @@
-import { assert, type Device, type Floats, type KernelCall } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Device, Floats, KernelCall } from '@troupe/kernel-set';
 import type { FlatGradients } from '@troupe/model';
 import type { Range } from '../gradients.ts';
 

@@ -1,4 +1,5 @@
-import { assert, OptionError, TroupeError, type Floats } from '@troupe/core';
+import { assert, OptionError, TroupeError } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '../addresses.ts';
 import type { QuestionEvent, ServiceEvent, ServiceSelf } from './events.ts';

@@ -1,4 +1,5 @@
-import { assert, type Device, type KernelCall, type Precision } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Device, KernelCall, Precision } from '@troupe/kernel-set';
 import { FlatWeights } from '@troupe/model';
 import type { FieldsArgument, Shapes } from '@troupe/runtime';
 import { expertUnit, flatLayout, type ModelConfig, type Parameter } from '@troupe/spec';

@@ -1,4 +1,4 @@
-import type { Floats } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import {
   beginCheckpoint,
   pruneCheckpoints,

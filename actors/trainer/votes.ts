@@ -1,4 +1,5 @@
-import { addWideSums, NORM_QUANTUM_LOG2, wideNumber } from '@troupe/core';
+import { addWideSums, wideNumber } from '@troupe/core';
+import { NORM_QUANTUM_LOG2 } from '@troupe/kernel-set';
 
 /** What the shards have said of one attempt at a step: plain data, since whether a step is replayed is decided on it. */
 export interface Votes {

@@ -1,4 +1,4 @@
-import type { Completion, Device, KernelCall } from '@troupe/core';
+import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
 import type { TestFn } from 'ava';
 
 /** A device body under test. */

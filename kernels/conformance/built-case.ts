@@ -1,14 +1,14 @@
 import {
   GRADIENT_QUANTUM_LOG2,
   LOSS_QUANTUM_LOG2,
-  wideNumber,
   type Device,
   type DeviceArray,
   type GradientTarget,
   type Int64s,
   type KernelCall,
   type KernelOp,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import { wideNumber } from '@troupe/core';
 import * as fc from 'fast-check';
 import type { Draw } from './draw.ts';
 

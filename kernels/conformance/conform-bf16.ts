@@ -1,4 +1,4 @@
-import type { Device, KernelCall, KernelOp } from '@troupe/core';
+import type { Device, KernelCall, KernelOp } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import { bf16Bits, roundBf16 } from '../reference/bf16.ts';
 import { openReferenceDevice } from '../reference/reference-device.ts';

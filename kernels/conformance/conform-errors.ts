@@ -1,4 +1,4 @@
-import type { Device, DeviceArray, Ints, KernelCall, KernelOp } from '@troupe/core';
+import type { Device, DeviceArray, Ints, KernelCall, KernelOp } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, submit, type ConformanceBody, type Test } from './body.ts';

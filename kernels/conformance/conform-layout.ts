@@ -1,4 +1,4 @@
-import type { Device, KernelCall } from '@troupe/core';
+import type { Device, KernelCall } from '@troupe/kernel-set';
 import type { ExecutionContext } from 'ava';
 import * as fc from 'fast-check';
 import { compute, DEFAULT_RUNS, freshSeed, type ConformanceBody, type Test } from './body.ts';

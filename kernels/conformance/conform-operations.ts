@@ -1,4 +1,4 @@
-import type { KernelOp } from '@troupe/core';
+import type { KernelOp } from '@troupe/kernel-set';
 import { freshSeed, type ConformanceBody, type Test } from './body.ts';
 import { operationCases } from './operation-cases.ts';
 import { listed, operationErrors } from './operation-errors.ts';

@@ -1,4 +1,5 @@
-import { dtypeOf, type Completion, type KernelCall } from '@troupe/core';
+import { dtypeOf } from '@troupe/core';
+import type { Completion, KernelCall } from '@troupe/kernel-set';
 import { submit, type ConformanceBody, type Test } from './body.ts';
 import { floatsOf } from './device-values.ts';
 

@@ -1,11 +1,11 @@
 import {
   LOSS_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
-  wideNumber,
   type Device,
   type Int64s,
   type KernelCall,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import { wideNumber } from '@troupe/core';
 import { compute, type ConformanceBody, type Test } from './body.ts';
 import { floatsOf, intsBy } from './device-values.ts';
 

@@ -1,4 +1,4 @@
-import { leafLimit, type Device, type ExactSum } from '@troupe/core';
+import { leafLimit, type Device, type ExactSum } from '@troupe/kernel-set';
 import type { KernelShapeError } from '../errors.ts';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { compute, submit, type ConformanceBody, type Test } from './body.ts';

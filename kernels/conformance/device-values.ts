@@ -1,5 +1,5 @@
 /** Arrays of a device that hold given numbers. */
-import type { Bytes, Device, Floats, Int64s, Ints } from '@troupe/core';
+import type { Bytes, Device, Floats, Int64s, Ints } from '@troupe/kernel-set';
 
 export function floatsOf(device: Device, values: ArrayLike<number>): Floats {
   const array = device.floats(values.length);

@@ -1,13 +1,5 @@
-import {
-  prng,
-  type Device,
-  type ExactSum,
-  type Floats,
-  type GradientTarget,
-  type Int64s,
-  type Ints,
-  type Rows,
-} from '@troupe/core';
+import { prng } from '@troupe/core';
+import type { Device, ExactSum, Floats, GradientTarget, Int64s, Ints, Rows } from '@troupe/kernel-set';
 import { floatsOf, int64sOf, intsOf } from './device-values.ts';
 
 /** Seeded inputs: the same draws on every device, and exact in f32, so that bodies start from equal numbers. */

@@ -1,4 +1,4 @@
-import type { KernelOp, Precision } from '@troupe/core';
+import type { KernelOp, Precision } from '@troupe/kernel-set';
 import { DEFAULT_RUNS, type ConformanceBody } from './body.ts';
 import { productOps } from './in-bf16.ts';
 import { operationCases } from './operation-cases.ts';

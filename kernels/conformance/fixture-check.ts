@@ -1,4 +1,4 @@
-import type { Device } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import type { Fixture } from './fixtures.ts';
 
 /** Compares one array with PyTorch's. */

@@ -4,10 +4,10 @@ import {
   type Device,
   type ExactSum,
   type Floats,
-  type HostFloats,
   type Int64s,
   type Ints,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import type { HostFloats } from '@troupe/core';
 import { compute } from './body.ts';
 import { floatsOf, int64sOf, intsBy, intsOf } from './device-values.ts';
 import { readFixture, type FixtureTensor } from './safetensors.ts';

@@ -1,5 +1,5 @@
 /** Lists of calls in bf16, made from those in f32: the same sizes and numbers, pre-activations stored as bf16. */
-import type { Device, Floats, Halves, KernelCall, KernelOp } from '@troupe/core';
+import type { Device, Floats, Halves, KernelCall, KernelOp } from '@troupe/kernel-set';
 import { bf16Bits, bf16Value } from '../reference/bf16.ts';
 import type { BuiltCase } from './built-case.ts';
 

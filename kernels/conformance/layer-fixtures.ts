@@ -2,11 +2,11 @@
 import {
   LOSS_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
-  wideNumber,
   type Activation,
   type Device,
   type KernelCall,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import { wideNumber } from '@troupe/core';
 import { compute } from './body.ts';
 import { floatsOf, intsBy, intsOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';

@@ -1,4 +1,4 @@
-import type { Device, DeviceArray, ExactSum, Floats, KernelCall } from '@troupe/core';
+import type { Device, DeviceArray, ExactSum, Floats, KernelCall } from '@troupe/kernel-set';
 import type { Draw } from './draw.ts';
 import type { LayoutShape } from './layout-shape.ts';
 

@@ -1,4 +1,4 @@
-import type { ExactSum, Floats, Int64s, Ints, KernelCall } from '@troupe/core';
+import type { ExactSum, Floats, Int64s, Ints, KernelCall } from '@troupe/kernel-set';
 import { intsBy } from './device-values.ts';
 import { twoFloats, twoSums, type BuildLayout } from './layout-case.ts';
 import { experts, gate } from './layout-moe-cases.ts';

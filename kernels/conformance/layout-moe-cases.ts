@@ -1,4 +1,4 @@
-import { hiddenInputs, type ExactSum, type Ints, type KernelCall } from '@troupe/core';
+import { hiddenInputs, type ExactSum, type Ints, type KernelCall } from '@troupe/kernel-set';
 import { intsBy, intsOf } from './device-values.ts';
 import { twoFloats, twoSums, type Result, type BuildLayout } from './layout-case.ts';
 import { numGrains, numRows, pieces, startsOf } from './layout-shape.ts';

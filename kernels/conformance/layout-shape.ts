@@ -1,4 +1,4 @@
-import type { Device, Ints } from '@troupe/core';
+import type { Device, Ints } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import { intsOf } from './device-values.ts';
 

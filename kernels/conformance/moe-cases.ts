@@ -1,5 +1,5 @@
 /** Random cases of routing and of the expert FFN. */
-import { hiddenInputs, type Activation, type Device, type RowsPart } from '@troupe/core';
+import { hiddenInputs, type Activation, type Device, type RowsPart } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import {
   lossOutput,

@@ -1,4 +1,4 @@
-import type { Device, KernelOp, Precision } from '@troupe/core';
+import type { Device, KernelOp, Precision } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { BF16_TOLERANCE, compute, DEFAULT_RUNS, type ConformanceBody, type Tolerance } from './body.ts';

@@ -1,5 +1,6 @@
 /** The routers, balance losses and MoE blocks of PyTorch, Transformers and DeepSpeed. */
-import { LOSS_QUANTUM_LOG2, wideNumber, type Device, type ExactSum, type Floats } from '@troupe/core';
+import { LOSS_QUANTUM_LOG2, type Device, type ExactSum, type Floats } from '@troupe/kernel-set';
+import { wideNumber } from '@troupe/core';
 import { compute } from './body.ts';
 import { bytesOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';

@@ -1,5 +1,6 @@
 /** Random cases of the operations that work row by row. */
-import { NORM_QUANTUM_LOG2, wideNumber, type Device, type KernelCall } from '@troupe/core';
+import { NORM_QUANTUM_LOG2, type Device, type KernelCall } from '@troupe/kernel-set';
+import { wideNumber } from '@troupe/core';
 import * as fc from 'fast-check';
 import {
   lossOutput,

@@ -1,5 +1,5 @@
 /** Calls that give gradients of parameters, in sizes where leaves take several passes, and where some elements get none. */
-import type { Device, GradientTarget, KernelCall } from '@troupe/core';
+import type { Device, GradientTarget, KernelCall } from '@troupe/kernel-set';
 import { intsBy, intsOf } from './device-values.ts';
 import type { Draw } from './draw.ts';
 

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { KernelCall } from '@troupe/core';
+import type { KernelCall } from '@troupe/kernel-set';
 import { addonPath, buildScriptPath, HOW_TO_BUILD } from './addon-file.ts';
 
 /**

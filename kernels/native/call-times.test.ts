@@ -1,5 +1,5 @@
 import test from 'ava';
-import { onHost, type Completion, type Floats, type KernelCall, type SyncDevice } from '@troupe/core';
+import { onHost, type Completion, type Floats, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
 import { floatsOf, intsOf } from '../conformance/device-values.ts';
 import { nativeAvailability, openNativeDevice } from './native-device.ts';
 

@@ -7,10 +7,10 @@ import {
   type Completion,
   type ExactSum,
   type Floats,
-  type HostArray,
   type KernelCall,
   type SyncDevice,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import type { HostArray } from '@troupe/core';
 import {
   type NativeIsa,
   measurePeak,

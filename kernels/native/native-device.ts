@@ -6,14 +6,13 @@ import {
   type DeviceInfo,
   type Floats,
   type Halves,
-  type HostArray,
   type Int64s,
   type Ints,
   type KernelCall,
   type Precision,
   type SyncDevice,
-  type TroupeError,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import type { HostArray, TroupeError } from '@troupe/core';
 import {
   DeviceUnavailableError,
   KernelFailedError,

@@ -1,6 +1,6 @@
 // Every kernel call as a plain struct of pointers and sizes, and the table of functions that one instruction set provides.
 // The binding has checked all shapes before a struct gets here, so bodies neither check nor allocate. Field names and
-// meanings are those of ground/core/src/kernel-calls.ts, which is the contract.
+// meanings are those of ground/kernel-set/src/kernel-calls.ts, which is the contract.
 #pragma once
 #include <cstdint>
 #include <stdexcept>

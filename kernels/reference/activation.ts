@@ -1,4 +1,4 @@
-import type { Activation } from '@troupe/core';
+import type { Activation } from '@troupe/kernel-set';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const TANH_CUBIC = 0.044715;

@@ -1,4 +1,4 @@
-import type { AdamWCall } from '@troupe/core';
+import type { AdamWCall } from '@troupe/kernel-set';
 import { gradientOf } from './exact-sum.ts';
 import type { Kernel } from './kernel.ts';
 

@@ -5,7 +5,7 @@ import {
   type ExpertsForwardCall,
   type Precision,
   type OnHost,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import type { ExactSum, GradientTarget, HalfRows, Rows, RowsPart } from '../on-host.ts';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import type { FloatType } from './float-type.ts';

@@ -1,4 +1,4 @@
-import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/core';
+import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/kernel-set';
 import type { Floats } from '../on-host.ts';
 import { KernelRangeError } from '../errors.ts';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';

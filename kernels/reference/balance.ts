@@ -1,4 +1,4 @@
-import type { BalanceForwardCall } from '@troupe/core';
+import type { BalanceForwardCall } from '@troupe/kernel-set';
 import { addLossLeaf } from './exact-sum.ts';
 import { checkChoices, countValid, logSumExp } from './gate.ts';
 import type { Kernel } from './kernel.ts';

@@ -1,5 +1,5 @@
 /** bf16 in JavaScript: rounding and widening, and the operands of a product in either precision (KER-6). */
-import type { Precision } from '@troupe/core';
+import type { Precision } from '@troupe/kernel-set';
 import type { Floats, Halves, HalfRows, Rows } from '../on-host.ts';
 
 const single = new Float32Array(1);

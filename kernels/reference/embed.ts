@@ -1,4 +1,4 @@
-import type { CopyCall, EmbedBackwardCall, EmbedForwardCall } from '@troupe/core';
+import type { CopyCall, EmbedBackwardCall, EmbedForwardCall } from '@troupe/kernel-set';
 import { rangeError } from './argument-check.ts';
 import { addLeaves } from './exact-sum.ts';
 import { intoTarget } from './gradient-target.ts';

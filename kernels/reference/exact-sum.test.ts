@@ -1,5 +1,6 @@
 import test from 'ava';
-import { LOSS_QUANTUM_LOG2, wideInteger, wideNumber } from '@troupe/core';
+import { LOSS_QUANTUM_LOG2 } from '@troupe/kernel-set';
+import { wideInteger, wideNumber } from '@troupe/core';
 import * as fc from 'fast-check';
 import { addLeaves, addLossLeaf, readSum, roundHalfEven } from './exact-sum.ts';
 import { erf } from './activation.ts';

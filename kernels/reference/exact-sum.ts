@@ -1,8 +1,8 @@
 /**
  * Exact sums over two 32-bit halves: BigInt arithmetic costs an allocation per element, and tests train models here.
  */
+import { addWide, WIDE_LIMIT, WIDE_OVERFLOW } from '@troupe/core';
 import {
-  addWide,
   GRADIENT_LEAF_LIMIT,
   GRADIENT_QUANTUM_LOG2,
   LOSS_QUANTUM_LOG2,
@@ -12,9 +12,7 @@ import {
   type SumReadCall,
   type SumResetCall,
   type SumSquaresCall,
-  WIDE_LIMIT,
-  WIDE_OVERFLOW,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import type { ExactSum, Floats } from '../on-host.ts';
 import type { FloatType } from './float-type.ts';
 import type { Kernel } from './kernel.ts';

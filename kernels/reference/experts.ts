@@ -1,4 +1,9 @@
-import { hiddenInputs, type ExpertsBackwardCall, type ExpertsForwardCall, type OnHost } from '@troupe/core';
+import {
+  hiddenInputs,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type OnHost,
+} from '@troupe/kernel-set';
 import type { ExpertSource, Floats, Halves } from '../on-host.ts';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import { activate, activationSlope } from './activation.ts';

@@ -1,4 +1,5 @@
-import { philox4x32, type FillCall, type OnHost } from '@troupe/core';
+import { philox4x32 } from '@troupe/core';
+import type { FillCall, OnHost } from '@troupe/kernel-set';
 import type { Kernel } from './kernel.ts';
 
 /** Share of a normal distribution beyond +2σ. */

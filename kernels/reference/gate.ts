@@ -1,4 +1,4 @@
-import type { GateBackwardCall, GateForwardCall } from '@troupe/core';
+import type { GateBackwardCall, GateForwardCall } from '@troupe/kernel-set';
 import { rangeError } from './argument-check.ts';
 import type { Kernel } from './kernel.ts';
 

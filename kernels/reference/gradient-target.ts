@@ -1,4 +1,4 @@
-import { GRADIENT_LEAF_LIMIT } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT } from '@troupe/kernel-set';
 import type { ExactSum, GradientTarget } from '../on-host.ts';
 import { readSum } from './exact-sum.ts';
 import { isStored } from './target-kind.ts';

@@ -7,7 +7,7 @@ import {
   type Floats,
   type Ints,
   type KernelCall,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import test, { type ExecutionContext } from 'ava';
 import { floatsOf } from '../conformance/device-values.ts';
 import { Draw } from '../conformance/draw.ts';

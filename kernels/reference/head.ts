@@ -1,4 +1,4 @@
-import type { HeadLossCall, OnHost } from '@troupe/core';
+import type { HeadLossCall, OnHost } from '@troupe/kernel-set';
 import type { ExactSum, Floats } from '../on-host.ts';
 import { rangeError } from './argument-check.ts';
 import { operand, rounding } from './bf16.ts';

@@ -1,4 +1,4 @@
-import type { KernelCall, OnHost } from '@troupe/core';
+import type { KernelCall, OnHost } from '@troupe/kernel-set';
 import type { ArgumentCheck } from './argument-check.ts';
 import type { FloatType } from './float-type.ts';
 

@@ -1,4 +1,4 @@
-import type { KernelCall, KernelOp } from '@troupe/core';
+import type { KernelCall, KernelOp } from '@troupe/kernel-set';
 import { adamw } from './adamw.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceForward } from './balance.ts';

@@ -1,4 +1,8 @@
-import type { LinearBackwardInputCall, LinearBackwardWeightCall, LinearForwardCall } from '@troupe/core';
+import type {
+  LinearBackwardInputCall,
+  LinearBackwardWeightCall,
+  LinearForwardCall,
+} from '@troupe/kernel-set';
 import { rowsLayout } from './argument-check.ts';
 import { operand, operandRows } from './bf16.ts';
 import { addLeaves } from './exact-sum.ts';

@@ -1,4 +1,4 @@
-import type { NormBackwardCall, NormForwardCall, OnHost } from '@troupe/core';
+import type { NormBackwardCall, NormForwardCall, OnHost } from '@troupe/kernel-set';
 import type { ExactSum } from '../on-host.ts';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
 import { store } from './bf16.ts';

@@ -2,7 +2,6 @@ import {
   asDeviceArray,
   hostMemory,
   onHost,
-  TroupeError,
   type Bytes,
   type Completion,
   type DeviceInfo,
@@ -13,7 +12,8 @@ import {
   type KernelCall,
   type KernelOp,
   type SyncDevice,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import { TroupeError } from '@troupe/core';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import { ArgumentCheck } from './argument-check.ts';
 import type { FloatType } from './float-type.ts';

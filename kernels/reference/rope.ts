@@ -1,4 +1,4 @@
-import type { RopeCall } from '@troupe/core';
+import type { RopeCall } from '@troupe/kernel-set';
 import { rowsLayout } from './argument-check.ts';
 import type { Kernel } from './kernel.ts';
 

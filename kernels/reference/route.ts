@@ -1,4 +1,4 @@
-import type { RoutePlanCall } from '@troupe/core';
+import type { RoutePlanCall } from '@troupe/kernel-set';
 import { KernelRangeError } from '../errors.ts';
 import { checkChoices } from './gate.ts';
 import type { Kernel } from './kernel.ts';

@@ -1,4 +1,9 @@
-import type { CombineBackwardWeightsCall, CombineCall, GatherCall, GatherScalarsCall } from '@troupe/core';
+import type {
+  CombineBackwardWeightsCall,
+  CombineCall,
+  GatherCall,
+  GatherScalarsCall,
+} from '@troupe/kernel-set';
 import type { RowsPart } from '../on-host.ts';
 import { KernelRangeError } from '../errors.ts';
 import { rangeError } from './argument-check.ts';

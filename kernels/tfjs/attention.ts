@@ -1,5 +1,5 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/core';
+import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/kernel-set';
 import type { Rows } from '../on-host.ts';
 import { checkFirstSeen } from '../reference/attention.ts';
 import { blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';

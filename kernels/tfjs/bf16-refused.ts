@@ -1,4 +1,5 @@
-import { NotBuiltError, type KernelCall, type OnHost } from '@troupe/core';
+import { NotBuiltError } from '@troupe/core';
+import type { KernelCall, OnHost } from '@troupe/kernel-set';
 
 /** TensorFlow.js has no products of bf16 pairs (KER-6); f32 ones would give other numbers under the same name. */
 export const bf16Refused = (): NotBuiltError =>

@@ -1,4 +1,4 @@
-import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2 } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2 } from '@troupe/kernel-set';
 import type { ExactSum } from '../on-host.ts';
 
 const TWO_32 = 2 ** 32;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { onHost, type ExpertLayerCall, type KernelCall } from '@troupe/core';
+import { onHost, type ExpertLayerCall, type KernelCall } from '@troupe/kernel-set';
 import fc from 'fast-check';
 import { largestError } from '../conformance/compare.ts';
 import { floatsOf, intsOf } from '../conformance/device-values.ts';

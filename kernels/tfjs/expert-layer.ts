@@ -6,7 +6,7 @@ import type {
   ExpertLayerCall,
   ExpertLayerForwardCall,
   OnHost,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import type { ArgumentCheck } from '../reference/argument-check.ts';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';

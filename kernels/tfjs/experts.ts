@@ -1,4 +1,9 @@
-import { hiddenInputs, type ExpertsBackwardCall, type ExpertsForwardCall, type OnHost } from '@troupe/core';
+import {
+  hiddenInputs,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type OnHost,
+} from '@troupe/kernel-set';
 import type { ExpertSource } from '../on-host.ts';
 import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { HeadLossCall, OnHost } from '@troupe/core';
+import type { HeadLossCall, OnHost } from '@troupe/kernel-set';
 import { rangeError } from '../reference/argument-check.ts';
 import { addLossLeaf } from '../reference/exact-sum.ts';
 import { logSumExp } from '../reference/gate.ts';

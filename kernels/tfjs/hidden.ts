@@ -1,6 +1,6 @@
 /** The activation of the expert FFN, on [hidden, rows] matrices. */
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { Activation } from '@troupe/core';
+import type { Activation } from '@troupe/kernel-set';
 import { activate, activationSlope } from '../reference/activation.ts';
 import type { Tensors } from './tensors.ts';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { GRADIENT_QUANTUM_LOG2, onHost, type Device, type Floats, type KernelCall } from '@troupe/core';
+import { GRADIENT_QUANTUM_LOG2, onHost, type Device, type Floats, type KernelCall } from '@troupe/kernel-set';
 import { largestError } from '../conformance/compare.ts';
 import { intsBy, intsOf } from '../conformance/device-values.ts';
 import { Draw } from '../conformance/draw.ts';

@@ -1,4 +1,5 @@
-import { TroupeError, type Completion, type KernelCall, type KernelOp, type OnHost } from '@troupe/core';
+import { TroupeError } from '@troupe/core';
+import type { Completion, KernelCall, KernelOp, OnHost } from '@troupe/kernel-set';
 import { KernelFailedError, KernelShapeError } from '../errors.ts';
 import { ArgumentCheck } from '../reference/argument-check.ts';
 import type { Kernel } from '../reference/kernel.ts';

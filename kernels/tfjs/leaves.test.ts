@@ -1,5 +1,5 @@
 import test from 'ava';
-import { GRADIENT_LEAF_LIMIT } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT } from '@troupe/kernel-set';
 import fc from 'fast-check';
 import { addLeaves } from '../reference/exact-sum.ts';
 import { intoTarget } from '../reference/gradient-target.ts';

@@ -1,4 +1,4 @@
-import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2 } from '@troupe/core';
+import { GRADIENT_LEAF_LIMIT, GRADIENT_QUANTUM_LOG2 } from '@troupe/kernel-set';
 import type { ExactSum, GradientTarget, StoredGradient } from '../on-host.ts';
 import { readSum } from '../reference/exact-sum.ts';
 import { intoTarget } from '../reference/gradient-target.ts';

@@ -3,7 +3,7 @@ import type {
   LinearBackwardWeightCall,
   LinearForwardCall,
   OnHost,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import { addBlock, addTransposed, blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
 import { intoLeaves } from './leaves.ts';
 import type { Tensors } from './tensors.ts';

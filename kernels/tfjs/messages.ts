@@ -1,5 +1,6 @@
 /** What crosses between the device and its worker thread. */
-import type { ErrorDetails, KernelCall, OnHost } from '@troupe/core';
+import type { ErrorDetails } from '@troupe/core';
+import type { KernelCall, OnHost } from '@troupe/kernel-set';
 import type { BackendWish, TfjsBackendName } from './backend.ts';
 
 export type WorkerOptions = BackendWish;

@@ -1,6 +1,6 @@
 /** Passes over sums and the optimizer's slices, a block at a time so that gradients never lie in memory as a whole. */
+import { addWide } from '@troupe/core';
 import {
-  addWide,
   GRADIENT_QUANTUM_LOG2,
   NORM_BLOCK,
   NORM_QUANTUM_LOG2,
@@ -8,7 +8,7 @@ import {
   type SumAddCall,
   type SumSquaresCall,
   type OnHost,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import type { Floats } from '../on-host.ts';
 import { wideTerm } from '../reference/exact-sum.ts';
 

@@ -2,7 +2,8 @@
  * Lists whose arrays all lie in shared memory. Arrays that a caller got elsewhere (a received frame, a literal) are
  * copied into shared memory for the time of their list, and what the list writes is copied back.
  */
-import type { HostArray, KernelCall, OnHost } from '@troupe/core';
+import type { HostArray } from '@troupe/core';
+import type { KernelCall, OnHost } from '@troupe/kernel-set';
 import { writtenArguments } from './written-arguments.ts';
 
 /** Views of one private buffer among a list's arguments: bytes [first, end) cover them all. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { asDeviceArray, onHost, type Completion, type Device, type KernelCall } from '@troupe/core';
+import { asDeviceArray, onHost, type Completion, type Device, type KernelCall } from '@troupe/kernel-set';
 import { openTfjsDevice, tfjsAvailability } from './tfjs-device.ts';
 
 const submitted = (device: Device, calls: readonly KernelCall[]): Promise<Completion> =>

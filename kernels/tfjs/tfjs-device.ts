@@ -13,8 +13,8 @@ import {
   type Int64s,
   type Ints,
   type KernelCall,
-  type TroupeError,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import type { TroupeError } from '@troupe/core';
 import { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from '../errors.ts';
 import { bf16Refused } from './bf16-refused.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerOptions } from './messages.ts';

@@ -4,7 +4,7 @@ import type {
   ExpertLayerForwardCall,
   ExpertsBackwardCall,
   ExpertsForwardCall,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import type { LayerTensor, Tensorflow } from './layer-types.ts';
 
 export interface ExpertLayerSize {

@@ -1,4 +1,4 @@
-import type { KernelCall } from '@troupe/core';
+import type { KernelCall } from '@troupe/kernel-set';
 
 /** Arguments that an operation writes, by name; what lies inside a named one (rows, exact sums) is written too. */
 export const writtenArguments: { readonly [O in KernelCall['op']]: readonly string[] } = {

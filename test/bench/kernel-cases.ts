@@ -1,4 +1,4 @@
-import type { Device, ExactSum, KernelCall, Precision } from '@troupe/core';
+import type { Device, ExactSum, KernelCall, Precision } from '@troupe/kernel-set';
 
 const T = 4096;
 const D = 256;

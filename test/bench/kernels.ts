@@ -1,4 +1,4 @@
-import type { Device, KernelCall, Precision } from '@troupe/core';
+import type { Device, KernelCall, Precision } from '@troupe/kernel-set';
 import { loadDevice, measureBandwidth, measurePeak } from '@troupe/kernels';
 import { kernelCases } from './kernel-cases.ts';
 import { openKernelRival } from './kernel-rival.ts';

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Device, KernelCall } from '@troupe/core';
+import type { Device, KernelCall } from '@troupe/kernel-set';
 import { loadDevice, measurePeak, nativeIsas } from '@troupe/kernels';
 import type { Precision } from './bench-job.ts';
 import { interleave } from './interleave.ts';

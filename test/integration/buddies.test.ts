@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Fault, FaultCondition } from '@troupe/core';
+import type { Fault, FaultCondition } from '@troupe/sim/faults';
 import type { Simulation, SimulationOptions } from 'troupe';
 import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import type { TinyLayout } from './tiny-cluster.ts';

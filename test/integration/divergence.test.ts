@@ -1,4 +1,5 @@
-import { memoryStorage, type Device } from '@troupe/core';
+import { memoryStorage } from '@troupe/sim';
+import type { Device } from '@troupe/kernel-set';
 import test from 'ava';
 import { startCluster } from 'troupe';
 import { inlineHasher } from '@troupe/checkpoint';

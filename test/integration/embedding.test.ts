@@ -1,5 +1,6 @@
 import test from 'ava';
-import { MemoryStorage, silentLogger, TroupeError, UserCodeError, type Logger } from '@troupe/core';
+import { MemoryStorage } from '@troupe/sim';
+import { silentLogger, TroupeError, UserCodeError, type Logger } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { openCheckpoint } from '@troupe/checkpoint';
 import {

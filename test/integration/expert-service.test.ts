@@ -1,5 +1,6 @@
 import test from 'ava';
-import { prng, withoutQueue, type Device } from '@troupe/core';
+import { prng } from '@troupe/core';
+import { withoutQueue, type Device } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { expertShape, expertsForward } from '@troupe/model';
 import { expertUnit, flatLayout } from '@troupe/spec';

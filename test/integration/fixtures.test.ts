@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import type { Device, Floats } from '@troupe/core';
+import type { Device, Floats } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { LocalModel } from '@troupe/model';
 import { openFixture, type FixtureName, type ModelFixture } from './model-fixture.ts';

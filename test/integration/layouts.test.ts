@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import type { Device } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import { loadDevice, openNativeDevice, openReferenceDevice, type NativeIsa } from '@troupe/kernels';
 import { tinyTopology, trainTiny, type TinyLayout, type TinyRun } from './tiny-cluster.ts';
 

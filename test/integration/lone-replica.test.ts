@@ -1,5 +1,5 @@
 import test from 'ava';
-import { withoutQueue, type Completion, type Device, type KernelCall } from '@troupe/core';
+import { withoutQueue, type Completion, type Device, type KernelCall } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { tinyTopology, trainTiny } from './tiny-cluster.ts';
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { assert, type Floats, type TensorArray } from '@troupe/core';
+import { assert, type TensorArray } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import { denseBatch, type Batch } from '@troupe/model';
 import type { ModelConfig } from '@troupe/spec';
 import { readTensors } from './safetensors-file.ts';

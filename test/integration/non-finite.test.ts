@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Device } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { StepEvent } from '@troupe/telemetry';
 import { openSimulator, type Simulation } from 'troupe';

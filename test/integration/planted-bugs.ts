@@ -1,4 +1,5 @@
-import { withoutQueue, type KernelCall, type Packet, type SyncDevice } from '@troupe/core';
+import { withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
+import type { Packet } from '@troupe/core';
 import type { Plant } from 'troupe';
 
 /** Whether an encoded header speaks of this kind of message: the kind stands in it as plain text. */

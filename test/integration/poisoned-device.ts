@@ -1,4 +1,4 @@
-import { withoutQueue, type Device, type GradientTarget, type KernelCall } from '@troupe/core';
+import { withoutQueue, type Device, type GradientTarget, type KernelCall } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 
 const isGradient = (value: unknown): value is GradientTarget =>

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
-import type { Fault, FaultCondition } from '@troupe/core';
+import type { Fault, FaultCondition } from '@troupe/sim/faults';
 import { simulate, type Simulation, type SimulationOptions } from 'troupe';
 import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import { tinyTokens, tinyTopology, type TinyLayout } from './tiny-cluster.ts';

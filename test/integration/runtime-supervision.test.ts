@@ -1,5 +1,6 @@
 import test from 'ava';
-import { address, TroupeError, type Device, type KernelCall } from '@troupe/core';
+import { address, TroupeError } from '@troupe/core';
+import type { Device, KernelCall } from '@troupe/kernel-set';
 import type { ActorEvent, Self, Supervision } from '@troupe/runtime';
 import { assign, createMachine } from 'xstate';
 import { far, house, mount, near, type House, type TestEffects } from './runtime-house.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { faultKinds, type Fault } from '@troupe/core';
+import { faultKinds, type Fault } from '@troupe/sim/faults';
 import type { Simulation } from 'troupe';
 import { simulatedTiny } from './sim-tiny.ts';
 

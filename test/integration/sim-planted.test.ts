@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Fault } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
 import { shrink } from '@troupe/sim';
 import { referenceOf, type Simulation, type SimulationOptions } from 'troupe';
 import { plantedBugs } from './planted-bugs.ts';

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { nodeId, type Fault } from '@troupe/core';
+import { nodeId } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
 import { Checkers, nothingStale, shrink, SimWorld, Trace, type Violation } from '@troupe/sim';
 import { plantedBugs } from './planted-bugs.ts';
 

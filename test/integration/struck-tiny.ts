@@ -1,4 +1,4 @@
-import type { Fault, FaultCondition } from '@troupe/core';
+import type { Fault, FaultCondition } from '@troupe/sim/faults';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { ResolvedTopology } from '@troupe/topology';
 import { simulate, type Simulation, type SimulationOptions } from 'troupe';

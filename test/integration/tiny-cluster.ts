@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { prng, type Device, type Floats } from '@troupe/core';
+import { prng } from '@troupe/core';
+import type { Device, Floats } from '@troupe/kernel-set';
 import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
 import type { StepEvent } from '@troupe/telemetry';
 import { resolveTopology, type ResolvedTopology } from '@troupe/topology';

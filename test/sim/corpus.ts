@@ -1,4 +1,4 @@
-import type { Fault } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
 
 /** A run that once went wrong. Its faults stand here in full, since the way that seeds draw them may change. */
 export interface CorpusCase {

@@ -1,4 +1,4 @@
-import { describeFault } from '@troupe/core';
+import { describeFault } from '@troupe/sim/faults';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { ResolvedTopology } from '@troupe/topology';
 import { openSimulator, type Simulation, type SimulationCase, type Simulator } from 'troupe';

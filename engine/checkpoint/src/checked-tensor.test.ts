@@ -1,4 +1,5 @@
-import { memoryStorage, type MemoryStorage, type Storage } from '@troupe/core';
+import { memoryStorage, type MemoryStorage } from '@troupe/sim';
+import type { Storage } from '@troupe/core';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { beginCheckpoint, CheckpointDamagedError, inlineHasher, openCheckpoint } from './index.ts';

@@ -1,12 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import {
-  memoryStorage,
-  TroupeError,
-  type MemoryStorage,
-  type MemoryStorageOptions,
-  type Storage,
-} from '@troupe/core';
+import { memoryStorage, type MemoryStorage, type MemoryStorageOptions } from '@troupe/sim';
+import { TroupeError, type Storage } from '@troupe/core';
 import {
   beginCheckpoint,
   CheckpointDamagedError,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { memoryStorage, type MemoryStorage } from '@troupe/core';
+import { memoryStorage, type MemoryStorage } from '@troupe/sim';
 import type { ModelConfig } from '@troupe/spec';
 import {
   CheckpointFormatError,

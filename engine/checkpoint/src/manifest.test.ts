@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { memoryStorage, type MemoryStorage } from '@troupe/core';
+import { memoryStorage, type MemoryStorage } from '@troupe/sim';
 import { beginCheckpoint, CheckpointDamagedError, inlineHasher, openCheckpoint } from './index.ts';
 
 const folder = 'run/step-000003';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import * as fc from 'fast-check';
-import { memoryStorage, type MemoryStorage } from '@troupe/core';
+import { memoryStorage, type MemoryStorage } from '@troupe/sim';
 import { duplicateKey } from './duplicate-key.ts';
 import { CheckpointFormatError } from './errors.ts';
 import { safetensorsDtypes, tensorBytes } from './safetensors-dtype.ts';

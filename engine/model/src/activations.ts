@@ -1,4 +1,5 @@
-import { assert, hiddenInputs, type Device, type Floats, type Halves, type Precision } from '@troupe/core';
+import { assert } from '@troupe/core';
+import { hiddenInputs, type Device, type Floats, type Halves, type Precision } from '@troupe/kernel-set';
 import { isMoeLayer, qkvWidths, type MoeConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
 import { checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';

@@ -1,4 +1,4 @@
-import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/core';
+import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
 import { qkvWidths } from '@troupe/spec';
 import type { Batch } from './batch.ts';
 import { normBackward, normForward, qkNormBackward, qkNormForward, rowsOf, type QkSegment } from './norms.ts';

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { addWide, LOSS_QUANTUM_LOG2, NotBuiltError, WIDE_OVERFLOW } from '@troupe/core';
+import { addWide, NotBuiltError, WIDE_OVERFLOW } from '@troupe/core';
+import { LOSS_QUANTUM_LOG2 } from '@troupe/kernel-set';
 import type { BalanceConfig } from '@troupe/spec';
 import { balanceCoefficients, balanceLosses } from './balance.ts';
 import { loadEntropy, maxExpertLoad, numDeadExperts } from './expert-load.ts';

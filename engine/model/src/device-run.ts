@@ -1,4 +1,4 @@
-import type { Completion, Device, KernelCall } from '@troupe/core';
+import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
 
 /**
  * Submits a list and waits for it. Actors never do this (their completions come back as events); {@link LocalModel} does.

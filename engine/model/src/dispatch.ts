@@ -1,4 +1,5 @@
-import { assert, type ExpertSource, type Floats, type KernelCall, type RowsPart } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { ExpertSource, Floats, KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { MoeActivations } from './activations.ts';
 import type { StageContext } from './stage-context.ts';
 

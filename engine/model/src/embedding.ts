@@ -1,4 +1,4 @@
-import type { KernelCall } from '@troupe/core';
+import type { KernelCall } from '@troupe/kernel-set';
 import { checkBatch, type Batch } from './batch.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 

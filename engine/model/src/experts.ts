@@ -8,7 +8,7 @@ import {
   type Halves,
   type KernelCall,
   type Precision,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import { expertUnit, type ModelConfig } from '@troupe/spec';
 
 /** A group of experts of one layer whose weights lie side by side, `expertStride` elements apart. */

@@ -1,4 +1,4 @@
-import type { Floats, KernelCall } from '@troupe/core';
+import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { assert } from '@troupe/core';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 

@@ -1,12 +1,12 @@
+import { assert } from '@troupe/core';
 import {
-  assert,
   leafLimit,
   type Device,
   type ExactSum,
   type Floats,
   type GradientTarget,
   type KernelCall,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import type { FlatLayout, ModelConfig, Unit } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 

@@ -1,4 +1,5 @@
-import { assert, type Floats } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import type { FlatLayout } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 

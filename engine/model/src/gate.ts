@@ -1,4 +1,5 @@
-import { assert, type KernelCall, type RowsPart } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { MoeConfig } from '@troupe/spec';
 import type { Batch } from './batch.ts';
 import { residualFfnBackward, residualFfnForward } from './ffn.ts';

@@ -1,4 +1,5 @@
-import { prng, type Device, type Precision } from '@troupe/core';
+import { prng } from '@troupe/core';
+import type { Device, Precision } from '@troupe/kernel-set';
 import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';

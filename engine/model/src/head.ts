@@ -1,4 +1,5 @@
-import { assert, type Floats, type GradientTarget, type KernelCall } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Floats, GradientTarget, KernelCall } from '@troupe/kernel-set';
 import type { Batch } from './batch.ts';
 import { normBackward, normForward, rowsOf } from './norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';

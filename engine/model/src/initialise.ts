@@ -1,4 +1,5 @@
-import { philoxKey, type FillCall, type Floats, type KernelCall } from '@troupe/core';
+import { philoxKey } from '@troupe/core';
+import type { FillCall, Floats, KernelCall } from '@troupe/kernel-set';
 import type { ParameterInit, Unit } from '@troupe/spec';
 
 const scaleOf = (init: ParameterInit): number => (init.kind === 'constant' ? init.value : init.std);

@@ -1,4 +1,4 @@
-import type { Device, Floats, Halves, KernelCall } from '@troupe/core';
+import type { Device, Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertSource, returnedGradients, returnedRows, expertGradientSource } from './dispatch.ts';
 import { expertsBackward, expertsForward, expertShape, savedLength } from './experts.ts';
 import type { GradientTargets } from './flat-gradients.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { withoutQueue, type Device } from '@troupe/core';
+import { withoutQueue, type Device } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { ModelConfig } from '@troupe/spec';
 import { denseBatch } from './batch.ts';

@@ -1,13 +1,12 @@
+import { assert, wideNumber } from '@troupe/core';
 import {
-  assert,
   GRADIENT_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
-  wideNumber,
   type Device,
   type Floats,
   type KernelCall,
   type Precision,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import {
   denseUnits,
   expertUnits,

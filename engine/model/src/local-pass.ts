@@ -1,4 +1,4 @@
-import type { KernelCall } from '@troupe/core';
+import type { KernelCall } from '@troupe/kernel-set';
 import { isMoeLayer } from '@troupe/spec';
 import { attentionBackward, attentionForward } from './attention.ts';
 import type { BalanceCoefficients } from './balance.ts';

@@ -1,4 +1,5 @@
-import { assert, type Floats, type Halves, type HalfRows, type KernelCall, type Rows } from '@troupe/core';
+import { assert } from '@troupe/core';
+import type { Floats, Halves, HalfRows, KernelCall, Rows } from '@troupe/kernel-set';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** A dense matrix in either storage. */

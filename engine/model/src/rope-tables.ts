@@ -1,4 +1,4 @@
-import type { Device, Floats } from '@troupe/core';
+import type { Device, Floats } from '@troupe/kernel-set';
 import type { ModelConfig } from '@troupe/spec';
 
 /** Cosines and sines of the rotary angles, [seqLen, headDim/2] each. */

@@ -1,4 +1,5 @@
-import type { Floats, Prng } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
+import type { Prng } from '@troupe/core';
 import { GenerationError } from './errors.ts';
 
 export interface SamplingOptions {

@@ -1,4 +1,4 @@
-import type { Precision } from '@troupe/core';
+import type { Precision } from '@troupe/kernel-set';
 import type { ModelConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
 

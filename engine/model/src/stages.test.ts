@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Device, SyncDevice } from '@troupe/core';
+import type { Device, SyncDevice } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { denseUnits, expertUnits, flatLayout, layerUnits, type ModelConfig, type Unit } from '@troupe/spec';
 import { Activations } from './activations.ts';

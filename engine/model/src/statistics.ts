@@ -1,4 +1,5 @@
-import { assert, LOSS_QUANTUM_LOG2, wideNumber, type Device } from '@troupe/core';
+import { assert, wideNumber } from '@troupe/core';
+import { LOSS_QUANTUM_LOG2, type Device } from '@troupe/kernel-set';
 import { moeLayers, type ModelConfig } from '@troupe/spec';
 
 /** Value of loss-like sum `at`, a wide sum of LOSS_QUANTUM; NaN when a term was none or the sum is too large. */

@@ -1,14 +1,5 @@
-import type {
-  Address,
-  Clock,
-  Completion,
-  Device,
-  KernelCall,
-  Logger,
-  SerializedError,
-  TensorArray,
-  TroupeError,
-} from '@troupe/core';
+import type { Address, Clock, Logger, SerializedError, TensorArray, TroupeError } from '@troupe/core';
+import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
 import type { WireValue } from '@troupe/wire';
 import type { BodyOf, Shape, Shapes, TensorsOf } from './message-shape.ts';
 import type { WaitRequest } from './waits.ts';

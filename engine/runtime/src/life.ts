@@ -3,14 +3,12 @@ import {
   serializeError,
   type Address,
   type Clock,
-  type Completion,
-  type Device,
-  type KernelCall,
   type Logger,
   type SerializedError,
   type TensorArray,
   type TroupeError,
 } from '@troupe/core';
+import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
 import type { Message } from '@troupe/wire';
 import type { ActorEvent, AskOptions, EventHeader, MessageFields, Place, Self } from './actor.ts';
 import { actorEvent } from './actor-event.ts';

@@ -1,4 +1,5 @@
-import type { Floats, Halves, TensorArray } from '@troupe/core';
+import type { Floats, Halves } from '@troupe/kernel-set';
+import type { TensorArray } from '@troupe/core';
 import type { WireValue } from '@troupe/wire';
 
 /** A value in a message's body: how its type is called, and whether a value that came over a wire is one. */

@@ -1,4 +1,5 @@
-import type { Address, Completion, Device, KernelCall, NodeId, Packet } from '@troupe/core';
+import type { Address, NodeId, Packet } from '@troupe/core';
+import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
 import type { Message } from '@troupe/wire';
 import type { ActorEvent, MessageFields } from './actor.ts';
 import type { Turn } from './turn.ts';

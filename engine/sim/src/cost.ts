@@ -1,4 +1,4 @@
-import { callCost, type KernelCall, type OnHost } from '@troupe/core';
+import { callCost, type KernelCall, type OnHost } from '@troupe/kernel-set';
 
 /** A modelled device. */
 export interface DeviceSpeed {

@@ -5,7 +5,7 @@ import {
   type GradientTarget,
   type KernelCall,
   type SyncDevice,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
 import { defaultSpeed, listCostMs, type DeviceSpeed } from './cost.ts';
 import { DeviceMemoryError } from './errors.ts';
 import type { SimProcess } from './process.ts';

@@ -1,11 +1,6 @@
-import {
-  MemoryStorage,
-  type Fault,
-  type PendingFile,
-  type Prng,
-  type Storage,
-  DEFAULT_FAULT_MS,
-} from '@troupe/core';
+import { MemoryStorage } from './memory-storage.ts';
+import { type Fault, DEFAULT_FAULT_MS } from './faults.ts';
+import type { PendingFile, Prng, Storage } from '@troupe/core';
 import type { SimProcess } from './process.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 

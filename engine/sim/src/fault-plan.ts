@@ -1,4 +1,4 @@
-import { describeFault, type Fault } from '@troupe/core';
+import { describeFault, type Fault } from './faults.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
 /** A fault that struck. */

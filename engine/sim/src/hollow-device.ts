@@ -1,14 +1,14 @@
 import {
   asDeviceArray,
   hostMemory,
-  InvariantError,
   onHost,
   type Floats,
   type KernelCall,
   type OnHost,
   type RoutePlanCall,
   type SyncDevice,
-} from '@troupe/core';
+} from '@troupe/kernel-set';
+import { InvariantError } from '@troupe/core';
 import { ArrayTooLargeError } from './errors.ts';
 import { visitedRows } from './visited-rows.ts';
 

@@ -15,3 +15,5 @@ export * from './fault-plan.ts';
 export * from './swarm.ts';
 export * from './world.ts';
 export * from './shrink.ts';
+export * from './faults.ts';
+export * from './memory-storage.ts';

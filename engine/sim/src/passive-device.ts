@@ -1,4 +1,4 @@
-import { onHost, withoutQueue, type KernelCall, type SyncDevice } from '@troupe/core';
+import { onHost, withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
 import { planEvenly } from './hollow-device.ts';
 
 /** What a shard does for everybody: drawing parameters, adding what others computed, and updating. */

@@ -1,4 +1,4 @@
-import type { Fault } from '@troupe/core';
+import type { Fault } from './faults.ts';
 
 /** A failing run, as small as it is known to be. */
 export interface FailingCase {

@@ -1,4 +1,4 @@
-import { faultKinds } from '@troupe/core';
+import { faultKinds } from './faults.ts';
 import test from 'ava';
 import { drawFaults } from './swarm.ts';
 

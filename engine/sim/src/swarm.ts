@@ -1,4 +1,5 @@
-import { faultKinds, prng, type Fault, type FaultCondition, type FaultKind } from '@troupe/core';
+import { faultKinds, type Fault, type FaultCondition, type FaultKind } from './faults.ts';
+import { prng } from '@troupe/core';
 
 export interface SwarmOptions {
   readonly seed: number;

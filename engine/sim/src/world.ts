@@ -1,14 +1,5 @@
-import {
-  assert,
-  DEFAULT_FAULT_FACTOR,
-  DEFAULT_FAULT_MS,
-  nodeId,
-  prng,
-  type Clock,
-  type Fault,
-  type NodeId,
-  type Transport,
-} from '@troupe/core';
+import { assert, nodeId, prng, type Clock, type NodeId, type Transport } from '@troupe/core';
+import { DEFAULT_FAULT_FACTOR, DEFAULT_FAULT_MS, type Fault } from './faults.ts';
 import type { SimDevice } from './device.ts';
 import { SimDisk, type DiskModel, type DiskPlant } from './disk.ts';
 import { SimNetwork, type NetworkOptions } from './network.ts';

@@ -1,4 +1,4 @@
-import { hiddenInputs, type Precision } from '@troupe/core';
+import { hiddenInputs, type Precision } from '@troupe/kernel-set';
 import { isMoeLayer, qkvWidths, type ModelConfig } from './model-config.ts';
 
 /** What a memory formula depends on. */

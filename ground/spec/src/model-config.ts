@@ -1,4 +1,4 @@
-import type { Activation, NormKind } from '@troupe/core';
+import type { Activation, NormKind } from '@troupe/kernel-set';
 
 /** Where the balance loss takes its fractions; math.md §2 of the blueprint. */
 export type BalanceScope = 'sequence' | 'global' | 'microbatch';

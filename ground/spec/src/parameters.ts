@@ -1,4 +1,5 @@
-import { assert, hiddenInputs, NORM_BLOCK } from '@troupe/core';
+import { assert } from '@troupe/core';
+import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
 import {
   isMoeLayer,
   qkvWidths,

@@ -1,4 +1,4 @@
-// One function per operation: sizes first, then every array against them. The contract is ground/core/src/kernel-calls.ts.
+// One function per operation: sizes first, then every array against them. The contract is ground/kernel-set/src/kernel-calls.ts.
 #pragma once
 #include "reader.h"
 

@@ -1,12 +1,13 @@
-import type {
-  ExpertLayerBackwardCall,
-  ExpertsBackwardCall,
-  ExpertsForwardCall,
-  GradientTarget,
-  KernelCall,
-  SyncDevice,
-} from '@troupe/core';
-import { GRADIENT_QUANTUM_LOG2, onHost } from '@troupe/core';
+import {
+  type ExpertLayerBackwardCall,
+  type ExpertsBackwardCall,
+  type ExpertsForwardCall,
+  type GradientTarget,
+  type KernelCall,
+  type SyncDevice,
+  GRADIENT_QUANTUM_LOG2,
+  onHost,
+} from '@troupe/kernel-set';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { F32_TOLERANCE } from '../../conformance/body.ts';

@@ -1,4 +1,4 @@
-import { onHost, type KernelOp } from '@troupe/core';
+import { onHost, type KernelOp } from '@troupe/kernel-set';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { Draw } from '../../conformance/draw.ts';

@@ -1,6 +1,7 @@
 import type { ExpertRule, GateRule, mountWorker, TokenSource } from '@troupe/actors';
 import type { Hasher } from '@troupe/checkpoint';
-import type { Clock, Device, Logger, NodeId, SharedStorage, Storage, Transport } from '@troupe/core';
+import type { Clock, Logger, NodeId, SharedStorage, Storage, Transport } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import type { RunSink } from '@troupe/telemetry';
 import type { Codec } from '@troupe/wire';

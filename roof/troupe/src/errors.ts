@@ -1,4 +1,5 @@
-import { TroupeError, type DeviceInfo, type ErrorDetails } from '@troupe/core';
+import { TroupeError, type ErrorDetails } from '@troupe/core';
+import type { DeviceInfo } from '@troupe/kernel-set';
 import type { Difference } from '@troupe/topology';
 
 /** A folder that holds no run, or a run without a checkpoint. */

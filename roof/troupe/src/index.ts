@@ -53,8 +53,6 @@ export {
 // What embedding programs need of the packages below: this is the one name that they install.
 export {
   InvariantError,
-  MemoryStorage,
-  memoryStorage,
   NotBuiltError,
   OptionError,
   prng,
@@ -64,24 +62,27 @@ export {
   UserCodeError,
   type Address,
   type Clock,
-  type Completion,
-  type Device,
-  type DeviceInfo,
   type ErrorDetails,
-  type ExpertsBackwardCall,
-  type ExpertsForwardCall,
-  type Fault,
-  type Floats,
-  type KernelCall,
   type Logger,
   type NodeId,
   type PendingFile,
-  type Precision,
   type Storage,
-  type SyncDevice,
   type TensorArray,
   type Transport,
 } from '@troupe/core';
+export { MemoryStorage, memoryStorage } from '@troupe/sim';
+export type {
+  Completion,
+  Device,
+  DeviceInfo,
+  ExpertsBackwardCall,
+  ExpertsForwardCall,
+  Floats,
+  KernelCall,
+  Precision,
+  SyncDevice,
+} from '@troupe/kernel-set';
+export type { Fault } from '@troupe/sim/faults';
 export {
   checkpointFolders,
   configFromHuggingFace,

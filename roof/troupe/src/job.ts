@@ -1,5 +1,6 @@
 import { parametersOf, type Deadlines, type ExpertRule, type GateRule, type Job } from '@troupe/actors';
-import { NotBuiltError, type Precision, type TroupeError } from '@troupe/core';
+import { NotBuiltError, type TroupeError } from '@troupe/core';
+import type { Precision } from '@troupe/kernel-set';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
 import {

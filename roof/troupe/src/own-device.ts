@@ -1,4 +1,5 @@
-import { shownValue, TroupeError, UserCodeError, userCodeError, type Device } from '@troupe/core';
+import { shownValue, TroupeError, UserCodeError, userCodeError } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import { all, member, objectWith } from './option-rules.ts';
 
 const rule = all(

@@ -1,4 +1,4 @@
-import type { Precision } from '@troupe/core';
+import type { Precision } from '@troupe/kernel-set';
 import { measureBandwidth, measurePeak } from '@troupe/kernels';
 import { cacheFolder } from './data.ts';
 import { keepLargest, type RateName } from './kept-rates.ts';

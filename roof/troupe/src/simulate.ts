@@ -6,11 +6,11 @@ import {
   shownValue,
   UserCodeError,
   userCodeError,
-  type Fault,
   type Lane,
   type NodeId,
-  type SyncDevice,
 } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
+import type { SyncDevice } from '@troupe/kernel-set';
 import type { ActorSystem, Turn } from '@troupe/runtime';
 import {
   FaultPlan,

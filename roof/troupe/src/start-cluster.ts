@@ -16,13 +16,13 @@ import {
   serializeError,
   silentLogger,
   type Address,
-  type Device,
   type Logger,
   type NodeId,
   type Storage,
   type Transport,
   type TroupeError,
 } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import { loadDevice } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';

@@ -1,5 +1,6 @@
 import type { CheckpointReader } from '@troupe/checkpoint';
-import { addWideSums, type Device } from '@troupe/core';
+import { addWideSums } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import type { BatchSource, Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';

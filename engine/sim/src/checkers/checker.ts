@@ -1,4 +1,5 @@
-import type { Fault, TensorArray } from '@troupe/core';
+import type { Fault } from '../faults.ts';
+import type { TensorArray } from '@troupe/core';
 
 /** One event handled by one actor. */
 export interface TurnSeen {

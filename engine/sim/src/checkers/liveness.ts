@@ -1,4 +1,4 @@
-import type { Fault } from '@troupe/core';
+import type { Fault } from '../faults.ts';
 import type { Checker } from './checker.ts';
 
 /** Faults after which a run may have to end: they take a process, an actor, a connection or a file away. */

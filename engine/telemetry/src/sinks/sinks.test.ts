@@ -1,5 +1,5 @@
 import test from 'ava';
-import { memoryStorage, type MemoryStorage } from '@troupe/core';
+import { memoryStorage, type MemoryStorage } from '@troupe/sim';
 import type { RunEvent, StepEvent } from '../run-event.ts';
 import { openMetrics, sinkNames, type SinkName } from './index.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { memoryStorage, type MemoryStorage } from '@troupe/core';
+import { memoryStorage, type MemoryStorage } from '@troupe/sim';
 import type { RunEvent } from '../run-event.ts';
 import { openMetrics } from './index.ts';
 

@@ -215,7 +215,7 @@ async function explain(
   const say = options.json === true ? printError : print;
   say(`log: ${output.path}`, `again: ${replayLine(file, options, one)}`);
   if (options.shrink !== true) return;
-  const { describeFault } = await import('@troupe/core');
+  const { describeFault } = await import('@troupe/sim/faults');
   const known = new Map<string, Simulator | null>([['', simulator]]);
   const smallest = await shrinkCase(
     simulator,

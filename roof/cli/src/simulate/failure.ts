@@ -82,7 +82,7 @@ export function testOf(
       : `violates ${report.violation.checker}: ${report.violation.text}`;
   const title = `simulate: seed ${one.seed} with ${counted(smallest.faults.length, 'fault')}`;
   return `import test from 'ava';
-import type { Fault } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
 import { resolveTopology } from '@troupe/topology';
 import { openSimulator } from 'troupe';
 

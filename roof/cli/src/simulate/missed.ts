@@ -1,4 +1,4 @@
-import { describeFault, type Fault } from '@troupe/core';
+import { describeFault, type Fault } from '@troupe/sim/faults';
 import { matchesAddress, nearestName } from '@troupe/topology';
 import type { Simulation } from 'troupe';
 

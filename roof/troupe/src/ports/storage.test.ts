@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import * as fc from 'fast-check';
-import { memoryStorage, nodeId, prng, TroupeError, type Storage } from '@troupe/core';
-import { SimDisk, SimProcess, VirtualClock } from '@troupe/sim';
+import { memoryStorage, SimDisk, SimProcess, VirtualClock } from '@troupe/sim';
+import { nodeId, prng, TroupeError, type Storage } from '@troupe/core';
 import { fileStorage } from './file-storage.ts';
 import { storageError } from './storage-error.ts';
 

@@ -1,13 +1,5 @@
-import {
-  callCost,
-  callShape,
-  onHost,
-  type Address,
-  type Device,
-  type Logger,
-  type NodeId,
-  type Packet,
-} from '@troupe/core';
+import { callCost, callShape, onHost, type Device } from '@troupe/kernel-set';
+import type { Address, Logger, NodeId, Packet } from '@troupe/core';
 import { agentNode, workerNode } from '@troupe/actors';
 import type { ActorEvent, Probe, ProbedList, Turn, Wait } from '@troupe/runtime';
 import type { CallTuple, NodeRecord } from '@troupe/telemetry';

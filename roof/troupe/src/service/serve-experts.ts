@@ -1,13 +1,6 @@
 import { mountExpertService, parametersOf, ServedExperts, type ExpertRule } from '@troupe/actors';
-import {
-  nodeId,
-  OptionError,
-  silentLogger,
-  type Device,
-  type Logger,
-  type Precision,
-  type TroupeError,
-} from '@troupe/core';
+import { nodeId, OptionError, silentLogger, type Logger, type TroupeError } from '@troupe/core';
+import type { Device, Precision } from '@troupe/kernel-set';
 import { loadDevice } from '@troupe/kernels';
 import type { ActorStatus } from '@troupe/runtime';
 import { moeLayers, type ModelConfig } from '@troupe/spec';

@@ -1,5 +1,7 @@
 import { roleStates, type TokenBatch } from '@troupe/actors';
-import { OptionError, type Fault, type SyncDevice } from '@troupe/core';
+import { OptionError } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
+import type { SyncDevice } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';

@@ -1,5 +1,6 @@
 import { inlineHasher, openCheckpoint } from '@troupe/checkpoint';
-import type { Fault, Storage } from '@troupe/core';
+import type { Fault } from '@troupe/sim/faults';
+import type { Storage } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
 import {
   boundsHold,

@@ -1,7 +1,7 @@
 import type { Bytes, DeviceArray, Floats, Halves, Int64s, Ints } from './device-array.ts';
-import type { TroupeError } from './errors.ts';
+import type { TroupeError } from '@troupe/core';
 import type { KernelCall } from './kernel-calls.ts';
-import type { HostArray } from './tensor.ts';
+import type { HostArray } from '@troupe/core';
 
 export interface DeviceInfo {
   /** `native`, `tfjs` or `reference`. */

@@ -1,6 +1,6 @@
-import { StorageFailedError, StorageFullError, StorageMissingError } from './storage-errors.ts';
-import { parentFolder, storagePath } from './storage-path.ts';
-import type { GrowingFile, PendingFile, Storage } from './storage.ts';
+import { StorageFailedError, StorageFullError, StorageMissingError } from '@troupe/core';
+import { parentFolder, storagePath } from '@troupe/core';
+import type { GrowingFile, PendingFile, Storage } from '@troupe/core';
 
 /** One step of a call on a {@link MemoryStorage}; the points between which a machine can die. */
 export interface StorageOperation {

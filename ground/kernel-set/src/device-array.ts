@@ -1,4 +1,4 @@
-import type { Dtype, HostArray } from './tensor.ts';
+import type { Dtype, HostArray } from '@troupe/core';
 
 /**
  * Element types of device memory. `f32` is the device's own float: f32, or f64 on the reference body when it is the oracle

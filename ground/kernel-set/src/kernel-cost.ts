@@ -1,9 +1,9 @@
-import { InvariantError } from './errors.ts';
+import { InvariantError } from '@troupe/core';
 import type { ExpertSource } from './expert-source.ts';
 import type { GradientTarget } from './gradient-target.ts';
 import { hiddenInputs, type AttentionForwardCall, type KernelCall } from './kernel-calls.ts';
 import type { OnHost } from './host-memory.ts';
-import type { HostArray } from './tensor.ts';
+import type { HostArray } from '@troupe/core';
 
 /** What a call asks of a machine, whatever body runs it. */
 export interface KernelCost {

@@ -1,4 +1,4 @@
-import { assert } from './errors.ts';
+import { assert } from '@troupe/core';
 
 /** What can go wrong, by name; each is described at {@link faultKinds}. */
 export type FaultKind =

@@ -1,6 +1,6 @@
 /** For bodies whose memory is the process's own: their device arrays *are* typed arrays, under a type that does not say so. */
 import type { Device } from './device.ts';
-import type { HostArray } from './tensor.ts';
+import type { HostArray } from '@troupe/core';
 
 /** A value, such as a kernel call, in which every device array is the typed array that it is on such a body. */
 export type OnHost<T> = T;
