@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { cppViolations, isCpp } from './tidy/cpp-rules.ts';
-import { cycleViolations } from './tidy/cycles.ts';
+import { cycleViolations, packageCycleViolations } from './tidy/cycles.ts';
+import { floorViolations } from './tidy/floor-rule.ts';
+import { floors, floorsOfPage, heightOf } from './tidy/floors.ts';
 import { guardViolations } from './tidy/guards.ts';
-import type { arrows } from './tidy/layers.ts';
-import { houseOf, layerViolations, manifestViolations } from './tidy/layers.ts';
+import { arrows, houseOf, houseOfRoom, layerViolations, manifestViolations } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
+import { testRules, type Rule } from './tidy/rule.ts';
 import {
   repositoryPaths,
   repositoryRoot,
@@ -38,20 +40,6 @@ const manifests = paths
     };
     return { path, dependencies: Object.keys(dependencies) };
   });
-
-/** Files by path, as if they stood in the repository. */
-type Planted = Readonly<Record<string, string>>;
-const plant = (planted: Planted): readonly SourceFile[] =>
-  Object.entries(planted).map(([path, text]) => sourceFile(path, text));
-
-interface Rule {
-  readonly name: string;
-  readonly judge: (files: readonly SourceFile[]) => readonly Violation[];
-  /** Each is to be found guilty, with this in the message. */
-  readonly guilty: readonly { readonly plant: Planted; readonly says: RegExp }[];
-  /** Looks alike and is right. */
-  readonly innocent: readonly Planted[];
-}
 
 const rules: readonly Rule[] = [
   {
@@ -150,6 +138,58 @@ const rules: readonly Rule[] = [
         'actors/b.ts': `import './d.ts';`,
         'actors/c.ts': `import './d.ts';\n// import './a.ts';`,
         'actors/d.ts': ``,
+      },
+    ],
+  },
+  {
+    name: 'nothing looks up to a higher floor',
+    judge: floorViolations,
+    guilty: [
+      {
+        plant: { 'engine/data/src/a.ts': `import { x } from '@troupe/topology';` },
+        says: /data \(engine\) may not look up to topology \(topology\)/,
+      },
+      {
+        plant: { 'kernels/a.test.ts': `import type { x } from '@troupe/model';` },
+        says: /kernels \(kernels\) may not look up to model \(engine\)/,
+      },
+      {
+        plant: { 'actors/gate/a.ts': `await import('troupe/launch');` },
+        says: /actors \(actors\) may not look up to troupe \(roof\)/,
+      },
+      {
+        plant: { 'ground/core/src/a.ts': `import '@troupe/attic';` },
+        says: /may not look up to attic \(no floor\)/,
+      },
+    ],
+    innocent: [
+      {
+        'roof/cli/src/a.ts': `import { launch } from 'troupe';\nimport { x } from '@troupe/core';`,
+        'ground/spec/src/a.ts': `import type { x } from '@troupe/kernel-set';`,
+        'test/a.ts': `import '@troupe/cli';`,
+        'topology/a.ts': `import { faultKinds } from '@troupe/sim/faults';`,
+      },
+    ],
+  },
+  {
+    name: 'no package imports itself through others',
+    judge: packageCycleViolations,
+    guilty: [
+      {
+        plant: {
+          'engine/sim/src/a.ts': `import '@troupe/wire';`,
+          'engine/checkpoint/src/a.test.ts': `import { memoryStorage } from '@troupe/sim';`,
+          'ground/wire/src/a.ts': `import type { x } from '@troupe/checkpoint';`,
+          'ground/core/src/a.ts': ``,
+        },
+        says: /packages import each other: checkpoint, sim, wire$/,
+      },
+    ],
+    innocent: [
+      {
+        'engine/sim/src/a.ts': `import '@troupe/wire';\nimport '@troupe/sim/faults';`,
+        'engine/checkpoint/src/a.test.ts': `import { memoryStorage } from '@troupe/sim';`,
+        'ground/wire/src/a.ts': `import '@troupe/core';`,
       },
     ],
   },
@@ -318,21 +358,7 @@ const rules: readonly Rule[] = [
   },
 ];
 
-for (const rule of rules) {
-  test(`tidy: ${rule.name}`, (t) => {
-    t.deepEqual(rule.judge(files).map(formatViolation), []);
-  });
-
-  test(`tidy: a violation is seen, and what looks alike is not: ${rule.name}`, (t) => {
-    for (const { plant: planted, says } of rule.guilty) {
-      const found = rule.judge(plant(planted));
-      t.is(found.length, 1, `${JSON.stringify(planted)} gives ${found.map(formatViolation).join('; ')}`);
-      t.regex(found[0]?.message ?? '', says);
-      t.true(Object.hasOwn(planted, found[0]?.path ?? ''));
-    }
-    for (const planted of rule.innocent) t.deepEqual(rule.judge(plant(planted)).map(formatViolation), []);
-  });
-}
+testRules(rules, files);
 
 test('tidy: files and folders are named after a noun', (t) => {
   t.deepEqual(nameViolations(paths).map(formatViolation), []);
@@ -349,6 +375,22 @@ test('tidy: files and folders are named after a noun', (t) => {
     nameViolations(['actors/shared-experts.ts', 'engine/common-prefix.ts', 'actors/gate/machine.ts']),
     [],
   );
+});
+
+test('tidy: the README shows the floors that the rules know', (t) => {
+  const page = readFileSync(join(root, 'README.md'), 'utf8');
+  t.deepEqual(floorsOfPage(page), floors);
+  t.notDeepEqual(floorsOfPage(page.replace(/^\| \| \[`engine\/data`.*\n/m, '')), floors);
+  for (const [house, allowed] of Object.entries(arrows)) {
+    t.true(heightOf(house) < floors.length, `${house} lies on a floor`);
+    for (const room of allowed === 'all' ? [] : allowed)
+      t.true(heightOf(houseOfRoom(room)) <= heightOf(house), `${house} may import ${room}`);
+  }
+  const folders = floors.flatMap((floor) => floor.folders);
+  const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    workspaces: readonly string[];
+  };
+  t.deepEqual(workspaces.toSorted(), folders.toSorted());
 });
 
 test('tidy: package.json files declare what the arrows allow', (t) => {

@@ -1,3 +1,4 @@
+import { houseNameOf } from './floors.ts';
 import type { SourceFile } from './source-file.ts';
 import type { Violation } from './violation.ts';
 
@@ -14,9 +15,7 @@ export const arrows = {
   model: ['core', 'kernel-set', 'spec', 'kernels'],
   data: ['core'],
   checkpoint: ['core', 'spec'],
-  scaling: ['core', 'spec'],
   telemetry: ['core'],
-  dashboard: ['core', 'telemetry'],
   // Of the simulator its words alone, so that reading a topology does not load it.
   topology: ['core', 'spec', 'telemetry', 'sim/faults'],
   actors: [
@@ -29,7 +28,6 @@ export const arrows = {
     'model',
     'data',
     'checkpoint',
-    'scaling',
     'telemetry',
     'topology',
   ],
@@ -55,22 +53,19 @@ const isHouse = (name: string): name is House => Object.hasOwn(arrows, name);
 export const isTest = (path: string): boolean =>
   path.endsWith('.test.ts') || /(?:^|\/)(?:conformance|testing|test)\//.test(path);
 
-const floorFolders: readonly string[] = ['ground', 'engine', 'roof'];
-
 /** `ground/core/src/x.ts` is in `core`, `actors/gate/x.ts` in `actors`. */
 export function houseOf(path: string): House | null {
-  const [first = '', second = ''] = path.split('/');
-  const name = floorFolders.includes(first) ? second : first;
-  return isHouse(name) ? name : null;
+  const name = houseNameOf(path);
+  return name !== null && isHouse(name) ? name : null;
 }
 
 /** The house that a specifier names, with what it names inside: `core`, `sim/faults` or, for the public package, `troupe`. */
-function roomOfSpecifier(specifier: string): string | null {
+export function roomOfSpecifier(specifier: string): string | null {
   const match = /^(?:@troupe\/(.+)|(troupe)(?:\/.*)?)$/.exec(specifier);
   return match?.[1] ?? match?.[2] ?? null;
 }
 
-const houseOfRoom = (room: string): string => room.split('/')[0] ?? room;
+export const houseOfRoom = (room: string): string => room.split('/')[0] ?? room;
 
 /** An arrow to a house is one to its every room, an arrow to a room to that room alone. */
 function mayImport(path: string, from: House, room: string): boolean {
