@@ -1,11 +1,11 @@
-import { assert, nodeId, type Address, type NodeId, type Storage } from '@troupe/core';
+import { assert, type Address, type NodeId, type Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
-import { addresses } from './addresses.ts';
+import { addresses, agentNodeOf, type WorkerRank } from '@troupe/topology/layout';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
 import { mountGate } from './gate/index.ts';
-import { expertRank, jobShape, type Job } from './job.ts';
+import type { Job } from './job.ts';
 import { mountOptimizer } from './optimizer/index.ts';
 import { Replica } from './replica.ts';
 import { mountStage } from './stage/index.ts';
@@ -13,25 +13,23 @@ import { mountStore, type StoreOptions } from './store/index.ts';
 import { mountSupervisor, type SupervisorOptions } from './supervisor/index.ts';
 import { mountTrainer, type TrainerOptions } from './trainer/index.ts';
 
-export const agentNode: NodeId = nodeId('agent/0');
-export const workerNode = (dp: number): NodeId => nodeId(`worker/${dp}`);
+/** The agent of the first machine: trainer, supervisor and store live there. */
+export const agentNode: NodeId = agentNodeOf(0);
 
-/** Names of the actors of replica `dp`, in the order in which they are mounted. */
-export function workerActors(job: Job, dp: number): readonly Address[] {
-  const { layers } = jobShape(job);
-  const { ep, edp } = expertRank(job, dp);
+/** Names of the actors of a worker, in the order in which they are mounted. */
+export function workerActors({ layout }: Job, worker: WorkerRank): readonly Address[] {
+  const layers = layout.moeLayersOf(layout.at(worker).pp);
   return [
-    addresses.feeder(dp),
-    addresses.stage(dp),
-    ...layers.map((layer) => addresses.gate(layer, dp)),
-    ...layers.map((layer) => addresses.expert(layer, ep, edp)),
-    addresses.optimizer('dense', dp),
-    ...(layers.length === 0 ? [] : [addresses.optimizer('expert', dp)]),
+    layout.feederOf(worker),
+    layout.stageOf(worker),
+    ...layers.map((layer) => layout.gateOf(layer, worker)),
+    ...layers.map((layer) => layout.expertOf(layer, worker)),
+    ...layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
   ];
 }
 
 /**
- * Mounts the actors of replica `dp` over a device and a token source.
+ * Mounts the actors of a worker over a device and a token source.
  *
  * @param ports - `joins`: the worker takes the place of a lost one, whose state it gets from others when the trainer says so
  */
@@ -39,24 +37,23 @@ export function mountWorker(
   system: ActorSystem,
   job: Job,
   ports: {
-    readonly dp: number;
+    readonly worker: WorkerRank;
     readonly device: Device;
     readonly tokens: TokenSource;
     readonly joins?: boolean;
   },
 ): Replica {
-  const { dp, device, tokens, joins = false } = ports;
-  const replica = new Replica(job, dp, device, joins);
-  const { layers } = replica.shape;
+  const { worker, device, tokens, joins = false } = ports;
+  const replica = new Replica(job, worker, device, joins);
+  const { layers, groups } = replica;
   const mounts: Mount[] = [
-    mountFeeder(job, dp, tokens),
+    mountFeeder(job, worker, tokens),
     mountStage(replica),
     ...layers.map((layer) => mountGate(replica, layer)),
     ...layers.map((layer) => mountExpert(replica, layer)),
-    mountOptimizer(replica, 'dense'),
-    ...(layers.length === 0 ? [] : [mountOptimizer(replica, 'expert')]),
+    ...groups.map(({ name }) => mountOptimizer(replica, name)),
   ];
-  workerActors(job, dp).forEach((address, index) => {
+  workerActors(job, worker).forEach((address, index) => {
     const mount = mounts[index];
     assert(mount, 'every address of a worker has an actor', { address });
     system.mount(address, escalate, mount);
@@ -73,10 +70,11 @@ export interface AgentPorts {
 
 /** Mounts trainer, supervisor and store. */
 export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): void {
+  const { layout } = job;
   const workers = new Map(
     Array.from(
-      { length: job.dp },
-      (_, dp) => [workerNode(dp), { dp, actors: workerActors(job, dp) }] as const,
+      layout.workers(),
+      (worker) => [layout.nodeOf(worker), { worker, actors: workerActors(job, worker) }] as const,
     ),
   );
   system.mount(

@@ -1,8 +1,6 @@
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
-import { addresses } from './addresses.ts';
-import type { ClassExchange } from './class-exchange.ts';
-import type { ParameterClassName } from './job.ts';
+import type { GroupExchange, GroupName } from '@troupe/topology/layout';
 import type { messages } from './messages.ts';
 import type { Replica } from './replica.ts';
 
@@ -37,20 +35,22 @@ export function* chunks(range: ElementRange): Generator<ElementRange> {
 export function sendLeaves(
   self: Sender,
   replica: Replica,
-  among: ClassExchange,
+  among: GroupExchange,
   sent: {
-    readonly parameterClass: ParameterClassName;
+    readonly group: GroupName;
     readonly level: number;
     readonly within: ElementRange;
     readonly step: number;
     readonly attempt: number;
   },
 ): void {
-  const { parameterClass, level, within, step, attempt } = sent;
-  const { gradients } = replica.buffers(parameterClass);
-  for (const { dp, part } of among.others(level)) {
+  const { level, within, step, attempt } = sent;
+  const { layout } = replica.job;
+  const group = replica.group(sent.group);
+  const { gradients } = replica.buffers(group.name);
+  for (const { worker, part } of among.others(level)) {
     const range = intersect(within, part);
-    const to = addresses.optimizer(parameterClass, dp);
+    const to = layout.shardOf(group, worker);
     for (const chunk of range === null ? [] : chunks(range)) {
       const { values, overflow } = gradients.sum(chunk.from, chunk.to);
       const body = { ...chunk, level, overflow: overflow[0] ?? 0 };
@@ -64,17 +64,17 @@ export function sendGradients(
   self: Sender,
   replica: Replica,
   bucket: ElementRange & {
-    readonly parameterClass: ParameterClassName;
+    readonly group: GroupName;
     readonly step: number;
     readonly attempt: number;
   },
 ): void {
-  const { parameterClass, step, attempt } = bucket;
-  const among = replica.exchange(parameterClass);
-  sendLeaves(self, replica, among, { parameterClass, level: 0, within: bucket, step, attempt });
+  const { group, step, attempt } = bucket;
+  const among = replica.exchange(group);
+  sendLeaves(self, replica, among, { group, level: 0, within: bucket, step, attempt });
   const own = intersect(bucket, among.exchange.part(1));
   if (own === null) return;
-  self.tell(addresses.optimizer(parameterClass, replica.dp), 'gradient.add', {
+  self.tell(replica.job.layout.shardOf(replica.group(group), replica.worker), 'gradient.add', {
     step,
     attempt,
     body: { ...own, level: 0, overflow: 0 },

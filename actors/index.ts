@@ -1,4 +1,4 @@
-export * from './addresses.ts';
+export { addresses, workerNode } from '@troupe/topology/layout';
 export * from './cluster.ts';
 export * from './job.ts';
 export * from './messages.ts';

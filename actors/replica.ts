@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import {
   withoutQueue,
   type Device,
@@ -20,23 +20,23 @@ import {
   type StageContext,
 } from '@troupe/model';
 import type { Behaviour, FieldsArgument, Self, Shapes } from '@troupe/runtime';
-import { denseUnits, expertUnit, flatLayout, type FlatLayout, type Unit } from '@troupe/spec';
-import { ClassExchange } from './class-exchange.ts';
-import type { PassMode } from './messages.ts';
+import type { FlatLayout, Unit } from '@troupe/spec';
 import {
-  expertRank,
-  jobShape,
-  numClassPeers,
-  type Job,
-  type JobShape,
-  type ParameterClassName,
-} from './job.ts';
+  GroupExchange,
+  type Coordinates,
+  type ExpertGroupId,
+  type GroupName,
+  type ParameterGroup,
+  type WorkerRank,
+} from '@troupe/topology/layout';
+import type { Job } from './job.ts';
+import type { PassMode } from './messages.ts';
 
 /**
- * One class of parameters on one device: two buffers of weights by version parity, and the gradients.
+ * One parameter group on one device: two buffers of weights by version parity, and the gradients.
  *
  * REP-1: version v lies in buffer v mod 2 and is not written between its commit and the commit of v + 2, so whoever reads
- * weights of an abandoned attempt still finds them. A replica that is alone has one buffer: nobody else can be at another version,
+ * weights of an abandoned attempt still finds them. A worker that is alone has one buffer: nobody else can be at another version,
  * and its own attempts end before a commit.
  */
 export class ParameterBuffers {
@@ -62,13 +62,13 @@ export class ParameterBuffers {
 }
 
 /**
- * How the gradients of a class come together on a replica: nobody else adds to them where it has no peers, and one microbatch is one call
- * for each unit but a tied embedding. An own expert may make any number of calls, and only ever adds.
+ * How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two
+ * calls; an own expert may make any number of them, and only ever adds.
  */
-function gradientKind(job: Job, parameterClass: ParameterClassName): (unit: Unit) => GradientKind {
-  const hasOwnCalls = parameterClass === 'expert' && job.expert !== undefined;
-  if (hasOwnCalls || numClassPeers(job, parameterClass) > 1) return () => 'added';
-  if (job.microbatches > 1) return () => 'begun';
+function gradientKind(job: Job, { reader, holders }: ParameterGroup): (unit: Unit) => GradientKind {
+  const hasOwnCalls = reader === 'experts' && job.expert !== undefined;
+  if (hasOwnCalls || holders.count > 1) return () => 'added';
+  if (job.layout.dealing.microbatches > 1) return () => 'begun';
   return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
 }
 
@@ -77,18 +77,25 @@ export type Computing<Own extends Shapes> = Pick<Self<Shapes, Own>, 'queue' | 's
 
 /** What the expert actors of one layer read and give gradients to. */
 export interface ExpertBuffers {
+  /** Experts, and elements from one to the next. */
+  readonly count: number;
   readonly stride: number;
   weights(version: number): Floats;
   gradient(microbatch: number): GradientTarget;
-  /** First and last element in the class's flat buffer. */
+  /** First and last element in the group's flat buffer. */
   readonly from: number;
   readonly to: number;
 }
 
 /** What an expert actor stands on: a replica of a run, or a service that has nothing but its experts. */
-export interface ExpertHost extends Pick<Replica, 'dp' | 'device' | 'expertBuffers' | 'chain' | 'fence'> {
-  readonly job: Pick<Job, 'model' | 'ep' | 'precision' | 'expert' | 'first'>;
-  readonly shape: Pick<JobShape, 'expertsPerRank' | 'microbatchGrains'>;
+export interface ExpertHost extends Pick<Replica, 'device' | 'expertBuffers' | 'chain' | 'fence'> {
+  readonly job: Pick<Job, 'model' | 'precision' | 'expert' | 'first'>;
+  /** Which experts of every layer. */
+  readonly expertGroup: ExpertGroupId;
+  /** Grains of what one source sends. */
+  readonly numGrains: number;
+  /** Who sends rows to the experts of a layer, in the order in which they are computed. */
+  gatesFor(layer: number): readonly Address[];
 }
 
 /** By parity of the version, then whether the microbatch is the first of its step. */
@@ -100,9 +107,13 @@ type ContextPair = readonly [StageContext, StageContext];
  * activations, the optimizers the weights and gradients); this only holds them together.
  */
 export class Replica {
-  readonly dp: number;
+  readonly worker: WorkerRank;
+  readonly at: Coordinates;
   readonly job: Job;
-  readonly shape: JobShape;
+  /** Layers with experts, of the stage. */
+  readonly layers: readonly number[];
+  /** The parameter groups that the worker has a shard of. */
+  readonly groups: readonly ParameterGroup[];
   readonly device: Device;
   readonly dense: ParameterBuffers;
   readonly experts: ParameterBuffers | null;
@@ -122,42 +133,41 @@ export class Replica {
    * A worker that joins a run knows none yet and takes nothing.
    */
   attempt: number;
-  readonly #exchanges = new Map<ParameterClassName, ClassExchange>();
+  readonly #exchanges = new Map<GroupName, GroupExchange>();
   readonly #training: Contexts;
   readonly #evaluation: Contexts;
 
   /** @param joins - it takes the place of a lost one: its shards hold nothing yet */
-  constructor(job: Job, dp: number, device: Device, joins = false) {
+  constructor(job: Job, worker: WorkerRank, device: Device, joins = false) {
+    const { layout } = job;
+    const { dealing } = layout;
     this.job = job;
-    this.dp = dp;
+    this.worker = worker;
+    this.at = layout.at(worker);
+    this.layers = layout.moeLayersOf(this.at.pp);
+    this.groups = layout.groupsOf(worker);
     this.attempt = joins ? Number.POSITIVE_INFINITY : 0;
     this.device = this.#metered(device);
-    this.shape = jobShape(job);
-    const open = (parameterClass: ParameterClassName, units: readonly Unit[]): ParameterBuffers =>
-      new ParameterBuffers(device, flatLayout(units), {
+    const open = (name: GroupName): ParameterBuffers => {
+      const group = this.group(name);
+      return new ParameterBuffers(device, group.flat, {
         isAlone: this.isAlone,
-        gradients: { kindOf: gradientKind(job, parameterClass), leavesOf: leavesOf(job.model, job.grains) },
+        gradients: { kindOf: gradientKind(job, group), leavesOf: leavesOf(job.model, dealing.grains) },
       });
-    this.dense = open('dense', denseUnits(job.model));
-    const { ep } = expertRank(job, dp);
-    const { expertsPerRank, layers } = this.shape;
-    const units = layers.flatMap((layer) =>
-      Array.from({ length: expertsPerRank }, (_, index) =>
-        expertUnit(job.model, layer, ep * expertsPerRank + index),
-      ),
-    );
-    this.experts = units.length === 0 ? null : open('expert', units);
+    };
+    this.dense = open('dense');
+    this.experts = this.layers.length === 0 ? null : open('expert');
     this.statistics = new StageStatistics(device, job.model);
     this.evaluationStatistics = new StageStatistics(device, job.model);
     const shape = {
       config: job.model,
-      sequences: this.shape.microbatchSequences,
-      grains: this.shape.microbatchGrains,
+      sequences: dealing.microbatchSequences,
+      grains: dealing.microbatchGrains,
       precision: job.precision ?? 'f32',
     };
     const rope = ropeTables(device, job.model);
     const contexts = (training: boolean, statistics: StageStatistics): Contexts => {
-      const act = new Activations(device, shape, { training, ranks: job.ep });
+      const act = new Activations(device, shape, { training, ranks: layout.mesh.ep });
       const context = (parity: 0 | 1, microbatch: number): StageContext => ({
         shape,
         weights: this.dense.weights[parity],
@@ -190,7 +200,7 @@ export class Replica {
 
   /** Nobody else computes: what its actors make is read on this device, or after a list that they wait for. */
   get isAlone(): boolean {
-    return this.job.dp === 1;
+    return this.job.layout.isAlone;
   }
 
   /**
@@ -225,34 +235,49 @@ export class Replica {
     return contexts[(version % 2) as 0 | 1][pass.microbatch === 0 ? 0 : 1];
   }
 
-  buffers(parameterClass: ParameterClassName): ParameterBuffers {
-    const buffers = parameterClass === 'dense' ? this.dense : this.experts;
+  group(name: GroupName): ParameterGroup {
+    return this.job.layout.groupOf(this.worker, name);
+  }
+
+  buffers(name: GroupName): ParameterBuffers {
+    const buffers = name === 'dense' ? this.dense : this.experts;
     assert(buffers !== null, 'a model without experts has no expert parameters');
     return buffers;
   }
 
-  /** With whom the shard of a class here exchanges gradients and weights. */
-  exchange(parameterClass: ParameterClassName): ClassExchange {
-    const { layout } = this.buffers(parameterClass);
-    const known =
-      this.#exchanges.get(parameterClass) ?? new ClassExchange(this.job, this.dp, parameterClass, layout);
-    this.#exchanges.set(parameterClass, known);
+  /** With whom the shard of a group here exchanges gradients and weights. */
+  exchange(name: GroupName): GroupExchange {
+    const known = this.#exchanges.get(name) ?? new GroupExchange(this.group(name), this.worker);
+    this.#exchanges.set(name, known);
     return known;
   }
 
-  /** The slice of the expert class that belongs to one layer. */
+  /** Which experts of every layer live here. */
+  get expertGroup(): ExpertGroupId {
+    return this.at.ep;
+  }
+
+  /** Grains of what one gate sends. */
+  get numGrains(): number {
+    return this.job.layout.dealing.microbatchGrains;
+  }
+
+  gatesFor(layer: number): readonly Address[] {
+    return this.job.layout.gatesFor(layer, this.worker);
+  }
+
+  /** The part of the experts' group that belongs to one layer. */
   expertBuffers(layer: number): ExpertBuffers {
     const buffers = this.buffers('expert');
-    const { expertsPerRank, layers } = this.shape;
-    const index = layers.indexOf(layer) * expertsPerRank;
-    const from = buffers.layout.starts[index] ?? 0;
-    const stride = buffers.layout.units[index]?.paddedSize ?? 0;
-    const to = from + stride * expertsPerRank;
+    const range = this.group('expert').rangeOf((unit) => unit.layer === layer);
+    const units = buffers.layout.units.filter((unit) => unit.layer === layer);
+    const [first, last] = [units[0], units.at(-1)];
+    assert(range !== null && first !== undefined && last !== undefined, 'a layer has experts', { layer });
+    const { from, to } = range;
     const views = buffers.weights.map((weights) => weights.data.subarray(from, to));
-    const [first, last] = [buffers.layout.units[index], buffers.layout.units[index + expertsPerRank - 1]];
-    assert(first !== undefined && last !== undefined, 'a layer has experts', { layer });
     return {
-      stride,
+      count: units.length,
+      stride: first.paddedSize,
       from,
       to,
       gradient: (microbatch) => buffers.gradients.of(microbatch).span(first.id, last.id),

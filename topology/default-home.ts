@@ -1,6 +1,6 @@
 import type { Address, NodeId } from '@troupe/core';
 import { isMoeLayer } from '@troupe/spec';
-import { agentNode, workerNode } from './layout/address.ts';
+import { agentNodeOf, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { MeshPlace } from './layout/mesh.ts';
 import { createPlacement } from './placement.ts';
@@ -34,13 +34,14 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   if (Object.keys(topology.placement).length > 0) return lookUp;
   const { model, machines } = topology;
   const layout = new Layout(topology);
-  const { pp, dp, tp, ep, edp, rankOf, dpOf } = layout.mesh;
+  const { mesh } = layout;
+  const { pp, dp, tp, ep, edp } = mesh;
   const worker = (at: MeshPlace): NodeId | null =>
-    at.pp < pp && at.dp < dp && at.tp < tp ? workerNode(rankOf(at)) : null;
+    at.pp < pp && at.dp < dp && at.tp < tp ? workerNode(mesh.rankOf(at)) : null;
   /** A worker that has a shard of this name. */
   const shard = (name: string, at: MeshPlace): NodeId | null => {
     const found = worker(at);
-    const groups = found === null ? [] : layout.groupsOf(rankOf(at));
+    const groups = found === null ? [] : layout.groupsOf(mesh.rankOf(at));
     return groups.some((group) => group.name === name) ? found : null;
   };
   const stageOf = (layer: number): number | null =>
@@ -52,9 +53,9 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
     switch (names) {
       case 'trainer':
       case 'supervisor':
-        return agentNode(0);
+        return agentNodeOf(0);
       case 'store/m':
-        return a < machines.length ? agentNode(a) : null;
+        return a < machines.length ? agentNodeOf(a) : null;
       case 'feeder/dp':
         return worker({ pp: 0, dp: a, tp: 0 });
       case 'stage/pp/dp/tp':
@@ -63,7 +64,9 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         return stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
       case 'expert/L/ep/edp': {
         const stage = stageOf(a);
-        return stage === null || b >= ep || c >= edp ? null : worker({ pp: stage, dp: dpOf(b, c), tp: 0 });
+        return stage === null || b >= ep || c >= edp
+          ? null
+          : worker({ pp: stage, dp: mesh.dpOf(b, c), tp: 0 });
       }
       default: {
         const [role, name = '', ...axes] = names.split('/');

@@ -1,9 +1,10 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
 import { moeLayers } from '@troupe/spec';
 import { AddressUnknownError } from './errors.ts';
-import { addresses, agentNode, workerNode } from './layout/address.ts';
+import { addresses, agentNodeOf, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { Coordinates } from './layout/mesh.ts';
+import type { GroupName } from './layout/parameter-group.ts';
 import { workerRank, type WorkerRank } from './layout/rank.ts';
 import { deviceNames, type DeviceBody, type ResolvedDevice } from './machines.ts';
 import { nearestName } from './nearest.ts';
@@ -65,7 +66,7 @@ function listNodes(
 ): { agents: readonly AgentNode[]; workers: readonly WorkerNode[] } {
   const agents = machines.map((machine, machineIndex): AgentNode => ({
     kind: 'agent',
-    id: agentNode(machineIndex),
+    id: agentNodeOf(machineIndex),
     host: machine.host,
     machineIndex,
   }));
@@ -88,7 +89,7 @@ function listNodes(
 }
 
 /** Kinds of parameter groups, in the order in which their shards are listed. */
-const groupNames = ['embed', 'dense', 'replicated', 'expert'] as const;
+const groupNames: readonly GroupName[] = ['embed', 'dense', 'replicated', 'expert'];
 
 /** Actors in the order of data flow, each on the device of its mesh coordinate. */
 function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): PlacedActor[] {
@@ -96,14 +97,14 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
   const workers = [...layout.workers()];
   const layers = moeLayers(model).map((layer) => ({ layer, pp: layout.stageOfBlock(layer) }));
   const actors: PlacedActor[] = [
-    { address: addresses.trainer, role: 'trainer', node: agentNode(0) },
-    { address: addresses.supervisor, role: 'supervisor', node: agentNode(0) },
+    { address: addresses.trainer, role: 'trainer', node: agentNodeOf(0) },
+    { address: addresses.supervisor, role: 'supervisor', node: agentNodeOf(0) },
   ];
   const add = (role: ActorRole, name: Address, rank: number): void => {
     actors.push({ address: name, role, node: workerNode(rank) });
   };
   for (const machine of machines.keys())
-    actors.push({ address: addresses.store(machine), role: 'store', node: agentNode(machine) });
+    actors.push({ address: addresses.store(machine), role: 'store', node: agentNodeOf(machine) });
   for (let dp = 0; dp < mesh.dp; dp++)
     add('feeder', addresses.feeder({ dp }), mesh.rankOf({ pp: 0, dp, tp: 0 }));
   for (const worker of workers) add('stage', layout.stageOf(worker), worker);

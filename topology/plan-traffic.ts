@@ -200,7 +200,7 @@ function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement):
     const [from, to] = [nodeOf(layout.shardOf(group, worker)), nodeOf(layout.shardOf(group, buddy))];
     yield { from, to, part: { buddies: buddyBytes(topology, shard) } };
   }
-  for (const name of ['dense', 'expert']) {
+  for (const name of ['dense', 'expert'] as const) {
     for (const { group, worker, held } of shards) {
       if (group.name !== name) continue;
       const from = nodeOf(layout.shardOf(group, worker));

@@ -2,8 +2,6 @@ import { assert } from '@troupe/core';
 import type { ExpertsForwardCall, Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
-import { expertGroup, expertRank } from '../job.ts';
 import type { PassMode } from '../messages.ts';
 import type { ExpertHost } from '../replica.ts';
 import type { ExpertEvent, ExpertSelf } from './events.ts';
@@ -53,11 +51,10 @@ export function expertEffects(
   /** The gradients of a step are complete: hands them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
 ): EffectsOf<typeof expertActions, ExpertContext, ExpertEvent> {
-  const { job, dp, device, shape } = host;
-  const { ep: ownRank } = expertRank(job, dp);
-  const gates = expertGroup(job, dp).map((each) => addresses.gate(layer, each));
-  const group = expertShape(job.model, layer, shape.expertsPerRank, job.precision ?? 'f32');
+  const { job, device, expertGroup: ownRank, numGrains } = host;
+  const gates = host.gatesFor(layer);
   const buffers = host.expertBuffers(layer);
+  const group = expertShape(job.model, layer, buffers.count, job.precision ?? 'f32');
   const floats = (length: number): Floats => device.floats(length);
   const outputs = gates.map(() => new GrowingStorage(floats));
   const inputGradients = gates.map(() => new GrowingStorage(floats));
@@ -90,7 +87,7 @@ export function expertEffects(
     x_UD: arrival.x_UD,
     slots_N: arrival.slots_N,
     counts_EG: arrival.counts_EG,
-    numGrains: shape.microbatchGrains,
+    numGrains,
   });
 
   /** Ends a pass: what other nodes sent for it is read no more. */

@@ -10,7 +10,7 @@ export { parametersOf, type ExpertRule } from './rule.ts';
 
 const inputOf = (host: ExpertHost, layer: number): ExpertInput => {
   const { from, to } = host.expertBuffers(layer);
-  return { version: host.job.first.step, numElements: to - from, numSources: host.job.ep };
+  return { version: host.job.first.step, numElements: to - from, numSources: host.gatesFor(layer).length };
 };
 
 export function mountExpert(replica: Replica, layer: number): Mount {
@@ -18,7 +18,7 @@ export function mountExpert(replica: Replica, layer: number): Mount {
     machine: expertMachine,
     input: inputOf(replica, layer),
     effects: expertEffects(self, replica, layer, (range) =>
-      sendGradients(self, replica, { ...range, parameterClass: 'expert' }),
+      sendGradients(self, replica, { ...range, group: 'expert' }),
     ),
     ...replica.fence(fencedByExpert),
   }));

@@ -1,8 +1,8 @@
 import { assert, deserializeError, isThenable } from '@troupe/core';
 import { numValidTargets, numValidTokens } from '@troupe/model';
 import type { EffectsOf, Place } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
-import { jobShape, type Job } from '../job.ts';
+import { addresses, type WorkerRank } from '@troupe/topology/layout';
+import type { Job } from '../job.ts';
 import type { FeederEvent, FeederSelf } from './events.ts';
 import type { feederActions } from './machine.ts';
 import type { TokenBatch, TokenSource } from './token-source.ts';
@@ -15,11 +15,13 @@ const isHere = (batch: Answer): batch is TokenBatch => !isThenable(batch);
 
 export function feederEffects(
   self: FeederSelf,
-  job: Job,
-  dp: number,
+  { layout }: Job,
+  worker: WorkerRank,
   source: TokenSource,
 ): EffectsOf<typeof feederActions, never, FeederEvent> {
-  const shape = jobShape(job);
+  const { dealing } = layout;
+  const replica = layout.at(worker).dp;
+  const stage = layout.stageOf(worker);
   /** What a source that had to be waited for has answered, until its event comes. */
   const answered = new Map<string, readonly TokenBatch[]>();
 
@@ -54,29 +56,26 @@ export function feederEffects(
     batches.forEach((batch, microbatch) => {
       targets += numValidTargets(batch.targets_T);
       tokens += numValidTokens(batch.valid_T);
-      self.tell(addresses.stage(dp), 'batch.ready', { step, microbatch, tensors: tensorsOf(batch) });
+      self.tell(stage, 'batch.ready', { step, microbatch, tensors: tensorsOf(batch) });
     });
     self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens } });
   };
   const passEvaluation = (request: Request, [batch]: readonly TokenBatch[]): void => {
     assert(batch, 'an evaluation pass has one batch');
     const body = { targets: numValidTargets(batch.targets_T) };
-    self.tell(addresses.stage(dp), 'evaluation.ready', { ...request, tensors: tensorsOf(batch), body });
+    self.tell(stage, 'evaluation.ready', { ...request, tensors: tensorsOf(batch), body });
   };
   return {
     feedStep: (event) => {
-      const batches = Array.from({ length: job.microbatches }, (_, microbatch) =>
-        source.trainBatch(
-          event.step,
-          dp * shape.replicaSequences + microbatch * shape.microbatchSequences,
-          shape.microbatchSequences,
-        ),
-      );
+      const batches = Array.from({ length: dealing.microbatches }, (_, microbatch) => {
+        const { first, count } = dealing.sequencesOf(replica, microbatch);
+        return source.trainBatch(event.step, first, count);
+      });
       serve(batches, event, 'step.loaded', passStep);
     },
     feedEvaluation: (event) => {
-      const first = (event.microbatch * job.dp + dp) * shape.microbatchSequences;
-      const batch = source.evalBatch(first, shape.microbatchSequences);
+      const { first, count } = dealing.sequencesOf(replica, event.microbatch);
+      const batch = source.evalBatch(first, count);
       serve([batch], event, 'evaluation.loaded', passEvaluation);
     },
     passStep: (event) => passStep(event, taken(event)),

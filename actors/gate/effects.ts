@@ -16,8 +16,6 @@ import {
   type Batch,
 } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
-import { expertGroup, expertRank } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import type { GateEvent, GateSelf } from './events.ts';
 import type { gateActions, GateContext } from './machine.ts';
@@ -28,11 +26,12 @@ export function gateEffects(
   replica: Replica,
   layer: number,
 ): EffectsOf<typeof gateActions, GateContext, GateEvent> {
-  const { job, dp, device, shape } = replica;
-  const { edp, ep: ownRank } = expertRank(job, dp);
-  const ranks = expertGroup(job, dp).map((_, rank) => rank);
-  const experts = ranks.map((rank) => addresses.expert(layer, rank, edp));
-  const stage = addresses.stage(dp);
+  const { job, worker, at, device } = replica;
+  const { layout } = job;
+  const { ep: ownRank } = at;
+  const experts = layout.expertsFor(layer, worker);
+  const ranks = experts.map((_, rank) => rank);
+  const stage = layout.stageOf(worker);
   const config = job.model;
   const moe = config.moe;
   assert(moe !== null, 'only models with experts have gates');
@@ -42,14 +41,12 @@ export function gateEffects(
     assert(replica.batch, 'the stage sets the batch before it asks its gates');
     return replica.batch;
   };
-  /** An evaluation deals passes to replicas in turn, a step gives each replica one block: the feeder's order. */
-  const firstToken = ({ mode, microbatch }: GateContext): number =>
-    (mode === 'evaluate'
-      ? (microbatch * job.dp + dp) * shape.microbatchSequences
-      : dp * shape.replicaSequences + microbatch * shape.microbatchSequences) * config.seqLen;
+  /** Index in the global batch, or among the held-out sequences. */
+  const firstToken = ({ microbatch }: GateContext): number =>
+    layout.dealing.sequencesOf(at.dp, microbatch).first * config.seqLen;
   /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */
   const choices = (context: GateContext): Int32Array | null => {
-    const tokens = shape.microbatchSequences * config.seqLen;
+    const tokens = layout.dealing.microbatchSequences * config.seqLen;
     if (job.gate !== undefined) {
       const { logits_TE } = current(context).act.moe(layer);
       const question = {
@@ -102,7 +99,7 @@ export function gateEffects(
       self.submit(device, gateLogits(current(context), layer), 'logits.computed', place(context)),
     route: (_event, context) => {
       const calls = gateForward(current(context), layer, batch(), {
-        ranks: job.ep,
+        ranks: ranks.length,
         choicesGiven: choices(context),
       });
       // The logits of a gate that looked at them are there already.

@@ -8,7 +8,8 @@ export type { GateQuestion, GateRule } from './rule.ts';
 
 export function mountGate(replica: Replica, layer: number): Mount {
   return mountOf((self: GateSelf) => {
-    const input: GateInput = { numRanks: replica.job.ep, choosesItself: replica.job.gate !== undefined };
+    const { layout, gate } = replica.job;
+    const input: GateInput = { numRanks: layout.mesh.ep, choosesItself: gate !== undefined };
     return {
       machine: gateMachine,
       input,

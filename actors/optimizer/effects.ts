@@ -2,7 +2,7 @@ import { address, assert, deserializeError, type Address } from '@troupe/core';
 import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { initialise } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
+import { addresses } from '@troupe/topology/layout';
 import { chunks, intersect, lengthOf, sendLeaves, type Range } from '../gradients.ts';
 import type { OptimizerEvent, OptimizerSelf } from './events.ts';
 import type { optimizerActions, OptimizerContext } from './machine.ts';
@@ -27,9 +27,10 @@ export function optimizerEffects(
   self: OptimizerSelf,
   shard: Shard,
 ): EffectsOf<typeof optimizerActions, OptimizerContext, OptimizerEvent> {
-  const { replica, parameterClass, owns, reduces, among } = shard;
+  const { replica, group, owns, reduces, among } = shard;
   const { job, device } = replica;
-  const buffers = replica.buffers(parameterClass);
+  const { layout } = job;
+  const buffers = replica.buffers(group.name);
   const { gradients } = buffers;
   const numOwned = owns.to - owns.from;
   const moments = { m: device.floats(numOwned), v: device.floats(numOwned) };
@@ -37,9 +38,9 @@ export function optimizerEffects(
   let hasMoments = false;
   const norm128 = device.int64s(2);
   const ward = shard.ward === null ? null : new Ward(device, shard.ward.owns, gradients);
-  const buddy = shard.buddy === null ? null : addresses.optimizer(parameterClass, shard.buddy);
+  const buddy = shard.buddy === null ? null : layout.shardOf(group, shard.buddy);
   const aside: OptimizerEvent[] = [];
-  const store = addresses.store(0);
+  const store = layout.storeOf(replica.worker);
   const ownWeights = (version: number): Floats => buffers.at(version).data.subarray(owns.from, owns.to);
   /** How what shards made of their slices comes together: new weights, or under ZeRO 0, where all update all, the finished sums. */
   const spread = new Spread(among.exchange);
@@ -96,8 +97,8 @@ export function optimizerEffects(
     send: (to: Address, body: Range & { readonly level: number }) => void,
   ): void => {
     for (const { level, part } of passed) {
-      for (const { dp } of among.others(level)) {
-        const to = addresses.optimizer(parameterClass, dp);
+      for (const { worker } of among.others(level)) {
+        const to = layout.shardOf(group, worker);
         for (const chunk of chunks(part)) send(to, { ...chunk, level });
       }
     }
@@ -114,7 +115,7 @@ export function optimizerEffects(
     });
   const publish = ({ version, attempt }: OptimizerContext): void => {
     announce(owns, { version, attempt });
-    if (job.zero === 1) passWeights(spread.own(roundOf(version, attempt)), { version, attempt });
+    if (layout.zero === 1) passWeights(spread.own(roundOf(version, attempt)), { version, attempt });
   };
 
   const acknowledge = (part: Extract<OptimizerEvent, { readonly type: 'ward.state' | 'ward.sum' }>): void => {
@@ -199,7 +200,7 @@ export function optimizerEffects(
     reportAbandoned: (_event, { attempt, version, loaded, ward: copy }) => {
       const kept =
         shard.ward !== null && copy.version >= 0
-          ? { ward: addresses.optimizer(parameterClass, shard.ward.dp), wardVersion: copy.version }
+          ? { ward: layout.shardOf(group, shard.ward.worker), wardVersion: copy.version }
           : {};
       self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded, ...kept } });
     },
@@ -244,10 +245,10 @@ export function optimizerEffects(
       self.submit(device, [], 'sums.settled', { step: version + 1, attempt }),
     passOn: ({ step, attempt }, { level }) => {
       const within = among.exchange.part(level);
-      sendLeaves(self, replica, among, { parameterClass, level, within, step, attempt });
+      sendLeaves(self, replica, among, { group: group.name, level, within, step, attempt });
     },
     shareTotal: ({ step, attempt }) => {
-      if (job.zero === 0) passTotals(spread.own(roundOf(step, attempt)), { step, attempt });
+      if (layout.zero === 0) passTotals(spread.own(roundOf(step, attempt)), { step, attempt });
     },
     acceptTotal: ({ step, attempt, body, tensors }) => {
       gradients.sum(body.from, body.to).values.set(tensors.sums);

@@ -1,14 +1,14 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import type { ParameterClassName } from '../job.ts';
+import type { GroupName } from '@troupe/topology/layout';
 import type { Replica } from '../replica.ts';
 import { optimizerEffects } from './effects.ts';
 import { fencedByOptimizer, type OptimizerSelf } from './events.ts';
 import { optimizerMachine } from './machine.ts';
 import { Shard } from './shard.ts';
 
-export function mountOptimizer(replica: Replica, parameterClass: ParameterClassName): Mount {
+export function mountOptimizer(replica: Replica, name: GroupName): Mount {
   return mountOf((self: OptimizerSelf) => {
-    const shard = new Shard(replica, parameterClass);
+    const shard = new Shard(replica, replica.group(name));
     return {
       machine: optimizerMachine,
       input: shard.input,

@@ -1,11 +1,9 @@
 import type { Address } from '@troupe/core';
 import type { Parameter } from '@troupe/spec';
-import { addresses } from '../addresses.ts';
-import { ClassExchange } from '../class-exchange.ts';
+import { GroupExchange, type ParameterGroup, type WorkerRank } from '@troupe/topology/layout';
 import { intersect, type Range } from '../gradients.ts';
-import { firstSource, expertRank, type ParameterClassName } from '../job.ts';
+import { firstSource } from '../job.ts';
 import type { Replica } from '../replica.ts';
-import { buddyOf, wardOf } from './buddies.ts';
 import type { OptimizerInput } from './machine.ts';
 
 /** A part of one tensor that lies in a flat buffer at `flat`. */
@@ -17,39 +15,36 @@ interface Piece {
   readonly flat: Range;
 }
 
-/** What the shard of another replica completes and updates alone. */
-function sliceOf(replica: Replica, parameterClass: ParameterClassName, dp: number): Range {
-  const { layout } = replica.buffers(parameterClass);
-  const { exchange } = new ClassExchange(replica.job, dp, parameterClass, layout);
-  return exchange.part(exchange.numLevels);
-}
-
 /** What a shard owns and with whom it shares the class. */
 export class Shard {
   readonly replica: Replica;
-  readonly parameterClass: ParameterClassName;
+  readonly group: ParameterGroup;
   /** Those that hold the same parameters, and who exchanges what with whom. */
-  readonly among: ClassExchange;
+  readonly among: GroupExchange;
   /** The slice whose gradient sum this shard completes and votes with. */
   readonly reduces: Range;
   /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
   readonly owns: Range;
   readonly length: number;
-  /** The replicas that keep a copy of this state and whose state is kept here; null: nobody. */
-  readonly buddy: number | null;
-  readonly ward: { readonly dp: number; readonly owns: Range } | null;
+  /** The workers that keep a copy of this state and whose state is kept here; null: nobody. */
+  readonly buddy: WorkerRank | null;
+  readonly ward: { readonly worker: WorkerRank; readonly owns: Range } | null;
 
-  constructor(replica: Replica, parameterClass: ParameterClassName) {
+  constructor(replica: Replica, group: ParameterGroup) {
     this.replica = replica;
-    this.parameterClass = parameterClass;
-    this.among = replica.exchange(parameterClass);
-    this.length = replica.buffers(parameterClass).layout.length;
-    const { exchange } = this.among;
-    this.reduces = exchange.part(exchange.numLevels);
-    this.owns = replica.job.zero === 0 ? exchange.part(0) : this.reduces;
-    this.buddy = buddyOf(replica.job, parameterClass, replica.dp);
-    const ward = wardOf(replica.job, parameterClass, replica.dp);
-    this.ward = ward === null ? null : { dp: ward, owns: sliceOf(replica, parameterClass, ward) };
+    const { layout } = replica.job;
+    this.group = group;
+    this.among = replica.exchange(group.name);
+    this.length = group.flat.length;
+    const { exchange, slice } = this.among;
+    this.reduces = slice;
+    this.owns = layout.zero === 0 ? exchange.part(0) : this.reduces;
+    this.buddy = layout.buddyOf(group, replica.worker);
+    const worker = layout.wardOf(group, replica.worker);
+    this.ward =
+      worker === null
+        ? null
+        : { worker, owns: new GroupExchange(layout.groupOf(worker, group.name), worker).slice };
   }
 
   get input(): OptimizerInput {
@@ -58,7 +53,7 @@ export class Shard {
     return {
       version: this.replica.job.first.step,
       expected: Array.from({ length: exchange.numLevels }, (_, level) => exchange.expected(level)),
-      expectedTotals: this.replica.job.zero === 0 ? this.length - slice : 0,
+      expectedTotals: this.replica.job.layout.zero === 0 ? this.length - slice : 0,
       pieces: this.pieces(this.owns).length,
       owned: this.owns.to - this.owns.from,
       source: firstSource(this.replica.job) === 'seed' ? 'seed' : 'snapshot',
@@ -70,9 +65,9 @@ export class Shard {
 
   /** The tensors' parts within `range`, in order; padding is in none. */
   pieces(range: Range): readonly Piece[] {
-    const { layout } = this.replica.buffers(this.parameterClass);
-    return layout.units.flatMap((unit, index) => {
-      const start = layout.starts[index] ?? 0;
+    const { units, starts } = this.group.flat;
+    return units.flatMap((unit, index) => {
+      const start = starts[index] ?? 0;
       return unit.parameters.flatMap((parameter) => {
         const first = start + parameter.offset;
         const flat = intersect(range, { from: first, to: first + parameter.size });
@@ -84,14 +79,15 @@ export class Shard {
 
 /** Who beside a shard reads weights of `whole`: the stage, or the experts layer by layer. */
 export function readers(
-  { replica, parameterClass }: Shard,
+  { replica, group }: Shard,
   whole: Range,
 ): readonly { readonly to: Address; readonly range: Range }[] {
-  if (parameterClass === 'dense')
-    return whole.from < whole.to ? [{ to: addresses.stage(replica.dp), range: whole }] : [];
-  const { ep, edp } = expertRank(replica.job, replica.dp);
-  return replica.shape.layers.flatMap((layer) => {
+  const { job, worker, layers } = replica;
+  const { layout } = job;
+  if (group.reader === 'stage')
+    return whole.from < whole.to ? [{ to: layout.stageOf(worker), range: whole }] : [];
+  return layers.flatMap((layer) => {
     const range = intersect(whole, replica.expertBuffers(layer));
-    return range === null ? [] : [{ to: addresses.expert(layer, ep, edp), range }];
+    return range === null ? [] : [{ to: layout.expertOf(layer, worker), range }];
   });
 }

@@ -1,7 +1,7 @@
 import { assert, OptionError, TroupeError } from '@troupe/core';
 import type { Floats } from '@troupe/kernel-set';
 import type { EffectsOf } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
+import { addresses } from '@troupe/topology/layout';
 import type { QuestionEvent, ServiceEvent, ServiceSelf } from './events.ts';
 import type { serviceActions, ServiceContext } from './machine.ts';
 import { dispatchOf, questionOf } from './question.ts';
@@ -22,9 +22,9 @@ export function serviceEffects(
   self: ServiceSelf,
   host: ServedExperts,
 ): EffectsOf<typeof serviceActions, ServiceContext, ServiceEvent> {
-  const { device, job, layer, shape } = host;
-  const expert = addresses.expert(layer, 0, 0);
-  const sizes = { dim: job.model.dModel, experts: shape.expertsPerRank };
+  const { device, job, layer } = host;
+  const expert = addresses.expert(layer, { ep: 0, edp: 0 });
+  const sizes = { dim: job.model.dModel, experts: host.count };
   const waiting: QuestionEvent[] = [];
   let open: { readonly asked: QuestionEvent; readonly slots_N: Int32Array; readonly y_ND: Floats } | null =
     null;

@@ -1,5 +1,5 @@
 import { escalate, mountOf, type Mount } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
+import { addresses } from '@troupe/topology/layout';
 import type { ProgramSystem } from '../messages.ts';
 import { mountServingExpert } from '../expert/index.ts';
 import { serviceEffects } from './effects.ts';
@@ -13,7 +13,7 @@ function mountService(host: ServedExperts, capacity: number): Mount {
   return mountOf((self: ServiceSelf) => {
     const input: ServiceInput = {
       capacity,
-      sizes: { dim: host.job.model.dModel, experts: host.shape.expertsPerRank },
+      sizes: { dim: host.job.model.dModel, experts: host.count },
     };
     return { machine: serviceMachine, input, effects: serviceEffects(self, host) };
   });
@@ -32,8 +32,8 @@ export function mountExpertService(
   options: { readonly capacity: number },
 ): ReturnType<typeof addresses.gate> {
   const { layer } = host;
-  const front = addresses.gate(layer, 0);
-  const expert = addresses.expert(layer, 0, 0);
+  const front = addresses.gate(layer, { pp: 0, dp: 0 });
+  const expert = addresses.expert(layer, { ep: 0, edp: 0 });
   system.mount(expert, escalate, mountServingExpert(host, layer));
   system.mount(front, escalate, mountService(host, options.capacity));
   system.tell(expert, 'weights.publish', { body: { from: 0, to: host.weights.data.length } });

@@ -1,8 +1,9 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { Device, KernelCall, Precision } from '@troupe/kernel-set';
 import { FlatWeights } from '@troupe/model';
 import type { FieldsArgument, Shapes } from '@troupe/runtime';
 import { expertUnit, flatLayout, type ModelConfig, type Parameter } from '@troupe/spec';
+import { addresses, expertGroupId } from '@troupe/topology/layout';
 import type { ExpertRule } from '../expert/rule.ts';
 import type { Computing, ExpertBuffers, ExpertHost } from '../replica.ts';
 
@@ -20,11 +21,13 @@ export interface ServedGroup {
 
 /** What an expert actor stands on when there is nothing but it: its device and the weights of its experts. */
 export class ServedExperts implements ExpertHost {
-  readonly dp = 0;
+  /** The only one of a service. */
+  readonly expertGroup = expertGroupId(0);
+  readonly numGrains = 1;
   readonly device: Device;
   readonly layer: number;
   readonly job: ExpertHost['job'];
-  readonly shape: ExpertHost['shape'];
+  readonly count: number;
   /** Filled by whoever mounts it; the names are those of the model. */
   readonly weights: FlatWeights;
   readonly #stride: number;
@@ -36,12 +39,11 @@ export class ServedExperts implements ExpertHost {
     this.layer = layer;
     this.job = {
       model,
-      ep: 1,
       first: { step: 0, adamClock: 0 },
       ...(precision === undefined ? {} : { precision }),
       ...(expert === undefined ? {} : { expert }),
     };
-    this.shape = { expertsPerRank: count, microbatchGrains: 1 };
+    this.count = count;
     this.weights = new FlatWeights(layout, device.floats(layout.length));
     this.#stride = units[0]?.paddedSize ?? 0;
   }
@@ -54,12 +56,18 @@ export class ServedExperts implements ExpertHost {
   expertBuffers(): ExpertBuffers {
     const { data } = this.weights;
     return {
+      count: this.count,
       stride: this.#stride,
       from: 0,
       to: data.length,
       weights: () => data,
       gradient: () => assert(false, 'a service has no backward pass') as never,
     };
+  }
+
+  /** Where its gate would be, others' questions come from. */
+  gatesFor(layer: number): readonly Address[] {
+    return [addresses.gate(layer, { pp: 0, dp: 0 })];
   }
 
   /** Answers are read here, so they must be there. */

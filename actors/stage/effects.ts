@@ -12,31 +12,25 @@ import {
   type Batch,
 } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
-import { isMoeLayer } from '@troupe/spec';
-import { addresses } from '../addresses.ts';
+import { isMoeLayer, type Unit } from '@troupe/spec';
+import { addresses } from '@troupe/topology/layout';
 import { sendGradients, type Range } from '../gradients.ts';
-import { expertRank, parameterClasses } from '../job.ts';
 import type { Replica } from '../replica.ts';
 import type { StageEvent, StageSelf } from './events.ts';
 import type { stageActions, StageContextData } from './machine.ts';
 
-/** Where the units of a layer, and those before and behind all layers, lie in the dense class. */
+/** Where the units of a layer, and those before and behind all layers, lie in the dense group. */
 function denseRanges(replica: Replica): {
   readonly layer: (layer: number) => Range;
   readonly embed: Range;
   readonly tail: Range;
 } {
-  const { units, starts, length } = replica.dense.layout;
-  const rangeOf = (belongs: (index: number) => boolean): Range => {
-    const indices = units.map((_, index) => index).filter(belongs);
-    const last = indices.at(-1) ?? 0;
-    return { from: starts[indices[0] ?? 0] ?? 0, to: starts[last + 1] ?? length };
-  };
-  const embed = rangeOf((index) => units[index]?.id === 'embed');
+  const group = replica.group('dense');
+  const rangeOf = (belongs: (unit: Unit) => boolean): Range => group.rangeOf(belongs) ?? { from: 0, to: 0 };
   return {
-    embed,
-    layer: (layer) => rangeOf((index) => units[index]?.layer === layer),
-    tail: rangeOf((index) => units[index]?.layer === null && units[index]?.id !== 'embed'),
+    embed: rangeOf(({ id }) => id === 'embed'),
+    layer: (index) => rangeOf(({ layer }) => layer === index),
+    tail: rangeOf(({ layer, id }) => layer === null && id !== 'embed'),
   };
 }
 
@@ -44,11 +38,12 @@ export function stageEffects(
   self: StageSelf,
   replica: Replica,
 ): EffectsOf<typeof stageActions, StageContextData, StageEvent> {
-  const { job, dp, device } = replica;
-  const { model } = job;
+  const { job, worker, layers, device } = replica;
+  const { model, layout } = job;
+  const { dealing } = layout;
   const batches = new Map<string, Batch>();
   const ranges = denseRanges(replica);
-  const gates = new Map(replica.shape.layers.map((layer) => [layer, addresses.gate(layer, dp)]));
+  const gates = new Map(layers.map((layer) => [layer, layout.gateOf(layer, worker)]));
   const gateOf = (layer: number): Address => {
     const gate = gates.get(layer);
     assert(gate, 'only layers with experts have a gate', { layer });
@@ -76,11 +71,12 @@ export function stageEffects(
     layer: context.layer,
     microbatch: context.microbatch,
   });
-  const lastMicrobatch = (context: StageContextData): boolean => context.microbatch === job.microbatches - 1;
+  const lastMicrobatch = (context: StageContextData): boolean =>
+    context.microbatch === dealing.microbatches - 1;
   const send = (context: StageContextData, range: Range): void =>
     sendGradients(self, replica, {
       ...range,
-      parameterClass: 'dense',
+      group: 'dense',
       step: context.step,
       attempt: context.attempt,
     });
@@ -96,7 +92,7 @@ export function stageEffects(
       evaluated += body.targets;
     },
     askEvaluation: (_event, context) => {
-      self.tell(addresses.feeder(dp), 'evaluation.prefetch', place(context));
+      self.tell(layout.feederOf(worker), 'evaluation.prefetch', place(context));
     },
     begin: (_event, context) => {
       current(context).statistics.reset();
@@ -137,7 +133,7 @@ export function stageEffects(
       // A global balance loss waits for the counts of the whole batch (`shareBalance`); one of weight 0 has nothing to wait for.
       const balance = model.moe?.balance;
       if (balance !== undefined && (balance.scope !== 'global' || balance.auxLoss === 0)) {
-        replica.balance = balanceCoefficients(model, { sequences: job.batch, tokens });
+        replica.balance = balanceCoefficients(model, { sequences: dealing.batch, tokens });
       }
       replica.globalTokens = tokens;
     },
@@ -165,7 +161,7 @@ export function stageEffects(
       }));
       replica.balance = balanceCoefficients(
         model,
-        { sequences: job.batch, tokens: replica.globalTokens },
+        { sequences: dealing.batch, tokens: replica.globalTokens },
         layers,
       );
     },
@@ -223,13 +219,11 @@ export function stageEffects(
       replica.attempt = attempt;
       self.endWait('balance');
       held.length = 0;
-      const { ep, edp } = expertRank(job, dp);
-      const { layers } = replica.shape;
       // REC-2: shards come last. When one answers, every actor here has its notice, in front of all that the new attempt brings.
       for (const to of [
         ...layers.map(gateOf),
-        ...layers.map((layer) => addresses.expert(layer, ep, edp)),
-        ...parameterClasses(job).map((each) => addresses.optimizer(each, dp)),
+        ...layers.map((layer) => layout.expertOf(layer, worker)),
+        ...replica.groups.map((group) => layout.shardOf(group, worker)),
       ])
         self.tell(to, 'attempt.abandon', { attempt });
     },

@@ -5,16 +5,17 @@ import { fencedByStage, type StageSelf } from './events.ts';
 import { stageMachine, type StageInput } from './machine.ts';
 
 export function mountStage(replica: Replica): Mount {
-  const { job, shape } = replica;
+  const { job, layers } = replica;
+  const { dealing } = job.layout;
   const balance = job.model.moe?.balance;
   return mountOf((self: StageSelf) => {
     const input: StageInput = {
       version: job.first.step,
       numElements: replica.dense.layout.length,
       numLayers: job.model.layers,
-      numMicrobatches: job.microbatches,
-      numEvaluationPasses: shape.evaluationPasses,
-      moeLayers: new Set(shape.layers),
+      numMicrobatches: dealing.microbatches,
+      numEvaluationPasses: dealing.evaluationPasses(job.evaluationSequences),
+      moeLayers: new Set(layers),
       sharesBalance: balance !== undefined && balance.scope === 'global' && balance.auxLoss !== 0,
     };
     return {

@@ -5,8 +5,8 @@ import {
   type CheckpointTensor,
   type CheckpointWriter,
 } from '@troupe/checkpoint';
-import { denseUnits, expertUnits } from '@troupe/spec';
-import { jobShape, type Job } from '../job.ts';
+import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
+import type { Job } from '../job.ts';
 import type { StoreEventOf } from './events.ts';
 import { hashingOf, type StoreOptions } from './options.ts';
 
@@ -16,7 +16,7 @@ export const tensorGroups = ['weights', 'adam-m', 'adam-v'] as const;
 function checkpointTensors(job: Job): readonly CheckpointTensor[] {
   const units = [
     ...denseUnits(job.model),
-    ...jobShape(job).layers.flatMap((layer) => expertUnits(job.model, layer)),
+    ...moeLayers(job.model).flatMap((layer) => expertUnits(job.model, layer)),
   ];
   return units.flatMap((unit) =>
     unit.parameters.flatMap(({ name, shape }) =>

@@ -1,6 +1,6 @@
 import { assert, deserializeError } from '@troupe/core';
 import type { EffectsOf } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
+import { addresses } from '@troupe/topology/layout';
 import { CheckpointDraft } from './checkpoint-draft.ts';
 import type { StoreEvent, StoreEventOf, StoreSelf } from './events.ts';
 import type { storeActions, StoreContext } from './machine.ts';

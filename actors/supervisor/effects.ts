@@ -1,6 +1,6 @@
 import { assert, type NodeId, type TimerHandle } from '@troupe/core';
 import { systemAddress, type EffectsOf } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
+import { addresses } from '@troupe/topology/layout';
 import type { LossEvent, SupervisorEvent, SupervisorSelf } from './events.ts';
 import type { supervisorActions, SupervisorContext } from './machine.ts';
 import type { SupervisorOptions } from './options.ts';
@@ -73,7 +73,7 @@ export function supervisorEffects(
       const worker = options.workers.get(node);
       assert(worker, 'a worker of this run was lost', { node });
       self.tell(addresses.trainer, 'worker.down', {
-        body: { worker: worker.dp, node, sentence: sentence(event) },
+        body: { worker: worker.worker, node, sentence: sentence(event) },
       });
       options.restart(node, lives(context, node));
     },
@@ -87,7 +87,7 @@ export function supervisorEffects(
     welcome: (event) => {
       const worker = options.workers.get(event.body.node as NodeId);
       assert(worker, 'a worker of this run joined');
-      self.tell(addresses.trainer, 'worker.up', { body: { worker: worker.dp } });
+      self.tell(addresses.trainer, 'worker.up', { body: { worker: worker.worker } });
     },
     reportLost: (event, context) => {
       options.failed({

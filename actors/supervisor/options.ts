@@ -1,5 +1,6 @@
 import type { NodeId } from '@troupe/core';
 import type { Supervision } from '@troupe/runtime';
+import type { WorkerRank } from '@troupe/topology/layout';
 
 /** Why a run cannot go on, in one sentence. */
 export interface RunFailure {
@@ -11,7 +12,7 @@ export interface RunFailure {
 
 /** A worker as its supervisor knows it. */
 export interface Supervised {
-  readonly dp: number;
+  readonly worker: WorkerRank;
   readonly actors: readonly string[];
 }
 

@@ -1,13 +1,13 @@
 import type { Address } from '@troupe/core';
-import type { JobLayout } from '../job.ts';
+import type { Layout, WorkerRank } from '@troupe/topology/layout';
 import type { Pending } from './pending.ts';
 import type { Schedule } from './schedule.ts';
 import type { Votes } from './votes.ts';
 
-/** An actor that answers the trainer, and the replica whose worker it lives on. */
+/** An actor that answers the trainer, and the worker that it lives on. */
 export interface Answerer {
   readonly address: Address;
-  readonly dp: number;
+  readonly worker: WorkerRank;
 }
 
 export interface TrainerContext {
@@ -48,7 +48,7 @@ export interface TrainerContext {
   /** Votes of the present attempt. */
   readonly votes: Votes;
   /** Who holds which parameters. */
-  readonly layout: JobLayout;
+  readonly layout: Layout;
   readonly restartsFromBeginning: boolean;
 }
 

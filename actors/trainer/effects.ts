@@ -2,8 +2,7 @@ import { addWideSums, assert } from '@troupe/core';
 import { lossValue } from '@troupe/model';
 import type { EffectsOf } from '@troupe/runtime';
 import type { RecoveredEvent } from '@troupe/telemetry';
-import { addresses } from '../addresses.ts';
-import { jobShape, parameterClasses } from '../job.ts';
+import { addresses, workerRank, type WorkerRank } from '@troupe/topology/layout';
 import type { TrainerContext } from './context.ts';
 import { divergence } from './divergence.ts';
 import type { TrainerEvent, TrainerSelf } from './events.ts';
@@ -30,11 +29,13 @@ type RecoveryEffects = Pick<
 
 export function trainerEffects(self: TrainerSelf, options: TrainerOptions): TrainerEffects {
   const { job } = options;
-  const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
-  const stages = replicas.map((dp) => addresses.stage(dp));
-  const shardsOf = (dp: number) => parameterClasses(job).map((each) => addresses.optimizer(each, dp));
-  const shards = replicas.flatMap(shardsOf);
-  const shape = jobShape(job);
+  const { layout } = job;
+  const workers = [...layout.workers()];
+  const feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
+  const stages = workers.map((worker) => layout.stageOf(worker));
+  const shardsOf = (worker: WorkerRank) =>
+    layout.groupsOf(worker).map((group) => layout.shardOf(group, worker));
+  const shards = workers.flatMap(shardsOf);
   /** Tokens of a step by the feeder that counted them: one that counts again says the same again. */
   const counts = new Map<number, Map<string, { readonly targets: number; readonly tokens: number }>>();
   let ledger = new StepLedger();
@@ -55,7 +56,7 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
   let decided = { gradNorm: 0, learningRate: 0 };
 
   const prefetch = (step: number): void => {
-    for (const dp of replicas) self.tell(addresses.feeder(dp), 'batch.prefetch', { step });
+    for (const feeder of feeders) self.tell(feeder, 'batch.prefetch', { step });
   };
   const waitFor = (
     name: string,
@@ -124,10 +125,10 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
         (count, index) => (balance.counts_LE[index] = (balance.counts_LE[index] ?? 0) + count),
       );
       balance.replicas++;
-      if (balance.replicas < job.dp) return;
+      if (balance.replicas < stages.length) return;
       balance.replicas = 0;
-      for (const dp of replicas) {
-        self.tell(addresses.stage(dp), 'balance.shared', {
+      for (const stage of stages) {
+        self.tell(stage, 'balance.shared', {
           step: context.step,
           attempt: context.attempt,
           tensors: { counts_LE: balance.counts_LE },
@@ -199,15 +200,15 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
         mfu: utilisation(options.flopsPerToken * tokensPerSecond, options.peakFlops),
         maxExpertLoad: losses.maxExpertLoad,
         hottest: losses.hottest,
-        kernelShare: ledger.kernelMs / 1000 / seconds / job.dp,
+        kernelShare: ledger.kernelMs / 1000 / seconds / layout.mesh.world,
         attempts: openings.count,
         skipped,
       });
     },
     evaluate: (_event, context) => {
       evaluation = { lossSum: new BigInt64Array(2), tokens: 0 };
-      for (const dp of replicas)
-        self.tell(addresses.stage(dp), 'evaluation.open', {
+      for (const stage of stages)
+        self.tell(stage, 'evaluation.open', {
           step: context.step,
           attempt: context.attempt,
           version: context.step,
@@ -217,7 +218,7 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
         stages,
         'the held-out loss',
         context.step,
-        job.deadlines.stepMs * Math.max(1, shape.evaluationPasses),
+        job.deadlines.stepMs * Math.max(1, layout.dealing.evaluationPasses(job.evaluationSequences)),
       );
     },
     recordEvaluation: (event) => {
@@ -301,8 +302,8 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
     abandon: (_event, context) => {
       for (const name of ['load', 'step', 'evaluation', 'checkpoint']) self.endWait(name);
       const { attempt } = context;
-      for (const dp of replicas)
-        if (!context.down.has(dp)) self.tell(addresses.stage(dp), 'attempt.abandon', { attempt });
+      for (const worker of workers)
+        if (!context.down.has(worker)) self.tell(layout.stageOf(worker), 'attempt.abandon', { attempt });
       self.tell(addresses.store(0), 'checkpoint.abandon', { attempt });
       const { recoveryMs } = job.deadlines;
       const lost = [...(loss?.workers ?? [])].join(', ');
@@ -315,10 +316,10 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
       );
     },
     abandonJoined: (event, { attempt }) =>
-      self.tell(addresses.stage(event.body.worker), 'attempt.abandon', { attempt }),
+      self.tell(layout.stageOf(workerRank(event.body.worker)), 'attempt.abandon', { attempt }),
     rebuild: (_event, context) => {
       const { step, attempt } = context;
-      const plan = planRecovery(job, context, step);
+      const plan = planRecovery(layout, context, step);
       assert(plan, 'the machine rebuilds what can be rebuilt', { step });
       source = 'peers';
       // A shard that keeps what it has goes on at once, so it sends first.

@@ -1,6 +1,5 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import { addresses } from '../addresses.ts';
-import { jobShape, layoutOf, parameterClasses } from '../job.ts';
+import { addresses } from '@troupe/topology/layout';
 import type { TrainerContext, TrainerInput } from './context.ts';
 import { trainerEffects } from './effects.ts';
 import { fencedByTrainer, type TrainerSelf } from './events.ts';
@@ -13,21 +12,21 @@ export type { RunOutcome, TrainerOptions } from './options.ts';
 /** The one trainer of a job. */
 export function mountTrainer(options: TrainerOptions): Mount {
   const { job } = options;
-  const { evaluationPasses } = jobShape(job);
-  const replicas = Array.from({ length: job.dp }, (_, dp) => dp);
+  const { layout } = job;
+  const workers = [...layout.workers()];
   return mountOf((self: TrainerSelf) => {
     const input: TrainerInput = {
       step: job.first.step,
-      shards: replicas.flatMap((dp) =>
-        parameterClasses(job).map((each) => ({ address: addresses.optimizer(each, dp), dp })),
+      shards: workers.flatMap((worker) =>
+        layout.groupsOf(worker).map((group) => ({ address: layout.shardOf(group, worker), worker })),
       ),
-      stages: replicas.map((dp) => ({ address: addresses.stage(dp), dp })),
+      stages: workers.map((worker) => ({ address: layout.stageOf(worker), worker })),
       store: addresses.store(0),
       restartsFromBeginning: job.restartsFromBeginning,
-      layout: layoutOf(job),
+      layout,
       stopAfter: job.stopAfter,
       maxSkipped: job.maxSkipped,
-      schedule: scheduleOf(job, evaluationPasses),
+      schedule: scheduleOf(job),
     };
     return {
       machine: trainerMachine,

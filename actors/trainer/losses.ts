@@ -1,6 +1,6 @@
 import { balanceLosses, lossValue } from '@troupe/model';
+import { moeLayers } from '@troupe/spec';
 import type { Job } from '../job.ts';
-import { jobShape } from '../job.ts';
 import type { StepLedger } from './ledger.ts';
 
 export interface StepLosses {
@@ -25,7 +25,7 @@ export function stepLosses(
   ledger: StepLedger,
   batch: { readonly targets: number; readonly tokens: number },
 ): StepLosses {
-  const { layers } = jobShape(job);
+  const layers = moeLayers(job.model);
   const loss = lossValue(ledger.lossSum) / batch.targets;
   if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, hottest: null };
   const { experts } = job.model.moe;
@@ -49,7 +49,7 @@ export function stepLosses(
     probSums_E: ledger.probSums.subarray(index * 2 * experts, (index + 1) * 2 * experts),
   }));
   const { auxLoss, zLoss } = balanceLosses(job.model, statistics, {
-    sequences: job.batch,
+    sequences: job.layout.dealing.batch,
     tokens: batch.tokens,
   });
   return { loss, auxLoss: auxLoss + zLoss, maxExpertLoad, hottest };

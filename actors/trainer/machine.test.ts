@@ -1,7 +1,7 @@
 import { address } from '@troupe/core';
 import test from 'ava';
 import fc from 'fast-check';
-import { resolveTopology } from '@troupe/topology';
+import { Layout, resolveTopology, workerRank } from '@troupe/topology';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
 import type { TrainerInput } from './context.ts';
 import { fencedByTrainer } from './events.ts';
@@ -40,11 +40,19 @@ const always = [
   'checkpoint.failed',
 ];
 
-const shards = [0, 1].map((dp) => ({ address: address(`optimizer/dense/dp${dp}`), dp }));
-const stages = [0, 1].map((dp) => ({ address: address(`stage/pp0/dp${dp}/tp0`), dp }));
+/** Without experts, so that every worker has one shard and holds what the other does. */
+const layout = new Layout(
+  resolveTopology({ model: { layers: 1, moe: null }, parallel: { dp: 2, ep: 1, zero: 0 } }),
+);
+const shards = [0, 1].map((rank) => ({
+  address: address(`optimizer/dense/dp${rank}`),
+  worker: workerRank(rank),
+}));
+const stages = [0, 1].map((rank) => ({
+  address: address(`stage/pp0/dp${rank}/tp0`),
+  worker: workerRank(rank),
+}));
 const store = address('store/m0');
-/** Without experts, so that every replica has one shard and holds what the other does. */
-const { model } = resolveTopology({ model: { layers: 1, moe: null } });
 const input: TrainerInput = {
   step: 0,
   shards,
@@ -53,7 +61,7 @@ const input: TrainerInput = {
   stopAfter: 3,
   maxSkipped: 10,
   schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: -1 },
-  layout: { model, dp: 2, ep: 1, zero: 0, buddyShift: 0 },
+  layout,
   restartsFromBeginning: true,
 };
 

@@ -1,7 +1,7 @@
 import { address, type Address } from '@troupe/core';
 import { always, ignore, of, on } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
-import { addresses } from '../addresses.ts';
+import { addresses } from '@troupe/topology/layout';
 import type { Answerer, TrainerContext, TrainerInput } from './context.ts';
 import type { TrainerEvent } from './events.ts';
 import { Pending } from './pending.ts';
@@ -98,8 +98,8 @@ export const trainerMachine = setup({
         Pending.of(
           addressesOf(
             context.shards.filter(
-              ({ address, dp }) =>
-                context.awaited.has(address) && dp !== of(event, 'worker.down').body.worker,
+              ({ address, worker }) =>
+                context.awaited.has(address) && worker !== of(event, 'worker.down').body.worker,
             ),
           ),
         ),
@@ -134,7 +134,7 @@ export const trainerMachine = setup({
     votes: noVotes,
     awaited: Pending.of<Address>([]),
     uncounted: new Map<number, Pending<Address>>(),
-    feeders: Pending.of(input.stages.map(({ dp }) => addresses.feeder(dp))),
+    feeders: Pending.of([...input.layout.replicas()].map((dp) => addresses.feeder({ dp }))),
     down: new Set<number>(),
     broken: false,
     versions: new Map<Address, number>(),

@@ -1,7 +1,5 @@
 import type { Address } from '@troupe/core';
-import { addresses } from '../addresses.ts';
-import { classPeers, parameterClasses, type JobLayout, type ParameterClassName } from '../job.ts';
-import { buddyOf } from '../optimizer/buddies.ts';
+import type { Layout, ParameterGroup, WorkerRank } from '@troupe/topology/layout';
 
 /** Where the state of one shard comes from: itself, another shard that holds the same, or its buddy's copy. */
 export interface ShardSource {
@@ -26,34 +24,38 @@ export interface HeldState {
  * @returns null when some state of `version` is held by nobody
  */
 export function planRecovery(
-  job: JobLayout,
+  layout: Layout,
   held: HeldState,
   version: number,
 ): readonly ShardSource[] | null {
   const sources: ShardSource[] = [];
-  for (let dp = 0; dp < job.dp; dp++) {
-    for (const each of parameterClasses(job)) {
-      const source = sourceOf(job, each, dp, { held, version });
+  for (const worker of layout.workers()) {
+    for (const group of layout.groupsOf(worker)) {
+      const source = sourceOf(layout, { group, worker }, { held, version });
       if (source === null) return null;
-      sources.push({ shard: addresses.optimizer(each, dp), ...source });
+      sources.push({ shard: layout.shardOf(group, worker), ...source });
     }
   }
   return sources;
 }
 
 function sourceOf(
-  job: JobLayout,
-  parameterClass: ParameterClassName,
-  dp: number,
-  wanted: { readonly held: HeldState; readonly version: number },
+  layout: Layout,
+  { group, worker }: { readonly group: ParameterGroup; readonly worker: WorkerRank },
+  { held, version }: { readonly held: HeldState; readonly version: number },
 ): Omit<ShardSource, 'shard'> | null {
-  const { held, version } = wanted;
-  const named = (rank: number): Address => addresses.optimizer(parameterClass, rank);
-  const twins = job.zero === 0 ? classPeers(job, parameterClass, dp) : [];
-  const holder = [dp, ...twins].find((rank) => held.versions.get(named(rank)) === version);
-  if (holder !== undefined) return { from: named(holder), fromCopy: false };
-  const buddy = buddyOf(job, parameterClass, dp);
-  return buddy !== null && held.copies.get(named(dp)) === version
-    ? { from: named(buddy), fromCopy: true }
+  const shard = layout.shardOf(group, worker);
+  const holds = (from: Address): boolean => held.versions.get(from) === version;
+  if (holds(shard)) return { from: shard, fromCopy: false };
+  if (layout.hasTwins(group)) {
+    for (const twin of group.holders) {
+      const from = layout.shardOf(group, twin);
+      if (holds(from)) return { from, fromCopy: false };
+    }
+    return null;
+  }
+  const buddy = layout.buddyOf(group, worker);
+  return buddy !== null && held.copies.get(shard) === version
+    ? { from: layout.shardOf(group, buddy), fromCopy: true }
     : null;
 }

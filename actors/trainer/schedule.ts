@@ -10,10 +10,9 @@ export interface Schedule {
   readonly checkpointEvery: number;
 }
 
-/** @param evaluationPasses - of one replica; 0: nothing is held out */
-export const scheduleOf = (job: Job, evaluationPasses: number): Schedule => ({
+export const scheduleOf = (job: Job): Schedule => ({
   steps: job.steps,
-  evaluateEvery: evaluationPasses > 0 ? job.evaluateEvery : -1,
+  evaluateEvery: job.evaluationSequences > 0 ? job.evaluateEvery : -1,
   checkpointEvery: job.checkpointEvery,
 });
 

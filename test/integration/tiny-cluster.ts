@@ -185,14 +185,14 @@ function finalParameters(
 ): ReadonlyMap<string, Floats> {
   const found = new Map<string, Floats>();
   for (const replica of replicas) {
-    for (const parameterClass of ['dense', 'expert'] as const) {
-      const weights = replica.buffers(parameterClass).at(version);
+    for (const { name: group } of replica.groups) {
+      const weights = replica.buffers(group).at(version);
       for (const { name } of weights.layout.units.flatMap((unit) => unit.parameters)) {
         const values = weights.parameter(name);
         const earlier = found.get(name);
         if (earlier === undefined) found.set(name, values.slice());
         else if (hashOf([earlier]) !== hashOf([values]))
-          throw new Error(`replica ${replica.dp} holds another ${name}`);
+          throw new Error(`worker ${replica.worker} holds another ${name}`);
       }
     }
   }
@@ -201,7 +201,7 @@ function finalParameters(
     units.flatMap((unit) =>
       unit.parameters.map(({ name }) => {
         const values = found.get(name);
-        if (values === undefined) throw new Error(`no replica holds ${name}`);
+        if (values === undefined) throw new Error(`no worker holds ${name}`);
         return [name, values] as const;
       }),
     ),

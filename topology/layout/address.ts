@@ -24,5 +24,5 @@ export const addresses = {
     ),
 } as const;
 
-export const agentNode = (machine: number): NodeId => nodeId(`agent/${machine}`);
+export const agentNodeOf = (machine: number): NodeId => nodeId(`agent/${machine}`);
 export const workerNode = (rank: number): NodeId => nodeId(`worker/${rank}`);

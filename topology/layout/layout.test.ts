@@ -5,6 +5,7 @@ import { resolveTopology } from '../resolve.ts';
 import { writtenExperts } from '../expert-map.ts';
 import { GroupExchange } from './group-exchange.ts';
 import { Layout, type LayoutSource } from './layout.ts';
+import type { GroupName } from './parameter-group.ts';
 import { stageIndex, workerRank } from './rank.ts';
 
 const { model } = resolveTopology({ model: { layers: 3, tiedHead: true, moe: { experts: 12, every: 2 } } });
@@ -104,7 +105,7 @@ test('Layout: two groups a worker while pp and tp are 1; more where they are not
 
 test('Layout: holders of tied tables are on both ends, those of norms are all tensor peers, those of experts copies', (t) => {
   const layout = new Layout(sourceOf({ pp: 2, ep: 2, edp: 1, tp: 2 }));
-  const holdersOf = (rank: number, name: string): number[] => {
+  const holdersOf = (rank: number, name: GroupName): number[] => {
     const worker = workerRank(rank);
     return [...layout.holdersOf(layout.groupOf(worker, name))];
   };

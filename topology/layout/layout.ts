@@ -1,15 +1,22 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
 import { isMoeLayer, moeLayers, type ModelConfig } from '@troupe/spec';
 import { contiguousExperts, type ExpertMap } from '../expert-map.ts';
-import { addresses, agentNode, workerNode } from './address.ts';
+import { addresses, agentNodeOf, workerNode } from './address.ts';
 import { buddyShift, shifted } from './buddy-shift.ts';
 import { Dealing, type Batch } from './dealing.ts';
 import { ParameterGroups } from './parameter-groups.ts';
 import type { Holders } from './holders.ts';
 import { MachineRow, type Machine } from './machine-row.ts';
-import { createMesh, type Coordinates, type ExpertOrder, type Mesh, type MeshShape } from './mesh.ts';
-import type { ParameterGroup } from './parameter-group.ts';
-import { workerRank, type ExpertGroupId, type StageIndex, type WorkerRank } from './rank.ts';
+import { Mesh, type Coordinates, type ExpertOrder, type MeshShape } from './mesh.ts';
+import type { GroupName, ParameterGroup } from './parameter-group.ts';
+import {
+  dataRank,
+  workerRank,
+  type DataRank,
+  type ExpertGroupId,
+  type StageIndex,
+  type WorkerRank,
+} from './rank.ts';
 import { stageOfBlock, stagePlan, type StagePlan } from './stage-plan.ts';
 
 /** What a layout follows from: a resolved topology has it all. */
@@ -50,7 +57,7 @@ export class Layout {
   constructor(source: LayoutSource, choices: LayoutChoices = {}) {
     const { model, parallel } = source;
     this.model = model;
-    this.mesh = createMesh(parallel, choices.expertOrder);
+    this.mesh = new Mesh(parallel, choices.expertOrder);
     this.zero = parallel.zero;
     this.dealing = new Dealing(source.train, parallel.dp);
     this.#machines = new MachineRow(source.machines);
@@ -66,6 +73,11 @@ export class Layout {
   /** Every worker, by rank. */
   *workers(): Generator<WorkerRank> {
     for (let rank = 0; rank < this.mesh.world; rank++) yield workerRank(rank);
+  }
+
+  /** Every data-parallel copy of the model: a feeder each. */
+  *replicas(): Generator<DataRank> {
+    for (let rank = 0; rank < this.mesh.dp; rank++) yield dataRank(rank);
   }
 
   at(worker: WorkerRank): Coordinates {
@@ -111,7 +123,7 @@ export class Layout {
   }
 
   /** The one of them that is called so. */
-  groupOf(worker: WorkerRank, name: string): ParameterGroup {
+  groupOf(worker: WorkerRank, name: GroupName): ParameterGroup {
     const group = this.groupsOf(worker).find((each) => each.name === name);
     assert(group, 'a worker has the group', { worker, name });
     return group;
@@ -128,12 +140,12 @@ export class Layout {
 
   /** The worker that keeps a copy of the state that of this group only `worker` has; null: it needs none, or there is none. */
   buddyOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
-    return this.#beside(group, worker, this.buddyShift);
+    return this.#beside(group, worker, this.#buddyShift);
   }
 
   /** The worker whose state of this group `worker` keeps a copy of: a shift is a permutation, so a buddy has one ward. */
   wardOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
-    return this.#beside(group, worker, -this.buddyShift);
+    return this.#beside(group, worker, -this.#buddyShift);
   }
 
   #beside(group: ParameterGroup, worker: WorkerRank, shift: number): WorkerRank | null {
@@ -141,7 +153,7 @@ export class Layout {
   }
 
   /** How many places along the data axis a buddy is from its ward; 0: there are none. */
-  get buddyShift(): number {
+  get #buddyShift(): number {
     this.#shift ??= this.#hasBuddies ? buddyShift(this.mesh, this.#machines) : 0;
     return this.#shift;
   }
@@ -158,7 +170,7 @@ export class Layout {
   }
 
   agentOf(machine: number): NodeId {
-    return agentNode(machine);
+    return agentNodeOf(machine);
   }
 
   // Names

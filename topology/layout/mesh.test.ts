@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { createMesh, type Axis, type ExpertOrder, type Mesh, type MeshShape } from './mesh.ts';
+import { Mesh, type Axis, type ExpertOrder, type MeshShape } from './mesh.ts';
 
 const pairs = (n: number): number[][] => Array.from({ length: n / 2 }, (_, i) => [2 * i, 2 * i + 1]);
 const every = (step: number, from: number, to: number): number[] =>
@@ -16,15 +16,15 @@ function groupsOf(mesh: Mesh, axis: Axis): readonly (readonly number[])[] {
   return ranks.toSorted((a, b) => plane(a) - plane(b) || a - b).map((rank) => [...mesh.peers(axis, rank)]);
 }
 
-test('createMesh: world 16, ep 2 gives neighbouring EP and strided EDP groups', (t) => {
-  const mesh = createMesh({ pp: 1, dp: 16, tp: 1, ep: 2 });
+test('Mesh: world 16, ep 2 gives neighbouring EP and strided EDP groups', (t) => {
+  const mesh = new Mesh({ pp: 1, dp: 16, tp: 1, ep: 2 });
   t.deepEqual(groupsOf(mesh, 'ep'), pairs(16));
   t.deepEqual(groupsOf(mesh, 'edp'), [every(2, 0, 16), every(2, 1, 16)]);
   t.deepEqual(groupsOf(mesh, 'dp'), [every(1, 0, 16)]);
 });
 
-test('createMesh: world 16, tp 2, ep 4 gives the published groups', (t) => {
-  const mesh = createMesh({ pp: 1, dp: 8, tp: 2, ep: 4 });
+test('Mesh: world 16, tp 2, ep 4 gives the published groups', (t) => {
+  const mesh = new Mesh({ pp: 1, dp: 8, tp: 2, ep: 4 });
   t.deepEqual(groupsOf(mesh, 'tp'), pairs(16));
   t.deepEqual(groupsOf(mesh, 'dp'), [every(2, 0, 16), every(2, 1, 16)]);
   t.deepEqual(groupsOf(mesh, 'ep'), [
@@ -45,8 +45,8 @@ test('createMesh: world 16, tp 2, ep 4 gives the published groups', (t) => {
   ]);
 });
 
-test('createMesh: the strided order swaps EP and EDP', (t) => {
-  const mesh = createMesh({ pp: 1, dp: 16, tp: 1, ep: 8 }, 'strided');
+test('Mesh: the strided order swaps EP and EDP', (t) => {
+  const mesh = new Mesh({ pp: 1, dp: 16, tp: 1, ep: 8 }, 'strided');
   t.deepEqual(groupsOf(mesh, 'edp'), pairs(16));
   t.deepEqual(groupsOf(mesh, 'ep'), [every(2, 0, 16), every(2, 1, 16)]);
 });
@@ -61,10 +61,10 @@ const shapes = fc
   .map(({ pp, ep, edp, tp }): MeshShape => ({ pp, dp: ep * edp, tp, ep }));
 const orders = fc.constantFrom<ExpertOrder>('contiguous', 'strided');
 
-test('createMesh: every kind of group splits the world without rest', (t) => {
+test('Mesh: every kind of group splits the world without rest', (t) => {
   fc.assert(
     fc.property(shapes, orders, (shape, order) => {
-      const mesh = createMesh(shape, order);
+      const mesh = new Mesh(shape, order);
       const sizes = { tp: mesh.tp, dp: mesh.dp, pp: mesh.pp, ep: mesh.ep, edp: mesh.edp };
       for (const [kind, size] of Object.entries(sizes) as [keyof typeof sizes, number][]) {
         const groups = groupsOf(mesh, kind);
@@ -78,10 +78,10 @@ test('createMesh: every kind of group splits the world without rest', (t) => {
   );
 });
 
-test('createMesh: coordinates and ranks are inverse, and groups share all coordinates but their own', (t) => {
+test('Mesh: coordinates and ranks are inverse, and groups share all coordinates but their own', (t) => {
   fc.assert(
     fc.property(shapes, orders, (shape, order) => {
-      const mesh = createMesh(shape, order);
+      const mesh = new Mesh(shape, order);
       for (let rank = 0; rank < mesh.world; rank++) {
         const at = mesh.coordinates(rank);
         t.is(Number(mesh.rankOf(at)), rank);
@@ -104,8 +104,8 @@ test('createMesh: coordinates and ranks are inverse, and groups share all coordi
   );
 });
 
-test('createMesh: refuses axes that are not positive whole numbers and ranks outside the world', (t) => {
-  t.throws(() => createMesh({ pp: 0, dp: 2, tp: 1, ep: 1 }), { code: 'TROUPE_INVARIANT' });
-  t.throws(() => createMesh({ pp: 1, dp: 4, tp: 1, ep: 3 }), { code: 'TROUPE_INVARIANT' });
-  t.throws(() => createMesh({ pp: 1, dp: 2, tp: 1, ep: 1 }).coordinates(2), { code: 'TROUPE_INVARIANT' });
+test('Mesh: refuses axes that are not positive whole numbers and ranks outside the world', (t) => {
+  t.throws(() => new Mesh({ pp: 0, dp: 2, tp: 1, ep: 1 }), { code: 'TROUPE_INVARIANT' });
+  t.throws(() => new Mesh({ pp: 1, dp: 4, tp: 1, ep: 3 }), { code: 'TROUPE_INVARIANT' });
+  t.throws(() => new Mesh({ pp: 1, dp: 2, tp: 1, ep: 1 }).coordinates(2), { code: 'TROUPE_INVARIANT' });
 });

@@ -39,67 +39,80 @@ export type Axis = 'pp' | 'dp' | 'tp' | 'ep' | 'edp';
 /** How expert-parallel groups lie on the data axis: neighbours (default), or ranks dp/ep apart. */
 export type ExpertOrder = 'contiguous' | 'strided';
 
-/** Coordinates of workers and back. */
-export interface Mesh extends MeshShape {
-  readonly world: number;
-  /** dp / ep. */
-  readonly edp: number;
-  readonly coordinates: (rank: number) => Coordinates;
-  readonly rankOf: (place: MeshPlace) => WorkerRank;
-  /** The data-parallel rank that has copy `edp` of expert group `ep`. */
-  readonly dpOf: (ep: number, edp: number) => DataRank;
-  /** Those that differ from a worker along one axis alone, itself among them, in the order of that axis. */
-  readonly peers: (axis: Axis, rank: number) => Holders;
-}
-
 /**
- * The mesh of workers: tensor axis fastest, then data, then pipeline. Experts use ranks of the data axis.
+ * Coordinates of workers and back: tensor axis fastest, then data, then pipeline. Experts use ranks of the data axis.
  *
  * @see Kim et al. 2021, arXiv:2109.10465, and the groups of the code released with it
  */
-export function createMesh(shape: MeshShape, order: ExpertOrder = 'contiguous'): Mesh {
-  const { pp, dp, tp, ep } = shape;
-  assert(
-    [pp, dp, tp, ep].every((size) => Number.isSafeInteger(size) && size >= 1),
-    'axes are positive whole numbers',
-    { pp, dp, tp, ep },
-  );
-  assert(dp % ep === 0, 'ep divides dp', { dp, ep });
-  const edp = dp / ep;
-  const world = pp * dp * tp;
-  const sizes = { pp, dp, tp, ep, edp };
+export class Mesh implements MeshShape {
+  readonly pp: number;
+  readonly dp: number;
+  readonly tp: number;
+  readonly ep: number;
+  /** dp / ep. */
+  readonly edp: number;
+  readonly world: number;
   /** Workers between neighbours of an axis. */
-  const strides = {
-    pp: dp * tp,
-    dp: tp,
-    tp: 1,
-    ep: tp * (order === 'contiguous' ? 1 : edp),
-    edp: tp * (order === 'contiguous' ? ep : 1),
-  };
-  const along = (axis: Axis, rank: number): number => Math.floor(rank / strides[axis]) % sizes[axis];
-  const judged = (rank: number): number => {
+  readonly #strides: Readonly<Record<Axis, number>>;
+
+  constructor({ pp, dp, tp, ep }: MeshShape, order: ExpertOrder = 'contiguous') {
+    assert(
+      [pp, dp, tp, ep].every((size) => Number.isSafeInteger(size) && size >= 1),
+      'axes are positive whole numbers',
+      { pp, dp, tp, ep },
+    );
+    assert(dp % ep === 0, 'ep divides dp', { dp, ep });
+    this.pp = pp;
+    this.dp = dp;
+    this.tp = tp;
+    this.ep = ep;
+    this.edp = dp / ep;
+    this.world = pp * dp * tp;
+    this.#strides = {
+      pp: dp * tp,
+      dp: tp,
+      tp: 1,
+      ep: tp * (order === 'contiguous' ? 1 : this.edp),
+      edp: tp * (order === 'contiguous' ? ep : 1),
+    };
+  }
+
+  rankOf(at: MeshPlace): WorkerRank {
+    return workerRank(this.#judged((at.pp * this.dp + at.dp) * this.tp + at.tp));
+  }
+
+  /** The data-parallel rank that has copy `edp` of expert group `ep`. */
+  dpOf(ep: number, edp: number): DataRank {
+    return dataRank((ep * this.#strides.ep + edp * this.#strides.edp) / this.tp);
+  }
+
+  coordinates(rank: number): Coordinates {
+    return {
+      pp: stageIndex(this.#along('pp', this.#judged(rank))),
+      dp: dataRank(this.#along('dp', rank)),
+      tp: tensorRank(this.#along('tp', rank)),
+      ep: expertGroupId(this.#along('ep', rank)),
+      edp: this.#along('edp', rank),
+    };
+  }
+
+  /** Those that differ from a worker along one axis alone, itself among them, in the order of that axis. */
+  peers(axis: Axis, rank: number): Holders {
+    const stride = this.#strides[axis];
+    const first = this.#judged(rank) - this.#along(axis, rank) * stride;
+    return new Holders([{ first, stride, count: this[axis] }]);
+  }
+
+  #along(axis: Axis, rank: number): number {
+    return Math.floor(rank / this.#strides[axis]) % this[axis];
+  }
+
+  #judged(rank: number): number {
+    const { world } = this;
     assert(Number.isSafeInteger(rank) && rank >= 0 && rank < world, 'a rank lies in the world', {
       rank,
       world,
     });
     return rank;
-  };
-  return {
-    ...shape,
-    world,
-    edp,
-    rankOf: (at) => workerRank(judged((at.pp * dp + at.dp) * tp + at.tp)),
-    dpOf: (group, copy) => dataRank((group * strides.ep + copy * strides.edp) / tp),
-    coordinates: (rank) => ({
-      pp: stageIndex(along('pp', judged(rank))),
-      dp: dataRank(along('dp', rank)),
-      tp: tensorRank(along('tp', rank)),
-      ep: expertGroupId(along('ep', rank)),
-      edp: along('edp', rank),
-    }),
-    peers: (axis, rank) => {
-      const first = judged(rank) - along(axis, rank) * strides[axis];
-      return new Holders([{ first, stride: strides[axis], count: sizes[axis] }]);
-    },
-  };
+  }
 }

@@ -10,6 +10,9 @@ import {
 } from '@troupe/spec';
 import type { Holders } from './holders.ts';
 
+/** What shards of a group are called: a part of their addresses. */
+export type GroupName = 'embed' | 'dense' | 'replicated' | 'expert';
+
 /** Where a group's buffer may be divided among its holders: at any norm block, or only where a unit ends. */
 export type Cuts = 'blocks' | 'units';
 
@@ -21,7 +24,7 @@ export type Cuts = 'blocks' | 'units';
  */
 export class ParameterGroup {
   /** What its shards are called: the same for other workers' groups of the same kind. */
-  readonly name: string;
+  readonly name: GroupName;
   readonly holders: Holders;
   /** In which levels the holders exchange gradients and weights. */
   readonly exchange: readonly ExchangeLevel[];

@@ -1,7 +1,7 @@
 import { denseUnits, exchangeLevels, expertUnit, type ModelConfig, type Unit } from '@troupe/spec';
 import { Holders } from './holders.ts';
 import type { Coordinates, Mesh } from './mesh.ts';
-import { ParameterGroup } from './parameter-group.ts';
+import { ParameterGroup, type GroupName } from './parameter-group.ts';
 import type { ExpertGroupId, StageIndex, WorkerRank } from './rank.ts';
 import type { StagePlan } from './stage-plan.ts';
 
@@ -68,34 +68,34 @@ export class ParameterGroups {
   }
 
   #dense(worker: WorkerRank, at: Coordinates): ParameterGroup {
-    const { tp, peers } = this.#layout.mesh;
+    const { mesh } = this.#layout;
     return this.#group('dense', [at.pp, at.tp], {
       reader: 'stage',
-      holders: () => peers('dp', worker),
-      units: () => this.#stageUnits(at.pp).filter((unit) => tp === 1 || !isReplicated(unit)),
+      holders: () => mesh.peers('dp', worker),
+      units: () => this.#stageUnits(at.pp).filter((unit) => mesh.tp === 1 || !isReplicated(unit)),
     });
   }
 
   #replicated(at: Coordinates): ParameterGroup {
-    const { dp, tp, rankOf } = this.#layout.mesh;
-    const first = rankOf({ pp: at.pp, dp: 0, tp: 0 });
+    const { mesh } = this.#layout;
+    const first = mesh.rankOf({ pp: at.pp, dp: 0, tp: 0 });
     return this.#group('replicated', [at.pp], {
       reader: 'stage',
-      holders: () => new Holders([{ first, stride: 1, count: dp * tp }]),
+      holders: () => new Holders([{ first, stride: 1, count: mesh.dp * mesh.tp }]),
       units: () => this.#stageUnits(at.pp).filter(isReplicated),
     });
   }
 
   #tied(at: Coordinates): ParameterGroup {
-    const { pp, dp, tp, rankOf } = this.#layout.mesh;
+    const { mesh } = this.#layout;
     const runOf = (stage: number) => ({
-      first: rankOf({ pp: stage, dp: 0, tp: at.tp }),
-      stride: tp,
-      count: dp,
+      first: mesh.rankOf({ pp: stage, dp: 0, tp: at.tp }),
+      stride: mesh.tp,
+      count: mesh.dp,
     });
     return this.#group('embed', [at.tp], {
       reader: 'stage',
-      holders: () => new Holders([runOf(0), runOf(pp - 1)]),
+      holders: () => new Holders([runOf(0), runOf(mesh.pp - 1)]),
       units: () => denseUnits(this.#layout.model).filter(({ id }) => id === 'embed'),
     });
   }
@@ -125,7 +125,7 @@ export class ParameterGroups {
   }
 
   #group(
-    name: string,
+    name: GroupName,
     key: readonly number[],
     made: Pick<ParameterGroup, 'reader'> & {
       readonly holders: () => Holders;

@@ -8,7 +8,6 @@ import {
   Layout,
   learningRate,
   refuseUnbuilt,
-  workerRank,
   type ResolvedTopology,
 } from '@troupe/topology/worker';
 
@@ -60,19 +59,12 @@ export function jobOf(
   use: Use = 'launch',
 ): Job {
   refuse(topology, use);
-  const { train, parallel } = topology;
+  const { train } = topology;
   const { optimizer } = train;
-  const layout = new Layout(topology);
-  const levels = new Map(layout.groupsOf(workerRank(0)).map(({ name, exchange }) => [name, exchange]));
+  const model = withExpert(topology.model, rules.expert);
   return {
-    model: withExpert(topology.model, rules.expert),
-    dp: parallel.dp,
-    ep: parallel.ep,
-    zero: parallel.zero === 0 ? 0 : 1,
-    exchange: { dense: levels.get('dense') ?? [], expert: levels.get('expert') ?? [] },
-    batch: train.batch,
-    grains: train.grains,
-    microbatches: train.microbatches,
+    model,
+    layout: new Layout({ ...topology, model }),
     precision: precisionOf(topology),
     steps: train.steps,
     stopAfter: choices.stopAfter,
@@ -92,7 +84,6 @@ export function jobOf(
     deadlines: defaultDeadlines,
     maxSkipped: train.maxSkipped,
     restartsFromBeginning: topology.recovery.fromStart,
-    buddyShift: layout.buddyShift,
     ...rules,
   };
 }

@@ -245,6 +245,7 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
   });
   const { clock } = world;
   const systems = new Map<NodeId, ActorSystem>();
+  const firstStage = addresses.stage({ pp: 0, dp: 0, tp: 0 });
   const { nodeOf } = createPlacement(topology);
   const plan: FaultPlan = new FaultPlan(clock, given.faults ?? topology.faults, {
     matches: matchesAddress,
@@ -333,7 +334,7 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
       if (answer) isReached = true;
       if (given.calibration !== undefined) world.life(node).occupy(machines.turnMsOf(node));
       plan.turned(address, stateBefore, stateAfter);
-      if (event.type === 'step.open' && address === addresses.stage(0)) plan.stepOpened(event.step);
+      if (event.type === 'step.open' && address === firstStage) plan.stepOpened(event.step);
       return observed;
     },
   });

@@ -27,7 +27,7 @@ import { loadDevice } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
-import { createPlacement, defaultHome, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, defaultHome, workerRank, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { ActorViews, type ActorView } from './actor-view.ts';
 import {
@@ -147,7 +147,7 @@ async function openCluster(topology: ResolvedTopology, options: ClusterOptions):
     own === undefined
       ? loadDevice({ body: topology.device, threads: workers[dp]?.device.threads ?? 1 })
       : openOwnDevice(own, dp);
-  const devices = await openDevices(job.dp, openDevice);
+  const devices = await openDevices(workers.length, openDevice);
   const wrong = devices.find(({ info }) => info.body !== (options.expert?.body ?? info.body));
   if (options.expert?.body !== undefined && wrong !== undefined) {
     await Promise.all(devices.map((device) => device.close()));
@@ -389,7 +389,7 @@ class LocalCluster implements Cluster {
     const device = devices[dp];
     assert(device, 'every replica has its device', { dp });
     this.#replicas[dp] = mountWorker(system, this.#job, {
-      dp,
+      worker: workerRank(dp),
       device: life.device?.(device) ?? device,
       tokens,
       joins,

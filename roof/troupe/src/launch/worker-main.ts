@@ -4,7 +4,7 @@ import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
-import { createPlacement } from '@troupe/topology/worker';
+import { createPlacement, workerRank } from '@troupe/topology/worker';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
 import { openChosenData } from '../run-data.ts';
 import { jobOf } from '../job.ts';
@@ -117,7 +117,12 @@ class Worker {
       ...(this.#recorder === null ? {} : { probe: this.#recorder }),
     });
     this.#system = system;
-    mountWorker(system, job, { dp: rank, device, tokens: toldTokens(data.batches), joins: incarnation > 1 });
+    mountWorker(system, job, {
+      worker: workerRank(rank),
+      device,
+      tokens: toldTokens(data.batches),
+      joins: incarnation > 1,
+    });
     system.listen();
     // Over the connections of this life, so that whatever follows from it travels on them too.
     if (incarnation > 1)
