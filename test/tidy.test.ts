@@ -26,6 +26,7 @@ import {
   numLines,
   typeEscapeViolations,
 } from './tidy/text-rules.ts';
+import { rankViolations } from './tidy/ranks.ts';
 import { vendorViolations } from './tidy/vendors.ts';
 import { formatViolation, type Violation } from './tidy/violation.ts';
 
@@ -309,6 +310,32 @@ const rules: readonly Rule[] = [
       {
         'actors/gate/machine.ts': `import { assign } from 'xstate';\nimport { due } from './schedule.ts';\ninterface X { readonly sizes: readonly (number | null)[]; }\nconst f = (x: X) => x;`,
         'actors/gate/rule.ts': 'export interface Rule { readonly route: (x: number) => number; }',
+      },
+    ],
+  },
+  {
+    name: 'no actor computes a rank',
+    judge: rankViolations,
+    guilty: [
+      ...[
+        'const next = (dp + 1) % size;',
+        'const copy = Math.floor(worker / size);',
+        'for (let dp = from; has(dp); dp++) f(dp);',
+        'const first = group * layout.mesh.ep;',
+        'const share = job.batch / job.dp;',
+        'const before = replica.at.pp - 1;',
+      ].map((text) => ({ plant: { 'actors/gate/a.ts': text }, says: /computes a rank; ask the layout/ })),
+      {
+        plant: { 'actors/gate/a.ts': `import { Layout } from '@troupe/topology';` },
+        says: /import @troupe\/topology\/layout/,
+      },
+    ],
+    innocent: [
+      {
+        'actors/gate/a.ts':
+          "import { addresses } from '@troupe/topology/layout';\nconst f = (dp: number) => dp;\nconst a = { dp, worker: dp, rank: -1 }; const b = seconds / layout.mesh.world; const c = numRanks + 1; // dp + 1\nconst d = `worker/${rank}`; const e = layout.at(worker); function* workers() {} const g = [...rank];",
+        'actors/gate/machine.test.ts': 'const next = (dp + 1) % 4;',
+        'topology/layout/mesh.ts': 'const next = (dp + 1) % 4;',
       },
     ],
   },
