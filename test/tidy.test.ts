@@ -9,13 +9,7 @@ import { guardViolations } from './tidy/guards.ts';
 import { arrows, houseOf, houseOfRoom, layerViolations, manifestViolations } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
 import { testRules, type Rule } from './tidy/rule.ts';
-import {
-  repositoryPaths,
-  repositoryRoot,
-  repositorySources,
-  sourceFile,
-  type SourceFile,
-} from './tidy/source-file.ts';
+import { repositoryPaths, repositoryRoot, repositorySources } from './tidy/source-file.ts';
 import {
   bannedCallViolations,
   extensionViolations,
@@ -28,7 +22,7 @@ import {
 } from './tidy/text-rules.ts';
 import { rankViolations } from './tidy/ranks.ts';
 import { vendorViolations } from './tidy/vendors.ts';
-import { formatViolation, type Violation } from './tidy/violation.ts';
+import { formatViolation } from './tidy/violation.ts';
 
 const root = repositoryRoot();
 const files = repositorySources(root);

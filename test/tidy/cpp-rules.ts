@@ -20,12 +20,12 @@ const dialect: readonly { readonly wrong: RegExp; readonly files: RegExp; readon
 export function cppViolations(files: readonly CppFile[]): readonly Violation[] {
   return files.flatMap(({ path, text }) =>
     text.split('\n').flatMap((line, index) => [
-      ...([...line].length > MOST_COLUMNS
+      ...(Array.from(line).length > MOST_COLUMNS
         ? [
             {
               path,
               line: index + 1,
-              message: `has ${[...line].length} columns, at most ${MOST_COLUMNS}`,
+              message: `has ${Array.from(line).length} columns, at most ${MOST_COLUMNS}`,
             },
           ]
         : []),
