@@ -64,7 +64,6 @@ export interface House {
   readonly clock: VirtualClock;
   readonly near: ActorSystem;
   readonly far: ActorSystem;
-  readonly directory: Directory;
   readonly transports: ReadonlyMap<NodeId, MemoryTransport>;
   readonly turns: readonly Turn[];
   readonly failures: readonly Failure[];
@@ -115,7 +114,6 @@ export function house(kinds: readonly string[], network: MemoryNetworkOptions = 
     clock,
     near: nearSystem,
     far: farSystem,
-    directory,
     transports,
     turns,
     failures,

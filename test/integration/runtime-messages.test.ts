@@ -394,20 +394,6 @@ test('ActorSystem: a packet that cannot be decoded is refused, its credit return
   t.is(transport.queuedBytes(far), 0);
 });
 
-test('ActorSystem: the directory decides where a message goes, also after a move', (t) => {
-  const h = house(kinds);
-  const log: string[] = [];
-  const noteAs = (where: string) => (): TestEffects => ({ note: () => void log.push(where) });
-  const name = mount(h.near, 'near/a', { machine: accepting, effects: noteAs('near') });
-  mount(h.far, 'near/a', { machine: accepting, effects: noteAs('far') });
-  h.near.tell(name, 'ping.sent');
-  h.run();
-  h.directory.update(name, { node: far, incarnation: 2 });
-  h.near.tell(name, 'ping.sent');
-  h.run();
-  t.deepEqual(log, ['near', 'far']);
-});
-
 test('ActorSystem: the same messages give the same turns', (t) => {
   const trace = (): unknown => {
     const h = house(kinds);

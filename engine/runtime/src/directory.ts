@@ -1,19 +1,11 @@
 import type { Address, NodeId } from '@troupe/core';
 
-/** Where an actor lives now. */
-export interface Residence {
-  readonly node: NodeId;
-  /** Life number of the actor there, from 1. */
-  readonly incarnation: number;
-}
-
 /**
- * Address → node: a pure function of the topology plus a small overlay of moves, and the lives of nodes that began anew, so that the
- * directory's size grows with what changed, not with the cluster.
+ * Address → node: a pure function of the topology, and the lives of nodes that restarted, so that the directory's size grows with what
+ * was lost, not with the cluster.
  */
 export class Directory {
   readonly #base: (address: Address) => NodeId;
-  readonly #overlay = new Map<Address, Residence>();
   /** Nodes that have lived before. */
   readonly #lives = new Map<NodeId, number>();
 
@@ -22,20 +14,7 @@ export class Directory {
   }
 
   nodeOf(address: Address): NodeId {
-    const moved = this.#overlay.size === 0 ? undefined : this.#overlay.get(address);
-    return moved?.node ?? this.#base(address);
-  }
-
-  lookup(address: Address): Residence {
-    const moved = this.#overlay.get(address);
-    if (moved !== undefined) return moved;
-    const node = this.#base(address);
-    return { node, incarnation: this.incarnationOf(node) };
-  }
-
-  /** Records a move; an older incarnation than the known one is ignored. */
-  update(address: Address, residence: Residence): void {
-    if (residence.incarnation >= this.lookup(address).incarnation) this.#overlay.set(address, residence);
+    return this.#base(address);
   }
 
   /** Life number of a node's actors, from 1. */
@@ -52,10 +31,5 @@ export class Directory {
     const known = this.incarnationOf(node);
     if (incarnation > known) this.#lives.set(node, incarnation);
     return incarnation >= known;
-  }
-
-  /** Moves and nodes that began anew. */
-  get overlaySize(): number {
-    return this.#overlay.size + this.#lives.size;
   }
 }

@@ -42,14 +42,11 @@ export function createCodec(options: CodecOptions): Codec {
     encodeMessage(message, incarnation) {
       checkMessage(message, incarnation);
       if (!kinds.has(message.kind)) throw new WireKindError(message.kind);
-      const { tensors, shapes } = message;
+      const { tensors } = message;
       if (tensors.length > wireLimits.framesMax) {
         throw new WireOversizeError('the list of tensors', tensors.length, wireLimits.framesMax, 'frames');
       }
-      if (shapes !== undefined && shapes.length !== tensors.length) {
-        throw new WireFormatError(`${shapes.length} shapes found for ${tensors.length} tensors`);
-      }
-      const specs = tensors.map((tensor, index) => frameSpec(tensor, shapes?.[index]));
+      const specs = tensors.map(frameSpec);
       const header = packHeader({ message, incarnation, framesSummed, frames: specs });
       const frames = tensors.map((tensor) => tensorBytes(tensor));
       const at = header.byteLength - checksumBytes;
@@ -73,8 +70,7 @@ export function createCodec(options: CodecOptions): Codec {
         throw new WireFormatError(`${packet.frames.length} frames found, ${header.frames.length} announced`);
       }
       const tensors = header.frames.map((spec, index) => frameTensor(spec, packet.frames[index]!));
-      const shapes = header.frames.map((spec) => spec.shape);
-      return { message: { ...header.message, tensors, shapes }, incarnation: header.incarnation };
+      return { message: { ...header.message, tensors }, incarnation: header.incarnation };
     },
   };
 }

@@ -1,10 +1,10 @@
 import { dtypeBytes, dtypeOf, type Dtype, type TensorArray } from '@troupe/core';
 import { WireFormatError } from './errors.ts';
 
-/** Element type and shape of one frame, as the header lists it. */
+/** Element type and number of elements of one frame, as the header lists it. */
 export interface FrameSpec {
   readonly dtype: Dtype;
-  readonly shape: readonly number[];
+  readonly length: number;
 }
 
 const constructors = {
@@ -23,31 +23,25 @@ export const isDtype = (name: unknown): name is Dtype =>
 export const tensorBytes = (tensor: TensorArray): Uint8Array =>
   new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength);
 
-/** @throws {WireFormatError} TROUPE_WIRE_FORMAT when the shape does not hold the tensor's elements */
-export function frameSpec(tensor: TensorArray, shape: readonly number[] | undefined): FrameSpec {
-  const spec: FrameSpec = { dtype: dtypeOf(tensor), shape: shape ?? [tensor.length] };
-  checkLength(spec, tensor.byteLength);
-  return spec;
-}
+export const frameSpec = (tensor: TensorArray): FrameSpec => ({
+  dtype: dtypeOf(tensor),
+  length: tensor.length,
+});
 
 /**
  * The tensor of a frame: a view where the frame is aligned for its dtype, a copy where it is not.
  *
- * @throws {WireFormatError} TROUPE_WIRE_FORMAT when shape and length disagree
+ * @throws {WireFormatError} TROUPE_WIRE_FORMAT when the frame has another length than announced
  */
-export function frameTensor(spec: FrameSpec, frame: Uint8Array): TensorArray {
-  checkLength(spec, frame.byteLength);
-  const bytes = dtypeBytes[spec.dtype];
+export function frameTensor({ dtype, length }: FrameSpec, frame: Uint8Array): TensorArray {
+  const bytes = dtypeBytes[dtype];
+  const [foundBytes, expectedBytes] = [frame.byteLength, length * bytes];
+  if (foundBytes !== expectedBytes)
+    throw new WireFormatError(
+      `a frame has ${foundBytes} bytes, ${expectedBytes} expected for ${length} elements of ${dtype}`,
+      { foundBytes, expectedBytes, dtype, length },
+    );
   const aligned = frame.byteOffset % bytes === 0 ? frame : new Uint8Array(frame);
   const buffer = aligned.buffer as ArrayBuffer;
-  return new constructors[spec.dtype](buffer, aligned.byteOffset, aligned.byteLength / bytes);
-}
-
-function checkLength(spec: FrameSpec, foundBytes: number): void {
-  const expectedBytes = spec.shape.reduce((product, dim) => product * dim, dtypeBytes[spec.dtype]);
-  if (foundBytes === expectedBytes) return;
-  throw new WireFormatError(
-    `a frame has ${foundBytes} bytes, ${expectedBytes} expected for ${spec.dtype} of shape (${spec.shape.join(', ')})`,
-    { foundBytes, expectedBytes, dtype: spec.dtype, shape: spec.shape },
-  );
+  return new constructors[dtype](buffer, aligned.byteOffset, length);
 }

@@ -8,7 +8,7 @@ import { scanMsgpack } from './scan.ts';
 
 /** What one header says: a message without its tensors, the sender's life, and the list of frames. */
 export interface Header {
-  readonly message: Omit<Message, 'tensors' | 'shapes'>;
+  readonly message: Omit<Message, 'tensors'>;
   readonly incarnation: number;
   /** False when the checksum covers the header alone. */
   readonly framesSummed: boolean;
@@ -35,7 +35,6 @@ const fields = new Set([
   'mb',
   'cor',
   're',
-  'dl',
   'body',
   'frames',
   'all',
@@ -63,9 +62,8 @@ export function packHeader(header: Header): Uint8Array {
   if (message.microbatch !== undefined) map['mb'] = message.microbatch;
   if (message.correlation !== undefined) map['cor'] = message.correlation;
   if (message.replyTo !== undefined) map['re'] = message.replyTo;
-  if (message.deadlineMs !== undefined) map['dl'] = message.deadlineMs;
   map['body'] = message.body;
-  map['frames'] = header.frames.map((frame) => [frame.dtype, ...frame.shape]);
+  map['frames'] = header.frames.map((frame) => [frame.dtype, frame.length]);
   map['all'] = header.framesSummed;
   map['sum'] = noChecksum;
   const bytes = packr.pack(map);
@@ -122,7 +120,6 @@ export function checkMessage(message: Message, incarnation: number): void {
     mb: message.microbatch,
     cor: message.correlation,
     re: message.replyTo,
-    dl: message.deadlineMs,
     body: message.body,
     inc: incarnation,
   };
@@ -135,7 +132,6 @@ function messageOf(map: Record<string, unknown>): Header['message'] {
   const microbatch = optionalCount(map, 'mb');
   const correlation = optionalCount(map, 'cor');
   const replyTo = optionalCount(map, 're');
-  const deadlineMs = optionalMs(map, 'dl');
   const body: WireBody = checkBody(map['body']);
   return {
     kind: kindOf(map['kind']),
@@ -148,7 +144,6 @@ function messageOf(map: Record<string, unknown>): Header['message'] {
     ...(microbatch === undefined ? {} : { microbatch }),
     ...(correlation === undefined ? {} : { correlation }),
     ...(replyTo === undefined ? {} : { replyTo }),
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
     body,
   };
 }
@@ -159,12 +154,11 @@ function framesOf(list: unknown): FrameSpec[] {
     throw new WireOversizeError('the list of frames', list.length, wireLimits.framesMax, 'frames');
   }
   return list.map((entry: unknown, index) => {
-    if (!Array.isArray(entry)) throw new WireFormatError(`frame ${index} is not a list of dtype and dims`);
-    const [dtype, ...shape] = entry as unknown[];
+    if (!Array.isArray(entry) || entry.length !== 2)
+      throw new WireFormatError(`frame ${index} is not a list of dtype and length`);
+    const [dtype, length] = entry as unknown[];
     if (!isDtype(dtype)) throw new WireFormatError(`frame ${index} has an unknown dtype`);
-    if (shape.length > wireLimits.shapeDimsMax)
-      throw new WireFormatError(`frame ${index} has ${shape.length} dims`);
-    return { dtype, shape: shape.map((dim) => checkCount(dim, `a dim of frame ${index}`)) };
+    return { dtype, length: checkCount(length, `the length of frame ${index}`) };
   });
 }
 
@@ -221,12 +215,3 @@ const count = (map: Record<string, unknown>, field: string): number =>
 
 const optionalCount = (map: Record<string, unknown>, field: string): number | undefined =>
   map[field] === undefined ? undefined : count(map, field);
-
-function optionalMs(map: Record<string, unknown>, field: string): number | undefined {
-  const value = map[field];
-  if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-    throw new WireFormatError(`header field '${field}' is not a number of milliseconds ≥ 0`);
-  }
-  return value;
-}

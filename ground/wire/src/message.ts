@@ -27,12 +27,8 @@ export interface Message {
   readonly correlation?: number | undefined;
   /** The `correlation` of the ask that this message answers. */
   readonly replyTo?: number | undefined;
-  /** Milliseconds the sender still waits, counted from sending: clocks of two machines are never compared. */
-  readonly deadlineMs?: number | undefined;
   readonly body: WireBody;
   readonly tensors: readonly TensorArray[];
-  /** One shape per tensor, row-major; left out, every tensor is a vector. It is always there on a message that came over a wire. */
-  readonly shapes?: readonly (readonly number[])[] | undefined;
 }
 
 /** Version of the header; raised by every change that an older reader would misread. */
@@ -47,5 +43,4 @@ export const wireLimits = {
   /** Levels of arrays and maps in a body, the body itself being the first. */
   bodyDepthMax: 6,
   framesMax: 256,
-  shapeDimsMax: 8,
 } as const;
