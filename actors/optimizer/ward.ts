@@ -1,17 +1,14 @@
-import { assert } from '@troupe/core';
+import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, KernelCall } from '@troupe/kernel-set';
-import type { FlatGradients } from '@troupe/model';
+import { roomFor, type FlatGradients, type GradientSlice } from '@troupe/model';
 import type { Range } from '../gradients.ts';
 
-/** A part of a shard's state. */
+/** A part of a shard's state, as it travels. */
 export interface ShardState {
-  readonly weights: Floats;
-  readonly m: Floats;
-  readonly v: Floats;
+  readonly weights: HostFloats;
+  readonly m: HostFloats;
+  readonly v: HostFloats;
 }
-
-/** A slice of gradients at [from, to) of the class's flat buffer, as `FlatGradients` gives it. */
-type Sums = ReturnType<FlatGradients['slices']>[number];
 
 /**
  * A plain copy of another shard's slice: weights, moments, and the finished gradient of the open step.
@@ -22,47 +19,40 @@ type Sums = ReturnType<FlatGradients['slices']>[number];
  */
 export class Ward {
   readonly owns: Range;
+  readonly #device: Device;
   readonly #weights: Floats;
   readonly #m: Floats;
   readonly #v: Floats;
-  readonly #sums: readonly Sums[];
+  readonly #sums: readonly GradientSlice[];
 
   /** @param like - the buddy's own gradients, whose kinds are those of the ward */
   constructor(device: Device, owns: Range, like: FlatGradients) {
     const size = owns.to - owns.from;
     this.owns = owns;
+    this.#device = device;
     this.#weights = device.floats(size);
     this.#m = device.floats(size);
     this.#v = device.floats(size);
-    this.#sums = like.slices(owns.from, owns.to).map(({ from, to, values }) => ({
-      from,
-      to,
-      values: values instanceof BigInt64Array ? device.int64s(to - from) : device.floats(to - from),
-    }));
+    this.#sums = roomFor(device, like.slices(owns.from, owns.to));
   }
 
   keepState(from: number, { weights, m, v }: ShardState): void {
     const at = from - this.owns.from;
-    this.#weights.set(weights, at);
-    this.#m.set(m, at);
-    this.#v.set(v, at);
+    this.#device.write(this.#weights.subarray(at), weights);
+    this.#device.write(this.#m.subarray(at), m);
+    this.#device.write(this.#v.subarray(at), v);
   }
 
-  keepSum(from: number, values: Floats | BigInt64Array): void {
+  keepSum(from: number, values: HostFloats | BigInt64Array): void {
     const kept = this.#sums.find((each) => each.from <= from && from < each.to);
     assert(kept, 'a ward sends what it owns', { from });
-    if (kept.values instanceof BigInt64Array) kept.values.set(values as BigInt64Array, from - kept.from);
-    else kept.values.set(values as Floats, from - kept.from);
+    this.#device.write(kept.values.subarray(from - kept.from), values);
   }
 
   /** Weights and moments of `range`, for the ward's next life. */
-  state({ from, to }: Range): ShardState {
-    const [first, end] = [from - this.owns.from, to - this.owns.from];
-    return {
-      weights: this.#weights.subarray(first, end),
-      m: this.#m.subarray(first, end),
-      v: this.#v.subarray(first, end),
-    };
+  state(range: Range): ShardState {
+    const { weights, m, v } = this.#part(range);
+    return { weights: this.#device.read(weights), m: this.#device.read(m), v: this.#device.read(v) };
   }
 
   /** BUD-2: the calls that the ward makes for the same decision. */
@@ -70,8 +60,17 @@ export class Ward {
     rates: Omit<KernelCall & { op: 'adamw' }, 'op' | 'weights' | 'out' | 'm' | 'v' | 'gradient'>,
   ): KernelCall[] {
     return this.#sums.map(({ from, to, values }) => {
-      const { weights, m, v } = this.state({ from, to });
+      const { weights, m, v } = this.#part({ from, to });
       return { op: 'adamw', weights, out: weights, m, v, gradient: values, ...rates };
     });
+  }
+
+  #part({ from, to }: Range) {
+    const [first, end] = [from - this.owns.from, to - this.owns.from];
+    return {
+      weights: this.#weights.subarray(first, end),
+      m: this.#m.subarray(first, end),
+      v: this.#v.subarray(first, end),
+    };
   }
 }

@@ -1,7 +1,15 @@
 import { assert } from '@troupe/core';
-import { hiddenInputs, type Device, type Floats, type Halves, type Precision } from '@troupe/kernel-set';
+import {
+  hiddenInputs,
+  type Device,
+  type Floats,
+  type Halves,
+  type Ints,
+  type Precision,
+} from '@troupe/kernel-set';
 import { isMoeLayer, qkvWidths, type MoeConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
+import { RankShares } from './rank-shares.ts';
 import { checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
 
 export interface ActivationOptions {
@@ -19,22 +27,21 @@ export interface ActivationOptions {
 export interface MoeActivations {
   readonly logits_TE: Floats;
   readonly probs_TE: Floats;
-  readonly choices_TK: Int32Array;
+  readonly choices_TK: Ints;
   readonly weights_TK: Floats;
   readonly fractions_BE: Floats;
   /** Fractions of the global batch, for the balance scope `global` (else empty). */
   readonly fractions_E: Floats;
-  readonly counts_EG: Int32Array;
-  readonly position_TK: Int32Array;
-  readonly slots_N: Int32Array;
-  readonly choiceOfRow_N: Int32Array;
-  readonly rankTokens: Int32Array;
-  readonly numTokens_R: Int32Array;
-  readonly numRows_R: Int32Array;
+  readonly counts_EG: Ints;
+  readonly position_TK: Ints;
+  readonly slots_N: Ints;
+  readonly choiceOfRow_N: Ints;
+  readonly rankTokens: Ints;
+  readonly shares: RankShares;
   /** Combine weight of each sorted row. */
   readonly rowWeights_N: Floats;
   /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
-  readonly tokens_N: Int32Array;
+  readonly tokens_N: Ints;
   /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1. */
   readonly packed_UD: Floats;
   /** Expert outputs in sorted-row order, [T·K, D]; kept until `combineBackward`. */
@@ -87,21 +94,24 @@ class Arena {
   }
 
   floats(length: number): Floats {
-    return this.#count(this.#device.floats(length));
+    this.bytes += length * (this.#device.info.dtype === 'f64' ? 8 : 4);
+    return this.#device.floats(length);
   }
 
   /** Storage in the precision of the products. */
   operands(length: number, precision: Precision | undefined): Floats | Halves {
-    return precision === 'bf16' ? this.#count(this.#device.halves(length)) : this.floats(length);
+    if (precision !== 'bf16') return this.floats(length);
+    this.bytes += length * 2;
+    return this.#device.halves(length);
   }
 
-  ints(length: number): Int32Array {
-    return this.#count(this.#device.ints(length));
+  ints(length: number): Ints {
+    this.bytes += length * 4;
+    return this.#device.ints(length);
   }
 
-  #count<A extends { byteLength: number }>(array: A): A {
-    this.bytes += array.byteLength;
-    return array;
+  shares(ranks: number): RankShares {
+    return new RankShares(this.#device, this.ints(ranks), this.ints(ranks));
   }
 }
 
@@ -121,8 +131,7 @@ function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: 
     slots_N: arena.ints(T * K),
     choiceOfRow_N: arena.ints(T * K),
     rankTokens: arena.ints(ranks * T),
-    numTokens_R: arena.ints(ranks),
-    numRows_R: arena.ints(ranks),
+    shares: arena.shares(ranks),
     rowWeights_N: arena.floats(T * K),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
     packed_UD: arena.floats(ranks === 1 ? 0 : Math.min(ranks, K) * T * D),
@@ -195,6 +204,7 @@ function gradientActivations(arena: Arena, shape: StageShape, ranks: number): Gr
  * @throws {StageShapeError} TROUPE_MODEL_SHAPE when grains do not divide sequences, or ranks do not divide experts
  */
 export class Activations {
+  readonly device: Device;
   readonly shape: StageShape;
   readonly training: boolean;
   readonly ranks: number;
@@ -203,11 +213,11 @@ export class Activations {
   readonly tokens: number;
   readonly precision: Precision;
   /** G+1 row bounds of the grains. */
-  readonly grainStarts: Int32Array;
+  readonly grainStarts: Ints;
   /** B+1 row bounds of the sequences. */
-  readonly groupStarts: Int32Array;
+  readonly groupStarts: Ints;
   /** Rows of each grain: the counts of a dense FFN, which is one expert that every row visits. */
-  readonly grainCounts: Int32Array;
+  readonly grainCounts: Ints;
   /** After the last norm; empty when the stage has no head. */
   readonly finalNormed_TD: Floats | Halves;
   readonly finalStats: Floats;
@@ -229,6 +239,7 @@ export class Activations {
     }
     const arena = new Arena(device);
     const T = tokensOf(shape);
+    this.device = device;
     this.shape = shape;
     this.training = training;
     this.ranks = ranks;
@@ -236,9 +247,9 @@ export class Activations {
     this.numLayers = layers.count;
     this.tokens = T;
     this.precision = shape.precision ?? 'f32';
-    this.grainStarts = rowBounds(T, shape.grains);
-    this.groupStarts = rowBounds(T, shape.sequences);
-    this.grainCounts = new Int32Array(shape.grains).fill(T / shape.grains);
+    this.grainStarts = device.upload(rowBounds(T, shape.grains));
+    this.groupStarts = device.upload(rowBounds(T, shape.sequences));
+    this.grainCounts = device.upload(new Int32Array(shape.grains).fill(T / shape.grains));
     this.#hidden = Array.from({ length: training ? layers.count + 1 : 1 }, () =>
       arena.floats(T * config.dModel),
     );

@@ -1,6 +1,6 @@
 import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
 import { qkvWidths } from '@troupe/spec';
-import type { Batch } from './batch.ts';
+import type { DeviceBatch } from './batch.ts';
 import { normBackward, normForward, qkNormBackward, qkNormForward, rowsOf, type QkSegment } from './norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
@@ -67,7 +67,7 @@ function rope(ctx: StageContext, x: Rows, inverse: boolean): KernelCall {
 
 type AttentionCommon = Omit<AttentionForwardCall, 'op'>;
 
-function attentionCommon(ctx: StageContext, layer: number, batch: Batch): AttentionCommon {
+function attentionCommon(ctx: StageContext, layer: number, batch: DeviceBatch): AttentionCommon {
   const { config, sequences } = ctx.shape;
   const { qkv_TW, qk, attention_TQ, lse_TH } = ctx.act.layer(layer);
   return {
@@ -88,7 +88,7 @@ function attentionCommon(ctx: StageContext, layer: number, batch: Batch): Attent
  * hidden[l] → norm → queries, keys, values → (query/key norm) → rope → attention → projection + residual = mid[l];
  * then the second norm: normed[l], which the FFN or the gate reads.
  */
-export function attentionForward(ctx: StageContext, layer: number, batch: Batch): KernelCall[] {
+export function attentionForward(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
   const { config } = ctx.shape;
   const { act, weights } = ctx;
   const own = act.layer(layer);
@@ -128,7 +128,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Batch)
 /**
  * dNormed[l] and dHidden (gradient of hidden[l+1], which is also that of the residual) → dHidden of hidden[l].
  */
-export function attentionBackward(ctx: StageContext, layer: number, batch: Batch): KernelCall[] {
+export function attentionBackward(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
   const { config } = ctx.shape;
   const { act, weights } = ctx;
   const sums = gradientsOf(ctx);

@@ -2,6 +2,9 @@ import { assert, NotBuiltError } from '@troupe/core';
 import type { MoeConfig, ModelConfig } from '@troupe/spec';
 import { lossValue, type LayerStatistics } from './statistics.ts';
 
+/** Choices of each expert of a layer. */
+type LayerCounts = Pick<LayerStatistics, 'layer' | 'counts_E'>;
+
 /** The batch of one optimizer step, over all replicas and microbatches. */
 export interface GlobalBatch {
   readonly sequences: number;
@@ -52,7 +55,7 @@ const sum = (values: Iterable<number>): number => {
 };
 
 /** f_e: choices of e over (tokens · K), of one layer or of several together. */
-function fractionsOf(layers: readonly LayerStatistics[], moe: MoeConfig, tokens: number): Float64Array {
+function fractionsOf(layers: readonly LayerCounts[], moe: MoeConfig, tokens: number): Float64Array {
   const choices = layers.length * tokens * moe.topK;
   return Float64Array.from({ length: moe.experts }, (_, expert) =>
     choices === 0 ? 0 : sum(layers.map(({ counts_E }) => counts_E[expert] ?? 0)) / choices,
@@ -108,7 +111,7 @@ export function balanceLosses(
 export function balanceCoefficients(
   config: ModelConfig,
   global: GlobalBatch,
-  layers: readonly LayerStatistics[] = [],
+  layers: readonly LayerCounts[] = [],
 ): BalanceCoefficients {
   checkBalance(config);
   const { moe } = config;

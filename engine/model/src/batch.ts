@@ -1,3 +1,4 @@
+import type { Bytes, Device, Ints } from '@troupe/kernel-set';
 import { BatchLengthError } from './errors.ts';
 import { tokensOf, type StageShape } from './stage-shape.ts';
 
@@ -12,8 +13,27 @@ export interface Batch {
   readonly valid_T: Uint8Array;
 }
 
+/** A {@link Batch} on a device. */
+export interface DeviceBatch {
+  readonly ids_T: Ints;
+  readonly targets_T: Ints;
+  readonly firstSeen_T: Ints;
+  readonly valid_T: Bytes;
+}
+
+/** Brings a batch to a device; its arrays must not change afterwards. */
+export const uploadBatch = (
+  device: Device,
+  { ids_T, targets_T, firstSeen_T, valid_T }: Batch,
+): DeviceBatch => ({
+  ids_T: device.upload(ids_T),
+  targets_T: device.upload(targets_T),
+  firstSeen_T: device.upload(firstSeen_T),
+  valid_T: device.upload(valid_T),
+});
+
 /** @throws {BatchLengthError} TROUPE_MODEL_BATCH when an array does not hold T values */
-export function checkBatch(shape: StageShape, batch: Batch): void {
+export function checkBatch(shape: StageShape, batch: Batch | DeviceBatch): void {
   const tokens = tokensOf(shape);
   for (const name of ['ids_T', 'targets_T', 'firstSeen_T', 'valid_T'] as const) {
     if (batch[name].length !== tokens) throw new BatchLengthError(name, batch[name].length, tokens);

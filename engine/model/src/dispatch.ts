@@ -1,11 +1,11 @@
-import { assert } from '@troupe/core';
-import type { ExpertSource, Floats, KernelCall, RowsPart } from '@troupe/kernel-set';
+import type { ExpertSource, Floats, Ints, KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { MoeActivations } from './activations.ts';
+import type { RankShare } from './rank-shares.ts';
 import type { StageContext } from './stage-context.ts';
 
 /** What one rank of the expert-parallel group gets from this gate. U distinct tokens, N rows, D model. */
 export interface RankSource extends ExpertSource {
-  readonly slots_N: Int32Array;
+  readonly slots_N: Ints;
   readonly numTokens: number;
   readonly numRows: number;
 }
@@ -16,41 +16,21 @@ export interface RankGradientSource {
   readonly rowWeights_N: Floats;
 }
 
-/** Where the tokens and rows of a rank begin among those of all ranks, and how many they are. */
-interface RankShare {
-  readonly firstToken: number;
-  readonly numTokens: number;
-  readonly firstRow: number;
-  readonly numRows: number;
-}
-
-/** Reads the routing plan: valid once the list of `gateForward` has completed. */
-function shareOf(moe: MoeActivations, rank: number): RankShare {
-  let firstToken = 0;
-  let firstRow = 0;
-  for (let before = 0; before < rank; before++) {
-    firstToken += moe.numTokens_R[before] ?? 0;
-    firstRow += moe.numRows_R[before] ?? 0;
-  }
-  const numTokens = moe.numTokens_R[rank];
-  const numRows = moe.numRows_R[rank];
-  assert(numTokens !== undefined && numRows !== undefined, 'the rank belongs to the group', { rank });
-  return { firstToken, numTokens, firstRow, numRows };
-}
-
 const topKOf = (ctx: StageContext): number => ctx.shape.config.moe?.topK ?? 0;
 
 /**
  * Rows' tokens when nothing is packed. `slots_N` counts the tokens that have an expert; when all have one (no padding,
  * nothing dropped) that is the token itself, else it is worked out from the choice.
  */
-function directSlots(ctx: StageContext, moe: MoeActivations, share: RankShare): Int32Array {
-  if (share.numTokens === ctx.act.tokens) return moe.slots_N.subarray(0, share.numRows);
+function directSlots(ctx: StageContext, moe: MoeActivations, { numTokens, numRows }: RankShare): Ints {
+  if (numTokens === ctx.act.tokens) return moe.slots_N.subarray(0, numRows);
   const topK = topKOf(ctx);
-  for (let row = 0; row < share.numRows; row++) {
-    moe.tokens_N[row] = Math.floor((moe.choiceOfRow_N[row] ?? 0) / topK);
-  }
-  return moe.tokens_N.subarray(0, share.numRows);
+  const { device } = ctx.act;
+  const choices = device.read(moe.choiceOfRow_N.subarray(0, numRows));
+  const tokens = new Int32Array(numRows);
+  for (let row = 0; row < numRows; row++) tokens[row] = Math.floor((choices[row] ?? 0) / topK);
+  device.write(moe.tokens_N, tokens);
+  return moe.tokens_N.subarray(0, numRows);
 }
 
 /** Distinct rows of `from` that `rank` needs → its part of `out`; nothing when the group is one rank. */
@@ -59,7 +39,7 @@ function pack(ctx: StageContext, layer: number, rank: number, from: Floats, out:
   if (act.ranks === 1) return [];
   const dim = ctx.shape.config.dModel;
   const moe = act.moe(layer);
-  const { firstToken, numTokens } = shareOf(moe, rank);
+  const { firstToken, numTokens } = moe.shares.of(rank);
   const first = rank * act.tokens;
   return [
     {
@@ -76,7 +56,7 @@ function pack(ctx: StageContext, layer: number, rank: number, from: Floats, out:
 function packedRows(ctx: StageContext, layer: number, rank: number, packed: Floats, all: Floats): Floats {
   if (ctx.act.ranks === 1) return all;
   const dim = ctx.shape.config.dModel;
-  const { firstToken, numTokens } = shareOf(ctx.act.moe(layer), rank);
+  const { firstToken, numTokens } = ctx.act.moe(layer).shares.of(rank);
   return packed.subarray(firstToken * dim, (firstToken + numTokens) * dim);
 }
 
@@ -97,7 +77,7 @@ export function packedTokens(ctx: StageContext, layer: number, rank: number): Fl
 export function expertSource(ctx: StageContext, layer: number, rank: number): RankSource {
   const { act } = ctx;
   const moe = act.moe(layer);
-  const share = shareOf(moe, rank);
+  const share = moe.shares.of(rank);
   const perRank = moe.counts_EG.length / act.ranks;
   return {
     x_UD: packedTokens(ctx, layer, rank),
@@ -122,7 +102,7 @@ export function packGradients(ctx: StageContext, layer: number, rank: number): K
 export function expertGradientSource(ctx: StageContext, layer: number, rank: number): RankGradientSource {
   const { dHidden_TD, dPacked_UD } = ctx.act.gradients;
   const moe = ctx.act.moe(layer);
-  const { firstRow, numRows } = shareOf(moe, rank);
+  const { firstRow, numRows } = moe.shares.of(rank);
   return {
     dOut_UD: packedRows(ctx, layer, rank, dPacked_UD, dHidden_TD),
     rowWeights_N: moe.rowWeights_N.subarray(firstRow, firstRow + numRows),
@@ -131,7 +111,7 @@ export function expertGradientSource(ctx: StageContext, layer: number, rank: num
 
 function rowsOf(ctx: StageContext, layer: number, rank: number, all: Floats): RowsPart {
   const dim = ctx.shape.config.dModel;
-  const { firstRow, numRows } = shareOf(ctx.act.moe(layer), rank);
+  const { firstRow, numRows } = ctx.act.moe(layer).shares.of(rank);
   return { firstRow, rows: numRows, data: all.subarray(firstRow * dim, (firstRow + numRows) * dim) };
 }
 

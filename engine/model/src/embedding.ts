@@ -1,9 +1,9 @@
 import type { KernelCall } from '@troupe/kernel-set';
-import { checkBatch, type Batch } from './batch.ts';
+import { checkBatch, type DeviceBatch } from './batch.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** ids_T → hidden[0]. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
-export function embedForward(ctx: StageContext, batch: Batch): KernelCall[] {
+export function embedForward(ctx: StageContext, batch: DeviceBatch): KernelCall[] {
   checkBatch(ctx.shape, batch);
   return [
     {
@@ -17,7 +17,7 @@ export function embedForward(ctx: StageContext, batch: Batch): KernelCall[] {
 }
 
 /** Gradient of hidden[0] (dHidden) → the embedding's gradient, to which a tied head has given its part before. */
-export function embedBackward(ctx: StageContext, batch: Batch): KernelCall[] {
+export function embedBackward(ctx: StageContext, batch: DeviceBatch): KernelCall[] {
   const { config } = ctx.shape;
   const gradients = gradientsOf(ctx);
   return [

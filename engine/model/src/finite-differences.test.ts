@@ -57,29 +57,34 @@ for (const [title, changes] of Object.entries(models)) {
   test(`gradients: equal finite differences: ${title}`, async (t) => {
     const config = tinyConfig(changes);
     const batch = tinyBatch(config);
-    const model = new LocalModel(openReferenceDevice(), { config, sequences: 4, grains: 2 });
+    const device = openReferenceDevice();
+    const model = new LocalModel(device, { config, sequences: 4, grains: 2 });
     await model.initialise(3);
     // Norms that are 1 everywhere hide a forgotten weight.
     for (const unit of model.weights.layout.units.filter(({ id }) => id.includes('norm'))) {
       const draws = prng({ seed: 5, purpose: unit.id });
       const weights = model.weights.view(unit.id);
-      for (const index of weights.keys()) weights[index]! += draws.uniform(index) - 0.5;
+      const moved = Array.from(device.read(weights), (value, index) => value + draws.uniform(index) - 0.5);
+      device.write(weights, moved);
     }
     const { gradients, total } = await model.lossAndGradients(batch);
     t.true(Math.abs((await model.forward(batch)).total - total) < 1e-12);
     let [largest, checked, nonZero] = [0, 0, 0];
     for (const { name, size } of model.weights.layout.units.flatMap((unit) => unit.parameters)) {
       const weights = model.weights.parameter(name);
-      const start = weights.slice();
+      const start = device.read(weights).slice();
       for (const direction of directions(size, name)) {
         const totals: number[] = [];
         for (const sign of [1, -1]) {
-          for (const [i, each] of direction.entries()) weights[i] = start[i]! + sign * STEP * each;
+          device.write(
+            weights,
+            direction.map((each, i) => start[i]! + sign * STEP * each),
+          );
           totals.push((await model.forward(batch)).total);
         }
-        weights.set(start);
+        device.write(weights, start);
         const slope = (totals[0]! - totals[1]!) / (2 * STEP);
-        const gradient = [...gradients.parameter(name)].reduce(
+        const gradient = [...device.read(gradients.parameter(name))].reduce(
           (sum, each, i) => sum + each * direction[i]!,
           0,
         );

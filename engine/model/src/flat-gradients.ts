@@ -5,6 +5,8 @@ import {
   type ExactSum,
   type Floats,
   type GradientTarget,
+  type Int64s,
+  type Ints,
   type KernelCall,
 } from '@troupe/kernel-set';
 import type { FlatLayout, ModelConfig, Unit } from '@troupe/spec';
@@ -29,20 +31,30 @@ export function leavesOf({ tiedHead }: ModelConfig, grains: number): GradientPla
   return ({ id }) => (tiedHead && id === 'embed' ? 2 * grains : grains);
 }
 
-/** Elements [from, to) of the layout whose units are of one kind; `values` stands at `from`. */
-interface Run {
-  readonly kind: GradientKind;
+/** Elements [from, to) of a gradient, which lie in one array: floats where it is stored, else an exact sum. */
+export type GradientSlice = {
   readonly from: number;
   readonly to: number;
-  readonly values: BigInt64Array | Floats;
+} & (
+  | { readonly kind: 'stored'; readonly values: Floats }
+  | { readonly kind: 'begun' | 'added'; readonly values: Int64s }
+);
+
+/** The elements of a slice that lie in [from, to). */
+function cut(slice: GradientSlice, from: number, to: number): GradientSlice {
+  const [first, end] = [from - slice.from, to - slice.from];
+  return slice.kind === 'stored'
+    ? { kind: slice.kind, from, to, values: slice.values.subarray(first, end) }
+    : { kind: slice.kind, from, to, values: slice.values.subarray(first, end) };
 }
 
-/** A part of a gradient that lies in one array. */
-export interface GradientSlice {
-  readonly from: number;
-  readonly to: number;
-  readonly values: BigInt64Array | Floats;
-}
+/** Room on a device for what slices like these hold. */
+export const roomFor = (device: Device, slices: readonly Omit<GradientSlice, 'values'>[]): GradientSlice[] =>
+  slices.map(({ kind, from, to }) =>
+    kind === 'stored'
+      ? { kind, from, to, values: device.floats(to - from) }
+      : { kind, from, to, values: device.int64s(to - from) },
+  );
 
 /** Where the kernel calls of one microbatch put the gradients of units. */
 export class GradientTargets {
@@ -87,23 +99,19 @@ export class GradientTargets {
 export class FlatGradients {
   readonly layout: FlatLayout;
   /** One element, set to 1 by kernels when any leaf was NaN or out of range. */
-  readonly overflow: Int32Array;
+  readonly overflow: Ints;
   readonly #first: GradientTargets;
-  readonly #runs: readonly Run[];
+  /** Units of one kind that lie side by side. */
+  readonly #runs: readonly GradientSlice[];
   readonly #leavesOf: GradientPlan['leavesOf'];
-  readonly #none: BigInt64Array;
+  readonly #none: Int64s;
 
   constructor(device: Device, layout: FlatLayout, { kindOf, leavesOf }: GradientPlan) {
     this.layout = layout;
     this.#leavesOf = leavesOf;
     this.overflow = device.ints(1);
     this.#none = device.int64s(0);
-    this.#runs = runsOf(layout, kindOf).map(({ kind, from, to }) => ({
-      kind,
-      from,
-      to,
-      values: kind === 'stored' ? device.floats(to - from) : device.int64s(to - from),
-    }));
+    this.#runs = roomFor(device, runsOf(layout, kindOf));
     const more = new GradientTargets(layout, (from, to) => this.#target(from, to, false));
     this.#first = new GradientTargets(layout, (from, to) => this.#target(from, to, true), more);
   }
@@ -117,8 +125,7 @@ export class FlatGradients {
   slices(from: number, to: number): readonly GradientSlice[] {
     return this.#runs.flatMap((run) => {
       const [first, last] = [Math.max(from, run.from), Math.min(to, run.to)];
-      if (first >= last) return [];
-      return [{ from: first, to: last, values: run.values.subarray(first - run.from, last - run.from) }];
+      return first >= last ? [] : [cut(run, first, last)];
     });
   }
 
@@ -126,7 +133,7 @@ export class FlatGradients {
   sum(from: number, to: number): ExactSum {
     const [slice] = this.slices(from, to);
     const isWhole = slice !== undefined && slice.from === from && slice.to === to;
-    assert(isWhole && slice.values instanceof BigInt64Array, 'what several devices add up is an exact sum', {
+    assert(isWhole && slice.kind !== 'stored', 'what several devices add up is an exact sum', {
       from,
       to,
     });
@@ -136,9 +143,7 @@ export class FlatGradients {
   /** What makes a step (or another attempt at it) start from nothing; begun and stored gradients need their flag alone. */
   reset(): readonly KernelCall[] {
     const { overflow } = this;
-    const sums = this.#runs.flatMap(({ kind, values }) =>
-      kind === 'added' && values instanceof BigInt64Array ? [values] : [],
-    );
+    const sums = this.#runs.flatMap((run) => (run.kind === 'added' ? [run.values] : []));
     return [this.#none, ...sums].map((values) => ({ op: 'sum.reset', sum: { values, overflow } }));
   }
 
@@ -146,10 +151,10 @@ export class FlatGradients {
     const { overflow } = this;
     const run = this.#runs.find((each) => each.from <= from && to <= each.to);
     assert(run !== undefined, 'units of one target are of one kind', { from, to });
-    const values = run.values.subarray(from - run.from, to - run.from);
+    const part = cut(run, from, to);
     const range = { overflow, leafLimit: this.#limit(from, to) };
-    if (!(values instanceof BigInt64Array)) return { gradient: values, ...range };
-    return { values, ...range, begin: isFirst && run.kind === 'begun' };
+    if (part.kind === 'stored') return { gradient: part.values, ...range };
+    return { values: part.values, ...range, begin: isFirst && part.kind === 'begun' };
   }
 
   /** Of the leaves of all units that lie in [from, to). */
@@ -163,7 +168,7 @@ export class FlatGradients {
 }
 
 /** Units of one kind that lie side by side. */
-function runsOf(layout: FlatLayout, kindOf: (unit: Unit) => GradientKind): Omit<Run, 'values'>[] {
+function runsOf(layout: FlatLayout, kindOf: (unit: Unit) => GradientKind): Omit<GradientSlice, 'values'>[] {
   const runs: { kind: GradientKind; from: number; to: number }[] = [];
   layout.units.forEach((unit, index) => {
     const from = layout.starts[index] ?? 0;

@@ -1,7 +1,7 @@
 import { assert } from '@troupe/core';
 import type { KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { MoeConfig } from '@troupe/spec';
-import type { Batch } from './batch.ts';
+import type { DeviceBatch } from './batch.ts';
 import { residualFfnBackward, residualFfnForward } from './ffn.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
@@ -45,11 +45,13 @@ export function gateLogits(ctx: StageContext, layer: number): KernelCall[] {
 }
 
 /** Padding is never routed, whoever made the choices. */
-function takeChoices(choices_TK: Int32Array, given_TK: Int32Array, batch: Batch, topK: number): void {
-  choices_TK.set(given_TK);
-  for (const [token, valid] of batch.valid_T.entries()) {
+function withoutPadding(given_TK: Int32Array, valid_T: Uint8Array, topK: number): Int32Array {
+  if (!valid_T.includes(0)) return given_TK;
+  const choices_TK = given_TK.slice();
+  valid_T.forEach((valid, token) => {
     if (valid === 0) choices_TK.fill(-1, token * topK, (token + 1) * topK);
-  }
+  });
+  return choices_TK;
 }
 
 /**
@@ -61,7 +63,7 @@ function takeChoices(choices_TK: Int32Array, given_TK: Int32Array, batch: Batch,
 export function gateRoute(
   ctx: StageContext,
   layer: number,
-  batch: Batch,
+  batch: DeviceBatch,
   options: GateOptions,
 ): KernelCall[] {
   const { act } = ctx;
@@ -75,8 +77,10 @@ export function gateRoute(
   });
   if (given !== null) {
     assert(given.length === act.tokens * topK, 'given choices are [T, K]', { found: given.length });
-    takeChoices(moe.choices_TK, given, batch, topK);
+    const valid_T = act.device.read(batch.valid_T);
+    act.device.write(moe.choices_TK, withoutPadding(given, valid_T, topK));
   }
+  moe.shares.forget();
   const routed = { tokens: act.tokens, experts, topK };
   return [
     {
@@ -114,8 +118,8 @@ export function gateRoute(
       slots_N: moe.slots_N,
       choiceOfRow_N: moe.choiceOfRow_N,
       rankTokens: moe.rankTokens,
-      numTokens_R: moe.numTokens_R,
-      numRows_R: moe.numRows_R,
+      numTokens_R: moe.shares.numTokens_R,
+      numRows_R: moe.shares.numRows_R,
     },
     {
       // The number of rows is not known here, so stale indices behind them are gathered too; nobody reads those.
@@ -136,7 +140,7 @@ export function gateRoute(
 export function gateForward(
   ctx: StageContext,
   layer: number,
-  batch: Batch,
+  batch: DeviceBatch,
   options: GateOptions,
 ): KernelCall[] {
   const hidden = sharedHidden(moeConfig(ctx));
@@ -198,7 +202,7 @@ export function combineBackward(ctx: StageContext, layer: number, parts: readonl
 export function gateBackward(
   ctx: StageContext,
   layer: number,
-  batch: Batch,
+  batch: DeviceBatch,
   dxParts: readonly RowsPart[],
   balance: GateBackwardOptions,
 ): KernelCall[] {
@@ -216,7 +220,7 @@ export function gateBackward(
         found: balance.fractions.length,
       },
     );
-    moe.fractions_E.set(balance.fractions);
+    act.device.write(moe.fractions_E, balance.fractions);
   }
   const gate = { rows: act.tokens, inDim: dim, outDim: experts, dOut: { data: dLogits_TE } };
   return [

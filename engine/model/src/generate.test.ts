@@ -66,7 +66,8 @@ test('generate: a stop token ends the text, but not before minTokens', async (t)
 test('generate: a model whose logits are not finite says so instead of drawing from them', async (t) => {
   const { generator, model } = await open(16);
   await text(generator, [7], {});
-  model.weights.data.fill(Number.NaN);
+  const { data } = model.weights;
+  model.device.write(data, new Float64Array(data.length).fill(Number.NaN));
   await t.throwsAsync(text(generator, [7], {}), {
     instanceOf: GenerationError,
     message: /not finite \(overflow\)/u,

@@ -62,7 +62,7 @@ export class Generator {
     const { maxTokens, minTokens = 0, seed, stop = [] } = options;
     const context = [...prompt];
     for (let made = 0; made < maxTokens; made++) {
-      const logits_V = await this.#nextLogits(context);
+      const logits_V = (await this.#nextLogits(context)).slice();
       if (!logits_V.every(Number.isFinite))
         throw new GenerationError(
           `the logits of token ${made + 1} are not finite (overflow): the model has diverged; try an older checkpoint`,

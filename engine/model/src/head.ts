@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
 import type { Floats, GradientTarget, KernelCall } from '@troupe/kernel-set';
-import type { Batch } from './batch.ts';
+import type { DeviceBatch } from './batch.ts';
 import { normBackward, normForward, rowsOf } from './norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
@@ -20,7 +20,7 @@ export function finalNormForward(ctx: StageContext): KernelCall[] {
 }
 
 /** Last norm, head and cross entropy; with `gradScale` also the head's backward pass, gradient in dNormed. */
-export function headForward(ctx: StageContext, batch: Batch, mode: HeadMode): KernelCall[] {
+export function headForward(ctx: StageContext, batch: DeviceBatch, mode: HeadMode): KernelCall[] {
   const { act } = ctx;
   const { dModel, vocab } = ctx.shape.config;
   const unitId = headUnit(ctx);

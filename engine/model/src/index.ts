@@ -17,6 +17,7 @@ export * from './generate.ts';
 export * from './head.ts';
 export * from './initialise.ts';
 export * from './local-model.ts';
+export * from './rank-shares.ts';
 export * from './rope-tables.ts';
 export * from './sampling.ts';
 export * from './stage-context.ts';

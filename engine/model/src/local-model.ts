@@ -1,9 +1,10 @@
-import { assert, wideNumber } from '@troupe/core';
+import { assert, wideNumber, type HostFloats } from '@troupe/core';
 import {
   GRADIENT_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
   type Device,
   type Floats,
+  type Int64s,
   type KernelCall,
   type Precision,
 } from '@troupe/kernel-set';
@@ -17,7 +18,7 @@ import {
 } from '@troupe/spec';
 import { Activations } from './activations.ts';
 import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
-import { numValidTargets, numValidTokens, type Batch } from './batch.ts';
+import { numValidTargets, numValidTokens, uploadBatch, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { FlatGradients, leavesOf } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
@@ -76,7 +77,7 @@ interface Trainer {
   readonly m: Floats;
   readonly v: Floats;
   readonly experts: LocalExperts;
-  readonly norm128: BigInt64Array;
+  readonly norm128: Int64s;
   /** Of the gradients; NaN when they are not finite. */
   norm: number;
   clock: number;
@@ -127,12 +128,13 @@ export class LocalModel {
   }
 
   /** Loss of a batch. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
-  async forward(batch: Batch): Promise<LocalLoss> {
+  async forward(host: Batch): Promise<LocalLoss> {
+    const batch = uploadBatch(this.device, host);
     const ctx = this.#context(this.#inferenceActivations(), null);
     this.statistics.reset();
     await forwardLayers(ctx, batch, this.#experts, (calls) => this.#run(calls));
     await this.#run(headForward(ctx, batch, { evaluate: true }));
-    return this.#losses(batch);
+    return this.#losses(host);
   }
 
   /**
@@ -140,38 +142,44 @@ export class LocalModel {
    *
    * @throws {BatchLengthError} TROUPE_MODEL_BATCH
    */
-  async logits(batch: Batch, slice?: { readonly firstRow: number; readonly rows: number }): Promise<Floats> {
+  async logits(
+    host: Batch,
+    slice?: { readonly firstRow: number; readonly rows: number },
+  ): Promise<HostFloats> {
+    const batch = uploadBatch(this.device, host);
     const ctx = this.#context(this.#inferenceActivations(), null);
     const { firstRow, rows } = slice ?? { firstRow: 0, rows: ctx.act.tokens };
     const out = this.device.floats(rows * this.config.vocab);
     this.statistics.reset();
     await forwardLayers(ctx, batch, this.#experts, (calls) => this.#run(calls));
     await this.#run([...finalNormForward(ctx), ...headLogits(ctx, { firstRow, rows, out })]);
-    return out;
+    return this.device.read(out);
   }
 
   /** Loss and the gradient of `total` by every parameter. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
-  async lossAndGradients(batch: Batch): Promise<LocalGradients> {
+  async lossAndGradients(host: Batch): Promise<LocalGradients> {
+    const batch = uploadBatch(this.device, host);
     const trainer = this.#training();
     const { act, sums, gradients, experts, norm128 } = trainer;
     const ctx = this.#context(act, sums);
-    const targets = numValidTargets(batch.targets_T);
+    const targets = numValidTargets(host.targets_T);
     this.statistics.reset();
-    norm128.fill(0n);
+    this.device.zero(norm128);
     await this.#run(sums.reset());
     await forwardLayers(ctx, batch, experts, (calls) => this.#run(calls));
     await this.#run(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
     const balance =
       this.config.moe === null
         ? null
-        : balanceCoefficients(this.config, this.#global(batch), this.statistics.layers);
+        : balanceCoefficients(this.config, this.#global(host), this.statistics.byLayer());
     await backwardLayers(ctx, batch, { experts, balance }, (calls) => this.#run(calls));
     await this.#run([
       { op: 'sum.read', sum: sums.sum(0, gradients.data.length).values, out: gradients.data },
       { op: 'sum.squares', gradient: gradients.data, norm128 },
     ]);
-    trainer.norm = sums.overflow[0] === 0 ? normValue(norm128) : Number.NaN;
-    return { ...this.#losses(batch), gradients, norm: trainer.norm };
+    const isFinite = this.device.read(sums.overflow)[0] === 0;
+    trainer.norm = isFinite ? normValue(this.device.read(norm128)) : Number.NaN;
+    return { ...this.#losses(host), gradients, norm: trainer.norm };
   }
 
   /** What {@link lossAndGradients} left is applied with one clip scale; gradients that are not finite change nothing, as in a run. */
@@ -217,8 +225,9 @@ export class LocalModel {
 
   #losses(batch: Batch): LocalLoss {
     const targets = numValidTargets(batch.targets_T);
-    const loss = targets === 0 ? 0 : lossValue(this.statistics.lossSum) / targets;
-    const balance = balanceLosses(this.config, this.statistics.layers, this.#global(batch));
+    const totals = this.statistics.totals();
+    const loss = targets === 0 ? 0 : lossValue(totals.lossSum) / targets;
+    const balance = balanceLosses(this.config, this.statistics.byLayer(totals), this.#global(batch));
     return { loss, ...balance, total: loss + balance.auxLoss + balance.zLoss };
   }
 

@@ -2,7 +2,7 @@ import type { KernelCall } from '@troupe/kernel-set';
 import { isMoeLayer } from '@troupe/spec';
 import { attentionBackward, attentionForward } from './attention.ts';
 import type { BalanceCoefficients } from './balance.ts';
-import type { Batch } from './batch.ts';
+import type { DeviceBatch } from './batch.ts';
 import { packGradients, packTokens, returnedGradients, returnedRows } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
 import { ffnBackward, ffnForward } from './ffn.ts';
@@ -18,7 +18,7 @@ type Run = (calls: readonly KernelCall[]) => Promise<unknown>;
 /** Embedding and all layers: the same lists, in the same order, that the actors submit. */
 export async function forwardLayers(
   ctx: StageContext,
-  batch: Batch,
+  batch: DeviceBatch,
   experts: LocalExperts,
   run: Run,
 ): Promise<void> {
@@ -50,7 +50,7 @@ export async function forwardLayers(
 function moeBackward(
   ctx: StageContext,
   layer: number,
-  batch: Batch,
+  batch: DeviceBatch,
   pass: { readonly experts: LocalExperts; readonly balance: BalanceCoefficients },
 ): KernelCall[] {
   const { auxScale, zScale, fractions } = pass.balance;
@@ -73,7 +73,7 @@ function moeBackward(
 /** From the head's gradient to the embedding's sum. `balance` is null in a model without experts. */
 export async function backwardLayers(
   ctx: StageContext,
-  batch: Batch,
+  batch: DeviceBatch,
   pass: { readonly experts: LocalExperts; readonly balance: BalanceCoefficients | null },
   run: Run,
 ): Promise<void> {

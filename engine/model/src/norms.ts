@@ -4,7 +4,7 @@ import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** A dense matrix in either storage. */
 export function rowsOf(data: Floats | Halves): Rows | HalfRows {
-  return data instanceof Uint16Array ? { data } : { data };
+  return { data } as Rows | HalfRows;
 }
 
 /** One norm of the residual stream: unit `unitId` over rows of D. */

@@ -14,14 +14,17 @@ export interface RopeTables {
  */
 export function ropeTables(device: Device, config: ModelConfig): RopeTables {
   const half = config.headDim / 2;
-  const cos_S2 = device.floats(config.seqLen * half);
-  const sin_S2 = device.floats(config.seqLen * half);
+  const cosines = new Float64Array(config.seqLen * half);
+  const sines = new Float64Array(config.seqLen * half);
   for (let pair = 0; pair < half; pair++) {
     const frequency = 1 / config.rope.theta ** ((2 * pair) / config.headDim);
     for (let position = 0; position < config.seqLen; position++) {
-      cos_S2[position * half + pair] = Math.cos(position * frequency);
-      sin_S2[position * half + pair] = Math.sin(position * frequency);
+      cosines[position * half + pair] = Math.cos(position * frequency);
+      sines[position * half + pair] = Math.sin(position * frequency);
     }
   }
-  return { cos_S2, sin_S2 };
+  const tables = { cos_S2: device.floats(cosines.length), sin_S2: device.floats(sines.length) };
+  device.write(tables.cos_S2, cosines);
+  device.write(tables.sin_S2, sines);
+  return tables;
 }

@@ -1,5 +1,4 @@
-import type { Floats } from '@troupe/kernel-set';
-import type { Prng } from '@troupe/core';
+import type { HostFloats, Prng } from '@troupe/core';
 import { GenerationError } from './errors.ts';
 
 export interface SamplingOptions {
@@ -26,7 +25,7 @@ export function checkSampling({
 }
 
 /** Token ids by falling logit, ties to the lower id. */
-function ranked(logits_V: Floats, topK: number): number[] {
+function ranked(logits_V: HostFloats, topK: number): number[] {
   const order = Array.from(logits_V.keys()).sort((a, b) => (logits_V[b] ?? 0) - (logits_V[a] ?? 0) || a - b);
   return topK === 0 ? order : order.slice(0, topK);
 }
@@ -38,7 +37,7 @@ function ranked(logits_V: Floats, topK: number): number[] {
  * @param draws - draw number 0 of this stream is used
  * @see Holtzman et al. 2019, arXiv:1904.09751 (nucleus sampling)
  */
-export function sampleToken(logits_V: Floats, options: Required<SamplingOptions>, draws: Prng): number {
+export function sampleToken(logits_V: HostFloats, options: Required<SamplingOptions>, draws: Prng): number {
   const { temperature, topK, topP } = options;
   const order = ranked(logits_V, temperature === 0 ? 1 : topK);
   const [best] = order;
