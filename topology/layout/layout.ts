@@ -52,6 +52,8 @@ export class Layout {
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
   readonly #hasBuddies: boolean;
+  /** Of workers that were asked for: every message asks. */
+  readonly #coordinates = new Map<WorkerRank, Coordinates>();
   #shift: number | null = null;
 
   constructor(source: LayoutSource, choices: LayoutChoices = {}) {
@@ -81,7 +83,12 @@ export class Layout {
   }
 
   at(worker: WorkerRank): Coordinates {
-    return this.mesh.coordinates(worker);
+    let found = this.#coordinates.get(worker);
+    if (found === undefined) {
+      found = this.mesh.coordinates(worker);
+      this.#coordinates.set(worker, found);
+    }
+    return found;
   }
 
   /** Nobody else computes. */
@@ -208,6 +215,11 @@ export class Layout {
   }
 
   shardOf(group: ParameterGroup, worker: WorkerRank): Address {
-    return addresses.optimizer(group.name, this.at(worker), this.mesh);
+    let name = group.shards.get(worker);
+    if (name === undefined) {
+      name = addresses.optimizer(group.name, this.at(worker), this.mesh);
+      group.shards.set(worker, name);
+    }
+    return name;
   }
 }

@@ -109,10 +109,8 @@ export class Mesh implements MeshShape {
 
   #judged(rank: number): number {
     const { world } = this;
-    assert(Number.isSafeInteger(rank) && rank >= 0 && rank < world, 'a rank lies in the world', {
-      rank,
-      world,
-    });
+    if (!Number.isSafeInteger(rank) || rank < 0 || rank >= world)
+      assert(false, 'a rank lies in the world', { rank, world });
     return rank;
   }
 }

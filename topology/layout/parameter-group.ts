@@ -1,3 +1,4 @@
+import type { Address } from '@troupe/core';
 import {
   cutAtBlocks,
   cutAtUnits,
@@ -9,6 +10,7 @@ import {
   type Unit,
 } from '@troupe/spec';
 import type { Holders } from './holders.ts';
+import type { WorkerRank } from './rank.ts';
 
 /** What shards of a group are called: a part of their addresses. */
 export type GroupName = 'embed' | 'dense' | 'replicated' | 'expert';
@@ -31,6 +33,8 @@ export class ParameterGroup {
   readonly cuts: Cuts;
   /** Who reads the weights: the stage, or experts. */
   readonly reader: 'stage' | 'experts';
+  /** Addresses of its shards, as far as somebody asked for them: one string each, however many messages name it. */
+  readonly shards = new Map<WorkerRank, Address>();
   readonly #makeUnits: () => readonly Unit[];
   #flat: FlatLayout | null = null;
 

@@ -9,6 +9,7 @@ import type { StagePlan } from './stage-plan.ts';
 export interface GroupedLayout {
   readonly model: ModelConfig;
   readonly mesh: Mesh;
+  at(worker: WorkerRank): Coordinates;
   stagePlan(stage: StageIndex): StagePlan;
   moeLayersOf(stage: StageIndex): readonly number[];
   expertsOf(layer: number, group: ExpertGroupId): readonly number[];
@@ -48,7 +49,7 @@ export class ParameterGroups {
 
   of(worker: WorkerRank): readonly ParameterGroup[] {
     const { mesh } = this.#layout;
-    const at = mesh.coordinates(worker);
+    const at = this.#layout.at(worker);
     const key = (at.pp * mesh.tp + at.tp) * mesh.ep + at.ep;
     const known = this.#byCoordinates.get(key) ?? this.#make(worker, at);
     this.#byCoordinates.set(key, known);

@@ -4,7 +4,7 @@ import type { Fault } from '@troupe/sim/faults';
 import type { SyncDevice } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
-import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, Layout, type ResolvedTopology } from '@troupe/topology';
 import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
 import { mustFit } from '../machine-memory.ts';
@@ -171,18 +171,19 @@ function hollowTokens(seqLen: number): NonNullable<ClusterOptions['tokens']> {
 }
 
 /** @throws {OptionError} TROUPE_OPTION for a replica that is not there, or an expert-parallel group of which only a part computes */
-function realReplicas({ parallel }: ResolvedTopology, real: readonly number[]): ReadonlySet<number> {
-  const { dp, ep } = parallel;
+function realReplicas(topology: ResolvedTopology, real: readonly number[]): ReadonlySet<number> {
+  const { dp, ep } = topology.parallel;
   const computes = new Set(real);
   const missing = real.find((each) => each >= dp);
   if (real.length === 0 || missing !== undefined)
     throw new OptionError('openSimulator', [
       `real names ${missing === undefined ? 'no replica' : `replica ${missing}`}, expected some of 0 to ${dp - 1}`,
     ]);
-  for (let first = 0; first < dp; first += ep) {
-    const members = Array.from({ length: ep }, (_, rank) => first + rank);
+  const { mesh } = new Layout(topology);
+  for (const replica of [...computes].toSorted((a, b) => a - b)) {
+    const members = [...mesh.peers('ep', replica)];
     const count = members.filter((each) => computes.has(each)).length;
-    if (count > 0 && count < ep)
+    if (count < ep)
       throw new OptionError('openSimulator', [
         `replicas ${members.join(', ')} share their experts (ep ${ep}), so all of them compute or none`,
       ]);
