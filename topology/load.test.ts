@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TopologyError } from './errors.ts';
-import { commentedTopology, loadPreset, loadTopology } from './load.ts';
+import { commentedTopology, loadTopology } from './load.ts';
 import { planTopology } from './plan.ts';
 import { presetNames, readTopologyFile } from './read.ts';
 import { refuseUnbuilt } from './unbuilt.ts';
@@ -13,8 +13,8 @@ test('presetNames: lists quickstart and tiny', (t) => {
 });
 
 for (const name of presetNames()) {
-  test(`loadPreset: ${name} loads, plans and asks for nothing that is not built`, (t) => {
-    const resolved = loadPreset(name);
+  test(`loadTopology: preset ${name} loads, plans and asks for nothing that is not built`, (t) => {
+    const resolved = loadTopology(name);
     t.is(resolved.name, name);
     t.deepEqual(refuseUnbuilt(resolved), []);
     t.true(planTopology(resolved).flopsPerStep > 0);
@@ -22,8 +22,8 @@ for (const name of presetNames()) {
   });
 }
 
-test('loadPreset: tiny is the small model that tests rely on', (t) => {
-  const { model, train, data } = loadPreset('tiny');
+test('loadTopology: tiny is the small model that tests rely on', (t) => {
+  const { model, train, data } = loadTopology('tiny');
   t.like(model, { layers: 2, dModel: 64 });
   t.is(model.moe?.experts, 4);
   t.is(train.steps, 20);
@@ -52,11 +52,9 @@ test('loadTopology: reads a YAML file that extends a preset, and a JSON file', (
   t.is(error.problems[0]?.code, 'TROUPE_TOPOLOGY_NOT_FOUND');
 });
 
-test('loadPreset, commentedTopology: an unknown preset is an error that offers the nearest', (t) => {
-  for (const call of [() => loadPreset('quickstrat'), () => commentedTopology('quickstrat')]) {
-    const error = t.throws(call, { instanceOf: TopologyError });
-    t.is(error.problems[0]?.nearest, 'quickstart');
-  }
+test('commentedTopology: an unknown preset is an error that offers the nearest', (t) => {
+  const error = t.throws(() => commentedTopology('quickstrat'), { instanceOf: TopologyError });
+  t.is(error.problems[0]?.nearest, 'quickstart');
 });
 
 test('readTopologyFile: is null where there is no file', (t) => {

@@ -50,11 +50,6 @@ function checkArguments(caller: string, name: unknown, options: unknown): void {
   if (problems.length > 0) throw new OptionError(caller, problems);
 }
 
-/** {@link loadTopology} of a preset only; never a file of the working directory. */
-export function loadPreset(name: string, options: LoadOptions = {}): ResolvedTopology {
-  return loadTopology(existingPreset(name), options);
-}
-
 /**
  * The commented YAML text of a preset: what `troupe init` writes.
  *

@@ -7,7 +7,6 @@ import { ByteLevelTokenizer } from './byte-level-tokenizer.ts';
 import { bytesTokenizer } from './bytes-tokenizer.ts';
 import { LibraryTokenizer } from './library-tokenizer.ts';
 import { loadTokenizer } from './load-tokenizer.ts';
-import { textStream } from './text-stream.ts';
 import type { TokenizerJson, VocabularyJson } from './tokenizer-json.ts';
 
 const url = new URL('../../../test/fixtures/tokenizer/tokenizer.json', import.meta.url);
@@ -55,23 +54,6 @@ test('ByteLevelTokenizer: a long piece merges as the short algorithm does', asyn
       word,
       async (text) => JSON.stringify([...(await tokenizer.encode(text))]) === JSON.stringify(slow(text)),
     ),
-  );
-});
-
-test('textStream: holds back cut characters and loses nothing', async (t) => {
-  const tokenizer = bytesTokenizer();
-  const stream = textStream(tokenizer);
-  const pieces: string[] = [];
-  for (const id of await tokenizer.encode('é🚢x')) pieces.push(await stream.push(id));
-  t.deepEqual(pieces, ['', 'é', '', '', '', '🚢', 'x']);
-  t.is(await stream.end(), '');
-  t.is((await stream.push(0xf0)) + (await stream.end()), '\ufffd');
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(256), { maxLength: 40 }), async (ids) => {
-      let pushed = '';
-      for (const id of ids) pushed += await stream.push(id);
-      return pushed + (await stream.end()) === (await tokenizer.decode(ids));
-    }),
   );
 });
 

@@ -16,7 +16,6 @@ export * from './open-corpus.ts';
 export * from './permutation.ts';
 export * from './statistics.ts';
 export * from './text-files.ts';
-export * from './text-stream.ts';
 export type { TokenizerJson } from './tokenizer-json.ts';
 export type * from './tokenizer.ts';
 export * from './wordnet.ts';

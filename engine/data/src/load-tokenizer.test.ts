@@ -9,7 +9,6 @@ import { bytesTokenizer } from './bytes-tokenizer.ts';
 import { ByteLevelTokenizer } from './byte-level-tokenizer.ts';
 import { LibraryTokenizer } from './library-tokenizer.ts';
 import { loadTokenizer, readTokenizer } from './load-tokenizer.ts';
-import { textStream } from './text-stream.ts';
 import { vocabularyOf, type TokenizerJson } from './tokenizer-json.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -156,20 +155,6 @@ test('ByteLevelTokenizer: gives what the library gives, for every code point and
     for (const ids of theirs.slice(-100))
       for (const skipSpecial of [true, false])
         t.is(await own.decode(ids, { skipSpecial }), await library.decode(ids, { skipSpecial }));
-  }
-});
-
-test('textStream: its pieces together are the text, whatever the decoder does at a word', async (t) => {
-  const texts = gunzipped('tokenizer_models/strings.json.gz') as readonly string[];
-  const cases = gunzipped('tokenizer_models/trimmed.json.gz') as Readonly<Record<string, Case>>;
-  for (const name of ['llama2', 'unigram', 'qwen3']) {
-    const tokenizer = loadTokenizer(cases[name]?.tokenizer);
-    for (const ids of await tokenizer.encodeAll(texts.slice(0, 30))) {
-      const stream = textStream(tokenizer);
-      let text = '';
-      for (const id of ids) text += await stream.push(id);
-      t.is(text + (await stream.end()), await tokenizer.decode(ids), name);
-    }
   }
 });
 

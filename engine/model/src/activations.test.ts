@@ -1,7 +1,7 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { Activations } from './activations.ts';
-import { tinyConfig } from './tiny-model.ts';
+import { tinyConfig } from './testing/tiny-model.ts';
 
 const shape = { config: tinyConfig({ layers: 4, moe: { every: 2 } }), sequences: 4, grains: 2 };
 

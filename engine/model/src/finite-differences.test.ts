@@ -2,7 +2,7 @@ import test from 'ava';
 import { prng } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { LocalModel } from './local-model.ts';
-import { tinyBatch, tinyConfig, type TinyChanges } from './tiny-model.ts';
+import { tinyBatch, tinyConfig, type TinyChanges } from './testing/tiny-model.ts';
 
 /** Displacement of a parameter along a direction of length 1. */
 const STEP = 2e-5;

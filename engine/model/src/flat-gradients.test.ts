@@ -2,7 +2,7 @@ import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { FlatGradients, leavesOf, type GradientKind } from './flat-gradients.ts';
 import { modelLayout } from './local-model.ts';
-import { tinyConfig } from './tiny-model.ts';
+import { tinyConfig } from './testing/tiny-model.ts';
 
 const layout = modelLayout(tinyConfig());
 const open = (kindOf: (id: string) => GradientKind): FlatGradients =>

@@ -4,7 +4,7 @@ import { flatLayout } from '@troupe/spec';
 import { UnknownParameterError } from './errors.ts';
 import { FlatWeights } from './flat-weights.ts';
 import { modelLayout } from './local-model.ts';
-import { tinyConfig } from './tiny-model.ts';
+import { tinyConfig } from './testing/tiny-model.ts';
 
 const layout = modelLayout(tinyConfig());
 const device = openReferenceDevice();

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { forcedChoices } from './forced-choices.ts';
-import { tinyConfig } from './tiny-model.ts';
+import { tinyConfig } from './testing/tiny-model.ts';
 
 const shapes = fc
   .record({

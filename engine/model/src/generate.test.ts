@@ -3,7 +3,7 @@ import { openReferenceDevice } from '@troupe/kernels';
 import { GenerationError } from './errors.ts';
 import { Generator, type GenerateOptions } from './generate.ts';
 import { LocalModel } from './local-model.ts';
-import { tinyConfig } from './tiny-model.ts';
+import { tinyConfig } from './testing/tiny-model.ts';
 
 async function open(seqLen: number): Promise<{ generator: Generator; model: LocalModel }> {
   const config = tinyConfig({ seqLen });

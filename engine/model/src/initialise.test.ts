@@ -3,7 +3,7 @@ import type { HostFloats } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { expertUnit, layerUnits } from '@troupe/spec';
 import { initialise } from './initialise.ts';
-import { tinyConfig } from './tiny-model.ts';
+import { tinyConfig } from './testing/tiny-model.ts';
 
 test('initialise: any slice of a unit holds what the whole unit holds there', (t) => {
   const device = openReferenceDevice();

@@ -6,7 +6,7 @@ import type { ModelConfig } from '@troupe/spec';
 import { denseBatch } from './batch.ts';
 import { BatchLengthError, StageShapeError } from './errors.ts';
 import { LocalModel, type LocalModelOptions } from './local-model.ts';
-import { tinyBatch, tinyConfig } from './tiny-model.ts';
+import { tinyBatch, tinyConfig } from './testing/tiny-model.ts';
 
 async function initialised(options: LocalModelOptions): Promise<LocalModel> {
   const model = new LocalModel(openReferenceDevice(), options);

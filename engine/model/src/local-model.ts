@@ -1,6 +1,5 @@
 import { assert, wideNumber, type HostFloats } from '@troupe/core';
 import {
-  GRADIENT_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
   type Device,
   type Floats,
@@ -270,9 +269,4 @@ function newWeights(device: Device, layout: FlatLayout): FlatWeights {
 /** The norm whose square is a wide sum; NaN when that is none. */
 export function normValue(norm128: BigInt64Array): number {
   return Math.sqrt(wideNumber(norm128, NORM_QUANTUM_LOG2));
-}
-
-/** Value of one element of an exact gradient sum. */
-export function gradientValue(fixed: bigint): number {
-  return Number(fixed) * 2 ** GRADIENT_QUANTUM_LOG2;
 }

@@ -19,7 +19,7 @@ import { backwardLayers, forwardLayers } from './local-pass.ts';
 import { ropeTables } from './rope-tables.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 import { StageStatistics } from './statistics.ts';
-import { tinyBatch, tinyConfig } from './tiny-model.ts';
+import { tinyBatch, tinyConfig } from './testing/tiny-model.ts';
 
 interface Stage {
   /** What microbatch `index` of a step works on. */

@@ -1,4 +1,4 @@
-import { isMoeLayer, moeLayers, qkvWidths, type ModelConfig } from './model-config.ts';
+import { moeLayers, qkvWidths, type ModelConfig } from './model-config.ts';
 import { denseUnits, expertUnit, type Unit } from './parameters.ts';
 
 export interface ParameterCounts {
@@ -37,11 +37,4 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
 export function trainingFlopsPerToken(config: ModelConfig): number {
   const width = qkvWidths(config).q;
   return 6 * parameterCounts(config).activeMatmul + 12 * config.layers * width * config.seqLen;
-}
-
-/** Number of layers whose FFN is dense. */
-export function numDenseLayers(config: ModelConfig): number {
-  return Array.from({ length: config.layers }, (_, layer) => layer).filter(
-    (layer) => !isMoeLayer(config, layer),
-  ).length;
 }

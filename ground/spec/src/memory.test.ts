@@ -1,13 +1,5 @@
 import test from 'ava';
-import {
-  activationBytes,
-  droplessRowsBytes,
-  f32Memory,
-  lonelyElements,
-  mixedPrecisionMemory,
-  paddedRowsBytes,
-  visitShare,
-} from './index.ts';
+import { activationBytes, f32Memory, lonelyElements, mixedPrecisionMemory, visitShare } from './index.ts';
 import type { MemoryLayout, ModelConfig } from './index.ts';
 
 const layout = (over: Partial<MemoryLayout>): MemoryLayout => ({
@@ -139,11 +131,6 @@ test('activationBytes: counts each kept value of a dense and an MoE layer', (t) 
   t.is(activationBytes(model, 3, [1]), 3 * 4 * (attention + 2 * 4 + 2 * (16 + 16) + 16));
   // The first norm's output and the pre-activations at two bytes.
   t.is(activationBytes(model, 1, [0], 'bf16'), 4 * attention - 2 * 8 + 2 * 2 * 16);
-});
-
-test('traffic: an all-to-all of 8192 tokens of width 4096 in 16 bits moves 64 MiB', (t) => {
-  t.is(paddedRowsBytes(64, 8192 / 64, 4096, 2), 64 * 2 ** 20);
-  t.is(droplessRowsBytes(8192, 1, 4096, 2), 64 * 2 ** 20);
 });
 
 test('visitShare: equals the share found by enumerating pairs of experts', (t) => {

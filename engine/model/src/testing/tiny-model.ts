@@ -1,10 +1,10 @@
 import type { ModelConfig, MoeConfig } from '@troupe/spec';
-import type { Batch } from './batch.ts';
+import type { Batch } from '../batch.ts';
 
 /** Changes to {@link tinyConfig}, one level deep. */
 export type TinyChanges = Partial<Omit<ModelConfig, 'moe'>> & { readonly moe?: Partial<MoeConfig> | null };
 
-/** A model small enough for finite differences on the reference device; used by tests. */
+/** A model small enough for finite differences on the reference device. */
 export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
   const { moe, ...rest } = changes;
   const experts: MoeConfig = {
