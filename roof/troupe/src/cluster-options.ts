@@ -1,20 +1,21 @@
-import type { ExpertRule, GateRule, mountWorker, TokenSource } from '@troupe/actors';
+import type { ExpertRule, GateRule, TokenSource } from '@troupe/actors';
 import type { Hasher } from '@troupe/checkpoint';
-import type { Clock, Logger, NodeId, SharedStorage, Storage, Transport } from '@troupe/core';
+import type { Logger, SharedStorage, Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
-import type { ActorSystem, Turn } from '@troupe/runtime';
+import type { Turn } from '@troupe/runtime';
 import type { RunSink } from '@troupe/telemetry';
-import type { Codec } from '@troupe/wire';
+import { sinkNames, type SinkName } from '@troupe/telemetry/sinks';
 import type { FirstState } from './first-state.ts';
-import type { Use } from './job.ts';
 import {
   all,
   bytes,
   callback,
   checkOptions,
   checkpointReader,
+  listOf,
   member,
   objectWith,
+  oneOf,
   options,
   orNull,
   positive,
@@ -25,8 +26,7 @@ import {
   wholeNumber,
   type OptionRules,
 } from './option-rules.ts';
-
-export type Replica = ReturnType<typeof mountWorker>;
+import type { Replica } from './run/worker-life.ts';
 
 /** What an embedding program may choose; every member has a default. */
 export interface ClusterOptions extends FirstState {
@@ -45,14 +45,24 @@ export interface ClusterOptions extends FirstState {
   readonly tokens?: TokenSource & { readonly numEvalSequences: number };
   /** Where checkpoints go; absent: none are written. */
   readonly checkpoints?: {
-    /** Default: what the agent's ports offer. */
-    readonly storage?: Storage | SharedStorage;
+    readonly storage: Storage | SharedStorage;
     readonly folder: string;
     readonly keep: number;
     /** Default: the tokenizer of the topology's data, none with own `tokens`. */
     readonly tokenizer?: Uint8Array | null;
     /** Default: a thread. */
     readonly hasher?: Hasher;
+  };
+  /**
+   * Where files of metrics go, such as `{ storage: fileStorage('runs'), folder: 'mine' }`; absent: none are written. One that cannot be
+   * written is a warning, and the run goes on.
+   */
+  readonly metrics?: {
+    readonly storage: Storage;
+    /** It is made when it is not there. A run that goes on adds to what it finds. */
+    readonly folder: string;
+    /** Default: `jsonl`, and what the topology names under `metrics`. */
+    readonly sinks?: readonly SinkName[];
   };
   /** Another corpus than that of `resumeFrom` is meant. Default false: it is refused. */
   readonly dataChanged?: boolean;
@@ -67,36 +77,8 @@ export interface ClusterOptions extends FirstState {
   readonly mailboxCapacity?: number;
   /** Sees the devices and buffers of every replica once they are mounted, in a list that later lives change; for tests and inspection. */
   readonly onMounted?: (replicas: readonly Replica[]) => void;
-  /** Other ports than this process's own: what a simulation brings. */
-  readonly ports?: ClusterPorts;
   /** How closely workers are watched. Default: a look every minute, lost after ten, since in one process nobody dies alone. */
   readonly watch?: { readonly heartbeatMs: number; readonly silenceMs: number };
-}
-
-/** What one life of a node runs on. */
-export interface LifePorts {
-  readonly clock: Clock;
-  readonly transport: Transport;
-  schedule(run: () => void): void;
-  /** What this life sees of the device of its replica. Default: the device itself. */
-  device?(device: Device): Device;
-  /** Durable files of the machine. */
-  storage?(): Storage;
-}
-
-export interface ClusterPorts {
-  /** Begins a life of a node; a higher incarnation replaces a lower one. */
-  open(node: NodeId, incarnation: number): LifePorts;
-  /** Calls back when a new process of a node can begin its next life; never, when its machine is gone for good. */
-  boot(node: NodeId, run: () => void): void;
-  /** Tells of every process that ended without being asked to. */
-  onExit(handler: (node: NodeId, incarnation: number, reason: string) => void): void;
-  /** How messages become packets. Default: as between machines. */
-  readonly codec?: Codec;
-  /** What of a topology these ports can run. */
-  readonly use: Use;
-  /** Sees the actors of every life. */
-  mounted?(system: ActorSystem): void;
 }
 
 const source = all(
@@ -124,12 +106,20 @@ const rules: OptionRules<ClusterOptions> = {
       value !== null &&
       (Symbol.iterator in value || Symbol.asyncIterator in value),
   ),
-  checkpoints: options({
-    storage,
+  checkpoints: all(
+    options({
+      storage,
+      folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
+      keep: required(wholeNumber(1, 'checkpoints')),
+      tokenizer: orNull(bytes),
+      hasher: objectWith('a hasher'),
+    }),
+    member('storage', required(storage)),
+  ),
+  metrics: options({
+    storage: required(objectWith('a storage, such as fileStorage gives', 'grow', 'makeFolder')),
     folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
-    keep: required(wholeNumber(1, 'checkpoints')),
-    tokenizer: orNull(bytes),
-    hasher: objectWith('a hasher'),
+    sinks: listOf(oneOf(...sinkNames), `a list of ${sinkNames.join(', ')}`),
   }),
   resumeFrom: checkpointReader,
   weightsFrom: checkpointReader,
@@ -140,7 +130,6 @@ const rules: OptionRules<ClusterOptions> = {
   sink: callback,
   mailboxCapacity: wholeNumber(1, 'events'),
   onMounted: callback,
-  ports: objectWith('ports', 'open', 'boot', 'onExit'),
   watch: options({
     heartbeatMs: required(positive('milliseconds')),
     silenceMs: required(positive('milliseconds')),
@@ -153,9 +142,6 @@ export function checkClusterOptions(caller: string, given: ClusterOptions): void
     ...rules,
     ...(given?.tokens !== undefined && given.documents !== undefined
       ? { documents: rule('nothing beside tokens: one or the other', () => false) }
-      : {}),
-    ...(given?.ports === undefined && given?.checkpoints !== undefined
-      ? { checkpoints: all(rules.checkpoints, member('storage', required(storage))) }
       : {}),
   });
 }

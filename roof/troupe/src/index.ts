@@ -9,7 +9,7 @@ export * from './service/serve-experts.ts';
 export type { ServiceEndpoints } from './service/service-system.ts';
 export type { CurveKeys, Listen } from '@troupe/transport';
 export type { ActorView } from './actor-view.ts';
-export type { ClusterOptions, ClusterPorts, LifePorts } from './cluster-options.ts';
+export type { ClusterOptions } from './cluster-options.ts';
 export type { ExpertRule, GateQuestion, GateRule, TokenBatch, TokenSource } from '@troupe/actors';
 export { fileStorage } from './ports/file-storage.ts';
 export { systemClock } from './ports/clock.ts';
@@ -18,14 +18,8 @@ export { loadTopology, type ResolvedTopology } from '@troupe/topology';
 export * from './launch/launch.ts';
 export { machineMemory, mustFit, type MachineMemory } from './machine-memory.ts';
 export type { LaunchOptions } from './launch/launch-options.ts';
-export {
-  referenceOf,
-  simulate,
-  type Plant,
-  type Simulation,
-  type SimulationOptions,
-  type SimulationProgress,
-} from './simulate.ts';
+export { referenceOf, simulate, type Simulation } from './simulate.ts';
+export type { Plant, SimulationOptions, SimulationProgress } from './simulation/simulation-options.ts';
 export * from './errors.ts';
 export * from './hugging-face/export-model.ts';
 export * from './hugging-face/import-model.ts';

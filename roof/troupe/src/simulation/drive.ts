@@ -1,9 +1,8 @@
 import { agentNode } from '@troupe/actors';
 import { TroupeError } from '@troupe/core';
 import type { SimWorld } from '@troupe/sim';
-import type { RunEvent } from '@troupe/telemetry';
+import type { StepEvent } from '@troupe/telemetry';
 import { exitCodes, type RunResult } from '../run-result.ts';
-import type { Cluster } from '../start-cluster.ts';
 
 /** Microtasks within which the end of a run is known to the driver. */
 const TICKS_TO_END = 16;
@@ -12,7 +11,8 @@ const MOST_IDLE = 1000;
 
 export interface Drive {
   readonly world: SimWorld;
-  readonly cluster: Cluster;
+  /** Of the run. */
+  readonly result: Promise<RunResult>;
   /** Virtual time after which the run is given up, milliseconds. */
   readonly budgetMs: number;
   /** Work of the checkers that takes real time; virtual time waits for it. */
@@ -20,7 +20,8 @@ export interface Drive {
   /** True: somebody has seen enough. */
   readonly isOver: () => boolean;
   /** Time waits for it too. */
-  readonly progress?: () => Promise<void>;
+  readonly progress: () => Promise<void>;
+  readonly lastStep: () => StepEvent | null;
 }
 
 export interface Driven {
@@ -35,15 +36,14 @@ export interface Driven {
  * Virtual time stands still while promises of this process settle: a microtask after every event, enough of them before time moves far (so
  * that the end of a run is seen before its next heartbeat is due), and a turn of the event loop when storage was touched.
  */
-export async function drive(run: Drive, lastStep: () => RunEvent | undefined): Promise<Driven> {
-  const { world, cluster } = run;
+export async function drive(run: Drive): Promise<Driven> {
+  const { world } = run;
   const { clock } = world;
   const agent = world.life(agentNode);
   const outcome: { result: RunResult | null } = { result: null };
-  void cluster.result.then((result) => (outcome.result = result));
+  void run.result.then((result) => (outcome.result = result));
   const ended = (why: string): RunResult => {
-    const last = lastStep();
-    const [step, loss] = last?.event === 'step' ? [last.step, last.loss] : [0, null];
+    const { step = 0, loss = null } = run.lastStep() ?? {};
     const error = new TroupeError('TROUPE_RUN_STUCK', `${why}, after step ${step}`, { retryable: true });
     return { exitCode: exitCodes.peerLost, step, loss, error };
   };
@@ -60,7 +60,7 @@ export async function drive(run: Drive, lastStep: () => RunEvent | undefined): P
       if (checks.length > 0) await Promise.all(checks);
     }
     await new Promise<void>((resolve) => setImmediate(resolve));
-    await run.progress?.();
+    await run.progress();
     if (outcome.result !== null) return { result: outcome.result, isStuck: false };
     if (!agent.isAlive) return { result: ended(`${agentNode} was lost`), isStuck: false };
     if (run.isOver()) return { result: ended('it was stopped'), isStuck: false };

@@ -19,13 +19,8 @@ import {
   wholeNumber,
   type OptionRules,
 } from '../option-rules.ts';
-import {
-  referenceOf,
-  simulate,
-  simulatedRules,
-  type Simulation,
-  type SimulationOptions,
-} from '../simulate.ts';
+import { referenceOf, simulate, type Simulation } from '../simulate.ts';
+import { simulatedRules, type SimulationOptions } from './simulation-options.ts';
 import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
 
 /** One run of a topology: all that decides it. */

@@ -1,0 +1,198 @@
+import type { Job, ProgramSystem, RunFailure } from '@troupe/actors';
+import {
+  assert,
+  callBack,
+  OptionError,
+  silentLogger,
+  type FolderLock,
+  type Storage,
+  type TroupeError,
+} from '@troupe/core';
+import type { RunEvent } from '@troupe/telemetry';
+import { openMetrics, type Metrics } from '@troupe/telemetry/sinks';
+import type { ResolvedTopology } from '@troupe/topology';
+import type { ClusterOptions } from '../cluster-options.ts';
+import { checkpointMustFit, firstOf } from '../first-state.ts';
+import { guardedLogger } from '../guarded-logger.ts';
+import { evaluationSequences, jobOf } from '../job.ts';
+import { mustFit } from '../machine-memory.ts';
+import { OwnTokens } from '../own-tokens.ts';
+import { openRunData, type RunData } from '../run-data.ts';
+import { failureOf } from '../run-result.ts';
+import { openDevices } from './hosted-devices.ts';
+import { HostedProcesses } from './hosted-processes.ts';
+import type { Lives } from './lives.ts';
+import { Run, startEvent, type RunWork } from './run.ts';
+
+/** A run whose workers share this process, ready to start. */
+export interface HostedRun {
+  readonly run: Run;
+  readonly job: Job;
+  readonly processes: HostedProcesses;
+  /** Reports the start, mounts everything, and lets it go. */
+  start(): void;
+}
+
+export interface HostedRunOptions extends Omit<ClusterOptions, 'sink' | 'checkpoints' | 'onMounted'> {
+  readonly report: (event: RunEvent) => unknown;
+  readonly lock?: FolderLock | null;
+  readonly checkpoints?: Omit<NonNullable<ClusterOptions['checkpoints']>, 'storage'>;
+  /** Of the agent's machine. Asked for when the agent's life has begun. */
+  readonly storage?: () => Storage | null;
+  /** Sees the system of every life. */
+  readonly begun?: (system: ProgramSystem) => void;
+}
+
+/** A look every minute, lost after ten: in one process nobody dies alone. */
+const rarely = { heartbeatMs: 60_000, silenceMs: 600_000 };
+
+/** What a run in this process reads, and the job that follows. */
+interface Prepared {
+  readonly job: Job;
+  readonly tokens: NonNullable<ClusterOptions['tokens']>;
+  /** null with own tokens. */
+  readonly data: RunData | null;
+  /** What is odd about the data. */
+  readonly warnings: readonly string[];
+}
+
+async function prepare(
+  topology: ResolvedTopology,
+  options: HostedRunOptions,
+  { use }: Lives,
+): Promise<Prepared> {
+  const first = firstOf(options);
+  if (options.stopAfter !== undefined && options.stopAfter < first.step)
+    throw new OptionError('startCluster', [
+      `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${first.step}`,
+    ]);
+  // Own devices hold what they hold.
+  if (options.openDevice === undefined) mustFit(topology, 'embed');
+  const warnings: string[] = [];
+  const warn = (message: string): void => void warnings.push(message);
+  const data = options.tokens === undefined ? await openRunData(topology, { ...options, warn }) : null;
+  const tokens = data?.source.batches ?? options.tokens;
+  assert(tokens, "tokens are a program's own or come from the data");
+  const choices = {
+    stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
+    first,
+    evaluationSequences:
+      'validTargets' in tokens ? evaluationSequences(topology, tokens as never) : tokens.numEvalSequences,
+    checkpoints: options.checkpoints !== undefined,
+  };
+  const rules = {
+    ...(options.gate === undefined ? {} : { gate: options.gate }),
+    ...(options.expert === undefined ? {} : { expert: options.expert }),
+  };
+  const job = jobOf(topology, choices, rules, use);
+  checkpointMustFit(job, options);
+  return { job, tokens, data, warnings };
+}
+
+/** What a checkpoint carries as `tokenizer.json`. */
+function tokenizerFile(
+  { checkpoints }: HostedRunOptions,
+  data: Prepared['data'],
+): RunWork['store']['tokenizer'] {
+  if (checkpoints?.tokenizer !== undefined) return checkpoints.tokenizer;
+  return data?.tokenizer == null ? null : new TextEncoder().encode(data.tokenizer);
+}
+
+/** Opens the metrics that the program asks for; what fails is a warning of the run. */
+async function metricsOf(
+  topology: ResolvedTopology,
+  { metrics }: HostedRunOptions,
+  warn: (message: string) => void,
+): Promise<Metrics | null> {
+  if (metrics === undefined) return null;
+  const { storage, folder, sinks = ['jsonl', ...topology.metrics] } = metrics;
+  await storage.makeFolder(folder);
+  return openMetrics(sinks, {
+    storage,
+    folder,
+    nowMs: () => Date.now(),
+    failed: (path, error) =>
+      warn(`no more metrics in ${path}: ${error instanceof Error ? error.message : String(error)}`),
+  });
+}
+
+/**
+ * Opens data, devices and processes of a run over lives in this process.
+ *
+ * @throws {OptionError} TROUPE_OPTION when it would end before it begins
+ * @throws {TroupeError} what is wrong with the topology, its data or its devices
+ */
+export async function openHostedRun(
+  topology: ResolvedTopology,
+  options: HostedRunOptions,
+  lives: Lives,
+): Promise<HostedRun> {
+  const { job, tokens: source, data, warnings } = await prepare(topology, options, lives);
+  const tokens = 'validTargets' in source ? source : new OwnTokens(source, topology.model);
+  const opened: { run?: Run } = {};
+  const late: string[] = [];
+  const metrics = await metricsOf(topology, options, (message) => {
+    if (opened.run === undefined) late.push(message);
+    else opened.run.report({ event: 'warning', message });
+  });
+  const devices = await openDevices(topology, options);
+  const fail = (error: TroupeError): void => opened.run?.fail(error);
+  const { observe, mailboxCapacity, begun } = options;
+  const processes = new HostedProcesses({
+    topology,
+    job,
+    lives,
+    devices,
+    tokens,
+    logger: guardedLogger(options.logger ?? silentLogger, fail),
+    unjudged: fail,
+    ...(observe === undefined
+      ? {}
+      : { observe: (turn) => callBack('the option observe', () => observe(turn), fail) }),
+    ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
+    ...(begun === undefined ? {} : { begun }),
+  });
+  const run = new Run(topology, {
+    processes,
+    lock: options.lock ?? null,
+    metrics,
+    report: options.report,
+    reportName: 'the option sink',
+    errorOf: (failure) => errorOf(failure, processes, tokens, options.expert?.name ?? null),
+    watch: options.watch ?? rarely,
+    position: (step) => `after step ${step}`,
+  });
+  opened.run = run;
+  const start = (): void => {
+    const { name = 'none', reason = '' } = devices[0]?.info ?? {};
+    run.report(startEvent({ model: job.model }, { device: name, reason, processes: 0 }));
+    for (const message of [...warnings, ...late]) run.report({ event: 'warning', message });
+    run.start({
+      job,
+      peakFlops: null,
+      store: {
+        storage: options.storage?.() ?? null,
+        folder: options.checkpoints?.folder ?? '',
+        keep: options.checkpoints?.keep ?? 1,
+        tokenizer: tokenizerFile(options, data),
+        corpusSha256: data?.corpusSha256 ?? null,
+        ...(options.checkpoints?.hasher === undefined ? {} : { hasher: options.checkpoints.hasher }),
+        resumeFrom: options.resumeFrom ?? options.weightsFrom ?? null,
+      },
+    });
+  };
+  return { run, job, processes, start };
+}
+
+/** The error of a failure that was reported by message, with its cause where that is known. */
+function errorOf(
+  { code, message, retryable }: RunFailure,
+  { thrown }: HostedProcesses,
+  tokens: object,
+  expert: string | null,
+): TroupeError {
+  // What a source's promise was rejected with came to its actor by message.
+  if (code === 'TROUPE_USER_CODE' && tokens instanceof OwnTokens && tokens.failure !== null)
+    return tokens.failure;
+  return failureOf({ code, message, retryable }, thrown?.error.code === code ? thrown : null, expert);
+}

@@ -1,0 +1,186 @@
+import { addresses, mountAgent, type Job, type RunFailure } from '@troupe/actors';
+import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
+import { assert, callBack, type FolderLock, type NodeId, type Storage, type TroupeError } from '@troupe/core';
+import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
+import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
+import type { Metrics } from '@troupe/telemetry/sinks';
+import type { ResolvedTopology } from '@troupe/topology';
+import { lossLimit } from '../job.ts';
+import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
+import type { Processes } from './processes.ts';
+
+/** Why a run is stopped from outside; each has an exit code. */
+export type StopReason = 'interrupted' | 'terminated' | 'hungUp' | 'quit' | 'outOfTime';
+
+/** What a run stands on, and who hears of it. */
+export interface RunPorts {
+  readonly processes: Processes;
+  /** Of the folder of its checkpoints; null: somebody else holds it for this run, or nobody has to. */
+  readonly lock: FolderLock | null;
+  readonly metrics: Metrics | null;
+  /** Gets every event, at once. It is the embedding program's: what it throws ends the run. */
+  readonly report: (event: RunEvent) => unknown;
+  /** How messages call `report`: `the option sink`. */
+  readonly reportName: string;
+  /** The error that ends a run whose actors report this failure. */
+  readonly errorOf: (failure: RunFailure) => TroupeError;
+  /** How closely workers are watched. */
+  readonly watch: { readonly heartbeatMs: number; readonly silenceMs: number };
+  /** Where a run is that has committed `step`, in words. */
+  readonly position: (step: number) => string;
+  /** The first step opens. */
+  readonly opened?: () => void;
+}
+
+/** What a run does: known when its data are. */
+export interface RunWork {
+  readonly job: Job;
+  /** f32 peak of the used cores together, FLOP/s; null when not measured. */
+  readonly peakFlops: number | null;
+  readonly store: {
+    /** null: nothing is written. */
+    readonly storage: Storage | null;
+    readonly folder: string;
+    readonly keep: number;
+    /** What a checkpoint carries as `tokenizer.json`. */
+    readonly tokenizer: Uint8Array | null;
+    readonly corpusSha256: string | null;
+    readonly hasher?: Hasher;
+    readonly resumeFrom: CheckpointReader | null;
+  };
+}
+
+/** The first event of a run. */
+export function startEvent(
+  { model }: Pick<ResolvedTopology, 'model'>,
+  device: Pick<StartEvent, 'device' | 'reason' | 'processes'>,
+): StartEvent {
+  const { total, active } = parameterCounts(model);
+  return { event: 'start', ...device, paramsTotal: total, paramsActive: active };
+}
+
+/**
+ * One run of a topology, on whatever its processes are.
+ *
+ * It begins the workers and has the lost ones begun again, mounts trainer, supervisor and store, hands on what they report, and ends
+ * everything in order when there is a result.
+ *
+ * ONE-1: there is one result, the first; what comes after it changes nothing.
+ * ONE-2: when `result` settles no process of the run is left, its files are written and its lock is given back.
+ */
+export class Run {
+  /** Never rejects. */
+  readonly result: Promise<RunResult>;
+  readonly #topology: ResolvedTopology;
+  readonly #ports: RunPorts;
+  #work: RunWork | null = null;
+  #last: StepEvent | null = null;
+  #reason: StopReason = 'interrupted';
+  #isOver = false;
+  #finish: (result: RunResult) => void = () => {};
+
+  constructor(topology: ResolvedTopology, ports: RunPorts) {
+    this.#topology = topology;
+    this.#ports = ports;
+    this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
+      const { processes, metrics, lock } = ports;
+      await processes.end();
+      if (metrics !== null) await metrics.close();
+      if (lock !== null) await lock.release();
+      return result;
+    });
+  }
+
+  /** Begins the workers and mounts the agent. Its processes are open. */
+  start(work: RunWork): void {
+    assert(this.#work === null, 'a run starts once');
+    this.#work = work;
+    const { processes } = this.#ports;
+    processes.onExit((node, incarnation, reason) => {
+      if (!this.#isOver)
+        processes.agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
+    });
+    for (const worker of work.job.layout.workers()) processes.begin(worker, 1);
+    this.#mountAgent(work);
+    processes.agent.listen();
+  }
+
+  /** Finishes the open step, writes a checkpoint where these are on, and ends with the exit code of the reason. */
+  stop(reason: StopReason = 'interrupted'): void {
+    this.#reason = reason;
+    if (this.#work === null) this.#end(this.#stopped());
+    else this.#ports.processes.agent.tell(addresses.trainer, 'run.stop');
+  }
+
+  /** Ends now, without a checkpoint. */
+  async abort(): Promise<void> {
+    this.#end(this.#stopped());
+    await this.result;
+  }
+
+  /** Ends now, with an error. */
+  fail(error: TroupeError): void {
+    this.#end(failureResult(error, this.#step, this.#last?.loss ?? null));
+  }
+
+  report(event: RunEvent): void {
+    if (event.event === 'step') this.#last = event;
+    const { metrics, report, reportName } = this.#ports;
+    metrics?.write(event);
+    callBack(
+      reportName,
+      () => report(event),
+      (error) => this.fail(error),
+    );
+  }
+
+  /** The last committed step, of this run or of the checkpoint that it goes on from. */
+  get #step(): number {
+    return this.#last?.step ?? this.#work?.job.first.step ?? 0;
+  }
+
+  /** How a run ends that was asked to. */
+  #stopped(): RunResult {
+    const { step = 0, loss = null } = this.#last ?? {};
+    return { exitCode: exitCodes[this.#reason], step, loss, error: null };
+  }
+
+  #end(result: RunResult): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#finish(result);
+  }
+
+  #mountAgent({ job, peakFlops, store: { storage, ...store } }: RunWork): void {
+    const { processes, errorOf, watch, position, opened } = this.#ports;
+    mountAgent(processes.agent, job, {
+      // Without a storage nothing is asked of it.
+      storage: storage as Storage,
+      trainer: {
+        report: (event) => this.report(event),
+        ...(opened === undefined ? {} : { opened }),
+        finished: (outcome) => {
+          const result = resultOf(outcome);
+          const isStopped = result.exitCode === exitCodes.interrupted;
+          this.#end(isStopped ? { ...result, exitCode: exitCodes[this.#reason] } : result);
+        },
+        peakFlops,
+        flopsPerToken: trainingFlopsPerToken(job.model),
+      },
+      store: { ...store, topology: this.#topology.portable },
+      supervisor: {
+        failed: (failure) => this.fail(errorOf(failure)),
+        ...watch,
+        position: () => position(this.#step),
+        limit: lossLimit(this.#topology),
+        restart: (node, incarnation) => this.#restart(job, node, incarnation),
+      },
+    });
+  }
+
+  #restart({ layout }: Job, node: NodeId, incarnation: number): void {
+    const worker = [...layout.workers()].find((each) => layout.nodeOf(each) === node);
+    assert(worker !== undefined, 'a worker of this run was lost', { node });
+    this.#ports.processes.begin(worker, incarnation);
+  }
+}
