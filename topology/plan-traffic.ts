@@ -1,5 +1,5 @@
 import type { NodeId } from '@troupe/core';
-import { gradientBytes, isMoeLayer, lonelyElements, visitShare, type ExchangeLevel } from '@troupe/spec';
+import { gradientBytes, lonelyElements, moeLayers, visitShare, type ExchangeLevel } from '@troupe/spec';
 import { GroupExchange } from './layout/group-exchange.ts';
 import { Layout } from './layout/layout.ts';
 import { isLocalHost } from './layout/machine-row.ts';
@@ -125,9 +125,7 @@ export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
   const { model, parallel, train } = topology;
   const { dp, ep, pp } = parallel;
   const layout = new Layout(topology);
-  const numMoe = Array.from({ length: model.layers }, (_, layer) => layer).filter((layer) =>
-    isMoeLayer(model, layer),
-  ).length;
+  const numMoe = moeLayers(model).length;
   const { there, back } = rowsPerPair(topology);
   const others = (numMoe * (ep - 1)) / (pp * parallel.tp);
   const tokens = (train.batch / dp) * model.seqLen;

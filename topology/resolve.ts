@@ -43,6 +43,8 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
             topK: moe.topK,
             dExpert: model.ffn.dFf / moe.granularity,
             sharedExperts: moe.sharedExperts,
+            router: { kind: moe.router.kind, scores: moe.router.scores },
+            capacity: moe.capacity,
             renormalise: moe.router.renormalise,
             choice: moe.router.choice,
             balance: {
@@ -50,6 +52,7 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
               zLoss: moe.balance.zLoss,
               scope: moe.balance.scope,
               layers: moe.balance.layers,
+              bias: moe.balance.bias,
             },
           },
   };
@@ -114,16 +117,9 @@ function build(
   source: ResolvedTopology['source'],
 ): ResolvedTopology {
   const { dp, ep, pp, tp, zero, offload, pipeline } = file.parallel;
-  const moe = file.model.moe;
   return {
     name: file.name,
     model: modelConfig(file),
-    routing: {
-      kind: moe?.router.kind ?? 'token-choice',
-      scores: moe?.router.scores ?? 'softmax',
-      capacity: moe?.capacity ?? 0,
-      bias: moe?.balance.bias ?? 0,
-    },
     data: resolveData(file, layer),
     train: file.train,
     parallel: { dp, ep, edp: dp / ep, pp, tp, world: dp * pp * tp, zero, offload, pipeline },

@@ -23,15 +23,6 @@ export interface ResolvedData {
   readonly holdout: number;
 }
 
-/** What the file says of routing that {@link ModelConfig} does not hold, since only one value of each is built. */
-export interface ResolvedRouting {
-  readonly kind: 'token-choice' | 'expert-choice';
-  readonly scores: 'softmax' | 'sigmoid';
-  readonly capacity: number;
-  /** Step of loss-free balancing; 0: off. */
-  readonly bias: number;
-}
-
 export type ResolvedTrain = FilledTopology['train'];
 export type ResolvedOptimizer = ResolvedTrain['optimizer'];
 
@@ -64,7 +55,6 @@ export interface TopologySource {
 export interface ResolvedTopology {
   readonly name: string;
   readonly model: ModelConfig;
-  readonly routing: ResolvedRouting;
   readonly data: ResolvedData;
   readonly train: ResolvedTrain;
   readonly parallel: ResolvedParallel;

@@ -1,3 +1,5 @@
+import { assert } from '@troupe/core';
+import type { ConfigPath, ConfigTable } from '@troupe/spec';
 import type { FilledTopology } from './fill.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -7,6 +9,56 @@ export type Trajectory = Pick<FilledTopology, 'model'> & {
   /** Without what only says when a run is given up. */
   readonly train: Omit<FilledTopology['train'], 'maxSkipped'>;
 };
+
+/**
+ * The key of the file that decides each setting of a model, so that another value of it is refused on resume. Null: no key does; parameters
+ * of an own expert come from a program, and the names and shapes of a checkpoint's tensors say whether they are the same.
+ */
+export const trajectoryKeys: ConfigTable<string | null> = {
+  vocab: 'vocab',
+  layers: 'layers',
+  dModel: 'dModel',
+  heads: 'heads',
+  kvHeads: 'kvHeads',
+  headDim: 'headDim',
+  seqLen: 'seqLen',
+  'norm.kind': 'norm',
+  'norm.eps': 'normEps',
+  qkNorm: 'qkNorm',
+  'rope.theta': 'rope.theta',
+  tiedHead: 'tiedHead',
+  'init.scale': 'init.scale',
+  'init.embedding': 'init.embedding',
+  'ffn.activation': 'ffn.kind',
+  'ffn.dFf': 'ffn.dFf',
+  moe: 'moe',
+  'moe.every': 'moe.every',
+  'moe.experts': 'moe.experts',
+  'moe.topK': 'moe.topK',
+  'moe.dExpert': 'moe.granularity',
+  'moe.sharedExperts': 'moe.sharedExperts',
+  'moe.router.kind': 'moe.router.kind',
+  'moe.router.scores': 'moe.router.scores',
+  'moe.capacity': 'moe.capacity',
+  'moe.renormalise': 'moe.router.renormalise',
+  'moe.choice': 'moe.router.choice',
+  'moe.balance.auxLoss': 'moe.balance.auxLoss',
+  'moe.balance.zLoss': 'moe.balance.zLoss',
+  'moe.balance.scope': 'moe.balance.scope',
+  'moe.balance.layers': 'moe.balance.layers',
+  'moe.balance.bias': 'moe.balance.bias',
+  'moe.expertParameters': null,
+};
+
+/** Value at a dotted key; undefined where there is none, null below a null. */
+const valueAt = (tree: unknown, key: string): unknown =>
+  key
+    .split('.')
+    .reduce<unknown>(
+      (node, name) =>
+        node === null ? null : (node as Readonly<Record<string, unknown>> | undefined)?.[name],
+      tree,
+    );
 
 /** Keys of `data` that name files. */
 const fileKeys = ['text', 'jsonl', 'parquet', 'tokens'] as const;
@@ -29,6 +81,12 @@ export interface Difference {
  * wire, checkpoint, metrics, recovery and eval may, and so may the name, which is a label, and where files lie.
  */
 export function trajectory({ file }: ResolvedTopology): Trajectory {
+  for (const [path, key] of Object.entries(trajectoryKeys) as [ConfigPath, string | null][])
+    assert(
+      key === null || valueAt(file.model, key) !== undefined,
+      'what decides a setting of the model is in the file',
+      { path },
+    );
   const { maxSkipped: _, ...train } = file.train;
   return { model: file.model, data: dataOf(file.data), train };
 }

@@ -13,7 +13,8 @@ interface Unbuilt {
 function limited(
   topology: ResolvedTopology,
 ): readonly (Unbuilt & { readonly allowed: readonly unknown[] })[] {
-  const { model, routing, data, train, parallel, wire } = topology;
+  const { model, data, train, parallel, wire } = topology;
+  const { moe } = model;
   const only = (
     key: string,
     value: unknown,
@@ -25,11 +26,11 @@ function limited(
     built: allowed[0],
   });
   return [
-    only('model.moe.router.kind', routing.kind, 'token-choice'),
-    only('model.moe.router.scores', routing.scores, 'softmax'),
-    only('model.moe.capacity', routing.capacity, 0),
-    only('model.moe.balance.bias', routing.bias, 0),
-    only('model.moe.balance.scope', model.moe?.balance.scope ?? 'sequence', 'sequence', 'global'),
+    only('model.moe.router.kind', moe?.router.kind ?? 'token-choice', 'token-choice'),
+    only('model.moe.router.scores', moe?.router.scores ?? 'softmax', 'softmax'),
+    only('model.moe.capacity', moe?.capacity ?? 0, 0),
+    only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
+    only('model.moe.balance.scope', moe?.balance.scope ?? 'sequence', 'sequence', 'global'),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
     only('train.optimizer.schedule', train.optimizer.schedule, 'cosine', 'constant', 'linear'),

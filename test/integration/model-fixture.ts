@@ -99,10 +99,12 @@ function modelConfig(
       topK,
       dExpert: source.moe_intermediate_size ?? source.intermediate_size,
       sharedExperts: 0,
+      router: { kind: 'token-choice', scores: 'softmax' },
+      capacity: 0,
       renormalise: source.norm_topk_prob ?? true,
       choice: 'learned',
       // Transformers' loss is k at perfect balance, ours 1.
-      balance: { auxLoss: auxCoefficient * topK, zLoss: 0, scope: 'global', layers: 'pooled' },
+      balance: { auxLoss: auxCoefficient * topK, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0 },
     },
   };
 }

@@ -25,6 +25,8 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
     topK,
     dExpert: keys.count(kind === 'qwen3_moe' ? 'moe_intermediate_size' : 'intermediate_size'),
     sharedExperts: 0,
+    router: { kind: 'token-choice', scores: 'softmax' },
+    capacity: 0,
     renormalise,
     choice: 'learned',
     balance: {
@@ -32,6 +34,7 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
       zLoss: 0,
       scope: 'global',
       layers: 'pooled',
+      bias: 0,
     },
   };
 }

@@ -1,26 +1,76 @@
-import type { ModelConfig } from '@troupe/spec';
+import type { ConfigTable, ModelConfig, MoeConfig } from '@troupe/spec';
 import { CheckpointUnsupportedError } from './errors.ts';
 import { huggingFaceClasses, huggingFaceKinds, type HuggingFaceKind } from './hugging-face-class.ts';
 
-/** What keeps a model from being one of an architecture, by our names; empty: nothing. */
+/** What keeps one setting from being said by an architecture, by our names; null: nothing. */
+type Fit = (config: ModelConfig, moe: MoeConfig, kind: HuggingFaceKind) => string | null;
+
+/** `config.json` has a key for it, or the shapes of the tensors say it. */
+const written: Fit = () => null;
+/** Only matters to somebody who trains on; `configToHuggingFace` notes what is lost. */
+const trainsOnly: Fit = () => null;
+/** Only matters before the first step. */
+const startsOnly: Fit = () => null;
+
+/** Architectures have one value of it, which no key of `config.json` changes. */
+const only =
+  <Value>(name: string, found: (config: ModelConfig, moe: MoeConfig) => Value, value: Value): Fit =>
+  (config, moe) =>
+    found(config, moe) === value ? null : `${name} is ${String(found(config, moe))}, not ${String(value)}`;
+
+const qkNorms = { mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const;
+
+/** What the export has decided about every setting of a model; a new one does not compile until it is here. */
+const exportDecisions: ConfigTable<Fit> = {
+  vocab: written,
+  layers: written,
+  dModel: written,
+  heads: ({ heads, headDim, dModel }, _, kind) =>
+    kind === 'olmoe' && heads * headDim !== dModel
+      ? `heads · headDim is ${heads * headDim}, not dModel ${dModel}`
+      : null,
+  kvHeads: written,
+  headDim: ({ headDim }) => (headDim % 2 === 0 ? null : `headDim is ${headDim}, not even`),
+  seqLen: written,
+  'norm.kind': only('norm', ({ norm }) => norm.kind, 'rms'),
+  'norm.eps': written,
+  qkNorm: ({ qkNorm }, _, kind) =>
+    qkNorm === qkNorms[kind] ? null : `qkNorm is ${qkNorm}, not ${qkNorms[kind]}`,
+  'rope.theta': written,
+  tiedHead: written,
+  'init.scale': startsOnly,
+  'init.embedding': written,
+  'ffn.activation': only('ffn', ({ ffn }) => ffn.activation, 'swiglu'),
+  'ffn.dFf': written,
+  moe: written,
+  'moe.every': (_, { every }, kind) =>
+    every === 1 || kind === 'qwen3_moe' ? null : `every is ${every}, not 1`,
+  'moe.experts': written,
+  'moe.topK': (_, { topK }, kind) => (kind === 'mixtral' && topK === 1 ? 'topK is 1, not above it' : null),
+  'moe.dExpert': written,
+  'moe.sharedExperts': only('sharedExperts', (_, moe) => moe.sharedExperts, 0),
+  'moe.router.kind': only('router.kind', (_, moe) => moe.router.kind, 'token-choice'),
+  'moe.router.scores': only('router.scores', (_, moe) => moe.router.scores, 'softmax'),
+  'moe.capacity': only('capacity', (_, moe) => moe.capacity, 0),
+  'moe.renormalise': (_, { renormalise, topK }, kind) =>
+    kind === 'mixtral' && topK > 1 && !renormalise ? 'renormalise is false, not true' : null,
+  'moe.choice': only('router.choice', (_, moe) => moe.choice, 'learned'),
+  'moe.balance.auxLoss': trainsOnly,
+  'moe.balance.zLoss': trainsOnly,
+  'moe.balance.scope': trainsOnly,
+  'moe.balance.layers': trainsOnly,
+  'moe.balance.bias': only('balance.bias', (_, moe) => moe.balance.bias, 0),
+  'moe.expertParameters': (_, { expertParameters }) =>
+    expertParameters === undefined
+      ? null
+      : `experts have parameters of their own (${expertParameters.map(({ name }) => name).join(', ')})`,
+};
+
+/** What keeps a model from being one of an architecture; empty: nothing. */
 function misfits(config: ModelConfig, kind: HuggingFaceKind): readonly string[] {
   const { moe } = config;
   if (moe === null) return ['it has no experts'];
-  const qkNorm = { mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' }[kind];
-  const weightIsOne = kind === 'mixtral' && !(moe.renormalise && moe.topK > 1);
-  const width = config.heads * config.headDim;
-  const problems: readonly (readonly [boolean, string])[] = [
-    [config.norm.kind !== 'rms', `norm is ${config.norm.kind}, not rms`],
-    [config.qkNorm !== qkNorm, `qkNorm is ${config.qkNorm}, not ${qkNorm}`],
-    [config.ffn.activation !== 'swiglu', `ffn is ${config.ffn.activation}, not swiglu`],
-    [moe.sharedExperts > 0, `sharedExperts is ${moe.sharedExperts}, not 0`],
-    [moe.choice !== 'learned', `router.choice is ${moe.choice}, not learned`],
-    [moe.every !== 1 && kind !== 'qwen3_moe', `every is ${moe.every}, not 1`],
-    [weightIsOne, moe.topK === 1 ? 'topK is 1, not above it' : 'renormalise is false, not true'],
-    [kind === 'olmoe' && width !== config.dModel, `heads · headDim is ${width}, not dModel ${config.dModel}`],
-    [config.headDim % 2 !== 0, `headDim is ${config.headDim}, not even`],
-  ];
-  return problems.filter(([isProblem]) => isProblem).map(([, problem]) => problem);
+  return Object.values(exportDecisions).flatMap((fit) => fit(config, moe, kind) ?? []);
 }
 
 /**

@@ -110,9 +110,11 @@ const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
       topK: 2,
       dExpert: 16,
       sharedExperts: 0,
+      router: { kind: 'token-choice', scores: 'softmax' },
+      capacity: 0,
       renormalise: true,
       choice: 'learned',
-      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled' },
+      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0 },
     },
   },
   olmoe: {
@@ -131,9 +133,11 @@ const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
       topK: 4,
       dExpert: 8,
       sharedExperts: 0,
+      router: { kind: 'token-choice', scores: 'softmax' },
+      capacity: 0,
       renormalise: false,
       choice: 'learned',
-      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled' },
+      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0 },
     },
   },
 };
@@ -464,6 +468,27 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
     ],
     [{ ...mixtral, qkNorm: 'full', headDim: 4 }, /as OlmoeForCausalLM heads · headDim is 16, not dModel 32/u],
     [{ ...mixtral, moe: { ...moe, every: 2 } }, /as MixtralForCausalLM every is 2, not 1/u],
+    [
+      { ...mixtral, moe: { ...moe, router: { kind: 'token-choice', scores: 'sigmoid' } } },
+      /as MixtralForCausalLM router\.scores is sigmoid, not softmax;/u,
+    ],
+    [
+      { ...mixtral, moe: { ...moe, router: { kind: 'expert-choice', scores: 'softmax' } } },
+      /as MixtralForCausalLM router\.kind is expert-choice, not token-choice;/u,
+    ],
+    [{ ...mixtral, moe: { ...moe, capacity: 1.25 } }, /as MixtralForCausalLM capacity is 1\.25, not 0;/u],
+    [
+      { ...mixtral, moe: { ...moe, balance: { ...moe.balance, bias: 0.001 } } },
+      /as MixtralForCausalLM balance\.bias is 0\.001, not 0;/u,
+    ],
+    [
+      { ...mixtral, moe: { ...moe, choice: 'balanced' } },
+      /as MixtralForCausalLM router\.choice is balanced, not learned;/u,
+    ],
+    [
+      { ...mixtral, moe: { ...moe, expertParameters: [{ name: 'up', shape: [16, 32] }] } },
+      /as MixtralForCausalLM experts have parameters of their own \(up\);/u,
+    ],
   ];
   for (const [config, message] of refused) {
     await t.throwsAsync(() => writeHuggingFace(storage, 'out', config, source), {
@@ -480,7 +505,7 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
     instanceOf: CheckpointFormatError,
     message: 'out/tokenizer.json: has no added token 8, the end of text',
   });
-  const balance = { auxLoss: 0.01, zLoss: 0.001, scope: 'sequence', layers: 'each' } as const;
+  const balance = { auxLoss: 0.01, zLoss: 0.001, scope: 'sequence', layers: 'each', bias: 0 } as const;
   const { notes } = await writeHuggingFace(
     await folderOf('mixtral'),
     'out',

@@ -7,7 +7,7 @@ import {
   type Ints,
   type Precision,
 } from '@troupe/kernel-set';
-import { isMoeLayer, qkvWidths, type MoeConfig } from '@troupe/spec';
+import { blockOf, builtBlock, qkvWidths, type MoeConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
 import { RankShares } from './rank-shares.ts';
 import { checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
@@ -254,13 +254,16 @@ export class Activations {
       arena.floats(T * config.dModel),
     );
     const layerIndices = Array.from({ length: layers.count }, (_, index) => layers.first + index);
-    const moeOf = (layer: number): MoeConfig | null => (isMoeLayer(config, layer) ? config.moe : null);
+    const moeOf = (layer: number): MoeConfig | null => {
+      const { ffn } = builtBlock(blockOf(config, layer));
+      return ffn.kind === 'moe' ? ffn.moe : null;
+    };
     if (training) {
       this.#layers = layerIndices.map((layer) =>
         layerActivations(arena, shape, { saves: true, moe: moeOf(layer), ranks }),
       );
     } else {
-      const moe = layerIndices.some((layer) => isMoeLayer(config, layer)) ? config.moe : null;
+      const [moe = null] = layerIndices.map(moeOf).filter((each) => each !== null);
       this.#layers = [layerActivations(arena, shape, { saves: false, moe, ranks })];
     }
     this.finalNormed_TD = arena.operands(head ? T * config.dModel : 0, shape.precision);
@@ -289,7 +292,8 @@ export class Activations {
 
   moe(layer: number): MoeActivations {
     const { moe } = this.layer(layer);
-    assert(moe !== null && isMoeLayer(this.shape.config, layer), 'only MoE layers route', { layer });
+    const { ffn } = blockOf(this.shape.config, layer);
+    assert(moe !== null && ffn.kind === 'moe', 'only blocks with experts route', { layer });
     return moe;
   }
 

@@ -1,5 +1,5 @@
 import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
-import { qkvWidths } from '@troupe/spec';
+import { blockOf, qkvWidths, type Mixer } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import { normBackward, normForward, qkNormBackward, qkNormForward, rowsOf, type QkSegment } from './norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
@@ -11,9 +11,11 @@ interface Operands {
   readonly v: Rows;
 }
 
+const mixerOf = (ctx: StageContext, layer: number): Mixer => blockOf(ctx.shape.config, layer).mixer;
+
 /** `qk` is [T, q + k] when there is a query/key norm, else queries and keys lie in `qkv` [T, q + k + v]. */
-function operands(ctx: StageContext, qkv: Floats, qk: Floats | null): Operands {
-  const widths = qkvWidths(ctx.shape.config);
+function operands(mixer: Mixer, qkv: Floats, qk: Floats | null): Operands {
+  const widths = qkvWidths(mixer);
   const [data, stride] = qk === null ? [qkv, widths.all] : [qk, widths.q + widths.k];
   return {
     q: { data, offset: 0, stride },
@@ -23,26 +25,26 @@ function operands(ctx: StageContext, qkv: Floats, qk: Floats | null): Operands {
 }
 
 function qkSegments(ctx: StageContext, layer: number): readonly [QkSegment, QkSegment] | null {
-  const { config } = ctx.shape;
+  const mixer = mixerOf(ctx, layer);
   const { qkv_TW, qk, qStats, kStats } = ctx.act.layer(layer);
   if (qk === null) return null;
-  const widths = qkvWidths(config);
-  const raw = operands(ctx, qkv_TW, null);
-  const normed = operands(ctx, qkv_TW, qk);
-  const perHead = config.qkNorm === 'head';
+  const widths = qkvWidths(mixer);
+  const raw = operands(mixer, qkv_TW, null);
+  const normed = operands(mixer, qkv_TW, qk);
+  const perHead = mixer.qkNorm === 'head';
   return [
     {
       unitId: `L${layer}/q-norm`,
-      groups: perHead ? config.heads : 1,
-      dim: perHead ? config.headDim : widths.q,
+      groups: perHead ? mixer.heads : 1,
+      dim: perHead ? mixer.headDim : widths.q,
       stats: qStats,
       raw: raw.q,
       normed: normed.q,
     },
     {
       unitId: `L${layer}/k-norm`,
-      groups: perHead ? config.kvHeads : 1,
-      dim: perHead ? config.headDim : widths.k,
+      groups: perHead ? mixer.kvHeads : 1,
+      dim: perHead ? mixer.headDim : widths.k,
       stats: kStats,
       raw: raw.k,
       normed: normed.k,
@@ -51,14 +53,13 @@ function qkSegments(ctx: StageContext, layer: number): readonly [QkSegment, QkSe
 }
 
 /** Queries and keys lie side by side, so one call turns the heads of both. */
-function rope(ctx: StageContext, x: Rows, inverse: boolean): KernelCall {
-  const { config } = ctx.shape;
+function rope(ctx: StageContext, { heads, kvHeads, headDim }: Mixer, x: Rows, inverse: boolean): KernelCall {
   return {
     op: 'rope',
     rows: ctx.act.tokens,
-    seqLen: config.seqLen,
-    heads: config.heads + config.kvHeads,
-    headDim: config.headDim,
+    seqLen: ctx.shape.config.seqLen,
+    heads: heads + kvHeads,
+    headDim,
     x,
     ...ctx.rope,
     inverse,
@@ -69,15 +70,17 @@ type AttentionCommon = Omit<AttentionForwardCall, 'op'>;
 
 function attentionCommon(ctx: StageContext, layer: number, batch: DeviceBatch): AttentionCommon {
   const { config, sequences } = ctx.shape;
+  const mixer = mixerOf(ctx, layer);
+  const { heads, kvHeads, headDim } = mixer;
   const { qkv_TW, qk, attention_TQ, lse_TH } = ctx.act.layer(layer);
   return {
     batch: sequences,
     seqLen: config.seqLen,
-    heads: config.heads,
-    kvHeads: config.kvHeads,
-    headDim: config.headDim,
-    scale: 1 / Math.sqrt(config.headDim),
-    ...operands(ctx, qkv_TW, qk),
+    heads,
+    kvHeads,
+    headDim,
+    scale: 1 / Math.sqrt(headDim),
+    ...operands(mixer, qkv_TW, qk),
     firstSeen_T: batch.firstSeen_T,
     out: { data: attention_TQ },
     lse_TH,
@@ -93,7 +96,8 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
   const { act, weights } = ctx;
   const own = act.layer(layer);
   const hidden = act.hidden(layer);
-  const widths = qkvWidths(config);
+  const mixer = mixerOf(ctx, layer);
+  const widths = qkvWidths(mixer);
   const segments = qkSegments(ctx, layer);
   return [
     normForward(ctx, `L${layer}/norm1`, hidden, own.normed1_TD, own.stats1),
@@ -108,7 +112,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
       out: { data: own.qkv_TW },
     },
     ...(segments ?? []).map((segment) => qkNormForward(ctx, segment)),
-    rope(ctx, operands(ctx, own.qkv_TW, own.qk).q, false),
+    rope(ctx, mixer, operands(mixer, own.qkv_TW, own.qk).q, false),
     { op: 'attention.forward', ...attentionCommon(ctx, layer, batch) },
     {
       op: 'linear.forward',
@@ -134,10 +138,11 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Devic
   const sums = gradientsOf(ctx);
   const own = act.layer(layer);
   const { dHidden_TD, dNormed_TD, dAttention_TQ, dQkv_TW, dQk } = act.gradients;
-  const widths = qkvWidths(config);
+  const mixer = mixerOf(ctx, layer);
+  const widths = qkvWidths(mixer);
   const segments = qkSegments(ctx, layer);
-  const gradients = operands(ctx, dQkv_TW, dQk);
-  const projected = operands(ctx, dQkv_TW, null);
+  const gradients = operands(mixer, dQkv_TW, dQk);
+  const projected = operands(mixer, dQkv_TW, null);
   const out = {
     rows: act.tokens,
     inDim: widths.q,
@@ -182,7 +187,7 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Devic
       dk: gradients.k,
       dv: gradients.v,
     },
-    rope(ctx, gradients.q, true),
+    rope(ctx, mixer, gradients.q, true),
     ...(segments === null
       ? []
       : [

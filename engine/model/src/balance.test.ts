@@ -27,7 +27,7 @@ function statistics(
 
 const withBalance = (balance: Partial<BalanceConfig>) =>
   tinyConfig({
-    moe: { balance: { auxLoss: 0.5, zLoss: 0.25, scope: 'sequence', layers: 'each', ...balance } },
+    moe: { balance: { auxLoss: 0.5, zLoss: 0.25, scope: 'sequence', layers: 'each', bias: 0, ...balance } },
   });
 
 const global = { sequences: 4, tokens: 8 };

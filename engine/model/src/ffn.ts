@@ -1,5 +1,6 @@
 import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { assert } from '@troupe/core';
+import { blockOf } from '@troupe/spec';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 
 /** A dense FFN is one expert that every row visits: the kernel of the experts serves it, rows in order. */
@@ -62,14 +63,20 @@ export function residualFfnBackward(
   ];
 }
 
+function denseHidden(ctx: StageContext, layer: number): number {
+  const { ffn } = blockOf(ctx.shape.config, layer);
+  assert(ffn.kind === 'dense', 'the block has a dense FFN', { layer });
+  return ffn.hidden;
+}
+
 /** Dense layer: hidden[l+1] = mid[l] + FFN(normed[l]). */
 export function ffnForward(ctx: StageContext, layer: number): KernelCall[] {
-  const hidden = ctx.shape.config.ffn.dFf;
+  const hidden = denseHidden(ctx, layer);
   return residualFfnForward(ctx, layer, { unitId: `L${layer}/ffn`, hidden, out: ctx.act.hidden(layer + 1) });
 }
 
 /** Dense layer: dHidden → dNormed; `attentionBackward` comes next. */
 export function ffnBackward(ctx: StageContext, layer: number): KernelCall[] {
-  const hidden = ctx.shape.config.ffn.dFf;
+  const hidden = denseHidden(ctx, layer);
   return residualFfnBackward(ctx, layer, { unitId: `L${layer}/ffn`, hidden, accumulate: false });
 }

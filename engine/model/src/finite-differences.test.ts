@@ -8,7 +8,7 @@ import { tinyBatch, tinyConfig, type TinyChanges } from './testing/tiny-model.ts
 const STEP = 2e-5;
 const TOLERANCE = 1e-6;
 
-const balance = { auxLoss: 0.3, zLoss: 0.1, layers: 'each', scope: 'sequence' } as const;
+const balance = { auxLoss: 0.3, zLoss: 0.1, layers: 'each', scope: 'sequence', bias: 0 } as const;
 
 const models: Readonly<Record<string, TinyChanges>> = {
   'token choice, swiglu, grouped queries': {},

@@ -1,4 +1,5 @@
-import { moeLayers, qkvWidths, type ModelConfig } from './model-config.ts';
+import { blocksOf, moeLayers, qkvWidths } from './blocks.ts';
+import type { ModelConfig } from './model-config.ts';
 import { denseUnits, expertUnit, type Unit } from './parameters.ts';
 
 export interface ParameterCounts {
@@ -35,6 +36,6 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
  * @see Chowdhery et al. 2022 (PaLM), appendix B
  */
 export function trainingFlopsPerToken(config: ModelConfig): number {
-  const width = qkvWidths(config).q;
-  return 6 * parameterCounts(config).activeMatmul + 12 * config.layers * width * config.seqLen;
+  const scores = blocksOf(config).map(({ mixer }) => 12 * qkvWidths(mixer).q * config.seqLen);
+  return 6 * parameterCounts(config).activeMatmul + scores.reduce((sum, each) => sum + each, 0);
 }

@@ -1,3 +1,5 @@
+export * from './blocks.ts';
+export * from './config-paths.ts';
 export * from './counts.ts';
 export * from './exchange.ts';
 export * from './memory.ts';

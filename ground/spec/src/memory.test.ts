@@ -121,9 +121,11 @@ test('activationBytes: counts each kept value of a dense and an MoE layer', (t) 
       topK: 2,
       dExpert: 8,
       sharedExperts: 1,
+      router: { kind: 'token-choice', scores: 'softmax' },
+      capacity: 0,
       renormalise: true,
       choice: 'learned',
-      balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each' },
+      balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },
     },
   };
   const attention = 4 * 8 + (8 + 4 + 4) + 8;

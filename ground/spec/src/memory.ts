@@ -1,5 +1,6 @@
 import { hiddenInputs, type Precision } from '@troupe/kernel-set';
-import { isMoeLayer, qkvWidths, type ModelConfig } from './model-config.ts';
+import { blockOf, qkvWidths } from './blocks.ts';
+import type { ModelConfig } from './model-config.ts';
 
 /** What a memory formula depends on. */
 export interface MemoryLayout {
@@ -152,15 +153,15 @@ export function activationBytes(
   precision: Precision = 'f32',
 ): number {
   const d = config.dModel;
-  const widths = qkvWidths(config);
   const narrow = precision === 'bf16' ? 2 : 4;
-  const attention = narrow * d + 4 * (3 * d + widths.all + widths.q);
-  const inputs = hiddenInputs(config.ffn.activation);
-  const hidden = (width: number): number => narrow * inputs * width;
   const perToken = layers.map((layer) => {
-    if (config.moe === null || !isMoeLayer(config, layer)) return attention + hidden(config.ffn.dFf);
-    const { topK, dExpert, sharedExperts, experts } = config.moe;
-    return attention + 8 * experts + topK * (8 * d + hidden(dExpert)) + hidden(sharedExperts * dExpert);
+    const { mixer, ffn } = blockOf(config, layer);
+    const widths = qkvWidths(mixer);
+    const attention = narrow * d + 4 * (3 * d + widths.all + widths.q);
+    const saved = (width: number): number => narrow * hiddenInputs(ffn.activation) * width;
+    if (ffn.kind === 'dense') return attention + saved(ffn.hidden);
+    const { topK, experts } = ffn.moe;
+    return attention + 8 * experts + topK * (8 * d + saved(ffn.hidden)) + saved(ffn.sharedHidden);
   });
   return tokens * perToken.reduce((sum, each) => sum + each, 0);
 }

@@ -6,6 +6,12 @@ export type BalanceScope = 'sequence' | 'global' | 'microbatch';
 /** How a router chooses: learned, or one of two forced patterns for speed runs and tests. */
 export type RouterChoice = 'learned' | 'balanced' | 'skewed';
 
+/** Who chooses whom, and how logits become scores. Only token choice by softmax is built. */
+export interface RouterConfig {
+  readonly kind: 'token-choice' | 'expert-choice';
+  readonly scores: 'softmax' | 'sigmoid';
+}
+
 export interface BalanceConfig {
   /** Coefficient of the balance loss; 0 switches it off. */
   readonly auxLoss: number;
@@ -14,6 +20,8 @@ export interface BalanceConfig {
   readonly scope: BalanceScope;
   /** `pooled`: the tokens of all layers together, as Transformers does for Mixtral and OLMoE. */
   readonly layers: 'each' | 'pooled';
+  /** Step of loss-free balancing by a bias on the scores (arXiv:2408.15664), not built; 0 switches it off. */
+  readonly bias: number;
 }
 
 /** How a parameter starts. `std` of a truncated normal is the one before the cut at two of them. */
@@ -40,6 +48,9 @@ export interface MoeConfig {
   readonly dExpert: number;
   /** Always-on experts beside the routed ones, together one FFN of sharedExperts·dExpert. */
   readonly sharedExperts: number;
+  readonly router: RouterConfig;
+  /** Rows that an expert takes: 0 as many as come; else a factor of its even share, negative as an upper bound; only 0 is built. */
+  readonly capacity: number;
   /** Divide the chosen probabilities by their sum (only when topK > 1). */
   readonly renormalise: boolean;
   readonly choice: RouterChoice;
@@ -48,7 +59,7 @@ export interface MoeConfig {
   readonly expertParameters?: readonly ExpertParameter[];
 }
 
-/** A decoder-only language model, every default filled in. */
+/** A decoder-only language model, every default filled in; `blocks.ts` gives its blocks. */
 export interface ModelConfig {
   readonly vocab: number;
   readonly layers: number;
@@ -67,28 +78,4 @@ export interface ModelConfig {
   /** The dense FFN; also the experts' activation. */
   readonly ffn: { readonly activation: Activation; readonly dFf: number };
   readonly moe: MoeConfig | null;
-}
-
-/** True when layer `layer` (0-based) has experts instead of a dense FFN. */
-export function isMoeLayer(config: ModelConfig, layer: number): boolean {
-  return config.moe !== null && (layer + 1) % config.moe.every === 0;
-}
-
-/** 0-based indices of the layers with experts. */
-export function moeLayers(config: ModelConfig): readonly number[] {
-  return Array.from({ length: config.layers }, (_, layer) => layer).filter((layer) =>
-    isMoeLayer(config, layer),
-  );
-}
-
-/** Query, key and value widths of the fused projection, in elements. */
-export function qkvWidths(config: ModelConfig): {
-  readonly q: number;
-  readonly k: number;
-  readonly v: number;
-  readonly all: number;
-} {
-  const q = config.heads * config.headDim;
-  const k = config.kvHeads * config.headDim;
-  return { q, k, v: k, all: q + 2 * k };
 }

@@ -13,9 +13,11 @@ const moe: MoeConfig = {
   topK: 2,
   dExpert: 16,
   sharedExperts: 0,
+  router: { kind: 'token-choice', scores: 'softmax' },
+  capacity: 0,
   renormalise: true,
   choice: 'learned',
-  balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each' },
+  balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },
 };
 
 const model = (expertParameters?: readonly ExpertParameter[]): ModelConfig => ({

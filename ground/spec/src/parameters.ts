@@ -1,12 +1,7 @@
 import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
-import {
-  isMoeLayer,
-  qkvWidths,
-  type ExpertParameter,
-  type ModelConfig,
-  type ParameterInit,
-} from './model-config.ts';
+import { blockOf, blocksOf, qkvWidths, type Block } from './blocks.ts';
+import type { ExpertParameter, ModelConfig, ParameterInit } from './model-config.ts';
 
 export type ParameterClass = 'dense' | 'expert';
 
@@ -111,23 +106,25 @@ function ownPart(config: ModelConfig, prefix: string, { name, shape, init }: Exp
 
 /** The unit of one expert of one layer. */
 export function expertUnit(config: ModelConfig, layer: number, expert: number): Unit {
-  assert(config.moe !== null && isMoeLayer(config, layer), 'only layers with experts have expert units', {
-    layer,
-  });
+  const { ffn } = blockOf(config, layer);
+  assert(ffn.kind === 'moe', 'only blocks with experts have expert units', { layer });
   const prefix = `model.layers.${layer}.mlp.experts.${expert}`;
-  const own = config.moe.expertParameters?.map((parameter) => ownPart(config, prefix, parameter));
+  const own = ffn.moe.expertParameters?.map((parameter) => ownPart(config, prefix, parameter));
   return unit(
     `L${layer}/expert${expert}`,
     { layer, expert },
-    own ?? ffnParts(config, prefix, config.moe.dExpert, config.ffn.dFf),
+    own ?? ffnParts(config, prefix, ffn.hidden, config.ffn.dFf),
   );
 }
 
-/** Everything of one layer that is not a routed expert, in forward order. */
-export function layerUnits(config: ModelConfig, layer: number): readonly Unit[] {
+/** Everything of one block that is not a routed expert, in forward order. */
+export const layerUnits = (config: ModelConfig, layer: number): readonly Unit[] =>
+  blockUnits(config, blockOf(config, layer));
+
+function blockUnits(config: ModelConfig, { index: layer, mixer, ffn }: Block): readonly Unit[] {
   const prefix = `model.layers.${layer}`;
   const d = config.dModel;
-  const widths = qkvWidths(config);
+  const widths = qkvWidths(mixer);
   const units = [
     normUnit(config, `L${layer}/norm1`, `${prefix}.input_layernorm`, layer),
     unit(
@@ -140,8 +137,8 @@ export function layerUnits(config: ModelConfig, layer: number): readonly Unit[] 
       })),
     ),
   ];
-  if (config.qkNorm !== 'none') {
-    const [qDim, kDim] = config.qkNorm === 'head' ? [config.headDim, config.headDim] : [widths.q, widths.k];
+  if (mixer.qkNorm !== 'none') {
+    const [qDim, kDim] = mixer.qkNorm === 'head' ? [mixer.headDim, mixer.headDim] : [widths.q, widths.k];
     units.push(
       unit(`L${layer}/q-norm`, { layer }, [
         { name: `${prefix}.self_attn.q_norm.weight`, shape: [qDim], init: one },
@@ -159,26 +156,23 @@ export function layerUnits(config: ModelConfig, layer: number): readonly Unit[] 
     ]),
     normUnit(config, `L${layer}/norm2`, `${prefix}.post_attention_layernorm`, layer),
   );
-  if (config.moe !== null && isMoeLayer(config, layer)) {
+  if (ffn.kind === 'moe') {
     units.push(
       unit(`L${layer}/gate`, { layer }, [
-        { name: `${prefix}.mlp.gate.weight`, shape: [config.moe.experts, d], init: matrixInit(config, d) },
+        { name: `${prefix}.mlp.gate.weight`, shape: [ffn.moe.experts, d], init: matrixInit(config, d) },
       ]),
     );
-    const sharedHidden = config.moe.sharedExperts * config.moe.dExpert;
-    if (sharedHidden > 0) {
+    if (ffn.sharedHidden > 0) {
       units.push(
         unit(
           `L${layer}/shared`,
           { layer },
-          ffnParts(config, `${prefix}.mlp.shared_experts`, sharedHidden, config.ffn.dFf),
+          ffnParts(config, `${prefix}.mlp.shared_experts`, ffn.sharedHidden, config.ffn.dFf),
         ),
       );
     }
   } else {
-    units.push(
-      unit(`L${layer}/ffn`, { layer }, ffnParts(config, `${prefix}.mlp`, config.ffn.dFf, config.ffn.dFf)),
-    );
+    units.push(unit(`L${layer}/ffn`, { layer }, ffnParts(config, `${prefix}.mlp`, ffn.hidden, ffn.hidden)));
   }
   return units;
 }
@@ -189,7 +183,7 @@ export function denseUnits(config: ModelConfig): readonly Unit[] {
   const table = (id: string, name: string, init: ParameterInit): Unit =>
     unit(id, { layer: null }, [{ name, shape: [config.vocab, d], init }]);
   const embed = table('embed', 'model.embed_tokens.weight', { kind: 'normal', std: config.init.embedding });
-  const layers = Array.from({ length: config.layers }, (_, layer) => layerUnits(config, layer)).flat();
+  const layers = blocksOf(config).flatMap((block) => blockUnits(config, block));
   const tail = [normUnit(config, 'norm', 'model.norm', null)];
   if (!config.tiedHead) tail.push(table('head', 'lm_head.weight', matrixInit(config, d)));
   return [embed, ...layers, ...tail];

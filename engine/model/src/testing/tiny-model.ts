@@ -13,9 +13,11 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     topK: 2,
     dExpert: 6,
     sharedExperts: 0,
+    router: { kind: 'token-choice', scores: 'softmax' },
+    capacity: 0,
     renormalise: true,
     choice: 'learned',
-    balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each' },
+    balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0 },
   };
   return {
     vocab: 11,

@@ -51,7 +51,8 @@ export function modelSection(config: ModelConfig, where: string): ModelSection {
             topK: moe.topK,
             granularity,
             sharedExperts: moe.sharedExperts,
-            router: { renormalise: moe.renormalise, choice: moe.choice },
+            router: { ...moe.router, renormalise: moe.renormalise, choice: moe.choice },
+            capacity: moe.capacity,
             balance: moe.balance,
           },
   };

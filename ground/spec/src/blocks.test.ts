@@ -1,0 +1,87 @@
+import { NotBuiltError } from '@troupe/core';
+import test from 'ava';
+import {
+  activationBytes,
+  blockOf,
+  blocksOf,
+  builtBlock,
+  DECODER_STREAM,
+  moeLayers,
+  type Block,
+  type MixerScope,
+  type ModelConfig,
+} from './index.ts';
+
+const config: ModelConfig = {
+  vocab: 300,
+  layers: 4,
+  dModel: 8,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 4,
+  seqLen: 4,
+  norm: { kind: 'rms', eps: 1e-5 },
+  qkNorm: 'head',
+  rope: { theta: 1e4 },
+  tiedHead: false,
+  init: { scale: 1, embedding: 1 },
+  ffn: { activation: 'swiglu', dFf: 16 },
+  moe: {
+    every: 2,
+    experts: 4,
+    topK: 2,
+    dExpert: 8,
+    sharedExperts: 3,
+    router: { kind: 'token-choice', scores: 'softmax' },
+    capacity: 0,
+    renormalise: true,
+    choice: 'learned',
+    balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },
+  },
+};
+
+test('blocks: a decoder-only model is one stream of causal blocks, every n-th with experts', (t) => {
+  const blocks = blocksOf(config);
+  t.deepEqual(
+    blocks.map(({ index, stream, ffn }) => [index, stream, ffn.kind, ffn.hidden]),
+    [
+      [0, DECODER_STREAM, 'dense', 16],
+      [1, DECODER_STREAM, 'moe', 8],
+      [2, DECODER_STREAM, 'dense', 16],
+      [3, DECODER_STREAM, 'moe', 8],
+    ],
+  );
+  t.deepEqual(blocks[1]?.mixer, {
+    scope: { kind: 'causal' },
+    heads: 4,
+    kvHeads: 2,
+    headDim: 4,
+    qkNorm: 'head',
+    positions: { kind: 'rotary', theta: 1e4 },
+  });
+  t.like(blocks[1]?.ffn, { sharedHidden: 24 });
+  t.deepEqual(moeLayers(config), [1, 3]);
+  t.deepEqual(moeLayers({ ...config, moe: null }), []);
+  t.throws(() => blockOf(config, 4), { code: 'TROUPE_INVARIANT' });
+  t.throws(() => activationBytes(config, 1, [4]), { code: 'TROUPE_INVARIANT' });
+});
+
+test('blocks: what is named and not built is refused by name', (t) => {
+  const block = blockOf(config, 0);
+  t.is(builtBlock(block), block);
+  const planted = (mixer: Partial<Block['mixer']>): Block => ({
+    ...block,
+    mixer: { ...block.mixer, ...mixer },
+  });
+  const scopes: readonly MixerScope[] = [
+    { kind: 'windowed', window: 16 },
+    { kind: 'bidirectional' },
+    { kind: 'cross', reads: 'encoder' },
+  ];
+  for (const scope of scopes)
+    t.throws(() => builtBlock(planted({ scope })), {
+      instanceOf: NotBuiltError,
+      message: `the ${scope.kind} mixer of block 0 is not built yet; use causal attention`,
+    });
+  t.throws(() => builtBlock(planted({ positions: { kind: 'none' } })), { instanceOf: NotBuiltError });
+});

@@ -1,0 +1,170 @@
+import type { ConfigPath, ConfigTable, ModelConfig, PathsOf } from '@troupe/spec';
+import test from 'ava';
+import { resolveTopology } from './resolve.ts';
+import { planTopology } from './plan.ts';
+import type { ResolvedTopology } from './resolved.ts';
+import { diffTrajectory, trajectoryKeys } from './trajectory.ts';
+
+/** Figures of a plan that follow from the model. */
+type Figure = 'parameters' | 'flops' | 'memory' | 'traffic';
+
+/**
+ * Which figures of a plan each setting of a model changes: what `plan` has decided about it. A setting that is added to
+ * `ModelConfig` does not compile until it is here, and the test below holds the formulas to it.
+ */
+const planDecisions: ConfigTable<readonly Figure[]> = {
+  vocab: ['parameters', 'flops', 'memory', 'traffic'],
+  layers: ['parameters', 'flops', 'memory', 'traffic'],
+  dModel: ['parameters', 'flops', 'memory', 'traffic'],
+  heads: ['parameters', 'flops', 'memory', 'traffic'],
+  kvHeads: ['parameters', 'flops', 'memory', 'traffic'],
+  headDim: ['parameters', 'flops', 'memory', 'traffic'],
+  seqLen: ['flops', 'memory', 'traffic'],
+  'norm.kind': ['parameters', 'memory', 'traffic'],
+  'norm.eps': [],
+  qkNorm: ['parameters', 'memory', 'traffic'],
+  'rope.theta': [],
+  tiedHead: ['parameters', 'memory', 'traffic'],
+  'init.scale': [],
+  'init.embedding': [],
+  'ffn.activation': ['parameters', 'flops', 'memory', 'traffic'],
+  'ffn.dFf': ['parameters', 'flops', 'memory', 'traffic'],
+  moe: ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.every': ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.experts': ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.topK': ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.dExpert': ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.sharedExperts': ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.router.kind': [],
+  'moe.router.scores': [],
+  'moe.capacity': [],
+  'moe.renormalise': [],
+  'moe.choice': [],
+  'moe.balance.auxLoss': [],
+  'moe.balance.zLoss': [],
+  'moe.balance.scope': [],
+  'moe.balance.layers': [],
+  'moe.balance.bias': [],
+  'moe.expertParameters': ['parameters', 'flops', 'memory', 'traffic'],
+};
+
+// A model with one setting more: a table without it is no table of decisions any more. If one of these compiles, the directive
+// above it is an error.
+interface WiderModel extends ModelConfig {
+  readonly residualScale: number;
+}
+interface WiderMoe extends Omit<ModelConfig, 'moe'> {
+  readonly moe: (NonNullable<ModelConfig['moe']> & { readonly router: { readonly noise: number } }) | null;
+}
+// @ts-expect-error Property 'residualScale' is missing
+const noDecision: Readonly<Record<PathsOf<WiderModel>, unknown>> = planDecisions;
+// @ts-expect-error Property 'moe.router.noise' is missing
+const noNestedDecision: Readonly<Record<PathsOf<WiderMoe>, unknown>> = trajectoryKeys;
+
+/** Another value of each setting, which some model may have. */
+const others: ConfigTable<unknown> = {
+  vocab: 1000,
+  layers: 6,
+  dModel: 64,
+  heads: 8,
+  kvHeads: 2,
+  headDim: 16,
+  seqLen: 64,
+  'norm.kind': 'layer',
+  'norm.eps': 1e-6,
+  qkNorm: 'head',
+  'rope.theta': 500,
+  tiedHead: true,
+  'init.scale': 2,
+  'init.embedding': 0.5,
+  'ffn.activation': 'gelu',
+  'ffn.dFf': 256,
+  moe: null,
+  'moe.every': 1,
+  'moe.experts': 16,
+  'moe.topK': 4,
+  'moe.dExpert': 32,
+  'moe.sharedExperts': 1,
+  'moe.router.kind': 'expert-choice',
+  'moe.router.scores': 'sigmoid',
+  'moe.capacity': 1.25,
+  'moe.renormalise': false,
+  'moe.choice': 'balanced',
+  'moe.balance.auxLoss': 0.5,
+  'moe.balance.zLoss': 0.5,
+  'moe.balance.scope': 'global',
+  'moe.balance.layers': 'pooled',
+  'moe.balance.bias': 0.001,
+  'moe.expertParameters': [{ name: 'up', shape: [300, 32] }],
+};
+/** Values of keys of the file that are not those of the setting. */
+const fileValues: Partial<Record<ConfigPath, unknown>> = { 'moe.dExpert': 2 };
+
+type Tree = Readonly<Record<string, unknown>>;
+
+/** A copy of `tree` with another value at a dotted path. */
+function withValue(tree: Tree, path: string, value: unknown): Tree {
+  const [name = '', ...rest] = path.split('.');
+  if (rest.length === 0) return { ...tree, [name]: value };
+  return { ...tree, [name]: withValue(tree[name] as Tree, rest.join('.'), value) };
+}
+
+const file = {
+  troupe: 1,
+  name: 'settings',
+  model: {
+    vocab: 512,
+    layers: 4,
+    dModel: 32,
+    heads: 4,
+    kvHeads: 4,
+    headDim: 8,
+    seqLen: 32,
+    init: { embedding: 1 },
+    ffn: { dFf: 128 },
+    moe: { every: 2, experts: 8 },
+  },
+  data: { synthetic: 'zipf' },
+  train: { batch: 8 },
+  // Experts travel, and have replicas.
+  parallel: { dp: 4, ep: 2 },
+} as const;
+const topology: ResolvedTopology = resolveTopology(file);
+const paths = Object.keys(planDecisions) as ConfigPath[];
+
+function figures(each: ResolvedTopology): Readonly<Record<Figure, string>> {
+  const { parameters, flopsPerStep, memory, traffic } = planTopology(each);
+  return {
+    parameters: JSON.stringify(parameters),
+    flops: String(flopsPerStep),
+    memory: JSON.stringify(memory),
+    traffic: JSON.stringify(traffic.perDevice),
+  };
+}
+
+test('plan: every setting of the model changes the figures that were decided for it, and no other', (t) => {
+  const before = figures(topology);
+  for (const path of paths) {
+    const model = withValue(topology.model as unknown as Tree, path, others[path]) as unknown as ModelConfig;
+    const after = figures({ ...topology, model });
+    const changed = (Object.keys(before) as Figure[]).filter((figure) => before[figure] !== after[figure]);
+    t.deepEqual(changed, planDecisions[path], path);
+  }
+});
+
+test('trajectory: another value of any setting of the model is refused on resume', (t) => {
+  for (const path of paths) {
+    const key = trajectoryKeys[path];
+    if (key === null) continue;
+    const model = withValue(file.model, key, fileValues[path] ?? others[path]);
+    const found = diffTrajectory(topology, resolveTopology({ ...file, model, parallel: { dp: 4 } })).map(
+      (each) => each.key,
+    );
+    t.true(
+      found.some((each) => each === `model.${key}` || each.startsWith(`model.${key}.`)),
+      `${path}: ${found.join(', ')}`,
+    );
+  }
+  t.truthy(noDecision);
+  t.truthy(noNestedDecision);
+});
