@@ -60,7 +60,7 @@ export interface Job {
   readonly deadlines: Deadlines;
   /** Steps that are skipped one after the other until the run is given up; 0: never. */
   readonly maxSkipped: number;
-  /** Without any snapshot a lost shard can only be drawn again, and the run begins anew from its first step. */
+  /** Without any snapshot a lost shard can only be drawn again, and the run restarts from its first step. */
   readonly restartsFromBeginning: boolean;
   /** An own router; default: the model's. */
   readonly gate?: GateRule;

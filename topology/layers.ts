@@ -60,7 +60,7 @@ function withValue(tree: unknown, path: readonly string[], value: unknown): unkn
   return Object.fromEntries(map);
 }
 
-/** Keys that an override at `path` makes anew, the outermost first and `path` itself last: maps that were absent, or something else. */
+/** Keys that an override at `path` creates, the outermost first and `path` itself last: maps that were absent, or something else. */
 function madeKeys(tree: unknown, path: readonly string[]): readonly string[] {
   let at = tree;
   let depth = 0;

@@ -26,12 +26,12 @@ const balance = z
     zLoss: real('Coefficient of the z-loss, mean(logsumexp²); 0 switches it off.', 'coefficient', {
       min: 0,
     }).default(0.001),
-    scope: choice('Over which tokens the balance loss takes its fractions.', [
+    scope: choice('Tokens over which the balance loss measures how evenly experts are used.', [
       'sequence',
       'global',
       'microbatch',
     ]).default('sequence'),
-    layers: choice('Every layer on its own, or the tokens of all layers together.', [
+    layers: choice('Balance every layer on its own, or the tokens of all layers together.', [
       'each',
       'pooled',
     ]).default('each'),
@@ -40,10 +40,13 @@ const balance = z
     }).default(0),
   })
   .prefault({})
-  .describe('What keeps the load of experts even.');
+  .describe('How the load of experts is kept even.');
 
 const moe = z.strictObject({
-  every: count('Experts in every n-th layer: 1 all, 2 the layers 1, 3, 5 … (0-based).', 'layers').default(1),
+  every: count(
+    'Every n-th layer has experts: 1 all layers, 2 the layers 1, 3, 5 … (counted from 0).',
+    'layers',
+  ).default(1),
   experts: count('Routed experts of one layer.', 'experts').default(8),
   topK: count('Experts of one token.', 'experts').default(2),
   granularity: count('Width of an expert: dExpert = dFf / granularity.', 'parts').default(1),
@@ -52,7 +55,7 @@ const moe = z.strictObject({
   }).default(0),
   router,
   capacity: real(
-    '0: as many rows as needed; > 0: fixed factor; < 0: as needed up to that factor.',
+    'Room of an expert: 0 as much as needed; > 0 this multiple of the average load; < 0 as needed, up to that multiple.',
     'factor',
   ).default(0),
   balance,
@@ -61,7 +64,7 @@ const moe = z.strictObject({
 /** `model:`, the only key without which a topology says nothing. */
 export const modelSchema = z
   .strictObject({
-    vocab: count('Tokens that the embedding and the head know.', 'tokens', { min: 2 }).default(4096),
+    vocab: count('Size of the vocabulary.', 'tokens', { min: 2 }).default(4096),
     layers: count('Transformer layers.', 'layers', { max: 10_000 }).default(4),
     dModel: count('Width of the residual stream.', 'elements').default(128),
     heads: count('Query heads.', 'heads').default(4),
@@ -79,7 +82,7 @@ export const modelSchema = z
       .strictObject({ theta: positive('Base of the rotary angles.', 'base').default(10000) })
       .prefault({})
       .describe('Rotary position embedding.'),
-    tiedHead: flag('The head uses the weights of the embedding.').default(false),
+    tiedHead: flag('The output head shares the weights of the embedding.').default(false),
     init: z
       .strictObject({
         kind: choice('Distribution of matrices, cut at two standard deviations.', [
@@ -94,7 +97,7 @@ export const modelSchema = z
         ).optional(),
       })
       .prefault({})
-      .describe('How weights start.'),
+      .describe('How weights are initialised.'),
     ffn: z
       .strictObject({
         kind: choice('Activation of dense FFNs and experts.', [

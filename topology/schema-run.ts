@@ -41,15 +41,18 @@ export const trainSchema = z
     }).default(0),
     batch: count('Sequences of one step.', 'sequences').default(16),
     grains: count(
-      'Blocks of the batch that no layout splits; a multiple of dp × microbatches. Default: the largest divisor of batch up to 8.',
+      'Blocks that the batch is cut into and that no layout splits; a multiple of dp × microbatches. Default: the largest divisor of batch up to 8.',
       'blocks',
       { max: MAX_WORLD },
     ).optional(),
-    microbatches: count('Parts in which a replica computes its share of a step.', 'parts').default(1),
+    microbatches: count(
+      'Parts into which a replica divides its share of a step; it computes one after the other.',
+      'parts',
+    ).default(1),
     optimizer,
     precision: choice('Format of weights and activations.', ['f32', 'bf16', 'f16']).default('f32'),
     maxSkipped: count(
-      'Steps that are skipped one after the other, since their gradients are not finite, until the run ends with exit code 1; 0: it goes on. Never changes the numbers.',
+      'Steps in a row that are skipped because their gradients are not finite. Reaching this number ends the run with exit code 1; 0 never ends it. Never changes the numbers.',
       'steps',
       { min: 0 },
     ).default(10),
@@ -63,17 +66,19 @@ const axis = (description: string, unit: string) =>
 
 export const parallelSchema = z
   .strictObject({
-    dp: axis('Data-parallel replicas; -1 (default): what the machines have left.', 'replicas').default(-1),
+    dp: axis('Data-parallel replicas; -1 (default): as many as the devices allow.', 'replicas').default(-1),
     ep: axis(
-      'Ranks that share the experts of a layer, divides dp; -1: the most that divide dp and experts.',
+      'Replicas that share the experts of a layer; must divide dp. -1: the largest number that divides dp and experts.',
       'ranks',
     ).default(1),
-    pp: axis('Pipeline stages; -1: what is left.', 'stages').default(1),
-    tp: axis('Ranks that share a matrix; -1: what is left.', 'ranks').default(1),
+    pp: axis('Pipeline stages; -1: as many as the devices allow.', 'stages').default(1),
+    tp: axis('Devices that share a matrix; -1: as many as the devices allow.', 'ranks').default(1),
     zero: z
       .union([z.literal(0), z.literal(1), z.literal(2), z.literal(3)])
       .default(1)
-      .describe('0 replicated; 1 optimizer sharded over replicas; 2 gradients too; 3 weights too.'),
+      .describe(
+        'What replicas divide among themselves instead of each holding all of it: 0 nothing; 1 optimizer state; 2 gradients too; 3 weights too.',
+      ),
     offload: choice('What lives in host memory instead of the device.', ['none', 'optimizer']).default(
       'none',
     ),
@@ -82,7 +87,7 @@ export const parallelSchema = z
     ),
   })
   .prefault({})
-  .describe('How the work is cut. Never changes the numbers.');
+  .describe('How the work is divided over devices. Never changes the numbers.');
 
 /** `cpu:0`, `cpu:1/threads=2`, `cuda:0`. */
 const devicePattern = /^(?:cpu:(?:0|[1-9]\d{0,4})(?:\/threads=[1-9]\d{0,2})?|cuda:(?:0|[1-9]\d{0,4}))$/;
@@ -99,7 +104,9 @@ const machineSchema = z.strictObject({
     .array(z.string().regex(devicePattern))
     .min(1)
     .max(MAX_WORLD)
-    .describe('One worker process each: cpu:0, cpu:1/threads=2 (default one thread), cuda:0.'),
+    .describe(
+      'Devices, each with a worker process of its own: cpu:0, cpu:1/threads=2 (default one thread), cuda:0.',
+    ),
   body: choice('Which kernels compute here. Default: the top-level `device`.', bodies).optional(),
   speed: speedSchema.optional(),
 });
@@ -111,7 +118,7 @@ export const runKeys = {
     .max(limits.machines)
     .optional()
     .describe(
-      'Machines and their devices, a worker process each. Default: this machine, with cpu:0, cpu:1 … as many as needed.',
+      'Machines and their devices; every device gets a worker process. Default: this machine, with cpu:0, cpu:1 … as many as needed.',
     ),
   device: choice('Which kernels compute: native addon, TensorFlow.js, or what is there.', bodies).default(
     'auto',
@@ -127,7 +134,7 @@ export const runKeys = {
       dir: text('Folder, relative to the working directory. Default: runs/NAME.').optional(),
       every: count('Steps between checkpoints; 0: only at the end.', 'steps', { min: 0 }).default(100),
       keep: count(
-        'Checkpoints kept; older ones are deleted. While a run goes on two at least: the newest may turn out to be behind a blow-up.',
+        'Checkpoints kept; older ones are deleted. A running job keeps at least two, because the newest may already hold diverged weights.',
         'checkpoints',
       ).default(3),
     })
@@ -160,7 +167,7 @@ export const runKeys = {
         .default(DEFAULT_FANOUT)
         .meta({
           description:
-            'Most peers with which a shard exchanges gradients and weights directly; more of them do it in levels, devices of a machine first. 0: all at once.',
+            'Most peers with which an optimizer shard exchanges gradients and weights directly. With more, the exchange runs in levels, devices of one machine first. 0: all at once.',
           unit: 'peers',
         }),
     })
@@ -169,7 +176,7 @@ export const runKeys = {
   recovery: z
     .strictObject({
       losses: count(
-        'Lost workers that are restarted within the period; one more ends the run with 76; 0: the first one does.',
+        'Worker losses tolerated per period. Exceeding it ends the run with exit code 76; 0 tolerates none.',
         'losses',
         {
           min: 0,
@@ -180,13 +187,13 @@ export const runKeys = {
         .boolean()
         .default(true)
         .describe(
-          'State that no other worker holds comes from the newest checkpoint; true: without one the run starts over, with the same numbers; false: it ends with 76.',
+          'State that no other worker holds is read from the newest checkpoint. Without one: true restarts the run from its first step, with the same numbers; false ends it with exit code 76.',
         ),
       buddies: z
         .boolean()
         .default(false)
         .describe(
-          'A state that one worker alone holds (ZeRO 1; experts with edp 1) is kept by a second one too, on another machine where there is one: a loss then repeats no step. Costs 20 bytes a parameter of the slice (16 where gradients are f32), a message of 8 (4) bytes each and a second update of it a step.',
+          'Keeps a second copy of any state that only one worker holds (ZeRO 1; experts with edp 1), so that a loss repeats no step. The copy is on another machine where there is one. Cost per parameter of that state: 20 bytes of memory (16 where gradients are f32) and, every step, 8 (4) bytes sent and a second update.',
         ),
     })
     .prefault({})
@@ -200,5 +207,5 @@ export const runKeys = {
         .meta({ description: 'Batches of held-out data in one evaluation.', unit: 'batches' }),
     })
     .prefault({})
-    .describe('Loss on held-out data.'),
+    .describe('Evaluation on held-out data.'),
 };

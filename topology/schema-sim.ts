@@ -14,10 +14,10 @@ export const speedSchema = z
   .union([
     z.enum(presetNames),
     z.strictObject({
-      tflops: positive('Arithmetic that a device reaches.', '10^12 operations a second'),
+      tflops: positive('Arithmetic speed that a device reaches.', '10^12 operations a second'),
       memoryGBps: positive('Bandwidth of its memory.', '10^9 bytes a second').optional(),
       memoryGB: positive('Size of its memory.', '10^9 bytes').optional(),
-      launchMs: real('Fixed time of one list of kernels.', 'milliseconds', { min: 0 }).default(0.06),
+      launchMs: real('Fixed cost of starting one list of kernels.', 'milliseconds', { min: 0 }).default(0.06),
     }),
   ])
   .describe('Speed of every device of this machine: a preset, or figures; read by plan and simulate only.');
@@ -25,14 +25,22 @@ export const speedSchema = z
 const linkSchema = (where: string, latencyMs: number, gigabytes: number) =>
   z
     .strictObject({
-      latencyMs: real('Least time of a message on its way.', 'milliseconds', { min: 0 }).default(latencyMs),
-      jitterMs: real('Spread of the time on top of it.', 'milliseconds', { min: 0 }).default(latencyMs),
-      jitter: choice('How the spread is drawn; exponential has rare long ones.', [
+      latencyMs: real('Shortest time that a message travels.', 'milliseconds', { min: 0 }).default(latencyMs),
+      jitterMs: real('Random extra time on top of the latency.', 'milliseconds', { min: 0 }).default(
+        latencyMs,
+      ),
+      jitter: choice('How the extra time is drawn; exponential gives rare long delays.', [
         'uniform',
         'exponential',
       ]).default('uniform'),
-      bandwidthGBps: positive('One direction between two workers.', '10^9 bytes a second').default(gigabytes),
-      loss: real('Share of packets that TCP has to send again.', 'fraction', { min: 0, max: 0.5 }).default(0),
+      bandwidthGBps: positive(
+        'Bandwidth between two workers, in one direction.',
+        '10^9 bytes a second',
+      ).default(gigabytes),
+      loss: real('Share of packets that are lost and sent again by TCP.', 'fraction', {
+        min: 0,
+        max: 0.5,
+      }).default(0),
     })
     .prefault({})
     .describe(where);
@@ -53,23 +61,23 @@ const faultSchema = z.strictObject({
   target: text(
     'worker/1, agent/0, machine/0, an address (expert/L0/ep0/edp0), a link worker/0,worker/1, or disk/0.',
   ),
-  atMs: real('Virtual time at which it strikes.', 'milliseconds', { min: 0 }).optional(),
-  atStep: count('It strikes when this step opens.', 'step').optional(),
+  atMs: real('Virtual time at which the fault strikes.', 'milliseconds', { min: 0 }).optional(),
+  atStep: count('The fault strikes when this step opens.', 'step').optional(),
   when: z
     .strictObject({
       actor: text('Address, or a pattern with * inside its parts.'),
       state: text('State that the actor enters: serving.forwarding, or serving for all within.'),
-      times: count('Which time that it enters counts.', 'times').optional(),
+      times: count('On which entry the fault strikes; 1 is the first.', 'times').optional(),
     })
-    .describe('It strikes after the turn in which an actor enters a state.')
+    .describe('The fault strikes after the turn in which an actor enters a state.')
     .optional(),
-  forMs: positive('How long it lasts. Default: 1000.', 'milliseconds').optional(),
+  forMs: positive('How long the fault lasts. Default: 1000.', 'milliseconds').optional(),
   restartAfterMs: real(
-    'crash: time in which nothing can be started there; -1: never again. Default: 0.',
+    'crash: how long nothing can be restarted there; -1: for the rest of the run. Default: 0.',
     'milliseconds',
     { min: -1 },
   ).optional(),
-  factor: positive('slow, skew, delay, clog: how many times. Default: 4.', 'times').optional(),
+  factor: positive('slow, skew, delay, clog: by what factor. Default: 4.', 'times').optional(),
   oneWay: flag('Only from the first to the second end of a link.').optional(),
 });
 

@@ -45,9 +45,7 @@ export function supervisorEffects(
   };
   /** How the limit was passed, in words; nothing where none was set. */
   const beyond = ({ losses }: SupervisorContext): string =>
-    intensity === 0
-      ? ''
-      : `; that is loss ${losses + 1} within ${periodMs / 1000} s, ${intensity} are made good`;
+    intensity === 0 ? '' : `; that is loss ${losses + 1} within ${periodMs / 1000} s, ${intensity} tolerated`;
   const describe = (node: NodeId, context: SupervisorContext): void =>
     self.ask(
       systemAddress(node),

@@ -12,7 +12,7 @@ const kinds = [
   'link.lost',
   'run.finished',
 ] as const;
-/** Two workers; nothing is made good. */
+/** Two workers; no loss is tolerated. */
 const input: SupervisorInput = {
   heartbeatMs: 250,
   lives: new Map([
@@ -88,7 +88,7 @@ test('supervisor: every state accepts every report of its world and refuses all 
   t.deepEqual([...visited].toSorted(), leafStates(supervisorMachine).toSorted());
 });
 
-test('supervisor: SUP-1, a lost worker is begun anew, however its loss is noticed, and a second notice is no news', (t) => {
+test('supervisor: SUP-1, a lost worker is restarted, however its loss is noticed, and a second notice is no news', (t) => {
   for (const [type, fields] of [
     ['worker.lost', of(1)],
     ['ask.failed', of(1)],
@@ -145,7 +145,7 @@ test('supervisor: SUP-5, a life that does not join in time is lost, one that has
   t.is(over.state, 'ended');
 });
 
-test('supervisor: SUP-4, a broken connection to a worker that lives begins the attempt anew, also a late notice', (t) => {
+test('supervisor: SUP-4, a broken connection to a worker that lives restarts the attempt, also a late notice', (t) => {
   const play = new Play(supervisorMachine, forgiving);
   t.deepEqual(play.send('link.lost', of(1)), ['reopen']);
   play.send('worker.lost', of(1));

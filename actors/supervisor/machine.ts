@@ -15,7 +15,7 @@ export interface SupervisorContext {
   /** Losses of workers, and of connections, that are younger than the period; each ages by an event. */
   readonly losses: number;
   readonly breaks: number;
-  /** So many of them are made good. */
+  /** How many of them are tolerated. */
   readonly mostLosses: number;
   readonly mostBreaks: number;
 }
@@ -57,10 +57,10 @@ const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
 });
 
 /**
- * Liveness of the job. SUP-1: a lost worker is begun anew under a higher incarnation while the limit of losses in a period allows; the
+ * Liveness of the job. SUP-1: a lost worker is restarted under a higher incarnation while the limit of losses in a period allows; the
  * first failure beyond it ends the run with one sentence. SUP-2: a worker that does not answer within its deadline is lost, even when
  * its process still exists. SUP-3: a loss of a life that has been replaced is no news. SUP-4: a broken connection between two workers
- * that live has lost messages, so the attempt is begun anew; also when the one at the other end has been replaced meanwhile. SUP-5: a
+ * that live has lost messages, so the attempt is restarted; also when the one at the other end has been replaced meanwhile. SUP-5: a
  * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own.
  */
 export const supervisorMachine = setup({

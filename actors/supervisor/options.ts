@@ -28,7 +28,7 @@ export interface SupervisorOptions {
   readonly position: () => string;
   /** Milliseconds within which the next life of a worker must have joined. */
   readonly joinMs: number;
-  /** Losses that are made good within a period; one more ends the run. Intensity 0: the first one does. */
+  /** Losses tolerated per period; exceeding it ends the run. Intensity 0 tolerates none. */
   readonly limit: Pick<Supervision, 'intensity' | 'periodMs'>;
   /**
    * Ends what is left of a worker and begins its next life, whose actors join the run. It says `worker.joined` with `node` and

@@ -1,4 +1,4 @@
-/** `npm run docs`: writes what the pages in `docs/` show anew: the output of their commands, the keys of a topology, and the API reference. */
+/** `npm run docs`: rewrites what the pages in `docs/` show: the output of their commands, the keys of a topology, and the API reference. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../tidy/source-file.ts';

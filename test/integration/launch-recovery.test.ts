@@ -187,7 +187,7 @@ test.serial('launch: one loss more than the limit ends the run with 76 and says 
   t.is(result.error?.code, 'TROUPE_WORKER_LOST');
   t.regex(
     result.error?.message ?? '',
-    /^worker\/0 was lost \(.+\) in step \d+; it held .*; that is loss 2 within 600 s, 1 are made good$/,
+    /^worker\/0 was lost \(.+\) in step \d+; it held .*; that is loss 2 within 600 s, 1 tolerated$/,
   );
   t.is(events.filter(({ event }) => event === 'recovered').length, 1);
   t.deepEqual(alive(pids), []);

@@ -168,7 +168,7 @@ test('recovery: one seed has one trace, losses and snapshots included', async (t
   t.is(again.traceHash, one.traceHash);
 });
 
-test('recovery: a run that may not begin anew ends with 76 and says why; so does one whose worker never returns', async (t) => {
+test('recovery: a run that may not restart ends with 76 and says why; so does one whose worker never returns', async (t) => {
   const topology = tinyTopology({ dp: 2, ep: 2, steps: 3 });
   const options = {
     seed: 3,

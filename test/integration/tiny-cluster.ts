@@ -26,7 +26,7 @@ export interface TinyLayout {
   /** Machines that the devices are on, in equal parts. Default 1. */
   readonly machines?: number;
   readonly buddies?: boolean;
-  /** Losses that are made good. Default: the topology's. */
+  /** Losses tolerated per period. Default: the topology's. */
   readonly losses?: number;
 }
 

@@ -57,7 +57,7 @@ const lossesBy = ({ kind, target }: Fault): number =>
   !losing.has(kind) ? 0 : /^(?:machine|disk|agent)\//u.test(target) ? MOST_WORKERS : 1;
 
 function tooManyLosses({ result, struck }: Simulation): boolean {
-  const found = /that is loss (\d+) within \d+ s, (\d+) are made good/u.exec(result.error?.message ?? '');
+  const found = /that is loss (\d+) within \d+ s, (\d+) tolerated/u.exec(result.error?.message ?? '');
   const [, losses, madeGood] = (found ?? []).map(Number);
   return (
     result.exitCode === 76 &&
@@ -71,7 +71,7 @@ function tooManyLosses({ result, struck }: Simulation): boolean {
 /** Why a run may end before its last step: the reason, when a fault that struck gave one; else null. */
 export function justify(run: Simulation): string | null {
   const { result, struck } = run;
-  if (tooManyLosses(run)) return 'more losses than are made good';
+  if (tooManyLosses(run)) return 'more losses than are tolerated';
   const sentence = result.error?.message ?? '';
   const found = ends.find(
     ({ exitCode, code, explains }) =>

@@ -48,7 +48,7 @@ export const nameOf = ({
     ...(scope === undefined ? [] : [`scope ${scope}`]),
     ...(machines === undefined ? [] : [`${machines} machines`]),
     ...(buddies === true ? ['buddies'] : []),
-    ...(losses === undefined ? [] : [`${losses} losses made good`]),
+    ...(losses === undefined ? [] : [`${losses} losses tolerated`]),
     `${latencyMs} ms`,
   ].join(', ');
 

@@ -14,7 +14,7 @@ import {
 } from './tokenizer-json.ts';
 import type { DecodeOptions, Tokenizer } from './tokenizer.ts';
 
-/** Pieces remembered with their ids; a full cache starts anew, so memory is bounded. */
+/** Pieces remembered with their ids; a full cache is emptied, so memory is bounded. */
 const CACHE_PIECES = 1 << 17;
 /** Longer pieces hardly repeat. */
 const CACHE_PIECE_UNITS = 64;

@@ -218,7 +218,7 @@ function corpusFrom({ meta, sections }: CacheEntry, tokenizer: Tokenizer): Corpu
  * Opens documents as token ids: trains or loads the tokenizer and tokenises, or takes both from the cache.
  *
  * An entry's key is the sha256 of what it was made from (files by path, size and time; tokenizer; hold-out share;
- * version of this code). A missing, foreign or damaged entry is built anew. Any number of processes may open the
+ * version of this code). A missing, foreign or damaged entry is rebuilt. Any number of processes may open the
  * same corpus at once: each that finds no entry builds it, and the last rename wins with equal content.
  *
  * The tokenizer is trained on the training split only, so that evaluation is on text nothing has seen.

@@ -29,7 +29,7 @@ export interface Operation {
 export interface Edge {
   readonly guard: Computed | null;
   readonly guardParams: unknown;
-  /** No target and no action: xstate takes it for a refusal in words, and so do we. */
+  /** No target and no action: xstate treats this as an explicit refusal; so do we. */
   readonly isForbidden: boolean;
   readonly operations: readonly Operation[];
   /** Where it leads; the leaf itself when it leads nowhere. */

@@ -110,7 +110,7 @@ class Transition implements TransitionResult {
     for (;;) {
       const next = leaf.always.length === 0 ? undefined : this.#passing(leaf.always);
       const before = this.#context;
-      // One that changes nothing would be taken for ever.
+      // Skip an eventless transition that changes nothing, or this loops forever.
       if (next !== undefined && (this.#follow(next) !== leaf || this.#context !== before)) {
         leaf = next.target;
         continue;

@@ -19,7 +19,7 @@ const known = new WeakMap<AnyStateMachine, Statechart>();
 /**
  * Turns a machine into tables: for every leaf and type of event what is done and where it leads, so that a transition is a look-up.
  *
- * xstate finds exits, entries and candidates anew in every transition, which was a quarter of a simulation's time. Its rules are kept to
+ * xstate recomputes exits, entries and candidates in every transition, which was a quarter of a simulation's time. Its rules are kept to
  * the letter (SCXML), and a test holds both against each other.
  *
  * @throws {InvariantError} for what our machines do not have: parallel, final and history states, invoked actors, wildcards, guards made

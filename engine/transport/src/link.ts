@@ -215,7 +215,7 @@ export class Link {
     this.#timer = this.#host.clock.after(this.#host.giveUpMs, () => this.#giveUp());
   }
 
-  /** Nobody answered for long: begin anew if something waits for an answer, else stop trying until there is a reason. */
+  /** Nobody answered for long: start again if something waits for an answer, else stop trying until there is a reason. */
   #giveUp(): void {
     this.#timer = undefined;
     if (this.#up) return;

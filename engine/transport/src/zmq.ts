@@ -47,7 +47,7 @@ export interface ZmqTransportOptions {
   readonly maxFrameBytes?: number;
   /** Pause before a lost peer is dialled again, milliseconds. Default 100. */
   readonly redialMs?: number;
-  /** An unanswered attempt is given up after this, milliseconds, and begun anew if something waits. Default 30 000. */
+  /** An unanswered attempt is given up after this, milliseconds, and restarted if something waits. Default 30 000. */
   readonly giveUpMs?: number;
   /** Between two heartbeats on the control lane, milliseconds. Default 1000; 0 turns them off (ZMQ_HEARTBEAT_IVL). */
   readonly heartbeatMs?: number;

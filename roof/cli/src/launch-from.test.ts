@@ -58,7 +58,7 @@ test.serial('launch --from: begins with the weights, and with nothing else', asy
   t.is(people.code, 0, people.stderr);
   t.regex(
     people.stdout,
-    /run folder run-2 .*\nweights of run\/step-000002, after step 2 there; the optimizer, the schedule and the order of the data begin anew\n/,
+    /run folder run-2 .*\nweights of run\/step-000002, after step 2 there; the optimizer, the schedule and the order of the data restart\n/,
   );
   t.regex(people.stderr, /warning: --from: model\.rope\.theta is 10000 in the checkpoint and 500 here/);
   const other = await runCli(['launch', 'small.yaml', '--from', 'run', '--set', 'model.dModel=64'], at);

@@ -57,7 +57,7 @@ test.serial(
     t.is(reset.code, 0, reset.stderr);
     t.regex(
       reset.stdout,
-      /the schedule starts anew after step 4, for 4 steps; weights, moments and data go on; the learning rate of step 5 is 0\.00005 instead of/,
+      /the schedule restarts after step 4, for 4 steps; weights, moments and data go on; the learning rate of step 5 is 0\.00005 instead of/,
     );
     const rest = await runCli(['resume', 'run', '--json'], at);
     t.deepEqual(

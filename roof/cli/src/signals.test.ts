@@ -252,7 +252,7 @@ test.serial('signals: a second Ctrl-C leaves at once', async (t) => {
 });
 
 test.serial(
-  'signals: where no loss is made good, a killed worker ends the run with 76 and names worker, actors, step',
+  'signals: where no loss is tolerated, a killed worker ends the run with 76 and names worker, actors, step',
   async (t) => {
     const place = workplace(t);
     const { cli, workers } = await running(
@@ -277,7 +277,7 @@ test.serial(
   },
 );
 
-test.serial('signals: a killed worker that is not made good tells people how to resume', async (t) => {
+test.serial('signals: a killed worker beyond what is tolerated tells people how to resume', async (t) => {
   const place = workplace(t);
   const args = ['--set', 'checkpoint.every=1', '--set', 'recovery.losses=0'];
   const { cli, workers } = await running(place, args, /: checkpoint /);

@@ -8,7 +8,7 @@ import type { RunChoices } from './job.ts';
 export interface FirstState {
   /** The checkpoint to go on from: weights, moments, step, corpus and tokenizer. */
   readonly resumeFrom?: CheckpointReader;
-  /** Weights to start with: the optimizer, the schedule and the data begin anew. Not together with `resumeFrom`. */
+  /** Weights to start with: the optimizer, the schedule and the data restart. Not together with `resumeFrom`. */
   readonly weightsFrom?: CheckpointReader;
 }
 

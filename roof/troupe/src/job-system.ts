@@ -33,7 +33,7 @@ export const mailboxCapacityOf = ({ parallel }: ResolvedTopology): number =>
  * The actors of one node of a job; what fails, hangs or is lost around them is the supervisor's to judge, wherever it lives.
  *
  * The agent reports workers that are gone. A worker reports a broken connection to another one: either that one is gone, or messages
- * between two that live were lost, and the step has to be begun anew.
+ * between two that live were lost, and the step has to be restarted.
  */
 export function createJobSystem({
   topology,
@@ -54,7 +54,7 @@ export function createJobSystem({
     directory: new Directory(home ?? defaultHome(topology)),
     onFailure: (error, actor) => {
       failed?.(error, actor);
-      // Telling it would fill its mailbox once more, and so on for ever.
+      // Telling it would fill its mailbox once more, and so on forever.
       if (actor === addresses.supervisor && error instanceof MailboxFullError) {
         unjudged?.(error);
         return;

@@ -15,7 +15,7 @@ export interface ResumeChanges {
   readonly set?: readonly string[];
   /** A later last step. The learning rate falls until there; the warm-up stays as many steps as it was. */
   readonly extendTo?: number;
-  /** The schedule starts anew after the checkpoint's step, for the steps that are left. */
+  /** The schedule restarts after the checkpoint's step, for the steps that are left. */
   readonly resetSchedule?: boolean;
 }
 
@@ -104,7 +104,7 @@ function notesOf(
   const rate = `the learning rate of step ${step + 1} is ${learningRate(train, step + 1)} ${was}`;
   return [
     resetSchedule
-      ? `the schedule starts anew after step ${step}, for ${train.steps - step} steps; weights, moments and data go on; ${rate}`
+      ? `the schedule restarts after step ${step}, for ${train.steps - step} steps; weights, moments and data go on; ${rate}`
       : `the schedule ends after step ${train.steps} instead of ${before.train.steps}; ${rate}`,
   ];
 }

@@ -75,7 +75,7 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
         weightsFrom === null
           ? []
           : [
-              `weights of ${options.from}, after step ${weightsFrom.manifest.step} there; the optimizer, the schedule and the order of the data begin anew`,
+              `weights of ${options.from}, after step ${weightsFrom.manifest.step} there; the optimizer, the schedule and the order of the data restart`,
             ],
     });
     if (exitCode !== 0) throw new Ended(exitCode);
@@ -95,7 +95,7 @@ export function registerLaunch(program: Command): void {
   )
     .option(
       '--from <checkpoint>',
-      'start with the weights of a run or checkpoint; the optimizer, the schedule and the data begin anew (fine-tuning)',
+      'start with the weights of a run or checkpoint; the optimizer, the schedule and the data restart (fine-tuning)',
     )
     .option('--no-checkpoint', 'write no checkpoints')
     .option(

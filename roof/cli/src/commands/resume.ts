@@ -90,7 +90,7 @@ export function registerResume(program: Command): void {
     )
     .option(
       '--reset-schedule',
-      'start the schedule anew for the steps that are left; then --set train.optimizer.lr, lrMin, schedule and warmup may change',
+      'restart the schedule for the steps that are left; then --set train.optimizer.lr, lrMin, schedule and warmup may change',
     )
     .option(
       '--data-changed',

@@ -243,7 +243,7 @@ class FollowedRun {
     return Math.min(threads, availableParallelism());
   }
 
-  /** Of a device: its share of what all threads reach together. */
+  /** Per-device rate: total measured rate / number of devices. */
   #measureRates(): MachineRates {
     const threads = this.#threads;
     const { world } = this.#topology.parallel;

@@ -69,7 +69,7 @@ export async function shrinkCase(
   );
 }
 
-/** The case as an ava test, to be kept until it passes and for ever after. */
+/** The case as an ava test, to be kept until it passes and forever after. */
 export function testOf(
   topology: unknown,
   one: SimulationCase,
