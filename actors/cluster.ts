@@ -1,17 +1,19 @@
 import { assert, type Address, type NodeId, type Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
-import { addresses, agentNodeOf, type WorkerRank } from '@troupe/topology/layout';
+import { addresses, agentNodeOf, type GroupName, type WorkerRank } from '@troupe/topology/layout';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
 import { mountGate } from './gate/index.ts';
+import { GroupBuffers } from './group-buffers.ts';
 import type { Job } from './job.ts';
 import { mountOptimizer } from './optimizer/index.ts';
-import { Replica } from './replica.ts';
+import { Passes } from './pass.ts';
 import { mountStage } from './stage/index.ts';
 import { mountStore, type StoreOptions } from './store/index.ts';
 import { mountSupervisor, type SupervisorOptions } from './supervisor/index.ts';
 import { mountTrainer, type TrainerOptions } from './trainer/index.ts';
+import { Worker } from './worker.ts';
 
 /** The agent of the first machine: trainer, supervisor and store live there. */
 export const agentNode: NodeId = agentNodeOf(0);
@@ -28,6 +30,12 @@ export function workerActors({ layout }: Job, worker: WorkerRank): readonly Addr
   ];
 }
 
+/** A worker whose actors are mounted, and the buffers of its parameter groups. */
+export interface MountedWorker {
+  readonly worker: Worker;
+  readonly buffers: readonly GroupBuffers[];
+}
+
 /**
  * Mounts the actors of a worker over a device and a token source.
  *
@@ -42,23 +50,30 @@ export function mountWorker(
     readonly tokens: TokenSource;
     readonly joins?: boolean;
   },
-): Replica {
-  const { worker, device, tokens, joins = false } = ports;
-  const replica = new Replica(job, worker, device, joins);
-  const { layers, groups } = replica;
+): MountedWorker {
+  const worker = new Worker(job, ports.worker, ports.device, ports.joins);
+  const { layers } = worker;
+  const buffers = worker.groups.map((group) => new GroupBuffers(worker, group));
+  const of = (name: GroupName): GroupBuffers => {
+    const found = buffers.find(({ group }) => group.name === name);
+    assert(found, 'a worker has buffers for all that its actors compute with', { name });
+    return found;
+  };
+  const dense = of('dense');
+  const passes = new Passes(worker, dense);
   const mounts: Mount[] = [
-    mountFeeder(job, worker, tokens),
-    mountStage(replica),
-    ...layers.map((layer) => mountGate(replica, layer)),
-    ...layers.map((layer) => mountExpert(replica, layer)),
-    ...groups.map(({ name }) => mountOptimizer(replica, name)),
+    mountFeeder(job, worker.rank, ports.tokens),
+    mountStage({ worker, dense, passes }),
+    ...layers.map((layer) => mountGate(worker, passes, layer)),
+    ...layers.map((layer) => mountExpert(worker, of('expert'), layer)),
+    ...buffers.map((each) => mountOptimizer(worker, each)),
   ];
-  workerActors(job, worker).forEach((address, index) => {
+  workerActors(job, worker.rank).forEach((address, index) => {
     const mount = mounts[index];
     assert(mount, 'every address of a worker has an actor', { address });
     system.mount(address, escalate, mount);
   });
-  return replica;
+  return { worker, buffers };
 }
 
 export interface AgentPorts {

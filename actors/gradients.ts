@@ -1,8 +1,8 @@
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
-import type { GroupExchange, GroupName } from '@troupe/topology/layout';
+import type { GroupBuffers } from './group-buffers.ts';
 import type { messages } from './messages.ts';
-import type { Replica } from './replica.ts';
+import type { Worker } from './worker.ts';
 
 export type { ElementRange as Range } from '@troupe/spec';
 
@@ -26,31 +26,34 @@ export function* chunks(range: ElementRange): Generator<ElementRange> {
     yield { from, to: Math.min(range.to, from + CHUNK_ELEMENTS) };
 }
 
+/** A slice in messages; an empty one in an empty message, so that its receiver is not left waiting. */
+export const chunksOf = (range: ElementRange): Iterable<ElementRange> =>
+  range.from < range.to ? chunks(range) : [{ from: range.from, to: range.to }];
+
+/** The gradients of a parameter group on a worker. */
+interface Holding {
+  readonly worker: Worker;
+  readonly buffers: GroupBuffers;
+}
+
+interface Sent extends ElementRange {
+  readonly step: number;
+  readonly attempt: number;
+}
+
 /**
- * Sends int64 leaves, or sums of them, of what lies in `within` to the other members of the group at `level`, to each its part.
+ * Sends int64 leaves, or sums of them, of what lies in a range to the other members of the group at `level`, to each its part.
  *
  * GRD-1: what is sent stays untouched here until the commit that the votes of its receivers allow: nobody adds to a part that another
  * member of the group completes.
  */
-export function sendLeaves(
-  self: Sender,
-  replica: Replica,
-  among: GroupExchange,
-  sent: {
-    readonly group: GroupName;
-    readonly level: number;
-    readonly within: ElementRange;
-    readonly step: number;
-    readonly attempt: number;
-  },
-): void {
-  const { level, within, step, attempt } = sent;
-  const { layout } = replica.job;
-  const group = replica.group(sent.group);
-  const { gradients } = replica.buffers(group.name);
-  for (const { worker, part } of among.others(level)) {
-    const range = intersect(within, part);
-    const to = layout.shardOf(group, worker);
+export function sendLeaves(self: Sender, { worker, buffers }: Holding, level: number, sent: Sent): void {
+  const { step, attempt } = sent;
+  const { layout } = worker.job;
+  const { group, gradients, among } = buffers;
+  for (const { worker: other, part } of among.others(level)) {
+    const range = intersect(sent, part);
+    const to = layout.shardOf(group, other);
     for (const chunk of range === null ? [] : chunks(range)) {
       const { values, overflow } = gradients.sum(chunk.from, chunk.to);
       const body = { ...chunk, level, overflow: overflow[0] ?? 0 };
@@ -59,24 +62,16 @@ export function sendLeaves(
   }
 }
 
-/** Sends the finished leaves of `bucket` to those that add them up first; the own shard adds in the same buffer, so nothing travels to it. */
-export function sendGradients(
-  self: Sender,
-  replica: Replica,
-  bucket: ElementRange & {
-    readonly group: GroupName;
-    readonly step: number;
-    readonly attempt: number;
-  },
-): void {
-  const { group, step, attempt } = bucket;
-  const among = replica.exchange(group);
-  sendLeaves(self, replica, among, { group, level: 0, within: bucket, step, attempt });
-  const own = intersect(bucket, among.exchange.part(1));
+/** Sends finished leaves to those that add them up first; the own shard adds in the same buffer, so nothing travels to it. */
+export function sendGradients(self: Sender, holding: Holding, sent: Sent): void {
+  const { worker, buffers } = holding;
+  const { group, among } = buffers;
+  sendLeaves(self, holding, 0, sent);
+  const own = intersect(sent, among.exchange.part(1));
   if (own === null) return;
-  self.tell(replica.job.layout.shardOf(replica.group(group), replica.worker), 'gradient.add', {
-    step,
-    attempt,
+  self.tell(worker.job.layout.shardOf(group, worker.rank), 'gradient.add', {
+    step: sent.step,
+    attempt: sent.attempt,
     body: { ...own, level: 0, overflow: 0 },
   });
 }

@@ -84,9 +84,9 @@ export const messages = {
   'forward.run': message({
     from: ['stage'],
     to: ['gate'],
-    says: "The layer's tokens are in the worker's buffers: route them.",
+    says: 'The tokens of the layer are in the buffers of the pass in that slot: route them.',
     fenced: true,
-    body: { mode },
+    body: { mode, slot: number },
   }),
   'rows.dispatch': message({
     from: ['gate', 'service'],
@@ -127,9 +127,9 @@ export const messages = {
   'backward.run': message({
     from: ['stage'],
     to: ['gate'],
-    says: "The gradient of the layer's outputs is in the worker's buffers.",
+    says: "The gradient of the layer's outputs is in the buffers of the pass in that slot.",
     fenced: true,
-    body: { last: flag },
+    body: { last: flag, slot: number },
   }),
   'gradients.dispatch': message({
     from: ['gate'],

@@ -441,7 +441,7 @@ test('tidy: the rules saw the repository', (t) => {
     'engine/runtime/src/pure-machine.ts': 'xstate',
     'ground/wire/src/header.ts': 'msgpackr',
     'actors/gate/machine.ts': 'xstate',
-    'actors/gate/effects.ts': '@troupe/model',
+    'actors/gate/forward.ts': '@troupe/model',
     'topology/schema.ts': 'zod',
     'kernels/reference/reference-device.ts': '@troupe/core',
     'roof/troupe/src/run/lives.ts': '@troupe/transport',

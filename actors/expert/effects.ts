@@ -1,30 +1,14 @@
 import { assert } from '@troupe/core';
 import type { ExpertsForwardCall, Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
-import type { EffectsOf } from '@troupe/runtime';
-import type { PassMode } from '../messages.ts';
-import type { ExpertHost } from '../replica.ts';
-import type { ExpertEvent, ExpertSelf } from './events.ts';
-import type { expertActions, ExpertContext } from './machine.ts';
+import type { ExpertSelf } from './events.ts';
+import { ExpertPass, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
+import { GrowingStorage } from './growing-storage.ts';
+import type { ExpertHost } from './host.ts';
+import type { ExpertContext, ExpertEffects } from './machine.ts';
 import { callsOf, type ExpertRule, type OwnBackwardCall } from './rule.ts';
 
-/** Storage that is kept from step to step and grows by a quarter when rows do not fit. */
-class GrowingStorage<A extends Floats | Halves> {
-  #data: A | null = null;
-  readonly #allocate: (length: number) => A;
-
-  constructor(allocate: (length: number) => A) {
-    this.#allocate = allocate;
-  }
-
-  take(length: number): A {
-    if (this.#data === null || this.#data.length < length)
-      this.#data = this.#allocate(Math.ceil(length * 1.25));
-    return this.#data.subarray(0, length) as A;
-  }
-}
-
-/** Where the gradients of a group lie in the class's flat buffer, and which step they are of. */
+/** Where the gradients of a group lie in the flat buffer, and which step they are of. */
 export interface ExpertGradients {
   readonly from: number;
   readonly to: number;
@@ -32,181 +16,154 @@ export interface ExpertGradients {
   readonly attempt: number;
 }
 
-/** What one source sent for the pass that is being gathered. */
-interface Arrival {
-  readonly x_UD: Floats;
-  readonly slots_N: Int32Array;
-  readonly counts_EG: Int32Array;
-  readonly y_ND: Floats;
-  readonly isLocal: boolean;
-  dOut_UD: Floats | null;
-  rowWeights_N: Floats | null;
-  dx_ND: Floats | null;
-}
-
+/** The grouped FFN of one layer's experts here, over the rows of all sources. */
 export function expertEffects(
   self: ExpertSelf,
   host: ExpertHost,
   layer: number,
   /** The gradients of a step are complete: hands them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
-): EffectsOf<typeof expertActions, ExpertContext, ExpertEvent> {
-  const { job, device, expertGroup: ownRank, numGrains } = host;
-  const gates = host.gatesFor(layer);
+): ExpertEffects {
+  const { job, device, expertGroup: rank, numGrains } = host;
+  const sources = host.gatesFor(layer).map((gate) => ({ gate, isBeside: self.isBeside(gate) }));
   const buffers = host.expertBuffers(layer);
   const group = expertShape(job.model, layer, buffers.count, job.precision ?? 'f32');
-  const floats = (length: number): Floats => device.floats(length);
-  const outputs = gates.map(() => new GrowingStorage(floats));
-  const inputGradients = gates.map(() => new GrowingStorage(floats));
-  const savedRows = new GrowingStorage<Floats | Halves>(
-    group.precision === 'bf16' ? (length) => device.halves(length) : floats,
-  );
-  const arrivals = new Map<number, Arrival>();
-  let saved: Floats | Halves | null = null;
-  let mode: PassMode = 'train';
-  let last = false;
+  const storage = storageOf(host, layer);
+  let open: ExpertPass | null = null;
 
-  const inOrder = (): readonly Arrival[] =>
-    gates.map((_, source) => {
-      const arrival = arrivals.get(source);
-      assert(arrival, 'a pass runs when every source has arrived', { source });
-      return arrival;
-    });
-  const present = <T>(value: T | null): T => {
-    assert(value !== null, 'a backward pass follows its forward pass', { layer });
-    return value;
+  const sourceOf = (source: number): (typeof sources)[number] => {
+    const found = sources[source];
+    assert(found, 'a source is one of the group', { source, layer });
+    return found;
   };
-  const place = (context: ExpertContext) => ({
-    step: context.step,
-    attempt: context.attempt,
-    version: context.wanted,
+  /** The pass that an arrival or a completion belongs to. */
+  const passOf = (id: ExpertPassId): ExpertPass => {
+    assert(open?.is(id) === true, 'one pass is open, and what comes is for it', {
+      layer,
+      step: id.step,
+      attempt: id.attempt,
+      microbatch: id.microbatch,
+    });
+    return open;
+  };
+  const place = ({ step, attempt, wanted, microbatch }: ExpertContext) => ({
+    step,
+    attempt,
+    version: wanted,
     layer,
-    microbatch: context.microbatch,
+    microbatch,
   });
-  const sourceOf = (arrival: Arrival) => ({
-    x_UD: arrival.x_UD,
-    slots_N: arrival.slots_N,
-    counts_EG: arrival.counts_EG,
-    numGrains,
-  });
-
+  const rowsOf = ({ x_UD, slots_N, counts_EG }: ForwardArrival) => ({ x_UD, slots_N, counts_EG, numGrains });
+  const run = (
+    calls: readonly KernelCall[],
+    own: (expert: ExpertRule, call: KernelCall) => readonly KernelCall[],
+    done: 'experts.forwarded' | 'experts.backwarded',
+    context: ExpertContext,
+  ): void => {
+    const { expert } = job;
+    const all = expert === undefined ? calls : calls.flatMap((call) => own(expert, call));
+    host.chain(self, all, done, place(context));
+  };
   /** Ends a pass: what other nodes sent for it is read no more. */
-  const forget = (): void => {
-    for (const { isLocal, x_UD, dOut_UD } of arrivals.values()) {
-      if (!isLocal) self.free(dOut_UD === null ? [x_UD] : [x_UD, dOut_UD]);
-    }
-    arrivals.clear();
+  const close = (pass: ExpertPass): void => {
+    sources.forEach(({ isBeside }, source) => {
+      if (!isBeside)
+        self.free(
+          pass.mode === 'evaluate'
+            ? [pass.forward.at(source).x_UD]
+            : [pass.forward.at(source).x_UD, pass.backward.at(source).dOut_UD],
+        );
+    });
+    open = null;
   };
 
   return {
-    acceptRows: ({ body, tensors }) => {
-      const { source } = body;
-      const { x_UD, slots_N, counts_EG, y_ND } = tensors;
-      ({ mode } = body);
-      arrivals.set(source, {
-        x_UD,
-        slots_N,
-        counts_EG,
-        isLocal: source === ownRank,
-        y_ND:
-          source === ownRank
-            ? present(y_ND ?? null)
-            : present(outputs[source] ?? null).take(slots_N.length * group.dim),
-        dOut_UD: null,
-        rowWeights_N: null,
-        dx_ND: null,
-      });
+    acceptRows: (event) => {
+      const { source, mode } = event.body;
+      const { x_UD, slots_N, counts_EG, y_ND } = event.tensors;
+      open ??= new ExpertPass(event, mode, sources.length);
+      const room = sourceOf(source).isBeside ? y_ND : storage.outputs(source, slots_N.length * group.dim);
+      assert(room, 'a source beside says where its outputs go', { source });
+      passOf(event).forward.put(source, { x_UD, slots_N, counts_EG, y_ND: room }, event);
     },
     forward: (_event, context) => {
-      const sources = inOrder();
-      const rows = sources.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
-      saved = mode === 'evaluate' ? null : savedRows.take(savedLength(group, rows));
-      const made = sources.map((arrival) => ({ ...sourceOf(arrival), y_ND: arrival.y_ND }));
-      const calls = expertsForward(group, buffers.weights(context.wanted), made, saved);
-      host.chain(
-        self,
-        replaced(calls, job.expert, (expert, call) =>
-          callsOf(expert, { forward: call as ExpertsForwardCall }),
-        ),
-        'experts.forwarded',
-        place(context),
-      );
+      const pass = passOf(context);
+      const arrivals = pass.forward.all();
+      const rows = arrivals.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
+      pass.saved = pass.mode === 'evaluate' ? null : storage.saved(savedLength(group, rows));
+      const made = arrivals.map((arrival) => ({ ...rowsOf(arrival), y_ND: arrival.y_ND }));
+      const calls = expertsForward(group, buffers.weights(context.wanted), made, pass.saved);
+      const own = (expert: ExpertRule, call: KernelCall) =>
+        callsOf(expert, { forward: call as ExpertsForwardCall });
+      run(calls, own, 'experts.forwarded', context);
     },
     returnRows: (_event, context) => {
-      inOrder().forEach(({ isLocal, y_ND }, source) => {
-        const to = gates[source];
-        assert(to, 'every source has a gate', { source });
-        self.tell(to, 'rows.return', {
-          ...place(context),
-          ...(isLocal ? {} : { tensors: { y_ND } }),
-          body: { rank: ownRank },
-        });
+      const pass = passOf(context);
+      sources.forEach(({ gate, isBeside }, source) => {
+        const tensors = isBeside ? {} : { y_ND: pass.forward.at(source).y_ND };
+        self.tell(gate, 'rows.return', { ...place(context), tensors, body: { rank } });
       });
       // An evaluation has no backward pass: nothing of it is kept.
-      if (mode === 'evaluate') forget();
+      if (pass.mode === 'evaluate') close(pass);
     },
-    acceptGradients: ({ body, tensors }) => {
-      const { source } = body;
-      const arrival = arrivals.get(source);
-      assert(arrival, 'gradients follow rows', { source });
-      ({ last } = body);
-      arrival.dOut_UD = tensors.dOut_UD;
-      arrival.rowWeights_N = tensors.rowWeights_N;
-      arrival.dx_ND = arrival.isLocal
-        ? present(tensors.dx_ND ?? null)
-        : present(inputGradients[source] ?? null).take(arrival.slots_N.length * group.dim);
+    acceptGradients: (event) => {
+      const { source, last } = event.body;
+      const { dOut_UD, rowWeights_N, dx_ND } = event.tensors;
+      const pass = passOf(event);
+      pass.isLast = last;
+      const length = pass.forward.at(source).slots_N.length * group.dim;
+      const room = sourceOf(source).isBeside ? dx_ND : storage.inputGradients(source, length);
+      assert(room, 'a source beside says where its gradients go', { source });
+      pass.backward.put(source, { dOut_UD, rowWeights_N, dx_ND: room }, event);
     },
     backward: (_event, context) => {
-      const sources = inOrder().map((arrival) => ({
-        ...sourceOf(arrival),
-        dOut_UD: present(arrival.dOut_UD),
-        rowWeights_N: present(arrival.rowWeights_N),
-        dx_ND: present(arrival.dx_ND),
-      }));
-      const calls = expertsBackward(
-        group,
-        buffers.weights(context.wanted),
-        buffers.gradient(context.microbatch),
-        sources,
-        present(saved),
-      );
-      host.chain(
-        self,
-        replaced(calls, job.expert, (expert, call) => callsOf(expert, { backward: call as OwnBackwardCall })),
-        'experts.backwarded',
-        place(context),
-      );
+      const pass = passOf(context);
+      assert(pass.saved, 'a backward pass follows its forward pass', { layer });
+      const made = pass.backward
+        .all()
+        .map((arrival, source) => ({ ...rowsOf(pass.forward.at(source)), ...arrival }));
+      const weights = buffers.weights(context.wanted);
+      const target = buffers.gradient(context.microbatch);
+      const calls = expertsBackward(group, weights, target, made, pass.saved);
+      const own = (expert: ExpertRule, call: KernelCall) =>
+        callsOf(expert, { backward: call as OwnBackwardCall });
+      run(calls, own, 'experts.backwarded', context);
+    },
+    returnGradients: (_event, context) => {
+      const pass = passOf(context);
+      sources.forEach(({ gate, isBeside }, source) => {
+        const tensors = isBeside ? {} : { dx_ND: pass.backward.at(source).dx_ND };
+        self.tell(gate, 'gradients.return', { ...place(context), tensors, body: { rank } });
+      });
+      close(pass);
+      const { from, to } = buffers;
+      if (pass.isLast) passGradients({ from, to, step: context.step, attempt: context.attempt });
     },
     // The collector frees what arrived: the device may still read it.
-    abandon: () => arrivals.clear(),
-    returnGradients: (_event, context) => {
-      inOrder().forEach(({ isLocal, dx_ND }, source) => {
-        const to = gates[source];
-        assert(to, 'every source has a gate', { source });
-        self.tell(to, 'gradients.return', {
-          ...place(context),
-          ...(isLocal ? {} : { tensors: { dx_ND: present(dx_ND) } }),
-          body: { rank: ownRank },
-        });
-      });
-      forget();
-      if (last) {
-        passGradients({
-          from: buffers.from,
-          to: buffers.to,
-          step: context.step,
-          attempt: context.attempt,
-        });
-      }
+    abandon: () => {
+      open = null;
     },
   };
 }
 
-/** The default expert's calls, or what an own expert makes of them. */
-function replaced(
-  calls: readonly KernelCall[],
-  expert: ExpertRule | undefined,
-  own: (expert: ExpertRule, call: KernelCall) => readonly KernelCall[],
-): readonly KernelCall[] {
-  return expert === undefined ? calls : calls.flatMap((call) => own(expert, call));
+/** Room for what does not lie in a gate's own buffers, kept from step to step. */
+function storageOf(host: ExpertHost, layer: number) {
+  const { device, job } = host;
+  const floats = (length: number): Floats => device.floats(length);
+  const gates = host.gatesFor(layer);
+  const outputs = gates.map(() => new GrowingStorage(floats));
+  const inputGradients = gates.map(() => new GrowingStorage(floats));
+  const savedRows = new GrowingStorage<Floats | Halves>(
+    job.precision === 'bf16' ? (length) => device.halves(length) : floats,
+  );
+  const at = (rooms: readonly GrowingStorage<Floats>[], source: number, length: number): Floats => {
+    const room = rooms[source];
+    assert(room, 'every source has room', { source });
+    return room.take(length);
+  };
+  return {
+    outputs: (source: number, length: number): Floats => at(outputs, source, length),
+    inputGradients: (source: number, length: number): Floats => at(inputGradients, source, length),
+    saved: (length: number): Floats | Halves => savedRows.take(length),
+  };
 }

@@ -1,9 +1,11 @@
 import { assert } from '@troupe/core';
 import { mountOf, type Mount } from '@troupe/runtime';
 import { sendGradients } from '../gradients.ts';
-import type { ExpertHost, Replica } from '../replica.ts';
+import type { GroupBuffers } from '../group-buffers.ts';
+import type { Worker } from '../worker.ts';
 import { expertEffects } from './effects.ts';
 import { fencedByExpert, type ExpertSelf } from './events.ts';
+import { expertHost, type ExpertHost } from './host.ts';
 import { expertMachine, type ExpertInput } from './machine.ts';
 
 export { parametersOf, type ExpertRule } from './rule.ts';
@@ -13,14 +15,14 @@ const inputOf = (host: ExpertHost, layer: number): ExpertInput => {
   return { version: host.job.first.step, numElements: to - from, numSources: host.gatesFor(layer).length };
 };
 
-export function mountExpert(replica: Replica, layer: number): Mount {
+/** The experts of a layer that a worker has; it needs no stage beside it. */
+export function mountExpert(worker: Worker, buffers: GroupBuffers, layer: number): Mount {
+  const host = expertHost(worker, buffers);
   return mountOf((self: ExpertSelf) => ({
     machine: expertMachine,
-    input: inputOf(replica, layer),
-    effects: expertEffects(self, replica, layer, (range) =>
-      sendGradients(self, replica, { ...range, group: 'expert' }),
-    ),
-    ...replica.fence(fencedByExpert),
+    input: inputOf(host, layer),
+    effects: expertEffects(self, host, layer, (range) => sendGradients(self, { worker, buffers }, range)),
+    ...host.fence(fencedByExpert),
   }));
 }
 

@@ -1,4 +1,4 @@
-import { always, of, on } from '@troupe/runtime';
+import { always, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { ExpertEvent } from './events.ts';
@@ -31,6 +31,9 @@ export const expertActions = {
   returnGradients: always,
   abandon: always,
 } as const;
+
+/** What carries them out. */
+export type ExpertEffects = EffectsOf<typeof expertActions, ExpertContext, ExpertEvent>;
 
 /**
  * A group of experts of one layer, run as one grouped FFN.

@@ -1,20 +1,23 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import type { Replica } from '../replica.ts';
+import type { Passes } from '../pass.ts';
+import type { Worker } from '../worker.ts';
 import { gateEffects } from './effects.ts';
 import { fencedByGate, type GateSelf } from './events.ts';
 import { gateMachine, type GateInput } from './machine.ts';
 
 export type { GateQuestion, GateRule } from './rule.ts';
 
-export function mountGate(replica: Replica, layer: number): Mount {
+/** The gate of a layer, beside the stage whose passes it routes. */
+export function mountGate(worker: Worker, passes: Passes, layer: number): Mount {
   return mountOf((self: GateSelf) => {
-    const { layout, gate } = replica.job;
-    const input: GateInput = { numRanks: layout.mesh.ep, choosesItself: gate !== undefined };
+    const { layout, gate } = worker.job;
+    const numRanks = layout.expertsFor(layer, worker.rank).length;
+    const input: GateInput = { numRanks, choosesItself: gate !== undefined };
     return {
       machine: gateMachine,
       input,
-      effects: gateEffects(self, replica, layer),
-      ...replica.fence(fencedByGate),
+      effects: gateEffects(self, { worker, passes, layer }),
+      ...worker.fence(fencedByGate),
     };
   });
 }

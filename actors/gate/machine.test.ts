@@ -98,13 +98,14 @@ test('gate: GAT-1, GAT-2, the combine comes after the answer of the last rank, f
 
 test('gate: remembers the pass it was opened for', (t) => {
   const play = new Play(gateMachine, { numRanks: 1, choosesItself: false });
-  play.send('forward.run', { step: 7, attempt: 2, version: 6, microbatch: 1, body: { mode: 'evaluate' } });
-  t.like(play.context, { step: 7, attempt: 2, version: 6, microbatch: 1, mode: 'evaluate' });
+  const place = { step: 7, attempt: 2, version: 6, microbatch: 1 };
+  play.send('forward.run', { ...place, body: { mode: 'evaluate', slot: 1 } });
+  t.like(play.context, { ...place, mode: 'evaluate', slot: 1 });
   play.send('routing.planned');
   play.send('rows.return');
   play.send('outputs.combined');
-  play.send('backward.run', { microbatch: 1, body: { last: true } });
-  t.like(play.context, { step: 7, microbatch: 1, last: true });
+  play.send('backward.run', { ...place, body: { last: true, slot: 0 } });
+  t.like(play.context, { ...place, mode: 'train', slot: 0, last: true });
 });
 
 test('gate: REC-1, every state leaves an abandoned attempt and is ready for the next pass', (t) => {

@@ -1,4 +1,4 @@
-import { always, on } from '@troupe/runtime';
+import { always, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { PassMode } from '../messages.ts';
 import type { GateEvent } from './events.ts';
@@ -9,6 +9,8 @@ export interface GateContext {
   readonly version: number;
   readonly microbatch: number;
   readonly mode: PassMode;
+  /** Where the stage keeps the pass. */
+  readonly slot: number;
   /** True in the last microbatch of a step: experts send their gradients after it. */
   readonly last: boolean;
   readonly returned: number;
@@ -20,13 +22,14 @@ export interface GateContext {
 export type GateInput = Pick<GateContext, 'numRanks' | 'choosesItself'>;
 
 const passOf = (
-  event: Extract<GateEvent, { readonly type: 'forward.run' }>,
-): Pick<GateContext, 'step' | 'attempt' | 'version' | 'microbatch' | 'mode'> => ({
+  event: Extract<GateEvent, { readonly type: 'forward.run' | 'backward.run' }>,
+): Pick<GateContext, 'step' | 'attempt' | 'version' | 'microbatch' | 'mode' | 'slot'> => ({
   step: event.step,
   attempt: event.attempt,
   version: event.version,
   microbatch: event.microbatch,
-  mode: event.body.mode,
+  mode: event.type === 'forward.run' ? event.body.mode : 'train',
+  slot: event.body.slot,
 });
 
 export const gateActions = {
@@ -44,6 +47,9 @@ export const gateActions = {
   finishBackward: always,
   abandon: always,
 } as const;
+
+/** What carries them out. */
+export type GateEffects = EffectsOf<typeof gateActions, GateContext, GateEvent>;
 
 /**
  * Routing, dispatch and combine of one MoE layer of one replica.
@@ -68,6 +74,7 @@ export const gateMachine = setup({
     version: 0,
     microbatch: 0,
     mode: 'train' as const,
+    slot: 0,
     last: false,
     returned: 0,
   }),
@@ -82,10 +89,7 @@ export const gateMachine = setup({
         ],
         'backward.run': {
           target: 'weighing',
-          actions: assign({
-            last: ({ event }) => event.body.last,
-            microbatch: ({ event }) => event.microbatch,
-          }),
+          actions: assign(({ event }) => ({ ...passOf(event), last: event.body.last })),
         },
       },
     },

@@ -1,19 +1,20 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import type { GroupName } from '@troupe/topology/layout';
-import type { Replica } from '../replica.ts';
+import type { GroupBuffers } from '../group-buffers.ts';
+import type { Worker } from '../worker.ts';
 import { optimizerEffects } from './effects.ts';
 import { fencedByOptimizer, type OptimizerSelf } from './events.ts';
 import { optimizerMachine } from './machine.ts';
 import { Shard } from './shard.ts';
 
-export function mountOptimizer(replica: Replica, name: GroupName): Mount {
+/** The shard of a parameter group on a worker. */
+export function mountOptimizer(worker: Worker, buffers: GroupBuffers): Mount {
   return mountOf((self: OptimizerSelf) => {
-    const shard = new Shard(replica, replica.group(name));
+    const shard = new Shard(worker, buffers);
     return {
       machine: optimizerMachine,
       input: shard.input,
       effects: optimizerEffects(self, shard),
-      ...replica.fence(fencedByOptimizer),
+      ...worker.fence(fencedByOptimizer),
     };
   });
 }

@@ -1,4 +1,4 @@
-import { always, ignore, of, on } from '@troupe/runtime';
+import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
@@ -76,6 +76,9 @@ export const optimizerActions = {
   sendState: on('shard.send'),
   acceptState: on('state.slice'),
 } as const;
+
+/** What carries them out. */
+export type OptimizerEffects = EffectsOf<typeof optimizerActions, OptimizerContext, OptimizerEvent>;
 
 const nothingCollected = {
   opened: false,

@@ -1,65 +1,68 @@
-import type { Address } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { Parameter } from '@troupe/spec';
 import { GroupExchange, type ParameterGroup, type WorkerRank } from '@troupe/topology/layout';
-import { intersect, type Range } from '../gradients.ts';
+import { intersect, lengthOf, type Range } from '../gradients.ts';
+import type { GroupBuffers } from '../group-buffers.ts';
 import { firstSource } from '../job.ts';
-import type { Replica } from '../replica.ts';
+import type { Worker } from '../worker.ts';
 import type { OptimizerInput } from './machine.ts';
 
 /** A part of one tensor that lies in a flat buffer at `flat`. */
-interface Piece {
+export interface Piece {
   readonly parameter: Parameter;
   /** First element inside the tensor. */
   readonly offset: number;
-  /** Where it lies in the class's flat buffer. */
+  /** Where it lies in the group's flat buffer. */
   readonly flat: Range;
 }
 
-/** What a shard owns and with whom it shares the class. */
+/** What a shard owns and with whom it shares the group. */
 export class Shard {
-  readonly replica: Replica;
+  readonly worker: Worker;
+  readonly buffers: GroupBuffers;
   readonly group: ParameterGroup;
-  /** Those that hold the same parameters, and who exchanges what with whom. */
-  readonly among: GroupExchange;
   /** The slice whose gradient sum this shard completes and votes with. */
   readonly reduces: Range;
   /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
   readonly owns: Range;
-  readonly length: number;
   /** The workers that keep a copy of this state and whose state is kept here; null: nobody. */
   readonly buddy: WorkerRank | null;
   readonly ward: { readonly worker: WorkerRank; readonly owns: Range } | null;
 
-  constructor(replica: Replica, group: ParameterGroup) {
-    this.replica = replica;
-    const { layout } = replica.job;
+  constructor(worker: Worker, buffers: GroupBuffers) {
+    const { layout } = worker.job;
+    const { group, among } = buffers;
+    this.worker = worker;
+    this.buffers = buffers;
     this.group = group;
-    this.among = replica.exchange(group.name);
-    this.length = group.flat.length;
-    const { exchange, slice } = this.among;
-    this.reduces = slice;
-    this.owns = layout.zero === 0 ? exchange.part(0) : this.reduces;
-    this.buddy = layout.buddyOf(group, replica.worker);
-    const worker = layout.wardOf(group, replica.worker);
+    this.reduces = among.slice;
+    this.owns = layout.zero === 0 ? among.exchange.part(0) : this.reduces;
+    this.buddy = layout.buddyOf(group, worker.rank);
+    const ward = layout.wardOf(group, worker.rank);
     this.ward =
-      worker === null
+      ward === null
         ? null
-        : { worker, owns: new GroupExchange(layout.groupOf(worker, group.name), worker).slice };
+        : { worker: ward, owns: new GroupExchange(layout.groupOf(ward, group.name), ward).slice };
+    assert(
+      this.owns.from <= this.reduces.from && this.reduces.to <= this.owns.to,
+      'a shard updates what it sums up',
+      { worker: worker.rank, group: group.name },
+    );
   }
 
   get input(): OptimizerInput {
-    const { exchange } = this.among;
-    const slice = this.reduces.to - this.reduces.from;
+    const { exchange } = this.buffers.among;
+    const { job, joins } = this.worker;
     return {
-      version: this.replica.job.first.step,
+      version: job.first.step,
       expected: Array.from({ length: exchange.numLevels }, (_, level) => exchange.expected(level)),
-      expectedTotals: this.replica.job.layout.zero === 0 ? this.length - slice : 0,
+      expectedTotals: job.layout.zero === 0 ? this.group.flat.length - lengthOf(this.reduces) : 0,
       pieces: this.pieces(this.owns).length,
-      owned: this.owns.to - this.owns.from,
-      source: firstSource(this.replica.job) === 'seed' ? 'seed' : 'snapshot',
-      joins: this.replica.joins,
-      guarded: this.buddy === null ? 0 : this.owns.to - this.owns.from,
-      wardSize: this.ward === null ? 0 : this.ward.owns.to - this.ward.owns.from,
+      owned: lengthOf(this.owns),
+      source: firstSource(job) === 'seed' ? 'seed' : 'snapshot',
+      joins,
+      guarded: this.buddy === null ? 0 : lengthOf(this.owns),
+      wardSize: this.ward === null ? 0 : lengthOf(this.ward.owns),
     };
   }
 
@@ -75,19 +78,17 @@ export class Shard {
       });
     });
   }
-}
 
-/** Who beside a shard reads weights of `whole`: the stage, or the experts layer by layer. */
-export function readers(
-  { replica, group }: Shard,
-  whole: Range,
-): readonly { readonly to: Address; readonly range: Range }[] {
-  const { job, worker, layers } = replica;
-  const { layout } = job;
-  if (group.reader === 'stage')
-    return whole.from < whole.to ? [{ to: layout.stageOf(worker), range: whole }] : [];
-  return layers.flatMap((layer) => {
-    const range = intersect(whole, replica.expertBuffers(layer));
-    return range === null ? [] : [{ to: layout.expertOf(layer, worker), range }];
-  });
+  /** Who beside a shard reads weights of `whole`: the stage, or the experts layer by layer. */
+  readers(whole: Range): readonly { readonly to: Address; readonly range: Range }[] {
+    const { job, rank, layers } = this.worker;
+    const { layout } = job;
+    if (this.group.reader === 'stage')
+      return whole.from < whole.to ? [{ to: layout.stageOf(rank), range: whole }] : [];
+    return layers.flatMap((each) => {
+      const own = this.group.rangeOf(({ layer }) => layer === each);
+      const range = own === null ? null : intersect(whole, own);
+      return range === null ? [] : [{ to: layout.expertOf(each, rank), range }];
+    });
+  }
 }

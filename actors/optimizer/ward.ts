@@ -1,6 +1,7 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, KernelCall } from '@troupe/kernel-set';
-import { roomFor, type FlatGradients, type GradientSlice } from '@troupe/model';
+import { roomFor, type GradientSlice } from '@troupe/model';
+import type { GradientSink } from '../gradient-sink.ts';
 import type { Range } from '../gradients.ts';
 
 /** A part of a shard's state, as it travels. */
@@ -26,7 +27,7 @@ export class Ward {
   readonly #sums: readonly GradientSlice[];
 
   /** @param like - the buddy's own gradients, whose kinds are those of the ward */
-  constructor(device: Device, owns: Range, like: FlatGradients) {
+  constructor(device: Device, owns: Range, like: GradientSink) {
     const size = owns.to - owns.from;
     this.owns = owns;
     this.#device = device;

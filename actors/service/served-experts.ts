@@ -5,7 +5,8 @@ import type { FieldsArgument, Shapes } from '@troupe/runtime';
 import { expertUnit, flatLayout, type ModelConfig, type Parameter } from '@troupe/spec';
 import { addresses, expertGroupId } from '@troupe/topology/layout';
 import type { ExpertRule } from '../expert/rule.ts';
-import type { Computing, ExpertBuffers, ExpertHost } from '../replica.ts';
+import type { ExpertBuffers, ExpertHost } from '../expert/host.ts';
+import type { Computing } from '../worker.ts';
 
 /** Which experts of a model. */
 export interface ServedGroup {
@@ -30,7 +31,6 @@ export class ServedExperts implements ExpertHost {
   readonly count: number;
   /** Filled by whoever mounts it; the names are those of the model. */
   readonly weights: FlatWeights;
-  readonly #stride: number;
 
   constructor(device: Device, { model, layer, first, count, precision, expert }: ServedGroup) {
     const units = Array.from({ length: count }, (_, index) => expertUnit(model, layer, first + index));
@@ -45,7 +45,6 @@ export class ServedExperts implements ExpertHost {
     };
     this.count = count;
     this.weights = new FlatWeights(layout, device.floats(layout.length));
-    this.#stride = units[0]?.paddedSize ?? 0;
   }
 
   /** Every tensor that it needs. */
@@ -57,7 +56,6 @@ export class ServedExperts implements ExpertHost {
     const { data } = this.weights;
     return {
       count: this.count,
-      stride: this.#stride,
       from: 0,
       to: data.length,
       weights: () => data,

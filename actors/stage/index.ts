@@ -1,28 +1,30 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import type { Replica } from '../replica.ts';
 import { stageEffects } from './effects.ts';
 import { fencedByStage, type StageSelf } from './events.ts';
 import { stageMachine, type StageInput } from './machine.ts';
+import type { StageParts } from './state.ts';
 
-export function mountStage(replica: Replica): Mount {
-  const { job, layers } = replica;
+/** The stage of a worker; its gates look its passes up in `parts.passes`. */
+export function mountStage(parts: StageParts): Mount {
+  const { worker, dense } = parts;
+  const { job } = worker;
   const { dealing } = job.layout;
   const balance = job.model.moe?.balance;
   return mountOf((self: StageSelf) => {
     const input: StageInput = {
       version: job.first.step,
-      numElements: replica.dense.layout.length,
+      numElements: dense.group.flat.length,
       numLayers: job.model.layers,
       numMicrobatches: dealing.microbatches,
       numEvaluationPasses: dealing.evaluationPasses(job.evaluationSequences),
-      moeLayers: new Set(layers),
+      moeLayers: new Set(worker.layers),
       sharesBalance: balance !== undefined && balance.scope === 'global' && balance.auxLoss !== 0,
     };
     return {
       machine: stageMachine,
       input,
-      effects: stageEffects(self, replica),
-      ...replica.fence(fencedByStage),
+      effects: stageEffects(self, parts),
+      ...worker.fence(fencedByStage),
     };
   });
 }

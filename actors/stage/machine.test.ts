@@ -75,6 +75,7 @@ test('stage: a step passes by every state of training, each of which refuses wha
   t.deepEqual(actions, [
     'open',
     'begin',
+    'openPass',
     'forwardAttention',
     'forwardAttention',
     'route',
@@ -89,6 +90,7 @@ test('stage: a step passes by every state of training, each of which refuses wha
     'backwardEmbedding',
     'sendEnds',
     'measure',
+    'closePass',
   ]);
   t.is(play.state, 'waiting');
 
@@ -112,6 +114,7 @@ test('stage: a step passes by every state of training, each of which refuses wha
     'forwardAttention',
     'route',
     'forwardHead',
+    'closePass',
   ];
   t.deepEqual(evaluated, ['begin', ...onePass, ...onePass, 'reportEvaluation']);
   t.is(play.state, 'waiting');

@@ -1,4 +1,4 @@
-import { always, ignore, of, on } from '@troupe/runtime';
+import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { PassMode } from '../messages.ts';
@@ -42,6 +42,8 @@ export const stageActions = {
   askEvaluation: always,
   open: on('step.open'),
   begin: always,
+  openPass: always,
+  closePass: always,
   forwardAttention: always,
   route: always,
   forwardHead: always,
@@ -57,6 +59,9 @@ export const stageActions = {
   reportEvaluation: always,
   abandon: on('attempt.abandon'),
 } as const;
+
+/** What carries them out. */
+export type StageEffects = EffectsOf<typeof stageActions, StageContextData, StageEvent>;
 
 /**
  * Attention, norms, dense FFNs, embedding and head of one replica, layer by layer.
@@ -173,6 +178,7 @@ export const stageMachine = setup({
                 new Map([...context.batches].filter(([step]) => step >= context.step)),
             }),
             'begin',
+            'openPass',
           ],
         },
         {
@@ -220,7 +226,7 @@ export const stageMachine = setup({
       entry: 'forwardHead',
       on: {
         'head.finished': [
-          { guard: 'evaluating', target: 'nextPass' },
+          { guard: 'evaluating', target: 'nextPass', actions: 'closePass' },
           { guard: 'sharesBalance', target: 'sharing' },
           { target: 'backward' },
         ],
@@ -265,9 +271,13 @@ export const stageMachine = setup({
           {
             guard: 'moreMicrobatches',
             target: 'attending',
-            actions: assign({ microbatch: ({ context }) => context.microbatch + 1, layer: 0 }),
+            actions: [
+              'closePass',
+              assign({ microbatch: ({ context }) => context.microbatch + 1, layer: 0 }),
+              'openPass',
+            ],
           },
-          { target: 'waiting', actions: ['sendEnds', 'measure'] },
+          { target: 'waiting', actions: ['sendEnds', 'measure', 'closePass'] },
         ],
       },
     },

@@ -31,6 +31,10 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'a gradient applied twice': {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'gradient.add') ? 2 : 1) },
   },
+  /** The same link, with rows: their place at the expert is taken. */
+  'an arrival into a slot that is taken': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'rows.dispatch') ? 2 : 1) },
+  },
   /** Nobody looks at the incarnation of a sender. */
   'a stale incarnation accepted': { network: { fencing: false } },
   'a buffer reused before it was sent': {

@@ -62,3 +62,12 @@ for (const [name, checker] of Object.entries(bugs)) {
     t.log(JSON.stringify(smallest));
   });
 }
+
+test('planted bugs: an arrival into a slot that is taken ends the run and says which', async (t) => {
+  const { result } = await run({
+    faults,
+    plant: plantedBugs['an arrival into a slot that is taken'] ?? {},
+  });
+  t.is(result.error?.code, 'TROUPE_INVARIANT');
+  t.regex(result.error?.message ?? '', /expert\/L\d+\/ep\d+\/edp\d+.*the place of an arrival is free/u);
+});

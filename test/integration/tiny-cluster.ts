@@ -132,7 +132,7 @@ const hashOf = (parts: readonly ArrayBufferView[]): string => {
   return hash.digest('hex');
 };
 
-type Replicas = Parameters<NonNullable<ClusterOptions['onMounted']>>[0];
+type Workers = Parameters<NonNullable<ClusterOptions['onMounted']>>[0];
 
 /** Trains the tiny model in this process and takes its numbers off. */
 export async function trainTiny(
@@ -140,13 +140,13 @@ export async function trainTiny(
   openDevice: (dp: number) => Promise<Device>,
   options: Pick<ClusterOptions, 'gate' | 'expert' | 'tokens' | 'stopAfter'> = {},
 ): Promise<TinyRun> {
-  let replicas: Replicas = [];
+  let workers: Workers = [];
   const cluster = await startCluster(topology, {
     tokens: tinyTokens,
     ...options,
     openDevice,
     onMounted: (mounted) => {
-      replicas = mounted;
+      workers = mounted;
     },
   });
   const steps: StepEvent[] = [];
@@ -158,7 +158,7 @@ export async function trainTiny(
     if (event.event === 'fault') faults.push(event.message);
   }
   const result = await cluster.result;
-  const parameters = finalParameters(replicas, topology, result.step);
+  const parameters = finalParameters(workers, topology, result.step);
   return {
     result,
     steps,
@@ -177,22 +177,22 @@ export async function trainTiny(
   };
 }
 
-/** Every parameter of the model from a replica that holds it, in the model's own order; all holders must agree on every bit. */
+/** Every parameter of the model from a worker that holds it, in the model's own order; all holders must agree on every bit. */
 function finalParameters(
-  replicas: Replicas,
+  workers: Workers,
   { model }: ResolvedTopology,
   version: number,
 ): ReadonlyMap<string, Floats> {
   const found = new Map<string, Floats>();
-  for (const replica of replicas) {
-    for (const { name: group } of replica.groups) {
-      const weights = replica.buffers(group).at(version);
+  for (const { worker, buffers } of workers) {
+    for (const each of buffers) {
+      const weights = each.weights.at(version);
       for (const { name } of weights.layout.units.flatMap((unit) => unit.parameters)) {
         const values = weights.parameter(name);
         const earlier = found.get(name);
         if (earlier === undefined) found.set(name, values.slice());
         else if (hashOf([earlier]) !== hashOf([values]))
-          throw new Error(`worker ${replica.worker} holds another ${name}`);
+          throw new Error(`worker ${worker.rank} holds another ${name}`);
       }
     }
   }

@@ -197,6 +197,11 @@ export class Layout {
     return Array.from(this.mesh.peers('ep', worker), (peer) => this.gateOf(layer, peer));
   }
 
+  /** Which of the sources of an expert group the gate on a worker is. */
+  sourceOf(_layer: number, worker: WorkerRank): number {
+    return this.at(worker).ep;
+  }
+
   feederOf(worker: WorkerRank): Address {
     return addresses.feeder(this.at(worker));
   }

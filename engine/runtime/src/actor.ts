@@ -81,6 +81,8 @@ export interface Self<Sent extends Shapes = Shapes, Own extends Shapes = Shapes>
   readonly address: Address;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether an actor lives on the same node, and so stands on the same device memory: the directory's answer. */
+  isBeside(address: Address): boolean;
   tell<K extends keyof Sent & string>(to: Address, kind: K, ...fields: FieldsArgument<Sent[K]>): void;
   /** The reply arrives as an event of the reply's own type; a refusal, an error or a passed deadline as `ask.failed`. */
   ask<K extends keyof Sent & string>(

@@ -27,6 +27,8 @@ export interface Household {
   readonly asks: Asks;
   readonly waits: Waits;
   readonly isStopped: () => boolean;
+  /** Whether an actor lives on this node. */
+  readonly isHere: (address: Address) => boolean;
   readonly deliver: (address: Address, event: ActorEvent) => void;
   readonly tell: (from: Address, to: Address, kind: string, fields: MessageFields) => void;
   readonly send: (message: Message) => void;
@@ -62,6 +64,10 @@ export class Life implements Self {
 
   get #isAlive(): boolean {
     return this.#cell.incarnation === this.#incarnation && !this.#house.isStopped();
+  }
+
+  isBeside(address: Address): boolean {
+    return this.#house.isHere(address);
   }
 
   tell(to: Address, kind: string, fields: MessageFields = {}): void {

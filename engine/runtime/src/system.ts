@@ -100,6 +100,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       asks: this.#asks,
       waits: this.#waits,
       isStopped: () => this.#stopped,
+      isHere: (address) => this.#nodeOf(address) === this.node,
       deliver: (address, event) => this.#deliver(address, event),
       tell: (from, to, kind, fields) => this.#tell(from, to, kind, fields),
       send: (message) => this.#send(message),

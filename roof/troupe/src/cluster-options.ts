@@ -26,7 +26,7 @@ import {
   wholeNumber,
   type OptionRules,
 } from './option-rules.ts';
-import type { Replica } from './run/worker-life.ts';
+import type { MountedWorker } from '@troupe/actors';
 
 /** What an embedding program may choose; every member has a default. */
 export interface ClusterOptions extends FirstState {
@@ -76,7 +76,7 @@ export interface ClusterOptions extends FirstState {
   /** Events that a mailbox may hold. */
   readonly mailboxCapacity?: number;
   /** Sees the devices and buffers of every replica once they are mounted, in a list that later lives change; for tests and inspection. */
-  readonly onMounted?: (replicas: readonly Replica[]) => void;
+  readonly onMounted?: (workers: readonly MountedWorker[]) => void;
   /** How closely workers are watched. Default: a look every minute, lost after ten, since in one process nobody dies alone. */
   readonly watch?: { readonly heartbeatMs: number; readonly silenceMs: number };
 }

@@ -94,7 +94,7 @@ class LocalCluster implements Cluster {
     hosted.start();
     callBack(
       'the option onMounted',
-      () => onMounted?.(processes.replicas),
+      () => onMounted?.(processes.workers),
       (error) => run.fail(error),
     );
   }

@@ -1,4 +1,11 @@
-import { agentNode, workerNode, type Job, type ProgramSystem, type TokenSource } from '@troupe/actors';
+import {
+  agentNode,
+  workerNode,
+  type Job,
+  type MountedWorker,
+  type ProgramSystem,
+  type TokenSource,
+} from '@troupe/actors';
 import {
   assert,
   nodeId,
@@ -15,7 +22,7 @@ import { defaultHome, type ResolvedTopology, type WorkerRank } from '@troupe/top
 import { createJobSystem } from '../job-system.ts';
 import type { Lives, LifePorts } from './lives.ts';
 import type { ExitHandler, Processes } from './processes.ts';
-import { beginWorker, type Replica } from './worker-life.ts';
+import { beginWorker } from './worker-life.ts';
 
 export interface HostedOptions {
   readonly topology: ResolvedTopology;
@@ -53,7 +60,7 @@ function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof def
 export class HostedProcesses implements Processes {
   readonly agent: ProgramSystem;
   /** What is mounted now, by rank. */
-  readonly replicas: Replica[] = [];
+  readonly workers: MountedWorker[] = [];
   readonly #options: HostedOptions;
   readonly #home: ReturnType<typeof defaultHome>;
   readonly #systems = new Map<NodeId, ProgramSystem>();
@@ -114,7 +121,7 @@ export class HostedProcesses implements Processes {
     const own = devices[worker];
     assert(own, 'every worker has its device', { worker });
     const device = life.device?.(own) ?? own;
-    this.replicas[worker] = beginWorker(system, job, { worker, incarnation, device, tokens });
+    this.workers[worker] = beginWorker(system, job, { worker, incarnation, device, tokens });
   }
 
   /** A life with its ports and a system that has no actors yet. */

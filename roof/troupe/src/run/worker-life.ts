@@ -1,9 +1,13 @@
-import { addresses, mountWorker, type Job, type ProgramSystem, type TokenSource } from '@troupe/actors';
+import {
+  addresses,
+  mountWorker,
+  type Job,
+  type MountedWorker,
+  type ProgramSystem,
+  type TokenSource,
+} from '@troupe/actors';
 import type { Device } from '@troupe/kernel-set';
 import type { WorkerRank } from '@troupe/topology/worker';
-
-/** What a mounted worker can be asked, for tests and inspection. */
-export type Replica = ReturnType<typeof mountWorker>;
 
 /** One life of a worker: a device, and the actors of the worker. */
 export interface WorkerLife {
@@ -15,12 +19,12 @@ export interface WorkerLife {
 }
 
 /** Mounts a worker into its system, which begins to listen. Wherever its process is. */
-export function beginWorker(system: ProgramSystem, job: Job, life: WorkerLife): Replica {
+export function beginWorker(system: ProgramSystem, job: Job, life: WorkerLife): MountedWorker {
   const { worker, incarnation, device, tokens } = life;
   const joins = incarnation > 1;
-  const replica = mountWorker(system, job, { worker, device, tokens, joins });
+  const mounted = mountWorker(system, job, { worker, device, tokens, joins });
   system.listen();
   // Over the connections of this life, so that whatever follows from it travels on them too.
   if (joins) system.tell(addresses.supervisor, 'worker.joined', { body: { node: system.node, incarnation } });
-  return replica;
+  return mounted;
 }

@@ -1,0 +1,31 @@
+import test from 'ava';
+import { ExpertPass, type ForwardArrival } from './expert-pass.ts';
+
+const id = { step: 3, attempt: 1, microbatch: 0 };
+const rows: ForwardArrival = {
+  x_UD: new Float32Array(4),
+  slots_N: new Int32Array(2),
+  counts_EG: new Int32Array(1),
+  y_ND: new Float32Array(4),
+};
+
+test('ExpertPass: PAS-1, an arrival has its place by direction and source, once', (t) => {
+  const pass = new ExpertPass(id, 'train', 2);
+  pass.forward.put(1, rows, id);
+  t.throws(() => pass.forward.all(), { message: /a pass runs when every source has arrived/ });
+  t.throws(() => pass.forward.put(1, rows, id), { message: /the place of an arrival is free/ });
+  t.throws(() => pass.forward.put(2, rows, id), { message: /a source is one of the group/ });
+  pass.forward.put(0, rows, id);
+  t.deepEqual(pass.forward.all(), [rows, rows]);
+  t.throws(
+    () => pass.backward.at(0),
+    { message: /every source has arrived/ },
+    'the other direction has its own',
+  );
+});
+
+test('ExpertPass: it is one pass, and knows what belongs to another', (t) => {
+  const pass = new ExpertPass(id, 'train', 1);
+  t.true(pass.is({ ...id }));
+  for (const other of [{ step: 4 }, { attempt: 2 }, { microbatch: 1 }]) t.false(pass.is({ ...id, ...other }));
+});

@@ -1,0 +1,59 @@
+import { assert, type Address } from '@troupe/core';
+import type { Device, Floats, GradientTarget } from '@troupe/kernel-set';
+import type { ExpertGroupId } from '@troupe/topology/layout';
+import type { GroupBuffers } from '../group-buffers.ts';
+import type { Job } from '../job.ts';
+import type { Worker } from '../worker.ts';
+
+/** What the expert actor of one layer reads and gives gradients to. */
+export interface ExpertBuffers {
+  /** Experts. */
+  readonly count: number;
+  weights(version: number): Floats;
+  gradient(microbatch: number): GradientTarget;
+  /** First and last element in the group's flat buffer. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What an expert actor stands on: a worker of a run, or a service that has nothing but its experts. */
+export interface ExpertHost extends Pick<Worker, 'chain' | 'fence'> {
+  readonly device: Device;
+  readonly job: Pick<Job, 'model' | 'precision' | 'expert' | 'first'>;
+  /** Which experts of every layer. */
+  readonly expertGroup: ExpertGroupId;
+  /** Grains of what one source sends. */
+  readonly numGrains: number;
+  /** Who sends rows to the experts of a layer, in the order in which they are computed. */
+  gatesFor(layer: number): readonly Address[];
+  expertBuffers(layer: number): ExpertBuffers;
+}
+
+/** The part of the experts' parameter group that belongs to one layer. */
+function buffersOf({ group, weights, gradients }: GroupBuffers, layer: number): ExpertBuffers {
+  const range = group.rangeOf((unit) => unit.layer === layer);
+  const units = group.units.filter((unit) => unit.layer === layer);
+  const [first, last] = [units[0], units.at(-1)];
+  assert(range !== null && first !== undefined && last !== undefined, 'a layer has experts', { layer });
+  return {
+    ...range,
+    count: units.length,
+    weights: (version) => weights.at(version).span(first.id, last.id),
+    gradient: (microbatch) => gradients.of(microbatch).span(first.id, last.id),
+  };
+}
+
+/** The experts of a worker, whatever else lives there. */
+export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
+  const { job, device, at, rank } = worker;
+  return {
+    job,
+    device,
+    expertGroup: at.ep,
+    numGrains: job.layout.dealing.microbatchGrains,
+    gatesFor: (layer) => job.layout.gatesFor(layer, rank),
+    expertBuffers: (layer) => buffersOf(experts, layer),
+    chain: (self, calls, done, ...fields) => worker.chain(self, calls, done, ...fields),
+    fence: (kinds) => worker.fence(kinds),
+  };
+}

@@ -1,0 +1,63 @@
+import { assert } from '@troupe/core';
+import {
+  combineBackward,
+  expertGradientSource,
+  gateBackward,
+  packGradients,
+  returnedGradients,
+  returnedRows,
+} from '@troupe/model';
+import type { GateEffects } from './machine.ts';
+import type { GateSelf } from './events.ts';
+import type { GateState } from './state.ts';
+
+type BackwardEffects = Pick<
+  GateEffects,
+  'weigh' | 'dispatchGradients' | 'acceptGradients' | 'backward' | 'finishBackward'
+>;
+
+/** From the gradient of the outputs to those of experts, and from the experts' back to tokens. */
+export function backwardEffects(self: GateSelf, state: GateState): BackwardEffects {
+  const { worker, layer, destinations, source } = state;
+  return {
+    weigh: (_event, context) => {
+      const ctx = state.passOf(context).context;
+      const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
+      const calls = [
+        ...combineBackward(ctx, layer, parts),
+        ...destinations.flatMap(({ rank }) => packGradients(ctx, layer, rank)),
+      ];
+      worker.chain(self, calls, 'gradients.packed', state.place(context));
+    },
+    dispatchGradients: (_event, context) => {
+      const ctx = state.passOf(context).context;
+      state.waitForExperts(context, 'gradients of its rows');
+      for (const { address, rank, isBeside } of destinations) {
+        const { dOut_UD, rowWeights_N } = expertGradientSource(ctx, layer, rank);
+        const beside = isBeside ? { dx_ND: returnedGradients(ctx, layer, rank).data } : {};
+        self.tell(address, 'gradients.dispatch', {
+          ...state.place(context),
+          tensors: { dOut_UD, rowWeights_N, ...beside },
+          body: { source, last: context.last },
+        });
+      }
+      self.tell(state.stage, 'rows.left', state.place(context));
+    },
+    acceptGradients: ({ from, body, tensors }, context) => {
+      const part = returnedGradients(state.passOf(context).context, layer, body.rank);
+      state.accept(from, tensors.dx_ND, part);
+    },
+    backward: (_event, context) => {
+      self.endWait('experts');
+      const { batch, balance, context: ctx } = state.passOf(context);
+      const parts = destinations.map(({ rank }) => returnedGradients(ctx, layer, rank));
+      assert(balance, 'the coefficients of the balance losses are known before a backward pass');
+      const fractions = balance.fractions(layer);
+      const { auxScale, zScale } = balance;
+      const options = { auxScale, zScale, ...(fractions === null ? {} : { fractions }) };
+      const calls = gateBackward(ctx, layer, batch, parts, options);
+      worker.chain(self, calls, 'gate.backwarded', state.place(context));
+    },
+    finishBackward: (_event, context) => self.tell(state.stage, 'backward.done', state.place(context)),
+  };
+}

@@ -1,0 +1,65 @@
+import {
+  combineForward,
+  expertSource,
+  gateForward,
+  gateLogits,
+  packTokens,
+  returnedRows,
+} from '@troupe/model';
+import type { GateEffects } from './machine.ts';
+import type { GateSelf } from './events.ts';
+import type { GateState } from './state.ts';
+
+type ForwardEffects = Pick<
+  GateEffects,
+  'score' | 'route' | 'pack' | 'dispatch' | 'acceptRows' | 'combine' | 'finishForward'
+>;
+
+/** From tokens to the rows of experts, and from their outputs back to tokens. */
+export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects {
+  const { worker, layer, destinations, source } = state;
+  const { device, job } = worker;
+  return {
+    score: (_event, context) => {
+      const calls = gateLogits(state.passOf(context).context, layer);
+      self.submit(device, calls, 'logits.computed', state.place(context));
+    },
+    route: (_event, context) => {
+      const { batch, context: ctx } = state.passOf(context);
+      const routing = { ranks: destinations.length, choicesGiven: state.choices(context) };
+      const calls = gateForward(ctx, layer, batch, routing);
+      // The logits of a gate that looked at them are there already.
+      const missing = job.gate === undefined ? calls : calls.slice(1);
+      self.submit(device, missing, 'routing.planned', state.place(context));
+    },
+    pack: (_event, context) => {
+      const ctx = state.passOf(context).context;
+      const calls = destinations.flatMap(({ rank }) => packTokens(ctx, layer, rank));
+      self.submit(device, calls, 'tokens.packed', state.place(context));
+    },
+    dispatch: (_event, context) => {
+      const ctx = state.passOf(context).context;
+      state.waitForExperts(context, 'outputs of its rows');
+      for (const { address, rank, isBeside } of destinations) {
+        const { x_UD, slots_N, counts_EG } = expertSource(ctx, layer, rank);
+        const beside = isBeside ? { y_ND: returnedRows(ctx, layer, rank).data } : {};
+        self.tell(address, 'rows.dispatch', {
+          ...state.place(context),
+          tensors: { x_UD, slots_N, counts_EG, ...beside },
+          body: { source, mode: context.mode },
+        });
+      }
+    },
+    acceptRows: ({ from, body, tensors }, context) => {
+      const part = returnedRows(state.passOf(context).context, layer, body.rank);
+      state.accept(from, tensors.y_ND, part);
+    },
+    combine: (_event, context) => {
+      self.endWait('experts');
+      const ctx = state.passOf(context).context;
+      const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
+      worker.chain(self, combineForward(ctx, layer, parts), 'outputs.combined', state.place(context));
+    },
+    finishForward: (_event, context) => self.tell(state.stage, 'forward.done', state.place(context)),
+  };
+}

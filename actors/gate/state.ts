@@ -1,0 +1,109 @@
+import { assert, type Address } from '@troupe/core';
+import type { Floats, RowsPart } from '@troupe/kernel-set';
+import { forcedChoices } from '@troupe/model';
+import type { MoeConfig } from '@troupe/spec';
+import type { Pass, Passes } from '../pass.ts';
+import type { Worker } from '../worker.ts';
+import type { GateSelf } from './events.ts';
+import type { GateContext } from './machine.ts';
+import { chosenBy } from './rule.ts';
+
+/** What a gate stands on. */
+export interface GateParts {
+  readonly worker: Worker;
+  readonly passes: Passes;
+  readonly layer: number;
+}
+
+/** An expert group that a gate sends to. */
+export interface Destination {
+  readonly address: Address;
+  /** Its number among the groups of the layer. */
+  readonly rank: number;
+  /** It computes on the same device: it reads and writes the gate's own buffers. */
+  readonly isBeside: boolean;
+}
+
+/** What the effects of a gate keep from turn to turn. */
+export class GateState {
+  readonly worker: Worker;
+  readonly layer: number;
+  readonly moe: MoeConfig;
+  readonly stage: Address;
+  /** The layer's expert groups. */
+  readonly destinations: readonly Destination[];
+  /** Which of their sources this gate is. */
+  readonly source: number;
+  readonly #self: GateSelf;
+  readonly #passes: Passes;
+  readonly #forced = new Map<number, Int32Array>();
+
+  constructor(self: GateSelf, { worker, passes, layer }: GateParts) {
+    const { model, layout } = worker.job;
+    assert(model.moe !== null, 'only models with experts have gates');
+    this.worker = worker;
+    this.layer = layer;
+    this.moe = model.moe;
+    this.stage = layout.stageOf(worker.rank);
+    this.destinations = layout
+      .expertsFor(layer, worker.rank)
+      .map((address, rank) => ({ address, rank, isBeside: self.isBeside(address) }));
+    this.source = layout.sourceOf(layer, worker.rank);
+    this.#self = self;
+    this.#passes = passes;
+  }
+
+  passOf(context: GateContext): Pass {
+    return this.#passes.at(context, context.slot);
+  }
+
+  /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */
+  choices(context: GateContext): Int32Array | null {
+    const { gate, model, layout } = this.worker.job;
+    const { dealing } = layout;
+    const tokens = dealing.microbatchSequences * model.seqLen;
+    /** Index in the global batch, or among the held-out sequences. */
+    const firstToken = dealing.sequencesOf(this.worker.at.dp, context.microbatch).first * model.seqLen;
+    if (gate !== undefined) {
+      const { experts, topK } = this.moe;
+      const { logits_TE } = this.passOf(context).context.act.moe(this.layer);
+      const question = { tokens, experts, topK, step: context.step, layer: this.layer, firstToken };
+      return chosenBy(gate, logits_TE, question);
+    }
+    if (this.moe.choice === 'learned') return null;
+    let known = this.#forced.get(firstToken);
+    if (known === undefined) {
+      const made = forcedChoices(model, tokens, firstToken);
+      assert(made, 'a choice that is not learned is forced', { choice: this.moe.choice });
+      known = made;
+      this.#forced.set(firstToken, known);
+    }
+    return known;
+  }
+
+  waitForExperts({ step, microbatch }: GateContext, reason: string): void {
+    const { layer } = this;
+    this.#self.wait({
+      name: 'experts',
+      awaited: this.destinations.map(({ address }) => address),
+      reason,
+      step,
+      layer,
+      microbatch,
+      deadlineMs: this.worker.job.deadlines.stepMs,
+    });
+  }
+
+  /** Copies what a remote group returned to where the combine looks for it; one beside wrote there itself. */
+  accept(from: Address, rows: Floats | undefined, part: RowsPart): void {
+    if (rows !== undefined) {
+      part.data.set(rows);
+      this.#self.free([rows]);
+    }
+    this.#self.answered('experts', from);
+  }
+
+  place({ step, attempt, version, microbatch }: GateContext) {
+    return { step, attempt, version, layer: this.layer, microbatch };
+  }
+}

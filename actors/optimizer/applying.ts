@@ -1,0 +1,48 @@
+import { addresses } from '@troupe/topology/layout';
+import { chunks } from '../gradients.ts';
+import type { OptimizerEffects } from './machine.ts';
+import type { ShardParts } from './shard-parts.ts';
+import type { OptimizerSelf } from './events.ts';
+import type { Piece } from './shard.ts';
+
+type ApplyingEffects = Pick<OptimizerEffects, 'apply' | 'publish' | 'acceptSpread' | 'snapshot'>;
+
+/** A tensor's part in messages that are not too large. */
+const cut = (piece: Piece): readonly Piece[] =>
+  [...chunks(piece.flat)].map((flat) => ({
+    ...piece,
+    flat,
+    offset: piece.offset + flat.from - piece.flat.from,
+  }));
+
+/** From the trainer's decision to new weights where they are read, and to a checkpoint. */
+export function applyingEffects(self: OptimizerSelf, parts: ShardParts): ApplyingEffects {
+  const { shard, memory, distribution } = parts;
+  const { device, job, rank } = shard.worker;
+  const store = job.layout.storeOf(rank);
+  return {
+    apply: ({ body }, { version, attempt }) => {
+      const calls = [...memory.update(body, version), ...shard.buffers.gradients.reset()];
+      self.submit(device, calls, 'weights.applied', { step: version + 1, attempt });
+    },
+    publish: ({ step, attempt }, context) => {
+      const { version } = context;
+      distribution.publish(context);
+      self.tell(addresses.trainer, 'commit.applied', { step, attempt, version });
+    },
+    acceptSpread: ({ version, attempt, body, tensors: { weights } }) => {
+      memory.putWeights(version, body.from, weights);
+      self.free([weights]);
+      distribution.acceptWeights(body, { version, attempt });
+    },
+    snapshot: ({ step, attempt }, { version }) => {
+      const place = { step, attempt, version };
+      const pieces = shard.pieces(shard.reduces).flatMap(cut);
+      for (const { parameter, offset, flat } of pieces) {
+        const body = { name: parameter.name, offset };
+        self.tell(store, 'snapshot.slice', { ...place, body, tensors: memory.state(flat, version) });
+      }
+      self.tell(store, 'snapshot.sent', { ...place, body: { pieces: pieces.length } });
+    },
+  };
+}

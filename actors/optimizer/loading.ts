@@ -1,0 +1,43 @@
+import { assert, deserializeError } from '@troupe/core';
+import { addresses } from '@troupe/topology/layout';
+import { chunksOf, lengthOf } from '../gradients.ts';
+import type { OptimizerEffects } from './machine.ts';
+import type { ShardParts } from './shard-parts.ts';
+import type { OptimizerSelf } from './events.ts';
+
+type LoadingEffects = Pick<
+  OptimizerEffects,
+  'initialise' | 'askSlices' | 'acceptSlice' | 'acceptState' | 'failLoading' | 'publishFirst' | 'reportLoaded'
+>;
+
+/** Where the state of a shard comes from: drawn, read from a checkpoint, or sent by another shard. */
+export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingEffects {
+  const { shard, memory, distribution, buddy } = parts;
+  const { job, device, rank } = shard.worker;
+  const store = job.layout.storeOf(rank);
+  return {
+    initialise: (_event, { version, attempt }) =>
+      self.submit(device, memory.draw(version), 'parameters.initialised', { attempt }),
+    askSlices: (_event, { attempt }) => {
+      for (const { parameter, offset, flat } of shard.pieces(shard.owns)) {
+        const body = { name: parameter.name, offset, length: lengthOf(flat), from: flat.from };
+        const options = { deadlineMs: job.deadlines.loadMs, reason: `state of ${parameter.name}` };
+        self.ask(store, 'slices.read', { attempt, body }, options);
+      }
+    },
+    acceptSlice: ({ body, tensors }, { version }) => memory.putState(version, body.from, tensors),
+    acceptState: ({ body, tensors }, { version }) => memory.putState(version, body.from, tensors),
+    failLoading: ({ error }) => {
+      assert(error, 'a failed ask carries its error');
+      self.fail(deserializeError(error));
+    },
+    publishFirst: (_event, { version, attempt }) => {
+      distribution.publish({ version, attempt });
+      if (buddy === null) return;
+      for (const body of chunksOf(shard.owns))
+        self.tell(buddy, 'ward.state', { version, attempt, body, tensors: memory.state(body, version) });
+    },
+    reportLoaded: (_event, { version, attempt }) =>
+      self.tell(addresses.trainer, 'shard.loaded', { version, attempt }),
+  };
+}

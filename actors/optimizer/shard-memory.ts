@@ -1,0 +1,112 @@
+import type { Floats, KernelCall } from '@troupe/kernel-set';
+import { initialise } from '@troupe/model';
+import { intersect, lengthOf, type Range } from '../gradients.ts';
+import type { OptimizerEvent } from './events.ts';
+import type { Shard } from './shard.ts';
+import { Ward, type ShardState } from './ward.ts';
+
+/** What the trainer decides about a step. */
+export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' }>['body'];
+
+/** The state of a shard on its device: master weights, Adam moments, the norm of its gradient, and the copy that it keeps for its ward. */
+export class ShardMemory {
+  readonly ward: Ward | null;
+  readonly #shard: Shard;
+  readonly #m: Floats;
+  readonly #v: Floats;
+  readonly #norm128: BigInt64Array;
+  /** Memory of a device begins as zeros: the first draw leaves it untouched, and the pages to the threads of the first update. */
+  #hasMoments = false;
+
+  constructor(shard: Shard) {
+    const { device } = shard.worker;
+    const numOwned = lengthOf(shard.owns);
+    this.#shard = shard;
+    this.#m = device.floats(numOwned);
+    this.#v = device.floats(numOwned);
+    this.#norm128 = device.int64s(2);
+    this.ward = shard.ward === null ? null : new Ward(device, shard.ward.owns, shard.buffers.gradients);
+  }
+
+  /** Weights of a version in the group's buffer. */
+  weights(version: number, { from, to }: Range): Floats {
+    return this.#shard.buffers.weights.at(version).data.subarray(from, to);
+  }
+
+  /** Puts weights of a version that begin at `from`. */
+  putWeights(version: number, from: number, weights: Floats): void {
+    this.#shard.buffers.weights.at(version).data.set(weights, from);
+  }
+
+  /** Draws weights from the seed, with moments of zero. */
+  draw(version: number): readonly KernelCall[] {
+    const { owns, group, worker } = this.#shard;
+    if (this.#hasMoments) {
+      this.#m.fill(0);
+      this.#v.fill(0);
+    }
+    this.#hasMoments = true;
+    const { units, starts } = group.flat;
+    return units.flatMap((unit, index) => {
+      const start = starts[index] ?? 0;
+      const part = intersect(owns, { from: start, to: start + unit.size });
+      return part === null
+        ? []
+        : initialise(unit, worker.job.seed, this.weights(version, part), part.from - start);
+    });
+  }
+
+  /** Weights and moments of a part of the own slice. */
+  state(range: Range, version: number): ShardState {
+    const { from } = this.#shard.owns;
+    const [first, end] = [range.from - from, range.to - from];
+    return {
+      weights: this.weights(version, range),
+      m: this.#m.subarray(first, end),
+      v: this.#v.subarray(first, end),
+    };
+  }
+
+  /** Takes a part of the state that begins at `from` of the group. */
+  putState(version: number, from: number, { weights, m, v }: ShardState): void {
+    const { owns } = this.#shard;
+    this.#hasMoments = true;
+    this.putWeights(version, from, weights);
+    this.#m.set(m, from - owns.from);
+    this.#v.set(v, from - owns.from);
+  }
+
+  /** The calls that make the next version's weights, in the same buffer where there is one. */
+  update({ apply, ...decided }: Decision, version: number): readonly KernelCall[] {
+    const { owns, buffers, worker } = this.#shard;
+    const { clip: _clip, ...settings } = worker.job.optimizer;
+    const rates = { ...decided, ...settings };
+    const [before, after] = [buffers.weights.at(version), buffers.weights.at(version + 1)];
+    if (!apply)
+      return before === after
+        ? []
+        : [{ op: 'copy', from: this.weights(version, owns), out: this.weights(version + 1, owns) }];
+    const own = buffers.gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
+      op: 'adamw' as const,
+      ...this.state({ from, to }, version),
+      out: this.weights(version + 1, { from, to }),
+      gradient: values,
+      ...rates,
+    }));
+    return this.ward === null ? own : [...own, ...this.ward.updates(rates)];
+  }
+
+  /** Squared norm of the finished sum of the slice, into {@link norm}. */
+  measure(): readonly KernelCall[] {
+    const { reduces, buffers } = this.#shard;
+    this.#norm128.fill(0n);
+    return buffers.gradients
+      .slices(reduces.from, reduces.to)
+      .map(({ values }) => ({ op: 'sum.squares', gradient: values, norm128: this.#norm128 }));
+  }
+
+  /** A wide sum, once `measure` has run. */
+  norm(): BigInt64Array {
+    return this.#norm128.slice();
+  }
+}

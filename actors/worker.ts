@@ -1,0 +1,102 @@
+import { withoutQueue, type Device, type KernelCall } from '@troupe/kernel-set';
+import type { Behaviour, FieldsArgument, Self, Shapes } from '@troupe/runtime';
+import type { Coordinates, GroupName, ParameterGroup, WorkerRank } from '@troupe/topology/layout';
+import type { Job } from './job.ts';
+
+/** An actor as far as it computes. */
+export type Computing<Own extends Shapes> = Pick<Self<Shapes, Own>, 'queue' | 'submit'>;
+
+/** Counts the time inside kernels of a device. */
+export class KernelMeter {
+  #ms = 0;
+
+  /** The device, with its kernel time counted. */
+  on(device: Device): Device {
+    return {
+      ...withoutQueue(device),
+      submit: (calls, done) =>
+        device.submit(calls, (completion) => {
+          this.#ms += completion.kernelMs;
+          done(completion);
+        }),
+    };
+  }
+
+  /** Milliseconds since it was last asked. */
+  take(): number {
+    const ms = this.#ms;
+    this.#ms = 0;
+    return ms;
+  }
+}
+
+/**
+ * One process with one device, as far as its actors have it in common: who it is, its device, and the attempt that it is in. Nothing here
+ * changes in a step but the attempt.
+ */
+export class Worker {
+  readonly rank: WorkerRank;
+  readonly at: Coordinates;
+  readonly job: Job;
+  readonly device: Device;
+  readonly meter = new KernelMeter();
+  /** Layers with experts, of its stage. */
+  readonly layers: readonly number[];
+  /** The parameter groups that it has a shard of. */
+  readonly groups: readonly ParameterGroup[];
+  #attempt: number;
+
+  /** @param joins - it takes the place of a lost one: its shards hold nothing yet */
+  constructor(job: Job, rank: WorkerRank, device: Device, joins = false) {
+    const { layout } = job;
+    this.job = job;
+    this.rank = rank;
+    this.at = layout.at(rank);
+    this.device = this.meter.on(device);
+    this.layers = layout.moeLayersOf(this.at.pp);
+    this.groups = layout.groupsOf(rank);
+    this.#attempt = joins ? Number.POSITIVE_INFINITY : 0;
+  }
+
+  /**
+   * REC-1: the attempt that all actors of this worker are in. The first of them to hear of a new one raises it for all, so from then on no
+   * actor here takes anything up that belongs to an abandoned attempt, and what the device still has of it is behind it in the queue.
+   * A worker that joins a run knows none yet and takes nothing.
+   */
+  enter(attempt: number): void {
+    this.#attempt = attempt;
+  }
+
+  get joins(): boolean {
+    return this.#attempt === Number.POSITIVE_INFINITY;
+  }
+
+  /** Nobody else computes: what its actors make is read on this device, or after a list that they wait for. */
+  get isAlone(): boolean {
+    return this.job.layout.isAlone;
+  }
+
+  /**
+   * REP-2: runs `calls` for one of the actors, whose `done` says that other actors may go on. Where all of them stand on this device, it
+   * comes once the calls are queued: the device has the next list before it is through with this one. Else results are sent away, so they
+   * must be there. Not for results that JavaScript reads.
+   */
+  chain<Own extends Shapes, K extends keyof Own & string>(
+    self: Computing<Own>,
+    calls: readonly KernelCall[],
+    done: K,
+    ...fields: FieldsArgument<Own[K]>
+  ): void {
+    if (this.isAlone) self.queue(this.device, calls, done, ...fields);
+    else self.submit(this.device, calls, done, ...fields);
+  }
+
+  /** The fence of an actor of this worker: events of `kinds` from an abandoned attempt are dropped. */
+  fence(kinds: ReadonlySet<string>): Pick<Behaviour, 'epoch' | 'fenced'> {
+    return { epoch: () => ({ step: 0, attempt: this.#attempt }), fenced: kinds };
+  }
+
+  group(name: GroupName): ParameterGroup {
+    return this.job.layout.groupOf(this.rank, name);
+  }
+}
