@@ -126,7 +126,7 @@ export interface TinyRun {
   };
 }
 
-const hashOf = (parts: readonly ArrayBufferView[]): string => {
+export const hashOf = (parts: readonly ArrayBufferView[]): string => {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
   return hash.digest('hex');
@@ -178,7 +178,7 @@ export async function trainTiny(
 }
 
 /** Every parameter of the model from a worker that holds it, in the model's own order; all holders must agree on every bit. */
-function finalParameters(
+export function finalParameters(
   workers: Workers,
   { model }: ResolvedTopology,
   version: number,

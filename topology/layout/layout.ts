@@ -23,11 +23,15 @@ import { stageOfBlock, stagePlan, type StagePlan } from './stage-plan.ts';
 export interface LayoutSource {
   readonly model: ModelConfig;
   readonly parallel: MeshShape & { readonly zero: 0 | 1 | 2 | 3 };
-  readonly train: Batch;
+  /** Without an optimizer: one that takes an element at a time. */
+  readonly train: Batch & { readonly optimizer?: { readonly kind: string } };
   readonly machines: readonly Machine[];
   readonly wire: { readonly fanout: number };
   readonly recovery: { readonly buddies: boolean };
 }
+
+/** Optimizers whose update of a matrix needs all of it. */
+const wholeMatrices: ReadonlySet<string> = new Set(['muon', 'adafactor']);
 
 /** What no topology file says so far. */
 export interface LayoutChoices {
@@ -68,6 +72,7 @@ export class Layout {
     this.#expertMapOf = choices.expertMapOf ?? (() => contiguous);
     this.#groups = new ParameterGroups(this, {
       fanout: source.wire.fanout,
+      cuts: wholeMatrices.has(source.train.optimizer?.kind ?? '') ? 'units' : 'blocks',
       neighbours: () => this.#machines.neighbours,
     });
   }

@@ -1,7 +1,7 @@
 import { denseUnits, exchangeLevels, expertUnit, type ModelConfig, type Unit } from '@troupe/spec';
 import { Holders } from './holders.ts';
 import type { Coordinates, Mesh } from './mesh.ts';
-import { ParameterGroup, type GroupName } from './parameter-group.ts';
+import { ParameterGroup, type Cuts, type GroupName } from './parameter-group.ts';
 import type { ExpertGroupId, StageIndex, WorkerRank } from './rank.ts';
 import type { StagePlan } from './stage-plan.ts';
 
@@ -17,6 +17,7 @@ export interface GroupedLayout {
 
 /** How holders exchange. */
 export interface ExchangeRule {
+  readonly cuts: Cuts;
   /** Most peers of a group; 0: all. */
   readonly fanout: number;
   /** Neighbours in the order of ranks that certainly share a machine. */
@@ -142,7 +143,7 @@ export class ParameterGroups {
         name,
         holders,
         exchange: this.#exchange(holders),
-        cuts: 'blocks',
+        cuts: this.#rule.cuts,
         reader,
         units,
       });

@@ -1,0 +1,118 @@
+import { mountAgent, mountWorker, messageKinds, messages, workerActors, type Job } from '@troupe/actors';
+import { assert, silentLogger, type Address, type Clock, type NodeId } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
+import { ActorSystem, Directory } from '@troupe/runtime';
+import { MemoryStorage } from '@troupe/sim';
+import type { Layout, ResolvedTopology } from '@troupe/topology';
+import { createMemoryNetwork } from '@troupe/transport';
+import { createCodec } from '@troupe/wire';
+import { tinyTokens } from './tiny-cluster.ts';
+
+const clock: Clock = {
+  now: () => performance.now(),
+  after: (delayMs, callback) => Number(setTimeout(callback, delayMs)),
+  cancel: (timer) => clearTimeout(timer),
+};
+
+/** A job of a topology over a layout that no topology file can ask for so far. */
+export function jobOver(layout: Layout, { train, model }: ResolvedTopology): Job {
+  const deadline = 600_000;
+  const { betas, eps, weightDecay, clip, lr } = train.optimizer;
+  return {
+    model,
+    layout,
+    steps: train.steps,
+    stopAfter: train.steps,
+    seed: train.seed,
+    optimizer: { beta1: betas[0], beta2: betas[1], eps, weightDecay, clip },
+    learningRate: () => lr,
+    // An evaluation at the end waits until the last weights are everywhere.
+    evaluateEvery: 0,
+    evaluationSequences: tinyTokens.numEvalSequences,
+    checkpointEvery: -1,
+    first: { step: 0, adamClock: 0 },
+    deadlines: {
+      stepMs: deadline,
+      loadMs: deadline,
+      checkpointMs: deadline,
+      joinMs: deadline,
+      recoveryMs: deadline,
+    },
+    maxSkipped: 1,
+    restartsFromBeginning: true,
+  };
+}
+
+export interface JobRun {
+  /** Of every step, then of the evaluation. */
+  readonly losses: readonly number[];
+  readonly workers: readonly ReturnType<typeof mountWorker>[];
+}
+
+/** Mounts a job's actors in this process, each where its layout says, and runs them to the end. */
+export async function runJob(job: Job, openDevice: () => Promise<Device>): Promise<JobRun> {
+  const { layout } = job;
+  const network = createMemoryNetwork({ clock });
+  const homes = new Map<Address, NodeId>(
+    [...layout.workers()].flatMap((worker) =>
+      workerActors(job, worker).map((name) => [name, layout.nodeOf(worker)] as const),
+    ),
+  );
+  const directory = (): Directory => new Directory((name) => homes.get(name) ?? layout.agentOf(0));
+  const systems: ActorSystem[] = [];
+  const devices = await Promise.all(Array.from(layout.workers(), openDevice));
+  return new Promise((resolve, reject) => {
+    const begin = (node: NodeId): ActorSystem => {
+      const system = new ActorSystem({
+        node,
+        transport: network.connect(node, 1),
+        messages,
+        codec: createCodec({ kinds: messageKinds }),
+        clock,
+        logger: silentLogger,
+        directory: directory(),
+        schedule: (run) => void setImmediate(run),
+        onFailure: reject,
+        onStuck: reject,
+      });
+      systems.push(system);
+      return system;
+    };
+    const losses: number[] = [];
+    const workers: ReturnType<typeof mountWorker>[] = [];
+    const agent = begin(layout.agentOf(0));
+    const nodes = Array.from(layout.workers(), (worker) => ({
+      worker,
+      system: begin(layout.nodeOf(worker)),
+    }));
+    mountAgent(agent, job, {
+      storage: new MemoryStorage(),
+      trainer: {
+        report: (event) => {
+          if (event.event === 'step' || event.event === 'eval') losses.push(event.loss);
+        },
+        finished: () => {
+          for (const system of systems) system.stop();
+          resolve({ losses, workers });
+        },
+        peakFlops: null,
+        flopsPerToken: 1,
+      },
+      store: { folder: '', keep: 1, topology: {}, tokenizer: null, corpusSha256: null, resumeFrom: null },
+      supervisor: {
+        failed: ({ message }) => reject(new Error(message)),
+        heartbeatMs: 60_000,
+        silenceMs: 600_000,
+        position: () => 'in a test',
+        limit: { intensity: 0, periodMs: 1 },
+        restart: () => assert(false, 'nothing is lost'),
+      },
+    });
+    for (const { worker, system } of nodes) {
+      const device = devices[worker];
+      assert(device, 'every worker has a device', { worker });
+      workers.push(mountWorker(system, job, { worker, device, tokens: tinyTokens }));
+    }
+    for (const system of systems) system.listen();
+  });
+}

@@ -1,0 +1,74 @@
+import test from 'ava';
+import { openReferenceDevice } from '@troupe/kernels';
+import {
+  GroupExchange,
+  Layout,
+  type LayoutChoices,
+  type LayoutSource,
+  type ResolvedTopology,
+} from '@troupe/topology';
+import { jobOver, runJob } from './job-run.ts';
+import { finalParameters, hashOf, tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
+
+const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+
+/** The tiny model with experts in its second layer alone, so that eight workers find too few units. */
+function topologyOf(tiny: TinyLayout): ResolvedTopology {
+  const topology = tinyTopology({ ...tiny, steps: 2 });
+  const { model } = topology;
+  return { ...topology, model: { ...model, moe: model.moe && { ...model.moe, every: 2 } } };
+}
+
+/** Losses and parameters after two steps. */
+async function numbersOf(topology: ResolvedTopology, layout: Layout) {
+  const { losses, workers } = await runJob(jobOver(layout, topology), openDevice);
+  const parameters = finalParameters(workers, topology, 2);
+  return { losses, parameters: hashOf([...parameters.values()]) };
+}
+
+async function chosen(
+  tiny: TinyLayout,
+  choices: LayoutChoices = {},
+  change: (source: LayoutSource) => LayoutSource = (source) => source,
+) {
+  const topology = topologyOf(tiny);
+  return numbersOf(topology, new Layout(change(topology), choices));
+}
+
+const alone = () => chosen({ dp: 1, ep: 1 });
+
+test('layout choices: a run that is mounted by hand has the first loss of startCluster', async (t) => {
+  const { losses } = await alone();
+  const { steps } = await trainTiny(topologyOf({ dp: 1, ep: 1 }), openDevice);
+  t.is(losses.length, 3);
+  t.is(losses[0], steps[0]?.loss);
+});
+
+const wholeUnits = (source: LayoutSource): LayoutSource => ({
+  ...source,
+  train: { ...source.train, optimizer: { kind: 'muon' } },
+});
+
+test('layout choices: slices of whole units, uneven or empty, change no number', async (t) => {
+  const expected = await alone();
+  for (const tiny of [
+    { dp: 8, ep: 1, fanout: 2 },
+    { dp: 8, ep: 2, fanout: 8, zero: 0 },
+    { dp: 8, ep: 1, fanout: 8, buddies: true },
+  ] as const) {
+    const layout = new Layout(wholeUnits(topologyOf(tiny)));
+    const slices = [...layout.workers()].flatMap((worker) =>
+      layout.groupsOf(worker).map((group) => {
+        const { from, to } = new GroupExchange(group, worker).slice;
+        t.true(group.flat.starts.includes(from) || from === group.flat.length);
+        return to - from;
+      }),
+    );
+    t.true(slices.includes(0), 'four experts have no eight owners');
+    t.deepEqual(await chosen(tiny, {}, wholeUnits), expected, JSON.stringify(tiny));
+  }
+});
+
+test('layout choices: expert-parallel groups of workers that are far apart change no number', async (t) => {
+  t.deepEqual(await chosen({ dp: 4, ep: 2 }, { expertOrder: 'strided' }), await alone());
+});
