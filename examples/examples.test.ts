@@ -1,6 +1,6 @@
 import test from 'ava';
 import { assert } from '@troupe/core';
-import type { ExpertsForwardCall, KernelCall, SyncDevice } from '@troupe/kernel-set';
+import { onHost, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { fileStorage, latestCheckpoint, loadTopology } from 'troupe';
 import { main as runBroken } from './break-a-cluster.ts';
@@ -108,12 +108,16 @@ function smallCase(device: SyncDevice) {
   const [dim, hidden, expertStride] = [3, 4, 40];
   const wave = (length: number, phase: number) => {
     const data = device.floats(length);
-    for (let i = 0; i < length; i++) data[i] = Math.sin(phase + i * 0.7);
+    device.write(
+      data,
+      Array.from({ length }, (_, i) => Math.sin(phase + i * 0.7)),
+    );
     return data;
   };
+  const ints = (...values: readonly number[]) => device.upload(Int32Array.from(values));
   const sources = [
-    { x_UD: wave(9, 1), slots_N: Int32Array.of(0, 2, 1), counts_EG: Int32Array.of(2, 1), numGrains: 1 },
-    { x_UD: wave(6, 2), slots_N: Int32Array.of(0, 1, 1), counts_EG: Int32Array.of(2, 1), numGrains: 1 },
+    { x_UD: wave(9, 1), slots_N: ints(0, 2, 1), counts_EG: ints(2, 1), numGrains: 1 },
+    { x_UD: wave(6, 2), slots_N: ints(0, 1, 1), counts_EG: ints(2, 1), numGrains: 1 },
   ].map((source, index) => ({
     ...source,
     y_ND: wave(9, 7),
@@ -134,7 +138,7 @@ function smallCase(device: SyncDevice) {
     sources,
     saved,
   };
-  const forward: ExpertsForwardCall = { op: 'experts.forward', ...shape };
+  const forward = { op: 'experts.forward' as const, ...shape };
   const backward = { op: 'experts.backward' as const, ...shape, weightSum };
   const run = (calls: readonly KernelCall[]): void => {
     const { error } = device.run(calls);
@@ -144,7 +148,7 @@ function smallCase(device: SyncDevice) {
   const value = (): number => {
     run(residualExpert.forward(forward));
     let sum = 0;
-    for (const { y_ND, slots_N, dOut_UD, rowWeights_N } of sources) {
+    for (const { y_ND, slots_N, dOut_UD, rowWeights_N } of onHost(sources)) {
       slots_N.forEach((token, row) => {
         for (let d = 0; d < dim; d++)
           sum += (rowWeights_N[row] ?? 0) * (dOut_UD[token * dim + d] ?? 0) * (y_ND[row * dim + d] ?? 0);
@@ -157,9 +161,9 @@ function smallCase(device: SyncDevice) {
 
 test('own-expert: with weights at zero every expert is the identity', (t) => {
   const { dim, weights, sources, forward, run } = smallCase(openReferenceDevice());
-  weights.fill(0);
+  onHost(weights).fill(0);
   run(residualExpert.forward(forward));
-  for (const { x_UD, slots_N, y_ND } of sources) {
+  for (const { x_UD, slots_N, y_ND } of onHost(sources)) {
     slots_N.forEach((token, row) =>
       t.deepEqual(
         [...y_ND.subarray(row * dim, (row + 1) * dim)],
@@ -185,7 +189,7 @@ test('own-expert: the backward pass is the gradient of the forward pass, by fini
   value();
   run(residualExpert.backward(backward));
   let largest = 0;
-  for (const { x_UD, slots_N, dx_ND } of sources) {
+  for (const { x_UD, slots_N, dx_ND } of onHost(sources)) {
     for (let index = 0; index < x_UD.length; index++) {
       const found = slots_N.reduce(
         (sum, token, row) =>
@@ -198,10 +202,10 @@ test('own-expert: the backward pass is the gradient of the forward pass, by fini
   for (let index = 0; index < weights.length; index++) {
     largest = Math.max(
       largest,
-      Math.abs(Number(weightSum.values[index] ?? 0n) * 2 ** -50 - slope(weights, index)),
+      Math.abs(Number(onHost(weightSum.values)[index] ?? 0n) * 2 ** -50 - slope(onHost(weights), index)),
     );
   }
   t.log(`largest difference ${largest.toExponential(1)}`);
   t.true(largest < 1e-7);
-  t.true(sources.every(({ dx_ND }) => dx_ND.some((value) => Math.abs(value) > 0.1)));
+  t.true(onHost(sources).every(({ dx_ND }) => dx_ND.some((value) => Math.abs(value) > 0.1)));
 });

@@ -5,7 +5,7 @@
  * on the same device, in order. These are data, so the same rule runs on every body of `Device`.
  */
 import { fileURLToPath } from 'node:url';
-import { loadTopology, startCluster, type ExpertRule, type Floats, type KernelCall } from 'troupe';
+import { loadTopology, startCluster, type ExpertRule, type Floats, type Ints, type KernelCall } from 'troupe';
 import type { ExampleOptions } from './quickstart-embedding.ts';
 
 /**
@@ -13,13 +13,7 @@ import type { ExampleOptions } from './quickstart-embedding.ts';
  *
  * @param weights_N - one a row; absent: 1
  */
-function spread(
-  from_UD: Floats,
-  slots_N: Int32Array,
-  out_ND: Floats,
-  dim: number,
-  weights_N?: Floats,
-): KernelCall {
+function spread(from_UD: Floats, slots_N: Ints, out_ND: Floats, dim: number, weights_N?: Floats): KernelCall {
   return {
     op: 'combine',
     tokens: slots_N.length,
@@ -32,10 +26,6 @@ function spread(
   };
 }
 
-/** The row → token map of a source; a dense FFN has none, its rows are its tokens. */
-const slotsOf = (slots_N: Int32Array | undefined, rows: number): Int32Array =>
-  slots_N ?? Int32Array.from({ length: rows }, (_, row) => row);
-
 /**
  * Every expert keeps its input: with all weights at zero it is the identity, as a block of a residual network.
  *
@@ -45,14 +35,12 @@ const slotsOf = (slots_N: Int32Array | undefined, rows: number): Int32Array =>
 export const residualExpert: ExpertRule = {
   name: 'x + FFN(x)',
   forward: (call) => [
-    ...call.sources.map(({ x_UD, slots_N, y_ND }) =>
-      spread(x_UD, slotsOf(slots_N, y_ND.length / call.dim), y_ND, call.dim),
-    ),
+    ...call.sources.map(({ x_UD, slots_N, y_ND }) => spread(x_UD, slots_N, y_ND, call.dim)),
     { ...call, accumulate: true },
   ],
   backward: (call) => [
     ...call.sources.map(({ dOut_UD, slots_N, dx_ND, rowWeights_N }) =>
-      spread(dOut_UD, slotsOf(slots_N, dx_ND.length / call.dim), dx_ND, call.dim, rowWeights_N),
+      spread(dOut_UD, slots_N, dx_ND, call.dim, rowWeights_N),
     ),
     { ...call, accumulate: true },
   ],

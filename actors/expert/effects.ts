@@ -1,12 +1,12 @@
 import { assert } from '@troupe/core';
-import type { ExpertsForwardCall, Floats, Halves, KernelCall } from '@troupe/kernel-set';
+import type { Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertsBackward, expertsForward, expertShape, savedLength } from '@troupe/model';
 import type { ExpertSelf } from './events.ts';
 import { ExpertPass, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
 import { GrowingStorage } from './growing-storage.ts';
 import type { ExpertHost } from './host.ts';
 import type { ExpertContext, ExpertEffects } from './machine.ts';
-import { callsOf, type ExpertRule, type OwnBackwardCall } from './rule.ts';
+import { callsOf, type ExpertRule, type OwnBackwardCall, type OwnForwardCall } from './rule.ts';
 
 /** Where the gradients of a group lie in the flat buffer, and which step they are of. */
 export interface ExpertGradients {
@@ -94,7 +94,7 @@ export function expertEffects(
       const made = arrivals.map((arrival) => ({ ...rowsOf(arrival), y_ND: arrival.y_ND }));
       const calls = expertsForward(group, buffers.weights(context.wanted), made, pass.saved);
       const own = (expert: ExpertRule, call: KernelCall) =>
-        callsOf(expert, { forward: call as ExpertsForwardCall });
+        callsOf(expert, { forward: call as OwnForwardCall });
       run(calls, own, 'experts.forwarded', context);
     },
     returnRows: (_event, context) => {

@@ -4,12 +4,21 @@ import type {
   ExactSum,
   ExpertsBackwardCall,
   ExpertsForwardCall,
+  Ints,
   KernelCall,
 } from '@troupe/kernel-set';
 import type { ExpertParameter } from '@troupe/spec';
 
+/** A call over rows that were routed: every source says which token a row is. */
+type Routed<Call extends ExpertsForwardCall | ExpertsBackwardCall> = Omit<Call, 'sources'> & {
+  readonly sources: readonly (Call['sources'][number] & { readonly slots_N: Ints })[];
+};
+
+/** The forward call of an expert actor. */
+export type OwnForwardCall = Routed<ExpertsForwardCall>;
+
 /** A backward call whose gradient goes to a sum: an own expert may add to it in several calls. */
-export type OwnBackwardCall = ExpertsBackwardCall & { readonly weightSum: ExactSum };
+export type OwnBackwardCall = Routed<ExpertsBackwardCall> & { readonly weightSum: ExactSum };
 
 /**
  * An own expert: replaces the grouped FFN of an expert actor by other kernel calls, over the same parameters or its own.
@@ -22,7 +31,7 @@ export interface ExpertRule {
   readonly body?: DeviceInfo['body'];
   /** What every expert has instead of gate, up and down: drawn, owned, updated and checkpointed as these are. Absent: those. */
   parameters?(shape: { readonly dim: number; readonly hidden: number }): readonly ExpertParameter[];
-  forward(call: ExpertsForwardCall): readonly KernelCall[];
+  forward(call: OwnForwardCall): readonly KernelCall[];
   /** Must add the weights' gradients to `call.weightSum` and write every source's `dx_ND`. */
   backward(call: OwnBackwardCall): readonly KernelCall[];
 }
@@ -31,7 +40,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
 
 const hasRows = (
-  pass: { readonly forward: ExpertsForwardCall } | { readonly backward: OwnBackwardCall },
+  pass: { readonly forward: OwnForwardCall } | { readonly backward: OwnBackwardCall },
 ): boolean =>
   'forward' in pass
     ? pass.forward.sources.some(({ y_ND }) => y_ND.length > 0)
@@ -44,7 +53,7 @@ const hasRows = (
  */
 export function callsOf(
   expert: ExpertRule,
-  pass: { readonly forward: ExpertsForwardCall } | { readonly backward: OwnBackwardCall },
+  pass: { readonly forward: OwnForwardCall } | { readonly backward: OwnBackwardCall },
 ): readonly KernelCall[] {
   const name = 'forward' in pass ? 'forward' : 'backward';
   const what = `${name} of the expert '${expert.name}'`;

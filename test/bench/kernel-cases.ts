@@ -1,4 +1,4 @@
-import type { Device, ExactSum, KernelCall, Precision } from '@troupe/kernel-set';
+import type { Device, ExactSum, Floats, Ints, KernelCall, Precision } from '@troupe/kernel-set';
 
 const T = 4096;
 const D = 256;
@@ -7,12 +7,14 @@ const E = 16;
 const V = 8192;
 const G = 8;
 
-const rowBounds = (parts: number): Int32Array =>
-  Int32Array.from({ length: parts + 1 }, (_, part) => (T / parts) * part);
+const rowBounds = (device: Device, parts: number): Ints =>
+  device.upload(Int32Array.from({ length: parts + 1 }, (_, part) => (T / parts) * part));
 
-function filled(device: Device, length: number): Float32Array {
-  const data = device.floats(length) as Float32Array;
-  for (let i = 0; i < length; i++) data[i] = ((i * 2654435761) % 1000) / 1000 - 0.5;
+function filled(device: Device, length: number): Floats {
+  const data = device.floats(length);
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) values[i] = ((i * 2654435761) % 1000) / 1000 - 0.5;
+  device.write(data, values);
   return data;
 }
 
@@ -48,8 +50,8 @@ export function kernelCases(device: Device, precision: Precision): readonly Kern
   } as const;
   const expertSize = 3 * F * D;
   const experts = filled(device, E * expertSize);
-  const counts = new Int32Array(E * G).fill((T * 2) / (E * G));
-  const slots = Int32Array.from({ length: 2 * T }, (_, row) => row % T);
+  const counts = device.upload(new Int32Array(E * G).fill((T * 2) / (E * G)));
+  const slots = device.upload(Int32Array.from({ length: 2 * T }, (_, row) => row % T));
   const source = { x_UD: x, slots_N: slots, counts_EG: counts, numGrains: G };
   const group = {
     experts: E,
@@ -62,7 +64,7 @@ export function kernelCases(device: Device, precision: Precision): readonly Kern
   const saved = precision === 'f32' ? device.floats(2 * T * 2 * F) : device.halves(2 * T * 2 * F);
   const rows = device.floats(2 * T * D);
   const head = filled(device, V * D);
-  const targets = Int32Array.from({ length: T }, (_, token) => (token * 31) % V);
+  const targets = device.upload(Int32Array.from({ length: T }, (_, token) => (token * 31) % V));
   const stored = (length: number) => ({ gradient: device.floats(length), overflow: device.ints(1) });
   const product = 2 * T * D * 2 * F;
   const expertProduct = 2 * 2 * T * D * F * 3;
@@ -77,17 +79,19 @@ export function kernelCases(device: Device, precision: Precision): readonly Kern
       name: 'linear weight gradient, leaves of 8 grains, stored',
       flops: product,
       rival: 'linear.backward.weight',
-      calls: [{ ...weightGradient, grainStarts: rowBounds(G), weightSum: stored(2 * F * D) }],
+      calls: [{ ...weightGradient, grainStarts: rowBounds(device, G), weightSum: stored(2 * F * D) }],
     },
     {
       name: 'the same, added to an exact sum',
       flops: product,
-      calls: [{ ...weightGradient, grainStarts: rowBounds(G), weightSum: exactSum(device, 2 * F * D) }],
+      calls: [
+        { ...weightGradient, grainStarts: rowBounds(device, G), weightSum: exactSum(device, 2 * F * D) },
+      ],
     },
     {
       name: 'the same, one grain',
       flops: product,
-      calls: [{ ...weightGradient, grainStarts: rowBounds(1), weightSum: stored(2 * F * D) }],
+      calls: [{ ...weightGradient, grainStarts: rowBounds(device, 1), weightSum: stored(2 * F * D) }],
     },
     {
       name: 'experts forward, 16 × 512 rows',
@@ -123,7 +127,7 @@ export function kernelCases(device: Device, precision: Precision): readonly Kern
           x_TD: x,
           head_VD: head,
           targets_T: targets,
-          grainStarts: rowBounds(G),
+          grainStarts: rowBounds(device, G),
           loss_T: device.floats(T),
           lossSum: device.int64s(2),
           gradScale: 1 / T,

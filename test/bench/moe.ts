@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Device, KernelCall } from '@troupe/kernel-set';
+import type { Device, Floats, KernelCall } from '@troupe/kernel-set';
 import { loadDevice, measurePeak, nativeIsas } from '@troupe/kernels';
 import type { Precision } from './bench-job.ts';
 import { interleave } from './interleave.ts';
@@ -47,13 +47,19 @@ interface Round {
 
 /** The passes as two calls of one list; one grain, GELU, gradients stored: what the yardstick computes. */
 function passes(device: Device, precision: Precision): readonly KernelCall[] {
-  const draw = (length: number, scale: number): Float32Array => {
-    const data = device.floats(length) as Float32Array;
-    for (let i = 0; i < length; i++) data[i] = (((i * 2654435761) % 1000) / 500 - 1) * scale;
+  const draw = (length: number, scale: number): Floats => {
+    const data = device.floats(length);
+    const values = new Float32Array(length);
+    for (let i = 0; i < length; i++) values[i] = (((i * 2654435761) % 1000) / 500 - 1) * scale;
+    device.write(data, values);
     return data;
   };
   const size = 2 * D * F;
-  const source = { x_UD: draw(N * D, 1), counts_EG: Int32Array.from(rowsOfExpert), numGrains: 1 };
+  const source = {
+    x_UD: draw(N * D, 1),
+    counts_EG: device.upload(Int32Array.from(rowsOfExpert)),
+    numGrains: 1,
+  };
   const group = {
     experts: E,
     dim: D,

@@ -54,7 +54,7 @@ export async function writeStart(job: BenchJob, folder: string): Promise<string>
         error === null ? resolve() : reject(error),
       );
     });
-    await write(out, Float32Array.from(values));
+    await write(out, Float32Array.from(device.read(values)));
   }
   await device.close();
   await write(out, await tokensOf(job));

@@ -1,4 +1,4 @@
-import { prng, type ExpertRule, type Floats, type GateRule, type KernelCall } from 'troupe';
+import { prng, type ExpertRule, type Floats, type GateRule, type Ints, type KernelCall } from 'troupe';
 
 /** Top-k of the logits with noise that is keyed by the token's place. */
 export const noisyGate: GateRule = {
@@ -22,20 +22,14 @@ export const noisyGate: GateRule = {
 };
 
 /** out_ND[row] = weight[row] · from_UD[slots[row]]. */
-function spread(
-  from_UD: Floats,
-  slots_N: Int32Array | undefined,
-  out_ND: Floats,
-  dim: number,
-  weights_N?: Floats,
-): KernelCall {
+function spread(from_UD: Floats, slots_N: Ints, out_ND: Floats, dim: number, weights_N?: Floats): KernelCall {
   return {
     op: 'combine',
     tokens: out_ND.length / dim,
     topK: 1,
     dim,
     parts: [{ firstRow: 0, rows: from_UD.length / dim, data: from_UD }],
-    position_TK: slots_N ?? Int32Array.from({ length: out_ND.length / dim }, (_, row) => row),
+    position_TK: slots_N,
     ...(weights_N === undefined ? {} : { weights_TK: weights_N }),
     out_TD: out_ND,
   };

@@ -30,18 +30,23 @@ async function alone(device: Device, expert: number, x_D: Float32Array): Promise
   const weights = device.floats(flatLayout([expertUnit(model, LAYER, expert)]).length);
   let at = 0;
   for (const { name, size } of parameters) {
-    weights.set(weightsOf(name), at);
+    device.write(weights.subarray(at), weightsOf(name));
     at += size;
   }
   const shape = { ...expertShape(model, LAYER, 1, 'f32'), expertStride: paddedSize };
   const y_ND = device.floats(dim);
-  const source = { x_UD: x_D, slots_N: Int32Array.of(0), counts_EG: Int32Array.of(1), numGrains: 1, y_ND };
+  const [x_UD, slots_N, counts_EG] = [
+    device.upload(x_D),
+    device.upload(Int32Array.of(0)),
+    device.upload(Int32Array.of(1)),
+  ];
+  const source = { x_UD, slots_N, counts_EG, numGrains: 1, y_ND };
   await new Promise<void>((resolve, reject) =>
     device.submit(expertsForward(shape, weights, [source], null), ({ error }) =>
       error === null ? resolve() : reject(error),
     ),
   );
-  return Float32Array.from(y_ND);
+  return Float32Array.from(device.read(y_ND));
 }
 
 test('expert service: rows of another program, in any order of experts, give what each gives alone, bit for bit', async (t) => {

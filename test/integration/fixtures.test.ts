@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import type { HostFloats } from '@troupe/core';
 import type { Device, Floats } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { LocalModel } from '@troupe/model';
@@ -36,7 +37,7 @@ const bodies: Readonly<Record<string, Body>> = {
 function openModel(fixture: ModelFixture, device: Device): LocalModel {
   const { config, sequences } = fixture;
   const model = new LocalModel(device, { config, sequences, grains: sequences });
-  for (const name of parametersOf(model)) model.weights.parameter(name).set(fixture.weight(name));
+  for (const name of parametersOf(model)) device.write(model.weights.parameter(name), fixture.weight(name));
   return model;
 }
 
@@ -45,12 +46,12 @@ function parametersOf(model: LocalModel): readonly string[] {
 }
 
 /** Largest difference, as a share of the largest expected value. */
-function difference(found: Floats, expected: Floats): number {
+function difference(found: HostFloats, expected: HostFloats): number {
   const scale = Array.from(expected).reduce((largest, each) => Math.max(largest, Math.abs(each)), 0);
   return apart(found, expected) / (scale === 0 ? 1 : scale);
 }
 
-function apart(found: Floats, expected: Floats): number {
+function apart(found: HostFloats, expected: HostFloats): number {
   if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
   return Array.from(found).reduce(
     (largest, each, i) => Math.max(largest, Math.abs(each - (expected[i] ?? Number.NaN))),
@@ -82,19 +83,23 @@ for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly
       close(t, 'loss', relative(total, expected.float64.loss), body.losses);
 
       const act = model.trainingActivations;
+      const read: Device['read'] = (array) => model.device.read(array);
       for (let layer = 0; layer < config.layers; layer++) {
         const moe = act.moe(layer);
-        t.deepEqual(moe.choices_TK, fixture.ints(`router_index.layers.${layer}`));
-        t.deepEqual([...model.statistics.of(layer).counts_E], expected.rows_per_expert[`layers.${layer}`]);
-        const at = (kind: string): Floats => fixture.tensor(`${kind}.layers.${layer}`);
-        close(t, 'router weights', difference(moe.weights_TK, at('router_weight')), body.hidden);
-        close(t, 'router logits', difference(moe.logits_TE, at('router_logits')), body.hidden);
-        close(t, 'hidden state', difference(act.hidden(layer + 1), at('hidden')), body.hidden);
+        t.deepEqual(read(moe.choices_TK), fixture.ints(`router_index.layers.${layer}`));
+        t.deepEqual(
+          [...read(model.statistics.of(layer).counts_E)],
+          expected.rows_per_expert[`layers.${layer}`],
+        );
+        const at = (kind: string): HostFloats => fixture.tensor(`${kind}.layers.${layer}`);
+        close(t, 'router weights', difference(read(moe.weights_TK), at('router_weight')), body.hidden);
+        close(t, 'router logits', difference(read(moe.logits_TE), at('router_logits')), body.hidden);
+        close(t, 'hidden state', difference(read(act.hidden(layer + 1)), at('hidden')), body.hidden);
       }
       close(
         t,
         'last norm',
-        difference(act.finalNormed_TD as Floats, fixture.tensor('hidden.norm')),
+        difference(read(act.finalNormed_TD as Floats), fixture.tensor('hidden.norm')),
         body.hidden,
       );
     });
@@ -106,7 +111,7 @@ for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly
       let largest = 0;
       for (const parameter of parametersOf(model)) {
         const expected = fixture.tensor(`grad.${fixture.savedName(parameter)}`);
-        const found = difference(gradients.parameter(parameter), expected);
+        const found = difference(model.device.read(gradients.parameter(parameter)), expected);
         close(t, parameter, found, body.gradients);
         largest = Math.max(largest, found);
       }
@@ -142,7 +147,7 @@ for (const name of ['mixtral', 'olmoe', 'qwen3_moe'] as const satisfies readonly
       let largest = 0;
       for (const parameter of saved) {
         const found = apart(
-          model.weights.parameter(parameter),
+          model.device.read(model.weights.parameter(parameter)),
           fixture.tensor(`after3.${fixture.savedName(parameter)}`),
         );
         close(t, parameter, found, body.after3);

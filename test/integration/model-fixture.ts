@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { assert, type TensorArray } from '@troupe/core';
-import type { Floats } from '@troupe/kernel-set';
+import { assert, type HostFloats, type TensorArray } from '@troupe/core';
 import { denseBatch, type Batch } from '@troupe/model';
 import type { ModelConfig } from '@troupe/spec';
 import { readTensors } from './safetensors-file.ts';
@@ -46,11 +45,11 @@ export interface ModelFixture {
   readonly sequences: number;
   readonly expected: ExpectedFigures;
   /** Tensor of expected.safetensors. */
-  tensor(name: string): Floats;
+  tensor(name: string): HostFloats;
   ints(name: string): Int32Array;
   has(name: string): boolean;
   /** Starting weight by our parameter name. */
-  weight(parameter: string): Floats;
+  weight(parameter: string): HostFloats;
   /** The saved file's name of a parameter. */
   savedName(parameter: string): string;
 }
@@ -122,7 +121,7 @@ export function openFixture(name: FixtureName): ModelFixture {
     assert(found !== undefined, 'the fixture holds the tensor', { tensor });
     return found;
   };
-  const floats = (from: ReadonlyMap<string, TensorArray>, tensor: string): Floats => {
+  const floats = (from: ReadonlyMap<string, TensorArray>, tensor: string): HostFloats => {
     const found = find(from, tensor);
     assert(found instanceof Float32Array || found instanceof Float64Array, 'the tensor holds floats', {
       tensor,

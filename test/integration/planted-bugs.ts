@@ -10,10 +10,10 @@ const isKind = (packet: Packet, kind: string): boolean =>
 function dropsRow(body: SyncDevice, isSlow: () => boolean): SyncDevice {
   const run = (call: KernelCall) => {
     if (call.op !== 'route.plan' || !isSlow()) return body.run([call]);
-    const [kept = -1] = call.choices_TK;
-    call.choices_TK[0] = -1;
+    const [kept = -1] = body.read(call.choices_TK);
+    body.write(call.choices_TK, [-1]);
     const completion = body.run([call]);
-    call.choices_TK[0] = kept;
+    body.write(call.choices_TK, [kept]);
     return completion;
   };
   return {

@@ -25,7 +25,7 @@ export function poisoned(bad: (index: number) => boolean): Poisoned {
         for (const call of calls.filter(isSource)) {
           const gradients = gradientsOf(call);
           if (gradients.length > 0 && bad(sources.push(call.op) - 1))
-            for (const { overflow } of gradients) overflow[0] = 1;
+            for (const { overflow } of gradients) body.write(overflow, [1]);
         }
         done(completion);
       }),

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { address, TroupeError } from '@troupe/core';
-import type { Device, KernelCall } from '@troupe/kernel-set';
+import { asDeviceArray, type Device, type KernelCall } from '@troupe/kernel-set';
 import type { ActorEvent, Self, Supervision } from '@troupe/runtime';
 import { assign, createMachine } from 'xstate';
 import { far, house, mount, near, type House, type TestEffects } from './runtime-house.ts';
@@ -273,7 +273,10 @@ test('supervision: queued kernels are done at once, and still fail the actor whe
     });
   });
   const bad: KernelCall[] = [
-    { op: 'sum.reset', sum: { values: new BigInt64Array(0), overflow: new Int32Array(1) } },
+    {
+      op: 'sum.reset',
+      sum: { values: asDeviceArray(new BigInt64Array(0)), overflow: asDeviceArray(new Int32Array(1)) },
+    },
   ];
   const a = mountWorker(h, 'near/a', log, { strategy: 'escalate', intensity: 0, periodMs: 1 }, (self) => ({
     hang: () => self.queue(device, [], 'work.do', { step: 3 }),

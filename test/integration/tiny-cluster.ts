@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { prng } from '@troupe/core';
-import type { Device, Floats } from '@troupe/kernel-set';
+import { prng, type HostFloats } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
 import type { StepEvent } from '@troupe/telemetry';
 import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
@@ -117,7 +117,7 @@ export interface TinyRun {
   /** What the run said of faults. */
   readonly faults: readonly string[];
   /** By parameter name. */
-  readonly parameters: ReadonlyMap<string, Floats>;
+  readonly parameters: ReadonlyMap<string, HostFloats>;
   readonly hashes: {
     readonly losses: string;
     readonly gradNorms: string;
@@ -182,13 +182,13 @@ export function finalParameters(
   workers: Workers,
   { model }: ResolvedTopology,
   version: number,
-): ReadonlyMap<string, Floats> {
-  const found = new Map<string, Floats>();
+): ReadonlyMap<string, HostFloats> {
+  const found = new Map<string, HostFloats>();
   for (const { worker, buffers } of workers) {
     for (const each of buffers) {
       const weights = each.weights.at(version);
       for (const { name } of weights.layout.units.flatMap((unit) => unit.parameters)) {
-        const values = weights.parameter(name);
+        const values = worker.device.read(weights.parameter(name));
         const earlier = found.get(name);
         if (earlier === undefined) found.set(name, values.slice());
         else if (hashOf([earlier]) !== hashOf([values]))

@@ -1,7 +1,7 @@
-import type { Address, Clock, Logger, SerializedError, TensorArray, TroupeError } from '@troupe/core';
+import type { Address, Clock, Logger, SerializedError, TroupeError } from '@troupe/core';
 import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
 import type { WireValue } from '@troupe/wire';
-import type { BodyOf, Shape, Shapes, TensorsOf } from './message-shape.ts';
+import type { BodyOf, Carried, Shape, Shapes, TensorsOf } from './message-shape.ts';
 import type { WaitRequest } from './waits.ts';
 
 /**
@@ -13,7 +13,7 @@ export interface ActorEvent extends EventHeader {
   readonly type: string;
   readonly body: Readonly<Record<string, WireValue | undefined>>;
   /** By name. */
-  readonly tensors: Readonly<Record<string, TensorArray | undefined>>;
+  readonly tensors: Readonly<Record<string, Carried | undefined>>;
 }
 
 /** What every event has, whatever its kind. */
@@ -130,7 +130,7 @@ export interface Self<Sent extends Shapes = Shapes, Own extends Shapes = Shapes>
    * Says that arrays which came in a message from another node are read no more, so that their memory may be freed at once. Never for
    * arrays of an actor beside: these are the sender's own.
    */
-  free(arrays: readonly TensorArray[]): void;
+  free(arrays: readonly Carried[]): void;
   /** Starts a wait with owner, deadline and reason; when it expires the run's hang report is made. */
   wait(request: WaitRequest): void;
   answered(name: string, by: Address): void;

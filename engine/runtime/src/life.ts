@@ -5,7 +5,6 @@ import {
   type Clock,
   type Logger,
   type SerializedError,
-  type TensorArray,
   type TroupeError,
 } from '@troupe/core';
 import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
@@ -15,6 +14,7 @@ import { actorEvent } from './actor-event.ts';
 import type { Asks } from './asks.ts';
 import type { Cell } from './cell.ts';
 import type { Dictionary } from './dictionary.ts';
+import { travels, type Carried } from './message-shape.ts';
 import type { SystemOptions } from './system-options.ts';
 import type { WaitRequest, Waits } from './waits.ts';
 
@@ -124,10 +124,10 @@ export class Life implements Self {
     );
   }
 
-  free(arrays: readonly TensorArray[]): void {
+  free(arrays: readonly Carried[]): void {
     const { free } = this.#house.options;
     // After the turn: its packet is released first, and the transport still looks at the frames then.
-    if (free !== undefined) queueMicrotask(() => free(arrays));
+    if (free !== undefined) queueMicrotask(() => free(arrays.filter(travels)));
   }
 
   wait(request: WaitRequest): void {

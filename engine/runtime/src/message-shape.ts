@@ -1,5 +1,5 @@
-import type { Floats, Halves } from '@troupe/kernel-set';
-import type { TensorArray } from '@troupe/core';
+import { assert, type HostFloats, type TensorArray } from '@troupe/core';
+import type { DeviceArray } from '@troupe/kernel-set';
 import type { WireValue } from '@troupe/wire';
 
 /** A value in a message's body: how its type is called, and whether a value that came over a wire is one. */
@@ -12,11 +12,21 @@ export interface Field<V extends WireValue = WireValue, Optional extends boolean
   readonly sample?: V;
 }
 
+/**
+ * An array in a message: memory of the host, which travels, or memory of the device that sender and receiver share. Who sends to an actor
+ * elsewhere reads it from the device first (`Device.read`), and who gets it brings it to its own (`Device.upload`).
+ */
+export type Carried = TensorArray | DeviceArray;
+
+/** Whether it is host memory, which can leave the process. */
+export const travels = (value: Carried): value is TensorArray => ArrayBuffer.isView(value);
+
 /** An array that a message carries beside its body. Its name says its dimensions: `x_UD` is [U, D]. */
-export interface TensorField<A extends TensorArray = TensorArray, Optional extends boolean = boolean> {
+export interface TensorField<A extends Carried = Carried, Optional extends boolean = boolean> {
   readonly type: string;
   readonly isOptional: Optional;
-  readonly admits: (value: TensorArray) => boolean;
+  /** Whether what came over a wire is one. */
+  readonly admits: (value: Carried) => boolean;
   readonly sample?: A;
 }
 
@@ -46,30 +56,32 @@ export const field = {
   }),
 } as const;
 
-const array = <A extends TensorArray>(
+const array = <A extends Carried>(
   type: string,
-  admits: (value: TensorArray) => boolean,
+  admits: (value: Carried) => boolean,
 ): TensorField<A, false> => ({ type, isOptional: false, admits });
 
-const isFloats = (value: TensorArray): boolean =>
-  value instanceof Float32Array || value instanceof Float64Array;
+const isFloats = (value: Carried): boolean => value instanceof Float32Array || value instanceof Float64Array;
 
 /** The arrays that a message may carry. */
 export const tensor = {
-  floats: array<Floats>('floats', isFloats),
+  floats: array<HostFloats>('floats', isFloats),
   ints: array<Int32Array>('int32', (value) => value instanceof Int32Array),
   bytes: array<Uint8Array>('uint8', (value) => value instanceof Uint8Array),
   int64s: array<BigInt64Array>('int64', (value) => value instanceof BigInt64Array),
   /** A gradient as its owner holds it: exact sums, or floats where one kernel call finishes it. */
-  sums: array<Floats | BigInt64Array>(
+  sums: array<HostFloats | BigInt64Array>(
     'int64 or floats',
     (value) => isFloats(value) || value instanceof BigInt64Array,
   ),
   /** Rows in the format that the sender computes in. */
-  rows: array<Floats | Halves>('floats or bf16', (value) => isFloats(value) || value instanceof Uint16Array),
+  rows: array<HostFloats | Uint16Array>(
+    'floats or bf16',
+    (value) => isFloats(value) || value instanceof Uint16Array,
+  ),
   /** Whatever a stranger sends; the receiver looks at it. */
   any: array<TensorArray>('any', () => true),
-  optional: <A extends TensorArray>(required: TensorField<A, false>): TensorField<A, true> => ({
+  optional: <A extends Carried>(required: TensorField<A, false>): TensorField<A, true> => ({
     type: required.type,
     isOptional: true,
     admits: required.admits,
@@ -159,7 +171,7 @@ export function shapeProblem(
   { body, tensors }: Shape,
   found: {
     readonly body: Readonly<Record<string, unknown>>;
-    readonly tensors: Readonly<Record<string, TensorArray | undefined>>;
+    readonly tensors: Readonly<Record<string, Carried | undefined>>;
   },
 ): string | null {
   for (const name in body) {
@@ -183,13 +195,15 @@ const noArrays: readonly TensorArray[] = Object.freeze([]);
 /** Arrays in the order of their names, as they travel. An optional one that is left out is one of the last. */
 export function arraysOf(
   shape: Shape,
-  tensors: Readonly<Record<string, TensorArray | undefined>> | undefined,
+  tensors: Readonly<Record<string, Carried | undefined>> | undefined,
 ): readonly TensorArray[] {
   if (tensors === undefined) return noArrays;
   const arrays: TensorArray[] = [];
   for (const name in shape.tensors) {
     const value = tensors[name];
-    if (value !== undefined) arrays.push(value);
+    if (value === undefined) continue;
+    assert(travels(value), 'what leaves for another node is read from its device first', { name });
+    arrays.push(value);
   }
   return arrays.length === 0 ? noArrays : arrays;
 }

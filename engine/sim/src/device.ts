@@ -43,7 +43,7 @@ export function simDevice(
       }
     }
   };
-  const allocate = <T extends ArrayBufferView>(bytes: number, make: () => T): T => {
+  const allocate = <A>(bytes: number, make: () => A): A => {
     if (usedBytes + bytes > speed.memoryBytes)
       throw new DeviceMemoryError(process.node, bytes, usedBytes, speed.memoryBytes);
     usedBytes += bytes;

@@ -58,7 +58,7 @@ export class TrainedModel {
     const parameters = model.weights.layout.units.flatMap((unit) => unit.parameters);
     checkpoint.expectParameters(parameters, ['weights']);
     for (const { name } of parameters)
-      model.weights.parameter(name).set(await checkpoint.read(name, 'weights'));
+      device.write(model.weights.parameter(name), await checkpoint.read(name, 'weights'));
     return new TrainedModel(checkpoint, topology, model, await tokenizerOf(checkpoint));
   }
 
@@ -83,7 +83,7 @@ export class TrainedModel {
       batch.targets_T.fill(-1, end);
       batch.valid_T.fill(0, end);
       await this.#model.forward(batch);
-      addWideSums(sum, this.#model.statistics.lossSum);
+      addWideSums(sum, this.#model.statistics.totals().lossSum);
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;
       progress(Math.min(sequences, first + atOnce));
     }

@@ -25,7 +25,7 @@ export const bytesIntact = (): Checker => {
       if (seen.attempt > newest) newest = seen.attempt;
       if (!hasChanged || seen.attempt < newest) return null;
       for (const tensor of Object.values(seen.tensors)) {
-        const from = tensor === undefined ? undefined : changed.get(tensor.buffer);
+        const from = ArrayBuffer.isView(tensor) ? changed.get(tensor.buffer) : undefined;
         if (from !== undefined)
           return `${seen.address} took up ${seen.kind} of step ${seen.step} whose bytes changed on their way from ${from}`;
       }

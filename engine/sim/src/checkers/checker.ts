@@ -1,5 +1,6 @@
-import type { Fault } from '../faults.ts';
 import type { TensorArray } from '@troupe/core';
+import type { DeviceArray } from '@troupe/kernel-set';
+import type { Fault } from '../faults.ts';
 
 /** One event handled by one actor. */
 export interface TurnSeen {
@@ -19,7 +20,7 @@ export interface TurnSeen {
   readonly layer: number;
   readonly microbatch: number;
   readonly body: Readonly<Record<string, unknown>>;
-  readonly tensors: Readonly<Record<string, TensorArray | undefined>>;
+  readonly tensors: Readonly<Record<string, TensorArray | DeviceArray | undefined>>;
   readonly outcome: 'handled' | 'refused' | 'fenced';
   readonly stateBefore: string;
   readonly stateAfter: string;

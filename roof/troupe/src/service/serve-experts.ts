@@ -106,7 +106,7 @@ async function fill(host: ServedExperts, weights: ServeExpertsOptions['weights']
       throw new OptionError('serveExperts', [
         `weights gave ${values?.length ?? 'no'} elements of ${name}, expected ${size}`,
       ]);
-    host.weights.parameter(name).set(values);
+    host.device.write(host.weights.parameter(name), values);
   }
 }
 
