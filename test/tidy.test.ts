@@ -8,6 +8,7 @@ import { floors, floorsOfPage, heightOf } from './tidy/floors.ts';
 import { guardViolations } from './tidy/guards.ts';
 import { arrows, houseOf, houseOfRoom, layerViolations, manifestViolations } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
+import { filesNaming, MOST_FILES_A_ROUTER, routerViolations } from './tidy/router-names.ts';
 import { testRules, type Rule } from './tidy/rule.ts';
 import { repositoryPaths, repositoryRoot, repositorySources } from './tidy/source-file.ts';
 import {
@@ -186,6 +187,25 @@ const rules: readonly Rule[] = [
         'engine/checkpoint/src/a.test.ts': `import { memoryStorage } from '@troupe/sim';`,
         'ground/wire/src/a.ts': `import '@troupe/core';`,
       },
+    ],
+  },
+  {
+    name: `a router is named in at most ${MOST_FILES_A_ROUTER} files`,
+    judge: routerViolations,
+    guilty: [
+      {
+        plant: Object.fromEntries(
+          Array.from({ length: 11 }, (_, index) => [`actors/r${index}.ts`, `if (scores === 'sigmoid') f();`]),
+        ),
+        says: /sigmoid is named in 11 files/,
+      },
+    ],
+    innocent: [
+      Object.fromEntries([
+        ...Array.from({ length: 10 }, (_, index) => [`actors/r${index}.ts`, `f('sigmoid');`]),
+        ['actors/r.test.ts', `f('sigmoid');`],
+        ['actors/s.ts', `// 'sigmoid'`],
+      ]) as Readonly<Record<string, string>>,
     ],
   },
   {
@@ -412,6 +432,12 @@ test('tidy: the README shows the floors that the rules know', (t) => {
     workspaces: readonly string[];
   };
   t.deepEqual(workspaces.toSorted(), folders.toSorted());
+});
+
+test('tidy: the table of routers is one of few files that name them', (t) => {
+  const learned = filesNaming(files, 'learned');
+  t.log(`learned: ${learned.join(', ')}`);
+  t.true(learned.includes('ground/spec/src/routers.ts'));
 });
 
 test('tidy: package.json files declare what the arrows allow', (t) => {

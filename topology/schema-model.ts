@@ -1,19 +1,18 @@
+import { routerNames } from '@troupe/spec';
 import * as z from 'zod';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
 const router = z
   .strictObject({
-    kind: choice('Who chooses: each token its experts, or each expert its tokens.', [
-      'token-choice',
-      'expert-choice',
-    ]).default('token-choice'),
-    scores: choice('How logits become scores.', ['softmax', 'sigmoid']).default('softmax'),
+    kind: choice(
+      'Who chooses: each token its experts, or each expert its tokens.',
+      routerNames('kind'),
+    ).default(routerNames('kind')[0]),
+    scores: choice('How logits become scores.', routerNames('scores')).default(routerNames('scores')[0]),
     renormalise: flag('Divide the kept scores of a token by their sum (only when topK > 1).').default(true),
-    choice: choice('learned, or a forced pattern for speed runs and tests.', [
-      'learned',
-      'balanced',
-      'skewed',
-    ]).default('learned'),
+    choice: choice('learned, or a forced pattern for speed runs and tests.', routerNames('choice')).default(
+      routerNames('choice')[0],
+    ),
   })
   .prefault({})
   .describe('How tokens find experts.');

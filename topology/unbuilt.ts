@@ -1,3 +1,4 @@
+import { defaultRouter, routerNames } from '@troupe/spec';
 import { isLocalHost } from './layout/machine-row.ts';
 import { nowhere, type TopologyProblem } from './problem.ts';
 import type { ResolvedTopology } from './resolved.ts';
@@ -26,8 +27,8 @@ function limited(
     built: allowed[0],
   });
   return [
-    only('model.moe.router.kind', moe?.router.kind ?? 'token-choice', 'token-choice'),
-    only('model.moe.router.scores', moe?.router.scores ?? 'softmax', 'softmax'),
+    only('model.moe.router.kind', (moe?.router ?? defaultRouter).kind, ...routerNames('kind', 'built')),
+    only('model.moe.router.scores', (moe?.router ?? defaultRouter).scores, ...routerNames('scores', 'built')),
     only('model.moe.capacity', moe?.capacity ?? 0, 0),
     only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
     only('model.moe.balance.scope', moe?.balance.scope ?? 'sequence', 'sequence', 'global'),

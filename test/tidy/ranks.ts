@@ -13,7 +13,7 @@ const computed = [
   new RegExp(String.raw`[-+*%/]\s*(?<![\w$.])${rank}(?!\s*[(:])`, 'g'),
 ];
 
-const isJudged = (path: string): boolean => /^actors\//.test(path) && !isTest(path);
+const isJudged = (path: string): boolean => path.startsWith('actors/') && !isTest(path);
 
 /**
  * Actors ask `@troupe/topology/layout` who holds what; none computes a rank from another one, or from the size of an axis. Nor do they load

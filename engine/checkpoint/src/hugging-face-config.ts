@@ -1,4 +1,4 @@
-import type { ModelConfig, MoeConfig } from '@troupe/spec';
+import { defaultRouter, routerNames, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import { ConfigKeys, type Json } from './config-keys.ts';
 import { CheckpointUnsupportedError } from './errors.ts';
 import { huggingFaceClasses, huggingFaceKinds, type HuggingFaceKind } from './hugging-face-class.ts';
@@ -25,10 +25,10 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
     topK,
     dExpert: keys.count(kind === 'qwen3_moe' ? 'moe_intermediate_size' : 'intermediate_size'),
     sharedExperts: 0,
-    router: { kind: 'token-choice', scores: 'softmax' },
+    router: defaultRouter,
     capacity: 0,
     renormalise,
-    choice: 'learned',
+    choice: routerNames('choice')[0],
     balance: {
       auxLoss: keys.number('router_aux_loss_coef') * topK,
       zLoss: 0,

@@ -1,4 +1,4 @@
-import type { ConfigTable, ModelConfig, MoeConfig } from '@troupe/spec';
+import { routerNames, type ConfigTable, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import { CheckpointUnsupportedError } from './errors.ts';
 import { huggingFaceClasses, huggingFaceKinds, type HuggingFaceKind } from './hugging-face-class.ts';
 
@@ -12,11 +12,24 @@ const trainsOnly: Fit = () => null;
 /** Only matters before the first step. */
 const startsOnly: Fit = () => null;
 
-/** Architectures have one value of it, which no key of `config.json` changes. */
-const only =
-  <Value>(name: string, found: (config: ModelConfig, moe: MoeConfig) => Value, value: Value): Fit =>
+/** Architectures know these values of it alone. */
+const oneOf =
+  <Value>(
+    name: string,
+    found: (config: ModelConfig, moe: MoeConfig) => Value,
+    values: readonly Value[],
+  ): Fit =>
   (config, moe) =>
-    found(config, moe) === value ? null : `${name} is ${String(found(config, moe))}, not ${String(value)}`;
+    values.includes(found(config, moe))
+      ? null
+      : `${name} is ${String(found(config, moe))}, not ${values.join(' or ')}`;
+
+/** Architectures have one value of it, which no key of `config.json` changes. */
+const only = <Value>(
+  name: string,
+  found: (config: ModelConfig, moe: MoeConfig) => Value,
+  value: Value,
+): Fit => oneOf(name, found, [value]);
 
 const qkNorms = { mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const;
 
@@ -49,12 +62,16 @@ const exportDecisions: ConfigTable<Fit> = {
   'moe.topK': (_, { topK }, kind) => (kind === 'mixtral' && topK === 1 ? 'topK is 1, not above it' : null),
   'moe.dExpert': written,
   'moe.sharedExperts': only('sharedExperts', (_, moe) => moe.sharedExperts, 0),
-  'moe.router.kind': only('router.kind', (_, moe) => moe.router.kind, 'token-choice'),
-  'moe.router.scores': only('router.scores', (_, moe) => moe.router.scores, 'softmax'),
+  'moe.router.kind': oneOf('router.kind', (_, moe) => moe.router.kind, routerNames('kind', 'exported')),
+  'moe.router.scores': oneOf(
+    'router.scores',
+    (_, moe) => moe.router.scores,
+    routerNames('scores', 'exported'),
+  ),
   'moe.capacity': only('capacity', (_, moe) => moe.capacity, 0),
   'moe.renormalise': (_, { renormalise, topK }, kind) =>
     kind === 'mixtral' && topK > 1 && !renormalise ? 'renormalise is false, not true' : null,
-  'moe.choice': only('router.choice', (_, moe) => moe.choice, 'learned'),
+  'moe.choice': oneOf('router.choice', (_, moe) => moe.choice, routerNames('choice', 'exported')),
   'moe.balance.auxLoss': trainsOnly,
   'moe.balance.zLoss': trainsOnly,
   'moe.balance.scope': trainsOnly,

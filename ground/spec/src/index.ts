@@ -5,4 +5,5 @@ export * from './exchange.ts';
 export * from './memory.ts';
 export * from './model-config.ts';
 export * from './parameters.ts';
+export * from './routers.ts';
 export * from './traffic.ts';

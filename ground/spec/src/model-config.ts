@@ -1,16 +1,8 @@
 import type { Activation, NormKind } from '@troupe/kernel-set';
+import type { RouterConfig, RouterName } from './routers.ts';
 
 /** Where the balance loss takes its fractions; math.md §2 of the blueprint. */
 export type BalanceScope = 'sequence' | 'global' | 'microbatch';
-
-/** How a router chooses: learned, or one of two forced patterns for speed runs and tests. */
-export type RouterChoice = 'learned' | 'balanced' | 'skewed';
-
-/** Who chooses whom, and how logits become scores. Only token choice by softmax is built. */
-export interface RouterConfig {
-  readonly kind: 'token-choice' | 'expert-choice';
-  readonly scores: 'softmax' | 'sigmoid';
-}
 
 export interface BalanceConfig {
   /** Coefficient of the balance loss; 0 switches it off. */
@@ -53,7 +45,7 @@ export interface MoeConfig {
   readonly capacity: number;
   /** Divide the chosen probabilities by their sum (only when topK > 1). */
   readonly renormalise: boolean;
-  readonly choice: RouterChoice;
+  readonly choice: RouterName<'choice'>;
   readonly balance: BalanceConfig;
   /** Parameters of an own expert, instead of gate, up and down; absent: the model's FFN. */
   readonly expertParameters?: readonly ExpertParameter[];

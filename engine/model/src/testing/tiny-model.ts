@@ -1,4 +1,4 @@
-import type { ModelConfig, MoeConfig } from '@troupe/spec';
+import { defaultRouter, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import type { Batch } from '../batch.ts';
 
 /** Changes to {@link tinyConfig}, one level deep. */
@@ -13,7 +13,7 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     topK: 2,
     dExpert: 6,
     sharedExperts: 0,
-    router: { kind: 'token-choice', scores: 'softmax' },
+    router: defaultRouter,
     capacity: 0,
     renormalise: true,
     choice: 'learned',
