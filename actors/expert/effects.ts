@@ -24,7 +24,7 @@ export function expertEffects(
   /** The gradients of a step are complete: hands them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
 ): ExpertEffects {
-  const { job, device, expertGroup: rank, numGrains } = host;
+  const { job, expertGroup: rank, numGrains } = host;
   const sources = host.gatesFor(layer).map((gate) => ({ gate, isBeside: self.isBeside(gate) }));
   const buffers = host.expertBuffers(layer);
   const group = expertShape(job.model, layer, buffers.count, job.precision ?? 'f32');

@@ -4,12 +4,22 @@ import { addWideSums } from '@troupe/core';
 export class StepLedger {
   readonly lossSum = new BigInt64Array(2);
   kernelMs = 0;
-  bytesSent = 0;
   /** Two sums a MoE layer: balance and squared logsumexp. */
   lossSums = new BigInt64Array(0);
   /** Choices of every expert, MoE layers × experts. */
   counts = new Int32Array(0);
   probSums = new BigInt64Array(0);
+
+  /** Balance over the whole batch: choices of every expert that stages have shared before their backward passes, and how many have. */
+  sharedChoices = new Int32Array(0);
+  numShared = 0;
+
+  addChoices(counts_LE: Int32Array): void {
+    if (this.numShared++ === 0) this.sharedChoices = new Int32Array(counts_LE.length);
+    counts_LE.forEach(
+      (count, index) => (this.sharedChoices[index] = (this.sharedChoices[index] ?? 0) + count),
+    );
+  }
 
   addLosses(
     lossSum: BigInt64Array,

@@ -1,5 +1,5 @@
 import { address, type Address } from '@troupe/core';
-import { always, ignore, of, on } from '@troupe/runtime';
+import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { addresses } from '@troupe/topology/layout';
 import type { Answerer, TrainerContext, TrainerInput } from './context.ts';
@@ -60,6 +60,9 @@ export const trainerActions = {
   failRecovery: always,
   heard: always,
 } as const;
+
+/** What carries them out. */
+export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, TrainerEvent>;
 
 /**
  * The step protocol. TRN-1: a step commits once, when every shard has voted and every replica has measured; a decision is never

@@ -1,0 +1,109 @@
+import type { TrainerContext } from './context.ts';
+import type { TrainerSelf } from './events.ts';
+import { stepLosses, utilisation, type StepLosses } from './losses.ts';
+import type { TrainerEffects } from './machine.ts';
+import type { Counted, TrainerState } from './state.ts';
+import { normOf } from './votes.ts';
+
+type CommittingEffects = Pick<
+  TrainerEffects,
+  'recordMeasure' | 'shareBalance' | 'recordVote' | 'decide' | 'report'
+>;
+
+/** From measures and votes to one decision, and to what people read of the step. */
+export function committingEffects(self: TrainerSelf, state: TrainerState): CommittingEffects {
+  const { job, company, options } = state;
+  return {
+    recordMeasure: ({ from, body, tensors }) => {
+      const { lossSum, layerSums, counts_LE, probSums } = tensors;
+      state.ledger.addLosses(lossSum, layerSums, counts_LE, probSums);
+      state.ledger.kernelMs += body.kernelMs;
+      self.answered('step', from);
+    },
+    shareBalance: ({ tensors }, { step, attempt }) => {
+      const { ledger } = state;
+      ledger.addChoices(tensors.counts_LE);
+      if (ledger.numShared < company.stages.length) return;
+      const counts_LE = ledger.sharedChoices;
+      for (const stage of company.stages)
+        self.tell(stage, 'balance.shared', { step, attempt, tensors: { counts_LE } });
+    },
+    recordVote: ({ from }) => self.answered('step', from),
+    decide: (_event, { step, attempt, votes }) => {
+      const gradNorm = normOf(votes);
+      const apply = !votes.overflow;
+      const learningRate = job.learningRate(step);
+      if (apply) state.adamClock++;
+      state.decided = { gradNorm, learningRate, skipped: !apply };
+      const { clip, beta1, beta2 } = job.optimizer;
+      const body = {
+        apply,
+        gradScale: clip > 0 && apply ? Math.min(1, clip / (gradNorm + 1e-6)) : 1,
+        learningRate,
+        correction1: 1 - beta1 ** state.adamClock,
+        correction2: 1 - beta2 ** state.adamClock,
+      };
+      for (const to of company.shards)
+        self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
+      state.waitFor('step', {
+        awaited: company.shards,
+        reason: 'the decision to be applied',
+        step,
+        deadlineMs: job.deadlines.stepMs,
+      });
+    },
+    report: (_event, { step }) => {
+      self.endWait('step');
+      const seconds = (self.clock.now() - state.openedAtMs) / 1000;
+      const counted = state.tokensOf(step);
+      state.forgetCounts(step);
+      const losses = stepLosses(job, state.ledger, counted);
+      state.lastLoss = losses.loss;
+      // A step that is repeated after all went back to a snapshot was reported already.
+      const before = state.reported.get(step);
+      state.reported.set(step, losses.loss);
+      if (before === undefined) reportStep(state, { step, seconds, counted, losses });
+      else if (!Object.is(before, losses.loss))
+        options.report({
+          event: 'fault',
+          message: `step ${step} was repeated and its loss is ${losses.loss}; before it was ${before}`,
+          details: { step, before, after: losses.loss },
+        });
+    },
+  };
+}
+
+function reportStep(
+  { options, decided, ledger, openings, job }: TrainerState,
+  committed: {
+    readonly step: TrainerContext['step'];
+    readonly seconds: number;
+    readonly counted: Counted;
+    readonly losses: StepLosses;
+  },
+): void {
+  const { step, seconds, counted, losses } = committed;
+  if (decided.skipped)
+    options.report({
+      event: 'fault',
+      message: `step ${step} had a non-finite gradient again; it is skipped: no parameter changes`,
+      details: { step, skipped: true },
+    });
+  const tokensPerSecond = counted.targets / seconds;
+  options.report({
+    event: 'step',
+    step,
+    loss: losses.loss,
+    auxLoss: losses.auxLoss,
+    gradNorm: decided.gradNorm,
+    learningRate: decided.learningRate,
+    tokens: counted.targets,
+    tokensPerSecond,
+    mfu: utilisation(options.flopsPerToken * tokensPerSecond, options.peakFlops),
+    maxExpertLoad: losses.maxExpertLoad,
+    hottest: losses.hottest,
+    kernelShare: ledger.kernelMs / 1000 / seconds / job.layout.mesh.world,
+    attempts: openings.count,
+    skipped: decided.skipped,
+  });
+}

@@ -1,0 +1,110 @@
+import type { Address } from '@troupe/core';
+import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout';
+import type { RecoveredEvent } from '@troupe/telemetry';
+import type { Job } from '../job.ts';
+import type { TrainerSelf } from './events.ts';
+import { StepLedger } from './ledger.ts';
+import type { TrainerOptions } from './options.ts';
+
+/** What the sequences of a step count in its sums. */
+export interface Counted {
+  readonly targets: number;
+  readonly tokens: number;
+}
+
+/** A loss that the run has not recovered from. */
+export interface Loss {
+  readonly workers: Set<string>;
+  readonly atMs: number;
+  /** Last step that was committed when it happened. */
+  readonly step: number;
+}
+
+/** Everybody that the trainer speaks to. */
+export class Company {
+  readonly workers: readonly WorkerRank[];
+  readonly feeders: readonly Address[];
+  readonly stages: readonly Address[];
+  readonly shards: readonly Address[];
+  readonly store = addresses.store(0);
+
+  constructor(layout: Layout) {
+    this.workers = [...layout.workers()];
+    this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
+    this.stages = this.workers.map((worker) => layout.stageOf(worker));
+    this.shards = this.workers.flatMap((worker) =>
+      layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
+    );
+  }
+}
+
+/** What the effects of a trainer keep from turn to turn: nobody else sees it. */
+export class TrainerState {
+  readonly options: TrainerOptions;
+  readonly job: Job;
+  readonly company: Company;
+  /** Sums of the present attempt at the open step. */
+  ledger = new StepLedger();
+  /** Updates that were carried out: what Adam corrects its moments by. */
+  adamClock: number;
+  openedAtMs = 0;
+  lastLoss: number | null = null;
+  /** Losses of the steps that were reported and may have to be repeated, from the last checkpoint on. */
+  readonly reported = new Map<number, number>();
+  /** How often the open step has been begun. */
+  openings = { step: 0, count: 0 };
+  loss: Loss | null = null;
+  /** Where the last recovery took states from. */
+  source: RecoveredEvent['from'] = 'peers';
+  decided = { gradNorm: 0, learningRate: 0, skipped: false };
+  readonly #self: TrainerSelf;
+  /** Tokens of a step by the feeder that counted them: one that counts again says the same again. */
+  readonly #counts = new Map<number, Map<string, Counted>>();
+
+  constructor(self: TrainerSelf, options: TrainerOptions) {
+    this.options = options;
+    this.job = options.job;
+    this.company = new Company(options.job.layout);
+    this.adamClock = options.job.first.adamClock;
+    this.#self = self;
+  }
+
+  count(step: number, feeder: Address, counted: Counted): void {
+    const known = this.#counts.get(step) ?? new Map<string, Counted>();
+    this.#counts.set(step, known.set(feeder, counted));
+  }
+
+  /** What all feeders have counted. */
+  tokensOf(step: number): Counted {
+    const all = [...(this.#counts.get(step)?.values() ?? [])];
+    return {
+      targets: all.reduce((sum, { targets }) => sum + targets, 0),
+      tokens: all.reduce((sum, { tokens }) => sum + tokens, 0),
+    };
+  }
+
+  forgetCounts(upTo: number): void {
+    for (const step of this.#counts.keys()) if (step <= upTo) this.#counts.delete(step);
+  }
+
+  /** Feeders make a step ready before it opens. */
+  prefetch(step: number): void {
+    for (const feeder of this.company.feeders) this.#self.tell(feeder, 'batch.prefetch', { step });
+  }
+
+  get lostWorkers(): string {
+    return [...(this.loss?.workers ?? [])].join(', ');
+  }
+
+  waitFor(
+    name: 'load' | 'step' | 'evaluation' | 'checkpoint' | 'recovery',
+    wait: {
+      readonly awaited: readonly Address[];
+      readonly reason: string;
+      readonly step: number;
+      readonly deadlineMs: number;
+    },
+  ): void {
+    this.#self.wait({ name, ...wait });
+  }
+}
