@@ -1,42 +1,26 @@
 import { rmSync } from 'node:fs';
-import { addresses, agentNode, mountAgent, workerNode, type Job } from '@troupe/actors';
-import {
-  assert,
-  callBack,
-  nodeId,
-  TroupeError,
-  type FolderLock,
-  type Logger,
-  type NodeId,
-  type Storage,
-} from '@troupe/core';
+import { agentNode } from '@troupe/actors';
+import { assert, type FolderLock, type Logger } from '@troupe/core';
 import type { DataStatistics } from '@troupe/data';
-import type { ActorSystem } from '@troupe/runtime';
-import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
-import type { RunEvent, StepEvent } from '@troupe/telemetry';
+import type { RunEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
-import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
-import { evaluationSequences, jobOf, lossLimit, type RunChoices } from '../job.ts';
-import { checkpointMustFit, firstOf } from '../first-state.ts';
-import { lockOf } from '../run-lock.ts';
-import { createJobSystem } from '../job-system.ts';
 import { dataWarnings } from '../data-warnings.ts';
-import { checkTopology } from '../option-rules.ts';
+import { checkpointMustFit, firstOf } from '../first-state.ts';
+import { evaluationSequences, jobOf, type RunChoices } from '../job.ts';
 import { mustFit } from '../machine-memory.ts';
+import { checkTopology } from '../option-rules.ts';
 import { Pace } from '../pace.ts';
-import { openRunData, type RunData } from '../run-data.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
-import { exitCodes, failureOf, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import { partPaths, Recorder } from '../profile/recorder.ts';
+import { openRunData, type RunData } from '../run-data.ts';
+import { lockOf } from '../run-lock.ts';
+import { failureOf, type RunResult } from '../run-result.ts';
+import { Run, startEvent, type StopReason } from '../run/run.ts';
+import { ForkedProcesses } from './forked-processes.ts';
 import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
-import { listenAs, type ListeningPlan } from './listening.ts';
-import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
-import { makeSocketFolder } from './socket-folder.ts';
-import { WorkerProcess } from './worker-process.ts';
 
-/** Why a run is stopped from outside; each has an exit code. */
-export type StopReason = 'interrupted' | 'terminated' | 'hungUp' | 'quit' | 'outOfTime';
+export type { StopReason } from '../run/run.ts';
 
 /** A run on worker processes of this machine. */
 export interface Launch {
@@ -55,11 +39,8 @@ export interface Launch {
   dataWarnings(): readonly string[];
 }
 
-const HEARTBEAT_MS = 1000;
-/** What a worker gets to say goodbye before it is killed. */
-const GRACE_MS = 1000;
 /** A stopped or swapped-out process comes back within seconds; longer silence is a loss. */
-const SILENCE_MS = 6000;
+const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 
 /**
  * Forks one worker process a device, and hosts trainer, supervisor and store in this one.
@@ -80,7 +61,7 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   checkpointMustFit(jobOf(topology, choices), options);
   mustFit(topology, 'launch');
   const lock = await lockOf(options.checkpoints, () => void run.abort());
-  const run: LocalLaunch = new LocalLaunch(topology, options, {
+  const run: ForkedLaunch = new ForkedLaunch(topology, options, {
     logger: await openLogger(options.logLevel),
     lock,
   });
@@ -93,37 +74,18 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   return run;
 }
 
-class LocalLaunch implements Launch {
-  readonly result: Promise<RunResult>;
+class ForkedLaunch implements Launch {
   readonly #topology: ResolvedTopology;
   readonly #options: LaunchOptions;
-  readonly #logger: Logger;
-  readonly #clock = systemClock();
-  readonly #pace = new Pace(() => this.#clock.now());
-  /** The present life of every worker, by rank. */
-  readonly #workers: WorkerProcess[] = [];
-  /** Lives that have ended or are about to. */
-  readonly #earlier: Promise<void>[] = [];
-  #choices: RunChoices | null = null;
-  #plan: ListeningPlan | null = null;
-  readonly #listening = new Map<number, NodeEndpoints>();
-  readonly #devices = new Map<number, { device: string; reason: string }>();
-  #socketFolder: string | null = null;
-  #transport: ZmqTransport | null = null;
-  #opening: Promise<ZmqTransport> | null = null;
+  readonly #pace: Pace;
   readonly #recorder: Recorder | null;
-  /** Of the folder of its checkpoints, unless somebody else holds it for this run. */
-  readonly #lock: FolderLock | null;
-  #system: ActorSystem | null = null;
-  #job: Job | null = null;
+  readonly #processes: ForkedProcesses;
+  readonly #run: Run;
   #data: RunData | null = null;
-  #last: StepEvent | null = null;
-  #interruption: StopReason = 'interrupted';
-  #ended = false;
-  #opened = false;
-  #finish: (result: RunResult) => void = () => {};
-  #allListening: () => void = () => {};
-  #startFailed: (error: TroupeError) => void = () => {};
+  /** Held-out sequences that an evaluation reads. */
+  #heldOut = 0;
+  #isOpen = false;
+  #isStartReported = false;
 
   constructor(
     topology: ResolvedTopology,
@@ -131,137 +93,79 @@ class LocalLaunch implements Launch {
     { logger, lock }: { readonly logger: Logger; readonly lock: FolderLock | null },
   ) {
     this.#topology = topology;
-    this.#lock = lock;
     this.#options = options;
-    this.#logger = logger.child({ node: agentNode });
-    // What a run that was killed left behind belongs to another profile.
-    if (options.profile !== undefined)
-      for (const path of partPaths(options.profile, topology.parallel.world)) rmSync(path, { force: true });
-    this.#recorder =
-      options.profile === undefined ? null : new Recorder(options.profile, agentNode, this.#logger);
-    this.#recorder?.begin(agentNode, null);
-    this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
-      await this.#cleanUp();
-      return result;
+    const clock = systemClock();
+    this.#pace = new Pace(() => clock.now());
+    const own = logger.child({ node: agentNode });
+    this.#recorder = openRecorder(topology, options, own);
+    const { logLevel, spare, profile } = options;
+    this.#processes = new ForkedProcesses(topology, {
+      logLevel,
+      ...(spare === undefined ? {} : { spare }),
+      ...(profile === undefined ? {} : { profile }),
+      logger: own,
+      recorder: this.#recorder,
+      unjudged: (error) => this.#run.fail(error),
+      ready: () => this.#reportStart(),
+      evaluating: (sequence) => this.#reportEvaluating(sequence),
     });
+    this.#run = new Run(topology, {
+      processes: this.#processes,
+      lock,
+      metrics: null,
+      report: (event) => this.#hear(event),
+      reportName: 'the option report',
+      errorOf: (failure) => failureOf(failure, null, null),
+      watch,
+      position: (step) => `in step ${step + 1}`,
+      opened: () => {
+        this.#isOpen = true;
+        this.#reportStart();
+      },
+    });
+  }
+
+  get result(): Promise<RunResult> {
+    return this.#run.result;
   }
 
   get workerPids(): readonly number[] {
-    return this.#workers.map((worker) => worker.pid);
+    return this.#processes.pids;
   }
 
   async start(choices: RunChoices): Promise<void> {
-    const folder = await makeSocketFolder();
-    this.#socketFolder = folder;
-    process.once('exit', this.#leaveNothing);
-    const { port } = this.#topology.wire;
-    const plan = { socketFolder: folder, port: port === 'auto' ? null : port };
-    this.#plan = plan;
-    const { world } = this.#topology.parallel;
-    const listening = new Promise<void>((resolve, reject) => {
-      this.#allListening = resolve;
-      this.#startFailed = reject;
-    });
-    // The processes boot while this one reads the data.
-    for (let rank = 0; rank < world; rank++) this.#workers.push(this.#fork(rank, 1, plan));
-    const opening = openZmqTransport({
-      node: nodeId(agentNode),
-      incarnation: 1,
-      clock: this.#clock,
-      logger: this.#logger,
-      listen: listenAs(plan, 0),
-    });
-    // Whatever else fails, cleaning up finds the sockets.
-    this.#opening = opening.then((opened) => (this.#transport = opened));
-    const [data, transport] = await Promise.all([this.#openData(), this.#opening, listening]);
+    await this.#processes.boot();
+    const [data] = await Promise.all([this.#openData(), this.#processes.connect()]);
     this.#data = data;
-    this.#places = () => [...this.#listening.values(), { node: agentNode, ...transport.endpoints }];
-    transport.setPeers((node) => this.#places().find((place) => place.node === node));
-    const full = {
-      ...choices,
-      evaluationSequences: evaluationSequences(this.#topology, data.source.batches),
-    };
-    this.#mountAgent(jobOf(this.#topology, full), transport, data);
-    this.#choices = full;
-    for (const worker of this.#workers) this.#configure(worker);
-  }
-
-  #openData(): Promise<RunData> {
-    return openRunData(this.#topology, {
-      ...this.#options,
-      progress: (progress) => {
-        if (this.#pace.isDue()) this.#report({ event: 'progress', ...progress });
+    this.#heldOut = evaluationSequences(this.#topology, data.source.batches);
+    const known = { ...choices, evaluationSequences: this.#heldOut };
+    const { tokenizer, corpusSha256 } = data;
+    const { checkpoints, resumeFrom, weightsFrom, peakFlops } = this.#options;
+    this.#processes.tell({ choices: known, data: { tokenizer, corpusSha256 } });
+    this.#run.start({
+      job: jobOf(this.#topology, known),
+      peakFlops,
+      store: {
+        storage: checkpoints?.storage ?? null,
+        folder: checkpoints?.folder ?? '',
+        keep: this.#topology.checkpoint.keep,
+        tokenizer: tokenizer === null ? null : new TextEncoder().encode(tokenizer),
+        corpusSha256,
+        resumeFrom: resumeFrom ?? weightsFrom ?? null,
       },
-      warn: (message) => this.#report({ event: 'warning', message }),
     });
-  }
-
-  /** Passes are dealt to the replicas in turn, so that the furthest of them says how far all are. */
-  #reportEvaluating(sequence: number): void {
-    const of = this.#choices?.evaluationSequences ?? 0;
-    const done = Math.min(sequence, of);
-    if (this.#pace.isDue())
-      this.#report({ event: 'progress', task: 'evaluating', unit: 'sequences', done, of });
-  }
-
-  #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
-    const handlers = {
-      message: (message: WorkerMessage) => this.#fromWorker(rank, incarnation, message),
-      exited: (reason: string) => this.#workerExited(rank, incarnation, reason),
-    };
-    const { logLevel, profile } = this.#options;
-    const worker = { rank, incarnation, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
-    return new WorkerProcess(worker, this.#options.spare ?? null, handlers);
-  }
-
-  #configure(worker: WorkerProcess): void {
-    const data = this.#data;
-    assert(this.#choices !== null && data !== null, 'a worker is configured when the run is known');
-    worker.send({
-      type: 'configure',
-      topology: this.#topology,
-      choices: this.#choices,
-      data: { tokenizer: data.tokenizer, corpusSha256: data.corpusSha256 },
-      endpoints: this.#places(),
-    });
-  }
-
-  /**
-   * Ends what is left of a worker's process, which may only be stopped, and forks its next life. It listens where the one before did, so
-   * whoever dialled that one finds it.
-   */
-  #restart(node: NodeId, incarnation: number): void {
-    const worker = this.#workers.find(({ rank }) => workerNode(rank) === node);
-    const plan = this.#plan;
-    assert(worker && plan !== null, 'a worker of this run was lost', { node });
-    this.#earlier.push(this.#replace(worker, incarnation, plan));
-  }
-
-  async #replace(worker: WorkerProcess, incarnation: number, plan: ListeningPlan): Promise<void> {
-    await worker.kill();
-    const { rank } = worker;
-    if (!this.#ended && this.#workers[rank] === worker)
-      this.#workers[rank] = this.#fork(rank, incarnation, plan);
   }
 
   stop(reason: StopReason): void {
-    this.#interruption = reason;
-    if (this.#system === null) this.#end({ exitCode: exitCodes[reason], step: 0, loss: null, error: null });
-    else this.#system.tell(addresses.trainer, 'run.stop');
+    this.#run.stop(reason);
   }
 
-  async abort(): Promise<void> {
-    this.#end({
-      exitCode: exitCodes[this.#interruption],
-      step: this.#last?.step ?? 0,
-      loss: this.#last?.loss ?? null,
-      error: null,
-    });
-    await this.result;
+  abort(): Promise<void> {
+    return this.#run.abort();
   }
 
   wireBytes(): number {
-    return this.#wireBytes + (this.#transport?.stats().bytesSent ?? 0);
+    return this.#processes.wireBytes();
   }
 
   dataWarnings(): readonly string[] {
@@ -273,167 +177,58 @@ class LocalLaunch implements Launch {
     return this.#data.source.statistics();
   }
 
-  #wireBytes = 0;
-  #startReported = false;
-  #places: () => readonly NodeEndpoints[] = () => [];
-
-  #end(result: RunResult): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#finish(result);
-  }
-
-  async #cleanUp(): Promise<void> {
-    this.#system?.stop();
-    this.#recorder?.close();
-    await Promise.all(this.#earlier);
-    await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
-    await this.#opening?.catch(() => {});
-    await this.#transport?.close(200);
-    this.#leaveNothing();
-    process.off('exit', this.#leaveNothing);
-    await this.#lock?.release();
-  }
-
-  /** A process that leaves without cleaning up leaves no worker and no socket either, unless it is killed. */
-  readonly #leaveNothing = (): void => {
-    for (const worker of this.#workers) worker.killNow();
-    if (this.#socketFolder !== null) rmSync(this.#socketFolder, { recursive: true, force: true });
-  };
-
-  #mountAgent(job: Job, transport: ZmqTransport, { tokenizer, corpusSha256 }: RunData): void {
-    const { checkpoints, resumeFrom, weightsFrom, peakFlops } = this.#options;
-    const topology = this.#topology;
-    this.#job = job;
-    const system = createJobSystem({
-      node: nodeId(agentNode),
-      topology,
-      transport,
-      clock: this.#clock,
-      logger: this.#logger,
-      schedule: (run) => void setImmediate(run),
-      unjudged: (error) => this.#endWith(error),
-      ...(this.#recorder === null ? {} : { probe: this.#recorder }),
+  #openData(): Promise<RunData> {
+    return openRunData(this.#topology, {
+      ...this.#options,
+      progress: (progress) => {
+        if (this.#pace.isDue()) this.#run.report({ event: 'progress', ...progress });
+      },
+      warn: (message) => this.#run.report({ event: 'warning', message }),
     });
-    this.#system = system;
-    mountAgent(system, job, {
-      storage: checkpoints?.storage as Storage,
-      trainer: {
-        report: (event) => {
-          if (event.event === 'step') {
-            this.#last = event;
-            this.#recorder?.step(event.step, event.tokens / event.tokensPerSecond);
-          }
-          this.#pace.begin();
-          this.#report(event);
-        },
-        opened: () => {
-          this.#opened = true;
-          this.#reportStart();
-        },
-        finished: (outcome) => {
-          const result = resultOf(outcome);
-          this.#end(
-            result.exitCode === exitCodes.interrupted
-              ? { ...result, exitCode: exitCodes[this.#interruption] }
-              : result,
-          );
-        },
-        peakFlops,
-        flopsPerToken: trainingFlopsPerToken(job.model),
-      },
-      store: {
-        folder: checkpoints?.folder ?? '',
-        keep: topology.checkpoint.keep,
-        topology: topology.portable,
-        tokenizer: tokenizer === null ? null : new TextEncoder().encode(tokenizer),
-        corpusSha256,
-        resumeFrom: resumeFrom ?? weightsFrom ?? null,
-      },
-      supervisor: {
-        failed: (failure) => this.#endWith(failureOf(failure, null, null)),
-        heartbeatMs: HEARTBEAT_MS,
-        silenceMs: SILENCE_MS,
-        position: () => this.#position(),
-        limit: lossLimit(topology),
-        restart: (node, incarnation) => this.#restart(node, incarnation),
-      },
-    });
-    system.listen();
   }
 
-  /** The step that was open, in words. */
-  #position(): string {
-    const first = this.#job?.first.step ?? 0;
-    return `in step ${(this.#last?.step ?? first) + 1}`;
+  #hear(event: RunEvent): unknown {
+    if (event.event === 'step') this.#recorder?.step(event.step, event.tokens / event.tokensPerSecond);
+    // What the trainer reports ends an evaluation, if one was under way.
+    if (event.event !== 'progress' && event.event !== 'warning') this.#pace.begin();
+    return this.#options.report(event);
   }
 
-  #endWith(error: TroupeError): void {
-    const step = this.#last?.step ?? this.#job?.first.step ?? 0;
-    this.#end(failureResult(error, step, this.#last?.loss ?? null));
-  }
-
-  /** What the embedding program's own code throws, or its promise is rejected with, ends the run, not the process. */
-  #report(event: RunEvent): void {
-    callBack(
-      'the option report',
-      () => this.#options.report(event),
-      (error) => this.#endWith(error),
-    );
-  }
-
-  #workerExited(rank: number, incarnation: number, reason: string): void {
-    const node = workerNode(rank);
-    if (this.#system === null) {
-      this.#startFailed(
-        new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
-          retryable: true,
-        }),
-      );
-    } else if (!this.#ended) {
-      this.#system.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
-    }
-  }
-
-  #fromWorker(rank: number, incarnation: number, message: WorkerMessage): void {
-    const node = workerNode(rank);
-    if (message.type === 'listening') {
-      this.#listening.set(rank, message.endpoints);
-      const worker = this.#workers[rank];
-      if (incarnation > 1 && worker !== undefined) this.#configure(worker);
-      else if (this.#listening.size === this.#topology.parallel.world) this.#allListening();
-    } else if (message.type === 'ready') {
-      this.#devices.set(rank, message);
-      this.#reportStart();
-    } else if (message.type === 'evaluating') {
-      this.#reportEvaluating(message.sequence);
-    } else if (message.type === 'left') {
-      this.#wireBytes += message.bytesSent;
-    } else {
-      const { code, message: text, retryable } = message;
-      const error = new TroupeError(code, text, { retryable });
-      this.#startFailed(error);
-      this.#system?.tell(addresses.supervisor, 'actor.failed', {
-        body: { actor: node, code, message: text, retryable, node, incarnation },
-      });
-    }
+  /** Passes are dealt to the replicas in turn, so that the furthest of them says how far all are. */
+  #reportEvaluating(sequence: number): void {
+    const of = this.#heldOut;
+    const done = Math.min(sequence, of);
+    if (this.#pace.isDue())
+      this.#run.report({ event: 'progress', task: 'evaluating', unit: 'sequences', done, of });
   }
 
   /** Once: when every worker has said what it runs on and the first step opens. */
   #reportStart(): void {
-    if (this.#startReported || !this.#opened || this.#devices.size < this.#topology.parallel.world) return;
-    this.#startReported = true;
-    const { model } = this.#topology;
-    const counts = parameterCounts(model);
-    const names = [...new Set([...this.#devices.values()].map(({ device }) => device))];
-    const reasons = [...new Set([...this.#devices.values()].map(({ reason }) => reason))];
-    this.#report({
-      event: 'start',
-      device: `${this.#devices.size} × ${names.join(', ')}`,
-      reason: reasons.join('; '),
-      processes: this.#devices.size,
-      paramsTotal: counts.total,
-      paramsActive: counts.active,
-    });
+    const { devices } = this.#processes;
+    if (this.#isStartReported || !this.#isOpen || devices.length < this.#topology.parallel.world) return;
+    this.#isStartReported = true;
+    const names = [...new Set(devices.map(({ device }) => device))];
+    const reasons = [...new Set(devices.map(({ reason }) => reason))];
+    this.#run.report(
+      startEvent(this.#topology, {
+        device: `${devices.length} × ${names.join(', ')}`,
+        reason: reasons.join('; '),
+        processes: devices.length,
+      }),
+    );
   }
+}
+
+/** Begins the agent's part of a profile, if one was asked for. */
+function openRecorder(
+  { parallel }: ResolvedTopology,
+  { profile }: LaunchOptions,
+  logger: Logger,
+): Recorder | null {
+  if (profile === undefined) return null;
+  // What a run that was killed left behind belongs to another profile.
+  for (const path of partPaths(profile, parallel.world)) rmSync(path, { force: true });
+  const recorder = new Recorder(profile, agentNode, logger);
+  recorder.begin(agentNode, null);
+  return recorder;
 }

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { addresses, mountWorker, workerNode, type Job, type TokenSource } from '@troupe/actors';
+import { workerNode, type Job, type TokenSource } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
@@ -13,6 +13,7 @@ import { Pace } from '../pace.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { Recorder } from '../profile/recorder.ts';
+import { beginWorker } from '../run/worker-life.ts';
 import { surviveClosedTerminal } from './closed-terminal.ts';
 import { listenAs } from './listening.ts';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
@@ -117,16 +118,8 @@ class Worker {
       ...(this.#recorder === null ? {} : { probe: this.#recorder }),
     });
     this.#system = system;
-    mountWorker(system, job, {
-      worker: workerRank(rank),
-      device,
-      tokens: toldTokens(data.batches),
-      joins: incarnation > 1,
-    });
-    system.listen();
-    // Over the connections of this life, so that whatever follows from it travels on them too.
-    if (incarnation > 1)
-      system.tell(addresses.supervisor, 'worker.joined', { body: { node: this.#node, incarnation } });
+    const tokens = toldTokens(data.batches);
+    beginWorker(system, job, { worker: workerRank(rank), incarnation, device, tokens });
     say({ type: 'ready', device: device.info.name, reason: device.info.reason });
   }
 

@@ -94,6 +94,8 @@ export class Run {
   /** Begins the workers and mounts the agent. Its processes are open. */
   start(work: RunWork): void {
     assert(this.#work === null, 'a run starts once');
+    // A callback of the program threw while the data were read.
+    if (this.#isOver) return;
     this.#work = work;
     const { processes } = this.#ports;
     processes.onExit((node, incarnation, reason) => {

@@ -1,0 +1,254 @@
+import { rmSync } from 'node:fs';
+import { addresses, agentNode, workerNode, type ProgramSystem } from '@troupe/actors';
+import { assert, nodeId, TroupeError, type Logger } from '@troupe/core';
+import type { ResolvedTopology, WorkerRank } from '@troupe/topology';
+import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
+import type { RunChoices } from '../job.ts';
+import { createJobSystem } from '../job-system.ts';
+import { systemClock } from '../ports/clock.ts';
+import type { Recorder } from '../profile/recorder.ts';
+import type { RunDataChoice } from '../run-data.ts';
+import type { ExitHandler, Processes } from '../run/processes.ts';
+import type { LaunchOptions } from './launch-options.ts';
+import { listenAs, type ListeningPlan } from './listening.ts';
+import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
+import { makeSocketFolder } from './socket-folder.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** What a worker gets to say goodbye before it is killed. */
+const GRACE_MS = 1000;
+/** What the agent gets. */
+const GOODBYE_MS = 200;
+
+export interface ForkedOptions extends Pick<LaunchOptions, 'logLevel' | 'spare' | 'profile'> {
+  readonly logger: Logger;
+  /** Of this process; it ends with the others. */
+  readonly recorder: Recorder | null;
+  /** Ends the run: nobody can be told. */
+  readonly unjudged: (error: TroupeError) => void;
+  /** A worker has opened its device. */
+  readonly ready: () => void;
+  /** A worker was given held-out sequences up to this one. */
+  readonly evaluating: (sequence: number) => void;
+}
+
+/** What every life of a worker is told of the run. */
+export interface WorkerRun {
+  readonly choices: RunChoices;
+  readonly data: RunDataChoice;
+}
+
+/** What a worker computes on, and why. */
+type DeviceReport = Pick<Extract<WorkerMessage, { type: 'ready' }>, 'device' | 'reason'>;
+
+/**
+ * Worker processes of this machine, forked by the agent's, which reaches them over ZeroMQ.
+ *
+ * They boot while the agent reads the data: {@link boot}, then {@link connect}, then {@link tell} what the run is.
+ *
+ * FRK-1: a worker listens where its life before did, so whoever dialled that one finds it.
+ * FRK-2: however this process leaves, unless it is killed, it leaves no worker and no socket; workers of one that is killed leave when
+ * their pipe closes.
+ */
+export class ForkedProcesses implements Processes {
+  readonly #topology: ResolvedTopology;
+  readonly #options: ForkedOptions;
+  readonly #clock = systemClock();
+  /** The present life of every worker, by rank. */
+  readonly #workers: WorkerProcess[] = [];
+  /** Lives that have ended or are about to. */
+  readonly #earlier: Promise<void>[] = [];
+  readonly #listening = new Map<number, NodeEndpoints>();
+  readonly #devices = new Map<number, DeviceReport>();
+  /** Exits that nobody has heard of yet. */
+  readonly #exits: Parameters<ExitHandler>[] = [];
+  readonly #allListen: Promise<void>;
+  #plan: ListeningPlan | null = null;
+  #opening: Promise<ZmqTransport> | null = null;
+  #transport: ZmqTransport | null = null;
+  #agent: ProgramSystem | null = null;
+  #run: WorkerRun | null = null;
+  #handler: ExitHandler | null = null;
+  #bytesSent = 0;
+  #isOver = false;
+  #resolveListening: () => void = () => {};
+  #failStart: (error: TroupeError) => void = () => {};
+
+  constructor(topology: ResolvedTopology, options: ForkedOptions) {
+    this.#topology = topology;
+    this.#options = options;
+    this.#allListen = new Promise<void>((resolve, reject) => {
+      this.#resolveListening = resolve;
+      this.#failStart = reject;
+    });
+    // Whoever waits for it hears of it.
+    this.#allListen.catch(() => {});
+  }
+
+  get agent(): ProgramSystem {
+    assert(this.#agent !== null, 'the agent has a system when all workers listen');
+    return this.#agent;
+  }
+
+  get pids(): readonly number[] {
+    return this.#workers.map((worker) => worker.pid);
+  }
+
+  /** Of the workers that have opened theirs. */
+  get devices(): readonly DeviceReport[] {
+    return [...this.#devices.values()];
+  }
+
+  /** Bytes that all processes have put on the wire, as far as they have told. */
+  wireBytes(): number {
+    return this.#bytesSent + (this.#transport?.stats().bytesSent ?? 0);
+  }
+
+  /** Forks the workers and opens the agent's sockets; they go on by themselves. */
+  async boot(): Promise<void> {
+    const socketFolder = await makeSocketFolder();
+    const { port } = this.#topology.wire;
+    const plan = { socketFolder, port: port === 'auto' ? null : port };
+    this.#plan = plan;
+    process.once('exit', this.#leaveNothing);
+    for (let rank = 0; rank < this.#topology.parallel.world; rank++)
+      this.#workers.push(this.#fork(rank, 1, plan));
+    const opening = openZmqTransport({
+      node: nodeId(agentNode),
+      incarnation: 1,
+      clock: this.#clock,
+      logger: this.#options.logger,
+      listen: listenAs(plan, 0),
+    });
+    // Whatever else fails, the end finds the sockets.
+    this.#opening = opening.then((opened) => (this.#transport = opened));
+    this.#opening.catch(() => {});
+  }
+
+  /**
+   * Waits until everybody can be reached, and opens the agent's system.
+   *
+   * @throws {TroupeError} TROUPE_WORKER_LOST, or what a worker could not start for
+   */
+  async connect(): Promise<void> {
+    assert(this.#opening !== null, 'processes boot before they are connected');
+    const [transport] = await Promise.all([this.#opening, this.#allListen]);
+    if (this.#isOver) return;
+    transport.setPeers((node) => this.#places().find((place) => place.node === node));
+    const { logger, recorder, unjudged } = this.#options;
+    this.#agent = createJobSystem({
+      node: nodeId(agentNode),
+      topology: this.#topology,
+      transport,
+      clock: this.#clock,
+      logger,
+      schedule: (run) => void setImmediate(run),
+      unjudged,
+      ...(recorder === null ? {} : { probe: recorder }),
+    });
+  }
+
+  /** Says what the run is, before the first worker begins. */
+  tell(run: WorkerRun): void {
+    this.#run = run;
+  }
+
+  onExit(handler: ExitHandler): void {
+    this.#handler = handler;
+    for (const exit of this.#exits.splice(0)) handler(...exit);
+  }
+
+  begin(worker: WorkerRank, incarnation: number): void {
+    const found = this.#workers[worker];
+    assert(found && this.#plan !== null, 'every worker was forked', { worker });
+    if (incarnation === 1) this.#configure(found);
+    else this.#earlier.push(this.#replace(found, incarnation, this.#plan));
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    this.#resolveListening();
+    this.#agent?.stop();
+    this.#options.recorder?.close();
+    await Promise.all(this.#earlier);
+    await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
+    await this.#opening?.catch(() => {});
+    await this.#transport?.close(GOODBYE_MS);
+    this.#leaveNothing();
+    process.off('exit', this.#leaveNothing);
+  }
+
+  readonly #leaveNothing = (): void => {
+    for (const worker of this.#workers) worker.killNow();
+    if (this.#plan !== null) rmSync(this.#plan.socketFolder, { recursive: true, force: true });
+  };
+
+  #places(): readonly NodeEndpoints[] {
+    const transport = this.#transport;
+    const own = transport === null ? [] : [{ node: agentNode, ...transport.endpoints }];
+    return [...this.#listening.values(), ...own];
+  }
+
+  #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
+    const { logLevel, profile, spare = null } = this.#options;
+    const worker = { rank, incarnation, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
+    return new WorkerProcess(worker, spare, {
+      message: (message) => this.#heard(rank, incarnation, message),
+      exited: (reason) => this.#exited(rank, incarnation, reason),
+    });
+  }
+
+  #configure(worker: WorkerProcess): void {
+    assert(this.#run !== null, 'a worker is configured when the run is known');
+    const endpoints = this.#places();
+    worker.send({ type: 'configure', topology: this.#topology, ...this.#run, endpoints });
+  }
+
+  /** Ends what is left of a worker's process, which may only be stopped, and forks its next life. */
+  async #replace(worker: WorkerProcess, incarnation: number, plan: ListeningPlan): Promise<void> {
+    await worker.kill();
+    const { rank } = worker;
+    if (!this.#isOver && this.#workers[rank] === worker)
+      this.#workers[rank] = this.#fork(rank, incarnation, plan);
+  }
+
+  #exited(rank: number, incarnation: number, reason: string): void {
+    const node = workerNode(rank);
+    if (this.#agent === null)
+      this.#failStart(
+        new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
+          retryable: true,
+        }),
+      );
+    else if (this.#handler === null) this.#exits.push([node, incarnation, reason]);
+    else this.#handler(node, incarnation, reason);
+  }
+
+  #heard(rank: number, incarnation: number, message: WorkerMessage): void {
+    if (message.type === 'listening') this.#listens(rank, incarnation, message.endpoints);
+    else if (message.type === 'evaluating') this.#options.evaluating(message.sequence);
+    else if (message.type === 'left') this.#bytesSent += message.bytesSent;
+    else if (message.type === 'ready') {
+      this.#devices.set(rank, message);
+      this.#options.ready();
+    } else this.#failed(rank, incarnation, message);
+  }
+
+  #listens(rank: number, incarnation: number, endpoints: NodeEndpoints): void {
+    this.#listening.set(rank, endpoints);
+    const worker = this.#workers[rank];
+    if (incarnation > 1 && worker !== undefined) this.#configure(worker);
+    else if (this.#listening.size === this.#topology.parallel.world) this.#resolveListening();
+  }
+
+  #failed(
+    rank: number,
+    incarnation: number,
+    { code, message, retryable }: Extract<WorkerMessage, { type: 'failed' }>,
+  ): void {
+    const node = workerNode(rank);
+    this.#failStart(new TroupeError(code, message, { retryable }));
+    const body = { actor: node, code, message, retryable, node, incarnation };
+    this.#agent?.tell(addresses.supervisor, 'actor.failed', { body });
+  }
+}
