@@ -1,4 +1,4 @@
-import { routerNames } from '@troupe/spec';
+import { activations, routerNames } from '@troupe/spec';
 import * as z from 'zod';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
@@ -99,12 +99,7 @@ export const modelSchema = z
       .describe('How weights are initialised.'),
     ffn: z
       .strictObject({
-        kind: choice('Activation of dense FFNs and experts.', [
-          'swiglu',
-          'gelu',
-          'gelu-tanh',
-          'relu',
-        ]).default('swiglu'),
+        kind: choice('Activation of dense FFNs and experts.', activations).default('swiglu'),
         dFf: count('Hidden width of a dense FFN. Default: 4 · dModel.', 'elements').optional(),
       })
       .prefault({})

@@ -1,5 +1,5 @@
 /** Random cases of routing and of the expert FFN. */
-import { hiddenInputs, type Activation, type Device, type RowsPart } from '@troupe/kernel-set';
+import { activations, hiddenInputs, type Device, type RowsPart } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import {
   lossOutput,
@@ -95,7 +95,7 @@ const expertShape = fc.record({
   experts: sizes(1, 5),
   dim: sizes(1, 40),
   hidden: sizes(1, 40),
-  activation: fc.constantFrom<Activation[]>('swiglu', 'gelu', 'gelu-tanh', 'relu'),
+  activation: fc.constantFrom(...activations),
   sources: sizes(0, 3),
   accumulate: fc.boolean(),
   gap: sizes(0, 5),

@@ -1,3 +1,4 @@
+import { InvariantError } from '@troupe/core';
 import type { Activation } from '@troupe/kernel-set';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
@@ -30,6 +31,11 @@ export function erf(x: number): number {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const gaussianCdf = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2));
 
+/** Does not compile while an activation is left out. */
+function missing(activation: never): never {
+  throw new InvariantError(`activation ${String(activation)} is not built`);
+}
+
 /** The scalar function of an activation: swiglu's is silu, which multiplies the other input. */
 export function activate(activation: Activation, x: number): number {
   switch (activation) {
@@ -39,8 +45,10 @@ export function activate(activation: Activation, x: number): number {
       return x * gaussianCdf(x);
     case 'gelu-tanh':
       return 0.5 * x * (1 + Math.tanh(SQRT_2_OVER_PI * (x + TANH_CUBIC * x * x * x)));
-    default:
+    case 'relu':
       return x > 0 ? x : 0;
+    default:
+      return missing(activation);
   }
 }
 
@@ -57,7 +65,9 @@ export function activationSlope(activation: Activation, x: number): number {
       const tanh = Math.tanh(SQRT_2_OVER_PI * (x + TANH_CUBIC * x * x * x));
       return 0.5 * (1 + tanh) + 0.5 * x * (1 - tanh * tanh) * SQRT_2_OVER_PI * (1 + 3 * TANH_CUBIC * x * x);
     }
-    default:
+    case 'relu':
       return x > 0 ? 1 : 0;
+    default:
+      return missing(activation);
   }
 }

@@ -1,4 +1,5 @@
 import {
+  activations,
   GRADIENT_LEAF_LIMIT,
   hiddenInputs,
   type ExpertsBackwardCall,
@@ -188,7 +189,7 @@ export class ArgumentCheck {
     this.size('experts', experts, 1);
     this.size('dim', dim, 1);
     this.size('hidden', hidden, 1);
-    this.oneOf('activation', call.activation, ['swiglu', 'gelu', 'gelu-tanh', 'relu']);
+    this.oneOf('activation', call.activation, activations);
     this.precision(call.precision);
     this.size('expertStride', expertStride, (hiddenInputs(call.activation) + 1) * hidden * dim);
     this.floats('weights', call.weights, expertsLength(call));

@@ -42,7 +42,9 @@ export const NORM_QUANTUM_LOG2 = -80;
 export const NORM_BLOCK = 1024;
 
 export type NormKind = 'rms' | 'layer';
-export type Activation = 'swiglu' | 'gelu' | 'gelu-tanh' | 'relu';
+/** Activations of an expert or a dense FFN: schema, checks and random cases are drawn from this list. */
+export const activations = ['swiglu', 'gelu', 'gelu-tanh', 'relu'] as const;
+export type Activation = (typeof activations)[number];
 /** Gated activations have two input matrices (gate, up); the others one. */
 export const hiddenInputs = (activation: Activation): 1 | 2 => (activation === 'swiglu' ? 2 : 1);
 

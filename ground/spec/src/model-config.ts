@@ -1,6 +1,8 @@
 import type { Activation, NormKind } from '@troupe/kernel-set';
 import type { RouterConfig, RouterName } from './routers.ts';
 
+export { activations } from '@troupe/kernel-set';
+
 /** Where the balance loss takes its fractions; math.md §2 of the blueprint. */
 export type BalanceScope = 'sequence' | 'global' | 'microbatch';
 
