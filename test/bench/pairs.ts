@@ -91,7 +91,7 @@ const startUp: Workload = {
 
 const program = fileURLToPath(new URL('pairs-simulation.js', import.meta.url));
 
-/** In a process of its own, with the library of the checkout; the heap may be as large as it needs. */
+/** In a process of its own, with the library of the checkout. */
 async function simulated(
   { library }: Checkout,
   devices: number,
@@ -102,7 +102,7 @@ async function simulated(
   try {
     const file = join(folder, 'topology.yaml');
     await writeFile(file, JSON.stringify(weakDocument(devices, numSteps)));
-    const args = ['--max-old-space-size=16384', program, library, file, String(numSteps), String(turns)];
+    const args = [program, library, file, String(numSteps), String(turns)];
     const { stdout } = await promisify(execFile)(process.execPath, args);
     return JSON.parse(stdout) as SimulationCost;
   } finally {

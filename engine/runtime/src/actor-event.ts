@@ -14,7 +14,8 @@ const noTensors: ActorEvent['tensors'] = Object.freeze({});
 export function actorEvent(
   type: string,
   from: Address,
-  fields: MessageFields & { error?: SerializedError; kernelMs?: number; correlation?: number },
+  fields: MessageFields & { error?: SerializedError; correlation?: number },
+  kernelMs?: number,
 ): ActorEvent {
   const event: Mutable<ActorEvent> = {
     type,
@@ -27,7 +28,7 @@ export function actorEvent(
     body: fields.body ?? noBody,
     tensors: fields.tensors ?? noTensors,
   };
-  const { error, kernelMs, correlation } = fields;
+  const { error, correlation } = fields;
   if (error !== undefined) event.error = error;
   if (kernelMs !== undefined) event.kernelMs = kernelMs;
   if (correlation !== undefined) event.correlation = correlation;

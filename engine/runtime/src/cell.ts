@@ -8,7 +8,7 @@ export interface Cell {
   readonly address: Address;
   readonly mount: Mount;
   readonly supervision: Supervision;
-  readonly mailbox: Mailbox<{ readonly event: ActorEvent; readonly release?: () => void }>;
+  readonly mailbox: Mailbox<{ readonly event: ActorEvent; readonly release: (() => void) | undefined }>;
   incarnation: number;
   /** False between two lives. */
   isAlive: boolean;

@@ -7,7 +7,7 @@ import {
   type SerializedError,
   type TroupeError,
 } from '@troupe/core';
-import type { Completion, Device, KernelCall } from '@troupe/kernel-set';
+import type { Device, KernelCall } from '@troupe/kernel-set';
 import type { Message } from '@troupe/wire';
 import type { ActorEvent, AskOptions, EventHeader, MessageFields, Place, Self } from './actor.ts';
 import { actorEvent } from './actor-event.ts';
@@ -18,7 +18,7 @@ import { travels, type Carried } from './message-shape.ts';
 import type { SystemOptions } from './system-options.ts';
 import type { WaitRequest, Waits } from './waits.ts';
 
-type OwnFields = MessageFields & { readonly error?: SerializedError; readonly kernelMs?: number };
+type OwnFields = MessageFields & { readonly error?: SerializedError };
 
 /** What the lives of one node's actors have in common: the system, as far as they may touch it. */
 export interface Household {
@@ -109,11 +109,11 @@ export class Life implements Self {
   }
 
   submit(device: Device, calls: readonly KernelCall[], done: string, fields: MessageFields = {}): void {
-    this.#run(device, calls, fields, ({ kernelMs }) => this.post(done, { ...fields, kernelMs }));
+    this.#run(device, calls, done, fields);
   }
 
   queue(device: Device, calls: readonly KernelCall[], done: string, fields: MessageFields = {}): void {
-    this.#run(device, calls, fields, () => {});
+    this.#run(device, calls, null, fields);
     this.post(done, fields);
   }
 
@@ -150,18 +150,16 @@ export class Life implements Self {
     if (this.#isAlive) this.#house.fail(this.#cell, error);
   }
 
-  #run(
-    device: Device,
-    calls: readonly KernelCall[],
-    fields: MessageFields,
-    ran: (completion: Completion) => void,
-  ): void {
+  #run(device: Device, calls: readonly KernelCall[], done: string | null, fields: MessageFields): void {
     const { probe } = this.#house.options;
     const submittedMs = probe?.submitted() ?? 0;
     device.submit(calls, (completion) => {
       probe?.completed({ owner: this.address, device, calls, fields, submittedMs, completion });
-      if (completion.error === null) ran(completion);
-      else this.post('kernel.failed', { ...fields, error: serializeError(completion.error, this.address) });
+      const { error, kernelMs } = completion;
+      if (error !== null)
+        this.post('kernel.failed', { ...fields, error: serializeError(error, this.address) });
+      else if (done !== null && this.#isAlive)
+        this.#house.deliver(this.address, actorEvent(done, this.address, fields, kernelMs));
     });
   }
 }

@@ -329,7 +329,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       return;
     }
     try {
-      cell.mailbox.push(release === undefined ? { event } : { event, release });
+      cell.mailbox.push({ event, release });
     } catch (error) {
       release?.();
       this.#failed(cell, error);

@@ -19,12 +19,19 @@ export type WaitRequest = Omit<Wait, 'owner' | 'sinceMs'>;
 
 /** A wait and whom it still waits for. */
 interface Entry {
-  readonly request: Omit<Wait, 'awaited'>;
+  readonly owner: Address;
+  readonly request: WaitRequest;
+  readonly sinceMs: number;
   readonly missing: Set<Address>;
   readonly timer: TimerHandle;
 }
 
-const waitOf = ({ request, missing }: Entry): Wait => ({ ...request, awaited: [...missing] });
+const waitOf = ({ owner, request, sinceMs, missing }: Entry): Wait => ({
+  ...request,
+  owner,
+  sinceMs,
+  awaited: [...missing],
+});
 
 /** Every wait of one node has an owner, a deadline and a reason; this keeps them and fires the deadlines. */
 export class Waits {
@@ -37,7 +44,6 @@ export class Waits {
   }
 
   begin(owner: Address, request: WaitRequest, expired: (error: DeadlineError, wait: Wait) => void): void {
-    const { awaited, ...rest } = request;
     this.end(owner, request.name);
     const timer = this.#clock.after(request.deadlineMs, () => {
       const current = this.#take(owner, request.name);
@@ -48,10 +54,13 @@ export class Waits {
         wait,
       );
     });
-    const own = this.#waits.get(owner) ?? new Map<string, Entry>();
-    this.#waits.set(owner, own);
-    const since = { ...rest, owner, sinceMs: this.#clock.now() };
-    own.set(request.name, { request: since, missing: new Set(awaited), timer });
+    let own = this.#waits.get(owner);
+    if (own === undefined) {
+      own = new Map();
+      this.#waits.set(owner, own);
+    }
+    const missing = new Set(request.awaited);
+    own.set(request.name, { owner, request, sinceMs: this.#clock.now(), missing, timer });
   }
 
   /** One of the awaited answered: the report names only those still missing. */

@@ -39,6 +39,22 @@ export function runUserCode<T>(what: string, run: () => T): T {
   }
 }
 
+/** {@link callBack} with one argument, for what is called so often that nothing may be made for a call. */
+export function calledBack<T>(
+  what: string,
+  call: (argument: T) => unknown,
+  failed: (error: UserCodeError | InvariantError) => void,
+): (argument: T) => void {
+  const rejected = (reason: unknown): void => failed(userCodeError(what, reason));
+  return (argument) => {
+    try {
+      onRejected(call(argument), rejected);
+    } catch (thrown) {
+      rejected(thrown);
+    }
+  };
+}
+
 /**
  * Calls back into the embedding program, and does not wait.
  *

@@ -22,7 +22,8 @@ class MessagePacket implements Packet {
   constructor(message: Message, incarnation: number) {
     this.message = message;
     this.incarnation = incarnation;
-    const entries = Object.keys(message.body).length + message.tensors.length;
+    let entries = message.tensors.length;
+    for (const _name in message.body) entries++;
     this.header = headers[entries] ?? blankHeader(entries);
   }
 

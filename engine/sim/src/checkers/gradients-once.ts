@@ -54,7 +54,9 @@ export const gradientsOnce = (groups: {
     const range = { from: Number(body['from']), to: Number(body['to']) };
     const level = Number(body['level']);
     const text = `${from} ${level} ${range.from}-${range.to}`;
-    sum.levels.set(level, [...(sum.levels.get(level) ?? []), range]);
+    const ranges = sum.levels.get(level);
+    if (ranges === undefined) sum.levels.set(level, [range]);
+    else ranges.push(range);
     // What was set aside comes from the shard itself: its first sender is not known any more.
     if (from !== address && sum.seen.has(text))
       return `${address} adds elements ${range.from} to ${range.to} of ${from} twice in step ${step}, attempt ${attempt}`;

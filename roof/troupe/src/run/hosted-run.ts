@@ -1,7 +1,7 @@
 import type { Job, ProgramSystem, RunFailure } from '@troupe/actors';
 import {
   assert,
-  callBack,
+  calledBack,
   OptionError,
   silentLogger,
   type FolderLock,
@@ -146,9 +146,7 @@ export async function openHostedRun(
     tokens,
     logger: guardedLogger(options.logger ?? silentLogger, fail),
     unjudged: fail,
-    ...(observe === undefined
-      ? {}
-      : { observe: (turn) => callBack('the option observe', () => observe(turn), fail) }),
+    ...(observe === undefined ? {} : { observe: calledBack('the option observe', observe, fail) }),
     ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
     ...(begun === undefined ? {} : { begun }),
   });

@@ -6,6 +6,8 @@ import { exitCodes, type RunResult } from '../run-result.ts';
 
 /** Microtasks within which the end of a run is known to the driver. */
 const TICKS_TO_END = 16;
+/** What an await of it takes is one microtask, and no promise of its own. */
+const settled = Promise.resolve();
 /** Turns of the event loop without an event after which a run stands still for good. */
 const MOST_IDLE = 1000;
 
@@ -50,12 +52,11 @@ export async function drive(run: Drive): Promise<Driven> {
   for (let idle = 0; ;) {
     const before = clock.numEvents;
     for (let burst = 0; burst < 256; burst++) {
-      if (clock.nextMs - clock.now() > 0.5)
-        for (let tick = 0; tick < TICKS_TO_END; tick++) await Promise.resolve();
+      if (clock.nextMs - clock.now() > 0.5) for (let tick = 0; tick < TICKS_TO_END; tick++) await settled;
       if (outcome.result !== null || !agent.isAlive || clock.now() > run.budgetMs || run.isOver()) break;
       if (!clock.runNext()) break;
       if (world.takeTouched()) await new Promise<void>((resolve) => setImmediate(resolve));
-      else await Promise.resolve();
+      else await settled;
       const checks = run.takeChecks();
       if (checks.length > 0) await Promise.all(checks);
     }

@@ -103,18 +103,26 @@ export class SimulatedCluster {
     const seen = turnSeen(turn, atMs, world.life(node).incarnation);
     this.trace.turn(seen);
     this.checkers.see(seen);
-    const observed: unknown = observe && runUserCode('the option observe', () => observe(turn, atMs));
-    const answer: unknown = until && runUserCode('the option until', () => until(turn));
+    const observed = observe === undefined ? undefined : this.#show(observe, turn, atMs);
+    if (until !== undefined) this.#ask(until, turn);
+    if (calibration !== undefined) world.life(node).occupy(this.#machines.turnMsOf(node));
+    plan.turned(address, stateBefore, stateAfter);
+    if (event.type === 'step.open' && address === this.#firstStage) plan.stepOpened(event.step);
+    return observed;
+  }
+
+  #show(observe: NonNullable<SimulationOptions['observe']>, turn: Turn, atMs: number): unknown {
+    return runUserCode('the option observe', () => observe(turn, atMs));
+  }
+
+  #ask(until: NonNullable<SimulationOptions['until']>, turn: Turn): void {
+    const answer: unknown = runUserCode('the option until', () => until(turn));
     if (isThenable(answer))
       throw new UserCodeError(
         'the option until',
         `returned ${shownValue(answer)}, expected true or false; it answers at once`,
       );
     if (answer) this.#isReached = true;
-    if (calibration !== undefined) world.life(node).occupy(this.#machines.turnMsOf(node));
-    plan.turned(address, stateBefore, stateAfter);
-    if (event.type === 'step.open' && address === this.#firstStage) plan.stepOpened(event.step);
-    return observed;
   }
 
   /** Keeps an event, and has a checkpoint checked as it would be after a loss of power now. */
