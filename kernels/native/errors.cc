@@ -1,4 +1,5 @@
-// Messages of range errors; out of line so that files compiled per instruction set emit no string code (ISA-1).
+// Messages of range errors and of broken invariants; out of line so that files compiled per instruction set emit no string code (ISA-1).
+#include "invariant.h"
 #include "ops.h"
 
 namespace troupe {
@@ -17,6 +18,17 @@ void raise_count_error(int64_t source, int64_t rows, int64_t capacity) {
 void raise_target_error(int64_t token, int64_t target, int64_t vocab) {
   throw RangeError("head.loss: targets_T[" + std::to_string(token) + "] is " + std::to_string(target) + ", expected -1 to " +
                    std::to_string(vocab - 1));
+}
+
+void raise_index_error(const char* what, int64_t index, int64_t position, int64_t lowest, int64_t highest) {
+  throw RangeError(std::string(what) + " " + std::to_string(index) + " at position " + std::to_string(position) + " is outside " +
+                   std::to_string(lowest) + " … " + std::to_string(highest));
+}
+
+void raise_position_error() { throw RangeError("a position of position_TK lies in none of the parts"); }
+
+void raise_invariant_error(const char* what, int64_t found) {
+  throw InvariantError(std::string("native: ") + what + " (found " + std::to_string(found) + ")");
 }
 
 }  // namespace troupe

@@ -12,7 +12,7 @@ import {
   type Precision,
   type SyncDevice,
 } from '@troupe/kernel-set';
-import type { HostArray, TroupeError } from '@troupe/core';
+import { InvariantError, type HostArray, type TroupeError } from '@troupe/core';
 import {
   DeviceUnavailableError,
   KernelFailedError,
@@ -39,6 +39,8 @@ function errorOf(code: string, message: string): TroupeError | null {
       return new KernelShapeError(message);
     case 'TROUPE_KERNEL_RANGE':
       return new KernelRangeError(message);
+    case 'TROUPE_INVARIANT':
+      return new InvariantError(message);
     default:
       return new KernelFailedError(message);
   }

@@ -20,6 +20,8 @@ struct RangeError : std::runtime_error {
 [[noreturn]] void raise_slot_error(int64_t source, int64_t row, int64_t slot, int64_t tokens);
 [[noreturn]] void raise_count_error(int64_t source, int64_t rows, int64_t capacity);
 [[noreturn]] void raise_target_error(int64_t token, int64_t target, int64_t vocab);
+[[noreturn]] void raise_index_error(const char* what, int64_t index, int64_t position, int64_t lowest, int64_t highest);
+[[noreturn]] void raise_position_error();
 
 /// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts elements. Where a call allows it, the rows are bf16
 /// in `halves` instead, and `data` is null.

@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include "invariant.h"
+
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -52,6 +54,8 @@ size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * 
 
 Pool::Pool(int threads)
     : threads_(threads), claim_(threads), buffers_(static_cast<size_t>(threads + 1) * NUM_SLOTS), times_(static_cast<size_t>(threads)) {
+  invariant(threads >= 1 && static_cast<uint64_t>(threads) <= INSIDE_MASK,
+            "a pool has at least one thread, and no more than its word counts", threads);
   process_threads += threads_;
   helpers_.reserve(static_cast<size_t>(threads - 1));
   for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
@@ -77,7 +81,7 @@ void Pool::start_timing() {
   timed_ = true;
 }
 
-void Pool::work(Fn fn, void* body, int64_t num_items, int thread, bool timed) {
+void Pool::work(Fn fn, void* body, int64_t num_items, int thread, bool timed) noexcept {
   int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
   if (item >= num_items) return;
   const double begin = timed ? now_seconds() : 0;
@@ -93,12 +97,25 @@ void Pool::record(int thread, double begin) {
 }
 
 void Pool::run(int64_t num_items, Fn fn, void* body) {
+  invariant(num_items >= 0, "a loop has no negative number of items", num_items);
+  invariant(!running_.exchange(true, std::memory_order_relaxed), "one caller at a time, and no loop inside a loop (POOL-4)", num_items);
+  struct Leaving {
+    std::atomic<bool>& running;
+    ~Leaving() { running.store(false, std::memory_order_relaxed); }
+  } leaving = {running_};
+  run_items(num_items, fn, body);
+}
+
+void Pool::run_items(int64_t num_items, Fn fn, void* body) {
   if (threads_ == 1 || num_items <= 1) {
     const double begin = timed_ && num_items > 0 ? now_seconds() : 0;
     for (int64_t item = 0; item < num_items; item++) fn(body, item, 0);
     if (timed_ && num_items > 0) record(0, begin);
     return;
   }
+  invariant((loop_.load(std::memory_order_relaxed) & (INSIDE_MASK | OPEN_BIT)) == 0,
+            "no helper is inside a loop that has returned (POOL-1)",
+            static_cast<int64_t>(loop_.load(std::memory_order_relaxed) & INSIDE_MASK));
   fn_ = fn;
   body_ = body;
   num_items_ = num_items;
@@ -165,7 +182,9 @@ bool Pool::enter(uint64_t& seen) {
 }
 
 void Pool::leave() {
-  if ((loop_.fetch_sub(INSIDE_ONE) & INSIDE_MASK) != INSIDE_ONE || !caller_sleeps_.load()) return;
+  const uint64_t inside = loop_.fetch_sub(INSIDE_ONE) & INSIDE_MASK;
+  invariant(inside >= INSIDE_ONE, "a helper leaves a loop that it has entered");
+  if (inside != INSIDE_ONE || !caller_sleeps_.load()) return;
   {
     std::lock_guard<std::mutex> lock(mutex_);
   }
@@ -175,11 +194,14 @@ void Pool::leave() {
 void Pool::announce(int32_t& counter) { __atomic_fetch_add(&counter, 1, __ATOMIC_ACQ_REL); }
 
 void Pool::wait_for(const int32_t& counter, int32_t target) {
+  invariant(target > 0, "what an item waits for has items", target);
   const auto reached = [&] { return __atomic_load_n(&counter, __ATOMIC_ACQUIRE) >= target; };
   while (!spin_until(reached)) std::this_thread::yield();
 }
 
 void* Pool::scratch(int thread, int slot, size_t bytes) {
+  invariant(thread >= 0 && thread <= threads_, "scratch belongs to a thread of the pool, or to all of them", thread);
+  invariant(slot >= 0 && slot < NUM_SLOTS, "a slot of scratch exists", slot);
   Buffer& buffer = buffers_[static_cast<size_t>(thread) * NUM_SLOTS + static_cast<size_t>(slot)];
   if (buffer.bytes < bytes) {
     free_aligned(buffer.data, buffer.bytes);

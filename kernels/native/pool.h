@@ -78,13 +78,15 @@ class Pool {
     ThreadTime time;
   };
   void run(int64_t num_items, Fn fn, void* body);
+  void run_items(int64_t num_items, Fn fn, void* body);
   void wake_helpers(int64_t most);
   void wait_for_helpers();
   void help(int thread);
   bool await_loop(uint64_t seen);
   bool enter(uint64_t& seen);
   void leave();
-  void work(Fn fn, void* body, int64_t num_items, int thread, bool timed);
+  /// An item that throws ends the process: the others may still use what the caller would unwind.
+  void work(Fn fn, void* body, int64_t num_items, int thread, bool timed) noexcept;
   void record(int thread, double begin);
 
   const int threads_;
@@ -98,6 +100,7 @@ class Pool {
   void* body_ = nullptr;
   int64_t num_items_ = 0;
   bool timed_ = false;
+  std::atomic<bool> running_{false};  // a caller is inside `parallel`
 
   /// Helpers inside the loop (low bits), whether it is open, and its number.
   alignas(64) std::atomic<uint64_t> loop_{0};

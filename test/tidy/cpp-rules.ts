@@ -16,22 +16,20 @@ const dialect: readonly { readonly wrong: RegExp; readonly files: RegExp; readon
   { wrong: /(?<![\w'"`])v[a-z0-9]+[A-Z]/, files: /\.inc$/, message: 'names a lane operation in camelCase' },
 ];
 
+const columnsOf = (line: string): number => Array.from(line).length;
+
 /** Long lines, and what is not in the one dialect of the C++ kernels. */
 export function cppViolations(files: readonly CppFile[]): readonly Violation[] {
   return files.flatMap(({ path, text }) =>
-    text.split('\n').flatMap((line, index) => [
-      ...(Array.from(line).length > MOST_COLUMNS
-        ? [
-            {
-              path,
-              line: index + 1,
-              message: `has ${Array.from(line).length} columns, at most ${MOST_COLUMNS}`,
-            },
-          ]
-        : []),
-      ...dialect
-        .filter((each) => each.files.test(path) && each.wrong.test(line))
-        .map(({ message }) => ({ path, line: index + 1, message })),
-    ]),
+    text
+      .split('\n')
+      .flatMap((line, index) => [
+        ...(columnsOf(line) > MOST_COLUMNS
+          ? [{ path, line: index + 1, message: `has ${columnsOf(line)} columns, at most ${MOST_COLUMNS}` }]
+          : []),
+        ...dialect
+          .filter((each) => each.files.test(path) && each.wrong.test(line))
+          .map(({ message }) => ({ path, line: index + 1, message })),
+      ]),
   );
 }

@@ -1,7 +1,14 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Packet } from '@troupe/core';
-import { decodeBatch, encodeBatch, externalFrameBytes, GarbageError, readPrologue } from './framing.ts';
+import {
+  decodeBatch,
+  encodeBatch,
+  encodeCredit,
+  externalFrameBytes,
+  GarbageError,
+  readPrologue,
+} from './framing.ts';
 
 const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
@@ -74,4 +81,34 @@ test('framing: a damaged batch decodes or is garbage, and nothing else happens',
     { numRuns: 2000 },
   );
   t.true(numGarbage > 100);
+});
+
+test('framing: a packet that changes while it is encoded is noticed', (t) => {
+  let reads = 0;
+  // Its header is 16 bytes long when the batch is measured, and 8 when it is written.
+  const changing = {
+    get header() {
+      return new Uint8Array(reads++ === 0 ? 16 : 8);
+    },
+    frames: [new Uint8Array(64)],
+  };
+  let taken = false;
+  const take = (): typeof changing | undefined => {
+    if (taken) return undefined;
+    taken = true;
+    return changing;
+  };
+  t.throws(() => encodeBatch({ lane: 'data', token: 1, first: 0 }, take), {
+    code: 'TROUPE_INVARIANT',
+    message: /fill its first part/,
+  });
+  t.throws(() => encodeCredit(1, 'data', [3]), { code: 'TROUPE_INVARIANT', message: /runs/ });
+  t.throws(
+    () =>
+      encodeBatch({ lane: 'data', token: 0.5, first: 0 }, () => ({ header: new Uint8Array(8), frames: [] })),
+    {
+      code: 'TROUPE_INVARIANT',
+      message: /exact integers/,
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import type { Lane, Packet } from '@troupe/core';
+import { assert, type Lane, type Packet } from '@troupe/core';
 import { lanes } from './limits.ts';
 
 /** Version of what travels between two transports; raised by every change that an older one would misread. */
@@ -46,6 +46,10 @@ const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function writePrologue(view: DataView, prologue: Prologue): void {
+  assert(
+    Number.isSafeInteger(prologue.token) && Number.isSafeInteger(prologue.first),
+    'a token and a packet number are exact integers',
+  );
   view.setUint8(0, magic);
   view.setUint8(1, transportVersion);
   view.setUint8(2, types[prologue.type]);
@@ -87,6 +91,7 @@ export const payloadOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(prolo
 
 /** Runs of released packet numbers: `[start, count, start, count, …]`. */
 export function encodeCredit(token: number, lane: Lane, runs: readonly number[]): Uint8Array {
+  assert(runs.length > 0 && runs.length % 2 === 0, 'credit consists of runs: start and count');
   const payload = Buffer.alloc(runs.length * 8);
   const view = viewOf(payload);
   for (let index = 0; index < runs.length; index++) view.setFloat64(index * 8, runs[index]!, true);
@@ -133,6 +138,7 @@ export function encodeBatch(
   writePrologue(view, { ...prologue, type: 'packets', count: packets.length });
   let at = prologueBytes;
   for (const packet of packets) at = writePacket(bytes, view, at, packet);
+  assert(at === inlineBytes, 'the packets of a batch fill its first part exactly');
   return [bytes, ...external];
 }
 

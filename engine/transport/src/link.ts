@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock, Lane, Logger, NodeId, Packet, PeerEvent, TimerHandle } from '@troupe/core';
+import {
+  assert,
+  type Clock,
+  type Lane,
+  type Logger,
+  type NodeId,
+  type Packet,
+  type PeerEvent,
+  type TimerHandle,
+} from '@troupe/core';
 import type { Push } from 'zeromq';
 import { PeerLostError, TransportClosedError } from './errors.ts';
 import {
@@ -112,7 +121,7 @@ export class Link {
     this.#outgoing?.wake(lane);
   }
 
-  /** The topology says anew where nodes are: an attempt at a place that is no longer theirs is given up. */
+  /** The topology has new places of nodes: gives up an attempt at a place that is no longer the peer's. */
   readdress(): void {
     const resolved = this.#host.resolve(this.node);
     if (this.#up || resolved === undefined) return;
@@ -156,6 +165,11 @@ export class Link {
       const replaced = incarnation > this.#highest;
       this.#lose(replaced ? `replaced by incarnation ${incarnation}` : 'the peer connected again');
     }
+    assert(
+      this.#incoming === undefined && !this.#up,
+      'a new session begins when the one before it is over (TRA-4)',
+      { node },
+    );
     this.#highest = incarnation;
     this.#announced = hello.endpoints;
     const receipts = { control: new Receipts(), data: new Receipts() };
@@ -178,8 +192,12 @@ export class Link {
 
   /** Takes a message of the peer's session; @throws {GarbageError} when it is refused */
   onMessage(prologue: Prologue, parts: readonly Uint8Array[]): void {
-    const incoming = this.#incoming!;
+    const incoming = this.#incoming;
     const { type, lane } = prologue;
+    assert(incoming?.token === prologue.token, 'a message is routed to the link of its session', {
+      node: this.node,
+      type,
+    });
     if (!incoming.greeted.has(type === 'credit' ? 'control' : lane))
       throw new GarbageError(`${type} before a hello on lane ${lane}`);
     if (type !== 'packets' && parts.length !== 1) throw new GarbageError(`${type} has ${parts.length} parts`);
@@ -243,15 +261,23 @@ export class Link {
   }
 
   #welcome(token: number): void {
-    const own = this.#outgoing!.token;
+    const outgoing = this.#outgoing;
+    assert(outgoing !== undefined, 'a welcome needs an attempt of our own', { node: this.node });
+    const { token: own } = outgoing;
     this.#service.push(encodeService({ type: 'welcome', lane: 'control', token: own, first: token }));
-    this.#outgoing!.wake('control');
+    outgoing.wake('control');
   }
 
   #rise(incoming: Incoming): void {
     if (this.#up || incoming.goodbyes.size === lanes.length) return;
+    assert(incoming === this.#incoming, 'a link rises with the session that stands', { node: this.node });
     this.#up = true;
     this.#disarm();
+    for (const lane of lanes)
+      assert(this.#outboxes[lane].nextSeq === 0, 'packets of a new session are numbered from 0 (TRA-1)', {
+        lane,
+        nextSeq: this.#outboxes[lane].nextSeq,
+      });
     for (const lane of lanes) this.#outboxes[lane].windowBytes = incoming.creditBytes[lane];
     this.#host.emit({ type: 'peer.up', node: this.node, incarnation: incoming.incarnation });
     this.#outgoing?.wake();
@@ -282,6 +308,7 @@ export class Link {
         receipts.release(seq, bytes);
         this.#outgoing?.wake('control');
       });
+      assert(receipts.nextSeq > seq, 'packets arrive in order (TRA-1)');
       // The handler may have closed the transport, or sent something whose failure ended this link.
       if (this.#incoming !== incoming) return;
     }
@@ -328,6 +355,9 @@ export class Link {
       if (service !== undefined) return [service];
     }
     if (!this.#up) return undefined;
+    assert(this.#incoming !== undefined, 'a link that is up has a session in both directions', {
+      node: this.node,
+    });
     const outbox = this.#outboxes[lane];
     const batch = encodeBatch({ lane, token, first: outbox.nextSeq }, () => {
       const packet = outbox.take();
@@ -359,7 +389,7 @@ export class Link {
     return encodeService({ type: 'goodbyeAck', lane: 'control', token });
   }
 
-  /** The link goes down and says so; sessions stay, to answer a goodbye. A transport that leaves hears of no peer any more. */
+  /** The link goes down and says so; sessions stay, to answer a goodbye. A transport that leaves is told of no peer any more. */
   #fall(reason: string): void {
     if (!this.#up) return;
     this.#up = false;

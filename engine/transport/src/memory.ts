@@ -125,6 +125,8 @@ interface Link {
   readonly outboxes: Readonly<Record<Lane, Outbox>>;
   /** The other end while the link is up. */
   up: MemoryNode | undefined;
+  /** Packets of this life that have arrived from the other end. */
+  readonly arrived: Record<Lane, number>;
   /** Changes with every loss, so that credits of an earlier life are not taken for this one's. */
   generation: number;
 }
@@ -264,6 +266,13 @@ class MemoryNode implements MemoryTransport {
     if (!lanes.some((lane) => link.outboxes[lane].hasWaiting)) return false;
     const back = target.#link(this.node);
     if (link.up !== undefined || back.up !== undefined) return false;
+    for (const end of [link, back]) {
+      for (const lane of lanes) {
+        const { nextSeq } = end.outboxes[lane];
+        assert(nextSeq === 0, 'packets of a new life are numbered from 0 (TRA-1)', { lane, nextSeq });
+        end.arrived[lane] = 0;
+      }
+    }
     link.up = target;
     back.up = this;
     this.#network.later(() =>
@@ -278,10 +287,13 @@ class MemoryNode implements MemoryTransport {
 
   #deliver(from: MemoryNode, generation: number, lane: Lane, seq: number, packet: Packet): void {
     if (!this.open) return;
-    if (this.#links.get(from.node)?.up !== from) {
+    const link = this.#links.get(from.node);
+    if (link?.up !== from) {
       this.#stats.packetsRefused++;
       return;
     }
+    const expected = link.arrived[lane]++;
+    assert(seq === expected, 'packets arrive in order and none is missing (TRA-1)');
     this.#stats.messagesReceived++;
     this.#stats.bytesReceived += packetBytes(packet);
     let released = false;
@@ -296,7 +308,7 @@ class MemoryNode implements MemoryTransport {
   #onReleased(by: NodeId, generation: number, lane: Lane, seq: number): void {
     const link = this.#links.get(by);
     if (!this.open || link === undefined || link.generation !== generation) return;
-    assert(link.outboxes[lane].acknowledge(seq), 'a packet that is not on the way was released', {
+    assert(link.outboxes[lane].acknowledge(seq), 'only a packet that is on the way is released', {
       seq,
       lane,
     });
@@ -334,6 +346,7 @@ class MemoryNode implements MemoryTransport {
       link = {
         outboxes: { control: new Outbox(control), data: new Outbox(data) },
         up: undefined,
+        arrived: { control: 0, data: 0 },
         generation: 0,
       };
       this.#links.set(to, link);

@@ -1,4 +1,4 @@
-import type { Packet, TroupeError } from '@troupe/core';
+import { assert, type Packet, type TroupeError } from '@troupe/core';
 import { packetBytes } from './limits.ts';
 
 export type Sent = (error: TroupeError | null) => void;
@@ -44,6 +44,7 @@ export class Outbox {
 
   push(packet: Packet, sent: Sent | undefined): void {
     const bytes = packetBytes(packet);
+    assert(bytes > 0, 'every packet costs credit, an empty one too');
     this.#waiting.push({ packet, bytes, sent });
     this.#waitingBytes += bytes;
   }
@@ -61,6 +62,11 @@ export class Outbox {
     this.#waitingBytes -= entry.bytes;
     this.#onTheWayBytes += entry.bytes;
     this.#onTheWay.set(this.#nextSeq++, entry);
+    assert(this.#waitingBytes >= 0, 'a packet that leaves has waited');
+    assert(
+      this.#onTheWayBytes <= this.windowBytes || this.#onTheWay.size === 1,
+      'packets on the way fit the window (OUT-2)',
+    );
     return entry.packet;
   }
 
@@ -70,6 +76,10 @@ export class Outbox {
     if (entry === undefined) return false;
     this.#onTheWay.delete(seq);
     this.#onTheWayBytes -= entry.bytes;
+    assert(
+      this.#onTheWay.size === 0 ? this.#onTheWayBytes === 0 : this.#onTheWayBytes > 0,
+      'bytes on the way are those of the packets on the way',
+    );
     entry.sent?.(null);
     return true;
   }

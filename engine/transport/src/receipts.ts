@@ -1,3 +1,5 @@
+import { assert } from '@troupe/core';
+
 /** Runs of released packets per credit message, at most. */
 const runsMax = 2048;
 
@@ -19,6 +21,7 @@ export class Receipts {
 
   /** Takes a packet in; false when the sender had no credit for it. */
   arrive(bytes: number, windowBytes: number): boolean {
+    assert(bytes > 0, 'every packet costs credit, an empty one too');
     if (this.#numHeld > 0 && this.#heldBytes + bytes > windowBytes) return false;
     this.#nextSeq++;
     this.#numHeld++;
@@ -27,8 +30,13 @@ export class Receipts {
   }
 
   release(seq: number, bytes: number): void {
+    assert(seq >= 0 && seq < this.#nextSeq, 'only a packet that has arrived is released');
     this.#numHeld--;
     this.#heldBytes -= bytes;
+    assert(
+      this.#numHeld > 0 ? this.#heldBytes > 0 : this.#numHeld === 0 && this.#heldBytes === 0,
+      'a packet is released once, with the bytes that it arrived with',
+    );
     const runs = this.#runs;
     const last = runs.length - 2;
     if (last >= 0 && seq === runs[last]! + runs[last + 1]!) runs[last + 1]!++;

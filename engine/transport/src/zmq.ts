@@ -85,7 +85,7 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
   if (curve !== undefined) checkCurve(curve);
   const secured = curve !== undefined;
   const maxFrameBytes = options.maxFrameBytes ?? defaultMaxFrameBytes;
-  assert(maxFrameBytes < 2 ** 31, 'maxFrameBytes does not fit 31 bits', { maxFrameBytes });
+  assert(maxFrameBytes < 2 ** 31, 'maxFrameBytes fits 31 bits', { maxFrameBytes });
   const heartbeat = {
     heartbeatInterval: options.heartbeatMs ?? 1000,
     heartbeatTimeout: options.lostMs ?? 5000,

@@ -1,4 +1,4 @@
-import type { Packet } from '@troupe/core';
+import { assert, type Packet } from '@troupe/core';
 import { checksum } from './checksum.ts';
 import { WireChecksumError, WireFormatError, WireKindError, WireOversizeError } from './errors.ts';
 import { frameSpec, frameTensor, tensorBytes } from './frames.ts';
@@ -50,6 +50,10 @@ export function createCodec(options: CodecOptions): Codec {
       const header = packHeader({ message, incarnation, framesSummed, frames: specs });
       const frames = tensors.map((tensor) => tensorBytes(tensor));
       const at = header.byteLength - checksumBytes;
+      assert(frames.length === specs.length, 'a packet has one frame for each tensor', {
+        frames: frames.length,
+        specs: specs.length,
+      });
       new DataView(header.buffer, header.byteOffset + at).setBigUint64(
         0,
         packetChecksum(header, frames, framesSummed),

@@ -1,4 +1,4 @@
-import { address, type Address } from '@troupe/core';
+import { address, assert, type Address } from '@troupe/core';
 import { Packr } from 'msgpackr';
 import { checkBody } from './body.ts';
 import { WireFormatError, WireOversizeError, WireVersionError } from './errors.ts';
@@ -68,6 +68,8 @@ export function packHeader(header: Header): Uint8Array {
   map['sum'] = noChecksum;
   const bytes = packr.pack(map);
   checkSize(bytes);
+  const at = bytes.byteLength - checksumBytes;
+  assert(bytes[at - 2] === 0xc4 && bytes[at - 1] === checksumBytes, 'a header ends in its checksum', { at });
   return bytes;
 }
 

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "../cpu.h"
+#include "../invariant.h"
 #include "queue.h"
 #include "reader.h"
 
@@ -108,8 +109,12 @@ class Device {
         }
         napi_close_handle_scope(env_, scope);
       }
+      invariant(job->list.calls.size() == length, "a list has a parsed call for each call", static_cast<int64_t>(job->list.calls.size()));
     } catch (const ShapeError& error) {
       job->outcome.code = "TROUPE_KERNEL_SHAPE";
+      job->outcome.message = error.what();
+    } catch (const InvariantError& error) {
+      job->outcome.code = "TROUPE_INVARIANT";
       job->outcome.message = error.what();
     }
     return job;

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <new>
 
+#include "../invariant.h"
+
 namespace troupe {
 
 Queue::Queue(const Kernels& kernels, int threads, std::function<void(std::unique_ptr<Job>)> done)
@@ -18,14 +20,17 @@ Queue::~Queue() {
 }
 
 void Queue::submit(std::unique_ptr<Job> job) {
+  invariant(job != nullptr, "what is submitted is a job");
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    invariant(!stop_, "nothing is submitted to a queue that stops");
     waiting_.push_back(std::move(job));
   }
   changed_.notify_all();
 }
 
 void Queue::run_now(Job& job) {
+  invariant(std::this_thread::get_id() != thread_.get_id(), "the queue's thread does not wait for itself (QUEUE-2)");
   {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [this] { return !busy_ && waiting_.empty(); });
@@ -49,6 +54,7 @@ void Queue::loop() {
       if (stop_) return;
       job = std::move(waiting_.front());
       waiting_.pop_front();
+      invariant(!busy_ && job != nullptr, "one job runs at a time (QUEUE-2)");
       busy_ = true;
     }
     run(*job);
@@ -89,11 +95,18 @@ void Queue::run(Job& job) {
   } catch (const RangeError& error) {
     job.outcome.code = "TROUPE_KERNEL_RANGE";
     job.outcome.message = error.what();
+  } catch (const InvariantError& error) {
+    job.outcome.code = "TROUPE_INVARIANT";
+    job.outcome.message = error.what();
   } catch (const std::bad_alloc&) {
     job.outcome.code = "TROUPE_KERNEL_FAILED";
     job.outcome.message = "out of memory for scratch; use smaller microbatches";
   }
-  if (job.timed) pool_.stop_timing();
+  if (job.timed) {
+    pool_.stop_timing();
+    invariant(job.times.size() % static_cast<size_t>(times_per_call()) == 0, "a timed call has all of its times (QUEUE-3)",
+              static_cast<int64_t>(job.times.size()));
+  }
   job.outcome.kernel_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 

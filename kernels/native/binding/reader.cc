@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "../invariant.h"
+
 namespace troupe {
 namespace {
 
@@ -17,6 +19,16 @@ const char* type_name(napi_env env, napi_value value) {
     case napi_object: return "an object";
     case napi_bigint: return "a bigint";
     default: return "of another type";
+  }
+}
+
+/// Of the types that a call may have.
+size_t element_bytes(napi_typedarray_type type) {
+  switch (type) {
+    case napi_uint8_array: return 1;
+    case napi_uint16_array: return 2;
+    case napi_bigint64_array: return 8;
+    default: return 4;
   }
 }
 
@@ -79,6 +91,9 @@ void* Reader::array(const char* name, napi_typedarray_type type, const char* exp
     fail(name, "a typed array of another type", std::string("a ") + expected_type);
   }
   length_ = static_cast<int64_t>(length);
+  invariant(data != nullptr || length == 0, "a typed array that has elements has an address", length_);
+  invariant(reinterpret_cast<uintptr_t>(data) % element_bytes(type) == 0, "a typed array is aligned to its elements",
+            static_cast<int64_t>(reinterpret_cast<uintptr_t>(data) % 64));
   if (length_ < least) fail(name, std::to_string(length_) + " elements", "at least " + std::to_string(least));
   return data;
 }
