@@ -62,7 +62,7 @@ export function startEvent(
 /**
  * One run of a topology, on whatever its processes are.
  *
- * It begins the workers and has the lost ones begun again, mounts trainer, supervisor and store, hands on what they report, and ends
+ * It begins the workers and restarts the lost ones, mounts trainer, supervisor and store, hands on what they report, and ends
  * everything in order when there is a result.
  *
  * ONE-1: there is one result, the first; what comes after it changes nothing.
