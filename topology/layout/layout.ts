@@ -1,5 +1,5 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
-import { isMoeLayer, moeLayers, type ModelConfig } from '@troupe/spec';
+import { isMoeLayer, type ModelConfig } from '@troupe/spec';
 import { contiguousExperts, type ExpertMap } from '../expert-map.ts';
 import { addresses, agentNodeOf, workerNode } from './address.ts';
 import { buddyShift, shifted } from './buddy-shift.ts';
@@ -58,6 +58,7 @@ export class Layout {
   readonly #hasBuddies: boolean;
   /** Of workers that were asked for: every message asks. */
   readonly #coordinates = new Map<WorkerRank, Coordinates>();
+  readonly #moeLayers = new Map<StageIndex, readonly number[]>();
   #shift: number | null = null;
 
   constructor(source: LayoutSource, choices: LayoutChoices = {}) {
@@ -113,9 +114,12 @@ export class Layout {
 
   /** Blocks of a stage that have experts. */
   moeLayersOf(stage: StageIndex): readonly number[] {
-    return this.mesh.pp === 1
-      ? moeLayers(this.model)
-      : this.stagePlan(stage).blocks.filter((block) => isMoeLayer(this.model, block));
+    let found = this.#moeLayers.get(stage);
+    if (found === undefined) {
+      found = this.stagePlan(stage).blocks.filter((block) => isMoeLayer(this.model, block));
+      this.#moeLayers.set(stage, found);
+    }
+    return found;
   }
 
   expertMap(layer: number): ExpertMap {
