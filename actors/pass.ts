@@ -55,7 +55,8 @@ export class Passes {
 
   constructor(worker: Worker, dense: GroupBuffers) {
     const { job, device } = worker;
-    const { dealing, mesh } = job.layout;
+    const { layout } = job;
+    const { dealing } = layout;
     this.#dense = dense;
     this.#shape = {
       config: job.model,
@@ -65,7 +66,11 @@ export class Passes {
     };
     this.#rope = ropeTables(device, job.model);
     const buffers = (training: boolean): SlotBuffers => ({
-      act: new Activations(device, this.#shape, { training, ranks: mesh.ep }),
+      act: new Activations(device, this.#shape, {
+        training,
+        ranks: layout.mesh.ep,
+        ...(job.model.moe === null ? {} : { rankOf_E: (layer) => layout.rankOf_E(layer) }),
+      }),
       statistics: new StageStatistics(device, job.model),
     });
     this.#buffers = [buffers(true), job.evaluationSequences > 0 ? buffers(false) : null];

@@ -214,6 +214,7 @@ function outOfRange(device: Device): [string, KernelCall][] {
     experts: 2,
     topK: 2,
     ranks: 1,
+    rankOf_E: device.ints(2),
     grainStarts,
     counts_EG: device.ints(2),
     position_TK: device.ints(2),

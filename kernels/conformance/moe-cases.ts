@@ -218,13 +218,12 @@ export const moeCases = {
   'route.plan': opCases(
     fc.record({
       tokens: sizes(0, 25),
-      perRank: sizes(1, 4),
+      experts: sizes(1, 12),
       ranks: sizes(1, 4),
       choices: sizes(1, 4),
       grains: sizes(1, 4),
     }),
-    (device, draw, { tokens, perRank, ranks, choices, grains }) => {
-      const experts = perRank * ranks;
+    (device, draw, { tokens, experts, ranks, choices, grains }) => {
       const topK = Math.min(choices, experts);
       const drawn = drawChoices(draw, tokens, experts, topK);
       const plan = {
@@ -249,6 +248,7 @@ export const moeCases = {
             experts,
             topK,
             ranks,
+            rankOf_E: intsBy(device, experts, () => draw.integer(0, ranks)),
             choices_TK: intsOf(device, drawn),
             grainStarts: draw.starts(device, tokens, grains),
             ...plan,

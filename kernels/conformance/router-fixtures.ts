@@ -167,6 +167,9 @@ async function moeBlock(
   const router = { ...routerBuffers(device, tokens, experts, topK), logits_TE, renormalise: true };
   if (given !== undefined) device.write(router.choices_TK, given);
   const plan = {
+    rankOf_E: device.upload(
+      Int32Array.from({ length: experts }, (_, expert) => Math.floor(expert / perRank)),
+    ),
     counts_EG: device.ints(experts * 2),
     position_TK: device.ints(tokens * topK),
     slots_N: device.ints(tokens * topK),

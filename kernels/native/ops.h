@@ -221,9 +221,10 @@ struct GateBackwardArgs {
 };
 struct RoutePlanArgs {
   int64_t tokens, experts, top_k, ranks;
+  const int32_t* rank_of;  // [E], 0 to ranks - 1
   const int32_t* choices;
   Bounds grains;
-  int32_t* counts;         // [E, G]
+  int32_t* counts;         // [E, G], experts by rank, then by number
   int32_t* position;       // [T, K]
   int32_t* slots;          // capacity T·K
   int32_t* choice_of_row;  // capacity T·K

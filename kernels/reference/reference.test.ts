@@ -33,6 +33,7 @@ test('reference route.plan: a token that picks an expert twice is an error', (t)
       experts: 2,
       topK: 2,
       ranks: 1,
+      rankOf_E: device.ints(2),
       choices_TK: device.upload(Int32Array.of(1, 1)),
       grainStarts,
       counts_EG: device.ints(2),

@@ -1,9 +1,9 @@
-import type { RoutePlanCall } from '@troupe/kernel-set';
+import type { OnHost, RoutePlanCall } from '@troupe/kernel-set';
 import { KernelRangeError } from '../errors.ts';
 import { checkChoices } from './gate.ts';
 import type { Kernel } from './kernel.ts';
 
-/** Sorts choices by (expert, token) and lists, for each rank, the distinct tokens it needs. Integers only, so exact everywhere. */
+/** Sorts choices by (rank, expert, token) and lists, for each rank, the distinct tokens it needs. Integers only, so exact everywhere. */
 export const routePlan: Kernel<RoutePlanCall> = {
   check(call, check) {
     const { tokens, experts, topK, ranks, grainStarts } = call;
@@ -11,7 +11,7 @@ export const routePlan: Kernel<RoutePlanCall> = {
     check.size('experts', experts, 1);
     check.size('topK', topK, 1);
     check.size('ranks', ranks, 1);
-    if (experts % ranks !== 0) check.fail('ranks', String(ranks), `a divisor of experts, ${experts}`);
+    check.ints('rankOf_E', call.rankOf_E, experts);
     check.ints('choices_TK', call.choices_TK, tokens * topK);
     check.starts('grainStarts', grainStarts, tokens);
     check.ints('counts_EG', call.counts_EG, experts * (grainStarts.length - 1));
@@ -23,10 +23,16 @@ export const routePlan: Kernel<RoutePlanCall> = {
     check.ints('numRows_R', call.numRows_R, ranks);
   },
   run(call) {
-    const { tokens, experts, topK, ranks, choices_TK, grainStarts, counts_EG } = call;
+    const { tokens, experts, topK, ranks, rankOf_E, choices_TK, grainStarts, counts_EG } = call;
     checkChoices('route.plan', choices_TK, tokens * topK, experts);
+    checkRanks(rankOf_E, experts, ranks);
     const numGrains = grainStarts.length - 1;
-    const perRank = experts / ranks;
+    const ordered = Array.from({ length: experts }, (_, expert) => expert).sort(
+      (a, b) => rankOf_E[a]! - rankOf_E[b]! || a - b,
+    );
+    /** Of each expert, in the order of rows. */
+    const placeOf = new Int32Array(experts);
+    for (const [place, expert] of ordered.entries()) placeOf[expert] = place;
 
     counts_EG.fill(0, 0, experts * numGrains);
     const countOf = new Int32Array(experts);
@@ -42,7 +48,7 @@ export const routePlan: Kernel<RoutePlanCall> = {
             );
           }
           lastToken[expert] = t;
-          counts_EG[expert * numGrains + grain]! += 1;
+          counts_EG[placeOf[expert]! * numGrains + grain]! += 1;
           countOf[expert]! += 1;
         }
       }
@@ -50,10 +56,11 @@ export const routePlan: Kernel<RoutePlanCall> = {
 
     const nextRow = new Int32Array(experts);
     call.numRows_R.fill(0, 0, ranks);
-    for (let e = 0, row = 0; e < experts; e++) {
-      nextRow[e] = row;
-      row += countOf[e]!;
-      call.numRows_R[Math.floor(e / perRank)]! += countOf[e]!;
+    let first = 0;
+    for (const expert of ordered) {
+      nextRow[expert] = first;
+      first += countOf[expert]!;
+      call.numRows_R[rankOf_E[expert]!]! += countOf[expert]!;
     }
 
     call.numTokens_R.fill(0, 0, ranks);
@@ -67,7 +74,7 @@ export const routePlan: Kernel<RoutePlanCall> = {
           call.position_TK[choice] = -1;
           continue;
         }
-        const rank = Math.floor(expert / perRank);
+        const rank = rankOf_E[expert]!;
         if (lastOfRank[rank] !== t) {
           lastOfRank[rank] = t;
           lastSlot[rank] = call.numTokens_R[rank]!;
@@ -82,3 +89,11 @@ export const routePlan: Kernel<RoutePlanCall> = {
     }
   },
 };
+
+function checkRanks(rankOf_E: OnHost<RoutePlanCall>['rankOf_E'], experts: number, ranks: number): void {
+  for (let expert = 0; expert < experts; expert++) {
+    const rank = rankOf_E[expert]!;
+    if (rank < 0 || rank >= ranks)
+      throw new KernelRangeError(`route.plan: rankOf_E[${expert}] is ${rank}, expected 0 to ${ranks - 1}`);
+  }
+}

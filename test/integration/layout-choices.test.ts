@@ -1,11 +1,13 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import {
+  balancedExperts,
   GroupExchange,
   Layout,
   type LayoutChoices,
   type LayoutSource,
   type ResolvedTopology,
+  writtenExperts,
 } from '@troupe/topology';
 import { jobOver, runJob } from './job-run.ts';
 import { finalParameters, hashOf, tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
@@ -71,4 +73,22 @@ test('layout choices: slices of whole units, uneven or empty, change no number',
 
 test('layout choices: expert-parallel groups of workers that are far apart change no number', async (t) => {
   t.deepEqual(await chosen({ dp: 4, ep: 2 }, { expertOrder: 'strided' }), await alone());
+});
+
+test('layout choices: experts go to other groups than their neighbours, as many as a map says, and change no number', async (t) => {
+  const expected = await alone();
+  const uneven = writtenExperts([[3, 0, 1], [2]]);
+  for (const tiny of [
+    { dp: 2, ep: 2 },
+    { dp: 4, ep: 2, zero: 0, microbatches: 2 },
+  ] as const)
+    t.deepEqual(await chosen(tiny, { expertMapOf: () => uneven }), expected, JSON.stringify(tiny));
+  const balanced = balancedExperts([9, 1, 1, 8], 2);
+  t.not(
+    balanced.groupOf(0),
+    balanced.groupOf(3),
+    'the hot ones are apart, and neither is beside its neighbour',
+  );
+  t.not(balanced.groupOf(0), balanced.groupOf(1));
+  t.deepEqual(await chosen({ dp: 2, ep: 2 }, { expertMapOf: () => balanced }), expected);
 });

@@ -1,6 +1,6 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
 import { isMoeLayer, type ModelConfig } from '@troupe/spec';
-import { contiguousExperts, type ExpertMap } from '../expert-map.ts';
+import { contiguousExperts, rankOf_E, type ExpertMap } from '../expert-map.ts';
 import { addresses, agentNodeOf, workerNode } from './address.ts';
 import { buddyShift, shifted } from './buddy-shift.ts';
 import { Dealing, type Batch } from './dealing.ts';
@@ -58,6 +58,7 @@ export class Layout {
   readonly #hasBuddies: boolean;
   /** Of workers that were asked for: every message asks. */
   readonly #coordinates = new Map<WorkerRank, Coordinates>();
+  readonly #ranks = new Map<ExpertMap, Int32Array>();
   readonly #moeLayers = new Map<StageIndex, readonly number[]>();
   #shift: number | null = null;
 
@@ -124,6 +125,17 @@ export class Layout {
 
   expertMap(layer: number): ExpertMap {
     return this.#expertMapOf(layer);
+  }
+
+  /** Which group has each expert of a layer; layers of one map have one array. */
+  rankOf_E(layer: number): Int32Array {
+    const map = this.expertMap(layer);
+    let found = this.#ranks.get(map);
+    if (found === undefined) {
+      found = rankOf_E(map);
+      this.#ranks.set(map, found);
+    }
+    return found;
   }
 
   /** In the order in which the group computes them. */

@@ -8,7 +8,7 @@ import {
   type Precision,
 } from '@troupe/kernel-set';
 import { blockOf, builtBlock, qkvWidths, type MoeConfig } from '@troupe/spec';
-import { StageShapeError } from './errors.ts';
+import { contiguousRanks, ExpertRanks } from './expert-ranks.ts';
 import { RankShares } from './rank-shares.ts';
 import { checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
 
@@ -17,6 +17,8 @@ export interface ActivationOptions {
   readonly training: boolean;
   /** Ranks of the expert-parallel group that the gates send to; default 1. */
   readonly ranks?: number;
+  /** Which of them has each expert of a layer, [E]; default: equally many each, in order. The same array for layers that agree. */
+  readonly rankOf_E?: (layer: number) => Int32Array;
   /** The stage's layers, [first, first + count); default all. */
   readonly layers?: { readonly first: number; readonly count: number };
   /** True when the stage ends with the model's head; default: when it holds the last layer. */
@@ -227,16 +229,18 @@ export class Activations {
   readonly #hidden: readonly Floats[];
   readonly #layers: readonly LayerActivations[];
   readonly #gradients: GradientActivations | null;
+  readonly #rankOf_E: (layer: number) => Int32Array;
+  readonly #expertRanks = new Map<Int32Array, ExpertRanks>();
 
   constructor(device: Device, shape: StageShape, options: ActivationOptions) {
     checkShape(shape);
     const { config } = shape;
     const { training, ranks = 1, layers = { first: 0, count: config.layers } } = options;
     const head = options.head ?? layers.first + layers.count === config.layers;
-    const experts = config.moe?.experts ?? ranks;
-    if (experts % ranks !== 0) {
-      throw new StageShapeError(`${experts} experts are not divisible by ${ranks} ranks`, { experts, ranks });
-    }
+    if (options.rankOf_E === undefined) {
+      const contiguous = contiguousRanks(config.moe?.experts ?? ranks, ranks);
+      this.#rankOf_E = () => contiguous;
+    } else this.#rankOf_E = options.rankOf_E;
     const arena = new Arena(device);
     const T = tokensOf(shape);
     this.device = device;
@@ -295,6 +299,17 @@ export class Activations {
     const { ffn } = blockOf(this.shape.config, layer);
     assert(moe !== null && ffn.kind === 'moe', 'only blocks with experts route', { layer });
     return moe;
+  }
+
+  /** Which rank has which experts of a layer. */
+  expertRanks(layer: number): ExpertRanks {
+    const rankOf_E = this.#rankOf_E(layer);
+    let found = this.#expertRanks.get(rankOf_E);
+    if (found === undefined) {
+      found = new ExpertRanks(this.device, rankOf_E, this.ranks);
+      this.#expertRanks.set(rankOf_E, found);
+    }
+    return found;
   }
 
   get gradients(): GradientActivations {

@@ -78,14 +78,15 @@ export function expertSource(ctx: StageContext, layer: number, rank: number): Ra
   const { act } = ctx;
   const moe = act.moe(layer);
   const share = moe.shares.of(rank);
-  const perRank = moe.counts_EG.length / act.ranks;
+  const { first, end } = act.expertRanks(layer).of(rank);
+  const { grains } = ctx.shape;
   return {
     x_UD: packedTokens(ctx, layer, rank),
     slots_N:
       act.ranks === 1
         ? directSlots(ctx, moe, share)
         : moe.slots_N.subarray(share.firstRow, share.firstRow + share.numRows),
-    counts_EG: moe.counts_EG.subarray(rank * perRank, (rank + 1) * perRank),
+    counts_EG: moe.counts_EG.subarray(first * grains, end * grains),
     numGrains: ctx.shape.grains,
     numTokens: act.ranks === 1 ? act.tokens : share.numTokens,
     numRows: share.numRows,

@@ -111,6 +111,7 @@ export function gateRoute(
       op: 'route.plan',
       ...routed,
       ranks: act.ranks,
+      rankOf_E: act.expertRanks(layer).rankOf_E,
       choices_TK: moe.choices_TK,
       grainStarts: act.grainStarts,
       counts_EG: moe.counts_EG,

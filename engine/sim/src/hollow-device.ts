@@ -84,18 +84,20 @@ const share = (total: number, parts: number, index: number): number =>
 
 /** Every expert gets as many rows as the next. */
 export function planEvenly(call: OnHost<RoutePlanCall>): void {
-  const { tokens, experts, topK, ranks, counts_EG, numTokens_R, numRows_R } = call;
+  const { tokens, experts, topK, ranks, rankOf_E, counts_EG, numTokens_R, numRows_R } = call;
   const grains = counts_EG.length / experts;
-  for (let expert = 0; expert < experts; expert++) {
-    const rows = share(tokens * topK, experts, expert);
+  for (let place = 0; place < experts; place++) {
+    const rows = share(tokens * topK, experts, place);
     for (let grain = 0; grain < grains; grain++)
-      counts_EG[expert * grains + grain] = share(rows, grains, grain);
+      counts_EG[place * grains + grain] = share(rows, grains, grain);
   }
-  const perRank = experts / ranks;
+  const held = new Int32Array(ranks);
+  for (let expert = 0; expert < experts; expert++) held[rankOf_E[expert] ?? 0]! += 1;
+  let place = 0;
   for (let rank = 0; rank < ranks; rank++) {
+    const perRank = held[rank] ?? 0;
     let rows = 0;
-    for (let expert = rank * perRank; expert < (rank + 1) * perRank; expert++)
-      rows += share(tokens * topK, experts, expert);
+    for (const end = place + perRank; place < end; place++) rows += share(tokens * topK, experts, place);
     numRows_R[rank] = rows;
     numTokens_R[rank] = visitedRows({ tokens, experts, perRank, topK });
   }

@@ -322,9 +322,10 @@ export interface GateBackwardCall {
 }
 
 /**
- * Plans the permutation: rows sorted by (expert, token). A token picks an expert at most once.
+ * Plans the permutation: rows sorted by (rank, expert, token), so that the rows of a rank lie side by side. A token picks an expert at most
+ * once.
  *
- * Experts are dealt to `ranks` contiguously (E/ranks each). For every rank, `tokens[r]` lists the distinct tokens it needs in
+ * `rankOf_E` says which rank has an expert; a rank may have none. For every rank, `rankTokens` lists the distinct tokens it needs in
  * ascending order, so a token travels once to a rank that holds several of its experts.
  */
 export interface RoutePlanCall {
@@ -333,11 +334,13 @@ export interface RoutePlanCall {
   readonly experts: number;
   readonly topK: number;
   readonly ranks: number;
+  /** From 0 to ranks - 1, [E]. */
+  readonly rankOf_E: Ints;
   readonly choices_TK: Ints;
   readonly grainStarts: Ints;
-  /** Rows of each (expert, grain), [E, G]. */
+  /** Rows of each (expert, grain), [E, G], experts in the order of rows: by rank, then by number. */
   readonly counts_EG: Ints;
-  /** Row of each choice in the expert-sorted order, -1 for none, [T, K]. */
+  /** Sorted row of each choice, -1 for none, [T, K]. */
   readonly position_TK: Ints;
   /** Sorted row → index into `rankTokens` of its rank (0-based within that rank), capacity T·K. */
   readonly slots_N: Ints;

@@ -64,7 +64,7 @@ RoutePlanArgs route_plan(const Reader& r, CallList&) {
   args.experts = r.size("experts", 1);
   args.top_k = r.size("topK", 1);
   args.ranks = r.size("ranks", 1);
-  require(r, args.experts % args.ranks == 0, "experts", args.experts, "a multiple of ranks " + std::to_string(args.ranks));
+  args.rank_of = r.ints("rankOf_E", args.experts).data;
   const int64_t choices = args.tokens * args.top_k;
   args.choices = r.ints("choices_TK", choices).data;
   args.grains = r.bounds("grainStarts");

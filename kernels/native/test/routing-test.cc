@@ -133,7 +133,7 @@ void test_gate() {
 void test_route() {
   Random random(7);
   for (int trial = 0; trial < 16; trial++) {
-    const int64_t tokens = trial == 0 ? 0 : random.between(1, 300), ranks = random.between(1, 4), experts = ranks * random.between(1, 8),
+    const int64_t tokens = trial == 0 ? 0 : random.between(1, 300), ranks = random.between(1, 4), experts = random.between(1, 32),
                   top_k = random.between(1, std::min<int64_t>(experts, 4)), grains = random.between(1, 4);
     const int64_t dim = random.between(1, 100);
     std::vector<int32_t> choices(z(tokens * top_k));
@@ -142,9 +142,11 @@ void test_route() {
       for (int64_t c = 0; c < top_k; c++)
         choices[z(t * top_k + c)] = random.below(9) == 0 ? -1 : static_cast<int32_t>((first + c) % experts);
     }
+    std::vector<int32_t> rank_of(z(experts));  // contiguous, or any: then a rank may have none
+    for (int64_t e = 0; e < experts; e++) rank_of[z(e)] = static_cast<int32_t>(trial % 2 ? random.below(ranks) : e * ranks / experts);
     const auto starts = random_bounds(random, tokens, grains);
     const auto plan = everywhere("route.plan", [&](const Kernels& k, Pool& pool, Outputs& o) {
-      RoutePlanArgs a{tokens,  experts, top_k,   ranks,   choices.data(), {starts.data(), grains}, nullptr, nullptr,
+      RoutePlanArgs a{tokens,  experts, top_k,   ranks,   rank_of.data(), choices.data(), {starts.data(), grains}, nullptr, nullptr,
                       nullptr, nullptr, nullptr, nullptr, nullptr};
       a.counts = o.make<int32_t>(experts * grains), a.position = o.make<int32_t>(tokens * top_k), a.slots = o.make<int32_t>(tokens * top_k),
       a.choice_of_row = o.make<int32_t>(tokens * top_k);
@@ -152,29 +154,33 @@ void test_route() {
       k.route_plan(a, pool);
     });
     int32_t row = 0;
+    int64_t place = 0;
     for (int64_t r = 0; r < ranks; r++) {
       std::vector<int32_t> needed;
       for (int64_t t = 0; t < tokens; t++) {
         bool needs = false;
-        for (int64_t c = 0; c < top_k; c++) needs |= choices[z(t * top_k + c)] >= 0 && choices[z(t * top_k + c)] / (experts / ranks) == r;
+        for (int64_t c = 0; c < top_k; c++) needs |= choices[z(t * top_k + c)] >= 0 && rank_of[z(choices[z(t * top_k + c)])] == r;
         if (needs) needed.push_back(static_cast<int32_t>(t));
       }
       expect(plan.at<int32_t>(5)[r] == static_cast<int32_t>(needed.size()), "route.plan number of tokens");
       for (size_t i = 0; i < needed.size(); i++)
         expect(plan.at<int32_t>(4)[r * tokens + static_cast<int64_t>(i)] == needed[i], "route.plan tokens of a rank");
       const int32_t before = row;
-      for (int64_t e = r * (experts / ranks); e < (r + 1) * (experts / ranks); e++)
+      for (int64_t e = 0; e < experts; e++) {
+        if (rank_of[z(e)] != r) continue;
         for (int64_t g = 0; g < grains; g++) {
           int32_t count = 0;
           for (int64_t i = starts[z(g)] * top_k; i < starts[z(g + 1)] * top_k; i++) {
             if (choices[z(i)] != e) continue;
             count++;
-            expect(plan.at<int32_t>(1)[i] == row && plan.at<int32_t>(3)[row] == i, "route.plan rows by (expert, token)");
+            expect(plan.at<int32_t>(1)[i] == row && plan.at<int32_t>(3)[row] == i, "route.plan rows by (rank, expert, token)");
             expect(needed[z(plan.at<int32_t>(2)[row])] == i / top_k, "route.plan slots");
             row++;
           }
-          expect(plan.at<int32_t>(0)[e * grains + g] == count, "route.plan counts");
+          expect(plan.at<int32_t>(0)[place * grains + g] == count, "route.plan counts");
         }
+        place++;
+      }
       expect(plan.at<int32_t>(6)[r] == row - before, "route.plan number of rows");
     }
     for (int64_t i = 0; i < tokens * top_k; i++) if (choices[z(i)] < 0) expect(plan.at<int32_t>(1)[i] == -1, "route.plan dropped");
