@@ -51,12 +51,12 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
 // A model with one setting more: a table without it is no table of decisions any more. If one of these compiles, the directive
 // above it is an error.
 interface WiderModel extends ModelConfig {
-  readonly residualScale: number;
+  readonly unheardOf: number;
 }
 interface WiderMoe extends Omit<ModelConfig, 'moe'> {
   readonly moe: (NonNullable<ModelConfig['moe']> & { readonly router: { readonly noise: number } }) | null;
 }
-// @ts-expect-error Property 'residualScale' is missing
+// @ts-expect-error Property 'unheardOf' is missing
 const noDecision: Readonly<Record<PathsOf<WiderModel>, unknown>> = planDecisions;
 // @ts-expect-error Property 'moe.router.noise' is missing
 const noNestedDecision: Readonly<Record<PathsOf<WiderMoe>, unknown>> = trajectoryKeys;

@@ -16,7 +16,7 @@ const sanitizers = {
     flags: ['-fsanitize=thread'],
     environment: { TSAN_OPTIONS: 'halt_on_error=1' },
     runner: process.platform === 'linux' ? ['setarch', '--addr-no-randomize'] : [],
-    only: ['queue', 'products', 'rows', 'routing'],
+    only: ['queue', 'invariants', 'products', 'rows', 'routing'],
   },
 };
 if (only !== undefined && !(only in sanitizers)) {
