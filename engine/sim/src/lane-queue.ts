@@ -24,7 +24,8 @@ export class QueuedPacket {
 
 export function packetBytes({ header, frames }: Packet): number {
   let bytes = header.byteLength;
-  for (const frame of frames) bytes += frame.byteLength;
+  // By index: an iterator over frozen and plain lists alike is an object for each packet.
+  for (let index = 0; index < frames.length; index++) bytes += frames[index]?.byteLength ?? 0;
   return bytes;
 }
 

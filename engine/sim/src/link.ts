@@ -268,6 +268,10 @@ export class SimLink {
     const ends = this.#ends;
     if (ends === null) return;
     const receiver = ends[0].node === direction.from ? ends[1] : ends[0];
+    if (receiver.process.isReady) {
+      this.#read(ends, direction, lane, queued, packet, fault);
+      return;
+    }
     const generation = this.#generation;
     receiver.process.run(() => {
       // It may have hung while the connection was lost.

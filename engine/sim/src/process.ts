@@ -57,11 +57,15 @@ export class SimProcess {
     return this.#time.after(delayMs, () => this.run(run));
   }
 
+  /** Whether `run` would call at once: whoever asks before need not make a function. */
+  get isReady(): boolean {
+    return this.#isAlive && !this.#isBusy && this.#held.length === 0;
+  }
+
   /** Runs something now, later when it hangs, never when it is dead. */
   run(run: () => void): void {
-    if (!this.#isAlive) return;
-    if (this.#isBusy || this.#held.length > 0) this.#held.push(run);
-    else run();
+    if (this.isReady) run();
+    else if (this.#isAlive) this.#held.push(run);
   }
 
   kill(): void {

@@ -78,7 +78,7 @@ export class Trace {
     this.#name(to);
     this.#number(header.byteLength);
     this.#number(frames.length);
-    for (const frame of frames) this.#number(frame.byteLength);
+    for (let index = 0; index < frames.length; index++) this.#number(frames[index]?.byteLength ?? 0);
     if (!withBytes) return;
     this.#flush();
     this.#hash.update(header);

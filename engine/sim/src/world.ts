@@ -56,12 +56,22 @@ export class SimWorld {
 
   /** Begins a life of a node. */
   open(node: NodeId, incarnation: number): LifePorts {
-    const process = new SimProcess(node, incarnation, this.clock);
+    const { clock } = this;
+    const process = new SimProcess(node, incarnation, clock);
     this.#lives.set(node, process);
+    // A system schedules the same function again and again: one is made for it, not one each time.
+    let scheduled: (() => void) | null = null;
+    let runs: () => void = () => {};
     return {
       clock: process.clock,
       transport: this.network.connect(process),
-      schedule: (run) => void process.after(0, run),
+      schedule: (run) => {
+        if (run !== scheduled) {
+          scheduled = run;
+          runs = () => process.run(run);
+        }
+        clock.after(0, runs);
+      },
     };
   }
 

@@ -23,7 +23,7 @@ class MessagePacket implements Packet {
     this.message = message;
     this.incarnation = incarnation;
     let entries = message.tensors.length;
-    for (const _name in message.body) entries++;
+    for (const name in message.body) if (Object.hasOwn(message.body, name)) entries++;
     this.header = headers[entries] ?? blankHeader(entries);
   }
 
