@@ -29,7 +29,7 @@ export interface Household {
   readonly isStopped: () => boolean;
   /** Whether an actor lives on this node. */
   readonly isHere: (address: Address) => boolean;
-  readonly deliver: (address: Address, event: ActorEvent) => void;
+  readonly deliver: (cell: Cell, event: ActorEvent) => void;
   readonly tell: (from: Address, to: Address, kind: string, fields: MessageFields) => void;
   readonly send: (message: Message) => void;
   readonly refuse: (
@@ -95,7 +95,7 @@ export class Life implements Self {
   }
 
   post(type: string, fields: OwnFields = {}): void {
-    if (this.#isAlive) this.#house.deliver(this.address, actorEvent(type, this.address, fields));
+    if (this.#isAlive) this.#house.deliver(this.#cell, actorEvent(type, this.address, fields));
   }
 
   takeUp({
@@ -159,7 +159,7 @@ export class Life implements Self {
       if (error !== null)
         this.post('kernel.failed', { ...fields, error: serializeError(error, this.address) });
       else if (done !== null && this.#isAlive)
-        this.#house.deliver(this.address, actorEvent(done, this.address, fields, kernelMs));
+        this.#house.deliver(this.#cell, actorEvent(done, this.address, fields, kernelMs));
     });
   }
 }

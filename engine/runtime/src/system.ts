@@ -101,7 +101,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       waits: this.#waits,
       isStopped: () => this.#stopped,
       isHere: (address) => this.#nodeOf(address) === this.node,
-      deliver: (address, event) => this.#deliver(address, event),
+      deliver: (cell, event) => this.#deliver(cell, event),
       tell: (from, to, kind, fields) => this.#tell(from, to, kind, fields),
       send: (message) => this.#send(message),
       refuse: (request, refuser, error) => this.#refuse(request, refuser, error),
@@ -149,6 +149,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       this.#begin(cell);
     } catch (error) {
       this.#cells.delete(address);
+      // What its first life has begun finds nobody.
+      cell.incarnation++;
       throw error;
     }
   }
@@ -224,8 +226,9 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
   /** A message to an actor here becomes its event at once. */
   #tell(from: Address, to: Address, kind: string, fields: MessageFields): void {
     if (this.#stopped) return;
-    if (this.#cells.has(to) && this.#nodeOf(to) === this.node)
-      this.#deliver(to, actorEvent(kind, from, fields));
+    const cell = this.#cells.get(to);
+    if (cell !== undefined && this.#nodeOf(to) === this.node)
+      this.#deliver(cell, actorEvent(kind, from, fields));
     else this.#send(this.#dictionary.messageOf(from, to, kind, fields));
   }
 
@@ -266,7 +269,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     const release = arrival?.release;
     if (message.replyTo !== undefined) {
       const owner = this.#asks.answered(message.replyTo);
-      if (owner !== undefined) this.#accept(owner, this.#replyEvent(message), arrival);
+      const asker = owner === undefined ? undefined : this.#cells.get(owner);
+      if (asker !== undefined) this.#accept(asker, this.#replyEvent(message), arrival);
       else release?.();
       return;
     }
@@ -277,7 +281,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     }
     const event = this.#dictionary.eventOf(message);
     const problem = arrival === undefined ? null : this.#dictionary.problem(event);
-    if (problem !== null || !this.#cells.has(message.to)) {
+    const cell = this.#cells.get(message.to);
+    if (problem !== null || cell === undefined) {
       release?.();
       const { from, to, kind } = message;
       const error =
@@ -287,12 +292,13 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       this.#refuse(event, to, error);
       return;
     }
-    this.#accept(message.to, event, arrival);
+    this.#accept(cell, event, arrival);
   }
 
-  #accept(address: Address, event: ActorEvent, arrival?: Arrival): void {
-    if (arrival !== undefined) this.#options.probe?.received(arrival.from, address, arrival.packet, event);
-    this.#deliver(address, event, arrival?.release);
+  #accept(cell: Cell, event: ActorEvent, arrival?: Arrival): void {
+    if (arrival !== undefined)
+      this.#options.probe?.received(arrival.from, cell.address, arrival.packet, event);
+    this.#deliver(cell, event, arrival?.release);
   }
 
   #replyEvent(message: Message): ActorEvent {
@@ -322,9 +328,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     }
   }
 
-  #deliver(address: Address, event: ActorEvent, release?: () => void): void {
-    const cell = this.#cells.get(address);
-    if (cell === undefined || this.#stopped) {
+  #deliver(cell: Cell, event: ActorEvent, release?: () => void): void {
+    if (this.#stopped) {
       release?.();
       return;
     }
@@ -467,7 +472,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     for (const delayed of result.armed) {
       const timer = this.#options.clock.after(delayed.delayMs, () => {
         cell.timers.delete(delayed.id);
-        this.#deliver(cell.address, {
+        this.#deliver(cell, {
           ...actorEvent(delayed.event.type, cell.address, {}),
           ...delayed.event,
         });
@@ -532,6 +537,7 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
     const owner = this.#asks.answered(correlation);
     if (owner === undefined) return;
     const event = { ...this.#dictionary.eventOf(asked), type: 'ask.failed', from: owner, tensors: {} };
-    this.#deliver(owner, { ...event, error: serializeError(error) });
+    const cell = this.#cells.get(owner);
+    if (cell !== undefined) this.#deliver(cell, { ...event, error: serializeError(error) });
   }
 }
