@@ -49,15 +49,24 @@ interface Sent extends ElementRange {
  */
 export function sendLeaves(self: Sender, { worker, buffers }: Holding, level: number, sent: Sent): void {
   const { step, attempt } = sent;
-  const { layout } = worker.job;
+  const { device, job } = worker;
+  const { layout } = job;
   const { group, gradients, among } = buffers;
-  for (const { worker: other, part } of among.others(level)) {
+  const parts = among.others(level).flatMap(({ worker: other, part }) => {
     const range = intersect(sent, part);
-    const to = layout.shardOf(group, other);
-    for (const chunk of range === null ? [] : chunks(range)) {
-      const { values, overflow } = gradients.sum(chunk.from, chunk.to);
-      const body = { ...chunk, level, overflow: overflow[0] ?? 0 };
-      self.tell(to, 'gradient.add', { step, attempt, body, tensors: { leaves: values } });
+    return range === null ? [] : [{ to: layout.shardOf(group, other), range }];
+  });
+  if (parts.length === 0) return;
+  const [overflow = 0] = device.read(gradients.overflow);
+  for (const { to, range } of parts) {
+    for (const chunk of chunks(range)) {
+      const leaves = device.read(gradients.sum(chunk.from, chunk.to).values);
+      self.tell(to, 'gradient.add', {
+        step,
+        attempt,
+        body: { ...chunk, level, overflow },
+        tensors: { leaves },
+      });
     }
   }
 }

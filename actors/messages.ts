@@ -13,7 +13,7 @@ import {
 } from '@troupe/runtime';
 
 const { flag, number, oneOf, optional, text } = field;
-const { bytes, floats, int64s, ints, sums } = tensor;
+const { bytes, floats, int64s, ints, lent, sums } = tensor;
 
 /** `train` keeps what backward needs and counts statistics; `evaluate` is a forward pass over held-out sequences. */
 export type PassMode = 'train' | 'evaluate';
@@ -94,7 +94,12 @@ export const messages = {
     says: 'The rows of one source for one expert group; beside it also where the outputs go.',
     fenced: true,
     body: { source: number, mode },
-    tensors: { x_UD: floats, slots_N: ints, counts_EG: ints, y_ND: tensor.optional(floats) },
+    tensors: {
+      x_UD: lent.floats,
+      slots_N: lent.ints,
+      counts_EG: lent.ints,
+      y_ND: tensor.optional(lent.room),
+    },
   }),
   'rows.return': message({
     from: ['expert'],
@@ -137,7 +142,7 @@ export const messages = {
     says: 'The gradients of one source for the outputs of its rows; beside it also where those of the inputs go.',
     fenced: true,
     body: { source: number, last: flag },
-    tensors: { dOut_UD: floats, rowWeights_N: floats, dx_ND: tensor.optional(floats) },
+    tensors: { dOut_UD: lent.floats, rowWeights_N: lent.floats, dx_ND: tensor.optional(lent.room) },
   }),
   'rows.left': message({
     from: ['gate'],

@@ -1,10 +1,13 @@
 import { assert } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
 import {
   Activations,
   ropeTables,
   StageStatistics,
   type BalanceCoefficients,
+  uploadBatch,
   type Batch,
+  type DeviceBatch,
   type StageContext,
 } from '@troupe/model';
 import type { GroupBuffers } from './group-buffers.ts';
@@ -23,7 +26,7 @@ export interface PassPlace {
 
 /** One microbatch on its way through a stage. It never changes, but for what kernels write into its buffers. */
 export interface Pass extends PassPlace {
-  readonly batch: Batch;
+  readonly batch: DeviceBatch;
   /** Gradient coefficients of the balance losses; null where they are not known yet, or not needed. */
   readonly balance: BalanceCoefficients | null;
   /** Its weights, its activations, and where its gradients and statistics go. */
@@ -47,6 +50,7 @@ interface SlotBuffers {
  * PAS-1: a slot is free when a pass is opened in it. PAS-2: whoever names a slot names the pass that is in it.
  */
 export class Passes {
+  readonly #device: Device;
   readonly #dense: GroupBuffers;
   readonly #buffers: readonly (SlotBuffers | null)[];
   readonly #shape: StageContext['shape'];
@@ -57,6 +61,7 @@ export class Passes {
     const { job, device } = worker;
     const { layout } = job;
     const { dealing } = layout;
+    this.#device = device;
     this.#dense = dense;
     this.#shape = {
       config: job.model,
@@ -82,7 +87,8 @@ export class Passes {
     assert(taken === undefined, 'the slot of a pass is free when it begins', { slot, ...placeOf(place) });
     const { step, attempt, version, microbatch, mode } = place;
     const context = this.#context(place);
-    const pass = { step, attempt, version, microbatch, mode, batch, balance, context };
+    const tokens = uploadBatch(this.#device, batch);
+    const pass = { step, attempt, version, microbatch, mode, batch: tokens, balance, context };
     this.#open.set(slot, pass);
     return pass;
   }

@@ -1,11 +1,10 @@
-import { assert, deserializeError, TroupeError, type Address } from '@troupe/core';
-import type { Floats } from '@troupe/kernel-set';
+import { assert, deserializeError, TroupeError, type Address, type HostFloats } from '@troupe/core';
 import { mountOf, type EffectsOf, type Mount } from '@troupe/runtime';
 import type { AskerEvent, AskerSelf } from './events.ts';
 import { askerMachine, type askerActions } from './machine.ts';
 
 /** What became of a question. */
-export type Answer = { readonly y_ND: Floats } | { readonly error: TroupeError };
+export type Answer = { readonly y_ND: HostFloats } | { readonly error: TroupeError };
 
 /**
  * Asks `service`; questions come as `question.put` with rows and their experts. The step of a message is the number of its question, since that is what

@@ -24,7 +24,7 @@ export function expertEffects(
   /** The gradients of a step are complete: hands them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
 ): ExpertEffects {
-  const { job, expertGroup: rank, numGrains } = host;
+  const { device, job, expertGroup: rank, numGrains } = host;
   const sources = host.gatesFor(layer).map((gate) => ({ gate, isBeside: self.isBeside(gate) }));
   const buffers = host.expertBuffers(layer);
   const group = expertShape(job.model, layer, buffers.count, job.precision ?? 'f32');
@@ -84,7 +84,13 @@ export function expertEffects(
       open ??= new ExpertPass(event, mode, sources.length);
       const room = sourceOf(source).isBeside ? y_ND : storage.outputs(source, slots_N.length * group.dim);
       assert(room, 'a source beside says where its outputs go', { source });
-      passOf(event).forward.put(source, { x_UD, slots_N, counts_EG, y_ND: room }, event);
+      const rows = {
+        x_UD: device.upload(x_UD),
+        slots_N: device.upload(slots_N),
+        counts_EG: device.upload(counts_EG),
+        y_ND: room,
+      };
+      passOf(event).forward.put(source, rows, event);
     },
     forward: (_event, context) => {
       const pass = passOf(context);
@@ -100,7 +106,7 @@ export function expertEffects(
     returnRows: (_event, context) => {
       const pass = passOf(context);
       sources.forEach(({ gate, isBeside }, source) => {
-        const tensors = isBeside ? {} : { y_ND: pass.forward.at(source).y_ND };
+        const tensors = isBeside ? {} : { y_ND: device.read(pass.forward.at(source).y_ND) };
         self.tell(gate, 'rows.return', { ...place(context), tensors, body: { rank } });
       });
       // An evaluation has no backward pass: nothing of it is kept.
@@ -114,7 +120,12 @@ export function expertEffects(
       const length = pass.forward.at(source).slots_N.length * group.dim;
       const room = sourceOf(source).isBeside ? dx_ND : storage.inputGradients(source, length);
       assert(room, 'a source beside says where its gradients go', { source });
-      pass.backward.put(source, { dOut_UD, rowWeights_N, dx_ND: room }, event);
+      const gradients = {
+        dOut_UD: device.upload(dOut_UD),
+        rowWeights_N: device.upload(rowWeights_N),
+        dx_ND: room,
+      };
+      pass.backward.put(source, gradients, event);
     },
     backward: (_event, context) => {
       const pass = passOf(context);
@@ -132,7 +143,7 @@ export function expertEffects(
     returnGradients: (_event, context) => {
       const pass = passOf(context);
       sources.forEach(({ gate, isBeside }, source) => {
-        const tensors = isBeside ? {} : { dx_ND: pass.backward.at(source).dx_ND };
+        const tensors = isBeside ? {} : { dx_ND: device.read(pass.backward.at(source).dx_ND) };
         self.tell(gate, 'gradients.return', { ...place(context), tensors, body: { rank } });
       });
       close(pass);

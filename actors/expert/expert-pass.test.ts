@@ -1,12 +1,13 @@
 import test from 'ava';
+import { asDeviceArray } from '@troupe/kernel-set';
 import { ExpertPass, type ForwardArrival } from './expert-pass.ts';
 
 const id = { step: 3, attempt: 1, microbatch: 0 };
 const rows: ForwardArrival = {
-  x_UD: new Float32Array(4),
-  slots_N: new Int32Array(2),
-  counts_EG: new Int32Array(1),
-  y_ND: new Float32Array(4),
+  x_UD: asDeviceArray(new Float32Array(4)),
+  slots_N: asDeviceArray(new Int32Array(2)),
+  counts_EG: asDeviceArray(new Int32Array(1)),
+  y_ND: asDeviceArray(new Float32Array(4)),
 };
 
 test('ExpertPass: PAS-1, an arrival has its place by direction and source, once', (t) => {

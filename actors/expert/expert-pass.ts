@@ -1,12 +1,12 @@
 import { assert } from '@troupe/core';
-import type { Floats, Halves } from '@troupe/kernel-set';
+import type { Floats, Halves, Ints } from '@troupe/kernel-set';
 import type { PassMode } from '../messages.ts';
 
 /** What one source sent for a pass. U distinct rows, N rows of experts. */
 export interface ForwardArrival {
   readonly x_UD: Floats;
-  readonly slots_N: Int32Array;
-  readonly counts_EG: Int32Array;
+  readonly slots_N: Ints;
+  readonly counts_EG: Ints;
   readonly y_ND: Floats;
 }
 

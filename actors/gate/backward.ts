@@ -19,6 +19,7 @@ type BackwardEffects = Pick<
 /** From the gradient of the outputs to those of experts, and from the experts' back to tokens. */
 export function backwardEffects(self: GateSelf, state: GateState): BackwardEffects {
   const { worker, layer, destinations, source } = state;
+  const { device } = worker;
   return {
     weigh: (_event, context) => {
       const ctx = state.passOf(context).context;
@@ -34,10 +35,12 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       state.waitForExperts(context, 'gradients of its rows');
       for (const { address, rank, isBeside } of destinations) {
         const { dOut_UD, rowWeights_N } = expertGradientSource(ctx, layer, rank);
-        const beside = isBeside ? { dx_ND: returnedGradients(ctx, layer, rank).data } : {};
+        const tensors = isBeside
+          ? { dOut_UD, rowWeights_N, dx_ND: returnedGradients(ctx, layer, rank).data }
+          : { dOut_UD: device.read(dOut_UD), rowWeights_N: device.read(rowWeights_N) };
         self.tell(address, 'gradients.dispatch', {
           ...state.place(context),
-          tensors: { dOut_UD, rowWeights_N, ...beside },
+          tensors,
           body: { source, last: context.last },
         });
       }

@@ -42,10 +42,12 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
       state.waitForExperts(context, 'outputs of its rows');
       for (const { address, rank, isBeside } of destinations) {
         const { x_UD, slots_N, counts_EG } = expertSource(ctx, layer, rank);
-        const beside = isBeside ? { y_ND: returnedRows(ctx, layer, rank).data } : {};
+        const tensors = isBeside
+          ? { x_UD, slots_N, counts_EG, y_ND: returnedRows(ctx, layer, rank).data }
+          : { x_UD: device.read(x_UD), slots_N: device.read(slots_N), counts_EG: device.read(counts_EG) };
         self.tell(address, 'rows.dispatch', {
           ...state.place(context),
-          tensors: { x_UD, slots_N, counts_EG, ...beside },
+          tensors,
           body: { source, mode: context.mode },
         });
       }

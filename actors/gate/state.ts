@@ -1,5 +1,5 @@
-import { assert, type Address } from '@troupe/core';
-import type { Floats, RowsPart } from '@troupe/kernel-set';
+import { assert, type Address, type HostFloats } from '@troupe/core';
+import type { RowsPart } from '@troupe/kernel-set';
 import { forcedChoices } from '@troupe/model';
 import type { MoeConfig } from '@troupe/spec';
 import type { Pass, Passes } from '../pass.ts';
@@ -68,7 +68,7 @@ export class GateState {
       const { experts, topK } = this.moe;
       const { logits_TE } = this.passOf(context).context.act.moe(this.layer);
       const question = { tokens, experts, topK, step: context.step, layer: this.layer, firstToken };
-      return chosenBy(gate, logits_TE, question);
+      return chosenBy(gate, this.worker.device.read(logits_TE), question);
     }
     if (this.moe.choice === 'learned') return null;
     let known = this.#forced.get(firstToken);
@@ -95,9 +95,9 @@ export class GateState {
   }
 
   /** Copies what a remote group returned to where the combine looks for it; one beside wrote there itself. */
-  accept(from: Address, rows: Floats | undefined, part: RowsPart): void {
+  accept(from: Address, rows: HostFloats | undefined, part: RowsPart): void {
     if (rows !== undefined) {
-      part.data.set(rows);
+      this.worker.device.write(part.data, rows);
       this.#self.free([rows]);
     }
     this.#self.answered('experts', from);

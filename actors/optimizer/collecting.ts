@@ -44,7 +44,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
       const call: KernelCall = {
         op: 'sum.add',
         sum: gradients.sum(body.from, body.to),
-        other: tensors.leaves,
+        other: device.upload(tensors.leaves),
         otherOverflow: body.overflow,
       };
       self.submit(device, [call], 'gradient.added', { step, attempt });
@@ -58,7 +58,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
       if (job.layout.zero === 0) distribution.shareTotal({ step, attempt });
     },
     acceptTotal: ({ step, attempt, body, tensors }) => {
-      gradients.sum(body.from, body.to).values.set(tensors.sums);
+      device.write(gradients.sum(body.from, body.to).values, tensors.sums);
       distribution.acceptTotal(body, { step, attempt });
     },
     measureNorm: (_event, { version, attempt }) =>
@@ -68,7 +68,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
         step: version + 1,
         attempt,
         tensors: { norm128: memory.norm() },
-        body: { overflow: gradients.overflow[0] !== 0 },
+        body: { overflow: device.read(gradients.overflow)[0] !== 0 },
       });
     },
   };

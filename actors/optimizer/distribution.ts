@@ -1,4 +1,4 @@
-import type { Address } from '@troupe/core';
+import type { Address, HostFloats } from '@troupe/core';
 import { chunks, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerSelf } from './events.ts';
 import type { ShardMemory } from './shard-memory.ts';
@@ -67,28 +67,38 @@ export class Distribution {
       this.#self.tell(to, 'weights.publish', { version, attempt, body });
   }
 
-  /** Sends what is complete here to the group that lacks it. */
-  #pass(passed: readonly Passing[], send: (to: Address, body: Part) => void): void {
+  /** Sends what is complete here to the group that lacks it; each part is read from the device once. */
+  #pass<A>(
+    passed: readonly Passing[],
+    read: (range: Range) => A,
+    send: (to: Address, body: Part, values: A) => void,
+  ): void {
     const { buffers, worker } = this.#shard;
     for (const { level, part } of passed) {
-      for (const { worker: other } of buffers.among.others(level)) {
+      const others = buffers.among.others(level);
+      if (others.length === 0) continue;
+      const frames = [...chunks(part)].map((chunk) => ({ body: { ...chunk, level }, values: read(chunk) }));
+      for (const { worker: other } of others) {
         const to = worker.job.layout.shardOf(buffers.group, other);
-        for (const chunk of chunks(part)) send(to, { ...chunk, level });
+        for (const { body, values } of frames) send(to, body, values);
       }
     }
   }
 
   #passWeights(passed: readonly Passing[], { version, attempt }: Update): void {
-    this.#pass(passed, (to, body) => {
-      const weights = this.#memory.weights(version, body);
-      this.#self.tell(to, 'weights.spread', { version, attempt, body, tensors: { weights } });
-    });
+    const read = (range: Range): HostFloats =>
+      this.#shard.worker.device.read(this.#memory.weights(version, range));
+    this.#pass(passed, read, (to, body, weights) =>
+      this.#self.tell(to, 'weights.spread', { version, attempt, body, tensors: { weights } }),
+    );
   }
 
   #passTotals(passed: readonly Passing[], { step, attempt }: Round): void {
-    this.#pass(passed, (to, body) => {
-      const { values } = this.#shard.buffers.gradients.sum(body.from, body.to);
-      this.#self.tell(to, 'gradient.total', { step, attempt, body, tensors: { sums: values } });
-    });
+    const { buffers, worker } = this.#shard;
+    const read = ({ from, to }: Range): BigInt64Array =>
+      worker.device.read(buffers.gradients.sum(from, to).values);
+    this.#pass(passed, read, (to, body, sums) =>
+      this.#self.tell(to, 'gradient.total', { step, attempt, body, tensors: { sums } }),
+    );
   }
 }

@@ -14,7 +14,8 @@ type GuardingEffects = Pick<
 /** Copies of what only one shard holds, and what comes of them after a loss. */
 export function guardingEffects(self: OptimizerSelf, parts: ShardParts): GuardingEffects {
   const { shard, memory, buddy } = parts;
-  const { layout } = shard.worker.job;
+  const { device, job } = shard.worker;
+  const { layout } = job;
   const wardOf = ({ from }: OptimizerEvent): Ward => {
     assert(memory.ward, 'a ward sends what it has to its buddy', { from });
     return memory.ward;
@@ -28,7 +29,7 @@ export function guardingEffects(self: OptimizerSelf, parts: ShardParts): Guardin
       if (buddy === null) return;
       for (const slice of shard.buffers.gradients.slices(shard.owns.from, shard.owns.to)) {
         for (const body of chunks(slice)) {
-          const sums = slice.values.subarray(body.from - slice.from, body.to - slice.from);
+          const sums = device.read(slice.values.subarray(body.from - slice.from, body.to - slice.from));
           self.tell(buddy, 'ward.sum', { step, attempt, body, tensors: { sums } });
         }
       }

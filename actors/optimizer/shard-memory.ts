@@ -1,4 +1,5 @@
-import type { Floats, KernelCall } from '@troupe/kernel-set';
+import type { HostFloats } from '@troupe/core';
+import type { Device, Floats, Int64s, KernelCall } from '@troupe/kernel-set';
 import { initialise } from '@troupe/model';
 import { intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
@@ -12,9 +13,10 @@ export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' 
 export class ShardMemory {
   readonly ward: Ward | null;
   readonly #shard: Shard;
+  readonly #device: Device;
   readonly #m: Floats;
   readonly #v: Floats;
-  readonly #norm128: BigInt64Array;
+  readonly #norm128: Int64s;
   /** Memory of a device begins as zeros: the first draw leaves it untouched, and the pages to the threads of the first update. */
   #hasMoments = false;
 
@@ -22,6 +24,7 @@ export class ShardMemory {
     const { device } = shard.worker;
     const numOwned = lengthOf(shard.owns);
     this.#shard = shard;
+    this.#device = device;
     this.#m = device.floats(numOwned);
     this.#v = device.floats(numOwned);
     this.#norm128 = device.int64s(2);
@@ -34,16 +37,16 @@ export class ShardMemory {
   }
 
   /** Puts weights of a version that begin at `from`. */
-  putWeights(version: number, from: number, weights: Floats): void {
-    this.#shard.buffers.weights.at(version).data.set(weights, from);
+  putWeights(version: number, from: number, weights: HostFloats): void {
+    this.#device.write(this.#shard.buffers.weights.at(version).data.subarray(from), weights);
   }
 
   /** Draws weights from the seed, with moments of zero. */
   draw(version: number): readonly KernelCall[] {
     const { owns, group, worker } = this.#shard;
     if (this.#hasMoments) {
-      this.#m.fill(0);
-      this.#v.fill(0);
+      this.#device.zero(this.#m);
+      this.#device.zero(this.#v);
     }
     this.#hasMoments = true;
     const { units, starts } = group.flat;
@@ -56,15 +59,10 @@ export class ShardMemory {
     });
   }
 
-  /** Weights and moments of a part of the own slice. */
+  /** Weights and moments of a part of the own slice, read from the device. */
   state(range: Range, version: number): ShardState {
-    const { from } = this.#shard.owns;
-    const [first, end] = [range.from - from, range.to - from];
-    return {
-      weights: this.weights(version, range),
-      m: this.#m.subarray(first, end),
-      v: this.#v.subarray(first, end),
-    };
+    const { weights, m, v } = this.#part(range, version);
+    return { weights: this.#device.read(weights), m: this.#device.read(m), v: this.#device.read(v) };
   }
 
   /** Takes a part of the state that begins at `from` of the group. */
@@ -72,8 +70,8 @@ export class ShardMemory {
     const { owns } = this.#shard;
     this.#hasMoments = true;
     this.putWeights(version, from, weights);
-    this.#m.set(m, from - owns.from);
-    this.#v.set(v, from - owns.from);
+    this.#device.write(this.#m.subarray(from - owns.from), m);
+    this.#device.write(this.#v.subarray(from - owns.from), v);
   }
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
@@ -88,7 +86,7 @@ export class ShardMemory {
         : [{ op: 'copy', from: this.weights(version, owns), out: this.weights(version + 1, owns) }];
     const own = buffers.gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
       op: 'adamw' as const,
-      ...this.state({ from, to }, version),
+      ...this.#part({ from, to }, version),
       out: this.weights(version + 1, { from, to }),
       gradient: values,
       ...rates,
@@ -99,7 +97,7 @@ export class ShardMemory {
   /** Squared norm of the finished sum of the slice, into {@link norm}. */
   measure(): readonly KernelCall[] {
     const { reduces, buffers } = this.#shard;
-    this.#norm128.fill(0n);
+    this.#device.zero(this.#norm128);
     return buffers.gradients
       .slices(reduces.from, reduces.to)
       .map(({ values }) => ({ op: 'sum.squares', gradient: values, norm128: this.#norm128 }));
@@ -107,6 +105,16 @@ export class ShardMemory {
 
   /** A wide sum, once `measure` has run. */
   norm(): BigInt64Array {
-    return this.#norm128.slice();
+    return this.#device.read(this.#norm128).slice();
+  }
+
+  #part(range: Range, version: number) {
+    const { from } = this.#shard.owns;
+    const [first, end] = [range.from - from, range.to - from];
+    return {
+      weights: this.weights(version, range),
+      m: this.#m.subarray(first, end),
+      v: this.#v.subarray(first, end),
+    };
   }
 }

@@ -52,8 +52,11 @@ export function serviceEffects(
     const { asked, slots_N, y_ND } = open;
     open = null;
     const { dim } = sizes;
+    const inOrder_ND = device.read(y_ND);
     const outputs_ND = new Float32Array(y_ND.length);
-    slots_N.forEach((row, place) => outputs_ND.set(y_ND.subarray(place * dim, (place + 1) * dim), row * dim));
+    slots_N.forEach((row, place) =>
+      outputs_ND.set(inOrder_ND.subarray(place * dim, (place + 1) * dim), row * dim),
+    );
     self.reply(asked, 'experts.answered', { tensors: { y_ND: outputs_ND }, step: asked.step });
   };
   return {

@@ -5,7 +5,6 @@ import { slotOf } from '../pass.ts';
 import type { StageEffects } from './machine.ts';
 import type { StageSelf } from './events.ts';
 import { messagePlace, type StageState } from './state.ts';
-import { concatInt64s, concatInts } from './statistics.ts';
 
 type BackwardEffects = Pick<
   StageEffects,
@@ -47,13 +46,8 @@ export function backwardEffects(self: StageSelf, state: StageState): BackwardEff
       for (const range of [...held.splice(0), ranges.embed]) state.sendGradients(context, range);
     },
     measure: (_event, context) => {
-      const { lossSum, layers } = passes.statistics('train');
-      const tensors = {
-        lossSum: lossSum.slice(),
-        layerSums: concatInt64s(layers.map(({ lossSums }) => lossSums)),
-        counts_LE: concatInts(layers.map(({ counts_E }) => counts_E)),
-        probSums: concatInt64s(layers.map(({ probSums_E }) => probSums_E)),
-      };
+      const { lossSum, lossSums, counts_LE, probSums_LE } = passes.statistics('train').totals();
+      const tensors = { lossSum, layerSums: lossSums, counts_LE, probSums: probSums_LE };
       // The optimizer's kernels of this step run after this and count for the next one.
       const body = { kernelMs: worker.meter.take() };
       self.tell(addresses.trainer, 'replica.measured', { ...messagePlace(context), tensors, body });

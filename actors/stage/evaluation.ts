@@ -18,9 +18,13 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
       state.evaluated += body.targets;
     },
     reportEvaluation: (_event, context) => {
-      const tensors = { lossSum: passes.statistics('evaluate').lossSum.slice() };
+      const { lossSum } = passes.statistics('evaluate').totals();
       const body = { targets: state.evaluated };
-      self.tell(addresses.trainer, 'replica.evaluated', { ...messagePlace(context), tensors, body });
+      self.tell(addresses.trainer, 'replica.evaluated', {
+        ...messagePlace(context),
+        tensors: { lossSum },
+        body,
+      });
       worker.meter.take();
     },
   };

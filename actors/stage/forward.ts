@@ -12,7 +12,6 @@ import { slotOf } from '../pass.ts';
 import type { StageEffects } from './machine.ts';
 import type { StageSelf } from './events.ts';
 import { messagePlace, type StageState } from './state.ts';
-import { concatInts } from './statistics.ts';
 
 type ForwardEffects = Pick<
   StageEffects,
@@ -51,8 +50,7 @@ export function forwardEffects(self: StageSelf, state: StageState): ForwardEffec
       else worker.chain(self, calls, 'head.finished', messagePlace(context));
     },
     shareBalance: (_event, context) => {
-      const { statistics } = state.passOf(context).context;
-      const counts_LE = concatInts(statistics.layers.map(({ counts_E }) => counts_E));
+      const counts_LE = state.passOf(context).context.statistics.counts();
       self.tell(addresses.trainer, 'balance.share', { ...messagePlace(context), tensors: { counts_LE } });
       self.wait({
         name: 'balance',
@@ -66,8 +64,8 @@ export function forwardEffects(self: StageSelf, state: StageState): ForwardEffec
       self.endWait('balance');
       const pass = state.passOf(context);
       const experts = model.moe?.experts ?? 0;
-      const layers = pass.context.statistics.layers.map((layer, index) => ({
-        ...layer,
+      const layers = pass.context.statistics.layers.map(({ layer }, index) => ({
+        layer,
         counts_E: counts_LE.slice(index * experts, (index + 1) * experts),
       }));
       const sizes = { sequences: layout.dealing.batch, tokens: state.openStep.tokens };

@@ -1,4 +1,4 @@
-import type { Floats } from '@troupe/kernel-set';
+import type { HostFloats } from '@troupe/core';
 import {
   beginCheckpoint,
   pruneCheckpoints,
@@ -107,5 +107,5 @@ export class CheckpointDraft {
 }
 
 /** Checkpoints hold f32; the float64 oracle's values are rounded once. */
-const asFloat32 = (values: Floats): Float32Array =>
+const asFloat32 = (values: HostFloats): Float32Array =>
   values instanceof Float32Array ? values : Float32Array.from(values);

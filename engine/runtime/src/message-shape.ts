@@ -1,5 +1,5 @@
 import { assert, type HostFloats, type TensorArray } from '@troupe/core';
-import type { DeviceArray } from '@troupe/kernel-set';
+import type { DeviceArray, Floats, Ints } from '@troupe/kernel-set';
 import type { WireValue } from '@troupe/wire';
 
 /** A value in a message's body: how its type is called, and whether a value that came over a wire is one. */
@@ -81,6 +81,13 @@ export const tensor = {
   ),
   /** Whatever a stranger sends; the receiver looks at it. */
   any: array<TensorArray>('any', () => true),
+  /** What the receiver may have beside its sender, on the same device: then it is that device's own memory. */
+  lent: {
+    floats: array<HostFloats | Floats>('floats', isFloats),
+    ints: array<Int32Array | Ints>('int32', (value) => value instanceof Int32Array),
+    /** Where the receiver puts results for a sender beside it; it never travels. */
+    room: array<Floats>('room', () => false),
+  },
   optional: <A extends Carried>(required: TensorField<A, false>): TensorField<A, true> => ({
     type: required.type,
     isOptional: true,

@@ -6,11 +6,20 @@ import type { Dtype, HostArray } from '@troupe/core';
  */
 export type ElementType = Exclude<Dtype, 'f64'>;
 
+declare const element: unique symbol;
+
 /**
  * Memory of a device, opaque to everything above a body: a length, and views of its parts. Its contents are read and written by the
- * device alone (`Device.read`, `write`, `zero`, `upload`), and by kernels. It is a typed array until the last of its users asks the device.
+ * device alone (`Device.read`, `write`, `zero`, `upload`), and by kernels.
  */
-export type DeviceArray<E extends ElementType = ElementType> = HostArray<E>;
+export interface DeviceArray<E extends ElementType = ElementType> {
+  /** Elements. */
+  readonly length: number;
+  /** Elements [from, to) of the same memory; nothing is copied. Bounds as in JavaScript's typed arrays. */
+  subarray(from?: number, to?: number): DeviceArray<E>;
+  /** In no array at run time: what keeps arrays of different elements, and host arrays, apart. */
+  readonly [element]: E;
+}
 
 /** Floating-point numbers on a device. */
 export type Floats = DeviceArray<'f32'>;
@@ -19,3 +28,20 @@ export type Halves = DeviceArray<'bf16'>;
 export type Ints = DeviceArray<'i32'>;
 export type Int64s = DeviceArray<'i64'>;
 export type Bytes = DeviceArray<'u8'>;
+
+/** The element type of device memory, or that host memory has on a device. */
+export type ElementOf<A extends HostArray | DeviceArray> =
+  A extends DeviceArray<infer E>
+    ? E
+    : A extends HostArray<'f32'>
+      ? 'f32'
+      : A extends HostArray<'bf16'>
+        ? 'bf16'
+        : A extends HostArray<'i32'>
+          ? 'i32'
+          : A extends HostArray<'i64'>
+            ? 'i64'
+            : 'u8';
+
+/** What may be written to elements of a type: integers of 64 bits are bigints, all others numbers, which are rounded to the element. */
+export type Writable<E extends ElementType> = E extends 'i64' ? BigInt64Array : ArrayLike<number>;

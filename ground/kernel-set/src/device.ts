@@ -1,7 +1,17 @@
-import type { Bytes, DeviceArray, Floats, Halves, Int64s, Ints } from './device-array.ts';
-import type { TroupeError } from '@troupe/core';
+import type {
+  Bytes,
+  DeviceArray,
+  ElementOf,
+  ElementType,
+  Floats,
+  Halves,
+  Int64s,
+  Ints,
+  Writable,
+} from './device-array.ts';
+
 import type { KernelCall } from './kernel-calls.ts';
-import type { HostArray } from '@troupe/core';
+import type { HostArray, TroupeError } from '@troupe/core';
 
 export interface DeviceInfo {
   /** `native`, `tfjs` or `reference`. */
@@ -48,13 +58,16 @@ export interface Device {
   int64s(length: number): Int64s;
   bytes(length: number): Bytes;
   /** What an array holds, to look at only: the memory itself where the process can see it, else a copy. Good until the next kernel or write. */
-  read<A extends DeviceArray>(array: A): A;
+  read<E extends ElementType>(array: DeviceArray<E>): HostArray<E>;
   /** Puts `values` into the first elements of `array`, rounded to its element type. */
-  write(array: DeviceArray, values: ArrayLike<number> | BigInt64Array): void;
+  write<E extends ElementType>(array: DeviceArray<E>, values: Writable<E>): void;
   /** Sets every element to 0. */
   zero(array: DeviceArray): void;
-  /** Host memory as an array of the device, such as a frame that arrived: the same memory where the device can see it. The caller must not change it afterwards. */
-  upload<A extends HostArray>(values: A): A;
+  /**
+   * Host memory as an array of the device, such as a frame that arrived: the same memory where the device can see it, so the caller must
+   * not change it afterwards. An array of this device comes back as it is.
+   */
+  upload<A extends HostArray | DeviceArray>(values: A): DeviceArray<ElementOf<A>>;
   /** Arguments are checked before anything runs: a wrong shape is a typed error of the completion, never a crash. */
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void;
   /** From the next submission on, completions carry the times of their calls, or no longer. Absent: this body knows whole lists only. */
