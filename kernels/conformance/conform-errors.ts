@@ -309,6 +309,10 @@ function outOfRange(device: Device): [string, KernelCall][] {
       },
     ],
     ['choice of a plan', { op: 'route.plan', ...route, choices_TK: intsOf(device, [0, 2]) }],
+    [
+      'rank of an expert',
+      { op: 'route.plan', ...route, rankOf_E: intsOf(device, [0, 1]), choices_TK: intsOf(device, [0, 1]) },
+    ],
     ['position', { op: 'combine', ...combine, position_TK: intsOf(device, [1]), out_TD: device.floats(2) }],
     ['slot', { op: 'experts.forward', ...expert, sources: [{ ...source, slots_N: intsOf(device, [1]) }] }],
     [
