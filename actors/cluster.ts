@@ -1,7 +1,13 @@
 import { assert, type Address, type NodeId, type Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
-import { addresses, agentNodeOf, type GroupName, type WorkerRank } from '@troupe/topology/layout';
+import {
+  addresses,
+  agentNodeOf,
+  type GroupName,
+  type ParameterGroup,
+  type WorkerRank,
+} from '@troupe/topology/layout';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
 import { mountGate } from './gate/index.ts';
@@ -18,17 +24,9 @@ import { Worker } from './worker.ts';
 /** The agent of the first machine: trainer, supervisor and store live there. */
 export const agentNode: NodeId = agentNodeOf(0);
 
-/** Names of the actors of a worker, in the order in which they are mounted. */
-export function workerActors({ layout }: Job, worker: WorkerRank): readonly Address[] {
-  const layers = layout.moeLayersOf(layout.at(worker).pp);
-  return [
-    layout.feederOf(worker),
-    layout.stageOf(worker),
-    ...layers.map((layer) => layout.gateOf(layer, worker)),
-    ...layers.map((layer) => layout.expertOf(layer, worker)),
-    ...layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
-  ];
-}
+/** What of a worker's actors a process has: its stage with gates and feeder, its experts, each with their shards. */
+export type WorkerPart = 'stage' | 'experts';
+const wholeWorker: readonly WorkerPart[] = ['stage', 'experts'];
 
 /** A worker whose actors are mounted, and the buffers of its parameter groups. */
 export interface MountedWorker {
@@ -36,10 +34,37 @@ export interface MountedWorker {
   readonly buffers: readonly GroupBuffers[];
 }
 
+/** Names of the actors of a worker, in the order in which they are mounted. */
+export function workerActors(
+  { layout }: Job,
+  worker: WorkerRank,
+  parts: readonly WorkerPart[] = wholeWorker,
+): readonly Address[] {
+  const layers = layout.moeLayersOf(layout.at(worker).pp);
+  const groups = groupsOf(layout.groupsOf(worker), parts);
+  const stage = [
+    layout.feederOf(worker),
+    layout.stageOf(worker),
+    ...layers.map((layer) => layout.gateOf(layer, worker)),
+  ];
+  return [
+    ...(parts.includes('stage') ? stage : []),
+    ...(parts.includes('experts') ? layers.map((layer) => layout.expertOf(layer, worker)) : []),
+    ...groups.map((group) => layout.shardOf(group, worker)),
+  ];
+}
+
+/** Shards stand beside those who read their weights. */
+const groupsOf = (
+  groups: readonly ParameterGroup[],
+  parts: readonly WorkerPart[],
+): readonly ParameterGroup[] => groups.filter(({ reader }) => parts.includes(reader));
+
 /**
  * Mounts the actors of a worker over a device and a token source.
  *
- * @param ports - `joins`: the worker takes the place of a lost one, whose state it gets from others when the trainer says so
+ * @param ports - `joins`: the worker takes the place of a lost one, whose state it gets from others when the trainer says so. `parts`:
+ *   experts need no stage beside them, nor a stage its experts; default: both
  */
 export function mountWorker(
   system: ActorSystem,
@@ -49,31 +74,44 @@ export function mountWorker(
     readonly device: Device;
     readonly tokens: TokenSource;
     readonly joins?: boolean;
+    readonly parts?: readonly WorkerPart[];
   },
 ): MountedWorker {
-  const worker = new Worker(job, ports.worker, ports.device, ports.joins);
-  const { layers } = worker;
-  const buffers = worker.groups.map((group) => new GroupBuffers(worker, group));
+  const { parts = wholeWorker } = ports;
+  const worker = new Worker(job, ports.worker, ports.device, {
+    joins: ports.joins ?? false,
+    isWhole: wholeWorker.every((part) => parts.includes(part)),
+  });
+  const buffers = groupsOf(worker.groups, parts).map((group) => new GroupBuffers(worker, group));
   const of = (name: GroupName): GroupBuffers => {
     const found = buffers.find(({ group }) => group.name === name);
     assert(found, 'a worker has buffers for all that its actors compute with', { name });
     return found;
   };
-  const dense = of('dense');
-  const passes = new Passes(worker, dense);
   const mounts: Mount[] = [
-    mountFeeder(job, worker.rank, ports.tokens),
-    mountStage({ worker, dense, passes }),
-    ...layers.map((layer) => mountGate(worker, passes, layer)),
-    ...layers.map((layer) => mountExpert(worker, of('expert'), layer)),
+    ...(parts.includes('stage') ? stageMounts(worker, of('dense'), ports.tokens) : []),
+    ...(parts.includes('experts')
+      ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
+      : []),
     ...buffers.map((each) => mountOptimizer(worker, each)),
   ];
-  workerActors(job, worker.rank).forEach((address, index) => {
+  const names = workerActors(job, worker.rank, parts);
+  assert(names.length === mounts.length, 'every address of a worker has an actor', { worker: worker.rank });
+  names.forEach((name, index) => {
     const mount = mounts[index];
-    assert(mount, 'every address of a worker has an actor', { address });
-    system.mount(address, escalate, mount);
+    assert(mount, 'every address of a worker has an actor', { name });
+    system.mount(name, escalate, mount);
   });
   return { worker, buffers };
+}
+
+function stageMounts(worker: Worker, dense: GroupBuffers, tokens: TokenSource): readonly Mount[] {
+  const passes = new Passes(worker, dense);
+  return [
+    mountFeeder(worker.job, worker.rank, tokens),
+    mountStage({ worker, dense, passes }),
+    ...worker.layers.map((layer) => mountGate(worker, passes, layer)),
+  ];
 }
 
 export interface AgentPorts {

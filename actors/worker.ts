@@ -45,9 +45,15 @@ export class Worker {
   /** The parameter groups that it has a shard of. */
   readonly groups: readonly ParameterGroup[];
   #attempt: number;
+  readonly #isWhole: boolean;
 
-  /** @param joins - it takes the place of a lost one: its shards hold nothing yet */
-  constructor(job: Job, rank: WorkerRank, device: Device, joins = false) {
+  /** @param life - `joins`: it takes the place of a lost one, its shards hold nothing yet; `isWhole`: stage and experts are both here */
+  constructor(
+    job: Job,
+    rank: WorkerRank,
+    device: Device,
+    { joins, isWhole }: { readonly joins: boolean; readonly isWhole: boolean },
+  ) {
     const { layout } = job;
     this.job = job;
     this.rank = rank;
@@ -56,6 +62,7 @@ export class Worker {
     this.layers = layout.moeLayersOf(this.at.pp);
     this.groups = layout.groupsOf(rank);
     this.#attempt = joins ? Number.POSITIVE_INFINITY : 0;
+    this.#isWhole = isWhole;
   }
 
   /**
@@ -64,7 +71,7 @@ export class Worker {
    * A worker that joins a run knows none yet and takes nothing.
    */
   enter(attempt: number): void {
-    this.#attempt = attempt;
+    this.#attempt = this.joins ? attempt : Math.max(this.#attempt, attempt);
   }
 
   get joins(): boolean {
@@ -73,7 +80,7 @@ export class Worker {
 
   /** Nobody else computes: what its actors make is read on this device, or after a list that they wait for. */
   get isAlone(): boolean {
-    return this.job.layout.isAlone;
+    return this.job.layout.isAlone && this.#isWhole;
   }
 
   /**

@@ -151,7 +151,8 @@ export function expertEffects(
       if (pass.isLast) passGradients({ from, to, step: context.step, attempt: context.attempt });
     },
     // The collector frees what arrived: the device may still read it.
-    abandon: () => {
+    abandon: ({ attempt }) => {
+      host.enter(attempt);
       open = null;
     },
   };

@@ -29,7 +29,7 @@ export const expertActions = {
   acceptGradients: on('gradients.dispatch'),
   backward: always,
   returnGradients: always,
-  abandon: always,
+  abandon: on('attempt.abandon'),
 } as const;
 
 /** What carries them out. */

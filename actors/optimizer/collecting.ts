@@ -35,10 +35,14 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
     takeUp: () => {
       for (const event of aside.splice(0)) self.takeUp(event);
     },
-    abandon: () => {
+    abandon: ({ attempt }) => {
+      worker.enter(attempt);
       aside.length = 0;
     },
-    reset: (_event, { attempt }) => self.submit(device, gradients.reset(), 'sums.reset', { attempt }),
+    reset: (_event, { attempt }) => {
+      worker.enter(attempt);
+      self.submit(device, gradients.reset(), 'sums.reset', { attempt });
+    },
     add: ({ step, attempt, body, tensors }) => {
       if (tensors.leaves === undefined) return;
       const call: KernelCall = {

@@ -71,7 +71,7 @@ export const optimizerActions = {
   publish: always,
   takeUp: always,
   snapshot: on('snapshot.take'),
-  abandon: always,
+  abandon: on('attempt.abandon'),
   reportAbandoned: always,
   sendState: on('shard.send'),
   acceptState: on('state.slice'),

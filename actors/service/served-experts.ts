@@ -79,6 +79,8 @@ export class ServedExperts implements ExpertHost {
   }
 
   /** There are no attempts. */
+  enter(): void {}
+
   fence(): Record<string, never> {
     return {};
   }

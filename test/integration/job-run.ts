@@ -1,9 +1,17 @@
-import { mountAgent, mountWorker, messageKinds, messages, workerActors, type Job } from '@troupe/actors';
-import { assert, silentLogger, type Address, type Clock, type NodeId } from '@troupe/core';
+import {
+  mountAgent,
+  mountWorker,
+  messageKinds,
+  messages,
+  workerActors,
+  type Job,
+  type WorkerPart,
+} from '@troupe/actors';
+import { assert, nodeId, silentLogger, type Address, type Clock, type NodeId } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { MemoryStorage } from '@troupe/sim';
-import type { Layout, ResolvedTopology } from '@troupe/topology';
+import type { Layout, ResolvedTopology, WorkerRank } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { createCodec } from '@troupe/wire';
 import { tinyTokens } from './tiny-cluster.ts';
@@ -49,18 +57,43 @@ export interface JobRun {
   readonly workers: readonly ReturnType<typeof mountWorker>[];
 }
 
+/** A process of a run: a worker, or a part of one. */
+interface Room {
+  readonly node: NodeId;
+  readonly worker: WorkerRank;
+  readonly parts: readonly WorkerPart[];
+}
+
+/** Where the actors of every worker live: together, or experts in a process without a stage. */
+function roomsOf(layout: Layout, expertsApart: boolean): readonly Room[] {
+  return [...layout.workers()].flatMap((worker): readonly Room[] => {
+    const node = layout.nodeOf(worker);
+    if (!expertsApart) return [{ node, worker, parts: ['stage', 'experts'] }];
+    const apart = nodeId(`${node}-experts`);
+    return [
+      { node, worker, parts: ['stage'] },
+      { node: apart, worker, parts: ['experts'] },
+    ];
+  });
+}
+
 /** Mounts a job's actors in this process, each where its layout says, and runs them to the end. */
-export async function runJob(job: Job, openDevice: () => Promise<Device>): Promise<JobRun> {
+export async function runJob(
+  job: Job,
+  openDevice: () => Promise<Device>,
+  { expertsApart = false }: { readonly expertsApart?: boolean } = {},
+): Promise<JobRun> {
   const { layout } = job;
+  const rooms = roomsOf(layout, expertsApart);
   const network = createMemoryNetwork({ clock });
   const homes = new Map<Address, NodeId>(
-    [...layout.workers()].flatMap((worker) =>
-      workerActors(job, worker).map((name) => [name, layout.nodeOf(worker)] as const),
+    rooms.flatMap(({ worker, parts, node }) =>
+      workerActors(job, worker, parts).map((name) => [name, node] as const),
     ),
   );
   const directory = (): Directory => new Directory((name) => homes.get(name) ?? layout.agentOf(0));
   const systems: ActorSystem[] = [];
-  const devices = await Promise.all(Array.from(layout.workers(), openDevice));
+  const devices = await Promise.all(rooms.map(openDevice));
   return new Promise((resolve, reject) => {
     const begin = (node: NodeId): ActorSystem => {
       const system = new ActorSystem({
@@ -81,10 +114,7 @@ export async function runJob(job: Job, openDevice: () => Promise<Device>): Promi
     const losses: number[] = [];
     const workers: ReturnType<typeof mountWorker>[] = [];
     const agent = begin(layout.agentOf(0));
-    const nodes = Array.from(layout.workers(), (worker) => ({
-      worker,
-      system: begin(layout.nodeOf(worker)),
-    }));
+    const nodes = rooms.map((room) => ({ ...room, system: begin(room.node) }));
     mountAgent(agent, job, {
       storage: new MemoryStorage(),
       trainer: {
@@ -108,11 +138,11 @@ export async function runJob(job: Job, openDevice: () => Promise<Device>): Promi
         restart: () => assert(false, 'nothing is lost'),
       },
     });
-    for (const { worker, system } of nodes) {
-      const device = devices[worker];
-      assert(device, 'every worker has a device', { worker });
-      workers.push(mountWorker(system, job, { worker, device, tokens: tinyTokens }));
-    }
+    nodes.forEach(({ worker, parts, system }, index) => {
+      const device = devices[index];
+      assert(device, 'every process has a device', { worker });
+      workers.push(mountWorker(system, job, { worker, device, tokens: tinyTokens, parts }));
+    });
     for (const system of systems) system.listen();
   });
 }

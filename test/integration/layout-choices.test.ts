@@ -92,3 +92,20 @@ test('layout choices: experts go to other groups than their neighbours, as many 
   t.not(balanced.groupOf(0), balanced.groupOf(1));
   t.deepEqual(await chosen({ dp: 2, ep: 2 }, { expertMapOf: () => balanced }), expected);
 });
+
+test('layout choices: an expert on a worker without a stage computes the same, bit for bit', async (t) => {
+  const expected = await alone();
+  for (const tiny of [
+    { dp: 1, ep: 1 },
+    { dp: 1, ep: 1, microbatches: 2 },
+    { dp: 2, ep: 2 },
+    { dp: 4, ep: 2, zero: 0 },
+  ] as const) {
+    const topology = topologyOf(tiny);
+    const { losses, workers } = await runJob(jobOver(new Layout(topology), topology), openDevice, {
+      expertsApart: true,
+    });
+    const parameters = finalParameters(workers, topology, 2);
+    t.deepEqual({ losses, parameters: hashOf([...parameters.values()]) }, expected, JSON.stringify(tiny));
+  }
+});
