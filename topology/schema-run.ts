@@ -143,7 +143,6 @@ export const runKeys = {
   metrics: z
     .array(z.enum(sinkNames))
     .min(1)
-    .max(sinkNames.length)
     .default(['jsonl'])
     .describe(
       'Files of metrics in the run folder, such as [jsonl, tensorboard]; jsonl is always written. Never changes the numbers.',

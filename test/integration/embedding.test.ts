@@ -18,6 +18,7 @@ import {
   type ClusterOptions,
   type ExpertRule,
   type GateRule,
+  type RunEvent,
 } from 'troupe';
 import { tinyTokens, tinyTopology, trainTiny } from './tiny-cluster.ts';
 
@@ -563,4 +564,30 @@ test('metrics: sinks of a run write into a storage, a run that goes on adds to t
   t.is((await cluster.result).exitCode, 0);
   t.is(warnings.length, 1, warnings.join());
   t.regex(warnings[0] ?? '', /^no more metrics in metrics\.jsonl: no room left/);
+});
+
+test('metrics: those of a launch are the events that it reports; one that cannot be written is a warning', async (t) => {
+  const storage = new MemoryStorage();
+  await storage.makeFolder('run/metrics.csv');
+  const reported: RunEvent[] = [];
+  const launched = await launch(topology, {
+    checkpoints: null,
+    metrics: { storage, folder: 'run', sinks: ['jsonl', 'csv'] },
+    report: (event) => void reported.push(event),
+    logLevel: 'silent',
+    peakFlops: null,
+    stopAfter: 2,
+  });
+  t.is((await launched.result).exitCode, 0);
+  const lines = new TextDecoder()
+    .decode(await storage.read('run/metrics.jsonl'))
+    .trimEnd()
+    .split('\n');
+  t.deepEqual(
+    lines,
+    reported.map((event) => JSON.stringify(event)),
+  );
+  const warnings = reported.flatMap((event) => (event.event === 'warning' ? [event.message] : []));
+  t.is(warnings.length, 1);
+  t.regex(warnings[0] ?? '', /^no more metrics in run\/metrics\.csv: /);
 });

@@ -4,18 +4,16 @@ import type { Logger, SharedStorage, Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import type { Turn } from '@troupe/runtime';
 import type { RunSink } from '@troupe/telemetry';
-import { sinkNames, type SinkName } from '@troupe/telemetry/sinks';
 import type { FirstState } from './first-state.ts';
+import { metricsRule, type MetricsChoice } from './run/run-metrics.ts';
 import {
   all,
   bytes,
   callback,
   checkOptions,
   checkpointReader,
-  listOf,
   member,
   objectWith,
-  oneOf,
   options,
   orNull,
   positive,
@@ -53,17 +51,8 @@ export interface ClusterOptions extends FirstState {
     /** Default: a thread. */
     readonly hasher?: Hasher;
   };
-  /**
-   * Where files of metrics go, such as `{ storage: fileStorage('runs'), folder: 'mine' }`; absent: none are written. One that cannot be
-   * written is a warning, and the run goes on.
-   */
-  readonly metrics?: {
-    readonly storage: Storage;
-    /** It is made when it is not there. A run that goes on adds to what it finds. */
-    readonly folder: string;
-    /** Default: `jsonl`, and what the topology names under `metrics`. */
-    readonly sinks?: readonly SinkName[];
-  };
+  /** Files of metrics; absent: none are written. One that cannot be written is a warning, and the run goes on. */
+  readonly metrics?: MetricsChoice;
   /** Another corpus than that of `resumeFrom` is meant. Default false: it is refused. */
   readonly dataChanged?: boolean;
   /** One device a replica; default: `loadDevice` for every device of the topology. */
@@ -116,11 +105,7 @@ const rules: OptionRules<ClusterOptions> = {
     }),
     member('storage', required(storage)),
   ),
-  metrics: options({
-    storage: required(objectWith('a storage, such as fileStorage gives', 'grow', 'makeFolder')),
-    folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
-    sinks: listOf(oneOf(...sinkNames), `a list of ${sinkNames.join(', ')}`),
-  }),
+  metrics: metricsRule,
   resumeFrom: checkpointReader,
   weightsFrom: checkpointReader,
   dataChanged: rule('true or false', (value) => typeof value === 'boolean'),

@@ -18,6 +18,7 @@ export { loadTopology, type ResolvedTopology } from '@troupe/topology';
 export * from './launch/launch.ts';
 export { machineMemory, mustFit, type MachineMemory } from './machine-memory.ts';
 export type { LaunchOptions } from './launch/launch-options.ts';
+export type { MetricsChoice } from './run/run-metrics.ts';
 export { referenceOf, simulate, type Simulation } from './simulate.ts';
 export type { Plant, SimulationOptions, SimulationProgress } from './simulation/simulation-options.ts';
 export * from './errors.ts';

@@ -19,6 +19,7 @@ import {
 import type { FirstState } from '../first-state.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { ProfilePlan } from '../profile/recorder.ts';
+import { metricsRule, type MetricsChoice } from '../run/run-metrics.ts';
 
 export interface LaunchOptions extends FirstState {
   readonly stopAfter?: number;
@@ -31,6 +32,8 @@ export interface LaunchOptions extends FirstState {
   } | null;
   /** Another corpus than that of `resumeFrom` is meant. Default false: it is refused. */
   readonly dataChanged?: boolean;
+  /** Files of metrics beside `report`; absent: none are written. One that cannot be written is a warning, and the run goes on. */
+  readonly metrics?: MetricsChoice;
   readonly report: RunSink;
   readonly logLevel: LogLevel;
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
@@ -55,6 +58,7 @@ const rules: OptionRules<LaunchOptions> = {
   resumeFrom: checkpointReader,
   weightsFrom: checkpointReader,
   dataChanged: rule('true or false', (value) => typeof value === 'boolean'),
+  metrics: metricsRule,
   report: required(callback),
   logLevel: required(oneOf('debug', 'info', 'warn', 'error', 'silent')),
   peakFlops: required(orNull(positive('floating-point operations a second'))),

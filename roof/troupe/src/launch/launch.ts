@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { agentNode } from '@troupe/actors';
-import { assert, type FolderLock, type Logger } from '@troupe/core';
+import { assert, type Logger } from '@troupe/core';
 import type { DataStatistics } from '@troupe/data';
 import type { RunEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
@@ -16,7 +16,8 @@ import { partPaths, Recorder } from '../profile/recorder.ts';
 import { openRunData, type RunData } from '../run-data.ts';
 import { lockOf } from '../run-lock.ts';
 import { failureOf, type RunResult } from '../run-result.ts';
-import { Run, startEvent, type StopReason } from '../run/run.ts';
+import { openRunMetrics } from '../run/run-metrics.ts';
+import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
 import { ForkedProcesses } from './forked-processes.ts';
 import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
 
@@ -60,18 +61,19 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   // Refuses what is not built, or what does not fit, before a process exists.
   checkpointMustFit(jobOf(topology, choices), options);
   mustFit(topology, 'launch');
-  const lock = await lockOf(options.checkpoints, () => void run.abort());
-  const run: ForkedLaunch = new ForkedLaunch(topology, options, {
-    logger: await openLogger(options.logLevel),
-    lock,
-  });
+  let run: ForkedLaunch | null = null;
+  const lock = await lockOf(options.checkpoints, () => void run?.abort());
   try {
+    const logger = await openLogger(options.logLevel);
+    const metrics = await openRunMetrics(topology, options.metrics);
+    run = new ForkedLaunch(topology, options, { logger, lock, metrics });
     await run.start(choices);
+    return run;
   } catch (error) {
-    await run.abort();
+    await run?.abort();
+    await lock?.release();
     throw error;
   }
-  return run;
 }
 
 class ForkedLaunch implements Launch {
@@ -90,7 +92,7 @@ class ForkedLaunch implements Launch {
   constructor(
     topology: ResolvedTopology,
     options: LaunchOptions,
-    { logger, lock }: { readonly logger: Logger; readonly lock: FolderLock | null },
+    { logger, lock, metrics }: Pick<RunPorts, 'lock' | 'metrics'> & { readonly logger: Logger },
   ) {
     this.#topology = topology;
     this.#options = options;
@@ -112,7 +114,7 @@ class ForkedLaunch implements Launch {
     this.#run = new Run(topology, {
       processes: this.#processes,
       lock,
-      metrics: null,
+      metrics,
       report: (event) => this.#hear(event),
       reportName: 'the option report',
       errorOf: (failure) => failureOf(failure, null, null),

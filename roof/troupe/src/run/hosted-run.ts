@@ -9,7 +9,6 @@ import {
   type TroupeError,
 } from '@troupe/core';
 import type { RunEvent } from '@troupe/telemetry';
-import { openMetrics, type Metrics } from '@troupe/telemetry/sinks';
 import type { ResolvedTopology } from '@troupe/topology';
 import type { ClusterOptions } from '../cluster-options.ts';
 import { checkpointMustFit, firstOf } from '../first-state.ts';
@@ -22,6 +21,7 @@ import { failureOf } from '../run-result.ts';
 import { openDevices } from './hosted-devices.ts';
 import { HostedProcesses } from './hosted-processes.ts';
 import type { Lives } from './lives.ts';
+import { openRunMetrics } from './run-metrics.ts';
 import { Run, startEvent, type RunWork } from './run.ts';
 
 /** A run whose workers share this process, ready to start. */
@@ -98,24 +98,6 @@ function tokenizerFile(
   return data?.tokenizer == null ? null : new TextEncoder().encode(data.tokenizer);
 }
 
-/** Opens the metrics that the program asks for; what fails is a warning of the run. */
-async function metricsOf(
-  topology: ResolvedTopology,
-  { metrics }: HostedRunOptions,
-  warn: (message: string) => void,
-): Promise<Metrics | null> {
-  if (metrics === undefined) return null;
-  const { storage, folder, sinks = ['jsonl', ...topology.metrics] } = metrics;
-  await storage.makeFolder(folder);
-  return openMetrics(sinks, {
-    storage,
-    folder,
-    nowMs: () => Date.now(),
-    failed: (path, error) =>
-      warn(`no more metrics in ${path}: ${error instanceof Error ? error.message : String(error)}`),
-  });
-}
-
 /**
  * Opens data, devices and processes of a run over lives in this process.
  *
@@ -130,12 +112,11 @@ export async function openHostedRun(
   const { job, tokens: source, data, warnings } = await prepare(topology, options, lives);
   const tokens = 'validTargets' in source ? source : new OwnTokens(source, topology.model);
   const opened: { run?: Run } = {};
-  const late: string[] = [];
-  const metrics = await metricsOf(topology, options, (message) => {
-    if (opened.run === undefined) late.push(message);
-    else opened.run.report({ event: 'warning', message });
+  const metrics = await openRunMetrics(topology, options.metrics);
+  const devices = await openDevices(topology, options).catch(async (error: unknown) => {
+    await metrics?.close();
+    throw error;
   });
-  const devices = await openDevices(topology, options);
   const fail = (error: TroupeError): void => opened.run?.fail(error);
   const { observe, mailboxCapacity, begun } = options;
   const processes = new HostedProcesses({
@@ -164,7 +145,7 @@ export async function openHostedRun(
   const start = (): void => {
     const { name = 'none', reason = '' } = devices[0]?.info ?? {};
     run.report(startEvent({ model: job.model }, { device: name, reason, processes: 0 }));
-    for (const message of [...warnings, ...late]) run.report({ event: 'warning', message });
+    for (const message of warnings) run.report({ event: 'warning', message });
     run.start({
       job,
       peakFlops: null,

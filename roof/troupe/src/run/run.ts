@@ -3,11 +3,11 @@ import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
 import { assert, callBack, type FolderLock, type NodeId, type Storage, type TroupeError } from '@troupe/core';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
-import type { Metrics } from '@troupe/telemetry/sinks';
 import type { ResolvedTopology } from '@troupe/topology';
 import { lossLimit } from '../job.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import type { Processes } from './processes.ts';
+import type { RunMetrics } from './run-metrics.ts';
 
 /** Why a run is stopped from outside; each has an exit code. */
 export type StopReason = 'interrupted' | 'terminated' | 'hungUp' | 'quit' | 'outOfTime';
@@ -17,7 +17,7 @@ export interface RunPorts {
   readonly processes: Processes;
   /** Of the folder of its checkpoints; null: somebody else holds it for this run, or nobody has to. */
   readonly lock: FolderLock | null;
-  readonly metrics: Metrics | null;
+  readonly metrics: RunMetrics | null;
   /** Gets every event, at once. It is the embedding program's: what it throws ends the run. */
   readonly report: (event: RunEvent) => unknown;
   /** How messages call `report`: `the option sink`. */
@@ -97,7 +97,8 @@ export class Run {
     // A callback of the program threw while the data were read.
     if (this.#isOver) return;
     this.#work = work;
-    const { processes } = this.#ports;
+    const { processes, metrics } = this.#ports;
+    metrics?.onProblem((message) => this.report({ event: 'warning', message }));
     processes.onExit((node, incarnation, reason) => {
       if (!this.#isOver)
         processes.agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
