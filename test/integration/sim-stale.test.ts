@@ -13,8 +13,7 @@ function play(faults: readonly Fault[], plant: (typeof plantedBugs)[string]): Vi
   const world: SimWorld = new SimWorld(new Trace(), {
     seed: 1,
     machineOf: () => 0,
-    arrived: (_packet, { to, ...arrival }) =>
-      checkers.see({ type: 'packet', atMs: world.clock.now(), ...arrival, to: to.node }),
+    arrived: (_packet, arrival) => checkers.see(arrival),
     ...(plant?.network === undefined ? {} : { plant: plant.network }),
   });
   const watcher = world.open(agent, 1);

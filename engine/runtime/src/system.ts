@@ -280,7 +280,8 @@ export class ActorSystem<Sent extends Shapes = Shapes> {
       return;
     }
     const event = this.#dictionary.eventOf(message);
-    const problem = arrival === undefined ? null : this.#dictionary.problem(event);
+    const isJudged = arrival === undefined || this.#options.codec.isReference === true;
+    const problem = isJudged ? null : this.#dictionary.problem(event);
     const cell = this.#cells.get(message.to);
     if (problem !== null || cell === undefined) {
       release?.();

@@ -1,4 +1,5 @@
 import { assert, type Lane, type NodeId, type Packet, type PeerEvent } from '@troupe/core';
+import type { PacketSeen } from './checkers/checker.ts';
 import { LaneQueue, type QueuedPacket } from './lane-queue.ts';
 import { travelMs, type LinkModel } from './link-model.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -10,17 +11,10 @@ const lanes: readonly Lane[] = ['control', 'data'];
 export type PacketFault = 'drop' | 'duplicate' | 'corrupt';
 
 /** A packet that is about to be read. */
-export interface Arrival {
+export interface Arrival extends PacketSeen {
   readonly from: NodeId;
-  /** Life that sent it, and the latest life of its node. */
-  readonly fromLife: number;
-  readonly currentLife: number;
-  readonly to: SimTransport;
+  readonly to: NodeId;
   readonly lane: Lane;
-  readonly bytes: number;
-  /** Bytes of its lane on the way and not released, its own among them; and what the window admits. */
-  readonly onWayBytes: number;
-  readonly windowBytes: number;
   /** Its link is slow now. */
   readonly isImpeded: boolean;
 }
@@ -296,10 +290,12 @@ export class SimLink {
     receiver.counts.messagesReceived++;
     receiver.counts.bytesReceived += bytes;
     const read = this.#network.arrived(packet, {
+      type: 'packet',
+      atMs: this.#network.clock.now(),
       from,
       fromLife: life,
       currentLife: this.#network.latestLife(from, life),
-      to: receiver,
+      to: receiver.node,
       lane,
       bytes,
       onWayBytes: queue.onWayBytes,

@@ -215,7 +215,7 @@ export class SimNetwork implements LinkHost, TransportHost {
     const copies = this.#options.copies !== false;
     if (this.#options.plant?.reuses?.(packet, arrival.isImpeded) === true)
       for (const frame of packet.frames) frame[0] = (frame[0] ?? 0) ^ 1;
-    this.#trace.packet(this.clock.now(), arrival.from, arrival.to.node, packet, copies);
+    this.#trace.packet(arrival.atMs, arrival.from, arrival.to, packet, copies);
     if (!copies) {
       this.#options.arrived?.(packet, arrival, unchanged);
       return packet;

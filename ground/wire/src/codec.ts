@@ -16,6 +16,8 @@ export interface CodecOptions {
 }
 
 export interface Codec {
+  /** A packet is the message that its sender made, whose types the compiler has judged: nobody need look at its shape again. */
+  readonly isReference?: true;
   /**
    * Encodes a message; frames are views of its tensors, so these must not change until the packet has been taken.
    *

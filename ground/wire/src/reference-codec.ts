@@ -39,6 +39,7 @@ class MessagePacket implements Packet {
  */
 export function createReferenceCodec(): Codec {
   return {
+    isReference: true,
     encodeMessage: (message: Message, incarnation: number) => new MessagePacket(message, incarnation),
     decodeMessage: (packet: Packet) => {
       if (!(packet instanceof MessagePacket)) throw new WireFormatError('a packet of another codec found');

@@ -86,6 +86,8 @@ export interface Checker {
   readonly name: string;
   /** What it looks at; all else is not shown to it. Default: everything. */
   readonly looksAt?: readonly Seen['type'][];
+  /** Of turns, the kinds of event that it looks at. Default: all. */
+  readonly kinds?: readonly string[];
   /** @returns what is wrong, in a sentence; null when nothing is */
   readonly see: (seen: Seen) => string | null;
 }
@@ -99,6 +101,8 @@ export interface Violation {
 /** All checkers of a run; the first violation counts. */
 export class Checkers {
   readonly #byType: Readonly<Record<Seen['type'], readonly Checker[]>>;
+  /** Those that look at a turn, by the kind of its event. */
+  readonly #byKind = new Map<string, readonly Checker[]>();
   #first: Violation | null = null;
 
   constructor(checkers: readonly Checker[]) {
@@ -120,11 +124,20 @@ export class Checkers {
 
   see(seen: Seen): void {
     if (this.#first !== null) return;
-    for (const checker of this.#byType[seen.type]) {
+    for (const checker of seen.type === 'turn' ? this.#ofKind(seen.kind) : this.#byType[seen.type]) {
       const text = checker.see(seen);
       if (text === null) continue;
       this.#first = { checker: checker.name, atMs: seen.atMs, text };
       return;
     }
+  }
+
+  #ofKind(kind: string): readonly Checker[] {
+    let found = this.#byKind.get(kind);
+    if (found === undefined) {
+      found = this.#byType.turn.filter(({ kinds }) => kinds?.includes(kind) ?? true);
+      this.#byKind.set(kind, found);
+    }
+    return found;
   }
 }

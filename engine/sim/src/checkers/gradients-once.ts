@@ -66,6 +66,14 @@ export const gradientsOnce = (groups: {
   return {
     name: 'gradients-once',
     looksAt: ['turn'],
+    kinds: [
+      'xstate.init',
+      'parameters.initialised',
+      'step.open',
+      'weights.applied',
+      'gradient.add',
+      'norm.measured',
+    ],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled' || !seen.address.startsWith('optimizer/'))
         return null;

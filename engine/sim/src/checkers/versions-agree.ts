@@ -7,6 +7,7 @@ export const versionsAgree = (): Checker => {
   return {
     name: 'versions-agree',
     looksAt: ['turn'],
+    kinds: ['commit.decide', 'commit.applied'],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       if (seen.kind === 'commit.decide') {

@@ -19,7 +19,7 @@ import { createReferenceCodec } from '@troupe/wire';
 import type { LifePorts, Lives } from '../run/lives.ts';
 import { simulatedMachines, type SimulatedMachines } from '../simulated-machines.ts';
 import type { SimulationOptions } from './simulation-options.ts';
-import { checkersOf, damageOf, packetSeen, touchedBy, turnSeen } from './watch.ts';
+import { checkersOf, damageOf, touchedBy, turnSeen } from './watch.ts';
 
 type Traffic = Record<Lane, { messages: number; bytes: number }>;
 
@@ -167,7 +167,7 @@ export class SimulatedCluster {
         const lane = this.traffic[arrival.lane];
         lane.messages++;
         lane.bytes += arrival.bytes;
-        this.checkers.see(packetSeen(arrival, changed, this.world.clock.now()));
+        this.checkers.see(changed.length === 0 ? arrival : { ...arrival, changed });
       },
       ...(alter === undefined ? {} : { alter }),
       ...(disk === undefined ? {} : { disk }),

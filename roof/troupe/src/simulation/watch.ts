@@ -15,9 +15,7 @@ import {
   oneOwner,
   rowsConserved,
   versionsAgree,
-  type Arrival,
   type Checker,
-  type PacketSeen,
   type ReferenceStep,
   type TurnSeen,
 } from '@troupe/sim';
@@ -82,25 +80,6 @@ export const turnSeen = (turn: Turn, atMs: number, life: number): TurnSeen => {
     mailboxSize: turn.mailboxSize,
   };
 };
-
-/** A packet as checkers see it. */
-export const packetSeen = (
-  arrival: Arrival,
-  changed: readonly ArrayBufferLike[],
-  atMs: number,
-): PacketSeen => ({
-  type: 'packet',
-  atMs,
-  from: arrival.from,
-  fromLife: arrival.fromLife,
-  to: arrival.to.node,
-  currentLife: arrival.currentLife,
-  lane: arrival.lane,
-  bytes: arrival.bytes,
-  onWayBytes: arrival.onWayBytes,
-  windowBytes: arrival.windowBytes,
-  changed,
-});
 
 /** What is wrong with a checkpoint on a disk, in a sentence; null when it can be loaded whole. */
 export async function damageOf(storage: Storage, path: string): Promise<string | null> {
