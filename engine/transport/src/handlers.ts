@@ -1,4 +1,4 @@
-import type { Lane, NodeId, Packet, PeerEvent } from '@troupe/core';
+import { assert, type Lane, type NodeId, type Packet, type PeerEvent } from '@troupe/core';
 
 export type PacketHandler = (from: NodeId, lane: Lane, packet: Packet, release: () => void) => void;
 
@@ -35,11 +35,12 @@ export class Handlers {
   }
 
   #flush(): void {
-    const early = this.#early;
+    const [packet, early] = [this.#packet, this.#early];
+    assert(packet !== undefined, 'what came early is given out once there is a receiver');
     this.#early = [];
     for (const arrival of early) {
       if ('event' in arrival) this.#peer?.(arrival.event);
-      else this.#packet!(arrival.from, arrival.lane, arrival.packet, arrival.release);
+      else packet(arrival.from, arrival.lane, arrival.packet, arrival.release);
     }
   }
 }

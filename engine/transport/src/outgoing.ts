@@ -1,4 +1,4 @@
-import type { Lane } from '@troupe/core';
+import { assert, type Lane } from '@troupe/core';
 import type { Push } from 'zeromq';
 import type { Endpoints } from './hello.ts';
 import { lanes } from './limits.ts';
@@ -25,6 +25,9 @@ export class Outgoing {
 
   constructor(options: OutgoingOptions) {
     const { endpoints, token, open, next } = options;
+    assert(Number.isSafeInteger(token) && token >= 0, 'a token is a number that survives the wire', {
+      token,
+    });
     this.token = token;
     this.endpoints = endpoints;
     const gone = (reason: string): void => {

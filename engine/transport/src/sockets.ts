@@ -1,4 +1,4 @@
-import type { Lane } from '@troupe/core';
+import { assert, type Lane } from '@troupe/core';
 import type { Pull, Push } from 'zeromq';
 
 /**
@@ -30,6 +30,7 @@ export class Writer {
       while (!this.#socket.closed) {
         const parts = this.#next();
         if (parts === undefined) break;
+        assert(this.#awake && parts.length > 0, 'one loop writes to a socket, and what it writes has a part');
         await this.#socket.send(parts);
       }
     } catch (error) {

@@ -255,7 +255,12 @@ class ZmqNode implements ZmqTransport {
   #end(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const link of this.#links.values()) link.end();
+    for (const link of this.#links.values()) {
+      link.end();
+      const { node, queuedBytes } = link;
+      assert(queuedBytes === 0, 'a link that has ended keeps no packet', { node, queuedBytes });
+    }
+    assert(this.#routes.size === 0, 'no session outlives its transport', { sessions: this.#routes.size });
     for (const lane of lanes) this.#parts.pulls[lane].close();
     this.#parts.door?.close();
     this.#onProgress?.();
