@@ -27,7 +27,6 @@ import { Run, startEvent, type RunWork } from './run.ts';
 /** A run whose workers share this process, ready to start. */
 export interface HostedRun {
   readonly run: Run;
-  readonly job: Job;
   readonly processes: HostedProcesses;
   /** Reports the start, mounts everything, and lets it go. */
   start(): void;
@@ -98,6 +97,23 @@ function tokenizerFile(
   return data?.tokenizer == null ? null : new TextEncoder().encode(data.tokenizer);
 }
 
+function workOf(options: HostedRunOptions, { job, data }: Prepared): RunWork {
+  const { checkpoints, resumeFrom, weightsFrom } = options;
+  return {
+    job,
+    peakFlops: null,
+    store: {
+      storage: options.storage?.() ?? null,
+      folder: checkpoints?.folder ?? '',
+      keep: checkpoints?.keep ?? 1,
+      tokenizer: tokenizerFile(options, data),
+      corpusSha256: data?.corpusSha256 ?? null,
+      ...(checkpoints?.hasher === undefined ? {} : { hasher: checkpoints.hasher }),
+      resumeFrom: resumeFrom ?? weightsFrom ?? null,
+    },
+  };
+}
+
 /**
  * Opens data, devices and processes of a run over lives in this process.
  *
@@ -109,14 +125,15 @@ export async function openHostedRun(
   options: HostedRunOptions,
   lives: Lives,
 ): Promise<HostedRun> {
-  const { job, tokens: source, data, warnings } = await prepare(topology, options, lives);
+  const prepared = await prepare(topology, options, lives);
+  const { job, tokens: source, warnings } = prepared;
   const tokens = 'validTargets' in source ? source : new OwnTokens(source, topology.model);
-  const opened: { run?: Run } = {};
   const metrics = await openRunMetrics(topology, options.metrics);
   const devices = await openDevices(topology, options).catch(async (error: unknown) => {
     await metrics?.close();
     throw error;
   });
+  const opened: { run?: Run } = {};
   const fail = (error: TroupeError): void => opened.run?.fail(error);
   const { observe, mailboxCapacity, begun } = options;
   const processes = new HostedProcesses({
@@ -146,21 +163,9 @@ export async function openHostedRun(
     const { name = 'none', reason = '' } = devices[0]?.info ?? {};
     run.report(startEvent({ model: job.model }, { device: name, reason, processes: 0 }));
     for (const message of warnings) run.report({ event: 'warning', message });
-    run.start({
-      job,
-      peakFlops: null,
-      store: {
-        storage: options.storage?.() ?? null,
-        folder: options.checkpoints?.folder ?? '',
-        keep: options.checkpoints?.keep ?? 1,
-        tokenizer: tokenizerFile(options, data),
-        corpusSha256: data?.corpusSha256 ?? null,
-        ...(options.checkpoints?.hasher === undefined ? {} : { hasher: options.checkpoints.hasher }),
-        resumeFrom: options.resumeFrom ?? options.weightsFrom ?? null,
-      },
-    });
+    run.start(workOf(options, prepared));
   };
-  return { run, job, processes, start };
+  return { run, processes, start };
 }
 
 /** The error of a failure that was reported by message, with its cause where that is known. */
