@@ -149,8 +149,8 @@ export class Run {
   }
 
   #end(result: RunResult): void {
-    if (this.#isOver) return;
     this.#isOver = true;
+    // A promise keeps what it is told first.
     this.#finish(result);
   }
 
