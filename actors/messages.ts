@@ -164,7 +164,7 @@ export const messages = {
     says: "The gradient of the layer's inputs is in the residual stream.",
     fenced: true,
   }),
-  'replica.measured': message({
+  'stage.measured': message({
     from: ['stage'],
     to: ['trainer'],
     says: 'Exact sums of one worker over a step: losses, choices and probabilities of the experts.',
@@ -172,7 +172,7 @@ export const messages = {
     body: { kernelMs: number },
     tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, probSums: int64s },
   }),
-  'replica.evaluated': message({
+  'stage.evaluated': message({
     from: ['stage'],
     to: ['trainer'],
     says: 'The exact loss sum of one worker over the held-out sequences.',

@@ -50,7 +50,7 @@ export function backwardEffects(self: StageSelf, state: StageState): BackwardEff
       const tensors = { lossSum, layerSums: lossSums, counts_LE, probSums: probSums_LE };
       // The optimizer's kernels of this step run after this and count for the next one.
       const body = { kernelMs: worker.meter.take() };
-      self.tell(addresses.trainer, 'replica.measured', { ...messagePlace(context), tensors, body });
+      self.tell(addresses.trainer, 'stage.measured', { ...messagePlace(context), tensors, body });
     },
   };
 }

@@ -20,7 +20,7 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
     reportEvaluation: (_event, context) => {
       const { lossSum } = passes.statistics('evaluate').totals();
       const body = { targets: state.evaluated };
-      self.tell(addresses.trainer, 'replica.evaluated', {
+      self.tell(addresses.trainer, 'stage.evaluated', {
         ...messagePlace(context),
         tensors: { lossSum },
         body,

@@ -11,11 +11,11 @@ import type { Votes } from './votes.ts';
 const kinds = [
   'shard.loaded',
   'batch.counted',
-  'replica.measured',
+  'stage.measured',
   'balance.share',
   'gradient.vote',
   'commit.applied',
-  'replica.evaluated',
+  'stage.evaluated',
   'checkpoint.written',
   'checkpoint.failed',
   'run.stop',
@@ -77,7 +77,7 @@ const vote = (overflow = false, norm = 1n) => ({
   body: { overflow },
   tensors: { norm128: BigInt64Array.of(norm, 0n) },
 });
-const measures = from('replica.measured', stages);
+const measures = from('stage.measured', stages);
 const votesAndMeasures = [...measures, ...from('gradient.vote', shards, vote())];
 /** As many answers; the gradients of the last shard are not finite. */
 const badVotes = [
@@ -125,7 +125,7 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   send(play, from('shard.loaded', shards));
   expectOnly('choosing', []);
   t.deepEqual(send(play, counts(1)), ['recordCount', 'recordCount', 'open']);
-  expectOnly('training', ['replica.measured', 'balance.share', 'gradient.vote']);
+  expectOnly('training', ['stage.measured', 'balance.share', 'gradient.vote']);
   t.deepEqual(send(play, votesAndMeasures), [
     'recordMeasure',
     'recordMeasure',
@@ -135,8 +135,8 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   ]);
   expectOnly('committing', ['commit.applied']);
   t.deepEqual(send(play, applied), ['report', 'evaluate']);
-  expectOnly('evaluating', ['replica.evaluated']);
-  t.deepEqual(send(play, from('replica.evaluated', stages)), [
+  expectOnly('evaluating', ['stage.evaluated']);
+  t.deepEqual(send(play, from('stage.evaluated', stages)), [
     'recordEvaluation',
     'recordEvaluation',
     'reportEvaluation',
@@ -177,7 +177,7 @@ test('trainer: TRN-1, decides once, when the last vote or measure is there, in a
         [false, false, false, true],
       );
       t.false(play.accepts('gradient.vote'), 'a decision is never taken back');
-      t.false(play.accepts('replica.measured'));
+      t.false(play.accepts('stage.measured'));
     }),
   );
 });
@@ -274,7 +274,7 @@ test('trainer: a checkpoint waits while steps are skipped, and is due after the 
 
 test('trainer: TRN-3, nothing opens before evaluation and checkpoint of the commit are done', (t) => {
   const play = training({ schedule: { steps: 100, evaluateEvery: 1, checkpointEvery: 1 } });
-  const actions = [...commit(play), ...send(play, [...counts(2), ...from('replica.evaluated', stages)])];
+  const actions = [...commit(play), ...send(play, [...counts(2), ...from('stage.evaluated', stages)])];
   t.false(actions.includes('open'));
   t.deepEqual(play.send('checkpoint.written', { step: 1 }), ['reportCheckpoint', 'open']);
 });
@@ -326,12 +326,12 @@ function vulnerable(): readonly (readonly [Play, number])[] {
   const evaluating = play();
   commit(evaluating);
   const checkpointing = play();
-  send(checkpointing, [...votesAndMeasures, ...applied, ...from('replica.evaluated', stages)]);
+  send(checkpointing, [...votesAndMeasures, ...applied, ...from('stage.evaluated', stages)]);
   const choosing = play();
   send(choosing, [
     ...votesAndMeasures,
     ...applied,
-    ...from('replica.evaluated', stages),
+    ...from('stage.evaluated', stages),
     ['checkpoint.written', { step: 1 }],
   ]);
   const rebuilding = play();
@@ -418,7 +418,7 @@ test('trainer: what the commit made due is done once, also when a loss interrupt
   t.is(play.state, 'evaluating');
   send(play, [lost(1), joined(1), settled, ...abandoned(1)]);
   t.is(send(play, from('shard.loaded', shards)).at(-1), 'evaluate');
-  t.is(send(play, from('replica.evaluated', stages)).at(-1), 'checkpoint');
+  t.is(send(play, from('stage.evaluated', stages)).at(-1), 'checkpoint');
   send(play, [lost(1), ['checkpoint.written', { step: 1 }], joined(1), settled, ...abandoned(1)]);
   send(play, from('shard.loaded', shards));
   t.is(play.state, 'choosing', 'the checkpoint was finished nevertheless');
@@ -427,7 +427,7 @@ test('trainer: what the commit made due is done once, also when a loss interrupt
 test('trainer: every answer of an attempt is behind its fence', (t) => {
   for (const type of [
     'gradient.vote',
-    'replica.measured',
+    'stage.measured',
     'commit.applied',
     'shard.loaded',
     'attempt.abandoned',

@@ -37,13 +37,13 @@ export const trainerActions = {
   open: always,
   replay: always,
   recordCount: on('batch.counted'),
-  recordMeasure: on('replica.measured'),
+  recordMeasure: on('stage.measured'),
   recordVote: always,
   shareBalance: on('balance.share'),
   decide: always,
   report: always,
   evaluate: always,
-  recordEvaluation: on('replica.evaluated'),
+  recordEvaluation: on('stage.evaluated'),
   reportEvaluation: always,
   checkpoint: always,
   reportCheckpoint: on('checkpoint.written'),
@@ -65,7 +65,7 @@ export const trainerActions = {
 export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, TrainerEvent>;
 
 /**
- * The step protocol. TRN-1: a step commits once, when every shard has voted and every replica has measured; a decision is never
+ * The step protocol. TRN-1: a step commits once, when every shard has voted and every stage has measured; a decision is never
  * taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
  * commit made due (evaluation, checkpoint) is done.
  *
@@ -191,7 +191,7 @@ export const trainerMachine = setup({
         'open',
       ],
       on: {
-        'replica.measured': { actions: ['answered', 'recordMeasure'] },
+        'stage.measured': { actions: ['answered', 'recordMeasure'] },
         'balance.share': { actions: 'shareBalance' },
         'gradient.vote': { actions: ['answered', 'countVote', 'recordVote'] },
         // What is open is not committed: the last commit is the step before.
@@ -239,7 +239,7 @@ export const trainerMachine = setup({
     },
     evaluating: {
       entry: [assign({ awaited: ({ context }) => Pending.of(addressesOf(context.stages)) }), 'evaluate'],
-      on: { 'replica.evaluated': { actions: ['answered', 'recordEvaluation'] } },
+      on: { 'stage.evaluated': { actions: ['answered', 'recordEvaluation'] } },
       always: {
         guard: 'settled',
         target: 'committed',

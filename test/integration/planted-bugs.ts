@@ -49,6 +49,6 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   /** A sender without credit before a mailbox without capacity. */
   'a mailbox without bound': {
     mailboxCapacity: Number.MAX_SAFE_INTEGER,
-    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'replica.measured') ? 6000 : 1) },
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'stage.measured') ? 6000 : 1) },
   },
 };

@@ -210,7 +210,7 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
   const measured = (...counts: number[]): TurnSeen =>
     turn({
       address: 'trainer',
-      kind: 'replica.measured',
+      kind: 'stage.measured',
       tensors: { counts_LE: Int32Array.from(counts) },
     });
   holds(t, checker, [dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);

@@ -39,7 +39,7 @@ export const rowsConserved = (run: {
           return `${address} got ${known.rows} rows, and again ${rows} rows, of source ${String(body['source'])}`;
         flow.received.set(key, { layer, rows });
       }
-      if (seen.kind !== 'replica.measured') return null;
+      if (seen.kind !== 'stage.measured') return null;
       const flow = flowOf(step, attempt);
       const counts_LE = tensors['counts_LE'] as Int32Array;
       for (const [index, each] of run.layers.entries()) {
