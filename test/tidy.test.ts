@@ -14,6 +14,7 @@ import { repositoryPaths, repositoryRoot, repositorySources } from './tidy/sourc
 import {
   bannedCallViolations,
   extensionViolations,
+  functionViolations,
   lengthViolations,
   longFiles,
   MOST_LINES,
@@ -389,6 +390,24 @@ const rules: readonly Rule[] = [
       {
         'ground/core/src/a.ts': `import { b } from './b.ts';\nimport test from 'ava';\nnew URL('./c.js', import.meta.url);`,
       },
+    ],
+  },
+  {
+    name: 'functions of actors and their runtime fit a screen',
+    judge: functionViolations,
+    guilty: [
+      {
+        plant: {
+          'actors/gate/effects.ts': `export function gateEffects(self: Self): Effects {\n${'  self.tell();\n'.repeat(90)}}\n`,
+        },
+        says: /a function has 92 lines/,
+      },
+    ],
+    innocent: [
+      {
+        'actors/gate/effects.ts': `export function a(): void {\n${'  b();\n'.repeat(50)}}\n\nexport function c(): void {\n${'  d();\n'.repeat(50)}}\n`,
+      },
+      { 'roof/cli/src/long.ts': `export function a(): void {\n${'  b();\n'.repeat(90)}}\n` },
     ],
   },
   {

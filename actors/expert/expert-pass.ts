@@ -53,10 +53,6 @@ class Arrivals<A> {
   all(): readonly A[] {
     return this.#arrivals.map((_, source) => this.at(source));
   }
-
-  *[Symbol.iterator](): Generator<A> {
-    for (const arrival of this.#arrivals) if (arrival !== undefined) yield arrival;
-  }
 }
 
 /** One pass at an expert group: what has arrived for it, and what its forward half leaves for its backward half. */

@@ -1,10 +1,10 @@
 import { assert, deserializeError, isThenable } from '@troupe/core';
 import { numValidTargets, numValidTokens } from '@troupe/model';
-import type { EffectsOf, Place } from '@troupe/runtime';
+import type { Place } from '@troupe/runtime';
 import { addresses, type WorkerRank } from '@troupe/topology/layout';
 import type { Job } from '../job.ts';
-import type { FeederEvent, FeederSelf } from './events.ts';
-import type { feederActions } from './machine.ts';
+import type { FeederSelf } from './events.ts';
+import type { FeederEffects } from './machine.ts';
 import type { TokenBatch, TokenSource } from './token-source.ts';
 
 type Answer = TokenBatch | PromiseLike<TokenBatch>;
@@ -18,7 +18,7 @@ export function feederEffects(
   { layout }: Job,
   worker: WorkerRank,
   source: TokenSource,
-): EffectsOf<typeof feederActions, never, FeederEvent> {
+): FeederEffects {
   const { dealing } = layout;
   const replica = layout.at(worker).dp;
   const stage = layout.stageOf(worker);

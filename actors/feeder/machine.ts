@@ -1,4 +1,4 @@
-import { on } from '@troupe/runtime';
+import { on, type EffectsOf } from '@troupe/runtime';
 import { setup } from 'xstate';
 import type { FeederEvent } from './events.ts';
 
@@ -9,6 +9,9 @@ export const feederActions = {
   passEvaluation: on('evaluation.loaded'),
   failSource: on('source.failed'),
 } as const;
+
+/** What carries them out. */
+export type FeederEffects = EffectsOf<typeof feederActions, never, FeederEvent>;
 
 /** Prefetches; owns nothing that lasts, since the cursor of the data is the step number. */
 export const feederMachine = setup({

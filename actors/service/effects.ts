@@ -1,9 +1,8 @@
 import { assert, OptionError, TroupeError } from '@troupe/core';
 import type { Floats } from '@troupe/kernel-set';
-import type { EffectsOf } from '@troupe/runtime';
 import { addresses } from '@troupe/topology/layout';
-import type { QuestionEvent, ServiceEvent, ServiceSelf } from './events.ts';
-import type { serviceActions, ServiceContext } from './machine.ts';
+import type { QuestionEvent, ServiceSelf } from './events.ts';
+import type { ServiceEffects } from './machine.ts';
 import { dispatchOf, questionOf } from './question.ts';
 import type { ServedExperts } from './served-experts.ts';
 
@@ -18,10 +17,7 @@ class ServiceBusyError extends TroupeError {
   }
 }
 
-export function serviceEffects(
-  self: ServiceSelf,
-  host: ServedExperts,
-): EffectsOf<typeof serviceActions, ServiceContext, ServiceEvent> {
+export function serviceEffects(self: ServiceSelf, host: ServedExperts): ServiceEffects {
   const { device, job, layer } = host;
   const expert = addresses.expert(layer, { ep: 0, edp: 0 });
   const sizes = { dim: job.model.dModel, experts: host.count };

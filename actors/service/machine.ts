@@ -1,4 +1,4 @@
-import { always, ignore, of, on } from '@troupe/runtime';
+import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { ServiceEvent } from './events.ts';
 import { questionOf, type QuestionSizes } from './question.ts';
@@ -23,6 +23,9 @@ export const serviceActions = {
   refuseBusy: on('experts.ask'),
   refuseWrong: on('experts.ask'),
 } as const;
+
+/** What carries them out. */
+export type ServiceEffects = EffectsOf<typeof serviceActions, ServiceContext, ServiceEvent>;
 
 /**
  * The gate of a service of one expert group: rows of anybody to the expert beside it, outputs back.

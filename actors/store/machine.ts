@@ -1,4 +1,4 @@
-import { always, on } from '@troupe/runtime';
+import { always, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { StoreEvent } from './events.ts';
 
@@ -30,6 +30,9 @@ export const storeActions = {
   refuseSnapshot: on('snapshot.unreadable'),
   release: always,
 } as const;
+
+/** What carries them out. */
+export type StoreEffects = EffectsOf<typeof storeActions, StoreContext, StoreEvent>;
 
 const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
 

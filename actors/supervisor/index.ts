@@ -3,6 +3,7 @@ import { supervisorEffects } from './effects.ts';
 import type { SupervisorSelf } from './events.ts';
 import { supervisorMachine, type SupervisorInput } from './machine.ts';
 import type { SupervisorOptions } from './options.ts';
+import { Timers } from './timers.ts';
 
 export type { RunFailure, SupervisorOptions } from './options.ts';
 
@@ -16,9 +17,13 @@ export function mountSupervisor(options: SupervisorOptions): Mount {
     // One loss can break a connection of every other worker.
     mostBreaks: intensity * options.workers.size,
   };
-  return mountOf((self: SupervisorSelf) => ({
-    machine: supervisorMachine,
-    input,
-    ...supervisorEffects(self, options),
-  }));
+  return mountOf((self: SupervisorSelf) => {
+    const timers = new Timers(self.clock);
+    return {
+      machine: supervisorMachine,
+      input,
+      effects: supervisorEffects(self, options, timers),
+      dispose: () => timers.cancelAll(),
+    };
+  });
 }

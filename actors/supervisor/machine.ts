@@ -1,4 +1,4 @@
-import { always, ignore, of, on } from '@troupe/runtime';
+import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { lossKinds, type SupervisorEvent } from './events.ts';
 
@@ -37,6 +37,9 @@ export const supervisorActions = {
   reportFailed: on('actor.failed'),
   describeAwaited: on('worker.stuck'),
 } as const;
+
+/** What carries them out. */
+export type SupervisorEffects = EffectsOf<typeof supervisorActions, SupervisorContext, SupervisorEvent>;
 
 /** The life of a worker that an event speaks of. */
 const lifeIn = (event: SupervisorEvent): { readonly node: string; readonly incarnation: number } =>

@@ -118,3 +118,38 @@ export function lengthViolations(files: readonly SourceFile[], allowed = longFil
       message: `has ${numLines(file)} lines, at most ${MOST_LINES}; two nouns?`,
     }));
 }
+
+/** Lines of a function in `actors/` and `engine/runtime`: what fits a screen. */
+export const MOST_FUNCTION_LINES = 75;
+
+/** The heads of functions and methods, as prettier indents them. */
+const functionHead = /^( {0,2})(?:export )?(?:async )?(?:function\*? )?[#\w]+(?:<.*>)?\(.*$/;
+
+/** Functions of a file that begin in the first or second column of indentation, with their lines. */
+export function functionsOf({
+  text,
+}: SourceFile): readonly { readonly line: number; readonly lines: number }[] {
+  const lines = text.split('\n');
+  return lines.flatMap((head, index) => {
+    const indent = functionHead.exec(head)?.[1];
+    if (indent === undefined || head.endsWith(';')) return [];
+    const end = lines.findIndex(
+      (line, at) => at > index && line.startsWith(`${indent}}`) && !/^ *\}[:,)]/.test(line),
+    );
+    return end < 0 ? [] : [{ line: index + 1, lines: end - index + 1 }];
+  });
+}
+
+export function functionViolations(files: readonly SourceFile[]): readonly Violation[] {
+  return files
+    .filter(({ path }) => /^(?:actors|engine\/runtime\/src)\//.test(path) && !isTest(path))
+    .flatMap((file) =>
+      functionsOf(file)
+        .filter(({ lines }) => lines > MOST_FUNCTION_LINES)
+        .map(({ line, lines }) => ({
+          path: file.path,
+          line,
+          message: `a function has ${lines} lines, at most ${MOST_FUNCTION_LINES}: it does not fit a screen; by phase?`,
+        })),
+    );
+}

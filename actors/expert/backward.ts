@@ -1,0 +1,66 @@
+import { assert } from '@troupe/core';
+import { expertsBackward } from '@troupe/model';
+import type { ExpertSelf } from './events.ts';
+import type { ExpertEffects } from './machine.ts';
+import { callsOf, type OwnBackwardCall } from './rule.ts';
+import type { ExpertState } from './state.ts';
+
+type BackwardEffects = Pick<ExpertEffects, 'acceptGradients' | 'backward' | 'returnGradients'>;
+
+/** Where the gradients of a group lie in the flat buffer, and which step they are of. */
+export interface ExpertGradients {
+  readonly from: number;
+  readonly to: number;
+  readonly step: number;
+  readonly attempt: number;
+}
+
+/** From the gradients of all sources to those of their rows and of the weights. */
+export function backwardEffects(
+  self: ExpertSelf,
+  state: ExpertState,
+  /** The gradients of a step are complete: hands them to the shards that own their parameters. */
+  passGradients: (range: ExpertGradients) => void,
+): BackwardEffects {
+  const { host, sources, buffers, shape } = state;
+  const { device, expertGroup: rank } = host;
+  return {
+    acceptGradients: (event) => {
+      const { source, last } = event.body;
+      const { dOut_UD, rowWeights_N, dx_ND } = event.tensors;
+      const pass = state.passOf(event);
+      pass.isLast = last;
+      const gradients = {
+        dOut_UD: device.upload(dOut_UD),
+        rowWeights_N: device.upload(rowWeights_N),
+        dx_ND: state.inputGradients(source, dx_ND, pass.forward.at(source).slots_N.length),
+      };
+      pass.backward.put(source, gradients, event);
+    },
+    backward: (_event, context) => {
+      const pass = state.passOf(context);
+      assert(pass.saved, 'a backward pass follows its forward pass', { step: context.step });
+      const made = pass.backward
+        .all()
+        .map((arrival, source) => ({ ...state.rowsOf(pass.forward.at(source)), ...arrival }));
+      const weights = buffers.weights(context.wanted);
+      const target = buffers.gradient(context.microbatch);
+      state.run(
+        expertsBackward(shape, weights, target, made, pass.saved),
+        (expert, call) => callsOf(expert, { backward: call as OwnBackwardCall }),
+        'experts.backwarded',
+        context,
+      );
+    },
+    returnGradients: (_event, context) => {
+      const pass = state.passOf(context);
+      sources.forEach(({ gate, isBeside }, source) => {
+        const tensors = isBeside ? {} : { dx_ND: device.read(pass.backward.at(source).dx_ND) };
+        self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank } });
+      });
+      state.close(pass);
+      const { from, to } = buffers;
+      if (pass.isLast) passGradients({ from, to, step: context.step, attempt: context.attempt });
+    },
+  };
+}

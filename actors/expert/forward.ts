@@ -1,0 +1,48 @@
+import { expertsForward, savedLength } from '@troupe/model';
+import type { ExpertSelf } from './events.ts';
+import type { ExpertEffects } from './machine.ts';
+import { callsOf, type OwnForwardCall } from './rule.ts';
+import type { ExpertState } from './state.ts';
+
+type ForwardEffects = Pick<ExpertEffects, 'acceptRows' | 'forward' | 'returnRows'>;
+
+/** From the rows of all sources to their outputs. */
+export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEffects {
+  const { host, sources, buffers, shape } = state;
+  const { device, expertGroup: rank } = host;
+  return {
+    acceptRows: (event) => {
+      const { source, mode } = event.body;
+      const { x_UD, slots_N, counts_EG, y_ND } = event.tensors;
+      const rows = {
+        x_UD: device.upload(x_UD),
+        slots_N: device.upload(slots_N),
+        counts_EG: device.upload(counts_EG),
+        y_ND: state.outputs(source, y_ND, slots_N.length),
+      };
+      state.arrivingAt(event, mode).forward.put(source, rows, event);
+    },
+    forward: (_event, context) => {
+      const pass = state.passOf(context);
+      const arrivals = pass.forward.all();
+      const rows = arrivals.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
+      pass.saved = pass.mode === 'evaluate' ? null : state.saved(savedLength(shape, rows));
+      const made = arrivals.map((arrival) => ({ ...state.rowsOf(arrival), y_ND: arrival.y_ND }));
+      state.run(
+        expertsForward(shape, buffers.weights(context.wanted), made, pass.saved),
+        (expert, call) => callsOf(expert, { forward: call as OwnForwardCall }),
+        'experts.forwarded',
+        context,
+      );
+    },
+    returnRows: (_event, context) => {
+      const pass = state.passOf(context);
+      sources.forEach(({ gate, isBeside }, source) => {
+        const tensors = isBeside ? {} : { y_ND: device.read(pass.forward.at(source).y_ND) };
+        self.tell(gate, 'rows.return', { ...state.place(context), tensors, body: { rank } });
+      });
+      // An evaluation has no backward pass: nothing of it is kept.
+      if (pass.mode === 'evaluate') state.close(pass);
+    },
+  };
+}
