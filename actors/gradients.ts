@@ -1,3 +1,4 @@
+import { assert } from '@troupe/core';
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
 import type { GroupBuffers } from './group-buffers.ts';
@@ -13,6 +14,12 @@ export function intersect(a: ElementRange, b: ElementRange): ElementRange | null
   const from = Math.max(a.from, b.from);
   const to = Math.min(a.to, b.to);
   return from < to ? { from, to } : null;
+}
+
+/** A range that does not lie within another one is a mistake in who holds what. */
+export function assertWithin({ from, to }: ElementRange, whole: ElementRange, rule: string): void {
+  const isWithin = whole.from <= from && from <= to && to <= whole.to;
+  assert(isWithin, rule, { from, to, within: `${whole.from} to ${whole.to}` });
 }
 
 /** Elements of a range. */
@@ -48,6 +55,11 @@ interface Sent extends ElementRange {
  * member of the group completes.
  */
 export function sendLeaves(self: Sender, { worker, buffers }: Holding, level: number, sent: Sent): void {
+  assertWithin(
+    sent,
+    { from: 0, to: buffers.group.flat.length },
+    'gradients lie in the buffer of their group',
+  );
   const { step, attempt } = sent;
   const { device, job } = worker;
   const { layout } = job;

@@ -1,3 +1,4 @@
+import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
 import { chunks } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
@@ -21,7 +22,11 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
   const { device, job, rank } = shard.worker;
   const store = job.layout.storeOf(rank);
   return {
-    apply: ({ body }, { version, attempt }) => {
+    apply: ({ step, body }, { version, attempt }) => {
+      assert(step === version + 1, 'a decision is about the step after what a shard holds (OPT-2)', {
+        step,
+        version,
+      });
       const calls = [...memory.update(body, version), ...shard.buffers.gradients.reset()];
       self.submit(device, calls, 'weights.applied', { step: version + 1, attempt });
     },

@@ -1,6 +1,7 @@
 import type { KernelCall } from '@troupe/kernel-set';
+import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
-import { sendLeaves } from '../gradients.ts';
+import { assertWithin, lengthOf, sendLeaves } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerEvent, OptimizerSelf } from './events.ts';
@@ -44,7 +45,10 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
       self.submit(device, gradients.reset(), 'sums.reset', { attempt });
     },
     add: ({ step, attempt, body, tensors }) => {
+      const part = among.exchange.part(body.level + 1);
+      assertWithin(body, part, 'what is added is of the part that this shard completes (EXP-2)');
       if (tensors.leaves === undefined) return;
+      assert(tensors.leaves.length === lengthOf(body), 'as many leaves as their range has elements', body);
       const call: KernelCall = {
         op: 'sum.add',
         sum: gradients.sum(body.from, body.to),

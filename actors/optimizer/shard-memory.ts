@@ -1,7 +1,7 @@
-import type { HostFloats } from '@troupe/core';
+import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, Int64s, KernelCall } from '@troupe/kernel-set';
 import { initialise } from '@troupe/model';
-import { intersect, lengthOf, type Range } from '../gradients.ts';
+import { assertWithin, intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
 import type { Shard } from './shard.ts';
 import { Ward, type ShardState } from './ward.ts';
@@ -38,6 +38,8 @@ export class ShardMemory {
 
   /** Puts weights of a version that begin at `from`. */
   putWeights(version: number, from: number, weights: HostFloats): void {
+    const whole = { from: 0, to: this.#shard.group.flat.length };
+    assertWithin({ from, to: from + weights.length }, whole, 'weights lie in the buffer of their group');
     this.#device.write(this.#shard.buffers.weights.at(version).data.subarray(from), weights);
   }
 
@@ -68,6 +70,10 @@ export class ShardMemory {
   /** Takes a part of the state that begins at `from` of the group. */
   putState(version: number, from: number, { weights, m, v }: ShardState): void {
     const { owns } = this.#shard;
+    assertWithin({ from, to: from + weights.length }, owns, 'a shard takes state that it owns');
+    assert(m.length === weights.length && v.length === weights.length, 'weights have their moments', {
+      from,
+    });
     this.#hasMoments = true;
     this.putWeights(version, from, weights);
     this.#device.write(this.#m.subarray(from - owns.from), m);

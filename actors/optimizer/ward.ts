@@ -2,7 +2,7 @@ import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, KernelCall } from '@troupe/kernel-set';
 import { roomFor, type GradientSlice } from '@troupe/model';
 import type { GradientSink } from '../gradient-sink.ts';
-import type { Range } from '../gradients.ts';
+import { assertWithin, type Range } from '../gradients.ts';
 
 /** A part of a shard's state, as it travels. */
 export interface ShardState {
@@ -39,6 +39,7 @@ export class Ward {
 
   keepState(from: number, { weights, m, v }: ShardState): void {
     const at = from - this.owns.from;
+    assertWithin({ from, to: from + weights.length }, this.owns, 'a ward sends what it owns');
     this.#device.write(this.#weights.subarray(at), weights);
     this.#device.write(this.#m.subarray(at), m);
     this.#device.write(this.#v.subarray(at), v);
@@ -47,6 +48,7 @@ export class Ward {
   keepSum(from: number, values: HostFloats | BigInt64Array): void {
     const kept = this.#sums.find((each) => each.from <= from && from < each.to);
     assert(kept, 'a ward sends what it owns', { from });
+    assertWithin({ from, to: from + values.length }, kept, 'a ward sends its sums one by one');
     this.#device.write(kept.values.subarray(from - kept.from), values);
   }
 

@@ -1,3 +1,4 @@
+import { assert } from '@troupe/core';
 import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
 import { stepLosses, utilisation, type StepLosses } from './losses.ts';
@@ -29,7 +30,8 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
         self.tell(stage, 'balance.shared', { step, attempt, tensors: { counts_LE } });
     },
     recordVote: ({ from }) => self.answered('step', from),
-    decide: (_event, { step, attempt, votes }) => {
+    decide: (_event, { step, attempt, votes, awaited }) => {
+      assert(awaited.size === 0, 'a step is decided when all have voted and measured (TRN-1)', { step });
       const gradNorm = normOf(votes);
       const apply = !votes.overflow;
       const learningRate = job.learningRate(step);

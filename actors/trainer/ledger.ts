@@ -1,4 +1,4 @@
-import { addWideSums } from '@troupe/core';
+import { addWideSums, assert } from '@troupe/core';
 
 /** Exact sums of one attempt at a step; every term may arrive in any order. All but the counts are wide sums. */
 export class StepLedger {
@@ -16,6 +16,10 @@ export class StepLedger {
 
   addChoices(counts_LE: Int32Array): void {
     if (this.numShared++ === 0) this.sharedChoices = new Int32Array(counts_LE.length);
+    assert(counts_LE.length === this.sharedChoices.length, 'all stages count the same experts', {
+      found: counts_LE.length,
+      expected: this.sharedChoices.length,
+    });
     counts_LE.forEach(
       (count, index) => (this.sharedChoices[index] = (this.sharedChoices[index] ?? 0) + count),
     );
@@ -34,6 +38,13 @@ export class StepLedger {
       this.probSums = probSums.slice();
       return;
     }
+    assert(
+      layerSums.length === this.lossSums.length &&
+        counts.length === this.counts.length &&
+        probSums.length === this.probSums.length,
+      'all stages measure the same layers',
+      { found: counts.length, expected: this.counts.length },
+    );
     addWideSums(this.lossSums, layerSums);
     counts.forEach((value, index) => (this.counts[index] = (this.counts[index] ?? 0) + value));
     addWideSums(this.probSums, probSums);

@@ -1,4 +1,4 @@
-import type { Address } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout';
 import type { RecoveredEvent } from '@troupe/telemetry';
 import type { Job } from '../job.ts';
@@ -71,10 +71,16 @@ export class TrainerState {
 
   count(step: number, feeder: Address, counted: Counted): void {
     const known = this.#counts.get(step) ?? new Map<string, Counted>();
+    const before = known.get(feeder);
+    assert(
+      before === undefined || (before.targets === counted.targets && before.tokens === counted.tokens),
+      'a feeder that counts a step again counts the same (DAT-1)',
+      { step, feeder },
+    );
     this.#counts.set(step, known.set(feeder, counted));
   }
 
-  /** What all feeders have counted. */
+  /** What the feeders that have answered have counted. */
   tokensOf(step: number): Counted {
     const all = [...(this.#counts.get(step)?.values() ?? [])];
     return {

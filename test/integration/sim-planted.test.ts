@@ -1,6 +1,7 @@
 import test from 'ava';
+import { messages } from '@troupe/actors';
 import type { Fault } from '@troupe/sim/faults';
-import { shrink } from '@troupe/sim';
+import { gradientsOnce, rowsConserved, shrink, versionsAgree } from '@troupe/sim';
 import { referenceOf, type Simulation, type SimulationOptions } from 'troupe';
 import { plantedBugs } from './planted-bugs.ts';
 import { simulatedTiny } from './sim-tiny.ts';
@@ -70,4 +71,17 @@ test('planted bugs: an arrival into a slot that is taken ends the run and says w
   });
   t.is(result.error?.code, 'TROUPE_INVARIANT');
   t.regex(result.error?.message ?? '', /expert\/L\d+\/ep\d+\/edp\d+.*the place of an arrival is free/u);
+});
+
+test('checkers: the kinds of events that they look at are messages, or completions of shards', (t) => {
+  const own = ['xstate.init', 'parameters.initialised', 'norm.measured', 'weights.applied'];
+  const checkers = [
+    gradientsOnce({ dense: [1], expert: [1] }),
+    versionsAgree(),
+    rowsConserved({ replicas: 1, layers: [0], experts: 1 }),
+  ];
+  for (const { name, kinds = [] } of checkers) {
+    t.true(kinds.length > 0, name);
+    for (const kind of kinds) t.true(Object.hasOwn(messages, kind) || own.includes(kind), `${name}: ${kind}`);
+  }
 });

@@ -1,4 +1,4 @@
-import { DeadlineError, type Address, type Clock, type TimerHandle } from '@troupe/core';
+import { assert, DeadlineError, type Address, type Clock, type TimerHandle } from '@troupe/core';
 import type { AskOptions } from './actor.ts';
 
 interface PendingAsk {
@@ -31,6 +31,7 @@ export class Asks {
     options: AskOptions,
     expired: (error: DeadlineError) => void,
   ): number {
+    assert(options.deadlineMs > 0, 'a question has a deadline', { owner, to, type });
     const correlation = ++this.#last;
     const timer = this.#clock.after(options.deadlineMs, () => {
       if (!this.#pending.delete(correlation)) return;

@@ -1,4 +1,4 @@
-import { DeadlineError, type Address, type Clock, type TimerHandle } from '@troupe/core';
+import { assert, DeadlineError, type Address, type Clock, type TimerHandle } from '@troupe/core';
 
 /** Why an actor stands still: who waits, for whom, for what, since when. */
 export interface Wait {
@@ -44,6 +44,7 @@ export class Waits {
   }
 
   begin(owner: Address, request: WaitRequest, expired: (error: DeadlineError, wait: Wait) => void): void {
+    assert(request.deadlineMs > 0, 'a wait has a deadline', { owner, name: request.name });
     this.end(owner, request.name);
     const timer = this.#clock.after(request.deadlineMs, () => {
       const current = this.#take(owner, request.name);

@@ -26,7 +26,7 @@ export const rowsConserved = (run: {
   return {
     name: 'rows-conserved',
     looksAt: ['turn'],
-    kinds: ['rows.dispatch', 'replica.measured'],
+    kinds: ['rows.dispatch', 'stage.measured'],
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       const { address, step, attempt, layer, microbatch, body, tensors } = seen;
