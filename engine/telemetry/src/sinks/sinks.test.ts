@@ -77,7 +77,7 @@ for (const name of sinkNames) {
   });
 
   test(`sink ${name}: a full disk, or a folder that is not there, is said once and costs metrics alone`, async (t) => {
-    const storage = memoryStorage({ capacityBytes: 100 });
+    const storage = memoryStorage({ capacityBytes: 8 });
     const { failed } = await write(storage, [name], [...run, ...run]);
     t.is(failed.length, 1, failed.join('\n'));
     t.regex(failed[0] ?? '', /^run\/.+no room left/u);
