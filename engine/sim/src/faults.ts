@@ -1,28 +1,10 @@
 import { assert } from '@troupe/core';
 
-/** What can go wrong, by name; each is described at {@link faultKinds}. */
-export type FaultKind =
-  | 'crash'
-  | 'hang'
-  | 'slow'
-  | 'skew'
-  | 'nan'
-  | 'drop'
-  | 'duplicate'
-  | 'corrupt'
-  | 'delay'
-  | 'partition'
-  | 'clog'
-  | 'disk-full'
-  | 'torn-write'
-  | 'lost-unsynced'
-  | 'bit-flip';
-
 /** What a fault is aimed at, and so the form of its `target`. */
 export type FaultAim = 'process' | 'actor' | 'device' | 'link' | 'disk';
 
-export interface FaultKindInfo {
-  readonly kind: FaultKind;
+interface KindInfo {
+  readonly kind: string;
   /** The forms of `target` that it takes. */
   readonly aims: readonly FaultAim[];
   /** What happens, and what the ports above must then see. */
@@ -38,7 +20,7 @@ export interface FaultKindInfo {
  * `peer.up` begins an empty connection, of the same lives or of a later one. That is the only way in which a message can be lost
  * between two living processes.
  */
-export const faultKinds: readonly FaultKindInfo[] = [
+const kinds = [
   {
     kind: 'crash',
     aims: ['process', 'actor'],
@@ -139,7 +121,16 @@ export const faultKinds: readonly FaultKindInfo[] = [
     meaning: 'The next read returns one flipped bit; the file itself is intact.',
     takes: [],
   },
-];
+] as const satisfies readonly KindInfo[];
+
+/** What can go wrong, by name; each is described at {@link faultKinds}. */
+export type FaultKind = (typeof kinds)[number]['kind'];
+
+export interface FaultKindInfo extends KindInfo {
+  readonly kind: FaultKind;
+}
+
+export const faultKinds: readonly FaultKindInfo[] = kinds;
 
 /**
  * One fault of a plan. Plain data: written in a topology, drawn by a seed, or shrunk.
