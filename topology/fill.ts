@@ -1,9 +1,7 @@
+import { dataKinds } from './data-kinds.ts';
 import { divisors, greatestCommonDivisor } from './nearest.ts';
 import { MAX_WORLD } from './schema-run.ts';
 import { TOPOLOGY_VERSION, type TopologyValues } from './schema.ts';
-
-/** Kinds of data source; a file names one of them. */
-export const dataKinds = ['source', 'text', 'jsonl', 'parquet', 'tokens', 'synthetic'] as const;
 
 /** Ids of the byte tokenizer: 256 bytes and the end of a document. */
 export const BYTES_VOCAB = 257;

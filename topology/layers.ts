@@ -1,3 +1,4 @@
+import { dataKinds } from './data-kinds.ts';
 import { joinKey, parseLayer, type Layer, type Origin } from './document.ts';
 import { KeySet } from './key-set.ts';
 import { limits } from './limits.ts';
@@ -9,9 +10,7 @@ const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Keys of which a file names one: naming another one in a later layer takes the place of the earlier. */
-const alternatives: ReadonlyMap<string, readonly string[]> = new Map([
-  ['data', ['source', 'text', 'jsonl', 'parquet', 'tokens', 'synthetic']],
-]);
+const alternatives: ReadonlyMap<string, readonly string[]> = new Map([['data', dataKinds]]);
 
 function mergeValues(base: unknown, over: unknown, key: string, dropped: string[]): unknown {
   if (!isTree(base) || !isTree(over)) {

@@ -1,4 +1,5 @@
-import { BYTES_VOCAB, dataKinds, type FilledTopology } from './fill.ts';
+import { dataKinds } from './data-kinds.ts';
+import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
 import { limits } from './limits.ts';

@@ -1,3 +1,4 @@
+import { fileKinds } from './data-kinds.ts';
 import { assert } from '@troupe/core';
 import type { ConfigPath, ConfigTable } from '@troupe/spec';
 import type { FilledTopology } from './fill.ts';
@@ -61,11 +62,9 @@ const valueAt = (tree: unknown, key: string): unknown =>
     );
 
 /** Keys of `data` that name files. */
-const fileKeys = ['text', 'jsonl', 'parquet', 'tokens'] as const;
-
 /** `data` without the names of its files, which may have moved: what is in them decides, and a checkpoint holds its hash. */
 function dataOf(data: FilledTopology['data']): object {
-  const named = fileKeys.filter((key) => data[key] !== undefined);
+  const named = fileKinds.filter((key) => data[key] !== undefined);
   return { ...data, ...Object.fromEntries(named.map((key) => [key, 'files'])) };
 }
 
