@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import {
   boundsHold,
@@ -77,9 +78,21 @@ function verdict(checker: Checker, events: readonly Seen[]): string | null {
 function holds(t: ExecutionContext, checker: () => Checker, events: readonly Seen[]): void {
   t.is(verdict(checker(), events), null);
 }
+/** Checkers that found a planted violation. */
+const broken = new Set<string>();
 function breaks(t: ExecutionContext, checker: () => Checker, events: readonly Seen[], text: RegExp): void {
+  broken.add(checker().name);
   t.regex(verdict(checker(), events) ?? 'nothing', text);
 }
+
+test.after('checkers: every file of this folder finds a planted violation', (t) => {
+  const files = readdirSync(new URL('../../src/checkers/', import.meta.url));
+  const names = files.map((file) => file.slice(0, -'.ts'.length));
+  t.deepEqual(
+    [...broken].toSorted(),
+    names.filter((name) => !['checker', 'index', 'checkers.test'].includes(name)).toSorted(),
+  );
+});
 
 test('bounds-hold: mailboxes and windows; a packet larger than the window enters an empty one', (t) => {
   const checker = (): Checker => boundsHold({ mailbox: 3 });
