@@ -459,6 +459,20 @@ test('tidy: the table of routers is one of few files that name them', (t) => {
   t.true(learned.includes('ground/spec/src/routers.ts'));
 });
 
+test('tidy: docs/extend.md names files that are there', (t) => {
+  const page = readFileSync(join(root, 'docs/extend.md'), 'utf8').split('## What it came to')[0] ?? '';
+  const named = [...page.matchAll(/`([\w./-]+\.(?:ts|inc|h|cc|json))`/g)]
+    .map(([, path = '']) => path)
+    .filter((path) => !/NAME|RECEIVER|SENDER/.test(path));
+  t.true(named.length > 30, `${named.length} files`);
+  const isThere = (path: string): boolean => paths.some((each) => each === path || each.endsWith(`/${path}`));
+  t.deepEqual(
+    named.filter((path) => !isThere(path)),
+    [],
+  );
+  t.false(isThere('gate/gone.ts'));
+});
+
 test('tidy: package.json files declare what the arrows allow', (t) => {
   t.deepEqual(manifestViolations(manifests).map(formatViolation), []);
   t.is(
