@@ -4,11 +4,10 @@ import test from 'ava';
 import { cppViolations, isCpp } from './tidy/cpp-rules.ts';
 import { cycleViolations, packageCycleViolations } from './tidy/cycles.ts';
 import { floorViolations } from './tidy/floor-rule.ts';
-import { floors, floorsOfPage, heightOf } from './tidy/floors.ts';
 import { guardViolations } from './tidy/guards.ts';
-import { arrows, houseOf, houseOfRoom, layerViolations, manifestViolations } from './tidy/layers.ts';
+import { houseOf, layerViolations, manifestViolations, type arrows } from './tidy/layers.ts';
 import { splitSource } from './tidy/lexer.ts';
-import { filesNaming, MOST_FILES_A_ROUTER, routerViolations } from './tidy/router-names.ts';
+import { MOST_FILES_A_ROUTER, routerViolations } from './tidy/router-names.ts';
 import { testRules, type Rule } from './tidy/rule.ts';
 import { repositoryPaths, repositoryRoot, repositorySources } from './tidy/source-file.ts';
 import {
@@ -435,42 +434,6 @@ test('tidy: files and folders are named after a noun', (t) => {
     nameViolations(['actors/shared-experts.ts', 'engine/common-prefix.ts', 'actors/gate/machine.ts']),
     [],
   );
-});
-
-test('tidy: the README shows the floors that the rules know', (t) => {
-  const page = readFileSync(join(root, 'README.md'), 'utf8');
-  t.deepEqual(floorsOfPage(page), floors);
-  t.notDeepEqual(floorsOfPage(page.replace(/^\| \| \[`engine\/data`.*\n/m, '')), floors);
-  for (const [house, allowed] of Object.entries(arrows)) {
-    t.true(heightOf(house) < floors.length, `${house} lies on a floor`);
-    for (const room of allowed === 'all' ? [] : allowed)
-      t.true(heightOf(houseOfRoom(room)) <= heightOf(house), `${house} may import ${room}`);
-  }
-  const folders = floors.flatMap((floor) => floor.folders);
-  const { workspaces } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-    workspaces: readonly string[];
-  };
-  t.deepEqual(workspaces.toSorted(), folders.toSorted());
-});
-
-test('tidy: the table of routers is one of few files that name them', (t) => {
-  const learned = filesNaming(files, 'learned');
-  t.log(`learned: ${learned.join(', ')}`);
-  t.true(learned.includes('ground/spec/src/routers.ts'));
-});
-
-test('tidy: docs/extend.md names files that are there', (t) => {
-  const page = readFileSync(join(root, 'docs/extend.md'), 'utf8').split('## What it came to')[0] ?? '';
-  const named = [...page.matchAll(/`([\w./-]+\.(?:ts|inc|h|cc|json))`/g)]
-    .map(([, path = '']) => path)
-    .filter((path) => !/NAME|RECEIVER|SENDER/.test(path));
-  t.true(named.length > 30, `${named.length} files`);
-  const isThere = (path: string): boolean => paths.some((each) => each === path || each.endsWith(`/${path}`));
-  t.deepEqual(
-    named.filter((path) => !isThere(path)),
-    [],
-  );
-  t.false(isThere('gate/gone.ts'));
 });
 
 test('tidy: package.json files declare what the arrows allow', (t) => {
