@@ -1,9 +1,10 @@
-import { TroupeError, type HostArray } from '@troupe/core';
-import type { Completion, DeviceArray, ElementType, KernelCall, SyncDevice } from '@troupe/kernel-set';
-import { KernelFailedError, KernelShapeError } from '../errors.ts';
+import { assert, type HostArray, type TroupeError } from '@troupe/core';
+import type { Completion, Device, DeviceArray, ElementType, KernelCall } from '@troupe/kernel-set';
+import { KernelShapeError } from '../errors.ts';
 import type { FloatType } from '../reference/float-type.ts';
 import { openReferenceDevice } from '../reference/reference-device.ts';
 import { FarMemory } from './far-memory.ts';
+import { QueuedMemory } from './queued-memory.ts';
 
 /** How often memory was copied between host and device, and how much. */
 export interface Copies {
@@ -12,7 +13,7 @@ export interface Copies {
 }
 
 /** A device whose memory no other code can reach, as that of an accelerator, and which counts what is copied. */
-export interface FarDevice extends SyncDevice {
+export interface FarDevice extends Device {
   /** From the device to the host. */
   readonly reads: Copies;
   /** From the host to the device: `write` and `upload`. Zeroing is no copy. */
@@ -25,22 +26,19 @@ const more = ({ count, bytes }: Copies, { byteLength }: HostArray): Copies => ({
   bytes: bytes + byteLength,
 });
 
-const misplaced = (path: string): never => {
-  throw new KernelShapeError(`${path} is memory of the host, expected an array of the device`);
-};
-
 /**
  * A body of which the memory is put out of reach. Numbers and times are those of the body below. What is read, written and brought in is
- * copied, so that nobody can live on a view by accident.
+ * copied, so that nobody can live on a view by accident; what a queued list names must not be written (DEV-1).
  */
 class Far implements FarDevice {
-  readonly info: SyncDevice['info'];
-  readonly #body: SyncDevice;
+  readonly info: Device['info'];
+  readonly #body: Device;
   readonly #memory = new FarMemory();
+  readonly #queued = new QueuedMemory();
   #reads = none;
   #writes = none;
 
-  constructor(body: SyncDevice) {
+  constructor(body: Device) {
     this.#body = body;
     this.info = { ...body.info, name: `far ${body.info.name}` };
   }
@@ -79,28 +77,34 @@ class Far implements FarDevice {
     return values;
   }
 
-  write: SyncDevice['write'] = (array, values) => {
-    const behind = this.#memory.behind(array);
+  write: Device['write'] = (array, values) => {
+    const behind = this.#writable(array);
     this.#body.write(behind, values);
     this.#writes = more(this.#writes, this.#body.read(behind.subarray(0, values.length)));
   };
 
   zero(array: DeviceArray): void {
-    this.#body.zero(this.#memory.behind(array));
+    this.#body.zero(this.#writable(array));
   }
 
   upload = ((values: HostArray | DeviceArray): DeviceArray =>
-    this.#memory.holds(values) ? values : this.#bring(values)) as SyncDevice['upload'];
+    this.#memory.holds(values) ? values : this.#bring(values)) as Device['upload'];
 
   submit(calls: readonly KernelCall[], done: (completion: Completion) => void): void {
-    const behind = this.#behind(calls);
-    if (behind instanceof TroupeError) this.#body.submit([], () => done({ error: behind, kernelMs: 0 }));
-    else this.#body.submit(behind, done);
-  }
-
-  run(calls: readonly KernelCall[]): Completion {
-    const behind = this.#behind(calls);
-    return behind instanceof TroupeError ? { error: behind, kernelMs: 0 } : this.#body.run(behind);
+    const named: HostArray[] = [];
+    let error: TroupeError | null = null;
+    const behind = calls.map((call) =>
+      this.#memory.behindAll(call, call?.op, (path, array) => {
+        if (array === null)
+          error ??= new KernelShapeError(`${path} is memory of the host, expected an array of the device`);
+        else named.push(this.#body.read(array));
+      }),
+    ) as readonly KernelCall[];
+    const completed = this.#queued.add(named);
+    this.#body.submit(error === null ? behind : [], (completion) => {
+      completed();
+      done(error === null ? completion : { ...completion, error });
+    });
   }
 
   close(): Promise<void> {
@@ -112,19 +116,15 @@ class Far implements FarDevice {
     return this.#memory.handle(this.#body.upload(values.slice()));
   }
 
-  #behind(calls: readonly KernelCall[]): readonly KernelCall[] | TroupeError {
-    try {
-      return calls.map((call) => this.#memory.behindAll(call, call?.op, misplaced) as KernelCall);
-    } catch (error) {
-      return error instanceof TroupeError
-        ? error
-        : new KernelFailedError('arguments could not be looked at', { cause: error });
-    }
+  #writable<E extends ElementType>(array: DeviceArray<E>): DeviceArray<E> {
+    const behind = this.#memory.behind(array);
+    assert(!this.#queued.holds(this.#body.read(behind)), 'what a queued list names is not written');
+    return behind;
   }
 }
 
 /** Puts the memory of `body` out of reach. */
-export const farDevice = (body: SyncDevice): FarDevice => new Far(body);
+export const farDevice = (body: Device): FarDevice => new Far(body);
 
 /**
  * Opens the reference body with its memory out of reach: what shows, without an accelerator, that nothing above a body depends on seeing

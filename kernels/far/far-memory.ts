@@ -48,18 +48,23 @@ export class FarMemory {
     return behind as DeviceArray<E>;
   }
 
-  /** A kernel call, or a part of one, over what lies behind its arrays. @param misplaced - called for memory of the host */
-  behindAll(value: unknown, path: string, misplaced: (path: string) => never): unknown {
+  /**
+   * A kernel call, or a part of one, over what lies behind its arrays.
+   *
+   * @param see - called for every array; with null in place of what lies behind where it is memory of the host
+   */
+  behindAll(value: unknown, path: string, see: (path: string, behind: DeviceArray | null) => void): unknown {
     if (typeof value !== 'object' || value === null) return value;
-    if (this.holds(value)) return this.behind(value);
-    if (ArrayBuffer.isView(value)) return misplaced(path);
+    const isHost = ArrayBuffer.isView(value);
+    if (isHost || this.holds(value)) {
+      const behind = isHost ? null : this.behind(value);
+      see(path, behind);
+      return behind;
+    }
     if (Array.isArray(value))
-      return value.map((item, index) => this.behindAll(item, `${path}[${index}]`, misplaced));
+      return value.map((item, index) => this.behindAll(item, `${path}[${index}]`, see));
     return Object.fromEntries(
-      Object.entries(value).map(([name, inner]) => [
-        name,
-        this.behindAll(inner, path === '' ? name : `${path}.${name}`, misplaced),
-      ]),
+      Object.entries(value).map(([name, inner]) => [name, this.behindAll(inner, `${path}.${name}`, see)]),
     );
   }
 }

@@ -71,3 +71,17 @@ test('far: host memory in a kernel call is an error of its list, and another dev
   t.regex(error?.message ?? '', /copy\.from is memory of the host/);
   t.throws(() => openFarDevice().read(out), { code: 'TROUPE_INVARIANT' });
 });
+
+test('far: DEV-1, what a queued list names is not written, and its neighbours are', async (t) => {
+  const device = openFarDevice({ dtype: 'f32' });
+  const array = device.floats(4);
+  const out = array.subarray(1, 3);
+  const done = submit(device, [{ op: 'fill', out, kind: 'constant', scale: 2, key: [0, 0], firstIndex: 0 }]);
+  const refused = { code: 'TROUPE_INVARIANT', message: /a queued list names/ };
+  t.throws(() => device.write(array.subarray(2), [1]), refused);
+  t.throws(() => device.zero(array), refused);
+  device.write(array.subarray(3), [1]);
+  await done;
+  device.write(array, [5]);
+  t.deepEqual([...device.read(array)], [5, 2, 2, 1]);
+});

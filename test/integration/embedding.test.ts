@@ -293,7 +293,7 @@ test('openDevice: one that throws, or gives no device, is the error of the start
   ])
     await t.throwsAsync(start({ openDevice: () => Promise.resolve(given as never) }), {
       instanceOf: UserCodeError,
-      message: `${what} returned ${shown as string}, expected a device with info, floats, submit and close, such as loadDevice gives`,
+      message: `${what} returned ${shown as string}, expected a device with info, floats, read, write, submit and close, such as loadDevice gives`,
     });
   const unavailable = new TroupeError('TROUPE_DEVICE_UNAVAILABLE', 'no such device here');
   t.is(await t.throwsAsync(start({ openDevice: () => Promise.reject(unavailable) })), unavailable);

@@ -83,10 +83,10 @@ export const tensor = {
   any: array<TensorArray>('any', () => true),
   /** What the receiver may have beside its sender, on the same device: then it is that device's own memory. */
   lent: {
-    floats: array<HostFloats | Floats>('floats', isFloats),
-    ints: array<Int32Array | Ints>('int32', (value) => value instanceof Int32Array),
+    floats: array<HostFloats | Floats>('floats (lent beside)', isFloats),
+    ints: array<Int32Array | Ints>('int32 (lent beside)', (value) => value instanceof Int32Array),
     /** Where the receiver puts results for a sender beside it; it never travels. */
-    room: array<Floats>('room', () => false),
+    room: array<Floats>('room beside', () => false),
   },
   optional: <A extends Carried>(required: TensorField<A, false>): TensorField<A, true> => ({
     type: required.type,

@@ -4,8 +4,12 @@ import { all, member, objectWith } from './option-rules.ts';
 
 const rule = all(
   objectWith(
-    'a device with info, floats, submit and close, such as loadDevice gives',
+    'a device with info, floats, read, write, submit and close, such as loadDevice gives',
     'floats',
+    'read',
+    'write',
+    'zero',
+    'upload',
     'submit',
     'close',
   ),

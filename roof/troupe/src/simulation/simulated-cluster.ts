@@ -198,14 +198,14 @@ export class SimulatedCluster {
     const { world } = this;
     const ports = world.open(node, incarnation);
     const life = world.life(node);
-    const plant = this.#options.plant?.device;
+    const { plant } = this.#options;
     return {
       ...ports,
       device: (body) => {
-        const real = plant?.(body as SyncDevice, () => life.slowness > 1) ?? (body as SyncDevice);
+        const real = plant?.device?.(body as SyncDevice, () => life.slowness > 1) ?? (body as SyncDevice);
         const device = simDevice(real, life, () => world.clock.now(), this.#machines.speedOf(node));
         world.setDevice(life, device);
-        return device;
+        return plant?.memory?.(device) ?? device;
       },
     };
   }

@@ -1,5 +1,5 @@
 import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
-import type { SyncDevice } from '@troupe/kernel-set';
+import type { Device, SyncDevice } from '@troupe/kernel-set';
 import type { Fault } from '@troupe/sim/faults';
 import type { Turn } from '@troupe/runtime';
 import type {
@@ -73,6 +73,8 @@ export interface Plant {
   readonly disk?: DiskPlant;
   /** Wraps the arithmetic of a device; `isSlow` tells whether a fault slows it now. */
   readonly device?: (body: SyncDevice, isSlow: () => boolean) => SyncDevice;
+  /** Wraps the simulated device that actors get. */
+  readonly memory?: (device: Device) => Device;
   readonly mailboxCapacity?: number;
 }
 
