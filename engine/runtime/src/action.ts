@@ -21,7 +21,7 @@ export const on = <const K extends string>(...kinds: readonly K[]): Action<K> =>
 export const always: Action = action(null);
 
 /** Of an event that is taken and changes nothing: a machine needs to say that it does not refuse it. */
-export const ignore: Action = always;
+export const ignore: Action = action(null);
 
 /** The events among `Event` on which an action is due. */
 type EventOn<A, Event extends ActorEvent> =

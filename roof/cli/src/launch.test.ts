@@ -155,7 +155,7 @@ test.serial(
     const rows = readFileSync(path('run/metrics.csv'), 'utf8').trimEnd().split('\n').slice(1);
     t.deepEqual(
       rows.map((row) => row.split(',').slice(0, 2).join(' ')).filter((row) => !row.endsWith(' ')),
-      steps.map(({ step, loss }) => `${step} ${loss}`),
+      steps.map(({ step, loss }) => `${String(step)} ${String(loss)}`),
     );
     t.is(readdirSync(path('run')).filter((name) => name.includes('tfevents')).length, 2);
     const none = await runCli(
