@@ -1,3 +1,4 @@
+// Serial: each run has deadlines of its own, which many at once could pass on a busy machine.
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { farDevice, openFarDevice, type Copies, type FarDevice } from '@troupe/kernels/far';
@@ -33,33 +34,39 @@ const layouts: readonly TinyLayout[] = [
 ];
 
 for (const layout of layouts)
-  test(`far: ${JSON.stringify(layout)} has the numbers of the reference body, bit for bit`, async (t) => {
-    const near = await trainTiny(tinyTopology(layout), async () => openReferenceDevice({ dtype: 'f32' }));
-    const { run } = await trainFar(layout);
-    t.is(run.result.error, null);
-    t.deepEqual(run.hashes, near.hashes);
-  });
+  test.serial(
+    `far: ${JSON.stringify(layout)} has the numbers of the reference body, bit for bit`,
+    async (t) => {
+      const near = await trainTiny(tinyTopology(layout), async () => openReferenceDevice({ dtype: 'f32' }));
+      const { run } = await trainFar(layout);
+      t.is(run.result.error, null);
+      t.deepEqual(run.hashes, near.hashes);
+    },
+  );
 
-test('far: a run that loses workers, at any time, has the numbers of one that loses none', async (t) => {
-  const layout: TinyLayout = { dp: 4, ep: 2, buddies: true };
-  const topology = withCheckpoints(layout);
-  const clean = await simulateTiny(topology, { checkpoints: true });
-  for (const faults of [
-    [crash(3, { actor: 'gate/L1/pp0/dp3', state: 'awaitingRows', times: 2 })],
-    [crash(1, { actor: 'trainer', state: 'committing', times: 3 })],
-    // Both that hold a state: all go back to the checkpoint.
-    [0, 1, 2, 3].map((worker) => crash(worker, 4)),
-  ]) {
-    const struck = await simulateTiny(topology, {
-      checkpoints: true,
-      faults,
-      plant: { memory: (device) => farDevice(device) },
-    });
-    t.is(struck.result.error, null);
-    t.is(struck.struck.length, faults.length);
-    t.deepEqual(numbersOf(struck), numbersOf(clean));
-  }
-});
+test.serial(
+  'far: a run that loses workers, at any time, has the numbers of one that loses none',
+  async (t) => {
+    const layout: TinyLayout = { dp: 4, ep: 2, buddies: true };
+    const topology = withCheckpoints(layout);
+    const clean = await simulateTiny(topology, { checkpoints: true });
+    for (const faults of [
+      [crash(3, { actor: 'gate/L1/pp0/dp3', state: 'awaitingRows', times: 2 })],
+      [crash(1, { actor: 'trainer', state: 'committing', times: 3 })],
+      // Both that hold a state: all go back to the checkpoint.
+      [0, 1, 2, 3].map((worker) => crash(worker, 4)),
+    ]) {
+      const struck = await simulateTiny(topology, {
+        checkpoints: true,
+        faults,
+        plant: { memory: (device) => farDevice(device) },
+      });
+      t.is(struck.result.error, null);
+      t.is(struck.struck.length, faults.length);
+      t.deepEqual(numbersOf(struck), numbersOf(clean));
+    }
+  },
+);
 
 const plus = (a: Copies, b: Copies): Copies => ({ count: a.count + b.count, bytes: a.bytes + b.bytes });
 const minus = (a: Copies, b: Copies): Copies => ({ count: a.count - b.count, bytes: a.bytes - b.bytes });
@@ -132,16 +139,19 @@ const added = (all: readonly StepCopies[]): StepCopies => ({
 });
 
 for (const microbatches of [1, 2])
-  test(`far: a step of one worker and ${microbatches} microbatches copies tokens, counts and choices, and no activation`, async (t) => {
-    const layout: TinyLayout = { dp: 1, ep: 1, microbatches };
-    const sizes = sizesOf(layout);
-    const found = await copiesOfStep(layout);
-    t.deepEqual(found, added([always(layout, sizes), slotsFromChoices(sizes)]));
-    t.true(found.reads.bytes < 4 * sizes.T * sizes.D, 'less than one activation of one layer');
-    t.log(`read ${JSON.stringify(found.reads)}, written ${JSON.stringify(found.writes)}`);
-  });
+  test.serial(
+    `far: a step of one worker and ${microbatches} microbatches copies tokens, counts and choices, and no activation`,
+    async (t) => {
+      const layout: TinyLayout = { dp: 1, ep: 1, microbatches };
+      const sizes = sizesOf(layout);
+      const found = await copiesOfStep(layout);
+      t.deepEqual(found, added([always(layout, sizes), slotsFromChoices(sizes)]));
+      t.true(found.reads.bytes < 4 * sizes.T * sizes.D, 'less than one activation of one layer');
+      t.log(`read ${JSON.stringify(found.reads)}, written ${JSON.stringify(found.writes)}`);
+    },
+  );
 
-test('far: a gate that looks at logits shows in what is copied', async (t) => {
+test.serial('far: a gate that looks at logits shows in what is copied', async (t) => {
   const layout: TinyLayout = { dp: 1, ep: 1 };
   const { layers, E, K, T } = sizesOf(layout);
   const gate: ClusterOptions['gate'] = {
@@ -164,47 +174,53 @@ function exchanged(holders: number, groups: number, length: number): StepCopies 
   };
 }
 
-test('far: two workers with all experts each also copy gradients and weights, and no activation', async (t) => {
-  const layout: TinyLayout = { dp: 2, ep: 1 };
-  const sizes = sizesOf(layout);
-  const { model, layers } = sizes;
-  const lengths = [
-    flatLayout(denseUnits(model)),
-    flatLayout(moeLayers(model).flatMap((layer) => expertUnits(model, layer))),
-  ].map(({ length }) => length);
-  const found = await copiesOfStep(layout);
-  const expected = added([
-    always(layout, sizes),
-    slotsFromChoices(sizes),
-    ...lengths.map((length) => exchanged(2, 1, length)),
-  ]);
-  t.deepEqual(found.writes.bytes, expected.writes.bytes);
-  // A flag for each bucket of each worker that holds something of the other's.
-  const buckets = 2 * (layers + 2 + layers);
-  const flags = found.reads.bytes - expected.reads.bytes;
-  t.true(flags > 0 && flags <= 4 * buckets, `${flags} bytes of flags`);
-  t.true(found.reads.count <= expected.reads.count + 2 * buckets + 4, `${found.reads.count} reads`);
-  t.true(found.writes.count <= expected.writes.count + buckets + 4, `${found.writes.count} writes`);
-  t.log(`read ${JSON.stringify(found.reads)}, written ${JSON.stringify(found.writes)}`);
-});
+test.serial(
+  'far: two workers with all experts each also copy gradients and weights, and no activation',
+  async (t) => {
+    const layout: TinyLayout = { dp: 2, ep: 1 };
+    const sizes = sizesOf(layout);
+    const { model, layers } = sizes;
+    const lengths = [
+      flatLayout(denseUnits(model)),
+      flatLayout(moeLayers(model).flatMap((layer) => expertUnits(model, layer))),
+    ].map(({ length }) => length);
+    const found = await copiesOfStep(layout);
+    const expected = added([
+      always(layout, sizes),
+      slotsFromChoices(sizes),
+      ...lengths.map((length) => exchanged(2, 1, length)),
+    ]);
+    t.deepEqual(found.writes.bytes, expected.writes.bytes);
+    // A flag for each bucket of each worker that holds something of the other's.
+    const buckets = 2 * (layers + 2 + layers);
+    const flags = found.reads.bytes - expected.reads.bytes;
+    t.true(flags > 0 && flags <= 4 * buckets, `${flags} bytes of flags`);
+    t.true(found.reads.count <= expected.reads.count + 2 * buckets + 4, `${found.reads.count} reads`);
+    t.true(found.writes.count <= expected.writes.count + buckets + 4, `${found.writes.count} writes`);
+    t.log(`read ${JSON.stringify(found.reads)}, written ${JSON.stringify(found.writes)}`);
+  },
+);
 
-test('far: experts elsewhere get rows, and send rows back: each is copied once on either side', async (t) => {
-  const layout: TinyLayout = { dp: 2, ep: 2 };
-  const sizes = sizesOf(layout);
-  const { model, layers, E, K, D } = sizes;
-  const found = await copiesOfStep(layout);
-  const base = added([always(layout, sizes), exchanged(2, 1, flatLayout(denseUnits(model)).length)]);
-  // Two gates a layer, each with one expert group elsewhere. Forward: x, slots and counts there, y back; backward: dOut and weights there, dx back.
-  const frames = 2 * layers * 7;
-  const buckets = 2 * (layers + 2);
-  const tokens = TOKENS - PADDING;
-  const most = layers * (2 * 4 * D * tokens + K * tokens * (4 + 4 + 2 * 4 * D) + 4 * E * model.layers * 8);
-  t.true(found.reads.count <= base.reads.count + frames + 2 * buckets + 2, `${found.reads.count} reads`);
-  t.true(found.writes.count <= base.writes.count + frames + buckets + 2, `${found.writes.count} writes`);
-  const rowsRead = found.reads.bytes - base.reads.bytes;
-  const rowsWritten = found.writes.bytes - base.writes.bytes;
-  t.true(rowsRead > 0 && rowsRead <= most + 4 * buckets, `${rowsRead} of at most ${most}`);
-  t.true(rowsWritten > 0 && rowsWritten <= most, `${rowsWritten} of at most ${most}`);
-  t.true(Math.abs(rowsRead - rowsWritten) <= 4 * buckets, 'what one side reads the other writes');
-  t.log(`read ${JSON.stringify(found.reads)}, written ${JSON.stringify(found.writes)}`);
-});
+test.serial(
+  'far: experts elsewhere get rows, and send rows back: each is copied once on either side',
+  async (t) => {
+    const layout: TinyLayout = { dp: 2, ep: 2 };
+    const sizes = sizesOf(layout);
+    const { model, layers, E, K, D } = sizes;
+    const found = await copiesOfStep(layout);
+    const base = added([always(layout, sizes), exchanged(2, 1, flatLayout(denseUnits(model)).length)]);
+    // Two gates a layer, each with one expert group elsewhere. Forward: x, slots and counts there, y back; backward: dOut and weights there, dx back.
+    const frames = 2 * layers * 7;
+    const buckets = 2 * (layers + 2);
+    const tokens = TOKENS - PADDING;
+    const most = layers * (2 * 4 * D * tokens + K * tokens * (4 + 4 + 2 * 4 * D) + 4 * E * model.layers * 8);
+    t.true(found.reads.count <= base.reads.count + frames + 2 * buckets + 2, `${found.reads.count} reads`);
+    t.true(found.writes.count <= base.writes.count + frames + buckets + 2, `${found.writes.count} writes`);
+    const rowsRead = found.reads.bytes - base.reads.bytes;
+    const rowsWritten = found.writes.bytes - base.writes.bytes;
+    t.true(rowsRead > 0 && rowsRead <= most + 4 * buckets, `${rowsRead} of at most ${most}`);
+    t.true(rowsWritten > 0 && rowsWritten <= most, `${rowsWritten} of at most ${most}`);
+    t.true(Math.abs(rowsRead - rowsWritten) <= 4 * buckets, 'what one side reads the other writes');
+    t.log(`read ${JSON.stringify(found.reads)}, written ${JSON.stringify(found.writes)}`);
+  },
+);

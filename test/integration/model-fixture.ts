@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { assert, type HostFloats, type TensorArray } from '@troupe/core';
+import { assert, type HostFloats, type HostArray } from '@troupe/core';
 import { denseBatch, type Batch } from '@troupe/model';
 import type { ModelConfig } from '@troupe/spec';
 import { readTensors } from './safetensors-file.ts';
@@ -116,12 +116,12 @@ export function openFixture(name: FixtureName): ModelFixture {
   const tensors = readTensors(new URL('expected.safetensors', folder));
   const weights = readTensors(new URL('model.safetensors', folder));
   const savedName = (parameter: string): string => (name === 'mixtral' ? mixtralName(parameter) : parameter);
-  const find = (from: ReadonlyMap<string, TensorArray>, tensor: string): TensorArray => {
+  const find = (from: ReadonlyMap<string, HostArray>, tensor: string): HostArray => {
     const found = from.get(tensor);
     assert(found !== undefined, 'the fixture holds the tensor', { tensor });
     return found;
   };
-  const floats = (from: ReadonlyMap<string, TensorArray>, tensor: string): HostFloats => {
+  const floats = (from: ReadonlyMap<string, HostArray>, tensor: string): HostFloats => {
     const found = find(from, tensor);
     assert(found instanceof Float32Array || found instanceof Float64Array, 'the tensor holds floats', {
       tensor,

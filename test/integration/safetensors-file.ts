@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { TensorArray } from '@troupe/core';
+import type { HostArray } from '@troupe/core';
 
 const arrays = { F32: Float32Array, F64: Float64Array, I32: Int32Array } as const;
 
@@ -9,7 +9,7 @@ interface Entry {
 }
 
 /** All tensors of a fixture, read without the code under test. */
-export function readTensors(file: URL): ReadonlyMap<string, TensorArray> {
+export function readTensors(file: URL): ReadonlyMap<string, HostArray> {
   const bytes = readFileSync(file);
   const headerBytes = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerBytes)) as Record<string, Entry>;

@@ -1,4 +1,4 @@
-import { assert, type HostFloats, type TensorArray } from '@troupe/core';
+import { assert, type HostFloats, type HostArray } from '@troupe/core';
 import type { DeviceArray, Floats, Ints } from '@troupe/kernel-set';
 import type { WireValue } from '@troupe/wire';
 
@@ -16,10 +16,10 @@ export interface Field<V extends WireValue = WireValue, Optional extends boolean
  * An array in a message: memory of the host, which travels, or memory of the device that sender and receiver share. Who sends to an actor
  * elsewhere reads it from the device first (`Device.read`), and who gets it brings it to its own (`Device.upload`).
  */
-export type Carried = TensorArray | DeviceArray;
+export type Carried = HostArray | DeviceArray;
 
 /** Whether it is host memory, which can leave the process. */
-export const travels = (value: Carried): value is TensorArray => ArrayBuffer.isView(value);
+export const travels = (value: Carried): value is HostArray => ArrayBuffer.isView(value);
 
 /** An array that a message carries beside its body. Its name says its dimensions: `x_UD` is [U, D]. */
 export interface TensorField<A extends Carried = Carried, Optional extends boolean = boolean> {
@@ -80,7 +80,7 @@ export const tensor = {
     (value) => isFloats(value) || value instanceof Uint16Array,
   ),
   /** Whatever a stranger sends; the receiver looks at it. */
-  any: array<TensorArray>('any', () => true),
+  any: array<HostArray>('any', () => true),
   /** What the receiver may have beside its sender, on the same device: then it is that device's own memory. */
   lent: {
     floats: array<HostFloats | Floats>('floats (lent beside)', isFloats),
@@ -196,16 +196,16 @@ export function shapeProblem(
   return null;
 }
 
-const noTensors: Readonly<Record<string, TensorArray>> = Object.freeze({});
-const noArrays: readonly TensorArray[] = Object.freeze([]);
+const noTensors: Readonly<Record<string, HostArray>> = Object.freeze({});
+const noArrays: readonly HostArray[] = Object.freeze([]);
 
 /** Arrays in the order of their names, as they travel. An optional one that is left out is one of the last. */
 export function arraysOf(
   shape: Shape,
   tensors: Readonly<Record<string, Carried | undefined>> | undefined,
-): readonly TensorArray[] {
+): readonly HostArray[] {
   if (tensors === undefined) return noArrays;
-  const arrays: TensorArray[] = [];
+  const arrays: HostArray[] = [];
   for (const name in shape.tensors) {
     const value = tensors[name];
     if (value === undefined) continue;
@@ -216,12 +216,9 @@ export function arraysOf(
 }
 
 /** Arrays that travelled, by name. */
-export function tensorsOf(
-  shape: Shape,
-  arrays: readonly TensorArray[],
-): Readonly<Record<string, TensorArray>> {
+export function tensorsOf(shape: Shape, arrays: readonly HostArray[]): Readonly<Record<string, HostArray>> {
   if (arrays.length === 0) return noTensors;
-  const tensors: Record<string, TensorArray> = {};
+  const tensors: Record<string, HostArray> = {};
   let at = 0;
   for (const name in shape.tensors) {
     const value = arrays[at++];

@@ -1,4 +1,4 @@
-import type { Address, Clock, Logger, NodeId, TensorArray, Transport, TroupeError } from '@troupe/core';
+import type { Address, Clock, Logger, NodeId, HostArray, Transport, TroupeError } from '@troupe/core';
 import type { Codec } from '@troupe/wire';
 import type { Directory } from './directory.ts';
 import type { Shapes } from './message-shape.ts';
@@ -31,5 +31,5 @@ export interface SystemOptions {
   /** Times everything, for a profile; absent: nothing is timed. */
   readonly probe?: Probe;
   /** Frees the memory of received arrays that an actor has done with; default: left to the collector. */
-  readonly free?: (arrays: readonly TensorArray[]) => void;
+  readonly free?: (arrays: readonly HostArray[]) => void;
 }

@@ -15,7 +15,6 @@ interface HostArrays {
 
 /** Numbers in the process's own memory, by their element type on a device: what frames and checkpoints hold. */
 export type HostArray<E extends keyof HostArrays = keyof HostArrays> = HostArrays[E];
-export type TensorArray = HostArray;
 
 export const dtypeBytes: Readonly<Record<Dtype, number>> = { f32: 4, bf16: 2, f64: 8, i32: 4, u8: 1, i64: 8 };
 

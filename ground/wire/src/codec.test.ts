@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { address, TroupeError, type TensorArray } from '@troupe/core';
+import { address, TroupeError, type HostArray } from '@troupe/core';
 import { Packr } from 'msgpackr';
 import {
   createCodec,
@@ -62,7 +62,7 @@ const value: fc.Arbitrary<WireValue> = fc.letrec<{ value: WireValue }>((tie) => 
   ),
 })).value;
 
-const tensor: fc.Arbitrary<TensorArray> = fc.oneof(
+const tensor: fc.Arbitrary<HostArray> = fc.oneof(
   fc.float32Array({ maxLength: 50 }),
   fc.float64Array({ maxLength: 50 }),
   fc.int32Array({ maxLength: 50 }),

@@ -1,4 +1,4 @@
-import { dtypeBytes, dtypeOf, type Dtype, type TensorArray } from '@troupe/core';
+import { dtypeBytes, dtypeOf, type Dtype, type HostArray } from '@troupe/core';
 import { WireFormatError } from './errors.ts';
 
 /** Element type and number of elements of one frame, as the header lists it. */
@@ -20,10 +20,10 @@ export const isDtype = (name: unknown): name is Dtype =>
   typeof name === 'string' && Object.hasOwn(constructors, name);
 
 /** The bytes of a tensor, not copied: whoever changes the tensor before the packet is taken changes the packet. */
-export const tensorBytes = (tensor: TensorArray): Uint8Array =>
+export const tensorBytes = (tensor: HostArray): Uint8Array =>
   new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength);
 
-export const frameSpec = (tensor: TensorArray): FrameSpec => ({
+export const frameSpec = (tensor: HostArray): FrameSpec => ({
   dtype: dtypeOf(tensor),
   length: tensor.length,
 });
@@ -33,7 +33,7 @@ export const frameSpec = (tensor: TensorArray): FrameSpec => ({
  *
  * @throws {WireFormatError} TROUPE_WIRE_FORMAT when the frame has another length than announced
  */
-export function frameTensor({ dtype, length }: FrameSpec, frame: Uint8Array): TensorArray {
+export function frameTensor({ dtype, length }: FrameSpec, frame: Uint8Array): HostArray {
   const bytes = dtypeBytes[dtype];
   const [foundBytes, expectedBytes] = [frame.byteLength, length * bytes];
   if (foundBytes !== expectedBytes)

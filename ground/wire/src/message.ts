@@ -1,4 +1,4 @@
-import type { Address, TensorArray } from '@troupe/core';
+import type { Address, HostArray } from '@troupe/core';
 
 /**
  * What a body may hold: plain control values, never a tensor.
@@ -28,7 +28,7 @@ export interface Message {
   /** The `correlation` of the ask that this message answers. */
   readonly replyTo?: number | undefined;
   readonly body: WireBody;
-  readonly tensors: readonly TensorArray[];
+  readonly tensors: readonly HostArray[];
 }
 
 /** Version of the header; raised by every change that an older reader would misread. */

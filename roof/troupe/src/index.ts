@@ -63,7 +63,7 @@ export {
   type NodeId,
   type PendingFile,
   type Storage,
-  type TensorArray,
+  type HostArray,
   type Transport,
 } from '@troupe/core';
 export { MemoryStorage, memoryStorage } from '@troupe/sim';

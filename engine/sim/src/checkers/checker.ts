@@ -1,4 +1,4 @@
-import type { TensorArray } from '@troupe/core';
+import type { HostArray } from '@troupe/core';
 import type { DeviceArray } from '@troupe/kernel-set';
 import type { Fault } from '../faults.ts';
 
@@ -20,7 +20,7 @@ export interface TurnSeen {
   readonly layer: number;
   readonly microbatch: number;
   readonly body: Readonly<Record<string, unknown>>;
-  readonly tensors: Readonly<Record<string, TensorArray | DeviceArray | undefined>>;
+  readonly tensors: Readonly<Record<string, HostArray | DeviceArray | undefined>>;
   readonly outcome: 'handled' | 'refused' | 'fenced';
   readonly stateBefore: string;
   readonly stateAfter: string;
