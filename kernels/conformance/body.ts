@@ -24,7 +24,7 @@ export interface ConformanceBody {
 
 export const DEFAULT_RUNS = 40;
 
-/** Of a property, drawn anew in every run and printed, so that the run can be had again. */
+/** Seed of a property: fresh in every run and printed, so that a run can be repeated. */
 export const freshSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** Largest difference allowed, as a share of the largest expected value of the array. */

@@ -67,7 +67,7 @@ interface Mistake {
   readonly call: KernelCall;
 }
 
-/** Every way to spoil one argument of a call: an element short, another type, absent, a size that is none. */
+/** Every way to spoil one argument of a call: an element short, another type, absent, an invalid size. */
 function mistakesOf(device: Device, call: KernelCall): Mistake[] {
   const mistakes: Mistake[] = [];
   const fields = call as unknown as Fields;

@@ -62,7 +62,7 @@ function balance(device: Device, logits: readonly number[]) {
   return { sums, calls };
 }
 
-/** WIDE-1: a sum is exact however large, or it says that it is none, for ever. */
+/** WIDE-1: a sum is exact however large, or marked invalid forever. */
 export function conformSums(test: Test, body: ConformanceBody): void {
   const close = (found: number, expected: number): boolean =>
     Math.abs(found - expected) <= body.tolerance.forward * expected;

@@ -54,7 +54,7 @@ export function conformTargets(test: Test, body: ConformanceBody): void {
             t.is(firstDifference(values, first[i]), -1, `result ${i}: ${threads} threads and 1`);
           }
         }
-        // A begun sum begins again in the next call; one that only adds goes on.
+        // A begun sum is overwritten by the next call; one that only adds continues.
         await compute(device, [
           call(begun),
           call(begun.map(({ values, overflow }) => ({ values, overflow }))),

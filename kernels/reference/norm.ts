@@ -82,7 +82,7 @@ export const normBackward: Kernel<NormBackwardCall> = {
 };
 
 /**
- * A function of its own, and no closure of its caller: V8 leaves the loops of a closure that is made again for every call slow.
+ * A function of its own rather than a closure: V8 does not optimise loops in a closure that is recreated on every call.
  */
 function addGrains(
   call: OnHost<NormBackwardCall>,

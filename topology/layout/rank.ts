@@ -16,7 +16,7 @@ export type TensorRank = Brand<number, 'TensorRank'>;
 export type ExpertGroupId = Brand<number, 'ExpertGroupId'>;
 
 function position<Name extends string>(value: number, name: Name): Brand<number, Name> {
-  // Asked for every message: details are made only where it is wrong.
+  // Runs for every message: details are made only on failure.
   if (!Number.isSafeInteger(value) || value < 0)
     assert(false, 'a position is a whole number from 0', { [name]: value });
   return value as Brand<number, Name>;

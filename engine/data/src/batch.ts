@@ -11,7 +11,7 @@ export interface Batch {
 }
 
 /**
- * Where a feeder gets its sequences. No state: whoever asks for (step, sequence), whenever, gets the same.
+ * Where a feeder gets its sequences. No state: the same (step, sequence) always gives the same answer.
  */
 export interface BatchSource {
   readonly vocabSize: number;

@@ -8,7 +8,7 @@ export const CACHE_BYTES_MAX = 2 * 2 ** 30;
 /** What Troupe keeps of data: whole entries, and entries that are being written. Anything else in the folder is not its business. */
 const entryName = /^(?<kind>corpus|tokenizer)-[0-9a-f]{24}\.bin$/u;
 const pendingName = /^(?:corpus|tokenizer)-[0-9a-f]{24}\.bin\..+\.tmp$/u;
-/** Nothing is written for so long without a pause: whoever was writing is gone. */
+/** A file that nobody has written to for this long is abandoned: its writer is gone. */
 const PENDING_MS = 3_600_000;
 
 /** A tokenizer or a corpus that is kept between runs. */

@@ -115,7 +115,7 @@ class Cache {
   }
 }
 
-/** Adds up what has been read of a source for whoever wants to know. */
+/** Adds up what has been read of a source, for progress reports. */
 function reading(
   task: DataProgress['task'],
   { sizeBytes }: DocumentSource,

@@ -1,4 +1,4 @@
-// A thread of the tokenizer's process that ends it when an order takes longer or more memory than it may, or when whoever asked is gone
+// A thread of the tokenizer's process that ends it when an order exceeds its time or memory, or when the asking process is gone
 // while the library keeps the main thread busy. It counts its own ticks and needs no clock.
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';

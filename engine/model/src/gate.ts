@@ -44,7 +44,7 @@ export function gateLogits(ctx: StageContext, layer: number): KernelCall[] {
   ];
 }
 
-/** Padding is never routed, whoever made the choices. */
+/** Padding is never routed, whether the router or a program's own gate chose. */
 function withoutPadding(given_TK: Int32Array, valid_T: Uint8Array, topK: number): Int32Array {
   if (!valid_T.includes(0)) return given_TK;
   const choices_TK = given_TK.slice();
@@ -123,7 +123,7 @@ export function gateRoute(
       numRows_R: moe.shares.numRows_R,
     },
     {
-      // The number of rows is not known here, so stale indices behind them are gathered too; nobody reads those.
+      // The number of rows is not known here, so stale indices behind them are gathered too; those rows are never read.
       op: 'gather.scalars',
       count: act.tokens * topK,
       values: moe.weights_TK,

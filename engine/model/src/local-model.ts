@@ -266,7 +266,7 @@ function newWeights(device: Device, layout: FlatLayout): FlatWeights {
   return new FlatWeights(layout, device.floats(layout.length));
 }
 
-/** The norm whose square is a wide sum; NaN when that is none. */
+/** The norm whose square is a wide sum; NaN when the sum is invalid. */
 export function normValue(norm128: BigInt64Array): number {
   return Math.sqrt(wideNumber(norm128, NORM_QUANTUM_LOG2));
 }

@@ -57,7 +57,7 @@ export class SimProcess {
     return this.#time.after(delayMs, () => this.run(run));
   }
 
-  /** Whether `run` would call at once: whoever asks before need not make a function. */
+  /** Whether `run` would call at once; asking first saves making a function. */
   get isReady(): boolean {
     return this.#isAlive && !this.#isBusy && this.#held.length === 0;
   }

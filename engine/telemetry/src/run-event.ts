@@ -39,7 +39,7 @@ export interface StepEvent {
   readonly hottest: { readonly layer: number; readonly expert: number } | null;
   /** Share of the step's time in which a device ran kernels, mean over replicas. */
   readonly kernelShare: number;
-  /** How often it was begun: more than once after a gradient that was not finite or a loss. */
+  /** How often the step was started: more than once after a non-finite gradient or a lost worker. */
   readonly attempts: number;
   /** True when the step's gradient was not finite twice: nothing was applied. */
   readonly skipped: boolean;
@@ -106,7 +106,7 @@ export interface ProfileEvent {
   readonly truncated: readonly string[];
 }
 
-/** A loss has been made good: the next step opens with the numbers that it would have had. */
+/** The run has recovered from a lost worker: the next step opens with the numbers that it would have had. */
 export interface RecoveredEvent {
   readonly event: 'recovered';
   /** The step that opens now. */

@@ -320,7 +320,7 @@ class MemoryNode implements MemoryTransport {
     if (this.open) this.#guard(() => this.#handlers.peer(event));
   }
 
-  /** A handler that throws ends the transport; the error goes on to whoever runs the scheduler. */
+  /** A handler that throws ends the transport; the error passes to the scheduler's caller. */
   #guard(run: () => void): void {
     try {
       run();

@@ -87,7 +87,7 @@ export class Outbox {
   /**
    * Empties itself and starts again at number 0.
    *
-   * @returns tells every sender; apart, so that what they send anew when they learn of the loss is not lost with it
+   * @returns tells every sender; a separate call, so that what they resend when they learn of the loss is not lost with it
    */
   clear(): (error: TroupeError) => void {
     const failed = [...this.#onTheWay.values(), ...this.#waiting.slice(this.#head)];

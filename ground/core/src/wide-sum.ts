@@ -5,7 +5,7 @@
  * of several sums lies in words 2i and 2i + 1. Terms are not negative, but for roundings.
  *
  * WIDE-1: a term that is NaN or of 2^126 quanta and more, and a sum that grows to that, becomes {@link WIDE_OVERFLOW}, and there it
- * stays whatever is added. So in any order a sum is exact, or it says that it is none; two bad terms never cancel.
+ * stays whatever is added. So in any order a sum is exact or marked invalid; two bad terms never cancel.
  */
 export const WIDE_OVERFLOW = 2n ** 127n - 1n;
 /** Terms and sums are smaller than so many quanta. */
@@ -32,7 +32,7 @@ export function addWideSums(words: BigInt64Array, others: BigInt64Array): void {
   for (let at = 0; 2 * at < others.length; at++) addWide(words, wideInteger(others, at), at);
 }
 
-/** The value of sum `at`; NaN where it is none. */
+/** The value of sum `at`; NaN where it is invalid. */
 export function wideNumber(words: BigInt64Array, quantumLog2: number, at = 0): number {
   const integer = wideInteger(words, at);
   return integer === WIDE_OVERFLOW ? Number.NaN : Number(integer) * 2 ** quantumLog2;

@@ -7,7 +7,7 @@ import type { HostArray } from '@troupe/core';
 
 /** What a call asks of a machine, whatever body runs it. */
 export interface KernelCost {
-  /** Floating-point operations of the definition: an FMA is two, exp, log, sqrt and a division one each; integer work is none. */
+  /** Floating-point operations of the definition: an FMA is two, exp, log, sqrt and a division one each; integer work is not counted. */
   readonly flops: number;
   /**
    * Compulsory traffic: every element that the definition reads or writes, once, at its own size; one that is added to counts twice.

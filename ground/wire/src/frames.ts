@@ -19,7 +19,7 @@ const constructors = {
 export const isDtype = (name: unknown): name is Dtype =>
   typeof name === 'string' && Object.hasOwn(constructors, name);
 
-/** The bytes of a tensor, not copied: whoever changes the tensor before the packet is taken changes the packet. */
+/** The bytes of a tensor, not copied: changing the tensor before the packet is taken changes the packet. */
 export const tensorBytes = (tensor: HostArray): Uint8Array =>
   new Uint8Array(tensor.buffer, tensor.byteOffset, tensor.byteLength);
 

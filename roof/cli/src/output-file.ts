@@ -41,7 +41,7 @@ function mustBeWritable(said: string, path: string): void {
 /**
  * A file that a command was told to write.
  *
- * OUT-1: it goes into a folder that exists; whatever stands in its way is said before the work starts. It appears whole or not at all.
+ * OUT-1: it goes into a folder that exists; any obstacle is reported before the work starts. It appears whole or not at all.
  */
 export class OutputFile {
   readonly path: string;

@@ -18,7 +18,7 @@ const closed = new Set(['EPIPE', 'EIO', 'ENXIO']);
 /** A disk, a quota or a limit on the size of files that is full. */
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** OUT-3: whoever reads our output may leave, and the disk it goes to may fill; what is running goes on. */
+/** OUT-3: the reader of our output may leave, and its disk may fill; the work continues. */
 export function ignoreLostOutput(): void {
   const { stdout, stderr } = process;
   for (const stream of [stdout, stderr]) {

@@ -1,6 +1,6 @@
 import { callBack, type LogFields, type Logger, type TroupeError } from '@troupe/core';
 
-/** A logger that reports what the one behind it throws instead of throwing it into whoever logs. */
+/** A logger that reports what the one behind it throws, instead of throwing it at the code that logs. */
 export function guardedLogger(logger: Logger, failed: (error: TroupeError) => void): Logger {
   const attempt = (run: () => unknown): void => callBack('the option logger', run, failed);
   const at =

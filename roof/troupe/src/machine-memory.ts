@@ -17,7 +17,7 @@ export interface MachineMemory {
   readonly isLimit: boolean;
 }
 
-/** @param limit - of the control group, as Node tells it: 0 or more than there is where there is none */
+/** @param limit - of the control group, as Node reports it: 0, or more than the machine has, when there is no limit */
 export const memoryOf = (total: number, limit: number): MachineMemory =>
   limit > 0 && limit < total ? { bytes: limit, isLimit: true } : { bytes: total, isLimit: false };
 

@@ -80,7 +80,7 @@ export class LineTally {
     for (let at = 2; at < threads.length; at += 3) sums.busyMs += threads[at] ?? 0;
   }
 
-  /** The last window that has begun. */
+  /** The last window that has started. */
   #windowAt(time: number): Span | undefined {
     let [low, high] = [0, this.#windows.length];
     while (low < high) {

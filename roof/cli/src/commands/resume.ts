@@ -21,7 +21,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
   ]);
   const { folder, checkpoint: named } = runOfPath(path);
   const asked = options.checkpoint ?? named;
-  // Before anything is read: whoever writes the run may remove what is being read.
+  // Before anything is read: another writer of this run might remove what is being read.
   const lock = await lockRun(folder, asked, () => leaveLocked(folder));
   const { set, extendTo, resetSchedule = false, dataChanged = false } = options;
   const opened = openRun(folder, {

@@ -160,7 +160,7 @@ class FollowedRun {
       }
       const startedMs = this.#clock.now();
       const run = await this.#launch().catch((error: unknown) => {
-        // A signal to the whole group ends workers that have not begun to listen for it.
+        // A signal to the whole group ends workers that do not listen for it yet.
         if (signals.asked === null) throw error;
         return null;
       });
@@ -266,7 +266,7 @@ class FollowedRun {
     return { path, plan: { partPrefix: resolve(path), originMs: monotonicMs(), ...profile.steps } };
   }
 
-  /** null when none was asked for, or when it could not be written: that is said and costs the profile, not the run. */
+  /** null when none was asked for or it could not be written: that is reported, and the run continues. */
   async #writeProfile(): Promise<ProfileEvent | null> {
     if (this.#profile === null) return null;
     const { path, plan } = this.#profile;

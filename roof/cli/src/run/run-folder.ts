@@ -24,7 +24,7 @@ const SIBLINGS_MAX = 10_000;
  *
  * `mkdir` decides, so that two runs started at once never share one.
  *
- * @returns with its lock, which whoever asked gives back
+ * @returns with its lock, which the caller releases
  * @throws {TroupeError} TROUPE_STORAGE_DENIED, TROUPE_STORAGE_FULL or TROUPE_STORAGE_FAILED naming the folder
  */
 export async function claimRunFolder(wanted: string): Promise<RunFolder> {

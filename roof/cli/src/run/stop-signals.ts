@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '@troupe/core';
 import { surviveClosedTerminal, type Launch, type StopReason } from 'troupe/launch';
 
-/** Signals that ask to end, but for Ctrl-C: whoever sends one may not wait long. */
+/** Signals that ask to end, other than Ctrl-C: their sender may not wait long. */
 const endings = {
   SIGTERM: 'terminated',
   SIGHUP: 'hungUp',

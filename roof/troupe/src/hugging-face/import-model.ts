@@ -57,7 +57,7 @@ async function tokenizerBytes(folder: string, model: HuggingFaceModel): Promise<
  * @throws {CheckpointUnsupportedError} TROUPE_CHECKPOINT_UNSUPPORTED naming the key of config.json
  * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH naming every missing, extra, duplicate and misshapen tensor
  * @throws {CheckpointFormatError} TROUPE_CHECKPOINT_FORMAT naming file and tensor
- * @throws {TopologyError} TROUPE_TOPOLOGY_INVALID when a size is none that a topology takes
+ * @throws {TopologyError} TROUPE_TOPOLOGY_INVALID when a topology does not accept a size
  */
 export async function importHuggingFace(
   from: string,

@@ -46,7 +46,7 @@ type DeviceReport = Pick<Extract<WorkerMessage, { type: 'ready' }>, 'device' | '
  *
  * They boot while the agent reads the data: {@link boot}, then {@link connect}, then {@link tell} what the run is.
  *
- * FRK-1: a worker listens where its life before did, so whoever dialled that one finds it.
+ * FRK-1: a worker listens where its previous life did, so peers that dialled that one find it.
  * FRK-2: however this process leaves, unless it is killed, it leaves no worker and no socket; workers of one that is killed leave when
  * their pipe closes.
  */

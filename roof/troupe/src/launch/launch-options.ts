@@ -38,7 +38,7 @@ export interface LaunchOptions extends FirstState {
   readonly logLevel: LogLevel;
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
   readonly peakFlops: number | null;
-  /** A process that has begun to boot; the first worker takes it. */
+  /** A process that is already booting; the first worker takes it. */
   readonly spare?: { take(): object | null };
   /** Every process records these steps into a part of its own; absent: none does. */
   readonly profile?: ProfilePlan;

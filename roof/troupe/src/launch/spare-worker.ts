@@ -16,7 +16,7 @@ export class SpareWorker {
   #child: ChildProcess | null = forkWorker();
 
   constructor() {
-    // Otherwise an unheard 'error' would end the process; whoever takes a spare that failed hears it from its exit code.
+    // Without a listener an 'error' would end this process; the taker of a failed spare learns of it from the exit code.
     this.#child?.on('error', () => {});
     this.#child?.unref();
     this.#child?.channel?.unref();

@@ -32,7 +32,7 @@ function processSpace(): string {
 
 const bootId = (): string => textOf('/proc/sys/kernel/random/boot_id') ?? '';
 
-/** When a process started; null when there is none of that id, or only what its parent has not yet taken note of. */
+/** When a process started; null when no process has that id, or only an exited one that its parent has not reaped yet. */
 export function startOf(pid: number): string | null {
   const stat = textOf(`/proc/${pid}/stat`);
   if (stat !== null) {

@@ -161,7 +161,7 @@ class WriterLock implements FolderLock {
     this.#end(() => rmSync(this.#path, { force: true }));
   }
 
-  /** A folder that was removed meanwhile, or a full disk: the process ends soon, and is gone for whoever comes. */
+  /** A folder that was removed meanwhile, or a full disk: the process ends soon, and counts as gone for the next writer. */
   #end(act: () => void): void {
     clearInterval(this.#signs);
     if (!this.#isHeld) return;

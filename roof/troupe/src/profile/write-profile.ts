@@ -100,7 +100,7 @@ class TraceText {
 
 function bytesOf(chunks: AsyncIterable<string>, isCompressed: boolean): AsyncIterable<Uint8Array> {
   const encoded = Readable.from(chunks, { objectMode: false });
-  // A failed source fails the compressor, and with it whoever reads: pipeline carries the error.
+  // A failed source fails the compressor and its reader: pipeline carries the error.
   return isCompressed ? pipeline(encoded, createGzip(), () => {}) : encoded;
 }
 

@@ -36,7 +36,7 @@ export interface HostedRunOptions extends Omit<ClusterOptions, 'sink' | 'checkpo
   readonly report: (event: RunEvent) => unknown;
   readonly lock?: FolderLock | null;
   readonly checkpoints?: Omit<NonNullable<ClusterOptions['checkpoints']>, 'storage'>;
-  /** Of the agent's machine. Asked for when the agent's life has begun. */
+  /** Of the agent's machine. Asked for once the agent runs. */
   readonly storage?: () => Storage | null;
   /** Sees the system of every life. */
   readonly begun?: (system: ProgramSystem) => void;
