@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { InvariantError } from '@troupe/core';
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
 import type { GroupBuffers } from './group-buffers.ts';
@@ -19,7 +19,7 @@ export function intersect(a: ElementRange, b: ElementRange): ElementRange | null
 /** A range that does not lie within another one is a mistake in who holds what. */
 export function assertWithin({ from, to }: ElementRange, whole: ElementRange, rule: string): void {
   const isWithin = whole.from <= from && from <= to && to <= whole.to;
-  assert(isWithin, rule, { from, to, within: `${whole.from} to ${whole.to}` });
+  if (!isWithin) throw new InvariantError(rule, { from, to, within: `${whole.from} to ${whole.to}` });
 }
 
 /** Elements of a range. */

@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert, InvariantError } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import {
   Activations,
@@ -96,15 +96,15 @@ export class Passes {
   /** The pass that is in a slot, which must be the one that is meant. */
   at(place: Omit<PassPlace, 'mode'>, slot: number): Pass {
     const pass = this.#open.get(slot);
-    assert(
+    const isMeant =
       pass !== undefined &&
-        pass.attempt === place.attempt &&
-        pass.step === place.step &&
-        pass.microbatch === place.microbatch,
-      'the pass that is asked for is in its slot',
-      { slot, ...placeOf(place), found: pass === undefined ? 'nothing' : JSON.stringify(placeOf(pass)) },
-    );
-    return pass;
+      pass.attempt === place.attempt &&
+      pass.step === place.step &&
+      pass.microbatch === place.microbatch;
+    if (isMeant) return pass;
+    // Details are made for the failure alone: every effect of a stage and its gates asks.
+    const found = pass === undefined ? 'nothing' : JSON.stringify(placeOf(pass));
+    throw new InvariantError('the pass that is asked for is in its slot', { slot, ...placeOf(place), found });
   }
 
   /** The same pass from now on with the coefficients of its backward pass. */

@@ -1,5 +1,6 @@
 import { mountOf, type Mount } from '@troupe/runtime';
 import { addresses } from '@troupe/topology/layout';
+import { answerersOf } from './company.ts';
 import type { TrainerContext, TrainerInput } from './context.ts';
 import { trainerEffects } from './effects.ts';
 import { fencedByTrainer, type TrainerSelf } from './events.ts';
@@ -13,14 +14,10 @@ export type { RunOutcome, TrainerOptions } from './options.ts';
 export function mountTrainer(options: TrainerOptions): Mount {
   const { job } = options;
   const { layout } = job;
-  const workers = [...layout.workers()];
   return mountOf((self: TrainerSelf) => {
     const input: TrainerInput = {
       step: job.first.step,
-      shards: workers.flatMap((worker) =>
-        layout.groupsOf(worker).map((group) => ({ address: layout.shardOf(group, worker), worker })),
-      ),
-      stages: workers.map((worker) => ({ address: layout.stageOf(worker), worker })),
+      ...answerersOf(layout),
       store: addresses.store(0),
       restartsFromBeginning: job.restartsFromBeginning,
       layout,

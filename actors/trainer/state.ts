@@ -1,7 +1,7 @@
 import { assert, type Address } from '@troupe/core';
-import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout';
 import type { RecoveredEvent } from '@troupe/telemetry';
 import type { Job } from '../job.ts';
+import { Company } from './company.ts';
 import type { TrainerSelf } from './events.ts';
 import { StepLedger } from './ledger.ts';
 import type { TrainerOptions } from './options.ts';
@@ -18,24 +18,6 @@ export interface Loss {
   readonly atMs: number;
   /** Last step that was committed when it happened. */
   readonly step: number;
-}
-
-/** Everybody that the trainer speaks to. */
-export class Company {
-  readonly workers: readonly WorkerRank[];
-  readonly feeders: readonly Address[];
-  readonly stages: readonly Address[];
-  readonly shards: readonly Address[];
-  readonly store = addresses.store(0);
-
-  constructor(layout: Layout) {
-    this.workers = [...layout.workers()];
-    this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
-    this.stages = this.workers.map((worker) => layout.stageOf(worker));
-    this.shards = this.workers.flatMap((worker) =>
-      layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
-    );
-  }
 }
 
 /** What the effects of a trainer keep from turn to turn: nobody else sees it. */

@@ -7,20 +7,17 @@ import {
   type Job,
   type WorkerPart,
 } from '@troupe/actors';
-import { assert, nodeId, silentLogger, type Address, type Clock, type NodeId } from '@troupe/core';
+import { assert, nodeId, silentLogger, type Address, type NodeId } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { MemoryStorage } from '@troupe/sim';
 import type { Layout, ResolvedTopology, WorkerRank } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { createCodec } from '@troupe/wire';
+import { systemClock } from 'troupe';
 import { tinyTokens } from './tiny-cluster.ts';
 
-const clock: Clock = {
-  now: () => performance.now(),
-  after: (delayMs, callback) => Number(setTimeout(callback, delayMs)),
-  cancel: (timer) => clearTimeout(timer),
-};
+const clock = systemClock();
 
 /** A job of a topology over a layout that no topology file can ask for so far. */
 export function jobOver(layout: Layout, { train, model }: ResolvedTopology): Job {

@@ -1,0 +1,31 @@
+import type { Address } from '@troupe/core';
+import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout';
+import type { Answerer } from './context.ts';
+
+/** The stages and shards of a run, which answer its trainer. */
+export function answerersOf(layout: Layout): Readonly<Record<'stages' | 'shards', readonly Answerer[]>> {
+  const workers = [...layout.workers()];
+  return {
+    stages: workers.map((worker) => ({ address: layout.stageOf(worker), worker })),
+    shards: workers.flatMap((worker) =>
+      layout.groupsOf(worker).map((group) => ({ address: layout.shardOf(group, worker), worker })),
+    ),
+  };
+}
+
+/** Everybody that the trainer speaks to, by address. */
+export class Company {
+  readonly workers: readonly WorkerRank[];
+  readonly feeders: readonly Address[];
+  readonly stages: readonly Address[];
+  readonly shards: readonly Address[];
+  readonly store = addresses.store(0);
+
+  constructor(layout: Layout) {
+    const { stages, shards } = answerersOf(layout);
+    this.workers = [...layout.workers()];
+    this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
+    this.stages = stages.map(({ address }) => address);
+    this.shards = shards.map(({ address }) => address);
+  }
+}
