@@ -8,4 +8,5 @@ export * from './stage-plan.ts';
 export * from './parameter-group.ts';
 export * from './group-exchange.ts';
 export * from './layout.ts';
+export * from '../pipeline.ts';
 export * from '../expert-map.ts';

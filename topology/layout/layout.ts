@@ -17,12 +17,18 @@ import {
   type StageIndex,
   type WorkerRank,
 } from './rank.ts';
-import { stageOfBlock, stagePlan, type StagePlan } from './stage-plan.ts';
+import type { PipelineKind } from '../pipeline.ts';
+import { chunkPlans, stageOfBlock, stagePlan, type StageCut, type StagePlan } from './stage-plan.ts';
 
 /** What a layout follows from: a resolved topology has it all. */
 export interface LayoutSource {
   readonly model: ModelConfig;
-  readonly parallel: MeshShape & { readonly zero: 0 | 1 | 2 | 3 };
+  readonly parallel: MeshShape & {
+    readonly zero: 0 | 1 | 2 | 3;
+    /** Default: 1F1B with one chunk a stage. */
+    readonly pipeline?: PipelineKind;
+    readonly chunks?: number;
+  };
   /** Without an optimizer: one that takes an element at a time. */
   readonly train: Batch & { readonly optimizer?: { readonly kind: string } };
   readonly machines: readonly Machine[];
@@ -52,6 +58,9 @@ export class Layout {
   readonly mesh: Mesh;
   readonly zero: 0 | 1 | 2 | 3;
   readonly dealing: Dealing;
+  /** In which order stages work, over how many runs of blocks each. */
+  readonly pipeline: { readonly kind: PipelineKind; readonly chunks: number };
+  readonly #cut: StageCut;
   readonly #machines: MachineRow;
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
@@ -68,6 +77,8 @@ export class Layout {
     this.mesh = new Mesh(parallel, choices.expertOrder);
     this.zero = parallel.zero;
     this.dealing = new Dealing(source.train, parallel.dp);
+    this.pipeline = { kind: parallel.pipeline ?? '1f1b', chunks: parallel.chunks ?? 1 };
+    this.#cut = { blocks: model.layers, pp: parallel.pp, chunks: this.pipeline.chunks };
     this.#machines = new MachineRow(source.machines);
     this.#hasBuddies = source.recovery.buddies;
     const contiguous = contiguousExperts(model.moe?.experts ?? 0, parallel.ep);
@@ -106,11 +117,16 @@ export class Layout {
   // What a worker computes
 
   stagePlan(stage: StageIndex): StagePlan {
-    return stagePlan(stage, { blocks: this.model.layers, pp: this.mesh.pp });
+    return stagePlan(stage, this.#cut);
+  }
+
+  /** Its runs of blocks, in the order of forward. */
+  chunksOf(stage: StageIndex): readonly StagePlan[] {
+    return chunkPlans(stage, this.#cut);
   }
 
   stageOfBlock(block: number): StageIndex {
-    return stageOfBlock(block, { blocks: this.model.layers, pp: this.mesh.pp });
+    return stageOfBlock(block, this.#cut);
   }
 
   /** Blocks of a stage that have experts. */

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { stageIndex } from './rank.ts';
-import { stageOfBlock, stagePlan } from './stage-plan.ts';
+import { chunkPlans, stageOfBlock, stagePlan } from './stage-plan.ts';
 
 test('stagePlan: stages hold consecutive blocks, none is empty, sizes differ by at most one, and the ends have the tables', (t) => {
   fc.assert(
@@ -21,4 +21,28 @@ test('stagePlan: stages hold consecutive blocks, none is empty, sizes differ by 
       });
     }),
   );
+});
+
+test('stage plan: with chunks, stages come round again', (t) => {
+  const cut = { blocks: 9, pp: 2, chunks: 2 };
+  t.deepEqual(
+    [0, 1].map((stage) => chunkPlans(stageIndex(stage), cut)),
+    [
+      [
+        { blocks: [0, 1], hasEmbedding: true, hasHead: false },
+        { blocks: [4, 5], hasEmbedding: false, hasHead: false },
+      ],
+      [
+        { blocks: [2, 3], hasEmbedding: false, hasHead: false },
+        { blocks: [6, 7, 8], hasEmbedding: false, hasHead: true },
+      ],
+    ],
+  );
+  t.deepEqual(stagePlan(stageIndex(1), cut), {
+    blocks: [2, 3, 6, 7, 8],
+    hasEmbedding: false,
+    hasHead: true,
+  });
+  for (let block = 0; block < cut.blocks; block++)
+    t.true(stagePlan(stageOfBlock(block, cut), cut).blocks.includes(block));
 });
