@@ -56,9 +56,20 @@ export const roomFor = (device: Device, slices: readonly Omit<GradientSlice, 'va
       : { kind, from, to, values: device.int64s(to - from) },
   );
 
-/** Where the kernel calls of one microbatch put the gradients of units. */
-export class GradientTargets {
+/** Where the kernel calls of one microbatch put the gradients of units, wherever that is. */
+export interface UnitTargets {
   /** Targets that add to what an earlier call of the same microbatch has begun. */
+  readonly more: UnitTargets;
+  /** One unit, without its padding. @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER */
+  view(unitId: string): GradientTarget;
+  /** Tensor `index` of a unit, null when the unit has fewer. */
+  part(unitId: string, index: number): GradientTarget | null;
+  /** As {@link UnitWeights.span}. */
+  span(firstUnitId: string, lastUnitId: string): GradientTarget;
+}
+
+/** The same in one buffer. */
+export class GradientTargets implements UnitTargets {
   readonly more: GradientTargets;
   readonly #places: Places;
   readonly #views: Views<GradientTarget>;
@@ -73,13 +84,11 @@ export class GradientTargets {
     this.#views = new Views(make);
   }
 
-  /** One unit, without its padding. @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER */
   view(unitId: string): GradientTarget {
     const { first, size } = placeIn(this.#places.units, unitId);
     return this.#views.at(unitId, first, size);
   }
 
-  /** Tensor `index` of a unit, null when the unit has fewer. */
   part(unitId: string, index: number): GradientTarget | null {
     const parameter = placeIn(this.#places.units, unitId).unit.parameters[index];
     if (parameter === undefined) return null;
@@ -87,7 +96,6 @@ export class GradientTargets {
     return this.#views.at(`=${parameter.name}`, first, size);
   }
 
-  /** As {@link FlatWeights.span}. */
   span(firstUnitId: string, lastUnitId: string): GradientTarget {
     const { first } = placeIn(this.#places.units, firstUnitId);
     const last = placeIn(this.#places.units, lastUnitId);

@@ -3,8 +3,18 @@ import type { Floats } from '@troupe/kernel-set';
 import type { FlatLayout } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 
+/** Weights by unit, wherever they lie. */
+export interface UnitWeights {
+  /** The elements of one unit, without its padding. @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER */
+  view(unitId: string): Floats;
+  /** Tensor `index` of a unit, null when the unit has fewer. */
+  part(unitId: string, index: number): Floats | null;
+  /** From the first element of one unit to the last (padding included) of another: the experts of a group. */
+  span(firstUnitId: string, lastUnitId: string): Floats;
+}
+
 /** Weights of several units in one buffer. */
-export class FlatWeights {
+export class FlatWeights implements UnitWeights {
   readonly layout: FlatLayout;
   readonly data: Floats;
   readonly #places: Places;
@@ -21,11 +31,6 @@ export class FlatWeights {
     this.#views = new Views((first, last) => data.subarray(first, last));
   }
 
-  /**
-   * The elements of one unit, without its padding.
-   *
-   * @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER
-   */
   view(unitId: string): Floats {
     const { first, size } = placeIn(this.#places.units, unitId);
     return this.#views.at(unitId, first, size);
@@ -37,13 +42,11 @@ export class FlatWeights {
     return this.#views.at(`=${name}`, first, size);
   }
 
-  /** Tensor `index` of a unit, null when the unit has fewer. */
   part(unitId: string, index: number): Floats | null {
     const parameter = placeIn(this.#places.units, unitId).unit.parameters[index];
     return parameter === undefined ? null : this.parameter(parameter.name);
   }
 
-  /** From the first element of one unit to the last (padding included) of another: the experts of a group. */
   span(firstUnitId: string, lastUnitId: string): Floats {
     const { first } = placeIn(this.#places.units, firstUnitId);
     const last = placeIn(this.#places.units, lastUnitId);

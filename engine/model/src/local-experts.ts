@@ -1,8 +1,8 @@
 import type { Device, Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertSource, returnedGradients, returnedRows, expertGradientSource } from './dispatch.ts';
 import { expertsBackward, expertsForward, expertShape, savedLength } from './experts.ts';
-import type { GradientTargets } from './flat-gradients.ts';
-import type { FlatWeights } from './flat-weights.ts';
+import type { UnitTargets } from './flat-gradients.ts';
+import type { UnitWeights } from './flat-weights.ts';
 import type { StageContext } from './stage-context.ts';
 
 /** What the forward pass of one (layer, rank) leaves for its backward pass. */
@@ -31,7 +31,7 @@ export class LocalExperts {
     });
   }
 
-  backward(ctx: StageContext, layer: number, targets: GradientTargets): KernelCall[] {
+  backward(ctx: StageContext, layer: number, targets: UnitTargets): KernelCall[] {
     return ranksOf(ctx).flatMap((rank) => {
       const { shape, weights, first, last } = groupOf(ctx, layer, rank);
       const source = expertSource(ctx, layer, rank);
@@ -70,7 +70,7 @@ function groupOf(ctx: StageContext, layer: number, rank: number) {
   const perRank = (ctx.shape.config.moe?.experts ?? 0) / ctx.act.ranks;
   const first = `L${layer}/expert${rank * perRank}`;
   const last = `L${layer}/expert${(rank + 1) * perRank - 1}`;
-  const weights: FlatWeights = ctx.weights;
+  const weights: UnitWeights = ctx.weights;
   return {
     shape: expertShape(ctx.shape.config, layer, perRank, ctx.act.precision),
     weights: weights.span(first, last),

@@ -1,7 +1,7 @@
 import { assert } from '@troupe/core';
 import type { Activations } from './activations.ts';
-import type { GradientTargets } from './flat-gradients.ts';
-import type { FlatWeights } from './flat-weights.ts';
+import type { UnitTargets } from './flat-gradients.ts';
+import type { UnitWeights } from './flat-weights.ts';
 import type { RopeTables } from './rope-tables.ts';
 import type { StageShape } from './stage-shape.ts';
 import type { StageStatistics } from './statistics.ts';
@@ -14,15 +14,15 @@ import type { StageStatistics } from './statistics.ts';
  */
 export interface StageContext {
   readonly shape: StageShape;
-  readonly weights: FlatWeights;
-  readonly gradients: GradientTargets | null;
+  readonly weights: UnitWeights;
+  readonly gradients: UnitTargets | null;
   readonly act: Activations;
   readonly rope: RopeTables;
   readonly statistics: StageStatistics;
 }
 
 /** Where a backward pass puts the gradients of the stage's units. */
-export function gradientsOf(ctx: StageContext): GradientTargets {
+export function gradientsOf(ctx: StageContext): UnitTargets {
   assert(ctx.gradients !== null, 'a backward pass needs room for gradients');
   return ctx.gradients;
 }

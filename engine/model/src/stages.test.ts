@@ -114,10 +114,11 @@ for (const kind of ['added', 'begun'] as const) {
     }
 
     for (const stage of stages) {
-      const { weights, statistics } = stage.of(0);
-      weights.layout.units.forEach(({ id, size }, index) => {
+      const { statistics } = stage.of(0);
+      const { layout } = stage.gradients;
+      layout.units.forEach(({ id, size }, index) => {
         const gradient = device.floats(size);
-        const from = weights.layout.starts[index] ?? 0;
+        const from = layout.starts[index] ?? 0;
         run([{ op: 'sum.read', sum: stage.gradients.sum(from, from + size).values, out: gradient }]);
         t.deepEqual(device.read(gradient), device.read(expected.gradients.view(id)), id);
       });
