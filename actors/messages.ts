@@ -118,14 +118,14 @@ export const messages = {
   'balance.share': message({
     from: ['stage'],
     to: ['trainer'],
-    says: 'Choices of every expert in one microbatch, for a balance loss over the whole batch.',
+    says: "Choices of every expert of the stage's layers in its part of the batch, for a balance loss over the whole batch.",
     fenced: true,
     tensors: { counts_LE: ints },
   }),
   'balance.shared': message({
     from: ['trainer'],
     to: ['stage'],
-    says: 'The same of the whole batch.',
+    says: "The same of the whole batch, of all the model's layers with experts.",
     fenced: true,
     tensors: { counts_LE: ints },
   }),
@@ -167,7 +167,7 @@ export const messages = {
   'stage.measured': message({
     from: ['stage'],
     to: ['trainer'],
-    says: 'Exact sums of one worker over a step: losses, choices and probabilities of the experts.',
+    says: "Exact sums of one worker over a step: losses, choices and probabilities of its own layers' experts.",
     fenced: true,
     body: { kernelMs: number },
     tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, probSums: int64s },

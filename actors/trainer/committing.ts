@@ -16,14 +16,14 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
   const { job, company, options } = state;
   return {
     recordMeasure: ({ from, body, tensors }) => {
-      const { lossSum, layerSums, counts_LE, probSums } = tensors;
-      state.ledger.addLosses(lossSum, layerSums, counts_LE, probSums);
+      state.ledger.addLosses(company.shareOf(from), tensors);
       state.ledger.kernelMs += body.kernelMs;
       self.answered('step', from);
     },
-    shareBalance: ({ tensors }, { step, attempt }) => {
+    // Every forward pass comes before the first backward pass, so whoever waits for all stages waits for the last one.
+    shareBalance: ({ from, tensors }, { step, attempt }) => {
       const { ledger } = state;
-      ledger.addChoices(tensors.counts_LE);
+      ledger.addChoices(company.shareOf(from), tensors.counts_LE);
       if (ledger.numShared < company.stages.length) return;
       const counts_LE = ledger.sharedChoices;
       for (const stage of company.stages)

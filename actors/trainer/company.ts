@@ -1,6 +1,7 @@
-import type { Address } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout';
 import type { Answerer } from './context.ts';
+import { shares, type Share } from './share.ts';
 
 /** The stages and shards of a run, which answer its trainer. */
 export function answerersOf(layout: Layout): Readonly<Record<'stages' | 'shards', readonly Answerer[]>> {
@@ -20,6 +21,7 @@ export class Company {
   readonly stages: readonly Address[];
   readonly shards: readonly Address[];
   readonly store = addresses.store(0);
+  readonly #shares: ReadonlyMap<Address, Share>;
 
   constructor(layout: Layout) {
     const { stages, shards } = answerersOf(layout);
@@ -27,5 +29,14 @@ export class Company {
     this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
     this.stages = stages.map(({ address }) => address);
     this.shards = shards.map(({ address }) => address);
+    const shareOf = shares(layout);
+    this.#shares = new Map(stages.map(({ address, worker }) => [address, shareOf(worker)]));
+  }
+
+  /** What a stage's measure adds to the sums of a step. */
+  shareOf(stage: Address): Share {
+    const share = this.#shares.get(stage);
+    assert(share, 'only stages measure', { stage });
+    return share;
   }
 }

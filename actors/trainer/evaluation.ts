@@ -23,7 +23,9 @@ export function evaluationEffects(self: TrainerSelf, state: TrainerState): Evalu
         deadlineMs: job.deadlines.stepMs * passes,
       });
     },
-    recordEvaluation: ({ body, tensors }) => {
+    recordEvaluation: ({ from, body, tensors }) => {
+      const { counts, hasLoss } = company.shareOf(from);
+      if (!counts || !hasLoss) return;
       addWideSums(sums.lossSum, tensors.lossSum);
       sums.tokens += body.targets;
     },

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { addWide, WIDE_OVERFLOW } from '@troupe/core';
+import { addWide, InvariantError, WIDE_OVERFLOW } from '@troupe/core';
 import { lossValue } from '@troupe/model';
 import { StepLedger } from './ledger.ts';
 
@@ -10,13 +10,30 @@ const sums = (...integers: readonly bigint[]): BigInt64Array => {
   return words;
 };
 
-const noLayers = [new BigInt64Array(0), new Int32Array(0), new BigInt64Array(0)] as const;
+const all = { layers: [0], hasLoss: true, counts: true };
+const noLayers = {
+  layerSums: new BigInt64Array(0),
+  counts_LE: new Int32Array(0),
+  probSums: new BigInt64Array(0),
+};
+
+/** A stage with one layer of two experts, whose loss and sums are all `by`. */
+const measured = (by: bigint) => ({
+  lossSum: sums(by),
+  layerSums: sums(by, 2n * by),
+  counts_LE: Int32Array.of(Number(by), 1),
+  probSums: sums(by, by),
+});
 
 test('ledger: losses of replicas add up beyond 64 bits', (t) => {
-  const ledger = new StepLedger();
+  const ledger = new StepLedger({ layers: 1, experts: 2 });
   for (let dp = 0; dp < 3; dp++) {
-    const layers = sums(2n ** 63n, 2n ** 36n);
-    ledger.addLosses(sums(2n ** 63n), layers, Int32Array.of(1, dp), sums(2n ** 36n, 2n ** 35n));
+    ledger.addLosses(all, {
+      lossSum: sums(2n ** 63n),
+      layerSums: sums(2n ** 63n, 2n ** 36n),
+      counts_LE: Int32Array.of(1, dp),
+      probSums: sums(2n ** 36n, 2n ** 35n),
+    });
   }
   t.is(lossValue(ledger.lossSum), 3 * 2 ** 27);
   t.deepEqual([lossValue(ledger.lossSums), lossValue(ledger.lossSums, 1)], [3 * 2 ** 27, 3]);
@@ -25,7 +42,26 @@ test('ledger: losses of replicas add up beyond 64 bits', (t) => {
 });
 
 test('ledger: the loss of one replica that is none makes the sum none', (t) => {
-  const ledger = new StepLedger();
-  for (const integer of [5n, WIDE_OVERFLOW, WIDE_OVERFLOW, 7n]) ledger.addLosses(sums(integer), ...noLayers);
+  const ledger = new StepLedger({ layers: 0, experts: 0 });
+  for (const integer of [5n, WIDE_OVERFLOW, WIDE_OVERFLOW, 7n])
+    ledger.addLosses({ ...all, layers: [] }, { lossSum: sums(integer), ...noLayers });
   t.is(lossValue(ledger.lossSum), Number.NaN);
+});
+
+test('ledger: TRN-1, stages add their own layers, the last one the loss, tensor peers nothing', (t) => {
+  const ledger = new StepLedger({ layers: 3, experts: 2 });
+  const first = { layers: [2], hasLoss: false, counts: true };
+  const last = { layers: [0], hasLoss: true, counts: true };
+  for (const share of [first, { ...first, counts: false }]) ledger.addLosses(share, measured(5n));
+  for (const share of [last, { ...last, counts: false }]) ledger.addLosses(share, measured(7n));
+  t.deepEqual(ledger.lossSum, sums(7n));
+  t.deepEqual(ledger.lossSums, sums(7n, 14n, 0n, 0n, 5n, 10n));
+  t.deepEqual(ledger.counts, Int32Array.of(7, 1, 0, 0, 5, 1));
+  t.deepEqual(ledger.probSums, sums(7n, 7n, 0n, 0n, 5n, 5n));
+  for (const share of [first, { ...last, counts: false }]) ledger.addChoices(share, Int32Array.of(1, 2));
+  t.is(ledger.numShared, 2);
+  t.deepEqual(ledger.sharedChoices, Int32Array.of(0, 0, 0, 0, 1, 2));
+  t.throws(() => ledger.addLosses({ ...first, layers: [0, 2] }, measured(1n)), {
+    instanceOf: InvariantError,
+  });
 });

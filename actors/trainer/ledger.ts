@@ -1,52 +1,73 @@
 import { addWideSums, assert } from '@troupe/core';
+import type { Share } from './share.ts';
 
-/** Exact sums of one attempt at a step; every term may arrive in any order. All but the counts are wide sums. */
+/** What a stage measures of a step, over its own MoE layers; all but the counts are wide sums. */
+export interface Measured {
+  readonly lossSum: BigInt64Array;
+  /** Two sums a layer: balance and squared logsumexp. */
+  readonly layerSums: BigInt64Array;
+  readonly counts_LE: Int32Array;
+  readonly probSums: BigInt64Array;
+}
+
+/** Exact sums of one attempt at a step, over all MoE layers of the model; every term may arrive in any order. */
 export class StepLedger {
   readonly lossSum = new BigInt64Array(2);
   kernelMs = 0;
-  /** Two sums a MoE layer: balance and squared logsumexp. */
-  lossSums = new BigInt64Array(0);
+  /** Two wide sums a MoE layer: balance and squared logsumexp. */
+  readonly lossSums: BigInt64Array;
   /** Choices of every expert, MoE layers × experts. */
-  counts = new Int32Array(0);
-  probSums = new BigInt64Array(0);
+  readonly counts: Int32Array;
+  readonly probSums: BigInt64Array;
 
   /** Balance over the whole batch: choices of every expert that stages have shared before their backward passes, and how many have. */
-  sharedChoices = new Int32Array(0);
+  readonly sharedChoices: Int32Array;
   numShared = 0;
+  readonly #experts: number;
 
-  addChoices(counts_LE: Int32Array): void {
-    if (this.numShared++ === 0) this.sharedChoices = new Int32Array(counts_LE.length);
-    assert(counts_LE.length === this.sharedChoices.length, 'all stages count the same experts', {
-      found: counts_LE.length,
-      expected: this.sharedChoices.length,
+  /** @param layers - MoE layers of the model */
+  constructor({ layers, experts }: { readonly layers: number; readonly experts: number }) {
+    this.#experts = experts;
+    this.lossSums = new BigInt64Array(4 * layers);
+    this.counts = new Int32Array(layers * experts);
+    this.probSums = new BigInt64Array(2 * layers * experts);
+    this.sharedChoices = new Int32Array(layers * experts);
+  }
+
+  addChoices(share: Share, counts_LE: Int32Array): void {
+    this.numShared++;
+    if (share.counts) this.#addCounts(this.sharedChoices, share, counts_LE);
+  }
+
+  addLosses(share: Share, { lossSum, layerSums, counts_LE, probSums }: Measured): void {
+    if (!share.counts) return;
+    if (share.hasLoss) addWideSums(this.lossSum, lossSum);
+    this.#addCounts(this.counts, share, counts_LE);
+    this.#addWide(this.lossSums, 4, share, layerSums);
+    this.#addWide(this.probSums, 2 * this.#experts, share, probSums);
+  }
+
+  #addCounts(sums: Int32Array, { layers }: Share, counts: Int32Array): void {
+    this.#assertWhole(layers, counts, this.#experts);
+    counts.forEach((count, at) => {
+      const to = (layers[Math.floor(at / this.#experts)] ?? 0) * this.#experts + (at % this.#experts);
+      sums[to] = (sums[to] ?? 0) + count;
     });
-    counts_LE.forEach(
-      (count, index) => (this.sharedChoices[index] = (this.sharedChoices[index] ?? 0) + count),
+  }
+
+  #addWide(sums: BigInt64Array, words: number, { layers }: Share, terms: BigInt64Array): void {
+    this.#assertWhole(layers, terms, words);
+    layers.forEach((layer, at) =>
+      addWideSums(
+        sums.subarray(layer * words, (layer + 1) * words),
+        terms.subarray(at * words, (at + 1) * words),
+      ),
     );
   }
 
-  addLosses(
-    lossSum: BigInt64Array,
-    layerSums: BigInt64Array,
-    counts: Int32Array,
-    probSums: BigInt64Array,
-  ): void {
-    addWideSums(this.lossSum, lossSum);
-    if (this.lossSums.length === 0) {
-      this.lossSums = layerSums.slice();
-      this.counts = counts.slice();
-      this.probSums = probSums.slice();
-      return;
-    }
-    assert(
-      layerSums.length === this.lossSums.length &&
-        counts.length === this.counts.length &&
-        probSums.length === this.probSums.length,
-      'all stages measure the same layers',
-      { found: counts.length, expected: this.counts.length },
-    );
-    addWideSums(this.lossSums, layerSums);
-    counts.forEach((value, index) => (this.counts[index] = (this.counts[index] ?? 0) + value));
-    addWideSums(this.probSums, probSums);
+  #assertWhole(layers: readonly number[], terms: ArrayLike<unknown>, words: number): void {
+    const expected = layers.length * words;
+    if (terms.length !== expected)
+      assert(false, 'a stage measures its own layers (TRN-1)', { found: terms.length, expected });
   }
 }

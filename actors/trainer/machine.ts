@@ -65,8 +65,8 @@ export const trainerActions = {
 export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, TrainerEvent>;
 
 /**
- * The step protocol. TRN-1: a step commits once, when every shard has voted and every stage has measured; a decision is never
- * taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
+ * The step protocol. TRN-1: a step commits once, when every shard of every stage has voted and every worker of every stage has
+ * measured; a decision is never taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
  * commit made due (evaluation, checkpoint) is done.
  *
  * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. TRN-5: nothing opens

@@ -1,6 +1,5 @@
 import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
-import { StepLedger } from './ledger.ts';
 import type { TrainerEffects } from './machine.ts';
 import type { TrainerState } from './state.ts';
 
@@ -11,7 +10,7 @@ export function openingEffects(self: TrainerSelf, state: TrainerState): OpeningE
   const { job, company, options } = state;
   let hasOpened = false;
   const open = ({ step, attempt }: TrainerContext): void => {
-    state.ledger = new StepLedger();
+    state.ledger = state.newLedger();
     state.openings = { step, count: state.openings.step === step ? state.openings.count + 1 : 1 };
     const body = state.tokensOf(step);
     const awaited = [...company.shards, ...company.stages];

@@ -1,4 +1,5 @@
 import { assert, type Address } from '@troupe/core';
+import { moeLayers } from '@troupe/spec';
 import type { RecoveredEvent } from '@troupe/telemetry';
 import type { Job } from '../job.ts';
 import { Company } from './company.ts';
@@ -26,7 +27,7 @@ export class TrainerState {
   readonly job: Job;
   readonly company: Company;
   /** Sums of the present attempt at the open step. */
-  ledger = new StepLedger();
+  ledger: StepLedger;
   /** Updates that were carried out: what Adam corrects its moments by. */
   adamClock: number;
   openedAtMs = 0;
@@ -48,7 +49,13 @@ export class TrainerState {
     this.job = options.job;
     this.company = new Company(options.job.layout);
     this.adamClock = options.job.first.adamClock;
+    this.ledger = this.newLedger();
     this.#self = self;
+  }
+
+  newLedger(): StepLedger {
+    const { model } = this.job;
+    return new StepLedger({ layers: moeLayers(model).length, experts: model.moe?.experts ?? 0 });
   }
 
   count(step: number, feeder: Address, counted: Counted): void {
