@@ -34,6 +34,12 @@ export interface Job {
   readonly layout: Layout;
   /** Format of the products' operands; absent: f32. */
   readonly precision?: Precision;
+  /** What backward computes again instead of keeping it; absent: nothing. */
+  readonly recompute?: 'none' | 'layer';
+  /** Segments of every sum that tensor peers may divide; absent: 1. */
+  readonly tensorSegments?: 1 | 2 | 4 | 8;
+  /** Format of rows between gates and experts; absent: f32. */
+  readonly rowFormat?: 'f32' | 'bf16';
   /** Steps of the schedule. */
   readonly steps: number;
   /** Step at which this run ends, at most `steps`. */

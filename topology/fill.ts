@@ -49,7 +49,8 @@ function fillParallel(values: TopologyValues) {
     parallel[name] === -1 ? (name === free ? left : 1) : parallel[name];
   const dp = size('dp');
   const ep = parallel.ep === -1 ? greatestCommonDivisor(dp, model.moe?.experts ?? 1) : parallel.ep;
-  return { ...parallel, dp, ep, pp: size('pp'), tp: size('tp') };
+  const chunks = parallel.chunks ?? (parallel.pipeline === 'interleaved' ? 2 : 1);
+  return { ...parallel, dp, ep, pp: size('pp'), tp: size('tp'), chunks };
 }
 
 /** Every key of a topology with its value, defaults that follow from other keys included. */

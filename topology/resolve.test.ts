@@ -48,6 +48,12 @@ test('resolveTopology: fills every default from an empty model', (t) => {
     zero: 1,
     offload: 'none',
     pipeline: '1f1b',
+    chunks: 1,
+    stages: null,
+    rankOrder: 'ep-inner',
+    expertsSliced: true,
+    experts: 'contiguous',
+    rebalanceEvery: 100,
   });
   t.deepEqual(resolved.machines, [
     {
@@ -246,12 +252,19 @@ test('resolve: a file without a name is named after its file', (t) => {
   t.is(resolveText({ 'dir/my run.yaml': 'model: {}' }, [], 'dir/my run.yaml').name, 'my-run');
 });
 
-test('trajectory: only model, data and train must be equal on resume', (t) => {
+test('resolve: an interleaved pipeline has two runs of layers a stage; a resumed run may choose another', (t) => {
+  const first = resolveTopology({ model: {}, parallel: { pipeline: 'interleaved' } });
+  t.is(first.parallel.chunks, 2);
+  const set = ['parallel.pipeline=1f1b'];
+  t.like(resolveTopology(first.portable, { set }).parallel, { pipeline: '1f1b', chunks: 1 });
+});
+
+test('trajectory: only model, data, train and the format of rows must be equal on resume', (t) => {
   const before = resolveTopology({ model: { moe: {} }, train: { grains: 4 } });
   const moved = resolveTopology({
     name: 'other',
     model: { moe: {} },
-    train: { grains: 4 },
+    train: { grains: 4, microbatches: 2, recompute: 'layer' },
     parallel: { dp: 2, ep: 2, zero: 0 },
     device: 'tfjs',
     checkpoint: { every: 7 },
@@ -261,14 +274,17 @@ test('trajectory: only model, data and train must be equal on resume', (t) => {
   t.deepEqual(diffTrajectory(before, moved), []);
   const changed = resolveTopology({
     model: { moe: { router: { choice: 'balanced' } } },
-    train: { grains: 4, seed: 2 },
+    train: { grains: 4, seed: 2, tensorSegments: 2 },
     data: { synthetic: 'zipf' },
+    wire: { dtype: 'bf16' },
   });
   t.deepEqual(diffTrajectory(trajectory(before), changed), [
     { key: 'model.moe.router.choice', before: 'learned', after: 'balanced' },
     { key: 'data.source', before: 'wordnet', after: undefined },
     { key: 'data.synthetic', before: undefined, after: 'zipf' },
+    { key: 'train.tensorSegments', before: 1, after: 2 },
     { key: 'train.seed', before: 1, after: 2 },
+    { key: 'wire.dtype', before: 'f32', after: 'bf16' },
   ]);
 });
 

@@ -99,13 +99,12 @@ function toProblem(layer: Layer, file: FilledTopology, finding: Finding): Topolo
 
 /** @see {@link ResolvedTopology.portable} */
 function portableFile(file: FilledTopology, { machines, parallel }: TopologyValues): object {
-  const { dp, ep, pp, tp } = parallel;
   const { machines: _filled, metrics, ...rest } = file;
   return {
     ...rest,
     // A manifest of a run without other sinks is the one that it always was.
     ...(metrics.some((name) => name !== 'jsonl') ? { metrics } : {}),
-    parallel: { ...file.parallel, dp, ep, pp, tp },
+    parallel,
     ...(machines === undefined ? {} : { machines }),
   };
 }
@@ -116,13 +115,18 @@ function build(
   layer: Layer,
   source: ResolvedTopology['source'],
 ): ResolvedTopology {
-  const { dp, ep, pp, tp, zero, offload, pipeline } = file.parallel;
+  const { dp, ep, pp, tp } = file.parallel;
   return {
     name: file.name,
     model: modelConfig(file),
     data: resolveData(file, layer),
     train: file.train,
-    parallel: { dp, ep, edp: dp / ep, pp, tp, world: dp * pp * tp, zero, offload, pipeline },
+    parallel: {
+      ...file.parallel,
+      edp: dp / ep,
+      world: dp * pp * tp,
+      stages: file.parallel.stages ?? null,
+    },
     machines: resolveMachines(file.machines),
     device: file.device,
     placement: file.placement,

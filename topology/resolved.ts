@@ -1,5 +1,6 @@
 import type { ModelConfig } from '@troupe/spec';
 import type { FilledTopology } from './fill.ts';
+import type { ExpertOrder } from './layout/mesh.ts';
 import type { DeviceBody, ResolvedMachine } from './machines.ts';
 import type { Place } from './problem.ts';
 
@@ -37,7 +38,16 @@ export interface ResolvedParallel {
   readonly world: number;
   readonly zero: 0 | 1 | 2 | 3;
   readonly offload: 'none' | 'optimizer';
-  readonly pipeline: '1f1b' | 'gpipe' | 'interleaved';
+  readonly pipeline: FilledTopology['parallel']['pipeline'];
+  /** Runs of layers of each stage. */
+  readonly chunks: number;
+  /** Layers of each run of layers; null: cut by FLOPs. */
+  readonly stages: readonly number[] | null;
+  readonly rankOrder: ExpertOrder;
+  readonly expertsSliced: boolean;
+  /** As written: equal runs, dealt by load, or the experts of each group (in every layer, or layer by layer). */
+  readonly experts: FilledTopology['parallel']['experts'];
+  readonly rebalanceEvery: number;
 }
 
 export interface TopologySource {

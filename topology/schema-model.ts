@@ -28,7 +28,6 @@ const balance = z
     scope: choice('Tokens over which the balance loss measures how evenly experts are used.', [
       'sequence',
       'global',
-      'microbatch',
     ]).default('sequence'),
     layers: choice('Balance every layer on its own, or the tokens of all layers together.', [
       'each',

@@ -1,7 +1,7 @@
 import { DEFAULT_FANOUT } from '@troupe/spec';
 import { sinkNames } from '@troupe/telemetry/sinks';
 import * as z from 'zod';
-import { choice, count, positive, real, text } from './schema-fields.ts';
+import { choice, count, flag, MAX_COUNT, positive, real, text } from './schema-fields.ts';
 import { limits } from './limits.ts';
 import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
 
@@ -46,11 +46,23 @@ export const trainSchema = z
       { max: MAX_WORLD },
     ).optional(),
     microbatches: count(
-      'Parts into which a replica divides its share of a step; it computes one after the other.',
+      'Parts into which a replica divides its share of a step; it computes one after the other. Never changes the numbers.',
       'parts',
     ).default(1),
+    recompute: choice(
+      'What backward computes again instead of keeping it: nothing, or all of a layer but its choices and what its experts hold. Never changes the numbers.',
+      ['none', 'layer'],
+    ).default('none'),
+    tensorSegments: z
+      .union([z.literal(1), z.literal(2), z.literal(4), z.literal(8)])
+      .default(1)
+      .meta({
+        description:
+          'Segments of every sum that tensor ranks may divide, added as a tree of neighbours. With more than 1, no tp that divides it changes a number; with 1, tp > 1 stays within 1e-5.',
+        unit: 'segments',
+      }),
     optimizer,
-    precision: choice('Format of weights and activations.', ['f32', 'bf16', 'f16']).default('f32'),
+    precision: choice('Format of weights and activations.', ['f32', 'bf16']).default('f32'),
     maxSkipped: count(
       'Steps in a row that are skipped because their gradients are not finite. Reaching this number ends the run with exit code 1; 0 never ends it. Never changes the numbers.',
       'steps',
@@ -63,6 +75,15 @@ export const trainSchema = z
 
 const axis = (description: string, unit: string) =>
   z.union([z.literal(-1), z.int().min(1).max(MAX_WORLD)]).meta({ description, unit });
+
+/** Most runs of layers that one stage has. */
+const MAX_CHUNKS = 64;
+
+/** The experts of every group. */
+const written = z
+  .array(z.array(z.int().min(0).max(MAX_COUNT)))
+  .min(1)
+  .max(MAX_WORLD);
 
 export const parallelSchema = z
   .strictObject({
@@ -82,9 +103,37 @@ export const parallelSchema = z
     offload: choice('What lives in host memory instead of the device.', ['none', 'optimizer']).default(
       'none',
     ),
-    pipeline: choice('Order of microbatches in the pipeline.', ['1f1b', 'gpipe', 'interleaved']).default(
+    pipeline: choice('Order of microbatches in the pipeline.', [
       '1f1b',
-    ),
+      'gpipe',
+      'interleaved',
+      'zero-bubble',
+    ]).default('1f1b'),
+    chunks: count(
+      'Runs of layers that a stage of an interleaved pipeline has. Default: 2 with pipeline interleaved, else 1.',
+      'runs',
+      { max: MAX_CHUNKS },
+    ).optional(),
+    stages: z
+      .array(z.int().min(1).max(MAX_COUNT))
+      .min(1)
+      .max(MAX_WORLD)
+      .optional()
+      .describe(
+        'Layers of each of the pp × chunks runs of layers, in the order of the model. Default: cut so that their FLOPs are as even as whole layers allow.',
+      ),
+    rankOrder: choice(
+      'Which replicas share the experts of a layer: neighbours (ep-inner), or those dp / ep apart (edp-inner).',
+      ['ep-inner', 'edp-inner'],
+    ).default('ep-inner'),
+    expertsSliced: flag('The matrices of an expert are divided over tensor ranks too.').default(true),
+    experts: z
+      .union([z.enum(['contiguous', 'balanced']), written, z.array(written).min(1).max(MAX_WORLD)])
+      .default('contiguous')
+      .describe(
+        'Which group has which experts: equal runs of them; dealt by observed load; or by hand, a list of experts for each group (or such lists for each layer with experts).',
+      ),
+    rebalanceEvery: count('Fewest steps between two dealings of balanced experts.', 'steps').default(100),
   })
   .prefault({})
   .describe('How the work is divided over devices. Never changes the numbers.');
@@ -151,7 +200,10 @@ export const runKeys = {
   faults: faultsSchema,
   wire: z
     .strictObject({
-      dtype: choice('Format of rows between workers.', ['f32', 'bf16', 'f16']).default('f32'),
+      dtype: choice('Format of rows between gates and experts; changes the numbers.', [
+        'f32',
+        'bf16',
+      ]).default('f32'),
       security: choice('auto: CURVE between machines; none only on loopback.', [
         'auto',
         'none',

@@ -4,11 +4,15 @@ import type { ConfigPath, ConfigTable } from '@troupe/spec';
 import type { FilledTopology } from './fill.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
+/** Settings of `train` that change no number: how a step is carried out, and when a run is given up. */
+type Indifferent = 'microbatches' | 'recompute' | 'maxSkipped';
+
 /** What decides every number of a run: equal on resume, whatever the layout. */
 export type Trajectory = Pick<FilledTopology, 'model'> & {
   readonly data: object;
-  /** Without what only says when a run is given up. */
-  readonly train: Omit<FilledTopology['train'], 'maxSkipped'>;
+  readonly train: Omit<FilledTopology['train'], Indifferent>;
+  /** Rows are rounded to this format. */
+  readonly wire: Pick<FilledTopology['wire'], 'dtype'>;
 };
 
 /**
@@ -76,8 +80,9 @@ export interface Difference {
 }
 
 /**
- * The part of a topology that must not change on resume: model, data, train. Machines, device, parallel, placement,
- * wire, checkpoint, metrics, recovery and eval may, and so may the name, which is a label, and where files lie.
+ * The part of a topology that must not change on resume: model, data, train, and the format of rows. Machines, device, parallel, placement,
+ * the rest of wire, checkpoint, metrics, recovery and eval may, and so may microbatches, recomputation, the name, which is a label, and where
+ * files lie.
  */
 export function trajectory({ file }: ResolvedTopology): Trajectory {
   for (const [path, key] of Object.entries(trajectoryKeys) as [ConfigPath, string | null][])
@@ -86,8 +91,8 @@ export function trajectory({ file }: ResolvedTopology): Trajectory {
       'what decides a setting of the model is in the file',
       { path },
     );
-  const { maxSkipped: _, ...train } = file.train;
-  return { model: file.model, data: dataOf(file.data), train };
+  const { maxSkipped: _, microbatches: _parts, recompute: _again, ...train } = file.train;
+  return { model: file.model, data: dataOf(file.data), train, wire: { dtype: file.wire.dtype } };
 }
 
 /** Dotted keys at which two plain values differ, in the order of the first, then of the second. */

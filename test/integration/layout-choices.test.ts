@@ -72,7 +72,11 @@ test('layout choices: slices of whole units, uneven or empty, change no number',
 });
 
 test('layout choices: expert-parallel groups of workers that are far apart change no number', async (t) => {
-  t.deepEqual(await chosen({ dp: 4, ep: 2 }, { expertOrder: 'strided' }), await alone());
+  const apart = (source: LayoutSource): LayoutSource => ({
+    ...source,
+    parallel: { ...source.parallel, rankOrder: 'edp-inner' },
+  });
+  t.deepEqual(await chosen({ dp: 4, ep: 2 }, {}, apart), await alone());
 });
 
 test('layout choices: experts go to other groups than their neighbours, as many as a map says, and change no number', async (t) => {

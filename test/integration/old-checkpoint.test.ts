@@ -74,9 +74,9 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
   // A key that is new here needs its value of then in resumed-topology.ts.
   t.deepEqual(
     keysOf({ model, data, train }).filter((key) => !written.has(key)),
-    ['train.scheduleFrom', 'train.maxSkipped'],
+    ['train.scheduleFrom', 'train.recompute', 'train.tensorSegments', 'train.maxSkipped'],
   );
-  t.like(train, { maxSkipped: 0, scheduleFrom: 0 });
+  t.like(train, { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 });
   await run.checkpoint.close();
 });
 

@@ -7,7 +7,7 @@ import { Dealing, type Batch } from './dealing.ts';
 import { ParameterGroups } from './parameter-groups.ts';
 import type { Holders } from './holders.ts';
 import { MachineRow, type Machine } from './machine-row.ts';
-import { Mesh, type Coordinates, type ExpertOrder, type MeshShape } from './mesh.ts';
+import { Mesh, type Coordinates, type MeshShape } from './mesh.ts';
 import type { GroupName, ParameterGroup } from './parameter-group.ts';
 import {
   dataRank,
@@ -20,15 +20,31 @@ import {
 import type { PipelineKind } from '../pipeline.ts';
 import { chunkPlans, stageOfBlock, stagePlan, type StageCut, type StagePlan } from './stage-plan.ts';
 
+/** How the work is divided beyond the sizes of the axes. */
+export interface LayoutOptions {
+  /** Blocks of each of the pp · chunks runs. Default null: cut by FLOPs. */
+  readonly stages: readonly number[] | null;
+  /** What lives in host memory. Default: none. */
+  readonly offload: 'none' | 'optimizer';
+  /** The matrices of an expert are divided over tensor peers too. Default true. */
+  readonly expertsSliced: boolean;
+}
+
+/** The experts of each group, in every layer alike, or those lists for each layer with experts. */
+type WrittenExperts = readonly (readonly (number | readonly number[])[])[];
+
 /** What a layout follows from: a resolved topology has it all. */
 export interface LayoutSource {
   readonly model: ModelConfig;
-  readonly parallel: MeshShape & {
-    readonly zero: 0 | 1 | 2 | 3;
-    /** Default: 1F1B with one chunk a stage. */
-    readonly pipeline?: PipelineKind;
-    readonly chunks?: number;
-  };
+  readonly parallel: MeshShape &
+    Partial<LayoutOptions> & {
+      readonly zero: 0 | 1 | 2 | 3;
+      /** Default: 1F1B with one chunk a stage. */
+      readonly pipeline?: PipelineKind;
+      readonly chunks?: number;
+      /** Default: contiguous. */
+      readonly experts?: 'contiguous' | 'balanced' | WrittenExperts;
+    };
   /** Without an optimizer: one that takes an element at a time. */
   readonly train: Batch & { readonly optimizer?: { readonly kind: string } };
   readonly machines: readonly Machine[];
@@ -41,8 +57,6 @@ const wholeMatrices: ReadonlySet<string> = new Set(['muon', 'adafactor']);
 
 /** What no topology file says so far. */
 export interface LayoutChoices {
-  /** Default: neighbours. */
-  readonly expertOrder?: ExpertOrder;
   /** Default: contiguous experts in every layer. */
   readonly expertMapOf?: (layer: number) => ExpertMap;
 }
@@ -57,6 +71,7 @@ export class Layout {
   readonly model: ModelConfig;
   readonly mesh: Mesh;
   readonly zero: 0 | 1 | 2 | 3;
+  readonly options: LayoutOptions;
   readonly dealing: Dealing;
   /** In which order stages work, over how many runs of blocks each. */
   readonly pipeline: { readonly kind: PipelineKind; readonly chunks: number };
@@ -74,8 +89,13 @@ export class Layout {
   constructor(source: LayoutSource, choices: LayoutChoices = {}) {
     const { model, parallel } = source;
     this.model = model;
-    this.mesh = new Mesh(parallel, choices.expertOrder);
+    this.mesh = new Mesh(parallel);
     this.zero = parallel.zero;
+    this.options = {
+      stages: parallel.stages ?? null,
+      offload: parallel.offload ?? 'none',
+      expertsSliced: parallel.expertsSliced ?? true,
+    };
     this.dealing = new Dealing(source.train, parallel.dp);
     this.pipeline = { kind: parallel.pipeline ?? '1f1b', chunks: parallel.chunks ?? 1 };
     this.#cut = { blocks: model.layers, pp: parallel.pp, chunks: this.pipeline.chunks };

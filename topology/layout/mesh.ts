@@ -19,6 +19,8 @@ export interface MeshShape {
   readonly dp: number;
   readonly tp: number;
   readonly ep: number;
+  /** Default: ep-inner. */
+  readonly rankOrder?: ExpertOrder;
 }
 
 export interface Coordinates {
@@ -37,7 +39,7 @@ export type MeshPlace = Readonly<Record<'pp' | 'dp' | 'tp', number>>;
 export type Axis = 'pp' | 'dp' | 'tp' | 'ep' | 'edp';
 
 /** How expert-parallel groups lie on the data axis: neighbours (default), or ranks dp/ep apart. */
-export type ExpertOrder = 'contiguous' | 'strided';
+export type ExpertOrder = 'ep-inner' | 'edp-inner';
 
 /**
  * Coordinates of workers and back: tensor axis fastest, then data, then pipeline. Experts use ranks of the data axis.
@@ -55,7 +57,7 @@ export class Mesh implements MeshShape {
   /** Workers between neighbours of an axis. */
   readonly #strides: Readonly<Record<Axis, number>>;
 
-  constructor({ pp, dp, tp, ep }: MeshShape, order: ExpertOrder = 'contiguous') {
+  constructor({ pp, dp, tp, ep, rankOrder = 'ep-inner' }: MeshShape) {
     assert(
       [pp, dp, tp, ep].every((size) => Number.isSafeInteger(size) && size >= 1),
       'axes are positive whole numbers',
@@ -72,8 +74,8 @@ export class Mesh implements MeshShape {
       pp: dp * tp,
       dp: tp,
       tp: 1,
-      ep: tp * (order === 'contiguous' ? 1 : this.edp),
-      edp: tp * (order === 'contiguous' ? ep : 1),
+      ep: tp * (rankOrder === 'ep-inner' ? 1 : this.edp),
+      edp: tp * (rankOrder === 'ep-inner' ? ep : 1),
     };
   }
 

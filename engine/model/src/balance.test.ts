@@ -79,10 +79,7 @@ test('balance: a sum that is none makes its loss NaN, unless it is switched off'
   }
 });
 
-test('balance: scopes that are not built say so', (t) => {
-  t.throws(() => balanceCoefficients(withBalance({ scope: 'microbatch' }), global), {
-    instanceOf: NotBuiltError,
-  });
+test('balance: a scope that is not built says so', (t) => {
   t.throws(() => balanceLosses(withBalance({ layers: 'pooled' }), [even], global), {
     instanceOf: NotBuiltError,
   });

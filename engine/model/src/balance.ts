@@ -27,22 +27,13 @@ export interface BalanceCoefficients {
 }
 
 /**
- * The scopes that exist.
- *
- * `microbatch` depends on the number of microbatches, and pooled sequences would need per-sequence means of all layers on
- * one stage: neither is built.
+ * The scopes that exist: pooled sequences would need per-sequence means of all layers on one stage, and are not built.
  *
  * @throws {NotBuiltError} TROUPE_NOT_BUILT
  */
 export function checkBalance(config: ModelConfig): void {
   if (config.moe === null || config.moe.balance.auxLoss === 0) return;
   const { scope, layers } = config.moe.balance;
-  if (scope === 'microbatch') {
-    throw new NotBuiltError(
-      'balance scope microbatch',
-      'use scope global with one microbatch, or scope sequence',
-    );
-  }
   if (scope === 'sequence' && layers === 'pooled') {
     throw new NotBuiltError('balance of pooled layers within a sequence', 'use scope global, or layers each');
   }

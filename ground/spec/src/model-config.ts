@@ -4,7 +4,7 @@ import type { RouterConfig, RouterName } from './routers.ts';
 export { activations } from '@troupe/kernel-set';
 
 /** Where the balance loss takes its fractions; math.md §2 of the blueprint. */
-export type BalanceScope = 'sequence' | 'global' | 'microbatch';
+export type BalanceScope = 'sequence' | 'global';
 
 export interface BalanceConfig {
   /** Coefficient of the balance loss; 0 switches it off. */

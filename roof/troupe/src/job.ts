@@ -1,6 +1,5 @@
 import { parametersOf, type Deadlines, type ExpertRule, type GateRule, type Job } from '@troupe/actors';
 import { NotBuiltError, type TroupeError } from '@troupe/core';
-import type { Precision } from '@troupe/kernel-set';
 import type { BatchSource } from '@troupe/data';
 import type { ModelConfig } from '@troupe/spec';
 import {
@@ -65,7 +64,10 @@ export function jobOf(
   return {
     model,
     layout: new Layout({ ...topology, model }),
-    precision: precisionOf(topology),
+    precision: train.precision,
+    recompute: train.recompute,
+    tensorSegments: train.tensorSegments,
+    rowFormat: topology.wire.dtype,
     steps: train.steps,
     stopAfter: choices.stopAfter,
     seed: train.seed,
@@ -86,12 +88,6 @@ export function jobOf(
     restartsFromBeginning: topology.recovery.fromStart,
     ...rules,
   };
-}
-
-/** @throws {NotBuiltError} TROUPE_NOT_BUILT for f16 */
-export function precisionOf({ train }: ResolvedTopology): Precision {
-  if (train.precision === 'f16') throw new NotBuiltError('train.precision f16', 'choose f32 or bf16');
-  return train.precision;
 }
 
 /** The model with the parameters of an own expert. */

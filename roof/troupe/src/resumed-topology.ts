@@ -29,7 +29,7 @@ const scheduleKeys = /^train\.(?:scheduleFrom|optimizer\.(?:lr|lrMin|schedule|wa
 const extensionKeys = /^train\.(?:steps|optimizer\.warmup)$/u;
 
 /** What a run did before these keys existed: a manifest that lacks one was written by code that did this, whatever the default is now. */
-const earlier = { maxSkipped: 0, scheduleFrom: 0 } as const;
+const earlier = { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 } as const;
 
 const restored = (file: FilledTopology): FilledTopology => ({
   ...file,

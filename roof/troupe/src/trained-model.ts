@@ -4,7 +4,6 @@ import type { Device } from '@troupe/kernel-set';
 import type { BatchSource, Tokenizer } from '@troupe/data';
 import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
-import { precisionOf } from './job.ts';
 import { check, wholeNumber } from './option-rules.ts';
 import { weightsMustFit } from './machine-memory.ts';
 import { tokenizerOf } from './run-data.ts';
@@ -31,7 +30,7 @@ export class TrainedModel {
     this.topology = topology;
     this.tokenizer = tokenizer;
     this.#model = model;
-    this.#generator = new Generator(model.device, topology.model, model.weights, precisionOf(topology));
+    this.#generator = new Generator(model.device, topology.model, model.weights, topology.train.precision);
   }
 
   /**
@@ -53,7 +52,7 @@ export class TrainedModel {
       config: topology.model,
       sequences: numGrains * perGrain,
       grains: numGrains,
-      precision: precisionOf(topology),
+      precision: topology.train.precision,
     });
     const parameters = model.weights.layout.units.flatMap((unit) => unit.parameters);
     checkpoint.expectParameters(parameters, ['weights']);
