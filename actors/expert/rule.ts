@@ -4,13 +4,15 @@ import type {
   ExactSum,
   ExpertsBackwardCall,
   ExpertsForwardCall,
+  Floats,
   Ints,
   KernelCall,
 } from '@troupe/kernel-set';
 import type { ExpertParameter } from '@troupe/spec';
 
-/** A call over rows that were routed: every source says which token a row is. */
-type Routed<Call extends ExpertsForwardCall | ExpertsBackwardCall> = Omit<Call, 'sources'> & {
+/** A call over rows that were routed: every source says which token a row is. Weights of an own expert are f32 in any precision. */
+type Routed<Call extends ExpertsForwardCall | ExpertsBackwardCall> = Omit<Call, 'sources' | 'weights'> & {
+  readonly weights: Floats;
   readonly sources: readonly (Call['sources'][number] & { readonly slots_N: Ints })[];
 };
 

@@ -57,6 +57,8 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
       { ...call, precision: 'f16' as 'bf16' },
       { op: 'experts.forward', ...group, saved: device.floats(4), precision: 'bf16' },
       { op: 'experts.forward', ...group, saved: device.halves(4) },
+      { ...inF32, weight: device.halves(1) },
+      { op: 'experts.forward', ...group, weights: device.halves(2) },
     ];
     for (const each of wrong) {
       const { error } = await submit(device, [call, each]);
@@ -102,7 +104,7 @@ export function conformBf16(test: Test, body: ConformanceBody): void {
         const { whole, split, same } = layoutCases[name]!(device, draw, shape);
         const inBf16 = (calls: readonly KernelCall[], storeInputs: boolean) =>
           new Bf16Calls(device).of(calls, storeInputs);
-        return { whole: inBf16(whole, false), split: inBf16(split, name === 'linear'), same };
+        return { whole: inBf16(whole, false), split: inBf16(split, true), same };
       });
     });
   }

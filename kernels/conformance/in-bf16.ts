@@ -1,5 +1,5 @@
 /** Lists of calls in bf16, made from those in f32: the same sizes and numbers, pre-activations stored as bf16. */
-import type { Device, Floats, Halves, KernelCall, KernelOp } from '@troupe/kernel-set';
+import type { Device, Floats, Halves, KernelCall, KernelOp, Weights } from '@troupe/kernel-set';
 import { bf16Bits, bf16Value } from '../reference/bf16.ts';
 import type { BuiltCase } from './built-case.ts';
 
@@ -33,11 +33,18 @@ export class Bf16Calls {
     return halves;
   }
 
-  /** @param storeInputs - give the products their x as bf16 storage, which must not change a bit */
+  /** @param storeInputs - give the products their x and their weights as bf16 storage, which must not change a bit */
   of(calls: readonly KernelCall[], storeInputs: boolean): KernelCall[] {
+    const weights = (array: Weights): Weights => (storeInputs ? this.halves(array) : array);
     return calls.map((call) => {
       switch (call.op) {
         case 'linear.forward':
+          return {
+            ...call,
+            precision: 'bf16',
+            weight: weights(call.weight),
+            ...(storeInputs ? { x: { ...call.x, data: this.halves(call.x.data) } } : {}),
+          };
         case 'linear.backward.weight':
           return {
             ...call,
@@ -45,17 +52,28 @@ export class Bf16Calls {
             ...(storeInputs ? { x: { ...call.x, data: this.halves(call.x.data) } } : {}),
           };
         case 'head.loss':
-          return { ...call, precision: 'bf16', ...(storeInputs ? { x_TD: this.halves(call.x_TD) } : {}) };
+          return {
+            ...call,
+            precision: 'bf16',
+            head_VD: weights(call.head_VD),
+            ...(storeInputs ? { x_TD: this.halves(call.x_TD) } : {}),
+          };
         case 'linear.backward.input':
-          return { ...call, precision: 'bf16' };
+          return { ...call, precision: 'bf16', weight: weights(call.weight) };
         case 'experts.forward':
           return {
             ...call,
             precision: 'bf16',
+            weights: weights(call.weights),
             ...(call.saved === undefined ? {} : { saved: this.halves(call.saved) }),
           };
         case 'experts.backward':
-          return { ...call, precision: 'bf16', saved: this.halves(call.saved) };
+          return {
+            ...call,
+            precision: 'bf16',
+            weights: weights(call.weights),
+            saved: this.halves(call.saved),
+          };
         default:
           return call;
       }

@@ -36,6 +36,17 @@ struct MutRows {
   uint16_t* halves = nullptr;
 };
 
+/// A weight as it is stored: f32, or, for products in bf16, the rounded numbers in `halves` (then `data` is null).
+struct Weights {
+  const float* data = nullptr;
+  const uint16_t* halves = nullptr;
+
+  Weights() {}
+  Weights(const float* floats) : data(floats) {}
+  Weights(const uint16_t* rounded) : halves(rounded) {}
+  Weights from(int64_t element) const { return halves ? Weights(halves + element) : Weights(data + element); }
+};
+
 /// Fixed-point gradient sums (quantum 2^-50); `overflow` may be set by several threads at once, see exact.h.
 struct ExactSum {
   int64_t* values;
@@ -134,7 +145,7 @@ struct NormBackwardArgs {
 struct LinearForwardArgs {
   int64_t rows, in_dim, out_dim;
   ConstRows x;
-  const float* weight;  // [out, in]
+  Weights weight;  // [out, in]
   MutRows out;
   bool accumulate;
   ConstRows residual;  // data null when absent
@@ -143,7 +154,7 @@ struct LinearForwardArgs {
 struct LinearBackwardInputArgs {
   int64_t rows, in_dim, out_dim;
   ConstRows d_out;
-  const float* weight;
+  Weights weight;
   MutRows dx;
   bool accumulate;
   Precision precision = Precision::f32;
@@ -284,7 +295,7 @@ struct ExpertSource {
 struct ExpertsForwardArgs {
   int64_t experts, dim, hidden;
   Activation activation;
-  const float* weights;
+  Weights weights;
   int64_t expert_stride;
   const ExpertSource* sources;
   int64_t num_sources;
@@ -297,7 +308,7 @@ struct ExpertsForwardArgs {
 struct ExpertsBackwardArgs {
   int64_t experts, dim, hidden;
   Activation activation;
-  const float* weights;
+  Weights weights;
   int64_t expert_stride;
   const ExpertSource* sources;
   int64_t num_sources;
@@ -311,7 +322,7 @@ struct ExpertsBackwardArgs {
 struct HeadLossArgs {
   int64_t tokens, dim, vocab;
   const float* x;
-  const float* head;
+  Weights head;
   const int32_t* targets;  // -1: ignored; other ids outside 0 … vocab-1 are a RangeError
   Bounds grains;
   float* loss;

@@ -192,7 +192,7 @@ export class ArgumentCheck {
     this.oneOf('activation', call.activation, activations);
     this.precision(call.precision);
     this.size('expertStride', expertStride, (hiddenInputs(call.activation) + 1) * hidden * dim);
-    this.floats('weights', call.weights, expertsLength(call));
+    this.operand('weights', call.weights, expertsLength(call), call.precision);
     if (!Array.isArray(call.sources)) this.fail('sources', typeof call.sources, 'an array');
     call.sources.forEach((source, i) => {
       this.size(`sources[${i}].numGrains`, source.numGrains);

@@ -18,7 +18,7 @@ export const headLoss: Kernel<HeadLossCall> = {
     check.size('vocab', vocab, 1);
     check.precision(call.precision);
     check.operand('x_TD', call.x_TD, tokens * dim, call.precision);
-    check.floats('head_VD', call.head_VD, vocab * dim);
+    check.operand('head_VD', call.head_VD, vocab * dim, call.precision);
     check.ints('targets_T', call.targets_T, tokens);
     check.starts('grainStarts', call.grainStarts, tokens);
     check.floats('loss_T', call.loss_T, tokens);

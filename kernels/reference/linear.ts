@@ -17,7 +17,7 @@ export const linearForward: Kernel<LinearForwardCall> = {
     check.size('inDim', inDim, 1);
     check.size('outDim', outDim, 1);
     check.operandRows('x', x, rows, inDim, precision);
-    check.floats('weight', weight, outDim * inDim);
+    check.operand('weight', weight, outDim * inDim, precision);
     check.rows('out', out, rows, outDim);
     if (residual !== undefined) {
       check.rows('residual', residual, rows, outDim);
@@ -52,7 +52,7 @@ export const linearBackwardInput: Kernel<LinearBackwardInputCall> = {
     check.size('inDim', inDim, 1);
     check.size('outDim', outDim, 1);
     check.rows('dOut', dOut, rows, outDim);
-    check.floats('weight', weight, outDim * inDim);
+    check.operand('weight', weight, outDim * inDim, precision);
     check.rows('dx', dx, rows, inDim);
   },
   run({ rows, inDim, outDim, dOut, weight: stored, dx, accumulate, precision }) {

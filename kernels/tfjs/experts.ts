@@ -106,7 +106,8 @@ function scatter(
  * operand, are used as they lie and only rows are packed.
  */
 export function expertsForward(tensors: Tensors, call: OnHost<ExpertsForwardCall>): void {
-  const { dim, hidden, activation, weights, expertStride, sources, saved } = call;
+  const { dim, hidden, activation, expertStride, sources, saved } = call;
+  const weights = asFloats(call.weights);
   const groups = rowsByExpert(call);
   const inputs = hiddenInputs(activation);
   for (const group of groups) {
@@ -173,7 +174,8 @@ function expertBackward(
   group: ExpertRows,
   sum: Leaves,
 ): void {
-  const { dim, hidden, activation, weights, expertStride, sources, saved } = call;
+  const { dim, hidden, activation, expertStride, sources, saved } = call;
+  const weights = asFloats(call.weights);
   const { rows } = group;
   const inputs = hiddenInputs(activation);
   const width = inputs * hidden;

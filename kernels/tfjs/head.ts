@@ -3,7 +3,7 @@ import type { HeadLossCall, OnHost } from '@troupe/kernel-set';
 import { rangeError } from '../reference/argument-check.ts';
 import { addLossLeaf } from '../reference/exact-sum.ts';
 import { logSumExp } from '../reference/gate.ts';
-import { transposeBlock } from './copies.ts';
+import { asFloats, transposeBlock } from './copies.ts';
 import { intoLeaves, type Leaves } from './leaves.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -36,7 +36,8 @@ export function headLoss(tensors: Tensors, call: OnHost<HeadLossCall>): void {
 }
 
 function allGrains(tensors: Tensors, call: OnHost<HeadLossCall>, headSum: Leaves | null): void {
-  const { dim, vocab, head_VD, grainStarts } = call;
+  const { dim, vocab, grainStarts } = call;
+  const head_VD = asFloats(call.head_VD);
   tensors.scope(() => {
     const head = {
       transposed: tensors.matrix(dim, vocab, (to) =>

@@ -4,7 +4,15 @@ import type {
   LinearForwardCall,
   OnHost,
 } from '@troupe/kernel-set';
-import { addBlock, addTransposed, blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
+import {
+  addBlock,
+  addTransposed,
+  asFloats,
+  blockOf,
+  copyBlock,
+  transposeBlock,
+  type Block,
+} from './copies.ts';
 import { intoLeaves } from './leaves.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -25,7 +33,8 @@ function startOnly(start: Block | undefined, out: Block, rows: number, columns: 
  * 4 to 9 ns an element, so the smaller one goes there, and the weight is then used as it lies.
  */
 export function linearForward(tensors: Tensors, call: OnHost<LinearForwardCall>): void {
-  const { rows, inDim, outDim, weight } = call;
+  const { rows, inDim, outDim } = call;
+  const weight = asFloats(call.weight);
   if (rows === 0 || outDim === 0) return;
   const x = blockOf(call.x, inDim);
   const out = blockOf(call.out, outDim);
@@ -52,7 +61,8 @@ export function linearForward(tensors: Tensors, call: OnHost<LinearForwardCall>)
 
 /** dx[M,K] = start + dOut·W. */
 export function linearBackwardInput(tensors: Tensors, call: OnHost<LinearBackwardInputCall>): void {
-  const { rows, inDim, outDim, weight } = call;
+  const { rows, inDim, outDim } = call;
+  const weight = asFloats(call.weight);
   if (rows === 0 || inDim === 0) return;
   const dOut = blockOf(call.dOut, outDim);
   const dx = blockOf(call.dx, inDim);

@@ -4,6 +4,8 @@ import type {
   ExpertLayerForwardCall,
   ExpertsBackwardCall,
   ExpertsForwardCall,
+  Floats,
+  Weights,
 } from '@troupe/kernel-set';
 import type { LayerTensor, Tensorflow } from './layer-types.ts';
 
@@ -49,6 +51,9 @@ export interface TfjsExpert {
   create(tf: Tensorflow, size: ExpertLayerSize): LayerForward<string>;
 }
 
+/** Weights of an own expert are f32 in any precision; a device refuses others. */
+const inFloats = (weights: Weights): Floats => weights as Floats;
+
 /**
  * An expert written as a TensorFlow.js layer: a pure forward pass, whose gradients TensorFlow.js derives.
  *
@@ -79,7 +84,7 @@ export function tfjsExpert<P extends string, TF = Tensorflow>(options: TfjsExper
         experts,
         dim,
         hidden,
-        weights,
+        weights: inFloats(weights),
         expertStride,
         sources,
       },
@@ -91,7 +96,7 @@ export function tfjsExpert<P extends string, TF = Tensorflow>(options: TfjsExper
         experts,
         dim,
         hidden,
-        weights,
+        weights: inFloats(weights),
         expertStride,
         sources,
         weightSum,

@@ -65,6 +65,11 @@ export interface HalfRows {
   readonly stride?: number;
 }
 
+/**
+ * Weights of a product: bf16 only with precision bf16, where they mean the same as f32 ones that hold the rounded numbers.
+ */
+export type Weights = Floats | Halves;
+
 /** Draws element i of a parameter from its own counter, so that any slice of it can be filled alone. */
 export interface FillCall {
   readonly op: 'fill';
@@ -150,7 +155,7 @@ export interface LinearForwardCall {
   readonly outDim: number;
   /** bf16 rows only with precision bf16. */
   readonly x: Rows | HalfRows;
-  readonly weight: Floats;
+  readonly weight: Weights;
   readonly out: Rows;
   readonly accumulate?: boolean;
   readonly residual?: Rows;
@@ -164,7 +169,7 @@ export interface LinearBackwardInputCall {
   readonly inDim: number;
   readonly outDim: number;
   readonly dOut: Rows;
-  readonly weight: Floats;
+  readonly weight: Weights;
   readonly dx: Rows;
   readonly accumulate?: boolean;
   readonly precision?: Precision;
@@ -424,7 +429,7 @@ export interface ExpertsForwardCall {
   readonly dim: number;
   readonly hidden: number;
   readonly activation: Activation;
-  readonly weights: Floats;
+  readonly weights: Weights;
   readonly expertStride: number;
   readonly sources: readonly (ExpertSource & { readonly y_ND: Floats })[];
   /** True: y is the start of the chain (a residual copied there before). Default false. */
@@ -443,7 +448,7 @@ export interface ExpertsBackwardCall {
   readonly dim: number;
   readonly hidden: number;
   readonly activation: Activation;
-  readonly weights: Floats;
+  readonly weights: Weights;
   readonly expertStride: number;
   readonly sources: readonly (ExpertSource & {
     /** Gradient of the combined output of each distinct token, [U, D]. */
@@ -476,7 +481,7 @@ export interface HeadLossCall {
   readonly vocab: number;
   /** bf16 only with precision bf16. */
   readonly x_TD: Floats | Halves;
-  readonly head_VD: Floats;
+  readonly head_VD: Weights;
   readonly targets_T: Ints;
   readonly grainStarts: Ints;
   readonly loss_T: Floats;

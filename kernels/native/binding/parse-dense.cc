@@ -103,7 +103,7 @@ Args linear_common(const Reader& r) {
 LinearForwardArgs linear_forward(const Reader& r, CallList&) {
   auto args = linear_common<LinearForwardArgs>(r);
   args.x = r.operand_rows("x", args.rows, args.in_dim, args.precision);
-  args.weight = r.floats("weight", args.in_dim * args.out_dim).data;
+  args.weight = r.weights("weight", args.in_dim * args.out_dim, args.precision);
   args.out = r.rows("out", args.rows, args.out_dim);
   args.accumulate = r.flag_or("accumulate", false);
   args.residual = {nullptr, 0};
@@ -117,7 +117,7 @@ LinearForwardArgs linear_forward(const Reader& r, CallList&) {
 LinearBackwardInputArgs linear_backward_input(const Reader& r, CallList&) {
   auto args = linear_common<LinearBackwardInputArgs>(r);
   args.d_out = r.const_rows("dOut", args.rows, args.out_dim);
-  args.weight = r.floats("weight", args.in_dim * args.out_dim).data;
+  args.weight = r.weights("weight", args.in_dim * args.out_dim, args.precision);
   args.dx = r.rows("dx", args.rows, args.in_dim);
   args.accumulate = r.flag_or("accumulate", false);
   return args;
@@ -194,7 +194,7 @@ HeadLossArgs head_loss(const Reader& r, CallList&) {
   args.precision = r.precision();
   if (args.precision == Precision::bf16 && r.is_halves("x_TD")) args.x_halves = r.halves("x_TD", args.tokens * args.dim).data;
   else args.x = r.floats("x_TD", args.tokens * args.dim).data;
-  args.head = r.floats("head_VD", args.vocab * args.dim).data;
+  args.head = r.weights("head_VD", args.vocab * args.dim, args.precision);
   args.targets = r.ints("targets_T", args.tokens).data;
   args.grains = r.bounds("grainStarts");
   args.loss = r.floats("loss_T", args.tokens).data;

@@ -201,12 +201,12 @@ Args experts_common(const Reader& r, bool backward, CallList& list) {
   const int64_t one = (hidden_inputs(args.activation) + 1) * args.dim * args.hidden;
   args.expert_stride = r.size("expertStride");
   require(r, args.expert_stride >= one, "expertStride", args.expert_stride, "at least the size of an expert, " + std::to_string(one));
-  args.weights = r.floats("weights", (args.experts - 1) * args.expert_stride + one).data;
+  args.precision = r.precision();
+  args.weights = r.weights("weights", (args.experts - 1) * args.expert_stride + one, args.precision);
   const auto& sources = expert_sources(r, args.experts, args.dim, backward, list);
   args.sources = sources.data();
   args.num_sources = static_cast<int64_t>(sources.size());
   args.accumulate = r.flag_or("accumulate", false);
-  args.precision = r.precision();
   if (!backward && !r.has("saved")) return args;
   int64_t saved = 0;
   if (args.precision == Precision::bf16) {

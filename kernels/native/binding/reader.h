@@ -70,6 +70,11 @@ class Reader {
     const MutRows r = rows(name, count, width, precision == Precision::bf16);
     return {r.data, r.stride, r.halves};
   }
+  /// Weights of a product: bf16 storage only with precision bf16.
+  Weights weights(const char* name, int64_t least, Precision precision) const {
+    if (precision == Precision::bf16 && is_halves(name)) return halves(name, least).data;
+    return floats(name, least).data;
+  }
   /// Of a call with products; absent: f32.
   Precision precision() const;
   ExactSum sum(const char* name, int64_t length) const;
