@@ -14,9 +14,10 @@ test('defaultHome: computes for every address what the placement lists, whatever
     every: fc.constantFrom(1, 2),
     experts: fc.constantFrom(0, 12),
     cut: fc.constantFrom(1, 2),
+    zero: fc.constantFrom(1, 2, 3),
   });
   fc.assert(
-    fc.property(mesh, ({ dp, ep, pp, tp, every, experts, cut }) => {
+    fc.property(mesh, ({ dp, ep, pp, tp, every, experts, cut, zero }) => {
       if (dp % ep !== 0 || (experts === 0 && ep > 1)) return;
       const world = dp * pp * tp;
       const perMachine = world / (world % cut === 0 ? cut : 1);
@@ -27,7 +28,7 @@ test('defaultHome: computes for every address what the placement lists, whatever
       const topology = resolveTopology({
         model: { layers: 4, ...(experts === 0 ? { moe: null } : { moe: { experts, every } }) },
         train: { batch: 24, grains: 24 },
-        parallel: { dp, ep, pp, tp },
+        parallel: { dp, ep, pp, tp, zero },
         machines,
       });
       const home = defaultHome(topology);

@@ -3,6 +3,7 @@ import { isMoeLayer } from '@troupe/spec';
 import { agentNodeOf, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { MeshPlace } from './layout/mesh.ts';
+import type { ParameterGroup } from './layout/parameter-group.ts';
 import { createPlacement } from './placement.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -38,11 +39,12 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   const { pp, dp, tp, ep, edp } = mesh;
   const worker = (at: MeshPlace): NodeId | null =>
     at.pp < pp && at.dp < dp && at.tp < tp ? workerNode(mesh.rankOf(at)) : null;
-  /** A worker that has a shard of this name. */
-  const shard = (name: string, at: MeshPlace): NodeId | null => {
+  /** A worker that has a shard of this name, or its courier. */
+  const holder = (role: string, name: string, at: MeshPlace): NodeId | null => {
     const found = worker(at);
     const groups = found === null ? [] : layout.groupsOf(mesh.rankOf(at));
-    return groups.some((group) => group.name === name) ? found : null;
+    const has = (group: ParameterGroup): boolean => role === 'optimizer' || layout.hasCourier(group);
+    return groups.some((group) => group.name === name && has(group)) ? found : null;
   };
   const stageOf = (layer: number): number | null =>
     layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;
@@ -70,8 +72,9 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
       }
       default: {
         const [role, name = '', ...axes] = names.split('/');
-        if (role !== 'optimizer' || axes.join('/') !== (hasAxes ? 'pp/dp/tp' : 'dp')) return null;
-        return shard(name, hasAxes ? { pp: a, dp: b, tp: c } : { pp: 0, dp: a, tp: 0 });
+        const isKnown = role === 'optimizer' || role === 'courier';
+        if (!isKnown || axes.join('/') !== (hasAxes ? 'pp/dp/tp' : 'dp')) return null;
+        return holder(role, name, hasAxes ? { pp: a, dp: b, tp: c } : { pp: 0, dp: a, tp: 0 });
       }
     }
   };

@@ -12,7 +12,7 @@ import { PlacementRules } from './placement-rules.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
 export type ActorRole =
-  'trainer' | 'supervisor' | 'store' | 'feeder' | 'stage' | 'gate' | 'expert' | 'optimizer';
+  'trainer' | 'supervisor' | 'store' | 'feeder' | 'stage' | 'gate' | 'expert' | 'optimizer' | 'courier';
 
 export interface PlacedActor {
   readonly address: Address;
@@ -127,7 +127,10 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
   for (const name of groupNames) {
     for (const worker of workers) {
       const group = groups[worker]?.find((each) => each.name === name);
-      if (group !== undefined) add('optimizer', layout.shardOf(group, worker), worker);
+      if (group === undefined) continue;
+      add('optimizer', layout.shardOf(group, worker), worker);
+      const courier = layout.courierOf(group, worker);
+      if (courier !== null) add('courier', courier, worker);
     }
   }
   return actors;

@@ -1,6 +1,11 @@
 import { address, nodeId, type Address, type NodeId } from '@troupe/core';
 import type { MeshPlace } from './mesh.ts';
 
+type Axes = Readonly<Record<'pp' | 'tp', number>>;
+
+const placeOf = (group: string, { pp, dp, tp }: MeshPlace, axes: Axes): string =>
+  axes.pp * axes.tp === 1 ? `${group}/dp${dp}` : `${group}/pp${pp}/dp${dp}/tp${tp}`;
+
 /** Names of actors. The name says what an actor is, never where it lives. */
 export const addresses = {
   trainer: address('trainer'),
@@ -14,14 +19,11 @@ export const addresses = {
   expert: (layer: number, { ep, edp }: { readonly ep: number; readonly edp: number }): Address =>
     address(`expert/L${layer}/ep${ep}/edp${edp}`),
   /** One for each parameter group of a worker, which is named by dp alone while pp and tp are 1. */
-  optimizer: (
-    group: string,
-    { pp, dp, tp }: MeshPlace,
-    axes: { readonly pp: number; readonly tp: number } = { pp: 1, tp: 1 },
-  ): Address =>
-    address(
-      axes.pp * axes.tp === 1 ? `optimizer/${group}/dp${dp}` : `optimizer/${group}/pp${pp}/dp${dp}/tp${tp}`,
-    ),
+  optimizer: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
+    address(`optimizer/${placeOf(group, at, axes)}`),
+  /** The same of a group whose gradients and weights come and go in parts. */
+  courier: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
+    address(`courier/${placeOf(group, at, axes)}`),
 } as const;
 
 export const agentNodeOf = (machine: number): NodeId => nodeId(`agent/${machine}`);

@@ -202,6 +202,16 @@ export class Layout {
     return this.zero === 0 && group.holders.count > 1;
   }
 
+  /** Its gradients leave after each microbatch, and what they lie in is used again: from ZeRO 2 on, where there are other holders. */
+  hasCourier(group: ParameterGroup): boolean {
+    return this.zero >= 2 && group.holders.count > 1;
+  }
+
+  /** No worker has all weights of it: each gathers them segment by segment from those that own them (ZeRO 3). */
+  isGathered(group: ParameterGroup): boolean {
+    return this.zero === 3 && group.holders.count > 1;
+  }
+
   /** The worker that keeps a copy of the state that of this group only `worker` has; null: it needs none, or there is none. */
   buddyOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
     return this.#beside(group, worker, this.#buddyShift);
@@ -281,6 +291,17 @@ export class Layout {
     if (name === undefined) {
       name = addresses.optimizer(group.name, this.at(worker), this.mesh);
       group.shards.set(worker, name);
+    }
+    return name;
+  }
+
+  /** Who sends gradients of a group from a worker, and gathers its weights there; null: shards beside do without. */
+  courierOf(group: ParameterGroup, worker: WorkerRank): Address | null {
+    if (!this.hasCourier(group)) return null;
+    let name = group.couriers.get(worker);
+    if (name === undefined) {
+      name = addresses.courier(group.name, this.at(worker), this.mesh);
+      group.couriers.set(worker, name);
     }
     return name;
   }

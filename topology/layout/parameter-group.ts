@@ -2,6 +2,7 @@ import type { Address } from '@troupe/core';
 import {
   cutAtBlocks,
   cutAtUnits,
+  exchangeSlices,
   flatLayout,
   type Cut,
   type ElementRange,
@@ -10,10 +11,17 @@ import {
   type Unit,
 } from '@troupe/spec';
 import type { Holders } from './holders.ts';
+import { segmentsOf, type Segment } from './segment.ts';
 import type { WorkerRank } from './rank.ts';
 
 /** What shards of a group are called: a part of their addresses. */
 export type GroupName = 'embed' | 'dense' | 'replicated' | 'expert';
+
+/** What of a group's buffer one worker completes alone. */
+export interface HeldSlice {
+  readonly worker: WorkerRank;
+  readonly part: ElementRange;
+}
 
 /** Where a group's buffer may be divided among its holders: at any norm block, or only where a unit ends. */
 export type Cuts = 'blocks' | 'units';
@@ -33,10 +41,13 @@ export class ParameterGroup {
   readonly cuts: Cuts;
   /** Who reads the weights: the stage, or experts. */
   readonly reader: 'stage' | 'experts';
-  /** Addresses of its shards, as far as somebody asked for them: one string each, however many messages name it. */
+  /** Addresses of its shards and couriers, as far as somebody asked for them: one string each, however many messages name it. */
   readonly shards = new Map<WorkerRank, Address>();
+  readonly couriers = new Map<WorkerRank, Address>();
   readonly #makeUnits: () => readonly Unit[];
   #flat: FlatLayout | null = null;
+  #segments: readonly Segment[] | null = null;
+  #slices: readonly HeldSlice[] | null = null;
 
   constructor(
     group: Pick<ParameterGroup, 'name' | 'holders' | 'exchange' | 'cuts' | 'reader'> & {
@@ -55,6 +66,21 @@ export class ParameterGroup {
   get flat(): FlatLayout {
     this.#flat ??= flatLayout(this.#makeUnits());
     return this.#flat;
+  }
+
+  /** Its units as they are computed, one segment after the other. */
+  get segments(): readonly Segment[] {
+    this.#segments ??= segmentsOf(this.flat);
+    return this.#segments;
+  }
+
+  /** Who completes which slice, in the order of the buffer; worked out once for all holders. */
+  get slices(): readonly HeldSlice[] {
+    this.#slices ??= exchangeSlices(this.flat.length, this.exchange, this.cut).map(({ position, part }) => ({
+      worker: this.holders.at(position),
+      part,
+    }));
+    return this.#slices;
   }
 
   get units(): readonly Unit[] {

@@ -100,7 +100,7 @@ export interface Self<Sent extends Shapes = Shapes, Own extends Shapes = Shapes>
   refuse(request: EventHeader & { readonly type: string }, error: TroupeError): void;
   /** Puts an event into the own mailbox. */
   post<K extends keyof Own & string>(type: K, ...fields: FieldsArgument<Own[K]>): void;
-  /** Puts an event that came before, and was set aside, into the own mailbox once more. */
+  /** Puts an event that came before, and was set aside, into the own mailbox once more, as from its sender. */
   takeUp(event: ActorEvent): void;
   /** Queues kernels; their completion arrives as `done`, a failure as `kernel.failed`. */
   submit<K extends keyof Own & string>(

@@ -98,14 +98,9 @@ export class Life implements Self {
     if (this.#isAlive) this.#house.deliver(this.#cell, actorEvent(type, this.address, fields));
   }
 
-  takeUp({
-    type,
-    error: _error,
-    kernelMs: _kernelMs,
-    correlation: _correlation,
-    ...event
-  }: ActorEvent): void {
-    this.post(type, event);
+  takeUp({ type, from, step, attempt, version, layer, microbatch, body, tensors }: ActorEvent): void {
+    const fields = { step, attempt, version, layer, microbatch, body, tensors };
+    if (this.#isAlive) this.#house.deliver(this.#cell, actorEvent(type, from, fields));
   }
 
   submit(device: Device, calls: readonly KernelCall[], done: string, fields: MessageFields = {}): void {

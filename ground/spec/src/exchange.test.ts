@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { cutAtUnits, Exchange, exchangeLevels } from './exchange.ts';
+import { cutAtUnits, Exchange, exchangeLevels, exchangeSlices } from './exchange.ts';
 
 const sizesOf = (numPeers: number, perMachine: number, fanout: number): readonly number[] =>
   exchangeLevels(numPeers, { perMachine, fanout }).map(({ size }) => size);
@@ -36,6 +36,12 @@ test('EXC-1, EXC-2: the slices of all peers make up the buffer, and the parts of
         const slices = all
           .map((each) => each.part(levels.length))
           .toSorted((a, b) => a.from - b.from || a.to - b.to);
+        t.deepEqual(
+          exchangeSlices(LENGTH, levels).map(({ part }) => part),
+          slices,
+        );
+        for (const { position, part } of exchangeSlices(LENGTH, levels))
+          t.deepEqual(all[position]?.part(levels.length), part);
         t.is(slices[0]?.from, 0);
         t.is(slices.at(-1)?.to, LENGTH);
         t.deepEqual(

@@ -137,6 +137,28 @@ export class Exchange {
   }
 }
 
+/**
+ * The slice of every peer: what its `Exchange` is left with behind all levels, without making one for each.
+ *
+ * @returns in the order of the buffer
+ */
+export function exchangeSlices(
+  length: number,
+  levels: readonly ExchangeLevel[],
+  cut: Cut = cutAtBlocks,
+): readonly ExchangePeer[] {
+  let peers: readonly ExchangePeer[] = [{ position: 0, part: { from: 0, to: length } }];
+  for (const { size, stride } of levels)
+    peers = peers.flatMap(({ position, part }) => {
+      const bounds = cut(part, size);
+      return Array.from({ length: size }, (_, digit) => ({
+        position: position + digit * stride,
+        part: { from: bounds[digit] ?? part.to, to: bounds[digit + 1] ?? part.to },
+      }));
+    });
+  return peers;
+}
+
 /** Of whole numbers that are not negative; with 0 the other one. */
 export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
