@@ -108,7 +108,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
       outDim: widths.all,
       x: rowsOf(own.normed1_TD),
       precision: act.precision,
-      weight: weights.view(`L${layer}/qkv`),
+      weight: weights.operand(`L${layer}/qkv`),
       out: { data: own.qkv_TW },
     },
     ...(segments ?? []).map((segment) => qkNormForward(ctx, segment)),
@@ -121,7 +121,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
       outDim: config.dModel,
       x: { data: own.attention_TQ },
       precision: act.precision,
-      weight: weights.view(`L${layer}/out`),
+      weight: weights.operand(`L${layer}/out`),
       out: { data: own.mid_TD },
       residual: { data: hidden },
     },
@@ -176,7 +176,7 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Devic
     {
       op: 'linear.backward.input',
       ...out,
-      weight: weights.view(`L${layer}/out`),
+      weight: weights.operand(`L${layer}/out`),
       dx: { data: dAttention_TQ },
     },
     {
@@ -201,7 +201,12 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Devic
       grainStarts,
       weightSum: sums.view(`L${layer}/qkv`),
     },
-    { op: 'linear.backward.input', ...qkv, weight: weights.view(`L${layer}/qkv`), dx: { data: dNormed_TD } },
+    {
+      op: 'linear.backward.input',
+      ...qkv,
+      weight: weights.operand(`L${layer}/qkv`),
+      dx: { data: dNormed_TD },
+    },
     normBackward(ctx, `L${layer}/norm1`, {
       x: act.hidden(layer),
       stats: own.stats1,

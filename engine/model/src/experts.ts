@@ -8,6 +8,7 @@ import {
   type Halves,
   type KernelCall,
   type Precision,
+  type Weights,
 } from '@troupe/kernel-set';
 import { expertUnit, type ModelConfig } from '@troupe/spec';
 
@@ -51,7 +52,7 @@ export function savedLength(shape: ExpertShape, rows: number): number {
  */
 export function expertsForward(
   shape: ExpertShape,
-  weights: Floats,
+  weights: Weights,
   sources: ExpertsForwardCall['sources'],
   saved: Floats | Halves | null,
 ): KernelCall[] {
@@ -61,7 +62,7 @@ export function expertsForward(
 /** Input gradients of all sources' rows, and the weights' leaves; the sources come in the order of the forward pass. */
 export function expertsBackward(
   shape: ExpertShape,
-  weights: Floats,
+  weights: Weights,
   weightSum: GradientTarget,
   sources: ExpertsBackwardCall['sources'],
   saved: Floats | Halves,

@@ -11,7 +11,7 @@ function denseSource(ctx: StageContext, layer: number) {
 
 function denseShape(ctx: StageContext, unitId: string, hidden: number) {
   const { config } = ctx.shape;
-  const weights = ctx.weights.view(unitId);
+  const weights = ctx.weights.operand(unitId);
   return {
     experts: 1,
     dim: config.dModel,

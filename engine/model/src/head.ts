@@ -36,7 +36,7 @@ export function headForward(ctx: StageContext, batch: DeviceBatch, mode: HeadMod
       dim: dModel,
       vocab,
       x_TD: act.finalNormed_TD,
-      head_VD: ctx.weights.view(unitId),
+      head_VD: ctx.weights.operand(unitId),
       targets_T: batch.targets_T,
       grainStarts: act.grainStarts,
       loss_T: act.loss_T,
@@ -81,7 +81,7 @@ export function headLogits(
       outDim: vocab,
       x: { ...rowsOf(ctx.act.finalNormed_TD), offset: slice.firstRow * dModel },
       precision: ctx.act.precision,
-      weight: ctx.weights.view(headUnit(ctx)),
+      weight: ctx.weights.operand(headUnit(ctx)),
       out: { data: slice.out },
     },
   ];

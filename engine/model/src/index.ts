@@ -19,6 +19,7 @@ export * from './initialise.ts';
 export * from './local-model.ts';
 export * from './rank-shares.ts';
 export * from './rope-tables.ts';
+export * from './rounded-weights.ts';
 export * from './sampling.ts';
 export * from './stage-context.ts';
 export * from './stage-shape.ts';

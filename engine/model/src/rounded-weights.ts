@@ -1,0 +1,102 @@
+import { assert } from '@troupe/core';
+import type { Device, Floats, Weights } from '@troupe/kernel-set';
+import type { FlatLayout, Unit } from '@troupe/spec';
+import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
+import type { LaidWeights, WeightSlice } from './flat-weights.ts';
+
+/**
+ * Matrices that nothing reads but products in the precision of the model: in bf16 these round them anyway (KER-6). A router's product is
+ * f32 in any precision, norms are no products, and rows of an embedding are taken as they are.
+ */
+export const isOperandOnly = ({ id, parameters }: Unit): boolean =>
+  id !== 'embed' && !id.endsWith('/gate') && parameters.every(({ shape }) => shape.length > 1);
+
+/** Weights of several units, those that products round anyway in bf16: half the bytes, and not a bit of a result changes. */
+export class RoundedWeights implements LaidWeights {
+  readonly layout: FlatLayout;
+  readonly #places: Places;
+  /** Units of one kind that lie side by side. */
+  readonly #runs: readonly WeightSlice[];
+  readonly #views: Views<WeightSlice>;
+
+  constructor(device: Device, layout: FlatLayout, isRounded: (unit: Unit) => boolean) {
+    this.layout = layout;
+    this.#places = placesOf(layout);
+    this.#runs = runsOf(layout, isRounded).map(({ kind, from, to }) =>
+      kind === 'bf16'
+        ? { kind, from, to, values: device.halves(to - from) }
+        : { kind, from, to, values: device.floats(to - from) },
+    );
+    this.#views = new Views((first, last) => this.#one(first, last));
+  }
+
+  view(unitId: string): Floats {
+    const { first, size } = placeIn(this.#places.units, unitId);
+    return this.#floats(unitId, first, size);
+  }
+
+  operand(unitId: string): Weights {
+    const { first, size } = placeIn(this.#places.units, unitId);
+    return this.#views.at(unitId, first, size).values;
+  }
+
+  part(unitId: string, index: number): Floats | null {
+    const parameter = placeIn(this.#places.units, unitId).unit.parameters[index];
+    if (parameter === undefined) return null;
+    const { first, size } = placeIn(this.#places.parameters, parameter.name);
+    return this.#floats(`=${parameter.name}`, first, size);
+  }
+
+  span(firstUnitId: string, lastUnitId: string): Weights {
+    const { first } = placeIn(this.#places.units, firstUnitId);
+    const last = placeIn(this.#places.units, lastUnitId);
+    const size = last.first + last.unit.paddedSize - first;
+    return this.#views.at(`${firstUnitId}…${lastUnitId}`, first, size).values;
+  }
+
+  slices(from: number, to: number): readonly WeightSlice[] {
+    return this.#runs.flatMap((run) => {
+      const [first, last] = [Math.max(from, run.from), Math.min(to, run.to)];
+      return first >= last ? [] : [cut(run, first, last)];
+    });
+  }
+
+  #floats(name: string, first: number, size: number): Floats {
+    const found = this.#views.at(name, first, size);
+    assert(found.kind === 'f32', 'what is no operand of products alone is held in f32', { name });
+    return found.values;
+  }
+
+  #one(from: number, to: number): WeightSlice {
+    const run = this.#runs.find((each) => each.from <= from && to <= each.to);
+    assert(run !== undefined, 'weights of one view are of one kind', { from, to });
+    return cut(run, from, to);
+  }
+}
+
+/** The elements of a slice that lie in [from, to). */
+function cut(slice: WeightSlice, from: number, to: number): WeightSlice {
+  const [first, end] = [from - slice.from, to - slice.from];
+  return slice.kind === 'f32'
+    ? { kind: slice.kind, from, to, values: slice.values.subarray(first, end) }
+    : { kind: slice.kind, from, to, values: slice.values.subarray(first, end) };
+}
+
+interface Run {
+  readonly kind: WeightSlice['kind'];
+  readonly from: number;
+  readonly to: number;
+}
+
+/** How the elements of a layout are held: units of one kind that lie side by side are one run. */
+export function runsOf(layout: FlatLayout, isRounded: (unit: Unit) => boolean): readonly Run[] {
+  const runs: Run[] = [];
+  layout.units.forEach((unit, index) => {
+    const from = layout.starts[index] ?? 0;
+    const [kind, to] = [isRounded(unit) ? ('bf16' as const) : ('f32' as const), from + unit.paddedSize];
+    const last = runs.at(-1);
+    if (last?.kind === kind) runs[runs.length - 1] = { ...last, to };
+    else runs.push({ kind, from, to });
+  });
+  return runs;
+}
