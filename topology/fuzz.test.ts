@@ -4,8 +4,8 @@ import { composeTopology } from './compose.ts';
 import { TopologyError } from './errors.ts';
 import { legalKeys } from './json-schema.ts';
 import { createPlacement } from './placement.ts';
-import { formatPlan } from './plan-format.ts';
-import { planTopology } from './plan.ts';
+import { formatPlan } from './plan/format.ts';
+import { planTopology } from './plan/plan.ts';
 import { resolveComposed, resolveTopology } from './resolve.ts';
 
 /** Runs `call`; anything thrown but a TopologyError with problems is a defect. Returns true when it succeeded. */

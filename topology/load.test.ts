@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TopologyError } from './errors.ts';
 import { commentedTopology, loadTopology } from './load.ts';
-import { planTopology } from './plan.ts';
+import { planTopology } from './plan/plan.ts';
 import { presetNames, readTopologyFile } from './read.ts';
 import { refuseUnbuilt } from './unbuilt.ts';
 

@@ -1,7 +1,7 @@
 import type { ConfigPath, ConfigTable, ModelConfig, PathsOf } from '@troupe/spec';
 import test from 'ava';
 import { resolveTopology } from './resolve.ts';
-import { planTopology } from './plan.ts';
+import { planTopology } from './plan/plan.ts';
 import type { ResolvedTopology } from './resolved.ts';
 import { diffTrajectory, trajectoryKeys } from './trajectory.ts';
 
@@ -20,7 +20,8 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   kvHeads: ['parameters', 'flops', 'memory', 'traffic'],
   headDim: ['parameters', 'flops', 'memory', 'traffic'],
   seqLen: ['flops', 'memory', 'traffic'],
-  'norm.kind': ['parameters', 'memory', 'traffic'],
+  // A norm's bias lies in what is padding without it.
+  'norm.kind': ['parameters', 'memory'],
   'norm.eps': [],
   qkNorm: ['parameters', 'memory', 'traffic'],
   'rope.theta': [],
@@ -42,7 +43,7 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'moe.choice': [],
   'moe.balance.auxLoss': [],
   'moe.balance.zLoss': [],
-  'moe.balance.scope': [],
+  'moe.balance.scope': ['memory'],
   'moe.balance.layers': [],
   'moe.balance.bias': [],
   'moe.expertParameters': ['parameters', 'flops', 'memory', 'traffic'],

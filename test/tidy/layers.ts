@@ -16,8 +16,8 @@ export const arrows = {
   data: ['core'],
   checkpoint: ['core', 'spec'],
   telemetry: ['core'],
-  // Of the simulator its words alone, so that reading a topology does not load it.
-  topology: ['core', 'spec', 'telemetry', 'sim/faults'],
+  // Of the simulator its words alone, so that reading a topology does not load it; of the model what it allocates, which plan counts.
+  topology: ['core', 'kernel-set', 'spec', 'telemetry', 'sim/faults', 'model/buffers'],
   actors: [
     'core',
     'kernel-set',

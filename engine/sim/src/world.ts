@@ -119,6 +119,14 @@ export class SimWorld {
     this.#devices.set(process, device);
   }
 
+  /** The devices of the present lives, with the nodes that have one. */
+  *devices(): Generator<readonly [NodeId, SimDevice]> {
+    for (const [node, life] of this.#lives) {
+      const device = this.#devices.get(life);
+      if (device !== undefined) yield [node, device];
+    }
+  }
+
   /** Strikes now. */
   strike(fault: Fault, hooks: FaultHooks): void {
     const { kind } = fault;

@@ -1,7 +1,6 @@
 import { NotBuiltError } from '@troupe/core';
 import test from 'ava';
 import {
-  activationBytes,
   blockOf,
   blocksOf,
   builtBlock,
@@ -63,7 +62,6 @@ test('blocks: a decoder-only model is one stream of causal blocks, every n-th wi
   t.deepEqual(moeLayers(config), [1, 3]);
   t.deepEqual(moeLayers({ ...config, moe: null }), []);
   t.throws(() => blockOf(config, 4), { code: 'TROUPE_INVARIANT' });
-  t.throws(() => activationBytes(config, 1, [4]), { code: 'TROUPE_INVARIANT' });
 });
 
 test('blocks: what is named and not built is refused by name', (t) => {

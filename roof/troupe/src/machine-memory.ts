@@ -40,7 +40,7 @@ const uses = {
 } as const;
 
 /** Elements of the longest array of a device: all that it holds of the parameters lies in one. */
-const longest = ({ f32 }: DeviceMemory, isAlone: boolean): number => f32.weights / (isAlone ? 4 : 8);
+const longest = ({ own }: DeviceMemory, isAlone: boolean): number => own.weights / (isAlone ? 4 : 8);
 
 /**
  * Refuses a topology that this machine has no room for, before anything of it is allocated: what `plan` knows (weights, gradients, moments,
@@ -50,7 +50,7 @@ const longest = ({ f32 }: DeviceMemory, isAlone: boolean): number => f32.weights
  */
 export function mustFit(topology: ResolvedTopology, use: keyof typeof uses, machine = machineMemory()): void {
   const memory = planMemory(topology, createPlacement(topology));
-  const needed = memory.reduce((sum, { f32 }) => sum + f32.device + f32.host, 0);
+  const needed = memory.reduce((sum, { own }) => sum + own.device + own.host, 0);
   const { where, hint } = uses[use];
   refuse(needed, machine, `in ${where(memory.length)} (\`troupe plan\` shows where it goes)`, hint);
   const elements = Math.max(...memory.map((each) => longest(each, topology.parallel.dp === 1)));

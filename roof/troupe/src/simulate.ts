@@ -23,6 +23,8 @@ export interface Simulation {
   readonly struck: readonly StruckFault[];
   /** Packets that arrived, by lane. */
   readonly traffic: Readonly<Record<Lane, { readonly messages: number; readonly bytes: number }>>;
+  /** Bytes that the present life of every worker has allocated on its device. */
+  readonly memory: readonly { readonly node: string; readonly bytes: number }[];
   /** What a checker found first; null: everything held. */
   readonly violation: Violation | null;
   /** States of all actors at the end. */
@@ -102,6 +104,7 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
     numEvents: clock.numEvents,
     struck: cluster.plan.struck,
     traffic: cluster.traffic,
+    memory: Array.from(world.devices(), ([node, { usedBytes: bytes }]) => ({ node, bytes })),
     violation: checkers.violation,
     actors: [...processes.systems.values()].flatMap((system) => system.statuses()),
   };

@@ -1,5 +1,5 @@
 import type { Plan } from './plan.ts';
-import { diffValues, type Difference } from './trajectory.ts';
+import { diffValues, type Difference } from '../trajectory.ts';
 
 export interface PlanDiff {
   /** True when nothing would change. */
@@ -17,7 +17,7 @@ const homes = (plan: Plan): Readonly<Record<string, string>> =>
 
 const figures = (plan: Plan): Readonly<Record<string, number>> => ({
   devices: plan.memory.length,
-  deviceBytesMax: Math.max(0, ...plan.memory.map((device) => device.f32.device)),
+  deviceBytesMax: Math.max(0, ...plan.memory.map((device) => device.own.device)),
   sentBytesPerDevice: plan.traffic.perDevice.total,
   flopsPerStep: plan.flopsPerStep,
   parameters: plan.parameters.total,

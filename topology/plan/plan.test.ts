@@ -1,28 +1,36 @@
 import test from 'ava';
 import * as fc from 'fast-check';
+import { assert } from '@troupe/core';
 import { parameterCounts } from '@troupe/spec';
-import { formatBytes, formatPlan, formatPlanDiff, foldAddresses } from './plan-format.ts';
-import { diffPlans } from './plan-diff.ts';
-import { stageParameters } from './plan-memory.ts';
+import { Layout } from '../layout/layout.ts';
+import { workerRank } from '../layout/rank.ts';
+import type { ResolvedTopology } from '../resolved.ts';
+import { formatPlan, formatPlanDiff, foldAddresses } from './format.ts';
+import { formatBytes } from './table.ts';
+import { diffPlans } from './diff.ts';
+import { stageParameters } from './stage-parameters.ts';
 import { planTopology } from './plan.ts';
-import { resolveTopology } from './resolve.ts';
-import type { TopologyInput } from './schema.ts';
+import { resolveTopology } from '../resolve.ts';
+import type { TopologyInput } from '../schema.ts';
 
-const plan = (over: Partial<TopologyInput>, options = {}) =>
-  planTopology(
-    resolveTopology({
-      model: { layers: 2, dModel: 64, heads: 2, vocab: 300, seqLen: 32, moe: { experts: 12 } },
-      train: { batch: 24, grains: 24 },
-      ...over,
-    }),
-    options,
-  );
+const resolved = (over: Partial<TopologyInput>) =>
+  resolveTopology({
+    model: { layers: 2, dModel: 64, heads: 2, vocab: 300, seqLen: 32, moe: { experts: 12 } },
+    train: { batch: 24, grains: 24 },
+    ...over,
+  });
+
+/** Equal but for the block of 1,024 elements by which parts of a buffer differ. */
+const near = (found: number | undefined, expected: number): boolean =>
+  found !== undefined && Math.abs(found - expected) <= 0.02 * expected;
+
+const plan = (over: Partial<TopologyInput>, options = {}) => planTopology(resolved(over), options);
 
 test('planTopology: pipeline stages hold each parameter once', (t) => {
   for (const pp of [1, 2, 3]) {
-    const resolved = resolveTopology({ model: { layers: 3, moe: { every: 2 } }, parallel: { pp } });
-    const stages = stageParameters(resolved);
-    const counts = parameterCounts(resolved.model);
+    const topology = resolveTopology({ model: { layers: 3, moe: { every: 2 } }, parallel: { pp } });
+    const stages = stageParameters(topology);
+    const counts = parameterCounts(topology.model);
     t.is(
       stages.reduce((sum, stage) => sum + stage.dense, 0),
       counts.dense,
@@ -38,12 +46,25 @@ test('planTopology: pipeline stages hold each parameter once', (t) => {
   }
 });
 
-test('planTopology: memory of one device is 16 bytes a parameter, in f32 and mixed, besides activations', (t) => {
+/** Elements with padding: what buffers have. */
+const padded = (topology: ResolvedTopology) =>
+  Object.fromEntries(
+    new Layout(topology)
+      .groupsOf(workerRank(0))
+      .map(({ name, flat, holders }) => [name, { length: flat.length, holders: holders.count }]),
+  ) as Readonly<Record<'dense' | 'expert', { readonly length: number; readonly holders: number }>>;
+
+test('planTopology: memory of one device is 16 bytes an element, and a parameter in the papers, besides activations', (t) => {
   const { memory, parameters } = plan({});
+  const [only] = memory;
+  assert(only, 'one device has one row');
+  const { own, papers } = only;
+  const { dense, expert } = padded(resolved({}));
   t.is(memory.length, 1);
-  t.is((memory[0]?.f32.device ?? 0) - (memory[0]?.f32.activations ?? 0), 16 * parameters.total);
-  t.deepEqual(memory[0]?.mixed, { device: 16 * parameters.total, host: 0 });
-  t.true((memory[0]?.f32.activations ?? 0) > 0);
+  t.is(own.device - own.activations - own.buffers, 16 * (dense.length + expert.length));
+  t.like(papers.mixed, { device: 16 * parameters.total, host: 0 });
+  t.like(papers.f32, { device: 16 * parameters.total, master: 0, host: 0 });
+  t.true(own.activations > 0);
 });
 
 test('planTopology: one device sends nothing', (t) => {
@@ -54,7 +75,9 @@ test('planTopology: one device sends nothing', (t) => {
 
 test('planTopology: traffic of dp 2, ep 2 by hand', (t) => {
   // 384 tokens a replica, 12 experts in two groups of 6, two choices: a token misses a group with 6/12 · 5/11.
-  const { traffic, parameters } = plan({ parallel: { dp: 2, ep: 2 } });
+  const topology = { parallel: { dp: 2, ep: 2 } };
+  const { traffic } = plan(topology);
+  const { dense } = padded(resolved(topology));
   const row = 64 * 4;
   const visits = 384 * (1 - (6 / 12) * (5 / 11));
   const expected = {
@@ -62,14 +85,14 @@ test('planTopology: traffic of dp 2, ep 2 by hand', (t) => {
     combine: 2 * 384 * row,
     backward: 2 * (visits + 384) * row,
     pipeline: 0,
-    gradients: (8 * parameters.dense) / 2,
-    weights: (4 * parameters.dense) / 2,
+    gradients: (8 * dense.length) / 2,
+    weights: (4 * dense.length) / 2,
   };
   t.is(traffic.links?.length, 2);
   for (const link of traffic.links ?? []) {
     for (const [kind, bytes] of Object.entries(expected)) {
       const found = link.bytes[kind as keyof typeof expected];
-      t.true(Math.abs(found - bytes) <= 1e-9 * bytes, `${kind} ${found} ${bytes}`);
+      t.true(near(found, bytes), `${kind} ${found} ${bytes}`);
     }
     t.is(link.kind, 'ipc');
   }
@@ -77,41 +100,48 @@ test('planTopology: traffic of dp 2, ep 2 by hand', (t) => {
 
 test('planTopology: replicas of an expert group exchange gradients of 8 bytes and weights of 4', (t) => {
   const bytes = (zero: 0 | 1) => {
-    const { traffic, parameters } = plan({ parallel: { dp: 4, ep: 2, zero } });
+    const topology = { parallel: { dp: 4, ep: 2, zero } };
+    const { traffic } = plan(topology);
+    const parameters = padded(resolved(topology));
     const link = traffic.links?.find(({ from, to }) => from === 'worker/0' && to === 'worker/2')?.bytes;
     return { gradients: link?.gradients, weights: link?.weights, dispatch: link?.dispatch, parameters };
   };
   const sharded = bytes(1);
-  const slice = sharded.parameters.dense / 4 + sharded.parameters.expert / 4;
-  t.like(sharded, { gradients: 8 * slice, weights: 4 * slice, dispatch: 0 });
+  const slice = sharded.parameters.dense.length / 4 + sharded.parameters.expert.length / 2;
+  t.true(near(sharded.gradients, 8 * slice) && near(sharded.weights, 4 * slice));
+  t.is(sharded.dispatch, 0);
   const whole = bytes(0);
-  t.like(whole, { gradients: 16 * slice, weights: 0 }, 'leaves of the slice, and its finished sum');
+  t.true(near(whole.gradients, 16 * slice), 'leaves of the slice, and its finished sum');
+  t.is(whole.weights, 0);
 });
 
 test('planTopology: beyond the fan-out gradients are exchanged in levels, machines first', (t) => {
   const bytes = (fanout: number) => {
     const machines = [0, 1].map((index) => ({ host: `h${index}`, devices: ['cpu:0', 'cpu:1'] }));
-    const { traffic, parameters } = plan({ parallel: { dp: 4, ep: 1, zero: 1 }, machines, wire: { fanout } });
+    const topology = { parallel: { dp: 4, ep: 1, zero: 1 as const }, machines, wire: { fanout } };
+    const { traffic } = plan(topology);
+    const { dense, expert } = padded(resolved(topology));
     const of = (to: number) =>
       traffic.links?.find((link) => link.from === 'worker/0' && link.to === `worker/${to}`)?.bytes
         .gradients ?? 0;
-    return { inside: of(1), straight: of(2), across: of(3), held: parameters.dense + parameters.expert };
+    return { inside: of(1), straight: of(2), across: of(3), held: dense.length + expert.length };
   };
   const flat = bytes(8);
-  t.like(flat, { inside: 2 * flat.held, straight: 2 * flat.held, across: 2 * flat.held });
+  for (const to of ['inside', 'straight', 'across'] as const) t.true(near(flat[to], 2 * flat.held), to);
   const levels = bytes(2);
-  t.like(levels, { inside: 4 * flat.held, straight: 2 * flat.held, across: 0 });
+  t.true(near(levels.inside, 4 * flat.held) && near(levels.straight, 2 * flat.held));
+  t.is(levels.across, 0);
 });
 
 test('planTopology: buddies keep 20 bytes of what one worker alone holds and hear 8 of it a step; 16 and 4 where gradients are f32', (t) => {
   const of = (buddies: boolean) => plan({ parallel: { dp: 2, ep: 2 }, recovery: { buddies } });
   const [without, kept] = [of(false), of(true)];
-  const { dense, expert } = kept.parameters;
-  t.is(kept.memory[0]?.f32.buddies, (20 * dense) / 2 + (16 * expert) / 2);
-  t.is(kept.traffic.perDevice.buddies, (8 * dense) / 2 + (4 * expert) / 2);
+  const { dense, expert } = padded(resolved({ parallel: { dp: 2, ep: 2 } }));
+  t.true(near(kept.memory[0]?.own.buddies, (20 * dense.length) / 2 + 16 * expert.length));
+  t.true(near(kept.traffic.perDevice.buddies, (8 * dense.length) / 2 + 4 * expert.length));
   const { total, buddies } = kept.traffic.perDevice;
   t.is(Math.round(total - buddies), Math.round(without.traffic.perDevice.total));
-  t.is(without.memory[0]?.f32.buddies, 0);
+  t.is(without.memory[0]?.own.buddies, 0);
 });
 
 test('planTopology: links add up to what devices send by formula', (t) => {
@@ -155,7 +185,7 @@ test('planTopology: step time needs speeds, and then is the least that compute a
   });
   const known = plan({ parallel: { dp: 2 } }, { flopsPerSecond: 1e9, bytesPerSecond: 1e6 });
   t.is(known.time.computeSeconds, known.flopsPerStep / 2e9);
-  t.is(known.time.wireSeconds, known.traffic.perDevice.total / 1e6);
+  t.true(near(known.time.wireSeconds ?? 0, known.traffic.perDevice.total / 1e6), 'of the busiest');
   t.is(known.time.basis, 'bound');
   t.is(known.time.stepSeconds, Math.max(known.time.computeSeconds ?? 0, known.time.wireSeconds ?? 0));
   t.is(known.time.tokensPerSecond, (24 * 32) / (known.time.stepSeconds ?? 0));
@@ -201,7 +231,7 @@ test('planTopology: a cluster of 512 devices is planned without the list of link
   t.is(big.memory.length, 512);
   t.is(big.traffic.links, null);
   t.true(big.traffic.perDevice.total > 0);
-  t.true(formatPlan(big, { limit: 5 }).includes('… and 507 more'));
+  t.true(formatPlan(big, { limit: 5 }).includes('… and 508 more'));
 });
 
 test('planTopology: is plain data', (t) => {
@@ -217,8 +247,8 @@ test('formatPlan: shows both memory tables, every node and the step time', (t) =
     'worker/1',
     'agent/0',
     'expert/L0-1/ep1/edp0',
-    'f32 sum',
-    'mixed',
+    'moments',
+    'as the papers count it',
     'tokens/s',
   ])
     t.true(text.includes(part), part);

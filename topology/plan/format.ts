@@ -1,36 +1,9 @@
 import type { Plan, PlannedNode, StepTime } from './plan.ts';
-import type { PlanDiff } from './plan-diff.ts';
-import { trafficKinds, type TrafficBytes } from './plan-traffic.ts';
-import { formatProblem } from './problem.ts';
-
-const scale = (value: number, units: readonly string[], base: number): string => {
-  let [scaled, index] = [value, 0];
-  while (scaled >= base && index < units.length - 1) [scaled, index] = [scaled / base, index + 1];
-  const digits = index === 0 || scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
-  return `${scaled.toFixed(digits)} ${units[index] ?? ''}`.trimEnd();
-};
-
-/** 1536 → `1.50 KiB`. */
-export const formatBytes = (bytes: number): string =>
-  scale(bytes, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'], 1024);
-
-/** 1.2e9 → `1.20 G`. */
-export const formatCount = (n: number): string => scale(n, ['', 'K', 'M', 'G', 'T', 'P', 'E'], 1000);
-
-/** Columns as wide as their widest cell; numbers (all but the first columns named left) to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[], numLeft: number): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all
-    .map((row) =>
-      row
-        .map((cell, c) => (c < numLeft ? cell.padEnd(widths[c] ?? 0) : cell.padStart(widths[c] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `  ${line}`)
-    .join('\n');
-}
+import type { PlanDiff } from './diff.ts';
+import { trafficKinds, type TrafficBytes } from './traffic.ts';
+import { formatProblem } from '../problem.ts';
+import type { DeviceMemory } from './memory.ts';
+import { formatBytes, formatCount, table } from './table.ts';
 
 /** `gate/L0/pp0/dp1, gate/L1/pp0/dp1` → `gate/L0-1/pp0/dp1`; only neighbours of one family are joined. */
 export function foldAddresses(actors: readonly string[]): readonly string[] {
@@ -77,6 +50,68 @@ const trafficCells = (bytes: TrafficBytes): readonly string[] =>
 
 const trafficHead = [...trafficKinds, 'sum'];
 
+/** Rows of nodes whose cells are the same, joined: `worker/0-7`. */
+function joined(rows: readonly (readonly [string, ...string[]])[]): readonly (readonly string[])[] {
+  const groups = new Map<string, { readonly nodes: number[]; readonly cells: readonly string[] }>();
+  for (const [node, ...cells] of rows) {
+    const key = cells.join(' ');
+    const group = groups.get(key) ?? { nodes: [], cells };
+    group.nodes.push(Number(node.split('/')[1]));
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ nodes, cells }) => [`worker/${ranges(nodes)}`, ...cells]);
+}
+
+const ownColumns = {
+  weights: 'weights',
+  gradients: 'gradients',
+  master: 'master',
+  moments: 'moments',
+  buddies: 'buddies',
+  activations: 'activations*',
+  buffers: 'buffers',
+  device: 'device',
+  host: 'host',
+} as const satisfies Readonly<Record<keyof DeviceMemory['own'], string>>;
+
+const papersColumns = {
+  parameters: 'parameters',
+  gradients: 'gradients',
+  master: 'master',
+  moments: 'moments',
+  device: 'device',
+  host: 'host',
+} as const satisfies Readonly<Record<keyof DeviceMemory['papers']['mixed'], string>>;
+
+/** Both tables: what the actors allocate, and what the papers would say of the same layout. */
+function memoryLines(memory: Plan['memory'], limit: number): readonly string[] {
+  const cells = <Key extends string>(
+    bytes: Readonly<Record<Key, number>>,
+    columns: Readonly<Record<Key, string>>,
+  ) => (Object.keys(columns) as Key[]).map((key) => formatBytes(bytes[key]));
+  const own = joined(memory.map((each) => [each.node, ...cells(each.own, ownColumns)]));
+  const papers = joined(
+    memory.map(({ node, papers: { mixed, f32 } }) => [
+      node,
+      ...cells(mixed, papersColumns),
+      formatBytes(f32.device),
+      formatBytes(f32.host),
+    ]),
+  );
+  const more = (rows: readonly unknown[]): readonly string[] =>
+    rows.length > limit ? [`  … and ${rows.length - limit} more`] : [];
+  return [
+    'Memory per device, as Troupe allocates it',
+    table(['node', ...Object.values(ownColumns)], own.slice(0, limit), 1),
+    ...more(own),
+    '  * at even load',
+    '',
+    'The same as the papers count it: 16-bit parameters and gradients with an f32 Adam, without activations',
+    table(['node', ...Object.values(papersColumns), 'f32 device', 'f32 host'], papers.slice(0, limit), 1),
+    ...more(papers),
+  ];
+}
+
 /** The time of a step, and what it is worth. */
 function stepTimeLine({ basis, stepSeconds, tokensPerSecond }: StepTime): string {
   if (stepSeconds === null || tokensPerSecond === null)
@@ -111,38 +146,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
     ),
     ...more(plan.nodes),
     '',
-    'Memory per device',
-    table(
-      [
-        'node',
-        'weights',
-        'gradients',
-        'moments',
-        'buddies',
-        'activations*',
-        'f32 sum',
-        'host',
-        'mixed**',
-        'mixed host',
-      ],
-      cut(plan.memory).map(({ node, f32, mixed }) => [
-        node,
-        ...[
-          f32.weights,
-          f32.gradients,
-          f32.moments,
-          f32.buddies,
-          f32.activations,
-          f32.device,
-          f32.host,
-          mixed.device,
-          mixed.host,
-        ].map(formatBytes),
-      ]),
-      1,
-    ),
-    ...more(plan.memory),
-    '  * estimate at even load  ** 16-bit weights and gradients, f32 Adam, without activations: not built',
+    ...memoryLines(plan.memory, limit),
     ...(plan.fits === null
       ? []
       : [plan.fits ? '  every device has room' : '  a device has not enough memory']),

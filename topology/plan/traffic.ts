@@ -1,13 +1,13 @@
 import type { NodeId } from '@troupe/core';
-import { gradientBytes, lonelyElements, moeLayers, visitShare, type ExchangeLevel } from '@troupe/spec';
-import { GroupExchange } from './layout/group-exchange.ts';
-import { Layout } from './layout/layout.ts';
-import { isLocalHost } from './layout/machine-row.ts';
-import type { ParameterGroup } from './layout/parameter-group.ts';
-import { stageIndex, type StageIndex } from './layout/rank.ts';
-import type { Placement, WorkerNode } from './placement.ts';
-import { stageParameters } from './plan-memory.ts';
-import type { ResolvedTopology } from './resolved.ts';
+import { moeLayers, visitShare } from '@troupe/spec';
+import { GroupExchange } from '../layout/group-exchange.ts';
+import { Layout } from '../layout/layout.ts';
+import { isLocalHost } from '../layout/machine-row.ts';
+import type { ParameterGroup } from '../layout/parameter-group.ts';
+import type { WorkerRank } from '../layout/rank.ts';
+import type { Placement, WorkerNode } from '../placement.ts';
+import { groupSizes } from './states.ts';
+import type { ResolvedTopology } from '../resolved.ts';
 
 /** Bytes of one step by what they carry. */
 export interface TrafficBytes {
@@ -75,75 +75,60 @@ function rowsPerPair(topology: ResolvedTopology): { readonly there: number; read
 type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
 
 /**
- * Bytes that a rank sends to one other of its group for the update, at each level of the exchange: a share of the leaves on the way down; on
+ * Bytes of an element that a rank sends to one other of its group for the update, at each level of the exchange: leaves on the way down; on
  * the way up new weights, or under ZeRO 0, where everybody updates everything, the finished sums.
  */
-function updateBytes(
-  { parallel }: ResolvedTopology,
-  levels: readonly ExchangeLevel[],
-  elements: number,
-): readonly UpdateBytes[] {
-  return levels.map(({ size, stride }) => {
-    const part = elements / (size * stride);
-    return parallel.zero === 0
-      ? { gradients: 16 * part, weights: 0 }
-      : { gradients: 8 * part, weights: 4 * part };
-  });
-}
+const updateBytes = ({ parallel }: ResolvedTopology): UpdateBytes =>
+  parallel.zero === 0 ? { gradients: 16, weights: 0 } : { gradients: 8, weights: 4 };
 
-/** What the plan counts of a worker's parameter groups; of norms and tied tables, which are small or not built, it counts one copy. */
-interface PlannedGroup {
-  readonly group: ParameterGroup;
-  /** Elements that a worker has of it, without padding. */
-  readonly held: number;
-  /** Elements of its slice that no other worker has. */
-  readonly lonely: number;
+/** Bytes that a worker sends to its buddy for a group: the finished gradient of its slice. */
+function buddyBytes(
+  topology: ResolvedTopology,
+  layout: Layout,
+  group: ParameterGroup,
+  worker: WorkerRank,
+): number {
+  if (layout.buddyOf(group, worker) === null) return 0;
+  const { owned, ownedStored } = groupSizes(topology, layout, group, worker);
+  return 8 * owned - 4 * ownedStored;
 }
-
-function plannedGroups(topology: ResolvedTopology, layout: Layout, pp: StageIndex): readonly PlannedGroup[] {
-  const { parallel } = topology;
-  const { ep, tp } = parallel;
-  const { dense, expert } = stageParameters(topology)[pp] ?? { dense: 0, expert: 0 };
-  const held = { dense: dense / tp, expert: expert / ep / tp };
-  const lonely = lonelyElements({ ...parallel, dense, expert });
-  const worker = layout.mesh.rankOf({ pp, dp: 0, tp: 0 });
-  return layout.groupsOf(worker).flatMap((group) => {
-    const { name } = group;
-    return name === 'dense' || name === 'expert' ? [{ group, held: held[name], lonely: lonely[name] }] : [];
-  });
-}
-
-/** Bytes that a worker sends to its buddy for a group. */
-const buddyBytes = ({ train, recovery }: ResolvedTopology, { group, lonely }: PlannedGroup): number =>
-  recovery.buddies ? gradientBytes(group.holders.count, train.microbatches) * lonely : 0;
 
 /**
  * Bytes a worker sends in one step under the default placement, by formula: the mean over a pipeline's stages.
  * Traffic inside a tensor-parallel group is not modelled.
  */
-export function trafficPerDevice(topology: ResolvedTopology): TrafficBytes {
+export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout(topology)): TrafficBytes {
   const { model, parallel, train } = topology;
   const { dp, ep, pp } = parallel;
-  const layout = new Layout(topology);
   const numMoe = moeLayers(model).length;
   const { there, back } = rowsPerPair(topology);
   const others = (numMoe * (ep - 1)) / (pp * parallel.tp);
   const tokens = (train.batch / dp) * model.seqLen;
   const parts: Partial<Record<Kind, number>>[] = [
     { dispatch: others * there, combine: others * back, backward: others * (there + back) },
-    { pipeline: (2 * (pp - 1) * tokens * rowBytes(topology)) / pp },
+    { pipeline: (2 * (pp - 1) * tokens * 4 * model.dModel) / pp },
   ];
+  const { gradients, weights } = updateBytes(topology);
   for (let stage = 0; stage < pp; stage++) {
-    for (const planned of plannedGroups(topology, layout, stageIndex(stage))) {
-      const levels = planned.group.exchange;
-      updateBytes(topology, levels, planned.held).forEach(({ gradients, weights }, level) => {
-        const others = (levels[level]?.size ?? 1) - 1;
-        parts.push({ gradients: (others * gradients) / pp, weights: (others * weights) / pp });
-      });
-      parts.push({ buddies: buddyBytes(topology, planned) / pp });
+    const worker = layout.mesh.rankOf({ pp: stage, dp: 0, tp: 0 });
+    for (const group of layout.groupsOf(worker)) {
+      for (const { size, stride } of group.exchange) {
+        // A mean: parts are as even as whole blocks allow, and every element has one owner.
+        const sent = ((size - 1) * group.flat.length) / (size * stride * pp);
+        parts.push({ gradients: gradients * sent, weights: weights * sent });
+      }
+      parts.push({ buddies: meanBuddyBytes(topology, layout, group) / pp });
     }
   }
   return addTraffic(parts);
+}
+
+/** The mean over the holders of a group. */
+function meanBuddyBytes(topology: ResolvedTopology, layout: Layout, group: ParameterGroup): number {
+  const { holders } = group;
+  let sum = 0;
+  for (const worker of holders) sum += buddyBytes(topology, layout, group, worker);
+  return sum / holders.count;
 }
 
 /** Bytes that go from one node to another. */
@@ -168,7 +153,8 @@ function* rowFlows(topology: ResolvedTopology, { layout, actors, nodeOf }: Place
 
 function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
   const { mesh } = layout;
-  const pipeline = (topology.train.batch / mesh.dp) * topology.model.seqLen * rowBytes(topology);
+  const { train, model } = topology;
+  const pipeline = (train.batch / mesh.dp) * model.seqLen * 4 * model.dModel;
   for (const worker of layout.workers()) {
     const stage = layout.at(worker).pp;
     if (stage + 1 === mesh.pp) continue;
@@ -179,35 +165,46 @@ function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placemen
   }
 }
 
-/** What shards send each other: to buddies first, then dense, then expert parameters. */
+/** What shards send each other. */
 function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  const planned = Array.from({ length: layout.mesh.pp }, (_, pp) =>
-    plannedGroups(topology, layout, stageIndex(pp)),
-  );
-  const shards = [...layout.workers()].flatMap((worker) =>
-    (planned[layout.at(worker).pp] ?? []).map((each) => ({
-      ...each,
-      worker,
-      group: layout.groupOf(worker, each.group.name),
-    })),
-  );
-  for (const shard of shards) {
-    const { group, worker } = shard;
-    const buddy = layout.buddyOf(group, worker);
-    if (buddy === null) continue;
-    const [from, to] = [nodeOf(layout.shardOf(group, worker)), nodeOf(layout.shardOf(group, buddy))];
-    yield { from, to, part: { buddies: buddyBytes(topology, shard) } };
-  }
-  for (const name of ['dense', 'expert'] as const) {
-    for (const { group, worker, held } of shards) {
-      if (group.name !== name) continue;
+  const { gradients, weights } = updateBytes(topology);
+  for (const worker of layout.workers()) {
+    for (const group of layout.groupsOf(worker)) {
       const from = nodeOf(layout.shardOf(group, worker));
-      const bytes = updateBytes(topology, group.exchange, held);
-      const among = new GroupExchange(group, worker);
-      for (const [level, part] of bytes.entries())
-        for (const other of among.others(level))
-          yield { from, to: nodeOf(layout.shardOf(group, other.worker)), part };
+      const buddy = layout.buddyOf(group, worker);
+      if (buddy !== null)
+        yield {
+          from,
+          to: nodeOf(layout.shardOf(group, buddy)),
+          part: { buddies: buddyBytes(topology, layout, group, worker) },
+        };
+      yield* exchangeFlows({ gradients, weights }, layout, group, worker, nodeOf);
     }
+  }
+}
+
+/** What a shard sends to the others of its groups: leaves of their parts, and what it made of its own. */
+function* exchangeFlows(
+  each: UpdateBytes,
+  layout: Layout,
+  group: ParameterGroup,
+  worker: WorkerRank,
+  nodeOf: Placement['nodeOf'],
+): Generator<Flow> {
+  const among = new GroupExchange(group, worker);
+  const sums = each.weights === 0 ? each.gradients / 2 : 0;
+  for (const level of group.exchange.keys()) {
+    const own = among.exchange.part(level + 1);
+    const made = own.to - own.from;
+    for (const { worker: other, part } of among.others(level))
+      yield {
+        from: nodeOf(layout.shardOf(group, worker)),
+        to: nodeOf(layout.shardOf(group, other)),
+        part: {
+          gradients: (each.gradients - sums) * (part.to - part.from) + sums * made,
+          weights: each.weights * made,
+        },
+      };
   }
 }
 

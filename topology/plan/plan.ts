@@ -1,12 +1,12 @@
 import { parameterCounts, trainingFlopsPerToken, type ParameterCounts } from '@troupe/spec';
-import type { FilledTopology } from './fill.ts';
-import { createPlacement, type PlacedActor, type Placement } from './placement.ts';
-import type { ResolvedSpeed } from './machines.ts';
-import { planMemory, type DeviceMemory } from './plan-memory.ts';
-import { planLinks, trafficPerDevice, type Link, type TrafficBytes } from './plan-traffic.ts';
-import type { TopologyProblem } from './problem.ts';
-import type { ResolvedTopology } from './resolved.ts';
-import { refuseUnbuilt } from './unbuilt.ts';
+import type { FilledTopology } from '../fill.ts';
+import { createPlacement, type PlacedActor, type Placement } from '../placement.ts';
+import type { ResolvedSpeed } from '../machines.ts';
+import { planMemory, type DeviceMemory } from './memory.ts';
+import { planLinks, trafficPerDevice, type Link, type TrafficBytes } from './traffic.ts';
+import type { TopologyProblem } from '../problem.ts';
+import type { ResolvedTopology } from '../resolved.ts';
+import { refuseUnbuilt } from '../unbuilt.ts';
 
 export interface PlanOptions {
   /** Speed of one device. Default: of the slowest machine that names its `speed`; null: unknown, and so is the step time. */
@@ -98,7 +98,7 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
   const placement = options.placement ?? createPlacement(topology);
   const byNode = groupByNode(placement.actors);
   const memory = planMemory(topology, placement);
-  const perDevice = trafficPerDevice(topology);
+  const perDevice = trafficPerDevice(topology, placement.layout);
   const links = planLinks(topology, placement);
   const tokensPerStep = topology.train.batch * topology.model.seqLen;
   const flopsPerToken = trainingFlopsPerToken(topology.model);
@@ -116,7 +116,7 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
       actors: byNode.get(node.id) ?? [],
     })),
     memory,
-    fits: room === null ? null : memory.every((device) => device.f32.device <= room),
+    fits: room === null ? null : memory.every((device) => device.own.device <= room),
     traffic: { perDevice, links },
     flopsPerToken,
     flopsPerStep,

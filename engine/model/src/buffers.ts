@@ -1,0 +1,4 @@
+// What a stage allocates, alone: planning a device's memory needs no kernels.
+export * from './activations.ts';
+export * from './statistics.ts';
+export type { StageShape } from './stage-shape.ts';

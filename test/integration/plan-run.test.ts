@@ -1,0 +1,103 @@
+import test from 'ava';
+import { planTopology, resolveTopology, type TopologyInput, type TrafficBytes } from '@troupe/topology';
+import { createReferenceCodec } from '@troupe/wire';
+import { openSimulator } from 'troupe';
+
+/** A model in which norms and other small units, padded to 1,024 elements, are a small part. */
+const model = {
+  vocab: 512,
+  layers: 4,
+  dModel: 128,
+  heads: 4,
+  seqLen: 32,
+  ffn: { kind: 'swiglu', dFf: 256 },
+  moe: { every: 2, experts: 8, topK: 2 },
+} as const;
+
+const resolved = (over: Partial<TopologyInput>) =>
+  resolveTopology({
+    model,
+    // Nothing is held out, as nothing is evaluated where nothing is computed.
+    data: { synthetic: 'zipf', holdout: 0 },
+    train: { batch: 16, grains: 16 },
+    checkpoint: { every: 0 },
+    ...over,
+  });
+
+/** Mixtures that are run, each with what `plan` says of it. */
+const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
+  'one device': {},
+  'one device, two microbatches': { train: { batch: 16, grains: 16, microbatches: 2 } },
+  'one device, bf16': { train: { batch: 16, grains: 16, precision: 'bf16' } },
+  'tied head': { model: { ...model, tiedHead: true } },
+  'dp 4, zero 0': { parallel: { dp: 4, zero: 0 } },
+  'dp 4, zero 1': { parallel: { dp: 4, zero: 1 } },
+  'dp 4, ep 2, shared experts': {
+    model: { ...model, moe: { ...model.moe, sharedExperts: 1 } },
+    parallel: { dp: 4, ep: 2 },
+  },
+  'dp 4, ep 4, buddies': { parallel: { dp: 4, ep: 4 }, recovery: { buddies: true } },
+  'dp 8, ep 2, levels of two': { parallel: { dp: 8, ep: 2 }, wire: { fanout: 2 } },
+  'dp 2, ep 2, four microbatches, bf16': {
+    parallel: { dp: 2, ep: 2 },
+    train: { batch: 16, grains: 16, microbatches: 4, precision: 'bf16' },
+  },
+};
+
+type Kind = Exclude<keyof TrafficBytes, 'total'>;
+
+/** Which part of a plan a message is; none for those that a plan does not count. */
+const kindOf: Readonly<Record<string, Kind>> = {
+  'rows.dispatch': 'dispatch',
+  'rows.return': 'combine',
+  'gradients.dispatch': 'backward',
+  'gradients.return': 'backward',
+  'gradient.add': 'gradients',
+  'gradient.total': 'gradients',
+  'weights.spread': 'weights',
+  'ward.sum': 'buddies',
+};
+
+/** Runs two steps without arithmetic: what devices have allocated, and what one step sent by kind. */
+async function ran(over: Partial<TopologyInput>) {
+  const simulator = await openSimulator(resolved(over), { shapesOnly: true });
+  const codec = createReferenceCodec();
+  const run = async (steps: number) => {
+    const sent: Partial<Record<Kind, number>> = {};
+    const { memory, result } = await simulator.run(
+      { seed: 1, steps, faults: [] },
+      {
+        alter: (packet) => {
+          const { kind } = codec.decodeMessage(packet).message;
+          const part = kindOf[kind];
+          if (part !== undefined)
+            sent[part] =
+              (sent[part] ?? 0) + packet.frames.reduce((sum, { byteLength }) => sum + byteLength, 0);
+          return packet;
+        },
+      },
+    );
+    return { memory, sent, result };
+  };
+  const [one, two] = [await run(1), await run(2)];
+  return { ...two, sentIn: (kind: Kind) => (two.sent[kind] ?? 0) - (one.sent[kind] ?? 0) };
+}
+
+for (const [name, over] of Object.entries(mixtures)) {
+  test(`plan: ${name}: devices allocate what it says, and send it within a tenth`, async (t) => {
+    const { memory, traffic } = planTopology(resolved(over));
+    const run = await ran(over);
+    t.is(run.result.exitCode, 0, run.result.error?.message);
+    t.deepEqual(
+      run.memory,
+      memory.map(({ node, own }) => ({ node, bytes: own.device })),
+    );
+    const workers = memory.length;
+    for (const kind of new Set(Object.values(kindOf))) {
+      const [planned, found] = [traffic.perDevice[kind] * workers, run.sentIn(kind)];
+      const what = `${kind}: planned ${planned}, sent ${found}`;
+      t.log(what);
+      t.true(Math.abs(planned - found) <= 0.1 * found, what);
+    }
+  });
+}

@@ -1,0 +1,66 @@
+import { papersMemory, type PapersMemory } from '@troupe/spec';
+import { workerRank } from '../layout/rank.ts';
+import type { Placement } from '../placement.ts';
+import type { ResolvedTopology } from '../resolved.ts';
+import { stageBuffers, type BufferBytes } from './stage-buffers.ts';
+import { stageParameters } from './stage-parameters.ts';
+import { groupSizes, SHARD_WORDS_BYTES, stateBytes, type StateBytes } from './states.ts';
+
+/** Where the bytes of a worker go, as the actors allocate them. */
+export interface OwnMemory extends StateBytes, BufferBytes {
+  /** In host memory; everything else is on the device. */
+  readonly host: number;
+  /** Bytes on the device. */
+  readonly device: number;
+}
+
+export interface DeviceMemory {
+  /** `worker/0`. */
+  readonly node: string;
+  /** As Troupe allocates it: exact int64 gradient sums, f32 master weights, padding. */
+  readonly own: OwnMemory;
+  /** The same layout as the papers count it, 2 + 2 + 12 bytes a parameter, without activations; and in f32 alone. */
+  readonly papers: { readonly mixed: PapersMemory; readonly f32: PapersMemory };
+}
+
+/** Bytes of the states of a worker's parameters. */
+function workerStates(
+  topology: ResolvedTopology,
+  { layout }: Placement,
+  rank: number,
+): StateBytes & { shards: number } {
+  const worker = workerRank(rank);
+  const groups = layout.groupsOf(worker);
+  const sums = { weights: 0, gradients: 0, master: 0, moments: 0, buddies: 0, shards: groups.length };
+  for (const group of groups) {
+    const bytes = stateBytes(groupSizes(topology, layout, group, worker), { isAlone: layout.isAlone });
+    sums.weights += bytes.weights;
+    sums.gradients += bytes.gradients;
+    sums.master += bytes.master;
+    sums.moments += bytes.moments;
+    sums.buddies += bytes.buddies;
+  }
+  return sums;
+}
+
+/** Bytes on every device. */
+export function planMemory(topology: ResolvedTopology, placement: Placement): readonly DeviceMemory[] {
+  const { layout } = placement;
+  const stages = stageParameters(topology, layout).map(({ dense, expert }, pp) => {
+    const source = { ...topology.parallel, dense, expert };
+    return {
+      papers: { mixed: papersMemory(source, 'mixed'), f32: papersMemory(source, 'f32') },
+      ...stageBuffers(topology, layout, layout.at(layout.mesh.rankOf({ pp, dp: 0, tp: 0 })).pp),
+    };
+  });
+  return placement.workers.flatMap(({ id, rank, coordinates }) => {
+    const stage = stages[coordinates.pp];
+    if (stage === undefined) return [];
+    const { shards, ...states } = workerStates(topology, placement, rank);
+    const { papers, activations } = stage;
+    const buffers = stage.buffers + shards * SHARD_WORDS_BYTES;
+    const { weights, gradients, master, moments, buddies } = states;
+    const device = weights + gradients + master + moments + buddies + activations + buffers;
+    return [{ node: id, own: { ...states, activations, buffers, host: 0, device }, papers }];
+  });
+}
