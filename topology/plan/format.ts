@@ -83,6 +83,22 @@ const papersColumns = {
   host: 'host',
 } as const satisfies Readonly<Record<keyof DeviceMemory['papers']['mixed'], string>>;
 
+/** The stages of a replica, where there are several. */
+function pipelineLines({ kind, chunks, microbatches, bubble, stages }: Plan['pipeline']): readonly string[] {
+  if (stages.length === 1) return [];
+  const rows = stages.map(({ blocks, flops, inFlight }, stage) => [
+    `${stage}`,
+    ranges(blocks),
+    `${formatCount(flops)}FLOP`,
+    `${inFlight}`,
+  ]);
+  return [
+    `Pipeline: ${kind}${chunks > 1 ? `, ${chunks} runs of layers a stage` : ''}, ${microbatches} microbatches: ${(100 * bubble).toFixed(1)} % of the stages' time is waiting`,
+    table(['stage', 'layers', 'a step', 'in flight'], rows, 2),
+    '',
+  ];
+}
+
 /** Both tables: what the actors allocate, and what the papers would say of the same layout. */
 function memoryLines(memory: Plan['memory'], limit: number): readonly string[] {
   const cells = <Key extends string>(
@@ -168,6 +184,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
           ...more(plan.traffic.links),
         ]),
     '',
+    ...pipelineLines(plan.pipeline),
     `Work: ${formatCount(plan.flopsPerStep)}FLOP a step, ${plan.tokensPerStep} tokens a step, ${formatCount(plan.flopsPerToken)}FLOP a token`,
     stepTimeLine(plan.time),
   ];

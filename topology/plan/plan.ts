@@ -3,6 +3,7 @@ import type { FilledTopology } from '../fill.ts';
 import { createPlacement, type PlacedActor, type Placement } from '../placement.ts';
 import type { ResolvedSpeed } from '../machines.ts';
 import { planMemory, type DeviceMemory } from './memory.ts';
+import { flopsTimeline, planPipeline, type PlannedPipeline } from './pipeline.ts';
 import { planLinks, trafficPerDevice, type Link, type TrafficBytes } from './traffic.ts';
 import type { TopologyProblem } from '../problem.ts';
 import type { ResolvedTopology } from '../resolved.ts';
@@ -32,7 +33,7 @@ export interface PlannedNode {
 
 /** Null where a speed is unknown. */
 export interface StepTime {
-  /** Every device at its full speed. */
+  /** Every device at its full speed, whatever a pipeline leaves idle included. */
   readonly computeSeconds: number | null;
   /** The busiest sender at its full bandwidth. */
   readonly wireSeconds: number | null;
@@ -53,6 +54,7 @@ export interface Plan {
   /** True when every device has room; null when its memory is unknown. */
   readonly fits: boolean | null;
   readonly traffic: { readonly perDevice: TrafficBytes; readonly links: readonly Link[] | null };
+  readonly pipeline: PlannedPipeline;
   readonly flopsPerToken: number;
   readonly flopsPerStep: number;
   readonly tokensPerStep: number;
@@ -63,16 +65,11 @@ export interface Plan {
   readonly topology: FilledTopology;
 }
 
-function stepTime(
-  flops: number,
-  tokens: number,
-  world: number,
-  sentBytes: number,
-  options: PlanOptions,
-): StepTime {
+/** @param flops - those that follow each other on the critical path of the pipeline: no device is faster */
+function stepTime(flops: number, tokens: number, sentBytes: number, options: PlanOptions): StepTime {
   const speed = options.flopsPerSecond ?? null;
   const width = options.bytesPerSecond ?? null;
-  const computeSeconds = speed === null ? null : flops / (world * speed);
+  const computeSeconds = speed === null ? null : flops / speed;
   const wireSeconds = sentBytes === 0 ? 0 : width === null ? null : sentBytes / width;
   const bound =
     computeSeconds === null || wireSeconds === null ? null : Math.max(computeSeconds, wireSeconds);
@@ -100,6 +97,7 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
   const memory = planMemory(topology, placement);
   const perDevice = trafficPerDevice(topology, placement.layout);
   const links = planLinks(topology, placement);
+  const timeline = flopsTimeline(topology, placement.layout);
   const tokensPerStep = topology.train.batch * topology.model.seqLen;
   const flopsPerToken = trainingFlopsPerToken(topology.model);
   const flopsPerStep = flopsPerToken * tokensPerStep;
@@ -118,10 +116,11 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
     memory,
     fits: room === null ? null : memory.every((device) => device.own.device <= room),
     traffic: { perDevice, links },
+    pipeline: planPipeline(topology, placement.layout, timeline),
     flopsPerToken,
     flopsPerStep,
     tokensPerStep,
-    time: stepTime(flopsPerStep, tokensPerStep, topology.parallel.world, mostSent(links, perDevice.total), {
+    time: stepTime(timeline.end, tokensPerStep, mostSent(links, perDevice.total), {
       ...known,
       ...options,
     }),
