@@ -89,7 +89,7 @@ function listNodes(
 }
 
 /** Kinds of parameter groups, in the order in which their shards are listed. */
-const groupNames: readonly GroupName[] = ['embed', 'dense', 'replicated', 'expert'];
+const groupNames: readonly GroupName[] = ['embed', 'dense', 'replicated', 'heads', 'expert'];
 
 /** Actors in the order of data flow, each on the device of its mesh coordinate. */
 function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): PlacedActor[] {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { denseUnits, expertUnits } from '@troupe/spec';
+import { denseUnits, expertUnits, wholeTensors } from '@troupe/spec';
 import { resolveTopology } from '../resolve.ts';
 import { writtenExperts } from '../expert-map.ts';
 import { GroupExchange } from './group-exchange.ts';
@@ -8,7 +8,9 @@ import { Layout, type LayoutSource } from './layout.ts';
 import type { GroupName } from './parameter-group.ts';
 import { stageIndex, workerRank } from './rank.ts';
 
-const { model } = resolveTopology({ model: { layers: 3, tiedHead: true, moe: { experts: 12, every: 2 } } });
+const { model } = resolveTopology({
+  model: { layers: 3, kvHeads: 2, tiedHead: true, moe: { experts: 12, every: 2 } },
+});
 
 interface Shape {
   readonly pp: number;
@@ -19,10 +21,22 @@ interface Shape {
 
 const sourceOf = (
   { pp, ep, edp, tp }: Shape,
-  over: { readonly zero?: 0 | 1; readonly fanout?: number; readonly buddies?: boolean } = {},
+  over: {
+    readonly zero?: 0 | 1;
+    readonly fanout?: number;
+    readonly buddies?: boolean;
+    readonly expertsSliced?: boolean;
+  } = {},
 ): LayoutSource => ({
   model,
-  parallel: { pp, dp: ep * edp, tp, ep, zero: over.zero ?? 1 },
+  parallel: {
+    pp,
+    dp: ep * edp,
+    tp,
+    ep,
+    zero: over.zero ?? 1,
+    expertsSliced: over.expertsSliced ?? true,
+  },
   train: { batch: ep * edp, grains: ep * edp, microbatches: 1 },
   machines: [{ host: 'localhost', devices: Array.from({ length: pp * ep * edp * tp }) }],
   wire: { fanout: over.fanout ?? 8 },
@@ -33,13 +47,13 @@ const shapes = fc.record({
   pp: fc.integer({ min: 1, max: 3 }),
   ep: fc.constantFrom(1, 2, 3, 4),
   edp: fc.integer({ min: 1, max: 3 }),
-  tp: fc.integer({ min: 1, max: 3 }),
+  tp: fc.constantFrom(1, 2, 4),
 });
 
 test('GRP-1: every unit is in one group of every worker that computes it, and all its holders have that group', (t) => {
   fc.assert(
-    fc.property(shapes, fc.constantFrom(2, 8), (shape, fanout) => {
-      const layout = new Layout(sourceOf(shape, { fanout }));
+    fc.property(shapes, fc.constantFrom(2, 8), fc.boolean(), (shape, fanout, expertsSliced) => {
+      const layout = new Layout(sourceOf(shape, { fanout, expertsSliced }));
       const found = new Set<string>();
       for (const worker of layout.workers()) {
         const groups = layout.groupsOf(worker);
@@ -48,7 +62,8 @@ test('GRP-1: every unit is in one group of every worker that computes it, and al
         t.is(new Set(groups.map(({ name }) => name)).size, groups.length, 'no name twice');
         for (const id of ids) found.add(id);
         const { blocks, hasEmbedding, hasHead } = layout.stagePlan(layout.at(worker).pp);
-        t.is(ids.includes('embed'), hasEmbedding || hasHead, 'a tied table is on both ends');
+        const hasTable = ids.some((id) => /^embed(#|$)/.test(id));
+        t.is(hasTable, hasEmbedding || hasHead, 'a tied table is on both ends');
         t.is(ids.includes('norm'), hasHead);
         for (const { units } of groups)
           for (const { layer } of units) t.true(layer === null || blocks.includes(layer));
@@ -57,8 +72,14 @@ test('GRP-1: every unit is in one group of every worker that computes it, and al
           t.is(group.holders.at(group.holders.positionOf(worker) ?? -1), worker);
         }
       }
-      const all = [...denseUnits(model), ...expertUnits(model, 1)].map(({ id }) => id);
-      t.deepEqual([...found].toSorted(), all.toSorted());
+      const all = Array.from(layout.mesh.peers('tp', 0), (worker) => {
+        const held = layout.segmentsOf(layout.at(worker).tp);
+        return [
+          ...denseUnits(model, held),
+          ...expertUnits(model, 1, expertsSliced ? held : wholeTensors),
+        ].map(({ id }) => id);
+      });
+      t.deepEqual([...found].toSorted(), [...new Set(all.flat())].toSorted());
     }),
     { numRuns: 40 },
   );
@@ -101,6 +122,7 @@ test('Layout: two groups a worker while pp and tp are 1; more where they are not
     ['embed', 'dense'],
   ]);
   t.deepEqual(namesOf({ pp: 1, ep: 1, edp: 2, tp: 2 }), [['dense', 'replicated', 'expert']]);
+  t.deepEqual(namesOf({ pp: 1, ep: 1, edp: 1, tp: 4 }), [['dense', 'replicated', 'heads', 'expert']]);
 });
 
 test('Layout: holders of tied tables are on both ends, those of norms are all tensor peers, those of experts copies', (t) => {
@@ -113,6 +135,13 @@ test('Layout: holders of tied tables are on both ends, those of norms are all te
   t.deepEqual(holdersOf(5, 'replicated'), [4, 5, 6, 7]);
   t.deepEqual(holdersOf(1, 'dense'), [1, 3]);
   t.deepEqual(holdersOf(4, 'expert'), [4]);
+
+  const wide = new Layout(sourceOf({ pp: 1, ep: 2, edp: 2, tp: 4 }, { expertsSliced: false }));
+  const holders = (rank: number, name: GroupName): number[] => [
+    ...wide.holdersOf(wide.groupOf(workerRank(rank), name)),
+  ];
+  t.deepEqual(holders(6, 'heads'), [2, 3, 6, 7, 10, 11, 14, 15]);
+  t.deepEqual(holders(1, 'expert'), [0, 1, 2, 3, 8, 9, 10, 11]);
 });
 
 test('Layout: gates and experts of a group know each other, and stay inside it', (t) => {

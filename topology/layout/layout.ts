@@ -1,5 +1,5 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
-import { isMoeLayer, type ModelConfig } from '@troupe/spec';
+import { isMoeLayer, segmentsOf, type ModelConfig, type TensorSegments } from '@troupe/spec';
 import { contiguousExperts, rankOf_E, type ExpertMap } from '../expert-map.ts';
 import { addresses, agentNodeOf, workerNode } from './address.ts';
 import { buddyShift, shifted } from './buddy-shift.ts';
@@ -15,6 +15,7 @@ import {
   type DataRank,
   type ExpertGroupId,
   type StageIndex,
+  type TensorRank,
   type WorkerRank,
 } from './rank.ts';
 import type { PipelineKind } from '../pipeline.ts';
@@ -46,7 +47,10 @@ export interface LayoutSource {
       readonly experts?: 'contiguous' | 'balanced' | WrittenExperts;
     };
   /** Without an optimizer: one that takes an element at a time. */
-  readonly train: Batch & { readonly optimizer?: { readonly kind: string } };
+  readonly train: Batch & {
+    readonly optimizer?: { readonly kind: string };
+    readonly tensorSegments?: number;
+  };
   readonly machines: readonly Machine[];
   readonly wire: { readonly fanout: number };
   readonly recovery: { readonly buddies: boolean };
@@ -80,6 +84,8 @@ export class Layout {
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
   readonly #hasBuddies: boolean;
+  /** `train.tensorSegments`. */
+  readonly #tensorSegments: number;
   /** Of workers that were asked for: every message asks. */
   readonly #coordinates = new Map<WorkerRank, Coordinates>();
   readonly #ranks = new Map<ExpertMap, Int32Array>();
@@ -101,6 +107,7 @@ export class Layout {
     this.#cut = { blocks: model.layers, pp: parallel.pp, chunks: this.pipeline.chunks };
     this.#machines = new MachineRow(source.machines);
     this.#hasBuddies = source.recovery.buddies;
+    this.#tensorSegments = source.train.tensorSegments ?? 1;
     const contiguous = contiguousExperts(model.moe?.experts ?? 0, parallel.ep);
     this.#expertMapOf = choices.expertMapOf ?? (() => contiguous);
     this.#groups = new ParameterGroups(this, {
@@ -177,6 +184,16 @@ export class Layout {
   /** In the order in which the group computes them. */
   expertsOf(layer: number, group: ExpertGroupId): readonly number[] {
     return this.expertMap(layer).expertsOf(group);
+  }
+
+  /** Which segments of the matrices that tensor peers divide a tensor rank has. */
+  segmentsOf(tensor: TensorRank): TensorSegments {
+    return segmentsOf({ tp: this.mesh.tp, segments: this.#tensorSegments }, tensor);
+  }
+
+  /** The tensor peers of a worker, itself among them, by tensor rank. */
+  peersOf(worker: WorkerRank): Holders {
+    return this.mesh.peers('tp', worker);
   }
 
   // Who holds which parameters

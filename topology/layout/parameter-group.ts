@@ -15,7 +15,7 @@ import { segmentsOf, type Segment } from './segment.ts';
 import type { WorkerRank } from './rank.ts';
 
 /** What shards of a group are called: a part of their addresses. */
-export type GroupName = 'embed' | 'dense' | 'replicated' | 'expert';
+export type GroupName = 'embed' | 'dense' | 'replicated' | 'heads' | 'expert';
 
 /** What of a group's buffer one worker completes alone. */
 export interface HeldSlice {

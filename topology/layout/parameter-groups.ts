@@ -1,8 +1,18 @@
-import { denseUnits, exchangeLevels, expertUnit, type ModelConfig, type Unit } from '@troupe/spec';
+import {
+  denseUnits,
+  eachSegment,
+  exchangeLevels,
+  expertUnit,
+  kvHeadsOfSegment,
+  wholeTensors,
+  type ModelConfig,
+  type TensorSegments,
+  type Unit,
+} from '@troupe/spec';
 import { Holders } from './holders.ts';
 import type { Coordinates, Mesh } from './mesh.ts';
 import { ParameterGroup, type Cuts, type GroupName } from './parameter-group.ts';
-import type { ExpertGroupId, StageIndex, WorkerRank } from './rank.ts';
+import type { ExpertGroupId, StageIndex, TensorRank, WorkerRank } from './rank.ts';
 import type { StagePlan } from './stage-plan.ts';
 
 /** Of a layout, what its groups follow from. */
@@ -13,6 +23,9 @@ export interface GroupedLayout {
   stagePlan(stage: StageIndex): StagePlan;
   moeLayersOf(stage: StageIndex): readonly number[];
   expertsOf(layer: number, group: ExpertGroupId): readonly number[];
+  /** Of the matrices that tensor peers divide. */
+  segmentsOf(tensor: TensorRank): TensorSegments;
+  readonly options: { readonly expertsSliced: boolean };
 }
 
 /** How holders exchange. */
@@ -25,15 +38,20 @@ export interface ExchangeRule {
 }
 
 /** Norms and routers are not divided along the tensor axis: all peers hold them. */
-const isReplicated = ({ id, parameters }: Unit): boolean =>
-  id.endsWith('/gate') || parameters.every(({ shape }) => shape.length === 1);
+const isReplicated = ({ segment }: Unit): boolean => segment === null;
+
+/** The embedding's, or a part of it. */
+const isTable = ({ id }: Unit): boolean => id === 'embed' || id.startsWith('embed#');
+
+/** Some of the peers: keys and values of a head that the query heads of several of them read. */
+const isShared = ({ segment, peerGradient }: Unit): boolean => segment !== null && peerGradient === 'shares';
 
 /**
  * The parameter groups of every worker.
  *
  * Two while pp and tp are 1: what is not a routed expert (`dense`), and a group of experts of every layer (`expert`). The table of a tied
  * embedding is a group of its own (`embed`) where first and last stage hold it, and so are norms and routers (`replicated`) beside matrices
- * that the tensor axis divides.
+ * that the tensor axis divides, and a head of keys and values (`heads`) that several tensor peers read.
  */
 export class ParameterGroups {
   readonly #layout: GroupedLayout;
@@ -65,6 +83,7 @@ export class ParameterGroups {
       ...(isTied ? [this.#tied(at)] : []),
       this.#dense(worker, at),
       ...(mesh.tp > 1 ? [this.#replicated(at)] : []),
+      ...(mesh.tp > model.kvHeads ? [this.#heads(at)] : []),
       ...(this.#layout.moeLayersOf(at.pp).length === 0 ? [] : [this.#expert(worker, at)]),
     ];
   }
@@ -74,7 +93,8 @@ export class ParameterGroups {
     return this.#group('dense', [at.pp, at.tp], {
       reader: 'stage',
       holders: () => mesh.peers('dp', worker),
-      units: () => this.#stageUnits(at.pp).filter((unit) => mesh.tp === 1 || !isReplicated(unit)),
+      units: () =>
+        this.#stageUnits(at).filter((unit) => mesh.tp === 1 || (!isReplicated(unit) && !isShared(unit))),
     });
   }
 
@@ -84,8 +104,32 @@ export class ParameterGroups {
     return this.#group('replicated', [at.pp], {
       reader: 'stage',
       holders: () => new Holders([{ first, stride: 1, count: mesh.dp * mesh.tp }]),
-      units: () => this.#stageUnits(at.pp).filter(isReplicated),
+      units: () => this.#stageUnits(at).filter(isReplicated),
     });
+  }
+
+  #heads(at: Coordinates): ParameterGroup {
+    const { mesh, model } = this.#layout;
+    const { count, from } = this.#layout.segmentsOf(at.tp);
+    const head = kvHeadsOfSegment({ count, index: from }, model.kvHeads).from;
+    const peers = mesh.tp / model.kvHeads;
+    return this.#group('heads', [at.pp, head], {
+      reader: 'stage',
+      holders: () => this.#besides(at.pp, { from: head * peers, count: peers }),
+      units: () => this.#stageUnits(at).filter(isShared),
+    });
+  }
+
+  /** Neighbours along the tensor axis, of every replica of a stage. */
+  #besides(stage: StageIndex, { from, count }: { readonly from: number; readonly count: number }): Holders {
+    const { mesh } = this.#layout;
+    return new Holders(
+      Array.from({ length: mesh.dp }, (_, dp) => ({
+        first: mesh.rankOf({ pp: stage, dp, tp: from }),
+        stride: 1,
+        count,
+      })),
+    );
   }
 
   #tied(at: Coordinates): ParameterGroup {
@@ -98,31 +142,43 @@ export class ParameterGroups {
     return this.#group('embed', [at.tp], {
       reader: 'stage',
       holders: () => new Holders([runOf(0), runOf(mesh.pp - 1)]),
-      units: () => denseUnits(this.#layout.model).filter(({ id }) => id === 'embed'),
+      units: () => this.#denseUnits(at).filter(isTable),
     });
   }
 
   #expert(worker: WorkerRank, at: Coordinates): ParameterGroup {
-    const { mesh, model } = this.#layout;
-    return this.#group('expert', [at.pp, at.tp, at.ep], {
+    const { mesh, model, options } = this.#layout;
+    const copies = mesh.peers('edp', worker);
+    const isSliced = options.expertsSliced || mesh.tp === 1;
+    const segments = eachSegment(options.expertsSliced ? this.#layout.segmentsOf(at.tp) : wholeTensors);
+    return this.#group('expert', [at.pp, isSliced ? at.tp : 0, at.ep], {
       reader: 'experts',
-      holders: () => mesh.peers('edp', worker),
+      holders: () =>
+        isSliced
+          ? copies
+          : new Holders(Array.from(copies, (copy) => ({ first: copy - at.tp, stride: 1, count: mesh.tp }))),
       units: () =>
         this.#layout
           .moeLayersOf(at.pp)
           .flatMap((layer) =>
-            this.#layout.expertsOf(layer, at.ep).map((expert) => expertUnit(model, layer, expert)),
+            segments.flatMap((segment) =>
+              this.#layout.expertsOf(layer, at.ep).map((expert) => expertUnit(model, layer, expert, segment)),
+            ),
           ),
     });
   }
 
+  #denseUnits({ tp }: Coordinates): readonly Unit[] {
+    return denseUnits(this.#layout.model, this.#layout.segmentsOf(tp));
+  }
+
   /** Units of a stage that are no routed experts and no tied table. */
-  #stageUnits(stage: StageIndex): readonly Unit[] {
+  #stageUnits(at: Coordinates): readonly Unit[] {
     const { model, mesh } = this.#layout;
-    const { blocks, hasEmbedding, hasHead } = this.#layout.stagePlan(stage);
-    return denseUnits(model).filter(({ id, layer }) => {
-      if (layer !== null) return blocks.includes(layer);
-      return id === 'embed' ? hasEmbedding && !(model.tiedHead && mesh.pp > 1) : hasHead;
+    const { blocks, hasEmbedding, hasHead } = this.#layout.stagePlan(at.pp);
+    return this.#denseUnits(at).filter((unit) => {
+      if (unit.layer !== null) return blocks.includes(unit.layer);
+      return isTable(unit) ? hasEmbedding && !(model.tiedHead && mesh.pp > 1) : hasHead;
     });
   }
 

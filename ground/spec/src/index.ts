@@ -5,5 +5,7 @@ export * from './exchange.ts';
 export * from './memory.ts';
 export * from './model-config.ts';
 export * from './parameters.ts';
+export * from './part-blocks.ts';
 export * from './routers.ts';
+export * from './tensor-segments.ts';
 export * from './traffic.ts';

@@ -54,6 +54,7 @@ test('expert parameters: an own expert’s lie side by side, with the starts of 
       size: 128,
       offset: 0,
       init: { kind: 'truncated-normal', std: Math.sqrt(0.5 / 8) },
+      place: null,
     },
     {
       name: 'model.layers.1.mlp.experts.3.bias',
@@ -61,6 +62,7 @@ test('expert parameters: an own expert’s lie side by side, with the starts of 
       size: 16,
       offset: 128,
       init: { kind: 'constant', value: 0 },
+      place: null,
     },
     {
       name: 'model.layers.1.mlp.experts.3.scale',
@@ -68,6 +70,7 @@ test('expert parameters: an own expert’s lie side by side, with the starts of 
       size: 8,
       offset: 144,
       init: { kind: 'constant', value: 1 },
+      place: null,
     },
   ]);
   t.is(own.size, 152);

@@ -1,20 +1,48 @@
 import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
-import { blockOf, blocksOf, qkvWidths, type Block } from './blocks.ts';
+import { blockOf, blocksOf, type Block } from './blocks.ts';
 import type { ExpertParameter, ModelConfig, ParameterInit } from './model-config.ts';
+import {
+  eachSegment,
+  kvHeadsOfSegment,
+  rangeOfSegment,
+  segmentId,
+  wholeTensors,
+  type Segment,
+  type SegmentRange,
+  type TensorSegments,
+} from './tensor-segments.ts';
 
 export type ParameterClass = 'dense' | 'expert';
 
-/** One tensor by its global name: the unit that checkpoints, hashes and people speak of. */
+/** Where a part lies in the tensor that it is cut from. */
+export interface ParameterPlace {
+  /** Of the whole tensor. */
+  readonly shape: readonly number[];
+  readonly rows: SegmentRange;
+  /** Of a vector: [0, 1). */
+  readonly columns: SegmentRange;
+}
+
+/** One tensor, or a part of it, by its global name: what checkpoints, hashes and people speak of. */
 export interface Parameter {
   readonly name: string;
+  /** Of the part, where it is one. */
   readonly shape: readonly number[];
   /** Number of elements. */
   readonly size: number;
   /** First element inside its unit. */
   readonly offset: number;
   readonly init: ParameterInit;
+  /** Of a part; null: the tensor is whole. */
+  readonly place: ParameterPlace | null;
 }
+
+/**
+ * What the gradient of a unit is on each of the tensor peers that hold it: `whole`: the same on all, so that one alone counts (also of
+ * a unit that one peer alone has). `shares`: each peer has leaves of its own heads, which are added.
+ */
+export type PeerGradient = 'whole' | 'shares';
 
 /**
  * Parameters that lie side by side without gaps (query, key and value of a layer; one expert), so that kernels may
@@ -28,24 +56,39 @@ export interface Unit {
   readonly layer: number | null;
   /** Global index of the expert; null for dense units. */
   readonly expert: number | null;
+  /** Which segment of a unit that the tensor axis divides; null: it is not divided. */
+  readonly segment: number | null;
+  readonly peerGradient: PeerGradient;
   readonly parameters: readonly Parameter[];
   readonly size: number;
   readonly paddedSize: number;
 }
 
+/** A tensor, and how the tensor axis divides it. */
+interface Tensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly init: ParameterInit;
+  /** Default: not at all. `of` pieces (heads, hidden units, tokens) that stay whole, side by side along that dimension. */
+  readonly split?: { readonly along: 'rows' | 'columns'; readonly pieces: number };
+}
+
+interface UnitPlace {
+  readonly layer: number | null;
+  readonly expert?: number;
+  readonly segment?: number;
+  readonly peerGradient?: PeerGradient;
+}
+
 function unit(
   id: string,
-  place: { readonly layer: number | null; readonly expert?: number },
-  parts: readonly {
-    readonly name: string;
-    readonly shape: readonly number[];
-    readonly init: ParameterInit;
-  }[],
+  place: UnitPlace,
+  parts: readonly (Omit<Tensor, 'split'> & { readonly place?: ParameterPlace })[],
 ): Unit {
   let offset = 0;
-  const parameters = parts.map((part) => {
-    const size = part.shape.reduce((a, b) => a * b, 1);
-    const parameter = { ...part, size, offset };
+  const parameters = parts.map(({ name, shape, init, place: within = null }) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const parameter = { name, shape, init, size, offset, place: within };
     offset += size;
     return parameter;
   });
@@ -54,10 +97,39 @@ function unit(
     class: place.expert === undefined ? 'dense' : 'expert',
     layer: place.layer,
     expert: place.expert ?? null,
+    segment: place.segment ?? null,
+    peerGradient: place.peerGradient ?? 'whole',
     parameters,
     size: offset,
     paddedSize: Math.ceil(offset / NORM_BLOCK) * NORM_BLOCK,
   };
+}
+
+/** Pieces [from, to) of a tensor that is divided. */
+function part({ name, shape, init, split }: Tensor, pieces: SegmentRange) {
+  const [rows = 1, columns = 1] = shape;
+  assert(split !== undefined, 'only what is divided has parts', { name });
+  const each = (split.along === 'rows' ? rows : columns) / split.pieces;
+  const range = { from: pieces.from * each, to: pieces.to * each };
+  const length = range.to - range.from;
+  const [whole, cut] = [{ from: 0, to: split.along === 'rows' ? columns : rows }, range];
+  return {
+    name,
+    init,
+    shape: split.along === 'columns' ? [rows, length] : [length, ...shape.slice(1)],
+    place: {
+      shape,
+      rows: split.along === 'rows' ? cut : whole,
+      columns: split.along === 'rows' ? whole : cut,
+    },
+  };
+}
+
+/** One segment of a unit whose tensors are all divided; the unit itself where there is one segment. */
+function segmentUnit(id: string, place: UnitPlace, segment: Segment, tensors: readonly Tensor[]): Unit {
+  if (segment.count === 1) return unit(id, place, tensors);
+  const parts = tensors.map((tensor) => part(tensor, rangeOfSegment(segment, tensor.split?.pieces ?? 1)));
+  return unit(segmentId(id, segment), { ...place, segment: segment.index }, parts);
 }
 
 const one: ParameterInit = { kind: 'constant', value: 1 };
@@ -74,25 +146,26 @@ function normUnit(config: ModelConfig, id: string, name: string, layer: number |
 }
 
 /** gate (gated activations), up and down of one FFN; fan_in of `down` is dFf whatever the granularity (arXiv:2402.07871 §A). */
-function ffnParts(config: ModelConfig, prefix: string, hidden: number, downFanIn: number) {
-  const inputs = [
-    {
-      name: `${prefix}.gate_proj.weight`,
-      shape: [hidden, config.dModel],
-      init: matrixInit(config, config.dModel),
-    },
-    {
-      name: `${prefix}.up_proj.weight`,
-      shape: [hidden, config.dModel],
-      init: matrixInit(config, config.dModel),
-    },
-  ];
-  const down = {
+function ffnTensors(
+  config: ModelConfig,
+  prefix: string,
+  hidden: number,
+  downFanIn: number,
+): readonly Tensor[] {
+  const input = (name: string): Tensor => ({
+    name: `${prefix}.${name}.weight`,
+    shape: [hidden, config.dModel],
+    init: matrixInit(config, config.dModel),
+    split: { along: 'rows', pieces: hidden },
+  });
+  const down: Tensor = {
     name: `${prefix}.down_proj.weight`,
     shape: [config.dModel, hidden],
     init: matrixInit(config, downFanIn),
+    split: { along: 'columns', pieces: hidden },
   };
-  return [...(hiddenInputs(config.ffn.activation) === 2 ? inputs : inputs.slice(1)), down];
+  const up = input('up_proj');
+  return hiddenInputs(config.ffn.activation) === 2 ? [input('gate_proj'), up, down] : [up, down];
 }
 
 function ownPart(config: ModelConfig, prefix: string, { name, shape, init }: ExpertParameter) {
@@ -104,95 +177,142 @@ function ownPart(config: ModelConfig, prefix: string, { name, shape, init }: Exp
   };
 }
 
-/** The unit of one expert of one layer. */
-export function expertUnit(config: ModelConfig, layer: number, expert: number): Unit {
+/** The unit of one expert of one layer, or of a segment of it. Experts with parameters of their own are never divided. */
+export function expertUnit(
+  config: ModelConfig,
+  layer: number,
+  expert: number,
+  segment: Segment = { count: 1, index: 0 },
+): Unit {
   const { ffn } = blockOf(config, layer);
   assert(ffn.kind === 'moe', 'only blocks with experts have expert units', { layer });
   const prefix = `model.layers.${layer}.mlp.experts.${expert}`;
+  const id = `L${layer}/expert${expert}`;
   const own = ffn.moe.expertParameters?.map((parameter) => ownPart(config, prefix, parameter));
-  return unit(
-    `L${layer}/expert${expert}`,
-    { layer, expert },
-    own ?? ffnParts(config, prefix, ffn.hidden, config.ffn.dFf),
-  );
+  if (own !== undefined) {
+    assert(segment.count === 1, 'experts with parameters of their own are whole', { layer });
+    return unit(id, { layer, expert }, own);
+  }
+  return segmentUnit(id, { layer, expert }, segment, ffnTensors(config, prefix, ffn.hidden, config.ffn.dFf));
 }
 
 /** Everything of one block that is not a routed expert, in forward order. */
-export const layerUnits = (config: ModelConfig, layer: number): readonly Unit[] =>
-  blockUnits(config, blockOf(config, layer));
+export const layerUnits = (
+  config: ModelConfig,
+  layer: number,
+  held: TensorSegments = wholeTensors,
+): readonly Unit[] => blockUnits(config, blockOf(config, layer), held);
 
-function blockUnits(config: ModelConfig, { index: layer, mixer, ffn }: Block): readonly Unit[] {
+/** Queries, keys and values; keys and values alone where several segments read one head of them. */
+function projectionUnits(config: ModelConfig, { index: layer, mixer }: Block, held: TensorSegments) {
+  const { heads, kvHeads, headDim } = mixer;
+  const tensor = (name: 'q' | 'k' | 'v', pieces: number): Tensor => ({
+    name: `model.layers.${layer}.self_attn.${name}_proj.weight`,
+    shape: [pieces * headDim, config.dModel],
+    init: matrixInit(config, config.dModel),
+    split: { along: 'rows', pieces },
+  });
+  const [q, k, v] = [tensor('q', heads), tensor('k', kvHeads), tensor('v', kvHeads)];
+  const segments = eachSegment(held);
+  const id = `L${layer}/qkv`;
+  if (held.count <= kvHeads) return segments.map((segment) => segmentUnit(id, { layer }, segment, [q, k, v]));
+  const shared = new Set(segments.map((segment) => kvHeadsOfSegment(segment, kvHeads).from));
+  return [
+    ...segments.map((segment) => segmentUnit(id, { layer }, segment, [q])),
+    ...Array.from(shared, (head) => {
+      const parts = [k, v].map((each) => part(each, { from: head, to: head + 1 }));
+      return unit(kvUnitId(layer, head), { layer, segment: head, peerGradient: 'shares' }, parts);
+    }),
+  ];
+}
+
+/** The unit of a key/value head that several segments read. */
+export const kvUnitId = (layer: number, head: number): string => `L${layer}/kv#${head}`;
+
+/** Norms of queries and keys: of the width of a head, or divided as the heads are. */
+function qkNormUnits({ index: layer, mixer }: Block, held: TensorSegments): readonly Unit[] {
+  const { qkNorm, heads, kvHeads, headDim } = mixer;
+  if (qkNorm === 'none') return [];
+  const sides = [
+    { side: 'q', pieces: heads },
+    { side: 'k', pieces: kvHeads },
+  ] as const;
+  return sides.flatMap(({ side, pieces }) => {
+    const [id, name] = [`L${layer}/${side}-norm`, `model.layers.${layer}.self_attn.${side}_norm.weight`];
+    if (qkNorm === 'head')
+      return [unit(id, { layer, peerGradient: 'shares' }, [{ name, shape: [headDim], init: one }])];
+    const split = { along: 'rows', pieces } as const;
+    return eachSegment(held).map((segment) =>
+      segmentUnit(id, { layer }, segment, [{ name, shape: [pieces * headDim], init: one, split }]),
+    );
+  });
+}
+
+function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): readonly Unit[] {
+  const { index: layer, mixer, ffn } = block;
   const prefix = `model.layers.${layer}`;
   const d = config.dModel;
-  const widths = qkvWidths(mixer);
+  const divided = (id: string, tensors: readonly Tensor[]): readonly Unit[] =>
+    eachSegment(held).map((segment) => segmentUnit(id, { layer }, segment, tensors));
+  const width = mixer.heads * mixer.headDim;
+  const out: Tensor = {
+    name: `${prefix}.self_attn.o_proj.weight`,
+    shape: [d, width],
+    init: matrixInit(config, width),
+    split: { along: 'columns', pieces: mixer.heads },
+  };
   const units = [
     normUnit(config, `L${layer}/norm1`, `${prefix}.input_layernorm`, layer),
-    unit(
-      `L${layer}/qkv`,
-      { layer },
-      (['q', 'k', 'v'] as const).map((part) => ({
-        name: `${prefix}.self_attn.${part}_proj.weight`,
-        shape: [widths[part], d],
-        init: matrixInit(config, d),
-      })),
-    ),
-  ];
-  if (mixer.qkNorm !== 'none') {
-    const [qDim, kDim] = mixer.qkNorm === 'head' ? [mixer.headDim, mixer.headDim] : [widths.q, widths.k];
-    units.push(
-      unit(`L${layer}/q-norm`, { layer }, [
-        { name: `${prefix}.self_attn.q_norm.weight`, shape: [qDim], init: one },
-      ]),
-    );
-    units.push(
-      unit(`L${layer}/k-norm`, { layer }, [
-        { name: `${prefix}.self_attn.k_norm.weight`, shape: [kDim], init: one },
-      ]),
-    );
-  }
-  units.push(
-    unit(`L${layer}/out`, { layer }, [
-      { name: `${prefix}.self_attn.o_proj.weight`, shape: [d, widths.q], init: matrixInit(config, widths.q) },
-    ]),
+    ...projectionUnits(config, block, held),
+    ...qkNormUnits(block, held),
+    ...divided(`L${layer}/out`, [out]),
     normUnit(config, `L${layer}/norm2`, `${prefix}.post_attention_layernorm`, layer),
-  );
-  if (ffn.kind === 'moe') {
-    units.push(
-      unit(`L${layer}/gate`, { layer }, [
-        { name: `${prefix}.mlp.gate.weight`, shape: [ffn.moe.experts, d], init: matrixInit(config, d) },
-      ]),
-    );
-    if (ffn.sharedHidden > 0) {
-      units.push(
-        unit(
-          `L${layer}/shared`,
-          { layer },
-          ffnParts(config, `${prefix}.mlp.shared_experts`, ffn.sharedHidden, config.ffn.dFf),
-        ),
-      );
-    }
-  } else {
-    units.push(unit(`L${layer}/ffn`, { layer }, ffnParts(config, `${prefix}.mlp`, ffn.hidden, ffn.hidden)));
-  }
-  return units;
+  ];
+  if (ffn.kind === 'dense')
+    return [
+      ...units,
+      ...divided(`L${layer}/ffn`, ffnTensors(config, `${prefix}.mlp`, ffn.hidden, ffn.hidden)),
+    ];
+  const gate = {
+    name: `${prefix}.mlp.gate.weight`,
+    shape: [ffn.moe.experts, d],
+    init: matrixInit(config, d),
+  };
+  const shared = ffnTensors(config, `${prefix}.mlp.shared_experts`, ffn.sharedHidden, config.ffn.dFf);
+  return [
+    ...units,
+    unit(`L${layer}/gate`, { layer }, [gate]),
+    ...(ffn.sharedHidden > 0 ? divided(`L${layer}/shared`, shared) : []),
+  ];
 }
 
 /** All units that are not routed experts, in forward order: embedding, layers, last norm, head (unless tied). */
-export function denseUnits(config: ModelConfig): readonly Unit[] {
-  const d = config.dModel;
-  const table = (id: string, name: string, init: ParameterInit): Unit =>
-    unit(id, { layer: null }, [{ name, shape: [config.vocab, d], init }]);
+export function denseUnits(config: ModelConfig, held: TensorSegments = wholeTensors): readonly Unit[] {
+  const { vocab, dModel } = config;
+  const table = (id: string, name: string, init: ParameterInit): readonly Unit[] =>
+    eachSegment(held).map((segment) =>
+      segmentUnit(id, { layer: null }, segment, [
+        { name, shape: [vocab, dModel], init, split: { along: 'rows', pieces: vocab } },
+      ]),
+    );
   const embed = table('embed', 'model.embed_tokens.weight', { kind: 'normal', std: config.init.embedding });
-  const layers = blocksOf(config).flatMap((block) => blockUnits(config, block));
-  const tail = [normUnit(config, 'norm', 'model.norm', null)];
-  if (!config.tiedHead) tail.push(table('head', 'lm_head.weight', matrixInit(config, d)));
-  return [embed, ...layers, ...tail];
+  const layers = blocksOf(config).flatMap((block) => blockUnits(config, block, held));
+  const norm = normUnit(config, 'norm', 'model.norm', null);
+  const head = config.tiedHead ? [] : table('head', 'lm_head.weight', matrixInit(config, dModel));
+  return [...embed, ...layers, norm, ...head];
 }
 
-/** All expert units of one layer, in the order of their global index. */
-export function expertUnits(config: ModelConfig, layer: number): readonly Unit[] {
-  return Array.from({ length: config.moe?.experts ?? 0 }, (_, expert) => expertUnit(config, layer, expert));
-}
+/** Expert units of one layer, segment by segment, in each in the order of their global index. */
+export const expertUnits = (
+  config: ModelConfig,
+  layer: number,
+  held: TensorSegments = wholeTensors,
+): readonly Unit[] =>
+  eachSegment(held).flatMap((segment) =>
+    Array.from({ length: config.moe?.experts ?? 0 }, (_, expert) =>
+      expertUnit(config, layer, expert, segment),
+    ),
+  );
 
 /** Units laid side by side in one buffer. */
 export interface FlatLayout {
