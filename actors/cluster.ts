@@ -19,6 +19,7 @@ import { mountStage } from './stage/index.ts';
 import { mountStore, type StoreOptions } from './store/index.ts';
 import { mountSupervisor, type SupervisorOptions } from './supervisor/index.ts';
 import { mountTrainer, type TrainerOptions } from './trainer/index.ts';
+import { mountWard } from './ward/index.ts';
 import { Worker } from './worker.ts';
 
 /** The agent of the first machine: trainer, supervisor and store live there. */
@@ -42,6 +43,7 @@ export function workerActors(
 ): readonly Address[] {
   const layers = layout.moeLayersOf(layout.at(worker).pp);
   const groups = groupsOf(layout.groupsOf(worker), parts);
+  const wards = layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker));
   const stage = [
     layout.feederOf(worker),
     layout.stageOf(worker),
@@ -51,6 +53,7 @@ export function workerActors(
     ...(parts.includes('stage') ? stage : []),
     ...(parts.includes('experts') ? layers.map((layer) => layout.expertOf(layer, worker)) : []),
     ...groups.map((group) => layout.shardOf(group, worker)),
+    ...(parts.includes('stage') ? wards : []),
   ];
 }
 
@@ -94,6 +97,9 @@ export function mountWorker(
       ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
       : []),
     ...buffers.map((each) => mountOptimizer(worker, each)),
+    ...(parts.includes('stage')
+      ? job.layout.wardsOf(worker.rank).map((ward) => mountWard(worker, ward))
+      : []),
   ];
   const names = workerActors(job, worker.rank, parts);
   assert(names.length === mounts.length, 'every address of a worker has an actor', { worker: worker.rank });

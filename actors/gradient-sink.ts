@@ -1,4 +1,4 @@
-import { FlatGradients, leavesOf, type GradientKind } from '@troupe/model';
+import { FlatGradients, leavesOf, gradientRuns, type GradientKind, type GradientSlice } from '@troupe/model';
 import type { Unit } from '@troupe/spec';
 import type { ParameterGroup } from '@troupe/topology/layout';
 import type { Job } from './job.ts';
@@ -17,6 +17,10 @@ function gradientKind(job: Job, { reader, holders }: ParameterGroup): (unit: Uni
   if (job.layout.dealing.microbatches > 1) return () => 'begun';
   return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
 }
+
+/** How the gradients of a group's buffer come together, part by part. */
+export const sumsOf = (job: Job, group: ParameterGroup): readonly Omit<GradientSlice, 'values'>[] =>
+  gradientRuns(group.flat, gradientKind(job, group));
 
 /** One buffer in which the stage or the experts of a worker add, and which the shard beside them reads. */
 export function sharedGradients({ job, device }: Worker, group: ParameterGroup): GradientSink {

@@ -13,6 +13,7 @@ import { stageMachine } from './stage/machine.ts';
 import { storeMachine } from './store/machine.ts';
 import { supervisorMachine } from './supervisor/machine.ts';
 import { trainerMachine } from './trainer/machine.ts';
+import { wardMachine } from './ward/machine.ts';
 
 const machines: Readonly<Partial<Record<Role, AnyStateMachine>>> = {
   trainer: trainerMachine,
@@ -21,6 +22,7 @@ const machines: Readonly<Partial<Record<Role, AnyStateMachine>>> = {
   gate: gateMachine,
   expert: expertMachine,
   optimizer: optimizerMachine,
+  ward: wardMachine,
   store: storeMachine,
   supervisor: supervisorMachine,
   service: serviceMachine,

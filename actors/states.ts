@@ -6,6 +6,7 @@ import { stageMachine } from './stage/machine.ts';
 import { storeMachine } from './store/machine.ts';
 import { supervisorMachine } from './supervisor/machine.ts';
 import { trainerMachine } from './trainer/machine.ts';
+import { wardMachine } from './ward/machine.ts';
 
 /** States by name, each with its own; what xstate's machines have, without its types, which programs would have to compile. */
 interface States {
@@ -30,6 +31,7 @@ export const roleStates: Readonly<Record<string, readonly string[]>> = {
   gate: leafStates(gateMachine),
   expert: leafStates(expertMachine),
   optimizer: leafStates(optimizerMachine),
+  ward: leafStates(wardMachine),
   store: leafStates(storeMachine),
   supervisor: leafStates(supervisorMachine),
 };

@@ -2,9 +2,14 @@ import { withoutQueue, type Device, type KernelCall } from '@troupe/kernel-set';
 import type { Behaviour, FieldsArgument, Self, Shapes } from '@troupe/runtime';
 import type { Coordinates, GroupName, ParameterGroup, WorkerRank } from '@troupe/topology/layout';
 import type { Job } from './job.ts';
+import type { messages } from './messages.ts';
+import { hearingOrder } from './roster.ts';
 
 /** An actor as far as it computes. */
 export type Computing<Own extends Shapes> = Pick<Self<Shapes, Own>, 'queue' | 'submit'>;
+
+/** An actor as far as it passes on that an attempt is over. */
+export type Hearing = Pick<Self<Pick<typeof messages, 'attempt.abandon'>>, 'address' | 'tell'>;
 
 /** Counts the time inside kernels of a device. */
 export class KernelMeter {
@@ -72,6 +77,14 @@ export class Worker {
    */
   enter(attempt: number): void {
     this.#attempt = this.joins ? attempt : Math.max(this.#attempt, attempt);
+  }
+
+  /** One of the actors hears that an attempt is over: REC-1, it is over for all; REC-2, the first of them tells the others, shards last. */
+  abandon(self: Hearing, attempt: number): void {
+    this.enter(attempt);
+    const [first, ...others] = hearingOrder(this.job.layout, this.rank);
+    if (self.address !== first) return;
+    for (const to of others) self.tell(to, 'attempt.abandon', { attempt });
   }
 
   get joins(): boolean {

@@ -3,7 +3,6 @@ import { isMoeLayer } from '@troupe/spec';
 import { agentNodeOf, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { MeshPlace } from './layout/mesh.ts';
-import type { ParameterGroup } from './layout/parameter-group.ts';
 import { createPlacement } from './placement.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -39,12 +38,14 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   const { pp, dp, tp, ep, edp } = mesh;
   const worker = (at: MeshPlace): NodeId | null =>
     at.pp < pp && at.dp < dp && at.tp < tp ? workerNode(mesh.rankOf(at)) : null;
-  /** A worker that has a shard of this name, or its courier. */
+  /** The worker that has a shard of this name or its courier, or that keeps the copy of its state. */
   const holder = (role: string, name: string, at: MeshPlace): NodeId | null => {
-    const found = worker(at);
-    const groups = found === null ? [] : layout.groupsOf(mesh.rankOf(at));
-    const has = (group: ParameterGroup): boolean => role === 'optimizer' || layout.hasCourier(group);
-    return groups.some((group) => group.name === name && has(group)) ? found : null;
+    if (worker(at) === null) return null;
+    const rank = mesh.rankOf(at);
+    const group = layout.groupsOf(rank).find((each) => each.name === name);
+    if (group === undefined || (role === 'courier' && !layout.hasCourier(group))) return null;
+    const home = role === 'ward' ? layout.buddyOf(group, rank) : rank;
+    return home === null ? null : workerNode(home);
   };
   const stageOf = (layer: number): number | null =>
     layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;
@@ -71,8 +72,8 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
           : worker({ pp: stage, dp: mesh.dpOf(b, c), tp: 0 });
       }
       default: {
-        const [role, name = '', ...axes] = names.split('/');
-        const isKnown = role === 'optimizer' || role === 'courier';
+        const [role = '', name = '', ...axes] = names.split('/');
+        const isKnown = ['optimizer', 'courier', 'ward'].includes(role);
         if (!isKnown || axes.join('/') !== (hasAxes ? 'pp/dp/tp' : 'dp')) return null;
         return holder(role, name, hasAxes ? { pp: a, dp: b, tp: c } : { pp: 0, dp: a, tp: 0 });
       }

@@ -12,7 +12,16 @@ import { PlacementRules } from './placement-rules.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
 export type ActorRole =
-  'trainer' | 'supervisor' | 'store' | 'feeder' | 'stage' | 'gate' | 'expert' | 'optimizer' | 'courier';
+  | 'trainer'
+  | 'supervisor'
+  | 'store'
+  | 'feeder'
+  | 'stage'
+  | 'gate'
+  | 'expert'
+  | 'optimizer'
+  | 'courier'
+  | 'ward';
 
 export interface PlacedActor {
   readonly address: Address;
@@ -133,6 +142,8 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
       if (courier !== null) add('courier', courier, worker);
     }
   }
+  for (const worker of workers)
+    for (const ward of layout.wardsOf(worker)) add('ward', layout.wardOf(ward.group, ward.worker), worker);
   return actors;
 }
 

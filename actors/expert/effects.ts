@@ -17,7 +17,7 @@ export function expertEffects(
     ...forwardEffects(self, state),
     ...backwardEffects(self, state, passGradients),
     abandon: ({ attempt }) => {
-      host.enter(attempt);
+      host.abandon(self, attempt);
       state.abandon();
     },
   };

@@ -17,7 +17,7 @@ export interface ExpertBuffers {
 }
 
 /** What an expert actor stands on: a worker of a run, or a service that has nothing but its experts. */
-export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'enter'> {
+export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> {
   readonly device: Device;
   readonly job: Pick<Job, 'model' | 'precision' | 'expert' | 'first'>;
   /** Which experts of every layer. */
@@ -55,6 +55,6 @@ export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
     expertBuffers: (layer) => buffersOf(experts, layer),
     chain: (self, calls, done, ...fields) => worker.chain(self, calls, done, ...fields),
     fence: (kinds) => worker.fence(kinds),
-    enter: (attempt) => worker.enter(attempt),
+    abandon: (self, attempt) => worker.abandon(self, attempt),
   };
 }

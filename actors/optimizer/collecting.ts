@@ -37,7 +37,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
       for (const event of aside.splice(0)) self.takeUp(event);
     },
     abandon: ({ attempt }) => {
-      worker.enter(attempt);
+      worker.abandon(self, attempt);
       aside.length = 0;
     },
     reset: (_event, { attempt }) => {

@@ -16,7 +16,7 @@ export function optimizerEffects(self: OptimizerSelf, shard: Shard): OptimizerEf
     shard,
     memory,
     distribution: new Distribution(self, shard, memory),
-    buddy: shard.buddy === null ? null : layout.shardOf(shard.group, shard.buddy),
+    ward: shard.buddy === null ? null : layout.wardOf(shard.group, shard.worker.rank),
   };
   return {
     ...loadingEffects(self, parts),

@@ -1,60 +1,39 @@
-import { address, assert } from '@troupe/core';
+import { address } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
 import { chunks, chunksOf } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
-import type { OptimizerEvent, OptimizerSelf } from './events.ts';
-import type { Ward } from './ward.ts';
+import type { OptimizerSelf } from './events.ts';
 
-type GuardingEffects = Pick<
-  OptimizerEffects,
-  'guardSum' | 'keepState' | 'keepSum' | 'reportAbandoned' | 'sendState'
->;
+type GuardingEffects = Pick<OptimizerEffects, 'guardSum' | 'reportAbandoned' | 'sendState'>;
 
-/** Copies of what only one shard holds, and what comes of them after a loss. */
+/** A copy of what only this shard holds, and what comes of it after a loss. */
 export function guardingEffects(self: OptimizerSelf, parts: ShardParts): GuardingEffects {
-  const { shard, memory, buddy } = parts;
-  const { device, job } = shard.worker;
-  const { layout } = job;
-  const wardOf = ({ from }: OptimizerEvent): Ward => {
-    assert(memory.ward, 'a ward sends what it has to its buddy', { from });
-    return memory.ward;
-  };
-  const acknowledge = (part: Extract<OptimizerEvent, { readonly type: 'ward.state' | 'ward.sum' }>): void => {
-    const { step, version, attempt, body } = part;
-    self.tell(part.from, 'ward.kept', { step, version, attempt, body });
-  };
+  const { shard, memory, ward } = parts;
+  const { device } = shard.worker;
   return {
     guardSum: ({ step, attempt }) => {
-      if (buddy === null) return;
+      if (ward === null) return;
+      const group = shard.group.name;
       for (const slice of shard.buffers.gradients.slices(shard.owns.from, shard.owns.to)) {
-        for (const body of chunks(slice)) {
-          const sums = device.read(slice.values.subarray(body.from - slice.from, body.to - slice.from));
-          self.tell(buddy, 'ward.sum', { step, attempt, body, tensors: { sums } });
+        const kind = slice.kind === 'stored' ? 'f32' : 'int64';
+        for (const part of chunks(slice)) {
+          const sums = device.read(slice.values.subarray(part.from - slice.from, part.to - slice.from));
+          const body = { group, ...part, kind } as const;
+          self.tell(ward, 'ward.sum', { step, attempt, body, tensors: { sums } });
         }
       }
     },
-    keepState: (event) => {
-      wardOf(event).keepState(event.body.from, event.tensors);
-      acknowledge(event);
-    },
-    keepSum: (event) => {
-      wardOf(event).keepSum(event.body.from, event.tensors.sums);
-      acknowledge(event);
-    },
-    reportAbandoned: (_event, { attempt, version, loaded, ward: copy }) => {
-      const kept =
-        shard.ward !== null && copy.version >= 0
-          ? { ward: layout.shardOf(shard.group, shard.ward.worker), wardVersion: copy.version }
-          : {};
-      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded, ...kept } });
-    },
-    sendState: ({ version: wanted, body: { to, fromCopy } }, { version, attempt }) => {
-      const copy = fromCopy ? memory.ward : null;
-      for (const body of chunksOf(copy?.owns ?? shard.owns)) {
-        const tensors = copy?.state(body) ?? memory.state(body, version);
-        self.tell(address(to), 'state.slice', { version: wanted, attempt, body, tensors });
-      }
+    reportAbandoned: (_event, { attempt, version, loaded }) =>
+      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded } }),
+    sendState: ({ version: wanted, body: { to } }, { version, attempt }) => {
+      for (const body of chunksOf(shard.owns))
+        self.tell(address(to), 'state.slice', {
+          version: wanted,
+          attempt,
+          body,
+          tensors: memory.state(body, version),
+        });
     },
   };
 }

@@ -12,7 +12,7 @@ type LoadingEffects = Pick<
 
 /** Where the state of a shard comes from: drawn, read from a checkpoint, or sent by another shard. */
 export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingEffects {
-  const { shard, memory, distribution, buddy } = parts;
+  const { shard, memory, distribution, ward } = parts;
   const { job, device, rank } = shard.worker;
   const store = job.layout.storeOf(rank);
   return {
@@ -33,9 +33,11 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
     },
     publishFirst: (_event, { version, attempt }) => {
       distribution.publish({ version, attempt });
-      if (buddy === null) return;
-      for (const body of chunksOf(shard.owns))
-        self.tell(buddy, 'ward.state', { version, attempt, body, tensors: memory.state(body, version) });
+      if (ward === null) return;
+      for (const part of chunksOf(shard.owns)) {
+        const body = { group: shard.group.name, ...part, optimizer: 'adamw' as const };
+        self.tell(ward, 'ward.state', { version, attempt, body, tensors: memory.state(part, version) });
+      }
     },
     reportLoaded: (_event, { version, attempt }) =>
       self.tell(addresses.trainer, 'shard.loaded', { version, attempt }),

@@ -23,8 +23,6 @@ const kinds = [
   'state.slice',
   'sums.settled',
   'weights.spread',
-  'ward.state',
-  'ward.sum',
   'ward.kept',
   'weights.publish',
   'rows.dispatch',
@@ -38,7 +36,6 @@ const fresh: OptimizerInput = {
   owned: 40,
   source: 'seed',
   guarded: 0,
-  wardSize: 0,
 };
 const read: OptimizerInput = { ...fresh, source: 'snapshot' };
 const slice = (from: number, to: number, step = 1) => ({ step, body: { from, to, level: 0 } });
@@ -195,8 +192,6 @@ test('optimizer: each state accepts what belongs to it and refuses the rest', (t
     'sums.reset',
     'attempt.abandon',
     'shard.send',
-    'ward.state',
-    'ward.sum',
     'ward.kept',
     'weights.spread',
   ];
@@ -345,20 +340,4 @@ test('optimizer: BUD-1, a shard is loaded and votes once its buddy holds the sam
   play.send('gradient.add', { ...slice(0, 40), attempt: 2 });
   play.send('norm.measured', { attempt: 2 });
   t.is(play.state, 'gathering', 'a replay needs the buddy again');
-});
-
-test('optimizer: BUD-2, who keeps a ward carries each decision out for both, and says which version it holds', (t) => {
-  const play = new Play(optimizerMachine, { ...fresh, wardSize: 20 });
-  t.deepEqual(play.send('ward.state', slice(0, 20)), ['keepState'], 'whichever of the two is loaded first');
-  play.send('parameters.initialised');
-  t.deepEqual(play.send('ward.sum', slice(0, 20)), ['keepSum']);
-  voted(play);
-  t.deepEqual(play.send('ward.sum', slice(0, 20)), ['keepSum'], 'the ward may be slower');
-  play.send('commit.decide');
-  t.like(play.context['ward'], { version: 0 });
-  play.send('weights.applied');
-  t.like(play.context['ward'], { version: 1 });
-  play.send('attempt.abandon', { attempt: 2 });
-  play.send('sums.reset', { attempt: 2 });
-  t.deepEqual(play.send('shard.send', { attempt: 2 }), ['sendState']);
 });

@@ -2,7 +2,6 @@ import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
-import { advance, noCopy, receivePart, type WardCopy } from './ward-copy.ts';
 
 /** Where a shard gets its state from: drawn from the seed, read from the store's snapshot. */
 export type StateSource = 'seed' | 'snapshot';
@@ -34,17 +33,12 @@ export interface OptimizerContext {
   /** Elements that the buddy must hold before this shard goes on (0: it has no buddy), and those that it has said it holds. */
   readonly guarded: number;
   readonly kept: number;
-  /** The copy that is kept here of the ward's state; of size 0 without a ward. */
-  readonly ward: WardCopy;
 }
 
 export type OptimizerInput = Pick<
   OptimizerContext,
   'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source' | 'guarded'
-> & {
-  /** Elements of the ward's slice; 0: no ward. */
-  readonly wardSize: number;
-};
+>;
 
 export const optimizerActions = {
   ignore,
@@ -55,8 +49,6 @@ export const optimizerActions = {
   publishFirst: always,
   reportLoaded: always,
   guardSum: always,
-  keepState: on('ward.state'),
-  keepSum: on('ward.sum'),
   reset: always,
   add: on('gradient.add'),
   acceptTotal: on('gradient.total'),
@@ -98,8 +90,7 @@ const receivedAt = ({ received }: OptimizerContext, level: number): number => re
  * OPT-3: gradients of the next step that arrive before this one is applied wait. REC-1: any state leaves an abandoned attempt, but an
  * update that has begun is finished first; sums are reset behind all that the device still has of the attempt.
  *
- * BUD-1: a shard whose state nobody else holds votes, or says that it is loaded, once its buddy holds the same. BUD-2: who keeps a ward
- * carries every decision out for both. What a ward sends is copied in any state: the buddy counts nothing of it but whole states.
+ * BUD-1: a shard whose state nobody else holds votes, or says that it is loaded, once its buddy holds the same.
  */
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
@@ -115,14 +106,6 @@ export const optimizerMachine = setup({
       },
     }),
     countKept: assign({ kept: ({ context, event }) => context.kept + lengthOf(of(event, 'ward.kept').body) }),
-    countPart: assign({
-      ward: ({ context, event }) =>
-        receivePart(context.ward, {
-          version: event.version,
-          attempt: event.attempt,
-          elements: lengthOf(of(event, 'ward.state').body),
-        }),
-    }),
     countTotal: assign({
       totals: ({ context, event }) => context.totals + lengthOf(of(event, 'gradient.total').body),
     }),
@@ -152,9 +135,8 @@ export const optimizerMachine = setup({
   },
 }).createMachine({
   id: 'optimizer',
-  context: ({ input: { wardSize, ...input } }) => ({
+  context: ({ input }) => ({
     ...input,
-    ward: noCopy(wardSize),
     ...nothingCollected,
     attempt: 1,
     loaded: false,
@@ -168,11 +150,8 @@ export const optimizerMachine = setup({
     // Others may be at the next version already; what they pass on is for the buffer that nobody reads any more (REP-1).
     'weights.spread': { actions: 'acceptSpread' },
     'sums.reset': { actions: 'ignore' },
-    'ward.state': { actions: ['countPart', 'keepState'] },
-    'ward.sum': { actions: 'keepSum' },
     // An empty slice waits for no answer, and gets one.
     'ward.kept': { actions: 'ignore' },
-    // Who keeps the copy of a lost shard may have lost, or even regained, its own state.
     'shard.send': { actions: 'sendState' },
     'commit.decide': { guard: 'isApplied', actions: 'ignore' },
     'attempt.abandon': {
@@ -283,7 +262,6 @@ export const optimizerMachine = setup({
             assign({
               ...nothingCollected,
               version: ({ context }) => context.version + 1,
-              ward: ({ context }) => advance(context.ward),
             }),
             'publish',
           ],

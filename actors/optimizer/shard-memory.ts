@@ -4,14 +4,13 @@ import { initialise } from '@troupe/model';
 import { assertWithin, intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
 import type { Shard } from './shard.ts';
-import { Ward, type ShardState } from './ward.ts';
+import type { ShardState } from '../shard-state.ts';
 
 /** What the trainer decides about a step. */
 export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' }>['body'];
 
-/** The state of a shard on its device: master weights, Adam moments, the norm of its gradient, and the copy that it keeps for its ward. */
+/** The state of a shard on its device: master weights, Adam moments, and the norm of its gradient. */
 export class ShardMemory {
-  readonly ward: Ward | null;
   readonly #shard: Shard;
   readonly #device: Device;
   readonly #m: Floats;
@@ -28,7 +27,6 @@ export class ShardMemory {
     this.#m = device.floats(numOwned);
     this.#v = device.floats(numOwned);
     this.#norm128 = device.int64s(2);
-    this.ward = shard.ward === null ? null : new Ward(device, shard.ward.owns, shard.buffers.gradients);
   }
 
   /** Weights of a version in the group's buffer. */
@@ -90,14 +88,13 @@ export class ShardMemory {
       return before === after
         ? []
         : [{ op: 'copy', from: this.weights(version, owns), out: this.weights(version + 1, owns) }];
-    const own = buffers.gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
+    return buffers.gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
       op: 'adamw' as const,
       ...this.#part({ from, to }, version),
       out: this.weights(version + 1, { from, to }),
       gradient: values,
       ...rates,
     }));
-    return this.ward === null ? own : [...own, ...this.ward.updates(rates)];
   }
 
   /** Squared norm of the finished sum of the slice, into {@link norm}. */

@@ -8,6 +8,6 @@ export interface ShardParts {
   readonly shard: Shard;
   readonly memory: ShardMemory;
   readonly distribution: Distribution;
-  /** The shard that keeps a copy of this one's state; null: none does. */
-  readonly buddy: Address | null;
+  /** What keeps a copy of the state, on the buddy; null: nothing does. */
+  readonly ward: Address | null;
 }

@@ -1,6 +1,6 @@
 import { assert, type Address } from '@troupe/core';
 import type { Parameter } from '@troupe/spec';
-import { GroupExchange, type ParameterGroup, type WorkerRank } from '@troupe/topology/layout';
+import type { ParameterGroup, WorkerRank } from '@troupe/topology/layout';
 import { intersect, lengthOf, type Range } from '../gradients.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
 import { firstSource } from '../job.ts';
@@ -25,9 +25,8 @@ export class Shard {
   readonly reduces: Range;
   /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
   readonly owns: Range;
-  /** The workers that keep a copy of this state and whose state is kept here; null: nobody. */
+  /** The worker that keeps a copy of this state; null: nobody. */
   readonly buddy: WorkerRank | null;
-  readonly ward: { readonly worker: WorkerRank; readonly owns: Range } | null;
 
   constructor(worker: Worker, buffers: GroupBuffers) {
     const { layout } = worker.job;
@@ -38,11 +37,6 @@ export class Shard {
     this.reduces = among.slice;
     this.owns = layout.zero === 0 ? among.exchange.part(0) : this.reduces;
     this.buddy = layout.buddyOf(group, worker.rank);
-    const ward = layout.wardOf(group, worker.rank);
-    this.ward =
-      ward === null
-        ? null
-        : { worker: ward, owns: new GroupExchange(layout.groupOf(ward, group.name), ward).slice };
     assert(
       this.owns.from <= this.reduces.from && this.reduces.to <= this.owns.to,
       'a shard updates what it sums up',
@@ -62,7 +56,6 @@ export class Shard {
       source: firstSource(job) === 'seed' ? 'seed' : 'snapshot',
       joins,
       guarded: this.buddy === null ? 0 : lengthOf(this.owns),
-      wardSize: this.ward === null ? 0 : lengthOf(this.ward.owns),
     };
   }
 

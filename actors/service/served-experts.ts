@@ -79,7 +79,7 @@ export class ServedExperts implements ExpertHost {
   }
 
   /** There are no attempts. */
-  enter(): void {}
+  abandon(): void {}
 
   fence(): Record<string, never> {
     return {};

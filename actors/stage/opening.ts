@@ -40,17 +40,10 @@ export function openingEffects(self: StageSelf, state: StageState): OpeningEffec
     },
     closePass: (_event, context) => passes.close(placeOf(context)),
     abandon: ({ attempt }) => {
-      worker.enter(attempt);
+      worker.abandon(self, attempt);
       self.endWait('balance');
       passes.clear();
       held.length = 0;
-      // REC-2: shards come last. When one answers, every actor here has its notice, in front of all that the new attempt brings.
-      for (const to of [
-        ...worker.layers.map((layer) => state.gateOf(layer)),
-        ...worker.layers.map((layer) => layout.expertOf(layer, worker.rank)),
-        ...worker.groups.map((group) => layout.shardOf(group, worker.rank)),
-      ])
-        self.tell(to, 'attempt.abandon', { attempt });
     },
   };
 }

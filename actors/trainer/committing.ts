@@ -45,10 +45,10 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
         correction1: 1 - beta1 ** state.adamClock,
         correction2: 1 - beta2 ** state.adamClock,
       };
-      for (const to of company.shards)
+      for (const to of company.holders)
         self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
       state.waitFor('step', {
-        awaited: company.shards,
+        awaited: company.holders,
         reason: 'the decision to be applied',
         step,
         deadlineMs: job.deadlines.stepMs,

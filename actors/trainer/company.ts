@@ -3,13 +3,18 @@ import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout
 import type { Answerer } from './context.ts';
 import { shares, type Share } from './share.ts';
 
-/** The stages and shards of a run, which answer its trainer. */
-export function answerersOf(layout: Layout): Readonly<Record<'stages' | 'shards', readonly Answerer[]>> {
+/** The stages and shards of a run, and what keeps copies of shards: they answer its trainer. */
+export function answerersOf(
+  layout: Layout,
+): Readonly<Record<'stages' | 'shards' | 'wards', readonly Answerer[]>> {
   const workers = [...layout.workers()];
   return {
     stages: workers.map((worker) => ({ address: layout.stageOf(worker), worker })),
     shards: workers.flatMap((worker) =>
       layout.groupsOf(worker).map((group) => ({ address: layout.shardOf(group, worker), worker })),
+    ),
+    wards: workers.flatMap((worker) =>
+      layout.wardsOf(worker).map((ward) => ({ address: layout.wardOf(ward.group, ward.worker), worker })),
     ),
   };
 }
@@ -20,15 +25,18 @@ export class Company {
   readonly feeders: readonly Address[];
   readonly stages: readonly Address[];
   readonly shards: readonly Address[];
+  /** Shards and the copies of shards: all that carries out a decision. */
+  readonly holders: readonly Address[];
   readonly store = addresses.store(0);
   readonly #shares: ReadonlyMap<Address, Share>;
 
   constructor(layout: Layout) {
-    const { stages, shards } = answerersOf(layout);
+    const { stages, shards, wards } = answerersOf(layout);
     this.workers = [...layout.workers()];
     this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
     this.stages = stages.map(({ address }) => address);
     this.shards = shards.map(({ address }) => address);
+    this.holders = [...shards, ...wards].map(({ address }) => address);
     const shareOf = shares(layout);
     this.#shares = new Map(stages.map(({ address, worker }) => [address, shareOf(worker)]));
   }

@@ -26,10 +26,8 @@ export interface TrainerContext {
   readonly down: ReadonlySet<number>;
   /** Something was lost: the run must be brought back to the last commit before anything opens. */
   readonly broken: boolean;
-  /** What the shards hold when an attempt has been abandoned. */
+  /** What shards, and copies of shards, hold when an attempt has been abandoned. */
   readonly versions: ReadonlyMap<Address, number>;
-  /** What their buddies hold of them, by the shard whose state it is. */
-  readonly copies: ReadonlyMap<Address, number>;
   /** A stop was asked for: the open step is finished first. */
   readonly stopping: boolean;
   /** Step that the newest checkpoint holds, and the last one evaluated. */
@@ -37,6 +35,8 @@ export interface TrainerContext {
   readonly evaluated: number;
   readonly shards: readonly Answerer[];
   readonly stages: readonly Answerer[];
+  /** What keeps copies of shards on their buddies. */
+  readonly wards: readonly Answerer[];
   readonly store: Address;
   readonly stopAfter: number;
   /** The newest checkpoint that a later update went well after, so that it is from before a blow-up; 0: none. */
@@ -57,6 +57,7 @@ export type TrainerInput = Pick<
   | 'step'
   | 'shards'
   | 'stages'
+  | 'wards'
   | 'store'
   | 'stopAfter'
   | 'maxSkipped'

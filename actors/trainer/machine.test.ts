@@ -57,6 +57,7 @@ const input: TrainerInput = {
   step: 0,
   shards,
   stages,
+  wards: [],
   store,
   stopAfter: 3,
   maxSkipped: 10,

@@ -1,4 +1,4 @@
-import { address, type Address } from '@troupe/core';
+import type { Address } from '@troupe/core';
 import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { addresses } from '@troupe/topology/layout';
@@ -23,13 +23,6 @@ const votedBy = (
   votes: Votes,
   { body, tensors }: Extract<TrainerEvent, { readonly type: 'gradient.vote' }>,
 ): Votes => addVote(votes, tensors.norm128, body.overflow);
-
-/** A shard that keeps the state of another says so when it leaves an attempt. */
-const withCopy = (
-  copies: ReadonlyMap<Address, number>,
-  { ward, wardVersion = -1 }: Extract<TrainerEvent, { readonly type: 'attempt.abandoned' }>['body'],
-): ReadonlyMap<Address, number> =>
-  ward === undefined ? copies : new Map([...copies, [address(ward), wardVersion]]);
 
 export const trainerActions = {
   ignore,
@@ -84,6 +77,10 @@ export const trainerMachine = setup({
       votes.overflow ? { skipped: skipped + 1 } : { skipped: 0, proven: Math.max(saved, proven) },
     ),
     awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.shards)) }),
+    /** Shards, and the copies of shards: all that carries out a decision. */
+    awaitHolders: assign({
+      awaited: ({ context }) => Pending.of([...addressesOf(context.shards), ...addressesOf(context.wards)]),
+    }),
     awaitStep: assign({
       votes: noVotes,
       awaited: ({ context }) => Pending.of([...addressesOf(context.shards), ...addressesOf(context.stages)]),
@@ -95,12 +92,12 @@ export const trainerMachine = setup({
     markJoined: assign({
       down: ({ context, event }) => without(context.down, of(event, 'worker.up').body.worker),
     }),
-    /** The shards of a lost worker carry nothing out any more. */
+    /** What was on a lost worker carries nothing out any more. */
     forgetLost: assign({
       awaited: ({ context, event }) =>
         Pending.of(
           addressesOf(
-            context.shards.filter(
+            [...context.shards, ...context.wards].filter(
               ({ address, worker }) =>
                 context.awaited.has(address) && worker !== of(event, 'worker.down').body.worker,
             ),
@@ -112,7 +109,7 @@ export const trainerMachine = setup({
     settled: ({ context }) => context.awaited.size === 0,
     settledBroken: ({ context }) => context.awaited.size === 0 && context.broken,
     settledRebuildable: ({ context }) =>
-      context.awaited.size === 0 && planRecovery(context.layout, context, context.step) !== null,
+      context.awaited.size === 0 && planRecovery(context.layout, context.versions, context.step) !== null,
     begun: ({ context }) => context.uncounted.get(context.step + 1)?.size === 0,
     replayable: ({ context }) => context.awaited.size === 0 && context.votes.overflow && !context.replayed,
     evaluationDue: ({ context }) =>
@@ -141,7 +138,6 @@ export const trainerMachine = setup({
     down: new Set<number>(),
     broken: false,
     versions: new Map<Address, number>(),
-    copies: new Map<Address, number>(),
     stopping: false,
     saved: input.step,
     proven: 0,
@@ -218,7 +214,7 @@ export const trainerMachine = setup({
     },
     /** The decision is out and binds; shards apply it, also when others are lost meanwhile. */
     committing: {
-      entry: 'awaitShards',
+      entry: 'awaitHolders',
       on: {
         'commit.applied': { actions: 'answered' },
         'worker.down': { actions: ['forgetLost', 'markLost', 'reportLoss'] },
@@ -272,8 +268,8 @@ export const trainerMachine = setup({
             assign({
               attempt: ({ context }) => context.attempt + 1,
               versions: new Map<Address, number>(),
-              copies: new Map<Address, number>(),
-              awaited: ({ context }) => Pending.of([...addressesOf(context.shards), context.store]),
+              awaited: ({ context }) =>
+                Pending.of([...addressesOf(context.shards), ...addressesOf(context.wards), context.store]),
             }),
             'abandon',
           ],
@@ -288,7 +284,6 @@ export const trainerMachine = setup({
                     event.body.loaded
                       ? new Map([...context.versions, [event.from, event.version]])
                       : context.versions,
-                  copies: ({ context, event }) => withCopy(context.copies, event.body),
                 }),
               ],
             },

@@ -1,97 +1,134 @@
 import test from 'ava';
+import fc from 'fast-check';
+import type { Address } from '@troupe/core';
 import { resolveTopology } from '@troupe/topology';
-import { addresses, Layout } from '@troupe/topology/layout';
-import { planRecovery, type HeldState } from './recovery-plan.ts';
+import { addresses, Layout, workerRank } from '@troupe/topology/layout';
+import { planRecovery } from './recovery-plan.ts';
 
-/** @param perMachine - devices of a machine, which decides how far away buddies are; absent: no buddies */
-function layoutWith(dp: number, ep: number, zero: 0 | 1, perMachine?: number): Layout {
-  const { model, ...rest } = resolveTopology({
-    model: { layers: 1, moe: { experts: 4 } },
+interface Shape {
+  readonly pp?: number;
+  readonly dp: number;
+  readonly tp?: number;
+  readonly ep: number;
+  readonly zero: 0 | 1 | 2 | 3;
+  /** Devices of a machine, which decides how far away buddies are; absent: no buddies. */
+  readonly perMachine?: number;
+}
+
+const { model, ...rest } = resolveTopology({ model: { layers: 3, tiedHead: true, moe: { experts: 4 } } });
+
+function layoutWith({ pp = 1, dp, tp = 1, ep, zero, perMachine }: Shape): Layout {
+  const world = pp * dp * tp;
+  const devices = Array.from({ length: perMachine ?? world });
+  return new Layout({
+    ...rest,
+    model,
     train: { batch: dp, grains: dp, microbatches: 1 },
-    parallel: { dp, ep, zero },
+    parallel: { pp, dp, tp, ep, zero },
+    machines: Array.from({ length: world / devices.length }, (_, index) => ({ host: `m${index}`, devices })),
     recovery: { buddies: perMachine !== undefined },
   });
-  const devices = Array.from({ length: perMachine ?? dp });
-  const machines = Array.from({ length: dp / devices.length }, (_, index) => ({
-    host: `m${index}`,
-    devices,
-  }));
-  return new Layout({ ...rest, model, machines });
 }
 
 const optimizer = (group: string, dp: number) => addresses.optimizer(group, { pp: 0, dp, tp: 0 });
 
-const classes = ['dense', 'expert'] as const;
+/** What shards and the copies of shards hold at version 7 when the workers of `lost` hold nothing. */
+function held(layout: Layout, lost: readonly number[]): ReadonlyMap<Address, number> {
+  const alive = [...layout.workers()].filter((worker) => !lost.includes(worker));
+  return new Map(
+    alive.flatMap((worker) => [
+      ...layout.groupsOf(worker).map((group) => [layout.shardOf(group, worker), 7] as const),
+      ...layout.wardsOf(worker).map((ward) => [layout.wardOf(ward.group, ward.worker), 7] as const),
+    ]),
+  );
+}
 
-/** What shards hold at `version` when the workers of `lost` hold nothing. */
-const held = (dp: number, lost: readonly number[], shift = 0): HeldState => {
-  const of = (name: (rank: number) => number) =>
-    new Map(
-      Array.from({ length: dp }, (_, rank) => rank)
-        .filter((rank) => !lost.includes(rank))
-        .flatMap((rank) => classes.map((each) => [optimizer(each, name(rank)), 7] as const)),
-    );
-  return {
-    versions: of((rank) => rank),
-    copies: shift === 0 ? new Map() : of((rank) => (rank - shift + dp) % dp),
-  };
-};
+const planned = (layout: Layout, lost: readonly number[]) => planRecovery(layout, held(layout, lost), 7);
 
 const copies = (plan: ReturnType<typeof planRecovery>) =>
   plan?.filter(({ shard, from }) => shard !== from).map(({ shard, from }) => `${from} → ${shard}`);
 
 test('planRecovery: whoever holds the version keeps it', (t) => {
   for (const zero of [0, 1] as const) {
-    const plan = planRecovery(layoutWith(4, 2, zero), held(4, []), 7);
+    const plan = planned(layoutWith({ dp: 4, ep: 2, zero }), []);
     t.is(plan?.length, 8);
     t.deepEqual(copies(plan), []);
   }
 });
 
 test('planRecovery: under ZeRO 0 a peer of the same class sends its copy; experts come from the same expert rank', (t) => {
-  t.deepEqual(copies(planRecovery(layoutWith(4, 2, 0), held(4, [3]), 7)), [
+  t.deepEqual(copies(planned(layoutWith({ dp: 4, ep: 2, zero: 0 }), [3])), [
     'optimizer/dense/dp0 → optimizer/dense/dp3',
     'optimizer/expert/dp1 → optimizer/expert/dp3',
   ]);
 });
 
 test('planRecovery: null when some state is held by nobody', (t) => {
-  t.is(planRecovery(layoutWith(4, 2, 0), held(4, [1, 3]), 7), null, 'both copies of one expert rank');
-  t.truthy(planRecovery(layoutWith(4, 2, 0), held(4, [2, 3]), 7));
-  t.is(planRecovery(layoutWith(2, 2, 0), held(2, [1]), 7), null, 'experts with edp 1');
-  t.is(planRecovery(layoutWith(2, 1, 1), held(2, [1]), 7), null, 'ZeRO 1: a slice has one owner');
+  t.is(planned(layoutWith({ dp: 4, ep: 2, zero: 0 }), [1, 3]), null, 'both copies of one expert rank');
+  t.truthy(planned(layoutWith({ dp: 4, ep: 2, zero: 0 }), [2, 3]));
+  t.is(planned(layoutWith({ dp: 2, ep: 2, zero: 0 }), [1]), null, 'experts with edp 1');
+  t.is(planned(layoutWith({ dp: 2, ep: 1, zero: 1 }), [1]), null, 'ZeRO 1: a slice has one owner');
+  t.is(planned(layoutWith({ pp: 2, dp: 1, ep: 1, zero: 0 }), [1]), null, 'a stage of one replica');
 });
 
 test('planRecovery: another version is no state of this one', (t) => {
-  const { versions, copies: none } = held(2, [1]);
-  const behind = classes.map((each) => [optimizer(each, 1), 6] as const);
-  const mixed: HeldState = { versions: new Map([...versions, ...behind]), copies: none };
-  t.deepEqual(copies(planRecovery(layoutWith(2, 1, 0), mixed, 7)), [
+  const layout = layoutWith({ dp: 2, ep: 1, zero: 0 });
+  const behind = ['dense', 'expert'].map((each) => [optimizer(each, 1), 6] as const);
+  const mixed = new Map([...held(layout, [1]), ...behind]);
+  t.deepEqual(copies(planRecovery(layout, mixed, 7)), [
     'optimizer/dense/dp0 → optimizer/dense/dp1',
     'optimizer/expert/dp0 → optimizer/expert/dp1',
   ]);
-  t.is(planRecovery(layoutWith(2, 1, 0), mixed, 5), null);
+  t.is(planRecovery(layout, mixed, 5), null);
 });
 
 test('planRecovery: BUD-1, what nobody else holds comes from the buddy; with both lost from nowhere', (t) => {
-  const plan = planRecovery(layoutWith(4, 2, 1, 1), held(4, [3], 1), 7);
-  t.deepEqual(copies(plan), [
-    'optimizer/dense/dp0 → optimizer/dense/dp3',
-    'optimizer/expert/dp0 → optimizer/expert/dp3',
+  const layout = layoutWith({ dp: 4, ep: 2, zero: 1, perMachine: 1 });
+  t.deepEqual(copies(planned(layout, [3])), [
+    'ward/dense/dp3 → optimizer/dense/dp3',
+    'ward/expert/dp3 → optimizer/expert/dp3',
   ]);
-  t.true(plan?.every(({ shard, from, fromCopy }) => fromCopy === (shard !== from)));
-  t.is(planRecovery(layoutWith(4, 2, 1, 1), held(4, [3, 0], 1), 7), null);
-  t.truthy(planRecovery(layoutWith(4, 2, 1, 1), held(4, [3, 1], 1), 7), 'neighbours but one');
-  t.truthy(planRecovery(layoutWith(4, 2, 1, 2), held(4, [3, 0], 2), 7), 'their buddies are elsewhere');
+  t.is(planned(layout, [3, 1]), null);
+  t.truthy(planned(layout, [3, 2]), 'they do not keep each other');
 });
 
 test('planRecovery: under ZeRO 0 twins come first; only experts with edp 1 have a buddy', (t) => {
-  const plan = planRecovery(layoutWith(2, 2, 0, 1), held(2, [1], 1), 7) ?? [];
-  t.deepEqual(
-    plan.filter(({ shard, from }) => shard !== from).map(({ shard, fromCopy }) => [shard, fromCopy]),
-    [
-      [optimizer('dense', 1), false],
-      [optimizer('expert', 1), true],
-    ],
+  const plan = planned(layoutWith({ dp: 2, ep: 2, zero: 0, perMachine: 1 }), [1]);
+  t.deepEqual(copies(plan), [
+    'optimizer/dense/dp0 → optimizer/dense/dp1',
+    'ward/expert/dp1 → optimizer/expert/dp1',
+  ]);
+});
+
+test('planRecovery: with buddies any one worker of any mesh may be lost, and every shard gets what was its own', (t) => {
+  const shapes = fc.record({
+    pp: fc.integer({ min: 1, max: 3 }),
+    dp: fc.constantFrom(1, 2, 4),
+    tp: fc.constantFrom(1, 2),
+    zero: fc.constantFrom<0 | 1 | 2 | 3>(0, 1, 2, 3),
+  });
+  fc.assert(
+    fc.property(shapes, fc.nat(), ({ pp, dp, tp, zero }, seed) => {
+      const layout = layoutWith({ pp, dp, tp, ep: Math.min(dp, 2), zero, perMachine: 1 });
+      const { world } = layout.mesh;
+      if (world === 1) return;
+      const lost = seed % world;
+      const plan = planned(layout, [lost]) ?? [];
+      const own = [...layout.workers()].flatMap((worker) =>
+        layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
+      );
+      t.deepEqual(
+        plan.map(({ shard }) => shard),
+        own,
+      );
+      const restored = plan.filter(({ shard, from }) => shard !== from);
+      t.is(restored.length, layout.groupsOf(workerRank(lost)).length);
+      for (const { shard, from } of restored) {
+        const [, group, ...place] = String(from).split('/');
+        t.is(group, String(shard).split('/')[1], 'of the same group');
+        if (String(from).startsWith('ward/')) t.is(`optimizer/${[group, ...place].join('/')}`, String(shard));
+      }
+    }),
+    { numRuns: 50 },
   );
 });

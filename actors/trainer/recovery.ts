@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
-import { workerRank } from '@troupe/topology/layout';
+import { workerRank, type WorkerRank } from '@troupe/topology/layout';
+import { hearingOrder } from '../roster.ts';
 import type { TrainerSelf } from './events.ts';
 import type { TrainerEffects } from './machine.ts';
 import { planRecovery } from './recovery-plan.ts';
@@ -14,7 +15,10 @@ type ReturningEffects = Pick<
 /** Something is lost: every actor leaves the attempt. */
 export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingEffects {
   const { job, company, options } = state;
-  const { layout } = job;
+  const tellFirst = (worker: WorkerRank, attempt: number): void => {
+    const [first] = hearingOrder(job.layout, worker);
+    if (first !== undefined) self.tell(first, 'attempt.abandon', { attempt });
+  };
   return {
     reportLoss: ({ body }, { step, attempt }) => {
       state.loss ??= { workers: new Set(), atMs: self.clock.now(), step };
@@ -26,8 +30,7 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
     },
     abandon: (_event, { attempt, step, down, awaited }) => {
       for (const name of ['load', 'step', 'evaluation', 'checkpoint']) self.endWait(name);
-      for (const worker of company.workers)
-        if (!down.has(worker)) self.tell(layout.stageOf(worker), 'attempt.abandon', { attempt });
+      for (const worker of company.workers) if (!down.has(worker)) tellFirst(worker, attempt);
       self.tell(company.store, 'checkpoint.abandon', { attempt });
       state.waitFor('recovery', {
         awaited: [...awaited],
@@ -36,8 +39,7 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
         deadlineMs: job.deadlines.recoveryMs,
       });
     },
-    abandonJoined: ({ body }, { attempt }) =>
-      self.tell(layout.stageOf(workerRank(body.worker)), 'attempt.abandon', { attempt }),
+    abandonJoined: ({ body }, { attempt }) => tellFirst(workerRank(body.worker), attempt),
     heard: ({ from }) => self.answered('recovery', from),
   };
 }
@@ -49,13 +51,12 @@ export function returningEffects(self: TrainerSelf, state: TrainerState): Return
   return {
     rebuild: (_event, context) => {
       const { step, attempt } = context;
-      const plan = planRecovery(job.layout, context, step);
+      const plan = planRecovery(job.layout, context.versions, step);
       assert(plan, 'the machine rebuilds what can be rebuilt', { step });
       state.source = 'peers';
       // A shard that keeps what it has goes on at once, so it sends first.
-      for (const { shard, from, fromCopy } of plan)
-        if (from !== shard)
-          self.tell(from, 'shard.send', { attempt, version: step, body: { to: shard, fromCopy } });
+      for (const { shard, from } of plan)
+        if (from !== shard) self.tell(from, 'shard.send', { attempt, version: step, body: { to: shard } });
       for (const { shard, from } of plan)
         if (from === shard) self.tell(shard, 'shard.keep', { attempt, version: step });
       const reason = 'state of lost shards';

@@ -70,29 +70,28 @@ for (const layout of layouts) {
   });
 }
 
-/** A ring of buddies: worker n is kept by n + 1. */
+/** Workers n and n + 2 keep each other's state. */
 const several: Readonly<
   Record<string, { readonly faults: readonly Fault[]; readonly from: readonly string[] }>
 > = {
-  'a worker and its buddy at once': { faults: [crash(1, 4), crash(2, 4)], from: ['snapshot+1'] },
-  'two workers that do not keep each other': { faults: [crash(0, 4), crash(2, 4)], from: ['peers+0'] },
-  'a worker, later its buddy': { faults: [crash(1, 3), crash(2, 5)], from: ['peers+0', 'peers+0'] },
-  'a worker, later its ward': { faults: [crash(1, 3), crash(0, 5)], from: ['peers+0', 'peers+0'] },
+  'a worker and its buddy at once': { faults: [crash(1, 4), crash(3, 4)], from: ['snapshot+1'] },
+  'two workers that do not keep each other': { faults: [crash(0, 4), crash(1, 4)], from: ['peers+0'] },
+  'a worker, later its buddy': { faults: [crash(1, 3), crash(3, 5)], from: ['peers+0', 'peers+0'] },
   'the same worker twice': { faults: [crash(1, 3), crash(1, 5)], from: ['peers+0', 'peers+0'] },
   'all, one after the other': {
     faults: [crash(0, 2), crash(1, 3), crash(2, 4), crash(3, 5)],
     from: ['peers+0', 'peers+0', 'peers+0', 'peers+0'],
   },
   'a worker and its buddy, and another one after they went back': {
-    faults: [crash(1, 4), crash(2, 4), crash(3, 5)],
+    faults: [crash(1, 4), crash(3, 4), crash(2, 5)],
     from: ['snapshot+1', 'peers+0'],
   },
   'the buddy while it sends': {
-    faults: [crash(1, 4), crash(2, { actor: 'trainer', state: 'recovering.rebuilding' })],
+    faults: [crash(1, 4), crash(3, { actor: 'trainer', state: 'recovering.rebuilding' })],
     from: ['snapshot+1'],
   },
-  'a part of what a ward sends its buddy': {
-    faults: [{ kind: 'drop', target: 'worker/1,worker/2', atStep: 3 }],
+  'a part of what a shard sends its buddy': {
+    faults: [{ kind: 'drop', target: 'worker/1,worker/3', atStep: 3 }],
     from: ['peers+0'],
   },
   'a worker that hangs and wakes as a zombie': {
@@ -100,7 +99,11 @@ const several: Readonly<
     from: ['peers+0'],
   },
   'another one while the first is rebuilt': {
-    faults: [crash(1, 4), crash(3, { actor: 'trainer', state: 'recovering.rebuilding' })],
+    faults: [crash(1, 4), crash(2, { actor: 'trainer', state: 'recovering.rebuilding' })],
+    from: ['peers+0'],
+  },
+  'a buddy in the middle of an update of its copy': {
+    faults: [crash(3, { actor: 'ward/dense/dp1', state: 'applying', times: 3 })],
     from: ['peers+0'],
   },
 };

@@ -24,6 +24,9 @@ export const addresses = {
   /** The same of a group whose gradients and weights come and go in parts. */
   courier: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
     address(`courier/${placeOf(group, at, axes)}`),
+  /** The copy of a shard's state, on its buddy. */
+  ward: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
+    address(`ward/${placeOf(group, at, axes)}`),
 } as const;
 
 export const agentNodeOf = (machine: number): NodeId => nodeId(`agent/${machine}`);

@@ -176,14 +176,28 @@ test('Layout: an expert map of a layer decides whose units a group has', (t) => 
   t.is(layout.groupOf(workerRank(1), 'expert').units.length, 10);
 });
 
-test('BUD: a buddy has one ward, and nobody has one where others hold the same', (t) => {
-  const layout = new Layout(sourceOf({ pp: 1, ep: 2, edp: 2, tp: 1 }, { buddies: true }));
-  for (const worker of layout.workers())
-    for (const group of layout.groupsOf(worker)) {
-      const buddy = layout.buddyOf(group, worker);
-      t.true(buddy !== null && buddy !== worker);
-      t.is(layout.wardOf(group, buddy ?? worker), worker);
-    }
+test('BUD: what one worker alone has is kept by one other, over all axes; what others hold too by nobody', (t) => {
+  fc.assert(
+    fc.property(shapes, fc.constantFrom<0 | 1>(0, 1), (shape, zero) => {
+      const layout = new Layout(sourceOf(shape, { buddies: true, zero }));
+      const kept = [...layout.workers()].flatMap((keeper) =>
+        layout.wardsOf(keeper).map(({ group, worker }) => {
+          t.is(layout.buddyOf(group, worker), keeper);
+          t.not(worker, keeper);
+          return String(layout.wardOf(group, worker));
+        }),
+      );
+      const lonely = [...layout.workers()].flatMap((worker) =>
+        layout
+          .groupsOf(worker)
+          .filter((group) => !(zero === 0 && group.holders.count > 1))
+          .map((group) => layout.shardOf(group, worker).replace('optimizer/', 'ward/')),
+      );
+      const expected = layout.mesh.world > 1 ? lonely : [];
+      t.deepEqual(kept.toSorted(), expected.toSorted());
+    }),
+    { numRuns: 30 },
+  );
   const twins = new Layout(sourceOf({ pp: 1, ep: 2, edp: 1, tp: 1 }, { buddies: true, zero: 0 }));
   const first = workerRank(0);
   t.is(twins.buddyOf(twins.groupOf(first, 'dense'), first), null);

@@ -2,7 +2,7 @@ import { assert, type Address, type NodeId } from '@troupe/core';
 import { isMoeLayer, segmentsOf, type ModelConfig, type TensorSegments } from '@troupe/spec';
 import { contiguousExperts, rankOf_E, type ExpertMap } from '../expert-map.ts';
 import { addresses, agentNodeOf, workerNode } from './address.ts';
-import { buddyShift, shifted } from './buddy-shift.ts';
+import { Buddies } from './buddies.ts';
 import { Dealing, type Batch } from './dealing.ts';
 import { ParameterGroups } from './parameter-groups.ts';
 import type { Holders } from './holders.ts';
@@ -56,6 +56,12 @@ export interface LayoutSource {
   readonly recovery: { readonly buddies: boolean };
 }
 
+/** The shard of a group on a worker. */
+export interface ShardPlace {
+  readonly group: ParameterGroup;
+  readonly worker: WorkerRank;
+}
+
 /** Optimizers whose update of a matrix needs all of it. */
 const wholeMatrices: ReadonlySet<string> = new Set(['muon', 'adafactor']);
 
@@ -90,7 +96,7 @@ export class Layout {
   readonly #coordinates = new Map<WorkerRank, Coordinates>();
   readonly #ranks = new Map<ExpertMap, Int32Array>();
   readonly #moeLayers = new Map<StageIndex, readonly number[]>();
-  #shift: number | null = null;
+  #ring: Buddies | null = null;
 
   constructor(source: LayoutSource, choices: LayoutChoices = {}) {
     const { model, parallel } = source;
@@ -231,22 +237,20 @@ export class Layout {
 
   /** The worker that keeps a copy of the state that of this group only `worker` has; null: it needs none, or there is none. */
   buddyOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
-    return this.#beside(group, worker, this.#buddyShift);
+    return this.hasTwins(group) ? null : (this.#buddies?.of(worker) ?? null);
   }
 
-  /** The worker whose state of this group `worker` keeps a copy of: a shift is a permutation, so a buddy has one ward. */
-  wardOf(group: ParameterGroup, worker: WorkerRank): WorkerRank | null {
-    return this.#beside(group, worker, -this.#buddyShift);
+  /** The shards of other workers whose state `worker` keeps a copy of. */
+  wardsOf(worker: WorkerRank): readonly ShardPlace[] {
+    const wards = this.#buddies?.wardsOf(worker) ?? [];
+    return wards.flatMap((ward) =>
+      this.groupsOf(ward).flatMap((group) => (this.hasTwins(group) ? [] : [{ group, worker: ward }])),
+    );
   }
 
-  #beside(group: ParameterGroup, worker: WorkerRank, shift: number): WorkerRank | null {
-    return shift === 0 || this.hasTwins(group) ? null : shifted(this.mesh, worker, shift);
-  }
-
-  /** How many places along the data axis a buddy is from its ward; 0: there are none. */
-  get #buddyShift(): number {
-    this.#shift ??= this.#hasBuddies ? buddyShift(this.mesh, this.#machines) : 0;
-    return this.#shift;
+  get #buddies(): Buddies | null {
+    if (this.#hasBuddies) this.#ring ??= new Buddies(this.#machines.hosts);
+    return this.#ring;
   }
 
   // Where
@@ -301,6 +305,11 @@ export class Layout {
   /** The expert group of a layer that lives on a worker. */
   expertOf(layer: number, worker: WorkerRank): Address {
     return addresses.expert(layer, this.at(worker));
+  }
+
+  /** What keeps a copy of the state of a shard, on its buddy. */
+  wardOf(group: ParameterGroup, worker: WorkerRank): Address {
+    return addresses.ward(group.name, this.at(worker), this.mesh);
   }
 
   shardOf(group: ParameterGroup, worker: WorkerRank): Address {

@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import { greatestCommonDivisor } from '@troupe/spec';
+import type { HostRun } from './buddies.ts';
 
 /** What a layout knows of a machine. */
 export interface Machine {
@@ -45,13 +46,13 @@ export class MachineRow {
     return low;
   }
 
-  /** The host of every device; all names of this very machine are one. */
-  get hosts(): readonly string[] {
-    return this.#machines.flatMap(({ host, devices }) => Array<string>(devices.length).fill(nameOf(host)));
-  }
-
-  get hasOneHost(): boolean {
-    return new Set(this.#machines.map(({ host }) => nameOf(host))).size <= 1;
+  /** The hosts of all devices, in the order of ranks; all names of this very machine are one. */
+  get hosts(): readonly HostRun[] {
+    return this.#machines.flatMap(({ host, devices }, index) =>
+      devices.length === 0
+        ? []
+        : [{ host: nameOf(host), first: this.#firsts[index] ?? 0, count: devices.length }],
+    );
   }
 
   /** Neighbours in order that certainly share a machine: what divides the number of devices of every one. */

@@ -4,10 +4,12 @@ import type { Placement } from '../placement.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { stageBuffers, type BufferBytes } from './stage-buffers.ts';
 import { stageParameters } from './stage-parameters.ts';
-import { groupSizes, SHARD_WORDS_BYTES, stateBytes, type StateBytes } from './states.ts';
+import { copyBytes, groupSizes, SHARD_WORDS_BYTES, stateBytes, type StateBytes } from './states.ts';
 
 /** Where the bytes of a worker go, as the actors allocate them. */
 export interface OwnMemory extends StateBytes, BufferBytes {
+  /** Copies of what other workers alone hold. */
+  readonly buddies: number;
   /** In host memory; everything else is on the device. */
   readonly host: number;
   /** Bytes on the device. */
@@ -28,17 +30,18 @@ function workerStates(
   topology: ResolvedTopology,
   { layout }: Placement,
   rank: number,
-): StateBytes & { shards: number } {
+): StateBytes & { readonly buddies: number; readonly shards: number } {
   const worker = workerRank(rank);
   const groups = layout.groupsOf(worker);
-  const sums = { weights: 0, gradients: 0, master: 0, moments: 0, buddies: 0, shards: groups.length };
+  const copies = layout.wardsOf(worker).map((ward) => groupSizes(topology, layout, ward.group, ward.worker));
+  const buddies = copies.reduce((sum, sizes) => sum + copyBytes(sizes), 0);
+  const sums = { weights: 0, gradients: 0, master: 0, moments: 0, buddies, shards: groups.length };
   for (const group of groups) {
     const bytes = stateBytes(groupSizes(topology, layout, group, worker), { isAlone: layout.isAlone });
     sums.weights += bytes.weights;
     sums.gradients += bytes.gradients;
     sums.master += bytes.master;
     sums.moments += bytes.moments;
-    sums.buddies += bytes.buddies;
   }
   return sums;
 }

@@ -13,9 +13,6 @@ export interface GroupSizes {
   /** What the worker updates, its slice or under ZeRO 0 everything, and the elements of it with an f32 gradient. */
   readonly owned: number;
   readonly ownedStored: number;
-  /** The slice of another worker of which it keeps a copy, and the elements of that with an f32 gradient. */
-  readonly ward: number;
-  readonly wardStored: number;
 }
 
 /** Bytes of the states of parameters, by what they are. */
@@ -28,8 +25,6 @@ export interface StateBytes {
   readonly master: number;
   /** Adam's two moments of the slices that the worker owns, 8 bytes an element. */
   readonly moments: number;
-  /** A copy of what one worker alone holds: weights and moments, 12 bytes an element, and the gradient of the open step. */
-  readonly buddies: number;
 }
 
 /** Words of a shard beside its arrays: the overflow mark of its gradients, and the squared norm. */
@@ -61,29 +56,25 @@ export function groupSizes(
   worker: WorkerRank,
 ): GroupSizes {
   const { length } = group.flat;
-  const slice = (of: WorkerRank) =>
-    layout.zero === 0 ? { from: 0, to: length } : new GroupExchange(layout.groupOf(of, group.name), of).slice;
-  const own = slice(worker);
-  const ward = layout.wardOf(group, worker);
-  const kept = ward === null ? { from: 0, to: 0 } : slice(ward);
+  const own = layout.zero === 0 ? { from: 0, to: length } : new GroupExchange(group, worker).slice;
   return {
     length,
     stored: storedIn(topology, group, 0, length),
     owned: own.to - own.from,
     ownedStored: storedIn(topology, group, own.from, own.to),
-    ward: kept.to - kept.from,
-    wardStored: storedIn(topology, group, kept.from, kept.to),
   };
 }
 
 /** Bytes of a group's states on a worker. */
 export function stateBytes(sizes: GroupSizes, { isAlone }: { readonly isAlone: boolean }): StateBytes {
-  const { length, stored, owned, ward, wardStored } = sizes;
+  const { length, stored, owned } = sizes;
   return {
     weights: (isAlone ? 4 : 8) * length,
     gradients: 4 * stored + 8 * (length - stored),
     master: 0,
     moments: 8 * owned,
-    buddies: (12 + 8) * ward - 4 * wardStored,
   };
 }
+
+/** Bytes of a copy of what one shard alone holds: weights and moments, 12 bytes an element, and the gradient of the open step. */
+export const copyBytes = ({ owned, ownedStored }: GroupSizes): number => (12 + 8) * owned - 4 * ownedStored;

@@ -171,11 +171,10 @@ function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement):
   for (const worker of layout.workers()) {
     for (const group of layout.groupsOf(worker)) {
       const from = nodeOf(layout.shardOf(group, worker));
-      const buddy = layout.buddyOf(group, worker);
-      if (buddy !== null)
+      if (layout.buddyOf(group, worker) !== null)
         yield {
           from,
-          to: nodeOf(layout.shardOf(group, buddy)),
+          to: nodeOf(layout.wardOf(group, worker)),
           part: { buddies: buddyBytes(topology, layout, group, worker) },
         };
       yield* exchangeFlows({ gradients, weights }, layout, group, worker, nodeOf);

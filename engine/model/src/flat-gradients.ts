@@ -119,7 +119,7 @@ export class FlatGradients {
     this.#leavesOf = leavesOf;
     this.overflow = device.ints(1);
     this.#none = device.int64s(0);
-    this.#runs = roomFor(device, runsOf(layout, kindOf));
+    this.#runs = roomFor(device, gradientRuns(layout, kindOf));
     const more = new GradientTargets(layout, (from, to) => this.#target(from, to, false));
     this.#first = new GradientTargets(layout, (from, to) => this.#target(from, to, true), more);
   }
@@ -176,7 +176,10 @@ export class FlatGradients {
 }
 
 /** Units of one kind that lie side by side. */
-function runsOf(layout: FlatLayout, kindOf: (unit: Unit) => GradientKind): Omit<GradientSlice, 'values'>[] {
+export function gradientRuns(
+  layout: FlatLayout,
+  kindOf: (unit: Unit) => GradientKind,
+): Omit<GradientSlice, 'values'>[] {
   const runs: { kind: GradientKind; from: number; to: number }[] = [];
   layout.units.forEach((unit, index) => {
     const from = layout.starts[index] ?? 0;

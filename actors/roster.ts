@@ -1,0 +1,33 @@
+import type { Address } from '@troupe/core';
+import type { Layout, WorkerRank } from '@troupe/topology/layout';
+
+/** Names of the actors of a worker that an attempt concerns, by role. */
+export interface Roster {
+  readonly stages: readonly Address[];
+  readonly gates: readonly Address[];
+  readonly experts: readonly Address[];
+  readonly shards: readonly Address[];
+  readonly wards: readonly Address[];
+}
+
+/** Who lives on a worker but its feeder, which knows of no attempts. */
+export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
+  const layers = layout.moeLayersOf(layout.at(worker).pp);
+  return {
+    stages: [layout.stageOf(worker)],
+    gates: layers.map((layer) => layout.gateOf(layer, worker)),
+    experts: layers.map((layer) => layout.expertOf(layer, worker)),
+    shards: layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
+    wards: layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker)),
+  };
+}
+
+/**
+ * The order in which actors of a worker hear of a new attempt: the first from the trainer, whatever its role, and the others from it.
+ *
+ * REC-2: shards and copies, which answer the trainer, come last.
+ */
+export function hearingOrder(layout: Layout, worker: WorkerRank): readonly Address[] {
+  const { stages, gates, experts, shards, wards } = rosterOf(layout, worker);
+  return [...stages, ...gates, ...experts, ...shards, ...wards];
+}

@@ -1,0 +1,61 @@
+import { address, assert } from '@troupe/core';
+import { addresses, type ShardPlace } from '@troupe/topology/layout';
+import { chunksOf } from '../gradients.ts';
+import type { Worker } from '../worker.ts';
+import type { WardEvent, WardSelf } from './events.ts';
+import type { WardEffects } from './machine.ts';
+import type { WardMemory } from './ward-memory.ts';
+
+/** What a copy keeps, says that it keeps, and does with it. */
+export function wardEffects(
+  self: WardSelf,
+  worker: Worker,
+  { group, worker: owner }: ShardPlace,
+  memory: WardMemory,
+): WardEffects {
+  const shard = worker.job.layout.shardOf(group, owner);
+  const acknowledge = (part: Extract<WardEvent, { readonly type: 'ward.state' | 'ward.sum' }>): void => {
+    const { step, version, attempt, body } = part;
+    assert(body.group === group.name, 'a copy is of one shard', { kept: group.name, sent: body.group });
+    self.tell(shard, 'ward.kept', { step, version, attempt, body: { from: body.from, to: body.to } });
+  };
+  const aside: WardEvent[] = [];
+  return {
+    setAside: (event) => {
+      aside.push(event);
+    },
+    takeUp: () => {
+      for (const event of aside.splice(0)) self.takeUp(event);
+    },
+    keepState: (event) => {
+      memory.keepState(event.body.from, event.tensors);
+      acknowledge(event);
+    },
+    keepSum: (event) => {
+      memory.keepSum(event.body.from, event.body.kind, event.tensors.sums);
+      acknowledge(event);
+    },
+    apply: ({ step, attempt, body: { apply, ...decided } }, { copy }) => {
+      assert(step === copy.version + 1, 'a decision is about the step after what a copy holds (BUD-2)', {
+        step,
+        version: copy.version,
+      });
+      const { clip: _clip, ...settings } = worker.job.optimizer;
+      const calls = apply ? memory.updates({ ...decided, ...settings }) : [];
+      self.submit(worker.device, calls, 'weights.applied', { step, attempt });
+    },
+    reportApplied: ({ step, attempt }, { copy: { version } }) =>
+      self.tell(addresses.trainer, 'commit.applied', { step, attempt, version }),
+    abandon: ({ attempt }) => worker.abandon(self, attempt),
+    reportAbandoned: ({ attempt }, { copy: { version } }) =>
+      self.tell(addresses.trainer, 'attempt.abandoned', {
+        attempt,
+        version: Math.max(0, version),
+        body: { loaded: version >= 0 },
+      }),
+    sendState: ({ version, attempt, body: { to } }) => {
+      for (const body of chunksOf(memory.owns))
+        self.tell(address(to), 'state.slice', { version, attempt, body, tensors: memory.state(body) });
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import { mountOf, type Mount } from '@troupe/runtime';
+import { GroupExchange, type ShardPlace } from '@troupe/topology/layout';
+import { sumsOf } from '../gradient-sink.ts';
+import { lengthOf } from '../gradients.ts';
+import type { Worker } from '../worker.ts';
+import { wardEffects } from './effects.ts';
+import { fencedByWard, type WardSelf } from './events.ts';
+import { wardMachine, type WardInput } from './machine.ts';
+import { WardMemory } from './ward-memory.ts';
+
+/** The copy that a worker keeps of what the shard of another one alone has. */
+export function mountWard(worker: Worker, ward: ShardPlace): Mount {
+  const owns = new GroupExchange(ward.group, ward.worker).slice;
+  return mountOf((self: WardSelf) => {
+    const memory = new WardMemory(worker.device, owns, sumsOf(worker.job, ward.group));
+    const input: WardInput = { size: lengthOf(owns) };
+    return {
+      machine: wardMachine,
+      input,
+      effects: wardEffects(self, worker, ward, memory),
+      ...worker.fence(fencedByWard),
+    };
+  });
+}
