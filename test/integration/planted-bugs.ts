@@ -23,6 +23,17 @@ function dropsRow(body: SyncDevice, isSlow: () => boolean): SyncDevice {
   };
 }
 
+/** Leaves the updates of copies out while a fault slows the device: they are made in place, those of shards in the next buffer. */
+function missesCopies(body: SyncDevice, isSlow: () => boolean): SyncDevice {
+  const isOfCopy = (call: KernelCall): boolean => call.op === 'adamw' && call.weights === call.out;
+  const left = (calls: readonly KernelCall[]) => calls.filter((call) => !(isSlow() && isOfCopy(call)));
+  return {
+    ...withoutQueue(body),
+    submit: (calls, done) => body.submit(left(calls), done),
+    run: (calls) => body.run(left(calls)),
+  };
+}
+
 /**
  * Bugs of the kinds that a training system really has, each asleep until a fault wakes it, so that a shrink has something to find.
  */
@@ -44,6 +55,16 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
     network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'rows.return') },
   },
   'a dropped row': { device: dropsRow },
+  /** Its sums are counted again (TRN-1). */
+  'a measure counted twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'stage.measured') ? 2 : 1) },
+  },
+  /** Its shard goes on in the next step's buffer before the copy has this one's (BUD-1). */
+  'a sum reused before its copy has it': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'ward.sum') },
+  },
+  /** Seen once its shard is lost (BUD-2). */
+  'a copy that misses an update': { device: missesCopies },
   /** Its name reaches the disk, its bytes do not. */
   'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },
   /** A sender without credit before a mailbox without capacity. */

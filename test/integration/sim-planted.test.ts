@@ -1,10 +1,11 @@
 import test from 'ava';
 import { messages } from '@troupe/actors';
 import type { Fault } from '@troupe/sim/faults';
-import { gradientsOnce, rowsConserved, shrink, versionsAgree } from '@troupe/sim';
-import { referenceOf, type Simulation, type SimulationOptions } from 'troupe';
+import { copiesKept, gradientsOnce, rowsConserved, shrink, versionsAgree } from '@troupe/sim';
+import { referenceOf, type Plant, type Simulation, type SimulationOptions } from 'troupe';
 import { plantedBugs } from './planted-bugs.ts';
 import { simulatedTiny } from './sim-tiny.ts';
+import { simulateTiny, withCheckpoints } from './struck-tiny.ts';
 
 /** Seven faults that wake every planted bug, and that the actors survive without them. */
 const faults: readonly Fault[] = [
@@ -64,6 +65,63 @@ for (const [name, checker] of Object.entries(bugs)) {
   });
 }
 
+/** Those that only a buddy, or the curve without faults, lets be seen: two of three faults have nothing to do with them. */
+const guarded = {
+  'a measure counted twice': {
+    faults: [
+      { kind: 'delay', target: 'worker/1,agent/0', atStep: 1, forMs: 400 },
+      { kind: 'clog', target: 'worker/0', atStep: 1, forMs: 50 },
+      { kind: 'hang', target: 'worker/0', atStep: 2, forMs: 300 },
+    ],
+    checker: 'loss-curve',
+  },
+  'a sum reused before its copy has it': {
+    faults: [
+      { kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 },
+      { kind: 'clog', target: 'agent/0', atStep: 1, forMs: 50 },
+      { kind: 'hang', target: 'worker/0', atStep: 2, forMs: 300 },
+    ],
+    checker: 'bytes-intact',
+  },
+  'a copy that misses an update': {
+    faults: [
+      { kind: 'slow', target: 'worker/1', atStep: 1, forMs: 400 },
+      { kind: 'clog', target: 'agent/0', atStep: 1, forMs: 50 },
+      { kind: 'crash', target: 'worker/0', when: { actor: 'trainer', state: 'training', times: 3 } },
+    ],
+    checker: 'loss-curve',
+  },
+} as const satisfies Readonly<
+  Record<string, { readonly faults: readonly Fault[]; readonly checker: string }>
+>;
+
+for (const [name, { faults: struck, checker }] of Object.entries(guarded)) {
+  test(`planted bugs: ${name} is found, and shrunk to the faults that it needs`, async (t) => {
+    const topology = withCheckpoints({ dp: 2, ep: 2, buddies: true });
+    const clean = await simulateTiny(topology, { stopAfter: 4 });
+    const play = (candidate: readonly Fault[], plant: Plant) =>
+      simulateTiny(topology, {
+        stopAfter: 4,
+        faults: candidate,
+        plant,
+        reference: referenceOf(clean.events),
+      });
+    t.is((await play(struck, {})).violation, null, 'without the bug');
+    const plant = plantedBugs[name] ?? {};
+    const seen = await play(struck, plant);
+    t.is(seen.violation?.checker, checker, seen.result.error?.message);
+    t.log(seen.violation?.text);
+    const smallest = await shrink(
+      { faults: struck, steps: 4, set: [] },
+      {
+        overrides: [],
+        fails: async (one) => (await play(one.faults, plant)).violation?.checker === checker,
+      },
+    );
+    t.true(smallest.faults.length <= 2, JSON.stringify(smallest));
+  });
+}
+
 test('planted bugs: an arrival into a slot that is taken ends the run and says which', async (t) => {
   const { result } = await run({
     faults,
@@ -78,7 +136,8 @@ test('checkers: the kinds of events that they look at are messages, or completio
   const checkers = [
     gradientsOnce({ dense: [1], expert: [1] }),
     versionsAgree(),
-    rowsConserved({ replicas: 1, layers: [0], experts: 1 }),
+    rowsConserved({ stages: new Map(), experts: 1 }),
+    copiesKept(new Map()),
   ];
   for (const { name, kinds = [] } of checkers) {
     t.true(kinds.length > 0, name);

@@ -4,6 +4,7 @@ import {
   boundsHold,
   bytesIntact,
   Checkers,
+  copiesKept,
   gradientsOnce,
   liveness,
   lossCurve,
@@ -210,8 +211,33 @@ test('one-owner: one life of an actor acts in one place', (t) => {
   );
 });
 
+test('copies-kept: BUD-1, a shard votes, or is loaded, once its copy has taken up all of the same', (t) => {
+  const ward = 'ward/dense/dp0';
+  const checker = (): Checker => copiesKept(new Map([['optimizer/dense/dp0', { ward, size: 30 }]]));
+  const sum = (from: number, to: number, attempt = 1): TurnSeen =>
+    turn({ address: ward, kind: 'ward.sum', attempt, body: { from, to } });
+  const vote = (attempt = 1): TurnSeen =>
+    turn({ address: 'trainer', kind: 'gradient.vote', attempt, from: 'optimizer/dense/dp0' });
+  holds(t, checker, [sum(0, 10), sum(10, 30), vote()]);
+  holds(t, checker, [turn({ kind: 'gradient.vote', from: 'optimizer/expert/dp0' })]);
+  breaks(t, checker, [sum(0, 10), vote()], /dp0 votes in step 1, .* ward\/dense\/dp0 has 10 of 30 elements/);
+  breaks(t, checker, [sum(0, 30), vote(2)], /has 0 of 30/);
+  const state = (from: number, to: number): TurnSeen =>
+    turn({ address: ward, kind: 'ward.state', version: 4, body: { from, to } });
+  const loaded = turn({ kind: 'shard.loaded', version: 4, from: 'optimizer/dense/dp0' });
+  holds(t, checker, [state(0, 30), loaded]);
+  breaks(t, checker, [state(0, 20), loaded], /says that it holds version 4 .* has 20 of 30/);
+});
+
 test('rows-conserved: as many rows reach experts as gates route, by layer', (t) => {
-  const checker = (): Checker => rowsConserved({ replicas: 2, layers: [0], experts: 2 });
+  const checker = (): Checker =>
+    rowsConserved({
+      stages: new Map([
+        ['stage/pp0/dp0/tp0', [0]],
+        ['stage/pp0/dp1/tp0', [0]],
+      ]),
+      experts: 2,
+    });
   const dispatch = (source: number, rows: number): TurnSeen =>
     turn({
       address: 'expert/L0/ep0/edp0',
@@ -220,18 +246,19 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
       body: { mode: 'train', source },
       tensors: { x_UD: new Float32Array(8), slots_N: new Int32Array(rows) },
     });
-  const measured = (...counts: number[]): TurnSeen =>
+  const measured = (dp: number, ...counts: number[]): TurnSeen =>
     turn({
       address: 'trainer',
       kind: 'stage.measured',
+      from: `stage/pp0/dp${dp}/tp0`,
       tensors: { counts_LE: Int32Array.from(counts) },
     });
-  holds(t, checker, [dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);
-  holds(t, checker, [dispatch(0, 3), dispatch(0, 3), dispatch(1, 4), measured(1, 2), measured(2, 2)]);
+  holds(t, checker, [dispatch(0, 3), dispatch(1, 4), measured(0, 1, 2), measured(1, 2, 2)]);
+  holds(t, checker, [dispatch(0, 3), dispatch(0, 3), dispatch(1, 4), measured(0, 1, 2), measured(1, 2, 2)]);
   breaks(
     t,
     checker,
-    [dispatch(0, 3), dispatch(1, 3), measured(1, 2), measured(2, 2)],
+    [dispatch(0, 3), dispatch(1, 3), measured(0, 1, 2), measured(1, 2, 2)],
     /7 rows were routed, 6 reached/,
   );
   breaks(t, checker, [dispatch(0, 3), dispatch(0, 2)], /got 3 rows, and again 2 rows, of source 0/);

@@ -1,6 +1,7 @@
 export * from './bounds-hold.ts';
 export * from './bytes-intact.ts';
 export * from './checker.ts';
+export * from './copies-kept.ts';
 export * from './gradients-once.ts';
 export * from './liveness.ts';
 export * from './loss-curve.ts';

@@ -8,12 +8,16 @@ interface Flow {
   numMeasured: number;
 }
 
-/** Every row that a gate chose an expert for is computed by an expert, once: nothing is dropped on the way. */
+/**
+ * Every row that a gate chose an expert for is computed by an expert, once: nothing is dropped on the way.
+ *
+ * @param run - `stages`: those that measure what their gates chose, with their layers of experts
+ */
 export const rowsConserved = (run: {
-  readonly replicas: number;
-  readonly layers: readonly number[];
+  readonly stages: ReadonlyMap<string, readonly number[]>;
   readonly experts: number;
 }): Checker => {
+  const layers = [...new Set([...run.stages.values()].flat())];
   const flows = new Map<string, Flow>();
   const flowOf = (step: number, attempt: number): Flow => {
     const key = `${step}/${attempt}`;
@@ -42,17 +46,18 @@ export const rowsConserved = (run: {
       if (seen.kind !== 'stage.measured') return null;
       const flow = flowOf(step, attempt);
       const counts_LE = tensors['counts_LE'] as Int32Array;
-      for (const [index, each] of run.layers.entries()) {
+      for (const [index, each] of (run.stages.get(seen.from) ?? []).entries()) {
         const own = counts_LE.subarray(index * run.experts, (index + 1) * run.experts);
         flow.routed.set(
           each,
           own.reduce((sum, count) => sum + count, flow.routed.get(each) ?? 0),
         );
       }
-      if (++flow.numMeasured < run.replicas) return null;
+      if (run.stages.has(seen.from)) flow.numMeasured++;
+      if (flow.numMeasured < run.stages.size) return null;
       flows.clear();
       const received = [...flow.received.values()];
-      for (const each of run.layers) {
+      for (const each of layers) {
         const computed = received.reduce((sum, part) => sum + (part.layer === each ? part.rows : 0), 0);
         const routed = flow.routed.get(each) ?? 0;
         if (computed !== routed)

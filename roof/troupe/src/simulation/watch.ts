@@ -6,6 +6,7 @@ import {
   boundsHold,
   bytesIntact,
   Checkers,
+  copiesKept,
   defaultLink,
   gradientsOnce,
   liveness,
@@ -16,11 +17,11 @@ import {
   rowsConserved,
   versionsAgree,
   type Checker,
+  type NeededCopy,
   type ReferenceStep,
   type TurnSeen,
 } from '@troupe/sim';
-import { moeLayers } from '@troupe/spec';
-import { createPlacement, Layout, workerRank, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, GroupExchange, Layout, workerRank, type ResolvedTopology } from '@troupe/topology';
 import { mailboxCapacityOf } from '../job-system.ts';
 
 export interface WatchOptions {
@@ -32,17 +33,38 @@ export interface WatchOptions {
   readonly countsRows: boolean;
 }
 
+/** Stages whose counts are of rows of their own, with their layers of experts: of tensor peers, which count the same, one. */
+const countingStages = (layout: Layout): ReadonlyMap<string, readonly number[]> =>
+  new Map(
+    [...layout.workers()].flatMap((worker) => {
+      const { pp, tp } = layout.at(worker);
+      return tp > 0 ? [] : [[layout.stageOf(worker), layout.moeLayersOf(pp)] as const];
+    }),
+  );
+
+/** What copies keep, by the shards that alone hold the same. */
+const neededCopies = (layout: Layout): ReadonlyMap<string, NeededCopy> =>
+  new Map(
+    [...layout.workers()].flatMap((keeper) =>
+      layout.wardsOf(keeper).map(({ group, worker }) => {
+        const { from, to } = new GroupExchange(group, worker).slice;
+        const copy = { ward: layout.wardOf(group, worker), size: to - from };
+        return [layout.shardOf(group, worker), copy] as const;
+      }),
+    ),
+  );
+
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
-  const { dp } = topology.parallel;
-  const groups = new Layout(topology).groupsOf(workerRank(0));
+  const layout = new Layout(topology);
+  const groups = layout.groupsOf(workerRank(0));
   const sizesOf = (name: string): readonly number[] =>
     groups.find((group) => group.name === name)?.exchange.map(({ size }) => size) ?? [];
-  const layers = moeLayers(topology.model);
   const all: Checker[] = [
     oneOwner(),
     nothingStale(),
     gradientsOnce({ dense: sizesOf('dense'), expert: sizesOf('expert') }),
+    copiesKept(neededCopies(layout)),
     versionsAgree(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
     manifestsComplete(),
@@ -50,7 +72,7 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
   ];
   const experts = topology.model.moe?.experts ?? 0;
   if (options.hasBytes) all.push(bytesIntact());
-  if (options.countsRows) all.push(rowsConserved({ replicas: dp, layers, experts }));
+  if (options.countsRows) all.push(rowsConserved({ stages: countingStages(layout), experts }));
   if (options.reference !== undefined) all.push(lossCurve(options.reference));
   return new Checkers(all);
 }
