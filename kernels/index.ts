@@ -4,6 +4,7 @@ export { addonPath, HOW_TO_BUILD } from './native/addon-file.ts';
 export {
   measureBandwidth,
   measurePeak,
+  nativeHash64,
   nativeIsas,
   openNativeDevice,
   releaseArrays,

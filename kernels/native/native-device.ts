@@ -200,6 +200,14 @@ export function releaseArrays(arrays: readonly HostArray[]): void {
     if (byteLength === buffer.byteLength) loaded.addon.release(buffer);
 }
 
+/** xxHash64 of each `stretch` bytes, the hash of one being the seed of the next; null without the addon. */
+export function nativeHash64(): ((bytes: Uint8Array, seed: bigint, stretch: number) => bigint) | null {
+  const loaded = loadAddon();
+  if (!('addon' in loaded) || loaded.addon.hash64 === undefined) return null;
+  const { addon } = loaded;
+  return (bytes, seed, stretch) => addon.hash64!(bytes, seed, stretch);
+}
+
 /**
  * Floating-point operations per second of `threads` threads together, on registers only: the denominator of utilisation. f32: FMAs;
  * bf16: the units for pairs where the CPU has them, else FMAs, which is what emulated pairs are made of.

@@ -6,7 +6,7 @@ const program = fileURLToPath(new URL('main.js', import.meta.url));
 const bench = (...words: string[]) => spawnSync(process.execPath, [program, ...words], { encoding: 'utf8' });
 
 for (const [words, sentence] of [
-  [['wire', '--rounds', '3'], 'bench: --rounds: wire does not take it, expected --small\n'],
+  [['events', '--rounds', '3'], 'bench: --rounds: events does not take it, expected --small\n'],
   [['moe', '--jobs', 'wide'], 'expected --small, --precision, --yardstick'],
   [['step', '--only', '('], 'bench: --only: Invalid regular expression'],
   [['step', '--rounds', '0'], 'bench: --rounds: found 0, expected a positive integer'],

@@ -25,6 +25,8 @@ step, roofline, moe and kernels:
   --precision f32,bf16  default f32
 moe only:
   --yardstick DIR     a folder with build/b_mk, which takes turns with ours
+wire:
+  --rounds N          turns of each; default 9
 step only:
   --only REGEX        engines whose names match
   --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
@@ -57,8 +59,11 @@ const benches = {
     (await benchStep(options)).map(stepSection),
   roofline: async (options: BenchOptions): Promise<readonly Section[]> =>
     (await benchRoofline(options)).map(rooflineSection),
-  wire: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
-    { title: 'Wire', text: formatWire(await benchWire({ size })) },
+  wire: async ({ size, rounds }: BenchOptions): Promise<readonly Section[]> => [
+    {
+      title: 'Wire',
+      text: formatWire(await benchWire({ size, ...(rounds === undefined ? {} : { rounds }) })),
+    },
   ],
   scaling: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Weak scaling of the protocol', text: formatScaling(await benchScaling({ size })) },
@@ -81,7 +86,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   moe: ['precision', 'yardstick'],
   step: ['jobs', 'precision', 'python', 'only', 'peers', 'rounds'],
   roofline: ['jobs', 'precision'],
-  wire: [],
+  wire: ['rounds'],
   scaling: [],
   events: [],
   simulated: [],

@@ -4,15 +4,24 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { address, nodeId, silentLogger, type Clock, type Packet } from '@troupe/core';
+import { nativeHash64, releaseArrays } from '@troupe/kernels';
 import { openZmqTransport, type Endpoints, type Listen } from '@troupe/transport';
 import { createCodec } from '@troupe/wire';
 import { Pull, Push } from 'zeromq';
+import { interleave } from './interleave.ts';
+import { median } from './median.ts';
+import { pairedRatio, type PairedRatio } from './paired-ratio.ts';
 
 /** `bare`: a PUSH/PULL pair of zeromq.js. `transport`: ours, opaque bytes. `coded`: ours with the codec and its checksum on both sides. */
 export type WireRival = 'bare' | 'transport' | 'coded';
 
+export const wireLinks = ['ipc', 'tcp'] as const;
+export type WireLink = (typeof wireLinks)[number];
+/** Bytes of the one tensor frame of each message. */
+const wireFrames = [1024, 64 * 1024, 1024 * 1024, 16 * 1024 * 1024];
+
 export interface WireRow {
-  readonly link: 'ipc' | 'tcp';
+  readonly link: WireLink;
   /** Bytes of the one tensor frame of each message. */
   readonly frameBytes: number;
   readonly numMessages: number;
@@ -20,15 +29,26 @@ export interface WireRow {
   /** Medians over the rounds. */
   readonly mibPerSecond: Readonly<Record<WireRival, number>>;
   readonly messagesPerSecond: Readonly<Record<WireRival, number>>;
-  /** Slowest round, messages per second. */
-  readonly messagesPerSecondMin: Readonly<Record<WireRival, number>>;
-  /** Median of transport over median of bare. */
-  readonly ratio: number;
+  /** Processor time of both processes, all their threads, microseconds a message. */
+  readonly processorUs: Readonly<Record<WireRival, number>>;
+  /** Speed over that of the bare pair of the same round. */
+  readonly ratio: Readonly<Record<'transport' | 'coded', PairedRatio>>;
 }
 
 export interface WireBenchResult {
   readonly machine: { readonly cpu: string; readonly numCores: number; readonly node: string };
   readonly rows: readonly WireRow[];
+}
+
+export interface WireBenchOptions {
+  /** `small` runs in a few seconds and proves only that it runs; `full` is for numbers. */
+  readonly size: 'small' | 'full';
+  /** Turns of every rival; default 9. */
+  readonly rounds?: number;
+  /** Default both. */
+  readonly links?: readonly WireLink[];
+  /** Bytes of a frame; default {@link wireFrames}. */
+  readonly frames?: readonly number[];
 }
 
 interface Order {
@@ -37,16 +57,25 @@ interface Order {
   readonly numMessages: number;
 }
 
+/** What the receiver says at the end: from its first message to its last, and what its process spent. */
+interface Report {
+  readonly ms: number;
+  readonly processorUs: number;
+}
+
 interface Run {
-  readonly link: 'ipc' | 'tcp';
+  readonly link: WireLink;
   readonly frameBytes: number;
   readonly numMessages: number;
 }
 
 const rivals: readonly WireRival[] = ['bare', 'transport', 'coded'];
+/** Bytes that the sender hands over before the first is taken. */
+const aheadBytes = 128 * 2 ** 20;
 const peerFlag = 'wire-bench-peer';
 const kind = 'rows.sent';
-const codec = createCodec({ kinds: new Set([kind]) });
+const hash64 = nativeHash64();
+const codec = createCodec({ kinds: new Set([kind]), ...(hash64 === null ? {} : { hash64 }) });
 
 const clock: Clock = {
   now: () => performance.now(),
@@ -58,23 +87,20 @@ const clock: Clock = {
  * Measures the data path between two processes against a bare zeromq.js pair, all rivals in turn in every round.
  *
  * The receiver counts and measures from the first message to the last; it checks the length of each frame before it counts it.
- *
- * @param options.size - `small` runs in a few seconds and proves only that it runs; `full` is for numbers
  */
-export async function benchWire(options: { readonly size: 'small' | 'full' }): Promise<WireBenchResult> {
+export async function benchWire(options: WireBenchOptions): Promise<WireBenchResult> {
   const full = options.size === 'full';
-  const rounds = full ? 5 : 1;
-  const counts: readonly (readonly [frameBytes: number, numMessages: number])[] = [
-    [1024, full ? 200_000 : 5000],
-    [64 * 1024, full ? 16_000 : 500],
-    [1024 * 1024, full ? 1500 : 50],
-    [16 * 1024 * 1024, full ? 100 : 5],
-  ];
+  const rounds = options.rounds ?? (full ? 9 : 1);
+  const frames = options.frames ?? wireFrames;
+  const counts = frames.map((frameBytes): readonly [number, number] => {
+    const numMessages = Math.round((full ? 1.5e9 : 5e7) / (frameBytes + 7000));
+    return [frameBytes, numMessages];
+  });
   const directory = await mkdtemp(join(tmpdir(), 'tw-'));
   const child = fork(fileURLToPath(import.meta.url), [peerFlag]);
   const rows: WireRow[] = [];
   try {
-    for (const link of ['ipc', 'tcp'] as const) {
+    for (const link of options.links ?? wireLinks) {
       for (const [frameBytes, numMessages] of counts) {
         rows.push(await measure(child, directory, { link, frameBytes, numMessages }, rounds));
       }
@@ -87,42 +113,54 @@ export async function benchWire(options: { readonly size: 'small' | 'full' }): P
   return { machine: { cpu, numCores: availableParallelism(), node: process.version }, rows };
 }
 
+/** What one run of one rival gave. */
+interface Sample {
+  readonly messagesPerSecond: number;
+  readonly processorUs: number;
+}
+
 async function measure(child: ChildProcess, directory: string, run: Run, rounds: number): Promise<WireRow> {
-  const rates: Record<WireRival, number[]> = { bare: [], transport: [], coded: [] };
-  for (let round = 0; round < rounds; round++) {
-    for (const rival of rivals) rates[rival].push(await once(child, directory, run, rival));
-  }
-  const each = (of: (sorted: number[]) => number): Record<WireRival, number> => ({
-    bare: of(rates.bare.sort((a, b) => a - b)),
-    transport: of(rates.transport.sort((a, b) => a - b)),
-    coded: of(rates.coded.sort((a, b) => a - b)),
+  const turns = await interleave(rivals, rounds, (rival) => once(child, directory, run, rival));
+  const of = (rival: WireRival): readonly Sample[] => turns.find((turn) => turn.rival === rival)!.results;
+  const each = (number: (samples: readonly Sample[]) => number): Record<WireRival, number> => ({
+    bare: number(of('bare')),
+    transport: number(of('transport')),
+    coded: number(of('coded')),
   });
-  const median = each((sorted) => sorted[Math.floor(sorted.length / 2)]!);
+  const speed = each((samples) => median(samples.map((sample) => sample.messagesPerSecond)));
   const mib = (rate: number): number => (rate * run.frameBytes) / 2 ** 20;
+  const overBare = (rival: WireRival): PairedRatio =>
+    pairedRatio(
+      of(rival).map((sample, round) => sample.messagesPerSecond / of('bare')[round]!.messagesPerSecond),
+    );
   return {
     ...run,
     rounds,
-    messagesPerSecond: median,
-    mibPerSecond: { bare: mib(median.bare), transport: mib(median.transport), coded: mib(median.coded) },
-    messagesPerSecondMin: each((sorted) => sorted[0]!),
-    ratio: median.transport / median.bare,
+    messagesPerSecond: speed,
+    mibPerSecond: { bare: mib(speed.bare), transport: mib(speed.transport), coded: mib(speed.coded) },
+    processorUs: each((samples) => median(samples.map((sample) => sample.processorUs))),
+    ratio: { transport: overBare('transport'), coded: overBare('coded') },
   };
 }
 
-/** @returns messages per second of one run */
-async function once(child: ChildProcess, directory: string, run: Run, rival: WireRival): Promise<number> {
+async function once(child: ChildProcess, directory: string, run: Run, rival: WireRival): Promise<Sample> {
   const listen: Listen = run.link === 'ipc' ? { kind: 'ipc', directory } : { kind: 'tcp', host: '127.0.0.1' };
   const endpoints = (await ask(child, {
     rival,
     listen,
     numMessages: run.numMessages,
   } satisfies Order)) as Endpoints;
-  const finished = next(child);
+  const before = process.cpuUsage();
+  const finished = next(child) as Promise<Report>;
   if (rival === 'bare') await sendBare(endpoints.data, run, finished);
   else await sendOurs(endpoints, listen, run, rival, finished);
-  const ms = (await finished) as number;
+  const spent = process.cpuUsage(before);
+  const { ms, processorUs } = await finished;
   if (!(ms > 0)) throw new Error(`the receiver reported ${JSON.stringify(ms)}`);
-  return ((run.numMessages - 1) / ms) * 1000;
+  return {
+    messagesPerSecond: ((run.numMessages - 1) / ms) * 1000,
+    processorUs: (processorUs + spent.user + spent.system) / run.numMessages,
+  };
 }
 
 async function sendBare(endpoint: string, run: Run, finished: Promise<unknown>): Promise<void> {
@@ -155,7 +193,8 @@ async function sendOurs(
   const opaque: Packet = { header: Buffer.alloc(140), frames: [new Uint8Array(tensor.buffer)] };
   const packet = (step: number): Packet =>
     rival === 'coded' ? codec.encodeMessage(message(step, tensor), 1) : opaque;
-  const aheadMax = run.frameBytes > 100_000 ? 16 : 4096;
+  // More than the receiver's window admits, so that the transport decides what is on the way.
+  const aheadMax = Math.min(4096, Math.ceil(aheadBytes / run.frameBytes));
   let index = 0;
   let ahead = 0;
   const pump = (): void => {
@@ -212,36 +251,62 @@ function servePeer(): void {
   );
 }
 
-async function receiveBare({ listen, numMessages }: Order): Promise<void> {
+/** Counts what arrives, from the first message on; reports when the last one is here. */
+class Receiver {
+  readonly #numMessages: number;
+  readonly #usage = process.cpuUsage();
+  #numTaken = 0;
+  #bytes = 0;
+  #start = 0;
+
+  constructor({ numMessages }: Order) {
+    this.#numMessages = numMessages;
+  }
+
+  take(bytes: number): void {
+    if (this.#numTaken++ === 0) this.#start = performance.now();
+    this.#bytes += bytes;
+    if (this.#numTaken < this.#numMessages) return;
+    const { user, system } = process.cpuUsage(this.#usage);
+    const isWhole = this.#bytes % this.#numMessages === 0;
+    const ms = isWhole ? performance.now() - this.#start : -1;
+    process.send!({ ms, processorUs: user + system } satisfies Report);
+  }
+}
+
+async function receiveBare(order: Order): Promise<void> {
+  const { listen, numMessages } = order;
   const socket = new Pull({ linger: 0 });
   await socket.bind(listen.kind === 'ipc' ? `ipc://${join(listen.directory, 'bare')}` : 'tcp://127.0.0.1:*');
   process.send!({ control: '', data: socket.lastEndpoint });
-  let bytes = (await socket.receive())[1]!.byteLength;
-  const start = performance.now();
-  for (let index = 1; index < numMessages; index++) bytes += (await socket.receive())[1]!.byteLength;
-  process.send!(bytes % numMessages === 0 ? performance.now() - start : -1);
+  const receiver = new Receiver(order);
+  for (let index = 0; index < numMessages; index++) receiver.take((await socket.receive())[1]!.byteLength);
   socket.close();
 }
 
-async function receiveOurs({ rival, listen, numMessages }: Order): Promise<void> {
+async function receiveOurs(order: Order): Promise<void> {
   const transport = await openZmqTransport({
     node: nodeId('receiver'),
     incarnation: 1,
     clock,
     logger: silentLogger,
-    listen,
+    listen: order.listen,
   });
-  let numTaken = 0;
-  let bytes = 0;
-  let start = 0;
+  const receiver = new Receiver(order);
   transport.onPacket((_, __, packet, release) => {
-    if (numTaken++ === 0) start = performance.now();
-    bytes +=
-      rival === 'coded'
-        ? codec.decodeMessage(packet).message.tensors[0]!.byteLength
-        : packet.frames[0]!.byteLength;
+    const frame =
+      order.rival === 'coded'
+        ? codec.decodeMessage(packet).message.tensors[0]!
+        : new Uint8Array(
+            packet.frames[0]!.buffer,
+            packet.frames[0]!.byteOffset,
+            packet.frames[0]!.byteLength,
+          );
+    const { byteLength } = frame;
     release();
-    if (numTaken === numMessages) process.send!(bytes % numMessages === 0 ? performance.now() - start : -1);
+    // As an actor does with rows that it has read: their memory is not left to the collector.
+    queueMicrotask(() => releaseArrays([frame]));
+    receiver.take(byteLength);
   });
   transport.onPeer(({ type }) => {
     if (type !== 'peer.up') void transport.close(0);
@@ -253,15 +318,19 @@ if (process.argv[2] === peerFlag) servePeer();
 
 /** A table of {@link benchWire}: our data path beside a bare pair of sockets. */
 export function formatWire({ rows }: WireBenchResult): string {
+  const ratio = ({ median: middle, low, high }: PairedRatio): string =>
+    `${middle.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
   return [
-    'Two processes; a bare zeromq.js pair, our transport, and our transport with codec and checksum; medians of interleaved rounds.',
+    'Two processes; a bare zeromq.js pair, our transport, and our transport with codec and checksum, in turn; medians, and of the ratios',
+    'of the same round the interval that holds the median with 95 %. Processor time is that of both processes with all their threads.',
     '',
-    '| link | frame | bare MiB/s | transport MiB/s | with codec MiB/s | transport / bare | messages/s, transport |',
-    '|---|---|---|---|---|---|---|',
-    ...rows.map(({ link, frameBytes, mibPerSecond, messagesPerSecond, ratio }) => {
+    '| link | frame | bare MiB/s | transport MiB/s | with codec MiB/s | transport / bare | with codec / bare | processor us a message |',
+    '|---|---|---|---|---|---|---|---|',
+    ...rows.map(({ link, frameBytes, mibPerSecond, processorUs, ratio: { transport, coded } }) => {
       const frame = frameBytes >= 2 ** 20 ? `${frameBytes / 2 ** 20} MiB` : `${frameBytes / 1024} KiB`;
       const speeds = rivals.map((rival) => mibPerSecond[rival].toFixed(0)).join(' | ');
-      return `| ${link} | ${frame} | ${speeds} | ${ratio.toFixed(2)} | ${messagesPerSecond.transport.toFixed(0)} |`;
+      const spent = rivals.map((rival) => processorUs[rival].toFixed(0)).join(', ');
+      return `| ${link} | ${frame} | ${speeds} | ${ratio(transport)} | ${ratio(coded)} | ${spent} |`;
     }),
   ].join('\n');
 }

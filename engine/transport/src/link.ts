@@ -26,6 +26,9 @@ import { Outbox, type Sent } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
 import { Receipts } from './receipts.ts';
 
+/** Credit that is not due waits this long for more, milliseconds. */
+const creditDelayMs = 2;
+
 /** What a link needs of the transport it belongs to. */
 export interface LinkHost {
   readonly node: NodeId;
@@ -87,6 +90,7 @@ export class Link {
   #leaving = false;
   #ended = false;
   #timer: TimerHandle | undefined;
+  #creditTimer: TimerHandle | undefined;
 
   constructor(host: LinkHost, node: NodeId) {
     this.#host = host;
@@ -306,12 +310,21 @@ export class Link {
         released = true;
         if (this.#incoming !== incoming) return;
         receipts.release(seq, bytes);
-        this.#outgoing?.wake('control');
+        if (receipts.isDue(this.#host.creditBytes[lane])) this.#outgoing?.wake('control');
+        else this.#creditSoon();
       });
       assert(receipts.nextSeq > seq, 'packets arrive in order (TRA-1)');
       // The handler may have closed the transport, or sent something whose failure ended this link.
       if (this.#incoming !== incoming) return;
     }
+  }
+
+  /** Gives credit back that is not due yet: a message a packet would cost both sides more than the packet. */
+  #creditSoon(): void {
+    this.#creditTimer ??= this.#host.clock.after(creditDelayMs, () => {
+      this.#creditTimer = undefined;
+      this.#outgoing?.wake('control');
+    });
   }
 
   #onCredit(lane: Lane, runs: readonly number[]): void {
@@ -428,10 +441,16 @@ export class Link {
 
   #hangUp(): void {
     this.#disarm();
+    this.#noCreditSoon();
     this.#outgoing?.close();
     this.#outgoing = undefined;
     this.#service = [];
     this.#ackDue = false;
+  }
+
+  #noCreditSoon(): void {
+    if (this.#creditTimer !== undefined) this.#host.clock.cancel(this.#creditTimer);
+    this.#creditTimer = undefined;
   }
 
   #disarm(): void {

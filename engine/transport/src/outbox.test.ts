@@ -41,3 +41,20 @@ test('receipts: a packet released with other bytes than it arrived with is notic
   t.true(receipts.arrive(100, 1000));
   t.throws(() => receipts.release(0, 99), { code: 'TROUPE_INVARIANT', message: /with the bytes/ });
 });
+
+test('receipts: credit is due from a sixteenth of the window or from 256 packets on, and no more once it was taken', (t) => {
+  const windowBytes = 16_000;
+  const receipts = new Receipts();
+  const pass = (bytes: number): boolean => {
+    const seq = receipts.nextSeq;
+    receipts.arrive(bytes, windowBytes);
+    receipts.release(seq, bytes);
+    return receipts.isDue(windowBytes);
+  };
+  t.deepEqual([pass(999), pass(1)], [false, true]);
+  t.deepEqual(receipts.takeCredit(), [0, 2]);
+  for (let packet = 1; packet < 256; packet++) t.false(pass(1));
+  t.true(pass(1));
+  t.deepEqual(receipts.takeCredit(), [2, 256]);
+  t.false(receipts.isDue(windowBytes));
+});

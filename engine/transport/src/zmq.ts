@@ -92,7 +92,10 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
   };
   const context = new Context({ blocky: false });
 
-  /** The control lane's queue has no mark, since a full one would stop heartbeats: credit bounds it. */
+  /**
+   * The control lane's queue has no mark, since a full one would stop heartbeats: credit bounds it. The data lane's has one, so that what
+   * is read off the connection is still in a cache when it is looked at, in memory that was in use a moment before.
+   */
   const pull = (lane: Lane): Pull =>
     new Pull({
       context,
@@ -102,11 +105,12 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
       ...(lane === 'control' ? { ...heartbeat, heartbeatTimeToLive: heartbeat.heartbeatTimeout } : {}),
       ...(curve !== undefined && listen.kind === 'tcp' ? curveServer(curve) : {}),
     });
+  /** Without a mark: credit bounds what is on the way, and a writer that never waits for the socket costs no turns. */
   const push = (lane: Lane, endpoint: string): Push =>
     new Push({
       context,
       linger: 0,
-      sendHighWaterMark: 8,
+      sendHighWaterMark: 0,
       reconnectInterval: 50,
       reconnectMaxInterval: 1000,
       ...(lane === 'control' ? { ...heartbeat, heartbeatTimeToLive: heartbeat.heartbeatTimeout } : {}),
