@@ -1,14 +1,18 @@
 import { assert } from '@troupe/core';
 import { expertGroupId, type ExpertGroupId } from './layout/rank.ts';
 
+/** Of how many experts in how many groups. */
+export interface ExpertMapShape {
+  readonly numExperts: number;
+  readonly numGroups: number;
+}
+
 /**
  * Which group has which experts of a layer.
  *
  * MAP-1: every expert is in one group. A group may be larger than another, or empty.
  */
-export interface ExpertMap {
-  readonly numExperts: number;
-  readonly numGroups: number;
+export interface ExpertMap extends ExpertMapShape {
   readonly groupOf: (expert: number) => ExpertGroupId;
   /** In rising order: also the order in which the group computes them. */
   readonly expertsOf: (group: ExpertGroupId) => readonly number[];
@@ -84,6 +88,39 @@ export function balancedExperts(load_E: ArrayLike<number>, numGroups: number): E
     lightest.rows += load(expert);
   }
   return writtenExperts(groups.map(({ experts }) => experts));
+}
+
+/** The experts of each group, in every layer alike, or such lists for each layer with experts. */
+export type WrittenExperts = readonly (readonly number[])[] | readonly (readonly (readonly number[])[])[];
+
+/** Whether lists are written layer by layer. */
+export const isByLayer = (written: WrittenExperts): written is readonly (readonly (readonly number[])[])[] =>
+  written.some((each) => each.some((item) => typeof item !== 'number'));
+
+/**
+ * The maps that a topology says.
+ *
+ * @param layers - that have experts, rising
+ */
+export function expertMaps(
+  said: 'contiguous' | 'balanced' | WrittenExperts,
+  { layers, numExperts, numGroups }: ExpertMapShape & { readonly layers: readonly number[] },
+): (layer: number) => ExpertMap {
+  // What is to be balanced by load begins in equal runs: nobody knows the load yet.
+  if (typeof said === 'string') {
+    const contiguous = contiguousExperts(numExperts, numGroups);
+    return () => contiguous;
+  }
+  if (!isByLayer(said)) {
+    const map = writtenExperts(said);
+    return () => map;
+  }
+  const maps = new Map(layers.map((layer, index) => [layer, writtenExperts(said[index] ?? [])]));
+  return (layer) => {
+    const map = maps.get(layer);
+    assert(map, 'a map is for a layer with experts', { layer });
+    return map;
+  };
 }
 
 /** The group of every expert, as kernels that deal rows to groups take it. */

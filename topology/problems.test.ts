@@ -158,7 +158,14 @@ const cases: readonly Case[] = [
   ],
   ['model: {}\nparallel: { dp: 3 }', 'TROUPE_TOPOLOGY_INDIVISIBLE', 'train.grains', 2, 17, null],
   ['model: {}\ntrain: { microbatches: 16 }', 'TROUPE_TOPOLOGY_INDIVISIBLE', 'train.grains', 2, 24, 16],
-  ['model: { kvHeads: 2 }\nparallel: { tp: 4 }', 'TROUPE_TOPOLOGY_INDIVISIBLE', 'parallel.tp', 2, 17, 2],
+  [
+    'model: { heads: 6, dModel: 96 }\nparallel: { tp: 4 }',
+    'TROUPE_TOPOLOGY_INDIVISIBLE',
+    'parallel.tp',
+    2,
+    17,
+    3,
+  ],
   [
     'model: { vocab: 2000 }\ndata: { tokenizer: { vocab: 4096 } }',
     'TROUPE_TOPOLOGY_RANGE',

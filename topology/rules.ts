@@ -2,34 +2,13 @@ import { dataKinds } from './data-kinds.ts';
 import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
+import { indivisible } from './indivisible.ts';
 import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
 import { divisors, nearestName, nearestNumber } from './nearest.ts';
+import { parallelRules } from './parallel-rules.ts';
 import { isPattern } from './placement-rules.ts';
 import type { TopologyValues } from './schema.ts';
-
-interface Division {
-  /** The number that is to be divided, and its name. */
-  readonly of: readonly [string, number];
-  readonly by: readonly [string, number];
-  readonly keys: readonly [string, ...string[]];
-  readonly nearest: number | null;
-  readonly hint?: string;
-}
-
-/** `[]` when the division leaves nothing, else the problem that names both numbers. */
-function indivisible({ of: [what, n], by: [by, d], keys, nearest, hint }: Division): Finding[] {
-  if (n % d === 0) return [];
-  const rule = `${what} ${n} is not divisible by ${by} ${d}${hint === undefined ? '' : `; ${hint}`}`;
-  return [
-    {
-      code: 'TROUPE_TOPOLOGY_INDIVISIBLE',
-      keys,
-      rule,
-      nearest,
-    },
-  ];
-}
 
 const neighbours = (n: number, d: number): string =>
   n < d ? `${d}` : `${n - (n % d)} or ${n - (n % d) + d}`;
@@ -202,57 +181,6 @@ function trainRules(file: FilledTopology): Finding[] {
   return findings;
 }
 
-function meshRules(file: FilledTopology, written: TopologyValues): Finding[] {
-  const { dp, pp, tp } = file.parallel;
-  const { model } = file;
-  const findings: Finding[] = [];
-  const free = (['dp', 'pp', 'tp'] as const).filter((axis) => written.parallel[axis] === -1);
-  if (free.length > 1) {
-    const key = `parallel.${free.find((axis) => axis !== 'dp') ?? 'dp'}`;
-    const rule = `${free.join(' and ')} are -1; only one axis can take what is left (dp does unless named)`;
-    findings.push({
-      code: 'TROUPE_TOPOLOGY_CONFLICT',
-      keys: [key, 'parallel.dp'],
-      rule,
-      nearest: 1,
-    });
-  }
-  if (pp > model.layers) {
-    const rule = `must be at most layers ${model.layers}`;
-    findings.push({
-      code: 'TROUPE_TOPOLOGY_RANGE',
-      keys: ['parallel.pp', 'model.layers'],
-      rule,
-      nearest: model.layers,
-    });
-  }
-  const sliced = [
-    ['heads', model.heads],
-    ['kvHeads', model.kvHeads],
-  ] as const;
-  for (const [what, n] of sliced) {
-    const nearest = nearestNumber(tp, divisors(n));
-    findings.push(
-      ...indivisible({ of: [what, n], by: ['tp', tp], keys: ['parallel.tp', `model.${what}`], nearest }),
-    );
-  }
-  const world = dp * pp * tp;
-  const devices = file.machines.reduce((sum, machine) => sum + machine.devices.length, 0);
-  if (world === devices) return findings;
-  const fits = Math.floor(devices / (pp * tp));
-  const count = `pp ${pp} × dp ${dp} × tp ${tp} = ${world}`;
-  const few = world > devices;
-  findings.push({
-    code: few ? 'TROUPE_TOPOLOGY_DEVICES' : 'TROUPE_TOPOLOGY_IDLE_DEVICES',
-    keys: ['parallel.dp', 'parallel.pp', 'parallel.tp', 'machines'],
-    rule: few
-      ? `${count} devices are needed, the machines have ${devices}`
-      : `${count} of ${devices} devices would work; -1 takes what is left`,
-    nearest: fits >= 1 ? fits : null,
-  });
-  return findings;
-}
-
 function machineRules(file: FilledTopology): Finding[] {
   const findings: Finding[] = [];
   for (const [m, machine] of file.machines.entries()) {
@@ -331,7 +259,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...moeRules(file),
     ...dataRules(file, written),
     ...trainRules(file),
-    ...meshRules(file, written),
+    ...parallelRules(file, written),
     ...machineRules(file),
     ...placementRules(file),
     ...wireRules(file),

@@ -81,7 +81,7 @@ const MAX_CHUNKS = 64;
 
 /** The experts of every group. */
 const written = z
-  .array(z.array(z.int().min(0).max(MAX_COUNT)))
+  .array(z.array(z.int().min(0).max(MAX_COUNT)).min(1))
   .min(1)
   .max(MAX_WORLD);
 

@@ -68,6 +68,7 @@ const accepted: readonly object[] = [
   { model: { moe: { balance: { scope: 'global' } } } },
   { model: { moe: { balance: { scope: 'global', layers: 'pooled' } } } },
   { model: { moe: { balance: { layers: 'pooled', auxLoss: 0 } } } },
+  { model: { moe: { experts: 4 } }, parallel: { dp: 2, ep: 2, experts: [[3, 0, 1], [2]] } },
   { model: {}, device: 'tfjs' },
   { model: { moe: { router: { choice: 'skewed' } } } },
   { model: {}, train: { precision: 'bf16' } },

@@ -41,7 +41,9 @@ function limited(
     only('parallel.zero', parallel.zero, 1, 0),
     only('parallel.offload', parallel.offload, 'none'),
     only('parallel.pipeline', parallel.pipeline, '1f1b'),
-    only('parallel.experts', parallel.experts, 'contiguous'),
+    ...(typeof parallel.experts === 'string'
+      ? [only('parallel.experts', parallel.experts, 'contiguous')]
+      : []),
     only('wire.dtype', wire.dtype, 'f32'),
   ];
 }

@@ -2,12 +2,12 @@ import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import {
   balancedExperts,
+  expertGroupId,
   GroupExchange,
   Layout,
-  type LayoutChoices,
   type LayoutSource,
   type ResolvedTopology,
-  writtenExperts,
+  type WrittenExperts,
 } from '@troupe/topology';
 import { jobOver, runJob } from './job-run.ts';
 import { finalParameters, hashOf, tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
@@ -28,13 +28,9 @@ async function numbersOf(topology: ResolvedTopology, layout: Layout) {
   return { losses, parameters: hashOf([...parameters.values()]) };
 }
 
-async function chosen(
-  tiny: TinyLayout,
-  choices: LayoutChoices = {},
-  change: (source: LayoutSource) => LayoutSource = (source) => source,
-) {
+async function chosen(tiny: TinyLayout, change: (source: LayoutSource) => LayoutSource = (source) => source) {
   const topology = topologyOf(tiny);
-  return numbersOf(topology, new Layout(change(topology), choices));
+  return numbersOf(topology, new Layout(change(topology)));
 }
 
 const alone = () => chosen({ dp: 1, ep: 1 });
@@ -67,7 +63,7 @@ test('layout choices: slices of whole units, uneven or empty, change no number',
       }),
     );
     t.true(slices.includes(0), 'four experts have no eight owners');
-    t.deepEqual(await chosen(tiny, {}, wholeUnits), expected, JSON.stringify(tiny));
+    t.deepEqual(await chosen(tiny, wholeUnits), expected, JSON.stringify(tiny));
   }
 });
 
@@ -76,17 +72,20 @@ test('layout choices: expert-parallel groups of workers that are far apart chang
     ...source,
     parallel: { ...source.parallel, rankOrder: 'edp-inner' },
   });
-  t.deepEqual(await chosen({ dp: 4, ep: 2 }, {}, apart), await alone());
+  t.deepEqual(await chosen({ dp: 4, ep: 2 }, apart), await alone());
 });
 
 test('layout choices: experts go to other groups than their neighbours, as many as a map says, and change no number', async (t) => {
   const expected = await alone();
-  const uneven = writtenExperts([[3, 0, 1], [2]]);
+  const written =
+    (experts: WrittenExperts) =>
+    (source: LayoutSource): LayoutSource => ({ ...source, parallel: { ...source.parallel, experts } });
   for (const tiny of [
     { dp: 2, ep: 2 },
     { dp: 4, ep: 2, zero: 0, microbatches: 2 },
   ] as const)
-    t.deepEqual(await chosen(tiny, { expertMapOf: () => uneven }), expected, JSON.stringify(tiny));
+    for (const experts of [[[3, 0, 1], [2]], [[0], [1, 2, 3]], [[[3, 0, 1], [2]]]])
+      t.deepEqual(await chosen(tiny, written(experts)), expected, JSON.stringify({ tiny, experts }));
   const balanced = balancedExperts([9, 1, 1, 8], 2);
   t.not(
     balanced.groupOf(0),
@@ -94,7 +93,8 @@ test('layout choices: experts go to other groups than their neighbours, as many 
     'the hot ones are apart, and neither is beside its neighbour',
   );
   t.not(balanced.groupOf(0), balanced.groupOf(1));
-  t.deepEqual(await chosen({ dp: 2, ep: 2 }, { expertMapOf: () => balanced }), expected);
+  const lists = [0, 1].map((group) => balanced.expertsOf(expertGroupId(group)));
+  t.deepEqual(await chosen({ dp: 2, ep: 2 }, written(lists)), expected);
 });
 
 test('layout choices: an expert on a worker without a stage computes the same, bit for bit', async (t) => {

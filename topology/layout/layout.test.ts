@@ -2,7 +2,6 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { denseUnits, expertUnits, wholeTensors } from '@troupe/spec';
 import { resolveTopology } from '../resolve.ts';
-import { writtenExperts } from '../expert-map.ts';
 import { GroupExchange } from './group-exchange.ts';
 import { Layout, type LayoutSource } from './layout.ts';
 import type { GroupName } from './parameter-group.ts';
@@ -126,7 +125,8 @@ test('Layout: two groups a worker while pp and tp are 1; more where they are not
 });
 
 test('Layout: holders of tied tables are on both ends, those of norms are all tensor peers, those of experts copies', (t) => {
-  const layout = new Layout(sourceOf({ pp: 2, ep: 2, edp: 1, tp: 2 }));
+  const source = sourceOf({ pp: 2, ep: 2, edp: 1, tp: 2 });
+  const layout = new Layout({ ...source, parallel: { ...source.parallel, stages: [1, 2] } });
   const holdersOf = (rank: number, name: GroupName): number[] => {
     const worker = workerRank(rank);
     return [...layout.holdersOf(layout.groupOf(worker, name))];
@@ -142,6 +142,20 @@ test('Layout: holders of tied tables are on both ends, those of norms are all te
   ];
   t.deepEqual(holders(6, 'heads'), [2, 3, 6, 7, 10, 11, 14, 15]);
   t.deepEqual(holders(1, 'expert'), [0, 1, 2, 3, 8, 9, 10, 11]);
+});
+
+test('Layout: blocks are cut by FLOPs where the file does not say how many each stage has', (t) => {
+  const source = sourceOf({ pp: 2, ep: 1, edp: 1, tp: 1 });
+  const stagesOf = (layout: Layout) => [0, 1].map((pp) => layout.stagePlan(stageIndex(pp)).blocks);
+  t.deepEqual(stagesOf(new Layout(source)), [[0, 1], [2]], 'a head costs more than a layer');
+  const { parallel } = source;
+  t.deepEqual(stagesOf(new Layout({ ...source, parallel: { ...parallel, stages: [1, 2] } })), [[0], [1, 2]]);
+  const without = new Layout({ ...source, parallel: { ...parallel, stages: [1, 2] } });
+  t.deepEqual(
+    [0, 1].map((pp) => without.moeLayersOf(stageIndex(pp))),
+    [[], [1]],
+    'no stage needs experts',
+  );
 });
 
 test('Layout: gates and experts of a group know each other, and stay inside it', (t) => {
@@ -164,11 +178,12 @@ test('Layout: gates and experts of a group know each other, and stay inside it',
 });
 
 test('Layout: an expert map of a layer decides whose units a group has', (t) => {
-  const map = writtenExperts([
+  const source = sourceOf({ pp: 1, ep: 2, edp: 1, tp: 1 });
+  const experts = [
     [11, 0],
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
-  ]);
-  const layout = new Layout(sourceOf({ pp: 1, ep: 2, edp: 1, tp: 1 }), { expertMapOf: () => map });
+  ];
+  const layout = new Layout({ ...source, parallel: { ...source.parallel, experts } });
   t.deepEqual(
     layout.groupOf(workerRank(0), 'expert').units.map(({ id }) => id),
     ['L1/expert0', 'L1/expert11'],

@@ -1,6 +1,6 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
-import { isMoeLayer, segmentsOf, type ModelConfig, type TensorSegments } from '@troupe/spec';
-import { contiguousExperts, rankOf_E, type ExpertMap } from '../expert-map.ts';
+import { isMoeLayer, moeLayers, segmentsOf, type ModelConfig, type TensorSegments } from '@troupe/spec';
+import { expertMaps, rankOf_E, type ExpertMap, type WrittenExperts } from '../expert-map.ts';
 import { addresses, agentNodeOf, workerNode } from './address.ts';
 import { Buddies } from './buddies.ts';
 import { Dealing, type Batch } from './dealing.ts';
@@ -19,7 +19,8 @@ import {
   type WorkerRank,
 } from './rank.ts';
 import type { PipelineKind } from '../pipeline.ts';
-import { chunkPlans, stageOfBlock, stagePlan, type StageCut, type StagePlan } from './stage-plan.ts';
+import { cutByFlops, cutByHand } from './stage-cut.ts';
+import { StagePlans, type StagePlan } from './stage-plan.ts';
 
 /** How the work is divided beyond the sizes of the axes. */
 export interface LayoutOptions {
@@ -30,9 +31,6 @@ export interface LayoutOptions {
   /** The matrices of an expert are divided over tensor peers too. Default true. */
   readonly expertsSliced: boolean;
 }
-
-/** The experts of each group, in every layer alike, or those lists for each layer with experts. */
-type WrittenExperts = readonly (readonly (number | readonly number[])[])[];
 
 /** What a layout follows from: a resolved topology has it all. */
 export interface LayoutSource {
@@ -65,12 +63,6 @@ export interface ShardPlace {
 /** Optimizers whose update of a matrix needs all of it. */
 const wholeMatrices: ReadonlySet<string> = new Set(['muon', 'adafactor']);
 
-/** What no topology file says so far. */
-export interface LayoutChoices {
-  /** Default: contiguous experts in every layer. */
-  readonly expertMapOf?: (layer: number) => ExpertMap;
-}
-
 /**
  * Who holds what, and who computes what: the one place that knows. Everything is a function of ranks, made when it is asked for, so that a
  * layout of 65,536 devices costs nothing.
@@ -85,7 +77,6 @@ export class Layout {
   readonly dealing: Dealing;
   /** In which order stages work, over how many runs of blocks each. */
   readonly pipeline: { readonly kind: PipelineKind; readonly chunks: number };
-  readonly #cut: StageCut;
   readonly #machines: MachineRow;
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
@@ -97,8 +88,9 @@ export class Layout {
   readonly #ranks = new Map<ExpertMap, Int32Array>();
   readonly #moeLayers = new Map<StageIndex, readonly number[]>();
   #ring: Buddies | null = null;
+  #plans: StagePlans | null = null;
 
-  constructor(source: LayoutSource, choices: LayoutChoices = {}) {
+  constructor(source: LayoutSource) {
     const { model, parallel } = source;
     this.model = model;
     this.mesh = new Mesh(parallel);
@@ -110,12 +102,14 @@ export class Layout {
     };
     this.dealing = new Dealing(source.train, parallel.dp);
     this.pipeline = { kind: parallel.pipeline ?? '1f1b', chunks: parallel.chunks ?? 1 };
-    this.#cut = { blocks: model.layers, pp: parallel.pp, chunks: this.pipeline.chunks };
     this.#machines = new MachineRow(source.machines);
     this.#hasBuddies = source.recovery.buddies;
     this.#tensorSegments = source.train.tensorSegments ?? 1;
-    const contiguous = contiguousExperts(model.moe?.experts ?? 0, parallel.ep);
-    this.#expertMapOf = choices.expertMapOf ?? (() => contiguous);
+    this.#expertMapOf = expertMaps(parallel.experts ?? 'contiguous', {
+      layers: moeLayers(model),
+      numExperts: model.moe?.experts ?? 0,
+      numGroups: parallel.ep,
+    });
     this.#groups = new ParameterGroups(this, {
       fanout: source.wire.fanout,
       cuts: wholeMatrices.has(source.train.optimizer?.kind ?? '') ? 'units' : 'blocks',
@@ -150,16 +144,27 @@ export class Layout {
   // What a worker computes
 
   stagePlan(stage: StageIndex): StagePlan {
-    return stagePlan(stage, this.#cut);
+    return this.#stagePlans.of(stage);
   }
 
   /** Its runs of blocks, in the order of forward. */
   chunksOf(stage: StageIndex): readonly StagePlan[] {
-    return chunkPlans(stage, this.#cut);
+    return this.#stagePlans.chunksOf(stage);
   }
 
   stageOfBlock(block: number): StageIndex {
-    return stageOfBlock(block, this.#cut);
+    return this.#stagePlans.stageOfBlock(block);
+  }
+
+  /** Made when somebody asks: the FLOPs of every block are counted. */
+  get #stagePlans(): StagePlans {
+    const { pp } = this.mesh;
+    const { stages } = this.options;
+    this.#plans ??= new StagePlans(
+      stages === null ? cutByFlops(this.model, pp * this.pipeline.chunks) : cutByHand(stages),
+      pp,
+    );
+    return this.#plans;
   }
 
   /** Blocks of a stage that have experts. */

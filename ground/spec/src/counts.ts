@@ -1,4 +1,4 @@
-import { blocksOf, moeLayers, qkvWidths } from './blocks.ts';
+import { blocksOf, isMoeLayer, moeLayers, qkvWidths } from './blocks.ts';
 import type { ModelConfig } from './model-config.ts';
 import { denseUnits, expertUnit, type Unit } from './parameters.ts';
 
@@ -14,28 +14,55 @@ export interface ParameterCounts {
 
 const sizeOf = (units: readonly Unit[]): number => units.reduce((sum, unit) => sum + unit.size, 0);
 
+/** Multiplied with every token: a lookup is none, and norms are none. */
+const isMatrix = (unit: Unit): boolean =>
+  unit.parameters.every((p) => p.shape.length === 2) && unit.id !== 'embed';
+
+/** Parameters of one routed expert. */
+function expertSize(config: ModelConfig): number {
+  const layer = moeLayers(config)[0];
+  return layer === undefined ? 0 : expertUnit(config, layer, 0).size;
+}
+
 /** Parameter counts by formula; padding is not counted. */
 export function parameterCounts(config: ModelConfig): ParameterCounts {
   const units = denseUnits(config);
   const dense = sizeOf(units);
   const layers = moeLayers(config);
-  const perExpert = layers[0] === undefined ? 0 : expertUnit(config, layers[0], 0).size;
+  const perExpert = expertSize(config);
   const moe = config.moe;
   const expert = moe === null ? 0 : layers.length * moe.experts * perExpert;
   const activeExpert = moe === null ? 0 : layers.length * moe.topK * perExpert;
-  const isMatrix = (unit: Unit): boolean =>
-    unit.parameters.every((p) => p.shape.length === 2) && unit.id !== 'embed';
   const head = config.tiedHead ? config.vocab * config.dModel : 0;
   const activeMatmul = sizeOf(units.filter(isMatrix)) + head + activeExpert;
   return { total: dense + expert, active: dense + activeExpert, activeMatmul, dense, expert };
 }
 
 /**
- * Training FLOPs of one token: 6 per active matmul weight, plus the attention scores over the full square.
+ * Training FLOPs of one token, of every block and of the head: 6 per active matmul weight, plus the attention scores over the full square.
  *
  * @see Chowdhery et al. 2022 (PaLM), appendix B
  */
+export function trainingFlopsByBlock(config: ModelConfig): {
+  readonly blocks: readonly number[];
+  readonly head: number;
+} {
+  const perExpert = expertSize(config);
+  const blocks = blocksOf(config).map(
+    ({ mixer }, block) =>
+      12 * qkvWidths(mixer).q * config.seqLen +
+      (isMoeLayer(config, block) ? 6 * perExpert * (config.moe?.topK ?? 0) : 0),
+  );
+  let head = config.tiedHead ? 6 * config.vocab * config.dModel : 0;
+  for (const unit of denseUnits(config).filter(isMatrix)) {
+    if (unit.layer === null) head += 6 * unit.size;
+    else blocks[unit.layer] = (blocks[unit.layer] ?? 0) + 6 * unit.size;
+  }
+  return { blocks, head };
+}
+
+/** Of the whole model. */
 export function trainingFlopsPerToken(config: ModelConfig): number {
-  const scores = blocksOf(config).map(({ mixer }) => 12 * qkvWidths(mixer).q * config.seqLen);
-  return 6 * parameterCounts(config).activeMatmul + scores.reduce((sum, each) => sum + each, 0);
+  const { blocks, head } = trainingFlopsByBlock(config);
+  return blocks.reduce((sum, each) => sum + each, head);
 }
