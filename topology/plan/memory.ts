@@ -1,10 +1,18 @@
 import { papersMemory, type PapersMemory } from '@troupe/spec';
 import { workerRank } from '../layout/rank.ts';
-import type { Placement } from '../placement.ts';
+import type { Layout } from '../layout/layout.ts';
+import type { Placement, WorkerNode } from '../placement.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { stageBuffers, type BufferBytes } from './stage-buffers.ts';
 import { stageParameters } from './stage-parameters.ts';
-import { copyBytes, groupSizes, SHARD_WORDS_BYTES, stateBytes, type StateBytes } from './states.ts';
+import {
+  copyBytes,
+  groupSizes,
+  SHARD_WORDS_BYTES,
+  stateBytes,
+  stateMode,
+  type StateBytes,
+} from './states.ts';
 
 /** Where the bytes of a worker go, as the actors allocate them. */
 export interface OwnMemory extends StateBytes, BufferBytes {
@@ -28,26 +36,33 @@ export interface DeviceMemory {
 /** Bytes of the states of a worker's parameters. */
 function workerStates(
   topology: ResolvedTopology,
-  { layout }: Placement,
+  { layout }: Pick<Placement, 'layout'>,
   rank: number,
-): StateBytes & { readonly buddies: number; readonly shards: number } {
+): StateBytes & { readonly buddies: number; readonly host: number; readonly shards: number } {
   const worker = workerRank(rank);
   const groups = layout.groupsOf(worker);
   const copies = layout.wardsOf(worker).map((ward) => groupSizes(topology, layout, ward.group, ward.worker));
   const buddies = copies.reduce((sum, sizes) => sum + copyBytes(sizes), 0);
-  const sums = { weights: 0, gradients: 0, master: 0, moments: 0, buddies, shards: groups.length };
+  const sums = { weights: 0, gradients: 0, master: 0, moments: 0, buddies, host: 0, shards: groups.length };
   for (const group of groups) {
-    const bytes = stateBytes(groupSizes(topology, layout, group, worker), { isAlone: layout.isAlone });
+    const bytes = stateBytes(groupSizes(topology, layout, group, worker), stateMode(topology, layout, group));
     sums.weights += bytes.weights;
     sums.gradients += bytes.gradients;
     sums.master += bytes.master;
     sums.moments += bytes.moments;
+    sums.host += bytes.host;
   }
   return sums;
 }
 
-/** Bytes on every device. */
-export function planMemory(topology: ResolvedTopology, placement: Placement): readonly DeviceMemory[] {
+/** Bytes on every device, or on those of some workers. */
+export function planMemory(
+  topology: ResolvedTopology,
+  placement: {
+    readonly layout: Layout;
+    readonly workers: readonly Pick<WorkerNode, 'id' | 'rank' | 'coordinates'>[];
+  },
+): readonly DeviceMemory[] {
   const { layout } = placement;
   const stages = stageParameters(topology, layout).map(({ dense, expert }, pp) => {
     const source = { ...topology.parallel, dense, expert };
@@ -62,8 +77,8 @@ export function planMemory(topology: ResolvedTopology, placement: Placement): re
     const { shards, ...states } = workerStates(topology, placement, rank);
     const { papers, activations } = stage;
     const buffers = stage.buffers + shards * SHARD_WORDS_BYTES;
-    const { weights, gradients, master, moments, buddies } = states;
-    const device = weights + gradients + master + moments + buddies + activations + buffers;
-    return [{ node: id, own: { ...states, activations, buffers, host: 0, device }, papers }];
+    const { weights, gradients, master, moments, buddies, host } = states;
+    const device = weights + gradients + master + moments + buddies + activations + buffers - host;
+    return [{ node: id, own: { ...states, activations, buffers, device }, papers }];
   });
 }

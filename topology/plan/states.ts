@@ -3,6 +3,7 @@ import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import type { WorkerRank } from '../layout/rank.ts';
+import { roomsFor } from '../layout/segment.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
 /** What the states of a parameter group on a worker depend on, in elements of its flat buffer: padding is allocated too. */
@@ -13,6 +14,20 @@ export interface GroupSizes {
   /** What the worker updates, its slice or under ZeRO 0 everything, and the elements of it with an f32 gradient. */
   readonly owned: number;
   readonly ownedStored: number;
+  /** Room for the segments that pass through the device one after the other: of weights that are gathered, of gradients that leave. */
+  readonly rooms: number;
+}
+
+/** How the states of a group are kept. */
+export interface StateMode {
+  /** Nobody else computes. */
+  readonly isAlone: boolean;
+  /** Gradients leave after every microbatch (ZeRO 2). */
+  readonly leaves: boolean;
+  /** Weights are gathered segment by segment (ZeRO 3). */
+  readonly isGathered: boolean;
+  /** The optimizer works in host memory. */
+  readonly isOffloaded: boolean;
 }
 
 /** Bytes of the states of parameters, by what they are. */
@@ -62,17 +77,38 @@ export function groupSizes(
     stored: storedIn(topology, group, 0, length),
     owned: own.to - own.from,
     ownedStored: storedIn(topology, group, own.from, own.to),
+    rooms: roomsFor(group.segments).reduce((sum, each) => sum + each, 0),
   };
 }
 
-/** Bytes of a group's states on a worker. */
-export function stateBytes(sizes: GroupSizes, { isAlone }: { readonly isAlone: boolean }): StateBytes {
-  const { length, stored, owned } = sizes;
-  return {
-    weights: (isAlone ? 4 : 8) * length,
-    gradients: 4 * stored + 8 * (length - stored),
-    master: 0,
+/** How a worker keeps a group. */
+export const stateMode = (
+  { parallel }: ResolvedTopology,
+  layout: Layout,
+  group: ParameterGroup,
+): StateMode => ({
+  isAlone: layout.isAlone,
+  leaves: layout.hasCourier(group),
+  isGathered: layout.isGathered(group),
+  isOffloaded: parallel.offload === 'optimizer',
+});
+
+/** Bytes of a group's states on a worker, and of them those that lie in host memory. */
+export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { readonly host: number } {
+  const { length, stored, owned, rooms } = sizes;
+  const { isAlone, isGathered, isOffloaded } = mode;
+  const leaves = mode.leaves || isOffloaded;
+  const buckets = 8 * rooms;
+  const own = {
+    master: isGathered || isOffloaded ? 4 * owned : 0,
     moments: 8 * owned,
+  };
+  const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
+  return {
+    weights: isGathered ? 4 * rooms : (isAlone || isOffloaded ? 4 : 8) * length,
+    gradients: sums + (leaves ? buckets : 0),
+    ...own,
+    host: isOffloaded ? sums + own.master + own.moments : 0,
   };
 }
 

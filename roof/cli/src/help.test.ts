@@ -11,7 +11,7 @@ const cwd = tmpdir();
 const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   init: ['--preset', '--force'],
   validate: ['--set'],
-  plan: ['--set', '--calibration', '--resolved', '--diff', '--detailed-exitcode'],
+  plan: ['--set', '--calibration', '--resolved', '--search', '--most', '--diff', '--detailed-exitcode'],
   launch: [
     '--set',
     '--stop-after',

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { readCalibration } from '../calibrate/read-calibration.ts';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
-import { collect, verb, type CommonOptions } from '../verb.ts';
+import { collect, integer, verb, type CommonOptions } from '../verb.ts';
 
 interface PlanOptions extends CommonOptions {
   readonly set: readonly string[];
@@ -12,7 +12,12 @@ interface PlanOptions extends CommonOptions {
   readonly calibration?: string;
   readonly diff?: string;
   readonly detailedExitcode?: boolean;
+  readonly search?: boolean;
+  readonly most?: number;
 }
+
+/** Rows that a search prints. */
+const MOST_ROWS = 20;
 
 /** Steps of a simulation that a plan takes the time from; those before the last are on their way to the pace of a run. */
 const SIMULATED_STEPS = 3;
@@ -31,6 +36,39 @@ async function simulatedSeconds(path: string): Promise<(topology: ResolvedTopolo
   };
 }
 
+/** Memory of one device: what a machine says, or its share of the memory of this one. */
+async function deviceMemory({ machines }: ResolvedTopology): Promise<number> {
+  const { machineMemory } = await import('troupe');
+  const said = machines.flatMap(({ speed }) => speed?.memoryBytes ?? []);
+  if (said.length === machines.length) return Math.min(...said);
+  return machineMemory().bytes / machines.reduce((sum, { devices }) => sum + devices.length, 0);
+}
+
+/** Prints the best mixtures; with a calibration in the order of what simulations of them take. */
+async function search(topology: ResolvedTopology, options: PlanOptions): Promise<void> {
+  const { clusterSpeed, formatSearch, resolveTopology, searchMixtures } = await import('@troupe/topology');
+  const result = searchMixtures(topology, {
+    memoryBytes: await deviceMemory(topology),
+    speed: clusterSpeed(topology),
+    most: options.most ?? MOST_ROWS,
+  });
+  let { found } = result;
+  if (options.calibration !== undefined) {
+    const secondsOf = await simulatedSeconds(options.calibration);
+    const rows = [];
+    for (const row of found) {
+      if (!row.isBuilt) continue;
+      const stepSeconds = await secondsOf(resolveTopology(topology.file, { set: row.set }));
+      const tokensPerSecond = (row.tokensPerSecond * row.stepSeconds) / stepSeconds;
+      rows.push({ ...row, basis: 'simulated' as const, stepSeconds, tokensPerSecond });
+    }
+    found = rows.toSorted((a, b) => a.stepSeconds - b.stepSeconds);
+  }
+  if (options.json === true) printJson({ event: 'search', ...result, found });
+  else print(formatSearch({ ...result, found }).trimEnd());
+  if (found.length === 0) throw new Ended(5);
+}
+
 async function plan(file: string, options: PlanOptions): Promise<void> {
   const { diffPlans, formatPlan, formatPlanDiff, formatTopology, loadTopology, planTopology } =
     await import('@troupe/topology');
@@ -40,11 +78,19 @@ async function plan(file: string, options: PlanOptions): Promise<void> {
     throw new UsageError(
       '--resolved and --diff exclude each other: one prints a topology, the other compares two',
     );
+  if (options.search === true && (options.resolved === true || options.diff !== undefined))
+    throw new UsageError('--search looks for topologies; --resolved and --diff show one');
+  if (options.most !== undefined && options.search !== true)
+    throw new UsageError('--most needs --search: it is the number of its rows');
   const json = options.json === true;
   const topology = loadTopology(file, { set: options.set });
   if (options.resolved === true) {
     if (json) printJson(topology.file);
     else print(formatTopology(topology.file).trimEnd());
+    return;
+  }
+  if (options.search === true) {
+    await search(topology, options);
     return;
   }
   const secondsOf = options.calibration === undefined ? null : await simulatedSeconds(options.calibration);
@@ -75,6 +121,11 @@ export function registerPlan(program: Command): void {
       'predict the step time as measured on this machine by `bench --calibrate`',
     )
     .option('--resolved', 'print the topology with every default filled in')
+    .option(
+      '--search',
+      'show the fastest ways to divide this model over these machines, with the flags for the best',
+    )
+    .option('--most <n>', `with --search: rows (default ${MOST_ROWS})`, integer(1))
     .option('--diff <topology>', 'show what changes from this topology')
     .option('--detailed-exitcode', 'with --diff: exit 4 when anything differs')
     .action(plan);

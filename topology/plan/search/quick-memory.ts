@@ -1,0 +1,250 @@
+import { NORM_BLOCK } from '@troupe/kernel-set';
+import { Activations, StageStatistics, type StageShape } from '@troupe/model/buffers';
+import { denseUnits, expertUnit, isMoeLayer, layerUnits, moeLayers, type Unit } from '@troupe/spec';
+import type { StagePlan } from '../../layout/stage-plan.ts';
+import { program, slotsOf } from '../../pipeline.ts';
+import type { ResolvedTopology } from '../../resolved.ts';
+import { bytesAllocated } from '../allocations.ts';
+import { expertBytes } from '../stage-buffers.ts';
+import { copyBytes, stateBytes, type GroupSizes } from '../states.ts';
+import type { Axes, Mixture } from './mixture.ts';
+
+/** Runs of blocks, as far as their bytes differ. */
+interface Blocks {
+  readonly dense: number;
+  readonly moe: number;
+  readonly hasEmbedding: boolean;
+  readonly hasHead: boolean;
+}
+
+/** Padded elements of units: those that tensor ranks divide, and those that all of them hold. */
+interface Elements {
+  readonly divided: number;
+  readonly whole: number;
+}
+
+const padded = (size: number): number => Math.ceil(size / NORM_BLOCK) * NORM_BLOCK;
+
+const isDivided = ({ id, parameters }: Unit): boolean =>
+  !id.endsWith('/gate') && parameters.some(({ shape }) => shape.length > 1);
+
+/** Bytes of one pass through parts of a model, from which those of any stage add up. */
+interface PassBytes {
+  readonly base: number;
+  readonly dense: number;
+  readonly moe: number;
+  readonly head: number;
+}
+
+/** Segments of a group that are equally long. */
+interface Segments {
+  readonly count: number;
+  readonly length: number;
+}
+
+/** Room for segments that pass through a device: two of each length, or one. */
+function roomsOf(segments: readonly Segments[]): number {
+  const counts = new Map<number, number>();
+  for (const { count, length } of segments) counts.set(length, (counts.get(length) ?? 0) + count);
+  return [...counts].reduce((sum, [length, count]) => sum + length * Math.min(2, count), 0);
+}
+
+/** Answers that are asked for again and again. */
+class Known<T> {
+  readonly #known = new Map<string, T>();
+
+  at(key: readonly (string | number | boolean)[], make: () => T): T {
+    const name = key.join('/');
+    let found = this.#known.get(name);
+    if (found === undefined) {
+      found = make();
+      this.#known.set(name, found);
+    }
+    return found;
+  }
+}
+
+/**
+ * Memory of a mixture's fullest worker, for as many mixtures as there are: parts of a model are counted once and added up. Slices are taken
+ * as even as whole blocks allow, so a worker may have up to a block a group less; {@link planMemory} has the last word.
+ */
+export class QuickMemory {
+  readonly #topology: ResolvedTopology;
+  readonly #elements = new Known<Elements>();
+  readonly #passes = new Known<PassBytes>();
+  readonly #slots = new Known<readonly number[]>();
+  readonly #fixed: number;
+  readonly #statistics: number;
+
+  constructor(topology: ResolvedTopology) {
+    const { model, data } = topology;
+    this.#topology = topology;
+    this.#statistics = bytesAllocated((device) => new StageStatistics(device, model));
+    this.#fixed = 4 * model.seqLen * model.headDim + (data.holdout > 0 ? 2 : 1) * this.#statistics;
+  }
+
+  /** Bytes of the states of parameters on a worker of a stage with these blocks; of the device, and of the host. */
+  states(blocks: Blocks, { pp, dp, tp, ep, zero, offload, microbatches }: Mixture) {
+    const { model, recovery } = this.#topology;
+    const isAlone = pp * dp * tp === 1;
+    const isOffloaded = offload === 'optimizer';
+    const group = (segments: readonly Segments[], holders: number) => {
+      const length = segments.reduce((sum, each) => sum + each.count * each.length, 0);
+      const isShared = zero > 0 && holders > 1;
+      const owned = isShared ? padded(length / holders) : length;
+      const stored = holders === 1 && microbatches === 1 ? length : 0;
+      const isCopied = recovery.buddies && !isAlone && (zero > 0 || holders === 1);
+      const sizes: GroupSizes = {
+        length,
+        stored,
+        owned,
+        ownedStored: stored,
+        rooms: roomsOf(segments),
+      };
+      const bytes = stateBytes(sizes, {
+        isAlone,
+        isOffloaded,
+        leaves: zero >= 2 && isShared,
+        isGathered: zero === 3 && isShared,
+      });
+      return { ...bytes, buddies: isCopied ? copyBytes(sizes) : 0 };
+    };
+    const parts = this.#denseParts(blocks, tp);
+    const experts = ((model.moe?.experts ?? 0) / ep) * this.#expertElements(tp);
+    const groups = [
+      group(
+        parts.map(({ count, divided }) => ({ count, length: divided })),
+        dp,
+      ),
+      ...(tp === 1
+        ? []
+        : [
+            group(
+              parts.map(({ count, whole }) => ({ count, length: whole })),
+              dp * tp,
+            ),
+          ]),
+      ...(blocks.moe === 0 ? [] : [group([{ count: blocks.moe, length: experts }], dp / ep)]),
+    ];
+    const sums = { device: 0, host: 0 };
+    for (const { weights, gradients, master, moments, buddies, host } of groups) {
+      sums.device += weights + gradients + master + moments + buddies - host;
+      sums.host += host;
+    }
+    return sums;
+  }
+
+  /** Bytes of everything else. */
+  buffers(stage: number, chunks: readonly Blocks[], mixture: Mixture): number {
+    const { pp, ep, pipeline, microbatches } = mixture;
+    const shape = this.#shapeOf(mixture);
+    const training = this.#passBytes(shape, mixture, true);
+    const evaluation = this.#topology.data.holdout > 0 ? this.#passBytes(shape, mixture, false) : null;
+    const slots = this.#slots.at([pipeline, pp, stage, microbatches, chunks.length], () => {
+      const shape = { kind: pipeline, stages: pp, stage, microbatches, chunks: chunks.length };
+      return slotsOf(program(shape), chunks.length).counts;
+    });
+    const experts = expertBytes({ ...this.#topology, parallel: { ...this.#topology.parallel, ep } }, shape);
+    const one = (chunk: Blocks, index: number): number =>
+      (slots[index] ?? 0) * bytesOf(training, chunk) +
+      chunk.moe * experts +
+      (evaluation === null ? 0 : bytesOf(evaluation, chunk));
+    return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), this.#fixed);
+  }
+
+  #shapeOf({ dp, microbatches }: Mixture): StageShape {
+    const { model, train } = this.#topology;
+    const parts = dp * microbatches;
+    return {
+      config: model,
+      sequences: train.batch / parts,
+      grains: train.grains / parts,
+      precision: train.precision === 'bf16' ? 'bf16' : 'f32',
+    };
+  }
+
+  #passBytes(shape: StageShape, { ep, tp }: Axes, training: boolean): PassBytes {
+    const { model } = this.#topology;
+    return this.#passes.at([shape.sequences, shape.grains, ep, tp, training], () => {
+      const of = (first: number, count: number, head: boolean): number =>
+        bytesAllocated(
+          (device) => new Activations(device, shape, { training, ranks: ep, layers: { first, count }, head }),
+        ) / tp;
+      const all = Array.from({ length: model.layers }, (_, layer) => layer);
+      const one = (layer: number | undefined, base: number): number =>
+        layer === undefined ? 0 : of(layer, 1, false) - base;
+      // Without training all layers share one set of buffers, which even no layer has.
+      const base = training ? of(0, 0, false) : of(moeLayers(model)[0] ?? 0, 1, false);
+      return {
+        base,
+        dense: training
+          ? one(
+              all.find((layer) => !isMoeLayer(model, layer)),
+              base,
+            )
+          : 0,
+        moe: training ? one(moeLayers(model)[0], base) : 0,
+        head: of(training ? 0 : (moeLayers(model)[0] ?? 0), training ? 0 : 1, true) - base,
+      };
+    });
+  }
+
+  #denseParts(
+    { dense, moe, hasEmbedding, hasHead }: Blocks,
+    tp: number,
+  ): readonly (Elements & { readonly count: number })[] {
+    const { model } = this.#topology;
+    const first = (isMoe: boolean): number =>
+      Array.from({ length: model.layers }, (_, layer) => layer).findIndex(
+        (layer) => isMoeLayer(model, layer) === isMoe,
+      );
+    const units = (which: 'dense' | 'moe' | 'embed' | 'tail'): readonly Unit[] => {
+      if (which === 'dense' || which === 'moe') return layerUnits(model, first(which === 'moe'));
+      return denseUnits(model).filter(
+        ({ id, layer }) => layer === null && (id === 'embed') === (which === 'embed'),
+      );
+    };
+    const of = (which: 'dense' | 'moe' | 'embed' | 'tail'): Elements =>
+      this.#elements.at([which, tp], () => {
+        const sum = { divided: 0, whole: 0 };
+        for (const unit of units(which))
+          if (tp === 1 || isDivided(unit)) sum.divided += padded(unit.size / tp);
+          else sum.whole += unit.paddedSize;
+        return sum;
+      });
+    return [
+      ...(hasEmbedding || (hasHead && model.tiedHead) ? [{ count: 1, ...of('embed') }] : []),
+      ...(dense > 0 ? [{ count: dense, ...of('dense') }] : []),
+      ...(moe > 0 ? [{ count: moe, ...of('moe') }] : []),
+      ...(hasHead ? [{ count: 1, ...of('tail') }] : []),
+    ];
+  }
+
+  /** Of one expert of one layer. */
+  #expertElements(tp: number): number {
+    const { model, parallel } = this.#topology;
+    const [layer] = moeLayers(model);
+    if (layer === undefined) return 0;
+    return this.#elements.at(['expert', tp], () => ({
+      divided: padded(expertUnit(model, layer, 0).size / (parallel.expertsSliced ? tp : 1)),
+      whole: 0,
+    })).divided;
+  }
+}
+
+const bytesOf = ({ base, dense, moe, head }: PassBytes, blocks: Blocks): number =>
+  base + blocks.dense * dense + blocks.moe * moe + (blocks.hasHead ? head : 0);
+
+/** What of a run of blocks its bytes follow from. */
+export function blocksIn({ model }: ResolvedTopology, { blocks, hasEmbedding, hasHead }: StagePlan): Blocks {
+  const moe = blocks.filter((block) => isMoeLayer(model, block)).length;
+  return { dense: blocks.length - moe, moe, hasEmbedding, hasHead };
+}
+
+/** All runs of a stage together. */
+export const together = (chunks: readonly Blocks[]): Blocks => ({
+  dense: chunks.reduce((sum, { dense }) => sum + dense, 0),
+  moe: chunks.reduce((sum, { moe }) => sum + moe, 0),
+  hasEmbedding: chunks.some(({ hasEmbedding }) => hasEmbedding),
+  hasHead: chunks.some(({ hasHead }) => hasHead),
+});
