@@ -26,11 +26,11 @@ export function assertWithin({ from, to }: ElementRange, whole: ElementRange, ru
 export const lengthOf = ({ from, to }: ElementRange): number => to - from;
 
 /** Largest frame of gradients or weights, elements: 8 MiB of int64. */
-const CHUNK_ELEMENTS = 1 << 20;
+export const MESSAGE_ELEMENTS = 1 << 20;
 
 export function* chunks(range: ElementRange): Generator<ElementRange> {
-  for (let from = range.from; from < range.to; from += CHUNK_ELEMENTS)
-    yield { from, to: Math.min(range.to, from + CHUNK_ELEMENTS) };
+  for (let from = range.from; from < range.to; from += MESSAGE_ELEMENTS)
+    yield { from, to: Math.min(range.to, from + MESSAGE_ELEMENTS) };
 }
 
 /** A slice in messages; an empty one in an empty message, so that its receiver is not left waiting. */

@@ -21,6 +21,8 @@ const mode = oneOf('train', 'evaluate');
 
 /** A part of a flat buffer, elements. */
 const range = { from: number, to: number };
+/** Of a part of a matrix's columns: elements in a row of it, and from one row to the next in the whole tensor. */
+const rows = { rowLength: optional(number), rowStride: optional(number) };
 /** Tokens of consecutive sequences, one behind the other. */
 const tokens = { ids_T: ints, targets_T: ints, firstSeen_T: ints, valid_T: bytes };
 /** Weights and Adam moments of a part of a slice. */
@@ -245,7 +247,7 @@ export const messages = {
     to: ['store'],
     says: 'Asks for a part of a tensor in the opened checkpoint; it lies at `from` in the slice of the shard.',
     fenced: true,
-    body: { name: text, offset: number, length: number, from: number },
+    body: { name: text, offset: number, length: number, from: number, ...rows },
   }),
   'slices.found': message({
     from: ['store'],
@@ -338,7 +340,7 @@ export const messages = {
     to: ['store'],
     says: 'A part of a tensor for the checkpoint.',
     fenced: true,
-    body: { name: text, offset: number },
+    body: { name: text, offset: number, ...rows },
     tensors: state,
   }),
   'snapshot.sent': message({

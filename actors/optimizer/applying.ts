@@ -1,20 +1,11 @@
 import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
-import { chunks } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerSelf } from './events.ts';
-import type { Piece } from './shard.ts';
+import { chunksOfPiece, placeOfPiece } from './shard.ts';
 
 type ApplyingEffects = Pick<OptimizerEffects, 'apply' | 'publish' | 'acceptSpread' | 'snapshot'>;
-
-/** A tensor's part in messages that are not too large. */
-const cut = (piece: Piece): readonly Piece[] =>
-  [...chunks(piece.flat)].map((flat) => ({
-    ...piece,
-    flat,
-    offset: piece.offset + flat.from - piece.flat.from,
-  }));
 
 /** From the trainer's decision to new weights where they are read, and to a checkpoint. */
 export function applyingEffects(self: OptimizerSelf, parts: ShardParts): ApplyingEffects {
@@ -42,10 +33,10 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
     },
     snapshot: ({ step, attempt }, { version }) => {
       const place = { step, attempt, version };
-      const pieces = shard.pieces(shard.reduces).flatMap(cut);
-      for (const { parameter, offset, flat } of pieces) {
-        const body = { name: parameter.name, offset };
-        self.tell(store, 'snapshot.slice', { ...place, body, tensors: memory.state(flat, version) });
+      const pieces = shard.pieces(shard.reduces).flatMap(chunksOfPiece);
+      for (const piece of pieces) {
+        const tensors = memory.state(piece.flat, version);
+        self.tell(store, 'snapshot.slice', { ...place, body: placeOfPiece(piece), tensors });
       }
       self.tell(store, 'snapshot.sent', { ...place, body: { pieces: pieces.length } });
     },

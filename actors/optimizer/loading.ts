@@ -2,6 +2,7 @@ import { assert, deserializeError } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
 import { chunksOf, lengthOf } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
+import { placeOfPiece } from './shard.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerSelf } from './events.ts';
 
@@ -19,9 +20,10 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
     initialise: (_event, { version, attempt }) =>
       self.submit(device, memory.draw(version), 'parameters.initialised', { attempt }),
     askSlices: (_event, { attempt }) => {
-      for (const { parameter, offset, flat } of shard.pieces(shard.owns)) {
-        const body = { name: parameter.name, offset, length: lengthOf(flat), from: flat.from };
-        const options = { deadlineMs: job.deadlines.loadMs, reason: `state of ${parameter.name}` };
+      for (const piece of shard.pieces(shard.owns)) {
+        const { name, flat } = piece;
+        const body = { ...placeOfPiece(piece), length: lengthOf(flat), from: flat.from };
+        const options = { deadlineMs: job.deadlines.loadMs, reason: `state of ${name}` };
         self.ask(store, 'slices.read', { attempt, body }, options);
       }
     },

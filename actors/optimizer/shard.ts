@@ -1,7 +1,7 @@
 import { assert, type Address } from '@troupe/core';
-import type { Parameter } from '@troupe/spec';
+import { blocksOfPart, type PartBlock } from '@troupe/spec';
 import type { ParameterGroup, WorkerRank } from '@troupe/topology/layout';
-import { intersect, lengthOf, type Range } from '../gradients.ts';
+import { intersect, lengthOf, MESSAGE_ELEMENTS, type Range } from '../gradients.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
 import { firstSource } from '../job.ts';
 import type { Worker } from '../worker.ts';
@@ -9,11 +9,40 @@ import type { OptimizerInput } from './machine.ts';
 
 /** A part of one tensor that lies in a flat buffer at `flat`. */
 export interface Piece {
-  readonly parameter: Parameter;
-  /** First element inside the tensor. */
-  readonly offset: number;
+  readonly name: string;
+  readonly block: PartBlock;
   /** Where it lies in the group's flat buffer. */
   readonly flat: Range;
+}
+
+/** Where a piece lies in its whole tensor, for a message about it. */
+export const placeOfPiece = ({ name, block: { firstIndex, rows, rowLength, rowStride } }: Piece) => ({
+  name,
+  offset: firstIndex,
+  ...(rows === 1 ? {} : { rowLength, rowStride }),
+});
+
+/** A piece in messages that are not too large; of a part of columns in whole rows. */
+export function chunksOfPiece({ name, block, flat }: Piece): readonly Piece[] {
+  const { at, firstIndex, rows, rowLength, rowStride } = block;
+  const most = rows === 1 ? MESSAGE_ELEMENTS : Math.max(1, Math.floor(MESSAGE_ELEMENTS / rowLength));
+  const total = rows === 1 ? rowLength : rows;
+  const width = rows === 1 ? 1 : rowLength;
+  return Array.from({ length: Math.ceil(total / most) }, (_, index) => {
+    const [first, count] = [index * most, Math.min(most, total - index * most)];
+    const from = flat.from + first * width;
+    return {
+      name,
+      block: {
+        at: at + first * width,
+        firstIndex: firstIndex + first * (rows === 1 ? 1 : rowStride),
+        rows: rows === 1 ? 1 : count,
+        rowLength: rows === 1 ? count : rowLength,
+        rowStride: rows === 1 ? count : rowStride,
+      },
+      flat: { from, to: from + count * width },
+    };
+  });
 }
 
 /** What a shard owns and with whom it shares the group. */
@@ -66,8 +95,11 @@ export class Shard {
       const start = starts[index] ?? 0;
       return unit.parameters.flatMap((parameter) => {
         const first = start + parameter.offset;
-        const flat = intersect(range, { from: first, to: first + parameter.size });
-        return flat === null ? [] : [{ parameter, offset: flat.from - first, flat }];
+        const part = { from: range.from - first, to: range.to - first };
+        return blocksOfPart(parameter, part).map((block) => {
+          const from = first + block.at;
+          return { name: parameter.name, block, flat: { from, to: from + block.rows * block.rowLength } };
+        });
       });
     });
   }

@@ -4,6 +4,7 @@ import {
   pruneCheckpoints,
   type CheckpointTensor,
   type CheckpointWriter,
+  type TensorGroup,
 } from '@troupe/checkpoint';
 import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
 import type { Job } from '../job.ts';
@@ -70,9 +71,7 @@ export class CheckpointDraft {
   put({ body, tensors }: StoreEventOf<'snapshot.slice'>): void {
     const values = { weights: tensors.weights, 'adam-m': tensors.m, 'adam-v': tensors.v };
     const put = this.#writer.then((writer) =>
-      Promise.all(
-        tensorGroups.map((group) => writer.put(body.name, group, body.offset, asFloat32(values[group]))),
-      ),
+      Promise.all(tensorGroups.map((group) => putRows(writer, group, body, asFloat32(values[group])))),
     );
     put.catch(() => {});
     this.#puts.push(put);
@@ -104,6 +103,28 @@ export class CheckpointDraft {
     await writer.abort();
     return {};
   }
+}
+
+/** Puts a piece where it lies in its tensor: in one run, or row by row. */
+async function putRows(
+  writer: CheckpointWriter,
+  group: TensorGroup,
+  { name, offset, rowLength, rowStride }: StoreEventOf<'snapshot.slice'>['body'],
+  values: Float32Array,
+): Promise<void> {
+  if (rowLength === undefined || rowStride === undefined) {
+    await writer.put(name, group, offset, values);
+    return;
+  }
+  const puts = Array.from({ length: values.length / rowLength }, (_, row) =>
+    writer.put(
+      name,
+      group,
+      offset + row * rowStride,
+      values.subarray(row * rowLength, (row + 1) * rowLength),
+    ),
+  );
+  await Promise.all(puts);
 }
 
 /** Checkpoints hold f32; the float64 oracle's values are rounded once. */

@@ -61,8 +61,8 @@ export class SnapshotSource {
   async readSlice(slice: StoreEventOf<'slices.read'>['body']): Promise<{ readonly tensors: SliceState }> {
     const from = this.#source;
     assert(from, 'slices are read only of a snapshot');
-    const { name, offset, length } = slice;
-    const read = (group: (typeof tensorGroups)[number]) => from.read(name, group, offset, length);
+    const { length } = slice;
+    const read = (group: (typeof tensorGroups)[number]) => readRows(from, group, slice);
     const weights = await read('weights');
     if (from === this.#options.resumeFrom && !this.#hasMoments)
       return { tensors: { weights, m: new Float32Array(length), v: new Float32Array(length) } };
@@ -84,4 +84,19 @@ export class SnapshotSource {
     }
     return null;
   }
+}
+
+/** A piece of a tensor as it lies in a shard: one run of the tensor, or its rows one after the other. */
+async function readRows(
+  from: CheckpointReader,
+  group: (typeof tensorGroups)[number],
+  { name, offset, length, rowLength, rowStride }: StoreEventOf<'slices.read'>['body'],
+): Promise<Float32Array> {
+  if (rowLength === undefined || rowStride === undefined) return await from.read(name, group, offset, length);
+  const rows = length / rowLength;
+  const found = await from.read(name, group, offset, (rows - 1) * rowStride + rowLength);
+  const values = new Float32Array(length);
+  for (let row = 0; row < rows; row++)
+    values.set(found.subarray(row * rowStride, row * rowStride + rowLength), row * rowLength);
+  return values;
 }
