@@ -14,8 +14,10 @@ import { mountGate } from './gate/index.ts';
 import { GroupBuffers } from './group-buffers.ts';
 import type { Job } from './job.ts';
 import { mountOptimizer } from './optimizer/index.ts';
-import { Passes } from './pass.ts';
+import { mountPass } from './pass/index.ts';
+import { Passes } from './passes.ts';
 import { mountStage } from './stage/index.ts';
+import { StageParameters } from './stage-parameters.ts';
 import { mountStore, type StoreOptions } from './store/index.ts';
 import { mountSupervisor, type SupervisorOptions } from './supervisor/index.ts';
 import { mountTrainer, type TrainerOptions } from './trainer/index.ts';
@@ -44,9 +46,11 @@ export function workerActors(
   const layers = layout.moeLayersOf(layout.at(worker).pp);
   const groups = groupsOf(layout.groupsOf(worker), parts);
   const wards = layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker));
+  const { pp } = layout.at(worker);
   const stage = [
-    layout.feederOf(worker),
+    ...(layout.hasFeeder(worker) ? [layout.feederOf(worker)] : []),
     layout.stageOf(worker),
+    ...layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
     ...layers.map((layer) => layout.gateOf(layer, worker)),
   ];
   return [
@@ -92,7 +96,13 @@ export function mountWorker(
     return found;
   };
   const mounts: Mount[] = [
-    ...(parts.includes('stage') ? stageMounts(worker, of('dense'), ports.tokens) : []),
+    ...(parts.includes('stage')
+      ? stageMounts(
+          worker,
+          buffers.filter(({ group }) => group.reader === 'stage'),
+          ports.tokens,
+        )
+      : []),
     ...(parts.includes('experts')
       ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
       : []),
@@ -111,11 +121,14 @@ export function mountWorker(
   return { worker, buffers };
 }
 
-function stageMounts(worker: Worker, dense: GroupBuffers, tokens: TokenSource): readonly Mount[] {
-  const passes = new Passes(worker, dense);
+function stageMounts(worker: Worker, groups: readonly GroupBuffers[], tokens: TokenSource): readonly Mount[] {
+  const { job, rank } = worker;
+  const parameters = new StageParameters(groups);
+  const passes = new Passes(worker, parameters);
   return [
-    mountFeeder(worker.job, worker.rank, tokens),
-    mountStage({ worker, dense, passes }),
+    ...(job.layout.hasFeeder(rank) ? [mountFeeder(job, rank, tokens)] : []),
+    mountStage({ worker, parameters, passes }),
+    ...passes.slots.all.map((slot) => mountPass({ worker, parameters, passes, slot })),
     ...worker.layers.map((layer) => mountGate(worker, passes, layer)),
   ];
 }

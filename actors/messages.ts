@@ -83,8 +83,51 @@ export const messages = {
     says: 'An evaluation of `version` begins.',
     fenced: true,
   }),
-  'forward.run': message({
+  'hidden.ready': message({
+    from: ['pass'],
+    to: ['stage'],
+    says: 'The residual stream behind the chunk of layers before: what a chunk of this stage begins with.',
+    fenced: true,
+    body: { mode, chunk: number },
+    tensors: { hidden_TD: floats },
+  }),
+  'hidden.gradient': message({
+    from: ['pass'],
+    to: ['stage'],
+    says: 'The gradient of what a chunk of this stage sent on: what its backward pass begins with.',
+    fenced: true,
+    body: { chunk: number },
+    tensors: { dHidden_TD: floats },
+  }),
+  'pass.forward': message({
     from: ['stage'],
+    to: ['pass'],
+    says: 'The tokens of a microbatch, and what the stage before sent, are in the slot: compute forward.',
+    fenced: true,
+  }),
+  'pass.forwarded': message({
+    from: ['pass'],
+    to: ['stage'],
+    says: 'The forward half of a microbatch has run, and the next stage has its input.',
+    fenced: true,
+    body: { chunk: number },
+  }),
+  'pass.backward': message({
+    from: ['stage'],
+    to: ['pass'],
+    says: 'What the backward half begins with is in the slot: compute it; `last`: the step has no further microbatch.',
+    fenced: true,
+    body: { last: flag },
+  }),
+  'pass.backwarded': message({
+    from: ['pass'],
+    to: ['stage'],
+    says: 'The backward half has run, and the stage before has its gradient.',
+    fenced: true,
+    body: { chunk: number },
+  }),
+  'forward.run': message({
+    from: ['pass'],
     to: ['gate'],
     says: 'The tokens of the layer are in the buffers of the pass in that slot: route them.',
     fenced: true,
@@ -113,7 +156,7 @@ export const messages = {
   }),
   'forward.done': message({
     from: ['gate'],
-    to: ['stage'],
+    to: ['pass'],
     says: "The layer's outputs are in the residual stream.",
     fenced: true,
   }),
@@ -132,7 +175,7 @@ export const messages = {
     tensors: { counts_LE: ints },
   }),
   'backward.run': message({
-    from: ['stage'],
+    from: ['pass'],
     to: ['gate'],
     says: "The gradient of the layer's outputs is in the buffers of the pass in that slot.",
     fenced: true,
@@ -148,7 +191,7 @@ export const messages = {
   }),
   'rows.left': message({
     from: ['gate'],
-    to: ['stage'],
+    to: ['pass'],
     says: 'The rows of a backward pass are on their way: what is less urgent may follow.',
     fenced: true,
   }),
@@ -162,7 +205,7 @@ export const messages = {
   }),
   'backward.done': message({
     from: ['gate'],
-    to: ['stage'],
+    to: ['pass'],
     says: "The gradient of the layer's inputs is in the residual stream.",
     fenced: true,
   }),
@@ -184,7 +227,7 @@ export const messages = {
   }),
 
   'gradient.add': message({
-    from: ['stage', 'expert', 'optimizer'],
+    from: ['pass', 'expert', 'optimizer'],
     to: ['optimizer'],
     says: 'Finished leaves of a part of a slice, or the sum of a group; none where they lie in the buffer beside.',
     fenced: true,
@@ -283,7 +326,7 @@ export const messages = {
 
   'attempt.abandon': message({
     from: ['trainer', 'stage', 'expert', 'optimizer'],
-    to: ['stage', 'gate', 'expert', 'optimizer', 'ward'],
+    to: ['stage', 'pass', 'gate', 'expert', 'optimizer', 'ward'],
     says: 'Something was lost: leave every attempt before `attempt`. The first actor of a worker tells the others.',
   }),
   'attempt.abandoned': message({

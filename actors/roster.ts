@@ -4,6 +4,7 @@ import type { Layout, WorkerRank } from '@troupe/topology/layout';
 /** Names of the actors of a worker that an attempt concerns, by role. */
 export interface Roster {
   readonly stages: readonly Address[];
+  readonly passes: readonly Address[];
   readonly gates: readonly Address[];
   readonly experts: readonly Address[];
   readonly shards: readonly Address[];
@@ -12,9 +13,11 @@ export interface Roster {
 
 /** Who lives on a worker but its feeder, which knows of no attempts. */
 export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
-  const layers = layout.moeLayersOf(layout.at(worker).pp);
+  const { pp } = layout.at(worker);
+  const layers = layout.moeLayersOf(pp);
   return {
     stages: [layout.stageOf(worker)],
+    passes: layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
     gates: layers.map((layer) => layout.gateOf(layer, worker)),
     experts: layers.map((layer) => layout.expertOf(layer, worker)),
     shards: layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
@@ -28,6 +31,6 @@ export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
  * REC-2: shards and copies, which answer the trainer, come last.
  */
 export function hearingOrder(layout: Layout, worker: WorkerRank): readonly Address[] {
-  const { stages, gates, experts, shards, wards } = rosterOf(layout, worker);
-  return [...stages, ...gates, ...experts, ...shards, ...wards];
+  const { stages, passes, gates, experts, shards, wards } = rosterOf(layout, worker);
+  return [...stages, ...passes, ...gates, ...experts, ...shards, ...wards];
 }

@@ -2,6 +2,7 @@ import { expertMachine } from './expert/machine.ts';
 import { feederMachine } from './feeder/machine.ts';
 import { gateMachine } from './gate/machine.ts';
 import { optimizerMachine } from './optimizer/machine.ts';
+import { passMachine } from './pass/machine.ts';
 import { stageMachine } from './stage/machine.ts';
 import { storeMachine } from './store/machine.ts';
 import { supervisorMachine } from './supervisor/machine.ts';
@@ -28,6 +29,7 @@ export const roleStates: Readonly<Record<string, readonly string[]>> = {
   trainer: leafStates(trainerMachine),
   feeder: leafStates(feederMachine),
   stage: leafStates(stageMachine),
+  pass: leafStates(passMachine),
   gate: leafStates(gateMachine),
   expert: leafStates(expertMachine),
   optimizer: leafStates(optimizerMachine),

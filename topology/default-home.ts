@@ -3,6 +3,7 @@ import { isMoeLayer } from '@troupe/spec';
 import { agentNodeOf, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { MeshPlace } from './layout/mesh.ts';
+import { stageIndex } from './layout/rank.ts';
 import { createPlacement } from './placement.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -52,7 +53,7 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   const hasAxes = pp * tp > 1;
   const find = (address: string): NodeId | null => {
     const { names, numbers } = partsOf(address);
-    const [a = 0, b = 0, c = 0] = numbers;
+    const [a = 0, b = 0, c = 0, d = 0] = numbers;
     switch (names) {
       case 'trainer':
       case 'supervisor':
@@ -63,6 +64,10 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         return worker({ pp: 0, dp: a, tp: 0 });
       case 'stage/pp/dp/tp':
         return worker({ pp: a, dp: b, tp: c });
+      case 'pass/pp/dp/tp/s': {
+        const home = worker({ pp: a, dp: b, tp: c });
+        return home !== null && d < layout.slotsOf(stageIndex(a)).all.length ? home : null;
+      }
       case 'gate/L/pp/dp':
         return stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
       case 'expert/L/ep/edp': {

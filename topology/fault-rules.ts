@@ -13,7 +13,18 @@ const forms: Readonly<Record<FaultAim, string>> = {
   disk: 'disk/0',
 };
 
-const roles = ['trainer', 'supervisor', 'store', 'feeder', 'stage', 'gate', 'expert', 'optimizer', 'ward'];
+const roles = [
+  'trainer',
+  'supervisor',
+  'store',
+  'feeder',
+  'stage',
+  'pass',
+  'gate',
+  'expert',
+  'optimizer',
+  'ward',
+];
 
 /** What a target names, by its form. */
 function aimsOf(target: string): readonly FaultAim[] {

@@ -128,6 +128,7 @@ test('pipeline: every microbatch goes through everything once, in order, and nob
         }
 });
 
+/** No slot has two passes, also where so many operations may begin before an older one has ended. */
 function assertSlots(
   t: {
     readonly false: (value: boolean, what: string) => void;
@@ -137,16 +138,18 @@ function assertSlots(
   chunks: number,
   what: string,
 ): void {
-  const slots = slotsOf(operations, chunks);
   const end = operations.some(({ direction }) => direction === 'weights') ? 'weights' : 'backward';
-  const open = new Set<string>();
-  for (const { direction, chunk, microbatch } of operations) {
-    const slot = slots.of(chunk, microbatch);
-    const key = `${chunk}/${slot}`;
-    t.true(slot < (slots.counts[chunk] ?? 0), what);
-    if (direction === 'forward') {
-      t.false(open.has(key), `a slot is taken twice: ${what}`);
-      open.add(key);
-    } else if (direction === end) open.delete(key);
+  for (const width of [1, 2]) {
+    const slots = slotsOf(operations, chunks, width);
+    const freeFrom = new Map<string, number>();
+    operations.forEach(({ direction, chunk, microbatch }, index) => {
+      const slot = slots.of(chunk, microbatch);
+      const key = `${chunk}/${slot}`;
+      t.true(slot < (slots.counts[chunk] ?? 0), what);
+      if (direction === 'forward') {
+        t.false((freeFrom.get(key) ?? 0) > index, `a slot is taken twice: ${what}`);
+        freeFrom.set(key, Infinity);
+      } else if (direction === end) freeFrom.set(key, index + width);
+    });
   }
 }

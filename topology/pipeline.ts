@@ -137,7 +137,8 @@ const ends = (operations: readonly Operation[]): Operation['direction'] =>
 /**
  * Room for the microbatches that a stage has begun and not ended, by chunk: which slot each pass has, and how many a chunk needs.
  *
- * A slot is taken by the forward pass and free again behind the last operation of the same microbatch and chunk.
+ * A slot is taken by the forward pass and free again behind the last operation of the same microbatch and chunk; and as many operations
+ * later as may begin before that one has ended.
  */
 export interface Slots {
   /** Of each chunk. */
@@ -145,12 +146,16 @@ export interface Slots {
   readonly of: (chunk: number, microbatch: number) => number;
 }
 
-export function slotsOf(operations: readonly Operation[], chunks: number): Slots {
+/** @param width - operations that may run at a time */
+export function slotsOf(operations: readonly Operation[], chunks: number, width = 1): Slots {
   const end = ends(operations);
   const taken = range(chunks).map(() => new Map<number, number>());
   const free = range(chunks).map((): number[] => []);
   const counts = range(chunks).map(() => 0);
-  for (const { direction, chunk, microbatch } of operations) {
+  /** Slots that are free from an operation on. */
+  const later: { readonly from: number; readonly free: () => void }[] = [];
+  for (const [index, { direction, chunk, microbatch }] of operations.entries()) {
+    while ((later[0]?.from ?? Infinity) <= index) later.shift()?.free();
     const [mine, open] = [taken[chunk], free[chunk]];
     assert(mine && open, 'an operation is of a chunk', { chunk, chunks });
     if (direction === 'forward') {
@@ -159,7 +164,8 @@ export function slotsOf(operations: readonly Operation[], chunks: number): Slots
       const slot = open.shift() ?? count;
       counts[chunk] = Math.max(count, slot + 1);
       mine.set(microbatch, slot);
-    } else if (direction === end) open.push(mine.get(microbatch) ?? 0);
+    } else if (direction === end)
+      later.push({ from: index + width, free: () => void open.push(mine.get(microbatch) ?? 0) });
   }
   return {
     counts,

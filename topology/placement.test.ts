@@ -23,6 +23,8 @@ test('createPlacement: places every role of dp 4, ep 2', (t) => {
     t.like(home, {
       [`feeder/dp${dp}`]: worker,
       [`stage/pp0/dp${dp}/tp0`]: worker,
+      [`pass/pp0/dp${dp}/tp0/s0`]: worker,
+      [`pass/pp0/dp${dp}/tp0/s1`]: worker,
       [`gate/L0/pp0/dp${dp}`]: worker,
       [`gate/L1/pp0/dp${dp}`]: worker,
       [`expert/L0/ep${dp % 2}/edp${Math.floor(dp / 2)}`]: worker,
@@ -31,12 +33,12 @@ test('createPlacement: places every role of dp 4, ep 2', (t) => {
       [`optimizer/expert/dp${dp}`]: worker,
     });
   }
-  t.is(placement.actors.length, 3 + 4 * 8);
+  t.is(placement.actors.length, 3 + 4 * 10);
   t.deepEqual(
     placement.nodes.map((node) => node.id as string),
     ['agent/0', 'worker/0', 'worker/1', 'worker/2', 'worker/3'],
   );
-  t.is(placement.actorsOf(nodeId('worker/2')).length, 8);
+  t.is(placement.actorsOf(nodeId('worker/2')).length, 10);
 });
 
 test('createPlacement: workers follow machines and devices, stores their machines', (t) => {
@@ -58,7 +60,7 @@ test('createPlacement: only layers with experts have gates, experts and expert o
   const dense = createPlacement(resolveTopology({ model: {}, parallel: { dp: 2 } }));
   t.deepEqual(
     new Set(dense.actors.map((actor) => actor.role)),
-    new Set(['trainer', 'supervisor', 'store', 'feeder', 'stage', 'optimizer']),
+    new Set(['trainer', 'supervisor', 'store', 'feeder', 'stage', 'pass', 'optimizer']),
   );
   const every2 = createPlacement(resolveTopology({ model: { layers: 4, moe: { every: 2 } } }));
   t.deepEqual(
@@ -104,7 +106,7 @@ test('createPlacement: addresses are unique and every node of an actor exists, w
   );
 });
 
-test('createPlacement: a moved stage takes its gates along, a moved expert goes alone', (t) => {
+test('createPlacement: a moved stage takes its passes and gates along, a moved expert goes alone', (t) => {
   const start = createPlacement(topology({ dp: 2, ep: 2 }));
   const worker = nodeId('worker/1');
   const moved = start.withMoves(
@@ -120,6 +122,8 @@ test('createPlacement: a moved stage takes its gates along, a moved expert goes 
     'expert/L1/ep0/edp0',
     'gate/L0/pp0/dp0',
     'gate/L1/pp0/dp0',
+    'pass/pp0/dp0/tp0/s0',
+    'pass/pp0/dp0/tp0/s1',
     'stage/pp0/dp0/tp0',
   ]);
   t.is(start.nodeOf('stage/pp0/dp0/tp0'), nodeId('worker/0'));

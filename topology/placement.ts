@@ -17,6 +17,7 @@ export type ActorRole =
   | 'store'
   | 'feeder'
   | 'stage'
+  | 'pass'
   | 'gate'
   | 'expert'
   | 'optimizer'
@@ -117,6 +118,9 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
   for (let dp = 0; dp < mesh.dp; dp++)
     add('feeder', addresses.feeder({ dp }), mesh.rankOf({ pp: 0, dp, tp: 0 }));
   for (const worker of workers) add('stage', layout.stageOf(worker), worker);
+  for (const worker of workers)
+    for (const { index } of layout.slotsOf(layout.at(worker).pp).all)
+      add('pass', layout.passOf(worker, index), worker);
   for (const { layer, pp } of layers) {
     for (let dp = 0; dp < mesh.dp; dp++)
       add('gate', addresses.gate(layer, { pp, dp }), mesh.rankOf({ pp, dp, tp: 0 }));
@@ -147,7 +151,7 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
   return actors;
 }
 
-/** Applies `placement:` rules; the last that matches wins, and gates follow the stage whose activations they read. */
+/** Applies `placement:` rules; the last that matches wins, passes and gates follow the stage whose activations they read. */
 function applyRules(actors: readonly PlacedActor[], topology: ResolvedTopology): readonly PlacedActor[] {
   const rules = Object.entries(topology.placement);
   if (rules.length === 0) return actors;
@@ -156,20 +160,25 @@ function applyRules(actors: readonly PlacedActor[], topology: ResolvedTopology):
     if (!ranks.has(name)) ranks.set(name, rank);
   const matching = new PlacementRules(rules.map(([pattern]) => pattern));
   const placed = actors.map((actor) => {
-    if (actor.role === 'gate') return actor;
+    if (actor.role === 'gate' || actor.role === 'pass') return actor;
     const target = rules[matching.last(actor.address)]?.[1];
     return target === undefined ? actor : { ...actor, node: workerNode(ranks.get(target) ?? -1) };
   });
-  return gatesBesideStages(placed);
+  return besideStages(placed);
 }
 
-function gatesBesideStages(actors: readonly PlacedActor[]): readonly PlacedActor[] {
+function besideStages(actors: readonly PlacedActor[]): readonly PlacedActor[] {
   const stages = new Map(
     actors.filter((actor) => actor.role === 'stage').map((actor) => [actor.address as string, actor.node]),
   );
   return actors.map((actor) => {
-    const [, , pp, dp] = actor.role === 'gate' ? actor.address.split('/') : [];
-    const node = stages.get(`stage/${pp}/${dp}/tp0`);
+    const [, first, second, third] = actor.address.split('/');
+    const node =
+      actor.role === 'gate'
+        ? stages.get(`stage/${second}/${third}/tp0`)
+        : actor.role === 'pass'
+          ? stages.get(`stage/${first}/${second}/${third}`)
+          : undefined;
     return node === undefined ? actor : { ...actor, node };
   });
 }
@@ -178,7 +187,7 @@ function gatesBesideStages(actors: readonly PlacedActor[]): readonly PlacedActor
  * Where every actor of a topology lives.
  *
  * - PLA-1: a worker's stage, gates, feeder, its share of the experts and the optimizer shards beside them start on one device.
- * - PLA-2: a gate lives where its stage lives, whatever moves.
+ * - PLA-2: passes and gates live where their stage lives, whatever moves.
  */
 export function createPlacement(topology: ResolvedTopology, moves: Moves = new Map()): Placement {
   const layout = new Layout(topology);
@@ -187,7 +196,7 @@ export function createPlacement(topology: ResolvedTopology, moves: Moves = new M
   assert(workers.length === world, 'one device per rank', { devices: workers.length, world });
   const start = applyRules(defaultActors(topology, layout), topology);
   const moved = start.map((actor) => ({ ...actor, node: moves.get(actor.address) ?? actor.node }));
-  const actors = moves.size === 0 ? start : gatesBesideStages(moved);
+  const actors = moves.size === 0 ? start : besideStages(moved);
   const nodes = new Map(actors.map((actor) => [actor.address as string, actor.node]));
   for (const name of moves.keys()) if (!nodes.has(name)) throw unknown(name, actors);
   return {

@@ -219,13 +219,13 @@ function placementRules({ placement, machines }: FilledTopology): Finding[] {
   const findings: Finding[] = [];
   for (const [pattern, target] of rules) {
     const key = `placement.${pattern}`;
-    if (/^gate\b/.test(pattern)) {
-      const rule = 'a gate lives where its stage lives; place the stage';
+    if (/^(?:gate|pass)\b/.test(pattern)) {
+      const rule = 'passes and gates live where their stage lives; place the stage';
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
         keys: [key],
         rule,
-        nearest: pattern.replace('gate', 'stage'),
+        nearest: pattern.replace(/^(?:gate|pass)/u, 'stage'),
       });
     } else if (!known.has(target)) {
       const rule = `no machine has this device; there are ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}`;

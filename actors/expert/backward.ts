@@ -33,7 +33,7 @@ export function backwardEffects(
       const gradients = {
         dOut_UD: device.upload(dOut_UD),
         rowWeights_N: device.upload(rowWeights_N),
-        dx_ND: state.inputGradients(source, dx_ND, pass.forward.at(source).slots_N.length),
+        dx_ND: state.inputGradients(pass, source, dx_ND, pass.forward.at(source).slots_N.length),
       };
       pass.backward.put(source, gradients, event);
     },

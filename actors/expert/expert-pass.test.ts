@@ -1,6 +1,8 @@
 import test from 'ava';
 import { asDeviceArray } from '@troupe/kernel-set';
+import { openReferenceDevice } from '@troupe/kernels';
 import { ExpertPass, type ForwardArrival } from './expert-pass.ts';
+import { PassRoom } from './pass-room.ts';
 
 const id = { step: 3, attempt: 1, microbatch: 0 };
 const rows: ForwardArrival = {
@@ -11,7 +13,8 @@ const rows: ForwardArrival = {
 };
 
 test('ExpertPass: PAS-1, an arrival has its place by direction and source, once', (t) => {
-  const pass = new ExpertPass(id, 'train', 2);
+  const room = new PassRoom(openReferenceDevice(), 2, 'f32');
+  const pass = new ExpertPass(id, { mode: 'train', numSources: 2, room });
   pass.forward.put(1, rows, id);
   t.throws(() => pass.forward.all(), { message: /a pass runs when every source has arrived/ });
   t.throws(() => pass.forward.put(1, rows, id), { message: /the place of an arrival is free/ });
@@ -23,10 +26,4 @@ test('ExpertPass: PAS-1, an arrival has its place by direction and source, once'
     { message: /every source has arrived/ },
     'the other direction has its own',
   );
-});
-
-test('ExpertPass: it is one pass, and knows what belongs to another', (t) => {
-  const pass = new ExpertPass(id, 'train', 1);
-  t.true(pass.is({ ...id }));
-  for (const other of [{ step: 4 }, { attempt: 2 }, { microbatch: 1 }]) t.false(pass.is({ ...id, ...other }));
 });

@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import type { Floats, Halves, Ints } from '@troupe/kernel-set';
 import type { PassMode } from '../messages.ts';
+import type { PassRoom } from './pass-room.ts';
 
 /** What one source sent for a pass. U distinct rows, N rows of experts. */
 export interface ForwardArrival {
@@ -64,18 +65,18 @@ export class ExpertPass {
   saved: Floats | Halves | null = null;
   /** The step has no further microbatch: gradients are complete behind this pass. */
   isLast = false;
-  readonly #id: ExpertPassId;
+  readonly id: ExpertPassId;
+  readonly room: PassRoom;
 
-  constructor(id: ExpertPassId, mode: PassMode, numSources: number) {
+  constructor(
+    id: ExpertPassId,
+    made: { readonly mode: PassMode; readonly numSources: number; readonly room: PassRoom },
+  ) {
     const { step, attempt, microbatch } = id;
-    this.#id = { step, attempt, microbatch };
-    this.mode = mode;
-    this.forward = new Arrivals('forward', numSources);
-    this.backward = new Arrivals('backward', numSources);
-  }
-
-  is({ step, attempt, microbatch }: ExpertPassId): boolean {
-    const id = this.#id;
-    return id.step === step && id.attempt === attempt && id.microbatch === microbatch;
+    this.id = { step, attempt, microbatch };
+    this.mode = made.mode;
+    this.room = made.room;
+    this.forward = new Arrivals('forward', made.numSources);
+    this.backward = new Arrivals('backward', made.numSources);
   }
 }

@@ -14,19 +14,20 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
     acceptRows: (event) => {
       const { source, mode } = event.body;
       const { x_UD, slots_N, counts_EG, y_ND } = event.tensors;
+      const pass = state.arrivingAt(event, mode);
       const rows = {
         x_UD: device.upload(x_UD),
         slots_N: device.upload(slots_N),
         counts_EG: device.upload(counts_EG),
-        y_ND: state.outputs(source, y_ND, slots_N.length),
+        y_ND: state.outputs(pass, source, y_ND, slots_N.length),
       };
-      state.arrivingAt(event, mode).forward.put(source, rows, event);
+      pass.forward.put(source, rows, event);
     },
     forward: (_event, context) => {
       const pass = state.passOf(context);
       const arrivals = pass.forward.all();
       const rows = arrivals.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
-      pass.saved = pass.mode === 'evaluate' ? null : state.saved(savedLength(shape, rows));
+      pass.saved = pass.mode === 'evaluate' ? null : pass.room.saved.take(savedLength(shape, rows));
       const made = arrivals.map((arrival) => ({ ...state.rowsOf(arrival), y_ND: arrival.y_ND }));
       state.run(
         expertsForward(shape, buffers.weights(context.wanted), made, pass.saved),

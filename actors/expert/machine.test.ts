@@ -27,7 +27,11 @@ test('expert: loading, gathering, forwarding, backwarding; each refuses what it 
   const visited = new Set<string>();
   const play = new Play(expertMachine, input, visited);
   t.is(play.state, 'loading');
-  t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), ['weights.publish', 'rows.dispatch']);
+  t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), [
+    'weights.publish',
+    'rows.dispatch',
+    'gradients.dispatch',
+  ]);
   t.deepEqual(play.send('weights.publish', weights(0, 4)), []);
   t.is(play.state, 'loading');
   play.send('weights.publish', weights(0, 6));
@@ -44,6 +48,7 @@ test('expert: loading, gathering, forwarding, backwarding; each refuses what it 
     'weights.publish',
     'rows.dispatch',
     'experts.forwarded',
+    'gradients.dispatch',
   ]);
   t.deepEqual(play.send('experts.forwarded'), ['returnRows']);
   t.deepEqual(play.send('gradients.dispatch', rows), ['acceptGradients']);
@@ -52,6 +57,7 @@ test('expert: loading, gathering, forwarding, backwarding; each refuses what it 
   t.deepEqual(acceptedOf(play, kinds, weights(0, 0)), [
     'weights.publish',
     'rows.dispatch',
+    'gradients.dispatch',
     'experts.backwarded',
   ]);
   t.deepEqual(play.send('experts.backwarded'), ['returnGradients']);
@@ -103,6 +109,22 @@ test('expert: EXP-2, one backward pass and one answer for the gradients of every
   ] as const) {
     t.is(actions.filter((each) => each === action).length, count, action);
   }
+});
+
+test('expert: EXP-3, rows of several passes gather at once, and halves run as they become complete', (t) => {
+  const play = serving();
+  const second = { ...rows, microbatch: 1 };
+  play.send('rows.dispatch', rows);
+  t.deepEqual(play.send('rows.dispatch', second), ['acceptRows'], 'one source is a pass ahead');
+  t.deepEqual(play.send('rows.dispatch', rows), ['acceptRows', 'forward']);
+  t.is(play.context['microbatch'], 0);
+  t.deepEqual(play.send('gradients.dispatch', rows), ['acceptGradients']);
+  t.deepEqual(play.send('rows.dispatch', second), ['acceptRows']);
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows', 'forward']);
+  t.is(play.context['microbatch'], 1);
+  t.deepEqual(play.send('gradients.dispatch', rows), ['acceptGradients']);
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows', 'backward']);
+  t.is(play.context['microbatch'], 0);
 });
 
 test('expert: an evaluation is forward passes alone', (t) => {

@@ -3,24 +3,55 @@ import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { ExpertEvent } from './events.ts';
 
-export interface ExpertContext {
+/** Half of a pass, by the rows that have arrived for it. */
+export interface Half {
+  readonly direction: 'forward' | 'backward';
+  readonly step: number;
+  readonly attempt: number;
+  /** Version of the weights that it wants. */
+  readonly wanted: number;
+  readonly microbatch: number;
+}
+
+export interface ExpertContext extends Half {
   /** Version whose weights are here completely. */
   readonly version: number;
   /** Elements of the next version that have arrived. */
   readonly arrived: number;
   readonly numElements: number;
-  /** Gates that send rows: the ranks of the expert-parallel group. */
+  /** Gates that send rows. */
   readonly numSources: number;
-  readonly rows: number;
-  readonly gradients: number;
-  /** The pass that the gathered rows belong to. */
-  readonly step: number;
-  readonly attempt: number;
-  readonly wanted: number;
-  readonly microbatch: number;
+  /** Sources that have sent rows, by half; sources may be a few passes apart. */
+  readonly sources: ReadonlyMap<string, number>;
+  /** Halves for which every source has sent its rows, in the order in which they became complete. */
+  readonly ready: readonly Half[];
 }
 
 export type ExpertInput = Pick<ExpertContext, 'numElements' | 'numSources'> & { readonly version: number };
+
+const halfOf = (event: ExpertEvent): Half => ({
+  direction: event.type === 'rows.dispatch' ? 'forward' : 'backward',
+  step: event.step,
+  attempt: event.attempt,
+  wanted: event.version,
+  microbatch: event.microbatch,
+});
+
+const keyOf = ({ direction, step, attempt, microbatch }: Half): string =>
+  `${direction}/${step}/${attempt}/${microbatch}`;
+
+/** What is known of arrivals when the rows of one more source are here. */
+function arrivedAt(
+  { sources, ready, numSources }: ExpertContext,
+  half: Half,
+): Pick<ExpertContext, 'sources' | 'ready'> {
+  const key = keyOf(half);
+  const count = (sources.get(key) ?? 0) + 1;
+  const others = new Map(sources);
+  if (count < numSources) return { sources: others.set(key, count), ready };
+  others.delete(key);
+  return { sources: others, ready: [...ready, half] };
+}
 
 export const expertActions = {
   acceptRows: on('rows.dispatch'),
@@ -38,18 +69,24 @@ export type ExpertEffects = EffectsOf<typeof expertActions, ExpertContext, Exper
 /**
  * A group of experts of one layer, run as one grouped FFN.
  *
- * EXP-1: a pass runs once the rows of every source are here and the weights are those of its version, in whatever order they
+ * EXP-1: half of a pass runs once the rows of every source are here and the weights are those of its version, in whatever order they
  * came; sources are computed in rank order. EXP-2: every leaf of the gradient is added exactly once, in the kernel of the backward pass.
- * REC-1: any state leaves an abandoned attempt, and then waits for weights as in the beginning.
+ * EXP-3: several passes may be open; their halves run in the order in which they became complete. REC-1: any state leaves an abandoned
+ * attempt, and then waits for weights as in the beginning.
  */
 export const expertMachine = setup({
   types: { context: {} as ExpertContext, events: {} as ExpertEvent, input: {} as ExpertInput },
-  actions: expertActions,
+  actions: {
+    ...expertActions,
+    arrive: assign(({ context, event }) => arrivedAt(context, halfOf(event))),
+    take: assign(({ context }) => ({ ...context.ready[0], ready: context.ready.slice(1) })),
+  },
   guards: {
     completesVersion: ({ context, event }) =>
       context.arrived + lengthOf(of(event, 'weights.publish').body) === context.numElements,
-    canForward: ({ context }) => context.rows === context.numSources && context.wanted === context.version,
-    canBackward: ({ context }) => context.gradients === context.numSources,
+    canForward: ({ context: { ready, version } }) =>
+      ready[0]?.direction === 'forward' && ready[0].wanted === version,
+    canBackward: ({ context: { ready } }) => ready[0]?.direction === 'backward',
   },
 }).createMachine({
   id: 'expert',
@@ -57,8 +94,9 @@ export const expertMachine = setup({
     ...input,
     version: input.version - 1,
     arrived: 0,
-    rows: 0,
-    gradients: 0,
+    sources: new Map<string, number>(),
+    ready: [],
+    direction: 'forward' as const,
     step: 0,
     attempt: 0,
     wanted: 0,
@@ -76,21 +114,14 @@ export const expertMachine = setup({
         actions: assign({ arrived: ({ context, event }) => context.arrived + lengthOf(event.body) }),
       },
     ],
-    'rows.dispatch': {
-      actions: [
-        'acceptRows',
-        assign({
-          rows: ({ context }) => context.rows + 1,
-          step: ({ event }) => event.step,
-          attempt: ({ event }) => event.attempt,
-          wanted: ({ event }) => event.version,
-          microbatch: ({ event }) => event.microbatch,
-        }),
-      ],
-    },
+    'rows.dispatch': { actions: ['acceptRows', 'arrive'] },
+    'gradients.dispatch': { actions: ['acceptGradients', 'arrive'] },
     'attempt.abandon': {
       target: '.loading',
-      actions: [assign({ version: -1, arrived: 0, rows: 0, gradients: 0 }), 'abandon'],
+      actions: [
+        assign({ version: -1, arrived: 0, sources: new Map<string, number>(), ready: [] }),
+        'abandon',
+      ],
     },
   },
   states: {
@@ -100,22 +131,17 @@ export const expertMachine = setup({
       initial: 'gathering',
       states: {
         gathering: {
-          on: {
-            'gradients.dispatch': {
-              actions: ['acceptGradients', assign({ gradients: ({ context }) => context.gradients + 1 })],
-            },
-          },
           always: [
-            { guard: 'canForward', target: 'forwarding' },
-            { guard: 'canBackward', target: 'backwarding' },
+            { guard: 'canForward', target: 'forwarding', actions: 'take' },
+            { guard: 'canBackward', target: 'backwarding', actions: 'take' },
           ],
         },
         forwarding: {
-          entry: [assign({ rows: 0 }), 'forward'],
+          entry: 'forward',
           on: { 'experts.forwarded': { target: 'gathering', actions: 'returnRows' } },
         },
         backwarding: {
-          entry: [assign({ gradients: 0 }), 'backward'],
+          entry: 'backward',
           on: { 'experts.backwarded': { target: 'gathering', actions: 'returnGradients' } },
         },
       },

@@ -1,11 +1,11 @@
 import { assert, type Address } from '@troupe/core';
-import type { Floats, Halves, KernelCall } from '@troupe/kernel-set';
+import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { expertShape, type ExpertShape } from '@troupe/model';
 import type { ExpertSelf } from './events.ts';
 import { ExpertPass, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
-import { GrowingStorage } from './growing-storage.ts';
 import type { ExpertBuffers, ExpertHost } from './host.ts';
 import type { ExpertContext } from './machine.ts';
+import { PassRoom } from './pass-room.ts';
 import type { ExpertRule } from './rule.ts';
 
 /** A gate that sends rows. */
@@ -15,6 +15,8 @@ export interface Source {
   readonly isBeside: boolean;
 }
 
+const keyOf = ({ step, attempt, microbatch }: ExpertPassId): string => `${step}/${attempt}/${microbatch}`;
+
 /** What the effects of an expert group keep from turn to turn. */
 export class ExpertState {
   readonly host: ExpertHost;
@@ -23,43 +25,40 @@ export class ExpertState {
   readonly shape: ExpertShape;
   readonly #self: ExpertSelf;
   readonly #layer: number;
-  // Room for what does not lie in a gate's own buffers, kept from step to step.
-  readonly #outputs: readonly GrowingStorage<Floats>[];
-  readonly #inputGradients: readonly GrowingStorage<Floats>[];
-  readonly #saved: GrowingStorage<Floats | Halves>;
-  #open: ExpertPass | null = null;
+  /** Passes whose rows have begun to arrive and whose last half has not ended: as many as a stage has in flight. */
+  readonly #open = new Map<string, ExpertPass>();
+  /** Rooms of passes that have ended, kept from step to step. */
+  readonly #free: PassRoom[] = [];
 
   constructor(self: ExpertSelf, host: ExpertHost, layer: number) {
-    const { device, job } = host;
+    const { job } = host;
     const precision = job.precision ?? 'f32';
-    const floats = (length: number): Floats => device.floats(length);
     this.host = host;
     this.sources = host.gatesFor(layer).map((gate) => ({ gate, isBeside: self.isBeside(gate) }));
     this.buffers = host.expertBuffers(layer);
     this.shape = expertShape(job.model, layer, this.buffers.count, precision);
     this.#self = self;
     this.#layer = layer;
-    this.#outputs = this.sources.map(() => new GrowingStorage(floats));
-    this.#inputGradients = this.sources.map(() => new GrowingStorage(floats));
-    this.#saved = new GrowingStorage<Floats | Halves>(
-      precision === 'bf16' ? (length) => device.halves(length) : floats,
-    );
   }
 
   /** The pass that an arrival belongs to; the first one opens it. */
   arrivingAt(id: ExpertPassId, mode: ExpertPass['mode']): ExpertPass {
-    this.#open ??= new ExpertPass(id, mode, this.sources.length);
-    return this.passOf(id);
+    const key = keyOf(id);
+    let pass = this.#open.get(key);
+    if (pass === undefined) {
+      const { device, job } = this.host;
+      const numSources = this.sources.length;
+      const room = this.#free.pop() ?? new PassRoom(device, numSources, job.precision ?? 'f32');
+      pass = new ExpertPass(id, { mode, numSources, room });
+      this.#open.set(key, pass);
+    }
+    return pass;
   }
 
   /** The pass that an arrival or a completion belongs to. */
-  passOf({ step, attempt, microbatch }: ExpertPassId): ExpertPass {
-    const pass = this.#open;
-    const id = { step, attempt, microbatch };
-    assert(pass?.is(id) === true, 'one pass is open, and what comes is for it', {
-      layer: this.#layer,
-      ...id,
-    });
+  passOf(id: ExpertPassId): ExpertPass {
+    const pass = this.#open.get(keyOf(id));
+    assert(pass, 'what comes is for a pass that is open', { layer: this.#layer, pass: keyOf(id) });
     return pass;
   }
 
@@ -70,12 +69,17 @@ export class ExpertState {
       const { x_UD } = pass.forward.at(source);
       this.#self.free(pass.mode === 'evaluate' ? [x_UD] : [x_UD, pass.backward.at(source).dOut_UD]);
     });
-    this.#open = null;
+    this.#close(pass);
+  }
+
+  #close(pass: ExpertPass): void {
+    this.#open.delete(keyOf(pass.id));
+    this.#free.push(pass.room);
   }
 
   /** Forgets what has arrived; the collector frees it, since the device may still read it. */
   abandon(): void {
-    this.#open = null;
+    for (const pass of this.#open.values()) this.#close(pass);
   }
 
   place({ step, attempt, wanted, microbatch }: ExpertContext) {
@@ -88,29 +92,20 @@ export class ExpertState {
   }
 
   /** Where the outputs of a source go: into its own buffers, or into room here. */
-  outputs(source: number, own: Floats | undefined, rows: number): Floats {
-    return this.#roomFor(source, own, this.#outputs, rows);
+  outputs(pass: ExpertPass, source: number, own: Floats | undefined, rows: number): Floats {
+    return this.#beside(source, own) ?? pass.room.outputs(source, rows * this.shape.dim);
   }
 
-  inputGradients(source: number, own: Floats | undefined, rows: number): Floats {
-    return this.#roomFor(source, own, this.#inputGradients, rows);
+  inputGradients(pass: ExpertPass, source: number, own: Floats | undefined, rows: number): Floats {
+    return this.#beside(source, own) ?? pass.room.inputGradients(source, rows * this.shape.dim);
   }
 
-  saved(length: number): Floats | Halves {
-    return this.#saved.take(length);
-  }
-
-  #roomFor(
-    source: number,
-    own: Floats | undefined,
-    rooms: readonly GrowingStorage<Floats>[],
-    rows: number,
-  ): Floats {
-    const [from, room] = [this.sources[source], rooms[source]];
-    assert(from && room, 'a source is one of the group', { source, layer: this.#layer });
-    const found = from.isBeside ? own : room.take(rows * this.shape.dim);
-    assert(found, 'a source beside says where its results go', { source, layer: this.#layer });
-    return found;
+  #beside(source: number, own: Floats | undefined): Floats | null {
+    const from = this.sources[source];
+    assert(from, 'a source is one of the group', { source, layer: this.#layer });
+    if (!from.isBeside) return null;
+    assert(own, 'a source beside says where its results go', { source, layer: this.#layer });
+    return own;
   }
 
   /** Queues the default expert's calls, or what an own expert makes of each. */

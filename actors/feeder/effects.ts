@@ -1,17 +1,11 @@
-import { assert, deserializeError, isThenable } from '@troupe/core';
+import { address, assert, deserializeError } from '@troupe/core';
 import { numValidTargets, numValidTokens } from '@troupe/model';
-import type { Place } from '@troupe/runtime';
 import { addresses, type WorkerRank } from '@troupe/topology/layout';
 import type { Job } from '../job.ts';
+import { Answers, placeOf, type Request } from './answers.ts';
 import type { FeederSelf } from './events.ts';
 import type { FeederEffects } from './machine.ts';
 import type { TokenBatch, TokenSource } from './token-source.ts';
-
-type Answer = TokenBatch | PromiseLike<TokenBatch>;
-type Request = Required<Pick<Place, 'step' | 'attempt' | 'microbatch'>>;
-
-const keyOf = ({ step, attempt, microbatch }: Request): string => `${step}/${attempt}/${microbatch}`;
-const isHere = (batch: Answer): batch is TokenBatch => !isThenable(batch);
 
 export function feederEffects(
   self: FeederSelf,
@@ -21,49 +15,26 @@ export function feederEffects(
 ): FeederEffects {
   const { dealing } = layout;
   const replica = layout.at(worker).dp;
-  const stage = layout.stageOf(worker);
-  /** What a source that had to be waited for has answered, until its event comes. */
-  const answered = new Map<string, readonly TokenBatch[]>();
-
-  /** Passes batches on: at once where they are here, so that a source that answers at once costs no turn. */
-  const serve = (
-    batches: readonly Answer[],
-    { step, attempt, microbatch }: Request,
-    loaded: 'step.loaded' | 'evaluation.loaded',
-    pass: (request: Request, batches: readonly TokenBatch[]) => void,
-  ): void => {
-    const request = { step, attempt, microbatch };
-    if (batches.every(isHere)) {
-      pass(request, batches);
-      return;
-    }
-    const all = Promise.all(batches.map((batch) => Promise.resolve(batch))).then((found) => {
-      answered.set(keyOf(request), found);
-      return {};
-    });
-    self.settle(all, loaded, 'source.failed', request);
-  };
-  const taken = (request: Request): readonly TokenBatch[] => {
-    const key = keyOf(request);
-    const batches = answered.get(key);
-    assert(batches, 'a batch that was loaded is here', { key });
-    answered.delete(key);
-    return batches;
-  };
+  /** All of them look at the tokens: at ids, at what may be attended to, at what is padding, at targets. */
+  const stages = layout.stagesOf(replica);
+  const answers = new Answers(self);
   const passStep = ({ step }: Request, batches: readonly TokenBatch[]): void => {
     let targets = 0;
     let tokens = 0;
     batches.forEach((batch, microbatch) => {
       targets += numValidTargets(batch.targets_T);
       tokens += numValidTokens(batch.valid_T);
-      self.tell(stage, 'batch.ready', { step, microbatch, tensors: tensorsOf(batch) });
+      const tensors = tensorsOf(batch);
+      for (const stage of stages) self.tell(stage, 'batch.ready', { step, microbatch, tensors });
     });
     self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens } });
   };
   const passEvaluation = (request: Request, [batch]: readonly TokenBatch[]): void => {
     assert(batch, 'an evaluation pass has one batch');
     const body = { targets: numValidTargets(batch.targets_T) };
-    self.tell(stage, 'evaluation.ready', { ...request, tensors: tensorsOf(batch), body });
+    const { step, attempt, microbatch, asker } = request;
+    assert(asker !== null, 'a stage asks for the sequences of an evaluation pass');
+    self.tell(asker, 'evaluation.ready', { step, attempt, microbatch, tensors: tensorsOf(batch), body });
   };
   return {
     feedStep: (event) => {
@@ -71,15 +42,21 @@ export function feederEffects(
         const { first, count } = dealing.sequencesOf(replica, microbatch);
         return source.trainBatch(event.step, first, count);
       });
-      serve(batches, event, 'step.loaded', passStep);
+      answers.serve(batches, { ...placeOf(event), asker: null }, 'step.loaded', passStep);
     },
     feedEvaluation: (event) => {
       const { first, count } = dealing.sequencesOf(replica, event.microbatch);
       const batch = source.evalBatch(first, count);
-      serve([batch], event, 'evaluation.loaded', passEvaluation);
+      answers.serve([batch], { ...placeOf(event), asker: event.from }, 'evaluation.loaded', passEvaluation);
     },
-    passStep: (event) => passStep(event, taken(event)),
-    passEvaluation: (event) => passEvaluation(event, taken(event)),
+    passStep: (event) => {
+      const request = { ...placeOf(event), asker: null };
+      passStep(request, answers.taken(request));
+    },
+    passEvaluation: (event) => {
+      const request = { ...placeOf(event), asker: address(event.body.asker) };
+      passEvaluation(request, answers.taken(request));
+    },
     failSource: ({ error }) => {
       assert(error, 'a source that failed says why');
       self.fail(deserializeError(error));

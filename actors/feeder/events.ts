@@ -1,10 +1,10 @@
-import { ownEvent } from '@troupe/runtime';
+import { field, ownEvent } from '@troupe/runtime';
 import type { EventsOf, Self } from '../messages.ts';
 
 const own = {
   // Of a source that has to be waited for.
-  'step.loaded': ownEvent(),
-  'evaluation.loaded': ownEvent(),
+  'step.loaded': ownEvent({ body: { asker: field.text } }),
+  'evaluation.loaded': ownEvent({ body: { asker: field.text } }),
   'source.failed': ownEvent(),
 } as const;
 

@@ -44,7 +44,7 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
           body: { source, last: context.last },
         });
       }
-      self.tell(state.stage, 'rows.left', state.place(context));
+      self.tell(state.asker(context), 'rows.left', state.place(context));
     },
     acceptGradients: ({ from, body, tensors }, context) => {
       const part = returnedGradients(state.passOf(context).context, layer, body.rank);
@@ -61,6 +61,7 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       const calls = gateBackward(ctx, layer, batch, parts, options);
       worker.chain(self, calls, 'gate.backwarded', state.place(context));
     },
-    finishBackward: (_event, context) => self.tell(state.stage, 'backward.done', state.place(context)),
+    finishBackward: (_event, context) =>
+      self.tell(state.asker(context), 'backward.done', state.place(context)),
   };
 }

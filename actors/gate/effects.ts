@@ -1,14 +1,25 @@
 import { backwardEffects } from './backward.ts';
-import type { GateSelf } from './events.ts';
+import type { GateEvent, GateSelf } from './events.ts';
 import { forwardEffects } from './forward.ts';
 import type { GateEffects } from './machine.ts';
 import { GateState, type GateParts } from './state.ts';
 
 export function gateEffects(self: GateSelf, parts: GateParts): GateEffects {
   const state = new GateState(self, parts);
+  const aside: GateEvent[] = [];
   return {
     ...forwardEffects(self, state),
     ...backwardEffects(self, state),
-    abandon: () => self.endWait('experts'),
+    setAside: (event) => {
+      aside.push(event);
+    },
+    takeUp: () => {
+      const next = aside.shift();
+      if (next !== undefined) self.takeUp(next);
+    },
+    abandon: () => {
+      aside.length = 0;
+      self.endWait('experts');
+    },
   };
 }

@@ -62,6 +62,6 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
       const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
       worker.chain(self, combineForward(ctx, layer, parts), 'outputs.combined', state.place(context));
     },
-    finishForward: (_event, context) => self.tell(state.stage, 'forward.done', state.place(context)),
+    finishForward: (_event, context) => self.tell(state.asker(context), 'forward.done', state.place(context)),
   };
 }

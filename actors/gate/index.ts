@@ -1,5 +1,5 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import type { Passes } from '../pass.ts';
+import type { Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
 import { gateEffects } from './effects.ts';
 import { fencedByGate, type GateSelf } from './events.ts';

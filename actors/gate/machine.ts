@@ -45,6 +45,8 @@ export const gateActions = {
   acceptGradients: on('gradients.return'),
   backward: always,
   finishBackward: always,
+  setAside: on('forward.run', 'backward.run'),
+  takeUp: always,
   abandon: always,
 } as const;
 
@@ -55,6 +57,7 @@ export type GateEffects = EffectsOf<typeof gateActions, GateContext, GateEvent>;
  * Routing, dispatch and combine of one MoE layer of one replica.
  *
  * GAT-1: the combine waits for the rows of every rank and adds in choice order, so which answer came first does not show.
+ * GAT-3: what is asked for a pass while another one is on its way waits for its turn.
  * GAT-2: a rank without rows is asked too: an expert without tokens is a correct participant. REC-1: any state leaves an abandoned attempt.
  */
 export const gateMachine = setup({
@@ -79,9 +82,15 @@ export const gateMachine = setup({
     returned: 0,
   }),
   initial: 'idle',
-  on: { 'attempt.abandon': { target: '.idle', actions: 'abandon' } },
+  on: {
+    'attempt.abandon': { target: '.idle', actions: 'abandon' },
+    'forward.run': { actions: 'setAside' },
+    'backward.run': { actions: 'setAside' },
+  },
   states: {
+    /** One pass at a time: what came for another meanwhile is taken up now. */
     idle: {
+      entry: 'takeUp',
       on: {
         'forward.run': [
           { guard: 'choosesItself', target: 'scoring', actions: assign(({ event }) => passOf(event)) },

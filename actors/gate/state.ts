@@ -2,7 +2,7 @@ import { assert, type Address, type HostFloats } from '@troupe/core';
 import type { RowsPart } from '@troupe/kernel-set';
 import { forcedChoices } from '@troupe/model';
 import type { MoeConfig } from '@troupe/spec';
-import type { Pass, Passes } from '../pass.ts';
+import type { Pass, Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
 import type { GateSelf } from './events.ts';
 import type { GateContext } from './machine.ts';
@@ -29,7 +29,6 @@ export class GateState {
   readonly worker: Worker;
   readonly layer: number;
   readonly moe: MoeConfig;
-  readonly stage: Address;
   /** The layer's expert groups. */
   readonly destinations: readonly Destination[];
   /** Which of their sources this gate is. */
@@ -44,13 +43,17 @@ export class GateState {
     this.worker = worker;
     this.layer = layer;
     this.moe = model.moe;
-    this.stage = layout.stageOf(worker.rank);
     this.destinations = layout
       .expertsFor(layer, worker.rank)
       .map((address, rank) => ({ address, rank, isBeside: self.isBeside(address) }));
     this.source = layout.sourceOf(layer, worker.rank);
     this.#self = self;
     this.#passes = passes;
+  }
+
+  /** Who asked. */
+  asker({ slot }: GateContext): Address {
+    return this.worker.job.layout.passOf(this.worker.rank, slot);
   }
 
   passOf(context: GateContext): Pass {

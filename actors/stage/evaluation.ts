@@ -1,7 +1,9 @@
+import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
+import { nextOf } from './cursor.ts';
 import type { StageEffects } from './machine.ts';
 import type { StageSelf } from './events.ts';
-import { messagePlace, placeOf, type StageState } from './state.ts';
+import { placeOf, type StageState } from './state.ts';
 
 type EvaluationEffects = Pick<StageEffects, 'askEvaluation' | 'acceptEvaluation' | 'reportEvaluation'>;
 
@@ -9,19 +11,25 @@ type EvaluationEffects = Pick<StageEffects, 'askEvaluation' | 'acceptEvaluation'
 export function evaluationEffects(self: StageSelf, state: StageState): EvaluationEffects {
   const { worker, passes } = state;
   const { layout } = worker.job;
+  const { hasHead } = layout.stagePlan(worker.at.pp);
   return {
     askEvaluation: (_event, context) => {
-      self.tell(layout.feederOf(worker.rank), 'evaluation.prefetch', messagePlace(context));
+      const next = nextOf(context);
+      assert(next, 'an evaluation pass is left', { next: context.next });
+      self.tell(layout.feederOf(worker.rank), 'evaluation.prefetch', placeOf(context, next));
     },
-    acceptEvaluation: ({ body, tensors }, context) => {
-      passes.open(placeOf(context), tensors, null);
+    acceptEvaluation: ({ body, tensors }) => {
+      state.sequences = tensors;
       state.evaluated += body.targets;
     },
-    reportEvaluation: (_event, context) => {
+    reportEvaluation: (_event, { step, attempt, wanted }) => {
       const { lossSum } = passes.statistics('evaluate').totals();
-      const body = { targets: state.evaluated };
+      // Where the loss is, its targets are counted.
+      const body = { targets: hasHead ? state.evaluated : 0 };
       self.tell(addresses.trainer, 'stage.evaluated', {
-        ...messagePlace(context),
+        step,
+        attempt,
+        version: wanted,
         tensors: { lossSum },
         body,
       });

@@ -1,13 +1,7 @@
-import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { fencedKinds } from '@troupe/runtime';
 import { messages, type EventsOf, type Self } from '../messages.ts';
 
-const completion = ownEvent({ fenced: true });
-const own = {
-  'attention.forwarded': completion,
-  'head.finished': completion,
-  'attention.backwarded': completion,
-  'embedding.backwarded': completion,
-} as const;
+const own = {} as const;
 
 export type StageEvent = EventsOf<'stage', typeof own>;
 export type StageSelf = Self<'stage', typeof own>;

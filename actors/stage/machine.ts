@@ -1,60 +1,53 @@
 import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import type { Operation } from '@troupe/topology/layout';
 import { lengthOf } from '../gradients.ts';
-import type { PassMode } from '../messages.ts';
+import { begun, inputKey, mayBegin, nextOf, runningOf, type Cursor } from './cursor.ts';
 import type { StageEvent } from './events.ts';
 
-export interface StageContextData {
-  readonly step: number;
-  readonly attempt: number;
+export interface StageContextData extends Cursor {
   /** Version whose weights are here completely, -1 before the first. */
   readonly version: number;
   /** Elements of version `version + 1` that have arrived. */
   readonly arrived: number;
-  readonly layer: number;
-  readonly microbatch: number;
-  readonly mode: PassMode;
   /** Something has been opened that has not begun yet. */
   readonly opened: boolean;
   /** Version that the opened pass wants. */
   readonly wanted: number;
   /** Microbatches whose tokens are here, by step; what is sent twice is the same twice. */
   readonly batches: ReadonlyMap<number, ReadonlySet<number>>;
+  /** The evaluation pass whose sequences are here; -1: none. */
+  readonly fetched: number;
+  /** The balance of the whole batch is known. */
+  readonly isShared: boolean;
   readonly numElements: number;
-  readonly numLayers: number;
   readonly numMicrobatches: number;
-  readonly numEvaluationPasses: number;
-  /** Layers whose FFN is behind a gate. */
-  readonly moeLayers: ReadonlySet<number>;
+  readonly training: readonly Operation[];
+  readonly evaluation: readonly Operation[];
   /** Balance fractions are taken over the whole batch: backward waits until the trainer has summed them. */
   readonly sharesBalance: boolean;
 }
 
 export type StageInput = Pick<
   StageContextData,
-  'numElements' | 'numLayers' | 'numMicrobatches' | 'numEvaluationPasses' | 'moeLayers' | 'sharesBalance'
+  'numElements' | 'numMicrobatches' | 'training' | 'evaluation' | 'chunks' | 'width' | 'sharesBalance'
 > & { readonly version: number };
 
 export const stageActions = {
   ignore,
   acceptBatch: on('batch.ready'),
   acceptEvaluation: on('evaluation.ready'),
+  acceptInput: on('hidden.ready', 'hidden.gradient'),
   askEvaluation: always,
   open: on('step.open'),
   begin: always,
-  openPass: always,
-  closePass: always,
-  forwardAttention: always,
-  route: always,
-  forwardHead: always,
+  beginOperation: always,
+  endForward: on('pass.forwarded'),
+  endBackward: on('pass.backwarded'),
+  awaitInput: always,
+  endWait: always,
   shareBalance: always,
   acceptBalance: on('balance.shared'),
-  unroute: always,
-  backwardAttention: always,
-  sendLayer: always,
-  sendHeld: always,
-  backwardEmbedding: always,
-  sendEnds: always,
   measure: always,
   reportEvaluation: always,
   abandon: on('attempt.abandon'),
@@ -63,16 +56,39 @@ export const stageActions = {
 /** What carries them out. */
 export type StageEffects = EffectsOf<typeof stageActions, StageContextData, StageEvent>;
 
+/** What arrives from another stage counts for the pass that it names. */
+/** The operations that still run when a pass has answered. */
+function endedBy(context: StageContextData, event: StageEvent): readonly number[] {
+  const { body, microbatch } = of(event, 'pass.forwarded', 'pass.backwarded');
+  const ended = runningOf(context, { chunk: body.chunk, microbatch });
+  return context.running.filter((index) => index !== ended);
+}
+
+const arrivedFor = (event: StageEvent): string => {
+  const { step, attempt, microbatch } = event;
+  const place = { step, attempt, microbatch };
+  if (event.type === 'hidden.ready') return inputKey({ ...place, ...event.body, direction: 'forward' });
+  return inputKey({ ...place, ...of(event, 'hidden.gradient').body, mode: 'train', direction: 'backward' });
+};
+
 /**
- * Attention, norms, dense FFNs, embedding and head of one replica, layer by layer.
+ * The operations of one stage, in the order of its program.
  *
- * STG-1: a pass begins when it is open, its weights are complete at the wanted version and its tokens are here, in
- * whatever order these come. STG-2: microbatches run one after the other, forward then backward. REC-1: any state leaves an abandoned
- * attempt, and then waits for weights as in the beginning.
+ * STG-1: a step or an evaluation begins when it is open, its weights are complete at the wanted version and its tokens are here, in
+ * whatever order these come. STG-2: operations begin in the order of the program, the next one while the one before waits; one begins when what it begins with has come
+ * from the stage beside it, which may be earlier than its turn. REC-1: any state leaves an abandoned attempt, and then waits for weights as
+ * in the beginning.
  */
 export const stageMachine = setup({
   types: { context: {} as StageContextData, events: {} as StageEvent, input: {} as StageInput },
-  actions: stageActions,
+  actions: {
+    ...stageActions,
+    noteInput: assign({
+      inputs: ({ context, event }) => new Set([...context.inputs, arrivedFor(event)]),
+    }),
+    forgetInputs: assign({ inputs: new Set<string>() }),
+    noteEnd: assign({ running: ({ context, event }) => endedBy(context, event) }),
+  },
   guards: {
     known: ({ context, event }) => event.attempt <= context.attempt,
     completesVersion: ({ context, event }) =>
@@ -84,13 +100,21 @@ export const stageMachine = setup({
       context.batches.get(context.step)?.size === context.numMicrobatches,
     canEvaluate: ({ context }) =>
       context.opened && context.mode === 'evaluate' && context.version === context.wanted,
-    isMoe: ({ context }) => context.moeLayers.has(context.layer),
-    lastLayer: ({ context }) => context.layer === context.numLayers - 1,
-    firstLayer: ({ context }) => context.layer === 0,
-    evaluating: ({ context }) => context.mode === 'evaluate',
-    sharesBalance: ({ context }) => context.sharesBalance,
-    moreMicrobatches: ({ context }) => context.microbatch + 1 < context.numMicrobatches,
-    morePasses: ({ context }) => context.microbatch + 1 < context.numEvaluationPasses,
+    trained: ({ context }) =>
+      context.mode === 'train' && nextOf(context) === null && context.running.length === 0,
+    evaluated: ({ context }) =>
+      context.mode === 'evaluate' && nextOf(context) === null && context.running.length === 0,
+    needsBalance: ({ context }) =>
+      context.sharesBalance &&
+      !context.isShared &&
+      context.running.length === 0 &&
+      nextOf(context)?.direction === 'backward',
+    needsSequences: ({ context }) =>
+      context.mode === 'evaluate' &&
+      context.running.length === 0 &&
+      nextOf(context)?.microbatch !== context.fetched,
+    mayBegin: ({ context }) => mayBegin(context),
+    isOperating: ({ context }) => context.running.length > 0,
   },
 }).createMachine({
   id: 'stage',
@@ -100,12 +124,16 @@ export const stageMachine = setup({
     step: 0,
     attempt: 0,
     arrived: 0,
-    layer: 0,
-    microbatch: 0,
     mode: 'train' as const,
+    operations: [],
+    next: 0,
+    running: [],
+    inputs: new Set<string>(),
     opened: false,
     wanted: 0,
     batches: new Map<number, ReadonlySet<number>>(),
+    fetched: -1,
+    isShared: false,
   }),
   initial: 'waiting',
   on: {
@@ -129,12 +157,21 @@ export const stageMachine = setup({
         }),
       ],
     },
+    'hidden.ready': { actions: ['acceptInput', 'noteInput'] },
+    'hidden.gradient': { actions: ['acceptInput', 'noteInput'] },
     'attempt.abandon': [
       { guard: 'known', actions: 'ignore' },
       {
         target: '.waiting',
         actions: [
-          assign({ attempt: ({ event }) => event.attempt, version: -1, arrived: 0, opened: false }),
+          assign({
+            attempt: ({ event }) => event.attempt,
+            version: -1,
+            arrived: 0,
+            opened: false,
+            running: [],
+            inputs: new Set<string>(),
+          }),
           'abandon',
         ],
       },
@@ -168,117 +205,88 @@ export const stageMachine = setup({
       always: [
         {
           guard: 'canTrain',
-          target: 'attending',
+          target: 'choosing',
           actions: [
             assign({
               opened: false,
-              layer: 0,
-              microbatch: 0,
+              operations: ({ context }) => context.training,
+              next: 0,
+              isShared: false,
               batches: ({ context }) =>
                 new Map([...context.batches].filter(([step]) => step >= context.step)),
             }),
             'begin',
-            'openPass',
           ],
         },
         {
           guard: 'canEvaluate',
-          target: 'fetching',
-          actions: [assign({ opened: false, microbatch: 0 }), 'begin'],
+          target: 'choosing',
+          actions: [
+            assign({
+              opened: false,
+              operations: ({ context }) => context.evaluation,
+              next: 0,
+              fetched: -1,
+            }),
+            'begin',
+          ],
         },
       ],
+    },
+    /** Between operations. */
+    choosing: {
+      always: [
+        { guard: 'trained', target: 'waiting', actions: ['measure', 'forgetInputs'] },
+        {
+          guard: 'evaluated',
+          target: 'waiting',
+          actions: ['reportEvaluation', 'forgetInputs'],
+        },
+        { guard: 'needsBalance', target: 'sharing' },
+        { guard: 'needsSequences', target: 'fetching' },
+        {
+          guard: 'mayBegin',
+          target: 'beginning',
+          actions: ['beginOperation', assign(({ context }) => begun(context))],
+        },
+        { guard: 'isOperating', target: 'operating' },
+        { target: 'starving' },
+      ],
+    },
+    /** The next one may begin too. */
+    beginning: { always: { target: 'choosing' } },
+    /** Passes compute, or wait for experts. */
+    operating: {
+      on: {
+        'pass.forwarded': { target: 'choosing', actions: ['endForward', 'noteEnd'] },
+        'pass.backwarded': { target: 'choosing', actions: ['endBackward', 'noteEnd'] },
+        'hidden.ready': { target: 'choosing', actions: ['acceptInput', 'noteInput'] },
+        'hidden.gradient': { target: 'choosing', actions: ['acceptInput', 'noteInput'] },
+      },
+    },
+    /** What the next operation begins with is still on its way from another stage. */
+    starving: {
+      entry: 'awaitInput',
+      exit: 'endWait',
+      on: {
+        'hidden.ready': { target: 'choosing', actions: ['acceptInput', 'noteInput'] },
+        'hidden.gradient': { target: 'choosing', actions: ['acceptInput', 'noteInput'] },
+      },
     },
     /** Waits for the held-out sequences of one evaluation pass. */
     fetching: {
       entry: 'askEvaluation',
       on: {
         'evaluation.ready': {
-          target: 'attending',
-          actions: ['acceptEvaluation', assign({ layer: 0 })],
+          target: 'choosing',
+          actions: ['acceptEvaluation', assign({ fetched: ({ event }) => event.microbatch })],
         },
-      },
-    },
-    attending: {
-      entry: 'forwardAttention',
-      on: {
-        'attention.forwarded': [
-          { guard: 'isMoe', target: 'routing' },
-          { guard: 'lastLayer', target: 'heading' },
-          {
-            target: 'attending',
-            reenter: true,
-            actions: assign({ layer: ({ context }) => context.layer + 1 }),
-          },
-        ],
-      },
-    },
-    /** The layer's gate has the tokens; its experts may be elsewhere. */
-    routing: {
-      entry: 'route',
-      on: {
-        'forward.done': [
-          { guard: 'lastLayer', target: 'heading' },
-          { target: 'attending', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
-        ],
-      },
-    },
-    heading: {
-      entry: 'forwardHead',
-      on: {
-        'head.finished': [
-          { guard: 'evaluating', target: 'nextPass', actions: 'closePass' },
-          { guard: 'sharesBalance', target: 'sharing' },
-          { target: 'backward' },
-        ],
       },
     },
     sharing: {
       entry: 'shareBalance',
-      on: { 'balance.shared': { target: 'backward', actions: 'acceptBalance' } },
-    },
-    nextPass: {
-      always: [
-        {
-          guard: 'morePasses',
-          target: 'fetching',
-          actions: assign({ microbatch: ({ context }) => context.microbatch + 1 }),
-        },
-        { target: 'waiting', actions: 'reportEvaluation' },
-      ],
-    },
-    backward: { always: [{ guard: 'isMoe', target: 'unrouting' }, { target: 'unattending' }] },
-    /** The layer's gate has the gradients. */
-    unrouting: {
-      entry: 'unroute',
-      on: { 'rows.left': { actions: 'sendHeld' }, 'backward.done': { target: 'unattending' } },
-    },
-    unattending: {
-      entry: 'backwardAttention',
       on: {
-        'attention.backwarded': [
-          { guard: 'firstLayer', target: 'unembedding', actions: 'sendLayer' },
-          {
-            target: 'backward',
-            actions: ['sendLayer', assign({ layer: ({ context }) => context.layer - 1 })],
-          },
-        ],
-      },
-    },
-    unembedding: {
-      entry: 'backwardEmbedding',
-      on: {
-        'embedding.backwarded': [
-          {
-            guard: 'moreMicrobatches',
-            target: 'attending',
-            actions: [
-              'closePass',
-              assign({ microbatch: ({ context }) => context.microbatch + 1, layer: 0 }),
-              'openPass',
-            ],
-          },
-          { target: 'waiting', actions: ['sendEnds', 'measure', 'closePass'] },
-        ],
+        'balance.shared': { target: 'choosing', actions: ['acceptBalance', assign({ isShared: true })] },
       },
     },
   },

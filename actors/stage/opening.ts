@@ -1,22 +1,38 @@
 import { assert } from '@troupe/core';
 import { balanceCoefficients } from '@troupe/model';
-import type { StageEffects } from './machine.ts';
+import { inputKey, inputOf, nextOf } from './cursor.ts';
 import type { StageSelf } from './events.ts';
-import { placeOf, type StageState } from './state.ts';
+import type { StageEffects } from './machine.ts';
+import type { StageState } from './state.ts';
 
 type OpeningEffects = Pick<
   StageEffects,
-  'acceptBatch' | 'open' | 'begin' | 'openPass' | 'closePass' | 'abandon'
+  'acceptBatch' | 'acceptInput' | 'open' | 'begin' | 'awaitInput' | 'endWait' | 'abandon'
 >;
 
-/** Steps and passes begin and end. */
+/** Steps begin and are left, and what they need comes in. */
 export function openingEffects(self: StageSelf, state: StageState): OpeningEffects {
-  const { worker, passes, batches, held } = state;
-  const { job } = worker;
+  const { worker, passes, batches, inputs } = state;
+  const { job, rank } = worker;
   const { model, layout } = job;
   return {
     acceptBatch: ({ step, microbatch, tensors }) => {
       batches.set(`${step}/${microbatch}`, tensors);
+    },
+    acceptInput: (event) => {
+      const { step, attempt, microbatch } = event;
+      const [key, values] =
+        event.type === 'hidden.ready'
+          ? [
+              inputKey({ step, attempt, microbatch, ...event.body, direction: 'forward' }),
+              event.tensors.hidden_TD,
+            ]
+          : [
+              inputKey({ step, attempt, microbatch, ...event.body, mode: 'train', direction: 'backward' }),
+              event.tensors.dHidden_TD,
+            ];
+      assert(!inputs.has(key), 'the place of an arrival is free (PAS-1)', { stage: rank, key });
+      inputs.set(key, values);
     },
     open: ({ attempt, body: { targets, tokens } }) => {
       worker.enter(attempt);
@@ -26,24 +42,35 @@ export function openingEffects(self: StageSelf, state: StageState): OpeningEffec
       const sizes = { sequences: layout.dealing.batch, tokens };
       state.step = { targets, tokens, balance: isKnown ? balanceCoefficients(model, sizes) : null };
     },
-    begin: (_event, context) => {
-      passes.statistics(context.mode).reset();
+    begin: (_event, { mode, step, attempt }) => {
+      passes.statistics(mode).reset();
       state.evaluated = 0;
-      if (context.mode === 'evaluate') return;
-      for (const key of batches.keys()) if (Number(key.split('/')[0]) < context.step) batches.delete(key);
+      for (const key of inputs.keys()) if (!key.startsWith(`${step}/${attempt}/`)) inputs.delete(key);
+      if (mode === 'evaluate') return;
+      for (const key of batches.keys()) if (Number(key.split('/')[0]) < step) batches.delete(key);
     },
-    openPass: (_event, context) => {
-      const { step, microbatch } = context;
-      const batch = batches.get(`${step}/${microbatch}`);
-      assert(batch, 'the tokens of a pass are here before it begins', { step, microbatch });
-      passes.open(placeOf(context), batch, state.openStep.balance);
+    awaitInput: (_event, context) => {
+      const next = nextOf(context);
+      const input = next === null ? null : inputOf(context, next);
+      assert(next && input !== null, 'a stage waits for what another one sends', { next: context.next });
+      const { chunk, microbatch, direction } = next;
+      const neighbour = direction === 'forward' ? layout.previousOf(rank, chunk) : layout.nextOf(rank, chunk);
+      self.wait({
+        name: 'input',
+        awaited: neighbour === null ? [] : [neighbour.stage],
+        reason: direction === 'forward' ? 'the stage before it' : 'the gradient of the stage behind it',
+        step: context.step,
+        microbatch,
+        deadlineMs: job.deadlines.stepMs,
+      });
     },
-    closePass: (_event, context) => passes.close(placeOf(context)),
+    endWait: () => self.endWait('input'),
     abandon: ({ attempt }) => {
       worker.abandon(self, attempt);
       self.endWait('balance');
+      self.endWait('input');
       passes.clear();
-      held.length = 0;
+      inputs.clear();
     },
   };
 }

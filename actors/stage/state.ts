@@ -1,16 +1,13 @@
-import { assert, type Address } from '@troupe/core';
+import { assert, type Address, type HostFloats } from '@troupe/core';
 import type { BalanceCoefficients, Batch } from '@troupe/model';
-import type { Unit } from '@troupe/spec';
-import type { ParameterGroup } from '@troupe/topology/layout';
-import { sendGradients, type Range } from '../gradients.ts';
-import type { GroupBuffers } from '../group-buffers.ts';
-import { slotOf, type Pass, type Passes, type PassPlace } from '../pass.ts';
+import type { Operation, Slot } from '@troupe/topology/layout';
+import type { BatchSizes, PassPlace, Passes } from '../passes.ts';
+import type { StageParameters } from '../stage-parameters.ts';
 import type { Worker } from '../worker.ts';
-import type { StageSelf } from './events.ts';
 import type { StageContextData } from './machine.ts';
 
 /** What a stage knows of the step that is open. */
-export interface OpenStep {
+interface OpenStep {
   /** Of the whole batch: what the loss is divided by, and tokens that are not padding. */
   readonly targets: number;
   readonly tokens: number;
@@ -18,59 +15,48 @@ export interface OpenStep {
   readonly balance: BalanceCoefficients | null;
 }
 
-/** Where the units of a layer, and those before and behind all layers, lie in the dense group. */
-interface DenseRanges {
-  readonly layer: (layer: number) => Range;
-  readonly embed: Range;
-  readonly tail: Range;
-}
-
-function denseRanges(group: ParameterGroup): DenseRanges {
-  const rangeOf = (belongs: (unit: Unit) => boolean): Range => group.rangeOf(belongs) ?? { from: 0, to: 0 };
-  return {
-    embed: rangeOf(({ id }) => id === 'embed'),
-    layer: (index) => rangeOf(({ layer }) => layer === index),
-    tail: rangeOf(({ layer, id }) => layer === null && id !== 'embed'),
-  };
-}
-
 /** What a stage stands on. */
 export interface StageParts {
   readonly worker: Worker;
-  readonly dense: GroupBuffers;
+  readonly parameters: StageParameters;
   readonly passes: Passes;
 }
 
 /** What the effects of a stage keep from turn to turn: nobody else sees it. */
 export class StageState {
   readonly worker: Worker;
+  readonly parameters: StageParameters;
   readonly passes: Passes;
-  readonly ranges: DenseRanges;
   /** Tokens that are here, by step and microbatch; the same in every attempt. */
   readonly batches = new Map<string, Batch>();
-  /** Finished sums that wait until the rows of the next layer have left. */
-  readonly held: Range[] = [];
+  /** What has come from other stages and was not taken up yet, by `inputKey`. */
+  readonly inputs = new Map<string, HostFloats>();
   step: OpenStep | null = null;
+  /** Held-out sequences of the evaluation pass that is open. */
+  sequences: Batch | null = null;
   /** Targets of the evaluation so far. */
   evaluated = 0;
-  readonly #self: StageSelf;
-  readonly #dense: GroupBuffers;
-  readonly #gates: ReadonlyMap<number, Address>;
 
-  constructor(self: StageSelf, { worker, dense, passes }: StageParts) {
-    const { layout } = worker.job;
+  constructor({ worker, parameters, passes }: StageParts) {
     this.worker = worker;
+    this.parameters = parameters;
     this.passes = passes;
-    this.ranges = denseRanges(dense.group);
-    this.#self = self;
-    this.#dense = dense;
-    this.#gates = new Map(worker.layers.map((layer) => [layer, layout.gateOf(layer, worker.rank)]));
   }
 
-  gateOf(layer: number): Address {
-    const gate = this.#gates.get(layer);
-    assert(gate, 'only layers with experts have a gate', { layer });
-    return gate;
+  /** The slot of the pass that an operation is of. */
+  slotOf(
+    { mode }: Pick<StageContextData, 'mode'>,
+    { chunk, microbatch }: Pick<Operation, 'chunk' | 'microbatch'>,
+  ): Slot {
+    const { slots } = this.passes;
+    const slot = slots.all[slots.indexOf(mode, chunk, microbatch)];
+    assert(slot, 'a pass has a slot', { mode, chunk, microbatch });
+    return slot;
+  }
+
+  passAddress({ index }: Slot): Address {
+    const { layout } = this.worker.job;
+    return layout.passOf(this.worker.rank, index);
   }
 
   get openStep(): OpenStep {
@@ -78,34 +64,21 @@ export class StageState {
     return this.step;
   }
 
-  passOf(context: StageContextData): Pass {
-    return this.passes.at(placeOf(context), slotOf(context));
-  }
-
-  isLastMicrobatch({ microbatch }: StageContextData): boolean {
-    return microbatch === this.worker.job.layout.dealing.microbatches - 1;
-  }
-
-  /** Sends finished gradients of a part of the dense group to those that add them up. */
-  sendGradients({ step, attempt }: StageContextData, range: Range): void {
-    sendGradients(this.#self, { worker: this.worker, buffers: this.#dense }, { ...range, step, attempt });
+  /** The tokens of a pass, and what it has to know of the whole batch. */
+  dealt({ mode, step }: StageContextData, { microbatch }: Operation): { batch: Batch; sizes: BatchSizes } {
+    if (mode === 'evaluate') {
+      assert(this.sequences, 'the sequences of an evaluation pass are here before it begins');
+      return { batch: this.sequences, sizes: { balance: null, targets: 0 } };
+    }
+    const batch = this.batches.get(`${step}/${microbatch}`);
+    assert(batch, 'the tokens of a pass are here before it begins', { step, microbatch });
+    const { balance, targets } = this.openStep;
+    return { batch, sizes: { balance, targets } };
   }
 }
 
-/** Which pass a stage is in. */
-export const placeOf = ({ step, attempt, wanted, microbatch, mode }: StageContextData): PassPlace => ({
-  step,
-  attempt,
-  version: wanted,
-  microbatch,
-  mode,
-});
-
-/** The same in a message, with the layer. */
-export const messagePlace = ({ step, attempt, wanted, layer, microbatch }: StageContextData) => ({
-  step,
-  attempt,
-  version: wanted,
-  layer,
-  microbatch,
-});
+/** Which pass an operation is of. */
+export const placeOf = (
+  { step, attempt, wanted }: StageContextData,
+  { microbatch }: Pick<Operation, 'microbatch'>,
+): PassPlace => ({ step, attempt, version: wanted, microbatch });

@@ -13,6 +13,9 @@ export const addresses = {
   store: (machine: number): Address => address(`store/m${machine}`),
   feeder: ({ dp }: Pick<MeshPlace, 'dp'>): Address => address(`feeder/dp${dp}`),
   stage: ({ pp, dp, tp }: MeshPlace): Address => address(`stage/pp${pp}/dp${dp}/tp${tp}`),
+  /** One for each slot of a stage. */
+  pass: ({ pp, dp, tp }: MeshPlace, slot: number): Address =>
+    address(`pass/pp${pp}/dp${dp}/tp${tp}/s${slot}`),
   gate: (layer: number, { pp, dp }: Pick<MeshPlace, 'pp' | 'dp'>): Address =>
     address(`gate/L${layer}/pp${pp}/dp${dp}`),
   /** Copy `edp` of group `ep` of a layer's experts. */

@@ -6,6 +6,7 @@ export * from './mesh.ts';
 export * from './dealing.ts';
 export * from './stage-plan.ts';
 export * from './segment.ts';
+export * from './stage-slots.ts';
 export * from './parameter-group.ts';
 export * from './group-exchange.ts';
 export * from './layout.ts';

@@ -18,9 +18,10 @@ import {
   type TensorRank,
   type WorkerRank,
 } from './rank.ts';
-import type { PipelineKind } from '../pipeline.ts';
+import { program, type PipelineKind } from '../pipeline.ts';
 import { cutByFlops, cutByHand } from './stage-cut.ts';
 import { StagePlans, type StagePlan } from './stage-plan.ts';
+import { StageSlots } from './stage-slots.ts';
 
 /** How the work is divided beyond the sizes of the axes. */
 export interface LayoutOptions {
@@ -60,6 +61,12 @@ export interface ShardPlace {
   readonly worker: WorkerRank;
 }
 
+/** A chunk of layers beside another one. */
+export interface HiddenNeighbour {
+  readonly stage: Address;
+  readonly chunk: number;
+}
+
 /** Optimizers whose update of a matrix needs all of it. */
 const wholeMatrices: ReadonlySet<string> = new Set(['muon', 'adafactor']);
 
@@ -76,7 +83,12 @@ export class Layout {
   readonly options: LayoutOptions;
   readonly dealing: Dealing;
   /** In which order stages work, over how many runs of blocks each. */
-  readonly pipeline: { readonly kind: PipelineKind; readonly chunks: number };
+  readonly pipeline: {
+    readonly kind: PipelineKind;
+    readonly chunks: number;
+    /** Operations of a stage that may be under way at a time: while one waits for other workers, the next one computes. */
+    readonly width: number;
+  };
   readonly #machines: MachineRow;
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
@@ -86,6 +98,7 @@ export class Layout {
   /** Of workers that were asked for: every message asks. */
   readonly #coordinates = new Map<WorkerRank, Coordinates>();
   readonly #ranks = new Map<ExpertMap, Int32Array>();
+  readonly #slots = new Map<StageIndex, StageSlots>();
   readonly #moeLayers = new Map<StageIndex, readonly number[]>();
   #ring: Buddies | null = null;
   #plans: StagePlans | null = null;
@@ -101,7 +114,12 @@ export class Layout {
       expertsSliced: parallel.expertsSliced ?? true,
     };
     this.dealing = new Dealing(source.train, parallel.dp);
-    this.pipeline = { kind: parallel.pipeline ?? '1f1b', chunks: parallel.chunks ?? 1 };
+    const waitsForOthers = this.mesh.ep > 1 && this.dealing.microbatches > 1;
+    this.pipeline = {
+      kind: parallel.pipeline ?? '1f1b',
+      chunks: parallel.chunks ?? 1,
+      width: waitsForOthers ? 2 : 1,
+    };
     this.#machines = new MachineRow(source.machines);
     this.#hasBuddies = source.recovery.buddies;
     this.#tensorSegments = source.train.tensorSegments ?? 1;
@@ -150,6 +168,22 @@ export class Layout {
   /** Its runs of blocks, in the order of forward. */
   chunksOf(stage: StageIndex): readonly StagePlan[] {
     return this.#stagePlans.chunksOf(stage);
+  }
+
+  /** What the workers of a stage do in a step, and the room for their passes. */
+  slotsOf(stage: StageIndex): StageSlots {
+    let found = this.#slots.get(stage);
+    if (found === undefined) {
+      const { kind, chunks, width } = this.pipeline;
+      const { microbatches } = this.dealing;
+      found = new StageSlots({
+        chunks: this.chunksOf(stage),
+        program: program({ kind, stages: this.mesh.pp, stage, microbatches, chunks }),
+        width,
+      });
+      this.#slots.set(stage, found);
+    }
+    return found;
   }
 
   stageOfBlock(block: number): StageIndex {
@@ -295,12 +329,49 @@ export class Layout {
     return this.at(worker).ep;
   }
 
+  /** The first worker of a data-parallel copy of the model has its feeder. */
+  hasFeeder(worker: WorkerRank): boolean {
+    const { pp, tp } = this.at(worker);
+    return pp === 0 && tp === 0;
+  }
+
   feederOf(worker: WorkerRank): Address {
     return addresses.feeder(this.at(worker));
   }
 
   stageOf(worker: WorkerRank): Address {
     return addresses.stage(this.at(worker));
+  }
+
+  /** The stages of a data-parallel copy of the model. */
+  stagesOf(replica: DataRank): readonly Address[] {
+    const { pp, tp } = this.mesh;
+    return Array.from({ length: pp * tp }, (_, index) =>
+      addresses.stage({ pp: Math.floor(index / tp), dp: replica, tp: index % tp }),
+    );
+  }
+
+  /** The slot of a stage. */
+  passOf(worker: WorkerRank, slot: number): Address {
+    return addresses.pass(this.at(worker), slot);
+  }
+
+  /** Where the residual stream goes behind a chunk of a stage; null: to the head. */
+  nextOf(worker: WorkerRank, chunk: number): HiddenNeighbour | null {
+    return this.#hiddenNeighbour(worker, chunk, 1);
+  }
+
+  /** Where it comes from; null: from the embedding. */
+  previousOf(worker: WorkerRank, chunk: number): HiddenNeighbour | null {
+    return this.#hiddenNeighbour(worker, chunk, -1);
+  }
+
+  #hiddenNeighbour(worker: WorkerRank, chunk: number, distance: 1 | -1): HiddenNeighbour | null {
+    const { pp } = this.mesh;
+    const at = this.at(worker);
+    const run = chunk * pp + at.pp + distance;
+    if (run < 0 || run >= pp * this.pipeline.chunks) return null;
+    return { stage: addresses.stage({ ...at, pp: run % pp }), chunk: Math.floor(run / pp) };
   }
 
   gateOf(layer: number, worker: WorkerRank): Address {

@@ -23,6 +23,8 @@ export interface ActivationOptions {
   readonly layers?: { readonly first: number; readonly count: number };
   /** True when the stage ends with the model's head; default: when it holds the last layer. */
   readonly head?: boolean;
+  /** Gradients of another microbatch, whose buffers this one uses too: no backward passes of the two overlap. Default: own ones. */
+  readonly gradients?: GradientActivations;
 }
 
 /** Routing of one MoE layer: what `gateForward` writes and everything after reads. N ≤ T·K routed rows, R ranks. */
@@ -273,7 +275,7 @@ export class Activations {
     this.finalNormed_TD = arena.operands(head ? T * config.dModel : 0, shape.precision);
     this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);
     this.loss_T = arena.floats(head ? T : 0);
-    this.#gradients = training ? gradientActivations(arena, shape, ranks) : null;
+    this.#gradients = training ? (options.gradients ?? gradientActivations(arena, shape, ranks)) : null;
     this.bytes = arena.bytes;
   }
 

@@ -16,6 +16,7 @@ export * from './gate.ts';
 export * from './generate.ts';
 export * from './head.ts';
 export * from './initialise.ts';
+export * from './joined-units.ts';
 export * from './local-model.ts';
 export * from './rank-shares.ts';
 export * from './rope-tables.ts';

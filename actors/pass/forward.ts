@@ -1,0 +1,58 @@
+import { assert } from '@troupe/core';
+import { attentionForward, embedForward, ffnForward, headForward } from '@troupe/model';
+import type { PassSelf } from './events.ts';
+import type { PassEffects } from './machine.ts';
+import { messagePlace, type PassState } from './state.ts';
+
+type ForwardEffects = Pick<
+  PassEffects,
+  'forwardAttention' | 'route' | 'evaluateHead' | 'sendHidden' | 'finishForward'
+>;
+
+/** From the tokens of a pass, or what the stage before made of them, to the end of the chunk. */
+export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects {
+  const { worker, slot } = state;
+  const { device } = worker;
+  const { mode, chunk, plan } = slot;
+  return {
+    forwardAttention: (_event, context) => {
+      const { layer } = context;
+      const { batch, context: ctx } = state.passOf(context);
+      const calls = [
+        ...(plan.hasEmbedding && layer === context.firstLayer ? embedForward(ctx, batch) : []),
+        ...attentionForward(ctx, layer, batch),
+        ...(context.moeLayers.has(layer) ? [] : ffnForward(ctx, layer)),
+      ];
+      worker.chain(self, calls, 'attention.forwarded', messagePlace(context));
+    },
+    route: (_event, context) => {
+      const body = { mode, slot: slot.index };
+      self.tell(state.gateOf(context.layer), 'forward.run', { ...messagePlace(context), body });
+    },
+    evaluateHead: (_event, context) => {
+      const { batch, context: ctx } = state.passOf(context);
+      // What follows reads the loss.
+      self.submit(
+        device,
+        headForward(ctx, batch, { evaluate: true }),
+        'head.finished',
+        messagePlace(context),
+      );
+    },
+    sendHidden: (_event, context) => {
+      const { next } = state;
+      assert(next, 'a chunk without the head has one behind it', { chunk });
+      const { act } = state.passOf(context).context;
+      const found = device.read(act.hidden(context.lastLayer + 1));
+      // An evaluation uses its buffers again before the next stage has this.
+      const hidden_TD = mode === 'evaluate' ? found.slice() : found;
+      self.tell(next.stage, 'hidden.ready', {
+        ...messagePlace(context),
+        body: { mode, chunk: next.chunk },
+        tensors: { hidden_TD },
+      });
+    },
+    finishForward: (_event, context) =>
+      self.tell(state.stage, 'pass.forwarded', { ...messagePlace(context), body: { chunk } }),
+  };
+}

@@ -1,0 +1,41 @@
+import { assert } from '@troupe/core';
+import { mountOf, type Mount } from '@troupe/runtime';
+import { backwardEffects } from './backward.ts';
+import { fencedByPass, type PassSelf } from './events.ts';
+import { forwardEffects } from './forward.ts';
+import { passMachine, type PassEffects, type PassInput } from './machine.ts';
+import { PassState, type PassParts } from './state.ts';
+
+function passEffects(self: PassSelf, parts: PassParts): PassEffects {
+  const state = new PassState(self, parts);
+  return {
+    ...forwardEffects(self, state),
+    ...backwardEffects(self, state),
+    abandon: ({ attempt }) => {
+      state.worker.enter(attempt);
+      state.held.length = 0;
+    },
+  };
+}
+
+/** What computes the passes of one slot. */
+export function mountPass(parts: PassParts): Mount {
+  const { worker, slot } = parts;
+  const { blocks, hasEmbedding, hasHead } = slot.plan;
+  const [firstLayer, lastLayer] = [blocks[0], blocks.at(-1)];
+  assert(firstLayer !== undefined && lastLayer !== undefined, 'a chunk has layers', { slot: slot.index });
+  const input: PassInput = {
+    firstLayer,
+    lastLayer,
+    moeLayers: new Set(worker.layers),
+    hasEmbedding,
+    hasHead,
+    evaluates: slot.mode === 'evaluate',
+  };
+  return mountOf((self: PassSelf) => ({
+    machine: passMachine,
+    input,
+    effects: passEffects(self, parts),
+    ...worker.fence(fencedByPass),
+  }));
+}

@@ -1,0 +1,99 @@
+import test from 'ava';
+import { acceptedOf, leafStates, Play } from '../testing/play.ts';
+import { passMachine, type PassInput } from './machine.ts';
+
+const kinds = [
+  'pass.forward',
+  'pass.backward',
+  'attention.forwarded',
+  'forward.done',
+  'head.finished',
+  'backward.done',
+  'attention.backwarded',
+  'embedding.backwarded',
+  'attempt.abandon',
+  'weights.publish',
+  'batch.ready',
+] as const;
+
+/** A whole model of two layers, the second one with experts. */
+const whole: PassInput = {
+  firstLayer: 0,
+  lastLayer: 1,
+  moeLayers: new Set([1]),
+  hasEmbedding: true,
+  hasHead: true,
+  evaluates: false,
+};
+const begin = { step: 1, attempt: 1, version: 0, microbatch: 2 };
+const last = { ...begin, body: { last: true } };
+const forward = ['attention.forwarded', 'attention.forwarded', 'forward.done'] as const;
+const backward = ['backward.done', 'attention.backwarded', 'attention.backwarded'] as const;
+
+const sent = (play: Play, types: readonly string[]): readonly string[] =>
+  types.flatMap((type) => play.send(type));
+
+test('pass: forward and backward of a whole model, each state refuses what it does not wait for', (t) => {
+  const visited = new Set<string>();
+  const play = new Play(passMachine, whole, visited);
+  t.deepEqual(acceptedOf(play, kinds, last), ['pass.forward', 'pass.backward', 'attempt.abandon']);
+  const actions = [...play.send('pass.forward', begin)];
+  for (const type of forward) {
+    t.deepEqual(acceptedOf(play, kinds).toSorted(), [type, 'attempt.abandon'].toSorted(), play.state);
+    actions.push(...play.send(type));
+  }
+  t.is(play.state, 'idle');
+  actions.push(...play.send('pass.backward', last));
+  for (const type of ['head.finished', ...backward, 'embedding.backwarded']) {
+    t.deepEqual(acceptedOf(play, kinds).toSorted(), [type, 'attempt.abandon'].toSorted(), play.state);
+    actions.push(...play.send(type));
+  }
+  t.deepEqual(actions, [
+    'forwardAttention',
+    'forwardAttention',
+    'route',
+    'finishForward',
+    'backwardHead',
+    'unroute',
+    'backwardAttention',
+    'holdLayer',
+    'backwardAttention',
+    'holdLayer',
+    'backwardEmbedding',
+    'holdEmbedding',
+    'sendHeld',
+    'finishBackward',
+  ]);
+  t.is(play.state, 'idle');
+  t.like(play.context, { ...begin, last: true });
+  const transient = ['leaving', 'backward', 'returning', 'judging'];
+  t.deepEqual([...visited, ...transient].toSorted(), leafStates(passMachine).toSorted());
+});
+
+test('pass: a chunk in the middle sends its residual stream on and its gradient back', (t) => {
+  const play = new Play(passMachine, { ...whole, hasEmbedding: false, hasHead: false });
+  t.deepEqual(sent(play, ['pass.forward', ...forward]).slice(-2), ['sendHidden', 'finishForward']);
+  t.deepEqual(play.send('pass.backward', last), ['unroute']);
+  t.deepEqual(play.send('rows.left'), ['sendHeld']);
+  t.deepEqual(sent(play, backward).slice(-4), ['holdLayer', 'sendGradient', 'sendHeld', 'finishBackward']);
+});
+
+test('pass: an evaluation ends with the loss, where the head is', (t) => {
+  const play = new Play(passMachine, { ...whole, evaluates: true });
+  t.deepEqual(sent(play, ['pass.forward', ...forward, 'head.finished']).slice(-2), [
+    'evaluateHead',
+    'finishForward',
+  ]);
+});
+
+test('pass: REC-1, every state leaves an abandoned attempt', (t) => {
+  const all = ['pass.forward', ...forward, 'pass.backward', 'head.finished', ...backward];
+  for (let length = 0; length <= all.length; length++) {
+    const play = new Play(passMachine, whole);
+    for (const type of all.slice(0, length)) play.send(type, last);
+    t.deepEqual(play.send('attempt.abandon', { attempt: 2 }), ['abandon']);
+    t.is(play.state, 'idle');
+    t.deepEqual(play.send('pass.forward', { ...begin, attempt: 2 }), ['forwardAttention']);
+    t.like(play.context, { attempt: 2, layer: 0 });
+  }
+});

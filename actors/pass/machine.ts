@@ -1,0 +1,185 @@
+import { always, on, type EffectsOf } from '@troupe/runtime';
+import { assign, setup } from 'xstate';
+import type { PassEvent } from './events.ts';
+
+export interface PassContext {
+  readonly step: number;
+  readonly attempt: number;
+  /** Version of the weights that it computes with. */
+  readonly version: number;
+  readonly microbatch: number;
+  readonly layer: number;
+  /** The step has no further microbatch: gradients are complete behind this pass. */
+  readonly last: boolean;
+  /** First and last layer of the chunk. */
+  readonly firstLayer: number;
+  readonly lastLayer: number;
+  /** Layers whose FFN is behind a gate. */
+  readonly moeLayers: ReadonlySet<number>;
+  readonly hasEmbedding: boolean;
+  readonly hasHead: boolean;
+  /** Forward alone, over held-out sequences. */
+  readonly evaluates: boolean;
+}
+
+export type PassInput = Pick<
+  PassContext,
+  'firstLayer' | 'lastLayer' | 'moeLayers' | 'hasEmbedding' | 'hasHead' | 'evaluates'
+>;
+
+export const passActions = {
+  forwardAttention: always,
+  route: always,
+  evaluateHead: always,
+  sendHidden: always,
+  finishForward: always,
+  backwardHead: always,
+  unroute: always,
+  sendHeld: always,
+  backwardAttention: always,
+  holdLayer: always,
+  backwardEmbedding: always,
+  holdEmbedding: always,
+  sendGradient: always,
+  finishBackward: always,
+  abandon: on('attempt.abandon'),
+} as const;
+
+/** What carries them out. */
+export type PassEffects = EffectsOf<typeof passActions, PassContext, PassEvent>;
+
+const placeOf = ({ step, attempt, version, microbatch }: PassEvent) => ({
+  step,
+  attempt,
+  version,
+  microbatch,
+});
+
+/**
+ * One slot of a stage: a microbatch through one chunk of layers, forward and, later, backward.
+ *
+ * PAS-4: the head runs at the beginning of the backward half, so that nothing of it has to be kept, and of an evaluation at the end. REC-1:
+ * any state leaves an abandoned attempt.
+ */
+export const passMachine = setup({
+  types: { context: {} as PassContext, events: {} as PassEvent, input: {} as PassInput },
+  actions: passActions,
+  guards: {
+    isMoe: ({ context }) => context.moeLayers.has(context.layer),
+    lastLayer: ({ context }) => context.layer === context.lastLayer,
+    firstLayer: ({ context }) => context.layer === context.firstLayer,
+    hasHead: ({ context }) => context.hasHead,
+    evaluatesHead: ({ context }) => context.hasHead && context.evaluates,
+    hasEmbedding: ({ context }) => context.hasEmbedding,
+  },
+}).createMachine({
+  id: 'pass',
+  context: ({ input }) => ({
+    ...input,
+    step: 0,
+    attempt: 0,
+    version: 0,
+    microbatch: 0,
+    layer: input.firstLayer,
+    last: false,
+  }),
+  initial: 'idle',
+  on: { 'attempt.abandon': { target: '.idle', actions: 'abandon' } },
+  states: {
+    /** Free, or between the two halves of a pass. */
+    idle: {
+      on: {
+        'pass.forward': {
+          target: 'attending',
+          actions: assign(({ context, event }) => ({ ...placeOf(event), layer: context.firstLayer })),
+        },
+        'pass.backward': [
+          {
+            guard: 'hasHead',
+            target: 'heading',
+            actions: assign(({ context, event }) => ({
+              ...placeOf(event),
+              layer: context.lastLayer,
+              last: event.body.last,
+            })),
+          },
+          {
+            target: 'backward',
+            actions: assign(({ context, event }) => ({
+              ...placeOf(event),
+              layer: context.lastLayer,
+              last: event.body.last,
+            })),
+          },
+        ],
+      },
+    },
+    attending: {
+      entry: 'forwardAttention',
+      on: {
+        'attention.forwarded': [
+          { guard: 'isMoe', target: 'routing' },
+          { guard: 'lastLayer', target: 'leaving' },
+          {
+            target: 'attending',
+            reenter: true,
+            actions: assign({ layer: ({ context }) => context.layer + 1 }),
+          },
+        ],
+      },
+    },
+    /** The layer's gate has the tokens; its experts may be elsewhere. */
+    routing: {
+      entry: 'route',
+      on: {
+        'forward.done': [
+          { guard: 'lastLayer', target: 'leaving' },
+          { target: 'attending', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
+        ],
+      },
+    },
+    leaving: {
+      always: [
+        { guard: 'evaluatesHead', target: 'judging' },
+        { guard: 'hasHead', target: 'idle', actions: 'finishForward' },
+        { target: 'idle', actions: ['sendHidden', 'finishForward'] },
+      ],
+    },
+    /** The loss of held-out sequences. */
+    judging: {
+      entry: 'evaluateHead',
+      on: { 'head.finished': { target: 'idle', actions: 'finishForward' } },
+    },
+    heading: { entry: 'backwardHead', on: { 'head.finished': { target: 'backward' } } },
+    backward: { always: [{ guard: 'isMoe', target: 'unrouting' }, { target: 'unattending' }] },
+    /** The layer's gate has the gradients. */
+    unrouting: {
+      entry: 'unroute',
+      on: { 'rows.left': { actions: 'sendHeld' }, 'backward.done': { target: 'unattending' } },
+    },
+    unattending: {
+      entry: 'backwardAttention',
+      on: {
+        'attention.backwarded': [
+          { guard: 'firstLayer', target: 'returning', actions: 'holdLayer' },
+          {
+            target: 'backward',
+            actions: ['holdLayer', assign({ layer: ({ context }) => context.layer - 1 })],
+          },
+        ],
+      },
+    },
+    returning: {
+      always: [
+        { guard: 'hasEmbedding', target: 'unembedding' },
+        { target: 'idle', actions: ['sendGradient', 'sendHeld', 'finishBackward'] },
+      ],
+    },
+    unembedding: {
+      entry: 'backwardEmbedding',
+      on: {
+        'embedding.backwarded': { target: 'idle', actions: ['holdEmbedding', 'sendHeld', 'finishBackward'] },
+      },
+    },
+  },
+});

@@ -1,0 +1,94 @@
+import { assert, type Address } from '@troupe/core';
+import type { HiddenNeighbour, Slot } from '@troupe/topology/layout';
+import { sendGradients } from '../gradients.ts';
+import type { Pass, Passes } from '../passes.ts';
+import type { GroupRange, StageParameters } from '../stage-parameters.ts';
+import type { Worker } from '../worker.ts';
+import type { PassSelf } from './events.ts';
+import type { PassContext } from './machine.ts';
+
+/** What a pass stands on. */
+export interface PassParts {
+  readonly worker: Worker;
+  readonly parameters: StageParameters;
+  readonly passes: Passes;
+  readonly slot: Slot;
+}
+
+/** Parts of the gradients that are finished together. */
+interface FinishedTogether {
+  readonly layer: (layer: number) => readonly GroupRange[];
+  readonly embedding: readonly GroupRange[];
+  /** Behind all layers: the last norm, the head, and on the last stage a tied table. */
+  readonly tail: readonly GroupRange[];
+}
+
+function finishedTogether({ worker, parameters, slot }: PassParts): FinishedTogether {
+  const { hasEmbedding } = worker.job.layout.stagePlan(worker.at.pp);
+  const { plan } = slot;
+  const layers = new Map(
+    plan.blocks.map((layer) => [layer, parameters.ranges((unit) => unit.layer === layer)] as const),
+  );
+  return {
+    layer: (layer) => layers.get(layer) ?? [],
+    embedding: plan.hasEmbedding ? parameters.ranges(({ id }) => id === 'embed') : [],
+    tail: plan.hasHead
+      ? parameters.ranges(({ id, layer }) => layer === null && !(id === 'embed' && hasEmbedding))
+      : [],
+  };
+}
+
+/** What the effects of a pass keep from turn to turn: nobody else sees it. */
+export class PassState {
+  readonly worker: Worker;
+  readonly slot: Slot;
+  readonly stage: Address;
+  /** Where the residual stream of the chunk goes, and where the gradient of its input goes; null at the ends of the model. */
+  readonly next: HiddenNeighbour | null;
+  readonly previous: HiddenNeighbour | null;
+  readonly finished: FinishedTogether;
+  /** Finished sums that wait until the rows of the next layer have left. */
+  readonly held: GroupRange[] = [];
+  readonly #self: PassSelf;
+  readonly #passes: Passes;
+  readonly #gates: ReadonlyMap<number, Address>;
+
+  constructor(self: PassSelf, parts: PassParts) {
+    const { worker, slot, passes } = parts;
+    const { layout } = worker.job;
+    this.worker = worker;
+    this.slot = slot;
+    this.stage = layout.stageOf(worker.rank);
+    this.next = layout.nextOf(worker.rank, slot.chunk);
+    this.previous = layout.previousOf(worker.rank, slot.chunk);
+    this.finished = finishedTogether(parts);
+    this.#self = self;
+    this.#passes = passes;
+    this.#gates = new Map(worker.layers.map((layer) => [layer, layout.gateOf(layer, worker.rank)]));
+  }
+
+  gateOf(layer: number): Address {
+    const gate = this.#gates.get(layer);
+    assert(gate, 'only layers with experts have a gate', { layer });
+    return gate;
+  }
+
+  passOf(context: PassContext): Pass {
+    return this.#passes.at(context, this.slot.index);
+  }
+
+  /** Sends what is held to those that add it up. */
+  release({ step, attempt }: PassContext): void {
+    for (const { buffers, range } of this.held.splice(0))
+      sendGradients(this.#self, { worker: this.worker, buffers }, { ...range, step, attempt });
+  }
+}
+
+/** Which pass, in a message. */
+export const messagePlace = ({ step, attempt, version, layer, microbatch }: PassContext) => ({
+  step,
+  attempt,
+  version,
+  layer,
+  microbatch,
+});

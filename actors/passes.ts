@@ -1,0 +1,159 @@
+import { assert, InvariantError } from '@troupe/core';
+import type { Device } from '@troupe/kernel-set';
+import {
+  Activations,
+  ropeTables,
+  StageStatistics,
+  type BalanceCoefficients,
+  uploadBatch,
+  type Batch,
+  type DeviceBatch,
+  type GradientActivations,
+  type StageContext,
+} from '@troupe/model';
+import type { Slot, StageSlots } from '@troupe/topology/layout';
+import type { PassMode } from './messages.ts';
+import type { StageParameters } from './stage-parameters.ts';
+import type { Worker } from './worker.ts';
+
+/** Which pass: one microbatch through one chunk of a stage, forward and (in training) backward, in one attempt at a step. */
+export interface PassPlace {
+  readonly step: number;
+  readonly attempt: number;
+  /** Weights that it computes with. */
+  readonly version: number;
+  readonly microbatch: number;
+}
+
+/** What a pass has to know of the whole batch. */
+export interface BatchSizes {
+  /** Gradient coefficients of the balance losses; null where they are not known yet, or not needed. */
+  readonly balance: BalanceCoefficients | null;
+  /** What the loss is divided by; of no interest to an evaluation. */
+  readonly targets: number;
+}
+
+/** One microbatch on its way through a chunk of a stage. It never changes, but for what kernels write into its buffers. */
+export interface Pass extends PassPlace, BatchSizes {
+  readonly slot: number;
+  readonly batch: DeviceBatch;
+  /** Its weights, its activations, and where its gradients and statistics go. */
+  readonly context: StageContext;
+}
+
+/**
+ * The passes that a stage has in flight, by slot. The stage opens and closes them; passes and gates look them up by the slot that they are
+ * of, or that a message names.
+ *
+ * PAS-1: a slot is free when a pass is opened in it. PAS-2: whoever names a slot names the pass that is in it. PAS-3: gradients of activations
+ * lie in one set of buffers for all slots, since one backward pass of a worker runs at a time.
+ */
+export class Passes {
+  readonly slots: StageSlots;
+  readonly #device: Device;
+  readonly #parameters: StageParameters;
+  readonly #activations: readonly (Activations | null)[];
+  readonly #statistics: Readonly<Record<PassMode, StageStatistics>>;
+  readonly #shape: StageContext['shape'];
+  readonly #rope: StageContext['rope'];
+  readonly #open = new Map<number, Pass>();
+
+  constructor(worker: Worker, parameters: StageParameters) {
+    const { job, device } = worker;
+    const { layout } = job;
+    const { dealing } = layout;
+    this.slots = layout.slotsOf(worker.at.pp);
+    this.#device = device;
+    this.#parameters = parameters;
+    this.#shape = {
+      config: job.model,
+      sequences: dealing.microbatchSequences,
+      grains: dealing.microbatchGrains,
+      precision: job.precision ?? 'f32',
+    };
+    this.#rope = ropeTables(device, job.model);
+    this.#activations = this.#allocate(worker);
+    const statistics = (): StageStatistics => new StageStatistics(device, job.model, worker.layers);
+    this.#statistics = { train: statistics(), evaluate: statistics() };
+  }
+
+  #allocate({ job, device }: Worker): readonly (Activations | null)[] {
+    const { layout, model } = job;
+    let gradients: GradientActivations | undefined;
+    return this.slots.all.map(({ mode, plan }) => {
+      if (mode === 'evaluate' && job.evaluationSequences === 0) return null;
+      const [first = 0] = plan.blocks;
+      const made = new Activations(device, this.#shape, {
+        training: mode === 'train',
+        ranks: layout.mesh.ep,
+        layers: { first, count: plan.blocks.length },
+        head: plan.hasHead,
+        ...(model.moe === null ? {} : { rankOf_E: (layer) => layout.rankOf_E(layer) }),
+        ...(gradients === undefined ? {} : { gradients }),
+      });
+      if (mode === 'train') gradients = made.gradients;
+      return made;
+    });
+  }
+
+  open(place: PassPlace, slot: Slot, batch: Batch, sizes: BatchSizes): Pass {
+    const { step, attempt, version, microbatch } = place;
+    const taken = this.#open.get(slot.index);
+    assert(taken === undefined, 'the slot of a pass is free when it begins', {
+      slot: slot.index,
+      ...placeOf(place),
+    });
+    const context = this.#context(place, slot);
+    const tokens = uploadBatch(this.#device, batch);
+    const pass = { step, attempt, version, microbatch, slot: slot.index, batch: tokens, ...sizes, context };
+    this.#open.set(slot.index, pass);
+    return pass;
+  }
+
+  /** The pass that is in a slot, which must be the one that is meant. */
+  at(place: PassPlace, slot: number): Pass {
+    const pass = this.#open.get(slot);
+    const isMeant =
+      pass !== undefined &&
+      pass.attempt === place.attempt &&
+      pass.step === place.step &&
+      pass.microbatch === place.microbatch;
+    if (isMeant) return pass;
+    // Details are made for the failure alone: every effect of passes and their gates asks.
+    const found = pass === undefined ? 'nothing' : JSON.stringify(placeOf(pass));
+    throw new InvariantError('the pass that is asked for is in its slot', { slot, ...placeOf(place), found });
+  }
+
+  /** All open passes from now on with the coefficients of their backward passes. */
+  balance(balance: BalanceCoefficients): void {
+    for (const [slot, pass] of this.#open) this.#open.set(slot, { ...pass, balance });
+  }
+
+  close(place: PassPlace, slot: number): void {
+    this.#open.delete(this.at(place, slot).slot);
+  }
+
+  /** Forgets all passes: their attempt is over. */
+  clear(): void {
+    this.#open.clear();
+  }
+
+  statistics(mode: PassMode): StageStatistics {
+    return this.#statistics[mode];
+  }
+
+  #context(place: PassPlace, { index, mode }: Slot): StageContext {
+    const act = this.#activations[index];
+    assert(act !== null && act !== undefined, 'a slot has its buffers', { slot: index });
+    return {
+      shape: this.#shape,
+      rope: this.#rope,
+      act,
+      statistics: this.#statistics[mode],
+      weights: this.#parameters.weights(place.version),
+      gradients: mode === 'train' ? this.#parameters.gradients(place.microbatch) : null,
+    };
+  }
+}
+
+const placeOf = ({ step, attempt, microbatch }: PassPlace) => ({ step, attempt, microbatch });

@@ -1,0 +1,65 @@
+import { JoinedTargets, JoinedWeights, type UnitTargets, type UnitWeights } from '@troupe/model';
+import type { Unit } from '@troupe/spec';
+import type { GroupBuffers } from './group-buffers.ts';
+import type { Range } from './gradients.ts';
+
+/** A part of the gradients of one group. */
+export interface GroupRange {
+  readonly buffers: GroupBuffers;
+  readonly range: Range;
+}
+
+/** The parameter groups that a stage computes with, seen as one: kernels ask for units, whichever group they are in. */
+export class StageParameters {
+  readonly groups: readonly GroupBuffers[];
+  readonly #weights = new Map<number, UnitWeights>();
+  readonly #gradients = new Map<boolean, UnitTargets>();
+
+  constructor(groups: readonly GroupBuffers[]) {
+    this.groups = groups;
+  }
+
+  /** Elements of all groups. */
+  get numElements(): number {
+    return this.groups.reduce((sum, { group }) => sum + group.flat.length, 0);
+  }
+
+  weights(version: number): UnitWeights {
+    const [first, ...others] = this.groups;
+    if (first !== undefined && others.length === 0) return first.weights.at(version);
+    const key = version % 2;
+    let found = this.#weights.get(key);
+    if (found === undefined) {
+      found = new JoinedWeights(
+        this.groups.map(({ group, weights }) => ({ layout: group.flat, views: weights.at(version) })),
+      );
+      this.#weights.set(key, found);
+    }
+    return found;
+  }
+
+  gradients(microbatch: number): UnitTargets {
+    const [first, ...others] = this.groups;
+    if (first !== undefined && others.length === 0) return first.gradients.of(microbatch);
+    const isFirst = microbatch === 0;
+    let found = this.#gradients.get(isFirst);
+    if (found === undefined) {
+      found = new JoinedTargets(
+        this.groups.map(({ group, gradients }) => ({
+          layout: group.flat,
+          views: gradients.of(microbatch),
+        })),
+      );
+      this.#gradients.set(isFirst, found);
+    }
+    return found;
+  }
+
+  /** Where consecutive units lie, in each group that has any. */
+  ranges(belongs: (unit: Unit) => boolean): readonly GroupRange[] {
+    return this.groups.flatMap((buffers) => {
+      const range = buffers.group.rangeOf(belongs);
+      return range === null ? [] : [{ buffers, range }];
+    });
+  }
+}

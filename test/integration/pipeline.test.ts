@@ -1,0 +1,59 @@
+import test from 'ava';
+import { openReferenceDevice } from '@troupe/kernels';
+import { Layout, type LayoutSource, type ResolvedTopology } from '@troupe/topology';
+import { jobOver, runJob } from './job-run.ts';
+import { finalParameters, hashOf, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
+
+const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+
+/** Four layers, every second one with experts. */
+function topologyOf(tiny: TinyLayout, model: Partial<ResolvedTopology['model']> = {}): ResolvedTopology {
+  const topology = tinyTopology({ ...tiny, steps: 2 });
+  const { moe } = topology.model;
+  return {
+    ...topology,
+    model: { ...topology.model, layers: 4, moe: moe && { ...moe, every: 2 }, ...model },
+  };
+}
+
+type Pipeline = Partial<LayoutSource['parallel']>;
+
+async function numbersOf(
+  tiny: TinyLayout,
+  parallel: Pipeline,
+  model: Partial<ResolvedTopology['model']> = {},
+) {
+  const topology = topologyOf(tiny, model);
+  const layout = new Layout({ ...topology, parallel: { ...topology.parallel, ...parallel } });
+  const { losses, workers } = await runJob(jobOver(layout, topology), openDevice);
+  const parameters = finalParameters(workers, topology, 2);
+  return { losses, parameters: hashOf([...parameters.values()]) };
+}
+
+const rows: readonly (readonly [TinyLayout, Pipeline])[] = [
+  [{ dp: 1, ep: 1, microbatches: 1 }, { pp: 2 }],
+  [{ dp: 1, ep: 1, microbatches: 4 }, { pp: 2 }],
+  [{ dp: 2, ep: 2, microbatches: 2 }, { pp: 2 }],
+  [{ dp: 1, ep: 1, microbatches: 4 }, { pp: 4 }],
+  [
+    { dp: 1, ep: 1, microbatches: 4 },
+    { pp: 3, pipeline: 'gpipe' },
+  ],
+  [
+    { dp: 2, ep: 1, microbatches: 2, zero: 0 },
+    { pp: 2, pipeline: 'gpipe', chunks: 2 },
+  ],
+  [
+    { dp: 2, ep: 2, microbatches: 2 },
+    { pp: 2, pipeline: 'interleaved', chunks: 2 },
+  ],
+];
+
+for (const tiedHead of [false, true])
+  test(`pipeline: stages change no number, ${tiedHead ? 'tied' : 'own'} head`, async (t) => {
+    const expected = await numbersOf({ dp: 1, ep: 1 }, {}, { tiedHead });
+    for (const [tiny, pipeline] of rows) {
+      const what = JSON.stringify({ ...tiny, ...pipeline });
+      t.deepEqual(await numbersOf(tiny, pipeline, { tiedHead }), expected, what);
+    }
+  });
