@@ -73,6 +73,13 @@ async function sweep(base: number, count: number, jobs: number): Promise<readonl
   return runs.toSorted((a, b) => a.seed - b.seed);
 }
 
+/** Every mixture of layouts without faults, in a process of its own; its exit code. */
+async function mixtures(): Promise<number> {
+  const child = fork(fileURLToPath(new URL('../mixtures/main.js', import.meta.url)));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
+}
+
 if (values.help) {
   process.stdout.write(usage);
 } else if (values.seed !== undefined) {
@@ -98,6 +105,7 @@ if (values.help) {
     old.forEach(tell);
     const runs = await sweep(base, count, jobs);
     process.stdout.write(`${summaryOf(runs).join('\n')}\n`);
-    process.exitCode = [...runs, ...old].some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
+    const others = await mixtures();
+    process.exitCode = others > 0 || [...runs, ...old].some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
   }
 }

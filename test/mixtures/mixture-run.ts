@@ -1,0 +1,121 @@
+import { inlineHasher } from '@troupe/checkpoint';
+import { openReferenceDevice } from '@troupe/kernels';
+import { refuseUnbuilt } from '@troupe/topology';
+import { memoryStorage, openCheckpoint, startCluster, type CheckpointReader } from 'troupe';
+import { isExact, type Mixture } from './mixture.ts';
+import { mixtureTokens, STEPS, topologyOf, undivided } from './mixture-topology.ts';
+
+/** What a mixture computed: all that no layout may change. */
+export interface MixtureNumbers {
+  /** Losses and balance losses of every step, then the held-out loss. */
+  readonly losses: readonly number[];
+  /** After a step: a moment of step 1 is its gradient, times what no layout changes. */
+  readonly after: (step: number) => CheckpointReader;
+}
+
+/** What of a mixture does not run so far, in words; empty: all does. */
+export const refusedOf = (mixture: Mixture): readonly string[] =>
+  refuseUnbuilt(topologyOf(mixture)).map(({ key, value }) => `${key} ${JSON.stringify(value)}`);
+
+/** Trains five steps in this process. */
+export async function runMixture(mixture: Mixture): Promise<MixtureNumbers> {
+  const topology = topologyOf(mixture);
+  const storage = memoryStorage();
+  const cluster = await startCluster(topology, {
+    tokens: mixtureTokens(topology.model.vocab),
+    openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
+    checkpoints: { storage, folder: 'run', keep: STEPS, tokenizer: null, hasher: inlineHasher() },
+  });
+  const losses: number[] = [];
+  for await (const event of cluster.events()) {
+    if (event.event === 'step') losses.push(event.loss, event.auxLoss);
+    if (event.event === 'eval') losses.push(event.loss);
+  }
+  const { error } = await cluster.result;
+  if (error !== null) throw error;
+  const readers = await Promise.all(
+    Array.from({ length: STEPS }, (_, index) =>
+      openCheckpoint(storage, `run/step-${String(index + 1).padStart(6, '0')}`, {
+        hasher: inlineHasher(),
+        verify: 'lazy',
+      }),
+    ),
+  );
+  return {
+    losses,
+    after: (step) => {
+      const reader = readers[step - 1];
+      if (reader === undefined) throw new Error(`no checkpoint of step ${step}`);
+      return reader;
+    },
+  };
+}
+
+const known = new Map<string, Promise<MixtureNumbers>>();
+
+/** What one process computes of the same model; trained once. */
+export function numbersAlone(mixture: Mixture): Promise<MixtureNumbers> {
+  const alone = undivided(mixture);
+  const key = JSON.stringify(alone);
+  const found = known.get(key) ?? runMixture(alone);
+  known.set(key, found);
+  return found;
+}
+
+/** A hash of every tensor of a checkpoint, by name and kind. */
+const hashesOf = ({ manifest }: CheckpointReader): ReadonlyMap<string, string> =>
+  new Map(manifest.tensors.map(({ name, group, sha256 }) => [`${name} ${group}`, sha256]));
+
+/** Tensors of two checkpoints that differ in some bit, or that one of them lacks. */
+function differing(a: CheckpointReader, b: CheckpointReader, step: number): readonly string[] {
+  const [left, right] = [hashesOf(a), hashesOf(b)];
+  return [...new Set([...left.keys(), ...right.keys()])]
+    .filter((key) => left.get(key) !== right.get(key))
+    .map((key) => `${key} after step ${step}`);
+}
+
+const largest = (values: Float32Array): number =>
+  values.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, each) => sum + each * each, 0));
+const minus = (a: Float32Array, b: Float32Array): Float32Array =>
+  a.map((each, index) => each - (b[index] ?? 0));
+
+/**
+ * What is further from one process than tensor ranks without segments may be: losses 1e-5, a gradient 1e-5 of its tensor's largest value,
+ * parameters after all steps a hundredth of what training moved them.
+ */
+async function far(found: MixtureNumbers, expected: MixtureNumbers): Promise<readonly string[]> {
+  const wrong = found.losses.flatMap((loss, index) => {
+    const wanted = expected.losses[index] ?? Number.NaN;
+    return Math.abs(loss - wanted) <= 1e-5 * Math.abs(wanted) ? [] : [`loss ${index}: ${loss} for ${wanted}`];
+  });
+  for (const { name } of expected.after(1).manifest.tensors.filter(({ group }) => group === 'weights')) {
+    const [gradient, same] = await Promise.all(
+      [found, expected].map((each) => each.after(1).read(name, 'adam-m')),
+    );
+    const off = largest(minus(gradient!, same!)) / largest(same!);
+    if (off > 1e-5) wrong.push(`gradient of ${name}: ${off}`);
+    const [ours, theirs] = await Promise.all(
+      [found, expected].map((each) => each.after(STEPS).read(name, 'weights')),
+    );
+    const moved = norm(minus(theirs!, await expected.after(1).read(name, 'weights')));
+    const apart = norm(minus(ours!, theirs!)) / moved;
+    if (apart > 1e-2) wrong.push(`${name} after ${STEPS} steps: ${apart}`);
+  }
+  return wrong;
+}
+
+/** Where a mixture's numbers are not those of one process; empty: nowhere. */
+export async function differences(mixture: Mixture): Promise<readonly string[]> {
+  const [found, expected] = [await runMixture(mixture), await numbersAlone(mixture)];
+  if (!isExact(mixture)) return far(found, expected);
+  const losses = found.losses.flatMap((loss, index) =>
+    Object.is(loss, expected.losses[index]) ? [] : [`loss ${index}: ${loss} for ${expected.losses[index]}`],
+  );
+  return [
+    ...(found.losses.length === expected.losses.length ? [] : ['another number of losses']),
+    ...losses,
+    ...differing(found.after(1), expected.after(1), 1),
+    ...differing(found.after(STEPS), expected.after(STEPS), STEPS),
+  ];
+}

@@ -1,0 +1,142 @@
+import { prng } from '@troupe/core';
+import { resolveTopology, type ResolvedTopology, type TopologyInput } from '@troupe/topology';
+import type { ClusterOptions } from 'troupe';
+import { BATCH, models, NUM_EXPERTS, worldOf, type Mixture } from './mixture.ts';
+
+const SEQ_LEN = 4;
+const VOCAB = 64;
+const NUM_EVAL_SEQUENCES = 10;
+export const STEPS = 5;
+
+/** Experts dealt backwards, and the last group that can gives one to the first: no group is a run, and groups differ in size. */
+function byHand(ep: number): readonly (readonly number[])[] {
+  const groups = Array.from({ length: ep }, (_, group) =>
+    Array.from({ length: NUM_EXPERTS / ep }, (__, index) => NUM_EXPERTS - 1 - group - index * ep),
+  );
+  const moved = ep > 1 && NUM_EXPERTS > ep ? groups.at(-1)?.pop() : undefined;
+  if (moved !== undefined) groups[0]?.push(moved);
+  return groups;
+}
+
+function modelOf({ model }: Mixture): TopologyInput['model'] {
+  const {
+    tiedHead = false,
+    sharedExperts = 0,
+    scope = 'sequence',
+    layers = 4,
+    every = 2,
+    vocab = VOCAB,
+    kvHeads = 4,
+  } = models[model];
+  return {
+    vocab,
+    layers,
+    dModel: 16,
+    heads: 4,
+    kvHeads,
+    seqLen: SEQ_LEN,
+    tiedHead,
+    ffn: { kind: 'swiglu', dFf: 32 },
+    moe: {
+      every,
+      experts: NUM_EXPERTS,
+      topK: 2,
+      granularity: 2,
+      sharedExperts,
+      balance: { auxLoss: 0.02, zLoss: 0.001, scope },
+    },
+  };
+}
+
+/** A topology file's contents for a mixture. */
+export function inputOf(mixture: Mixture): TopologyInput {
+  const { pp, dp, tp, ep, zero, offload, pipeline, rankOrder } = mixture;
+  return {
+    troupe: 1,
+    name: 'mixture',
+    model: modelOf(mixture),
+    data: { synthetic: 'zipf' },
+    train: {
+      steps: STEPS,
+      batch: BATCH,
+      grains: BATCH,
+      microbatches: mixture.microbatches,
+      recompute: mixture.recompute,
+      tensorSegments: mixture.segments,
+      precision: mixture.precision,
+      seed: 7,
+      // Without a limit a first moment of step 1 is its gradient, times what no layout changes.
+      optimizer: { lr: 1e-2, warmup: 0, clip: 0 },
+    },
+    parallel: {
+      pp,
+      dp,
+      tp,
+      ep,
+      zero,
+      offload,
+      pipeline,
+      rankOrder,
+      experts: mixture.experts === 'by hand' ? byHand(ep).map((experts) => [...experts]) : mixture.experts,
+      rebalanceEvery: 2,
+    },
+    machines: [{ devices: Array.from({ length: worldOf(mixture) }, (_, index) => `cpu:${index}`) }],
+    checkpoint: { every: 1, keep: STEPS },
+    eval: { every: 0 },
+  };
+}
+
+export const topologyOf = (mixture: Mixture): ResolvedTopology => resolveTopology(inputOf(mixture));
+
+/** What one process would train: the same numbers, undivided. */
+export const undivided = (mixture: Mixture): Mixture => ({
+  ...mixture,
+  pp: 1,
+  dp: 1,
+  tp: 1,
+  ep: 1,
+  zero: 0,
+  offload: 'none',
+  pipeline: '1f1b',
+  microbatches: 1,
+  recompute: 'none',
+  experts: 'contiguous',
+  rankOrder: 'ep-inner',
+});
+
+/**
+ * Sequences that follow a noisy rule, so that a loss can fall, a function of step and place alone. One ends in padding, one holds two
+ * documents, and the last three are padding alone: a replica's whole last microbatch, in many mixtures.
+ */
+export function mixtureTokens(vocab: number): NonNullable<ClusterOptions['tokens']> {
+  const sequences = (purpose: 'train' | 'eval', step: number, first: number, count: number) => {
+    const numTokens = count * SEQ_LEN;
+    const batch = {
+      ids_T: new Int32Array(numTokens),
+      targets_T: new Int32Array(numTokens).fill(-1),
+      firstSeen_T: new Int32Array(numTokens),
+      valid_T: new Uint8Array(numTokens),
+    };
+    for (let index = 0; index < count; index++) {
+      const sequence = first + index;
+      if (sequence >= (purpose === 'eval' ? NUM_EVAL_SEQUENCES : BATCH - 3)) continue;
+      const draws = prng({ seed: 23, purpose: `mixture.${purpose}`, step, sequence });
+      let id = draws.integer(0, vocab);
+      const numValid = sequence === 2 ? 1 : SEQ_LEN;
+      for (let position = 0; position < numValid; position++) {
+        const at = index * SEQ_LEN + position;
+        batch.ids_T[at] = id;
+        batch.valid_T[at] = 1;
+        batch.firstSeen_T[at] = sequence === 5 && position >= 2 ? 2 : 0;
+        id = (id * 5 + 3 + (draws.uniform(position + 1) < 0.2 ? 1 : 0)) % vocab;
+        batch.targets_T[at] = id;
+      }
+    }
+    return batch;
+  };
+  return {
+    numEvalSequences: NUM_EVAL_SEQUENCES,
+    trainBatch: (step, first, count) => sequences('train', step, first, count),
+    evalBatch: (first, count) => sequences('eval', 0, first, count),
+  };
+}

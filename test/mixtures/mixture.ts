@@ -1,0 +1,109 @@
+/** What differs between the models of mixtures. */
+export interface ModelChoice {
+  readonly tiedHead?: boolean;
+  readonly sharedExperts?: number;
+  readonly scope?: 'sequence' | 'global';
+  /** Default 4. */
+  readonly layers?: number;
+  /** Default: every second layer has experts. */
+  readonly every?: number;
+  readonly vocab?: number;
+  readonly kvHeads?: number;
+}
+
+export type ModelName = 'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime';
+
+/** Models of mixtures; each is trained by one process too, to compare with. */
+export const models: Readonly<Record<ModelName, ModelChoice>> = {
+  plain: {},
+  tied: { tiedHead: true },
+  shared: { sharedExperts: 1 },
+  global: { scope: 'global' },
+  /** Experts in the last of six layers alone, so that the other stages have none. */
+  late: { layers: 6, every: 6 },
+  /** A vocabulary that nothing divides, and key/value heads that fewer tensor ranks have. */
+  prime: { vocab: 61, kvHeads: 2 },
+};
+
+/** The ways to divide work, and the values of each that the table mixes. */
+export const factors = {
+  pp: [1, 2, 3],
+  dp: [1, 2, 3, 6],
+  tp: [1, 2, 4],
+  ep: [1, 2, 3, 6],
+  zero: [0, 1, 2, 3],
+  offload: ['none', 'optimizer'],
+  pipeline: ['1f1b', 'gpipe', 'interleaved', 'zero-bubble'],
+  microbatches: [1, 2, 3, 6],
+  recompute: ['none', 'layer'],
+  experts: ['contiguous', 'by hand', 'balanced'],
+  rankOrder: ['ep-inner', 'edp-inner'],
+} as const;
+
+export type FactorName = keyof typeof factors;
+export const factorNames = Object.keys(factors) as readonly FactorName[];
+
+/** One way to divide the training of one model. */
+export type Mixture = { readonly [F in FactorName]: (typeof factors)[F][number] } & {
+  readonly model: ModelName;
+  /** With 1, tensor ranks come close to the numbers of one process; with more they reach them. */
+  readonly segments: 1 | 4;
+  readonly precision: 'f32' | 'bf16';
+};
+
+export const NUM_EXPERTS = 6;
+/** Sequences of a step, and its grains: every number of replicas and microbatches of the table divides them. */
+export const BATCH = 36;
+
+export const layersOf = ({ model }: Pick<Mixture, 'model'>): number => models[model].layers ?? 4;
+export const worldOf = ({ pp, dp, tp }: Pick<Mixture, 'pp' | 'dp' | 'tp'>): number => pp * dp * tp;
+
+/** Axes of more than one rank. */
+export const axesOf = ({ pp, dp, tp }: Mixture): number => [pp, dp, tp].filter((size) => size > 1).length;
+
+/** Whether a mixture reaches the numbers of one process bit for bit. */
+export const isExact = ({ tp, segments }: Mixture): boolean => tp === 1 || segments > 1;
+
+type Rule = (mixture: Partial<Mixture>) => boolean;
+
+/** True as long as not all of the keys are decided, then what the rule says. */
+const rule =
+  <K extends keyof Mixture>(keys: readonly K[], holds: (mixture: Pick<Mixture, K>) => boolean): Rule =>
+  (mixture) =>
+    keys.some((key) => mixture[key] === undefined) || holds(mixture as Pick<Mixture, K>);
+
+const rules: readonly Rule[] = [
+  rule(['dp', 'ep'], ({ dp, ep }) => dp % ep === 0),
+  rule(['dp', 'microbatches'], ({ dp, microbatches }) => BATCH % (dp * microbatches) === 0),
+  rule(
+    ['pp', 'pipeline', 'microbatches'],
+    ({ pp, pipeline, microbatches }) => pipeline !== 'interleaved' || microbatches % pp === 0,
+  ),
+  rule(
+    ['pp', 'pipeline', 'model'],
+    ({ pp, pipeline, model }) => pipeline !== 'interleaved' || 2 * pp <= layersOf({ model }),
+  ),
+  rule(
+    ['pipeline', 'microbatches', 'model'],
+    ({ pipeline, microbatches, model }) =>
+      models[model].scope !== 'global' || microbatches === 1 || pipeline === 'gpipe',
+  ),
+  rule(['model', 'segments'], ({ model, segments }) => model !== 'prime' || segments === 1),
+];
+
+/** No rule between its keys forbids a mixture, as far as it is decided. */
+export const isLegal = (mixture: Partial<Mixture>): boolean => rules.every((holds) => holds(mixture));
+
+/** `pp2 dp3 tp2 ep3 zero2 gpipe m6 …`: everything that is not the default. */
+export function nameOf(mixture: Mixture): string {
+  const { pp, dp, tp, ep, zero, offload, pipeline, microbatches, recompute, experts, rankOrder } = mixture;
+  return [
+    `pp${pp} dp${dp} tp${tp} ep${ep} zero${zero}`,
+    ...(offload === 'none' ? [] : ['offload']),
+    `${pipeline} m${microbatches}`,
+    ...(recompute === 'none' ? [] : ['recompute']),
+    ...(experts === 'contiguous' ? [] : [experts]),
+    ...(rankOrder === 'ep-inner' ? [] : [rankOrder]),
+    `${mixture.model}${mixture.segments === 1 ? '' : ` s${mixture.segments}`} ${mixture.precision}`,
+  ].join(' ');
+}
