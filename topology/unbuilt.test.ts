@@ -5,12 +5,10 @@ import { refuseUnbuilt } from './unbuilt.ts';
 const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
-  [{ model: {}, parallel: { pp: 2 } }, 'parallel.pp', 2, 1],
   [{ model: {}, parallel: { tp: 2 } }, 'parallel.tp', 2, 1],
   [{ model: {}, parallel: { zero: 2 } }, 'parallel.zero', 2, 1],
   [{ model: {}, parallel: { zero: 3 } }, 'parallel.zero', 3, 1],
   [{ model: {}, parallel: { offload: 'optimizer' } }, 'parallel.offload', 'optimizer', 'none'],
-  [{ model: {}, parallel: { pipeline: 'gpipe' } }, 'parallel.pipeline', 'gpipe', '1f1b'],
   [{ model: {}, parallel: { pipeline: 'zero-bubble' } }, 'parallel.pipeline', 'zero-bubble', '1f1b'],
   [{ model: { moe: {} }, parallel: { experts: 'balanced' } }, 'parallel.experts', 'balanced', 'contiguous'],
   [{ model: {}, train: { recompute: 'layer' } }, 'train.recompute', 'layer', 'none'],
@@ -64,6 +62,7 @@ test('refuseUnbuilt: a remote host is told that only local machines can be launc
 
 const accepted: readonly object[] = [
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
+  { model: { moe: {} }, parallel: { dp: 2, pp: 2, pipeline: 'gpipe' } },
   { model: { moe: {} }, parallel: { dp: 2, ep: 2, zero: 1 }, train: { microbatches: 2 } },
   { model: { moe: { balance: { scope: 'global' } } } },
   { model: { moe: { balance: { scope: 'global', layers: 'pooled' } } } },

@@ -36,11 +36,10 @@ function limited(
     only('train.optimizer.schedule', train.optimizer.schedule, 'cosine', 'constant', 'linear'),
     only('train.recompute', train.recompute, 'none'),
     only('train.tensorSegments', train.tensorSegments, 1),
-    only('parallel.pp', parallel.pp, 1),
     only('parallel.tp', parallel.tp, 1),
     only('parallel.zero', parallel.zero, 1, 0),
     only('parallel.offload', parallel.offload, 'none'),
-    only('parallel.pipeline', parallel.pipeline, '1f1b'),
+    only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved'),
     ...(typeof parallel.experts === 'string'
       ? [only('parallel.experts', parallel.experts, 'contiguous')]
       : []),
