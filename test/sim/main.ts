@@ -5,14 +5,20 @@ import { parseArgs } from 'node:util';
 import { corpus } from './corpus.ts';
 import { commitSeed } from './commit-seed.ts';
 import { againLine, summaryOf } from './report.ts';
-import { clusters, sweepCase, sweepSeed, type SweepRun } from './sweep-run.ts';
+import { clusters, sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
 
-const usage = `npm run test:sim -- [--seeds N] [--base SEED] [--jobs N]
+const usage = `npm run test:sim -- [--seeds N] [--states N] [--base SEED] [--jobs N]
   --seeds N     how many; default 200
-  --base SEED   the first one; default: from the commit, so that every commit draws others
+  --states N    how many with a loss in a given state; default 1000
+  --base SEED   the first one of both; default: from the commit, so that every commit draws others
   --jobs N      processes; default 2
   --seed SEED [--cluster N]   one run again, with what it drew
+  --state SEED  the same of a loss in a given state
 `;
+
+/** Sweeps, by what their cases are drawn from. */
+const sweeps = { seeds: (seed: number) => sweepSeed(seed), states: sweepState } as const;
+type Sweep = keyof typeof sweeps;
 
 const number = (name: string, text: string | undefined, otherwise: number): number => {
   if (text === undefined) return otherwise;
@@ -24,6 +30,9 @@ const number = (name: string, text: string | undefined, otherwise: number): numb
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
+    states: { type: 'string' },
+    state: { type: 'string' },
+    of: { type: 'string' },
     base: { type: 'string' },
     jobs: { type: 'string' },
     seed: { type: 'string' },
@@ -33,22 +42,20 @@ const { values } = parseArgs({
   },
 });
 
-/** Every seed of [base, base + count) that is `part` modulo `jobs`. */
+/** Every case of [base, base + count) that is `part` modulo `jobs`. */
 async function play(
-  base: number,
-  count: number,
-  part: number,
-  jobs: number,
+  name: Sweep,
+  { base, count, part, jobs }: Readonly<Record<'base' | 'count' | 'part' | 'jobs', number>>,
   take: (run: SweepRun) => void,
 ): Promise<void> {
-  for (let index = part; index < count; index += jobs) take(await sweepSeed(base + index));
+  for (let index = part; index < count; index += jobs) take(await sweeps[name](base + index));
 }
 
 function tell(run: SweepRun): void {
   if (run.verdict === 'wrong') process.stdout.write(`${againLine(run)}\n`);
 }
 
-async function sweep(base: number, count: number, jobs: number): Promise<readonly SweepRun[]> {
+async function sweep(name: Sweep, base: number, count: number, jobs: number): Promise<readonly SweepRun[]> {
   const runs: SweepRun[] = [];
   const startedMs = performance.now();
   const take = (run: SweepRun): void => {
@@ -56,13 +63,16 @@ async function sweep(base: number, count: number, jobs: number): Promise<readonl
     tell(run);
     if (process.stderr.isTTY)
       process.stderr.write(
-        `\r${runs.length} of ${count} seeds, ${((performance.now() - startedMs) / 1000).toFixed(0)} s `,
+        `\r${runs.length} of ${count} ${name}, ${((performance.now() - startedMs) / 1000).toFixed(0)} s `,
       );
   };
   const self = fileURLToPath(import.meta.url);
   await Promise.all(
     Array.from({ length: jobs }, async (_, part) => {
-      const args = ['--base', `${base}`, '--seeds', `${count}`, '--jobs', `${jobs}`, '--part', `${part}`];
+      const args = Object.entries({ of: name, base, [name]: count, jobs, part }).flatMap(([key, value]) => [
+        `--${key}`,
+        `${value}`,
+      ]);
       const child = fork(self, args, { serialization: 'advanced' });
       child.on('message', (run) => take(run as SweepRun));
       const [code] = (await once(child, 'exit')) as [number | null];
@@ -82,30 +92,40 @@ async function mixtures(): Promise<number> {
 
 if (values.help) {
   process.stdout.write(usage);
-} else if (values.seed !== undefined) {
-  const seed = number('seed', values.seed, 0);
-  const run = await sweepSeed(seed, number('cluster', values.cluster, seed % clusters.length));
+} else if (values.seed !== undefined || values.state !== undefined) {
+  const seed = number('seed', values.seed ?? values.state, 0);
+  const run =
+    values.state === undefined
+      ? await sweepSeed(seed, number('cluster', values.cluster, seed % clusters.length))
+      : await sweepState(seed);
   process.stdout.write(
     `${[run.cluster, ...run.faults.map((fault) => `  ${fault}`), `${run.verdict} ${run.why}`.trim(), `trace ${run.traceHash}`].join('\n')}\n`,
   );
   process.exitCode = run.verdict === 'wrong' ? 1 : 0;
 } else {
   const base = number('base', values.base, commitSeed());
-  const count = number('seeds', values.seeds, 200);
+  const counts = {
+    seeds: number('seeds', values.seeds, 200),
+    states: number('states', values.states, 1000),
+  };
   const jobs = Math.max(1, number('jobs', values.jobs, 2));
-  if (values.part !== undefined) {
-    await play(base, count, number('part', values.part, 0), jobs, (run) => process.send?.(run));
+  if (values.of === 'seeds' || values.of === 'states') {
+    const part = number('part', values.part, 0);
+    await play(values.of, { base, count: counts[values.of], part, jobs }, (run) => process.send?.(run));
     process.disconnect();
   } else {
     process.stdout.write(
-      `seeds ${base} to ${base + count - 1} on ${clusters.length} clusters, and ${corpus.length} of the corpus\n`,
+      `${counts.seeds} seeds and ${counts.states} states from ${base} on ${clusters.length} clusters, and ${corpus.length} of the corpus\n`,
     );
-    const old = [];
-    for (const each of corpus) old.push(await sweepCase(each));
-    old.forEach(tell);
-    const runs = await sweep(base, count, jobs);
-    process.stdout.write(`${summaryOf(runs).join('\n')}\n`);
+    const all = [];
+    for (const each of corpus) all.push(await sweepCase(each));
+    all.forEach(tell);
+    for (const name of ['seeds', 'states'] as const) {
+      const runs = await sweep(name, base, counts[name], jobs);
+      process.stdout.write(`${[`by ${name}:`, ...summaryOf(runs)].join('\n')}\n`);
+      all.push(...runs);
+    }
     const others = await mixtures();
-    process.exitCode = others > 0 || [...runs, ...old].some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
+    process.exitCode = others > 0 || all.some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
   }
 }

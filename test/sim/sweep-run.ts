@@ -5,6 +5,7 @@ import { openSimulator, type Simulation, type SimulationCase, type Simulator } f
 import { tinyTokens, tinyTopology, type TinyLayout } from '../integration/tiny-cluster.ts';
 import type { CorpusCase } from './corpus.ts';
 import { justify } from './justify.ts';
+import { StateCases } from './state-case.ts';
 
 /** Enough for two checkpoints and for a commit behind the last fault. */
 export const SWEEP_STEPS = 5;
@@ -55,6 +56,8 @@ export const nameOf = ({
 /** How a run ended, in the words of the sweep. */
 export interface SweepRun {
   readonly seed: number;
+  /** What its case was drawn from. */
+  readonly by: 'seed' | 'state';
   readonly cluster: string;
   readonly faults: readonly string[];
   readonly kinds: readonly string[];
@@ -64,6 +67,8 @@ export interface SweepRun {
   readonly why: string;
   /** Hash of everything that happened. */
   readonly traceHash: string;
+  /** How many of its faults struck. */
+  readonly struck: number;
   /** How often it came back from a loss. */
   readonly recoveries: number;
 }
@@ -74,10 +79,12 @@ function topologyOf({ latencyMs, ...layout }: (typeof clusters)[number]): Resolv
   return {
     ...topology,
     checkpoint: { ...checkpoint, every: 2 },
+    eval: { ...topology.eval, every: 2 },
     links: { ...links, inside: { ...links.inside, latencyMs, jitterMs: latencyMs } },
   };
 }
 
+let stateCases: StateCases | undefined;
 const simulators = new Map<number, Promise<Simulator>>();
 
 function simulatorOf(index: number): Promise<Simulator> {
@@ -107,16 +114,18 @@ function judge(run: Simulation): Pick<SweepRun, 'verdict' | 'why'> {
     : { verdict: 'ended', why: reason };
 }
 
-async function play(cluster: number, one: SimulationCase): Promise<SweepRun> {
+async function play(cluster: number, one: SimulationCase, by: SweepRun['by'] = 'seed'): Promise<SweepRun> {
   const simulator = await simulatorOf(cluster);
   const run = await simulator.run(one);
   const faults = simulator.faultsOf(one);
   return {
     seed: one.seed,
+    by,
     cluster: nameOf(clusters[cluster] as (typeof clusters)[number]),
     faults: faults.map(describeFault),
     kinds: faults.map(({ kind }) => kind),
     traceHash: run.traceHash,
+    struck: run.struck.length,
     recoveries: run.events.filter(({ event }) => event === 'recovered').length,
     ...judge(run),
   };
@@ -125,6 +134,13 @@ async function play(cluster: number, one: SimulationCase): Promise<SweepRun> {
 /** Runs one seed with what it draws; the same seed is the same run. `cluster`: another than the seed's own. */
 export const sweepSeed = (seed: number, cluster = seed % clusters.length): Promise<SweepRun> =>
   play(cluster, { seed, steps: SWEEP_STEPS, faults: 'swarm' });
+
+/** Runs one case by state. */
+export async function sweepState(index: number): Promise<SweepRun> {
+  stateCases ??= new StateCases(clusters.length, simulatorOf);
+  const { cluster, one } = await stateCases.at(index);
+  return play(cluster, one, 'state');
+}
 
 export const sweepCase = ({ cluster, seed, faults }: CorpusCase): Promise<SweepRun> =>
   play(cluster, { seed, steps: SWEEP_STEPS, faults });

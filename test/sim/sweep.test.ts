@@ -4,7 +4,7 @@ import test from 'ava';
 import { commitSeed } from './commit-seed.ts';
 import { corpus } from './corpus.ts';
 import { againLine, summaryOf } from './report.ts';
-import { sweepCase, sweepSeed, type SweepRun } from './sweep-run.ts';
+import { sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
 
 const NUM_SEEDS = 20;
 
@@ -16,6 +16,15 @@ test(`sweep: ${NUM_SEEDS} clusters under faults that the commit draws finish wit
   for (const line of summaryOf(runs)) t.log(line);
   t.deepEqual(runs.filter(({ verdict }) => verdict === 'wrong').map(againLine), []);
   t.true(runs.some(({ verdict }) => verdict === 'finished'));
+});
+
+test(`sweep: ${NUM_SEEDS} losses in states that the commit draws change no number either`, async (t) => {
+  const base = commitSeed();
+  const runs: SweepRun[] = [];
+  for (let index = base; index < base + NUM_SEEDS; index++) runs.push(await sweepState(index));
+  for (const line of summaryOf(runs)) t.log(line);
+  t.deepEqual(runs.filter(({ verdict }) => verdict === 'wrong').map(againLine), []);
+  t.true(runs.some(({ struck }) => struck > 0));
 });
 
 for (const each of corpus) {
