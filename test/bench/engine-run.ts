@@ -28,6 +28,9 @@ export interface EngineRun {
   /** Rows of the busiest expert over the mean, the largest of the layers, at the end of the run. */
   readonly maxExpertLoad: number;
   readonly lastLoss: number;
+  /** Of the whole run; NaN where an engine does not say. */
+  readonly wireBytes: number;
+  readonly wireMessages: number;
 }
 
 /** Why an engine did not run, in its own words. */
@@ -42,6 +45,8 @@ interface EngineEvent {
   readonly loss?: number;
   readonly maxExpertLoad?: number;
   readonly message?: string;
+  readonly wireBytes?: number;
+  readonly wireMessages?: number;
 }
 
 /**
@@ -69,7 +74,14 @@ function runIn(scratch: string, engine: Engine): Promise<EngineRun | EngineRefus
   const peak = new PeakMemory(child.pid ?? 0);
   const endsMs: number[] = [];
   const used: number[] = [];
-  let seen = { openedMs: Number.NaN, device: '', maxExpertLoad: Number.NaN, lastLoss: Number.NaN };
+  let seen = {
+    openedMs: Number.NaN,
+    device: '',
+    maxExpertLoad: Number.NaN,
+    lastLoss: Number.NaN,
+    wireBytes: Number.NaN,
+    wireMessages: Number.NaN,
+  };
   let words = '';
   createInterface({ input: child.stdout }).on('line', (line) => {
     const nowMs = performance.now();
@@ -82,6 +94,8 @@ function runIn(scratch: string, engine: Engine): Promise<EngineRun | EngineRefus
       used.push(processorSecondsOf(child.pid ?? 0));
       seen = { ...seen, lastLoss: event.loss ?? Number.NaN };
     }
+    const { wireBytes, wireMessages } = event;
+    if (wireBytes !== undefined && wireMessages !== undefined) seen = { ...seen, wireBytes, wireMessages };
     if (event.event === 'error') words = event.message ?? '';
     if (event.maxExpertLoad !== undefined) seen = { ...seen, maxExpertLoad: event.maxExpertLoad };
   });

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { jobNames, type JobName, type Precision } from './bench-job.ts';
 import { benchEvents, formatEvents } from './events.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
+import { benchLayouts, formatLayouts } from './layouts.ts';
 import { machineLines } from './machine.ts';
 import { benchMemory, formatMemory } from './memory.ts';
 import { benchMoe, formatMoe, YardstickError } from './moe.ts';
@@ -14,7 +15,7 @@ import { benchSimulated, formatSimulated } from './simulated.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory | layouts [--small]
 npm run bench -- pairs --old DIR: two builds in turn; pairs --help says more
   --small             shows that it runs; writes nothing
 step and kernels:
@@ -25,8 +26,8 @@ step, roofline, moe and kernels:
   --precision f32,bf16  default f32
 moe only:
   --yardstick DIR     a folder with build/b_mk, which takes turns with ours
-wire:
-  --rounds N          turns of each; default 9
+wire and layouts:
+  --rounds N          turns of each; default 9, of layouts 3
 step only:
   --only REGEX        engines whose names match
   --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
@@ -74,6 +75,12 @@ const benches = {
   simulated: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Simulated steps', text: formatSimulated(await benchSimulated({ size })) },
   ],
+  layouts: async ({ size, rounds }: BenchOptions): Promise<readonly Section[]> => [
+    {
+      title: 'Layouts',
+      text: formatLayouts(await benchLayouts({ size, ...(rounds === undefined ? {} : { rounds }) })),
+    },
+  ],
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },
   ],
@@ -91,6 +98,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   events: [],
   simulated: [],
   memory: [],
+  layouts: ['rounds'],
 };
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 

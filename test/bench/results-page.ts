@@ -12,7 +12,7 @@ export interface Section {
 
 const folder = fileURLToPath(new URL('../../../test/bench/', import.meta.url));
 const heading =
-  '# Results\n\nWritten by `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory`; every table comes from one run. Never asserted in a test.\n';
+  '# Results\n\nWritten by `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory | layouts`; every table comes from one run. Never asserted in a test.\n';
 
 /** Replaces a section of the page, or adds it at the end. */
 export function withSection(page: string, title: string, body: string): string {

@@ -101,7 +101,7 @@ async function stretch(
       ...resumeFrom,
     });
     t.is((await run.result).error, null);
-    t.true(topology.parallel.world === 1 || run.wireBytes() > 0);
+    t.true(topology.parallel.world === 1 || run.sent().bytes > 0);
   }
   return events;
 }

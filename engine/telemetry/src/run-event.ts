@@ -132,6 +132,8 @@ export interface DoneEvent {
   readonly exitCode: number;
   /** Bytes that worker processes sent each other and the trainer over the transport. */
   readonly wireBytes: number;
+  /** Messages that they sent so. */
+  readonly wireMessages: number;
   /** Last held-out loss of this run, nats a token; null when none was measured. */
   readonly evalLoss: number | null;
   /** Entropy of the held-out tokens' own frequencies: what a model that ignores all context reaches; null when unknown. */

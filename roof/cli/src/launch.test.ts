@@ -32,6 +32,7 @@ const frozenFields: Readonly<Record<string, readonly string[]>> = {
     'seconds',
     'exitCode',
     'wireBytes',
+    'wireMessages',
     'evalLoss',
     'unigramEntropy',
     'bigramCrossEntropy',
@@ -64,7 +65,7 @@ test.serial(
     const done = events.at(-1);
     t.is(done?.['event'], 'done');
     t.is(done?.['exitCode'], 0);
-    t.true(Number(done?.['wireBytes']) > 0);
+    t.true(Number(done?.['wireBytes']) > 0 && Number(done?.['wireMessages']) > 0);
     t.true(Number(done?.['bigramCrossEntropy']) < Number(done?.['unigramEntropy']));
     const evals = events.filter(({ event }) => event === 'eval');
     t.is(done?.['evalLoss'], evals.at(-1)?.['loss']);

@@ -35,6 +35,7 @@ const run: readonly RunEvent[] = [
     seconds: 1,
     exitCode: 0,
     wireBytes: 0,
+    wireMessages: 0,
     evalLoss: null,
     unigramEntropy: null,
     bigramCrossEntropy: null,

@@ -207,7 +207,12 @@ class FollowedRun {
 
   /** Says that a signal ended the run before there was one, and gives its exit code. */
   #leftEarly(reason: StopReason): number {
-    const done = this.#done(exitCodes[reason], { seconds: 0, wireBytes: 0, statistics: null });
+    const done = this.#done(exitCodes[reason], {
+      seconds: 0,
+      wireBytes: 0,
+      wireMessages: 0,
+      statistics: null,
+    });
     if (this.#options.json === true) printJson(done);
     else printError(exitLine(done.exitCode, this.#why(done, { error: null })));
     this.#release();
@@ -304,7 +309,8 @@ class FollowedRun {
     if (error !== null) this.#announce({ event: 'error', code: error.code, message: error.message });
     if (profile !== null) this.#announce(profile);
     const statistics = error === null && this.#tally.last !== null ? run.statistics() : null;
-    const done = this.#done(exitCode, { seconds, wireBytes: run.wireBytes(), statistics });
+    const { bytes: wireBytes, messages: wireMessages } = run.sent();
+    const done = this.#done(exitCode, { seconds, wireBytes, wireMessages, statistics });
     this.#announce(done);
     if (this.#options.json === true) return exitCode;
     this.#progress.close();
@@ -322,8 +328,9 @@ class FollowedRun {
     {
       seconds,
       wireBytes,
+      wireMessages,
       statistics,
-    }: Pick<DoneEvent, 'seconds' | 'wireBytes'> & {
+    }: Pick<DoneEvent, 'seconds' | 'wireBytes' | 'wireMessages'> & {
       readonly statistics: ReturnType<Launch['statistics']> | null;
     },
   ): DoneEvent {
@@ -336,6 +343,7 @@ class FollowedRun {
       seconds,
       exitCode,
       wireBytes,
+      wireMessages,
       evalLoss,
       unigramEntropy: statistics?.unigramEntropy ?? null,
       bigramCrossEntropy: statistics?.bigramCrossEntropy ?? null,

@@ -20,6 +20,12 @@ const GRACE_MS = 1000;
 /** What the agent gets. */
 const GOODBYE_MS = 200;
 
+/** What processes have put on the wire. */
+export interface Sent {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
 export interface ForkedOptions extends Pick<LaunchOptions, 'logLevel' | 'spare' | 'profile'> {
   readonly logger: Logger;
   /** Of this process; it ends with the others. */
@@ -69,7 +75,7 @@ export class ForkedProcesses implements Processes {
   #agent: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
   #handler: ExitHandler | null = null;
-  #bytesSent = 0;
+  #sent = { bytes: 0, messages: 0 };
   #isOver = false;
   #resolveListening: () => void = () => {};
   #failStart: (error: TroupeError) => void = () => {};
@@ -99,9 +105,10 @@ export class ForkedProcesses implements Processes {
     return [...this.#devices.values()];
   }
 
-  /** Bytes that all processes have put on the wire, as far as they have told. */
-  wireBytes(): number {
-    return this.#bytesSent + (this.#transport?.stats().bytesSent ?? 0);
+  /** What all processes have put on the wire, as far as they have told. */
+  sent(): Sent {
+    const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
+    return { bytes: this.#sent.bytes + bytesSent, messages: this.#sent.messages + messagesSent };
   }
 
   /** Forks the workers and opens the agent's sockets; they go on by themselves. */
@@ -227,8 +234,10 @@ export class ForkedProcesses implements Processes {
   #heard(rank: number, incarnation: number, message: WorkerMessage): void {
     if (message.type === 'listening') this.#listens(rank, incarnation, message.endpoints);
     else if (message.type === 'evaluating') this.#options.evaluating(message.sequence);
-    else if (message.type === 'left') this.#bytesSent += message.bytesSent;
-    else if (message.type === 'ready') {
+    else if (message.type === 'left') {
+      const { bytes, messages } = this.#sent;
+      this.#sent = { bytes: bytes + message.bytesSent, messages: messages + message.messagesSent };
+    } else if (message.type === 'ready') {
       this.#devices.set(rank, message);
       this.#options.ready();
     } else this.#failed(rank, incarnation, message);

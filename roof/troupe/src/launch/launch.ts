@@ -18,7 +18,7 @@ import { lockOf } from '../run-lock.ts';
 import { failureOf, type RunResult } from '../run-result.ts';
 import { openRunMetrics } from '../run/run-metrics.ts';
 import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
-import { ForkedProcesses } from './forked-processes.ts';
+import { ForkedProcesses, type Sent } from './forked-processes.ts';
 import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
 
 export type { StopReason } from '../run/run.ts';
@@ -33,7 +33,8 @@ export interface Launch {
   abort(): Promise<void>;
   readonly workerPids: readonly number[];
   /** Bytes that all processes have put on the wire, as far as they have told. */
-  wireBytes(): number;
+  /** What all processes have put on the wire. */
+  sent(): Sent;
   /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
   statistics(): DataStatistics;
   /** What is odd about the data although they can be used: one sentence each. */
@@ -166,8 +167,8 @@ class ForkedLaunch implements Launch {
     return this.#run.abort();
   }
 
-  wireBytes(): number {
-    return this.#processes.wireBytes();
+  sent(): Sent {
+    return this.#processes.sent();
   }
 
   dataWarnings(): readonly string[] {

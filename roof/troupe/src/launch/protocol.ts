@@ -32,7 +32,7 @@ export type WorkerMessage =
   | { readonly type: 'ready'; readonly device: string; readonly reason: string }
   /** Held-out sequences up to this one have been handed out. */
   | { readonly type: 'evaluating'; readonly sequence: number }
-  | { readonly type: 'left'; readonly bytesSent: number }
+  | { readonly type: 'left'; readonly bytesSent: number; readonly messagesSent: number }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean };
 
 /** What makes a process a worker of a run. */

@@ -125,7 +125,8 @@ class Worker {
 
   async #leave(transport: ZmqTransport): Promise<void> {
     this.#system?.stop();
-    say({ type: 'left', bytesSent: transport.stats().bytesSent });
+    const { bytesSent, messagesSent } = transport.stats();
+    say({ type: 'left', bytesSent, messagesSent });
     await transport.close(GOODBYE_MS);
     process.exit(0);
   }
