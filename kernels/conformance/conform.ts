@@ -4,6 +4,7 @@ import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
 import { conformOperations } from './conform-operations.ts';
+import { conformParts } from './conform-parts.ts';
 import { conformQueue } from './conform-queue.ts';
 import { conformSums } from './conform-sums.ts';
 import { conformTargets } from './conform-targets.ts';
@@ -15,6 +16,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformErrors(test, body);
   conformLayout(test, body);
   conformTargets(test, body);
+  conformParts(test, body);
   conformSums(test, body);
   conformQueue(test, body);
   conformBf16(test, body);

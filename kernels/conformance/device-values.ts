@@ -1,9 +1,17 @@
 /** Arrays of a device that hold given numbers. */
-import type { Bytes, Device, Floats, Int64s, Ints } from '@troupe/kernel-set';
+import type { Bytes, Device, Floats, Halves, Int64s, Ints } from '@troupe/kernel-set';
+import { bf16Bits } from '../reference/bf16.ts';
 
 export function floatsOf(device: Device, values: ArrayLike<number>): Floats {
   const array = device.floats(values.length);
   device.write(array, values);
+  return array;
+}
+
+/** Numbers rounded to bf16. */
+export function halvesOf(device: Device, values: ArrayLike<number>): Halves {
+  const array = device.halves(values.length);
+  device.write(array, Array.from(values, bf16Bits));
   return array;
 }
 

@@ -10,7 +10,11 @@ export const productOps = [
   'linear.backward.weight',
   'experts.forward',
   'experts.backward',
+  'experts.backward.input',
+  'experts.backward.weight',
   'head.loss',
+  'head.partial',
+  'head.finish',
 ] as const satisfies readonly KernelOp[];
 
 /** One array for each array that it stands for, so that what one call writes another reads. */
@@ -52,6 +56,8 @@ export class Bf16Calls {
             ...(storeInputs ? { x: { ...call.x, data: this.halves(call.x.data) } } : {}),
           };
         case 'head.loss':
+        case 'head.partial':
+        case 'head.finish':
           return {
             ...call,
             precision: 'bf16',
@@ -74,6 +80,15 @@ export class Bf16Calls {
             weights: weights(call.weights),
             saved: this.halves(call.saved),
           };
+        case 'experts.backward.input':
+        case 'experts.backward.weight':
+          return {
+            ...call,
+            precision: 'bf16',
+            weights: weights(call.weights),
+            saved: this.halves(call.saved),
+            dSaved: this.halves(call.dSaved),
+          };
         default:
           return call;
       }
@@ -86,14 +101,21 @@ export function builtInBf16(device: Device, built: BuiltCase, storeInputs: boole
   const bf16 = new Bf16Calls(device);
   const calls = bf16.of(built.calls, storeInputs);
   const last = calls.at(-1);
-  const saved = last?.op === 'experts.forward' ? last.saved : undefined;
+  const stored = new Map<string, unknown>(
+    last?.op === 'experts.forward'
+      ? [['saved', last.saved]]
+      : last?.op === 'experts.backward.input'
+        ? [['dSaved', last.dSaved]]
+        : [],
+  );
   const values = (on: Device, halves: Halves): Float64Array => Float64Array.from(on.read(halves), bf16Value);
   return {
     calls,
-    outputs: built.outputs.map((output) =>
-      output.name === 'saved' && saved !== undefined
-        ? { ...output, read: (on: Device) => values(on, saved as Halves) }
-        : output,
-    ),
+    outputs: built.outputs.map((output) => {
+      const halves = stored.get(output.name);
+      return halves === undefined
+        ? output
+        : { ...output, read: (on: Device) => values(on, halves as Halves) };
+    }),
   };
 }

@@ -2,6 +2,7 @@ import type { ExactSum, Floats, Int64s, Ints, KernelCall } from '@troupe/kernel-
 import { intsBy } from './device-values.ts';
 import { twoFloats, twoSums, type BuildLayout } from './layout-case.ts';
 import { experts, gate } from './layout-moe-cases.ts';
+import { layoutPartCases } from './layout-part-cases.ts';
 import { numGrains, numRows, pieces, rowPieces, startsOf } from './layout-shape.ts';
 
 const linear: BuildLayout = (device, draw, layout) => {
@@ -313,4 +314,5 @@ export const layoutCases: Readonly<Record<string, BuildLayout>> = {
   gate,
   sums,
   fill,
+  ...layoutPartCases,
 };

@@ -137,6 +137,42 @@ function expertGroup(
   return { group: { experts, dim, hidden, activation, weights, expertStride }, from, total, length };
 }
 
+const backwardShape = fc.record({ group: expertShape, weighted: fc.boolean() });
+
+/** A backward pass over such a group. */
+function backwardGroup(
+  device: Device,
+  draw: Draw,
+  { group: shape, weighted }: typeof backwardShape extends fc.Arbitrary<infer S> ? S : never,
+) {
+  const { group, from, total, length } = expertGroup(device, draw, shape);
+  // Drawn, not computed, and away from relu's corner, where one rounding would decide the gradient.
+  const width = total * hiddenInputs(shape.activation) * shape.hidden;
+  const saved = draw.floats(device, width, 2, 0.01);
+  const weightSum = draw.target(device, length);
+  const inputs = from.map((source) => ({
+    ...source,
+    dOut_UD: draw.floats(device, source.tokens * shape.dim),
+    ...(weighted ? { rowWeights_N: draw.floats(device, source.rows) } : {}),
+  }));
+  const sources = inputs.map((source) => ({
+    ...source,
+    dx_ND: draw.floats(device, source.rows * shape.dim),
+  }));
+  const outputs = {
+    dx: sources.map(({ dx_ND }, i) => output(`dx_ND of source ${i}`, 'gradient' as const, dx_ND)),
+    weights: [targetOutput('weightSum', weightSum), overflowOutput(weightSum)],
+  };
+  return {
+    group: { ...group, saved },
+    inputs,
+    sources,
+    outputs,
+    target: { weightSum },
+    dSaved: device.floats(width),
+  };
+}
+
 export const moeCases = {
   'gate.forward': opCases(
     fc.record({ router: routerShape, given: fc.boolean() }),
@@ -222,8 +258,9 @@ export const moeCases = {
       ranks: sizes(1, 4),
       choices: sizes(1, 4),
       grains: sizes(1, 4),
+      shared: fc.boolean(),
     }),
-    (device, draw, { tokens, experts, ranks, choices, grains }) => {
+    (device, draw, { tokens, experts, ranks, choices, grains, shared }) => {
       const topK = Math.min(choices, experts);
       const drawn = drawChoices(draw, tokens, experts, topK);
       const plan = {
@@ -235,7 +272,8 @@ export const moeCases = {
         numTokens_R: intsBy(device, ranks, () => -7),
         numRows_R: intsBy(device, ranks, () => -7),
       };
-      const rows = drawn.filter((choice) => choice >= 0).length;
+      const taken = Array.from({ length: tokens }, () => (shared && draw.chance() ? 0 : 1));
+      const rows = drawn.filter((choice, i) => choice >= 0 && taken[Math.floor(i / topK)] === 1).length;
       const lists = (on: Device) =>
         Array.from(on.read(plan.numTokens_R), (count, r) =>
           Array.from(on.read(plan.rankTokens.subarray(r * tokens, r * tokens + count))),
@@ -250,6 +288,7 @@ export const moeCases = {
             ranks,
             rankOf_E: intsBy(device, experts, () => draw.integer(0, ranks)),
             choices_TK: intsOf(device, drawn),
+            ...(shared ? { taken_T: bytesOf(device, taken) } : {}),
             grainStarts: draw.starts(device, tokens, grains),
             ...plan,
           },
@@ -346,29 +385,38 @@ export const moeCases = {
     },
   ),
 
-  'experts.backward': opCases(
-    fc.record({ group: expertShape, weighted: fc.boolean() }),
-    (device, draw, { group: shape, weighted }) => {
-      const { group, from, total, length } = expertGroup(device, draw, shape);
-      // Drawn, not computed, and away from relu's corner, where one rounding would decide the gradient.
-      const saved = draw.floats(device, total * hiddenInputs(shape.activation) * shape.hidden, 2, 0.01);
-      const weightSum = draw.target(device, length);
-      const sources = from.map((source) => ({
-        ...source,
-        dOut_UD: draw.floats(device, source.tokens * shape.dim),
-        ...(weighted ? { rowWeights_N: draw.floats(device, source.rows) } : {}),
-        dx_ND: draw.floats(device, source.rows * shape.dim),
-      }));
-      return {
-        calls: [
-          { op: 'experts.backward', ...group, sources, accumulate: shape.accumulate, saved, weightSum },
-        ],
-        outputs: [
-          ...sources.map(({ dx_ND }, i) => output(`dx_ND of source ${i}`, 'gradient' as const, dx_ND)),
-          targetOutput('weightSum', weightSum),
-          overflowOutput(weightSum),
-        ],
-      };
-    },
-  ),
+  'experts.backward': opCases(backwardShape, (device, draw, shape) => {
+    const { group, sources, outputs, target } = backwardGroup(device, draw, shape);
+    return {
+      calls: [{ op: 'experts.backward', ...group, sources, accumulate: shape.group.accumulate, ...target }],
+      outputs: [...outputs.dx, ...outputs.weights],
+    };
+  }),
+
+  'experts.backward.input': opCases(backwardShape, (device, draw, shape) => {
+    const { group, sources, outputs, dSaved } = backwardGroup(device, draw, shape);
+    return {
+      calls: [
+        { op: 'experts.backward.input', ...group, sources, accumulate: shape.group.accumulate, dSaved },
+      ],
+      outputs: [...outputs.dx, output('dSaved', 'gradient', dSaved)],
+    };
+  }),
+
+  'experts.backward.weight': opCases(backwardShape, (device, draw, shape) => {
+    const { group, inputs, sources, outputs, target, dSaved } = backwardGroup(device, draw, shape);
+    return {
+      calls: [
+        { op: 'experts.backward.input', ...group, sources, dSaved },
+        {
+          op: 'experts.backward.weight',
+          ...group,
+          sources: inputs,
+          dSaved,
+          ...target,
+        },
+      ],
+      outputs: outputs.weights,
+    };
+  }),
 } satisfies Partial<CaseTable>;

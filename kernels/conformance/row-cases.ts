@@ -11,7 +11,9 @@ import {
   targetOutput,
   type CaseTable,
 } from './built-case.ts';
-import { floatsOf, int64sOf, intsBy } from './device-values.ts';
+import { bf16Value } from '../reference/bf16.ts';
+import { floatsOf, halvesOf, int64sOf, intsBy } from './device-values.ts';
+import type { Draw } from './draw.ts';
 
 const HEADS = fc.constantFrom(
   [1, 1] as const,
@@ -20,6 +22,19 @@ const HEADS = fc.constantFrom(
   [3, 3] as const,
   [6, 2] as const,
 );
+
+/** Of a part of the vocabulary, or the whole. */
+const firstId = fc.option(sizes(0, 9), { nil: null });
+
+/** Ids of a table of `vocab` words, and of words before and behind it where it is a part. */
+function drawIds(
+  device: Device,
+  draw: Draw,
+  { tokens, vocab, firstId: first }: { tokens: number; vocab: number; firstId: number | null },
+) {
+  if (first === null) return { ids_T: intsBy(device, tokens, () => draw.integer(0, vocab)) };
+  return { ids_T: intsBy(device, tokens, () => draw.integer(0, first + vocab + 3)), firstId: first };
+}
 
 export const rowCases = {
   fill: opCases(
@@ -32,12 +47,15 @@ export const rowCases = {
       ),
       length: sizes(0, 200),
       firstIndex: sizes(0, 9000),
+      row: fc.option(sizes(1, 70), { nil: null }),
+      gap: sizes(0, 9),
     }),
-    (device, draw, { kind, length, firstIndex }) => {
+    (device, draw, { kind, length, firstIndex, row, gap }) => {
       const out = draw.floats(device, length);
       const key = [draw.integer(0, 2 ** 32), draw.integer(0, 2 ** 32)] as const;
+      const block = row === null ? {} : { rowLength: row, rowStride: row + gap };
       return {
-        calls: [{ op: 'fill', kind, out, scale: 0.7, key, firstIndex }],
+        calls: [{ op: 'fill', kind, out, scale: 0.7, key, firstIndex, ...block }],
         outputs: [output('out', 'forward', out)],
       };
     },
@@ -51,27 +69,46 @@ export const rowCases = {
     };
   }),
 
-  'embed.forward': opCases(
-    fc.record({ tokens: sizes(0, 12), vocab: sizes(1, 9), dim: sizes(1, 40) }),
-    (device, draw, { tokens, vocab, dim }) => {
-      const out_TD = draw.floats(device, tokens * dim);
-      const ids_T = intsBy(device, tokens, () => draw.integer(0, vocab));
+  'round.bf16': opCases(
+    fc.record({ length: sizes(0, 100), halves: fc.boolean(), packed: fc.boolean(), inPlace: fc.boolean() }),
+    (device, draw, { length, halves, packed, inPlace }) => {
+      const values = Array.from(draw.values(length), (value) => value * 2 ** draw.integer(-150, 100));
+      const x = halves ? halvesOf(device, values) : floatsOf(device, values);
+      const out = inPlace ? x : packed ? device.halves(length) : draw.floats(device, length);
+      const read = (on: Device) =>
+        Float64Array.from(
+          on.read<'f32' | 'bf16'>(out),
+          out === x && halves ? bf16Value : packed && out !== x ? bf16Value : Number,
+        );
       return {
-        calls: [{ op: 'embed.forward', ids_T, table_VD: draw.floats(device, vocab * dim), out_TD, dim }],
+        calls: [{ op: 'round.bf16', x, out }],
+        outputs: [{ name: 'out', kind: 'exact', read }],
+      };
+    },
+  ),
+
+  'embed.forward': opCases(
+    fc.record({ tokens: sizes(0, 12), vocab: sizes(1, 9), dim: sizes(1, 40), firstId }),
+    (device, draw, { tokens, vocab, dim, firstId }) => {
+      const out_TD = draw.floats(device, tokens * dim);
+      const { ids_T, ...part } = drawIds(device, draw, { tokens, vocab, firstId });
+      const table_VD = draw.floats(device, vocab * dim);
+      return {
+        calls: [{ op: 'embed.forward', ids_T, table_VD, out_TD, dim, ...part }],
         outputs: [output('out_TD', 'exact', out_TD)],
       };
     },
   ),
 
   'embed.backward': opCases(
-    fc.record({ tokens: sizes(0, 30), vocab: sizes(1, 9), dim: sizes(1, 40), grains: sizes(1, 4) }),
-    (device, draw, { tokens, vocab, dim, grains }) => {
+    fc.record({ tokens: sizes(0, 30), vocab: sizes(1, 9), dim: sizes(1, 40), grains: sizes(1, 4), firstId }),
+    (device, draw, { tokens, vocab, dim, grains, firstId }) => {
       const tableSum = draw.target(device, vocab * dim);
-      const ids_T = intsBy(device, tokens, () => draw.integer(0, vocab));
+      const { ids_T, ...part } = drawIds(device, draw, { tokens, vocab, firstId });
       const grainStarts = draw.starts(device, tokens, grains);
       const dOut_TD = draw.floats(device, tokens * dim);
       return {
-        calls: [{ op: 'embed.backward', ids_T, dOut_TD, dim, grainStarts, tableSum }],
+        calls: [{ op: 'embed.backward', ids_T, dOut_TD, dim, grainStarts, tableSum, ...part }],
         outputs: [targetOutput('tableSum', tableSum), overflowOutput(tableSum)],
       };
     },
@@ -84,8 +121,9 @@ export const rowCases = {
       groups: sizes(1, 4),
       dim: sizes(1, 70),
       bias: fc.boolean(),
+      part: fc.boolean(),
     }),
-    (device, draw, { kind, rows, groups, dim, bias }) => {
+    (device, draw, { kind, rows, groups, dim, bias, part }) => {
       const out = draw.rows(device, rows, groups * dim);
       const stats = draw.floats(device, rows * groups * (kind === 'layer' ? 2 : 1));
       const x = draw.rows(device, rows, groups * dim, 0.2);
@@ -93,7 +131,22 @@ export const rowCases = {
       const withBias = bias ? { bias: draw.floats(device, dim) } : {};
       return {
         calls: [
-          { op: 'norm.forward', kind, rows, groups, dim, eps: 1e-2, x, weight, ...withBias, out, stats },
+          {
+            op: 'norm.forward',
+            kind,
+            rows,
+            groups,
+            dim,
+            eps: 1e-2,
+            x,
+            weight,
+            ...withBias,
+            out,
+            stats,
+            ...(part && kind === 'rms' && groups === 1
+              ? { squares_T: floatsOf(device, draw.values(rows, dim).map(Math.abs)), fullDim: dim + 3 }
+              : {}),
+          },
         ],
         outputs: [output('out', 'forward', out.data), output('stats', 'forward', stats)],
       };
@@ -109,8 +162,9 @@ export const rowCases = {
       grains: sizes(1, 4),
       accumulate: fc.boolean(),
       bias: fc.boolean(),
+      part: fc.boolean(),
     }),
-    (device, draw, { kind, rows, groups, dim, grains, accumulate, bias }) => {
+    (device, draw, { kind, rows, groups, dim, grains, accumulate, bias, part }) => {
       const x = draw.rows(device, rows, groups * dim, 0.2);
       const weight = draw.floats(device, dim);
       const stats = device.floats(rows * groups * (kind === 'layer' ? 2 : 1));
@@ -122,10 +176,24 @@ export const rowCases = {
       const dOut = draw.rows(device, rows, groups * dim);
       const grainStarts = draw.starts(device, rows, grains);
       const withBias = bias ? { biasSum } : {};
+      const ofWhole =
+        part && kind === 'rms' && groups === 1
+          ? { products_T: draw.floats(device, rows, dim), fullDim: dim + 3 }
+          : {};
       return {
         calls: [
           { op: 'norm.forward', ...norm, eps: 1e-2, out },
-          { op: 'norm.backward', ...norm, dOut, dx, accumulate, grainStarts, weightSum, ...withBias },
+          {
+            op: 'norm.backward',
+            ...norm,
+            dOut,
+            dx,
+            accumulate,
+            grainStarts,
+            weightSum,
+            ...withBias,
+            ...ofWhole,
+          },
         ],
         outputs: [
           output('dx', 'gradient', dx.data),

@@ -96,9 +96,26 @@ struct FillArgs {
   double scale;
   uint32_t key[2];
   int64_t first_index;
+  int64_t row_length = 0, row_stride = 0;  // a block of columns of a matrix; 0: elements follow one another
 };
 struct CopyArgs {
   const float* from;
+  float* out;
+  int64_t length;
+};
+/// Either storage on either side; the other pointer is null.
+struct RoundBf16Args {
+  const float* x;
+  const uint16_t* x_halves;
+  float* out;
+  uint16_t* out_halves;
+  int64_t length;
+};
+constexpr int64_t MOST_PARTS = 64;
+struct PartialsAddArgs {
+  const float* const* parts;
+  int64_t num_parts;
+  const float* base;  // or null
   float* out;
   int64_t length;
 };
@@ -106,9 +123,10 @@ struct EmbedForwardArgs {
   const int32_t* ids;
   int64_t tokens;
   const float* table;
-  int64_t vocab;  // rows of the table; ids outside are a RangeError
+  int64_t vocab;  // rows of the table; ids outside are a RangeError, or of another part
   float* out;
   int64_t dim;
+  int64_t first_id = -1;  // of a part of the vocabulary; -1: the table is the whole
 };
 struct EmbedBackwardArgs {
   const int32_t* ids;
@@ -118,6 +136,7 @@ struct EmbedBackwardArgs {
   int64_t dim;
   Bounds grains;
   GradientTarget table_sum;
+  int64_t first_id = -1;
 };
 struct NormForwardArgs {
   NormKind kind;
@@ -128,6 +147,8 @@ struct NormForwardArgs {
   const float* bias;  // or null
   MutRows out;
   float* stats;  // [rows·groups] inverse deviations, then (layer) [rows·groups] means
+  const float* squares = nullptr;  // [rows] of rows of `full_dim` elements, of which these are a part; or null
+  int64_t full_dim = 0;
 };
 struct NormBackwardArgs {
   NormKind kind;
@@ -141,6 +162,21 @@ struct NormBackwardArgs {
   Bounds grains;
   GradientTarget weight_sum;
   GradientTarget bias_sum;  // length 0 when there is no bias
+  const float* products = nullptr;  // [rows] of rows of `full_dim` elements, of which these are a part; or null
+  int64_t full_dim = 0;
+};
+struct NormSquaresArgs {
+  int64_t rows, dim;
+  ConstRows x;
+  float* out;
+};
+struct NormProductsArgs {
+  int64_t rows, dim;
+  ConstRows x;
+  const float* weight;
+  const float* stats;
+  ConstRows d_out;
+  float* out;
 };
 struct LinearForwardArgs {
   int64_t rows, in_dim, out_dim;
@@ -242,6 +278,7 @@ struct RoutePlanArgs {
   int32_t* rank_tokens;    // [R, T]
   int32_t* num_tokens;     // [R]
   int32_t* num_rows;       // [R]
+  const uint8_t* taken = nullptr;  // [T]; 0: as if the token had no choices
 };
 struct GatherArgs {
   int64_t rows, dim;
@@ -305,6 +342,8 @@ struct ExpertsForwardArgs {
   Precision precision = Precision::f32;
   uint16_t* saved_halves = nullptr;  // in place of `saved` in bf16
 };
+/// Which results a backward call of experts has: all, or those that others wait for, or the weights' later.
+enum class BackwardHalf { both, input, weight };
 struct ExpertsBackwardArgs {
   int64_t experts, dim, hidden;
   Activation activation;
@@ -318,7 +357,12 @@ struct ExpertsBackwardArgs {
   GradientTarget weight_sum;
   Precision precision = Precision::f32;
   const uint16_t* saved_halves = nullptr;  // in place of `saved` in bf16
+  BackwardHalf half = BackwardHalf::both;
+  float* d_saved = nullptr;  // gradients of the pre-activations, which the halves share
+  uint16_t* d_saved_halves = nullptr;
 };
+struct ExpertsBackwardInputArgs : ExpertsBackwardArgs {};
+struct ExpertsBackwardWeightArgs : ExpertsBackwardArgs {};
 struct HeadLossArgs {
   int64_t tokens, dim, vocab;
   const float* x;
@@ -332,6 +376,43 @@ struct HeadLossArgs {
   GradientTarget head_sum;  // length 0: no weight gradient
   Precision precision = Precision::f32;
   const uint16_t* x_halves = nullptr;  // in place of `x`, in bf16
+};
+/// A part of the vocabulary: `vocab` words from `first_vocab` on.
+struct HeadPart {
+  int64_t tokens, dim, vocab, first_vocab;
+  const float* x;
+  const uint16_t* x_halves;
+  Weights head;
+  const int32_t* targets;  // words of the whole vocabulary, or -1
+  Bounds grains;
+  Precision precision;
+};
+struct HeadPartialArgs : HeadPart {
+  float* max;
+  float* sum;
+  float* logit;
+};
+struct HeadFinishArgs : HeadPart {
+  const float* lse;
+  float grad_scale;
+  float* dx;
+  GradientTarget head_sum;
+};
+struct HeadPartSums {
+  const float* max;
+  const float* sum;
+  const float* logit;
+  int64_t first_vocab, vocab;
+};
+struct HeadJoinArgs {
+  int64_t tokens;
+  const HeadPartSums* parts;
+  int64_t num_parts;
+  const int32_t* targets;
+  Bounds grains;
+  float* lse;
+  float* loss;
+  int64_t* loss_sum;  // a wide sum; or null
 };
 struct SumAddArgs {
   ExactSum sum;
@@ -364,10 +445,14 @@ struct AdamWArgs {
 #define TROUPE_ROW_OPS(X)                                  \
   X(fill, FillArgs)                                        \
   X(copy, CopyArgs)                                        \
+  X(round_bf16, RoundBf16Args)                             \
+  X(partials_add, PartialsAddArgs)                         \
   X(embed_forward, EmbedForwardArgs)                       \
   X(embed_backward, EmbedBackwardArgs)                     \
   X(norm_forward, NormForwardArgs)                         \
   X(norm_backward, NormBackwardArgs)                       \
+  X(norm_squares, NormSquaresArgs)                         \
+  X(norm_products, NormProductsArgs)                       \
   X(rope, RopeArgs)                                        \
   X(attention_forward, AttentionForwardArgs)               \
   X(attention_backward, AttentionBackwardArgs)             \
@@ -379,6 +464,7 @@ struct AdamWArgs {
   X(gather_scalars, GatherScalarsArgs)                     \
   X(combine, CombineArgs)                                  \
   X(combine_backward_weights, CombineBackwardWeightsArgs)  \
+  X(head_join, HeadJoinArgs)                               \
   X(sum_add, SumAddArgs)                                   \
   X(sum_reset, SumResetArgs)                               \
   X(sum_read, SumReadArgs)                                 \
@@ -391,7 +477,11 @@ struct AdamWArgs {
   X(linear_backward_weight, LinearBackwardWeightArgs)      \
   X(experts_forward, ExpertsForwardArgs)                   \
   X(experts_backward, ExpertsBackwardArgs)                 \
-  X(head_loss, HeadLossArgs)
+  X(experts_backward_input, ExpertsBackwardInputArgs)      \
+  X(experts_backward_weight, ExpertsBackwardWeightArgs)    \
+  X(head_loss, HeadLossArgs)                               \
+  X(head_partial, HeadPartialArgs)                         \
+  X(head_finish, HeadFinishArgs)
 
 /// Products by precision.
 struct ProductKernels {

@@ -2,8 +2,7 @@ import {
   activations,
   GRADIENT_LEAF_LIMIT,
   hiddenInputs,
-  type ExpertsBackwardCall,
-  type ExpertsForwardCall,
+  type ExpertCall,
   type Precision,
   type OnHost,
 } from '@troupe/kernel-set';
@@ -78,9 +77,9 @@ export class ArgumentCheck {
   }
 
   /** Pre-activations: bf16 storage with precision bf16, else as {@link floats}. */
-  saved(array: unknown, precision: Precision | undefined): void {
-    if (precision === 'bf16') this.#array('saved', array, Uint16Array, 0);
-    else this.floats('saved', array, 0);
+  saved(name: string, array: unknown, precision: Precision | undefined): void {
+    if (precision === 'bf16') this.#array(name, array, Uint16Array, 0);
+    else this.floats(name, array, 0);
   }
 
   precision(precision: Precision | undefined): void {
@@ -183,8 +182,8 @@ export class ArgumentCheck {
     });
   }
 
-  /** What forward and backward of the expert FFN have in common. */
-  experts(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>): void {
+  /** What all calls of the expert FFN have in common. */
+  experts(call: OnHost<ExpertCall>): void {
     const { experts, dim, hidden, expertStride } = call;
     this.size('experts', experts, 1);
     this.size('dim', dim, 1);
@@ -213,7 +212,7 @@ export class ArgumentCheck {
 }
 
 /** Length of the weights of a group of experts: the last one needs no gap behind it. */
-export function expertsLength(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>): number {
+export function expertsLength(call: OnHost<ExpertCall>): number {
   return (
     (call.experts - 1) * call.expertStride + (hiddenInputs(call.activation) + 1) * call.hidden * call.dim
   );

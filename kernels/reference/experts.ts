@@ -1,13 +1,15 @@
 import {
   hiddenInputs,
   type ExpertsBackwardCall,
+  type ExpertsBackwardInputCall,
+  type ExpertsBackwardWeightCall,
   type ExpertsForwardCall,
   type OnHost,
 } from '@troupe/kernel-set';
 import type { ExpertSource, Floats, Halves } from '../on-host.ts';
 import { KernelRangeError, KernelShapeError } from '../errors.ts';
 import { activate, activationSlope } from './activation.ts';
-import { expertsLength, rangeError } from './argument-check.ts';
+import { expertsLength, rangeError, type ArgumentCheck } from './argument-check.ts';
 import { operand, rounding, store, widened } from './bf16.ts';
 import { addLeaves } from './exact-sum.ts';
 import { intoTarget } from './gradient-target.ts';
@@ -76,6 +78,18 @@ export function checkSource(op: string, i: number, source: ExpertSource, rows: n
   }
 }
 
+/** Segments of a forward pass, once all arrays are known to be long enough for them. */
+export function forwardSegments(call: OnHost<ExpertsForwardCall>): readonly Segment[] {
+  const { op, experts, dim, hidden, activation, sources, saved } = call;
+  const { segments, totals } = segmentsOf(op, experts, sources);
+  sources.forEach((source, i) => {
+    checkSource(op, i, source, totals[i]!, dim);
+    atLeast(op, `sources[${i}].y_ND`, source.y_ND, totals[i]! * dim);
+  });
+  atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * hiddenInputs(activation) * hidden);
+  return segments;
+}
+
 /**
  * y = down·h; h = silu(gate·x) ⊙ (up·x) or act(up·x); pre-activations are saved as [gate | up] or [up].
  *
@@ -85,19 +99,12 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
   check(call, check) {
     check.experts(call);
     call.sources.forEach((source, i) => check.floats(`sources[${i}].y_ND`, source.y_ND, 0));
-    if (call.saved !== undefined) check.saved(call.saved, call.precision);
+    if (call.saved !== undefined) check.saved('saved', call.saved, call.precision);
   },
   run(call) {
-    const { op, experts, dim, hidden, activation, expertStride, sources, accumulate, saved, precision } =
-      call;
-    const { segments, totals } = segmentsOf(op, experts, sources);
+    const { dim, hidden, activation, expertStride, sources, accumulate, saved, precision } = call;
+    const segments = forwardSegments(call);
     const width = hiddenInputs(activation) * hidden;
-    sources.forEach((source, i) => {
-      checkSource(op, i, source, totals[i]!, dim);
-      atLeast(op, `sources[${i}].y_ND`, source.y_ND, totals[i]! * dim);
-    });
-    atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
-
     const round = rounding(precision);
     const weights = operand(call.weights, precision);
     const inputs = sources.map(({ x_UD }) => operand(x_UD, precision));
@@ -129,55 +136,94 @@ export const expertsForward: Kernel<ExpertsForwardCall> = {
   },
 };
 
+export type BackwardCall =
+  OnHost<ExpertsBackwardCall> | OnHost<ExpertsBackwardInputCall> | OnHost<ExpertsBackwardWeightCall>;
+
+/** dx_ND of every source, where the call gives them. */
+const inputGradients = (call: BackwardCall): readonly Floats[] =>
+  call.op === 'experts.backward.weight' ? [] : call.sources.map(({ dx_ND }) => dx_ND);
+
+function checkBackward(call: BackwardCall, check: ArgumentCheck): void {
+  check.experts(call);
+  call.sources.forEach((source, i) => {
+    check.floats(`sources[${i}].dOut_UD`, source.dOut_UD, 0);
+    if (source.rowWeights_N !== undefined) check.floats(`sources[${i}].rowWeights_N`, source.rowWeights_N, 0);
+  });
+  inputGradients(call).forEach((dx_ND, i) => check.floats(`sources[${i}].dx_ND`, dx_ND, 0));
+  check.saved('saved', call.saved, call.precision);
+  if ('dSaved' in call) check.saved('dSaved', call.dSaved, call.precision);
+  if ('weightSum' in call) check.target('weightSum', call.weightSum, expertsLength(call));
+}
+
+/** Segments of a backward pass, once all arrays are known to be long enough for them. */
+export function backwardSegments(call: BackwardCall): readonly Segment[] {
+  const { op, experts, dim, hidden, activation, sources } = call;
+  const { segments, totals } = segmentsOf(op, experts, sources);
+  sources.forEach((source, i) => {
+    const rows = totals[i]!;
+    checkSource(op, i, source, rows, dim);
+    const tokens = source.slots_N === undefined ? rows : largestSlot(source.slots_N, rows) + 1;
+    atLeast(op, `sources[${i}].dOut_UD`, source.dOut_UD, tokens * dim);
+    atLeast(op, `sources[${i}].rowWeights_N`, source.rowWeights_N, rows);
+  });
+  inputGradients(call).forEach((dx_ND, i) => atLeast(op, `sources[${i}].dx_ND`, dx_ND, totals[i]! * dim));
+  const length = totals.reduce((a, b) => a + b, 0) * hiddenInputs(activation) * hidden;
+  atLeast(op, 'saved', call.saved, length);
+  if ('dSaved' in call) atLeast(op, 'dSaved', call.dSaved, length);
+  return segments;
+}
+
+const operandsOf = ({ weights, saved, sources, precision }: BackwardCall): BackwardOperands => ({
+  round: rounding(precision),
+  weights: operand(weights, precision),
+  saved: widened(saved),
+  inputs: sources.map(({ x_UD }) => operand(x_UD, precision)),
+});
+
+/** Leaves of every expert, also of one without rows: a sum that begins here, or a stored gradient, is zero then. */
+function addExpertLeaves(
+  call: OnHost<ExpertsBackwardCall> | OnHost<ExpertsBackwardWeightCall>,
+  addLeaf: (segment: Segment, leaf: Float64Array) => void,
+): void {
+  const segments = backwardSegments(call);
+  const leaf = new Float64Array((hiddenInputs(call.activation) + 1) * call.hidden * call.dim);
+  for (let expert = 0; expert < call.experts; expert++) {
+    intoTarget(call.weightSum, expert * call.expertStride, leaf.length, (sum) => {
+      for (const segment of segments) {
+        if (segment.expert !== expert || segment.rows === 0) continue;
+        leaf.fill(0);
+        addLeaf(segment, leaf);
+        addLeaves(sum, 0, leaf, leaf.length);
+      }
+    });
+  }
+}
+
 /** Gradients of the same, from dy = rowWeight·dOut[slot]; a leaf of every weight for each (source, grain). */
 export const expertsBackward: Kernel<ExpertsBackwardCall> = {
-  check(call, check) {
-    check.experts(call);
-    call.sources.forEach((source, i) => {
-      check.floats(`sources[${i}].dOut_UD`, source.dOut_UD, 0);
-      check.floats(`sources[${i}].dx_ND`, source.dx_ND, 0);
-      if (source.rowWeights_N !== undefined)
-        check.floats(`sources[${i}].rowWeights_N`, source.rowWeights_N, 0);
-    });
-    check.saved(call.saved, call.precision);
-    check.target('weightSum', call.weightSum, expertsLength(call));
-  },
+  check: checkBackward,
   run(call) {
-    const { op, experts, dim, hidden, activation, expertStride, sources, saved, weightSum, precision } = call;
-    const { segments, totals } = segmentsOf(op, experts, sources);
-    const width = hiddenInputs(activation) * hidden;
-    sources.forEach((source, i) => {
-      const rows = totals[i]!;
-      checkSource(op, i, source, rows, dim);
-      atLeast(
-        op,
-        `sources[${i}].dOut_UD`,
-        source.dOut_UD,
-        source.slots_N === undefined ? rows * dim : (largestSlot(source.slots_N, rows) + 1) * dim,
-      );
-      atLeast(op, `sources[${i}].rowWeights_N`, source.rowWeights_N, rows);
-      atLeast(op, `sources[${i}].dx_ND`, source.dx_ND, rows * dim);
-    });
-    atLeast(op, 'saved', saved, totals.reduce((a, b) => a + b, 0) * width);
+    const operands = operandsOf(call);
+    addExpertLeaves(call, (segment, leaf) => segmentBackward(call, operands, segment, { leaf, rows: call }));
+  },
+};
 
-    const leaf = new Float64Array((width + hidden) * dim);
-    const operands: BackwardOperands = {
-      round: rounding(precision),
-      weights: operand(call.weights, precision),
-      saved: widened(saved),
-      inputs: sources.map(({ x_UD }) => operand(x_UD, precision)),
-    };
-    // Every expert, also one without rows: a sum that begins here, or a stored gradient, is zero then.
-    for (let expert = 0; expert < experts; expert++) {
-      intoTarget(weightSum, expert * expertStride, leaf.length, (sum) => {
-        for (const segment of segments) {
-          if (segment.expert !== expert || segment.rows === 0) continue;
-          leaf.fill(0);
-          segmentBackward(call, operands, segment, leaf);
-          addLeaves(sum, 0, leaf, leaf.length);
-        }
-      });
-    }
+/** The half of dx. */
+export const expertsBackwardInput: Kernel<ExpertsBackwardInputCall> = {
+  check: checkBackward,
+  run(call) {
+    const operands = operandsOf(call);
+    for (const segment of backwardSegments(call))
+      segmentBackward(call, operands, segment, { rows: call, dSaved: call.dSaved });
+  },
+};
+
+/** The half of the weights. Float32 cannot hold the gradients of the pre-activations as they were added up, so they are computed again. */
+export const expertsBackwardWeight: Kernel<ExpertsBackwardWeightCall> = {
+  check: checkBackward,
+  run(call) {
+    const operands = operandsOf(call);
+    addExpertLeaves(call, (segment, leaf) => segmentBackward(call, operands, segment, { leaf }));
   },
 };
 
@@ -196,15 +242,24 @@ interface BackwardOperands {
   readonly inputs: readonly Floats[];
 }
 
-/** dx of one segment's rows and the leaf of its expert's weights, laid out as the weights. */
+/** What a backward pass of one segment gives: dx of its rows, gradients of their pre-activations, the leaf of its expert's weights. */
+interface SegmentResults {
+  readonly rows?: OnHost<ExpertsBackwardCall> | OnHost<ExpertsBackwardInputCall>;
+  readonly dSaved?: Floats | Halves;
+  /** Laid out as the weights. */
+  readonly leaf?: Float64Array;
+}
+
 function segmentBackward(
-  call: OnHost<ExpertsBackwardCall>,
+  call: BackwardCall,
   { round, weights, saved, inputs }: BackwardOperands,
   segment: Segment,
-  leaf: Float64Array,
+  { rows, dSaved, leaf }: SegmentResults,
 ): void {
-  const { dim, hidden, activation, expertStride, accumulate } = call;
-  const { slots_N, dOut_UD, rowWeights_N, dx_ND } = call.sources[segment.sourceIndex]!;
+  const { dim, hidden, activation, expertStride } = call;
+  const { slots_N, dOut_UD, rowWeights_N } = call.sources[segment.sourceIndex]!;
+  const accumulate = rows?.accumulate === true;
+  const dx_ND = rows?.sources[segment.sourceIndex]!.dx_ND;
   const x_UD = inputs[segment.sourceIndex]!;
   const gated = hiddenInputs(activation) === 2;
   const width = hiddenInputs(activation) * hidden;
@@ -228,8 +283,9 @@ function segmentBackward(
       const dy = round(rowWeight * dOut_UD[tokenAt + d]!);
       for (let f = 0; f < hidden; f++) {
         dh[f]! += dy * weights[downAt + d * hidden + f]!;
-        leaf[leafDownAt + d * hidden + f]! += dy * h[f]!;
       }
+      if (leaf === undefined) continue;
+      for (let f = 0; f < hidden; f++) leaf[leafDownAt + d * hidden + f]! += dy * h[f]!;
     }
     for (let f = 0; f < hidden; f++) {
       const before = saved[savedAt + f]!;
@@ -238,12 +294,16 @@ function segmentBackward(
       );
       if (gated) dBefore[hidden + f] = round(dh[f]! * activate(activation, before));
     }
-    for (let k = 0; k < dim; k++) dx[k] = accumulate === true ? dx_ND[row * dim + k]! : 0;
-    for (let f = 0; f < width; f++) {
-      for (let k = 0; k < dim; k++) {
-        dx[k]! += dBefore[f]! * weights[inAt + f * dim + k]!;
-        leaf[f * dim + k]! += dBefore[f]! * x_UD[tokenAt + k]!;
+    if (dSaved !== undefined) for (let f = 0; f < width; f++) store(dSaved, savedAt + f, dBefore[f]!);
+    if (leaf !== undefined) {
+      for (let f = 0; f < width; f++) {
+        for (let k = 0; k < dim; k++) leaf[f * dim + k]! += dBefore[f]! * x_UD[tokenAt + k]!;
       }
+    }
+    if (dx_ND === undefined) continue;
+    for (let k = 0; k < dim; k++) dx[k] = accumulate ? dx_ND[row * dim + k]! : 0;
+    for (let f = 0; f < width; f++) {
+      for (let k = 0; k < dim; k++) dx[k]! += dBefore[f]! * weights[inAt + f * dim + k]!;
     }
     for (let k = 0; k < dim; k++) dx_ND[row * dim + k] = dx[k]!;
   }

@@ -24,14 +24,18 @@ function drawFrom(kind: OnHost<FillCall>['kind'], bits: number): number {
  * probability Φ(-2) + l·2⁻³¹·(½ - Φ(-2)), so that no draw lies beyond 2σ and none is thrown away.
  */
 export const fill: Kernel<FillCall> = {
-  check({ out, kind, scale, key, firstIndex }, check) {
+  check({ out, kind, scale, key, firstIndex, rowLength, rowStride }, check) {
     check.floats('out', out, 0);
     check.oneOf('kind', kind, ['constant', 'uniform', 'normal', 'truncated-normal']);
     check.number('scale', scale);
     check.size('firstIndex', firstIndex);
+    if (rowLength !== undefined || rowStride !== undefined) {
+      check.size('rowLength', rowLength ?? Number.NaN, 1);
+      check.size('rowStride', rowStride ?? Number.NaN, rowLength);
+    }
     if (!Array.isArray(key) || key.length !== 2) check.fail('key', 'no pair', 'two 32-bit numbers');
   },
-  run({ out, kind, scale, key, firstIndex }) {
+  run({ out, kind, scale, key, firstIndex, rowLength = Infinity, rowStride = 0 }) {
     if (kind === 'constant') {
       out.fill(scale);
       return;
@@ -39,7 +43,8 @@ export const fill: Kernel<FillCall> = {
     let block = -1;
     let words: readonly number[] = [];
     for (let i = 0; i < out.length; i++) {
-      const index = firstIndex + i;
+      const row = Math.floor(i / rowLength);
+      const index = row === 0 ? firstIndex + i : firstIndex + row * rowStride + (i - row * rowLength);
       const wanted = Math.floor(index / 4);
       if (wanted !== block) {
         words = philox4x32([wanted >>> 0, 0, 0, 0], key);

@@ -2,15 +2,17 @@ import type { KernelCall, KernelOp } from '@troupe/kernel-set';
 import { adamw } from './adamw.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceForward } from './balance.ts';
-import { copy, embedBackward, embedForward } from './embed.ts';
+import { copy, embedBackward, embedForward, round } from './embed.ts';
 import { sumAdd, sumRead, sumReset, sumSquares } from './exact-sum.ts';
-import { expertsBackward, expertsForward } from './experts.ts';
+import { expertsBackward, expertsBackwardInput, expertsBackwardWeight, expertsForward } from './experts.ts';
 import { fill } from './fill.ts';
 import { gateBackward, gateForward } from './gate.ts';
 import { headLoss } from './head.ts';
+import { headFinish, headJoin, headPartial } from './head-parts.ts';
 import type { Kernel } from './kernel.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
-import { normBackward, normForward } from './norm.ts';
+import { normBackward, normForward, normProducts, normSquares } from './norm.ts';
+import { partialsAdd } from './partials.ts';
 import { rope } from './rope.ts';
 import { routePlan } from './route.ts';
 import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.ts';
@@ -19,10 +21,14 @@ import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.t
 export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { readonly op: O }>> } = {
   fill,
   copy,
+  'round.bf16': round,
+  'partials.add': partialsAdd,
   'embed.forward': embedForward,
   'embed.backward': embedBackward,
   'norm.forward': normForward,
   'norm.backward': normBackward,
+  'norm.squares': normSquares,
+  'norm.products': normProducts,
   'linear.forward': linearForward,
   'linear.backward.input': linearBackwardInput,
   'linear.backward.weight': linearBackwardWeight,
@@ -39,7 +45,12 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'combine.backward.weights': combineBackwardWeights,
   'experts.forward': expertsForward,
   'experts.backward': expertsBackward,
+  'experts.backward.input': expertsBackwardInput,
+  'experts.backward.weight': expertsBackwardWeight,
   'head.loss': headLoss,
+  'head.partial': headPartial,
+  'head.join': headJoin,
+  'head.finish': headFinish,
   'sum.add': sumAdd,
   'sum.reset': sumReset,
   'sum.read': sumRead,

@@ -1,5 +1,11 @@
-import type { NormBackwardCall, NormForwardCall, OnHost } from '@troupe/kernel-set';
-import type { ExactSum } from '../on-host.ts';
+import type {
+  NormBackwardCall,
+  NormForwardCall,
+  NormProductsCall,
+  NormSquaresCall,
+  OnHost,
+} from '@troupe/kernel-set';
+import type { ExactSum, Floats } from '../on-host.ts';
 import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
 import { store } from './bf16.ts';
 import { addLeaves } from './exact-sum.ts';
@@ -18,6 +24,30 @@ function checkNorm(call: OnHost<NormForwardCall> | OnHost<NormBackwardCall>, che
   return groups * dim;
 }
 
+/** Sums over parts of rows, with the length of the whole rows. */
+function checkWhole(
+  name: string,
+  sums: Floats | undefined,
+  { kind, rows, groups, dim, fullDim }: OnHost<NormForwardCall> | OnHost<NormBackwardCall>,
+  check: ArgumentCheck,
+): void {
+  if (sums === undefined && fullDim === undefined) return;
+  check.floats(name, sums, rows);
+  check.size('fullDim', fullDim ?? Number.NaN, dim);
+  if (kind !== 'rms' || groups !== 1)
+    check.fail(name, `given for ${kind}, ${groups} groups`, 'rms, one group');
+}
+
+/** Σ (x - mean)² of `dim` elements. */
+function squaresOf(x: Floats, at: number, dim: number, mean: number): number {
+  let sum = 0;
+  for (let d = 0; d < dim; d++) {
+    const centred = x[at + d]! - mean;
+    sum += centred * centred;
+  }
+  return sum;
+}
+
 /**
  * rms: out = x / √(mean(x²) + eps) · weight; layer: out = (x - mean) / √(var + eps) · weight + bias, var biased.
  *
@@ -27,10 +57,11 @@ export const normForward: Kernel<NormForwardCall> = {
   check(call, check) {
     const rowLength = checkNorm(call, check);
     check.number('eps', call.eps);
+    checkWhole('squares_T', call.squares_T, call, check);
     check.floatsOrHalves('out.data', call.out?.data, check.rowsEnd('out', call.out, call.rows, rowLength));
     if (call.bias !== undefined) check.floats('bias', call.bias, call.dim);
   },
-  run({ kind, rows, groups, dim, eps, x, weight, bias, out, stats }) {
+  run({ kind, rows, groups, dim, eps, x, weight, bias, out, stats, squares_T, fullDim = dim }) {
     const from = rowsLayout(x, groups * dim);
     const to = rowsLayout(out, groups * dim);
     for (let i = 0; i < rows * groups; i++) {
@@ -43,12 +74,8 @@ export const normForward: Kernel<NormForwardCall> = {
         for (let d = 0; d < dim; d++) mean += x.data[xAt + d]!;
         mean /= dim;
       }
-      let square = 0;
-      for (let d = 0; d < dim; d++) {
-        const centred = x.data[xAt + d]! - mean;
-        square += centred * centred;
-      }
-      const inverse = 1 / Math.sqrt(square / dim + eps);
+      const square = squares_T?.[i] ?? squaresOf(x.data, xAt, dim, mean);
+      const inverse = 1 / Math.sqrt(square / fullDim + eps);
       stats[i] = inverse;
       if (kind === 'layer') stats[rows * groups + i] = mean;
       for (let d = 0; d < dim; d++) {
@@ -66,6 +93,7 @@ export const normForward: Kernel<NormForwardCall> = {
 export const normBackward: Kernel<NormBackwardCall> = {
   check(call, check) {
     const rowLength = checkNorm(call, check);
+    checkWhole('products_T', call.products_T, call, check);
     check.rows('dOut', call.dOut, call.rows, rowLength);
     check.rows('dx', call.dx, call.rows, rowLength);
     check.starts('grainStarts', call.grainStarts, call.rows);
@@ -90,6 +118,7 @@ function addGrains(
   biasLeaves: ExactSum | null,
 ): void {
   const { kind, rows, groups, dim, x, weight, stats, dOut, dx, accumulate, grainStarts } = call;
+  const { products_T, fullDim = dim } = call;
   const input = rowsLayout(x, groups * dim);
   const gradient = rowsLayout(dOut, groups * dim);
   const result = rowsLayout(dx, groups * dim);
@@ -117,7 +146,7 @@ function addGrains(
         projection += upstream * weight[d]! * normal;
       }
       gradientMean = kind === 'layer' ? gradientMean / dim : 0;
-      projection /= dim;
+      projection = (products_T?.[i] ?? projection) / fullDim;
       for (let d = 0; d < dim; d++) {
         const normal = (x.data[xAt + d]! - mean) * inverse;
         const value = inverse * (dOut.data[dOutAt + d]! * weight[d]! - gradientMean - normal * projection);
@@ -128,3 +157,43 @@ function addGrains(
     if (biasLeaves !== null) addLeaves(biasLeaves, 0, biasLeaf, dim);
   }
 }
+
+/** Σ x² of each row. */
+export const normSquares: Kernel<NormSquaresCall> = {
+  check({ rows, dim, x, out_T }, check) {
+    check.size('rows', rows);
+    check.size('dim', dim, 1);
+    check.rows('x', x, rows, dim);
+    check.floats('out_T', out_T, rows);
+  },
+  run({ rows, dim, x, out_T }) {
+    const { offset, stride } = rowsLayout(x, dim);
+    for (let row = 0; row < rows; row++) {
+      out_T[row] = squaresOf(x.data, offset + row * stride, dim, 0);
+    }
+  },
+};
+
+/** Σ dOut·weight·x̂ of each row. */
+export const normProducts: Kernel<NormProductsCall> = {
+  check({ rows, dim, x, weight, stats, dOut, out_T }, check) {
+    check.size('rows', rows);
+    check.size('dim', dim, 1);
+    check.rows('x', x, rows, dim);
+    check.floats('weight', weight, dim);
+    check.floats('stats', stats, rows);
+    check.rows('dOut', dOut, rows, dim);
+    check.floats('out_T', out_T, rows);
+  },
+  run({ rows, dim, x, weight, stats, dOut, out_T }) {
+    const [input, gradient] = [rowsLayout(x, dim), rowsLayout(dOut, dim)];
+    for (let row = 0; row < rows; row++) {
+      let sum = 0;
+      for (let d = 0; d < dim; d++) {
+        const normal = x.data[input.offset + row * input.stride + d]! * stats[row]!;
+        sum += dOut.data[gradient.offset + row * gradient.stride + d]! * weight[d]! * normal;
+      }
+      out_T[row] = sum;
+    }
+  },
+};

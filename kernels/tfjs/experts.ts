@@ -1,11 +1,15 @@
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import {
   hiddenInputs,
+  type ExpertCall,
   type ExpertsBackwardCall,
+  type ExpertsBackwardInputCall,
+  type ExpertsBackwardWeightCall,
   type ExpertsForwardCall,
   type OnHost,
 } from '@troupe/kernel-set';
 import type { ExpertSource } from '../on-host.ts';
-import { atLeast, checkSource, largestSlot, segmentsOf, type Segment } from '../reference/experts.ts';
+import { backwardSegments, forwardSegments, type BackwardCall, type Segment } from '../reference/experts.ts';
 import {
   addTransposed,
   asFloats,
@@ -16,7 +20,7 @@ import {
   type Block,
 } from './copies.ts';
 import { intoLeaves, type Leaves } from './leaves.ts';
-import { hiddenOf, hiddenBackward } from './hidden.ts';
+import { hiddenOf, hiddenBackward, type HiddenGradient } from './hidden.ts';
 import type { Tensors } from './tensors.ts';
 
 /** A segment with its place among its expert's rows and the tokens its rows stand for. */
@@ -40,11 +44,8 @@ function tokensOf(source: ExpertSource, { sourceRow, rows }: Segment): Int32Arra
 }
 
 /** Checks what only the counts know and groups the rows by expert; experts without rows are left out. */
-function rowsByExpert(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>): ExpertRows[] {
-  const { op, experts, dim, sources } = call;
-  const { segments, totals } = segmentsOf(op, experts, sources);
-  sources.forEach((source, i) => checkSource(op, i, source, totals[i]!, dim));
-  checkLengths(call, totals);
+function rowsByExpert(call: OnHost<ExpertCall>): ExpertRows[] {
+  const segments = call.op === 'experts.forward' ? forwardSegments(call) : backwardSegments(call);
   const groups: { expert: number; rows: number; savedRow: number; parts: Part[] }[] = [];
   for (const segment of segments) {
     if (segment.rows === 0) continue;
@@ -56,31 +57,11 @@ function rowsByExpert(call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardC
     group.parts.push({
       segment,
       column: group.rows,
-      tokens: tokensOf(sources[segment.sourceIndex]!, segment),
+      tokens: tokensOf(call.sources[segment.sourceIndex]!, segment),
     });
     group.rows += segment.rows;
   }
   return groups;
-}
-
-function checkLengths(
-  call: OnHost<ExpertsForwardCall> | OnHost<ExpertsBackwardCall>,
-  totals: readonly number[],
-): void {
-  const { op, dim } = call;
-  if (op === 'experts.forward') {
-    call.sources.forEach(({ y_ND }, i) => atLeast(op, `sources[${i}].y_ND`, y_ND, totals[i]! * dim));
-  } else {
-    call.sources.forEach(({ slots_N, dOut_UD, rowWeights_N, dx_ND }, i) => {
-      const rows = totals[i]!;
-      const tokens = slots_N === undefined ? rows : largestSlot(slots_N, rows) + 1;
-      atLeast(op, `sources[${i}].dOut_UD`, dOut_UD, tokens * dim);
-      atLeast(op, `sources[${i}].rowWeights_N`, rowWeights_N, rows);
-      atLeast(op, `sources[${i}].dx_ND`, dx_ND, rows * dim);
-    });
-  }
-  const total = totals.reduce((a, b) => a + b, 0);
-  atLeast(op, 'saved', call.saved, total * hiddenInputs(call.activation) * call.hidden);
 }
 
 const dense = (data: Float32Array, columns: number): Block => ({ data, at: 0, stride: columns });
@@ -151,6 +132,48 @@ export function expertsForward(tensors: Tensors, call: OnHost<ExpertsForwardCall
 
 /** Gradients of the same, and a leaf of the expert's weights for each (source, grain). */
 export function expertsBackward(tensors: Tensors, call: OnHost<ExpertsBackwardCall>): void {
+  addExpertLeaves(tensors, call, (group, sum) => {
+    const hidden = expertBackward(tensors, call, group);
+    addWeightLeaves(tensors, call, group, hidden, sum);
+  });
+}
+
+/** The half of dx. */
+export function expertsBackwardInput(tensors: Tensors, call: OnHost<ExpertsBackwardInputCall>): void {
+  const width = hiddenInputs(call.activation) * call.hidden;
+  const dSaved = asFloats(call.dSaved);
+  for (const group of rowsByExpert(call)) {
+    tensors.scope(() => {
+      const { dBefore } = expertBackward(tensors, call, group);
+      const to = { data: dSaved, at: group.savedRow * width, stride: width };
+      transposeBlock(dense(tensors.elements(dBefore), group.rows), to, width, group.rows);
+    });
+  }
+}
+
+/** The half of the weights. */
+export function expertsBackwardWeight(tensors: Tensors, call: OnHost<ExpertsBackwardWeightCall>): void {
+  const { activation, hidden } = call;
+  const width = hiddenInputs(activation) * hidden;
+  addExpertLeaves(tensors, call, (group, sum) => {
+    const { rows } = group;
+    const before = savedBefore(tensors, call, group);
+    const h = Float32Array.from(tensors.elements(hiddenOf(tensors, activation, before, hidden, rows)));
+    const dBefore = tensors.matrix(width, rows, (to) => {
+      const from = { data: asFloats(call.dSaved), at: group.savedRow * width, stride: width };
+      transposeBlock(from, dense(to, rows), rows, width);
+    });
+    const dy = outputGradients(tensors, call, group);
+    addWeightLeaves(tensors, call, group, { dy, h, dBefore }, sum);
+  });
+}
+
+/** Calls `add` for each expert with rows, with the leaves of its weights. */
+function addExpertLeaves(
+  tensors: Tensors,
+  call: OnHost<ExpertsBackwardCall> | OnHost<ExpertsBackwardWeightCall>,
+  add: (group: ExpertRows, sum: Leaves) => void,
+): void {
   const { experts, dim, hidden, activation, expertStride, weightSum } = call;
   const groups = new Map(rowsByExpert(call).map((group) => [group.expert, group]));
   const length = (hiddenInputs(activation) + 1) * hidden * dim;
@@ -161,48 +184,64 @@ export function expertsBackward(tensors: Tensors, call: OnHost<ExpertsBackwardCa
       (count) => tensors.scratch(count),
       (sum) => {
         const group = groups.get(expert);
-        if (group !== undefined) tensors.scope(() => expertBackward(tensors, call, group, sum));
+        if (group !== undefined) tensors.scope(() => add(group, sum));
       },
     );
   }
 }
 
-/** @param sum - of this expert's weights */
-function expertBackward(
-  tensors: Tensors,
-  call: OnHost<ExpertsBackwardCall>,
-  group: ExpertRows,
-  sum: Leaves,
-): void {
-  const { dim, hidden, activation, expertStride, sources, saved } = call;
-  const weights = asFloats(call.weights);
-  const { rows } = group;
-  const inputs = hiddenInputs(activation);
-  const width = inputs * hidden;
-  const inAt = group.expert * expertStride;
-  const downAt = inAt + width * dim;
-
-  const dy = tensors.matrix(dim, rows, (to) => {
-    for (const { segment, column, tokens } of group.parts) {
-      const { dOut_UD, rowWeights_N } = sources[segment.sourceIndex]!;
+/** rowWeight·dOut of an expert's rows, [D, rows]. */
+function outputGradients(tensors: Tensors, call: BackwardCall, { rows, parts }: ExpertRows): Tensor2D {
+  return tensors.matrix(call.dim, rows, (to) => {
+    for (const { segment, column, tokens } of parts) {
+      const { dOut_UD, rowWeights_N } = call.sources[segment.sourceIndex]!;
       const block = { data: to, at: column, stride: rows };
-      gatherColumns(dOut_UD, tokens, dim, block, rowWeights_N, segment.sourceRow);
+      gatherColumns(dOut_UD, tokens, call.dim, block, rowWeights_N, segment.sourceRow);
     }
   });
-  const downT = tensors.matrix(hidden, dim, (to) =>
-    transposeBlock({ data: weights, at: downAt, stride: hidden }, dense(to, dim), dim, hidden),
-  );
-  const dh = tensors.multiply(downT, dy);
-  const before = Array.from({ length: inputs }, (_, i) =>
+}
+
+/** Pre-activations, [hidden, rows] for each input. */
+function savedBefore(tensors: Tensors, call: BackwardCall, { rows, savedRow }: ExpertRows): Tensor2D[] {
+  const { hidden, saved } = call;
+  const inputs = hiddenInputs(call.activation);
+  const width = inputs * hidden;
+  return Array.from({ length: inputs }, (_, i) =>
     tensors.matrix(hidden, rows, (to) =>
       transposeBlock(
-        { data: asFloats(saved), at: group.savedRow * width + i * hidden, stride: width },
+        { data: asFloats(saved), at: savedRow * width + i * hidden, stride: width },
         dense(to, rows),
         rows,
         hidden,
       ),
     ),
   );
+}
+
+/** What the leaves of an expert's weights are made of: gradients of its outputs and pre-activations, and its hidden activations. */
+interface HiddenRows extends HiddenGradient {
+  readonly dy: Tensor2D;
+}
+
+/** dx of an expert's rows. */
+function expertBackward(
+  tensors: Tensors,
+  call: OnHost<ExpertsBackwardCall> | OnHost<ExpertsBackwardInputCall>,
+  group: ExpertRows,
+): HiddenRows {
+  const { dim, hidden, activation, expertStride, sources } = call;
+  const weights = asFloats(call.weights);
+  const { rows } = group;
+  const width = hiddenInputs(activation) * hidden;
+  const inAt = group.expert * expertStride;
+  const downAt = inAt + width * dim;
+
+  const dy = outputGradients(tensors, call, group);
+  const downT = tensors.matrix(hidden, dim, (to) =>
+    transposeBlock({ data: weights, at: downAt, stride: hidden }, dense(to, dim), dim, hidden),
+  );
+  const dh = tensors.multiply(downT, dy);
+  const before = savedBefore(tensors, call, group);
   const { h, dBefore } = hiddenBackward(tensors, activation, before, dh, hidden, rows);
 
   const inT = tensors.matrix(dim, width, (to) =>
@@ -210,12 +249,24 @@ function expertBackward(
   );
   const dx = tensors.elements(tensors.multiply(inT, dBefore));
   scatter(dx, group, dim, (i) => sources[i]!.dx_ND, call.accumulate === true);
+  return { dy, h, dBefore };
+}
 
-  for (const { segment, column, tokens } of group.parts) {
+/** @param sum - of this expert's weights */
+function addWeightLeaves(
+  tensors: Tensors,
+  call: BackwardCall,
+  { rows, parts }: ExpertRows,
+  { dy, h, dBefore }: HiddenRows,
+  sum: Leaves,
+): void {
+  const { dim, hidden, activation, sources } = call;
+  const width = hiddenInputs(activation) * hidden;
+  for (const { segment, column, tokens } of parts) {
     const count = segment.rows;
     tensors.scope(() => {
       /** Columns of this part of a [height, rows] matrix, as a left operand. */
-      const slice = (matrix: typeof dy, height: number) =>
+      const slice = (matrix: Tensor2D, height: number) =>
         count === rows
           ? matrix
           : tensors.matrix(height, count, (to) => {

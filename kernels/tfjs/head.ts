@@ -9,6 +9,8 @@ import type { Tensors } from './tensors.ts';
 
 /** Logits held at a time, at most (16 MiB), but never fewer than 16 rows. */
 const LOGITS_MOST = 1 << 22;
+/** Rows of logits held at a time. */
+export const logitsRows = (vocab: number): number => Math.max(16, Math.floor(LOGITS_MOST / vocab));
 /** Below this a probability is no longer accurate to float32 and the loss is computed from the logits. */
 const PROBABILITY_LEAST = 1e-30;
 
@@ -66,7 +68,7 @@ function grainLoss(
 ): void {
   const { dim, vocab, loss_T, lossSum } = call;
   const { head, headSum, first, end } = grain;
-  const chunk = Math.max(16, Math.floor(LOGITS_MOST / vocab));
+  const chunk = logitsRows(vocab);
   let leaf: Tensor2D | null = null;
   let lossLeaf = 0;
   for (let at = first; at < end; at += chunk) {

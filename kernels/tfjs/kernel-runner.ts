@@ -7,8 +7,9 @@ import { kernels as reference } from '../reference/kernels.ts';
 import { checkLayerCall, ExpertLayers, isLayerCall, runLayerCall } from './expert-layer.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { bf16Refused, usesBf16 } from './bf16-refused.ts';
-import { expertsBackward, expertsForward } from './experts.ts';
+import { expertsBackward, expertsBackwardInput, expertsBackwardWeight, expertsForward } from './experts.ts';
 import { headLoss } from './head.ts';
+import { headFinish, headPartial } from './head-parts.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
 import { adamw, sumAdd, sumSquares } from './optimizer.ts';
 import type { Tensors } from './tensors.ts';
@@ -29,7 +30,11 @@ const ownBodies: OwnBodies = {
   'attention.backward': attentionBackward,
   'experts.forward': expertsForward,
   'experts.backward': expertsBackward,
+  'experts.backward.input': expertsBackwardInput,
+  'experts.backward.weight': expertsBackwardWeight,
   'head.loss': headLoss,
+  'head.partial': headPartial,
+  'head.finish': headFinish,
   'sum.add': (_, call) => sumAdd(call),
   'sum.squares': (_, call) => sumSquares(call),
   adamw: (_, call) => adamw(call),

@@ -26,10 +26,15 @@
  *   first, then k, denormal inputs and results taken as zeros: what `vdpbf16ps` computes, or the same in two FMAs. An odd end
  *   is a pair with a zero. So k may be cut at even positions only; a leaf's rows (KER-3) are paired from the grain's first row on.
  *   Only products are bf16: norms, softmax, attention, router, sums, optimizer and master weights are f32.
+ * - KER-9: what a product, Σ exp or a norm adds up over parts that may lie on several ranks is computed for each part on its own, as KER-1
+ *   and KER-2 say, and the parts are added as a tree of adjacent pairs ((0+1)+(2+3))+… (`partials.add`), before what they are added to.
+ *   So ranks that hold neighbouring parts, a whole subtree, send one number, and where parts lie does not show.
  */
+import type { ExpertCall } from './expert-calls.ts';
 import type { ExpertLayerCall } from './expert-layer-calls.ts';
-import type { ExpertSource } from './expert-source.ts';
 import type { ExactSum, GradientTarget } from './gradient-target.ts';
+import type { HalfRows, NormKind, Precision, Rows, Weights } from './operands.ts';
+import type { PartCall } from './part-calls.ts';
 import type { Bytes, Floats, Halves, Int64s, Ints } from './device-array.ts';
 
 /** Gradient leaves are multiples of 2^-50 … */
@@ -40,35 +45,6 @@ export const LOSS_QUANTUM_LOG2 = -36;
 export const NORM_QUANTUM_LOG2 = -80;
 /** Squares are added up in leaves of this many consecutive elements of a tensor; slices start at multiples of it. */
 export const NORM_BLOCK = 1024;
-
-export type NormKind = 'rms' | 'layer';
-/** Activations of an expert or a dense FFN: schema, checks and random cases are drawn from this list. */
-export const activations = ['swiglu', 'gelu', 'gelu-tanh', 'relu'] as const;
-export type Activation = (typeof activations)[number];
-/** Gated activations have two input matrices (gate, up); the others one. */
-export const hiddenInputs = (activation: Activation): 1 | 2 => (activation === 'swiglu' ? 2 : 1);
-
-/** Format of a product's operands; absent in a call: f32. */
-export type Precision = 'f32' | 'bf16';
-
-/** A matrix inside a larger buffer: row r starts at `offset + r·stride`. Default offset 0, stride = row length. */
-export interface Rows {
-  readonly data: Floats;
-  readonly offset?: number;
-  readonly stride?: number;
-}
-
-/** The same in bf16. As an operand of a product in bf16 it means the same as f32 rows that hold the rounded numbers. */
-export interface HalfRows {
-  readonly data: Halves;
-  readonly offset?: number;
-  readonly stride?: number;
-}
-
-/**
- * Weights of a product: bf16 only with precision bf16, where they mean the same as f32 ones that hold the rounded numbers.
- */
-export type Weights = Floats | Halves;
 
 /** Draws element i of a parameter from its own counter, so that any slice of it can be filled alone. */
 export interface FillCall {
@@ -81,12 +57,28 @@ export interface FillCall {
   readonly key: readonly [number, number];
   /** Index of `out[0]` in the whole parameter. */
   readonly firstIndex: number;
+  /**
+   * Given, with `rowStride`: `out` is a block of columns of a matrix. Element j is element firstIndex + floor(j/rowLength)·rowStride +
+   * j mod rowLength of the parameter.
+   */
+  readonly rowLength?: number;
+  readonly rowStride?: number;
 }
 
 export interface CopyCall {
   readonly op: 'copy';
   readonly from: Floats;
   readonly out: Floats;
+}
+
+/**
+ * out = x as bf16 stores it: rounded to nearest even, a denormal to a zero of its sign; in either storage. Numbers that are bf16 already
+ * are only copied, packed or widened. `out` may be `x`.
+ */
+export interface RoundCall {
+  readonly op: 'round.bf16';
+  readonly x: Floats | Halves;
+  readonly out: Floats | Halves;
 }
 
 /** out_TD = table_VD[ids_T]. @throws TROUPE_KERNEL_RANGE (as the completion's error) for an id outside 0 … V-1 */
@@ -96,6 +88,8 @@ export interface EmbedForwardCall {
   readonly table_VD: Floats;
   readonly out_TD: Floats;
   readonly dim: number;
+  /** Given: the table is a part of the vocabulary, from this id on. Ids before and behind it leave their rows of `out_TD` as they are. */
+  readonly firstId?: number;
 }
 
 /** tableSum gets the rows of dOut_TD by id, a leaf per grain. */
@@ -107,6 +101,8 @@ export interface EmbedBackwardCall {
   /** G+1 row bounds of the grains, first 0, last T. */
   readonly grainStarts: Ints;
   readonly tableSum: GradientTarget;
+  /** As in the forward pass: ids before and behind the part add nothing. */
+  readonly firstId?: number;
 }
 
 /**
@@ -127,6 +123,10 @@ export interface NormForwardCall {
   readonly out: Rows | HalfRows;
   /** Saved for backward: rows·groups inverse deviations; kind layer: followed by rows·groups means. */
   readonly stats: Floats;
+  /** Of rows that are parts of longer ones: what `norm.squares` gave of all parts, added up. Kind rms, one group. */
+  readonly squares_T?: Floats;
+  /** With `squares_T`: elements of the longer row. */
+  readonly fullDim?: number;
 }
 
 /** dx (+)= gradient; weightSum and biasSum get a leaf per grain. Residual gradients come in through `accumulate`. */
@@ -145,6 +145,9 @@ export interface NormBackwardCall {
   readonly grainStarts: Ints;
   readonly weightSum: GradientTarget;
   readonly biasSum?: GradientTarget;
+  /** As `squares_T` of the forward pass: what `norm.products` gave, added up. */
+  readonly products_T?: Floats;
+  readonly fullDim?: number;
 }
 
 /** out[M,N] (+)= x[M,K]·weight[N,K]ᵀ. With `residual` the chain starts from residual[M,N] (not together with accumulate). */
@@ -342,6 +345,8 @@ export interface RoutePlanCall {
   /** From 0 to ranks - 1, [E]. */
   readonly rankOf_E: Ints;
   readonly choices_TK: Ints;
+  /** A token with 0 is planned as if it had no choices: another rank dispatches it. */
+  readonly taken_T?: Bytes;
   readonly grainStarts: Ints;
   /** Rows of each (expert, grain), [E, G], experts in the order of rows: by rank, then by number. */
   readonly counts_EG: Ints;
@@ -410,61 +415,6 @@ export interface CombineBackwardWeightsCall {
   readonly position_TK: Ints;
   readonly dOut_TD: Floats;
   readonly dWeights_TK: Floats;
-}
-
-/**
- * The FFN of a group of experts over the rows of all sources. Weights of expert e: `weights[e·expertStride …]` holds
- * gate [F, D] (gated activations only), up [F, D], down [D, F], one after the other. `expertStride` ≥ that size
- * (slices are padded to NORM_BLOCK); what lies between experts is never read or written.
- *
- * swiglu: down·(silu(gate·x) ⊙ (up·x)); others: down·act(up·x). No biases.
- * y of source s is in the source's own row order, [N_s, D].
- *
- * In bf16 pre-activations are rounded to bf16, saved or not, before the activation, so that the backward pass differentiates what
- * the forward pass computed; the activation itself is f32 and is rounded as an operand of the next product.
- */
-export interface ExpertsForwardCall {
-  readonly op: 'experts.forward';
-  readonly experts: number;
-  readonly dim: number;
-  readonly hidden: number;
-  readonly activation: Activation;
-  readonly weights: Weights;
-  readonly expertStride: number;
-  readonly sources: readonly (ExpertSource & { readonly y_ND: Floats })[];
-  /** True: y is the start of the chain (a residual copied there before). Default false. */
-  readonly accumulate?: boolean;
-  /**
-   * Pre-activations, [N, hiddenInputs·F], in compute order (expert, source, grain, token); absent: inference. Of the device's
-   * floats with precision f32, `Halves` with bf16.
-   */
-  readonly saved?: Floats | Halves;
-  readonly precision?: Precision;
-}
-
-export interface ExpertsBackwardCall {
-  readonly op: 'experts.backward';
-  readonly experts: number;
-  readonly dim: number;
-  readonly hidden: number;
-  readonly activation: Activation;
-  readonly weights: Weights;
-  readonly expertStride: number;
-  readonly sources: readonly (ExpertSource & {
-    /** Gradient of the combined output of each distinct token, [U, D]. */
-    readonly dOut_UD: Floats;
-    /** Combine weight of each row: the gradient of row r is rowWeights[r]·dOut[slots[r]]; absent: 1. */
-    readonly rowWeights_N?: Floats;
-    /** Gradient of each row's input, [N_s, D]. */
-    readonly dx_ND: Floats;
-  })[];
-  /** True: dx is the start of the chain. Default false. */
-  readonly accumulate?: boolean;
-  /** As the forward pass left it. */
-  readonly saved: Floats | Halves;
-  /** Same layout as `weights`. */
-  readonly weightSum: GradientTarget;
-  readonly precision?: Precision;
 }
 
 /**
@@ -553,6 +503,7 @@ export interface AdamWCall {
 export type KernelCall =
   | FillCall
   | CopyCall
+  | RoundCall
   | EmbedForwardCall
   | EmbedBackwardCall
   | NormForwardCall
@@ -571,14 +522,14 @@ export type KernelCall =
   | GatherScalarsCall
   | CombineCall
   | CombineBackwardWeightsCall
-  | ExpertsForwardCall
-  | ExpertsBackwardCall
   | HeadLossCall
   | SumAddCall
   | SumResetCall
   | SumReadCall
   | SumSquaresCall
   | AdamWCall
+  | ExpertCall
+  | PartCall
   | ExpertLayerCall;
 
 /** What every body computes. */

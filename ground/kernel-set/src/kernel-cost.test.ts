@@ -2,12 +2,8 @@ import test from 'ava';
 import type { Floats, Ints } from './device-array.ts';
 import type { GradientTarget } from './gradient-target.ts';
 import { asDeviceArray, onHost } from './host-memory.ts';
-import type {
-  AttentionForwardCall,
-  ExpertsForwardCall,
-  KernelCall,
-  LinearForwardCall,
-} from './kernel-calls.ts';
+import type { ExpertsForwardCall } from './expert-calls.ts';
+import type { AttentionForwardCall, KernelCall, LinearForwardCall } from './kernel-calls.ts';
 import { callCost, callShape, type KernelCost } from './kernel-cost.ts';
 
 const floats = (length: number): Floats => asDeviceArray(new Float32Array(length));

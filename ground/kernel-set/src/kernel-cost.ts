@@ -1,8 +1,9 @@
 import { InvariantError } from '@troupe/core';
 import type { ExpertSource } from './expert-source.ts';
 import type { GradientTarget } from './gradient-target.ts';
-import { hiddenInputs, type AttentionForwardCall, type KernelCall } from './kernel-calls.ts';
+import type { AttentionForwardCall, CombineCall, KernelCall } from './kernel-calls.ts';
 import type { OnHost } from './host-memory.ts';
+import { hiddenInputs } from './operands.ts';
 import type { HostArray } from '@troupe/core';
 
 /** What a call asks of a machine, whatever body runs it. */
@@ -64,6 +65,9 @@ function expertLoad(
   return { rows, activeExperts };
 }
 
+const partRows = ({ parts }: Pick<OnHost<CombineCall>, 'parts'>): number =>
+  parts.reduce((sum, part) => sum + part.rows, 0);
+
 /**
  * FLOPs and bytes of a call: a pure function of its sizes, and of the counts of rows and document starts that it points at, which must
  * hold their final contents. It looks into these, so it is for bodies whose memory is the process's own.
@@ -74,6 +78,12 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       return { flops: 0, bytes: call.out.byteLength };
     case 'copy':
       return { flops: 0, bytes: 2 * call.out.byteLength };
+    case 'round.bf16':
+      return { flops: 0, bytes: call.x.byteLength + call.out.byteLength };
+    case 'partials.add': {
+      const terms = call.parts.length + (call.base === undefined ? 0 : 1);
+      return { flops: (terms - 1) * call.out.length, bytes: (terms + 1) * call.out.byteLength };
+    }
     case 'embed.forward': {
       const tokens = call.ids_T.length;
       return {
@@ -101,6 +111,19 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
           size(call.stats) * stats,
       };
     }
+    case 'norm.squares':
+      return {
+        flops: 2 * call.rows * call.dim,
+        bytes: elements([call.x.data], call.rows * call.dim) + elements([call.out_T], call.rows),
+      };
+    case 'norm.products':
+      return {
+        flops: 4 * call.rows * call.dim,
+        bytes:
+          elements([call.x.data, call.dOut.data], call.rows * call.dim) +
+          elements([call.weight], call.dim) +
+          elements([call.stats, call.out_T], call.rows),
+      };
     case 'norm.backward': {
       const count = call.rows * call.groups * call.dim;
       const stats = call.rows * call.groups * (call.kind === 'layer' ? 2 : 1);
@@ -212,7 +235,7 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       return { flops: 0, bytes: I32 * call.count + elements([call.values, call.out], call.count) };
     case 'combine': {
       const [count, chosen] = [call.tokens * call.dim, call.tokens * call.topK];
-      const rows = call.parts.reduce((sum, part) => sum + part.rows, 0);
+      const rows = partRows(call);
       return {
         flops: 2 * rows * call.dim,
         bytes:
@@ -222,7 +245,7 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       };
     }
     case 'combine.backward.weights': {
-      const rows = call.parts.reduce((sum, part) => sum + part.rows, 0);
+      const rows = partRows(call);
       return {
         flops: 2 * rows * call.dim,
         bytes:
@@ -260,23 +283,64 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
           targetBytes(call.weightSum) * call.weights.length,
       };
     }
-    case 'experts.backward': {
+    case 'experts.backward':
+    case 'experts.backward.input':
+    case 'experts.backward.weight': {
       const { rows, activeExperts } = expertLoad(call.sources, call.experts);
-      const writtenExperts = isReplaced(call.weightSum) ? call.experts : activeExperts;
       const inner = hiddenInputs(call.activation) * call.hidden;
+      const weights = call.dim * (inner + call.hidden);
+      const products = 2 * rows * weights;
       const [source] = call.sources;
-      const dx = source?.dx_ND;
+      const read = elements([source?.dOut_UD], rows * call.dim) + elements([call.saved], rows * inner);
+      const [input, target] = [
+        call.op === 'experts.backward.weight' ? null : call,
+        call.op === 'experts.backward.input' ? null : call.weightSum,
+      ];
+      const dx = input?.sources[0]?.dx_ND;
+      const written = target !== null && isReplaced(target) ? call.experts : activeExperts;
       return {
-        flops: 4 * rows * call.dim * (inner + call.hidden) + 10 * rows * call.hidden,
+        flops: (input === null || target === null ? 1 : 2) * products + 10 * rows * call.hidden,
         bytes:
-          elements(
-            [source?.x_UD, source?.dOut_UD, dx, call.accumulate === true ? dx : undefined],
-            rows * call.dim,
-          ) +
-          (size(call.weights) * activeExperts + targetBytes(call.weightSum) * writtenExperts) *
-            call.dim *
-            (inner + call.hidden) +
-          size(call.saved) * rows * inner,
+          read +
+          (input === null
+            ? 0
+            : elements([dx, input.accumulate === true ? dx : undefined], rows * call.dim) +
+              size(call.weights) * activeExperts * weights) +
+          (target === null
+            ? 0
+            : elements([source?.x_UD], rows * call.dim) + targetBytes(target) * written * weights) +
+          ('dSaved' in call ? elements([call.dSaved], rows * inner) : 0),
+      };
+    }
+    case 'head.partial': {
+      const { tokens, dim, vocab } = call;
+      return {
+        flops: 2 * tokens * dim * vocab + 3 * tokens * vocab,
+        bytes:
+          elements([call.x_TD], tokens * dim) +
+          elements([call.head_VD], dim * vocab) +
+          elements([call.targets_T, call.max_T, call.sum_T, call.logit_T], tokens),
+      };
+    }
+    case 'head.join': {
+      const { tokens, parts } = call;
+      return {
+        flops: (4 * parts.length + 3) * tokens,
+        bytes:
+          parts.reduce(
+            (sum, { max_T, sum_T, logit_T }) => sum + elements([max_T, sum_T, logit_T], tokens),
+            0,
+          ) + elements([call.targets_T, call.lse_T, call.loss_T], tokens),
+      };
+    }
+    case 'head.finish': {
+      const { tokens, dim, vocab } = call;
+      return {
+        flops: 6 * tokens * dim * vocab + 3 * tokens * vocab,
+        bytes:
+          elements([call.x_TD, call.dx_TD], tokens * dim) +
+          (size(call.head_VD) + targetBytes(call.headSum)) * dim * vocab +
+          elements([call.targets_T, call.lse_T], tokens),
       };
     }
     case 'head.loss': {
@@ -322,6 +386,8 @@ function sizesOf(call: KernelCall): string {
   switch (call.op) {
     case 'fill':
     case 'copy':
+    case 'round.bf16':
+    case 'partials.add':
       return `${call.out.length}`;
     case 'embed.forward':
     case 'embed.backward':
@@ -329,6 +395,9 @@ function sizesOf(call: KernelCall): string {
     case 'norm.forward':
     case 'norm.backward':
       return `${call.rows}×${call.groups === 1 ? '' : `${call.groups}×`}${call.dim}`;
+    case 'norm.squares':
+    case 'norm.products':
+      return `${call.rows}×${call.dim}`;
     case 'linear.forward':
     case 'linear.backward.input':
     case 'linear.backward.weight':
@@ -355,9 +424,15 @@ function sizesOf(call: KernelCall): string {
       return `${call.layer.name}: ${call.experts} × ${call.dim}`;
     case 'experts.forward':
     case 'experts.backward':
+    case 'experts.backward.input':
+    case 'experts.backward.weight':
       return `${call.experts} × ${call.dim}→${call.hidden}`;
     case 'head.loss':
+    case 'head.partial':
+    case 'head.finish':
       return `${call.tokens}×${call.dim}→${call.vocab}`;
+    case 'head.join':
+      return `${call.tokens} of ${call.parts.length} parts`;
     case 'sum.add':
       return `${call.other.length}`;
     case 'sum.reset':

@@ -21,6 +21,9 @@ void check_contents(const LinearBackwardWeightArgs& args) { check_bounds("linear
 void check_contents(const BalanceForwardArgs& args) { check_bounds("balance.forward: groupStarts", args.groups, args.tokens); }
 void check_contents(const GateBackwardArgs& args) { check_bounds("gate.backward: groupStarts", args.groups, args.tokens); }
 void check_contents(const RoutePlanArgs& args) { check_bounds("route.plan: grainStarts", args.grains, args.tokens); }
+void check_contents(const HeadJoinArgs& args) { check_bounds("head.join: grainStarts", args.grains, args.tokens); }
+void check_contents(const HeadPartialArgs& args) { check_bounds("head.partial: grainStarts", args.grains, args.tokens); }
+void check_contents(const HeadFinishArgs& args) { check_bounds("head.finish: grainStarts", args.grains, args.tokens); }
 void check_contents(const HeadLossArgs& args) { check_bounds("head.loss: grainStarts", args.grains, args.tokens); }
 
 struct Runner {

@@ -22,6 +22,8 @@ struct CallList {
   std::vector<Call> calls;
   std::list<std::vector<ExpertSource>> sources;
   std::list<std::vector<RowsPart>> parts;
+  std::list<std::vector<const float*>> partials;
+  std::list<std::vector<HeadPartSums>> head_parts;
 };
 
 /// TROUPE_KERNEL_SHAPE: an argument of the wrong type or size, found before anything runs.

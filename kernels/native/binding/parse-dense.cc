@@ -29,6 +29,10 @@ FillArgs fill(const Reader& r, CallList&) {
   const double first = r.number("firstIndex");
   if (!(first >= 0 && first < 0x1p53)) r.fail("firstIndex", std::to_string(first), "an integer from 0");
   args.first_index = static_cast<int64_t>(first);
+  if (r.has("rowLength") || r.has("rowStride")) {
+    args.row_length = r.size("rowLength", 1);
+    args.row_stride = r.size("rowStride", args.row_length);
+  }
   return args;
 }
 
@@ -39,18 +43,56 @@ CopyArgs copy(const Reader& r, CallList&) {
   return {from.data, out.data, from.length};
 }
 
+RoundBf16Args round_bf16(const Reader& r, CallList&) {
+  RoundBf16Args args = {};
+  if (r.is_halves("x")) {
+    const auto x = r.halves("x", 0);
+    args.x_halves = x.data;
+    args.length = x.length;
+  } else {
+    const auto x = r.floats("x", 0);
+    args.x = x.data;
+    args.length = x.length;
+  }
+  const bool halves = r.is_halves("out");
+  if (halves) args.out_halves = r.halves("out", args.length).data;
+  else args.out = r.floats("out", args.length).data;
+  r.same_length("out", halves ? r.halves("out", 0).length : r.floats("out", 0).length, "x", args.length);
+  return args;
+}
+
+PartialsAddArgs partials_add(const Reader& r, CallList& list) {
+  PartialsAddArgs args = {};
+  const auto out = r.floats("out", 0);
+  args.out = out.data;
+  args.length = out.length;
+  args.num_parts = parts_of(r);
+  list.partials.emplace_back();
+  for (int64_t i = 0; i < args.num_parts; i++) {
+    const auto part = r.floats_at("parts", static_cast<uint32_t>(i), out.length);
+    r.same_length("parts", part.length, "out", out.length);
+    list.partials.back().push_back(part.data);
+  }
+  args.parts = list.partials.back().data();
+  const auto base = r.floats_or_null("base", 0);
+  args.base = base.data;
+  if (r.has("base")) r.same_length("base", base.length, "out", out.length);
+  return args;
+}
+
 EmbedForwardArgs embed_forward(const Reader& r, CallList&) {
   const int64_t dim = r.size("dim", 1);
   const auto ids = r.ints("ids_T", 0);
   const auto table = r.floats("table_VD", dim);
-  return {ids.data, ids.length, table.data, table.length / dim, r.floats("out_TD", ids.length * dim).data, dim};
+  return {ids.data, ids.length, table.data, table.length / dim, r.floats("out_TD", ids.length * dim).data, dim, r.size_or("firstId", -1)};
 }
 
 EmbedBackwardArgs embed_backward(const Reader& r, CallList&) {
   const int64_t dim = r.size("dim", 1);
   const auto ids = r.ints("ids_T", 0);
   const GradientTarget target = r.target("tableSum", -1);
-  return {ids.data, ids.length, r.floats("dOut_TD", ids.length * dim).data, target.length / dim, dim, r.bounds("grainStarts"), target};
+  return {ids.data, ids.length, r.floats("dOut_TD", ids.length * dim).data, target.length / dim, dim, r.bounds("grainStarts"), target,
+          r.size_or("firstId", -1)};
 }
 
 namespace {
@@ -67,6 +109,14 @@ Args norm_common(const Reader& r) {
   args.stats = r.floats("stats", args.rows * args.groups * (args.kind == NormKind::layer ? 2 : 1)).data;
   return args;
 }
+/// Sums over whole rows, of which the call has a part; null when absent.
+template <class Args>
+const float* whole_sums(const Reader& r, const char* name, Args& args) {
+  if (!r.has(name) && !r.has("fullDim")) return nullptr;
+  if (args.kind != NormKind::rms || args.groups != 1) r.fail(name, "given", "nothing, but for kind rms and one group");
+  args.full_dim = r.size("fullDim", args.dim);
+  return r.floats(name, args.rows).data;
+}
 }  // namespace
 
 NormForwardArgs norm_forward(const Reader& r, CallList&) {
@@ -74,6 +124,7 @@ NormForwardArgs norm_forward(const Reader& r, CallList&) {
   args.eps = r.number("eps");
   args.bias = r.floats_or_null("bias", args.dim).data;
   args.out = r.rows("out", args.rows, args.groups * args.dim, true);
+  args.squares = whole_sums(r, "squares_T", args);
   return args;
 }
 
@@ -85,7 +136,24 @@ NormBackwardArgs norm_backward(const Reader& r, CallList&) {
   args.grains = r.bounds("grainStarts");
   args.weight_sum = r.target("weightSum", args.dim);
   args.bias_sum = r.target_or_none("biasSum", args.dim);
+  args.products = whole_sums(r, "products_T", args);
   return args;
+}
+
+NormSquaresArgs norm_squares(const Reader& r, CallList&) {
+  const int64_t rows = r.size("rows"), dim = r.size("dim", 1);
+  return {rows, dim, r.const_rows("x", rows, dim), r.floats("out_T", rows).data};
+}
+
+NormProductsArgs norm_products(const Reader& r, CallList&) {
+  const int64_t rows = r.size("rows"), dim = r.size("dim", 1);
+  return {rows,
+          dim,
+          r.const_rows("x", rows, dim),
+          r.floats("weight", dim).data,
+          r.floats("stats", rows).data,
+          r.const_rows("dOut", rows, dim),
+          r.floats("out_T", rows).data};
 }
 
 namespace {
@@ -204,6 +272,59 @@ HeadLossArgs head_loss(const Reader& r, CallList&) {
   const bool backward = r.has("dx_TD") || r.has("headSum");
   if (backward && !r.has("gradScale")) r.fail("gradScale", "undefined", "a number, since dx_TD or headSum is given");
   args.grad_scale = backward ? static_cast<float>(r.number("gradScale")) : 0.0f;
+  return args;
+}
+
+namespace {
+void head_part(const Reader& r, HeadPart& args) {
+  args.tokens = r.size("tokens");
+  args.dim = r.size("dim", 1);
+  args.vocab = r.size("vocab", 1);
+  args.first_vocab = r.size("firstVocab");
+  args.precision = r.precision();
+  if (args.precision == Precision::bf16 && r.is_halves("x_TD")) args.x_halves = r.halves("x_TD", args.tokens * args.dim).data;
+  else args.x = r.floats("x_TD", args.tokens * args.dim).data;
+  args.head = r.weights("head_VD", args.vocab * args.dim, args.precision);
+  args.targets = r.ints("targets_T", args.tokens).data;
+  args.grains = r.bounds("grainStarts");
+}
+}  // namespace
+
+HeadPartialArgs head_partial(const Reader& r, CallList&) {
+  HeadPartialArgs args = {};
+  head_part(r, args);
+  args.max = r.floats("max_T", args.tokens).data;
+  args.sum = r.floats("sum_T", args.tokens).data;
+  args.logit = r.floats("logit_T", args.tokens).data;
+  return args;
+}
+
+HeadFinishArgs head_finish(const Reader& r, CallList&) {
+  HeadFinishArgs args = {};
+  head_part(r, args);
+  args.lse = r.floats("lse_T", args.tokens).data;
+  args.grad_scale = static_cast<float>(r.number("gradScale"));
+  args.dx = r.floats("dx_TD", args.tokens * args.dim).data;
+  args.head_sum = r.target("headSum", args.vocab * args.dim);
+  return args;
+}
+
+HeadJoinArgs head_join(const Reader& r, CallList& list) {
+  HeadJoinArgs args = {};
+  args.tokens = r.size("tokens");
+  args.num_parts = parts_of(r);
+  list.head_parts.emplace_back();
+  for (int64_t i = 0; i < args.num_parts; i++) {
+    const Reader part = element(r, "parts", static_cast<uint32_t>(i));
+    list.head_parts.back().push_back({part.floats("max_T", args.tokens).data, part.floats("sum_T", args.tokens).data,
+                                      part.floats("logit_T", args.tokens).data, part.size("firstVocab"), part.size("vocab", 1)});
+  }
+  args.parts = list.head_parts.back().data();
+  args.targets = r.ints("targets_T", args.tokens).data;
+  args.grains = r.bounds("grainStarts");
+  args.lse = r.floats("lse_T", args.tokens).data;
+  args.loss = r.floats("loss_T", args.tokens).data;
+  args.loss_sum = r.has("lossSum") ? r.int64s("lossSum", 2).data : nullptr;
   return args;
 }
 

@@ -65,6 +65,7 @@ RoutePlanArgs route_plan(const Reader& r, CallList&) {
   args.top_k = r.size("topK", 1);
   args.ranks = r.size("ranks", 1);
   args.rank_of = r.ints("rankOf_E", args.experts).data;
+  args.taken = r.bytes_or_null("taken_T", args.tokens).data;
   const int64_t choices = args.tokens * args.top_k;
   args.choices = r.ints("choices_TK", choices).data;
   args.grains = r.bounds("grainStarts");
@@ -91,27 +92,6 @@ GatherScalarsArgs gather_scalars(const Reader& r, CallList&) {
 }
 
 namespace {
-uint32_t length_of(const Reader& r, const char* name) {
-  bool is_array = false;
-  uint32_t length = 0;
-  const napi_value value = r.get(name);
-  napi_is_array(r.env(), value, &is_array);
-  if (!is_array) r.fail(name, "not an array", "an array");
-  napi_get_array_length(r.env(), value, &length);
-  return length;
-}
-/// Element i of an array of objects.
-Reader element(const Reader& r, const char* name, uint32_t i) {
-  napi_value value;
-  napi_valuetype type = napi_undefined;
-  const std::string path = std::string(name) + "[" + std::to_string(i) + "]";
-  if (napi_get_element(r.env(), r.get(name), i, &value) != napi_ok || napi_typeof(r.env(), value, &type) != napi_ok ||
-      type != napi_object) {
-    r.fail(path.c_str(), "no object", "an object");
-  }
-  return r.nested(path, value);
-}
-
 const std::vector<RowsPart>& rows_parts(const Reader& r, int64_t dim, CallList& list) {
   list.parts.emplace_back();
   std::vector<RowsPart>& parts = list.parts.back();
@@ -154,8 +134,11 @@ CombineBackwardWeightsArgs combine_backward_weights(const Reader& r, CallList& l
 }
 
 namespace {
+/// What a call does with the experts: rows forwards, their gradients backwards, or the weights' gradients alone.
+enum class Direction { forward, backward, weights };
+
 /// Rows of a source that its arrays have room for; the counts are checked against it when the call runs.
-const std::vector<ExpertSource>& expert_sources(const Reader& r, int64_t experts, int64_t dim, bool backward, CallList& list) {
+const std::vector<ExpertSource>& expert_sources(const Reader& r, int64_t experts, int64_t dim, Direction direction, CallList& list) {
   list.sources.emplace_back();
   std::vector<ExpertSource>& sources = list.sources.back();
   const uint32_t count = length_of(r, "sources");
@@ -167,18 +150,19 @@ const std::vector<ExpertSource>& expert_sources(const Reader& r, int64_t experts
     const auto x = source.floats("x_UD", 0);
     s.x = x.data;
     s.num_tokens = x.length / dim;
-    const auto out = source.floats(backward ? "dx_ND" : "y_ND", 0);
-    s.capacity = out.length / dim;
-    if (backward) {
-      s.dx = out.data;
+    s.capacity = INT64_MAX;
+    if (direction != Direction::weights) {
+      const auto out = source.floats(direction == Direction::forward ? "y_ND" : "dx_ND", 0);
+      s.capacity = out.length / dim;
+      (direction == Direction::forward ? s.y : s.dx) = out.data;
+    }
+    if (direction != Direction::forward) {
       const auto d_out = source.floats("dOut_UD", 0);
       s.d_out = d_out.data;
       if (d_out.length / dim < s.num_tokens) s.num_tokens = d_out.length / dim;
       const auto weights = source.floats_or_null("rowWeights_N", 0);
       s.row_weights = weights.data;
       if (source.has("rowWeights_N") && weights.length < s.capacity) s.capacity = weights.length;
-    } else {
-      s.y = out.data;
     }
     const auto slots = source.ints_or_null("slots_N", 0);
     s.slots = slots.data;
@@ -190,9 +174,9 @@ const std::vector<ExpertSource>& expert_sources(const Reader& r, int64_t experts
   return sources;
 }
 
-/// Both directions; `saved` is optional in the forward one.
+/// All directions; `saved` is optional in the forward one.
 template <class Args>
-Args experts_common(const Reader& r, bool backward, CallList& list) {
+Args experts_common(const Reader& r, Direction direction, CallList& list) {
   Args args = {};
   args.experts = r.size("experts", 1);
   args.dim = r.size("dim", 1);
@@ -203,11 +187,11 @@ Args experts_common(const Reader& r, bool backward, CallList& list) {
   require(r, args.expert_stride >= one, "expertStride", args.expert_stride, "at least the size of an expert, " + std::to_string(one));
   args.precision = r.precision();
   args.weights = r.weights("weights", (args.experts - 1) * args.expert_stride + one, args.precision);
-  const auto& sources = expert_sources(r, args.experts, args.dim, backward, list);
+  const auto& sources = expert_sources(r, args.experts, args.dim, direction, list);
   args.sources = sources.data();
   args.num_sources = static_cast<int64_t>(sources.size());
   args.accumulate = r.flag_or("accumulate", false);
-  if (!backward && !r.has("saved")) return args;
+  if (direction == Direction::forward && !r.has("saved")) return args;
   int64_t saved = 0;
   if (args.precision == Precision::bf16) {
     const auto halves = r.halves("saved", 0);
@@ -223,12 +207,50 @@ Args experts_common(const Reader& r, bool backward, CallList& list) {
 }
 }  // namespace
 
-ExpertsForwardArgs experts_forward(const Reader& r, CallList& list) { return experts_common<ExpertsForwardArgs>(r, false, list); }
+ExpertsForwardArgs experts_forward(const Reader& r, CallList& list) {
+  return experts_common<ExpertsForwardArgs>(r, Direction::forward, list);
+}
 
-ExpertsBackwardArgs experts_backward(const Reader& r, CallList& list) {
-  auto args = experts_common<ExpertsBackwardArgs>(r, true, list);
+namespace {
+void weight_sum(const Reader& r, ExpertsBackwardArgs& args) {
   args.weight_sum =
       r.target("weightSum", (args.experts - 1) * args.expert_stride + (hidden_inputs(args.activation) + 1) * args.dim * args.hidden);
+}
+/// What one half of the backward pass leaves for the other.
+void shared_by_halves(const Reader& r, ExpertsBackwardArgs& args) {
+  int64_t length;
+  if (args.precision == Precision::bf16) {
+    const auto halves = r.halves("dSaved", 0);
+    args.d_saved_halves = halves.data;
+    length = halves.length;
+  } else {
+    const auto floats = r.floats("dSaved", 0);
+    args.d_saved = floats.data;
+    length = floats.length;
+  }
+  const int64_t rows = length / (hidden_inputs(args.activation) * args.hidden);
+  if (rows < args.saved_rows) args.saved_rows = rows;
+}
+}  // namespace
+
+ExpertsBackwardArgs experts_backward(const Reader& r, CallList& list) {
+  auto args = experts_common<ExpertsBackwardArgs>(r, Direction::backward, list);
+  weight_sum(r, args);
+  return args;
+}
+
+ExpertsBackwardInputArgs experts_backward_input(const Reader& r, CallList& list) {
+  auto args = experts_common<ExpertsBackwardInputArgs>(r, Direction::backward, list);
+  args.half = BackwardHalf::input;
+  shared_by_halves(r, args);
+  return args;
+}
+
+ExpertsBackwardWeightArgs experts_backward_weight(const Reader& r, CallList& list) {
+  auto args = experts_common<ExpertsBackwardWeightArgs>(r, Direction::weights, list);
+  args.half = BackwardHalf::weight;
+  shared_by_halves(r, args);
+  weight_sum(r, args);
   return args;
 }
 

@@ -30,5 +30,12 @@ inline void require(const Reader& r, bool ok, const char* name, int64_t found, c
   if (!ok) r.fail(name, std::to_string(found), expected);
 }
 
+/// Of an array argument.
+uint32_t length_of(const Reader& r, const char* name);
+/// Element i of an array of objects.
+Reader element(const Reader& r, const char* name, uint32_t i);
+/// Length of `parts`, 1 to MOST_PARTS.
+int64_t parts_of(const Reader& r);
+
 }  // namespace parsers
 }  // namespace troupe

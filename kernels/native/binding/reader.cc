@@ -79,8 +79,13 @@ bool Reader::flag(const char* name) const {
   return flag;
 }
 
-void* Reader::array(const char* name, napi_typedarray_type type, const char* expected_type, int64_t least) const {
-  const napi_value value = get(name);
+Reader::Array<float> Reader::floats_at(const char* name, uint32_t i, int64_t least) const {
+  napi_value value;
+  if (napi_get_element(env_, get(name), i, &value) != napi_ok) fail(name, "unreadable", "an array of Float32Array");
+  return {static_cast<float*>(array_of(value, name, napi_float32_array, "Float32Array", least)), length_};
+}
+
+void* Reader::array_of(napi_value value, const char* name, napi_typedarray_type type, const char* expected_type, int64_t least) const {
   bool is_array = false;
   napi_is_typedarray(env_, value, &is_array);
   if (!is_array) fail(name, type_name(env_, value), std::string("a ") + expected_type);

@@ -37,6 +37,8 @@ class Reader {
   Array<float> floats(const char* name, int64_t least) const {
     return {static_cast<float*>(array(name, napi_float32_array, "Float32Array", least)), length_};
   }
+  /// Element `i` of an array of arrays.
+  Array<float> floats_at(const char* name, uint32_t i, int64_t least) const;
   Array<int32_t> ints(const char* name, int64_t least) const {
     return {static_cast<int32_t*>(array(name, napi_int32_array, "Int32Array", least)), length_};
   }
@@ -88,7 +90,10 @@ class Reader {
   [[noreturn]] void fail(const char* name, const std::string& found, const std::string& expected) const;
 
  private:
-  void* array(const char* name, napi_typedarray_type type, const char* type_name, int64_t least) const;
+  void* array(const char* name, napi_typedarray_type type, const char* type_name, int64_t least) const {
+    return array_of(get(name), name, type, type_name, least);
+  }
+  void* array_of(napi_value value, const char* name, napi_typedarray_type type, const char* type_name, int64_t least) const;
 
   napi_env env_;
   napi_value object_;
