@@ -101,7 +101,6 @@ const cases: readonly Case[] = [
   ['model: {}\neval: { batches: al }', 'TROUPE_TOPOLOGY_TYPE', 'eval.batches', 2, 18, 'all'],
   ['model: {}\neval: { batches: 0 }', 'TROUPE_TOPOLOGY_RANGE', 'eval.batches', 2, 18, 1],
   ['model:\n  layers: 0', 'TROUPE_TOPOLOGY_RANGE', 'model.layers', 2, 11, 1],
-  ['model: {}\ntrain: { batch: 129, grains: 129 }', 'TROUPE_NOT_BUILT', 'train.grains', 2, 30, 128],
   ['model: {}\ntrain: { optimizer: { lr: 0 } }', 'TROUPE_TOPOLOGY_RANGE', 'train.optimizer.lr', 2, 27, null],
   [
     'model: {}\ntrain: { optimizer: { lr: .inf } }',

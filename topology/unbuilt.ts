@@ -98,15 +98,6 @@ function unbuiltSecurity({ wire }: ResolvedTopology): readonly Unbuilt[] {
   return [{ key: 'wire.security', value: 'curve', built: 'auto', why }];
 }
 
-/** Up to here a leaf may have the size of GRADIENT_LEAF_LIMIT (ground/kernel-set); with more, sums hold, and no layout was tried. */
-const MOST_GRAINS = 128;
-
-function unbuiltGrains({ train }: ResolvedTopology): readonly Unbuilt[] {
-  if (train.grains <= MOST_GRAINS) return [];
-  const why = `runs with more than ${MOST_GRAINS} grains were not tested so far; only simulate --shapes-only takes more`;
-  return [{ key: 'train.grains', value: train.grains, built: MOST_GRAINS, why }];
-}
-
 /**
  * What a topology asks for that is designed, validated and planned, but not built: one problem (TROUPE_NOT_BUILT) per value.
  * Empty: it can be run. `plan` and `validate` take such topologies; `launch` and `simulate` must refuse them.
@@ -120,7 +111,6 @@ export function refuseUnbuilt(
   const values = limited(topology).filter((each) => !each.allowed.includes(each.value));
   const found: readonly Unbuilt[] = [
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
-    ...(use === 'shapes' ? [] : unbuiltGrains(topology)),
     ...unbuiltBalance(topology),
     ...(use === 'launch'
       ? [...unbuiltPrecision(topology), ...unbuiltSecurity(topology), ...unbuiltMachines(topology)]

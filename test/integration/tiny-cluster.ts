@@ -18,6 +18,11 @@ export interface TinyLayout {
   readonly choice?: 'learned' | 'balanced' | 'skewed';
   readonly scope?: 'sequence' | 'global';
   readonly sharedExperts?: number;
+  readonly tiedHead?: boolean;
+  /** Pipeline stages. Default 1. */
+  readonly pp?: number;
+  /** Grains of a batch, each one sequence. Default 8. */
+  readonly grains?: number;
   readonly steps?: number;
   readonly seed?: number;
   readonly precision?: 'f32' | 'bf16';
@@ -33,7 +38,7 @@ export interface TinyLayout {
 /** Two layers of four experts, small enough for a run of a few steps on the reference body in a test. */
 export function tinyTopology(layout: TinyLayout): ResolvedTopology {
   const { dp, ep, zero = 1, microbatches = 1, choice = 'learned', scope = 'sequence' } = layout;
-  const { machines = 1, buddies = false, losses } = layout;
+  const { machines = 1, buddies = false, losses, pp = 1, grains = 8, tiedHead = false } = layout;
   return resolveTopology({
     troupe: 1,
     name: 'tiny-test',
@@ -44,6 +49,7 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
       heads: 2,
       seqLen: SEQ_LEN,
       ffn: { kind: 'swiglu', dFf: 24 },
+      tiedHead,
       moe: {
         experts: 4,
         topK: 2,
@@ -55,17 +61,17 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
     data: { synthetic: 'zipf' },
     train: {
       steps: layout.steps ?? 3,
-      batch: 8,
-      grains: 8,
+      batch: grains,
+      grains,
       microbatches,
       seed: layout.seed ?? 5,
       precision: layout.precision ?? 'f32',
       optimizer: { lr: 1e-2, warmup: 0 },
     },
-    parallel: { dp, ep, zero },
+    parallel: { dp, ep, zero, pp },
     machines: Array.from({ length: machines }, (_, machine) => ({
       host: machines === 1 ? 'localhost' : `host${machine}`,
-      devices: Array.from({ length: dp / machines }, (_, index) => `cpu:${index}`),
+      devices: Array.from({ length: (dp * pp) / machines }, (_, index) => `cpu:${index}`),
     })),
     recovery: { buddies, ...(losses === undefined ? {} : { losses }) },
     ...(layout.fanout === undefined ? {} : { wire: { fanout: layout.fanout } }),
