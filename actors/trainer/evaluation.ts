@@ -13,6 +13,7 @@ export function evaluationEffects(self: TrainerSelf, state: TrainerState): Evalu
   let sums = { lossSum: new BigInt64Array(2), tokens: 0 };
   return {
     evaluate: (_event, { step, attempt }) => {
+      self.endWait('load');
       sums = { lossSum: new BigInt64Array(2), tokens: 0 };
       for (const stage of company.stages)
         self.tell(stage, 'evaluation.open', { step, attempt, version: step });

@@ -142,7 +142,7 @@ export const trainerMachine = setup({
     saved: input.step,
     proven: 0,
     skipped: 0,
-    evaluated: input.step,
+    evaluated: input.schedule.evaluatesFirst === true ? input.step - 1 : input.step,
   }),
   initial: 'loading',
   on: {
@@ -167,7 +167,7 @@ export const trainerMachine = setup({
     loading: {
       entry: ['awaitShards', 'start'],
       on: { 'shard.loaded': { actions: 'answered' } },
-      always: { guard: 'settled', target: 'choosing' },
+      always: { guard: 'settled', target: 'committed' },
     },
     /** Between steps: stop, or open the next one as soon as its batch is counted. */
     choosing: {

@@ -27,7 +27,7 @@ export function openingEffects(self: TrainerSelf, state: TrainerState): OpeningE
         step,
         deadlineMs: job.deadlines.loadMs,
       });
-      state.prefetch(step + 1);
+      if (step < job.stopAfter) state.prefetch(step + 1);
     },
     recordCount: ({ step, from, body }) => state.count(step, from, body),
     open: (_event, context) => {

@@ -8,17 +8,24 @@ export interface Schedule {
   readonly evaluateEvery: number;
   /** Steps between checkpoints; 0: only at the end; -1: never. */
   readonly checkpointEvery: number;
+  /** The first state is evaluated, before any step. */
+  readonly evaluatesFirst?: boolean;
 }
 
 export const scheduleOf = (job: Job): Schedule => ({
   steps: job.steps,
   evaluateEvery: job.evaluationSequences > 0 ? job.evaluateEvery : -1,
   checkpointEvery: job.checkpointEvery,
+  evaluatesFirst: job.purpose === 'evaluate',
 });
 
 /** Whether an evaluation follows the commit of a step. */
-export const evaluatesAfter = ({ steps, evaluateEvery }: Schedule, step: number): boolean =>
-  evaluateEvery >= 0 && (step === steps || (evaluateEvery > 0 && step % evaluateEvery === 0));
+export const evaluatesAfter = (
+  { steps, evaluateEvery, evaluatesFirst = false }: Schedule,
+  step: number,
+): boolean =>
+  evaluatesFirst ||
+  (evaluateEvery >= 0 && (step === steps || (evaluateEvery > 0 && step % evaluateEvery === 0)));
 
 /** Whether a checkpoint is due after the commit of a step, when that of step `saved` is the newest. */
 export const savesAfter = (

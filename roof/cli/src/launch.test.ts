@@ -79,6 +79,10 @@ test.serial(
     });
     const older = await runCli(['eval', 'run', '--json', '--checkpoint', 'step-000004'], { cwd: folder });
     t.like(jsonLines(older.stdout)[0], { step: 4, loss: evals[3]?.['loss'] });
+    const divided = ['--set', 'parallel.pp=2', '--set', 'parallel.dp=1', '--set', 'parallel.ep=1'];
+    const onWorkers = await runCli(['eval', 'run', '--json', ...divided], { cwd: folder });
+    t.is(onWorkers.code, 0, onWorkers.stderr);
+    t.deepEqual(jsonLines(onWorkers.stdout)[0], jsonLines(evaluated.stdout)[0], 'workers find the same bits');
   },
 );
 

@@ -17,6 +17,8 @@ export interface RunChoices {
   /** Step and optimizer clock of the checkpoint it goes on from; zeros for a fresh start. */
   readonly first: Job['first'];
   readonly evaluationSequences: number;
+  /** Default: train. */
+  readonly purpose?: Job['purpose'];
   /** False: this run writes no checkpoints. */
   readonly checkpoints: boolean;
 }
@@ -68,6 +70,7 @@ export function jobOf(
     recompute: train.recompute,
     tensorSegments: train.tensorSegments,
     rowFormat: topology.wire.dtype,
+    ...(choices.purpose === undefined ? {} : { purpose: choices.purpose }),
     steps: train.steps,
     stopAfter: choices.stopAfter,
     seed: train.seed,

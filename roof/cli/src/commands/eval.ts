@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Evaluation } from 'troupe';
 import { print, printError, printJson } from '../output.ts';
 import { count, nats, natsAToken } from '../run/numbers.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
@@ -11,17 +12,18 @@ interface EvalOptions extends CommonOptions {
   readonly threads?: number;
 }
 
-async function evaluate(path: string, options: EvalOptions): Promise<void> {
+/** The loss on one device, as one process computes it. */
+async function onOneDevice(path: string, options: EvalOptions): Promise<Evaluation> {
   const { evaluationSequences, openRunData } = await import('troupe');
   const { withTrainedModel } = await import('../trained.ts');
   const { TaskProgress } = await import('../run/task-progress.ts');
   const progress = new TaskProgress();
-  const result = await withTrainedModel(path, options, async ({ model, checkpoint }) => {
+  return withTrainedModel(path, options, async ({ model, checkpoint }) => {
     const { source: data } = await openRunData(model.topology, {
       resumeFrom: checkpoint,
       dataChanged: options.dataChanged ?? false,
       progress: progress.show,
-      warn: (message) => printError(`troupe: warning: ${message}`),
+      warn,
     });
     const { batch } = model.topology.train;
     const all = data.batches.numEvalSequences;
@@ -35,7 +37,54 @@ async function evaluate(path: string, options: EvalOptions): Promise<void> {
     progress.close();
     return { step: model.step, ...measured, statistics: data.statistics() };
   });
-  const { step, loss, tokens, statistics } = result;
+}
+
+/** The same on workers, divided as the run was or as `--set` says. */
+async function onWorkers(path: string, options: EvalOptions): Promise<Evaluation> {
+  const { evaluateOnWorkers, openRun, runOfPath } = await import('troupe');
+  const { TaskProgress } = await import('../run/task-progress.ts');
+  const progress = new TaskProgress();
+  const { folder, checkpoint: named } = runOfPath(path);
+  const asked = options.checkpoint ?? named;
+  const batches = options.batches === undefined ? [] : [`eval.batches=${options.batches}`];
+  const run = await openRun(folder, {
+    verify: 'lazy',
+    set: [...options.set, ...batches],
+    ...(asked === null ? {} : { checkpoint: asked }),
+  });
+  try {
+    return await evaluateOnWorkers(run.topology, {
+      checkpoint: run.checkpoint,
+      dataChanged: options.dataChanged ?? false,
+      report: (event) => {
+        if (event.event === 'warning') warn(event.message);
+        if (event.event === 'progress') progress.show(event);
+      },
+    });
+  } finally {
+    progress.close();
+    await run.checkpoint.close();
+  }
+}
+
+const warn = (message: string): void => printError(`troupe: warning: ${message}`);
+
+/** Keys that divide the work: who sets one wants workers. */
+const dividing = /^(?:parallel|machines|placement)(?:[.=]|$)/u;
+
+async function measured(path: string, options: EvalOptions): Promise<Evaluation> {
+  if (options.set.some((each) => dividing.test(each))) return onWorkers(path, options);
+  try {
+    return await onOneDevice(path, options);
+  } catch (error) {
+    const { MachineMemoryError } = await import('troupe');
+    if (!(error instanceof MachineMemoryError)) throw error;
+    return onWorkers(path, options);
+  }
+}
+
+async function evaluate(path: string, options: EvalOptions): Promise<void> {
+  const { step, loss, tokens, statistics } = await measured(path, options);
   const { unigramEntropy, bigramCrossEntropy } = statistics;
   if (options.json === true)
     printJson({ event: 'eval', step, loss, tokens, unigramEntropy, bigramCrossEntropy });
@@ -51,8 +100,8 @@ export function registerEval(program: Command): void {
   verb(
     program,
     'eval <run>',
-    'Measure the held-out loss of a checkpoint on one device.',
-    'npx troupe eval runs/quickstart',
+    'Measure the held-out loss of a checkpoint: on one device, or with --set parallel.… on workers.',
+    'npx troupe eval runs/quickstart --set parallel.dp=2',
   )
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
     .option(
@@ -60,7 +109,12 @@ export function registerEval(program: Command): void {
       'batches of held-out sequences; default: eval.batches of the topology',
       integer(1),
     )
-    .option('--set <key=value>', 'name data that moved: data.text=PATH; may be repeated', collect, [])
+    .option(
+      '--set <key=value>',
+      'divide the work over workers: parallel.pp=2; or name data that moved: data.text=PATH; may be repeated',
+      collect,
+      [],
+    )
     .option('--data-changed', 'measure on another corpus than the one of the checkpoint')
     .option('--threads <n>', 'threads of the device', integer(1))
     .action(evaluate);

@@ -22,6 +22,8 @@ import type { ProfilePlan } from '../profile/recorder.ts';
 import { metricsRule, type MetricsChoice } from '../run/run-metrics.ts';
 
 export interface LaunchOptions extends FirstState {
+  /** The held-out loss of `resumeFrom` alone; no step is made. Default: train. */
+  readonly purpose?: 'train' | 'evaluate';
   readonly stopAfter?: number;
   /** Where checkpoints go; null: none are written. */
   readonly checkpoints: {
@@ -45,6 +47,7 @@ export interface LaunchOptions extends FirstState {
 }
 
 const rules: OptionRules<LaunchOptions> = {
+  purpose: oneOf('train', 'evaluate'),
   stopAfter: wholeNumber(1, 'the step at which to end'),
   checkpoints: required(
     orNull(

@@ -53,14 +53,22 @@ const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 export async function launch(topology: ResolvedTopology, options: LaunchOptions): Promise<Launch> {
   checkTopology('launch', topology);
   checkLaunchOptions(options);
-  const choices = {
-    stopAfter: Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
-    first: firstOf(options),
+  const first = firstOf(options);
+  const evaluates = options.purpose === 'evaluate';
+  const choices: RunChoices = {
+    purpose: options.purpose ?? 'train',
+    stopAfter: evaluates
+      ? first.step
+      : Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
+    // An evaluation has no use for moments, and an imported model has none.
+    first: evaluates ? { ...first, from: 'weights' } : first,
     evaluationSequences: 0,
     checkpoints: options.checkpoints !== null,
   };
   // Refuses what is not built, or what does not fit, before a process exists.
-  checkpointMustFit(jobOf(topology, choices), options);
+  const { resumeFrom } = options;
+  const given = evaluates && resumeFrom !== undefined ? { weightsFrom: resumeFrom } : options;
+  checkpointMustFit(jobOf(topology, choices), given);
   mustFit(topology, 'launch');
   let run: ForkedLaunch | null = null;
   const lock = await lockOf(options.checkpoints, () => void run?.abort());
