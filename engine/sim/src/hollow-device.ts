@@ -1,16 +1,17 @@
+import type { HostArray } from '@troupe/core';
 import {
   asDeviceArray,
   hostMemory,
   onHost,
-  type Floats,
+  type DeviceArray,
+  type ElementType,
   type KernelCall,
-  type OnHost,
-  type RoutePlanCall,
   type SyncDevice,
 } from '@troupe/kernel-set';
 import { InvariantError } from '@troupe/core';
 import { ArrayTooLargeError } from './errors.ts';
-import { visitedRows } from './visited-rows.ts';
+import { hollow, HollowArray } from './hollow-array.ts';
+import { RoutedRows, type ExpertLoad } from './routed-rows.ts';
 
 /** Integers up to this length hold what a call writes: counts that sizes follow from. */
 const REAL_INTS = 1 << 12;
@@ -18,7 +19,7 @@ const REAL_INTS = 1 << 12;
 /** Storage grows to twice what is asked for, up to this many bytes. */
 const DOUBLED = 2 ** 30;
 
-/** Storage of zeros that all hollow arrays share: pages that nobody touches cost no memory. */
+/** Storage of zeros that all frames share: pages that nobody touches cost no memory. */
 class Zeros {
   #buffer = new ArrayBuffer(0);
 
@@ -28,7 +29,7 @@ class Zeros {
   }
 }
 
-/** Arrays with a length and nothing in them: writing is forgotten, copies are views. */
+/** Frames with a length and zeros in them: writing is forgotten, copies are views. */
 class HollowFloats extends Float32Array {
   override set(): void {}
   override fill(): this {
@@ -78,47 +79,36 @@ function sized<T>(bytes: number, make: () => T): T {
   }
 }
 
-/** Shares `total` as evenly as whole numbers allow, the first ones getting more. */
-const share = (total: number, parts: number, index: number): number =>
-  Math.floor(total / parts) + (index < total % parts ? 1 : 0);
-
-/** Every expert gets as many rows as the next. */
-export function planEvenly(call: OnHost<RoutePlanCall>): void {
-  const { tokens, experts, topK, ranks, rankOf_E, counts_EG, numTokens_R, numRows_R } = call;
-  const grains = counts_EG.length / experts;
-  for (let place = 0; place < experts; place++) {
-    const rows = share(tokens * topK, experts, place);
-    for (let grain = 0; grain < grains; grain++)
-      counts_EG[place * grains + grain] = share(rows, grains, grain);
-  }
-  const held = new Int32Array(ranks);
-  for (let expert = 0; expert < experts; expert++) held[rankOf_E[expert] ?? 0]! += 1;
-  let place = 0;
-  for (let rank = 0; rank < ranks; rank++) {
-    const perRank = held[rank] ?? 0;
-    let rows = 0;
-    for (const end = place + perRank; place < end; place++) rows += share(tokens * topK, experts, place);
-    numRows_R[rank] = rows;
-    numTokens_R[rank] = visitedRows({ tokens, experts, perRank, topK });
-  }
-}
+const frames = {
+  f32: HollowFloats,
+  bf16: HollowHalves,
+  i32: HollowInts,
+  i64: HollowInt64s,
+  u8: Uint8Array,
+} as const satisfies Readonly<Record<ElementType, unknown>>;
 
 /**
- * A device without arithmetic: arrays have lengths and no contents, calls run at once and compute nothing, routing is even. What is left
- * is the protocol, its sizes, and modelled times: for thousands of actors.
+ * A device without arithmetic: arrays have lengths and no contents, so they may be as long as those of any device; calls run at once and
+ * compute nothing. Routing is even, or as a load says. What is left is the protocol, its sizes, and modelled times: for thousands of actors.
  *
- * All arrays of one device share one block of zeros; open one device for all replicas. Nothing may be concluded from any value.
+ * All frames of one device share one block of zeros; open one device for all workers. Nothing may be concluded from any value.
+ *
+ * @param load - rows of every expert, to route in their proportions
  */
-export function openHollowDevice(): SyncDevice {
+export function openHollowDevice(load: ExpertLoad | null = null): SyncDevice {
   const zeros = new Zeros();
-  const floats = (length: number): Floats =>
-    sized(4 * length, () => asDeviceArray(new HollowFloats(zeros.take(4 * length), 0, length)));
+  const rows = new RoutedRows(load);
+  const made =
+    <E extends ElementType>(element: E) =>
+    (length: number): DeviceArray<E> =>
+      new HollowArray(element, length) as unknown as DeviceArray<E>;
+  const frameOf = ({ element, length, byteLength }: HollowArray): HostArray =>
+    sized(byteLength, () => new frames[element](zeros.take(byteLength), 0, length));
   const run = (calls: readonly KernelCall[]): { readonly error: null; readonly kernelMs: number } => {
-    for (const call of calls) if (call.op === 'route.plan') planEvenly(onHost(call));
+    for (const call of calls) if (call.op === 'route.plan') rows.plan(call);
     return { error: null, kernelMs: 0 };
   };
   return {
-    ...hostMemory,
     info: {
       body: 'reference',
       name: 'shapes only',
@@ -127,16 +117,22 @@ export function openHollowDevice(): SyncDevice {
       dtype: 'f32',
       layoutFree: false,
     },
-    floats,
-    halves: (length) =>
-      sized(2 * length, () => asDeviceArray(new HollowHalves(zeros.take(2 * length), 0, length))),
-    ints: (length) =>
-      length <= REAL_INTS
-        ? asDeviceArray(new Int32Array(length))
-        : sized(4 * length, () => asDeviceArray(new HollowInts(zeros.take(4 * length), 0, length))),
-    int64s: (length) =>
-      sized(8 * length, () => asDeviceArray(new HollowInt64s(zeros.take(8 * length), 0, length))),
-    bytes: (length) => sized(length, () => asDeviceArray(new Uint8Array(zeros.take(length), 0, length))),
+    floats: made('f32'),
+    halves: made('bf16'),
+    ints: (length) => (length <= REAL_INTS ? asDeviceArray(new Int32Array(length)) : made('i32')(length)),
+    int64s: made('i64'),
+    bytes: made('u8'),
+    read: (array) => {
+      const empty = hollow(array);
+      return (empty === null ? onHost(array) : (empty.held ?? frameOf(empty))) as never;
+    },
+    write: (array, values) => {
+      if (hollow(array) === null) hostMemory.write(array, values);
+    },
+    zero: (array) => {
+      if (hollow(array) === null) hostMemory.zero(array);
+    },
+    upload: hostMemory.upload,
     close: async () => {},
     run,
     submit: () => {

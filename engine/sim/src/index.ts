@@ -5,6 +5,7 @@ export * from './disk.ts';
 export * from './errors.ts';
 export { openHollowDevice } from './hollow-device.ts';
 export * from './passive-device.ts';
+export type { ExpertLoad } from './routed-rows.ts';
 export type { Arrival } from './link.ts';
 export * from './link-model.ts';
 export * from './network.ts';

@@ -1,5 +1,5 @@
-import { onHost, withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
-import { planEvenly } from './hollow-device.ts';
+import { withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
+import { RoutedRows } from './routed-rows.ts';
 
 /** What a shard does for everybody: drawing parameters, adding what others computed, and updating. */
 const shared: ReadonlySet<KernelCall['op']> = new Set([
@@ -17,12 +17,15 @@ const shared: ReadonlySet<KernelCall['op']> = new Set([
  *
  * Among real replicas it makes a run of theirs alone, with the traffic and the times of all.
  */
-export const passiveDevice = (body: SyncDevice): SyncDevice => ({
-  ...withoutQueue(body),
-  info: { ...body.info, name: `passive ${body.info.name}` },
-  submit: (calls, done) => body.submit(calls, done),
-  run: (calls) => {
-    for (const call of calls) if (call.op === 'route.plan') planEvenly(onHost(call));
-    return body.run(calls.filter(({ op }) => shared.has(op)));
-  },
-});
+export function passiveDevice(body: SyncDevice): SyncDevice {
+  const rows = new RoutedRows();
+  return {
+    ...withoutQueue(body),
+    info: { ...body.info, name: `passive ${body.info.name}` },
+    submit: (calls, done) => body.submit(calls, done),
+    run: (calls) => {
+      for (const call of calls) if (call.op === 'route.plan') rows.plan(call);
+      return body.run(calls.filter(({ op }) => shared.has(op)));
+    },
+  };
+}

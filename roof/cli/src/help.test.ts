@@ -59,6 +59,8 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--seeds',
     '--jobs',
     '--shapes-only',
+    '--load',
+    '--record-load',
     '--real',
     '--calibration',
     '--trace',

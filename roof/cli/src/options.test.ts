@@ -25,6 +25,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--seed': ['-1', '1.5', 'x', ''],
   '--steps': ['0', '-1', 'x', ''],
   '--seeds': ['x', '3..1', '-1..2', '1..', ''],
+  '--most': ['0', 'x', ''],
   '--jobs': ['0', 'x', ''],
   '--real': ['x', '', '-1', '0,x'],
   '--vocab': ['256', '0', 'x', ''],
@@ -61,6 +62,20 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
   '--calibration': [
     [['simulate', 'small.yaml', '--calibration', 'none'], /--calibration: 'none' cannot be read/],
     [['simulate', 'small.yaml', '--calibration', 'text.txt'], /--calibration: 'text.txt' cannot be read/],
+  ],
+  '--load': [
+    [['simulate', 'small.yaml', '--shapes-only', '--load', 'none'], /--load: 'none' cannot be read/],
+    [['simulate', 'small.yaml', '--load', 'small.yaml'], /--load needs --shapes-only/],
+  ],
+  '--record-load': [
+    [
+      ['simulate', 'small.yaml', '--record-load', 'none/l.json'],
+      /--record-load 'none\/l.json': there is no folder/,
+    ],
+    [
+      ['simulate', 'small.yaml', '--shapes-only', '--record-load', 'l.json'],
+      /--record-load and --shapes-only exclude each other/,
+    ],
   ],
   '--trace': [
     [['simulate', 'small.yaml', '--trace', 'none/t.json'], /--trace 'none\/t.json': there is no folder/],

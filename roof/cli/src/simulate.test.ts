@@ -170,3 +170,24 @@ test('simulate: a run that finished leaves nothing to shrink, and one without ar
   t.regex(shapes.stdout, /seed 1: finished, step 1, no loss without arithmetic/);
   t.like(jsonLines((await runCli([...args, '--shapes-only', '--json'], { cwd })).stdout)[0], { loss: null });
 });
+
+test('simulate: without arithmetic rows are even, or as another run recorded them', async (t) => {
+  const { folder: cwd, path } = workplace(t);
+  await writeFile(join(cwd, 'small.yaml'), topology);
+  const recorded = await runCli(['simulate', 'small.yaml', '--steps', '1', '--record-load', 'load.json'], {
+    cwd,
+  });
+  t.is(recorded.code, 0, recorded.stderr);
+  const { counts } = JSON.parse(await readFile(path('load.json'), 'utf8')) as { counts: number[][] };
+  t.deepEqual(
+    counts.map((rows_E) => [rows_E.length, rows_E.reduce((sum, each) => sum + each, 0)]),
+    counts.map(() => [4, 2 * 8 * 8]),
+  );
+  const shapes = ['simulate', 'small.yaml', '--shapes-only', '--steps', '1'];
+  t.regex((await runCli(shapes, { cwd })).stdout, /^ {2}even load; [\d.]+ \w+ on the fullest device$/m);
+  const loaded = await runCli([...shapes, '--load', 'load.json'], { cwd });
+  t.regex(loaded.stdout, /^ {2}load of load\.json, all layers alike; /m);
+  const other = await runCli([...shapes, '--load', 'load.json', '--set', 'model.moe.experts=8'], { cwd });
+  t.is(other.code, 2);
+  t.regex(other.stderr, /--load: load counts the rows of 4 experts, and the model has 8 in a layer/);
+});

@@ -21,21 +21,6 @@ for (const [command, hint] of [
   });
 }
 
-test.serial(
-  'simulate --shapes-only: an array that not even a length fits is one sentence and exit 5',
-  async (t) => {
-    const { folder } = workplace(t);
-    const args = ['simulate', 'small.yaml', '--shapes-only', '--steps', '1', '--json', ...vast];
-    const { code, stdout } = await runCli(args, { cwd: folder });
-    t.is(code, 5);
-    t.like(jsonLines(stdout).at(-1), { event: 'error', code: 'TROUPE_DEVICE_MEMORY' });
-    t.regex(
-      String(jsonLines(stdout).at(-1)?.['message']),
-      /an array of \d+ bytes is longer than this machine allows/,
-    );
-  },
-);
-
 /** Two megabytes, or so many times more, whose pieces are all different. */
 function manyWords(times = 1): string {
   const lines: string[] = [];

@@ -33,6 +33,7 @@ export { partPaths, type ProfilePlan } from './profile/recorder.ts';
 export * from './profile/write-profile.ts';
 export * from './trained-model.ts';
 export * from './simulation/divergence.ts';
+export * from './simulation/recorded-load.ts';
 export * from './simulation/simulator.ts';
 export * from './simulation/state-trace.ts';
 export { rooflineMs, shrink, type FailingCase } from '@troupe/sim';

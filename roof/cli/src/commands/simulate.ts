@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { counted } from '@troupe/core';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { Simulation, SimulationCase, Simulator, StateTrace } from 'troupe';
+import type { RecordedLoad, Simulation, SimulationCase, Simulator, StateTrace } from 'troupe';
 import { Ended, UsageError } from '../errors.ts';
 import { exitLine } from '../exit-line.ts';
 import { OutputFile } from '../output-file.ts';
@@ -9,6 +9,7 @@ import { print, printError, printJson } from '../output.ts';
 import { seedRange, splitRange, type SeedRange } from '../simulate/seed-range.ts';
 import { checkFlags, type SimulateOptions } from '../simulate/options.ts';
 import type { SimulationJson } from '../simulate/report.ts';
+import { readLoad } from '../simulate/load.ts';
 import { readCalibration } from '../calibrate/read-calibration.ts';
 import { collect, integer, verb } from '../verb.ts';
 
@@ -29,6 +30,7 @@ function replayLine(file: string, options: SimulateOptions, one: SimulationCase)
   if (options.faults !== undefined) words.push(`--faults ${options.faults}`);
   for (const each of options.set) words.push(`--set '${each}'`);
   if (options.shapesOnly === true) words.push('--shapes-only');
+  if (options.load !== undefined) words.push(`--load ${options.load}`);
   if (options.real !== undefined) words.push(`--real ${options.real.join(',')}`);
   if (options.calibration !== undefined) words.push(`--calibration ${options.calibration}`);
   return words.join(' ');
@@ -51,18 +53,19 @@ function summary(runs: readonly SimulationJson[]): readonly string[] {
 type Opener = (topology: Awaited<ReturnType<typeof openTopology>>) => Promise<Simulator>;
 
 /** Opens a topology as the options say, whichever topology it is: a shrunk one is simulated like the one that failed. */
-async function opener({ shapesOnly, calibration, real }: SimulateOptions): Promise<Opener> {
+async function opener({ shapesOnly, calibration, real, load }: SimulateOptions): Promise<Opener> {
   const { openSimulator } = await import('troupe');
   const { OptionError } = await import('@troupe/core');
   const simulatorOptions = {
     ...(shapesOnly === true ? { shapesOnly } : {}),
     ...(calibration === undefined ? {} : { calibration: await readCalibration(calibration) }),
     ...(real === undefined ? {} : { real }),
+    ...(load === undefined ? {} : { load: await readLoad(load) }),
   };
   return (topology) =>
     openSimulator(topology, simulatorOptions).catch((error: unknown) => {
       throw error instanceof OptionError
-        ? new UsageError(`--real: ${String(error.details['problems'])}`)
+        ? new UsageError(`${real === undefined ? '--load' : '--real'}: ${String(error.details['problems'])}`)
         : error;
     });
 }
@@ -87,14 +90,16 @@ async function play(
   readonly run: Simulation;
   readonly report: SimulationJson;
   readonly pictured: StateTrace | null;
+  readonly load: RecordedLoad | null;
 }> {
-  const [{ StateTrace: Picture }, { jsonOf, liveLine }, { MissedFaults }] = await Promise.all([
+  const [{ LoadRecorder, StateTrace: Picture }, { jsonOf, liveLine }, { MissedFaults }] = await Promise.all([
     import('troupe'),
     import('../simulate/report.ts'),
     import('../simulate/missed.ts'),
   ]);
   const live = liveLine(process.stderr.isTTY && options.json !== true);
   const pictured = options.trace === undefined ? null : new Picture();
+  const recorder = options.recordLoad === undefined ? null : new LoadRecorder(simulator.topology);
   const faults = simulator.faultsOf(one);
   // What a seed draws may come to nothing; what somebody wrote should not.
   const missed = new MissedFaults(one.faults === 'swarm' ? [] : faults);
@@ -107,13 +112,16 @@ async function play(
       observe: (turn, atMs) => {
         missed.see(turn);
         pictured?.see(turn, atMs);
+        recorder?.see(turn);
       },
     },
   );
   live.close();
   const seconds = (performance.now() - startedMs) / 1000;
   const hasLoss = options.shapesOnly !== true;
-  return { run, pictured, report: jsonOf(one.seed, run, { seconds, hasLoss, missed: missed.of(run) }) };
+  const load = hasLoss ? null : (options.load ?? 'even');
+  const about = { seconds, hasLoss, missed: missed.of(run), load };
+  return { run, pictured, load: recorder?.load ?? null, report: jsonOf(one.seed, run, about) };
 }
 
 /** All seeds of a range, in this process or in several. */
@@ -143,6 +151,7 @@ async function sweep(
     const args = [file, '--steps', `${steps}`, ...options.set.flatMap((each) => ['--set', each])];
     if (options.faults !== undefined) args.push('--faults', options.faults);
     if (options.shapesOnly === true) args.push('--shapes-only');
+    if (options.load !== undefined) args.push('--load', options.load);
     if (options.real !== undefined) args.push('--real', options.real.join(','));
     if (options.calibration !== undefined) args.push('--calibration', options.calibration);
     const codes = await Promise.all(splitRange(range, jobs).map((part) => runSeeds(args, part, take)));
@@ -187,12 +196,18 @@ interface Outputs {
   readonly trace: OutputFile | null;
   readonly test: OutputFile | null;
   readonly log: OutputFile | null;
+  readonly load: OutputFile | null;
 }
 
-function outputsOf({ trace, writeTest, log }: SimulateOptions): Outputs {
+function outputsOf({ trace, writeTest, log, recordLoad }: SimulateOptions): Outputs {
   const named = (flag: string, path: string | undefined): OutputFile | null =>
     path === undefined ? null : new OutputFile(flag, path);
-  return { trace: named('--trace', trace), test: named('--write-test', writeTest), log: named('--log', log) };
+  return {
+    trace: named('--trace', trace),
+    test: named('--write-test', writeTest),
+    log: named('--log', log),
+    load: named('--record-load', recordLoad),
+  };
 }
 
 /** What a failed run leaves: its log, the line that plays it again, and its smallest form. */
@@ -269,7 +284,8 @@ async function simulate(file: string, options: SimulateOptions): Promise<void> {
     await (await import('../simulate/inspect.ts')).inspect(opened, one, options);
     return;
   }
-  const { run, report, pictured } = await play(opened, one, options);
+  const { run, report, pictured, load } = await play(opened, one, options);
+  if (load !== null) outputs.load?.write(`${JSON.stringify(load)}\n`);
   if (options.json === true) printJson(report);
   else print(...(await import('../simulate/report.ts')).linesOf(report));
   if (pictured !== null && options.trace !== undefined) {
@@ -312,6 +328,8 @@ export function registerSimulate(program: Command): void {
     .option('--seeds <a..b>', 'run every seed from a to b', seedRange)
     .option('--jobs <n>', 'with --seeds: processes (default 1)', integer(1))
     .option('--shapes-only', 'no arithmetic: sizes and times only, for thousands of devices')
+    .option('--load <file>', 'with --shapes-only: rows of every expert as a run recorded them; default: even')
+    .option('--record-load <file>', 'write the rows that every expert got')
     .option(
       '--real <replicas>',
       'only these compute (0,1); the others take part without arithmetic',

@@ -20,6 +20,8 @@ export interface SimulateOptions extends CommonOptions {
   readonly shrink?: boolean;
   readonly writeTest?: string;
   readonly log?: string;
+  readonly load?: string;
+  readonly recordLoad?: string;
 }
 
 type Flag = Exclude<keyof SimulateOptions, keyof CommonOptions | 'set'>;
@@ -45,11 +47,13 @@ const apart: readonly (readonly [Flag, readonly Flag[], string])[] = [
   ],
   ['inspect', ['trace', 'shrink', 'writeTest', 'log'], '--inspect shows an actor and nothing else'],
   ['real', ['shapesOnly'], 'without arithmetic no replica computes'],
+  ['recordLoad', ['shapesOnly', 'seeds'], 'only one run with arithmetic has a load of its own'],
 ];
 
 const needed: readonly (readonly [Flag, Flag, string])[] = [
   ['writeTest', 'shrink', 'which makes the case that it writes'],
   ['jobs', 'seeds', 'which it shares out over processes'],
+  ['load', 'shapesOnly', 'since with arithmetic routers choose'],
 ];
 
 /**

@@ -1,4 +1,5 @@
 import { counted } from '@troupe/core';
+import { formatBytes } from '@troupe/topology';
 import type { Simulation, SimulationProgress } from 'troupe';
 import { count, nats } from '../run/numbers.ts';
 
@@ -46,10 +47,12 @@ export interface AboutRun {
   readonly hasLoss: boolean;
   /** Faults that did not strike, and why. */
   readonly missed: readonly string[];
+  /** How rows were spread over experts without arithmetic: `even`, or the file that says it; null: routers chose. */
+  readonly load: string | null;
 }
 
 /** One object for programs. */
-export const jsonOf = (seed: number, run: Simulation, { seconds, hasLoss, missed }: AboutRun) => ({
+export const jsonOf = (seed: number, run: Simulation, { seconds, hasLoss, missed, load }: AboutRun) => ({
   event: 'simulation',
   seed,
   verdict: verdictOf(run),
@@ -63,10 +66,18 @@ export const jsonOf = (seed: number, run: Simulation, { seconds, hasLoss, missed
   traceHash: run.traceHash,
   faults: run.struck.map(({ atMs, fault, text }) => ({ struckMs: atMs, text, ...fault })),
   missed,
+  load,
+  deviceBytes: Math.max(0, ...run.memory.map(({ bytes }) => bytes)),
   violation: run.violation,
 });
 
 export type SimulationJson = ReturnType<typeof jsonOf>;
+
+/** What a run without arithmetic was given, and what it found. */
+function shapesLine(load: string, deviceBytes: number): string {
+  const rows = load === 'even' ? 'even load' : `load of ${load}, all layers alike`;
+  return `  ${rows}; ${formatBytes(deviceBytes)} on the fullest device`;
+}
 
 /** A run in a few lines for people. */
 export function linesOf({ seed, ...run }: SimulationJson): readonly string[] {
@@ -82,6 +93,7 @@ export function linesOf({ seed, ...run }: SimulationJson): readonly string[] {
     ...(violation === null
       ? []
       : [`  ${violation.checker} at ${violation.atMs.toFixed(3)} ms: ${violation.text}`]),
+    ...(run.load === null ? [] : [shapesLine(run.load, run.deviceBytes)]),
     `  ${virtualSeconds.toFixed(3)} s of virtual time, ${count(numEvents)} events (${count(Math.round(eventsPerSecond))} a second), trace ${traceHash.slice(0, 16)}`,
   ];
 }

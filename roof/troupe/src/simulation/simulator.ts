@@ -20,6 +20,7 @@ import {
   type OptionRules,
 } from '../option-rules.ts';
 import { referenceOf, simulate, type Simulation } from '../simulate.ts';
+import { isRecordedLoad, meanLoad, type RecordedLoad } from './recorded-load.ts';
 import { simulatedRules, type SimulationOptions } from './simulation-options.ts';
 import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
 
@@ -39,6 +40,8 @@ export interface SimulatorOptions {
   readonly openDevice?: (dp: number) => Promise<SyncDevice>;
   /** No arithmetic: sizes and modelled times only. */
   readonly shapesOnly?: boolean;
+  /** Rows of every expert, as a run counted them, for {@link shapesOnly}. Default: every expert gets as many as the next. */
+  readonly load?: RecordedLoad;
   /**
    * Replicas that compute; the others take part without: their passes add nothing, so the run trains on the sequences of these alone, with the
    * messages and modelled times of all. Expert-parallel groups are wholly one or the other. Default: all.
@@ -62,6 +65,7 @@ const simulatorRules: OptionRules<SimulatorOptions> = {
   ...simulatedRules,
   tokens: trainingRules.tokens,
   openDevice: callback,
+  load: rule('counts of rows by layer and expert, such as a LoadRecorder gives', isRecordedLoad),
   real: listOf(wholeNumber(0, 'a replica'), 'a list of replicas'),
 };
 
@@ -83,6 +87,7 @@ export class Simulator {
     {
       shapesOnly = false,
       real,
+      load: _load,
       ...fixed
     }: SimulatorOptions & Required<Pick<SimulatorOptions, 'tokens' | 'openDevice'>>,
   ) {
@@ -207,7 +212,8 @@ export async function openSimulator(
   checkTopology('openSimulator', topology);
   checkOptions('openSimulator', options, simulatorRules);
   if (options.shapesOnly === true) {
-    const device = openHollowDevice();
+    const { load } = options;
+    const device = openHollowDevice(load === undefined ? null : meanLoad(load, topology));
     const hollow = hollowTokens(topology.model.seqLen);
     return new Simulator(topology, {
       ...options,
