@@ -210,7 +210,7 @@ test('planTopology: plans what is not built and says that launch refuses it', (t
   });
   t.deepEqual(
     refused.unbuilt.map(({ key }) => key),
-    ['parallel.pp', 'machines.1.host'],
+    ['machines.1.host'],
   );
   t.deepEqual(
     refused.traffic.links?.map((link) => link.kind),

@@ -1,10 +1,14 @@
 import { hiddenInputs } from '@troupe/kernel-set';
-import { Activations, StageStatistics, type StageShape } from '@troupe/model/buffers';
+import {
+  Activations,
+  StageStatistics,
+  type GradientActivations,
+  type StageShape,
+} from '@troupe/model/buffers';
 import { isMoeLayer, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { StageIndex } from '../layout/rank.ts';
-import type { StagePlan } from '../layout/stage-plan.ts';
-import { program, slotsOf } from '../pipeline.ts';
+import type { SlotMode } from '../layout/stage-slots.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { bytesAllocated } from './allocations.ts';
 
@@ -26,19 +30,6 @@ const shapeOf = ({ model, train }: ResolvedTopology, { dealing }: Layout): Stage
   precision: train.precision === 'bf16' ? 'bf16' : 'f32',
 });
 
-/** Bytes of the buffers of one pass through a run of blocks. */
-function passBytes(
-  shape: StageShape,
-  chunk: StagePlan,
-  options: { ranks: number; training: boolean },
-): number {
-  const [first = 0] = chunk.blocks;
-  const layers = { first, count: chunk.blocks.length };
-  return bytesAllocated(
-    (device) => new Activations(device, shape, { ...options, layers, head: chunk.hasHead }),
-  );
-}
-
 const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
 
 /** What the expert group of a worker keeps of one pass at even load: room for the outputs of other workers' rows, and pre-activations. */
@@ -53,31 +44,47 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape): numb
   return saved + (parallel.ep - 1) * 2 * 4 * room(rows * model.dModel);
 }
 
-/** What a worker of a stage allocates besides the states of its parameters. */
-export function stageBuffers(topology: ResolvedTopology, layout: Layout, stage: StageIndex): BufferBytes {
-  const { model, train, data } = topology;
-  const { kind, chunks } = layout.pipeline;
-  const { microbatches } = train;
+/** Bytes of the passes of a stage, of training and of evaluation: gradients of activations lie in one set of buffers for all slots. */
+function passBytes(
+  topology: ResolvedTopology,
+  layout: Layout,
+  stage: StageIndex,
+): Readonly<Record<SlotMode, number>> {
   const shape = shapeOf(topology, layout);
   const ranks = layout.mesh.ep;
-  const operations = program({ kind, stages: layout.mesh.pp, stage, microbatches, chunks });
-  const slots = slotsOf(operations, chunks).counts;
-  const plans = layout.chunksOf(stage);
-  const statistics = bytesAllocated((device) => new StageStatistics(device, model));
-  const numMoe = (blocks: readonly number[]): number =>
-    blocks.filter((block) => isMoeLayer(model, block)).length;
-  const sum = (of: (chunk: StagePlan, index: number) => number): number =>
-    plans.reduce((total, chunk, index) => total + of(chunk, index), 0);
-  const evaluates = data.holdout > 0;
+  const sums = { train: 0, evaluate: 0 };
+  let gradients: GradientActivations | undefined;
+  for (const { mode, plan } of layout.slotsOf(stage).all) {
+    const [first = 0] = plan.blocks;
+    sums[mode] += bytesAllocated((device) => {
+      const made = new Activations(device, shape, {
+        training: mode === 'train',
+        ranks,
+        layers: { first, count: plan.blocks.length },
+        head: plan.hasHead,
+        ...(gradients === undefined ? {} : { gradients }),
+      });
+      if (mode === 'train') gradients = made.gradients;
+    });
+  }
+  return sums;
+}
+
+/** What a worker of a stage allocates besides the states of its parameters. */
+export function stageBuffers(topology: ResolvedTopology, layout: Layout, stage: StageIndex): BufferBytes {
+  const { model, data } = topology;
+  const passes = passBytes(topology, layout, stage);
+  const statistics = bytesAllocated(
+    (device) => new StageStatistics(device, model, layout.moeLayersOf(stage)),
+  );
+  const expert = expertBytes(topology, shapeOf(topology, layout));
+  // A pass that has begun at a stage may have begun at the experts of its blocks.
+  const expertPasses = layout
+    .slotsOf(stage)
+    .all.filter(({ mode }) => mode === 'train')
+    .reduce((sum, { plan }) => sum + plan.blocks.filter((block) => isMoeLayer(model, block)).length, 0);
   return {
-    activations: sum(
-      (chunk, index) =>
-        (slots[index] ?? 0) * passBytes(shape, chunk, { ranks, training: true }) +
-        numMoe(chunk.blocks) * expertBytes(topology, shape),
-    ),
-    buffers:
-      ropeBytes(model) +
-      (evaluates ? 2 : 1) * statistics +
-      (evaluates ? sum((chunk) => passBytes(shape, chunk, { ranks, training: false })) : 0),
+    activations: passes.train + expertPasses * expert,
+    buffers: ropeBytes(model) + 2 * statistics + (data.holdout > 0 ? passes.evaluate : 0),
   };
 }

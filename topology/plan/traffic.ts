@@ -106,7 +106,7 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   const tokens = (train.batch / dp) * model.seqLen;
   const parts: Partial<Record<Kind, number>>[] = [
     { dispatch: others * there, combine: others * back, backward: others * (there + back) },
-    { pipeline: (2 * (pp - 1) * tokens * 4 * model.dModel) / pp },
+    { pipeline: (2 * (pp * parallel.chunks - 1) * tokens * 4 * model.dModel) / pp },
   ];
   const { gradients, weights } = updateBytes(topology);
   for (let stage = 0; stage < pp; stage++) {
@@ -152,16 +152,16 @@ function* rowFlows(topology: ResolvedTopology, { layout, actors, nodeOf }: Place
 }
 
 function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  const { mesh } = layout;
   const { train, model } = topology;
-  const pipeline = (train.batch / mesh.dp) * model.seqLen * 4 * model.dModel;
+  const pipeline = (train.batch / layout.mesh.dp) * model.seqLen * 4 * model.dModel;
   for (const worker of layout.workers()) {
-    const stage = layout.at(worker).pp;
-    if (stage + 1 === mesh.pp) continue;
     const here = nodeOf(layout.stageOf(worker));
-    const next = nodeOf(layout.stageOf(mesh.peers('pp', worker).at(stage + 1)));
-    yield { from: here, to: next, part: { pipeline } };
-    yield { from: next, to: here, part: { pipeline } };
+    for (let chunk = 0; chunk < layout.pipeline.chunks; chunk++) {
+      const next = layout.nextOf(worker, chunk);
+      if (next === null) continue;
+      yield { from: here, to: nodeOf(next.stage), part: { pipeline } };
+      yield { from: nodeOf(next.stage), to: here, part: { pipeline } };
+    }
   }
 }
 

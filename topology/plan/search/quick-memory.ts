@@ -1,5 +1,10 @@
 import { NORM_BLOCK } from '@troupe/kernel-set';
-import { Activations, StageStatistics, type StageShape } from '@troupe/model/buffers';
+import {
+  Activations,
+  StageStatistics,
+  type GradientActivations,
+  type StageShape,
+} from '@troupe/model/buffers';
 import { denseUnits, expertUnit, isMoeLayer, layerUnits, moeLayers, type Unit } from '@troupe/spec';
 import type { StagePlan } from '../../layout/stage-plan.ts';
 import { program, slotsOf } from '../../pipeline.ts';
@@ -34,6 +39,8 @@ interface PassBytes {
   readonly dense: number;
   readonly moe: number;
   readonly head: number;
+  /** Gradients of activations, of which all passes of a worker have one set. */
+  readonly gradients: number;
 }
 
 /** Segments of a group that are equally long. */
@@ -73,14 +80,14 @@ export class QuickMemory {
   readonly #elements = new Known<Elements>();
   readonly #passes = new Known<PassBytes>();
   readonly #slots = new Known<readonly number[]>();
-  readonly #fixed: number;
-  readonly #statistics: number;
 
   constructor(topology: ResolvedTopology) {
-    const { model, data } = topology;
     this.#topology = topology;
-    this.#statistics = bytesAllocated((device) => new StageStatistics(device, model));
-    this.#fixed = 4 * model.seqLen * model.headDim + (data.holdout > 0 ? 2 : 1) * this.#statistics;
+  }
+
+  #statistics(layers: number): number {
+    const { model } = this.#topology;
+    return bytesAllocated((device) => new StageStatistics(device, model, moeLayers(model).slice(0, layers)));
   }
 
   /** Bytes of the states of parameters on a worker of a stage with these blocks; of the device, and of the host. */
@@ -140,16 +147,18 @@ export class QuickMemory {
     const shape = this.#shapeOf(mixture);
     const training = this.#passBytes(shape, mixture, true);
     const evaluation = this.#topology.data.holdout > 0 ? this.#passBytes(shape, mixture, false) : null;
-    const slots = this.#slots.at([pipeline, pp, stage, microbatches, chunks.length], () => {
-      const shape = { kind: pipeline, stages: pp, stage, microbatches, chunks: chunks.length };
-      return slotsOf(program(shape), chunks.length).counts;
+    const slots = this.#slots.at([pipeline, pp, stage, microbatches, chunks.length, ep], () => {
+      const of = { kind: pipeline, stages: pp, stage, microbatches, chunks: chunks.length };
+      return slotsOf(program(of), chunks.length, ep > 1 && microbatches > 1 ? 2 : 1).counts;
     });
     const experts = expertBytes({ ...this.#topology, parallel: { ...this.#topology.parallel, ep } }, shape);
     const one = (chunk: Blocks, index: number): number =>
-      (slots[index] ?? 0) * bytesOf(training, chunk) +
-      chunk.moe * experts +
+      (slots[index] ?? 0) * (bytesOf(training, chunk) + chunk.moe * experts) +
       (evaluation === null ? 0 : bytesOf(evaluation, chunk));
-    return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), this.#fixed);
+    const blocks = together(chunks);
+    const fixed =
+      4 * this.#topology.model.seqLen * this.#topology.model.headDim + 2 * this.#statistics(blocks.moe);
+    return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), fixed + training.gradients);
   }
 
   #shapeOf({ dp, microbatches }: Mixture): StageShape {
@@ -166,10 +175,19 @@ export class QuickMemory {
   #passBytes(shape: StageShape, { ep, tp }: Axes, training: boolean): PassBytes {
     const { model } = this.#topology;
     return this.#passes.at([shape.sequences, shape.grains, ep, tp, training], () => {
+      let gradients: GradientActivations | undefined;
       const of = (first: number, count: number, head: boolean): number =>
-        bytesAllocated(
-          (device) => new Activations(device, shape, { training, ranks: ep, layers: { first, count }, head }),
-        ) / tp;
+        bytesAllocated((device) => {
+          const made = new Activations(device, shape, {
+            training,
+            ranks: ep,
+            layers: { first, count },
+            head,
+            ...(gradients === undefined ? {} : { gradients }),
+          });
+          if (training) gradients ??= made.gradients;
+        }) / tp;
+      const first = training ? of(0, 0, false) : 0;
       const all = Array.from({ length: model.layers }, (_, layer) => layer);
       const one = (layer: number | undefined, base: number): number =>
         layer === undefined ? 0 : of(layer, 1, false) - base;
@@ -184,6 +202,7 @@ export class QuickMemory {
             )
           : 0,
         moe: training ? one(moeLayers(model)[0], base) : 0,
+        gradients: training ? first - base : 0,
         head: of(training ? 0 : (moeLayers(model)[0] ?? 0), training ? 0 : 1, true) - base,
       };
     });
