@@ -14,6 +14,8 @@ import { mountGate } from './gate/index.ts';
 import { GroupBuffers } from './group-buffers.ts';
 import type { Job } from './job.ts';
 import { mountOptimizer } from './optimizer/index.ts';
+import { Shard } from './optimizer/shard.ts';
+import { ShardMemory } from './optimizer/shard-memory.ts';
 import { mountPass } from './pass/index.ts';
 import { Passes } from './passes.ts';
 import { mountStage } from './stage/index.ts';
@@ -31,10 +33,11 @@ export const agentNode: NodeId = agentNodeOf(0);
 export type WorkerPart = 'stage' | 'experts';
 const wholeWorker: readonly WorkerPart[] = ['stage', 'experts'];
 
-/** A worker whose actors are mounted, and the buffers of its parameter groups. */
+/** A worker whose actors are mounted, the buffers of its parameter groups, and what its shards hold. */
 export interface MountedWorker {
   readonly worker: Worker;
   readonly buffers: readonly GroupBuffers[];
+  readonly shards: readonly ShardMemory[];
 }
 
 /** Names of the actors of a worker, in the order in which they are mounted. */
@@ -90,6 +93,7 @@ export function mountWorker(
     isWhole: wholeWorker.every((part) => parts.includes(part)),
   });
   const buffers = groupsOf(worker.groups, parts).map((group) => new GroupBuffers(worker, group));
+  const shards = buffers.map((each) => new ShardMemory(new Shard(worker, each)));
   const of = (name: GroupName): GroupBuffers => {
     const found = buffers.find(({ group }) => group.name === name);
     assert(found, 'a worker has buffers for all that its actors compute with', { name });
@@ -106,7 +110,7 @@ export function mountWorker(
     ...(parts.includes('experts')
       ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
       : []),
-    ...buffers.map((each) => mountOptimizer(worker, each)),
+    ...shards.map((each) => mountOptimizer(each)),
     ...(parts.includes('stage')
       ? job.layout.wardsOf(worker.rank).map((ward) => mountWard(worker, ward))
       : []),
@@ -118,7 +122,7 @@ export function mountWorker(
     assert(mount, 'every address of a worker has an actor', { name });
     system.mount(name, escalate, mount);
   });
-  return { worker, buffers };
+  return { worker, buffers, shards };
 }
 
 function stageMounts(worker: Worker, groups: readonly GroupBuffers[], tokens: TokenSource): readonly Mount[] {

@@ -15,7 +15,9 @@ export class GroupBuffers {
 
   constructor(worker: Worker, group: ParameterGroup) {
     this.group = group;
-    this.weights = new ResidentWeights(worker.device, group.flat, { isAlone: worker.isAlone });
+    this.weights = new ResidentWeights(worker.device, worker.job, group, {
+      isAlone: worker.isAlone,
+    });
     this.gradients = sharedGradients(worker, group);
     this.among = new GroupExchange(group, worker.rank);
   }

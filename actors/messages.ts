@@ -266,10 +266,10 @@ export const messages = {
   'weights.spread': message({
     from: ['optimizer'],
     to: ['optimizer'],
-    says: 'New weights of a slice, for the other holders of the same parameters.',
+    says: 'New weights of a slice as they are read, for the other holders of the same parameters.',
     fenced: true,
     body: { ...range, level: number },
-    tensors: { weights: floats },
+    tensors: { weights: tensor.rows },
   }),
   'weights.publish': message({
     from: ['optimizer', 'program'],

@@ -1,12 +1,22 @@
 import type { Device } from '@troupe/kernel-set';
-import { FlatWeights } from '@troupe/model';
-import type { FlatLayout } from '@troupe/spec';
+import { FlatWeights, RoundedWeights, type LaidWeights } from '@troupe/model';
+import { isOperandOnly, type FlatLayout } from '@troupe/spec';
+import type { ParameterGroup } from '@troupe/topology/layout';
+import type { Job } from './job.ts';
 
 /** Where those who compute read the weights of a parameter group. */
 export interface WeightSource {
   readonly flat: FlatLayout;
   /** Weights of a version that has been published here. */
-  at(version: number): FlatWeights;
+  at(version: number): LaidWeights;
+}
+
+/** Room for the weights of a group, in the formats in which they are read: an own expert's calls may do anything with theirs. */
+function openWeights(device: Device, job: Job, { flat, reader }: ParameterGroup): LaidWeights {
+  const isOwn = reader === 'experts' && job.expert !== undefined;
+  return job.precision === 'bf16' && !isOwn
+    ? new RoundedWeights(device, flat, isOperandOnly)
+    : new FlatWeights(flat, device.floats(flat.length));
 }
 
 /**
@@ -18,16 +28,15 @@ export interface WeightSource {
  */
 export class ResidentWeights implements WeightSource {
   readonly flat: FlatLayout;
-  readonly #buffers: readonly [FlatWeights, FlatWeights];
+  readonly #buffers: readonly [LaidWeights, LaidWeights];
 
-  constructor(device: Device, flat: FlatLayout, { isAlone }: { readonly isAlone: boolean }) {
-    this.flat = flat;
-    const open = (): FlatWeights => new FlatWeights(flat, device.floats(flat.length));
-    const first = open();
-    this.#buffers = [first, isAlone ? first : open()];
+  constructor(device: Device, job: Job, group: ParameterGroup, { isAlone }: { readonly isAlone: boolean }) {
+    this.flat = group.flat;
+    const first = openWeights(device, job, group);
+    this.#buffers = [first, isAlone ? first : openWeights(device, job, group)];
   }
 
-  at(version: number): FlatWeights {
+  at(version: number): LaidWeights {
     return this.#buffers[(version % 2) as 0 | 1];
   }
 }

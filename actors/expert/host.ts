@@ -1,5 +1,5 @@
 import { assert, type Address } from '@troupe/core';
-import type { Device, Floats, GradientTarget } from '@troupe/kernel-set';
+import type { Device, GradientTarget, Weights } from '@troupe/kernel-set';
 import type { ExpertGroupId } from '@troupe/topology/layout';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { Job } from '../job.ts';
@@ -9,7 +9,7 @@ import type { Worker } from '../worker.ts';
 export interface ExpertBuffers {
   /** Experts. */
   readonly count: number;
-  weights(version: number): Floats;
+  weights(version: number): Weights;
   gradient(microbatch: number): GradientTarget;
   /** First and last element in the group's flat buffer. */
   readonly from: number;

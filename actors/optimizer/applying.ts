@@ -27,17 +27,16 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
       self.tell(addresses.trainer, 'commit.applied', { step, attempt, version });
     },
     acceptSpread: ({ version, attempt, body, tensors: { weights } }) => {
-      memory.putWeights(version, body.from, weights);
+      memory.putPublished(version, body.from, weights);
       self.free([weights]);
       distribution.acceptWeights(body, { version, attempt });
     },
     snapshot: ({ step, attempt }, { version }) => {
       const place = { step, attempt, version };
       const pieces = shard.pieces(shard.reduces).flatMap(chunksOfPiece);
-      for (const piece of pieces) {
-        const tensors = memory.state(piece.flat, version);
-        self.tell(store, 'snapshot.slice', { ...place, body: placeOfPiece(piece), tensors });
-      }
+      for (const piece of pieces)
+        for (const { tensors } of memory.state(piece.flat, version))
+          self.tell(store, 'snapshot.slice', { ...place, body: placeOfPiece(piece), tensors });
       self.tell(store, 'snapshot.sent', { ...place, body: { pieces: pieces.length } });
     },
   };

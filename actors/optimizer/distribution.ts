@@ -20,6 +20,12 @@ interface Round {
 /** A part that a member of the group at a level sent. */
 type Part = Range & { readonly level: number };
 
+/** What is read of a part at once. */
+interface Frame<A> {
+  readonly body: Range;
+  readonly values: A;
+}
+
 const roundOf = (number: number, attempt: number): string => `${number}/${attempt}`;
 
 /**
@@ -70,14 +76,14 @@ export class Distribution {
   /** Sends what is complete here to the group that lacks it; each part is read from the device once. */
   #pass<A>(
     passed: readonly Passing[],
-    read: (range: Range) => A,
+    read: (part: Range) => readonly Frame<A>[],
     send: (to: Address, body: Part, values: A) => void,
   ): void {
     const { buffers, worker } = this.#shard;
     for (const { level, part } of passed) {
       const others = buffers.among.others(level);
       if (others.length === 0) continue;
-      const frames = [...chunks(part)].map((chunk) => ({ body: { ...chunk, level }, values: read(chunk) }));
+      const frames = read(part).map(({ body, values }) => ({ body: { ...body, level }, values }));
       for (const { worker: other } of others) {
         const to = worker.job.layout.shardOf(buffers.group, other);
         for (const { body, values } of frames) send(to, body, values);
@@ -86,8 +92,14 @@ export class Distribution {
   }
 
   #passWeights(passed: readonly Passing[], { version, attempt }: Update): void {
-    const read = (range: Range): HostFloats =>
-      this.#shard.worker.device.read(this.#memory.weights(version, range));
+    const { device } = this.#shard.worker;
+    const read = (part: Range): readonly Frame<HostFloats | Uint16Array>[] =>
+      this.#memory.weights.published(part, version).flatMap((slice) =>
+        [...chunks(slice)].map((body) => {
+          const values = slice.values.subarray(body.from - slice.from, body.to - slice.from);
+          return { body, values: device.read<'f32' | 'bf16'>(values) };
+        }),
+      );
     this.#pass(passed, read, (to, body, weights) =>
       this.#self.tell(to, 'weights.spread', { version, attempt, body, tensors: { weights } }),
     );
@@ -95,8 +107,11 @@ export class Distribution {
 
   #passTotals(passed: readonly Passing[], { step, attempt }: Round): void {
     const { buffers, worker } = this.#shard;
-    const read = ({ from, to }: Range): BigInt64Array =>
-      worker.device.read(buffers.gradients.sum(from, to).values);
+    const read = (part: Range): readonly Frame<BigInt64Array>[] =>
+      [...chunks(part)].map((body) => ({
+        body,
+        values: worker.device.read(buffers.gradients.sum(body.from, body.to).values),
+      }));
     this.#pass(passed, read, (to, body, sums) =>
       this.#self.tell(to, 'gradient.total', { step, attempt, body, tensors: { sums } }),
     );

@@ -5,13 +5,12 @@ import type { OptimizerSelf } from './events.ts';
 import { guardingEffects } from './guarding.ts';
 import { loadingEffects } from './loading.ts';
 import type { OptimizerEffects } from './machine.ts';
-import { ShardMemory } from './shard-memory.ts';
+import type { ShardMemory } from './shard-memory.ts';
 import type { ShardParts } from './shard-parts.ts';
-import type { Shard } from './shard.ts';
 
-export function optimizerEffects(self: OptimizerSelf, shard: Shard): OptimizerEffects {
+export function optimizerEffects(self: OptimizerSelf, memory: ShardMemory): OptimizerEffects {
+  const { shard } = memory;
   const { layout } = shard.worker.job;
-  const memory = new ShardMemory(shard);
   const parts: ShardParts = {
     shard,
     memory,

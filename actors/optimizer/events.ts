@@ -4,6 +4,7 @@ import { messages, type EventsOf, type Self } from '../messages.ts';
 const completion = ownEvent({ fenced: true });
 const own = {
   'parameters.initialised': completion,
+  'weights.rounded': completion,
   'gradient.added': completion,
   'sums.reset': completion,
   'sums.settled': completion,

@@ -1,6 +1,6 @@
 import { address } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
-import { chunks, chunksOf } from '../gradients.ts';
+import { chunks } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerSelf } from './events.ts';
@@ -27,13 +27,8 @@ export function guardingEffects(self: OptimizerSelf, parts: ShardParts): Guardin
     reportAbandoned: (_event, { attempt, version, loaded }) =>
       self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded } }),
     sendState: ({ version: wanted, body: { to } }, { version, attempt }) => {
-      for (const body of chunksOf(shard.owns))
-        self.tell(address(to), 'state.slice', {
-          version: wanted,
-          attempt,
-          body,
-          tensors: memory.state(body, version),
-        });
+      for (const part of memory.state(shard.owns, version))
+        self.tell(address(to), 'state.slice', { version: wanted, attempt, ...part });
     },
   };
 }

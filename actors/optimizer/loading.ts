@@ -1,6 +1,6 @@
 import { assert, deserializeError } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
-import { chunksOf, lengthOf } from '../gradients.ts';
+import { lengthOf } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import { placeOfPiece } from './shard.ts';
 import type { ShardParts } from './shard-parts.ts';
@@ -8,7 +8,14 @@ import type { OptimizerSelf } from './events.ts';
 
 type LoadingEffects = Pick<
   OptimizerEffects,
-  'initialise' | 'askSlices' | 'acceptSlice' | 'acceptState' | 'failLoading' | 'publishFirst' | 'reportLoaded'
+  | 'initialise'
+  | 'askSlices'
+  | 'acceptSlice'
+  | 'acceptState'
+  | 'roundWeights'
+  | 'failLoading'
+  | 'publishFirst'
+  | 'reportLoaded'
 >;
 
 /** Where the state of a shard comes from: drawn, read from a checkpoint, or sent by another shard. */
@@ -33,12 +40,15 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
       assert(error, 'a failed ask carries its error');
       self.fail(deserializeError(error));
     },
+    roundWeights: (_event, { rounds, version, attempt }) => {
+      if (rounds) self.submit(device, memory.publish(version), 'weights.rounded', { attempt });
+    },
     publishFirst: (_event, { version, attempt }) => {
       distribution.publish({ version, attempt });
       if (ward === null) return;
-      for (const part of chunksOf(shard.owns)) {
+      for (const { body: part, tensors } of memory.state(shard.owns, version)) {
         const body = { group: shard.group.name, ...part, optimizer: 'adamw' as const };
-        self.tell(ward, 'ward.state', { version, attempt, body, tensors: memory.state(part, version) });
+        self.tell(ward, 'ward.state', { version, attempt, body, tensors });
       }
     },
     reportLoaded: (_event, { version, attempt }) =>

@@ -35,6 +35,7 @@ const fresh: OptimizerInput = {
   pieces: 3,
   owned: 40,
   source: 'seed',
+  rounds: false,
   guarded: 0,
 };
 const read: OptimizerInput = { ...fresh, source: 'snapshot' };
@@ -67,12 +68,23 @@ test('optimizer: draws its slice, or reads it piece by piece; then publishes onc
   t.deepEqual(resumed.send('slices.found'), ['acceptSlice']);
   t.deepEqual(resumed.send('slices.found'), ['acceptSlice']);
   t.is(resumed.state, 'loading.reading');
-  t.deepEqual(resumed.send('slices.found'), ['acceptSlice', 'publishFirst', 'reportLoaded', 'takeUp']);
+  t.deepEqual(resumed.send('slices.found'), [
+    'acceptSlice',
+    'roundWeights',
+    'publishFirst',
+    'reportLoaded',
+    'takeUp',
+  ]);
   t.is(resumed.context['version'], 7);
 
   const failed = new Play(optimizerMachine, read, visited);
   t.deepEqual(failed.send('ask.failed'), ['failLoading']);
   t.is(failed.state, 'loading.reading', 'never trains from a partial load');
+
+  const rounded = new Play(optimizerMachine, { ...read, pieces: 1, rounds: true }, visited);
+  t.deepEqual(rounded.send('slices.found'), ['acceptSlice', 'roundWeights']);
+  t.is(rounded.state, 'loading.rounding', 'MAS-1: nobody reads it before it is rounded');
+  t.deepEqual(rounded.send('weights.rounded'), ['publishFirst', 'reportLoaded', 'takeUp']);
 
   const empty = new Play(optimizerMachine, { ...read, pieces: 0 }, visited);
   t.is(empty.state, 'collecting', 'a shard that owns nothing has nothing to wait for');
@@ -141,7 +153,7 @@ test('optimizer: REC-1, every state leaves an abandoned attempt, resets its sums
   t.deepEqual(applying.send('weights.applied'), ['publish', 'takeUp']);
   t.deepEqual(applying.send('attempt.abandon', { attempt: 7 }), ['abandon', 'reset']);
   t.is(applying.context['version'], 1);
-  const passedThrough = ['loading.choosing'];
+  const passedThrough = ['loading.choosing', 'loading.rounding'];
   t.deepEqual(
     [...new Set([...visited, ...passedThrough])].toSorted(),
     leafStates(optimizerMachine).toSorted(),
@@ -169,6 +181,7 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
   t.is(joined.state, 'loading.copying');
   t.deepEqual(joined.send('state.slice', { ...slice(10, 40), version: 6 }), [
     'acceptState',
+    'roundWeights',
     'publishFirst',
     'reportLoaded',
     'takeUp',

@@ -30,6 +30,8 @@ export interface OptimizerContext {
   readonly copied: number;
   readonly owned: number;
   readonly source: StateSource;
+  /** Readers hold some of the weights rounded, so what was put in has to be rounded first. */
+  readonly rounds: boolean;
   /** Elements that the buddy must hold before this shard goes on (0: it has no buddy), and those that it has said it holds. */
   readonly guarded: number;
   readonly kept: number;
@@ -37,7 +39,7 @@ export interface OptimizerContext {
 
 export type OptimizerInput = Pick<
   OptimizerContext,
-  'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source' | 'guarded'
+  'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source' | 'rounds' | 'guarded'
 >;
 
 export const optimizerActions = {
@@ -46,6 +48,7 @@ export const optimizerActions = {
   askSlices: always,
   acceptSlice: on('slices.found'),
   failLoading: on('ask.failed'),
+  roundWeights: always,
   publishFirst: always,
   reportLoaded: always,
   guardSum: always,
@@ -121,6 +124,7 @@ export const optimizerMachine = setup({
     lastSlice: ({ context }) => context.missing === 1,
     nothingMissing: ({ context }) => context.missing === 0,
     copied: ({ context }) => context.copied === context.owned,
+    roundsNothing: ({ context }) => !context.rounds,
     complete: ({ context }) =>
       context.opened && receivedAt(context, context.level) === context.expected[context.level],
     completeInGroup: ({ context }) =>
@@ -173,10 +177,10 @@ export const optimizerMachine = setup({
         drawing: { entry: 'initialise', on: { 'parameters.initialised': '#optimizer.publishing' } },
         reading: {
           entry: 'askSlices',
-          always: { guard: 'nothingMissing', target: '#optimizer.publishing' },
+          always: { guard: 'nothingMissing', target: 'rounding' },
           on: {
             'slices.found': [
-              { guard: 'lastSlice', target: '#optimizer.publishing', actions: 'acceptSlice' },
+              { guard: 'lastSlice', target: 'rounding', actions: 'acceptSlice' },
               { actions: ['acceptSlice', assign({ missing: ({ context }) => context.missing - 1 })] },
             ],
             'ask.failed': { actions: 'failLoading' },
@@ -184,8 +188,14 @@ export const optimizerMachine = setup({
         },
         /** A peer that holds the same state sends it. */
         copying: {
-          always: { guard: 'copied', target: '#optimizer.publishing' },
+          always: { guard: 'copied', target: 'rounding' },
           on: { 'state.slice': { actions: ['countState', 'acceptState'] } },
+        },
+        /** What was put in reaches those who read it in bf16. */
+        rounding: {
+          always: { guard: 'roundsNothing', target: '#optimizer.publishing' },
+          entry: 'roundWeights',
+          on: { 'weights.rounded': '#optimizer.publishing' },
         },
       },
       on: { 'gradient.add': { actions: 'setAside' }, 'step.open': { actions: 'setAside' } },

@@ -1,17 +1,23 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, Int64s, KernelCall } from '@troupe/kernel-set';
 import { initialise } from '@troupe/model';
-import { assertWithin, intersect, lengthOf, type Range } from '../gradients.ts';
+import { assertWithin, chunks, intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
+import { MasterWeights } from './master-weights.ts';
 import type { Shard } from './shard.ts';
 import type { ShardState } from '../shard-state.ts';
 
 /** What the trainer decides about a step. */
 export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' }>['body'];
 
+const none = new Float32Array(0);
+/** Of an empty slice. */
+const noState: ShardState = { weights: none, m: none, v: none };
+
 /** The state of a shard on its device: master weights, Adam moments, and the norm of its gradient. */
 export class ShardMemory {
-  readonly #shard: Shard;
+  readonly weights: MasterWeights;
+  readonly shard: Shard;
   readonly #device: Device;
   readonly #m: Floats;
   readonly #v: Floats;
@@ -22,28 +28,30 @@ export class ShardMemory {
   constructor(shard: Shard) {
     const { device } = shard.worker;
     const numOwned = lengthOf(shard.owns);
-    this.#shard = shard;
+    this.shard = shard;
     this.#device = device;
+    this.weights = new MasterWeights(device, shard.owns, ({ from, to }, version) =>
+      shard.buffers.weights.at(version).slices(from, to),
+    );
     this.#m = device.floats(numOwned);
     this.#v = device.floats(numOwned);
     this.#norm128 = device.int64s(2);
   }
 
-  /** Weights of a version in the group's buffer. */
-  weights(version: number, { from, to }: Range): Floats {
-    return this.#shard.buffers.weights.at(version).data.subarray(from, to);
-  }
-
-  /** Puts weights of a version that begin at `from`. */
-  putWeights(version: number, from: number, weights: HostFloats): void {
-    const whole = { from: 0, to: this.#shard.group.flat.length };
-    assertWithin({ from, to: from + weights.length }, whole, 'weights lie in the buffer of their group');
-    this.#device.write(this.#shard.buffers.weights.at(version).data.subarray(from), weights);
+  /** Puts weights of a version that begin at `from` where they are read, in the format of that place. */
+  putPublished(version: number, from: number, weights: HostFloats | Uint16Array): void {
+    const range = { from, to: from + weights.length };
+    const whole = { from: 0, to: this.shard.group.flat.length };
+    assertWithin(range, whole, 'weights lie in the buffer of their group');
+    const [place] = this.weights.published(range, version);
+    const fits = place?.to === range.to && (place.kind === 'bf16') === weights instanceof Uint16Array;
+    assert(fits, 'weights travel as they are held, an array at a time', { ...range });
+    this.#device.write<'f32' | 'bf16'>(place.values, weights);
   }
 
   /** Draws weights from the seed, with moments of zero. */
   draw(version: number): readonly KernelCall[] {
-    const { owns, group, worker } = this.#shard;
+    const { owns, group, worker } = this.shard;
     if (this.#hasMoments) {
       this.#device.zero(this.#m);
       this.#device.zero(this.#v);
@@ -53,53 +61,96 @@ export class ShardMemory {
     return units.flatMap((unit, index) => {
       const start = starts[index] ?? 0;
       const part = intersect(owns, { from: start, to: start + unit.size });
-      return part === null
-        ? []
-        : initialise(unit, worker.job.seed, this.weights(version, part), part.from - start);
+      if (part === null) return [];
+      const drawn = this.weights
+        .slices(part, version)
+        .flatMap(({ from, values }) => initialise(unit, worker.job.seed, values, from - start));
+      return [...drawn, ...this.weights.round(part, version)];
     });
   }
 
-  /** Weights and moments of a part of the own slice, read from the device. */
-  state(range: Range, version: number): ShardState {
-    const { weights, m, v } = this.#part(range, version);
-    return { weights: this.#device.read(weights), m: this.#device.read(m), v: this.#device.read(v) };
+  /** Weights and moments of a part of the own slice, read from the device in messages; one without any, where it is empty. */
+  *state(range: Range, version: number): Generator<{ readonly body: Range; readonly tensors: ShardState }> {
+    const parts = lengthOf(range) === 0 ? [] : this.weights.slices(range, version);
+    if (parts.length === 0) yield { body: range, tensors: noState };
+    for (const { from, values, ...part } of parts)
+      for (const body of chunks({ from, ...part })) {
+        const { m, v } = this.#moments(body);
+        const weights = values.subarray(body.from - from, body.to - from);
+        const tensors = {
+          weights: this.#device.read(weights),
+          m: this.#device.read(m),
+          v: this.#device.read(v),
+        };
+        yield { body, tensors };
+      }
   }
 
   /** Takes a part of the state that begins at `from` of the group. */
   putState(version: number, from: number, { weights, m, v }: ShardState): void {
-    const { owns } = this.#shard;
+    const { owns } = this.shard;
     assertWithin({ from, to: from + weights.length }, owns, 'a shard takes state that it owns');
     assert(m.length === weights.length && v.length === weights.length, 'weights have their moments', {
       from,
     });
     this.#hasMoments = true;
-    this.putWeights(version, from, weights);
+    for (const part of this.weights.slices({ from, to: from + weights.length }, version))
+      this.#device.write(part.values, weights.subarray(part.from - from, part.to - from));
     this.#device.write(this.#m.subarray(from - owns.from), m);
     this.#device.write(this.#v.subarray(from - owns.from), v);
   }
 
+  /** Brings what was put into the own slice to those who read it rounded. */
+  publish(version: number): readonly KernelCall[] {
+    return this.weights.round(this.shard.owns, version);
+  }
+
   /** The calls that make the next version's weights, in the same buffer where there is one. */
   update({ apply, ...decided }: Decision, version: number): readonly KernelCall[] {
-    const { owns, buffers, worker } = this.#shard;
+    const { owns, buffers, worker } = this.shard;
     const { clip: _clip, ...settings } = worker.job.optimizer;
     const rates = { ...decided, ...settings };
-    const [before, after] = [buffers.weights.at(version), buffers.weights.at(version + 1)];
-    if (!apply)
-      return before === after
-        ? []
-        : [{ op: 'copy', from: this.weights(version, owns), out: this.weights(version + 1, owns) }];
-    return buffers.gradients.slices(owns.from, owns.to).map(({ from, to, values }) => ({
-      op: 'adamw' as const,
-      ...this.#part({ from, to }, version),
-      out: this.weights(version + 1, { from, to }),
-      gradient: values,
-      ...rates,
+    const hasOneBuffer = buffers.weights.at(version) === buffers.weights.at(version + 1);
+    if (!apply) return hasOneBuffer ? [] : [...this.#carryOver(version), ...this.publish(version + 1)];
+    const updates = buffers.gradients.slices(owns.from, owns.to).flatMap(({ from, to, values }) =>
+      this.#successors({ from, to }, version).map(({ before, after, ...part }) => ({
+        op: 'adamw' as const,
+        weights: before,
+        out: after,
+        ...this.#moments(part),
+        gradient: values.subarray(part.from - from, part.to - from),
+        ...rates,
+      })),
+    );
+    return [...updates, ...this.publish(version + 1)];
+  }
+
+  /** A skipped step: the next version's weights are those of this one. */
+  #carryOver(version: number): readonly KernelCall[] {
+    const { owns } = this.shard;
+    const next = this.weights.published(owns, version + 1);
+    return this.weights.published(owns, version).flatMap((each, index) => {
+      const after = next[index];
+      return each.kind === 'f32' && after?.kind === 'f32'
+        ? [{ op: 'copy', from: each.values, out: after.values }]
+        : [];
+    });
+  }
+
+  /** Where the f32 weights of a version lie, and where those of the next one go. */
+  #successors(range: Range, version: number): readonly (Range & { before: Floats; after: Floats })[] {
+    const next = this.weights.slices(range, version + 1);
+    return this.weights.slices(range, version).map(({ from, to, values }, index) => ({
+      from,
+      to,
+      before: values,
+      after: next[index]?.values ?? values,
     }));
   }
 
   /** Squared norm of the finished sum of the slice, into {@link norm}. */
   measure(): readonly KernelCall[] {
-    const { reduces, buffers } = this.#shard;
+    const { reduces, buffers } = this.shard;
     this.#device.zero(this.#norm128);
     return buffers.gradients
       .slices(reduces.from, reduces.to)
@@ -111,13 +162,9 @@ export class ShardMemory {
     return this.#device.read(this.#norm128).slice();
   }
 
-  #part(range: Range, version: number) {
-    const { from } = this.#shard.owns;
+  #moments(range: Range) {
+    const { from } = this.shard.owns;
     const [first, end] = [range.from - from, range.to - from];
-    return {
-      weights: this.weights(version, range),
-      m: this.#m.subarray(first, end),
-      v: this.#v.subarray(first, end),
-    };
+    return { m: this.#m.subarray(first, end), v: this.#v.subarray(first, end) };
   }
 }

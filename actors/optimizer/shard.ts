@@ -83,6 +83,10 @@ export class Shard {
       pieces: this.pieces(this.owns).length,
       owned: lengthOf(this.owns),
       source: firstSource(job) === 'seed' ? 'seed' : 'snapshot',
+      rounds: this.buffers.weights
+        .at(job.first.step)
+        .slices(this.owns.from, this.owns.to)
+        .some(({ kind }) => kind === 'bf16'),
       joins,
       guarded: this.buddy === null ? 0 : lengthOf(this.owns),
     };

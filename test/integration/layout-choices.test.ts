@@ -10,7 +10,8 @@ import {
   type WrittenExperts,
 } from '@troupe/topology';
 import { jobOver, runJob } from './job-run.ts';
-import { finalParameters, hashOf, tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
+import { finalParameters } from './final-parameters.ts';
+import { hashOf, tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
 
 const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
 

@@ -2,7 +2,8 @@ import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { Layout, type LayoutSource, type ResolvedTopology } from '@troupe/topology';
 import { jobOver, runJob } from './job-run.ts';
-import { finalParameters, hashOf, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
+import { finalParameters } from './final-parameters.ts';
+import { hashOf, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
 
 const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
 

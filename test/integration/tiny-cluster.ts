@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { prng, type HostFloats } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
-import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
 import type { StepEvent } from '@troupe/telemetry';
 import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
 import { startCluster, type ClusterOptions, type RunResult } from 'troupe';
+import { finalParameters, type Workers } from './final-parameters.ts';
 
 const VOCAB = 32;
 const SEQ_LEN = 8;
@@ -138,8 +138,6 @@ export const hashOf = (parts: readonly ArrayBufferView[]): string => {
   return hash.digest('hex');
 };
 
-type Workers = Parameters<NonNullable<ClusterOptions['onMounted']>>[0];
-
 /** Trains the tiny model in this process and takes its numbers off. */
 export async function trainTiny(
   topology: ResolvedTopology,
@@ -181,35 +179,4 @@ export async function trainTiny(
       evalLosses: hashOf([Float64Array.from(evalLosses)]),
     },
   };
-}
-
-/** Every parameter of the model from a worker that holds it, in the model's own order; all holders must agree on every bit. */
-export function finalParameters(
-  workers: Workers,
-  { model }: ResolvedTopology,
-  version: number,
-): ReadonlyMap<string, HostFloats> {
-  const found = new Map<string, HostFloats>();
-  for (const { worker, buffers } of workers) {
-    for (const each of buffers) {
-      const weights = each.weights.at(version);
-      for (const { name } of weights.layout.units.flatMap((unit) => unit.parameters)) {
-        const values = worker.device.read(weights.parameter(name));
-        const earlier = found.get(name);
-        if (earlier === undefined) found.set(name, values.slice());
-        else if (hashOf([earlier]) !== hashOf([values]))
-          throw new Error(`worker ${worker.rank} holds another ${name}`);
-      }
-    }
-  }
-  const units = [...denseUnits(model), ...moeLayers(model).flatMap((layer) => expertUnits(model, layer))];
-  return new Map(
-    units.flatMap((unit) =>
-      unit.parameters.map(({ name }) => {
-        const values = found.get(name);
-        if (values === undefined) throw new Error(`no worker holds ${name}`);
-        return [name, values] as const;
-      }),
-    ),
-  );
 }

@@ -1,4 +1,4 @@
-import { gradientBytes, type Unit } from '@troupe/spec';
+import { gradientBytes, isOperandOnly, type ElementRange, type Unit } from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
@@ -14,6 +14,9 @@ export interface GroupSizes {
   /** What the worker updates, its slice or under ZeRO 0 everything, and the elements of it with an f32 gradient. */
   readonly owned: number;
   readonly ownedStored: number;
+  /** What kernels read in bf16, of the whole and of what the worker updates. */
+  readonly rounded: number;
+  readonly ownedRounded: number;
   /** Room for the segments that pass through the device one after the other: of weights that are gathered, of gradients that leave. */
   readonly rooms: number;
 }
@@ -32,7 +35,7 @@ export interface StateMode {
 
 /** Bytes of the states of parameters, by what they are. */
 export interface StateBytes {
-  /** What kernels read: two buffers by parity of the version, the one in use and the one being published; one where a worker is alone. */
+  /** What kernels read, in bf16 what they would round anyway: two buffers by parity of the version, the one in use and the one being published; one where a worker is alone. */
   readonly weights: number;
   /** Exact int64 sums, 8 bytes an element, or f32, 4 bytes, where one kernel call finishes them. */
   readonly gradients: number;
@@ -52,16 +55,32 @@ function storedElements(topology: ResolvedTopology, holders: number): (unit: Uni
   return ({ id, paddedSize }) => (isFinished && !(model.tiedHead && id === 'embed') ? paddedSize : 0);
 }
 
-/** Elements of units with f32 gradients in a range of the group's buffer. */
-function storedIn(topology: ResolvedTopology, group: ParameterGroup, from: number, to: number): number {
-  const stored = storedElements(topology, group.holders.count);
-  const { units, starts } = group.flat;
+/** Elements in a range of the group's buffer that belong to certain units. */
+function elementsIn(
+  { flat: { units, starts } }: ParameterGroup,
+  { from, to }: ElementRange,
+  belongs: (unit: Unit) => boolean,
+): number {
   return units.reduce((sum, unit, index) => {
-    if (stored(unit) === 0) return sum;
+    if (!belongs(unit)) return sum;
     const start = starts[index] ?? 0;
     return sum + Math.max(0, Math.min(to, start + unit.paddedSize) - Math.max(from, start));
   }, 0);
 }
+
+/** Elements of units with f32 gradients in a range of the group's buffer. */
+function storedIn(topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number {
+  const stored = storedElements(topology, group.holders.count);
+  return elementsIn(group, range, (unit) => stored(unit) > 0);
+}
+
+/** Elements that kernels read in bf16, since they would round them anyway. */
+const roundedIn = (topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number =>
+  topology.train.precision === 'bf16' ? elementsIn(group, range, isOperandOnly) : 0;
+
+/** Bytes of a range of weights as kernels read them, and as they travel. */
+export const heldBytes = (topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number =>
+  4 * (range.to - range.from) - 2 * roundedIn(topology, group, range);
 
 /** The sizes of a group on a worker, as its shard has them. */
 export function groupSizes(
@@ -74,9 +93,11 @@ export function groupSizes(
   const own = layout.zero === 0 ? { from: 0, to: length } : new GroupExchange(group, worker).slice;
   return {
     length,
-    stored: storedIn(topology, group, 0, length),
+    stored: storedIn(topology, group, { from: 0, to: length }),
     owned: own.to - own.from,
-    ownedStored: storedIn(topology, group, own.from, own.to),
+    ownedStored: storedIn(topology, group, own),
+    rounded: roundedIn(topology, group, { from: 0, to: length }),
+    ownedRounded: roundedIn(topology, group, own),
     rooms: roomsFor(group.segments).reduce((sum, each) => sum + each, 0),
   };
 }
@@ -95,17 +116,17 @@ export const stateMode = (
 
 /** Bytes of a group's states on a worker, and of them those that lie in host memory. */
 export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { readonly host: number } {
-  const { length, stored, owned, rooms } = sizes;
+  const { length, stored, owned, rooms, rounded, ownedRounded } = sizes;
   const { isAlone, isGathered, isOffloaded } = mode;
   const leaves = mode.leaves || isOffloaded;
   const buckets = 8 * rooms;
   const own = {
-    master: isGathered || isOffloaded ? 4 * owned : 0,
+    master: isGathered || isOffloaded ? 4 * owned : 4 * ownedRounded,
     moments: 8 * owned,
   };
   const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
   return {
-    weights: isGathered ? 4 * rooms : (isAlone || isOffloaded ? 4 : 8) * length,
+    weights: isGathered ? 4 * rooms : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
     gradients: sums + (leaves ? buckets : 0),
     ...own,
     host: isOffloaded ? sums + own.master + own.moments : 0,

@@ -6,7 +6,7 @@ import { isLocalHost } from '../layout/machine-row.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import type { WorkerRank } from '../layout/rank.ts';
 import type { Placement, WorkerNode } from '../placement.ts';
-import { groupSizes } from './states.ts';
+import { groupSizes, heldBytes } from './states.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
 /** Bytes of one step by what they carry. */
@@ -21,7 +21,7 @@ export interface TrafficBytes {
   readonly pipeline: number;
   /** Exact int64 gradient sums to the shards that own them, 8 bytes an element. */
   readonly gradients: number;
-  /** New weights from the shards that own them, 4 bytes an element. */
+  /** New weights from the shards that own them: 4 bytes an element, 2 where they are read in bf16. */
   readonly weights: number;
   /** The finished gradients of what one worker alone owns, to the buddy that keeps it too: 8 bytes an element, 4 where they are f32. */
   readonly buddies: number;
@@ -76,10 +76,10 @@ type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
 
 /**
  * Bytes of an element that a rank sends to one other of its group for the update, at each level of the exchange: leaves on the way down; on
- * the way up new weights, or under ZeRO 0, where everybody updates everything, the finished sums.
+ * the way up new weights (times the bytes in which they are held), or under ZeRO 0, where everybody updates everything, the finished sums.
  */
 const updateBytes = ({ parallel }: ResolvedTopology): UpdateBytes =>
-  parallel.zero === 0 ? { gradients: 16, weights: 0 } : { gradients: 8, weights: 4 };
+  parallel.zero === 0 ? { gradients: 16, weights: 0 } : { gradients: 8, weights: 1 };
 
 /** Bytes that a worker sends to its buddy for a group: the finished gradient of its slice. */
 function buddyBytes(
@@ -112,10 +112,12 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   for (let stage = 0; stage < pp; stage++) {
     const worker = layout.mesh.rankOf({ pp: stage, dp: 0, tp: 0 });
     for (const group of layout.groupsOf(worker)) {
+      const { length } = group.flat;
+      const held = heldBytes(topology, group, { from: 0, to: length });
       for (const { size, stride } of group.exchange) {
         // A mean: parts are as even as whole blocks allow, and every element has one owner.
-        const sent = ((size - 1) * group.flat.length) / (size * stride * pp);
-        parts.push({ gradients: gradients * sent, weights: weights * sent });
+        const share = (size - 1) / (size * stride * pp);
+        parts.push({ gradients: gradients * share * length, weights: weights * share * held });
       }
       parts.push({ buddies: meanBuddyBytes(topology, layout, group) / pp });
     }
@@ -167,7 +169,6 @@ function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placemen
 
 /** What shards send each other. */
 function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  const { gradients, weights } = updateBytes(topology);
   for (const worker of layout.workers()) {
     for (const group of layout.groupsOf(worker)) {
       const from = nodeOf(layout.shardOf(group, worker));
@@ -177,31 +178,32 @@ function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement):
           to: nodeOf(layout.wardOf(group, worker)),
           part: { buddies: buddyBytes(topology, layout, group, worker) },
         };
-      yield* exchangeFlows({ gradients, weights }, layout, group, worker, nodeOf);
+      yield* exchangeFlows(topology, { layout, nodeOf }, group, worker);
     }
   }
 }
 
 /** What a shard sends to the others of its groups: leaves of their parts, and what it made of its own. */
 function* exchangeFlows(
-  each: UpdateBytes,
-  layout: Layout,
+  topology: ResolvedTopology,
+  { layout, nodeOf }: Pick<Placement, 'layout' | 'nodeOf'>,
   group: ParameterGroup,
   worker: WorkerRank,
-  nodeOf: Placement['nodeOf'],
 ): Generator<Flow> {
+  const each = updateBytes(topology);
   const among = new GroupExchange(group, worker);
   const sums = each.weights === 0 ? each.gradients / 2 : 0;
   for (const level of group.exchange.keys()) {
     const own = among.exchange.part(level + 1);
     const made = own.to - own.from;
+    const weights = each.weights * heldBytes(topology, group, own);
     for (const { worker: other, part } of among.others(level))
       yield {
         from: nodeOf(layout.shardOf(group, worker)),
         to: nodeOf(layout.shardOf(group, other)),
         part: {
           gradients: (each.gradients - sums) * (part.to - part.from) + sums * made,
-          weights: each.weights * made,
+          weights,
         },
       };
   }

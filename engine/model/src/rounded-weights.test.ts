@@ -1,7 +1,8 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
+import { isOperandOnly } from '@troupe/spec';
 import { modelLayout } from './local-model.ts';
-import { isOperandOnly, RoundedWeights } from './rounded-weights.ts';
+import { RoundedWeights } from './rounded-weights.ts';
 import { tinyConfig } from './testing/tiny-model.ts';
 
 const layout = modelLayout(tinyConfig());

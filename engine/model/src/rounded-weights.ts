@@ -4,14 +4,7 @@ import type { FlatLayout, Unit } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 import type { LaidWeights, WeightSlice } from './flat-weights.ts';
 
-/**
- * Matrices that nothing reads but products in the precision of the model: in bf16 these round them anyway (KER-6). A router's product is
- * f32 in any precision, norms are no products, and rows of an embedding are taken as they are.
- */
-export const isOperandOnly = ({ id, parameters }: Unit): boolean =>
-  id !== 'embed' && !id.endsWith('/gate') && parameters.every(({ shape }) => shape.length > 1);
-
-/** Weights of several units, those that products round anyway in bf16: half the bytes, and not a bit of a result changes. */
+/** Weights of several units, those that products round anyway (`isOperandOnly`) in bf16: half the bytes, and the same bits. */
 export class RoundedWeights implements LaidWeights {
   readonly layout: FlatLayout;
   readonly #places: Places;

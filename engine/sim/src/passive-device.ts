@@ -5,6 +5,7 @@ import { RoutedRows } from './routed-rows.ts';
 const shared: ReadonlySet<KernelCall['op']> = new Set([
   'fill',
   'copy',
+  'round.bf16',
   'sum.add',
   'sum.reset',
   'sum.squares',

@@ -4,6 +4,7 @@ export * from './counts.ts';
 export * from './exchange.ts';
 export * from './memory.ts';
 export * from './model-config.ts';
+export * from './operands.ts';
 export * from './parameters.ts';
 export * from './part-blocks.ts';
 export * from './routers.ts';

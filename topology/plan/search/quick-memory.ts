@@ -5,7 +5,15 @@ import {
   type GradientActivations,
   type StageShape,
 } from '@troupe/model/buffers';
-import { denseUnits, expertUnit, isMoeLayer, layerUnits, moeLayers, type Unit } from '@troupe/spec';
+import {
+  denseUnits,
+  expertUnit,
+  isMoeLayer,
+  isOperandOnly,
+  layerUnits,
+  moeLayers,
+  type Unit,
+} from '@troupe/spec';
 import type { StagePlan } from '../../layout/stage-plan.ts';
 import { program, slotsOf } from '../../pipeline.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
@@ -22,9 +30,10 @@ interface Blocks {
   readonly hasHead: boolean;
 }
 
-/** Padded elements of units: those that tensor ranks divide, and those that all of them hold. */
+/** Padded elements of units: those that tensor ranks divide (of them those that only products read), and those that all of them hold. */
 interface Elements {
   readonly divided: number;
+  readonly operands: number;
   readonly whole: number;
 }
 
@@ -47,6 +56,8 @@ interface PassBytes {
 interface Segments {
   readonly count: number;
   readonly length: number;
+  /** Elements that only products read. */
+  readonly operands: number;
 }
 
 /** Room for segments that pass through a device: two of each length, or one. */
@@ -92,12 +103,14 @@ export class QuickMemory {
 
   /** Bytes of the states of parameters on a worker of a stage with these blocks; of the device, and of the host. */
   states(blocks: Blocks, { pp, dp, tp, ep, zero, offload, microbatches }: Mixture) {
-    const { model, recovery } = this.#topology;
+    const { model, recovery, train } = this.#topology;
     const isAlone = pp * dp * tp === 1;
     const isOffloaded = offload === 'optimizer';
     const group = (segments: readonly Segments[], holders: number) => {
       const length = segments.reduce((sum, each) => sum + each.count * each.length, 0);
       const isShared = zero > 0 && holders > 1;
+      const operands = segments.reduce((sum, each) => sum + each.count * each.operands, 0);
+      const rounded = train.precision === 'bf16' ? operands : 0;
       const owned = isShared ? padded(length / holders) : length;
       const stored = holders === 1 && microbatches === 1 ? length : 0;
       const isCopied = recovery.buddies && !isAlone && (zero > 0 || holders === 1);
@@ -107,6 +120,8 @@ export class QuickMemory {
         owned,
         ownedStored: stored,
         rooms: roomsOf(segments),
+        rounded,
+        ownedRounded: length === 0 ? 0 : (rounded * owned) / length,
       };
       const bytes = stateBytes(sizes, {
         isAlone,
@@ -120,18 +135,20 @@ export class QuickMemory {
     const experts = ((model.moe?.experts ?? 0) / ep) * this.#expertElements(tp);
     const groups = [
       group(
-        parts.map(({ count, divided }) => ({ count, length: divided })),
+        parts.map(({ count, divided, operands }) => ({ count, length: divided, operands })),
         dp,
       ),
       ...(tp === 1
         ? []
         : [
             group(
-              parts.map(({ count, whole }) => ({ count, length: whole })),
+              parts.map(({ count, whole }) => ({ count, length: whole, operands: 0 })),
               dp * tp,
             ),
           ]),
-      ...(blocks.moe === 0 ? [] : [group([{ count: blocks.moe, length: experts }], dp / ep)]),
+      ...(blocks.moe === 0
+        ? []
+        : [group([{ count: blocks.moe, length: experts, operands: experts }], dp / ep)]),
     ];
     const sums = { device: 0, host: 0 };
     for (const { weights, gradients, master, moments, buddies, host } of groups) {
@@ -225,10 +242,12 @@ export class QuickMemory {
     };
     const of = (which: 'dense' | 'moe' | 'embed' | 'tail'): Elements =>
       this.#elements.at([which, tp], () => {
-        const sum = { divided: 0, whole: 0 };
-        for (const unit of units(which))
+        const sum = { divided: 0, operands: 0, whole: 0 };
+        for (const unit of units(which)) {
+          if (isOperandOnly(unit)) sum.operands += padded(unit.size / tp);
           if (tp === 1 || isDivided(unit)) sum.divided += padded(unit.size / tp);
           else sum.whole += unit.paddedSize;
+        }
         return sum;
       });
     return [
@@ -246,6 +265,7 @@ export class QuickMemory {
     if (layer === undefined) return 0;
     return this.#elements.at(['expert', tp], () => ({
       divided: padded(expertUnit(model, layer, 0).size / (parallel.expertsSliced ? tp : 1)),
+      operands: 0,
       whole: 0,
     })).divided;
   }
