@@ -54,7 +54,7 @@ export function workerActors(
     ...(layout.hasFeeder(worker) ? [layout.feederOf(worker)] : []),
     layout.stageOf(worker),
     ...layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
-    ...layers.map((layer) => layout.gateOf(layer, worker)),
+    ...layers.flatMap((layer) => layout.gatesOf(layer, worker)),
   ];
   return [
     ...(parts.includes('stage') ? stage : []),
@@ -133,7 +133,9 @@ function stageMounts(worker: Worker, groups: readonly GroupBuffers[], tokens: To
     ...(job.layout.hasFeeder(rank) ? [mountFeeder(job, rank, tokens)] : []),
     mountStage({ worker, parameters, passes }),
     ...passes.slots.all.map((slot) => mountPass({ worker, parameters, passes, slot })),
-    ...worker.layers.map((layer) => mountGate(worker, passes, layer)),
+    ...worker.layers.flatMap((layer) =>
+      job.layout.gatesOf(layer, rank).map(() => mountGate(worker, passes, layer)),
+    ),
   ];
 }
 

@@ -18,7 +18,7 @@ export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
   return {
     stages: [layout.stageOf(worker)],
     passes: layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
-    gates: layers.map((layer) => layout.gateOf(layer, worker)),
+    gates: layers.flatMap((layer) => layout.gatesOf(layer, worker)),
     experts: layers.map((layer) => layout.expertOf(layer, worker)),
     shards: layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
     wards: layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker)),

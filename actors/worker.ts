@@ -107,7 +107,9 @@ export class Worker {
     done: K,
     ...fields: FieldsArgument<Own[K]>
   ): void {
-    if (this.isAlone) self.queue(this.device, calls, done, ...fields);
+    // A chunk that ends here begins the next one with what the device has made: that is read.
+    const isOnDevice = this.isAlone && this.job.layout.pipeline.chunks === 1;
+    if (isOnDevice) self.queue(this.device, calls, done, ...fields);
     else self.submit(this.device, calls, done, ...fields);
   }
 

@@ -68,6 +68,8 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         const home = worker({ pp: a, dp: b, tp: c });
         return home !== null && d < layout.slotsOf(stageIndex(a)).all.length ? home : null;
       }
+      case 'gate/L/pp/dp/backward':
+        return layout.pipeline.width > 1 && stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
       case 'gate/L/pp/dp':
         return stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
       case 'expert/L/ep/edp': {

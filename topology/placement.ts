@@ -122,8 +122,10 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
     for (const { index } of layout.slotsOf(layout.at(worker).pp).all)
       add('pass', layout.passOf(worker, index), worker);
   for (const { layer, pp } of layers) {
-    for (let dp = 0; dp < mesh.dp; dp++)
-      add('gate', addresses.gate(layer, { pp, dp }), mesh.rankOf({ pp, dp, tp: 0 }));
+    for (let dp = 0; dp < mesh.dp; dp++) {
+      const worker = mesh.rankOf({ pp, dp, tp: 0 });
+      for (const gate of layout.gatesOf(layer, worker)) add('gate', gate, worker);
+    }
   }
   for (const { layer, pp } of layers) {
     for (let edp = 0; edp < mesh.edp; edp++) {

@@ -31,6 +31,7 @@ export function backwardEffects(
       const pass = state.passOf(event);
       pass.isLast = last;
       const gradients = {
+        gate: event.from,
         dOut_UD: device.upload(dOut_UD),
         rowWeights_N: device.upload(rowWeights_N),
         dx_ND: state.inputGradients(pass, source, dx_ND, pass.forward.at(source).slots_N.length),
@@ -54,8 +55,9 @@ export function backwardEffects(
     },
     returnGradients: (_event, context) => {
       const pass = state.passOf(context);
-      sources.forEach(({ gate, isBeside }, source) => {
-        const tensors = isBeside ? {} : { dx_ND: device.read(pass.backward.at(source).dx_ND) };
+      sources.forEach(({ isBeside }, source) => {
+        const { gate, dx_ND } = pass.backward.at(source);
+        const tensors = isBeside ? {} : { dx_ND: device.read(dx_ND) };
         self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank } });
       });
       state.close(pass);

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { address } from '@troupe/core';
 import { asDeviceArray } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { ExpertPass, type ForwardArrival } from './expert-pass.ts';
@@ -6,6 +7,7 @@ import { PassRoom } from './pass-room.ts';
 
 const id = { step: 3, attempt: 1, microbatch: 0 };
 const rows: ForwardArrival = {
+  gate: address('gate/L0/pp0/dp0'),
   x_UD: asDeviceArray(new Float32Array(4)),
   slots_N: asDeviceArray(new Int32Array(2)),
   counts_EG: asDeviceArray(new Int32Array(1)),

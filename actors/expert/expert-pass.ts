@@ -1,10 +1,12 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { Floats, Halves, Ints } from '@troupe/kernel-set';
 import type { PassMode } from '../messages.ts';
 import type { PassRoom } from './pass-room.ts';
 
 /** What one source sent for a pass. U distinct rows, N rows of experts. */
 export interface ForwardArrival {
+  /** Who sent it, and gets the answer. */
+  readonly gate: Address;
   readonly x_UD: Floats;
   readonly slots_N: Ints;
   readonly counts_EG: Ints;
@@ -13,6 +15,7 @@ export interface ForwardArrival {
 
 /** What the same source sends for the backward pass. */
 export interface BackwardArrival {
+  readonly gate: Address;
   readonly dOut_UD: Floats;
   readonly rowWeights_N: Floats;
   readonly dx_ND: Floats;

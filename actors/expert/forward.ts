@@ -16,6 +16,7 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
       const { x_UD, slots_N, counts_EG, y_ND } = event.tensors;
       const pass = state.arrivingAt(event, mode);
       const rows = {
+        gate: event.from,
         x_UD: device.upload(x_UD),
         slots_N: device.upload(slots_N),
         counts_EG: device.upload(counts_EG),
@@ -38,8 +39,9 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
     },
     returnRows: (_event, context) => {
       const pass = state.passOf(context);
-      sources.forEach(({ gate, isBeside }, source) => {
-        const tensors = isBeside ? {} : { y_ND: device.read(pass.forward.at(source).y_ND) };
+      sources.forEach(({ isBeside }, source) => {
+        const { gate, y_ND } = pass.forward.at(source);
+        const tensors = isBeside ? {} : { y_ND: device.read(y_ND) };
         self.tell(gate, 'rows.return', { ...state.place(context), tensors, body: { rank } });
       });
       // An evaluation has no backward pass: nothing of it is kept.

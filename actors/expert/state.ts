@@ -1,4 +1,4 @@
-import { assert, type Address } from '@troupe/core';
+import { assert } from '@troupe/core';
 import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { expertShape, type ExpertShape } from '@troupe/model';
 import type { ExpertSelf } from './events.ts';
@@ -10,7 +10,6 @@ import type { ExpertRule } from './rule.ts';
 
 /** A gate that sends rows. */
 export interface Source {
-  readonly gate: Address;
   /** It stands on the same device: its own buffers are read and written. */
   readonly isBeside: boolean;
 }
@@ -34,7 +33,7 @@ export class ExpertState {
     const { job } = host;
     const precision = job.precision ?? 'f32';
     this.host = host;
-    this.sources = host.gatesFor(layer).map((gate) => ({ gate, isBeside: self.isBeside(gate) }));
+    this.sources = host.gatesFor(layer).map((gate) => ({ isBeside: self.isBeside(gate) }));
     this.buffers = host.expertBuffers(layer);
     this.shape = expertShape(job.model, layer, this.buffers.count, precision);
     this.#self = self;

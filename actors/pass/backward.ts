@@ -29,7 +29,7 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
     },
     unroute: (_event, context) => {
       const body = { last: context.last, slot: slot.index };
-      self.tell(state.gateOf(context.layer), 'backward.run', { ...messagePlace(context), body });
+      self.tell(state.gateOf(context.layer, 'backward'), 'backward.run', { ...messagePlace(context), body });
     },
     // Rows come first: a bucket of megabytes in front of them would hold up the other ranks' experts.
     sendHeld: (_event, context) => state.release(context),

@@ -27,7 +27,7 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
     },
     route: (_event, context) => {
       const body = { mode, slot: slot.index };
-      self.tell(state.gateOf(context.layer), 'forward.run', { ...messagePlace(context), body });
+      self.tell(state.gateOf(context.layer, 'forward'), 'forward.run', { ...messagePlace(context), body });
     },
     evaluateHead: (_event, context) => {
       const { batch, context: ctx } = state.passOf(context);

@@ -1,4 +1,4 @@
-import { assert, type Address } from '@troupe/core';
+import type { Address } from '@troupe/core';
 import type { HiddenNeighbour, Slot } from '@troupe/topology/layout';
 import { sendGradients } from '../gradients.ts';
 import type { Pass, Passes } from '../passes.ts';
@@ -51,7 +51,6 @@ export class PassState {
   readonly held: GroupRange[] = [];
   readonly #self: PassSelf;
   readonly #passes: Passes;
-  readonly #gates: ReadonlyMap<number, Address>;
 
   constructor(self: PassSelf, parts: PassParts) {
     const { worker, slot, passes } = parts;
@@ -64,13 +63,11 @@ export class PassState {
     this.finished = finishedTogether(parts);
     this.#self = self;
     this.#passes = passes;
-    this.#gates = new Map(worker.layers.map((layer) => [layer, layout.gateOf(layer, worker.rank)]));
   }
 
-  gateOf(layer: number): Address {
-    const gate = this.#gates.get(layer);
-    assert(gate, 'only layers with experts have a gate', { layer });
-    return gate;
+  gateOf(layer: number, direction: 'forward' | 'backward'): Address {
+    const { job, rank } = this.worker;
+    return job.layout.gateOf(layer, rank, direction);
   }
 
   passOf(context: PassContext): Pass {

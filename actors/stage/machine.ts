@@ -56,6 +56,10 @@ export const stageActions = {
 /** What carries them out. */
 export type StageEffects = EffectsOf<typeof stageActions, StageContextData, StageEvent>;
 
+/** The next backward pass waits for the choices of the whole batch, hence for all forward passes. */
+const lacksBalance = (context: StageContextData): boolean =>
+  context.sharesBalance && !context.isShared && nextOf(context)?.direction === 'backward';
+
 /** What arrives from another stage counts for the pass that it names. */
 /** The operations that still run when a pass has answered. */
 function endedBy(context: StageContextData, event: StageEvent): readonly number[] {
@@ -104,16 +108,12 @@ export const stageMachine = setup({
       context.mode === 'train' && nextOf(context) === null && context.running.length === 0,
     evaluated: ({ context }) =>
       context.mode === 'evaluate' && nextOf(context) === null && context.running.length === 0,
-    needsBalance: ({ context }) =>
-      context.sharesBalance &&
-      !context.isShared &&
-      context.running.length === 0 &&
-      nextOf(context)?.direction === 'backward',
+    needsBalance: ({ context }) => lacksBalance(context) && context.running.length === 0,
     needsSequences: ({ context }) =>
       context.mode === 'evaluate' &&
       context.running.length === 0 &&
       nextOf(context)?.microbatch !== context.fetched,
-    mayBegin: ({ context }) => mayBegin(context),
+    mayBegin: ({ context }) => !lacksBalance(context) && mayBegin(context),
     isOperating: ({ context }) => context.running.length > 0,
   },
 }).createMachine({

@@ -48,6 +48,16 @@ const rows: readonly (readonly [TinyLayout, Pipeline])[] = [
     { dp: 2, ep: 2, microbatches: 2 },
     { pp: 2, pipeline: 'interleaved', chunks: 2 },
   ],
+  // Chunks of one worker hand each other what the device has made.
+  [
+    { dp: 1, ep: 1, microbatches: 4 },
+    { pipeline: 'interleaved', chunks: 2 },
+  ],
+  // Two passes under way, in another order on the two replicas.
+  [
+    { dp: 2, ep: 2, microbatches: 2 },
+    { pp: 2, pipeline: 'gpipe' },
+  ],
 ];
 
 for (const tiedHead of [false, true])
@@ -58,3 +68,19 @@ for (const tiedHead of [false, true])
       t.deepEqual(await numbersOf(tiny, pipeline, { tiedHead }), expected, what);
     }
   });
+
+test('pipeline: a balance loss over the whole batch waits for all forward passes', async (t) => {
+  const { moe } = topologyOf({ dp: 1, ep: 1 }).model;
+  const model = { moe: moe && { ...moe, balance: { ...moe.balance, scope: 'global' as const } } };
+  const expected = await numbersOf({ dp: 1, ep: 1 }, {}, model);
+  const global: readonly (readonly [TinyLayout, Pipeline])[] = [
+    [{ dp: 2, ep: 2, microbatches: 2 }, { pipeline: 'gpipe' }],
+    [
+      { dp: 2, ep: 2, microbatches: 2 },
+      { pp: 2, pipeline: 'gpipe' },
+    ],
+    [{ dp: 1, ep: 1, microbatches: 1 }, { pp: 4 }],
+  ];
+  for (const [tiny, pipeline] of global)
+    t.deepEqual(await numbersOf(tiny, pipeline, model), expected, JSON.stringify({ ...tiny, ...pipeline }));
+});

@@ -18,6 +18,9 @@ export const addresses = {
     address(`pass/pp${pp}/dp${dp}/tp${tp}/s${slot}`),
   gate: (layer: number, { pp, dp }: Pick<MeshPlace, 'pp' | 'dp'>): Address =>
     address(`gate/L${layer}/pp${pp}/dp${dp}`),
+  /** Beside it, where backward passes have a gate of their own. */
+  backwardGate: (layer: number, { pp, dp }: Pick<MeshPlace, 'pp' | 'dp'>): Address =>
+    address(`gate/L${layer}/pp${pp}/dp${dp}/backward`),
   /** Copy `edp` of group `ep` of a layer's experts. */
   expert: (layer: number, { ep, edp }: { readonly ep: number; readonly edp: number }): Address =>
     address(`expert/L${layer}/ep${ep}/edp${edp}`),

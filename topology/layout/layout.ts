@@ -374,8 +374,23 @@ export class Layout {
     return { stage: addresses.stage({ ...at, pp: run % pp }), chunk: Math.floor(run / pp) };
   }
 
-  gateOf(layer: number, worker: WorkerRank): Address {
-    return addresses.gate(layer, this.at(worker));
+  /** The gate of a layer on a worker, by the direction of a pass. */
+  gateOf(layer: number, worker: WorkerRank, direction: 'forward' | 'backward' = 'forward'): Address {
+    const at = this.at(worker);
+    return direction === 'backward' && this.pipeline.width > 1
+      ? addresses.backwardGate(layer, at)
+      : addresses.gate(layer, at);
+  }
+
+  /**
+   * All gates of a layer on a worker.
+   *
+   * LAN-1: where two passes are under way at a time, each direction has a gate. With one for both, a replica's gate could wait for the rows
+   * of one pass while that of another replica waits for the gradients of the other: each for what the other has not sent.
+   */
+  gatesOf(layer: number, worker: WorkerRank): readonly Address[] {
+    const gates = [this.gateOf(layer, worker, 'forward'), this.gateOf(layer, worker, 'backward')];
+    return this.pipeline.width > 1 ? gates : gates.slice(0, 1);
   }
 
   /** The expert group of a layer that lives on a worker. */

@@ -143,7 +143,7 @@ interface Flow {
 function* rowFlows(topology: ResolvedTopology, { layout, actors, nodeOf }: Placement): Generator<Flow> {
   const { there, back } = rowsPerPair(topology);
   for (const { role, address, node } of actors) {
-    if (role !== 'gate') continue;
+    if (role !== 'gate' || address.endsWith('/backward')) continue;
     const [, layer, pp, dp] = address.split('/');
     const home = layout.mesh.rankOf({ pp: Number(pp?.slice(2)), dp: Number(dp?.slice(2)), tp: 0 });
     for (const expert of layout.expertsFor(Number(layer?.slice(1)), home)) {
