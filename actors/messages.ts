@@ -140,7 +140,7 @@ export const messages = {
     fenced: true,
     body: { source: number, mode },
     tensors: {
-      x_UD: lent.floats,
+      x_UD: lent.rows,
       slots_N: lent.ints,
       counts_EG: lent.ints,
       y_ND: tensor.optional(lent.room),
@@ -152,7 +152,7 @@ export const messages = {
     says: 'Outputs of the rows of `rows.dispatch`; none to a gate beside, where they are in place.',
     fenced: true,
     body: { rank: number },
-    tensors: { y_ND: tensor.optional(floats) },
+    tensors: { y_ND: tensor.optional(tensor.rows) },
   }),
   'forward.done': message({
     from: ['gate'],
@@ -187,7 +187,7 @@ export const messages = {
     says: 'The gradients of one source for the outputs of its rows; beside it also where those of the inputs go.',
     fenced: true,
     body: { source: number, last: flag },
-    tensors: { dOut_UD: lent.floats, rowWeights_N: lent.floats, dx_ND: tensor.optional(lent.room) },
+    tensors: { dOut_UD: lent.rows, rowWeights_N: lent.floats, dx_ND: tensor.optional(lent.room) },
   }),
   'rows.left': message({
     from: ['gate'],
@@ -201,7 +201,7 @@ export const messages = {
     says: 'Gradients of the rows of `rows.dispatch`; none to a gate beside, where they are in place.',
     fenced: true,
     body: { rank: number },
-    tensors: { dx_ND: tensor.optional(floats) },
+    tensors: { dx_ND: tensor.optional(tensor.rows) },
   }),
   'backward.done': message({
     from: ['gate'],

@@ -70,6 +70,7 @@ export class Passes {
       sequences: dealing.microbatchSequences,
       grains: dealing.microbatchGrains,
       precision: job.precision ?? 'f32',
+      rowFormat: job.rowFormat ?? 'f32',
     };
     this.#rope = ropeTables(device, job.model);
     this.#activations = this.#allocate(worker);

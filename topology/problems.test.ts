@@ -315,7 +315,6 @@ const cases: readonly Case[] = [
   ['model: {}\nmetrics: [jsonl, tensorbord]', 'TROUPE_TOPOLOGY_CHOICE', 'metrics.1', 2, 18, 'tensorboard'],
   ['model: {}\nmetrics: csv', 'TROUPE_TOPOLOGY_TYPE', 'metrics', 2, 10, null],
   ['model: {}\nmetrics: []', 'TROUPE_TOPOLOGY_RANGE', 'metrics', 2, 10, null],
-  ['model: {}\nwire: { dtype: bf16 }', 'TROUPE_NOT_BUILT', 'wire.dtype', 2, 16, 'f32'],
 ];
 
 for (const [text, code, key, line, column, nearest] of cases) {

@@ -28,7 +28,6 @@ const refused: readonly (readonly [object, string, unknown, string | number])[] 
   [{ model: {}, wire: { security: 'curve' } }, 'wire.security', 'curve', 'auto'],
   [{ model: {}, train: { optimizer: { kind: 'muon' } } }, 'train.optimizer.kind', 'muon', 'adamw'],
   [{ model: {}, train: { optimizer: { schedule: 'wsd' } } }, 'train.optimizer.schedule', 'wsd', 'cosine'],
-  [{ model: {}, wire: { dtype: 'bf16' } }, 'wire.dtype', 'bf16', 'f32'],
   [{ model: {}, data: { parquet: 'x.parquet' } }, 'data.parquet', 'parquet', 'wordnet'],
   [
     { model: {}, machines: [{ host: 'gpu-box-2', devices: ['cpu:0'] }] },

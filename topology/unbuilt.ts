@@ -14,7 +14,7 @@ interface Unbuilt {
 function limited(
   topology: ResolvedTopology,
 ): readonly (Unbuilt & { readonly allowed: readonly unknown[] })[] {
-  const { model, data, train, parallel, wire } = topology;
+  const { model, data, train, parallel } = topology;
   const { moe } = model;
   const only = (
     key: string,
@@ -43,7 +43,6 @@ function limited(
     ...(typeof parallel.experts === 'string'
       ? [only('parallel.experts', parallel.experts, 'contiguous')]
       : []),
-    only('wire.dtype', wire.dtype, 'f32'),
   ];
 }
 

@@ -32,7 +32,7 @@ export function backwardEffects(
       pass.isLast = last;
       const gradients = {
         gate: event.from,
-        dOut_UD: device.upload(dOut_UD),
+        dOut: state.arrived(dOut_UD, (length) => pass.room.widened('backward', source, length)),
         rowWeights_N: device.upload(rowWeights_N),
         dx_ND: state.inputGradients(pass, source, dx_ND, pass.forward.at(source).slots_N.length),
       };
@@ -41,14 +41,25 @@ export function backwardEffects(
     backward: (_event, context) => {
       const pass = state.passOf(context);
       assert(pass.saved, 'a backward pass follows its forward pass', { step: context.step });
-      const made = pass.backward
-        .all()
-        .map((arrival, source) => ({ ...state.rowsOf(pass.forward.at(source)), ...arrival }));
+      const arrivals = pass.backward.all();
+      const made = arrivals.map(({ dOut, rowWeights_N, dx_ND }, source) => ({
+        ...state.rowsOf(pass.forward.at(source)),
+        dOut_UD: dOut.rows_UD,
+        rowWeights_N,
+        dx_ND,
+      }));
       const weights = buffers.weights(context.wanted);
       const target = buffers.gradient(context.microbatch);
+      const calls = state.callsOf(expertsBackward(shape, weights, target, made, pass.saved), (expert, call) =>
+        callsOf(expert, { backward: call as OwnBackwardCall }),
+      );
+      const results = made.map(({ dx_ND }) => dx_ND);
       state.run(
-        expertsBackward(shape, weights, target, made, pass.saved),
-        (expert, call) => callsOf(expert, { backward: call as OwnBackwardCall }),
+        [
+          ...state.widening(arrivals.map(({ dOut }) => dOut)),
+          ...calls,
+          ...state.rounding(pass, 'backward', results),
+        ],
         'experts.backwarded',
         context,
       );
@@ -57,7 +68,7 @@ export function backwardEffects(
       const pass = state.passOf(context);
       sources.forEach(({ isBeside }, source) => {
         const { gate, dx_ND } = pass.backward.at(source);
-        const tensors = isBeside ? {} : { dx_ND: device.read(dx_ND) };
+        const tensors = isBeside ? {} : { dx_ND: state.travelling(pass, 'backward', source, dx_ND) };
         self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank } });
       });
       state.close(pass);

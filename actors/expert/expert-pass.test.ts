@@ -8,7 +8,7 @@ import { PassRoom } from './pass-room.ts';
 const id = { step: 3, attempt: 1, microbatch: 0 };
 const rows: ForwardArrival = {
   gate: address('gate/L0/pp0/dp0'),
-  x_UD: asDeviceArray(new Float32Array(4)),
+  x: { rows_UD: asDeviceArray(new Float32Array(4)), packed: null },
   slots_N: asDeviceArray(new Int32Array(2)),
   counts_EG: asDeviceArray(new Int32Array(1)),
   y_ND: asDeviceArray(new Float32Array(4)),

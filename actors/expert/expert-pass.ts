@@ -3,11 +3,19 @@ import type { Floats, Halves, Ints } from '@troupe/kernel-set';
 import type { PassMode } from '../messages.ts';
 import type { PassRoom } from './pass-room.ts';
 
+/** Rows that came for a pass. */
+export interface ArrivedRows {
+  /** As kernels read them: as they came, or widened from `packed`. */
+  readonly rows_UD: Floats;
+  /** As they came in bf16; null where they came as kernels read them. */
+  readonly packed: Halves | null;
+}
+
 /** What one source sent for a pass. U distinct rows, N rows of experts. */
 export interface ForwardArrival {
   /** Who sent it, and gets the answer. */
   readonly gate: Address;
-  readonly x_UD: Floats;
+  readonly x: ArrivedRows;
   readonly slots_N: Ints;
   readonly counts_EG: Ints;
   readonly y_ND: Floats;
@@ -16,7 +24,7 @@ export interface ForwardArrival {
 /** What the same source sends for the backward pass. */
 export interface BackwardArrival {
   readonly gate: Address;
-  readonly dOut_UD: Floats;
+  readonly dOut: ArrivedRows;
   readonly rowWeights_N: Floats;
   readonly dx_ND: Floats;
 }

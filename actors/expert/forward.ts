@@ -17,7 +17,7 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
       const pass = state.arrivingAt(event, mode);
       const rows = {
         gate: event.from,
-        x_UD: device.upload(x_UD),
+        x: state.arrived(x_UD, (length) => pass.room.widened('forward', source, length)),
         slots_N: device.upload(slots_N),
         counts_EG: device.upload(counts_EG),
         y_ND: state.outputs(pass, source, y_ND, slots_N.length),
@@ -30,9 +30,17 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
       const rows = arrivals.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
       pass.saved = pass.mode === 'evaluate' ? null : pass.room.saved.take(savedLength(shape, rows));
       const made = arrivals.map((arrival) => ({ ...state.rowsOf(arrival), y_ND: arrival.y_ND }));
-      state.run(
+      const calls = state.callsOf(
         expertsForward(shape, buffers.weights(context.wanted), made, pass.saved),
         (expert, call) => callsOf(expert, { forward: call as OwnForwardCall }),
+      );
+      const outputs = made.map(({ y_ND }) => y_ND);
+      state.run(
+        [
+          ...state.widening(arrivals.map(({ x }) => x)),
+          ...calls,
+          ...state.rounding(pass, 'forward', outputs),
+        ],
         'experts.forwarded',
         context,
       );
@@ -41,7 +49,7 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
       const pass = state.passOf(context);
       sources.forEach(({ isBeside }, source) => {
         const { gate, y_ND } = pass.forward.at(source);
-        const tensors = isBeside ? {} : { y_ND: device.read(y_ND) };
+        const tensors = isBeside ? {} : { y_ND: state.travelling(pass, 'forward', source, y_ND) };
         self.tell(gate, 'rows.return', { ...state.place(context), tensors, body: { rank } });
       });
       // An evaluation has no backward pass: nothing of it is kept.

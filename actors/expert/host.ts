@@ -19,7 +19,7 @@ export interface ExpertBuffers {
 /** What an expert actor stands on: a worker of a run, or a service that has nothing but its experts. */
 export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> {
   readonly device: Device;
-  readonly job: Pick<Job, 'model' | 'precision' | 'expert' | 'first'>;
+  readonly job: Pick<Job, 'model' | 'precision' | 'rowFormat' | 'expert' | 'first'>;
   /** Which experts of every layer. */
   readonly expertGroup: ExpertGroupId;
   /** Grains of what one source sends. */

@@ -2,21 +2,28 @@ import { assert } from '@troupe/core';
 import type { Device, Floats, Halves, Precision } from '@troupe/kernel-set';
 import { GrowingStorage } from './growing-storage.ts';
 
+type Direction = 'forward' | 'backward';
+/** One a source. */
+type Rooms<A extends Floats | Halves> = readonly GrowingStorage<A>[];
+
 /** Room for what of one pass lies neither in a gate's own buffers nor in frames that arrived. */
 export class PassRoom {
   readonly saved: GrowingStorage<Floats | Halves>;
-  readonly #outputs: readonly GrowingStorage<Floats>[];
-  readonly #inputGradients: readonly GrowingStorage<Floats>[];
+  readonly #outputs: Rooms<Floats>;
+  readonly #inputGradients: Rooms<Floats>;
+  readonly #widened: Readonly<Record<Direction, Rooms<Floats>>>;
+  readonly #packed: Readonly<Record<Direction, Rooms<Halves>>>;
 
   constructor(device: Device, numSources: number, precision: Precision) {
     const floats = (length: number): Floats => device.floats(length);
-    const each = (): readonly GrowingStorage<Floats>[] =>
-      Array.from({ length: numSources }, () => new GrowingStorage(floats));
-    this.#outputs = each();
-    this.#inputGradients = each();
-    this.saved = new GrowingStorage<Floats | Halves>(
-      precision === 'bf16' ? (length) => device.halves(length) : floats,
-    );
+    const halves = (length: number): Halves => device.halves(length);
+    const each = <A extends Floats | Halves>(allocate: (length: number) => A): Rooms<A> =>
+      Array.from({ length: numSources }, () => new GrowingStorage(allocate));
+    this.#outputs = each(floats);
+    this.#inputGradients = each(floats);
+    this.#widened = { forward: each(floats), backward: each(floats) };
+    this.#packed = { forward: each(halves), backward: each(halves) };
+    this.saved = new GrowingStorage<Floats | Halves>(precision === 'bf16' ? halves : floats);
   }
 
   /** Outputs of the rows of a source that lives elsewhere. */
@@ -28,9 +35,19 @@ export class PassRoom {
   inputGradients(source: number, length: number): Floats {
     return taken(this.#inputGradients, source, length);
   }
+
+  /** Rows that came from a source in bf16, as kernels read them. */
+  widened(direction: Direction, source: number, length: number): Floats {
+    return taken(this.#widened[direction], source, length);
+  }
+
+  /** Results for a source that lives elsewhere, as they travel in bf16. */
+  packed(direction: Direction, source: number, length: number): Halves {
+    return taken(this.#packed[direction], source, length);
+  }
 }
 
-function taken(rooms: readonly GrowingStorage<Floats>[], source: number, length: number): Floats {
+function taken<A extends Floats | Halves>(rooms: Rooms<A>, source: number, length: number): A {
   const room = rooms[source];
   assert(room, 'a source is one of the group', { source });
   return room.take(length);

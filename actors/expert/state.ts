@@ -1,8 +1,8 @@
-import { assert } from '@troupe/core';
-import type { Floats, KernelCall } from '@troupe/kernel-set';
-import { expertShape, type ExpertShape } from '@troupe/model';
+import { assert, type HostFloats } from '@troupe/core';
+import type { Floats, KernelCall, Precision } from '@troupe/kernel-set';
+import { expertShape, roundedRows, widenedRows, type ExpertShape } from '@troupe/model';
 import type { ExpertSelf } from './events.ts';
-import { ExpertPass, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
+import { ExpertPass, type ArrivedRows, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
 import type { ExpertBuffers, ExpertHost } from './host.ts';
 import type { ExpertContext } from './machine.ts';
 import { PassRoom } from './pass-room.ts';
@@ -23,6 +23,7 @@ export class ExpertState {
   readonly buffers: ExpertBuffers;
   readonly shape: ExpertShape;
   readonly #self: ExpertSelf;
+  readonly #rowFormat: Precision;
   readonly #layer: number;
   /** Passes whose rows have begun to arrive and whose last half has not ended: as many as a stage has in flight. */
   readonly #open = new Map<string, ExpertPass>();
@@ -37,6 +38,7 @@ export class ExpertState {
     this.buffers = host.expertBuffers(layer);
     this.shape = expertShape(job.model, layer, this.buffers.count, precision);
     this.#self = self;
+    this.#rowFormat = job.rowFormat ?? 'f32';
     this.#layer = layer;
   }
 
@@ -65,8 +67,9 @@ export class ExpertState {
   close(pass: ExpertPass): void {
     this.sources.forEach(({ isBeside }, source) => {
       if (isBeside) return;
-      const { x_UD } = pass.forward.at(source);
-      this.#self.free(pass.mode === 'evaluate' ? [x_UD] : [x_UD, pass.backward.at(source).dOut_UD]);
+      const arrived = [pass.forward.at(source).x];
+      if (pass.mode === 'train') arrived.push(pass.backward.at(source).dOut);
+      this.#self.free(arrived.map(({ rows_UD, packed }) => packed ?? rows_UD));
     });
     this.#close(pass);
   }
@@ -86,8 +89,50 @@ export class ExpertState {
   }
 
   /** What kernels read of a source. */
-  rowsOf({ x_UD, slots_N, counts_EG }: ForwardArrival) {
-    return { x_UD, slots_N, counts_EG, numGrains: this.host.numGrains };
+  rowsOf({ x, slots_N, counts_EG }: ForwardArrival) {
+    return { x_UD: x.rows_UD, slots_N, counts_EG, numGrains: this.host.numGrains };
+  }
+
+  /** Rows that came: as they are, or with room for what they are widened to. */
+  arrived(values: HostFloats | Uint16Array | Floats, room: (length: number) => Floats): ArrivedRows {
+    const { device } = this.host;
+    if (!(values instanceof Uint16Array)) return { rows_UD: device.upload(values), packed: null };
+    return { rows_UD: room(values.length), packed: device.upload(values) };
+  }
+
+  /** What a pass begins with: rows that came in bf16 are widened. */
+  widening(arrivals: readonly ArrivedRows[]): readonly KernelCall[] {
+    return arrivals.flatMap(({ rows_UD, packed }) => (packed === null ? [] : widenedRows(packed, rows_UD)));
+  }
+
+  /** What a pass ends with, where rows are rounded: in place for a source beside, else into what travels. */
+  rounding(
+    pass: ExpertPass,
+    direction: 'forward' | 'backward',
+    results: readonly Floats[],
+  ): readonly KernelCall[] {
+    return results.flatMap((rows, source) => {
+      const { isBeside } = this.#source(source);
+      return roundedRows(
+        this.#rowFormat,
+        rows,
+        isBeside ? rows : pass.room.packed(direction, source, rows.length),
+      );
+    });
+  }
+
+  /** Results as they leave for a source elsewhere. */
+  travelling(pass: ExpertPass, direction: 'forward' | 'backward', source: number, rows: Floats) {
+    const { device } = this.host;
+    return this.#rowFormat === 'bf16'
+      ? device.read(pass.room.packed(direction, source, rows.length))
+      : device.read(rows);
+  }
+
+  #source(source: number): Source {
+    const from = this.sources[source];
+    assert(from, 'a source is one of the group', { source, layer: this.#layer });
+    return from;
   }
 
   /** Where the outputs of a source go: into its own buffers, or into room here. */
@@ -100,22 +145,25 @@ export class ExpertState {
   }
 
   #beside(source: number, own: Floats | undefined): Floats | null {
-    const from = this.sources[source];
-    assert(from, 'a source is one of the group', { source, layer: this.#layer });
-    if (!from.isBeside) return null;
+    if (!this.#source(source).isBeside) return null;
     assert(own, 'a source beside says where its results go', { source, layer: this.#layer });
     return own;
   }
 
-  /** Queues the default expert's calls, or what an own expert makes of each. */
-  run(
+  /** The default expert's calls, or what an own expert makes of each. */
+  callsOf(
     calls: readonly KernelCall[],
     own: (expert: ExpertRule, call: KernelCall) => readonly KernelCall[],
+  ): readonly KernelCall[] {
+    const { expert } = this.host.job;
+    return expert === undefined ? calls : calls.flatMap((call) => own(expert, call));
+  }
+
+  run(
+    calls: readonly KernelCall[],
     done: 'experts.forwarded' | 'experts.backwarded',
     context: ExpertContext,
   ): void {
-    const { expert } = this.host.job;
-    const all = expert === undefined ? calls : calls.flatMap((call) => own(expert, call));
-    this.host.chain(this.#self, all, done, this.place(context));
+    this.host.chain(this.#self, calls, done, this.place(context));
   }
 }

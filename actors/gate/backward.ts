@@ -6,6 +6,7 @@ import {
   packGradients,
   returnedGradients,
   returnedRows,
+  travellingRows,
 } from '@troupe/model';
 import type { GateEffects } from './machine.ts';
 import type { GateSelf } from './events.ts';
@@ -26,7 +27,9 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
       const calls = [
         ...combineBackward(ctx, layer, parts),
-        ...destinations.flatMap(({ rank }) => packGradients(ctx, layer, rank)),
+        ...destinations.flatMap(({ rank, isBeside }) =>
+          packGradients(ctx, layer, { rank, travels: !isBeside }),
+        ),
       ];
       worker.chain(self, calls, 'gradients.packed', state.place(context));
     },
@@ -37,7 +40,10 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
         const { dOut_UD, rowWeights_N } = expertGradientSource(ctx, layer, rank);
         const tensors = isBeside
           ? { dOut_UD, rowWeights_N, dx_ND: returnedGradients(ctx, layer, rank).data }
-          : { dOut_UD: device.read(dOut_UD), rowWeights_N: device.read(rowWeights_N) };
+          : {
+              dOut_UD: device.read(travellingRows(ctx, layer, rank, dOut_UD)),
+              rowWeights_N: device.read(rowWeights_N),
+            };
         self.tell(address, 'gradients.dispatch', {
           ...state.place(context),
           tensors,
@@ -58,10 +64,12 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       const fractions = balance.fractions(layer);
       const { auxScale, zScale } = balance;
       const options = { auxScale, zScale, ...(fractions === null ? {} : { fractions }) };
-      const calls = gateBackward(ctx, layer, batch, parts, options);
+      const calls = [...state.widening(), ...gateBackward(ctx, layer, batch, parts, options)];
       worker.chain(self, calls, 'gate.backwarded', state.place(context));
     },
-    finishBackward: (_event, context) =>
-      self.tell(state.asker(context), 'backward.done', state.place(context)),
+    finishBackward: (_event, context) => {
+      state.freeWidened();
+      self.tell(state.asker(context), 'backward.done', state.place(context));
+    },
   };
 }

@@ -19,6 +19,7 @@ export function gateEffects(self: GateSelf, parts: GateParts): GateEffects {
     },
     abandon: () => {
       aside.length = 0;
+      state.forgetWidened();
       self.endWait('experts');
     },
   };

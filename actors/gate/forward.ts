@@ -5,6 +5,7 @@ import {
   gateLogits,
   packTokens,
   returnedRows,
+  travellingRows,
 } from '@troupe/model';
 import type { GateEffects } from './machine.ts';
 import type { GateSelf } from './events.ts';
@@ -34,7 +35,9 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
     },
     pack: (_event, context) => {
       const ctx = state.passOf(context).context;
-      const calls = destinations.flatMap(({ rank }) => packTokens(ctx, layer, rank));
+      const calls = destinations.flatMap(({ rank, isBeside }) =>
+        packTokens(ctx, layer, { rank, travels: !isBeside }),
+      );
       self.submit(device, calls, 'tokens.packed', state.place(context));
     },
     dispatch: (_event, context) => {
@@ -44,7 +47,11 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
         const { x_UD, slots_N, counts_EG } = expertSource(ctx, layer, rank);
         const tensors = isBeside
           ? { x_UD, slots_N, counts_EG, y_ND: returnedRows(ctx, layer, rank).data }
-          : { x_UD: device.read(x_UD), slots_N: device.read(slots_N), counts_EG: device.read(counts_EG) };
+          : {
+              x_UD: device.read(travellingRows(ctx, layer, rank, x_UD)),
+              slots_N: device.read(slots_N),
+              counts_EG: device.read(counts_EG),
+            };
         self.tell(address, 'rows.dispatch', {
           ...state.place(context),
           tensors,
@@ -60,8 +67,12 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
       self.endWait('experts');
       const ctx = state.passOf(context).context;
       const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
-      worker.chain(self, combineForward(ctx, layer, parts), 'outputs.combined', state.place(context));
+      const calls = [...state.widening(), ...combineForward(ctx, layer, parts)];
+      worker.chain(self, calls, 'outputs.combined', state.place(context));
     },
-    finishForward: (_event, context) => self.tell(state.asker(context), 'forward.done', state.place(context)),
+    finishForward: (_event, context) => {
+      state.freeWidened();
+      self.tell(state.asker(context), 'forward.done', state.place(context));
+    },
   };
 }

@@ -10,9 +10,10 @@ export type { GateQuestion, GateRule } from './rule.ts';
 /** The gate of a layer, beside the stage whose passes it routes. */
 export function mountGate(worker: Worker, passes: Passes, layer: number): Mount {
   return mountOf((self: GateSelf) => {
-    const { layout, gate } = worker.job;
+    const { layout, gate, rowFormat } = worker.job;
     const numRanks = layout.expertsFor(layer, worker.rank).length;
-    const input: GateInput = { numRanks, choosesItself: gate !== undefined };
+    const packs = numRanks > 1 || rowFormat === 'bf16';
+    const input: GateInput = { numRanks, packs, choosesItself: gate !== undefined };
     return {
       machine: gateMachine,
       input,

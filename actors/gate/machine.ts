@@ -15,11 +15,13 @@ export interface GateContext {
   readonly last: boolean;
   readonly returned: number;
   readonly numRanks: number;
+  /** Rows are gathered or rounded before they are given to experts. */
+  readonly packs: boolean;
   /** The choices come from elsewhere than the top-k of the logits, so these are needed first. */
   readonly choosesItself: boolean;
 }
 
-export type GateInput = Pick<GateContext, 'numRanks' | 'choosesItself'>;
+export type GateInput = Pick<GateContext, 'numRanks' | 'packs' | 'choosesItself'>;
 
 const passOf = (
   event: Extract<GateEvent, { readonly type: 'forward.run' | 'backward.run' }>,
@@ -65,7 +67,7 @@ export const gateMachine = setup({
   actions: gateActions,
   guards: {
     choosesItself: ({ context }) => context.choosesItself,
-    oneRank: ({ context }) => context.numRanks === 1,
+    needsNoPacking: ({ context }) => !context.packs,
     allReturned: ({ context }) => context.returned + 1 === context.numRanks,
   },
 }).createMachine({
@@ -108,7 +110,7 @@ export const gateMachine = setup({
       entry: 'route',
       on: {
         'routing.planned': [
-          { guard: 'oneRank', target: 'awaitingRows', actions: 'dispatch' },
+          { guard: 'needsNoPacking', target: 'awaitingRows', actions: 'dispatch' },
           { target: 'packing' },
         ],
       },

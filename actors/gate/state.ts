@@ -1,6 +1,6 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
-import type { RowsPart } from '@troupe/kernel-set';
-import { forcedChoices } from '@troupe/model';
+import type { KernelCall, RowsPart } from '@troupe/kernel-set';
+import { forcedChoices, widenedRows } from '@troupe/model';
 import type { MoeConfig } from '@troupe/spec';
 import type { Pass, Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
@@ -36,6 +36,8 @@ export class GateState {
   readonly #self: GateSelf;
   readonly #passes: Passes;
   readonly #forced = new Map<number, Int32Array>();
+  /** Rows in bf16 that have returned for the pass at hand. */
+  readonly #widened: { readonly rows: Uint16Array; readonly part: RowsPart }[] = [];
 
   constructor(self: GateSelf, { worker, passes, layer }: GateParts) {
     const { model, layout } = worker.job;
@@ -97,13 +99,35 @@ export class GateState {
     });
   }
 
-  /** Copies what a remote group returned to where the combine looks for it; one beside wrote there itself. */
-  accept(from: Address, rows: HostFloats | undefined, part: RowsPart): void {
-    if (rows !== undefined) {
-      this.worker.device.write(part.data, rows);
+  /**
+   * Copies what a remote group returned to where the combine looks for it; one beside wrote there itself. Rows in bf16 are widened by the
+   * device, in the list that reads them.
+   */
+  accept(from: Address, rows: HostFloats | Uint16Array | undefined, part: RowsPart): void {
+    const { device } = this.worker;
+    if (rows instanceof Uint16Array) this.#widened.push({ rows, part });
+    else if (rows !== undefined) {
+      device.write(part.data, rows);
       this.#self.free([rows]);
     }
     this.#self.answered('experts', from);
+  }
+
+  /** What the next list begins with: rows that came in bf16 go where they are looked for. */
+  widening(): KernelCall[] {
+    const { device } = this.worker;
+    return this.#widened.flatMap(({ rows, part }) => widenedRows(device.upload(rows), part.data));
+  }
+
+  /** They have been read. */
+  freeWidened(): void {
+    const arrived = this.#widened.splice(0);
+    if (arrived.length > 0) this.#self.free(arrived.map(({ rows }) => rows));
+  }
+
+  /** Forgets them; the collector frees them, since the device may still read them. */
+  forgetWidened(): void {
+    this.#widened.length = 0;
   }
 
   place({ step, attempt, version, microbatch }: GateContext) {

@@ -13,19 +13,22 @@ import { ActorSystem, Directory } from '@troupe/runtime';
 import { MemoryStorage } from '@troupe/sim';
 import type { Layout, ResolvedTopology, WorkerRank } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
-import { createCodec } from '@troupe/wire';
+import { createCodec, type Message } from '@troupe/wire';
 import { systemClock } from 'troupe';
 import { tinyTokens } from './tiny-cluster.ts';
 
 const clock = systemClock();
+const codec = createCodec({ kinds: messageKinds });
 
 /** A job of a topology over a layout that no topology file can ask for so far. */
-export function jobOver(layout: Layout, { train, model }: ResolvedTopology): Job {
+export function jobOver(layout: Layout, { train, model, wire }: ResolvedTopology): Job {
   const deadline = 600_000;
   const { betas, eps, weightDecay, clip, lr } = train.optimizer;
   return {
     model,
     layout,
+    precision: train.precision,
+    rowFormat: wire.dtype,
     steps: train.steps,
     stopAfter: train.steps,
     seed: train.seed,
@@ -78,7 +81,14 @@ function roomsOf(layout: Layout, expertsApart: boolean): readonly Room[] {
 export async function runJob(
   job: Job,
   openDevice: () => Promise<Device>,
-  { expertsApart = false }: { readonly expertsApart?: boolean } = {},
+  {
+    expertsApart = false,
+    sent = () => {},
+  }: {
+    readonly expertsApart?: boolean;
+    /** Sees every message that leaves a node. */
+    readonly sent?: (message: Message) => void;
+  } = {},
 ): Promise<JobRun> {
   const { layout } = job;
   const rooms = roomsOf(layout, expertsApart);
@@ -97,7 +107,10 @@ export async function runJob(
         node,
         transport: network.connect(node, 1),
         messages,
-        codec: createCodec({ kinds: messageKinds }),
+        codec: {
+          ...codec,
+          encodeMessage: (message, life) => (sent(message), codec.encodeMessage(message, life)),
+        },
         clock,
         logger: silentLogger,
         directory: directory(),

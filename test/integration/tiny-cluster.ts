@@ -26,6 +26,8 @@ export interface TinyLayout {
   readonly steps?: number;
   readonly seed?: number;
   readonly precision?: 'f32' | 'bf16';
+  /** Format of rows between gates and experts. */
+  readonly rows?: 'f32' | 'bf16';
   /** Peers of a group of an exchange. */
   readonly fanout?: number;
   /** Machines that the devices are on, in equal parts. Default 1. */
@@ -74,7 +76,10 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
       devices: Array.from({ length: (dp * pp) / machines }, (_, index) => `cpu:${index}`),
     })),
     recovery: { buddies, ...(losses === undefined ? {} : { losses }) },
-    ...(layout.fanout === undefined ? {} : { wire: { fanout: layout.fanout } }),
+    wire: {
+      ...(layout.fanout === undefined ? {} : { fanout: layout.fanout }),
+      dtype: layout.rows ?? 'f32',
+    },
     eval: { every: 0 },
   });
 }

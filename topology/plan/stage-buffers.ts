@@ -23,11 +23,12 @@ export interface BufferBytes {
 /** Storage of an expert group is taken with a quarter to spare. */
 const SLACK = 1.25;
 
-const shapeOf = ({ model, train }: ResolvedTopology, { dealing }: Layout): StageShape => ({
+const shapeOf = ({ model, train, wire }: ResolvedTopology, { dealing }: Layout): StageShape => ({
   config: model,
   sequences: dealing.microbatchSequences,
   grains: dealing.microbatchGrains,
   precision: train.precision === 'bf16' ? 'bf16' : 'f32',
+  rowFormat: wire.dtype,
 });
 
 const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
@@ -41,7 +42,14 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape): numb
   const rows = (shape.sequences * model.seqLen * topK) / parallel.ep;
   const room = (length: number): number => Math.ceil(length * SLACK);
   const saved = narrow * room(parallel.ep * rows * hiddenInputs(model.ffn.activation) * dExpert);
-  return saved + (parallel.ep - 1) * 2 * 4 * room(rows * model.dModel);
+  const results = 2 * 4 * room(rows * model.dModel);
+  // In bf16 what comes is widened, and what leaves is packed.
+  const distinct = Math.min(shape.sequences * model.seqLen, rows);
+  const converted =
+    shape.rowFormat === 'bf16'
+      ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * model.dModel)
+      : 0;
+  return saved + (parallel.ep - 1) * (results + converted);
 }
 
 /** Bytes of the passes of a stage, of training and of evaluation: gradients of activations lie in one set of buffers for all slots. */
@@ -65,6 +73,12 @@ function passBytes(
         ...(gradients === undefined ? {} : { gradients }),
       });
       if (mode === 'train') gradients = made.gradients;
+      // Rows leave for other workers: it is made when the first do.
+      const travels =
+        shape.rowFormat === 'bf16' &&
+        ranks > 1 &&
+        plan.blocks.some((block) => isMoeLayer(topology.model, block));
+      return travels ? made.travelling_UD : null;
     });
   }
   return sums;

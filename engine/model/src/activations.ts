@@ -46,7 +46,7 @@ export interface MoeActivations {
   readonly rowWeights_N: Floats;
   /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
   readonly tokens_N: Ints;
-  /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1. */
+  /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1 and nothing is rounded. */
   readonly packed_UD: Floats;
   /** Expert outputs in sorted-row order, [T·K, D]; kept until `combineBackward`. */
   readonly returned_ND: Floats;
@@ -119,6 +119,12 @@ class Arena {
   }
 }
 
+/** Room for the rows of all ranks; one rank gets all rows as they are, unless they are rounded. */
+function packedLength(shape: StageShape, topK: number, ranks: number): number {
+  if (ranks === 1 && (shape.rowFormat ?? 'f32') === 'f32') return 0;
+  return Math.min(ranks, topK) * tokensOf(shape) * shape.config.dModel;
+}
+
 function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
   const T = tokensOf(shape);
   const D = shape.config.dModel;
@@ -138,7 +144,7 @@ function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: 
     shares: arena.shares(ranks),
     rowWeights_N: arena.floats(T * K),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
-    packed_UD: arena.floats(ranks === 1 ? 0 : Math.min(ranks, K) * T * D),
+    packed_UD: arena.floats(packedLength(shape, moe.topK, ranks)),
     returned_ND: arena.floats(T * K * D),
   };
 }
@@ -194,7 +200,7 @@ function gradientActivations(arena: Arena, shape: StageShape, ranks: number): Gr
     dQk: config.qkNorm === 'none' ? null : arena.floats(T * (widths.q + widths.k)),
     dLogits_TE: arena.floats(T * E),
     dWeights_TK: arena.floats(T * K),
-    dPacked_UD: arena.floats(ranks === 1 ? 0 : Math.min(ranks, K) * T * D),
+    dPacked_UD: arena.floats(packedLength(shape, K, ranks)),
     dReturned_ND: arena.floats(T * K * D),
   };
 }
@@ -231,6 +237,7 @@ export class Activations {
   readonly #hidden: readonly Floats[];
   readonly #layers: readonly LayerActivations[];
   readonly #gradients: GradientActivations | null;
+  #travelling_UD: Halves | null = null;
   readonly #rankOf_E: (layer: number) => Int32Array;
   readonly #expertRanks = new Map<Int32Array, ExpertRanks>();
 
@@ -301,6 +308,14 @@ export class Activations {
     const { ffn } = blockOf(this.shape.config, layer);
     assert(moe !== null && ffn.kind === 'moe', 'only blocks with experts route', { layer });
     return moe;
+  }
+
+  /** Rows in bf16 on their way to experts elsewhere, by rank as in `packed_UD`; of one layer at a time. Made when the first leave. */
+  get travelling_UD(): Halves {
+    this.#travelling_UD ??= this.device.halves(
+      packedLength(this.shape, this.shape.config.moe?.topK ?? 0, this.ranks),
+    );
+    return this.#travelling_UD;
   }
 
   /** Which rank has which experts of a layer. */

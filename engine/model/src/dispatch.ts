@@ -1,4 +1,4 @@
-import type { ExpertSource, Floats, Ints, KernelCall, RowsPart } from '@troupe/kernel-set';
+import type { ExpertSource, Floats, Halves, Ints, KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { MoeActivations } from './activations.ts';
 import type { RankShare } from './rank-shares.ts';
 import type { StageContext } from './stage-context.ts';
@@ -33,41 +33,79 @@ function directSlots(ctx: StageContext, moe: MoeActivations, { numTokens, numRow
   return moe.tokens_N.subarray(0, numRows);
 }
 
-/** Distinct rows of `from` that `rank` needs → its part of `out`; nothing when the group is one rank. */
-function pack(ctx: StageContext, layer: number, rank: number, from: Floats, out: Floats): KernelCall[] {
-  const { act } = ctx;
-  if (act.ranks === 1) return [];
+/** Rows of one rank: where they lie, and whether they go to another device. */
+interface Packing {
+  readonly rank: number;
+  /** Its experts compute elsewhere: rows in bf16 are packed for the wire. Default false. */
+  readonly travels?: boolean;
+}
+
+const isRounded = (ctx: StageContext): boolean => ctx.shape.rowFormat === 'bf16';
+
+/** Part of the send buffer that holds the rows of `rank`. */
+function partOf<A extends Floats | Halves>(ctx: StageContext, layer: number, rank: number, buffer: A): A {
   const dim = ctx.shape.config.dModel;
+  if (ctx.act.ranks === 1) return buffer.subarray(0, ctx.act.tokens * dim) as A;
+  const { firstToken, numTokens } = ctx.act.moe(layer).shares.of(rank);
+  return buffer.subarray(firstToken * dim, (firstToken + numTokens) * dim) as A;
+}
+
+/**
+ * Distinct rows of `from` that `rank` needs → its part of `packed`, rounded to the format of the wire, or of the buffer of travelling
+ * rows. A group of one rank needs no gathering: in f32 nothing is done.
+ */
+function pack(
+  ctx: StageContext,
+  layer: number,
+  { rank, travels = false }: Packing,
+  { from, packed }: { readonly from: Floats; readonly packed: Floats },
+): KernelCall[] {
+  const { act } = ctx;
+  const isOne = act.ranks === 1;
   const moe = act.moe(layer);
-  const { firstToken, numTokens } = moe.shares.of(rank);
+  const { numTokens } = moe.shares.of(rank);
   const first = rank * act.tokens;
-  return [
-    {
-      op: 'gather',
-      rows: numTokens,
-      dim,
-      x: from,
-      index: moe.rankTokens.subarray(first, first + numTokens),
-      out: out.subarray(firstToken * dim, (firstToken + numTokens) * dim),
-    },
-  ];
+  const gather: KernelCall[] = isOne
+    ? []
+    : [
+        {
+          op: 'gather',
+          rows: numTokens,
+          dim: ctx.shape.config.dModel,
+          x: from,
+          index: moe.rankTokens.subarray(first, first + numTokens),
+          out: partOf(ctx, layer, rank, packed),
+        },
+      ];
+  if (!isRounded(ctx)) return gather;
+  const x = isOne ? from : partOf(ctx, layer, rank, packed);
+  const out = partOf<Floats | Halves>(ctx, layer, rank, travels ? act.travelling_UD : packed);
+  return [...gather, { op: 'round.bf16', x, out }];
 }
 
 function packedRows(ctx: StageContext, layer: number, rank: number, packed: Floats, all: Floats): Floats {
-  if (ctx.act.ranks === 1) return all;
-  const dim = ctx.shape.config.dModel;
-  const { firstToken, numTokens } = ctx.act.moe(layer).shares.of(rank);
-  return packed.subarray(firstToken * dim, (firstToken + numTokens) * dim);
+  return ctx.act.ranks === 1 && !isRounded(ctx) ? all : partOf(ctx, layer, rank, packed);
 }
 
-/** Gathers the distinct tokens of normed[l] that `rank` needs into the send buffer. Needs a completed `gateForward`. */
-export function packTokens(ctx: StageContext, layer: number, rank: number): KernelCall[] {
-  return pack(ctx, layer, rank, ctx.act.layer(layer).normed_TD, ctx.act.moe(layer).packed_UD);
+/** The distinct tokens of normed[l] that a rank needs → the send buffer. Needs a completed `gateForward`. */
+export function packTokens(ctx: StageContext, layer: number, packing: Packing): KernelCall[] {
+  const { normed_TD } = ctx.act.layer(layer);
+  return pack(ctx, layer, packing, { from: normed_TD, packed: ctx.act.moe(layer).packed_UD });
 }
 
-/** The send buffer of `packTokens`, [U, D]; with one rank normed[l] itself, [T, D]. Kept until the backward pass. */
+/** The send buffer of `packTokens`, [U, D]; with one rank and f32 normed[l] itself, [T, D]. Kept until the backward pass. */
 export function packedTokens(ctx: StageContext, layer: number, rank: number): Floats {
   return packedRows(ctx, layer, rank, ctx.act.moe(layer).packed_UD, ctx.act.layer(layer).normed_TD);
+}
+
+/** What leaves for a rank elsewhere: `rows` as they are, or in bf16 what the last packing for it made of them. */
+export function travellingRows(
+  ctx: StageContext,
+  layer: number,
+  rank: number,
+  rows: Floats,
+): Floats | Halves {
+  return isRounded(ctx) ? partOf(ctx, layer, rank, ctx.act.travelling_UD) : rows;
 }
 
 /**
@@ -93,10 +131,10 @@ export function expertSource(ctx: StageContext, layer: number, rank: number): Ra
   };
 }
 
-/** Gathers the rows of dHidden that `rank` needs into the send buffer, which the next layer's pass uses again. */
-export function packGradients(ctx: StageContext, layer: number, rank: number): KernelCall[] {
+/** The rows of dHidden that a rank needs → the send buffer, which the next layer's pass uses again. */
+export function packGradients(ctx: StageContext, layer: number, packing: Packing): KernelCall[] {
   const { dHidden_TD, dPacked_UD } = ctx.act.gradients;
-  return pack(ctx, layer, rank, dHidden_TD, dPacked_UD);
+  return pack(ctx, layer, packing, { from: dHidden_TD, packed: dPacked_UD });
 }
 
 /** Output gradients and combine weights for the experts of `rank`, with the slots of its {@link expertSource}. */

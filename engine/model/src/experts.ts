@@ -22,6 +22,20 @@ export interface ExpertShape {
   readonly precision: Precision;
 }
 
+/** Rows that experts computed, rounded to the format of the wire: in place where a gate beside reads them, else into what travels. */
+export function roundedRows(
+  format: Precision | undefined,
+  x: Floats,
+  out: Floats | Halves = x,
+): KernelCall[] {
+  return format === 'bf16' ? [{ op: 'round.bf16', x, out }] : [];
+}
+
+/** Rows that arrived in bf16, as kernels read them. */
+export function widenedRows(x: Halves, out: Floats): KernelCall[] {
+  return [{ op: 'round.bf16', x, out }];
+}
+
 /** The shape of `experts` experts of layer `layer`. */
 export function expertShape(
   config: ModelConfig,

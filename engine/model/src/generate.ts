@@ -1,9 +1,9 @@
 import { prng } from '@troupe/core';
-import type { Device, Precision } from '@troupe/kernel-set';
+import type { Device } from '@troupe/kernel-set';
 import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';
-import { LocalModel } from './local-model.ts';
+import { LocalModel, type LocalModelOptions } from './local-model.ts';
 import type { ModelConfig } from '@troupe/spec';
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';
 
@@ -16,6 +16,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Token ids that end the text; the one drawn is not yielded. */
   readonly stop?: readonly number[];
 }
+
+/** Of products, and of rows between gates and experts; default f32. */
+export type GeneratorFormats = Pick<LocalModelOptions, 'precision' | 'rowFormat'>;
 
 /** Windows are at least so long: shorter ones would not be faster, only more kinds of buffers. */
 const SMALLEST_WINDOW = 16;
@@ -39,15 +42,15 @@ export class Generator {
   readonly #device: Device;
   readonly #config: ModelConfig;
   readonly #weights: FlatWeights;
-  readonly #precision: Precision;
+  readonly #formats: GeneratorFormats;
   readonly #windows = new Map<number, LocalModel>();
 
   /** @param weights - in `modelLayout(config)`, as {@link LocalModel.weights} */
-  constructor(device: Device, config: ModelConfig, weights: FlatWeights, precision: Precision = 'f32') {
+  constructor(device: Device, config: ModelConfig, weights: FlatWeights, formats: GeneratorFormats = {}) {
     this.#device = device;
     this.#config = config;
     this.#weights = weights;
-    this.#precision = precision;
+    this.#formats = formats;
   }
 
   /**
@@ -87,11 +90,7 @@ export class Generator {
     let window = this.#windows.get(seqLen);
     if (window === undefined) {
       const config = { ...this.#config, seqLen };
-      window = new LocalModel(
-        this.#device,
-        { config, sequences: 1, precision: this.#precision },
-        this.#weights,
-      );
+      window = new LocalModel(this.#device, { config, sequences: 1, ...this.#formats }, this.#weights);
       this.#windows.set(seqLen, window);
     }
     return window;

@@ -1,6 +1,6 @@
 import type { Device, Floats, Halves, KernelCall } from '@troupe/kernel-set';
 import { expertSource, returnedGradients, returnedRows, expertGradientSource } from './dispatch.ts';
-import { expertsBackward, expertsForward, expertShape, savedLength } from './experts.ts';
+import { expertsBackward, expertsForward, expertShape, roundedRows, savedLength } from './experts.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
 import type { StageContext } from './stage-context.ts';
@@ -22,12 +22,11 @@ export class LocalExperts {
       const { shape, weights } = groupOf(ctx, layer, rank);
       const source = expertSource(ctx, layer, rank);
       const saved = ctx.act.training ? this.#savedRows(ctx, layer, rank, source.numRows) : null;
-      return expertsForward(
-        shape,
-        weights,
-        [{ ...source, y_ND: returnedRows(ctx, layer, rank).data }],
-        saved,
-      );
+      const y_ND = returnedRows(ctx, layer, rank).data;
+      return [
+        ...expertsForward(shape, weights, [{ ...source, y_ND }], saved),
+        ...roundedRows(ctx.shape.rowFormat, y_ND),
+      ];
     });
   }
 
@@ -38,13 +37,11 @@ export class LocalExperts {
       const gradient = expertGradientSource(ctx, layer, rank);
       const dx_ND = returnedGradients(ctx, layer, rank).data;
       const saved = this.#savedRows(ctx, layer, rank, source.numRows);
-      return expertsBackward(
-        shape,
-        weights,
-        targets.span(first, last),
-        [{ ...source, ...gradient, dx_ND }],
-        saved,
-      );
+      const target = targets.span(first, last);
+      return [
+        ...expertsBackward(shape, weights, target, [{ ...source, ...gradient, dx_ND }], saved),
+        ...roundedRows(ctx.shape.rowFormat, dx_ND),
+      ];
     });
   }
 

@@ -40,6 +40,8 @@ export interface LocalModelOptions {
   readonly ranks?: number;
   /** Default f32. */
   readonly precision?: Precision;
+  /** Default f32. */
+  readonly rowFormat?: Precision;
 }
 
 export interface LocalLoss extends BalanceLosses {
@@ -109,10 +111,10 @@ export class LocalModel {
 
   /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
   constructor(device: Device, options: LocalModelOptions, weights?: FlatWeights) {
-    const { config, sequences, grains = 1, ranks = 1, precision = 'f32' } = options;
+    const { config, sequences, grains = 1, ranks = 1, precision = 'f32', rowFormat = 'f32' } = options;
     this.device = device;
     this.config = config;
-    this.shape = { config, sequences, grains, precision };
+    this.shape = { config, sequences, grains, precision, rowFormat };
     this.weights = weights ?? newWeights(device, modelLayout(config));
     this.statistics = new StageStatistics(device, config);
     this.#ranks = ranks;

@@ -36,7 +36,7 @@ export async function forwardLayers(
       ...gateForward(ctx, layer, batch, { ranks, choicesGiven }),
     ]);
     await run([
-      ...ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, rank)),
+      ...ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, { rank })),
       ...experts.forward(ctx, layer),
       ...combineForward(
         ctx,
@@ -60,7 +60,7 @@ function moeBackward(
   const gradients = ranks.map((rank) => returnedGradients(ctx, layer, rank));
   return [
     ...combineBackward(ctx, layer, outputs),
-    ...ranks.flatMap((rank) => packGradients(ctx, layer, rank)),
+    ...ranks.flatMap((rank) => packGradients(ctx, layer, { rank })),
     ...pass.experts.backward(ctx, layer, gradientsOf(ctx)),
     ...gateBackward(ctx, layer, batch, gradients, {
       auxScale,

@@ -11,6 +11,8 @@ export interface StageShape {
   readonly grains: number;
   /** Format of the products' operands and of what only they read again; default f32. The gate is f32 always. */
   readonly precision?: Precision;
+  /** Format of rows between gates and experts, to which they are rounded wherever the experts are; default f32. */
+  readonly rowFormat?: Precision;
 }
 
 /** T = sequences · seqLen. */

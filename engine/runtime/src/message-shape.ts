@@ -63,6 +63,8 @@ const array = <A extends Carried>(
 
 const isFloats = (value: Carried): boolean => value instanceof Float32Array || value instanceof Float64Array;
 
+const isRows = (value: Carried): boolean => isFloats(value) || value instanceof Uint16Array;
+
 /** The arrays that a message may carry. */
 export const tensor = {
   floats: array<HostFloats>('floats', isFloats),
@@ -75,15 +77,14 @@ export const tensor = {
     (value) => isFloats(value) || value instanceof BigInt64Array,
   ),
   /** Rows in the format that the sender computes in. */
-  rows: array<HostFloats | Uint16Array>(
-    'floats or bf16',
-    (value) => isFloats(value) || value instanceof Uint16Array,
-  ),
+  rows: array<HostFloats | Uint16Array>('floats or bf16', isRows),
   /** Whatever a stranger sends; the receiver looks at it. */
   any: array<HostArray>('any', () => true),
   /** What the receiver may have beside its sender, on the same device: then it is that device's own memory. */
   lent: {
     floats: array<HostFloats | Floats>('floats (lent beside)', isFloats),
+    /** Floats, or bf16 where they travel so. */
+    rows: array<HostFloats | Uint16Array | Floats>('floats or bf16 (lent beside)', isRows),
     ints: array<Int32Array | Ints>('int32 (lent beside)', (value) => value instanceof Int32Array),
     /** Where the receiver puts results for a sender beside it; it never travels. */
     room: array<Floats>('room beside', () => false),

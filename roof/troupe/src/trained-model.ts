@@ -11,6 +11,12 @@ import { tokenizerOf } from './run-data.ts';
 /** Sequences that are evaluated at once, rounded up to whole grains. */
 const SEQUENCES_AT_ONCE = 8;
 
+/** The formats that a run computes in: what changes its numbers, whatever they are computed on. */
+const formatsOf = ({ train, wire }: ResolvedTopology) => ({
+  precision: train.precision,
+  rowFormat: wire.dtype,
+});
+
 /** The weights of a checkpoint on one device: for evaluation and generation. */
 export class TrainedModel {
   readonly step: number;
@@ -30,7 +36,7 @@ export class TrainedModel {
     this.topology = topology;
     this.tokenizer = tokenizer;
     this.#model = model;
-    this.#generator = new Generator(model.device, topology.model, model.weights, topology.train.precision);
+    this.#generator = new Generator(model.device, topology.model, model.weights, formatsOf(topology));
   }
 
   /**
@@ -52,7 +58,7 @@ export class TrainedModel {
       config: topology.model,
       sequences: numGrains * perGrain,
       grains: numGrains,
-      precision: topology.train.precision,
+      ...formatsOf(topology),
     });
     const parameters = model.weights.layout.units.flatMap((unit) => unit.parameters);
     checkpoint.expectParameters(parameters, ['weights']);

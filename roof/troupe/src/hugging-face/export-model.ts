@@ -53,10 +53,14 @@ export async function exportHuggingFace(
     (name) => checkpoint.read(name, 'weights'),
     { ...options, ...(tokenizer === null ? {} : { tokenizer }) },
   );
-  const precision = topology.train.precision;
-  const notes =
-    precision === 'f32'
+  const { train, wire } = topology;
+  const notes = [
+    ...(train.precision === 'f32'
       ? []
-      : [`train.precision ${precision}: the weights are float32, and so Transformers computes`];
+      : [`train.precision ${train.precision}: the weights are float32, and so Transformers computes`]),
+    ...(wire.dtype === 'f32'
+      ? []
+      : [`wire.dtype ${wire.dtype}: Transformers does not round the rows of experts as this run did`]),
+  ];
   return { kind: written.kind, hasTokenizer: tokenizer !== null, notes: [...written.notes, ...notes] };
 }
