@@ -134,7 +134,7 @@ test('planted bugs: an arrival into a slot that is taken ends the run and says w
 test('checkers: the kinds of events that they look at are messages, or completions of shards', (t) => {
   const own = ['xstate.init', 'parameters.initialised', 'norm.measured', 'weights.applied'];
   const checkers = [
-    gradientsOnce({ dense: [1], expert: [1] }),
+    gradientsOnce({}),
     versionsAgree(),
     rowsConserved({ stages: new Map(), experts: 1 }),
     copiesKept(new Map()),

@@ -1,13 +1,35 @@
 import type { Fault } from '@troupe/sim/faults';
+import type { Mixture } from '../mixtures/mixture.ts';
+import type { Surroundings } from './clusters.ts';
 
 /** A run that once went wrong. Its faults stand here in full, since the way that seeds draw them may change. */
 export interface CorpusCase {
   readonly name: string;
-  /** Position in the list of clusters. */
-  readonly cluster: number;
+  /** Position in the list of clusters on data ranks alone; or a mixture and what is around it. */
+  readonly cluster: number | readonly [Mixture, Surroundings];
   readonly seed: number;
   readonly faults: readonly Fault[];
+  /** Default: those of every run. */
+  readonly steps?: number;
 }
+
+/** What most mixtures of the corpus do. */
+const usual = {
+  pp: 1,
+  dp: 1,
+  tp: 1,
+  ep: 1,
+  zero: 1,
+  offload: 'none',
+  pipeline: '1f1b',
+  microbatches: 1,
+  recompute: 'none',
+  experts: 'contiguous',
+  rankOrder: 'ep-inner',
+  model: 'plain',
+  segments: 1,
+  precision: 'f32',
+} as const satisfies Mixture;
 
 /** Every bug that a sweep found, by what was wrong. Each runs with every `npm test`. */
 export const corpus: readonly CorpusCase[] = [
@@ -77,5 +99,25 @@ export const corpus: readonly CorpusCase[] = [
         when: { actor: 'gate/L0/pp0/dp4', state: 'awaitingRows' },
       },
     ],
+  },
+  {
+    name: 'the gate of a layer is in a forward pass on one replica and in a backward pass on the other, and both wait for experts',
+    cluster: [
+      { ...usual, pp: 2, dp: 2, ep: 2, pipeline: 'gpipe', microbatches: 2, rankOrder: 'edp-inner' },
+      { latencyMs: 0.5, buddies: true },
+    ],
+    seed: 0,
+    faults: [],
+    steps: 2,
+  },
+  {
+    name: 'a backward pass begins beside the last forward pass, before the balance of the whole batch is known',
+    cluster: [
+      { ...usual, dp: 2, ep: 2, pipeline: 'gpipe', microbatches: 6, model: 'global' },
+      { latencyMs: 0.5, buddies: true },
+    ],
+    seed: 0,
+    faults: [],
+    steps: 2,
   },
 ];

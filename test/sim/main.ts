@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util';
 import { corpus } from './corpus.ts';
 import { commitSeed } from './commit-seed.ts';
 import { againLine, summaryOf } from './report.ts';
-import { clusters, sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
+import { clusters } from './clusters.ts';
+import { sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
 
 const usage = `npm run test:sim -- [--seeds N] [--states N] [--base SEED] [--jobs N]
   --seeds N     how many; default 200

@@ -124,7 +124,7 @@ test('bytes-intact: what was written into on its way counts when it is taken up,
 });
 
 test('gradients-once: every level lies as deep as its group is large', (t) => {
-  const checker = (): Checker => gradientsOnce({ dense: [2, 3], expert: [1] });
+  const checker = (): Checker => gradientsOnce({ dense: [2, 2], expert: [1] });
   const add = (from: string, level: number, first: number, last: number): TurnSeen =>
     turn({ kind: 'gradient.add', from, body: { from: first, to: last, level } });
   const all = [

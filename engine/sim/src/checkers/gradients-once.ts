@@ -25,15 +25,12 @@ function uneven(ranges: readonly Range[], times: number): string | null {
 }
 
 /**
- * Every replica's gradient is in a shard's sum exactly once when the shard votes: at level 0 the leaves of its whole group, its own among
- * them, and at each further level the sum of every other group.
+ * Every holder's gradient is in a shard's sum exactly once when the shard votes: at level 0 the leaves of its whole group, its own among
+ * them, and at each further level the sums of the others.
  *
- * @param groups - of each class, how many peers a group has at each level
+ * @param times - how often every element is added at each level, by the name of its parameter group
  */
-export const gradientsOnce = (groups: {
-  readonly dense: readonly number[];
-  readonly expert: readonly number[];
-}): Checker => {
+export const gradientsOnce = (times: Readonly<Record<string, readonly number[]>>): Checker => {
   const sums = new Map<string, Sum>();
   const versions = new Map<string, number>();
   const add = (seen: TurnSeen): string | null => {
@@ -85,10 +82,10 @@ export const gradientsOnce = (groups: {
       if (kind !== 'norm.measured') return null;
       const sum = sums.get(address);
       if (sum === undefined || sum.attempt !== `${seen.step}/${seen.attempt}`) return null;
-      const sizes = address.startsWith('optimizer/dense') ? groups.dense : groups.expert;
+      const [, group = ''] = address.split('/');
       sums.delete(address);
-      for (const [level, size] of sizes.entries()) {
-        const found = uneven(sum.levels.get(level) ?? [], level === 0 ? size : size - 1);
+      for (const [level, expected] of (times[group] ?? []).entries()) {
+        const found = uneven(sum.levels.get(level) ?? [], expected);
         if (found !== null)
           return `${address} votes in step ${seen.step}, attempt ${seen.attempt}: at level ${level} ${found}`;
       }

@@ -54,16 +54,24 @@ const neededCopies = (layout: Layout): ReadonlyMap<string, NeededCopy> =>
     ),
   );
 
+/** How often every element is added at each level of its exchange, by group: whoever holds a group, its exchange has one form. */
+function timesAdded(layout: Layout): Readonly<Record<string, readonly number[]>> {
+  const groups = [...layout.workers()].flatMap((worker) => layout.groupsOf(worker));
+  return Object.fromEntries(
+    groups.map((group) => [
+      group.name,
+      group.exchange.map(({ size }, level) => (level === 0 ? size : size - 1)),
+    ]),
+  );
+}
+
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
   const layout = new Layout(topology);
-  const groups = layout.groupsOf(workerRank(0));
-  const sizesOf = (name: string): readonly number[] =>
-    groups.find((group) => group.name === name)?.exchange.map(({ size }) => size) ?? [];
   const all: Checker[] = [
     oneOwner(),
     nothingStale(),
-    gradientsOnce({ dense: sizesOf('dense'), expert: sizesOf('expert') }),
+    gradientsOnce(timesAdded(layout)),
     copiesKept(neededCopies(layout)),
     versionsAgree(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
