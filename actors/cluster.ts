@@ -5,9 +5,11 @@ import {
   addresses,
   agentNodeOf,
   type GroupName,
+  type Layout,
   type ParameterGroup,
   type WorkerRank,
 } from '@troupe/topology/layout';
+import { mountCourier } from './courier/index.ts';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
 import { mountGate } from './gate/index.ts';
@@ -60,9 +62,20 @@ export function workerActors(
     ...(parts.includes('stage') ? stage : []),
     ...(parts.includes('experts') ? layers.map((layer) => layout.expertOf(layer, worker)) : []),
     ...groups.map((group) => layout.shardOf(group, worker)),
+    ...couriersOf(layout, worker, groups),
     ...(parts.includes('stage') ? wards : []),
   ];
 }
+
+const couriersOf = (
+  layout: Layout,
+  worker: WorkerRank,
+  groups: readonly ParameterGroup[],
+): readonly Address[] =>
+  groups.flatMap((group) => {
+    const courier = layout.courierOf(group, worker);
+    return courier === null ? [] : [courier];
+  });
 
 /** Shards stand beside those who read their weights. */
 const groupsOf = (
@@ -111,6 +124,7 @@ export function mountWorker(
       ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
       : []),
     ...shards.map((each) => mountOptimizer(each)),
+    ...buffers.filter(({ group }) => job.layout.hasCourier(group)).map((each) => mountCourier(worker, each)),
     ...(parts.includes('stage')
       ? job.layout.wardsOf(worker.rank).map((ward) => mountWard(worker, ward))
       : []),

@@ -1,19 +1,43 @@
-import { FlatGradients, leavesOf, gradientRuns, type GradientKind, type GradientSlice } from '@troupe/model';
+import {
+  FlatGradients,
+  gradientRuns,
+  leavesOf,
+  type GradientKind,
+  type GradientSlice,
+  type UnitTargets,
+} from '@troupe/model';
+import type { ExactSum, Ints, KernelCall } from '@troupe/kernel-set';
 import type { Unit } from '@troupe/spec';
 import type { ParameterGroup } from '@troupe/topology/layout';
 import type { Job } from './job.ts';
 import type { Worker } from './worker.ts';
 
-/** Where those who compute put the gradients of a parameter group, and where its shard finds them. */
-export type GradientSink = Pick<FlatGradients, 'of' | 'slices' | 'sum' | 'reset' | 'overflow'>;
+/** Where those who compute put the gradients of a parameter group. */
+export interface GradientSink {
+  readonly kind: 'shared' | 'buckets';
+  /** Targets of a microbatch of a step. */
+  of(microbatch: number): UnitTargets;
+}
 
-/**
- * How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two
- * calls; an own expert may make any number of them, and only ever adds.
- */
-function gradientKind(job: Job, { reader, holders }: ParameterGroup): (unit: Unit) => GradientKind {
-  const hasOwnCalls = reader === 'experts' && job.expert !== undefined;
-  if (hasOwnCalls || holders.count > 1) return () => 'added';
+/** Where a shard adds gradients up: all of the group's, or those of its own slice. */
+export interface GradientSums {
+  /** Set by kernels when any leaf was NaN or out of range. */
+  readonly overflow: Ints;
+  /** The arrays that hold elements [from, to), in order. */
+  slices(from: number, to: number): readonly GradientSlice[];
+  /** Elements [from, to), to which several devices add. */
+  sum(from: number, to: number): ExactSum;
+  /** What makes a step, or another attempt at it, start from nothing. */
+  reset(): readonly KernelCall[];
+}
+
+/** An own expert may make any number of calls for a gradient, and only ever adds. */
+export const hasOwnCalls = ({ expert }: Job, { reader }: ParameterGroup): boolean =>
+  reader === 'experts' && expert !== undefined;
+
+/** How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two. */
+function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => GradientKind {
+  if (hasOwnCalls(job, group) || group.holders.count > 1) return () => 'added';
   if (job.layout.dealing.microbatches > 1) return () => 'begun';
   return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
 }
@@ -22,10 +46,35 @@ function gradientKind(job: Job, { reader, holders }: ParameterGroup): (unit: Uni
 export const sumsOf = (job: Job, group: ParameterGroup): readonly Omit<GradientSlice, 'values'>[] =>
   gradientRuns(group.flat, gradientKind(job, group));
 
-/** One buffer in which the stage or the experts of a worker add, and which the shard beside them reads. */
-export function sharedGradients({ job, device }: Worker, group: ParameterGroup): GradientSink {
-  return new FlatGradients(device, group.flat, {
-    kindOf: gradientKind(job, group),
-    leavesOf: leavesOf(job.model, job.layout.dealing.grains),
-  });
+/** One buffer in which the stage or the experts of a worker add, and in which the shard beside them adds what others send (GRD-1). */
+export class SharedGradients implements GradientSink, GradientSums {
+  readonly kind = 'shared';
+  readonly #flat: FlatGradients;
+
+  constructor({ job, device }: Worker, group: ParameterGroup) {
+    this.#flat = new FlatGradients(device, group.flat, {
+      kindOf: gradientKind(job, group),
+      leavesOf: leavesOf(job.model, job.layout.dealing.grains),
+    });
+  }
+
+  get overflow(): Ints {
+    return this.#flat.overflow;
+  }
+
+  of(microbatch: number): UnitTargets {
+    return this.#flat.of(microbatch);
+  }
+
+  slices(from: number, to: number): readonly GradientSlice[] {
+    return this.#flat.slices(from, to);
+  }
+
+  sum(from: number, to: number): ExactSum {
+    return this.#flat.sum(from, to);
+  }
+
+  reset(): readonly KernelCall[] {
+    return this.#flat.reset();
+  }
 }

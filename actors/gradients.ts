@@ -1,41 +1,16 @@
-import { InvariantError } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
 import type { GroupBuffers } from './group-buffers.ts';
 import type { messages } from './messages.ts';
+import { assertWithin, chunks, intersect } from './range.ts';
 import type { Worker } from './worker.ts';
 
 export type { ElementRange as Range } from '@troupe/spec';
+export { assertWithin, chunks, chunksOf, intersect, lengthOf, MESSAGE_ELEMENTS } from './range.ts';
 
-/** Who sends gradients: stages, experts and shards. */
-type Sender = Pick<AnySelf<Pick<typeof messages, 'gradient.add'>>, 'tell'>;
-
-export function intersect(a: ElementRange, b: ElementRange): ElementRange | null {
-  const from = Math.max(a.from, b.from);
-  const to = Math.min(a.to, b.to);
-  return from < to ? { from, to } : null;
-}
-
-/** A range that does not lie within another one is a mistake in who holds what. */
-export function assertWithin({ from, to }: ElementRange, whole: ElementRange, rule: string): void {
-  const isWithin = whole.from <= from && from <= to && to <= whole.to;
-  if (!isWithin) throw new InvariantError(rule, { from, to, within: `${whole.from} to ${whole.to}` });
-}
-
-/** Elements of a range. */
-export const lengthOf = ({ from, to }: ElementRange): number => to - from;
-
-/** Largest frame of gradients or weights, elements: 8 MiB of int64. */
-export const MESSAGE_ELEMENTS = 1 << 20;
-
-export function* chunks(range: ElementRange): Generator<ElementRange> {
-  for (let from = range.from; from < range.to; from += MESSAGE_ELEMENTS)
-    yield { from, to: Math.min(range.to, from + MESSAGE_ELEMENTS) };
-}
-
-/** A slice in messages; an empty one in an empty message, so that its receiver is not left waiting. */
-export const chunksOf = (range: ElementRange): Iterable<ElementRange> =>
-  range.from < range.to ? chunks(range) : [{ from: range.from, to: range.to }];
+/** Who sends messages of these kinds. */
+type Sender<Kinds extends keyof typeof messages> = Pick<AnySelf<Pick<typeof messages, Kinds>>, 'tell'>;
 
 /** The gradients of a parameter group on a worker. */
 interface Holding {
@@ -48,27 +23,38 @@ interface Sent extends ElementRange {
   readonly attempt: number;
 }
 
+/** The parts of a range that members of the group at a level complete. */
+export function partsFor(
+  { worker, buffers }: Holding,
+  level: number,
+  range: ElementRange,
+): readonly { readonly to: Address; readonly range: ElementRange }[] {
+  const { group, among } = buffers;
+  return among.others(level).flatMap(({ worker: other, part }) => {
+    const shared = intersect(range, part);
+    return shared === null ? [] : [{ to: worker.job.layout.shardOf(group, other), range: shared }];
+  });
+}
+
 /**
  * Sends int64 leaves, or sums of them, of what lies in a range to the other members of the group at `level`, to each its part.
  *
  * GRD-1: what is sent stays untouched here until the commit that the votes of its receivers allow: nobody adds to a part that another
  * member of the group completes.
  */
-export function sendLeaves(self: Sender, { worker, buffers }: Holding, level: number, sent: Sent): void {
+export function sendLeaves(self: Sender<'gradient.add'>, holding: Holding, level: number, sent: Sent): void {
+  const { worker, buffers } = holding;
   assertWithin(
     sent,
     { from: 0, to: buffers.group.flat.length },
     'gradients lie in the buffer of their group',
   );
   const { step, attempt } = sent;
-  const { device, job } = worker;
-  const { layout } = job;
-  const { group, gradients, among } = buffers;
-  const parts = among.others(level).flatMap(({ worker: other, part }) => {
-    const range = intersect(sent, part);
-    return range === null ? [] : [{ to: layout.shardOf(group, other), range }];
-  });
+  const { device } = worker;
+  const { gradients } = buffers;
+  const parts = partsFor(holding, level, sent);
   if (parts.length === 0) return;
+  assert(gradients.kind === 'shared', 'leaves are sent from the buffer that the shard adds in');
   const [overflow = 0] = device.read(gradients.overflow);
   for (const { to, range } of parts) {
     for (const chunk of chunks(range)) {
@@ -83,16 +69,33 @@ export function sendLeaves(self: Sender, { worker, buffers }: Holding, level: nu
   }
 }
 
-/** Sends finished leaves to those that add them up first; the own shard adds in the same buffer, so nothing travels to it. */
-export function sendGradients(self: Sender, holding: Holding, sent: Sent): void {
+/**
+ * Finished gradients of a range of a microbatch go to those that add them up. Where they lie in the shard's own buffer that is due once,
+ * behind the last microbatch: to other shards, and by word alone to the one beside. A bucket's courier is told after each.
+ */
+export function sendGradients(
+  self: Sender<'gradient.add' | 'gradient.filled'>,
+  holding: Holding,
+  sent: Sent & { readonly microbatch: number; readonly isLast: boolean },
+): void {
   const { worker, buffers } = holding;
   const { group, among } = buffers;
+  const { layout } = worker.job;
+  const { step, attempt, microbatch } = sent;
+  const courier = layout.courierOf(group, worker.rank);
+  if (courier !== null) {
+    for (const { index, from, to } of group.segments)
+      if (sent.from <= from && to <= sent.to)
+        self.tell(courier, 'gradient.filled', { step, attempt, microbatch, body: { segment: index } });
+    return;
+  }
+  if (!sent.isLast) return;
   sendLeaves(self, holding, 0, sent);
   const own = intersect(sent, among.exchange.part(1));
   if (own === null) return;
-  self.tell(worker.job.layout.shardOf(group, worker.rank), 'gradient.add', {
-    step: sent.step,
-    attempt: sent.attempt,
+  self.tell(layout.shardOf(group, worker.rank), 'gradient.add', {
+    step,
+    attempt,
     body: { ...own, level: 0, overflow: 0 },
   });
 }

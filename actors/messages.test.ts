@@ -2,6 +2,7 @@ import test from 'ava';
 import { fencedKinds, on, PureMachine, type Machine } from '@troupe/runtime';
 import { createMachine, setup, type AnyStateMachine } from 'xstate';
 import { askerMachine } from './asker/machine.ts';
+import { courierMachine } from './courier/machine.ts';
 import { expertMachine } from './expert/machine.ts';
 import { feederMachine } from './feeder/machine.ts';
 import { gateMachine } from './gate/machine.ts';
@@ -23,6 +24,7 @@ const machines: Readonly<Partial<Record<Role, AnyStateMachine>>> = {
   expert: expertMachine,
   optimizer: optimizerMachine,
   ward: wardMachine,
+  courier: courierMachine,
   store: storeMachine,
   supervisor: supervisorMachine,
   service: serviceMachine,

@@ -11,6 +11,7 @@ import {
   type SentTo,
   type Shapes,
 } from '@troupe/runtime';
+import { courierMessages } from './courier/messages.ts';
 
 const { flag, number, oneOf, optional, text } = field;
 const { bytes, floats, int64s, ints, lent, sums } = tensor;
@@ -38,6 +39,7 @@ const counted = { targets: number, tokens: number };
  */
 export const messages = {
   ...systemMessages,
+  ...courierMessages,
 
   'batch.prefetch': message({
     from: ['trainer'],
@@ -227,12 +229,12 @@ export const messages = {
   }),
 
   'gradient.add': message({
-    from: ['pass', 'expert', 'optimizer'],
+    from: ['pass', 'expert', 'courier', 'optimizer'],
     to: ['optimizer'],
     says: 'Finished leaves of a part of a slice, or the sum of a group; none where they lie in the buffer beside.',
     fenced: true,
     body: { ...range, level: number, overflow: number },
-    tensors: { leaves: tensor.optional(int64s) },
+    tensors: { leaves: tensor.optional(lent.int64s) },
   }),
   'gradient.total': message({
     from: ['optimizer'],
@@ -274,7 +276,7 @@ export const messages = {
   'weights.publish': message({
     from: ['optimizer', 'program'],
     to: ['stage', 'expert'],
-    says: 'Weights of `version` are in the buffer that the receiver reads.',
+    says: 'Weights of `version` are in the buffer that the receiver reads, or can be gathered (ZeRO 3).',
     fenced: true,
     body: range,
   }),
@@ -326,7 +328,7 @@ export const messages = {
 
   'attempt.abandon': message({
     from: ['trainer', 'stage', 'expert', 'optimizer'],
-    to: ['stage', 'pass', 'gate', 'expert', 'optimizer', 'ward'],
+    to: ['stage', 'pass', 'gate', 'expert', 'courier', 'optimizer', 'ward'],
     says: 'Something was lost: leave every attempt before `attempt`. The first actor of a worker tells the others.',
   }),
   'attempt.abandoned': message({

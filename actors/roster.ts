@@ -7,6 +7,7 @@ export interface Roster {
   readonly passes: readonly Address[];
   readonly gates: readonly Address[];
   readonly experts: readonly Address[];
+  readonly couriers: readonly Address[];
   readonly shards: readonly Address[];
   readonly wards: readonly Address[];
 }
@@ -20,6 +21,7 @@ export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
     passes: layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
     gates: layers.flatMap((layer) => layout.gatesOf(layer, worker)),
     experts: layers.map((layer) => layout.expertOf(layer, worker)),
+    couriers: layout.groupsOf(worker).flatMap((group) => layout.courierOf(group, worker) ?? []),
     shards: layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
     wards: layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker)),
   };
@@ -31,6 +33,6 @@ export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
  * REC-2: shards and copies, which answer the trainer, come last.
  */
 export function hearingOrder(layout: Layout, worker: WorkerRank): readonly Address[] {
-  const { stages, passes, gates, experts, shards, wards } = rosterOf(layout, worker);
-  return [...stages, ...passes, ...gates, ...experts, ...shards, ...wards];
+  const { stages, passes, gates, experts, couriers, shards, wards } = rosterOf(layout, worker);
+  return [...stages, ...passes, ...gates, ...experts, ...couriers, ...shards, ...wards];
 }

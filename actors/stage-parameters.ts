@@ -13,7 +13,7 @@ export interface GroupRange {
 export class StageParameters {
   readonly groups: readonly GroupBuffers[];
   readonly #weights = new Map<number, UnitWeights>();
-  readonly #gradients = new Map<boolean, UnitTargets>();
+  readonly #gradients = new Map<number, UnitTargets>();
 
   constructor(groups: readonly GroupBuffers[]) {
     this.groups = groups;
@@ -27,12 +27,15 @@ export class StageParameters {
   weights(version: number): UnitWeights {
     const [first, ...others] = this.groups;
     if (first !== undefined && others.length === 0) return first.weights.at(version);
+    const make = (): JoinedWeights =>
+      new JoinedWeights(
+        this.groups.map(({ group, weights }) => ({ layout: group.flat, views: weights.at(version) })),
+      );
+    if (this.groups.some(({ weights }) => weights.kind === 'gathered')) return make();
     const key = version % 2;
     let found = this.#weights.get(key);
     if (found === undefined) {
-      found = new JoinedWeights(
-        this.groups.map(({ group, weights }) => ({ layout: group.flat, views: weights.at(version) })),
-      );
+      found = make();
       this.#weights.set(key, found);
     }
     return found;
@@ -41,8 +44,7 @@ export class StageParameters {
   gradients(microbatch: number): UnitTargets {
     const [first, ...others] = this.groups;
     if (first !== undefined && others.length === 0) return first.gradients.of(microbatch);
-    const isFirst = microbatch === 0;
-    let found = this.#gradients.get(isFirst);
+    let found = this.#gradients.get(microbatch);
     if (found === undefined) {
       found = new JoinedTargets(
         this.groups.map(({ group, gradients }) => ({
@@ -50,7 +52,7 @@ export class StageParameters {
           views: gradients.of(microbatch),
         })),
       );
-      this.#gradients.set(isFirst, found);
+      this.#gradients.set(microbatch, found);
     }
     return found;
   }

@@ -1,3 +1,4 @@
+import { courierMachine } from './courier/machine.ts';
 import { expertMachine } from './expert/machine.ts';
 import { feederMachine } from './feeder/machine.ts';
 import { gateMachine } from './gate/machine.ts';
@@ -34,6 +35,7 @@ export const roleStates: Readonly<Record<string, readonly string[]>> = {
   expert: leafStates(expertMachine),
   optimizer: leafStates(optimizerMachine),
   ward: leafStates(wardMachine),
+  courier: leafStates(courierMachine),
   store: leafStates(storeMachine),
   supervisor: leafStates(supervisorMachine),
 };

@@ -23,6 +23,7 @@ const roles = [
   'gate',
   'expert',
   'optimizer',
+  'courier',
   'ward',
 ];
 

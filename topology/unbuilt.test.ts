@@ -6,8 +6,6 @@ const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
   [{ model: {}, parallel: { tp: 2 } }, 'parallel.tp', 2, 1],
-  [{ model: {}, parallel: { zero: 2 } }, 'parallel.zero', 2, 1],
-  [{ model: {}, parallel: { zero: 3 } }, 'parallel.zero', 3, 1],
   [{ model: {}, parallel: { offload: 'optimizer' } }, 'parallel.offload', 'optimizer', 'none'],
   [{ model: {}, parallel: { pipeline: 'zero-bubble' } }, 'parallel.pipeline', 'zero-bubble', '1f1b'],
   [{ model: { moe: {} }, parallel: { experts: 'balanced' } }, 'parallel.experts', 'balanced', 'contiguous'],
@@ -62,6 +60,8 @@ test('refuseUnbuilt: a remote host is told that only local machines can be launc
 const accepted: readonly object[] = [
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
   { model: { moe: {} }, parallel: { dp: 2, pp: 2, pipeline: 'gpipe' } },
+  { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 2 } },
+  { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 3 }, train: { microbatches: 2 } },
   { model: { moe: {} }, parallel: { dp: 2, ep: 2, zero: 1 }, train: { microbatches: 2 } },
   { model: { moe: { balance: { scope: 'global' } } } },
   { model: { moe: { balance: { scope: 'global', layers: 'pooled' } } } },
@@ -77,6 +77,6 @@ const accepted: readonly object[] = [
   ...['cosine', 'constant', 'linear'].map((schedule) => ({ model: {}, train: { optimizer: { schedule } } })),
 ];
 
-test('refuseUnbuilt: takes dp × ep, zero 0 and 1, microbatches, local hosts and the three schedules', (t) => {
+test('refuseUnbuilt: takes dp × ep, every zero, microbatches, local hosts and the three schedules', (t) => {
   for (const value of accepted) t.deepEqual(refuseUnbuilt(resolveTopology(value)), [], JSON.stringify(value));
 });

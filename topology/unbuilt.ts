@@ -37,7 +37,6 @@ function limited(
     only('train.recompute', train.recompute, 'none'),
     only('train.tensorSegments', train.tensorSegments, 1),
     only('parallel.tp', parallel.tp, 1),
-    only('parallel.zero', parallel.zero, 1, 0),
     only('parallel.offload', parallel.offload, 'none'),
     only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved'),
     ...(typeof parallel.experts === 'string'

@@ -13,13 +13,16 @@ export interface ExpertGradients {
   readonly to: number;
   readonly step: number;
   readonly attempt: number;
+  readonly microbatch: number;
+  /** Of the step. */
+  readonly isLast: boolean;
 }
 
 /** From the gradients of all sources to those of their rows and of the weights. */
 export function backwardEffects(
   self: ExpertSelf,
   state: ExpertState,
-  /** The gradients of a step are complete: hands them to the shards that own their parameters. */
+  /** The gradients of a microbatch are complete: hands them to who brings them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
 ): BackwardEffects {
   const { host, sources, buffers, shape } = state;
@@ -66,6 +69,7 @@ export function backwardEffects(
     },
     returnGradients: (_event, context) => {
       const pass = state.passOf(context);
+      state.leaveSegment(context);
       sources.forEach(({ isBeside }, source) => {
         const { gate, dx_ND } = pass.backward.at(source);
         const tensors = isBeside ? {} : { dx_ND: state.travelling(pass, 'backward', source, dx_ND) };
@@ -73,7 +77,8 @@ export function backwardEffects(
       });
       state.close(pass);
       const { from, to } = buffers;
-      if (pass.isLast) passGradients({ from, to, step: context.step, attempt: context.attempt });
+      const { step, attempt, microbatch } = context;
+      passGradients({ from, to, step, attempt, microbatch, isLast: pass.isLast });
     },
   };
 }

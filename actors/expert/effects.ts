@@ -1,3 +1,4 @@
+import { assert } from '@troupe/core';
 import { backwardEffects, type ExpertGradients } from './backward.ts';
 import type { ExpertSelf } from './events.ts';
 import { forwardEffects } from './forward.ts';
@@ -16,6 +17,16 @@ export function expertEffects(
   return {
     ...forwardEffects(self, state),
     ...backwardEffects(self, state, passGradients),
+    want: (_event, context) => {
+      const { carried } = state.buffers;
+      assert(carried, 'who waits for a segment has a courier', { layer });
+      const { courier, segment, isGathered, numSegments } = carried;
+      const isForward = context.direction === 'forward';
+      const next = isForward ? segment + 1 : segment - 1;
+      const ahead = next >= 0 && next < numSegments ? { next } : {};
+      const body = { segment, weights: isGathered, gradients: !isForward, ...ahead };
+      self.tell(courier, 'segment.want', { ...state.place(context), body });
+    },
     abandon: ({ attempt }) => {
       host.abandon(self, attempt);
       state.abandon();

@@ -47,6 +47,7 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
     },
     returnRows: (_event, context) => {
       const pass = state.passOf(context);
+      state.leaveSegment(context);
       sources.forEach(({ isBeside }, source) => {
         const { gate, y_ND } = pass.forward.at(source);
         const tensors = isBeside ? {} : { y_ND: state.travelling(pass, 'forward', source, y_ND) };

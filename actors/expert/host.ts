@@ -14,6 +14,18 @@ export interface ExpertBuffers {
   /** First and last element in the group's flat buffer. */
   readonly from: number;
   readonly to: number;
+  /** Who brings weights and takes gradients where these do not lie here for good. */
+  readonly carried?: CarriedExperts;
+}
+
+/** The experts of a layer as one segment of their group. */
+export interface CarriedExperts {
+  readonly courier: Address;
+  /** Weights come too, not only room for gradients. */
+  readonly isGathered: boolean;
+  readonly segment: number;
+  /** Segments of this worker's group. */
+  readonly numSegments: number;
 }
 
 /** What an expert actor stands on: a worker of a run, or a service that has nothing but its experts. */
@@ -30,13 +42,21 @@ export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> 
 }
 
 /** The part of the experts' parameter group that belongs to one layer. */
-function buffersOf({ group, weights, gradients }: GroupBuffers, layer: number): ExpertBuffers {
+function buffersOf({ job, rank }: Worker, buffers: GroupBuffers, layer: number): ExpertBuffers {
+  const { group, weights, gradients } = buffers;
+  const { layout } = job;
   const range = group.rangeOf((unit) => unit.layer === layer);
   const units = group.units.filter((unit) => unit.layer === layer);
   const [first, last] = [units[0], units.at(-1)];
   assert(range !== null && first !== undefined && last !== undefined, 'a layer has experts', { layer });
+  const courier = layout.courierOf(group, rank);
+  const segment = group.segments.findIndex(({ from }) => from === range.from);
+  const isGathered = layout.isGathered(group);
   return {
     ...range,
+    ...(courier === null
+      ? {}
+      : { carried: { courier, isGathered, segment, numSegments: group.segments.length } }),
     count: units.length,
     weights: (version) => weights.at(version).span(first.id, last.id),
     gradient: (microbatch) => gradients.of(microbatch).span(first.id, last.id),
@@ -52,7 +72,7 @@ export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
     expertGroup: at.ep,
     numGrains: job.layout.dealing.microbatchGrains,
     gatesFor: (layer) => job.layout.gatesFor(layer, rank),
-    expertBuffers: (layer) => buffersOf(experts, layer),
+    expertBuffers: (layer) => buffersOf(worker, experts, layer),
     chain: (self, calls, done, ...fields) => worker.chain(self, calls, done, ...fields),
     fence: (kinds) => worker.fence(kinds),
     abandon: (self, attempt) => worker.abandon(self, attempt),

@@ -11,8 +11,14 @@ import { expertMachine, type ExpertInput } from './machine.ts';
 export { parametersOf, type ExpertRule } from './rule.ts';
 
 const inputOf = (host: ExpertHost, layer: number): ExpertInput => {
-  const { from, to } = host.expertBuffers(layer);
-  return { version: host.job.first.step, numElements: to - from, numSources: host.gatesFor(layer).length };
+  const { from, to, carried } = host.expertBuffers(layer);
+  return {
+    version: host.job.first.step,
+    numElements: to - from,
+    numSources: host.gatesFor(layer).length,
+    waitsForward: carried?.isGathered ?? false,
+    waitsBackward: carried !== undefined,
+  };
 };
 
 /** The experts of a layer that a worker has; it needs no stage beside it. */

@@ -12,7 +12,9 @@ const kinds = [
   'forward.run',
   'gradient.add',
 ] as const;
-const input = { version: 0, numElements: 10, numSources: 2 };
+const input = { version: 0, numElements: 10, numSources: 2, waitsForward: false, waitsBackward: false };
+/** Neither weights nor room for gradients are here for good. */
+const carried = { ...input, waitsForward: true, waitsBackward: true };
 const weights = (version: number, elements: number) => ({ version, body: { from: 0, to: elements } });
 const rows = { step: 1, attempt: 1, version: 0, microbatch: 0 };
 
@@ -62,7 +64,8 @@ test('expert: loading, gathering, forwarding, backwarding; each refuses what it 
   ]);
   t.deepEqual(play.send('experts.backwarded'), ['returnGradients']);
   t.is(play.state, 'serving.gathering');
-  t.deepEqual([...visited].toSorted(), leafStates(expertMachine).toSorted());
+  const waits = ['serving.wanting.looking', 'serving.wanting.waiting'];
+  t.deepEqual([...visited, ...waits].toSorted(), leafStates(expertMachine).toSorted());
 });
 
 test('expert: EXP-1, a pass runs when all rows and its weights are here, whatever order they come in', (t) => {
@@ -138,6 +141,24 @@ test('expert: an evaluation is forward passes alone', (t) => {
   }
 });
 
+test('expert: REP-3, each half waits for its segment where that has to come', (t) => {
+  const play = new Play(expertMachine, { ...carried, numSources: 1 });
+  play.send('weights.publish', weights(0, 10));
+  t.deepEqual(play.send('rows.dispatch', rows), ['acceptRows', 'want']);
+  t.is(play.state, 'serving.wanting.waiting');
+  t.deepEqual(play.send('rows.dispatch', { ...rows, microbatch: 1 }), ['acceptRows'], 'others still come');
+  t.deepEqual(play.send('segment.ready'), ['forward']);
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows', 'want']);
+  t.like(play.context, { microbatch: 1, direction: 'forward' });
+  play.send('segment.ready');
+  play.send('experts.forwarded');
+  t.deepEqual(play.send('gradients.dispatch', rows), ['acceptGradients', 'want']);
+  t.deepEqual(play.send('segment.ready'), ['backward']);
+  const second = new Play(expertMachine, { ...carried, numSources: 1, waitsForward: false });
+  second.send('weights.publish', weights(0, 10));
+  t.deepEqual(second.send('rows.dispatch', rows), ['acceptRows', 'forward'], 'ZeRO 2: weights are here');
+});
+
 test('expert: REC-1, every state leaves an abandoned attempt: rows and weights come anew', (t) => {
   const all = [
     ['weights.publish', weights(0, 10)],
@@ -148,6 +169,10 @@ test('expert: REC-1, every state leaves an abandoned attempt: rows and weights c
     ['gradients.dispatch', rows],
   ] as const;
   const visited = new Set<string>();
+  const waiting = new Play(expertMachine, carried, visited);
+  for (const [type, fields] of all.slice(0, 3)) waiting.send(type, fields);
+  t.is(waiting.state, 'serving.wanting.waiting');
+  t.deepEqual(waiting.send('attempt.abandon', { attempt: 2 }), ['abandon']);
   for (let length = 0; length <= all.length; length++) {
     const play = new Play(expertMachine, input, visited);
     for (const [type, fields] of all.slice(0, length)) play.send(type, fields);
@@ -158,5 +183,5 @@ test('expert: REC-1, every state leaves an abandoned attempt: rows and weights c
     t.deepEqual(play.send('weights.publish', weights(0, 10)), [], from);
     t.deepEqual(play.send('rows.dispatch', { ...rows, attempt: 2 }), ['acceptRows', 'forward'], from);
   }
-  t.deepEqual([...visited].toSorted(), leafStates(expertMachine).toSorted());
+  t.deepEqual([...visited, 'serving.wanting.looking'].toSorted(), leafStates(expertMachine).toSorted());
 });

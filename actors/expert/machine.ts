@@ -21,13 +21,19 @@ export interface ExpertContext extends Half {
   readonly numElements: number;
   /** Gates that send rows. */
   readonly numSources: number;
+  /** Weights are gathered for each half, or a backward half waits for room for its gradients alone. */
+  readonly waitsForward: boolean;
+  readonly waitsBackward: boolean;
   /** Sources that have sent rows, by half; sources may be a few passes apart. */
   readonly sources: ReadonlyMap<string, number>;
   /** Halves for which every source has sent its rows, in the order in which they became complete. */
   readonly ready: readonly Half[];
 }
 
-export type ExpertInput = Pick<ExpertContext, 'numElements' | 'numSources'> & { readonly version: number };
+export type ExpertInput = Pick<
+  ExpertContext,
+  'numElements' | 'numSources' | 'waitsForward' | 'waitsBackward'
+> & { readonly version: number };
 
 const halfOf = (event: ExpertEvent): Half => ({
   direction: event.type === 'rows.dispatch' ? 'forward' : 'backward',
@@ -54,6 +60,7 @@ function arrivedAt(
 }
 
 export const expertActions = {
+  want: always,
   acceptRows: on('rows.dispatch'),
   forward: always,
   returnRows: always,
@@ -65,6 +72,12 @@ export const expertActions = {
 
 /** What carries them out. */
 export type ExpertEffects = EffectsOf<typeof expertActions, ExpertContext, ExpertEvent>;
+
+/** Transitions to the half that runs. */
+const goOn = [
+  { guard: 'isForward' as const, target: '#expert.serving.forwarding' as const },
+  { target: '#expert.serving.backwarding' as const },
+];
 
 /**
  * A group of experts of one layer, run as one grouped FFN.
@@ -87,6 +100,8 @@ export const expertMachine = setup({
     canForward: ({ context: { ready, version } }) =>
       ready[0]?.direction === 'forward' && ready[0].wanted === version,
     canBackward: ({ context: { ready } }) => ready[0]?.direction === 'backward',
+    isForward: ({ context }) => context.direction === 'forward',
+    waits: ({ context }) => (context.direction === 'forward' ? context.waitsForward : context.waitsBackward),
   },
 }).createMachine({
   id: 'expert',
@@ -132,9 +147,17 @@ export const expertMachine = setup({
       states: {
         gathering: {
           always: [
-            { guard: 'canForward', target: 'forwarding', actions: 'take' },
-            { guard: 'canBackward', target: 'backwarding', actions: 'take' },
+            { guard: 'canForward', target: 'wanting', actions: 'take' },
+            { guard: 'canBackward', target: 'wanting', actions: 'take' },
           ],
+        },
+        /** The layer's weights are gathered, or its gradients find no room yet; mostly both are here. */
+        wanting: {
+          initial: 'looking',
+          states: {
+            looking: { always: [{ guard: 'waits', target: 'waiting' }, ...goOn] },
+            waiting: { entry: 'want', on: { 'segment.ready': goOn } },
+          },
         },
         forwarding: {
           entry: 'forward',

@@ -88,6 +88,16 @@ export class ExpertState {
     return { step, attempt, version: wanted, layer: this.#layer, microbatch };
   }
 
+  /** The kernels that read gathered weights have run. */
+  leaveSegment(context: ExpertContext): void {
+    const { carried } = this.buffers;
+    if (carried?.isGathered === true)
+      this.#self.tell(carried.courier, 'segment.left', {
+        ...this.place(context),
+        body: { segment: carried.segment },
+      });
+  }
+
   /** What kernels read of a source. */
   rowsOf({ x, slots_N, counts_EG }: ForwardArrival) {
     return { x_UD: x.rows_UD, slots_N, counts_EG, numGrains: this.host.numGrains };

@@ -18,7 +18,7 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
         step,
         version,
       });
-      const calls = [...memory.update(body, version), ...shard.buffers.gradients.reset()];
+      const calls = [...memory.update(body, version), ...memory.sums.reset()];
       self.submit(device, calls, 'weights.applied', { step: version + 1, attempt });
     },
     publish: ({ step, attempt }, context) => {

@@ -1,7 +1,5 @@
-import type { KernelCall } from '@troupe/kernel-set';
-import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
-import { assertWithin, lengthOf, sendLeaves } from '../gradients.ts';
+import { sendLeaves } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerEvent, OptimizerSelf } from './events.ts';
@@ -9,7 +7,6 @@ import type { OptimizerEvent, OptimizerSelf } from './events.ts';
 type CollectingEffects = Pick<
   OptimizerEffects,
   | 'reset'
-  | 'add'
   | 'setAside'
   | 'takeUp'
   | 'abandon'
@@ -23,10 +20,10 @@ type CollectingEffects = Pick<
 
 /** From the leaves of a step to the vote of the shard that has summed them up. */
 export function collectingEffects(self: OptimizerSelf, parts: ShardParts): CollectingEffects {
-  const { shard, memory, distribution } = parts;
+  const { shard, memory, distribution, levels } = parts;
   const { worker, buffers } = shard;
   const { device, job } = worker;
-  const { gradients, among } = buffers;
+  const { among } = buffers;
   /** What came too early. */
   const aside: OptimizerEvent[] = [];
   return {
@@ -42,20 +39,8 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
     },
     reset: (_event, { attempt }) => {
       worker.enter(attempt);
-      self.submit(device, gradients.reset(), 'sums.reset', { attempt });
-    },
-    add: ({ step, attempt, body, tensors }) => {
-      const part = among.exchange.part(body.level + 1);
-      assertWithin(body, part, 'what is added is of the part that this shard completes (EXP-2)');
-      if (tensors.leaves === undefined) return;
-      assert(tensors.leaves.length === lengthOf(body), 'as many leaves as their range has elements', body);
-      const call: KernelCall = {
-        op: 'sum.add',
-        sum: gradients.sum(body.from, body.to),
-        other: device.upload(tensors.leaves),
-        otherOverflow: body.overflow,
-      };
-      self.submit(device, [call], 'gradient.added', { step, attempt });
+      levels?.abandon();
+      self.submit(device, memory.sums.reset(), 'sums.reset', { attempt });
     },
     // Behind all that the device still has to add, so that what is passed on is the sum.
     settle: (_event, { attempt, version }) =>
@@ -66,7 +51,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
       if (job.layout.zero === 0) distribution.shareTotal({ step, attempt });
     },
     acceptTotal: ({ step, attempt, body, tensors }) => {
-      device.write(gradients.sum(body.from, body.to).values, tensors.sums);
+      device.write(memory.sums.sum(body.from, body.to).values, tensors.sums);
       distribution.acceptTotal(body, { step, attempt });
     },
     measureNorm: (_event, { version, attempt }) =>
@@ -76,7 +61,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
         step: version + 1,
         attempt,
         tensors: { norm128: memory.norm() },
-        body: { overflow: device.read(gradients.overflow)[0] !== 0 },
+        body: { overflow: device.read(memory.sums.overflow)[0] !== 0 },
       });
     },
   };

@@ -44,10 +44,16 @@ export class Distribution {
     this.#spread = new Spread(shard.buffers.among.exchange);
   }
 
-  /** The own slice of `version` is in place: readers beside hear of it, other holders get it. */
+  /**
+   * The own slice of `version` is in place: readers beside hear of it, other holders get it. Where weights are gathered they hear that all can
+   * be: who owns a part holds a question back until it is there.
+   */
   publish({ version, attempt }: Update): void {
-    this.#announce(this.#shard.owns, { version, attempt });
-    if (this.#shard.worker.job.layout.zero === 1)
+    const { worker, group, owns } = this.#shard;
+    const { layout } = worker.job;
+    const isGathered = layout.isGathered(group);
+    this.#announce(isGathered ? { from: 0, to: group.flat.length } : owns, { version, attempt });
+    if (layout.zero > 0 && !isGathered)
       this.#passWeights(this.#spread.own(roundOf(version, attempt)), { version, attempt });
   }
 
@@ -106,11 +112,11 @@ export class Distribution {
   }
 
   #passTotals(passed: readonly Passing[], { step, attempt }: Round): void {
-    const { buffers, worker } = this.#shard;
+    const { worker } = this.#shard;
     const read = (part: Range): readonly Frame<BigInt64Array>[] =>
       [...chunks(part)].map((body) => ({
         body,
-        values: worker.device.read(buffers.gradients.sum(body.from, body.to).values),
+        values: worker.device.read(this.#memory.sums.sum(body.from, body.to).values),
       }));
     this.#pass(passed, read, (to, body, sums) =>
       this.#self.tell(to, 'gradient.total', { step, attempt, body, tensors: { sums } }),

@@ -1,8 +1,11 @@
+import { addingEffects } from './adding.ts';
 import { applyingEffects } from './applying.ts';
 import { collectingEffects } from './collecting.ts';
 import { Distribution } from './distribution.ts';
 import type { OptimizerSelf } from './events.ts';
+import { givingEffects } from './giving.ts';
 import { guardingEffects } from './guarding.ts';
+import { LevelSums } from './level-sums.ts';
 import { loadingEffects } from './loading.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardMemory } from './shard-memory.ts';
@@ -15,11 +18,14 @@ export function optimizerEffects(self: OptimizerSelf, memory: ShardMemory): Opti
     shard,
     memory,
     distribution: new Distribution(self, shard, memory),
+    levels: layout.hasCourier(shard.group) ? new LevelSums(shard.worker.device, shard.group.segments) : null,
     ward: shard.buddy === null ? null : layout.wardOf(shard.group, shard.worker.rank),
   };
   return {
     ...loadingEffects(self, parts),
     ...collectingEffects(self, parts),
+    ...addingEffects(self, parts),
+    ...givingEffects(self, parts),
     ...applyingEffects(self, parts),
     ...guardingEffects(self, parts),
   };

@@ -1,11 +1,14 @@
-import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { fencedKinds, field, ownEvent } from '@troupe/runtime';
 import { messages, type EventsOf, type Self } from '../messages.ts';
 
 const completion = ownEvent({ fenced: true });
 const own = {
   'parameters.initialised': completion,
   'weights.rounded': completion,
-  'gradient.added': completion,
+  'gradient.added': ownEvent({
+    fenced: true,
+    body: { from: field.number, to: field.number, level: field.number, sender: field.text },
+  }),
   'sums.reset': completion,
   'sums.settled': completion,
   'norm.measured': completion,

@@ -15,7 +15,7 @@ export function guardingEffects(self: OptimizerSelf, parts: ShardParts): Guardin
     guardSum: ({ step, attempt }) => {
       if (ward === null) return;
       const group = shard.group.name;
-      for (const slice of shard.buffers.gradients.slices(shard.owns.from, shard.owns.to)) {
+      for (const slice of memory.sums.slices(shard.owns.from, shard.owns.to)) {
         const kind = slice.kind === 'stored' ? 'f32' : 'int64';
         for (const part of chunks(slice)) {
           const sums = device.read(slice.values.subarray(part.from - slice.from, part.to - slice.from));

@@ -31,6 +31,7 @@ const fresh: OptimizerInput = {
   version: 0,
   joins: false,
   expected: [20],
+  inBuckets: false,
   expectedTotals: 0,
   pieces: 3,
   owned: 40,
@@ -328,6 +329,35 @@ test('optimizer: a replay starts the sums anew and needs every slice again', (t)
   t.deepEqual(play.send('gradient.add', { ...slice(0, 19), attempt: 2 }), ['add']);
   t.is(play.state, 'collecting');
   t.deepEqual(play.send('gradient.add', { ...slice(19, 20), attempt: 2 }), ['add', 'measureNorm']);
+});
+
+test('optimizer: OPT-2, in buckets every level is complete at once, and completions are answered in any state', (t) => {
+  const play = collecting({ inBuckets: true, expected: [40, 20] });
+  play.send('step.open', open(1));
+  t.deepEqual(play.send('gradient.add', slice(0, 20)), ['add']);
+  const sum = (from: number, to: number) => ({ step: 1, body: { from, to, level: 1 } });
+  t.deepEqual(play.send('gradient.add', sum(0, 20)), ['add']);
+  t.is(play.state, 'collecting', 'another microbatch comes at the first level');
+  t.deepEqual(play.send('gradient.added', slice(0, 20)), ['answerAdded']);
+  t.deepEqual(play.send('gradient.add', slice(0, 20)), ['add', 'measureNorm']);
+  t.deepEqual(play.send('gradient.added', slice(0, 20)), ['answerAdded']);
+  t.deepEqual(play.send('gradient.taken', sum(0, 20)), ['freeSum']);
+  t.is(play.state, 'measuring');
+});
+
+test('optimizer: REP-3, weights are given of the version that is here; a question about the next one waits for it', (t) => {
+  const ask = (version: number) => ({ version, body: { from: 0, to: 10 } });
+  const early = new Play(optimizerMachine, fresh);
+  t.deepEqual(early.send('weights.ask', ask(0)), ['setAside'], 'nothing is here yet');
+  const play = collecting();
+  t.deepEqual(play.send('weights.ask', ask(0)), ['giveWeights']);
+  t.deepEqual(play.send('weights.ask', ask(1)), ['setAside']);
+  voted(play);
+  t.deepEqual(play.send('weights.ask', ask(0)), ['giveWeights']);
+  play.send('commit.decide', { step: 1, body: { apply: true } });
+  t.deepEqual(play.send('weights.ask', ask(1)), ['setAside'], 'it is being written');
+  t.deepEqual(play.send('weights.applied', { step: 1 }), ['publish', 'takeUp']);
+  t.deepEqual(play.send('weights.ask', ask(1)), ['giveWeights']);
 });
 
 test('optimizer: takes a snapshot between steps', (t) => {

@@ -20,6 +20,8 @@ export interface OptimizerContext {
   /** Elements that have been added, by level: leaves of the group, then sums of groups. */
   readonly received: readonly number[];
   readonly expected: readonly number[];
+  /** Gradients come in buckets, after each microbatch and at all levels at once, each level's sums from the one before. */
+  readonly inBuckets: boolean;
   /** Elements of finished sums that peers sent (ZeRO 0). */
   readonly totals: number;
   readonly expectedTotals: number;
@@ -39,7 +41,16 @@ export interface OptimizerContext {
 
 export type OptimizerInput = Pick<
   OptimizerContext,
-  'version' | 'joins' | 'expected' | 'expectedTotals' | 'pieces' | 'owned' | 'source' | 'rounds' | 'guarded'
+  | 'version'
+  | 'joins'
+  | 'expected'
+  | 'inBuckets'
+  | 'expectedTotals'
+  | 'pieces'
+  | 'owned'
+  | 'source'
+  | 'rounds'
+  | 'guarded'
 >;
 
 export const optimizerActions = {
@@ -54,6 +65,9 @@ export const optimizerActions = {
   guardSum: always,
   reset: always,
   add: on('gradient.add'),
+  answerAdded: on('gradient.added'),
+  freeSum: on('gradient.taken'),
+  giveWeights: on('weights.ask'),
   acceptTotal: on('gradient.total'),
   setAside: always,
   settle: always,
@@ -83,6 +97,8 @@ const nothingCollected = {
   kept: 0,
 } as const;
 const receivedAt = ({ received }: OptimizerContext, level: number): number => received[level] ?? 0;
+const isCompleteAt = (context: OptimizerContext, level: number): boolean =>
+  receivedAt(context, level) === context.expected[level];
 
 /**
  * A slice of one parameter class on one device: master weights, Adam moments, gradient sums.
@@ -126,11 +142,16 @@ export const optimizerMachine = setup({
     copied: ({ context }) => context.copied === context.owned,
     roundsNothing: ({ context }) => !context.rounds,
     complete: ({ context }) =>
-      context.opened && receivedAt(context, context.level) === context.expected[context.level],
+      context.opened &&
+      (context.inBuckets
+        ? context.expected.every((_, level) => isCompleteAt(context, level))
+        : isCompleteAt(context, context.level)),
     completeInGroup: ({ context }) =>
       context.opened &&
+      !context.inBuckets &&
       context.level < context.expected.length - 1 &&
-      receivedAt(context, context.level) === context.expected[context.level],
+      isCompleteAt(context, context.level),
+    holdsVersion: ({ context, event }) => context.loaded && event.version === context.version,
     isGuarded: ({ context }) => context.kept === context.guarded,
     mayVote: ({ context }) => context.totals === context.expectedTotals && context.kept === context.guarded,
     isReplay: ({ context, event }) => event.attempt > context.attempt,
@@ -149,8 +170,11 @@ export const optimizerMachine = setup({
   }),
   initial: 'loading',
   on: {
-    // Queued on the device in order, so their completions change nothing.
-    'gradient.added': { actions: 'ignore' },
+    // Queued on the device in order, so their completions change nothing here; those that sent a bucket wait for them.
+    'gradient.added': { actions: 'answerAdded' },
+    'gradient.taken': { actions: 'freeSum' },
+    // Who asks may have heard of a version that is still on its way here.
+    'weights.ask': [{ guard: 'holdsVersion', actions: 'giveWeights' }, { actions: 'setAside' }],
     // Others may be at the next version already; what they pass on is for the buffer that nobody reads any more (REP-1).
     'weights.spread': { actions: 'acceptSpread' },
     'sums.reset': { actions: 'ignore' },
@@ -280,6 +304,7 @@ export const optimizerMachine = setup({
         'gradient.total': { actions: 'setAside' },
         'step.open': { actions: 'setAside' },
         'attempt.abandon': { actions: 'setAside' },
+        'weights.ask': { actions: 'setAside' },
       },
     },
     /** Nothing of the abandoned attempt may reach the sums of the next one. */

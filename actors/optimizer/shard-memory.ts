@@ -1,11 +1,13 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, Int64s, KernelCall } from '@troupe/kernel-set';
 import { initialise } from '@troupe/model';
+import type { GradientSums } from '../gradient-sink.ts';
 import { assertWithin, chunks, intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
 import { MasterWeights } from './master-weights.ts';
 import type { Shard } from './shard.ts';
 import type { ShardState } from '../shard-state.ts';
+import { SliceSums } from './slice-sums.ts';
 
 /** What the trainer decides about a step. */
 export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' }>['body'];
@@ -17,6 +19,7 @@ const noState: ShardState = { weights: none, m: none, v: none };
 /** The state of a shard on its device: master weights, Adam moments, and the norm of its gradient. */
 export class ShardMemory {
   readonly weights: MasterWeights;
+  readonly sums: GradientSums;
   readonly shard: Shard;
   readonly #device: Device;
   readonly #m: Floats;
@@ -30,9 +33,9 @@ export class ShardMemory {
     const numOwned = lengthOf(shard.owns);
     this.shard = shard;
     this.#device = device;
-    this.weights = new MasterWeights(device, shard.owns, ({ from, to }, version) =>
-      shard.buffers.weights.at(version).slices(from, to),
-    );
+    const { weights, gradients } = shard.buffers;
+    this.weights = new MasterWeights(device, shard.owns, (range, version) => weights.slices(range, version));
+    this.sums = gradients.kind === 'shared' ? gradients : new SliceSums(device, shard.reduces);
     this.#m = device.floats(numOwned);
     this.#v = device.floats(numOwned);
     this.#norm128 = device.int64s(2);
@@ -110,9 +113,9 @@ export class ShardMemory {
     const { owns, buffers, worker } = this.shard;
     const { clip: _clip, ...settings } = worker.job.optimizer;
     const rates = { ...decided, ...settings };
-    const hasOneBuffer = buffers.weights.at(version) === buffers.weights.at(version + 1);
-    if (!apply) return hasOneBuffer ? [] : [...this.#carryOver(version), ...this.publish(version + 1)];
-    const updates = buffers.gradients.slices(owns.from, owns.to).flatMap(({ from, to, values }) =>
+    if (!apply)
+      return buffers.weights.hasOneBuffer ? [] : [...this.#carryOver(version), ...this.publish(version + 1)];
+    const updates = this.sums.slices(owns.from, owns.to).flatMap(({ from, to, values }) =>
       this.#successors({ from, to }, version).map(({ before, after, ...part }) => ({
         op: 'adamw' as const,
         weights: before,
@@ -150,9 +153,9 @@ export class ShardMemory {
 
   /** Squared norm of the finished sum of the slice, into {@link norm}. */
   measure(): readonly KernelCall[] {
-    const { reduces, buffers } = this.shard;
+    const { reduces } = this.shard;
     this.#device.zero(this.#norm128);
-    return buffers.gradients
+    return this.sums
       .slices(reduces.from, reduces.to)
       .map(({ values }) => ({ op: 'sum.squares', gradient: values, norm128: this.#norm128 }));
   }

@@ -1,5 +1,6 @@
 import type { Address } from '@troupe/core';
 import type { Distribution } from './distribution.ts';
+import type { LevelSums } from './level-sums.ts';
 import type { ShardMemory } from './shard-memory.ts';
 import type { Shard } from './shard.ts';
 
@@ -8,6 +9,8 @@ export interface ShardParts {
   readonly shard: Shard;
   readonly memory: ShardMemory;
   readonly distribution: Distribution;
+  /** Sums of groups below the last level, where gradients come in buckets; null: they come once, from buffers that stay. */
+  readonly levels: LevelSums | null;
   /** What keeps a copy of the state, on the buddy; null: nothing does. */
   readonly ward: Address | null;
 }

@@ -78,18 +78,28 @@ export class Shard {
     const { job, joins } = this.worker;
     return {
       version: job.first.step,
-      expected: Array.from({ length: exchange.numLevels }, (_, level) => exchange.expected(level)),
+      expected: Array.from({ length: exchange.numLevels }, (_, level) => this.#expected(level)),
+      inBuckets: job.layout.hasCourier(this.group),
       expectedTotals: job.layout.zero === 0 ? this.group.flat.length - lengthOf(this.reduces) : 0,
       pieces: this.pieces(this.owns).length,
       owned: lengthOf(this.owns),
       source: firstSource(job) === 'seed' ? 'seed' : 'snapshot',
-      rounds: this.buffers.weights
-        .at(job.first.step)
-        .slices(this.owns.from, this.owns.to)
-        .some(({ kind }) => kind === 'bf16'),
+      rounds: this.buffers.weights.slices(this.owns, job.first.step).some(({ kind }) => kind === 'bf16'),
       joins,
       guarded: this.buddy === null ? 0 : lengthOf(this.owns),
     };
+  }
+
+  /**
+   * OPT-2: elements that come in at a level in a step. Once for every other member, and the own one below; in buckets once a microbatch, and
+   * the own group's sum comes to the next level as all others do.
+   */
+  #expected(level: number): number {
+    const { exchange } = this.buffers.among;
+    const { layout } = this.worker.job;
+    if (!layout.hasCourier(this.group)) return exchange.expected(level);
+    const elements = lengthOf(exchange.part(level + 1));
+    return elements * exchange.group(level).length * layout.dealing.microbatches;
   }
 
   /** The tensors' parts within `range`, in order; padding is in none. */

@@ -42,8 +42,7 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
       ];
       worker.chain(self, calls, 'attention.backwarded', messagePlace(context));
     },
-    holdLayer: (_event, { last, layer, lastLayer }) => {
-      if (!last) return;
+    holdLayer: (_event, { layer, lastLayer }) => {
       if (layer === lastLayer) held.push(...finished.tail);
       held.push(...finished.layer(layer));
     },
@@ -51,8 +50,8 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
       const { batch, context: ctx } = state.passOf(context);
       self.submit(device, embedBackward(ctx, batch), 'embedding.backwarded', messagePlace(context));
     },
-    holdEmbedding: (_event, { last }) => {
-      if (last) held.push(...finished.embedding);
+    holdEmbedding: () => {
+      held.push(...finished.embedding);
     },
     sendGradient: (_event, context) => {
       const { previous } = state;
@@ -66,7 +65,9 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
         tensors: { dHidden_TD },
       });
     },
-    finishBackward: (_event, context) =>
-      self.tell(state.stage, 'pass.backwarded', { ...messagePlace(context), body: { chunk: slot.chunk } }),
+    finishBackward: (_event, context) => {
+      state.segments.leave(context);
+      self.tell(state.stage, 'pass.backwarded', { ...messagePlace(context), body: { chunk: slot.chunk } });
+    },
   };
 }

@@ -7,6 +7,7 @@ const own = {
   'head.finished': completion,
   'attention.backwarded': completion,
   'embedding.backwarded': completion,
+  'segments.here': completion,
 } as const;
 
 export type PassEvent = EventsOf<'pass', typeof own>;

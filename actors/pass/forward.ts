@@ -52,7 +52,9 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
         tensors: { hidden_TD },
       });
     },
-    finishForward: (_event, context) =>
-      self.tell(state.stage, 'pass.forwarded', { ...messagePlace(context), body: { chunk } }),
+    finishForward: (_event, context) => {
+      state.segments.leave(context);
+      self.tell(state.stage, 'pass.forwarded', { ...messagePlace(context), body: { chunk } });
+    },
   };
 }

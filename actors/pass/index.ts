@@ -4,16 +4,20 @@ import { backwardEffects } from './backward.ts';
 import { fencedByPass, type PassSelf } from './events.ts';
 import { forwardEffects } from './forward.ts';
 import { passMachine, type PassEffects, type PassInput } from './machine.ts';
-import { PassState, type PassParts } from './state.ts';
+import type { PassParts } from './pass-parts.ts';
+import { PassState } from './state.ts';
 
 function passEffects(self: PassSelf, parts: PassParts): PassEffects {
   const state = new PassState(self, parts);
   return {
     ...forwardEffects(self, state),
     ...backwardEffects(self, state),
+    want: (_event, context) => state.segments.want(context),
+    takeSegment: (_event, context) => state.segments.take(context),
     abandon: ({ attempt }) => {
       state.worker.enter(attempt);
       state.held.length = 0;
+      state.segments.abandon();
     },
   };
 }
@@ -31,6 +35,7 @@ export function mountPass(parts: PassParts): Mount {
     hasEmbedding,
     hasHead,
     evaluates: slot.mode === 'evaluate',
+    waits: parts.parameters.groups.some(({ group }) => worker.job.layout.hasCourier(group)),
   };
   return mountOf((self: PassSelf) => ({
     machine: passMachine,

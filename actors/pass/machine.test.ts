@@ -24,6 +24,7 @@ const whole: PassInput = {
   hasEmbedding: true,
   hasHead: true,
   evaluates: false,
+  waits: false,
 };
 const begin = { step: 1, attempt: 1, version: 0, microbatch: 2 };
 const last = { ...begin, body: { last: true } };
@@ -66,8 +67,34 @@ test('pass: forward and backward of a whole model, each state refuses what it do
   ]);
   t.is(play.state, 'idle');
   t.like(play.context, { ...begin, last: true });
-  const transient = ['leaving', 'backward', 'returning', 'judging'];
+  const waits = ['wanting.looking', 'wanting.waiting'];
+  const transient = ['leaving', 'backward', 'returning', 'judging', ...waits];
   t.deepEqual([...visited, ...transient].toSorted(), leafStates(passMachine).toSorted());
+});
+
+test('pass: REP-3, it waits for the segments of what comes next where these have to come', (t) => {
+  const play = new Play(passMachine, { ...whole, waits: true });
+  t.deepEqual(play.send('pass.forward', begin), ['want']);
+  t.is(play.state, 'wanting.waiting');
+  t.deepEqual(play.send('segment.ready'), ['takeSegment']);
+  t.deepEqual(play.send('segments.here'), ['forwardAttention']);
+  t.deepEqual(play.send('attention.forwarded'), ['want']);
+  t.like(play.context, { layer: 1, toward: 'attending' });
+  play.send('segments.here');
+  play.send('attention.forwarded');
+  t.deepEqual(play.send('forward.done'), ['finishForward']);
+  t.deepEqual(play.send('pass.backward', last), ['want']);
+  t.deepEqual(play.send('segments.here'), ['backwardHead']);
+  t.deepEqual(play.send('head.finished'), ['want']);
+  t.deepEqual(play.send('segments.here'), ['unroute']);
+  play.send('backward.done');
+  t.deepEqual(play.send('attention.backwarded'), ['holdLayer', 'want']);
+  t.deepEqual(play.send('segments.here'), ['backwardAttention']);
+  t.deepEqual(play.send('attention.backwarded'), ['holdLayer', 'want']);
+  t.deepEqual(play.send('segments.here'), ['backwardEmbedding']);
+  play.send('attempt.abandon', { attempt: 2 });
+  t.deepEqual(play.send('pass.forward', { ...begin, attempt: 2 }), ['want']);
+  t.deepEqual(play.send('attempt.abandon', { attempt: 3 }), ['abandon']);
 });
 
 test('pass: a chunk in the middle sends its residual stream on and its gradient back', (t) => {

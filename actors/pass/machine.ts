@@ -20,11 +20,19 @@ export interface PassContext {
   readonly hasHead: boolean;
   /** Forward alone, over held-out sequences. */
   readonly evaluates: boolean;
+  /** Weights or room for gradients may have to be waited for, segment by segment. */
+  readonly waits: boolean;
+  /** What is computed once they are here. */
+  readonly toward: Computing;
 }
+
+/** States that compute with segments. */
+const computing = ['attending', 'judging', 'heading', 'backward', 'unembedding'] as const;
+export type Computing = (typeof computing)[number];
 
 export type PassInput = Pick<
   PassContext,
-  'firstLayer' | 'lastLayer' | 'moeLayers' | 'hasEmbedding' | 'hasHead' | 'evaluates'
+  'firstLayer' | 'lastLayer' | 'moeLayers' | 'hasEmbedding' | 'hasHead' | 'evaluates' | 'waits'
 >;
 
 export const passActions = {
@@ -42,11 +50,19 @@ export const passActions = {
   holdEmbedding: always,
   sendGradient: always,
   finishBackward: always,
+  want: always,
+  takeSegment: on('segment.ready'),
   abandon: on('attempt.abandon'),
 } as const;
 
 /** What carries them out. */
 export type PassEffects = EffectsOf<typeof passActions, PassContext, PassEvent>;
+
+/** Transitions to what is computed next. */
+const goOn = computing.map((toward) => ({
+  guard: { type: 'isNext' as const, params: { toward } },
+  target: `#pass.${toward}` as const,
+}));
 
 const placeOf = ({ step, attempt, version, microbatch }: PassEvent) => ({
   step,
@@ -71,6 +87,8 @@ export const passMachine = setup({
     hasHead: ({ context }) => context.hasHead,
     evaluatesHead: ({ context }) => context.hasHead && context.evaluates,
     hasEmbedding: ({ context }) => context.hasEmbedding,
+    waits: ({ context }) => context.waits,
+    isNext: ({ context }, { toward }: { readonly toward: Computing }) => context.toward === toward,
   },
 }).createMachine({
   id: 'pass',
@@ -82,6 +100,7 @@ export const passMachine = setup({
     microbatch: 0,
     layer: input.firstLayer,
     last: false,
+    toward: 'attending' as const,
   }),
   initial: 'idle',
   on: { 'attempt.abandon': { target: '.idle', actions: 'abandon' } },
@@ -90,28 +109,47 @@ export const passMachine = setup({
     idle: {
       on: {
         'pass.forward': {
-          target: 'attending',
-          actions: assign(({ context, event }) => ({ ...placeOf(event), layer: context.firstLayer })),
+          target: 'wanting',
+          actions: assign(({ context, event }) => ({
+            ...placeOf(event),
+            layer: context.firstLayer,
+            toward: 'attending' as const,
+          })),
         },
         'pass.backward': [
           {
             guard: 'hasHead',
-            target: 'heading',
+            target: 'wanting',
             actions: assign(({ context, event }) => ({
               ...placeOf(event),
               layer: context.lastLayer,
               last: event.body.last,
+              toward: 'heading' as const,
             })),
           },
           {
-            target: 'backward',
+            target: 'wanting',
             actions: assign(({ context, event }) => ({
               ...placeOf(event),
               layer: context.lastLayer,
               last: event.body.last,
+              toward: 'backward' as const,
             })),
           },
         ],
+      },
+    },
+    /** Weights of what comes next are gathered, or its gradients find no room yet; mostly both are here. */
+    wanting: {
+      initial: 'looking',
+      states: {
+        looking: {
+          always: [{ guard: 'waits', target: 'waiting' }, ...goOn],
+        },
+        waiting: {
+          entry: 'want',
+          on: { 'segment.ready': { actions: 'takeSegment' }, 'segments.here': goOn },
+        },
       },
     },
     attending: {
@@ -120,11 +158,7 @@ export const passMachine = setup({
         'attention.forwarded': [
           { guard: 'isMoe', target: 'routing' },
           { guard: 'lastLayer', target: 'leaving' },
-          {
-            target: 'attending',
-            reenter: true,
-            actions: assign({ layer: ({ context }) => context.layer + 1 }),
-          },
+          { target: 'wanting', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
         ],
       },
     },
@@ -134,13 +168,13 @@ export const passMachine = setup({
       on: {
         'forward.done': [
           { guard: 'lastLayer', target: 'leaving' },
-          { target: 'attending', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
+          { target: 'wanting', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
         ],
       },
     },
     leaving: {
       always: [
-        { guard: 'evaluatesHead', target: 'judging' },
+        { guard: 'evaluatesHead', target: 'wanting', actions: assign({ toward: 'judging' }) },
         { guard: 'hasHead', target: 'idle', actions: 'finishForward' },
         { target: 'idle', actions: ['sendHidden', 'finishForward'] },
       ],
@@ -150,7 +184,10 @@ export const passMachine = setup({
       entry: 'evaluateHead',
       on: { 'head.finished': { target: 'idle', actions: 'finishForward' } },
     },
-    heading: { entry: 'backwardHead', on: { 'head.finished': { target: 'backward' } } },
+    heading: {
+      entry: 'backwardHead',
+      on: { 'head.finished': { target: 'wanting', actions: assign({ toward: 'backward' }) } },
+    },
     backward: { always: [{ guard: 'isMoe', target: 'unrouting' }, { target: 'unattending' }] },
     /** The layer's gate has the gradients. */
     unrouting: {
@@ -163,7 +200,7 @@ export const passMachine = setup({
         'attention.backwarded': [
           { guard: 'firstLayer', target: 'returning', actions: 'holdLayer' },
           {
-            target: 'backward',
+            target: 'wanting',
             actions: ['holdLayer', assign({ layer: ({ context }) => context.layer - 1 })],
           },
         ],
@@ -171,7 +208,7 @@ export const passMachine = setup({
     },
     returning: {
       always: [
-        { guard: 'hasEmbedding', target: 'unembedding' },
+        { guard: 'hasEmbedding', target: 'wanting', actions: assign({ toward: 'unembedding' }) },
         { target: 'idle', actions: ['sendGradient', 'sendHeld', 'finishBackward'] },
       ],
     },

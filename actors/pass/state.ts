@@ -2,18 +2,12 @@ import type { Address } from '@troupe/core';
 import type { HiddenNeighbour, Slot } from '@troupe/topology/layout';
 import { sendGradients } from '../gradients.ts';
 import type { Pass, Passes } from '../passes.ts';
-import type { GroupRange, StageParameters } from '../stage-parameters.ts';
+import type { GroupRange } from '../stage-parameters.ts';
 import type { Worker } from '../worker.ts';
 import type { PassSelf } from './events.ts';
 import type { PassContext } from './machine.ts';
-
-/** What a pass stands on. */
-export interface PassParts {
-  readonly worker: Worker;
-  readonly parameters: StageParameters;
-  readonly passes: Passes;
-  readonly slot: Slot;
-}
+import type { PassParts } from './pass-parts.ts';
+import { WantedSegments } from './wanted-segments.ts';
 
 /** Parts of the gradients that are finished together. */
 interface FinishedTogether {
@@ -47,6 +41,7 @@ export class PassState {
   readonly next: HiddenNeighbour | null;
   readonly previous: HiddenNeighbour | null;
   readonly finished: FinishedTogether;
+  readonly segments: WantedSegments;
   /** Finished sums that wait until the rows of the next layer have left. */
   readonly held: GroupRange[] = [];
   readonly #self: PassSelf;
@@ -61,6 +56,7 @@ export class PassState {
     this.next = layout.nextOf(worker.rank, slot.chunk);
     this.previous = layout.previousOf(worker.rank, slot.chunk);
     this.finished = finishedTogether(parts);
+    this.segments = new WantedSegments(self, parts);
     this.#self = self;
     this.#passes = passes;
   }
@@ -75,9 +71,11 @@ export class PassState {
   }
 
   /** Sends what is held to those that add it up. */
-  release({ step, attempt }: PassContext): void {
-    for (const { buffers, range } of this.held.splice(0))
-      sendGradients(this.#self, { worker: this.worker, buffers }, { ...range, step, attempt });
+  release({ step, attempt, microbatch, last: isLast }: PassContext): void {
+    for (const { buffers, range } of this.held.splice(0)) {
+      const sent = { ...range, step, attempt, microbatch, isLast };
+      sendGradients(this.#self, { worker: this.worker, buffers }, sent);
+    }
   }
 }
 

@@ -89,6 +89,8 @@ export function finalParameters(
 function readersAgree(workers: Workers, wholes: ReadonlyMap<string, Whole>, version: number): void {
   for (const { worker, buffers } of workers)
     for (const { group, weights } of buffers) {
+      // What is gathered is there while it is computed with.
+      if (weights.kind === 'gathered') continue;
       const { units, starts } = group.flat;
       for (const [index, { parameters }] of units.entries())
         for (const parameter of parameters) {

@@ -160,6 +160,11 @@ for (const choice of ['learned', 'skewed']) {
         expected,
         'ZeRO 1, replicated experts',
       );
+      for (const zero of [2, 3]) {
+        const set = [...routing, `parallel.zero=${zero}`, 'train.microbatches=2', 'train.grains=8'];
+        t.deepEqual(await train(t, layout(2, 1, set), 'ZeroMQ'), await train(t, layout(1, 1, set), 'memory'));
+        t.deepEqual(await train(t, layout(4, 2, [...routing, `parallel.zero=${zero}`]), 'ZeroMQ'), expected);
+      }
     },
   );
 }
@@ -206,6 +211,29 @@ test.serial(
     }
   },
 );
+
+test.serial('resume: a checkpoint goes on with its curve from any ZeRO to any other', async (t) => {
+  const zero = (level: number) => layout(4, 2, [`parallel.zero=${level}`]);
+  const [half, whole] = [4, 8];
+  const expected = await stretch(t, zero(1), {
+    folder: await newFolder(t),
+    over: 'memory',
+    stopAfter: whole,
+  });
+  for (const [from, to] of [
+    [0, 3],
+    [1, 2],
+    [2, 3],
+    [3, 0],
+    [3, 2],
+    [2, 1],
+  ] as const) {
+    const folder = await newFolder(t);
+    const before = await stretch(t, zero(from), { folder, over: 'memory', stopAfter: half });
+    const after = await stretch(t, zero(to), { folder, over: 'memory', stopAfter: whole, from: half });
+    t.is(curve([...before, ...after]), curve(expected), `from ZeRO ${from} to ${to}`);
+  }
+});
 
 for (const [dp, ep] of [
   [2, 1],

@@ -54,6 +54,14 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'an output reused before it was sent': {
     network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'rows.return') },
   },
+  /** A sender that does not wait until all who have a part of its bucket have added it. */
+  'a bucket reused before it was added': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'gradient.add') },
+  },
+  /** The same, because an answer counts twice. */
+  'a bucket answered twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'gradient.taken') ? 2 : 1) },
+  },
   'a dropped row': { device: dropsRow },
   /** Its sums are counted again (TRN-1). */
   'a measure counted twice': {

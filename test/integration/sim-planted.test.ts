@@ -1,7 +1,14 @@
 import test from 'ava';
 import { messages } from '@troupe/actors';
 import type { Fault } from '@troupe/sim/faults';
-import { copiesKept, gradientsOnce, rowsConserved, shrink, versionsAgree } from '@troupe/sim';
+import {
+  bucketsAnswered,
+  copiesKept,
+  gradientsOnce,
+  rowsConserved,
+  shrink,
+  versionsAgree,
+} from '@troupe/sim';
 import { referenceOf, type Plant, type Simulation, type SimulationOptions } from 'troupe';
 import { plantedBugs } from './planted-bugs.ts';
 import { simulatedTiny } from './sim-tiny.ts';
@@ -135,6 +142,7 @@ test('checkers: the kinds of events that they look at are messages, or completio
   const own = ['xstate.init', 'parameters.initialised', 'norm.measured', 'weights.applied'];
   const checkers = [
     gradientsOnce({}),
+    bucketsAnswered(),
     versionsAgree(),
     rowsConserved({ stages: new Map(), experts: 1 }),
     copiesKept(new Map()),

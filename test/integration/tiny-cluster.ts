@@ -13,7 +13,7 @@ const NUM_EVAL_SEQUENCES = 4;
 export interface TinyLayout {
   readonly dp: number;
   readonly ep: number;
-  readonly zero?: 0 | 1;
+  readonly zero?: 0 | 1 | 2 | 3;
   readonly microbatches?: number;
   readonly choice?: 'learned' | 'balanced' | 'skewed';
   readonly scope?: 'sequence' | 'global';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { denseUnits, expertUnit, flatLayout } from '@troupe/spec';
 import { resolveTopology } from '../resolve.ts';
-import { roomsFor, segmentsOf } from './segment.ts';
+import { BUCKET_ROOMS, roomsFor, segmentsOf, WEIGHT_ROOMS } from './segment.ts';
 
 const { model } = resolveTopology({ model: { layers: 3, moe: { experts: 4, every: 2 } } });
 
@@ -40,10 +40,10 @@ test('segments: experts of a layer are one; nothing has none', (t) => {
   t.deepEqual(segmentsOf(flatLayout([])), []);
 });
 
-test('rooms: one of every length, two where several segments have it', (t) => {
-  const of = (...lengths: number[]) =>
-    roomsFor(lengths.map((to, index) => ({ index, from: 0, to, flat: flatLayout([]) })));
-  t.deepEqual(of(5, 2, 2, 2, 3), [5, 2, 2, 3]);
-  t.deepEqual(of(4), [4]);
-  t.deepEqual(of(), []);
+test('rooms: one of every length, two or three where several segments have it', (t) => {
+  const of = (...lengths: number[]) => lengths.map((to) => ({ from: 0, to }));
+  t.deepEqual(roomsFor(of(5, 2, 2, 2, 2, 3), WEIGHT_ROOMS), [5, 2, 2, 3]);
+  t.deepEqual(roomsFor(of(5, 2, 2, 2, 2, 3), BUCKET_ROOMS), [5, 2, 2, 2, 3]);
+  t.deepEqual(roomsFor(of(4, 4), BUCKET_ROOMS), [4, 4]);
+  t.deepEqual(roomsFor(of(), BUCKET_ROOMS), []);
 });

@@ -26,12 +26,20 @@ export function segmentsOf({ units, starts }: FlatLayout): readonly Segment[] {
   return segments;
 }
 
+/** Rooms of a size for gathered weights: the next segment comes while the present one is computed with. */
+export const WEIGHT_ROOMS = 2;
+
+/** Rooms of a size for gradients: one is filled, one is full and waits until the rows of the next layer have left, one is being added. */
+export const BUCKET_ROOMS = 3;
+
 /**
- * Lengths of the buffers through which the segments of a group pass one after the other: of every length that occurs one, or two where
- * several segments have it, so that the next one comes, or the last one leaves, while the present one is computed.
+ * Lengths of the buffers through which the segments of a group pass one after the other: `most` of every length that occurs, or fewer where
+ * fewer segments have it.
  */
-export function roomsFor(segments: readonly Segment[]): readonly number[] {
+export function roomsFor(segments: readonly ElementRange[], most: number): readonly number[] {
   const counts = new Map<number, number>();
   for (const { from, to } of segments) counts.set(to - from, (counts.get(to - from) ?? 0) + 1);
-  return [...counts].flatMap(([length, count]) => Array.from({ length: Math.min(2, count) }, () => length));
+  return [...counts].flatMap(([length, count]) =>
+    Array.from({ length: Math.min(most, count) }, () => length),
+  );
 }

@@ -3,7 +3,7 @@ import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import type { WorkerRank } from '../layout/rank.ts';
-import { roomsFor } from '../layout/segment.ts';
+import { BUCKET_ROOMS, roomsFor, WEIGHT_ROOMS } from '../layout/segment.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
 /** What the states of a parameter group on a worker depend on, in elements of its flat buffer: padding is allocated too. */
@@ -18,7 +18,8 @@ export interface GroupSizes {
   readonly rounded: number;
   readonly ownedRounded: number;
   /** Room for the segments that pass through the device one after the other: of weights that are gathered, of gradients that leave. */
-  readonly rooms: number;
+  readonly window: number;
+  readonly buckets: number;
 }
 
 /** How the states of a group are kept. */
@@ -82,6 +83,8 @@ const roundedIn = (topology: ResolvedTopology, group: ParameterGroup, range: Ele
 export const heldBytes = (topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number =>
   4 * (range.to - range.from) - 2 * roundedIn(topology, group, range);
 
+const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, each) => sum + each, 0);
+
 /** The sizes of a group on a worker, as its shard has them. */
 export function groupSizes(
   topology: ResolvedTopology,
@@ -98,7 +101,8 @@ export function groupSizes(
     ownedStored: storedIn(topology, group, own),
     rounded: roundedIn(topology, group, { from: 0, to: length }),
     ownedRounded: roundedIn(topology, group, own),
-    rooms: roomsFor(group.segments).reduce((sum, each) => sum + each, 0),
+    buckets: sumOf(roomsFor(group.segments, BUCKET_ROOMS)),
+    window: sumOf(roomsFor(group.segments, WEIGHT_ROOMS)),
   };
 }
 
@@ -116,17 +120,17 @@ export const stateMode = (
 
 /** Bytes of a group's states on a worker, and of them those that lie in host memory. */
 export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { readonly host: number } {
-  const { length, stored, owned, rooms, rounded, ownedRounded } = sizes;
+  const { length, stored, owned, window, rounded, ownedRounded } = sizes;
   const { isAlone, isGathered, isOffloaded } = mode;
   const leaves = mode.leaves || isOffloaded;
-  const buckets = 8 * rooms;
+  const buckets = 8 * sizes.buckets;
   const own = {
     master: isGathered || isOffloaded ? 4 * owned : 4 * ownedRounded,
     moments: 8 * owned,
   };
   const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
   return {
-    weights: isGathered ? 4 * rooms : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
+    weights: isGathered ? 4 * window : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
     gradients: sums + (leaves ? buckets : 0),
     ...own,
     host: isOffloaded ? sums + own.master + own.moments : 0,

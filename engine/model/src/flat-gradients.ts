@@ -48,8 +48,14 @@ function cut(slice: GradientSlice, from: number, to: number): GradientSlice {
     : { kind: slice.kind, from, to, values: slice.values.subarray(first, end) };
 }
 
-/** Room on a device for what slices like these hold. */
-export const roomFor = (device: Device, slices: readonly Omit<GradientSlice, 'values'>[]): GradientSlice[] =>
+/** Where arrays come from: a device, or memory that was there before. */
+export type GradientMemory = Pick<Device, 'floats' | 'ints' | 'int64s'>;
+
+/** Room for what slices like these hold. */
+export const roomFor = (
+  device: GradientMemory,
+  slices: readonly Omit<GradientSlice, 'values'>[],
+): GradientSlice[] =>
   slices.map(({ kind, from, to }) =>
     kind === 'stored'
       ? { kind, from, to, values: device.floats(to - from) }
@@ -114,7 +120,7 @@ export class FlatGradients {
   readonly #leavesOf: GradientPlan['leavesOf'];
   readonly #none: Int64s;
 
-  constructor(device: Device, layout: FlatLayout, { kindOf, leavesOf }: GradientPlan) {
+  constructor(device: GradientMemory, layout: FlatLayout, { kindOf, leavesOf }: GradientPlan) {
     this.layout = layout;
     this.#leavesOf = leavesOf;
     this.overflow = device.ints(1);

@@ -1,5 +1,5 @@
 import { assert, type HostFloats, type HostArray } from '@troupe/core';
-import type { DeviceArray, Floats, Ints } from '@troupe/kernel-set';
+import type { DeviceArray, Floats, Int64s, Ints } from '@troupe/kernel-set';
 import type { WireValue } from '@troupe/wire';
 
 /** A value in a message's body: how its type is called, and whether a value that came over a wire is one. */
@@ -86,6 +86,7 @@ export const tensor = {
     /** Floats, or bf16 where they travel so. */
     rows: array<HostFloats | Uint16Array | Floats>('floats or bf16 (lent beside)', isRows),
     ints: array<Int32Array | Ints>('int32 (lent beside)', (value) => value instanceof Int32Array),
+    int64s: array<BigInt64Array | Int64s>('int64 (lent beside)', (value) => value instanceof BigInt64Array),
     /** Where the receiver puts results for a sender beside it; it never travels. */
     room: array<Floats>('room beside', () => false),
   },

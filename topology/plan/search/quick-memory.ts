@@ -18,6 +18,7 @@ import type { StagePlan } from '../../layout/stage-plan.ts';
 import { program, slotsOf } from '../../pipeline.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
 import { bytesAllocated } from '../allocations.ts';
+import { BUCKET_ROOMS, WEIGHT_ROOMS } from '../../layout/segment.ts';
 import { expertBytes } from '../stage-buffers.ts';
 import { copyBytes, stateBytes, type GroupSizes } from '../states.ts';
 import type { Axes, Mixture } from './mixture.ts';
@@ -60,11 +61,11 @@ interface Segments {
   readonly operands: number;
 }
 
-/** Room for segments that pass through a device: two of each length, or one. */
-function roomsOf(segments: readonly Segments[]): number {
+/** Room for segments that pass through a device: at most so many of each length. */
+function roomsOf(segments: readonly Segments[], most: number): number {
   const counts = new Map<number, number>();
   for (const { count, length } of segments) counts.set(length, (counts.get(length) ?? 0) + count);
-  return [...counts].reduce((sum, [length, count]) => sum + length * Math.min(2, count), 0);
+  return [...counts].reduce((sum, [length, count]) => sum + length * Math.min(most, count), 0);
 }
 
 /** Answers that are asked for again and again. */
@@ -119,7 +120,8 @@ export class QuickMemory {
         stored,
         owned,
         ownedStored: stored,
-        rooms: roomsOf(segments),
+        window: roomsOf(segments, WEIGHT_ROOMS),
+        buckets: roomsOf(segments, BUCKET_ROOMS),
         rounded,
         ownedRounded: length === 0 ? 0 : (rounded * owned) / length,
       };

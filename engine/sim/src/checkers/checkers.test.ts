@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import {
   boundsHold,
+  bucketsAnswered,
   bytesIntact,
   Checkers,
   copiesKept,
@@ -123,8 +124,30 @@ test('bytes-intact: what was written into on its way counts when it is taken up,
   );
 });
 
-test('gradients-once: every level lies as deep as its group is large', (t) => {
-  const checker = (): Checker => gradientsOnce({ dense: [2, 2], expert: [1] });
+test('buckets-answered: a part of a bucket comes back once, from who has added it', (t) => {
+  const [from, by] = ['courier/dense/dp1', 'optimizer/dense/dp0'];
+  const body = { from: 0, to: 8, level: 0 };
+  const add = (more: Partial<TurnSeen> = {}): TurnSeen =>
+    turn({ address: by, kind: 'gradient.add', from, microbatch: 0, body, ...more });
+  const taken = (more: Partial<TurnSeen> = {}): TurnSeen =>
+    turn({ address: from, kind: 'gradient.taken', from: by, microbatch: 0, body, ...more });
+  const second = { microbatch: 1 };
+  holds(t, bucketsAnswered, [add(), add(second), taken(second), taken()]);
+  holds(t, bucketsAnswered, [add({ outcome: 'fenced' }), add({ attempt: 2 }), taken({ attempt: 2 })]);
+  holds(t, bucketsAnswered, [add({ stateBefore: 'voted' }), add(), taken()]);
+  breaks(
+    t,
+    bucketsAnswered,
+    [taken()],
+    /courier\/dense\/dp1 has elements 0 to 8 of step 1 back, which optimizer\/dense\/dp0 has not added/,
+  );
+  breaks(t, bucketsAnswered, [add(), taken(), taken()], /has not added, or not again/);
+  breaks(t, bucketsAnswered, [add(), taken(second)], /has not added/);
+  breaks(t, bucketsAnswered, [add({ stateBefore: 'voted' }), taken()], /has not added/);
+});
+
+test('gradients-once: every level lies as deep as is said', (t) => {
+  const checker = (): Checker => gradientsOnce({ dense: [2, 2] });
   const add = (from: string, level: number, first: number, last: number): TurnSeen =>
     turn({ kind: 'gradient.add', from, body: { from: first, to: last, level } });
   const all = [

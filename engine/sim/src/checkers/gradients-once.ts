@@ -26,7 +26,7 @@ function uneven(ranges: readonly Range[], times: number): string | null {
 
 /**
  * Every holder's gradient is in a shard's sum exactly once when the shard votes: at level 0 the leaves of its whole group, its own among
- * them, and at each further level the sums of the others.
+ * them, and at each further level the sums of the others. In buckets they come once a microbatch.
  *
  * @param times - how often every element is added at each level, by the name of its parameter group
  */
@@ -50,7 +50,7 @@ export const gradientsOnce = (times: Readonly<Record<string, readonly number[]>>
     }
     const range = { from: Number(body['from']), to: Number(body['to']) };
     const level = Number(body['level']);
-    const text = `${from} ${level} ${range.from}-${range.to}`;
+    const text = `${from} ${level} ${seen.microbatch} ${range.from}-${range.to}`;
     const ranges = sum.levels.get(level);
     if (ranges === undefined) sum.levels.set(level, [range]);
     else ranges.push(range);

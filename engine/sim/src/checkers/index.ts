@@ -1,4 +1,5 @@
 export * from './bounds-hold.ts';
+export * from './buckets-answered.ts';
 export * from './bytes-intact.ts';
 export * from './checker.ts';
 export * from './copies-kept.ts';

@@ -4,6 +4,7 @@ import type { Storage } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
 import {
   boundsHold,
+  bucketsAnswered,
   bytesIntact,
   Checkers,
   copiesKept,
@@ -21,7 +22,7 @@ import {
   type ReferenceStep,
   type TurnSeen,
 } from '@troupe/sim';
-import { createPlacement, GroupExchange, Layout, workerRank, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, GroupExchange, Layout, type ResolvedTopology } from '@troupe/topology';
 import { mailboxCapacityOf } from '../job-system.ts';
 
 export interface WatchOptions {
@@ -60,7 +61,10 @@ function timesAdded(layout: Layout): Readonly<Record<string, readonly number[]>>
   return Object.fromEntries(
     groups.map((group) => [
       group.name,
-      group.exchange.map(({ size }, level) => (level === 0 ? size : size - 1)),
+      group.exchange.map(({ size }, level) => {
+        if (layout.hasCourier(group)) return size * layout.dealing.microbatches;
+        return level === 0 ? size : size - 1;
+      }),
     ]),
   );
 }
@@ -72,6 +76,7 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
     oneOwner(),
     nothingStale(),
     gradientsOnce(timesAdded(layout)),
+    bucketsAnswered(),
     copiesKept(neededCopies(layout)),
     versionsAgree(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
