@@ -14,7 +14,7 @@ export interface CorpusCase {
 }
 
 /** What most mixtures of the corpus do. */
-const usual = {
+export const usual = {
   pp: 1,
   dp: 1,
   tp: 1,

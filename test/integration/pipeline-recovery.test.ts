@@ -1,0 +1,107 @@
+import test from 'ava';
+import { openReferenceDevice } from '@troupe/kernels';
+import type { Fault } from '@troupe/sim/faults';
+import { referenceOf, simulate, type Simulation, type SimulationOptions } from 'troupe';
+import type { Mixture } from '../mixtures/mixture.ts';
+import { mixedCluster, type Surroundings } from '../sim/clusters.ts';
+import { usual } from '../sim/corpus.ts';
+import { crash, numbersOf } from './struck-tiny.ts';
+
+const run = (
+  mixture: Partial<Mixture>,
+  around: Surroundings,
+  options: Partial<SimulationOptions> = {},
+): Promise<Simulation> => {
+  const { topology, tokens } = mixedCluster({ ...usual, ...mixture }, { losses: 20, ...around });
+  const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+  return simulate(topology, { seed: 3, openDevice, tokens, checkpoints: true, stopAfter: 4, ...options });
+};
+
+interface Case {
+  readonly mixture: Partial<Mixture>;
+  readonly buddies: boolean;
+  readonly faults: readonly Fault[];
+  readonly from: readonly string[];
+}
+
+const cases: Readonly<Record<string, Case>> = {
+  'a middle stage in steady 1F1B': {
+    mixture: { pp: 3, microbatches: 6 },
+    buddies: true,
+    faults: [crash(1, { actor: 'pass/pp1/dp0/tp0/*', state: 'unattending', times: 30 })],
+    from: ['peers+0'],
+  },
+  'the same of a stage that nobody keeps': {
+    mixture: { pp: 3, microbatches: 6 },
+    buddies: false,
+    faults: [crash(1, { actor: 'pass/pp1/dp0/tp0/*', state: 'unattending', times: 30 })],
+    from: ['snapshot+0'],
+  },
+  'the first stage while the second has its activations': {
+    mixture: { pp: 2, dp: 2, ep: 2, microbatches: 2 },
+    buddies: true,
+    faults: [crash(0, { actor: 'gate/L3/pp1/dp0', state: 'awaitingRows', times: 3 })],
+    from: ['peers+0'],
+  },
+  'the last stage, of which another replica has all': {
+    mixture: { pp: 2, dp: 2, microbatches: 3, zero: 0 },
+    buddies: false,
+    faults: [crash(3, { actor: 'pass/pp1/dp1/tp0/*', state: 'heading', times: 4 })],
+    from: ['peers+0'],
+  },
+  'a stage with a half of a tied table': {
+    mixture: { pp: 2, dp: 2, microbatches: 2, model: 'tied' },
+    buddies: true,
+    faults: [crash(2, { actor: 'optimizer/embed/pp1/dp0/tp0', state: 'measuring', times: 2 })],
+    from: ['peers+0'],
+  },
+  'a stage of two chunks': {
+    mixture: { pp: 2, microbatches: 2, pipeline: 'interleaved' },
+    buddies: true,
+    faults: [crash(1, { actor: 'pass/pp1/dp0/tp0/*', state: 'attending', times: 20 })],
+    from: ['peers+0'],
+  },
+  'a stage that has shared its choices': {
+    mixture: { pp: 2, dp: 2, ep: 2, microbatches: 3, pipeline: 'gpipe', model: 'global' },
+    buddies: true,
+    faults: [crash(0, { actor: 'stage/pp0/dp0/tp0', state: 'sharing', times: 2 })],
+    from: ['peers+0'],
+  },
+  'a stage between decision and update, then its buddy': {
+    mixture: { pp: 3, dp: 2, microbatches: 2 },
+    buddies: true,
+    faults: [crash(2, { actor: 'trainer', state: 'committing', times: 2 }), crash(5, 4)],
+    from: ['peers+0', 'peers+0'],
+  },
+  'what one stage sends the next': {
+    mixture: { pp: 2, dp: 2, microbatches: 2 },
+    buddies: true,
+    faults: [{ kind: 'drop', target: 'worker/0,worker/2', atStep: 2, oneWay: true }],
+    from: ['peers+0'],
+  },
+  'two stages of one replica at once': {
+    mixture: { pp: 3, dp: 2, microbatches: 2 },
+    buddies: true,
+    faults: [crash(0, 3), crash(2, 3)],
+    from: ['peers+0'],
+  },
+};
+
+for (const [name, { mixture, buddies, faults, from }] of Object.entries(cases)) {
+  test(`pipeline: ${name} is lost, and no number changes`, async (t) => {
+    const around = { latencyMs: 0.5, buddies };
+    const clean = await run(mixture, around);
+    t.is(clean.result.error, null);
+    const struck = await run(mixture, around, { faults, reference: referenceOf(clean.events) });
+    t.is(struck.struck.length, faults.length, 'the faults struck');
+    t.is(struck.violation, null);
+    t.is(struck.result.error, null);
+    t.deepEqual(numbersOf(struck), numbersOf(clean));
+    t.deepEqual(
+      struck.events.flatMap((event) =>
+        event.event === 'recovered' ? [`${event.from}+${event.repeatedSteps}`] : [],
+      ),
+      from,
+    );
+  });
+}
