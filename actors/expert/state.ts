@@ -1,6 +1,7 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Floats, KernelCall, Precision } from '@troupe/kernel-set';
 import { expertShape, roundedRows, widenedRows, type ExpertShape } from '@troupe/model';
+import { travels } from '@troupe/runtime';
 import type { ExpertSelf } from './events.ts';
 import { ExpertPass, type ArrivedRows, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
 import type { ExpertBuffers, ExpertHost } from './host.ts';
@@ -106,7 +107,9 @@ export class ExpertState {
   /** Rows that came: as they are, or with room for what they are widened to. */
   arrived(values: HostFloats | Uint16Array | Floats, room: (length: number) => Floats): ArrivedRows {
     const { device } = this.host;
-    if (!(values instanceof Uint16Array)) return { rows_UD: device.upload(values), packed: null };
+    // Memory of a device has no class that anybody may ask for.
+    if (!travels(values) || !(values instanceof Uint16Array))
+      return { rows_UD: device.upload(values), packed: null };
     return { rows_UD: room(values.length), packed: device.upload(values) };
   }
 

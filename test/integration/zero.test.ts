@@ -244,8 +244,9 @@ test('zero: a worker that dies in mid-step of ZeRO 2 or 3 changes no number', as
     t.is(clean.result.error, null);
     const expected = numbersOf(clean);
     for (const when of [
-      { actor: 'gate/L1/pp0/dp3', state: 'awaitingRows', times: 5 },
-      { actor: 'gate/L0/pp0/dp3', state: 'awaitingGradients', times: 6 },
+      { actor: 'pass/pp0/dp3/tp0/s0', state: 'attending', times: 5 },
+      { actor: 'pass/pp0/dp3/tp0/s0', state: 'unattending', times: 6 },
+      ...(zero === 3 ? [{ actor: 'pass/pp0/dp3/tp0/s0', state: 'wanting.waiting', times: 9 }] : []),
       { actor: 'optimizer/dense/dp3', state: 'voted', times: 3 },
       { actor: 'optimizer/dense/dp3', state: 'applying', times: 3 },
       { actor: 'optimizer/expert/dp3', state: 'collecting', times: 4 },
