@@ -1,0 +1,135 @@
+import type { TopologyInput } from '@troupe/topology';
+
+/** A way to divide a model over devices, as the paper names it. */
+export interface CapacityMixture {
+  readonly name: string;
+  readonly parallel: NonNullable<TopologyInput['parallel']>;
+}
+
+/** Models of one kind, by how large they are. */
+export interface ModelFamily {
+  readonly text: string;
+  model(size: number): TopologyInput['model'];
+}
+
+export interface CapacityCase {
+  readonly devices: number;
+  readonly mixture: CapacityMixture;
+  readonly family: ModelFamily;
+}
+
+const perMachine = 8;
+
+/** Two layers as wide as those of a large model, the second one with experts: so many for each device. */
+export const expertFamily = (devices: number): ModelFamily => ({
+  text: '2 layers of width 4,096, the second one with experts of width 8,192, k for each device',
+  model: (size) => ({
+    vocab: 32_000,
+    layers: 2,
+    dModel: 4096,
+    heads: 32,
+    seqLen: 512,
+    ffn: { kind: 'gelu', dFf: 16_384 },
+    moe: { every: 2, experts: devices * size, topK: 2, granularity: 2 },
+  }),
+});
+
+/** Layers of one width, as many as fit. */
+export const denseFamily: ModelFamily = {
+  text: 'k layers of width 2,048 without experts',
+  model: (size) => ({
+    vocab: 32_000,
+    layers: size,
+    dModel: 2048,
+    heads: 16,
+    seqLen: 512,
+    ffn: { kind: 'gelu', dFf: 8192 },
+    moe: null,
+  }),
+};
+
+/** A cluster of A100s with 40 GB, eight a machine: NVLink inside, a 200 Gb/s port for each device between machines. */
+export function capacityDocument(
+  { devices, mixture, family }: CapacityCase,
+  size: number,
+): Readonly<Record<string, unknown>> {
+  const each = Math.min(perMachine, devices);
+  return {
+    name: 'capacity',
+    model: family.model(size),
+    data: { synthetic: 'zipf', holdout: 0 },
+    train: { steps: 3, batch: devices, grains: devices, precision: 'bf16' },
+    parallel: mixture.parallel,
+    machines: Array.from({ length: devices / each }, (_, machine) => ({
+      host: `host${machine}`,
+      devices: Array.from({ length: each }, (__, index) => `cuda:${index}`),
+      speed: 'a100-40gb',
+    })),
+    links: {
+      inside: { latencyMs: 0.01, bandwidthGBps: 300 },
+      between: { latencyMs: 0.02, bandwidthGBps: 25 },
+    },
+    checkpoint: { every: 0 },
+    eval: { every: 0 },
+  };
+}
+
+/** Rows of the paper's table, and what it says of them; parameters in 10^9. */
+export interface PublishedCase extends CapacityCase {
+  /** As arXiv:2109.10465 reports; null: it does not. */
+  readonly published: number | null;
+}
+
+const mixtures = {
+  'E+D': (devices: number) => ({ dp: devices, ep: devices, zero: 0 }),
+  'E+Z': (devices: number) => ({ dp: devices, ep: devices, zero: 2 }),
+  'E+Z-Off': (devices: number) => ({ dp: devices, ep: devices, zero: 2, offload: 'optimizer' }),
+  'E+D+M': (devices: number) => ({ dp: devices / 8, ep: devices / 8, tp: 8, zero: 0 }),
+  'E+Z-Off+M': (devices: number) => ({
+    dp: devices / 8,
+    ep: devices / 8,
+    tp: 8,
+    zero: 2,
+    offload: 'optimizer',
+  }),
+} as const satisfies Readonly<Record<string, (devices: number) => CapacityMixture['parallel']>>;
+
+const caseOf = (
+  devices: number,
+  name: keyof typeof mixtures,
+  published: number | null = null,
+): PublishedCase => ({
+  devices,
+  mixture: { name, parallel: mixtures[name](devices) },
+  family: expertFamily(devices),
+  published,
+});
+
+const alone = (name: string, offload: 'none' | 'optimizer', published: number): PublishedCase => ({
+  devices: 1,
+  mixture: { name, parallel: { dp: 1, offload } },
+  family: denseFamily,
+  published,
+});
+
+/** What the capacity page shows. `small`: what a test runs. */
+export const capacityCases: Readonly<Record<'small' | 'full', readonly PublishedCase[]>> = {
+  small: [caseOf(2, 'E+D'), alone('D', 'none', 1.4)],
+  full: [
+    caseOf(512, 'E+D'),
+    caseOf(512, 'E+Z'),
+    caseOf(512, 'E+Z-Off'),
+    caseOf(512, 'E+D+M', 400),
+    caseOf(512, 'E+Z-Off+M', 3500),
+    caseOf(64, 'E+Z-Off+M', 400),
+    alone('D', 'none', 1.4),
+    alone('Z-Off', 'optimizer', 15),
+  ],
+};
+
+/** Clusters of one throughput curve, each with as many experts a device. */
+export const weakCases = (size: 'small' | 'full'): readonly CapacityCase[] =>
+  (size === 'small' ? [2, 4] : [8, 64, 512]).map((devices) => caseOf(devices, 'E+D'));
+
+/** Experts a device of the throughput curve. */
+export const WEAK_SIZE = 3;

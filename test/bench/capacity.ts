@@ -1,0 +1,170 @@
+import { TroupeError } from '@troupe/core';
+import { parameterCounts } from '@troupe/spec';
+import {
+  Layout,
+  planMemory,
+  refuseUnbuilt,
+  resolveTopology,
+  type DeviceMemory,
+  type ResolvedTopology,
+} from '@troupe/topology';
+import { openSimulator, type Simulation } from 'troupe';
+import {
+  capacityCases,
+  capacityDocument,
+  WEAK_SIZE,
+  weakCases,
+  type CapacityCase,
+  type PublishedCase,
+} from './capacity-cases.ts';
+
+/** The largest model of a family in one accounting. */
+export interface Largest {
+  readonly size: number;
+  readonly parameters: number;
+  /** On the fullest device, of its 40 GB. */
+  readonly deviceBytes: number;
+  /** Host memory of a machine's eight devices, bytes. */
+  readonly hostBytes: number;
+  /** `simulated`: a step ran in the allocators of all devices, and the next larger size was refused by one of them. */
+  readonly basis: 'simulated' | 'formula';
+}
+
+export interface CapacityRow {
+  readonly case: PublishedCase;
+  /** As Troupe's actors allocate. */
+  readonly own: Largest;
+  /** 2 + 2 + 12 bytes a parameter, with the activations of Troupe's plan. */
+  readonly papers: Largest;
+}
+
+export interface ThroughputRow {
+  readonly devices: number;
+  readonly parameters: number;
+  readonly stepSeconds: number;
+  readonly tokensPerSecond: number;
+}
+
+export interface Capacity {
+  readonly rows: readonly CapacityRow[];
+  readonly throughput: readonly ThroughputRow[];
+}
+
+type Accounting = 'own' | 'papers';
+
+const topologyOf = (one: CapacityCase, size: number): ResolvedTopology =>
+  resolveTopology(capacityDocument(one, size));
+
+/** What plan says of the first worker of every stage. */
+function plannedMemory(topology: ResolvedTopology): DeviceMemory {
+  const layout = new Layout(topology);
+  const workers = Array.from({ length: layout.mesh.pp }, (_, pp) => {
+    const rank = layout.mesh.rankOf({ pp, dp: 0, tp: 0 });
+    return { id: layout.nodeOf(rank), rank, coordinates: layout.at(rank) };
+  });
+  return planMemory(topology, { layout, workers }).reduce((fullest, each) =>
+    each.own.device > fullest.own.device ? each : fullest,
+  );
+}
+
+function bytesOf(topology: ResolvedTopology, accounting: Accounting): { device: number; host: number } {
+  const { own, papers } = plannedMemory(topology);
+  if (accounting === 'own') return own;
+  return { device: papers.mixed.device + own.activations + own.buffers, host: papers.mixed.host };
+}
+
+const memoryOf = ({ machines }: ResolvedTopology): number => machines[0]?.speed?.memoryBytes ?? 0;
+
+/** The largest size that fits by plan, at least 0. */
+function plannedSize(one: CapacityCase, accounting: Accounting): number {
+  const fits = (size: number): boolean => {
+    const topology = topologyOf(one, size);
+    return bytesOf(topology, accounting).device <= memoryOf(topology);
+  };
+  let [low, high] = [0, 1];
+  while (fits(high)) [low, high] = [high, 2 * high];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+async function simulated(topology: ResolvedTopology, steps: number): Promise<Simulation> {
+  const simulator = await openSimulator(topology, { shapesOnly: true });
+  return simulator.run({ seed: 1, steps, faults: [] });
+}
+
+/** One step of a size; null: a device has no room, which it says when its actors are mounted, or in the step. */
+async function stepOf(one: CapacityCase, size: number): Promise<Simulation | null> {
+  try {
+    const run = await simulated(topologyOf(one, size), 1);
+    if (run.result.exitCode === 0) return run;
+    throw run.result.error ?? new Error(run.violation?.text ?? 'a simulation failed');
+  } catch (error) {
+    if (error instanceof TroupeError && error.code === 'TROUPE_DEVICE_MEMORY') return null;
+    throw error;
+  }
+}
+
+function largest(one: CapacityCase, size: number, accounting: Accounting): Largest {
+  const topology = topologyOf(one, Math.max(1, size));
+  const { device, host } = bytesOf(topology, accounting);
+  return {
+    size,
+    parameters: size === 0 ? 0 : parameterCounts(topology.model).total,
+    deviceBytes: device,
+    hostBytes: host * Math.min(8, one.devices),
+    basis: 'formula',
+  };
+}
+
+/** The largest that runs: a step of it does, and one of the next size does not. The plan says where to look. */
+async function largestRunning(one: CapacityCase, planned: number): Promise<Largest> {
+  let size = Math.max(1, planned);
+  let run = await stepOf(one, size);
+  while (run === null && size > 1) run = await stepOf(one, --size);
+  if (run === null) return { ...largest(one, 0, 'own'), basis: 'simulated' };
+  for (;;) {
+    const next = await stepOf(one, size + 1);
+    if (next === null) break;
+    [run, size] = [next, size + 1];
+  }
+  const deviceBytes = Math.max(...run.memory.map(({ bytes }) => bytes));
+  return { ...largest(one, size, 'own'), deviceBytes, basis: 'simulated' };
+}
+
+async function rowOf(one: PublishedCase): Promise<CapacityRow> {
+  const planned = plannedSize(one, 'own');
+  const isBuilt = refuseUnbuilt(topologyOf(one, Math.max(1, planned)), 'shapes').length === 0;
+  return {
+    case: one,
+    own: isBuilt ? await largestRunning(one, planned) : largest(one, planned, 'own'),
+    papers: largest(one, plannedSize(one, 'papers'), 'papers'),
+  };
+}
+
+async function throughputOf(one: CapacityCase): Promise<ThroughputRow> {
+  const topology = topologyOf(one, WEAK_SIZE);
+  const { events, result } = await simulated(topology, 2);
+  const step = events.findLast((event) => event.event === 'step');
+  if (step?.event !== 'step') throw new Error(result.error?.message ?? 'a simulation reported no step');
+  const tokens = topology.train.batch * topology.model.seqLen;
+  const stepSeconds = step.tokens / step.tokensPerSecond;
+  return {
+    devices: one.devices,
+    parameters: parameterCounts(topology.model).total,
+    stepSeconds,
+    tokensPerSecond: tokens / stepSeconds,
+  };
+}
+
+/** The largest models that clusters take, and how their speed grows: the same actors as a launch, without arithmetic. */
+export async function benchCapacity({ size }: { readonly size: 'small' | 'full' }): Promise<Capacity> {
+  const rows: CapacityRow[] = [];
+  for (const one of capacityCases[size]) rows.push(await rowOf(one));
+  const throughput: ThroughputRow[] = [];
+  for (const one of weakCases(size)) throughput.push(await throughputOf(one));
+  return { rows, throughput };
+}
