@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { jobNames, type JobName, type Precision } from './bench-job.ts';
+import { benchCapacity } from './capacity.ts';
+import { capacitySections } from './capacity-page.ts';
 import { benchEvents, formatEvents } from './events.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
 import { benchLayouts, formatLayouts } from './layouts.ts';
@@ -15,7 +17,7 @@ import { benchSimulated, formatSimulated } from './simulated.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory | layouts [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory | layouts | capacity [--small]
 npm run bench -- pairs --old DIR: two builds in turn; pairs --help says more
   --small             shows that it runs; writes nothing
 step and kernels:
@@ -81,6 +83,8 @@ const benches = {
       text: formatLayouts(await benchLayouts({ size, ...(rounds === undefined ? {} : { rounds }) })),
     },
   ],
+  capacity: async ({ size }: BenchOptions): Promise<readonly Section[]> =>
+    capacitySections(await benchCapacity({ size })),
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },
   ],
@@ -99,6 +103,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   simulated: [],
   memory: [],
   layouts: ['rounds'],
+  capacity: [],
 };
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 
@@ -187,6 +192,6 @@ const sections = await benches[name](options).catch((error: unknown) => {
 for (const { title, text } of sections) process.stdout.write(`## ${title}\n\n${text}\n\n`);
 if (options.size === 'full') {
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
-  await writeSections(sections, machineLines(command, options.python?.packages));
-  process.stdout.write(`written to test/bench/RESULTS.md\n`);
+  const pages = await writeSections(sections, machineLines(command, options.python?.packages));
+  process.stdout.write(`written to ${pages.join(', ')}\n`);
 }

@@ -1,5 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { drawBars, type BarChart } from './bar-chart.ts';
 
@@ -8,9 +8,13 @@ export interface Section {
   readonly title: string;
   readonly text: string;
   readonly chart?: BarChart & { readonly file: string };
+  /** The page that it is on, from the root. Default: test/bench/RESULTS.md. */
+  readonly page?: string;
 }
 
-const folder = fileURLToPath(new URL('../../../test/bench/', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const folder = join(root, 'test/bench');
+const resultsPage = 'test/bench/RESULTS.md';
 const heading =
   '# Results\n\nWritten by `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory | layouts`; every table comes from one run. Never asserted in a test.\n';
 
@@ -24,17 +28,23 @@ export function withSection(page: string, title: string, body: string): string {
   return sections.join('').trimEnd() + '\n';
 }
 
-/** Writes sections and their charts; `provenance` stands above each. */
-export async function writeSections(sections: readonly Section[], provenance: string): Promise<void> {
-  const path = join(folder, 'RESULTS.md');
-  let page = await readFile(path, 'utf8').catch(() => heading);
-  for (const { title, text, chart } of sections) {
+/** Writes sections and their charts; `provenance` stands above each. @returns the pages that were written */
+export async function writeSections(
+  sections: readonly Section[],
+  provenance: string,
+): Promise<readonly string[]> {
+  const pages = new Map<string, string>();
+  for (const { title, text, chart, page: name = resultsPage } of sections) {
+    const path = join(root, name);
+    const page = pages.get(name) ?? (await readFile(path, 'utf8').catch(() => heading));
     if (chart !== undefined) {
       await mkdir(join(folder, 'charts'), { recursive: true });
       await writeFile(join(folder, 'charts', chart.file), drawBars(chart));
     }
-    const picture = chart === undefined ? '' : `\n\n![${chart.title}](charts/${chart.file})`;
-    page = withSection(page, title, `${provenance}\n\n${text}${picture}`);
+    const charts = relative(dirname(path), join(folder, 'charts'));
+    const picture = chart === undefined ? '' : `\n\n![${chart.title}](${charts}/${chart.file})`;
+    pages.set(name, withSection(page, title, `${provenance}\n\n${text}${picture}`));
   }
-  await writeFile(path, page);
+  for (const [name, page] of pages) await writeFile(join(root, name), page);
+  return [...pages.keys()];
 }
