@@ -85,6 +85,7 @@ test('planTopology: traffic of dp 2, ep 2 by hand', (t) => {
     combine: 2 * 384 * row,
     backward: 2 * (visits + 384) * row,
     pipeline: 0,
+    tensor: 0,
     gradients: (8 * dense.length) / 2,
     weights: (4 * dense.length) / 2,
   };
@@ -149,18 +150,25 @@ test('planTopology: links add up to what devices send by formula', (t) => {
     ep: fc.constantFrom(1, 2, 3),
     edp: fc.constantFrom(1, 2, 4),
     pp: fc.constantFrom(1, 2),
-    zero: fc.constantFrom(0 as const, 1 as const),
+    zero: fc.constantFrom(0 as const, 1 as const, 2 as const, 3 as const),
+    tp: fc.constantFrom(1, 2),
+    microbatches: fc.constantFrom(1, 2),
     buddies: fc.boolean(),
   });
   fc.assert(
-    fc.property(shapes, ({ ep, edp, pp, zero, buddies }) => {
-      const { traffic } = plan({ parallel: { dp: ep * edp, ep, pp, zero }, recovery: { buddies } });
-      const world = ep * edp * pp;
+    fc.property(shapes, ({ ep, edp, pp, tp, zero, buddies, microbatches }) => {
+      const { traffic } = plan({
+        parallel: { dp: ep * edp, ep, pp, tp, zero },
+        train: { batch: 48, grains: 48, microbatches },
+        recovery: { buddies },
+      });
+      const world = ep * edp * pp * tp;
       for (const kind of [
         'dispatch',
         'combine',
         'backward',
         'pipeline',
+        'tensor',
         'gradients',
         'weights',
         'buddies',
@@ -288,4 +296,23 @@ test('foldAddresses: joins the layers of one family', (t) => {
     foldAddresses(['trainer', 'gate/L0/pp0/dp1', 'gate/L1/pp0/dp1', 'gate/L3/pp0/dp1', 'gate/L1/pp0/dp2']),
     ['trainer', 'gate/L0-1,3/pp0/dp1', 'gate/L1/pp0/dp2'],
   );
+});
+
+test('planTopology: from ZeRO 2 on leaves travel after every microbatch, and under 3 weights for every pass', (t) => {
+  const of = (zero: 1 | 2 | 3, microbatches: number) =>
+    plan({
+      model: { layers: 8, dModel: 64, heads: 2, vocab: 300, seqLen: 32, moe: null },
+      parallel: { dp: 4, zero },
+      train: { batch: 24, grains: 24, microbatches },
+    }).traffic.perDevice;
+  for (const microbatches of [1, 3]) {
+    const [one, two, three] = [of(1, microbatches), of(2, microbatches), of(3, microbatches)];
+    t.is(two.gradients, microbatches * one.gradients);
+    t.is(three.gradients, two.gradients);
+    t.is(two.weights, one.weights);
+    // Every layer for every pass, but those that the pass before has left in the window.
+    t.true(
+      three.weights > 1.4 * microbatches * one.weights && three.weights < 2 * microbatches * one.weights,
+    );
+  }
 });

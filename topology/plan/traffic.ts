@@ -1,10 +1,11 @@
 import type { NodeId } from '@troupe/core';
-import { moeLayers, visitShare } from '@troupe/spec';
+import { moeLayers, visitShare, type ElementRange } from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import { Layout } from '../layout/layout.ts';
 import { isLocalHost } from '../layout/machine-row.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
-import type { WorkerRank } from '../layout/rank.ts';
+import { stageIndex, type StageIndex, type WorkerRank } from '../layout/rank.ts';
+import type { Segment } from '../layout/segment.ts';
 import type { Placement, WorkerNode } from '../placement.ts';
 import { groupSizes, heldBytes } from './states.ts';
 import type { ResolvedTopology } from '../resolved.ts';
@@ -23,6 +24,8 @@ export interface TrafficBytes {
   readonly gradients: number;
   /** New weights from the shards that own them: 4 bytes an element, 2 where they are read in bf16. */
   readonly weights: number;
+  /** Partial sums of activations between the workers that share matrices. */
+  readonly tensor: number;
   /** The finished gradients of what one worker alone owns, to the buddy that keeps it too: 8 bytes an element, 4 where they are f32. */
   readonly buddies: number;
   readonly total: number;
@@ -45,6 +48,7 @@ export const trafficKinds = [
   'combine',
   'backward',
   'pipeline',
+  'tensor',
   'gradients',
   'weights',
   'buddies',
@@ -81,6 +85,64 @@ type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
 const updateBytes = ({ parallel }: ResolvedTopology): UpdateBytes =>
   parallel.zero === 0 ? { gradients: 16, weights: 0 } : { gradients: 8, weights: 1 };
 
+/** Segments of a length that a window of gathered weights has room for. */
+const WEIGHT_ROOMS = 2;
+
+/** How often in a step a group's leaves travel: once, or after every microbatch. */
+const leavings = ({ train }: ResolvedTopology, layout: Layout, group: ParameterGroup): number =>
+  layout.hasCourier(group) ? train.microbatches : 1;
+
+/**
+ * How often in a step a worker gathers a segment of a group, by the length of the segment: those that are in its window where a pass turns
+ * round, or the next one begins, it has already.
+ */
+function gatherings({ train }: ResolvedTopology, { segments }: ParameterGroup): (segment: Segment) => number {
+  const counts = new Map<number, number>();
+  for (const { from, to } of segments) counts.set(to - from, (counts.get(to - from) ?? 0) + 1);
+  return ({ from, to }) => {
+    const count = counts.get(to - from) ?? 1;
+    return 1 + ((2 * train.microbatches - 1) * Math.max(0, count - WEIGHT_ROOMS)) / count;
+  };
+}
+
+/** Bytes of what lies in a range of a group and is gathered, times how often it is. */
+function gatheredBytes(topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number {
+  const times = gatherings(topology, group);
+  return group.segments.reduce((sum, segment) => {
+    const [from, to] = [Math.max(range.from, segment.from), Math.min(range.to, segment.to)];
+    return from >= to ? sum : sum + times(segment) * heldBytes(topology, group, { from, to });
+  }, 0);
+}
+
+/** Workers that a tensor rank sends each of its partial sums: neighbours in a tree of pairs, or all others where there is none. */
+function tensorPeers(tp: number, rank: number): readonly number[] {
+  const isTree = Number.isInteger(Math.log2(tp));
+  if (!isTree) return Array.from({ length: tp }, (_, peer) => peer).filter((peer) => peer !== rank);
+  return Array.from({ length: Math.log2(tp) }, (_, bit) => rank ^ (1 << bit));
+}
+
+/** Bytes of the partial sums of a worker in a step: behind attention and FFN in each direction, and in front of the head. */
+function tensorBytes(topology: ResolvedTopology, layout: Layout, stage: StageIndex): number {
+  const { model, train } = topology;
+  if (layout.mesh.tp === 1) return 0;
+  const { blocks, hasHead } = layout.stagePlan(stage);
+  const sums = 4 * blocks.length + (hasHead ? 1 : 0) + (train.recompute === 'layer' ? blocks.length : 0);
+  return sums * (train.batch / layout.mesh.dp) * model.seqLen * model.dModel * 4;
+}
+
+function* tensorFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
+  const { mesh } = layout;
+  for (const worker of layout.workers()) {
+    const at = layout.at(worker);
+    const tensor = tensorBytes(topology, layout, at.pp);
+    if (tensor === 0) continue;
+    for (const peer of tensorPeers(mesh.tp, at.tp)) {
+      const to = nodeOf(layout.stageOf(mesh.rankOf({ ...at, tp: peer })));
+      yield { from: nodeOf(layout.stageOf(worker)), to, part: { tensor } };
+    }
+  }
+}
+
 /** Bytes that a worker sends to its buddy for a group: the finished gradient of its slice. */
 function buddyBytes(
   topology: ResolvedTopology,
@@ -95,7 +157,6 @@ function buddyBytes(
 
 /**
  * Bytes a worker sends in one step under the default placement, by formula: the mean over a pipeline's stages.
- * Traffic inside a tensor-parallel group is not modelled.
  */
 export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout(topology)): TrafficBytes {
   const { model, parallel, train } = topology;
@@ -110,15 +171,23 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   ];
   const { gradients, weights } = updateBytes(topology);
   for (let stage = 0; stage < pp; stage++) {
+    const sums = tensorBytes(topology, layout, stageIndex(stage));
+    parts.push({ tensor: (tensorPeers(parallel.tp, 0).length * sums) / pp });
     const worker = layout.mesh.rankOf({ pp: stage, dp: 0, tp: 0 });
     for (const group of layout.groupsOf(worker)) {
       const { length } = group.flat;
-      const held = heldBytes(topology, group, { from: 0, to: length });
+      const whole = { from: 0, to: length };
+      const isGathered = layout.isGathered(group);
+      const held = isGathered ? 0 : heldBytes(topology, group, whole);
+      const leaves = leavings(topology, layout, group) * length;
       for (const { size, stride } of group.exchange) {
         // A mean: parts are as even as whole blocks allow, and every element has one owner.
         const share = (size - 1) / (size * stride * pp);
-        parts.push({ gradients: gradients * share * length, weights: weights * share * held });
+        parts.push({ gradients: gradients * share * leaves, weights: weights * share * held });
       }
+      const { count } = group.holders;
+      if (isGathered)
+        parts.push({ weights: (gatheredBytes(topology, group, whole) * (count - 1)) / count / pp });
       parts.push({ buddies: meanBuddyBytes(topology, layout, group) / pp });
     }
   }
@@ -192,21 +261,22 @@ function* exchangeFlows(
 ): Generator<Flow> {
   const each = updateBytes(topology);
   const among = new GroupExchange(group, worker);
+  const isGathered = layout.isGathered(group);
+  const times = leavings(topology, layout, group);
   const sums = each.weights === 0 ? each.gradients / 2 : 0;
+  const from = nodeOf(layout.shardOf(group, worker));
+  const to = (other: WorkerRank): NodeId => nodeOf(layout.shardOf(group, other));
   for (const level of group.exchange.keys()) {
     const own = among.exchange.part(level + 1);
-    const made = own.to - own.from;
-    const weights = each.weights * heldBytes(topology, group, own);
-    for (const { worker: other, part } of among.others(level))
-      yield {
-        from: nodeOf(layout.shardOf(group, worker)),
-        to: nodeOf(layout.shardOf(group, other)),
-        part: {
-          gradients: (each.gradients - sums) * (part.to - part.from) + sums * made,
-          weights,
-        },
-      };
+    const weights = isGathered ? 0 : each.weights * heldBytes(topology, group, own);
+    for (const { worker: other, part } of among.others(level)) {
+      const leaves = times * (each.gradients - sums) * (part.to - part.from);
+      yield { from, to: to(other), part: { gradients: leaves + sums * (own.to - own.from), weights } };
+    }
   }
+  if (!isGathered) return;
+  const weights = gatheredBytes(topology, group, among.slice);
+  for (const other of group.holders) if (other !== worker) yield { from, to: to(other), part: { weights } };
 }
 
 /** Every pair of workers that talk in a step and how much, by where actors live; null beyond 256 workers. */
@@ -215,7 +285,9 @@ export function planLinks(topology: ResolvedTopology, placement: Placement): rea
   if (layout.mesh.world > MAX_WORKERS_FOR_LINKS) return null;
   const nodes = new Map<string, WorkerNode>(workers.map((worker) => [worker.id, worker]));
   const sums = new Map<string, { from: WorkerNode; to: WorkerNode; parts: Flow['part'][] }>();
-  const flows = [rowFlows, pipelineFlows, shardFlows].flatMap((each) => [...each(topology, placement)]);
+  const flows = [rowFlows, pipelineFlows, tensorFlows, shardFlows].flatMap((each) => [
+    ...each(topology, placement),
+  ]);
   for (const flow of flows) {
     const [from, to] = [nodes.get(flow.from), nodes.get(flow.to)];
     if (flow.from === flow.to || from === undefined || to === undefined) continue;
