@@ -3,16 +3,14 @@ import { assert } from '@troupe/core';
 import type { ConfigPath, ConfigTable } from '@troupe/spec';
 import type { FilledTopology } from './fill.ts';
 import type { ResolvedTopology } from './resolved.ts';
-
-/** Settings of `train` that change no number: how a step is carried out, and when a run is given up. */
-type Indifferent = 'microbatches' | 'recompute' | 'maxSkipped';
+import { deciding, type Deciding } from './run-settings.ts';
 
 /** What decides every number of a run: equal on resume, whatever the layout. */
 export type Trajectory = Pick<FilledTopology, 'model'> & {
   readonly data: object;
-  readonly train: Omit<FilledTopology['train'], Indifferent>;
+  readonly train: Pick<FilledTopology['train'], Deciding<'train'>>;
   /** Rows are rounded to this format. */
-  readonly wire: Pick<FilledTopology['wire'], 'dtype'>;
+  readonly wire: Pick<FilledTopology['wire'], Deciding<'wire'>>;
 };
 
 /**
@@ -91,8 +89,12 @@ export function trajectory({ file }: ResolvedTopology): Trajectory {
       'what decides a setting of the model is in the file',
       { path },
     );
-  const { maxSkipped: _, microbatches: _parts, recompute: _again, ...train } = file.train;
-  return { model: file.model, data: dataOf(file.data), train, wire: { dtype: file.wire.dtype } };
+  return {
+    model: file.model,
+    data: dataOf(file.data),
+    train: deciding('train', file.train),
+    wire: deciding('wire', file.wire),
+  };
 }
 
 /** Dotted keys at which two plain values differ, in the order of the first, then of the second. */
