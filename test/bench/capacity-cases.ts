@@ -20,17 +20,26 @@ export interface CapacityCase {
 
 const perMachine = 8;
 
-/** Two layers as wide as those of a large model, the second one with experts: so many for each device. */
-export const expertFamily = (devices: number): ModelFamily => ({
-  text: '2 layers of width 4,096, the second one with experts of width 8,192, k for each device',
+/** Host memory of a machine with eight A100s, bytes. */
+export const HOST_BYTES = 1e12;
+
+/** Layers as wide as those of a large model, every second one with experts, of which each group has k. */
+export const expertFamily = ({
+  layers,
+  ep,
+}: {
+  readonly layers: number;
+  readonly ep: number;
+}): ModelFamily => ({
+  text: `${layers} layers of width 4,096, every second one with experts of width 8,192, k in each of ${ep} groups`,
   model: (size) => ({
     vocab: 32_000,
-    layers: 2,
+    layers,
     dModel: 4096,
     heads: 32,
     seqLen: 512,
     ffn: { kind: 'gelu', dFf: 16_384 },
-    moe: { every: 2, experts: devices * size, topK: 2, granularity: 2 },
+    moe: { every: 2, experts: ep * size, topK: 2, granularity: 2 },
   }),
 });
 
@@ -101,7 +110,7 @@ const caseOf = (
 ): PublishedCase => ({
   devices,
   mixture: { name, parallel: mixtures[name](devices) },
-  family: expertFamily(devices),
+  family: expertFamily({ layers: 12, ep: mixtures[name](devices).ep }),
   published,
 });
 
@@ -114,7 +123,7 @@ const alone = (name: string, offload: 'none' | 'optimizer', published: number): 
 
 /** What the capacity page shows. `small`: what a test runs. */
 export const capacityCases: Readonly<Record<'small' | 'full', readonly PublishedCase[]>> = {
-  small: [caseOf(2, 'E+D'), alone('D', 'none', 1.4)],
+  small: [{ ...caseOf(2, 'E+D'), family: expertFamily({ layers: 2, ep: 2 }) }, alone('D', 'none', 1.4)],
   full: [
     caseOf(512, 'E+D'),
     caseOf(512, 'E+Z'),
@@ -129,7 +138,10 @@ export const capacityCases: Readonly<Record<'small' | 'full', readonly Published
 
 /** Clusters of one throughput curve, each with as many experts a device. */
 export const weakCases = (size: 'small' | 'full'): readonly CapacityCase[] =>
-  (size === 'small' ? [2, 4] : [8, 64, 512]).map((devices) => caseOf(devices, 'E+D'));
+  (size === 'small' ? [2, 4] : [8, 64, 512]).map((devices) => ({
+    ...caseOf(devices, 'E+D'),
+    family: expertFamily({ layers: 2, ep: devices }),
+  }));
 
 /** Experts a device of the throughput curve. */
 export const WEAK_SIZE = 3;

@@ -12,6 +12,7 @@ import { openSimulator, type Simulation } from 'troupe';
 import {
   capacityCases,
   capacityDocument,
+  HOST_BYTES,
   WEAK_SIZE,
   weakCases,
   type CapacityCase,
@@ -79,7 +80,8 @@ const memoryOf = ({ machines }: ResolvedTopology): number => machines[0]?.speed?
 function plannedSize(one: CapacityCase, accounting: Accounting): number {
   const fits = (size: number): boolean => {
     const topology = topologyOf(one, size);
-    return bytesOf(topology, accounting).device <= memoryOf(topology);
+    const { device, host } = bytesOf(topology, accounting);
+    return device <= memoryOf(topology) && host * Math.min(8, one.devices) <= HOST_BYTES;
   };
   let [low, high] = [0, 1];
   while (fits(high)) [low, high] = [high, 2 * high];
@@ -135,12 +137,13 @@ async function largestRunning(one: CapacityCase, planned: number): Promise<Large
   return { ...largest(one, size, 'own'), deviceBytes, basis: 'simulated' };
 }
 
-async function rowOf(one: PublishedCase): Promise<CapacityRow> {
+async function rowOf(one: PublishedCase, mostDevices: number): Promise<CapacityRow> {
   const planned = plannedSize(one, 'own');
-  const isBuilt = refuseUnbuilt(topologyOf(one, Math.max(1, planned)), 'shapes').length === 0;
+  const runs =
+    one.devices <= mostDevices && refuseUnbuilt(topologyOf(one, Math.max(1, planned)), 'shapes').length === 0;
   return {
     case: one,
-    own: isBuilt ? await largestRunning(one, planned) : largest(one, planned, 'own'),
+    own: runs ? await largestRunning(one, planned) : largest(one, planned, 'own'),
     papers: largest(one, plannedSize(one, 'papers'), 'papers'),
   };
 }
@@ -161,10 +164,15 @@ async function throughputOf(one: CapacityCase): Promise<ThroughputRow> {
 }
 
 /** The largest models that clusters take, and how their speed grows: the same actors as a launch, without arithmetic. */
-export async function benchCapacity({ size }: { readonly size: 'small' | 'full' }): Promise<Capacity> {
+export async function benchCapacity(options: {
+  readonly size: 'small' | 'full';
+  /** Of clusters with more, the largest model is found by formula alone, and they have no throughput. Default: none. */
+  readonly mostDevices?: number;
+}): Promise<Capacity> {
+  const { size, mostDevices = Infinity } = options;
   const rows: CapacityRow[] = [];
-  for (const one of capacityCases[size]) rows.push(await rowOf(one));
+  for (const one of capacityCases[size]) rows.push(await rowOf(one, mostDevices));
   const throughput: ThroughputRow[] = [];
-  for (const one of weakCases(size)) throughput.push(await throughputOf(one));
+  for (const one of weakCases(size)) if (one.devices <= mostDevices) throughput.push(await throughputOf(one));
   return { rows, throughput };
 }

@@ -28,6 +28,8 @@ step, roofline, moe and kernels:
   --precision f32,bf16  default f32
 moe only:
   --yardstick DIR     a folder with build/b_mk, which takes turns with ours
+capacity only:
+  --devices N         of larger clusters by formula alone
 wire and layouts:
   --rounds N          turns of each; default 9, of layouts 3
 step only:
@@ -43,6 +45,7 @@ interface BenchOptions {
   readonly precisions: readonly Precision[];
   readonly only?: RegExp;
   readonly rounds?: number;
+  readonly mostDevices?: number;
   readonly python: Python | null;
   readonly peers?: string;
   readonly yardstick?: string;
@@ -83,8 +86,8 @@ const benches = {
       text: formatLayouts(await benchLayouts({ size, ...(rounds === undefined ? {} : { rounds }) })),
     },
   ],
-  capacity: async ({ size }: BenchOptions): Promise<readonly Section[]> =>
-    capacitySections(await benchCapacity({ size })),
+  capacity: async ({ size, mostDevices }: BenchOptions): Promise<readonly Section[]> =>
+    capacitySections(await benchCapacity({ size, ...(mostDevices === undefined ? {} : { mostDevices }) })),
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },
   ],
@@ -103,7 +106,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   simulated: [],
   memory: [],
   layouts: ['rounds'],
-  capacity: [],
+  capacity: ['devices'],
 };
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 
@@ -147,6 +150,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       peers: { type: 'string' },
       yardstick: { type: 'string' },
       rounds: { type: 'string' },
+      devices: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -162,9 +166,12 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
     const taken = ['small', ...flags[name]].map((each) => `--${each}`).join(', ');
     fail(`--${flag}: ${name} does not take it, expected ${taken}`);
   }
-  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
-    fail(`--rounds: found ${values.rounds}, expected a positive integer`);
+  const whole = (flag: 'rounds' | 'devices'): number | undefined => {
+    const text = values[flag];
+    if (text === undefined || /^[1-9]\d*$/u.test(text)) return text === undefined ? undefined : Number(text);
+    return fail(`--${flag}: found ${text}, expected a positive integer`);
+  };
+  const [rounds, mostDevices] = [whole('rounds'), whole('devices')];
   return {
     name,
     options: {
@@ -174,6 +181,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       python: values.python === undefined ? null : await openPython(values.python),
       ...(values.only === undefined ? {} : { only: pattern(values.only) }),
       ...(rounds === undefined ? {} : { rounds }),
+      ...(mostDevices === undefined ? {} : { mostDevices }),
       ...(values.peers === undefined ? {} : { peers: values.peers }),
       ...(values.yardstick === undefined ? {} : { yardstick: values.yardstick }),
     },
