@@ -51,6 +51,20 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     train: { batch: 16, grains: 16, microbatches: 4 },
     recovery: { buddies: true },
   },
+  'dp 4, zero 2, two microbatches': {
+    parallel: { dp: 4, zero: 2 },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+  },
+  'dp 4, ep 2, zero 3, two microbatches, bf16': {
+    parallel: { dp: 4, ep: 2, zero: 3 },
+    train: { batch: 16, grains: 16, microbatches: 2, precision: 'bf16' },
+  },
+  'pp 2, dp 4, zero 3, levels of two': {
+    parallel: { pp: 2, dp: 4, zero: 3 },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+    wire: { fanout: 2 },
+  },
+  'rows in bf16': { parallel: { dp: 4, ep: 4 }, wire: { dtype: 'bf16' } },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },
     train: { batch: 16, grains: 16, microbatches: 4, precision: 'bf16' },
@@ -68,6 +82,7 @@ const kindOf: Readonly<Record<string, Kind>> = {
   'gradient.add': 'gradients',
   'gradient.total': 'gradients',
   'weights.spread': 'weights',
+  'weights.part': 'weights',
   'ward.sum': 'buddies',
   'hidden.ready': 'pipeline',
   'hidden.gradient': 'pipeline',
@@ -98,20 +113,19 @@ async function ran(over: Partial<TopologyInput>) {
   return { ...two, sentIn: (kind: Kind) => (two.sent[kind] ?? 0) - (one.sent[kind] ?? 0) };
 }
 
-const overlaps = ({ parallel, train }: Partial<TopologyInput>): boolean =>
-  (parallel?.ep ?? 1) > 1 && (train?.microbatches ?? 1) > 1;
-
 for (const [name, over] of Object.entries(mixtures)) {
   test(`plan: ${name}: devices allocate what it says, and send it within a tenth`, async (t) => {
-    const { memory, traffic } = planTopology(resolved(over));
+    const topology = resolved(over);
+    const { parallel } = topology;
+    const { memory, traffic } = planTopology(topology);
     const run = await ran(over);
     t.is(run.result.exitCode, 0, run.result.error?.message);
     for (const [worker, { node, own }] of memory.entries()) {
       const { bytes = 0 } = run.memory[worker] ?? {};
       t.is(run.memory[worker]?.node, node);
-      // Where several passes are with the experts of others, they are not always as many as there is room for.
-      if (!overlaps(over)) t.is(bytes, own.device, node);
-      t.true(bytes <= own.device && bytes >= 0.95 * own.device, `${node}: ${bytes} for ${own.device}`);
+      // Rows of a pass may come while the one before is being closed, or not all rooms may be needed at a time.
+      if (parallel.ep === 1) t.is(bytes, own.device, node);
+      t.true(Math.abs(bytes - own.device) <= 0.02 * own.device, `${node}: ${bytes} for ${own.device}`);
     }
     const workers = memory.length;
     for (const kind of new Set(Object.values(kindOf))) {

@@ -20,6 +20,10 @@ export interface GroupSizes {
   /** Room for the segments that pass through the device one after the other: of weights that are gathered, of gradients that leave. */
   readonly window: number;
   readonly buckets: number;
+  /** The same of sums of an exchange's groups, at every level but the last. */
+  readonly levelSums: number;
+  /** Buckets and sums of groups: each has a mark of overflow. */
+  readonly marks: number;
 }
 
 /** How the states of a group are kept. */
@@ -85,6 +89,20 @@ export const heldBytes = (topology: ResolvedTopology, group: ParameterGroup, ran
 
 const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, each) => sum + each, 0);
 
+/** Lengths of the sums that a shard of a group has room for where leaves come in buckets and an exchange has several levels. */
+function levelSumLengths(group: ParameterGroup, worker: WorkerRank): readonly number[] {
+  const { exchange } = new GroupExchange(group, worker);
+  const levels = Array.from({ length: exchange.numLevels - 1 }, (_, level) => exchange.part(level + 1));
+  return levels.flatMap((part) =>
+    roomsFor(
+      group.segments
+        .map(({ from, to }) => ({ from: Math.max(from, part.from), to: Math.min(to, part.to) }))
+        .filter(({ from, to }) => from < to),
+      BUCKET_ROOMS,
+    ),
+  );
+}
+
 /** The sizes of a group on a worker, as its shard has them. */
 export function groupSizes(
   topology: ResolvedTopology,
@@ -94,6 +112,8 @@ export function groupSizes(
 ): GroupSizes {
   const { length } = group.flat;
   const own = layout.zero === 0 ? { from: 0, to: length } : new GroupExchange(group, worker).slice;
+  const buckets = roomsFor(group.segments, BUCKET_ROOMS);
+  const levelSums = levelSumLengths(group, worker);
   return {
     length,
     stored: storedIn(topology, group, { from: 0, to: length }),
@@ -101,7 +121,9 @@ export function groupSizes(
     ownedStored: storedIn(topology, group, own),
     rounded: roundedIn(topology, group, { from: 0, to: length }),
     ownedRounded: roundedIn(topology, group, own),
-    buckets: sumOf(roomsFor(group.segments, BUCKET_ROOMS)),
+    buckets: sumOf(buckets),
+    levelSums: sumOf(levelSums),
+    marks: buckets.length + levelSums.length,
     window: sumOf(roomsFor(group.segments, WEIGHT_ROOMS)),
   };
 }
@@ -123,7 +145,7 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
   const { length, stored, owned, window, rounded, ownedRounded } = sizes;
   const { isAlone, isGathered, isOffloaded } = mode;
   const leaves = mode.leaves || isOffloaded;
-  const buckets = 8 * sizes.buckets;
+  const buckets = 8 * (sizes.buckets + (isOffloaded ? 0 : sizes.levelSums)) + 4 * sizes.marks;
   const own = {
     master: isGathered || isOffloaded ? 4 * owned : 4 * ownedRounded,
     moments: 8 * owned,

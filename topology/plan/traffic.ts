@@ -5,7 +5,7 @@ import { Layout } from '../layout/layout.ts';
 import { isLocalHost } from '../layout/machine-row.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import { stageIndex, type StageIndex, type WorkerRank } from '../layout/rank.ts';
-import type { Segment } from '../layout/segment.ts';
+import { WEIGHT_ROOMS, type Segment } from '../layout/segment.ts';
 import type { Placement, WorkerNode } from '../placement.ts';
 import { groupSizes, heldBytes } from './states.ts';
 import type { ResolvedTopology } from '../resolved.ts';
@@ -85,9 +85,6 @@ type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
 const updateBytes = ({ parallel }: ResolvedTopology): UpdateBytes =>
   parallel.zero === 0 ? { gradients: 16, weights: 0 } : { gradients: 8, weights: 1 };
 
-/** Segments of a length that a window of gathered weights has room for. */
-const WEIGHT_ROOMS = 2;
-
 /** How often in a step a group's leaves travel: once, or after every microbatch. */
 const leavings = ({ train }: ResolvedTopology, layout: Layout, group: ParameterGroup): number =>
   layout.hasCourier(group) ? train.microbatches : 1;
@@ -110,7 +107,8 @@ function gatheredBytes(topology: ResolvedTopology, group: ParameterGroup, range:
   const times = gatherings(topology, group);
   return group.segments.reduce((sum, segment) => {
     const [from, to] = [Math.max(range.from, segment.from), Math.min(range.to, segment.to)];
-    return from >= to ? sum : sum + times(segment) * heldBytes(topology, group, { from, to });
+    // They travel and are held in f32.
+    return from >= to ? sum : sum + times(segment) * 4 * (to - from);
   }, 0);
 }
 

@@ -13,7 +13,9 @@ import {
   layerUnits,
   moeLayers,
   type Unit,
+  exchangeLevels,
 } from '@troupe/spec';
+import { MachineRow } from '../../layout/machine-row.ts';
 import type { StagePlan } from '../../layout/stage-plan.ts';
 import { program, slotsOf } from '../../pipeline.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
@@ -122,6 +124,8 @@ export class QuickMemory {
         ownedStored: stored,
         window: roomsOf(segments, WEIGHT_ROOMS),
         buckets: roomsOf(segments, BUCKET_ROOMS),
+        levelSums: isShared ? this.#levelSums(segments, holders) : 0,
+        marks: 0,
         rounded,
         ownedRounded: length === 0 ? 0 : (rounded * owned) / length,
       };
@@ -178,6 +182,15 @@ export class QuickMemory {
     const fixed =
       4 * this.#topology.model.seqLen * this.#topology.model.headDim + 2 * this.#statistics(blocks.moe);
     return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), fixed + training.gradients);
+  }
+
+  /** Sums of an exchange's groups are of a part of every segment, a smaller one at each level. */
+  #levelSums(segments: readonly Segments[], holders: number): number {
+    const { wire, machines } = this.#topology;
+    const perMachine = new MachineRow(machines).neighbours;
+    const levels = exchangeLevels(holders, { perMachine, fanout: wire.fanout });
+    const [rooms, share] = [roomsOf(segments, BUCKET_ROOMS), (stride: number) => 1 / stride];
+    return levels.slice(1).reduce((sum, { stride }) => sum + rooms * share(stride), 0);
   }
 
   #shapeOf({ dp, microbatches }: Mixture): StageShape {
