@@ -46,6 +46,13 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'an arrival into a slot that is taken': {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'rows.dispatch') ? 2 : 1) },
   },
+  /** The same link, with what one stage sends the next: its place is taken (STG-2). */
+  'an activation that comes twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'hidden.ready') ? 2 : 1) },
+  },
+  'an activation reused before it was sent': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'hidden.ready') },
+  },
   /** Nobody looks at the incarnation of a sender. */
   'a stale incarnation accepted': { network: { fencing: false } },
   'a buffer reused before it was sent': {

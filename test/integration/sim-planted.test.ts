@@ -1,5 +1,6 @@
 import test from 'ava';
 import { messages } from '@troupe/actors';
+import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault } from '@troupe/sim/faults';
 import {
   bucketsAnswered,
@@ -9,7 +10,9 @@ import {
   shrink,
   versionsAgree,
 } from '@troupe/sim';
-import { referenceOf, type Plant, type Simulation, type SimulationOptions } from 'troupe';
+import { referenceOf, simulate, type Plant, type Simulation, type SimulationOptions } from 'troupe';
+import { mixedCluster } from '../sim/clusters.ts';
+import { usual } from '../sim/corpus.ts';
 import { plantedBugs } from './planted-bugs.ts';
 import { simulatedTiny } from './sim-tiny.ts';
 import { simulateTiny, withCheckpoints } from './struck-tiny.ts';
@@ -136,6 +139,24 @@ test('planted bugs: an arrival into a slot that is taken ends the run and says w
   });
   t.is(result.error?.code, 'TROUPE_INVARIANT');
   t.regex(result.error?.message ?? '', /expert\/L\d+\/ep\d+\/edp\d+.*the place of an arrival is free/u);
+});
+
+/** Two stages under a link that is slow for a while. */
+const staged = (plant: Plant): Promise<Simulation> => {
+  const { topology, tokens } = mixedCluster({ ...usual, pp: 2, microbatches: 3 }, { latencyMs: 0.5 });
+  const slow: Fault = { kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 };
+  const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+  return simulate(topology, { seed: 3, openDevice, tokens, stopAfter: 2, faults: [slow], plant });
+};
+
+test('planted bugs: activations that come twice, or change on their way between stages, are found', async (t) => {
+  t.is((await staged({})).result.error, null, 'without the bug');
+  const twice = await staged(plantedBugs['an activation that comes twice'] ?? {});
+  t.is(twice.result.error?.code, 'TROUPE_INVARIANT');
+  t.regex(twice.result.error?.message ?? '', /stage\/pp1\/dp0\/tp0.*the place of an arrival is free/u);
+  const reused = await staged(plantedBugs['an activation reused before it was sent'] ?? {});
+  t.is(reused.violation?.checker, 'bytes-intact');
+  t.regex(reused.violation?.text ?? '', /stage\/pp1\/dp0\/tp0 took up hidden.ready/);
 });
 
 test('checkers: the kinds of events that they look at are messages, or completions of shards', (t) => {

@@ -8,8 +8,8 @@ import { mixtures } from '../mixtures/table.ts';
 
 /** Enough for two checkpoints and for a commit behind the last fault. */
 export const SWEEP_STEPS = 5;
-/** Largest number of workers of a mixture in a sweep. */
-const MOST_WORKERS = 12;
+/** Largest number of workers in a sweep. */
+export const MOST_WORKERS = 12;
 
 /** What a sweep runs on. */
 export interface SweepCluster {

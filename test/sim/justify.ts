@@ -1,4 +1,5 @@
 import type { Simulation } from 'troupe';
+import { MOST_WORKERS } from './clusters.ts';
 
 type Fault = Simulation['struck'][number]['fault'];
 
@@ -51,8 +52,7 @@ const losing = new Set([
   'lost-unsynced',
 ]);
 
-/** Workers that a fault may take away at once: those of a machine, or all when the agent hears of none of them. */
-const MOST_WORKERS = 8;
+/** Workers that a fault may take away at once: those of a machine, or all when the agent hears of none of them ({@link MOST_WORKERS}). */
 const lossesBy = ({ kind, target }: Fault): number =>
   !losing.has(kind) ? 0 : /^(?:machine|disk|agent)\//u.test(target) ? MOST_WORKERS : 1;
 
