@@ -40,8 +40,8 @@ export interface Job {
   readonly tensorSegments?: 1 | 2 | 4 | 8;
   /** Format of rows between gates and experts; absent: f32. */
   readonly rowFormat?: 'f32' | 'bf16';
-  /** `evaluate`: the held-out loss of the first state, and no step. Default: train. */
-  readonly purpose?: 'train' | 'evaluate';
+  /** Default: train. The others make no step of the first state: `evaluate`: its held-out loss; `generate`: logits of what is asked. */
+  readonly purpose?: 'train' | 'evaluate' | 'generate';
   /** Steps of the schedule. */
   readonly steps: number;
   /** Step at which this run ends, at most `steps`. */

@@ -85,6 +85,28 @@ export const messages = {
     says: 'An evaluation of `version` begins.',
     fenced: true,
   }),
+  'prompt.put': message({
+    from: ['program'],
+    to: ['trainer'],
+    says: 'Tokens whose continuation is wanted: the logits behind token `row`.',
+    body: { row: number },
+    tensors: { ids_T: ints },
+  }),
+  'generation.open': message({
+    from: ['trainer'],
+    to: ['stage'],
+    says: 'One forward pass over these tokens, for the logits behind token `row`.',
+    fenced: true,
+    body: { row: number },
+    tensors: { ids_T: ints },
+  }),
+  'generation.logits': message({
+    from: ['stage'],
+    to: ['trainer'],
+    says: 'The pass has run; logits of the words that a last stage of the first replica has, others 0.',
+    fenced: true,
+    tensors: { logits_V: tensor.optional(floats) },
+  }),
   'hidden.ready': message({
     from: ['pass'],
     to: ['stage'],

@@ -1,5 +1,5 @@
 import { assert, InvariantError } from '@troupe/core';
-import type { Device } from '@troupe/kernel-set';
+import type { Device, Floats } from '@troupe/kernel-set';
 import {
   Activations,
   ropeTables,
@@ -31,6 +31,8 @@ export interface BatchSizes {
   readonly balance: BalanceCoefficients | null;
   /** What the loss is divided by; of no interest to an evaluation. */
   readonly targets: number;
+  /** Token whose logits are wanted instead of the loss; null: none. */
+  readonly row: number | null;
 }
 
 /** One microbatch on its way through a chunk of a stage. It never changes, but for what kernels write into its buffers. */
@@ -57,6 +59,7 @@ export class Passes {
   readonly #shape: StageContext['shape'];
   readonly #rope: StageContext['rope'];
   readonly #open = new Map<number, Pass>();
+  #logits: Floats | null = null;
 
   constructor(worker: Worker, parameters: StageParameters) {
     const { job, device } = worker;
@@ -128,6 +131,17 @@ export class Passes {
   /** All open passes from now on with the coefficients of their backward passes. */
   balance(balance: BalanceCoefficients): void {
     for (const [slot, pass] of this.#open) this.#open.set(slot, { ...pass, balance });
+  }
+
+  /** Room for the logits of one token, [V]; made when it is first asked for. */
+  logitsRoom(): Floats {
+    this.#logits ??= this.#device.floats(this.#shape.config.vocab);
+    return this.#logits;
+  }
+
+  /** A copy of the logits. */
+  logits(): Float32Array {
+    return Float32Array.from(this.#device.read(this.logitsRoom()));
   }
 
   close(place: PassPlace, slot: number): void {

@@ -1,5 +1,12 @@
 import { assert } from '@troupe/core';
-import { attentionForward, embedForward, ffnForward, headForward } from '@troupe/model';
+import {
+  attentionForward,
+  embedForward,
+  ffnForward,
+  finalNormForward,
+  headForward,
+  headLogits,
+} from '@troupe/model';
 import type { PassSelf } from './events.ts';
 import type { PassEffects } from './machine.ts';
 import { messagePlace, type PassState } from './state.ts';
@@ -30,14 +37,16 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
       self.tell(state.gateOf(context.layer, 'forward'), 'forward.run', { ...messagePlace(context), body });
     },
     evaluateHead: (_event, context) => {
-      const { batch, context: ctx } = state.passOf(context);
-      // What follows reads the loss.
-      self.submit(
-        device,
-        headForward(ctx, batch, { evaluate: true }),
-        'head.finished',
-        messagePlace(context),
-      );
+      const { batch, row, context: ctx } = state.passOf(context);
+      const calls =
+        row === null
+          ? headForward(ctx, batch, { evaluate: true })
+          : [
+              ...finalNormForward(ctx),
+              ...headLogits(ctx, { firstRow: row, rows: 1, out: state.logitsRoom() }),
+            ];
+      // What follows reads the loss, or the logits.
+      self.submit(device, calls, 'head.finished', messagePlace(context));
     },
     sendHidden: (_event, context) => {
       const { next } = state;

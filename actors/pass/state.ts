@@ -1,4 +1,5 @@
 import type { Address } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import type { HiddenNeighbour, Slot } from '@troupe/topology/layout';
 import { sendGradients } from '../gradients.ts';
 import type { Pass, Passes } from '../passes.ts';
@@ -68,6 +69,11 @@ export class PassState {
 
   passOf(context: PassContext): Pass {
     return this.#passes.at(context, this.slot.index);
+  }
+
+  /** Where logits that are asked for go. */
+  logitsRoom(): Floats {
+    return this.#passes.logitsRoom();
   }
 
   /** Sends what is held to those that add it up. */

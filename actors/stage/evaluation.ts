@@ -1,11 +1,15 @@
 import { assert } from '@troupe/core';
+import { windowBatch } from '@troupe/model';
 import { addresses } from '@troupe/topology/layout';
 import { nextOf } from './cursor.ts';
 import type { StageEffects } from './machine.ts';
 import type { StageSelf } from './events.ts';
 import { placeOf, type StageState } from './state.ts';
 
-type EvaluationEffects = Pick<StageEffects, 'askEvaluation' | 'acceptEvaluation' | 'reportEvaluation'>;
+type EvaluationEffects = Pick<
+  StageEffects,
+  'askEvaluation' | 'acceptEvaluation' | 'reportEvaluation' | 'acceptQuestion' | 'reportLogits'
+>;
 
 /** Forward passes over held-out sequences, asked for one by one. */
 export function evaluationEffects(self: StageSelf, state: StageState): EvaluationEffects {
@@ -20,7 +24,20 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
     },
     acceptEvaluation: ({ body, tensors }) => {
       state.sequences = tensors;
+      state.row = null;
       state.evaluated += body.targets;
+    },
+    acceptQuestion: ({ body, tensors }) => {
+      const isAsked = worker.at.dp === 0;
+      const { microbatchSequences } = layout.dealing;
+      const { seqLen } = worker.job.model;
+      state.sequences = windowBatch(isAsked ? tensors.ids_T : [], microbatchSequences * seqLen, seqLen);
+      state.row = isAsked ? body.row : null;
+    },
+    reportLogits: (_event, { step, attempt, wanted }) => {
+      const tensors = hasHead && state.row !== null ? { logits_V: passes.logits() } : {};
+      self.tell(addresses.trainer, 'generation.logits', { step, attempt, version: wanted, tensors });
+      worker.meter.take();
     },
     reportEvaluation: (_event, { step, attempt, wanted }) => {
       const { lossSum } = passes.statistics('evaluate').totals();

@@ -18,6 +18,8 @@ export interface StageContextData extends Cursor {
   readonly batches: ReadonlyMap<number, ReadonlySet<number>>;
   /** The evaluation pass whose sequences are here; -1: none. */
   readonly fetched: number;
+  /** What is open is a question about one sequence, not an evaluation. */
+  readonly isQuestion: boolean;
   /** The balance of the whole batch is known. */
   readonly isShared: boolean;
   readonly numElements: number;
@@ -37,6 +39,8 @@ export const stageActions = {
   ignore,
   acceptBatch: on('batch.ready'),
   acceptEvaluation: on('evaluation.ready'),
+  acceptQuestion: on('generation.open'),
+  reportLogits: always,
   acceptInput: on('hidden.ready', 'hidden.gradient'),
   askEvaluation: always,
   open: on('step.open'),
@@ -106,6 +110,11 @@ export const stageMachine = setup({
       context.opened && context.mode === 'evaluate' && context.version === context.wanted,
     trained: ({ context }) =>
       context.mode === 'train' && nextOf(context) === null && context.running.length === 0,
+    answered: ({ context }) =>
+      context.isQuestion &&
+      context.mode === 'evaluate' &&
+      nextOf(context) === null &&
+      context.running.length === 0,
     evaluated: ({ context }) =>
       context.mode === 'evaluate' && nextOf(context) === null && context.running.length === 0,
     needsBalance: ({ context }) => lacksBalance(context) && context.running.length === 0,
@@ -133,6 +142,7 @@ export const stageMachine = setup({
     wanted: 0,
     batches: new Map<number, ReadonlySet<number>>(),
     fetched: -1,
+    isQuestion: false,
     isShared: false,
   }),
   initial: 'waiting',
@@ -199,7 +209,21 @@ export const stageMachine = setup({
             wanted: ({ event }) => event.version,
             mode: 'evaluate',
             opened: true,
+            isQuestion: false,
           }),
+        },
+        'generation.open': {
+          actions: [
+            'acceptQuestion',
+            assign({
+              step: ({ event }) => event.step,
+              attempt: ({ event }) => event.attempt,
+              wanted: ({ event }) => event.version,
+              mode: 'evaluate',
+              opened: true,
+              isQuestion: true,
+            }),
+          ],
         },
       },
       always: [
@@ -224,9 +248,11 @@ export const stageMachine = setup({
           actions: [
             assign({
               opened: false,
-              operations: ({ context }) => context.evaluation,
+              operations: ({ context: { evaluation, isQuestion } }) =>
+                isQuestion ? evaluation.filter(({ microbatch }) => microbatch === 0) : evaluation,
               next: 0,
-              fetched: -1,
+              // The sequence of a question came with it.
+              fetched: ({ context }) => (context.isQuestion ? 0 : -1),
             }),
             'begin',
           ],
@@ -237,6 +263,7 @@ export const stageMachine = setup({
     choosing: {
       always: [
         { guard: 'trained', target: 'waiting', actions: ['measure', 'forgetInputs'] },
+        { guard: 'answered', target: 'waiting', actions: ['reportLogits', 'forgetInputs'] },
         {
           guard: 'evaluated',
           target: 'waiting',

@@ -50,6 +50,8 @@ export interface TrainerContext {
   /** Who holds which parameters. */
   readonly layout: Layout;
   readonly restartsFromBeginning: boolean;
+  /** No steps: questions are answered until a stop is asked for. */
+  readonly serves: boolean;
 }
 
 export type TrainerInput = Pick<
@@ -64,4 +66,5 @@ export type TrainerInput = Pick<
   | 'schedule'
   | 'layout'
   | 'restartsFromBeginning'
+  | 'serves'
 >;

@@ -2,6 +2,7 @@ import { closingEffects } from './closing.ts';
 import { committingEffects } from './committing.ts';
 import { evaluationEffects } from './evaluation.ts';
 import type { TrainerSelf } from './events.ts';
+import { generationEffects } from './generation.ts';
 import type { TrainerEffects } from './machine.ts';
 import { openingEffects } from './opening.ts';
 import type { TrainerOptions } from './options.ts';
@@ -14,6 +15,7 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
     ...openingEffects(self, state),
     ...committingEffects(self, state),
     ...evaluationEffects(self, state),
+    ...generationEffects(self, state),
     ...closingEffects(self, state),
     ...leavingEffects(self, state),
     ...returningEffects(self, state),

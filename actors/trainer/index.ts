@@ -20,6 +20,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
       ...answerersOf(layout),
       store: addresses.store(0),
       restartsFromBeginning: job.restartsFromBeginning,
+      serves: job.purpose === 'generate',
       layout,
       stopAfter: job.stopAfter,
       maxSkipped: job.maxSkipped,

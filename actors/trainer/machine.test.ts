@@ -64,6 +64,7 @@ const input: TrainerInput = {
   schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: -1 },
   layout,
   restartsFromBeginning: true,
+  serves: false,
 };
 
 type Sent = readonly [string, Parameters<Play['send']>[1]?];
@@ -164,6 +165,17 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     send(struck, from('shard.loaded', shards));
     t.is(struck.state, 'choosing');
   }
+  const serving = training({ serves: true, stopAfter: 0 }, visited);
+  t.is(serving.state, 'serving');
+  t.deepEqual(serving.send('prompt.put', { body: { row: 3 } }), ['ask']);
+  t.is(serving.state, 'answering');
+  t.deepEqual(send(serving, from('generation.logits', stages)), [
+    'recordLogits',
+    'recordLogits',
+    'answerQuestion',
+    'serve',
+  ]);
+  t.deepEqual(serving.send('run.stop'), ['finish']);
   const passedThrough = ['committed', 'recovering.recovered'];
   t.deepEqual([...visited, ...passedThrough].toSorted(), leafStates(trainerMachine).toSorted());
 });

@@ -38,6 +38,10 @@ export const trainerActions = {
   evaluate: always,
   recordEvaluation: on('stage.evaluated'),
   reportEvaluation: always,
+  serve: always,
+  ask: on('prompt.put'),
+  recordLogits: on('generation.logits'),
+  answerQuestion: always,
   checkpoint: always,
   reportCheckpoint: on('checkpoint.written'),
   failCheckpoint: on('checkpoint.failed'),
@@ -121,6 +125,8 @@ export const trainerMachine = setup({
       context.schedule.checkpointEvery >= 0 &&
       context.saved !== context.step &&
       (context.stopping || context.step >= context.stopAfter),
+    serving: ({ context }) => context.serves && !context.stopping,
+    stopping: ({ context }) => context.stopping,
     ended: ({ context }) => context.stopping || context.step >= context.stopAfter,
     mayRestore: ({ context, event }) =>
       of(event, 'snapshot.found').body.exists || context.restartsFromBeginning,
@@ -173,6 +179,7 @@ export const trainerMachine = setup({
     choosing: {
       always: [
         { guard: 'endedUnsaved', target: 'checkpointing' },
+        { guard: 'serving', target: 'serving' },
         { guard: 'ended', target: 'closing' },
         { guard: 'begun', target: 'training' },
       ],
@@ -241,6 +248,17 @@ export const trainerMachine = setup({
         target: 'committed',
         actions: [assign({ evaluated: ({ context }) => context.step }), 'reportEvaluation'],
       },
+    },
+    /** Waits for a question. */
+    serving: {
+      entry: 'serve',
+      on: { 'prompt.put': { target: 'answering', actions: 'ask' } },
+      always: { guard: 'stopping', target: 'closing' },
+    },
+    answering: {
+      entry: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.stages)) }),
+      on: { 'generation.logits': { actions: ['answered', 'recordLogits'] } },
+      always: { guard: 'settled', target: 'choosing', actions: 'answerQuestion' },
     },
     checkpointing: {
       entry: 'checkpoint',

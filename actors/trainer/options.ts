@@ -15,6 +15,10 @@ export interface TrainerOptions {
   readonly report: RunSink;
   /** The first step opens: everything is loaded. */
   readonly opened?: () => void;
+  /** Questions may be put: everything is loaded. */
+  readonly ready?: () => void;
+  /** The logits of a question, [V]. */
+  readonly answered?: (logits_V: Float32Array) => void;
   readonly finished: (outcome: RunOutcome) => void;
   /** Peak of the used cores, FLOP/s; null when it was not measured. */
   readonly peakFlops: number | null;

@@ -92,7 +92,7 @@ export class TrainerState {
   }
 
   waitFor(
-    name: 'load' | 'step' | 'evaluation' | 'checkpoint' | 'recovery',
+    name: 'load' | 'step' | 'evaluation' | 'generation' | 'checkpoint' | 'recovery',
     wait: {
       readonly awaited: readonly Address[];
       readonly reason: string;

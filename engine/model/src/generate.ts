@@ -1,4 +1,4 @@
-import { prng } from '@troupe/core';
+import { prng, type HostFloats } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
@@ -23,12 +23,62 @@ export type GeneratorFormats = Pick<LocalModelOptions, 'precision' | 'rowFormat'
 /** Windows are at least so long: shorter ones would not be faster, only more kinds of buffers. */
 const SMALLEST_WINDOW = 16;
 
-/** The context padded behind: nothing looks to the right, and padding is never routed. */
-function windowBatch(context: readonly number[], seqLen: number): Batch {
-  const ids_T = new Int32Array(seqLen);
+/** The context in the first of `tokens` / `seqLen` sequences, padded behind: nothing looks to the right, and padding is never routed. */
+export function windowBatch(context: ArrayLike<number>, tokens: number, seqLen: number): Batch {
+  const ids_T = new Int32Array(tokens);
   ids_T.set(context);
-  const valid_T = new Uint8Array(seqLen).fill(1, 0, context.length);
-  return { ...denseBatch(ids_T, seqLen), targets_T: new Int32Array(seqLen).fill(-1), valid_T };
+  const valid_T = new Uint8Array(tokens).fill(1, 0, context.length);
+  return { ...denseBatch(ids_T, seqLen), targets_T: new Int32Array(tokens).fill(-1), valid_T };
+}
+
+function checkPrompt(prompt: readonly number[], vocab: number): void {
+  if (prompt.length === 0) {
+    throw new GenerationError(
+      'the prompt has no tokens; give at least one, for example the start of a document',
+    );
+  }
+  const foreign = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
+  if (foreign !== undefined) {
+    throw new GenerationError(`token ${foreign} is outside the vocabulary of ${vocab}`, {
+      id: foreign,
+      vocab,
+    });
+  }
+}
+
+/** What continues a text. */
+export interface TextModel {
+  readonly vocab: number;
+  /** Logits of the token behind a context, [V]. */
+  readonly nextLogits: (context: readonly number[]) => Promise<HostFloats>;
+}
+
+/**
+ * Draws tokens of a text one by one, whatever computes the logits. Draw i is keyed by (seed, `sample`, position).
+ *
+ * @throws {GenerationError} as {@link Generator.generate}
+ */
+export async function* continueText(
+  prompt: readonly number[],
+  options: GenerateOptions,
+  { vocab, nextLogits }: TextModel,
+): AsyncGenerator<number, void, void> {
+  const sampling = checkSampling(options);
+  checkPrompt(prompt, vocab);
+  const { maxTokens, minTokens = 0, seed, stop = [] } = options;
+  const context = [...prompt];
+  for (let made = 0; made < maxTokens; made++) {
+    const logits_V = (await nextLogits(context)).slice();
+    if (!logits_V.every(Number.isFinite))
+      throw new GenerationError(
+        `the logits of token ${made + 1} are not finite (overflow): the model has diverged; try an older checkpoint`,
+      );
+    if (made < minTokens) for (const id of stop) logits_V[id] = Number.NEGATIVE_INFINITY;
+    const id = sampleToken(logits_V, sampling, prng({ seed, purpose: 'sample', position: context.length }));
+    if (stop.includes(id)) return;
+    context.push(id);
+    yield id;
+  }
 }
 
 /**
@@ -59,23 +109,11 @@ export class Generator {
    * @throws {GenerationError} TROUPE_MODEL_GENERATION for an empty prompt, an id outside the vocabulary, settings out of range, or a model whose
    * logits are not finite
    */
-  async *generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
-    const sampling = checkSampling(options);
-    this.#checkPrompt(prompt);
-    const { maxTokens, minTokens = 0, seed, stop = [] } = options;
-    const context = [...prompt];
-    for (let made = 0; made < maxTokens; made++) {
-      const logits_V = (await this.#nextLogits(context)).slice();
-      if (!logits_V.every(Number.isFinite))
-        throw new GenerationError(
-          `the logits of token ${made + 1} are not finite (overflow): the model has diverged; try an older checkpoint`,
-        );
-      if (made < minTokens) for (const id of stop) logits_V[id] = Number.NEGATIVE_INFINITY;
-      const id = sampleToken(logits_V, sampling, prng({ seed, purpose: 'sample', position: context.length }));
-      if (stop.includes(id)) return;
-      context.push(id);
-      yield id;
-    }
+  generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
+    return continueText(prompt, options, {
+      vocab: this.#config.vocab,
+      nextLogits: (context) => this.#nextLogits(context),
+    });
   }
 
   async #nextLogits(context: readonly number[]) {
@@ -83,7 +121,10 @@ export class Generator {
     let seqLen = SMALLEST_WINDOW;
     while (seqLen < seen.length) seqLen *= 2;
     const window = this.#window(Math.min(seqLen, this.#config.seqLen));
-    return window.logits(windowBatch(seen, window.config.seqLen), { firstRow: seen.length - 1, rows: 1 });
+    return window.logits(windowBatch(seen, window.config.seqLen, window.config.seqLen), {
+      firstRow: seen.length - 1,
+      rows: 1,
+    });
   }
 
   #window(seqLen: number): LocalModel {
@@ -94,21 +135,5 @@ export class Generator {
       this.#windows.set(seqLen, window);
     }
     return window;
-  }
-
-  #checkPrompt(prompt: readonly number[]): void {
-    if (prompt.length === 0) {
-      throw new GenerationError(
-        'the prompt has no tokens; give at least one, for example the start of a document',
-      );
-    }
-    const { vocab } = this.#config;
-    const foreign = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
-    if (foreign !== undefined) {
-      throw new GenerationError(`token ${foreign} is outside the vocabulary of ${vocab}`, {
-        id: foreign,
-        vocab,
-      });
-    }
   }
 }

@@ -47,6 +47,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--top-p',
     '--seed',
     '--checkpoint',
+    '--set',
     '--threads',
   ],
   import: ['--out', '--seq-len'],

@@ -83,6 +83,14 @@ test.serial(
     const onWorkers = await runCli(['eval', 'run', '--json', ...divided], { cwd: folder });
     t.is(onWorkers.code, 0, onWorkers.stderr);
     t.deepEqual(jsonLines(onWorkers.stdout)[0], jsonLines(evaluated.stdout)[0], 'workers find the same bits');
+    const texts: unknown[] = [];
+    for (const set of [[], divided]) {
+      const text = ['generate', 'run', '--json', '--prompt', 'The', '--max-tokens', '8', ...set];
+      const { code: generated, stdout: sample, stderr: why } = await runCli(text, { cwd: folder });
+      t.is(generated, 0, why);
+      texts.push(jsonLines(sample));
+    }
+    t.deepEqual(texts[1], texts[0], 'workers write the same text');
   },
 );
 

@@ -21,6 +21,14 @@ export class RunLockedError extends TroupeError {
   }
 }
 
+/** A run ended while something was asked of it. */
+export class RunEndedError extends TroupeError {
+  override readonly name = 'RunEndedError';
+  constructor(reason: string) {
+    super('TROUPE_RUN_ENDED', `the run has ended before it answered: ${reason}`);
+  }
+}
+
 /** The newest checkpoint of a run, or the one asked for, is damaged; names the tensor or file, and another one to take. */
 export class RunDamagedError extends TroupeError {
   override readonly name = 'RunDamagedError';

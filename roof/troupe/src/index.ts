@@ -1,6 +1,7 @@
 export * from './calibration.ts';
 export * from './data.ts';
 export * from './evaluate-on-workers.ts';
+export * from './generate-on-workers.ts';
 export * from './job.ts';
 export * from './run-data.ts';
 export * from './run-result.ts';

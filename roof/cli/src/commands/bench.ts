@@ -56,6 +56,7 @@ export const benchNames = [
   'simulated',
   'events',
   'memory',
+  'layouts',
 ] as const;
 
 /** @throws {UsageError} TROUPE_USAGE unless exactly one bench is named */

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Evaluation } from 'troupe';
 import { print, printError, printJson } from '../output.ts';
 import { count, nats, natsAToken } from '../run/numbers.ts';
+import { dividedOrWhole } from './division.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
 
 interface EvalOptions extends CommonOptions {
@@ -69,19 +70,11 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Evaluation
 
 const warn = (message: string): void => printError(`troupe: warning: ${message}`);
 
-/** Keys that divide the work: who sets one wants workers. */
-const dividing = /^(?:parallel|machines|placement)(?:[.=]|$)/u;
-
-async function measured(path: string, options: EvalOptions): Promise<Evaluation> {
-  if (options.set.some((each) => dividing.test(each))) return onWorkers(path, options);
-  try {
-    return await onOneDevice(path, options);
-  } catch (error) {
-    const { MachineMemoryError } = await import('troupe');
-    if (!(error instanceof MachineMemoryError)) throw error;
-    return onWorkers(path, options);
-  }
-}
+const measured = (path: string, options: EvalOptions): Promise<Evaluation> =>
+  dividedOrWhole(options.set, {
+    onOneDevice: () => onOneDevice(path, options),
+    onWorkers: () => onWorkers(path, options),
+  });
 
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const { step, loss, tokens, statistics } = await measured(path, options);

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { OpenedRun, TrainedModel } from 'troupe';
+import type { DividedModel, OpenedRun, TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
-import { decimal, integer, share, verb, type CommonOptions } from '../verb.ts';
+import { collect, decimal, integer, share, verb, type CommonOptions } from '../verb.ts';
+import { dividedOrWhole } from './division.ts';
 
 interface GenerateOptions extends CommonOptions {
   readonly prompt?: string;
@@ -13,8 +14,12 @@ interface GenerateOptions extends CommonOptions {
   readonly topP?: number;
   readonly seed: number;
   readonly checkpoint?: string;
+  readonly set: readonly string[];
   readonly threads?: number;
 }
+
+/** What writes text: a checkpoint on one device, or on workers. */
+type TextModel = Pick<TrainedModel | DividedModel, 'step' | 'tokenizer' | 'generate'>;
 
 /** What a run writes holds moments too. */
 const isImported = ({ manifest }: OpenedRun['checkpoint']): boolean =>
@@ -22,7 +27,7 @@ const isImported = ({ manifest }: OpenedRun['checkpoint']): boolean =>
 
 /** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
 async function promptIds(
-  { tokenizer }: TrainedModel,
+  { tokenizer }: TextModel,
   checkpoint: OpenedRun['checkpoint'],
   prompt: string | undefined,
 ): Promise<readonly number[]> {
@@ -39,7 +44,7 @@ async function promptIds(
 }
 
 async function sample(
-  model: TrainedModel,
+  model: TextModel,
   prompt: readonly number[],
   options: GenerateOptions,
   index: number,
@@ -58,30 +63,61 @@ async function sample(
   return ids;
 }
 
+async function write(
+  model: TextModel,
+  checkpoint: OpenedRun['checkpoint'],
+  options: GenerateOptions,
+): Promise<void> {
+  const prompt = await promptIds(model, checkpoint, options.prompt);
+  for (let index = 0; index < options.samples; index++) {
+    const ids = await sample(model, prompt, options, index);
+    const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
+    const ended = ids.length < options.maxTokens;
+    if (options.json === true)
+      printJson({
+        event: 'sample',
+        index,
+        step: model.step,
+        prompt: options.prompt ?? '',
+        text,
+        ids,
+        ended,
+      });
+    else
+      print(
+        ...(options.samples === 1 ? [] : [`--- sample ${index + 1} of ${options.samples}`]),
+        `${options.prompt ?? ''}${text}`,
+      );
+  }
+}
+
+async function onWorkers(path: string, options: GenerateOptions): Promise<void> {
+  const { DividedModel, openRun, runOfPath } = await import('troupe');
+  const { folder, checkpoint: named } = runOfPath(path);
+  const asked = options.checkpoint ?? named;
+  const { topology, checkpoint } = await openRun(folder, {
+    verify: 'lazy',
+    set: options.set,
+    ...(asked === null ? {} : { checkpoint: asked }),
+  });
+  try {
+    const model = await DividedModel.launch(topology, checkpoint);
+    try {
+      await write(model, checkpoint, options);
+    } finally {
+      await model.close();
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}
+
 async function generate(path: string, options: GenerateOptions): Promise<void> {
   const { withTrainedModel } = await import('../trained.ts');
-  await withTrainedModel(path, options, async ({ model, checkpoint }) => {
-    const prompt = await promptIds(model, checkpoint, options.prompt);
-    for (let index = 0; index < options.samples; index++) {
-      const ids = await sample(model, prompt, options, index);
-      const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
-      const ended = ids.length < options.maxTokens;
-      if (options.json === true)
-        printJson({
-          event: 'sample',
-          index,
-          step: model.step,
-          prompt: options.prompt ?? '',
-          text,
-          ids,
-          ended,
-        });
-      else
-        print(
-          ...(options.samples === 1 ? [] : [`--- sample ${index + 1} of ${options.samples}`]),
-          `${options.prompt ?? ''}${text}`,
-        );
-    }
+  await dividedOrWhole(options.set, {
+    onOneDevice: () =>
+      withTrainedModel(path, options, ({ model, checkpoint }) => write(model, checkpoint, options)),
+    onWorkers: () => onWorkers(path, options),
   });
 }
 
@@ -104,6 +140,7 @@ export function registerGenerate(program: Command): void {
     )
     .option('--seed <n>', 'same seed, same text; sample i uses seed + i', integer(0), 1)
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .option('--set <key=value>', 'divide the work over workers: parallel.pp=2; may be repeated', collect, [])
     .option('--threads <n>', 'threads of the device', integer(1))
     .action(generate);
 }

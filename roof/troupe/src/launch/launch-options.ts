@@ -22,8 +22,8 @@ import type { ProfilePlan } from '../profile/recorder.ts';
 import { metricsRule, type MetricsChoice } from '../run/run-metrics.ts';
 
 export interface LaunchOptions extends FirstState {
-  /** The held-out loss of `resumeFrom` alone; no step is made. Default: train. */
-  readonly purpose?: 'train' | 'evaluate';
+  /** Default: train. The others make no step: the held-out loss of `resumeFrom`, or logits of what is asked. */
+  readonly purpose?: 'train' | 'evaluate' | 'generate';
   readonly stopAfter?: number;
   /** Where checkpoints go; null: none are written. */
   readonly checkpoints: {
@@ -47,7 +47,7 @@ export interface LaunchOptions extends FirstState {
 }
 
 const rules: OptionRules<LaunchOptions> = {
-  purpose: oneOf('train', 'evaluate'),
+  purpose: oneOf('train', 'evaluate', 'generate'),
   stopAfter: wholeNumber(1, 'the step at which to end'),
   checkpoints: required(
     orNull(

@@ -33,6 +33,12 @@ export interface Launch {
   abort(): Promise<void>;
   readonly workerPids: readonly number[];
   /** Bytes that all processes have put on the wire, as far as they have told. */
+  /**
+   * With `purpose: 'generate'`: logits of the token behind `context`, [V]; one question at a time.
+   *
+   * @throws {TroupeError} what ended the run
+   */
+  logits(context: readonly number[]): Promise<Float32Array>;
   /** What all processes have put on the wire. */
   sent(): Sent;
   /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
@@ -54,20 +60,21 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   checkTopology('launch', topology);
   checkLaunchOptions(options);
   const first = firstOf(options);
-  const evaluates = options.purpose === 'evaluate';
+  const { purpose = 'train' } = options;
+  const trains = purpose === 'train';
   const choices: RunChoices = {
-    purpose: options.purpose ?? 'train',
-    stopAfter: evaluates
-      ? first.step
-      : Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps),
-    // An evaluation has no use for moments, and an imported model has none.
-    first: evaluates ? { ...first, from: 'weights' } : first,
+    purpose,
+    stopAfter: trains
+      ? Math.min(options.stopAfter ?? topology.train.steps, topology.train.steps)
+      : first.step,
+    // What makes no step has no use for moments, and an imported model has none.
+    first: trains ? first : { ...first, from: 'weights' },
     evaluationSequences: 0,
     checkpoints: options.checkpoints !== null,
   };
   // Refuses what is not built, or what does not fit, before a process exists.
   const { resumeFrom } = options;
-  const given = evaluates && resumeFrom !== undefined ? { weightsFrom: resumeFrom } : options;
+  const given = !trains && resumeFrom !== undefined ? { weightsFrom: resumeFrom } : options;
   checkpointMustFit(jobOf(topology, choices), given);
   mustFit(topology, 'launch');
   let run: ForkedLaunch | null = null;
@@ -97,6 +104,8 @@ class ForkedLaunch implements Launch {
   #heldOut = 0;
   #isOpen = false;
   #isStartReported = false;
+  #markReady: () => void = () => {};
+  readonly #ready = new Promise<void>((resolve) => (this.#markReady = resolve));
 
   constructor(
     topology: ResolvedTopology,
@@ -129,6 +138,7 @@ class ForkedLaunch implements Launch {
       errorOf: (failure) => failureOf(failure, null, null),
       watch,
       position: (step) => `in step ${step + 1}`,
+      ready: () => this.#markReady(),
       opened: () => {
         this.#isOpen = true;
         this.#reportStart();
@@ -148,7 +158,9 @@ class ForkedLaunch implements Launch {
     await this.#processes.boot();
     const [data] = await Promise.all([this.#openData(), this.#processes.connect()]);
     this.#data = data;
-    this.#heldOut = evaluationSequences(this.#topology, data.source.batches);
+    const { purpose } = choices;
+    // A question is one pass, over one sequence.
+    this.#heldOut = purpose === 'generate' ? 1 : evaluationSequences(this.#topology, data.source.batches);
     const known = { ...choices, evaluationSequences: this.#heldOut };
     const { tokenizer, corpusSha256 } = data;
     const { checkpoints, resumeFrom, weightsFrom, peakFlops } = this.#options;
@@ -173,6 +185,11 @@ class ForkedLaunch implements Launch {
 
   abort(): Promise<void> {
     return this.#run.abort();
+  }
+
+  async logits(context: readonly number[]): Promise<Float32Array> {
+    await Promise.race([this.#ready, this.#run.result]);
+    return this.#run.logits(context);
   }
 
   sent(): Sent {

@@ -5,6 +5,7 @@ import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { lossLimit } from '../job.ts';
+import { RunEndedError } from '../errors.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import type { Processes } from './processes.ts';
 import type { RunMetrics } from './run-metrics.ts';
@@ -30,6 +31,8 @@ export interface RunPorts {
   readonly position: (step: number) => string;
   /** The first step opens. */
   readonly opened?: () => void;
+  /** Of a run that generates: questions may be put. */
+  readonly ready?: () => void;
 }
 
 /** What a run does: known when its data are. */
@@ -77,6 +80,7 @@ export class Run {
   #last: StepEvent | null = null;
   #reason: StopReason = 'interrupted';
   #isOver = false;
+  #answer: (logits_V: Float32Array) => void = () => {};
   #finish: (result: RunResult) => void = () => {};
 
   constructor(topology: ResolvedTopology, ports: RunPorts) {
@@ -113,6 +117,23 @@ export class Run {
     this.#reason = reason;
     if (this.#work === null) this.#end(this.#stopped());
     else this.#ports.processes.agent.tell(addresses.trainer, 'run.stop');
+  }
+
+  /**
+   * Asks a run that generates for the logits behind the last of `context`, [V]; one question at a time, once it is ready.
+   *
+   * @throws {RunEndedError} TROUPE_RUN_ENDED when the run ends before it has answered
+   */
+  async logits(context: readonly number[]): Promise<Float32Array> {
+    const answer = new Promise<Float32Array>((resolve) => (this.#answer = resolve));
+    this.#ports.processes.agent.tell(addresses.trainer, 'prompt.put', {
+      body: { row: context.length - 1 },
+      tensors: { ids_T: Int32Array.from(context) },
+    });
+    const ended = this.result.then(({ error }) => {
+      throw error ?? new RunEndedError('it was stopped');
+    });
+    return Promise.race([answer, ended]);
   }
 
   /** Ends now, without a checkpoint. */
@@ -155,13 +176,15 @@ export class Run {
   }
 
   #mountAgent({ job, peakFlops, store: { storage, ...store } }: RunWork): void {
-    const { processes, errorOf, watch, position, opened } = this.#ports;
+    const { processes, errorOf, watch, position, opened, ready } = this.#ports;
     mountAgent(processes.agent, job, {
       // Without a storage nothing is asked of it.
       storage: storage as Storage,
       trainer: {
         report: (event) => this.report(event),
         ...(opened === undefined ? {} : { opened }),
+        ...(ready === undefined ? {} : { ready }),
+        answered: (logits_V) => this.#answer(logits_V),
         finished: (outcome) => {
           const result = resultOf(outcome);
           const isStopped = result.exitCode === exitCodes.interrupted;
