@@ -1,18 +1,10 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { openCheckpoint } from '@troupe/checkpoint';
 import type { RunEvent } from '@troupe/telemetry';
-import {
-  fileStorage,
-  launch,
-  loadTopology,
-  openSimulator,
-  startCluster,
-  type ResolvedTopology,
-} from 'troupe';
+import { loadTopology, openSimulator, type ResolvedTopology } from 'troupe';
+import { curve, newFolder, stretch } from './stretch.ts';
 
 /** A model small enough for a core to train in a blink, over real text. */
 const small = [
@@ -50,67 +42,10 @@ interface Numbers {
 const hash = (bytes: string | Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 
-const curve = (events: readonly RunEvent[]): string =>
-  events
-    .flatMap((event) => {
-      if (event.event === 'step') return [`${event.step} ${event.loss} ${event.auxLoss} ${event.gradNorm}`];
-      return event.event === 'eval' ? [`eval ${event.step} ${event.loss}`] : [];
-    })
-    .join('\n');
-
 const STEPS = 20;
 
 const fileHash = async (folder: string, step: number, name: string): Promise<string> =>
   hash(await readFile(join(folder, 'run', `step-${String(step).padStart(6, '0')}`, name)));
-
-interface Stretch {
-  readonly folder: string;
-  readonly over: 'memory' | 'ZeroMQ';
-  readonly stopAfter: number;
-  /** Number of the checkpoint in `folder` to go on from. */
-  readonly from?: number;
-}
-
-/** Trains to `stopAfter`, leaves a checkpoint there, and gives what was reported. */
-async function stretch(
-  t: ExecutionContext,
-  topology: ResolvedTopology,
-  { folder, over, stopAfter, from }: Stretch,
-): Promise<readonly RunEvent[]> {
-  const storage = fileStorage(folder);
-  const resumeFrom =
-    from === undefined
-      ? {}
-      : { resumeFrom: await openCheckpoint(storage, `run/step-${String(from).padStart(6, '0')}`) };
-  const events: RunEvent[] = [];
-  if (over === 'memory') {
-    const cluster = await startCluster(topology, {
-      stopAfter,
-      checkpoints: { storage, folder: 'run', keep: 100, tokenizer: null },
-      ...resumeFrom,
-    });
-    for await (const event of cluster.events()) events.push(event);
-    t.is((await cluster.result).error, null);
-  } else {
-    const run = await launch(topology, {
-      stopAfter,
-      checkpoints: { storage, folder: 'run' },
-      report: (event) => events.push(event),
-      logLevel: 'silent',
-      peakFlops: null,
-      ...resumeFrom,
-    });
-    t.is((await run.result).error, null);
-    t.true(topology.parallel.world === 1 || run.sent().bytes > 0);
-  }
-  return events;
-}
-
-async function newFolder(t: ExecutionContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'troupe-layouts-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** The numbers of twenty steps without a break, and the first gradient from a run of one step. */
 async function train(

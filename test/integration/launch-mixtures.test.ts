@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { loadTopology, type ResolvedTopology } from 'troupe';
+import { refuseUnbuilt } from '@troupe/topology';
+import { hashOf } from './tiny-cluster.ts';
+import { curve, newFolder, stretch } from './stretch.ts';
+
+/** Four layers, experts in every second one, a last step that evaluates: over real text. */
+const model = [
+  'model.dModel=32',
+  'model.layers=4',
+  'model.seqLen=16',
+  'model.ffn.dFf=48',
+  'model.moe.every=2',
+  'model.tiedHead=true',
+  'train.steps=16',
+  'train.batch=8',
+  'train.grains=8',
+  'eval.every=4',
+  'eval.batches=1',
+  'checkpoint.every=0',
+];
+
+/** One way to divide the work. */
+interface Row {
+  readonly pp?: number;
+  readonly dp?: number;
+  readonly ep?: number;
+  readonly microbatches?: number;
+  /** Further keys of `parallel`. */
+  readonly parallel?: string;
+}
+
+const rows: readonly Row[] = [
+  { dp: 2, ep: 2, parallel: 'zero: 1' },
+  { pp: 2, dp: 2, ep: 2, microbatches: 2, parallel: 'zero: 1' },
+  { pp: 4, microbatches: 4, parallel: 'zero: 0' },
+  { pp: 2, dp: 2, microbatches: 2, parallel: 'zero: 3, pipeline: gpipe' },
+  { dp: 2, microbatches: 2, parallel: 'zero: 2' },
+  { pp: 2, dp: 2, ep: 2, microbatches: 4, parallel: 'zero: 2, pipeline: interleaved, chunks: 2' },
+  {
+    pp: 2,
+    dp: 2,
+    ep: 2,
+    microbatches: 2,
+    parallel: 'zero: 3, rankOrder: edp-inner, experts: [[2, 0], [1, 3]]',
+  },
+  { pp: 2, microbatches: 4, parallel: 'pipeline: zero-bubble' },
+  { dp: 2, microbatches: 2, parallel: 'zero: 2, offload: optimizer' },
+];
+
+function topologyOf(
+  { pp = 1, dp = 1, ep = 1, microbatches = 1, parallel }: Row,
+  precision: 'f32' | 'bf16',
+): ResolvedTopology {
+  const devices = Array.from({ length: pp * dp }, (_, index) => `"cpu:${index}"`).join(', ');
+  const division = `pp: ${pp}, dp: ${dp}, ep: ${ep}${parallel === undefined ? '' : `, ${parallel}`}`;
+  return loadTopology('tiny', {
+    set: [
+      ...model,
+      `train.precision=${precision}`,
+      `train.microbatches=${microbatches}`,
+      `parallel={${division}}`,
+      `machines=[{host: localhost, devices: [${devices}]}]`,
+    ],
+  });
+}
+
+const weightsOf = async (folder: string, step: number): Promise<string> =>
+  hashOf([
+    await readFile(join(folder, 'run', `step-${String(step).padStart(6, '0')}`, 'weights.safetensors')),
+  ]);
+
+/** A run that changes its mixture at every checkpoint has the curve and the last weights of one process. */
+async function chain(
+  t: ExecutionContext,
+  mixtures: readonly Row[],
+  { precision, over }: { readonly precision: 'f32' | 'bf16'; readonly over: 'memory' | 'ZeroMQ' },
+): Promise<void> {
+  const built = mixtures.filter((row) => refuseUnbuilt(topologyOf(row, precision)).length === 0);
+  t.true(built.length >= 6, 'most mixtures run');
+  const [each, steps] = [2, 2 * built.length];
+  const whole = await newFolder(t);
+  const alone = topologyOf({}, precision);
+  const expected = await stretch(t, alone, { folder: whole, over: 'memory', stopAfter: steps });
+  const folder = await newFolder(t);
+  const found = [];
+  for (const [index, row] of built.entries())
+    found.push(
+      ...(await stretch(t, topologyOf(row, precision), {
+        folder,
+        over,
+        stopAfter: (index + 1) * each,
+        ...(index === 0 ? {} : { from: index * each }),
+      })),
+    );
+  t.is(curve(found), curve(expected));
+  t.is(await weightsOf(folder, steps), await weightsOf(whole, steps));
+}
+
+test.serial(
+  'mixtures: over ZeroMQ, each goes on from the checkpoint of the one before, with the curve of one process',
+  (t) => chain(t, rows, { precision: 'f32', over: 'ZeroMQ' }),
+);
+
+test.serial('mixtures: the other way round, in memory', (t) =>
+  chain(t, rows.toReversed(), { precision: 'f32', over: 'memory' }),
+);
+
+test.serial('mixtures: in bf16', (t) => chain(t, rows, { precision: 'bf16', over: 'memory' }));
