@@ -141,7 +141,7 @@ export function mountWorker(
 
 function stageMounts(worker: Worker, groups: readonly GroupBuffers[], tokens: TokenSource): readonly Mount[] {
   const { job, rank } = worker;
-  const parameters = new StageParameters(groups);
+  const parameters = new StageParameters(groups, worker);
   const passes = new Passes(worker, parameters);
   return [
     ...(job.layout.hasFeeder(rank) ? [mountFeeder(job, rank, tokens)] : []),

@@ -2,13 +2,14 @@ import {
   FlatGradients,
   gradientRuns,
   leavesOf,
+  tensorShare,
   type GradientKind,
   type GradientSlice,
   type UnitTargets,
 } from '@troupe/model';
 import type { ExactSum, Ints, KernelCall } from '@troupe/kernel-set';
-import type { Unit } from '@troupe/spec';
-import type { ParameterGroup } from '@troupe/topology/layout';
+import { isEmbedding, type Unit } from '@troupe/spec';
+import { tensorRank, type ParameterGroup } from '@troupe/topology/layout';
 import type { Job } from './job.ts';
 import type { Worker } from './worker.ts';
 
@@ -35,11 +36,17 @@ export interface GradientSums {
 export const hasOwnCalls = ({ expert }: Job, { reader }: ParameterGroup): boolean =>
   reader === 'experts' && expert !== undefined;
 
-/** How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two. */
+/**
+ * How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two
+ * calls, what segments share one each.
+ */
 function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => GradientKind {
   if (hasOwnCalls(job, group) || group.holders.count > 1) return () => 'added';
   if (job.layout.dealing.microbatches > 1) return () => 'begun';
-  return ({ id }) => (job.model.tiedHead && id === 'embed' ? 'begun' : 'stored');
+  const { from, to } = job.layout.segmentsOf(tensorRank(0));
+  const hasTwo = (unit: Unit): boolean =>
+    (job.model.tiedHead && isEmbedding(unit)) || (unit.peerGradient === 'shares' && to - from > 1);
+  return (unit) => (hasTwo(unit) ? 'begun' : 'stored');
 }
 
 /** How the gradients of a group's buffer come together, part by part. */
@@ -51,10 +58,10 @@ export class SharedGradients implements GradientSink, GradientSums {
   readonly kind = 'shared';
   readonly #flat: FlatGradients;
 
-  constructor({ job, device }: Worker, group: ParameterGroup) {
+  constructor({ job, device, at }: Worker, group: ParameterGroup) {
     this.#flat = new FlatGradients(device, group.flat, {
       kindOf: gradientKind(job, group),
-      leavesOf: leavesOf(job.model, job.layout.dealing.grains),
+      leavesOf: leavesOf(job.model, job.layout.dealing.grains, tensorShare(job.layout.tensorAxis, at.tp)),
     });
   }
 

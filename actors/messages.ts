@@ -115,6 +115,14 @@ export const messages = {
     body: { mode, chunk: number },
     tensors: { hidden_TD: floats },
   }),
+  'peer.share': message({
+    from: ['pass'],
+    to: ['pass'],
+    says: 'What a tensor peer has made of sum number `exchange` of a pass.',
+    fenced: true,
+    body: { rank: number, exchange: number, share: number },
+    tensors: { share: floats },
+  }),
   'hidden.gradient': message({
     from: ['pass'],
     to: ['stage'],
@@ -238,7 +246,7 @@ export const messages = {
     to: ['trainer'],
     says: "Exact sums of one worker over a step: losses, choices and probabilities of its own layers' experts.",
     fenced: true,
-    body: { kernelMs: number },
+    body: { kernelMs: number, alike: number },
     tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, probSums: int64s },
   }),
   'stage.evaluated': message({

@@ -4,10 +4,12 @@ import {
   Activations,
   ropeTables,
   StageStatistics,
+  tensorShare,
   type BalanceCoefficients,
   uploadBatch,
   type Batch,
   type DeviceBatch,
+  type GateBackwardOptions,
   type GradientActivations,
   type StageContext,
 } from '@troupe/model';
@@ -56,7 +58,7 @@ export class Passes {
   readonly #parameters: StageParameters;
   readonly #activations: readonly (Activations | null)[];
   readonly #statistics: Readonly<Record<PassMode, StageStatistics>>;
-  readonly #shape: StageContext['shape'];
+  readonly shape: StageContext['shape'];
   readonly #rope: StageContext['rope'];
   readonly #open = new Map<number, Pass>();
   #logits: Floats | null = null;
@@ -68,12 +70,13 @@ export class Passes {
     this.slots = layout.slotsOf(worker.at.pp);
     this.#device = device;
     this.#parameters = parameters;
-    this.#shape = {
+    this.shape = {
       config: job.model,
       sequences: dealing.microbatchSequences,
       grains: dealing.microbatchGrains,
       precision: job.precision ?? 'f32',
       rowFormat: job.rowFormat ?? 'f32',
+      tensor: tensorShare(layout.tensorAxis, worker.at.tp),
     };
     this.#rope = ropeTables(device, job.model);
     this.#activations = this.#allocate(worker);
@@ -87,7 +90,7 @@ export class Passes {
     return this.slots.all.map(({ mode, plan }) => {
       if (mode === 'evaluate' && job.evaluationSequences === 0) return null;
       const [first = 0] = plan.blocks;
-      const made = new Activations(device, this.#shape, {
+      const made = new Activations(device, this.shape, {
         training: mode === 'train',
         ranks: layout.mesh.ep,
         layers: { first, count: plan.blocks.length },
@@ -135,7 +138,7 @@ export class Passes {
 
   /** Room for the logits of one token, [V]; made when it is first asked for. */
   logitsRoom(): Floats {
-    this.#logits ??= this.#device.floats(this.#shape.config.vocab);
+    this.#logits ??= this.#device.floats(this.shape.config.vocab);
     return this.#logits;
   }
 
@@ -161,7 +164,7 @@ export class Passes {
     const act = this.#activations[index];
     assert(act !== null && act !== undefined, 'a slot has its buffers', { slot: index });
     return {
-      shape: this.#shape,
+      shape: this.shape,
       rope: this.#rope,
       act,
       statistics: this.#statistics[mode],
@@ -169,6 +172,14 @@ export class Passes {
       gradients: mode === 'train' ? this.#parameters.gradients(place.microbatch) : null,
     };
   }
+}
+
+/** What of a step's balance the backward pass of a layer's gate needs. */
+export function gateOptions(balance: BalanceCoefficients | null, layer: number): GateBackwardOptions {
+  assert(balance, 'the coefficients of the balance losses are known before a backward pass');
+  const fractions = balance.fractions(layer);
+  const { auxScale, zScale } = balance;
+  return { auxScale, zScale, ...(fractions === null ? {} : { fractions }) };
 }
 
 const placeOf = ({ step, attempt, microbatch }: PassPlace) => ({ step, attempt, microbatch });

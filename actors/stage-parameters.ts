@@ -1,5 +1,8 @@
 import { JoinedTargets, JoinedWeights, type UnitTargets, type UnitWeights } from '@troupe/model';
+import type { KernelCall } from '@troupe/kernel-set';
 import type { Unit } from '@troupe/spec';
+import { AlikeGradients } from './alike-gradients.ts';
+import type { Worker } from './worker.ts';
 import type { GroupBuffers } from './group-buffers.ts';
 import type { Range } from './gradients.ts';
 
@@ -15,8 +18,27 @@ export class StageParameters {
   readonly #weights = new Map<number, UnitWeights>();
   readonly #gradients = new Map<number, UnitTargets>();
 
-  constructor(groups: readonly GroupBuffers[]) {
+  /** Of what tensor peers hold alike; null without peers. */
+  readonly #alike: AlikeGradients | null;
+
+  constructor(groups: readonly GroupBuffers[], worker: Worker) {
     this.groups = groups;
+    const alike = groups.find(({ group }) => group.name === 'replicated');
+    this.#alike = alike === undefined ? null : new AlikeGradients(worker, alike);
+  }
+
+  /** What makes gradients of these ranges complete: those that tensor peers compute alike are counted once. */
+  complete(ranges: readonly GroupRange[]): KernelCall[] {
+    const alike = this.#alike;
+    if (alike === null) return [];
+    return ranges.flatMap(({ buffers, range }) =>
+      buffers.group.name === 'replicated' ? alike.count(range) : [],
+    );
+  }
+
+  /** Of the gradients that every tensor peer must have alike; 0 without peers. */
+  digest(): number {
+    return this.#alike?.digest() ?? 0;
   }
 
   /** Elements of all groups. */
@@ -46,11 +68,13 @@ export class StageParameters {
     if (first !== undefined && others.length === 0) return first.gradients.of(microbatch);
     let found = this.#gradients.get(microbatch);
     if (found === undefined) {
+      const alike = this.#alike;
       found = new JoinedTargets(
-        this.groups.map(({ group, gradients }) => ({
-          layout: group.flat,
-          views: gradients.of(microbatch),
-        })),
+        this.groups.flatMap(({ group, gradients }) =>
+          alike !== null && group.name === 'replicated'
+            ? alike.of(microbatch).map(({ units, views }) => ({ layout: { units }, views }))
+            : [{ layout: group.flat, views: gradients.of(microbatch) }],
+        ),
       );
       this.#gradients.set(microbatch, found);
     }

@@ -51,6 +51,7 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   const stageOf = (layer: number): number | null =>
     layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;
   const hasAxes = pp * tp > 1;
+  const peers = tp > 1 ? '/tp' : '';
   const find = (address: string): NodeId | null => {
     const { names, numbers } = partsOf(address);
     const [a = 0, b = 0, c = 0, d = 0] = numbers;
@@ -68,15 +69,15 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         const home = worker({ pp: a, dp: b, tp: c });
         return home !== null && d < layout.slotsOf(stageIndex(a)).all.length ? home : null;
       }
-      case 'gate/L/pp/dp/backward':
-        return layout.pipeline.width > 1 && stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
-      case 'gate/L/pp/dp':
-        return stageOf(a) === b ? worker({ pp: b, dp: c, tp: 0 }) : null;
-      case 'expert/L/ep/edp': {
+      case `gate/L/pp/dp${peers}/backward`:
+        return layout.pipeline.width > 1 && stageOf(a) === b ? worker({ pp: b, dp: c, tp: d }) : null;
+      case `gate/L/pp/dp${peers}`:
+        return stageOf(a) === b ? worker({ pp: b, dp: c, tp: d }) : null;
+      case `expert/L/ep/edp${peers}`: {
         const stage = stageOf(a);
         return stage === null || b >= ep || c >= edp
           ? null
-          : worker({ pp: stage, dp: mesh.dpOf(b, c), tp: 0 });
+          : worker({ pp: stage, dp: mesh.dpOf(b, c), tp: d });
       }
       default: {
         const [role = '', name = '', ...axes] = names.split('/');

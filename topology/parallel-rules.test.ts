@@ -21,13 +21,8 @@ const rules: readonly Rule[] = [
   [tensor({ heads: 3, dModel: 96, ffn: { dFf: 128 } }, { tp: 3 }), indivisible, 'parallel.tp', 2],
   [tensor({ heads: 3, dModel: 96, ffn: { dFf: 128 }, moe: {} }, { tp: 3 }), indivisible, 'parallel.tp', 2],
   [tensor({ kvHeads: 1 }, {}, { tensorSegments: 4 }), indivisible, 'train.tensorSegments', 1],
-  [tensor({ vocab: 4112 }, {}, { tensorSegments: 2 }), indivisible, 'train.tensorSegments', 1],
-  [
-    tensor({ ffn: { dFf: 132 }, moe: {} }, {}, { tensorSegments: 4, precision: 'bf16' }),
-    indivisible,
-    'train.tensorSegments',
-    2,
-  ],
+  [tensor({ kvHeads: 2, qkNorm: 'full' }, { tp: 4 }), range, 'parallel.tp', 2],
+  [tensor({ ffn: { dFf: 130 }, moe: {} }, {}, { tensorSegments: 4 }), indivisible, 'train.tensorSegments', 2],
   [tensor({ heads: 12, dModel: 96 }, { tp: 3 }, { tensorSegments: 4 }), indivisible, 'parallel.tp', 2],
   [
     { model: {}, train: { microbatches: 2 }, parallel: { pp: 4, pipeline: 'interleaved', chunks: 1 } },

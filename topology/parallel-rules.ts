@@ -92,6 +92,14 @@ function tensorRules({ model, parallel }: FilledTopology): Finding[] {
       nearest: nearestNumber(tp, divisors(size)),
     });
   const findings = of('heads', heads, 'model.heads');
+  if (model.qkNorm === 'full' && tp > kvHeads)
+    findings.push(
+      range(
+        ['parallel.tp', 'model.kvHeads', 'model.qkNorm'],
+        `must be at most kvHeads ${kvHeads} with a query/key norm over the full width: peers would have the same part of it`,
+        nearestNumber(tp, divisors(kvHeads)),
+      ),
+    );
   // Fewer of them than peers: each is on tp / kvHeads peers.
   if (findings.length === 0 && kvHeads % tp !== 0 && tp % kvHeads !== 0)
     findings.push(...of('kvHeads', kvHeads, 'model.kvHeads'));
@@ -106,31 +114,28 @@ function tensorRules({ model, parallel }: FilledTopology): Finding[] {
 
 /** Every sum that tensor peers may divide is cut into as many equal segments. */
 function segmentRules({ model, parallel, train }: FilledTopology): Finding[] {
-  const { tensorSegments: segments, precision } = train;
+  const { tensorSegments: segments } = train;
   if (segments === 1) return [];
-  const { kvHeads, vocab, ffn, moe } = model;
+  const { kvHeads, ffn, moe } = model;
   const legal = [1, 2, 4, 8];
   const key = 'train.tensorSegments';
-  const of = (what: string, size: number, also: string, unit = 1): Finding[] =>
+  const of = (what: string, size: number, also: string): Finding[] =>
     indivisible({
       of: [what, size],
-      by: [unit === 1 ? 'tensorSegments' : `${unit} × tensorSegments ${segments} =`, segments * unit],
+      by: ['tensorSegments', segments],
       keys: [key, also],
       nearest: nearestNumber(
         segments,
-        legal.filter((each) => each === 1 || size % (each * unit) === 0),
+        legal.filter((each) => size % each === 0),
       ),
     });
-  // A product of bf16 takes pairs, and none lies in two segments.
-  const pairs = precision === 'bf16' ? 2 : 1;
   const width = moe === null ? 0 : ffn.dFf / moe.granularity;
   const findings = [
     ...of('kvHeads', kvHeads, 'model.kvHeads'),
-    ...of('vocab', vocab, 'model.vocab', 16),
-    ...(hasDense(model) ? of('dFf', ffn.dFf, 'model.ffn.dFf', pairs) : []),
+    ...(hasDense(model) ? of('dFf', ffn.dFf, 'model.ffn.dFf') : []),
     ...(moe === null || !Number.isInteger(width)
       ? []
-      : of('the width of an expert, dFf / granularity,', width, 'model.moe.granularity', pairs)),
+      : of('the width of an expert, dFf / granularity,', width, 'model.moe.granularity')),
   ];
   const { tp } = parallel;
   if (segments % tp !== 0)

@@ -123,18 +123,18 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
       add('pass', layout.passOf(worker, index), worker);
   for (const { layer, pp } of layers) {
     for (let dp = 0; dp < mesh.dp; dp++) {
-      const worker = mesh.rankOf({ pp, dp, tp: 0 });
-      for (const gate of layout.gatesOf(layer, worker)) add('gate', gate, worker);
+      for (let tp = 0; tp < mesh.tp; tp++) {
+        const worker = mesh.rankOf({ pp, dp, tp });
+        for (const gate of layout.gatesOf(layer, worker)) add('gate', gate, worker);
+      }
     }
   }
   for (const { layer, pp } of layers) {
     for (let edp = 0; edp < mesh.edp; edp++) {
       for (let ep = 0; ep < mesh.ep; ep++) {
-        add(
-          'expert',
-          addresses.expert(layer, { ep, edp }),
-          mesh.rankOf({ pp, dp: mesh.dpOf(ep, edp), tp: 0 }),
-        );
+        const dp = mesh.dpOf(ep, edp);
+        for (let tp = 0; tp < mesh.tp; tp++)
+          add('expert', addresses.expert(layer, { ep, edp, tp }, mesh), mesh.rankOf({ pp, dp, tp }));
       }
     }
   }
@@ -174,10 +174,11 @@ function besideStages(actors: readonly PlacedActor[]): readonly PlacedActor[] {
     actors.filter((actor) => actor.role === 'stage').map((actor) => [actor.address as string, actor.node]),
   );
   return actors.map((actor) => {
-    const [, first, second, third] = actor.address.split('/');
+    const [, first, second, third, fourth] = actor.address.split('/');
+    const peer = fourth?.startsWith('tp') === true ? fourth : 'tp0';
     const node =
       actor.role === 'gate'
-        ? stages.get(`stage/${second}/${third}/tp0`)
+        ? stages.get(`stage/${second}/${third}/${peer}`)
         : actor.role === 'pass'
           ? stages.get(`stage/${first}/${second}/${third}`)
           : undefined;

@@ -25,7 +25,7 @@ export function backwardEffects(
   /** The gradients of a microbatch are complete: hands them to who brings them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
 ): BackwardEffects {
-  const { host, sources, buffers, shape } = state;
+  const { host, sources, buffers } = state;
   const { device, expertGroup: rank } = host;
   return {
     acceptGradients: (event) => {
@@ -45,18 +45,26 @@ export function backwardEffects(
       const pass = state.passOf(context);
       assert(pass.saved, 'a backward pass follows its forward pass', { step: context.step });
       const arrivals = pass.backward.all();
-      const made = arrivals.map(({ dOut, rowWeights_N, dx_ND }, source) => ({
-        ...state.rowsOf(pass.forward.at(source)),
-        dOut_UD: dOut.rows_UD,
-        rowWeights_N,
-        dx_ND,
-      }));
-      const weights = buffers.weights(context.wanted);
-      const target = buffers.gradient(context.microbatch);
-      const calls = state.callsOf(expertsBackward(shape, weights, target, made, pass.saved), (expert, call) =>
+      const rows = pass.forward.all().reduce((sum, { slots_N }) => sum + slots_N.length, 0);
+      const saved = state.savedBy(pass.saved, rows);
+      const made = buffers.segments.flatMap(({ weights, gradient }, held) => {
+        const [shape, own] = [state.shapes[held], saved[held]];
+        assert(shape && own, 'every segment has a shape and what its forward half left', { held });
+        const ofSegment = arrivals.map(({ dOut, rowWeights_N, dx_ND }, source) => {
+          const forward = pass.forward.at(source);
+          return {
+            ...state.rowsOf(forward),
+            dOut_UD: dOut.rows_UD,
+            rowWeights_N,
+            dx_ND: state.segmentOf(dx_ND, held, forward.slots_N.length),
+          };
+        });
+        return expertsBackward(shape, weights(context.wanted), gradient(context.microbatch), ofSegment, own);
+      });
+      const calls = state.callsOf(made, (expert, call) =>
         callsOf(expert, { backward: call as OwnBackwardCall }),
       );
-      const results = made.map(({ dx_ND }) => dx_ND);
+      const results = arrivals.map(({ dx_ND }) => dx_ND);
       state.run(
         [
           ...state.widening(arrivals.map(({ dOut }) => dOut)),

@@ -1,4 +1,5 @@
-import { expertsForward, savedLength } from '@troupe/model';
+import { assert } from '@troupe/core';
+import { expertsForward } from '@troupe/model';
 import type { ExpertSelf } from './events.ts';
 import type { ExpertEffects } from './machine.ts';
 import { callsOf, type OwnForwardCall } from './rule.ts';
@@ -8,7 +9,7 @@ type ForwardEffects = Pick<ExpertEffects, 'acceptRows' | 'forward' | 'returnRows
 
 /** From the rows of all sources to their outputs. */
 export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEffects {
-  const { host, sources, buffers, shape } = state;
+  const { host, sources, buffers } = state;
   const { device, expertGroup: rank } = host;
   return {
     acceptRows: (event) => {
@@ -28,13 +29,21 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
       const pass = state.passOf(context);
       const arrivals = pass.forward.all();
       const rows = arrivals.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
-      pass.saved = pass.mode === 'evaluate' ? null : pass.room.saved.take(savedLength(shape, rows));
-      const made = arrivals.map((arrival) => ({ ...state.rowsOf(arrival), y_ND: arrival.y_ND }));
-      const calls = state.callsOf(
-        expertsForward(shape, buffers.weights(context.wanted), made, pass.saved),
-        (expert, call) => callsOf(expert, { forward: call as OwnForwardCall }),
+      pass.saved = pass.mode === 'evaluate' ? null : pass.room.saved.take(state.savedLength(rows));
+      const saved = pass.saved === null ? [] : state.savedBy(pass.saved, rows);
+      const made = buffers.segments.flatMap(({ weights }, held) => {
+        const shape = state.shapes[held];
+        assert(shape, 'every segment has a shape', { held });
+        const ofSegment = arrivals.map((arrival) => ({
+          ...state.rowsOf(arrival),
+          y_ND: state.segmentOf(arrival.y_ND, held, arrival.slots_N.length),
+        }));
+        return expertsForward(shape, weights(context.wanted), ofSegment, saved[held] ?? null);
+      });
+      const calls = state.callsOf(made, (expert, call) =>
+        callsOf(expert, { forward: call as OwnForwardCall }),
       );
-      const outputs = made.map(({ y_ND }) => y_ND);
+      const outputs = arrivals.map(({ y_ND }) => y_ND);
       state.run(
         [
           ...state.widening(arrivals.map(({ x }) => x)),

@@ -1,16 +1,23 @@
 import { assert, type Address } from '@troupe/core';
 import type { Device, GradientTarget, Weights } from '@troupe/kernel-set';
+import { eachSegment, type Segment } from '@troupe/spec';
 import type { ExpertGroupId } from '@troupe/topology/layout';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { Job } from '../job.ts';
 import type { Worker } from '../worker.ts';
 
+/** One segment of the experts of a layer. */
+export interface ExpertSegmentBuffers {
+  readonly segment: Segment;
+  readonly weights: (version: number) => Weights;
+  readonly gradient: (microbatch: number) => GradientTarget;
+}
+
 /** What the expert actor of one layer reads and gives gradients to. */
 export interface ExpertBuffers {
   /** Experts. */
   readonly count: number;
-  weights(version: number): Weights;
-  gradient(microbatch: number): GradientTarget;
+  readonly segments: readonly ExpertSegmentBuffers[];
   /** First and last element in the group's flat buffer. */
   readonly from: number;
   readonly to: number;
@@ -42,24 +49,34 @@ export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> 
 }
 
 /** The part of the experts' parameter group that belongs to one layer. */
-function buffersOf({ job, rank }: Worker, buffers: GroupBuffers, layer: number): ExpertBuffers {
+function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): ExpertBuffers {
+  const { job, rank, at } = worker;
   const { group, weights, gradients } = buffers;
   const { layout } = job;
   const range = group.rangeOf((unit) => unit.layer === layer);
   const units = group.units.filter((unit) => unit.layer === layer);
-  const [first, last] = [units[0], units.at(-1)];
-  assert(range !== null && first !== undefined && last !== undefined, 'a layer has experts', { layer });
+  assert(range !== null, 'a layer has experts', { layer });
   const courier = layout.courierOf(group, rank);
   const segment = group.segments.findIndex(({ from }) => from === range.from);
   const isGathered = layout.isGathered(group);
+  const held = layout.expertSegmentsOf(at.tp);
+  const segments = eachSegment(held).map((each): ExpertSegmentBuffers => {
+    const own = units.filter((unit) => held.count === 1 || unit.segment === each.index);
+    const [first, last] = [own[0], own.at(-1)];
+    assert(first !== undefined && last !== undefined, 'a segment has experts', { layer });
+    return {
+      segment: each,
+      weights: (version) => weights.at(version).span(first.id, last.id),
+      gradient: (microbatch) => gradients.of(microbatch).span(first.id, last.id),
+    };
+  });
   return {
     ...range,
     ...(courier === null
       ? {}
       : { carried: { courier, isGathered, segment, numSegments: group.segments.length } }),
-    count: units.length,
-    weights: (version) => weights.at(version).span(first.id, last.id),
-    gradient: (microbatch) => gradients.of(microbatch).span(first.id, last.id),
+    count: units.length / segments.length,
+    segments,
   };
 }
 

@@ -1,6 +1,6 @@
 import { assert, type HostFloats } from '@troupe/core';
-import type { Floats, KernelCall, Precision } from '@troupe/kernel-set';
-import { expertShape, roundedRows, widenedRows, type ExpertShape } from '@troupe/model';
+import type { Floats, Halves, KernelCall, Precision } from '@troupe/kernel-set';
+import { expertShape, roundedRows, savedLength, widenedRows, type ExpertShape } from '@troupe/model';
 import { travels } from '@troupe/runtime';
 import type { ExpertSelf } from './events.ts';
 import { ExpertPass, type ArrivedRows, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
@@ -22,7 +22,8 @@ export class ExpertState {
   readonly host: ExpertHost;
   readonly sources: readonly Source[];
   readonly buffers: ExpertBuffers;
-  readonly shape: ExpertShape;
+  /** By segment. */
+  readonly shapes: readonly ExpertShape[];
   readonly #self: ExpertSelf;
   readonly #rowFormat: Precision;
   readonly #layer: number;
@@ -37,7 +38,8 @@ export class ExpertState {
     this.host = host;
     this.sources = host.gatesFor(layer).map((gate) => ({ isBeside: self.isBeside(gate) }));
     this.buffers = host.expertBuffers(layer);
-    this.shape = expertShape(job.model, layer, this.buffers.count, precision);
+    const group = { layer, experts: this.buffers.count, precision };
+    this.shapes = this.buffers.segments.map(({ segment }) => expertShape(job.model, group, segment));
     this.#self = self;
     this.#rowFormat = job.rowFormat ?? 'f32';
     this.#layer = layer;
@@ -150,11 +152,38 @@ export class ExpertState {
 
   /** Where the outputs of a source go: into its own buffers, or into room here. */
   outputs(pass: ExpertPass, source: number, own: Floats | undefined, rows: number): Floats {
-    return this.#beside(source, own) ?? pass.room.outputs(source, rows * this.shape.dim);
+    return this.#beside(source, own) ?? pass.room.outputs(source, rows * this.#width);
   }
 
   inputGradients(pass: ExpertPass, source: number, own: Floats | undefined, rows: number): Floats {
-    return this.#beside(source, own) ?? pass.room.inputGradients(source, rows * this.shape.dim);
+    return this.#beside(source, own) ?? pass.room.inputGradients(source, rows * this.#width);
+  }
+
+  /** Numbers that go back for a row: those of each segment. */
+  get #width(): number {
+    return this.shapes.length * this.host.job.model.dModel;
+  }
+
+  /** Of what goes back for `rows` rows, the part of a segment: one segment's rows lie behind the other's. */
+  segmentOf(all: Floats, held: number, rows: number): Floats {
+    const size = rows * this.host.job.model.dModel;
+    return all.subarray(held * size, (held + 1) * size);
+  }
+
+  /** Pre-activations of `rows` rows, by segment, of what a pass keeps. */
+  savedBy(saved: Floats | Halves, rows: number): readonly (Floats | Halves)[] {
+    let from = 0;
+    return this.shapes.map((shape) => {
+      const to = from + savedLength(shape, rows);
+      const part = saved.subarray(from, to);
+      from = to;
+      return part;
+    });
+  }
+
+  /** Elements of them all. */
+  savedLength(rows: number): number {
+    return this.shapes.reduce((sum, shape) => sum + savedLength(shape, rows), 0);
   }
 
   #beside(source: number, own: Floats | undefined): Floats | null {

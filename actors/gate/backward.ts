@@ -1,4 +1,3 @@
-import { assert } from '@troupe/core';
 import {
   combineBackward,
   expertGradientSource,
@@ -9,6 +8,7 @@ import {
   travellingRows,
 } from '@troupe/model';
 import type { GateEffects } from './machine.ts';
+import { gateOptions } from '../passes.ts';
 import type { GateSelf } from './events.ts';
 import type { GateState } from './state.ts';
 
@@ -60,10 +60,7 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       self.endWait('experts');
       const { batch, balance, context: ctx } = state.passOf(context);
       const parts = destinations.map(({ rank }) => returnedGradients(ctx, layer, rank));
-      assert(balance, 'the coefficients of the balance losses are known before a backward pass');
-      const fractions = balance.fractions(layer);
-      const { auxScale, zScale } = balance;
-      const options = { auxScale, zScale, ...(fractions === null ? {} : { fractions }) };
+      const options = gateOptions(balance, layer);
       const calls = [...state.widening(), ...gateBackward(ctx, layer, batch, parts, options)];
       worker.chain(self, calls, 'gate.backwarded', state.place(context));
     },

@@ -37,7 +37,7 @@ export class GateState {
   readonly #passes: Passes;
   readonly #forced = new Map<number, Int32Array>();
   /** Rows in bf16 that have returned for the pass at hand. */
-  readonly #widened: { readonly rows: Uint16Array; readonly part: RowsPart }[] = [];
+  readonly #widened: { readonly rows: Uint16Array; readonly part: Pick<RowsPart, 'data'> }[] = [];
 
   constructor(self: GateSelf, { worker, passes, layer }: GateParts) {
     const { model, layout } = worker.job;
@@ -103,7 +103,7 @@ export class GateState {
    * Copies what a remote group returned to where the combine looks for it; one beside wrote there itself. Rows in bf16 are widened by the
    * device, in the list that reads them.
    */
-  accept(from: Address, rows: HostFloats | Uint16Array | undefined, part: RowsPart): void {
+  accept(from: Address, rows: HostFloats | Uint16Array | undefined, part: Pick<RowsPart, 'data'>): void {
     const { device } = this.worker;
     if (rows instanceof Uint16Array) this.#widened.push({ rows, part });
     else if (rows !== undefined) {

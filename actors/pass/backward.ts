@@ -1,8 +1,17 @@
 import { assert } from '@troupe/core';
-import { attentionBackward, embedBackward, ffnBackward, headBackward, headForward } from '@troupe/model';
+import {
+  attentionBackward,
+  embedBackward,
+  ffnBackward,
+  headBackward,
+  headForward,
+  moeBackward,
+} from '@troupe/model';
+import { gateOptions } from '../passes.ts';
 import type { PassSelf } from './events.ts';
 import type { PassEffects } from './machine.ts';
-import { messagePlace, type PassState } from './state.ts';
+import { messagePlace } from './place.ts';
+import type { PassState } from './state.ts';
 
 type BackwardEffects = Pick<
   PassEffects,
@@ -19,13 +28,13 @@ type BackwardEffects = Pick<
 
 /** From the loss, or the gradient that the stage behind sent, to the gradient of the chunk's input. */
 export function backwardEffects(self: PassSelf, state: PassState): BackwardEffects {
-  const { worker, slot, held, finished } = state;
+  const { worker, slot, held, finished, steps } = state;
   const { device } = worker;
   return {
     backwardHead: (_event, context) => {
       const { batch, targets, context: ctx } = state.passOf(context);
-      const calls = [...headForward(ctx, batch, { gradScale: 1 / targets }), ...headBackward(ctx)];
-      worker.chain(self, calls, 'head.finished', messagePlace(context));
+      const head = headForward(ctx, batch, { gradScale: 1 / targets });
+      steps.run([...head, { calls: headBackward(ctx) }], 'head.finished', context);
     },
     unroute: (_event, context) => {
       const body = { last: context.last, slot: slot.index };
@@ -35,12 +44,13 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
     sendHeld: (_event, context) => state.release(context),
     backwardAttention: (_event, context) => {
       const { layer } = context;
-      const { batch, context: ctx } = state.passOf(context);
-      const calls = [
-        ...(context.moeLayers.has(layer) ? [] : ffnBackward(ctx, layer)),
-        ...attentionBackward(ctx, layer, batch),
-      ];
-      worker.chain(self, calls, 'attention.backwarded', messagePlace(context));
+      const { batch, balance, context: ctx } = state.passOf(context);
+      const ffn = context.moeLayers.has(layer)
+        ? moeBackward(ctx, layer, batch, gateOptions(balance, layer))
+        : ffnBackward(ctx, layer);
+      const complete = { calls: state.parameters.complete(state.completedAt(context)) };
+      const all = [...ffn, ...attentionBackward(ctx, layer, batch), complete];
+      steps.run(all, 'attention.backwarded', context);
     },
     holdLayer: (_event, { layer, lastLayer }) => {
       if (layer === lastLayer) held.push(...finished.tail);
@@ -48,7 +58,7 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
     },
     backwardEmbedding: (_event, context) => {
       const { batch, context: ctx } = state.passOf(context);
-      self.submit(device, embedBackward(ctx, batch), 'embedding.backwarded', messagePlace(context));
+      steps.run(embedBackward(ctx, batch), 'embedding.backwarded', context, true);
     },
     holdEmbedding: () => {
       held.push(...finished.embedding);

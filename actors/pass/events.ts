@@ -4,10 +4,12 @@ import { messages, type EventsOf, type Self } from '../messages.ts';
 const completion = ownEvent({ fenced: true });
 const own = {
   'attention.forwarded': completion,
+  'rows.joined': completion,
   'head.finished': completion,
   'attention.backwarded': completion,
   'embedding.backwarded': completion,
   'segments.here': completion,
+  'share.made': completion,
 } as const;
 
 export type PassEvent = EventsOf<'pass', typeof own>;

@@ -6,47 +6,62 @@ import {
   finalNormForward,
   headForward,
   headLogits,
+  moeForward,
 } from '@troupe/model';
 import type { PassSelf } from './events.ts';
 import type { PassEffects } from './machine.ts';
-import { messagePlace, type PassState } from './state.ts';
+import { messagePlace } from './place.ts';
+import type { PassState } from './state.ts';
 
 type ForwardEffects = Pick<
   PassEffects,
-  'forwardAttention' | 'route' | 'evaluateHead' | 'sendHidden' | 'finishForward'
+  | 'forwardAttention'
+  | 'route'
+  | 'joinRows'
+  | 'shareSums'
+  | 'acceptShare'
+  | 'evaluateHead'
+  | 'sendHidden'
+  | 'finishForward'
 >;
 
 /** From the tokens of a pass, or what the stage before made of them, to the end of the chunk. */
 export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects {
-  const { worker, slot } = state;
+  const { worker, slot, steps } = state;
   const { device } = worker;
   const { mode, chunk, plan } = slot;
   return {
     forwardAttention: (_event, context) => {
       const { layer } = context;
       const { batch, context: ctx } = state.passOf(context);
-      const calls = [
+      const all = [
         ...(plan.hasEmbedding && layer === context.firstLayer ? embedForward(ctx, batch) : []),
         ...attentionForward(ctx, layer, batch),
         ...(context.moeLayers.has(layer) ? [] : ffnForward(ctx, layer)),
       ];
-      worker.chain(self, calls, 'attention.forwarded', messagePlace(context));
+      steps.run(all, 'attention.forwarded', context);
     },
     route: (_event, context) => {
       const body = { mode, slot: slot.index };
       self.tell(state.gateOf(context.layer, 'forward'), 'forward.run', { ...messagePlace(context), body });
     },
+    joinRows: (_event, context) => {
+      const { context: ctx } = state.passOf(context);
+      steps.run(moeForward(ctx, context.layer), 'rows.joined', context);
+    },
+    shareSums: () => steps.share(),
+    acceptShare: (event) => steps.accept(event),
     evaluateHead: (_event, context) => {
       const { batch, row, context: ctx } = state.passOf(context);
-      const calls =
+      const all =
         row === null
           ? headForward(ctx, batch, { evaluate: true })
           : [
-              ...finalNormForward(ctx),
+              { calls: finalNormForward(ctx) },
               ...headLogits(ctx, { firstRow: row, rows: 1, out: state.logitsRoom() }),
             ];
       // What follows reads the loss, or the logits.
-      self.submit(device, calls, 'head.finished', messagePlace(context));
+      steps.run(all, 'head.finished', context, true);
     },
     sendHidden: (_event, context) => {
       const { next } = state;

@@ -1,4 +1,5 @@
 import { assert } from '@troupe/core';
+import { isWhole, wholeShare } from '@troupe/model';
 import { mountOf, type Mount } from '@troupe/runtime';
 import { backwardEffects } from './backward.ts';
 import { fencedByPass, type PassSelf } from './events.ts';
@@ -18,13 +19,14 @@ function passEffects(self: PassSelf, parts: PassParts): PassEffects {
       state.worker.enter(attempt);
       state.held.length = 0;
       state.segments.abandon();
+      state.steps.abandon();
     },
   };
 }
 
 /** What computes the passes of one slot. */
 export function mountPass(parts: PassParts): Mount {
-  const { worker, slot } = parts;
+  const { worker, slot, passes } = parts;
   const { blocks, hasEmbedding, hasHead } = slot.plan;
   const [firstLayer, lastLayer] = [blocks[0], blocks.at(-1)];
   assert(firstLayer !== undefined && lastLayer !== undefined, 'a chunk has layers', { slot: slot.index });
@@ -36,6 +38,7 @@ export function mountPass(parts: PassParts): Mount {
     hasHead,
     evaluates: slot.mode === 'evaluate',
     waits: parts.parameters.groups.some(({ group }) => worker.job.layout.hasCourier(group)),
+    isDivided: !isWhole(passes.shape.tensor ?? wholeShare),
   };
   return mountOf((self: PassSelf) => ({
     machine: passMachine,

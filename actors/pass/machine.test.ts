@@ -25,6 +25,7 @@ const whole: PassInput = {
   hasHead: true,
   evaluates: false,
   waits: false,
+  isDivided: false,
 };
 const begin = { step: 1, attempt: 1, version: 0, microbatch: 2 };
 const last = { ...begin, body: { last: true } };
@@ -68,7 +69,7 @@ test('pass: forward and backward of a whole model, each state refuses what it do
   t.is(play.state, 'idle');
   t.like(play.context, { ...begin, last: true });
   const waits = ['wanting.looking', 'wanting.waiting'];
-  const transient = ['leaving', 'backward', 'returning', 'judging', ...waits];
+  const transient = ['leaving', 'joining', 'backward', 'returning', 'judging', ...waits];
   t.deepEqual([...visited, ...transient].toSorted(), leafStates(passMachine).toSorted());
 });
 
@@ -103,6 +104,15 @@ test('pass: a chunk in the middle sends its residual stream on and its gradient 
   t.deepEqual(play.send('pass.backward', last), ['unroute']);
   t.deepEqual(play.send('rows.left'), ['sendHeld']);
   t.deepEqual(sent(play, backward).slice(-4), ['holdLayer', 'sendGradient', 'sendHeld', 'finishBackward']);
+});
+
+test('pass: where matrices are divided rows are joined behind every gate, and shares come at any time', (t) => {
+  const play = new Play(passMachine, { ...whole, isDivided: true });
+  t.deepEqual(play.send('peer.share'), ['acceptShare']);
+  t.deepEqual(sent(play, ['pass.forward', ...forward]).slice(-2), ['route', 'joinRows']);
+  t.deepEqual(sent(play, ['share.made', 'peer.share']), ['shareSums', 'acceptShare']);
+  t.is(play.state, 'joining');
+  t.deepEqual(play.send('rows.joined'), ['finishForward']);
 });
 
 test('pass: an evaluation ends with the loss, where the head is', (t) => {

@@ -24,6 +24,8 @@ export interface PassContext {
   readonly waits: boolean;
   /** What is computed once they are here. */
   readonly toward: Computing;
+  /** Matrices are divided along the tensor axis: rows are joined once a gate has combined its own. */
+  readonly isDivided: boolean;
 }
 
 /** States that compute with segments. */
@@ -32,12 +34,15 @@ export type Computing = (typeof computing)[number];
 
 export type PassInput = Pick<
   PassContext,
-  'firstLayer' | 'lastLayer' | 'moeLayers' | 'hasEmbedding' | 'hasHead' | 'evaluates' | 'waits'
+  'firstLayer' | 'lastLayer' | 'moeLayers' | 'hasEmbedding' | 'hasHead' | 'evaluates' | 'waits' | 'isDivided'
 >;
 
 export const passActions = {
   forwardAttention: always,
   route: always,
+  joinRows: always,
+  shareSums: always,
+  acceptShare: on('peer.share'),
   evaluateHead: always,
   sendHidden: always,
   finishForward: always,
@@ -89,6 +94,7 @@ export const passMachine = setup({
     hasEmbedding: ({ context }) => context.hasEmbedding,
     waits: ({ context }) => context.waits,
     isNext: ({ context }, { toward }: { readonly toward: Computing }) => context.toward === toward,
+    isDivided: ({ context }) => context.isDivided,
   },
 }).createMachine({
   id: 'pass',
@@ -103,7 +109,11 @@ export const passMachine = setup({
     toward: 'attending' as const,
   }),
   initial: 'idle',
-  on: { 'attempt.abandon': { target: '.idle', actions: 'abandon' } },
+  on: {
+    'attempt.abandon': { target: '.idle', actions: 'abandon' },
+    'share.made': { actions: 'shareSums' },
+    'peer.share': { actions: 'acceptShare' },
+  },
   states: {
     /** Free, or between the two halves of a pass. */
     idle: {
@@ -167,6 +177,17 @@ export const passMachine = setup({
       entry: 'route',
       on: {
         'forward.done': [
+          { guard: 'isDivided', target: 'joining' },
+          { guard: 'lastLayer', target: 'leaving' },
+          { target: 'wanting', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
+        ],
+      },
+    },
+    /** Tensor peers add up what their experts made. */
+    joining: {
+      entry: 'joinRows',
+      on: {
+        'rows.joined': [
           { guard: 'lastLayer', target: 'leaving' },
           { target: 'wanting', actions: assign({ layer: ({ context }) => context.layer + 1 }) },
         ],

@@ -1,13 +1,15 @@
 import type { Address } from '@troupe/core';
 import type { Floats } from '@troupe/kernel-set';
 import type { HiddenNeighbour, Slot } from '@troupe/topology/layout';
+import { isEmbedding } from '@troupe/spec';
 import { sendGradients } from '../gradients.ts';
 import type { Pass, Passes } from '../passes.ts';
-import type { GroupRange } from '../stage-parameters.ts';
+import type { GroupRange, StageParameters } from '../stage-parameters.ts';
 import type { Worker } from '../worker.ts';
 import type { PassSelf } from './events.ts';
 import type { PassContext } from './machine.ts';
 import type { PassParts } from './pass-parts.ts';
+import { PeerSteps } from './peer-steps.ts';
 import { WantedSegments } from './wanted-segments.ts';
 
 /** Parts of the gradients that are finished together. */
@@ -26,9 +28,9 @@ function finishedTogether({ worker, parameters, slot }: PassParts): FinishedToge
   );
   return {
     layer: (layer) => layers.get(layer) ?? [],
-    embedding: plan.hasEmbedding ? parameters.ranges(({ id }) => id === 'embed') : [],
+    embedding: plan.hasEmbedding ? parameters.ranges(isEmbedding) : [],
     tail: plan.hasHead
-      ? parameters.ranges(({ id, layer }) => layer === null && !(id === 'embed' && hasEmbedding))
+      ? parameters.ranges(({ id, layer }) => layer === null && !(isEmbedding({ id }) && hasEmbedding))
       : [],
   };
 }
@@ -45,7 +47,10 @@ export class PassState {
   readonly segments: WantedSegments;
   /** Finished sums that wait until the rows of the next layer have left. */
   readonly held: GroupRange[] = [];
+  /** What it runs on its device and with its tensor peers. */
+  readonly steps: PeerSteps;
   readonly #self: PassSelf;
+  readonly parameters: StageParameters;
   readonly #passes: Passes;
 
   constructor(self: PassSelf, parts: PassParts) {
@@ -58,7 +63,9 @@ export class PassState {
     this.previous = layout.previousOf(worker.rank, slot.chunk);
     this.finished = finishedTogether(parts);
     this.segments = new WantedSegments(self, parts);
+    this.steps = new PeerSteps(self, worker, slot.index);
     this.#self = self;
+    this.parameters = parts.parameters;
     this.#passes = passes;
   }
 
@@ -76,6 +83,12 @@ export class PassState {
     return this.#passes.logitsRoom();
   }
 
+  /** The gradients that the step adds nothing to once a layer's backward pass ran. */
+  completedAt({ last, layer, lastLayer }: PassContext): readonly GroupRange[] {
+    if (!last) return [];
+    return [...(layer === lastLayer ? this.finished.tail : []), ...this.finished.layer(layer)];
+  }
+
   /** Sends what is held to those that add it up. */
   release({ step, attempt, microbatch, last: isLast }: PassContext): void {
     for (const { buffers, range } of this.held.splice(0)) {
@@ -84,12 +97,3 @@ export class PassState {
     }
   }
 }
-
-/** Which pass, in a message. */
-export const messagePlace = ({ step, attempt, version, layer, microbatch }: PassContext) => ({
-  step,
-  attempt,
-  version,
-  layer,
-  microbatch,
-});

@@ -1,5 +1,5 @@
 import { assert, type Address } from '@troupe/core';
-import type { Unit } from '@troupe/spec';
+import { isEmbedding, type Unit } from '@troupe/spec';
 import type { PassSelf } from './events.ts';
 import type { Computing, PassContext } from './machine.ts';
 import type { PassParts } from './pass-parts.ts';
@@ -114,10 +114,10 @@ export class WantedSegments {
   #find(part: Part): readonly Wanted[] {
     const { worker, parameters } = this.#parts;
     const { layout, model } = worker.job;
-    const belongs = ({ id, layer }: Unit): boolean => {
-      if (part === 'embedding') return id === 'embed';
-      if (part === 'tail') return layer === null && (id !== 'embed' || model.tiedHead);
-      return layer === part;
+    const belongs = (unit: Unit): boolean => {
+      if (part === 'embedding') return isEmbedding(unit);
+      if (part === 'tail') return unit.layer === null && (!isEmbedding(unit) || model.tiedHead);
+      return unit.layer === part;
     };
     return parameters.groups.flatMap(({ group }) => {
       const courier = layout.courierOf(group, worker.rank);

@@ -58,8 +58,13 @@ export class ServedExperts implements ExpertHost {
       count: this.count,
       from: 0,
       to: data.length,
-      weights: () => data,
-      gradient: () => assert(false, 'a service has no backward pass') as never,
+      segments: [
+        {
+          segment: { count: 1, index: 0 },
+          weights: () => data,
+          gradient: () => assert(false, 'a service has no backward pass') as never,
+        },
+      ],
     };
   }
 

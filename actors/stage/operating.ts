@@ -14,7 +14,7 @@ type OperatingEffects = Pick<
 
 /** Passes begin and end in the order of the program. */
 export function operatingEffects(self: StageSelf, state: StageState): OperatingEffects {
-  const { worker, passes, inputs } = state;
+  const { worker, passes, parameters, inputs } = state;
   const { job, device } = worker;
   const { model, layout } = job;
   const close = (context: StageContextData, pass: { chunk: number; microbatch: number }): void => {
@@ -73,7 +73,7 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
       const { lossSum, lossSums, counts_LE, probSums_LE } = passes.statistics('train').totals();
       const tensors = { lossSum, layerSums: lossSums, counts_LE, probSums: probSums_LE };
       // The optimizer's kernels of this step run after this and count for the next one.
-      const body = { kernelMs: worker.meter.take() };
+      const body = { kernelMs: worker.meter.take(), alike: parameters.digest() };
       self.tell(addresses.trainer, 'stage.measured', { step, attempt, version: wanted, tensors, body });
     },
   };

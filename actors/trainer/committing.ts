@@ -16,7 +16,9 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
   const { job, company, options } = state;
   return {
     recordMeasure: ({ from, body, tensors }) => {
-      state.ledger.addLosses(company.shareOf(from), tensors);
+      const share = company.shareOf(from);
+      state.ledger.compareAlike(share, body.alike);
+      state.ledger.addLosses(share, tensors);
       state.ledger.kernelMs += body.kernelMs;
       self.answered('step', from);
     },

@@ -10,7 +10,7 @@ const sums = (...integers: readonly bigint[]): BigInt64Array => {
   return words;
 };
 
-const all = { layers: [0], hasLoss: true, counts: true };
+const all = { layers: [0], hasLoss: true, counts: true, peers: 'pp0/dp0' };
 const noLayers = {
   layerSums: new BigInt64Array(0),
   counts_LE: new Int32Array(0),
@@ -50,18 +50,30 @@ test('ledger: the loss of one replica that is none makes the sum none', (t) => {
 
 test('ledger: TRN-1, stages add their own layers, the last one the loss, tensor peers nothing', (t) => {
   const ledger = new StepLedger({ layers: 3, experts: 2 });
-  const first = { layers: [2], hasLoss: false, counts: true };
-  const last = { layers: [0], hasLoss: true, counts: true };
-  for (const share of [first, { ...first, counts: false }]) ledger.addLosses(share, measured(5n));
-  for (const share of [last, { ...last, counts: false }]) ledger.addLosses(share, measured(7n));
+  const first = { layers: [2], hasLoss: false, counts: true, peers: 'pp0/dp0' };
+  const last = { layers: [0], hasLoss: true, counts: true, peers: 'pp0/dp0' };
+  for (const share of [first, { ...first, counts: false, peers: 'pp0/dp0' }])
+    ledger.addLosses(share, measured(5n));
+  for (const share of [last, { ...last, counts: false, peers: 'pp0/dp0' }])
+    ledger.addLosses(share, measured(7n));
   t.deepEqual(ledger.lossSum, sums(7n));
   t.deepEqual(ledger.lossSums, sums(7n, 14n, 0n, 0n, 5n, 10n));
   t.deepEqual(ledger.counts, Int32Array.of(7, 1, 0, 0, 5, 1));
   t.deepEqual(ledger.probSums, sums(7n, 7n, 0n, 0n, 5n, 5n));
-  for (const share of [first, { ...last, counts: false }]) ledger.addChoices(share, Int32Array.of(1, 2));
+  for (const share of [first, { ...last, counts: false, peers: 'pp0/dp0' }])
+    ledger.addChoices(share, Int32Array.of(1, 2));
   t.is(ledger.numShared, 2);
   t.deepEqual(ledger.sharedChoices, Int32Array.of(0, 0, 0, 0, 1, 2));
   t.throws(() => ledger.addLosses({ ...first, layers: [0, 2] }, measured(1n)), {
     instanceOf: InvariantError,
   });
+});
+
+test('ledger: TEN-4, tensor peers whose gradients differ are found', (t) => {
+  const ledger = new StepLedger({ layers: 0, experts: 0 });
+  const share = (peers: string) => ({ layers: [], hasLoss: true, counts: true, peers });
+  ledger.compareAlike(share('pp0/dp0'), 7);
+  ledger.compareAlike(share('pp0/dp1'), 8);
+  ledger.compareAlike(share('pp0/dp0'), 7);
+  t.throws(() => ledger.compareAlike(share('pp0/dp0'), 8), { code: 'TROUPE_INVARIANT' });
 });

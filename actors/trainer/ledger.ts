@@ -24,6 +24,8 @@ export class StepLedger {
   readonly sharedChoices: Int32Array;
   numShared = 0;
   readonly #experts: number;
+  /** Digests of gradients, by stage and replica. */
+  readonly #alike = new Map<string, number>();
 
   /** @param layers - MoE layers of the model */
   constructor({ layers, experts }: { readonly layers: number; readonly experts: number }) {
@@ -37,6 +39,17 @@ export class StepLedger {
   addChoices(share: Share, counts_LE: Int32Array): void {
     this.numShared++;
     if (share.counts) this.#addCounts(this.sharedChoices, share, counts_LE);
+  }
+
+  /** TEN-4: tensor peers have the same gradients of what they hold alike. */
+  compareAlike({ peers }: Share, digest: number): void {
+    const known = this.#alike.get(peers) ?? digest;
+    this.#alike.set(peers, known);
+    assert(known === digest, 'tensor peers have the same gradients of norms and routers', {
+      peers,
+      known,
+      digest,
+    });
   }
 
   addLosses(share: Share, { lossSum, layerSums, counts_LE, probSums }: Measured): void {

@@ -23,5 +23,9 @@ test('shares: every layer belongs to one stage, the loss to the last, and the fi
   );
   t.true(counted.every(({ counts }) => counts));
   t.false(of(1, 1).counts);
-  t.is(shareOf(workerRank(0)), shareOf(layout.mesh.rankOf({ pp: 0, dp: 1, tp: 0 })), 'one object a stage');
+  t.is(of(1, 1).peers, of(1, 0).peers);
+  t.not(of(1, 0).peers, shareOf(layout.mesh.rankOf({ pp: 1, dp: 0, tp: 0 })).peers);
+  const alone = new Layout({ ...rest, model, parallel: { ...rest.parallel, pp: 3 } });
+  const aloneOf = shares(alone);
+  t.is(aloneOf(workerRank(0)), aloneOf(workerRank(1)), 'one object a stage');
 });

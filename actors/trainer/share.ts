@@ -13,20 +13,24 @@ export interface Share {
   readonly hasLoss: boolean;
   /** The first of its tensor peers: the others answer, and add nothing. */
   readonly counts: boolean;
+  /** Which peers it is one of. */
+  readonly peers: string;
 }
 
-/** One object for all workers of a stage. */
+/** One object for all workers of a stage; with tensor peers one a replica. */
 export function shares(layout: Layout): (worker: WorkerRank) => Share {
   const position = new Map(moeLayers(layout.model).map((layer, index) => [layer, index]));
   const known = new Map<string, Share>();
   return (worker) => {
-    const { pp, tp } = layout.at(worker);
+    const { pp, dp, tp } = layout.at(worker);
     const counts = tp === 0;
-    const key = `${pp}/${counts}`;
+    const peers = `pp${pp}/dp${dp}`;
+    const key = layout.mesh.tp > 1 ? `${peers}/${counts}` : `${pp}`;
     const share = known.get(key) ?? {
       layers: layout.moeLayersOf(pp).map((layer) => position.get(layer) ?? 0),
       hasLoss: layout.stagePlan(pp).hasHead,
       counts,
+      peers,
     };
     known.set(key, share);
     return share;

@@ -33,7 +33,10 @@ async function alone(device: Device, expert: number, x_D: Float32Array): Promise
     device.write(weights.subarray(at), weightsOf(name));
     at += size;
   }
-  const shape = { ...expertShape(model, LAYER, 1, 'f32'), expertStride: paddedSize };
+  const shape = {
+    ...expertShape(model, { layer: LAYER, experts: 1, precision: 'f32' }),
+    expertStride: paddedSize,
+  };
   const y_ND = device.floats(dim);
   const [x_UD, slots_N, counts_EG] = [
     device.upload(x_D),

@@ -6,6 +6,9 @@ type Axes = Readonly<Record<'pp' | 'tp', number>>;
 const placeOf = (group: string, { pp, dp, tp }: MeshPlace, axes: Axes): string =>
   axes.pp * axes.tp === 1 ? `${group}/dp${dp}` : `${group}/pp${pp}/dp${dp}/tp${tp}`;
 
+/** Tensor peers have a gate and experts each. */
+const peerOf = (tp: number, axes: Pick<Axes, 'tp'>): string => (axes.tp === 1 ? '' : `/tp${tp}`);
+
 /** Names of actors. The name says what an actor is, never where it lives. */
 export const addresses = {
   trainer: address('trainer'),
@@ -16,14 +19,23 @@ export const addresses = {
   /** One for each slot of a stage. */
   pass: ({ pp, dp, tp }: MeshPlace, slot: number): Address =>
     address(`pass/pp${pp}/dp${dp}/tp${tp}/s${slot}`),
-  gate: (layer: number, { pp, dp }: Pick<MeshPlace, 'pp' | 'dp'>): Address =>
-    address(`gate/L${layer}/pp${pp}/dp${dp}`),
+  gate: (
+    layer: number,
+    { pp, dp, tp = 0 }: Pick<MeshPlace, 'pp' | 'dp'> & Partial<MeshPlace>,
+    axes: Pick<Axes, 'tp'> = { tp: 1 },
+  ): Address => address(`gate/L${layer}/pp${pp}/dp${dp}${peerOf(tp, axes)}`),
   /** Beside it, where backward passes have a gate of their own. */
-  backwardGate: (layer: number, { pp, dp }: Pick<MeshPlace, 'pp' | 'dp'>): Address =>
-    address(`gate/L${layer}/pp${pp}/dp${dp}/backward`),
+  backwardGate: (
+    layer: number,
+    { pp, dp, tp = 0 }: Pick<MeshPlace, 'pp' | 'dp'> & Partial<MeshPlace>,
+    axes: Pick<Axes, 'tp'> = { tp: 1 },
+  ): Address => address(`gate/L${layer}/pp${pp}/dp${dp}${peerOf(tp, axes)}/backward`),
   /** Copy `edp` of group `ep` of a layer's experts. */
-  expert: (layer: number, { ep, edp }: { readonly ep: number; readonly edp: number }): Address =>
-    address(`expert/L${layer}/ep${ep}/edp${edp}`),
+  expert: (
+    layer: number,
+    { ep, edp, tp = 0 }: { readonly ep: number; readonly edp: number; readonly tp?: number },
+    axes: Pick<Axes, 'tp'> = { tp: 1 },
+  ): Address => address(`expert/L${layer}/ep${ep}/edp${edp}${peerOf(tp, axes)}`),
   /** One for each parameter group of a worker, which is named by dp alone while pp and tp are 1. */
   optimizer: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
     address(`optimizer/${placeOf(group, at, axes)}`),

@@ -163,10 +163,11 @@ test('Layout: gates and experts of a group know each other, and stay inside it',
     fc.property(shapes, (shape) => {
       const layout = new Layout(sourceOf({ ...shape, pp: 1 }));
       for (const worker of layout.workers()) {
-        const { edp } = layout.at(worker);
+        const { edp, tp } = layout.at(worker);
+        const peer = shape.tp === 1 ? '' : `/tp${tp}`;
         t.deepEqual(
           layout.expertsFor(1, worker).map((each) => each as string),
-          Array.from({ length: shape.ep }, (_, ep) => `expert/L1/ep${ep}/edp${edp}`),
+          Array.from({ length: shape.ep }, (_, ep) => `expert/L1/ep${ep}/edp${edp}${peer}`),
         );
         t.true(layout.gatesFor(1, worker).includes(layout.gateOf(1, worker)));
         for (const peer of layout.mesh.peers('ep', worker))

@@ -1,5 +1,13 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
-import { isMoeLayer, moeLayers, segmentsOf, type ModelConfig, type TensorSegments } from '@troupe/spec';
+import {
+  expertSegmentsOf,
+  isMoeLayer,
+  moeLayers,
+  segmentsOf,
+  type ModelConfig,
+  type TensorAxis,
+  type TensorSegments,
+} from '@troupe/spec';
 import { expertMaps, rankOf_E, type ExpertMap, type WrittenExperts } from '../expert-map.ts';
 import { addresses, agentNodeOf, workerNode } from './address.ts';
 import { Buddies } from './buddies.ts';
@@ -233,7 +241,21 @@ export class Layout {
 
   /** Which segments of the matrices that tensor peers divide a tensor rank has. */
   segmentsOf(tensor: TensorRank): TensorSegments {
-    return segmentsOf({ tp: this.mesh.tp, segments: this.#tensorSegments }, tensor);
+    return segmentsOf(this.tensorAxis, tensor);
+  }
+
+  /** The same of routed experts. */
+  expertSegmentsOf(tensor: TensorRank): TensorSegments {
+    return expertSegmentsOf(this.tensorAxis, tensor);
+  }
+
+  /** How matrices are divided. */
+  get tensorAxis(): TensorAxis {
+    return {
+      tp: this.mesh.tp,
+      segments: this.#tensorSegments,
+      expertsSliced: this.options.expertsSliced,
+    };
   }
 
   /** The tensor peers of a worker, itself among them, by tensor rank. */
@@ -266,12 +288,12 @@ export class Layout {
 
   /** Its gradients leave after each microbatch, and what they lie in is used again: from ZeRO 2 on, where there are other holders. */
   hasCourier(group: ParameterGroup): boolean {
-    return this.zero >= 2 && group.holders.count > 1;
+    return this.zero >= 2 && group.isCut;
   }
 
   /** No worker has all weights of it: each gathers them segment by segment from those that own them (ZeRO 3). */
   isGathered(group: ParameterGroup): boolean {
-    return this.zero === 3 && group.holders.count > 1;
+    return this.zero === 3 && group.isCut;
   }
 
   /** The worker that keeps a copy of the state that of this group only `worker` has; null: it needs none, or there is none. */
@@ -378,8 +400,8 @@ export class Layout {
   gateOf(layer: number, worker: WorkerRank, direction: 'forward' | 'backward' = 'forward'): Address {
     const at = this.at(worker);
     return direction === 'backward' && this.pipeline.width > 1
-      ? addresses.backwardGate(layer, at)
-      : addresses.gate(layer, at);
+      ? addresses.backwardGate(layer, at, this.mesh)
+      : addresses.gate(layer, at, this.mesh);
   }
 
   /**
@@ -395,7 +417,7 @@ export class Layout {
 
   /** The expert group of a layer that lives on a worker. */
   expertOf(layer: number, worker: WorkerRank): Address {
-    return addresses.expert(layer, this.at(worker));
+    return addresses.expert(layer, this.at(worker), this.mesh);
   }
 
   /** What keeps a copy of the state of a shard, on its buddy. */

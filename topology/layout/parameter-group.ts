@@ -83,6 +83,14 @@ export class ParameterGroup {
     return this.#slices;
   }
 
+  /**
+   * From ZeRO 2 on a holder has a part of it. What tensor peers hold alike is small (norms, routers) and stays whole: each of them computes
+   * all of its gradient, and one counts.
+   */
+  get isCut(): boolean {
+    return this.holders.count > 1 && this.name !== 'replicated';
+  }
+
   get units(): readonly Unit[] {
     return this.flat.units;
   }

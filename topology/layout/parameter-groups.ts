@@ -3,8 +3,8 @@ import {
   eachSegment,
   exchangeLevels,
   expertUnit,
+  isEmbedding,
   kvHeadsOfSegment,
-  wholeTensors,
   type ModelConfig,
   type TensorSegments,
   type Unit,
@@ -25,6 +25,8 @@ export interface GroupedLayout {
   expertsOf(layer: number, group: ExpertGroupId): readonly number[];
   /** Of the matrices that tensor peers divide. */
   segmentsOf(tensor: TensorRank): TensorSegments;
+  /** Of routed experts. */
+  expertSegmentsOf(tensor: TensorRank): TensorSegments;
   readonly options: { readonly expertsSliced: boolean };
 }
 
@@ -39,9 +41,6 @@ export interface ExchangeRule {
 
 /** Norms and routers are not divided along the tensor axis: all peers hold them. */
 const isReplicated = ({ segment }: Unit): boolean => segment === null;
-
-/** The embedding's, or a part of it. */
-const isTable = ({ id }: Unit): boolean => id === 'embed' || id.startsWith('embed#');
 
 /** Some of the peers: keys and values of a head that the query heads of several of them read. */
 const isShared = ({ segment, peerGradient }: Unit): boolean => segment !== null && peerGradient === 'shares';
@@ -142,7 +141,7 @@ export class ParameterGroups {
     return this.#group('embed', [at.tp], {
       reader: 'stage',
       holders: () => new Holders([runOf(0), runOf(mesh.pp - 1)]),
-      units: () => this.#denseUnits(at).filter(isTable),
+      units: () => this.#denseUnits(at).filter(isEmbedding),
     });
   }
 
@@ -150,7 +149,7 @@ export class ParameterGroups {
     const { mesh, model, options } = this.#layout;
     const copies = mesh.peers('edp', worker);
     const isSliced = options.expertsSliced || mesh.tp === 1;
-    const segments = eachSegment(options.expertsSliced ? this.#layout.segmentsOf(at.tp) : wholeTensors);
+    const segments = eachSegment(this.#layout.expertSegmentsOf(at.tp));
     return this.#group('expert', [at.pp, isSliced ? at.tp : 0, at.ep], {
       reader: 'experts',
       holders: () =>
@@ -178,7 +177,7 @@ export class ParameterGroups {
     const { blocks, hasEmbedding, hasHead } = this.#layout.stagePlan(at.pp);
     return this.#denseUnits(at).filter((unit) => {
       if (unit.layer !== null) return blocks.includes(unit.layer);
-      return isTable(unit) ? hasEmbedding && !(model.tiedHead && mesh.pp > 1) : hasHead;
+      return isEmbedding(unit) ? hasEmbedding && !(model.tiedHead && mesh.pp > 1) : hasHead;
     });
   }
 

@@ -1,4 +1,4 @@
-import { flatLayout, type ElementRange, type FlatLayout, type Unit } from '@troupe/spec';
+import { flatLayout, isEmbedding, type ElementRange, type FlatLayout, type Unit } from '@troupe/spec';
 
 /** Consecutive units of a group that are computed together: their weights come, and their gradients go, at a time. */
 export interface Segment extends ElementRange {
@@ -9,7 +9,7 @@ export interface Segment extends ElementRange {
 }
 
 /** Of units without a layer, the embedding is read in front of all layers, everything else behind them. */
-const partOf = ({ layer, id }: Unit): number | string => layer ?? (id === 'embed' ? 'embed' : 'tail');
+const partOf = (unit: Unit): number | string => unit.layer ?? (isEmbedding(unit) ? 'embed' : 'tail');
 
 /** The segments of a flat buffer in order: the embedding, each layer, what is behind the last one. */
 export function segmentsOf({ units, starts }: FlatLayout): readonly Segment[] {

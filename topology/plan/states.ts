@@ -1,4 +1,4 @@
-import { gradientBytes, isOperandOnly, type ElementRange, type Unit } from '@troupe/spec';
+import { gradientBytes, isEmbedding, isOperandOnly, type ElementRange, type Unit } from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
@@ -57,7 +57,7 @@ export const SHARD_WORDS_BYTES = 4 + 16;
 function storedElements(topology: ResolvedTopology, holders: number): (unit: Unit) => number {
   const { model, train } = topology;
   const isFinished = gradientBytes(holders, train.microbatches) === 4;
-  return ({ id, paddedSize }) => (isFinished && !(model.tiedHead && id === 'embed') ? paddedSize : 0);
+  return (unit) => (isFinished && !(model.tiedHead && isEmbedding(unit)) ? unit.paddedSize : 0);
 }
 
 /** Elements in a range of the group's buffer that belong to certain units. */

@@ -1,89 +1,40 @@
-import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
-import { blockOf, qkvWidths, type Mixer } from '@troupe/spec';
+import type { Floats, KernelCall } from '@troupe/kernel-set';
+import { segmentId } from '@troupe/spec';
+import {
+  attentionCommon,
+  attentionSegments,
+  gradientOperands,
+  operands,
+  projectBackward,
+  projectForward,
+  rope,
+  type AttentionSegment,
+} from './attention-segment.ts';
 import type { DeviceBatch } from './batch.ts';
-import { normBackward, normForward, qkNormBackward, qkNormForward, rowsOf, type QkSegment } from './norms.ts';
+import { normBackward, normForward } from './norms.ts';
+import { sumOver } from './partial-sums.ts';
+import { qkNormsBackward, qkNormsForward } from './qk-norms.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
+import { joined, type Step } from './step.ts';
+import { partialOf } from './sum-buffers.ts';
+import { isWhole } from './tensor-share.ts';
 
-/** Queries, keys and values of the rows, wherever the query/key norm put them. */
-interface Operands {
-  readonly q: Rows;
-  readonly k: Rows;
-  readonly v: Rows;
-}
-
-const mixerOf = (ctx: StageContext, layer: number): Mixer => blockOf(ctx.shape.config, layer).mixer;
-
-/** `qk` is [T, q + k] when there is a query/key norm, else queries and keys lie in `qkv` [T, q + k + v]. */
-function operands(mixer: Mixer, qkv: Floats, qk: Floats | null): Operands {
-  const widths = qkvWidths(mixer);
-  const [data, stride] = qk === null ? [qkv, widths.all] : [qk, widths.q + widths.k];
+/** The product of attention's outputs with the output projection; with `residual` that is what its chain starts from. */
+function outProjection(
+  ctx: StageContext,
+  { layer, segment, heads, own }: AttentionSegment,
+  io: { readonly out: Floats; readonly residual?: Floats },
+): KernelCall {
   return {
-    q: { data, offset: 0, stride },
-    k: { data, offset: widths.q, stride },
-    v: { data: qkv, offset: widths.q + widths.k, stride: widths.all },
-  };
-}
-
-function qkSegments(ctx: StageContext, layer: number): readonly [QkSegment, QkSegment] | null {
-  const mixer = mixerOf(ctx, layer);
-  const { qkv_TW, qk, qStats, kStats } = ctx.act.layer(layer);
-  if (qk === null) return null;
-  const widths = qkvWidths(mixer);
-  const raw = operands(mixer, qkv_TW, null);
-  const normed = operands(mixer, qkv_TW, qk);
-  const perHead = mixer.qkNorm === 'head';
-  return [
-    {
-      unitId: `L${layer}/q-norm`,
-      groups: perHead ? mixer.heads : 1,
-      dim: perHead ? mixer.headDim : widths.q,
-      stats: qStats,
-      raw: raw.q,
-      normed: normed.q,
-    },
-    {
-      unitId: `L${layer}/k-norm`,
-      groups: perHead ? mixer.kvHeads : 1,
-      dim: perHead ? mixer.headDim : widths.k,
-      stats: kStats,
-      raw: raw.k,
-      normed: normed.k,
-    },
-  ];
-}
-
-/** Queries and keys lie side by side, so one call turns the heads of both. */
-function rope(ctx: StageContext, { heads, kvHeads, headDim }: Mixer, x: Rows, inverse: boolean): KernelCall {
-  return {
-    op: 'rope',
+    op: 'linear.forward',
     rows: ctx.act.tokens,
-    seqLen: ctx.shape.config.seqLen,
-    heads: heads + kvHeads,
-    headDim,
-    x,
-    ...ctx.rope,
-    inverse,
-  };
-}
-
-type AttentionCommon = Omit<AttentionForwardCall, 'op'>;
-
-function attentionCommon(ctx: StageContext, layer: number, batch: DeviceBatch): AttentionCommon {
-  const { config, sequences } = ctx.shape;
-  const mixer = mixerOf(ctx, layer);
-  const { heads, kvHeads, headDim } = mixer;
-  const { qkv_TW, qk, attention_TQ, lse_TH } = ctx.act.layer(layer);
-  return {
-    batch: sequences,
-    seqLen: config.seqLen,
-    heads,
-    kvHeads,
-    headDim,
-    scale: 1 / Math.sqrt(headDim),
-    ...operands(mixer, qkv_TW, qk),
-    firstSeen_T: batch.firstSeen_T,
-    out: { data: attention_TQ },
-    lse_TH,
+    inDim: heads.widths.q,
+    outDim: ctx.shape.config.dModel,
+    x: { data: own.attention_TQ },
+    precision: ctx.act.precision,
+    weight: ctx.weights.operand(segmentId(`L${layer}/out`, segment)),
+    out: { data: io.out },
+    ...(io.residual === undefined ? {} : { residual: { data: io.residual } }),
   };
 }
 
@@ -91,128 +42,115 @@ function attentionCommon(ctx: StageContext, layer: number, batch: DeviceBatch): 
  * hidden[l] → norm → queries, keys, values → (query/key norm) → rope → attention → projection + residual = mid[l];
  * then the second norm: normed[l], which the FFN or the gate reads.
  */
-export function attentionForward(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
-  const { config } = ctx.shape;
-  const { act, weights } = ctx;
+export function attentionForward(ctx: StageContext, layer: number, batch: DeviceBatch): readonly Step[] {
+  const { act } = ctx;
   const own = act.layer(layer);
   const hidden = act.hidden(layer);
-  const mixer = mixerOf(ctx, layer);
-  const widths = qkvWidths(mixer);
-  const segments = qkSegments(ctx, layer);
-  return [
-    normForward(ctx, `L${layer}/norm1`, hidden, own.normed1_TD, own.stats1),
+  const segments = attentionSegments(ctx, layer);
+  const whole = isWhole(act.tensor);
+  const sum = act.sums.attention;
+  return joined([
     {
-      op: 'linear.forward',
-      rows: act.tokens,
-      inDim: config.dModel,
-      outDim: widths.all,
-      x: rowsOf(own.normed1_TD),
-      precision: act.precision,
-      weight: weights.operand(`L${layer}/qkv`),
-      out: { data: own.qkv_TW },
+      calls: [
+        normForward(ctx, `L${layer}/norm1`, hidden, own.normed1_TD, own.stats1),
+        ...segments.flatMap((segment) => projectForward(ctx, segment)),
+      ],
     },
-    ...(segments ?? []).map((segment) => qkNormForward(ctx, segment)),
-    rope(ctx, mixer, operands(mixer, own.qkv_TW, own.qk).q, false),
-    { op: 'attention.forward', ...attentionCommon(ctx, layer, batch) },
+    ...qkNormsForward(ctx, segments),
     {
-      op: 'linear.forward',
-      rows: act.tokens,
-      inDim: widths.q,
-      outDim: config.dModel,
-      x: { data: own.attention_TQ },
-      precision: act.precision,
-      weight: weights.operand(`L${layer}/out`),
-      out: { data: own.mid_TD },
-      residual: { data: hidden },
+      calls: segments.flatMap((segment) => [
+        rope(ctx, segment, operands(segment.heads, segment.own.qkv_TW, segment.own.qk).q, false),
+        { op: 'attention.forward', ...attentionCommon(ctx, segment, batch) },
+        outProjection(
+          ctx,
+          segment,
+          whole ? { out: own.mid_TD, residual: hidden } : { out: partialOf(sum, segment.held) },
+        ),
+      ]),
     },
-    normForward(ctx, `L${layer}/norm2`, own.mid_TD, own.normed_TD, own.stats2),
-  ];
+    ...(whole ? [] : sumOver(ctx, { of: sum, base: hidden, out: own.mid_TD })),
+    { calls: [normForward(ctx, `L${layer}/norm2`, own.mid_TD, own.normed_TD, own.stats2)] },
+  ]);
 }
 
-/**
- * dNormed[l] and dHidden (gradient of hidden[l+1], which is also that of the residual) → dHidden of hidden[l].
- */
-export function attentionBackward(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
-  const { config } = ctx.shape;
-  const { act, weights } = ctx;
-  const sums = gradientsOf(ctx);
-  const own = act.layer(layer);
-  const { dHidden_TD, dNormed_TD, dAttention_TQ, dQkv_TW, dQk } = act.gradients;
-  const mixer = mixerOf(ctx, layer);
-  const widths = qkvWidths(mixer);
-  const segments = qkSegments(ctx, layer);
-  const gradients = operands(mixer, dQkv_TW, dQk);
-  const projected = operands(mixer, dQkv_TW, null);
+/** dHidden → the output projection's gradient, and through attention and rope to what the query/key norm gave. */
+function throughAttention(ctx: StageContext, segment: AttentionSegment, batch: DeviceBatch): KernelCall[] {
+  const { act } = ctx;
+  const { dHidden_TD, dAttention_TQ } = act.gradients;
+  const unitId = segmentId(`L${segment.layer}/out`, segment.segment);
+  const gradients = gradientOperands(ctx, segment);
   const out = {
     rows: act.tokens,
-    inDim: widths.q,
-    outDim: config.dModel,
+    inDim: segment.heads.widths.q,
+    outDim: ctx.shape.config.dModel,
     dOut: { data: dHidden_TD },
     precision: act.precision,
   };
-  const qkv = {
-    rows: act.tokens,
-    inDim: config.dModel,
-    outDim: widths.all,
-    dOut: { data: dQkv_TW },
-    precision: act.precision,
-  };
-  const { grainStarts } = act;
   return [
-    normBackward(ctx, `L${layer}/norm2`, {
-      x: own.mid_TD,
-      stats: own.stats2,
-      dOut: dNormed_TD,
-      dx: dHidden_TD,
-      accumulate: true,
-    }),
     {
       op: 'linear.backward.weight',
       ...out,
-      x: { data: own.attention_TQ },
-      grainStarts,
-      weightSum: sums.view(`L${layer}/out`),
+      x: { data: segment.own.attention_TQ },
+      grainStarts: act.grainStarts,
+      weightSum: gradientsOf(ctx).view(unitId),
     },
     {
       op: 'linear.backward.input',
       ...out,
-      weight: weights.operand(`L${layer}/out`),
+      weight: ctx.weights.operand(unitId),
       dx: { data: dAttention_TQ },
     },
     {
       op: 'attention.backward',
-      ...attentionCommon(ctx, layer, batch),
+      ...attentionCommon(ctx, segment, batch),
       dOut: { data: dAttention_TQ },
       dq: gradients.q,
       dk: gradients.k,
       dv: gradients.v,
     },
-    rope(ctx, mixer, gradients.q, true),
-    ...(segments === null
-      ? []
-      : [
-          qkNormBackward(ctx, segments[0], gradients.q, projected.q),
-          qkNormBackward(ctx, segments[1], gradients.k, projected.k),
-        ]),
-    {
-      op: 'linear.backward.weight',
-      ...qkv,
-      x: rowsOf(own.normed1_TD),
-      grainStarts,
-      weightSum: sums.view(`L${layer}/qkv`),
-    },
-    {
-      op: 'linear.backward.input',
-      ...qkv,
-      weight: weights.operand(`L${layer}/qkv`),
-      dx: { data: dNormed_TD },
-    },
-    normBackward(ctx, `L${layer}/norm1`, {
-      x: act.hidden(layer),
-      stats: own.stats1,
-      dOut: dNormed_TD,
-      dx: dHidden_TD,
-      accumulate: true,
-    }),
+    rope(ctx, segment, gradients.q, true),
   ];
+}
+
+/**
+ * Out of the heads of each segment and into what its projection read. A norm over the full width needs sums of all segments before any of
+ * them can go on; otherwise each is finished before the next begins.
+ */
+function segmentsBackward(ctx: StageContext, layer: number, batch: DeviceBatch): Step[] {
+  const { act } = ctx;
+  const { gradients } = act;
+  const segments = attentionSegments(ctx, layer);
+  const dxOf = ({ held }: AttentionSegment): Floats =>
+    isWhole(act.tensor) ? gradients.dNormed_TD : partialOf(gradients.sums.attention, held);
+  const through = (each: AttentionSegment): Step => ({ calls: throughAttention(ctx, each, batch) });
+  const project = (each: AttentionSegment): Step => ({ calls: projectBackward(ctx, each, dxOf(each)) });
+  if (act.normSums === null)
+    return segments.flatMap((each) => [through(each), ...qkNormsBackward(ctx, [each]), project(each)]);
+  return [...segments.map(through), ...qkNormsBackward(ctx, segments), ...segments.map(project)];
+}
+
+/**
+ * dNormed[l] and dHidden (gradient of hidden[l+1], which is also that of the residual) → dHidden of hidden[l].
+ */
+export function attentionBackward(ctx: StageContext, layer: number, batch: DeviceBatch): readonly Step[] {
+  const { act } = ctx;
+  const own = act.layer(layer);
+  const { dHidden_TD, dNormed_TD, sums } = act.gradients;
+  const through = (norm: string, x: Floats, stats: Floats): Step => ({
+    calls: [
+      normBackward(ctx, `L${layer}/${norm}`, {
+        x,
+        stats,
+        dOut: dNormed_TD,
+        dx: dHidden_TD,
+        accumulate: true,
+      }),
+    ],
+  });
+  return joined([
+    through('norm2', own.mid_TD, own.stats2),
+    ...segmentsBackward(ctx, layer, batch),
+    ...(isWhole(act.tensor) ? [] : sumOver(ctx, { of: sums.attention, out: dNormed_TD })),
+    through('norm1', act.hidden(layer), own.stats1),
+  ]);
 }

@@ -1,7 +1,8 @@
 import type { ExpertSource, Floats, Halves, Ints, KernelCall, RowsPart } from '@troupe/kernel-set';
-import type { MoeActivations } from './activations.ts';
+import type { MoeActivations } from './layer-activations.ts';
 import type { RankShare } from './rank-shares.ts';
 import type { StageContext } from './stage-context.ts';
+import { numHeld } from './tensor-share.ts';
 
 /** What one rank of the expert-parallel group gets from this gate. U distinct tokens, N rows, D model. */
 export interface RankSource extends ExpertSource {
@@ -148,18 +149,35 @@ export function expertGradientSource(ctx: StageContext, layer: number, rank: num
   };
 }
 
-function rowsOf(ctx: StageContext, layer: number, rank: number, all: Floats): RowsPart {
-  const dim = ctx.shape.config.dModel;
-  const { firstRow, numRows } = ctx.act.moe(layer).shares.of(rank);
-  return { firstRow, rows: numRows, data: all.subarray(firstRow * dim, (firstRow + numRows) * dim) };
+/** The rows of one rank. */
+export interface ReturnedRows {
+  /** All of them: those of one segment of the experts after those of the other, each [N, D]. */
+  readonly data: Floats;
+  /** The same by segment. */
+  readonly segments: readonly RowsPart[];
 }
 
-/** Where the outputs of `rank` belong, [N, D]: a local expert writes here, a remote one's frames are copied here. */
-export function returnedRows(ctx: StageContext, layer: number, rank: number): RowsPart {
+function rowsOf(ctx: StageContext, layer: number, rank: number, all: Floats): ReturnedRows {
+  const dim = ctx.shape.config.dModel;
+  const { firstRow, numRows } = ctx.act.moe(layer).shares.of(rank);
+  const held = numHeld(ctx.act.tensor.expertSegments);
+  const [first, size] = [held * firstRow * dim, numRows * dim];
+  return {
+    data: all.subarray(first, first + held * size),
+    segments: Array.from({ length: held }, (_, index) => ({
+      firstRow,
+      rows: numRows,
+      data: all.subarray(first + index * size, first + (index + 1) * size),
+    })),
+  };
+}
+
+/** Where the outputs of `rank` belong: a local expert writes here, a remote one's frames are copied here. */
+export function returnedRows(ctx: StageContext, layer: number, rank: number): ReturnedRows {
   return rowsOf(ctx, layer, rank, ctx.act.moe(layer).returned_ND);
 }
 
-/** Where the input gradients of `rank` belong, [N, D]. */
-export function returnedGradients(ctx: StageContext, layer: number, rank: number): RowsPart {
+/** Where the input gradients of `rank` belong. */
+export function returnedGradients(ctx: StageContext, layer: number, rank: number): ReturnedRows {
   return rowsOf(ctx, layer, rank, ctx.act.gradients.dReturned_ND);
 }

@@ -10,7 +10,8 @@ import {
   type Precision,
   type Weights,
 } from '@troupe/kernel-set';
-import { expertUnit, type ModelConfig } from '@troupe/spec';
+import { blockOf, expertUnit, rangeOfSegment, type ModelConfig, type Segment } from '@troupe/spec';
+import { assert } from '@troupe/core';
 
 /** A group of experts of one layer whose weights lie side by side, `expertStride` elements apart. */
 export interface ExpertShape {
@@ -36,20 +37,22 @@ export function widenedRows(x: Halves, out: Floats): KernelCall[] {
   return [{ op: 'round.bf16', x, out }];
 }
 
-/** The shape of `experts` experts of layer `layer`. */
+/** The shape of a group of experts of a layer, or of a segment of them. */
 export function expertShape(
   config: ModelConfig,
-  layer: number,
-  experts: number,
-  precision: Precision,
+  group: { readonly layer: number; readonly experts: number; readonly precision: Precision },
+  segment: Segment = { count: 1, index: 0 },
 ): ExpertShape {
-  const unit = expertUnit(config, layer, 0);
+  const { layer, experts, precision } = group;
+  const { ffn } = blockOf(config, layer);
+  assert(ffn.kind === 'moe', 'only blocks with experts have expert shapes', { layer });
+  const { from, to } = rangeOfSegment(segment, ffn.hidden);
   return {
     experts,
     dim: config.dModel,
-    hidden: config.moe?.dExpert ?? 0,
+    hidden: to - from,
     activation: config.ffn.activation,
-    expertStride: unit.paddedSize,
+    expertStride: expertUnit(config, layer, 0, segment).paddedSize,
     precision,
   };
 }

@@ -9,7 +9,8 @@ import {
   type Ints,
   type KernelCall,
 } from '@troupe/kernel-set';
-import type { FlatLayout, ModelConfig, Unit } from '@troupe/spec';
+import { wholeShare, type TensorShare } from './tensor-share.ts';
+import { isEmbedding, type FlatLayout, type ModelConfig, type Unit } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 
 /**
@@ -24,11 +25,21 @@ export interface GradientPlan {
   readonly kindOf: (unit: Unit) => GradientKind;
   /** Leaves that each element of the unit gets in a step, from all microbatches and devices. */
   readonly leavesOf: (unit: Unit) => number;
+  /** The flag that calls set; default: one of its own. */
+  readonly overflow?: Ints;
 }
 
-/** A leaf for each grain of the whole batch; a tied head adds its own to the embedding's. */
-export function leavesOf({ tiedHead }: ModelConfig, grains: number): GradientPlan['leavesOf'] {
-  return ({ id }) => (tiedHead && id === 'embed' ? 2 * grains : grains);
+/**
+ * A leaf for each grain of the whole batch; a tied head adds its own to the embedding's, and what several segments of the tensor axis share
+ * has one from each of them at most.
+ */
+export function leavesOf(
+  { tiedHead }: ModelConfig,
+  grains: number,
+  { segments }: TensorShare = wholeShare,
+): GradientPlan['leavesOf'] {
+  return ({ id, peerGradient }) =>
+    grains * (peerGradient === 'shares' ? segments.count : 1) * (tiedHead && isEmbedding({ id }) ? 2 : 1);
 }
 
 /** Elements [from, to) of a gradient, which lie in one array: floats where it is stored, else an exact sum. */
@@ -96,10 +107,10 @@ export class GradientTargets implements UnitTargets {
   }
 
   part(unitId: string, index: number): GradientTarget | null {
-    const parameter = placeIn(this.#places.units, unitId).unit.parameters[index];
+    const { first, unit } = placeIn(this.#places.units, unitId);
+    const parameter = unit.parameters[index];
     if (parameter === undefined) return null;
-    const { first, size } = placeIn(this.#places.parameters, parameter.name);
-    return this.#views.at(`=${parameter.name}`, first, size);
+    return this.#views.at(`${unitId}=${index}`, first + parameter.offset, parameter.size);
   }
 
   span(firstUnitId: string, lastUnitId: string): GradientTarget {
@@ -120,10 +131,10 @@ export class FlatGradients {
   readonly #leavesOf: GradientPlan['leavesOf'];
   readonly #none: Int64s;
 
-  constructor(device: GradientMemory, layout: FlatLayout, { kindOf, leavesOf }: GradientPlan) {
+  constructor(device: GradientMemory, layout: FlatLayout, { kindOf, leavesOf, overflow }: GradientPlan) {
     this.layout = layout;
     this.#leavesOf = leavesOf;
-    this.overflow = device.ints(1);
+    this.overflow = overflow ?? device.ints(1);
     this.#none = device.int64s(0);
     this.#runs = roomFor(device, gradientRuns(layout, kindOf));
     const more = new GradientTargets(layout, (from, to) => this.#target(from, to, false));

@@ -55,15 +55,18 @@ export class FlatWeights implements LaidWeights {
     return this.view(unitId);
   }
 
-  /** The elements of one tensor by its global name. @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER */
+  /** The elements of one whole tensor by its global name. @throws {UnknownParameterError} TROUPE_MODEL_PARAMETER */
   parameter(name: string): Floats {
-    const { first, size } = placeIn(this.#places.parameters, name);
+    const { first, size, parameter } = placeIn(this.#places.parameters, name);
+    assert(parameter.place === null, 'a part of a tensor is found by its unit', { name });
     return this.#views.at(`=${name}`, first, size);
   }
 
   part(unitId: string, index: number): Floats | null {
-    const parameter = placeIn(this.#places.units, unitId).unit.parameters[index];
-    return parameter === undefined ? null : this.parameter(parameter.name);
+    const { first, unit } = placeIn(this.#places.units, unitId);
+    const parameter = unit.parameters[index];
+    if (parameter === undefined) return null;
+    return this.#views.at(`${unitId}=${index}`, first + parameter.offset, parameter.size);
   }
 
   span(firstUnitId: string, lastUnitId: string): Floats {

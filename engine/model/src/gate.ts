@@ -1,9 +1,10 @@
 import { assert } from '@troupe/core';
-import type { KernelCall, RowsPart } from '@troupe/kernel-set';
+import type { KernelCall } from '@troupe/kernel-set';
 import type { MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
-import { residualFfnBackward, residualFfnForward } from './ffn.ts';
+import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
+import { isWhole } from './tensor-share.ts';
 
 export interface GateOptions {
   /** Ranks of the expert-parallel group; must be what the activations were made for. */
@@ -20,13 +21,11 @@ export interface GateBackwardOptions {
   readonly fractions?: ArrayLike<number>;
 }
 
-function moeConfig(ctx: StageContext): MoeConfig {
+export function moeConfig(ctx: StageContext): MoeConfig {
   const { moe } = ctx.shape.config;
   assert(moe !== null, 'a gate needs a model with experts');
   return moe;
 }
-
-const sharedHidden = (moe: MoeConfig): number => moe.sharedExperts * moe.dExpert;
 
 /** normed[l] → logits_TE. A gate of one's own reads them and gives its choices to {@link gateRoute}. */
 export function gateLogits(ctx: StageContext, layer: number): KernelCall[] {
@@ -113,6 +112,7 @@ export function gateRoute(
       ranks: act.ranks,
       rankOf_E: act.expertRanks(layer).rankOf_E,
       choices_TK: moe.choices_TK,
+      ...(moe.taken_T === null ? {} : { taken_T: moe.taken_T }),
       grainStarts: act.grainStarts,
       counts_EG: moe.counts_EG,
       position_TK: moe.position_TK,
@@ -134,7 +134,8 @@ export function gateRoute(
 }
 
 /**
- * normed[l] → routing of layer l, and hidden[l+1] = mid[l] + shared experts(normed[l]) where there are some.
+ * normed[l] → routing of layer l; and what shared experts make of it, where there are some: hidden[l+1] = mid[l] + shared
+ * experts(normed[l]), or the parts of their sum that this device has.
  *
  * After completion, `expertSource` says what each rank needs.
  */
@@ -144,71 +145,24 @@ export function gateForward(
   batch: DeviceBatch,
   options: GateOptions,
 ): KernelCall[] {
-  const hidden = sharedHidden(moeConfig(ctx));
-  const unitId = `L${layer}/shared`;
+  const shared = sharedFfn(ctx, layer);
+  const forward = isWhole(ctx.act.tensor) ? residualFfnForward : partialFfnForward;
   return [
     ...gateLogits(ctx, layer),
     ...gateRoute(ctx, layer, batch, options),
-    ...(hidden === 0
-      ? []
-      : residualFfnForward(ctx, layer, { unitId, hidden, out: ctx.act.hidden(layer + 1) })),
+    ...(shared === null ? [] : forward(ctx, layer, shared)),
   ];
 }
 
-/** hidden[l+1] = (mid[l] or mid[l] + shared experts) + Σ_k w_tk · y_tk in choice order. */
-export function combineForward(ctx: StageContext, layer: number, parts: readonly RowsPart[]): KernelCall[] {
-  const { act } = ctx;
-  const { position_TK, weights_TK } = act.moe(layer);
-  const config = moeConfig(ctx);
-  const out_TD = act.hidden(layer + 1);
-  return [
-    {
-      op: 'combine',
-      tokens: act.tokens,
-      topK: config.topK,
-      dim: ctx.shape.config.dModel,
-      parts,
-      position_TK,
-      weights_TK,
-      base_TD: sharedHidden(config) === 0 ? act.layer(layer).mid_TD : out_TD,
-      out_TD,
-    },
-  ];
-}
-
-/** dHidden and the rows that came back in the forward pass → dWeights_TK. */
-export function combineBackward(ctx: StageContext, layer: number, parts: readonly RowsPart[]): KernelCall[] {
-  const { act } = ctx;
-  return [
-    {
-      op: 'combine.backward.weights',
-      tokens: act.tokens,
-      topK: moeConfig(ctx).topK,
-      dim: ctx.shape.config.dModel,
-      parts,
-      position_TK: act.moe(layer).position_TK,
-      dOut_TD: act.gradients.dHidden_TD,
-      dWeights_TK: act.gradients.dWeights_TK,
-    },
-  ];
-}
-
-/**
- * dWeights_TK, balance terms and the experts' input gradients → dNormed[l] and the gate's weight sum.
- *
- * The chain of dNormed is fixed: dLogits·W, then the rows' gradients in choice order, then the shared experts.
- *
- * @param dxParts - gradients of the routed rows' inputs, as the experts sent them back
- */
-export function gateBackward(
+/** dWeights_TK and balance terms → dNormed[l], which is all of it but the experts' part, and the gate's weight sum. */
+export function routerBackward(
   ctx: StageContext,
   layer: number,
   batch: DeviceBatch,
-  dxParts: readonly RowsPart[],
   balance: GateBackwardOptions,
 ): KernelCall[] {
   const { act, weights } = ctx;
-  const { experts, topK, renormalise, sharedExperts, dExpert } = moeConfig(ctx);
+  const { experts, topK, renormalise } = moeConfig(ctx);
   const moe = act.moe(layer);
   const { dLogits_TE, dNormed_TD, dWeights_TK } = act.gradients;
   const dim = ctx.shape.config.dModel;
@@ -257,22 +211,5 @@ export function gateBackward(
       weight: weights.view(`L${layer}/gate`),
       dx: { data: dNormed_TD },
     },
-    {
-      op: 'combine',
-      tokens: act.tokens,
-      topK,
-      dim,
-      parts: dxParts,
-      position_TK: moe.position_TK,
-      base_TD: dNormed_TD,
-      out_TD: dNormed_TD,
-    },
-    ...(sharedExperts === 0
-      ? []
-      : residualFfnBackward(ctx, layer, {
-          unitId: `L${layer}/shared`,
-          hidden: sharedExperts * dExpert,
-          accumulate: true,
-        })),
   ];
 }

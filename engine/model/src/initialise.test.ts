@@ -1,7 +1,15 @@
 import test from 'ava';
 import type { HostFloats } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
-import { expertUnit, layerUnits } from '@troupe/spec';
+import {
+  blocksOfPart,
+  denseUnits,
+  expertUnit,
+  expertUnits,
+  layerUnits,
+  segmentsOf,
+  type Unit,
+} from '@troupe/spec';
 import { initialise } from './initialise.ts';
 import { tinyConfig } from './testing/tiny-model.ts';
 
@@ -21,6 +29,43 @@ test('initialise: any slice of a unit holds what the whole unit holds there', (t
       t.deepEqual(device.read(slice), device.read(whole.subarray(first, first + length)));
     }
     t.true(device.read(whole.subarray(unit.size)).every((each) => each === 0));
+  }
+});
+
+test('initialise: a part of a tensor has the draws that the tensor has there', (t) => {
+  const device = openReferenceDevice();
+  const config = tinyConfig({ heads: 4, kvHeads: 2, headDim: 2 });
+  const drawn = (unit: Unit): HostFloats => {
+    const out = device.floats(unit.paddedSize);
+    t.is(device.run(initialise(unit, 7, out)).error, null);
+    return device.read(out);
+  };
+  const wholeOf = new Map(
+    [...denseUnits(config), ...expertUnits(config, 1)].flatMap((unit) => {
+      const values = drawn(unit);
+      return unit.parameters.map(
+        ({ name, offset, size }) => [name, values.slice(offset, offset + size)] as const,
+      );
+    }),
+  );
+  for (const rank of [0, 1]) {
+    const held = segmentsOf({ tp: 2, segments: 1 }, rank);
+    for (const unit of [...denseUnits(config, held), ...expertUnits(config, 1, held)]) {
+      const values = drawn(unit);
+      for (const parameter of unit.parameters) {
+        const whole = wholeOf.get(parameter.name) ?? [];
+        for (const block of blocksOfPart(parameter, { from: 0, to: parameter.size }))
+          for (let row = 0; row < block.rows; row++) {
+            const at = parameter.offset + block.at + row * block.rowLength;
+            const first = block.firstIndex + row * block.rowStride;
+            t.deepEqual(
+              Array.from(values.slice(at, at + block.rowLength)),
+              Array.from(whole.slice(first, first + block.rowLength)),
+              parameter.name,
+            );
+          }
+      }
+    }
   }
 });
 

@@ -6,7 +6,7 @@ import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
 
 interface Buffer<Views> {
-  readonly layout: FlatLayout;
+  readonly layout: Pick<FlatLayout, 'units'>;
   readonly views: Views;
 }
 

@@ -27,7 +27,9 @@ import { LocalExperts } from './local-experts.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
 import { ropeTables, type RopeTables } from './rope-tables.ts';
 import type { StageContext } from './stage-context.ts';
+import type { Step } from './step.ts';
 import type { StageShape } from './stage-shape.ts';
+import { wholeShare, type TensorShare } from './tensor-share.ts';
 import { lossValue, StageStatistics } from './statistics.ts';
 
 export interface LocalModelOptions {
@@ -42,7 +44,14 @@ export interface LocalModelOptions {
   readonly precision?: Precision;
   /** Default f32. */
   readonly rowFormat?: Precision;
+  /** Default: matrices are whole. */
+  readonly tensor?: TensorShare;
+  /** Gives every tensor peer the shares of all, by rank; needed where there are several. */
+  readonly exchange?: ExchangeShares;
 }
+
+/** Gives this peer's shares to all, and it the shares of all, by rank. */
+export type ExchangeShares = (shares: readonly Floats[]) => Promise<readonly (readonly Floats[])[]>;
 
 export interface LocalLoss extends BalanceLosses {
   /** Cross entropy, nats a target; 0 without valid targets. */
@@ -84,11 +93,11 @@ interface Trainer {
   clock: number;
 }
 
-/** Dense units, then the experts of each MoE layer. */
-export function modelLayout(config: ModelConfig): FlatLayout {
+/** Dense units, then the experts of each MoE layer; of a tensor peer its segments. */
+export function modelLayout(config: ModelConfig, tensor: TensorShare = wholeShare): FlatLayout {
   return flatLayout([
-    ...denseUnits(config),
-    ...moeLayers(config).flatMap((layer) => expertUnits(config, layer)),
+    ...denseUnits(config, tensor.segments),
+    ...moeLayers(config).flatMap((layer) => expertUnits(config, layer, tensor.expertSegments)),
   ]);
 }
 
@@ -104,6 +113,7 @@ export class LocalModel {
   readonly weights: FlatWeights;
   readonly statistics: StageStatistics;
   readonly #ranks: number;
+  readonly #exchange: ExchangeShares | null;
   readonly #rope: RopeTables;
   readonly #experts: LocalExperts;
   #inference: Activations | null = null;
@@ -111,11 +121,13 @@ export class LocalModel {
 
   /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
   constructor(device: Device, options: LocalModelOptions, weights?: FlatWeights) {
-    const { config, sequences, grains = 1, ranks = 1, precision = 'f32', rowFormat = 'f32' } = options;
+    const { config, sequences, grains = 1, ranks = 1 } = options;
+    const { precision = 'f32', rowFormat = 'f32', tensor = wholeShare } = options;
     this.device = device;
     this.config = config;
-    this.shape = { config, sequences, grains, precision, rowFormat };
-    this.weights = weights ?? newWeights(device, modelLayout(config));
+    this.shape = { config, sequences, grains, precision, rowFormat, tensor };
+    this.weights = weights ?? newWeights(device, modelLayout(config, tensor));
+    this.#exchange = options.exchange ?? null;
     this.statistics = new StageStatistics(device, config);
     this.#ranks = ranks;
     this.#rope = ropeTables(device, config);
@@ -133,8 +145,8 @@ export class LocalModel {
     const batch = uploadBatch(this.device, host);
     const ctx = this.#context(this.#inferenceActivations(), null);
     this.statistics.reset();
-    await forwardLayers(ctx, batch, this.#experts, (calls) => this.#run(calls));
-    await this.#run(headForward(ctx, batch, { evaluate: true }));
+    await forwardLayers(ctx, batch, this.#experts, (steps) => this.#runSteps(steps));
+    await this.#runSteps(headForward(ctx, batch, { evaluate: true }));
     return this.#losses(host);
   }
 
@@ -152,8 +164,8 @@ export class LocalModel {
     const { firstRow, rows } = slice ?? { firstRow: 0, rows: ctx.act.tokens };
     const out = this.device.floats(rows * this.config.vocab);
     this.statistics.reset();
-    await forwardLayers(ctx, batch, this.#experts, (calls) => this.#run(calls));
-    await this.#run([...finalNormForward(ctx), ...headLogits(ctx, { firstRow, rows, out })]);
+    await forwardLayers(ctx, batch, this.#experts, (steps) => this.#runSteps(steps));
+    await this.#runSteps([{ calls: finalNormForward(ctx) }, ...headLogits(ctx, { firstRow, rows, out })]);
     return this.device.read(out);
   }
 
@@ -167,13 +179,13 @@ export class LocalModel {
     this.statistics.reset();
     this.device.zero(norm128);
     await this.#run(sums.reset());
-    await forwardLayers(ctx, batch, experts, (calls) => this.#run(calls));
-    await this.#run(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
+    await forwardLayers(ctx, batch, experts, (steps) => this.#runSteps(steps));
+    await this.#runSteps(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
     const balance =
       this.config.moe === null
         ? null
         : balanceCoefficients(this.config, this.#global(host), this.statistics.byLayer());
-    await backwardLayers(ctx, batch, { experts, balance }, (calls) => this.#run(calls));
+    await backwardLayers(ctx, batch, { experts, balance }, (steps) => this.#runSteps(steps));
     await this.#run([
       { op: 'sum.read', sum: sums.sum(0, gradients.data.length).values, out: gradients.data },
       { op: 'sum.squares', gradient: gradients.data, norm128 },
@@ -220,6 +232,17 @@ export class LocalModel {
     return runCalls(this.device, calls);
   }
 
+  async #runSteps(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) {
+      if ('calls' in step) {
+        await this.#run(step.calls);
+        continue;
+      }
+      assert(this.#exchange !== null, 'tensor peers exchange what they share');
+      await this.#run(step.exchange.next(await this.#exchange(step.exchange.shares)));
+    }
+  }
+
   #global(batch: Batch): GlobalBatch {
     return { sequences: this.shape.sequences, tokens: numValidTokens(batch.valid_T) };
   }
@@ -250,7 +273,7 @@ export class LocalModel {
       act: new Activations(device, this.shape, { training: true, ranks: this.#ranks }),
       sums: new FlatGradients(device, layout, {
         kindOf: () => 'begun',
-        leavesOf: leavesOf(this.config, this.shape.grains),
+        leavesOf: leavesOf(this.config, this.shape.grains, this.shape.tensor),
       }),
       gradients: newWeights(device, layout),
       m: device.floats(layout.length),

@@ -1,19 +1,20 @@
-import type { KernelCall } from '@troupe/kernel-set';
 import { isMoeLayer } from '@troupe/spec';
 import { attentionBackward, attentionForward } from './attention.ts';
 import type { BalanceCoefficients } from './balance.ts';
 import type { DeviceBatch } from './batch.ts';
-import { packGradients, packTokens, returnedGradients, returnedRows } from './dispatch.ts';
+import { combineBackward, combineForward, gateBackward, moeBackward, moeForward } from './combine.ts';
+import { packGradients, packTokens, returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
 import { ffnBackward, ffnForward } from './ffn.ts';
 import { forcedChoices } from './forced-choices.ts';
-import { combineBackward, combineForward, gateBackward, gateForward } from './gate.ts';
+import { gateForward } from './gate.ts';
 import { headBackward } from './head.ts';
 import { ranksOf, type LocalExperts } from './local-experts.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
+import { joined, type Step } from './step.ts';
 
-/** Runs a list to its end. */
-type Run = (calls: readonly KernelCall[]) => Promise<unknown>;
+/** Runs steps to their end. */
+type Run = (steps: readonly Step[]) => Promise<unknown>;
 
 /** Embedding and all layers: the same lists, in the same order, that the actors submit. */
 export async function forwardLayers(
@@ -28,45 +29,40 @@ export async function forwardLayers(
   await run(embedForward(ctx, batch));
   for (let layer = 0; layer < numLayers; layer++) {
     if (!isMoeLayer(config, layer)) {
-      await run([...attentionForward(ctx, layer, batch), ...ffnForward(ctx, layer)]);
+      await run(joined([...attentionForward(ctx, layer, batch), ...ffnForward(ctx, layer)]));
       continue;
     }
+    const routing = gateForward(ctx, layer, batch, { ranks, choicesGiven });
+    await run(joined([...attentionForward(ctx, layer, batch), { calls: routing }]));
+    const returned = (): readonly ReturnedRows[] =>
+      ranksOf(ctx).map((rank) => returnedRows(ctx, layer, rank));
     await run([
-      ...attentionForward(ctx, layer, batch),
-      ...gateForward(ctx, layer, batch, { ranks, choicesGiven }),
-    ]);
-    await run([
-      ...ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, { rank })),
-      ...experts.forward(ctx, layer),
-      ...combineForward(
-        ctx,
-        layer,
-        ranksOf(ctx).map((rank) => returnedRows(ctx, layer, rank)),
-      ),
+      { calls: ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, { rank })) },
+      { calls: experts.forward(ctx, layer) },
+      { calls: combineForward(ctx, layer, returned()) },
+      ...moeForward(ctx, layer),
     ]);
   }
 }
 
-function moeBackward(
+function expertLayerBackward(
   ctx: StageContext,
   layer: number,
   batch: DeviceBatch,
   pass: { readonly experts: LocalExperts; readonly balance: BalanceCoefficients },
-): KernelCall[] {
+): readonly Step[] {
   const { auxScale, zScale, fractions } = pass.balance;
   const global = fractions(layer);
+  const balance = { auxScale, zScale, ...(global === null ? {} : { fractions: global }) };
   const ranks = ranksOf(ctx);
   const outputs = ranks.map((rank) => returnedRows(ctx, layer, rank));
   const gradients = ranks.map((rank) => returnedGradients(ctx, layer, rank));
   return [
-    ...combineBackward(ctx, layer, outputs),
-    ...ranks.flatMap((rank) => packGradients(ctx, layer, { rank })),
-    ...pass.experts.backward(ctx, layer, gradientsOf(ctx)),
-    ...gateBackward(ctx, layer, batch, gradients, {
-      auxScale,
-      zScale,
-      ...(global === null ? {} : { fractions: global }),
-    }),
+    { calls: combineBackward(ctx, layer, outputs) },
+    { calls: ranks.flatMap((rank) => packGradients(ctx, layer, { rank })) },
+    { calls: pass.experts.backward(ctx, layer, gradientsOf(ctx)) },
+    { calls: gateBackward(ctx, layer, batch, gradients, balance) },
+    ...moeBackward(ctx, layer, batch, balance),
   ];
 }
 
@@ -78,11 +74,13 @@ export async function backwardLayers(
   run: Run,
 ): Promise<void> {
   const { experts, balance } = pass;
-  await run(headBackward(ctx));
+  await run([{ calls: headBackward(ctx) }]);
   for (let layer = ctx.act.numLayers - 1; layer >= 0; layer--) {
     const isMoe = balance !== null && isMoeLayer(ctx.shape.config, layer);
-    const ffn = isMoe ? moeBackward(ctx, layer, batch, { experts, balance }) : ffnBackward(ctx, layer);
-    await run([...ffn, ...attentionBackward(ctx, layer, batch)]);
+    const ffn = isMoe
+      ? expertLayerBackward(ctx, layer, batch, { experts, balance })
+      : ffnBackward(ctx, layer);
+    await run(joined([...ffn, ...attentionBackward(ctx, layer, batch)]));
   }
   await run(embedBackward(ctx, batch));
 }

@@ -1,6 +1,7 @@
 import type { Precision } from '@troupe/kernel-set';
 import type { ModelConfig } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
+import { wholeShare, type TensorShare } from './tensor-share.ts';
 
 /** What one data-parallel replica computes in one microbatch. */
 export interface StageShape {
@@ -13,7 +14,12 @@ export interface StageShape {
   readonly precision?: Precision;
   /** Format of rows between gates and experts, to which they are rounded wherever the experts are; default f32. */
   readonly rowFormat?: Precision;
+  /** Default: matrices are whole. */
+  readonly tensor?: TensorShare;
 }
+
+/** What of the tensor axis a device computes. */
+export const tensorShareOf = ({ tensor }: Pick<StageShape, 'tensor'>): TensorShare => tensor ?? wholeShare;
 
 /** T = sequences · seqLen. */
 export function tokensOf(shape: StageShape): number {

@@ -11,7 +11,8 @@ import { returnedGradients, returnedRows } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
 import { FlatGradients, leavesOf, type GradientKind } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
-import { combineBackward, combineForward, gateBackward, gateForward } from './gate.ts';
+import { combineBackward, combineForward, gateBackward } from './combine.ts';
+import { gateForward } from './gate.ts';
 import { headBackward, headForward } from './head.ts';
 import { LocalExperts } from './local-experts.ts';
 import { LocalModel } from './local-model.ts';
@@ -19,6 +20,7 @@ import { backwardLayers, forwardLayers } from './local-pass.ts';
 import { ropeTables } from './rope-tables.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 import { StageStatistics } from './statistics.ts';
+import { callsOf, type Step } from './step.ts';
 import { tinyBatch, tinyConfig } from './testing/tiny-model.ts';
 
 interface Stage {
@@ -81,36 +83,41 @@ for (const kind of ['added', 'begun'] as const) {
       tokens: numValidTokens(batch.valid_T),
     });
     const gradScale = 1 / numValidTargets(batch.targets_T);
-    const run = (...lists: Parameters<SyncDevice['run']>[0][]): void => {
-      for (const calls of lists) t.is(device.run(calls).error, null);
+    const run = (...steps: readonly Step[]): void => {
+      t.is(device.run(callsOf(steps)).error, null);
     };
 
     const forward = ({ experts, layer }: Stage, ctx: StageContext, part: DeviceBatch): void => {
-      run([...attentionForward(ctx, layer, part), ...gateForward(ctx, layer, part, { ranks: 1 })]);
-      run(experts.forward(ctx, layer), combineForward(ctx, layer, [returnedRows(ctx, layer, 0)]));
+      run(...attentionForward(ctx, layer, part), { calls: gateForward(ctx, layer, part, { ranks: 1 }) });
+      run(
+        { calls: experts.forward(ctx, layer) },
+        { calls: combineForward(ctx, layer, [returnedRows(ctx, layer, 0)]) },
+      );
     };
     const backward = ({ experts, layer }: Stage, ctx: StageContext, part: DeviceBatch): void => {
       run(
-        combineBackward(ctx, layer, [returnedRows(ctx, layer, 0)]),
-        experts.backward(ctx, layer, gradientsOf(ctx)),
+        { calls: combineBackward(ctx, layer, [returnedRows(ctx, layer, 0)]) },
+        { calls: experts.backward(ctx, layer, gradientsOf(ctx)) },
       );
       run(
-        gateBackward(ctx, layer, part, [returnedGradients(ctx, layer, 0)], { auxScale, zScale }),
-        attentionBackward(ctx, layer, part),
+        {
+          calls: gateBackward(ctx, layer, part, [returnedGradients(ctx, layer, 0)], { auxScale, zScale }),
+        },
+        ...attentionBackward(ctx, layer, part),
       );
     };
 
     for (const [index, part] of [cut(device, batch, 12, 24), cut(device, batch, 0, 12)].entries()) {
       const [first, second] = [stages[0].of(index), stages[1].of(index)];
-      run(embedForward(first, part));
+      run(...embedForward(first, part));
       forward(stages[0], first, part);
       device.write(second.act.hidden(1), device.read(first.act.hidden(1)));
       forward(stages[1], second, part);
-      run(headForward(second, part, { gradScale }), headBackward(second));
+      run(...headForward(second, part, { gradScale }), { calls: headBackward(second) });
       backward(stages[1], second, part);
       device.write(first.act.gradients.dHidden_TD, device.read(second.act.gradients.dHidden_TD));
       backward(stages[0], first, part);
-      run(embedBackward(first, part));
+      run(...embedBackward(first, part));
     }
 
     for (const stage of stages) {
@@ -119,7 +126,9 @@ for (const kind of ['added', 'begun'] as const) {
       layout.units.forEach(({ id, size }, index) => {
         const gradient = device.floats(size);
         const from = layout.starts[index] ?? 0;
-        run([{ op: 'sum.read', sum: stage.gradients.sum(from, from + size).values, out: gradient }]);
+        run({
+          calls: [{ op: 'sum.read', sum: stage.gradients.sum(from, from + size).values, out: gradient }],
+        });
         t.deepEqual(device.read(gradient), device.read(expected.gradients.view(id)), id);
       });
       const [own] = statistics.byLayer();
@@ -155,10 +164,10 @@ for (const tiedHead of [false, true]) {
       statistics: new StageStatistics(device, config),
     };
     const experts = new LocalExperts(device);
-    const run = (calls: Parameters<SyncDevice['run']>[0]) => runCalls(device, calls);
+    const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
     const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T) };
     for (const attempt of [1, 2]) {
-      await run(gradients.reset());
+      await run([{ calls: gradients.reset() }]);
       await forwardLayers(ctx, batch, experts, run);
       await run(headForward(ctx, batch, { gradScale: 1 / numValidTargets(tokens.targets_T) }));
       const balance = balanceCoefficients(config, global, ctx.statistics.byLayer());
@@ -166,7 +175,8 @@ for (const tiedHead of [false, true]) {
       for (const slice of gradients.slices(0, layout.length)) {
         const { from, to } = slice;
         const read = device.floats(to - from);
-        if (slice.kind !== 'stored') await run([{ op: 'sum.read', sum: slice.values, out: read }]);
+        if (slice.kind !== 'stored')
+          await run([{ calls: [{ op: 'sum.read', sum: slice.values, out: read }] }]);
         const found = slice.kind === 'stored' ? slice.values : read;
         const wanted = expected.gradients.data.subarray(from, to);
         t.deepEqual(device.read(found), device.read(wanted), `attempt ${attempt}`);

@@ -286,6 +286,9 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
   ];
 }
 
+/** The table of the embedding, or a part of it. */
+export const isEmbedding = ({ id }: Pick<Unit, 'id'>): boolean => id === 'embed' || id.startsWith('embed#');
+
 /** All units that are not routed experts, in forward order: embedding, layers, last norm, head (unless tied). */
 export function denseUnits(config: ModelConfig, held: TensorSegments = wholeTensors): readonly Unit[] {
   const { vocab, dModel } = config;

@@ -44,6 +44,24 @@ export function segmentsOf(
   return { count, from: rank * each, to: (rank + 1) * each };
 }
 
+/** Of a run, what decides how its tensors are divided. */
+export interface TensorAxis {
+  readonly tp: number;
+  /** `train.tensorSegments`. */
+  readonly segments: number;
+  /** `parallel.expertsSliced`: experts are divided over peers too. */
+  readonly expertsSliced: boolean;
+}
+
+/**
+ * The segments of routed experts that tensor rank `rank` has. Where they are not divided over the peers it has all of them: with segments
+ * that a run names as many, since these are part of its numbers, else experts are in one piece.
+ */
+export function expertSegmentsOf(axis: TensorAxis, rank: number): TensorSegments {
+  if (axis.expertsSliced) return segmentsOf(axis, rank);
+  return { count: axis.segments, from: 0, to: axis.segments };
+}
+
 /** The segments one by one. */
 export const eachSegment = ({ count, from, to }: TensorSegments): readonly Segment[] =>
   Array.from({ length: to - from }, (_, held) => ({ count, index: from + held }));

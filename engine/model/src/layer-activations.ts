@@ -1,0 +1,223 @@
+import { hiddenInputs, type Bytes, type Floats, type Halves, type Ints } from '@troupe/kernel-set';
+import { eachSegment, rangeOfSegment, type MoeConfig } from '@troupe/spec';
+import type { Arena } from './arena.ts';
+import { hasNormSums } from './norm-sums.ts';
+import type { RankShares } from './rank-shares.ts';
+import { tensorShareOf, tokensOf, type StageShape } from './stage-shape.ts';
+import { noSum, sumBuffers, type SumBuffers } from './sum-buffers.ts';
+import { takenTokens } from './taken-tokens.ts';
+import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
+
+/** Routing of one MoE layer: what `gateForward` writes and everything after reads. N ≤ T·K routed rows, R ranks. */
+export interface MoeActivations {
+  readonly logits_TE: Floats;
+  readonly probs_TE: Floats;
+  readonly choices_TK: Ints;
+  readonly weights_TK: Floats;
+  readonly fractions_BE: Floats;
+  /** Fractions of the global batch, for the balance scope `global` (else empty). */
+  readonly fractions_E: Floats;
+  readonly counts_EG: Ints;
+  readonly position_TK: Ints;
+  readonly slots_N: Ints;
+  readonly choiceOfRow_N: Ints;
+  readonly rankTokens: Ints;
+  readonly shares: RankShares;
+  /** Combine weight of each sorted row. */
+  readonly rowWeights_N: Floats;
+  /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
+  readonly tokens_N: Ints;
+  /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1 and nothing is rounded. */
+  readonly packed_UD: Floats;
+  /**
+   * Expert outputs in sorted-row order, [T·K, D], kept until `combineBackward`. Where a device has several segments of the experts: one
+   * rank's after the other's, of each those of one segment after those of the other.
+   */
+  readonly returned_ND: Floats;
+  /** 1 for the tokens that this device dispatches, where its tensor peers dispatch the others. */
+  readonly taken_T: Bytes | null;
+}
+
+/** A segment of one layer's attention and FFN. W = query + key + value widths, Q = query width. */
+export interface SegmentActivations {
+  /** Without query/key norm turned in place by rope; with it as projected. */
+  readonly qkv_TW: Floats;
+  /** Normed and turned queries and keys, [T, q + k]; null without query/key norm. */
+  readonly qk: Floats | null;
+  readonly qStats: Floats;
+  readonly kStats: Floats;
+  readonly attention_TQ: Floats;
+  readonly lse_TH: Floats;
+  /** Pre-activations of the dense FFN or the shared experts; null at inference or where neither exists. */
+  readonly ffnSaved: Floats | Halves | null;
+}
+
+/** One layer. */
+export interface LayerActivations {
+  /** Read by products alone, so kept in their precision. */
+  readonly normed1_TD: Floats | Halves;
+  readonly stats1: Floats;
+  readonly mid_TD: Floats;
+  readonly normed_TD: Floats;
+  readonly stats2: Floats;
+  readonly segments: readonly SegmentActivations[];
+  readonly moe: MoeActivations | null;
+}
+
+export interface ProjectionGradients {
+  readonly dQkv_TW: Floats;
+  /** Null without query/key norm. */
+  readonly dQk: Floats | null;
+}
+
+/** Gradients of one microbatch, one set for all layers: a layer's backward pass ends before the next begins. */
+export interface GradientActivations {
+  readonly dHidden_TD: Floats;
+  readonly dNormed_TD: Floats;
+  readonly dAttention_TQ: Floats;
+  /** A segment each; where the segments are computed one after the other all the same. */
+  readonly projections: readonly ProjectionGradients[];
+  readonly dLogits_TE: Floats;
+  readonly dWeights_TK: Floats;
+  /** Rows of dHidden by rank, as `packed_UD`. */
+  readonly dPacked_UD: Floats;
+  /** Gradients of the routed rows' inputs, as `returned_ND`. */
+  readonly dReturned_ND: Floats;
+  readonly sums: BackwardSums;
+}
+
+/** What segments add up to in a forward pass, [T, D] each. */
+export interface ForwardSums {
+  readonly attention: SumBuffers;
+  readonly ffn: SumBuffers;
+  /** Combined rows of routed experts. */
+  readonly routed: SumBuffers;
+}
+
+export interface BackwardSums {
+  readonly attention: SumBuffers;
+  readonly ffn: SumBuffers;
+  readonly routed: SumBuffers;
+  /** [T, K]. */
+  readonly weights: SumBuffers;
+}
+
+/** Room for the rows of all ranks; one rank gets all rows as they are, unless they are rounded. */
+export function packedLength(shape: StageShape, topK: number, ranks: number): number {
+  if (ranks === 1 && (shape.rowFormat ?? 'f32') === 'f32') return 0;
+  return Math.min(ranks, topK) * tokensOf(shape) * shape.config.dModel;
+}
+
+function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
+  const T = tokensOf(shape);
+  const D = shape.config.dModel;
+  const { experts: E, topK: K } = moe;
+  const tensor = tensorShareOf(shape);
+  const taken_T = takenTokens(shape);
+  return {
+    logits_TE: arena.floats(T * E),
+    probs_TE: arena.floats(T * E),
+    choices_TK: arena.ints(T * K),
+    weights_TK: arena.floats(T * K),
+    fractions_BE: arena.floats(shape.sequences * E),
+    fractions_E: arena.floats(moe.balance.scope === 'global' ? E : 0),
+    counts_EG: arena.ints(E * shape.grains),
+    position_TK: arena.ints(T * K),
+    slots_N: arena.ints(T * K),
+    choiceOfRow_N: arena.ints(T * K),
+    rankTokens: arena.ints(ranks * T),
+    shares: arena.shares(ranks),
+    rowWeights_N: arena.floats(T * K),
+    tokens_N: arena.ints(ranks === 1 ? T * K : 0),
+    packed_UD: arena.floats(packedLength(shape, K, ranks)),
+    returned_ND: arena.floats(numHeld(tensor.expertSegments) * T * K * D),
+    taken_T: taken_T === null ? null : arena.filled(taken_T),
+  };
+}
+
+interface LayerOptions {
+  readonly saves: boolean;
+  readonly moe: MoeConfig | null;
+  readonly ranks: number;
+}
+
+export function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions): LayerActivations {
+  const { config } = shape;
+  const T = tokensOf(shape);
+  const D = config.dModel;
+  const { segments } = tensorShareOf(shape);
+  const { heads, kvHeads, widths } = headsOfSegment(config, segments.count);
+  const moments = config.norm.kind === 'layer' ? 2 : 1;
+  const qkNorm = config.qkNorm !== 'none';
+  const groups = config.qkNorm === 'head' ? { q: heads, k: kvHeads } : { q: 1, k: 1 };
+  const { saves, moe, ranks } = options;
+  const ffnHidden = moe === null ? config.ffn.dFf : moe.sharedExperts * moe.dExpert;
+  return {
+    normed1_TD: arena.operands(T * D, shape.precision),
+    stats1: arena.floats(T * moments),
+    mid_TD: arena.floats(T * D),
+    normed_TD: arena.floats(T * D),
+    stats2: arena.floats(T * moments),
+    segments: eachSegment(segments).map((segment) => {
+      const { from, to } = rangeOfSegment(segment, ffnHidden);
+      const saved = T * hiddenInputs(config.ffn.activation) * (to - from);
+      return {
+        qkv_TW: arena.floats(T * widths.all),
+        qk: qkNorm ? arena.floats(T * (widths.q + widths.k)) : null,
+        qStats: arena.floats(qkNorm ? T * groups.q : 0),
+        kStats: arena.floats(qkNorm ? T * groups.k : 0),
+        attention_TQ: arena.floats(T * widths.q),
+        lse_TH: arena.floats(T * heads),
+        ffnSaved: saves && saved > 0 ? arena.operands(saved, shape.precision) : null,
+      };
+    }),
+    moe: moe === null ? null : moeActivations(arena, shape, moe, ranks),
+  };
+}
+
+/** Buffers of sums over segments, of `size` elements each. */
+const expertSums = (arena: Arena, shape: StageShape, size: number): SumBuffers => {
+  const { peers, expertSegments } = tensorShareOf(shape);
+  const [sum = noSum] = sumBuffers(arena, { peers, held: numHeld(expertSegments) }, size);
+  return sum;
+};
+
+/** None where matrices are whole. */
+export function forwardSums(arena: Arena, shape: StageShape): ForwardSums {
+  const tensor = tensorShareOf(shape);
+  if (isWhole(tensor)) return { attention: noSum, ffn: noSum, routed: noSum };
+  const size = tokensOf(shape) * shape.config.dModel;
+  const held = numHeld(tensor.segments);
+  const [attention = noSum, ffn = noSum] = sumBuffers(arena, { peers: tensor.peers, held }, size, 2);
+  const routed = shape.config.moe === null ? noSum : expertSums(arena, shape, size);
+  return { attention, ffn, routed };
+}
+
+export function gradientActivations(arena: Arena, shape: StageShape, ranks: number): GradientActivations {
+  const { config } = shape;
+  const T = tokensOf(shape);
+  const D = config.dModel;
+  const tensor = tensorShareOf(shape);
+  const { widths } = headsOfSegment(config, tensor.segments.count);
+  const E = config.moe?.experts ?? 0;
+  const K = config.moe?.topK ?? 0;
+  const projection = (): ProjectionGradients => ({
+    dQkv_TW: arena.floats(T * widths.all),
+    dQk: config.qkNorm === 'none' ? null : arena.floats(T * (widths.q + widths.k)),
+  });
+  const common = hasNormSums(shape) ? null : projection();
+  return {
+    dHidden_TD: arena.floats(T * D),
+    dNormed_TD: arena.floats(T * D),
+    dAttention_TQ: arena.floats(T * widths.q),
+    projections: eachSegment(tensor.segments).map(() => common ?? projection()),
+    dLogits_TE: arena.floats(T * E),
+    dWeights_TK: arena.floats(T * K),
+    dPacked_UD: arena.floats(packedLength(shape, K, ranks)),
+    dReturned_ND: arena.floats(numHeld(tensor.expertSegments) * T * K * D),
+    sums: {
+      ...forwardSums(arena, shape),
+      weights: K === 0 || isWhole(tensor) ? noSum : expertSums(arena, shape, T * K),
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import {
+  expertSegmentsOf,
+  qkvWidths,
+  segmentsOf,
+  wholeTensors,
+  type Mixer,
+  type TensorAxis,
+  type TensorSegments,
+} from '@troupe/spec';
+
+/** What one device computes of a model whose matrices are divided along the tensor axis. */
+export interface TensorShare {
+  /** Devices that hold the segments together. */
+  readonly peers: number;
+  /** Which of them this one is. */
+  readonly rank: number;
+  /** Those that it holds. */
+  readonly segments: TensorSegments;
+  /** Of routed experts. */
+  readonly expertSegments: TensorSegments;
+  /**
+   * What of a microbatch peer i mod `peers` dispatches alone, where every peer has experts that are not divided: sequence i or grain i. Grains
+   * keep every leaf of an expert's gradient in one piece. Null: every peer dispatches all tokens.
+   */
+  readonly deals: 'sequences' | 'grains' | null;
+}
+
+/** Of a device that holds matrices whole. */
+export const wholeShare: TensorShare = {
+  peers: 1,
+  rank: 0,
+  segments: wholeTensors,
+  expertSegments: wholeTensors,
+  deals: null,
+};
+
+/** The share of tensor rank `rank`. */
+export function tensorShare(axis: TensorAxis, rank: number): TensorShare {
+  const { tp, segments, expertsSliced } = axis;
+  const deals = segments === 1 ? 'sequences' : 'grains';
+  return {
+    peers: tp,
+    rank,
+    segments: segmentsOf(axis, rank),
+    expertSegments: expertSegmentsOf(axis, rank),
+    deals: tp === 1 || expertsSliced ? null : deals,
+  };
+}
+
+/** All is computed in one piece: no sum has parts. */
+export const isWhole = ({ segments }: TensorShare): boolean => segments.count === 1;
+
+/** How many segments there are in some. */
+export const numHeld = ({ from, to }: TensorSegments): number => to - from;
+
+/** Heads of one segment. */
+export interface SegmentHeads extends Pick<Mixer, 'heads' | 'kvHeads' | 'headDim'> {
+  readonly widths: ReturnType<typeof qkvWidths>;
+  /** Several segments read the same keys and values, which are then a unit of their own. */
+  readonly sharesKv: boolean;
+}
+
+/** Equally many query heads each; at least one head of keys and values. */
+export function headsOfSegment(
+  { heads, kvHeads, headDim }: Pick<Mixer, 'heads' | 'kvHeads' | 'headDim'>,
+  count: number,
+): SegmentHeads {
+  const sharesKv = count > kvHeads;
+  const own = { heads: heads / count, kvHeads: sharesKv ? 1 : kvHeads / count, headDim };
+  return { ...own, widths: qkvWidths(own), sharesKv };
+}
