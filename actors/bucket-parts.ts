@@ -2,7 +2,7 @@ import type { Int64s, Ints } from '@troupe/kernel-set';
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
 import { chunks, intersect, partsFor } from './gradients.ts';
-import type { GroupBuffers } from './group-buffers.ts';
+import type { GroupShare } from './group-buffers.ts';
 import type { messages } from './messages.ts';
 import type { Worker } from './worker.ts';
 
@@ -22,17 +22,17 @@ interface Place {
  */
 export function sendBucket(
   self: Sender,
-  { worker, buffers }: { readonly worker: Worker; readonly buffers: GroupBuffers },
+  { worker, share }: { readonly worker: Worker; readonly share: GroupShare },
   level: number,
   bucket: ElementRange & { readonly values: Int64s; readonly overflow: Ints } & Place,
 ): number {
-  const { device, job, rank } = worker;
-  const { group, among } = buffers;
+  const { device, job } = worker;
+  const { group, rank, among } = share;
   const { step, attempt, microbatch, values } = bucket;
   const [overflow = 0] = device.read(bucket.overflow);
   const own = intersect(bucket, among.exchange.part(level + 1));
   const beside = job.layout.shardOf(group, rank);
-  const parts = partsFor({ worker, buffers }, level, bucket);
+  const parts = partsFor(job.layout, share, level, bucket);
   let numParts = 0;
   for (const { to, range } of own === null ? parts : [{ to: beside, range: own }, ...parts]) {
     const isBeside = self.isBeside(to);

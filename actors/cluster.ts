@@ -21,6 +21,7 @@ import { ShardMemory } from './optimizer/shard-memory.ts';
 import { mountPass } from './pass/index.ts';
 import { Passes } from './passes.ts';
 import { mountStage } from './stage/index.ts';
+import { hearingOrder } from './roster.ts';
 import { StageParameters } from './stage-parameters.ts';
 import { mountStore, type StoreOptions } from './store/index.ts';
 import { mountSupervisor, type SupervisorOptions } from './supervisor/index.ts';
@@ -42,12 +43,13 @@ export interface MountedWorker {
   readonly shards: readonly ShardMemory[];
 }
 
-/** Names of the actors of a worker, in the order in which they are mounted. */
+/** Names of the actors of a worker or host, in the order in which they are mounted. */
 export function workerActors(
   { layout }: Job,
   worker: WorkerRank,
   parts: readonly WorkerPart[] = wholeWorker,
 ): readonly Address[] {
+  if (layout.isHost(worker)) return hearingOrder(layout, worker);
   const layers = layout.moeLayersOf(layout.at(worker).pp);
   const groups = groupsOf(layout.groupsOf(worker), parts);
   const wards = layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker));
@@ -61,7 +63,7 @@ export function workerActors(
   return [
     ...(parts.includes('stage') ? stage : []),
     ...(parts.includes('experts') ? layers.map((layer) => layout.expertOf(layer, worker)) : []),
-    ...groups.map((group) => layout.shardOf(group, worker)),
+    ...(layout.homeOf(worker) === worker ? groups.map((group) => layout.shardOf(group, worker)) : []),
     ...couriersOf(layout, worker, groups),
     ...(parts.includes('stage') ? wards : []),
   ];
@@ -95,7 +97,8 @@ export function mountWorker(
   ports: {
     readonly worker: WorkerRank;
     readonly device: Device;
-    readonly tokens: TokenSource;
+    /** Null: a host, which feeds nobody. */
+    readonly tokens: TokenSource | null;
     readonly joins?: boolean;
     readonly parts?: readonly WorkerPart[];
   },
@@ -106,14 +109,22 @@ export function mountWorker(
     isWhole: wholeWorker.every((part) => parts.includes(part)),
   });
   const buffers = groupsOf(worker.groups, parts).map((group) => new GroupBuffers(worker, group));
-  const shards = buffers.map((each) => new ShardMemory(new Shard(worker, each)));
+  // Of shards beside them, in the order of their groups; a host has those of others.
+  const shards = job.layout
+    .shardsAt(worker.rank)
+    .map((place) => ({ place, beside: buffers.find(({ group }) => group === place.group) ?? null }))
+    .filter(({ beside }) => beside !== null || job.layout.isHost(worker.rank))
+    .map(({ place, beside }) => new ShardMemory(new Shard(worker, place, beside)));
+  const memoryOf = (own: GroupBuffers): ShardMemory | null =>
+    shards.find(({ shard }) => shard.beside === own) ?? null;
+  const isHost = job.layout.isHost(worker.rank);
   const of = (name: GroupName): GroupBuffers => {
     const found = buffers.find(({ group }) => group.name === name);
     assert(found, 'a worker has buffers for all that its actors compute with', { name });
     return found;
   };
   const mounts: Mount[] = [
-    ...(parts.includes('stage')
+    ...(parts.includes('stage') && !isHost
       ? stageMounts(
           worker,
           buffers.filter(({ group }) => group.reader === 'stage'),
@@ -124,7 +135,9 @@ export function mountWorker(
       ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
       : []),
     ...shards.map((each) => mountOptimizer(each)),
-    ...buffers.filter(({ group }) => job.layout.hasCourier(group)).map((each) => mountCourier(worker, each)),
+    ...buffers
+      .filter(({ group }) => job.layout.hasCourier(group))
+      .map((each) => mountCourier(worker, each, memoryOf(each))),
     ...(parts.includes('stage')
       ? job.layout.wardsOf(worker.rank).map((ward) => mountWard(worker, ward))
       : []),
@@ -139,8 +152,13 @@ export function mountWorker(
   return { worker, buffers, shards };
 }
 
-function stageMounts(worker: Worker, groups: readonly GroupBuffers[], tokens: TokenSource): readonly Mount[] {
+function stageMounts(
+  worker: Worker,
+  groups: readonly GroupBuffers[],
+  tokens: TokenSource | null,
+): readonly Mount[] {
   const { job, rank } = worker;
+  assert(tokens, 'a stage has tokens', { worker: rank });
   const parameters = new StageParameters(groups, worker);
   const passes = new Passes(worker, parameters);
   return [
@@ -165,7 +183,7 @@ export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): vo
   const { layout } = job;
   const workers = new Map(
     Array.from(
-      layout.workers(),
+      layout.nodes(),
       (worker) => [layout.nodeOf(worker), { worker, actors: workerActors(job, worker) }] as const,
     ),
   );

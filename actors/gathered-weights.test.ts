@@ -3,6 +3,8 @@ import { openReferenceDevice } from '@troupe/kernels';
 import { resolveTopology } from '@troupe/topology';
 import { Layout, workerRank } from '@troupe/topology/layout';
 import { GatheredWeights } from './gathered-weights.ts';
+import type { Job } from './job.ts';
+import type { Worker } from './worker.ts';
 
 const topology = resolveTopology({
   model: { layers: 4, vocab: 64, dModel: 32, heads: 2, moe: null, ffn: { kind: 'swiglu', dFf: 64 } },
@@ -10,18 +12,19 @@ const topology = resolveTopology({
   train: { batch: 2, grains: 2 },
   parallel: { dp: 2, zero: 3 },
 });
-const group = new Layout(topology).groupOf(workerRank(0), 'dense');
+const layout = new Layout(topology);
+const group = layout.groupOf(workerRank(0), 'dense');
 const device = openReferenceDevice({ dtype: 'f32' });
-const open = () => new GatheredWeights(device, group, { from: 1024, to: 3072 });
+const job = { layout, precision: 'f32' } as Job;
+const worker = { device, job } as unknown as Worker;
+const open = () => new GatheredWeights(worker, group);
 const [embed, first, second, third] = group.segments;
 
 /** All of a segment comes. */
 function fill(weights: GatheredWeights, segment: typeof first, version: number, value: number): void {
   if (segment === undefined) return;
-  device.write(
-    weights.room(segment, version, segment),
-    new Float32Array(segment.to - segment.from).fill(value),
-  );
+  for (const { kind, values } of weights.room(segment, version, segment))
+    if (kind === 'f32') device.write(values, new Float32Array(values.length).fill(value));
   weights.came(segment, version, segment.to - segment.from);
 }
 
@@ -60,10 +63,4 @@ test('GatheredWeights: what is computed with, or on its way, keeps its room; the
   weights.clear();
   t.is(weights.claim(second!, 2), 'gather');
   t.throws(() => weights.came(second!, 2, 1e9), { message: /weights come once/ });
-});
-
-test('GatheredWeights: a device owns its slice and no more', (t) => {
-  const weights = open();
-  t.is(weights.own({ from: 1024, to: 3072 }).length, 2048);
-  t.throws(() => weights.own({ from: 0, to: 2048 }), { code: 'TROUPE_INVARIANT' });
 });

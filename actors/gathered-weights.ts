@@ -1,16 +1,18 @@
 import { assert } from '@troupe/core';
-import type { Device, Floats } from '@troupe/kernel-set';
-import { FlatWeights, type UnitWeights, type WeightSlice } from '@troupe/model';
+import { RoundedWeights, WeightArrays, type UnitWeights, type WeightSlice } from '@troupe/model';
 import type { ElementRange } from '@troupe/spec';
-import { roomsFor, WEIGHT_ROOMS, type ParameterGroup, type Segment } from '@troupe/topology/layout';
+import { formOf, windowOf, type ParameterGroup, type Segment } from '@troupe/topology/layout';
 import { assertWithin, lengthOf } from './range.ts';
-import type { WeightSource } from './weight-source.ts';
+import { roundsIn, type WeightSource } from './weight-source.ts';
+import type { Worker } from './worker.ts';
 
 /** Room for a segment, and what is in it. */
 interface Room {
-  readonly data: Floats;
+  readonly arrays: WeightArrays;
+  /** What fits in: segments of one form. */
+  readonly form: string;
   /** Of the segments that were in it. */
-  readonly views: Map<number, FlatWeights>;
+  readonly views: Map<number, UnitWeights>;
   segment: Segment | null;
   version: number;
   /** Elements that are still on their way. */
@@ -25,7 +27,7 @@ interface Room {
 export type Claim = 'here' | 'coming' | 'gather';
 
 /**
- * Weights of a group of which this device owns a slice and gathers the rest, segment by segment, into a window.
+ * Weights of a group that are gathered segment by segment from those that own them, into a window.
  *
  * REP-3: a room is claimed for another segment only when nobody computes with it and all that was asked for it has come; a unit is read
  * only while a pass holds its segment. So a segment stays as it is from `segment.ready` to `segment.left`, and what comes late never
@@ -33,25 +35,24 @@ export type Claim = 'here' | 'coming' | 'gather';
  */
 export class GatheredWeights implements WeightSource {
   readonly kind = 'gathered';
-  readonly hasOneBuffer = true;
-  readonly #slice: ElementRange;
-  readonly #own: Floats;
   readonly #rooms: readonly Room[];
   readonly #segments: readonly Segment[];
   readonly #segmentOf: ReadonlyMap<string, Segment>;
+  readonly #formOf: (segment: Segment) => string;
   #turn = 0;
 
-  /** @param slice - what the shard of this worker owns */
-  constructor(device: Device, { segments }: ParameterGroup, slice: ElementRange) {
-    this.#slice = slice;
-    this.#own = device.floats(lengthOf(slice));
+  constructor({ device, job }: Worker, group: ParameterGroup) {
+    const { segments } = group;
+    const isRounded = roundsIn(job, group);
     this.#segments = segments;
     this.#segmentOf = new Map(
       segments.flatMap((segment) => segment.flat.units.map(({ id }) => [id, segment] as const)),
     );
-    this.#rooms = roomsFor(segments, WEIGHT_ROOMS).map((length) => ({
-      data: device.floats(length),
-      views: new Map<number, FlatWeights>(),
+    this.#formOf = (segment) => formOf(segment, isRounded);
+    this.#rooms = windowOf(segments, isRounded).map((segment) => ({
+      arrays: new WeightArrays(device, segment.flat, isRounded),
+      form: formOf(segment, isRounded),
+      views: new Map<number, UnitWeights>(),
       segment: null,
       version: -1,
       missing: 0,
@@ -61,24 +62,13 @@ export class GatheredWeights implements WeightSource {
   }
 
   at(version: number): UnitWeights {
-    const of = (unitId: string): FlatWeights => this.#read(unitId, version);
+    const of = (unitId: string): UnitWeights => this.#read(unitId, version);
     return {
       view: (unitId) => of(unitId).view(unitId),
       operand: (unitId) => of(unitId).operand(unitId),
       part: (unitId, index) => of(unitId).part(unitId, index),
       span: (first, last) => of(first).span(first, last),
     };
-  }
-
-  /** A part of the slice that this device owns: the newest version, which is updated in place. */
-  own({ from, to }: ElementRange): Floats {
-    assertWithin({ from, to }, this.#slice, 'a device owns the weights of its slice');
-    return this.#own.subarray(from - this.#slice.from, to - this.#slice.from);
-  }
-
-  /** Of the own slice, whatever the version. */
-  slices(range: ElementRange): readonly WeightSlice[] {
-    return lengthOf(range) === 0 ? [] : [{ kind: 'f32', ...range, values: this.own(range) }];
   }
 
   /** Looks for a segment, or makes room for it; null: all rooms of its size are in use. */
@@ -89,7 +79,7 @@ export class GatheredWeights implements WeightSource {
       return found.missing === 0 ? 'here' : 'coming';
     }
     const free = this.#rooms
-      .filter(({ data, users, missing }) => data.length === lengthOf(segment) && users === 0 && missing === 0)
+      .filter(({ form, users, missing }) => form === this.#formOf(segment) && users === 0 && missing === 0)
       .toSorted((a, b) => a.turn - b.turn)[0];
     if (free === undefined) return null;
     free.segment = segment;
@@ -99,12 +89,12 @@ export class GatheredWeights implements WeightSource {
     return 'gather';
   }
 
-  /** Where a part of a claimed segment goes. */
-  room(segment: Segment, version: number, { from, to }: ElementRange): Floats {
+  /** Where a part of a claimed segment goes: the arrays that it lies in. */
+  room(segment: Segment, version: number, { from, to }: ElementRange): readonly WeightSlice[] {
     const found = this.#find(segment.index, version);
     assert(found, 'weights come for a room that waits for them (REP-3)', { segment: segment.index, version });
     assertWithin({ from, to }, segment, 'weights come for a room that waits for them (REP-3)');
-    return found.data.subarray(from - segment.from, to - segment.from);
+    return found.arrays.slices(from - segment.from, to - segment.from);
   }
 
   /** So many elements have come. @returns whether the segment is complete */
@@ -158,7 +148,7 @@ export class GatheredWeights implements WeightSource {
     return this.#rooms.find((room) => room.segment?.index === index && room.version === version);
   }
 
-  #read(unitId: string, version: number): FlatWeights {
+  #read(unitId: string, version: number): UnitWeights {
     const segment = this.#segmentOf.get(unitId);
     const room = segment && this.#find(segment.index, version);
     const isHeld = room !== undefined && room.missing === 0 && room.users > 0;
@@ -168,7 +158,7 @@ export class GatheredWeights implements WeightSource {
     });
     let views = room.views.get(segment.index);
     if (views === undefined) {
-      views = new FlatWeights(segment.flat, room.data);
+      views = new RoundedWeights(segment.flat, room.arrays);
       room.views.set(segment.index, views);
     }
     return views;

@@ -1,7 +1,8 @@
 import { assert, type Address } from '@troupe/core';
 import type { Self as AnySelf } from '@troupe/runtime';
 import type { ElementRange } from '@troupe/spec';
-import type { GroupBuffers } from './group-buffers.ts';
+import type { Layout } from '@troupe/topology/layout';
+import type { GroupBuffers, GroupShare } from './group-buffers.ts';
 import type { messages } from './messages.ts';
 import { assertWithin, chunks, intersect } from './range.ts';
 import type { Worker } from './worker.ts';
@@ -25,14 +26,14 @@ interface Sent extends ElementRange {
 
 /** The parts of a range that members of the group at a level complete. */
 export function partsFor(
-  { worker, buffers }: Holding,
+  layout: Layout,
+  { group, among }: GroupShare,
   level: number,
   range: ElementRange,
 ): readonly { readonly to: Address; readonly range: ElementRange }[] {
-  const { group, among } = buffers;
   return among.others(level).flatMap(({ worker: other, part }) => {
     const shared = intersect(range, part);
-    return shared === null ? [] : [{ to: worker.job.layout.shardOf(group, other), range: shared }];
+    return shared === null ? [] : [{ to: layout.shardOf(group, other), range: shared }];
   });
 }
 
@@ -52,7 +53,7 @@ export function sendLeaves(self: Sender<'gradient.add'>, holding: Holding, level
   const { step, attempt } = sent;
   const { device } = worker;
   const { gradients } = buffers;
-  const parts = partsFor(holding, level, sent);
+  const parts = partsFor(worker.job.layout, buffers, level, sent);
   if (parts.length === 0) return;
   assert(gradients.kind === 'shared', 'leaves are sent from the buffer that the shard adds in');
   const [overflow = 0] = device.read(gradients.overflow);

@@ -304,7 +304,7 @@ export const messages = {
     tensors: { weights: tensor.rows },
   }),
   'weights.publish': message({
-    from: ['optimizer', 'program'],
+    from: ['optimizer', 'courier', 'program'],
     to: ['stage', 'expert'],
     says: 'Weights of `version` are in the buffer that the receiver reads, or can be gathered (ZeRO 3).',
     fenced: true,
@@ -362,7 +362,7 @@ export const messages = {
     says: 'Something was lost: leave every attempt before `attempt`. The first actor of a worker tells the others.',
   }),
   'attempt.abandoned': message({
-    from: ['optimizer', 'ward'],
+    from: ['optimizer', 'ward', 'courier'],
     to: ['trainer'],
     says: 'A shard, or the copy of one, has left the attempt: whether it holds all of its state, of `version`.',
     fenced: true,

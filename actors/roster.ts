@@ -12,17 +12,18 @@ export interface Roster {
   readonly wards: readonly Address[];
 }
 
-/** Who lives on a worker but its feeder, which knows of no attempts. */
+/** Who lives on a worker or host but a feeder, which knows of no attempts. */
 export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
-  const { pp } = layout.at(worker);
-  const layers = layout.moeLayersOf(pp);
+  const isHost = layout.isHost(worker);
+  const layers = isHost ? [] : layout.moeLayersOf(layout.at(worker).pp);
+  const slots = isHost ? [] : layout.slotsOf(layout.at(worker).pp).all;
   return {
-    stages: [layout.stageOf(worker)],
-    passes: layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
+    stages: isHost ? [] : [layout.stageOf(worker)],
+    passes: slots.map(({ index }) => layout.passOf(worker, index)),
     gates: layers.flatMap((layer) => layout.gatesOf(layer, worker)),
     experts: layers.map((layer) => layout.expertOf(layer, worker)),
-    couriers: layout.groupsOf(worker).flatMap((group) => layout.courierOf(group, worker) ?? []),
-    shards: layout.groupsOf(worker).map((group) => layout.shardOf(group, worker)),
+    couriers: isHost ? [] : layout.groupsOf(worker).flatMap((group) => layout.courierOf(group, worker) ?? []),
+    shards: layout.shardsAt(worker).map((shard) => layout.shardOf(shard.group, shard.worker)),
     wards: layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker)),
   };
 }

@@ -36,18 +36,17 @@ export class KernelMeter {
 }
 
 /**
- * One process with one device, as far as its actors have it in common: who it is, its device, and the attempt that it is in. Nothing here
+ * One process with one device, of a rank or the host of a machine, as far as its actors have it in common: who it is, its device, and the attempt that it is in. Nothing here
  * changes in a step but the attempt.
  */
 export class Worker {
   readonly rank: WorkerRank;
-  readonly at: Coordinates;
   readonly job: Job;
   readonly device: Device;
   readonly meter = new KernelMeter();
   /** Layers with experts, of its stage. */
   readonly layers: readonly number[];
-  /** The parameter groups that it has a shard of. */
+  /** The parameter groups that its stage and experts compute with. */
   readonly groups: readonly ParameterGroup[];
   #attempt: number;
   readonly #isWhole: boolean;
@@ -62,12 +61,16 @@ export class Worker {
     const { layout } = job;
     this.job = job;
     this.rank = rank;
-    this.at = layout.at(rank);
     this.device = this.meter.on(device);
-    this.layers = layout.moeLayersOf(this.at.pp);
-    this.groups = layout.groupsOf(rank);
+    this.layers = layout.isHost(rank) ? [] : layout.moeLayersOf(this.at.pp);
+    this.groups = layout.isHost(rank) ? [] : layout.groupsOf(rank);
     this.#attempt = joins ? Number.POSITIVE_INFINITY : 0;
     this.#isWhole = isWhole;
+  }
+
+  /** Its place in the mesh; a host has none. */
+  get at(): Coordinates {
+    return this.job.layout.at(this.rank);
   }
 
   /**

@@ -45,8 +45,9 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
     const rank = mesh.rankOf(at);
     const group = layout.groupsOf(rank).find((each) => each.name === name);
     if (group === undefined || (role === 'courier' && !layout.hasCourier(group))) return null;
-    const home = role === 'ward' ? layout.buddyOf(group, rank) : rank;
-    return home === null ? null : workerNode(home);
+    const home =
+      role === 'ward' ? layout.buddyOf(group, rank) : role === 'optimizer' ? layout.homeOf(rank) : rank;
+    return home === null ? null : layout.nodeOf(home);
   };
   const stageOf = (layer: number): number | null =>
     layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;

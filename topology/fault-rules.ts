@@ -31,7 +31,7 @@ const roles = [
 function aimsOf(target: string): readonly FaultAim[] {
   if (target.includes(',')) return ['link'];
   const [role = ''] = target.split('/');
-  if (role === 'worker') return ['process', 'device'];
+  if (role === 'worker' || role === 'host') return ['process', 'device'];
   if (role === 'agent' || role === 'machine') return ['process'];
   if (role === 'disk') return ['disk'];
   return roles.includes(role) ? ['actor'] : [];
@@ -40,9 +40,11 @@ function aimsOf(target: string): readonly FaultAim[] {
 /** How many there are of each kind of node, machine and disk: `worker/0`, `worker/1` … */
 type Counts = Readonly<Record<string, number>>;
 
-function countsOf({ machines }: FilledTopology): Counts {
+function countsOf({ machines, parallel }: FilledTopology): Counts {
   const workers = machines.reduce((sum, machine) => sum + machine.devices.length, 0);
-  return { worker: workers, agent: machines.length, machine: machines.length, disk: machines.length };
+  const count = machines.length;
+  const hosts = parallel.offload === 'none' ? 0 : count;
+  return { worker: workers, host: hosts, agent: count, machine: count, disk: count };
 }
 
 /** What is wrong with the name of a node, machine or disk; null: nothing, or an actor's, which the placement judges. */
@@ -53,7 +55,9 @@ function unknownName(counts: Counts, part: string): { readonly nearest: string }
   if (part === `${role}/${Number(position)}` && Number(position) < count && /^\d+$/u.test(position))
     return null;
   const wanted = Number.parseInt(position, 10);
-  return { nearest: `${role}/${Number.isNaN(wanted) ? 0 : Math.min(Math.max(wanted, 0), count - 1)}` };
+  return {
+    nearest: `${role}/${Number.isNaN(wanted) ? 0 : Math.min(Math.max(wanted, 0), Math.max(count - 1, 0))}`,
+  };
 }
 
 function faultFindings(counts: Counts, fault: Fault, index: number): Finding[] {

@@ -50,7 +50,20 @@ export interface WorkerNode {
   readonly body: DeviceBody;
 }
 
-export type PlacedNode = AgentNode | WorkerNode;
+/** The process of a machine that has the shards of its devices (`parallel.offload`). */
+export interface HostNode {
+  readonly kind: 'host';
+  readonly id: NodeId;
+  readonly host: string;
+  readonly machineIndex: number;
+  /** Behind those of all workers. */
+  readonly rank: WorkerRank;
+  /** Threads of its updates: as many as the devices have together. */
+  readonly threads: number;
+  readonly body: DeviceBody;
+}
+
+export type PlacedNode = AgentNode | WorkerNode | HostNode;
 
 /** Actors that no longer live where the topology says: the supervisor's overlay. */
 export type Moves = ReadonlyMap<Address, NodeId>;
@@ -58,10 +71,12 @@ export type Moves = ReadonlyMap<Address, NodeId>;
 /** Where every actor lives: a pure function of the topology and the moves since. */
 export interface Placement {
   readonly layout: Layout;
-  /** Agents by machine, then workers by rank. */
+  /** Agents by machine, then workers by rank, then hosts by machine. */
   readonly nodes: readonly PlacedNode[];
   readonly agents: readonly AgentNode[];
   readonly workers: readonly WorkerNode[];
+  /** By machine; none without `parallel.offload`. */
+  readonly hosts: readonly HostNode[];
   readonly actors: readonly PlacedActor[];
   readonly moves: Moves;
   /** @throws {AddressUnknownError} TROUPE_ADDRESS_UNKNOWN */
@@ -73,7 +88,7 @@ export interface Placement {
 function listNodes(
   { machines }: ResolvedTopology,
   layout: Layout,
-): { agents: readonly AgentNode[]; workers: readonly WorkerNode[] } {
+): { agents: readonly AgentNode[]; workers: readonly WorkerNode[]; hosts: readonly HostNode[] } {
   const agents = machines.map((machine, machineIndex): AgentNode => ({
     kind: 'agent',
     id: agentNodeOf(machineIndex),
@@ -95,7 +110,24 @@ function listNodes(
         body: machine.body,
       };
     });
-  return { agents, workers };
+  const hosts = Array.from(layout.hosts(), (rank): readonly HostNode[] => {
+    const machineIndex = layout.machineOf(rank);
+    const machine = machines[machineIndex];
+    if (machine === undefined) return [];
+    const threads = machine.devices.reduce((sum, device) => sum + device.threads, 0);
+    return [
+      {
+        kind: 'host',
+        id: layout.nodeOf(rank),
+        host: machine.host,
+        machineIndex,
+        rank,
+        threads,
+        body: machine.body,
+      },
+    ];
+  }).flat();
+  return { agents, workers, hosts };
 }
 
 /** Kinds of parameter groups, in the order in which their shards are listed. */
@@ -111,7 +143,7 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
     { address: addresses.supervisor, role: 'supervisor', node: agentNodeOf(0) },
   ];
   const add = (role: ActorRole, name: Address, rank: number): void => {
-    actors.push({ address: name, role, node: workerNode(rank) });
+    actors.push({ address: name, role, node: layout.nodeOf(workerRank(rank)) });
   };
   for (const machine of machines.keys())
     actors.push({ address: addresses.store(machine), role: 'store', node: agentNodeOf(machine) });
@@ -143,13 +175,13 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
     for (const worker of workers) {
       const group = groups[worker]?.find((each) => each.name === name);
       if (group === undefined) continue;
-      add('optimizer', layout.shardOf(group, worker), worker);
+      add('optimizer', layout.shardOf(group, worker), layout.homeOf(worker));
       const courier = layout.courierOf(group, worker);
       if (courier !== null) add('courier', courier, worker);
     }
   }
-  for (const worker of workers)
-    for (const ward of layout.wardsOf(worker)) add('ward', layout.wardOf(ward.group, ward.worker), worker);
+  for (const node of layout.nodes())
+    for (const ward of layout.wardsOf(node)) add('ward', layout.wardOf(ward.group, ward.worker), node);
   return actors;
 }
 
@@ -194,7 +226,7 @@ function besideStages(actors: readonly PlacedActor[]): readonly PlacedActor[] {
  */
 export function createPlacement(topology: ResolvedTopology, moves: Moves = new Map()): Placement {
   const layout = new Layout(topology);
-  const { agents, workers } = listNodes(topology, layout);
+  const { agents, workers, hosts } = listNodes(topology, layout);
   const { world } = layout.mesh;
   assert(workers.length === world, 'one device per rank', { devices: workers.length, world });
   const start = applyRules(defaultActors(topology, layout), topology);
@@ -204,9 +236,10 @@ export function createPlacement(topology: ResolvedTopology, moves: Moves = new M
   for (const name of moves.keys()) if (!nodes.has(name)) throw unknown(name, actors);
   return {
     layout,
-    nodes: [...agents, ...workers],
+    nodes: [...agents, ...workers, ...hosts],
     agents,
     workers,
+    hosts,
     actors,
     moves,
     nodeOf: (name) => {

@@ -31,7 +31,7 @@ const decisions: RunTable<Decision> = {
   'parallel.offload': {
     set: ['parallel.offload=optimizer'],
     over: ['parallel.zero=2'],
-    changes: ['own memory', 'papers’ memory'],
+    changes: ['own memory', 'papers’ memory', 'traffic'],
   },
   'parallel.pipeline': {
     set: ['parallel.pipeline=gpipe'],

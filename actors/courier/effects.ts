@@ -1,12 +1,19 @@
+import { addresses } from '@troupe/topology/layout';
 import { Errands } from './errands.ts';
 import type { CourierSelf } from './events.ts';
 import type { CourierEffects } from './machine.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
+import type { ShardMemory } from '../optimizer/shard-memory.ts';
 import type { Worker } from '../worker.ts';
 
 /** Buckets leave and come back, segments come and are left; each of these may let a want go on. */
-export function courierEffects(self: CourierSelf, worker: Worker, buffers: GroupBuffers): CourierEffects {
-  const errands = new Errands(self, worker, buffers);
+export function courierEffects(
+  self: CourierSelf,
+  worker: Worker,
+  buffers: GroupBuffers,
+  beside: ShardMemory | null,
+): CourierEffects {
+  const errands = new Errands(self, worker, buffers, beside);
   return {
     want: (event) => {
       errands.enter(event.attempt);
@@ -19,9 +26,16 @@ export function courierEffects(self: CourierSelf, worker: Worker, buffers: Group
       errands.put(from, { ...body, version, weights });
       self.free([weights]);
     },
+    bring: (event) => {
+      errands.bring(event);
+      self.free([event.tensors.weights]);
+    },
     abandon: ({ attempt }) => {
       worker.enter(attempt);
       errands.enter(attempt);
+      if (beside === null) self.submit(worker.device, [], 'device.drained', { attempt });
     },
+    reportAbandoned: ({ attempt }) =>
+      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version: 0, body: { loaded: false } }),
   };
 }

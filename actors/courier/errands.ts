@@ -1,14 +1,30 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
+import type { KernelCall } from '@troupe/kernel-set';
+import type { WeightSlice } from '@troupe/model';
 import type { Segment } from '@troupe/topology/layout';
 import { sendBucket } from '../bucket-parts.ts';
 import type { BucketId } from '../buckets.ts';
 import { intersect, lengthOf, partsFor, type Range } from '../gradients.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
+import type { ShardMemory } from '../optimizer/shard-memory.ts';
+import { readersOf } from '../weight-readers.ts';
 import type { Worker } from '../worker.ts';
 import type { CourierEvent, CourierSelf } from './events.ts';
 
 type Want = Extract<CourierEvent, { readonly type: 'segment.want' }>;
 type Filled = Extract<CourierEvent, { readonly type: 'gradient.filled' }>;
+
+type Brought = Extract<CourierEvent, { readonly type: 'weights.bring' }>;
+
+/** What brings weights to arrays of the same form. */
+const copies = (from: readonly WeightSlice[], to: readonly WeightSlice[]): readonly KernelCall[] =>
+  from.flatMap((each, index): readonly KernelCall[] => {
+    const out = to[index];
+    if (each.kind === 'f32' && out?.kind === 'f32')
+      return [{ op: 'copy', from: each.values, out: out.values }];
+    assert(each.kind === out?.kind, 'a window is of the form of what it shows', { index });
+    return [{ op: 'round.bf16', x: each.values, out: out.values }];
+  });
 
 /** Names of waits. */
 const gathering = (segment: number): string => `weights ${segment}`;
@@ -29,10 +45,13 @@ export class Errands {
   readonly #self: CourierSelf;
   readonly #worker: Worker;
   readonly #buffers: GroupBuffers;
+  readonly #beside: ShardMemory | null;
   #wants: Want[] = [];
   #attempt = 0;
 
-  constructor(self: CourierSelf, worker: Worker, buffers: GroupBuffers) {
+  /** @param beside - what the shard of the group here holds; null: it lives on a host */
+  constructor(self: CourierSelf, worker: Worker, buffers: GroupBuffers, beside: ShardMemory | null) {
+    this.#beside = beside;
     this.#self = self;
     this.#worker = worker;
     this.#buffers = buffers;
@@ -73,7 +92,7 @@ export class Errands {
     const { from, to } = this.#segment(index);
     const { values, overflow } = bucket;
     const sent = { from, to, values, overflow, step, attempt, microbatch };
-    bucket.awaited = sendBucket(this.#self, { worker: this.#worker, buffers: this.#buffers }, 0, sent);
+    bucket.awaited = sendBucket(this.#self, { worker: this.#worker, share: this.#buffers }, 0, sent);
   }
 
   /** A part of a bucket is added where it belongs. */
@@ -85,16 +104,37 @@ export class Errands {
   }
 
   /** A part of a segment has come. */
-  put(from: Address, part: Range & { readonly version: number; readonly weights: HostFloats }): void {
+  put(
+    from: Address,
+    part: Range & { readonly version: number; readonly weights: HostFloats | Uint16Array },
+  ): void {
     const { weights } = this.#buffers;
     assert(weights.kind === 'gathered', 'weights come to a window', { from: part.from });
     const segment = this.#segmentAt(part.from);
-    this.#worker.device.write(weights.room(segment, part.version, part), part.weights);
+    this.#write(weights.room(segment, part.version, part), part.weights);
     this.#self.answered(gathering(segment.index), from);
     if (weights.came(segment, part.version, lengthOf(part))) {
       this.#self.endWait(gathering(segment.index));
       this.#go();
     }
+  }
+
+  /** Weights come for the buffer that is read here. */
+  bring({ version, attempt, body, tensors: { weights } }: Brought): void {
+    const { weights: source, group } = this.#buffers;
+    const { job, rank } = this.#worker;
+    assert(source.kind === 'resident', 'weights are brought where all of them stay', { from: body.from });
+    this.#write(source.at(version).slices(body.from, body.to), weights);
+    for (const { to, range } of readersOf(job.layout, { group, worker: rank }, body))
+      this.#self.tell(to, 'weights.publish', { version, attempt, body: range });
+  }
+
+  /** Weights travel an array at a time, as they are held. */
+  #write(places: readonly WeightSlice[], weights: HostFloats | Uint16Array): void {
+    const [place] = places;
+    const fits = places.length === 1 && (place?.kind === 'bf16') === weights instanceof Uint16Array;
+    assert(place && fits, 'weights travel as they are held, an array at a time', { arrays: places.length });
+    this.#worker.device.write<'f32' | 'bf16'>(place.values, weights);
   }
 
   /** Keeps what can be kept now. */
@@ -129,12 +169,11 @@ export class Errands {
     const [first] = gradients.underWay(body.segment);
     assert(first, 'room is waited for where somebody has it', { segment: body.segment });
     const [wanted, awaited] = [this.#segment(body.segment), this.#segment(first.segment)];
-    const holding = { worker: this.#worker, buffers: this.#buffers };
     this.#self.wait({
       name,
       awaited: [
         job.layout.shardOf(group, this.#worker.rank),
-        ...partsFor(holding, 0, awaited).map(({ to }) => to),
+        ...partsFor(job.layout, this.#buffers, 0, awaited).map(({ to }) => to),
       ],
       reason: `room for gradients of ${nameOf(wanted)}: those of ${nameOf(awaited)} are not added yet`,
       step,
@@ -155,9 +194,9 @@ export class Errands {
     for (const { worker, part } of group.slices) {
       const shared = intersect(part, segment);
       if (shared === null) continue;
-      if (worker === rank) {
+      if (worker === rank && this.#beside !== null) {
         const out = weights.room(segment, version, shared);
-        const calls = [{ op: 'copy' as const, from: weights.own(shared), out }];
+        const calls = copies(this.#beside.weights.published(shared, version), out);
         this.#self.submit(device, calls, 'slice.copied', { step, attempt });
         if (weights.came(segment, version, lengthOf(shared))) return true;
         continue;

@@ -1,4 +1,4 @@
-import { ignore, on, type EffectsOf } from '@troupe/runtime';
+import { always, ignore, on, type EffectsOf } from '@troupe/runtime';
 import { setup } from 'xstate';
 import type { CourierEvent } from './events.ts';
 
@@ -9,7 +9,9 @@ export const courierActions = {
   send: on('gradient.filled'),
   take: on('gradient.taken'),
   put: on('weights.part'),
+  bring: on('weights.bring'),
   abandon: on('attempt.abandon'),
+  reportAbandoned: always,
 } as const;
 
 /** What carries them out. */
@@ -34,9 +36,12 @@ export const courierMachine = setup({
     'gradient.filled': { actions: 'send' },
     'gradient.taken': { actions: 'take' },
     'weights.part': { actions: 'put' },
+    'weights.bring': { actions: 'bring' },
     // It lies in front of every list that reads the segment.
     'slice.copied': { actions: 'ignore' },
     'attempt.abandon': { actions: 'abandon' },
+    // REC-2: what the device still had of the attempt is behind it.
+    'device.drained': { actions: 'reportAbandoned' },
   },
   states: { serving: {} },
 });

@@ -41,7 +41,15 @@ export const courierMessages = {
     says: 'The answer.',
     fenced: true,
     body: range,
-    tensors: { weights: tensor.floats },
+    tensors: { weights: tensor.rows },
+  }),
+  'weights.bring': message({
+    from: ['optimizer'],
+    to: ['courier'],
+    says: 'New weights of a slice as they are read, for a worker whose shard is on a host.',
+    fenced: true,
+    body: range,
+    tensors: { weights: tensor.rows },
   }),
   'gradient.filled': message({
     from: ['pass', 'expert'],

@@ -12,9 +12,9 @@ type Added = Extract<OptimizerEvent, { readonly type: 'gradient.add' | 'gradient
 
 /** Leaves and sums of groups are added as they come; those of buckets are answered. */
 export function addingEffects(self: OptimizerSelf, { shard, memory, levels }: ShardParts): AddingEffects {
-  const { worker, buffers } = shard;
+  const { worker } = shard;
   const { device } = worker;
-  const { exchange } = buffers.among;
+  const { exchange } = shard.among;
   const isLast = ({ body }: Added): boolean => body.level === exchange.numLevels - 1;
   const sumOf = (event: Added, level: number): LevelSum => {
     assert(levels, 'the sum of a group is a bucket where gradients come in buckets', { level });
@@ -32,7 +32,7 @@ export function addingEffects(self: OptimizerSelf, { shard, memory, levels }: Sh
         body: { from: part.from, to: part.to, level },
       });
     const bucket = { from: sum.from, to: sum.to, ...sum.sum, step, attempt, microbatch };
-    sum.awaited = sendBucket(self, { worker, buffers }, level + 1, bucket);
+    sum.awaited = sendBucket(self, { worker, share: shard }, level + 1, bucket);
   };
   return {
     add: (event) => {

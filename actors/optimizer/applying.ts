@@ -10,8 +10,8 @@ type ApplyingEffects = Pick<OptimizerEffects, 'apply' | 'publish' | 'acceptSprea
 /** From the trainer's decision to new weights where they are read, and to a checkpoint. */
 export function applyingEffects(self: OptimizerSelf, parts: ShardParts): ApplyingEffects {
   const { shard, memory, distribution } = parts;
-  const { device, job, rank } = shard.worker;
-  const store = job.layout.storeOf(rank);
+  const { device, job } = shard.worker;
+  const store = job.layout.storeOf(shard.rank);
   return {
     apply: ({ step, body }, { version, attempt }) => {
       assert(step === version + 1, 'a decision is about the step after what a shard holds (OPT-2)', {
@@ -28,8 +28,8 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
     },
     acceptSpread: ({ version, attempt, body, tensors: { weights } }) => {
       memory.putPublished(version, body.from, weights);
-      self.free([weights]);
-      distribution.acceptWeights(body, { version, attempt });
+      distribution.acceptWeights(body, weights, { version, attempt });
+      if (shard.residentBeside !== null) self.free([weights]);
     },
     snapshot: ({ step, attempt }, { version }) => {
       const place = { step, attempt, version };

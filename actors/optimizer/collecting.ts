@@ -1,3 +1,4 @@
+import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
 import { sendLeaves } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
@@ -21,9 +22,8 @@ type CollectingEffects = Pick<
 /** From the leaves of a step to the vote of the shard that has summed them up. */
 export function collectingEffects(self: OptimizerSelf, parts: ShardParts): CollectingEffects {
   const { shard, memory, distribution, levels } = parts;
-  const { worker, buffers } = shard;
+  const { worker, among } = shard;
   const { device, job } = worker;
-  const { among } = buffers;
   /** What came too early. */
   const aside: OptimizerEvent[] = [];
   return {
@@ -45,8 +45,12 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
     // Behind all that the device still has to add, so that what is passed on is the sum.
     settle: (_event, { attempt, version }) =>
       self.submit(device, [], 'sums.settled', { step: version + 1, attempt }),
-    passOn: ({ step, attempt }, { level }) =>
-      sendLeaves(self, { worker, buffers }, level, { ...among.exchange.part(level), step, attempt }),
+    passOn: ({ step, attempt }, { level }) => {
+      const { beside: buffers } = shard;
+      assert(buffers, 'sums that lie with readers are passed on from there', { level });
+      const holding = { worker, buffers };
+      sendLeaves(self, holding, level, { ...among.exchange.part(level), step, attempt });
+    },
     shareTotal: ({ step, attempt }) => {
       if (job.layout.zero === 0) distribution.shareTotal({ step, attempt });
     },

@@ -1,5 +1,6 @@
-import type { Address, HostFloats } from '@troupe/core';
+import { assert, type Address, type HostFloats } from '@troupe/core';
 import { chunks, lengthOf, type Range } from '../gradients.ts';
+import { readersOf } from '../weight-readers.ts';
 import type { OptimizerSelf } from './events.ts';
 import type { ShardMemory } from './shard-memory.ts';
 import type { Shard } from './shard.ts';
@@ -41,7 +42,7 @@ export class Distribution {
     this.#self = self;
     this.#shard = shard;
     this.#memory = memory;
-    this.#spread = new Spread(shard.buffers.among.exchange);
+    this.#spread = new Spread(shard.among.exchange);
   }
 
   /**
@@ -49,16 +50,23 @@ export class Distribution {
    * be: who owns a part holds a question back until it is there.
    */
   publish({ version, attempt }: Update): void {
-    const { worker, group, owns } = this.#shard;
+    const { worker, group, owns, residentBeside } = this.#shard;
     const { layout } = worker.job;
     const isGathered = layout.isGathered(group);
-    this.#announce(isGathered ? { from: 0, to: group.flat.length } : owns, { version, attempt });
+    if (isGathered) this.#announce({ from: 0, to: group.flat.length }, { version, attempt });
+    else if (residentBeside !== null) this.#announce(owns, { version, attempt });
+    else for (const frame of this.#read(owns, version)) this.#bring(frame, { version, attempt });
     if (layout.zero > 0 && !isGathered)
       this.#passWeights(this.#spread.own(roundOf(version, attempt)), { version, attempt });
   }
 
-  acceptWeights({ from, to, level }: Part, { version, attempt }: Update): void {
-    this.#announce({ from, to }, { version, attempt });
+  acceptWeights(
+    { from, to, level }: Part,
+    values: HostFloats | Uint16Array,
+    { version, attempt }: Update,
+  ): void {
+    if (this.#shard.residentBeside !== null) this.#announce({ from, to }, { version, attempt });
+    else this.#bring({ body: { from, to }, values }, { version, attempt });
     const passed = this.#spread.accept(roundOf(version, attempt), level, to - from);
     this.#passWeights(passed, { version, attempt });
   }
@@ -75,8 +83,28 @@ export class Distribution {
 
   /** Tells those who read weights here that `range` of `version` is in place. */
   #announce(range: Range, { version, attempt }: Update): void {
-    for (const { to, range: body } of this.#shard.readers(range))
+    const { worker, group, rank } = this.#shard;
+    for (const { to, range: body } of readersOf(worker.job.layout, { group, worker: rank }, range))
       this.#self.tell(to, 'weights.publish', { version, attempt, body });
+  }
+
+  /** Readers are on another node, and so is their buffer, which the courier beside them writes. */
+  #bring({ body, values: weights }: Frame<HostFloats | Uint16Array>, { version, attempt }: Update): void {
+    const { worker, group, rank } = this.#shard;
+    const courier = worker.job.layout.courierOf(group, rank);
+    assert(courier, 'readers on another node than their shard have a courier', { group: group.name, rank });
+    this.#self.tell(courier, 'weights.bring', { version, attempt, body, tensors: { weights } });
+  }
+
+  /** Weights as they are read, in messages. */
+  #read(part: Range, version: number): readonly Frame<HostFloats | Uint16Array>[] {
+    const { device } = this.#shard.worker;
+    return this.#memory.weights.published(part, version).flatMap((slice) =>
+      [...chunks(slice)].map((body) => {
+        const values = slice.values.subarray(body.from - slice.from, body.to - slice.from);
+        return { body, values: device.read<'f32' | 'bf16'>(values) };
+      }),
+    );
   }
 
   /** Sends what is complete here to the group that lacks it; each part is read from the device once. */
@@ -85,27 +113,20 @@ export class Distribution {
     read: (part: Range) => readonly Frame<A>[],
     send: (to: Address, body: Part, values: A) => void,
   ): void {
-    const { buffers, worker } = this.#shard;
+    const { group, among, worker } = this.#shard;
     for (const { level, part } of passed) {
-      const others = buffers.among.others(level);
+      const others = among.others(level);
       if (others.length === 0) continue;
       const frames = read(part).map(({ body, values }) => ({ body: { ...body, level }, values }));
       for (const { worker: other } of others) {
-        const to = worker.job.layout.shardOf(buffers.group, other);
+        const to = worker.job.layout.shardOf(group, other);
         for (const { body, values } of frames) send(to, body, values);
       }
     }
   }
 
   #passWeights(passed: readonly Passing[], { version, attempt }: Update): void {
-    const { device } = this.#shard.worker;
-    const read = (part: Range): readonly Frame<HostFloats | Uint16Array>[] =>
-      this.#memory.weights.published(part, version).flatMap((slice) =>
-        [...chunks(slice)].map((body) => {
-          const values = slice.values.subarray(body.from - slice.from, body.to - slice.from);
-          return { body, values: device.read<'f32' | 'bf16'>(values) };
-        }),
-      );
+    const read = (part: Range): readonly Frame<HostFloats | Uint16Array>[] => this.#read(part, version);
     this.#pass(passed, read, (to, body, weights) =>
       this.#self.tell(to, 'weights.spread', { version, attempt, body, tensors: { weights } }),
     );

@@ -19,7 +19,7 @@ export function optimizerEffects(self: OptimizerSelf, memory: ShardMemory): Opti
     memory,
     distribution: new Distribution(self, shard, memory),
     levels: layout.hasCourier(shard.group) ? new LevelSums(shard.worker.device, shard.group.segments) : null,
-    ward: shard.buddy === null ? null : layout.wardOf(shard.group, shard.worker.rank),
+    ward: shard.buddy === null ? null : layout.wardOf(shard.group, shard.rank),
   };
   return {
     ...loadingEffects(self, parts),

@@ -21,8 +21,8 @@ type LoadingEffects = Pick<
 /** Where the state of a shard comes from: drawn, read from a checkpoint, or sent by another shard. */
 export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingEffects {
   const { shard, memory, distribution, ward } = parts;
-  const { job, device, rank } = shard.worker;
-  const store = job.layout.storeOf(rank);
+  const { job, device } = shard.worker;
+  const store = job.layout.storeOf(shard.rank);
   return {
     initialise: (_event, { version, attempt }) =>
       self.submit(device, memory.draw(version), 'parameters.initialised', { attempt }),

@@ -1,12 +1,13 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, Int64s, KernelCall } from '@troupe/kernel-set';
-import { initialise } from '@troupe/model';
+import { initialise, WeightArrays } from '@troupe/model';
 import type { GradientSums } from '../gradient-sink.ts';
 import { assertWithin, chunks, intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
-import { MasterWeights } from './master-weights.ts';
+import { MasterWeights, type PublishedWeights } from './master-weights.ts';
 import type { Shard } from './shard.ts';
 import type { ShardState } from '../shard-state.ts';
+import { roundsIn } from '../weight-source.ts';
 import { SliceSums } from './slice-sums.ts';
 
 /** What the trainer decides about a step. */
@@ -15,6 +16,20 @@ export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' 
 const none = new Float32Array(0);
 /** Of an empty slice. */
 const noState: ShardState = { weights: none, m: none, v: none };
+
+/**
+ * Where the weights of a shard lie for those who read them: beside it in their buffer, or in arrays of its own, of one version, from which
+ * they are sent. Of these it has what it owns, and where it passes others' weights on to its group what goes on.
+ */
+function publishedBy(shard: Shard): PublishedWeights {
+  const { worker, group, owns, among, residentBeside } = shard;
+  const { layout } = worker.job;
+  if (residentBeside !== null) return ({ from, to }, version) => residentBeside.at(version).slices(from, to);
+  const passes = layout.zero > 0 && !layout.isGathered(group) && among.exchange.numLevels > 1;
+  const held = passes ? among.exchange.part(1) : owns;
+  const arrays = new WeightArrays(worker.device, group.flat, roundsIn(worker.job, group), held);
+  return ({ from, to }) => arrays.slices(from, to);
+}
 
 /** The state of a shard on its device: master weights, Adam moments, and the norm of its gradient. */
 export class ShardMemory {
@@ -33,12 +48,12 @@ export class ShardMemory {
     const numOwned = lengthOf(shard.owns);
     this.shard = shard;
     this.#device = device;
-    const { weights, gradients } = shard.buffers;
-    this.weights = new MasterWeights(device, shard.owns, (range, version) => weights.slices(range, version));
-    this.sums = gradients.kind === 'shared' ? gradients : new SliceSums(device, shard.reduces);
+    this.weights = new MasterWeights(device, shard.owns, publishedBy(shard));
     this.#m = device.floats(numOwned);
     this.#v = device.floats(numOwned);
     this.#norm128 = device.int64s(2);
+    const gradients = shard.beside?.gradients;
+    this.sums = gradients?.kind === 'shared' ? gradients : new SliceSums(device, shard.owns);
   }
 
   /** Puts weights of a version that begin at `from` where they are read, in the format of that place. */
@@ -47,6 +62,8 @@ export class ShardMemory {
     const whole = { from: 0, to: this.shard.group.flat.length };
     assertWithin(range, whole, 'weights lie in the buffer of their group');
     const [place] = this.weights.published(range, version);
+    // What its own readers alone need passes by.
+    if (place === undefined && this.shard.residentBeside === null) return;
     const fits = place?.to === range.to && (place.kind === 'bf16') === weights instanceof Uint16Array;
     assert(fits, 'weights travel as they are held, an array at a time', { ...range });
     this.#device.write<'f32' | 'bf16'>(place.values, weights);
@@ -110,11 +127,10 @@ export class ShardMemory {
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
   update({ apply, ...decided }: Decision, version: number): readonly KernelCall[] {
-    const { owns, buffers, worker } = this.shard;
+    const { owns, worker } = this.shard;
     const { clip: _clip, ...settings } = worker.job.optimizer;
     const rates = { ...decided, ...settings };
-    if (!apply)
-      return buffers.weights.hasOneBuffer ? [] : [...this.#carryOver(version), ...this.publish(version + 1)];
+    if (!apply) return this.#isInPlace ? [] : [...this.#carryOver(version), ...this.publish(version + 1)];
     const updates = this.sums.slices(owns.from, owns.to).flatMap(({ from, to, values }) =>
       this.#successors({ from, to }, version).map(({ before, after, ...part }) => ({
         op: 'adamw' as const,
@@ -163,6 +179,11 @@ export class ShardMemory {
   /** A wide sum, once `measure` has run. */
   norm(): BigInt64Array {
     return this.#device.read(this.#norm128).slice();
+  }
+
+  get #isInPlace(): boolean {
+    const resident = this.shard.residentBeside;
+    return resident === null || resident.at(0) === resident.at(1);
   }
 
   #moments(range: Range) {

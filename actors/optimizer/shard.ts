@@ -1,9 +1,15 @@
-import { assert, type Address } from '@troupe/core';
+import { assert } from '@troupe/core';
 import { blocksOfPart, type PartBlock } from '@troupe/spec';
-import type { ParameterGroup, WorkerRank } from '@troupe/topology/layout';
-import { intersect, lengthOf, MESSAGE_ELEMENTS, type Range } from '../gradients.ts';
-import type { GroupBuffers } from '../group-buffers.ts';
+import {
+  GroupExchange,
+  type ParameterGroup,
+  type ShardPlace,
+  type WorkerRank,
+} from '@troupe/topology/layout';
+import { lengthOf, MESSAGE_ELEMENTS, type Range } from '../gradients.ts';
+import type { GroupBuffers, GroupShare } from '../group-buffers.ts';
 import { firstSource } from '../job.ts';
+import { roundsIn, type ResidentWeights } from '../weight-source.ts';
 import type { Worker } from '../worker.ts';
 import type { OptimizerInput } from './machine.ts';
 
@@ -46,10 +52,15 @@ export function chunksOfPiece({ name, block, flat }: Piece): readonly Piece[] {
 }
 
 /** What a shard owns and with whom it shares the group. */
-export class Shard {
+export class Shard implements GroupShare {
+  /** Where it lives. */
   readonly worker: Worker;
-  readonly buffers: GroupBuffers;
   readonly group: ParameterGroup;
+  /** Whose it is. */
+  readonly rank: WorkerRank;
+  readonly among: GroupExchange;
+  /** What the stage or the experts beside it compute with; null: they are elsewhere. */
+  readonly beside: GroupBuffers | null;
   /** The slice whose gradient sum this shard completes and votes with. */
   readonly reduces: Range;
   /** The slice whose weights and moments it owns: the same under ZeRO 1, everything under ZeRO 0. */
@@ -57,24 +68,38 @@ export class Shard {
   /** The worker that keeps a copy of this state; null: nobody. */
   readonly buddy: WorkerRank | null;
 
-  constructor(worker: Worker, buffers: GroupBuffers) {
+  constructor(worker: Worker, { group, worker: rank }: ShardPlace, beside: GroupBuffers | null) {
     const { layout } = worker.job;
-    const { group, among } = buffers;
+    const among = new GroupExchange(group, rank);
     this.worker = worker;
-    this.buffers = buffers;
     this.group = group;
+    this.rank = rank;
+    this.among = among;
+    this.beside = beside;
     this.reduces = among.slice;
     this.owns = layout.zero === 0 ? among.exchange.part(0) : this.reduces;
-    this.buddy = layout.buddyOf(group, worker.rank);
+    this.buddy = layout.buddyOf(group, rank);
     assert(
       this.owns.from <= this.reduces.from && this.reduces.to <= this.owns.to,
       'a shard updates what it sums up',
-      { worker: worker.rank, group: group.name },
+      { worker: rank, group: group.name },
     );
   }
 
+  /** The buffer in which readers beside have all weights, which it writes; null: what they read comes to them. */
+  get residentBeside(): ResidentWeights | null {
+    const weights = this.beside?.weights;
+    return weights?.kind === 'resident' ? weights : null;
+  }
+
+  /** What its readers have in bf16 of what it owns is rounded there. */
+  get #rounds(): boolean {
+    const isRounded = roundsIn(this.worker.job, this.group);
+    return this.pieces(this.owns).length > 0 && this.group.units.some(isRounded);
+  }
+
   get input(): OptimizerInput {
-    const { exchange } = this.buffers.among;
+    const { exchange } = this.among;
     const { job, joins } = this.worker;
     return {
       version: job.first.step,
@@ -84,7 +109,7 @@ export class Shard {
       pieces: this.pieces(this.owns).length,
       owned: lengthOf(this.owns),
       source: firstSource(job) === 'seed' ? 'seed' : 'snapshot',
-      rounds: this.buffers.weights.slices(this.owns, job.first.step).some(({ kind }) => kind === 'bf16'),
+      rounds: this.#rounds,
       joins,
       guarded: this.buddy === null ? 0 : lengthOf(this.owns),
     };
@@ -95,7 +120,7 @@ export class Shard {
    * the own group's sum comes to the next level as all others do.
    */
   #expected(level: number): number {
-    const { exchange } = this.buffers.among;
+    const { exchange } = this.among;
     const { layout } = this.worker.job;
     if (!layout.hasCourier(this.group)) return exchange.expected(level);
     const elements = lengthOf(exchange.part(level + 1));
@@ -115,19 +140,6 @@ export class Shard {
           return { name: parameter.name, block, flat: { from, to: from + block.rows * block.rowLength } };
         });
       });
-    });
-  }
-
-  /** Who beside a shard reads weights of `whole`: the stage, or the experts layer by layer. */
-  readers(whole: Range): readonly { readonly to: Address; readonly range: Range }[] {
-    const { job, rank, layers } = this.worker;
-    const { layout } = job;
-    if (this.group.reader === 'stage')
-      return whole.from < whole.to ? [{ to: layout.stageOf(rank), range: whole }] : [];
-    return layers.flatMap((each) => {
-      const own = this.group.rangeOf(({ layer }) => layer === each);
-      const range = own === null ? null : intersect(whole, own);
-      return range === null ? [] : [{ to: layout.expertOf(each, rank), range }];
     });
   }
 }

@@ -3,25 +3,38 @@ import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout
 import type { Answerer } from './context.ts';
 import { shares, type Share } from './share.ts';
 
-/** The stages and shards of a run, and what keeps copies of shards: they answer its trainer. */
+/** Who answers the trainer of a run: stages and shards, what keeps copies of shards, and couriers whose shards are on a host. */
 export function answerersOf(
   layout: Layout,
-): Readonly<Record<'stages' | 'shards' | 'wards', readonly Answerer[]>> {
+): Readonly<Record<'stages' | 'shards' | 'wards' | 'couriers', readonly Answerer[]>> {
   const workers = [...layout.workers()];
   return {
     stages: workers.map((worker) => ({ address: layout.stageOf(worker), worker })),
     shards: workers.flatMap((worker) =>
-      layout.groupsOf(worker).map((group) => ({ address: layout.shardOf(group, worker), worker })),
+      layout.groupsOf(worker).map((group) => ({
+        address: layout.shardOf(group, worker),
+        worker: layout.homeOf(worker),
+      })),
     ),
-    wards: workers.flatMap((worker) =>
-      layout.wardsOf(worker).map((ward) => ({ address: layout.wardOf(ward.group, ward.worker), worker })),
+    // Where no shard lives beside a stage, nobody else says that its device has left an attempt.
+    couriers: workers
+      .filter((worker) => layout.homeOf(worker) !== worker)
+      .flatMap((worker) =>
+        layout.groupsOf(worker).flatMap((group) => {
+          const address = layout.courierOf(group, worker);
+          return address === null ? [] : [{ address, worker }];
+        }),
+      ),
+    wards: [...layout.nodes()].flatMap((node) =>
+      layout.wardsOf(node).map((ward) => ({ address: layout.wardOf(ward.group, ward.worker), worker: node })),
     ),
   };
 }
 
 /** Everybody that the trainer speaks to, by address. */
 export class Company {
-  readonly workers: readonly WorkerRank[];
+  /** Workers and hosts. */
+  readonly nodes: readonly WorkerRank[];
   readonly feeders: readonly Address[];
   readonly stages: readonly Address[];
   readonly shards: readonly Address[];
@@ -32,7 +45,7 @@ export class Company {
 
   constructor(layout: Layout) {
     const { stages, shards, wards } = answerersOf(layout);
-    this.workers = [...layout.workers()];
+    this.nodes = [...layout.nodes()];
     this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
     this.stages = stages.map(({ address }) => address);
     this.shards = shards.map(({ address }) => address);

@@ -37,6 +37,8 @@ export interface TrainerContext {
   readonly stages: readonly Answerer[];
   /** What keeps copies of shards on their buddies. */
   readonly wards: readonly Answerer[];
+  /** What answers for devices without shards when an attempt is abandoned. */
+  readonly couriers: readonly Answerer[];
   readonly store: Address;
   readonly stopAfter: number;
   /** The newest checkpoint that a later update went well after, so that it is from before a blow-up; 0: none. */
@@ -60,6 +62,7 @@ export type TrainerInput = Pick<
   | 'shards'
   | 'stages'
   | 'wards'
+  | 'couriers'
   | 'store'
   | 'stopAfter'
   | 'maxSkipped'

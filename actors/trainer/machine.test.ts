@@ -58,6 +58,7 @@ const input: TrainerInput = {
   shards,
   stages,
   wards: [],
+  couriers: [],
   store,
   stopAfter: 3,
   maxSkipped: 10,

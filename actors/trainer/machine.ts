@@ -287,7 +287,10 @@ export const trainerMachine = setup({
               attempt: ({ context }) => context.attempt + 1,
               versions: new Map<Address, number>(),
               awaited: ({ context }) =>
-                Pending.of([...addressesOf(context.shards), ...addressesOf(context.wards), context.store]),
+                Pending.of([
+                  ...[context.shards, context.wards, context.couriers].flatMap(addressesOf),
+                  context.store,
+                ]),
             }),
             'abandon',
           ],

@@ -30,7 +30,7 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
     },
     abandon: (_event, { attempt, step, down, awaited }) => {
       for (const name of ['load', 'step', 'evaluation', 'checkpoint']) self.endWait(name);
-      for (const worker of company.workers) if (!down.has(worker)) tellFirst(worker, attempt);
+      for (const node of company.nodes) if (!down.has(node)) tellFirst(node, attempt);
       self.tell(company.store, 'checkpoint.abandon', { attempt });
       state.waitFor('recovery', {
         awaited: [...awaited],

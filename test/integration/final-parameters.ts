@@ -89,7 +89,7 @@ export function finalParameters(
 function readersAgree(workers: Workers, wholes: ReadonlyMap<string, Whole>, version: number): void {
   for (const { worker, buffers } of workers)
     for (const { group, weights } of buffers) {
-      // What is gathered is there while it is computed with.
+      // What is gathered was read segment by segment, and is there no longer.
       if (weights.kind === 'gathered') continue;
       const { units, starts } = group.flat;
       for (const [index, { parameters }] of units.entries())

@@ -14,6 +14,8 @@ export interface TinyLayout {
   readonly dp: number;
   readonly ep: number;
   readonly zero?: 0 | 1 | 2 | 3;
+  /** Optimizer states on the hosts of machines. */
+  readonly offload?: boolean;
   readonly microbatches?: number;
   readonly choice?: 'learned' | 'balanced' | 'skewed';
   readonly scope?: 'sequence' | 'global';
@@ -70,7 +72,7 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
       precision: layout.precision ?? 'f32',
       optimizer: { lr: 1e-2, warmup: 0 },
     },
-    parallel: { dp, ep, zero, pp },
+    parallel: { dp, ep, zero, pp, offload: layout.offload === true ? 'optimizer' : 'none' },
     machines: Array.from({ length: machines }, (_, machine) => ({
       host: machines === 1 ? 'localhost' : `host${machine}`,
       devices: Array.from({ length: (dp * pp) / machines }, (_, index) => `cpu:${index}`),

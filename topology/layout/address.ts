@@ -49,3 +49,4 @@ export const addresses = {
 
 export const agentNodeOf = (machine: number): NodeId => nodeId(`agent/${machine}`);
 export const workerNode = (rank: number): NodeId => nodeId(`worker/${rank}`);
+export const hostNodeOf = (machine: number): NodeId => nodeId(`host/${machine}`);

@@ -9,8 +9,9 @@ import {
   type TensorSegments,
 } from '@troupe/spec';
 import { expertMaps, rankOf_E, type ExpertMap, type WrittenExperts } from '../expert-map.ts';
-import { addresses, agentNodeOf, workerNode } from './address.ts';
+import { addresses, agentNodeOf, hostNodeOf, workerNode } from './address.ts';
 import { Buddies } from './buddies.ts';
+import { HostBuddies } from './host-buddies.ts';
 import { Dealing, type Batch } from './dealing.ts';
 import { ParameterGroups } from './parameter-groups.ts';
 import type { Holders } from './holders.ts';
@@ -108,7 +109,7 @@ export class Layout {
   readonly #ranks = new Map<ExpertMap, Int32Array>();
   readonly #slots = new Map<StageIndex, StageSlots>();
   readonly #moeLayers = new Map<StageIndex, readonly number[]>();
-  #ring: Buddies | null = null;
+  #ring: Pick<Buddies, 'of' | 'wardsOf'> | null = null;
   #plans: StagePlans | null = null;
 
   constructor(source: LayoutSource) {
@@ -148,6 +149,23 @@ export class Layout {
     for (let rank = 0; rank < this.mesh.world; rank++) yield workerRank(rank);
   }
 
+  /** The host of every machine, which has the shards of its devices (`parallel.offload`): ranks behind those of all workers. */
+  *hosts(): Generator<WorkerRank> {
+    if (this.options.offload === 'none') return;
+    for (let machine = 0; machine < this.#machines.count; machine++)
+      yield workerRank(this.mesh.world + machine);
+  }
+
+  /** Workers and hosts: all that have a process of their own and attempts. */
+  *nodes(): Generator<WorkerRank> {
+    yield* this.workers();
+    yield* this.hosts();
+  }
+
+  isHost(node: WorkerRank): boolean {
+    return node >= this.mesh.world;
+  }
+
   /** Every data-parallel copy of the model: a feeder each. */
   *replicas(): Generator<DataRank> {
     for (let rank = 0; rank < this.mesh.dp; rank++) yield dataRank(rank);
@@ -164,7 +182,7 @@ export class Layout {
 
   /** Nobody else computes. */
   get isAlone(): boolean {
-    return this.mesh.world === 1;
+    return this.mesh.world === 1 && this.options.offload === 'none';
   }
 
   // What a worker computes
@@ -281,14 +299,35 @@ export class Layout {
     return group.holders;
   }
 
-  /** Others have the same state, so that a loss of one loses nothing. */
-  hasTwins(group: ParameterGroup): boolean {
-    return this.zero === 0 && group.holders.count > 1;
+  /** Where the shards of a worker live: with it, or on the host of its machine. */
+  homeOf(worker: WorkerRank): WorkerRank {
+    return this.options.offload === 'none'
+      ? worker
+      : workerRank(this.mesh.world + this.#machines.machineOf(worker));
   }
 
-  /** Its gradients leave after each microbatch, and what they lie in is used again: from ZeRO 2 on, where there are other holders. */
+  /** The shards that live on a worker or host, its own or those of its machine's devices. */
+  shardsAt(node: WorkerRank): readonly ShardPlace[] {
+    const owners = this.isHost(node)
+      ? [...this.#machines.workersOf(node - this.mesh.world)]
+      : this.homeOf(node) === node
+        ? [node]
+        : [];
+    return owners.flatMap((worker) => this.groupsOf(worker).map((group) => ({ group, worker })));
+  }
+
+  /** Others have the same state elsewhere, so that a loss of one process loses nothing. */
+  hasTwins({ holders }: ParameterGroup): boolean {
+    if (this.zero !== 0 || holders.count === 1) return false;
+    return this.homeOf(holders.at(0)) !== this.homeOf(holders.at(holders.count - 1));
+  }
+
+  /**
+   * Its gradients leave after each microbatch, and what they lie in is used again: from ZeRO 2 on, where there are other holders, and
+   * wherever shards live on a host.
+   */
   hasCourier(group: ParameterGroup): boolean {
-    return this.zero >= 2 && group.isCut;
+    return this.options.offload !== 'none' || (this.zero >= 2 && group.isCut);
   }
 
   /** No worker has all weights of it: each gathers them segment by segment from those that own them (ZeRO 3). */
@@ -309,20 +348,24 @@ export class Layout {
     );
   }
 
-  get #buddies(): Buddies | null {
-    if (this.#hasBuddies) this.#ring ??= new Buddies(this.#machines.hosts);
+  get #buddies(): Pick<Buddies, 'of' | 'wardsOf'> | null {
+    if (!this.#hasBuddies) return null;
+    this.#ring ??=
+      this.options.offload === 'none'
+        ? new Buddies(this.#machines.hosts)
+        : new HostBuddies(this.#machines, this.mesh.world);
     return this.#ring;
   }
 
   // Where
 
-  nodeOf(worker: WorkerRank): NodeId {
-    return workerNode(worker);
+  nodeOf(node: WorkerRank): NodeId {
+    return this.isHost(node) ? hostNodeOf(this.machineOf(node)) : workerNode(node);
   }
 
-  /** Position of a worker's machine in the topology. */
-  machineOf(worker: WorkerRank): number {
-    return this.#machines.machineOf(worker);
+  /** Position of the machine of a worker or host in the topology. */
+  machineOf(node: WorkerRank): number {
+    return this.isHost(node) ? node - this.mesh.world : this.#machines.machineOf(node);
   }
 
   agentOf(machine: number): NodeId {

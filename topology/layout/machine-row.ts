@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import { greatestCommonDivisor } from '@troupe/spec';
 import type { HostRun } from './buddies.ts';
+import { workerRank, type WorkerRank } from './rank.ts';
 
 /** What a layout knows of a machine. */
 export interface Machine {
@@ -31,6 +32,16 @@ export class MachineRow {
       this.#starts = starts;
     }
     return this.#starts;
+  }
+
+  get count(): number {
+    return this.#machines.length;
+  }
+
+  /** The workers on the devices of a machine, by rank. */
+  *workersOf(machine: number): Generator<WorkerRank> {
+    const [first = 0, end = 0] = this.#firsts.slice(machine, machine + 2);
+    for (let rank = first; rank < end; rank++) yield workerRank(rank);
   }
 
   /** Position of the machine that has the device of a worker. */

@@ -43,3 +43,21 @@ export function roomsFor(segments: readonly ElementRange[], most: number): reado
     Array.from({ length: Math.min(most, count) }, () => length),
   );
 }
+
+/** Of a segment what decides whether another one fits where it lay: how long its units are, and in which format they are read. */
+export const formOf = ({ flat }: Segment, isRounded: (unit: Unit) => boolean): string =>
+  flat.units.map((unit) => `${unit.paddedSize}${isRounded(unit) ? 'h' : ''}`).join(' ');
+
+/** For each room of a window of gathered weights a segment that fits in: `WEIGHT_ROOMS` of every form, or fewer where fewer have it. */
+export function windowOf(
+  segments: readonly Segment[],
+  isRounded: (unit: Unit) => boolean,
+): readonly Segment[] {
+  const counts = new Map<string, number>();
+  return segments.filter((segment) => {
+    const form = formOf(segment, isRounded);
+    const count = (counts.get(form) ?? 0) + 1;
+    counts.set(form, count);
+    return count <= WEIGHT_ROOMS;
+  });
+}

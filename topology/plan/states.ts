@@ -3,7 +3,7 @@ import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import type { WorkerRank } from '../layout/rank.ts';
-import { BUCKET_ROOMS, roomsFor, WEIGHT_ROOMS } from '../layout/segment.ts';
+import { BUCKET_ROOMS, roomsFor, windowOf } from '../layout/segment.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
 /** What the states of a parameter group on a worker depend on, in elements of its flat buffer: padding is allocated too. */
@@ -17,7 +17,7 @@ export interface GroupSizes {
   /** What kernels read in bf16, of the whole and of what the worker updates. */
   readonly rounded: number;
   readonly ownedRounded: number;
-  /** Room for the segments that pass through the device one after the other: of weights that are gathered, of gradients that leave. */
+  /** Room for the segments that pass through the device one after the other: of weights that are gathered, bytes; of gradients that leave. */
   readonly window: number;
   readonly buckets: number;
   /** The same of sums of an exchange's groups, at every level but the last. */
@@ -40,11 +40,14 @@ export interface StateMode {
 
 /** Bytes of the states of parameters, by what they are. */
 export interface StateBytes {
-  /** What kernels read, in bf16 what they would round anyway: two buffers by parity of the version, the one in use and the one being published; one where a worker is alone. */
+  /**
+   * What kernels read, in bf16 what they would round anyway: two buffers by parity of the version, the one in use and the one being published;
+   * one where a worker is alone, or the optimizer works in host memory.
+   */
   readonly weights: number;
   /** Exact int64 sums, 8 bytes an element, or f32, 4 bytes, where one kernel call finishes them. */
   readonly gradients: number;
-  /** The f32 weights that the optimizer updates, where kernels read others. */
+  /** The f32 weights that the optimizer updates, where kernels read others, and what is sent of them. */
   readonly master: number;
   /** Adam's two moments of the slices that the worker owns, 8 bytes an element. */
   readonly moments: number;
@@ -79,14 +82,19 @@ function storedIn(topology: ResolvedTopology, group: ParameterGroup, range: Elem
   return elementsIn(group, range, (unit) => stored(unit) > 0);
 }
 
-/** Elements that kernels read in bf16, since they would round them anyway. */
+/** What kernels read in bf16, since they would round it anyway. */
+const isRead16 =
+  ({ train }: ResolvedTopology): ((unit: Unit) => boolean) =>
+  (unit) =>
+    train.precision === 'bf16' && isOperandOnly(unit);
+
+/** Elements of it in a range. */
 const roundedIn = (topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number =>
-  topology.train.precision === 'bf16' ? elementsIn(group, range, isOperandOnly) : 0;
+  elementsIn(group, range, isRead16(topology));
 
 /** Bytes of a range of weights as kernels read them, and as they travel. */
 export const heldBytes = (topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number =>
   4 * (range.to - range.from) - 2 * roundedIn(topology, group, range);
-
 const sumOf = (lengths: readonly number[]): number => lengths.reduce((sum, each) => sum + each, 0);
 
 /** Lengths of the sums that a shard of a group has room for where leaves come in buckets and an exchange has several levels. */
@@ -124,7 +132,9 @@ export function groupSizes(
     buckets: sumOf(buckets),
     levelSums: sumOf(levelSums),
     marks: buckets.length + levelSums.length,
-    window: sumOf(roomsFor(group.segments, WEIGHT_ROOMS)),
+    window: sumOf(
+      windowOf(group.segments, isRead16(topology)).map((segment) => heldBytes(topology, group, segment)),
+    ),
   };
 }
 
@@ -147,12 +157,12 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
   const leaves = mode.leaves || isOffloaded;
   const buckets = 8 * (sizes.buckets + (isOffloaded ? 0 : sizes.levelSums)) + 4 * sizes.marks;
   const own = {
-    master: isGathered || isOffloaded ? 4 * owned : 4 * ownedRounded,
+    master: isGathered || isOffloaded ? 4 * owned + 2 * ownedRounded : 4 * ownedRounded,
     moments: 8 * owned,
   };
   const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
   return {
-    weights: isGathered ? 4 * window : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
+    weights: isGathered ? window : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
     gradients: sums + (leaves ? buckets : 0),
     ...own,
     host: isOffloaded ? sums + own.master + own.moments : 0,

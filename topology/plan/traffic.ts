@@ -6,7 +6,7 @@ import { isLocalHost } from '../layout/machine-row.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import { stageIndex, type StageIndex, type WorkerRank } from '../layout/rank.ts';
 import { WEIGHT_ROOMS, type Segment } from '../layout/segment.ts';
-import type { Placement, WorkerNode } from '../placement.ts';
+import type { HostNode, PlacedNode, Placement, WorkerNode } from '../placement.ts';
 import { groupSizes, heldBytes } from './states.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
@@ -107,8 +107,7 @@ function gatheredBytes(topology: ResolvedTopology, group: ParameterGroup, range:
   const times = gatherings(topology, group);
   return group.segments.reduce((sum, segment) => {
     const [from, to] = [Math.max(range.from, segment.from), Math.min(range.to, segment.to)];
-    // They travel and are held in f32.
-    return from >= to ? sum : sum + times(segment) * 4 * (to - from);
+    return from >= to ? sum : sum + times(segment) * heldBytes(topology, group, { from, to });
   }, 0);
 }
 
@@ -186,10 +185,29 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
       const { count } = group.holders;
       if (isGathered)
         parts.push({ weights: (gatheredBytes(topology, group, whole) * (count - 1)) / count / pp });
+      if (layout.homeOf(worker) !== worker) parts.push(hostBytes(topology, layout, group, worker, pp));
       parts.push({ buddies: meanBuddyBytes(topology, layout, group) / pp });
     }
   }
   return addTraffic(parts);
+}
+
+/** What a device and the host with its shard send each other: leaves of its own part, and all weights, or of gathered ones its own. */
+function hostBytes(
+  topology: ResolvedTopology,
+  layout: Layout,
+  group: ParameterGroup,
+  worker: WorkerRank,
+  share = 1,
+): Partial<Record<Kind, number>> {
+  const { exchange, slice } = new GroupExchange(group, worker);
+  const own = exchange.part(1);
+  const whole = { from: 0, to: group.flat.length };
+  const weights = layout.isGathered(group)
+    ? gatheredBytes(topology, group, slice)
+    : heldBytes(topology, group, whole);
+  const leaves = 8 * leavings(topology, layout, group) * (own.to - own.from);
+  return { gradients: leaves / share, weights: weights / share };
 }
 
 /** The mean over the holders of a group. */
@@ -246,6 +264,11 @@ function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement):
           part: { buddies: buddyBytes(topology, layout, group, worker) },
         };
       yield* exchangeFlows(topology, { layout, nodeOf }, group, worker);
+      const device = layout.nodeOf(worker);
+      if (device === from) continue;
+      const { gradients = 0, weights = 0 } = hostBytes(topology, layout, group, worker);
+      yield { from: device, to: from, part: { gradients } };
+      yield { from, to: device, part: { weights } };
     }
   }
 }
@@ -279,10 +302,10 @@ function* exchangeFlows(
 
 /** Every pair of workers that talk in a step and how much, by where actors live; null beyond 256 workers. */
 export function planLinks(topology: ResolvedTopology, placement: Placement): readonly Link[] | null {
-  const { layout, workers } = placement;
+  const { layout, workers, hosts } = placement;
   if (layout.mesh.world > MAX_WORKERS_FOR_LINKS) return null;
-  const nodes = new Map<string, WorkerNode>(workers.map((worker) => [worker.id, worker]));
-  const sums = new Map<string, { from: WorkerNode; to: WorkerNode; parts: Flow['part'][] }>();
+  const nodes = new Map<string, WorkerNode | HostNode>([...workers, ...hosts].map((node) => [node.id, node]));
+  const sums = new Map<string, { from: PlacedNode; to: PlacedNode; parts: Flow['part'][] }>();
   const flows = [rowFlows, pipelineFlows, tensorFlows, shardFlows].flatMap((each) => [
     ...each(topology, placement),
   ]);

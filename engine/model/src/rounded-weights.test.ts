@@ -2,12 +2,13 @@ import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { isOperandOnly } from '@troupe/spec';
 import { modelLayout } from './local-model.ts';
-import { RoundedWeights } from './rounded-weights.ts';
+import { RoundedWeights, WeightArrays } from './rounded-weights.ts';
 import { tinyConfig } from './testing/tiny-model.ts';
 
 const layout = modelLayout(tinyConfig());
 const device = openReferenceDevice();
-const open = (): RoundedWeights => new RoundedWeights(device, layout, isOperandOnly);
+const open = (): RoundedWeights =>
+  new RoundedWeights(layout, new WeightArrays(device, layout, isOperandOnly));
 
 test('rounded weights: products read bf16; norms, routers and the embedding stay in f32', (t) => {
   const weights = open();

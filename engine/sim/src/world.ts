@@ -145,7 +145,7 @@ export class SimWorld {
       for (const process of this.#processesOf(Number(index)))
         this.#strikeProcess(process, fault, forMs, factor);
       if (kind === 'crash') this.#crashMachine(Number(index), fault.restartAfterMs ?? 0);
-    } else if (role === 'worker' || role === 'agent') {
+    } else if (role === 'worker' || role === 'host' || role === 'agent') {
       this.#strikeProcess(this.life(nodeId(fault.target)), fault, forMs, factor);
     } else hooks.crashActor(fault.target);
   }

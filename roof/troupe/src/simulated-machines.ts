@@ -72,7 +72,11 @@ export function simulatedMachines(
   });
   return {
     machineOf,
-    speedOf: (node) => speeds[machineOf(node)] ?? { ...defaultSpeed, ...options.speed },
+    speedOf: (node) => {
+      const speed = speeds[machineOf(node)] ?? { ...defaultSpeed, ...options.speed };
+      // The memory that a device is out of is not a host's.
+      return node.startsWith('host/') ? { ...speed, memoryBytes: Number.POSITIVE_INFINITY } : speed;
+    },
     turnMsOf: (node) => (node.startsWith('worker/') ? (figures[machineOf(node)]?.turnMs ?? 0) : 0),
     linkOf: (from, to) => (machineOf(from) === machineOf(to) ? inside : between),
   };

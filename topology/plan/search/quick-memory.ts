@@ -122,7 +122,7 @@ export class QuickMemory {
         stored,
         owned,
         ownedStored: stored,
-        window: roomsOf(segments, WEIGHT_ROOMS),
+        window: roomsOf(segments, WEIGHT_ROOMS) * (length === 0 ? 0 : 4 - (2 * rounded) / length),
         buckets: roomsOf(segments, BUCKET_ROOMS),
         levelSums: isShared ? this.#levelSums(segments, holders) : 0,
         marks: 0,

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
-import { addresses, agentNode, workerNode, type ProgramSystem } from '@troupe/actors';
-import { assert, nodeId, TroupeError, type Logger } from '@troupe/core';
-import type { ResolvedTopology, WorkerRank } from '@troupe/topology';
+import { addresses, agentNode, type ProgramSystem } from '@troupe/actors';
+import { assert, nodeId, TroupeError, type Logger, type NodeId } from '@troupe/core';
+import { Layout, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import type { RunChoices } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
@@ -58,6 +58,8 @@ type DeviceReport = Pick<Extract<WorkerMessage, { type: 'ready' }>, 'device' | '
  */
 export class ForkedProcesses implements Processes {
   readonly #topology: ResolvedTopology;
+  /** Names of workers and hosts, by rank. */
+  readonly #nodes: readonly NodeId[];
   readonly #options: ForkedOptions;
   readonly #clock = systemClock();
   /** The present life of every worker, by rank. */
@@ -81,7 +83,9 @@ export class ForkedProcesses implements Processes {
   #failStart: (error: TroupeError) => void = () => {};
 
   constructor(topology: ResolvedTopology, options: ForkedOptions) {
+    const layout = new Layout(topology);
     this.#topology = topology;
+    this.#nodes = Array.from(layout.nodes(), (node) => layout.nodeOf(node));
     this.#options = options;
     this.#allListen = new Promise<void>((resolve, reject) => {
       this.#resolveListening = resolve;
@@ -118,8 +122,7 @@ export class ForkedProcesses implements Processes {
     const plan = { socketFolder, port: port === 'auto' ? null : port };
     this.#plan = plan;
     process.once('exit', this.#leaveNothing);
-    for (let rank = 0; rank < this.#topology.parallel.world; rank++)
-      this.#workers.push(this.#fork(rank, 1, plan));
+    for (const rank of this.#nodes.keys()) this.#workers.push(this.#fork(rank, 1, plan));
     const opening = openZmqTransport({
       node: nodeId(agentNode),
       incarnation: 1,
@@ -196,9 +199,22 @@ export class ForkedProcesses implements Processes {
     return [...this.#listening.values(), ...own];
   }
 
+  #nodeOf(rank: number): NodeId {
+    const node = this.#nodes[rank];
+    assert(node, 'a process is one of the run', { rank });
+    return node;
+  }
+
   #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
     const { logLevel, profile, spare = null } = this.#options;
-    const worker = { rank, incarnation, ...plan, logLevel, ...(profile === undefined ? {} : { profile }) };
+    const worker = {
+      rank,
+      node: this.#nodeOf(rank),
+      incarnation,
+      ...plan,
+      logLevel,
+      ...(profile === undefined ? {} : { profile }),
+    };
     return new WorkerProcess(worker, spare, {
       message: (message) => this.#heard(rank, incarnation, message),
       exited: (reason) => this.#exited(rank, incarnation, reason),
@@ -220,7 +236,7 @@ export class ForkedProcesses implements Processes {
   }
 
   #exited(rank: number, incarnation: number, reason: string): void {
-    const node = workerNode(rank);
+    const node = this.#nodeOf(rank);
     if (this.#agent === null)
       this.#failStart(
         new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
@@ -247,7 +263,7 @@ export class ForkedProcesses implements Processes {
     this.#listening.set(rank, endpoints);
     const worker = this.#workers[rank];
     if (incarnation > 1 && worker !== undefined) this.#configure(worker);
-    else if (this.#listening.size === this.#topology.parallel.world) this.#resolveListening();
+    else if (this.#listening.size === this.#nodes.length) this.#resolveListening();
   }
 
   #failed(
@@ -255,7 +271,7 @@ export class ForkedProcesses implements Processes {
     incarnation: number,
     { code, message, retryable }: Extract<WorkerMessage, { type: 'failed' }>,
   ): void {
-    const node = workerNode(rank);
+    const node = this.#nodeOf(rank);
     this.#failStart(new TroupeError(code, message, { retryable }));
     const body = { actor: node, code, message, retryable, node, incarnation };
     this.#agent?.tell(addresses.supervisor, 'actor.failed', { body });

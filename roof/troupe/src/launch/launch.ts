@@ -233,7 +233,7 @@ class ForkedLaunch implements Launch {
   /** Once: when every worker has said what it runs on and the first step opens. */
   #reportStart(): void {
     const { devices } = this.#processes;
-    if (this.#isStartReported || !this.#isOpen || devices.length < this.#topology.parallel.world) return;
+    if (this.#isStartReported || !this.#isOpen || devices.length < this.#processes.pids.length) return;
     this.#isStartReported = true;
     const names = [...new Set(devices.map(({ device }) => device))];
     const reasons = [...new Set(devices.map(({ reason }) => reason))];

@@ -37,7 +37,10 @@ export type WorkerMessage =
 
 /** What makes a process a worker of a run. */
 export interface WorkerArguments extends ListeningPlan {
+  /** Of a worker, or behind those of all workers that of a host. */
   readonly rank: number;
+  /** `worker/0`, `host/0`. */
+  readonly node: string;
   /** Life number of the worker; one above 1 joins a run that goes on. */
   readonly incarnation: number;
   readonly logLevel: LogLevel;

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { workerNode, type Job, type TokenSource } from '@troupe/actors';
+import type { Job, TokenSource } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
 import { loadDevice, releaseArrays } from '@troupe/kernels';
@@ -44,7 +44,7 @@ function toldTokens(batches: BatchSource): TokenSource {
   };
 }
 
-/** The worker that this process became: one device, the actors of one replica. */
+/** The worker that this process became: one device with the actors of its rank, or the shards of a machine. */
 class Worker {
   readonly #worker: WorkerArguments;
   readonly #node: string;
@@ -54,9 +54,9 @@ class Worker {
   #system: ActorSystem | null = null;
 
   constructor(worker: WorkerArguments, logger: Logger) {
-    const { rank, profile } = worker;
+    const { node, profile } = worker;
     this.#worker = worker;
-    this.#node = workerNode(rank);
+    this.#node = node;
     this.#logger = logger.child({ node: this.#node });
     this.#recorder = profile === undefined ? null : new Recorder(profile, this.#node, this.#logger);
     // However this process ends, unless it is killed.
@@ -100,10 +100,16 @@ class Worker {
       message.endpoints.map(({ node, ...places }): [string, Endpoints] => [node, places]),
     );
     transport.setPeers((peer) => endpoints.get(peer));
-    const placed = createPlacement(topology).workers[rank];
+    const { workers, hosts } = createPlacement(topology);
+    const placed = workers[rank];
+    const host = hosts.find((each) => each.rank === rank);
     const [device, data] = await Promise.all([
-      loadDevice({ body: placed?.body ?? topology.device, threads: placed?.device.threads ?? 1 }),
-      openChosenData(topology, message.data),
+      loadDevice({
+        body: placed?.body ?? host?.body ?? topology.device,
+        threads: placed?.device.threads ?? host?.threads ?? 1,
+      }),
+      // A host feeds nobody.
+      host === undefined ? openChosenData(topology, message.data) : null,
     ]);
     this.#recorder?.begin(this.#node, device);
     const job: Job = jobOf(topology, choices);
@@ -118,7 +124,7 @@ class Worker {
       ...(this.#recorder === null ? {} : { probe: this.#recorder }),
     });
     this.#system = system;
-    const tokens = toldTokens(data.batches);
+    const tokens = data === null ? null : toldTokens(data.batches);
     beginWorker(system, job, { worker: workerRank(rank), incarnation, device, tokens });
     say({ type: 'ready', device: device.info.name, reason: device.info.reason });
   }

@@ -6,7 +6,7 @@ import { ExpertDeviceError } from '../errors.ts';
 import { openOwnDevice } from '../own-device.ts';
 
 /**
- * Opens one device a worker; when one does not open, or does not suit the own expert, those that did are closed.
+ * Opens one device a worker, and one a host; when one does not open, or does not suit the own expert, those that did are closed.
  *
  * @throws {ExpertDeviceError} TROUPE_EXPERT_DEVICE, or whatever a device throws that does not open
  */
@@ -14,12 +14,13 @@ export async function openDevices(
   topology: ResolvedTopology,
   { openDevice: own, expert }: Pick<ClusterOptions, 'openDevice' | 'expert'>,
 ): Promise<readonly Device[]> {
-  const { workers } = createPlacement(topology);
+  const { workers, hosts } = createPlacement(topology);
+  const threads = [...workers.map(({ device }) => device.threads), ...hosts.map((host) => host.threads)];
   const open = async (rank: number): Promise<Device> =>
     own === undefined
-      ? loadDevice({ body: topology.device, threads: workers[rank]?.device.threads ?? 1 })
+      ? loadDevice({ body: topology.device, threads: threads[rank] ?? 1 })
       : openOwnDevice(own, rank);
-  const opened = await Promise.allSettled(workers.map((_, rank) => open(rank)));
+  const opened = await Promise.allSettled(threads.map((_, rank) => open(rank)));
   const devices = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   try {
     const failed = opened.find((each) => each.status === 'rejected');

@@ -1,6 +1,5 @@
 import {
   agentNode,
-  workerNode,
   type Job,
   type MountedWorker,
   type ProgramSystem,
@@ -28,7 +27,7 @@ export interface HostedOptions {
   readonly topology: ResolvedTopology;
   readonly job: Job;
   readonly lives: Lives;
-  /** One a worker. They are closed at the end. */
+  /** One a worker, then one a host. They are closed at the end. */
   readonly devices: readonly Device[];
   readonly tokens: TokenSource;
   readonly logger: Logger;
@@ -91,7 +90,7 @@ export class HostedProcesses implements Processes {
   }
 
   begin(worker: WorkerRank, incarnation: number): void {
-    const node = workerNode(worker);
+    const node = this.#options.job.layout.nodeOf(worker);
     this.#wanted.set(node, incarnation);
     if (incarnation === 1) return this.#begin(worker, incarnation);
     this.#systems.get(node)?.stop();
@@ -117,7 +116,7 @@ export class HostedProcesses implements Processes {
 
   #begin(worker: WorkerRank, incarnation: number): void {
     const { devices, tokens, job } = this.#options;
-    const { system, life } = this.#open(workerNode(worker), incarnation);
+    const { system, life } = this.#open(job.layout.nodeOf(worker), incarnation);
     const own = devices[worker];
     assert(own, 'every worker has its device', { worker });
     const device = life.device?.(own) ?? own;

@@ -107,7 +107,7 @@ export class Run {
       if (!this.#isOver)
         processes.agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     });
-    for (const worker of work.job.layout.workers()) processes.begin(worker, 1);
+    for (const node of work.job.layout.nodes()) processes.begin(node, 1);
     this.#mountAgent(work);
     processes.agent.listen();
   }
@@ -205,7 +205,7 @@ export class Run {
   }
 
   #restart({ layout }: Job, node: NodeId, incarnation: number): void {
-    const worker = [...layout.workers()].find((each) => layout.nodeOf(each) === node);
+    const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
     assert(worker !== undefined, 'a worker of this run was lost', { node });
     this.#ports.processes.begin(worker, incarnation);
   }

@@ -9,13 +9,14 @@ import {
 import type { Device } from '@troupe/kernel-set';
 import type { WorkerRank } from '@troupe/topology/worker';
 
-/** One life of a worker: a device, and the actors of the worker. */
+/** One life of a worker or a host: a device, and its actors. */
 export interface WorkerLife {
   readonly worker: WorkerRank;
   /** From 1; a later life takes the place of a lost one. */
   readonly incarnation: number;
   readonly device: Device;
-  readonly tokens: TokenSource;
+  /** Null: a host, which feeds nobody. */
+  readonly tokens: TokenSource | null;
 }
 
 /** Mounts a worker into its system, which begins to listen. Wherever its process is. */
