@@ -64,6 +64,18 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     train: { batch: 16, grains: 16, microbatches: 2 },
     wire: { fanout: 2 },
   },
+  'one device, offload, bf16': {
+    parallel: { dp: 1, offload: 'optimizer' },
+    train: { batch: 16, grains: 16, precision: 'bf16' },
+  },
+  'dp 4, zero 2, offload, two microbatches': {
+    parallel: { dp: 4, zero: 2, offload: 'optimizer' },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+  },
+  'dp 4, zero 3, offload, bf16': {
+    parallel: { dp: 4, zero: 3, offload: 'optimizer' },
+    train: { batch: 16, grains: 16, precision: 'bf16' },
+  },
   'rows in bf16': { parallel: { dp: 4, ep: 4 }, wire: { dtype: 'bf16' } },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },
@@ -83,6 +95,7 @@ const kindOf: Readonly<Record<string, Kind>> = {
   'gradient.total': 'gradients',
   'weights.spread': 'weights',
   'weights.part': 'weights',
+  'weights.bring': 'weights',
   'ward.sum': 'buddies',
   'hidden.ready': 'pipeline',
   'hidden.gradient': 'pipeline',
@@ -127,6 +140,12 @@ for (const [name, over] of Object.entries(mixtures)) {
       if (parallel.ep === 1) t.is(bytes, own.device, node);
       t.true(Math.abs(bytes - own.device) <= 0.02 * own.device, `${node}: ${bytes} for ${own.device}`);
     }
+    const hosts = run.memory.slice(memory.length).reduce((sum, { bytes }) => sum + bytes, 0);
+    t.is(
+      hosts,
+      memory.reduce((sum, { own }) => sum + own.host, 0),
+      'bytes of hosts',
+    );
     const workers = memory.length;
     for (const kind of new Set(Object.values(kindOf))) {
       const [planned, found] = [traffic.perDevice[kind] * workers, run.sentIn(kind)];

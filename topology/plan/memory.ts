@@ -76,9 +76,11 @@ export function planMemory(
     if (stage === undefined) return [];
     const { shards, ...states } = workerStates(topology, placement, rank);
     const { papers, activations } = stage;
-    const buffers = stage.buffers + shards * SHARD_WORDS_BYTES;
-    const { weights, gradients, master, moments, buddies, host } = states;
+    const words = shards * SHARD_WORDS_BYTES;
+    const buffers = stage.buffers + words;
+    const { weights, gradients, master, moments, buddies } = states;
+    const host = states.host + (topology.parallel.offload === 'none' ? 0 : words);
     const device = weights + gradients + master + moments + buddies + activations + buffers - host;
-    return [{ node: id, own: { ...states, activations, buffers, device }, papers }];
+    return [{ node: id, own: { ...states, activations, buffers, host, device }, papers }];
   });
 }

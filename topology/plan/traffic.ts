@@ -177,10 +177,11 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
       const isGathered = layout.isGathered(group);
       const held = isGathered ? 0 : heldBytes(topology, group, whole);
       const leaves = leavings(topology, layout, group) * length;
-      for (const { size, stride } of group.exchange) {
+      for (const [level, { size, stride }] of group.exchange.entries()) {
         // A mean: parts are as even as whole blocks allow, and every element has one owner.
         const share = (size - 1) / (size * stride * pp);
-        parts.push({ gradients: gradients * share * leaves, weights: weights * share * held });
+        const apart = shareApart(layout, group, worker, level);
+        parts.push({ gradients: gradients * share * leaves, weights: weights * share * apart * held });
       }
       const { count } = group.holders;
       if (isGathered)
@@ -190,6 +191,14 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
     }
   }
   return addTraffic(parts);
+}
+
+/** The share of the other members of a group at a level whose shards live in another process: shards on one host need no message. */
+function shareApart(layout: Layout, group: ParameterGroup, worker: WorkerRank, level: number): number {
+  const others = new GroupExchange(group, worker).others(level);
+  if (layout.options.offload === 'none' || others.length === 0) return 1;
+  const home = layout.homeOf(worker);
+  return others.filter((other) => layout.homeOf(other.worker) !== home).length / others.length;
 }
 
 /** What a device and the host with its shard send each other: leaves of its own part, and all weights, or of gathered ones its own. */
