@@ -4,7 +4,7 @@ export { addonPath, HOW_TO_BUILD } from './native/addon-file.ts';
 export {
   measureBandwidth,
   measurePeak,
-  nativeHash64,
+  nativeCrc32,
   nativeIsas,
   openNativeDevice,
   releaseArrays,

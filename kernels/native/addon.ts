@@ -28,8 +28,8 @@ export interface NativeAddon {
   allocate(bytes: number): ArrayBuffer;
   /** Frees a buffer's memory now; its views have length 0 afterwards. */
   release(buffer: ArrayBufferLike): void;
-  /** xxHash64 of each `stretch` bytes, the hash of one being the seed of the next; absent in an addon of older sources. */
-  hash64?(bytes: Uint8Array, seed: bigint, stretch: number): bigint;
+  /** CRC-32, as zlib's; absent where the CPU has no instructions for it, and in an addon of older sources. */
+  crc32?(bytes: Uint8Array): number;
   /** FMAs, or products of bf16 pairs, on registers only. */
   measurePeak(threads: number, bf16: boolean): number;
   measureBandwidth(threads: number): number;

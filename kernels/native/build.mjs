@@ -52,10 +52,9 @@ export function plan(arch = process.arch) {
   const kernels = [
     { source: 'isa-portable.cc', flags: ['-O2', '-ftree-vectorize'] },
     ...(isas[arch] ?? []),
-    ...['pool.cc', 'cores.cc', 'errors.cc', 'cpu.cc', 'xxhash64.cc'].map((source) => ({
-      source,
-      flags: ['-O2'],
-    })),
+    ...['pool.cc', 'cores.cc', 'errors.cc', 'cpu.cc'].map((source) => ({ source, flags: ['-O2'] })),
+    // Its functions name their instruction sets themselves.
+    { source: 'crc32.cc', flags: ['-O2', ...quiet] },
   ];
   const binding = [
     'calls.cc',

@@ -200,12 +200,12 @@ export function releaseArrays(arrays: readonly HostArray[]): void {
     if (byteLength === buffer.byteLength) loaded.addon.release(buffer);
 }
 
-/** xxHash64 of each `stretch` bytes, the hash of one being the seed of the next; null without the addon. */
-export function nativeHash64(): ((bytes: Uint8Array, seed: bigint, stretch: number) => bigint) | null {
+/** CRC-32 of bytes, as zlib's; null without the addon, and where the CPU has no instructions for it. */
+export function nativeCrc32(): ((bytes: Uint8Array) => number) | null {
   const loaded = loadAddon();
-  if (!('addon' in loaded) || loaded.addon.hash64 === undefined) return null;
+  if (!('addon' in loaded) || loaded.addon.crc32 === undefined) return null;
   const { addon } = loaded;
-  return (bytes, seed, stretch) => addon.hash64!(bytes, seed, stretch);
+  return (bytes) => addon.crc32!(bytes);
 }
 
 /**

@@ -33,7 +33,7 @@ const foreign = (map: Record<string, unknown>): Uint8Array =>
   Uint8Array.from(new Packr({ useRecords: false }).pack(map) as Uint8Array);
 
 const headerMap = {
-  v: 1, kind: 'rows.sent', from: 'a', to: 'b', inc: 0, step: 0, att: 0, ver: 0, body: {}, frames: [], all: true, sum: new Uint8Array(8),
+  v: 2, kind: 'rows.sent', from: 'a', to: 'b', inc: 0, step: 0, att: 0, ver: 0, body: {}, frames: [], all: 1, sum: new Uint8Array(8),
 }; // prettier-ignore
 
 const wireCode = (run: () => unknown): string => {
@@ -182,10 +182,10 @@ test('codec: with a checksum of the header alone, frames are not covered and hea
 });
 
 test('codec: another protocol version is named, whatever else the header says', (t) => {
-  const error = t.throws(() => codec.decodeMessage({ header: foreign({ v: 2, brandNew: 1 }), frames: [] }), {
+  const error = t.throws(() => codec.decodeMessage({ header: foreign({ v: 3, brandNew: 1 }), frames: [] }), {
     instanceOf: WireVersionError,
   });
-  t.deepEqual(error.details, { found: 2, supported: 1 });
+  t.deepEqual(error.details, { found: 3, supported: 2 });
 });
 
 test('codec: an unknown kind is refused on both sides', (t) => {
@@ -213,7 +213,7 @@ test('codec: fields outside their range are refused before they leave', (t) => {
 
 test('codec: headers of a foreign writer are validated field by field', (t) => {
   const refused: Record<string, unknown>[] = [
-    { ...headerMap, extra: 1 }, { ...headerMap, all: 1 }, { ...headerMap, frames: {} }, { ...headerMap, frames: [['f16', 1]] },
+    { ...headerMap, extra: 1 }, { ...headerMap, all: 3 }, { ...headerMap, all: true }, { ...headerMap, frames: {} }, { ...headerMap, frames: [['f16', 1]] },
     { ...headerMap, frames: [['f32', -1]] }, { ...headerMap, frames: [['f32', 2, 2]] }, { ...headerMap, frames: [['f32']] },
     { ...headerMap, body: [] }, { ...headerMap, inc: 'x' }, { ...headerMap, sum: 0 }, { v: 'x' }, { ...headerMap, body: { at: new Date(0) } },
   ]; // prettier-ignore

@@ -1,8 +1,9 @@
 import { assert, type Packet } from '@troupe/core';
-import { checksum, wasmHash64, type Hash64 } from './checksum.ts';
+import { checksum } from './checksum.ts';
+import { tableCrc32, type Crc32 } from './crc32.ts';
 import { WireChecksumError, WireFormatError, WireKindError, WireOversizeError } from './errors.ts';
 import { frameSpec, frameTensor, tensorBytes } from './frames.ts';
-import { checkMessage, checksumBytes, packHeader, unpackHeader } from './header.ts';
+import { checkMessage, checksumBytes, packHeader, unpackHeader, type FrameSum } from './header.ts';
 import { wireLimits, type Message } from './message.ts';
 
 export interface CodecOptions {
@@ -13,8 +14,8 @@ export interface CodecOptions {
    * transport, for links inside a machine where a copy through the kernel is no less sure than memory itself.
    */
   readonly checksum?: 'all' | 'header';
-  /** The same numbers faster, as machine code of the native device; default: WebAssembly. */
-  readonly hash64?: Hash64;
+  /** A fast one, such as the native device's: frames are summed with it. Default: by xxHash64 in WebAssembly. Any receiver reads both. */
+  readonly crc32?: Crc32;
 }
 
 export interface Codec {
@@ -40,11 +41,13 @@ export interface Codec {
 /** The header codec of a run: one msgpack map per message, tensors beside it as raw frames. */
 export function createCodec(options: CodecOptions): Codec {
   const { kinds } = options;
-  const framesSummed = (options.checksum ?? 'all') === 'all';
-  const hash64 = options.hash64 ?? wasmHash64;
-  /** Covers everything but itself. Frame lengths are in the header, so that bytes cannot move from one frame to the next. */
-  const sumOf = (header: Uint8Array, frames: readonly Uint8Array[]): bigint =>
-    checksum([header.subarray(0, header.byteLength - checksumBytes), ...frames], hash64);
+  const summed = options.crc32 === undefined ? 'xxhash64' : 'crc32';
+  const frameSum = options.checksum === 'header' ? 'none' : summed;
+  const sumOf = { xxhash64: hashed, crc32: crcs(options.crc32 ?? tableCrc32) } as const;
+  const packetChecksum = (header: Uint8Array, frames: readonly Uint8Array[], by: FrameSum): bigint => {
+    const hash = checksum(header.subarray(0, header.byteLength - checksumBytes), 0n);
+    return by === 'none' ? hash : sumOf[by](frames, hash);
+  };
 
   return {
     encodeMessage(message, incarnation) {
@@ -55,7 +58,7 @@ export function createCodec(options: CodecOptions): Codec {
         throw new WireOversizeError('the list of tensors', tensors.length, wireLimits.framesMax, 'frames');
       }
       const specs = tensors.map(frameSpec);
-      const header = packHeader({ message, incarnation, framesSummed, frames: specs });
+      const header = packHeader({ message, incarnation, frameSum, frames: specs });
       const frames = tensors.map((tensor) => tensorBytes(tensor));
       const at = header.byteLength - checksumBytes;
       assert(frames.length === specs.length, 'a packet has one frame for each tensor', {
@@ -64,14 +67,14 @@ export function createCodec(options: CodecOptions): Codec {
       });
       new DataView(header.buffer, header.byteOffset + at).setBigUint64(
         0,
-        sumOf(header, framesSummed ? frames : []),
+        packetChecksum(header, frames, frameSum),
       );
       return { header, frames };
     },
 
     decodeMessage(packet) {
       const header = unpackHeader(packet.header);
-      const found = sumOf(packet.header, header.framesSummed ? packet.frames : []);
+      const found = packetChecksum(packet.header, packet.frames, header.frameSum);
       const expected = new DataView(
         packet.header.buffer,
         packet.header.byteOffset + packet.header.byteLength - checksumBytes,
@@ -95,3 +98,16 @@ export function packetName({ header }: Packet): string {
     .toString(16)
     .padStart(2 * checksumBytes, '0');
 }
+
+/** Each frame continues the hash of what is before it. Lengths are in the header, so that bytes cannot move from one frame to the next. */
+const hashed = (frames: readonly Uint8Array[], seed: bigint): bigint =>
+  frames.reduce((hash, frame) => checksum(frame, hash), seed);
+
+/** The CRC of each frame, little-endian, hashed like one more frame. */
+const crcs =
+  (crc32: Crc32) =>
+  (frames: readonly Uint8Array[], seed: bigint): bigint => {
+    const sums = new DataView(new ArrayBuffer(4 * frames.length));
+    frames.forEach((frame, index) => sums.setUint32(4 * index, crc32(frame), true));
+    return checksum(new Uint8Array(sums.buffer), seed);
+  };

@@ -10,10 +10,13 @@ import { scanMsgpack } from './scan.ts';
 export interface Header {
   readonly message: Omit<Message, 'tensors'>;
   readonly incarnation: number;
-  /** False when the checksum covers the header alone. */
-  readonly framesSummed: boolean;
+  readonly frameSum: FrameSum;
   readonly frames: readonly FrameSpec[];
 }
+
+/** What the checksum covers beside the header: frames by xxHash64, or by the CRC-32 of each. Its place is what travels. */
+export const frameSums = ['none', 'xxhash64', 'crc32'] as const;
+export type FrameSum = (typeof frameSums)[number];
 
 /** Bytes of the checksum; it is the last value of the map, so it can be written into the encoded header. */
 export const checksumBytes = 8;
@@ -64,7 +67,7 @@ export function packHeader(header: Header): Uint8Array {
   if (message.replyTo !== undefined) map['re'] = message.replyTo;
   map['body'] = message.body;
   map['frames'] = header.frames.map((frame) => [frame.dtype, frame.length]);
-  map['all'] = header.framesSummed;
+  map['all'] = frameSums.indexOf(header.frameSum);
   map['sum'] = noChecksum;
   const bytes = packr.pack(map);
   checkSize(bytes);
@@ -100,11 +103,12 @@ export function unpackHeader(bytes: Uint8Array): Header {
       });
   }
   checkChecksumField(bytes, map['sum']);
-  if (typeof map['all'] !== 'boolean') throw new WireFormatError("header field 'all' is not a boolean");
+  const frameSum = frameSums[count(map, 'all')];
+  if (frameSum === undefined) throw new WireFormatError("header field 'all' names no checksum of frames");
   return {
     message: messageOf(map),
     incarnation: count(map, 'inc'),
-    framesSummed: map['all'],
+    frameSum,
     frames: framesOf(map['frames']),
   };
 }

@@ -1,4 +1,4 @@
-export type { Hash64 } from './checksum.ts';
+export type { Crc32 } from './crc32.ts';
 export * from './codec.ts';
 export * from './errors.ts';
 export * from './message.ts';

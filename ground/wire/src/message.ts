@@ -32,7 +32,7 @@ export interface Message {
 }
 
 /** Version of the header; raised by every change that an older reader would misread. */
-export const wireVersion = 1;
+export const wireVersion = 2;
 
 /** Limits of a header; a packet outside them is refused before it is decoded. */
 export const wireLimits = {

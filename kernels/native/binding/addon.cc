@@ -8,8 +8,8 @@
 #include <new>
 
 #include "../cpu.h"
+#include "../crc32.h"
 #include "../invariant.h"
-#include "../xxhash64.h"
 #include "queue.h"
 #include "reader.h"
 
@@ -248,29 +248,16 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-/// hash64(bytes, seed, stretch) → bigint: xxHash64 of each stretch of so many bytes, the hash of one being the seed of the next.
-napi_value hash64(napi_env env, napi_callback_info info) {
-  size_t count = 3, length = 0;
-  napi_value arguments[3], result;
+/// crc32(bytes) → number
+napi_value crc32_of(napi_env env, napi_callback_info info) {
+  size_t count = 1, length = 0;
+  napi_value argument, result;
   napi_typedarray_type type;
   void* data = nullptr;
-  uint64_t hash = 0;
-  bool lossless = false;
-  double stretch = 0;
-  napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
-  if (napi_get_typedarray_info(env, arguments[0], &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint8_array ||
-      napi_get_value_bigint_uint64(env, arguments[1], &hash, &lossless) != napi_ok ||
-      napi_get_value_double(env, arguments[2], &stretch) != napi_ok || !(stretch >= 1))
-    return fail(env, "TROUPE_KERNEL_SHAPE", "hash64 takes a Uint8Array, a bigint and bytes of a stretch");
-  const auto* bytes = static_cast<const uint8_t*>(data);
-  const size_t most = static_cast<size_t>(stretch);
-  size_t at = 0;
-  do {
-    const size_t here = std::min(most, length - at);
-    hash = xxhash64(bytes + at, here, hash);
-    at += here;
-  } while (at < length);
-  napi_create_bigint_uint64(env, hash, &result);
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  if (napi_get_typedarray_info(env, argument, &type, &length, &data, nullptr, nullptr) != napi_ok || type != napi_uint8_array)
+    return fail(env, "TROUPE_KERNEL_SHAPE", "crc32 takes a Uint8Array");
+  napi_create_uint32(env, crc32(static_cast<const uint8_t*>(data), length), &result);
   return result;
 }
 
@@ -389,14 +376,15 @@ napi_value initialise(napi_env env, napi_value exports) {
     napi_callback function;
   } functions[] = {{"allocate", allocate},
                    {"release", release},
-                   {"hash64", hash64},
                    {"measurePeak", measure_peak},
                    {"measureBandwidth", measure_bandwidth}};
-  for (const auto& f : functions) {
+  const auto add = [&](const char* name, napi_callback callback) {
     napi_value function;
-    napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.function, nullptr, &function);
-    napi_set_named_property(env, exports, f.name, function);
-  }
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+    napi_set_named_property(env, exports, name, function);
+  };
+  for (const auto& f : functions) add(f.name, f.function);
+  if (has_crc32()) add("crc32", crc32_of);
   return exports;
 }
 
