@@ -4,7 +4,7 @@ import { blockOf, kvHeadsOfSegment, kvUnitId, segmentId, type Mixer, type Segmen
 import type { ProjectionGradients, SegmentActivations } from './layer-activations.ts';
 import { rowsOf } from './norms.ts';
 import type { DeviceBatch } from './batch.ts';
-import { gradientsOf, type StageContext } from './stage-context.ts';
+import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { headsOfSegment, type SegmentHeads } from './tensor-share.ts';
 
 /** Queries, keys and values of the rows, wherever the query/key norm put them. */
@@ -215,7 +215,7 @@ export function projectBackward(ctx: StageContext, segment: AttentionSegment, dx
       ...product,
       x: rowsOf(act.layer(segment.layer).normed1_TD),
       grainStarts: act.grainStarts,
-      weightSum: gradientsOf(ctx).view(unitId),
+      weightSum: matrixGradientsOf(ctx).view(unitId),
     })),
     ...all.map(({ unitId, product }, index): KernelCall => ({
       op: 'linear.backward.input',

@@ -14,7 +14,7 @@ import type { DeviceBatch } from './batch.ts';
 import { normBackward, normForward } from './norms.ts';
 import { sumOver } from './partial-sums.ts';
 import { qkNormsBackward, qkNormsForward } from './qk-norms.ts';
-import { gradientsOf, type StageContext } from './stage-context.ts';
+import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 import { partialOf } from './sum-buffers.ts';
 import { isWhole } from './tensor-share.ts';
@@ -92,7 +92,7 @@ function throughAttention(ctx: StageContext, segment: AttentionSegment, batch: D
       ...out,
       x: { data: segment.own.attention_TQ },
       grainStarts: act.grainStarts,
-      weightSum: gradientsOf(ctx).view(unitId),
+      weightSum: matrixGradientsOf(ctx).view(unitId),
     },
     {
       op: 'linear.backward.input',

@@ -2,7 +2,7 @@ import { assert } from '@troupe/core';
 import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { blockOf, eachSegment, rangeOfSegment, segmentId } from '@troupe/spec';
 import { sumOver } from './partial-sums.ts';
-import { gradientsOf, type StageContext } from './stage-context.ts';
+import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
 import { partialOf } from './sum-buffers.ts';
 import { isWhole } from './tensor-share.ts';
@@ -84,7 +84,7 @@ function segmentBackward(
     ],
     accumulate,
     saved,
-    weightSum: gradientsOf(ctx).view(segment.unitId),
+    weightSum: matrixGradientsOf(ctx).view(segment.unitId),
   };
 }
 

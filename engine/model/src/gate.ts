@@ -3,7 +3,7 @@ import type { KernelCall } from '@troupe/kernel-set';
 import type { MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
-import { gradientsOf, type StageContext } from './stage-context.ts';
+import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { isWhole } from './tensor-share.ts';
 
 export interface GateOptions {
@@ -203,7 +203,7 @@ export function routerBackward(
       ...gate,
       x: { data: act.layer(layer).normed_TD },
       grainStarts: act.grainStarts,
-      weightSum: gradientsOf(ctx).view(`L${layer}/gate`),
+      weightSum: matrixGradientsOf(ctx).view(`L${layer}/gate`),
     },
     {
       op: 'linear.backward.input',

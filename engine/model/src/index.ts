@@ -3,6 +3,7 @@ export * from './attention.ts';
 export * from './balance.ts';
 export * from './batch.ts';
 export * from './combine.ts';
+export * from './deferred-weights.ts';
 export * from './device-run.ts';
 export * from './dispatch.ts';
 export * from './embedding.ts';

@@ -10,7 +10,7 @@ import { forcedChoices } from './forced-choices.ts';
 import { gateForward } from './gate.ts';
 import { headBackward } from './head.ts';
 import { ranksOf, type LocalExperts } from './local-experts.ts';
-import { gradientsOf, type StageContext } from './stage-context.ts';
+import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 
 /** Runs steps to their end. */
@@ -60,7 +60,7 @@ function expertLayerBackward(
   return [
     { calls: combineBackward(ctx, layer, outputs) },
     { calls: ranks.flatMap((rank) => packGradients(ctx, layer, { rank })) },
-    { calls: pass.experts.backward(ctx, layer, gradientsOf(ctx)) },
+    { calls: pass.experts.backward(ctx, layer, matrixGradientsOf(ctx)) },
     { calls: gateBackward(ctx, layer, batch, gradients, balance) },
     ...moeBackward(ctx, layer, batch, balance),
   ];

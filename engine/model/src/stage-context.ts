@@ -16,6 +16,8 @@ export interface StageContext {
   readonly shape: StageShape;
   readonly weights: UnitWeights;
   readonly gradients: UnitTargets | null;
+  /** Of the calls that {@link DeferredWeights} holds back, which may be the first to begin a sum when others are not. Absent: as `gradients`. */
+  readonly deferred?: UnitTargets;
   readonly act: Activations;
   readonly rope: RopeTables;
   readonly statistics: StageStatistics;
@@ -26,3 +28,6 @@ export function gradientsOf(ctx: StageContext): UnitTargets {
   assert(ctx.gradients !== null, 'a backward pass needs room for gradients');
   return ctx.gradients;
 }
+
+/** Where products put the gradients of their matrices: calls that nothing of the same pass waits for. */
+export const matrixGradientsOf = (ctx: StageContext): UnitTargets => ctx.deferred ?? gradientsOf(ctx);
