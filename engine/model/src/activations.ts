@@ -9,6 +9,7 @@ import {
   gradientActivations,
   layerActivations,
   packedLength,
+  sharedLayers,
   type ForwardSums,
   type GradientActivations,
   type LayerActivations,
@@ -29,6 +30,11 @@ export interface ActivationOptions {
   readonly layers?: { readonly first: number; readonly count: number };
   /** True when the stage ends with the model's head; default: when it holds the last layer. */
   readonly head?: boolean;
+  /**
+   * With `training`: a layer keeps its input and where its rows went, and shares all other buffers with layers of its kind. Its backward pass
+   * comes behind {@link layerAgain}. Default false.
+   */
+  readonly recompute?: boolean;
   /** Gradients of another microbatch, whose buffers this one uses too: no backward passes of the two overlap. Default: own ones. */
   readonly gradients?: GradientActivations;
 }
@@ -37,7 +43,7 @@ export interface ActivationOptions {
  * Every buffer of one microbatch in flight, allocated once and reused in every step.
  *
  * ACT-1: nothing is allocated on the device in a steady step. ACT-2: with `training`, everything a backward pass reads
- * stays until that pass ran; without, all layers share one set, so only the newest layer can be looked at.
+ * stays until that pass ran, or with `recompute` what it takes to compute it again (ACT-3); without, all layers share one set, so only the newest layer can be looked at.
  *
  * @throws {StageShapeError} TROUPE_MODEL_SHAPE when grains do not divide sequences, or ranks do not divide experts
  */
@@ -45,6 +51,7 @@ export class Activations {
   readonly device: Device;
   readonly shape: StageShape;
   readonly training: boolean;
+  readonly recompute: boolean;
   readonly ranks: number;
   readonly firstLayer: number;
   readonly numLayers: number;
@@ -78,7 +85,7 @@ export class Activations {
   constructor(device: Device, shape: StageShape, options: ActivationOptions) {
     checkShape(shape);
     const { config } = shape;
-    const { training, ranks = 1, layers = { first: 0, count: config.layers } } = options;
+    const { training, ranks = 1, layers = { first: 0, count: config.layers }, recompute = false } = options;
     const head = options.head ?? layers.first + layers.count === config.layers;
     if (options.rankOf_E === undefined) {
       const contiguous = contiguousRanks(config.moe?.experts ?? ranks, ranks);
@@ -89,6 +96,7 @@ export class Activations {
     this.device = device;
     this.shape = shape;
     this.training = training;
+    this.recompute = training && recompute;
     this.ranks = ranks;
     this.firstLayer = layers.first;
     this.numLayers = layers.count;
@@ -109,9 +117,10 @@ export class Activations {
       return ffn.kind === 'moe' ? ffn.moe : null;
     };
     if (training) {
-      this.#layers = layerIndices.map((layer) =>
-        layerActivations(arena, shape, { saves: true, moe: moeOf(layer), ranks }),
-      );
+      const each = layerIndices.map((layer) => ({ saves: true, moe: moeOf(layer), ranks }));
+      this.#layers = recompute
+        ? sharedLayers(arena, shape, each)
+        : each.map((layer) => layerActivations(arena, shape, layer));
     } else {
       const [moe = null] = layerIndices.map(moeOf).filter((each) => each !== null);
       this.#layers = [layerActivations(arena, shape, { saves: false, moe, ranks })];

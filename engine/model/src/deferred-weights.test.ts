@@ -15,6 +15,7 @@ import { ropeTables } from './rope-tables.ts';
 import type { StageContext } from './stage-context.ts';
 import { StageStatistics } from './statistics.ts';
 import { callsOf, type Step } from './step.ts';
+import { tensorShare } from './tensor-share.ts';
 import { tinyBatch, tinyConfig, type TinyChanges } from './testing/tiny-model.ts';
 
 interface Run {
@@ -22,6 +23,9 @@ interface Run {
   readonly kind: GradientKind;
   readonly precision?: Precision;
   readonly ranks?: number;
+  /** Of every matrix (KER-9), all on this device. */
+  readonly segments?: number;
+  readonly recompute?: boolean;
 }
 
 /** A pass over one sequence pair, and how its backward pass is cut. */
@@ -46,39 +50,36 @@ const half = ({ ids_T, targets_T, firstSeen_T, valid_T }: Batch, index: number):
 /** Two microbatches in flight at the same time; `order`: whose weights come first, null for weights in their backward passes. */
 async function gradientsOfTwo(
   device: Device,
-  { changes, kind, precision = 'f32', ranks = 1 }: Run,
+  { changes, kind, precision = 'f32', ranks = 1, recompute = false, segments = 1 }: Run,
   order: readonly number[] | null,
   firstOf: (index: number) => number = (index) => (order === null ? index : order.indexOf(index)),
 ) {
   const config = tinyConfig(changes);
-  const whole = new LocalModel(device, { config, sequences: 4, grains: 2, precision });
+  const tensor = tensorShare({ tp: 1, segments, expertsSliced: true }, 0);
+  const whole = new LocalModel(device, { config, sequences: 4, grains: 2, precision, tensor });
   await whole.initialise(3);
   const tokens = tinyBatch(config);
   const { layout } = whole.weights;
   const isJoint = (id: string): boolean => id === 'embed' && config.tiedHead;
   const gradients = new FlatGradients(device, layout, {
     kindOf: ({ id }) => (isJoint(id) ? 'added' : kind),
-    leavesOf: leavesOf(config, 2),
+    leavesOf: leavesOf(config, 2, tensor),
   });
   // What an earlier step has left.
   for (const slice of gradients.slices(0, layout.length))
     if (slice.kind === 'begun') device.write(slice.values, new BigInt64Array(slice.values.length).fill(77n));
-  const shape = { config, sequences: 2, grains: 1, precision };
+  const shape = { config, sequences: 2, grains: 1, precision, tensor };
   const statistics = new StageStatistics(device, config);
   const rope = ropeTables(device, config);
-  const passes = [0, 1].map((index): Pass => ({
-    ctx: {
-      shape,
-      weights: whole.weights,
-      gradients: gradients.of(index),
-      deferred: gradients.of(firstOf(index)),
-      act: new Activations(device, shape, { training: true, ranks }),
-      rope,
-      statistics,
-    },
-    deferred: new DeferredWeights(device),
-    batch: half(tokens, index),
-  }));
+  const passes = [0, 1].map((index): Pass => {
+    const act = new Activations(device, shape, { training: true, ranks, recompute });
+    const targets = { gradients: gradients.of(index), deferred: gradients.of(firstOf(index)) };
+    return {
+      ctx: { shape, weights: whole.weights, ...targets, act, rope, statistics },
+      deferred: new DeferredWeights(act),
+      batch: half(tokens, index),
+    };
+  });
   const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
   const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T) };
   const balance = config.moe === null ? null : balanceCoefficients(config, global);
@@ -104,12 +105,15 @@ const runs: readonly Run[] = [
   { changes: { moe: { every: 2 }, qkNorm: 'full', tiedHead: true }, kind: 'begun', ranks: 2 },
   { changes: { moe: null, norm: { kind: 'layer', eps: 1e-5 } }, kind: 'begun' },
   { changes: { moe: { sharedExperts: 1 } }, kind: 'begun', precision: 'bf16', ranks: 2 },
+  { changes: { layers: 3, moe: { sharedExperts: 1, every: 2 } }, kind: 'begun', recompute: true },
+  { changes: { kvHeads: 2, moe: { sharedExperts: 2 }, qkNorm: 'full' }, kind: 'added', segments: 2 },
+  { changes: { moe: { sharedExperts: 1 } }, kind: 'added', precision: 'bf16', ranks: 2, recompute: true },
 ];
 
 for (const run of runs)
   test(`deferred weights: ${JSON.stringify(run)}, in any order, leave the bits of whole backward passes`, async (t) => {
     const device = openReferenceDevice({ dtype: 'f32' });
-    const { values: expected } = await gradientsOfTwo(device, run, null);
+    const { values: expected } = await gradientsOfTwo(device, { ...run, recompute: false }, null);
     for (const order of [
       [0, 1],
       [1, 0],
@@ -132,7 +136,7 @@ test('deferred weights: the first call that runs begins a sum, whichever microba
 
 test('deferred weights: a second pass keeps its operands in the rooms of the first', (t) => {
   const device = openReferenceDevice({ dtype: 'f32' });
-  const deferred = new DeferredWeights(device);
+  const deferred = new DeferredWeights({ device, recompute: false });
   const shape = { rows: 2, inDim: 3, outDim: 4, grainStarts: device.ints(2) };
   const x = { data: device.floats(6) };
   const dOut = { data: device.floats(8) };

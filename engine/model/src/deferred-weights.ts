@@ -5,7 +5,9 @@ import type {
   Halves,
   KernelCall,
   LinearBackwardWeightCall,
+  Rows,
 } from '@troupe/kernel-set';
+import type { Activations } from './activations.ts';
 import { Arena } from './arena.ts';
 import type { Step } from './step.ts';
 
@@ -17,13 +19,18 @@ import type { Step } from './step.ts';
  * rows of experts, whose number changes.
  */
 export class DeferredWeights {
+  readonly #device: Device;
   readonly #arena: Arena;
+  readonly #copiesInputs: boolean;
   readonly #waiting: KernelCall[] = [];
-  readonly #rooms: (Floats | Halves)[] = [];
+  readonly #rooms: { readonly data: Floats | Halves; readonly isHalves: boolean }[] = [];
   #numTaken = 0;
 
-  constructor(device: Device) {
-    this.#arena = new Arena(device);
+  /** @param act - whose passes these are; inputs that are computed again from layer to layer are copied too */
+  constructor(act: Pick<Activations, 'device' | 'recompute'>) {
+    this.#device = act.device;
+    this.#arena = new Arena(act.device);
+    this.#copiesInputs = act.recompute;
   }
 
   /** Bytes of what is kept. */
@@ -43,52 +50,59 @@ export class DeferredWeights {
   }
 
   #hold(calls: readonly KernelCall[]): KernelCall[] {
-    let kept: { readonly from: Floats; readonly room: Floats } | null = null;
     return calls.flatMap((call): KernelCall[] => {
-      if (call.op === 'linear.backward.weight') {
-        const { data } = call.dOut;
-        // Queries and keys with values of their own are two products of the same gradients.
-        const again = kept?.from === data ? kept.room : null;
-        const room = again ?? this.#floats(data.length);
-        kept = { from: data, room };
-        this.#waiting.push(reading(call, room));
-        return again === null ? [{ op: 'copy', from: data, out: room }] : [];
-      }
-      kept = null;
+      if (call.op === 'linear.backward.weight') return this.#holdLinear(call);
       return call.op === 'experts.backward' ? this.#holdExperts(call) : [call];
     });
   }
 
-  #holdExperts({ weightSum, ...call }: ExpertsBackwardCall): KernelCall[] {
-    const dSaved = this.#roomLike(call.saved, call.precision === 'bf16');
+  #holdLinear(call: LinearBackwardWeightCall): KernelCall[] {
     const copies: KernelCall[] = [];
-    const { accumulate: _, ...shape } = call;
-    const sources = call.sources.map(({ dx_ND: _dx, ...source }) => {
-      const dOut_UD = this.#floats(source.dOut_UD.length);
-      copies.push({ op: 'copy', from: source.dOut_UD, out: dOut_UD });
-      return { ...source, dOut_UD };
-    });
-    this.#waiting.push({ ...shape, op: 'experts.backward.weight', sources, dSaved, weightSum });
-    return [...copies, { ...call, op: 'experts.backward.input', dSaved }];
+    const dOut = { ...call.dOut, data: this.#copied(call.dOut.data, copies) };
+    const x = this.#copiesInputs ? ({ ...call.x, data: this.#copied(call.x.data, copies) } as Rows) : call.x;
+    this.#waiting.push({ ...call, dOut, x });
+    return copies;
   }
 
-  #floats(length: number): Floats {
-    return this.#roomLike({ length }, false) as Floats;
+  #holdExperts({ weightSum, accumulate = false, ...call }: ExpertsBackwardCall): KernelCall[] {
+    const copies: KernelCall[] = [];
+    const input = <A extends Floats | Halves>(array: A): A =>
+      this.#copiesInputs ? this.#copied(array, copies) : array;
+    const dSaved = this.#room(call.saved).out;
+    const sources = call.sources.map(({ x_UD, slots_N, counts_EG, numGrains, dOut_UD, rowWeights_N }) => ({
+      x_UD: input(x_UD),
+      ...(slots_N === undefined ? {} : { slots_N }),
+      counts_EG,
+      numGrains,
+      dOut_UD: this.#copied(dOut_UD, copies),
+      ...(rowWeights_N === undefined ? {} : { rowWeights_N: input(rowWeights_N) }),
+    }));
+    const saved = input(call.saved);
+    this.#waiting.push({ ...call, op: 'experts.backward.weight', sources, saved, dSaved, weightSum });
+    return [...copies, { ...call, op: 'experts.backward.input', accumulate, dSaved }];
+  }
+
+  #copied<A extends Floats | Halves>(array: A, copies: KernelCall[]): A {
+    const { out, isHalves } = this.#room(array);
+    // Of numbers that are bf16 already, rounding is a copy.
+    copies.push(
+      isHalves
+        ? { op: 'round.bf16', x: array, out }
+        : { op: 'copy', from: array as Floats, out: out as Floats },
+    );
+    return out as A;
   }
 
   /** The next room of the pass, which is of the same kind in every pass. */
-  #roomLike({ length }: { readonly length: number }, isHalves: boolean): Floats | Halves {
+  #room(array: Floats | Halves): { readonly out: Floats | Halves; readonly isHalves: boolean } {
+    const { length } = array;
     const index = this.#numTaken++;
     let room = this.#rooms[index];
-    if (room === undefined || room.length < length) {
-      room = this.#arena.operands(length, isHalves ? 'bf16' : 'f32');
+    if (room === undefined || room.data.length < length) {
+      const isHalves = this.#device.read(array.subarray(0, 0)) instanceof Uint16Array;
+      room = { data: this.#arena.operands(length, isHalves ? 'bf16' : 'f32'), isHalves };
       this.#rooms[index] = room;
     }
-    return room.subarray(0, length);
+    return { out: room.data.subarray(0, length), isHalves: room.isHalves };
   }
 }
-
-const reading = (call: LinearBackwardWeightCall, data: Floats): LinearBackwardWeightCall => ({
-  ...call,
-  dOut: { ...call.dOut, data },
-});

@@ -141,9 +141,9 @@ export class FlatGradients {
     this.#first = new GradientTargets(layout, (from, to) => this.#target(from, to, true), more);
   }
 
-  /** Targets of microbatch `microbatch` of a step. */
-  of(microbatch: number): GradientTargets {
-    return microbatch === 0 ? this.#first : this.#first.more;
+  /** Targets of a pass of a step: `order` counts the passes that give these gradients, in the order in which their calls run. */
+  of(order: number): GradientTargets {
+    return order === 0 ? this.#first : this.#first.more;
   }
 
   /** The arrays that hold elements [from, to), cut to that range, in order. */

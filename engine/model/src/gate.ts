@@ -66,7 +66,7 @@ export function gateRoute(
   options: GateOptions,
 ): KernelCall[] {
   const { act } = ctx;
-  const { experts, topK, renormalise } = moeConfig(ctx);
+  const { experts, topK } = moeConfig(ctx);
   const moe = act.moe(layer);
   const statistics = ctx.statistics.of(layer);
   const given = options.choicesGiven ?? null;
@@ -82,17 +82,7 @@ export function gateRoute(
   moe.shares.forget();
   const routed = { tokens: act.tokens, experts, topK };
   return [
-    {
-      op: 'gate.forward',
-      ...routed,
-      renormalise,
-      logits_TE: moe.logits_TE,
-      valid_T: batch.valid_T,
-      choicesGiven: given !== null,
-      probs_TE: moe.probs_TE,
-      choices_TK: moe.choices_TK,
-      weights_TK: moe.weights_TK,
-    },
+    scores(ctx, layer, batch, given !== null),
     {
       op: 'balance.forward',
       ...routed,
@@ -122,15 +112,51 @@ export function gateRoute(
       numTokens_R: moe.shares.numTokens_R,
       numRows_R: moe.shares.numRows_R,
     },
-    {
-      // The number of rows is not known here, so stale indices behind them are gathered too; those rows are never read.
-      op: 'gather.scalars',
-      count: act.tokens * topK,
-      values: moe.weights_TK,
-      index: moe.choiceOfRow_N,
-      out: moe.rowWeights_N,
-    },
+    rowWeights(ctx, layer),
   ];
+}
+
+/** logits_TE → probabilities, choices or those given, combine weights. */
+function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiven: boolean): KernelCall {
+  const { experts, topK, renormalise } = moeConfig(ctx);
+  const { logits_TE, probs_TE, choices_TK, weights_TK } = ctx.act.moe(layer);
+  return {
+    op: 'gate.forward',
+    tokens: ctx.act.tokens,
+    experts,
+    topK,
+    renormalise,
+    logits_TE,
+    valid_T: batch.valid_T,
+    choicesGiven,
+    probs_TE,
+    choices_TK,
+    weights_TK,
+  };
+}
+
+/** The number of rows is not known here, so stale indices behind them are gathered too; those rows are never read. */
+function rowWeights(ctx: StageContext, layer: number): KernelCall {
+  const { weights_TK, choiceOfRow_N, rowWeights_N } = ctx.act.moe(layer);
+  const count = ctx.act.tokens * moeConfig(ctx).topK;
+  return { op: 'gather.scalars', count, values: weights_TK, index: choiceOfRow_N, out: rowWeights_N };
+}
+
+/** What `gateForward` computed, from the choices and the plan that it left: nothing is chosen, planned or counted again (ACT-3). */
+export function gateAgain(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
+  return [
+    ...gateLogits(ctx, layer),
+    scores(ctx, layer, batch, true),
+    rowWeights(ctx, layer),
+    ...sharedForward(ctx, layer),
+  ];
+}
+
+/** What shared experts make of normed[l], where there are some. */
+function sharedForward(ctx: StageContext, layer: number): KernelCall[] {
+  const shared = sharedFfn(ctx, layer);
+  if (shared === null) return [];
+  return (isWhole(ctx.act.tensor) ? residualFfnForward : partialFfnForward)(ctx, layer, shared);
 }
 
 /**
@@ -145,13 +171,7 @@ export function gateForward(
   batch: DeviceBatch,
   options: GateOptions,
 ): KernelCall[] {
-  const shared = sharedFfn(ctx, layer);
-  const forward = isWhole(ctx.act.tensor) ? residualFfnForward : partialFfnForward;
-  return [
-    ...gateLogits(ctx, layer),
-    ...gateRoute(ctx, layer, batch, options),
-    ...(shared === null ? [] : forward(ctx, layer, shared)),
-  ];
+  return [...gateLogits(ctx, layer), ...gateRoute(ctx, layer, batch, options), ...sharedForward(ctx, layer)];
 }
 
 /** dWeights_TK and balance terms → dNormed[l], which is all of it but the experts' part, and the gate's weight sum. */

@@ -20,6 +20,7 @@ export * from './head.ts';
 export * from './initialise.ts';
 export * from './joined-units.ts';
 export * from './layer-activations.ts';
+export * from './layer-again.ts';
 export * from './local-model.ts';
 export * from './rank-shares.ts';
 export * from './rope-tables.ts';

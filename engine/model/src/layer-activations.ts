@@ -8,12 +8,9 @@ import { noSum, sumBuffers, type SumBuffers } from './sum-buffers.ts';
 import { takenTokens } from './taken-tokens.ts';
 import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
 
-/** Routing of one MoE layer: what `gateForward` writes and everything after reads. N ≤ T·K routed rows, R ranks. */
-export interface MoeActivations {
-  readonly logits_TE: Floats;
-  readonly probs_TE: Floats;
+/** Where the rows of one MoE layer go: kept until its backward pass also where everything else is computed again. N ≤ T·K routed rows, R ranks. */
+export interface RouteActivations {
   readonly choices_TK: Ints;
-  readonly weights_TK: Floats;
   readonly fractions_BE: Floats;
   /** Fractions of the global batch, for the balance scope `global` (else empty). */
   readonly fractions_E: Floats;
@@ -23,10 +20,19 @@ export interface MoeActivations {
   readonly choiceOfRow_N: Ints;
   readonly rankTokens: Ints;
   readonly shares: RankShares;
-  /** Combine weight of each sorted row. */
-  readonly rowWeights_N: Floats;
   /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
   readonly tokens_N: Ints;
+  /** 1 for the tokens that this device dispatches, where its tensor peers dispatch the others. */
+  readonly taken_T: Bytes | null;
+}
+
+/** Routing of one MoE layer: what `gateForward` writes and everything after reads. */
+export interface MoeActivations extends RouteActivations {
+  readonly logits_TE: Floats;
+  readonly probs_TE: Floats;
+  readonly weights_TK: Floats;
+  /** Combine weight of each sorted row. */
+  readonly rowWeights_N: Floats;
   /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1 and nothing is rounded. */
   readonly packed_UD: Floats;
   /**
@@ -34,8 +40,6 @@ export interface MoeActivations {
    * rank's after the other's, of each those of one segment after those of the other.
    */
   readonly returned_ND: Floats;
-  /** 1 for the tokens that this device dispatches, where its tensor peers dispatch the others. */
-  readonly taken_T: Bytes | null;
 }
 
 /** A segment of one layer's attention and FFN. W = query + key + value widths, Q = query width. */
@@ -108,17 +112,12 @@ export function packedLength(shape: StageShape, topK: number, ranks: number): nu
   return Math.min(ranks, topK) * tokensOf(shape) * shape.config.dModel;
 }
 
-function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
+function routeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): RouteActivations {
   const T = tokensOf(shape);
-  const D = shape.config.dModel;
   const { experts: E, topK: K } = moe;
-  const tensor = tensorShareOf(shape);
   const taken_T = takenTokens(shape);
   return {
-    logits_TE: arena.floats(T * E),
-    probs_TE: arena.floats(T * E),
     choices_TK: arena.ints(T * K),
-    weights_TK: arena.floats(T * K),
     fractions_BE: arena.floats(shape.sequences * E),
     fractions_E: arena.floats(moe.balance.scope === 'global' ? E : 0),
     counts_EG: arena.ints(E * shape.grains),
@@ -127,15 +126,28 @@ function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: 
     choiceOfRow_N: arena.ints(T * K),
     rankTokens: arena.ints(ranks * T),
     shares: arena.shares(ranks),
-    rowWeights_N: arena.floats(T * K),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
-    packed_UD: arena.floats(packedLength(shape, K, ranks)),
-    returned_ND: arena.floats(numHeld(tensor.expertSegments) * T * K * D),
     taken_T: taken_T === null ? null : arena.filled(taken_T),
   };
 }
 
-interface LayerOptions {
+function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
+  const T = tokensOf(shape);
+  const D = shape.config.dModel;
+  const { experts: E, topK: K } = moe;
+  const tensor = tensorShareOf(shape);
+  return {
+    ...routeActivations(arena, shape, moe, ranks),
+    logits_TE: arena.floats(T * E),
+    probs_TE: arena.floats(T * E),
+    weights_TK: arena.floats(T * K),
+    rowWeights_N: arena.floats(T * K),
+    packed_UD: arena.floats(packedLength(shape, K, ranks)),
+    returned_ND: arena.floats(numHeld(tensor.expertSegments) * T * K * D),
+  };
+}
+
+export interface LayerOptions {
   readonly saves: boolean;
   readonly moe: MoeConfig | null;
   readonly ranks: number;
@@ -173,6 +185,29 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
     }),
     moe: moe === null ? null : moeActivations(arena, shape, moe, ranks),
   };
+}
+
+/**
+ * Layers of which one at a time is computed again before its backward pass: those of a kind have one set of buffers, and each where its rows
+ * went.
+ */
+export function sharedLayers(
+  arena: Arena,
+  shape: StageShape,
+  layers: readonly LayerOptions[],
+): readonly LayerActivations[] {
+  const sets = new Map<boolean, LayerActivations>();
+  return layers.map((options) => {
+    const { moe, ranks } = options;
+    const set = sets.get(moe !== null);
+    if (set === undefined) {
+      const first = layerActivations(arena, shape, options);
+      sets.set(moe !== null, first);
+      return first;
+    }
+    if (set.moe === null || moe === null) return set;
+    return { ...set, moe: { ...set.moe, ...routeActivations(arena, shape, moe, ranks) } };
+  });
 }
 
 /** Buffers of sums over segments, of `size` elements each. */

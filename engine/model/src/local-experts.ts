@@ -14,7 +14,7 @@ import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
 import type { StageContext } from './stage-context.ts';
 
-/** What the forward pass of one group leaves for its backward pass, by the group's first unit. */
+/** What the forward pass of one group leaves for its backward pass: of every group, or of one layer at a time that is computed again. */
 type SavedRows = Map<string, Floats | Halves>;
 
 /** Stands in for the expert actors of a {@link LocalModel}: all ranks of the group, one after the other. */
@@ -55,12 +55,13 @@ export class LocalExperts {
   }
 
   /** Made for as many rows as there can be, once. */
-  #savedRows(ctx: StageContext, { shape, first }: LocalGroup, rows: number): Floats | Halves {
-    let saved = this.#saved.get(first);
+  #savedRows(ctx: StageContext, { shape, first, rank, held }: LocalGroup, rows: number): Floats | Halves {
+    const key = ctx.act.recompute ? `${rank}/${held}` : first;
+    let saved = this.#saved.get(key);
     if (saved === undefined) {
       const length = savedLength(shape, ctx.act.tokens * (ctx.shape.config.moe?.topK ?? 0));
       saved = shape.precision === 'bf16' ? this.#device.halves(length) : this.#device.floats(length);
-      this.#saved.set(first, saved);
+      this.#saved.set(key, saved);
     }
     return saved.subarray(0, savedLength(shape, rows));
   }

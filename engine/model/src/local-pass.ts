@@ -9,6 +9,7 @@ import { ffnBackward, ffnForward } from './ffn.ts';
 import { forcedChoices } from './forced-choices.ts';
 import { gateForward } from './gate.ts';
 import { headBackward } from './head.ts';
+import { layerAgain } from './layer-again.ts';
 import { ranksOf, type LocalExperts } from './local-experts.ts';
 import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
@@ -77,6 +78,12 @@ export async function backwardLayers(
   await run([{ calls: headBackward(ctx) }]);
   for (let layer = ctx.act.numLayers - 1; layer >= 0; layer--) {
     const isMoe = balance !== null && isMoeLayer(ctx.shape.config, layer);
+    if (ctx.act.recompute) await run(layerAgain(ctx, layer, batch));
+    if (ctx.act.recompute && isMoe)
+      await run([
+        { calls: ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, { rank })) },
+        { calls: experts.forward(ctx, layer) },
+      ]);
     const ffn = isMoe
       ? expertLayerBackward(ctx, layer, batch, { experts, balance })
       : ffnBackward(ctx, layer);
