@@ -2,6 +2,7 @@ import { assert, InvariantError } from '@troupe/core';
 import type { Device, Floats } from '@troupe/kernel-set';
 import {
   Activations,
+  DeferredWeights,
   ropeTables,
   StageStatistics,
   tensorShare,
@@ -43,6 +44,8 @@ export interface Pass extends PassPlace, BatchSizes {
   readonly batch: DeviceBatch;
   /** Its weights, its activations, and where its gradients and statistics go. */
   readonly context: StageContext;
+  /** Gradients of matrices that wait for an operation of their own; null: they are part of the backward half. */
+  readonly deferred: DeferredWeights | null;
 }
 
 /**
@@ -57,6 +60,7 @@ export class Passes {
   readonly #device: Device;
   readonly #parameters: StageParameters;
   readonly #activations: readonly (Activations | null)[];
+  readonly #deferred: readonly (DeferredWeights | null)[];
   readonly #statistics: Readonly<Record<PassMode, StageStatistics>>;
   readonly shape: StageContext['shape'];
   readonly #rope: StageContext['rope'];
@@ -80,6 +84,11 @@ export class Passes {
     };
     this.#rope = ropeTables(device, job.model);
     this.#activations = this.#allocate(worker);
+    const { defersMatrices } = layout;
+    this.#deferred = this.slots.all.map(({ mode }, index) => {
+      const act = this.#activations[index] ?? null;
+      return defersMatrices && mode === 'train' && act !== null ? new DeferredWeights(act) : null;
+    });
     const statistics = (): StageStatistics => new StageStatistics(device, job.model, worker.layers);
     this.#statistics = { train: statistics(), evaluate: statistics() };
   }
@@ -112,7 +121,18 @@ export class Passes {
     });
     const context = this.#context(place, slot);
     const tokens = uploadBatch(this.#device, batch);
-    const pass = { step, attempt, version, microbatch, slot: slot.index, batch: tokens, ...sizes, context };
+    const deferred = this.#deferred[slot.index] ?? null;
+    const pass = {
+      step,
+      attempt,
+      version,
+      microbatch,
+      slot: slot.index,
+      batch: tokens,
+      ...sizes,
+      context,
+      deferred,
+    };
     this.#open.set(slot.index, pass);
     return pass;
   }
@@ -154,6 +174,7 @@ export class Passes {
   /** Forgets all passes: their attempt is over. */
   clear(): void {
     this.#open.clear();
+    for (const each of this.#deferred) each?.take();
   }
 
   statistics(mode: PassMode): StageStatistics {

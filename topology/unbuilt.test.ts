@@ -6,7 +6,6 @@ const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
   [{ model: {}, parallel: { tp: 2 } }, 'parallel.tp', 2, 1],
-  [{ model: {}, parallel: { pipeline: 'zero-bubble' } }, 'parallel.pipeline', 'zero-bubble', '1f1b'],
   [{ model: { moe: {} }, parallel: { experts: 'balanced' } }, 'parallel.experts', 'balanced', 'contiguous'],
   [{ model: {}, train: { recompute: 'layer' } }, 'train.recompute', 'layer', 'none'],
   [{ model: {}, train: { tensorSegments: 2 } }, 'train.tensorSegments', 2, 1],

@@ -38,7 +38,7 @@ function limited(
     only('train.tensorSegments', train.tensorSegments, 1),
     only('parallel.tp', parallel.tp, 1),
     only('parallel.offload', parallel.offload, 'none', 'optimizer'),
-    only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved'),
+    only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved', 'zero-bubble'),
     ...(typeof parallel.experts === 'string'
       ? [only('parallel.experts', parallel.experts, 'contiguous')]
       : []),

@@ -1,11 +1,14 @@
 import { assert } from '@troupe/core';
 import { expertsBackward } from '@troupe/model';
 import type { ExpertSelf } from './events.ts';
-import type { ExpertEffects } from './machine.ts';
+import type { ExpertContext, ExpertEffects } from './machine.ts';
 import { callsOf, type OwnBackwardCall } from './rule.ts';
 import type { ExpertState } from './state.ts';
 
-type BackwardEffects = Pick<ExpertEffects, 'acceptGradients' | 'backward' | 'returnGradients'>;
+type BackwardEffects = Pick<
+  ExpertEffects,
+  'acceptGradients' | 'backward' | 'returnGradients' | 'acceptAsker' | 'computeMatrices' | 'finish'
+>;
 
 /** Where the gradients of a group lie in the flat buffer, and which step they are of. */
 export interface ExpertGradients {
@@ -27,6 +30,13 @@ export function backwardEffects(
 ): BackwardEffects {
   const { host, sources, buffers } = state;
   const { device, expertGroup: rank } = host;
+  const end = (context: ExpertContext): void => {
+    const pass = state.passOf(context);
+    state.close(pass);
+    const { from, to } = buffers;
+    const { step, attempt, microbatch } = context;
+    passGradients({ from, to, step, attempt, microbatch, isLast: pass.isLast });
+  };
   return {
     acceptGradients: (event) => {
       const { source, last } = event.body;
@@ -83,10 +93,17 @@ export function backwardEffects(
         const tensors = isBeside ? {} : { dx_ND: state.travelling(pass, 'backward', source, dx_ND) };
         self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank } });
       });
-      state.close(pass);
-      const { from, to } = buffers;
-      const { step, attempt, microbatch } = context;
-      passGradients({ from, to, step, attempt, microbatch, isLast: pass.isLast });
+      if (!host.defersMatrices) end(context);
+    },
+    acceptAsker: (event) => {
+      state.passOf(event).asker = event.from;
+    },
+    computeMatrices: (_event, context) => state.finish(context),
+    finish: (_event, context) => {
+      const { asker } = state.passOf(context);
+      assert(asker, 'gradients of matrices that wait are asked for', { step: context.step });
+      end(context);
+      self.tell(asker, 'experts.finished', state.place(context));
     },
   };
 }

@@ -4,6 +4,7 @@ import { messages, type EventsOf, type Self } from '../messages.ts';
 const own = {
   'experts.forwarded': ownEvent({ fenced: true }),
   'experts.backwarded': ownEvent({ fenced: true }),
+  'matrices.computed': ownEvent({ fenced: true }),
 } as const;
 
 export type ExpertEvent = EventsOf<'expert', typeof own>;

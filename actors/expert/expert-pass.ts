@@ -76,6 +76,8 @@ export class ExpertPass {
   saved: Floats | Halves | null = null;
   /** The step has no further microbatch: gradients are complete behind this pass. */
   isLast = false;
+  /** The pass beside that has asked for the gradients of matrices, where these wait. */
+  asker: Address | null = null;
   readonly id: ExpertPassId;
   readonly room: PassRoom;
 

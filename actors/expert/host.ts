@@ -41,6 +41,8 @@ export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> 
   readonly job: Pick<Job, 'model' | 'precision' | 'rowFormat' | 'expert' | 'first'>;
   /** Which experts of every layer. */
   readonly expertGroup: ExpertGroupId;
+  /** Gradients of its matrices wait until the pass beside asks. */
+  readonly defersMatrices: boolean;
   /** Grains of what one source sends. */
   readonly numGrains: number;
   /** Who sends rows to the experts of a layer, in the order in which they are computed. */
@@ -87,6 +89,7 @@ export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
     job,
     device,
     expertGroup: at.ep,
+    defersMatrices: job.layout.defersMatrices,
     numGrains: job.layout.dealing.microbatchGrains,
     gatesFor: (layer) => job.layout.gatesFor(layer, rank),
     expertBuffers: (layer) => buffersOf(worker, experts, layer),

@@ -64,6 +64,9 @@ test('expert: loading, gathering, forwarding, backwarding; each refuses what it 
   ]);
   t.deepEqual(play.send('experts.backwarded'), ['returnGradients']);
   t.is(play.state, 'serving.gathering');
+  t.deepEqual(play.send('experts.finish', rows), ['acceptAsker', 'computeMatrices']);
+  t.is(play.state, 'serving.finishing');
+  t.deepEqual(play.send('matrices.computed'), ['finish']);
   const waits = ['serving.wanting.looking', 'serving.wanting.waiting'];
   t.deepEqual([...visited, ...waits].toSorted(), leafStates(expertMachine).toSorted());
 });
@@ -130,6 +133,25 @@ test('expert: EXP-3, rows of several passes gather at once, and halves run as th
   t.is(play.context['microbatch'], 0);
 });
 
+test('expert: EXP-4, gradients of matrices wait for their turn', (t) => {
+  const play = serving();
+  for (const type of [
+    'rows.dispatch',
+    'rows.dispatch',
+    'experts.forwarded',
+    'gradients.dispatch',
+    'gradients.dispatch',
+  ])
+    play.send(type, rows);
+  play.send('experts.backwarded');
+  play.send('rows.dispatch', { ...rows, microbatch: 1 });
+  play.send('rows.dispatch', { ...rows, microbatch: 1 });
+  t.is(play.state, 'serving.forwarding');
+  t.deepEqual(play.send('experts.finish', rows), ['acceptAsker']);
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows', 'computeMatrices']);
+  t.like(play.context, { direction: 'matrices', microbatch: 0 });
+});
+
 test('expert: an evaluation is forward passes alone', (t) => {
   const play = serving();
   for (let pass = 0; pass < 3; pass++) {
@@ -167,6 +189,8 @@ test('expert: REC-1, every state leaves an abandoned attempt: rows and weights c
     ['experts.forwarded', {}],
     ['gradients.dispatch', rows],
     ['gradients.dispatch', rows],
+    ['experts.backwarded', {}],
+    ['experts.finish', rows],
   ] as const;
   const visited = new Set<string>();
   const waiting = new Play(expertMachine, carried, visited);

@@ -3,9 +3,9 @@ import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { ExpertEvent } from './events.ts';
 
-/** Half of a pass, by the rows that have arrived for it. */
+/** Half of a pass, by the rows that have arrived for it; or the gradients of its matrices, which a pass beside asks for. */
 export interface Half {
-  readonly direction: 'forward' | 'backward';
+  readonly direction: 'forward' | 'backward' | 'matrices';
   readonly step: number;
   readonly attempt: number;
   /** Version of the weights that it wants. */
@@ -67,6 +67,9 @@ export const expertActions = {
   acceptGradients: on('gradients.dispatch'),
   backward: always,
   returnGradients: always,
+  acceptAsker: on('experts.finish'),
+  computeMatrices: always,
+  finish: always,
   abandon: on('attempt.abandon'),
 } as const;
 
@@ -84,7 +87,8 @@ const goOn = [
  *
  * EXP-1: half of a pass runs once the rows of every source are here and the weights are those of its version, in whatever order they
  * came; sources are computed in rank order. EXP-2: every leaf of the gradient is added exactly once, in the kernel of the backward pass.
- * EXP-3: several passes may be open; their halves run in the order in which they became complete. REC-1: any state leaves an abandoned
+ * EXP-3: several passes may be open; their halves run in the order in which they became complete. EXP-4: gradients of matrices that wait are
+ * computed when the pass beside asks, whose own backward half is over: so all sources have theirs. REC-1: any state leaves an abandoned
  * attempt, and then waits for weights as in the beginning.
  */
 export const expertMachine = setup({
@@ -92,6 +96,9 @@ export const expertMachine = setup({
   actions: {
     ...expertActions,
     arrive: assign(({ context, event }) => arrivedAt(context, halfOf(event))),
+    ask: assign({
+      ready: ({ context, event }) => [...context.ready, { ...halfOf(event), direction: 'matrices' }],
+    }),
     take: assign(({ context }) => ({ ...context.ready[0], ready: context.ready.slice(1) })),
   },
   guards: {
@@ -102,6 +109,7 @@ export const expertMachine = setup({
     canBackward: ({ context: { ready } }) => ready[0]?.direction === 'backward',
     isForward: ({ context }) => context.direction === 'forward',
     waits: ({ context }) => (context.direction === 'forward' ? context.waitsForward : context.waitsBackward),
+    canFinish: ({ context: { ready } }) => ready[0]?.direction === 'matrices',
   },
 }).createMachine({
   id: 'expert',
@@ -131,6 +139,7 @@ export const expertMachine = setup({
     ],
     'rows.dispatch': { actions: ['acceptRows', 'arrive'] },
     'gradients.dispatch': { actions: ['acceptGradients', 'arrive'] },
+    'experts.finish': { actions: ['acceptAsker', 'ask'] },
     'attempt.abandon': {
       target: '.loading',
       actions: [
@@ -149,6 +158,7 @@ export const expertMachine = setup({
           always: [
             { guard: 'canForward', target: 'wanting', actions: 'take' },
             { guard: 'canBackward', target: 'wanting', actions: 'take' },
+            { guard: 'canFinish', target: 'finishing', actions: 'take' },
           ],
         },
         /** The layer's weights are gathered, or its gradients find no room yet; mostly both are here. */
@@ -166,6 +176,10 @@ export const expertMachine = setup({
         backwarding: {
           entry: 'backward',
           on: { 'experts.backwarded': { target: 'gathering', actions: 'returnGradients' } },
+        },
+        finishing: {
+          entry: 'computeMatrices',
+          on: { 'matrices.computed': { target: 'gathering', actions: 'finish' } },
         },
       },
     },

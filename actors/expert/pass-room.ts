@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import type { Device, Floats, Halves, Precision } from '@troupe/kernel-set';
+import { DeferredWeights } from '@troupe/model';
 import { GrowingStorage } from './growing-storage.ts';
 
 type Direction = 'forward' | 'backward';
@@ -9,12 +10,15 @@ type Rooms<A extends Floats | Halves> = readonly GrowingStorage<A>[];
 /** Room for what of one pass lies neither in a gate's own buffers nor in frames that arrived. */
 export class PassRoom {
   readonly saved: GrowingStorage<Floats | Halves>;
+  /** Gradients of matrices that wait, where they do. */
+  readonly deferred: DeferredWeights;
   readonly #outputs: Rooms<Floats>;
   readonly #inputGradients: Rooms<Floats>;
   readonly #widened: Readonly<Record<Direction, Rooms<Floats>>>;
   readonly #packed: Readonly<Record<Direction, Rooms<Halves>>>;
 
   constructor(device: Device, numSources: number, precision: Precision) {
+    this.deferred = new DeferredWeights({ device, recompute: false });
     const floats = (length: number): Floats => device.floats(length);
     const halves = (length: number): Halves => device.halves(length);
     const each = <A extends Floats | Halves>(allocate: (length: number) => A): Rooms<A> =>

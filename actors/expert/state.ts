@@ -1,6 +1,6 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Floats, Halves, KernelCall, Precision } from '@troupe/kernel-set';
-import { expertShape, roundedRows, savedLength, widenedRows, type ExpertShape } from '@troupe/model';
+import { callsOf, expertShape, roundedRows, savedLength, widenedRows, type ExpertShape } from '@troupe/model';
 import { travels } from '@troupe/runtime';
 import type { ExpertSelf } from './events.ts';
 import { ExpertPass, type ArrivedRows, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
@@ -79,6 +79,7 @@ export class ExpertState {
 
   #close(pass: ExpertPass): void {
     this.#open.delete(keyOf(pass.id));
+    pass.room.deferred.take();
     this.#free.push(pass.room);
   }
 
@@ -206,6 +207,16 @@ export class ExpertState {
     done: 'experts.forwarded' | 'experts.backwarded',
     context: ExpertContext,
   ): void {
-    this.host.chain(this.#self, calls, done, this.place(context));
+    const kept =
+      this.host.defersMatrices && done === 'experts.backwarded'
+        ? callsOf(this.passOf(context).room.deferred.defer([{ calls }]))
+        : calls;
+    this.host.chain(this.#self, kept, done, this.place(context));
+  }
+
+  /** Queues what has waited since the backward half. */
+  finish(context: ExpertContext): void {
+    const calls = this.passOf(context).room.deferred.take();
+    this.host.chain(this.#self, calls, 'matrices.computed', this.place(context));
   }
 }

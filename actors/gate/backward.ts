@@ -1,4 +1,5 @@
 import {
+  callsOf,
   combineBackward,
   expertGradientSource,
   gateBackward,
@@ -62,7 +63,9 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       const parts = destinations.map(({ rank }) => returnedGradients(ctx, layer, rank));
       const options = gateOptions(balance, layer);
       const calls = [...state.widening(), ...gateBackward(ctx, layer, batch, parts, options)];
-      worker.chain(self, calls, 'gate.backwarded', state.place(context));
+      const { deferred } = state.passOf(context);
+      const kept = callsOf(deferred?.defer([{ calls }]) ?? [{ calls }]);
+      worker.chain(self, kept, 'gate.backwarded', state.place(context));
     },
     finishBackward: (_event, context) => {
       state.freeWidened();

@@ -50,9 +50,10 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
         : ffnBackward(ctx, layer);
       const complete = { calls: state.parameters.complete(state.completedAt(context)) };
       const all = [...ffn, ...attentionBackward(ctx, layer, batch), complete];
-      steps.run(all, 'attention.backwarded', context);
+      steps.run(state.backwardSteps(context, all), 'attention.backwarded', context);
     },
-    holdLayer: (_event, { layer, lastLayer }) => {
+    holdLayer: (_event, { layer, lastLayer, defersMatrices }) => {
+      if (defersMatrices) return;
       if (layer === lastLayer) held.push(...finished.tail);
       held.push(...finished.layer(layer));
     },
@@ -60,8 +61,8 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
       const { batch, context: ctx } = state.passOf(context);
       steps.run(embedBackward(ctx, batch), 'embedding.backwarded', context, true);
     },
-    holdEmbedding: () => {
-      held.push(...finished.embedding);
+    holdEmbedding: (_event, { defersMatrices }) => {
+      if (!defersMatrices) held.push(...finished.embedding);
     },
     sendGradient: (_event, context) => {
       const { previous } = state;

@@ -9,6 +9,7 @@ const own = {
   'attention.backwarded': completion,
   'embedding.backwarded': completion,
   'segments.here': completion,
+  'matrices.computed': completion,
   'share.made': completion,
 } as const;
 

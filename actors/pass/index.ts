@@ -4,6 +4,7 @@ import { mountOf, type Mount } from '@troupe/runtime';
 import { backwardEffects } from './backward.ts';
 import { fencedByPass, type PassSelf } from './events.ts';
 import { forwardEffects } from './forward.ts';
+import { matricesEffects } from './matrices.ts';
 import { passMachine, type PassEffects, type PassInput } from './machine.ts';
 import type { PassParts } from './pass-parts.ts';
 import { PassState } from './state.ts';
@@ -15,6 +16,7 @@ function passEffects(self: PassSelf, parts: PassParts): PassEffects {
     ...backwardEffects(self, state),
     want: (_event, context) => state.segments.want(context),
     takeSegment: (_event, context) => state.segments.take(context),
+    ...matricesEffects(self, state),
     abandon: ({ attempt }) => {
       state.worker.enter(attempt);
       state.held.length = 0;
@@ -30,10 +32,17 @@ export function mountPass(parts: PassParts): Mount {
   const { blocks, hasEmbedding, hasHead } = slot.plan;
   const [firstLayer, lastLayer] = [blocks[0], blocks.at(-1)];
   assert(firstLayer !== undefined && lastLayer !== undefined, 'a chunk has layers', { slot: slot.index });
+  const { layout } = worker.job;
   const input: PassInput = {
     firstLayer,
     lastLayer,
     moeLayers: new Set(worker.layers),
+    expertLayers: blocks.filter(
+      (layer) =>
+        worker.layers.includes(layer) &&
+        layout.expertsFor(layer, worker.rank).includes(layout.expertOf(layer, worker.rank)),
+    ),
+    defersMatrices: layout.defersMatrices,
     hasEmbedding,
     hasHead,
     evaluates: slot.mode === 'evaluate',

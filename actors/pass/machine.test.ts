@@ -11,6 +11,9 @@ const kinds = [
   'backward.done',
   'attention.backwarded',
   'embedding.backwarded',
+  'matrices.run',
+  'matrices.computed',
+  'experts.finished',
   'attempt.abandon',
   'weights.publish',
   'batch.ready',
@@ -26,6 +29,8 @@ const whole: PassInput = {
   evaluates: false,
   waits: false,
   isDivided: false,
+  defersMatrices: false,
+  expertLayers: [1],
 };
 const begin = { step: 1, attempt: 1, version: 0, microbatch: 2 };
 const last = { ...begin, body: { last: true } };
@@ -38,7 +43,12 @@ const sent = (play: Play, types: readonly string[]): readonly string[] =>
 test('pass: forward and backward of a whole model, each state refuses what it does not wait for', (t) => {
   const visited = new Set<string>();
   const play = new Play(passMachine, whole, visited);
-  t.deepEqual(acceptedOf(play, kinds, last), ['pass.forward', 'pass.backward', 'attempt.abandon']);
+  t.deepEqual(acceptedOf(play, kinds, last), [
+    'pass.forward',
+    'pass.backward',
+    'matrices.run',
+    'attempt.abandon',
+  ]);
   const actions = [...play.send('pass.forward', begin)];
   for (const type of forward) {
     t.deepEqual(acceptedOf(play, kinds).toSorted(), [type, 'attempt.abandon'].toSorted(), play.state);
@@ -69,7 +79,7 @@ test('pass: forward and backward of a whole model, each state refuses what it do
   t.is(play.state, 'idle');
   t.like(play.context, { ...begin, last: true });
   const waits = ['wanting.looking', 'wanting.waiting'];
-  const transient = ['leaving', 'joining', 'backward', 'returning', 'judging', ...waits];
+  const transient = ['leaving', 'joining', 'backward', 'returning', 'judging', 'finishing', ...waits];
   t.deepEqual([...visited, ...transient].toSorted(), leafStates(passMachine).toSorted());
 });
 
@@ -113,6 +123,21 @@ test('pass: where matrices are divided rows are joined behind every gate, and sh
   t.deepEqual(sent(play, ['share.made', 'peer.share']), ['shareSums', 'acceptShare']);
   t.is(play.state, 'joining');
   t.deepEqual(play.send('rows.joined'), ['finishForward']);
+});
+
+test('pass: PAS-5, gradients of matrices that wait end with the answers of the device and of the experts beside', (t) => {
+  for (const answers of [
+    ['matrices.computed', 'experts.finished'],
+    ['experts.finished', 'matrices.computed'],
+  ]) {
+    const play = new Play(passMachine, { ...whole, defersMatrices: true });
+    t.deepEqual(play.send('matrices.run', last), ['computeMatrices']);
+    t.deepEqual(sent(play, answers), ['holdAll', 'sendHeld', 'finishMatrices']);
+    t.is(play.state, 'idle');
+  }
+  const alone = new Play(passMachine, { ...whole, defersMatrices: true, expertLayers: [] });
+  t.deepEqual(sent(alone, ['matrices.run', 'matrices.computed']).slice(-1), ['finishMatrices']);
+  t.deepEqual(new Play(passMachine, whole).send('matrices.run', last), ['finishMatrices'], 'nothing waits');
 });
 
 test('pass: an evaluation ends with the loss, where the head is', (t) => {

@@ -24,6 +24,12 @@ export interface PassContext {
   readonly waits: boolean;
   /** What is computed once they are here. */
   readonly toward: Computing;
+  /** Gradients of matrices wait for an operation of their own. */
+  readonly defersMatrices: boolean;
+  /** Layers of the chunk whose experts live beside the pass. */
+  readonly expertLayers: readonly number[];
+  /** Answers that are due before they are all computed: of the device, and of the experts here. */
+  readonly due: number;
   /** Matrices are divided along the tensor axis: rows are joined once a gate has combined its own. */
   readonly isDivided: boolean;
 }
@@ -34,7 +40,16 @@ export type Computing = (typeof computing)[number];
 
 export type PassInput = Pick<
   PassContext,
-  'firstLayer' | 'lastLayer' | 'moeLayers' | 'hasEmbedding' | 'hasHead' | 'evaluates' | 'waits' | 'isDivided'
+  | 'firstLayer'
+  | 'lastLayer'
+  | 'moeLayers'
+  | 'hasEmbedding'
+  | 'hasHead'
+  | 'evaluates'
+  | 'waits'
+  | 'isDivided'
+  | 'defersMatrices'
+  | 'expertLayers'
 >;
 
 export const passActions = {
@@ -57,6 +72,9 @@ export const passActions = {
   finishBackward: always,
   want: always,
   takeSegment: on('segment.ready'),
+  computeMatrices: always,
+  holdAll: always,
+  finishMatrices: always,
   abandon: on('attempt.abandon'),
 } as const;
 
@@ -76,11 +94,25 @@ const placeOf = ({ step, attempt, version, microbatch }: PassEvent) => ({
   microbatch,
 });
 
+const answered = [
+  {
+    guard: 'lastDue' as const,
+    target: 'idle' as const,
+    actions: ['holdAll' as const, 'sendHeld' as const, 'finishMatrices' as const],
+  },
+  {
+    actions: assign<PassContext, PassEvent, undefined, PassEvent, never>({
+      due: ({ context }) => context.due - 1,
+    }),
+  },
+];
+
 /**
  * One slot of a stage: a microbatch through one chunk of layers, forward and, later, backward.
  *
- * PAS-4: the head runs at the beginning of the backward half, so that nothing of it has to be kept, and of an evaluation at the end. REC-1:
- * any state leaves an abandoned attempt.
+ * PAS-4: the head runs at the beginning of the backward half, so that nothing of it has to be kept, and of an evaluation at the end. PAS-5: where
+ * gradients of matrices wait, all gradients of the step leave behind the last of them, and the slot is not free before the experts here have
+ * theirs too. REC-1: any state leaves an abandoned attempt.
  */
 export const passMachine = setup({
   types: { context: {} as PassContext, events: {} as PassEvent, input: {} as PassInput },
@@ -95,6 +127,8 @@ export const passMachine = setup({
     waits: ({ context }) => context.waits,
     isNext: ({ context }, { toward }: { readonly toward: Computing }) => context.toward === toward,
     isDivided: ({ context }) => context.isDivided,
+    defersMatrices: ({ context }) => context.defersMatrices,
+    lastDue: ({ context }) => context.due === 1,
   },
 }).createMachine({
   id: 'pass',
@@ -107,6 +141,7 @@ export const passMachine = setup({
     layer: input.firstLayer,
     last: false,
     toward: 'attending' as const,
+    due: 0,
   }),
   initial: 'idle',
   on: {
@@ -126,6 +161,19 @@ export const passMachine = setup({
             toward: 'attending' as const,
           })),
         },
+        'matrices.run': [
+          {
+            guard: 'defersMatrices',
+            target: 'finishing',
+            actions: assign(({ context, event }) => ({
+              ...placeOf(event),
+              last: event.body.last,
+              due: 1 + context.expertLayers.length,
+            })),
+          },
+          // They were part of the backward half.
+          { actions: [assign(({ event }) => placeOf(event)), 'finishMatrices'] },
+        ],
         'pass.backward': [
           {
             guard: 'hasHead',
@@ -147,6 +195,14 @@ export const passMachine = setup({
             })),
           },
         ],
+      },
+    },
+    /** Gradients of matrices that have waited since the backward half. */
+    finishing: {
+      entry: 'computeMatrices',
+      on: {
+        'matrices.computed': answered,
+        'experts.finished': answered,
       },
     },
     /** Weights of what comes next are gathered, or its gradients find no room yet; mostly both are here. */

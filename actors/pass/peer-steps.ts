@@ -7,7 +7,12 @@ import { messagePlace, type PassPlaceOf } from './place.ts';
 
 /** What a pass goes on with when its steps are done. */
 type Done =
-  'attention.forwarded' | 'rows.joined' | 'head.finished' | 'attention.backwarded' | 'embedding.backwarded';
+  | 'attention.forwarded'
+  | 'rows.joined'
+  | 'head.finished'
+  | 'attention.backwarded'
+  | 'embedding.backwarded'
+  | 'matrices.computed';
 
 /** Steps that have not run to their end. */
 interface Running {

@@ -2,6 +2,7 @@ import type { Address } from '@troupe/core';
 import type { Floats } from '@troupe/kernel-set';
 import type { HiddenNeighbour, Slot } from '@troupe/topology/layout';
 import { isEmbedding } from '@troupe/spec';
+import type { Step } from '@troupe/model';
 import { sendGradients } from '../gradients.ts';
 import type { Pass, Passes } from '../passes.ts';
 import type { GroupRange, StageParameters } from '../stage-parameters.ts';
@@ -84,9 +85,20 @@ export class PassState {
   }
 
   /** The gradients that the step adds nothing to once a layer's backward pass ran. */
-  completedAt({ last, layer, lastLayer }: PassContext): readonly GroupRange[] {
-    if (!last) return [];
+  completedAt({ last, defersMatrices, layer, lastLayer }: PassContext): readonly GroupRange[] {
+    if (!last || defersMatrices) return [];
     return [...(layer === lastLayer ? this.finished.tail : []), ...this.finished.layer(layer)];
+  }
+
+  /** All that the gradients of matrices finish, where they wait. */
+  get finishedByMatrices(): readonly GroupRange[] {
+    const { tail, layer, embedding } = this.finished;
+    return [...tail, ...this.slot.plan.blocks.toReversed().flatMap(layer), ...embedding];
+  }
+
+  /** The steps of a backward half, without the gradients of matrices where these wait. */
+  backwardSteps(context: PassContext, steps: readonly Step[]): readonly Step[] {
+    return this.passOf(context).deferred?.defer(steps) ?? steps;
   }
 
   /** Sends what is held to those that add it up. */

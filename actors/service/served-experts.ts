@@ -25,6 +25,7 @@ export class ServedExperts implements ExpertHost {
   /** The only one of a service. */
   readonly expertGroup = expertGroupId(0);
   readonly numGrains = 1;
+  readonly defersMatrices = false;
   readonly device: Device;
   readonly layer: number;
   readonly job: ExpertHost['job'];

@@ -53,7 +53,7 @@ const isOfOnePass = (a: Operation, b: Operation): boolean =>
 
 /**
  * While one pass waits for experts, the next one computes: the next `width` operations from the oldest that runs may be under way, but for
- * two of one pass, and two backward passes, which would use the same buffers.
+ * two of one pass, and two backward passes, which would use the same buffers; gradients of matrices have their own.
  */
 export function mayBegin(cursor: Cursor): boolean {
   const { operations, running } = cursor;
@@ -65,7 +65,7 @@ export function mayBegin(cursor: Cursor): boolean {
     const other = operations[index];
     return (
       other === undefined ||
-      !(isOfOnePass(other, next) || (other.direction !== 'forward' && next.direction !== 'forward'))
+      !(isOfOnePass(other, next) || (other.direction === 'backward' && next.direction === 'backward'))
     );
   });
   if (!isApart) return false;

@@ -48,6 +48,7 @@ export const stageActions = {
   beginOperation: always,
   endForward: on('pass.forwarded'),
   endBackward: on('pass.backwarded'),
+  endMatrices: on('matrices.done'),
   awaitInput: always,
   endWait: always,
   shareBalance: always,
@@ -67,7 +68,7 @@ const lacksBalance = (context: StageContextData): boolean =>
 /** What arrives from another stage counts for the pass that it names. */
 /** The operations that still run when a pass has answered. */
 function endedBy(context: StageContextData, event: StageEvent): readonly number[] {
-  const { body, microbatch } = of(event, 'pass.forwarded', 'pass.backwarded');
+  const { body, microbatch } = of(event, 'pass.forwarded', 'pass.backwarded', 'matrices.done');
   const ended = runningOf(context, { chunk: body.chunk, microbatch });
   return context.running.filter((index) => index !== ended);
 }
@@ -287,6 +288,7 @@ export const stageMachine = setup({
       on: {
         'pass.forwarded': { target: 'choosing', actions: ['endForward', 'noteEnd'] },
         'pass.backwarded': { target: 'choosing', actions: ['endBackward', 'noteEnd'] },
+        'matrices.done': { target: 'choosing', actions: ['endMatrices', 'noteEnd'] },
         'hidden.ready': { target: 'choosing', actions: ['acceptInput', 'noteInput'] },
         'hidden.gradient': { target: 'choosing', actions: ['acceptInput', 'noteInput'] },
       },

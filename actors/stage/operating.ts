@@ -9,7 +9,13 @@ import { placeOf, type StageState } from './state.ts';
 
 type OperatingEffects = Pick<
   StageEffects,
-  'beginOperation' | 'endForward' | 'endBackward' | 'shareBalance' | 'acceptBalance' | 'measure'
+  | 'beginOperation'
+  | 'endForward'
+  | 'endBackward'
+  | 'endMatrices'
+  | 'shareBalance'
+  | 'acceptBalance'
+  | 'measure'
 >;
 
 /** Passes begin and end in the order of the program. */
@@ -40,14 +46,18 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
         const { act } = passes.at(place, slot.index).context;
         if (input !== undefined) device.write(act.gradients.dHidden_TD, input);
         const last = microbatch === layout.dealing.microbatches - 1;
-        self.tell(to, 'pass.backward', { ...place, body: { last } });
+        const kind = direction === 'backward' ? 'pass.backward' : 'matrices.run';
+        self.tell(to, kind, { ...place, body: { last } });
       }
       if (input !== undefined) self.free([input]);
     },
     endForward: ({ microbatch, body: { chunk } }, context) => {
       if (context.mode === 'evaluate') close(context, { chunk, microbatch });
     },
-    endBackward: ({ microbatch, body: { chunk } }, context) => close(context, { chunk, microbatch }),
+    endBackward: ({ microbatch, body: { chunk } }, context) => {
+      if (!layout.hasMatrixOperations) close(context, { chunk, microbatch });
+    },
+    endMatrices: ({ microbatch, body: { chunk } }, context) => close(context, { chunk, microbatch }),
     shareBalance: (_event, { step, attempt }) => {
       const counts_LE = passes.statistics('train').counts();
       self.tell(addresses.trainer, 'balance.share', { step, attempt, tensors: { counts_LE } });

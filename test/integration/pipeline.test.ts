@@ -48,6 +48,20 @@ const rows: readonly (readonly [TinyLayout, Pipeline])[] = [
     { dp: 2, ep: 2, microbatches: 2 },
     { pp: 2, pipeline: 'interleaved', chunks: 2 },
   ],
+  // Gradients of matrices in operations of their own.
+  [
+    { dp: 1, ep: 1, microbatches: 4 },
+    { pp: 2, pipeline: 'zero-bubble' },
+  ],
+  [
+    { dp: 2, ep: 2, microbatches: 4 },
+    { pp: 3, pipeline: 'zero-bubble' },
+  ],
+  [
+    { dp: 2, ep: 1, microbatches: 2, zero: 0 },
+    { pp: 4, pipeline: 'zero-bubble' },
+  ],
+  [{ dp: 1, ep: 1, microbatches: 2 }, { pipeline: 'zero-bubble' }],
   // Chunks of one worker hand each other what the device has made.
   [
     { dp: 1, ep: 1, microbatches: 4 },

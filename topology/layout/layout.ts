@@ -416,6 +416,16 @@ export class Layout {
     );
   }
 
+  /** Programs have operations of their own for the gradients of matrices. */
+  get hasMatrixOperations(): boolean {
+    return this.pipeline.kind === 'zero-bubble';
+  }
+
+  /** The gradients of matrices wait for them. Not where gradients leave in buckets, which would be held as long. */
+  get defersMatrices(): boolean {
+    return this.hasMatrixOperations && this.zero < 2;
+  }
+
   /** The slot of a stage. */
   passOf(worker: WorkerRank, slot: number): Address {
     return addresses.pass(this.at(worker), slot);
