@@ -101,6 +101,8 @@ export class Passes {
       const [first = 0] = plan.blocks;
       const made = new Activations(device, this.shape, {
         training: mode === 'train',
+        recompute: job.recompute === 'layer',
+        keepsRows: true,
         ranks: layout.mesh.ep,
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,

@@ -7,7 +7,6 @@ const moe = (over: object): object => ({ model: { moe: over } });
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
   [{ model: {}, parallel: { tp: 2 } }, 'parallel.tp', 2, 1],
   [{ model: { moe: {} }, parallel: { experts: 'balanced' } }, 'parallel.experts', 'balanced', 'contiguous'],
-  [{ model: {}, train: { recompute: 'layer' } }, 'train.recompute', 'layer', 'none'],
   [{ model: {}, train: { tensorSegments: 2 } }, 'train.tensorSegments', 2, 1],
   [moe({ router: { kind: 'expert-choice' } }), 'model.moe.router.kind', 'expert-choice', 'token-choice'],
   [moe({ router: { scores: 'sigmoid' } }), 'model.moe.router.scores', 'sigmoid', 'softmax'],

@@ -34,7 +34,7 @@ function limited(
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
     only('train.optimizer.schedule', train.optimizer.schedule, 'cosine', 'constant', 'linear'),
-    only('train.recompute', train.recompute, 'none'),
+    only('train.recompute', train.recompute, 'none', 'layer'),
     only('train.tensorSegments', train.tensorSegments, 1),
     only('parallel.tp', parallel.tp, 1),
     only('parallel.offload', parallel.offload, 'none', 'optimizer'),

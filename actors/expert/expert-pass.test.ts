@@ -15,7 +15,7 @@ const rows: ForwardArrival = {
 };
 
 test('ExpertPass: PAS-1, an arrival has its place by direction and source, once', (t) => {
-  const room = new PassRoom(openReferenceDevice(), 2, 'f32');
+  const room = new PassRoom(openReferenceDevice(), 2, 'f32', false);
   const pass = new ExpertPass(id, { mode: 'train', numSources: 2, room });
   pass.forward.put(1, rows, id);
   t.throws(() => pass.forward.all(), { message: /a pass runs when every source has arrived/ });

@@ -38,7 +38,7 @@ export interface CarriedExperts {
 /** What an expert actor stands on: a worker of a run, or a service that has nothing but its experts. */
 export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> {
   readonly device: Device;
-  readonly job: Pick<Job, 'model' | 'precision' | 'rowFormat' | 'expert' | 'first'>;
+  readonly job: Pick<Job, 'model' | 'precision' | 'recompute' | 'rowFormat' | 'expert' | 'first'>;
   /** Which experts of every layer. */
   readonly expertGroup: ExpertGroupId;
   /** Gradients of its matrices wait until the pass beside asks. */

@@ -17,8 +17,8 @@ export class PassRoom {
   readonly #widened: Readonly<Record<Direction, Rooms<Floats>>>;
   readonly #packed: Readonly<Record<Direction, Rooms<Halves>>>;
 
-  constructor(device: Device, numSources: number, precision: Precision) {
-    this.deferred = new DeferredWeights({ device, recompute: false });
+  constructor(device: Device, numSources: number, precision: Precision, recompute: boolean) {
+    this.deferred = new DeferredWeights({ device, recompute });
     const floats = (length: number): Floats => device.floats(length);
     const halves = (length: number): Halves => device.halves(length);
     const each = <A extends Floats | Halves>(allocate: (length: number) => A): Rooms<A> =>

@@ -52,7 +52,9 @@ export class ExpertState {
     if (pass === undefined) {
       const { device, job } = this.host;
       const numSources = this.sources.length;
-      const room = this.#free.pop() ?? new PassRoom(device, numSources, job.precision ?? 'f32');
+      const room =
+        this.#free.pop() ??
+        new PassRoom(device, numSources, job.precision ?? 'f32', job.recompute === 'layer');
       pass = new ExpertPass(id, { mode, numSources, room });
       this.#open.set(key, pass);
     }

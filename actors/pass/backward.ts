@@ -5,6 +5,7 @@ import {
   ffnBackward,
   headBackward,
   headForward,
+  layerAgain,
   moeBackward,
 } from '@troupe/model';
 import { gateOptions } from '../passes.ts';
@@ -16,6 +17,7 @@ import type { PassState } from './state.ts';
 type BackwardEffects = Pick<
   PassEffects,
   | 'backwardHead'
+  | 'computeAgain'
   | 'unroute'
   | 'sendHeld'
   | 'backwardAttention'
@@ -36,6 +38,10 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
       const head = headForward(ctx, batch, { gradScale: 1 / targets });
       steps.run([...head, { calls: headBackward(ctx) }], 'head.finished', context);
     },
+    computeAgain: (_event, context) => {
+      const { batch, context: ctx } = state.passOf(context);
+      steps.run(layerAgain(ctx, context.layer, batch), 'layer.again', context);
+    },
     unroute: (_event, context) => {
       const body = { last: context.last, slot: slot.index };
       self.tell(state.gateOf(context.layer, 'backward'), 'backward.run', { ...messagePlace(context), body });
@@ -49,7 +55,9 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
         ? moeBackward(ctx, layer, batch, gateOptions(balance, layer))
         : ffnBackward(ctx, layer);
       const complete = { calls: state.parameters.complete(state.completedAt(context)) };
-      const all = [...ffn, ...attentionBackward(ctx, layer, batch), complete];
+      const isAgain = context.recomputes && !context.moeLayers.has(layer);
+      const again = isAgain ? layerAgain(ctx, layer, batch) : [];
+      const all = [...again, ...ffn, ...attentionBackward(ctx, layer, batch), complete];
       steps.run(state.backwardSteps(context, all), 'attention.backwarded', context);
     },
     holdLayer: (_event, { layer, lastLayer, defersMatrices }) => {

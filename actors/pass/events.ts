@@ -10,6 +10,7 @@ const own = {
   'embedding.backwarded': completion,
   'segments.here': completion,
   'matrices.computed': completion,
+  'layer.again': completion,
   'share.made': completion,
 } as const;
 

@@ -42,6 +42,7 @@ export function mountPass(parts: PassParts): Mount {
         worker.layers.includes(layer) &&
         layout.expertsFor(layer, worker.rank).includes(layout.expertOf(layer, worker.rank)),
     ),
+    recomputes: worker.job.recompute === 'layer',
     defersMatrices: layout.defersMatrices,
     hasEmbedding,
     hasHead,

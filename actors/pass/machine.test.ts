@@ -29,6 +29,7 @@ const whole: PassInput = {
   evaluates: false,
   waits: false,
   isDivided: false,
+  recomputes: false,
   defersMatrices: false,
   expertLayers: [1],
 };
@@ -79,7 +80,16 @@ test('pass: forward and backward of a whole model, each state refuses what it do
   t.is(play.state, 'idle');
   t.like(play.context, { ...begin, last: true });
   const waits = ['wanting.looking', 'wanting.waiting'];
-  const transient = ['leaving', 'joining', 'backward', 'returning', 'judging', 'finishing', ...waits];
+  const transient = [
+    'leaving',
+    'joining',
+    'backward',
+    'returning',
+    'judging',
+    'recomputing',
+    'finishing',
+    ...waits,
+  ];
   t.deepEqual([...visited, ...transient].toSorted(), leafStates(passMachine).toSorted());
 });
 
@@ -138,6 +148,17 @@ test('pass: PAS-5, gradients of matrices that wait end with the answers of the d
   const alone = new Play(passMachine, { ...whole, defersMatrices: true, expertLayers: [] });
   t.deepEqual(sent(alone, ['matrices.run', 'matrices.computed']).slice(-1), ['finishMatrices']);
   t.deepEqual(new Play(passMachine, whole).send('matrices.run', last), ['finishMatrices'], 'nothing waits');
+});
+
+test('pass: where layers are computed again, those with experts are before their gate goes backward', (t) => {
+  const play = new Play(passMachine, { ...whole, recomputes: true });
+  t.deepEqual(sent(play, ['pass.backward', 'head.finished']), ['backwardHead', 'computeAgain']);
+  t.deepEqual(play.send('layer.again'), ['unroute']);
+  t.deepEqual(
+    sent(play, backward.slice(0, 2)).slice(-1),
+    ['backwardAttention'],
+    'dense layers are in one list',
+  );
 });
 
 test('pass: an evaluation ends with the loss, where the head is', (t) => {

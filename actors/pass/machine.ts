@@ -24,6 +24,8 @@ export interface PassContext {
   readonly waits: boolean;
   /** What is computed once they are here. */
   readonly toward: Computing;
+  /** A layer's forward pass runs once more before its backward pass. */
+  readonly recomputes: boolean;
   /** Gradients of matrices wait for an operation of their own. */
   readonly defersMatrices: boolean;
   /** Layers of the chunk whose experts live beside the pass. */
@@ -48,6 +50,7 @@ export type PassInput = Pick<
   | 'evaluates'
   | 'waits'
   | 'isDivided'
+  | 'recomputes'
   | 'defersMatrices'
   | 'expertLayers'
 >;
@@ -62,6 +65,7 @@ export const passActions = {
   sendHidden: always,
   finishForward: always,
   backwardHead: always,
+  computeAgain: always,
   unroute: always,
   sendHeld: always,
   backwardAttention: always,
@@ -127,6 +131,7 @@ export const passMachine = setup({
     waits: ({ context }) => context.waits,
     isNext: ({ context }, { toward }: { readonly toward: Computing }) => context.toward === toward,
     isDivided: ({ context }) => context.isDivided,
+    isMoeAgain: ({ context }) => context.recomputes && context.moeLayers.has(context.layer),
     defersMatrices: ({ context }) => context.defersMatrices,
     lastDue: ({ context }) => context.due === 1,
   },
@@ -265,7 +270,15 @@ export const passMachine = setup({
       entry: 'backwardHead',
       on: { 'head.finished': { target: 'wanting', actions: assign({ toward: 'backward' }) } },
     },
-    backward: { always: [{ guard: 'isMoe', target: 'unrouting' }, { target: 'unattending' }] },
+    backward: {
+      always: [
+        { guard: 'isMoeAgain', target: 'recomputing' },
+        { guard: 'isMoe', target: 'unrouting' },
+        { target: 'unattending' },
+      ],
+    },
+    /** What the gate's backward half reads. */
+    recomputing: { entry: 'computeAgain', on: { 'layer.again': { target: 'unrouting' } } },
     /** The layer's gate has the gradients. */
     unrouting: {
       entry: 'unroute',

@@ -12,7 +12,8 @@ type Done =
   | 'head.finished'
   | 'attention.backwarded'
   | 'embedding.backwarded'
-  | 'matrices.computed';
+  | 'matrices.computed'
+  | 'layer.again';
 
 /** Steps that have not run to their end. */
 interface Running {

@@ -29,6 +29,7 @@ export function jobOver(layout: Layout, { train, model, wire }: ResolvedTopology
     layout,
     precision: train.precision,
     rowFormat: wire.dtype,
+    recompute: train.recompute,
     steps: train.steps,
     stopAfter: train.steps,
     seed: train.seed,

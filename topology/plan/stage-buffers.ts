@@ -67,6 +67,8 @@ function passBytes(
     sums[mode] += bytesAllocated((device) => {
       const made = new Activations(device, shape, {
         training: mode === 'train',
+        recompute: topology.train.recompute === 'layer',
+        keepsRows: true,
         ranks,
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,

@@ -35,6 +35,8 @@ export interface ActivationOptions {
    * comes behind {@link layerAgain}. Default false.
    */
   readonly recompute?: boolean;
+  /** With `recompute`: the rows of its experts, there and back, are the layer's own, since experts elsewhere keep theirs. Default false. */
+  readonly keepsRows?: boolean;
   /** Gradients of another microbatch, whose buffers this one uses too: no backward passes of the two overlap. Default: own ones. */
   readonly gradients?: GradientActivations;
 }
@@ -119,7 +121,7 @@ export class Activations {
     if (training) {
       const each = layerIndices.map((layer) => ({ saves: true, moe: moeOf(layer), ranks }));
       this.#layers = recompute
-        ? sharedLayers(arena, shape, each)
+        ? sharedLayers(arena, shape, each, options.keepsRows ?? false)
         : each.map((layer) => layerActivations(arena, shape, layer));
     } else {
       const [moe = null] = layerIndices.map(moeOf).filter((each) => each !== null);

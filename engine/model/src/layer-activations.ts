@@ -131,19 +131,30 @@ function routeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks
   };
 }
 
+function rowActivations(
+  arena: Arena,
+  shape: StageShape,
+  { topK }: MoeConfig,
+  ranks: number,
+): Pick<MoeActivations, 'packed_UD' | 'returned_ND'> {
+  const { expertSegments } = tensorShareOf(shape);
+  const size = tokensOf(shape) * topK * shape.config.dModel;
+  return {
+    packed_UD: arena.floats(packedLength(shape, topK, ranks)),
+    returned_ND: arena.floats(numHeld(expertSegments) * size),
+  };
+}
+
 function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
   const T = tokensOf(shape);
-  const D = shape.config.dModel;
   const { experts: E, topK: K } = moe;
-  const tensor = tensorShareOf(shape);
   return {
     ...routeActivations(arena, shape, moe, ranks),
+    ...rowActivations(arena, shape, moe, ranks),
     logits_TE: arena.floats(T * E),
     probs_TE: arena.floats(T * E),
     weights_TK: arena.floats(T * K),
     rowWeights_N: arena.floats(T * K),
-    packed_UD: arena.floats(packedLength(shape, K, ranks)),
-    returned_ND: arena.floats(numHeld(tensor.expertSegments) * T * K * D),
   };
 }
 
@@ -189,12 +200,13 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
 
 /**
  * Layers of which one at a time is computed again before its backward pass: those of a kind have one set of buffers, and each where its rows
- * went.
+ * went; with `keepsRows` also the rows themselves, there and back.
  */
 export function sharedLayers(
   arena: Arena,
   shape: StageShape,
   layers: readonly LayerOptions[],
+  keepsRows: boolean,
 ): readonly LayerActivations[] {
   const sets = new Map<boolean, LayerActivations>();
   return layers.map((options) => {
@@ -206,7 +218,8 @@ export function sharedLayers(
       return first;
     }
     if (set.moe === null || moe === null) return set;
-    return { ...set, moe: { ...set.moe, ...routeActivations(arena, shape, moe, ranks) } };
+    const rows = keepsRows ? rowActivations(arena, shape, moe, ranks) : {};
+    return { ...set, moe: { ...set.moe, ...routeActivations(arena, shape, moe, ranks), ...rows } };
   });
 }
 
