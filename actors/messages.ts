@@ -12,6 +12,7 @@ import {
   type Shapes,
 } from '@troupe/runtime';
 import { courierMessages } from './courier/messages.ts';
+import { matricesMessages } from './pass/messages.ts';
 
 const { flag, number, oneOf, optional, text } = field;
 const { bytes, floats, int64s, ints, lent, sums } = tensor;
@@ -40,6 +41,7 @@ const counted = { targets: number, tokens: number };
 export const messages = {
   ...systemMessages,
   ...courierMessages,
+  ...matricesMessages,
 
   'batch.prefetch': message({
     from: ['trainer'],
@@ -157,32 +159,6 @@ export const messages = {
     says: 'The backward half has run, and the stage before has its gradient.',
     fenced: true,
     body: { chunk: number },
-  }),
-  'matrices.run': message({
-    from: ['stage'],
-    to: ['pass'],
-    says: 'The backward half has gone on: compute the gradients of matrices that wait since; `last`: the step has no further microbatch.',
-    fenced: true,
-    body: { last: flag },
-  }),
-  'matrices.done': message({
-    from: ['pass'],
-    to: ['stage'],
-    says: 'They are computed, also those of the experts here: the slot is free.',
-    fenced: true,
-    body: { chunk: number },
-  }),
-  'experts.finish': message({
-    from: ['pass'],
-    to: ['expert'],
-    says: 'The same for the experts of a layer that live beside the pass.',
-    fenced: true,
-  }),
-  'experts.finished': message({
-    from: ['expert'],
-    to: ['pass'],
-    says: 'They are computed; what the pass sent is read no more.',
-    fenced: true,
   }),
   'forward.run': message({
     from: ['pass'],

@@ -5,10 +5,7 @@ import type { ExpertContext, ExpertEffects } from './machine.ts';
 import { callsOf, type OwnBackwardCall } from './rule.ts';
 import type { ExpertState } from './state.ts';
 
-type BackwardEffects = Pick<
-  ExpertEffects,
-  'acceptGradients' | 'backward' | 'returnGradients' | 'acceptAsker' | 'computeMatrices' | 'finish'
->;
+type BackwardEffects = Pick<ExpertEffects, 'acceptGradients' | 'backward' | 'returnGradients'>;
 
 /** Where the gradients of a group lie in the flat buffer, and which step they are of. */
 export interface ExpertGradients {
@@ -25,18 +22,11 @@ export interface ExpertGradients {
 export function backwardEffects(
   self: ExpertSelf,
   state: ExpertState,
-  /** The gradients of a microbatch are complete: hands them to who brings them to the shards that own their parameters. */
-  passGradients: (range: ExpertGradients) => void,
+  /** A pass has left all its gradients. */
+  end: (context: ExpertContext) => void,
 ): BackwardEffects {
   const { host, sources, buffers } = state;
   const { device, expertGroup: rank } = host;
-  const end = (context: ExpertContext): void => {
-    const pass = state.passOf(context);
-    state.close(pass);
-    const { from, to } = buffers;
-    const { step, attempt, microbatch } = context;
-    passGradients({ from, to, step, attempt, microbatch, isLast: pass.isLast });
-  };
   return {
     acceptGradients: (event) => {
       const { source, last } = event.body;
@@ -94,16 +84,6 @@ export function backwardEffects(
         self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank } });
       });
       if (!host.defersMatrices) end(context);
-    },
-    acceptAsker: (event) => {
-      state.passOf(event).asker = event.from;
-    },
-    computeMatrices: (_event, context) => state.finish(context),
-    finish: (_event, context) => {
-      const { asker } = state.passOf(context);
-      assert(asker, 'gradients of matrices that wait are asked for', { step: context.step });
-      end(context);
-      self.tell(asker, 'experts.finished', state.place(context));
     },
   };
 }

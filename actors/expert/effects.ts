@@ -3,7 +3,8 @@ import { backwardEffects, type ExpertGradients } from './backward.ts';
 import type { ExpertSelf } from './events.ts';
 import { forwardEffects } from './forward.ts';
 import type { ExpertHost } from './host.ts';
-import type { ExpertEffects } from './machine.ts';
+import type { ExpertContext, ExpertEffects } from './machine.ts';
+import { matricesEffects } from './matrices.ts';
 import { ExpertState } from './state.ts';
 
 /** The grouped FFN of one layer's experts here, over the rows of all sources. */
@@ -11,12 +12,21 @@ export function expertEffects(
   self: ExpertSelf,
   host: ExpertHost,
   layer: number,
+  /** The gradients of a microbatch are complete: hands them to who brings them to the shards that own their parameters. */
   passGradients: (range: ExpertGradients) => void,
 ): ExpertEffects {
   const state = new ExpertState(self, host, layer);
+  const end = (context: ExpertContext): void => {
+    const pass = state.passOf(context);
+    state.close(pass);
+    const { from, to } = state.buffers;
+    const { step, attempt, microbatch } = context;
+    passGradients({ from, to, step, attempt, microbatch, isLast: pass.isLast });
+  };
   return {
     ...forwardEffects(self, state),
-    ...backwardEffects(self, state, passGradients),
+    ...backwardEffects(self, state, end),
+    ...matricesEffects(self, state, end),
     want: (_event, context) => {
       const { carried } = state.buffers;
       assert(carried, 'who waits for a segment has a courier', { layer });
