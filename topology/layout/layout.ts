@@ -423,7 +423,7 @@ export class Layout {
 
   /** The gradients of matrices wait for them. Not where gradients leave in buckets, which would be held as long. */
   get defersMatrices(): boolean {
-    return this.hasMatrixOperations && this.zero < 2;
+    return this.hasMatrixOperations && this.zero < 2 && this.options.offload === 'none';
   }
 
   /** The slot of a stage. */
