@@ -62,6 +62,12 @@ const rows: readonly (readonly [TinyLayout, Pipeline])[] = [
     { pp: 4, pipeline: 'zero-bubble' },
   ],
   [{ dp: 1, ep: 1, microbatches: 2 }, { pipeline: 'zero-bubble' }],
+  // Buckets leave, and segments come, for passes of several microbatches and chunks; a tied table is held by both ends.
+  [{ dp: 2, ep: 1, microbatches: 2, zero: 2 }, { pp: 2 }],
+  [
+    { dp: 2, ep: 1, microbatches: 2, zero: 3 },
+    { pp: 2, pipeline: 'interleaved', chunks: 2 },
+  ],
   // Chunks of one worker hand each other what the device has made.
   [
     { dp: 1, ep: 1, microbatches: 4 },
