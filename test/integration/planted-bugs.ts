@@ -34,6 +34,19 @@ function missesCopies(body: SyncDevice, isSlow: () => boolean): SyncDevice {
   };
 }
 
+/** Begins with the next gradients in a bucket whose shard beside has not added it yet, while a fault slows the device. */
+function takesBucketBack(body: SyncDevice, isSlow: () => boolean): SyncDevice {
+  const spoil = (calls: readonly KernelCall[]): readonly KernelCall[] => {
+    for (const call of isSlow() ? calls : []) if (call.op === 'sum.add') body.zero(call.other);
+    return calls;
+  };
+  return {
+    ...withoutQueue(body),
+    submit: (calls, done) => body.submit(spoil(calls), done),
+    run: (calls) => body.run(spoil(calls)),
+  };
+}
+
 /**
  * Bugs of the kinds that a training system really has, each asleep until a fault wakes it, so that a shrink has something to find.
  */
@@ -65,6 +78,8 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'a bucket reused before it was added': {
     network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'gradient.add') },
   },
+  /** The same inside a process, where the shard beside has the memory itself. */
+  'a bucket beside taken back before it was added': { device: takesBucketBack },
   /** The same, because an answer counts twice. */
   'a bucket answered twice': {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'gradient.taken') ? 2 : 1) },

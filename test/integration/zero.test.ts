@@ -214,7 +214,10 @@ test('zero: weights of a layer are gathered while the layer before it is compute
 
 test('zero: a bucket that is used again before it is added, or answered twice, is found', async (t) => {
   const topology = tinyTopology({ dp: 4, ep: 2, zero: 2, steps: 2, microbatches: 2 });
-  const faults = [{ kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 }] as const;
+  const faults = [
+    { kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 },
+    { kind: 'slow', target: 'worker/1', atStep: 1, forMs: 400 },
+  ] as const;
   const clean = await simulateTiny(topology);
   const run = (name: string | null) =>
     simulateTiny(topology, {
@@ -226,6 +229,7 @@ test('zero: a bucket that is used again before it is added, or answered twice, i
   for (const [name, checker] of [
     ['a bucket reused before it was added', 'bytes-intact'],
     ['a bucket answered twice', 'buckets-answered'],
+    ['a bucket beside taken back before it was added', 'loss-curve'],
   ] as const) {
     const { violation } = await run(name);
     t.is(violation?.checker, checker, name);
