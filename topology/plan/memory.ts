@@ -1,6 +1,7 @@
 import { papersMemory, type PapersMemory } from '@troupe/spec';
 import { workerRank } from '../layout/rank.ts';
 import type { Layout } from '../layout/layout.ts';
+import type { Coordinates } from '../layout/mesh.ts';
 import type { Placement, WorkerNode } from '../placement.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { stageBuffers, type BufferBytes } from './stage-buffers.ts';
@@ -64,23 +65,28 @@ export function planMemory(
   },
 ): readonly DeviceMemory[] {
   const { layout } = placement;
-  const stages = stageParameters(topology, layout).map(({ dense, expert }, pp) => {
+  const parameters = stageParameters(topology, layout);
+  const papers = parameters.map(({ dense, expert }) => {
     const source = { ...topology.parallel, dense, expert };
-    return {
-      papers: { mixed: papersMemory(source, 'mixed'), f32: papersMemory(source, 'f32') },
-      ...stageBuffers(topology, layout, layout.at(layout.mesh.rankOf({ pp, dp: 0, tp: 0 })).pp),
-    };
+    return { mixed: papersMemory(source, 'mixed'), f32: papersMemory(source, 'f32') };
   });
+  const known = new Map<string, BufferBytes>();
+  const buffersOf = (at: Pick<Coordinates, 'pp' | 'tp'>): BufferBytes => {
+    const key = `${at.pp}/${at.tp}`;
+    const found = known.get(key) ?? stageBuffers(topology, layout, at);
+    known.set(key, found);
+    return found;
+  };
   return placement.workers.flatMap(({ id, rank, coordinates }) => {
-    const stage = stages[coordinates.pp];
-    if (stage === undefined) return [];
+    const counted = papers[coordinates.pp];
+    if (counted === undefined) return [];
     const { shards, ...states } = workerStates(topology, placement, rank);
-    const { papers, activations } = stage;
+    const { activations, buffers: others } = buffersOf(coordinates);
     const words = shards * SHARD_WORDS_BYTES;
-    const buffers = stage.buffers + words;
+    const buffers = others + words;
     const { weights, gradients, master, moments, buddies } = states;
     const host = states.host + (topology.parallel.offload === 'none' ? 0 : words);
     const device = weights + gradients + master + moments + buddies + activations + buffers - host;
-    return [{ node: id, own: { ...states, activations, buffers, host, device }, papers }];
+    return [{ node: id, own: { ...states, activations, buffers, host, device }, papers: counted }];
   });
 }

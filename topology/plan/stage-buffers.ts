@@ -2,11 +2,13 @@ import { hiddenInputs } from '@troupe/kernel-set';
 import {
   Activations,
   StageStatistics,
+  tensorShare,
   type GradientActivations,
   type StageShape,
 } from '@troupe/model/buffers';
 import { isMoeLayer, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
+import type { Coordinates } from '../layout/mesh.ts';
 import type { StageIndex } from '../layout/rank.ts';
 import type { SlotMode } from '../layout/stage-slots.ts';
 import type { ResolvedTopology } from '../resolved.ts';
@@ -23,12 +25,17 @@ export interface BufferBytes {
 /** Storage of an expert group is taken with a quarter to spare. */
 const SLACK = 1.25;
 
-const shapeOf = ({ model, train, wire }: ResolvedTopology, { dealing }: Layout): StageShape => ({
+const shapeOf = (
+  { model, train, wire }: ResolvedTopology,
+  { dealing, tensorAxis }: Layout,
+  tensor: number,
+): StageShape => ({
   config: model,
   sequences: dealing.microbatchSequences,
   grains: dealing.microbatchGrains,
   precision: train.precision === 'bf16' ? 'bf16' : 'f32',
   rowFormat: wire.dtype,
+  tensor: tensorShare(tensorAxis, tensor),
 });
 
 const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
@@ -41,14 +48,17 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape): numb
   const narrow = shape.precision === 'bf16' ? 2 : 4;
   const rows = (shape.sequences * model.seqLen * topK) / parallel.ep;
   const room = (length: number): number => Math.ceil(length * SLACK);
-  const saved = narrow * room(parallel.ep * rows * hiddenInputs(model.ffn.activation) * dExpert);
-  const results = 2 * 4 * room(rows * model.dModel);
+  const { expertSegments = { from: 0, to: 1, count: 1 } } = shape.tensor ?? {};
+  const held = expertSegments.to - expertSegments.from;
+  const hidden = (dExpert * held) / expertSegments.count;
+  const saved = narrow * room(parallel.ep * rows * hiddenInputs(model.ffn.activation) * hidden);
+  // A result of every segment goes back.
+  const width = held * model.dModel;
+  const results = 2 * 4 * room(rows * width);
   // In bf16 what comes is widened, and what leaves is packed.
   const distinct = Math.min(shape.sequences * model.seqLen, rows);
   const converted =
-    shape.rowFormat === 'bf16'
-      ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * model.dModel)
-      : 0;
+    shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
   return saved + (parallel.ep - 1) * (results + converted);
 }
 
@@ -56,9 +66,8 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape): numb
 function passBytes(
   topology: ResolvedTopology,
   layout: Layout,
-  stage: StageIndex,
+  { stage, shape }: { readonly stage: StageIndex; readonly shape: StageShape },
 ): Readonly<Record<SlotMode, number>> {
-  const shape = shapeOf(topology, layout);
   const ranks = layout.mesh.ep;
   const sums = { train: 0, evaluate: 0 };
   let gradients: GradientActivations | undefined;
@@ -87,13 +96,18 @@ function passBytes(
 }
 
 /** What a worker of a stage allocates besides the states of its parameters. */
-export function stageBuffers(topology: ResolvedTopology, layout: Layout, stage: StageIndex): BufferBytes {
+export function stageBuffers(
+  topology: ResolvedTopology,
+  layout: Layout,
+  { pp: stage, tp }: Pick<Coordinates, 'pp' | 'tp'>,
+): BufferBytes {
   const { model, data } = topology;
-  const passes = passBytes(topology, layout, stage);
+  const shape = shapeOf(topology, layout, tp);
+  const passes = passBytes(topology, layout, { stage, shape });
   const statistics = bytesAllocated(
     (device) => new StageStatistics(device, model, layout.moeLayersOf(stage)),
   );
-  const expert = expertBytes(topology, shapeOf(topology, layout));
+  const expert = expertBytes(topology, shape);
   // A pass that has begun at a stage may have begun at the experts of its blocks.
   const expertPasses = layout
     .slotsOf(stage)

@@ -22,6 +22,8 @@ export interface GroupSizes {
   readonly buckets: number;
   /** The same of sums of an exchange's groups, at every level but the last. */
   readonly levelSums: number;
+  /** Sums of what every tensor peer computes alike, of which one peer's count. */
+  readonly alike: number;
   /** Buckets and sums of groups: each has a mark of overflow. */
   readonly marks: number;
 }
@@ -58,9 +60,12 @@ export const SHARD_WORDS_BYTES = 4 + 16;
 
 /** Elements of a unit's gradient that are stored as floats: all, or none. */
 function storedElements(topology: ResolvedTopology, holders: number): (unit: Unit) => number {
-  const { model, train } = topology;
+  const { model, train, parallel } = topology;
   const isFinished = gradientBytes(holders, train.microbatches) === 4;
-  return (unit) => (isFinished && !(model.tiedHead && isEmbedding(unit)) ? unit.paddedSize : 0);
+  const held = train.tensorSegments / parallel.tp;
+  const hasTwo = (unit: Unit): boolean =>
+    (model.tiedHead && isEmbedding(unit)) || (unit.peerGradient === 'shares' && held > 1);
+  return (unit) => (isFinished && !hasTwo(unit) ? unit.paddedSize : 0);
 }
 
 /** Elements in a range of the group's buffer that belong to certain units. */
@@ -131,6 +136,7 @@ export function groupSizes(
     ownedRounded: roundedIn(topology, group, own),
     buckets: sumOf(buckets),
     levelSums: sumOf(levelSums),
+    alike: group.name === 'replicated' ? length : 0,
     marks: buckets.length + levelSums.length,
     window: sumOf(
       windowOf(group.segments, isRead16(topology)).map((segment) => heldBytes(topology, group, segment)),
@@ -163,7 +169,7 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
   const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
   return {
     weights: isGathered ? window : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
-    gradients: sums + (leaves ? buckets : 0),
+    gradients: sums + 8 * sizes.alike + (leaves ? buckets : 0),
     ...own,
     host: isOffloaded ? sums + own.master + own.moments : 0,
   };

@@ -66,14 +66,19 @@ function addTraffic(parts: readonly Partial<Record<Kind, number>>[]): TrafficByt
 const rowBytes = (topology: ResolvedTopology): number =>
   topology.model.dModel * (topology.wire.dtype === 'f32' ? 4 : 2);
 
-/** What a gate and an expert rank send each other in one layer and step when choices are even. */
+/**
+ * What a gate and an expert rank send each other in one layer and step when choices are even. Tensor peers with parts of experts dispatch all
+ * tokens each, and get a result of every segment back; those with whole experts dispatch some of the tokens each.
+ */
 function rowsPerPair(topology: ResolvedTopology): { readonly there: number; readonly back: number } {
   const { model, parallel, train } = topology;
   if (model.moe === null) return { there: 0, back: 0 };
-  const tokens = (train.batch / parallel.dp) * model.seqLen;
+  const { tp, expertsSliced } = parallel;
+  const tokens = ((train.batch / parallel.dp) * model.seqLen) / (expertsSliced ? 1 : tp);
   const { experts, topK } = model.moe;
   const there = tokens * visitShare(experts, experts / parallel.ep, topK) * rowBytes(topology);
-  return { there, back: ((tokens * topK) / parallel.ep) * rowBytes(topology) };
+  const results = expertsSliced ? Math.max(1, train.tensorSegments / tp) : train.tensorSegments;
+  return { there, back: ((tokens * topK) / parallel.ep) * results * rowBytes(topology) };
 }
 
 type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
@@ -111,14 +116,7 @@ function gatheredBytes(topology: ResolvedTopology, group: ParameterGroup, range:
   }, 0);
 }
 
-/** Workers that a tensor rank sends each of its partial sums: neighbours in a tree of pairs, or all others where there is none. */
-function tensorPeers(tp: number, rank: number): readonly number[] {
-  const isTree = Number.isInteger(Math.log2(tp));
-  if (!isTree) return Array.from({ length: tp }, (_, peer) => peer).filter((peer) => peer !== rank);
-  return Array.from({ length: Math.log2(tp) }, (_, bit) => rank ^ (1 << bit));
-}
-
-/** Bytes of the partial sums of a worker in a step: behind attention and FFN in each direction, and in front of the head. */
+/** Bytes of the partial sums that a worker sends each of its tensor peers in a step: behind attention and FFN in each direction, and in front of the head. */
 function tensorBytes(topology: ResolvedTopology, layout: Layout, stage: StageIndex): number {
   const { model, train } = topology;
   if (layout.mesh.tp === 1) return 0;
@@ -128,15 +126,12 @@ function tensorBytes(topology: ResolvedTopology, layout: Layout, stage: StageInd
 }
 
 function* tensorFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  const { mesh } = layout;
   for (const worker of layout.workers()) {
-    const at = layout.at(worker);
-    const tensor = tensorBytes(topology, layout, at.pp);
+    const tensor = tensorBytes(topology, layout, layout.at(worker).pp);
     if (tensor === 0) continue;
-    for (const peer of tensorPeers(mesh.tp, at.tp)) {
-      const to = nodeOf(layout.stageOf(mesh.rankOf({ ...at, tp: peer })));
-      yield { from: nodeOf(layout.stageOf(worker)), to, part: { tensor } };
-    }
+    for (const peer of layout.peersOf(worker))
+      if (peer !== worker)
+        yield { from: nodeOf(layout.stageOf(worker)), to: nodeOf(layout.stageOf(peer)), part: { tensor } };
   }
 }
 
@@ -160,7 +155,7 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   const { dp, ep, pp } = parallel;
   const numMoe = moeLayers(model).length;
   const { there, back } = rowsPerPair(topology);
-  const others = (numMoe * (ep - 1)) / (pp * parallel.tp);
+  const others = (numMoe * (ep - 1)) / pp;
   const tokens = (train.batch / dp) * model.seqLen;
   const parts: Partial<Record<Kind, number>>[] = [
     { dispatch: others * there, combine: others * back, backward: others * (there + back) },
@@ -169,7 +164,7 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   const { gradients, weights } = updateBytes(topology);
   for (let stage = 0; stage < pp; stage++) {
     const sums = tensorBytes(topology, layout, stageIndex(stage));
-    parts.push({ tensor: (tensorPeers(parallel.tp, 0).length * sums) / pp });
+    parts.push({ tensor: ((parallel.tp - 1) * sums) / pp });
     const worker = layout.mesh.rankOf({ pp: stage, dp: 0, tp: 0 });
     for (const group of layout.groupsOf(worker)) {
       const { length } = group.flat;
@@ -234,15 +229,15 @@ interface Flow {
   readonly part: Partial<Record<Kind, number>>;
 }
 
-function* rowFlows(topology: ResolvedTopology, { layout, actors, nodeOf }: Placement): Generator<Flow> {
+function* rowFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
   const { there, back } = rowsPerPair(topology);
-  for (const { role, address, node } of actors) {
-    if (role !== 'gate' || address.endsWith('/backward')) continue;
-    const [, layer, pp, dp] = address.split('/');
-    const home = layout.mesh.rankOf({ pp: Number(pp?.slice(2)), dp: Number(dp?.slice(2)), tp: 0 });
-    for (const expert of layout.expertsFor(Number(layer?.slice(1)), home)) {
-      yield { from: node, to: nodeOf(expert), part: { dispatch: there, backward: there } };
-      yield { from: nodeOf(expert), to: node, part: { combine: back, backward: back } };
+  for (const worker of layout.workers()) {
+    for (const layer of layout.moeLayersOf(layout.at(worker).pp)) {
+      const node = nodeOf(layout.gateOf(layer, worker));
+      for (const expert of layout.expertsFor(layer, worker)) {
+        yield { from: node, to: nodeOf(expert), part: { dispatch: there, backward: there } };
+        yield { from: nodeOf(expert), to: node, part: { combine: back, backward: back } };
+      }
     }
   }
 }

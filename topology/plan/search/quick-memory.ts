@@ -2,6 +2,7 @@ import { NORM_BLOCK } from '@troupe/kernel-set';
 import {
   Activations,
   StageStatistics,
+  tensorShare,
   type GradientActivations,
   type StageShape,
 } from '@troupe/model/buffers';
@@ -126,6 +127,7 @@ export class QuickMemory {
         buckets: roomsOf(segments, BUCKET_ROOMS),
         levelSums: isShared ? this.#levelSums(segments, holders) : 0,
         marks: 0,
+        alike: 0,
         rounded,
         ownedRounded: length === 0 ? 0 : (rounded * owned) / length,
       };
@@ -193,14 +195,17 @@ export class QuickMemory {
     return levels.slice(1).reduce((sum, { stride }) => sum + rooms * share(stride), 0);
   }
 
-  #shapeOf({ dp, microbatches }: Mixture): StageShape {
-    const { model, train } = this.#topology;
+  #shapeOf({ dp, tp, microbatches }: Mixture): StageShape {
+    const { model, train, parallel, wire } = this.#topology;
     const parts = dp * microbatches;
+    const axis = { tp, segments: train.tensorSegments, expertsSliced: parallel.expertsSliced };
     return {
       config: model,
       sequences: train.batch / parts,
       grains: train.grains / parts,
       precision: train.precision === 'bf16' ? 'bf16' : 'f32',
+      rowFormat: wire.dtype,
+      tensor: tensorShare(axis, 0),
     };
   }
 
@@ -218,7 +223,7 @@ export class QuickMemory {
             ...(gradients === undefined ? {} : { gradients }),
           });
           if (training) gradients ??= made.gradients;
-        }) / tp;
+        });
       const first = training ? of(0, 0, false) : 0;
       const all = Array.from({ length: model.layers }, (_, layer) => layer);
       const one = (layer: number | undefined, base: number): number =>

@@ -39,10 +39,9 @@ function* mixtures(topology: ReturnType<typeof cluster>) {
           yield { ...axes, ...schedule, ...sharding, microbatches, recompute: 'none' as const };
 }
 
-test('searchMixtures: what it names resolves to that mixture, and the quick count of its memory is the plan’s within a fiftieth', (t) => {
+test('searchMixtures: what it names resolves to that mixture, and the quick count of its memory is the plan’s within a fiftieth, of tensor ranks a twentieth', (t) => {
   const topology = cluster(2);
-  // Of a tensor axis the plan has no exact bytes so far.
-  const all = [...mixtures(topology)].filter(({ tp }) => tp === 1);
+  const all = [...mixtures(topology)];
   t.true(all.length > 300, `${all.length}`);
   const quick = new QuickMemory(topology);
   fc.assert(
@@ -59,7 +58,7 @@ test('searchMixtures: what it names resolves to that mixture, and the quick coun
         }),
       );
       t.true(
-        Math.abs(found - planned) <= planned / 50,
+        Math.abs(found - planned) <= planned / (mixture.tp === 1 ? 50 : 20),
         `${JSON.stringify(mixture)}: ${found} for ${planned}`,
       );
     }),
