@@ -77,3 +77,11 @@ test('recompute: in bf16, with rows rounded and the balance over the whole batch
   const expected = await numbersOf({ ...tiny, dp: 1, ep: 1 }, {}, 'none');
   t.deepEqual((await numbersOf(tiny, {}, 'layer')).numbers, expected.numbers);
 });
+
+test('recompute: tensor peers compute their layers again together', async (t) => {
+  for (const parallel of [{ tp: 2 }, { tp: 2, pp: 2, pipeline: 'zero-bubble' }] as const) {
+    const tiny = { dp: 1, ep: 1, microbatches: 2 };
+    const kept = await numbersOf(tiny, { tp: 2 }, 'none');
+    t.deepEqual((await numbersOf(tiny, parallel, 'layer')).numbers, kept.numbers, JSON.stringify(parallel));
+  }
+});
