@@ -244,7 +244,7 @@ export const runKeys = {
         .boolean()
         .default(false)
         .describe(
-          'Keeps a second copy of any state that only one worker holds (ZeRO 1; experts with edp 1), so that a loss repeats no step. The copy is on another machine where there is one. Cost per parameter of that state: 20 bytes of memory (16 where gradients are f32) and, every step, 8 (4) bytes sent and a second update.',
+          'Keeps a second copy of any state that only one worker holds (its slices from ZeRO 1 on; a stage, or experts, without another replica), so that a loss repeats no step. The copy is on another machine where there is one. Cost per parameter of that state: 20 bytes of memory (16 where gradients are f32) and, every step, 8 (4) bytes sent and a second update.',
         ),
     })
     .prefault({})

@@ -79,6 +79,24 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [{ kind: 'drop', target: 'worker/0,worker/2', atStep: 2, oneWay: true }],
     from: ['peers+0'],
   },
+  'a worker whose buckets are under way': {
+    mixture: { dp: 2, microbatches: 2, zero: 2 },
+    buddies: true,
+    faults: [crash(1, { actor: 'pass/pp0/dp1/tp0/*', state: 'unattending', times: 12 })],
+    from: ['peers+0'],
+  },
+  'a worker that gathers weights, without a buddy': {
+    mixture: { dp: 2, microbatches: 2, zero: 3 },
+    buddies: false,
+    faults: [crash(0, { actor: 'pass/pp0/dp1/tp0/*', state: 'wanting', times: 40 })],
+    from: ['snapshot+0'],
+  },
+  'a stage of which each replica has a part alone': {
+    mixture: { pp: 2, dp: 2, ep: 2, microbatches: 2, zero: 3, model: 'tied' },
+    buddies: true,
+    faults: [crash(2, { actor: 'pass/pp1/dp0/tp0/*', state: 'routing', times: 4 })],
+    from: ['peers+0'],
+  },
   'two stages of one replica at once': {
     mixture: { pp: 3, dp: 2, microbatches: 2 },
     buddies: true,
@@ -88,7 +106,7 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 for (const [name, { mixture, buddies, faults, from }] of Object.entries(cases)) {
-  test(`pipeline: ${name} is lost, and no number changes`, async (t) => {
+  test(`recovery: ${name} is lost, and no number changes`, async (t) => {
     const around = { latencyMs: 0.5, buddies };
     const clean = await run(mixture, around);
     t.is(clean.result.error, null);
