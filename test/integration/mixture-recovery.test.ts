@@ -89,7 +89,7 @@ const cases: Readonly<Record<string, Case>> = {
     mixture: { dp: 2, microbatches: 2, zero: 3 },
     buddies: false,
     faults: [crash(0, { actor: 'pass/pp0/dp1/tp0/*', state: 'wanting', times: 40 })],
-    from: ['snapshot+0'],
+    from: ['seed+1'],
   },
   'a stage of which each replica has a part alone': {
     mixture: { pp: 2, dp: 2, ep: 2, microbatches: 2, zero: 3, model: 'tied' },
