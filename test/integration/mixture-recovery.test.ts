@@ -97,6 +97,12 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [crash(2, { actor: 'pass/pp1/dp0/tp0/*', state: 'routing', times: 4 })],
     from: ['peers+0'],
   },
+  'a host between vote and update': {
+    mixture: { dp: 2, microbatches: 2, offload: 'optimizer' },
+    buddies: true,
+    faults: [{ kind: 'crash', target: 'host/0', when: { actor: 'trainer', state: 'committing', times: 2 } }],
+    from: ['peers+0'],
+  },
   'two stages of one replica at once': {
     mixture: { pp: 3, dp: 2, microbatches: 2 },
     buddies: true,

@@ -76,9 +76,11 @@ export class StateCases {
     const below = (share: number): boolean => draws.uniform(at++) < share;
     const cluster = index % this.#numClusters;
     const simulator = await this.#simulatorOf(cluster);
-    const { actors, workers } = createPlacement(simulator.topology);
-    const nodes = workers.map(({ id }) => id as string);
-    const loss: Fault = { kind: 'crash', target: nodes.at(-1) ?? '', atStep: 2 };
+    const placement = createPlacement(simulator.topology);
+    const { actors } = placement;
+    const nodes = placement.nodes.flatMap(({ kind, id }) => (kind === 'agent' ? [] : [id as string]));
+    const last = placement.workers.at(-1)?.id ?? '';
+    const loss: Fault = { kind: 'crash', target: last, atStep: 2 };
     const visits = this.#visits.get(cluster) ?? (await visitsOf(simulator, loss));
     this.#visits.set(cluster, visits);
     const states = visits.get(pick([...visits.keys()])) ?? new Map<string, readonly Visit[]>();
