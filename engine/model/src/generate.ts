@@ -18,7 +18,7 @@ export interface GenerateOptions extends SamplingOptions {
 }
 
 /** Of products, and of rows between gates and experts; default f32. */
-export type GeneratorFormats = Pick<LocalModelOptions, 'precision' | 'rowFormat'>;
+export type GeneratorFormats = Pick<LocalModelOptions, 'precision' | 'rowFormat' | 'tensor'>;
 
 /** Windows are at least so long: shorter ones would not be faster, only more kinds of buffers. */
 const SMALLEST_WINDOW = 16;

@@ -62,7 +62,7 @@ export function jobOf(
   refuse(topology, use);
   const { train } = topology;
   const { optimizer } = train;
-  const model = withExpert(topology.model, rules.expert);
+  const model = withExpert(topology, rules.expert);
   return {
     model,
     layout: new Layout({ ...topology, model }),
@@ -94,8 +94,16 @@ export function jobOf(
 }
 
 /** The model with the parameters of an own expert. */
-function withExpert(model: ModelConfig, expert: ExpertRule | undefined): ModelConfig {
+function withExpert(
+  { model, train, parallel }: ResolvedTopology,
+  expert: ExpertRule | undefined,
+): ModelConfig {
   if (expert === undefined || model.moe === null) return model;
+  if (train.tensorSegments > 1 || (parallel.tp > 1 && parallel.expertsSliced))
+    throw new NotBuiltError(
+      `the expert '${expert.name}' cut into parts`,
+      'set parallel.expertsSliced false and train.tensorSegments 1: own experts are whole',
+    );
   const expertParameters = parametersOf(expert, { dim: model.dModel, hidden: model.moe.dExpert });
   if (expertParameters === null) return model;
   return { ...model, moe: { ...model.moe, expertParameters } };

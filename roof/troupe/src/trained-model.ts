@@ -2,7 +2,15 @@ import type { CheckpointReader } from '@troupe/checkpoint';
 import { addWideSums } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import type { BatchSource, Tokenizer } from '@troupe/data';
-import { Generator, LocalModel, lossValue, type GenerateOptions } from '@troupe/model';
+import {
+  Generator,
+  LocalModel,
+  lossValue,
+  tensorShare,
+  type FlatWeights,
+  type GenerateOptions,
+} from '@troupe/model';
+import { blocksOfPart } from '@troupe/spec';
 import type { ResolvedTopology } from '@troupe/topology';
 import { check, wholeNumber } from './option-rules.ts';
 import { weightsMustFit } from './machine-memory.ts';
@@ -15,7 +23,37 @@ const SEQUENCES_AT_ONCE = 8;
 const formatsOf = ({ train, wire }: ResolvedTopology) => ({
   precision: train.precision,
   rowFormat: wire.dtype,
+  tensor: tensorShare({ tp: 1, segments: train.tensorSegments, expertsSliced: true }, 0),
 });
+
+/** Fills a model's weights, of which each may be a part of a tensor. */
+async function readWeights(
+  checkpoint: CheckpointReader,
+  device: Device,
+  weights: FlatWeights,
+): Promise<void> {
+  const { units, starts } = weights.layout;
+  const wholes = new Map(
+    units.flatMap(({ parameters }) =>
+      parameters.map(({ name, shape, place }) => [name, { name, shape: place?.shape ?? shape }] as const),
+    ),
+  );
+  checkpoint.expectParameters([...wholes.values()], ['weights']);
+  for (const [index, { parameters }] of units.entries())
+    for (const parameter of parameters) {
+      const first = (starts[index] ?? 0) + parameter.offset;
+      for (const block of blocksOfPart(parameter, { from: 0, to: parameter.size })) {
+        const { at, firstIndex, rows, rowLength, rowStride } = block;
+        const span = (rows - 1) * rowStride + rowLength;
+        const found = await checkpoint.read(parameter.name, 'weights', firstIndex, span);
+        for (let row = 0; row < rows; row++) {
+          const from = first + at + row * rowLength;
+          const values = found.subarray(row * rowStride, row * rowStride + rowLength);
+          device.write(weights.data.subarray(from, from + rowLength), values);
+        }
+      }
+    }
+}
 
 /** The weights of a checkpoint on one device: for evaluation and generation. */
 export class TrainedModel {
@@ -60,10 +98,7 @@ export class TrainedModel {
       grains: numGrains,
       ...formatsOf(topology),
     });
-    const parameters = model.weights.layout.units.flatMap((unit) => unit.parameters);
-    checkpoint.expectParameters(parameters, ['weights']);
-    for (const { name } of parameters)
-      device.write(model.weights.parameter(name), await checkpoint.read(name, 'weights'));
+    await readWeights(checkpoint, device, model.weights);
     return new TrainedModel(checkpoint, topology, model, await tokenizerOf(checkpoint));
   }
 

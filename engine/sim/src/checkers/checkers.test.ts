@@ -285,6 +285,11 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
     /7 rows were routed, 6 reached/,
   );
   breaks(t, checker, [dispatch(0, 3), dispatch(0, 2)], /got 3 rows, and again 2 rows, of source 0/);
+  const ofPeers = (): Checker =>
+    rowsConserved({ stages: new Map([['stage/pp0/dp0/tp0', [0]]]), experts: 2, copies: 2 });
+  const toPeer = { ...dispatch(0, 3), address: 'expert/L0/ep0/edp0/tp1' };
+  holds(t, ofPeers, [dispatch(0, 3), toPeer, measured(0, 1, 2)]);
+  breaks(t, ofPeers, [dispatch(0, 3), measured(0, 1, 2)], /6 rows were routed, 3 reached/);
 });
 
 test('versions-agree: one decision a step, one version behind it', (t) => {

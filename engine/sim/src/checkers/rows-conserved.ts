@@ -11,11 +11,13 @@ interface Flow {
 /**
  * Every row that a gate chose an expert for is computed by an expert, once: nothing is dropped on the way.
  *
- * @param run - `stages`: those that measure what their gates chose, with their layers of experts
+ * @param run - `stages`: those that measure what their gates chose, with their layers of experts; `copies`: tensor peers that each send all
+ * rows to experts of their own. Default 1
  */
 export const rowsConserved = (run: {
   readonly stages: ReadonlyMap<string, readonly number[]>;
   readonly experts: number;
+  readonly copies?: number;
 }): Checker => {
   const layers = [...new Set([...run.stages.values()].flat())];
   const flows = new Map<string, Flow>();
@@ -59,7 +61,7 @@ export const rowsConserved = (run: {
       const received = [...flow.received.values()];
       for (const each of layers) {
         const computed = received.reduce((sum, part) => sum + (part.layer === each ? part.rows : 0), 0);
-        const routed = flow.routed.get(each) ?? 0;
+        const routed = (run.copies ?? 1) * (flow.routed.get(each) ?? 0);
         if (computed !== routed)
           return `step ${step}, attempt ${attempt}, layer ${each}: ${routed} rows were routed, ${computed} reached an expert`;
       }

@@ -43,6 +43,9 @@ const countingStages = (layout: Layout): ReadonlyMap<string, readonly number[]> 
     }),
   );
 
+/** How many tensor peers send a row: each of them to its part of the experts, or one alone. */
+const rowCopies = ({ mesh, options }: Layout): number => (options.expertsSliced ? mesh.tp : 1);
+
 /** What copies keep, by the shards that alone hold the same. */
 const neededCopies = (layout: Layout): ReadonlyMap<string, NeededCopy> =>
   new Map(
@@ -85,7 +88,8 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
   ];
   const experts = topology.model.moe?.experts ?? 0;
   if (options.hasBytes) all.push(bytesIntact());
-  if (options.countsRows) all.push(rowsConserved({ stages: countingStages(layout), experts }));
+  if (options.countsRows)
+    all.push(rowsConserved({ stages: countingStages(layout), experts, copies: rowCopies(layout) }));
   if (options.reference !== undefined) all.push(lossCurve(options.reference));
   return new Checkers(all);
 }
