@@ -2,7 +2,7 @@ import { inlineHasher } from '@troupe/checkpoint';
 import { openReferenceDevice } from '@troupe/kernels';
 import { refuseUnbuilt } from '@troupe/topology';
 import { memoryStorage, openCheckpoint, startCluster, type CheckpointReader } from 'troupe';
-import { isExact, type Mixture } from './mixture.ts';
+import { isExact, isLegal, type Mixture } from './mixture.ts';
 import { mixtureTokens, STEPS, topologyOf, undivided } from './mixture-topology.ts';
 
 /** What a mixture computed: all that no layout may change. */
@@ -16,6 +16,22 @@ export interface MixtureNumbers {
 /** What of a mixture does not run so far, in words; empty: all does. */
 export const refusedOf = (mixture: Mixture): readonly string[] =>
   refuseUnbuilt(topologyOf(mixture)).map(({ key, value }) => `${key} ${JSON.stringify(value)}`);
+
+/** A mixture with what runs so far in place of what does not; itself where all of it runs. */
+export function builtPart(mixture: Mixture): Mixture {
+  const refused = new Set(refuseUnbuilt(topologyOf(mixture)).map(({ key }) => key));
+  const instead: Readonly<Record<string, Partial<Mixture>>> = {
+    'train.recompute': { recompute: 'none' },
+    'train.tensorSegments': { segments: 1 },
+    'parallel.tp': { tp: 1 },
+    'parallel.zero': { zero: 1 },
+    'parallel.offload': { offload: 'none' },
+    'parallel.pipeline': { pipeline: '1f1b' },
+    'parallel.experts': { experts: 'contiguous' },
+  };
+  const built = [...refused].reduce((each, key) => ({ ...each, ...instead[key] }), mixture);
+  return isLegal(built) ? built : { ...built, microbatches: 1 };
+}
 
 /** Trains five steps in this process. */
 export async function runMixture(mixture: Mixture): Promise<MixtureNumbers> {
