@@ -17,7 +17,7 @@ const device = openReferenceDevice({ dtype: 'f32' });
 
 function open(): Buckets {
   const job = { model: topology.model, layout } as Job;
-  const worker = new Worker(job, workerRank(0), device, { joins: false, isWhole: true });
+  const worker = new Worker(job, workerRank(0), device, { joins: false });
   return new Buckets(worker, layout.groupOf(workerRank(0), 'dense'));
 }
 const id = (segment: number, microbatch = 0, step = 1) => ({ step, segment, microbatch });

@@ -1,14 +1,7 @@
 import { assert, type Address, type NodeId, type Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
-import {
-  addresses,
-  agentNodeOf,
-  type GroupName,
-  type Layout,
-  type ParameterGroup,
-  type WorkerRank,
-} from '@troupe/topology/layout';
+import { addresses, agentNodeOf, type WorkerRank } from '@troupe/topology/layout';
 import { mountCourier } from './courier/index.ts';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
@@ -32,10 +25,6 @@ import { Worker } from './worker.ts';
 /** The agent of the first machine: trainer, supervisor and store live there. */
 export const agentNode: NodeId = agentNodeOf(0);
 
-/** What of a worker's actors a process has: its stage with gates and feeder, its experts, each with their shards. */
-export type WorkerPart = 'stage' | 'experts';
-const wholeWorker: readonly WorkerPart[] = ['stage', 'experts'];
-
 /** A worker whose actors are mounted, the buffers of its parameter groups, and what its shards hold. */
 export interface MountedWorker {
   readonly worker: Worker;
@@ -44,52 +33,15 @@ export interface MountedWorker {
 }
 
 /** Names of the actors of a worker or host, in the order in which they are mounted. */
-export function workerActors(
-  { layout }: Job,
-  worker: WorkerRank,
-  parts: readonly WorkerPart[] = wholeWorker,
-): readonly Address[] {
-  if (layout.isHost(worker)) return hearingOrder(layout, worker);
-  const layers = layout.moeLayersOf(layout.at(worker).pp);
-  const groups = groupsOf(layout.groupsOf(worker), parts);
-  const wards = layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker));
-  const { pp } = layout.at(worker);
-  const stage = [
-    ...(layout.hasFeeder(worker) ? [layout.feederOf(worker)] : []),
-    layout.stageOf(worker),
-    ...layout.slotsOf(pp).all.map(({ index }) => layout.passOf(worker, index)),
-    ...layers.flatMap((layer) => layout.gatesOf(layer, worker)),
-  ];
-  return [
-    ...(parts.includes('stage') ? stage : []),
-    ...(parts.includes('experts') ? layers.map((layer) => layout.expertOf(layer, worker)) : []),
-    ...(layout.homeOf(worker) === worker ? groups.map((group) => layout.shardOf(group, worker)) : []),
-    ...couriersOf(layout, worker, groups),
-    ...(parts.includes('stage') ? wards : []),
-  ];
-}
-
-const couriersOf = (
-  layout: Layout,
-  worker: WorkerRank,
-  groups: readonly ParameterGroup[],
-): readonly Address[] =>
-  groups.flatMap((group) => {
-    const courier = layout.courierOf(group, worker);
-    return courier === null ? [] : [courier];
-  });
-
-/** Shards stand beside those who read their weights. */
-const groupsOf = (
-  groups: readonly ParameterGroup[],
-  parts: readonly WorkerPart[],
-): readonly ParameterGroup[] => groups.filter(({ reader }) => parts.includes(reader));
+export const workerActors = ({ layout }: Job, worker: WorkerRank): readonly Address[] => [
+  ...(layout.hasFeeder(worker) ? [layout.feederOf(worker)] : []),
+  ...hearingOrder(layout, worker),
+];
 
 /**
  * Mounts the actors of a worker over a device and a token source.
  *
- * @param ports - `joins`: the worker takes the place of a lost one, whose state it gets from others when the trainer says so. `parts`:
- *   experts need no stage beside them, nor a stage its experts; default: both
+ * @param ports - `joins`: the worker takes the place of a lost one, whose state it gets from others when the trainer says so
  */
 export function mountWorker(
   system: ActorSystem,
@@ -100,49 +52,35 @@ export function mountWorker(
     /** Null: a host, which feeds nobody. */
     readonly tokens: TokenSource | null;
     readonly joins?: boolean;
-    readonly parts?: readonly WorkerPart[];
   },
 ): MountedWorker {
-  const { parts = wholeWorker } = ports;
-  const worker = new Worker(job, ports.worker, ports.device, {
-    joins: ports.joins ?? false,
-    isWhole: wholeWorker.every((part) => parts.includes(part)),
-  });
-  const buffers = groupsOf(worker.groups, parts).map((group) => new GroupBuffers(worker, group));
+  const { layout } = job;
+  const worker = new Worker(job, ports.worker, ports.device, { joins: ports.joins ?? false });
+  const buffers = worker.groups.map((group) => new GroupBuffers(worker, group));
   // Of shards beside them, in the order of their groups; a host has those of others.
-  const shards = job.layout
-    .shardsAt(worker.rank)
-    .map((place) => ({ place, beside: buffers.find(({ group }) => group === place.group) ?? null }))
-    .filter(({ beside }) => beside !== null || job.layout.isHost(worker.rank))
-    .map(({ place, beside }) => new ShardMemory(new Shard(worker, place, beside)));
+  const shards = layout.shardsAt(worker.rank).map((place) => {
+    const beside = buffers.find(({ group }) => group === place.group) ?? null;
+    return new ShardMemory(new Shard(worker, place, beside));
+  });
   const memoryOf = (own: GroupBuffers): ShardMemory | null =>
     shards.find(({ shard }) => shard.beside === own) ?? null;
-  const isHost = job.layout.isHost(worker.rank);
-  const of = (name: GroupName): GroupBuffers => {
-    const found = buffers.find(({ group }) => group.name === name);
-    assert(found, 'a worker has buffers for all that its actors compute with', { name });
-    return found;
-  };
+  const experts = buffers.find(({ group }) => group.reader === 'experts');
   const mounts: Mount[] = [
-    ...(parts.includes('stage') && !isHost
+    ...(layout.hasStage(worker.rank)
       ? stageMounts(
           worker,
           buffers.filter(({ group }) => group.reader === 'stage'),
           ports.tokens,
         )
       : []),
-    ...(parts.includes('experts')
-      ? worker.layers.map((layer) => mountExpert(worker, of('expert'), layer))
-      : []),
-    ...shards.map((each) => mountOptimizer(each)),
+    ...(experts === undefined ? [] : worker.layers.map((layer) => mountExpert(worker, experts, layer))),
     ...buffers
-      .filter(({ group }) => job.layout.hasCourier(group))
+      .filter(({ group }) => layout.hasCourier(group))
       .map((each) => mountCourier(worker, each, memoryOf(each))),
-    ...(parts.includes('stage')
-      ? job.layout.wardsOf(worker.rank).map((ward) => mountWard(worker, ward))
-      : []),
+    ...shards.map((each) => mountOptimizer(each)),
+    ...layout.wardsOf(worker.rank).map((ward) => mountWard(worker, ward)),
   ];
-  const names = workerActors(job, worker.rank, parts);
+  const names = workerActors(job, worker.rank);
   assert(names.length === mounts.length, 'every address of a worker has an actor', { worker: worker.rank });
   names.forEach((name, index) => {
     const mount = mounts[index];

@@ -103,7 +103,7 @@ export class Passes {
         training: mode === 'train',
         recompute: job.recompute === 'layer',
         keepsRows: true,
-        ranks: layout.mesh.ep,
+        ranks: layout.experts.numGroups,
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
         ...(model.moe === null ? {} : { rankOf_E: (layer) => layout.rankOf_E(layer) }),

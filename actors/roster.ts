@@ -14,15 +14,17 @@ export interface Roster {
 
 /** Who lives on a worker or host but a feeder, which knows of no attempts. */
 export function rosterOf(layout: Layout, worker: WorkerRank): Roster {
-  const isHost = layout.isHost(worker);
-  const layers = isHost ? [] : layout.moeLayersOf(layout.at(worker).pp);
-  const slots = isHost ? [] : layout.slotsOf(layout.at(worker).pp).all;
+  const layers = layout.layersOf(worker);
+  const hasStage = layout.hasStage(worker);
+  const slots = hasStage ? layout.slotsOf(layout.at(worker).pp).all : [];
+  const groups = layout.isHost(worker) ? [] : layout.groupsOf(worker);
   return {
-    stages: isHost ? [] : [layout.stageOf(worker)],
+    stages: hasStage ? [layout.stageOf(worker)] : [],
     passes: slots.map(({ index }) => layout.passOf(worker, index)),
-    gates: layers.flatMap((layer) => layout.gatesOf(layer, worker)),
-    experts: layers.map((layer) => layout.expertOf(layer, worker)),
-    couriers: isHost ? [] : layout.groupsOf(worker).flatMap((group) => layout.courierOf(group, worker) ?? []),
+    gates: hasStage ? layers.flatMap((layer) => layout.gatesOf(layer, worker)) : [],
+    experts:
+      layout.expertPlaceOf(worker) === null ? [] : layers.map((layer) => layout.expertOf(layer, worker)),
+    couriers: groups.flatMap((group) => layout.courierOf(group, worker) ?? []),
     shards: layout.shardsAt(worker).map((shard) => layout.shardOf(shard.group, shard.worker)),
     wards: layout.wardsOf(worker).map((ward) => layout.wardOf(ward.group, ward.worker)),
   };

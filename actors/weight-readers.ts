@@ -11,7 +11,7 @@ export function readersOf(
 ): readonly { readonly to: Address; readonly range: ElementRange }[] {
   if (group.reader === 'stage')
     return whole.from < whole.to ? [{ to: layout.stageOf(worker), range: whole }] : [];
-  return layout.moeLayersOf(layout.at(worker).pp).flatMap((each) => {
+  return layout.layersOf(worker).flatMap((each) => {
     const own = group.rangeOf(({ layer }) => layer === each);
     const range = own === null ? null : intersect(whole, own);
     return range === null ? [] : [{ to: layout.expertOf(each, worker), range }];

@@ -44,28 +44,21 @@ export class Worker {
   readonly job: Job;
   readonly device: Device;
   readonly meter = new KernelMeter();
-  /** Layers with experts, of its stage. */
+  /** Layers whose gates or experts it has. */
   readonly layers: readonly number[];
   /** The parameter groups that its stage and experts compute with. */
   readonly groups: readonly ParameterGroup[];
   #attempt: number;
-  readonly #isWhole: boolean;
 
-  /** @param life - `joins`: it takes the place of a lost one, its shards hold nothing yet; `isWhole`: stage and experts are both here */
-  constructor(
-    job: Job,
-    rank: WorkerRank,
-    device: Device,
-    { joins, isWhole }: { readonly joins: boolean; readonly isWhole: boolean },
-  ) {
+  /** @param life - `joins`: it takes the place of a lost one, its shards hold nothing yet */
+  constructor(job: Job, rank: WorkerRank, device: Device, { joins }: { readonly joins: boolean }) {
     const { layout } = job;
     this.job = job;
     this.rank = rank;
     this.device = this.meter.on(device);
-    this.layers = layout.isHost(rank) ? [] : layout.moeLayersOf(this.at.pp);
+    this.layers = layout.layersOf(rank);
     this.groups = layout.isHost(rank) ? [] : layout.groupsOf(rank);
     this.#attempt = joins ? Number.POSITIVE_INFINITY : 0;
-    this.#isWhole = isWhole;
   }
 
   /** Its place in the mesh; a host has none. */
@@ -96,7 +89,7 @@ export class Worker {
 
   /** Nobody else computes: what its actors make is read on this device, or after a list that they wait for. */
   get isAlone(): boolean {
-    return this.job.layout.isAlone && this.#isWhole;
+    return this.job.layout.isAlone;
   }
 
   /**

@@ -57,7 +57,12 @@ test('defaultHome: what is not there is unknown, and rules are followed', (t) =>
   const ruled = resolveTopology({
     model: {},
     parallel: { dp: 2 },
-    placement: { 'stage/*': 'localhost/cpu:1' },
+    machines: [{ devices: ['cpu:0', 'cpu:1'] }],
+    placement: { 'stage/*/dp0/*': 'localhost/cpu:1', 'stage/*/dp1/*': 'localhost/cpu:0' },
   });
-  t.is(defaultHome(ruled)(address('stage/pp0/dp0/tp0')), nodeId('worker/1'));
+  t.is(defaultHome(ruled)(address('stage/pp0/dp0/tp0')), nodeId('worker/0'));
+  t.deepEqual(
+    createPlacement(ruled).workers.map(({ device }) => device.id),
+    ['cpu:1', 'cpu:0'],
+  );
 });

@@ -3,7 +3,7 @@ import { isMoeLayer } from '@troupe/spec';
 import { agentNodeOf, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { MeshPlace } from './layout/mesh.ts';
-import { stageIndex } from './layout/rank.ts';
+import { stageIndex, type StageIndex, type WorkerRank } from './layout/rank.ts';
 import { createPlacement } from './placement.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -22,8 +22,6 @@ function partsOf(address: string): { readonly names: string; readonly numbers: r
 /**
  * Where an actor starts, computed from its address: what a node has to know of a cluster does not grow with it.
  *
- * Under `placement:` rules the list of all actors is made, and looked up.
- *
  * @returns a function that throws {@link AddressUnknownError} TROUPE_ADDRESS_UNKNOWN for what the topology does not have
  */
 export function defaultHome(topology: ResolvedTopology): (address: Address) => NodeId {
@@ -32,26 +30,34 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
     listed ??= createPlacement(topology).nodeOf;
     return listed(address);
   };
-  if (Object.keys(topology.placement).length > 0) return lookUp;
   const { model, machines } = topology;
   const layout = new Layout(topology);
   const { mesh } = layout;
-  const { pp, dp, tp, ep, edp } = mesh;
+  const { pp, dp, tp } = mesh;
   const worker = (at: MeshPlace): NodeId | null =>
     at.pp < pp && at.dp < dp && at.tp < tp ? workerNode(mesh.rankOf(at)) : null;
   /** The worker that has a shard of this name or its courier, or that keeps the copy of its state. */
-  const holder = (role: string, name: string, at: MeshPlace): NodeId | null => {
-    if (worker(at) === null) return null;
-    const rank = mesh.rankOf(at);
+  const holder = (role: string, name: string, rank: WorkerRank | null): NodeId | null => {
+    if (rank === null) return null;
     const group = layout.groupsOf(rank).find((each) => each.name === name);
     if (group === undefined || (role === 'courier' && !layout.hasCourier(group))) return null;
     const home =
       role === 'ward' ? layout.buddyOf(group, rank) : role === 'optimizer' ? layout.homeOf(rank) : rank;
     return home === null ? null : layout.nodeOf(home);
   };
-  const stageOf = (layer: number): number | null =>
+  /** The worker that a shard's name speaks of. */
+  const holderAt = (axes: string, [a = 0, b = 0, c = 0]: readonly number[]): WorkerRank | null => {
+    const { numGroups, numCopies } = layout.experts;
+    if (axes === 'ep/edp')
+      return layout.numWorkers > mesh.world && a < numGroups && b < numCopies
+        ? layout.experts.workerOf({ ep: a, edp: b }, stageIndex(0))
+        : null;
+    if (axes !== (pp * tp > 1 ? 'pp/dp/tp' : 'dp')) return null;
+    const at = pp * tp > 1 ? { pp: a, dp: b, tp: c } : { pp: 0, dp: a, tp: 0 };
+    return worker(at) === null ? null : mesh.rankOf(at);
+  };
+  const stageOf = (layer: number): StageIndex | null =>
     layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;
-  const hasAxes = pp * tp > 1;
   const peers = tp > 1 ? '/tp' : '';
   const find = (address: string): NodeId | null => {
     const { names, numbers } = partsOf(address);
@@ -76,15 +82,15 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         return stageOf(a) === b ? worker({ pp: b, dp: c, tp: d }) : null;
       case `expert/L/ep/edp${peers}`: {
         const stage = stageOf(a);
-        return stage === null || b >= ep || c >= edp
+        const { numGroups, numCopies } = layout.experts;
+        return stage === null || b >= numGroups || c >= numCopies
           ? null
-          : worker({ pp: stage, dp: mesh.dpOf(b, c), tp: d });
+          : workerNode(layout.experts.workerOf({ ep: b, edp: c, tp: d }, stage));
       }
       default: {
         const [role = '', name = '', ...axes] = names.split('/');
-        const isKnown = ['optimizer', 'courier', 'ward'].includes(role);
-        if (!isKnown || axes.join('/') !== (hasAxes ? 'pp/dp/tp' : 'dp')) return null;
-        return holder(role, name, hasAxes ? { pp: a, dp: b, tp: c } : { pp: 0, dp: a, tp: 0 });
+        if (!['optimizer', 'courier', 'ward'].includes(role)) return null;
+        return holder(role, name, holderAt(axes.join('/'), numbers));
       }
     }
   };

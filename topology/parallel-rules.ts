@@ -2,6 +2,7 @@ import { isByLayer } from './expert-map.ts';
 import type { FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { indivisible } from './indivisible.ts';
+import { placedWorkers } from './placed-workers.ts';
 import { divisors, nearestNumber } from './nearest.ts';
 import type { TopologyValues } from './schema.ts';
 
@@ -200,7 +201,7 @@ function deviceRules(file: FilledTopology, written: TopologyValues): Finding[] {
   }
   const world = dp * pp * tp;
   const devices = file.machines.reduce((sum, machine) => sum + machine.devices.length, 0);
-  if (world === devices) return findings;
+  if (world + placedWorkers(file).placed.expertWorkers === devices) return findings;
   const fits = Math.floor(devices / (pp * tp));
   const count = `pp ${pp} × dp ${dp} × tp ${tp} = ${world}`;
   const few = world > devices;
@@ -209,7 +210,7 @@ function deviceRules(file: FilledTopology, written: TopologyValues): Finding[] {
     keys: ['parallel.dp', 'parallel.pp', 'parallel.tp', 'machines'],
     rule: few
       ? `${count} devices are needed, the machines have ${devices}`
-      : `${count} of ${devices} devices would work; -1 takes what is left`,
+      : `${count} of ${devices} devices would work; -1 takes what is left, and placement may give experts workers without a stage`,
     nearest: fits >= 1 ? fits : null,
   });
   return findings;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { address, nodeId } from '@troupe/core';
-import { addresses } from './layout/address.ts';
+import { nodeId } from '@troupe/core';
+import { TopologyError } from './errors.ts';
 import { createPlacement } from './placement.ts';
 import { matchesAddress } from './placement-rules.ts';
 import { resolveTopology } from './resolve.ts';
@@ -75,9 +75,6 @@ test('createPlacement: an unknown address is an error that offers the nearest', 
     code: 'TROUPE_ADDRESS_UNKNOWN',
     message: /nearest: stage\/pp0\/dp0\/tp0/,
   });
-  t.throws(() => placement.withMoves(new Map([[address('expert/L9/ep0/edp0'), nodeId('worker/0')]])), {
-    code: 'TROUPE_ADDRESS_UNKNOWN',
-  });
 });
 
 test('createPlacement: addresses are unique and every node of an actor exists, whatever the mesh', (t) => {
@@ -106,35 +103,140 @@ test('createPlacement: addresses are unique and every node of an actor exists, w
   );
 });
 
-test('createPlacement: a moved stage takes its passes and gates along, a moved expert goes alone', (t) => {
-  const start = createPlacement(topology({ dp: 2, ep: 2 }));
-  const worker = nodeId('worker/1');
-  const moved = start.withMoves(
-    new Map([
-      [addresses.stage({ pp: 0, dp: 0, tp: 0 }), worker],
-      [addresses.expert(1, { ep: 0, edp: 0 }), worker],
-    ]),
+const devices = (count: number) => [{ devices: Array.from({ length: count }, (_, index) => `cpu:${index}`) }];
+
+test('createPlacement: experts on workers without a stage, each with one group of all layers', (t) => {
+  const placement = {
+    'expert/L*/ep0/*': 'localhost/cpu:0',
+    'expert/L*/ep1/*': 'localhost/cpu:1',
+    'stage/*/dp0/*': 'localhost/cpu:2',
+    'stage/*/dp1/*': 'localhost/cpu:3',
+  };
+  const resolved = topology({ dp: 2, ep: 2 }, { machines: devices(4), placement });
+  t.like(resolved.parallel, { edp: 1, world: 4, expertWorkers: 2, devices: [2, 3, 0, 1] });
+  const { nodeOf, workers, actorsOf } = createPlacement(resolved);
+  t.deepEqual(
+    workers.map(({ device }) => device.id),
+    ['cpu:2', 'cpu:3', 'cpu:0', 'cpu:1'],
   );
-  const changed = moved.actors
-    .filter((actor) => start.nodeOf(actor.address) !== actor.node)
-    .map((actor) => actor.address as string);
-  t.deepEqual(changed.sort(), [
-    'expert/L1/ep0/edp0',
-    'gate/L0/pp0/dp0',
-    'gate/L1/pp0/dp0',
-    'pass/pp0/dp0/tp0/s0',
-    'pass/pp0/dp0/tp0/s1',
-    'stage/pp0/dp0/tp0',
-  ]);
-  t.is(start.nodeOf('stage/pp0/dp0/tp0'), nodeId('worker/0'));
+  t.is(nodeOf('expert/L1/ep1/edp0'), nodeId('worker/3'));
+  t.is(nodeOf('gate/L1/pp0/dp1'), nodeId('worker/1'));
+  t.deepEqual(
+    actorsOf(nodeId('worker/2')).map(({ address: each }) => each as string),
+    ['expert/L0/ep0/edp0', 'expert/L1/ep0/edp0', 'optimizer/expert/ep0/edp0'],
+  );
 });
 
-test('createPlacement: placement rules move what they match, the last one wins', (t) => {
-  const placement = { 'expert/L*/ep1/*': 'localhost/cpu:0', 'expert/L1/*': 'localhost/cpu:1' };
-  const { nodeOf } = createPlacement(topology({ dp: 2, ep: 2 }, { placement }));
-  t.is(nodeOf('expert/L0/ep1/edp0'), nodeId('worker/0'));
-  t.is(nodeOf('expert/L1/ep1/edp0'), nodeId('worker/1'));
-  t.is(nodeOf('expert/L1/ep0/edp0'), nodeId('worker/1'));
+test('createPlacement: ep need not divide dp where experts lie apart, copies are dealt to replicas', (t) => {
+  const rules = (order: string) => ({
+    machines: devices(9),
+    placement: Object.fromEntries(
+      [0, 1, 2].flatMap((ep) =>
+        [0, 1].map((edp) => [
+          `expert/*/ep${ep}/edp${edp}`,
+          `localhost/cpu:${3 + (order === 'ep-inner' ? edp * 3 + ep : ep * 2 + edp)}`,
+        ]),
+      ),
+    ),
+  });
+  for (const rankOrder of ['ep-inner', 'edp-inner']) {
+    const resolved = topology({ dp: 3, ep: 3, rankOrder }, rules(rankOrder));
+    t.like(resolved.parallel, { edp: 2, expertWorkers: 6, devices: null });
+    const { layout } = createPlacement(resolved);
+    const copies = Array.from(layout.stageWorkers(), (worker) => layout.expertsFor(0, worker));
+    t.deepEqual(
+      copies.map((each) => each.map((name) => name as string)),
+      [0, 0, 1].map((edp) => [0, 1, 2].map((ep) => `expert/L0/ep${ep}/edp${edp}`)),
+    );
+    for (const worker of layout.workers()) {
+      if (layout.hasStage(worker)) continue;
+      const gates = layout.gatesFor(1, worker);
+      for (const [index, gate] of gates.entries()) {
+        const source = [...layout.stageWorkers()].find((each) => layout.gateOf(1, each) === gate);
+        t.is(layout.sourceOf(1, source ?? worker), index);
+        t.true(source !== undefined && layout.expertsFor(1, source).includes(layout.expertOf(1, worker)));
+      }
+    }
+  }
+});
+
+test('createPlacement: rules that no worker can follow are one error each', (t) => {
+  const cases: readonly (readonly [object, object, number, RegExp])[] = [
+    [
+      { dp: 2 },
+      { 'stage/*': 'localhost/cpu:1' },
+      2,
+      /stage\/pp0\/dp0\/tp0 and stage\/pp0\/dp1\/tp0 on localhost\/cpu:1; a worker has one stage/,
+    ],
+    [{ dp: 2 }, { 'stage/pp0/dp0/tp0': 'localhost/cpu:1' }, 2, /a worker has one stage at most/],
+    [
+      { dp: 2, ep: 2 },
+      { 'expert/L1/*': 'localhost/cpu:1' },
+      2,
+      /expert\/L1\/ep0\/edp0 lives on localhost\/cpu:0: experts lie beside/,
+    ],
+    [
+      { dp: 1 },
+      { trainer: 'localhost/cpu:0' },
+      1,
+      /trainer lives on agent\/0: rules place stages and experts/,
+    ],
+    [
+      { dp: 1 },
+      { 'optimizer/*': 'localhost/cpu:1', 'expert/*': 'localhost/cpu:1' },
+      2,
+      /optimizer\/dense\/dp0 lives on localhost\/cpu:0/,
+    ],
+    [
+      { dp: 1 },
+      { 'expert/L1/*': 'localhost/cpu:1' },
+      2,
+      /leaves expert\/L0\/ep0\/edp0 on a worker with a stage/,
+    ],
+    [
+      { dp: 1 },
+      { 'expert/L0/*': 'localhost/cpu:1', 'expert/L1/*': 'localhost/cpu:2' },
+      3,
+      /copies of 1 groups, and dp 1/,
+    ],
+    [
+      { dp: 2 },
+      { 'expert/L0/*': 'localhost/cpu:2', 'expert/L1/*': 'localhost/cpu:3' },
+      4,
+      /experts of ep0\/edp0 on localhost\/cpu:2 and localhost\/cpu:3; a worker has those of all layers/,
+    ],
+    [
+      { dp: 1, ep: 2 },
+      {
+        'expert/L0/ep0/*': 'localhost/cpu:1',
+        'expert/L0/ep1/*': 'localhost/cpu:2',
+        'expert/L1/ep0/*': 'localhost/cpu:2',
+        'expert/L1/ep1/*': 'localhost/cpu:1',
+      },
+      3,
+      /ep0\/edp0 on localhost\/cpu:1 and localhost\/cpu:2; a worker has those of all layers/,
+    ],
+    [
+      { dp: 2 },
+      { 'expert/*': 'localhost/cpu:2' },
+      4,
+      /experts of ep0\/edp0 and ep0\/edp1 on localhost\/cpu:2; a worker has those of one group/,
+    ],
+    [
+      { dp: 2, ep: 2 },
+      { 'expert/*': 'localhost/cpu:2' },
+      5,
+      /workers without a stage 3 is not divisible by ep 2/,
+    ],
+    [{ dp: 2 }, { 'stage/pp0/dp0/tp0': 'localhost/cpu:2' }, 3, /2 of 3 devices would work/],
+  ];
+  for (const [parallel, placement, count, message] of cases) {
+    const error = t.throws(() => topology(parallel, { machines: devices(count), placement }), {
+      instanceOf: TopologyError,
+    });
+    t.is(error.problems.length, 1, JSON.stringify(error.problems));
+    t.regex(error.problems[0]?.rule ?? '', message);
+  }
 });
 
 test('matchesAddress: a star stands for part of a segment, a last one for the rest', (t) => {

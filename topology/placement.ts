@@ -6,9 +6,8 @@ import { Layout } from './layout/layout.ts';
 import type { Coordinates } from './layout/mesh.ts';
 import type { GroupName } from './layout/parameter-group.ts';
 import { workerRank, type WorkerRank } from './layout/rank.ts';
-import { deviceNames, type DeviceBody, type ResolvedDevice } from './machines.ts';
+import type { DeviceBody, ResolvedDevice } from './machines.ts';
 import { nearestName } from './nearest.ts';
-import { PlacementRules } from './placement-rules.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
 export type ActorRole =
@@ -43,9 +42,11 @@ export interface WorkerNode {
   readonly id: NodeId;
   readonly host: string;
   readonly machineIndex: number;
-  /** Worker i is rank i of the mesh. */
   readonly rank: WorkerRank;
-  readonly coordinates: Coordinates;
+  /** Of a worker that holds a stage. */
+  readonly coordinates: Coordinates | null;
+  /** Position of its device among those of all machines in a row. */
+  readonly deviceIndex: number;
   readonly device: ResolvedDevice;
   readonly body: DeviceBody;
 }
@@ -65,10 +66,7 @@ export interface HostNode {
 
 export type PlacedNode = AgentNode | WorkerNode | HostNode;
 
-/** Actors that no longer live where the topology says: the supervisor's overlay. */
-export type Moves = ReadonlyMap<Address, NodeId>;
-
-/** Where every actor lives: a pure function of the topology and the moves since. */
+/** Where every actor lives: a pure function of the topology. */
 export interface Placement {
   readonly layout: Layout;
   /** Agents by machine, then workers by rank, then hosts by machine. */
@@ -78,11 +76,9 @@ export interface Placement {
   /** By machine; none without `parallel.offload`. */
   readonly hosts: readonly HostNode[];
   readonly actors: readonly PlacedActor[];
-  readonly moves: Moves;
   /** @throws {AddressUnknownError} TROUPE_ADDRESS_UNKNOWN */
   readonly nodeOf: (address: string) => NodeId;
   readonly actorsOf: (node: NodeId) => readonly PlacedActor[];
-  readonly withMoves: (moves: Moves) => Placement;
 }
 
 function listNodes(
@@ -95,21 +91,26 @@ function listNodes(
     host: machine.host,
     machineIndex,
   }));
-  const workers = machines
-    .flatMap((machine, machineIndex) => machine.devices.map((device) => ({ machine, machineIndex, device })))
-    .map(({ machine, machineIndex, device }, index): WorkerNode => {
-      const rank = workerRank(index);
-      return {
-        kind: 'worker',
-        id: workerNode(rank),
-        host: machine.host,
-        machineIndex,
-        rank,
-        coordinates: layout.at(rank),
-        device,
-        body: machine.body,
-      };
-    });
+  const devices = machines.flatMap((machine, machineIndex) =>
+    machine.devices.map((device) => ({ machine, machineIndex, device })),
+  );
+  const workers = Array.from(layout.workers(), (rank): WorkerNode => {
+    const deviceIndex = layout.deviceOf(rank);
+    const found = devices[deviceIndex];
+    assert(found, 'every worker has a device', { rank });
+    const { machine, machineIndex, device } = found;
+    return {
+      kind: 'worker',
+      id: workerNode(rank),
+      host: machine.host,
+      machineIndex,
+      rank,
+      coordinates: layout.hasStage(rank) ? layout.at(rank) : null,
+      deviceIndex,
+      device,
+      body: machine.body,
+    };
+  });
   const hosts = Array.from(layout.hosts(), (rank): readonly HostNode[] => {
     const machineIndex = layout.machineOf(rank);
     const machine = machines[machineIndex];
@@ -133,10 +134,11 @@ function listNodes(
 /** Kinds of parameter groups, in the order in which their shards are listed. */
 const groupNames: readonly GroupName[] = ['embed', 'dense', 'replicated', 'heads', 'expert'];
 
-/** Actors in the order of data flow, each on the device of its mesh coordinate. */
-function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): PlacedActor[] {
+/** Actors in the order of data flow. */
+function actorsOf({ machines, model }: ResolvedTopology, layout: Layout): PlacedActor[] {
   const { mesh } = layout;
   const workers = [...layout.workers()];
+  const stages = [...layout.stageWorkers()];
   const layers = moeLayers(model).map((layer) => ({ layer, pp: layout.stageOfBlock(layer) }));
   const actors: PlacedActor[] = [
     { address: addresses.trainer, role: 'trainer', node: agentNodeOf(0) },
@@ -149,8 +151,8 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
     actors.push({ address: addresses.store(machine), role: 'store', node: agentNodeOf(machine) });
   for (let dp = 0; dp < mesh.dp; dp++)
     add('feeder', addresses.feeder({ dp }), mesh.rankOf({ pp: 0, dp, tp: 0 }));
-  for (const worker of workers) add('stage', layout.stageOf(worker), worker);
-  for (const worker of workers)
+  for (const worker of stages) add('stage', layout.stageOf(worker), worker);
+  for (const worker of stages)
     for (const { index } of layout.slotsOf(layout.at(worker).pp).all)
       add('pass', layout.passOf(worker, index), worker);
   for (const { layer, pp } of layers) {
@@ -162,13 +164,15 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
     }
   }
   for (const { layer, pp } of layers) {
-    for (let edp = 0; edp < mesh.edp; edp++) {
-      for (let ep = 0; ep < mesh.ep; ep++) {
-        const dp = mesh.dpOf(ep, edp);
+    // Tensor peers have experts each; where these lie apart there are none.
+    for (let edp = 0; edp < layout.experts.numCopies; edp++)
+      for (let ep = 0; ep < layout.experts.numGroups; ep++)
         for (let tp = 0; tp < mesh.tp; tp++)
-          add('expert', addresses.expert(layer, { ep, edp, tp }, mesh), mesh.rankOf({ pp, dp, tp }));
-      }
-    }
+          add(
+            'expert',
+            addresses.expert(layer, { ep, edp, tp }, mesh),
+            layout.experts.workerOf({ ep, edp, tp }, pp),
+          );
   }
   const groups = workers.map((worker) => layout.groupsOf(worker));
   for (const name of groupNames) {
@@ -185,55 +189,17 @@ function defaultActors({ machines, model }: ResolvedTopology, layout: Layout): P
   return actors;
 }
 
-/** Applies `placement:` rules; the last that matches wins, passes and gates follow the stage whose activations they read. */
-function applyRules(actors: readonly PlacedActor[], topology: ResolvedTopology): readonly PlacedActor[] {
-  const rules = Object.entries(topology.placement);
-  if (rules.length === 0) return actors;
-  const ranks = new Map<string, number>();
-  for (const [rank, name] of deviceNames(topology.machines).entries())
-    if (!ranks.has(name)) ranks.set(name, rank);
-  const matching = new PlacementRules(rules.map(([pattern]) => pattern));
-  const placed = actors.map((actor) => {
-    if (actor.role === 'gate' || actor.role === 'pass') return actor;
-    const target = rules[matching.last(actor.address)]?.[1];
-    return target === undefined ? actor : { ...actor, node: workerNode(ranks.get(target) ?? -1) };
-  });
-  return besideStages(placed);
-}
-
-function besideStages(actors: readonly PlacedActor[]): readonly PlacedActor[] {
-  const stages = new Map(
-    actors.filter((actor) => actor.role === 'stage').map((actor) => [actor.address as string, actor.node]),
-  );
-  return actors.map((actor) => {
-    const [, first, second, third, fourth] = actor.address.split('/');
-    const peer = fourth?.startsWith('tp') === true ? fourth : 'tp0';
-    const node =
-      actor.role === 'gate'
-        ? stages.get(`stage/${second}/${third}/${peer}`)
-        : actor.role === 'pass'
-          ? stages.get(`stage/${first}/${second}/${third}`)
-          : undefined;
-    return node === undefined ? actor : { ...actor, node };
-  });
-}
-
 /**
  * Where every actor of a topology lives.
  *
- * - PLA-1: a worker's stage, gates, feeder, its share of the experts and the optimizer shards beside them start on one device.
- * - PLA-2: passes and gates live where their stage lives, whatever moves.
+ * - PLA-1: passes, gates and a feeder live on the worker of their stage; shards on the worker whose parameters they update.
+ * - PLA-2: experts live beside stages, or all of them on workers without one; such a worker has those of one group and copy, of every layer.
  */
-export function createPlacement(topology: ResolvedTopology, moves: Moves = new Map()): Placement {
+export function createPlacement(topology: ResolvedTopology): Placement {
   const layout = new Layout(topology);
   const { agents, workers, hosts } = listNodes(topology, layout);
-  const { world } = layout.mesh;
-  assert(workers.length === world, 'one device per rank', { devices: workers.length, world });
-  const start = applyRules(defaultActors(topology, layout), topology);
-  const moved = start.map((actor) => ({ ...actor, node: moves.get(actor.address) ?? actor.node }));
-  const actors = moves.size === 0 ? start : besideStages(moved);
+  const actors = actorsOf(topology, layout);
   const nodes = new Map(actors.map((actor) => [actor.address as string, actor.node]));
-  for (const name of moves.keys()) if (!nodes.has(name)) throw unknown(name, actors);
   return {
     layout,
     nodes: [...agents, ...workers, ...hosts],
@@ -241,14 +207,12 @@ export function createPlacement(topology: ResolvedTopology, moves: Moves = new M
     workers,
     hosts,
     actors,
-    moves,
     nodeOf: (name) => {
       const node = nodes.get(name);
       if (node === undefined) throw unknown(name, actors);
       return node;
     },
     actorsOf: (node) => actors.filter((actor) => actor.node === node),
-    withMoves: (next) => createPlacement(topology, next),
   };
 }
 

@@ -323,6 +323,7 @@ const cases: readonly Case[] = [
   ['model: {}\nmetrics: [jsonl, tensorbord]', 'TROUPE_TOPOLOGY_CHOICE', 'metrics.1', 2, 18, 'tensorboard'],
   ['model: {}\nmetrics: csv', 'TROUPE_TOPOLOGY_TYPE', 'metrics', 2, 10, null],
   ['model: {}\nmetrics: []', 'TROUPE_TOPOLOGY_RANGE', 'metrics', 2, 10, null],
+  ['model: {}\nwire: { security: curve }', 'TROUPE_NOT_BUILT', 'wire.security', 2, 19, 'auto'],
 ];
 
 for (const [text, code, key, line, column, nearest] of cases) {

@@ -45,6 +45,8 @@ test('resolveTopology: fills every default from an empty model', (t) => {
     pp: 1,
     tp: 1,
     world: 1,
+    expertWorkers: 0,
+    devices: null,
     zero: 1,
     offload: 'none',
     pipeline: '1f1b',

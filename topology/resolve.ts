@@ -9,7 +9,9 @@ import { applyOverride } from './layers.ts';
 import { limits } from './limits.ts';
 import { resolveMachines } from './machines.ts';
 import { nearestName } from './nearest.ts';
+import { placedWorkers } from './placed-workers.ts';
 import { createPlacement } from './placement.ts';
+import { misplacedActors } from './misplaced-actors.ts';
 import { unmatched } from './placement-rules.ts';
 import type { TopologyProblem } from './problem.ts';
 import type { DataSource, ResolvedData, ResolvedTopology } from './resolved.ts';
@@ -116,6 +118,7 @@ function build(
   source: ResolvedTopology['source'],
 ): ResolvedTopology {
   const { dp, ep, pp, tp } = file.parallel;
+  const { expertWorkers, devices } = placedWorkers(file).placed;
   return {
     name: file.name,
     model: modelConfig(file),
@@ -123,8 +126,10 @@ function build(
     train: file.train,
     parallel: {
       ...file.parallel,
-      edp: dp / ep,
-      world: dp * pp * tp,
+      edp: (expertWorkers === 0 ? dp : expertWorkers) / ep,
+      world: dp * pp * tp + expertWorkers,
+      expertWorkers,
+      devices,
       stages: file.parallel.stages ?? null,
     },
     machines: resolveMachines(file.machines),
@@ -147,7 +152,18 @@ function build(
 function idleRules(resolved: ResolvedTopology, layer: Layer): readonly TopologyProblem[] {
   const patterns = Object.keys(resolved.placement);
   if (patterns.length === 0) return [];
-  const addresses = createPlacement(resolved).actors.map((actor) => actor.address);
+  const placement = createPlacement(resolved);
+  const elsewhere = misplacedActors(resolved, placement);
+  if (elsewhere.length > 0)
+    return elsewhere.map(({ pattern, rule }) => ({
+      ...originOf(layer, `placement.${pattern}`).key,
+      code: 'TROUPE_TOPOLOGY_PLACEMENT',
+      key: `placement.${pattern}`,
+      value: resolved.placement[pattern],
+      rule,
+      nearest: null,
+    }));
+  const addresses = placement.actors.map((actor) => actor.address);
   return unmatched(patterns, addresses).map((pattern) => ({
     ...originOf(layer, `placement.${pattern}`).key,
     code: 'TROUPE_TOPOLOGY_PLACEMENT',

@@ -30,12 +30,16 @@ export type ResolvedOptimizer = ResolvedTrain['optimizer'];
 export interface ResolvedParallel {
   readonly dp: number;
   readonly ep: number;
-  /** dp / ep: replicas of each expert. */
+  /** Copies of each expert: dp / ep, or expertWorkers / ep. */
   readonly edp: number;
   readonly pp: number;
   readonly tp: number;
-  /** pp · dp · tp: devices, and so worker processes. */
+  /** pp · dp · tp + expertWorkers: devices, and so worker processes. */
   readonly world: number;
+  /** Workers that hold no stage, and all experts; 0: experts lie beside stages. */
+  readonly expertWorkers: number;
+  /** Which device each worker has, of all machines' in a row; null: the one of its number. */
+  readonly devices: readonly number[] | null;
   readonly zero: 0 | 1 | 2 | 3;
   readonly offload: 'none' | 'optimizer';
   readonly pipeline: FilledTopology['parallel']['pipeline'];

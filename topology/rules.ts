@@ -5,6 +5,7 @@ import { faultRules } from './fault-rules.ts';
 import { indivisible } from './indivisible.ts';
 import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
+import { placedWorkers } from './placed-workers.ts';
 import { divisors, nearestName, nearestNumber } from './nearest.ts';
 import { parallelRules } from './parallel-rules.ts';
 import { isPattern } from './placement-rules.ts';
@@ -44,12 +45,16 @@ function modelRules(file: FilledTopology, written: TopologyValues): Finding[] {
 function moeRules(file: FilledTopology): Finding[] {
   const { moe, ffn, layers } = file.model;
   const { dp, ep } = file.parallel;
-  const findings = indivisible({
-    of: ['dp', dp],
-    by: ['ep', ep],
-    keys: ['parallel.ep', 'parallel.dp'],
-    nearest: nearestNumber(ep, divisors(dp)),
-  });
+  // Experts on workers without a stage have replicas in common.
+  const isApart = placedWorkers(file).placed.expertWorkers > 0;
+  const findings = isApart
+    ? []
+    : indivisible({
+        of: ['dp', dp],
+        by: ['ep', ep],
+        keys: ['parallel.ep', 'parallel.dp'],
+        nearest: nearestNumber(ep, divisors(dp)),
+      });
   if (moe === null) {
     if (ep === 1) return findings;
     const rule = 'a model without experts (model.moe) has nothing to share; ep must be 1';
@@ -58,7 +63,7 @@ function moeRules(file: FilledTopology): Finding[] {
       { code: 'TROUPE_TOPOLOGY_CONFLICT', keys: ['parallel.ep', 'model.moe'], rule, nearest: 1 },
     ];
   }
-  const both = divisors(moe.experts).filter((each) => dp % each === 0);
+  const both = divisors(moe.experts).filter((each) => isApart || dp % each === 0);
   findings.push(
     ...indivisible({
       of: ['experts', moe.experts],
@@ -202,7 +207,8 @@ function machineRules(file: FilledTopology): Finding[] {
   return findings;
 }
 
-function placementRules({ placement, machines }: FilledTopology): Finding[] {
+function placementRules(file: FilledTopology): readonly Finding[] {
+  const { placement, machines } = file;
   const rules = Object.entries(placement);
   const numPatterns = rules.filter(([rule]) => isPattern(rule)).length;
   const sizes = [
@@ -237,18 +243,18 @@ function placementRules({ placement, machines }: FilledTopology): Finding[] {
       });
     }
   }
-  return findings;
+  return findings.length > 0 ? findings : placedWorkers(file).findings;
 }
 
 /** Each node listens on two ports (control, data), the agent before the workers. */
-function wireRules({ wire, parallel }: FilledTopology): Finding[] {
+function wireRules({ wire, machines }: FilledTopology): Finding[] {
   if (wire.port === 'auto') return [];
-  const ports = 2 * (1 + parallel.dp * parallel.pp * parallel.tp);
+  const ports = 2 * (1 + machines.reduce((sum, { devices }) => sum + devices.length, 0));
   const last = 65_536 - ports;
   if (wire.port <= last) return [];
   const rule = `${ports} ports are needed from here on, so at most ${last}`;
   return [
-    { code: 'TROUPE_TOPOLOGY_RANGE', keys: ['wire.port', 'parallel.dp'], rule, nearest: Math.max(last, 1) },
+    { code: 'TROUPE_TOPOLOGY_RANGE', keys: ['wire.port', 'machines'], rule, nearest: Math.max(last, 1) },
   ];
 }
 

@@ -176,7 +176,7 @@ export const runKeys = {
     .record(z.string(), z.string())
     .default({})
     .describe(
-      'Address pattern to device, `expert/L*/ep1/*: localhost/cpu:3`; the last rule that matches wins.',
+      'Address pattern to device, `expert/L*/ep1/*: localhost/cpu:3`; the last rule that matches wins. Stages and groups of experts can be placed, and what works with them follows; experts lie beside their stages, or all of them on devices that hold no stage.',
     ),
   checkpoint: z
     .strictObject({

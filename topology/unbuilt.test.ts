@@ -30,12 +30,6 @@ const refused: readonly (readonly [object, string, unknown, string | number])[] 
     'localhost',
   ],
   [{ model: {}, machines: [{ devices: ['cuda:0'] }] }, 'machines.0.devices.0', 'cuda:0', 'cpu:0'],
-  [
-    { model: {}, placement: { 'stage/*': 'localhost/cpu:0' } },
-    'placement.stage/*',
-    'localhost/cpu:0',
-    'none',
-  ],
 ];
 
 for (const [value, key, found, built] of refused) {
@@ -63,6 +57,12 @@ const accepted: readonly object[] = [
   { model: { moe: { balance: { scope: 'global', layers: 'pooled' } } } },
   { model: { moe: { balance: { layers: 'pooled', auxLoss: 0 } } } },
   { model: { moe: { experts: 4 } }, parallel: { dp: 2, ep: 2, experts: [[3, 0, 1], [2]] } },
+  {
+    model: { moe: {} },
+    parallel: { dp: 1 },
+    machines: [{ devices: ['cpu:0', 'cpu:1'] }],
+    placement: { 'expert/*': 'localhost/cpu:1' },
+  },
   { model: {}, device: 'tfjs' },
   { model: { moe: { router: { choice: 'skewed' } } } },
   { model: {}, train: { precision: 'bf16' } },

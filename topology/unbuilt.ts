@@ -63,13 +63,13 @@ function unbuiltMachines({ machines }: ResolvedTopology): readonly Unbuilt[] {
   return [...hosts, ...cuda];
 }
 
-const unbuiltPlacement = ({ placement }: ResolvedTopology): readonly Unbuilt[] =>
-  Object.entries(placement).map(([pattern, value]) => ({
-    key: `placement.${pattern}`,
-    value,
-    built: 'none',
-    why: 'placement rules are planned but not launched so far; remove them',
-  }));
+/** A worker without a stage has whole experts, which tensor peers would have to share the rows of. */
+function unbuiltPlacement({ placement, parallel }: ResolvedTopology): readonly Unbuilt[] {
+  if (parallel.expertWorkers === 0 || parallel.tp === 1) return [];
+  const [pattern = '', value] = Object.entries(placement)[0] ?? [];
+  const why = 'experts on workers without a stage serve no tensor peers so far; use tp 1';
+  return [{ key: `placement.${pattern}`, value, built: 'none', why }];
+}
 
 /** The balance loss within a sequence needs the counts of that sequence in all layers at once, which no stage has. */
 function unbuiltBalance({ model }: ResolvedTopology): readonly Unbuilt[] {

@@ -1,7 +1,7 @@
 import { assert, type Address } from '@troupe/core';
 import type { Device, GradientTarget, Weights } from '@troupe/kernel-set';
 import { eachSegment, type Segment } from '@troupe/spec';
-import type { ExpertGroupId } from '@troupe/topology/layout';
+import { tensorRank, type ExpertGroupId } from '@troupe/topology/layout';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { Job } from '../job.ts';
 import type { Worker } from '../worker.ts';
@@ -52,7 +52,7 @@ export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> 
 
 /** The part of the experts' parameter group that belongs to one layer. */
 function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): ExpertBuffers {
-  const { job, rank, at } = worker;
+  const { job, rank } = worker;
   const { group, weights, gradients } = buffers;
   const { layout } = job;
   const range = group.rangeOf((unit) => unit.layer === layer);
@@ -61,7 +61,7 @@ function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): Expert
   const courier = layout.courierOf(group, rank);
   const segment = group.segments.findIndex(({ from }) => from === range.from);
   const isGathered = layout.isGathered(group);
-  const held = layout.expertSegmentsOf(at.tp);
+  const held = layout.expertSegmentsOf(layout.hasStage(rank) ? worker.at.tp : tensorRank(0));
   const segments = eachSegment(held).map((each): ExpertSegmentBuffers => {
     const own = units.filter((unit) => held.count === 1 || unit.segment === each.index);
     const [first, last] = [own[0], own.at(-1)];
@@ -84,11 +84,13 @@ function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): Expert
 
 /** The experts of a worker, whatever else lives there. */
 export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
-  const { job, device, at, rank } = worker;
+  const { job, device, rank } = worker;
+  const place = job.layout.expertPlaceOf(rank);
+  assert(place !== null, 'a worker has experts', { worker: rank });
   return {
     job,
     device,
-    expertGroup: at.ep,
+    expertGroup: place.ep,
     defersMatrices: job.layout.defersMatrices,
     numGrains: job.layout.dealing.microbatchGrains,
     gatesFor: (layer) => job.layout.gatesFor(layer, rank),

@@ -106,7 +106,7 @@ function reportStep(
     mfu: utilisation(options.flopsPerToken * tokensPerSecond, options.peakFlops),
     maxExpertLoad: losses.maxExpertLoad,
     hottest: losses.hottest,
-    kernelShare: ledger.kernelMs / 1000 / seconds / job.layout.mesh.world,
+    kernelShare: ledger.kernelMs / 1000 / seconds / job.layout.numWorkers,
     attempts: openings.count,
     skipped: decided.skipped,
   });

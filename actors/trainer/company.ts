@@ -9,7 +9,7 @@ export function answerersOf(
 ): Readonly<Record<'stages' | 'shards' | 'wards' | 'couriers', readonly Answerer[]>> {
   const workers = [...layout.workers()];
   return {
-    stages: workers.map((worker) => ({ address: layout.stageOf(worker), worker })),
+    stages: Array.from(layout.stageWorkers(), (worker) => ({ address: layout.stageOf(worker), worker })),
     shards: workers.flatMap((worker) =>
       layout.groupsOf(worker).map((group) => ({
         address: layout.shardOf(group, worker),

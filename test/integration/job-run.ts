@@ -1,17 +1,9 @@
-import {
-  mountAgent,
-  mountWorker,
-  messageKinds,
-  messages,
-  workerActors,
-  type Job,
-  type WorkerPart,
-} from '@troupe/actors';
-import { assert, nodeId, silentLogger, type Address, type NodeId } from '@troupe/core';
+import { mountAgent, mountWorker, messageKinds, messages, workerActors, type Job } from '@troupe/actors';
+import { assert, silentLogger, type Address, type NodeId } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { MemoryStorage } from '@troupe/sim';
-import type { Layout, ResolvedTopology, WorkerRank } from '@troupe/topology';
+import type { Layout, ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { createCodec, type Message } from '@troupe/wire';
 import { systemClock } from 'troupe';
@@ -58,46 +50,18 @@ export interface JobRun {
   readonly workers: readonly ReturnType<typeof mountWorker>[];
 }
 
-/** A process of a run: a worker, or a part of one. */
-interface Room {
-  readonly node: NodeId;
-  readonly worker: WorkerRank;
-  readonly parts: readonly WorkerPart[];
-}
-
-/** Where the actors of every worker live: together, or experts in a process without a stage. */
-function roomsOf(layout: Layout, expertsApart: boolean): readonly Room[] {
-  return [...layout.workers()].flatMap((worker): readonly Room[] => {
-    const node = layout.nodeOf(worker);
-    if (!expertsApart) return [{ node, worker, parts: ['stage', 'experts'] }];
-    const apart = nodeId(`${node}-experts`);
-    return [
-      { node, worker, parts: ['stage'] },
-      { node: apart, worker, parts: ['experts'] },
-    ];
-  });
-}
-
 /** Mounts a job's actors in this process, each where its layout says, and runs them to the end. */
 export async function runJob(
   job: Job,
   openDevice: () => Promise<Device>,
-  {
-    expertsApart = false,
-    sent = () => {},
-  }: {
-    readonly expertsApart?: boolean;
-    /** Sees every message that leaves a node. */
-    readonly sent?: (message: Message) => void;
-  } = {},
+  /** Sees every message that leaves a node. */
+  { sent = () => {} }: { readonly sent?: (message: Message) => void } = {},
 ): Promise<JobRun> {
   const { layout } = job;
-  const rooms = roomsOf(layout, expertsApart);
+  const rooms = Array.from(layout.workers(), (worker) => ({ node: layout.nodeOf(worker), worker }));
   const network = createMemoryNetwork({ clock });
   const homes = new Map<Address, NodeId>(
-    rooms.flatMap(({ worker, parts, node }) =>
-      workerActors(job, worker, parts).map((name) => [name, node] as const),
-    ),
+    rooms.flatMap(({ worker, node }) => workerActors(job, worker).map((name) => [name, node] as const)),
   );
   const directory = (): Directory => new Directory((name) => homes.get(name) ?? layout.agentOf(0));
   const systems: ActorSystem[] = [];
@@ -149,10 +113,10 @@ export async function runJob(
         restart: () => assert(false, 'nothing is lost'),
       },
     });
-    nodes.forEach(({ worker, parts, system }, index) => {
+    nodes.forEach(({ worker, system }, index) => {
       const device = devices[index];
       assert(device, 'every process has a device', { worker });
-      workers.push(mountWorker(system, job, { worker, device, tokens: tinyTokens, parts }));
+      workers.push(mountWorker(system, job, { worker, device, tokens: tinyTokens }));
     });
     for (const system of systems) system.listen();
   });

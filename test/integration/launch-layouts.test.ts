@@ -113,6 +113,16 @@ test.serial('launch: the numbers do not depend on the number of threads', async 
     t.deepEqual(await train(t, layout(1, 1, threads(count)), 'memory'), expected, `${count} threads`);
 });
 
+test.serial('launch: experts in processes that hold no stage', async (t) => {
+  const apart = layout(2, 1, [
+    'machines=[{host: localhost, devices: ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]}]',
+    'parallel.ep=2',
+    'placement={"expert/*/ep0/*": localhost/cpu:0, "expert/*/ep1/*": localhost/cpu:3, "stage/*/dp0/*": localhost/cpu:1, "stage/*/dp1/*": localhost/cpu:2}',
+  ]);
+  t.is(apart.parallel.world, 4);
+  t.deepEqual(await train(t, apart, 'ZeroMQ'), await train(t, layout(1, 1), 'memory'));
+});
+
 test.serial('launch: another seed gives other numbers', async (t) => {
   const one = await train(t, layout(1, 1), 'memory');
   const other = await train(t, layout(1, 1, ['train.seed=2']), 'memory');

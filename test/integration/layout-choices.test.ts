@@ -98,19 +98,34 @@ test('layout choices: experts go to other groups than their neighbours, as many 
   t.deepEqual(await chosen({ dp: 2, ep: 2 }, written(lists)), expected);
 });
 
-test('layout choices: an expert on a worker without a stage computes the same, bit for bit', async (t) => {
+test('layout choices: experts on workers without a stage compute the same, bit for bit', async (t) => {
   const expected = await alone();
-  for (const tiny of [
-    { dp: 1, ep: 1 },
-    { dp: 1, ep: 1, microbatches: 2 },
-    { dp: 2, ep: 2 },
-    { dp: 4, ep: 2, zero: 0 },
-  ] as const) {
-    const topology = topologyOf(tiny);
-    const { losses, workers } = await runJob(jobOver(new Layout(topology), topology), openDevice, {
-      expertsApart: true,
-    });
-    const parameters = finalParameters(workers, topology, 2);
-    t.deepEqual({ losses, parameters: hashOf([...parameters.values()]) }, expected, JSON.stringify(tiny));
-  }
+  const apart =
+    (parallel: Partial<LayoutSource['parallel']>) =>
+    (source: LayoutSource): LayoutSource => {
+      const workers = source.parallel.dp + (parallel.expertWorkers ?? 0);
+      const machines = [{ host: 'localhost', devices: Array.from({ length: workers }) }];
+      return { ...source, machines, parallel: { ...source.parallel, ...parallel } };
+    };
+  for (const [tiny, parallel] of [
+    [{ dp: 1, ep: 1 }, { expertWorkers: 1 }],
+    [
+      { dp: 1, ep: 1, microbatches: 2 },
+      { expertWorkers: 4, ep: 4 },
+    ],
+    [{ dp: 2, ep: 1 }, { expertWorkers: 1 }],
+    [
+      { dp: 4, ep: 1, zero: 0 },
+      { expertWorkers: 6, ep: 2 },
+    ],
+    [
+      { dp: 4, ep: 1, buddies: true },
+      { expertWorkers: 4, ep: 2, rankOrder: 'edp-inner' },
+    ],
+    [
+      { dp: 2, ep: 1 },
+      { expertWorkers: 2, ep: 2, experts: [[3, 0, 1], [2]] },
+    ],
+  ] as const)
+    t.deepEqual(await chosen(tiny, apart(parallel)), expected, JSON.stringify({ tiny, parallel }));
 });

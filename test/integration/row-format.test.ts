@@ -34,12 +34,19 @@ for (const precision of ['f32', 'bf16'] as const)
 
 /** Bytes of the arrays named `names` that leave a node in one step. */
 async function travelled(tiny: TinyLayout, expertsApart: boolean, names: RegExp) {
-  const topology = tinyTopology({ ...tiny, steps: 1 });
+  const whole = tinyTopology({ ...tiny, steps: 1 });
+  const devices = [...(whole.machines[0]?.devices ?? []), ...(whole.machines[0]?.devices ?? [])];
+  const topology = expertsApart
+    ? {
+        ...whole,
+        parallel: { ...whole.parallel, expertWorkers: 1 },
+        machines: whole.machines.map((machine) => ({ ...machine, devices })),
+      }
+    : whole;
   const job = jobOver(new Layout(topology), topology);
   let rows = 0;
   let others = 0;
   const { losses, workers } = await runJob(job, reference, {
-    expertsApart,
     sent: ({ kind, tensors }) => {
       if (names.test(kind))
         for (const each of tensors)

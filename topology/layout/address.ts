@@ -3,8 +3,14 @@ import type { MeshPlace } from './mesh.ts';
 
 type Axes = Readonly<Record<'pp' | 'tp', number>>;
 
-const placeOf = (group: string, { pp, dp, tp }: MeshPlace, axes: Axes): string =>
-  axes.pp * axes.tp === 1 ? `${group}/dp${dp}` : `${group}/pp${pp}/dp${dp}/tp${tp}`;
+/** On a worker of the mesh, or on one that has experts and no stage. */
+type HolderPlace = MeshPlace | { readonly ep: number; readonly edp: number };
+
+function placeOf(group: string, at: HolderPlace, axes: Axes): string {
+  if (!('dp' in at)) return `${group}/ep${at.ep}/edp${at.edp}`;
+  const { pp, dp, tp } = at;
+  return axes.pp * axes.tp === 1 ? `${group}/dp${dp}` : `${group}/pp${pp}/dp${dp}/tp${tp}`;
+}
 
 /** Tensor peers have a gate and experts each. */
 const peerOf = (tp: number, axes: Pick<Axes, 'tp'>): string => (axes.tp === 1 ? '' : `/tp${tp}`);
@@ -37,13 +43,13 @@ export const addresses = {
     axes: Pick<Axes, 'tp'> = { tp: 1 },
   ): Address => address(`expert/L${layer}/ep${ep}/edp${edp}${peerOf(tp, axes)}`),
   /** One for each parameter group of a worker, which is named by dp alone while pp and tp are 1. */
-  optimizer: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
+  optimizer: (group: string, at: HolderPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
     address(`optimizer/${placeOf(group, at, axes)}`),
   /** The same of a group whose gradients and weights come and go in parts. */
-  courier: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
+  courier: (group: string, at: HolderPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
     address(`courier/${placeOf(group, at, axes)}`),
   /** The copy of a shard's state, on its buddy. */
-  ward: (group: string, at: MeshPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
+  ward: (group: string, at: HolderPlace, axes: Axes = { pp: 1, tp: 1 }): Address =>
     address(`ward/${placeOf(group, at, axes)}`),
 } as const;
 

@@ -16,7 +16,8 @@ import { Dealing, type Batch } from './dealing.ts';
 import { ParameterGroups } from './parameter-groups.ts';
 import type { Holders } from './holders.ts';
 import { MachineRow, type Machine } from './machine-row.ts';
-import { Mesh, type Coordinates, type MeshShape } from './mesh.ts';
+import { ExpertsApart, ExpertsBeside, type ExpertPlace, type ExpertPlaces } from './expert-places.ts';
+import { Mesh, type Coordinates, type MeshPlace, type MeshShape } from './mesh.ts';
 import type { GroupName, ParameterGroup } from './parameter-group.ts';
 import {
   dataRank,
@@ -53,6 +54,10 @@ export interface LayoutSource {
       readonly chunks?: number;
       /** Default: contiguous. */
       readonly experts?: 'contiguous' | 'balanced' | WrittenExperts;
+      /** Workers that hold no stage, and all experts; default 0: experts lie beside stages. */
+      readonly expertWorkers?: number;
+      /** Which device each worker has, of all machines' in a row; default null: the one of its number. */
+      readonly devices?: readonly number[] | null;
     };
   /** Without an optimizer: one that takes an element at a time. */
   readonly train: Batch & {
@@ -98,6 +103,9 @@ export class Layout {
     /** Operations of a stage that may be under way at a time: while one waits for other workers, the next one computes. */
     readonly width: number;
   };
+  /** Where experts lie, and who sends to them. */
+  readonly experts: ExpertPlaces;
+  readonly #numWorkers: number;
   readonly #machines: MachineRow;
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
@@ -115,7 +123,17 @@ export class Layout {
   constructor(source: LayoutSource) {
     const { model, parallel } = source;
     this.model = model;
-    this.mesh = new Mesh(parallel);
+    const apart = parallel.expertWorkers ?? 0;
+    this.mesh = new Mesh(apart === 0 ? parallel : { ...parallel, ep: 1 });
+    this.#numWorkers = this.mesh.world + apart;
+    this.experts =
+      apart === 0
+        ? new ExpertsBeside(this.mesh)
+        : new ExpertsApart(this.mesh, {
+            workers: apart,
+            numGroups: parallel.ep,
+            order: parallel.rankOrder ?? 'ep-inner',
+          });
     this.zero = parallel.zero;
     this.options = {
       stages: parallel.stages ?? null,
@@ -123,13 +141,13 @@ export class Layout {
       expertsSliced: parallel.expertsSliced ?? true,
     };
     this.dealing = new Dealing(source.train, parallel.dp);
-    const waitsForOthers = this.mesh.ep > 1 && this.dealing.microbatches > 1;
+    const waitsForOthers = (apart > 0 || this.mesh.ep > 1) && this.dealing.microbatches > 1;
     this.pipeline = {
       kind: parallel.pipeline ?? '1f1b',
       chunks: parallel.chunks ?? 1,
       width: waitsForOthers ? 2 : 1,
     };
-    this.#machines = new MachineRow(source.machines);
+    this.#machines = new MachineRow(source.machines, parallel.devices ?? null);
     this.#hasBuddies = source.recovery.buddies;
     this.#tensorSegments = source.train.tensorSegments ?? 1;
     this.#expertMapOf = expertMaps(parallel.experts ?? 'contiguous', {
@@ -146,6 +164,15 @@ export class Layout {
 
   /** Every worker, by rank. */
   *workers(): Generator<WorkerRank> {
+    for (let rank = 0; rank < this.#numWorkers; rank++) yield workerRank(rank);
+  }
+
+  get numWorkers(): number {
+    return this.#numWorkers;
+  }
+
+  /** Those that hold a stage: all, unless experts lie apart. */
+  *stageWorkers(): Generator<WorkerRank> {
     for (let rank = 0; rank < this.mesh.world; rank++) yield workerRank(rank);
   }
 
@@ -153,7 +180,7 @@ export class Layout {
   *hosts(): Generator<WorkerRank> {
     if (this.options.offload === 'none') return;
     for (let machine = 0; machine < this.#machines.count; machine++)
-      yield workerRank(this.mesh.world + machine);
+      yield workerRank(this.#numWorkers + machine);
   }
 
   /** Workers and hosts: all that have a process of their own and attempts. */
@@ -163,7 +190,16 @@ export class Layout {
   }
 
   isHost(node: WorkerRank): boolean {
-    return node >= this.mesh.world;
+    return node >= this.#numWorkers;
+  }
+
+  hasStage(worker: WorkerRank): boolean {
+    return worker < this.mesh.world;
+  }
+
+  /** Copy and group of the experts that a worker has; null: it has none. */
+  expertPlaceOf(worker: WorkerRank): ExpertPlace | null {
+    return this.layersOf(worker).length === 0 ? null : this.experts.of(worker);
   }
 
   /** Every data-parallel copy of the model: a feeder each. */
@@ -171,6 +207,7 @@ export class Layout {
     for (let rank = 0; rank < this.mesh.dp; rank++) yield dataRank(rank);
   }
 
+  /** Of a worker that holds a stage. */
   at(worker: WorkerRank): Coordinates {
     let found = this.#coordinates.get(worker);
     if (found === undefined) {
@@ -182,7 +219,7 @@ export class Layout {
 
   /** Nobody else computes. */
   get isAlone(): boolean {
-    return this.mesh.world === 1 && this.options.offload === 'none';
+    return this.#numWorkers === 1 && this.options.offload === 'none';
   }
 
   // What a worker computes
@@ -235,6 +272,12 @@ export class Layout {
       this.#moeLayers.set(stage, found);
     }
     return found;
+  }
+
+  /** Blocks with experts whose gates, or experts, a worker has: of its stage, or of all where it has none. */
+  layersOf(worker: WorkerRank): readonly number[] {
+    if (this.hasStage(worker)) return this.moeLayersOf(this.at(worker).pp);
+    return this.isHost(worker) ? [] : moeLayers(this.model);
   }
 
   expertMap(layer: number): ExpertMap {
@@ -303,13 +346,13 @@ export class Layout {
   homeOf(worker: WorkerRank): WorkerRank {
     return this.options.offload === 'none'
       ? worker
-      : workerRank(this.mesh.world + this.#machines.machineOf(worker));
+      : workerRank(this.#numWorkers + this.#machines.machineOf(worker));
   }
 
   /** The shards that live on a worker or host, its own or those of its machine's devices. */
   shardsAt(node: WorkerRank): readonly ShardPlace[] {
     const owners = this.isHost(node)
-      ? [...this.#machines.workersOf(node - this.mesh.world)]
+      ? [...this.#machines.workersOf(node - this.#numWorkers)]
       : this.homeOf(node) === node
         ? [node]
         : [];
@@ -353,7 +396,7 @@ export class Layout {
     this.#ring ??=
       this.options.offload === 'none'
         ? new Buddies(this.#machines.hosts)
-        : new HostBuddies(this.#machines, this.mesh.world);
+        : new HostBuddies(this.#machines, this.#numWorkers);
     return this.#ring;
   }
 
@@ -365,7 +408,7 @@ export class Layout {
 
   /** Position of the machine of a worker or host in the topology. */
   machineOf(node: WorkerRank): number {
-    return this.isHost(node) ? node - this.mesh.world : this.#machines.machineOf(node);
+    return this.isHost(node) ? node - this.#numWorkers : this.#machines.machineOf(node);
   }
 
   agentOf(machine: number): NodeId {
@@ -379,23 +422,30 @@ export class Layout {
     return addresses.store(0);
   }
 
+  /** Which device a worker has, of all machines' in a row. */
+  deviceOf(worker: WorkerRank): number {
+    return this.#machines.deviceOf(worker);
+  }
+
   /** The experts of a layer that the gate on a worker sends to, by group. */
   expertsFor(layer: number, worker: WorkerRank): readonly Address[] {
-    return Array.from(this.mesh.peers('ep', worker), (peer) => this.expertOf(layer, peer));
+    return Array.from(this.experts.destinationsOf(worker), (other) => this.expertOf(layer, other));
   }
 
   /** The gates of a layer that send to the expert group on a worker, in the order in which it computes what they send. */
   gatesFor(layer: number, worker: WorkerRank): readonly Address[] {
-    return Array.from(this.mesh.peers('ep', worker), (peer) => this.gateOf(layer, peer));
+    const sources = this.experts.sourcesOf(worker, this.stageOfBlock(layer));
+    return Array.from(sources, (source) => this.gateOf(layer, source));
   }
 
   /** Which of the sources of an expert group the gate on a worker is. */
   sourceOf(_layer: number, worker: WorkerRank): number {
-    return this.at(worker).ep;
+    return this.experts.sourceOf(worker);
   }
 
   /** The first worker of a data-parallel copy of the model has its feeder. */
   hasFeeder(worker: WorkerRank): boolean {
+    if (!this.hasStage(worker)) return false;
     const { pp, tp } = this.at(worker);
     return pp === 0 && tp === 0;
   }
@@ -470,18 +520,30 @@ export class Layout {
 
   /** The expert group of a layer that lives on a worker. */
   expertOf(layer: number, worker: WorkerRank): Address {
-    return addresses.expert(layer, this.at(worker), this.mesh);
+    if (this.hasStage(worker) && this.#numWorkers === this.mesh.world)
+      return addresses.expert(layer, this.at(worker), this.mesh);
+    const place = this.experts.of(worker);
+    assert(place !== null, 'a worker has experts', { worker });
+    return addresses.expert(layer, place);
   }
 
   /** What keeps a copy of the state of a shard, on its buddy. */
   wardOf(group: ParameterGroup, worker: WorkerRank): Address {
-    return addresses.ward(group.name, this.at(worker), this.mesh);
+    return addresses.ward(group.name, this.#placeOf(worker), this.mesh);
+  }
+
+  /** What shards on a worker are named by. */
+  #placeOf(worker: WorkerRank): MeshPlace | ExpertPlace {
+    if (this.hasStage(worker)) return this.at(worker);
+    const place = this.experts.of(worker);
+    assert(place !== null, 'a worker has a stage or experts', { worker });
+    return place;
   }
 
   shardOf(group: ParameterGroup, worker: WorkerRank): Address {
     let name = group.shards.get(worker);
     if (name === undefined) {
-      name = addresses.optimizer(group.name, this.at(worker), this.mesh);
+      name = addresses.optimizer(group.name, this.#placeOf(worker), this.mesh);
       group.shards.set(worker, name);
     }
     return name;
@@ -492,7 +554,7 @@ export class Layout {
     if (!this.hasCourier(group)) return null;
     let name = group.couriers.get(worker);
     if (name === undefined) {
-      name = addresses.courier(group.name, this.at(worker), this.mesh);
+      name = addresses.courier(group.name, this.#placeOf(worker), this.mesh);
       group.couriers.set(worker, name);
     }
     return name;

@@ -15,14 +15,25 @@ export const isLocalHost = (host: string): boolean =>
 
 const nameOf = (host: string): string => (isLocalHost(host) ? '' : host);
 
-/** Machines in a row, their devices in the order of ranks: worker i has the i-th device. */
+/** Machines in a row, with their devices: worker i has the i-th, unless a list says which. */
 export class MachineRow {
   readonly #machines: readonly Machine[];
   /** First rank of each machine, and the number of all. */
   #starts: readonly number[] | null = null;
 
-  constructor(machines: readonly Machine[]) {
+  readonly #devices: readonly number[] | null;
+
+  /** @param devices - of each worker; null: that of its number */
+  constructor(machines: readonly Machine[], devices: readonly number[] | null = null) {
     this.#machines = machines;
+    this.#devices = devices;
+  }
+
+  /** Which device a worker has, of all in the row. */
+  deviceOf(rank: number): number {
+    const device = this.#devices === null ? rank : this.#devices[rank];
+    assert(device !== undefined, 'every worker has a device', { rank });
+    return device;
   }
 
   get #firsts(): readonly number[] {
@@ -41,17 +52,23 @@ export class MachineRow {
   /** The workers on the devices of a machine, by rank. */
   *workersOf(machine: number): Generator<WorkerRank> {
     const [first = 0, end = 0] = this.#firsts.slice(machine, machine + 2);
+    if (this.#devices !== null) {
+      for (const [rank, device] of this.#devices.entries())
+        if (device >= first && device < end) yield workerRank(rank);
+      return;
+    }
     for (let rank = first; rank < end; rank++) yield workerRank(rank);
   }
 
   /** Position of the machine that has the device of a worker. */
   machineOf(rank: number): number {
     const starts = this.#firsts;
-    assert(rank >= 0 && rank < (starts.at(-1) ?? 0), 'every worker has a device', { rank });
+    const device = this.deviceOf(rank);
+    assert(device >= 0 && device < (starts.at(-1) ?? 0), 'every worker has a device', { rank });
     let [low, high] = [0, starts.length - 1];
     while (high - low > 1) {
       const middle = Math.floor((low + high) / 2);
-      if ((starts[middle] ?? 0) <= rank) low = middle;
+      if ((starts[middle] ?? 0) <= device) low = middle;
       else high = middle;
     }
     return low;
@@ -59,6 +76,12 @@ export class MachineRow {
 
   /** The hosts of all devices, in the order of ranks; all names of this very machine are one. */
   get hosts(): readonly HostRun[] {
+    if (this.#devices !== null)
+      return this.#devices.map((_, rank) => ({
+        host: nameOf(this.#machines[this.machineOf(rank)]?.host ?? ''),
+        first: rank,
+        count: 1,
+      }));
     return this.#machines.flatMap(({ host, devices }, index) =>
       devices.length === 0
         ? []
@@ -68,6 +91,7 @@ export class MachineRow {
 
   /** Neighbours in order that certainly share a machine: what divides the number of devices of every one. */
   get neighbours(): number {
+    if (this.#devices !== null) return 1;
     return this.#machines.reduce((size, { devices }) => greatestCommonDivisor(size, devices.length), 0);
   }
 }

@@ -1,3 +1,4 @@
+import { assert } from '@troupe/core';
 import {
   denseUnits,
   eachSegment,
@@ -9,10 +10,11 @@ import {
   type TensorSegments,
   type Unit,
 } from '@troupe/spec';
+import type { ExpertPlace, ExpertPlaces } from './expert-places.ts';
 import { Holders } from './holders.ts';
 import type { Coordinates, Mesh } from './mesh.ts';
 import { ParameterGroup, type Cuts, type GroupName } from './parameter-group.ts';
-import type { ExpertGroupId, StageIndex, TensorRank, WorkerRank } from './rank.ts';
+import { tensorRank, type ExpertGroupId, type StageIndex, type TensorRank, type WorkerRank } from './rank.ts';
 import type { StagePlan } from './stage-plan.ts';
 
 /** Of a layout, what its groups follow from. */
@@ -28,6 +30,10 @@ export interface GroupedLayout {
   /** Of routed experts. */
   expertSegmentsOf(tensor: TensorRank): TensorSegments;
   readonly options: { readonly expertsSliced: boolean };
+  hasStage(worker: WorkerRank): boolean;
+  expertPlaceOf(worker: WorkerRank): ExpertPlace | null;
+  layersOf(worker: WorkerRank): readonly number[];
+  readonly experts: ExpertPlaces;
 }
 
 /** How holders exchange. */
@@ -67,6 +73,7 @@ export class ParameterGroups {
 
   of(worker: WorkerRank): readonly ParameterGroup[] {
     const { mesh } = this.#layout;
+    if (!this.#layout.hasStage(worker)) return [this.#apart(worker)];
     const at = this.#layout.at(worker);
     const key = (at.pp * mesh.tp + at.tp) * mesh.ep + at.ep;
     const known = this.#byCoordinates.get(key) ?? this.#make(worker, at);
@@ -83,7 +90,7 @@ export class ParameterGroups {
       this.#dense(worker, at),
       ...(mesh.tp > 1 ? [this.#replicated(at)] : []),
       ...(mesh.tp > model.kvHeads ? [this.#heads(at)] : []),
-      ...(this.#layout.moeLayersOf(at.pp).length === 0 ? [] : [this.#expert(worker, at)]),
+      ...(this.#layout.expertPlaceOf(worker) === null ? [] : [this.#expert(worker, at)]),
     ];
   }
 
@@ -162,6 +169,28 @@ export class ParameterGroups {
           .flatMap((layer) =>
             segments.flatMap((segment) =>
               this.#layout.expertsOf(layer, at.ep).map((expert) => expertUnit(model, layer, expert, segment)),
+            ),
+          ),
+    });
+  }
+
+  /** On a worker without a stage: its experts of all layers, whole. */
+  #apart(worker: WorkerRank): ParameterGroup {
+    const { model, experts } = this.#layout;
+    const segments = eachSegment(this.#layout.expertSegmentsOf(tensorRank(0)));
+    const place = this.#layout.expertPlaceOf(worker);
+    assert(place !== null, 'a worker has a stage or experts', { worker });
+    return this.#group('expert', [place.ep], {
+      reader: 'experts',
+      holders: () => experts.copiesOf(worker),
+      units: () =>
+        this.#layout
+          .layersOf(worker)
+          .flatMap((layer) =>
+            segments.flatMap((segment) =>
+              this.#layout
+                .expertsOf(layer, place.ep)
+                .map((expert) => expertUnit(model, layer, expert, segment)),
             ),
           ),
     });

@@ -4,7 +4,7 @@ import type { Layout } from '../layout/layout.ts';
 import type { Coordinates } from '../layout/mesh.ts';
 import type { Placement, WorkerNode } from '../placement.ts';
 import type { ResolvedTopology } from '../resolved.ts';
-import { stageBuffers, type BufferBytes } from './stage-buffers.ts';
+import { expertWorkerBuffers, stageBuffers, type BufferBytes } from './stage-buffers.ts';
 import { stageParameters } from './stage-parameters.ts';
 import {
   copyBytes,
@@ -65,11 +65,17 @@ export function planMemory(
   },
 ): readonly DeviceMemory[] {
   const { layout } = placement;
-  const parameters = stageParameters(topology, layout);
-  const papers = parameters.map(({ dense, expert }) => {
-    const source = { ...topology.parallel, dense, expert };
+  const { parallel } = topology;
+  const papersOf = (of: Pick<typeof parallel, 'dp'>, dense: number, expert: number) => {
+    const source = { ...parallel, ...of, dense, expert };
     return { mixed: papersMemory(source, 'mixed'), f32: papersMemory(source, 'f32') };
-  });
+  };
+  const isApart = parallel.expertWorkers > 0;
+  const parameters = stageParameters(topology, layout);
+  const stages = parameters.map(({ dense, expert }) =>
+    papersOf({ dp: parallel.dp }, dense, isApart ? 0 : expert),
+  );
+  const inAll = parameters.reduce((sum, { expert }) => sum + expert, 0);
   const known = new Map<string, BufferBytes>();
   const buffersOf = (at: Pick<Coordinates, 'pp' | 'tp'>): BufferBytes => {
     const key = `${at.pp}/${at.tp}`;
@@ -78,10 +84,12 @@ export function planMemory(
     return found;
   };
   return placement.workers.flatMap(({ id, rank, coordinates }) => {
-    const counted = papers[coordinates.pp];
+    const counted =
+      coordinates === null ? papersOf({ dp: parallel.expertWorkers }, 0, inAll) : stages[coordinates.pp];
     if (counted === undefined) return [];
     const { shards, ...states } = workerStates(topology, placement, rank);
-    const { activations, buffers: others } = buffersOf(coordinates);
+    const { activations, buffers: others } =
+      coordinates === null ? expertWorkerBuffers(topology, layout, workerRank(rank)) : buffersOf(coordinates);
     const words = shards * SHARD_WORDS_BYTES;
     const buffers = others + words;
     const { weights, gradients, master, moments, buddies } = states;

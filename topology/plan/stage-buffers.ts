@@ -9,7 +9,7 @@ import {
 import { isMoeLayer, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { Coordinates } from '../layout/mesh.ts';
-import type { StageIndex } from '../layout/rank.ts';
+import type { StageIndex, WorkerRank } from '../layout/rank.ts';
 import type { SlotMode } from '../layout/stage-slots.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { bytesAllocated } from './allocations.ts';
@@ -40,8 +40,16 @@ const shapeOf = (
 
 const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
 
-/** What the expert group of a worker keeps of one pass at even load: room for the outputs of other workers' rows, and pre-activations. */
-export function expertBytes(topology: ResolvedTopology, shape: StageShape): number {
+/**
+ * What the expert group of a worker keeps of one pass at even load: room for the outputs of other workers' rows, and pre-activations.
+ *
+ * @param sources - gates that send to it, one of them beside it, or all from other workers
+ */
+export function expertBytes(
+  topology: ResolvedTopology,
+  shape: StageShape,
+  sources = { all: topology.parallel.ep, others: topology.parallel.ep - 1 },
+): number {
   const { model, parallel } = topology;
   if (model.moe === null) return 0;
   const { topK, dExpert } = model.moe;
@@ -51,7 +59,7 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape): numb
   const { expertSegments = { from: 0, to: 1, count: 1 } } = shape.tensor ?? {};
   const held = expertSegments.to - expertSegments.from;
   const hidden = (dExpert * held) / expertSegments.count;
-  const saved = narrow * room(parallel.ep * rows * hiddenInputs(model.ffn.activation) * hidden);
+  const saved = narrow * room(sources.all * rows * hiddenInputs(model.ffn.activation) * hidden);
   // A result of every segment goes back.
   const width = held * model.dModel;
   const results = 2 * 4 * room(rows * width);
@@ -59,7 +67,7 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape): numb
   const distinct = Math.min(shape.sequences * model.seqLen, rows);
   const converted =
     shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
-  return saved + (parallel.ep - 1) * (results + converted);
+  return saved + sources.others * (results + converted);
 }
 
 /** Bytes of the passes of a stage, of training and of evaluation: gradients of activations lie in one set of buffers for all slots. */
@@ -68,7 +76,7 @@ function passBytes(
   layout: Layout,
   { stage, shape }: { readonly stage: StageIndex; readonly shape: StageShape },
 ): Readonly<Record<SlotMode, number>> {
-  const ranks = layout.mesh.ep;
+  const ranks = layout.experts.numGroups;
   const sums = { train: 0, evaluate: 0 };
   let gradients: GradientActivations | undefined;
   for (const { mode, plan } of layout.slotsOf(stage).all) {
@@ -107,7 +115,7 @@ export function stageBuffers(
   const statistics = bytesAllocated(
     (device) => new StageStatistics(device, model, layout.moeLayersOf(stage)),
   );
-  const expert = expertBytes(topology, shape);
+  const expert = topology.parallel.expertWorkers > 0 ? 0 : expertBytes(topology, shape);
   // A pass that has begun at a stage may have begun at the experts of its blocks.
   const expertPasses = layout
     .slotsOf(stage)
@@ -117,4 +125,22 @@ export function stageBuffers(
     activations: passes.train + expertPasses * expert,
     buffers: ropeBytes(model) + 2 * statistics + (data.holdout > 0 ? passes.evaluate : 0),
   };
+}
+
+/** The same of a worker that has experts of all layers and no stage. */
+export function expertWorkerBuffers(
+  topology: ResolvedTopology,
+  layout: Layout,
+  worker: WorkerRank,
+): BufferBytes {
+  const shape = shapeOf(topology, layout, 0);
+  const activations = layout.layersOf(worker).map((layer) => {
+    const stage = layout.stageOfBlock(layer);
+    const { count } = layout.experts.sourcesOf(worker, stage);
+    const passes = layout
+      .slotsOf(stage)
+      .all.filter(({ mode, plan }) => mode === 'train' && plan.blocks.includes(layer));
+    return passes.length * expertBytes(topology, shape, { all: count, others: count });
+  });
+  return { activations: activations.reduce((sum, each) => sum + each, 0), buffers: 0 };
 }

@@ -6,7 +6,13 @@ import { isLocalHost } from '../layout/machine-row.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
 import { stageIndex, type StageIndex, type WorkerRank } from '../layout/rank.ts';
 import { WEIGHT_ROOMS, type Segment } from '../layout/segment.ts';
-import type { HostNode, PlacedNode, Placement, WorkerNode } from '../placement.ts';
+import {
+  createPlacement,
+  type HostNode,
+  type PlacedNode,
+  type Placement,
+  type WorkerNode,
+} from '../placement.ts';
 import { groupSizes, heldBytes } from './states.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
@@ -126,7 +132,7 @@ function tensorBytes(topology: ResolvedTopology, layout: Layout, stage: StageInd
 }
 
 function* tensorFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  for (const worker of layout.workers()) {
+  for (const worker of layout.stageWorkers()) {
     const tensor = tensorBytes(topology, layout, layout.at(worker).pp);
     if (tensor === 0) continue;
     for (const peer of layout.peersOf(worker))
@@ -148,10 +154,11 @@ function buddyBytes(
 }
 
 /**
- * Bytes a worker sends in one step under the default placement, by formula: the mean over a pipeline's stages.
+ * Bytes a worker sends in one step, by formula: the mean over a pipeline's stages; over all workers, where some hold no stage.
  */
 export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout(topology)): TrafficBytes {
   const { model, parallel, train } = topology;
+  if (parallel.expertWorkers > 0) return meanTraffic(topology);
   const { dp, ep, pp } = parallel;
   const numMoe = moeLayers(model).length;
   const { there, back } = rowsPerPair(topology);
@@ -214,6 +221,19 @@ function hostBytes(
   return { gradients: leaves / share, weights: weights / share };
 }
 
+/** The mean over all workers of what each sends to others. */
+function meanTraffic(topology: ResolvedTopology): TrafficBytes {
+  const placement = createPlacement(topology);
+  const count = placement.workers.length;
+  const scaled = ({ part }: Flow): Flow['part'] =>
+    Object.fromEntries(Object.entries(part).map(([kind, bytes]) => [kind, bytes / count]));
+  return addTraffic(
+    flowsOf(topology, placement)
+      .filter(({ from, to }) => from !== to)
+      .map(scaled),
+  );
+}
+
 /** The mean over the holders of a group. */
 function meanBuddyBytes(topology: ResolvedTopology, layout: Layout, group: ParameterGroup): number {
   const { holders } = group;
@@ -245,7 +265,7 @@ function* rowFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): G
 function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
   const { train, model } = topology;
   const pipeline = (train.batch / layout.mesh.dp) * model.seqLen * 4 * model.dModel;
-  for (const worker of layout.workers()) {
+  for (const worker of layout.stageWorkers()) {
     const here = nodeOf(layout.stageOf(worker));
     for (let chunk = 0; chunk < layout.pipeline.chunks; chunk++) {
       const next = layout.nextOf(worker, chunk);
@@ -304,16 +324,16 @@ function* exchangeFlows(
   for (const other of group.holders) if (other !== worker) yield { from, to: to(other), part: { weights } };
 }
 
+const flowsOf = (topology: ResolvedTopology, placement: Placement): readonly Flow[] =>
+  [rowFlows, pipelineFlows, tensorFlows, shardFlows].flatMap((each) => [...each(topology, placement)]);
+
 /** Every pair of workers that talk in a step and how much, by where actors live; null beyond 256 workers. */
 export function planLinks(topology: ResolvedTopology, placement: Placement): readonly Link[] | null {
   const { layout, workers, hosts } = placement;
-  if (layout.mesh.world > MAX_WORKERS_FOR_LINKS) return null;
+  if (layout.numWorkers > MAX_WORKERS_FOR_LINKS) return null;
   const nodes = new Map<string, WorkerNode | HostNode>([...workers, ...hosts].map((node) => [node.id, node]));
   const sums = new Map<string, { from: PlacedNode; to: PlacedNode; parts: Flow['part'][] }>();
-  const flows = [rowFlows, pipelineFlows, tensorFlows, shardFlows].flatMap((each) => [
-    ...each(topology, placement),
-  ]);
-  for (const flow of flows) {
+  for (const flow of flowsOf(topology, placement)) {
     const [from, to] = [nodes.get(flow.from), nodes.get(flow.to)];
     if (flow.from === flow.to || from === undefined || to === undefined) continue;
     const key = `${flow.from} ${flow.to}`;

@@ -113,11 +113,6 @@ function withExpert(
 function refuse(topology: ResolvedTopology, use: Use): void {
   const problems = refuseUnbuilt(topology, use);
   if (problems.length > 0) throw notBuilt(problems.map(formatProblem));
-  if (Object.keys(topology.placement).length > 0)
-    throw new NotBuiltError(
-      'placement by rule',
-      'leave `placement` out: actors then live on the device of their mesh coordinate',
-    );
 }
 
 const notBuilt = (messages: readonly string[]): TroupeError =>

@@ -13,6 +13,8 @@ const parallelKeys = {
   chunks: 'tried',
   edp: 'follows',
   world: 'follows',
+  expertWorkers: 'follows',
+  devices: 'follows',
   stages: 'kept',
   rankOrder: 'kept',
   expertsSliced: 'kept',
@@ -69,7 +71,14 @@ export function dividedSo(topology: ResolvedTopology, mixture: Mixture): Resolve
   const { pp, dp, tp, ep } = axes;
   return {
     ...topology,
-    parallel: { ...topology.parallel, ...axes, edp: dp / ep, world: pp * dp * tp },
+    parallel: {
+      ...topology.parallel,
+      ...axes,
+      edp: dp / ep,
+      world: pp * dp * tp,
+      expertWorkers: 0,
+      devices: null,
+    },
     train: { ...topology.train, microbatches, recompute },
   };
 }

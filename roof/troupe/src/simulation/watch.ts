@@ -37,7 +37,7 @@ export interface WatchOptions {
 /** Stages whose counts are of rows of their own, with their layers of experts: of tensor peers, which count the same, one. */
 const countingStages = (layout: Layout): ReadonlyMap<string, readonly number[]> =>
   new Map(
-    [...layout.workers()].flatMap((worker) => {
+    [...layout.stageWorkers()].flatMap((worker) => {
       const { pp, tp } = layout.at(worker);
       return tp > 0 ? [] : [[layout.stageOf(worker), layout.moeLayersOf(pp)] as const];
     }),

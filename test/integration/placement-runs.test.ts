@@ -1,0 +1,92 @@
+import test from 'ava';
+import { openReferenceDevice } from '@troupe/kernels';
+import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
+import { crash, numbersOf, simulateTiny } from './struck-tiny.ts';
+import { tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
+
+const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+
+const devices = (count: number) => [{ devices: Array.from({ length: count }, (_, index) => `cpu:${index}`) }];
+
+/** The tiny model with experts where rules put them. */
+function placed(tiny: TinyLayout, { numDevices, parallel = {}, rules }: Apart): ResolvedTopology {
+  const { file } = tinyTopology(tiny);
+  return resolveTopology({
+    ...file,
+    parallel: { ...file.parallel, ...parallel },
+    machines: devices(numDevices),
+    placement: Object.fromEntries(
+      Object.entries(rules).map(([pattern, device]) => [pattern, `localhost/cpu:${device}`]),
+    ),
+  });
+}
+
+interface Apart {
+  readonly numDevices: number;
+  readonly parallel?: object;
+  readonly rules: Readonly<Record<string, number>>;
+}
+
+const alone = tinyTopology({ dp: 1, ep: 1 });
+
+const runs: readonly (readonly [string, TinyLayout, Apart])[] = [
+  ['one replica, one expert worker', { dp: 1, ep: 1 }, { numDevices: 2, rules: { 'expert/*': 1 } }],
+  [
+    'two replicas, four groups, stages behind experts',
+    { dp: 2, ep: 1, microbatches: 2 },
+    {
+      numDevices: 6,
+      parallel: { ep: 4 },
+      rules: {
+        'stage/pp0/dp0/tp0': 4,
+        'stage/pp0/dp1/tp0': 5,
+        'expert/*/ep0/*': 0,
+        'expert/*/ep1/*': 1,
+        'expert/*/ep2/*': 2,
+        'expert/*/ep3/*': 3,
+      },
+    },
+  ],
+  [
+    'two stages, two copies of the experts',
+    { dp: 2, ep: 1, zero: 0, microbatches: 2 },
+    { numDevices: 6, parallel: { pp: 2 }, rules: { 'expert/*/*/edp0': 4, 'expert/*/*/edp1': 5 } },
+  ],
+  [
+    'stages the other way round, experts beside them',
+    { dp: 2, ep: 2 },
+    {
+      numDevices: 2,
+      rules: { 'stage/pp0/dp0/*': 1, 'stage/pp0/dp1/*': 0, 'expert/*/ep0/*': 1, 'expert/*/ep1/*': 0 },
+    },
+  ],
+];
+
+for (const [name, tiny, apart] of runs)
+  test(`placement: ${name}: the numbers of one process`, async (t) => {
+    const expected = await trainTiny(alone, openDevice);
+    const run = await trainTiny(placed(tiny, apart), openDevice);
+    t.is(run.result.error, null);
+    t.deepEqual(run.hashes, expected.hashes);
+  });
+
+test('placement: a lost worker without a stage changes no number', async (t) => {
+  const topology = placed(
+    { dp: 2, ep: 1, buddies: true, microbatches: 2 },
+    { numDevices: 4, parallel: { ep: 2 }, rules: { 'expert/*/ep0/*': 2, 'expert/*/ep1/*': 3 } },
+  );
+  const clean = await simulateTiny(topology);
+  t.is(clean.result.error, null);
+  for (const [worker, when] of [
+    [2, 2],
+    [3, { actor: 'expert/L1/ep1/edp0', state: 'serving.backwarding', times: 2 }],
+    [3, { actor: 'optimizer/expert/ep1/edp0', state: 'voted', times: 2 }],
+    [0, { actor: 'gate/L1/pp0/dp0', state: 'awaitingRows', times: 2 }],
+  ] as const) {
+    const struck = await simulateTiny(topology, { faults: [crash(worker, when)] });
+    t.is(struck.struck.length, 1, `worker ${worker}: the fault struck`);
+    t.is(struck.result.error, null);
+    t.deepEqual(numbersOf(struck), numbersOf(clean));
+    t.is(struck.events.filter(({ event }) => event === 'recovered').length, 1);
+  }
+});
