@@ -1,7 +1,14 @@
 import { inlineHasher } from '@troupe/checkpoint';
 import { openReferenceDevice } from '@troupe/kernels';
 import { refuseUnbuilt } from '@troupe/topology';
-import { memoryStorage, openCheckpoint, startCluster, type CheckpointReader } from 'troupe';
+import {
+  memoryStorage,
+  openCheckpoint,
+  startCluster,
+  type CheckpointReader,
+  type ClusterOptions,
+  type GateRule,
+} from 'troupe';
 import { isExact, isLegal, type Mixture } from './mixture.ts';
 import { mixtureTokens, STEPS, topologyOf, undivided } from './mixture-topology.ts';
 
@@ -33,12 +40,20 @@ export function builtPart(mixture: Mixture): Mixture {
   return isLegal(built) ? built : { ...built, microbatches: 1 };
 }
 
+/** What a run is given beside its topology. Default: the tokens of mixtures, and the model's own router. */
+export interface Given {
+  readonly name: string;
+  readonly tokens?: NonNullable<ClusterOptions['tokens']>;
+  readonly gate?: GateRule;
+}
+
 /** Trains five steps in this process. */
-export async function runMixture(mixture: Mixture): Promise<MixtureNumbers> {
+async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumbers> {
   const topology = topologyOf(mixture);
   const storage = memoryStorage();
   const cluster = await startCluster(topology, {
-    tokens: mixtureTokens(topology.model.vocab),
+    tokens: given.tokens ?? mixtureTokens(topology.model.vocab),
+    ...(given.gate === undefined ? {} : { gate: given.gate }),
     openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
     checkpoints: { storage, folder: 'run', keep: STEPS, tokenizer: null, hasher: inlineHasher() },
   });
@@ -70,10 +85,10 @@ export async function runMixture(mixture: Mixture): Promise<MixtureNumbers> {
 const known = new Map<string, Promise<MixtureNumbers>>();
 
 /** What one process computes of the same model; trained once. */
-export function numbersAlone(mixture: Mixture): Promise<MixtureNumbers> {
+function numbersAlone(mixture: Mixture, given: Given): Promise<MixtureNumbers> {
   const alone = undivided(mixture);
-  const key = JSON.stringify(alone);
-  const found = known.get(key) ?? runMixture(alone);
+  const key = JSON.stringify([given.name, alone]);
+  const found = known.get(key) ?? runMixture(alone, given);
   known.set(key, found);
   return found;
 }
@@ -128,8 +143,8 @@ async function far(
 }
 
 /** Where a mixture's numbers are not those of one process; empty: nowhere. */
-export async function differences(mixture: Mixture): Promise<readonly string[]> {
-  const [found, expected] = [await runMixture(mixture), await numbersAlone(mixture)];
+export async function differences(mixture: Mixture, given: Given = { name: '' }): Promise<readonly string[]> {
+  const [found, expected] = [await runMixture(mixture, given), await numbersAlone(mixture, given)];
   if (!isExact(mixture)) return far(found, expected, mixture);
   const losses = found.losses.flatMap((loss, index) =>
     Object.is(loss, expected.losses[index]) ? [] : [`loss ${index}: ${loss} for ${expected.losses[index]}`],
