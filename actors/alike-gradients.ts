@@ -26,16 +26,16 @@ export class AlikeGradients {
   readonly #ranges: readonly Range[];
   readonly #device: Worker['device'];
 
-  constructor({ job, device, at }: Worker, buffers: GroupBuffers) {
+  constructor({ job, device, peer }: Worker, buffers: GroupBuffers) {
     const { flat } = buffers.group;
     this.#device = device;
     assert(buffers.gradients.kind === 'shared', 'what peers hold alike is added up in place');
     this.#group = buffers.group;
     this.#shared = buffers.gradients;
-    this.#counts = at.tp === 0;
+    this.#counts = peer === 0;
     this.#own = new FlatGradients(device, flat, {
       kindOf: () => 'begun',
-      leavesOf: leavesOf(job.model, job.layout.dealing.grains, tensorShare(job.layout.tensorAxis, at.tp)),
+      leavesOf: leavesOf(job.model, job.layout.dealing.grains, tensorShare(job.layout.tensorAxis, peer)),
       overflow: buffers.gradients.overflow,
     });
     this.#ranges = flat.units.flatMap((unit, index) => {

@@ -58,10 +58,10 @@ export class SharedGradients implements GradientSink, GradientSums {
   readonly kind = 'shared';
   readonly #flat: FlatGradients;
 
-  constructor({ job, device, at }: Worker, group: ParameterGroup) {
+  constructor({ job, device, peer }: Worker, group: ParameterGroup) {
     this.#flat = new FlatGradients(device, group.flat, {
       kindOf: gradientKind(job, group),
-      leavesOf: leavesOf(job.model, job.layout.dealing.grains, tensorShare(job.layout.tensorAxis, at.tp)),
+      leavesOf: leavesOf(job.model, job.layout.dealing.grains, tensorShare(job.layout.tensorAxis, peer)),
     });
   }
 

@@ -1,6 +1,13 @@
 import { withoutQueue, type Device, type KernelCall } from '@troupe/kernel-set';
 import type { Behaviour, FieldsArgument, Self, Shapes } from '@troupe/runtime';
-import type { Coordinates, GroupName, ParameterGroup, WorkerRank } from '@troupe/topology/layout';
+import {
+  tensorRank,
+  type Coordinates,
+  type GroupName,
+  type ParameterGroup,
+  type WorkerRank,
+  type TensorRank,
+} from '@troupe/topology/layout';
 import type { Job } from './job.ts';
 import type { messages } from './messages.ts';
 import { hearingOrder } from './roster.ts';
@@ -64,6 +71,11 @@ export class Worker {
   /** Its place in the mesh; a host has none. */
   get at(): Coordinates {
     return this.job.layout.at(this.rank);
+  }
+
+  /** Its place on the tensor axis; a worker without a stage has no peers. */
+  get peer(): TensorRank {
+    return this.job.layout.hasStage(this.rank) ? this.at.tp : tensorRank(0);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { assert, type Address } from '@troupe/core';
 import type { Device, GradientTarget, Weights } from '@troupe/kernel-set';
 import { eachSegment, type Segment } from '@troupe/spec';
-import { tensorRank, type ExpertGroupId } from '@troupe/topology/layout';
+import type { ExpertGroupId } from '@troupe/topology/layout';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { Job } from '../job.ts';
 import type { Worker } from '../worker.ts';
@@ -61,7 +61,7 @@ function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): Expert
   const courier = layout.courierOf(group, rank);
   const segment = group.segments.findIndex(({ from }) => from === range.from);
   const isGathered = layout.isGathered(group);
-  const held = layout.expertSegmentsOf(layout.hasStage(rank) ? worker.at.tp : tensorRank(0));
+  const held = layout.expertSegmentsOf(worker.peer);
   const segments = eachSegment(held).map((each): ExpertSegmentBuffers => {
     const own = units.filter((unit) => held.count === 1 || unit.segment === each.index);
     const [first, last] = [own[0], own.at(-1)];
