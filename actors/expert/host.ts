@@ -91,7 +91,8 @@ export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
     job,
     device,
     expertGroup: place.ep,
-    defersMatrices: job.layout.defersMatrices,
+    // Without a stage beside them nobody says when there is time for matrices.
+    defersMatrices: job.layout.defersMatrices && job.layout.hasStage(rank),
     numGrains: job.layout.dealing.microbatchGrains,
     gatesFor: (layer) => job.layout.gatesFor(layer, rank),
     expertBuffers: (layer) => buffersOf(worker, experts, layer),

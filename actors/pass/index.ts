@@ -39,6 +39,7 @@ export function mountPass(parts: PassParts): Mount {
     moeLayers: new Set(worker.layers),
     expertLayers: blocks.filter(
       (layer) =>
+        layout.expertPlaceOf(worker.rank) !== null &&
         worker.layers.includes(layer) &&
         layout.expertsFor(layer, worker.rank).includes(layout.expertOf(layer, worker.rank)),
     ),

@@ -53,6 +53,11 @@ const runs: readonly (readonly [string, TinyLayout, Apart])[] = [
     { numDevices: 6, parallel: { pp: 2 }, rules: { 'expert/*/*/edp0': 4, 'expert/*/*/edp1': 5 } },
   ],
   [
+    'a pipeline without bubbles, one expert worker',
+    { dp: 1, ep: 1, microbatches: 2 },
+    { numDevices: 3, parallel: { pp: 2, pipeline: 'zero-bubble' }, rules: { 'expert/*': 2 } },
+  ],
+  [
     'stages the other way round, experts beside them',
     { dp: 2, ep: 2 },
     {
