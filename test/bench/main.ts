@@ -11,13 +11,14 @@ import { benchMoe, formatMoe, YardstickError } from './moe.ts';
 import { pairsMain } from './pairs-main.ts';
 import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
+import { benchResident, formatResident } from './resident.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
 import { benchScaling, formatScaling } from './scaling.ts';
 import { benchSimulated, formatSimulated } from './simulated.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory | layouts | capacity [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory | resident | layouts | capacity [--small]
 npm run bench -- pairs --old DIR: two builds in turn; pairs --help says more
   --small             shows that it runs; writes nothing
 step and kernels:
@@ -80,6 +81,12 @@ const benches = {
   simulated: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Simulated steps', text: formatSimulated(await benchSimulated({ size })) },
   ],
+  resident: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    {
+      title: 'Memory of a device, planned and resident',
+      text: formatResident(await benchResident({ size })),
+    },
+  ],
   layouts: async ({ size, rounds }: BenchOptions): Promise<readonly Section[]> => [
     {
       title: 'Layouts',
@@ -105,6 +112,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   events: [],
   simulated: [],
   memory: [],
+  resident: [],
   layouts: ['rounds'],
   capacity: ['devices'],
 };
