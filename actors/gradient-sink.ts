@@ -49,9 +49,9 @@ function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => Gradient
   return (unit) => (hasTwo(unit) ? 'begun' : 'stored');
 }
 
-/** How the gradients of a group's buffer come together, part by part. */
+/** How the gradients of a group come together at its shards, part by part: what comes in buckets is added, whoever else holds the group. */
 export const sumsOf = (job: Job, group: ParameterGroup): readonly Omit<GradientSlice, 'values'>[] =>
-  gradientRuns(group.flat, gradientKind(job, group));
+  gradientRuns(group.flat, job.layout.hasCourier(group) ? () => 'added' : gradientKind(job, group));
 
 /** One buffer in which the stage or the experts of a worker add, and in which the shard beside them adds what others send (GRD-1). */
 export class SharedGradients implements GradientSink, GradientSums {

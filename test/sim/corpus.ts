@@ -120,4 +120,14 @@ export const corpus: readonly CorpusCase[] = [
     faults: [],
     steps: 2,
   },
+  {
+    name: 'a host adds up what its only device sends in buckets, and the copy expects what one kernel call finishes',
+    cluster: [
+      { ...usual, dp: 2, ep: 2, offload: 'optimizer' },
+      { latencyMs: 0.5, buddies: true },
+    ],
+    seed: 0,
+    faults: [],
+    steps: 2,
+  },
 ];
