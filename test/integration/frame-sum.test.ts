@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import { address } from '@troupe/core';
 import { nativeCrc32 } from '@troupe/kernels';
-import { createCodec, type Crc32, type Message } from '@troupe/wire';
+import { createCodec, type Message } from '@troupe/wire';
 import test from 'ava';
 
 const kinds = new Set(['rows.sent']);
@@ -51,35 +51,38 @@ for (const [name, crc32] of [
   ['native', native],
   ['zlib', (bytes: Uint8Array) => zlibCrc32(bytes)],
 ] as const)
-  test(`frame sum: any receiver reads what is summed by ${name} CRC, and finds a flipped bit anywhere`, (t) => {
-    const fast: { readonly crc32?: Crc32 } = crc32 === null ? {} : { crc32 };
-    const sender = createCodec({ kinds, ...fast });
-    const receivers = [sender, createCodec({ kinds })];
-    const frames = [bytesOf(5, 1), bytesOf(0, 2), bytesOf(700, 3)];
-    const packet = sender.encodeMessage(messageOf(frames), 3);
-    for (const codec of receivers)
-      t.deepEqual(
-        codec.decodeMessage(packet).message.tensors.map((each) => each.byteLength),
-        [5, 0, 700],
-      );
-    for (const [frame, at] of [
-      [0, 0],
-      [0, 4],
-      [2, 0],
-      [2, 351],
-      [2, 699],
-    ] as const) {
-      const damaged = packet.frames.map((bytes) => Uint8Array.from(bytes));
-      damaged[frame]![at]! ^= 16;
+  (crc32 === null ? test.skip : test)(
+    `frame sum: any receiver reads what is summed by ${name} CRC, and finds a flipped bit anywhere`,
+    (t) => {
+      if (crc32 === null) return;
+      const sender = createCodec({ kinds, crc32 });
+      const receivers = [sender, createCodec({ kinds })];
+      const frames = [bytesOf(5, 1), bytesOf(0, 2), bytesOf(700, 3)];
+      const packet = sender.encodeMessage(messageOf(frames), 3);
       for (const codec of receivers)
-        t.throws(() => codec.decodeMessage({ header: packet.header, frames: damaged }), {
-          code: 'TROUPE_WIRE_CHECKSUM',
-        });
-    }
-    const header = Uint8Array.from(packet.header);
-    header[20]! ^= 1;
-    t.throws(() => sender.decodeMessage({ header, frames: packet.frames }));
-    const slow = createCodec({ kinds }).encodeMessage(messageOf(frames), 3);
-    for (const codec of receivers) t.notThrows(() => codec.decodeMessage(slow));
-    t.notDeepEqual(slow.header, packet.header);
-  });
+        t.deepEqual(
+          codec.decodeMessage(packet).message.tensors.map((each) => each.byteLength),
+          [5, 0, 700],
+        );
+      for (const [frame, at] of [
+        [0, 0],
+        [0, 4],
+        [2, 0],
+        [2, 351],
+        [2, 699],
+      ] as const) {
+        const damaged = packet.frames.map((bytes) => Uint8Array.from(bytes));
+        damaged[frame]![at]! ^= 16;
+        for (const codec of receivers)
+          t.throws(() => codec.decodeMessage({ header: packet.header, frames: damaged }), {
+            code: 'TROUPE_WIRE_CHECKSUM',
+          });
+      }
+      const header = Uint8Array.from(packet.header);
+      header[20]! ^= 1;
+      t.throws(() => sender.decodeMessage({ header, frames: packet.frames }));
+      const slow = createCodec({ kinds }).encodeMessage(messageOf(frames), 3);
+      for (const codec of receivers) t.notThrows(() => codec.decodeMessage(slow));
+      t.notDeepEqual(slow.header, packet.header);
+    },
+  );
