@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
-import { optimizerMachine, type OptimizerInput } from './machine.ts';
+import type { OptimizerInput } from './context.ts';
+import { optimizerMachine } from './machine.ts';
 
 const kinds = [
   'parameters.initialised',

@@ -11,7 +11,7 @@ import type { GroupBuffers, GroupShare } from '../group-buffers.ts';
 import { firstSource } from '../job.ts';
 import { roundsIn, type ResidentWeights } from '../weight-source.ts';
 import type { Worker } from '../worker.ts';
-import type { OptimizerInput } from './machine.ts';
+import type { OptimizerInput } from './context.ts';
 
 /** A part of one tensor that lies in a flat buffer at `flat`. */
 export interface Piece {
