@@ -97,6 +97,12 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [crash(2, { actor: 'pass/pp1/dp0/tp0/*', state: 'routing', times: 4 })],
     from: ['peers+0'],
   },
+  'a tensor peer in the middle of a backward pass': {
+    mixture: { dp: 2, tp: 2, ep: 2, microbatches: 2, segments: 4 },
+    buddies: true,
+    faults: [crash(1, { actor: 'pass/pp0/dp0/tp1/*', state: 'unattending', times: 6 })],
+    from: ['peers+0'],
+  },
   'a host between vote and update': {
     mixture: { dp: 2, microbatches: 2, offload: 'optimizer' },
     buddies: true,
