@@ -1,6 +1,5 @@
-import { assert } from '@troupe/core';
 import { FlatGradients, leavesOf, tensorShare, type UnitTargets } from '@troupe/model';
-import type { KernelCall } from '@troupe/kernel-set';
+import type { ExactSum, KernelCall } from '@troupe/kernel-set';
 import type { Unit } from '@troupe/spec';
 import type { ParameterGroup } from '@troupe/topology/layout';
 import { intersect, type Range } from './gradients.ts';
@@ -11,32 +10,38 @@ import type { Worker } from './worker.ts';
 /** Every tensor peer computes the same gradient of it. */
 const isAlike = ({ peerGradient }: Unit): boolean => peerGradient === 'whole';
 
+/** Which microbatch's gradients, and whether the step has more of them. */
+export interface Microbatch {
+  readonly microbatch: number;
+  readonly last: boolean;
+}
+
 /**
- * Gradients of what tensor peers hold alike (norms, routers): every peer computes all of them, in a buffer of its own, and peer 0 alone adds
- * its leaves to the sum that the holders exchange.
+ * Gradients of what tensor peers hold alike (norms, routers). Every peer computes all of them, and peer 0 alone adds its leaves to what the
+ * holders exchange: a sum over the step, or a bucket a microbatch.
  *
  * TEN-3: a gradient that peers compute alike counts once. TEN-4: the leaves of the others are equal, bit for bit; the trainer compares their
  * {@link digest} in every step.
  */
 export class AlikeGradients {
+  /** All leaves of the step. */
   readonly #own: FlatGradients;
   readonly #group: ParameterGroup;
-  readonly #shared: SharedGradients;
+  readonly #gradients: GroupBuffers['gradients'];
   readonly #counts: boolean;
   readonly #ranges: readonly Range[];
   readonly #device: Worker['device'];
 
-  constructor({ job, device, peer }: Worker, buffers: GroupBuffers) {
-    const { flat } = buffers.group;
+  constructor({ job, device, peer }: Worker, { group, gradients }: GroupBuffers) {
+    const { flat } = group;
     this.#device = device;
-    assert(buffers.gradients.kind === 'shared', 'what peers hold alike is added up in place');
-    this.#group = buffers.group;
-    this.#shared = buffers.gradients;
+    this.#group = group;
+    this.#gradients = gradients;
     this.#counts = peer === 0;
     this.#own = new FlatGradients(device, flat, {
       kindOf: () => 'begun',
       leavesOf: leavesOf(job.model, job.layout.dealing.grains, tensorShare(job.layout.tensorAxis, peer)),
-      overflow: buffers.gradients.overflow,
+      ...(gradients.kind === 'shared' ? { overflow: gradients.overflow } : {}),
     });
     this.#ranges = flat.units.flatMap((unit, index) => {
       const from = flat.starts[index] ?? 0;
@@ -44,25 +49,44 @@ export class AlikeGradients {
     });
   }
 
-  /** Where leaves of a microbatch go. */
+  /** Where leaves of a microbatch go: into a bucket itself where they count. */
   of(microbatch: number): readonly { readonly units: readonly Unit[]; readonly views: UnitTargets }[] {
     const { units } = this.#group;
+    const gradients = this.#gradients.of(microbatch);
+    const isInBucket = this.#counts && this.#gradients.kind === 'buckets';
     return [
-      { units: units.filter(isAlike), views: this.#own.of(microbatch) },
-      { units: units.filter((unit) => !isAlike(unit)), views: this.#shared.of(microbatch) },
+      { units: units.filter(isAlike), views: isInBucket ? gradients : this.#own.of(microbatch) },
+      { units: units.filter((unit) => !isAlike(unit)), views: gradients },
     ];
   }
 
-  /** Adds what is complete in a range of the group to the sum that its holders exchange, once in a step. */
-  count(range: Range): KernelCall[] {
-    if (!this.#counts) return [];
+  /** Makes complete what the holders exchange of a range of the group, once a microbatch has made its leaves. */
+  count(range: Range, of: Microbatch): KernelCall[] {
     return this.#ranges.flatMap((own): KernelCall[] => {
       const both = intersect(range, own);
       if (both === null) return [];
-      const sum = this.#shared.sum(both.from, both.to);
-      // Both have one flag.
-      return [{ op: 'sum.add', sum, other: this.#own.sum(both.from, both.to).values, otherOverflow: 0 }];
+      return this.#gradients.kind === 'buckets'
+        ? this.#countInBucket(both, this.#gradients.sum(both, of.microbatch), of)
+        : this.#countInSum(both, this.#gradients, of);
     });
+  }
+
+  #countInSum({ from, to }: Range, shared: SharedGradients, { last }: Microbatch): KernelCall[] {
+    if (!this.#counts || !last) return [];
+    // Both have one flag.
+    const other = this.#own.sum(from, to).values;
+    return [{ op: 'sum.add', sum: shared.sum(from, to), other, otherOverflow: 0 }];
+  }
+
+  #countInBucket({ from, to }: Range, bucket: ExactSum, { microbatch }: Microbatch): KernelCall[] {
+    const own = this.#own.sum(from, to);
+    // What does not count is nothing; the bucket's flag is of what does.
+    if (!this.#counts)
+      return [{ op: 'sum.reset', sum: { values: bucket.values, overflow: this.#own.overflow } }];
+    return [
+      ...(microbatch === 0 ? [{ op: 'sum.reset', sum: own } as const] : []),
+      { op: 'sum.add', sum: own, other: bucket.values, otherOverflow: 0 },
+    ];
   }
 
   /** Of all leaves of a step, which must be the same on every peer. Nothing may be queued. */

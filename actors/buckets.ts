@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
-import type { Device, Int64s, Ints } from '@troupe/kernel-set';
+import type { Device, ExactSum, Int64s, Ints } from '@troupe/kernel-set';
 import { FlatGradients, leavesOf, type UnitTargets } from '@troupe/model';
+import type { ElementRange } from '@troupe/spec';
 import { BUCKET_ROOMS, roomsFor, type ParameterGroup, type Segment } from '@troupe/topology/layout';
 import { hasOwnCalls, type GradientSink } from './gradient-sink.ts';
 import { lengthOf } from './range.ts';
@@ -88,6 +89,15 @@ export class Buckets implements GradientSink {
       ...id,
     });
     return bucket;
+  }
+
+  /** Elements of the group that one bucket has while the kernels of a microbatch fill it. */
+  sum({ from, to }: ElementRange, microbatch: number): ExactSum {
+    const segment = this.#group.segments.find((each) => each.from <= from && to <= each.to);
+    const bucket = segment && this.#filling(segment.index, microbatch);
+    assert(segment && bucket, 'a bucket is filled while it is open (GRD-3)', { from, to, microbatch });
+    const { values, overflow } = bucket;
+    return { values: values.subarray(from - segment.from, to - segment.from), overflow };
   }
 
   /** One part of a bucket is added. @returns whether its memory is free */

@@ -1,7 +1,7 @@
 import { JoinedTargets, JoinedWeights, type UnitTargets, type UnitWeights } from '@troupe/model';
 import type { KernelCall } from '@troupe/kernel-set';
 import type { Unit } from '@troupe/spec';
-import { AlikeGradients } from './alike-gradients.ts';
+import { AlikeGradients, type Microbatch } from './alike-gradients.ts';
 import type { Worker } from './worker.ts';
 import type { GroupBuffers } from './group-buffers.ts';
 import type { Range } from './gradients.ts';
@@ -28,11 +28,11 @@ export class StageParameters {
   }
 
   /** What makes gradients of these ranges complete: those that tensor peers compute alike are counted once. */
-  complete(ranges: readonly GroupRange[]): KernelCall[] {
+  complete(ranges: readonly GroupRange[], of: Microbatch): KernelCall[] {
     const alike = this.#alike;
     if (alike === null) return [];
     return ranges.flatMap(({ buffers, range }) =>
-      buffers.group.name === 'replicated' ? alike.count(range) : [],
+      buffers.group.name === 'replicated' ? alike.count(range, of) : [],
     );
   }
 

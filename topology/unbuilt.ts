@@ -80,13 +80,6 @@ function unbuiltBalance({ model }: ResolvedTopology): readonly Unbuilt[] {
   return [{ key: 'model.moe.balance.layers', value: 'pooled', built: 'each', why }];
 }
 
-/** What tensor ranks hold alike is counted in place so far, and a host's gradients leave the device in buckets. */
-function unbuiltOffload({ parallel }: ResolvedTopology): readonly Unbuilt[] {
-  if (parallel.offload === 'none' || parallel.tp === 1) return [];
-  const why = 'is not built yet with tensor ranks; use none, or tp 1';
-  return [{ key: 'parallel.offload', value: parallel.offload, built: 'none', why }];
-}
-
 /** TensorFlow.js has no products of bf16 pairs, and f32 ones would give other numbers under the same name. */
 function unbuiltPrecision({ machines, train }: ResolvedTopology): readonly Unbuilt[] {
   if (train.precision !== 'bf16' || machines.every(({ body }) => body !== 'tfjs')) return [];
@@ -115,7 +108,6 @@ export function refuseUnbuilt(
   const found: readonly Unbuilt[] = [
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
     ...unbuiltBalance(topology),
-    ...unbuiltOffload(topology),
     ...(use === 'launch'
       ? [...unbuiltPrecision(topology), ...unbuiltSecurity(topology), ...unbuiltMachines(topology)]
       : []),

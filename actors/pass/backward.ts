@@ -54,7 +54,7 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
       const ffn = context.moeLayers.has(layer)
         ? moeBackward(ctx, layer, batch, gateOptions(balance, layer))
         : ffnBackward(ctx, layer);
-      const complete = { calls: state.parameters.complete(state.completedAt(context)) };
+      const complete = { calls: state.parameters.complete(state.completedAt(context), context) };
       const isAgain = context.recomputes && !context.moeLayers.has(layer);
       const again = isAgain ? layerAgain(ctx, layer, batch) : [];
       const all = [...again, ...ffn, ...attentionBackward(ctx, layer, batch), complete];

@@ -16,7 +16,7 @@ export function matricesEffects(self: PassSelf, state: PassState): MatricesEffec
         self.tell(layout.expertOf(layer, worker.rank), 'experts.finish', messagePlace({ ...context, layer }));
       const calls = [
         ...(deferred?.take() ?? []),
-        ...(context.last ? state.parameters.complete(state.finishedByMatrices) : []),
+        ...state.parameters.complete(state.finishedByMatrices, context),
       ];
       steps.run([{ calls }], 'matrices.computed', context);
     },

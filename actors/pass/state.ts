@@ -84,9 +84,9 @@ export class PassState {
     return this.#passes.logitsRoom();
   }
 
-  /** The gradients that the step adds nothing to once a layer's backward pass ran. */
-  completedAt({ last, defersMatrices, layer, lastLayer }: PassContext): readonly GroupRange[] {
-    if (!last || defersMatrices) return [];
+  /** The gradients of a microbatch that are finished once a layer's backward pass ran. */
+  completedAt({ defersMatrices, layer, lastLayer }: PassContext): readonly GroupRange[] {
+    if (defersMatrices) return [];
     return [...(layer === lastLayer ? this.finished.tail : []), ...this.finished.layer(layer)];
   }
 
