@@ -98,11 +98,15 @@ async function simulated(topology: ResolvedTopology, steps: number): Promise<Sim
   return simulator.run({ seed: 1, steps, faults: [] });
 }
 
+/** Exit code of a run for which a device has no room. */
+const NO_ROOM = 5;
+
 /** One step of a size; null: a device has no room, which it says when its actors are mounted, or in the step. */
 async function stepOf(one: CapacityCase, size: number): Promise<Simulation | null> {
   try {
     const run = await simulated(topologyOf(one, size), 1);
     if (run.result.exitCode === 0) return run;
+    if (run.result.exitCode === NO_ROOM) return null;
     throw run.result.error ?? new Error(run.violation?.text ?? 'a simulation failed');
   } catch (error) {
     if (error instanceof TroupeError && error.code === 'TROUPE_DEVICE_MEMORY') return null;

@@ -184,6 +184,7 @@ test('liveness: a run ends as planned, or with a sentence that names what a grav
   holds(t, checker, [end({})]);
   holds(t, checker, [fault('crash'), lost]);
   holds(t, checker, [fault('disk-full'), end({ exitCode: 75, message: 'no room' })]);
+  holds(t, checker, [end({ exitCode: 5, message: 'the device of worker/0 has 40 bytes' })]);
   breaks(t, checker, [lost], /names nothing that a fault touched/);
   breaks(t, checker, [fault('slow'), lost], /names nothing/);
   breaks(t, checker, [fault('hang', 100), lost], /names nothing/);

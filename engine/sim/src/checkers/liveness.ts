@@ -7,6 +7,9 @@ const isGrave = ({ kind, forMs }: Fault, silenceMs: number): boolean => {
   return !['slow', 'skew', 'nan', 'delay', 'clog', 'bit-flip'].includes(kind);
 };
 
+/** Exit code of a run for which a device has no room. */
+const NO_ROOM = 5;
+
 /**
  * A run ends: as planned, or with exit code 76 (75 for a full disk) and a sentence that names what a fault touched. It never hangs.
  */
@@ -24,8 +27,8 @@ export const liveness = ({ silenceMs }: { readonly silenceMs: number }): Checker
       if (seen.type !== 'end' || seen.exitCode === 0) return null;
       const { exitCode, message } = seen;
       if (seen.isStuck) return `the run hangs: ${message}`;
-      // A full disk is its own reason: the sentence names the file.
-      if (isFull && exitCode === 75) return null;
+      // A full disk is its own reason, and a device without room: the sentences name the file, and the device with what it has.
+      if ((isFull && exitCode === 75) || exitCode === NO_ROOM) return null;
       if (exitCode !== 76) return `the run ended with ${exitCode}: ${message}`;
       const names = [...touched].some((name) =>
         new RegExp(`(?<![\\w/])${name}(?![\\w/])`, 'u').test(message),
