@@ -129,6 +129,8 @@ export class ExpertState {
     direction: 'forward' | 'backward',
     results: readonly Floats[],
   ): readonly KernelCall[] {
+    // Room for what travels is taken only where it travels in another format.
+    if (this.#rowFormat === 'f32') return [];
     return results.flatMap((rows, source) => {
       const { isBeside } = this.#source(source);
       return roundedRows(
