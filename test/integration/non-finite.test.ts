@@ -41,9 +41,9 @@ for (const layout of layouts) {
       openDevice: async () => reference(),
     });
     const states = [
-      ['stage/*/dp0/*', 'heading'],
-      ['stage/*/dp0/*', 'unattending'],
-      ['stage/*/dp0/*', 'unembedding'],
+      ['pass/*/dp0/*', 'heading'],
+      ['pass/*/dp0/*', 'unattending'],
+      ['pass/*/dp0/*', 'unembedding'],
       ['expert/L0/ep0/*', 'serving.backwarding'],
       ['expert/L1/ep0/*', 'serving.backwarding'],
       ['gate/L0/*/dp0', 'weighing'],
