@@ -91,6 +91,12 @@ function mistakesOf(device: Device, call: KernelCall): Mistake[] {
     } else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
       for (const mistake of nestedMistakes(device, path, value as Fields))
         spoil(mistake.what, { [name]: mistake.value });
+    } else if (Array.isArray(value) && isArray(value[0])) {
+      const [first, ...others] = value as DeviceArray[];
+      if (first === undefined) continue;
+      spoil(`${path}[0] of another type`, { [name]: [otherType(device, first), ...others] });
+      if (first.length > 0)
+        spoil(`${path}[0] one short`, { [name]: [first.subarray(0, first.length - 1), ...others] });
     } else if (Array.isArray(value) && typeof value[0] === 'object') {
       for (const mistake of nestedMistakes(device, `${path}[0]`, value[0] as Fields))
         spoil(mistake.what, { [name]: [mistake.value, ...value.slice(1)] });

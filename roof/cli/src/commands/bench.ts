@@ -56,7 +56,9 @@ export const benchNames = [
   'simulated',
   'events',
   'memory',
+  'resident',
   'layouts',
+  'capacity',
 ] as const;
 
 /** @throws {UsageError} TROUPE_USAGE unless exactly one bench is named */
