@@ -61,13 +61,18 @@ export function cutByCost({ blocks, head }: BlockCosts, runs: number): StageCut 
   return [...cut, count];
 }
 
-/** The least whole number up to `most` under which something holds that then holds under every larger one. */
+/**
+ * The least whole number up to `most` under which something holds that then holds under every larger one; beyond 2^53, where whole numbers
+ * have gaps, one near it.
+ */
 function leastLimit(most: number, holds: (limit: number) => boolean): number {
   let [low, high] = [0, most];
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
+    const [before, after] = [low, high];
     if (holds(middle)) high = middle;
     else low = middle + 1;
+    if (low === before && high === after) break;
   }
   return high;
 }
