@@ -36,6 +36,9 @@ export const inputKey = ({ step, attempt, mode, direction, chunk, microbatch }: 
 /** The operation that comes next; null: all have begun. */
 export const nextOf = ({ operations, next }: Cursor): Operation | null => operations[next] ?? null;
 
+/** Every operation has begun and ended. */
+export const isThrough = (cursor: Cursor): boolean => nextOf(cursor) === null && cursor.running.length === 0;
+
 /** What an operation begins with comes from another stage; null: it is here. */
 export function inputOf(cursor: Cursor, operation: Operation): string | null {
   const { direction, chunk, microbatch } = operation;

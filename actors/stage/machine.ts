@@ -2,7 +2,7 @@ import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import type { Operation } from '@troupe/topology/layout';
 import { lengthOf } from '../gradients.ts';
-import { begun, inputKey, mayBegin, nextOf, runningOf, type Cursor } from './cursor.ts';
+import { begun, inputKey, isThrough, mayBegin, nextOf, runningOf, type Cursor } from './cursor.ts';
 import type { StageEvent } from './events.ts';
 
 export interface StageContextData extends Cursor {
@@ -109,15 +109,9 @@ export const stageMachine = setup({
       context.batches.get(context.step)?.size === context.numMicrobatches,
     canEvaluate: ({ context }) =>
       context.opened && context.mode === 'evaluate' && context.version === context.wanted,
-    trained: ({ context }) =>
-      context.mode === 'train' && nextOf(context) === null && context.running.length === 0,
-    answered: ({ context }) =>
-      context.isQuestion &&
-      context.mode === 'evaluate' &&
-      nextOf(context) === null &&
-      context.running.length === 0,
-    evaluated: ({ context }) =>
-      context.mode === 'evaluate' && nextOf(context) === null && context.running.length === 0,
+    trained: ({ context }) => context.mode === 'train' && isThrough(context),
+    answered: ({ context }) => context.isQuestion && context.mode === 'evaluate' && isThrough(context),
+    evaluated: ({ context }) => context.mode === 'evaluate' && isThrough(context),
     needsBalance: ({ context }) => lacksBalance(context) && context.running.length === 0,
     needsSequences: ({ context }) =>
       context.mode === 'evaluate' &&

@@ -32,7 +32,6 @@ export interface Launch {
   /** Ends now, without a checkpoint. */
   abort(): Promise<void>;
   readonly workerPids: readonly number[];
-  /** Bytes that all processes have put on the wire, as far as they have told. */
   /**
    * With `purpose: 'generate'`: logits of the token behind `context`, [V]; one question at a time.
    *
