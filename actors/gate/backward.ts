@@ -1,11 +1,11 @@
 import {
   callsOf,
+  chunkOf,
   combineBackward,
   expertGradientSource,
   gateBackward,
   packGradients,
   returnedGradients,
-  returnedRows,
   travellingRows,
 } from '@troupe/model';
 import type { GateEffects } from './machine.ts';
@@ -25,24 +25,22 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
   return {
     weigh: (_event, context) => {
       const ctx = state.passOf(context).context;
-      const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
+      const chunk = chunkOf(ctx, layer, 0);
       const calls = [
-        ...combineBackward(ctx, layer, parts),
-        ...destinations.flatMap(({ rank, isBeside }) =>
-          packGradients(ctx, layer, { rank, travels: !isBeside }),
-        ),
+        ...combineBackward(ctx, layer),
+        ...destinations.flatMap(({ rank, isBeside }) => packGradients(chunk, { rank, travels: !isBeside })),
       ];
       worker.chain(self, calls, 'gradients.packed', state.place(context));
     },
     dispatchGradients: (_event, context) => {
-      const ctx = state.passOf(context).context;
+      const chunk = chunkOf(state.passOf(context).context, layer, 0);
       state.waitForExperts(context, 'gradients of its rows');
       for (const { address, rank, isBeside } of destinations) {
-        const { dOut_UD, rowWeights_N } = expertGradientSource(ctx, layer, rank);
+        const { dOut_UD, rowWeights_N } = expertGradientSource(chunk, rank);
         const tensors = isBeside
-          ? { dOut_UD, rowWeights_N, dx_ND: returnedGradients(ctx, layer, rank).data }
+          ? { dOut_UD, rowWeights_N, dx_ND: returnedGradients(chunk, rank).data }
           : {
-              dOut_UD: device.read(travellingRows(ctx, layer, rank, dOut_UD)),
+              dOut_UD: device.read(travellingRows(chunk, rank, dOut_UD)),
               rowWeights_N: device.read(rowWeights_N),
             };
         self.tell(address, 'gradients.dispatch', {
@@ -54,15 +52,14 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
       self.tell(state.asker(context), 'rows.left', state.place(context));
     },
     acceptGradients: ({ from, body, tensors }, context) => {
-      const part = returnedGradients(state.passOf(context).context, layer, body.rank);
+      const part = returnedGradients(chunkOf(state.passOf(context).context, layer, 0), body.rank);
       state.accept(from, tensors.dx_ND, part);
     },
     backward: (_event, context) => {
       self.endWait('experts');
       const { batch, balance, context: ctx } = state.passOf(context);
-      const parts = destinations.map(({ rank }) => returnedGradients(ctx, layer, rank));
       const options = gateOptions(balance, layer);
-      const calls = [...state.widening(), ...gateBackward(ctx, layer, batch, parts, options)];
+      const calls = [...state.widening(), ...gateBackward(ctx, layer, batch, options)];
       const { deferred } = state.passOf(context);
       const kept = callsOf(deferred?.defer([{ calls }]) ?? [{ calls }]);
       worker.chain(self, kept, 'gate.backwarded', state.place(context));

@@ -1,4 +1,5 @@
 import {
+  chunkOf,
   combineForward,
   expertSource,
   gateForward,
@@ -34,21 +35,21 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
       self.submit(device, missing, 'routing.planned', state.place(context));
     },
     pack: (_event, context) => {
-      const ctx = state.passOf(context).context;
+      const chunk = chunkOf(state.passOf(context).context, layer, 0);
       const calls = destinations.flatMap(({ rank, isBeside }) =>
-        packTokens(ctx, layer, { rank, travels: !isBeside }),
+        packTokens(chunk, { rank, travels: !isBeside }),
       );
       self.submit(device, calls, 'tokens.packed', state.place(context));
     },
     dispatch: (_event, context) => {
-      const ctx = state.passOf(context).context;
+      const chunk = chunkOf(state.passOf(context).context, layer, 0);
       state.waitForExperts(context, 'outputs of its rows');
       for (const { address, rank, isBeside } of destinations) {
-        const { x_UD, slots_N, counts_EG } = expertSource(ctx, layer, rank);
+        const { x_UD, slots_N, counts_EG } = expertSource(chunk, rank);
         const tensors = isBeside
-          ? { x_UD, slots_N, counts_EG, y_ND: returnedRows(ctx, layer, rank).data }
+          ? { x_UD, slots_N, counts_EG, y_ND: returnedRows(chunk, rank).data }
           : {
-              x_UD: device.read(travellingRows(ctx, layer, rank, x_UD)),
+              x_UD: device.read(travellingRows(chunk, rank, x_UD)),
               slots_N: device.read(slots_N),
               counts_EG: device.read(counts_EG),
             };
@@ -60,14 +61,13 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
       }
     },
     acceptRows: ({ from, body, tensors }, context) => {
-      const part = returnedRows(state.passOf(context).context, layer, body.rank);
+      const part = returnedRows(chunkOf(state.passOf(context).context, layer, 0), body.rank);
       state.accept(from, tensors.y_ND, part);
     },
     combine: (_event, context) => {
       self.endWait('experts');
       const ctx = state.passOf(context).context;
-      const parts = destinations.map(({ rank }) => returnedRows(ctx, layer, rank));
-      const calls = [...state.widening(), ...combineForward(ctx, layer, parts)];
+      const calls = [...state.widening(), ...combineForward(ctx, layer)];
       worker.chain(self, calls, 'outputs.combined', state.place(context));
     },
     finishForward: (_event, context) => {

@@ -3,6 +3,7 @@ import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set
 import { blockOf, builtBlock, type MoeConfig } from '@troupe/spec';
 import { Arena } from './arena.ts';
 import { contiguousRanks, ExpertRanks } from './expert-ranks.ts';
+import type { GrainRun } from './grain-runs.ts';
 import { headActivations, type HeadActivations } from './head-activations.ts';
 import {
   forwardSums,
@@ -26,6 +27,8 @@ export interface ActivationOptions {
   readonly ranks?: number;
   /** Which of them has each expert of a layer, [E]; default: equally many each, in order. The same array for layers that agree. */
   readonly rankOf_E?: (layer: number) => Int32Array;
+  /** Runs of grains whose rows this device sends to experts, planned and sent run by run ({@link RowChunk}); default: one of all grains. */
+  readonly runs?: readonly GrainRun[];
   /** The stage's layers, [first, first + count); default all. */
   readonly layers?: { readonly first: number; readonly count: number };
   /** True when the stage ends with the model's head; default: when it holds the last layer. */
@@ -55,6 +58,7 @@ export class Activations {
   readonly training: boolean;
   readonly recompute: boolean;
   readonly ranks: number;
+  readonly runs: readonly GrainRun[];
   readonly firstLayer: number;
   readonly numLayers: number;
   readonly tokens: number;
@@ -88,6 +92,8 @@ export class Activations {
     checkShape(shape);
     const { config } = shape;
     const { training, ranks = 1, layers = { first: 0, count: config.layers }, recompute = false } = options;
+    const { runs = [{ first: 0, end: shape.grains }] } = options;
+    const rows = { ranks, chunks: runs.length };
     const head = options.head ?? layers.first + layers.count === config.layers;
     if (options.rankOf_E === undefined) {
       const contiguous = contiguousRanks(config.moe?.experts ?? ranks, ranks);
@@ -100,6 +106,7 @@ export class Activations {
     this.training = training;
     this.recompute = training && recompute;
     this.ranks = ranks;
+    this.runs = runs;
     this.firstLayer = layers.first;
     this.numLayers = layers.count;
     this.tokens = T;
@@ -119,13 +126,13 @@ export class Activations {
       return ffn.kind === 'moe' ? ffn.moe : null;
     };
     if (training) {
-      const each = layerIndices.map((layer) => ({ saves: true, moe: moeOf(layer), ranks }));
+      const each = layerIndices.map((layer) => ({ saves: true, moe: moeOf(layer), ...rows }));
       this.#layers = recompute
         ? sharedLayers(arena, shape, each, options.keepsRows ?? false)
         : each.map((layer) => layerActivations(arena, shape, layer));
     } else {
       const [moe = null] = layerIndices.map(moeOf).filter((each) => each !== null);
-      this.#layers = [layerActivations(arena, shape, { saves: false, moe, ranks })];
+      this.#layers = [layerActivations(arena, shape, { saves: false, moe, ...rows })];
     }
     this.finalNormed_TD = arena.operands(head ? T * config.dModel : 0, shape.precision);
     this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);

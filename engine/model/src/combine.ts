@@ -1,17 +1,30 @@
 import type { Floats, KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { DeviceBatch } from './batch.ts';
-import type { ReturnedRows } from './dispatch.ts';
+import { returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { partialFfnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
-import { moeConfig, routerBackward, type GateBackwardOptions } from './gate.ts';
+import { routerBackward, type GateBackwardOptions } from './gate.ts';
 import { sumOver, sumsOver, type SegmentSum } from './partial-sums.ts';
+import { chunksOf, type RowChunk } from './row-chunk.ts';
 import type { StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 import type { SumBuffers } from './sum-buffers.ts';
 import { isWhole } from './tensor-share.ts';
 
-/** The rows of one segment of the experts from all ranks. */
-const rowsOfSegment = (returned: readonly ReturnedRows[], held: number): readonly RowsPart[] =>
-  returned.flatMap(({ segments }) => segments[held] ?? []);
+/** Where the rows of a rank are that have come back for a chunk. */
+type RowsFrom = (chunk: RowChunk, rank: number) => ReturnedRows;
+
+/** What combining the rows of a chunk reads of it: those of one segment of the experts from all ranks. */
+function rowsOfSegment(chunk: RowChunk, from: RowsFrom, held: number) {
+  const { act, moe, tokens, topK } = chunk;
+  const parts = Array.from({ length: act.ranks }, (_, rank) => from(chunk, rank).segments[held]);
+  return {
+    tokens,
+    topK,
+    dim: act.shape.config.dModel,
+    parts: parts.filter((part): part is RowsPart => part !== undefined),
+    position_TK: chunk.ofChoices(moe.position_TK),
+  };
+}
 
 interface CombineIo {
   readonly weights_TK?: Floats;
@@ -19,32 +32,31 @@ interface CombineIo {
   readonly out_TD: Floats;
 }
 
-function combine(ctx: StageContext, layer: number, parts: readonly RowsPart[], io: CombineIo): KernelCall {
-  const { act } = ctx;
-  return {
-    op: 'combine',
-    tokens: act.tokens,
-    topK: moeConfig(ctx).topK,
-    dim: ctx.shape.config.dModel,
-    parts,
-    position_TK: act.moe(layer).position_TK,
-    ...io,
-  };
-}
+/** The rows of one segment of the experts, by token, a chunk at a time. */
+const combine = (
+  ctx: StageContext,
+  layer: number,
+  from: RowsFrom,
+  { held = 0, weights_TK, base_TD, out_TD }: CombineIo & { readonly held?: number },
+): KernelCall[] =>
+  chunksOf(ctx, layer).map((chunk) => {
+    const rows = rowsOfSegment(chunk, from, held);
+    return {
+      op: 'combine',
+      ...rows,
+      ...(weights_TK === undefined ? {} : { weights_TK: chunk.ofChoices(weights_TK) }),
+      ...(base_TD === undefined ? {} : { base_TD: chunk.ofTokens(base_TD, rows.dim) }),
+      out_TD: chunk.ofTokens(out_TD, rows.dim),
+    };
+  });
 
 /** Combined rows of every segment of the experts, in the buffers of their sum; tokens that a peer dispatches have zeros. */
 const combineParts = (
   ctx: StageContext,
   layer: number,
-  returned: readonly ReturnedRows[],
-  io: { readonly of: SumBuffers; readonly weights_TK?: Floats },
-): KernelCall[] =>
-  io.of.partials.map((out_TD, held) =>
-    combine(ctx, layer, rowsOfSegment(returned, held), {
-      ...(io.weights_TK === undefined ? {} : { weights_TK: io.weights_TK }),
-      out_TD,
-    }),
-  );
+  from: RowsFrom,
+  { of, ...io }: { readonly of: SumBuffers; readonly weights_TK?: Floats },
+): KernelCall[] => of.partials.flatMap((out_TD, held) => combine(ctx, layer, from, { ...io, held, out_TD }));
 
 /** Sums of an MoE layer: of shared experts, then of routed ones. */
 const moeSums = (
@@ -62,18 +74,15 @@ const moeSums = (
  * hidden[l+1] = (mid[l] or mid[l] + shared experts) + Σ_k w_tk · y_tk in choice order. Where matrices are divided, the parts of that sum
  * that this device has; {@link moeForward} comes next.
  */
-export function combineForward(
-  ctx: StageContext,
-  layer: number,
-  returned: readonly ReturnedRows[],
-): KernelCall[] {
+export function combineForward(ctx: StageContext, layer: number): KernelCall[] {
   const { act } = ctx;
   const { weights_TK } = act.moe(layer);
   const hasShared = sharedFfn(ctx, layer) !== null;
-  if (!isWhole(act.tensor)) return combineParts(ctx, layer, returned, { of: act.sums.routed, weights_TK });
+  if (!isWhole(act.tensor))
+    return combineParts(ctx, layer, returnedRows, { of: act.sums.routed, weights_TK });
   const out_TD = act.hidden(layer + 1);
   const base_TD = hasShared ? out_TD : act.layer(layer).mid_TD;
-  return [combine(ctx, layer, rowsOfSegment(returned, 0), { weights_TK, base_TD, out_TD })];
+  return combine(ctx, layer, returnedRows, { weights_TK, base_TD, out_TD });
 }
 
 /** What is left of an MoE layer once its rows are combined: nothing where matrices are whole, else the sum over all segments. */
@@ -85,24 +94,21 @@ export function moeForward(ctx: StageContext, layer: number): readonly Step[] {
 }
 
 /** dHidden and the rows that came back in the forward pass → dWeights_TK, or the parts of it that this device has. */
-export function combineBackward(
-  ctx: StageContext,
-  layer: number,
-  returned: readonly ReturnedRows[],
-): KernelCall[] {
+export function combineBackward(ctx: StageContext, layer: number): KernelCall[] {
   const { act } = ctx;
   const { dHidden_TD, dWeights_TK, sums } = act.gradients;
   const outs = isWhole(act.tensor) ? [dWeights_TK] : sums.weights.partials;
-  return outs.map((out, held) => ({
-    op: 'combine.backward.weights',
-    tokens: act.tokens,
-    topK: moeConfig(ctx).topK,
-    dim: ctx.shape.config.dModel,
-    parts: rowsOfSegment(returned, held),
-    position_TK: act.moe(layer).position_TK,
-    dOut_TD: dHidden_TD,
-    dWeights_TK: out,
-  }));
+  return outs.flatMap((out, held) =>
+    chunksOf(ctx, layer).map((chunk): KernelCall => {
+      const rows = rowsOfSegment(chunk, returnedRows, held);
+      return {
+        op: 'combine.backward.weights',
+        ...rows,
+        dOut_TD: chunk.ofTokens(dHidden_TD, rows.dim),
+        dWeights_TK: chunk.ofChoices(out),
+      };
+    }),
+  );
 }
 
 /**
@@ -110,24 +116,20 @@ export function combineBackward(
  * of the experts' gradients that this device has; {@link moeBackward} comes next.
  *
  * The chain of dNormed is fixed: dLogits·W, then the rows' gradients in choice order, then the shared experts.
- *
- * @param returned - gradients of the routed rows' inputs, as the experts sent them back
  */
 export function gateBackward(
   ctx: StageContext,
   layer: number,
   batch: DeviceBatch,
-  returned: readonly ReturnedRows[],
   balance: GateBackwardOptions,
 ): KernelCall[] {
   const { act } = ctx;
   const { dNormed_TD, sums } = act.gradients;
-  if (!isWhole(act.tensor)) return combineParts(ctx, layer, returned, { of: sums.routed });
+  if (!isWhole(act.tensor)) return combineParts(ctx, layer, returnedGradients, { of: sums.routed });
   const shared = sharedFfn(ctx, layer);
-  const rows = rowsOfSegment(returned, 0);
   return [
     ...routerBackward(ctx, layer, batch, balance),
-    combine(ctx, layer, rows, { base_TD: dNormed_TD, out_TD: dNormed_TD }),
+    ...combine(ctx, layer, returnedGradients, { base_TD: dNormed_TD, out_TD: dNormed_TD }),
     ...(shared === null ? [] : residualFfnBackward(ctx, layer, { ...shared, accumulate: true })),
   ];
 }

@@ -1,10 +1,17 @@
-import type { ExpertSource, Floats, Halves, Ints, KernelCall, RowsPart } from '@troupe/kernel-set';
-import type { MoeActivations } from './layer-activations.ts';
+import type {
+  DeviceArray,
+  ExpertSource,
+  Floats,
+  Halves,
+  Ints,
+  KernelCall,
+  RowsPart,
+} from '@troupe/kernel-set';
 import type { RankShare } from './rank-shares.ts';
-import type { StageContext } from './stage-context.ts';
+import type { RowChunk } from './row-chunk.ts';
 import { numHeld } from './tensor-share.ts';
 
-/** What one rank of the expert-parallel group gets from this gate. U distinct tokens, N rows, D model. */
+/** What one rank of the expert-parallel group gets of a chunk from this gate. U distinct tokens, N rows, D model. */
 export interface RankSource extends ExpertSource {
   readonly slots_N: Ints;
   readonly numTokens: number;
@@ -17,21 +24,20 @@ export interface RankGradientSource {
   readonly rowWeights_N: Floats;
 }
 
-const topKOf = (ctx: StageContext): number => ctx.shape.config.moe?.topK ?? 0;
-
 /**
  * Rows' tokens when nothing is packed. `slots_N` counts the tokens that have an expert; when all have one (no padding,
  * nothing dropped) that is the token itself, else it is worked out from the choice.
  */
-function directSlots(ctx: StageContext, moe: MoeActivations, { numTokens, numRows }: RankShare): Ints {
-  if (numTokens === ctx.act.tokens) return moe.slots_N.subarray(0, numRows);
-  const topK = topKOf(ctx);
-  const { device } = ctx.act;
-  const choices = device.read(moe.choiceOfRow_N.subarray(0, numRows));
+function directSlots(chunk: RowChunk, { numTokens, numRows }: RankShare): Ints {
+  const { act, moe, topK } = chunk;
+  if (numTokens === chunk.tokens) return chunk.ofChoices(moe.slots_N).subarray(0, numRows);
+  const { device } = act;
+  const choices = device.read(chunk.ofChoices(moe.choiceOfRow_N).subarray(0, numRows));
   const tokens = new Int32Array(numRows);
   for (let row = 0; row < numRows; row++) tokens[row] = Math.floor((choices[row] ?? 0) / topK);
-  device.write(moe.tokens_N, tokens);
-  return moe.tokens_N.subarray(0, numRows);
+  const tokens_N = chunk.ofChoices(moe.tokens_N).subarray(0, numRows);
+  device.write(tokens_N, tokens);
+  return tokens_N;
 }
 
 /** Rows of one rank: where they lie, and whether they go to another device. */
@@ -41,14 +47,20 @@ interface Packing {
   readonly travels?: boolean;
 }
 
-const isRounded = (ctx: StageContext): boolean => ctx.shape.rowFormat === 'bf16';
+const isRounded = ({ act }: RowChunk): boolean => act.shape.rowFormat === 'bf16';
+const dimOf = ({ act }: RowChunk): number => act.shape.config.dModel;
 
 /** Part of the send buffer that holds the rows of `rank`. */
-function partOf<A extends Floats | Halves>(ctx: StageContext, layer: number, rank: number, buffer: A): A {
-  const dim = ctx.shape.config.dModel;
-  if (ctx.act.ranks === 1) return buffer.subarray(0, ctx.act.tokens * dim) as A;
-  const { firstToken, numTokens } = ctx.act.moe(layer).shares.of(rank);
-  return buffer.subarray(firstToken * dim, (firstToken + numTokens) * dim) as A;
+function partOf<E extends 'f32' | 'bf16'>(
+  chunk: RowChunk,
+  rank: number,
+  buffer: DeviceArray<E>,
+): DeviceArray<E> {
+  const dim = dimOf(chunk);
+  const own = chunk.ofDistinct(buffer);
+  if (chunk.act.ranks === 1) return own.subarray(0, chunk.tokens * dim);
+  const { firstToken, numTokens } = chunk.shares.of(rank);
+  return own.subarray(firstToken * dim, (firstToken + numTokens) * dim);
 }
 
 /**
@@ -56,100 +68,93 @@ function partOf<A extends Floats | Halves>(ctx: StageContext, layer: number, ran
  * rows. A group of one rank needs no gathering: in f32 nothing is done.
  */
 function pack(
-  ctx: StageContext,
-  layer: number,
+  chunk: RowChunk,
   { rank, travels = false }: Packing,
-  { from, packed }: { readonly from: Floats; readonly packed: Floats },
+  { from_TD, packed }: { readonly from_TD: Floats; readonly packed: Floats },
 ): KernelCall[] {
-  const { act } = ctx;
+  const { act, tokens } = chunk;
+  const dim = dimOf(chunk);
   const isOne = act.ranks === 1;
-  const moe = act.moe(layer);
-  const { numTokens } = moe.shares.of(rank);
-  const first = rank * act.tokens;
+  const { numTokens } = chunk.shares.of(rank);
+  const first = rank * tokens;
+  const from = chunk.ofTokens(from_TD, dim);
   const gather: KernelCall[] = isOne
     ? []
     : [
         {
           op: 'gather',
           rows: numTokens,
-          dim: ctx.shape.config.dModel,
+          dim,
           x: from,
-          index: moe.rankTokens.subarray(first, first + numTokens),
-          out: partOf(ctx, layer, rank, packed),
+          index: chunk.rankTokens.subarray(first, first + numTokens),
+          out: partOf(chunk, rank, packed),
         },
       ];
-  if (!isRounded(ctx)) return gather;
-  const x = isOne ? from : partOf(ctx, layer, rank, packed);
-  const out = partOf<Floats | Halves>(ctx, layer, rank, travels ? act.travelling_UD : packed);
+  if (!isRounded(chunk)) return gather;
+  const x = isOne ? from : partOf(chunk, rank, packed);
+  const out = travels ? partOf(chunk, rank, act.travelling_UD) : partOf(chunk, rank, packed);
   return [...gather, { op: 'round.bf16', x, out }];
 }
 
-function packedRows(ctx: StageContext, layer: number, rank: number, packed: Floats, all: Floats): Floats {
-  return ctx.act.ranks === 1 && !isRounded(ctx) ? all : partOf(ctx, layer, rank, packed);
+function packedRows(chunk: RowChunk, rank: number, packed: Floats, all_TD: Floats): Floats {
+  return chunk.act.ranks === 1 && !isRounded(chunk)
+    ? chunk.ofTokens(all_TD, dimOf(chunk))
+    : partOf(chunk, rank, packed);
 }
 
 /** The distinct tokens of normed[l] that a rank needs → the send buffer. Needs a completed `gateForward`. */
-export function packTokens(ctx: StageContext, layer: number, packing: Packing): KernelCall[] {
-  const { normed_TD } = ctx.act.layer(layer);
-  return pack(ctx, layer, packing, { from: normed_TD, packed: ctx.act.moe(layer).packed_UD });
+export function packTokens(chunk: RowChunk, packing: Packing): KernelCall[] {
+  const { normed_TD } = chunk.act.layer(chunk.layer);
+  return pack(chunk, packing, { from_TD: normed_TD, packed: chunk.moe.packed_UD });
 }
 
 /** The send buffer of `packTokens`, [U, D]; with one rank and f32 normed[l] itself, [T, D]. Kept until the backward pass. */
-export function packedTokens(ctx: StageContext, layer: number, rank: number): Floats {
-  return packedRows(ctx, layer, rank, ctx.act.moe(layer).packed_UD, ctx.act.layer(layer).normed_TD);
+export function packedTokens(chunk: RowChunk, rank: number): Floats {
+  return packedRows(chunk, rank, chunk.moe.packed_UD, chunk.act.layer(chunk.layer).normed_TD);
 }
 
 /** What leaves for a rank elsewhere: `rows` as they are, or in bf16 what the last packing for it made of them. */
-export function travellingRows(
-  ctx: StageContext,
-  layer: number,
-  rank: number,
-  rows: Floats,
-): Floats | Halves {
-  return isRounded(ctx) ? partOf(ctx, layer, rank, ctx.act.travelling_UD) : rows;
+export function travellingRows(chunk: RowChunk, rank: number, rows: Floats): Floats | Halves {
+  return isRounded(chunk) ? partOf(chunk, rank, chunk.act.travelling_UD) : rows;
 }
 
 /**
  * What the experts of `rank` compute on. Needs a completed `gateForward`; the arrays are views that stay as they are
  * until the next forward pass of these activations.
  */
-export function expertSource(ctx: StageContext, layer: number, rank: number): RankSource {
-  const { act } = ctx;
-  const moe = act.moe(layer);
-  const share = moe.shares.of(rank);
-  const { first, end } = act.expertRanks(layer).of(rank);
-  const { grains } = ctx.shape;
+export function expertSource(chunk: RowChunk, rank: number): RankSource {
+  const { act, moe } = chunk;
+  const share = chunk.shares.of(rank);
   return {
-    x_UD: packedTokens(ctx, layer, rank),
+    x_UD: packedTokens(chunk, rank),
     slots_N:
       act.ranks === 1
-        ? directSlots(ctx, moe, share)
-        : moe.slots_N.subarray(share.firstRow, share.firstRow + share.numRows),
-    counts_EG: moe.counts_EG.subarray(first * grains, end * grains),
-    numGrains: ctx.shape.grains,
-    numTokens: act.ranks === 1 ? act.tokens : share.numTokens,
+        ? directSlots(chunk, share)
+        : chunk.ofChoices(moe.slots_N).subarray(share.firstRow, share.firstRow + share.numRows),
+    counts_EG: chunk.countsOf(rank),
+    numGrains: chunk.grains,
+    numTokens: act.ranks === 1 ? chunk.tokens : share.numTokens,
     numRows: share.numRows,
   };
 }
 
 /** The rows of dHidden that a rank needs → the send buffer, which the next layer's pass uses again. */
-export function packGradients(ctx: StageContext, layer: number, packing: Packing): KernelCall[] {
-  const { dHidden_TD, dPacked_UD } = ctx.act.gradients;
-  return pack(ctx, layer, packing, { from: dHidden_TD, packed: dPacked_UD });
+export function packGradients(chunk: RowChunk, packing: Packing): KernelCall[] {
+  const { dHidden_TD, dPacked_UD } = chunk.act.gradients;
+  return pack(chunk, packing, { from_TD: dHidden_TD, packed: dPacked_UD });
 }
 
 /** Output gradients and combine weights for the experts of `rank`, with the slots of its {@link expertSource}. */
-export function expertGradientSource(ctx: StageContext, layer: number, rank: number): RankGradientSource {
-  const { dHidden_TD, dPacked_UD } = ctx.act.gradients;
-  const moe = ctx.act.moe(layer);
-  const { firstRow, numRows } = moe.shares.of(rank);
+export function expertGradientSource(chunk: RowChunk, rank: number): RankGradientSource {
+  const { dHidden_TD, dPacked_UD } = chunk.act.gradients;
+  const { firstRow, numRows } = chunk.shares.of(rank);
   return {
-    dOut_UD: packedRows(ctx, layer, rank, dPacked_UD, dHidden_TD),
-    rowWeights_N: moe.rowWeights_N.subarray(firstRow, firstRow + numRows),
+    dOut_UD: packedRows(chunk, rank, dPacked_UD, dHidden_TD),
+    rowWeights_N: chunk.ofChoices(chunk.moe.rowWeights_N).subarray(firstRow, firstRow + numRows),
   };
 }
 
-/** The rows of one rank. */
+/** The rows of one rank in a chunk. */
 export interface ReturnedRows {
   /** All of them: those of one segment of the experts after those of the other, each [N, D]. */
   readonly data: Floats;
@@ -157,27 +162,28 @@ export interface ReturnedRows {
   readonly segments: readonly RowsPart[];
 }
 
-function rowsOf(ctx: StageContext, layer: number, rank: number, all: Floats): ReturnedRows {
-  const dim = ctx.shape.config.dModel;
-  const { firstRow, numRows } = ctx.act.moe(layer).shares.of(rank);
-  const held = numHeld(ctx.act.tensor.expertSegments);
+function rowsOf(chunk: RowChunk, rank: number, all: Floats): ReturnedRows {
+  const dim = dimOf(chunk);
+  const { firstRow, numRows } = chunk.shares.of(rank);
+  const held = numHeld(chunk.act.tensor.expertSegments);
   const [first, size] = [held * firstRow * dim, numRows * dim];
+  const own = chunk.ofRows(all);
   return {
-    data: all.subarray(first, first + held * size),
+    data: own.subarray(first, first + held * size),
     segments: Array.from({ length: held }, (_, index) => ({
       firstRow,
       rows: numRows,
-      data: all.subarray(first + index * size, first + (index + 1) * size),
+      data: own.subarray(first + index * size, first + (index + 1) * size),
     })),
   };
 }
 
 /** Where the outputs of `rank` belong: a local expert writes here, a remote one's frames are copied here. */
-export function returnedRows(ctx: StageContext, layer: number, rank: number): ReturnedRows {
-  return rowsOf(ctx, layer, rank, ctx.act.moe(layer).returned_ND);
+export function returnedRows(chunk: RowChunk, rank: number): ReturnedRows {
+  return rowsOf(chunk, rank, chunk.moe.returned_ND);
 }
 
 /** Where the input gradients of `rank` belong. */
-export function returnedGradients(ctx: StageContext, layer: number, rank: number): ReturnedRows {
-  return rowsOf(ctx, layer, rank, ctx.act.gradients.dReturned_ND);
+export function returnedGradients(chunk: RowChunk, rank: number): ReturnedRows {
+  return rowsOf(chunk, rank, chunk.act.gradients.dReturned_ND);
 }

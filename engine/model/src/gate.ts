@@ -3,6 +3,7 @@ import type { KernelCall } from '@troupe/kernel-set';
 import type { MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
+import { chunksOf, type RowChunk } from './row-chunk.ts';
 import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { isWhole } from './tensor-share.ts';
 
@@ -54,7 +55,7 @@ function withoutPadding(given_TK: Int32Array, valid_T: Uint8Array, topK: number)
 }
 
 /**
- * logits_TE → probabilities, choices, combine weights, balance sums, routing plan, combine weights in row order.
+ * logits_TE → probabilities, choices, combine weights, balance sums, a plan of rows for each chunk, combine weights in row order.
  *
  * Choices given are copied when the list is built, so it must not be built while the previous list of the same
  * activations is still queued.
@@ -79,13 +80,14 @@ export function gateRoute(
     const valid_T = act.device.read(batch.valid_T);
     act.device.write(moe.choices_TK, withoutPadding(given, valid_T, topK));
   }
-  moe.shares.forget();
-  const routed = { tokens: act.tokens, experts, topK };
+  const chunks = chunksOf(ctx, layer);
   return [
     scores(ctx, layer, batch, given !== null),
     {
       op: 'balance.forward',
-      ...routed,
+      tokens: act.tokens,
+      experts,
+      topK,
       logits_TE: moe.logits_TE,
       probs_TE: moe.probs_TE,
       choices_TK: moe.choices_TK,
@@ -96,24 +98,33 @@ export function gateRoute(
       counts_E: statistics.counts_E,
       probSums_E: statistics.probSums_E,
     },
-    {
-      op: 'route.plan',
-      ...routed,
-      ranks: act.ranks,
-      rankOf_E: act.expertRanks(layer).rankOf_E,
-      choices_TK: moe.choices_TK,
-      ...(moe.taken_T === null ? {} : { taken_T: moe.taken_T }),
-      grainStarts: act.grainStarts,
-      counts_EG: moe.counts_EG,
-      position_TK: moe.position_TK,
-      slots_N: moe.slots_N,
-      choiceOfRow_N: moe.choiceOfRow_N,
-      rankTokens: moe.rankTokens,
-      numTokens_R: moe.shares.numTokens_R,
-      numRows_R: moe.shares.numRows_R,
-    },
-    rowWeights(ctx, layer),
+    ...chunks.map((chunk) => planRows(chunk, experts)),
+    ...chunks.map(rowWeights),
   ];
+}
+
+/** Where the rows of a run of grains go, by rank. */
+function planRows(chunk: RowChunk, experts: number): KernelCall {
+  const { act, moe, shares, tokens, topK } = chunk;
+  shares.forget();
+  return {
+    op: 'route.plan',
+    tokens,
+    experts,
+    topK,
+    ranks: act.ranks,
+    rankOf_E: act.expertRanks(chunk.layer).rankOf_E,
+    choices_TK: chunk.ofChoices(moe.choices_TK),
+    ...(moe.taken_T === null ? {} : { taken_T: chunk.ofTokens(moe.taken_T, 1) }),
+    grainStarts: chunk.grainStarts,
+    counts_EG: chunk.counts_EG,
+    position_TK: chunk.ofChoices(moe.position_TK),
+    slots_N: chunk.ofChoices(moe.slots_N),
+    choiceOfRow_N: chunk.ofChoices(moe.choiceOfRow_N),
+    rankTokens: chunk.rankTokens,
+    numTokens_R: shares.numTokens_R,
+    numRows_R: shares.numRows_R,
+  };
 }
 
 /** logits_TE → probabilities, choices or those given, combine weights. */
@@ -136,10 +147,15 @@ function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiv
 }
 
 /** The number of rows is not known here, so stale indices behind them are gathered too; those rows are never read. */
-function rowWeights(ctx: StageContext, layer: number): KernelCall {
-  const { weights_TK, choiceOfRow_N, rowWeights_N } = ctx.act.moe(layer);
-  const count = ctx.act.tokens * moeConfig(ctx).topK;
-  return { op: 'gather.scalars', count, values: weights_TK, index: choiceOfRow_N, out: rowWeights_N };
+function rowWeights(chunk: RowChunk): KernelCall {
+  const { weights_TK, choiceOfRow_N, rowWeights_N } = chunk.moe;
+  return {
+    op: 'gather.scalars',
+    count: chunk.tokens * chunk.topK,
+    values: chunk.ofChoices(weights_TK),
+    index: chunk.ofChoices(choiceOfRow_N),
+    out: chunk.ofChoices(rowWeights_N),
+  };
 }
 
 /** What `gateForward` computed, from the choices and the plan that it left: nothing is chosen, planned or counted again (ACT-3). */
@@ -147,7 +163,7 @@ export function gateAgain(ctx: StageContext, layer: number, batch: DeviceBatch):
   return [
     ...gateLogits(ctx, layer),
     scores(ctx, layer, batch, true),
-    rowWeights(ctx, layer),
+    ...chunksOf(ctx, layer).map(rowWeights),
     ...sharedForward(ctx, layer),
   ];
 }

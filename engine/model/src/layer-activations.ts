@@ -8,7 +8,10 @@ import { noSum, sumBuffers, type SumBuffers } from './sum-buffers.ts';
 import { takenTokens } from './taken-tokens.ts';
 import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
 
-/** Where the rows of one MoE layer go: kept until its backward pass also where everything else is computed again. N ≤ T·K routed rows, R ranks. */
+/**
+ * Where the rows of one MoE layer go: kept until its backward pass also where everything else is computed again. N ≤ T·K routed rows, R ranks.
+ * Each chunk of the tokens has a part of every array ({@link RowChunk}).
+ */
 export interface RouteActivations {
   readonly choices_TK: Ints;
   readonly fractions_BE: Floats;
@@ -19,7 +22,8 @@ export interface RouteActivations {
   readonly slots_N: Ints;
   readonly choiceOfRow_N: Ints;
   readonly rankTokens: Ints;
-  readonly shares: RankShares;
+  /** Of each chunk of the tokens. */
+  readonly shares: readonly RankShares[];
   /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
   readonly tokens_N: Ints;
   /** 1 for the tokens that this device dispatches, where its tensor peers dispatch the others. */
@@ -33,7 +37,7 @@ export interface MoeActivations extends RouteActivations {
   readonly weights_TK: Floats;
   /** Combine weight of each sorted row. */
   readonly rowWeights_N: Floats;
-  /** Distinct tokens by rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1 and nothing is rounded. */
+  /** Distinct tokens by chunk and rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1 and nothing is rounded. */
   readonly packed_UD: Floats;
   /**
    * Expert outputs in sorted-row order, [T·K, D], kept until `combineBackward`. Where a device has several segments of the experts: one
@@ -112,7 +116,18 @@ export function packedLength(shape: StageShape, topK: number, ranks: number): nu
   return Math.min(ranks, topK) * tokensOf(shape) * shape.config.dModel;
 }
 
-function routeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): RouteActivations {
+/** Where rows go: ranks of the expert-parallel group, and chunks of the tokens whose rows travel by themselves. */
+interface RowOptions {
+  readonly ranks: number;
+  readonly chunks: number;
+}
+
+function routeActivations(
+  arena: Arena,
+  shape: StageShape,
+  moe: MoeConfig,
+  { ranks, chunks }: RowOptions,
+): RouteActivations {
   const T = tokensOf(shape);
   const { experts: E, topK: K } = moe;
   const taken_T = takenTokens(shape);
@@ -125,7 +140,7 @@ function routeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks
     slots_N: arena.ints(T * K),
     choiceOfRow_N: arena.ints(T * K),
     rankTokens: arena.ints(ranks * T),
-    shares: arena.shares(ranks),
+    shares: Array.from({ length: chunks }, () => arena.shares(ranks)),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
     taken_T: taken_T === null ? null : arena.filled(taken_T),
   };
@@ -145,12 +160,17 @@ function rowActivations(
   };
 }
 
-function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: number): MoeActivations {
+function moeActivations(
+  arena: Arena,
+  shape: StageShape,
+  moe: MoeConfig,
+  options: RowOptions,
+): MoeActivations {
   const T = tokensOf(shape);
   const { experts: E, topK: K } = moe;
   return {
-    ...routeActivations(arena, shape, moe, ranks),
-    ...rowActivations(arena, shape, moe, ranks),
+    ...routeActivations(arena, shape, moe, options),
+    ...rowActivations(arena, shape, moe, options.ranks),
     logits_TE: arena.floats(T * E),
     probs_TE: arena.floats(T * E),
     weights_TK: arena.floats(T * K),
@@ -158,10 +178,9 @@ function moeActivations(arena: Arena, shape: StageShape, moe: MoeConfig, ranks: 
   };
 }
 
-export interface LayerOptions {
+export interface LayerOptions extends RowOptions {
   readonly saves: boolean;
   readonly moe: MoeConfig | null;
-  readonly ranks: number;
 }
 
 export function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions): LayerActivations {
@@ -173,7 +192,7 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
   const moments = config.norm.kind === 'layer' ? 2 : 1;
   const qkNorm = config.qkNorm !== 'none';
   const groups = config.qkNorm === 'head' ? { q: heads, k: kvHeads } : { q: 1, k: 1 };
-  const { saves, moe, ranks } = options;
+  const { saves, moe } = options;
   const ffnHidden = moe === null ? config.ffn.dFf : moe.sharedExperts * moe.dExpert;
   return {
     normed1_TD: arena.operands(T * D, shape.precision),
@@ -194,7 +213,7 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
         ffnSaved: saves && saved > 0 ? arena.operands(saved, shape.precision) : null,
       };
     }),
-    moe: moe === null ? null : moeActivations(arena, shape, moe, ranks),
+    moe: moe === null ? null : moeActivations(arena, shape, moe, options),
   };
 }
 
@@ -219,7 +238,7 @@ export function sharedLayers(
     }
     if (set.moe === null || moe === null) return set;
     const rows = keepsRows ? rowActivations(arena, shape, moe, ranks) : {};
-    return { ...set, moe: { ...set.moe, ...routeActivations(arena, shape, moe, ranks), ...rows } };
+    return { ...set, moe: { ...set.moe, ...routeActivations(arena, shape, moe, options), ...rows } };
   });
 }
 

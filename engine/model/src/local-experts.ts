@@ -12,6 +12,7 @@ import {
 } from './experts.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
+import { chunksOf, type RowChunk } from './row-chunk.ts';
 import type { StageContext } from './stage-context.ts';
 
 /** What the forward pass of one group leaves for its backward pass: of every group, or of one layer at a time that is computed again. */
@@ -27,11 +28,11 @@ export class LocalExperts {
   }
 
   forward(ctx: StageContext, layer: number): KernelCall[] {
-    return groupsOf(ctx, layer).flatMap((group) => {
+    return workOf(ctx, layer).flatMap(({ chunk, group }) => {
       const { shape, weights, rank, held } = group;
-      const source = expertSource(ctx, layer, rank);
-      const y_ND = rowsOfSegment(returnedRows(ctx, layer, rank).segments, held);
-      const saved = ctx.act.training ? this.#savedRows(ctx, group, source.numRows) : null;
+      const source = expertSource(chunk, rank);
+      const y_ND = rowsOfSegment(returnedRows(chunk, rank).segments, held);
+      const saved = ctx.act.training ? this.#savedRows(chunk, group, source.numRows) : null;
       return [
         ...expertsForward(shape, weights, [{ ...source, y_ND }], saved),
         ...roundedRows(ctx.shape.rowFormat, y_ND),
@@ -40,13 +41,13 @@ export class LocalExperts {
   }
 
   backward(ctx: StageContext, layer: number, targets: UnitTargets): KernelCall[] {
-    return groupsOf(ctx, layer).flatMap((group) => {
+    return workOf(ctx, layer).flatMap(({ chunk, group }) => {
       const { shape, weights, first, last, rank, held } = group;
-      const source = expertSource(ctx, layer, rank);
-      const gradient = expertGradientSource(ctx, layer, rank);
-      const dx_ND = rowsOfSegment(returnedGradients(ctx, layer, rank).segments, held);
-      const saved = this.#savedRows(ctx, group, source.numRows);
-      const target = targets.span(first, last);
+      const source = expertSource(chunk, rank);
+      const gradient = expertGradientSource(chunk, rank);
+      const dx_ND = rowsOfSegment(returnedGradients(chunk, rank).segments, held);
+      const saved = this.#savedRows(chunk, group, source.numRows);
+      const target = (chunk.index === 0 ? targets : targets.more).span(first, last);
       return [
         ...expertsBackward(shape, weights, target, [{ ...source, ...gradient, dx_ND }], saved),
         ...roundedRows(ctx.shape.rowFormat, dx_ND),
@@ -55,11 +56,11 @@ export class LocalExperts {
   }
 
   /** Made for as many rows as there can be, once. */
-  #savedRows(ctx: StageContext, { shape, first, rank, held }: LocalGroup, rows: number): Floats | Halves {
-    const key = ctx.act.recompute ? `${rank}/${held}` : first;
+  #savedRows(chunk: RowChunk, { shape, first, rank, held }: LocalGroup, rows: number): Floats | Halves {
+    const key = `${chunk.act.recompute ? `${rank}/${held}` : first}/${chunk.index}`;
     let saved = this.#saved.get(key);
     if (saved === undefined) {
-      const length = savedLength(shape, ctx.act.tokens * (ctx.shape.config.moe?.topK ?? 0));
+      const length = savedLength(shape, chunk.tokens * chunk.topK);
       saved = shape.precision === 'bf16' ? this.#device.halves(length) : this.#device.floats(length);
       this.#saved.set(key, saved);
     }
@@ -70,6 +71,13 @@ export class LocalExperts {
 export function ranksOf(ctx: StageContext): readonly number[] {
   return Array.from({ length: ctx.act.ranks }, (_, rank) => rank);
 }
+
+/** What the experts of a layer compute, in the order in which a gate sends it: the first chunks of all ranks first. */
+const workOf = (
+  ctx: StageContext,
+  layer: number,
+): readonly { readonly chunk: RowChunk; readonly group: LocalGroup }[] =>
+  chunksOf(ctx, layer).flatMap((chunk) => groupsOf(ctx, layer).map((group) => ({ chunk, group })));
 
 function rowsOfSegment(rows: readonly RowsPart[], held: number): Floats {
   const part = rows[held];

@@ -15,12 +15,13 @@ import {
   type FlatLayout,
   type ModelConfig,
 } from '@troupe/spec';
-import { Activations } from './activations.ts';
+import { Activations, type ActivationOptions } from './activations.ts';
 import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
 import { numValidTargets, numValidTokens, uploadBatch, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { FlatGradients, leavesOf } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
+import { grainRuns } from './grain-runs.ts';
 import { finalNormForward, headForward, headLogits } from './head.ts';
 import { initialise } from './initialise.ts';
 import { LocalExperts } from './local-experts.ts';
@@ -40,6 +41,8 @@ export interface LocalModelOptions {
   readonly grains?: number;
   /** Computes as if the experts lived on so many ranks; default 1. The numbers do not change. */
   readonly ranks?: number;
+  /** Computes as if rows went to experts in so many chunks of grains; default 1. The numbers do not change. */
+  readonly chunks?: number;
   /** Default f32. */
   readonly precision?: Precision;
   /** Default f32. */
@@ -112,7 +115,7 @@ export class LocalModel {
   readonly shape: StageShape;
   readonly weights: FlatWeights;
   readonly statistics: StageStatistics;
-  readonly #ranks: number;
+  readonly #rows: Pick<ActivationOptions, 'ranks' | 'runs'>;
   readonly #exchange: ExchangeShares | null;
   readonly #rope: RopeTables;
   readonly #experts: LocalExperts;
@@ -121,7 +124,7 @@ export class LocalModel {
 
   /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
   constructor(device: Device, options: LocalModelOptions, weights?: FlatWeights) {
-    const { config, sequences, grains = 1, ranks = 1 } = options;
+    const { config, sequences, grains = 1, ranks = 1, chunks = 1 } = options;
     const { precision = 'f32', rowFormat = 'f32', tensor = wholeShare } = options;
     this.device = device;
     this.config = config;
@@ -129,7 +132,7 @@ export class LocalModel {
     this.weights = weights ?? newWeights(device, modelLayout(config, tensor));
     this.#exchange = options.exchange ?? null;
     this.statistics = new StageStatistics(device, config);
-    this.#ranks = ranks;
+    this.#rows = { ranks, runs: grainRuns({ first: 0, end: grains }, chunks) };
     this.#rope = ropeTables(device, config);
     this.#experts = new LocalExperts(device);
   }
@@ -262,7 +265,7 @@ export class LocalModel {
   }
 
   #inferenceActivations(): Activations {
-    this.#inference ??= new Activations(this.device, this.shape, { training: false, ranks: this.#ranks });
+    this.#inference ??= new Activations(this.device, this.shape, { training: false, ...this.#rows });
     return this.#inference;
   }
 
@@ -270,7 +273,7 @@ export class LocalModel {
     const { device } = this;
     const { layout } = this.weights;
     this.#trainer ??= {
-      act: new Activations(device, this.shape, { training: true, ranks: this.#ranks }),
+      act: new Activations(device, this.shape, { training: true, ...this.#rows }),
       sums: new FlatGradients(device, layout, {
         kindOf: () => 'begun',
         leavesOf: leavesOf(this.config, this.shape.grains, this.shape.tensor),

@@ -1,9 +1,10 @@
+import type { KernelCall } from '@troupe/kernel-set';
 import { isMoeLayer } from '@troupe/spec';
 import { attentionBackward, attentionForward } from './attention.ts';
 import type { BalanceCoefficients } from './balance.ts';
 import type { DeviceBatch } from './batch.ts';
 import { combineBackward, combineForward, gateBackward, moeBackward, moeForward } from './combine.ts';
-import { packGradients, packTokens, returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
+import { packGradients, packTokens } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
 import { ffnBackward, ffnForward } from './ffn.ts';
 import { forcedChoices } from './forced-choices.ts';
@@ -11,6 +12,7 @@ import { gateForward } from './gate.ts';
 import { headBackward } from './head.ts';
 import { layerAgain } from './layer-again.ts';
 import { ranksOf, type LocalExperts } from './local-experts.ts';
+import { chunksOf } from './row-chunk.ts';
 import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 
@@ -35,16 +37,22 @@ export async function forwardLayers(
     }
     const routing = gateForward(ctx, layer, batch, { ranks, choicesGiven });
     await run(joined([...attentionForward(ctx, layer, batch), { calls: routing }]));
-    const returned = (): readonly ReturnedRows[] =>
-      ranksOf(ctx).map((rank) => returnedRows(ctx, layer, rank));
     await run([
-      { calls: ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, { rank })) },
+      { calls: packed(ctx, layer, packTokens) },
       { calls: experts.forward(ctx, layer) },
-      { calls: combineForward(ctx, layer, returned()) },
+      { calls: combineForward(ctx, layer) },
       ...moeForward(ctx, layer),
     ]);
   }
 }
+
+/** What all ranks need, chunk by chunk. */
+const packed = (
+  ctx: StageContext,
+  layer: number,
+  pack: typeof packTokens | typeof packGradients,
+): readonly KernelCall[] =>
+  chunksOf(ctx, layer).flatMap((chunk) => ranksOf(ctx).flatMap((rank) => pack(chunk, { rank })));
 
 function expertLayerBackward(
   ctx: StageContext,
@@ -55,14 +63,11 @@ function expertLayerBackward(
   const { auxScale, zScale, fractions } = pass.balance;
   const global = fractions(layer);
   const balance = { auxScale, zScale, ...(global === null ? {} : { fractions: global }) };
-  const ranks = ranksOf(ctx);
-  const outputs = ranks.map((rank) => returnedRows(ctx, layer, rank));
-  const gradients = ranks.map((rank) => returnedGradients(ctx, layer, rank));
   return [
-    { calls: combineBackward(ctx, layer, outputs) },
-    { calls: ranks.flatMap((rank) => packGradients(ctx, layer, { rank })) },
+    { calls: combineBackward(ctx, layer) },
+    { calls: packed(ctx, layer, packGradients) },
     { calls: pass.experts.backward(ctx, layer, matrixGradientsOf(ctx)) },
-    { calls: gateBackward(ctx, layer, batch, gradients, balance) },
+    { calls: gateBackward(ctx, layer, batch, balance) },
     ...moeBackward(ctx, layer, batch, balance),
   ];
 }
@@ -80,10 +85,7 @@ export async function backwardLayers(
     const isMoe = balance !== null && isMoeLayer(ctx.shape.config, layer);
     if (ctx.act.recompute) await run(layerAgain(ctx, layer, batch));
     if (ctx.act.recompute && isMoe)
-      await run([
-        { calls: ranksOf(ctx).flatMap((rank) => packTokens(ctx, layer, { rank })) },
-        { calls: experts.forward(ctx, layer) },
-      ]);
+      await run([{ calls: packed(ctx, layer, packTokens) }, { calls: experts.forward(ctx, layer) }]);
     const ffn = isMoe
       ? expertLayerBackward(ctx, layer, batch, { experts, balance })
       : ffnBackward(ctx, layer);

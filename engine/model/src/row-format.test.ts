@@ -1,4 +1,5 @@
 import test from 'ava';
+import { assert } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { LocalModel, type LocalGradients, type LocalModelOptions } from './index.ts';
 import { tinyBatch, tinyConfig } from './testing/tiny-model.ts';
@@ -28,7 +29,9 @@ const isBf16 = (values: ArrayLike<number>): boolean => {
 function passed({ device, trainingActivations: act }: LocalModel) {
   const { packed_UD, returned_ND, shares } = act.moe(0);
   const { dPacked_UD, dReturned_ND } = act.gradients;
-  const rows = Array.from({ length: act.ranks }, (_, rank) => shares.of(rank));
+  const [plan] = shares;
+  assert(plan, 'there is one chunk');
+  const rows = Array.from({ length: act.ranks }, (_, rank) => plan.of(rank));
   const numRows = rows.reduce((sum, each) => sum + each.numRows, 0) * config.dModel;
   const numTokens =
     (act.ranks === 1 ? act.tokens : rows.reduce((sum, each) => sum + each.numTokens, 0)) * config.dModel;

@@ -7,7 +7,6 @@ import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceCoefficients } from './balance.ts';
 import { numValidTargets, numValidTokens, uploadBatch, type Batch, type DeviceBatch } from './batch.ts';
 import { runCalls } from './device-run.ts';
-import { returnedGradients, returnedRows } from './dispatch.ts';
 import { embedBackward, embedForward } from './embedding.ts';
 import { FlatGradients, leavesOf, type GradientKind } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
@@ -89,19 +88,13 @@ for (const kind of ['added', 'begun'] as const) {
 
     const forward = ({ experts, layer }: Stage, ctx: StageContext, part: DeviceBatch): void => {
       run(...attentionForward(ctx, layer, part), { calls: gateForward(ctx, layer, part, { ranks: 1 }) });
-      run(
-        { calls: experts.forward(ctx, layer) },
-        { calls: combineForward(ctx, layer, [returnedRows(ctx, layer, 0)]) },
-      );
+      run({ calls: experts.forward(ctx, layer) }, { calls: combineForward(ctx, layer) });
     };
     const backward = ({ experts, layer }: Stage, ctx: StageContext, part: DeviceBatch): void => {
-      run(
-        { calls: combineBackward(ctx, layer, [returnedRows(ctx, layer, 0)]) },
-        { calls: experts.backward(ctx, layer, gradientsOf(ctx)) },
-      );
+      run({ calls: combineBackward(ctx, layer) }, { calls: experts.backward(ctx, layer, gradientsOf(ctx)) });
       run(
         {
-          calls: gateBackward(ctx, layer, part, [returnedGradients(ctx, layer, 0)], { auxScale, zScale }),
+          calls: gateBackward(ctx, layer, part, { auxScale, zScale }),
         },
         ...attentionBackward(ctx, layer, part),
       );

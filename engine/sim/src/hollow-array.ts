@@ -8,7 +8,8 @@ const elementBytes = { f32: 4, bf16: 2, i32: 4, i64: 8, u8: 1 } as const satisfi
 
 /** What an array and all views of it have in common: contents, where somebody gave it some. */
 interface Contents {
-  values: Int32Array | null;
+  /** By where they begin. */
+  readonly parts: Map<number, Int32Array>;
 }
 
 /** Memory of a device as far as a length goes: it takes no bytes, however long it is. */
@@ -19,7 +20,7 @@ export class HollowArray {
   readonly #from: number;
   readonly #contents: Contents;
 
-  constructor(element: ElementType, length: number, from = 0, contents: Contents = { values: null }) {
+  constructor(element: ElementType, length: number, from = 0, contents: Contents = { parts: new Map() }) {
     this.element = element;
     this.length = length;
     this.BYTES_PER_ELEMENT = elementBytes[element];
@@ -38,12 +39,19 @@ export class HollowArray {
 
   /** Integers that this array and its views hold from now on; they are shared, and not changed. */
   hold(values: Int32Array): void {
-    this.#contents.values = values;
+    this.#contents.parts.set(this.#from, values);
   }
 
   /** What it holds; null: nothing. */
   get held(): Int32Array | null {
-    return this.#contents.values?.subarray(this.#from, this.#from + this.length) ?? null;
+    const { parts } = this.#contents;
+    if (parts.size === 0) return null;
+    for (const [from, values] of parts) {
+      const first = this.#from - from;
+      if (first >= 0 && first + this.length <= values.length)
+        return values.subarray(first, first + this.length);
+    }
+    return null;
   }
 }
 
