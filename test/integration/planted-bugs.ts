@@ -47,6 +47,28 @@ function takesBucketBack(body: SyncDevice, isSlow: () => boolean): SyncDevice {
   };
 }
 
+/** Updates in place, while a fault slows the device, what the passes of this version still read; the next one is then read where nothing was written. */
+function updatesInPlace(body: SyncDevice, isSlow: () => boolean): SyncDevice {
+  const alter = (calls: readonly KernelCall[]): readonly KernelCall[] =>
+    calls.map((call) => (call.op === 'adamw' && isSlow() ? { ...call, out: call.weights } : call));
+  return {
+    ...withoutQueue(body),
+    submit: (calls, done) => body.submit(alter(calls), done),
+    run: (calls) => body.run(alter(calls)),
+  };
+}
+
+/** Experts that take up rows of whatever attempt. */
+function withoutFence(system: Parameters<NonNullable<Plant['system']>>[0]): void {
+  const mount = system.mount.bind(system);
+  system.mount = (address, supervision, actor) =>
+    mount(address, supervision, (self) => {
+      const behaviour = actor(self);
+      const fenced = [...(behaviour.fenced ?? [])].filter((kind) => kind !== 'rows.dispatch');
+      return { ...behaviour, fenced: new Set(fenced) };
+    });
+}
+
 /**
  * Bugs of the kinds that a training system really has, each asleep until a fault wakes it, so that a shrink has something to find.
  */
@@ -95,6 +117,18 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   },
   /** Seen once its shard is lost (BUD-2). */
   'a copy that misses an update': { device: missesCopies },
+  /** A shard goes on with its state before the copy has it again behind a loss (BUD-3). */
+  'a state reused before its copy has it again': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'ward.state') },
+  },
+  /** Weights of the version that is read are written (REP-1). */
+  'an update where the version before is read': { device: updatesInPlace },
+  /** What comes from before a loss is taken up behind it (REC-1). */
+  'an actor that stays in an attempt which is over': { system: withoutFence },
+  /** A host goes on with what its device has not got yet (HST-2). */
+  'weights reused before they were brought': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'weights.bring') },
+  },
   /** Its name reaches the disk, its bytes do not. */
   'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },
   /** A sender without credit before a mailbox without capacity. */

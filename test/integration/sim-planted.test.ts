@@ -101,6 +101,27 @@ const guarded = {
     ],
     checker: 'loss-curve',
   },
+  'an update where the version before is read': {
+    faults: [
+      { kind: 'slow', target: 'worker/1', atStep: 2, forMs: 400 },
+      { kind: 'clog', target: 'agent/0', atStep: 1, forMs: 50 },
+      { kind: 'hang', target: 'worker/0', atStep: 3, forMs: 300 },
+    ],
+    checker: 'loss-curve',
+  },
+  'a state reused before its copy has it again': {
+    faults: [
+      { kind: 'slow', target: 'worker/1', atStep: 1, forMs: 400 },
+      { kind: 'crash', target: 'worker/0', atStep: 2 },
+      {
+        kind: 'delay',
+        target: 'worker/0,worker/1',
+        when: { actor: 'trainer', state: 'recovering.rebuilding' },
+        forMs: 400,
+      },
+    ],
+    checker: 'bytes-intact',
+  },
 } as const satisfies Readonly<
   Record<string, { readonly faults: readonly Fault[]; readonly checker: string }>
 >;
@@ -157,6 +178,40 @@ test('planted bugs: activations that come twice, or change on their way between 
   const reused = await staged(plantedBugs['an activation reused before it was sent'] ?? {});
   t.is(reused.violation?.checker, 'bytes-intact');
   t.regex(reused.violation?.text ?? '', /stage\/pp1\/dp0\/tp0 took up hidden.ready/);
+});
+
+test('planted bugs: rows of an attempt that is over, taken up by who has heard of it, are found', async (t) => {
+  const run = (plant: Plant): Promise<Simulation> =>
+    simulateTiny(withCheckpoints({ dp: 4, ep: 2 }), {
+      stopAfter: 3,
+      plant,
+      faults: [
+        { kind: 'delay', target: 'worker/0,worker/1', atStep: 2, forMs: 4000 },
+        {
+          kind: 'crash',
+          target: 'worker/3',
+          when: { actor: 'gate/L0/pp0/dp0', state: 'awaitingRows', times: 2 },
+        },
+      ],
+    });
+  t.is((await run({})).violation, null, 'without the bug');
+  const seen = await run(plantedBugs['an actor that stays in an attempt which is over'] ?? {});
+  t.is(seen.violation?.checker, 'one-attempt', seen.result.error?.message);
+  t.regex(seen.violation?.text ?? '', /expert\/L0\/.* took up rows\.dispatch of step 2/);
+});
+
+test('planted bugs: weights that change on their way from a host are found', async (t) => {
+  const run = (plant: Plant): Promise<Simulation> => {
+    const mixture = { ...usual, dp: 2, ep: 2, offload: 'optimizer' } as const;
+    const { topology, tokens } = mixedCluster(mixture, { latencyMs: 0.5 });
+    const slow: Fault = { kind: 'delay', target: 'host/0,worker/1', atStep: 1, forMs: 400 };
+    const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+    return simulate(topology, { seed: 3, openDevice, tokens, stopAfter: 2, faults: [slow], plant });
+  };
+  t.is((await run({})).result.error, null, 'without the bug');
+  const seen = await run(plantedBugs['weights reused before they were brought'] ?? {});
+  t.is(seen.violation?.checker, 'bytes-intact');
+  t.regex(seen.violation?.text ?? '', /courier\/.* took up weights\.bring/);
 });
 
 test('checkers: the kinds of events that they look at are messages, or completions of shards', (t) => {

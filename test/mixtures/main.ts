@@ -1,9 +1,9 @@
 /**
- * `node test/dist/mixtures/main.js [WORD …]`: trains every mixture whose name has these words, without what does not run so far, and says
- * where its numbers are not those of one process.
+ * `node test/dist/mixtures/main.js [WORD …]`: trains every mixture whose name has these words, without what does not run so far, in this
+ * process and in a simulated cluster, and says where its numbers are not those of one process.
  */
 import { nameOf } from './mixture.ts';
-import { builtPart, differences, refusedOf } from './mixture-run.ts';
+import { builtPart, differences, refusedOf, simulatedDifferences } from './mixture-run.ts';
 import { mixtures } from './table.ts';
 
 const words = process.argv.slice(2);
@@ -12,7 +12,10 @@ let [whole, wrong] = [0, 0];
 for (const mixture of chosen) {
   const refused = refusedOf(mixture);
   const startedMs = performance.now();
-  const found = await differences(builtPart(mixture)).catch((error: unknown) => [String(error)]);
+  const built = builtPart(mixture);
+  const found = await differences(built)
+    .then(async (others) => [...others, ...(await simulatedDifferences(built))])
+    .catch((error: unknown) => [String(error)]);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const without = refused.length === 0 ? '' : `without ${refused.join(', ')}: `;
   if (refused.length === 0) whole++;

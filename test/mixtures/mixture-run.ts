@@ -4,17 +4,19 @@ import { refuseUnbuilt } from '@troupe/topology';
 import {
   memoryStorage,
   openCheckpoint,
+  simulate,
   startCluster,
   type CheckpointReader,
   type ClusterOptions,
   type GateRule,
+  type RunEvent,
 } from 'troupe';
-import { isExact, isLegal, type Mixture } from './mixture.ts';
-import { mixtureTokens, STEPS, topologyOf, undivided } from './mixture-topology.ts';
+import { isExact, isLegal, undivided, type Mixture } from './mixture.ts';
+import { mixtureTokens, STEPS, topologyOf } from './mixture-topology.ts';
 
 /** What a mixture computed: all that no layout may change. */
 export interface MixtureNumbers {
-  /** Losses and balance losses of every step, then the held-out loss. */
+  /** Of {@link lossesOf}. */
   readonly losses: readonly number[];
   /** After a step: a moment of step 1 is its gradient, times what no layout changes. */
   readonly after: (step: number) => CheckpointReader;
@@ -57,11 +59,8 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
     openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
     checkpoints: { storage, folder: 'run', keep: STEPS, tokenizer: null, hasher: inlineHasher() },
   });
-  const losses: number[] = [];
-  for await (const event of cluster.events()) {
-    if (event.event === 'step') losses.push(event.loss, event.auxLoss);
-    if (event.event === 'eval') losses.push(event.loss);
-  }
+  const events: RunEvent[] = [];
+  for await (const event of cluster.events()) events.push(event);
   const { error } = await cluster.result;
   if (error !== null) throw error;
   const readers = await Promise.all(
@@ -73,7 +72,7 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
     ),
   );
   return {
-    losses,
+    losses: lossesOf(events),
     after: (step) => {
       const reader = readers[step - 1];
       if (reader === undefined) throw new Error(`no checkpoint of step ${step}`);
@@ -82,11 +81,31 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
   };
 }
 
+/** Losses of five steps in a simulated cluster, on its own links. */
+async function simulatedLosses(mixture: Mixture): Promise<readonly number[]> {
+  const topology = topologyOf(mixture);
+  const { events, result, violation } = await simulate(topology, {
+    seed: 3,
+    tokens: mixtureTokens(topology.model.vocab),
+    openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
+  });
+  if (violation !== null) throw new Error(violation.text);
+  if (result.error !== null) throw result.error;
+  return lossesOf(events);
+}
+
+/** Losses and balance losses of every step, then the held-out loss. */
+const lossesOf = (events: readonly RunEvent[]): readonly number[] =>
+  events.flatMap((event) => {
+    if (event.event === 'step') return [event.loss, event.auxLoss];
+    return event.event === 'eval' ? [event.loss] : [];
+  });
+
 const known = new Map<string, Promise<MixtureNumbers>>();
 
 /** What one process computes of the same model; trained once. */
 function numbersAlone(mixture: Mixture, given: Given): Promise<MixtureNumbers> {
-  const alone = undivided(mixture);
+  const alone = { ...mixture, ...undivided };
   const key = JSON.stringify([given.name, alone]);
   const found = known.get(key) ?? runMixture(alone, given);
   known.set(key, found);
@@ -144,16 +163,26 @@ async function far(
   return wrong;
 }
 
+/** Losses that differ in some bit. */
+function otherLosses(found: readonly number[], expected: readonly number[]): readonly string[] {
+  if (found.length !== expected.length) return [`${found.length} losses for ${expected.length}`];
+  return found.flatMap((loss, index) =>
+    Object.is(loss, expected[index]) ? [] : [`loss ${index}: ${loss} for ${expected[index]}`],
+  );
+}
+
+/** Where a simulated cluster has other losses than the same cluster in this process. */
+export async function simulatedDifferences(mixture: Mixture): Promise<readonly string[]> {
+  const { losses } = await runMixture(mixture, { name: '' });
+  return otherLosses(await simulatedLosses(mixture), losses).map((text) => `simulated: ${text}`);
+}
+
 /** Where a mixture's numbers are not those of one process; empty: nowhere. */
 export async function differences(mixture: Mixture, given: Given = { name: '' }): Promise<readonly string[]> {
   const [found, expected] = [await runMixture(mixture, given), await numbersAlone(mixture, given)];
   if (!isExact(mixture)) return far(found, expected, mixture);
-  const losses = found.losses.flatMap((loss, index) =>
-    Object.is(loss, expected.losses[index]) ? [] : [`loss ${index}: ${loss} for ${expected.losses[index]}`],
-  );
   return [
-    ...(found.losses.length === expected.losses.length ? [] : ['another number of losses']),
-    ...losses,
+    ...otherLosses(found.losses, expected.losses),
     ...differing(found.after(1), expected.after(1), 1),
     ...differing(found.after(STEPS), expected.after(STEPS), STEPS),
   ];

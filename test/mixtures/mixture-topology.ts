@@ -88,22 +88,6 @@ export function inputOf(mixture: Mixture): TopologyInput {
 
 export const topologyOf = (mixture: Mixture): ResolvedTopology => resolveTopology(inputOf(mixture));
 
-/** What one process would train: the same numbers, undivided. */
-export const undivided = (mixture: Mixture): Mixture => ({
-  ...mixture,
-  pp: 1,
-  dp: 1,
-  tp: 1,
-  ep: 1,
-  zero: 0,
-  offload: 'none',
-  pipeline: '1f1b',
-  microbatches: 1,
-  recompute: 'none',
-  experts: 'contiguous',
-  rankOrder: 'ep-inner',
-});
-
 /**
  * Sequences that follow a noisy rule, so that a loss can fall, a function of step and place alone. One ends in padding, one holds two
  * documents, and the last three are padding alone: a replica's whole last microbatch, in many mixtures.

@@ -51,6 +51,29 @@ export type Mixture = { readonly [F in FactorName]: (typeof factors)[F][number] 
   readonly precision: 'f32' | 'bf16';
 };
 
+/** Nothing is divided. */
+export const undivided = {
+  pp: 1,
+  dp: 1,
+  tp: 1,
+  ep: 1,
+  zero: 0,
+  offload: 'none',
+  pipeline: '1f1b',
+  microbatches: 1,
+  recompute: 'none',
+  experts: 'contiguous',
+  rankOrder: 'ep-inner',
+} as const satisfies Partial<Mixture>;
+
+/** What most mixtures that are written by hand are. */
+export const usual = {
+  ...undivided,
+  model: 'plain',
+  segments: 1,
+  precision: 'f32',
+} as const satisfies Mixture;
+
 export const NUM_EXPERTS = 6;
 /** Sequences of a step, and its grains: every number of replicas and microbatches of the table divides them. */
 export const BATCH = 36;

@@ -5,6 +5,7 @@ import {
   factors,
   isLegal,
   models,
+  usual,
   worldOf,
   type FactorName,
   type Mixture,
@@ -115,23 +116,6 @@ class Table {
       .map(({ value }) => value);
   }
 }
-
-const usual = {
-  pp: 1,
-  dp: 1,
-  tp: 1,
-  ep: 1,
-  zero: 0,
-  offload: 'none',
-  pipeline: '1f1b',
-  microbatches: 1,
-  recompute: 'none',
-  experts: 'contiguous',
-  rankOrder: 'ep-inner',
-  model: 'plain',
-  segments: 1,
-  precision: 'f32',
-} as const satisfies Mixture;
 
 /**
  * The mixtures of the literature: E, E+D, E+Z, E+D+M, E+D+Z and E+Z-Off+M.

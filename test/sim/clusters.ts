@@ -1,7 +1,7 @@
 import { resolveTopology, type ResolvedTopology, type TopologyInput } from '@troupe/topology';
 import type { SimulatorOptions } from 'troupe';
 import { tinyTokens, tinyTopology, type TinyLayout } from '../integration/tiny-cluster.ts';
-import { isLegal, nameOf, worldOf, type Mixture } from '../mixtures/mixture.ts';
+import { isLegal, nameOf, usual, worldOf, type Mixture } from '../mixtures/mixture.ts';
 import { refusedOf } from '../mixtures/mixture-run.ts';
 import { inputOf, mixtureTokens } from '../mixtures/mixture-topology.ts';
 import { mixtures } from '../mixtures/table.ts';
@@ -26,9 +26,12 @@ export interface Surroundings {
   readonly buddies?: boolean;
   /** Losses tolerated per period. Default: the topology's. */
   readonly losses?: number;
+  /** Workers behind those of stages that hold the experts, a multiple of ep. Default 0: experts lie beside stages. */
+  readonly expertWorkers?: number;
 }
 
-const textOf = ({ machines, buddies, losses, latencyMs }: Surroundings): readonly string[] => [
+const textOf = ({ machines, buddies, losses, expertWorkers, latencyMs }: Surroundings): readonly string[] => [
+  ...(expertWorkers === undefined ? [] : [`${expertWorkers} workers of experts`]),
   ...(machines === undefined ? [] : [`${machines} machines`]),
   ...(buddies === true ? ['buddies'] : []),
   ...(losses === undefined ? [] : [`${losses} losses tolerated`]),
@@ -65,18 +68,30 @@ function plainCluster(layout: Plain): SweepCluster {
   };
 }
 
+/** Rules that put copy after copy of the groups of experts on devices behind those of stages. */
+function expertRules({ ep }: Mixture, expertWorkers: number, devices: readonly string[]) {
+  const rules = devices.map((device, index) => [
+    `expert/*/ep${index % ep}/edp${Math.floor(index / ep)}`,
+    device,
+  ]);
+  return expertWorkers === 0 ? {} : { placement: Object.fromEntries(rules) };
+}
+
 /** A cluster that divides work as a mixture does. */
 export function mixedCluster(mixture: Mixture, around: Surroundings): SweepCluster {
-  const { latencyMs, machines = 1, buddies = false, losses } = around;
+  const { latencyMs, machines = 1, buddies = false, losses, expertWorkers = 0 } = around;
   const input = inputOf(mixture);
-  const perMachine = worldOf(mixture) / machines;
+  const perMachine = (worldOf(mixture) + expertWorkers) / machines;
+  const all = Array.from({ length: machines }, (_, machine) => ({
+    host: machines === 1 ? 'localhost' : `host${machine}`,
+    devices: Array.from({ length: perMachine }, (__, index) => `cpu:${index}`),
+  }));
+  const devices = all.flatMap((machine) => machine.devices.map((device) => `${machine.host}/${device}`));
   const given: TopologyInput = {
     ...input,
+    ...expertRules(mixture, expertWorkers, devices.slice(worldOf(mixture))),
     train: { ...input.train, steps: SWEEP_STEPS },
-    machines: Array.from({ length: machines }, (_, machine) => ({
-      host: machines === 1 ? 'localhost' : `host${machine}`,
-      devices: Array.from({ length: perMachine }, (__, index) => `cpu:${index}`),
-    })),
+    machines: all,
     recovery: { buddies, ...(losses === undefined ? {} : { losses }) },
   };
   const topology = eventful(resolveTopology(given), latencyMs);
@@ -106,6 +121,30 @@ function running(mixture: Mixture): Mixture | null {
   );
   return isLegal(without) && refusedOf(without).length === 0 ? without : null;
 }
+
+/** Experts on workers of their own: groups that need not divide the replicas, copies of them, stages, and what lies elsewhere too. */
+const apart: readonly (readonly [Partial<Mixture>, Surroundings])[] = [
+  [
+    { dp: 2, ep: 3, microbatches: 2 },
+    { latencyMs: 0.5, expertWorkers: 3, buddies: true },
+  ],
+  [
+    { pp: 2, dp: 2, ep: 2, microbatches: 3, zero: 2 },
+    { latencyMs: 0.1, expertWorkers: 4, machines: 2 },
+  ],
+  [
+    { dp: 3, ep: 2, zero: 3, microbatches: 2 },
+    { latencyMs: 0.5, expertWorkers: 2, buddies: true },
+  ],
+  [
+    { pp: 2, ep: 2, pipeline: 'zero-bubble', microbatches: 3, experts: 'by hand' },
+    { latencyMs: 0.1, expertWorkers: 2 },
+  ],
+  [
+    { dp: 2, ep: 2, offload: 'optimizer', zero: 2 },
+    { latencyMs: 0.5, expertWorkers: 2, machines: 2, buddies: true },
+  ],
+];
 
 /** Mixtures of the table, as far as they run, each once; two of three with buddies, some on several machines. */
 function mixedClusters(): readonly SweepCluster[] {
@@ -143,5 +182,11 @@ const plain: readonly Plain[] = [
   { dp: 2, ep: 1, zero: 1, latencyMs: 0.1, scope: 'global', losses: 20 },
 ];
 
-/** Clusters on data ranks alone, in the order that the corpus knows; then the mixtures. Seed s runs on cluster s modulo their number. */
-export const clusters: readonly SweepCluster[] = [...plain.map(plainCluster), ...mixedClusters()];
+/** Clusters on data ranks alone, in the order that the corpus knows; then the mixtures, then those with experts apart. Seed s runs on cluster s modulo their number. */
+export const clusters: readonly SweepCluster[] = [
+  ...plain.map(plainCluster),
+  ...mixedClusters(),
+  ...apart.map(([mixture, around]) =>
+    mixedCluster({ ...usual, zero: 1, ...mixture }, { losses: 20, ...around }),
+  ),
+];

@@ -1,5 +1,5 @@
 import type { Fault } from '@troupe/sim/faults';
-import type { Mixture } from '../mixtures/mixture.ts';
+import { usual as undividedMixture, type Mixture } from '../mixtures/mixture.ts';
 import type { Surroundings } from './clusters.ts';
 
 /** A run that once went wrong. Its faults stand here in full, since the way that seeds draw them may change. */
@@ -14,22 +14,7 @@ export interface CorpusCase {
 }
 
 /** What most mixtures of the corpus do. */
-export const usual = {
-  pp: 1,
-  dp: 1,
-  tp: 1,
-  ep: 1,
-  zero: 1,
-  offload: 'none',
-  pipeline: '1f1b',
-  microbatches: 1,
-  recompute: 'none',
-  experts: 'contiguous',
-  rankOrder: 'ep-inner',
-  model: 'plain',
-  segments: 1,
-  precision: 'f32',
-} as const satisfies Mixture;
+export const usual = { ...undividedMixture, zero: 1 } as const satisfies Mixture;
 
 /** Every bug that a sweep found, by what was wrong. Each runs with every `npm test`. */
 export const corpus: readonly CorpusCase[] = [

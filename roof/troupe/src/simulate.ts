@@ -69,6 +69,7 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
       ...(expert === undefined ? {} : { expert }),
       ...(tokens === undefined ? {} : { tokens }),
       ...(plant?.mailboxCapacity === undefined ? {} : { mailboxCapacity: plant.mailboxCapacity }),
+      ...(plant?.system === undefined ? {} : { begun: plant.system }),
       ...(checkpoints === true ? { checkpoints: written } : {}),
       openDevice,
       watch,

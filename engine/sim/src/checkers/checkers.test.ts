@@ -11,6 +11,7 @@ import {
   lossCurve,
   manifestsComplete,
   nothingStale,
+  oneAttempt,
   oneOwner,
   rowsConserved,
   versionsAgree,
@@ -220,6 +221,21 @@ test('nothing-stale: a replaced life is not read', (t) => {
     nothingStale,
     [packet({ fromLife: 1, currentLife: 2 })],
     /life 1 of worker\/1, whose life 2 has begun/,
+  );
+});
+
+test('one-attempt: REC-1, what a node has heard to be over is taken up by none of its actors', (t) => {
+  const checker = (): Checker => oneAttempt({ hears: 'attempt.abandon', fenced: ['gradient.add'] });
+  const heard = turn({ address: 'stage/pp0/dp0/tp0', kind: 'attempt.abandon', attempt: 2 });
+  const late = turn({ kind: 'gradient.add', attempt: 1 });
+  holds(t, checker, [late, heard, turn({ ...late, outcome: 'fenced' }), turn({ ...late, attempt: 2 })]);
+  holds(t, checker, [heard, turn({ ...late, node: 'worker/1' }), turn({ ...late, life: 2 })]);
+  holds(t, checker, [heard, turn({ attempt: 1 })]);
+  breaks(
+    t,
+    checker,
+    [heard, turn({ kind: 'attempt.abandon', attempt: 1 }), late],
+    /optimizer\/dense\/dp0 took up gradient\.add of step 1, attempt 1, and stage\/pp0\/dp0\/tp0 .* in attempt 2/,
   );
 });
 

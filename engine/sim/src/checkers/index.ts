@@ -8,6 +8,7 @@ export * from './liveness.ts';
 export * from './loss-curve.ts';
 export * from './manifests-complete.ts';
 export * from './nothing-stale.ts';
+export * from './one-attempt.ts';
 export * from './one-owner.ts';
 export * from './rows-conserved.ts';
 export * from './versions-agree.ts';

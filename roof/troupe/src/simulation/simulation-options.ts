@@ -1,3 +1,4 @@
+import type { ProgramSystem } from '@troupe/actors';
 import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
 import type { Device, SyncDevice } from '@troupe/kernel-set';
 import type { Fault } from '@troupe/sim/faults';
@@ -76,6 +77,8 @@ export interface Plant {
   /** Wraps the simulated device that actors get. */
   readonly memory?: (device: Device) => Device;
   readonly mailboxCapacity?: number;
+  /** Gets the system of every node before it has actors. */
+  readonly system?: (system: ProgramSystem) => void;
 }
 
 export interface SimulationProgress {

@@ -1,3 +1,4 @@
+import { messages } from '@troupe/actors';
 import { inlineHasher, openCheckpoint } from '@troupe/checkpoint';
 import type { Fault } from '@troupe/sim/faults';
 import type { Storage } from '@troupe/core';
@@ -14,6 +15,7 @@ import {
   lossCurve,
   manifestsComplete,
   nothingStale,
+  oneAttempt,
   oneOwner,
   rowsConserved,
   versionsAgree,
@@ -72,12 +74,19 @@ function timesAdded(layout: Layout): Readonly<Record<string, readonly number[]>>
   );
 }
 
+/** What belongs to an attempt, and what says that one is over; the trainer and the store, which have fences of their own, live on no worker. */
+const attemptKinds = {
+  hears: 'attempt.abandon' satisfies keyof typeof messages,
+  fenced: Object.entries(messages).flatMap(([kind, { fenced }]) => (fenced ? [kind] : [])),
+};
+
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
   const layout = new Layout(topology);
   const all: Checker[] = [
     oneOwner(),
     nothingStale(),
+    oneAttempt(attemptKinds),
     gradientsOnce(timesAdded(layout)),
     bucketsAnswered(),
     copiesKept(neededCopies(layout)),
