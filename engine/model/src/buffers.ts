@@ -3,4 +3,5 @@ export * from './activations.ts';
 export * from './statistics.ts';
 export type { GradientActivations } from './layer-activations.ts';
 export type { StageShape } from './stage-shape.ts';
+export { dealtTokens } from './taken-tokens.ts';
 export { tensorShare } from './tensor-share.ts';

@@ -2,12 +2,13 @@ import type { Floats, KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { DeviceBatch } from './batch.ts';
 import { returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { partialFfnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
-import { routerBackward, type GateBackwardOptions } from './gate.ts';
+import { moeConfig, routerBackward, type GateBackwardOptions } from './gate.ts';
 import { sumOver, sumsOver, type SegmentSum } from './partial-sums.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
 import type { StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 import type { SumBuffers } from './sum-buffers.ts';
+import { dealtTokens } from './taken-tokens.ts';
 import { isWhole } from './tensor-share.ts';
 
 /** Where the rows of a rank are that have come back for a chunk. */
@@ -50,6 +51,12 @@ const combine = (
     };
   });
 
+/** A sum of what routed experts made, `each` elements a token: over the peers that have parts of them, or side by side by who dispatched what. */
+function routedSum(ctx: StageContext, sum: Omit<SegmentSum, 'dealt'>, each: number): SegmentSum {
+  const runs = dealtTokens(ctx.shape)?.map(({ first, end }) => ({ from: first * each, to: end * each }));
+  return { ...sum, dealt: runs };
+}
+
 /** Combined rows of every segment of the experts, in the buffers of their sum; tokens that a peer dispatches have zeros. */
 const combineParts = (
   ctx: StageContext,
@@ -60,15 +67,16 @@ const combineParts = (
 
 /** Sums of an MoE layer: of shared experts, then of routed ones. */
 const moeSums = (
+  ctx: StageContext,
   { ffn, routed }: { readonly ffn: SumBuffers; readonly routed: SumBuffers },
   { hasShared, base, out }: { readonly hasShared: boolean; readonly base: Floats; readonly out: Floats },
-): readonly SegmentSum[] =>
-  hasShared
-    ? [
-        { of: ffn, base, out },
-        { of: routed, base: out, out },
-      ]
-    : [{ of: routed, base, out }];
+): readonly SegmentSum[] => {
+  const { dModel } = ctx.shape.config;
+  return [
+    ...(hasShared ? [{ of: ffn, base, out }] : []),
+    routedSum(ctx, { of: routed, base: hasShared ? out : base, out }, dModel),
+  ];
+};
 
 /**
  * hidden[l+1] = (mid[l] or mid[l] + shared experts) + Σ_k w_tk · y_tk in choice order. Where matrices are divided, the parts of that sum
@@ -90,7 +98,7 @@ export function moeForward(ctx: StageContext, layer: number): readonly Step[] {
   const { act } = ctx;
   if (isWhole(act.tensor)) return [];
   const [base, out] = [act.layer(layer).mid_TD, act.hidden(layer + 1)];
-  return sumsOver(ctx, moeSums(act.sums, { hasShared: sharedFfn(ctx, layer) !== null, base, out }));
+  return sumsOver(ctx, moeSums(ctx, act.sums, { hasShared: sharedFfn(ctx, layer) !== null, base, out }));
 }
 
 /** dHidden and the rows that came back in the forward pass → dWeights_TK, or the parts of it that this device has. */
@@ -147,9 +155,9 @@ export function moeBackward(
   const shared = sharedFfn(ctx, layer);
   const hasShared = shared !== null;
   return joined([
-    ...sumOver(ctx, { of: sums.weights, out: dWeights_TK }),
+    ...sumOver(ctx, routedSum(ctx, { of: sums.weights, out: dWeights_TK }, moeConfig(ctx).topK)),
     { calls: routerBackward(ctx, layer, batch, balance) },
     { calls: shared === null ? [] : partialFfnBackward(ctx, layer, shared) },
-    ...sumsOver(ctx, moeSums(sums, { hasShared, base: dNormed_TD, out: dNormed_TD })),
+    ...sumsOver(ctx, moeSums(ctx, sums, { hasShared, base: dNormed_TD, out: dNormed_TD })),
   ]);
 }

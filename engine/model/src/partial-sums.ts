@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import type { Floats, KernelCall } from '@troupe/kernel-set';
+import type { ElementRange } from '@troupe/spec';
 import type { StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
 import type { SumBuffers } from './sum-buffers.ts';
@@ -12,6 +13,8 @@ export interface SegmentSum {
   readonly base?: Floats;
   /** May be `base`. */
   readonly out: Floats;
+  /** Each peer has all segments of some elements, by rank, and the peers put these side by side. Default: each has some segments of all. */
+  readonly dealt?: readonly ElementRange[] | undefined;
 }
 
 const added = ({ base, out }: Pick<SegmentSum, 'base' | 'out'>, parts: readonly Floats[]): KernelCall => ({
@@ -21,30 +24,56 @@ const added = ({ base, out }: Pick<SegmentSum, 'base' | 'out'>, parts: readonly 
   ...(base === undefined ? {} : { base }),
 });
 
+const of = (all: Floats, { from, to }: ElementRange): Floats => all.subarray(from, to);
+
+/** What this device sends its peers, and what makes it of the parts here. */
+function shareOf(
+  { of: { partials, share }, dealt }: SegmentSum,
+  rank: number,
+): { readonly share: Floats; readonly calls: readonly KernelCall[] } {
+  assert(share !== null, 'what peers add up has a share');
+  const own = dealt?.[rank];
+  const calls = (out: Floats, parts: readonly Floats[]): readonly KernelCall[] =>
+    partials[0] === share || out.length === 0 ? [] : [added({ out }, parts)];
+  if (own === undefined) return { share, calls: calls(share, partials) };
+  const part = of(share, own);
+  return {
+    share: part,
+    calls: calls(
+      part,
+      partials.map((each) => of(each, own)),
+    ),
+  };
+}
+
+/** The sum of the shares of all peers, or these side by side. */
+function joinedShares({ base, out, dealt }: SegmentSum, shares: readonly Floats[]): readonly KernelCall[] {
+  if (dealt === undefined) return [added({ ...(base === undefined ? {} : { base }), out }, shares)];
+  return shares.flatMap((share, rank) => {
+    const run = dealt[rank];
+    assert(run !== undefined, 'every peer has its elements', { rank });
+    if (run.from === run.to) return [];
+    return [added({ ...(base === undefined ? {} : { base: of(base, run) }), out: of(out, run) }, [share])];
+  });
+}
+
 /**
  * Each sum's out = base + all segments' parts, as one tree of neighbours; in one exchange, in order.
  *
  * A device holds a whole subtree, so it sends one number an element, and how many devices there are does not show.
  */
 export function sumsOver(ctx: StageContext, sums: readonly SegmentSum[]): Step[] {
-  if (ctx.act.tensor.peers === 1) return [{ calls: sums.map((sum) => added(sum, sum.of.partials)) }];
-  const shares = sums.map(({ of: { share } }) => {
-    assert(share !== null, 'what peers add up has a share');
-    return share;
-  });
+  const { peers, rank } = ctx.act.tensor;
+  if (peers === 1) return [{ calls: sums.map((sum) => added(sum, sum.of.partials)) }];
+  const shared = sums.map((sum) => shareOf(sum, rank));
   return [
-    {
-      calls: sums.flatMap(({ of: { partials } }, index) => {
-        const out = shares[index];
-        return out === undefined || partials[0] === out ? [] : [added({ out }, partials)];
-      }),
-    },
+    { calls: shared.flatMap(({ calls }) => calls) },
     {
       exchange: {
-        shares,
+        shares: shared.map(({ share }) => share),
         next: (sharesOf) =>
-          sums.map((sum, index) =>
-            added(
+          sums.flatMap((sum, index) =>
+            joinedShares(
               sum,
               sharesOf.flatMap((all) => all[index] ?? []),
             ),

@@ -80,7 +80,7 @@ function gathered(
   results: readonly LocalGradients[],
 ): Map<string, Float64Array> {
   const whole = new Map<string, Float64Array>();
-  const deals = (peers.models[0]?.shape.tensor?.deals ?? null) !== null;
+  const deals = peers.models[0]?.shape.tensor?.dealsGrains ?? false;
   results.forEach(({ gradients }, rank) => {
     const sharesOf = new Map(gradients.layout.units.map((unit) => [unit.id, unit]));
     gather(device, gradients, whole, (_, id) => {

@@ -18,11 +18,8 @@ export interface TensorShare {
   readonly segments: TensorSegments;
   /** Of routed experts. */
   readonly expertSegments: TensorSegments;
-  /**
-   * What of a microbatch peer i mod `peers` dispatches alone, where every peer has experts that are not divided: sequence i or grain i. Grains
-   * keep every leaf of an expert's gradient in one piece. Null: every peer dispatches all tokens.
-   */
-  readonly deals: 'sequences' | 'grains' | null;
+  /** Every peer has experts that are not divided, and dispatches the tokens of some grains alone; false: each dispatches all tokens. */
+  readonly dealsGrains: boolean;
 }
 
 /** Of a device that holds matrices whole. */
@@ -31,19 +28,18 @@ export const wholeShare: TensorShare = {
   rank: 0,
   segments: wholeTensors,
   expertSegments: wholeTensors,
-  deals: null,
+  dealsGrains: false,
 };
 
 /** The share of tensor rank `rank`. */
 export function tensorShare(axis: TensorAxis, rank: number): TensorShare {
-  const { tp, segments, expertsSliced } = axis;
-  const deals = segments === 1 ? 'sequences' : 'grains';
+  const { tp, expertsSliced } = axis;
   return {
     peers: tp,
     rank,
     segments: segmentsOf(axis, rank),
     expertSegments: expertSegmentsOf(axis, rank),
-    deals: tp === 1 || expertsSliced ? null : deals,
+    dealsGrains: tp > 1 && !expertsSliced,
   };
 }
 
