@@ -91,9 +91,19 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { tp: 2, dp: 2, ep: 2, zero: 0 },
     train: { batch: 16, grains: 16, precision: 'bf16' },
   },
+  'tp 2, shared experts, recomputed': {
+    model: { ...model, qkNorm: 'full', moe: { ...model.moe, sharedExperts: 1 } },
+    parallel: { tp: 2, dp: 1 },
+    train: { batch: 16, grains: 16, recompute: 'layer' },
+  },
   'tp 2 in four segments, pp 2': {
     parallel: { tp: 2, dp: 1, pp: 2 },
     train: { batch: 16, grains: 16, microbatches: 2, tensorSegments: 4 },
+  },
+  'dp 2, experts on two workers without a stage': {
+    parallel: { dp: 2, ep: 2 },
+    machines: [{ devices: ['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'] }],
+    placement: { 'expert/*/ep0/*': 'localhost/cpu:2', 'expert/*/ep1/*': 'localhost/cpu:3' },
   },
   'rows in bf16': { parallel: { dp: 4, ep: 4 }, wire: { dtype: 'bf16' } },
   'dp 2, ep 2, four microbatches, bf16': {

@@ -25,7 +25,8 @@ export interface BufferBytes {
 /** Storage of an expert group is taken with a quarter to spare. */
 const SLACK = 1.25;
 
-const shapeOf = (
+/** What a worker of a tensor rank computes. */
+export const shapeOf = (
   { model, train, wire }: ResolvedTopology,
   { dealing, tensorAxis }: Layout,
   tensor: number,

@@ -4,7 +4,7 @@ import { GroupExchange } from '../layout/group-exchange.ts';
 import { Layout } from '../layout/layout.ts';
 import { isLocalHost } from '../layout/machine-row.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
-import { stageIndex, type StageIndex, type WorkerRank } from '../layout/rank.ts';
+import type { WorkerRank } from '../layout/rank.ts';
 import { WEIGHT_ROOMS, type Segment } from '../layout/segment.ts';
 import {
   createPlacement,
@@ -14,6 +14,7 @@ import {
   type WorkerNode,
 } from '../placement.ts';
 import { groupSizes, heldBytes } from './states.ts';
+import { dealtShare, tensorBytes } from './tensor-traffic.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
 /** Bytes of one step by what they carry. */
@@ -75,12 +76,17 @@ const rowBytes = (topology: ResolvedTopology): number =>
 /**
  * What a gate and an expert rank send each other in one layer and step when choices are even. Tensor peers with parts of experts dispatch all
  * tokens each, and get a result of every segment back; those with whole experts dispatch some of the tokens each.
+ *
+ * @param dealt - the share of the replica's tokens that the gate dispatches
  */
-function rowsPerPair(topology: ResolvedTopology): { readonly there: number; readonly back: number } {
+function rowsPerPair(
+  topology: ResolvedTopology,
+  dealt: number,
+): { readonly there: number; readonly back: number } {
   const { model, parallel, train } = topology;
   if (model.moe === null) return { there: 0, back: 0 };
   const { tp, expertsSliced } = parallel;
-  const tokens = ((train.batch / parallel.dp) * model.seqLen) / (expertsSliced ? 1 : tp);
+  const tokens = (train.batch / parallel.dp) * model.seqLen * dealt;
   const { experts, topK } = model.moe;
   const there = tokens * visitShare(experts, experts / parallel.ep, topK) * rowBytes(topology);
   const results = expertsSliced ? Math.max(1, train.tensorSegments / tp) : train.tensorSegments;
@@ -122,18 +128,9 @@ function gatheredBytes(topology: ResolvedTopology, group: ParameterGroup, range:
   }, 0);
 }
 
-/** Bytes of the partial sums that a worker sends each of its tensor peers in a step: behind attention and FFN in each direction, and in front of the head. */
-function tensorBytes(topology: ResolvedTopology, layout: Layout, stage: StageIndex): number {
-  const { model, train } = topology;
-  if (layout.mesh.tp === 1) return 0;
-  const { blocks, hasHead } = layout.stagePlan(stage);
-  const sums = 4 * blocks.length + (hasHead ? 1 : 0) + (train.recompute === 'layer' ? blocks.length : 0);
-  return sums * (train.batch / layout.mesh.dp) * model.seqLen * model.dModel * 4;
-}
-
 function* tensorFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
   for (const worker of layout.stageWorkers()) {
-    const tensor = tensorBytes(topology, layout, layout.at(worker).pp);
+    const tensor = tensorBytes(topology, layout, worker);
     if (tensor === 0) continue;
     for (const peer of layout.peersOf(worker))
       if (peer !== worker)
@@ -161,7 +158,7 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   if (parallel.expertWorkers > 0) return meanTraffic(topology);
   const { dp, ep, pp } = parallel;
   const numMoe = moeLayers(model).length;
-  const { there, back } = rowsPerPair(topology);
+  const { there, back } = rowsPerPair(topology, parallel.expertsSliced ? 1 : 1 / parallel.tp);
   const others = (numMoe * (ep - 1)) / pp;
   const tokens = (train.batch / dp) * model.seqLen;
   const parts: Partial<Record<Kind, number>>[] = [
@@ -170,9 +167,11 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   ];
   const { gradients, weights } = updateBytes(topology);
   for (let stage = 0; stage < pp; stage++) {
-    const sums = tensorBytes(topology, layout, stageIndex(stage));
-    parts.push({ tensor: ((parallel.tp - 1) * sums) / pp });
     const worker = layout.mesh.rankOf({ pp: stage, dp: 0, tp: 0 });
+    for (const peer of layout.peersOf(worker)) {
+      const sums = tensorBytes(topology, layout, peer);
+      parts.push({ tensor: ((parallel.tp - 1) * sums) / (parallel.tp * pp) });
+    }
     for (const group of layout.groupsOf(worker)) {
       const { length } = group.flat;
       const whole = { from: 0, to: length };
@@ -250,8 +249,8 @@ interface Flow {
 }
 
 function* rowFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  const { there, back } = rowsPerPair(topology);
-  for (const worker of layout.workers()) {
+  for (const worker of layout.stageWorkers()) {
+    const { there, back } = rowsPerPair(topology, dealtShare(topology, layout, worker));
     for (const layer of layout.moeLayersOf(layout.at(worker).pp)) {
       const node = nodeOf(layout.gateOf(layer, worker));
       for (const expert of layout.expertsFor(layer, worker)) {

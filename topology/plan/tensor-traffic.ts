@@ -1,0 +1,43 @@
+import { dealtTokens } from '@troupe/model/buffers';
+import { isMoeLayer } from '@troupe/spec';
+import type { Layout } from '../layout/layout.ts';
+import type { WorkerRank } from '../layout/rank.ts';
+import type { ResolvedTopology } from '../resolved.ts';
+import { shapeOf } from './stage-buffers.ts';
+
+/** The share of its replica's tokens whose rows a worker sends to experts: all of them, or some where tensor peers have whole experts. */
+export function dealtShare(topology: ResolvedTopology, layout: Layout, worker: WorkerRank): number {
+  const { tp } = layout.at(worker);
+  const shape = shapeOf(topology, layout, tp);
+  const run = dealtTokens(shape)?.[tp];
+  return run === undefined ? 1 : (run.end - run.first) / (shape.sequences * topology.model.seqLen);
+}
+
+/** Numbers of one token that a worker shares in a layer of a step, forward and backward. */
+function layerNumbers({ model, train }: ResolvedTopology, layer: number, dealt: number): number {
+  const { dModel, qkNorm, moe } = model;
+  const passes = train.recompute === 'layer' ? 3 : 2;
+  const attention = passes * (dModel + (qkNorm === 'full' ? 2 : 0));
+  if (moe === null || !isMoeLayer(model, layer)) return attention + passes * dModel;
+  // Of experts nothing is computed again; backward the gradients of combine weights come first.
+  const shared = moe.sharedExperts > 0 ? 2 * dModel : 0;
+  return attention + shared + dealt * (2 * dModel + moe.topK);
+}
+
+/**
+ * Bytes of the partial sums that a worker sends each of its tensor peers in a step: behind attention and FFN in each direction, of the embedding and
+ * of the head. Where experts are whole, what they made of the tokens that this worker dispatched.
+ */
+export function tensorBytes(topology: ResolvedTopology, layout: Layout, worker: WorkerRank): number {
+  const { model, train } = topology;
+  if (layout.mesh.tp === 1) return 0;
+  const { pp, tp } = layout.at(worker);
+  const dealt = dealtShare(topology, layout, worker);
+  const { blocks, hasEmbedding, hasHead } = layout.stagePlan(pp);
+  const { from, to } = layout.segmentsOf(tp);
+  const numbers =
+    blocks.reduce((sum, layer) => sum + layerNumbers(topology, layer, dealt), 0) +
+    (hasEmbedding ? model.dModel : 0) +
+    (hasHead ? model.dModel + 3 * (to - from) : 0);
+  return 4 * numbers * (train.batch / layout.mesh.dp) * model.seqLen;
+}
