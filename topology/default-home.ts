@@ -59,6 +59,7 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
   const stageOf = (layer: number): StageIndex | null =>
     layer < model.layers && isMoeLayer(model, layer) ? layout.stageOfBlock(layer) : null;
   const peers = tp > 1 ? '/tp' : '';
+  const expertPeers = layout.experts.numPeers > 1 ? '/tp' : '';
   const find = (address: string): NodeId | null => {
     const { names, numbers } = partsOf(address);
     const [a = 0, b = 0, c = 0, d = 0] = numbers;
@@ -80,10 +81,10 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         return layout.pipeline.width > 1 && stageOf(a) === b ? worker({ pp: b, dp: c, tp: d }) : null;
       case `gate/L/pp/dp${peers}`:
         return stageOf(a) === b ? worker({ pp: b, dp: c, tp: d }) : null;
-      case `expert/L/ep/edp${peers}`: {
+      case `expert/L/ep/edp${expertPeers}`: {
         const stage = stageOf(a);
-        const { numGroups, numCopies } = layout.experts;
-        return stage === null || b >= numGroups || c >= numCopies
+        const { numGroups, numCopies, numPeers } = layout.experts;
+        return stage === null || b >= numGroups || c >= numCopies || d >= numPeers
           ? null
           : workerNode(layout.experts.workerOf({ ep: b, edp: c, tp: d }, stage));
       }

@@ -2,7 +2,7 @@ import { isByLayer } from './expert-map.ts';
 import type { FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { indivisible } from './indivisible.ts';
-import { placedWorkers } from './placed-workers.ts';
+import { areExpertsSliced, placedWorkers } from './placed-workers.ts';
 import { divisors, nearestNumber } from './nearest.ts';
 import type { TopologyValues } from './schema.ts';
 
@@ -82,7 +82,8 @@ function pipelineRules({ model, parallel, train }: FilledTopology): Finding[] {
 const hasDense = ({ moe }: FilledTopology['model']): boolean => moe === null || moe.every > 1;
 
 /** Sizes that tensor peers divide among themselves. */
-function tensorRules({ model, parallel }: FilledTopology): Finding[] {
+function tensorRules(file: FilledTopology): Finding[] {
+  const { model, parallel } = file;
   const { tp } = parallel;
   const { heads, kvHeads, ffn, moe } = model;
   const of = (what: string, size: number, key: string): Finding[] =>
@@ -105,7 +106,7 @@ function tensorRules({ model, parallel }: FilledTopology): Finding[] {
   if (findings.length === 0 && kvHeads % tp !== 0 && tp % kvHeads !== 0)
     findings.push(...of('kvHeads', kvHeads, 'model.kvHeads'));
   if (hasDense(model)) findings.push(...of('dFf', ffn.dFf, 'model.ffn.dFf'));
-  const dividesExperts = parallel.expertsSliced || (moe?.sharedExperts ?? 0) > 0;
+  const dividesExperts = areExpertsSliced(file) || (moe?.sharedExperts ?? 0) > 0;
   if (moe !== null && dividesExperts && ffn.dFf % moe.granularity === 0)
     findings.push(
       ...of('the width of an expert, dFf / granularity,', ffn.dFf / moe.granularity, 'model.moe.granularity'),

@@ -135,7 +135,7 @@ function expertDevices(
 
 /** What experts on workers without a stage have to be divided into. */
 function apartFindings({ parallel, model }: FilledTopology, workers: number, key: string): Finding[] {
-  const { ep, dp } = parallel;
+  const { ep, dp, tp } = parallel;
   const experts = model.moe?.experts ?? 1;
   const findings = indivisible({
     of: ['workers without a stage', workers],
@@ -146,16 +146,25 @@ function apartFindings({ parallel, model }: FilledTopology, workers: number, key
       divisors(experts).filter((each) => workers % each === 0),
     ),
   });
-  if (findings.length > 0 || workers / ep <= dp) return findings;
-  const rule = `${workers} workers without a stage have ${workers / ep} copies of ${ep} groups, and dp ${dp} replicas use one each at most`;
+  if (tp > 1 && parallel.expertsSliced === true)
+    findings.push({
+      code: 'TROUPE_TOPOLOGY_CONFLICT',
+      keys: ['parallel.expertsSliced', 'parallel.tp', key],
+      rule: `experts on workers without a stage are whole, and true divides them over tp ${tp}; use false, or leave it out`,
+      nearest: 'false',
+    });
+  const sources = dp * tp;
+  if (findings.length > 0 || workers / ep <= sources) return findings;
+  const each = tp === 1 ? `dp ${dp} replicas` : `dp ${dp} × tp ${tp} workers of a stage`;
+  const rule = `${workers} workers without a stage have ${workers / ep} copies of ${ep} groups, and ${each} use one each at most`;
   return [
     {
       code: 'TROUPE_TOPOLOGY_RANGE',
-      keys: ['parallel.ep', key, 'machines', 'parallel.dp'],
+      keys: ['parallel.ep', key, 'machines', 'parallel.dp', 'parallel.tp'],
       rule,
       nearest: nearestNumber(
         ep,
-        divisors(experts).filter((each) => workers % each === 0 && workers / each <= dp),
+        divisors(experts).filter((size) => workers % size === 0 && workers / size <= sources),
       ),
     },
   ];
@@ -194,3 +203,7 @@ export function placedWorkers(file: FilledTopology): Judged {
     findings: [],
   };
 }
+
+/** Tensor peers divide the matrices of experts: unless these lie on workers without a stage, or a file says otherwise. */
+export const areExpertsSliced = (file: FilledTopology): boolean =>
+  file.parallel.expertsSliced ?? placedWorkers(file).placed.expertWorkers === 0;

@@ -1,10 +1,13 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { nodeId } from '@troupe/core';
+import { address, nodeId } from '@troupe/core';
+import { defaultHome } from './default-home.ts';
 import { TopologyError } from './errors.ts';
+import { workerRank } from './layout/rank.ts';
 import { createPlacement } from './placement.ts';
 import { matchesAddress } from './placement-rules.ts';
 import { resolveTopology } from './resolve.ts';
+import { refuseUnbuilt } from './unbuilt.ts';
 
 const topology = (parallel: object, over: object = {}) =>
   resolveTopology({
@@ -160,6 +163,21 @@ test('createPlacement: ep need not divide dp where experts lie apart, copies are
   }
 });
 
+test('createPlacement: experts apart are whole, and tensor peers send to them', (t) => {
+  const placement = { 'expert/*': 'localhost/cpu:2' };
+  const resolved = topology({ dp: 1, tp: 2 }, { machines: devices(3), placement });
+  t.like(resolved.parallel, { expertsSliced: false, expertWorkers: 1, world: 3 });
+  t.true(topology({ dp: 1, tp: 2 }, { machines: devices(2) }).parallel.expertsSliced);
+  t.deepEqual(refuseUnbuilt(resolved, 'simulate'), []);
+  const { layout, nodeOf } = createPlacement(resolved);
+  t.deepEqual(
+    layout.gatesFor(1, workerRank(2)).map((gate) => gate as string),
+    ['gate/L1/pp0/dp0/tp0', 'gate/L1/pp0/dp0/tp1'],
+  );
+  t.is(nodeOf('expert/L1/ep0/edp0'), nodeId('worker/2'));
+  t.is(defaultHome(resolved)(address('expert/L1/ep0/edp0')), nodeId('worker/2'));
+});
+
 test('createPlacement: rules that no worker can follow are one error each', (t) => {
   const cases: readonly (readonly [object, object, number, RegExp])[] = [
     [
@@ -229,6 +247,18 @@ test('createPlacement: rules that no worker can follow are one error each', (t) 
       /workers without a stage 3 is not divisible by ep 2/,
     ],
     [{ dp: 2 }, { 'stage/pp0/dp0/tp0': 'localhost/cpu:2' }, 3, /2 of 3 devices would work/],
+    [
+      { dp: 1, tp: 2, expertsSliced: true },
+      { 'expert/*': 'localhost/cpu:2' },
+      3,
+      /experts on workers without a stage are whole, and true divides them over tp 2/,
+    ],
+    [
+      { dp: 1, tp: 2 },
+      { 'expert/*': 'localhost/cpu:2' },
+      5,
+      /have 3 copies of 1 groups, and dp 1 × tp 2 workers of a stage use one each at most/,
+    ],
   ];
   for (const [parallel, placement, count, message] of cases) {
     const error = t.throws(() => topology(parallel, { machines: devices(count), placement }), {

@@ -164,15 +164,13 @@ function actorsOf({ machines, model }: ResolvedTopology, layout: Layout): Placed
     }
   }
   for (const { layer, pp } of layers) {
-    // Tensor peers have experts each; where these lie apart there are none.
-    for (let edp = 0; edp < layout.experts.numCopies; edp++)
-      for (let ep = 0; ep < layout.experts.numGroups; ep++)
-        for (let tp = 0; tp < mesh.tp; tp++)
-          add(
-            'expert',
-            addresses.expert(layer, { ep, edp, tp }, mesh),
-            layout.experts.workerOf({ ep, edp, tp }, pp),
-          );
+    const { numCopies, numGroups, numPeers } = layout.experts;
+    for (let edp = 0; edp < numCopies; edp++)
+      for (let ep = 0; ep < numGroups; ep++)
+        for (let tp = 0; tp < numPeers; tp++) {
+          const worker = layout.experts.workerOf({ ep, edp, tp }, pp);
+          add('expert', layout.expertOf(layer, worker), worker);
+        }
   }
   const groups = workers.map((worker) => layout.groupsOf(worker));
   for (const name of groupNames) {

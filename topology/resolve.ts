@@ -9,7 +9,7 @@ import { applyOverride } from './layers.ts';
 import { limits } from './limits.ts';
 import { resolveMachines } from './machines.ts';
 import { nearestName } from './nearest.ts';
-import { placedWorkers } from './placed-workers.ts';
+import { areExpertsSliced, placedWorkers } from './placed-workers.ts';
 import { createPlacement } from './placement.ts';
 import { misplacedActors } from './misplaced-actors.ts';
 import { unmatched } from './placement-rules.ts';
@@ -131,6 +131,7 @@ function build(
       expertWorkers,
       devices,
       stages: file.parallel.stages ?? null,
+      expertsSliced: areExpertsSliced(file),
     },
     machines: resolveMachines(file.machines),
     device: file.device,

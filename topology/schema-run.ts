@@ -126,7 +126,9 @@ export const parallelSchema = z
       'Which replicas share the experts of a layer: neighbours (ep-inner), or those dp / ep apart (edp-inner).',
       ['ep-inner', 'edp-inner'],
     ).default('ep-inner'),
-    expertsSliced: flag('The matrices of an expert are divided over tensor ranks too.').default(true),
+    expertsSliced: flag(
+      'The matrices of an expert are divided over tensor ranks too; else each rank has whole experts and sends them the rows of its share of the grains. Default: true, and false where experts lie on devices that hold no stage, which have them whole.',
+    ).optional(),
     experts: z
       .union([z.enum(['contiguous', 'balanced']), written, z.array(written).min(1).max(MAX_WORLD)])
       .default('contiguous')

@@ -63,14 +63,6 @@ function unbuiltMachines({ machines }: ResolvedTopology): readonly Unbuilt[] {
   return [...hosts, ...cuda];
 }
 
-/** A worker without a stage has whole experts, which tensor peers would have to share the rows of. */
-function unbuiltPlacement({ placement, parallel }: ResolvedTopology): readonly Unbuilt[] {
-  if (parallel.expertWorkers === 0 || parallel.tp === 1) return [];
-  const [pattern = '', value] = Object.entries(placement)[0] ?? [];
-  const why = 'experts on workers without a stage serve no tensor peers so far; use tp 1';
-  return [{ key: `placement.${pattern}`, value, built: 'none', why }];
-}
-
 /** The balance loss within a sequence needs the counts of that sequence in all layers at once, which no stage has. */
 function unbuiltBalance({ model }: ResolvedTopology): readonly Unbuilt[] {
   const balance = model.moe?.balance;
@@ -111,7 +103,6 @@ export function refuseUnbuilt(
     ...(use === 'launch'
       ? [...unbuiltPrecision(topology), ...unbuiltSecurity(topology), ...unbuiltMachines(topology)]
       : []),
-    ...unbuiltPlacement(topology),
   ];
   return found.map(({ key, value, built, why }) => ({
     ...(topology.source.places[key] ?? nowhere),

@@ -1,14 +1,7 @@
 import { assert } from '@troupe/core';
 import { Holders } from './holders.ts';
 import type { ExpertOrder, Mesh } from './mesh.ts';
-import {
-  dataRank,
-  expertGroupId,
-  workerRank,
-  type ExpertGroupId,
-  type StageIndex,
-  type WorkerRank,
-} from './rank.ts';
+import { expertGroupId, workerRank, type ExpertGroupId, type StageIndex, type WorkerRank } from './rank.ts';
 
 /** Copy `edp` of group `ep` of the experts of a layer. */
 export interface ExpertPlace {
@@ -21,6 +14,8 @@ export interface ExpertPlaces {
   readonly numGroups: number;
   /** Of each group. */
   readonly numCopies: number;
+  /** Tensor peers that have a copy together, or one each: workers of a copy for the layers of a stage. */
+  readonly numPeers: number;
   /** What a worker has; null: none. */
   of(worker: WorkerRank): ExpertPlace | null;
   /** The worker that has a copy of a group for the layers of a stage: that tensor peer, or the first one. */
@@ -30,7 +25,7 @@ export interface ExpertPlaces {
   ): WorkerRank;
   /** Where the gates on a worker send to, by group. */
   destinationsOf(worker: WorkerRank): Holders;
-  /** Whose gates of a stage send to a worker, in the order of their grains. */
+  /** Whose gates of a stage send to a worker, in the order of their grains. Of tensor peers with parts of experts, those that have the same. */
   sourcesOf(worker: WorkerRank, stage: StageIndex): Holders;
   /** Where the gates on a worker stand among those that send to the same experts. */
   sourceOf(worker: WorkerRank): number;
@@ -52,6 +47,10 @@ export class ExpertsBeside implements ExpertPlaces {
 
   get numCopies(): number {
     return this.#mesh.edp;
+  }
+
+  get numPeers(): number {
+    return this.#mesh.tp;
   }
 
   of(worker: WorkerRank): ExpertPlace {
@@ -92,15 +91,18 @@ export interface ApartShape {
 }
 
 /**
- * Experts on workers without a stage: each has its group of every layer of all stages.
+ * Experts on workers without a stage: each has its group of every layer of all stages, whole.
  *
- * The replicas are dealt to the copies of the groups in runs, and each is a source of every group: so sources in rank order are in
- * ascending order of grains, as they are beside stages.
+ * PLA-3: every worker of a stage is a source of every group, tensor peers too, which dispatch a run of grains each. Sources are dealt to the
+ * copies of the groups in runs: so in the order of ranks they are in ascending order of grains, as they are beside stages.
  */
 export class ExpertsApart implements ExpertPlaces {
   readonly numGroups: number;
   readonly numCopies: number;
+  readonly numPeers = 1;
   readonly #mesh: Mesh;
+  /** Workers of a stage. */
+  readonly #numSources: number;
   readonly #isEpInner: boolean;
 
   constructor(mesh: Mesh, { workers, numGroups, order }: ApartShape) {
@@ -108,8 +110,12 @@ export class ExpertsApart implements ExpertPlaces {
     this.#mesh = mesh;
     this.numGroups = numGroups;
     this.numCopies = workers / numGroups;
+    this.#numSources = mesh.dp * mesh.tp;
     this.#isEpInner = order === 'ep-inner';
-    assert(this.numCopies <= mesh.dp, 'every copy has a replica', { copies: this.numCopies, dp: mesh.dp });
+    assert(this.numCopies <= this.#numSources, 'every copy has a source', {
+      copies: this.numCopies,
+      sources: this.#numSources,
+    });
   }
 
   of(worker: WorkerRank): ExpertPlace | null {
@@ -126,50 +132,56 @@ export class ExpertsApart implements ExpertPlaces {
   }
 
   destinationsOf(worker: WorkerRank): Holders {
-    const edp = this.#copyOf(this.#mesh.coordinates(worker).dp);
+    const edp = this.#copyOf(this.#sourceAt(worker));
     return new Holders([
       { first: this.#rankOf(0, edp), stride: this.#isEpInner ? 1 : this.numCopies, count: this.numGroups },
     ]);
   }
 
   sourcesOf(worker: WorkerRank, stage: StageIndex): Holders {
-    const place = this.of(worker);
-    assert(place !== null, 'a worker has experts', { worker });
-    const first = this.#firstOf(place.edp);
+    const { edp } = this.#placeOf(worker);
+    const first = this.#firstOf(edp);
     return new Holders([
       {
-        first: this.#mesh.rankOf({ pp: stage, dp: first, tp: 0 }),
-        stride: this.#mesh.tp,
-        count: this.#firstOf(place.edp + 1) - first,
+        first: this.#mesh.rankOf({ pp: stage, dp: 0, tp: 0 }) + first,
+        stride: 1,
+        count: this.#firstOf(edp + 1) - first,
       },
     ]);
   }
 
   sourceOf(worker: WorkerRank): number {
-    const { dp } = this.#mesh.coordinates(worker);
-    return dp - this.#firstOf(this.#copyOf(dp));
+    const source = this.#sourceAt(worker);
+    return source - this.#firstOf(this.#copyOf(source));
   }
 
   copiesOf(worker: WorkerRank): Holders {
-    const place = this.of(worker);
-    assert(place !== null, 'a worker has experts', { worker });
+    const { ep } = this.#placeOf(worker);
     return new Holders([
-      {
-        first: this.#rankOf(place.ep, 0),
-        stride: this.#isEpInner ? this.numGroups : 1,
-        count: this.numCopies,
-      },
+      { first: this.#rankOf(ep, 0), stride: this.#isEpInner ? this.numGroups : 1, count: this.numCopies },
     ]);
   }
 
-  /** The copy that serves a replica. */
-  #copyOf(replica: number): number {
-    return Math.floor((replica * this.numCopies) / this.#mesh.dp);
+  #placeOf(worker: WorkerRank): ExpertPlace {
+    const place = this.of(worker);
+    assert(place !== null, 'a worker has experts', { worker });
+    return place;
   }
 
-  /** The first replica that a copy serves. */
+  /** Which of the workers of its stage a worker is. */
+  #sourceAt(worker: WorkerRank): number {
+    const { dp, tp } = this.#mesh.coordinates(worker);
+    return dp * this.#mesh.tp + tp;
+  }
+
+  /** The copy that serves a source. */
+  #copyOf(source: number): number {
+    return Math.floor((source * this.numCopies) / this.#numSources);
+  }
+
+  /** The first source that a copy serves. */
   #firstOf(copy: number): number {
-    return dataRank(Math.ceil((copy * this.#mesh.dp) / this.numCopies));
+    return Math.ceil((copy * this.#numSources) / this.numCopies);
   }
 
   #rankOf(ep: number, edp: number): WorkerRank {

@@ -84,6 +84,49 @@ test('GRP-1: every unit is in one group of every worker that computes it, and al
   );
 });
 
+test('PLA-3: where experts lie apart each worker of a stage is a source of every group once, in the order of ranks', (t) => {
+  fc.assert(
+    fc.property(shapes, fc.integer({ min: 1, max: 6 }), fc.boolean(), (shape, most, isEpInner) => {
+      const source = sourceOf({ ...shape, edp: 1 });
+      const copies = Math.min(most, shape.ep * shape.tp);
+      const layout = new Layout({
+        ...source,
+        parallel: {
+          ...source.parallel,
+          expertsSliced: false,
+          expertWorkers: copies * shape.ep,
+          rankOrder: isEpInner ? 'ep-inner' : 'edp-inner',
+        },
+        machines: [
+          {
+            host: 'localhost',
+            devices: Array.from({ length: shape.pp * shape.ep * shape.tp + copies * shape.ep }),
+          },
+        ],
+      });
+      const layer = 1;
+      const stage = layout.stageOfBlock(layer);
+      const gates = [...layout.stageWorkers()].filter((worker) => layout.at(worker).pp === stage);
+      const seen = new Map<string, string[]>();
+      for (const worker of layout.workers()) {
+        if (layout.hasStage(worker)) continue;
+        const group = layout.expertPlaceOf(worker)?.ep ?? -1;
+        const sent = layout.gatesFor(layer, worker);
+        t.true(sent.length >= 1, 'every copy has a source');
+        for (const [index, gate] of sent.entries()) {
+          const from = gates.find((each) => layout.gateOf(layer, each) === gate) ?? worker;
+          t.is(layout.sourceOf(layer, from), index);
+          t.is(layout.expertsFor(layer, from)[group], layout.expertOf(layer, worker));
+        }
+        seen.set(`${group}`, [...(seen.get(`${group}`) ?? []), ...sent]);
+      }
+      const all = gates.map((worker) => layout.gateOf(layer, worker) as string);
+      for (const sent of seen.values()) t.deepEqual(sent.toSorted(), all.toSorted());
+    }),
+    { numRuns: 40 },
+  );
+});
+
 test('Layout: the shards of a group divide it without rest, and exchange among its holders', (t) => {
   fc.assert(
     fc.property(shapes, fc.constantFrom(2, 8), (shape, fanout) => {

@@ -39,7 +39,7 @@ export interface LayoutOptions {
   readonly stages: readonly number[] | null;
   /** What lives in host memory. Default: none. */
   readonly offload: 'none' | 'optimizer';
-  /** The matrices of an expert are divided over tensor peers too. Default true. */
+  /** The matrices of an expert are divided over tensor peers too. Default: where experts lie beside stages. */
   readonly expertsSliced: boolean;
 }
 
@@ -138,7 +138,7 @@ export class Layout {
     this.options = {
       stages: parallel.stages ?? null,
       offload: parallel.offload ?? 'none',
-      expertsSliced: parallel.expertsSliced ?? true,
+      expertsSliced: parallel.expertsSliced ?? apart === 0,
     };
     this.dealing = new Dealing(source.train, parallel.dp);
     const waitsForOthers = (apart > 0 || this.mesh.ep > 1) && this.dealing.microbatches > 1;
