@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { Device, ExactSum, Int64s, Ints } from '@troupe/kernel-set';
 import { FlatGradients, leavesOf, type UnitTargets } from '@troupe/model';
 import type { ElementRange } from '@troupe/spec';
@@ -14,6 +14,12 @@ export interface BucketId {
   readonly microbatch: number;
 }
 
+/** Who has a bucket: the actor whose kernels fill it, until it is full; then its receivers. */
+export interface Holding extends BucketId {
+  readonly filledBy: Address;
+  readonly isUnderWay: boolean;
+}
+
 /** Memory for the gradients of one segment of one microbatch. */
 export interface Bucket {
   readonly values: Int64s;
@@ -21,6 +27,8 @@ export interface Bucket {
   /** Of the segments that were in it. */
   readonly targets: Map<number, UnitTargets>;
   id: BucketId | null;
+  /** Whose kernels fill it, or have. */
+  filledBy: Address | null;
   /** Its receivers' parts that are not added yet; 0: it is being filled, or free. */
   awaited: number;
 }
@@ -29,13 +37,14 @@ export interface Bucket {
  * Gradients that leave after every microbatch, so that no device holds those of the whole group.
  *
  * GRD-3: a bucket is free, then filled by the kernels of one segment and microbatch alone, then its receivers' until each of them has
- * answered that its part is added; only then, or when the attempt is over, it is used again.
+ * answered that its part is added; only then, or when the attempt is over, it is used again. There are {@link BUCKET_ROOMS} of every length
+ * that occurs, all made at the start: they are the credit of those who compute, who wait for one that comes back.
  */
 export class Buckets implements GradientSink {
   readonly kind = 'buckets';
   readonly #worker: Worker;
   readonly #group: ParameterGroup;
-  readonly #buckets: Bucket[];
+  readonly #buckets: readonly Bucket[];
   readonly #segmentOf: ReadonlyMap<string, Segment>;
   readonly #ofMicrobatch = new Map<number, UnitTargets>();
 
@@ -62,22 +71,16 @@ export class Buckets implements GradientSink {
   /**
    * Room for the gradients of a segment of a microbatch.
    *
-   * One that is under way comes back soon, so it is waited for; where all are still being filled, as when weight gradients come late, nothing
-   * would, and there is one bucket more.
-   *
-   * @returns false: wait for one of those that are {@link underWay}
+   * @param filledBy - whose kernels fill it
+   * @returns false: wait for one of those that somebody {@link holdings has}
    */
-  open(id: BucketId): boolean {
+  open(id: BucketId, filledBy: Address): boolean {
     if (this.#filling(id.segment, id.microbatch) !== undefined) return true;
     const segment = this.#segment(id.segment);
-    const fitting = this.#buckets.filter(({ values }) => values.length === lengthOf(segment));
-    let bucket = fitting.find((each) => each.id === null);
-    if (bucket === undefined) {
-      if (fitting.some(({ awaited }) => awaited > 0)) return false;
-      bucket = newBucket(this.#worker.device, lengthOf(segment));
-      this.#buckets.push(bucket);
-    }
+    const bucket = this.#fitting(segment).find((each) => each.id === null);
+    if (bucket === undefined) return false;
     bucket.id = id;
+    bucket.filledBy = filledBy;
     this.#clear(bucket, segment);
     return true;
   }
@@ -116,12 +119,13 @@ export class Buckets implements GradientSink {
     return true;
   }
 
-  /** Buckets that others have, of the size that a segment needs. */
-  underWay(segment: number): readonly BucketId[] {
-    const length = lengthOf(this.#segment(segment));
-    return this.#buckets.flatMap(({ id, awaited, values }) =>
-      id !== null && awaited > 0 && values.length === length ? [id] : [],
-    );
+  /** Buckets that somebody has, of the size that a segment needs: those under way first, which come back soonest. */
+  holdings(segment: number): readonly Holding[] {
+    return this.#fitting(this.#segment(segment))
+      .flatMap(({ id, filledBy, awaited }) =>
+        id === null || filledBy === null ? [] : [{ ...id, filledBy, isUnderWay: awaited > 0 }],
+      )
+      .toSorted((a, b) => Number(b.isUnderWay) - Number(a.isUnderWay));
   }
 
   /** The attempt is over: who still has a part drops it, or resets the sum that it is in. */
@@ -136,6 +140,10 @@ export class Buckets implements GradientSink {
     const segment = this.#group.segments[index];
     assert(segment, 'a bucket is of a segment of its group', { index });
     return segment;
+  }
+
+  #fitting(segment: Segment): readonly Bucket[] {
+    return this.#buckets.filter(({ values }) => values.length === lengthOf(segment));
   }
 
   #filling(segment: number, microbatch: number): Bucket | undefined {
@@ -204,5 +212,6 @@ const newBucket = (device: Device, length: number): Bucket => ({
   overflow: device.ints(1),
   targets: new Map(),
   id: null,
+  filledBy: null,
   awaited: 0,
 });

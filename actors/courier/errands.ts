@@ -3,7 +3,7 @@ import type { KernelCall } from '@troupe/kernel-set';
 import type { WeightSlice } from '@troupe/model';
 import type { Segment } from '@troupe/topology/layout';
 import { sendBucket } from '../bucket-parts.ts';
-import type { BucketId } from '../buckets.ts';
+import type { BucketId, Holding } from '../buckets.ts';
 import { intersect, lengthOf, partsFor, type Range } from '../gradients.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { ShardMemory } from '../optimizer/shard-memory.ts';
@@ -157,30 +157,34 @@ export class Errands {
   }
 
   /** Room for gradients; a wait for those that have what there is, where there is none. */
-  #openBucket({ step, microbatch, body }: Want): boolean {
-    const { gradients, group } = this.#buffers;
-    const { job } = this.#worker;
+  #openBucket({ from, step, microbatch, body }: Want): boolean {
+    const { gradients } = this.#buffers;
     assert(gradients.kind === 'buckets', 'a courier has buckets', { segment: body.segment });
     const name = room(body.segment, microbatch);
-    if (gradients.open({ step, segment: body.segment, microbatch })) {
+    if (gradients.open({ step, segment: body.segment, microbatch }, from)) {
       this.#self.endWait(name);
       return true;
     }
-    const [first] = gradients.underWay(body.segment);
+    const [first] = gradients.holdings(body.segment);
     assert(first, 'room is waited for where somebody has it', { segment: body.segment });
-    const [wanted, awaited] = [this.#segment(body.segment), this.#segment(first.segment)];
+    const has = nameOf(this.#segment(first.segment));
+    const why = first.isUnderWay ? `those of ${has} are not added yet` : `${has} is still being computed`;
     this.#self.wait({
       name,
-      awaited: [
-        job.layout.shardOf(group, this.#worker.rank),
-        ...partsFor(job.layout, this.#buffers, 0, awaited).map(({ to }) => to),
-      ],
-      reason: `room for gradients of ${nameOf(wanted)}: those of ${nameOf(awaited)} are not added yet`,
+      awaited: this.#whoHas(first),
+      reason: `room for gradients of ${nameOf(this.#segment(body.segment))}: ${why}`,
       step,
       microbatch,
-      deadlineMs: job.deadlines.stepMs,
+      deadlineMs: this.#worker.job.deadlines.stepMs,
     });
     return false;
+  }
+
+  #whoHas({ segment, filledBy, isUnderWay }: Holding): readonly Address[] {
+    if (!isUnderWay) return [filledBy];
+    const { layout } = this.#worker.job;
+    const parts = partsFor(layout, this.#buffers, 0, this.#segment(segment));
+    return [layout.shardOf(this.#buffers.group, this.#worker.rank), ...parts.map(({ to }) => to)];
   }
 
   /** Looks for a segment in the window, and asks for it where there is room. @returns whether it is here */

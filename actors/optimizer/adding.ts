@@ -22,17 +22,21 @@ export function addingEffects(self: OptimizerSelf, { shard, memory, levels }: Sh
     const completes = { ...exchange.part(level + 1), members: exchange.group(level).length };
     return levels.of({ ...body, level, step, microbatch }, completes);
   };
-  /** A group's sum is complete: its members may use their buckets again, and it goes on. */
+  /** A group's sum is complete: it goes on. */
   const passOn = (sum: LevelSum, { step, attempt, microbatch, body: { level } }: Added): void => {
+    const bucket = { from: sum.from, to: sum.to, ...sum.sum, step, attempt, microbatch };
+    sum.awaited = sendBucket(self, { worker, share: shard }, level + 1, bucket);
+  };
+  /** Those of the next level have it: its memory is free, and so is that of the buckets in it. */
+  const free = (sum: LevelSum, { step, attempt, microbatch }: Added): void => {
     for (const { from, part } of sum.arrivals.splice(0))
       self.tell(from, 'gradient.taken', {
         step,
         attempt,
         microbatch,
-        body: { from: part.from, to: part.to, level },
+        body: { from: part.from, to: part.to, level: part.level },
       });
-    const bucket = { from: sum.from, to: sum.to, ...sum.sum, step, attempt, microbatch };
-    sum.awaited = sendBucket(self, { worker, share: shard }, level + 1, bucket);
+    levels?.free(sum);
   };
   return {
     add: (event) => {
@@ -77,7 +81,7 @@ export function addingEffects(self: OptimizerSelf, { shard, memory, levels }: Sh
       const sum = sumOf(event, event.body.level - 1);
       assert(sum.awaited > 0, 'a part of a sum is answered once (GRD-4)', { key: sum.key });
       sum.awaited--;
-      if (sum.awaited === 0) levels?.free(sum);
+      if (sum.awaited === 0) free(sum, event);
     },
   };
 }

@@ -27,9 +27,9 @@ export interface LevelSum extends Range {
 /**
  * Sums of groups on their way to the next level, where gradients come in buckets.
  *
- * GRD-4: the sum of a group is a bucket of its own: it takes leaves of one segment and microbatch until every member's are in it, then its
- * members are answered and it goes on, and it is free when those of the next level have answered. Who is ahead of its group so waits for
- * it, two segments of a size ahead at most.
+ * GRD-4: the sum of a group is a bucket of its own: it takes leaves of one segment and microbatch until every member's are in it, then it goes
+ * on, and when those of the next level have answered it is free and its members are answered. So who is ahead of its group waits for it, and
+ * no more sums are open than a member has buckets.
  */
 export class LevelSums {
   readonly #device: Device;

@@ -70,6 +70,7 @@ test('pass: forward and backward of a whole model, each state refuses what it do
     'unroute',
     'backwardAttention',
     'holdLayer',
+    'sendHeld',
     'backwardAttention',
     'holdLayer',
     'backwardEmbedding',
@@ -109,7 +110,7 @@ test('pass: REP-3, it waits for the segments of what comes next where these have
   t.deepEqual(play.send('head.finished'), ['want']);
   t.deepEqual(play.send('segments.here'), ['unroute']);
   play.send('backward.done');
-  t.deepEqual(play.send('attention.backwarded'), ['holdLayer', 'want']);
+  t.deepEqual(play.send('attention.backwarded'), ['holdLayer', 'sendHeld', 'want']);
   t.deepEqual(play.send('segments.here'), ['backwardAttention']);
   t.deepEqual(play.send('attention.backwarded'), ['holdLayer', 'want']);
   t.deepEqual(play.send('segments.here'), ['backwardEmbedding']);

@@ -124,6 +124,8 @@ export const passMachine = setup({
   guards: {
     isMoe: ({ context }) => context.moeLayers.has(context.layer),
     lastLayer: ({ context }) => context.layer === context.lastLayer,
+    // Nothing that is more urgent follows: gradients that were held for rows that never leave would pile up.
+    nextSendsNoRows: ({ context }) => !context.moeLayers.has(context.layer - 1),
     firstLayer: ({ context }) => context.layer === context.firstLayer,
     hasHead: ({ context }) => context.hasHead,
     evaluatesHead: ({ context }) => context.hasHead && context.evaluates,
@@ -289,6 +291,11 @@ export const passMachine = setup({
       on: {
         'attention.backwarded': [
           { guard: 'firstLayer', target: 'returning', actions: 'holdLayer' },
+          {
+            guard: 'nextSendsNoRows',
+            target: 'wanting',
+            actions: ['holdLayer', 'sendHeld', assign({ layer: ({ context }) => context.layer - 1 })],
+          },
           {
             target: 'wanting',
             actions: ['holdLayer', assign({ layer: ({ context }) => context.layer - 1 })],

@@ -82,6 +82,23 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { dp: 4, zero: 3, offload: 'optimizer' },
     train: { batch: 16, grains: 16, precision: 'bf16' },
   },
+  // A lone stage is ahead of its courier, and no layer sends rows: without a credit it would have a bucket for each.
+  'one device, offload, 24 dense layers': {
+    model: { ...model, layers: 24, moe: null },
+    parallel: { dp: 1, offload: 'optimizer' },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+  },
+  'dp 4, zero 2, 24 dense layers, levels of two': {
+    model: { ...model, layers: 24, moe: null },
+    parallel: { dp: 4, zero: 2 },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+    wire: { fanout: 2 },
+  },
+  'dp 2, ep 2, offload, 24 layers, every third one with experts': {
+    model: { ...model, layers: 24, moe: { ...model.moe, every: 3 } },
+    parallel: { dp: 2, ep: 2, offload: 'optimizer' },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+  },
   'tp 2, dense and experts': { parallel: { tp: 2, dp: 1 } },
   'tp 2, dp 2, ep 2, two microbatches': {
     parallel: { tp: 2, dp: 2, ep: 2 },

@@ -4,6 +4,7 @@ import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault } from '@troupe/sim/faults';
 import {
   bucketsAnswered,
+  bucketsCredited,
   copiesKept,
   gradientsOnce,
   rowsConserved,
@@ -219,6 +220,7 @@ test('checkers: the kinds of events that they look at are messages, or completio
   const checkers = [
     gradientsOnce({}),
     bucketsAnswered(),
+    bucketsCredited(new Map()),
     versionsAgree(),
     rowsConserved({ stages: new Map(), experts: 1 }),
     copiesKept(new Map()),

@@ -2,6 +2,7 @@ import test from 'ava';
 import { withoutQueue, type Device } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { openFarDevice } from '@troupe/kernels/far';
+import { bucketsCredited } from '@troupe/sim';
 import type { ResolvedTopology } from '@troupe/topology';
 import {
   BUCKET_ROOMS,
@@ -234,6 +235,41 @@ test('zero: a bucket that is used again before it is added, or answered twice, i
     const { violation } = await run(name);
     t.is(violation?.checker, checker, name);
     t.log(violation?.text);
+  }
+});
+
+test('zero: GRD-3, a courier lends all of its buckets and no more, which is found where there are fewer', async (t) => {
+  const dense = (layout: TinyLayout): ResolvedTopology => {
+    const topology = deep(layout);
+    return { ...topology, model: { ...topology.model, moe: null } };
+  };
+  for (const topology of [
+    dense({ dp: 1, ep: 1, offload: true, steps: 2 }),
+    dense({ dp: 2, ep: 1, zero: 2, steps: 2, microbatches: 2 }),
+    deep({ dp: 2, ep: 2, zero: 2, steps: 2, microbatches: 2 }),
+  ]) {
+    const layout = new Layout(topology);
+    const group = layout.groupOf(workerRank(0), 'dense');
+    const courier = layout.courierOf(group, workerRank(0)) ?? '';
+    const withRooms = (rooms: number) =>
+      bucketsCredited(new Map([[courier, { segments: group.segments, rooms }]]));
+    const [all, fewer] = [withRooms(BUCKET_ROOMS), withRooms(BUCKET_ROOMS - 1)];
+    const found: (string | null)[] = [];
+    const { result, violation } = await simulateTiny(topology, {
+      // What comes back is late, so that a stage is as far ahead as it may be.
+      link: { latencyMs: 5 },
+      observe: ({ node, address, incarnation, event, ...turn }, atMs) => {
+        const { type: kind, from, step, attempt, version, layer, microbatch, body, tensors } = event;
+        const place = { step, attempt, version, layer, microbatch };
+        const said = { kind, from, body, tensors, ...place };
+        const seen = { type: 'turn' as const, atMs, node, life: 1, incarnation, address, ...said, ...turn };
+        t.is(all.see(seen), null);
+        found.push(fewer.see(seen));
+      },
+    });
+    t.is(result.error, null);
+    t.is(violation, null);
+    t.regex(found.find((text) => text !== null) ?? '', /courier\/dense\/dp0 lends .* number 3 .* of 2/u);
   }
 });
 

@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import {
   boundsHold,
   bucketsAnswered,
+  bucketsCredited,
   bytesIntact,
   Checkers,
   copiesKept,
@@ -145,6 +146,30 @@ test('buckets-answered: a part of a bucket comes back once, from who has added i
   breaks(t, bucketsAnswered, [add(), taken(), taken()], /has not added, or not again/);
   breaks(t, bucketsAnswered, [add(), taken(second)], /has not added/);
   breaks(t, bucketsAnswered, [add({ stateBefore: 'voted' }), taken()], /has not added/);
+});
+
+test('buckets-credited: a courier lends as many buckets of a length at a time as it has', (t) => {
+  const courier = 'courier/dense/dp0';
+  const segments = [0, 8, 16, 24].map((from) => ({ from, to: from + 8 }));
+  const checker = (): Checker =>
+    bucketsCredited(new Map([[courier, { segments: [...segments, { from: 32, to: 33 }], rooms: 2 }]]));
+  const pass = 'pass/pp0/dp0/tp0/s0';
+  const lend = (segment: number, more: Partial<TurnSeen> = {}): readonly TurnSeen[] => [
+    turn({ address: courier, kind: 'segment.want', from: pass, body: { segment, gradients: true }, ...more }),
+    turn({ address: pass, kind: 'segment.ready', from: courier, body: { segment }, ...more }),
+  ];
+  const taken = (from: number, to: number, more: Partial<TurnSeen> = {}): TurnSeen =>
+    turn({ address: courier, kind: 'gradient.taken', body: { from, to, level: 0 }, ...more });
+  holds(t, checker, [...lend(3), ...lend(2), taken(24, 28), taken(28, 32), ...lend(1)]);
+  holds(t, checker, [...lend(3), ...lend(2), ...lend(3)]);
+  holds(t, checker, [...lend(3), ...lend(2), ...lend(4)]);
+  holds(t, checker, [...lend(3), ...lend(2), ...lend(1, { attempt: 2 })]);
+  holds(t, checker, [...lend(3), ...lend(2), ...lend(1, { body: { segment: 1, gradients: false } })]);
+  const fourth = /courier\/dense\/dp0 lends pass\S+ a bucket of 8 elements in step 1: number 3 .* of 2/;
+  breaks(t, checker, [...lend(3), ...lend(2), ...lend(1)], fourth);
+  breaks(t, checker, [...lend(3), ...lend(2), taken(24, 28), ...lend(1)], fourth);
+  breaks(t, checker, [...lend(3), ...lend(2), taken(24, 28), taken(24, 28), ...lend(1)], fourth);
+  breaks(t, checker, [...lend(3), ...lend(3, { microbatch: 1 }), ...lend(2)], fourth);
 });
 
 test('gradients-once: every level lies as deep as is said', (t) => {

@@ -1,5 +1,6 @@
 export * from './bounds-hold.ts';
 export * from './buckets-answered.ts';
+export * from './buckets-credited.ts';
 export * from './bytes-intact.ts';
 export * from './checker.ts';
 export * from './copies-kept.ts';

@@ -6,6 +6,7 @@ import type { Turn } from '@troupe/runtime';
 import {
   boundsHold,
   bucketsAnswered,
+  bucketsCredited,
   bytesIntact,
   Checkers,
   copiesKept,
@@ -20,11 +21,13 @@ import {
   rowsConserved,
   versionsAgree,
   type Checker,
+  type CreditedGroup,
   type NeededCopy,
   type ReferenceStep,
   type TurnSeen,
 } from '@troupe/sim';
 import { createPlacement, GroupExchange, Layout, type ResolvedTopology } from '@troupe/topology';
+import { BUCKET_ROOMS } from '@troupe/topology/layout';
 import { mailboxCapacityOf } from '../job-system.ts';
 
 export interface WatchOptions {
@@ -80,6 +83,19 @@ const attemptKinds = {
   fenced: Object.entries(messages).flatMap(([kind, { fenced }]) => (fenced ? [kind] : [])),
 };
 
+/** What couriers lend, by their addresses. */
+const creditedGroups = (layout: Layout): ReadonlyMap<string, CreditedGroup> =>
+  new Map(
+    [...layout.workers()].flatMap((worker) =>
+      layout.groupsOf(worker).flatMap((group) => {
+        const courier = layout.courierOf(group, worker);
+        return courier === null
+          ? []
+          : [[courier, { segments: group.segments, rooms: BUCKET_ROOMS }] as const];
+      }),
+    ),
+  );
+
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
   const layout = new Layout(topology);
@@ -89,6 +105,7 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
     oneAttempt(attemptKinds),
     gradientsOnce(timesAdded(layout)),
     bucketsAnswered(),
+    bucketsCredited(creditedGroups(layout)),
     copiesKept(neededCopies(layout)),
     versionsAgree(),
     boundsHold({ mailbox: mailboxCapacityOf(topology) }),
