@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { MAX_COUNT } from './schema-fields.ts';
 import { topologySchema } from './schema.ts';
-import { nearestName } from './nearest.ts';
+import { nearestName, nearestNumber } from './nearest.ts';
 
 /** The part of JSON Schema (draft 2020-12) that the topology uses. */
 export interface SchemaNode {
@@ -126,6 +126,11 @@ export function expectation(node: SchemaNode): string {
 export function nearestLegal(node: SchemaNode, value: unknown): string | number | null {
   if (node.anyOf !== undefined) {
     const options = node.anyOf.map((each) => nearestLegal(each, value)).filter((each) => each !== null);
+    if (typeof value === 'number')
+      return nearestNumber(
+        value,
+        options.filter((each) => typeof each === 'number'),
+      );
     return options.find((each) => typeof each === typeof value) ?? null;
   }
   if (node.const !== undefined) return node.const;

@@ -97,7 +97,7 @@ const cases: readonly Case[] = [
   ],
   ['model: {}\ndata: { text: [] }', 'TROUPE_TOPOLOGY_RANGE', 'data.text', 2, 15, null],
   ['model:\n  norm: rsm', 'TROUPE_TOPOLOGY_CHOICE', 'model.norm', 2, 9, 'rms'],
-  ['model: {}\nparallel: { zero: 4 }', 'TROUPE_TOPOLOGY_CHOICE', 'parallel.zero', 2, 19, 0],
+  ['model: {}\nparallel: { zero: 4 }', 'TROUPE_TOPOLOGY_CHOICE', 'parallel.zero', 2, 19, 3],
   [
     'model: {}\ntrain: { optimizer: { kind: muon } }',
     'TROUPE_NOT_BUILT',
