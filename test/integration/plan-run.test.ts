@@ -122,6 +122,40 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     machines: [{ devices: ['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'] }],
     placement: { 'expert/*/ep0/*': 'localhost/cpu:2', 'expert/*/ep1/*': 'localhost/cpu:3' },
   },
+  'pp 2, zero-bubble, four microbatches': {
+    parallel: { pp: 2, dp: 1, pipeline: 'zero-bubble' },
+    train: { batch: 16, grains: 16, microbatches: 4 },
+  },
+  'pp 2, dp 2, zero-bubble, layers computed again, bf16': {
+    model: { ...model, qkNorm: 'head', moe: { ...model.moe, sharedExperts: 1 } },
+    parallel: { pp: 2, dp: 2, pipeline: 'zero-bubble' },
+    train: { batch: 16, grains: 16, microbatches: 4, precision: 'bf16', recompute: 'layer' },
+  },
+  'pp 2, tp 2 in four segments, zero-bubble': {
+    parallel: { pp: 2, tp: 2, dp: 1, pipeline: 'zero-bubble' },
+    train: { batch: 16, grains: 16, microbatches: 4, tensorSegments: 4 },
+  },
+  'pp 2, dp 2, ep 2, zero-bubble': {
+    parallel: { pp: 2, dp: 2, ep: 2, pipeline: 'zero-bubble' },
+    train: { batch: 16, grains: 16, microbatches: 4 },
+  },
+  'pp 2, dp 2, zero 2, zero-bubble': {
+    parallel: { pp: 2, dp: 2, zero: 2, pipeline: 'zero-bubble' },
+    train: { batch: 16, grains: 16, microbatches: 4 },
+  },
+  'layers computed again': {
+    parallel: { dp: 2 },
+    train: { batch: 16, grains: 16, microbatches: 2, recompute: 'layer' },
+  },
+  'one device, offload, buddies': {
+    parallel: { dp: 1, offload: 'optimizer' },
+    recovery: { buddies: true },
+  },
+  'two machines, offload, buddies': {
+    machines: ['a', 'b'].map((host) => ({ host, devices: ['cpu:0', 'cpu:1'] })),
+    parallel: { dp: 4, ep: 2, offload: 'optimizer' },
+    recovery: { buddies: true },
+  },
   'rows in bf16': { parallel: { dp: 4, ep: 4 }, wire: { dtype: 'bf16' } },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },

@@ -68,17 +68,19 @@ const ownColumns = {
   master: 'master',
   moments: 'moments',
   buddies: 'buddies',
-  activations: 'activations*',
+  kept: 'activations*',
+  recomputed: 'recomputed*',
   buffers: 'buffers',
   device: 'device',
   host: 'host',
-} as const satisfies Readonly<Record<keyof DeviceMemory['own'], string>>;
+} as const satisfies Readonly<Record<Exclude<keyof DeviceMemory['own'], 'activations'>, string>>;
 
 const papersColumns = {
   parameters: 'parameters',
   gradients: 'gradients',
   master: 'master',
   moments: 'moments',
+  buddies: 'buddies',
   device: 'device',
   host: 'host',
 } as const satisfies Readonly<Record<keyof DeviceMemory['papers']['mixed'], string>>;
@@ -100,9 +102,9 @@ function pipelineLines({ kind, chunks, microbatches, bubble, stages }: Plan['pip
 }
 
 /** Both tables: what the actors allocate, and what the papers would say of the same layout. */
-function memoryLines(memory: Plan['memory'], limit: number): readonly string[] {
+function memoryLines({ memory, topology }: Plan, limit: number): readonly string[] {
   const cells = <Key extends string>(
-    bytes: Readonly<Record<Key, number>>,
+    bytes: Readonly<Record<NoInfer<Key>, number>>,
     columns: Readonly<Record<Key, string>>,
   ) => (Object.keys(columns) as Key[]).map((key) => formatBytes(bytes[key]));
   const own = joined(memory.map((each) => [each.node, ...cells(each.own, ownColumns)]));
@@ -120,7 +122,7 @@ function memoryLines(memory: Plan['memory'], limit: number): readonly string[] {
     'Memory per device, as Troupe allocates it',
     table(['node', ...Object.values(ownColumns)], own.slice(0, limit), 1),
     ...more(own),
-    '  * at even load',
+    `  * at even load, and with train.recompute layer; a device has room for ${topology.train.recompute === 'layer' ? 'the second' : 'the first'}`,
     '',
     'The same as the papers count it: 16-bit parameters and gradients with an f32 Adam, without activations',
     table(['node', ...Object.values(papersColumns), 'f32 device', 'f32 host'], papers.slice(0, limit), 1),
@@ -162,7 +164,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
     ),
     ...more(plan.nodes),
     '',
-    ...memoryLines(plan.memory, limit),
+    ...memoryLines(plan, limit),
     ...(plan.fits === null
       ? []
       : [plan.fits ? '  every device has room' : '  a device has not enough memory']),

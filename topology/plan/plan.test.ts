@@ -67,6 +67,59 @@ test('planTopology: memory of one device is 16 bytes an element, and a parameter
   t.true(own.activations > 0);
 });
 
+test('planTopology: activations are counted as they are kept and as they are computed again, and a device has room for one of them', (t) => {
+  const of = (recompute: 'none' | 'layer') => plan({ train: { batch: 24, grains: 24, recompute } });
+  const [kept, again] = [of('none'), of('layer')];
+  const [before, after] = [kept.memory[0]?.own, again.memory[0]?.own];
+  assert(before && after, 'one device has one row');
+  t.is(before.activations, before.kept);
+  t.is(after.activations, after.recomputed);
+  t.deepEqual([before.kept, before.recomputed], [after.kept, after.recomputed]);
+  t.true(before.recomputed < before.kept);
+  t.is(before.device - after.device, before.kept - before.recomputed);
+  t.regex(formatPlan(kept), /activations\* +recomputed\*[^]*room for the first/u);
+  t.regex(formatPlan(again), /room for the second/u);
+});
+
+test('planTopology: gradients of matrices that wait need room for their operands', (t) => {
+  const of = (pipeline: 'zero-bubble' | '1f1b', zero: 1 | 2) =>
+    plan({
+      parallel: { pp: 2, dp: 2, pipeline, zero },
+      train: { batch: 24, grains: 24, microbatches: 2 },
+    }).memory[0]?.own.activations ?? 0;
+  t.true(of('zero-bubble', 1) > of('1f1b', 1), 'as many slots at the first stage');
+  t.is(of('zero-bubble', 2), of('1f1b', 2), 'nothing waits where gradients leave in buckets');
+});
+
+test('planTopology: the papers’ buddy keeps 14 bytes of a parameter that one worker alone updates, on a device or a host', (t) => {
+  const of = (machines: number, offload: 'none' | 'optimizer') =>
+    plan({
+      parallel: { dp: 4, ep: 4, offload },
+      machines: Array.from({ length: machines }, (_, index) => ({
+        host: `h${index}`,
+        devices: Array.from({ length: 4 / machines }, (__, device) => `cpu:${device}`),
+      })),
+      recovery: { buddies: true },
+    });
+  for (const [machines, offload, on] of [
+    [2, 'none', 'device'],
+    [1, 'optimizer', 'device'],
+    [2, 'optimizer', 'host'],
+  ] as const) {
+    const { parameters, memory } = of(machines, offload);
+    const each = (parameters.dense + parameters.expert) / 4;
+    const [first] = memory;
+    assert(first, 'a worker has a row');
+    t.true(near(first.papers.mixed.buddies, 14 * each));
+    t.true(near(first.papers.f32.buddies, 16 * each));
+    const { mixed } = first.papers;
+    const others = offload === 'none' ? mixed.device - mixed.buddies : mixed[on] - mixed.buddies;
+    t.true(others > 0);
+    if (offload === 'optimizer') t.true(near(first.own.buddies, 20 * each), 'sums of buckets are exact');
+    t.true(on === 'device' || first.own.host > first.own.buddies);
+  }
+});
+
 test('planTopology: one device sends nothing', (t) => {
   const { traffic } = plan({});
   t.is(traffic.perDevice.total, 0);

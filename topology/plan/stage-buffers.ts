@@ -3,21 +3,27 @@ import {
   Activations,
   StageStatistics,
   tensorShare,
+  waitingBytes,
   type GradientActivations,
   type StageShape,
 } from '@troupe/model/buffers';
-import { isMoeLayer, type ModelConfig } from '@troupe/spec';
+import { isMoeLayer, visitShare, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { Coordinates } from '../layout/mesh.ts';
 import type { StageIndex, WorkerRank } from '../layout/rank.ts';
 import type { SlotMode } from '../layout/stage-slots.ts';
+import { slotsOf } from '../pipeline.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { bytesAllocated } from './allocations.ts';
 
 /** Bytes of what a stage computes with, besides the states of parameters. */
 export interface BufferBytes {
-  /** Of the passes that are in flight at most, and of the experts that work for them. */
+  /** Of the passes that are in flight at most, of the experts that work for them, and of operands that gradients of matrices wait with. */
   readonly activations: number;
+  /** The same where layers keep all that their backward passes read (`train.recompute: none`). */
+  readonly kept: number;
+  /** The same where layers are computed again (`train.recompute: layer`). */
+  readonly recomputed: number;
   /** Of an evaluation's passes, statistics and tables. */
   readonly buffers: number;
 }
@@ -41,58 +47,81 @@ export const shapeOf = (
 
 const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
 
+/** What an expert group serves, and how. */
+export interface ExpertService {
+  /** Gates that send to it, one of them beside it, or all from other workers. Default: a gate of each group, one beside. */
+  readonly sources?: { readonly all: number; readonly others: number };
+  /** Gradients of its matrices wait. */
+  readonly defers: boolean;
+  /** Layers are computed again, so what waits has copies of what it reads. */
+  readonly recomputes: boolean;
+}
+
 /**
- * What the expert group of a worker keeps of one pass at even load: room for the outputs of other workers' rows, and pre-activations.
- *
- * @param sources - gates that send to it, one of them beside it, or all from other workers
+ * What the expert group of a worker keeps of one pass at even load: room for the outputs of other workers' rows, pre-activations, and what
+ * gradients of matrices wait with.
  */
-export function expertBytes(
-  topology: ResolvedTopology,
-  shape: StageShape,
-  sources = { all: topology.parallel.ep, others: topology.parallel.ep - 1 },
-): number {
+export function expertBytes(topology: ResolvedTopology, shape: StageShape, service: ExpertService): number {
   const { model, parallel } = topology;
   if (model.moe === null) return 0;
-  const { topK, dExpert } = model.moe;
+  const { topK, dExpert, experts } = model.moe;
+  const { ep } = parallel;
+  const { sources = { all: ep, others: ep - 1 }, defers, recomputes } = service;
   const narrow = shape.precision === 'bf16' ? 2 : 4;
-  const rows = (shape.sequences * model.seqLen * topK) / parallel.ep;
+  const tokens = shape.sequences * model.seqLen;
+  const rows = (tokens * topK) / ep;
   const room = (length: number): number => Math.ceil(length * SLACK);
   const { expertSegments = { from: 0, to: 1, count: 1 } } = shape.tensor ?? {};
   const held = expertSegments.to - expertSegments.from;
   const hidden = (dExpert * held) / expertSegments.count;
-  const saved = narrow * room(sources.all * rows * hiddenInputs(model.ffn.activation) * hidden);
+  const saved = sources.all * rows * hiddenInputs(model.ffn.activation) * hidden;
   // A result of every segment goes back.
   const width = held * model.dModel;
   const results = 2 * 4 * room(rows * width);
   // In bf16 what comes is widened, and what leaves is packed.
-  const distinct = Math.min(shape.sequences * model.seqLen, rows);
+  const distinct = Math.min(tokens, rows);
   const converted =
     shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
-  return saved + sources.others * (results + converted);
+  // Gradients of pre-activations, and of the outputs of each source's tokens; with their inputs where these are computed again.
+  const visits = tokens * visitShare(experts, experts / ep, topK);
+  const each = recomputes ? 2 * 4 * visits * width + 4 * held * rows : 4 * visits * width;
+  const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sources.all * each : 0;
+  return narrow * room(saved) + waiting + sources.others * (results + converted);
+}
+
+/** A stage of a topology, and what a device of it computes. */
+interface ShapedStage {
+  readonly stage: StageIndex;
+  readonly shape: StageShape;
+  readonly recomputes: boolean;
 }
 
 /** Bytes of the passes of a stage, of training and of evaluation: gradients of activations lie in one set of buffers for all slots. */
 function passBytes(
   topology: ResolvedTopology,
   layout: Layout,
-  { stage, shape }: { readonly stage: StageIndex; readonly shape: StageShape },
+  { stage, shape, recomputes }: ShapedStage,
 ): Readonly<Record<SlotMode, number>> {
   const ranks = layout.experts.numGroups;
   const sums = { train: 0, evaluate: 0 };
   let gradients: GradientActivations | undefined;
+  const training: Activations[] = [];
   for (const { mode, plan } of layout.slotsOf(stage).all) {
     const [first = 0] = plan.blocks;
     sums[mode] += bytesAllocated((device) => {
       const made = new Activations(device, shape, {
         training: mode === 'train',
-        recompute: topology.train.recompute === 'layer',
+        recompute: recomputes,
         keepsRows: true,
         ranks,
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
         ...(gradients === undefined ? {} : { gradients }),
       });
-      if (mode === 'train') gradients = made.gradients;
+      if (mode === 'train') {
+        gradients = made.gradients;
+        training.push(made);
+      }
       // Rows leave for other workers: it is made when the first do.
       const travels =
         shape.rowFormat === 'bf16' &&
@@ -101,7 +130,32 @@ function passBytes(
       return travels ? made.travelling_UD : null;
     });
   }
+  if (layout.defersMatrices) sums.train += training.reduce((sum, made) => sum + waitingBytes(made), 0);
   return sums;
+}
+
+/**
+ * Passes of a block of a stage that are open at its experts at most: those that have begun at the stage. Where nothing waits there, they end
+ * with their backward half.
+ */
+function passesAtExperts(layout: Layout, stage: StageIndex, defers: boolean): (block: number) => number {
+  const { program, chunks } = layout.slotsOf(stage);
+  const operations = program.filter(({ direction }) => defers || direction !== 'weights');
+  const { counts } = slotsOf(operations, chunks.length, layout.pipeline.width);
+  return (block) => counts[chunks.findIndex(({ blocks }) => blocks.includes(block))] ?? 0;
+}
+
+/** Bytes of the experts beside a stage. */
+function besideBytes(
+  topology: ResolvedTopology,
+  layout: Layout,
+  { stage, shape, recomputes }: ShapedStage,
+): number {
+  if (topology.parallel.expertWorkers > 0) return 0;
+  const { defersMatrices: defers } = layout;
+  const passesOf = passesAtExperts(layout, stage, defers);
+  const passes = layout.moeLayersOf(stage).reduce((sum, block) => sum + passesOf(block), 0);
+  return passes * expertBytes(topology, shape, { defers, recomputes });
 }
 
 /** What a worker of a stage allocates besides the states of its parameters. */
@@ -110,38 +164,39 @@ export function stageBuffers(
   layout: Layout,
   { pp: stage, tp }: Pick<Coordinates, 'pp' | 'tp'>,
 ): BufferBytes {
-  const { model, data } = topology;
+  const { model, data, train } = topology;
   const shape = shapeOf(topology, layout, tp);
-  const passes = passBytes(topology, layout, { stage, shape });
+  const of = (recomputes: boolean) => {
+    const shaped = { stage, shape, recomputes };
+    const passes = passBytes(topology, layout, shaped);
+    return { ...passes, train: passes.train + besideBytes(topology, layout, shaped) };
+  };
+  const [{ train: kept, evaluate }, { train: recomputed }] = [of(false), of(true)];
   const statistics = bytesAllocated(
     (device) => new StageStatistics(device, model, layout.moeLayersOf(stage)),
   );
-  const expert = topology.parallel.expertWorkers > 0 ? 0 : expertBytes(topology, shape);
-  // A pass that has begun at a stage may have begun at the experts of its blocks.
-  const expertPasses = layout
-    .slotsOf(stage)
-    .all.filter(({ mode }) => mode === 'train')
-    .reduce((sum, { plan }) => sum + plan.blocks.filter((block) => isMoeLayer(model, block)).length, 0);
   return {
-    activations: passes.train + expertPasses * expert,
-    buffers: ropeBytes(model) + 2 * statistics + (data.holdout > 0 ? passes.evaluate : 0),
+    activations: train.recompute === 'layer' ? recomputed : kept,
+    kept,
+    recomputed,
+    buffers: ropeBytes(model) + 2 * statistics + (data.holdout > 0 ? evaluate : 0),
   };
 }
 
-/** The same of a worker that has experts of all layers and no stage. */
+/** The same of a worker that has experts of all layers and no stage: nothing of theirs is computed again, and nothing waits. */
 export function expertWorkerBuffers(
   topology: ResolvedTopology,
   layout: Layout,
   worker: WorkerRank,
 ): BufferBytes {
   const shape = shapeOf(topology, layout, 0);
-  const activations = layout.layersOf(worker).map((layer) => {
+  const bytes = layout.layersOf(worker).map((layer) => {
     const stage = layout.stageOfBlock(layer);
     const { count } = layout.experts.sourcesOf(worker, stage);
-    const passes = layout
-      .slotsOf(stage)
-      .all.filter(({ mode, plan }) => mode === 'train' && plan.blocks.includes(layer));
-    return passes.length * expertBytes(topology, shape, { all: count, others: count });
+    const passes = passesAtExperts(layout, stage, false)(layer);
+    const sources = { all: count, others: count };
+    return passes * expertBytes(topology, shape, { sources, defers: false, recomputes: false });
   });
-  return { activations: activations.reduce((sum, each) => sum + each, 0), buffers: 0 };
+  const activations = bytes.reduce((sum, each) => sum + each, 0);
+  return { activations, kept: activations, recomputed: activations, buffers: 0 };
 }

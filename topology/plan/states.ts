@@ -81,8 +81,14 @@ function elementsIn(
   }, 0);
 }
 
-/** Elements of units with f32 gradients in a range of the group's buffer. */
-function storedIn(topology: ResolvedTopology, group: ParameterGroup, range: ElementRange): number {
+/** Elements of units with f32 gradients in a range of the group's buffer: none where gradients come in buckets, which add up to exact sums. */
+function storedIn(
+  topology: ResolvedTopology,
+  layout: Layout,
+  group: ParameterGroup,
+  range: ElementRange,
+): number {
+  if (layout.hasCourier(group)) return 0;
   const stored = storedElements(topology, group.holders.count);
   return elementsIn(group, range, (unit) => stored(unit) > 0);
 }
@@ -129,9 +135,9 @@ export function groupSizes(
   const levelSums = levelSumLengths(group, worker);
   return {
     length,
-    stored: storedIn(topology, group, { from: 0, to: length }),
+    stored: storedIn(topology, layout, group, { from: 0, to: length }),
     owned: own.to - own.from,
-    ownedStored: storedIn(topology, group, own),
+    ownedStored: storedIn(topology, layout, group, own),
     rounded: roundedIn(topology, group, { from: 0, to: length }),
     ownedRounded: roundedIn(topology, group, own),
     buckets: sumOf(buckets),

@@ -5,3 +5,4 @@ export type { GradientActivations } from './layer-activations.ts';
 export type { StageShape } from './stage-shape.ts';
 export { dealtTokens } from './taken-tokens.ts';
 export { tensorShare } from './tensor-share.ts';
+export { waitingBytes } from './waiting-operands.ts';

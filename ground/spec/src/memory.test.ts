@@ -66,6 +66,18 @@ test('papersMemory: what is counted adds up, and f32 alone takes 16 bytes a para
   t.is(papersMemory(layout({ ...z, zero: 2, offload: 'optimizer' }), 'f32').device, 4 * 2e9);
 });
 
+test('papersMemory: a buddy keeps 14 bytes of a parameter in 16-bit training, 16 in f32, where its copies lie', (t) => {
+  const of = (over: Partial<MemoryLayout>, accounting: 'mixed' | 'f32' = 'mixed') =>
+    papersMemory(layout({ ...z, zero: 2, ...over }), accounting);
+  t.is(of({}).buddies, 0);
+  t.is(of({ copied: 1e9 }).buddies, 14e9);
+  t.is(of({ copied: 1e9 }, 'f32').buddies, 16e9);
+  t.is(of({ copied: 1e9 }).device, of({}).device + 14e9);
+  const hosted = of({ copied: 1e9, copiesOn: 'host', offload: 'optimizer' });
+  t.is(hosted.device, of({ offload: 'optimizer' }).device);
+  t.is(hosted.host, of({ offload: 'optimizer' }).host + 14e9);
+});
+
 test('visitShare: equals the share found by enumerating pairs of experts', (t) => {
   let visited = 0;
   let pairs = 0;

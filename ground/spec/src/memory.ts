@@ -11,6 +11,10 @@ export interface MemoryLayout {
   readonly offload: 'none' | 'optimizer';
   /** False: the tensor axis slices only what is not an expert. Default true. */
   readonly expertsSliced?: boolean;
+  /** Parameters of others of which this rank keeps a copy (a buddy). Default 0. */
+  readonly copied?: number;
+  /** Where copies are kept; default: on the device. */
+  readonly copiesOn?: 'device' | 'host';
 }
 
 export interface MemoryBytes {
@@ -29,6 +33,8 @@ export interface PapersMemory extends MemoryBytes {
   readonly master: number;
   /** Adam's two. */
   readonly moments: number;
+  /** Copies of what other ranks alone update: gradient, f32 weights and moments. */
+  readonly buddies: number;
 }
 
 /** Bytes a parameter of what the literature counts: 16-bit training with an f32 Adam, and training in f32 alone. */
@@ -56,13 +62,25 @@ export function papersMemory(layout: MemoryLayout, accounting: Accounting = 'mix
   const [local, owned] = [dense + expert, dense / dp + expert / (dp / ep)];
   const part = (each: number, shardedFrom: number): number => each * (zero >= shardedFrom ? owned : local);
   const parameters = part(bytes.parameters, 3);
+  // What is updated in f32: the master, or what products read itself.
+  const copy = bytes.gradients + (bytes.master === 0 ? bytes.parameters : bytes.master) + bytes.moments;
+  const buddies = copy * (layout.copied ?? 0);
+  const [onDevice, onHost] = layout.copiesOn === 'host' ? [0, buddies] : [buddies, 0];
   if (layout.offload === 'optimizer') {
     const [gradients, master, moments] = [
       bytes.gradients * owned,
       bytes.master * owned,
       bytes.moments * owned,
     ];
-    return { parameters, gradients, master, moments, device: parameters, host: gradients + master + moments };
+    return {
+      parameters,
+      gradients,
+      master,
+      moments,
+      buddies,
+      device: parameters + onDevice,
+      host: gradients + master + moments + onHost,
+    };
   }
   const gradients = part(bytes.gradients, 2);
   const [master, moments] = [part(bytes.master, 1), part(bytes.moments, 1)];
@@ -71,8 +89,9 @@ export function papersMemory(layout: MemoryLayout, accounting: Accounting = 'mix
     gradients,
     master,
     moments,
-    device: parameters + gradients + master + moments,
-    host: 0,
+    buddies,
+    device: parameters + gradients + master + moments + onDevice,
+    host: onHost,
   };
 }
 

@@ -59,6 +59,10 @@ export function mixtureOf({ parallel, train }: ResolvedTopology): Mixture {
   return { pp, dp, tp, ep, zero, offload, pipeline, chunks, microbatches, recompute };
 }
 
+/** Gradients of matrices wait, as {@link Layout.defersMatrices} has it. */
+export const defersMatrices = ({ pipeline, zero, offload }: Mixture): boolean =>
+  pipeline === 'zero-bubble' && zero < 2 && offload === 'none';
+
 /** Overrides that make any topology of this model and these machines the mixture. */
 export const overridesOf = (mixture: Mixture): readonly string[] => [
   ...triedOf(parallelKeys).map((key) => `parallel.${key}=${mixture[key]}`),

@@ -1,11 +1,5 @@
 import { NORM_BLOCK } from '@troupe/kernel-set';
-import {
-  Activations,
-  StageStatistics,
-  tensorShare,
-  type GradientActivations,
-  type StageShape,
-} from '@troupe/model/buffers';
+import { StageStatistics, tensorShare, type StageShape } from '@troupe/model/buffers';
 import {
   denseUnits,
   expertUnit,
@@ -24,15 +18,8 @@ import { bytesAllocated } from '../allocations.ts';
 import { BUCKET_ROOMS, WEIGHT_ROOMS } from '../../layout/segment.ts';
 import { expertBytes } from '../stage-buffers.ts';
 import { copyBytes, stateBytes, type GroupSizes } from '../states.ts';
-import type { Axes, Mixture } from './mixture.ts';
-
-/** Runs of blocks, as far as their bytes differ. */
-interface Blocks {
-  readonly dense: number;
-  readonly moe: number;
-  readonly hasEmbedding: boolean;
-  readonly hasHead: boolean;
-}
+import { defersMatrices, type Axes, type Mixture } from './mixture.ts';
+import { bytesIn, passBytes, type Blocks, type Keeping, type PassBytes } from './quick-passes.ts';
 
 /** Padded elements of units: those that tensor ranks divide (of them those that only products read), and those that all of them hold. */
 interface Elements {
@@ -45,16 +32,6 @@ const padded = (size: number): number => Math.ceil(size / NORM_BLOCK) * NORM_BLO
 
 const isDivided = ({ id, parameters }: Unit): boolean =>
   !id.endsWith('/gate') && parameters.some(({ shape }) => shape.length > 1);
-
-/** Bytes of one pass through parts of a model, from which those of any stage add up. */
-interface PassBytes {
-  readonly base: number;
-  readonly dense: number;
-  readonly moe: number;
-  readonly head: number;
-  /** Gradients of activations, of which all passes of a worker have one set. */
-  readonly gradients: number;
-}
 
 /** Segments of a group that are equally long. */
 interface Segments {
@@ -107,7 +84,7 @@ export class QuickMemory {
 
   /** Bytes of the states of parameters on a worker of a stage with these blocks; of the device, and of the host. */
   states(blocks: Blocks, { pp, dp, tp, ep, zero, offload, microbatches }: Mixture) {
-    const { model, recovery, train } = this.#topology;
+    const { model, recovery, train, machines } = this.#topology;
     const isAlone = pp * dp * tp === 1;
     const isOffloaded = offload === 'optimizer';
     const group = (segments: readonly Segments[], holders: number) => {
@@ -116,8 +93,8 @@ export class QuickMemory {
       const operands = segments.reduce((sum, each) => sum + each.count * each.operands, 0);
       const rounded = train.precision === 'bf16' ? operands : 0;
       const owned = isShared ? padded(length / holders) : length;
-      const stored = holders === 1 && microbatches === 1 ? length : 0;
-      const isCopied = recovery.buddies && !isAlone && (zero > 0 || holders === 1);
+      const stored = holders === 1 && microbatches === 1 && !isOffloaded ? length : 0;
+      const isCopied = recovery.buddies && (!isAlone || isOffloaded) && (zero > 0 || holders === 1);
       const sizes: GroupSizes = {
         length,
         stored,
@@ -159,7 +136,9 @@ export class QuickMemory {
         : [group([{ count: blocks.moe, length: experts, operands: experts }], dp / ep)]),
     ];
     const sums = { device: 0, host: 0 };
-    for (const { weights, gradients, master, moments, buddies, host } of groups) {
+    const keepsOnHosts = isOffloaded && machines.length > 1;
+    for (const { weights, gradients, master, moments, buddies, host: own } of groups) {
+      const host = own + (keepsOnHosts ? buddies : 0);
       sums.device += weights + gradients + master + moments + buddies - host;
       sums.host += host;
     }
@@ -170,16 +149,23 @@ export class QuickMemory {
   buffers(stage: number, chunks: readonly Blocks[], mixture: Mixture): number {
     const { pp, ep, pipeline, microbatches } = mixture;
     const shape = this.#shapeOf(mixture);
-    const training = this.#passBytes(shape, mixture, true);
-    const evaluation = this.#topology.data.holdout > 0 ? this.#passBytes(shape, mixture, false) : null;
-    const slots = this.#slots.at([pipeline, pp, stage, microbatches, chunks.length, ep], () => {
-      const of = { kind: pipeline, stages: pp, stage, microbatches, chunks: chunks.length };
-      return slotsOf(program(of), chunks.length, ep > 1 && microbatches > 1 ? 2 : 1).counts;
-    });
-    const experts = expertBytes({ ...this.#topology, parallel: { ...this.#topology.parallel, ep } }, shape);
+    const keeping = { recomputes: mixture.recompute === 'layer', defers: defersMatrices(mixture) };
+    const training = this.#passBytes(shape, mixture, keeping);
+    const evaluation = this.#topology.data.holdout > 0 ? this.#passBytes(shape, mixture, null) : null;
+    const slotsIn = (kind: Mixture['pipeline']): readonly number[] =>
+      this.#slots.at([kind, pp, stage, microbatches, chunks.length, ep], () => {
+        const of = { kind, stages: pp, stage, microbatches, chunks: chunks.length };
+        return slotsOf(program(of), chunks.length, ep > 1 && microbatches > 1 ? 2 : 1).counts;
+      });
+    const slots = slotsIn(pipeline);
+    // Where nothing waits, passes end at experts with their backward half.
+    const atExperts = pipeline === 'zero-bubble' && !keeping.defers ? slotsIn('1f1b') : slots;
+    const parallel = { ...this.#topology.parallel, ep };
+    const experts = expertBytes({ ...this.#topology, parallel }, shape, keeping);
     const one = (chunk: Blocks, index: number): number =>
-      (slots[index] ?? 0) * (bytesOf(training, chunk) + chunk.moe * experts) +
-      (evaluation === null ? 0 : bytesOf(evaluation, chunk));
+      (slots[index] ?? 0) * bytesIn(training, chunk) +
+      (atExperts[index] ?? 0) * chunk.moe * experts +
+      (evaluation === null ? 0 : bytesIn(evaluation, chunk));
     const blocks = together(chunks);
     const fixed =
       4 * this.#topology.model.seqLen * this.#topology.model.headDim + 2 * this.#statistics(blocks.moe);
@@ -209,40 +195,12 @@ export class QuickMemory {
     };
   }
 
-  #passBytes(shape: StageShape, { ep, tp }: Axes, training: boolean): PassBytes {
-    const { model } = this.#topology;
-    return this.#passes.at([shape.sequences, shape.grains, ep, tp, training], () => {
-      let gradients: GradientActivations | undefined;
-      const of = (first: number, count: number, head: boolean): number =>
-        bytesAllocated((device) => {
-          const made = new Activations(device, shape, {
-            training,
-            ranks: ep,
-            layers: { first, count },
-            head,
-            ...(gradients === undefined ? {} : { gradients }),
-          });
-          if (training) gradients ??= made.gradients;
-        });
-      const first = training ? of(0, 0, false) : 0;
-      const all = Array.from({ length: model.layers }, (_, layer) => layer);
-      const one = (layer: number | undefined, base: number): number =>
-        layer === undefined ? 0 : of(layer, 1, false) - base;
-      // Without training all layers share one set of buffers, which even no layer has.
-      const base = training ? of(0, 0, false) : of(moeLayers(model)[0] ?? 0, 1, false);
-      return {
-        base,
-        dense: training
-          ? one(
-              all.find((layer) => !isMoeLayer(model, layer)),
-              base,
-            )
-          : 0,
-        moe: training ? one(moeLayers(model)[0], base) : 0,
-        gradients: training ? first - base : 0,
-        head: of(training ? 0 : (moeLayers(model)[0] ?? 0), training ? 0 : 1, true) - base,
-      };
-    });
+  /** @param keeping - what a pass of training keeps; null: one of an evaluation */
+  #passBytes(shape: StageShape, { ep, tp }: Axes, keeping: Keeping | null): PassBytes {
+    const key = keeping === null ? ['evaluates'] : [keeping.recomputes, keeping.defers];
+    return this.#passes.at([shape.sequences, shape.grains, ep, tp, ...key], () =>
+      passBytes(shape, ep, keeping),
+    );
   }
 
   #denseParts(
@@ -290,9 +248,6 @@ export class QuickMemory {
     })).divided;
   }
 }
-
-const bytesOf = ({ base, dense, moe, head }: PassBytes, blocks: Blocks): number =>
-  base + blocks.dense * dense + blocks.moe * moe + (blocks.hasHead ? head : 0);
 
 /** What of a run of blocks its bytes follow from. */
 export function blocksIn({ model }: ResolvedTopology, { blocks, hasEmbedding, hasHead }: StagePlan): Blocks {

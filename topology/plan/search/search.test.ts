@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { createPlacement } from '../../placement.ts';
 import { resolveTopology } from '../../resolve.ts';
 import type { TopologyInput } from '../../schema.ts';
+import { TopologyError } from '../../errors.ts';
 import { planMemory } from '../memory.ts';
 import { formatSearch } from './format.ts';
 import { axesOf, microbatchesOf, mixtureOf, overridesOf, schedulesOf, shardingsOf } from './mixture.ts';
@@ -36,7 +37,8 @@ function* mixtures(topology: ReturnType<typeof cluster>) {
     for (const microbatches of microbatchesOf(topology, axes))
       for (const schedule of schedulesOf(topology, axes, microbatches))
         for (const sharding of shardingsOf(axes))
-          yield { ...axes, ...schedule, ...sharding, microbatches, recompute: 'none' as const };
+          for (const recompute of ['none', 'layer'] as const)
+            yield { ...axes, ...schedule, ...sharding, microbatches, recompute };
 }
 
 test('searchMixtures: what it names resolves to that mixture, and the quick count of its memory is the plan’s within a fiftieth, of tensor ranks a twentieth', (t) => {
@@ -109,11 +111,69 @@ test('searchMixtures: a balance over the whole batch leaves GPipe, or one microb
   t.true(found.every(({ mixture }) => mixture.microbatches === 1 || mixture.pipeline === 'gpipe'));
 });
 
-test('searchMixtures: 512 devices', (t) => {
+const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index + 1);
+
+/** Meshes and microbatches that the rules of a topology take, each tried. */
+function legalSchedules(topology: ReturnType<typeof cluster>, world: number): ReadonlySet<string> {
+  const legal = new Set<string>();
+  const pipelines = ['1f1b', 'zero-bubble', 'interleaved'] as const;
+  for (const pp of upTo(world))
+    for (const tp of upTo(world))
+      for (const ep of upTo(world))
+        for (const microbatches of [1, 2, 3, 4, 8, 16])
+          for (const pipeline of pp === 1 ? (['1f1b'] as const) : pipelines)
+            for (const chunks of pipeline === 'interleaved' ? [2, 4] : [1]) {
+              const dp = world / pp / tp;
+              if (!Number.isInteger(dp)) continue;
+              const axes = { pp, dp, tp, ep, pipeline, chunks };
+              const set = [
+                ...Object.entries(axes).map(([key, value]) => `parallel.${key}=${value}`),
+                `train.microbatches=${microbatches}`,
+              ];
+              try {
+                resolveTopology(topology.file, { set });
+              } catch (error) {
+                if (error instanceof TopologyError) continue;
+                throw error;
+              }
+              legal.add(Object.values({ ...axes, microbatches }).join(' '));
+            }
+  return legal;
+}
+
+test('searchMixtures: names every mesh, schedule and number of microbatches that the rules take', (t) => {
+  const topology = cluster(2, { train: { batch: 32, grains: 16 } });
+  const found = new Set(
+    [...mixtures(topology)].map(({ pp, dp, tp, ep, pipeline, chunks, microbatches }) =>
+      [pp, dp, tp, ep, pipeline, chunks, microbatches].join(' '),
+    ),
+  );
+  const legal = legalSchedules(topology, 8);
+  t.true(legal.size > 50, `${legal.size}`);
+  t.deepEqual([...found].toSorted(), [...legal].toSorted());
+});
+
+test('searchMixtures: on 512 devices none is left out', (t) => {
   const topology = cluster(128, { train: { batch: 1024, grains: 512 } });
-  const { numMixtures, found } = searchMixtures(topology, {
+  const { numMixtures, numFitting, found } = searchMixtures(topology, {
     memoryBytes: 40e9,
     speed: clusterSpeed(topology),
   });
-  t.true(numMixtures > 1000 && found.length === 20);
+  let expected = 0;
+  const powers = upTo(10).map((power) => 2 ** (power - 1));
+  // Of 512 devices only powers of two are shares; 6 layers and 8 heads bound pp and tp, 8 experts ep.
+  for (const tp of [1, 2, 4, 8])
+    for (const pp of [1, 2, 4]) {
+      const dp = 512 / tp / pp;
+      const groups = powers.filter((ep) => ep <= 8 && dp % ep === 0).length;
+      for (const microbatches of powers.filter((each) => 512 % (dp * each) === 0)) {
+        const chunks = [2, 4].filter((each) => pp * each <= 6 && microbatches % pp === 0).length;
+        const schedules = pp === 1 ? 1 : 2 + chunks;
+        // Recomputed or not; ZeRO 0 to 3, from 1 on with the optimizer on a host or not.
+        expected += groups * schedules * 2 * 7;
+      }
+    }
+  t.is(numMixtures, expected);
+  t.is(numFitting, expected);
+  t.is(found.length, 20);
 });

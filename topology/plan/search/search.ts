@@ -10,6 +10,7 @@ import { planMemory } from '../memory.ts';
 import { flopsTimeline } from '../pipeline.ts';
 import {
   axesOf,
+  defersMatrices,
   dividedSo,
   microbatchesOf,
   overridesOf,
@@ -129,7 +130,8 @@ class Search {
       this.#shapes.set(key, shape);
     }
     const { stages, figures } = shape;
-    const buffers = stages.map(({ stage, chunks: runs }) => this.#memory.buffers(stage, runs, base));
+    /** Where gradients of matrices wait, and where they do not. */
+    const buffers = new Map<boolean, readonly number[]>();
     const { dense, expert } = this.#counts;
     const elements = { dense: dense / pp / tp, expert: expert / pp / ep / tp };
     const { memoryBytes, hostBytes = Infinity, speed } = this.#options;
@@ -137,9 +139,14 @@ class Search {
     for (const sharding of shardingsOf(computed)) {
       const mixture = { ...computed, ...sharding };
       this.numMixtures++;
+      const defers = defersMatrices(mixture);
+      const others =
+        buffers.get(defers) ??
+        stages.map(({ stage, chunks: runs }) => this.#memory.buffers(stage, runs, mixture));
+      buffers.set(defers, others);
       const fits = stages.every(({ chunks: runs }, index) => {
         const { device, host } = this.#memory.states(together(runs), mixture);
-        return device + (buffers[index] ?? 0) <= memoryBytes && host * speed.perMachine <= hostBytes;
+        return device + (others[index] ?? 0) <= memoryBytes && host * speed.perMachine <= hostBytes;
       });
       if (!fits) continue;
       this.numFitting++;

@@ -1,0 +1,58 @@
+import { isMoeLayer } from '@troupe/spec';
+import type { Activations } from './activations.ts';
+import { attentionBackward } from './attention.ts';
+import type { DeviceBatch } from './batch.ts';
+import { gateBackward, moeBackward } from './combine.ts';
+import { DeferredWeights } from './deferred-weights.ts';
+import { ffnBackward } from './ffn.ts';
+import type { UnitTargets } from './flat-gradients.ts';
+import { StageStatistics } from './statistics.ts';
+import type { StageContext } from './stage-context.ts';
+import type { Step } from './step.ts';
+import { isWhole } from './tensor-share.ts';
+
+/** Weights, sums and tables that calls name and that no call that waits has a copy of. */
+function contextOf(act: Activations): StageContext {
+  const { device, shape } = act;
+  const none = device.floats(0);
+  const target = { values: device.int64s(0), overflow: device.ints(0) };
+  const targets: UnitTargets = {
+    view: () => target,
+    part: () => target,
+    span: () => target,
+    get more() {
+      return targets;
+    },
+  };
+  return {
+    shape,
+    act,
+    weights: { view: () => none, operand: () => none, part: () => none, span: () => none },
+    gradients: targets,
+    rope: { cos_S2: none, sin_S2: none },
+    statistics: new StageStatistics(device, shape.config, []),
+  };
+}
+
+/**
+ * Bytes of what gradients of matrices wait with, of one pass through the layers of `act`, without those of routed experts: the calls of a
+ * backward pass are shown to {@link DeferredWeights}, so that nobody counts a second time what it copies.
+ */
+export function waitingBytes(act: Activations): number {
+  const { device, shape } = act;
+  const ctx = contextOf(act);
+  const ids = device.ints(0);
+  const batch: DeviceBatch = { ids_T: ids, targets_T: ids, firstSeen_T: ids, valid_T: device.bytes(0) };
+  const balance = { auxScale: 0, zScale: 0 };
+  const behind = (layer: number): readonly Step[] => {
+    if (!isMoeLayer(shape.config, layer)) return ffnBackward(ctx, layer);
+    const gate = { calls: gateBackward(ctx, layer, batch, [], balance) };
+    return isWhole(act.tensor) ? [gate] : [gate, ...moeBackward(ctx, layer, batch, balance)];
+  };
+  const deferred = new DeferredWeights(act);
+  for (let layer = act.firstLayer + act.numLayers - 1; layer >= act.firstLayer; layer--) {
+    deferred.defer(behind(layer));
+    deferred.defer(attentionBackward(ctx, layer, batch));
+  }
+  return deferred.bytes;
+}
