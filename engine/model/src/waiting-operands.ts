@@ -2,10 +2,11 @@ import { isMoeLayer } from '@troupe/spec';
 import type { Activations } from './activations.ts';
 import { attentionBackward } from './attention.ts';
 import type { DeviceBatch } from './batch.ts';
-import { gateBackward, moeBackward } from './combine.ts';
+import { moeBackward } from './combine.ts';
 import { DeferredWeights } from './deferred-weights.ts';
-import { ffnBackward } from './ffn.ts';
+import { ffnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
 import type { UnitTargets } from './flat-gradients.ts';
+import { routerBackward } from './gate.ts';
 import { StageStatistics } from './statistics.ts';
 import type { StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
@@ -46,8 +47,11 @@ export function waitingBytes(act: Activations): number {
   const balance = { auxScale: 0, zScale: 0 };
   const behind = (layer: number): readonly Step[] => {
     if (!isMoeLayer(shape.config, layer)) return ffnBackward(ctx, layer);
-    const gate = { calls: gateBackward(ctx, layer, batch, [], balance) };
-    return isWhole(act.tensor) ? [gate] : [gate, ...moeBackward(ctx, layer, batch, balance)];
+    if (!isWhole(act.tensor)) return moeBackward(ctx, layer, batch, balance);
+    // Of the gate's calls those that have a matrix; how its rows are combined is not known here.
+    const shared = sharedFfn(ctx, layer);
+    const ffn = shared === null ? [] : residualFfnBackward(ctx, layer, { ...shared, accumulate: true });
+    return [{ calls: [...routerBackward(ctx, layer, batch, balance), ...ffn] }];
   };
   const deferred = new DeferredWeights(act);
   for (let layer = act.firstLayer + act.numLayers - 1; layer >= act.firstLayer; layer--) {
