@@ -1,6 +1,7 @@
 import { faultInfo, type Fault, type FaultAim } from '@troupe/sim/faults';
 import type { FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
+import { offloadOf } from './host-targets.ts';
 
 const triggers = ['atMs', 'atStep', 'when'] as const;
 const qualities = ['forMs', 'restartAfterMs', 'factor', 'oneWay'] as const;
@@ -40,10 +41,11 @@ function aimsOf(target: string): readonly FaultAim[] {
 /** How many there are of each kind of node, machine and disk: `worker/0`, `worker/1` … */
 type Counts = Readonly<Record<string, number>>;
 
-function countsOf({ machines, parallel }: FilledTopology): Counts {
+function countsOf(file: FilledTopology): Counts {
+  const { machines } = file;
   const workers = machines.reduce((sum, machine) => sum + machine.devices.length, 0);
   const count = machines.length;
-  const hosts = parallel.offload === 'none' ? 0 : count;
+  const hosts = offloadOf(file) === 'none' ? 0 : count;
   return { worker: workers, host: hosts, agent: count, machine: count, disk: count };
 }
 

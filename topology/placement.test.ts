@@ -178,6 +178,72 @@ test('createPlacement: experts apart are whole, and tensor peers send to them', 
   t.is(defaultHome(resolved)(address('expert/L1/ep0/edp0')), nodeId('worker/2'));
 });
 
+test('createPlacement: rules put the shards on hosts, as offload optimizer does', (t) => {
+  const machines = ['a', 'b'].map((host) => ({ host, devices: ['cpu:0', 'cpu:1'] }));
+  const of = (parallel: object, over: object) =>
+    topology({ dp: 4, ep: 2, zero: 2, ...parallel }, { machines, ...over });
+  const expected = createPlacement(of({ offload: 'optimizer' }, {}));
+  t.is(expected.nodeOf('optimizer/expert/dp3'), nodeId('host/1'));
+  const onHosts = (host: string, dps: readonly number[]) =>
+    Object.fromEntries(dps.map((dp) => [`optimizer/*/dp${dp}`, `${host}/host:0`]));
+  for (const placement of [
+    { 'optimizer/*': 'host:0' },
+    { 'optimizer/dense/*': 'host:0', 'optimizer/expert/*': 'host:0' },
+    { ...onHosts('a', [0, 1]), ...onHosts('b', [2, 3]) },
+    { 'optimizer/*': 'host:0', ...onHosts('b', [2]) },
+  ]) {
+    const resolved = of({}, { placement });
+    t.is(resolved.parallel.offload, 'optimizer');
+    t.deepEqual(createPlacement(resolved).actors, expected.actors);
+    t.deepEqual(resolveTopology(resolved.file).parallel, resolved.parallel, 'TOP-2');
+  }
+  t.notThrows(() =>
+    of(
+      {},
+      { placement: { 'optimizer/*': 'host:0' }, faults: [{ kind: 'crash', target: 'host/1', atStep: 1 }] },
+    ),
+  );
+});
+
+test('createPlacement: what a host cannot have, or not alone, is one error each', (t) => {
+  const machines = ['a', 'b'].map((host) => ({ host, devices: ['cpu:0'] }));
+  const cases: readonly (readonly [object, object, RegExp])[] = [
+    [{}, { 'stage/*': 'host:0' }, /^a host has optimizer shards alone/],
+    [{}, { '*/dense/*': 'a/host:0' }, /^a host has optimizer shards alone/],
+    [
+      {},
+      { 'optimizer/*': 'host:1' },
+      /^no machine has this device; .* for optimizer shards host:0, a\/host:0$/,
+    ],
+    [{}, { 'optimizer/*': 'c/host:0' }, /^no machine has this device/],
+    [{}, { 'optimizer/*': 'a/host:0' }, /^optimizer\/dense\/dp1 lives on b\/host:0: shards lie on the host/],
+    [
+      {},
+      { 'optimizer/expert/*': 'host:0' },
+      /^leaves optimizer\/dense\/dp0 on its device: .*, all of them or none/,
+    ],
+    [
+      {},
+      { 'optimizer/*': 'host:0', 'optimizer/dense/*': 'a/cpu:0' },
+      /^optimizer\/dense\/dp0 lives on a\/host:0: .*, all of them or none/,
+    ],
+    [
+      { offload: 'optimizer' },
+      { 'optimizer/dense/dp0': 'a/cpu:0' },
+      /^optimizer\/dense\/dp0 lives on a\/host:0/,
+    ],
+    [{}, { 'optimizer/*': 'host:0', 'optimizer/none/*': 'host:0' }, /^matches no actor/],
+  ];
+  for (const [parallel, placement, message] of cases) {
+    const error = t.throws(() => topology({ dp: 2, ep: 2, ...parallel }, { machines, placement }), {
+      instanceOf: TopologyError,
+    });
+    t.is(error.problems.length, 1, JSON.stringify(error.problems));
+    t.is(error.problems[0]?.code, 'TROUPE_TOPOLOGY_PLACEMENT');
+    t.regex(error.problems[0]?.rule ?? '', message);
+  }
+});
+
 test('createPlacement: rules that no worker can follow are one error each', (t) => {
   const cases: readonly (readonly [object, object, number, RegExp])[] = [
     [

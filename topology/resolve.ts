@@ -4,6 +4,7 @@ import type { Composed } from './compose.ts';
 import { originOf, valueLayer, type Layer } from './document.ts';
 import { TopologyError } from './errors.ts';
 import { fillDefaults, type FilledTopology } from './fill.ts';
+import { offloadOf } from './host-targets.ts';
 import { KeySet } from './key-set.ts';
 import { applyOverride } from './layers.ts';
 import { limits } from './limits.ts';
@@ -130,6 +131,7 @@ function build(
       world: dp * pp * tp + expertWorkers,
       expertWorkers,
       devices,
+      offload: offloadOf(file),
       stages: file.parallel.stages ?? null,
       expertsSliced: areExpertsSliced(file),
     },
@@ -178,7 +180,7 @@ function idleRules(resolved: ResolvedTopology, layer: Layer): readonly TopologyP
 /** Faults aimed at actors that do not exist. */
 function idleFaults(resolved: ResolvedTopology, layer: Layer): readonly TopologyProblem[] {
   const named = resolved.faults.flatMap((fault, index) => [
-    ...(/^(?:worker|agent|machine|disk)\b|,/.test(fault.target)
+    ...(/^(?:worker|host|agent|machine|disk)\b|,/.test(fault.target)
       ? []
       : [{ key: `faults.${index}.target`, name: fault.target, isPattern: false }]),
     ...(fault.when === undefined

@@ -2,6 +2,7 @@ import { dataKinds } from './data-kinds.ts';
 import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
+import { hostTargets } from './host-targets.ts';
 import { indivisible } from './indivisible.ts';
 import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
@@ -207,6 +208,9 @@ function machineRules(file: FilledTopology): Finding[] {
   return findings;
 }
 
+/** Only shards match. */
+const isOfShards = (pattern: string): boolean => pattern.startsWith('optimizer/');
+
 function placementRules(file: FilledTopology): readonly Finding[] {
   const { placement, machines } = file;
   const rules = Object.entries(placement);
@@ -221,7 +225,8 @@ function placementRules(file: FilledTopology): readonly Finding[] {
     return [{ code: 'TROUPE_TOPOLOGY_RANGE', keys: ['placement'], rule, nearest: excess.most }];
   }
   const names = deviceNames(resolveMachines(machines));
-  const known = new Set(names);
+  const hosts = hostTargets(machines);
+  const known = new Set([...names, ...hosts]);
   const findings: Finding[] = [];
   for (const [pattern, target] of rules) {
     const key = `placement.${pattern}`;
@@ -233,13 +238,16 @@ function placementRules(file: FilledTopology): readonly Finding[] {
         rule,
         nearest: pattern.replace(/^(?:gate|pass)/u, 'stage'),
       });
+    } else if (hosts.includes(target) && !isOfShards(pattern)) {
+      const rule = 'a host has optimizer shards alone; say optimizer/… in the pattern';
+      findings.push({ code: 'TROUPE_TOPOLOGY_PLACEMENT', keys: [key], rule, nearest: 'optimizer/*' });
     } else if (!known.has(target)) {
-      const rule = `no machine has this device; there are ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}`;
+      const rule = `no machine has this device; there are ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}, and for optimizer shards ${hosts.slice(0, 2).join(', ')}`;
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
         keys: [key, 'machines'],
         rule,
-        nearest: findings.length < limits.problems ? nearestName(target, names) : null,
+        nearest: findings.length < limits.problems ? nearestName(target, [...known]) : null,
       });
     }
   }

@@ -178,7 +178,7 @@ export const runKeys = {
     .record(z.string(), z.string())
     .default({})
     .describe(
-      'Address pattern to device, `expert/L*/ep1/*: localhost/cpu:3`; the last rule that matches wins. Stages and groups of experts can be placed, and what works with them follows; experts lie beside their stages, or all of them on devices that hold no stage.',
+      'Address pattern to device, `expert/L*/ep1/*: localhost/cpu:3`; the last rule that matches wins. Stages and groups of experts can be placed, and what works with them follows; experts lie beside their stages, or all of them on devices that hold no stage. Optimizer shards can be put on the hosts of their machines, all of them: `optimizer/*: host:0` (as offload optimizer does), or machine by machine `optimizer/dense/dp0: box/host:0`.',
     ),
   checkpoint: z
     .strictObject({

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Device } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
-import type { ResolvedTopology } from '@troupe/topology';
+import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
 import { launch, loadTopology, startCluster } from 'troupe';
 import { numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import { tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
@@ -41,6 +41,21 @@ for (const precision of ['f32', 'bf16'] as const)
     }
   });
 
+test('offload: shards that rules put on hosts have the numbers of one process', async (t) => {
+  const expected = await trainTiny(tinyTopology({ dp: 1, ep: 1 }), reference);
+  for (const layout of [
+    { dp: 2, ep: 2, zero: 1 },
+    { dp: 4, ep: 2, zero: 3, microbatches: 2, machines: 2 },
+  ] as const) {
+    const { file } = tinyTopology(layout);
+    const machines = file.machines.map((machine) => ({ ...machine, host: 'localhost' }));
+    const topology = resolveTopology({ ...file, machines, placement: { 'optimizer/*': 'host:0' } });
+    const run = await trainTiny(topology, reference);
+    t.is(run.result.error, null, nameOf(layout));
+    t.deepEqual(run.hashes, expected.hashes, nameOf(layout));
+  }
+});
+
 test('offload: a lost host, or a device whose shards are on one, changes no number', async (t) => {
   for (const layout of [
     { dp: 2, ep: 2, zero: 1 },
@@ -69,7 +84,12 @@ test('offload: a lost host, or a device whose shards are on one, changes no numb
 });
 
 test.serial('offload: hosts are processes, which are reached over ZeroMQ', async (t) => {
-  const set = ['parallel.dp=2', 'parallel.ep=2', 'parallel.offload=optimizer', 'checkpoint.every=0'];
+  const set = [
+    'parallel.dp=2',
+    'parallel.ep=2',
+    'placement={"optimizer/*": "localhost/host:0"}',
+    'checkpoint.every=0',
+  ];
   const topology = loadTopology('tiny', {
     set: [...set, 'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"]}]'],
   });

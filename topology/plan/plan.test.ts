@@ -120,6 +120,18 @@ test('planTopology: the papers’ buddy keeps 14 bytes of a parameter that one w
   }
 });
 
+test('planTopology: a rule that puts shards on hosts is planned as offload is, and shows the hosts', (t) => {
+  const machines = ['a', 'b'].map((host) => ({ host, devices: ['cpu:0/threads=2', 'cpu:1'] }));
+  const of = (over: Partial<TopologyInput>) => plan({ machines, ...over });
+  const placed = of({ placement: { 'optimizer/*': 'host:0' } });
+  const offloaded = of({ parallel: { offload: 'optimizer' } });
+  t.deepEqual(placed.memory, offloaded.memory);
+  t.deepEqual(placed.traffic, offloaded.traffic);
+  t.true(placed.memory.every(({ own }) => own.host > 0));
+  t.like(placed.nodes.at(-1), { node: 'host/1', host: 'b', device: 'host:0', threads: 3 });
+  t.regex(formatPlan(placed), /host\/0 +a +host:0\/threads=3 +optimizer\/dense\/dp0/u);
+});
+
 test('planTopology: one device sends nothing', (t) => {
   const { traffic } = plan({});
   t.is(traffic.perDevice.total, 0);

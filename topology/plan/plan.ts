@@ -1,5 +1,6 @@
 import { parameterCounts, trainingFlopsPerToken, type ParameterCounts } from '@troupe/spec';
 import type { FilledTopology } from '../fill.ts';
+import { HOST_TARGET } from '../host-targets.ts';
 import { createPlacement, type PlacedActor, type Placement } from '../placement.ts';
 import type { ResolvedSpeed } from '../machines.ts';
 import { planMemory, type DeviceMemory } from './memory.ts';
@@ -25,7 +26,7 @@ export interface PlanOptions {
 export interface PlannedNode {
   readonly node: string;
   readonly host: string;
-  /** `cpu:0`; null for an agent. */
+  /** `cpu:0`, of a host `host:0`; null for an agent. */
   readonly device: string | null;
   readonly threads: number | null;
   readonly actors: readonly string[];
@@ -109,8 +110,8 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
     nodes: placement.nodes.map((node) => ({
       node: node.id,
       host: node.host,
-      device: node.kind === 'worker' ? node.device.id : null,
-      threads: node.kind === 'worker' ? node.device.threads : null,
+      device: node.kind === 'worker' ? node.device.id : node.kind === 'host' ? HOST_TARGET : null,
+      threads: node.kind === 'worker' ? node.device.threads : node.kind === 'host' ? node.threads : null,
       actors: byNode.get(node.id) ?? [],
     })),
     memory,

@@ -164,7 +164,8 @@ function confirmed(
 ): FoundMixture | null {
   const set = overridesOf(mixture);
   const resolved = resolvedOr(topology, set);
-  if (resolved === null) return null;
+  // A placement rule may put the optimizer on hosts whatever else is tried.
+  if (resolved === null || resolved.parallel.offload !== mixture.offload) return null;
   const layout = new Layout(resolved);
   const memory = planMemory(resolved, { layout, workers: firstWorkers(layout) });
   const deviceBytes = Math.max(...memory.map(({ own }) => own.device));
