@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
 import { sendLeaves } from '../gradients.ts';
+import { guardPart } from './guarding.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerEvent, OptimizerSelf } from './events.ts';
@@ -57,6 +58,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
     acceptTotal: ({ step, attempt, body, tensors }) => {
       device.write(memory.sums.sum(body.from, body.to).values, tensors.sums);
       distribution.acceptTotal(body, { step, attempt });
+      guardPart(self, parts, body, { step, attempt });
     },
     measureNorm: (_event, { version, attempt }) =>
       self.submit(device, memory.measure(), 'norm.measured', { step: version + 1, attempt }),

@@ -1,29 +1,37 @@
 import { address } from '@troupe/core';
 import { addresses } from '@troupe/topology/layout';
-import { chunks } from '../gradients.ts';
+import { chunks, type Range } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerSelf } from './events.ts';
 
 type GuardingEffects = Pick<OptimizerEffects, 'guardSum' | 'reportAbandoned' | 'sendState'>;
 
+/** Sends the copy of this shard a part of the finished sum. */
+export function guardPart(
+  self: OptimizerSelf,
+  { shard, memory, ward }: ShardParts,
+  range: Range,
+  at: { readonly step: number; readonly attempt: number },
+): void {
+  if (ward === null) return;
+  const group = shard.group.name;
+  for (const slice of memory.sums.slices(range.from, range.to)) {
+    const kind = slice.kind === 'stored' ? 'f32' : 'int64';
+    for (const part of chunks(slice)) {
+      const first = part.from - slice.from;
+      const sums = shard.worker.device.read(slice.values.subarray(first, part.to - slice.from));
+      self.tell(ward, 'ward.sum', { ...at, body: { group, ...part, kind }, tensors: { sums } });
+    }
+  }
+}
+
 /** A copy of what only this shard holds, and what comes of it after a loss. */
 export function guardingEffects(self: OptimizerSelf, parts: ShardParts): GuardingEffects {
-  const { shard, memory, ward } = parts;
-  const { device } = shard.worker;
+  const { shard, memory } = parts;
   return {
-    guardSum: ({ step, attempt }) => {
-      if (ward === null) return;
-      const group = shard.group.name;
-      for (const slice of memory.sums.slices(shard.owns.from, shard.owns.to)) {
-        const kind = slice.kind === 'stored' ? 'f32' : 'int64';
-        for (const part of chunks(slice)) {
-          const sums = device.read(slice.values.subarray(part.from - slice.from, part.to - slice.from));
-          const body = { group, ...part, kind } as const;
-          self.tell(ward, 'ward.sum', { step, attempt, body, tensors: { sums } });
-        }
-      }
-    },
+    // Of what others sum up (ZeRO 0) their parts follow, as they come.
+    guardSum: ({ step, attempt }) => guardPart(self, parts, shard.reduces, { step, attempt }),
     reportAbandoned: (_event, { attempt, version, loaded }) =>
       self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded } }),
     sendState: ({ version: wanted, body: { to } }, { version, attempt }) => {

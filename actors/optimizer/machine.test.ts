@@ -385,3 +385,17 @@ test('optimizer: BUD-1, a shard is loaded and votes once its buddy holds the sam
   play.send('norm.measured', { attempt: 2 });
   t.is(play.state, 'gathering', 'a replay needs the buddy again');
 });
+
+test('optimizer: BUD-1, under ZeRO 0 a copy may have parts of others before the own sum is complete', (t) => {
+  const guarded = { ...fresh, guarded: 40, expected: [10], expectedTotals: 30 };
+  const play = new Play(optimizerMachine, guarded);
+  play.send('parameters.initialised');
+  play.send('ward.kept', slice(0, 40));
+  play.send('step.open', open(1));
+  t.deepEqual(play.send('gradient.total', slice(10, 40)), ['acceptTotal']);
+  t.deepEqual(play.send('ward.kept', slice(10, 40)), []);
+  play.send('gradient.add', slice(0, 10));
+  play.send('norm.measured');
+  t.is(play.state, 'gathering');
+  t.deepEqual(play.send('ward.kept', slice(0, 10)), ['vote']);
+});

@@ -129,8 +129,8 @@ export const optimizerMachine = setup({
     // Others may be at the next version already; what they pass on is for the buffer that nobody reads any more (REP-1).
     'weights.spread': { actions: 'acceptSpread' },
     'sums.reset': { actions: 'ignore' },
-    // An empty slice waits for no answer, and gets one.
-    'ward.kept': { actions: 'ignore' },
+    // Totals of others may come before the own sum is complete, and the copy's answers with them; an empty slice waits for no answer, and gets one.
+    'ward.kept': { actions: 'countKept' },
     'shard.send': { actions: 'sendState' },
     'commit.decide': { guard: 'isApplied', actions: 'ignore' },
     'attempt.abandon': {
@@ -178,7 +178,6 @@ export const optimizerMachine = setup({
     /** Readers get the weights, and the buddy all of the state: only then can a loss do no harm. */
     publishing: {
       entry: [assign({ loaded: true, kept: 0 }), 'publishFirst'],
-      on: { 'ward.kept': { actions: 'countKept' } },
       always: {
         guard: 'isGuarded',
         target: 'collecting',
@@ -227,7 +226,6 @@ export const optimizerMachine = setup({
       on: {
         'gradient.add': { actions: 'setAside' },
         'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
-        'ward.kept': { actions: 'countKept' },
       },
       always: { guard: 'mayVote', target: 'voted', actions: 'vote' },
     },

@@ -77,7 +77,7 @@ export class Shard implements GroupShare {
     this.among = among;
     this.beside = beside;
     this.reduces = among.slice;
-    this.owns = layout.zero === 0 ? among.exchange.part(0) : this.reduces;
+    this.owns = layout.ownedBy(group, rank);
     this.buddy = layout.buddyOf(group, rank);
     assert(
       this.owns.from <= this.reduces.from && this.reduces.to <= this.owns.to,

@@ -1,5 +1,5 @@
 import { mountOf, type Mount } from '@troupe/runtime';
-import { GroupExchange, type ShardPlace } from '@troupe/topology/layout';
+import type { ShardPlace } from '@troupe/topology/layout';
 import { sumsOf } from '../gradient-sink.ts';
 import { lengthOf } from '../gradients.ts';
 import type { Worker } from '../worker.ts';
@@ -10,7 +10,7 @@ import { WardMemory } from './ward-memory.ts';
 
 /** The copy that a worker keeps of what the shard of another one alone has. */
 export function mountWard(worker: Worker, ward: ShardPlace): Mount {
-  const owns = new GroupExchange(ward.group, ward.worker).slice;
+  const owns = worker.job.layout.ownedBy(ward.group, ward.worker);
   return mountOf((self: WardSelf) => {
     const memory = new WardMemory(worker.device, owns, sumsOf(worker.job, ward.group));
     const input: WardInput = { size: lengthOf(owns) };

@@ -115,4 +115,14 @@ export const corpus: readonly CorpusCase[] = [
     faults: [],
     steps: 2,
   },
+  {
+    name: 'every holder of a group is on one host, and under ZeRO 0 a copy keeps all of it, also what others sum up',
+    cluster: [
+      { ...usual, zero: 0, pp: 2, dp: 2, ep: 2, offload: 'optimizer', microbatches: 2 },
+      { latencyMs: 0.5, buddies: true, machines: 2 },
+    ],
+    seed: 0,
+    faults: [{ kind: 'crash', target: 'host/0', atStep: 2 }],
+    steps: 4,
+  },
 ];

@@ -4,6 +4,7 @@ import {
   isMoeLayer,
   moeLayers,
   segmentsOf,
+  type ElementRange,
   type ModelConfig,
   type TensorAxis,
   type TensorSegments,
@@ -13,6 +14,7 @@ import { addresses, agentNodeOf, hostNodeOf, workerNode } from './address.ts';
 import { Buddies } from './buddies.ts';
 import { HostBuddies } from './host-buddies.ts';
 import { Dealing, type Batch } from './dealing.ts';
+import { GroupExchange } from './group-exchange.ts';
 import { ParameterGroups } from './parameter-groups.ts';
 import type { Holders } from './holders.ts';
 import { MachineRow, type Machine } from './machine-row.ts';
@@ -347,6 +349,12 @@ export class Layout {
     return this.options.offload === 'none'
       ? worker
       : workerRank(this.#numWorkers + this.#machines.machineOf(worker));
+  }
+
+  /** What of a group the shard of a worker updates, and a copy of it keeps: the slice that it sums up, or everything under ZeRO 0. */
+  ownedBy(group: ParameterGroup, worker: WorkerRank): ElementRange {
+    const { exchange, slice } = new GroupExchange(group, worker);
+    return this.zero === 0 ? exchange.part(0) : slice;
   }
 
   /** The shards that live on a worker or host, its own or those of its machine's devices. */

@@ -130,7 +130,7 @@ export function groupSizes(
   worker: WorkerRank,
 ): GroupSizes {
   const { length } = group.flat;
-  const own = layout.zero === 0 ? { from: 0, to: length } : new GroupExchange(group, worker).slice;
+  const own = layout.ownedBy(group, worker);
   const buckets = roomsFor(group.segments, BUCKET_ROOMS);
   const levelSums = levelSumLengths(group, worker);
   return {

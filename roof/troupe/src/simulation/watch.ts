@@ -26,7 +26,7 @@ import {
   type ReferenceStep,
   type TurnSeen,
 } from '@troupe/sim';
-import { createPlacement, GroupExchange, Layout, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, Layout, type ResolvedTopology } from '@troupe/topology';
 import { BUCKET_ROOMS } from '@troupe/topology/layout';
 import { mailboxCapacityOf } from '../job-system.ts';
 
@@ -56,7 +56,7 @@ const neededCopies = (layout: Layout): ReadonlyMap<string, NeededCopy> =>
   new Map(
     [...layout.workers()].flatMap((keeper) =>
       layout.wardsOf(keeper).map(({ group, worker }) => {
-        const { from, to } = new GroupExchange(group, worker).slice;
+        const { from, to } = layout.ownedBy(group, worker);
         const copy = { ward: layout.wardOf(group, worker), size: to - from };
         return [layout.shardOf(group, worker), copy] as const;
       }),
