@@ -1,9 +1,8 @@
 import test from 'ava';
 import type { GateRule } from 'troupe';
-import { nameOf, type Mixture } from './mixture.ts';
+import { nameOf, usual, type Mixture } from './mixture.ts';
 import { builtPart, differences, type Given } from './mixture-run.ts';
 import { mixtureTokens } from './mixture-topology.ts';
-import { mixtures } from './table.ts';
 
 /** Each token's choices from its place in the batch alone. */
 const chooses = (name: string, choicesOf: (token: number) => readonly number[]): Given => {
@@ -18,15 +17,15 @@ const chooses = (name: string, choicesOf: (token: number) => readonly number[]):
   return { name, gate };
 };
 
-const usual = mixtureTokens(61);
+const tokens = mixtureTokens(61);
 
 /** One token of each step has a target, wherever it lies. */
 const oneToken: Given = {
   name: 'one token',
   tokens: {
-    ...usual,
+    ...tokens,
     trainBatch: async (step, first, count) => {
-      const batch = await usual.trainBatch(step, first, count);
+      const batch = await tokens.trainBatch(step, first, count);
       const targets_T = new Int32Array(batch.targets_T.length).fill(-1);
       const valid_T = new Uint8Array(targets_T.length);
       const perSequence = targets_T.length / count;
@@ -47,12 +46,19 @@ const odd: readonly Given[] = [
   oneToken,
 ];
 
-/** Of many axes, one with as many groups as experts, one whose stages have no experts. */
+const tensor = { tp: 2, sliced: false, segments: 4 } as const;
+
+/**
+ * Of many axes, one with as many groups as experts, one whose stages have no experts; and tensor ranks with a run of the grains each, some of
+ * which have no token, beside stages and apart.
+ */
 const divided: readonly Mixture[] = [
-  mixtures.find(({ pp, dp, ep, model }) => pp === 2 && dp === 3 && ep === 3 && model === 'tied'),
-  mixtures.find(({ ep, model }) => ep === 6 && model !== 'global'),
-  mixtures.find(({ pp, dp, model }) => pp === 3 && dp === 6 && model === 'late'),
-].flatMap((mixture) => mixture ?? []);
+  { ...usual, pp: 2, dp: 3, ep: 3, zero: 3, microbatches: 2, model: 'tied' },
+  { ...usual, dp: 6, ep: 6, zero: 2, recompute: 'layer', experts: 'by hand' },
+  { ...usual, pp: 3, dp: 6, zero: 1, microbatches: 2, model: 'late', precision: 'bf16' },
+  { ...usual, ...tensor, dp: 2, ep: 2, zero: 2, microbatches: 3 },
+  { ...usual, ...tensor, pp: 2, ep: 3, apart: 2, pipeline: 'zero-bubble', microbatches: 2 },
+];
 
 for (const given of odd)
   for (const mixture of divided.map(builtPart))

@@ -1,7 +1,7 @@
 import { prng } from '@troupe/core';
 import { resolveTopology, type ResolvedTopology, type TopologyInput } from '@troupe/topology';
 import type { ClusterOptions } from 'troupe';
-import { BATCH, models, NUM_EXPERTS, worldOf, type Mixture } from './mixture.ts';
+import { BATCH, models, NUM_EXPERTS, stageWorkersOf, worldOf, type Mixture } from './mixture.ts';
 
 const SEQ_LEN = 4;
 const VOCAB = 64;
@@ -48,9 +48,21 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
   };
 }
 
+/** Rules that put copy after copy of the groups of experts on devices behind those of stages, where they lie apart. */
+export const expertRules = (mixture: Mixture, devices: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    devices
+      .slice(stageWorkersOf(mixture))
+      .map((device, index) => [
+        `expert/*/ep${index % mixture.ep}/edp${Math.floor(index / mixture.ep)}`,
+        device,
+      ]),
+  );
+
 /** A topology file's contents for a mixture. */
 export function inputOf(mixture: Mixture): TopologyInput {
   const { pp, dp, tp, ep, zero, offload, pipeline, rankOrder } = mixture;
+  const devices = Array.from({ length: worldOf(mixture) }, (_, index) => `cpu:${index}`);
   return {
     troupe: 1,
     name: 'mixture',
@@ -77,10 +89,15 @@ export function inputOf(mixture: Mixture): TopologyInput {
       offload,
       pipeline,
       rankOrder,
+      expertsSliced: mixture.sliced,
       experts: mixture.experts === 'by hand' ? byHand(ep).map((experts) => [...experts]) : mixture.experts,
       rebalanceEvery: 2,
     },
-    machines: [{ devices: Array.from({ length: worldOf(mixture) }, (_, index) => `cpu:${index}`) }],
+    machines: [{ devices }],
+    placement: expertRules(
+      mixture,
+      devices.map((device) => `localhost/${device}`),
+    ),
     checkpoint: { every: 1, keep: STEPS },
     eval: { every: 0 },
   };

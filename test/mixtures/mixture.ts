@@ -38,6 +38,10 @@ export const factors = {
   recompute: ['none', 'layer'],
   experts: ['contiguous', 'by hand', 'balanced'],
   rankOrder: ['ep-inner', 'edp-inner'],
+  /** Experts are divided over tensor ranks. */
+  sliced: [true, false],
+  /** Copies of the experts on workers without a stage; 0: they lie beside stages. */
+  apart: [0, 1, 2],
 } as const;
 
 export type FactorName = keyof typeof factors;
@@ -64,6 +68,8 @@ export const undivided = {
   recompute: 'none',
   experts: 'contiguous',
   rankOrder: 'ep-inner',
+  sliced: true,
+  apart: 0,
 } as const satisfies Partial<Mixture>;
 
 /** What most mixtures that are written by hand are. */
@@ -79,7 +85,11 @@ export const NUM_EXPERTS = 6;
 export const BATCH = 36;
 
 export const layersOf = ({ model }: Pick<Mixture, 'model'>): number => models[model].layers ?? 4;
-export const worldOf = ({ pp, dp, tp }: Pick<Mixture, 'pp' | 'dp' | 'tp'>): number => pp * dp * tp;
+
+/** Workers that hold a stage, and those that have experts and none. */
+export const stageWorkersOf = ({ pp, dp, tp }: Pick<Mixture, 'pp' | 'dp' | 'tp'>): number => pp * dp * tp;
+export const worldOf = (mixture: Pick<Mixture, 'pp' | 'dp' | 'tp' | 'ep' | 'apart'>): number =>
+  stageWorkersOf(mixture) + mixture.apart * mixture.ep;
 
 /** Axes of more than one rank. */
 export const axesOf = ({ pp, dp, tp }: Mixture): number => [pp, dp, tp].filter((size) => size > 1).length;
@@ -96,7 +106,9 @@ const rule =
     keys.some((key) => mixture[key] === undefined) || holds(mixture as Pick<Mixture, K>);
 
 const rules: readonly Rule[] = [
-  rule(['dp', 'ep'], ({ dp, ep }) => dp % ep === 0),
+  rule(['dp', 'ep', 'apart'], ({ dp, ep, apart }) => apart > 0 || dp % ep === 0),
+  rule(['dp', 'tp', 'apart'], ({ dp, tp, apart }) => apart <= dp * tp),
+  rule(['tp', 'apart', 'sliced'], ({ tp, apart, sliced }) => !(tp > 1 && apart > 0 && sliced)),
   rule(['dp', 'microbatches'], ({ dp, microbatches }) => BATCH % (dp * microbatches) === 0),
   rule(
     ['pp', 'pipeline', 'microbatches'],
@@ -127,6 +139,8 @@ export function nameOf(mixture: Mixture): string {
     ...(recompute === 'none' ? [] : ['recompute']),
     ...(experts === 'contiguous' ? [] : [experts]),
     ...(rankOrder === 'ep-inner' ? [] : [rankOrder]),
+    ...(mixture.sliced ? [] : ['whole']),
+    ...(mixture.apart === 0 ? [] : [`apart${mixture.apart}`]),
     `${mixture.model}${mixture.segments === 1 ? '' : ` s${mixture.segments}`} ${mixture.precision}`,
   ].join(' ');
 }

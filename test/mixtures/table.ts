@@ -31,7 +31,8 @@ function pairsOf(mixture: Decided): readonly string[] {
   return names.flatMap((a, index) => names.slice(index + 1).map((b) => pairOf(a, mixture[a], b, mixture[b])));
 }
 
-const isSmall = ({ pp = 1, dp = 1, tp = 1 }: Decided): boolean => worldOf({ pp, dp, tp }) <= MOST_WORKERS;
+const isSmall = ({ pp = 1, dp = 1, tp = 1, ep = 1, apart = 0 }: Decided): boolean =>
+  worldOf({ pp, dp, tp, ep, apart }) <= MOST_WORKERS;
 
 /** What is left to decide, in an order in which dead ends are seen early. */
 const order: readonly (keyof Mixture)[] = [
@@ -47,6 +48,8 @@ const order: readonly (keyof Mixture)[] = [
   'recompute',
   'experts',
   'rankOrder',
+  'apart',
+  'sliced',
   'segments',
   'precision',
 ];

@@ -3,7 +3,7 @@ import type { SimulatorOptions } from 'troupe';
 import { tinyTokens, tinyTopology, type TinyLayout } from '../integration/tiny-cluster.ts';
 import { isLegal, nameOf, usual, worldOf, type Mixture } from '../mixtures/mixture.ts';
 import { refusedOf } from '../mixtures/mixture-run.ts';
-import { inputOf, mixtureTokens } from '../mixtures/mixture-topology.ts';
+import { expertRules, inputOf, mixtureTokens } from '../mixtures/mixture-topology.ts';
 import { mixtures } from '../mixtures/table.ts';
 
 /** Enough for two checkpoints and for a commit behind the last fault. */
@@ -26,12 +26,9 @@ export interface Surroundings {
   readonly buddies?: boolean;
   /** Losses tolerated per period. Default: the topology's. */
   readonly losses?: number;
-  /** Workers behind those of stages that hold the experts, a multiple of ep. Default 0: experts lie beside stages. */
-  readonly expertWorkers?: number;
 }
 
-const textOf = ({ machines, buddies, losses, expertWorkers, latencyMs }: Surroundings): readonly string[] => [
-  ...(expertWorkers === undefined ? [] : [`${expertWorkers} workers of experts`]),
+const textOf = ({ machines, buddies, losses, latencyMs }: Surroundings): readonly string[] => [
   ...(machines === undefined ? [] : [`${machines} machines`]),
   ...(buddies === true ? ['buddies'] : []),
   ...(losses === undefined ? [] : [`${losses} losses tolerated`]),
@@ -68,20 +65,11 @@ function plainCluster(layout: Plain): SweepCluster {
   };
 }
 
-/** Rules that put copy after copy of the groups of experts on devices behind those of stages. */
-function expertRules({ ep }: Mixture, expertWorkers: number, devices: readonly string[]) {
-  const rules = devices.map((device, index) => [
-    `expert/*/ep${index % ep}/edp${Math.floor(index / ep)}`,
-    device,
-  ]);
-  return expertWorkers === 0 ? {} : { placement: Object.fromEntries(rules) };
-}
-
 /** A cluster that divides work as a mixture does. */
 export function mixedCluster(mixture: Mixture, around: Surroundings): SweepCluster {
-  const { latencyMs, machines = 1, buddies = false, losses, expertWorkers = 0 } = around;
+  const { latencyMs, machines = 1, buddies = false, losses } = around;
   const input = inputOf(mixture);
-  const perMachine = (worldOf(mixture) + expertWorkers) / machines;
+  const perMachine = worldOf(mixture) / machines;
   const all = Array.from({ length: machines }, (_, machine) => ({
     host: machines === 1 ? 'localhost' : `host${machine}`,
     devices: Array.from({ length: perMachine }, (__, index) => `cpu:${index}`),
@@ -89,7 +77,7 @@ export function mixedCluster(mixture: Mixture, around: Surroundings): SweepClust
   const devices = all.flatMap((machine) => machine.devices.map((device) => `${machine.host}/${device}`));
   const given: TopologyInput = {
     ...input,
-    ...expertRules(mixture, expertWorkers, devices.slice(worldOf(mixture))),
+    placement: expertRules(mixture, devices),
     train: { ...input.train, steps: SWEEP_STEPS },
     machines: all,
     recovery: { buddies, ...(losses === undefined ? {} : { losses }) },
@@ -125,24 +113,36 @@ function running(mixture: Mixture): Mixture | null {
 /** Experts on workers of their own: groups that need not divide the replicas, copies of them, stages, and what lies elsewhere too. */
 const apart: readonly (readonly [Partial<Mixture>, Surroundings])[] = [
   [
-    { dp: 2, ep: 3, microbatches: 2 },
-    { latencyMs: 0.5, expertWorkers: 3, buddies: true },
+    { dp: 2, ep: 3, apart: 1, microbatches: 2 },
+    { latencyMs: 0.5, buddies: true },
   ],
   [
-    { pp: 2, dp: 2, ep: 2, microbatches: 3, zero: 2 },
-    { latencyMs: 0.1, expertWorkers: 4, machines: 2 },
+    { pp: 2, dp: 2, ep: 2, apart: 2, microbatches: 3, zero: 2 },
+    { latencyMs: 0.1, machines: 2 },
   ],
   [
-    { dp: 3, ep: 2, zero: 3, microbatches: 2 },
-    { latencyMs: 0.5, expertWorkers: 2, buddies: true },
+    { dp: 3, ep: 2, apart: 1, zero: 3, microbatches: 2 },
+    { latencyMs: 0.5, buddies: true },
   ],
   [
-    { pp: 2, ep: 2, pipeline: 'zero-bubble', microbatches: 3, experts: 'by hand' },
-    { latencyMs: 0.1, expertWorkers: 2 },
+    { pp: 2, ep: 2, apart: 1, pipeline: 'zero-bubble', microbatches: 3, experts: 'by hand' },
+    { latencyMs: 0.1 },
   ],
   [
-    { dp: 2, ep: 2, offload: 'optimizer', zero: 2 },
-    { latencyMs: 0.5, expertWorkers: 2, machines: 2, buddies: true },
+    { dp: 2, ep: 2, apart: 1, offload: 'optimizer', zero: 2 },
+    { latencyMs: 0.5, machines: 2, buddies: true },
+  ],
+  [
+    { tp: 2, ep: 2, apart: 1, sliced: false, segments: 4, microbatches: 2 },
+    { latencyMs: 0.5, buddies: true },
+  ],
+  [
+    { dp: 2, tp: 2, ep: 2, apart: 2, sliced: false, segments: 4, zero: 3 },
+    { latencyMs: 0.1, machines: 2, buddies: true },
+  ],
+  [
+    { dp: 2, tp: 2, ep: 2, sliced: false, segments: 4, microbatches: 3 },
+    { latencyMs: 0.5, buddies: true },
   ],
 ];
 
