@@ -38,11 +38,11 @@ export const hasOwnCalls = ({ expert }: Job, { reader }: ParameterGroup): boolea
 
 /**
  * How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two
- * calls, what segments share one each.
+ * calls, what segments share one each, an expert one a chunk of its rows.
  */
 function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => GradientKind {
   if (hasOwnCalls(job, group) || group.holders.count > 1) return () => 'added';
-  if (job.layout.dealing.microbatches > 1) return () => 'begun';
+  if (job.layout.gradientCallsOf(group) > 1) return () => 'begun';
   const { from, to } = job.layout.segmentsOf(tensorRank(0));
   const hasTwo = (unit: Unit): boolean =>
     (job.model.tiedHead && isEmbedding(unit)) || (unit.peerGradient === 'shares' && to - from > 1);

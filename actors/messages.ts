@@ -170,9 +170,9 @@ export const messages = {
   'rows.dispatch': message({
     from: ['gate', 'service'],
     to: ['expert'],
-    says: 'The rows of one source for one expert group; beside it also where the outputs go.',
+    says: 'The rows of one source for one expert group, of a chunk of the microbatch; beside it also where the outputs go.',
     fenced: true,
-    body: { source: number, mode },
+    body: { source: number, chunk: number, mode },
     tensors: {
       x_UD: lent.rows,
       slots_N: lent.ints,
@@ -185,7 +185,7 @@ export const messages = {
     to: ['gate', 'service'],
     says: 'Outputs of the rows of `rows.dispatch`; none to a gate beside, where they are in place.',
     fenced: true,
-    body: { rank: number },
+    body: { rank: number, chunk: number },
     tensors: { y_ND: tensor.optional(tensor.rows) },
   }),
   'forward.done': message({
@@ -220,7 +220,7 @@ export const messages = {
     to: ['expert'],
     says: 'The gradients of one source for the outputs of its rows; beside it also where those of the inputs go.',
     fenced: true,
-    body: { source: number, last: flag },
+    body: { source: number, chunk: number, last: flag },
     tensors: { dOut_UD: lent.rows, rowWeights_N: lent.floats, dx_ND: tensor.optional(lent.room) },
   }),
   'rows.left': message({
@@ -234,7 +234,7 @@ export const messages = {
     to: ['gate'],
     says: 'Gradients of the rows of `rows.dispatch`; none to a gate beside, where they are in place.',
     fenced: true,
-    body: { rank: number },
+    body: { rank: number, chunk: number },
     tensors: { dx_ND: tensor.optional(tensor.rows) },
   }),
   'backward.done': message({

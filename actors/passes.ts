@@ -3,6 +3,7 @@ import type { Device, Floats } from '@troupe/kernel-set';
 import {
   Activations,
   DeferredWeights,
+  grainRuns,
   ropeTables,
   StageStatistics,
   tensorShare,
@@ -104,6 +105,7 @@ export class Passes {
         recompute: job.recompute === 'layer',
         keepsRows: true,
         ranks: layout.experts.numGroups,
+        runs: grainRuns({ first: 0, end: this.shape.grains }, layout.rowChunks),
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
         ...(model.moe === null ? {} : { rankOf_E: (layer) => layout.rankOf_E(layer) }),

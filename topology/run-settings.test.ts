@@ -71,6 +71,7 @@ const decisions: RunTable<Decision> = {
   'wire.security': { set: ['wire.security=none'], changes: [] },
   'wire.port': { set: ['wire.port=4000'], changes: [] },
   'wire.fanout': { set: ['wire.fanout=2'], changes: ['traffic'] },
+  'wire.chunkBytes': { set: ['wire.chunkBytes=1024'], changes: ['own memory'] },
 };
 
 // @ts-expect-error Property 'parallel.unheardOf' is missing

@@ -38,6 +38,7 @@ export const decidesNumbers = {
   'wire.security': false,
   'wire.port': false,
   'wire.fanout': false,
+  'wire.chunkBytes': false,
 } as const satisfies RunTable<boolean>;
 
 /** Keys of a part that decide numbers. */

@@ -29,29 +29,32 @@ export function backwardEffects(
   const { device, expertGroup: rank } = host;
   return {
     acceptGradients: (event) => {
-      const { source, last } = event.body;
+      const { source, chunk, last } = event.body;
+      const place = { source, chunk };
       const { dOut_UD, rowWeights_N, dx_ND } = event.tensors;
       const pass = state.passOf(event);
       pass.isLast = last;
       const gradients = {
         gate: event.from,
-        dOut: state.arrived(dOut_UD, (length) => pass.room.widened('backward', source, length)),
+        dOut: state.arrived(dOut_UD, (length) => pass.room.widened('backward', place, length)),
         rowWeights_N: device.upload(rowWeights_N),
-        dx_ND: state.inputGradients(pass, source, dx_ND, pass.forward.at(source).slots_N.length),
+        dx_ND: state.inputGradients(pass, place, dx_ND, pass.forward.at(place).slots_N.length),
       };
-      pass.backward.put(source, gradients, event);
+      pass.backward.put(place, gradients, event);
     },
     backward: (_event, context) => {
       const pass = state.passOf(context);
-      assert(pass.saved, 'a backward pass follows its forward pass', { step: context.step });
-      const arrivals = pass.backward.all();
-      const rows = pass.forward.all().reduce((sum, { slots_N }) => sum + slots_N.length, 0);
-      const saved = state.savedBy(pass.saved, rows);
+      const { chunk, microbatch } = context;
+      const kept = pass.saved.get(chunk);
+      assert(kept, 'a backward pass follows its forward pass', { step: context.step, chunk });
+      const arrivals = pass.backward.all(chunk);
+      const rows = pass.forward.all(chunk).reduce((sum, { slots_N }) => sum + slots_N.length, 0);
+      const saved = state.savedBy(kept, rows);
       const made = buffers.segments.flatMap(({ weights, gradient }, held) => {
         const [shape, own] = [state.shapes[held], saved[held]];
         assert(shape && own, 'every segment has a shape and what its forward half left', { held });
         const ofSegment = arrivals.map(({ dOut, rowWeights_N, dx_ND }, source) => {
-          const forward = pass.forward.at(source);
+          const forward = pass.forward.at({ source, chunk });
           return {
             ...state.rowsOf(forward),
             dOut_UD: dOut.rows_UD,
@@ -59,7 +62,8 @@ export function backwardEffects(
             dx_ND: state.segmentOf(dx_ND, held, forward.slots_N.length),
           };
         });
-        return expertsBackward(shape, weights(context.wanted), gradient(context.microbatch), ofSegment, own);
+        const target = gradient(microbatch, chunk);
+        return expertsBackward(shape, weights(context.wanted), target, ofSegment, own);
       });
       const calls = state.callsOf(made, (expert, call) =>
         callsOf(expert, { backward: call as OwnBackwardCall }),
@@ -69,7 +73,7 @@ export function backwardEffects(
         [
           ...state.widening(arrivals.map(({ dOut }) => dOut)),
           ...calls,
-          ...state.rounding(pass, 'backward', results),
+          ...state.rounding(pass, { direction: 'backward', chunk }, results),
         ],
         'experts.backwarded',
         context,
@@ -77,13 +81,15 @@ export function backwardEffects(
     },
     returnGradients: (_event, context) => {
       const pass = state.passOf(context);
-      state.leaveSegment(context);
+      const { chunk } = context;
+      if (state.isLastChunk(context)) state.leaveSegment(context);
       sources.forEach(({ isBeside }, source) => {
-        const { gate, dx_ND } = pass.backward.at(source);
-        const tensors = isBeside ? {} : { dx_ND: state.travelling(pass, 'backward', source, dx_ND) };
-        self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank } });
+        const { gate, dx_ND } = pass.backward.at({ source, chunk });
+        const from = { direction: 'backward', source, chunk } as const;
+        const tensors = isBeside ? {} : { dx_ND: state.travelling(pass, from, dx_ND) };
+        self.tell(gate, 'gradients.return', { ...state.place(context), tensors, body: { rank, chunk } });
       });
-      if (!host.defersMatrices) end(context);
+      if (state.isLastChunk(context) && !host.defersMatrices) end(context);
     },
   };
 }

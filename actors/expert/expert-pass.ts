@@ -11,7 +11,7 @@ export interface ArrivedRows {
   readonly packed: Halves | null;
 }
 
-/** What one source sent for a pass. U distinct rows, N rows of experts. */
+/** What one source sent of a chunk of a pass. U distinct rows, N rows of experts. */
 export interface ForwardArrival {
   /** Who sent it, and gets the answer. */
   readonly gate: Address;
@@ -19,6 +19,12 @@ export interface ForwardArrival {
   readonly slots_N: Ints;
   readonly counts_EG: Ints;
   readonly y_ND: Floats;
+}
+
+/** Whose rows, and which part of them. */
+export interface ArrivalPlace {
+  readonly source: number;
+  readonly chunk: number;
 }
 
 /** What the same source sends for the backward pass. */
@@ -36,34 +42,46 @@ export interface ExpertPassId {
   readonly microbatch: number;
 }
 
-/** A place for each source, in order; each is filled once. */
+/** A place for each chunk of each source; each is filled once. */
 class Arrivals<A> {
   readonly #direction: string;
-  readonly #arrivals: (A | undefined)[];
+  /** By source, then by chunk. */
+  readonly #arrivals: readonly A[][];
 
   constructor(direction: string, numSources: number) {
     this.#direction = direction;
-    this.#arrivals = Array.from({ length: numSources }, () => undefined);
+    this.#arrivals = Array.from({ length: numSources }, () => []);
   }
 
-  /** PAS-1: an arrival is keyed by pass, direction and source, and its place is free. */
-  put(source: number, arrival: A, id: ExpertPassId): void {
+  /** PAS-1: an arrival is keyed by pass, direction, source and chunk, and its place is free. EXP-5: chunks of a source come in their order. */
+  put({ source, chunk }: ArrivalPlace, arrival: A, id: ExpertPassId): void {
     const { step, attempt, microbatch } = id;
-    const at = { direction: this.#direction, source, step, attempt, microbatch };
-    assert(source >= 0 && source < this.#arrivals.length, 'a source is one of the group', at);
-    assert(this.#arrivals[source] === undefined, 'the place of an arrival is free', at);
-    this.#arrivals[source] = arrival;
+    const at = { direction: this.#direction, source, chunk, step, attempt, microbatch };
+    const chunks = this.#arrivals[source];
+    assert(chunks, 'a source is one of the group', at);
+    assert(chunk >= chunks.length, 'the place of an arrival is free', at);
+    assert(chunk === chunks.length, 'no chunk overtakes another one of its source', at);
+    chunks.push(arrival);
   }
 
-  at(source: number): A {
-    const arrival = this.#arrivals[source];
-    assert(arrival, 'a pass runs when every source has arrived', { direction: this.#direction, source });
+  at({ source, chunk }: ArrivalPlace): A {
+    const arrival = this.#arrivals[source]?.[chunk];
+    assert(arrival, 'a chunk runs when every source has arrived', {
+      direction: this.#direction,
+      source,
+      chunk,
+    });
     return arrival;
   }
 
   /** In the order of sources, which is that of computing. */
-  all(): readonly A[] {
-    return this.#arrivals.map((_, source) => this.at(source));
+  all(chunk: number): readonly A[] {
+    return this.#arrivals.map((_, source) => this.at({ source, chunk }));
+  }
+
+  /** All chunks of a source. */
+  of(source: number): readonly A[] {
+    return this.#arrivals[source] ?? [];
   }
 }
 
@@ -72,8 +90,8 @@ export class ExpertPass {
   readonly mode: PassMode;
   readonly forward: Arrivals<ForwardArrival>;
   readonly backward: Arrivals<BackwardArrival>;
-  /** Pre-activations of all rows; null before the forward half ran, and in an evaluation. */
-  saved: Floats | Halves | null = null;
+  /** Pre-activations of all rows, by chunk; none before the forward half ran, and in an evaluation. */
+  readonly saved = new Map<number, Floats | Halves>();
   /** The step has no further microbatch: gradients are complete behind this pass. */
   isLast = false;
   /** The pass beside that has asked for the gradients of matrices, where these wait. */

@@ -13,24 +13,27 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
   const { device, expertGroup: rank } = host;
   return {
     acceptRows: (event) => {
-      const { source, mode } = event.body;
+      const { source, chunk, mode } = event.body;
+      const place = { source, chunk };
       const { x_UD, slots_N, counts_EG, y_ND } = event.tensors;
       const pass = state.arrivingAt(event, mode);
       const rows = {
         gate: event.from,
-        x: state.arrived(x_UD, (length) => pass.room.widened('forward', source, length)),
+        x: state.arrived(x_UD, (length) => pass.room.widened('forward', place, length)),
         slots_N: device.upload(slots_N),
         counts_EG: device.upload(counts_EG),
-        y_ND: state.outputs(pass, source, y_ND, slots_N.length),
+        y_ND: state.outputs(pass, place, y_ND, slots_N.length),
       };
-      pass.forward.put(source, rows, event);
+      pass.forward.put(place, rows, event);
     },
     forward: (_event, context) => {
       const pass = state.passOf(context);
-      const arrivals = pass.forward.all();
+      const { chunk } = context;
+      const arrivals = pass.forward.all(chunk);
       const rows = arrivals.reduce((sum, { slots_N }) => sum + slots_N.length, 0);
-      pass.saved = pass.mode === 'evaluate' ? null : pass.room.saved.take(state.savedLength(rows));
-      const saved = pass.saved === null ? [] : state.savedBy(pass.saved, rows);
+      const kept = pass.mode === 'evaluate' ? null : pass.room.saved(chunk, state.savedLength(rows));
+      if (kept !== null) pass.saved.set(chunk, kept);
+      const saved = kept === null ? [] : state.savedBy(kept, rows);
       const made = buffers.segments.flatMap(({ weights }, held) => {
         const shape = state.shapes[held];
         assert(shape, 'every segment has a shape', { held });
@@ -48,7 +51,7 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
         [
           ...state.widening(arrivals.map(({ x }) => x)),
           ...calls,
-          ...state.rounding(pass, 'forward', outputs),
+          ...state.rounding(pass, { direction: 'forward', chunk }, outputs),
         ],
         'experts.forwarded',
         context,
@@ -56,14 +59,16 @@ export function forwardEffects(self: ExpertSelf, state: ExpertState): ForwardEff
     },
     returnRows: (_event, context) => {
       const pass = state.passOf(context);
-      state.leaveSegment(context);
+      const { chunk } = context;
+      if (state.isLastChunk(context)) state.leaveSegment(context);
       sources.forEach(({ isBeside }, source) => {
-        const { gate, y_ND } = pass.forward.at(source);
-        const tensors = isBeside ? {} : { y_ND: state.travelling(pass, 'forward', source, y_ND) };
-        self.tell(gate, 'rows.return', { ...state.place(context), tensors, body: { rank } });
+        const { gate, y_ND } = pass.forward.at({ source, chunk });
+        const from = { direction: 'forward', source, chunk } as const;
+        const tensors = isBeside ? {} : { y_ND: state.travelling(pass, from, y_ND) };
+        self.tell(gate, 'rows.return', { ...state.place(context), tensors, body: { rank, chunk } });
       });
       // An evaluation has no backward pass: nothing of it is kept.
-      if (pass.mode === 'evaluate') state.close(pass);
+      if (pass.mode === 'evaluate' && state.isLastChunk(context)) state.close(pass);
     },
   };
 }

@@ -10,7 +10,8 @@ import type { Worker } from '../worker.ts';
 export interface ExpertSegmentBuffers {
   readonly segment: Segment;
   readonly weights: (version: number) => Weights;
-  readonly gradient: (microbatch: number) => GradientTarget;
+  /** The first chunk of a microbatch may begin what the others add to. */
+  readonly gradient: (microbatch: number, chunk: number) => GradientTarget;
 }
 
 /** What the expert actor of one layer reads and gives gradients to. */
@@ -43,8 +44,8 @@ export interface ExpertHost extends Pick<Worker, 'chain' | 'fence' | 'abandon'> 
   readonly expertGroup: ExpertGroupId;
   /** Gradients of its matrices wait until the pass beside asks. */
   readonly defersMatrices: boolean;
-  /** Grains of what one source sends. */
-  readonly numGrains: number;
+  /** Chunks in which every source sends the rows of a pass. */
+  readonly numChunks: number;
   /** Who sends rows to the experts of a layer, in the order in which they are computed. */
   gatesFor(layer: number): readonly Address[];
   expertBuffers(layer: number): ExpertBuffers;
@@ -69,7 +70,10 @@ function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): Expert
     return {
       segment: each,
       weights: (version) => weights.at(version).span(first.id, last.id),
-      gradient: (microbatch) => gradients.of(microbatch).span(first.id, last.id),
+      gradient: (microbatch, chunk) => {
+        const targets = gradients.of(microbatch);
+        return (chunk === 0 ? targets : targets.more).span(first.id, last.id);
+      },
     };
   });
   return {
@@ -93,7 +97,7 @@ export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
     expertGroup: place.ep,
     // Without a stage beside them nobody says when there is time for matrices.
     defersMatrices: job.layout.defersMatrices && job.layout.hasStage(rank),
-    numGrains: job.layout.dealing.microbatchGrains,
+    numChunks: job.layout.rowChunks,
     gatesFor: (layer) => job.layout.gatesFor(layer, rank),
     expertBuffers: (layer) => buffersOf(worker, experts, layer),
     chain: (self, calls, done, ...fields) => worker.chain(self, calls, done, ...fields),

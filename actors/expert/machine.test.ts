@@ -12,11 +12,17 @@ const kinds = [
   'forward.run',
   'gradient.add',
 ] as const;
-const input = { version: 0, numElements: 10, numSources: 2, waitsForward: false, waitsBackward: false };
+const input = {
+  version: 0,
+  numElements: 10,
+  numSources: 2,
+  waitsForward: false,
+  waitsBackward: false,
+};
 /** Neither weights nor room for gradients are here for good. */
 const carried = { ...input, waitsForward: true, waitsBackward: true };
 const weights = (version: number, elements: number) => ({ version, body: { from: 0, to: elements } });
-const rows = { step: 1, attempt: 1, version: 0, microbatch: 0 };
+const rows = { step: 1, attempt: 1, version: 0, microbatch: 0, body: { chunk: 0 } };
 
 /** An expert with its first weights. */
 function serving(visited = new Set<string>()): Play {
@@ -133,6 +139,22 @@ test('expert: EXP-3, rows of several passes gather at once, and halves run as th
   t.is(play.context['microbatch'], 0);
 });
 
+test('expert: EXP-5, a chunk runs when all sources have sent it, and the next one waits for its own', (t) => {
+  const play = new Play(expertMachine, carried);
+  play.send('weights.publish', weights(0, 10));
+  const at = (chunk: number) => ({ ...rows, body: { chunk } });
+  play.send('rows.dispatch', at(0));
+  t.deepEqual(play.send('rows.dispatch', at(1)), ['acceptRows'], 'one source has sent both');
+  t.deepEqual(play.send('rows.dispatch', at(0)), ['acceptRows', 'want']);
+  t.deepEqual(play.send('segment.ready'), ['forward']);
+  t.like(play.context, { chunk: 0 });
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows'], 'the other source has not');
+  t.is(play.state, 'serving.gathering');
+  t.deepEqual(play.send('rows.dispatch', at(1)), ['acceptRows', 'forward'], 'the segment is held');
+  t.like(play.context, { chunk: 1 });
+  t.deepEqual(play.send('experts.forwarded'), ['returnRows']);
+});
+
 test('expert: EXP-4, gradients of matrices wait for their turn', (t) => {
   const play = serving();
   for (const type of [
@@ -155,7 +177,7 @@ test('expert: EXP-4, gradients of matrices wait for their turn', (t) => {
 test('expert: an evaluation is forward passes alone', (t) => {
   const play = serving();
   for (let pass = 0; pass < 3; pass++) {
-    const fields = { ...rows, microbatch: pass, body: { mode: 'evaluate' } };
+    const fields = { ...rows, microbatch: pass, body: { mode: 'evaluate', chunk: 0 } };
     t.deepEqual(play.send('rows.dispatch', fields), ['acceptRows']);
     t.deepEqual(play.send('rows.dispatch', fields), ['acceptRows', 'forward']);
     t.is(play.context['microbatch'], pass);

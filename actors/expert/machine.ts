@@ -3,7 +3,7 @@ import { assign, setup } from 'xstate';
 import { lengthOf } from '../gradients.ts';
 import type { ExpertEvent } from './events.ts';
 
-/** Half of a pass, by the rows that have arrived for it; or the gradients of its matrices, which a pass beside asks for. */
+/** A chunk of half of a pass, by the rows that have arrived for it; or the gradients of its matrices, which a pass beside asks for. */
 export interface Half {
   readonly direction: 'forward' | 'backward' | 'matrices';
   readonly step: number;
@@ -11,6 +11,8 @@ export interface Half {
   /** Version of the weights that it wants. */
   readonly wanted: number;
   readonly microbatch: number;
+  /** Of the rows; of gradients of matrices, all at once, 0. */
+  readonly chunk: number;
 }
 
 export interface ExpertContext extends Half {
@@ -24,9 +26,9 @@ export interface ExpertContext extends Half {
   /** Weights are gathered for each half, or a backward half waits for room for its gradients alone. */
   readonly waitsForward: boolean;
   readonly waitsBackward: boolean;
-  /** Sources that have sent rows, by half; sources may be a few passes apart. */
+  /** Sources that have sent rows, by chunk of a half; sources may be a few passes apart. */
   readonly sources: ReadonlyMap<string, number>;
-  /** Halves for which every source has sent its rows, in the order in which they became complete. */
+  /** Chunks for which every source has sent its rows, in the order in which they became complete. */
   readonly ready: readonly Half[];
 }
 
@@ -35,16 +37,19 @@ export type ExpertInput = Pick<
   'numElements' | 'numSources' | 'waitsForward' | 'waitsBackward'
 > & { readonly version: number };
 
-const halfOf = (event: ExpertEvent): Half => ({
+const halfOf = (
+  event: Extract<ExpertEvent, { readonly type: 'rows.dispatch' | 'gradients.dispatch' }>,
+): Half => ({
   direction: event.type === 'rows.dispatch' ? 'forward' : 'backward',
   step: event.step,
   attempt: event.attempt,
   wanted: event.version,
   microbatch: event.microbatch,
+  chunk: event.body.chunk,
 });
 
-const keyOf = ({ direction, step, attempt, microbatch }: Half): string =>
-  `${direction}/${step}/${attempt}/${microbatch}`;
+const keyOf = ({ direction, step, attempt, microbatch, chunk }: Half): string =>
+  `${direction}/${step}/${attempt}/${microbatch}/${chunk}`;
 
 /** What is known of arrivals when the rows of one more source are here. */
 function arrivedAt(
@@ -85,9 +90,9 @@ const goOn = [
 /**
  * A group of experts of one layer, run as one grouped FFN.
  *
- * EXP-1: half of a pass runs once the rows of every source are here and the weights are those of its version, in whatever order they
- * came; sources are computed in rank order. EXP-2: every leaf of the gradient is added exactly once, in the kernel of the backward pass.
- * EXP-3: several passes may be open; their halves run in the order in which they became complete. EXP-4: gradients of matrices that wait are
+ * EXP-1: a chunk of half of a pass runs once the rows of every source for it are here and the weights are those of its version, in whatever
+ * order these came, while later chunks are on their way; sources are computed in rank order. EXP-2: every leaf of the gradient is added exactly once, in the kernel of the backward pass.
+ * EXP-3: several passes may be open; chunks run in the order in which they became complete, and those of one half in their order. EXP-4: gradients of matrices that wait are
  * computed when the pass beside asks, whose own backward half is over: so all sources have theirs. REC-1: any state leaves an abandoned
  * attempt, and then waits for weights as in the beginning.
  */
@@ -95,9 +100,14 @@ export const expertMachine = setup({
   types: { context: {} as ExpertContext, events: {} as ExpertEvent, input: {} as ExpertInput },
   actions: {
     ...expertActions,
-    arrive: assign(({ context, event }) => arrivedAt(context, halfOf(event))),
+    arrive: assign(({ context, event }) =>
+      arrivedAt(context, halfOf(of(event, 'rows.dispatch', 'gradients.dispatch'))),
+    ),
     ask: assign({
-      ready: ({ context, event }) => [...context.ready, { ...halfOf(event), direction: 'matrices' }],
+      ready: ({ context, event: { step, attempt, version, microbatch } }) => [
+        ...context.ready,
+        { direction: 'matrices', step, attempt, wanted: version, microbatch, chunk: 0 },
+      ],
     }),
     take: assign(({ context }) => ({ ...context.ready[0], ready: context.ready.slice(1) })),
   },
@@ -108,7 +118,8 @@ export const expertMachine = setup({
       ready[0]?.direction === 'forward' && ready[0].wanted === version,
     canBackward: ({ context: { ready } }) => ready[0]?.direction === 'backward',
     isForward: ({ context }) => context.direction === 'forward',
-    waits: ({ context }) => (context.direction === 'forward' ? context.waitsForward : context.waitsBackward),
+    waits: ({ context }) =>
+      context.chunk === 0 && (context.direction === 'forward' ? context.waitsForward : context.waitsBackward),
     canFinish: ({ context: { ready } }) => ready[0]?.direction === 'matrices',
   },
 }).createMachine({
@@ -124,6 +135,7 @@ export const expertMachine = setup({
     attempt: 0,
     wanted: 0,
     microbatch: 0,
+    chunk: 0,
   }),
   initial: 'loading',
   on: {
@@ -161,7 +173,7 @@ export const expertMachine = setup({
             { guard: 'canFinish', target: 'finishing', actions: 'take' },
           ],
         },
-        /** The layer's weights are gathered, or its gradients find no room yet; mostly both are here. */
+        /** The layer's weights are gathered, or its gradients find no room yet; mostly both are here. Once for all chunks of a half. */
         wanting: {
           initial: 'looking',
           states: {

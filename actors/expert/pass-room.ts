@@ -1,58 +1,80 @@
 import { assert } from '@troupe/core';
 import type { Device, Floats, Halves, Precision } from '@troupe/kernel-set';
 import { DeferredWeights } from '@troupe/model';
+import type { ArrivalPlace } from './expert-pass.ts';
 import { GrowingStorage } from './growing-storage.ts';
 
 type Direction = 'forward' | 'backward';
-/** One a source. */
+/** One a chunk of a source. */
 type Rooms<A extends Floats | Halves> = readonly GrowingStorage<A>[];
+
+interface PassRoomOptions {
+  readonly numSources: number;
+  readonly numChunks: number;
+  readonly precision: Precision;
+  readonly recompute: boolean;
+}
 
 /** Room for what of one pass lies neither in a gate's own buffers nor in frames that arrived. */
 export class PassRoom {
-  readonly saved: GrowingStorage<Floats | Halves>;
   /** Gradients of matrices that wait, where they do. */
   readonly deferred: DeferredWeights;
+  readonly #numChunks: number;
+  /** One a chunk. */
+  readonly #saved: Rooms<Floats | Halves>;
   readonly #outputs: Rooms<Floats>;
   readonly #inputGradients: Rooms<Floats>;
   readonly #widened: Readonly<Record<Direction, Rooms<Floats>>>;
   readonly #packed: Readonly<Record<Direction, Rooms<Halves>>>;
 
-  constructor(device: Device, numSources: number, precision: Precision, recompute: boolean) {
+  constructor(device: Device, { numSources, numChunks, precision, recompute }: PassRoomOptions) {
+    this.#numChunks = numChunks;
     this.deferred = new DeferredWeights({ device, recompute });
     const floats = (length: number): Floats => device.floats(length);
     const halves = (length: number): Halves => device.halves(length);
+    const rooms = <A extends Floats | Halves>(length: number, allocate: (length: number) => A): Rooms<A> =>
+      Array.from({ length }, () => new GrowingStorage(allocate));
     const each = <A extends Floats | Halves>(allocate: (length: number) => A): Rooms<A> =>
-      Array.from({ length: numSources }, () => new GrowingStorage(allocate));
+      rooms(numSources * numChunks, allocate);
     this.#outputs = each(floats);
     this.#inputGradients = each(floats);
     this.#widened = { forward: each(floats), backward: each(floats) };
     this.#packed = { forward: each(halves), backward: each(halves) };
-    this.saved = new GrowingStorage<Floats | Halves>(precision === 'bf16' ? halves : floats);
+    this.#saved = rooms<Floats | Halves>(numChunks, precision === 'bf16' ? halves : floats);
+  }
+
+  /** Pre-activations of the rows of all sources. */
+  saved(chunk: number, length: number): Floats | Halves {
+    return taken(this.#saved, chunk, length);
   }
 
   /** Outputs of the rows of a source that lives elsewhere. */
-  outputs(source: number, length: number): Floats {
-    return taken(this.#outputs, source, length);
+  outputs(place: ArrivalPlace, length: number): Floats {
+    return taken(this.#outputs, this.#index(place), length);
   }
 
   /** The same of the gradients of its rows. */
-  inputGradients(source: number, length: number): Floats {
-    return taken(this.#inputGradients, source, length);
+  inputGradients(place: ArrivalPlace, length: number): Floats {
+    return taken(this.#inputGradients, this.#index(place), length);
   }
 
   /** Rows that came from a source in bf16, as kernels read them. */
-  widened(direction: Direction, source: number, length: number): Floats {
-    return taken(this.#widened[direction], source, length);
+  widened(direction: Direction, place: ArrivalPlace, length: number): Floats {
+    return taken(this.#widened[direction], this.#index(place), length);
   }
 
   /** Results for a source that lives elsewhere, as they travel in bf16. */
-  packed(direction: Direction, source: number, length: number): Halves {
-    return taken(this.#packed[direction], source, length);
+  packed(direction: Direction, place: ArrivalPlace, length: number): Halves {
+    return taken(this.#packed[direction], this.#index(place), length);
+  }
+
+  #index({ source, chunk }: ArrivalPlace): number {
+    return source * this.#numChunks + chunk;
   }
 }
 
-function taken<A extends Floats | Halves>(rooms: Rooms<A>, source: number, length: number): A {
-  const room = rooms[source];
-  assert(room, 'a source is one of the group', { source });
+function taken<A extends Floats | Halves>(rooms: Rooms<A>, index: number, length: number): A {
+  const room = rooms[index];
+  assert(room, 'every chunk of every source has its room', { index });
   return room.take(length);
 }

@@ -3,7 +3,13 @@ import type { Floats, Halves, KernelCall, Precision } from '@troupe/kernel-set';
 import { callsOf, expertShape, roundedRows, savedLength, widenedRows, type ExpertShape } from '@troupe/model';
 import { travels } from '@troupe/runtime';
 import type { ExpertSelf } from './events.ts';
-import { ExpertPass, type ArrivedRows, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
+import {
+  ExpertPass,
+  type ArrivalPlace,
+  type ArrivedRows,
+  type ExpertPassId,
+  type ForwardArrival,
+} from './expert-pass.ts';
 import type { ExpertBuffers, ExpertHost } from './host.ts';
 import type { ExpertContext } from './machine.ts';
 import { PassRoom } from './pass-room.ts';
@@ -13,6 +19,11 @@ import type { ExpertRule } from './rule.ts';
 export interface Source {
   /** It stands on the same device: its own buffers are read and written. */
   readonly isBeside: boolean;
+}
+
+/** Results for a source, of one of its chunks. */
+interface ResultPlace extends ArrivalPlace {
+  readonly direction: 'forward' | 'backward';
 }
 
 const keyOf = ({ step, attempt, microbatch }: ExpertPassId): string => `${step}/${attempt}/${microbatch}`;
@@ -54,7 +65,12 @@ export class ExpertState {
       const numSources = this.sources.length;
       const room =
         this.#free.pop() ??
-        new PassRoom(device, numSources, job.precision ?? 'f32', job.recompute === 'layer');
+        new PassRoom(device, {
+          numSources,
+          numChunks: this.host.numChunks,
+          precision: job.precision ?? 'f32',
+          recompute: job.recompute === 'layer',
+        });
       pass = new ExpertPass(id, { mode, numSources, room });
       this.#open.set(key, pass);
     }
@@ -72,8 +88,10 @@ export class ExpertState {
   close(pass: ExpertPass): void {
     this.sources.forEach(({ isBeside }, source) => {
       if (isBeside) return;
-      const arrived = [pass.forward.at(source).x];
-      if (pass.mode === 'train') arrived.push(pass.backward.at(source).dOut);
+      const arrived = [
+        ...pass.forward.of(source).map(({ x }) => x),
+        ...pass.backward.of(source).map(({ dOut }) => dOut),
+      ];
       this.#self.free(arrived.map(({ rows_UD, packed }) => packed ?? rows_UD));
     });
     this.#close(pass);
@@ -106,7 +124,7 @@ export class ExpertState {
 
   /** What kernels read of a source. */
   rowsOf({ x, slots_N, counts_EG }: ForwardArrival) {
-    return { x_UD: x.rows_UD, slots_N, counts_EG, numGrains: this.host.numGrains };
+    return { x_UD: x.rows_UD, slots_N, counts_EG, numGrains: counts_EG.length / this.buffers.count };
   }
 
   /** Rows that came: as they are, or with room for what they are widened to. */
@@ -118,15 +136,20 @@ export class ExpertState {
     return { rows_UD: room(values.length), packed: device.upload(values) };
   }
 
-  /** What a pass begins with: rows that came in bf16 are widened. */
+  /** No other chunk of the half comes behind it. */
+  isLastChunk({ chunk }: ExpertContext): boolean {
+    return chunk === this.host.numChunks - 1;
+  }
+
+  /** What a chunk begins with: rows that came in bf16 are widened. */
   widening(arrivals: readonly ArrivedRows[]): readonly KernelCall[] {
     return arrivals.flatMap(({ rows_UD, packed }) => (packed === null ? [] : widenedRows(packed, rows_UD)));
   }
 
-  /** What a pass ends with, where rows are rounded: in place for a source beside, else into what travels. */
+  /** What a chunk ends with, where rows are rounded: in place for a source beside, else into what travels. */
   rounding(
-    pass: ExpertPass,
-    direction: 'forward' | 'backward',
+    { room }: ExpertPass,
+    { direction, chunk }: Pick<ResultPlace, 'direction' | 'chunk'>,
     results: readonly Floats[],
   ): readonly KernelCall[] {
     // Room for what travels is taken only where it travels in another format.
@@ -136,16 +159,16 @@ export class ExpertState {
       return roundedRows(
         this.#rowFormat,
         rows,
-        isBeside ? rows : pass.room.packed(direction, source, rows.length),
+        isBeside ? rows : room.packed(direction, { source, chunk }, rows.length),
       );
     });
   }
 
   /** Results as they leave for a source elsewhere. */
-  travelling(pass: ExpertPass, direction: 'forward' | 'backward', source: number, rows: Floats) {
+  travelling({ room }: ExpertPass, { direction, ...place }: ResultPlace, rows: Floats) {
     const { device } = this.host;
     return this.#rowFormat === 'bf16'
-      ? device.read(pass.room.packed(direction, source, rows.length))
+      ? device.read(room.packed(direction, place, rows.length))
       : device.read(rows);
   }
 
@@ -156,12 +179,12 @@ export class ExpertState {
   }
 
   /** Where the outputs of a source go: into its own buffers, or into room here. */
-  outputs(pass: ExpertPass, source: number, own: Floats | undefined, rows: number): Floats {
-    return this.#beside(source, own) ?? pass.room.outputs(source, rows * this.#width);
+  outputs({ room }: ExpertPass, place: ArrivalPlace, own: Floats | undefined, rows: number): Floats {
+    return this.#beside(place.source, own) ?? room.outputs(place, rows * this.#width);
   }
 
-  inputGradients(pass: ExpertPass, source: number, own: Floats | undefined, rows: number): Floats {
-    return this.#beside(source, own) ?? pass.room.inputGradients(source, rows * this.#width);
+  inputGradients({ room }: ExpertPass, place: ArrivalPlace, own: Floats | undefined, rows: number): Floats {
+    return this.#beside(place.source, own) ?? room.inputGradients(place, rows * this.#width);
   }
 
   /** Numbers that go back for a row: those of each segment. */
@@ -175,7 +198,7 @@ export class ExpertState {
     return all.subarray(held * size, (held + 1) * size);
   }
 
-  /** Pre-activations of `rows` rows, by segment, of what a pass keeps. */
+  /** Pre-activations of `rows` rows, by segment, of what a chunk keeps. */
   savedBy(saved: Floats | Halves, rows: number): readonly (Floats | Halves)[] {
     let from = 0;
     return this.shapes.map((shape) => {

@@ -1,6 +1,5 @@
 import {
   callsOf,
-  chunkOf,
   combineBackward,
   expertGradientSource,
   gateBackward,
@@ -25,35 +24,41 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
   return {
     weigh: (_event, context) => {
       const ctx = state.passOf(context).context;
-      const chunk = chunkOf(ctx, layer, 0);
-      const calls = [
-        ...combineBackward(ctx, layer),
-        ...destinations.flatMap(({ rank, isBeside }) => packGradients(chunk, { rank, travels: !isBeside })),
-      ];
-      worker.chain(self, calls, 'gradients.packed', state.place(context));
+      const packing = state
+        .chunksOf(context)
+        .flatMap((chunk) =>
+          destinations.flatMap(({ rank, isBeside }) => packGradients(chunk, { rank, travels: !isBeside })),
+        );
+      worker.chain(
+        self,
+        [...combineBackward(ctx, layer), ...packing],
+        'gradients.packed',
+        state.place(context),
+      );
     },
     dispatchGradients: (_event, context) => {
-      const chunk = chunkOf(state.passOf(context).context, layer, 0);
       state.waitForExperts(context, 'gradients of its rows');
-      for (const { address, rank, isBeside } of destinations) {
-        const { dOut_UD, rowWeights_N } = expertGradientSource(chunk, rank);
-        const tensors = isBeside
-          ? { dOut_UD, rowWeights_N, dx_ND: returnedGradients(chunk, rank).data }
-          : {
-              dOut_UD: device.read(travellingRows(chunk, rank, dOut_UD)),
-              rowWeights_N: device.read(rowWeights_N),
-            };
-        self.tell(address, 'gradients.dispatch', {
-          ...state.place(context),
-          tensors,
-          body: { source, last: context.last },
-        });
+      for (const chunk of state.chunksOf(context)) {
+        for (const { address, rank, isBeside } of destinations) {
+          const { dOut_UD, rowWeights_N } = expertGradientSource(chunk, rank);
+          const tensors = isBeside
+            ? { dOut_UD, rowWeights_N, dx_ND: returnedGradients(chunk, rank).data }
+            : {
+                dOut_UD: device.read(travellingRows(chunk, rank, dOut_UD)),
+                rowWeights_N: device.read(rowWeights_N),
+              };
+          self.tell(address, 'gradients.dispatch', {
+            ...state.place(context),
+            tensors,
+            body: { source, chunk: chunk.index, last: context.last },
+          });
+        }
       }
       self.tell(state.asker(context), 'rows.left', state.place(context));
     },
     acceptGradients: ({ from, body, tensors }, context) => {
-      const part = returnedGradients(chunkOf(state.passOf(context).context, layer, 0), body.rank);
-      state.accept(from, tensors.dx_ND, part);
+      const chunk = state.chunkOf(context, body.chunk);
+      state.accept({ from, chunk }, tensors.dx_ND, returnedGradients(chunk, body.rank));
     },
     backward: (_event, context) => {
       self.endWait('experts');

@@ -1,5 +1,4 @@
 import {
-  chunkOf,
   combineForward,
   expertSource,
   gateForward,
@@ -35,34 +34,37 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
       self.submit(device, missing, 'routing.planned', state.place(context));
     },
     pack: (_event, context) => {
-      const chunk = chunkOf(state.passOf(context).context, layer, 0);
-      const calls = destinations.flatMap(({ rank, isBeside }) =>
-        packTokens(chunk, { rank, travels: !isBeside }),
-      );
+      const calls = state
+        .chunksOf(context)
+        .flatMap((chunk) =>
+          destinations.flatMap(({ rank, isBeside }) => packTokens(chunk, { rank, travels: !isBeside })),
+        );
       self.submit(device, calls, 'tokens.packed', state.place(context));
     },
     dispatch: (_event, context) => {
-      const chunk = chunkOf(state.passOf(context).context, layer, 0);
       state.waitForExperts(context, 'outputs of its rows');
-      for (const { address, rank, isBeside } of destinations) {
-        const { x_UD, slots_N, counts_EG } = expertSource(chunk, rank);
-        const tensors = isBeside
-          ? { x_UD, slots_N, counts_EG, y_ND: returnedRows(chunk, rank).data }
-          : {
-              x_UD: device.read(travellingRows(chunk, rank, x_UD)),
-              slots_N: device.read(slots_N),
-              counts_EG: device.read(counts_EG),
-            };
-        self.tell(address, 'rows.dispatch', {
-          ...state.place(context),
-          tensors,
-          body: { source, mode: context.mode },
-        });
+      // The first chunks of all ranks first: an expert begins when it has one of every source.
+      for (const chunk of state.chunksOf(context)) {
+        for (const { address, rank, isBeside } of destinations) {
+          const { x_UD, slots_N, counts_EG } = expertSource(chunk, rank);
+          const tensors = isBeside
+            ? { x_UD, slots_N, counts_EG, y_ND: returnedRows(chunk, rank).data }
+            : {
+                x_UD: device.read(travellingRows(chunk, rank, x_UD)),
+                slots_N: device.read(slots_N),
+                counts_EG: device.read(counts_EG),
+              };
+          self.tell(address, 'rows.dispatch', {
+            ...state.place(context),
+            tensors,
+            body: { source, chunk: chunk.index, mode: context.mode },
+          });
+        }
       }
     },
     acceptRows: ({ from, body, tensors }, context) => {
-      const part = returnedRows(chunkOf(state.passOf(context).context, layer, 0), body.rank);
-      state.accept(from, tensors.y_ND, part);
+      const chunk = state.chunkOf(context, body.chunk);
+      state.accept({ from, chunk }, tensors.y_ND, returnedRows(chunk, body.rank));
     },
     combine: (_event, context) => {
       self.endWait('experts');

@@ -12,8 +12,9 @@ export function mountGate(worker: Worker, passes: Passes, layer: number): Mount 
   return mountOf((self: GateSelf) => {
     const { layout, gate, rowFormat } = worker.job;
     const numRanks = layout.expertsFor(layer, worker.rank).length;
+    const numAnswers = numRanks * layout.rowChunks;
     const packs = numRanks > 1 || rowFormat === 'bf16';
-    const input: GateInput = { numRanks, packs, choosesItself: gate !== undefined };
+    const input: GateInput = { numAnswers, packs, choosesItself: gate !== undefined };
     return {
       machine: gateMachine,
       input,

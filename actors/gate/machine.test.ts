@@ -38,7 +38,7 @@ const runs = ['forward.run', 'backward.run'];
 
 test('gate: forward and backward pass by every state, each of which accepts what it waits for and nothing else', (t) => {
   const visited = new Set<string>();
-  const play = new Play(gateMachine, { numRanks: 2, packs: true, choosesItself: true }, visited);
+  const play = new Play(gateMachine, { numAnswers: 2, packs: true, choosesItself: true }, visited);
   t.deepEqual(
     walk(t, play, [
       'forward.run',
@@ -74,7 +74,7 @@ test('gate: forward and backward pass by every state, each of which accepts what
 });
 
 test('gate: one rank needs no packing, the logits come first only for a gate that chooses by itself', (t) => {
-  const play = new Play(gateMachine, { numRanks: 1, packs: false, choosesItself: false });
+  const play = new Play(gateMachine, { numAnswers: 1, packs: false, choosesItself: false });
   t.deepEqual(play.send('forward.run'), ['route']);
   t.is(play.state, 'planning');
   t.deepEqual(play.send('routing.planned'), ['dispatch']);
@@ -83,7 +83,7 @@ test('gate: one rank needs no packing, the logits come first only for a gate tha
 });
 
 test('gate: rows for one rank are packed where they are rounded', (t) => {
-  const play = new Play(gateMachine, { numRanks: 1, packs: true, choosesItself: false });
+  const play = new Play(gateMachine, { numAnswers: 1, packs: true, choosesItself: false });
   play.send('forward.run');
   t.deepEqual(play.send('routing.planned'), ['pack']);
   t.deepEqual(play.send('tokens.packed'), ['dispatch']);
@@ -92,7 +92,7 @@ test('gate: rows for one rank are packed where they are rounded', (t) => {
 test('gate: GAT-1, GAT-2, the combine comes after the answer of the last rank, for any number of ranks', (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 12 }), (numRanks) => {
-      const play = new Play(gateMachine, { numRanks, packs: numRanks > 1, choosesItself: false });
+      const play = new Play(gateMachine, { numAnswers: numRanks, packs: numRanks > 1, choosesItself: false });
       play.send('forward.run');
       play.send('routing.planned');
       if (numRanks > 1) play.send('tokens.packed');
@@ -114,7 +114,7 @@ test('gate: GAT-1, GAT-2, the combine comes after the answer of the last rank, f
 });
 
 test('gate: GAT-3, what is asked for another pass waits until this one is through', (t) => {
-  const play = new Play(gateMachine, { numRanks: 1, packs: false, choosesItself: false });
+  const play = new Play(gateMachine, { numAnswers: 1, packs: false, choosesItself: false });
   const second = { step: 1, microbatch: 1, body: { mode: 'train', slot: 1, last: false } };
   play.send('forward.run', { step: 1, microbatch: 0 });
   for (const type of runs) t.deepEqual(play.send(type, second), ['setAside']);
@@ -127,7 +127,7 @@ test('gate: GAT-3, what is asked for another pass waits until this one is throug
 });
 
 test('gate: remembers the pass it was opened for', (t) => {
-  const play = new Play(gateMachine, { numRanks: 1, packs: false, choosesItself: false });
+  const play = new Play(gateMachine, { numAnswers: 1, packs: false, choosesItself: false });
   const place = { step: 7, attempt: 2, version: 6, microbatch: 1 };
   play.send('forward.run', { ...place, body: { mode: 'evaluate', slot: 1 } });
   t.like(play.context, { ...place, mode: 'evaluate', slot: 1 });
@@ -152,7 +152,7 @@ test('gate: REC-1, every state leaves an abandoned attempt and is ready for the 
   const all = [...forward, ...backward];
   const visited = new Set<string>();
   for (let length = 0; length <= all.length; length++) {
-    const play = new Play(gateMachine, { numRanks: 2, packs: true, choosesItself: true }, visited);
+    const play = new Play(gateMachine, { numAnswers: 2, packs: true, choosesItself: true }, visited);
     for (const type of all.slice(0, length)) play.send(type);
     const from = play.state;
     t.deepEqual(play.send('attempt.abandon', { attempt: 2 }), ['abandon', 'takeUp'], from);

@@ -14,14 +14,15 @@ export interface GateContext {
   /** True in the last microbatch of a step: experts send their gradients after it. */
   readonly last: boolean;
   readonly returned: number;
-  readonly numRanks: number;
+  /** Of every rank for every chunk. */
+  readonly numAnswers: number;
   /** Rows are gathered or rounded before they are given to experts. */
   readonly packs: boolean;
   /** The choices come from elsewhere than the top-k of the logits, so these are needed first. */
   readonly choosesItself: boolean;
 }
 
-export type GateInput = Pick<GateContext, 'numRanks' | 'packs' | 'choosesItself'>;
+export type GateInput = Pick<GateContext, 'numAnswers' | 'packs' | 'choosesItself'>;
 
 const passOf = (
   event: Extract<GateEvent, { readonly type: 'forward.run' | 'backward.run' }>,
@@ -58,7 +59,7 @@ export type GateEffects = EffectsOf<typeof gateActions, GateContext, GateEvent>;
 /**
  * Routing, dispatch and combine of one MoE layer of one replica.
  *
- * GAT-1: the combine waits for the rows of every rank and adds in choice order, so which answer came first does not show.
+ * GAT-1: the combine waits for all chunks of the rows of every rank and adds in choice order, so which answer came first does not show.
  * GAT-3: what is asked for a pass while another one is on its way waits for its turn.
  * GAT-2: a rank without rows is asked too: an expert without tokens is a correct participant. REC-1: any state leaves an abandoned attempt.
  */
@@ -68,7 +69,7 @@ export const gateMachine = setup({
   guards: {
     choosesItself: ({ context }) => context.choosesItself,
     needsNoPacking: ({ context }) => !context.packs,
-    allReturned: ({ context }) => context.returned + 1 === context.numRanks,
+    allReturned: ({ context }) => context.returned + 1 === context.numAnswers,
   },
 }).createMachine({
   id: 'gate',

@@ -1,6 +1,6 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
 import type { KernelCall, RowsPart } from '@troupe/kernel-set';
-import { forcedChoices, widenedRows } from '@troupe/model';
+import { chunkOf, chunksOf, forcedChoices, widenedRows, type RowChunk } from '@troupe/model';
 import type { MoeConfig } from '@troupe/spec';
 import type { Pass, Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
@@ -62,6 +62,15 @@ export class GateState {
     return this.#passes.at(context, context.slot);
   }
 
+  /** What of the pass goes to experts at a time. */
+  chunksOf(context: GateContext): readonly RowChunk[] {
+    return chunksOf(this.passOf(context).context, this.layer);
+  }
+
+  chunkOf(context: GateContext, index: number): RowChunk {
+    return chunkOf(this.passOf(context).context, this.layer, index);
+  }
+
   /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */
   choices(context: GateContext): Int32Array | null {
     const { gate, model, layout } = this.worker.job;
@@ -100,17 +109,21 @@ export class GateState {
   }
 
   /**
-   * Copies what a remote group returned to where the combine looks for it; one beside wrote there itself. Rows in bf16 are widened by the
-   * device, in the list that reads them.
+   * Copies what a remote group returned of a chunk to where the combine looks for it; one beside wrote there itself. Rows in bf16 are widened
+   * by the device, in the list that reads them.
    */
-  accept(from: Address, rows: HostFloats | Uint16Array | undefined, part: Pick<RowsPart, 'data'>): void {
+  accept(
+    { from, chunk }: { readonly from: Address; readonly chunk: RowChunk },
+    rows: HostFloats | Uint16Array | undefined,
+    part: Pick<RowsPart, 'data'>,
+  ): void {
     const { device } = this.worker;
     if (rows instanceof Uint16Array) this.#widened.push({ rows, part });
     else if (rows !== undefined) {
       device.write(part.data, rows);
       this.#self.free([rows]);
     }
-    this.#self.answered('experts', from);
+    if (chunk.isLast) this.#self.answered('experts', from);
   }
 
   /** What the next list begins with: rows that came in bf16 go where they are looked for. */

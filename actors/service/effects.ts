@@ -39,7 +39,7 @@ export function serviceEffects(self: ServiceSelf, host: ServedExperts): ServiceE
       layer,
       microbatch: 0,
       tensors: { x_UD: x_ND, slots_N, counts_EG: counts_E, y_ND },
-      body: { source: 0, mode: 'evaluate' },
+      body: { source: 0, chunk: 0, mode: 'evaluate' },
     });
   };
   const keep = (event: QuestionEvent): void => void waiting.push(event);

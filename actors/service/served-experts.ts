@@ -24,7 +24,7 @@ export interface ServedGroup {
 export class ServedExperts implements ExpertHost {
   /** The only one of a service. */
   readonly expertGroup = expertGroupId(0);
-  readonly numGrains = 1;
+  readonly numChunks = 1;
   readonly defersMatrices = false;
   readonly device: Device;
   readonly layer: number;

@@ -32,6 +32,8 @@ export interface TinyLayout {
   readonly rows?: 'f32' | 'bf16';
   /** Peers of a group of an exchange. */
   readonly fanout?: number;
+  /** Most bytes of rows that travel at a time. */
+  readonly chunkBytes?: number;
   /** Machines that the devices are on, in equal parts. Default 1. */
   readonly machines?: number;
   readonly buddies?: boolean;
@@ -80,6 +82,7 @@ export function tinyTopology(layout: TinyLayout): ResolvedTopology {
     recovery: { buddies, ...(losses === undefined ? {} : { losses }) },
     wire: {
       ...(layout.fanout === undefined ? {} : { fanout: layout.fanout }),
+      ...(layout.chunkBytes === undefined ? {} : { chunkBytes: layout.chunkBytes }),
       dtype: layout.rows ?? 'f32',
     },
     eval: { every: 0 },

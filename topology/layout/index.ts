@@ -4,6 +4,7 @@ export * from './address.ts';
 export * from './holders.ts';
 export * from './mesh.ts';
 export * from './dealing.ts';
+export * from './row-chunks.ts';
 export * from './stage-plan.ts';
 export * from './segment.ts';
 export * from './stage-slots.ts';

@@ -31,6 +31,7 @@ import {
   type WorkerRank,
 } from './rank.ts';
 import { program, type PipelineKind } from '../pipeline.ts';
+import { rowChunks, type RowChunkSource } from './row-chunks.ts';
 import { cutByFlops, cutByHand } from './stage-cut.ts';
 import { StagePlans, type StagePlan } from './stage-plan.ts';
 import { StageSlots } from './stage-slots.ts';
@@ -67,7 +68,8 @@ export interface LayoutSource {
     readonly tensorSegments?: number;
   };
   readonly machines: readonly Machine[];
-  readonly wire: { readonly fanout: number };
+  /** Without `chunkBytes`: rows of a microbatch travel at once. */
+  readonly wire: { readonly fanout: number } & RowChunkSource['wire'];
   readonly recovery: { readonly buddies: boolean };
 }
 
@@ -105,6 +107,8 @@ export class Layout {
     /** Operations of a stage that may be under way at a time: while one waits for other workers, the next one computes. */
     readonly width: number;
   };
+  /** Chunks in which the rows of a microbatch go to experts, and come back. */
+  readonly rowChunks: number;
   /** Where experts lie, and who sends to them. */
   readonly experts: ExpertPlaces;
   readonly #numWorkers: number;
@@ -143,12 +147,20 @@ export class Layout {
       expertsSliced: parallel.expertsSliced ?? apart === 0,
     };
     this.dealing = new Dealing(source.train, parallel.dp);
-    const waitsForOthers = (apart > 0 || this.mesh.ep > 1) && this.dealing.microbatches > 1;
+    const isElsewhere = apart > 0 || this.mesh.ep > 1;
     this.pipeline = {
       kind: parallel.pipeline ?? '1f1b',
       chunks: parallel.chunks ?? 1,
-      width: waitsForOthers ? 2 : 1,
+      width: isElsewhere && this.dealing.microbatches > 1 ? 2 : 1,
     };
+    this.rowChunks = rowChunks({
+      model,
+      sequences: this.dealing.microbatchSequences,
+      grains: this.dealing.microbatchGrains,
+      groups: parallel.ep,
+      isElsewhere,
+      wire: source.wire,
+    });
     this.#machines = new MachineRow(source.machines, parallel.devices ?? null);
     this.#hasBuddies = source.recovery.buddies;
     this.#tensorSegments = source.train.tensorSegments ?? 1;
@@ -379,6 +391,11 @@ export class Layout {
    */
   hasCourier(group: ParameterGroup): boolean {
     return this.options.offload !== 'none' || (this.zero >= 2 && group.isCut);
+  }
+
+  /** Kernel calls of a worker that make the gradient of a matrix of the group in a step. */
+  gradientCallsOf({ reader }: ParameterGroup): number {
+    return this.dealing.microbatches * (reader === 'experts' ? this.rowChunks : 1);
   }
 
   /** No worker has all weights of it: each gathers them segment by segment from those that own them (ZeRO 3). */

@@ -1,6 +1,7 @@
 import { hiddenInputs } from '@troupe/kernel-set';
 import {
   Activations,
+  grainRuns,
   StageStatistics,
   tensorShare,
   waitingBytes,
@@ -55,6 +56,8 @@ export interface ExpertService {
   readonly defers: boolean;
   /** Layers are computed again, so what waits has copies of what it reads. */
   readonly recomputes: boolean;
+  /** In which each of them sends the rows of a pass. */
+  readonly chunks: number;
 }
 
 /**
@@ -66,27 +69,31 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
   if (model.moe === null) return 0;
   const { topK, dExpert, experts } = model.moe;
   const { ep } = parallel;
-  const { sources = { all: ep, others: ep - 1 }, defers, recomputes } = service;
+  const { sources = { all: ep, others: ep - 1 }, defers, recomputes, chunks } = service;
   const narrow = shape.precision === 'bf16' ? 2 : 4;
-  const tokens = shape.sequences * model.seqLen;
-  const rows = (tokens * topK) / ep;
   const room = (length: number): number => Math.ceil(length * SLACK);
   const { expertSegments = { from: 0, to: 1, count: 1 } } = shape.tensor ?? {};
   const held = expertSegments.to - expertSegments.from;
   const hidden = (dExpert * held) / expertSegments.count;
-  const saved = sources.all * rows * hiddenInputs(model.ffn.activation) * hidden;
   // A result of every segment goes back.
   const width = held * model.dModel;
-  const results = 2 * 4 * room(rows * width);
-  // In bf16 what comes is widened, and what leaves is packed.
-  const distinct = Math.min(tokens, rows);
-  const converted =
-    shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
-  // Gradients of pre-activations, and of the outputs of each source's tokens; with their inputs where these are computed again.
-  const visits = tokens * visitShare(experts, experts / ep, topK);
-  const each = recomputes ? 2 * 4 * visits * width + 4 * held * rows : 4 * visits * width;
-  const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sources.all * each : 0;
-  return narrow * room(saved) + waiting + sources.others * (results + converted);
+  const ofChunk = (grains: number): number => {
+    const tokens = (grains / shape.grains) * shape.sequences * model.seqLen;
+    const rows = (tokens * topK) / ep;
+    const saved = sources.all * rows * hiddenInputs(model.ffn.activation) * hidden;
+    const results = 2 * 4 * room(rows * width);
+    // In bf16 what comes is widened, and what leaves is packed.
+    const distinct = Math.min(tokens, rows);
+    const converted =
+      shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
+    // Gradients of pre-activations, and of the outputs of each source's tokens; with their inputs where these are computed again.
+    const visits = tokens * visitShare(experts, experts / ep, topK);
+    const each = recomputes ? 2 * 4 * visits * width + 4 * held * rows : 4 * visits * width;
+    const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sources.all * each : 0;
+    return narrow * room(saved) + waiting + sources.others * (results + converted);
+  };
+  const runs = grainRuns({ first: 0, end: shape.grains }, chunks);
+  return runs.reduce((sum, { first, end }) => sum + ofChunk(end - first), 0);
 }
 
 /** A stage of a topology, and what a device of it computes. */
@@ -114,6 +121,7 @@ function passBytes(
         recompute: recomputes,
         keepsRows: true,
         ranks,
+        runs: grainRuns({ first: 0, end: shape.grains }, layout.rowChunks),
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
         ...(gradients === undefined ? {} : { gradients }),
@@ -155,7 +163,7 @@ function besideBytes(
   const { defersMatrices: defers } = layout;
   const passesOf = passesAtExperts(layout, stage, defers);
   const passes = layout.moeLayersOf(stage).reduce((sum, block) => sum + passesOf(block), 0);
-  return passes * expertBytes(topology, shape, { defers, recomputes });
+  return passes * expertBytes(topology, shape, { defers, recomputes, chunks: layout.rowChunks });
 }
 
 /** What a worker of a stage allocates besides the states of its parameters. */
@@ -190,12 +198,13 @@ export function expertWorkerBuffers(
   worker: WorkerRank,
 ): BufferBytes {
   const shape = shapeOf(topology, layout, 0);
+  const service = { defers: false, recomputes: false, chunks: layout.rowChunks };
   const bytes = layout.layersOf(worker).map((layer) => {
     const stage = layout.stageOfBlock(layer);
     const { count } = layout.experts.sourcesOf(worker, stage);
     const passes = passesAtExperts(layout, stage, false)(layer);
     const sources = { all: count, others: count };
-    return passes * expertBytes(topology, shape, { sources, defers: false, recomputes: false });
+    return passes * expertBytes(topology, shape, { ...service, sources });
   });
   const activations = bytes.reduce((sum, each) => sum + each, 0);
   return { activations, kept: activations, recomputed: activations, buffers: 0 };

@@ -59,9 +59,13 @@ export interface StateBytes {
 export const SHARD_WORDS_BYTES = 4 + 16;
 
 /** Elements of a unit's gradient that are stored as floats: all, or none. */
-function storedElements(topology: ResolvedTopology, holders: number): (unit: Unit) => number {
+function storedElements(
+  topology: ResolvedTopology,
+  layout: Layout,
+  group: ParameterGroup,
+): (unit: Unit) => number {
   const { model, train, parallel } = topology;
-  const isFinished = gradientBytes(holders, train.microbatches) === 4;
+  const isFinished = gradientBytes(group.holders.count, layout.gradientCallsOf(group)) === 4;
   const held = train.tensorSegments / parallel.tp;
   const hasTwo = (unit: Unit): boolean =>
     (model.tiedHead && isEmbedding(unit)) || (unit.peerGradient === 'shares' && held > 1);
@@ -89,7 +93,7 @@ function storedIn(
   range: ElementRange,
 ): number {
   if (layout.hasCourier(group)) return 0;
-  const stored = storedElements(topology, group.holders.count);
+  const stored = storedElements(topology, layout, group);
   return elementsIn(group, range, (unit) => stored(unit) > 0);
 }
 

@@ -1,5 +1,6 @@
 // What a stage allocates, alone: planning a device's memory needs no kernels.
 export * from './activations.ts';
+export { grainRuns } from './grain-runs.ts';
 export * from './statistics.ts';
 export type { GradientActivations } from './layer-activations.ts';
 export type { StageShape } from './stage-shape.ts';

@@ -46,6 +46,11 @@ export class RowChunk {
     return this.ofTokens(all, this.topK);
   }
 
+  /** No other one of the microbatch comes behind it. */
+  get isLast(): boolean {
+    return this.index === this.act.runs.length - 1;
+  }
+
   get topK(): number {
     return this.act.shape.config.moe?.topK ?? 0;
   }

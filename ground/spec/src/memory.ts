@@ -95,6 +95,6 @@ export function papersMemory(layout: MemoryLayout, accounting: Accounting = 'mix
   };
 }
 
-/** Bytes of an element of the gradients that `holders` ranks add to: an exact int64 sum, or f32 where one kernel call finishes it. */
-export const gradientBytes = (holders: number, microbatches: number): 4 | 8 =>
-  holders === 1 && microbatches === 1 ? 4 : 8;
+/** Bytes of an element of the gradients that `holders` ranks add to in so many kernel calls each: an exact int64 sum, or f32 where one call finishes it. */
+export const gradientBytes = (holders: number, calls: number): 4 | 8 =>
+  holders === 1 && calls === 1 ? 4 : 8;

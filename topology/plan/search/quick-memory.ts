@@ -11,6 +11,7 @@ import {
   exchangeLevels,
 } from '@troupe/spec';
 import { MachineRow } from '../../layout/machine-row.ts';
+import { rowChunks } from '../../layout/row-chunks.ts';
 import type { StagePlan } from '../../layout/stage-plan.ts';
 import { program, slotsOf } from '../../pipeline.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
@@ -83,17 +84,18 @@ export class QuickMemory {
   }
 
   /** Bytes of the states of parameters on a worker of a stage with these blocks; of the device, and of the host. */
-  states(blocks: Blocks, { pp, dp, tp, ep, zero, offload, microbatches }: Mixture) {
+  states(blocks: Blocks, mixture: Mixture) {
+    const { pp, dp, tp, ep, zero, offload, microbatches } = mixture;
     const { model, recovery, train, machines } = this.#topology;
     const isAlone = pp * dp * tp === 1;
     const isOffloaded = offload === 'optimizer';
-    const group = (segments: readonly Segments[], holders: number) => {
+    const group = (segments: readonly Segments[], holders: number, calls = microbatches) => {
       const length = segments.reduce((sum, each) => sum + each.count * each.length, 0);
       const isShared = zero > 0 && holders > 1;
       const operands = segments.reduce((sum, each) => sum + each.count * each.operands, 0);
       const rounded = train.precision === 'bf16' ? operands : 0;
       const owned = isShared ? padded(length / holders) : length;
-      const stored = holders === 1 && microbatches === 1 && !isOffloaded ? length : 0;
+      const stored = holders === 1 && calls === 1 && !isOffloaded ? length : 0;
       const isCopied = recovery.buddies && (!isAlone || isOffloaded) && (zero > 0 || holders === 1);
       const sizes: GroupSizes = {
         length,
@@ -133,7 +135,13 @@ export class QuickMemory {
           ]),
       ...(blocks.moe === 0
         ? []
-        : [group([{ count: blocks.moe, length: experts, operands: experts }], dp / ep)]),
+        : [
+            group(
+              [{ count: blocks.moe, length: experts, operands: experts }],
+              dp / ep,
+              microbatches * this.#chunksOf(mixture),
+            ),
+          ]),
     ];
     const sums = { device: 0, host: 0 };
     const keepsOnHosts = isOffloaded && machines.length > 1;
@@ -161,7 +169,10 @@ export class QuickMemory {
     // Where nothing waits, passes end at experts with their backward half.
     const atExperts = pipeline === 'zero-bubble' && !keeping.defers ? slotsIn('1f1b') : slots;
     const parallel = { ...this.#topology.parallel, ep };
-    const experts = expertBytes({ ...this.#topology, parallel }, shape, keeping);
+    const experts = expertBytes({ ...this.#topology, parallel }, shape, {
+      ...keeping,
+      chunks: this.#chunksOf(mixture),
+    });
     const one = (chunk: Blocks, index: number): number =>
       (slots[index] ?? 0) * bytesIn(training, chunk) +
       (atExperts[index] ?? 0) * chunk.moe * experts +
@@ -193,6 +204,13 @@ export class QuickMemory {
       rowFormat: wire.dtype,
       tensor: tensorShare(axis, 0),
     };
+  }
+
+  /** In which rows go to experts. */
+  #chunksOf(mixture: Mixture): number {
+    const { sequences, grains } = this.#shapeOf(mixture);
+    const { model, wire } = this.#topology;
+    return rowChunks({ model, wire, sequences, grains, groups: mixture.ep, isElsewhere: mixture.ep > 1 });
   }
 
   /** @param keeping - what a pass of training keeps; null: one of an evaluation */

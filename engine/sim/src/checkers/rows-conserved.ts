@@ -3,7 +3,7 @@ import type { Checker } from './checker.ts';
 /** Rows that gates routed and that experts received, by layer, in one attempt at a step. */
 interface Flow {
   readonly routed: Map<number, number>;
-  /** By expert actor, source and microbatch. */
+  /** By expert actor, source, microbatch and chunk. */
   readonly received: Map<string, { readonly layer: number; readonly rows: number }>;
   numMeasured: number;
 }
@@ -37,7 +37,7 @@ export const rowsConserved = (run: {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       const { address, step, attempt, layer, microbatch, body, tensors } = seen;
       if (seen.kind === 'rows.dispatch' && body['mode'] === 'train') {
-        const key = `${address} ${String(body['source'])} ${microbatch}`;
+        const key = `${address} ${String(body['source'])} ${microbatch} ${String(body['chunk'])}`;
         const rows = tensors['slots_N']?.length ?? 0;
         const flow = flowOf(step, attempt);
         const known = flow.received.get(key);
