@@ -1,7 +1,7 @@
 import { assert, type Address } from '@troupe/core';
 import type { Floats, Halves, Ints } from '@troupe/kernel-set';
 import type { PassMode } from '../messages.ts';
-import type { PassRoom } from './pass-room.ts';
+import type { ArrivalPlace, PassRoom } from './pass-room.ts';
 
 /** Rows that came for a pass. */
 export interface ArrivedRows {
@@ -19,12 +19,6 @@ export interface ForwardArrival {
   readonly slots_N: Ints;
   readonly counts_EG: Ints;
   readonly y_ND: Floats;
-}
-
-/** Whose rows, and which part of them. */
-export interface ArrivalPlace {
-  readonly source: number;
-  readonly chunk: number;
 }
 
 /** What the same source sends for the backward pass. */

@@ -1,12 +1,17 @@
 import { assert } from '@troupe/core';
 import type { Device, Floats, Halves, Precision } from '@troupe/kernel-set';
 import { DeferredWeights } from '@troupe/model';
-import type { ArrivalPlace } from './expert-pass.ts';
 import { GrowingStorage } from './growing-storage.ts';
 
 type Direction = 'forward' | 'backward';
 /** One a chunk of a source. */
 type Rooms<A extends Floats | Halves> = readonly GrowingStorage<A>[];
+
+/** Whose rows, and which part of them. */
+export interface ArrivalPlace {
+  readonly source: number;
+  readonly chunk: number;
+}
 
 interface PassRoomOptions {
   readonly numSources: number;

@@ -3,16 +3,10 @@ import type { Floats, Halves, KernelCall, Precision } from '@troupe/kernel-set';
 import { callsOf, expertShape, roundedRows, savedLength, widenedRows, type ExpertShape } from '@troupe/model';
 import { travels } from '@troupe/runtime';
 import type { ExpertSelf } from './events.ts';
-import {
-  ExpertPass,
-  type ArrivalPlace,
-  type ArrivedRows,
-  type ExpertPassId,
-  type ForwardArrival,
-} from './expert-pass.ts';
+import { ExpertPass, type ArrivedRows, type ExpertPassId, type ForwardArrival } from './expert-pass.ts';
 import type { ExpertBuffers, ExpertHost } from './host.ts';
 import type { ExpertContext } from './machine.ts';
-import { PassRoom } from './pass-room.ts';
+import { PassRoom, type ArrivalPlace } from './pass-room.ts';
 import type { ExpertRule } from './rule.ts';
 
 /** A gate that sends rows. */

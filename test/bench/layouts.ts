@@ -29,6 +29,12 @@ export const divisions: readonly Division[] = [
     microbatches: 8,
     set: [two, parallel('dp: 2, ep: 2, zero: 1, experts: balanced, rebalanceEvery: 4')],
   },
+  { name: 'ep 2', microbatches: 1, set: [two, parallel('dp: 2, ep: 2, zero: 1')] },
+  {
+    name: 'ep 2, rows in four chunks',
+    microbatches: 1,
+    set: [two, parallel('dp: 2, ep: 2, zero: 1'), `wire.chunkBytes=${2 ** 20}`],
+  },
   { name: 'pp 2', microbatches: 8, set: [two, parallel('pp: 2')], attainable: PIPELINED },
   { name: 'pp 2, zero-bubble', microbatches: 8, set: [two, parallel('pp: 2, pipeline: zero-bubble')] },
   { name: 'dp 2, ZeRO 3', microbatches: 8, set: [two, parallel('dp: 2, zero: 3')] },

@@ -30,11 +30,13 @@ interface Row {
   readonly microbatches?: number;
   /** Further keys of `parallel`. */
   readonly parallel?: string;
+  /** Most bytes of rows that travel at a time. */
+  readonly chunkBytes?: number;
 }
 
 const rows: readonly Row[] = [
-  { dp: 2, ep: 2, parallel: 'zero: 1' },
-  { pp: 2, dp: 2, ep: 2, microbatches: 2, parallel: 'zero: 1' },
+  { dp: 2, ep: 2, parallel: 'zero: 1', chunkBytes: 4096 },
+  { pp: 2, dp: 2, ep: 2, microbatches: 2, parallel: 'zero: 1', chunkBytes: 4096 },
   { pp: 4, microbatches: 4, parallel: 'zero: 0' },
   { pp: 2, dp: 2, microbatches: 2, parallel: 'zero: 3, pipeline: gpipe' },
   { dp: 2, microbatches: 2, parallel: 'zero: 2' },
@@ -51,7 +53,7 @@ const rows: readonly Row[] = [
 ];
 
 function topologyOf(
-  { pp = 1, dp = 1, ep = 1, microbatches = 1, parallel }: Row,
+  { pp = 1, dp = 1, ep = 1, microbatches = 1, parallel, chunkBytes }: Row,
   precision: 'f32' | 'bf16',
 ): ResolvedTopology {
   const devices = Array.from({ length: pp * dp }, (_, index) => `"cpu:${index}"`).join(', ');
@@ -63,6 +65,7 @@ function topologyOf(
       `train.microbatches=${microbatches}`,
       `parallel={${division}}`,
       `machines=[{host: localhost, devices: [${devices}]}]`,
+      ...(chunkBytes === undefined ? [] : [`wire.chunkBytes=${chunkBytes}`]),
     ],
   });
 }

@@ -157,6 +157,12 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     recovery: { buddies: true },
   },
   'rows in bf16': { parallel: { dp: 4, ep: 4 }, wire: { dtype: 'bf16' } },
+  'dp 4, ep 4, rows in four chunks': { parallel: { dp: 4, ep: 4 }, wire: { chunkBytes: 2 ** 15 } },
+  'dp 4, ep 2, zero 3, bf16, rows in bf16 and in two chunks': {
+    parallel: { dp: 4, ep: 2, zero: 3 },
+    train: { batch: 16, grains: 16, precision: 'bf16' },
+    wire: { dtype: 'bf16', chunkBytes: 2 ** 15 },
+  },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },
     train: { batch: 16, grains: 16, microbatches: 4, precision: 'bf16' },

@@ -1,8 +1,11 @@
 import test from 'ava';
+import { messages } from '@troupe/actors';
 import { address } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { openFarDevice } from '@troupe/kernels/far';
 import { Layout, resolveTopology, type ResolvedTopology } from '@troupe/topology';
+import { createCodec } from '@troupe/wire';
+import { plantedBugs } from './planted-bugs.ts';
 import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import { tinyTopology, trainTiny, type TinyLayout } from './tiny-cluster.ts';
 
@@ -106,11 +109,13 @@ test('row chunks: so with rows in bf16, and with products in bf16', async (t) =>
   }
 });
 
-test('row chunks: so where tensor peers have parts of the experts', async (t) => {
+test('row chunks: so where tensor peers have parts of the experts, or whole ones', async (t) => {
   const segments = { train: { tensorSegments: 2 } };
   const expected = await numbersIn(topologyOf({ dp: 1, ep: 1 }, segments));
   const peers: Over = { ...segments, numDevices: 4, parallel: { tp: 2 } };
   t.deepEqual(await numbersIn(chunked({ dp: 2, ep: 2 }, peers, 2)), expected);
+  const whole: Over = { ...peers, parallel: { tp: 2, expertsSliced: false } };
+  t.deepEqual(await numbersIn(chunked({ dp: 2, ep: 2 }, whole, 4)), expected, 'each sends some grains');
 });
 
 test('row chunks: so on devices whose memory nobody else can see', async (t) => {
@@ -129,6 +134,30 @@ test('row chunks: one where all experts are beside the gate, at most one a grain
   t.is(of({ dp: 2, ep: 2, chunkBytes: 1, microbatches: 2 }), 2);
   const { model, ...rest } = tinyTopology({ dp: 2, ep: 2, chunkBytes: 1 });
   t.is(new Layout({ ...rest, model: { ...model, moe: null } }).rowChunks, 1);
+});
+
+test('row chunks: EXP-5, one that overtakes another, or comes twice, ends the run and says which', async (t) => {
+  const topology = tinyTopology({ dp: 2, ep: 2, steps: 2, chunkBytes: 1 });
+  const codec = createCodec({ kinds: new Set(Object.keys(messages)) });
+  const overtakes = await simulateTiny(topology, {
+    alter: (packet) => {
+      const { message, incarnation } = codec.decodeMessage(packet);
+      const chunk = ({ 1: 2, 2: 1 } as Readonly<Record<number, number>>)[Number(message.body['chunk'])];
+      if (message.kind !== 'rows.dispatch' || chunk === undefined) return packet;
+      return codec.encodeMessage({ ...message, body: { ...message.body, chunk } }, incarnation);
+    },
+  });
+  t.is(overtakes.result.error?.code, 'TROUPE_INVARIANT');
+  t.regex(
+    overtakes.result.error?.message ?? '',
+    /expert\/L\d.*no chunk overtakes another one of its source/u,
+  );
+  const twice = await simulateTiny(topology, {
+    faults: [{ kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 }],
+    plant: plantedBugs['an arrival into a slot that is taken'] ?? {},
+  });
+  t.is(twice.result.error?.code, 'TROUPE_INVARIANT');
+  t.regex(twice.result.error?.message ?? '', /expert\/L\d.*the place of an arrival is free/u);
 });
 
 test('row chunks: a worker is lost between two chunks, the curve is the same', async (t) => {

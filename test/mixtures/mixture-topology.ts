@@ -5,6 +5,8 @@ import { BATCH, models, NUM_EXPERTS, stageWorkersOf, worldOf, type Mixture } fro
 
 const SEQ_LEN = 4;
 const VOCAB = 64;
+/** Rows of two sequences that visit two groups each. */
+const CHUNK_BYTES = 2 * SEQ_LEN * 2 * 16 * 4;
 const NUM_EVAL_SEQUENCES = 10;
 export const STEPS = 5;
 
@@ -98,6 +100,7 @@ export function inputOf(mixture: Mixture): TopologyInput {
       mixture,
       devices.map((device) => `localhost/${device}`),
     ),
+    ...(mixture.rows === 'chunks' ? { wire: { chunkBytes: CHUNK_BYTES } } : {}),
     checkpoint: { every: 1, keep: STEPS },
     eval: { every: 0 },
   };

@@ -53,6 +53,8 @@ export type Mixture = { readonly [F in FactorName]: (typeof factors)[F][number] 
   /** With 1, tensor ranks come close to the numbers of one process; with more they reach them. */
   readonly segments: 1 | 4;
   readonly precision: 'f32' | 'bf16';
+  /** How rows go to experts elsewhere: a microbatch's at once (default), or a few grains at a time. */
+  readonly rows?: 'whole' | 'chunks';
 };
 
 /** Nothing is divided. */
@@ -70,6 +72,7 @@ export const undivided = {
   rankOrder: 'ep-inner',
   sliced: true,
   apart: 0,
+  rows: 'whole',
 } as const satisfies Partial<Mixture>;
 
 /** What most mixtures that are written by hand are. */
@@ -141,6 +144,7 @@ export function nameOf(mixture: Mixture): string {
     ...(rankOrder === 'ep-inner' ? [] : [rankOrder]),
     ...(mixture.sliced ? [] : ['whole']),
     ...(mixture.apart === 0 ? [] : [`apart${mixture.apart}`]),
+    ...(mixture.rows === 'chunks' ? ['chunks'] : []),
     `${mixture.model}${mixture.segments === 1 ? '' : ` s${mixture.segments}`} ${mixture.precision}`,
   ].join(' ');
 }

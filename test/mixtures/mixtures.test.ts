@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { resolveTopology, TopologyError } from '@troupe/topology';
+import { Layout, resolveTopology, TopologyError } from '@troupe/topology';
 import {
   axesOf,
   factorNames,
@@ -47,6 +47,7 @@ test('mixtures: those of the literature, all models, three axes at once, bf16', 
     '4 layers on 3 stages',
   );
   t.true(count(({ precision }) => precision === 'bf16') >= 8);
+  t.true(count((mixture) => new Layout(topologyOf(mixture)).rowChunks > 1) >= 12, 'rows in chunks');
   for (const dp of [3, 6]) t.true(count((mixture) => mixture.dp === dp) >= 3);
 });
 

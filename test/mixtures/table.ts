@@ -34,8 +34,11 @@ function pairsOf(mixture: Decided): readonly string[] {
 const isSmall = ({ pp = 1, dp = 1, tp = 1, ep = 1, apart = 0 }: Decided): boolean =>
   worldOf({ pp, dp, tp, ep, apart }) <= MOST_WORKERS;
 
+/** What the table is made from. */
+type Factor = Exclude<keyof Mixture, 'rows'>;
+
 /** What is left to decide, in an order in which dead ends are seen early. */
-const order: readonly (keyof Mixture)[] = [
+const order: readonly Factor[] = [
   'pp',
   'dp',
   'tp',
@@ -55,7 +58,7 @@ const order: readonly (keyof Mixture)[] = [
 ];
 
 const modelNames = Object.keys(models) as readonly ModelName[];
-const domains: { readonly [K in keyof Mixture]: readonly Mixture[K][] } = {
+const domains: { readonly [K in Factor]: readonly Mixture[K][] } = {
   ...factors,
   model: modelNames,
   segments: [1, 4],
@@ -107,7 +110,7 @@ class Table {
   }
 
   /** Values of a factor, those with most new pairs first, and of the others those that were used least. */
-  #ranked(key: keyof Mixture, decided: Decided): readonly unknown[] {
+  #ranked(key: Factor, decided: Decided): readonly unknown[] {
     const worth = (value: unknown): number =>
       key in factors
         ? pairsOf({ ...decided, [key]: value }).filter((pair) => !this.#seen.has(pair)).length
@@ -188,4 +191,9 @@ function tableOf(): readonly Mixture[] {
   }
 }
 
-export const mixtures: readonly Mixture[] = tableOf();
+/** Those of the literature send rows at once, the others in chunks where their experts are elsewhere: of few sequences that is one. */
+export const mixtures: readonly Mixture[] = tableOf().map((mixture, index) =>
+  (mixture.ep > 1 || mixture.apart > 0) && index >= published.length
+    ? { ...mixture, rows: 'chunks' }
+    : mixture,
+);
