@@ -1,5 +1,5 @@
 import { FlatGradients, leavesOf, tensorShare, type UnitTargets } from '@troupe/model';
-import type { ExactSum, KernelCall } from '@troupe/kernel-set';
+import { isHollowFrame, type ExactSum, type KernelCall } from '@troupe/kernel-set';
 import type { Unit } from '@troupe/spec';
 import type { ParameterGroup } from '@troupe/topology/layout';
 import { intersect, type Range } from './gradients.ts';
@@ -94,6 +94,7 @@ export class AlikeGradients {
     let hash = 0x811c9dc5;
     for (const { from, to } of this.#ranges) {
       const values = this.#device.read(this.#own.sum(from, to).values);
+      if (isHollowFrame(values)) continue;
       const words = new Int32Array(values.buffer, values.byteOffset, 2 * values.length);
       for (const word of words) hash = Math.imul(hash ^ word, 0x01000193);
     }

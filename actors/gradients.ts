@@ -8,7 +8,15 @@ import { assertWithin, chunks, intersect } from './range.ts';
 import type { Worker } from './worker.ts';
 
 export type { ElementRange as Range } from '@troupe/spec';
-export { assertWithin, chunks, chunksOf, intersect, lengthOf, MESSAGE_ELEMENTS } from './range.ts';
+export {
+  assertWithin,
+  chunks,
+  chunksOf,
+  intersect,
+  lengthOf,
+  MESSAGE_ELEMENTS,
+  WEIGHT_ELEMENTS,
+} from './range.ts';
 
 /** Who sends messages of these kinds. */
 type Sender<Kinds extends keyof typeof messages> = Pick<AnySelf<Pick<typeof messages, Kinds>>, 'tell'>;

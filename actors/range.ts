@@ -16,12 +16,16 @@ export function assertWithin({ from, to }: ElementRange, whole: ElementRange, ru
 /** Elements of a range. */
 export const lengthOf = ({ from, to }: ElementRange): number => to - from;
 
-/** Largest frame of gradients or weights, elements: 8 MiB of int64. */
+/** Largest frame of gradients, elements: 8 MiB of int64. */
 export const MESSAGE_ELEMENTS = 1 << 20;
 
-export function* chunks(range: ElementRange): Generator<ElementRange> {
-  for (let from = range.from; from < range.to; from += MESSAGE_ELEMENTS)
-    yield { from, to: Math.min(range.to, from + MESSAGE_ELEMENTS) };
+/** The same of weights, by how they are read. */
+export const WEIGHT_ELEMENTS = { f32: 2 * MESSAGE_ELEMENTS, bf16: 4 * MESSAGE_ELEMENTS } as const;
+
+/** @param most - elements of one */
+export function* chunks(range: ElementRange, most = MESSAGE_ELEMENTS): Generator<ElementRange> {
+  for (let from = range.from; from < range.to; from += most)
+    yield { from, to: Math.min(range.to, from + most) };
 }
 
 /** A slice in messages; an empty one in an empty message, so that its receiver is not left waiting. */

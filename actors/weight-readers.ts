@@ -12,7 +12,7 @@ export function readersOf(
   if (group.reader === 'stage')
     return whole.from < whole.to ? [{ to: layout.stageOf(worker), range: whole }] : [];
   return layout.layersOf(worker).flatMap((each) => {
-    const own = group.rangeOf(({ layer }) => layer === each);
+    const own = group.rangeOfLayer(each);
     const range = own === null ? null : intersect(whole, own);
     return range === null ? [] : [{ to: layout.expertOf(each, worker), range }];
   });

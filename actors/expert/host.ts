@@ -56,7 +56,7 @@ function buffersOf(worker: Worker, buffers: GroupBuffers, layer: number): Expert
   const { job, rank } = worker;
   const { group, weights, gradients } = buffers;
   const { layout } = job;
-  const range = group.rangeOf((unit) => unit.layer === layer);
+  const range = group.rangeOfLayer(layer);
   const units = group.units.filter((unit) => unit.layer === layer);
   assert(range !== null, 'a layer has experts', { layer });
   const courier = layout.courierOf(group, rank);

@@ -1,5 +1,5 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
-import { chunks, lengthOf, type Range } from '../gradients.ts';
+import { chunks, lengthOf, WEIGHT_ELEMENTS, type Range } from '../gradients.ts';
 import { readersOf } from '../weight-readers.ts';
 import type { OptimizerSelf } from './events.ts';
 import type { ShardMemory } from './shard-memory.ts';
@@ -100,7 +100,7 @@ export class Distribution {
   #read(part: Range, version: number): readonly Frame<HostFloats | Uint16Array>[] {
     const { device } = this.#shard.worker;
     return this.#memory.weights.published(part, version).flatMap((slice) =>
-      [...chunks(slice)].map((body) => {
+      [...chunks(slice, WEIGHT_ELEMENTS[slice.kind])].map((body) => {
         const values = slice.values.subarray(body.from - slice.from, body.to - slice.from);
         return { body, values: device.read<'f32' | 'bf16'>(values) };
       }),

@@ -1,4 +1,4 @@
-import { chunks } from '../gradients.ts';
+import { chunks, WEIGHT_ELEMENTS } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerSelf } from './events.ts';
@@ -12,7 +12,7 @@ export function givingEffects(self: OptimizerSelf, { shard, memory }: ShardParts
     giveWeights: ({ from, step, attempt, version, layer, microbatch, body }) => {
       const place = { step, attempt, version, layer, microbatch };
       for (const slice of memory.weights.published(body, version))
-        for (const part of chunks(slice)) {
+        for (const part of chunks(slice, WEIGHT_ELEMENTS[slice.kind])) {
           const values = slice.values.subarray(part.from - slice.from, part.to - slice.from);
           const weights = device.read<'f32' | 'bf16'>(values);
           self.tell(from, 'weights.part', { ...place, body: part, tensors: { weights } });

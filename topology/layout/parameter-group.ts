@@ -48,6 +48,7 @@ export class ParameterGroup {
   #flat: FlatLayout | null = null;
   #segments: readonly Segment[] | null = null;
   #slices: readonly HeldSlice[] | null = null;
+  readonly #layerRanges = new Map<number, ElementRange | null>();
 
   constructor(
     group: Pick<ParameterGroup, 'name' | 'holders' | 'exchange' | 'cuts' | 'reader'> & {
@@ -97,6 +98,16 @@ export class ParameterGroup {
 
   get cut(): Cut {
     return this.cuts === 'blocks' ? cutAtBlocks : cutAtUnits(this.flat);
+  }
+
+  /** Where the units of a layer lie; null: it has none. Worked out once: a group may have thousands of units, and be asked for every message. */
+  rangeOfLayer(layer: number): ElementRange | null {
+    let range = this.#layerRanges.get(layer);
+    if (range === undefined) {
+      range = this.rangeOf((unit) => unit.layer === layer);
+      this.#layerRanges.set(layer, range);
+    }
+    return range;
   }
 
   /** Where consecutive units lie in the buffer; null: it has none of these. */

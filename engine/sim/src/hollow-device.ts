@@ -1,6 +1,7 @@
 import type { HostArray } from '@troupe/core';
 import {
   asDeviceArray,
+  hollowFrame,
   hostMemory,
   onHost,
   type DeviceArray,
@@ -31,6 +32,9 @@ class Zeros {
 
 /** Frames with a length and zeros in them: writing is forgotten, copies are views. */
 class HollowFloats extends Float32Array {
+  get [hollowFrame](): true {
+    return true;
+  }
   override set(): void {}
   override fill(): this {
     return this;
@@ -41,6 +45,9 @@ class HollowFloats extends Float32Array {
 }
 
 class HollowHalves extends Uint16Array {
+  get [hollowFrame](): true {
+    return true;
+  }
   override set(): void {}
   override fill(): this {
     return this;
@@ -51,6 +58,9 @@ class HollowHalves extends Uint16Array {
 }
 
 class HollowInts extends Int32Array {
+  get [hollowFrame](): true {
+    return true;
+  }
   override set(): void {}
   override fill(): this {
     return this;
@@ -61,6 +71,9 @@ class HollowInts extends Int32Array {
 }
 
 class HollowInt64s extends BigInt64Array {
+  get [hollowFrame](): true {
+    return true;
+  }
   override set(): void {}
   override fill(): this {
     return this;
