@@ -18,6 +18,14 @@ export interface CapacityCase {
   readonly family: ModelFamily;
 }
 
+/** One model, and clusters that may hold it. */
+export interface SameModelCase {
+  /** Whose largest model it is. */
+  readonly of: CapacityCase;
+  /** Smaller clusters with another mixture, the smallest one first, each with the size that is the same model there. */
+  readonly on: (size: number) => readonly { readonly case: CapacityCase; readonly size: number }[];
+}
+
 const perMachine = 8;
 
 /** Host memory of a machine with eight A100s, bytes. */
@@ -121,23 +129,56 @@ const alone = (name: string, offload: 'none' | 'optimizer', published: number): 
   published,
 });
 
+/** Messages of rows that one step of a cluster sends: from every gate to every group of experts, there and back, in both directions. */
+export function rowMessages({ mixture, family }: CapacityCase): number {
+  const { dp, ep, tp = 1 } = mixture.parallel;
+  const { layers = 0, moe } = family.model(1);
+  const every = typeof moe?.every === 'number' ? moe.every : layers;
+  return 4 * Number(dp) * Number(ep ?? 1) * Number(tp) * Math.floor(layers / every);
+}
+
+const smallPair: PublishedCase = { ...caseOf(2, 'E+D'), family: expertFamily({ layers: 2, ep: 2 }) };
+
 /** What the capacity page shows. `small`: what a test runs. */
 export const capacityCases: Readonly<Record<'small' | 'full', readonly PublishedCase[]>> = {
-  small: [{ ...caseOf(2, 'E+D'), family: expertFamily({ layers: 2, ep: 2 }) }, alone('D', 'none', 1.4)],
+  small: [smallPair, alone('D', 'none', 1.4)],
   full: [
-    caseOf(512, 'E+D'),
-    caseOf(512, 'E+Z'),
-    caseOf(512, 'E+Z-Off'),
-    caseOf(512, 'E+D+M', 400),
-    caseOf(512, 'E+Z-Off+M', 3500),
+    alone('D', 'none', 1.4),
+    alone('Z-Off', 'optimizer', 15),
     caseOf(64, 'E+D'),
     caseOf(64, 'E+Z'),
     caseOf(64, 'E+Z-Off'),
     caseOf(64, 'E+D+M'),
     caseOf(64, 'E+Z-Off+M', 400),
-    alone('D', 'none', 1.4),
-    alone('Z-Off', 'optimizer', 15),
+    caseOf(512, 'E+D'),
+    caseOf(512, 'E+Z'),
+    caseOf(512, 'E+Z-Off'),
+    caseOf(512, 'E+D+M', 400),
+    caseOf(512, 'E+Z-Off+M', 3500),
   ],
+};
+
+/** The model of a case on a smaller cluster: each of its groups has so many times the experts. */
+const smaller = (of: CapacityCase, devices: number, name: keyof typeof mixtures) => {
+  const { layers = 0 } = of.family.model(1);
+  const { ep } = mixtures[name](devices);
+  return (size: number) => ({
+    case: {
+      devices,
+      mixture: { name, parallel: mixtures[name](devices) },
+      family: expertFamily({ layers, ep }),
+    },
+    size: (size * Number(of.mixture.parallel.ep)) / ep,
+  });
+};
+
+/** Which model is looked for on fewer devices. */
+export const sameModel: Readonly<Record<'small' | 'full', SameModelCase>> = {
+  small: { of: smallPair, on: (size) => [smaller(smallPair, 1, 'E+Z-Off')(size)] },
+  full: {
+    of: caseOf(512, 'E+D+M'),
+    on: (size) => [64, 128, 256].map((devices) => smaller(caseOf(512, 'E+D+M'), devices, 'E+Z-Off+M')(size)),
+  },
 };
 
 /** Clusters of one throughput curve, each with as many experts a device. */

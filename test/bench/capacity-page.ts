@@ -1,6 +1,6 @@
 import { formatBytes } from '@troupe/topology';
 import type { BarChart } from './bar-chart.ts';
-import type { Capacity, CapacityRow, Largest, ThroughputRow } from './capacity.ts';
+import type { Capacity, CapacityRow, Largest, SameModel, ThroughputRow } from './capacity.ts';
 import type { Section } from './results-page.ts';
 
 /** The page of its own that these sections are on. */
@@ -61,6 +61,26 @@ const largestChart = (rows: readonly CapacityRow[]): BarChart & { readonly file:
     })),
 });
 
+function sameTable(same: Capacity['same']): string {
+  const names = { own: 'as Troupe allocates', papers: 'as the papers count' } as const;
+  const line = (
+    name: keyof typeof names,
+    { parameters, devices, mixture, basis, tried }: SameModel,
+  ): string => {
+    const on = tried.map((each) => `${each.mixture} on ${each.devices}: ${each.fits ? 'runs' : 'refused'}`);
+    const mark = basis === 'formula' ? ' †' : '';
+    return `| ${names[name]} | ${billions(parameters)}${mark} | ${mixture} on ${devices} | ${on.join('; ')}${mark} |`;
+  };
+  return [
+    '| counted | 10^9 parameters | largest of | on fewer devices |',
+    '|---|---|---|---|',
+    line('own', same.own),
+    line('papers', same.papers),
+    '',
+    '† by formula alone. arXiv:2109.10465 has 64 devices with E+Z-Off+M for what takes 512 with E+D+M.',
+  ].join('\n');
+}
+
 function throughputTable(rows: readonly ThroughputRow[]): string {
   const [first] = rows;
   const each = ({ tokensPerSecond, devices }: ThroughputRow): number => tokensPerSecond / devices;
@@ -83,12 +103,28 @@ function throughputTable(rows: readonly ThroughputRow[]): string {
   ].join('\n');
 }
 
-export const capacitySections = ({ rows, throughput }: Capacity): readonly Section[] => [
+export const capacitySections = ({ rows, same, throughput }: Capacity): readonly Section[] => [
   {
     title: 'The largest model',
     text: largestTable(rows),
     page: capacityPage,
     ...(rows.some(({ case: { devices } }) => devices === 512) ? { chart: largestChart(rows) } : {}),
   },
+  { title: 'The same model on fewer devices', text: sameTable(same), page: capacityPage },
   { title: 'Throughput', text: throughputTable(throughput), page: capacityPage },
 ];
+
+/** One result on one line, as it comes. */
+export function capacityLine(found: CapacityRow | SameModel | ThroughputRow): string {
+  if ('case' in found) {
+    const { devices, mixture } = found.case;
+    const { own, papers } = found;
+    const basis = own.basis === 'formula' ? 'by formula' : 'ran, and the next was refused';
+    return `${devices} ${mixture.name}: ${figure(own)} (k ${own.size}, ${formatBytes(own.deviceBytes)}, ${basis}); papers ${figure(papers)}`;
+  }
+  if ('tried' in found) {
+    const on = found.tried.map(({ devices, fits }) => `${devices} ${fits ? 'runs' : 'refused'}`);
+    return `${billions(found.parameters)} of ${found.mixture} on ${found.devices}: ${on.join(', ')}`;
+  }
+  return `${found.devices}: ${found.tokensPerSecond.toFixed(0)} tokens/s`;
+}

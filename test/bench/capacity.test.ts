@@ -10,10 +10,12 @@ test('bench capacity: the largest model runs a step, the next one is refused, an
     t.is(papers.basis, 'formula');
     t.true(own.size > 0 && own.deviceBytes <= 40e9);
   }
-  const [first, second] = capacitySections(capacity).map(({ text }) => text);
+  const [first, same, second] = capacitySections(capacity).map(({ text }) => text);
   t.regex(
     first ?? '',
     /^\| 2 \| E\+D \| dp 2, ep 2, zero 0 \| \d+\.\d\d \| \d+ \| [\d.]+ GiB \| 0 B \| [\d.]+ † \| – \|$/mu,
   );
+  t.is(capacity.same.own.basis, 'simulated');
+  t.regex(same ?? '', /^\| as Troupe allocates \| \d+\.\d\d \| E\+D on 2 \| E\+Z-Off on 1: runs \|$/mu);
   t.regex(second ?? '', /^\| 4 \| .* % \|$/mu);
 });

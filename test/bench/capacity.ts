@@ -13,6 +13,8 @@ import {
   capacityCases,
   capacityDocument,
   HOST_BYTES,
+  rowMessages,
+  sameModel,
   WEAK_SIZE,
   weakCases,
   type CapacityCase,
@@ -46,12 +48,27 @@ export interface ThroughputRow {
   readonly tokensPerSecond: number;
 }
 
+/** A model that a large cluster holds, and the smaller clusters that were tried with it, the smallest first, up to the one that holds it. */
+export interface SameModel {
+  readonly parameters: number;
+  readonly devices: number;
+  readonly mixture: string;
+  readonly basis: Largest['basis'];
+  readonly tried: readonly { readonly devices: number; readonly mixture: string; readonly fits: boolean }[];
+}
+
 export interface Capacity {
   readonly rows: readonly CapacityRow[];
+  /** In both accountings. */
+  readonly same: Readonly<Record<Accounting, SameModel>>;
   readonly throughput: readonly ThroughputRow[];
 }
 
-type Accounting = 'own' | 'papers';
+/** As Troupe's actors allocate, or 2 + 2 + 12 bytes a parameter. */
+export type Accounting = 'own' | 'papers';
+
+/** Row messages of a step up to which it is simulated. */
+const MOST_ROWS = 2e6;
 
 const topologyOf = (one: CapacityCase, size: number): ResolvedTopology =>
   resolveTopology(capacityDocument(one, size));
@@ -76,18 +93,19 @@ function bytesOf(topology: ResolvedTopology, accounting: Accounting): { device: 
 
 const memoryOf = ({ machines }: ResolvedTopology): number => machines[0]?.speed?.memoryBytes ?? 0;
 
+function fitsByFormula(one: CapacityCase, size: number, accounting: Accounting): boolean {
+  const topology = topologyOf(one, size);
+  const { device, host } = bytesOf(topology, accounting);
+  return device <= memoryOf(topology) && host * Math.min(8, one.devices) <= HOST_BYTES;
+}
+
 /** The largest size that fits by plan, at least 0. */
 function plannedSize(one: CapacityCase, accounting: Accounting): number {
-  const fits = (size: number): boolean => {
-    const topology = topologyOf(one, size);
-    const { device, host } = bytesOf(topology, accounting);
-    return device <= memoryOf(topology) && host * Math.min(8, one.devices) <= HOST_BYTES;
-  };
   let [low, high] = [0, 1];
-  while (fits(high)) [low, high] = [high, 2 * high];
+  while (fitsByFormula(one, high, accounting)) [low, high] = [high, 2 * high];
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    if (fits(middle)) low = middle;
+    if (fitsByFormula(one, middle, accounting)) low = middle;
     else high = middle;
   }
   return low;
@@ -141,15 +159,39 @@ async function largestRunning(one: CapacityCase, planned: number): Promise<Large
   return { ...largest(one, size, 'own'), deviceBytes, basis: 'simulated' };
 }
 
+/** Whether a step of a cluster ends within minutes. */
+const runs = (one: CapacityCase, size: number, mostDevices: number): boolean =>
+  one.devices <= mostDevices &&
+  rowMessages(one) <= MOST_ROWS &&
+  refuseUnbuilt(topologyOf(one, Math.max(1, size)), 'shapes').length === 0;
+
 async function rowOf(one: PublishedCase, mostDevices: number): Promise<CapacityRow> {
   const planned = plannedSize(one, 'own');
-  const runs =
-    one.devices <= mostDevices && refuseUnbuilt(topologyOf(one, Math.max(1, planned)), 'shapes').length === 0;
   return {
     case: one,
-    own: runs ? await largestRunning(one, planned) : largest(one, planned, 'own'),
+    own: runs(one, planned, mostDevices) ? await largestRunning(one, planned) : largest(one, planned, 'own'),
     papers: largest(one, plannedSize(one, 'papers'), 'papers'),
   };
+}
+
+/** On which smaller clusters the largest model of a large one runs. */
+async function sameModelOf(
+  size: 'small' | 'full',
+  accounting: Accounting,
+  { found, mostDevices }: { readonly found: Largest; readonly mostDevices: number },
+): Promise<SameModel> {
+  const { of, on } = sameModel[size];
+  const tried: SameModel['tried'][number][] = [];
+  let { basis } = found;
+  for (const { case: one, size: same } of on(found.size)) {
+    const simulates = accounting === 'own' && runs(one, same, mostDevices);
+    if (!simulates) basis = 'formula';
+    const fits = simulates ? (await stepOf(one, same)) !== null : fitsByFormula(one, same, accounting);
+    tried.push({ devices: one.devices, mixture: one.mixture.name, fits });
+    if (fits) break;
+  }
+  const { devices, mixture } = of;
+  return { parameters: found.parameters, devices, mixture: mixture.name, basis, tried };
 }
 
 async function throughputOf(one: CapacityCase): Promise<ThroughputRow> {
@@ -172,11 +214,27 @@ export async function benchCapacity(options: {
   readonly size: 'small' | 'full';
   /** Of clusters with more, the largest model is found by formula alone, and they have no throughput. Default: none. */
   readonly mostDevices?: number;
+  /** Hears of every result as it comes: the whole takes long. */
+  readonly tell?: (found: CapacityRow | SameModel | ThroughputRow) => void;
 }): Promise<Capacity> {
-  const { size, mostDevices = Infinity } = options;
-  const rows: CapacityRow[] = [];
-  for (const one of capacityCases[size]) rows.push(await rowOf(one, mostDevices));
+  const { size, mostDevices = Infinity, tell = () => {} } = options;
+  const told = <T extends CapacityRow | SameModel | ThroughputRow>(found: T): T => {
+    tell(found);
+    return found;
+  };
   const throughput: ThroughputRow[] = [];
-  for (const one of weakCases(size)) if (one.devices <= mostDevices) throughput.push(await throughputOf(one));
-  return { rows, throughput };
+  for (const one of weakCases(size))
+    if (one.devices <= mostDevices) throughput.push(told(await throughputOf(one)));
+  const rows: CapacityRow[] = [];
+  for (const one of capacityCases[size]) rows.push(told(await rowOf(one, mostDevices)));
+  const { of } = sameModel[size];
+  const row = rows.find(
+    ({ case: { devices, mixture } }) => devices === of.devices && mixture.name === of.mixture.name,
+  );
+  if (row === undefined) throw new Error('the same model is one of the table');
+  const same = {
+    own: told(await sameModelOf(size, 'own', { found: row.own, mostDevices })),
+    papers: told(await sameModelOf(size, 'papers', { found: row.papers, mostDevices })),
+  };
+  return { rows, same, throughput };
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { jobNames, type JobName, type Precision } from './bench-job.ts';
 import { benchCapacity } from './capacity.ts';
-import { capacitySections } from './capacity-page.ts';
+import { capacityLine, capacitySections } from './capacity-page.ts';
 import { benchEvents, formatEvents } from './events.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
 import { benchLayouts, formatLayouts } from './layouts.ts';
@@ -94,7 +94,13 @@ const benches = {
     },
   ],
   capacity: async ({ size, mostDevices }: BenchOptions): Promise<readonly Section[]> =>
-    capacitySections(await benchCapacity({ size, ...(mostDevices === undefined ? {} : { mostDevices }) })),
+    capacitySections(
+      await benchCapacity({
+        size,
+        ...(mostDevices === undefined ? {} : { mostDevices }),
+        tell: (found) => process.stderr.write(`${capacityLine(found)}\n`),
+      }),
+    ),
   memory: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Memory of a long run', text: formatMemory(await benchMemory({ size })) },
   ],
