@@ -1,6 +1,8 @@
 import test from 'ava';
 import { denseUnits, expertUnit, flatLayout } from '@troupe/spec';
 import { resolveTopology } from '../resolve.ts';
+import { Layout } from './layout.ts';
+import { workerRank } from './rank.ts';
 import { BUCKET_ROOMS, roomsFor, segmentsOf, WEIGHT_ROOMS } from './segment.ts';
 
 const { model } = resolveTopology({ model: { layers: 3, moe: { experts: 4, every: 2 } } });
@@ -24,6 +26,21 @@ test('segments: the embedding, each layer and the tail make up the buffer, each 
     segments.flatMap((each) => each.flat.units.map(({ id }) => id)),
     flat.units.map(({ id }) => id),
   );
+});
+
+test('parameter group: where a layer lies is worked out once', (t) => {
+  const dense = new Layout(resolveTopology({ model: { layers: 3, moe: null } })).groupOf(
+    workerRank(0),
+    'dense',
+  );
+  const [embedding, ...layers] = dense.segments;
+  t.deepEqual(
+    [0, 1, 2].map((layer) => dense.rangeOfLayer(layer)),
+    layers.slice(0, 3).map(({ from, to }) => ({ from, to })),
+  );
+  t.is(dense.rangeOfLayer(0)?.from, embedding?.to);
+  t.is(dense.rangeOfLayer(1), dense.rangeOfLayer(1));
+  t.is(dense.rangeOfLayer(3), null);
 });
 
 test('segments: experts of a layer are one; nothing has none', (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { onHost, type RoutePlanCall } from '@troupe/kernel-set';
+import { isHollowFrame, onHost, type RoutePlanCall } from '@troupe/kernel-set';
 import { openHollowDevice } from './hollow-device.ts';
 
 /** Rows of six experts in three groups, and what the device writes of them. */
@@ -38,6 +38,9 @@ test('openHollowDevice: arrays have any length, views have theirs, and frames ar
   t.deepEqual(device.read(part), device.read(device.floats(5)));
   t.deepEqual([...device.read(part)], [0, 0, 0, 0, 0]);
   t.is(device.read(device.int64s(3)).length, 3);
+  t.true(isHollowFrame(device.read(part)), 'nothing is worth a look');
+  t.true(isHollowFrame(device.read(device.int64s(3)).subarray(1)));
+  t.false(isHollowFrame(device.read(device.ints(3))), 'counts are there');
 });
 
 test('openHollowDevice: every expert gets as many rows as the next', (t) => {
