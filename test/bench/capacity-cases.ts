@@ -134,7 +134,7 @@ export function rowMessages({ mixture, family }: CapacityCase): number {
   const { dp, ep, tp = 1 } = mixture.parallel;
   const { layers = 0, moe } = family.model(1);
   const every = typeof moe?.every === 'number' ? moe.every : layers;
-  return 4 * Number(dp) * Number(ep ?? 1) * Number(tp) * Math.floor(layers / every);
+  return 4 * Number(dp) * (ep ?? 1) * tp * Math.floor(layers / every);
 }
 
 const smallPair: PublishedCase = { ...caseOf(2, 'E+D'), family: expertFamily({ layers: 2, ep: 2 }) };
