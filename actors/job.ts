@@ -1,6 +1,6 @@
 import type { Precision } from '@troupe/kernel-set';
 import type { ModelConfig } from '@troupe/spec';
-import type { Layout } from '@troupe/topology/layout';
+import { ExpertSeats, type Layout } from '@troupe/topology/layout';
 import type { ExpertRule } from './expert/rule.ts';
 import type { GateRule } from './gate/rule.ts';
 
@@ -56,6 +56,8 @@ export interface Job {
   readonly evaluationSequences: number;
   /** Steps between checkpoints; 0: only at the end; -1: never. */
   readonly checkpointEvery: number;
+  /** Fewest steps between two dealings of experts by load; absent: they stay where the layout has them. */
+  readonly dealEvery?: number;
   /**
    * Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. `from`: what the store reads of it, everything or
    * the weights alone, with moments of zero; default `checkpoint` above step 0, else `seed`: nothing, since weights are drawn.
@@ -64,6 +66,8 @@ export interface Job {
     readonly step: number;
     readonly adamClock: number;
     readonly from?: 'seed' | 'checkpoint' | 'weights';
+    /** Where its experts sat, by layer with experts; absent: where the layout has them. */
+    readonly experts?: readonly (readonly number[])[];
   };
   readonly deadlines: Deadlines;
   /** Steps that are skipped one after the other until the run is given up; 0: never. */
@@ -79,3 +83,16 @@ export interface Job {
 /** Where the state of the first step comes from. */
 export const firstSource = ({ first }: Job): 'seed' | 'checkpoint' | 'weights' =>
   first.from ?? (first.step > 0 ? 'checkpoint' : 'seed');
+
+const seatsOfJobs = new WeakMap<Job, ExpertSeats>();
+
+/** Where experts sit when a run begins: one answer for all workers of a process, since it never changes. */
+export function firstSeats(job: Job): ExpertSeats {
+  let found = seatsOfJobs.get(job);
+  if (found === undefined) {
+    const { experts } = job.first;
+    found = new ExpertSeats(job.layout, experts === undefined ? null : Int32Array.from(experts.flat()));
+    seatsOfJobs.set(job, found);
+  }
+  return found;
+}

@@ -12,6 +12,7 @@ import {
   type Shapes,
 } from '@troupe/runtime';
 import { courierMessages } from './courier/messages.ts';
+import { movingMessages } from './optimizer/messages.ts';
 import { matricesMessages } from './pass/messages.ts';
 
 const { flag, number, oneOf, optional, text } = field;
@@ -42,6 +43,7 @@ export const messages = {
   ...systemMessages,
   ...courierMessages,
   ...matricesMessages,
+  ...movingMessages,
 
   'batch.prefetch': message({
     from: ['trainer'],
@@ -361,7 +363,8 @@ export const messages = {
   'attempt.abandon': message({
     from: ['trainer', 'stage', 'expert', 'optimizer'],
     to: ['stage', 'pass', 'gate', 'expert', 'courier', 'optimizer', 'ward'],
-    says: 'Something was lost: leave every attempt before `attempt`. The first actor of a worker tells the others.',
+    says: 'Something was lost, or experts move: leave every attempt before `attempt`. The first actor of a worker tells the others. Groups of experts are absent as long as these sit as they did in the beginning.',
+    tensors: { groups_LE: tensor.optional(ints) },
   }),
   'attempt.abandoned': message({
     from: ['optimizer', 'ward', 'courier'],
@@ -405,6 +408,7 @@ export const messages = {
     says: 'A checkpoint of `step` comes, from so many shards.',
     fenced: true,
     body: { adamClock: number, numShards: number, prunes: flag, isLast: flag },
+    tensors: { groups_LE: tensor.optional(ints) },
   }),
   'snapshot.take': message({
     from: ['trainer'],

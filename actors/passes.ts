@@ -94,7 +94,8 @@ export class Passes {
     this.#statistics = { train: statistics(), evaluate: statistics() };
   }
 
-  #allocate({ job, device }: Worker): readonly (Activations | null)[] {
+  #allocate(worker: Worker): readonly (Activations | null)[] {
+    const { job, device } = worker;
     const { layout, model } = job;
     let gradients: GradientActivations | undefined;
     return this.slots.all.map(({ mode, plan }) => {
@@ -108,7 +109,7 @@ export class Passes {
         runs: grainRuns({ first: 0, end: this.shape.grains }, layout.rowChunks),
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
-        ...(model.moe === null ? {} : { rankOf_E: (layer) => layout.rankOf_E(layer) }),
+        ...(model.moe === null ? {} : { rankOf_E: (layer) => worker.seats.rankOf_E(layer) }),
         ...(gradients === undefined ? {} : { gradients }),
       });
       if (mode === 'train') gradients = made.gradients;

@@ -1,6 +1,7 @@
 import { withoutQueue, type Device, type KernelCall } from '@troupe/kernel-set';
 import type { Behaviour, FieldsArgument, Self, Shapes } from '@troupe/runtime';
 import {
+  ExpertSeats,
   tensorRank,
   type Coordinates,
   type GroupName,
@@ -8,7 +9,7 @@ import {
   type WorkerRank,
   type TensorRank,
 } from '@troupe/topology/layout';
-import type { Job } from './job.ts';
+import { firstSeats, type Job } from './job.ts';
 import type { messages } from './messages.ts';
 import { hearingOrder } from './roster.ts';
 
@@ -56,6 +57,7 @@ export class Worker {
   /** The parameter groups that its stage and experts compute with. */
   readonly groups: readonly ParameterGroup[];
   #attempt: number;
+  #seats: ExpertSeats;
 
   /** @param life - `joins`: it takes the place of a lost one, its shards hold nothing yet */
   constructor(job: Job, rank: WorkerRank, device: Device, { joins }: { readonly joins: boolean }) {
@@ -66,6 +68,7 @@ export class Worker {
     this.layers = layout.layersOf(rank);
     this.groups = layout.isHost(rank) ? [] : layout.groupsOf(rank);
     this.#attempt = joins ? Number.POSITIVE_INFINITY : 0;
+    this.#seats = firstSeats(job);
   }
 
   /** Its place in the mesh; a host has none. */
@@ -87,12 +90,24 @@ export class Worker {
     this.#attempt = this.joins ? attempt : Math.max(this.#attempt, attempt);
   }
 
-  /** One of the actors hears that an attempt is over: REC-1, it is over for all; REC-2, the first of them tells the others, shards last. */
-  abandon(self: Hearing, attempt: number): void {
+  /** Where experts sit in this attempt: each worker has its own word of it, since a layout is shared. */
+  get seats(): ExpertSeats {
+    return this.#seats;
+  }
+
+  /**
+   * One of the actors hears that an attempt is over: REC-1, it is over for all; REC-2, the first of them tells the others, shards last.
+   *
+   * @param groups_LE - where experts sit from now on; absent: where they do
+   */
+  abandon(self: Hearing, attempt: number, groups_LE?: Int32Array): void {
     this.enter(attempt);
+    if (groups_LE !== undefined && attempt >= this.#attempt && !this.#seats.equals(groups_LE))
+      this.#seats = new ExpertSeats(this.job.layout, Int32Array.from(groups_LE));
     const [first, ...others] = hearingOrder(this.job.layout, this.rank);
     if (self.address !== first) return;
-    for (const to of others) self.tell(to, 'attempt.abandon', { attempt });
+    const tensors = groups_LE === undefined ? {} : { groups_LE };
+    for (const to of others) self.tell(to, 'attempt.abandon', { attempt, tensors });
   }
 
   get joins(): boolean {

@@ -5,7 +5,6 @@ import { refuseUnbuilt } from './unbuilt.ts';
 const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
-  [{ model: { moe: {} }, parallel: { experts: 'balanced' } }, 'parallel.experts', 'balanced', 'contiguous'],
   [moe({ router: { kind: 'expert-choice' } }), 'model.moe.router.kind', 'expert-choice', 'token-choice'],
   [moe({ router: { scores: 'sigmoid' } }), 'model.moe.router.scores', 'sigmoid', 'softmax'],
   [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],

@@ -37,9 +37,6 @@ function limited(
     only('train.recompute', train.recompute, 'none', 'layer'),
     only('parallel.offload', parallel.offload, 'none', 'optimizer'),
     only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved', 'zero-bubble'),
-    ...(typeof parallel.experts === 'string'
-      ? [only('parallel.experts', parallel.experts, 'contiguous')]
-      : []),
   ];
 }
 

@@ -37,8 +37,8 @@ export function expertEffects(
       const body = { segment, weights: isGathered, gradients: !isForward, ...ahead };
       self.tell(courier, 'segment.want', { ...state.place(context), body });
     },
-    abandon: ({ attempt }) => {
-      host.abandon(self, attempt);
+    abandon: ({ attempt, tensors }) => {
+      host.abandon(self, attempt, tensors.groups_LE);
       state.abandon();
     },
   };

@@ -102,6 +102,6 @@ export function expertHost(worker: Worker, experts: GroupBuffers): ExpertHost {
     expertBuffers: (layer) => buffersOf(worker, experts, layer),
     chain: (self, calls, done, ...fields) => worker.chain(self, calls, done, ...fields),
     fence: (kinds) => worker.fence(kinds),
-    abandon: (self, attempt) => worker.abandon(self, attempt),
+    abandon: (self, attempt, groups_LE) => worker.abandon(self, attempt, groups_LE),
   };
 }

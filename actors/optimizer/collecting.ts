@@ -34,8 +34,8 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
     takeUp: () => {
       for (const event of aside.splice(0)) self.takeUp(event);
     },
-    abandon: ({ attempt }) => {
-      worker.abandon(self, attempt);
+    abandon: ({ attempt, tensors }) => {
+      worker.abandon(self, attempt, tensors.groups_LE);
       aside.length = 0;
     },
     reset: (_event, { attempt }) => {

@@ -1,3 +1,4 @@
+import { MovingExperts } from '../moving-experts.ts';
 import { addingEffects } from './adding.ts';
 import { applyingEffects } from './applying.ts';
 import { collectingEffects } from './collecting.ts';
@@ -7,6 +8,7 @@ import { givingEffects } from './giving.ts';
 import { guardingEffects } from './guarding.ts';
 import { LevelSums } from './level-sums.ts';
 import { loadingEffects } from './loading.ts';
+import { movingEffects } from './moving.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardMemory } from './shard-memory.ts';
 import type { ShardParts } from './shard-parts.ts';
@@ -18,6 +20,7 @@ export function optimizerEffects(self: OptimizerSelf, memory: ShardMemory): Opti
     shard,
     memory,
     distribution: new Distribution(self, shard, memory),
+    moving: new MovingExperts(shard.worker, { group: shard.group, worker: shard.rank }),
     levels: layout.hasCourier(shard.group) ? new LevelSums(shard.worker.device, shard.group.segments) : null,
     ward: shard.buddy === null ? null : layout.wardOf(shard.group, shard.rank),
   };
@@ -28,5 +31,6 @@ export function optimizerEffects(self: OptimizerSelf, memory: ShardMemory): Opti
     ...givingEffects(self, parts),
     ...applyingEffects(self, parts),
     ...guardingEffects(self, parts),
+    ...movingEffects(self, parts),
   };
 }

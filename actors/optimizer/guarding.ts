@@ -28,12 +28,16 @@ export function guardPart(
 
 /** A copy of what only this shard holds, and what comes of it after a loss. */
 export function guardingEffects(self: OptimizerSelf, parts: ShardParts): GuardingEffects {
-  const { shard, memory } = parts;
+  const { shard, memory, moving } = parts;
   return {
     // Of what others sum up (ZeRO 0) their parts follow, as they come.
     guardSum: ({ step, attempt }) => guardPart(self, parts, shard.reduces, { step, attempt }),
     reportAbandoned: (_event, { attempt, version, loaded }) =>
-      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version, body: { loaded } }),
+      self.tell(addresses.trainer, 'attempt.abandoned', {
+        attempt,
+        version,
+        body: { loaded: loaded && moving.holds },
+      }),
     sendState: ({ version: wanted, body: { to } }, { version, attempt }) => {
       for (const part of memory.state(shard.owns, version))
         self.tell(address(to), 'state.slice', { version: wanted, attempt, ...part });

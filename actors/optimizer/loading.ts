@@ -20,7 +20,7 @@ type LoadingEffects = Pick<
 
 /** Where the state of a shard comes from: drawn, read from a checkpoint, or sent by another shard. */
 export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingEffects {
-  const { shard, memory, distribution, ward } = parts;
+  const { shard, memory, distribution, ward, moving } = parts;
   const { job, device } = shard.worker;
   const store = job.layout.storeOf(shard.rank);
   return {
@@ -44,6 +44,7 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
       if (rounds) self.submit(device, memory.publish(version), 'weights.rounded', { attempt });
     },
     publishFirst: (_event, { version, attempt }) => {
+      moving.settle();
       distribution.publish({ version, attempt });
       if (ward === null) return;
       for (const { body: part, tensors } of memory.state(shard.owns, version)) {

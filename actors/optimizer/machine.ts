@@ -35,6 +35,9 @@ export const optimizerActions = {
   reportAbandoned: always,
   sendState: on('shard.send'),
   acceptState: on('state.slice'),
+  moveExperts: on('experts.move'),
+  stageExperts: on('experts.state'),
+  seatExperts: always,
 } as const;
 
 /** What carries them out. */
@@ -60,7 +63,8 @@ const isCompleteAt = (context: OptimizerContext, level: number): boolean =>
  * OPT-3: gradients of the next step that arrive before this one is applied wait. REC-1: any state leaves an abandoned attempt, but an
  * update that has begun is finished first; sums are reset behind all that the device still has of the attempt.
  *
- * BUD-1: a shard whose state nobody else holds votes, or says that it is loaded, once its buddy holds the same.
+ * BUD-1: a shard whose state nobody else holds votes, or says that it is loaded, once its buddy holds the same. MOV-1: experts that come lie
+ * beside the state until an attempt begins in which they sit here.
  */
 export const optimizerMachine = setup({
   types: { context: {} as OptimizerContext, events: {} as OptimizerEvent, input: {} as OptimizerInput },
@@ -195,6 +199,9 @@ export const optimizerMachine = setup({
         'gradient.add': [{ guard: 'isNextStep', actions: 'setAside' }, { actions: ['add', 'countAdded'] }],
         'gradient.total': { actions: ['acceptTotal', 'countTotal'] },
         'snapshot.take': { actions: 'snapshot' },
+        // Between steps: nothing of the next one is open yet.
+        'experts.move': { actions: 'moveExperts' },
+        'experts.state': { actions: 'stageExperts' },
       },
       always: [
         { guard: 'completeInGroup', target: 'passing' },
@@ -259,12 +266,13 @@ export const optimizerMachine = setup({
     /** Nothing of the abandoned attempt may reach the sums of the next one. */
     draining: {
       entry: 'reset',
-      on: { 'sums.reset': { target: 'abandoned', actions: 'reportAbandoned' } },
+      on: { 'sums.reset': { target: 'abandoned', actions: ['seatExperts', 'reportAbandoned'] } },
     },
     /** The trainer says where each shard's state is to come from. */
     abandoned: {
       on: {
-        'shard.keep': 'publishing',
+        // Experts that have come here are not rounded yet where they are read so.
+        'shard.keep': 'loading.rounding',
         'state.slice': { target: 'loading.copying', actions: ['countState', 'acceptState'] },
         'shard.restore': {
           target: 'loading',

@@ -84,7 +84,9 @@ export class ShardMemory {
       if (part === null) return [];
       const drawn = this.weights
         .slices(part, version)
-        .flatMap(({ from, values }) => initialise(unit, worker.job.seed, values, from - start));
+        .flatMap(({ from, values }) =>
+          initialise(worker.seats.unitAt(unit), worker.job.seed, values, from - start),
+        );
       return [...drawn, ...this.weights.round(part, version)];
     });
   }

@@ -130,9 +130,10 @@ export class Shard implements GroupShare {
   /** The tensors' parts within `range`, in order; padding is in none. */
   pieces(range: Range): readonly Piece[] {
     const { units, starts } = this.group.flat;
-    return units.flatMap((unit, index) => {
+    const { seats } = this.worker;
+    return units.flatMap((seat, index) => {
       const start = starts[index] ?? 0;
-      return unit.parameters.flatMap((parameter) => {
+      return seats.unitAt(seat).parameters.flatMap((parameter) => {
         const first = start + parameter.offset;
         const part = { from: range.from - first, to: range.to - first };
         return blocksOfPart(parameter, part).map((block) => {

@@ -65,8 +65,8 @@ export function openingEffects(self: StageSelf, state: StageState): OpeningEffec
       });
     },
     endWait: () => self.endWait('input'),
-    abandon: ({ attempt }) => {
-      worker.abandon(self, attempt);
+    abandon: ({ attempt, tensors }) => {
+      worker.abandon(self, attempt, tensors.groups_LE);
       self.endWait('balance');
       self.endWait('input');
       passes.clear();

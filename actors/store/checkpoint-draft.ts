@@ -26,6 +26,12 @@ function checkpointTensors(job: Job): readonly CheckpointTensor[] {
   );
 }
 
+/** By layer with experts, for the manifest. */
+const rowsOf = (groups_LE: Int32Array, experts: number): readonly (readonly number[])[] =>
+  Array.from({ length: groups_LE.length / experts }, (_, layer) => [
+    ...groups_LE.subarray(layer * experts, (layer + 1) * experts),
+  ]);
+
 /** The checkpoint that is being written. Pieces may come before it is told to begin; they wait for its writer. */
 export class CheckpointDraft {
   readonly #options: StoreOptions;
@@ -47,12 +53,15 @@ export class CheckpointDraft {
   }
 
   /** Begins the folder that `checkpoint.begin` asks for. */
-  open({ step, body }: StoreEventOf<'checkpoint.begin'>): void {
+  open({ step, body, tensors: { groups_LE } }: StoreEventOf<'checkpoint.begin'>): void {
     const { job, keep, storage, folder, resumeFrom, tokenizer } = this.#options;
     const base = {
       step,
       topology: this.#options.topology,
-      trajectory: { adamClock: body.adamClock },
+      trajectory: {
+        adamClock: body.adamClock,
+        ...(groups_LE === undefined ? {} : { experts: rowsOf(groups_LE, job.model.moe?.experts ?? 1) }),
+      },
       dataCursor: { step },
       rngKeys: { seed: job.seed },
       corpusSha256: this.#options.corpusSha256,

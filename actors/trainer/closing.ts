@@ -24,7 +24,7 @@ export function closingEffects(self: TrainerSelf, state: TrainerState): ClosingE
         prunes: skipped === 0,
         isLast: stopping || step >= stopAfter,
       };
-      self.tell(company.store, 'checkpoint.begin', { ...place, body });
+      self.tell(company.store, 'checkpoint.begin', { ...place, body, tensors: state.seated });
       for (const to of company.shards) self.tell(to, 'snapshot.take', place);
       state.waitFor('checkpoint', {
         awaited: [company.store],

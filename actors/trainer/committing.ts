@@ -62,6 +62,7 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
       const counted = state.tokensOf(step);
       state.forgetCounts(step);
       const losses = stepLosses(job, state.ledger, counted);
+      if (job.dealEvery !== undefined && !state.decided.skipped) state.countLoad();
       state.lastLoss = losses.loss;
       // A step that is repeated after all went back to a snapshot was reported already.
       const before = state.reported.get(step);

@@ -47,6 +47,8 @@ export interface TrainerContext {
   readonly skipped: number;
   readonly maxSkipped: number;
   readonly schedule: Schedule;
+  /** Step after which experts were last dealt by load, or looked at. */
+  readonly dealt: number;
   /** Votes of the present attempt. */
   readonly votes: Votes;
   /** Who holds which parameters. */

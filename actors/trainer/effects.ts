@@ -3,6 +3,7 @@ import { committingEffects } from './committing.ts';
 import { evaluationEffects } from './evaluation.ts';
 import type { TrainerSelf } from './events.ts';
 import { generationEffects } from './generation.ts';
+import { movingEffects } from './moving.ts';
 import type { TrainerEffects } from './machine.ts';
 import { openingEffects } from './opening.ts';
 import type { TrainerOptions } from './options.ts';
@@ -17,6 +18,7 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions): Trai
     ...evaluationEffects(self, state),
     ...generationEffects(self, state),
     ...closingEffects(self, state),
+    ...movingEffects(self, state),
     ...leavingEffects(self, state),
     ...returningEffects(self, state),
   };

@@ -1,9 +1,11 @@
-import { fencedKinds, ownEvent } from '@troupe/runtime';
+import { fencedKinds, field, ownEvent } from '@troupe/runtime';
 import { messages, type EventsOf, type Self } from '../messages.ts';
 
 const own = {
   /** The store did not find a snapshot in time. */
   'ask.failed': ownEvent({ fenced: true }),
+  /** Experts have been dealt by the rows that they had; whether any is to move. */
+  'experts.dealt': ownEvent({ fenced: true, body: { moves: field.flag } }),
 } as const;
 
 export type TrainerEvent = EventsOf<'trainer', typeof own>;

@@ -6,7 +6,7 @@ import type { Answerer, TrainerContext, TrainerInput } from './context.ts';
 import type { TrainerEvent } from './events.ts';
 import { Pending } from './pending.ts';
 import { planRecovery } from './recovery-plan.ts';
-import { evaluatesAfter, savesAfter } from './schedule.ts';
+import { dealsAfter, evaluatesAfter, savesAfter } from './schedule.ts';
 import { addVote, noVotes, type Votes } from './votes.ts';
 
 const addressesOf = (answerers: readonly Answerer[]): readonly Address[] =>
@@ -47,6 +47,9 @@ export const trainerActions = {
   failCheckpoint: on('checkpoint.failed'),
   failDiverged: always,
   finish: always,
+  deal: always,
+  moveExperts: always,
+  seatExperts: always,
   reportLoss: on('worker.down', 'link.down'),
   abandon: always,
   abandonJoined: on('worker.up'),
@@ -68,6 +71,9 @@ export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, Tr
  *
  * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. TRN-5: nothing opens
  * after a loss until every actor has left the abandoned attempt and every shard holds the same version.
+ *
+ * MOV-2: experts move between steps, once all that moves lies beside what is held; an attempt begins then, as after a loss, and a loss
+ * changes neither where experts sit nor what they are.
  */
 export const trainerMachine = setup({
   types: { context: {} as TrainerContext, events: {} as TrainerEvent, input: {} as TrainerInput },
@@ -120,6 +126,9 @@ export const trainerMachine = setup({
       context.step > context.evaluated && evaluatesAfter(context.schedule, context.step),
     // A step that was skipped has changed nothing: its checkpoint comes after the next one that has.
     checkpointDue: ({ context }) => context.skipped === 0 && savesAfter(context.schedule, context),
+    dealDue: ({ context }) =>
+      !context.stopping && context.step < context.stopAfter && dealsAfter(context.schedule, context),
+    moves: ({ event }) => of(event, 'experts.dealt').body.moves,
     diverged: ({ context }) => context.maxSkipped > 0 && context.skipped >= context.maxSkipped,
     endedUnsaved: ({ context }) =>
       context.schedule.checkpointEvery >= 0 &&
@@ -148,6 +157,7 @@ export const trainerMachine = setup({
     saved: input.step,
     proven: 0,
     skipped: 0,
+    dealt: input.step,
     evaluated: input.schedule.evaluatesFirst === true ? input.step - 1 : input.step,
   }),
   initial: 'loading',
@@ -236,6 +246,7 @@ export const trainerMachine = setup({
       always: [
         { guard: 'diverged', target: 'failed', actions: 'failDiverged' },
         { guard: 'evaluationDue', target: 'evaluating' },
+        { guard: 'dealDue', target: 'dealing' },
         { guard: 'checkpointDue', target: 'checkpointing' },
         { target: 'choosing' },
       ],
@@ -247,6 +258,26 @@ export const trainerMachine = setup({
         guard: 'settled',
         target: 'committed',
         actions: [assign({ evaluated: ({ context }) => context.step }), 'reportEvaluation'],
+      },
+    },
+    /** By the rows that experts had since the last time. */
+    dealing: {
+      entry: 'deal',
+      on: {
+        'experts.dealt': [
+          { guard: 'moves', target: 'moving' },
+          { target: 'committed', actions: assign({ dealt: ({ context }) => context.step }) },
+        ],
+      },
+    },
+    /** What moves is on its way to where it will sit; nothing is in the place of anything else so far. */
+    moving: {
+      entry: ['awaitHolders', 'moveExperts'],
+      on: { 'experts.staged': { actions: 'answered' } },
+      always: {
+        guard: 'settled',
+        target: 'recovering',
+        actions: [assign({ dealt: ({ context }) => context.step }), 'seatExperts'],
       },
     },
     /** Waits for a question. */

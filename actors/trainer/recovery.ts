@@ -17,7 +17,7 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
   const { job, company, options } = state;
   const tellFirst = (worker: WorkerRank, attempt: number): void => {
     const [first] = hearingOrder(job.layout, worker);
-    if (first !== undefined) self.tell(first, 'attempt.abandon', { attempt });
+    if (first !== undefined) self.tell(first, 'attempt.abandon', { attempt, tensors: state.seated });
   };
   return {
     reportLoss: ({ body }, { step, attempt }) => {
@@ -29,12 +29,15 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
       options.report({ event: 'fault', message, details: { worker, step, attempt } });
     },
     abandon: (_event, { attempt, step, down, awaited }) => {
-      for (const name of ['load', 'step', 'evaluation', 'checkpoint']) self.endWait(name);
+      for (const name of ['load', 'step', 'evaluation', 'checkpoint', 'move']) self.endWait(name);
       for (const node of company.nodes) if (!down.has(node)) tellFirst(node, attempt);
       self.tell(company.store, 'checkpoint.abandon', { attempt });
       state.waitFor('recovery', {
         awaited: [...awaited],
-        reason: `the run to recover from the loss of ${state.lostWorkers}`,
+        reason:
+          state.loss === null
+            ? 'experts to sit in other groups'
+            : `the run to recover from the loss of ${state.lostWorkers}`,
         step,
         deadlineMs: job.deadlines.recoveryMs,
       });
@@ -70,6 +73,7 @@ export function returningEffects(self: TrainerSelf, state: TrainerState): Return
     },
     restore: ({ body }, { attempt, step }) => {
       state.adamClock = body.adamClock;
+      state.load_LE.fill(0);
       const source = body.exists ? 'snapshot' : 'seed';
       state.source = source;
       for (const to of company.shards)
@@ -78,9 +82,13 @@ export function returningEffects(self: TrainerSelf, state: TrainerState): Return
       state.waitFor('recovery', { awaited: company.shards, reason, step, deadlineMs });
     },
     reportRecovered: (_event, { step, attempt, stopAfter }) => {
-      const { loss, source } = state;
-      assert(loss, 'a recovery follows a loss');
+      const { loss, source, moved } = state;
       self.endWait('recovery');
+      if (moved !== null) reportMoved(self, state, moved, step);
+      if (loss === null) {
+        assert(moved, 'an attempt follows a loss, or experts that move', { step });
+        return;
+      }
       self.tell(company.store, 'snapshot.release');
       options.report({
         event: 'recovered',
@@ -103,4 +111,14 @@ export function returningEffects(self: TrainerSelf, state: TrainerState): Return
       options.finished({ step, loss: state.lastLoss, stopped: false, error: error ?? lost });
     },
   };
+}
+
+function reportMoved(
+  self: TrainerSelf,
+  state: TrainerState,
+  { gain, numMoved, atMs }: NonNullable<TrainerState['moved']>,
+  step: number,
+): void {
+  state.moved = null;
+  state.options.report({ event: 'experts', step, moved: numMoved, gain, ms: self.clock.now() - atMs });
 }

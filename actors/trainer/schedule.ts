@@ -8,6 +8,8 @@ export interface Schedule {
   readonly evaluateEvery: number;
   /** Steps between checkpoints; 0: only at the end; -1: never. */
   readonly checkpointEvery: number;
+  /** Fewest steps between two dealings of experts; absent: none. */
+  readonly dealEvery?: number;
   /** The first state is evaluated, before any step. */
   readonly evaluatesFirst?: boolean;
 }
@@ -16,6 +18,7 @@ export const scheduleOf = (job: Job): Schedule => ({
   steps: job.steps,
   evaluateEvery: job.evaluationSequences > 0 ? job.evaluateEvery : -1,
   checkpointEvery: job.checkpointEvery,
+  ...(job.dealEvery === undefined ? {} : { dealEvery: job.dealEvery }),
   evaluatesFirst: job.purpose === 'evaluate',
 });
 
@@ -32,3 +35,9 @@ export const savesAfter = (
   { checkpointEvery }: Schedule,
   { step, saved }: { readonly step: number; readonly saved: number },
 ): boolean => checkpointEvery > 0 && Math.floor(step / checkpointEvery) > Math.floor(saved / checkpointEvery);
+
+/** Whether experts are due to be dealt by load after the commit of a step. */
+export const dealsAfter = (
+  { dealEvery }: Schedule,
+  { step, dealt }: { readonly step: number; readonly dealt: number },
+): boolean => dealEvery !== undefined && step - dealt >= dealEvery;

@@ -1,9 +1,11 @@
 import { assert, type Address } from '@troupe/core';
 import { moeLayers } from '@troupe/spec';
 import type { RecoveredEvent } from '@troupe/telemetry';
-import type { Job } from '../job.ts';
+import type { ExpertSeats } from '@troupe/topology/layout';
+import { firstSeats, type Job } from '../job.ts';
 import { Company } from './company.ts';
 import type { TrainerSelf } from './events.ts';
+import type { ExpertDeal } from './expert-deal.ts';
 import { StepLedger } from './ledger.ts';
 import type { TrainerOptions } from './options.ts';
 
@@ -39,6 +41,13 @@ export class TrainerState {
   loss: Loss | null = null;
   /** Where the last recovery took states from. */
   source: RecoveredEvent['from'] = 'peers';
+  /** Where experts sit, and rows that each had in the steps since they were last dealt. */
+  seats: ExpertSeats;
+  load_LE: Float64Array;
+  /** Experts that are to move. */
+  deal: (ExpertDeal & { readonly atMs: number }) | null = null;
+  /** Those that have moved, until the attempt in which they did is complete. */
+  moved: TrainerState['deal'] = null;
   decided = { gradNorm: 0, learningRate: 0, skipped: false };
   readonly #self: TrainerSelf;
   /** Tokens of a step by the feeder that counted them: one that counts again says the same again. */
@@ -50,12 +59,25 @@ export class TrainerState {
     this.company = new Company(options.job.layout);
     this.adamClock = options.job.first.adamClock;
     this.ledger = this.newLedger();
+    this.seats = firstSeats(options.job);
+    this.load_LE = new Float64Array(this.ledger.counts.length);
     this.#self = self;
   }
 
   newLedger(): StepLedger {
     const { model } = this.job;
     return new StepLedger({ layers: moeLayers(model).length, experts: model.moe?.experts ?? 0 });
+  }
+
+  /** A committed step's rows count towards the next dealing. */
+  countLoad(): void {
+    this.ledger.counts.forEach((rows, at) => (this.load_LE[at] = (this.load_LE[at] ?? 0) + rows));
+  }
+
+  /** Where experts sit, for messages; nothing where they sit as the layout has them. */
+  get seated(): { readonly groups_LE?: Int32Array } {
+    const { groups_LE } = this.seats;
+    return firstSeats(this.job).equals(groups_LE) ? {} : { groups_LE };
   }
 
   count(step: number, feeder: Address, counted: Counted): void {
@@ -92,7 +114,7 @@ export class TrainerState {
   }
 
   waitFor(
-    name: 'load' | 'step' | 'evaluation' | 'generation' | 'checkpoint' | 'recovery',
+    name: 'load' | 'step' | 'move' | 'evaluation' | 'generation' | 'checkpoint' | 'recovery',
     wait: {
       readonly awaited: readonly Address[];
       readonly reason: string;

@@ -1,6 +1,7 @@
 import { address, assert } from '@troupe/core';
 import { addresses, type ShardPlace } from '@troupe/topology/layout';
 import { chunksOf } from '../gradients.ts';
+import { MovingExperts } from '../moving-experts.ts';
 import type { Worker } from '../worker.ts';
 import type { WardEvent, WardSelf } from './events.ts';
 import type { WardEffects } from './machine.ts';
@@ -19,6 +20,10 @@ export function wardEffects(
     assert(body.group === group.name, 'a copy is of one shard', { kept: group.name, sent: body.group });
     self.tell(shard, 'ward.kept', { step, version, attempt, body: { from: body.from, to: body.to } });
   };
+  const moving = new MovingExperts(worker, { group, worker: owner });
+  const answer = (attempt: number, version: number): void => {
+    if (moving.isStaged) self.tell(addresses.trainer, 'experts.staged', { attempt, version });
+  };
   const aside: WardEvent[] = [];
   return {
     setAside: (event) => {
@@ -29,6 +34,7 @@ export function wardEffects(
     },
     keepState: (event) => {
       memory.keepState(event.body.from, event.tensors);
+      moving.settle();
       acknowledge(event);
     },
     keepSum: (event) => {
@@ -46,12 +52,23 @@ export function wardEffects(
     },
     reportApplied: ({ step, attempt }, { copy: { version } }) =>
       self.tell(addresses.trainer, 'commit.applied', { step, attempt, version }),
-    abandon: ({ attempt }) => worker.abandon(self, attempt),
+    abandon: ({ attempt, tensors }) => {
+      worker.abandon(self, attempt, tensors.groups_LE);
+      for (const { from, state } of moving.enter()) memory.keepState(from, state);
+    },
+    moveExperts: ({ attempt, version, tensors }) => {
+      moving.begin(tensors.groups_LE);
+      answer(attempt, version);
+    },
+    stageExperts: ({ attempt, version, body, tensors }) => {
+      moving.put(body, tensors);
+      answer(attempt, version);
+    },
     reportAbandoned: ({ attempt }, { copy: { version } }) =>
       self.tell(addresses.trainer, 'attempt.abandoned', {
         attempt,
         version: Math.max(0, version),
-        body: { loaded: version >= 0 },
+        body: { loaded: version >= 0 && moving.holds },
       }),
     sendState: ({ version, attempt, body: { to } }) => {
       for (const body of chunksOf(memory.owns))

@@ -24,6 +24,8 @@ export const wardActions = {
   abandon: on('attempt.abandon'),
   reportAbandoned: on('attempt.abandon'),
   sendState: on('shard.send'),
+  moveExperts: on('experts.move'),
+  stageExperts: on('experts.state'),
 } as const;
 
 /** What carries them out. */
@@ -61,6 +63,8 @@ export const wardMachine = setup({
         'ward.sum': { actions: 'keepSum' },
         'commit.decide': { target: 'applying', actions: 'apply' },
         'shard.send': { actions: 'sendState' },
+        'experts.move': { actions: 'moveExperts' },
+        'experts.state': { actions: 'stageExperts' },
         'attempt.abandon': { actions: ['abandon', 'reportAbandoned'] },
       },
     },

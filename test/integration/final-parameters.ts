@@ -92,8 +92,8 @@ function readersAgree(workers: Workers, wholes: ReadonlyMap<string, Whole>, vers
       // What is gathered was read segment by segment, and is there no longer.
       if (weights.kind === 'gathered') continue;
       const { units, starts } = group.flat;
-      for (const [index, { parameters }] of units.entries())
-        for (const parameter of parameters) {
+      for (const [index, seat] of units.entries())
+        for (const parameter of worker.seats.unitAt(seat).parameters) {
           const first = (starts[index] ?? 0) + parameter.offset;
           for (const block of blocksOfPart(parameter, { from: 0, to: parameter.size })) {
             const from = first + block.at;

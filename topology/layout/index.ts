@@ -11,5 +11,7 @@ export * from './stage-slots.ts';
 export * from './parameter-group.ts';
 export * from './group-exchange.ts';
 export * from './layout.ts';
+export * from './expert-seats.ts';
+export * from './expert-moves.ts';
 export * from '../pipeline.ts';
 export * from '../expert-map.ts';

@@ -25,7 +25,7 @@ export interface ActivationOptions {
   readonly training: boolean;
   /** Ranks of the expert-parallel group that the gates send to; default 1. */
   readonly ranks?: number;
-  /** Which of them has each expert of a layer, [E]; default: equally many each, in order. The same array for layers that agree. */
+  /** Which of them has each expert of a layer, [E]; default: equally many each, in order. The same array for layers that agree; another one once experts have moved. */
   readonly rankOf_E?: (layer: number) => Int32Array;
   /** Runs of grains whose rows this device sends to experts, planned and sent run by run ({@link RowChunk}); default: one of all grains. */
   readonly runs?: readonly GrainRun[];
@@ -86,7 +86,7 @@ export class Activations {
   readonly #gradients: GradientActivations | null;
   #travelling_UD: Halves | null = null;
   readonly #rankOf_E: (layer: number) => Int32Array;
-  readonly #expertRanks = new Map<Int32Array, ExpertRanks>();
+  readonly #expertRanks = new WeakMap<Int32Array, ExpertRanks>();
 
   constructor(device: Device, shape: StageShape, options: ActivationOptions) {
     checkShape(shape);

@@ -123,6 +123,19 @@ export interface RecoveredEvent {
   readonly repeatedSteps: number;
 }
 
+/** Experts sit in other groups from here on: those with many rows are apart. No number changes. */
+export interface ExpertsEvent {
+  readonly event: 'experts';
+  /** The last step before. */
+  readonly step: number;
+  /** Experts whose group is another one, over all layers. */
+  readonly moved: number;
+  /** By how much the rows of the most loaded groups fall if the load stays, 0 to 1: summed over the layers. */
+  readonly gain: number;
+  /** From the decision until every actor knew. */
+  readonly ms: number;
+}
+
 export interface DoneEvent {
   readonly event: 'done';
   readonly steps: number;
@@ -160,6 +173,7 @@ export type RunEvent =
   | FaultEvent
   | ProgressEvent
   | RecoveredEvent
+  | ExpertsEvent
   | ProfileEvent
   | DoneEvent
   | ErrorEvent;

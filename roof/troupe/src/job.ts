@@ -85,6 +85,7 @@ export function jobOf(
     evaluateEvery: topology.eval.every,
     evaluationSequences: choices.evaluationSequences,
     checkpointEvery: choices.checkpoints ? topology.checkpoint.every : -1,
+    ...dealing(topology),
     first: choices.first,
     deadlines: defaultDeadlines,
     maxSkipped: train.maxSkipped,
@@ -108,6 +109,10 @@ function withExpert(
   if (expertParameters === null) return model;
   return { ...model, moe: { ...model.moe, expertParameters } };
 }
+
+/** Experts are dealt by load where there are groups to deal them to. */
+const dealing = ({ parallel }: ResolvedTopology): Pick<Job, 'dealEvery'> =>
+  parallel.experts === 'balanced' && parallel.ep > 1 ? { dealEvery: parallel.rebalanceEvery } : {};
 
 /** Says everything at once that a topology asks for and that does not run yet. */
 function refuse(topology: ResolvedTopology, use: Use): void {

@@ -52,6 +52,10 @@ export class Progress {
       this.line(`step ${event.step}: held-out loss ${nats(event.loss)} over ${count(event.tokens)} tokens`);
     else if (event.event === 'checkpoint') this.line(`step ${event.step}: checkpoint ${event.path}`);
     else if (event.event === 'fault') this.line(event.message);
+    else if (event.event === 'experts')
+      this.line(
+        `step ${event.step}: ${count(event.moved)} experts sit in other groups; the fullest ones get ${(event.gain * 100).toFixed(0)} % fewer rows`,
+      );
     else if (event.event === 'recovered') {
       const { worker, ms, from, step, repeatedSteps } = event;
       const again =

@@ -1,7 +1,7 @@
 import { OptionError } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
 import { moeLayers } from '@troupe/spec';
-import { expertGroupId, Layout, type ResolvedTopology } from '@troupe/topology';
+import { ExpertSeats, Layout, type ResolvedTopology } from '@troupe/topology';
 
 /** Rows that every expert got, counted in a run: by layer with experts, then by expert. */
 export interface RecordedLoad {
@@ -10,25 +10,28 @@ export interface RecordedLoad {
 
 /** Counts the rows that experts are sent in training. */
 export class LoadRecorder {
-  readonly #layout: Layout;
+  #seats: ExpertSeats;
   readonly #counts: ReadonlyMap<number, number[]>;
 
   constructor(topology: ResolvedTopology) {
     const { model } = topology;
-    this.#layout = new Layout(topology);
+    this.#seats = new ExpertSeats(new Layout(topology));
     this.#counts = new Map(
       moeLayers(model).map((layer) => [layer, Array<number>(model.moe?.experts ?? 0).fill(0)]),
     );
   }
 
   see({ address, event: { type, body, tensors }, outcome }: Turn): void {
+    const groups_LE = tensors['groups_LE'];
+    if (type === 'attempt.abandon' && groups_LE instanceof Int32Array && !this.#seats.equals(groups_LE))
+      this.#seats = new ExpertSeats(this.#seats.layout, groups_LE.slice());
     if (type !== 'rows.dispatch' || body['mode'] !== 'train' || outcome !== 'handled') return;
     const match = /^expert\/L(\d+)\/ep(\d+)\//.exec(address);
     const counts_EG = tensors['counts_EG'];
     if (match === null || !(counts_EG instanceof Int32Array)) return;
     const layer = Number(match[1]);
     const rows_E = this.#counts.get(layer);
-    const experts = this.#layout.expertMap(layer).expertsOf(expertGroupId(Number(match[2])));
+    const experts = this.#seats.expertsOf(layer, Number(match[2]));
     const grains = counts_EG.length / experts.length;
     experts.forEach((expert, index) => {
       if (rows_E === undefined) return;
