@@ -22,6 +22,8 @@ const kinds = [
   'shard.send',
   'shard.restore',
   'state.slice',
+  'experts.move',
+  'experts.state',
   'sums.settled',
   'weights.spread',
   'ward.kept',
@@ -141,7 +143,7 @@ test('optimizer: REC-1, every state leaves an abandoned attempt, resets its sums
     t.is(play.state, 'draining', from);
     t.like(play.context, { attempt: 7, opened: false, level: 0, received: [], totals: 0 }, from);
     t.is(play.context['loaded'], !from.startsWith('loading'), `${from}: half a state is none`);
-    t.deepEqual(play.send('sums.reset', { attempt: 7 }), ['reportAbandoned'], from);
+    t.deepEqual(play.send('sums.reset', { attempt: 7 }), ['seatExperts', 'reportAbandoned'], from);
     t.is(play.state, 'abandoned');
   }
   const applying = voted(collecting({}, visited));
@@ -171,7 +173,7 @@ test('optimizer: after an abandoned attempt a shard keeps its state, sends it, g
   };
   const kept = abandoned();
   t.deepEqual(kept.send('shard.send'), ['sendState']);
-  t.deepEqual(kept.send('shard.keep'), ['publishFirst', 'reportLoaded', 'takeUp']);
+  t.deepEqual(kept.send('shard.keep'), ['roundWeights', 'publishFirst', 'reportLoaded', 'takeUp']);
   t.deepEqual(
     kept.send('step.open', open(1, 2)),
     [],
@@ -223,7 +225,14 @@ test('optimizer: each state accepts what belongs to it and refuses the rest', (t
     'step.open',
   ]);
   play.send('parameters.initialised');
-  expectOnly(play, 'collecting', ['step.open', 'gradient.add', 'gradient.total', 'snapshot.take']);
+  expectOnly(play, 'collecting', [
+    'step.open',
+    'gradient.add',
+    'gradient.total',
+    'snapshot.take',
+    'experts.move',
+    'experts.state',
+  ]);
   play.send('step.open', open(1));
   play.send('gradient.add', slice(0, 20));
   expectOnly(play, 'measuring', ['norm.measured', 'gradient.add', 'gradient.total']);
@@ -365,6 +374,18 @@ test('optimizer: takes a snapshot between steps', (t) => {
   const play = collecting();
   t.deepEqual(play.send('snapshot.take'), ['snapshot']);
   t.is(play.state, 'collecting');
+});
+
+test('optimizer: MOV-1, experts come between steps and sit here in the attempt that follows, rounded first', (t) => {
+  const play = collecting({ rounds: true });
+  t.deepEqual(play.send('experts.state', slice(0, 10)), ['stageExperts'], 'a faster shard was told before');
+  t.deepEqual(play.send('experts.move'), ['moveExperts']);
+  t.is(play.state, 'collecting');
+  t.deepEqual(play.send('attempt.abandon', { attempt: 2 }), ['abandon', 'reset']);
+  t.deepEqual(play.send('sums.reset', { attempt: 2 }), ['seatExperts', 'reportAbandoned']);
+  t.deepEqual(play.send('shard.keep'), ['roundWeights']);
+  t.deepEqual(play.send('weights.rounded'), ['publishFirst', 'reportLoaded', 'takeUp']);
+  t.false(voted(play).accepts('experts.move'), 'not while a step is open');
 });
 
 test('optimizer: BUD-1, a shard is loaded and votes once its buddy holds the same', (t) => {

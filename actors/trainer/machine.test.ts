@@ -26,6 +26,8 @@ const kinds = [
   'checkpoint.settled',
   'snapshot.found',
   'ask.failed',
+  'experts.dealt',
+  'experts.staged',
   'step.open',
   'rows.return',
 ] as const;
@@ -110,15 +112,17 @@ const commit = (play: Play): readonly string[] => send(play, [...votesAndMeasure
 
 /** Evaluation and checkpoint after step 1, then no more for long. */
 const due = { schedule: { steps: 1, evaluateEvery: 0, checkpointEvery: 1 } };
+const dealt = { steps: 100, evaluateEvery: -1, checkpointEvery: -1, dealEvery: 1 };
 const saving = { schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: 0 } };
 
 test('trainer: a run passes by every state, each of which refuses what it does not wait for', (t) => {
   const visited = new Set<string>();
   const play = new Play(trainerMachine, { ...input, stopAfter: 2, ...due }, visited);
-  const expectOnly = (state: string, types: readonly string[]): void => {
-    t.is(play.state, state);
+  const expectOnly = (state: string, types: readonly string[]): void => expectOf(play, state, types);
+  const expectOf = (each: Play, state: string, types: readonly string[]): void => {
+    t.is(each.state, state);
     t.deepEqual(
-      acceptedOf(play, kinds, { body: { worker: 0 } }).toSorted(),
+      acceptedOf(each, kinds, { body: { worker: 0 } }).toSorted(),
       [...new Set([...always, ...types])].toSorted(),
       state,
     );
@@ -166,6 +170,11 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     send(struck, from('shard.loaded', shards));
     t.is(struck.state, 'choosing');
   }
+  const dealing = training({ schedule: dealt }, visited);
+  t.is(commit(dealing).at(-1), 'deal');
+  expectOf(dealing, 'dealing', ['experts.dealt']);
+  t.deepEqual(dealing.send('experts.dealt', { body: { moves: true } }), ['moveExperts']);
+  expectOf(dealing, 'moving', ['experts.staged']);
   const serving = training({ serves: true, stopAfter: 0 }, visited);
   t.is(serving.state, 'serving');
   t.deepEqual(serving.send('prompt.put', { body: { row: 3 } }), ['ask']);
@@ -438,6 +447,40 @@ test('trainer: what the commit made due is done once, also when a loss interrupt
   t.is(play.state, 'choosing', 'the checkpoint was finished nevertheless');
 });
 
+test('trainer: MOV-2, experts move once all lie beside what is held; the attempt that follows opens the next step', (t) => {
+  const play = training({ schedule: { ...dealt, dealEvery: 2 }, stopAfter: 9 });
+  send(play, counts(2));
+  t.false(commit(play).includes('deal'), 'step 1 is too early');
+  t.is(commit(play).at(-1), 'deal');
+  play.send('experts.dealt', { body: { moves: true } });
+  t.deepEqual(send(play, from('experts.staged', shards.slice(0, 1))), []);
+  t.deepEqual(send(play, from('experts.staged', shards.slice(1))), ['seatExperts', 'abandon']);
+  t.like(play.context, { step: 2, attempt: 2, dealt: 2 });
+  send(play, [settled, ...abandoned(2)]);
+  t.deepEqual(send(play, from('shard.loaded', shards)).slice(-1), ['reportRecovered']);
+  t.is(play.state, 'choosing');
+  t.is(send(play, counts(3)).at(-1), 'open');
+});
+
+test('trainer: MOV-2, nobody moves where nothing is gained, at the end, or after a stop; a loss on the way begins anew', (t) => {
+  const idle = training({ schedule: dealt, stopAfter: 9 });
+  commit(idle);
+  idle.send('experts.dealt', { body: { moves: false } });
+  t.is(idle.state, 'choosing');
+  t.like(idle.context, { dealt: 1, attempt: 1 });
+  t.false(commit(training({ schedule: dealt, stopAfter: 1 })).includes('deal'));
+  const stopped = training({ schedule: dealt, stopAfter: 9 });
+  stopped.send('run.stop');
+  t.false(commit(stopped).includes('deal'));
+
+  const struck = training({ schedule: dealt, stopAfter: 9 });
+  commit(struck);
+  struck.send('experts.dealt', { body: { moves: true } });
+  t.deepEqual(send(struck, [lost(1)]), ['reportLoss', 'abandon'], 'where they sit is decided by nobody');
+  send(struck, [joined(1), settled, ...abandoned(1)]);
+  t.is(send(struck, from('shard.loaded', shards)).at(-1), 'deal');
+});
+
 test('trainer: every answer of an attempt is behind its fence', (t) => {
   for (const type of [
     'gradient.vote',
@@ -446,6 +489,8 @@ test('trainer: every answer of an attempt is behind its fence', (t) => {
     'shard.loaded',
     'attempt.abandoned',
     'snapshot.found',
+    'experts.dealt',
+    'experts.staged',
   ])
     t.true(fencedByTrainer.has(type), type);
   t.false(fencedByTrainer.has('checkpoint.written'));

@@ -9,6 +9,8 @@ const kinds = [
   'weights.applied',
   'shard.send',
   'attempt.abandon',
+  'experts.move',
+  'experts.state',
   'ward.kept',
   'step.open',
 ] as const;
@@ -39,7 +41,15 @@ test('ward: BUD-2, carries each decision out, says so, and leaves an attempt beh
 
 test('ward: every state refuses what it does not wait for', (t) => {
   const play = new Play(wardMachine, { size: 20 });
-  const keeping = ['ward.state', 'ward.sum', 'commit.decide', 'shard.send', 'attempt.abandon'];
+  const keeping = [
+    'ward.state',
+    'ward.sum',
+    'commit.decide',
+    'shard.send',
+    'attempt.abandon',
+    'experts.move',
+    'experts.state',
+  ];
   t.deepEqual(acceptedOf(play, kinds, part(0, 1)).toSorted(), keeping.toSorted());
   play.send('ward.state', part(0, 20));
   play.send('commit.decide');

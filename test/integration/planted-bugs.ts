@@ -106,6 +106,13 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'a bucket answered twice': {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'gradient.taken') ? 2 : 1) },
   },
+  /** Another expert takes its seat before its own state has left (MOV-1). */
+  'an expert reused before it was sent': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'experts.state') },
+  },
+  'an expert that comes twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'experts.state') ? 2 : 1) },
+  },
   'a dropped row': { device: dropsRow },
   /** Its sums are counted again (TRN-1). */
   'a measure counted twice': {

@@ -12,12 +12,37 @@ export interface FirstState {
   readonly weightsFrom?: CheckpointReader;
 }
 
-export function firstOf({ resumeFrom, weightsFrom }: FirstState): RunChoices['first'] {
+export function firstOf(
+  { resumeFrom, weightsFrom }: FirstState,
+  topology: ResolvedTopology,
+): RunChoices['first'] {
   if (weightsFrom !== undefined) return { step: 0, adamClock: 0, from: 'weights' };
   if (resumeFrom === undefined) return { step: 0, adamClock: 0, from: 'seed' };
   const { step, trajectory } = resumeFrom.manifest;
-  const { adamClock } = trajectory as { readonly adamClock: number };
-  return { step, adamClock, from: 'checkpoint' };
+  const { adamClock, experts } = trajectory as { readonly adamClock: number; readonly experts?: unknown };
+  return {
+    step,
+    adamClock,
+    from: 'checkpoint',
+    ...(sitsIn(topology, experts) ? { experts } : {}),
+  };
+}
+
+/** Whether experts that had moved may sit in the groups of a run, which are as many and as large; else they are dealt again. */
+function sitsIn(
+  { model, parallel }: ResolvedTopology,
+  experts: unknown,
+): experts is readonly (readonly number[])[] {
+  if (parallel.experts !== 'balanced' || !Array.isArray(experts)) return false;
+  const rows = experts as readonly unknown[];
+  const each = model.moe?.experts ?? 0;
+  const hasAll = (row: unknown): boolean =>
+    Array.isArray(row) &&
+    row.length === each &&
+    Array.from({ length: parallel.ep }, (_, group) => row.filter((of) => of === group).length).every(
+      (size) => size === each / parallel.ep,
+    );
+  return rows.length === moeLayers(model).length && rows.every(hasAll);
 }
 
 /**

@@ -58,7 +58,7 @@ const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 export async function launch(topology: ResolvedTopology, options: LaunchOptions): Promise<Launch> {
   checkTopology('launch', topology);
   checkLaunchOptions(options);
-  const first = firstOf(options);
+  const first = firstOf(options, topology);
   const { purpose = 'train' } = options;
   const trains = purpose === 'train';
   const choices: RunChoices = {

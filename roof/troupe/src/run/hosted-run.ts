@@ -60,7 +60,7 @@ async function prepare(
   options: HostedRunOptions,
   { use }: Lives,
 ): Promise<Prepared> {
-  const first = firstOf(options);
+  const first = firstOf(options, topology);
   if (options.stopAfter !== undefined && options.stopAfter < first.step)
     throw new OptionError('startCluster', [
       `stopAfter is ${options.stopAfter}, and the checkpoint to go on from holds step ${first.step}`,
