@@ -21,7 +21,8 @@ export function movingEffects(self: TrainerSelf, state: TrainerState): MovingEff
       const { deal } = state;
       assert(deal, 'what moves was dealt', { step });
       const tensors = { groups_LE: deal.groups_LE };
-      for (const to of company.holders) self.tell(to, 'experts.move', { attempt, version: step, tensors });
+      for (const to of company.holders)
+        self.tell(to, 'experts.move', { step, attempt, version: step, tensors });
       state.waitFor('move', {
         awaited: company.holders,
         reason: 'experts on their way to other groups',

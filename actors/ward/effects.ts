@@ -21,8 +21,8 @@ export function wardEffects(
     self.tell(shard, 'ward.kept', { step, version, attempt, body: { from: body.from, to: body.to } });
   };
   const moving = new MovingExperts(worker, { group, worker: owner });
-  const answer = (attempt: number, version: number): void => {
-    if (moving.isStaged) self.tell(addresses.trainer, 'experts.staged', { attempt, version });
+  const answer = ({ step, attempt, version }: WardEvent): void => {
+    if (moving.isStaged) self.tell(addresses.trainer, 'experts.staged', { step, attempt, version });
   };
   const aside: WardEvent[] = [];
   return {
@@ -56,13 +56,13 @@ export function wardEffects(
       worker.abandon(self, attempt, tensors.groups_LE);
       for (const { from, state } of moving.enter()) memory.keepState(from, state);
     },
-    moveExperts: ({ attempt, version, tensors }) => {
-      moving.begin(tensors.groups_LE);
-      answer(attempt, version);
+    moveExperts: (event) => {
+      moving.begin(event.tensors.groups_LE);
+      answer(event);
     },
-    stageExperts: ({ attempt, version, body, tensors }) => {
-      moving.put(body, tensors);
-      answer(attempt, version);
+    stageExperts: (event) => {
+      moving.put(event.body, event.tensors);
+      answer(event);
     },
     reportAbandoned: ({ attempt }, { copy: { version } }) =>
       self.tell(addresses.trainer, 'attempt.abandoned', {
