@@ -136,7 +136,7 @@ export const parallelSchema = z
       .union([z.enum(['contiguous', 'balanced']), written, z.array(written).min(1).max(MAX_WORLD)])
       .default('contiguous')
       .describe(
-        'Which group has which experts: equal runs of them; dealt by observed load; or by hand, a list of experts for each group (or such lists for each layer with experts).',
+        'Which group has which experts: equal runs of them (contiguous); as many each, dealt by the rows that each had since the last time whenever that leaves the fullest groups over 5 % fewer (balanced); or by hand, a list of experts for each group (or such lists for each layer with experts).',
       ),
     rebalanceEvery: count('Fewest steps between two dealings of balanced experts.', 'steps').default(100),
   })

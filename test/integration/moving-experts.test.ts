@@ -33,6 +33,10 @@ const mixtures: Readonly<Record<string, readonly [Partial<Mixture>, Partial<Surr
   'ZeRO 1, two copies, a buddy each': [{ dp: 6, zero: 1, rankOrder: 'edp-inner' }, { buddies: true }],
   'ZeRO 2, experts in segments on two tensor peers': [{ zero: 2, tp: 2, segments: 4 }],
   'ZeRO 3, two stages': [{ zero: 3, pp: 2, microbatches: 2 }, { buddies: true }],
+  'experts on workers without a stage': [
+    { dp: 2, microbatches: 2 },
+    { expertWorkers: 3, buddies: true },
+  ],
   'optimizer states on a host, bf16': [
     { offload: 'optimizer', precision: 'bf16', microbatches: 2 },
     { buddies: true },
@@ -54,6 +58,7 @@ interface Case {
   readonly buddies: boolean;
   readonly faults: readonly Fault[];
   readonly mixture?: Partial<Mixture>;
+  readonly expertWorkers?: number;
   readonly from: readonly string[];
 }
 
@@ -110,6 +115,13 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [crash(1, trainerIn('recovering.rebuilding'))],
     from: ['peers+0'],
   },
+  'that holds experts alone': {
+    buddies: true,
+    mixture: { dp: 2 },
+    expertWorkers: 3,
+    faults: [crash(3, trainerIn('recovering.abandoning'))],
+    from: ['peers+0'],
+  },
   'as a host': {
     buddies: true,
     mixture: { offload: 'optimizer', microbatches: 2 },
@@ -118,10 +130,10 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
-for (const [name, { buddies, faults, mixture = {}, from }] of Object.entries(cases))
+for (const [name, { faults, mixture = {}, from, ...around }] of Object.entries(cases))
   test(`moving experts: a worker is lost ${name}, and no number changes`, async (t) => {
-    const clean = await run(mixture, { buddies });
-    const struck = await run(mixture, { buddies }, { faults, reference: referenceOf(clean.events) });
+    const clean = await run(mixture, around);
+    const struck = await run(mixture, around, { faults, reference: referenceOf(clean.events) });
     t.log(movesOf(clean).join(', '), '|', movesOf(struck).join(', '), '|', recoveriesOf(struck).join(', '));
     t.is(struck.struck.length, faults.length, 'the faults struck');
     t.is(struck.violation, null);

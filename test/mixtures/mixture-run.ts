@@ -18,6 +18,8 @@ import { mixtureTokens, STEPS, topologyOf } from './mixture-topology.ts';
 export interface MixtureNumbers {
   /** Of {@link lossesOf}. */
   readonly losses: readonly number[];
+  /** How often experts went to other groups. */
+  readonly moves: number;
   /** After a step: a moment of step 1 is its gradient, times what no layout changes. */
   readonly after: (step: number) => CheckpointReader;
 }
@@ -73,6 +75,7 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
   );
   return {
     losses: lossesOf(events),
+    moves: events.filter(({ event }) => event === 'experts').length,
     after: (step) => {
       const reader = readers[step - 1];
       if (reader === undefined) throw new Error(`no checkpoint of step ${step}`);
@@ -176,6 +179,10 @@ export async function simulatedDifferences(mixture: Mixture): Promise<readonly s
   const { losses } = await runMixture(mixture, { name: '' });
   return otherLosses(await simulatedLosses(mixture), losses).map((text) => `simulated: ${text}`);
 }
+
+/** How often experts go to other groups in five steps. */
+export const movesIn = async (mixture: Mixture): Promise<number> =>
+  (await runMixture(mixture, { name: '' })).moves;
 
 /** Where a mixture's numbers are not those of one process; empty: nowhere. */
 export async function differences(mixture: Mixture, given: Given = { name: '' }): Promise<readonly string[]> {

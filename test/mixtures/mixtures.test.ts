@@ -11,7 +11,7 @@ import {
   type Mixture,
   type ModelName,
 } from './mixture.ts';
-import { builtPart, differences, refusedOf } from './mixture-run.ts';
+import { builtPart, differences, movesIn, refusedOf } from './mixture-run.ts';
 import { inputOf, topologyOf } from './mixture-topology.ts';
 import { legalPairs, mixtures, published } from './table.ts';
 
@@ -81,6 +81,12 @@ test('mixtures: what does not run so far, and is trained without it', (t) => {
   const refused = here.filter((mixture) => refusedOf(mixture).length > 0);
   for (const mixture of refused) t.log(`${nameOf(mixture)}: ${refusedOf(mixture).join(', ')}`);
   t.true(refused.length < here.length);
+});
+
+test('mixtures: experts that are dealt by load do move', async (t) => {
+  const dealt = mixtures.find(({ experts, ep }) => experts === 'balanced' && ep === 3);
+  t.truthy(dealt);
+  if (dealt !== undefined) t.true((await movesIn(dealt)) > 0, nameOf(dealt));
 });
 
 for (const mixture of new Map(here.map(builtPart).map((each) => [nameOf(each), each])).values())

@@ -146,6 +146,30 @@ const apart: readonly (readonly [Partial<Mixture>, Surroundings])[] = [
   ],
 ];
 
+/** Hot experts move after every second step, which makes a gain where groups of two are dealt. */
+const moving: readonly (readonly [Partial<Mixture>, Surroundings])[] = [
+  [
+    { dp: 3, ep: 3 },
+    { latencyMs: 0.5, buddies: true },
+  ],
+  [
+    { dp: 6, ep: 3, zero: 0, microbatches: 2 },
+    { latencyMs: 0.1, machines: 2 },
+  ],
+  [
+    { pp: 2, dp: 3, ep: 3, zero: 3, microbatches: 2 },
+    { latencyMs: 0.5, buddies: true },
+  ],
+  [
+    { dp: 3, ep: 3, offload: 'optimizer', zero: 2, precision: 'bf16' },
+    { latencyMs: 0.1, buddies: true },
+  ],
+  [
+    { dp: 2, ep: 3, microbatches: 2 },
+    { latencyMs: 0.5, expertWorkers: 3, buddies: true },
+  ],
+];
+
 /** Mixtures of the table, as far as they run, each once; two of three with buddies, some on several machines. */
 function mixedClusters(): readonly SweepCluster[] {
   const found = new Map<string, Mixture>();
@@ -182,11 +206,14 @@ const plain: readonly Plain[] = [
   { dp: 2, ep: 1, zero: 1, latencyMs: 0.1, scope: 'global', losses: 20 },
 ];
 
-/** Clusters on data ranks alone, in the order that the corpus knows; then the mixtures, then those with experts apart. Seed s runs on cluster s modulo their number. */
+/** Clusters on data ranks alone, in the order that the corpus knows; then the mixtures, then those with experts apart, then those whose experts move. Seed s runs on cluster s modulo their number. */
 export const clusters: readonly SweepCluster[] = [
   ...plain.map(plainCluster),
   ...mixedClusters(),
   ...apart.map(([mixture, around]) =>
     mixedCluster({ ...usual, zero: 1, ...mixture }, { losses: 20, ...around }),
+  ),
+  ...moving.map(([mixture, around]) =>
+    mixedCluster({ ...usual, zero: 1, experts: 'balanced', ...mixture }, { losses: 20, ...around }),
   ),
 ];

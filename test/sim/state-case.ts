@@ -98,7 +98,9 @@ export class StateCases {
       ...(kind === 'hang' ? { forMs: pick([300, 20_000]) } : {}),
     });
     if (others.length > 0 && below(0.3)) {
-      const when = { actor: 'trainer', state: pick(hard), times: 1 + draws.integer(at++, 2) };
+      const moves = visits.get('trainer')?.has('moving') === true;
+      const state = pick(moves ? [...hard, 'moving'] : hard);
+      const when = { actor: 'trainer', state, times: 1 + draws.integer(at++, 2) };
       faults.push({ kind: 'crash', target: pick(others), when });
     }
     return { cluster, one: { seed: index, steps: STEPS, faults } };
