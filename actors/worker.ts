@@ -57,7 +57,7 @@ export class Worker {
   /** The parameter groups that its stage and experts compute with. */
   readonly groups: readonly ParameterGroup[];
   #attempt: number;
-  #seats: ExpertSeats;
+  #seats: ExpertSeats | null = null;
 
   /** @param life - `joins`: it takes the place of a lost one, its shards hold nothing yet */
   constructor(job: Job, rank: WorkerRank, device: Device, { joins }: { readonly joins: boolean }) {
@@ -68,7 +68,6 @@ export class Worker {
     this.layers = layout.layersOf(rank);
     this.groups = layout.isHost(rank) ? [] : layout.groupsOf(rank);
     this.#attempt = joins ? Number.POSITIVE_INFINITY : 0;
-    this.#seats = firstSeats(job);
   }
 
   /** Its place in the mesh; a host has none. */
@@ -92,6 +91,7 @@ export class Worker {
 
   /** Where experts sit in this attempt: each worker has its own word of it, since a layout is shared. */
   get seats(): ExpertSeats {
+    this.#seats ??= firstSeats(this.job);
     return this.#seats;
   }
 
@@ -102,7 +102,7 @@ export class Worker {
    */
   abandon(self: Hearing, attempt: number, groups_LE?: Int32Array): void {
     this.enter(attempt);
-    if (groups_LE !== undefined && attempt >= this.#attempt && !this.#seats.equals(groups_LE))
+    if (groups_LE !== undefined && attempt >= this.#attempt && !this.seats.equals(groups_LE))
       this.#seats = new ExpertSeats(this.job.layout, Int32Array.from(groups_LE));
     const [first, ...others] = hearingOrder(this.job.layout, this.rank);
     if (self.address !== first) return;
