@@ -33,10 +33,7 @@ const mixtures: Readonly<Record<string, readonly [Partial<Mixture>, Partial<Surr
   'ZeRO 1, two copies, a buddy each': [{ dp: 6, zero: 1, rankOrder: 'edp-inner' }, { buddies: true }],
   'ZeRO 2, experts in segments on two tensor peers': [{ zero: 2, tp: 2, segments: 4 }],
   'ZeRO 3, two stages': [{ zero: 3, pp: 2, microbatches: 2 }, { buddies: true }],
-  'experts on workers without a stage': [
-    { dp: 2, microbatches: 2 },
-    { expertWorkers: 3, buddies: true },
-  ],
+  'experts on workers without a stage': [{ dp: 2, apart: 1, microbatches: 2 }, { buddies: true }],
   'optimizer states on a host, bf16': [
     { offload: 'optimizer', precision: 'bf16', microbatches: 2 },
     { buddies: true },
@@ -58,7 +55,6 @@ interface Case {
   readonly buddies: boolean;
   readonly faults: readonly Fault[];
   readonly mixture?: Partial<Mixture>;
-  readonly expertWorkers?: number;
   readonly from: readonly string[];
 }
 
@@ -117,8 +113,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'that holds experts alone': {
     buddies: true,
-    mixture: { dp: 2 },
-    expertWorkers: 3,
+    mixture: { dp: 2, apart: 1 },
     faults: [crash(3, trainerIn('recovering.abandoning'))],
     from: ['peers+0'],
   },

@@ -165,8 +165,8 @@ const moving: readonly (readonly [Partial<Mixture>, Surroundings])[] = [
     { latencyMs: 0.1, buddies: true },
   ],
   [
-    { dp: 2, ep: 3, microbatches: 2 },
-    { latencyMs: 0.5, expertWorkers: 3, buddies: true },
+    { dp: 2, ep: 3, apart: 1, microbatches: 2 },
+    { latencyMs: 0.5, buddies: true },
   ],
 ];
 

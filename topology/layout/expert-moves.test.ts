@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { moeLayers } from '@troupe/spec';
 import { resolveTopology } from '../resolve.ts';
-import { elementsTo, movesFrom, ownedBy } from './expert-moves.ts';
+import { elementsTo, movesFrom } from './expert-moves.ts';
 import { ExpertSeats } from './expert-seats.ts';
 import { Layout, type ShardPlace } from './layout.ts';
 
@@ -52,7 +52,7 @@ const shardsOf = (layout: Layout): readonly ShardPlace[] =>
 
 /** What lies at every element that a shard owns: the name of what has the seat, and which element of it. */
 function contentOf({ group, worker }: ShardPlace, seats: ExpertSeats): Map<number, string> {
-  const { from, to } = ownedBy(seats.layout, { group, worker });
+  const { from, to } = seats.layout.ownedBy(group, worker);
   const found = new Map<number, string>();
   const { units, starts, length } = group.flat;
   for (const [index, unit] of units.entries()) {

@@ -1,7 +1,6 @@
 import { assert } from '@troupe/core';
 import type { ElementRange } from '@troupe/spec';
 import type { ExpertSeats } from './expert-seats.ts';
-import { GroupExchange } from './group-exchange.ts';
 import type { Layout, ShardPlace } from './layout.ts';
 import type { ParameterGroup } from './parameter-group.ts';
 import { expertGroupId, stageIndex, type ExpertGroupId, type WorkerRank } from './rank.ts';
@@ -45,10 +44,6 @@ function* runsInto(group: ParameterGroup, before: ExpertSeats, after: ExpertSeat
   }
 }
 
-/** Whose slice a part of a group's buffer is: under ZeRO 0 every holder has all of it. */
-export const ownedBy = ({ zero }: Pick<Layout, 'zero'>, { group, worker }: ShardPlace): ElementRange =>
-  zero === 0 ? { from: 0, to: group.flat.length } : new GroupExchange(group, worker).slice;
-
 /** The worker that stands in another expert group where `worker` stands in its own. */
 function peerIn(layout: Layout, worker: WorkerRank, ep: ExpertGroupId): WorkerRank {
   const place = layout.expertPlaceOf(worker);
@@ -60,7 +55,7 @@ function peerIn(layout: Layout, worker: WorkerRank, ep: ExpertGroupId): WorkerRa
 /** What a shard of experts sends, itself among the receivers: also an expert that stays in its group may get another seat there. */
 export function movesFrom(shard: ShardPlace, before: ExpertSeats, after: ExpertSeats): readonly ExpertMove[] {
   const { layout } = before;
-  const own = ownedBy(layout, shard);
+  const own = layout.ownedBy(shard.group, shard.worker);
   const source = layout.expertPlaceOf(shard.worker)?.ep;
   const moves: ExpertMove[] = [];
   for (let ep = 0; ep < layout.experts.numGroups; ep++) {
@@ -86,7 +81,7 @@ export function movesFrom(shard: ShardPlace, before: ExpertSeats, after: ExpertS
 
 /** Elements that come to a shard of experts. */
 export function elementsTo(shard: ShardPlace, before: ExpertSeats, after: ExpertSeats): number {
-  const own = ownedBy(before.layout, shard);
+  const own = before.layout.ownedBy(shard.group, shard.worker);
   let sum = 0;
   for (const { at, length } of runsInto(shard.group, before, after)) {
     const part = intersect(own, { from: at, to: at + length });
