@@ -125,17 +125,6 @@ test('row chunks: so on devices whose memory nobody else can see', async (t) => 
   t.deepEqual(run.hashes, expected.hashes);
 });
 
-test('row chunks: one where all experts are beside the gate, at most one a grain, and none without experts', (t) => {
-  const of = (tiny: TinyLayout): number => new Layout(tinyTopology(tiny)).rowChunks;
-  t.is(of({ dp: 2, ep: 2 }), 1, 'rows of a few KiB go at once');
-  t.is(of({ dp: 1, ep: 1, chunkBytes: 1 }), 1);
-  t.is(of({ dp: 2, ep: 1, chunkBytes: 1 }), 1);
-  t.is(of({ dp: 2, ep: 2, chunkBytes: 1 }), 4);
-  t.is(of({ dp: 2, ep: 2, chunkBytes: 1, microbatches: 2 }), 2);
-  const { model, ...rest } = tinyTopology({ dp: 2, ep: 2, chunkBytes: 1 });
-  t.is(new Layout({ ...rest, model: { ...model, moe: null } }).rowChunks, 1);
-});
-
 test('row chunks: EXP-5, one that overtakes another, or comes twice, ends the run and says which', async (t) => {
   const topology = tinyTopology({ dp: 2, ep: 2, steps: 2, chunkBytes: 1 });
   const codec = createCodec({ kinds: new Set(Object.keys(messages)) });
