@@ -255,6 +255,13 @@ export const messages = {
     body: { kernelMs: number, alike: number },
     tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, probSums: int64s },
   }),
+  'experts.measured': message({
+    from: ['expert'],
+    to: ['trainer'],
+    says: 'The time that a worker without a stage spent in kernels since it last said so.',
+    fenced: true,
+    body: { kernelMs: number },
+  }),
   'stage.evaluated': message({
     from: ['stage'],
     to: ['trainer'],

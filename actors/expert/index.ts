@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import { mountOf, type Mount } from '@troupe/runtime';
+import { addresses } from '@troupe/topology/layout';
 import { sendGradients } from '../gradients.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { Worker } from '../worker.ts';
@@ -21,13 +22,24 @@ const inputOf = (host: ExpertHost, layer: number): ExpertInput => {
   };
 };
 
+/** A worker without a stage has nobody else who tells of its kernels: its first layer does, whose backward pass is its last. */
+const measuresAlone = ({ job: { layout }, rank, layers }: Worker, layer: number): boolean =>
+  !layout.hasStage(rank) && layer === layers[0];
+
 /** The experts of a layer that a worker has; it needs no stage beside it. */
 export function mountExpert(worker: Worker, buffers: GroupBuffers, layer: number): Mount {
   const host = expertHost(worker, buffers);
   return mountOf((self: ExpertSelf) => ({
     machine: expertMachine,
     input: inputOf(host, layer),
-    effects: expertEffects(self, host, layer, (range) => sendGradients(self, { worker, buffers }, range)),
+    effects: expertEffects(self, host, layer, (range) => {
+      sendGradients(self, { worker, buffers }, range);
+      if (range.isLast && measuresAlone(worker, layer)) {
+        const { step, attempt } = range;
+        const body = { kernelMs: worker.meter.take() };
+        self.tell(addresses.trainer, 'experts.measured', { step, attempt, body });
+      }
+    }),
     ...host.fence(fencedByExpert),
   }));
 }

@@ -8,7 +8,7 @@ import { normOf } from './votes.ts';
 
 type CommittingEffects = Pick<
   TrainerEffects,
-  'recordMeasure' | 'shareBalance' | 'recordVote' | 'decide' | 'report'
+  'recordMeasure' | 'countKernels' | 'shareBalance' | 'recordVote' | 'decide' | 'report'
 >;
 
 /** From measures and votes to one decision, and to what people read of the step. */
@@ -21,6 +21,9 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
       state.ledger.addLosses(share, tensors);
       state.ledger.kernelMs += body.kernelMs;
       self.answered('step', from);
+    },
+    countKernels: ({ body }) => {
+      state.ledger.kernelMs += body.kernelMs;
     },
     // Every forward pass comes before the first backward pass, so whoever waits for all stages waits for the last one.
     shareBalance: ({ from, tensors }, { step, attempt }) => {

@@ -481,10 +481,19 @@ test('trainer: MOV-2, nobody moves where nothing is gained, at the end, or after
   t.is(send(struck, from('shard.loaded', shards)).at(-1), 'deal');
 });
 
+test('trainer: kernels of workers without a stage are counted whenever somebody tells of them', (t) => {
+  const play = training();
+  for (const sent of [...votesAndMeasures, ...applied]) {
+    t.deepEqual(play.send('experts.measured', { body: { kernelMs: 1 } }), ['countKernels'], play.state);
+    send(play, [sent]);
+  }
+});
+
 test('trainer: every answer of an attempt is behind its fence', (t) => {
   for (const type of [
     'gradient.vote',
     'stage.measured',
+    'experts.measured',
     'commit.applied',
     'shard.loaded',
     'attempt.abandoned',

@@ -31,6 +31,7 @@ export const trainerActions = {
   replay: always,
   recordCount: on('batch.counted'),
   recordMeasure: on('stage.measured'),
+  countKernels: on('experts.measured'),
   recordVote: always,
   shareBalance: on('balance.share'),
   decide: always,
@@ -173,6 +174,8 @@ export const trainerMachine = setup({
         'recordCount',
       ],
     },
+    // Nobody waits for it: what comes behind a commit counts in the next step.
+    'experts.measured': { actions: 'countKernels' },
     'worker.down': { target: '.recovering', actions: ['markLost', 'reportLoss'] },
     'worker.up': { actions: 'markJoined' },
     'link.down': { target: '.recovering', actions: [assign({ broken: true }), 'reportLoss'] },

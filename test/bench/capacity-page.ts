@@ -1,6 +1,6 @@
 import { formatBytes } from '@troupe/topology';
 import type { BarChart } from './bar-chart.ts';
-import type { Capacity, CapacityRow, Largest, SameModel, ThroughputRow } from './capacity.ts';
+import type { Capacity, CapacityResult, CapacityRow, Largest, SameModel, ThroughputRow } from './capacity.ts';
 import type { Section } from './results-page.ts';
 
 /** The page of its own that these sections are on. */
@@ -115,11 +115,12 @@ export const capacitySections = ({ rows, same, throughput }: Capacity): readonly
 ];
 
 /** One result on one line, as it comes. */
-export function capacityLine(found: CapacityRow | SameModel | ThroughputRow): string {
+export function capacityLine(found: CapacityResult): string {
   if ('case' in found) {
     const { devices, mixture } = found.case;
     const { own, papers } = found;
-    const basis = own.basis === 'formula' ? 'by formula' : 'ran, and the next was refused';
+    const largerIsRefused = own.size === 0 ? 'refused' : 'ran, and the next was refused';
+    const basis = own.basis === 'formula' ? 'by formula' : largerIsRefused;
     return `${devices} ${mixture.name}: ${figure(own)} (k ${own.size}, ${formatBytes(own.deviceBytes)}, ${basis}); papers ${figure(papers)}`;
   }
   if ('tried' in found) {

@@ -64,6 +64,14 @@ export interface Capacity {
   readonly throughput: readonly ThroughputRow[];
 }
 
+export type CapacityResult = CapacityRow | SameModel | ThroughputRow;
+
+/** Results of an earlier call that did not come to its end, by name. */
+export interface KeptResults {
+  get(key: string): unknown;
+  put(key: string, result: CapacityResult): void;
+}
+
 /** As Troupe's actors allocate, or 2 + 2 + 12 bytes a parameter. */
 export type Accounting = 'own' | 'papers';
 
@@ -155,7 +163,8 @@ async function largestRunning(one: CapacityCase, planned: number): Promise<Large
     if (next === null) break;
     [run, size] = [next, size + 1];
   }
-  const deviceBytes = Math.max(...run.memory.map(({ bytes }) => bytes));
+  const devices = run.memory.filter(({ node }) => node.startsWith('worker/'));
+  const deviceBytes = Math.max(...devices.map(({ bytes }) => bytes));
   return { ...largest(one, size, 'own'), deviceBytes, basis: 'simulated' };
 }
 
@@ -214,27 +223,36 @@ export async function benchCapacity(options: {
   readonly size: 'small' | 'full';
   /** Of clusters with more, the largest model is found by formula alone, and they have no throughput. Default: none. */
   readonly mostDevices?: number;
-  /** Hears of every result as it comes: the whole takes long. */
-  readonly tell?: (found: CapacityRow | SameModel | ThroughputRow) => void;
+  /** Where results are kept as they come, since the whole takes long. Default: nowhere. */
+  readonly kept?: KeptResults;
+  /** Hears of every result as it comes. */
+  readonly tell?: (found: CapacityResult) => void;
 }): Promise<Capacity> {
-  const { size, mostDevices = Infinity, tell = () => {} } = options;
-  const told = <T extends CapacityRow | SameModel | ThroughputRow>(found: T): T => {
+  const { size, mostDevices = Infinity, kept, tell = () => {} } = options;
+  const result = async <T extends CapacityResult>(key: string, find: () => Promise<T>): Promise<T> => {
+    const found = (kept?.get(key) as T | undefined) ?? (await find());
+    kept?.put(key, found);
     tell(found);
     return found;
   };
-  const throughput: ThroughputRow[] = [];
-  for (const one of weakCases(size))
-    if (one.devices <= mostDevices) throughput.push(told(await throughputOf(one)));
   const rows: CapacityRow[] = [];
-  for (const one of capacityCases[size]) rows.push(told(await rowOf(one, mostDevices)));
+  for (const one of capacityCases[size]) {
+    const found = await result(`${one.devices} ${one.mixture.name}`, () => rowOf(one, mostDevices));
+    rows.push({ ...found, case: one });
+  }
   const { of } = sameModel[size];
   const row = rows.find(
     ({ case: { devices, mixture } }) => devices === of.devices && mixture.name === of.mixture.name,
   );
   if (row === undefined) throw new Error('the same model is one of the table');
-  const same = {
-    own: told(await sameModelOf(size, 'own', { found: row.own, mostDevices })),
-    papers: told(await sameModelOf(size, 'papers', { found: row.papers, mostDevices })),
-  };
+  const sameAs = (accounting: Accounting): Promise<SameModel> =>
+    result(`the same, ${accounting}`, () =>
+      sameModelOf(size, accounting, { found: row[accounting], mostDevices }),
+    );
+  const same = { own: await sameAs('own'), papers: await sameAs('papers') };
+  const throughput: ThroughputRow[] = [];
+  for (const one of weakCases(size))
+    if (one.devices <= mostDevices)
+      throughput.push(await result(`throughput ${one.devices}`, () => throughputOf(one)));
   return { rows, same, throughput };
 }

@@ -3,6 +3,7 @@ import { jobNames, type JobName, type Precision } from './bench-job.ts';
 import { benchCapacity } from './capacity.ts';
 import { capacityLine, capacitySections } from './capacity-page.ts';
 import { benchEvents, formatEvents } from './events.ts';
+import { keptResults } from './kept-results.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
 import { benchLayouts, formatLayouts } from './layouts.ts';
 import { machineLines } from './machine.ts';
@@ -31,6 +32,7 @@ moe only:
   --yardstick DIR     a folder with build/b_mk, which takes turns with ours
 capacity only:
   --devices N         of larger clusters by formula alone
+  --keep FILE         writes results there as they come, and goes on with those that are there: an interrupted bench of the same build
 wire and layouts:
   --rounds N          turns of each; default 9, of layouts 3
 step only:
@@ -47,6 +49,7 @@ interface BenchOptions {
   readonly only?: RegExp;
   readonly rounds?: number;
   readonly mostDevices?: number;
+  readonly keep?: string;
   readonly python: Python | null;
   readonly peers?: string;
   readonly yardstick?: string;
@@ -93,11 +96,12 @@ const benches = {
       text: formatLayouts(await benchLayouts({ size, ...(rounds === undefined ? {} : { rounds }) })),
     },
   ],
-  capacity: async ({ size, mostDevices }: BenchOptions): Promise<readonly Section[]> =>
+  capacity: async ({ size, mostDevices, keep }: BenchOptions): Promise<readonly Section[]> =>
     capacitySections(
       await benchCapacity({
         size,
         ...(mostDevices === undefined ? {} : { mostDevices }),
+        ...(keep === undefined ? {} : { kept: keptResults(keep) }),
         tell: (found) => process.stderr.write(`${capacityLine(found)}\n`),
       }),
     ),
@@ -120,7 +124,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   memory: [],
   resident: [],
   layouts: ['rounds'],
-  capacity: ['devices'],
+  capacity: ['devices', 'keep'],
 };
 const isBench = (name: string | undefined): name is BenchName => name !== undefined && name in benches;
 
@@ -165,6 +169,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       yardstick: { type: 'string' },
       rounds: { type: 'string' },
       devices: { type: 'string' },
+      keep: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -196,6 +201,7 @@ async function readOptions(): Promise<{ readonly name: BenchName; readonly optio
       ...(values.only === undefined ? {} : { only: pattern(values.only) }),
       ...(rounds === undefined ? {} : { rounds }),
       ...(mostDevices === undefined ? {} : { mostDevices }),
+      ...(values.keep === undefined ? {} : { keep: values.keep }),
       ...(values.peers === undefined ? {} : { peers: values.peers }),
       ...(values.yardstick === undefined ? {} : { yardstick: values.yardstick }),
     },

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { withoutQueue } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { FaultCondition } from '@troupe/sim/faults';
 import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
@@ -155,4 +156,34 @@ test('placement: a lost tensor peer whose experts are elsewhere changes no numbe
     [0, { actor: 'pass/pp0/dp0/tp0/s1', state: 'unattending', times: 3 }],
     [3, { actor: 'expert/L0/ep1/edp0', state: 'serving.backwarding', times: 2 }],
   ]);
+});
+
+test('placement: the kernels of a worker without a stage count in what is reported of a step', async (t) => {
+  const topology = placed({ dp: 1, ep: 1, steps: 8 }, { numDevices: 2, rules: { 'expert/*': 1 } });
+  const ms: number[] = [];
+  const { events, result } = await simulateTiny(topology, {
+    plant: {
+      memory: (device) => {
+        const index = ms.push(0) - 1;
+        return {
+          ...withoutQueue(device),
+          submit: (calls, done) =>
+            device.submit(calls, (completion) => {
+              ms[index] = (ms[index] ?? 0) + completion.kernelMs;
+              done(completion);
+            }),
+        };
+      },
+    },
+  });
+  t.is(result.error, null);
+  const [stage = 0, experts = 0] = ms;
+  const reported = events.reduce((sum, event) => {
+    if (event.event !== 'step') return sum;
+    return sum + (event.kernelShare * ms.length * 1000 * event.tokens) / event.tokensPerSecond;
+  }, 0);
+  t.log(`${stage.toFixed(1)} and ${experts.toFixed(1)} ms, ${reported.toFixed(1)} reported`);
+  // Evaluations, and what follows the last measure, are not of a step.
+  t.true(reported > 0.9 * (stage + experts) && reported <= stage + experts);
+  t.true(reported > stage + experts / 2, 'the stage alone is less');
 });
