@@ -10,6 +10,8 @@ interface Division {
   readonly set: readonly string[];
   /** The share of the baseline that the schedule leaves: 1 but for pipelines with a bubble. */
   readonly attainable?: number;
+  /** Steps in front of those that are measured; default 2. Of balanced experts the first dealing, and of those they are compared with as many. */
+  readonly warmUp?: number;
 }
 
 const two = 'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"]}]';
@@ -23,11 +25,12 @@ export const divisions: readonly Division[] = [
   { name: 'one process', microbatches: 1, set: [] },
   { name: 'one process', microbatches: 8, set: [] },
   { name: 'dp 2', microbatches: 8, set: [two, parallel('dp: 2, zero: 1')] },
-  { name: 'ep 2', microbatches: 8, set: [two, parallel('dp: 2, ep: 2, zero: 1')] },
+  { name: 'ep 2', microbatches: 8, set: [two, parallel('dp: 2, ep: 2, zero: 1')], warmUp: 10 },
   {
     name: 'ep 2, balanced experts',
     microbatches: 8,
-    set: [two, parallel('dp: 2, ep: 2, zero: 1, experts: balanced, rebalanceEvery: 4')],
+    set: [two, parallel('dp: 2, ep: 2, zero: 1, experts: balanced, rebalanceEvery: 9')],
+    warmUp: 10,
   },
   { name: 'ep 2', microbatches: 1, set: [two, parallel('dp: 2, ep: 2, zero: 1')] },
   {
@@ -48,7 +51,7 @@ const WARM_UP_STEPS = 2;
 /** Natural routing; the balance loss within a sequence, which every schedule can have. */
 const common = ['train.grains=16', 'model.moe.balance.scope=sequence', 'eval.every=0'];
 
-function engineOf({ name, microbatches, set }: Division, numSteps: number): Engine {
+function engineOf({ name, microbatches, set, warmUp = WARM_UP_STEPS }: Division, numSteps: number): Engine {
   const sets = [...common, `train.microbatches=${microbatches}`, ...set];
   return {
     name: `${name}, ${microbatches}`,
@@ -61,7 +64,7 @@ function engineOf({ name, microbatches, set }: Division, numSteps: number): Engi
       '--json',
       '--no-checkpoint',
       '--stop-after',
-      String(WARM_UP_STEPS + numSteps),
+      String(warmUp + numSteps),
       ...sets.flatMap((each) => ['--set', each]),
     ],
   };
@@ -94,11 +97,12 @@ export async function benchLayouts(options: {
   return runs.map(({ rival: division, results }) => {
     const refused = results.find((result) => 'refused' in result);
     const ran = results.filter((result): result is EngineRun => !('refused' in result));
-    const steps = WARM_UP_STEPS + numSteps;
+    const { warmUp = WARM_UP_STEPS } = division;
+    const steps = warmUp + numSteps;
     return {
       division,
       refused: refused?.refused ?? null,
-      tokensPerSecond: TOKENS / median(ran.flatMap(({ stepSeconds }) => stepSeconds.slice(WARM_UP_STEPS))),
+      tokensPerSecond: TOKENS / median(ran.flatMap(({ stepSeconds }) => stepSeconds.slice(warmUp))),
       lastLoss: ran[0]?.lastLoss ?? Number.NaN,
       bytesPerStep: median(ran.map(({ wireBytes }) => wireBytes / steps)),
       messagesPerStep: median(ran.map(({ wireMessages }) => wireMessages / steps)),

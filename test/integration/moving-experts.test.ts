@@ -1,7 +1,7 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault, FaultCondition } from '@troupe/sim/faults';
-import { referenceOf, simulate, type Simulation, type SimulationOptions } from 'troupe';
+import { openSimulator, referenceOf, simulate, type Simulation, type SimulationOptions } from 'troupe';
 import type { Mixture } from '../mixtures/mixture.ts';
 import { mixedCluster, type Surroundings } from '../sim/clusters.ts';
 import { usual } from '../sim/corpus.ts';
@@ -150,4 +150,17 @@ test('moving experts: a state that changes on its way is found, and one that com
   const twice = await plant('an expert that comes twice');
   t.is(twice.result.error?.code, 'TROUPE_INVARIANT');
   t.regex(twice.result.error?.message ?? '', /optimizer\/expert.*a part of an expert comes once \(MOV-1\)/u);
+});
+
+test('moving experts: without arithmetic they lie where a recorded load deals them, and the fullest device has less to do', async (t) => {
+  const simulated = async (experts: Mixture['experts']) => {
+    const { topology } = mixedCluster({ ...usual, dp: 3, ep: 3, experts }, { latencyMs: 0.01 });
+    const load = { counts: [[70, 60, 10, 10, 10, 20]] };
+    const simulator = await openSimulator(topology, { shapesOnly: true, load });
+    return simulator.run({ seed: 1, steps: 2, faults: [] });
+  };
+  const [still, dealt] = [await simulated('contiguous'), await simulated('balanced')];
+  t.is(dealt.result.error, null);
+  const fullest = ({ memory }: Simulation): number => Math.max(...memory.map(({ bytes }) => bytes));
+  t.true(fullest(dealt) < fullest(still), `${fullest(dealt)}, ${fullest(still)}`);
 });

@@ -115,6 +115,14 @@ test('progress: one step that is computed again is one', (t) => {
   t.regex(text(2), /; 2 steps are computed again\n$/);
 });
 
+test('progress: experts that moved are a line that stays', (t) => {
+  const event = { event: 'experts', step: 200, moved: 1160, gain: 0.1332, ms: 400 } as const;
+  t.is(
+    shown({ isTerminal: false, end: 300 }, [event]),
+    'step 200: 1.16k experts sit in other groups; the fullest ones get 13 % fewer rows\n',
+  );
+});
+
 test('progress: a task that takes long is told, on a terminal until the next line', (t) => {
   const reading = {
     event: 'progress',

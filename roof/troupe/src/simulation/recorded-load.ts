@@ -1,7 +1,7 @@
 import { OptionError } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
 import { moeLayers } from '@troupe/spec';
-import { ExpertSeats, Layout, type ResolvedTopology } from '@troupe/topology';
+import { balancedExperts, expertGroupId, ExpertSeats, Layout, type ResolvedTopology } from '@troupe/topology';
 
 /** Rows that every expert got, counted in a run: by layer with experts, then by expert. */
 export interface RecordedLoad {
@@ -82,4 +82,13 @@ export function meanLoad({ counts }: RecordedLoad, { model }: ResolvedTopology):
   if (shares.every((share) => share === 0))
     throw new OptionError('openSimulator', ['load counts no row at all']);
   return shares;
+}
+
+/** Devices without arithmetic count no rows: balanced experts lie from the start where a dealing by this load puts them. */
+export function dealtBy(load_E: readonly number[], topology: ResolvedTopology): ResolvedTopology {
+  const { parallel } = topology;
+  if (parallel.experts !== 'balanced') return topology;
+  const map = balancedExperts(load_E, parallel.ep);
+  const experts = Array.from({ length: parallel.ep }, (_, group) => [...map.expertsOf(expertGroupId(group))]);
+  return { ...topology, parallel: { ...parallel, experts } };
 }

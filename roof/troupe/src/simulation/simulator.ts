@@ -20,7 +20,7 @@ import {
   type OptionRules,
 } from '../option-rules.ts';
 import { referenceOf, simulate, type Simulation } from '../simulate.ts';
-import { isRecordedLoad, meanLoad, type RecordedLoad } from './recorded-load.ts';
+import { dealtBy, isRecordedLoad, meanLoad, type RecordedLoad } from './recorded-load.ts';
 import { simulatedRules, type SimulationOptions } from './simulation-options.ts';
 import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
 
@@ -212,10 +212,10 @@ export async function openSimulator(
   checkTopology('openSimulator', topology);
   checkOptions('openSimulator', options, simulatorRules);
   if (options.shapesOnly === true) {
-    const { load } = options;
-    const device = openHollowDevice(load === undefined ? null : meanLoad(load, topology));
+    const load_E = options.load === undefined ? null : meanLoad(options.load, topology);
+    const device = openHollowDevice(load_E);
     const hollow = hollowTokens(topology.model.seqLen);
-    return new Simulator(topology, {
+    return new Simulator(load_E === null ? topology : dealtBy(load_E, topology), {
       ...options,
       tokens: options.tokens ?? hollow,
       openDevice: async () => device,
