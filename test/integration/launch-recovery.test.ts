@@ -123,6 +123,8 @@ const cases: readonly {
   readonly topology: ResolvedTopology;
   readonly strikes: readonly Strike[];
   readonly from: readonly ('peers' | 'snapshot' | 'seed')[];
+  /** Step after which experts move. */
+  readonly moves?: number;
 }[] = [
   {
     name: 'killed, and then the other one; a peer holds all of its state',
@@ -173,6 +175,21 @@ const cases: readonly {
     from: ['peers'],
   },
   {
+    name: 'killed while hot experts are about to move, and then the other one; buddies move with them',
+    topology: layout(2, 1, [
+      'recovery.buddies=true',
+      'parallel.experts=balanced',
+      'parallel.rebalanceEvery=3',
+      'model.moe={experts: 8, topK: 2, router: {choice: skewed}}',
+    ]),
+    strikes: [
+      { step: 3, rank: 1, signal: 'SIGKILL' },
+      { step: 8, rank: 0, signal: 'SIGKILL' },
+    ],
+    from: ['peers', 'peers'],
+    moves: 3,
+  },
+  {
     name: 'stopped for good',
     topology: layout(1, 0),
     strikes: [{ step: 4, rank: 1, signal: 'SIGSTOP' }],
@@ -180,7 +197,7 @@ const cases: readonly {
   },
 ];
 
-for (const { name, topology, strikes, from } of cases) {
+for (const { name, topology, strikes, from, moves } of cases) {
   test.serial(`launch: a worker that is ${name}, changes no number`, async (t) => {
     const workers = topology.parallel.pp * topology.parallel.dp;
     const expected = await undisturbed(topology);
@@ -189,6 +206,7 @@ for (const { name, topology, strikes, from } of cases) {
     t.is(result.error, null);
     t.is(result.exitCode, 0);
     t.deepEqual(curve(events), expected, 'every step is reported once');
+    t.is(events.flatMap((event) => (event.event === 'experts' ? [event.step] : []))[0], moves);
     const recovered = events.flatMap((event) => (event.event === 'recovered' ? [event] : []));
     t.deepEqual(
       recovered.map((event) => event.from),
