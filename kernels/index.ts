@@ -2,6 +2,7 @@ export { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShap
 export { loadDevice, type LoadDeviceOptions } from './load-device.ts';
 export { addonPath, HOW_TO_BUILD } from './native/addon-file.ts';
 export {
+  freeLargeFrames,
   measureBandwidth,
   measurePeak,
   nativeCrc32,

@@ -30,6 +30,8 @@ export interface NativeAddon {
   release(buffer: ArrayBufferLike): void;
   /** CRC-32, as zlib's; absent where the CPU has no instructions for it, and in an addon of older sources. */
   crc32?(bytes: Uint8Array): number;
+  /** Memory of so many bytes and more goes back to the system when it is freed; absent without glibc, and in an addon of older sources. */
+  freeAtOnce?(bytes: number): void;
   /** FMAs, or products of bf16 pairs, on registers only. */
   measurePeak(threads: number, bf16: boolean): number;
   measureBandwidth(threads: number): number;

@@ -48,20 +48,23 @@ function topologyOf(size: 'small' | 'full' | 'empty', over: Partial<TopologyInpu
   });
 }
 
-/** Resident bytes of a process, smallest of some looks: frames that arrived are freed by the collector in bursts. */
+/** Resident bytes of a process. */
 function residentOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/u.exec(status)?.[1] ?? 0) * 1024;
 }
 
-/** Trains some steps in processes of their own; the least that was resident of each behind the first of them. */
+/**
+ * Trains some steps in processes of their own; the least that was resident of each in the second half of them. In the first V8's heap grows
+ * to what it keeps (its young generation from 1 to 32 MiB), in a tiny process over more steps than in one that is given much memory at once.
+ */
 async function residents(topology: ResolvedTopology, steps: number): Promise<readonly number[]> {
   const least: number[] = [];
   const run = await launch(topology, {
     stopAfter: steps,
     checkpoints: null,
     report: (event) => {
-      if (event.event !== 'step' || event.step < 3) return;
+      if (event.event !== 'step' || event.step <= steps / 2) return;
       for (const [rank, pid] of run.workerPids.entries())
         least[rank] = Math.min(least[rank] ?? Number.POSITIVE_INFINITY, residentOf(pid));
     },
@@ -76,7 +79,7 @@ async function residents(topology: ResolvedTopology, steps: number): Promise<rea
 /** Sets plan, allocations and resident memory of processes side by side. */
 export async function benchResident({ size }: { readonly size: 'small' | 'full' }): Promise<ResidentTable> {
   const rows: ResidentRow[] = [];
-  const steps = size === 'full' ? 8 : 4;
+  const [steps, emptySteps] = size === 'full' ? [20, 150] : [4, 4];
   for (const [mixture, over] of Object.entries(mixtures)) {
     const topology = topologyOf(size, over);
     const simulator = await openSimulator(topology, { shapesOnly: true });
@@ -85,7 +88,7 @@ export async function benchResident({ size }: { readonly size: 'small' | 'full' 
     const hosts = planned.reduce((sum, { own }) => sum + own.host, 0);
     const [own, empty] = [
       await residents(topology, steps),
-      await residents(topologyOf('empty', over), steps),
+      await residents(topologyOf('empty', over), emptySteps),
     ];
     memory.forEach(({ node, bytes }, rank) => {
       rows.push({
@@ -102,7 +105,7 @@ export async function benchResident({ size }: { readonly size: 'small' | 'full' 
 
 export function formatResident({ parameters, rows }: ResidentTable): string {
   return [
-    `A model of ${(parameters / 1e6).toFixed(1)} M parameters, one device. Planned and allocated: bytes of arrays of the device, or of the host. Resident: VmRSS of the process in training, the least of some steps, less that of a process whose model is tiny; beside the arrays it holds scratch memory of kernels and frames that the collector has not freed yet.`,
+    `A model of ${(parameters / 1e6).toFixed(1)} M parameters, one device. Planned and allocated: bytes of arrays of the device, or of the host. Resident: VmRSS of the process in training, the least of the second half of 20 steps, less that of a process whose model is tiny (of 150 steps, so that its heap has grown as far); beside the arrays it holds scratch memory of kernels, and frames on their way or kept by malloc for the next ones (on a device whose optimizer is on a host only those below 1.5 MiB).`,
     '',
     '| mixture | process | planned MiB | allocated MiB | resident MiB | of planned |',
     '|---|---|---|---|---|---|',

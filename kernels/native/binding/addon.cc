@@ -6,6 +6,9 @@
 #include <chrono>
 #include <cstring>
 #include <new>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "../cpu.h"
 #include "../crc32.h"
@@ -248,6 +251,21 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+#ifdef __GLIBC__
+/// freeAtOnce(bytes): memory of so many bytes and more, which malloc gives, goes back to the system as soon as it is freed.
+napi_value free_at_once(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument;
+  int64_t bytes = 0;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  if (napi_get_value_int64(env, argument, &bytes) != napi_ok || bytes < 1 || bytes > (1 << 25))
+    return fail(env, "TROUPE_KERNEL_SHAPE", "freeAtOnce takes bytes, 32 MiB at most");
+  // Said once, the threshold no longer grows to the largest memory that was ever freed.
+  mallopt(M_MMAP_THRESHOLD, static_cast<int>(bytes));
+  return undefined(env);
+}
+#endif
+
 /// crc32(bytes) → number
 napi_value crc32_of(napi_env env, napi_callback_info info) {
   size_t count = 1, length = 0;
@@ -385,6 +403,9 @@ napi_value initialise(napi_env env, napi_value exports) {
   };
   for (const auto& f : functions) add(f.name, f.function);
   if (has_crc32()) add("crc32", crc32_of);
+#ifdef __GLIBC__
+  add("freeAtOnce", free_at_once);
+#endif
   return exports;
 }
 

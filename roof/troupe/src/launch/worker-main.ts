@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Job, TokenSource } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
-import { loadDevice, releaseArrays } from '@troupe/kernels';
+import { freeLargeFrames, loadDevice, releaseArrays } from '@troupe/kernels';
 import type { ActorSystem } from '@troupe/runtime';
 import { createPlacement, workerRank } from '@troupe/topology/worker';
 import { openZmqTransport, type Endpoints, type ZmqTransport } from '@troupe/transport';
@@ -111,6 +111,8 @@ class Worker {
       // A host feeds nobody.
       host === undefined ? openChosenData(topology, message.data) : null,
     ]);
+    // Where new weights come from a host, megabytes of frames a step would stay beside what the device was planned to hold.
+    if (topology.parallel.offload !== 'none' && host === undefined) freeLargeFrames();
     this.#recorder?.begin(this.#node, device);
     const job: Job = jobOf(topology, choices);
     const system = createJobSystem({
