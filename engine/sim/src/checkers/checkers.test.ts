@@ -303,12 +303,12 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
       ]),
       experts: 2,
     });
-  const dispatch = (source: number, rows: number): TurnSeen =>
+  const dispatch = (source: number, rows: number, chunk = 0): TurnSeen =>
     turn({
       address: 'expert/L0/ep0/edp0',
       kind: 'rows.dispatch',
       layer: 0,
-      body: { mode: 'train', source },
+      body: { mode: 'train', source, chunk },
       tensors: { x_UD: new Float32Array(8), slots_N: new Int32Array(rows) },
     });
   const measured = (dp: number, ...counts: number[]): TurnSeen =>
@@ -326,6 +326,9 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
     [dispatch(0, 3), dispatch(1, 3), measured(0, 1, 2), measured(1, 2, 2)],
     /7 rows were routed, 6 reached/,
   );
+  const ofSecond = [dispatch(1, 4), measured(0, 1, 2), measured(1, 2, 2)];
+  holds(t, checker, [dispatch(0, 1), dispatch(0, 2, 1), ...ofSecond]);
+  breaks(t, checker, [dispatch(0, 1), ...ofSecond], /7 rows were routed, 5 reached/);
   breaks(t, checker, [dispatch(0, 3), dispatch(0, 2)], /got 3 rows, and again 2 rows, of source 0/);
   const ofPeers = (): Checker =>
     rowsConserved({ stages: new Map([['stage/pp0/dp0/tp0', [0]]]), experts: 2, copies: 2 });
