@@ -5,9 +5,6 @@ import { choice, count, flag, MAX_COUNT, positive, real, text } from './schema-f
 import { limits } from './limits.ts';
 import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
 
-/** A few milliseconds of a link; experts read their weights once a chunk. */
-const DEFAULT_CHUNK_BYTES = 4 * 2 ** 20;
-
 /** Devices of the largest cluster that a topology describes. */
 export const MAX_WORLD = 65_536;
 
@@ -226,10 +223,14 @@ export const runKeys = {
             'Most peers with which an optimizer shard exchanges gradients and weights directly. With more, the exchange runs in levels, devices of one machine first. 0: all at once.',
           unit: 'peers',
         }),
-      chunkBytes: count(
-        'Most bytes of rows that a gate sends to experts at a time; more go in chunks of whole grains, and experts begin with the first. Never changes the numbers.',
-        'bytes',
-      ).default(DEFAULT_CHUNK_BYTES),
+      chunkBytes: z
+        .union([z.literal('auto'), z.int().min(1).max(MAX_COUNT)])
+        .default('auto')
+        .meta({
+          description:
+            'Most bytes of rows that a gate sends to experts at a time; more go in chunks of whole grains, and experts begin with the first. auto: 2 MiB for each group of experts, and no chunks where they would double the memory of the experts’ gradients (one copy of the experts, one microbatch). Never changes the numbers.',
+          unit: 'bytes',
+        }),
     })
     .prefault({})
     .describe('Messages between processes.'),

@@ -68,7 +68,6 @@ export interface LayoutSource {
     readonly tensorSegments?: number;
   };
   readonly machines: readonly Machine[];
-  /** Without `chunkBytes`: rows of a microbatch travel at once. */
   readonly wire: { readonly fanout: number } & RowChunkSource['wire'];
   readonly recovery: { readonly buddies: boolean };
 }
@@ -153,12 +152,14 @@ export class Layout {
       chunks: parallel.chunks ?? 1,
       width: isElsewhere && this.dealing.microbatches > 1 ? 2 : 1,
     };
+    const numHolders = this.experts.numCopies * (apart > 0 || this.options.expertsSliced ? 1 : this.mesh.tp);
     this.rowChunks = rowChunks({
       model,
       sequences: this.dealing.microbatchSequences,
       grains: this.dealing.microbatchGrains,
       groups: parallel.ep,
       isElsewhere,
+      isFinished: numHolders === 1 && this.dealing.microbatches === 1 && this.options.offload === 'none',
       wire: source.wire,
     });
     this.#machines = new MachineRow(source.machines, parallel.devices ?? null);

@@ -23,6 +23,7 @@ const source = {
   grains: 4,
   groups: 2,
   isElsewhere: true,
+  isFinished: false,
   wire: { dtype: 'f32', chunkBytes: 2 ** 20 },
 } as const;
 const of = (over: Partial<RowChunkSource>): number => rowChunks({ ...source, ...over });
@@ -42,7 +43,19 @@ test('row chunks: one where nobody is elsewhere, and without experts', (t) => {
   const wire = { chunkBytes: 1 };
   t.is(of({ wire, isElsewhere: false }), 1);
   t.is(of({ wire, model: { ...model, moe: null } }), 1);
-  t.is(of({ wire: {} }), 1);
+  t.is(of({ wire: {}, isElsewhere: false }), 1);
+});
+
+test('row chunks: auto: two MiB a group, and none where they would double the memory of gradients', (t) => {
+  const large = { sequences: 2 ** 13, grains: 64 };
+  // 8 MiB of rows for two groups.
+  for (const chunkBytes of ['auto', undefined] as const) {
+    const wire = chunkBytes === undefined ? {} : { chunkBytes };
+    t.is(of({ ...large, wire }), 2);
+    t.is(of({ ...large, wire, groups: 4 }), 1);
+    t.is(of({ ...large, wire, isFinished: true }), 1);
+  }
+  t.is(of({ ...large, wire: { chunkBytes: 2 ** 22 }, isFinished: true }), 2, 'who asks for them has them');
 });
 
 test('row chunks: smaller chunks are never fewer', (t) => {

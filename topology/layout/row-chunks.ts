@@ -9,16 +9,33 @@ export interface RowChunkSource {
   /** Expert groups that a gate sends to; some of them, or all, are on other workers. */
   readonly groups: number;
   readonly isElsewhere: boolean;
-  readonly wire: { readonly dtype?: 'f32' | 'bf16'; readonly chunkBytes?: number };
+  /** One call of a kernel makes the gradients of an expert: nobody else has it, and no other microbatch adds to them. */
+  readonly isFinished: boolean;
+  readonly wire: { readonly dtype?: 'f32' | 'bf16'; readonly chunkBytes?: number | 'auto' };
 }
+
+/** A message of a millisecond or so. */
+const AUTO_BYTES_A_GROUP = 2 * 2 ** 20;
+
+/**
+ * What `wire.chunkBytes: auto` means. Where gradients of experts are finished by one call, chunks would take twice their memory: sums of
+ * several calls are exact.
+ */
+const autoBytes = ({ groups, isFinished }: RowChunkSource): number =>
+  isFinished ? Number.POSITIVE_INFINITY : groups * AUTO_BYTES_A_GROUP;
 
 /**
  * Chunks in which a gate sends the rows of a microbatch: so many that none has more than `wire.chunkBytes` where a token visits as many groups
  * as it can, and at most one a grain, which is never cut. One where nobody is elsewhere.
  */
-export function rowChunks({ model, sequences, grains, groups, isElsewhere, wire }: RowChunkSource): number {
-  if (model.moe === null || !isElsewhere || wire.chunkBytes === undefined) return 1;
+export function rowChunks(source: RowChunkSource): number {
+  const { model, sequences, grains, groups, isElsewhere, wire } = source;
+  if (model.moe === null || !isElsewhere) return 1;
   const visits = sequences * model.seqLen * Math.min(groups, model.moe.topK);
   const bytes = visits * model.dModel * (wire.dtype === 'bf16' ? 2 : 4);
-  return Math.min(grains, Math.ceil(bytes / wire.chunkBytes));
+  const { chunkBytes = 'auto' } = wire;
+  return Math.min(
+    grains,
+    Math.max(1, Math.ceil(bytes / (chunkBytes === 'auto' ? autoBytes(source) : chunkBytes))),
+  );
 }

@@ -210,7 +210,9 @@ export class QuickMemory {
   #chunksOf(mixture: Mixture): number {
     const { sequences, grains } = this.#shapeOf(mixture);
     const { model, wire } = this.#topology;
-    return rowChunks({ model, wire, sequences, grains, groups: mixture.ep, isElsewhere: mixture.ep > 1 });
+    const { dp, ep, microbatches, offload } = mixture;
+    const isFinished = dp === ep && microbatches === 1 && offload === 'none';
+    return rowChunks({ model, wire, sequences, grains, groups: ep, isElsewhere: ep > 1, isFinished });
   }
 
   /** @param keeping - what a pass of training keeps; null: one of an evaluation */
