@@ -12,6 +12,7 @@ import { benchMoe, formatMoe, YardstickError } from './moe.ts';
 import { pairsMain } from './pairs-main.ts';
 import { openPython, PythonError, type Python } from './python.ts';
 import { writeSections, type Section } from './results-page.ts';
+import { benchPrediction, formatPrediction } from './prediction.ts';
 import { benchResident, formatResident } from './resident.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
 import { benchScaling, formatScaling } from './scaling.ts';
@@ -19,7 +20,7 @@ import { benchSimulated, formatSimulated } from './simulated.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | events | memory | resident | layouts | capacity [--small]
+const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | prediction | events | memory | resident | layouts | capacity [--small]
 npm run bench -- pairs --old DIR: two builds in turn; pairs --help says more
   --small             shows that it runs; writes nothing
 step and kernels:
@@ -84,6 +85,9 @@ const benches = {
   simulated: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Simulated steps', text: formatSimulated(await benchSimulated({ size })) },
   ],
+  prediction: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
+    { title: 'Predicted steps', text: formatPrediction(await benchPrediction({ size })) },
+  ],
   resident: async ({ size }: BenchOptions): Promise<readonly Section[]> => [
     {
       title: 'Memory of a device, planned and resident',
@@ -121,6 +125,7 @@ const flags: Readonly<Record<BenchName, readonly string[]>> = {
   scaling: [],
   events: [],
   simulated: [],
+  prediction: [],
   memory: [],
   resident: [],
   layouts: ['rounds'],

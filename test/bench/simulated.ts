@@ -1,17 +1,11 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { readFile } from 'node:fs/promises';
 import { loadTopology } from '@troupe/topology';
 import { openSimulator, parseCalibration, type Calibration } from 'troupe';
 import { benchJob, type BenchJob } from './bench-job.ts';
+import { launchCommand, withCalibration } from './calibrated.ts';
 import { runEngine } from './engine-run.ts';
 import { interleave } from './interleave.ts';
 import { median } from './median.ts';
-
-const bin = fileURLToPath(new URL('../../../roof/troupe/bin/troupe.js', import.meta.url));
 
 /** Steps of a run before those that count. */
 const WARM_UP_STEPS = 2;
@@ -42,20 +36,6 @@ export interface SimulatedRow {
   readonly error: number;
 }
 
-/** As a user would: `troupe bench --calibrate`. */
-async function calibrate(job: BenchJob, steps: number): Promise<Calibration> {
-  const folder = await mkdtemp(join(tmpdir(), 'troupe-bench-'));
-  try {
-    const path = join(folder, 'calibration.json');
-    const args = ['bench', '--calibrate', job.file, '--out', path, '--steps', `${steps}`];
-    for (const each of job.overrides) args.push('--set', each);
-    await promisify(execFile)(process.execPath, [bin, ...args]);
-    return parseCalibration(JSON.parse(await readFile(path, 'utf8')), path);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
 /** Median time of the steps behind the warm-up, in virtual time. Real arithmetic: what a router chooses decides what experts cost. */
 async function simulatedMs(
   job: BenchJob,
@@ -82,12 +62,11 @@ export async function benchSimulated({
 }): Promise<readonly SimulatedRow[]> {
   const [numRounds, numSteps] = size === 'full' ? [3, 8] : [1, 3];
   const job = benchJob('coarse', size);
-  const calibration = await calibrate(job, size === 'full' ? 6 : 1);
+  const calibration = await withCalibration(job, size === 'full' ? 6 : 1, async (path) =>
+    parseCalibration(JSON.parse(await readFile(path, 'utf8')), path),
+  );
   const measured = await interleave(layouts, numRounds, async ({ name, set }) => {
-    const overrides = [...job.overrides, ...set].flatMap((each) => ['--set', each]);
-    const flags = ['--json', '--no-checkpoint', '--stop-after', `${numSteps}`];
-    const command = [process.execPath, bin, 'launch', job.file, ...flags, ...overrides] as const;
-    const run = await runEngine({ name, ours: true, command });
+    const run = await runEngine({ name, ours: true, command: launchCommand(job, set, numSteps) });
     if ('refused' in run) throw new Error(run.refused);
     return run.stepSeconds.slice(WARM_UP_STEPS).map((seconds) => 1000 * seconds);
   });

@@ -54,6 +54,7 @@ export const benchNames = [
   'wire',
   'scaling',
   'simulated',
+  'prediction',
   'events',
   'memory',
   'resident',
