@@ -1,4 +1,4 @@
-import { dealtTokens } from '@troupe/model/buffers';
+import { ownTokens } from '@troupe/model/buffers';
 import { isMoeLayer } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { WorkerRank } from '../layout/rank.ts';
@@ -7,10 +7,8 @@ import { shapeOf } from './stage-buffers.ts';
 
 /** The share of its replica's tokens whose rows a worker sends to experts: all of them, or some where tensor peers have whole experts. */
 export function dealtShare(topology: ResolvedTopology, layout: Layout, worker: WorkerRank): number {
-  const { tp } = layout.at(worker);
-  const shape = shapeOf(topology, layout, tp);
-  const run = dealtTokens(shape)?.[tp];
-  return run === undefined ? 1 : (run.end - run.first) / (shape.sequences * topology.model.seqLen);
+  const shape = shapeOf(topology, layout, layout.at(worker).tp);
+  return ownTokens(shape) / (shape.sequences * topology.model.seqLen);
 }
 
 /** Numbers of one token that a worker shares in a layer of a step, forward and backward. */

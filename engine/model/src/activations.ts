@@ -3,6 +3,7 @@ import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set
 import { blockOf, builtBlock, type MoeConfig } from '@troupe/spec';
 import { Arena } from './arena.ts';
 import { contiguousRanks, ExpertRanks } from './expert-ranks.ts';
+import { ownRuns } from './dealt-grains.ts';
 import type { GrainRun } from './grain-runs.ts';
 import { headActivations, type HeadActivations } from './head-activations.ts';
 import {
@@ -92,7 +93,7 @@ export class Activations {
     checkShape(shape);
     const { config } = shape;
     const { training, ranks = 1, layers = { first: 0, count: config.layers }, recompute = false } = options;
-    const { runs = [{ first: 0, end: shape.grains }] } = options;
+    const { runs = ownRuns(shape, 1) } = options;
     const rows = { ranks, chunks: runs.length };
     const head = options.head ?? layers.first + layers.count === config.layers;
     if (options.rankOf_E === undefined) {

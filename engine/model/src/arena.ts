@@ -27,11 +27,6 @@ export class Arena {
     return this.#device.ints(length);
   }
 
-  filled(bytes: Uint8Array): Bytes {
-    this.bytes += bytes.length;
-    return this.#device.upload(bytes);
-  }
-
   shares(ranks: number): RankShares {
     return new RankShares(this.#device, this.ints(ranks), this.ints(ranks));
   }

@@ -1,5 +1,6 @@
 import type { Floats, KernelCall, RowsPart } from '@troupe/kernel-set';
 import type { DeviceBatch } from './batch.ts';
+import { dealtGrains } from './dealt-grains.ts';
 import { returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { partialFfnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
 import { moeConfig, routerBackward, type GateBackwardOptions } from './gate.ts';
@@ -8,7 +9,6 @@ import { chunksOf, type RowChunk } from './row-chunk.ts';
 import type { StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 import type { SumBuffers } from './sum-buffers.ts';
-import { dealtTokens } from './taken-tokens.ts';
 import { isWhole } from './tensor-share.ts';
 
 /** Where the rows of a rank are that have come back for a chunk. */
@@ -38,10 +38,10 @@ const combine = (
   ctx: StageContext,
   layer: number,
   from: RowsFrom,
-  { held = 0, weights_TK, base_TD, out_TD }: CombineIo & { readonly held?: number },
+  { weights_TK, base_TD, out_TD }: CombineIo,
 ): KernelCall[] =>
   chunksOf(ctx, layer).map((chunk) => {
-    const rows = rowsOfSegment(chunk, from, held);
+    const rows = rowsOfSegment(chunk, from, 0);
     return {
       op: 'combine',
       ...rows,
@@ -53,17 +53,32 @@ const combine = (
 
 /** A sum of what routed experts made, `each` elements a token: over the peers that have parts of them, or side by side by who dispatched what. */
 function routedSum(ctx: StageContext, sum: Omit<SegmentSum, 'dealt'>, each: number): SegmentSum {
-  const runs = dealtTokens(ctx.shape)?.map(({ first, end }) => ({ from: first * each, to: end * each }));
-  return { ...sum, dealt: runs };
+  const { act, shape } = ctx;
+  const size = (each * act.tokens) / shape.grains;
+  return {
+    ...sum,
+    dealt: dealtGrains(shape)?.map(({ first, end }) => ({ from: first * size, to: end * size })),
+  };
 }
 
-/** Combined rows of every segment of the experts, in the buffers of their sum; tokens that a peer dispatches have zeros. */
+/** Combined rows of every segment of the experts, of the tokens that this device dispatches, in the buffers of their sum. */
 const combineParts = (
   ctx: StageContext,
   layer: number,
   from: RowsFrom,
-  { of, ...io }: { readonly of: SumBuffers; readonly weights_TK?: Floats },
-): KernelCall[] => of.partials.flatMap((out_TD, held) => combine(ctx, layer, from, { ...io, held, out_TD }));
+  { of, weights_TK }: { readonly of: SumBuffers; readonly weights_TK?: Floats },
+): KernelCall[] =>
+  of.partials.flatMap((out, held) =>
+    chunksOf(ctx, layer).map((chunk): KernelCall => {
+      const rows = rowsOfSegment(chunk, from, held);
+      return {
+        op: 'combine',
+        ...rows,
+        ...(weights_TK === undefined ? {} : { weights_TK: chunk.ofChoices(weights_TK) }),
+        out_TD: chunk.ofOwn(out, rows.dim),
+      };
+    }),
+  );
 
 /** Sums of an MoE layer: of shared experts, then of routed ones. */
 const moeSums = (
@@ -113,7 +128,7 @@ export function combineBackward(ctx: StageContext, layer: number): KernelCall[] 
         op: 'combine.backward.weights',
         ...rows,
         dOut_TD: chunk.ofTokens(dHidden_TD, rows.dim),
-        dWeights_TK: chunk.ofChoices(out),
+        dWeights_TK: chunk.ofOwn(out, rows.topK),
       };
     }),
   );

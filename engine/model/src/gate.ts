@@ -115,7 +115,6 @@ function planRows(chunk: RowChunk, experts: number): KernelCall {
     ranks: act.ranks,
     rankOf_E: act.expertRanks(chunk.layer).rankOf_E,
     choices_TK: chunk.ofChoices(moe.choices_TK),
-    ...(moe.taken_T === null ? {} : { taken_T: chunk.ofTokens(moe.taken_T, 1) }),
     grainStarts: chunk.grainStarts,
     counts_EG: chunk.counts_EG,
     position_TK: chunk.ofChoices(moe.position_TK),

@@ -1,11 +1,11 @@
-import { hiddenInputs, type Bytes, type Floats, type Halves, type Ints } from '@troupe/kernel-set';
+import { hiddenInputs, type Floats, type Halves, type Ints } from '@troupe/kernel-set';
 import { eachSegment, rangeOfSegment, type MoeConfig } from '@troupe/spec';
 import type { Arena } from './arena.ts';
+import { ownTokens } from './dealt-grains.ts';
 import { hasNormSums } from './norm-sums.ts';
 import type { RankShares } from './rank-shares.ts';
 import { tensorShareOf, tokensOf, type StageShape } from './stage-shape.ts';
 import { noSum, sumBuffers, type SumBuffers } from './sum-buffers.ts';
-import { takenTokens } from './taken-tokens.ts';
 import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
 
 /**
@@ -26,8 +26,6 @@ export interface RouteActivations {
   readonly shares: readonly RankShares[];
   /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
   readonly tokens_N: Ints;
-  /** 1 for the tokens that this device dispatches, where its tensor peers dispatch the others. */
-  readonly taken_T: Bytes | null;
 }
 
 /** Routing of one MoE layer: what `gateForward` writes and everything after reads. */
@@ -113,7 +111,7 @@ export interface BackwardSums {
 /** Room for the rows of all ranks; one rank gets all rows as they are, unless they are rounded. */
 export function packedLength(shape: StageShape, topK: number, ranks: number): number {
   if (ranks === 1 && (shape.rowFormat ?? 'f32') === 'f32') return 0;
-  return Math.min(ranks, topK) * tokensOf(shape) * shape.config.dModel;
+  return Math.min(ranks, topK) * ownTokens(shape) * shape.config.dModel;
 }
 
 /** Where rows go: ranks of the expert-parallel group, and chunks of the tokens whose rows travel by themselves. */
@@ -130,7 +128,6 @@ function routeActivations(
 ): RouteActivations {
   const T = tokensOf(shape);
   const { experts: E, topK: K } = moe;
-  const taken_T = takenTokens(shape);
   return {
     choices_TK: arena.ints(T * K),
     fractions_BE: arena.floats(shape.sequences * E),
@@ -142,7 +139,6 @@ function routeActivations(
     rankTokens: arena.ints(ranks * T),
     shares: Array.from({ length: chunks }, () => arena.shares(ranks)),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
-    taken_T: taken_T === null ? null : arena.filled(taken_T),
   };
 }
 
@@ -153,7 +149,7 @@ function rowActivations(
   ranks: number,
 ): Pick<MoeActivations, 'packed_UD' | 'returned_ND'> {
   const { expertSegments } = tensorShareOf(shape);
-  const size = tokensOf(shape) * topK * shape.config.dModel;
+  const size = ownTokens(shape) * topK * shape.config.dModel;
   return {
     packed_UD: arena.floats(packedLength(shape, topK, ranks)),
     returned_ND: arena.floats(numHeld(expertSegments) * size),
@@ -242,9 +238,10 @@ export function sharedLayers(
   });
 }
 
-/** Buffers of sums over segments, of `size` elements each. */
-const expertSums = (arena: Arena, shape: StageShape, size: number): SumBuffers => {
+/** Buffers of sums over segments of routed experts, of `each` elements a token that this device dispatches. */
+const expertSums = (arena: Arena, shape: StageShape, each: number): SumBuffers => {
   const { peers, expertSegments } = tensorShareOf(shape);
+  const size = each * ownTokens(shape);
   const [sum = noSum] = sumBuffers(arena, { peers, held: numHeld(expertSegments) }, size);
   return sum;
 };
@@ -256,7 +253,7 @@ export function forwardSums(arena: Arena, shape: StageShape): ForwardSums {
   const size = tokensOf(shape) * shape.config.dModel;
   const held = numHeld(tensor.segments);
   const [attention = noSum, ffn = noSum] = sumBuffers(arena, { peers: tensor.peers, held }, size, 2);
-  const routed = shape.config.moe === null ? noSum : expertSums(arena, shape, size);
+  const routed = shape.config.moe === null ? noSum : expertSums(arena, shape, shape.config.dModel);
   return { attention, ffn, routed };
 }
 
@@ -281,10 +278,10 @@ export function gradientActivations(arena: Arena, shape: StageShape, ranks: numb
     dLogits_TE: arena.floats(T * E),
     dWeights_TK: arena.floats(T * K),
     dPacked_UD: arena.floats(packedLength(shape, K, ranks)),
-    dReturned_ND: arena.floats(numHeld(tensor.expertSegments) * T * K * D),
+    dReturned_ND: arena.floats(numHeld(tensor.expertSegments) * ownTokens(shape) * K * D),
     sums: {
       ...forwardSums(arena, shape),
-      weights: K === 0 || isWhole(tensor) ? noSum : expertSums(arena, shape, T * K),
+      weights: K === 0 || isWhole(tensor) ? noSum : expertSums(arena, shape, K),
     },
   };
 }

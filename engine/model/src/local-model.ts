@@ -21,7 +21,7 @@ import { numValidTargets, numValidTokens, uploadBatch, type Batch } from './batc
 import { runCalls } from './device-run.ts';
 import { FlatGradients, leavesOf } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
-import { grainRuns } from './grain-runs.ts';
+import { ownRuns } from './dealt-grains.ts';
 import { finalNormForward, headForward, headLogits } from './head.ts';
 import { initialise } from './initialise.ts';
 import { LocalExperts } from './local-experts.ts';
@@ -132,7 +132,7 @@ export class LocalModel {
     this.weights = weights ?? newWeights(device, modelLayout(config, tensor));
     this.#exchange = options.exchange ?? null;
     this.statistics = new StageStatistics(device, config);
-    this.#rows = { ranks, runs: grainRuns({ first: 0, end: grains }, chunks) };
+    this.#rows = { ranks, runs: ownRuns(this.shape, chunks) };
     this.#rope = ropeTables(device, config);
     this.#experts = new LocalExperts(device);
   }

@@ -13,7 +13,7 @@ export interface SegmentSum {
   readonly base?: Floats;
   /** May be `base`. */
   readonly out: Floats;
-  /** Each peer has all segments of some elements, by rank, and the peers put these side by side. Default: each has some segments of all. */
+  /** Each peer has all segments of some elements, by rank, and `of` is of its own; these come side by side. Default: each has some segments of all. */
   readonly dealt?: readonly ElementRange[] | undefined;
 }
 
@@ -26,24 +26,10 @@ const added = ({ base, out }: Pick<SegmentSum, 'base' | 'out'>, parts: readonly 
 
 const of = (all: Floats, { from, to }: ElementRange): Floats => all.subarray(from, to);
 
-/** What this device sends its peers, and what makes it of the parts here. */
-function shareOf(
-  { of: { partials, share }, dealt }: SegmentSum,
-  rank: number,
-): { readonly share: Floats; readonly calls: readonly KernelCall[] } {
+/** What this device sends its peers of a sum. */
+function shareOf({ of: { share } }: SegmentSum): Floats {
   assert(share !== null, 'what peers add up has a share');
-  const own = dealt?.[rank];
-  const calls = (out: Floats, parts: readonly Floats[]): readonly KernelCall[] =>
-    partials[0] === share || out.length === 0 ? [] : [added({ out }, parts)];
-  if (own === undefined) return { share, calls: calls(share, partials) };
-  const part = of(share, own);
-  return {
-    share: part,
-    calls: calls(
-      part,
-      partials.map((each) => of(each, own)),
-    ),
-  };
+  return share;
 }
 
 /** The sum of the shares of all peers, or these side by side. */
@@ -63,14 +49,18 @@ function joinedShares({ base, out, dealt }: SegmentSum, shares: readonly Floats[
  * A device holds a whole subtree, so it sends one number an element, and how many devices there are does not show.
  */
 export function sumsOver(ctx: StageContext, sums: readonly SegmentSum[]): Step[] {
-  const { peers, rank } = ctx.act.tensor;
-  if (peers === 1) return [{ calls: sums.map((sum) => added(sum, sum.of.partials)) }];
-  const shared = sums.map((sum) => shareOf(sum, rank));
+  if (ctx.act.tensor.peers === 1) return [{ calls: sums.map((sum) => added(sum, sum.of.partials)) }];
+  const shares = sums.map(shareOf);
   return [
-    { calls: shared.flatMap(({ calls }) => calls) },
+    {
+      calls: sums.flatMap(({ of: { partials } }, index) => {
+        const out = shares[index];
+        return out === undefined || out.length === 0 || partials[0] === out ? [] : [added({ out }, partials)];
+      }),
+    },
     {
       exchange: {
-        shares: shared.map(({ share }) => share),
+        shares,
         next: (sharesOf) =>
           sums.flatMap((sum, index) =>
             joinedShares(

@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import type { DeviceArray, ElementType, Ints } from '@troupe/kernel-set';
 import type { Activations } from './activations.ts';
+import { ownGrains } from './dealt-grains.ts';
 import type { GrainRun } from './grain-runs.ts';
 import type { MoeActivations } from './layer-activations.ts';
 import type { RankShares } from './rank-shares.ts';
@@ -39,6 +40,14 @@ export class RowChunk {
   /** Of what holds `each` elements a token of the microbatch, the part of this chunk. */
   ofTokens<E extends ElementType>(all: DeviceArray<E>, each: number): DeviceArray<E> {
     return this.#part(all, each * this.#tokensOfGrain);
+  }
+
+  /** Of what holds `each` elements a token that this device dispatches, the part of this chunk. */
+  ofOwn<E extends ElementType>(all: DeviceArray<E>, each: number): DeviceArray<E> {
+    const own = ownGrains(this.act.shape);
+    if (this.grains === own.end - own.first) return all;
+    const size = each * this.#tokensOfGrain;
+    return all.subarray((this.run.first - own.first) * size, (this.run.end - own.first) * size);
   }
 
   /** The same of what is chosen for every token. */
@@ -86,13 +95,13 @@ export class RowChunk {
   /** Of room for the distinct tokens of every rank, the part of this chunk. */
   ofDistinct<E extends 'f32' | 'bf16'>(all: DeviceArray<E>): DeviceArray<E> {
     const { ranks, shape } = this.act;
-    return this.ofTokens(all, Math.min(ranks, this.topK) * shape.config.dModel);
+    return this.ofOwn(all, Math.min(ranks, this.topK) * shape.config.dModel);
   }
 
   /** Of room for the rows of all experts, of every segment of them, the part of this chunk. */
   ofRows<E extends ElementType>(all: DeviceArray<E>): DeviceArray<E> {
     const { tensor, shape } = this.act;
-    return this.ofTokens(all, numHeld(tensor.expertSegments) * this.topK * shape.config.dModel);
+    return this.ofOwn(all, numHeld(tensor.expertSegments) * this.topK * shape.config.dModel);
   }
 
   get #isWhole(): boolean {
