@@ -3,7 +3,7 @@ import type { Device, Floats } from '@troupe/kernel-set';
 import {
   Activations,
   DeferredWeights,
-  grainRuns,
+  ownRuns,
   ropeTables,
   StageStatistics,
   tensorShare,
@@ -106,7 +106,7 @@ export class Passes {
         recompute: job.recompute === 'layer',
         keepsRows: true,
         ranks: layout.experts.numGroups,
-        runs: grainRuns({ first: 0, end: this.shape.grains }, layout.rowChunks),
+        runs: ownRuns(this.shape, layout.rowChunks),
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
         ...(model.moe === null ? {} : { rankOf_E: (layer) => worker.seats.rankOf_E(layer) }),

@@ -113,6 +113,16 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { tp: 2, dp: 1 },
     train: { batch: 16, grains: 16, recompute: 'layer' },
   },
+  'tp 2, whole experts': { parallel: { tp: 2, dp: 1, expertsSliced: false } },
+  'tp 2, dp 2, ep 2, whole experts of three grains, bf16': {
+    parallel: { tp: 2, dp: 2, ep: 2, expertsSliced: false },
+    train: { batch: 12, grains: 12, microbatches: 2, precision: 'bf16' },
+  },
+  'tp 2, two groups of experts on workers without a stage': {
+    parallel: { tp: 2, dp: 1, ep: 2 },
+    machines: [{ devices: ['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'] }],
+    placement: { 'expert/*/ep0/*': 'localhost/cpu:2', 'expert/*/ep1/*': 'localhost/cpu:3' },
+  },
   'tp 2 in four segments, pp 2': {
     parallel: { tp: 2, dp: 1, pp: 2 },
     train: { batch: 16, grains: 16, microbatches: 2, tensorSegments: 4 },

@@ -157,6 +157,7 @@ export class Layout {
       model,
       sequences: this.dealing.microbatchSequences,
       grains: this.dealing.microbatchGrains,
+      peers: this.options.expertsSliced ? 1 : this.mesh.tp,
       groups: parallel.ep,
       isElsewhere,
       isFinished: numHolders === 1 && this.dealing.microbatches === 1 && this.options.offload === 'none',

@@ -6,6 +6,8 @@ export interface RowChunkSource {
   /** Of a microbatch of one replica. */
   readonly sequences: number;
   readonly grains: number;
+  /** Tensor peers among which the grains are dealt; 1: each gate sends all. */
+  readonly peers: number;
   /** Expert groups that a gate sends to; some of them, or all, are on other workers. */
   readonly groups: number;
   readonly isElsewhere: boolean;
@@ -29,13 +31,12 @@ const autoBytes = ({ groups, isFinished }: RowChunkSource): number =>
  * as it can, and at most one a grain, which is never cut. One where nobody is elsewhere.
  */
 export function rowChunks(source: RowChunkSource): number {
-  const { model, sequences, grains, groups, isElsewhere, wire } = source;
+  const { model, sequences, grains, peers, groups, isElsewhere, wire } = source;
   if (model.moe === null || !isElsewhere) return 1;
-  const visits = sequences * model.seqLen * Math.min(groups, model.moe.topK);
+  const own = Math.ceil(grains / peers);
+  const visits = ((sequences * own) / grains) * model.seqLen * Math.min(groups, model.moe.topK);
   const bytes = visits * model.dModel * (wire.dtype === 'bf16' ? 2 : 4);
   const { chunkBytes = 'auto' } = wire;
-  return Math.min(
-    grains,
-    Math.max(1, Math.ceil(bytes / (chunkBytes === 'auto' ? autoBytes(source) : chunkBytes))),
-  );
+  const most = chunkBytes === 'auto' ? autoBytes(source) : chunkBytes;
+  return Math.min(own, Math.max(1, Math.ceil(bytes / most)));
 }

@@ -2,6 +2,8 @@ import { hiddenInputs } from '@troupe/kernel-set';
 import {
   Activations,
   grainRuns,
+  ownGrains,
+  ownRuns,
   StageStatistics,
   tensorShare,
   waitingBytes,
@@ -48,10 +50,17 @@ export const shapeOf = (
 
 const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
 
+/** A gate that sends to an expert group. */
+interface RowSource {
+  /** Of a microbatch, whose rows it sends. */
+  readonly grains: number;
+  readonly isBeside: boolean;
+}
+
 /** What an expert group serves, and how. */
 export interface ExpertService {
-  /** Gates that send to it, one of them beside it, or all from other workers. Default: a gate of each group, one beside. */
-  readonly sources?: { readonly all: number; readonly others: number };
+  /** Default: a gate of each group, one of them beside it. */
+  readonly sources?: readonly RowSource[];
   /** Gradients of its matrices wait. */
   readonly defers: boolean;
   /** Layers are computed again, so what waits has copies of what it reads. */
@@ -69,7 +78,7 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
   if (model.moe === null) return 0;
   const { topK, dExpert, experts } = model.moe;
   const { ep } = parallel;
-  const { sources = { all: ep, others: ep - 1 }, defers, recomputes, chunks } = service;
+  const { sources = sourcesBeside(shape, ep), defers, recomputes, chunks } = service;
   const narrow = shape.precision === 'bf16' ? 2 : 4;
   const room = (length: number): number => Math.ceil(length * SLACK);
   const { expertSegments = { from: 0, to: 1, count: 1 } } = shape.tensor ?? {};
@@ -77,24 +86,45 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
   const hidden = (dExpert * held) / expertSegments.count;
   // A result of every segment goes back.
   const width = held * model.dModel;
-  const ofChunk = (grains: number): number => {
-    const tokens = (grains / shape.grains) * shape.sequences * model.seqLen;
+  const tokensOf = (grains: number): number => (grains * shape.sequences * model.seqLen) / shape.grains;
+  // Room for what goes back to a source elsewhere; in bf16 what comes is widened, and what leaves is packed.
+  const ofOther = (grains: number): number => {
+    const tokens = tokensOf(grains);
     const rows = (tokens * topK) / ep;
-    const saved = sources.all * rows * hiddenInputs(model.ffn.activation) * hidden;
-    const results = 2 * 4 * room(rows * width);
-    // In bf16 what comes is widened, and what leaves is packed.
     const distinct = Math.min(tokens, rows);
     const converted =
       shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
+    return 2 * 4 * room(rows * width) + converted;
+  };
+  const ofAll = (grains: number): number => {
+    const tokens = tokensOf(grains);
+    const rows = (tokens * topK) / ep;
+    const saved = rows * hiddenInputs(model.ffn.activation) * hidden;
     // Gradients of pre-activations, and of the outputs of each source's tokens; with their inputs where these are computed again.
     const visits = tokens * visitShare(experts, experts / ep, topK);
-    const each = recomputes ? 2 * 4 * visits * width + 4 * held * rows : 4 * visits * width;
-    const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sources.all * each : 0;
-    return narrow * room(saved) + waiting + sources.others * (results + converted);
+    const sent = recomputes ? 2 * 4 * visits * width + 4 * held * rows : 4 * visits * width;
+    const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sent : 0;
+    return narrow * room(saved) + waiting;
   };
-  const runs = grainRuns({ first: 0, end: shape.grains }, chunks);
-  return runs.reduce((sum, { first, end }) => sum + ofChunk(end - first), 0);
+  const ofChunk = (index: number): number => {
+    const parts = sources.map(({ grains, isBeside }) => {
+      const { first, end } = grainRuns({ first: 0, end: grains }, chunks)[index] ?? { first: 0, end: 0 };
+      return { isBeside, grains: end - first };
+    });
+    const all = parts.reduce((sum, { grains }) => sum + grains, 0);
+    return parts.reduce((sum, { isBeside, grains }) => sum + (isBeside ? 0 : ofOther(grains)), ofAll(all));
+  };
+  return Array.from({ length: chunks }, (_, index) => ofChunk(index)).reduce((sum, each) => sum + each, 0);
 }
+
+const numGrains = (shape: StageShape): number => {
+  const { first, end } = ownGrains(shape);
+  return end - first;
+};
+
+/** The gates of replicas that share experts: each sends what the one beside these sends. */
+const sourcesBeside = (shape: StageShape, ep: number): readonly RowSource[] =>
+  Array.from({ length: ep }, (_, index) => ({ grains: numGrains(shape), isBeside: index === 0 }));
 
 /** A stage of a topology, and what a device of it computes. */
 interface ShapedStage {
@@ -121,7 +151,7 @@ function passBytes(
         recompute: recomputes,
         keepsRows: true,
         ranks,
-        runs: grainRuns({ first: 0, end: shape.grains }, layout.rowChunks),
+        runs: ownRuns(shape, layout.rowChunks),
         layers: { first, count: plan.blocks.length },
         head: plan.hasHead,
         ...(gradients === undefined ? {} : { gradients }),
@@ -201,9 +231,11 @@ export function expertWorkerBuffers(
   const service = { defers: false, recomputes: false, chunks: layout.rowChunks };
   const bytes = layout.layersOf(worker).map((layer) => {
     const stage = layout.stageOfBlock(layer);
-    const { count } = layout.experts.sourcesOf(worker, stage);
     const passes = passesAtExperts(layout, stage, false)(layer);
-    const sources = { all: count, others: count };
+    const sources = Array.from(layout.experts.sourcesOf(worker, stage), (gate) => ({
+      grains: numGrains(shapeOf(topology, layout, layout.at(gate).tp)),
+      isBeside: false,
+    }));
     return passes * expertBytes(topology, shape, { ...service, sources });
   });
   const activations = bytes.reduce((sum, each) => sum + each, 0);

@@ -4,6 +4,6 @@ export { grainRuns } from './grain-runs.ts';
 export * from './statistics.ts';
 export type { GradientActivations } from './layer-activations.ts';
 export type { StageShape } from './stage-shape.ts';
-export { ownRuns, ownTokens } from './dealt-grains.ts';
+export { ownGrains, ownRuns, ownTokens } from './dealt-grains.ts';
 export { tensorShare } from './tensor-share.ts';
 export { waitingBytes } from './waiting-operands.ts';

@@ -16,6 +16,7 @@ export * from './flat-weights.ts';
 export * from './forced-choices.ts';
 export * from './gate.ts';
 export * from './generate.ts';
+export * from './dealt-grains.ts';
 export * from './grain-runs.ts';
 export * from './head.ts';
 export * from './initialise.ts';

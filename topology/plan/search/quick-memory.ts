@@ -202,17 +202,19 @@ export class QuickMemory {
       grains: train.grains / parts,
       precision: train.precision === 'bf16' ? 'bf16' : 'f32',
       rowFormat: wire.dtype,
-      tensor: tensorShare(axis, 0),
+      // The last one has the longest run of grains.
+      tensor: tensorShare(axis, tp - 1),
     };
   }
 
   /** In which rows go to experts. */
   #chunksOf(mixture: Mixture): number {
     const { sequences, grains } = this.#shapeOf(mixture);
-    const { model, wire } = this.#topology;
-    const { dp, ep, microbatches, offload } = mixture;
-    const isFinished = dp === ep && microbatches === 1 && offload === 'none';
-    return rowChunks({ model, wire, sequences, grains, groups: ep, isElsewhere: ep > 1, isFinished });
+    const { model, wire, parallel } = this.#topology;
+    const { dp, tp, ep: groups, microbatches, offload } = mixture;
+    const peers = parallel.expertsSliced ? 1 : tp;
+    const isFinished = dp * peers === groups && microbatches === 1 && offload === 'none';
+    return rowChunks({ model, wire, sequences, grains, peers, groups, isElsewhere: groups > 1, isFinished });
   }
 
   /** @param keeping - what a pass of training keeps; null: one of an evaluation */
