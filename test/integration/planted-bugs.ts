@@ -1,4 +1,4 @@
-import { withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
+import { onHost, withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
 import type { Packet } from '@troupe/core';
 import type { Plant } from 'troupe';
 
@@ -14,6 +14,25 @@ function dropsRow(body: SyncDevice, isSlow: () => boolean): SyncDevice {
     body.write(call.choices_TK, [-1]);
     const completion = body.run([call]);
     body.write(call.choices_TK, [kept]);
+    return completion;
+  };
+  return {
+    ...withoutQueue(body),
+    submit: (calls, done) => body.submit(calls, done),
+    run: (calls) => calls.map(run).find(({ error }) => error !== null) ?? { error: null, kernelMs: 0 },
+  };
+}
+
+/** Routes the choices in front of those that it was given, which a tensor peer has: grains of two peers, while a fault slows the device. */
+function dispatchesAnothersGrains(body: SyncDevice, isSlow: () => boolean): SyncDevice {
+  const run = (call: KernelCall) => {
+    if (call.op !== 'route.plan' || !isSlow()) return body.run([call]);
+    const own = onHost(call.choices_TK);
+    const kept = own.slice();
+    if (own.byteOffset >= own.byteLength)
+      own.set(new Int32Array(own.buffer, own.byteOffset - own.byteLength, own.length));
+    const completion = body.run([call]);
+    own.set(kept);
     return completion;
   };
   return {
@@ -114,6 +133,8 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'experts.state') ? 2 : 1) },
   },
   'a dropped row': { device: dropsRow },
+  /** Tensor peers with whole experts (TEN-5). */
+  'a grain that two tensor peers dispatch': { device: dispatchesAnothersGrains },
   /** Its sums are counted again (TRN-1). */
   'a measure counted twice': {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'stage.measured') ? 2 : 1) },

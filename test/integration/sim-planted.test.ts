@@ -12,6 +12,7 @@ import {
   versionsAgree,
 } from '@troupe/sim';
 import { referenceOf, simulate, type Plant, type Simulation, type SimulationOptions } from 'troupe';
+import type { Mixture } from '../mixtures/mixture.ts';
 import { mixedCluster } from '../sim/clusters.ts';
 import { usual } from '../sim/corpus.ts';
 import { plantedBugs } from './planted-bugs.ts';
@@ -213,6 +214,28 @@ test('planted bugs: weights that change on their way from a host are found', asy
   const seen = await run(plantedBugs['weights reused before they were brought'] ?? {});
   t.is(seen.violation?.checker, 'bytes-intact');
   t.regex(seen.violation?.text ?? '', /courier\/.* took up weights\.bring/);
+});
+
+/** Tensor peers with whole experts, one of which is slow for a while. */
+const dealt = (mixture: Partial<Mixture>, plant: Plant): Promise<Simulation> => {
+  const { topology, tokens } = mixedCluster(
+    { ...usual, tp: 2, sliced: false, segments: 4, ...mixture },
+    { latencyMs: 0.5 },
+  );
+  const slow: Fault = { kind: 'slow', target: 'worker/1', atStep: 1, forMs: 400 };
+  const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+  return simulate(topology, { seed: 3, openDevice, tokens, stopAfter: 2, faults: [slow], plant });
+};
+
+test('planted bugs: TEN-5, a grain that two tensor peers dispatch is found, wherever experts lie', async (t) => {
+  for (const mixture of [{}, { ep: 2, apart: 1, microbatches: 2 }] as const) {
+    const clean = await dealt(mixture, {});
+    t.is(clean.violation, null, 'without the bug');
+    t.is(clean.result.error, null);
+    const twice = await dealt(mixture, plantedBugs['a grain that two tensor peers dispatch'] ?? {});
+    t.is(twice.violation?.checker, 'rows-conserved', twice.result.error?.message);
+    t.log(twice.violation?.text);
+  }
 });
 
 test('checkers: the kinds of events that they look at are messages, or completions of shards', (t) => {
