@@ -21,6 +21,7 @@ const source = {
   model,
   sequences: 8,
   grains: 4,
+  peers: 1,
   groups: 2,
   isElsewhere: true,
   isFinished: false,
@@ -37,6 +38,13 @@ test('row chunks: as few as keep each within its bytes, at most one a grain', (t
   t.is(of({ wire: { chunkBytes: 2 ** 12, dtype: 'bf16' } }), 1, 'two bytes an element');
   t.is(of({ wire: { chunkBytes: 2 ** 12 }, groups: 4 }), 2, 'a token visits two groups at most');
   t.is(of({ wire: { chunkBytes: 2 ** 12 }, groups: 1 }), 1);
+});
+
+test('row chunks: tensor peers with whole experts send some of the grains each', (t) => {
+  const wire = { chunkBytes: 2 ** 11 };
+  t.is(of({ wire, peers: 2 }), 2);
+  t.is(of({ wire, grains: 8, peers: 3 }), 2, 'a peer has at most three of eight');
+  t.is(of({ wire: { chunkBytes: 1 }, peers: 8 }), 1, 'or none');
 });
 
 test('row chunks: one where nobody is elsewhere, and without experts', (t) => {
