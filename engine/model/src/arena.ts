@@ -1,4 +1,4 @@
-import type { Bytes, Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set';
+import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set';
 import { RankShares } from './rank-shares.ts';
 
 /** Allocates and counts. */
