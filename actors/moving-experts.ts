@@ -1,14 +1,8 @@
 import { assert } from '@troupe/core';
 import { elementsTo, ExpertSeats, type ShardPlace } from '@troupe/topology/layout';
-import { lengthOf, type Range } from './gradients.ts';
-import type { ShardState } from './shard-state.ts';
+import { unpackedParts, type MovedPart, type PackedParts } from './moved-parts.ts';
+import { lengthOf } from './range.ts';
 import type { Worker } from './worker.ts';
-
-/** A part of the state of experts that came. */
-interface StagedPart {
-  readonly from: number;
-  readonly state: ShardState;
-}
 
 /**
  * Experts on their way to a shard, or to the copy of one.
@@ -24,7 +18,7 @@ export class MovingExperts {
   #after: ExpertSeats | null = null;
   #expected = 0;
   #elements = 0;
-  #parts: StagedPart[] = [];
+  #parts: MovedPart[] = [];
 
   constructor(worker: Worker, place: ShardPlace) {
     this.#worker = worker;
@@ -44,18 +38,13 @@ export class MovingExperts {
     return this.#place.group.reader === 'experts';
   }
 
-  /** A part of what comes, which a faster shard may send before this one hears of the move. The sender's memory is its own again. */
-  put({ from, to }: Range, { weights, m, v }: ShardState): void {
-    this.#elements += lengthOf({ from, to });
-    this.#parts.push({ from, state: { weights: weights.slice(), m: m.slice(), v: v.slice() } });
-    assert(
-      this.#after === null || this.#elements <= this.#expected,
-      'a part of an expert comes once (MOV-1)',
-      {
-        from,
-        to,
-      },
-    );
+  /** What comes, of which a faster shard may send before this one hears of the move. It stays as it is until it is taken. */
+  put(packed: PackedParts): void {
+    const parts = unpackedParts(packed);
+    this.#elements += parts.reduce((sum, { range }) => sum + lengthOf(range), 0);
+    this.#parts.push(...parts);
+    const isOnce = this.#after === null || this.#elements <= this.#expected;
+    assert(isOnce, 'a part of an expert comes once (MOV-1)', { found: this.#elements });
   }
 
   /** All that comes is here. */
@@ -68,7 +57,7 @@ export class MovingExperts {
    *
    * @returns what takes its seats here now; nothing where experts sit as before
    */
-  enter(): readonly StagedPart[] {
+  enter(): readonly MovedPart[] {
     const { seats } = this.#worker;
     const [after, parts, isStaged] = [this.#after, this.#parts, this.isStaged];
     this.#after = null;

@@ -1,7 +1,6 @@
-import { field, message, tensor } from '@troupe/runtime';
+import { message, tensor } from '@troupe/runtime';
 
-const { number } = field;
-const { floats, ints } = tensor;
+const { floats, int64s, ints } = tensor;
 
 /** How experts move to other groups while a run goes on. */
 export const movingMessages = {
@@ -15,10 +14,9 @@ export const movingMessages = {
   'experts.state': message({
     from: ['optimizer'],
     to: ['optimizer', 'ward'],
-    says: 'A part of the state of an expert for the shard that has it next, and for the copy of that shard.',
+    says: 'State of experts for the shard that has them next, and for the copy of that shard: parts one behind the other, each from and to an element there.',
     fenced: true,
-    body: { from: number, to: number },
-    tensors: { weights: floats, m: floats, v: floats },
+    tensors: { ranges: int64s, weights: floats, m: floats, v: floats },
   }),
   'experts.staged': message({
     from: ['optimizer', 'ward'],

@@ -1,9 +1,25 @@
-import { addresses, movesFrom, type ShardPlace } from '@troupe/topology/layout';
+import type { Address } from '@troupe/core';
+import { addresses, movesFrom, type ExpertMove, type ShardPlace } from '@troupe/topology/layout';
+import { packedParts, type MovedPart } from '../moved-parts.ts';
 import type { OptimizerEvent, OptimizerSelf } from './events.ts';
 import type { OptimizerEffects } from './machine.ts';
+import type { ShardMemory } from './shard-memory.ts';
 import type { ShardParts } from './shard-parts.ts';
 
 type MovingEffects = Pick<OptimizerEffects, 'moveExperts' | 'stageExperts' | 'seatExperts'>;
+
+/** What of the state moves, by where it lies for its receiver. */
+function* movedParts(
+  memory: ShardMemory,
+  version: number,
+  moves: readonly ExpertMove[],
+): Generator<MovedPart> {
+  for (const { range, at } of moves)
+    for (const { body, tensors: state } of memory.state(range, version)) {
+      const shift = at - range.from;
+      yield { range: { from: body.from + shift, to: body.to + shift }, state };
+    }
+}
 
 /** Experts move to shards of other groups: MOV-1. */
 export function movingEffects(self: OptimizerSelf, { shard, memory, moving }: ShardParts): MovingEffects {
@@ -12,30 +28,43 @@ export function movingEffects(self: OptimizerSelf, { shard, memory, moving }: Sh
   const answer = ({ step, attempt, version }: OptimizerEvent): void => {
     if (moving.isStaged) self.tell(addresses.trainer, 'experts.staged', { step, attempt, version });
   };
+  /** The shard that has experts next, and its copy. */
+  const receiversOf = ({ group, worker }: ShardPlace): readonly Address[] => [
+    layout.shardOf(group, worker),
+    ...(layout.buddyOf(group, worker) === null ? [] : [layout.wardOf(group, worker)]),
+  ];
   return {
     moveExperts: (event, { version }) => {
       const { step, attempt, tensors } = event;
       const { before, after } = moving.begin(tensors.groups_LE);
-      for (const { to, range, at } of moving.hasExperts ? movesFrom(own, before, after) : []) {
-        const receivers = [layout.shardOf(to.group, to.worker)];
-        if (layout.buddyOf(to.group, to.worker) !== null) receivers.push(layout.wardOf(to.group, to.worker));
-        for (const part of memory.state(range, version)) {
-          const body = { from: part.body.from - range.from + at, to: part.body.to - range.from + at };
-          for (const receiver of receivers)
-            if (receiver === self.address) moving.put(body, part.tensors);
-            else
-              self.tell(receiver, 'experts.state', { step, attempt, version, body, tensors: part.tensors });
-        }
-      }
+      const moves = moving.hasExperts ? movesFrom(own, before, after) : [];
+      for (const [receivers, each] of byReceivers(moves, receiversOf))
+        for (const parts of packedParts(movedParts(memory, version, each)))
+          for (const to of receivers)
+            if (to === self.address) moving.put(parts);
+            else self.tell(to, 'experts.state', { step, attempt, version, tensors: { ...parts } });
       answer(event);
     },
     stageExperts: (event) => {
-      moving.put(event.body, event.tensors);
+      moving.put(event.tensors);
       answer(event);
     },
     // The device has drained, and all that was sent has come: the places are free.
     seatExperts: (_event, { version }) => {
-      for (const { from, state } of moving.enter()) memory.putState(version, from, state);
+      for (const { range, state } of moving.enter()) memory.putState(version, range.from, state);
     },
   };
+}
+
+/** Moves to one shard go together. */
+function byReceivers(
+  moves: readonly ExpertMove[],
+  receiversOf: (to: ShardPlace) => readonly Address[],
+): readonly (readonly [readonly Address[], readonly ExpertMove[]])[] {
+  const found = new Map<number, ExpertMove[]>();
+  for (const move of moves) found.set(move.to.worker, [...(found.get(move.to.worker) ?? []), move]);
+  return [...found.values()].flatMap((each) => {
+    const [first] = each;
+    return first === undefined ? [] : [[receiversOf(first.to), each] as const];
+  });
 }

@@ -54,14 +54,14 @@ export function wardEffects(
       self.tell(addresses.trainer, 'commit.applied', { step, attempt, version }),
     abandon: ({ attempt, tensors }) => {
       worker.abandon(self, attempt, tensors.groups_LE);
-      for (const { from, state } of moving.enter()) memory.keepState(from, state);
+      for (const { range, state } of moving.enter()) memory.keepState(range.from, state);
     },
     moveExperts: (event) => {
       moving.begin(event.tensors.groups_LE);
       answer(event);
     },
     stageExperts: (event) => {
-      moving.put(event.body, event.tensors);
+      moving.put(event.tensors);
       answer(event);
     },
     reportAbandoned: ({ attempt }, { copy: { version } }) =>
