@@ -31,10 +31,16 @@ function fillData(data: TopologyValues['data'], vocab: number) {
   return { ...from, ...field, tokenizer: { ...tokenizer, vocab: ids }, holdout };
 }
 
+/** Share of the steps in which wsd decays, as in arXiv:2405.18392. */
+const DEFAULT_DECAY = 0.2;
+
 function fillTrain(train: TopologyValues['train']) {
   const grains = train.grains ?? divisors(train.batch).findLast((each) => each <= 8) ?? 1;
   const { optimizer } = train;
-  return { ...train, grains, optimizer: { ...optimizer, lrMin: optimizer.lrMin ?? optimizer.lr / 10 } };
+  const lrMin = optimizer.lrMin ?? optimizer.lr / 10;
+  // Only wsd has one: a manifest of any other schedule is the one that it always was.
+  const decay = optimizer.schedule === 'wsd' ? { decay: optimizer.decay ?? DEFAULT_DECAY } : {};
+  return { ...train, grains, optimizer: { ...optimizer, lrMin, ...decay } };
 }
 
 /** Replaces -1: the first free axis takes the devices that the others leave. */

@@ -201,6 +201,22 @@ const cases: readonly Case[] = [
   ['model: { layers: 2, moe: { every: 3 } }', 'TROUPE_TOPOLOGY_RANGE', 'model.moe.every', 1, 35, 2],
   ['model: { layers: 2 }\nparallel: { pp: 3 }', 'TROUPE_TOPOLOGY_RANGE', 'parallel.pp', 2, 17, 2],
   [
+    'model: {}\ntrain: { optimizer: { decay: 0.1 } }',
+    'TROUPE_TOPOLOGY_CONFLICT',
+    'train.optimizer.decay',
+    2,
+    30,
+    null,
+  ],
+  [
+    'model: {}\ntrain: { optimizer: { schedule: wsd, warmup: 0.75, decay: 0.5 } }',
+    'TROUPE_TOPOLOGY_RANGE',
+    'train.optimizer.decay',
+    2,
+    59,
+    0.25,
+  ],
+  [
     'model: {}\ntrain: { optimizer: { lrMin: 1 } }',
     'TROUPE_TOPOLOGY_RANGE',
     'train.optimizer.lrMin',

@@ -147,6 +147,29 @@ function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
   return findings;
 }
 
+/** Only wsd has a decay of its own length, and warm-up and decay are shares of the same steps. */
+function decayRules({ schedule, warmup, decay }: FilledTopology['train']['optimizer']): readonly Finding[] {
+  if (decay === undefined) return [];
+  if (schedule !== 'wsd')
+    return [
+      {
+        code: 'TROUPE_TOPOLOGY_CONFLICT',
+        keys: ['train.optimizer.decay', 'train.optimizer.schedule'],
+        rule: `only schedule wsd has a decay of its own; ${schedule} has none`,
+        nearest: null,
+      },
+    ];
+  if (warmup + decay <= 1) return [];
+  return [
+    {
+      code: 'TROUPE_TOPOLOGY_RANGE',
+      keys: ['train.optimizer.decay', 'train.optimizer.warmup'],
+      rule: `must be at most 1 - warmup, ${1 - warmup}: both are shares of the same steps`,
+      nearest: 1 - warmup,
+    },
+  ];
+}
+
 function trainRules(file: FilledTopology): Finding[] {
   const { batch, grains, microbatches, optimizer } = file.train;
   const parts = file.parallel.dp * microbatches;
@@ -184,7 +207,7 @@ function trainRules(file: FilledTopology): Finding[] {
       nearest: optimizer.lr,
     });
   }
-  return findings;
+  return [...findings, ...decayRules(optimizer)];
 }
 
 function machineRules(file: FilledTopology): Finding[] {

@@ -29,6 +29,28 @@ test('learningRate: constant stays at lr', (t) => {
   t.is(learningRate(config({ schedule: 'constant' }), 100), 1);
 });
 
+test('learningRate: wsd rises, stays at lr, and falls along a line in the last share of the steps', (t) => {
+  const wsd = config({ schedule: 'wsd', decay: 0.2 });
+  const rates = [1, 5, 10, 11, 80, 85, 90, 100, 500].map((step) => learningRate(wsd, step));
+  t.deepEqual(
+    rates.map((rate) => Number(rate.toFixed(12))),
+    [0.1, 0.5, 1, 1, 1, 0.775, 0.55, 0.1, 0.1],
+  );
+  t.is(learningRate(config({ schedule: 'wsd', decay: 0 }), 100), 1);
+  const whole = { schedule: 'wsd', warmup: 0.1, decay: 0.9 } as const;
+  for (const step of [1, 10, 11, 55, 100])
+    t.is(learningRate(config(whole), step), learningRate(config({ schedule: 'linear' }), step));
+});
+
+test('learningRate: an extended wsd run goes on at lr where it was stable', (t) => {
+  const wsd = config({ schedule: 'wsd', decay: 0.2 });
+  const extended = { ...wsd, steps: 200, optimizer: { ...wsd.optimizer, warmup: 0.05 } };
+  for (const step of [1, 10, 11, 80]) t.is(learningRate(extended, step), learningRate(wsd, step));
+  t.is(learningRate(extended, 160), 1);
+  t.is(learningRate(extended, 200), 0.1);
+  t.is(learningRate({ ...wsd, steps: 200, scheduleFrom: 100 }, 180), 1);
+});
+
 test('learningRate: without warm-up starts below lr and never rises', (t) => {
   fc.assert(
     fc.property(

@@ -29,6 +29,11 @@ const optimizer = z
       min: 0,
       max: 1,
     }).default(0.02),
+    decay: real(
+      'Share of the steps, the last ones, in which the learning rate of wsd (warm-up, stable, decay) falls to lrMin along a line; before, it stays at lr. Default: 0.2.',
+      'fraction',
+      { min: 0, max: 1 },
+    ).optional(),
   })
   .prefault({})
   .describe('How gradients change weights.');

@@ -33,7 +33,6 @@ function limited(
     only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
-    only('train.optimizer.schedule', train.optimizer.schedule, 'cosine', 'constant', 'linear'),
     only('train.recompute', train.recompute, 'none', 'layer'),
     only('parallel.offload', parallel.offload, 'none', 'optimizer'),
     only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved', 'zero-bubble'),

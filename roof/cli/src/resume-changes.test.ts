@@ -41,6 +41,37 @@ test.serial(
 );
 
 test.serial(
+  'resume --extend-to: a wsd run that has not begun to decay goes on as a run of that length, bit for bit',
+  async (t) => {
+    const { folder } = workplace(t);
+    const at = { cwd: folder };
+    const wsd = (steps: number, warmup: number): readonly string[] =>
+      [
+        `train.steps=${steps}`,
+        'train.optimizer.schedule=wsd',
+        `train.optimizer.warmup=${warmup}`,
+        'train.optimizer.decay=0.5',
+      ].flatMap((value) => ['--set', value]);
+    const whole = await runCli(
+      ['launch', 'small.yaml', '--json', '--run-dir', 'whole', ...wsd(8, 0.125)],
+      at,
+    );
+    const lr = 3e-3;
+    t.deepEqual(
+      steps(whole).map(({ learningRate }) => learningRate),
+      [lr, lr, lr, lr, ...[0.75, 0.5, 0.25].map((share) => lr / 10 + (lr - lr / 10) * share), lr / 10],
+      whole.stderr,
+    );
+    t.is(
+      (await runCli(['launch', 'small.yaml', '--quiet', '--stop-after', '2', ...wsd(4, 0.25)], at)).code,
+      0,
+    );
+    const extended = await runCli(['resume', 'run', '--extend-to', '8', '--json'], at);
+    t.deepEqual(steps(extended), steps(whole).slice(2), extended.stderr);
+  },
+);
+
+test.serial(
   'resume --reset-schedule: another rate, warmed up anew, also when it is resumed again',
   async (t) => {
     const { folder } = workplace(t);

@@ -25,7 +25,7 @@ export interface ResumedTopology {
   readonly notes: readonly string[];
 }
 
-const scheduleKeys = /^train\.(?:scheduleFrom|optimizer\.(?:lr|lrMin|schedule|warmup))$/u;
+const scheduleKeys = /^train\.(?:scheduleFrom|optimizer\.(?:lr|lrMin|schedule|warmup|decay))$/u;
 const extensionKeys = /^train\.(?:steps|optimizer\.warmup)$/u;
 
 /** What a run did before these keys existed: a manifest that lacks one was written by code that did this, whatever the default is now. */
