@@ -1,4 +1,5 @@
 import { callCost, type KernelCall, type OnHost } from '@troupe/kernel-set';
+import { slownessOf, type Slowness } from './slowness.ts';
 
 /** A modelled device. */
 export interface DeviceSpeed {
@@ -12,8 +13,8 @@ export interface DeviceSpeed {
   readonly callMs: number;
   /** What it can hold; a larger allocation fails with TROUPE_DEVICE_MEMORY. Default ∞. */
   readonly memoryBytes: number;
-  /** Of an operation: how many times the roofline's time it takes, from a calibration. Default: 1. */
-  readonly slowness?: Readonly<Record<string, number>>;
+  /** From a calibration; operations that it did not meet are as slow as their kin. Default: each takes the roofline's time. */
+  readonly slowness?: Slowness;
 }
 
 export const defaultSpeed: DeviceSpeed = {
@@ -35,10 +36,12 @@ export const rooflineMs = (
  * Never a measured time: the same list costs the same everywhere.
  */
 export function listCostMs(calls: readonly OnHost<KernelCall>[], speed: DeviceSpeed): number {
+  const { slowness } = speed;
+  const slow = (op: string): number => (slowness === undefined ? 1 : slownessOf(op, slowness));
   let ms = speed.launchMs;
   for (const call of calls) {
     const { flops, bytes } = callCost(call);
-    ms += speed.callMs + rooflineMs({ flops, bytes }, speed) * (speed.slowness?.[call.op] ?? 1);
+    ms += speed.callMs + rooflineMs({ flops, bytes }, speed) * slow(call.op);
   }
   return ms;
 }

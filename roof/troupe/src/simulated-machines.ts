@@ -77,7 +77,7 @@ export function simulatedMachines(
       // The memory that a device is out of is not a host's.
       return node.startsWith('host/') ? { ...speed, memoryBytes: Number.POSITIVE_INFINITY } : speed;
     },
-    turnMsOf: (node) => (node.startsWith('worker/') ? (figures[machineOf(node)]?.turnMs ?? 0) : 0),
+    turnMsOf: (node) => (node.startsWith('agent/') ? 0 : (figures[machineOf(node)]?.turnMs ?? 0)),
     linkOf: (from, to) => (machineOf(from) === machineOf(to) ? inside : between),
   };
 }
