@@ -1,6 +1,7 @@
 import { formatBytes } from '@troupe/topology';
 import type { BarChart } from './bar-chart.ts';
-import type { Capacity, CapacityResult, CapacityRow, Largest, SameModel, ThroughputRow } from './capacity.ts';
+import type { Capacity, CapacityResult, CapacityRow, SameModel, ThroughputRow } from './capacity.ts';
+import type { Largest } from './capacity-search.ts';
 import type { Section } from './results-page.ts';
 
 /** The page of its own that these sections are on. */
@@ -15,7 +16,7 @@ const layoutOf = ({ parallel }: CapacityRow['case']['mixture']): string =>
     .join(', ');
 
 const figure = ({ parameters, size, basis }: Largest): string =>
-  size === 0 ? 'none' : `${billions(parameters)}${basis === 'formula' ? ' †' : ''}`;
+  `${size === 0 ? 'none' : billions(parameters)}${basis === 'formula' ? ' †' : ''}`;
 
 function largestTable(rows: readonly CapacityRow[]): string {
   const lines = rows.map(({ case: { devices, mixture, published }, own, papers }) =>
@@ -36,7 +37,7 @@ function largestTable(rows: readonly CapacityRow[]): string {
     '|---|---|---|---|---|---|---|---|---|',
     ...lines.map((line) => `| ${line} |`),
     '',
-    '† by formula alone: nothing ran. Every other figure: a step ran in the allocators of all devices, and the next larger model was refused by one.',
+    '† by formula alone: nothing ran, since the all-to-all of so many groups is millions of messages a step, or since nothing allocates as the papers count. Every other figure: a step ran in the allocators of all devices, and the next larger model was refused by one.',
   ].join('\n');
 }
 

@@ -1,18 +1,7 @@
-import { TroupeError } from '@troupe/core';
 import { parameterCounts } from '@troupe/spec';
-import {
-  Layout,
-  planMemory,
-  refuseUnbuilt,
-  resolveTopology,
-  type DeviceMemory,
-  type ResolvedTopology,
-} from '@troupe/topology';
-import { openSimulator, type Simulation } from 'troupe';
+import { refuseUnbuilt } from '@troupe/topology';
 import {
   capacityCases,
-  capacityDocument,
-  HOST_BYTES,
   rowMessages,
   sameModel,
   WEAK_SIZE,
@@ -20,18 +9,17 @@ import {
   type CapacityCase,
   type PublishedCase,
 } from './capacity-cases.ts';
-
-/** The largest model of a family in one accounting. */
-export interface Largest {
-  readonly size: number;
-  readonly parameters: number;
-  /** On the fullest device, of its 40 GB. */
-  readonly deviceBytes: number;
-  /** Host memory of a machine's eight devices, bytes. */
-  readonly hostBytes: number;
-  /** `simulated`: a step ran in the allocators of all devices, and the next larger size was refused by one of them. */
-  readonly basis: 'simulated' | 'formula';
-}
+import {
+  fitsByFormula,
+  largest,
+  largestRunning,
+  plannedSize,
+  simulated,
+  stepOf,
+  topologyOf,
+  type Accounting,
+  type Largest,
+} from './capacity-search.ts';
 
 export interface CapacityRow {
   readonly case: PublishedCase;
@@ -72,101 +60,8 @@ export interface KeptResults {
   put(key: string, result: CapacityResult): void;
 }
 
-/** As Troupe's actors allocate, or 2 + 2 + 12 bytes a parameter. */
-export type Accounting = 'own' | 'papers';
-
 /** Row messages of a step up to which it is simulated. */
 const MOST_ROWS = 2e6;
-
-const topologyOf = (one: CapacityCase, size: number): ResolvedTopology =>
-  resolveTopology(capacityDocument(one, size));
-
-/** What plan says of the first worker of every stage. */
-function plannedMemory(topology: ResolvedTopology): DeviceMemory {
-  const layout = new Layout(topology);
-  const workers = Array.from({ length: layout.mesh.pp }, (_, pp) => {
-    const rank = layout.mesh.rankOf({ pp, dp: 0, tp: 0 });
-    return { id: layout.nodeOf(rank), rank, coordinates: layout.at(rank) };
-  });
-  return planMemory(topology, { layout, workers }).reduce((fullest, each) =>
-    each.own.device > fullest.own.device ? each : fullest,
-  );
-}
-
-function bytesOf(topology: ResolvedTopology, accounting: Accounting): { device: number; host: number } {
-  const { own, papers } = plannedMemory(topology);
-  if (accounting === 'own') return own;
-  return { device: papers.mixed.device + own.activations + own.buffers, host: papers.mixed.host };
-}
-
-const memoryOf = ({ machines }: ResolvedTopology): number => machines[0]?.speed?.memoryBytes ?? 0;
-
-function fitsByFormula(one: CapacityCase, size: number, accounting: Accounting): boolean {
-  const topology = topologyOf(one, size);
-  const { device, host } = bytesOf(topology, accounting);
-  return device <= memoryOf(topology) && host * Math.min(8, one.devices) <= HOST_BYTES;
-}
-
-/** The largest size that fits by plan, at least 0. */
-function plannedSize(one: CapacityCase, accounting: Accounting): number {
-  let [low, high] = [0, 1];
-  while (fitsByFormula(one, high, accounting)) [low, high] = [high, 2 * high];
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (fitsByFormula(one, middle, accounting)) low = middle;
-    else high = middle;
-  }
-  return low;
-}
-
-async function simulated(topology: ResolvedTopology, steps: number): Promise<Simulation> {
-  const simulator = await openSimulator(topology, { shapesOnly: true });
-  return simulator.run({ seed: 1, steps, faults: [] });
-}
-
-/** Exit code of a run for which a device has no room. */
-const NO_ROOM = 5;
-
-/** One step of a size; null: a device has no room, which it says when its actors are mounted, or in the step. */
-async function stepOf(one: CapacityCase, size: number): Promise<Simulation | null> {
-  try {
-    const run = await simulated(topologyOf(one, size), 1);
-    if (run.result.exitCode === 0) return run;
-    if (run.result.exitCode === NO_ROOM) return null;
-    throw run.result.error ?? new Error(run.violation?.text ?? 'a simulation failed');
-  } catch (error) {
-    if (error instanceof TroupeError && error.code === 'TROUPE_DEVICE_MEMORY') return null;
-    throw error;
-  }
-}
-
-function largest(one: CapacityCase, size: number, accounting: Accounting): Largest {
-  const topology = topologyOf(one, Math.max(1, size));
-  const { device, host } = bytesOf(topology, accounting);
-  return {
-    size,
-    parameters: size === 0 ? 0 : parameterCounts(topology.model).total,
-    deviceBytes: device,
-    hostBytes: host * Math.min(8, one.devices),
-    basis: 'formula',
-  };
-}
-
-/** The largest that runs: a step of it does, and one of the next size does not. The plan says where to look. */
-async function largestRunning(one: CapacityCase, planned: number): Promise<Largest> {
-  let size = Math.max(1, planned);
-  let run = await stepOf(one, size);
-  while (run === null && size > 1) run = await stepOf(one, --size);
-  if (run === null) return { ...largest(one, 0, 'own'), basis: 'simulated' };
-  for (;;) {
-    const next = await stepOf(one, size + 1);
-    if (next === null) break;
-    [run, size] = [next, size + 1];
-  }
-  const devices = run.memory.filter(({ node }) => node.startsWith('worker/'));
-  const deviceBytes = Math.max(...devices.map(({ bytes }) => bytes));
-  return { ...largest(one, size, 'own'), deviceBytes, basis: 'simulated' };
-}
 
 /** Whether a step of a cluster ends within minutes. */
 const runs = (one: CapacityCase, size: number, mostDevices: number): boolean =>
@@ -174,13 +69,24 @@ const runs = (one: CapacityCase, size: number, mostDevices: number): boolean =>
   rowMessages(one) <= MOST_ROWS &&
   refuseUnbuilt(topologyOf(one, Math.max(1, size)), 'shapes').length === 0;
 
-async function rowOf(one: PublishedCase, mostDevices: number): Promise<CapacityRow> {
+/** @param share - of the size that a plan lets in, which runs: as it was in a smaller cluster */
+async function rowOf(one: PublishedCase, mostDevices: number, share: number): Promise<CapacityRow> {
   const planned = plannedSize(one, 'own');
+  const isRun = runs(one, planned, mostDevices);
   return {
     case: one,
-    own: runs(one, planned, mostDevices) ? await largestRunning(one, planned) : largest(one, planned, 'own'),
+    own: isRun ? await largestRunning(one, Math.round(share * planned)) : largest(one, planned, 'own'),
     papers: largest(one, plannedSize(one, 'papers'), 'papers'),
   };
+}
+
+/** Of the size that a plan lets in, the share that ran of the last row of the same mixture; 1: none has. */
+function shareRun(rows: readonly CapacityRow[], { mixture }: CapacityCase): number {
+  const known = rows.findLast(
+    ({ case: { mixture: each }, own }) => each.name === mixture.name && own.basis === 'simulated',
+  );
+  const planned = known === undefined ? 0 : plannedSize(known.case, 'own');
+  return known === undefined || planned === 0 ? 1 : known.own.size / planned;
 }
 
 /** On which smaller clusters the largest model of a large one runs. */
@@ -237,7 +143,9 @@ export async function benchCapacity(options: {
   };
   const rows: CapacityRow[] = [];
   for (const one of capacityCases[size]) {
-    const found = await result(`${one.devices} ${one.mixture.name}`, () => rowOf(one, mostDevices));
+    const found = await result(`${one.devices} ${one.mixture.name}`, () =>
+      rowOf(one, mostDevices, shareRun(rows, one)),
+    );
     rows.push({ ...found, case: one });
   }
   const { of } = sameModel[size];
