@@ -86,6 +86,8 @@ export function capacityDocument(
       inside: { latencyMs: 0.01, bandwidthGBps: 300 },
       between: { latencyMs: 0.02, bandwidthGBps: 25 },
     },
+    // Rows of a microbatch go at once: eight times fewer messages, and an expert's gradient is made by one call.
+    wire: { chunkBytes: 2 ** 30 },
     checkpoint: { every: 0 },
     eval: { every: 0 },
   };
