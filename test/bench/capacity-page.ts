@@ -68,7 +68,8 @@ function sameTable(same: Capacity['same']): string {
     name: keyof typeof names,
     { parameters, devices, mixture, basis, tried }: SameModel,
   ): string => {
-    const on = tried.map((each) => `${each.mixture} on ${each.devices}: ${each.fits ? 'runs' : 'refused'}`);
+    const holds = basis === 'formula' ? 'fits' : 'runs';
+    const on = tried.map((each) => `${each.mixture} on ${each.devices}: ${each.fits ? holds : 'refused'}`);
     const mark = basis === 'formula' ? ' †' : '';
     return `| ${names[name]} | ${billions(parameters)}${mark} | ${mixture} on ${devices} | ${on.join('; ')}${mark} |`;
   };
