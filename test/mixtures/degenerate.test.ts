@@ -50,13 +50,13 @@ const tensor = { tp: 2, sliced: false, segments: 4 } as const;
 
 /**
  * Of many axes, one with as many groups as experts, one whose stages have no experts; and tensor ranks with a run of the grains each, some of
- * which have no token, beside stages and apart.
+ * which have no token, beside stages and apart. Three send rows in chunks, of which some are empty then.
  */
 const divided: readonly Mixture[] = [
-  { ...usual, pp: 2, dp: 3, ep: 3, zero: 3, microbatches: 2, model: 'tied' },
-  { ...usual, dp: 6, ep: 6, zero: 2, recompute: 'layer', experts: 'by hand' },
+  { ...usual, pp: 2, dp: 3, ep: 3, zero: 3, microbatches: 2, model: 'tied', rows: 'chunks' },
+  { ...usual, dp: 6, ep: 6, zero: 2, recompute: 'layer', experts: 'by hand', rows: 'chunks' },
   { ...usual, pp: 3, dp: 6, zero: 1, microbatches: 2, model: 'late', precision: 'bf16' },
-  { ...usual, ...tensor, dp: 2, ep: 2, zero: 2, microbatches: 3 },
+  { ...usual, ...tensor, dp: 2, ep: 2, zero: 2, microbatches: 3, rows: 'chunks' },
   { ...usual, ...tensor, pp: 2, ep: 3, apart: 2, pipeline: 'zero-bubble', microbatches: 2 },
 ];
 
