@@ -1,7 +1,15 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
+import type { Turn } from '@troupe/runtime';
 import type { Fault, FaultCondition } from '@troupe/sim/faults';
-import { openSimulator, referenceOf, simulate, type Simulation, type SimulationOptions } from 'troupe';
+import {
+  LoadRecorder,
+  openSimulator,
+  referenceOf,
+  simulate,
+  type Simulation,
+  type SimulationOptions,
+} from 'troupe';
 import type { Mixture } from '../mixtures/mixture.ts';
 import { mixedCluster, type Surroundings } from '../sim/clusters.ts';
 import { usual } from '../sim/corpus.ts';
@@ -150,6 +158,20 @@ test('moving experts: a state that changes on its way is found, and one that com
   const twice = await plant('an expert that comes twice');
   t.is(twice.result.error?.code, 'TROUPE_INVARIANT');
   t.regex(twice.result.error?.message ?? '', /optimizer\/expert.*a part of an expert comes once \(MOV-1\)/u);
+});
+
+test('moving experts: rows are recorded by expert, wherever each sits', async (t) => {
+  const recorded = async (experts: Mixture['experts']) => {
+    const { topology, tokens } = mixedCluster({ ...usual, dp: 3, ep: 3, experts }, { latencyMs: 0.5 });
+    const recorder = new LoadRecorder(topology);
+    const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+    const observe = (turn: Turn): void => recorder.see(turn);
+    const run = await simulate(topology, { seed: 3, openDevice, tokens, observe });
+    return { moves: movesOf(run).length, load: recorder.load };
+  };
+  const [still, moved] = [await recorded('contiguous'), await recorded('balanced')];
+  t.true(moved.moves > 0);
+  t.deepEqual(moved.load, still.load);
 });
 
 test('moving experts: without arithmetic they lie where a recorded load deals them, and the fullest device has less to do', async (t) => {
