@@ -8,6 +8,7 @@ import {
   copiesKept,
   gradientsOnce,
   rowsConserved,
+  seatsAgree,
   shrink,
   versionsAgree,
 } from '@troupe/sim';
@@ -245,6 +246,7 @@ test('checkers: the kinds of events that they look at are messages, or completio
     bucketsAnswered(),
     bucketsCredited(new Map()),
     versionsAgree(),
+    seatsAgree(),
     rowsConserved({ stages: new Map(), experts: 1 }),
     copiesKept(new Map()),
   ];

@@ -15,6 +15,7 @@ import {
   oneAttempt,
   oneOwner,
   rowsConserved,
+  seatsAgree,
   versionsAgree,
   type Checker,
   type EndSeen,
@@ -247,6 +248,23 @@ test('nothing-stale: a replaced life is not read', (t) => {
     [packet({ fromLife: 1, currentLife: 2 })],
     /life 1 of worker\/1, whose life 2 has begun/,
   );
+});
+
+test('seats-agree: MOV-2, experts sit elsewhere once all has come, and everybody hears of the same seats', (t) => {
+  const tensors = { groups_LE: Int32Array.of(1, 0) };
+  const told = (address: string): TurnSeen => turn({ address, kind: 'experts.move', tensors });
+  const staged = (from: string): TurnSeen => turn({ address: 'trainer', from, kind: 'experts.staged' });
+  const hears = (attempt: number, groups = tensors): TurnSeen =>
+    turn({ address: 'stage/pp0/dp0/tp0', kind: 'attempt.abandon', attempt, tensors: groups });
+  const all = [told('a'), told('b'), staged('b'), staged('a')];
+  const plain = turn({ kind: 'attempt.abandon', attempt: 2 });
+  holds(t, seatsAgree, [...all, hears(2), hears(2), hears(3)]);
+  holds(t, seatsAgree, [hears(2), hears(3)]);
+  holds(t, seatsAgree, [told('a'), plain, told('a'), staged('a'), hears(3)]);
+  breaks(t, seatsAgree, [told('a'), told('b'), staged('b'), hears(2)], /a has not said that all has come/);
+  const others = { groups_LE: Int32Array.of(0, 1) };
+  breaks(t, seatsAgree, [...all, hears(2), hears(2, others)], /other seats in attempt 2/);
+  breaks(t, seatsAgree, [...all, hears(2), hears(3, others)], /seats to which no expert moved/);
 });
 
 test('one-attempt: REC-1, what a node has heard to be over is taken up by none of its actors', (t) => {

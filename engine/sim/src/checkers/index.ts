@@ -12,4 +12,5 @@ export * from './nothing-stale.ts';
 export * from './one-attempt.ts';
 export * from './one-owner.ts';
 export * from './rows-conserved.ts';
+export * from './seats-agree.ts';
 export * from './versions-agree.ts';
