@@ -219,11 +219,12 @@ test('planTopology: links add up to what devices send by formula', (t) => {
     tp: fc.constantFrom(1, 2),
     microbatches: fc.constantFrom(1, 2),
     buddies: fc.boolean(),
+    offload: fc.constantFrom('none' as const, 'optimizer' as const),
   });
   fc.assert(
-    fc.property(shapes, ({ ep, edp, pp, tp, zero, buddies, microbatches }) => {
+    fc.property(shapes, ({ ep, edp, pp, tp, zero, buddies, microbatches, offload }) => {
       const { traffic } = plan({
-        parallel: { dp: ep * edp, ep, pp, tp, zero },
+        parallel: { dp: ep * edp, ep, pp, tp, zero, offload },
         train: { batch: 48, grains: 48, microbatches },
         recovery: { buddies },
       });

@@ -93,6 +93,9 @@ function rowsPerPair(
   return { there, back: ((tokens * topK) / parallel.ep) * results * rowBytes(topology) };
 }
 
+/** Of an exact leaf, or a sum of some. */
+const LEAF_BYTES = 8;
+
 type UpdateBytes = Readonly<Record<'gradients' | 'weights', number>>;
 
 /**
@@ -166,6 +169,7 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
     { pipeline: (2 * (pp * parallel.chunks - 1) * tokens * 4 * model.dModel) / pp },
   ];
   const { gradients, weights } = updateBytes(topology);
+  const sums = gradients - LEAF_BYTES;
   for (let stage = 0; stage < pp; stage++) {
     const worker = layout.mesh.rankOf({ pp: stage, dp: 0, tp: 0 });
     for (const peer of layout.peersOf(worker)) {
@@ -182,12 +186,17 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
         // A mean: parts are as even as whole blocks allow, and every element has one owner.
         const share = (size - 1) / (size * stride * pp);
         const apart = shareApart(layout, group, worker, level);
-        parts.push({ gradients: gradients * share * leaves, weights: weights * share * apart * held });
+        // Leaves come from the device itself; what is passed on comes from shards.
+        const passed = (level === 0 ? 1 : apart) * leaves * LEAF_BYTES + apart * length * sums;
+        parts.push({ gradients: share * passed, weights: weights * share * apart * held });
       }
       const { count } = group.holders;
       if (isGathered)
         parts.push({ weights: (gatheredBytes(topology, group, whole) * (count - 1)) / count / pp });
-      if (layout.homeOf(worker) !== worker) parts.push(hostBytes(topology, layout, group, worker, pp));
+      if (layout.homeOf(worker) !== worker) {
+        const host = meanHostBytes(topology, layout, group);
+        parts.push({ gradients: host.gradients / pp, weights: host.weights / pp });
+      }
       parts.push({ buddies: meanBuddyBytes(topology, layout, group) / pp });
     }
   }
@@ -208,16 +217,26 @@ function hostBytes(
   layout: Layout,
   group: ParameterGroup,
   worker: WorkerRank,
-  share = 1,
-): Partial<Record<Kind, number>> {
+): Readonly<Record<'gradients' | 'weights', number>> {
   const { exchange, slice } = new GroupExchange(group, worker);
   const own = exchange.part(1);
   const whole = { from: 0, to: group.flat.length };
   const weights = layout.isGathered(group)
     ? gatheredBytes(topology, group, slice)
     : heldBytes(topology, group, whole);
-  const leaves = 8 * leavings(topology, layout, group) * (own.to - own.from);
-  return { gradients: leaves / share, weights: weights / share };
+  return { gradients: LEAF_BYTES * leavings(topology, layout, group) * (own.to - own.from), weights };
+}
+
+/** The mean over the holders of a group. */
+function meanHostBytes(topology: ResolvedTopology, layout: Layout, group: ParameterGroup) {
+  const { holders } = group;
+  const sums = { gradients: 0, weights: 0 };
+  for (const worker of holders) {
+    const { gradients, weights } = hostBytes(topology, layout, group, worker);
+    sums.gradients += gradients / holders.count;
+    sums.weights += weights / holders.count;
+  }
+  return sums;
 }
 
 /** The mean over all workers of what each sends to others. */
@@ -289,7 +308,7 @@ function* shardFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement):
       yield* exchangeFlows(topology, { layout, nodeOf }, group, worker);
       const device = layout.nodeOf(worker);
       if (device === from) continue;
-      const { gradients = 0, weights = 0 } = hostBytes(topology, layout, group, worker);
+      const { gradients, weights } = hostBytes(topology, layout, group, worker);
       yield { from: device, to: from, part: { gradients } };
       yield { from, to: device, part: { weights } };
     }
@@ -307,20 +326,23 @@ function* exchangeFlows(
   const among = new GroupExchange(group, worker);
   const isGathered = layout.isGathered(group);
   const times = leavings(topology, layout, group);
-  const sums = each.weights === 0 ? each.gradients / 2 : 0;
+  const sums = each.gradients - LEAF_BYTES;
   const from = nodeOf(layout.shardOf(group, worker));
   const to = (other: WorkerRank): NodeId => nodeOf(layout.shardOf(group, other));
   for (const level of group.exchange.keys()) {
     const own = among.exchange.part(level + 1);
     const weights = isGathered ? 0 : each.weights * heldBytes(topology, group, own);
     for (const { worker: other, part } of among.others(level)) {
-      const leaves = times * (each.gradients - sums) * (part.to - part.from);
-      yield { from, to: to(other), part: { gradients: leaves + sums * (own.to - own.from), weights } };
+      const leaves = times * LEAF_BYTES * (part.to - part.from);
+      yield { from: level === 0 ? layout.nodeOf(worker) : from, to: to(other), part: { gradients: leaves } };
+      yield { from, to: to(other), part: { gradients: sums * (own.to - own.from), weights } };
     }
   }
   if (!isGathered) return;
   const weights = gatheredBytes(topology, group, among.slice);
-  for (const other of group.holders) if (other !== worker) yield { from, to: to(other), part: { weights } };
+  // What is gathered goes to those that read it.
+  for (const other of group.holders)
+    if (other !== worker) yield { from, to: layout.nodeOf(other), part: { weights } };
 }
 
 const flowsOf = (topology: ResolvedTopology, placement: Placement): readonly Flow[] =>
