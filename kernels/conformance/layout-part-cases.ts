@@ -1,6 +1,6 @@
 /** Computations over parts, whole and cut up: what tensor ranks and halves of backward passes rely on. */
 import { hiddenInputs, type ExactSum, type Floats, type Ints, type KernelCall } from '@troupe/kernel-set';
-import { bytesOf, intsBy, intsOf } from './device-values.ts';
+import { intsBy, intsOf } from './device-values.ts';
 import { twoFloats, twoSums, type BuildLayout, type Result } from './layout-case.ts';
 import { numGrains, numRows, pieces, startsOf } from './layout-shape.ts';
 
@@ -226,43 +226,6 @@ const fillBlocks: BuildLayout = (device, draw, { width }) => {
   };
 };
 
-/** Tokens that another rank dispatches have no choices. */
-const sharedRoutes: BuildLayout = (device, draw, layout) => {
-  const [tokens, experts, topK, ranks] = [numRows(layout), 6, 2, 3];
-  const taken = Array.from({ length: tokens }, () => draw.integer(0, 2));
-  const choices = Array.from({ length: tokens }, () =>
-    draw.shuffle([0, 1, 2, 3, 4, 5]).slice(0, topK),
-  ).flat();
-  const grains = numGrains(layout);
-  const results = () => ({
-    counts_EG: device.ints(experts * grains),
-    position_TK: device.ints(tokens * topK),
-    slots_N: device.ints(tokens * topK),
-    choiceOfRow_N: device.ints(tokens * topK),
-    rankTokens: device.ints(ranks * tokens),
-    numTokens_R: device.ints(ranks),
-    numRows_R: device.ints(ranks),
-  });
-  const shape = { tokens, experts, topK, ranks, rankOf_E: intsOf(device, [0, 1, 2, 0, 1, 2]) };
-  const grainStarts = startsOf(device, layout);
-  const [one, many] = [results(), results()];
-  const dropped = choices.map((choice, i) => (taken[Math.floor(i / topK)] === 0 ? -1 : choice));
-  return {
-    whole: [{ op: 'route.plan', ...shape, grainStarts, choices_TK: intsOf(device, dropped), ...one }],
-    split: [
-      {
-        op: 'route.plan',
-        ...shape,
-        grainStarts,
-        choices_TK: intsOf(device, choices),
-        taken_T: bytesOf(device, taken),
-        ...many,
-      },
-    ],
-    same: (Object.keys(one) as (keyof typeof one)[]).map((name) => [one[name], many[name]] as const),
-  };
-};
-
 /** A norm that sums up its rows, and one that is given the sums of its only part, which a body that adds up in float64 rounds. */
 const normParts: BuildLayout = (device, draw, layout) => {
   const [rows, dim] = [numRows(layout), layout.width];
@@ -321,6 +284,5 @@ export const layoutPartCases: Readonly<Record<string, BuildLayout>> = {
   'parts of a head': headParts,
   'parts of an embedding': embedParts,
   'blocks of a fill': fillBlocks,
-  'shared routes': sharedRoutes,
   'parts of a norm': normParts,
 };

@@ -258,9 +258,8 @@ export const moeCases = {
       ranks: sizes(1, 4),
       choices: sizes(1, 4),
       grains: sizes(1, 4),
-      shared: fc.boolean(),
     }),
-    (device, draw, { tokens, experts, ranks, choices, grains, shared }) => {
+    (device, draw, { tokens, experts, ranks, choices, grains }) => {
       const topK = Math.min(choices, experts);
       const drawn = drawChoices(draw, tokens, experts, topK);
       const plan = {
@@ -272,8 +271,7 @@ export const moeCases = {
         numTokens_R: intsBy(device, ranks, () => -7),
         numRows_R: intsBy(device, ranks, () => -7),
       };
-      const taken = Array.from({ length: tokens }, () => (shared && draw.chance() ? 0 : 1));
-      const rows = drawn.filter((choice, i) => choice >= 0 && taken[Math.floor(i / topK)] === 1).length;
+      const rows = drawn.filter((choice) => choice >= 0).length;
       const lists = (on: Device) =>
         Array.from(on.read(plan.numTokens_R), (count, r) =>
           Array.from(on.read(plan.rankTokens.subarray(r * tokens, r * tokens + count))),
@@ -288,7 +286,6 @@ export const moeCases = {
             ranks,
             rankOf_E: intsBy(device, experts, () => draw.integer(0, ranks)),
             choices_TK: intsOf(device, drawn),
-            ...(shared ? { taken_T: bytesOf(device, taken) } : {}),
             grainStarts: draw.starts(device, tokens, grains),
             ...plan,
           },

@@ -278,7 +278,6 @@ struct RoutePlanArgs {
   int32_t* rank_tokens;    // [R, T]
   int32_t* num_tokens;     // [R]
   int32_t* num_rows;       // [R]
-  const uint8_t* taken = nullptr;  // [T]; 0: as if the token had no choices
 };
 struct GatherArgs {
   int64_t rows, dim;

@@ -13,7 +13,6 @@ export const routePlan: Kernel<RoutePlanCall> = {
     check.size('ranks', ranks, 1);
     check.ints('rankOf_E', call.rankOf_E, experts);
     check.ints('choices_TK', call.choices_TK, tokens * topK);
-    if (call.taken_T !== undefined) check.bytes('taken_T', call.taken_T, tokens);
     check.starts('grainStarts', grainStarts, tokens);
     check.ints('counts_EG', call.counts_EG, experts * (grainStarts.length - 1));
     check.ints('position_TK', call.position_TK, tokens * topK);
@@ -24,12 +23,8 @@ export const routePlan: Kernel<RoutePlanCall> = {
     check.ints('numRows_R', call.numRows_R, ranks);
   },
   run(call) {
-    const { tokens, experts, topK, ranks, rankOf_E, taken_T, grainStarts, counts_EG } = call;
-    checkChoices('route.plan', call.choices_TK, tokens * topK, experts);
-    const choices_TK =
-      taken_T === undefined
-        ? call.choices_TK
-        : call.choices_TK.map((expert, choice) => (taken_T[Math.floor(choice / topK)] === 0 ? -1 : expert));
+    const { tokens, experts, topK, ranks, rankOf_E, choices_TK, grainStarts, counts_EG } = call;
+    checkChoices('route.plan', choices_TK, tokens * topK, experts);
     checkRanks(rankOf_E, experts, ranks);
     const numGrains = grainStarts.length - 1;
     const ordered = Array.from({ length: experts }, (_, expert) => expert).sort(

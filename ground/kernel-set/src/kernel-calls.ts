@@ -345,8 +345,6 @@ export interface RoutePlanCall {
   /** From 0 to ranks - 1, [E]. */
   readonly rankOf_E: Ints;
   readonly choices_TK: Ints;
-  /** A token with 0 is planned as if it had no choices: another rank dispatches it. */
-  readonly taken_T?: Bytes;
   readonly grainStarts: Ints;
   /** Rows of each (expert, grain), [E, G], experts in the order of rows: by rank, then by number. */
   readonly counts_EG: Ints;

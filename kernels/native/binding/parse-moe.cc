@@ -65,7 +65,6 @@ RoutePlanArgs route_plan(const Reader& r, CallList&) {
   args.top_k = r.size("topK", 1);
   args.ranks = r.size("ranks", 1);
   args.rank_of = r.ints("rankOf_E", args.experts).data;
-  args.taken = r.bytes_or_null("taken_T", args.tokens).data;
   const int64_t choices = args.tokens * args.top_k;
   args.choices = r.ints("choices_TK", choices).data;
   args.grains = r.bounds("grainStarts");
