@@ -55,6 +55,18 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [crash(2, { actor: 'optimizer/embed/pp1/dp0/tp0', state: 'measuring', times: 2 })],
     from: ['peers+0'],
   },
+  'a tensor peer that dispatches a part of the grains': {
+    mixture: { tp: 2, dp: 2, ep: 2, sliced: false, segments: 4, microbatches: 2 },
+    buddies: true,
+    faults: [crash(1, { actor: 'gate/L3/pp0/dp0/tp1/backward', state: 'awaitingGradients', times: 3 })],
+    from: ['peers+0'],
+  },
+  'the same of one whose experts are elsewhere': {
+    mixture: { tp: 2, ep: 2, apart: 1, sliced: false, segments: 4, microbatches: 2, zero: 2 },
+    buddies: true,
+    faults: [crash(1, { actor: 'gate/L3/pp0/dp0/tp1', state: 'awaitingRows', times: 3 })],
+    from: ['peers+0'],
+  },
   'a stage of two chunks': {
     mixture: { pp: 2, microbatches: 2, pipeline: 'interleaved' },
     buddies: true,
