@@ -2,7 +2,7 @@ import { dataKinds } from './data-kinds.ts';
 import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
-import { hostTargets } from './host-targets.ts';
+import { hostTargets, offloadOf } from './host-targets.ts';
 import { indivisible } from './indivisible.ts';
 import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
@@ -277,10 +277,12 @@ function placementRules(file: FilledTopology): readonly Finding[] {
   return findings.length > 0 ? findings : placedWorkers(file).findings;
 }
 
-/** Each node listens on two ports (control, data), the agent before the workers. */
-function wireRules({ wire, machines }: FilledTopology): Finding[] {
+/** Each node listens on two ports (control, data): the agent, then workers, then hosts. */
+function wireRules(file: FilledTopology): Finding[] {
+  const { wire, machines } = file;
   if (wire.port === 'auto') return [];
-  const ports = 2 * (1 + machines.reduce((sum, { devices }) => sum + devices.length, 0));
+  const hosts = offloadOf(file) === 'none' ? 0 : machines.length;
+  const ports = 2 * (1 + hosts + machines.reduce((sum, { devices }) => sum + devices.length, 0));
   const last = 65_536 - ports;
   if (wire.port <= last) return [];
   const rule = `${ports} ports are needed from here on, so at most ${last}`;
