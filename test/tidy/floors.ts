@@ -23,7 +23,10 @@ export const floors: readonly Floor[] = [
     ],
   },
   { name: 'kernels', folders: ['kernels'] },
-  { name: 'ground', folders: ['ground/wire', 'ground/spec', 'ground/kernel-set', 'ground/core'] },
+  {
+    name: 'ground',
+    folders: ['ground/wire', 'ground/scaling', 'ground/spec', 'ground/kernel-set', 'ground/core'],
+  },
 ];
 
 /** `engine/sim` is the house `sim`. */

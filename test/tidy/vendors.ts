@@ -29,6 +29,7 @@ const doors: readonly Door[] = [
   },
   { vendor: /^(?:zod|yaml)$/, opens: under('topology'), where: 'topology' },
   { vendor: /^pino$/, opens: under('roof/troupe'), where: 'roof/troupe' },
+  { vendor: /^d3-(?:scale|shape)$/, opens: under('roof/cli'), where: 'roof/cli' },
   { vendor: /^commander$/, opens: under('roof/cli'), where: 'roof/cli' },
   { vendor: /^@tensorflow\//, opens: under('kernels/tfjs'), where: 'kernels/tfjs' },
   {

@@ -1,0 +1,15 @@
+export * from './dense-optimum.ts';
+export * from './errors.ts';
+export * from './extrapolation.ts';
+export * from './fit/fit-laws.ts';
+export type { FitOptions } from './fit/power-sum.ts';
+export * from './fit/resample.ts';
+export * from './fit/run-row.ts';
+export * from './granular-optimum.ts';
+export * from './joint-optimum.ts';
+export * from './law-set.ts';
+export * from './law-sets.ts';
+export * from './loss.ts';
+export * from './read-law-set.ts';
+export * from './savings.ts';
+export * from './shape.ts';
