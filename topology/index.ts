@@ -19,4 +19,4 @@ export { overridesOf, type Mixture } from './plan/search/mixture.ts';
 export type { ClusterSpeed, LinkSpeed, QuickTime } from './plan/search/quick-time.ts';
 export { formatSearch } from './plan/search/format.ts';
 export * from './plan/format.ts';
-export { formatBytes, formatCount } from './plan/table.ts';
+export { formatBytes, formatCount, table } from './plan/table.ts';

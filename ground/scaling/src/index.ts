@@ -7,6 +7,7 @@ export * from './fit/resample.ts';
 export * from './fit/run-row.ts';
 export * from './granular-optimum.ts';
 export * from './joint-optimum.ts';
+export * from './legal-sizes.ts';
 export * from './law-set.ts';
 export * from './law-sets.ts';
 export * from './loss.ts';

@@ -12,8 +12,6 @@ export const notBuilt: Readonly<Record<string, string>> = {
     'stop the run with Ctrl-C and `troupe resume RUN --set …`; `troupe plan --diff` shows what would change',
   merge: 'there is nothing that merges experts yet',
   prune: 'there is nothing that prunes experts yet; `checkpoint.keep` limits how many checkpoints are kept',
-  scaling:
-    'there is nothing that evaluates scaling laws yet; `troupe plan` shows FLOPs and bytes of one topology',
   sweep: 'start `troupe launch TOPOLOGY --set key=value` once per value',
 };
 

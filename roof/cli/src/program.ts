@@ -10,6 +10,7 @@ import { registerInit } from './commands/init.ts';
 import { registerLaunch } from './commands/launch.ts';
 import { registerPlan } from './commands/plan.ts';
 import { registerResume } from './commands/resume.ts';
+import { registerScaling } from './commands/scaling.ts';
 import { registerSimulate } from './commands/simulate.ts';
 import { registerTokenize } from './commands/tokenize.ts';
 import { registerValidate } from './commands/validate.ts';
@@ -73,6 +74,7 @@ export function createProgram(): Command {
   registerImport(program);
   registerExport(program);
   registerSimulate(program);
+  registerScaling(program);
   registerTokenize(program);
   registerDoctor(program);
   registerCache(program);
