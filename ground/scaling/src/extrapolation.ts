@@ -14,7 +14,7 @@ export function extrapolations(
   const isOther = at.expansion !== undefined && set.expansion !== undefined && at.expansion !== set.expansion;
   return [
     ...beyond('parameters', at.params, set.fitted.paramsMost),
-    ...beyond('tokens', at.tokens, set.fitted.tokensMost),
+    ...beyond('tokens', at.tokens, set.fitted.tokensMost ?? Infinity),
     ...(isOther
       ? [
           `extrapolation: expansion ${at.expansion}, and '${set.name}' was fitted at ${set.expansion}; its terms are taken as they are`,

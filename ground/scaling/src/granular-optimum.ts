@@ -37,8 +37,8 @@ export interface GranularProblem {
 export const granularities: readonly number[] = Array.from({ length: 11 }, (_, power) => 2 ** power);
 
 /** Natural logarithms of the widths and the FLOPs among which optima are looked for. */
-const widths = { least: 0, most: Math.log(1e8) };
-export const budgets = { least: Math.log(1e9), most: Math.log(1e40) };
+const logWidthRange = { least: 0, most: Math.log(1e8) };
+export const logFlopsRange = { least: Math.log(1e9), most: Math.log(1e40) };
 
 /** The best width and number of tokens of one granularity for so many FLOPs. */
 export function optimumAtFlops(
@@ -53,7 +53,7 @@ export function optimumAtFlops(
     const loss = granularLoss(law, { params, tokens, granularity });
     return { granularity, shape, paramsActive: activeParams(shape), params, tokens, flops, loss };
   };
-  return at(minimumBetween(widths.least, widths.most, (logWidth) => at(logWidth).loss));
+  return at(minimumBetween(logWidthRange.least, logWidthRange.most, (logWidth) => at(logWidth).loss));
 }
 
 const least = <Item>(items: readonly Item[], value: (item: Item) => number): Item =>
@@ -74,7 +74,7 @@ export const bestAtFlops = (
 function flopsForActive(problem: GranularProblem, paramsActive: number, granularity: number): number | null {
   const excess = (logFlops: number): number =>
     optimumAtFlops(problem, Math.exp(logFlops), granularity).paramsActive - paramsActive;
-  const found = rootBetween(budgets.least, budgets.most, excess);
+  const found = rootBetween(logFlopsRange.least, logFlopsRange.most, excess);
   return found === null ? null : Math.exp(found);
 }
 
@@ -108,6 +108,6 @@ export function switchPoint(problem: GranularProblem, granularity: number): numb
   const gain = (logFlops: number): number =>
     optimumAtFlops(problem, Math.exp(logFlops), granularity / 2).loss -
     optimumAtFlops(problem, Math.exp(logFlops), granularity).loss;
-  const found = rootBetween(budgets.least, budgets.most, gain);
+  const found = rootBetween(logFlopsRange.least, logFlopsRange.most, gain);
   return found === null ? null : Math.exp(found);
 }

@@ -26,7 +26,7 @@ export interface JointOptimum {
 }
 
 /** Numbers of experts that are compared. */
-export const expertCounts: readonly number[] = [1, 2, 4, 8, 16, 32, 64];
+export const expertCounts: readonly number[] = [1, 2, 4, 8, 16, 32];
 
 const unit = { dModel: 1, blocks: 1 };
 /** All parameters over the active ones: `(8E + 4)/12`. */

@@ -39,8 +39,8 @@ export interface LawSet {
   /** Paper, table or command that they come from. */
   readonly source: string;
   readonly note: string;
-  /** Largest parameters and tokens of the runs that they were fitted to. */
-  readonly fitted: { readonly paramsMost: number; readonly tokensMost: number };
+  /** Largest parameters and tokens of the runs that they were fitted to; without tokens: not known. */
+  readonly fitted: { readonly paramsMost: number; readonly tokensMost?: number };
   /** Parameters of the experts of a layer over those of a dense FFN; only with `granular`. */
   readonly expansion?: number;
   readonly granular?: GranularLaw;

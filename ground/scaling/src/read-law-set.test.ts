@@ -21,7 +21,10 @@ test('law sets: a file that is none says which field is wrong', (t) => {
   for (const [value, says] of [
     [[], /my\.json: the set of coefficients is a list of 0, expected an object/],
     [{ ...known, source: 3 }, /source is 3, expected a text/],
-    [{ ...known, fitted: { paramsMost: 1 } }, /fitted\.tokensMost is nothing, expected a number > 0/],
+    [
+      { ...known, fitted: { paramsMost: 1, tokensMost: -1 } },
+      /fitted\.tokensMost is -1, expected a number > 0/,
+    ],
     [without, /it has no law, expected one of granular, dense, joint/],
     [
       { ...known, granular: { ...known.granular, alpha: -0.1 } },

@@ -42,7 +42,9 @@ export function readLawSet(value: unknown, origin: string): LawSet {
   const set = fieldsOf(value, 'the set of coefficients');
   for (const name of ['name', 'source', 'note'])
     if (typeof set[name] !== 'string') fail(`${name} is ${shownValue(set[name])}, expected a text`);
-  numbers(fieldsOf(set['fitted'], 'fitted'), 'fitted.', ['paramsMost', 'tokensMost'], false);
+  const fitted = fieldsOf(set['fitted'], 'fitted');
+  const bounds = fitted['tokensMost'] === undefined ? ['paramsMost'] : ['paramsMost', 'tokensMost'];
+  numbers(fitted, 'fitted.', bounds, false);
   const laws = Object.entries(coefficients).filter(([law]) => set[law] !== undefined);
   if (laws.length === 0) fail(`it has no law, expected one of ${Object.keys(coefficients).join(', ')}`);
   for (const [law, names] of laws) numbers(fieldsOf(set[law], law), `${law}.`, names, law === 'joint');

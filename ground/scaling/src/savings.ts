@@ -1,12 +1,21 @@
 import { denseAtFlops } from './dense-optimum.ts';
-import { budgets, optimumAtFlops, type GranularOptimum, type GranularProblem } from './granular-optimum.ts';
+import {
+  logFlopsRange,
+  optimumAtFlops,
+  type GranularOptimum,
+  type GranularProblem,
+} from './granular-optimum.ts';
 import type { DenseLaw } from './law-set.ts';
 import { rootBetween } from './search.ts';
 import { paperCost, type FlopsCost } from './shape.ts';
 
 /** FLOPs at which something reaches a loss; null where it never does. */
 function flopsToReach(loss: number, lossAt: (flops: number) => number): number | null {
-  const found = rootBetween(budgets.least, budgets.most, (logFlops) => loss - lossAt(Math.exp(logFlops)));
+  const found = rootBetween(
+    logFlopsRange.least,
+    logFlopsRange.most,
+    (logFlops) => loss - lossAt(Math.exp(logFlops)),
+  );
   return found === null ? null : Math.exp(found);
 }
 

@@ -9,6 +9,9 @@ interface Size {
   readonly off: number;
 }
 
+/** The one object that `--json` printed. */
+const printed = (stdout: string): Readonly<Record<string, unknown>> => jsonLines(stdout)[0] ?? {};
+
 test.serial('scaling optimal: from a budget to a topology that is valid, planned and launched', async (t) => {
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
@@ -16,9 +19,9 @@ test.serial('scaling optimal: from a budget to a topology that is valid, planned
   const found = await runCli([...budget, '--write', 'budget.yaml', '--json'], at);
   t.is(found.code, 0, found.stderr);
   t.is(found.stderr, '');
-  const [json] = jsonLines(found.stdout);
-  t.regex(String(json?.['warnings']), /^extrapolation: expansion 8, and 'granular-e16' was fitted at 16/);
-  const { sizes } = json?.['written'] as { readonly sizes: readonly Size[] };
+  const json = printed(found.stdout);
+  t.regex(String(json['warnings']), /^extrapolation: expansion 8, and 'granular-e16' was fitted at 16/);
+  const { sizes } = json['written'] as { readonly sizes: readonly Size[] };
   t.deepEqual(
     sizes.map(({ name }) => name),
     ['paramsActive', 'paramsTotal', 'tokens', 'flops'],
@@ -30,7 +33,7 @@ test.serial('scaling optimal: from a budget to a topology that is valid, planned
 
   t.is((await runCli(['validate', 'budget.yaml'], at)).code, 0);
   const plan = await runCli(['plan', 'budget.yaml', '--json'], at);
-  t.is(jsonLines(plan.stdout)[0]?.['tokensPerStep'], 2048);
+  t.is(printed(plan.stdout)['tokensPerStep'], 2048);
   const launch = await runCli(['launch', 'budget.yaml', '--stop-after', '10', '--no-checkpoint'], at);
   t.is(launch.code, 0, launch.stderr);
   t.regex(launch.stdout, /step 10\/\d+ /);
@@ -60,7 +63,7 @@ test.serial(
     const machines = 'machines=[{host: localhost, devices: [cuda:0, cuda:1, cuda:2, cuda:3], speed: h200}]';
     const search = await runCli(['plan', 'large.yaml', '--search', '--set', machines, '--json'], at);
     t.is(search.code, 0, search.stderr);
-    t.true((jsonLines(search.stdout)[0]?.['found'] as readonly unknown[]).length > 0);
+    t.true((printed(search.stdout)['found'] as readonly unknown[]).length > 0);
   },
 );
 
@@ -72,8 +75,8 @@ test.serial('scaling predict: table 2 of the paper, with a warning on standard e
   t.regex(stdout, /^loss +2\.4930 nats/m);
   t.regex(stdout, /1\.93e\+20 FLOPs/);
   t.regex(stderr, /^troupe: warning: extrapolation: 4\.30e\+10 parameters/);
-  const [json] = jsonLines((await runCli([...args, '--law', 'joint', '--json'], { cwd: folder })).stdout);
-  t.is(json?.['code'], 'TROUPE_USAGE');
+  const json = printed((await runCli([...args, '--law', 'joint', '--json'], { cwd: folder })).stdout);
+  t.is(json['code'], 'TROUPE_USAGE');
 });
 
 test.serial(
@@ -82,7 +85,7 @@ test.serial(
     const { folder } = workplace(t);
     const optimal = (...args: readonly string[]) => runCli(['scaling', 'optimal', ...args], { cwd: folder });
     const joint = await optimal('--law', 'joint', '--flops', '1e20', '--memory', '5B', '--json');
-    const best = jsonLines(joint.stdout)[0]?.['best'] as { readonly paramsTotal: number };
+    const best = printed(joint.stdout)['best'] as { readonly paramsTotal: number };
     t.true(best.paramsTotal <= 5e9);
     for (const [args, says] of [
       [[], /name one of --flops \(a budget\) and --active/],
@@ -138,9 +141,9 @@ test.serial('scaling fit, plot: a law from runs, used by optimal and drawn', asy
     at,
   );
   t.is(fit.code, 0, fit.stderr);
-  const [json] = jsonLines(fit.stdout);
-  t.is(json?.['runs'], 24);
-  t.true((json?.['rmse'] as { readonly granular: number }).granular < 0.003);
+  const json = printed(fit.stdout);
+  t.is(json['runs'], 24);
+  t.true((json['rmse'] as { readonly granular: number }).granular < 0.003);
   const people = await runCli(['scaling', 'fit', 'runs.jsonl', '--bootstrap', '0'], at);
   t.regex(people.stdout, /^dense +not fitted: it takes 4 dense runs/m);
   t.regex(people.stdout, /^hold-out +fitted to 19 runs .* the 5 with the lowest losses/m);
@@ -149,7 +152,7 @@ test.serial('scaling fit, plot: a law from runs, used by optimal and drawn', asy
     at,
   );
   t.is(optimal.code, 0, optimal.stderr);
-  t.like(jsonLines(optimal.stdout)[0], { law: 'fitted', expansion: 16 });
+  t.like(printed(optimal.stdout), { law: 'fitted', expansion: 16 });
   for (const kind of ['loss', 'iso-flop', 'granularity']) {
     const plot = await runCli(
       ['scaling', 'plot', '--law', './mine.json', '--kind', kind, '--out', 'p.svg'],
