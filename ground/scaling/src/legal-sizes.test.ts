@@ -33,4 +33,10 @@ test('legal sizes: a model too small for whole blocks is the nearest there is, a
   t.is(sizes.blocks, 1);
   t.is(sizes.paramsActive, 12 * 8 ** 2);
   t.is(sizes.batch, 8);
+  // Experts of a 1024th of an FFN need a width of 256 at least.
+  const fine = legalSizes(
+    { ...asked, granularity: 1024 },
+    { batchTokens: 2048, seqLen: 256, cost: paperCost },
+  );
+  t.is(fine.dModel, 256);
 });

@@ -65,6 +65,14 @@ function candidates(asked: AskedSizes, cost: FlopsCost, widthStep: number): read
     );
 }
 
+/** The smallest width whose FFN divides into so many parts. */
+function narrowest(granularity: number): number {
+  const step = WIDTH_STEPS.at(-1) ?? 1;
+  let dModel = step;
+  while ((4 * dModel) % granularity !== 0) dModel += step;
+  return dModel;
+}
+
 /** The first step of the width at which a model of a usual aspect is close enough; else the closest there is. */
 function nearest(asked: AskedSizes, cost: FlopsCost): Candidate {
   const found = WIDTH_STEPS.map((widthStep) => candidates(asked, cost, widthStep));
@@ -74,7 +82,7 @@ function nearest(asked: AskedSizes, cost: FlopsCost): Candidate {
   return (
     least(usual.find((some) => some.length > 0) ?? [], skew) ??
     least(found.flat(), ({ off }) => off) ??
-    candidate(asked.granularity * HEAD_WIDTH, 1, asked, cost)
+    candidate(narrowest(asked.granularity), 1, asked, cost)
   );
 }
 

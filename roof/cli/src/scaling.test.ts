@@ -55,6 +55,7 @@ test.serial(
     t.is(written.code, 0, written.stderr);
     t.is(written.stderr, '');
     t.regex(written.stdout, /\* +8 +55\.7M +2\.39B +2\.60B +3\.3309/);
+    t.regex(written.stdout, /G 8 is the best from 1\.21e\+16 up to 6\.24e\+18 FLOPs/);
     t.regex(written.stdout, /FLOPs +1\.00e\+18 +9\.88e\+17 +-1\.2 %/);
     t.regex((await runCli(['plan', 'large.yaml'], at)).stdout, /^large: 2\.33 G parameters/);
     const launch = await runCli(['launch', 'large.yaml'], at);
@@ -93,7 +94,8 @@ test.serial(
       [['--law', 'joint', '--active', '1B'], /the law 'joint' is solved for --flops alone/],
       [['--flops', '1e18', '--law', 'nope'], /there is no set of coefficients 'nope', only granular-e64, /],
       [['--flops', '1e18', '--law', './no.json'], /'\.\/no\.json' cannot be read \(ENOENT\)/],
-      [['--law', 'joint', '--flops', '1e5', '--inference-tokens', '1B'], /no model of 1 experts fits/],
+      [['--law', 'joint', '--flops', '1e10', '--inference-tokens', '1B'], /no model of 1 experts fits/],
+      [['--flops', '1e5'], /--flops 1\.00e\+5: laws are asked about budgets from 1e\+9 to 1e\+30/],
       [['--flops', 'much'], /expected a number > 0, such as 1e20, 100M/],
     ] as const) {
       const refused = await optimal(...args);

@@ -9,6 +9,7 @@ import {
   jointOptimum,
   optimumAtFlops,
   ScalingBudgetError,
+  switchPoint,
   type FlopsCost,
   type GranularOptimum,
   type JointOptimum,
@@ -34,6 +35,9 @@ export interface OptimalFlags extends CommonOptions, LawFlags {
   readonly seqLen: number;
   readonly force?: boolean;
 }
+
+/** Budgets that laws are asked about: from a toy to far beyond anything that was trained. */
+const flopsRange = { least: 1e9, most: 1e30 };
 
 /** FLOPs of a matrix weight and token. */
 const MATRIX = 6;
@@ -89,6 +93,14 @@ function granularAnswer(set: LawSet, flags: OptimalFlags): Answer {
     dense: set.dense === undefined ? null : denseOverMoe(set.dense, best, cost),
     coarse: coarseOverFine(problem, best),
   };
+  // Between these FLOPs neither half nor twice the granularity is better.
+  const isBest =
+    flags.granularity === undefined
+      ? {
+          from: best.granularity === 1 ? null : switchPoint(problem, best.granularity),
+          to: switchPoint(problem, best.granularity * 2),
+        }
+      : null;
   const shown = table(
     ['  G', 'active', 'total', 'tokens', 'loss'],
     all.map((each) => row(each.granularity === best.granularity, each.granularity, each)),
@@ -102,6 +114,11 @@ function granularAnswer(set: LawSet, flags: OptimalFlags): Answer {
       shown,
       '',
       `best    G ${best.granularity}: ${figure(best.paramsActive)} active parameters, ${figure(best.tokens)} tokens, loss ${best.loss.toFixed(4)}`,
+      ...(isBest === null
+        ? []
+        : [
+            `        G ${best.granularity} is the best ${isBest.from === null ? '' : `from ${isBest.from.toExponential(2)} `}up to ${isBest.to?.toExponential(2) ?? 'any number of'} FLOPs`,
+          ]),
       ...(dense === null
         ? []
         : [
@@ -113,6 +130,7 @@ function granularAnswer(set: LawSet, flags: OptimalFlags): Answer {
       flops,
       expansion,
       best: jsonOf(best),
+      bestBetween: isBest,
       byGranularity: all.map(jsonOf),
       dense: dense === null ? null : { paramsActive: dense.params, tokens: dense.tokens, loss: dense.loss },
       savings,
@@ -167,6 +185,11 @@ function jointAnswer(set: LawSet, law: NonNullable<LawSet['joint']>, flags: Opti
 export async function optimal(flags: OptimalFlags): Promise<void> {
   if ((flags.flops === undefined) === (flags.active === undefined))
     throw new UsageError('name one of --flops (a budget) and --active (a size whose budget is looked for)');
+  const { least, most } = flopsRange;
+  if (flags.flops !== undefined && !(flags.flops >= least && flags.flops <= most))
+    throw new ScalingBudgetError(
+      `--flops ${flags.flops.toExponential(2)}: laws are asked about budgets from ${least.toExponential()} to ${most.toExponential()}`,
+    );
   const set = lawOfFlags(flags);
   const isJoint = set.granular === undefined && set.joint !== undefined;
   if (!isJoint && (flags.memory !== undefined || flags.inferenceTokens !== undefined))
