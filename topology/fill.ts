@@ -10,11 +10,29 @@ export const BYTES_VOCAB = 257;
 const defaultEmbedding = ({ tiedHead, dModel }: TopologyValues['model']): number =>
   tiedHead ? 1 / Math.sqrt(dModel) : 1;
 
+const defaultHeadDim = ({ mla, dModel, heads }: TopologyValues['model']): number =>
+  mla === null ? Math.floor(dModel / heads) : mla.nopeDim + mla.ropeDim;
+
+/** Width of an expert; whole where the rules hold. */
+export const expertWidth = (
+  dFf: number,
+  { granularity, dExpert }: Pick<NonNullable<TopologyValues['model']['moe']>, 'granularity' | 'dExpert'>,
+): number => dExpert ?? dFf / granularity;
+
+/** Layers that have experts, as `blockOf` of the spec has it. */
+export const layersWithExperts = (
+  layers: number,
+  moe: Pick<NonNullable<TopologyValues['model']['moe']>, 'every' | 'firstDense'> | null,
+): readonly number[] =>
+  Array.from({ length: layers }, (_, layer) => layer).filter(
+    (layer) => moe !== null && layer >= moe.firstDense && (layer + 1) % moe.every === 0,
+  );
+
 function fillModel(model: TopologyValues['model']) {
   return {
     ...model,
     kvHeads: model.kvHeads ?? model.heads,
-    headDim: model.headDim ?? Math.floor(model.dModel / model.heads),
+    headDim: model.headDim ?? defaultHeadDim(model),
     init: { ...model.init, embedding: model.init.embedding ?? defaultEmbedding(model) },
     ffn: { ...model.ffn, dFf: model.ffn.dFf ?? 4 * model.dModel },
   };

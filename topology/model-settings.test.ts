@@ -19,6 +19,12 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   heads: ['parameters', 'flops', 'memory', 'traffic'],
   kvHeads: ['parameters', 'flops', 'memory', 'traffic'],
   headDim: ['parameters', 'flops', 'memory', 'traffic'],
+  mla: ['parameters', 'flops', 'memory', 'traffic'],
+  'mla.qRank': ['parameters', 'flops', 'memory', 'traffic'],
+  'mla.kvRank': ['parameters', 'flops', 'memory', 'traffic'],
+  'mla.nopeDim': ['parameters', 'flops', 'memory', 'traffic'],
+  'mla.ropeDim': ['parameters', 'flops', 'memory', 'traffic'],
+  'mla.valueDim': ['parameters', 'flops', 'memory', 'traffic'],
   seqLen: ['flops', 'memory', 'traffic'],
   // A norm's bias lies in what is padding without it.
   'norm.kind': ['parameters', 'memory'],
@@ -32,12 +38,16 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'ffn.dFf': ['parameters', 'flops', 'memory', 'traffic'],
   moe: ['parameters', 'flops', 'memory', 'traffic'],
   'moe.every': ['parameters', 'flops', 'memory', 'traffic'],
+  'moe.firstDense': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.experts': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.topK': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.dExpert': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.sharedExperts': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.router.kind': [],
   'moe.router.scores': [],
+  'moe.router.groups': [],
+  'moe.router.topGroups': [],
+  'moe.router.scale': [],
   'moe.capacity': [],
   'moe.renormalise': [],
   'moe.choice': [],
@@ -70,6 +80,12 @@ const others: ConfigTable<unknown> = {
   heads: 8,
   kvHeads: 2,
   headDim: 16,
+  mla: { qRank: 16, kvRank: 8, nopeDim: 6, ropeDim: 2, valueDim: 8 },
+  'mla.qRank': 24,
+  'mla.kvRank': 12,
+  'mla.nopeDim': 16,
+  'mla.ropeDim': 4,
+  'mla.valueDim': 16,
   seqLen: 64,
   'norm.kind': 'layer',
   'norm.eps': 1e-6,
@@ -82,12 +98,16 @@ const others: ConfigTable<unknown> = {
   'ffn.dFf': 256,
   moe: null,
   'moe.every': 1,
+  'moe.firstDense': 2,
   'moe.experts': 16,
   'moe.topK': 4,
   'moe.dExpert': 32,
   'moe.sharedExperts': 1,
   'moe.router.kind': 'expert-choice',
   'moe.router.scores': 'sigmoid',
+  'moe.router.groups': 2,
+  'moe.router.topGroups': 3,
+  'moe.router.scale': 2.5,
   'moe.capacity': 1.25,
   'moe.renormalise': false,
   'moe.choice': 'balanced',
@@ -119,11 +139,10 @@ const file = {
     dModel: 32,
     heads: 4,
     kvHeads: 4,
-    headDim: 8,
     seqLen: 32,
     init: { embedding: 1 },
     ffn: { dFf: 128 },
-    moe: { every: 2, experts: 8 },
+    moe: { every: 2, experts: 8, router: { groups: 4, topGroups: 2 } },
   },
   data: { synthetic: 'zipf' },
   train: { batch: 8 },
@@ -131,6 +150,13 @@ const file = {
   parallel: { dp: 4, ep: 2 },
 } as const;
 const topology: ResolvedTopology = resolveTopology(file);
+/** With a latent mixer, whose settings another model does not have. */
+const latentFile = {
+  ...file,
+  model: { ...file.model, mla: { qRank: 20, kvRank: 10, nopeDim: 6, ropeDim: 2, valueDim: 8 } },
+};
+const latent: ResolvedTopology = resolveTopology(latentFile);
+const isLatent = (path: ConfigPath): boolean => path.startsWith('mla.');
 const paths = Object.keys(planDecisions) as ConfigPath[];
 
 function figures(each: ResolvedTopology): Readonly<Record<Figure, string>> {
@@ -144,10 +170,14 @@ function figures(each: ResolvedTopology): Readonly<Record<Figure, string>> {
 }
 
 test('plan: every setting of the model changes the figures that were decided for it, and no other', (t) => {
-  const before = figures(topology);
+  const [whole, ofLatent] = [figures(topology), figures(latent)];
   for (const path of paths) {
-    const model = withValue(topology.model as unknown as Tree, path, others[path]) as unknown as ModelConfig;
-    const after = figures({ ...topology, model });
+    const [base, before] = isLatent(path) ? [latent, ofLatent] : [topology, whole];
+    // Heads of latent attention are as wide as their two parts.
+    const given = withValue(base.model as unknown as Tree, path, others[path]) as unknown as ModelConfig;
+    const { mla } = given;
+    const model = mla === null ? given : { ...given, headDim: mla.nopeDim + mla.ropeDim };
+    const after = figures({ ...base, model });
     const changed = (Object.keys(before) as Figure[]).filter((figure) => before[figure] !== after[figure]);
     t.deepEqual(changed, planDecisions[path], path);
   }
@@ -157,8 +187,9 @@ test('trajectory: another value of any setting of the model is refused on resume
   for (const path of paths) {
     const key = trajectoryKeys[path];
     if (key === null) continue;
-    const model = withValue(file.model, key, fileValues[path] ?? others[path]);
-    const found = diffTrajectory(topology, resolveTopology({ ...file, model, parallel: { dp: 4 } })).map(
+    const [from, base] = isLatent(path) ? [latentFile, latent] : [file, topology];
+    const model = withValue(from.model, key, fileValues[path] ?? others[path]);
+    const found = diffTrajectory(base, resolveTopology({ ...file, model, parallel: { dp: 4 } })).map(
       (each) => each.key,
     );
     t.true(

@@ -66,3 +66,7 @@ export function nearestNumber(value: number, candidates: readonly number[]): num
 export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
+
+/** The multiples of `d` around `n`, in words. */
+export const neighbours = (n: number, d: number): string =>
+  n < d ? `${d}` : `${n - (n % d)} or ${n - (n % d) + d}`;

@@ -1,5 +1,5 @@
 import { isByLayer } from './expert-map.ts';
-import type { FilledTopology } from './fill.ts';
+import { expertWidth, layersWithExperts, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { indivisible } from './indivisible.ts';
 import { areExpertsSliced, placedWorkers } from './placed-workers.ts';
@@ -79,7 +79,8 @@ function pipelineRules({ model, parallel, train }: FilledTopology): Finding[] {
 }
 
 /** Some layer has a dense FFN. */
-const hasDense = ({ moe }: FilledTopology['model']): boolean => moe === null || moe.every > 1;
+const hasDense = ({ moe }: FilledTopology['model']): boolean =>
+  moe === null || moe.every > 1 || moe.firstDense > 0;
 
 /** Sizes that tensor peers divide among themselves. */
 function tensorRules(file: FilledTopology): Finding[] {
@@ -107,10 +108,9 @@ function tensorRules(file: FilledTopology): Finding[] {
     findings.push(...of('kvHeads', kvHeads, 'model.kvHeads'));
   if (hasDense(model)) findings.push(...of('dFf', ffn.dFf, 'model.ffn.dFf'));
   const dividesExperts = areExpertsSliced(file) || (moe?.sharedExperts ?? 0) > 0;
-  if (moe !== null && dividesExperts && ffn.dFf % moe.granularity === 0)
-    findings.push(
-      ...of('the width of an expert, dFf / granularity,', ffn.dFf / moe.granularity, 'model.moe.granularity'),
-    );
+  const width = moe === null ? 0 : expertWidth(ffn.dFf, moe);
+  if (moe !== null && dividesExperts && Number.isInteger(width))
+    findings.push(...of('the width of an expert, dFf / granularity,', width, 'model.moe.granularity'));
   return findings;
 }
 
@@ -131,7 +131,7 @@ function segmentRules({ model, parallel, train }: FilledTopology): Finding[] {
         legal.filter((each) => size % each === 0),
       ),
     });
-  const width = moe === null ? 0 : ffn.dFf / moe.granularity;
+  const width = moe === null ? 0 : expertWidth(ffn.dFf, moe);
   const findings = [
     ...of('kvHeads', kvHeads, 'model.kvHeads'),
     ...(hasDense(model) ? of('dFf', ffn.dFf, 'model.ffn.dFf') : []),
@@ -178,7 +178,7 @@ function expertRules(file: FilledTopology): Finding[] {
     return [conflict(keys, 'a model without experts (model.moe) has none to deal', 'contiguous')];
   if (experts === 'balanced') return [];
   if (!isByLayer(experts)) return writtenRules(experts, file, keys[0]);
-  const withExperts = Math.floor(layers / moe.every);
+  const withExperts = layersWithExperts(layers, moe).length;
   if (experts.length !== withExperts)
     return [
       conflict(

@@ -1,5 +1,5 @@
 import type { Finding } from './finding.ts';
-import type { FilledTopology } from './fill.ts';
+import { layersWithExperts, type FilledTopology } from './fill.ts';
 import { indivisible } from './indivisible.ts';
 import { addresses } from './layout/address.ts';
 import { deviceNames, resolveMachines } from './machines.ts';
@@ -84,13 +84,6 @@ function stageDevices({ parallel }: FilledTopology, targets: Targets): Finding |
   return devices;
 }
 
-const layersWithExperts = ({ model }: FilledTopology): readonly number[] => {
-  const every = model.moe?.every ?? Infinity;
-  return Array.from({ length: model.layers }, (_, layer) => layer).filter(
-    (layer) => (layer + 1) % every === 0,
-  );
-};
-
 /** The device of every group and copy of experts: the same for all layers, and of nobody else. */
 function expertDevices(
   file: FilledTopology,
@@ -107,7 +100,7 @@ function expertDevices(
         ? { ep: index % ep, edp: Math.floor(index / ep) }
         : { ep: Math.floor(index / edp), edp: index % edp };
     const name = `ep${place.ep}/edp${place.edp}`;
-    for (const layer of layersWithExperts(file)) {
+    for (const layer of layersWithExperts(file.model.layers, file.model.moe)) {
       const address = addresses.expert(layer, place);
       const target = targets.of(address);
       if (target === null || !free.has(target.device))

@@ -3,7 +3,7 @@ import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { Composed } from './compose.ts';
 import { originOf, valueLayer, type Layer } from './document.ts';
 import { TopologyError } from './errors.ts';
-import { fillDefaults, type FilledTopology } from './fill.ts';
+import { expertWidth, fillDefaults, type FilledTopology } from './fill.ts';
 import { offloadOf } from './host-targets.ts';
 import { KeySet } from './key-set.ts';
 import { applyOverride } from './layers.ts';
@@ -30,6 +30,7 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
     heads: model.heads,
     kvHeads: model.kvHeads,
     headDim: model.headDim,
+    mla: model.mla,
     seqLen: model.seqLen,
     norm: { kind: model.norm, eps: model.normEps },
     qkNorm: model.qkNorm,
@@ -42,11 +43,18 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
         ? null
         : {
             every: moe.every,
+            firstDense: moe.firstDense,
             experts: moe.experts,
             topK: moe.topK,
-            dExpert: model.ffn.dFf / moe.granularity,
+            dExpert: expertWidth(model.ffn.dFf, moe),
             sharedExperts: moe.sharedExperts,
-            router: { kind: moe.router.kind, scores: moe.router.scores },
+            router: {
+              kind: moe.router.kind,
+              scores: moe.router.scores,
+              groups: moe.router.groups,
+              topGroups: moe.router.topGroups,
+              scale: moe.router.scale,
+            },
             capacity: moe.capacity,
             renormalise: moe.router.renormalise,
             choice: moe.router.choice,

@@ -4,105 +4,14 @@ import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
 import { hostTargets, offloadOf } from './host-targets.ts';
 import { indivisible } from './indivisible.ts';
+import { modelRules, moeRules } from './model-rules.ts';
 import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
 import { placedWorkers } from './placed-workers.ts';
-import { divisors, nearestName, nearestNumber } from './nearest.ts';
+import { divisors, nearestName, nearestNumber, neighbours } from './nearest.ts';
 import { parallelRules } from './parallel-rules.ts';
 import { isPattern } from './placement-rules.ts';
 import type { TopologyValues } from './schema.ts';
-
-const neighbours = (n: number, d: number): string =>
-  n < d ? `${d}` : `${n - (n % d)} or ${n - (n % d) + d}`;
-
-function modelRules(file: FilledTopology, written: TopologyValues): Finding[] {
-  const { model } = file;
-  const ownWidth = written.model.headDim !== undefined;
-  const heads = indivisible({
-    of: ['dModel', model.dModel],
-    by: ['heads', model.heads],
-    keys: ['model.heads', 'model.dModel'],
-    nearest: nearestNumber(model.heads, divisors(model.dModel)),
-    hint: 'or name headDim',
-  });
-  const evenWidth = indivisible({
-    of: ['headDim', model.headDim],
-    by: ['a rotary pair,', 2],
-    keys: ['model.headDim', 'model.heads', 'model.dModel'],
-    nearest: model.headDim + 1,
-  });
-  return [
-    ...(ownWidth ? [] : heads),
-    ...(ownWidth || heads.length === 0 ? evenWidth : []),
-    ...indivisible({
-      of: ['heads', model.heads],
-      by: ['kvHeads', model.kvHeads],
-      keys: ['model.kvHeads', 'model.heads'],
-      nearest: nearestNumber(model.kvHeads, divisors(model.heads)),
-    }),
-  ];
-}
-
-function moeRules(file: FilledTopology): Finding[] {
-  const { moe, ffn, layers } = file.model;
-  const { dp, ep } = file.parallel;
-  // Experts on workers without a stage have replicas in common.
-  const isApart = placedWorkers(file).placed.expertWorkers > 0;
-  const findings = isApart
-    ? []
-    : indivisible({
-        of: ['dp', dp],
-        by: ['ep', ep],
-        keys: ['parallel.ep', 'parallel.dp'],
-        nearest: nearestNumber(ep, divisors(dp)),
-      });
-  if (moe === null) {
-    if (ep === 1) return findings;
-    const rule = 'a model without experts (model.moe) has nothing to share; ep must be 1';
-    return [
-      ...findings,
-      { code: 'TROUPE_TOPOLOGY_CONFLICT', keys: ['parallel.ep', 'model.moe'], rule, nearest: 1 },
-    ];
-  }
-  const both = divisors(moe.experts).filter((each) => isApart || dp % each === 0);
-  findings.push(
-    ...indivisible({
-      of: ['experts', moe.experts],
-      by: ['ep', ep],
-      keys: ['parallel.ep', 'model.moe.experts', 'parallel.dp'],
-      nearest: nearestNumber(ep, both),
-      hint: `or choose experts ${neighbours(moe.experts, ep)}`,
-    }),
-    ...indivisible({
-      of: ['dFf', ffn.dFf],
-      by: ['granularity', moe.granularity],
-      keys: ['model.moe.granularity', 'model.ffn.dFf', 'model.dModel'],
-      nearest: nearestNumber(moe.granularity, divisors(ffn.dFf)),
-    }),
-  );
-  const range = (key: string, also: string, value: number, limit: number, what: string): void => {
-    if (value <= limit) return;
-    findings.push({
-      code: 'TROUPE_TOPOLOGY_RANGE',
-      keys: [key, also],
-      rule: `must be at most ${what} ${limit}`,
-      nearest: limit,
-    });
-  };
-  range('model.moe.topK', 'model.moe.experts', moe.topK, moe.experts, 'experts');
-  range('model.moe.every', 'model.layers', moe.every, layers, 'layers');
-  if (moe.balance.scope === 'global' && file.train.microbatches > 1 && file.parallel.pipeline !== 'gpipe') {
-    findings.push({
-      code: 'TROUPE_TOPOLOGY_CONFLICT',
-      keys: ['model.moe.balance.scope', 'train.microbatches', 'parallel.pipeline'],
-      rule:
-        `the fractions of the whole batch are not known before its last microbatch, and microbatches is ${file.train.microbatches}: ` +
-        'set microbatches to 1, use pipeline gpipe, or scope sequence',
-      nearest: 'sequence',
-    });
-  }
-  return findings;
-}
 
 function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
   const findings: Finding[] = [];

@@ -9,6 +9,12 @@ const router = z
       routerNames('kind'),
     ).default(routerNames('kind')[0]),
     scores: choice('How logits become scores.', routerNames('scores')).default(routerNames('scores')[0]),
+    groups: count(
+      'Equal runs of experts; a token chooses topGroups of them first, then experts of those (arXiv:2412.19437). 1: no groups.',
+      'groups',
+    ).default(1),
+    topGroups: count('Groups of one token.', 'groups').default(1),
+    scale: positive('Factor of the combine weights.', 'factor').default(1),
     renormalise: flag('Divide the kept scores of a token by their sum (only when topK > 1).').default(true),
     choice: choice('learned, or a forced pattern for speed runs and tests.', routerNames('choice')).default(
       routerNames('choice')[0],
@@ -45,9 +51,16 @@ const moe = z.strictObject({
     'Every n-th layer has experts: 1 all layers, 2 the layers 1, 3, 5 … (counted from 0).',
     'layers',
   ).default(1),
+  firstDense: count('Layers at the beginning that have a dense FFN all the same.', 'layers', {
+    min: 0,
+  }).default(0),
   experts: count('Routed experts of one layer.', 'experts').default(8),
   topK: count('Experts of one token.', 'experts').default(2),
   granularity: count('Width of an expert: dExpert = dFf / granularity.', 'parts').default(1),
+  dExpert: count(
+    'Width of an expert where it is no part of dFf. Default: dFf / granularity.',
+    'elements',
+  ).optional(),
   sharedExperts: count('Experts that every token visits, beside the routed ones.', 'experts', {
     min: 0,
   }).default(0),
@@ -59,6 +72,17 @@ const moe = z.strictObject({
   balance,
 });
 
+const mla = z.strictObject({
+  qRank: count('Width of the latent that queries come from.', 'elements').default(1536),
+  kvRank: count('Width of the latent that keys and values come from.', 'elements').default(512),
+  nopeDim: count('Elements of a head of queries and keys that know no position.', 'elements').default(128),
+  ropeDim: count(
+    'Further ones, turned by their position; those of keys are common to all heads.',
+    'elements',
+  ).default(64),
+  valueDim: count('Width of a head of values.', 'elements').default(128),
+});
+
 /** `model:`, the only key without which a topology says nothing. */
 export const modelSchema = z
   .strictObject({
@@ -67,7 +91,14 @@ export const modelSchema = z
     dModel: count('Width of the residual stream.', 'elements').default(128),
     heads: count('Query heads.', 'heads').default(4),
     kvHeads: count('Key/value heads (grouped-query attention). Default: heads.', 'heads').optional(),
-    headDim: count('Width of one head. Default: dModel / heads.', 'elements').optional(),
+    headDim: count(
+      'Width of one head of queries and keys. Default: dModel / heads; with mla nopeDim + ropeDim.',
+      'elements',
+    ).optional(),
+    mla: mla
+      .nullable()
+      .default(null)
+      .describe('Multi-head latent attention (arXiv:2405.04434); null (default): one product each.'),
     seqLen: count('Positions of one sequence.', 'tokens').default(128),
     norm: choice('RMSNorm or LayerNorm.', ['rms', 'layer']).default('rms'),
     normEps: positive('Added to the variance of norms.', 'variance', 1).default(1e-5),

@@ -7,6 +7,8 @@ const moe = (over: object): object => ({ model: { moe: over } });
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
   [moe({ router: { kind: 'expert-choice' } }), 'model.moe.router.kind', 'expert-choice', 'token-choice'],
   [moe({ router: { scores: 'sigmoid' } }), 'model.moe.router.scores', 'sigmoid', 'softmax'],
+  [moe({ router: { groups: 4, topGroups: 2 } }), 'model.moe.router.groups', 4, 1],
+  [moe({ router: { scale: 2.5 } }), 'model.moe.router.scale', 2.5, 1],
   [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
   [moe({ balance: { bias: 0.001 } }), 'model.moe.balance.bias', 0.001, 0],
   [moe({ balance: { layers: 'pooled' } }), 'model.moe.balance.layers', 'pooled', 'each'],
@@ -44,7 +46,18 @@ test('refuseUnbuilt: a remote host is told that only local machines can be launc
   t.is(problem?.rule, 'only local machines can be launched so far, and gpu-box-2 is not this one');
 });
 
+test('refuseUnbuilt: latent attention is named as what it is, in a simulation too', (t) => {
+  const topology = resolveTopology({ model: { mla: {} } });
+  for (const use of ['launch', 'simulate', 'shapes'] as const) {
+    const [problem, ...others] = refuseUnbuilt(topology, use);
+    t.like(problem, { code: 'TROUPE_NOT_BUILT', key: 'model.mla', nearest: 'null' });
+    t.regex(problem?.rule ?? '', /multi-head latent attention \(MLA\) is planned, and not built yet/u);
+    t.is(others.length, 0);
+  }
+});
+
 const accepted: readonly object[] = [
+  { model: { layers: 3, moe: { firstDense: 1, dExpert: 96 } } },
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
   { model: { moe: {} }, parallel: { dp: 2, pp: 2, pipeline: 'gpipe' } },
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 2 } },

@@ -1,3 +1,4 @@
+import { presetTable } from './preset-table.ts';
 import { expectation, jsonSchema, type SchemaNode } from '@troupe/topology';
 
 interface Row {
@@ -65,6 +66,12 @@ Every key of a topology, made by \`npm run docs\` from the schema that judges it
 - \`a.b\` is key \`b\` in map \`a\`, \`a[].b\` key \`b\` of each map in list \`a\`. Not every value that a file may say runs today: \`validate\` and \`plan\` name what \`launch\` would refuse.
 
 ${table(single)}
+
+## Presets
+
+Topologies by name: \`troupe plan deepseek-v3\`, \`troupe init my.yaml --preset olmoe-1b-7b\`, \`extends: granular-3m\`. Parameters are counted from the list of tensors; publishers differ in whether the table of which a token takes one row is active (DeepSeek leaves it out). The models are as published, what a paper does not say about training is a guess that the file admits.
+
+${presetTable()}
 
 ${sections.map((row) => `## ${row.key}\n\n${row.node.description ?? ''}\n\n${table(rowsOf(row).slice(1))}`).join('\n\n')}
 `;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { assert, type HostFloats, type HostArray } from '@troupe/core';
 import { denseBatch, type Batch } from '@troupe/model';
-import type { ModelConfig } from '@troupe/spec';
+import { defaultRouter, type ModelConfig } from '@troupe/spec';
 import { readTensors } from './safetensors-file.ts';
 
 export type FixtureName = 'mixtral' | 'olmoe' | 'qwen3_moe';
@@ -85,6 +85,7 @@ function modelConfig(
     heads: source.num_attention_heads,
     kvHeads: source.num_key_value_heads,
     headDim: source.head_dim ?? source.hidden_size / source.num_attention_heads,
+    mla: null,
     seqLen,
     norm: { kind: 'rms', eps: source.rms_norm_eps },
     qkNorm,
@@ -94,11 +95,12 @@ function modelConfig(
     ffn: { activation: 'swiglu', dFf: source.intermediate_size },
     moe: {
       every: 1,
+      firstDense: 0,
       experts,
       topK,
       dExpert: source.moe_intermediate_size ?? source.intermediate_size,
       sharedExperts: 0,
-      router: { kind: 'token-choice', scores: 'softmax' },
+      router: defaultRouter,
       capacity: 0,
       renormalise: source.norm_topk_prob ?? true,
       choice: 'learned',

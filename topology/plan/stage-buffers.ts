@@ -10,7 +10,7 @@ import {
   type GradientActivations,
   type StageShape,
 } from '@troupe/model/buffers';
-import { isMoeLayer, visitShare, type ModelConfig } from '@troupe/spec';
+import { isMoeLayer, rotaryDim, visitShare, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { Coordinates } from '../layout/mesh.ts';
 import type { StageIndex, WorkerRank } from '../layout/rank.ts';
@@ -48,7 +48,8 @@ export const shapeOf = (
   tensor: tensorShare(tensorAxis, tensor),
 });
 
-const ropeBytes = ({ seqLen, headDim }: ModelConfig): number => 2 * 4 * seqLen * (headDim / 2);
+/** Cosines and sines of the angles of every pair. */
+export const ropeBytes = (model: ModelConfig): number => 2 * 4 * model.seqLen * (rotaryDim(model) / 2);
 
 /** A gate that sends to an expert group. */
 interface RowSource {

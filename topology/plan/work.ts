@@ -1,5 +1,5 @@
 import { hiddenInputs } from '@troupe/kernel-set';
-import { blockOf, qkvWidths, type ModelConfig } from '@troupe/spec';
+import { blockOf, projectionWeights, scoreWidth, type ModelConfig } from '@troupe/spec';
 import type { StagePlan } from '../layout/stage-plan.ts';
 
 /** Floating-point operations of one token, or of some of them, in the parts that a pipeline can tell apart. */
@@ -41,13 +41,13 @@ const product = (weights: number): Work => ({
 export function blockWork(config: ModelConfig, index: number): Work {
   const { mixer, ffn } = blockOf(config, index);
   const d = config.dModel;
-  const widths = qkvWidths(mixer);
   const ffnWeights = (hidden: number): number => (hiddenInputs(ffn.activation) + 1) * hidden * d;
   const seen = (config.seqLen + 1) / 2;
-  const scores = { forward: 4 * widths.q * seen, backward: 8 * widths.q * seen, weights: 0, again: 0 };
+  const pairs = scoreWidth(mixer) * seen;
+  const scores = { forward: 2 * pairs, backward: 4 * pairs, weights: 0, again: 0 };
   const shared =
     ffn.kind === 'dense' ? ffnWeights(ffn.hidden) : ffn.moe.experts * d + ffnWeights(ffn.sharedHidden);
-  const dense = addWork(product(widths.all * d + widths.q * d + shared), {
+  const dense = addWork(product(projectionWeights(mixer, d) + shared), {
     ...scores,
     again: scores.forward,
   });

@@ -21,6 +21,7 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
   }
   return {
     every: kind === 'qwen3_moe' ? keys.count('decoder_sparse_step') : 1,
+    firstDense: 0,
     experts,
     topK,
     dExpert: keys.count(kind === 'qwen3_moe' ? 'moe_intermediate_size' : 'intermediate_size'),
@@ -130,6 +131,7 @@ export function configFromHuggingFace(where: string, json: Json, seqLen?: number
     vocab: keys.count('vocab_size'),
     layers,
     ...headsFrom(keys, kind),
+    mla: null,
     seqLen: seqLenFrom(keys, seqLen),
     norm: { kind: 'rms', eps: keys.positive('rms_norm_eps') },
     qkNorm: ({ mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const)[kind],

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { memoryStorage, type MemoryStorage } from '@troupe/sim';
-import type { ModelConfig } from '@troupe/spec';
+import { defaultRouter, type ModelConfig } from '@troupe/spec';
 import {
   CheckpointFormatError,
   CheckpointMismatchError,
@@ -100,17 +100,19 @@ const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
     heads: 4,
     kvHeads: 2,
     headDim: 8,
+    mla: null,
     norm: { kind: 'rms', eps: 1e-5 },
     qkNorm: 'none',
     rope: { theta: 1e6 },
     ffn: { activation: 'swiglu', dFf: 16 },
     moe: {
       every: 1,
+      firstDense: 0,
       experts: 4,
       topK: 2,
       dExpert: 16,
       sharedExperts: 0,
-      router: { kind: 'token-choice', scores: 'softmax' },
+      router: defaultRouter,
       capacity: 0,
       renormalise: true,
       choice: 'learned',
@@ -123,17 +125,19 @@ const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
     heads: 3,
     kvHeads: 3,
     headDim: 8,
+    mla: null,
     norm: { kind: 'rms', eps: 1e-5 },
     qkNorm: 'full',
     rope: { theta: 10000 },
     ffn: { activation: 'swiglu', dFf: 8 },
     moe: {
       every: 1,
+      firstDense: 0,
       experts: 16,
       topK: 4,
       dExpert: 8,
       sharedExperts: 0,
-      router: { kind: 'token-choice', scores: 'softmax' },
+      router: defaultRouter,
       capacity: 0,
       renormalise: false,
       choice: 'learned',
@@ -469,11 +473,20 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
     [{ ...mixtral, qkNorm: 'full', headDim: 4 }, /as OlmoeForCausalLM heads · headDim is 16, not dModel 32/u],
     [{ ...mixtral, moe: { ...moe, every: 2 } }, /as MixtralForCausalLM every is 2, not 1/u],
     [
-      { ...mixtral, moe: { ...moe, router: { kind: 'token-choice', scores: 'sigmoid' } } },
+      { ...mixtral, mla: { qRank: 8, kvRank: 4, nopeDim: 6, ropeDim: 2, valueDim: 8 } },
+      /as MixtralForCausalLM attention goes through latents \(mla\)/u,
+    ],
+    [{ ...mixtral, moe: { ...moe, firstDense: 1 } }, /as MixtralForCausalLM firstDense is 1, not 0/u],
+    [
+      { ...mixtral, moe: { ...moe, router: { ...defaultRouter, groups: 2, topGroups: 2, scale: 2.5 } } },
+      /router\.groups is 2, not 1, router\.topGroups is 2, not 1, router\.scale is 2\.5, not 1;/u,
+    ],
+    [
+      { ...mixtral, moe: { ...moe, router: { ...defaultRouter, scores: 'sigmoid' } } },
       /as MixtralForCausalLM router\.scores is sigmoid, not softmax;/u,
     ],
     [
-      { ...mixtral, moe: { ...moe, router: { kind: 'expert-choice', scores: 'softmax' } } },
+      { ...mixtral, moe: { ...moe, router: { ...defaultRouter, kind: 'expert-choice' } } },
       /as MixtralForCausalLM router\.kind is expert-choice, not token-choice;/u,
     ],
     [{ ...mixtral, moe: { ...moe, capacity: 1.25 } }, /as MixtralForCausalLM capacity is 1\.25, not 0;/u],

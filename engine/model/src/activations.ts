@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
 import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set';
-import { blockOf, builtBlock, type MoeConfig } from '@troupe/spec';
+import { blockOf, type MoeConfig } from '@troupe/spec';
 import { Arena } from './arena.ts';
 import { contiguousRanks, ExpertRanks } from './expert-ranks.ts';
 import { ownRuns } from './dealt-grains.ts';
@@ -123,7 +123,7 @@ export class Activations {
     );
     const layerIndices = Array.from({ length: layers.count }, (_, index) => layers.first + index);
     const moeOf = (layer: number): MoeConfig | null => {
-      const { ffn } = builtBlock(blockOf(config, layer));
+      const { ffn } = blockOf(config, layer);
       return ffn.kind === 'moe' ? ffn.moe : null;
     };
     if (training) {

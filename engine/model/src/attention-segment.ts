@@ -1,6 +1,14 @@
 import { assert } from '@troupe/core';
 import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
-import { blockOf, kvHeadsOfSegment, kvUnitId, segmentId, type Mixer, type Segment } from '@troupe/spec';
+import {
+  blockOf,
+  builtBlock,
+  kvHeadsOfSegment,
+  kvUnitId,
+  segmentId,
+  type Mixer,
+  type Segment,
+} from '@troupe/spec';
 import type { ProjectionGradients, SegmentActivations } from './layer-activations.ts';
 import { rowsOf } from './norms.ts';
 import type { DeviceBatch } from './batch.ts';
@@ -27,7 +35,7 @@ export interface AttentionSegment {
 
 /** The segments of a layer that this device computes, in order. */
 export function attentionSegments(ctx: StageContext, layer: number): readonly AttentionSegment[] {
-  const { mixer } = blockOf(ctx.shape.config, layer);
+  const { mixer } = builtBlock(blockOf(ctx.shape.config, layer));
   const { segments } = ctx.act.tensor;
   return ctx.act.layer(layer).segments.map((own, held) => ({
     layer,

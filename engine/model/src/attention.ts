@@ -28,7 +28,7 @@ function outProjection(
   return {
     op: 'linear.forward',
     rows: ctx.act.tokens,
-    inDim: heads.widths.q,
+    inDim: heads.widths.out,
     outDim: ctx.shape.config.dModel,
     x: { data: own.attention_TQ },
     precision: ctx.act.precision,
@@ -81,7 +81,7 @@ function throughAttention(ctx: StageContext, segment: AttentionSegment, batch: D
   const gradients = gradientOperands(ctx, segment);
   const out = {
     rows: act.tokens,
-    inDim: segment.heads.widths.q,
+    inDim: segment.heads.widths.out,
     outDim: ctx.shape.config.dModel,
     dOut: { data: dHidden_TD },
     precision: act.precision,

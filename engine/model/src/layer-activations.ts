@@ -1,7 +1,13 @@
 import { hiddenInputs, type Floats, type Halves, type Ints } from '@troupe/kernel-set';
-import { eachSegment, rangeOfSegment, type MoeConfig } from '@troupe/spec';
+import { eachSegment, mixerOf, rangeOfSegment, type MoeConfig } from '@troupe/spec';
 import type { Arena } from './arena.ts';
 import { ownTokens } from './dealt-grains.ts';
+import {
+  latentActivations,
+  latentGradients,
+  type LatentActivations,
+  type LatentGradients,
+} from './latent-activations.ts';
 import { hasNormSums } from './norm-sums.ts';
 import type { RankShares } from './rank-shares.ts';
 import { tensorShareOf, tokensOf, type StageShape } from './stage-shape.ts';
@@ -44,7 +50,7 @@ export interface MoeActivations extends RouteActivations {
   readonly returned_ND: Floats;
 }
 
-/** A segment of one layer's attention and FFN. W = query + key + value widths, Q = query width. */
+/** A segment of one layer's attention and FFN. W = query + key + value widths, Q = query heads · width of a value. */
 export interface SegmentActivations {
   /** Without query/key norm turned in place by rope; with it as projected. */
   readonly qkv_TW: Floats;
@@ -67,6 +73,7 @@ export interface LayerActivations {
   readonly normed_TD: Floats;
   readonly stats2: Floats;
   readonly segments: readonly SegmentActivations[];
+  readonly latents: LatentActivations | null;
   readonly moe: MoeActivations | null;
 }
 
@@ -83,6 +90,7 @@ export interface GradientActivations {
   readonly dAttention_TQ: Floats;
   /** A segment each; where the segments are computed one after the other all the same. */
   readonly projections: readonly ProjectionGradients[];
+  readonly latents: LatentGradients | null;
   readonly dLogits_TE: Floats;
   readonly dWeights_TK: Floats;
   /** Rows of dHidden by rank, as `packed_UD`. */
@@ -183,8 +191,9 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
   const { config } = shape;
   const T = tokensOf(shape);
   const D = config.dModel;
+  const mixer = mixerOf(config);
   const { segments } = tensorShareOf(shape);
-  const { heads, kvHeads, widths } = headsOfSegment(config, segments.count);
+  const { heads, kvHeads, widths } = headsOfSegment(mixer, segments.count);
   const moments = config.norm.kind === 'layer' ? 2 : 1;
   const qkNorm = config.qkNorm !== 'none';
   const groups = config.qkNorm === 'head' ? { q: heads, k: kvHeads } : { q: 1, k: 1 };
@@ -204,11 +213,12 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
         qk: qkNorm ? arena.floats(T * (widths.q + widths.k)) : null,
         qStats: arena.floats(qkNorm ? T * groups.q : 0),
         kStats: arena.floats(qkNorm ? T * groups.k : 0),
-        attention_TQ: arena.floats(T * widths.q),
+        attention_TQ: arena.floats(T * widths.out),
         lse_TH: arena.floats(T * heads),
         ffnSaved: saves && saved > 0 ? arena.operands(saved, shape.precision) : null,
       };
     }),
+    latents: latentActivations(arena, shape),
     moe: moe === null ? null : moeActivations(arena, shape, moe, options),
   };
 }
@@ -262,7 +272,7 @@ export function gradientActivations(arena: Arena, shape: StageShape, ranks: numb
   const T = tokensOf(shape);
   const D = config.dModel;
   const tensor = tensorShareOf(shape);
-  const { widths } = headsOfSegment(config, tensor.segments.count);
+  const { widths } = headsOfSegment(mixerOf(config), tensor.segments.count);
   const E = config.moe?.experts ?? 0;
   const K = config.moe?.topK ?? 0;
   const projection = (): ProjectionGradients => ({
@@ -273,8 +283,9 @@ export function gradientActivations(arena: Arena, shape: StageShape, ranks: numb
   return {
     dHidden_TD: arena.floats(T * D),
     dNormed_TD: arena.floats(T * D),
-    dAttention_TQ: arena.floats(T * widths.q),
+    dAttention_TQ: arena.floats(T * widths.out),
     projections: eachSegment(tensor.segments).map(() => common ?? projection()),
+    latents: latentGradients(arena, shape),
     dLogits_TE: arena.floats(T * E),
     dWeights_TK: arena.floats(T * K),
     dPacked_UD: arena.floats(packedLength(shape, K, ranks)),

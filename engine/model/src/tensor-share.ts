@@ -3,7 +3,7 @@ import {
   qkvWidths,
   segmentsOf,
   wholeTensors,
-  type Mixer,
+  type MixerHeads,
   type TensorAxis,
   type TensorSegments,
 } from '@troupe/spec';
@@ -50,7 +50,7 @@ export const isWhole = ({ segments }: TensorShare): boolean => segments.count ==
 export const numHeld = ({ from, to }: TensorSegments): number => to - from;
 
 /** Heads of one segment. */
-export interface SegmentHeads extends Pick<Mixer, 'heads' | 'kvHeads' | 'headDim'> {
+export interface SegmentHeads extends MixerHeads {
   readonly widths: ReturnType<typeof qkvWidths>;
   /** Several segments read the same keys and values, which are then a unit of their own. */
   readonly sharesKv: boolean;
@@ -58,10 +58,10 @@ export interface SegmentHeads extends Pick<Mixer, 'heads' | 'kvHeads' | 'headDim
 
 /** Equally many query heads each; at least one head of keys and values. */
 export function headsOfSegment(
-  { heads, kvHeads, headDim }: Pick<Mixer, 'heads' | 'kvHeads' | 'headDim'>,
+  { heads, kvHeads, headDim, valueDim }: MixerHeads,
   count: number,
 ): SegmentHeads {
   const sharesKv = count > kvHeads;
-  const own = { heads: heads / count, kvHeads: sharesKv ? 1 : kvHeads / count, headDim };
+  const own = { heads: heads / count, kvHeads: sharesKv ? 1 : kvHeads / count, headDim, valueDim };
   return { ...own, widths: qkvWidths(own), sharesKv };
 }

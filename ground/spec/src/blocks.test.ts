@@ -5,7 +5,13 @@ import {
   blocksOf,
   builtBlock,
   DECODER_STREAM,
+  defaultRouter,
+  latentWidth,
+  layerUnits,
   moeLayers,
+  projectionWeights,
+  qkvWidths,
+  scoreWidth,
   type Block,
   type MixerScope,
   type ModelConfig,
@@ -18,6 +24,7 @@ const config: ModelConfig = {
   heads: 4,
   kvHeads: 2,
   headDim: 4,
+  mla: null,
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'head',
@@ -27,11 +34,12 @@ const config: ModelConfig = {
   ffn: { activation: 'swiglu', dFf: 16 },
   moe: {
     every: 2,
+    firstDense: 0,
     experts: 4,
     topK: 2,
     dExpert: 8,
     sharedExperts: 3,
-    router: { kind: 'token-choice', scores: 'softmax' },
+    router: defaultRouter,
     capacity: 0,
     renormalise: true,
     choice: 'learned',
@@ -55,13 +63,42 @@ test('blocks: a decoder-only model is one stream of causal blocks, every n-th wi
     heads: 4,
     kvHeads: 2,
     headDim: 4,
+    valueDim: 4,
+    latent: null,
     qkNorm: 'head',
-    positions: { kind: 'rotary', theta: 1e4 },
+    positions: { kind: 'rotary', theta: 1e4, dim: 4 },
   });
   t.like(blocks[1]?.ffn, { sharedHidden: 24 });
   t.deepEqual(moeLayers(config), [1, 3]);
   t.deepEqual(moeLayers({ ...config, moe: null }), []);
   t.throws(() => blockOf(config, 4), { code: 'TROUPE_INVARIANT' });
+});
+
+test('blocks: the first layers are dense where the model says so, whatever else has experts', (t) => {
+  const { moe } = config;
+  const layers = (every: number, firstDense: number): readonly number[] =>
+    moeLayers({ ...config, moe: moe && { ...moe, every, firstDense } });
+  t.deepEqual(layers(1, 1), [1, 2, 3]);
+  t.deepEqual(layers(2, 2), [3]);
+  t.deepEqual(layers(1, 4), []);
+});
+
+test('blocks: a latent mixer has its own widths, and nobody computes it', (t) => {
+  const mla = { qRank: 6, kvRank: 5, nopeDim: 4, ropeDim: 2, valueDim: 3 };
+  const latent: ModelConfig = { ...config, kvHeads: 4, headDim: 6, qkNorm: 'none', mla };
+  const { mixer } = blockOf(latent, 0);
+  t.deepEqual(qkvWidths(mixer), { q: 24, k: 24, v: 12, all: 60, out: 12 });
+  t.is(latentWidth(mixer), 6 + 5 + 2);
+  t.is(scoreWidth(mixer), 24 + 12);
+  const matrices = layerUnits(latent, 0).filter(({ id }) => /(?:latent|up|out)$/u.test(id));
+  t.is(
+    projectionWeights(mixer, latent.dModel),
+    matrices.reduce((sum, { size }) => sum + size, 0),
+  );
+  t.throws(() => builtBlock(blockOf(latent, 0)), {
+    instanceOf: NotBuiltError,
+    message: 'the latent mixer of block 0 is not built yet; use attention without latents',
+  });
 });
 
 test('blocks: what is named and not built is refused by name', (t) => {

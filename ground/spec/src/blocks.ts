@@ -1,9 +1,11 @@
 import { assert, NotBuiltError } from '@troupe/core';
 import type { Activation, NormKind } from '@troupe/kernel-set';
-import type { ModelConfig, MoeConfig } from './model-config.ts';
+import type { LatentConfig, ModelConfig, MoeConfig } from './model-config.ts';
 
 /** How queries and keys know where they stand. */
-export type PositionCode = { readonly kind: 'rotary'; readonly theta: number } | { readonly kind: 'none' };
+export type PositionCode =
+  /** The last `dim` elements of a head are turned. */
+  { readonly kind: 'rotary'; readonly theta: number; readonly dim: number } | { readonly kind: 'none' };
 
 /** What a position sees, and where its keys and values come from. */
 export type MixerScope =
@@ -16,13 +18,21 @@ export type MixerScope =
   /** All positions of another stream: the memory of an encoder. */
   | { readonly kind: 'cross'; readonly reads: string };
 
+/** Ranks through which a mixer makes queries, and keys and values: from what lies between come those of every head. */
+export type LatentRanks = Pick<LatentConfig, 'qRank' | 'kvRank'>;
+
 /** The part of a block that mixes positions. */
 export interface Mixer {
   readonly scope: MixerScope;
   readonly heads: number;
   /** Heads of keys and values; each serves heads / kvHeads query heads. */
   readonly kvHeads: number;
+  /** Width of a head of queries and keys. */
   readonly headDim: number;
+  /** Width of a head of values. */
+  readonly valueDim: number;
+  /** Multi-head latent attention (arXiv:2405.04434, §2.1); null: queries, keys and values come from one product each. */
+  readonly latent: LatentRanks | null;
   /** Norm of queries and keys: none, per head, or over the full width of the projection. */
   readonly qkNorm: 'none' | 'head' | 'full';
   readonly positions: PositionCode;
@@ -57,7 +67,8 @@ export interface Block {
 export const DECODER_STREAM = 'decoder';
 
 function feedForward({ ffn: { activation, dFf }, moe }: ModelConfig, index: number): FeedForward {
-  if (moe === null || (index + 1) % moe.every !== 0) return { kind: 'dense', activation, hidden: dFf };
+  if (moe === null || index < moe.firstDense || (index + 1) % moe.every !== 0)
+    return { kind: 'dense', activation, hidden: dFf };
   return {
     kind: 'moe',
     activation,
@@ -67,25 +78,35 @@ function feedForward({ ffn: { activation, dFf }, moe }: ModelConfig, index: numb
   };
 }
 
+/** Elements of a head that rotary positions turn. */
+export const rotaryDim = ({ headDim, mla }: ModelConfig): number => mla?.ropeDim ?? headDim;
+
+/** Of every block of a model. */
+export function mixerOf(config: ModelConfig): Mixer {
+  const { heads, kvHeads, headDim, qkNorm, rope, mla } = config;
+  return {
+    scope: { kind: 'causal' },
+    heads,
+    kvHeads,
+    headDim,
+    valueDim: mla?.valueDim ?? headDim,
+    latent: mla === null ? null : { qRank: mla.qRank, kvRank: mla.kvRank },
+    qkNorm,
+    positions: { kind: 'rotary', theta: rope.theta, dim: rotaryDim(config) },
+  };
+}
+
 /** Block `index` of a model. A decoder-only model is one stream of causal blocks. */
 export function blockOf(config: ModelConfig, index: number): Block {
   assert(index >= 0 && index < config.layers, 'a block belongs to the model', {
     index,
     blocks: config.layers,
   });
-  const { heads, kvHeads, headDim, qkNorm, rope } = config;
   return {
     index,
     stream: DECODER_STREAM,
     norm: config.norm,
-    mixer: {
-      scope: { kind: 'causal' },
-      heads,
-      kvHeads,
-      headDim,
-      qkNorm,
-      positions: { kind: 'rotary', theta: rope.theta },
-    },
+    mixer: mixerOf(config),
     ffn: feedForward(config, index),
   };
 }
@@ -104,16 +125,42 @@ export const moeLayers = (config: ModelConfig): readonly number[] =>
     .filter(({ ffn }) => ffn.kind === 'moe')
     .map(({ index }) => index);
 
-/** Query, key and value widths of the fused projection, in elements. */
-export function qkvWidths({ heads, kvHeads, headDim }: Pick<Mixer, 'heads' | 'kvHeads' | 'headDim'>): {
+/** What the widths of a mixer follow from. */
+export type MixerHeads = Pick<Mixer, 'heads' | 'kvHeads' | 'headDim' | 'valueDim'>;
+
+/** Widths of all queries, keys and values of a position, in elements. */
+export function qkvWidths({ heads, kvHeads, headDim, valueDim }: MixerHeads): {
   readonly q: number;
   readonly k: number;
   readonly v: number;
   readonly all: number;
+  /** Of what attention gives: a value for every query head. */
+  readonly out: number;
 } {
   const q = heads * headDim;
   const k = kvHeads * headDim;
-  return { q, k, v: k, all: q + 2 * k };
+  const v = kvHeads * valueDim;
+  return { q, k, v, all: q + k + v, out: heads * valueDim };
+}
+
+/** Width of what is multiplied for a pair of positions: of a query with a key, and of a value with its score. */
+export function scoreWidth(mixer: MixerHeads): number {
+  const { q, out } = qkvWidths(mixer);
+  return q + out;
+}
+
+/** Width of what a latent mixer projects a position to: the latents of queries and of keys and values, and a key's turned part, which all heads share. */
+export const latentWidth = ({ latent, positions }: Mixer): number =>
+  latent === null ? 0 : latent.qRank + latent.kvRank + (positions.kind === 'rotary' ? positions.dim : 0);
+
+/** Weights of a mixer's products: to queries, keys and values, and back. */
+export function projectionWeights(mixer: Mixer, dModel: number): number {
+  const { heads, latent, headDim, valueDim } = mixer;
+  const { all, out } = qkvWidths(mixer);
+  if (latent === null) return (all + out) * dModel;
+  const rotary = latentWidth(mixer) - latent.qRank - latent.kvRank;
+  const up = latent.qRank * headDim + latent.kvRank * (headDim - rotary + valueDim);
+  return (latentWidth(mixer) + out) * dModel + heads * up;
 }
 
 /**
@@ -122,10 +169,12 @@ export function qkvWidths({ heads, kvHeads, headDim }: Pick<Mixer, 'heads' | 'kv
  * @throws {NotBuiltError} TROUPE_NOT_BUILT for a kind of mixer or position code that is named here and not built
  */
 export function builtBlock(block: Block): Block {
-  const { scope, positions } = block.mixer;
+  const { scope, positions, latent } = block.mixer;
   if (scope.kind !== 'causal')
     throw new NotBuiltError(`the ${scope.kind} mixer of block ${block.index}`, 'use causal attention');
   if (positions.kind !== 'rotary')
     throw new NotBuiltError(`block ${block.index} without a position code`, 'use rotary positions');
+  if (latent !== null)
+    throw new NotBuiltError(`the latent mixer of block ${block.index}`, 'use attention without latents');
   return block;
 }

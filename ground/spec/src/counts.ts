@@ -1,4 +1,4 @@
-import { blocksOf, isMoeLayer, moeLayers, qkvWidths } from './blocks.ts';
+import { blocksOf, isMoeLayer, moeLayers, scoreWidth } from './blocks.ts';
 import type { ModelConfig } from './model-config.ts';
 import { denseUnits, expertUnit, type Unit } from './parameters.ts';
 
@@ -8,6 +8,8 @@ export interface ParameterCounts {
   readonly active: number;
   /** Of the active ones, those inside matrix products: not the embedding's lookup, not norms. */
   readonly activeMatmul: number;
+  /** Of the active ones, the embedding's table unless it is the head too: a token takes one row, so DeepSeek does not count it as active. */
+  readonly lookup: number;
   readonly dense: number;
   readonly expert: number;
 }
@@ -35,7 +37,8 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
   const activeExpert = moe === null ? 0 : layers.length * moe.topK * perExpert;
   const head = config.tiedHead ? config.vocab * config.dModel : 0;
   const activeMatmul = sizeOf(units.filter(isMatrix)) + head + activeExpert;
-  return { total: dense + expert, active: dense + activeExpert, activeMatmul, dense, expert };
+  const lookup = config.tiedHead ? 0 : config.vocab * config.dModel;
+  return { total: dense + expert, active: dense + activeExpert, activeMatmul, lookup, dense, expert };
 }
 
 /**
@@ -50,7 +53,7 @@ export function trainingFlopsByBlock(config: ModelConfig): {
   const perExpert = expertSize(config);
   const blocks = blocksOf(config).map(
     ({ mixer }, block) =>
-      12 * qkvWidths(mixer).q * config.seqLen +
+      6 * scoreWidth(mixer) * config.seqLen +
       (isMoeLayer(config, block) ? 6 * perExpert * (config.moe?.topK ?? 0) : 0),
   );
   let head = config.tiedHead ? 6 * config.vocab * config.dModel : 0;

@@ -36,6 +36,8 @@ export interface ExpertParameter {
 export interface MoeConfig {
   /** 1: every layer; n: layers n-1, 2n-1, … (0-based), as in arXiv:2109.10465. */
   readonly every: number;
+  /** Layers at the beginning that have a dense FFN whatever `every` says. */
+  readonly firstDense: number;
   readonly experts: number;
   readonly topK: number;
   /** Hidden width of one expert. */
@@ -53,6 +55,20 @@ export interface MoeConfig {
   readonly expertParameters?: readonly ExpertParameter[];
 }
 
+/** Multi-head latent attention. @see DeepSeek-AI 2024, arXiv:2405.04434, §2.1 */
+export interface LatentConfig {
+  /** Width of the latent from which the queries of all heads come. */
+  readonly qRank: number;
+  /** Width of the one from which keys and values come. */
+  readonly kvRank: number;
+  /** Elements of a head of queries and keys that know no position. */
+  readonly nopeDim: number;
+  /** Further ones, turned by their position; those of keys are the same for all heads. */
+  readonly ropeDim: number;
+  /** Width of a head of values. */
+  readonly valueDim: number;
+}
+
 /** A decoder-only language model, every default filled in; `blocks.ts` gives its blocks. */
 export interface ModelConfig {
   readonly vocab: number;
@@ -60,7 +76,10 @@ export interface ModelConfig {
   readonly dModel: number;
   readonly heads: number;
   readonly kvHeads: number;
+  /** Width of a head of queries and keys; with `mla` nopeDim + ropeDim. */
   readonly headDim: number;
+  /** Latent attention; null: queries, keys and values come from one product each. */
+  readonly mla: LatentConfig | null;
   readonly seqLen: number;
   readonly norm: { readonly kind: NormKind; readonly eps: number };
   /** Query/key norm: per head, over the full width of the projection, or none. */

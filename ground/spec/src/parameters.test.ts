@@ -1,5 +1,6 @@
 import test from 'ava';
 import {
+  defaultRouter,
   expertUnit,
   parameterCounts,
   type ExpertParameter,
@@ -9,11 +10,12 @@ import {
 
 const moe: MoeConfig = {
   every: 1,
+  firstDense: 0,
   experts: 4,
   topK: 2,
   dExpert: 16,
   sharedExperts: 0,
-  router: { kind: 'token-choice', scores: 'softmax' },
+  router: defaultRouter,
   capacity: 0,
   renormalise: true,
   choice: 'learned',
@@ -27,6 +29,7 @@ const model = (expertParameters?: readonly ExpertParameter[]): ModelConfig => ({
   heads: 2,
   kvHeads: 1,
   headDim: 4,
+  mla: null,
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'none',

@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
-import { blockOf, blocksOf, type Block } from './blocks.ts';
+import { blockOf, blocksOf, qkvWidths, type Block } from './blocks.ts';
+import { latentTensors } from './latent-tensors.ts';
 import type { ExpertParameter, ModelConfig, ParameterInit } from './model-config.ts';
 import {
   eachSegment,
@@ -205,7 +206,8 @@ export const layerUnits = (
 
 /** Queries, keys and values; keys and values alone where several segments read one head of them. */
 function projectionUnits(config: ModelConfig, { index: layer, mixer }: Block, held: TensorSegments) {
-  const { heads, kvHeads, headDim } = mixer;
+  const { heads, kvHeads, headDim, latent } = mixer;
+  if (latent !== null) return latentUnits(config, layer, held);
   const tensor = (name: 'q' | 'k' | 'v', pieces: number): Tensor => ({
     name: `model.layers.${layer}.self_attn.${name}_proj.weight`,
     shape: [pieces * headDim, config.dModel],
@@ -223,6 +225,19 @@ function projectionUnits(config: ModelConfig, { index: layer, mixer }: Block, he
       const parts = [k, v].map((each) => part(each, { from: head, to: head + 1 }));
       return unit(kvUnitId(layer, head), { layer, segment: head, peerGradient: 'shares' }, parts);
     }),
+  ];
+}
+
+/** What makes latents, which every tensor rank has whole; their norms; and what makes queries, keys and values of them, head by head. */
+function latentUnits(config: ModelConfig, layer: number, held: TensorSegments): readonly Unit[] {
+  const { down, norms, up } = latentTensors(config, `model.layers.${layer}.self_attn`);
+  const divided = (id: string, tensor: Tensor): readonly Unit[] =>
+    eachSegment(held).map((segment) => segmentUnit(id, { layer }, segment, [tensor]));
+  return [
+    unit(`L${layer}/latent`, { layer }, down),
+    unit(`L${layer}/latent-norms`, { layer }, norms),
+    ...divided(`L${layer}/q-up`, up.q),
+    ...divided(`L${layer}/kv-up`, up.kv),
   ];
 }
 
@@ -254,7 +269,7 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
   const d = config.dModel;
   const divided = (id: string, tensors: readonly Tensor[]): readonly Unit[] =>
     eachSegment(held).map((segment) => segmentUnit(id, { layer }, segment, tensors));
-  const width = mixer.heads * mixer.headDim;
+  const width = qkvWidths(mixer).out;
   const out: Tensor = {
     name: `${prefix}.self_attn.o_proj.weight`,
     shape: [d, width],

@@ -46,10 +46,18 @@ export function routerNames<Setting extends RouterSetting>(
 export interface RouterConfig {
   readonly kind: RouterName<'kind'>;
   readonly scores: RouterName<'scores'>;
+  /** Equal runs of experts, of which a token chooses `topGroups` before it chooses experts of them (arXiv:2412.19437, §2.1.2); 1: no groups. */
+  readonly groups: number;
+  readonly topGroups: number;
+  /** Factor of the combine weights. */
+  readonly scale: number;
 }
 
 /** The router of a file that names none. */
 export const defaultRouter: RouterConfig = {
   kind: routerNames('kind')[0],
   scores: routerNames('scores')[0],
+  groups: 1,
+  topGroups: 1,
+  scale: 1,
 };

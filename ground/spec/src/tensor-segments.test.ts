@@ -2,6 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import {
   blocksOfPart,
+  defaultRouter,
   denseUnits,
   expertUnits,
   segmentsOf,
@@ -17,6 +18,7 @@ const model: ModelConfig = {
   heads: 8,
   kvHeads: 4,
   headDim: 2,
+  mla: null,
   seqLen: 4,
   norm: { kind: 'layer', eps: 1e-5 },
   qkNorm: 'full',
@@ -26,11 +28,12 @@ const model: ModelConfig = {
   ffn: { activation: 'swiglu', dFf: 24 },
   moe: {
     every: 2,
+    firstDense: 0,
     experts: 3,
     topK: 2,
     dExpert: 12,
     sharedExperts: 1,
-    router: { kind: 'token-choice', scores: 'softmax' },
+    router: defaultRouter,
     capacity: 0,
     renormalise: true,
     choice: 'learned',

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { Command } from 'commander';
+import { presetNames } from '@troupe/topology';
 import test from 'ava';
 import { notBuilt } from './not-built.ts';
 import { createProgram } from './program.ts';
@@ -172,6 +173,11 @@ test('help: -h, help and version are answered like --help and --version', async 
   const unknown = await ask('help', 'lunch');
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /there is no command 'lunch'/);
+});
+
+test('init --help: names every preset', async (t) => {
+  const { stdout } = await runCli(['init', '--help'], { cwd });
+  for (const preset of presetNames()) t.true(stdout.includes(preset), preset);
 });
 
 for (const name of Object.keys(notBuilt)) {

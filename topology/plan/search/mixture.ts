@@ -94,7 +94,7 @@ export type Axes = Pick<Mixture, 'pp' | 'dp' | 'tp' | 'ep'>;
 function tensorSizes({ model, parallel, train }: ResolvedTopology): readonly number[] {
   const { heads, kvHeads, ffn, moe } = model;
   const hidden = [
-    ...(moe === null || moe.every > 1 ? [ffn.dFf] : []),
+    ...(moe === null || moe.every > 1 || moe.firstDense > 0 ? [ffn.dFf] : []),
     ...(moe !== null && (parallel.expertsSliced || moe.sharedExperts > 0) ? [moe.dExpert] : []),
   ];
   return divisors(heads).filter(
@@ -136,7 +136,9 @@ export function schedulesOf(
   const interleaved = [2, 4]
     .filter((chunks) => pp * chunks <= model.layers && microbatches % pp === 0)
     .map((chunks) => ({ pipeline: 'interleaved' as const, chunks }));
-  const all = [one, { pipeline: 'zero-bubble', chunks: 1 } as const, ...interleaved];
+  // What latent attention's gradients would wait with is not known.
+  const waits = model.mla === null ? [{ pipeline: 'zero-bubble', chunks: 1 } as const] : [];
+  const all = [one, ...waits, ...interleaved];
   return parallel.stages === null ? all : all.filter(({ chunks }) => pp * chunks === parallel.stages?.length);
 }
 

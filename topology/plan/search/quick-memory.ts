@@ -17,7 +17,7 @@ import { program, slotsOf } from '../../pipeline.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
 import { bytesAllocated } from '../allocations.ts';
 import { BUCKET_ROOMS, WEIGHT_ROOMS } from '../../layout/segment.ts';
-import { expertBytes } from '../stage-buffers.ts';
+import { expertBytes, ropeBytes } from '../stage-buffers.ts';
 import { copyBytes, stateBytes, type GroupSizes } from '../states.ts';
 import { defersMatrices, type Axes, type Mixture } from './mixture.ts';
 import { bytesIn, passBytes, type Blocks, type Keeping, type PassBytes } from './quick-passes.ts';
@@ -32,7 +32,7 @@ interface Elements {
 const padded = (size: number): number => Math.ceil(size / NORM_BLOCK) * NORM_BLOCK;
 
 const isDivided = ({ id, parameters }: Unit): boolean =>
-  !id.endsWith('/gate') && parameters.some(({ shape }) => shape.length > 1);
+  !id.endsWith('/gate') && !id.endsWith('/latent') && parameters.some(({ shape }) => shape.length > 1);
 
 /** Segments of a group that are equally long. */
 interface Segments {
@@ -89,7 +89,12 @@ export class QuickMemory {
     const { model, recovery, train, machines } = this.#topology;
     const isAlone = pp * dp * tp === 1;
     const isOffloaded = offload === 'optimizer';
-    const group = (segments: readonly Segments[], holders: number, calls = microbatches) => {
+    /** @param isAlike - every tensor peer computes its gradients */
+    const group = (
+      segments: readonly Segments[],
+      holders: number,
+      { calls = microbatches, isAlike = false } = {},
+    ) => {
       const length = segments.reduce((sum, each) => sum + each.count * each.length, 0);
       const isShared = zero > 0 && holders > 1;
       const operands = segments.reduce((sum, each) => sum + each.count * each.operands, 0);
@@ -106,7 +111,7 @@ export class QuickMemory {
         buckets: roomsOf(segments, BUCKET_ROOMS),
         levelSums: isShared ? this.#levelSums(segments, holders) : 0,
         marks: 0,
-        alike: 0,
+        alike: isAlike ? length : 0,
         rounded,
         ownedRounded: length === 0 ? 0 : (rounded * owned) / length,
       };
@@ -131,16 +136,15 @@ export class QuickMemory {
             group(
               parts.map(({ count, whole }) => ({ count, length: whole, operands: 0 })),
               dp * tp,
+              { isAlike: true },
             ),
           ]),
       ...(blocks.moe === 0
         ? []
         : [
-            group(
-              [{ count: blocks.moe, length: experts, operands: experts }],
-              dp / ep,
-              microbatches * this.#chunksOf(mixture),
-            ),
+            group([{ count: blocks.moe, length: experts, operands: experts }], dp / ep, {
+              calls: microbatches * this.#chunksOf(mixture),
+            }),
           ]),
     ];
     const sums = { device: 0, host: 0 };
@@ -178,8 +182,7 @@ export class QuickMemory {
       (atExperts[index] ?? 0) * chunk.moe * experts +
       (evaluation === null ? 0 : bytesIn(evaluation, chunk));
     const blocks = together(chunks);
-    const fixed =
-      4 * this.#topology.model.seqLen * this.#topology.model.headDim + 2 * this.#statistics(blocks.moe);
+    const fixed = ropeBytes(this.#topology.model) + 2 * this.#statistics(blocks.moe);
     return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), fixed + training.gradients);
   }
 

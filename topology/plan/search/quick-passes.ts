@@ -80,7 +80,7 @@ function trainingBytes(shape: StageShape, ranks: number, { recomputes, defers }:
   return {
     base,
     dense: layers({ ...config, layers: 2, moe: null }),
-    moe: moe === null ? noBytes : layers({ ...config, layers: 2, moe: { ...moe, every: 1 } }),
+    moe: moe === null ? noBytes : layers({ ...config, layers: 2, moe: { ...moe, every: 1, firstDense: 0 } }),
     gradients: first - base,
     head: of(config, 0, true) - base,
   };

@@ -1,6 +1,7 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import * as fc from 'fast-check';
 import { createPlacement } from '../../placement.ts';
+import { loadTopology } from '../../load.ts';
 import { resolveTopology } from '../../resolve.ts';
 import type { TopologyInput } from '../../schema.ts';
 import { TopologyError } from '../../errors.ts';
@@ -41,8 +42,20 @@ function* mixtures(topology: ReturnType<typeof cluster>) {
             yield { ...axes, ...schedule, ...sharding, microbatches, recompute };
 }
 
-test('searchMixtures: what it names resolves to that mixture, and the quick count of its memory is the plan’s within a fiftieth, of tensor ranks a twentieth', (t) => {
-  const topology = cluster(2);
+/** As DeepSeek's: attention through latents, and layers without experts at the beginning. */
+const latent = {
+  vocab: 1000,
+  layers: 6,
+  dModel: 256,
+  heads: 8,
+  mla: { qRank: 96, kvRank: 64, nopeDim: 32, ropeDim: 16, valueDim: 24 },
+  seqLen: 64,
+  ffn: { dFf: 480 },
+  moe: { firstDense: 2, experts: 8, topK: 2, dExpert: 64, sharedExperts: 1 },
+};
+
+/** @param most - mixtures that are tried */
+function quickIsPlanned(t: ExecutionContext, topology: ReturnType<typeof cluster>, most: number): void {
   const all = [...mixtures(topology)];
   t.true(all.length > 300, `${all.length}`);
   const quick = new QuickMemory(topology);
@@ -64,8 +77,18 @@ test('searchMixtures: what it names resolves to that mixture, and the quick coun
         `${JSON.stringify(mixture)}: ${found} for ${planned}`,
       );
     }),
-    { numRuns: 60 },
+    { numRuns: most },
   );
+}
+
+test('searchMixtures: what it names resolves to that mixture, and the quick count of its memory is the plan’s within a fiftieth, of tensor ranks a twentieth', (t) => {
+  quickIsPlanned(t, cluster(2), 60);
+});
+
+test('searchMixtures: the same of latent attention and of layers without experts at the beginning', (t) => {
+  const topology = cluster(2, { model: latent });
+  t.true([...mixtures(topology)].every(({ pipeline }) => pipeline !== 'zero-bubble'));
+  quickIsPlanned(t, topology, 40);
 });
 
 test('searchMixtures: the fastest that fit come first, and less memory leaves fewer', (t) => {
@@ -109,6 +132,22 @@ test('searchMixtures: a balance over the whole batch leaves GPipe, or one microb
   const { found } = searchMixtures(topology, { memoryBytes: 1e12, speed: clusterSpeed(topology), most: 500 });
   t.true(found.length > 0);
   t.true(found.every(({ mixture }) => mixture.microbatches === 1 || mixture.pipeline === 'gpipe'));
+});
+
+test('searchMixtures: known models are divided over machines of eight H200', (t) => {
+  const machine =
+    '{ devices: [cuda:0, cuda:1, cuda:2, cuda:3, cuda:4, cuda:5, cuda:6, cuda:7], speed: h200 }';
+  const on = (preset: string, machines: number, ...changes: readonly string[]) => {
+    const set = [`machines=[${Array.from({ length: machines }, () => machine).join(', ')}]`, ...changes];
+    const topology = loadTopology(preset, { set });
+    return searchMixtures(topology, { memoryBytes: 141e9, speed: clusterSpeed(topology), most: 3 });
+  };
+  const olmoe = on('olmoe-1b-7b', 1, 'train.grains=64');
+  t.is(olmoe.found.length, 3);
+  t.true(olmoe.found.every(({ deviceBytes }) => deviceBytes <= 141e9));
+  const v3 = on('deepseek-v3', 2, 'train.grains=240');
+  t.true(v3.numMixtures > 100, `${v3.numMixtures}`);
+  t.is(v3.numFitting, 0);
 });
 
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index + 1);

@@ -9,6 +9,7 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
   const { moe, ...rest } = changes;
   const experts: MoeConfig = {
     every: 1,
+    firstDense: 0,
     experts: 4,
     topK: 2,
     dExpert: 6,
@@ -26,6 +27,7 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     heads: 2,
     kvHeads: 1,
     headDim: 4,
+    mla: null,
     seqLen: 6,
     norm: { kind: 'rms', eps: 1e-5 },
     qkNorm: 'none',

@@ -30,6 +30,10 @@ async function init(file: string, options: InitOptions): Promise<void> {
     );
 }
 
+/** Written out, so that help opens no folder; `help.test.ts` compares. */
+const presets =
+  'quickstart, tiny; the grid of arXiv:2402.07871, granular-3m, granular-7m, granular-13m, granular-25m, granular-49m, granular-85m; known models, olmoe-1b-7b, mixtral-8x7b, deepseek-moe-16b, deepseek-v3 (to plan)';
+
 export function registerInit(program: Command): void {
   verb(
     program,
@@ -37,7 +41,7 @@ export function registerInit(program: Command): void {
     'Write a commented topology file to start from (default topology.yaml).',
     'npx troupe init my.yaml --preset quickstart',
   )
-    .option('--preset <name>', 'which preset to write', 'quickstart')
+    .option('--preset <name>', `which preset to write: ${presets}`, 'quickstart')
     .option('--force', 'overwrite a file that exists')
     .action((file: string | undefined, options: InitOptions) => init(file ?? 'topology.yaml', options));
 }

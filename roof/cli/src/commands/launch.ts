@@ -89,7 +89,7 @@ export function registerLaunch(program: Command): void {
     verb(
       program,
       'launch <topology>',
-      'Train a topology (a file, or a preset: quickstart, tiny) on worker processes of this machine.',
+      'Train a topology (a file, or a preset: quickstart, tiny, or a known model that `init --help` names) on worker processes of this machine.',
       'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100',
     ),
   )

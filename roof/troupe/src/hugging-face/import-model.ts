@@ -77,7 +77,7 @@ export async function importHuggingFace(
   const file = {
     troupe: 1 as const,
     name: nameOf(target),
-    model: modelSection(model.config, `${folder}/config.json`),
+    model: modelSection(model.config),
     ...(isText ? {} : { data: { synthetic: 'zipf' as const } }),
   };
   const topology = resolveTopology(file);

@@ -1,32 +1,22 @@
-import { CheckpointUnsupportedError } from '@troupe/checkpoint';
 import type { ModelConfig } from '@troupe/spec';
 import type { TopologyInput } from '@troupe/topology';
 
 type ModelSection = NonNullable<TopologyInput['model']>;
 
-/** Parts into which a dense FFN divides to give the width of an expert, and the dense width that says so. */
-function widths({ ffn, moe }: ModelConfig, where: string) {
+/** The widths of dense FFN and expert, as keys of the file. */
+function widths({ ffn, moe }: ModelConfig) {
   if (moe === null) return { dFf: ffn.dFf, granularity: 1 };
   const granularity = ffn.dFf / moe.dExpert;
   if (Number.isSafeInteger(granularity)) return { dFf: ffn.dFf, granularity };
   // Where every layer has experts, nothing is as wide as a dense FFN.
-  if (moe.every === 1) return { dFf: moe.dExpert, granularity: 1 };
-  throw new CheckpointUnsupportedError(
-    where,
-    `intermediate_size is ${ffn.dFf}; with dense layers it has to be a multiple of moe_intermediate_size, which is ${moe.dExpert}`,
-    { key: 'intermediate_size', value: String(ffn.dFf) },
-  );
+  if (moe.every === 1 && moe.firstDense === 0) return { dFf: moe.dExpert, granularity: 1 };
+  return { dFf: ffn.dFf, granularity: 1, dExpert: moe.dExpert };
 }
 
-/**
- * The `model:` of a topology that gives this config.
- *
- * @param where - named in the message when there is none
- * @throws {CheckpointUnsupportedError} TROUPE_CHECKPOINT_UNSUPPORTED when no topology says it
- */
-export function modelSection(config: ModelConfig, where: string): ModelSection {
+/** The `model:` of a topology that gives this config. */
+export function modelSection(config: ModelConfig): ModelSection {
   const { moe } = config;
-  const { dFf, granularity } = widths(config, where);
+  const { dFf, ...width } = widths(config);
   return {
     vocab: config.vocab,
     layers: config.layers,
@@ -34,6 +24,7 @@ export function modelSection(config: ModelConfig, where: string): ModelSection {
     heads: config.heads,
     kvHeads: config.kvHeads,
     headDim: config.headDim,
+    mla: config.mla,
     seqLen: config.seqLen,
     norm: config.norm.kind,
     normEps: config.norm.eps,
@@ -47,9 +38,10 @@ export function modelSection(config: ModelConfig, where: string): ModelSection {
         ? null
         : {
             every: moe.every,
+            firstDense: moe.firstDense,
             experts: moe.experts,
             topK: moe.topK,
-            granularity,
+            ...width,
             sharedExperts: moe.sharedExperts,
             router: { ...moe.router, renormalise: moe.renormalise, choice: moe.choice },
             capacity: moe.capacity,
