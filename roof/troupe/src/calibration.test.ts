@@ -53,6 +53,7 @@ test('calibration: anything else than one is refused, with what to type', (t) =>
     {},
     { ...calibration, version: 2 },
     { ...calibration, setups: [] },
+    { ...calibration, insideBytesPerMs: 0 },
     { ...calibration, setups: [{ ...setup, turnMs: -1 }] },
     { ...calibration, setups: [{ ...setup, slowness: { adamw: 'slow' } }] },
   ])

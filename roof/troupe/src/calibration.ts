@@ -23,6 +23,8 @@ export interface Calibration {
   readonly job: string;
   readonly date: string;
   readonly setups: readonly CalibratedSetup[];
+  /** What links between workers of the machine carry, bytes a millisecond; absent: what the topology says (`links.inside`). */
+  readonly insideBytesPerMs?: number;
 }
 
 /** A file that is no calibration, or lacks what a topology needs. */
@@ -48,7 +50,9 @@ export function parseCalibration(value: unknown, path: string): Calibration {
     Object.values(setup['slowness']).every(isRate);
   if (isRecord(value) && value['version'] === 1) {
     const setups: unknown = value['setups'];
-    if (Array.isArray(setups) && setups.length > 0 && setups.every(isSetup))
+    const { insideBytesPerMs } = value;
+    const hasRate = insideBytesPerMs === undefined || isRate(insideBytesPerMs);
+    if (hasRate && Array.isArray(setups) && setups.length > 0 && setups.every(isSetup))
       return value as unknown as Calibration;
   }
   throw new CalibrationError(

@@ -43,8 +43,14 @@ export function simulatedMachines(
     loss,
     ...options.link,
   });
-  const [inside, between] = [linkModel(topology.links.inside), linkModel(topology.links.between)];
   const { calibration } = options;
+  const rate = calibration?.insideBytesPerMs;
+  const inside = {
+    ...linkModel(topology.links.inside),
+    ...(rate === undefined ? {} : { bytesPerMs: rate }),
+    ...options.link,
+  };
+  const between = linkModel(topology.links.between);
   const figures = topology.machines.map((machine) =>
     calibration === undefined ? null : calibrated(calibration, machine),
   );

@@ -3,12 +3,14 @@ import type { ProfileEvent } from '@troupe/telemetry';
 import { loadTopology } from '@troupe/topology';
 import { openSimulator, rooflineMs, type CalibratedSetup, type Calibration } from 'troupe';
 import { UsageError } from '../errors.ts';
-import { profiledRun } from './profiled-run.ts';
+import { linkRate } from './link-rate.ts';
+import { profiledRun, type CalibratedJob } from './profiled-run.ts';
 
-/** A topology, and what is changed in it. */
-export interface CalibratedJob {
-  readonly file: string;
-  readonly set: readonly string[];
+/** What is about to be measured: workers that say nothing to each other, or replicas of one run. */
+export interface MeasuredSetup {
+  readonly threads: number;
+  readonly workers: number;
+  readonly exchange: boolean;
 }
 
 /** One worker with all threads, one with one thread, and as many of one thread as there are cores. */
@@ -89,29 +91,34 @@ export function fit(
 /**
  * Measures what workers of a topology cost on this machine, by short runs of it: what kernels take, and what a turn of an actor does.
  *
- * Workers of one machine share its caches and its memory, so they are measured side by side too, without a word between them: what they
- * say to each other is the simulator's to predict.
+ * Workers of one machine share its caches and its memory, so they are measured side by side too, without a word between them; what words
+ * cost is then taken from one run of replicas.
  *
  * @param progress - told of each setup before it runs
  */
 export async function calibrate(
   job: CalibratedJob,
   numSteps: number,
-  progress: (setup: { readonly threads: number; readonly workers: number }) => void = () => {},
+  progress: (setup: MeasuredSetup) => void = () => {},
 ): Promise<Calibration> {
   const setups: CalibratedSetup[] = [];
-  for (const setup of setupsOf(availableParallelism())) {
-    progress(setup);
+  const cores = availableParallelism();
+  for (const setup of setupsOf(cores)) {
+    progress({ ...setup, exchange: false });
     const set = alone(job, setup);
     const turns = await turnsOfStep(job.file, set);
     const runs = Array.from({ length: setup.workers }, () => profiledRun(job.file, set, numSteps));
     setups.push(fit(await Promise.all(runs), setup, turns));
   }
-  return {
+  const found: Calibration = {
     version: 1,
-    machine: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores`,
+    machine: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${cores} cores`,
     job: loadTopology(job.file, { set: job.set }).name,
     date: new Date().toISOString(),
     setups,
   };
+  if (cores === 1) return found;
+  progress({ threads: 1, workers: cores, exchange: true });
+  const insideBytesPerMs = await linkRate(job, found, { cores, numSteps });
+  return insideBytesPerMs === null ? found : { ...found, insideBytesPerMs };
 }

@@ -6,6 +6,12 @@ import type { ProfileEvent, RunEvent } from '@troupe/telemetry';
 import { UsageError } from '../errors.ts';
 import { forkCommand } from '../fork-command.ts';
 
+/** A topology, and what is changed in it. */
+export interface CalibratedJob {
+  readonly file: string;
+  readonly set: readonly string[];
+}
+
 /** Steps before those that are recorded. */
 const WARM_UP_STEPS = 2;
 

@@ -30,8 +30,12 @@ async function calibrateTo(
 ): Promise<void> {
   const output = new OutputFile('--out', out);
   const { calibrate } = await import('../calibrate/calibrate.ts');
-  const found = await calibrate({ file, set }, steps, ({ workers, threads }) =>
-    printError(`measuring ${workers} × ${counted(threads, 'thread')} of ${file} …`),
+  const found = await calibrate({ file, set }, steps, ({ workers, threads, exchange }) =>
+    printError(
+      exchange
+        ? `measuring what ${workers} replicas of ${file} say to each other …`
+        : `measuring ${workers} × ${counted(threads, 'thread')} of ${file} …`,
+    ),
   );
   output.write(`${JSON.stringify(found, null, 2)}\n`);
   if (json === true) {
@@ -42,6 +46,8 @@ async function calibrateTo(
     print(
       `${workers} × ${counted(threads, 'thread')}: peak ${(flopsPerMs / 1e6).toFixed(0)} GFLOP/s, ${(bytesPerMs / 1e6).toFixed(1)} GB/s a worker; experts.backward takes ${(slowness['experts.backward'] ?? Number.NaN).toFixed(2)} times the roofline's time; a turn ${(1000 * turnMs).toFixed(0)} µs`,
     );
+  if (found.insideBytesPerMs !== undefined)
+    print(`links between workers: ${(found.insideBytesPerMs / 1e6).toFixed(2)} GB/s`);
   print(`written to ${out}`, `next: npx troupe simulate ${file} --calibration ${out}`);
 }
 
