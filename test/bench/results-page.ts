@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const folder = join(root, 'test/bench');
 const resultsPage = 'test/bench/RESULTS.md';
 const heading =
-  '# Results\n\nWritten by `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory | resident | layouts`; every table comes from one run. Never asserted in a test.\n';
+  '# Results\n\nWritten by `npm run bench -- kernels | moe | step | roofline | wire | scaling | events | memory | resident | layouts | prediction`; every table comes from one run. Never asserted in a test.\n';
 
 /** Replaces a section of the page, or adds it at the end. */
 export function withSection(page: string, title: string, body: string): string {
