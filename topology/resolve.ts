@@ -56,6 +56,7 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
               scale: moe.router.scale,
             },
             capacity: moe.capacity,
+            norm: moe.norm,
             renormalise: moe.router.renormalise,
             choice: moe.router.choice,
             balance: {

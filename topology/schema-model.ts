@@ -69,6 +69,9 @@ const moe = z.strictObject({
     'Room of an expert: 0 as much as needed; > 0 this multiple of the average load; < 0 as needed, up to that multiple.',
     'factor',
   ).default(0),
+  norm: flag(
+    'A norm of what routed experts add to a token, of the kind of model.norm; fine experts need it (arXiv:2402.07871).',
+  ).default(false),
   balance,
 });
 

@@ -53,6 +53,7 @@ export const trajectoryKeys: ConfigTable<string | null> = {
   'moe.router.topGroups': 'moe.router.topGroups',
   'moe.router.scale': 'moe.router.scale',
   'moe.capacity': 'moe.capacity',
+  'moe.norm': 'moe.norm',
   'moe.renormalise': 'moe.router.renormalise',
   'moe.choice': 'moe.router.choice',
   'moe.balance.auxLoss': 'moe.balance.auxLoss',

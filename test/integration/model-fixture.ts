@@ -102,6 +102,7 @@ function modelConfig(
       sharedExperts: 0,
       router: defaultRouter,
       capacity: 0,
+      norm: false,
       renormalise: source.norm_topk_prob ?? true,
       choice: 'learned',
       // Transformers' loss is k at perfect balance, ours 1.

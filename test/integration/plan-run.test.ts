@@ -42,6 +42,15 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     model: { ...model, moe: { ...model.moe, sharedExperts: 1 } },
     parallel: { dp: 4, ep: 2 },
   },
+  'dp 2, ep 2, a norm of what experts add, recomputed': {
+    model: { ...model, norm: 'layer', moe: { ...model.moe, norm: true, sharedExperts: 1 } },
+    parallel: { dp: 2, ep: 2 },
+    train: { batch: 16, grains: 16, recompute: 'layer' },
+  },
+  'tp 2, a norm of what experts add': {
+    model: { ...model, moe: { ...model.moe, norm: true } },
+    parallel: { tp: 2, dp: 1 },
+  },
   'dp 4, ep 4, buddies': { parallel: { dp: 4, ep: 4 }, recovery: { buddies: true } },
   'dp 8, ep 2, levels of two': { parallel: { dp: 8, ep: 2 }, wire: { fanout: 2 } },
   'pp 2, four microbatches': {

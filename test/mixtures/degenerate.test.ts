@@ -56,6 +56,7 @@ const divided: readonly Mixture[] = [
   { ...usual, pp: 2, dp: 3, ep: 3, zero: 3, microbatches: 2, model: 'tied', rows: 'chunks' },
   { ...usual, dp: 6, ep: 6, zero: 2, recompute: 'layer', experts: 'by hand', rows: 'chunks' },
   { ...usual, pp: 3, dp: 6, zero: 1, microbatches: 2, model: 'late', precision: 'bf16' },
+  { ...usual, dp: 2, ep: 2, model: 'normed', recompute: 'layer' },
   { ...usual, ...tensor, dp: 2, ep: 2, zero: 2, microbatches: 3, rows: 'chunks' },
   { ...usual, ...tensor, pp: 2, ep: 3, apart: 2, pipeline: 'zero-bubble', microbatches: 2 },
 ];

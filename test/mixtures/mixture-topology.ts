@@ -29,6 +29,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     every = 2,
     vocab = VOCAB,
     kvHeads = 4,
+    norm = false,
   } = models[model];
   return {
     vocab,
@@ -45,6 +46,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
       topK: 2,
       granularity: 2,
       sharedExperts,
+      norm,
       balance: { auxLoss: 0.02, zLoss: 0.001, scope },
     },
   };

@@ -9,9 +9,11 @@ export interface ModelChoice {
   readonly every?: number;
   readonly vocab?: number;
   readonly kvHeads?: number;
+  /** Of what routed experts add; default: none. */
+  readonly norm?: boolean;
 }
 
-export type ModelName = 'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime';
+export type ModelName = 'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime' | 'normed';
 
 /** Models of mixtures; each is trained by one process too, to compare with. */
 export const models: Readonly<Record<ModelName, ModelChoice>> = {
@@ -23,7 +25,12 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   late: { layers: 6, every: 6 },
   /** A vocabulary that nothing divides, and key/value heads that fewer tensor ranks have. */
   prime: { vocab: 61, kvHeads: 2 },
+  /** A norm of what routed experts add, beside a shared one. */
+  normed: { sharedExperts: 1, norm: true },
 };
+
+/** Models that the table draws: a norm of small sums makes the last bits of tensor ranks large, so `normed` has mixtures of its own. */
+export const drawnModels = (Object.keys(models) as ModelName[]).filter((name) => name !== 'normed');
 
 /** The ways to divide work, and the values of each that the table mixes. */
 export const factors = {

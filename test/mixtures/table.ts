@@ -4,12 +4,11 @@ import {
   factorNames,
   factors,
   isLegal,
-  models,
+  drawnModels,
   usual,
   worldOf,
   type FactorName,
   type Mixture,
-  type ModelName,
 } from './mixture.ts';
 
 /** Largest number of workers in a mixture. */
@@ -57,10 +56,9 @@ const order: readonly Factor[] = [
   'precision',
 ];
 
-const modelNames = Object.keys(models) as readonly ModelName[];
 const domains: { readonly [K in Factor]: readonly Mixture[K][] } = {
   ...factors,
-  model: modelNames,
+  model: drawnModels,
   segments: [1, 4],
   precision: ['f32', 'bf16'],
 };
@@ -153,7 +151,7 @@ export function legalPairs(): ReadonlyMap<string, Mixture> {
 
 /** A model on as many axes as the table needs more of. */
 function* wanted(table: Table): Generator<Decided> {
-  for (const model of modelNames)
+  for (const model of drawnModels)
     while (table.count((each) => each.model === model) < OF_EACH_MODEL) yield { model };
   for (const [pp, dp, tp] of [
     [2, 2, 2],

@@ -28,6 +28,7 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
     sharedExperts: 0,
     router: defaultRouter,
     capacity: 0,
+    norm: false,
     renormalise,
     choice: routerNames('choice')[0],
     balance: {

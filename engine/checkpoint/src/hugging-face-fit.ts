@@ -79,6 +79,7 @@ const exportDecisions: ConfigTable<Fit> = {
   'moe.router.topGroups': only('router.topGroups', (_, moe) => moe.router.topGroups, 1),
   'moe.router.scale': only('router.scale', (_, moe) => moe.router.scale, 1),
   'moe.capacity': only('capacity', (_, moe) => moe.capacity, 0),
+  'moe.norm': only('moe.norm', (_, moe) => moe.norm, false),
   'moe.renormalise': (_, { renormalise, topK }, kind) =>
     kind === 'mixtral' && topK > 1 && !renormalise ? 'renormalise is false, not true' : null,
   'moe.choice': oneOf('router.choice', (_, moe) => moe.choice, routerNames('choice', 'exported')),

@@ -77,6 +77,8 @@ export class Activations {
   /** After the last norm; empty when the stage has no head. */
   readonly finalNormed_TD: Floats | Halves;
   readonly finalStats: Floats;
+  /** What a norm makes of what routed experts add, one layer's at a time; empty where there is none. */
+  readonly normedSum_TD: Floats;
   readonly loss_T: Floats;
   /** Null where the head is whole. */
   readonly headParts: HeadActivations | null;
@@ -137,6 +139,7 @@ export class Activations {
     }
     this.finalNormed_TD = arena.operands(head ? T * config.dModel : 0, shape.precision);
     this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);
+    this.normedSum_TD = arena.floats(config.moe?.norm === true ? T * config.dModel : 0);
     this.loss_T = arena.floats(head ? T : 0);
     this.headParts = head ? headActivations(arena, shape) : null;
     this.#gradients = training ? (options.gradients ?? gradientActivations(arena, shape, ranks)) : null;

@@ -4,6 +4,7 @@ import { dealtGrains } from './dealt-grains.ts';
 import { returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { partialFfnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
 import { moeConfig, routerBackward, type GateBackwardOptions } from './gate.ts';
+import { moeNormBackward, moeNormForward, normedSum } from './moe-norm.ts';
 import { sumOver, sumsOver, type SegmentSum } from './partial-sums.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
 import type { StageContext } from './stage-context.ts';
@@ -80,21 +81,27 @@ const combineParts = (
     }),
   );
 
+interface MoeSum {
+  readonly hasShared: boolean;
+  readonly base: Floats;
+  readonly out: Floats;
+  /** Where the sum of routed experts goes by itself; default null: onto the others. */
+  readonly apart?: Floats | null;
+}
+
 /** Sums of an MoE layer: of shared experts, then of routed ones. */
 const moeSums = (
   ctx: StageContext,
   { ffn, routed }: { readonly ffn: SumBuffers; readonly routed: SumBuffers },
-  { hasShared, base, out }: { readonly hasShared: boolean; readonly base: Floats; readonly out: Floats },
+  { hasShared, base, out, apart = null }: MoeSum,
 ): readonly SegmentSum[] => {
   const { dModel } = ctx.shape.config;
-  return [
-    ...(hasShared ? [{ of: ffn, base, out }] : []),
-    routedSum(ctx, { of: routed, base: hasShared ? out : base, out }, dModel),
-  ];
+  const onto = apart === null ? { base: hasShared ? out : base, out } : { out: apart };
+  return [...(hasShared ? [{ of: ffn, base, out }] : []), routedSum(ctx, { of: routed, ...onto }, dModel)];
 };
 
 /**
- * hidden[l+1] = (mid[l] or mid[l] + shared experts) + Σ_k w_tk · y_tk in choice order. Where matrices are divided, the parts of that sum
+ * hidden[l+1] = (mid[l] or mid[l] + shared experts) + Σ_k w_tk · y_tk in choice order, or + the norm of that sum. Where matrices are divided, the parts of that sum
  * that this device has; {@link moeForward} comes next.
  */
 export function combineForward(ctx: StageContext, layer: number): KernelCall[] {
@@ -105,7 +112,12 @@ export function combineForward(ctx: StageContext, layer: number): KernelCall[] {
     return combineParts(ctx, layer, returnedRows, { of: act.sums.routed, weights_TK });
   const out_TD = act.hidden(layer + 1);
   const base_TD = hasShared ? out_TD : act.layer(layer).mid_TD;
-  return combine(ctx, layer, returnedRows, { weights_TK, base_TD, out_TD });
+  const apart = normedSum(ctx, layer);
+  if (apart === null) return combine(ctx, layer, returnedRows, { weights_TK, base_TD, out_TD });
+  return [
+    ...combine(ctx, layer, returnedRows, { weights_TK, out_TD: apart }),
+    ...moeNormForward(ctx, layer, base_TD),
+  ];
 }
 
 /** What is left of an MoE layer once its rows are combined: nothing where matrices are whole, else the sum over all segments. */
@@ -113,25 +125,31 @@ export function moeForward(ctx: StageContext, layer: number): readonly Step[] {
   const { act } = ctx;
   if (isWhole(act.tensor)) return [];
   const [base, out] = [act.layer(layer).mid_TD, act.hidden(layer + 1)];
-  return sumsOver(ctx, moeSums(ctx, act.sums, { hasShared: sharedFfn(ctx, layer) !== null, base, out }));
+  const hasShared = sharedFfn(ctx, layer) !== null;
+  const apart = normedSum(ctx, layer);
+  return joined([
+    ...sumsOver(ctx, moeSums(ctx, act.sums, { hasShared, base, out, apart })),
+    { calls: moeNormForward(ctx, layer, hasShared ? out : base) },
+  ]);
 }
 
-/** dHidden and the rows that came back in the forward pass → dWeights_TK, or the parts of it that this device has. */
+/** dHidden and the rows that came back in the forward pass → dRouted, dWeights_TK, or the parts of it that this device has. */
 export function combineBackward(ctx: StageContext, layer: number): KernelCall[] {
   const { act } = ctx;
-  const { dHidden_TD, dWeights_TK, sums } = act.gradients;
+  const { dRouted_TD, dWeights_TK, sums } = act.gradients;
   const outs = isWhole(act.tensor) ? [dWeights_TK] : sums.weights.partials;
-  return outs.flatMap((out, held) =>
+  const weights = outs.flatMap((out, held) =>
     chunksOf(ctx, layer).map((chunk): KernelCall => {
       const rows = rowsOfSegment(chunk, returnedRows, held);
       return {
         op: 'combine.backward.weights',
         ...rows,
-        dOut_TD: chunk.ofTokens(dHidden_TD, rows.dim),
+        dOut_TD: chunk.ofTokens(dRouted_TD, rows.dim),
         dWeights_TK: chunk.ofOwn(out, rows.topK),
       };
     }),
   );
+  return [...moeNormBackward(ctx, layer), ...weights];
 }
 
 /**

@@ -103,6 +103,7 @@ const runs: readonly Run[] = [
   { changes: {}, kind: 'begun' },
   { changes: { moe: { sharedExperts: 1 }, qkNorm: 'head' }, kind: 'added' },
   { changes: { moe: { every: 2 }, qkNorm: 'full', tiedHead: true }, kind: 'begun', ranks: 2 },
+  { changes: { moe: { norm: true } }, kind: 'begun', ranks: 2 },
   { changes: { moe: null, norm: { kind: 'layer', eps: 1e-5 } }, kind: 'begun' },
   { changes: { moe: { sharedExperts: 1 } }, kind: 'begun', precision: 'bf16', ranks: 2 },
   { changes: { layers: 3, moe: { sharedExperts: 1, every: 2 } }, kind: 'begun', recompute: true },

@@ -138,18 +138,18 @@ export function expertSource(chunk: RowChunk, rank: number): RankSource {
   };
 }
 
-/** The rows of dHidden that a rank needs → the send buffer, which the next layer's pass uses again. */
+/** The rows of dRouted that a rank needs → the send buffer, which the next layer's pass uses again. */
 export function packGradients(chunk: RowChunk, packing: Packing): KernelCall[] {
-  const { dHidden_TD, dPacked_UD } = chunk.act.gradients;
-  return pack(chunk, packing, { from_TD: dHidden_TD, packed: dPacked_UD });
+  const { dRouted_TD, dPacked_UD } = chunk.act.gradients;
+  return pack(chunk, packing, { from_TD: dRouted_TD, packed: dPacked_UD });
 }
 
 /** Output gradients and combine weights for the experts of `rank`, with the slots of its {@link expertSource}. */
 export function expertGradientSource(chunk: RowChunk, rank: number): RankGradientSource {
-  const { dHidden_TD, dPacked_UD } = chunk.act.gradients;
+  const { dRouted_TD, dPacked_UD } = chunk.act.gradients;
   const { firstRow, numRows } = chunk.shares.of(rank);
   return {
-    dOut_UD: packedRows(chunk, rank, dPacked_UD, dHidden_TD),
+    dOut_UD: packedRows(chunk, rank, dPacked_UD, dRouted_TD),
     rowWeights_N: chunk.ofChoices(chunk.moe.rowWeights_N).subarray(firstRow, firstRow + numRows),
   };
 }

@@ -39,6 +39,11 @@ const models: Readonly<Record<string, TinyChanges>> = {
     moe: { balance: { ...balance, scope: 'global', layers: 'pooled' } },
   },
   'forced skewed choices': { moe: { choice: 'skewed' } },
+  'a norm of what experts add, layer norm': {
+    norm: { kind: 'layer', eps: 1e-5 },
+    moe: { norm: true },
+  },
+  'a norm of what experts add beside shared experts': { moe: { norm: true, sharedExperts: 1, topK: 1 } },
   'every expert chosen': { moe: { experts: 2 } },
   'no experts': { moe: null, tiedHead: true },
 };

@@ -32,6 +32,8 @@ export interface RouteActivations {
   readonly shares: readonly RankShares[];
   /** Sorted row → token of the microbatch; filled by `expertSource` when some token has no expert. */
   readonly tokens_N: Ints;
+  /** What routed experts add to a token before its norm, and what that norm saves; null: there is none. */
+  readonly normInput: { readonly sum_TD: Floats; readonly stats: Floats } | null;
 }
 
 /** Routing of one MoE layer: what `gateForward` writes and everything after reads. */
@@ -86,6 +88,8 @@ export interface ProjectionGradients {
 /** Gradients of one microbatch, one set for all layers: a layer's backward pass ends before the next begins. */
 export interface GradientActivations {
   readonly dHidden_TD: Floats;
+  /** Gradient of what routed experts add to a token; without a norm of it dHidden itself. */
+  readonly dRouted_TD: Floats;
   readonly dNormed_TD: Floats;
   readonly dAttention_TQ: Floats;
   /** A segment each; where the segments are computed one after the other all the same. */
@@ -128,6 +132,13 @@ interface RowOptions {
   readonly chunks: number;
 }
 
+/** Of every token, whoever dispatches it. */
+function normInput(arena: Arena, shape: StageShape): NonNullable<RouteActivations['normInput']> {
+  const T = tokensOf(shape);
+  const { dModel, norm } = shape.config;
+  return { sum_TD: arena.floats(T * dModel), stats: arena.floats(T * (norm.kind === 'layer' ? 2 : 1)) };
+}
+
 function routeActivations(
   arena: Arena,
   shape: StageShape,
@@ -147,6 +158,7 @@ function routeActivations(
     rankTokens: arena.ints(ranks * T),
     shares: Array.from({ length: chunks }, () => arena.shares(ranks)),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
+    normInput: moe.norm ? normInput(arena, shape) : null,
   };
 }
 
@@ -280,8 +292,10 @@ export function gradientActivations(arena: Arena, shape: StageShape, ranks: numb
     dQk: config.qkNorm === 'none' ? null : arena.floats(T * (widths.q + widths.k)),
   });
   const common = hasNormSums(shape) ? null : projection();
+  const dHidden_TD = arena.floats(T * D);
   return {
-    dHidden_TD: arena.floats(T * D),
+    dHidden_TD,
+    dRouted_TD: config.moe?.norm === true ? arena.floats(T * D) : dHidden_TD,
     dNormed_TD: arena.floats(T * D),
     dAttention_TQ: arena.floats(T * widths.out),
     projections: eachSegment(tensor.segments).map(() => common ?? projection()),

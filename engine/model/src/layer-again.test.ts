@@ -99,6 +99,10 @@ async function numbersOf(
 const runs: readonly Run[] = [
   { changes: { layers: 3 } },
   { changes: { layers: 4, moe: { every: 2, sharedExperts: 1 }, qkNorm: 'head' }, ranks: 2 },
+  {
+    changes: { layers: 3, moe: { norm: true, sharedExperts: 1 }, norm: { kind: 'layer', eps: 1e-5 } },
+    ranks: 2,
+  },
   { changes: { layers: 3, moe: null, norm: { kind: 'layer', eps: 1e-5 }, tiedHead: true } },
   { changes: { layers: 3, moe: { choice: 'skewed' }, qkNorm: 'full' }, ranks: 4 },
   {

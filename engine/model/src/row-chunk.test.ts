@@ -48,6 +48,7 @@ const variants: readonly {
 }[] = [
   { changes: {} },
   { changes: { moe: { sharedExperts: 1 } }, options: { ranks: 2 } },
+  { changes: { moe: { norm: true, sharedExperts: 1 } }, options: { ranks: 2 } },
   { changes: { moe: { topK: 3 } }, options: { ranks: 4, rowFormat: 'bf16' } },
   { changes: {}, options: { rowFormat: 'bf16' } },
   { changes: { moe: { choice: 'skewed' } }, options: { ranks: 2, precision: 'bf16' } },

@@ -140,6 +140,11 @@ const models: Readonly<Record<string, TinyChanges>> = {
   'dense, tied head': { ...wide, moe: null, tiedHead: true },
   'experts in every other layer': { ...wide, moe: { every: 2, dExpert: 6 } },
   'shared experts': { ...wide, moe: { sharedExperts: 1, dExpert: 8 } },
+  'a norm of what experts add': {
+    ...wide,
+    norm: { kind: 'layer', eps: 1e-5 },
+    moe: { norm: true, sharedExperts: 1, dExpert: 8 },
+  },
   'norms of heads': { ...wide, qkNorm: 'head', moe: { sharedExperts: 1 } },
   'norms over the width': { ...wide, qkNorm: 'full', norm: { kind: 'layer', eps: 1e-5 }, moe: {} },
 };

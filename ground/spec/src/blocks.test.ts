@@ -41,6 +41,7 @@ const config: ModelConfig = {
     sharedExperts: 3,
     router: defaultRouter,
     capacity: 0,
+    norm: false,
     renormalise: true,
     choice: 'learned',
     balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },

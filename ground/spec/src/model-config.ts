@@ -47,6 +47,8 @@ export interface MoeConfig {
   readonly router: RouterConfig;
   /** Rows that an expert takes: 0 as many as come; else a factor of its even share, negative as an upper bound; only 0 is built. */
   readonly capacity: number;
+  /** A norm of what routed experts add to a token, of the kind of the model's (arXiv:2402.07871, §3.1). */
+  readonly norm: boolean;
   /** Divide the chosen probabilities by their sum (only when topK > 1). */
   readonly renormalise: boolean;
   readonly choice: RouterName<'choice'>;

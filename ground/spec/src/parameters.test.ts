@@ -17,6 +17,7 @@ const moe: MoeConfig = {
   sharedExperts: 0,
   router: defaultRouter,
   capacity: 0,
+  norm: false,
   renormalise: true,
   choice: 'learned',
   balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },

@@ -298,6 +298,7 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
     ...units,
     unit(`L${layer}/gate`, { layer }, [gate]),
     ...(ffn.sharedHidden > 0 ? divided(`L${layer}/shared`, shared) : []),
+    ...(ffn.moe.norm ? [normUnit(config, `L${layer}/moe-norm`, `${prefix}.mlp.norm`, layer)] : []),
   ];
 }
 

@@ -35,6 +35,7 @@ const model: ModelConfig = {
     sharedExperts: 1,
     router: defaultRouter,
     capacity: 0,
+    norm: false,
     renormalise: true,
     choice: 'learned',
     balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },

@@ -16,6 +16,7 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     sharedExperts: 0,
     router: defaultRouter,
     capacity: 0,
+    norm: false,
     renormalise: true,
     choice: 'learned',
     balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0 },

@@ -45,6 +45,7 @@ export function modelSection(config: ModelConfig): ModelSection {
             sharedExperts: moe.sharedExperts,
             router: { ...moe.router, renormalise: moe.renormalise, choice: moe.choice },
             capacity: moe.capacity,
+            norm: moe.norm,
             balance: moe.balance,
           },
   };
