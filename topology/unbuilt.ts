@@ -14,7 +14,7 @@ interface Unbuilt {
 function limited(
   topology: ResolvedTopology,
 ): readonly (Unbuilt & { readonly allowed: readonly unknown[] })[] {
-  const { model, data, train, parallel } = topology;
+  const { model, data, train } = topology;
   const { moe } = model;
   const only = (
     key: string,
@@ -35,9 +35,6 @@ function limited(
     only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
-    only('train.recompute', train.recompute, 'none', 'layer'),
-    only('parallel.offload', parallel.offload, 'none', 'optimizer'),
-    only('parallel.pipeline', parallel.pipeline, '1f1b', 'gpipe', 'interleaved', 'zero-bubble'),
   ];
 }
 
