@@ -98,6 +98,25 @@ test('simulate: without arithmetic sixteen devices of four machines take a momen
   t.like(jsonLines(run.stdout)[0], { verdict: 'finished', step: 2 });
 });
 
+test('simulate: known models run without arithmetic; one with latent attention is refused by name', async (t) => {
+  const { folder: cwd } = workplace(t);
+  const small = ['train.batch=4', 'train.grains=4', 'train.microbatches=1', 'model.seqLen=64'];
+  const set = [...small, 'parallel.pp=1', 'parallel.dp=2', 'parallel.ep=2'].flatMap((each) => [
+    '--set',
+    each,
+  ]);
+  const simulated = (preset: string) =>
+    runCli(['simulate', preset, '--shapes-only', '--steps', '1', '--json', ...set], { cwd });
+  for (const preset of ['olmoe-1b-7b', 'mixtral-8x7b', 'deepseek-moe-16b', 'granular-85m']) {
+    const { code, stdout, stderr } = await simulated(preset);
+    t.is(code, 0, `${preset}: ${stderr}`);
+    t.like(jsonLines(stdout)[0], { verdict: 'finished', step: 1 });
+  }
+  const refused = await simulated('deepseek-v3');
+  t.is(refused.code, 3);
+  t.regex(refused.stdout, /model\.mla: .*multi-head latent attention \(MLA\) is planned, and not built yet/u);
+});
+
 test('simulate: a device whose memory runs out ends the run with 5 and says what was wanted', async (t) => {
   const { folder: cwd } = workplace(t);
   const machines =
