@@ -58,6 +58,16 @@ interface RowSource {
   readonly isBeside: boolean;
 }
 
+/** How many sources there are of each kind: hundreds of them are alike. */
+function sourceKinds(sources: readonly RowSource[]): readonly (RowSource & { readonly count: number })[] {
+  const found = new Map<string, RowSource & { readonly count: number }>();
+  for (const source of sources) {
+    const key = `${source.grains} ${source.isBeside}`;
+    found.set(key, { ...source, count: (found.get(key)?.count ?? 0) + 1 });
+  }
+  return [...found.values()];
+}
+
 /** What an expert group serves, and how. */
 export interface ExpertService {
   /** Default: a gate of each group, one of them beside it. */
@@ -107,13 +117,17 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
     const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sent : 0;
     return narrow * room(saved) + waiting;
   };
+  const kinds = sourceKinds(sources).map((kind) => ({
+    ...kind,
+    runs: grainRuns({ first: 0, end: kind.grains }, chunks),
+  }));
   const ofChunk = (index: number): number => {
-    const parts = sources.map(({ grains, isBeside }) => {
-      const { first, end } = grainRuns({ first: 0, end: grains }, chunks)[index] ?? { first: 0, end: 0 };
-      return { isBeside, grains: end - first };
+    const parts = kinds.map(({ isBeside, count, runs }) => {
+      const { first, end } = runs[index] ?? { first: 0, end: 0 };
+      return { count: isBeside ? 0 : count, grains: end - first, all: count * (end - first) };
     });
-    const all = parts.reduce((sum, { grains }) => sum + grains, 0);
-    return parts.reduce((sum, { isBeside, grains }) => sum + (isBeside ? 0 : ofOther(grains)), ofAll(all));
+    const all = parts.reduce((sum, part) => sum + part.all, 0);
+    return parts.reduce((sum, { count, grains }) => sum + count * ofOther(grains), ofAll(all));
   };
   return Array.from({ length: chunks }, (_, index) => ofChunk(index)).reduce((sum, each) => sum + each, 0);
 }
