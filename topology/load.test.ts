@@ -12,11 +12,25 @@ test('presetNames: lists quickstart and tiny', (t) => {
   t.true(['quickstart', 'tiny'].every((name) => presetNames().includes(name)));
 });
 
+/** Presets that are planned and counted, with what `launch` refuses of them by name. */
+const plannedOnly: Readonly<Record<string, readonly string[]>> = {
+  'deepseek-v3': [
+    'model.moe.router.scores',
+    'model.moe.router.groups',
+    'model.moe.router.scale',
+    'model.moe.balance.bias',
+    'model.mla',
+  ],
+};
+
 for (const name of presetNames()) {
-  test(`loadTopology: preset ${name} loads, plans and asks for nothing that is not built`, (t) => {
+  test(`loadTopology: preset ${name} loads, plans and asks for nothing else that is not built`, (t) => {
     const resolved = loadTopology(name);
     t.is(resolved.name, name);
-    t.deepEqual(refuseUnbuilt(resolved), []);
+    t.deepEqual(
+      refuseUnbuilt(resolved).map(({ key }) => key),
+      plannedOnly[name] ?? [],
+    );
     t.true(planTopology(resolved).flopsPerStep > 0);
     t.true(commentedTopology(name).includes('#'));
   });

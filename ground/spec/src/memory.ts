@@ -65,7 +65,7 @@ export function papersMemory(layout: MemoryLayout, accounting: Accounting = 'mix
   // What is updated in f32: the master, or what products read itself.
   const copy = bytes.gradients + (bytes.master === 0 ? bytes.parameters : bytes.master) + bytes.moments;
   const buddies = copy * (layout.copied ?? 0);
-  const [onDevice, onHost] = layout.copiesOn === 'host' ? [0, buddies] : [buddies, 0];
+  const [onDevice, inHost] = layout.copiesOn === 'host' ? [0, buddies] : [buddies, 0];
   if (layout.offload === 'optimizer') {
     const [gradients, master, moments] = [
       bytes.gradients * owned,
@@ -79,7 +79,7 @@ export function papersMemory(layout: MemoryLayout, accounting: Accounting = 'mix
       moments,
       buddies,
       device: parameters + onDevice,
-      host: gradients + master + moments + onHost,
+      host: gradients + master + moments + inHost,
     };
   }
   const gradients = part(bytes.gradients, 2);
@@ -91,7 +91,7 @@ export function papersMemory(layout: MemoryLayout, accounting: Accounting = 'mix
     moments,
     buddies,
     device: parameters + gradients + master + moments + onDevice,
-    host: onHost,
+    host: inHost,
   };
 }
 

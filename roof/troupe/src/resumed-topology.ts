@@ -29,12 +29,25 @@ const scheduleKeys = /^train\.(?:scheduleFrom|optimizer\.(?:lr|lrMin|schedule|wa
 const extensionKeys = /^train\.(?:steps|optimizer\.warmup)$/u;
 
 /** What a run did before these keys existed: a manifest that lacks one was written by code that did this, whatever the default is now. */
-const earlier = { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 } as const;
+const earlier = {
+  train: { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 },
+  model: { mla: null },
+  moe: { firstDense: 0, norm: false },
+  router: { groups: 1, topGroups: 1, scale: 1 },
+} as const;
 
-const restored = (file: FilledTopology): FilledTopology => ({
-  ...file,
-  train: { ...earlier, ...file.train },
-});
+const restored = (file: FilledTopology): FilledTopology => {
+  const { moe } = file.model;
+  const model = { ...earlier.model, ...file.model };
+  return {
+    ...file,
+    train: { ...earlier.train, ...file.train },
+    model:
+      moe === null
+        ? model
+        : { ...model, moe: { ...earlier.moe, ...moe, router: { ...earlier.router, ...moe.router } } },
+  };
+};
 
 /** Overrides that carry out the changes, before those of the user. */
 function overrides(before: ResolvedTopology, step: number, changes: ResumeChanges): readonly string[] {
