@@ -74,7 +74,6 @@ const valueAt = (tree: unknown, key: string): unknown =>
       tree,
     );
 
-/** Keys of `data` that name files. */
 /** `data` without the names of its files, which may have moved: what is in them decides, and a checkpoint holds its hash. */
 function dataOf(data: FilledTopology['data']): object {
   const named = fileKinds.filter((key) => data[key] !== undefined);

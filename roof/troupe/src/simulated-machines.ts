@@ -29,27 +29,12 @@ export function simulatedMachines(
     createPlacement(topology).nodes.map((node) => [node.id, node.machineIndex]),
   );
   const machineOf = (node: NodeId): number => machines.get(node) ?? machines.get(agentNode) ?? 0;
-  const linkModel = ({
-    latencyMs,
-    jitterMs,
-    jitter,
-    bandwidthGBps,
-    loss,
-  }: ResolvedTopology['links']['inside']): Partial<LinkModel> => ({
-    latencyMs,
-    jitterMs,
-    jitter,
-    bytesPerMs: bandwidthGBps * BYTES_PER_MS,
-    loss,
-    ...options.link,
-  });
+  const linkModel = (
+    { latencyMs, jitterMs, jitter, bandwidthGBps, loss }: ResolvedTopology['links']['inside'],
+    bytesPerMs = bandwidthGBps * BYTES_PER_MS,
+  ): Partial<LinkModel> => ({ latencyMs, jitterMs, jitter, bytesPerMs, loss, ...options.link });
   const { calibration } = options;
-  const rate = calibration?.insideBytesPerMs;
-  const inside = {
-    ...linkModel(topology.links.inside),
-    ...(rate === undefined ? {} : { bytesPerMs: rate }),
-    ...options.link,
-  };
+  const inside = linkModel(topology.links.inside, calibration?.insideBytesPerMs);
   const between = linkModel(topology.links.between);
   const figures = topology.machines.map((machine) =>
     calibration === undefined ? null : calibrated(calibration, machine),

@@ -1,14 +1,13 @@
-import { assert } from '@troupe/core';
 import { loadTopology } from '@troupe/topology';
-import { openSimulator, type Calibration } from 'troupe';
+import type { Calibration } from 'troupe';
 import { profiledRun, type CalibratedJob } from './profiled-run.ts';
+import { simulatedStepSeconds } from './simulated-step.ts';
 
 /** Bytes a millisecond that are looked through: from 20 MB/s to 100 GB/s. */
 const LEAST = 2e4;
 const MOST = 1e8;
 /** Halvings of that range: what is found is known to a thousandth. */
 const HALVINGS = 14;
-const SIMULATED_STEPS = 3;
 
 /** A replica on every core, which exchange gradients and weights; null: the batch does not divide so. */
 function replicated({ file, set }: CalibratedJob, cores: number): readonly string[] | null {
@@ -22,15 +21,6 @@ function replicated({ file, set }: CalibratedJob, cores: number): readonly strin
     `machines=[{host: localhost, devices: [${devices}]}]`,
     'eval.every=0',
   ];
-}
-
-/** Milliseconds of a step in a simulation of shapes. */
-async function simulatedMs(file: string, set: readonly string[], calibration: Calibration): Promise<number> {
-  const simulator = await openSimulator(loadTopology(file, { set }), { calibration, shapesOnly: true });
-  const { events } = await simulator.run({ seed: 1, steps: SIMULATED_STEPS, faults: [] });
-  const last = events.findLast((event) => event.event === 'step');
-  assert(last !== undefined, 'a run without faults reports its steps');
-  return (1000 * last.tokens) / last.tokensPerSecond;
 }
 
 /**
@@ -47,8 +37,9 @@ export async function linkRate(
   const set = replicated(job, run.cores);
   if (set === null) return null;
   const { stepMs } = await profiledRun(job.file, set, run.numSteps);
-  const takes = (insideBytesPerMs: number): Promise<number> =>
-    simulatedMs(job.file, set, { ...calibration, insideBytesPerMs });
+  const topology = loadTopology(job.file, { set });
+  const takes = async (insideBytesPerMs: number): Promise<number> =>
+    1000 * (await simulatedStepSeconds(topology, { ...calibration, insideBytesPerMs }));
   if ((await takes(MOST)) >= stepMs) return null;
   let [slow, fast] = [LEAST, MOST];
   for (let halving = 0; halving < HALVINGS; halving++) {

@@ -1,7 +1,7 @@
-import { assert } from '@troupe/core';
 import type { ResolvedTopology } from '@troupe/topology';
 import type { Command } from 'commander';
 import { readCalibration } from '../calibrate/read-calibration.ts';
+import { simulatedStepSeconds } from '../calibrate/simulated-step.ts';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { collect, integer, verb, type CommonOptions } from '../verb.ts';
@@ -19,21 +19,10 @@ interface PlanOptions extends CommonOptions {
 /** Rows that a search prints. */
 const MOST_ROWS = 20;
 
-/** Steps of a simulation that a plan takes the time from; those before the last are on their way to the pace of a run. */
-const SIMULATED_STEPS = 3;
-
-/** The time of a step of a topology, as a simulation of shapes under this calibration has it. */
+/** The time of a step of a topology under the calibration of this file. */
 async function simulatedSeconds(path: string): Promise<(topology: ResolvedTopology) => Promise<number>> {
-  const { openSimulator } = await import('troupe');
   const calibration = await readCalibration(path);
-  return async (topology) => {
-    const simulator = await openSimulator(topology, { calibration, shapesOnly: true });
-    const steps = Math.min(SIMULATED_STEPS, topology.train.steps);
-    const { events } = await simulator.run({ seed: 1, steps, faults: [] });
-    const last = events.findLast((event) => event.event === 'step');
-    assert(last !== undefined, 'a run without faults reports its steps');
-    return last.tokens / last.tokensPerSecond;
-  };
+  return (topology) => simulatedStepSeconds(topology, calibration);
 }
 
 /** Memory of one device: what a machine says, or its share of the memory of this one. */
