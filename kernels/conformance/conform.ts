@@ -1,5 +1,6 @@
 import type { ConformanceBody, Test } from './body.ts';
 import { conformBf16 } from './conform-bf16.ts';
+import { conformCapacity } from './conform-capacity.ts';
 import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
@@ -17,6 +18,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformLayout(test, body);
   conformTargets(test, body);
   conformParts(test, body);
+  conformCapacity(test, body);
   conformSums(test, body);
   conformQueue(test, body);
   conformBf16(test, body);

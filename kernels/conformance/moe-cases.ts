@@ -50,7 +50,7 @@ function router(device: Device, draw: Draw, shape: RouterShape) {
 }
 
 /** Distinct experts of each token in random order; some choices dropped, and sometimes every row to one expert. */
-function drawChoices(draw: Draw, tokens: number, experts: number, topK: number): Int32Array {
+export function drawChoices(draw: Draw, tokens: number, experts: number, topK: number): Int32Array {
   const choices_TK = new Int32Array(tokens * topK).fill(-1);
   const collapsed = draw.unit() < 0.2;
   for (let t = 0; t < tokens; t++) {

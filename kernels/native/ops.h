@@ -239,6 +239,14 @@ struct GateForwardArgs {
   int32_t* choices;
   float* weights;
 };
+struct GateWeighArgs {
+  int64_t tokens, experts, top_k;
+  bool renormalise;
+  const float* probs;
+  const int32_t* choices;
+  const int32_t* divisor_choices;  // or null: `choices`
+  float* weights;
+};
 struct BalanceForwardArgs {
   int64_t tokens, experts, top_k;
   const float* logits;
@@ -456,6 +464,7 @@ struct AdamWArgs {
   X(attention_forward, AttentionForwardArgs)               \
   X(attention_backward, AttentionBackwardArgs)             \
   X(gate_forward, GateForwardArgs)                         \
+  X(gate_weigh, GateWeighArgs)                             \
   X(balance_forward, BalanceForwardArgs)                   \
   X(gate_backward, GateBackwardArgs)                       \
   X(route_plan, RoutePlanArgs)                             \

@@ -16,6 +16,7 @@ import { partialsAdd } from './partials.ts';
 import { rope } from './rope.ts';
 import { routePlan } from './route.ts';
 import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.ts';
+import { gateWeigh } from './weigh.ts';
 
 /** Every operation of the set; a missing one does not compile. */
 export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { readonly op: O }>> } = {
@@ -36,6 +37,7 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'attention.forward': attentionForward,
   'attention.backward': attentionBackward,
   'gate.forward': gateForward,
+  'gate.weigh': gateWeigh,
   'balance.forward': balanceForward,
   'gate.backward': gateBackward,
   'route.plan': routePlan,

@@ -19,6 +19,7 @@ export const writtenArguments: { readonly [O in KernelCall['op']]: readonly stri
   'attention.forward': ['out', 'lse_TH'],
   'attention.backward': ['dq', 'dk', 'dv'],
   'gate.forward': ['probs_TE', 'choices_TK', 'weights_TK'],
+  'gate.weigh': ['weights_TK'],
   'balance.forward': ['fractions_BE', 'lossSums', 'counts_E', 'probSums_E'],
   'gate.backward': ['dLogits_TE'],
   'route.plan': [

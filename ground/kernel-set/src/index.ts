@@ -1,3 +1,4 @@
+export * from './capacity-calls.ts';
 export * from './device.ts';
 export * from './device-array.ts';
 export * from './expert-calls.ts';

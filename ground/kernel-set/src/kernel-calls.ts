@@ -30,6 +30,7 @@
  *   and KER-2 say, and the parts are added as a tree of adjacent pairs ((0+1)+(2+3))+… (`partials.add`), before what they are added to.
  *   So ranks that hold neighbouring parts, a whole subtree, send one number, and where parts lie does not show.
  */
+import type { CapacityCall } from './capacity-calls.ts';
 import type { ExpertCall } from './expert-calls.ts';
 import type { ExpertLayerCall } from './expert-layer-calls.ts';
 import type { ExactSum, GradientTarget } from './gradient-target.ts';
@@ -526,6 +527,7 @@ export type KernelCall =
   | SumReadCall
   | SumSquaresCall
   | AdamWCall
+  | CapacityCall
   | ExpertCall
   | PartCall
   | ExpertLayerCall;

@@ -209,6 +209,15 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
           elements([call.choices_TK, call.weights_TK], chosen),
       };
     }
+    case 'gate.weigh': {
+      const chosen = call.tokens * call.topK;
+      const inputs = call.divisor_TK === undefined ? 1 : 2;
+      return {
+        flops: call.renormalise ? 2 * chosen : 0,
+        // At most one probability a place.
+        bytes: I32 * inputs * chosen + elements([call.probs_TE, call.weights_TK], chosen),
+      };
+    }
     case 'balance.forward': {
       const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
       return {
@@ -408,6 +417,7 @@ function sizesOf(call: KernelCall): string {
     case 'attention.backward':
       return `${call.batch}×${call.seqLen}, ${call.heads}/${call.kvHeads} heads of ${call.headDim}`;
     case 'gate.forward':
+    case 'gate.weigh':
     case 'balance.forward':
     case 'gate.backward':
     case 'route.plan':
