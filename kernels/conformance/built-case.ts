@@ -53,6 +53,17 @@ export const output = (name: string, kind: OutputKind, array: DeviceArray<'f32' 
   read: (device) => device.read(array),
 });
 
+/** Integers of 64 bits, two numbers each. */
+export const int64Output = (name: string, array: Int64s): Output => ({
+  name,
+  kind: 'exact',
+  read: (device) =>
+    Array.from(device.read(array), (value) => [
+      Number(value >> 32n),
+      Number(BigInt.asUintN(32, value)),
+    ]).flat(),
+});
+
 export const targetOutput = (name: string, target: GradientTarget): Output => ({
   name,
   kind: 'gradient',

@@ -41,6 +41,11 @@ const SIZES = [
   'vocab',
   'count',
   'expertStride',
+  'positions',
+  'take',
+  'partSequences',
+  'groupSequences',
+  'chosen',
 ];
 
 type Fields = Record<string, unknown>;

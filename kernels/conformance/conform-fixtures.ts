@@ -1,6 +1,7 @@
 import type { ExecutionContext } from 'ava';
 import type { ConformanceBody, Test } from './body.ts';
 import { allowedError, largestError } from './compare.ts';
+import { choiceFixtures } from './choice-fixtures.ts';
 import type { Expect, FixtureCheck } from './fixture-check.ts';
 import { Fixture } from './fixtures.ts';
 import { layerFixtures } from './layer-fixtures.ts';
@@ -20,7 +21,11 @@ function expectation(t: ExecutionContext, body: ConformanceBody): Expect {
 
 /** Each operation that has a fixture against the numbers of PyTorch. */
 export function conformFixtures(test: Test, body: ConformanceBody): void {
-  for (const [name, check] of Object.entries<FixtureCheck>({ ...layerFixtures, ...routerFixtures })) {
+  for (const [name, check] of Object.entries<FixtureCheck>({
+    ...layerFixtures,
+    ...routerFixtures,
+    ...choiceFixtures,
+  })) {
     test(`${body.name} ${name}: agrees with PyTorch`, async (t) => {
       const device = await body.open();
       await check(new Fixture(name, device), device, expectation(t, body));

@@ -1,6 +1,7 @@
 import type { ConformanceBody, Test } from './body.ts';
 import { conformBf16 } from './conform-bf16.ts';
 import { conformCapacity } from './conform-capacity.ts';
+import { conformChoice } from './conform-choice.ts';
 import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
@@ -20,6 +21,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformParts(test, body);
   conformCapacity(test, body);
   conformSums(test, body);
+  conformChoice(test, body);
   conformQueue(test, body);
   conformBf16(test, body);
 }

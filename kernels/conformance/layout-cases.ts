@@ -1,6 +1,7 @@
 import type { ExactSum, Floats, Int64s, Ints, KernelCall } from '@troupe/kernel-set';
 import { intsBy } from './device-values.ts';
 import { twoFloats, twoSums, type BuildLayout } from './layout-case.ts';
+import { choice } from './layout-choice-cases.ts';
 import { experts, gate } from './layout-moe-cases.ts';
 import { layoutPartCases } from './layout-part-cases.ts';
 import { numGrains, numRows, pieces, rowPieces, startsOf } from './layout-shape.ts';
@@ -312,6 +313,7 @@ export const layoutCases: Readonly<Record<string, BuildLayout>> = {
   head,
   embed,
   gate,
+  choice,
   sums,
   fill,
   ...layoutPartCases,

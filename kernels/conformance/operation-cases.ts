@@ -1,8 +1,15 @@
 import type { CaseTable } from './built-case.ts';
 import { capacityCases } from './capacity-cases.ts';
+import { choiceCases } from './choice-cases.ts';
 import { moeCases } from './moe-cases.ts';
 import { partCases } from './part-cases.ts';
 import { rowCases } from './row-cases.ts';
 
 /** Random cases of every operation; an operation without cases does not compile. */
-export const operationCases: CaseTable = { ...rowCases, ...moeCases, ...capacityCases, ...partCases };
+export const operationCases: CaseTable = {
+  ...rowCases,
+  ...moeCases,
+  ...capacityCases,
+  ...choiceCases,
+  ...partCases,
+};

@@ -6,7 +6,8 @@ import { bytesOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
 
-function routerBuffers(device: Device, tokens: number, experts: number, topK: number) {
+/** What a router of softmax scores reads and writes besides its logits. */
+export function routerBuffers(device: Device, tokens: number, experts: number, topK: number) {
   return {
     tokens,
     experts,

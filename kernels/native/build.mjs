@@ -62,6 +62,7 @@ export function plan(arch = process.arch) {
     'parse.cc',
     'parse-dense.cc',
     'parse-moe.cc',
+    'parse-choice.cc',
     'queue.cc',
     'addon.cc',
   ].map((name) => ({

@@ -27,6 +27,16 @@ void raise_index_error(const char* what, int64_t index, int64_t position, int64_
 
 void raise_position_error() { throw RangeError("a position of position_TK lies in none of the parts"); }
 
+void raise_valid_error(int64_t position, int64_t found, int64_t most) {
+  throw RangeError("choice.thresholds: position " + std::to_string(position) + " has " + std::to_string(found) +
+                   " valid tokens, expected 0 to " + std::to_string(most));
+}
+
+void raise_candidates_error(int64_t position, int64_t expert, int64_t taken) {
+  throw RangeError("choice.thresholds: position " + std::to_string(position) + " has fewer candidates of expert " +
+                   std::to_string(expert) + " than the " + std::to_string(taken) + " that it takes");
+}
+
 void raise_invariant_error(const char* what, int64_t found) {
   throw InvariantError(std::string("native: ") + what + " (found " + std::to_string(found) + ")");
 }

@@ -22,6 +22,8 @@ struct RangeError : std::runtime_error {
 [[noreturn]] void raise_target_error(int64_t token, int64_t target, int64_t vocab);
 [[noreturn]] void raise_index_error(const char* what, int64_t index, int64_t position, int64_t lowest, int64_t highest);
 [[noreturn]] void raise_position_error();
+[[noreturn]] void raise_valid_error(int64_t position, int64_t found, int64_t most);
+[[noreturn]] void raise_candidates_error(int64_t position, int64_t expert, int64_t taken);
 
 /// A matrix inside a larger buffer; `data` already stands at row 0. A stride counts elements. Where a call allows it, the rows are bf16
 /// in `halves` instead, and `data` is null.
@@ -287,6 +289,43 @@ struct RoutePlanArgs {
   int32_t* num_tokens;     // [R]
   int32_t* num_rows;       // [R]
 };
+/// Sequences that a group of expert choice may have.
+constexpr int64_t MOST_GROUP_SEQUENCES = 1 << 20;
+/// Whole sequences, in parts of groups.
+struct ChoiceParts {
+  int64_t tokens, experts, seq_len, part_sequences, group_sequences, first_sequence;
+  const float* probs;
+  const uint8_t* valid;  // or null
+};
+struct ChoiceCandidatesArgs : ChoiceParts {
+  int64_t take;
+  int64_t* keys;       // [P, S, E, take]
+  int32_t* num_valid;  // [P, S]
+};
+struct ChoiceSource {
+  const int64_t* keys;       // [Q, E, take], falling
+  const int32_t* num_valid;  // [Q]
+};
+struct ChoiceThresholdsArgs {
+  int64_t positions, experts, take;
+  const ChoiceSource* sources;
+  int64_t num_sources;
+  int64_t group_sequences, chosen;
+  int64_t* thresholds;  // [Q, E]
+  int64_t* prob_sums;   // [E], or null
+  int64_t* num_groups;  // or null
+};
+struct ChoiceTakeArgs : ChoiceParts {
+  const int64_t* thresholds;  // [P, S, E]
+  int32_t* choices;           // [T, E]
+};
+struct ChoiceAboveArgs {
+  int64_t tokens, experts;
+  const float* probs;
+  const uint8_t* valid;     // or null
+  const float* thresholds;  // [E]
+  int32_t* choices;         // [T, E]
+};
 struct GatherArgs {
   int64_t rows, dim;
   const float* x;
@@ -468,6 +507,10 @@ struct AdamWArgs {
   X(balance_forward, BalanceForwardArgs)                   \
   X(gate_backward, GateBackwardArgs)                       \
   X(route_plan, RoutePlanArgs)                             \
+  X(choice_candidates, ChoiceCandidatesArgs)               \
+  X(choice_thresholds, ChoiceThresholdsArgs)               \
+  X(choice_take, ChoiceTakeArgs)                           \
+  X(choice_above, ChoiceAboveArgs)                         \
   X(gather, GatherArgs)                                    \
   X(gather_scalars, GatherScalarsArgs)                     \
   X(combine, CombineArgs)                                  \

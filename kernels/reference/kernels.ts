@@ -2,6 +2,7 @@ import type { KernelCall, KernelOp } from '@troupe/kernel-set';
 import { adamw } from './adamw.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceForward } from './balance.ts';
+import { choiceAbove, choiceCandidates, choiceTake, choiceThresholds } from './choice.ts';
 import { copy, embedBackward, embedForward, round } from './embed.ts';
 import { sumAdd, sumRead, sumReset, sumSquares } from './exact-sum.ts';
 import { expertsBackward, expertsBackwardInput, expertsBackwardWeight, expertsForward } from './experts.ts';
@@ -41,6 +42,10 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'balance.forward': balanceForward,
   'gate.backward': gateBackward,
   'route.plan': routePlan,
+  'choice.candidates': choiceCandidates,
+  'choice.thresholds': choiceThresholds,
+  'choice.take': choiceTake,
+  'choice.above': choiceAbove,
   gather,
   'gather.scalars': gatherScalars,
   combine,

@@ -1,4 +1,5 @@
 export * from './capacity-calls.ts';
+export * from './choice-calls.ts';
 export * from './device.ts';
 export * from './device-array.ts';
 export * from './expert-calls.ts';

@@ -31,6 +31,7 @@
  *   So ranks that hold neighbouring parts, a whole subtree, send one number, and where parts lie does not show.
  */
 import type { CapacityCall } from './capacity-calls.ts';
+import type { ChoiceCall } from './choice-calls.ts';
 import type { ExpertCall } from './expert-calls.ts';
 import type { ExpertLayerCall } from './expert-layer-calls.ts';
 import type { ExactSum, GradientTarget } from './gradient-target.ts';
@@ -528,6 +529,7 @@ export type KernelCall =
   | SumSquaresCall
   | AdamWCall
   | CapacityCall
+  | ChoiceCall
   | ExpertCall
   | PartCall
   | ExpertLayerCall;

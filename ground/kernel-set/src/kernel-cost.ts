@@ -235,6 +235,32 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
           call.fractions.byteLength,
       };
     }
+    case 'choice.candidates': {
+      const groups = (call.tokens / call.partSequences) * call.experts;
+      return {
+        flops: 0,
+        bytes:
+          size(call.probs_TE) * call.tokens * call.experts +
+          I64 * groups * call.take +
+          I32 * (call.tokens / call.partSequences),
+      };
+    }
+    case 'choice.thresholds': {
+      const groups = call.positions * call.experts;
+      return {
+        flops: 0,
+        bytes: call.sources.length * (I64 * groups * call.take + I32 * call.positions) + I64 * groups,
+      };
+    }
+    case 'choice.take':
+      return {
+        flops: 0,
+        bytes:
+          (size(call.probs_TE) + I32) * call.tokens * call.experts +
+          I64 * (call.tokens / call.partSequences) * call.experts,
+      };
+    case 'choice.above':
+      return { flops: 0, bytes: (size(call.probs_TE) + I32) * call.tokens * call.experts };
     case 'route.plan':
       // Choices in; positions, slots, choices of rows and distinct tokens out.
       return { flops: 0, bytes: I32 * (5 * call.tokens * call.topK + call.counts_EG.length) };
@@ -422,6 +448,13 @@ function sizesOf(call: KernelCall): string {
     case 'gate.backward':
     case 'route.plan':
       return `${call.tokens}×${call.experts} top ${call.topK}`;
+    case 'choice.candidates':
+    case 'choice.take':
+      return `${call.tokens}×${call.experts} in groups of ${call.groupSequences}`;
+    case 'choice.thresholds':
+      return `${call.positions}×${call.experts} in groups of ${call.groupSequences}`;
+    case 'choice.above':
+      return `${call.tokens}×${call.experts}`;
     case 'gather':
       return `rows of ${call.dim}`;
     case 'gather.scalars':

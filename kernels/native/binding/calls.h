@@ -22,6 +22,7 @@ struct CallList {
   std::vector<Call> calls;
   std::list<std::vector<ExpertSource>> sources;
   std::list<std::vector<RowsPart>> parts;
+  std::list<std::vector<ChoiceSource>> choice_sources;
   std::list<std::vector<const float*>> partials;
   std::list<std::vector<HeadPartSums>> head_parts;
 };

@@ -1,4 +1,4 @@
-// Finds the operation of a call by its name; parse-dense.cc and parse-moe.cc read the arguments.
+// Finds the operation of a call by its name; parse-dense.cc, parse-moe.cc and parse-choice.cc read the arguments.
 #include "parse.h"
 
 namespace troupe {

@@ -55,6 +55,9 @@ class Reader {
   bool is_halves(const char* name) const;
   Array<float> floats_or_null(const char* name, int64_t least) const { return has(name) ? floats(name, least) : Array<float>{nullptr, 0}; }
   Array<int32_t> ints_or_null(const char* name, int64_t least) const { return has(name) ? ints(name, least) : Array<int32_t>{nullptr, 0}; }
+  Array<int64_t> int64s_or_null(const char* name, int64_t least) const {
+    return has(name) ? int64s(name, least) : Array<int64_t>{nullptr, 0};
+  }
   Array<uint8_t> bytes_or_null(const char* name, int64_t least) const {
     return has(name) ? bytes(name, least) : Array<uint8_t>{nullptr, 0};
   }
