@@ -20,7 +20,12 @@ const FREE_LENGTH: ReadonlySet<string> = new Set([
 ]);
 
 /** Sizes that no array has to match. */
-const FREE_SIZE: ReadonlySet<string> = new Set(['rope.seqLen']);
+const FREE_SIZE: ReadonlySet<string> = new Set([
+  'rope.seqLen',
+  'jitter.seqLen',
+  'gate.sample.seqLen',
+  'route.select.seqLen',
+]);
 
 const SIZES = [
   'rows',

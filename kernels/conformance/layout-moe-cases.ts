@@ -78,10 +78,16 @@ export const gate: BuildLayout = (device, draw, layout) => {
     choices_TK: device.ints(rowCount * topK),
     weights_TK: device.floats(rowCount * topK),
     dLogits_TE: device.floats(rowCount * numExperts),
+    kept_TK: device.ints(rowCount * topK),
+    numDropped: device.ints(1),
+    sampled_T: device.ints(rowCount),
+    jittered_TE: device.floats(rowCount * numExperts),
     lossSums: device.int64s(4),
     counts_E: device.ints(numExperts),
     probSums_E: device.int64s(2 * numExperts),
   });
+  // A sequence of one row: any row may begin a call.
+  const draws = (first: number) => ({ key: [7, 9] as const, step: 3, firstSequence: first, seqLen: 1 });
   const calls = (
     first: number,
     tokens: number,
@@ -101,6 +107,35 @@ export const gate: BuildLayout = (device, draw, layout) => {
     const scales = { fractionsGlobal: false, auxScale: 0.1, zScale: 0.01 };
     return [
       { op: 'gate.forward', ...shape, ...combine, choicesGiven: false },
+      {
+        op: 'route.select',
+        ...shape,
+        policy: 'random',
+        factorMillionths: 500_000,
+        minCapacity: 1,
+        groupStarts,
+        kept_TK: to.kept_TK.subarray(narrow),
+        numDropped: to.numDropped,
+        ...draws(first),
+      },
+      {
+        op: 'gate.sample',
+        tokens,
+        experts: numExperts,
+        topK: 1,
+        logits_TE: logits.subarray(wide),
+        choices_TK: to.sampled_T.subarray(first),
+        ...draws(first),
+      },
+      {
+        op: 'jitter',
+        rows: tokens,
+        dim: numExperts,
+        x: logits.subarray(wide),
+        out: to.jittered_TE.subarray(wide),
+        width: 0.1,
+        ...draws(first),
+      },
       {
         op: 'balance.forward',
         ...shape,

@@ -2,6 +2,7 @@
 import { LOSS_QUANTUM_LOG2, type Device, type ExactSum, type Floats } from '@troupe/kernel-set';
 import { wideNumber } from '@troupe/core';
 import { compute } from './body.ts';
+import { keptChoices } from './capacity-fixtures.ts';
 import { bytesOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
@@ -114,32 +115,6 @@ const zLoss: FixtureCheck = async (f, device, expect) => {
   );
   expect('grad_logits', 'gradient', device.read(router.dLogits_TE), f.values('grad_logits'));
 };
-
-/** Choices that a capacity rule of DeepSpeed left over, read off its dispatch mask [T, E, C]. */
-function keptChoices(topK: number): FixtureCheck {
-  return async (f, device, expect) => {
-    const [tokens = 0, experts = 0, capacity = 0] = f.tensor('dispatch').shape;
-    const router = {
-      ...routerBuffers(device, tokens, experts, topK),
-      logits_TE: f.floats('logits'),
-      renormalise: true,
-    };
-    const expected = new Float64Array(tokens * topK);
-    const choices_TK = new Int32Array(tokens * topK).fill(-1);
-    for (let t = 0; t < tokens; t++) {
-      let k = 0;
-      for (let i = t * experts * capacity; i < (t + 1) * experts * capacity; i++) {
-        if (f.values('dispatch')[i] === 0) continue;
-        choices_TK[t * topK + k] = Math.floor(i / capacity) % experts;
-        expected[t * topK + k] = f.values('combine')[i]!;
-        k += 1;
-      }
-    }
-    device.write(router.choices_TK, choices_TK);
-    await compute(device, [{ op: 'gate.forward', ...router, choicesGiven: true }]);
-    expect('combine', 'forward', device.read(router.weights_TK), expected);
-  };
-}
 
 interface MoeShape {
   readonly tokens: number;
@@ -309,9 +284,9 @@ export const routerFixtures: Readonly<Record<string, FixtureCheck>> = {
   load_balance_topk: balance({ tokens: 48, topK: 2, groups: 1, scale: 2 }),
   load_balance_topk_masked: balance({ tokens: 48, topK: 2, groups: 1, scale: 2, masked: true }),
   z_loss: zLoss,
-  gshard_top2: keptChoices(2),
-  topk_capacity_probs: keptChoices(3),
-  topk_capacity_position: keptChoices(3),
+  gshard_top2: keptChoices(2, 'position'),
+  topk_capacity_probs: keptChoices(3, 'probability'),
+  topk_capacity_position: keptChoices(3, 'position'),
   moe_layer: mixtral,
   moe_switch: switchBlock,
 };

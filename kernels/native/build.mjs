@@ -61,6 +61,7 @@ export function plan(arch = process.arch) {
     'reader.cc',
     'parse.cc',
     'parse-dense.cc',
+    'parse-capacity.cc',
     'parse-moe.cc',
     'parse-choice.cc',
     'queue.cc',

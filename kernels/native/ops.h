@@ -241,6 +241,38 @@ struct GateForwardArgs {
   int32_t* choices;
   float* weights;
 };
+/// Words of Philox key `key` and counter (j/4, step, 0, first_sequence + sequence).
+struct RoutingDraws {
+  uint32_t key[2];
+  int64_t step, first_sequence, seq_len;
+};
+struct JitterArgs {
+  RoutingDraws draws;
+  int64_t rows, dim;
+  const float* x;
+  float* out;
+  double width;
+};
+struct GateSampleArgs {
+  RoutingDraws draws;
+  int64_t tokens, experts, top_k;
+  const float* logits;
+  const uint8_t* valid;  // or null
+  int32_t* choices;
+};
+enum class DropPolicy { random, position, probability };
+struct RouteSelectArgs {
+  RoutingDraws draws;
+  int64_t tokens, experts, top_k;
+  DropPolicy policy;
+  int64_t factor_millionths, min_capacity;
+  const float* probs;
+  const int32_t* choices;
+  const uint8_t* valid;  // or null
+  Bounds groups;
+  int32_t* kept;
+  int32_t* num_dropped;
+};
 struct GateWeighArgs {
   int64_t tokens, experts, top_k;
   bool renormalise;
@@ -503,6 +535,9 @@ struct AdamWArgs {
   X(attention_forward, AttentionForwardArgs)               \
   X(attention_backward, AttentionBackwardArgs)             \
   X(gate_forward, GateForwardArgs)                         \
+  X(jitter, JitterArgs)                                    \
+  X(gate_sample, GateSampleArgs)                           \
+  X(route_select, RouteSelectArgs)                         \
   X(gate_weigh, GateWeighArgs)                             \
   X(balance_forward, BalanceForwardArgs)                   \
   X(gate_backward, GateBackwardArgs)                       \

@@ -12,11 +12,13 @@ import { headLoss } from './head.ts';
 import { headFinish, headJoin, headPartial } from './head-parts.ts';
 import type { Kernel } from './kernel.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
+import { gateSample, jitter } from './noise.ts';
 import { normBackward, normForward, normProducts, normSquares } from './norm.ts';
 import { partialsAdd } from './partials.ts';
 import { rope } from './rope.ts';
 import { routePlan } from './route.ts';
 import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.ts';
+import { routeSelect } from './select.ts';
 import { gateWeigh } from './weigh.ts';
 
 /** Every operation of the set; a missing one does not compile. */
@@ -38,6 +40,9 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'attention.forward': attentionForward,
   'attention.backward': attentionBackward,
   'gate.forward': gateForward,
+  jitter,
+  'gate.sample': gateSample,
+  'route.select': routeSelect,
   'gate.weigh': gateWeigh,
   'balance.forward': balanceForward,
   'gate.backward': gateBackward,

@@ -209,6 +209,19 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
           elements([call.choices_TK, call.weights_TK], chosen),
       };
     }
+    case 'jitter': {
+      const count = call.rows * call.dim;
+      return { flops: 3 * count, bytes: elements([call.x, call.out], count) };
+    }
+    case 'gate.sample': {
+      const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
+      return { flops: 4 * all, bytes: elements([call.logits_TE], all) + I32 * chosen };
+    }
+    case 'route.select': {
+      const chosen = call.tokens * call.topK;
+      const read = call.policy === 'probability' ? elements([call.probs_TE], chosen) : 0;
+      return { flops: 0, bytes: 2 * I32 * chosen + read };
+    }
     case 'gate.weigh': {
       const chosen = call.tokens * call.topK;
       const inputs = call.divisor_TK === undefined ? 1 : 2;
@@ -430,6 +443,7 @@ function sizesOf(call: KernelCall): string {
     case 'norm.forward':
     case 'norm.backward':
       return `${call.rows}×${call.groups === 1 ? '' : `${call.groups}×`}${call.dim}`;
+    case 'jitter':
     case 'norm.squares':
     case 'norm.products':
       return `${call.rows}×${call.dim}`;
@@ -443,6 +457,8 @@ function sizesOf(call: KernelCall): string {
     case 'attention.backward':
       return `${call.batch}×${call.seqLen}, ${call.heads}/${call.kvHeads} heads of ${call.headDim}`;
     case 'gate.forward':
+    case 'gate.sample':
+    case 'route.select':
     case 'gate.weigh':
     case 'balance.forward':
     case 'gate.backward':

@@ -20,6 +20,7 @@ void check_contents(const NormBackwardArgs& args) { check_bounds("norm.backward:
 void check_contents(const LinearBackwardWeightArgs& args) { check_bounds("linear.backward.weight: grainStarts", args.grains, args.rows); }
 void check_contents(const BalanceForwardArgs& args) { check_bounds("balance.forward: groupStarts", args.groups, args.tokens); }
 void check_contents(const GateBackwardArgs& args) { check_bounds("gate.backward: groupStarts", args.groups, args.tokens); }
+void check_contents(const RouteSelectArgs& args) { check_bounds("route.select: groupStarts", args.groups, args.tokens); }
 void check_contents(const RoutePlanArgs& args) { check_bounds("route.plan: grainStarts", args.grains, args.tokens); }
 void check_contents(const HeadJoinArgs& args) { check_bounds("head.join: grainStarts", args.grains, args.tokens); }
 void check_contents(const HeadPartialArgs& args) { check_bounds("head.partial: grainStarts", args.grains, args.tokens); }

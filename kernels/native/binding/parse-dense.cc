@@ -19,13 +19,7 @@ FillArgs fill(const Reader& r, CallList&) {
   args.length = out.length;
   args.kind = one_of(r, "kind", fill_kinds);
   args.scale = r.number("scale");
-  napi_value key = r.get("key"), word;
-  for (uint32_t i = 0; i < 2; i++) {
-    double value;
-    if (napi_get_element(r.env(), key, i, &word) != napi_ok || napi_get_value_double(r.env(), word, &value) != napi_ok)
-      r.fail("key", "not two numbers", "[word, word]");
-    args.key[i] = static_cast<uint32_t>(static_cast<int64_t>(value));
-  }
+  r.key("key", args.key);
   const double first = r.number("firstIndex");
   if (!(first >= 0 && first < 0x1p53)) r.fail("firstIndex", std::to_string(first), "an integer from 0");
   args.first_index = static_cast<int64_t>(first);

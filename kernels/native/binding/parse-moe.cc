@@ -34,19 +34,6 @@ GateForwardArgs gate_forward(const Reader& r, CallList&) {
   return args;
 }
 
-GateWeighArgs gate_weigh(const Reader& r, CallList&) {
-  GateWeighArgs args = {};
-  args.tokens = r.size("tokens");
-  args.experts = r.size("experts", 1);
-  args.top_k = r.size("topK", 1);
-  args.renormalise = r.flag("renormalise");
-  args.probs = r.floats("probs_TE", args.tokens * args.experts).data;
-  args.choices = r.ints("choices_TK", args.tokens * args.top_k).data;
-  args.divisor_choices = r.ints_or_null("divisor_TK", args.tokens * args.top_k).data;
-  args.weights = r.floats("weights_TK", args.tokens * args.top_k).data;
-  return args;
-}
-
 BalanceForwardArgs balance_forward(const Reader& r, CallList&) {
   auto args = gate_common<BalanceForwardArgs>(r);
   args.groups = r.bounds("groupStarts");

@@ -103,6 +103,16 @@ void* Reader::array_of(napi_value value, const char* name, napi_typedarray_type 
   return data;
 }
 
+void Reader::key(const char* name, uint32_t (&words)[2]) const {
+  napi_value pair = get(name), word;
+  for (uint32_t i = 0; i < 2; i++) {
+    double value;
+    if (napi_get_element(env_, pair, i, &word) != napi_ok || napi_get_value_double(env_, word, &value) != napi_ok)
+      fail(name, "not two numbers", "[word, word]");
+    words[i] = static_cast<uint32_t>(static_cast<int64_t>(value));
+  }
+}
+
 void Reader::same_length(const char* name, int64_t found, const char* as, int64_t expected) const {
   if (found != expected) fail(name, std::to_string(found) + " elements", std::to_string(expected) + " as " + as);
 }

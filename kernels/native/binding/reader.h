@@ -61,6 +61,8 @@ class Reader {
   Array<uint8_t> bytes_or_null(const char* name, int64_t least) const {
     return has(name) ? bytes(name, least) : Array<uint8_t>{nullptr, 0};
   }
+  /// Two 32-bit words.
+  void key(const char* name, uint32_t (&words)[2]) const;
   /// Exactly `length` elements.
   void same_length(const char* name, int64_t found, const char* as, int64_t expected) const;
 
