@@ -3,6 +3,7 @@ import { jobNames, type JobName, type Precision } from './bench-job.ts';
 import { benchCapacity } from './capacity.ts';
 import { capacityLine, capacitySections } from './capacity-page.ts';
 import { benchEvents, formatEvents } from './events.ts';
+import { benchGranularity, granularitySection } from './granularity.ts';
 import { keptResults } from './kept-results.ts';
 import { benchKernels, kernelSection } from './kernels.ts';
 import { benchLayouts, formatLayouts } from './layouts.ts';
@@ -17,10 +18,12 @@ import { benchResident, formatResident } from './resident.ts';
 import { benchRoofline, rooflineSection } from './roofline.ts';
 import { benchScaling, formatScaling } from './scaling.ts';
 import { benchSimulated, formatSimulated } from './simulated.ts';
+import { benchSmallExperts } from './small-experts.ts';
+import { smallExpertsSections } from './small-experts-page.ts';
 import { benchStep, stepSection } from './step.ts';
 import { benchWire, formatWire } from './wire.ts';
 
-const usage = `npm run bench -- kernels | moe | step | roofline | wire | scaling | simulated | prediction | events | memory | resident | layouts | capacity [--small]
+const usage = `npm run bench -- kernels | moe | small-experts | granularity | step | roofline | wire | scaling | simulated | prediction | events | memory | resident | layouts | capacity [--small]
 npm run bench -- pairs --old DIR: two builds in turn; pairs --help says more
   --small             shows that it runs; writes nothing
 step and kernels:
@@ -34,8 +37,8 @@ moe only:
 capacity only:
   --devices N         of larger clusters by formula alone
   --keep FILE         writes results there as they come, and goes on with those that are there: an interrupted bench of the same build
-wire and layouts:
-  --rounds N          turns of each; default 9, of layouts 3
+wire, layouts, small-experts and granularity:
+  --rounds N          turns of each; default 9, of layouts and granularity 3, of small-experts 7
 step only:
   --only REGEX        engines whose names match
   --peers DIR         a folder with bench_peers.py, whose fastest engines run as well
@@ -65,6 +68,11 @@ const benches = {
   },
   moe: async (options: BenchOptions): Promise<readonly Section[]> => [
     { title: 'Experts', text: formatMoe(await benchMoe(options)) },
+  ],
+  'small-experts': async ({ size, rounds }: BenchOptions): Promise<readonly Section[]> =>
+    smallExpertsSections(await benchSmallExperts({ size, ...(rounds === undefined ? {} : { rounds }) })),
+  granularity: async ({ size, rounds }: BenchOptions): Promise<readonly Section[]> => [
+    granularitySection(await benchGranularity({ size, ...(rounds === undefined ? {} : { rounds }) })),
   ],
   step: async (options: BenchOptions): Promise<readonly Section[]> =>
     (await benchStep(options)).map(stepSection),
@@ -119,6 +127,8 @@ type BenchName = keyof typeof benches;
 const flags: Readonly<Record<BenchName, readonly string[]>> = {
   kernels: ['precision', 'python'],
   moe: ['precision', 'yardstick'],
+  'small-experts': ['rounds'],
+  granularity: ['rounds'],
   step: ['jobs', 'precision', 'python', 'only', 'peers', 'rounds'],
   roofline: ['jobs', 'precision'],
   wire: ['rounds'],

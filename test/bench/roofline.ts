@@ -1,66 +1,9 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import type { ProfileEvent, ProfileLine, RunEvent } from '@troupe/telemetry';
+import type { ProfileEvent, ProfileLine } from '@troupe/telemetry';
 import { benchJob, type BenchJob, type JobName, type Precision } from './bench-job.ts';
 import { interleave } from './interleave.ts';
 import { median } from './median.ts';
+import { profiledRun, WARM_UP_STEPS, type ProfiledRun } from './profiled-run.ts';
 import type { Section } from './results-page.ts';
-
-const bin = fileURLToPath(new URL('../../../roof/troupe/bin/troupe.js', import.meta.url));
-
-const WARM_UP_STEPS = 2;
-
-interface Run {
-  /** Of each step behind the warm-up, milliseconds. */
-  readonly stepMs: readonly number[];
-  /** null for a run without. */
-  readonly profile: ProfileEvent | null;
-}
-
-/** Runs a job as a user would, on one worker of two threads. */
-async function run(
-  job: BenchJob,
-  precision: Precision,
-  options: { readonly numSteps: number; readonly isProfiled: boolean },
-): Promise<Run> {
-  const { numSteps, isProfiled } = options;
-  const folder = mkdtempSync(join(tmpdir(), 'troupe-roofline-'));
-  const set = [...job.overrides, `train.precision=${precision}`].flatMap((each) => ['--set', each]);
-  const flags = [
-    '--json',
-    '--no-checkpoint',
-    '--stop-after',
-    String(numSteps),
-    '--run-dir',
-    join(folder, 'run'),
-  ];
-  const profiling = isProfiled ? ['--profile', '--profile-steps', `${WARM_UP_STEPS + 1}..${numSteps}`] : [];
-  const child = spawn(process.execPath, [bin, 'launch', job.file, ...set, ...flags, ...profiling], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const stepMs: number[] = [];
-  let profile: ProfileEvent | null = null;
-  const lines = createInterface({ input: child.stdout }).on('line', (line) => {
-    const event = JSON.parse(line) as RunEvent;
-    if (event.event === 'step' && event.step > WARM_UP_STEPS)
-      stepMs.push((1000 * event.tokens) / event.tokensPerSecond);
-    if (event.event === 'profile') profile = event;
-  });
-  try {
-    const [code] = await Promise.all([
-      new Promise<number | null>((resolve) => child.on('exit', resolve)),
-      new Promise<void>((resolve) => lines.on('close', resolve)),
-    ]);
-    if (code !== 0) throw new Error(`launch ended with ${code}`);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  return { stepMs, profile };
-}
 
 /** Where the time of a step goes, and what recording it costs. */
 export interface Roofline {
@@ -80,7 +23,7 @@ interface RooflineOptions {
   readonly precisions?: readonly Precision[];
 }
 
-const summed = (runs: readonly Run[]) => {
+const summed = (runs: readonly ProfiledRun[]) => {
   const all = runs.flatMap(({ stepMs }) => stepMs);
   return { median: median(all), min: Math.min(...all) };
 };
@@ -102,9 +45,10 @@ export async function benchRoofline({
 }
 
 async function roofline(job: BenchJob, precision: Precision, size: 'small' | 'full'): Promise<Roofline> {
+  const overrides = [...job.overrides, `train.precision=${precision}`];
   const [numRounds, numSteps] = size === 'full' ? [4, 10] : [1, 4];
   const [profiled, plain] = await interleave([true, false], numRounds, (isProfiled) =>
-    run(job, precision, { numSteps, isProfiled }),
+    profiledRun({ file: job.file, overrides }, { numSteps, isProfiled }),
   );
   const profiles = (profiled?.results ?? []).flatMap(({ profile }) => (profile === null ? [] : [profile]));
   const [fastest] = [...profiles].sort((a, b) => a.stepMs - b.stepMs);

@@ -87,3 +87,55 @@ test('initialise: parameters and seeds have their own draws, within two standard
   t.true(values.every((each) => Math.abs(each) <= 2 * std));
   t.true(values.some((each) => Math.abs(each) > std));
 });
+
+/** Mean square of what all G experts of a token add to it, weighed alike, at the start of a run. */
+function outputVariance(granularity: number): number {
+  const device = openReferenceDevice({ dtype: 'f64' });
+  const [rows, dModel, dFf] = [96, 64, 256];
+  const hidden = dFf / granularity;
+  const moe = { experts: granularity, topK: granularity, dExpert: hidden };
+  const ffn = { activation: 'relu', dFf } as const;
+  const config = tinyConfig({ dModel, ffn, init: { scale: 0.1, embedding: 1 }, moe });
+  const units = Array.from({ length: granularity }, (_, expert) => expertUnit(config, 0, expert));
+  const expertStride = units[0]!.paddedSize;
+  const weights = device.floats(granularity * expertStride);
+  for (const [expert, unit] of units.entries()) {
+    const place = weights.subarray(expert * expertStride, (expert + 1) * expertStride);
+    succeed(device.run(initialise(unit, 7, place)).error);
+  }
+  const [x, y] = [device.floats(rows * dModel), device.floats(granularity * rows * dModel)];
+  const key = [1, 2] as const;
+  const counts_EG = device.upload(new Int32Array(granularity).fill(rows));
+  const slots_N = device.upload(Int32Array.from({ length: granularity * rows }, (_, row) => row % rows));
+  const source = { x_UD: x, slots_N, counts_EG, numGrains: 1, y_ND: y };
+  const shape = { experts: granularity, dim: dModel, hidden, activation: 'relu', expertStride } as const;
+  succeed(
+    device.run([
+      { op: 'fill', out: x, kind: 'normal', scale: 1, key, firstIndex: 0 },
+      { op: 'experts.forward', ...shape, weights, sources: [source] },
+    ]).error,
+  );
+  const values = device.read(y);
+  let squares = 0;
+  for (let i = 0; i < rows * dModel; i++) {
+    let sum = 0;
+    for (let expert = 0; expert < granularity; expert++) sum += values[expert * rows * dModel + i]!;
+    squares += sum * sum;
+  }
+  return squares / (rows * dModel);
+}
+
+const succeed = (error: Error | null): void => {
+  if (error !== null) throw error;
+};
+
+test('initialise: what the G experts of a token add has the same variance at every granularity', (t) => {
+  // Of a normal cut at two deviations 0.7737 of the variance is left; relu keeps half of a square. arXiv:2402.07871, appendix A.
+  const kept = 0.7737;
+  const expected = (0.1 * kept * 0.1 * kept) / 2;
+  for (const granularity of [1, 4, 16]) {
+    const found = outputVariance(granularity);
+    t.log(`G ${granularity}: ${found} of ${expected}`);
+    t.true(Math.abs(found / expected - 1) < 0.15, `G ${granularity}: ${found}, expected ${expected}`);
+  }
+});

@@ -55,6 +55,8 @@ async function calibrateTo(
 export const benchNames = [
   'kernels',
   'moe',
+  'small-experts',
+  'granularity',
   'step',
   'roofline',
   'wire',

@@ -13,6 +13,8 @@ export interface Series {
 export interface Axis {
   readonly title: string;
   readonly isLog: boolean;
+  /** Default: round numbers; of a logarithmic axis powers of ten. */
+  readonly ticks?: readonly number[];
   /** What stands at a tick; an empty text: it is left out. */
   readonly shown: (value: number) => string;
 }
@@ -58,9 +60,10 @@ interface Scale {
   readonly ticks: readonly number[];
 }
 
-function scaleOf(values: readonly number[], isLog: boolean, from: number, to: number): Scale {
+function scaleOf(values: readonly number[], { isLog, ticks }: Axis, from: number, to: number): Scale {
   const range = [from, to];
   const domain = [Math.min(...values), Math.max(...values)];
+  if (ticks !== undefined) return { of: (isLog ? scaleLog : scaleLinear)(domain, range), ticks };
   if (!isLog) {
     const scale = scaleLinear(domain, range).nice(TICKS);
     return { of: scale, ticks: scale.ticks(TICKS) };
@@ -95,13 +98,13 @@ export function drawLines({ title, x, y, series }: LineChart): string {
   const points = series.flatMap((each) => [...each.points]);
   const xScale = scaleOf(
     points.map(([value]) => value),
-    x.isLog,
+    x,
     plot.left,
     plot.right,
   );
   const yScale = scaleOf(
     points.map(([, value]) => value),
-    y.isLog,
+    y,
     plot.bottom,
     plot.top,
   );
