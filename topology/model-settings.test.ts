@@ -43,11 +43,13 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'moe.topK': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.dExpert': ['parameters', 'flops', 'memory', 'traffic'],
   'moe.sharedExperts': ['parameters', 'flops', 'memory', 'traffic'],
-  'moe.router.kind': [],
+  // Room for what experts compare, and a place for every expert; which experts of a rank a token visits.
+  'moe.router.kind': ['memory', 'traffic'],
   'moe.router.scores': [],
   'moe.router.groups': [],
   'moe.router.topGroups': [],
   'moe.router.scale': [],
+  'moe.router.groupSequences': [],
   'moe.capacity': [],
   'moe.norm': ['parameters', 'memory', 'traffic'],
   'moe.renormalise': [],
@@ -109,6 +111,7 @@ const others: ConfigTable<unknown> = {
   'moe.router.groups': 2,
   'moe.router.topGroups': 3,
   'moe.router.scale': 2.5,
+  'moe.router.groupSequences': 2,
   'moe.capacity': 1.25,
   'moe.norm': true,
   'moe.renormalise': false,
@@ -158,6 +161,18 @@ const latentFile = {
   model: { ...file.model, mla: { qRank: 20, kvRank: 10, nopeDim: 6, ropeDim: 2, valueDim: 8 } },
 };
 const latent: ResolvedTopology = resolveTopology(latentFile);
+/** Without groups of experts, from which experts cannot choose. */
+const choiceFile = {
+  ...file,
+  model: { ...file.model, moe: { ...file.model.moe, router: { groupSequences: 8 } } },
+};
+/** A file that may have another value of a setting. */
+function ofKind(
+  path: ConfigPath,
+): readonly [typeof file | typeof latentFile | typeof choiceFile, ResolvedTopology] {
+  if (isLatent(path)) return [latentFile, latent];
+  return path === 'moe.router.kind' ? [choiceFile, resolveTopology(choiceFile)] : [file, topology];
+}
 const isLatent = (path: ConfigPath): boolean => path.startsWith('mla.');
 const paths = Object.keys(planDecisions) as ConfigPath[];
 
@@ -189,7 +204,7 @@ test('trajectory: another value of any setting of the model is refused on resume
   for (const path of paths) {
     const key = trajectoryKeys[path];
     if (key === null) continue;
-    const [from, base] = isLatent(path) ? [latentFile, latent] : [file, topology];
+    const [from, base] = ofKind(path);
     const model = withValue(from.model, key, fileValues[path] ?? others[path]);
     const found = diffTrajectory(base, resolveTopology({ ...file, model, parallel: { dp: 4 } })).map(
       (each) => each.key,

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '@troupe/spec';
+import { expertsChoose, type ModelConfig } from '@troupe/spec';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import type { Composed } from './compose.ts';
 import { originOf, valueLayer, type Layer } from './document.ts';
@@ -54,13 +54,15 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
               groups: moe.router.groups,
               topGroups: moe.router.topGroups,
               scale: moe.router.scale,
+              groupSequences: moe.router.groupSequences,
             },
             capacity: moe.capacity,
             norm: moe.norm,
-            renormalise: moe.router.renormalise,
+            renormalise: moe.router.renormalise && !expertsChoose(moe),
             choice: moe.router.choice,
             balance: {
-              auxLoss: moe.balance.auxLoss,
+              // Every expert has as many tokens.
+              auxLoss: expertsChoose(moe) ? 0 : moe.balance.auxLoss,
               zLoss: moe.balance.zLoss,
               scope: moe.balance.scope,
               layers: moe.balance.layers,

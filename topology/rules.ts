@@ -1,3 +1,4 @@
+import { choiceRules } from './choice-rules.ts';
 import { dataKinds } from './data-kinds.ts';
 import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
@@ -205,6 +206,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
   return [
     ...modelRules(file, written),
     ...moeRules(file),
+    ...choiceRules(file),
     ...dataRules(file, written),
     ...trainRules(file),
     ...parallelRules(file, written),

@@ -1,4 +1,4 @@
-import { activations, routerNames } from '@troupe/spec';
+import { activations, defaultRouter, routerNames } from '@troupe/spec';
 import * as z from 'zod';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
@@ -15,7 +15,13 @@ const router = z
     ).default(1),
     topGroups: count('Groups of one token.', 'groups').default(1),
     scale: positive('Factor of the combine weights.', 'factor').default(1),
-    renormalise: flag('Divide the kept scores of a token by their sum (only when topK > 1).').default(true),
+    groupSequences: count(
+      'Expert choice: consecutive sequences whose tokens at one position an expert chooses from; part of the numbers, like grains.',
+      'sequences',
+    ).default(defaultRouter.groupSequences),
+    renormalise: flag(
+      'Divide the kept scores of a token by their sum (only when topK > 1; expert choice never does).',
+    ).default(true),
     choice: choice('learned, or a forced pattern for speed runs and tests.', routerNames('choice')).default(
       routerNames('choice')[0],
     ),
@@ -25,9 +31,11 @@ const router = z
 
 const balance = z
   .strictObject({
-    auxLoss: real('Coefficient of the balance loss; 0 switches it off.', 'coefficient', { min: 0 }).default(
-      0.01,
-    ),
+    auxLoss: real(
+      'Coefficient of the balance loss; 0 switches it off. Expert choice is balanced by nature and has none.',
+      'coefficient',
+      { min: 0 },
+    ).default(0.01),
     zLoss: real('Coefficient of the z-loss, mean(logsumexp²); 0 switches it off.', 'coefficient', {
       min: 0,
     }).default(0.001),
@@ -55,7 +63,7 @@ const moe = z.strictObject({
     min: 0,
   }).default(0),
   experts: count('Routed experts of one layer.', 'experts').default(8),
-  topK: count('Experts of one token.', 'experts').default(2),
+  topK: count('Experts of one token; under expert choice on average.', 'experts').default(2),
   granularity: count('Width of an expert: dExpert = dFf / granularity.', 'parts').default(1),
   dExpert: count(
     'Width of an expert where it is no part of dFf. Default: dFf / granularity.',

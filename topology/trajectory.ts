@@ -52,6 +52,7 @@ export const trajectoryKeys: ConfigTable<string | null> = {
   'moe.router.groups': 'moe.router.groups',
   'moe.router.topGroups': 'moe.router.topGroups',
   'moe.router.scale': 'moe.router.scale',
+  'moe.router.groupSequences': 'moe.router.groupSequences',
   'moe.capacity': 'moe.capacity',
   'moe.norm': 'moe.norm',
   'moe.renormalise': 'moe.router.renormalise',

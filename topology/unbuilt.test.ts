@@ -5,7 +5,6 @@ import { refuseUnbuilt } from './unbuilt.ts';
 const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
-  [moe({ router: { kind: 'expert-choice' } }), 'model.moe.router.kind', 'expert-choice', 'token-choice'],
   [moe({ router: { scores: 'sigmoid' } }), 'model.moe.router.scores', 'sigmoid', 'softmax'],
   [moe({ router: { groups: 4, topGroups: 2 } }), 'model.moe.router.groups', 4, 1],
   [moe({ router: { scale: 2.5 } }), 'model.moe.router.scale', 2.5, 1],

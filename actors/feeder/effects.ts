@@ -1,5 +1,6 @@
 import { address, assert, deserializeError } from '@troupe/core';
-import { numValidTargets, numValidTokens } from '@troupe/model';
+import { evaluationParts, joinedParts, numValidTargets, numValidTokens } from '@troupe/model';
+import { routingDomain } from '@troupe/spec';
 import { addresses, type WorkerRank } from '@troupe/topology/layout';
 import type { Job } from '../job.ts';
 import { Answers, placeOf, type Request } from './answers.ts';
@@ -9,7 +10,7 @@ import type { TokenBatch, TokenSource } from './token-source.ts';
 
 export function feederEffects(
   self: FeederSelf,
-  { layout }: Job,
+  { layout, model, evaluationSequences }: Job,
   worker: WorkerRank,
   source: TokenSource,
 ): FeederEffects {
@@ -29,8 +30,14 @@ export function feederEffects(
     });
     self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens } });
   };
-  const passEvaluation = (request: Request, [batch]: readonly TokenBatch[]): void => {
-    assert(batch, 'an evaluation pass has one batch');
+  /** What one pass of an evaluation asks the source for. */
+  const evaluationOf = (pass: number) => {
+    const { first, count } = dealing.sequencesOf(replica, pass);
+    const end = { sequences: evaluationSequences, domain: routingDomain(model.moe) };
+    return evaluationParts(first, count, end);
+  };
+  const passEvaluation = (request: Request, batches: readonly TokenBatch[]): void => {
+    const batch = joinedParts(evaluationOf(request.microbatch), batches);
     const body = { targets: numValidTargets(batch.targets_T) };
     const { step, attempt, microbatch, asker } = request;
     assert(asker !== null, 'a stage asks for the sequences of an evaluation pass');
@@ -45,9 +52,10 @@ export function feederEffects(
       answers.serve(batches, { ...placeOf(event), asker: null }, 'step.loaded', passStep);
     },
     feedEvaluation: (event) => {
-      const { first, count } = dealing.sequencesOf(replica, event.microbatch);
-      const batch = source.evalBatch(first, count);
-      answers.serve([batch], { ...placeOf(event), asker: event.from }, 'evaluation.loaded', passEvaluation);
+      const batches = evaluationOf(event.microbatch).map(({ first, count }) =>
+        source.evalBatch(first, count),
+      );
+      answers.serve(batches, { ...placeOf(event), asker: event.from }, 'evaluation.loaded', passEvaluation);
     },
     passStep: (event) => {
       const request = { ...placeOf(event), asker: null };

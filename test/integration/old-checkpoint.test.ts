@@ -29,7 +29,7 @@ const expectedCurve = (name: string): readonly unknown[] =>
 const later = {
   model: { mla: null },
   moe: { firstDense: 0, norm: false },
-  router: { groups: 1, topGroups: 1, scale: 1 },
+  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256 },
 };
 
 for (const { name, namesCorpus } of checkpoints) {
@@ -91,6 +91,7 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
       'model.moe.router.groups',
       'model.moe.router.topGroups',
       'model.moe.router.scale',
+      'model.moe.router.groupSequences',
       'model.moe.norm',
       'train.scheduleFrom',
       'train.recompute',

@@ -182,6 +182,20 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     train: { batch: 16, grains: 16, precision: 'bf16' },
     wire: { dtype: 'bf16', chunkBytes: 2 ** 15 },
   },
+  'experts choose, one device': {
+    model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 4 } } },
+  },
+  'experts choose, dp 4, ep 2, zero 3, two microbatches, rows in two chunks': {
+    model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 2 } } },
+    parallel: { dp: 4, ep: 2, zero: 3 },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+    wire: { chunkBytes: 2 ** 15 },
+  },
+  'experts choose, pp 2, dp 2, layers computed again, bf16': {
+    model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 4 } } },
+    parallel: { pp: 2, dp: 2 },
+    train: { batch: 16, grains: 16, microbatches: 2, precision: 'bf16', recompute: 'layer' },
+  },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },
     train: { batch: 16, grains: 16, microbatches: 4, precision: 'bf16' },

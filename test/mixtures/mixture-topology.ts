@@ -30,6 +30,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     vocab = VOCAB,
     kvHeads = 4,
     norm = false,
+    groupSequences,
   } = models[model];
   return {
     vocab,
@@ -47,6 +48,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
       granularity: 2,
       sharedExperts,
       norm,
+      ...(groupSequences === undefined ? {} : { router: { kind: 'expert-choice', groupSequences } }),
       balance: { auxLoss: 0.02, zLoss: 0.001, scope },
     },
   };

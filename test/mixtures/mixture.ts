@@ -11,9 +11,11 @@ export interface ModelChoice {
   readonly kvHeads?: number;
   /** Of what routed experts add; default: none. */
   readonly norm?: boolean;
+  /** Experts choose tokens of groups of so many sequences; default: tokens choose. */
+  readonly groupSequences?: number;
 }
 
-export type ModelName = 'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime' | 'normed';
+export type ModelName = 'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime' | 'normed' | 'choice';
 
 /** Models of mixtures; each is trained by one process too, to compare with. */
 export const models: Readonly<Record<ModelName, ModelChoice>> = {
@@ -27,10 +29,15 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   prime: { vocab: 61, kvHeads: 2 },
   /** A norm of what routed experts add, beside a shared one. */
   normed: { sharedExperts: 1, norm: true },
+  /** Experts choose, among tokens of several replicas in most mixtures. */
+  choice: { groupSequences: 6 },
 };
 
-/** Models that the table draws: a norm of small sums makes the last bits of tensor ranks large, so `normed` has mixtures of its own. */
-export const drawnModels = (Object.keys(models) as ModelName[]).filter((name) => name !== 'normed');
+/** Models with mixtures of their own: a norm of small sums makes the last bits of tensor ranks large, and so does a choice that these decide. */
+const notDrawn: ReadonlySet<ModelName> = new Set(['normed', 'choice']);
+
+/** Models that the table draws. */
+export const drawnModels = (Object.keys(models) as ModelName[]).filter((name) => !notDrawn.has(name));
 
 /** The ways to divide work, and the values of each that the table mixes. */
 export const factors = {

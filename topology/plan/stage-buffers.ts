@@ -10,7 +10,7 @@ import {
   type GradientActivations,
   type StageShape,
 } from '@troupe/model/buffers';
-import { isMoeLayer, rotaryDim, visitShare, type ModelConfig } from '@troupe/spec';
+import { isMoeLayer, meanChoices, rotaryDim, visitedShare, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { Coordinates } from '../layout/mesh.ts';
 import type { StageIndex, WorkerRank } from '../layout/rank.ts';
@@ -87,7 +87,9 @@ export interface ExpertService {
 export function expertBytes(topology: ResolvedTopology, shape: StageShape, service: ExpertService): number {
   const { model, parallel } = topology;
   if (model.moe === null) return 0;
-  const { topK, dExpert, experts } = model.moe;
+  const { moe } = model;
+  const { dExpert, experts } = moe;
+  const choices = meanChoices(moe);
   const { ep } = parallel;
   const { sources = sourcesBeside(shape, ep), defers, recomputes, chunks } = service;
   const narrow = shape.precision === 'bf16' ? 2 : 4;
@@ -101,7 +103,7 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
   // Room for what goes back to a source elsewhere; in bf16 what comes is widened, and what leaves is packed.
   const ofOther = (grains: number): number => {
     const tokens = tokensOf(grains);
-    const rows = (tokens * topK) / ep;
+    const rows = (tokens * choices) / ep;
     const distinct = Math.min(tokens, rows);
     const converted =
       shape.rowFormat === 'bf16' ? 2 * 4 * room(distinct * model.dModel) + 2 * 2 * room(rows * width) : 0;
@@ -109,10 +111,10 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
   };
   const ofAll = (grains: number): number => {
     const tokens = tokensOf(grains);
-    const rows = (tokens * topK) / ep;
+    const rows = (tokens * choices) / ep;
     const saved = rows * hiddenInputs(model.ffn.activation) * hidden;
     // Gradients of pre-activations, and of the outputs of each source's tokens; with their inputs where these are computed again.
-    const visits = tokens * visitShare(experts, experts / ep, topK);
+    const visits = tokens * visitedShare(moe, experts / ep);
     const sent = recomputes ? 2 * 4 * visits * width + 4 * held * rows : 4 * visits * width;
     const waiting = defers ? (recomputes ? 2 : 1) * narrow * saved + sent : 0;
     return narrow * room(saved) + waiting;

@@ -1,5 +1,5 @@
 import { ownTokens } from '@troupe/model/buffers';
-import { isMoeLayer } from '@troupe/spec';
+import { choiceWidth, isMoeLayer } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { WorkerRank } from '../layout/rank.ts';
 import type { ResolvedTopology } from '../resolved.ts';
@@ -19,7 +19,7 @@ function layerNumbers({ model, train }: ResolvedTopology, layer: number, dealt: 
   if (moe === null || !isMoeLayer(model, layer)) return attention + passes * dModel;
   // Of experts nothing is computed again; backward the gradients of combine weights come first.
   const shared = moe.sharedExperts > 0 ? 2 * dModel : 0;
-  return attention + shared + dealt * (2 * dModel + moe.topK);
+  return attention + shared + dealt * (2 * dModel + choiceWidth(moe));
 }
 
 /**

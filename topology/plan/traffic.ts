@@ -1,5 +1,5 @@
 import type { NodeId } from '@troupe/core';
-import { moeLayers, visitShare, type ElementRange } from '@troupe/spec';
+import { moeLayers, meanChoices, visitedShare, type ElementRange } from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import { Layout } from '../layout/layout.ts';
 import { isLocalHost } from '../layout/machine-row.ts';
@@ -87,10 +87,10 @@ function rowsPerPair(
   if (model.moe === null) return { there: 0, back: 0 };
   const { tp, expertsSliced } = parallel;
   const tokens = (train.batch / parallel.dp) * model.seqLen * dealt;
-  const { experts, topK } = model.moe;
-  const there = tokens * visitShare(experts, experts / parallel.ep, topK) * rowBytes(topology);
+  const { moe } = model;
+  const there = tokens * visitedShare(moe, moe.experts / parallel.ep) * rowBytes(topology);
   const results = expertsSliced ? Math.max(1, train.tensorSegments / tp) : train.tensorSegments;
-  return { there, back: ((tokens * topK) / parallel.ep) * results * rowBytes(topology) };
+  return { there, back: ((tokens * meanChoices(moe)) / parallel.ep) * results * rowBytes(topology) };
 }
 
 /** Of an exact leaf, or a sum of some. */

@@ -1,5 +1,5 @@
 import { hiddenInputs } from '@troupe/kernel-set';
-import { blockOf, projectionWeights, scoreWidth, type ModelConfig } from '@troupe/spec';
+import { blockOf, meanChoices, projectionWeights, scoreWidth, type ModelConfig } from '@troupe/spec';
 import type { StagePlan } from '../layout/stage-plan.ts';
 
 /** Floating-point operations of one token, or of some of them, in the parts that a pipeline can tell apart. */
@@ -52,7 +52,7 @@ export function blockWork(config: ModelConfig, index: number): Work {
     again: scores.forward,
   });
   if (ffn.kind === 'dense') return dense;
-  return addWork(dense, { ...product(ffn.moe.topK * ffnWeights(ffn.hidden)), again: 0 });
+  return addWork(dense, { ...product(meanChoices(ffn.moe) * ffnWeights(ffn.hidden)), again: 0 });
 }
 
 /** Of one token in a run of blocks. The halves of the head's backward pass are one: its logits are not kept. */

@@ -78,6 +78,8 @@ const exportDecisions: ConfigTable<Fit> = {
   'moe.router.groups': only('router.groups', (_, moe) => moe.router.groups, 1),
   'moe.router.topGroups': only('router.topGroups', (_, moe) => moe.router.topGroups, 1),
   'moe.router.scale': only('router.scale', (_, moe) => moe.router.scale, 1),
+  // Of expert choice alone, which no architecture has.
+  'moe.router.groupSequences': written,
   'moe.capacity': only('capacity', (_, moe) => moe.capacity, 0),
   'moe.norm': only('moe.norm', (_, moe) => moe.norm, false),
   'moe.renormalise': (_, { renormalise, topK }, kind) =>

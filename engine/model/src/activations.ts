@@ -2,6 +2,7 @@ import { assert } from '@troupe/core';
 import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set';
 import { blockOf, type MoeConfig } from '@troupe/spec';
 import { Arena } from './arena.ts';
+import { choiceBuffers, type ChoiceBuffers } from './choice-buffers.ts';
 import { contiguousRanks, ExpertRanks } from './expert-ranks.ts';
 import { ownRuns } from './dealt-grains.ts';
 import type { GrainRun } from './grain-runs.ts';
@@ -18,6 +19,7 @@ import {
   type MoeActivations,
 } from './layer-activations.ts';
 import { normSums, type NormSums } from './norm-sums.ts';
+import { rowPlaces, type RowPlace } from './row-places.ts';
 import { tensorShareOf, checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
 import { type TensorShare } from './tensor-share.ts';
 
@@ -60,6 +62,8 @@ export class Activations {
   readonly recompute: boolean;
   readonly ranks: number;
   readonly runs: readonly GrainRun[];
+  /** Room for the rows of each of them; none in a model without experts. */
+  readonly rowPlaces: readonly RowPlace[];
   readonly firstLayer: number;
   readonly numLayers: number;
   readonly tokens: number;
@@ -68,6 +72,8 @@ export class Activations {
   readonly sums: ForwardSums;
   /** Of query and key norms over the full width; null: there are none that are divided. */
   readonly normSums: NormSums | null;
+  /** What experts compare, one layer's at a time; null where tokens choose. */
+  readonly choice: ChoiceBuffers | null;
   /** G+1 row bounds of the grains. */
   readonly grainStarts: Ints;
   /** B+1 row bounds of the sequences. */
@@ -96,7 +102,7 @@ export class Activations {
     const { config } = shape;
     const { training, ranks = 1, layers = { first: 0, count: config.layers }, recompute = false } = options;
     const { runs = ownRuns(shape, 1) } = options;
-    const rows = { ranks, chunks: runs.length };
+    const rows = { ranks, runs };
     const head = options.head ?? layers.first + layers.count === config.layers;
     if (options.rankOf_E === undefined) {
       const contiguous = contiguousRanks(config.moe?.experts ?? ranks, ranks);
@@ -110,6 +116,7 @@ export class Activations {
     this.recompute = training && recompute;
     this.ranks = ranks;
     this.runs = runs;
+    this.rowPlaces = config.moe === null ? [] : rowPlaces(shape, config.moe, rows);
     this.firstLayer = layers.first;
     this.numLayers = layers.count;
     this.tokens = T;
@@ -117,6 +124,7 @@ export class Activations {
     this.tensor = tensorShareOf(shape);
     this.sums = forwardSums(arena, shape);
     this.normSums = normSums(arena, shape);
+    this.choice = choiceBuffers(arena, shape);
     this.grainStarts = device.upload(rowBounds(T, shape.grains));
     this.groupStarts = device.upload(rowBounds(T, shape.sequences));
     this.grainCounts = device.upload(new Int32Array(shape.grains).fill(T / shape.grains));
@@ -142,7 +150,7 @@ export class Activations {
     this.normedSum_TD = arena.floats(config.moe?.norm === true ? T * config.dModel : 0);
     this.loss_T = arena.floats(head ? T : 0);
     this.headParts = head ? headActivations(arena, shape) : null;
-    this.#gradients = training ? (options.gradients ?? gradientActivations(arena, shape, ranks)) : null;
+    this.#gradients = training ? (options.gradients ?? gradientActivations(arena, shape, rows)) : null;
     this.bytes = arena.bytes;
   }
 
@@ -172,9 +180,7 @@ export class Activations {
 
   /** Rows in bf16 on their way to experts elsewhere, by rank as in `packed_UD`; of one layer at a time. Made when the first leave. */
   get travelling_UD(): Halves {
-    this.#travelling_UD ??= this.device.halves(
-      packedLength(this.shape, this.shape.config.moe?.topK ?? 0, this.ranks),
-    );
+    this.#travelling_UD ??= this.device.halves(packedLength(this.shape, this));
     return this.#travelling_UD;
   }
 

@@ -1,4 +1,4 @@
-import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set';
+import type { Device, Floats, Halves, Int64s, Ints, Precision } from '@troupe/kernel-set';
 import { RankShares } from './rank-shares.ts';
 
 /** Allocates and counts. */
@@ -25,6 +25,11 @@ export class Arena {
   ints(length: number): Ints {
     this.bytes += length * 4;
     return this.#device.ints(length);
+  }
+
+  int64s(length: number): Int64s {
+    this.bytes += length * 8;
+    return this.#device.int64s(length);
   }
 
   shares(ranks: number): RankShares {

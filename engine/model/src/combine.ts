@@ -1,13 +1,14 @@
 import type { Floats, KernelCall, RowsPart } from '@troupe/kernel-set';
+import { choiceWidth } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import { dealtGrains } from './dealt-grains.ts';
 import { returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { partialFfnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
-import { moeConfig, routerBackward, type GateBackwardOptions } from './gate.ts';
+import { routerBackward, type GateBackwardOptions } from './gate.ts';
 import { moeNormBackward, moeNormForward, normedSum } from './moe-norm.ts';
 import { sumOver, sumsOver, type SegmentSum } from './partial-sums.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
-import type { StageContext } from './stage-context.ts';
+import { moeConfig, type StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
 import type { SumBuffers } from './sum-buffers.ts';
 import { isWhole } from './tensor-share.ts';
@@ -188,7 +189,7 @@ export function moeBackward(
   const shared = sharedFfn(ctx, layer);
   const hasShared = shared !== null;
   return joined([
-    ...sumOver(ctx, routedSum(ctx, { of: sums.weights, out: dWeights_TK }, moeConfig(ctx).topK)),
+    ...sumOver(ctx, routedSum(ctx, { of: sums.weights, out: dWeights_TK }, choiceWidth(moeConfig(ctx)))),
     { calls: routerBackward(ctx, layer, batch, balance) },
     { calls: shared === null ? [] : partialFfnBackward(ctx, layer, shared) },
     ...sumsOver(ctx, moeSums(ctx, sums, { hasShared, base: dNormed_TD, out: dNormed_TD })),

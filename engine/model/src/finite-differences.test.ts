@@ -2,7 +2,7 @@ import test from 'ava';
 import { prng } from '@troupe/core';
 import { openReferenceDevice } from '@troupe/kernels';
 import { LocalModel } from './local-model.ts';
-import { tinyBatch, tinyConfig, type TinyChanges } from './testing/tiny-model.ts';
+import { tinyBatch, tinyChoice, tinyConfig, type TinyChanges } from './testing/tiny-model.ts';
 
 /** Displacement of a parameter along a direction of length 1. */
 const STEP = 2e-5;
@@ -44,6 +44,10 @@ const models: Readonly<Record<string, TinyChanges>> = {
     moe: { norm: true },
   },
   'a norm of what experts add beside shared experts': { moe: { norm: true, sharedExperts: 1, topK: 1 } },
+  'expert choice, groups of two sequences': { moe: tinyChoice(2) },
+  'expert choice over all sequences, a norm, shared experts': {
+    moe: tinyChoice(4, { experts: 6, topK: 1, norm: true, sharedExperts: 1 }),
+  },
   'every expert chosen': { moe: { experts: 2 } },
   'no experts': { moe: null, tiedHead: true },
 };

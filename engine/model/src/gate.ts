@@ -1,15 +1,18 @@
 import { assert } from '@troupe/core';
 import type { KernelCall } from '@troupe/kernel-set';
-import type { MoeConfig } from '@troupe/spec';
+import { choiceWidth, expertsChoose, meanChoices, type MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
+import { decideLocally, nominate, take } from './expert-choice.ts';
 import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
-import { matrixGradientsOf, type StageContext } from './stage-context.ts';
+import { matrixGradientsOf, moeConfig, type StageContext } from './stage-context.ts';
 import { isWhole } from './tensor-share.ts';
 
 export interface GateOptions {
   /** Ranks of the expert-parallel group; must be what the activations were made for. */
   readonly ranks: number;
+  /** Under expert choice: index of the microbatch's first sequence in that of all replicas; default 0. */
+  readonly firstSequence?: number;
   /** Choices from elsewhere, [T, K], each token's distinct, -1 for a dropped one; default: top-k of the logits. */
   readonly choicesGiven?: Int32Array | null;
 }
@@ -20,12 +23,6 @@ export interface GateBackwardOptions {
   readonly zScale: number;
   /** Share of choices of each expert in the global batch; absent: each sequence's own. */
   readonly fractions?: ArrayLike<number>;
-}
-
-export function moeConfig(ctx: StageContext): MoeConfig {
-  const { moe } = ctx.shape.config;
-  assert(moe !== null, 'a gate needs a model with experts');
-  return moe;
 }
 
 /** normed[l] → logits_TE. A gate of one's own reads them and gives its choices to {@link gateRoute}. */
@@ -67,9 +64,9 @@ export function gateRoute(
   options: GateOptions,
 ): KernelCall[] {
   const { act } = ctx;
-  const { experts, topK } = moeConfig(ctx);
+  const config = moeConfig(ctx);
+  const topK = choiceWidth(config);
   const moe = act.moe(layer);
-  const statistics = ctx.statistics.of(layer);
   const given = options.choicesGiven ?? null;
   assert(options.ranks === act.ranks, 'activations are made for the ranks that a gate sends to', {
     found: options.ranks,
@@ -80,14 +77,26 @@ export function gateRoute(
     const valid_T = act.device.read(batch.valid_T);
     act.device.write(moe.choices_TK, withoutPadding(given, valid_T, topK));
   }
+  const { firstSequence = 0 } = options;
+  const chosen = expertsChoose(config)
+    ? take(ctx, layer, batch, firstSequence)
+    : [scores(ctx, layer, batch, given !== null)];
+  return [...chosen, ...routed(ctx, layer, batch)];
+}
+
+/** Choices and their weights → balance sums, a plan of rows for each chunk, combine weights in row order. */
+function routed(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
+  const { act } = ctx;
+  const config = moeConfig(ctx);
+  const moe = act.moe(layer);
+  const statistics = ctx.statistics.of(layer);
   const chunks = chunksOf(ctx, layer);
   return [
-    scores(ctx, layer, batch, given !== null),
     {
       op: 'balance.forward',
       tokens: act.tokens,
-      experts,
-      topK,
+      experts: config.experts,
+      topK: choiceWidth(config),
       logits_TE: moe.logits_TE,
       probs_TE: moe.probs_TE,
       choices_TK: moe.choices_TK,
@@ -98,20 +107,22 @@ export function gateRoute(
       counts_E: statistics.counts_E,
       probSums_E: statistics.probSums_E,
     },
-    ...chunks.map((chunk) => planRows(chunk, experts)),
+    ...chunks.map((chunk) => planRows(chunk, config)),
     ...chunks.map(rowWeights),
   ];
 }
 
 /** Where the rows of a run of grains go, by rank. */
-function planRows(chunk: RowChunk, experts: number): KernelCall {
+function planRows(chunk: RowChunk, config: MoeConfig): KernelCall {
   const { act, moe, shares, tokens, topK } = chunk;
+  const { experts } = config;
   shares.forget();
   return {
     op: 'route.plan',
     tokens,
     experts,
     topK,
+    ...(expertsChoose(config) ? { meanChoices: meanChoices(config) } : {}),
     ranks: act.ranks,
     rankOf_E: act.expertRanks(chunk.layer).rankOf_E,
     choices_TK: chunk.ofChoices(moe.choices_TK),
@@ -128,7 +139,9 @@ function planRows(chunk: RowChunk, experts: number): KernelCall {
 
 /** logits_TE → probabilities, choices or those given, combine weights. */
 function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiven: boolean): KernelCall {
-  const { experts, topK, renormalise } = moeConfig(ctx);
+  const config = moeConfig(ctx);
+  const { experts, renormalise } = config;
+  const topK = choiceWidth(config);
   const { logits_TE, probs_TE, choices_TK, weights_TK } = ctx.act.moe(layer);
   return {
     op: 'gate.forward',
@@ -186,7 +199,21 @@ export function gateForward(
   batch: DeviceBatch,
   options: GateOptions,
 ): KernelCall[] {
-  return [...gateLogits(ctx, layer), ...gateRoute(ctx, layer, batch, options), ...sharedForward(ctx, layer)];
+  const { firstSequence = 0 } = options;
+  const chosen = expertsChoose(moeConfig(ctx))
+    ? [...nominate(ctx, layer, batch, firstSequence), ...decideLocally(ctx)]
+    : [];
+  return [...gateLogits(ctx, layer), ...chosen, ...gateRest(ctx, layer, batch, options)];
+}
+
+/** What follows once choices can be made: those of tokens, or of experts whose thresholds are known. */
+export function gateRest(
+  ctx: StageContext,
+  layer: number,
+  batch: DeviceBatch,
+  options: GateOptions,
+): KernelCall[] {
+  return [...gateRoute(ctx, layer, batch, options), ...sharedForward(ctx, layer)];
 }
 
 /** dWeights_TK and balance terms → dNormed[l], which is all of it but the experts' part, and the gate's weight sum. */
@@ -197,7 +224,9 @@ export function routerBackward(
   balance: GateBackwardOptions,
 ): KernelCall[] {
   const { act, weights } = ctx;
-  const { experts, topK, renormalise } = moeConfig(ctx);
+  const config = moeConfig(ctx);
+  const { experts, renormalise } = config;
+  const topK = choiceWidth(config);
   const moe = act.moe(layer);
   const { dLogits_TE, dNormed_TD, dWeights_TK } = act.gradients;
   const dim = ctx.shape.config.dModel;

@@ -3,7 +3,7 @@ import { openReferenceDevice } from '@troupe/kernels';
 import { GenerationError } from './errors.ts';
 import { Generator, type GenerateOptions } from './generate.ts';
 import { LocalModel } from './local-model.ts';
-import { tinyConfig } from './testing/tiny-model.ts';
+import { tinyChoice, tinyConfig } from './testing/tiny-model.ts';
 
 async function open(seqLen: number): Promise<{ generator: Generator; model: LocalModel }> {
   const config = tinyConfig({ seqLen });
@@ -78,4 +78,14 @@ test('generate: prompts that cannot be continued are refused', async (t) => {
   const { generator } = await open(8);
   await t.throwsAsync(text(generator, [], {}), { instanceOf: GenerationError });
   await t.throwsAsync(text(generator, [11], {}), { instanceOf: GenerationError });
+});
+
+test('generate: a model whose experts choose among sequences is refused, and told why', async (t) => {
+  const config = tinyConfig({ moe: tinyChoice(2) });
+  const device = openReferenceDevice();
+  const { weights } = new LocalModel(device, { config, sequences: 2 });
+  await t.throwsAsync(text(new Generator(device, config, weights), [1], {}), {
+    instanceOf: GenerationError,
+    message: /experts of this model choose tokens among the sequences of a batch .* a text is one sequence/u,
+  });
 });

@@ -4,7 +4,7 @@ import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';
 import { LocalModel, type LocalModelOptions } from './local-model.ts';
-import type { ModelConfig } from '@troupe/spec';
+import { expertsChoose, type ModelConfig } from '@troupe/spec';
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -29,6 +29,19 @@ export function windowBatch(context: ArrayLike<number>, tokens: number, seqLen: 
   ids_T.set(context);
   const valid_T = new Uint8Array(tokens).fill(1, 0, context.length);
   return { ...denseBatch(ids_T, seqLen), targets_T: new Int32Array(tokens).fill(-1), valid_T };
+}
+
+/**
+ * Experts that choose do so among the sequences of a batch, and a text is one sequence.
+ *
+ * @throws {GenerationError} TROUPE_MODEL_GENERATION
+ */
+export function checkGenerates({ moe }: ModelConfig): void {
+  if (moe === null || !expertsChoose(moe)) return;
+  throw new GenerationError(
+    'experts of this model choose tokens among the sequences of a batch (model.moe.router.kind), and a text is one sequence, so none is generated; evaluate it, or train one whose tokens choose',
+    { kind: moe.router.kind },
+  );
 }
 
 function checkPrompt(prompt: readonly number[], vocab: number): void {
@@ -110,6 +123,7 @@ export class Generator {
    * logits are not finite
    */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
+    checkGenerates(this.#config);
     return continueText(prompt, options, {
       vocab: this.#config.vocab,
       nextLogits: (context) => this.#nextLogits(context),

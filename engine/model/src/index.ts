@@ -9,6 +9,8 @@ export * from './dispatch.ts';
 export * from './embedding.ts';
 export * from './errors.ts';
 export * from './expert-load.ts';
+export * from './evaluation-parts.ts';
+export * from './expert-choice.ts';
 export * from './experts.ts';
 export * from './ffn.ts';
 export * from './flat-gradients.ts';

@@ -1,7 +1,8 @@
 import { hiddenInputs, type Floats, type Halves, type Ints } from '@troupe/kernel-set';
-import { eachSegment, mixerOf, rangeOfSegment, type MoeConfig } from '@troupe/spec';
+import { choiceWidth, eachSegment, mixerOf, rangeOfSegment, type MoeConfig } from '@troupe/spec';
 import type { Arena } from './arena.ts';
 import { ownTokens } from './dealt-grains.ts';
+import type { GrainRun } from './grain-runs.ts';
 import {
   latentActivations,
   latentGradients,
@@ -10,6 +11,7 @@ import {
 } from './latent-activations.ts';
 import { hasNormSums } from './norm-sums.ts';
 import type { RankShares } from './rank-shares.ts';
+import { rowPlaces } from './row-places.ts';
 import { tensorShareOf, tokensOf, type StageShape } from './stage-shape.ts';
 import { noSum, sumBuffers, type SumBuffers } from './sum-buffers.ts';
 import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
@@ -43,10 +45,10 @@ export interface MoeActivations extends RouteActivations {
   readonly weights_TK: Floats;
   /** Combine weight of each sorted row. */
   readonly rowWeights_N: Floats;
-  /** Distinct tokens by chunk and rank, one rank's after the other's, [min(R, K)·T, D]; empty when R = 1 and nothing is rounded. */
+  /** Distinct tokens by chunk and rank, one rank's after the other's, [U, D] by {@link rowPlaces}; empty when R = 1 and nothing is rounded. */
   readonly packed_UD: Floats;
   /**
-   * Expert outputs in sorted-row order, [T·K, D], kept until `combineBackward`. Where a device has several segments of the experts: one
+   * Expert outputs in sorted-row order, [N, D] by {@link rowPlaces}, kept until `combineBackward`. Where a device has several segments of the experts: one
    * rank's after the other's, of each those of one segment after those of the other.
    */
   readonly returned_ND: Floats;
@@ -120,17 +122,24 @@ export interface BackwardSums {
   readonly weights: SumBuffers;
 }
 
-/** Room for the rows of all ranks; one rank gets all rows as they are, unless they are rounded. */
-export function packedLength(shape: StageShape, topK: number, ranks: number): number {
-  if (ranks === 1 && (shape.rowFormat ?? 'f32') === 'f32') return 0;
-  return Math.min(ranks, topK) * ownTokens(shape) * shape.config.dModel;
+/** Where rows go: ranks of the expert-parallel group, and runs of grains whose rows travel by themselves. */
+export interface RowOptions {
+  readonly ranks: number;
+  readonly runs: readonly GrainRun[];
 }
 
-/** Where rows go: ranks of the expert-parallel group, and chunks of the tokens whose rows travel by themselves. */
-interface RowOptions {
-  readonly ranks: number;
-  readonly chunks: number;
+/** Room for the rows of all ranks; one rank gets all rows as they are, unless they are rounded. */
+export function packedLength(shape: StageShape, options: RowOptions): number {
+  const { config, rowFormat = 'f32' } = shape;
+  if (config.moe === null || (options.ranks === 1 && rowFormat === 'f32')) return 0;
+  return (rowPlaces(shape, config.moe, options).at(-1)?.distinct.to ?? 0) * config.dModel;
 }
+
+/** Rows that this device gets back from experts at most. */
+const returnedLength = (shape: StageShape, moe: MoeConfig, options: RowOptions): number =>
+  numHeld(tensorShareOf(shape).expertSegments) *
+  (rowPlaces(shape, moe, options).at(-1)?.rows.to ?? 0) *
+  shape.config.dModel;
 
 /** Of every token, whoever dispatches it. */
 function normInput(arena: Arena, shape: StageShape): NonNullable<RouteActivations['normInput']> {
@@ -143,10 +152,11 @@ function routeActivations(
   arena: Arena,
   shape: StageShape,
   moe: MoeConfig,
-  { ranks, chunks }: RowOptions,
+  { ranks, runs }: RowOptions,
 ): RouteActivations {
   const T = tokensOf(shape);
-  const { experts: E, topK: K } = moe;
+  const { experts: E } = moe;
+  const K = choiceWidth(moe);
   return {
     choices_TK: arena.ints(T * K),
     fractions_BE: arena.floats(shape.sequences * E),
@@ -156,7 +166,7 @@ function routeActivations(
     slots_N: arena.ints(T * K),
     choiceOfRow_N: arena.ints(T * K),
     rankTokens: arena.ints(ranks * T),
-    shares: Array.from({ length: chunks }, () => arena.shares(ranks)),
+    shares: runs.map(() => arena.shares(ranks)),
     tokens_N: arena.ints(ranks === 1 ? T * K : 0),
     normInput: moe.norm ? normInput(arena, shape) : null,
   };
@@ -165,14 +175,12 @@ function routeActivations(
 function rowActivations(
   arena: Arena,
   shape: StageShape,
-  { topK }: MoeConfig,
-  ranks: number,
+  moe: MoeConfig,
+  options: RowOptions,
 ): Pick<MoeActivations, 'packed_UD' | 'returned_ND'> {
-  const { expertSegments } = tensorShareOf(shape);
-  const size = ownTokens(shape) * topK * shape.config.dModel;
   return {
-    packed_UD: arena.floats(packedLength(shape, topK, ranks)),
-    returned_ND: arena.floats(numHeld(expertSegments) * size),
+    packed_UD: arena.floats(packedLength(shape, options)),
+    returned_ND: arena.floats(returnedLength(shape, moe, options)),
   };
 }
 
@@ -183,10 +191,11 @@ function moeActivations(
   options: RowOptions,
 ): MoeActivations {
   const T = tokensOf(shape);
-  const { experts: E, topK: K } = moe;
+  const { experts: E } = moe;
+  const K = choiceWidth(moe);
   return {
     ...routeActivations(arena, shape, moe, options),
-    ...rowActivations(arena, shape, moe, options.ranks),
+    ...rowActivations(arena, shape, moe, options),
     logits_TE: arena.floats(T * E),
     probs_TE: arena.floats(T * E),
     weights_TK: arena.floats(T * K),
@@ -247,7 +256,7 @@ export function sharedLayers(
 ): readonly LayerActivations[] {
   const sets = new Map<boolean, LayerActivations>();
   return layers.map((options) => {
-    const { moe, ranks } = options;
+    const { moe } = options;
     const set = sets.get(moe !== null);
     if (set === undefined) {
       const first = layerActivations(arena, shape, options);
@@ -255,7 +264,7 @@ export function sharedLayers(
       return first;
     }
     if (set.moe === null || moe === null) return set;
-    const rows = keepsRows ? rowActivations(arena, shape, moe, ranks) : {};
+    const rows = keepsRows ? rowActivations(arena, shape, moe, options) : {};
     return { ...set, moe: { ...set.moe, ...routeActivations(arena, shape, moe, options), ...rows } };
   });
 }
@@ -279,14 +288,18 @@ export function forwardSums(arena: Arena, shape: StageShape): ForwardSums {
   return { attention, ffn, routed };
 }
 
-export function gradientActivations(arena: Arena, shape: StageShape, ranks: number): GradientActivations {
+export function gradientActivations(
+  arena: Arena,
+  shape: StageShape,
+  options: RowOptions,
+): GradientActivations {
   const { config } = shape;
   const T = tokensOf(shape);
   const D = config.dModel;
   const tensor = tensorShareOf(shape);
   const { widths } = headsOfSegment(mixerOf(config), tensor.segments.count);
   const E = config.moe?.experts ?? 0;
-  const K = config.moe?.topK ?? 0;
+  const K = config.moe === null ? 0 : choiceWidth(config.moe);
   const projection = (): ProjectionGradients => ({
     dQkv_TW: arena.floats(T * widths.all),
     dQk: config.qkNorm === 'none' ? null : arena.floats(T * (widths.q + widths.k)),
@@ -302,8 +315,8 @@ export function gradientActivations(arena: Arena, shape: StageShape, ranks: numb
     latents: latentGradients(arena, shape),
     dLogits_TE: arena.floats(T * E),
     dWeights_TK: arena.floats(T * K),
-    dPacked_UD: arena.floats(packedLength(shape, K, ranks)),
-    dReturned_ND: arena.floats(numHeld(tensor.expertSegments) * ownTokens(shape) * K * D),
+    dPacked_UD: arena.floats(packedLength(shape, options)),
+    dReturned_ND: arena.floats(config.moe === null ? 0 : returnedLength(shape, config.moe, options)),
     sums: {
       ...forwardSums(arena, shape),
       weights: K === 0 || isWhole(tensor) ? noSum : expertSums(arena, shape, K),

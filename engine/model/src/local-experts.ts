@@ -60,7 +60,7 @@ export class LocalExperts {
     const key = `${chunk.act.recompute ? `${rank}/${held}` : first}/${chunk.index}`;
     let saved = this.#saved.get(key);
     if (saved === undefined) {
-      const length = savedLength(shape, chunk.tokens * chunk.topK);
+      const length = savedLength(shape, chunk.mostRows);
       saved = shape.precision === 'bf16' ? this.#device.halves(length) : this.#device.floats(length);
       this.#saved.set(key, saved);
     }

@@ -1,11 +1,13 @@
 import { assert } from '@troupe/core';
 import type { DeviceArray, ElementType, Ints } from '@troupe/kernel-set';
+import { choiceWidth } from '@troupe/spec';
 import type { Activations } from './activations.ts';
 import { ownGrains } from './dealt-grains.ts';
 import type { GrainRun } from './grain-runs.ts';
 import type { MoeActivations } from './layer-activations.ts';
 import type { RankShares } from './rank-shares.ts';
 import type { StageContext } from './stage-context.ts';
+import type { RowPlace } from './row-places.ts';
 import { numHeld } from './tensor-share.ts';
 
 /**
@@ -60,8 +62,10 @@ export class RowChunk {
     return this.index === this.act.runs.length - 1;
   }
 
+  /** Places for the choices of a token. */
   get topK(): number {
-    return this.act.shape.config.moe?.topK ?? 0;
+    const { moe } = this.act.shape.config;
+    return moe === null ? 0 : choiceWidth(moe);
   }
 
   /** Row bounds of its grains, all of which have as many tokens. */
@@ -94,14 +98,29 @@ export class RowChunk {
 
   /** Of room for the distinct tokens of every rank, the part of this chunk. */
   ofDistinct<E extends 'f32' | 'bf16'>(all: DeviceArray<E>): DeviceArray<E> {
-    const { ranks, shape } = this.act;
-    return this.ofOwn(all, Math.min(ranks, this.topK) * shape.config.dModel);
+    const { from, to } = this.#place.distinct;
+    const dim = this.act.shape.config.dModel;
+    return all.subarray(from * dim, to * dim);
   }
 
   /** Of room for the rows of all experts, of every segment of them, the part of this chunk. */
   ofRows<E extends ElementType>(all: DeviceArray<E>): DeviceArray<E> {
     const { tensor, shape } = this.act;
-    return this.ofOwn(all, numHeld(tensor.expertSegments) * this.topK * shape.config.dModel);
+    const { from, to } = this.#place.rows;
+    const size = numHeld(tensor.expertSegments) * shape.config.dModel;
+    return all.subarray(from * size, to * size);
+  }
+
+  /** Rows that it has at most. */
+  get mostRows(): number {
+    const { from, to } = this.#place.rows;
+    return to - from;
+  }
+
+  get #place(): RowPlace {
+    const place = this.act.rowPlaces[this.index];
+    assert(place, 'every chunk has room for its rows', { chunk: this.index });
+    return place;
   }
 
   get #isWhole(): boolean {

@@ -1,4 +1,5 @@
 import { assert } from '@troupe/core';
+import type { MoeConfig } from '@troupe/spec';
 import type { Activations } from './activations.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
@@ -31,3 +32,10 @@ export function gradientsOf(ctx: StageContext): UnitTargets {
 
 /** Where products put the gradients of their matrices: calls that nothing of the same pass waits for. */
 export const matrixGradientsOf = (ctx: StageContext): UnitTargets => ctx.deferred ?? gradientsOf(ctx);
+
+/** How the layers of a model with experts route. */
+export function moeConfig(ctx: Pick<StageContext, 'shape'>): MoeConfig {
+  const { moe } = ctx.shape.config;
+  assert(moe !== null, 'a gate needs a model with experts');
+  return moe;
+}

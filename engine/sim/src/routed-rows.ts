@@ -35,16 +35,16 @@ function distinctTokens(tokens: number, topK: number, rows: number): number {
   return Math.min(rows, Math.max(visited, Math.ceil(rows / topK)));
 }
 
-type PlanShape = Pick<RoutePlanCall, 'tokens' | 'experts' | 'topK' | 'ranks'> & {
+type PlanShape = Pick<RoutePlanCall, 'tokens' | 'experts' | 'topK' | 'meanChoices' | 'ranks'> & {
   readonly rankOf_E: ArrayLike<number>;
   readonly grains: number;
 };
 
 function planOf(
-  { tokens, experts, topK, ranks, rankOf_E, grains }: PlanShape,
+  { tokens, experts, topK, meanChoices, ranks, rankOf_E, grains }: PlanShape,
   load: ExpertLoad | null,
 ): RowPlan {
-  const total = tokens * topK;
+  const total = Math.round(tokens * (meanChoices ?? topK));
   const order = Array.from({ length: experts }, (_, expert) => expert).toSorted(
     (a, b) => (rankOf_E[a] ?? 0) - (rankOf_E[b] ?? 0) || a - b,
   );
@@ -59,10 +59,13 @@ function planOf(
     numRows_R[rank]! += rows;
     held[rank]! += 1;
   }
+  /** Tokens of a rank that has `perRank` of the experts. Where experts choose, each takes a token or not, whoever else does. */
+  const visited = (perRank: number, rows: number): number =>
+    meanChoices === undefined
+      ? visitedRows({ tokens, experts, perRank, topK })
+      : Math.min(rows, Math.round(tokens * (1 - (1 - meanChoices / experts) ** perRank)));
   const numTokens_R = numRows_R.map((rows, rank) =>
-    load === null
-      ? visitedRows({ tokens, experts, perRank: held[rank] ?? 0, topK })
-      : distinctTokens(tokens, topK, rows),
+    load === null ? visited(held[rank] ?? 0, rows) : distinctTokens(tokens, topK, rows),
   );
   return { counts_EG, numTokens_R, numRows_R };
 }
@@ -78,13 +81,13 @@ export class RoutedRows {
 
   /** Writes what a plan says of counts; which rows are whose nobody asks. */
   plan(call: RoutePlanCall): void {
-    const { tokens, experts, topK, ranks, counts_EG } = call;
+    const { tokens, experts, topK, meanChoices, ranks, counts_EG } = call;
     const rankOf_E = onHost(call.rankOf_E);
     const grains = counts_EG.length / experts;
-    const key = [tokens, experts, topK, ranks, grains, rankOf_E.join()].join('/');
+    const key = [tokens, experts, topK, meanChoices, ranks, grains, rankOf_E.join()].join('/');
     let made = this.#known.get(key);
     if (made === undefined) {
-      made = planOf({ tokens, experts, topK, ranks, grains, rankOf_E }, this.#load);
+      made = planOf({ ...call, grains, rankOf_E }, this.#load);
       this.#known.set(key, made);
     }
     for (const name of ['counts_EG', 'numTokens_R', 'numRows_R'] as const) {

@@ -343,6 +343,8 @@ export interface RoutePlanCall {
   readonly tokens: number;
   readonly experts: number;
   readonly topK: number;
+  /** Where experts choose: choices of a token on average, for who plans without looking at any. */
+  readonly meanChoices?: number;
   readonly ranks: number;
   /** From 0 to ranks - 1, [E]. */
   readonly rankOf_E: Ints;

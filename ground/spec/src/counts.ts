@@ -1,3 +1,4 @@
+import { meanChoices } from './expert-choice.ts';
 import { blocksOf, isMoeLayer, moeLayers, scoreWidth } from './blocks.ts';
 import type { ModelConfig } from './model-config.ts';
 import { denseUnits, expertUnit, type Unit } from './parameters.ts';
@@ -34,7 +35,7 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
   const perExpert = expertSize(config);
   const moe = config.moe;
   const expert = moe === null ? 0 : layers.length * moe.experts * perExpert;
-  const activeExpert = moe === null ? 0 : layers.length * moe.topK * perExpert;
+  const activeExpert = moe === null ? 0 : layers.length * meanChoices(moe) * perExpert;
   const head = config.tiedHead ? config.vocab * config.dModel : 0;
   const activeMatmul = sizeOf(units.filter(isMatrix)) + head + activeExpert;
   const lookup = config.tiedHead ? 0 : config.vocab * config.dModel;
@@ -54,7 +55,7 @@ export function trainingFlopsByBlock(config: ModelConfig): {
   const blocks = blocksOf(config).map(
     ({ mixer }, block) =>
       6 * scoreWidth(mixer) * config.seqLen +
-      (isMoeLayer(config, block) ? 6 * perExpert * (config.moe?.topK ?? 0) : 0),
+      (config.moe !== null && isMoeLayer(config, block) ? 6 * perExpert * meanChoices(config.moe) : 0),
   );
   let head = config.tiedHead ? 6 * config.vocab * config.dModel : 0;
   for (const unit of denseUnits(config).filter(isMatrix)) {

@@ -2,6 +2,7 @@ export * from './blocks.ts';
 export * from './config-paths.ts';
 export * from './counts.ts';
 export * from './exchange.ts';
+export * from './expert-choice.ts';
 export * from './memory.ts';
 export * from './model-config.ts';
 export * from './operands.ts';

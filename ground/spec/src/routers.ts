@@ -14,7 +14,7 @@ const routers = {
   /** Who chooses: each token its experts, or each expert its tokens. */
   kind: {
     'token-choice': { built: true, exported: true },
-    'expert-choice': { built: false, exported: false },
+    'expert-choice': { built: true, exported: false },
   },
   /** How logits become scores. */
   scores: {
@@ -51,6 +51,8 @@ export interface RouterConfig {
   readonly topGroups: number;
   /** Factor of the combine weights. */
   readonly scale: number;
+  /** Under expert choice: consecutive sequences whose tokens at one position an expert chooses from (arXiv:2402.07871, §3.1). */
+  readonly groupSequences: number;
 }
 
 /** The router of a file that names none. */
@@ -60,4 +62,5 @@ export const defaultRouter: RouterConfig = {
   groups: 1,
   topGroups: 1,
   scale: 1,
+  groupSequences: 256,
 };

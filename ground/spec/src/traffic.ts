@@ -1,3 +1,6 @@
+import { expertsChoose, meanChoices } from './expert-choice.ts';
+import type { MoeConfig } from './model-config.ts';
+
 /**
  * Share of the tokens that visit at least one of a rank's experts when choices are even: 1 - C(E-n, K) / C(E, K).
  *
@@ -8,4 +11,10 @@ export function visitShare(experts: number, perRank: number, topK: number): numb
   for (let choice = 0; choice < topK; choice++)
     missed *= Math.max(0, experts - perRank - choice) / (experts - choice);
   return 1 - missed;
+}
+
+/** The same of the router of a model. Where experts choose, each takes a token or not, whoever else does. */
+export function visitedShare(moe: MoeConfig, perRank: number): number {
+  if (!expertsChoose(moe)) return visitShare(moe.experts, perRank, moe.topK);
+  return 1 - (1 - meanChoices(moe) / moe.experts) ** perRank;
 }

@@ -1,6 +1,6 @@
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { Tokenizer } from '@troupe/data';
-import { continueText, type GenerateOptions } from '@troupe/model';
+import { checkGenerates, continueText, type GenerateOptions } from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
 import { launch, type Launch } from './launch/launch.ts';
 import { tokenizerOf } from './run-data.ts';
@@ -33,6 +33,7 @@ export class DividedModel {
    * @throws {TroupeError} what is wrong with the topology, its data or its devices
    */
   static async launch(topology: ResolvedTopology, checkpoint: CheckpointReader): Promise<DividedModel> {
+    checkGenerates(topology.model);
     const run = await launch(topology, {
       purpose: 'generate',
       resumeFrom: checkpoint,

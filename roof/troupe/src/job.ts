@@ -1,7 +1,7 @@
 import { parametersOf, type Deadlines, type ExpertRule, type GateRule, type Job } from '@troupe/actors';
 import { NotBuiltError, type TroupeError } from '@troupe/core';
 import type { BatchSource } from '@troupe/data';
-import type { ModelConfig } from '@troupe/spec';
+import { expertsChoose, type ModelConfig } from '@troupe/spec';
 import {
   formatProblem,
   Layout,
@@ -61,6 +61,7 @@ export function jobOf(
 ): Job {
   refuse(topology, use);
   const { train } = topology;
+  refuseGate(topology, rules.gate);
   const { optimizer } = train;
   const model = withExpert(topology, rules.expert);
   return {
@@ -92,6 +93,15 @@ export function jobOf(
     restartsFromBeginning: topology.recovery.fromStart,
     ...rules,
   };
+}
+
+/** An own gate says which experts a token chooses. */
+function refuseGate({ model }: ResolvedTopology, gate: GateRule | undefined): void {
+  if (gate === undefined || model.moe === null || !expertsChoose(model.moe)) return;
+  throw new NotBuiltError(
+    `the gate '${gate.name}' in a model whose experts choose`,
+    'an own gate chooses experts for tokens: set model.moe.router.kind token-choice',
+  );
 }
 
 /** The model with the parameters of an own expert. */

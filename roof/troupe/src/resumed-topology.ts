@@ -33,7 +33,7 @@ const earlier = {
   train: { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 },
   model: { mla: null },
   moe: { firstDense: 0, norm: false },
-  router: { groups: 1, topGroups: 1, scale: 1 },
+  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256 },
 } as const;
 
 const restored = (file: FilledTopology): FilledTopology => {

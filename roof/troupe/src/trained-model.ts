@@ -3,14 +3,18 @@ import { addWideSums } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import type { BatchSource, Tokenizer } from '@troupe/data';
 import {
+  evaluationParts,
   Generator,
+  joinedParts,
   LocalModel,
   lossValue,
   tensorShare,
+  type Batch,
+  type EvaluationEnd,
   type FlatWeights,
   type GenerateOptions,
 } from '@troupe/model';
-import { blocksOfPart } from '@troupe/spec';
+import { blocksOfPart, routingDomain } from '@troupe/spec';
 import type { ResolvedTopology } from '@troupe/topology';
 import { check, wholeNumber } from './option-rules.ts';
 import { weightsMustFit } from './machine-memory.ts';
@@ -55,6 +59,22 @@ async function readWeights(
     }
 }
 
+/** Some of the first `sequences` held-out ones; what lies behind them is repeated, or padding. */
+function evaluationBatch(
+  source: BatchSource,
+  { first, count }: { readonly first: number; readonly count: number },
+  end: EvaluationEnd,
+): Batch {
+  const parts = evaluationParts(first, count, end);
+  const batches = parts.map((part) => source.evalBatch(part.first, part.count));
+  const batch = joinedParts(parts, batches);
+  // Held-out ones that were not asked for are padding too.
+  const whole = Math.ceil(end.sequences / end.domain) * end.domain;
+  batch.targets_T.fill(-1, Math.max(0, whole - first) * source.seqLen);
+  batch.valid_T.fill(0, Math.max(0, whole - first) * source.seqLen);
+  return batch;
+}
+
 /** The weights of a checkpoint on one device: for evaluation and generation. */
 export class TrainedModel {
   readonly step: number;
@@ -91,7 +111,11 @@ export class TrainedModel {
     const { batch, grains } = topology.train;
     // The leaf of a sum is one grain: with the same grains the loss is the one that training reported, bit for bit.
     const perGrain = batch / grains;
-    const numGrains = Math.max(1, Math.ceil(SEQUENCES_AT_ONCE / perGrain));
+    // Sequences that are routed together are evaluated together: as many whole grains, or less than one.
+    const atOnce = Math.max(SEQUENCES_AT_ONCE, perGrain);
+    const domain = routingDomain(topology.model.moe);
+    const numGrains =
+      (Math.ceil(atOnce / Math.max(domain, perGrain)) * Math.max(domain, perGrain)) / perGrain;
     const model = new LocalModel(device, {
       config: topology.model,
       sequences: numGrains * perGrain,
@@ -115,13 +139,11 @@ export class TrainedModel {
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
     check('TrainedModel.evaluate', 'sequences', sequences, wholeNumber(1, 'held-out sequences'));
     const atOnce = this.#model.shape.sequences;
+    const domain = routingDomain(this.topology.model.moe);
     const sum = new BigInt64Array(2);
     let tokens = 0;
     for (let first = 0; first < sequences; first += atOnce) {
-      const batch = source.evalBatch(first, atOnce);
-      const end = (sequences - first) * source.seqLen;
-      batch.targets_T.fill(-1, end);
-      batch.valid_T.fill(0, end);
+      const batch = evaluationBatch(source, { first, count: atOnce }, { sequences, domain });
       await this.#model.forward(batch);
       addWideSums(sum, this.#model.statistics.totals().lossSum);
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;

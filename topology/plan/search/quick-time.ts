@@ -1,4 +1,4 @@
-import { isMoeLayer, visitShare } from '@troupe/spec';
+import { isMoeLayer, meanChoices, visitedShare } from '@troupe/spec';
 import type { Layout } from '../../layout/layout.ts';
 import { stageIndex } from '../../layout/rank.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
@@ -87,14 +87,14 @@ export class QuickTimes {
     const tokens = (train.batch / dp / microbatches) * model.seqLen;
     const work = timesWork(figures.work, tokens / tp / this.#speed.flopsPerSecond);
     const rowBytes = model.dModel * (wire.dtype === 'bf16' ? 2 : 4);
-    const { experts = 1, topK = 1 } = model.moe ?? {};
+    const { moe } = model;
     const isFar = parallel.rankOrder === 'edp-inner' ? (dp / ep) * tp * (ep - 1) : tp * (ep - 1);
     const rows =
-      ep === 1 || figures.moe === 0
+      ep === 1 || figures.moe === 0 || moe === null
         ? 0
         : figures.moe *
-          (this.#send(tokens * visitShare(experts, experts / ep, topK) * rowBytes, isFar) +
-            this.#send(((tokens * topK) / ep) * rowBytes, isFar));
+          (this.#send(tokens * visitedShare(moe, moe.experts / ep) * rowBytes, isFar) +
+            this.#send(((tokens * meanChoices(moe)) / ep) * rowBytes, isFar));
     // Partial sums behind attention and behind the FFN, each in log2(tp) rounds.
     const rounds = Math.ceil(Math.log2(tp));
     const sums = 2 * figures.blocks * rounds * this.#send(tokens * model.dModel * 4, tp - 1);

@@ -4,6 +4,14 @@ import type { Batch } from '../batch.ts';
 /** Changes to {@link tinyConfig}, one level deep. */
 export type TinyChanges = Partial<Omit<ModelConfig, 'moe'>> & { readonly moe?: Partial<MoeConfig> | null };
 
+/** Experts that choose, of groups of so many sequences. */
+export const tinyChoice = (groupSequences: number, changes: Partial<MoeConfig> = {}): Partial<MoeConfig> => ({
+  router: { ...defaultRouter, kind: 'expert-choice', groupSequences },
+  renormalise: false,
+  balance: { auxLoss: 0, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0 },
+  ...changes,
+});
+
 /** A model small enough for finite differences on the reference device. */
 export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
   const { moe, ...rest } = changes;
