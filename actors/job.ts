@@ -1,17 +1,9 @@
 import type { Precision } from '@troupe/kernel-set';
+import type { OptimizerSettings } from '@troupe/model';
 import type { ModelConfig } from '@troupe/spec';
 import { ExpertSeats, type Layout } from '@troupe/topology/layout';
 import type { ExpertRule } from './expert/rule.ts';
 import type { GateRule } from './gate/rule.ts';
-
-export interface AdamWSettings {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly eps: number;
-  readonly weightDecay: number;
-  /** Largest gradient norm; 0 switches clipping off. */
-  readonly clip: number;
-}
 
 /** Longest silences, milliseconds; each names what it bounds. */
 export interface Deadlines {
@@ -47,7 +39,7 @@ export interface Job {
   /** Step at which this run ends, at most `steps`. */
   readonly stopAfter: number;
   readonly seed: number;
-  readonly optimizer: AdamWSettings;
+  readonly optimizer: OptimizerSettings;
   /** Learning rate of step t, from 1. */
   readonly learningRate: (step: number) => number;
   /** Steps between evaluations; 0: only at the end. */
@@ -60,7 +52,7 @@ export interface Job {
   readonly dealEvery?: number;
   /**
    * Step that the loaded checkpoint holds, 0 for a fresh start; also its optimizer clock. `from`: what the store reads of it, everything or
-   * the weights alone, with moments of zero; default `checkpoint` above step 0, else `seed`: nothing, since weights are drawn.
+   * the weights alone, with an optimizer's state of zero; default `checkpoint` above step 0, else `seed`: nothing, since weights are drawn.
    */
   readonly first: {
     readonly step: number;

@@ -11,6 +11,7 @@ import {
   type SentTo,
   type Shapes,
 } from '@troupe/runtime';
+import { optimizerKinds } from '@troupe/spec';
 import { courierMessages } from './courier/messages.ts';
 import { movingMessages } from './optimizer/messages.ts';
 import { matricesMessages } from './pass/messages.ts';
@@ -29,8 +30,8 @@ const range = { from: number, to: number };
 const rows = { rowLength: optional(number), rowStride: optional(number) };
 /** Tokens of consecutive sequences, one behind the other. */
 const tokens = { ids_T: ints, targets_T: ints, firstSeen_T: ints, valid_T: bytes };
-/** Weights and Adam moments of a part of a slice. */
-const state = { weights: floats, m: floats, v: floats };
+/** Weights of a part of a slice, and the optimizer's state of them. */
+const state = { weights: floats, first: floats, second: floats };
 /** Rows of a token batch that count: as targets of the loss, and as tokens that are not padding. */
 const counted = { targets: number, tokens: number };
 
@@ -300,7 +301,7 @@ export const messages = {
     to: ['optimizer', 'ward'],
     says: 'The update that every shard carries out, and every copy of one; it is never taken back.',
     fenced: true,
-    body: { apply: flag, gradScale: number, learningRate: number, correction1: number, correction2: number },
+    body: { apply: flag, gradScale: number, learningRate: number, clock: number },
   }),
   'commit.applied': message({
     from: ['optimizer', 'ward'],
@@ -350,7 +351,7 @@ export const messages = {
     to: ['ward'],
     says: 'A part of the state of a shard, for its buddy to keep.',
     fenced: true,
-    body: { group: text, ...range, optimizer: oneOf('adamw') },
+    body: { group: text, ...range, optimizer: oneOf(...optimizerKinds) },
     tensors: state,
   }),
   'ward.sum': message({

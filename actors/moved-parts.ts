@@ -1,5 +1,5 @@
 import type { HostFloats } from '@troupe/core';
-import type { ElementRange } from '@troupe/spec';
+import type { ElementRange, OptimizerState } from '@troupe/spec';
 import { lengthOf, MESSAGE_ELEMENTS } from './range.ts';
 import type { ShardState } from './shard-state.ts';
 
@@ -25,35 +25,44 @@ export function* packedParts(parts: Iterable<MovedPart>): Generator<PackedParts>
   for (const part of parts) {
     const length = lengthOf(part.range);
     if (elements > 0 && elements + length > MESSAGE_ELEMENTS) {
-      yield packed(waiting, elements);
+      yield packed(waiting);
       [waiting, elements] = [[], 0];
     }
     waiting.push(part);
     elements += length;
   }
-  if (waiting.length > 0) yield packed(waiting, elements);
+  if (waiting.length > 0) yield packed(waiting);
 }
 
-export function unpackedParts({ ranges, weights, m, v }: PackedParts): readonly MovedPart[] {
+/** @param state - says how much of an optimizer's state a part has */
+export function unpackedParts(
+  { ranges, weights, first, second }: PackedParts,
+  state: Pick<OptimizerState, 'rangeIn'>,
+): readonly MovedPart[] {
   const parts: MovedPart[] = [];
-  let first = 0;
+  const ends = { weights: 0, first: 0, second: 0 };
+  const next = (of: keyof ShardState, values: HostFloats, length: number): HostFloats => {
+    ends[of] += length;
+    return values.subarray(ends[of] - length, ends[of]);
+  };
   for (let at = 0; at < ranges.length; at += 2) {
     const range = { from: Number(ranges[at]), to: Number(ranges[at + 1]) };
-    const end = first + lengthOf(range);
-    const state = {
-      weights: weights.subarray(first, end),
-      m: m.subarray(first, end),
-      v: v.subarray(first, end),
-    };
-    parts.push({ range, state });
-    first = end;
+    parts.push({
+      range,
+      state: {
+        weights: next('weights', weights, lengthOf(range)),
+        first: next('first', first, lengthOf(state.rangeIn(0, range))),
+        second: next('second', second, lengthOf(state.rangeIn(1, range))),
+      },
+    });
   }
   return parts;
 }
 
-function packed(parts: readonly MovedPart[], elements: number): PackedParts {
+function packed(parts: readonly MovedPart[]): PackedParts {
   const joined = (of: keyof ShardState): HostFloats => {
     const isWide = parts[0]?.state[of] instanceof Float64Array;
+    const elements = parts.reduce((sum, { state }) => sum + state[of].length, 0);
     const all = isWide ? new Float64Array(elements) : new Float32Array(elements);
     let first = 0;
     for (const { state } of parts) {
@@ -65,7 +74,7 @@ function packed(parts: readonly MovedPart[], elements: number): PackedParts {
   return {
     ranges: BigInt64Array.from(parts.flatMap(({ range }) => [BigInt(range.from), BigInt(range.to)])),
     weights: joined('weights'),
-    m: joined('m'),
-    v: joined('v'),
+    first: joined('first'),
+    second: joined('second'),
   };
 }

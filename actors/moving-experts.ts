@@ -40,7 +40,7 @@ export class MovingExperts {
 
   /** What comes, of which a faster shard may send before this one hears of the move. It stays as it is until it is taken. */
   put(packed: PackedParts): void {
-    const parts = unpackedParts(packed);
+    const parts = unpackedParts(packed, this.#place.group.state);
     this.#elements += parts.reduce((sum, { range }) => sum + lengthOf(range), 0);
     this.#parts.push(...parts);
     const isOnce = this.#after === null || this.#elements <= this.#expected;

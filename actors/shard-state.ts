@@ -1,8 +1,8 @@
 import type { HostFloats } from '@troupe/core';
 
-/** A part of a shard's state, as it travels: master weights and Adam moments. */
+/** A part of a shard's state, as it travels: master weights, and of its optimizer's two arrays what belongs to them (`OptimizerState`). */
 export interface ShardState {
   readonly weights: HostFloats;
-  readonly m: HostFloats;
-  readonly v: HostFloats;
+  readonly first: HostFloats;
+  readonly second: HostFloats;
 }

@@ -52,13 +52,19 @@ function fillData(data: TopologyValues['data'], vocab: number) {
 /** Share of the steps in which wsd decays, as in arXiv:2405.18392. */
 const DEFAULT_DECAY = 0.2;
 
+/** Defaults of what one optimizer alone has: a manifest of any other is the one that it always was. */
+function fillOptimizer({ kind, momentum, nesterov }: TopologyValues['train']['optimizer']) {
+  if (kind !== 'sgd') return {};
+  return { momentum: momentum ?? 0.9, nesterov: nesterov ?? false };
+}
+
 function fillTrain(train: TopologyValues['train']) {
   const grains = train.grains ?? divisors(train.batch).findLast((each) => each <= 8) ?? 1;
   const { optimizer } = train;
   const lrMin = optimizer.lrMin ?? optimizer.lr / 10;
   // Only wsd has one: a manifest of any other schedule is the one that it always was.
   const decay = optimizer.schedule === 'wsd' ? { decay: optimizer.decay ?? DEFAULT_DECAY } : {};
-  return { ...train, grains, optimizer: { ...optimizer, lrMin, ...decay } };
+  return { ...train, grains, optimizer: { ...optimizer, lrMin, ...decay, ...fillOptimizer(optimizer) } };
 }
 
 /** Replaces -1: the first free axis takes the devices that the others leave. */

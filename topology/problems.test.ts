@@ -217,6 +217,14 @@ const cases: readonly Case[] = [
     null,
   ],
   [
+    'model: {}\ntrain: { optimizer: { momentum: 0.8 } }',
+    'TROUPE_TOPOLOGY_CONFLICT',
+    'train.optimizer.momentum',
+    2,
+    33,
+    null,
+  ],
+  [
     'model: {}\ntrain: { optimizer: { schedule: wsd, warmup: 0.75, decay: 0.5 } }',
     'TROUPE_TOPOLOGY_RANGE',
     'train.optimizer.decay',

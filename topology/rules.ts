@@ -57,6 +57,25 @@ function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
   return findings;
 }
 
+/** Keys that some optimizers alone have. */
+const ownKeys = { momentum: ['sgd'], nesterov: ['sgd'] } as const;
+
+/** A number that is read by nobody is a mistake of whoever wrote it. */
+function optimizerRules(optimizer: FilledTopology['train']['optimizer']): readonly Finding[] {
+  return (Object.keys(ownKeys) as (keyof typeof ownKeys)[]).flatMap((key) => {
+    const owners: readonly string[] = ownKeys[key];
+    if (optimizer[key] === undefined || owners.includes(optimizer.kind)) return [];
+    return [
+      {
+        code: 'TROUPE_TOPOLOGY_CONFLICT',
+        keys: [`train.optimizer.${key}`, 'train.optimizer.kind'],
+        rule: `only optimizer ${owners.join(' or ')} has ${key}; ${optimizer.kind} has none`,
+        nearest: null,
+      },
+    ];
+  });
+}
+
 /** Only wsd has a decay of its own length, and warm-up and decay are shares of the same steps. */
 function decayRules({ schedule, warmup, decay }: FilledTopology['train']['optimizer']): readonly Finding[] {
   if (decay === undefined) return [];
@@ -117,7 +136,7 @@ function trainRules(file: FilledTopology): Finding[] {
       nearest: optimizer.lr,
     });
   }
-  return [...findings, ...decayRules(optimizer)];
+  return [...findings, ...decayRules(optimizer), ...optimizerRules(optimizer)];
 }
 
 function machineRules(file: FilledTopology): Finding[] {

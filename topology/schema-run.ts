@@ -15,9 +15,18 @@ const optimizer = z
     lrMin: real('Learning rate of the last step. Default: lr / 10.', 'per step', { min: 0 }).optional(),
     betas: z
       .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
-      .meta({ description: 'Decay of the first and second moment.', unit: 'fraction' })
+      .meta({ description: 'Decay of the first and second moment of adamw.', unit: 'fraction' })
       .default([0.9, 0.95]),
     eps: positive('Added to the root of the second moment.', 'gradient', 1).default(1e-8),
+    momentum: z
+      .number()
+      .min(0)
+      .lt(1)
+      .meta({ description: 'Decay of the momentum of sgd. Default: 0.9.', unit: 'fraction' })
+      .optional(),
+    nesterov: flag(
+      'Whether sgd steps by the momentum as the next gradient would find it. Default: false.',
+    ).optional(),
     weightDecay: real('Decoupled weight decay, times the learning rate.', 'fraction a step', {
       min: 0,
     }).default(0.1),

@@ -56,6 +56,7 @@ test('refuseUnbuilt: latent attention is named as what it is, in a simulation to
 });
 
 const accepted: readonly object[] = [
+  { model: {}, train: { optimizer: { kind: 'sgd', momentum: 0.8, nesterov: true } } },
   { model: { layers: 3, moe: { firstDense: 1, dExpert: 96 } } },
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
   { model: { moe: {} }, parallel: { dp: 2, pp: 2, pipeline: 'gpipe' } },

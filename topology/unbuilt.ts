@@ -34,7 +34,7 @@ function limited(
     only('model.moe.capacity', moe?.capacity ?? 0, 0),
     only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
-    only('train.optimizer.kind', train.optimizer.kind, 'adamw'),
+    only('train.optimizer.kind', train.optimizer.kind, 'adamw', 'sgd'),
   ];
 }
 

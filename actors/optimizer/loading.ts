@@ -48,7 +48,7 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
       distribution.publish({ version, attempt });
       if (ward === null) return;
       for (const { body: part, tensors } of memory.state(shard.owns, version)) {
-        const body = { group: shard.group.name, ...part, optimizer: 'adamw' as const };
+        const body = { group: shard.group.name, ...part, optimizer: job.optimizer.kind };
         self.tell(ward, 'ward.state', { version, attempt, body, tensors });
       }
     },

@@ -16,7 +16,7 @@ export const movingMessages = {
     to: ['optimizer', 'ward'],
     says: 'State of experts for the shard that has them next, and for the copy of that shard: parts one behind the other, each from and to an element there.',
     fenced: true,
-    tensors: { ranges: int64s, weights: floats, m: floats, v: floats },
+    tensors: { ranges: int64s, weights: floats, first: floats, second: floats },
   }),
   'experts.staged': message({
     from: ['optimizer', 'ward'],

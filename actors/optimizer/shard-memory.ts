@@ -7,6 +7,7 @@ import type { OptimizerEvent } from './events.ts';
 import { MasterWeights, type PublishedWeights } from './master-weights.ts';
 import type { Shard } from './shard.ts';
 import type { ShardState } from '../shard-state.ts';
+import { StateArrays } from '../state-arrays.ts';
 import { roundsIn } from '../weight-source.ts';
 import { SliceSums } from './slice-sums.ts';
 
@@ -15,7 +16,7 @@ export type Decision = Extract<OptimizerEvent, { readonly type: 'commit.decide' 
 
 const none = new Float32Array(0);
 /** Of an empty slice. */
-const noState: ShardState = { weights: none, m: none, v: none };
+const noState: ShardState = { weights: none, first: none, second: none };
 
 /**
  * Where the weights of a shard lie for those who read them: beside it in their buffer, or in arrays of its own, of one version, from which
@@ -31,26 +32,23 @@ function publishedBy(shard: Shard): PublishedWeights {
   return ({ from, to }) => arrays.slices(from, to);
 }
 
-/** The state of a shard on its device: master weights, Adam moments, and the norm of its gradient. */
+/** The state of a shard on its device: master weights, what its optimizer keeps, and the norm of its gradient. */
 export class ShardMemory {
   readonly weights: MasterWeights;
   readonly sums: GradientSums;
   readonly shard: Shard;
   readonly #device: Device;
-  readonly #m: Floats;
-  readonly #v: Floats;
+  readonly #state: StateArrays;
   readonly #norm128: Int64s;
   /** Memory of a device begins as zeros: the first draw leaves it untouched, and the pages to the threads of the first update. */
-  #hasMoments = false;
+  #hasState = false;
 
   constructor(shard: Shard) {
     const { device } = shard.worker;
-    const numOwned = lengthOf(shard.owns);
     this.shard = shard;
     this.#device = device;
     this.weights = new MasterWeights(device, shard.owns, publishedBy(shard));
-    this.#m = device.floats(numOwned);
-    this.#v = device.floats(numOwned);
+    this.#state = new StateArrays(device, shard.group, shard.owns);
     this.#norm128 = device.int64s(2);
     const gradients = shard.beside?.gradients;
     this.sums = gradients?.kind === 'shared' ? gradients : new SliceSums(device, shard.owns);
@@ -69,14 +67,11 @@ export class ShardMemory {
     this.#device.write<'f32' | 'bf16'>(place.values, weights);
   }
 
-  /** Draws weights from the seed, with moments of zero. */
+  /** Draws weights from the seed, with an optimizer's state of zero. */
   draw(version: number): readonly KernelCall[] {
     const { owns, group, worker } = this.shard;
-    if (this.#hasMoments) {
-      this.#device.zero(this.#m);
-      this.#device.zero(this.#v);
-    }
-    this.#hasMoments = true;
+    if (this.#hasState) this.#state.reset();
+    this.#hasState = true;
     const { units, starts } = group.flat;
     return units.flatMap((unit, index) => {
       const start = starts[index] ?? 0;
@@ -91,35 +86,26 @@ export class ShardMemory {
     });
   }
 
-  /** Weights and moments of a part of the own slice, read from the device in messages; one without any, where it is empty. */
+  /** Weights and the optimizer's state of a part of the own slice, read from the device in messages; one without any, where it is empty. */
   *state(range: Range, version: number): Generator<{ readonly body: Range; readonly tensors: ShardState }> {
     const parts = lengthOf(range) === 0 ? [] : this.weights.slices(range, version);
     if (parts.length === 0) yield { body: range, tensors: noState };
     for (const { from, values, ...part } of parts)
       for (const body of chunks({ from, ...part })) {
-        const { m, v } = this.#moments(body);
-        const weights = values.subarray(body.from - from, body.to - from);
-        const tensors = {
-          weights: this.#device.read(weights),
-          m: this.#device.read(m),
-          v: this.#device.read(v),
-        };
-        yield { body, tensors };
+        const weights = this.#device.read(values.subarray(body.from - from, body.to - from));
+        yield { body, tensors: { weights, ...this.#state.read(body) } };
       }
   }
 
   /** Takes a part of the state that begins at `from` of the group. */
-  putState(version: number, from: number, { weights, m, v }: ShardState): void {
+  putState(version: number, from: number, { weights, ...state }: ShardState): void {
     const { owns } = this.shard;
-    assertWithin({ from, to: from + weights.length }, owns, 'a shard takes state that it owns');
-    assert(m.length === weights.length && v.length === weights.length, 'weights have their moments', {
-      from,
-    });
-    this.#hasMoments = true;
-    for (const part of this.weights.slices({ from, to: from + weights.length }, version))
+    const range = { from, to: from + weights.length };
+    assertWithin(range, owns, 'a shard takes state that it owns');
+    this.#hasState = true;
+    for (const part of this.weights.slices(range, version))
       this.#device.write(part.values, weights.subarray(part.from - from, part.to - from));
-    this.#device.write(this.#m.subarray(from - owns.from), m);
-    this.#device.write(this.#v.subarray(from - owns.from), v);
+    this.#state.write(range, state);
   }
 
   /** Brings what was put into the own slice to those who read it rounded. */
@@ -128,20 +114,15 @@ export class ShardMemory {
   }
 
   /** The calls that make the next version's weights, in the same buffer where there is one. */
-  update({ apply, ...decided }: Decision, version: number): readonly KernelCall[] {
+  update({ apply, ...rates }: Decision, version: number): readonly KernelCall[] {
     const { owns, worker } = this.shard;
-    const { clip: _clip, ...settings } = worker.job.optimizer;
-    const rates = { ...decided, ...settings };
+    const { optimizer } = worker.job;
     if (!apply) return this.#isInPlace ? [] : [...this.#carryOver(version), ...this.publish(version + 1)];
     const updates = this.sums.slices(owns.from, owns.to).flatMap(({ from, to, values }) =>
-      this.#successors({ from, to }, version).map(({ before, after, ...part }) => ({
-        op: 'adamw' as const,
-        weights: before,
-        out: after,
-        ...this.#moments(part),
-        gradient: values.subarray(part.from - from, part.to - from),
-        ...rates,
-      })),
+      this.#successors({ from, to }, version).flatMap(({ before, after, ...part }) => {
+        const gradient = values.subarray(part.from - from, part.to - from);
+        return this.#state.updates({ ...part, weights: before, out: after, gradient }, optimizer, rates);
+      }),
     );
     return [...updates, ...this.publish(version + 1)];
   }
@@ -186,11 +167,5 @@ export class ShardMemory {
   get #isInPlace(): boolean {
     const resident = this.shard.residentBeside;
     return resident === null || resident.at(0) === resident.at(1);
-  }
-
-  #moments(range: Range) {
-    const { from } = this.shard.owns;
-    const [first, end] = [range.from - from, range.to - from];
-    return { m: this.#m.subarray(first, end), v: this.#v.subarray(first, end) };
   }
 }

@@ -1,4 +1,4 @@
-import type { HostFloats } from '@troupe/core';
+import { assert, type HostFloats } from '@troupe/core';
 import {
   beginCheckpoint,
   pruneCheckpoints,
@@ -6,25 +6,21 @@ import {
   type CheckpointWriter,
   type TensorGroup,
 } from '@troupe/checkpoint';
-import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
-import type { Job } from '../job.ts';
+import { isByElement, savedTensors, statesOf, type SavedTensor, type StateArray } from '@troupe/spec';
 import type { StoreEventOf } from './events.ts';
 import { hashingOf, type StoreOptions } from './options.ts';
 
-export const tensorGroups = ['weights', 'adam-m', 'adam-v'] as const;
-
-/** Every tensor of a model, by its global name: the unit of a checkpoint, whatever the layout. */
-function checkpointTensors(job: Job): readonly CheckpointTensor[] {
-  const units = [
-    ...denseUnits(job.model),
-    ...moeLayers(job.model).flatMap((layer) => expertUnits(job.model, layer)),
-  ];
-  return units.flatMap((unit) =>
-    unit.parameters.flatMap(({ name, shape }) =>
-      tensorGroups.map((group) => ({ name, shape, dtype: 'f32' as const, group })),
-    ),
-  );
-}
+/** Every tensor of a model and what is kept beside it, by global names: the units of a checkpoint, whatever the layout. */
+const checkpointTensors = (tensors: readonly SavedTensor[]): readonly CheckpointTensor[] =>
+  tensors.flatMap((tensor) => [
+    { name: tensor.name, shape: tensor.shape, dtype: 'f32' as const, group: 'weights' as const },
+    ...statesOf(tensor).map(({ name, shape }) => ({
+      name: tensor.name,
+      shape,
+      dtype: 'f32' as const,
+      group: name,
+    })),
+  ]);
 
 /** By layer with experts, for the manifest. */
 const rowsOf = (groups_LE: Int32Array, experts: number): readonly (readonly number[])[] =>
@@ -39,12 +35,15 @@ export class CheckpointDraft {
   readonly #start: (writer: Promise<CheckpointWriter>) => void;
   readonly #writer: Promise<CheckpointWriter>;
   readonly #puts: Promise<unknown>[] = [];
+  readonly #tensors: ReadonlyMap<string, SavedTensor>;
   /** Checkpoints that may be left when this one is there; null: as many as there are. */
   #keeps: number | null;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#keeps = options.keep;
+    const { model, optimizer } = options.job;
+    this.#tensors = new Map(savedTensors(model, optimizer.kind).map((tensor) => [tensor.name, tensor]));
     let start: (writer: Promise<CheckpointWriter>) => void = () => {};
     this.#writer = new Promise<CheckpointWriter>((resolve) => (start = resolve));
     this.#start = start;
@@ -68,7 +67,13 @@ export class CheckpointDraft {
       ...(resumeFrom === null ? {} : { parents: [resumeFrom.manifest.manifestSha256] }),
     };
     const more = { ...(tokenizer === null ? {} : { tokenizer }), ...hashingOf(this.#options) };
-    const writer = beginCheckpoint(storage, folder, base, checkpointTensors(job), more);
+    const writer = beginCheckpoint(
+      storage,
+      folder,
+      base,
+      checkpointTensors([...this.#tensors.values()]),
+      more,
+    );
     this.#isStarted = true;
     // Nobody knows yet whether the next step will find the parameters of this one blown up; then the one before is wanted.
     const most = body.isLast ? keep : Math.max(2, keep);
@@ -78,9 +83,18 @@ export class CheckpointDraft {
 
   /** Adds a piece. Its buffers stay as they are until the trainer has heard of this checkpoint, so waiting for the writer is safe. */
   put({ body, tensors }: StoreEventOf<'snapshot.slice'>): void {
-    const values = { weights: tensors.weights, 'adam-m': tensors.m, 'adam-v': tensors.v };
+    const tensor = this.#tensors.get(body.name);
+    assert(tensor, 'shards send tensors of the model', { name: body.name });
     const put = this.#writer.then((writer) =>
-      Promise.all(tensorGroups.map((group) => putRows(writer, group, body, asFloat32(values[group])))),
+      Promise.all([
+        putRows(writer, 'weights', body, asFloat32(tensors.weights)),
+        ...[tensors.first, tensors.second].map((values, array) => {
+          const state = tensor.state[array as StateArray];
+          if (state === null || values.length === 0) return undefined;
+          const place = isByElement(state, tensor) ? body : { name: body.name, offset: 0 };
+          return putRows(writer, state.name, place, asFloat32(values));
+        }),
+      ]),
     );
     put.catch(() => {});
     this.#puts.push(put);

@@ -5,7 +5,7 @@ const { flag, number, text } = field;
 const { floats } = tensor;
 /** Which request an answer is to; those of the disk come as `microbatch` of the event. */
 const own = {
-  'slice.ready': ownEvent({ tensors: { weights: floats, m: floats, v: floats } }),
+  'slice.ready': ownEvent({ tensors: { weights: floats, first: floats, second: floats } }),
   'slice.failed': ownEvent(),
   'checkpoint.finished': ownEvent({ body: { path: text } }),
   'checkpoint.broken': ownEvent(),

@@ -4,13 +4,14 @@ import {
   checkpointFolders,
   openCheckpoint,
   type CheckpointReader,
+  type TensorGroup,
 } from '@troupe/checkpoint';
+import { isByElement, savedTensors, type SavedTensor, type StateTensor } from '@troupe/spec';
 import { firstSource } from '../job.ts';
-import type { tensorGroups } from './checkpoint-draft.ts';
 import type { StoreEventOf } from './events.ts';
 import { hashingOf, type StoreOptions } from './options.ts';
 
-type SliceState = Readonly<Record<'weights' | 'm' | 'v', Float32Array>>;
+type SliceState = Readonly<Record<'weights' | 'first' | 'second', Float32Array>>;
 
 /** Which step the run goes back to. */
 type Found = Pick<StoreEventOf<'snapshot.opened'>, 'step' | 'body'>;
@@ -19,7 +20,8 @@ type Found = Pick<StoreEventOf<'snapshot.opened'>, 'step' | 'body'>;
 export class SnapshotSource {
   readonly #options: StoreOptions;
   readonly #logger: Logger;
-  readonly #hasMoments: boolean;
+  readonly #hasState: boolean;
+  readonly #tensors: ReadonlyMap<string, SavedTensor>;
   /** Checkpoints of this run. Others in its folder may be of a run that went another way from an earlier step. */
   readonly #written = new Set<string>();
   #source: CheckpointReader | null;
@@ -28,7 +30,9 @@ export class SnapshotSource {
     this.#options = options;
     this.#logger = logger;
     this.#source = options.resumeFrom;
-    this.#hasMoments = firstSource(options.job) !== 'weights';
+    const { model, optimizer } = options.job;
+    this.#hasState = firstSource(options.job) !== 'weights';
+    this.#tensors = new Map(savedTensors(model, optimizer.kind).map((tensor) => [tensor.name, tensor]));
   }
 
   /** A checkpoint of this run is complete; `name` is its folder's. */
@@ -57,16 +61,21 @@ export class SnapshotSource {
     return { step: source.manifest.step, body: { exists, adamClock } };
   }
 
-  /** Weights and moments of a slice; moments are zero where the source has weights alone. */
+  /** Weights and the optimizer's state of a slice; that is zero where the source has weights alone. */
   async readSlice(slice: StoreEventOf<'slices.read'>['body']): Promise<{ readonly tensors: SliceState }> {
     const from = this.#source;
     assert(from, 'slices are read only of a snapshot');
-    const { length } = slice;
-    const read = (group: (typeof tensorGroups)[number]) => readRows(from, group, slice);
-    const weights = await read('weights');
-    if (from === this.#options.resumeFrom && !this.#hasMoments)
-      return { tensors: { weights, m: new Float32Array(length), v: new Float32Array(length) } };
-    return { tensors: { weights, m: await read('adam-m'), v: await read('adam-v') } };
+    const tensor = this.#tensors.get(slice.name);
+    assert(tensor, 'shards ask for tensors of the model', { name: slice.name });
+    const isFresh = from === this.#options.resumeFrom && !this.#hasState;
+    const read = (state: StateTensor | null): Float32Array | Promise<Float32Array> => {
+      const place = state === null ? null : stateSlice(state, tensor, slice);
+      if (state === null || place === null) return new Float32Array(0);
+      return isFresh ? new Float32Array(place.length) : readRows(from, state.name, place);
+    };
+    const [first, second] = tensor.state;
+    const weights = await readRows(from, 'weights', slice);
+    return { tensors: { weights, first: await read(first), second: await read(second) } };
   }
 
   async #newestUpTo(step: number): Promise<CheckpointReader | null> {
@@ -86,10 +95,22 @@ export class SnapshotSource {
   }
 }
 
+/** Where the state of a piece lies; null: it comes with the first piece of the tensor. */
+function stateSlice(
+  state: StateTensor,
+  tensor: SavedTensor,
+  slice: StoreEventOf<'slices.read'>['body'],
+): StoreEventOf<'slices.read'>['body'] | null {
+  if (isByElement(state, tensor)) return slice;
+  if (slice.offset > 0) return null;
+  const { name, from } = slice;
+  return { name, from, offset: 0, length: state.shape.reduce((product, each) => product * each, 1) };
+}
+
 /** A piece of a tensor as it lies in a shard: one run of the tensor, or its rows one after the other. */
 async function readRows(
   from: CheckpointReader,
-  group: (typeof tensorGroups)[number],
+  group: TensorGroup,
   { name, offset, length, rowLength, rowStride }: StoreEventOf<'slices.read'>['body'],
 ): Promise<Float32Array> {
   if (rowLength === undefined || rowStride === undefined) return await from.read(name, group, offset, length);

@@ -42,13 +42,12 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
       const learningRate = job.learningRate(step);
       if (apply) state.adamClock++;
       state.decided = { gradNorm, learningRate, skipped: !apply };
-      const { clip, beta1, beta2 } = job.optimizer;
+      const { clip } = job.optimizer;
       const body = {
         apply,
         gradScale: clip > 0 && apply ? Math.min(1, clip / (gradNorm + 1e-6)) : 1,
         learningRate,
-        correction1: 1 - beta1 ** state.adamClock,
-        correction2: 1 - beta2 ** state.adamClock,
+        clock: state.adamClock,
       };
       for (const to of company.holders)
         self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });

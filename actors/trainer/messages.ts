@@ -37,7 +37,7 @@ export const recoveryMessages = {
     says: 'A part of the state that a restarted shard lost.',
     fenced: true,
     body: { from: number, to: number },
-    tensors: { weights: floats, m: floats, v: floats },
+    tensors: { weights: floats, first: floats, second: floats },
   }),
   'shard.restore': message({
     from: ['trainer'],

@@ -41,13 +41,12 @@ export function wardEffects(
       memory.keepSum(event.body.from, event.body.kind, event.tensors.sums);
       acknowledge(event);
     },
-    apply: ({ step, attempt, body: { apply, ...decided } }, { copy }) => {
+    apply: ({ step, attempt, body: { apply, ...rates } }, { copy }) => {
       assert(step === copy.version + 1, 'a decision is about the step after what a copy holds (BUD-2)', {
         step,
         version: copy.version,
       });
-      const { clip: _clip, ...settings } = worker.job.optimizer;
-      const calls = apply ? memory.updates({ ...decided, ...settings }) : [];
+      const calls = apply ? memory.updates(worker.job.optimizer, rates) : [];
       self.submit(worker.device, calls, 'weights.applied', { step, attempt });
     },
     reportApplied: ({ step, attempt }, { copy: { version } }) =>

@@ -12,7 +12,7 @@ import { WardMemory } from './ward-memory.ts';
 export function mountWard(worker: Worker, ward: ShardPlace): Mount {
   const owns = worker.job.layout.ownedBy(ward.group, ward.worker);
   return mountOf((self: WardSelf) => {
-    const memory = new WardMemory(worker.device, owns, sumsOf(worker.job, ward.group));
+    const memory = new WardMemory(worker.device, { group: ward.group, owns }, sumsOf(worker.job, ward.group));
     const input: WardInput = { size: lengthOf(owns) };
     return {
       machine: wardMachine,

@@ -6,6 +6,7 @@ import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
 import { conformLayout } from './conform-layout.ts';
 import { conformOperations } from './conform-operations.ts';
+import { conformOptimizers } from './conform-optimizers.ts';
 import { conformParts } from './conform-parts.ts';
 import { conformQueue } from './conform-queue.ts';
 import { conformSums } from './conform-sums.ts';
@@ -20,6 +21,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformTargets(test, body);
   conformParts(test, body);
   conformCapacity(test, body);
+  conformOptimizers(test, body);
   conformSums(test, body);
   conformChoice(test, body);
   conformQueue(test, body);

@@ -2,6 +2,7 @@ import type { CaseTable } from './built-case.ts';
 import { capacityCases } from './capacity-cases.ts';
 import { choiceCases } from './choice-cases.ts';
 import { moeCases } from './moe-cases.ts';
+import { optimizerCases } from './optimizer-cases.ts';
 import { partCases } from './part-cases.ts';
 import { rowCases } from './row-cases.ts';
 
@@ -11,5 +12,6 @@ export const operationCases: CaseTable = {
   ...moeCases,
   ...capacityCases,
   ...choiceCases,
+  ...optimizerCases,
   ...partCases,
 };

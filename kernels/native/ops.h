@@ -517,6 +517,14 @@ struct AdamWArgs {
   ConstGradient gradient;
   double grad_scale, learning_rate, beta1, beta2, eps, weight_decay, correction1, correction2;
 };
+struct SgdArgs {
+  const float* weights;
+  float* out;
+  float* v;
+  ConstGradient gradient;
+  double grad_scale, learning_rate, weight_decay, momentum;
+  bool nesterov;
+};
 
 // X(function, Args): one line per operation, in the order of KernelOp. Row-wise operations live in ops-rows/,
 // products in gemm/.
@@ -555,7 +563,8 @@ struct AdamWArgs {
   X(sum_reset, SumResetArgs)                               \
   X(sum_read, SumReadArgs)                                 \
   X(sum_squares, SumSquaresArgs)                           \
-  X(adamw, AdamWArgs)
+  X(adamw, AdamWArgs)                                      \
+  X(sgd, SgdArgs)
 
 #define TROUPE_PRODUCT_OPS(X)                              \
   X(linear_forward, LinearForwardArgs)                     \

@@ -20,6 +20,7 @@ import { routePlan } from './route.ts';
 import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.ts';
 import { routeSelect } from './select.ts';
 import { gateWeigh } from './weigh.ts';
+import { sgd } from './sgd.ts';
 
 /** Every operation of the set; a missing one does not compile. */
 export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { readonly op: O }>> } = {
@@ -68,4 +69,5 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'sum.read': sumRead,
   'sum.squares': sumSquares,
   adamw,
+  sgd,
 };

@@ -11,7 +11,7 @@ import { expertsBackward, expertsBackwardInput, expertsBackwardWeight, expertsFo
 import { headLoss } from './head.ts';
 import { headFinish, headPartial } from './head-parts.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
-import { adamw, sumAdd, sumSquares } from './optimizer.ts';
+import { adamw, sgd, sumAdd, sumSquares } from './optimizer.ts';
 import type { Tensors } from './tensors.ts';
 
 type OwnBodies = {
@@ -38,6 +38,7 @@ const ownBodies: OwnBodies = {
   'sum.add': (_, call) => sumAdd(call),
   'sum.squares': (_, call) => sumSquares(call),
   adamw: (_, call) => adamw(call),
+  sgd: (_, call) => sgd(call),
 };
 
 function asTroupeError(error: unknown, op: string): TroupeError {

@@ -5,6 +5,7 @@ import {
   NORM_BLOCK,
   NORM_QUANTUM_LOG2,
   type AdamWCall,
+  type SgdCall,
   type SumAddCall,
   type SumSquaresCall,
   type OnHost,
@@ -81,6 +82,21 @@ export function adamw(call: OnHost<AdamWCall>): void {
       m[at] = mean;
       v[at] = square;
       out[at] = weights[at]! * keep - (rate * mean) / (Math.sqrt(square * inverse2) + eps);
+    }
+  });
+}
+
+/** @see Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning" */
+export function sgd(call: OnHost<SgdCall>): void {
+  const { weights, out, v, gradient, gradScale, learningRate, momentum, nesterov } = call;
+  const keep = 1 - learningRate * call.weightDecay;
+  eachBlock(gradient, (block, first, length) => {
+    for (let i = 0; i < length; i++) {
+      const at = first + i;
+      const g = block[i]! * gradScale;
+      const moved = momentum * v[at]! + g;
+      v[at] = moved;
+      out[at] = weights[at]! * keep - learningRate * (nesterov ? momentum * moved + g : moved);
     }
   });
 }

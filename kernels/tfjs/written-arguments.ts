@@ -57,4 +57,5 @@ export const writtenArguments: { readonly [O in KernelCall['op']]: readonly stri
   'sum.read': ['out'],
   'sum.squares': ['norm128'],
   adamw: ['out', 'm', 'v'],
+  sgd: ['out', 'v'],
 };

@@ -25,7 +25,7 @@ export function jobOver(layout: Layout, { train, model, wire }: ResolvedTopology
     steps: train.steps,
     stopAfter: train.steps,
     seed: train.seed,
-    optimizer: { beta1: betas[0], beta2: betas[1], eps, weightDecay, clip },
+    optimizer: { kind: 'adamw', beta1: betas[0], beta2: betas[1], eps, weightDecay, clip },
     learningRate: () => lr,
     // An evaluation at the end waits until the last weights are everywhere.
     evaluateEvery: 0,

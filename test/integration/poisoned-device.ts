@@ -6,7 +6,9 @@ const isGradient = (value: unknown): value is GradientTarget =>
 const gradientsOf = (call: KernelCall): readonly GradientTarget[] =>
   Object.values(call as unknown as Readonly<Record<string, unknown>>).filter(isGradient);
 /** Kernels that bring a gradient into being. */
-const isSource = ({ op }: KernelCall): boolean => !op.startsWith('sum.') && op !== 'adamw';
+/** What reads gradients and leaves none. */
+const updates: ReadonlySet<KernelCall['op']> = new Set(['adamw', 'sgd']);
+const isSource = ({ op }: KernelCall): boolean => !op.startsWith('sum.') && !updates.has(op);
 
 export interface Poisoned {
   readonly device: Device;

@@ -84,7 +84,7 @@ export function inputOf(mixture: Mixture): TopologyInput {
       precision: mixture.precision,
       seed: 7,
       // Without a limit a first moment of step 1 is its gradient, times what no layout changes.
-      optimizer: { lr: 1e-2, warmup: 0, clip: 0 },
+      optimizer: { kind: mixture.optimizer ?? 'adamw', lr: 1e-2, warmup: 0, clip: 0 },
     },
     parallel: {
       pp,

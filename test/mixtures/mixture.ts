@@ -1,3 +1,5 @@
+import type { OptimizerKind } from '@troupe/spec';
+
 /** What differs between the models of mixtures. */
 export interface ModelChoice {
   readonly tiedHead?: boolean;
@@ -69,6 +71,8 @@ export type Mixture = { readonly [F in FactorName]: (typeof factors)[F][number] 
   readonly precision: 'f32' | 'bf16';
   /** How rows go to experts elsewhere: a microbatch's at once (default), or a few grains at a time. */
   readonly rows?: 'whole' | 'chunks';
+  /** Default: adamw. */
+  readonly optimizer?: OptimizerKind;
 };
 
 /** Nothing is divided. */
@@ -160,5 +164,6 @@ export function nameOf(mixture: Mixture): string {
     ...(mixture.apart === 0 ? [] : [`apart${mixture.apart}`]),
     ...(mixture.rows === 'chunks' ? ['chunks'] : []),
     `${mixture.model}${mixture.segments === 1 ? '' : ` s${mixture.segments}`} ${mixture.precision}`,
+    ...(mixture.optimizer === undefined ? [] : [mixture.optimizer]),
   ].join(' ');
 }

@@ -34,7 +34,7 @@ const isSmall = ({ pp = 1, dp = 1, tp = 1, ep = 1, apart = 0 }: Decided): boolea
   worldOf({ pp, dp, tp, ep, apart }) <= MOST_WORKERS;
 
 /** What the table is made from. */
-type Factor = Exclude<keyof Mixture, 'rows'>;
+type Factor = Exclude<keyof Mixture, 'rows' | 'optimizer'>;
 
 /** What is left to decide, in an order in which dead ends are seen early. */
 const order: readonly Factor[] = [

@@ -6,6 +6,7 @@ import {
   segmentsOf,
   type ElementRange,
   type ModelConfig,
+  type OptimizerKind,
   type TensorAxis,
   type TensorSegments,
 } from '@troupe/spec';
@@ -64,7 +65,7 @@ export interface LayoutSource {
     };
   /** Without an optimizer: one that takes an element at a time. */
   readonly train: Batch & {
-    readonly optimizer?: { readonly kind: string };
+    readonly optimizer?: { readonly kind: OptimizerKind };
     readonly tensorSegments?: number;
   };
   readonly machines: readonly Machine[];
@@ -83,9 +84,6 @@ export interface HiddenNeighbour {
   readonly stage: Address;
   readonly chunk: number;
 }
-
-/** Optimizers whose update of a matrix needs all of it. */
-const wholeMatrices: ReadonlySet<string> = new Set(['muon', 'adafactor']);
 
 /**
  * Who holds what, and who computes what: the one place that knows. Everything is a function of ranks, made when it is asked for, so that a
@@ -173,7 +171,7 @@ export class Layout {
     });
     this.#groups = new ParameterGroups(this, {
       fanout: source.wire.fanout,
-      cuts: wholeMatrices.has(source.train.optimizer?.kind ?? '') ? 'units' : 'blocks',
+      optimizer: source.train.optimizer?.kind ?? 'adamw',
       neighbours: () => this.#machines.neighbours,
     });
   }

@@ -4,10 +4,14 @@ import {
   cutAtUnits,
   exchangeSlices,
   flatLayout,
+  hasWholeTensors,
+  OptimizerState,
+  unitCost,
   type Cut,
   type ElementRange,
   type ExchangeLevel,
   type FlatLayout,
+  type OptimizerKind,
   type Unit,
 } from '@troupe/spec';
 import type { Holders } from './holders.ts';
@@ -23,9 +27,6 @@ export interface HeldSlice {
   readonly part: ElementRange;
 }
 
-/** Where a group's buffer may be divided among its holders: at any norm block, or only where a unit ends. */
-export type Cuts = 'blocks' | 'units';
-
 /**
  * Parameters that the same workers hold: they add up their gradients, and share their optimizer state and their updates.
  *
@@ -38,7 +39,8 @@ export class ParameterGroup {
   readonly holders: Holders;
   /** In which levels the holders exchange gradients and weights. */
   readonly exchange: readonly ExchangeLevel[];
-  readonly cuts: Cuts;
+  /** What updates it, which says where its buffer may be divided among its holders and what they keep beside it. */
+  readonly optimizer: OptimizerKind;
   /** Who reads the weights: the stage, or experts. */
   readonly reader: 'stage' | 'experts';
   /** Addresses of its shards and couriers, as far as somebody asked for them: one string each, however many messages name it. */
@@ -48,17 +50,19 @@ export class ParameterGroup {
   #flat: FlatLayout | null = null;
   #segments: readonly Segment[] | null = null;
   #slices: readonly HeldSlice[] | null = null;
+  #state: OptimizerState | null = null;
+  #cut: Cut | null = null;
   readonly #layerRanges = new Map<number, ElementRange | null>();
 
   constructor(
-    group: Pick<ParameterGroup, 'name' | 'holders' | 'exchange' | 'cuts' | 'reader'> & {
+    group: Pick<ParameterGroup, 'name' | 'holders' | 'exchange' | 'optimizer' | 'reader'> & {
       readonly units: () => readonly Unit[];
     },
   ) {
     this.name = group.name;
     this.holders = group.holders;
     this.exchange = group.exchange;
-    this.cuts = group.cuts;
+    this.optimizer = group.optimizer;
     this.reader = group.reader;
     this.#makeUnits = group.units;
   }
@@ -96,8 +100,22 @@ export class ParameterGroup {
     return this.flat.units;
   }
 
+  /** Where the optimizer's state of its elements lies; worked out once for all holders. */
+  get state(): OptimizerState {
+    this.#state ??= new OptimizerState(this.flat, this.optimizer);
+    return this.#state;
+  }
+
+  /** At any norm block, or where some tensors stay whole only between units, as even in their cost as these allow. */
   get cut(): Cut {
-    return this.cuts === 'blocks' ? cutAtBlocks : cutAtUnits(this.flat);
+    const { optimizer } = this;
+    this.#cut ??= hasWholeTensors(optimizer)
+      ? cutAtUnits(
+          this.flat,
+          this.units.map((unit) => unitCost(optimizer, unit)),
+        )
+      : cutAtBlocks;
+    return this.#cut;
   }
 
   /** Where the units of a layer lie; null: it has none. Worked out once: a group may have thousands of units, and be asked for every message. */

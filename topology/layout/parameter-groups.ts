@@ -7,13 +7,14 @@ import {
   isEmbedding,
   kvHeadsOfSegment,
   type ModelConfig,
+  type OptimizerKind,
   type TensorSegments,
   type Unit,
 } from '@troupe/spec';
 import type { ExpertPlace, ExpertPlaces } from './expert-places.ts';
 import { Holders } from './holders.ts';
 import type { Coordinates, Mesh } from './mesh.ts';
-import { ParameterGroup, type Cuts, type GroupName } from './parameter-group.ts';
+import { ParameterGroup, type GroupName } from './parameter-group.ts';
 import { tensorRank, type ExpertGroupId, type StageIndex, type TensorRank, type WorkerRank } from './rank.ts';
 import type { StagePlan } from './stage-plan.ts';
 
@@ -36,9 +37,9 @@ export interface GroupedLayout {
   readonly experts: ExpertPlaces;
 }
 
-/** How holders exchange. */
+/** How holders exchange, and update. */
 export interface ExchangeRule {
-  readonly cuts: Cuts;
+  readonly optimizer: OptimizerKind;
   /** Most peers of a group; 0: all. */
   readonly fanout: number;
   /** Neighbours in the order of ranks that certainly share a machine. */
@@ -227,7 +228,7 @@ export class ParameterGroups {
         name,
         holders,
         exchange: this.#exchange(holders),
-        cuts: this.#rule.cuts,
+        optimizer: this.#rule.optimizer,
         reader,
         units,
       });

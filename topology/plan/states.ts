@@ -14,6 +14,8 @@ export interface GroupSizes {
   /** What the worker updates, its slice or under ZeRO 0 everything, and the elements of it with an f32 gradient. */
   readonly owned: number;
   readonly ownedStored: number;
+  /** What the optimizer keeps of it, floats. */
+  readonly kept: number;
   /** What kernels read in bf16, of the whole and of what the worker updates. */
   readonly rounded: number;
   readonly ownedRounded: number;
@@ -51,7 +53,7 @@ export interface StateBytes {
   readonly gradients: number;
   /** The f32 weights that the optimizer updates, where kernels read others, and what is sent of them. */
   readonly master: number;
-  /** Adam's two moments of the slices that the worker owns, 8 bytes an element. */
+  /** What the optimizer keeps of the slices that the worker owns: Adam's two moments are 8 bytes an element. */
   readonly moments: number;
 }
 
@@ -126,6 +128,10 @@ function levelSumLengths(group: ParameterGroup, worker: WorkerRank): readonly nu
   );
 }
 
+/** Floats that the optimizer keeps of a range of the group's buffer. */
+export const keptOf = ({ state }: ParameterGroup, range: ElementRange): number =>
+  [state.rangeIn(0, range), state.rangeIn(1, range)].reduce((sum, { from, to }) => sum + to - from, 0);
+
 /** The sizes of a group on a worker, as its shard has them. */
 export function groupSizes(
   topology: ResolvedTopology,
@@ -142,6 +148,7 @@ export function groupSizes(
     stored: storedIn(topology, layout, group, { from: 0, to: length }),
     owned: own.to - own.from,
     ownedStored: storedIn(topology, layout, group, own),
+    kept: keptOf(group, own),
     rounded: roundedIn(topology, group, { from: 0, to: length }),
     ownedRounded: roundedIn(topology, group, own),
     buckets: sumOf(buckets),
@@ -174,7 +181,7 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
   const buckets = 8 * (sizes.buckets + (isOffloaded ? 0 : sizes.levelSums)) + 4 * sizes.marks;
   const own = {
     master: isGathered || isOffloaded ? 4 * owned + 2 * ownedRounded : 4 * ownedRounded,
-    moments: 8 * owned,
+    moments: 4 * sizes.kept,
   };
   const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
   return {
@@ -185,5 +192,6 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
   };
 }
 
-/** Bytes of a copy of what one shard alone holds: weights and moments, 12 bytes an element, and the gradient of the open step. */
-export const copyBytes = ({ owned, ownedStored }: GroupSizes): number => (12 + 8) * owned - 4 * ownedStored;
+/** Bytes of a copy of what one shard alone holds: weights and the optimizer's state, and the gradient of the open step. */
+export const copyBytes = ({ owned, ownedStored, kept }: GroupSizes): number =>
+  (4 + 8) * owned + 4 * kept - 4 * ownedStored;

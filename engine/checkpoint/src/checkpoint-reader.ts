@@ -19,6 +19,7 @@ import {
   type ManifestTensor,
   type TensorGroup,
 } from './manifest.ts';
+import type { CheckpointTensor } from './file-plan.ts';
 import { headerJsonBytes, parseHeader, type SafetensorsHeader } from './safetensors-header.ts';
 import { floatsOf } from './safetensors.ts';
 
@@ -124,18 +125,18 @@ export class CheckpointReader {
   }
 
   /**
-   * Compares the checkpoint with the parameters that a model has, in each of `groups`.
+   * Compares the checkpoint with the tensors that it should have: a model's parameters, and what an optimizer keeps of them.
    *
    * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH naming every missing, extra, duplicate and misshapen tensor
    */
-  expectParameters(
-    parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  expectTensors(
+    tensors: readonly Pick<CheckpointTensor, 'name' | 'shape' | 'group'>[],
     groups: readonly TensorGroup[] = tensorGroups,
   ): void {
     const problems: string[] = [];
     const expected = new Set<string>();
-    for (const group of groups) {
-      for (const { name, shape } of parameters) {
+    for (const wanted of groups) {
+      for (const { name, shape, group } of tensors.filter((each) => each.group === wanted)) {
         const id = tensorId(name, group);
         const found = this.#tensors.get(id);
         if (expected.has(id)) problems.push(`tensor '${name}' (${group}) is asked for twice`);
@@ -151,6 +152,16 @@ export class CheckpointReader {
       if (groups.includes(group) && !expected.has(id)) problems.push(`tensor '${name}' (${group}) is extra`);
     }
     if (problems.length > 0) throw new CheckpointMismatchError(this.folder, problems);
+  }
+
+  /** The same of weights alone. @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH */
+  expectParameters(
+    parameters: readonly { readonly name: string; readonly shape: readonly number[] }[],
+  ): void {
+    this.expectTensors(
+      parameters.map(({ name, shape }) => ({ name, shape, group: 'weights' })),
+      ['weights'],
+    );
   }
 
   /** Ends the hashing thread, if it is the reader's own. */

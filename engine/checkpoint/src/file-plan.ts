@@ -15,11 +15,16 @@ export interface CheckpointTensor {
   readonly group: TensorGroup;
 }
 
-/** Key suffix of each group, as PyTorch's Adam names its state. */
+/** Key suffix of each group, as PyTorch's optimizers name their state where they have it. */
 const keySuffix: Readonly<Record<TensorGroup, string>> = {
   weights: '',
   'adam-m': '.exp_avg',
   'adam-v': '.exp_avg_sq',
+  'sgd-v': '.momentum_buffer',
+  'muon-m': '.muon_momentum',
+  'adafactor-row': '.exp_avg_sq_row',
+  'adafactor-col': '.exp_avg_sq_col',
+  'adafactor-v': '.exp_avg_sq_full',
 };
 
 export interface PlannedTensor extends CheckpointTensor {
@@ -59,8 +64,8 @@ export function planFiles(
     size: numElements(tensor.shape),
   }));
   const weights = planned.filter((tensor) => tensor.group === 'weights');
-  const moments = planned.filter((tensor) => tensor.group !== 'weights');
-  return [...packFiles('weights', weights, maxFileBytes), ...packFiles('optimizer', moments, maxFileBytes)];
+  const states = planned.filter((tensor) => tensor.group !== 'weights');
+  return [...packFiles('weights', weights, maxFileBytes), ...packFiles('optimizer', states, maxFileBytes)];
 }
 
 interface Packable {

@@ -1,4 +1,5 @@
 import { assert } from '@troupe/core';
+import { stateNames, type StateName } from '@troupe/spec';
 import { duplicateKey } from './duplicate-key.ts';
 import { CheckpointDamagedError } from './errors.ts';
 import type { Hasher } from './hasher.ts';
@@ -8,10 +9,10 @@ export const MANIFEST_FILE = 'manifest.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
 export const FORMAT_VERSION = 1;
 
-/** What a tensor is: a parameter, or one of its two Adam moments. */
-export type TensorGroup = 'weights' | 'adam-m' | 'adam-v';
+/** What a tensor is: a parameter, or what an optimizer keeps of one. */
+export type TensorGroup = 'weights' | StateName;
 
-export const tensorGroups: readonly TensorGroup[] = ['weights', 'adam-m', 'adam-v'];
+export const tensorGroups: readonly TensorGroup[] = ['weights', ...stateNames];
 
 /** What a checkpoint says besides its tensors. All of it plain JSON without NaN or infinities. */
 export interface ManifestBase {

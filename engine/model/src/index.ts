@@ -26,6 +26,7 @@ export * from './joined-units.ts';
 export * from './layer-activations.ts';
 export * from './layer-again.ts';
 export * from './local-model.ts';
+export * from './optimizer-update.ts';
 export * from './rank-shares.ts';
 export * from './rope-tables.ts';
 export * from './rounded-weights.ts';

@@ -10,6 +10,7 @@ const shared: ReadonlySet<KernelCall['op']> = new Set([
   'sum.reset',
   'sum.squares',
   'adamw',
+  'sgd',
 ]);
 
 /**

@@ -11,4 +11,5 @@ export * from './host-memory.ts';
 export * from './kernel-calls.ts';
 export * from './kernel-cost.ts';
 export * from './operands.ts';
+export * from './optimizer-calls.ts';
 export * from './part-calls.ts';

@@ -36,6 +36,7 @@ import type { ExpertCall } from './expert-calls.ts';
 import type { ExpertLayerCall } from './expert-layer-calls.ts';
 import type { ExactSum, GradientTarget } from './gradient-target.ts';
 import type { HalfRows, NormKind, Precision, Rows, Weights } from './operands.ts';
+import type { OptimizerCall } from './optimizer-calls.ts';
 import type { PartCall } from './part-calls.ts';
 import type { Bytes, Floats, Halves, Int64s, Ints } from './device-array.ts';
 
@@ -532,6 +533,7 @@ export type KernelCall =
   | AdamWCall
   | CapacityCall
   | ChoiceCall
+  | OptimizerCall
   | ExpertCall
   | PartCall
   | ExpertLayerCall;

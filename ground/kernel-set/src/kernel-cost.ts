@@ -410,6 +410,13 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       return { flops: call.sum.length, bytes: (I64 + size(call.out)) * call.sum.length };
     case 'sum.squares':
       return { flops: 3 * call.gradient.length, bytes: size(call.gradient) * call.gradient.length };
+    case 'sgd': {
+      const count = call.weights.length;
+      return {
+        flops: 6 * count,
+        bytes: elements([call.gradient, call.weights, call.out, call.v, call.v], count),
+      };
+    }
     case 'adamw': {
       const count = call.weights.length;
       return {
@@ -500,6 +507,7 @@ function sizesOf(call: KernelCall): string {
       return `${call.sum.length}`;
     case 'sum.squares':
       return `${call.gradient.length}`;
+    case 'sgd':
     case 'adamw':
       return `${call.weights.length}`;
     default:

@@ -97,11 +97,19 @@ test('Exchange: what is added up level by level is the sum over all peers, with 
   t.is(messages / 64, 14);
 });
 
-test('cutAtUnits: parts end where units do, as even as these allow; some may be empty', (t) => {
-  const cut = cutAtUnits({ starts: [0, 10, 20, 90] });
+test('cutAtUnits: parts end where units do, and the dearest is as cheap as they allow; some may be empty', (t) => {
+  const starts = [0, 10, 20, 90];
+  const cut = cutAtUnits({ starts }, [10, 10, 70, 10]);
   t.deepEqual(cut({ from: 0, to: 100 }, 2), [0, 20, 100]);
-  t.deepEqual(cut({ from: 0, to: 100 }, 5), [0, 20, 20, 90, 90, 100], 'a unit of 70 is one part');
-  t.deepEqual(cut({ from: 20, to: 90 }, 3), [20, 20, 90, 90]);
+  t.deepEqual(cut({ from: 0, to: 100 }, 3), [0, 20, 90, 100]);
+  t.deepEqual(cut({ from: 0, to: 100 }, 5), [0, 20, 90, 100, 100, 100], 'a unit of 70 is one part');
+  t.deepEqual(cut({ from: 20, to: 90 }, 3), [20, 90, 90, 90]);
+  t.deepEqual(
+    cutAtUnits({ starts }, [5, 5, 1, 9])({ from: 0, to: 100 }, 2),
+    [0, 20, 100],
+    'by cost, not length',
+  );
+  t.deepEqual(cutAtUnits({ starts }, [0, 0, 0, 0])({ from: 0, to: 100 }, 2), [0, 100, 100]);
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 12 }),
@@ -112,7 +120,7 @@ test('cutAtUnits: parts end where units do, as even as these allow; some may be 
         const length = 1024 * sizes.reduce((a, b) => a + b, 0);
         const levels = exchangeLevels(numPeers, { perMachine: 1, fanout });
         const slices = Array.from({ length: numPeers }, (_, position) =>
-          new Exchange(length, position, levels, cutAtUnits({ starts })).part(levels.length),
+          new Exchange(length, position, levels, cutAtUnits({ starts }, sizes)).part(levels.length),
         ).toSorted((a, b) => a.from - b.from || a.to - b.to);
         t.is(slices[0]?.from, 0);
         t.is(slices.at(-1)?.to, length);

@@ -59,18 +59,47 @@ export type Cut = (whole: ElementRange, parts: number) => readonly number[];
 export const cutAtBlocks: Cut = ({ from, to }, parts) =>
   sliceBounds(to - from, parts).map((bound) => from + bound);
 
-/** Only where a unit begins, for optimizers that need whole matrices: each bound at the start that is nearest to an even cut. */
+/**
+ * Only where a unit begins, for optimizers that need whole tensors: so that the dearest part is as cheap as runs of whole units allow.
+ *
+ * Runs, not any units: a slice of a buffer is a range, from which exchange, buckets, copies and checkpoints take their bounds. Who owns
+ * what enters no number.
+ *
+ * @param costs - of a step, by unit; the sum of each part is what is to be even
+ */
 export const cutAtUnits =
-  ({ starts }: Pick<FlatLayout, 'starts'>): Cut =>
+  ({ starts }: Pick<FlatLayout, 'starts'>, costs: readonly number[]): Cut =>
   ({ from, to }, parts) => {
-    const legal = [...starts.filter((start) => start > from && start < to), to];
-    return Array.from({ length: parts + 1 }, (_, part) => {
-      const even = from + ((to - from) * part) / parts;
-      const nearest = (best: number, start: number): number =>
-        Math.abs(start - even) < Math.abs(best - even) ? start : best;
-      return part === parts ? to : legal.reduce(nearest, from);
-    });
+    const within = starts.flatMap((start, unit) =>
+      start >= from && start < to ? [{ start, cost: costs[unit] ?? 0 }] : [],
+    );
+    const total = within.reduce((sum, { cost }) => sum + cost, 0);
+    let [low, high] = [within.reduce((most, { cost }) => Math.max(most, cost), total / parts), total];
+    for (let round = 0; round < 40 && low < high; round++) {
+      const middle = (low + high) / 2;
+      if (runsWithin(within, middle).length <= parts) high = middle;
+      else low = middle;
+    }
+    const bounds = runsWithin(within, high);
+    return Array.from({ length: parts + 1 }, (_, part) => (part === 0 ? from : (bounds[part] ?? to)));
   };
+
+/** Where runs of units begin that cost at most so much each, taken greedily; one that costs more is a run of its own. */
+function runsWithin(
+  units: readonly { readonly start: number; readonly cost: number }[],
+  most: number,
+): readonly number[] {
+  const begins: number[] = [];
+  let cost = Infinity;
+  for (const unit of units) {
+    if (cost + unit.cost > most) {
+      begins.push(unit.start);
+      cost = 0;
+    }
+    cost += unit.cost;
+  }
+  return begins;
+}
 
 /** Another peer of a group, and the part of the buffer that it completes there. */
 export interface ExchangePeer {

@@ -1,6 +1,6 @@
 import type { Job } from '@troupe/actors';
 import { CheckpointMismatchError, type CheckpointReader } from '@troupe/checkpoint';
-import { denseUnits, expertUnits, moeLayers } from '@troupe/spec';
+import { moeLayers, savedTensors, statesOf } from '@troupe/spec';
 import { diffValues, type ResolvedTopology } from '@troupe/topology';
 import type { RunChoices } from './job.ts';
 
@@ -50,16 +50,20 @@ function sitsIn(
  *
  * @throws {CheckpointMismatchError} TROUPE_CHECKPOINT_MISMATCH naming every tensor that is missing, extra or of another shape
  */
-export function checkpointMustFit({ model }: Job, { resumeFrom, weightsFrom }: FirstState): void {
-  const units = [...denseUnits(model), ...moeLayers(model).flatMap((layer) => expertUnits(model, layer))];
-  const parameters = units.flatMap((unit) => unit.parameters);
-  weightsFrom?.expectParameters(parameters, ['weights']);
+export function checkpointMustFit({ model, optimizer }: Job, { resumeFrom, weightsFrom }: FirstState): void {
+  const tensors = savedTensors(model, optimizer.kind);
+  weightsFrom?.expectParameters(tensors);
   if (resumeFrom === undefined) return;
-  if (!resumeFrom.manifest.tensors.some(({ group }) => group === 'adam-m'))
+  if (resumeFrom.manifest.tensors.every(({ group }) => group === 'weights'))
     throw new CheckpointMismatchError(resumeFrom.folder, [
       'it holds weights alone, and resuming takes the state of the optimizer too; start a run with them: troupe launch FILE --from CHECKPOINT',
     ]);
-  resumeFrom.expectParameters(parameters);
+  resumeFrom.expectTensors(
+    tensors.flatMap((tensor) => [
+      { ...tensor, group: 'weights' as const },
+      ...statesOf(tensor).map((state) => ({ name: tensor.name, shape: state.shape, group: state.name })),
+    ]),
+  );
 }
 
 /** Keys of `model` that say how training begins or what it adds to the loss: weights mean the same whatever they say. */

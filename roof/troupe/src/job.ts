@@ -9,6 +9,7 @@ import {
   refuseUnbuilt,
   type ResolvedTopology,
 } from '@troupe/topology/worker';
+import { optimizerSettings } from './optimizer-settings.ts';
 
 /** What a run decides beyond its topology. Plain numbers, so that it travels to worker processes. */
 export interface RunChoices {
@@ -62,7 +63,6 @@ export function jobOf(
   refuse(topology, use);
   const { train } = topology;
   refuseGate(topology, rules.gate);
-  const { optimizer } = train;
   const model = withExpert(topology, rules.expert);
   return {
     model,
@@ -75,13 +75,7 @@ export function jobOf(
     steps: train.steps,
     stopAfter: choices.stopAfter,
     seed: train.seed,
-    optimizer: {
-      beta1: optimizer.betas[0],
-      beta2: optimizer.betas[1],
-      eps: optimizer.eps,
-      weightDecay: optimizer.weightDecay,
-      clip: optimizer.clip,
-    },
+    optimizer: optimizerSettings(train.optimizer),
     learningRate: (step) => learningRate(train, step),
     evaluateEvery: topology.eval.every,
     evaluationSequences: choices.evaluationSequences,

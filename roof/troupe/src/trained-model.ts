@@ -42,7 +42,7 @@ async function readWeights(
       parameters.map(({ name, shape, place }) => [name, { name, shape: place?.shape ?? shape }] as const),
     ),
   );
-  checkpoint.expectParameters([...wholes.values()], ['weights']);
+  checkpoint.expectParameters([...wholes.values()]);
   for (const [index, { parameters }] of units.entries())
     for (const parameter of parameters) {
       const first = (starts[index] ?? 0) + parameter.offset;

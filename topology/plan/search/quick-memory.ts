@@ -5,6 +5,7 @@ import {
   expertUnit,
   isMoeLayer,
   isOperandOnly,
+  keptShare,
   layerUnits,
   moeLayers,
   type Unit,
@@ -73,9 +74,16 @@ export class QuickMemory {
   readonly #elements = new Known<Elements>();
   readonly #passes = new Known<PassBytes>();
   readonly #slots = new Known<readonly number[]>();
+  #kept: number | null = null;
 
   constructor(topology: ResolvedTopology) {
     this.#topology = topology;
+  }
+
+  /** Floats that the optimizer keeps, for each parameter, of the whole model: of a part of it about as many. */
+  get #keptShare(): number {
+    this.#kept ??= keptShare(this.#topology.model, this.#topology.train.optimizer.kind);
+    return this.#kept;
   }
 
   #statistics(layers: number): number {
@@ -107,6 +115,7 @@ export class QuickMemory {
         stored,
         owned,
         ownedStored: stored,
+        kept: this.#keptShare * owned,
         window: roomsOf(segments, WEIGHT_ROOMS) * (length === 0 ? 0 : 4 - (2 * rounded) / length),
         buckets: roomsOf(segments, BUCKET_ROOMS),
         levelSums: isShared ? this.#levelSums(segments, holders) : 0,

@@ -1,0 +1,73 @@
+import { assert, InvariantError } from '@troupe/core';
+import type { Floats, Int64s, KernelCall } from '@troupe/kernel-set';
+import type { UpdatePart } from '@troupe/spec';
+
+/** Numbers of AdamW, also for what Muon leaves to it; ranges and meanings as in {@link AdamWCall}. */
+export interface AdamWSettings {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+}
+
+interface MomentumSettings {
+  /** In [0, 1). */
+  readonly momentum: number;
+  /** Step by the momentum that the next gradient would find. */
+  readonly nesterov: boolean;
+}
+
+/** How a run updates its parameters, and the numbers of that. */
+export type OptimizerSettings = {
+  /** Decoupled, times the learning rate. */
+  readonly weightDecay: number;
+  /** Largest norm of all gradients together; 0 switches clipping off. */
+  readonly clip: number;
+} & (({ readonly kind: 'adamw' } & AdamWSettings) | ({ readonly kind: 'sgd' } & MomentumSettings));
+
+/** What the trainer decides about a step, the same for all parameters. */
+export interface UpdateRates {
+  readonly gradScale: number;
+  readonly learningRate: number;
+  /** Updates that were applied, this one among them. */
+  readonly clock: number;
+}
+
+/** Arrays of the elements of one part. */
+export interface UpdatedArrays {
+  readonly weights: Floats;
+  /** May be `weights`. */
+  readonly out: Floats;
+  /** Values of an exact sum, or a stored gradient. */
+  readonly gradient: Int64s | Floats;
+  /** Its state, as `OptimizerState` has it. */
+  readonly first: Floats;
+  readonly second: Floats;
+}
+
+/** The calls that update consecutive elements: the same for whoever makes them, so that copies keep their bits. */
+export function updateCalls(
+  { update }: Pick<UpdatePart, 'update'>,
+  { weights, out, gradient, first, second }: UpdatedArrays,
+  settings: OptimizerSettings,
+  { gradScale, learningRate, clock }: UpdateRates,
+): readonly KernelCall[] {
+  const { weightDecay } = settings;
+  const common = { weights, out, gradient, gradScale, learningRate, weightDecay };
+  switch (update) {
+    case 'none':
+      return [];
+    case 'adamw': {
+      assert('beta1' in settings, 'an optimizer has the numbers of what it does', { update });
+      const { beta1, beta2, eps } = settings;
+      const corrections = { correction1: 1 - beta1 ** clock, correction2: 1 - beta2 ** clock };
+      return [{ op: 'adamw', ...common, m: first, v: second, beta1, beta2, eps, ...corrections }];
+    }
+    case 'sgd': {
+      assert(settings.kind === 'sgd', 'an optimizer has the numbers of what it does', { update });
+      const { momentum, nesterov } = settings;
+      return [{ op: 'sgd', ...common, v: first, momentum, nesterov }];
+    }
+    default:
+      throw new InvariantError('an optimizer has calls', { update });
+  }
+}
