@@ -23,7 +23,7 @@ export interface Composed {
 const looksLikePath = (name: string): boolean => /[\\/]|\.(?:ya?ml|json)$/i.test(name);
 
 /** A preset's name, or a path relative to `from`. */
-function locate(name: string, from: string, sources: TopologySources): string {
+export function locate(name: string, from: string, sources: TopologySources): string {
   if (!looksLikePath(name) && sources.presetNames.includes(name)) return sources.presetPath(name);
   return isAbsolute(name) ? name : join(from, name);
 }

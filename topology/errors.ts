@@ -7,14 +7,15 @@ export class TopologyError extends TroupeError {
   override readonly name = 'TopologyError';
   readonly problems: readonly TopologyProblem[];
 
-  constructor(problems: readonly TopologyProblem[]) {
+  /** @param what - the file that they are of, for people: a sweep has topologies in it */
+  constructor(problems: readonly TopologyProblem[], what = 'topology') {
     const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
     const shown = problems.slice(0, limits.problems).map(formatProblem);
     const more = problems.length - shown.length;
     const lines = [...shown, ...(more === 0 ? [] : [`… and ${more} more`])];
     super(
       'TROUPE_TOPOLOGY_INVALID',
-      `the topology has ${count}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
+      `the ${what} has ${count}:\n${lines.map((line) => `  ${line}`).join('\n')}`,
       {
         details: {
           problems: lines,

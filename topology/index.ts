@@ -8,6 +8,7 @@ export { nearestName } from './nearest.ts';
 export * from './advice.ts';
 export * from './load.ts';
 export { presetNames, presetPath, readTopologyFile } from './read.ts';
+export * from './sweep/load-sweep.ts';
 export * from './trajectory.ts';
 export * from './plan/plan.ts';
 export { planMemory, type DeviceMemory } from './plan/memory.ts';

@@ -13,7 +13,8 @@ const valueAt = (tree: unknown, path: readonly string[]): unknown =>
     tree,
   );
 
-function codeOf(issue: z.core.$ZodIssue, value: unknown, key: string): ProblemCode {
+/** The code of what zod minds about a value. */
+export function codeOf(issue: z.core.$ZodIssue, value: unknown, key: string): ProblemCode {
   if (key === 'troupe') return 'TROUPE_TOPOLOGY_VERSION';
   if (value === undefined) return 'TROUPE_TOPOLOGY_MISSING';
   switch (issue.code) {

@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './ids.ts';
 export * from './logger.ts';
 export * from './prng.ts';
+export * from './quantity.ts';
 export * from './shown-value.ts';
 export * from './storage-errors.ts';
 export * from './storage-path.ts';

@@ -3,12 +3,19 @@ import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-/** This command once more, in a process that leaves with this one, however that ends: {@link leaveWithParent}. */
-export function forkCommand(args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+/**
+ * This command once more, in a process that leaves with this one, however that ends: {@link leaveWithParent}.
+ *
+ * @param options - `stderr`: an open file for what it says there; default: where this command says it
+ */
+export function forkCommand(
+  args: readonly string[],
+  { stderr = 'inherit' }: { readonly stderr?: number | 'inherit' } = {},
+): ChildProcessByStdio<null, Readable, null> {
   const main = fileURLToPath(new URL('./main.js', import.meta.url));
   // The fourth channel says when its parent is gone.
   return spawn(process.execPath, [main, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', stderr, 'ipc'],
   }) as ChildProcessByStdio<null, Readable, null>;
 }
 

@@ -99,6 +99,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--log-loss',
   ],
   'scaling plot': ['--law', '--experts', '--kind', '--out', '--flops'],
+  sweep: ['--dry-run', '--measure', '--only'],
   tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
   doctor: [],
   cache: [],

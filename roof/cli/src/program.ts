@@ -12,13 +12,13 @@ import { registerPlan } from './commands/plan.ts';
 import { registerResume } from './commands/resume.ts';
 import { registerScaling } from './commands/scaling.ts';
 import { registerSimulate } from './commands/simulate.ts';
+import { registerSweep } from './commands/sweep.ts';
 import { registerTokenize } from './commands/tokenize.ts';
 import { registerValidate } from './commands/validate.ts';
 import { print } from './output.ts';
 import { UsageError } from './errors.ts';
 import { notBuilt, registerNotBuilt } from './not-built.ts';
-
-const VERSION = '0.2.0';
+import { VERSION } from './version.ts';
 
 /** Verbs that compute: they build the native kernels first where an install was not allowed to. */
 const computing: ReadonlySet<string> = new Set([
@@ -28,6 +28,7 @@ const computing: ReadonlySet<string> = new Set([
   'eval',
   'generate',
   'bench',
+  'sweep',
   'doctor',
 ]);
 
@@ -75,6 +76,7 @@ export function createProgram(): Command {
   registerExport(program);
   registerSimulate(program);
   registerScaling(program);
+  registerSweep(program);
   registerTokenize(program);
   registerDoctor(program);
   registerCache(program);

@@ -1,3 +1,4 @@
+import { quantityOf } from '@troupe/core';
 import { InvalidArgumentError, type Command } from 'commander';
 
 /** Options that every verb has. */
@@ -66,14 +67,10 @@ export function stepRange(text: string): { readonly first: number; readonly last
   return { first, last };
 }
 
-const multiples: Readonly<Record<string, number>> = { k: 1e3, M: 1e6, B: 1e9, T: 1e12 };
-
 /** A number > 0 of any size: `1e20`, `100M`, `2.5B`. */
 export function quantity(text: string): number {
-  const unit = multiples[text.at(-1) ?? ''];
-  const digits = unit === undefined ? text : text.slice(0, -1);
-  const value = Number(digits) * (unit ?? 1);
-  if (digits.trim() === '' || !Number.isFinite(value) || value <= 0)
+  const value = quantityOf(text);
+  if (value === null)
     throw new InvalidArgumentError('expected a number > 0, such as 1e20, 100M, 2.5B or 1T.');
   return value;
 }

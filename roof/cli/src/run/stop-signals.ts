@@ -1,6 +1,9 @@
 import type { Clock, TimerHandle } from '@troupe/core';
 import { surviveClosedTerminal, type Launch, type StopReason } from 'troupe/launch';
 
+/** A run, or several. */
+export type Stoppable = Pick<Launch, 'stop' | 'abort'>;
+
 /** Signals that ask to end, other than Ctrl-C: their sender may not wait long. */
 const endings = {
   SIGTERM: 'terminated',
@@ -30,6 +33,8 @@ export interface StopSignalsOptions {
   readonly exit: (reason: StopReason) => void;
   /** SIGHUP was ignored when the process began, and is now: SIG-3. */
   readonly ignoresHangup: boolean;
+  /** What is going on, for people. Default: finishing the step and writing a checkpoint. */
+  readonly ending?: string;
 }
 
 /**
@@ -44,7 +49,7 @@ export class StopSignals {
   readonly #onInterrupt = (): void => this.#interrupt();
   readonly #onEnding = (signal: NodeJS.Signals): void => this.#end(signal);
   readonly #timers: TimerHandle[] = [];
-  #run: Launch | null = null;
+  #run: Stoppable | null = null;
   #asked: StopReason | null = null;
   #isArmed = false;
   #isGranted = false;
@@ -62,7 +67,7 @@ export class StopSignals {
   }
 
   /** The run that signals stop from now on; one that came while it started stops it now. */
-  attach(run: Launch): void {
+  attach(run: Stoppable): void {
     this.#run = run;
     if (this.#asked !== null) run.stop(this.#asked);
   }
@@ -93,7 +98,7 @@ export class StopSignals {
     this.#after(SAME_SIGNAL_MS, () => {
       this.#isArmed = true;
       this.#options.notice(
-        `${said[reason]}: finishing the step and writing a checkpoint; Ctrl-C leaves at once`,
+        `${said[reason]}: ${this.#options.ending ?? 'finishing the step and writing a checkpoint'}; Ctrl-C leaves at once`,
       );
     });
   }

@@ -1,4 +1,3 @@
-import { denseUnits, parameterCounts, type ModelConfig } from '@troupe/spec';
 import type { LegalSizes } from '@troupe/scaling';
 import { figure } from './figure.ts';
 
@@ -58,15 +57,4 @@ train:
 # \`troupe plan FILE --search\` finds the mixtures of parallelism that fit them.
 eval: { every: 0 }
 `;
-}
-
-/** Parameters as laws count them, from the parameters of a model: matrices of blocks, without routers. */
-export function lawParameters(config: ModelConfig): { readonly active: number; readonly total: number } {
-  const counts = parameterCounts(config);
-  const dense = denseUnits(config)
-    .filter(({ layer }) => layer !== null)
-    .flatMap(({ parameters }) => parameters)
-    .filter(({ name, shape }) => shape.length === 2 && !name.endsWith('.mlp.gate.weight'))
-    .reduce((sum, { size }) => sum + size, 0);
-  return { active: dense + counts.active - counts.dense, total: dense + counts.expert };
 }

@@ -3,7 +3,7 @@ import { readRunRow, ScalingRunsError, type RunRow } from '@troupe/scaling';
 import { codeOf } from '../output-file.ts';
 
 /**
- * The runs of a JSON Lines file; empty lines are passed over.
+ * The runs of a JSON Lines file; empty lines, and cells of a sweep that failed, are passed over.
  *
  * @throws {ScalingRunsError} TROUPE_SCALING_RUNS with the line that is none
  */
@@ -23,6 +23,8 @@ export function readRuns(path: string): readonly RunRow[] {
     } catch {
       throw new ScalingRunsError(`${origin}: not JSON; each line is one run`);
     }
+    // What a sweep could not train.
+    if (typeof value === 'object' && value !== null && 'failed' in value) return [];
     return [readRunRow(value, origin)];
   });
 }

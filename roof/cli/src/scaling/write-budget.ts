@@ -1,8 +1,9 @@
 import { legalSizes, type AskedSizes, type FlopsCost } from '@troupe/scaling';
 import { table } from '@troupe/topology';
 import { OutputFile } from '../output-file.ts';
-import { budgetTopology, lawParameters } from './budget-topology.ts';
+import { budgetTopology } from './budget-topology.ts';
 import { figure } from './figure.ts';
+import { lawParameters } from './law-parameters.ts';
 
 /** Most that a written size is off what the budget asked for. */
 const TOLERANCE = 0.05;

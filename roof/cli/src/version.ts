@@ -1,0 +1,2 @@
+/** Of the command and of its packages. */
+export const VERSION = '0.2.0';
