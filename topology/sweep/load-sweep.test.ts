@@ -106,7 +106,7 @@ test('sweep: problems have their place in the sweep file, those of a cell among 
     /only\.0\.sed +no such axis/,
   );
   t.regex(error('grid: {}\n'), /base +must be a topology/);
-  const many = Array.from({ length: 101 }, (_, index) => index);
+  const many = Array.from({ length: 101 }, (_, index) => index).join(', ');
   t.regex(
     error(`${base}grid: { seed: [${many}], model.vocab: [${many}] }\n`),
     /has 10201 cells; a sweep has at most 10000/,
