@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { TopologyError } from '../errors.ts';
 import { loadSweep } from './load-sweep.ts';
 
 const base = `base:
-  model: { vocab: 257, norm: layer, layers: 2, dModel: 64, seqLen: 32, moe: { norm: true } }
+  model: { vocab: 257, norm: layer, layers: 2, dModel: 64, seqLen: 32, moe: { norm: true, router: { groupSequences: 8 } } }
   data: { tokenizer: { kind: bytes } }
   train: { batch: 8, grains: 4, microbatches: 1, optimizer: { betas: [0.9, 0.999] } }
 `;
@@ -111,4 +112,19 @@ test('sweep: problems have their place in the sweep file, those of a cell among 
     error(`${base}grid: { seed: [${many}], model.vocab: [${many}] }\n`),
     /has 10201 cells; a sweep has at most 10000/,
   );
+});
+
+test('sweep: the experiment of examples/granularity is one, at most one epoch long', (t) => {
+  const file = fileURLToPath(new URL('../../../examples/granularity/sweep.yaml', import.meta.url));
+  const { cells, epochs } = loadSweep(file, { cores: 2 });
+  t.is(epochs, 'refuse');
+  t.is(cells.filter(({ topology }) => topology.model.moe === null).length, 4);
+  for (const [granularity, number] of [
+    [1, 4 + 4 + 4],
+    [2, 4],
+    [4, 8],
+    [8, 4],
+  ] as const)
+    t.is(cells.filter((cell) => cell.expansion === 8 && cell.granularity === granularity).length, number);
+  t.true(cells.every(({ topology: { train, model } }) => train.steps * train.batch * model.seqLen < 2.01e6));
 });
