@@ -67,9 +67,14 @@ export const experts: BuildLayout = (device, draw, layout) => {
   };
 };
 
-/** Groups of tokens in one call, and in several. */
+/** Groups of tokens in one call, and in several; softmax scores, and sigmoid ones of groups of experts with a bias. */
 export const gate: BuildLayout = (device, draw, layout) => {
-  const [rowCount, numExperts, topK] = [numRows(layout), 11, 3];
+  const [rowCount, numExperts, topK] = [numRows(layout), 12, 3];
+  const scores = draw.chance() ? 'sigmoid' : 'softmax';
+  const isGrouped = scores === 'sigmoid';
+  const chosenBy = isGrouped
+    ? { expertGroups: 4, topGroups: 2, bias_E: draw.floats(device, numExperts, 0.1) }
+    : {};
   const logits = draw.floats(device, rowCount * numExperts, 3);
   const dWeights = draw.floats(device, rowCount * topK);
   const starts = startsOf(device, layout);
@@ -96,17 +101,21 @@ export const gate: BuildLayout = (device, draw, layout) => {
   ): KernelCall[] => {
     const [wide, narrow] = [first * numExperts, first * topK];
     const fractions = device.floats((groupStarts.length - 1) * numExperts);
-    const scores = {
+    const arrays = {
       logits_TE: logits.subarray(wide),
       probs_TE: to.probs_TE.subarray(wide),
       choices_TK: to.choices_TK.subarray(narrow),
     };
-    const shape = { tokens, experts: numExperts, topK, ...scores };
-    const combine = { renormalise: true, weights_TK: to.weights_TK.subarray(narrow) };
+    const shape = { tokens, experts: numExperts, topK, scores, ...arrays } as const;
+    const combine = {
+      renormalise: true,
+      scale: isGrouped ? 2.5 : 1,
+      weights_TK: to.weights_TK.subarray(narrow),
+    };
     const { lossSums, counts_E, probSums_E } = to;
     const scales = { fractionsGlobal: false, auxScale: 0.1, zScale: 0.01 };
     return [
-      { op: 'gate.forward', ...shape, ...combine, choicesGiven: false },
+      { op: 'gate.forward', ...shape, ...combine, ...chosenBy, choicesGiven: false },
       {
         op: 'route.select',
         ...shape,

@@ -1,5 +1,5 @@
 /** Random cases of routing and of the expert FFN. */
-import { activations, hiddenInputs, type Device, type RowsPart } from '@troupe/kernel-set';
+import { activations, hiddenInputs, routerScores, type Device, type RowsPart } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import {
   lossOutput,
@@ -22,16 +22,36 @@ const routerShape = fc.record({
   ties: fc.boolean(),
   groups: sizes(1, 3),
   global: fc.boolean(),
+  scores: fc.constantFrom(...routerScores),
+  expertGroups: sizes(1, 4),
+  topGroups: sizes(1, 4),
+  biased: fc.boolean(),
+  scaled: fc.boolean(),
 });
 
 type RouterShape = typeof routerShape extends fc.Arbitrary<infer S> ? S : never;
 
+/**
+ * Sums of a score and a bias, and of two of those, are equal or far apart where they come from few numbers; else one rounding would decide
+ * a choice. Sigmoids of x and -x add up to 1, so logits are not symmetric.
+ */
+const coarse = (logit: number): number => Math.round(logit * 4) / 4 + 0.0625;
+const coarseBias = (bias: number): number => Math.round(bias * 64) / 64;
+
 /** Gate forward and its buffers. */
 function router(device: Device, draw: Draw, shape: RouterShape) {
-  const { tokens, experts, renormalise } = shape;
-  const topK = Math.min(shape.choices, experts);
+  const { tokens, renormalise, scores, expertGroups, biased, scaled } = shape;
+  const experts = Math.ceil(shape.experts / expertGroups) * expertGroups;
+  const topGroups = Math.min(shape.topGroups, expertGroups);
+  const topK = Math.min(shape.choices, (experts / expertGroups) * topGroups);
+  const byKey = scores === 'sigmoid' || expertGroups > 1 || biased;
   const logits = draw.values(tokens * experts, 3);
-  const logits_TE = floatsOf(device, shape.ties ? logits.map(Math.round) : logits);
+  const logits_TE = floatsOf(
+    device,
+    byKey ? logits.map(coarse) : shape.ties ? logits.map(Math.round) : logits,
+  );
+  const bias = biased ? { bias_E: floatsOf(device, draw.values(experts, 0.2).map(coarseBias)) } : {};
+  const chosenBy = { expertGroups, topGroups, ...bias };
   const valid = Array.from({ length: tokens }, () => (draw.chance() ? 1 : 0));
   const padding = shape.padding ? { valid_T: bytesOf(device, valid) } : {};
   const router = {
@@ -39,6 +59,8 @@ function router(device: Device, draw: Draw, shape: RouterShape) {
     experts,
     topK,
     renormalise,
+    scores,
+    ...(scaled ? { scale: 2.5 } : {}),
     logits_TE,
     ...padding,
     probs_TE: device.floats(tokens * experts),
@@ -46,7 +68,7 @@ function router(device: Device, draw: Draw, shape: RouterShape) {
     weights_TK: draw.floats(device, tokens * topK),
   };
   const isValid = (t: number): boolean => !shape.padding || valid[t] !== 0;
-  return { router, isValid, groupStarts: draw.starts(device, tokens, shape.groups) };
+  return { router, chosenBy, isValid, groupStarts: draw.starts(device, tokens, shape.groups) };
 }
 
 /** Distinct experts of each token in random order; some choices dropped, and sometimes every row to one expert. */
@@ -177,14 +199,14 @@ export const moeCases = {
   'gate.forward': opCases(
     fc.record({ router: routerShape, given: fc.boolean() }),
     (device, draw, { router: shape, given }) => {
-      const { router: fields, isValid } = router(device, draw, shape);
+      const { router: fields, chosenBy, isValid } = router(device, draw, shape);
       const { tokens, experts, topK, probs_TE } = fields;
       const choices_TK = given ? intsOf(device, drawChoices(draw, tokens, experts, topK)) : fields.choices_TK;
       // The contract leaves the probabilities of padding open.
       const read = (on: Device) =>
         Array.from(on.read(probs_TE)).filter((_, i) => isValid(Math.floor(i / experts)));
       return {
-        calls: [{ op: 'gate.forward', ...fields, choices_TK, choicesGiven: given }],
+        calls: [{ op: 'gate.forward', ...fields, ...chosenBy, choices_TK, choicesGiven: given }],
         outputs: [
           output('choices_TK', 'exact', choices_TK),
           { name: 'probs_TE', kind: 'forward', read },
@@ -197,6 +219,7 @@ export const moeCases = {
   'balance.forward': opCases(routerShape, (device, draw, shape) => {
     const {
       router: { renormalise, ...fields },
+      chosenBy,
       groupStarts,
     } = router(device, draw, shape);
     const { weights_TK, ...routed } = fields;
@@ -209,7 +232,7 @@ export const moeCases = {
     );
     return {
       calls: [
-        { op: 'gate.forward', ...routed, renormalise, weights_TK, choicesGiven: false },
+        { op: 'gate.forward', ...routed, ...chosenBy, renormalise, weights_TK, choicesGiven: false },
         { op: 'balance.forward', ...routed, groupStarts, fractions_BE, lossSums, counts_E, probSums_E },
       ],
       outputs: [
@@ -224,7 +247,7 @@ export const moeCases = {
   'gate.backward': opCases(
     fc.record({ router: routerShape, given: fc.boolean() }),
     (device, draw, { router: shape, given }) => {
-      const { router: fields, groupStarts } = router(device, draw, shape);
+      const { router: fields, chosenBy, groupStarts } = router(device, draw, shape);
       const { tokens, experts, topK } = fields;
       const choices_TK = given ? intsOf(device, drawChoices(draw, tokens, experts, topK)) : fields.choices_TK;
       const fractions = draw.floats(device, (shape.global ? 1 : groupStarts.length - 1) * experts);
@@ -233,7 +256,7 @@ export const moeCases = {
       const scales = { auxScale: 0.3, zScale: 0.05 };
       return {
         calls: [
-          { op: 'gate.forward', ...fields, choices_TK, choicesGiven: given },
+          { op: 'gate.forward', ...fields, ...chosenBy, choices_TK, choicesGiven: given },
           {
             op: 'gate.backward',
             ...fields,

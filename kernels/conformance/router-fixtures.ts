@@ -40,6 +40,27 @@ function topK(renormalise: boolean): FixtureCheck {
   };
 }
 
+/** DeepSeek-V3: 8 experts in 4 groups, of which 2 are kept; choices by score + bias, weights by the score. */
+const groupLimited: FixtureCheck = async (f, device, expect) => {
+  const router = {
+    ...routerBuffers(device, 24, 8, 3),
+    logits_TE: f.floats('logits'),
+    renormalise: true,
+    scores: 'sigmoid',
+    scale: 2.5,
+  } as const;
+  const chosenBy = { expertGroups: 4, topGroups: 2, bias_E: f.floats('bias') };
+  const aux = { fractions: device.floats(8), fractionsGlobal: true, auxScale: 0, zScale: 0 };
+  const groupStarts = f.grains(24, 1);
+  await compute(device, [
+    { op: 'gate.forward', ...router, ...chosenBy, choicesGiven: false },
+    { op: 'gate.backward', ...router, ...aux, groupStarts, dWeights_TK: f.floats('grad_weight') },
+  ]);
+  expect('index', 'forward', device.read(router.choices_TK), f.values('index'));
+  expect('weight', 'forward', device.read(router.weights_TK), f.values('weight'));
+  expect('grad_logits', 'gradient', device.read(router.dLogits_TE), f.values('grad_logits'));
+};
+
 /** `scale` is what the fixture's loss is in units of ours: E·Σ f·p summed over groups, Σ f = 1. */
 function balance(shape: {
   tokens: number;
@@ -280,6 +301,7 @@ const switchBlock: FixtureCheck = async (f, device, expect) => {
 export const routerFixtures: Readonly<Record<string, FixtureCheck>> = {
   gate_topk: topK(false),
   gate_topk_renorm: topK(true),
+  gate_group_limited: groupLimited,
   load_balance_switch: balance({ tokens: 24, topK: 1, groups: 2, scale: 1 / 2 }),
   load_balance_topk: balance({ tokens: 48, topK: 2, groups: 1, scale: 2 }),
   load_balance_topk_masked: balance({ tokens: 48, topK: 2, groups: 1, scale: 2, masked: true }),

@@ -231,6 +231,7 @@ struct AttentionBackwardArgs {
   ConstRows d_out;
   MutRows dq, dk, dv;
 };
+enum class RouterScores { softmax, sigmoid };
 struct GateForwardArgs {
   int64_t tokens, experts, top_k;
   bool renormalise;
@@ -240,6 +241,10 @@ struct GateForwardArgs {
   float* probs;
   int32_t* choices;
   float* weights;
+  RouterScores scores = RouterScores::softmax;
+  float scale = 1.0f;
+  int64_t expert_groups = 1, top_groups = 1;
+  const float* bias = nullptr;  // or [E]
 };
 /// Words of Philox key `key` and counter (j/4, step, 0, first_sequence + sequence).
 struct RoutingDraws {
@@ -292,6 +297,7 @@ struct BalanceForwardArgs {
   int64_t* loss_sums;  // two wide sums (exact.h)
   int32_t* counts;     // [E]
   int64_t* prob_sums;  // [E] wide sums
+  RouterScores scores = RouterScores::softmax;
 };
 struct GateBackwardArgs {
   int64_t tokens, experts, top_k;
@@ -307,6 +313,8 @@ struct GateBackwardArgs {
   bool fractions_global;
   double aux_scale, z_scale;
   float* d_logits;
+  RouterScores scores = RouterScores::softmax;
+  float scale = 1.0f;
 };
 struct RoutePlanArgs {
   int64_t tokens, experts, top_k, ranks;

@@ -1,4 +1,4 @@
-import type { BalanceForwardCall } from '@troupe/kernel-set';
+import { routerScores, type BalanceForwardCall } from '@troupe/kernel-set';
 import { addLossLeaf } from './exact-sum.ts';
 import { checkChoices, countValid, logSumExp } from './gate.ts';
 import type { Kernel } from './kernel.ts';
@@ -14,6 +14,7 @@ export const balanceForward: Kernel<BalanceForwardCall> = {
     check.sizes({ tokens });
     check.size('experts', experts, 1);
     check.size('topK', topK, 1);
+    if (call.scores !== undefined) check.oneOf('scores', call.scores, routerScores);
     check.floats('logits_TE', call.logits_TE, tokens * experts);
     check.floats('probs_TE', call.probs_TE, tokens * experts);
     check.ints('choices_TK', call.choices_TK, tokens * topK);
@@ -42,7 +43,8 @@ export const balanceForward: Kernel<BalanceForwardCall> = {
           const expert = choices_TK[t * topK + k]!;
           if (expert >= 0) counts[expert]! += 1;
         }
-        for (let e = 0; e < experts; e++) probSums[e]! += probs_TE[t * experts + e]!;
+        const total = call.scores === 'sigmoid' ? sumOf(probs_TE, t * experts, experts) : 1;
+        if (total > 0) for (let e = 0; e < experts; e++) probSums[e]! += probs_TE[t * experts + e]! / total;
         squares += logSumExp(logits_TE, t * experts, experts) ** 2;
       }
       let balance = 0;
@@ -58,3 +60,9 @@ export const balanceForward: Kernel<BalanceForwardCall> = {
     }
   },
 };
+
+function sumOf(values: ArrayLike<number>, at: number, length: number): number {
+  let total = 0;
+  for (let i = 0; i < length; i++) total += values[at + i]!;
+  return total;
+}

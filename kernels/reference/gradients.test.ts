@@ -199,9 +199,18 @@ test('attention.backward: is the derivative of causal grouped-query attention wi
   agree(t, 'v', loss, v, dv);
 });
 
-for (const renormalise of [true, false]) {
-  for (const fractionsGlobal of [true, false]) {
-    test(`gate.backward: is the derivative of weights, balance and z-loss (renormalise ${renormalise}, global ${fractionsGlobal})`, (t) => {
+for (const [scores, scale] of [
+  ['softmax', 1],
+  ['softmax', 2.5],
+  ['sigmoid', 2.5],
+] as const) {
+  for (const [renormalise, fractionsGlobal] of [
+    [true, true],
+    [true, false],
+    [false, true],
+    [false, false],
+  ]) {
+    test(`gate.backward: is the derivative of weights, balance and z-loss (${scores}, scale ${scale}, renormalise ${renormalise}, global ${fractionsGlobal})`, (t) => {
       const draw = new Draw(6);
       const [tokens, experts, topK] = [7, 5, 3];
       const logits_TE = draw.floats(device, tokens * experts, 2);
@@ -218,14 +227,16 @@ for (const renormalise of [true, false]) {
         tokens,
         experts,
         topK,
-        renormalise,
+        renormalise: renormalise === true,
+        scores,
+        scale,
         logits_TE,
         valid_T: device.upload(valid),
         probs_TE,
         choices_TK,
         weights_TK,
       };
-      const aux = { groupStarts, fractions, fractionsGlobal, auxScale, zScale };
+      const aux = { groupStarts, fractions, fractionsGlobal: fractionsGlobal === true, auxScale, zScale };
       const forward: KernelCall = { op: 'gate.forward', ...router, choicesGiven: true };
       run([forward, { op: 'gate.backward', ...router, dWeights_TK, ...aux, dLogits_TE }]);
       const loss = (): number => {
@@ -236,11 +247,12 @@ for (const renormalise of [true, false]) {
           const group = token < 4 ? 0 : 1;
           const row = Array.from(onHost(logits_TE.subarray(token * experts, (token + 1) * experts)));
           total += zScale * Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0)) ** 2;
+          const probs = Array.from(onHost(probs_TE.subarray(token * experts, (token + 1) * experts)));
+          const sum = scores === 'sigmoid' ? probs.reduce((a, b) => a + b, 0) : 1;
           for (let e = 0; e < experts; e++) {
             const fraction = onHost(fractions)[(fractionsGlobal ? 0 : group * experts) + e]!;
             total +=
-              (auxScale * experts * fraction * onHost(probs_TE)[token * experts + e]!) /
-              (fractionsGlobal ? 1 : numValid[group]!);
+              (auxScale * experts * fraction * (probs[e]! / sum)) / (fractionsGlobal ? 1 : numValid[group]!);
           }
         }
         return total;

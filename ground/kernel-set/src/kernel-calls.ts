@@ -255,19 +255,45 @@ export interface AttentionBackwardCall {
   readonly dv: Rows;
 }
 
+/** How a router makes scores of its logits: over all experts together, or of each expert by itself. */
+export const routerScores = ['softmax', 'sigmoid'] as const;
+
+/** Which scores a call reads or writes, and what their weights are multiplied by. */
+export interface GateScores {
+  /** Default softmax. */
+  readonly scores?: (typeof routerScores)[number];
+  /** Factor of the combine weights, in f32; default 1. */
+  readonly scale?: number;
+}
+
+/** Equal runs of experts, of which a token keeps some before it chooses; default one run. */
+export interface GateGroups {
+  /** Divides `experts`. */
+  readonly expertGroups?: number;
+  /** At most `expertGroups`; they have at least K experts. */
+  readonly topGroups?: number;
+}
+
 /**
  * Scores and choices of a token-choice router, after its logits are known (`linear.forward` of the gate weight).
  *
- * probs = softmax(logits). Choices: the k largest logits, ties to the lower expert, in falling order; or those given.
- * Combine weights: the chosen probabilities, divided by their sum when `renormalise` and K > 1.
- * A token with valid_T[t] = 0 (padding) gets choices -1 and weights 0.
+ * probs = softmax(logits), or 1 / (1 + exp(-logit)) of each. Choices: those given; or the k largest logits, ties to the lower expert, in
+ * falling order. With sigmoid scores, groups or a bias they are chosen by key = score + bias (f32) and stored by rising expert: a group is
+ * worth the sum of its two largest keys, the `topGroups` worthiest are kept (ties to the lower group), and of their experts those with the
+ * k largest keys (ties to the lower expert). NaN counts as -inf.
+ * Combine weights: the chosen scores (never with the bias), divided by their sum when `renormalise` and K > 1 (plus 1e-20 with sigmoid),
+ * times `scale`. A token with valid_T[t] = 0 (padding) gets choices -1 and weights 0.
+ *
+ * @see DeepSeek-AI 2024, arXiv:2412.19437, §2.1.2; Wang et al. 2024, arXiv:2408.15664 (bias)
  */
-export interface GateForwardCall {
+export interface GateForwardCall extends GateScores, GateGroups {
   readonly op: 'gate.forward';
   readonly tokens: number;
   readonly experts: number;
   readonly topK: number;
   readonly renormalise: boolean;
+  /** Added to scores where experts are chosen. */
+  readonly bias_E?: Floats;
   readonly logits_TE: Floats;
   readonly valid_T?: Bytes;
   /** True: `choices_TK` is an input (an own gate, forced balance); a choice of -1 is a dropped one. */
@@ -280,12 +306,13 @@ export interface GateForwardCall {
 /**
  * Balance statistics and loss-like sums of one layer, before any coefficient.
  *
- * For the rows of each group (a sequence, `groupStarts`): f_e = choices of e / (valid tokens · K), p_e = mean probability.
+ * For the rows of each group (a sequence, `groupStarts`): f_e = choices of e / (valid tokens · K), p_e = mean probability; of sigmoid scores
+ * the probability is s_e / Σ_j s_j (0 where all are 0).
  * lossSums[0] += Σ_groups E·Σ_e f_e·p_e (0 for a group without valid tokens); lossSums[1] += Σ_tokens logsumexp²;
  * both wide sums (wide-sum.ts) of LOSS_QUANTUM, a leaf per group. counts_E and probSums (such a sum per expert) add up over all rows,
  * for the `global` scope and for load metrics.
  */
-export interface BalanceForwardCall {
+export interface BalanceForwardCall extends Pick<GateScores, 'scores'> {
   readonly op: 'balance.forward';
   readonly tokens: number;
   readonly experts: number;
@@ -308,11 +335,12 @@ export interface BalanceForwardCall {
 /**
  * Gradient of everything that depends on the logits: combine weights, balance loss, z-loss.
  *
- * dLogits = softmax backward of (weights backward of dWeights_TK + auxScale·E·f_e/n_group at valid tokens) + zScale·2·logsumexp·probs,
- * where n_group is the number of valid tokens of the token's group. `fractions` has one row per group, or one row
+ * dLogits = softmax backward of (weights backward of dWeights_TK + auxScale·E·f_e/n_group at valid tokens) + zScale·2·logsumexp·softmax,
+ * or s·(1 - s) of (weights backward + that balance term through s_e / Σ_j s_j) with sigmoid scores; choices and bias are constants. Here
+ * n_group is the number of valid tokens of the token's group. `fractions` has one row per group, or one row
  * for all (`fractionsGlobal`: then n_group is replaced by 1 and the caller folds 1/n into auxScale).
  */
-export interface GateBackwardCall {
+export interface GateBackwardCall extends GateScores {
   readonly op: 'gate.backward';
   readonly tokens: number;
   readonly experts: number;

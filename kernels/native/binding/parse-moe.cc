@@ -7,6 +7,7 @@ namespace {
 
 const Name<Activation> activations[] = {
     {"swiglu", Activation::swiglu}, {"gelu", Activation::gelu}, {"gelu-tanh", Activation::gelu_tanh}, {"relu", Activation::relu}};
+const Name<RouterScores> router_scores[] = {{"softmax", RouterScores::softmax}, {"sigmoid", RouterScores::sigmoid}};
 }  // namespace
 
 namespace {
@@ -22,6 +23,7 @@ Args gate_common(const Reader& r) {
   args.valid = r.bytes_or_null("valid_T", args.tokens).data;
   args.probs = r.floats("probs_TE", args.tokens * args.experts).data;
   args.choices = r.ints("choices_TK", args.tokens * args.top_k).data;
+  if (r.has("scores")) args.scores = one_of(r, "scores", router_scores);
   return args;
 }
 }  // namespace
@@ -31,6 +33,16 @@ GateForwardArgs gate_forward(const Reader& r, CallList&) {
   args.renormalise = r.flag("renormalise");
   args.choices_given = r.flag("choicesGiven");
   args.weights = r.floats("weights_TK", args.tokens * args.top_k).data;
+  args.scale = static_cast<float>(r.number_or("scale", 1.0));
+  args.bias = r.floats_or_null("bias_E", args.experts).data;
+  args.expert_groups = r.size_or("expertGroups", 1);
+  args.top_groups = r.size_or("topGroups", args.expert_groups);
+  require(r, args.expert_groups > 0 && args.experts % args.expert_groups == 0, "expertGroups", args.expert_groups,
+          "a divisor of experts " + std::to_string(args.experts));
+  require(r, args.top_groups > 0 && args.top_groups <= args.expert_groups, "topGroups", args.top_groups,
+          "1 to expertGroups " + std::to_string(args.expert_groups));
+  const int64_t kept = args.experts / args.expert_groups * args.top_groups;
+  require(r, args.choices_given || args.top_k <= kept, "topK", args.top_k, "at most the experts of topGroups, " + std::to_string(kept));
   return args;
 }
 
@@ -55,6 +67,7 @@ GateBackwardArgs gate_backward(const Reader& r, CallList&) {
   args.aux_scale = r.number("auxScale");
   args.z_scale = r.number("zScale");
   args.d_logits = r.floats("dLogits_TE", args.tokens * args.experts).data;
+  args.scale = static_cast<float>(r.number_or("scale", 1.0));
   return args;
 }
 
