@@ -5,9 +5,6 @@ import { refuseUnbuilt } from './unbuilt.ts';
 const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
-  [moe({ router: { scores: 'sigmoid' } }), 'model.moe.router.scores', 'sigmoid', 'softmax'],
-  [moe({ router: { groups: 4, topGroups: 2 } }), 'model.moe.router.groups', 4, 1],
-  [moe({ router: { scale: 2.5 } }), 'model.moe.router.scale', 2.5, 1],
   [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
   [moe({ balance: { bias: 0.001 } }), 'model.moe.balance.bias', 0.001, 0],
   [moe({ balance: { layers: 'pooled' } }), 'model.moe.balance.layers', 'pooled', 'each'],
@@ -75,6 +72,7 @@ const accepted: readonly object[] = [
   },
   { model: {}, device: 'tfjs' },
   { model: { moe: { router: { choice: 'skewed' } } } },
+  { model: { moe: { router: { scores: 'sigmoid', groups: 4, topGroups: 2, scale: 2.5 } } } },
   { model: {}, train: { precision: 'bf16' } },
   ...['localhost', '127.0.0.1', '::1'].map((host) => ({
     model: {},

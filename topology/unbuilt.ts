@@ -28,9 +28,6 @@ function limited(
   });
   return [
     only('model.moe.router.kind', (moe?.router ?? defaultRouter).kind, ...routerNames('kind', 'built')),
-    only('model.moe.router.scores', (moe?.router ?? defaultRouter).scores, ...routerNames('scores', 'built')),
-    only('model.moe.router.groups', (moe?.router ?? defaultRouter).groups, 1),
-    only('model.moe.router.scale', (moe?.router ?? defaultRouter).scale, 1),
     only('model.moe.capacity', moe?.capacity ?? 0, 0),
     only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),

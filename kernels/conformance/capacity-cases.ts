@@ -1,4 +1,5 @@
 /** Random cases of what lies between a router's choices and the plan of rows. */
+import { routerScores } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
 import { dropPolicies, type Device, type RoutingDraws } from '@troupe/kernel-set';
 import { gumbel } from '../reference/noise.ts';
@@ -139,8 +140,10 @@ export const capacityCases = {
       places: sizes(1, 20),
       renormalise: fc.boolean(),
       before: fc.boolean(),
+      scores: fc.constantFrom(...routerScores),
+      scale: fc.constantFrom(1, 2.5),
     }),
-    (device, draw, { tokens, experts, places, renormalise, before }) => {
+    (device, draw, { tokens, experts, places, renormalise, before, scores, scale }) => {
       const topK = Math.min(places, experts);
       const chosen = drawChoices(draw, tokens, experts, topK);
       const kept = chosen.map((expert) => (draw.chance() ? expert : -1));
@@ -150,6 +153,8 @@ export const capacityCases = {
         experts,
         topK,
         renormalise,
+        scores,
+        scale,
         probs_TE: floatsOf(device, draw.values(tokens * experts, 1, 0.01).map(Math.abs)),
         choices_TK: intsOf(device, kept),
         ...(before ? { divisor_TK: intsOf(device, chosen) } : {}),

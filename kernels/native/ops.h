@@ -285,6 +285,8 @@ struct GateWeighArgs {
   const int32_t* choices;
   const int32_t* divisor_choices;  // or null: `choices`
   float* weights;
+  RouterScores scores = RouterScores::softmax;
+  float scale = 1.0f;
 };
 struct BalanceForwardArgs {
   int64_t tokens, experts, top_k;

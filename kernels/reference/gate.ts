@@ -7,7 +7,7 @@ import type { Kernel } from './kernel.ts';
 const SMALLEST_SUM = 1e-20;
 
 /** What chosen scores are divided by. */
-function divisorOf(
+export function divisorOf(
   { renormalise, topK, scores }: Pick<GateForwardCall, 'renormalise' | 'topK' | 'scores'>,
   chosen: number,
 ): number {
@@ -17,7 +17,7 @@ function divisorOf(
 }
 
 /** Checks what is optional of a gate's calls. */
-function checkScores(
+export function checkScores(
   { scores, scale }: Pick<GateForwardCall, 'scores' | 'scale'>,
   check: ArgumentCheck,
 ): void {

@@ -1,10 +1,12 @@
 import type { GateWeighCall } from '@troupe/kernel-set';
-import { checkChoices } from './gate.ts';
+import { checkChoices, checkScores, divisorOf } from './gate.ts';
 import type { Kernel } from './kernel.ts';
 
 /** Weights of given choices: their probabilities, divided by the sum of those of `divisor_TK` when `renormalise` and K > 1. */
 export const gateWeigh: Kernel<GateWeighCall> = {
-  check({ tokens, experts, topK, probs_TE, choices_TK, divisor_TK, weights_TK }, check) {
+  check(call, check) {
+    const { tokens, experts, topK, probs_TE, choices_TK, divisor_TK, weights_TK } = call;
+    checkScores(call, check);
     check.sizes({ tokens });
     check.size('experts', experts, 1);
     check.size('topK', topK, 1);
@@ -13,17 +15,27 @@ export const gateWeigh: Kernel<GateWeighCall> = {
     if (divisor_TK !== undefined) check.ints('divisor_TK', divisor_TK, tokens * topK);
     check.floats('weights_TK', weights_TK, tokens * topK);
   },
-  run({ tokens, experts, topK, renormalise, probs_TE, choices_TK, divisor_TK = choices_TK, weights_TK }) {
+  run(call) {
+    const {
+      tokens,
+      experts,
+      topK,
+      scale = 1,
+      probs_TE,
+      choices_TK,
+      divisor_TK = choices_TK,
+      weights_TK,
+    } = call;
     checkChoices('gate.weigh', choices_TK, tokens * topK, experts);
     checkChoices('gate.weigh', divisor_TK, tokens * topK, experts);
     for (let t = 0; t < tokens; t++) {
       let total = 0;
       for (let place = t * topK; place < (t + 1) * topK; place++)
         if (divisor_TK[place]! >= 0) total += probs_TE[t * experts + divisor_TK[place]!]!;
-      const divisor = renormalise && topK > 1 && total > 0 ? total : 1;
+      const divisor = divisorOf(call, total);
       for (let place = t * topK; place < (t + 1) * topK; place++) {
         const expert = choices_TK[place]!;
-        weights_TK[place] = expert < 0 ? 0 : probs_TE[t * experts + expert]! / divisor;
+        weights_TK[place] = expert < 0 ? 0 : (probs_TE[t * experts + expert]! / divisor) * scale;
       }
     }
   },

@@ -27,10 +27,13 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     scope = 'sequence',
     layers = 4,
     every = 2,
+    firstDense = 0,
+    dExpert,
     vocab = VOCAB,
     kvHeads = 4,
     norm = false,
     groupSequences,
+    router = {},
   } = models[model];
   return {
     vocab,
@@ -45,10 +48,11 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
       every,
       experts: NUM_EXPERTS,
       topK: 2,
-      granularity: 2,
+      firstDense,
+      ...(dExpert === undefined ? { granularity: 2 } : { dExpert }),
       sharedExperts,
       norm,
-      ...(groupSequences === undefined ? {} : { router: { kind: 'expert-choice', groupSequences } }),
+      router: groupSequences === undefined ? router : { kind: 'expert-choice', groupSequences },
       balance: { auxLoss: 0.02, zLoss: 0.001, scope },
     },
   };

@@ -9,15 +9,27 @@ export interface ModelChoice {
   readonly layers?: number;
   /** Default: every second layer has experts. */
   readonly every?: number;
+  /** Dense layers at the beginning; default: none. */
+  readonly firstDense?: number;
+  /** Width of an expert; default: half of a dense one's. */
+  readonly dExpert?: number;
   readonly vocab?: number;
   readonly kvHeads?: number;
   /** Of what routed experts add; default: none. */
   readonly norm?: boolean;
   /** Experts choose tokens of groups of so many sequences; default: tokens choose. */
   readonly groupSequences?: number;
+  /** Sigmoid scores of groups of experts, and a scale; default: softmax. */
+  readonly router?: {
+    readonly scores: 'sigmoid';
+    readonly groups: number;
+    readonly topGroups: number;
+    readonly scale: number;
+  };
 }
 
-export type ModelName = 'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime' | 'normed' | 'choice';
+export type ModelName =
+  'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime' | 'normed' | 'choice' | 'biased';
 
 /** Models of mixtures; each is trained by one process too, to compare with. */
 export const models: Readonly<Record<ModelName, ModelChoice>> = {
@@ -33,6 +45,14 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   normed: { sharedExperts: 1, norm: true },
   /** Experts choose, among tokens of several replicas in most mixtures. */
   choice: { groupSequences: 6 },
+  /** As DeepSeek's: a dense layer first, narrow experts beside a shared one, three groups of two of which a token keeps two. */
+  biased: {
+    every: 1,
+    firstDense: 1,
+    dExpert: 12,
+    sharedExperts: 1,
+    router: { scores: 'sigmoid', groups: 3, topGroups: 2, scale: 2.5 },
+  },
 };
 
 /** Models with mixtures of their own: a norm of small sums makes the last bits of tensor ranks large, and so does a choice that these decide. */

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { prng } from '@troupe/core';
+import { defaultRouter } from '@troupe/spec';
 import { openReferenceDevice } from '@troupe/kernels';
 import { LocalModel } from './local-model.ts';
 import { tinyBatch, tinyChoice, tinyConfig, type TinyChanges } from './testing/tiny-model.ts';
@@ -49,6 +50,24 @@ const models: Readonly<Record<string, TinyChanges>> = {
     moe: tinyChoice(4, { experts: 6, topK: 1, norm: true, sharedExperts: 1 }),
   },
   'every expert chosen': { moe: { experts: 2 } },
+  'sigmoid scores of groups of experts, a scale, shared experts': {
+    moe: {
+      experts: 6,
+      topK: 2,
+      sharedExperts: 1,
+      router: { ...defaultRouter, scores: 'sigmoid', groups: 3, topGroups: 2, scale: 2.5 },
+    },
+  },
+  'raw sigmoid scores, global balance': {
+    moe: {
+      renormalise: false,
+      router: { ...defaultRouter, scores: 'sigmoid' },
+      balance: { ...balance, scope: 'global' },
+    },
+  },
+  'softmax scores of groups of experts': {
+    moe: { experts: 6, router: { ...defaultRouter, groups: 3, topGroups: 2, scale: 0.5 } },
+  },
   'no experts': { moe: null, tiedHead: true },
 };
 

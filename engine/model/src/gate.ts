@@ -98,6 +98,7 @@ function routed(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCal
       experts: config.experts,
       topK: choiceWidth(config),
       logits_TE: moe.logits_TE,
+      scores: config.router.scores,
       probs_TE: moe.probs_TE,
       choices_TK: moe.choices_TK,
       valid_T: batch.valid_T,
@@ -140,7 +141,7 @@ function planRows(chunk: RowChunk, config: MoeConfig): KernelCall {
 /** logits_TE → probabilities, choices or those given, combine weights. */
 function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiven: boolean): KernelCall {
   const config = moeConfig(ctx);
-  const { experts, renormalise } = config;
+  const { experts, renormalise, router } = config;
   const topK = choiceWidth(config);
   const { logits_TE, probs_TE, choices_TK, weights_TK } = ctx.act.moe(layer);
   return {
@@ -149,6 +150,10 @@ function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiv
     experts,
     topK,
     renormalise,
+    scores: router.scores,
+    scale: router.scale,
+    expertGroups: router.groups,
+    topGroups: router.topGroups,
     logits_TE,
     valid_T: batch.valid_T,
     choicesGiven,
@@ -225,7 +230,7 @@ export function routerBackward(
 ): KernelCall[] {
   const { act, weights } = ctx;
   const config = moeConfig(ctx);
-  const { experts, renormalise } = config;
+  const { experts, renormalise, router } = config;
   const topK = choiceWidth(config);
   const moe = act.moe(layer);
   const { dLogits_TE, dNormed_TD, dWeights_TK } = act.gradients;
@@ -249,6 +254,8 @@ export function routerBackward(
       experts,
       topK,
       renormalise,
+      scores: router.scores,
+      scale: router.scale,
       logits_TE: moe.logits_TE,
       probs_TE: moe.probs_TE,
       choices_TK: moe.choices_TK,

@@ -1,5 +1,6 @@
 /** Calls of routing between a router's logits and the plan of rows: noise, what is kept of the choices, and what it weighs. */
 import type { Bytes, Floats, Ints } from './device-array.ts';
+import type { GateScores } from './kernel-calls.ts';
 
 /**
  * Which random words a routing call takes: those of Philox key `key` and counter (⌊j/4⌋, step, 0, sequence), word j mod 4, where j is an
@@ -93,11 +94,11 @@ export interface RouteSelectCall extends RoutingDraws {
 /**
  * Combine weights of choices that are there already, whoever made, took back or dropped them.
  *
- * weight of a place = probability of its expert; with `renormalise` and K > 1 divided by the sum of the probabilities of the token's
- * choices, added in the order of places; a place of -1 weighs 0 and adds nothing. A token without choices weighs 0, never NaN. Bits are
- * those of `gate.forward`.
+ * weight of a place = score of its expert; with `renormalise` and K > 1 divided by the sum of the scores of the token's choices, added in
+ * the order of places (plus 1e-20 with sigmoid scores), times `scale`; a place of -1 weighs 0 and adds nothing. A token without choices
+ * weighs 0, never NaN. Bits are those of `gate.forward`.
  */
-export interface GateWeighCall {
+export interface GateWeighCall extends GateScores {
   readonly op: 'gate.weigh';
   readonly tokens: number;
   readonly experts: number;

@@ -19,7 +19,7 @@ const routers = {
   /** How logits become scores. */
   scores: {
     softmax: { built: true, exported: true },
-    sigmoid: { built: false, exported: false },
+    sigmoid: { built: true, exported: false },
   },
   /** Learned, or a forced pattern for speed runs and tests. */
   choice: {

@@ -76,6 +76,8 @@ GateWeighArgs gate_weigh(const Reader& r, CallList&) {
   args.choices = r.ints("choices_TK", args.tokens * args.top_k).data;
   args.divisor_choices = r.ints_or_null("divisor_TK", args.tokens * args.top_k).data;
   args.weights = r.floats("weights_TK", args.tokens * args.top_k).data;
+  args.scores = router_scores_or_softmax(r);
+  args.scale = static_cast<float>(r.number_or("scale", 1.0));
   return args;
 }
 

@@ -7,7 +7,6 @@ namespace {
 
 const Name<Activation> activations[] = {
     {"swiglu", Activation::swiglu}, {"gelu", Activation::gelu}, {"gelu-tanh", Activation::gelu_tanh}, {"relu", Activation::relu}};
-const Name<RouterScores> router_scores[] = {{"softmax", RouterScores::softmax}, {"sigmoid", RouterScores::sigmoid}};
 }  // namespace
 
 namespace {
@@ -23,7 +22,7 @@ Args gate_common(const Reader& r) {
   args.valid = r.bytes_or_null("valid_T", args.tokens).data;
   args.probs = r.floats("probs_TE", args.tokens * args.experts).data;
   args.choices = r.ints("choices_TK", args.tokens * args.top_k).data;
-  if (r.has("scores")) args.scores = one_of(r, "scores", router_scores);
+  args.scores = router_scores_or_softmax(r);
   return args;
 }
 }  // namespace

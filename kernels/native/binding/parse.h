@@ -26,6 +26,11 @@ E one_of(const Reader& r, const char* name, const Name<E> (&names)[N]) {
   r.fail(name, "'" + found + "'", "one of " + all);
 }
 
+inline RouterScores router_scores_or_softmax(const Reader& r) {
+  const Name<RouterScores> names[] = {{"softmax", RouterScores::softmax}, {"sigmoid", RouterScores::sigmoid}};
+  return r.has("scores") ? one_of(r, "scores", names) : RouterScores::softmax;
+}
+
 inline void require(const Reader& r, bool ok, const char* name, int64_t found, const std::string& expected) {
   if (!ok) r.fail(name, std::to_string(found), expected);
 }
