@@ -17,6 +17,8 @@ const MOST_WORKERS = 24;
 const WITH_ALL_AXES = 20;
 /** Mixtures of every model. */
 const OF_EACH_MODEL = 4;
+/** Those of them in which stages have different layers. */
+const OF_EACH_MODEL_OVER_STAGES = 3;
 
 type Decided = Partial<Mixture>;
 
@@ -153,6 +155,10 @@ export function legalPairs(): ReadonlyMap<string, Mixture> {
 function* wanted(table: Table): Generator<Decided> {
   for (const model of drawnModels)
     while (table.count((each) => each.model === model) < OF_EACH_MODEL) yield { model };
+  for (const model of drawnModels)
+    for (const pp of [2, 3, 2] as const)
+      if (table.count((each) => each.model === model && each.pp > 1) < OF_EACH_MODEL_OVER_STAGES)
+        yield { model, pp };
   for (const [pp, dp, tp] of [
     [2, 2, 2],
     [3, 2, 2],
