@@ -1,6 +1,6 @@
 /** Calls of routing between a router's logits and the plan of rows: noise, what is kept of the choices, and what it weighs. */
 import type { Bytes, Floats, Ints } from './device-array.ts';
-import type { GateScores } from './kernel-calls.ts';
+import type { GateScores } from './gate-scores.ts';
 
 /**
  * Which random words a routing call takes: those of Philox key `key` and counter (⌊j/4⌋, step, 0, sequence), word j mod 4, where j is an

@@ -5,6 +5,7 @@ export * from './device-array.ts';
 export * from './expert-calls.ts';
 export * from './expert-layer-calls.ts';
 export * from './expert-source.ts';
+export * from './gate-scores.ts';
 export * from './gradient-target.ts';
 export * from './hollow-frame.ts';
 export * from './host-memory.ts';
