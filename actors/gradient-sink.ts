@@ -38,14 +38,16 @@ export const hasOwnCalls = ({ expert }: Job, { reader }: ParameterGroup): boolea
 
 /**
  * How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two
- * calls, what segments share one each, an expert one a chunk of its rows.
+ * calls, what segments share one each, an expert one a chunk of its rows. What a buffer adds up are integers, not floats.
  */
 function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => GradientKind {
   if (hasOwnCalls(job, group) || group.holders.count > 1) return () => 'added';
   if (job.layout.gradientCallsOf(group) > 1) return () => 'begun';
   const { from, to } = job.layout.segmentsOf(tensorRank(0));
   const hasTwo = (unit: Unit): boolean =>
-    (job.model.tiedHead && isEmbedding(unit)) || (unit.peerGradient === 'shares' && to - from > 1);
+    unit.buffer !== null ||
+    (job.model.tiedHead && isEmbedding(unit)) ||
+    (unit.peerGradient === 'shares' && to - from > 1);
   return (unit) => (hasTwo(unit) ? 'begun' : 'stored');
 }
 

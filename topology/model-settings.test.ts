@@ -58,7 +58,7 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'moe.balance.zLoss': [],
   'moe.balance.scope': ['memory'],
   'moe.balance.layers': [],
-  'moe.balance.bias': [],
+  'moe.balance.bias': ['parameters', 'memory', 'traffic'],
   'moe.expertParameters': ['parameters', 'flops', 'memory', 'traffic'],
 };
 

@@ -8,7 +8,10 @@ const router = z
       'Who chooses: each token its experts, or each expert its tokens.',
       routerNames('kind'),
     ).default(routerNames('kind')[0]),
-    scores: choice('How logits become scores.', routerNames('scores')).default(routerNames('scores')[0]),
+    scores: choice(
+      'How logits become scores: over all experts together, or of each by itself.',
+      routerNames('scores'),
+    ).default(routerNames('scores')[0]),
     groups: count(
       'Equal runs of experts; a token chooses topGroups of them first, then experts of those (arXiv:2412.19437). 1: no groups.',
       'groups',
@@ -47,9 +50,13 @@ const balance = z
       'each',
       'pooled',
     ]).default('each'),
-    bias: real('Step of loss-free balancing (arXiv:2408.15664); 0 switches it off.', 'score a step', {
-      min: 0,
-    }).default(0),
+    bias: real(
+      'Step of a bias on the scores by which tokens choose, towards even load (loss-free balancing, arXiv:2408.15664); 0: none.',
+      'score a step',
+      {
+        min: 0,
+      },
+    ).default(0),
   })
   .prefault({})
   .describe('How the load of experts is kept even.');

@@ -6,7 +6,6 @@ const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
   [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
-  [moe({ balance: { bias: 0.001 } }), 'model.moe.balance.bias', 0.001, 0],
   [moe({ balance: { layers: 'pooled' } }), 'model.moe.balance.layers', 'pooled', 'each'],
   [{ model: {}, device: 'tfjs', train: { precision: 'bf16' } }, 'train.precision', 'bf16', 'f32'],
   [
@@ -72,7 +71,11 @@ const accepted: readonly object[] = [
   },
   { model: {}, device: 'tfjs' },
   { model: { moe: { router: { choice: 'skewed' } } } },
-  { model: { moe: { router: { scores: 'sigmoid', groups: 4, topGroups: 2, scale: 2.5 } } } },
+  {
+    model: {
+      moe: { router: { scores: 'sigmoid', groups: 4, topGroups: 2, scale: 2.5 }, balance: { bias: 0.001 } },
+    },
+  },
   { model: {}, train: { precision: 'bf16' } },
   ...['localhost', '127.0.0.1', '::1'].map((host) => ({
     model: {},

@@ -29,7 +29,6 @@ function limited(
   return [
     only('model.moe.router.kind', (moe?.router ?? defaultRouter).kind, ...routerNames('kind', 'built')),
     only('model.moe.capacity', moe?.capacity ?? 0, 0),
-    only('model.moe.balance.bias', moe?.balance.bias ?? 0, 0),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw', 'sgd'),
   ];

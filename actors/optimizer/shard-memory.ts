@@ -1,6 +1,7 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Device, Floats, Int64s, KernelCall } from '@troupe/kernel-set';
 import { initialise, WeightArrays } from '@troupe/model';
+import { trainedRanges } from '@troupe/spec';
 import type { GradientSums } from '../gradient-sink.ts';
 import { assertWithin, chunks, intersect, lengthOf, type Range } from '../gradients.ts';
 import type { OptimizerEvent } from './events.ts';
@@ -150,12 +151,12 @@ export class ShardMemory {
     }));
   }
 
-  /** Squared norm of the finished sum of the slice, into {@link norm}. */
+  /** Squared norm of the finished gradient of the slice, into {@link norm}: buffers have none. */
   measure(): readonly KernelCall[] {
-    const { reduces } = this.shard;
+    const { reduces, group } = this.shard;
     this.#device.zero(this.#norm128);
-    return this.sums
-      .slices(reduces.from, reduces.to)
+    return trainedRanges(group.flat, reduces)
+      .flatMap(({ from, to }) => this.sums.slices(from, to))
       .map(({ values }) => ({ op: 'sum.squares', gradient: values, norm128: this.#norm128 }));
   }
 

@@ -112,5 +112,6 @@ function reportStep(
     kernelShare: ledger.kernelMs / 1000 / seconds / job.layout.numWorkers,
     attempts: openings.count,
     skipped: decided.skipped,
+    maxVio: Math.max(0, losses.maxExpertLoad - 1),
   });
 }

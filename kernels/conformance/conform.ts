@@ -1,5 +1,6 @@
 import type { ConformanceBody, Test } from './body.ts';
 import { conformBf16 } from './conform-bf16.ts';
+import { conformBias } from './conform-bias.ts';
 import { conformCapacity } from './conform-capacity.ts';
 import { conformChoice } from './conform-choice.ts';
 import { conformErrors } from './conform-errors.ts';
@@ -20,6 +21,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformLayout(test, body);
   conformTargets(test, body);
   conformParts(test, body);
+  conformBias(test, body);
   conformCapacity(test, body);
   conformOptimizers(test, body);
   conformSums(test, body);

@@ -90,6 +90,7 @@ export const gate: BuildLayout = (device, draw, layout) => {
     lossSums: device.int64s(4),
     counts_E: device.ints(numExperts),
     probSums_E: device.int64s(2 * numExperts),
+    due_E: device.int64s(numExperts),
   });
   // A sequence of one row: any row may begin a call.
   const draws = (first: number) => ({ key: [7, 9] as const, step: 3, firstSequence: first, seqLen: 1 });
@@ -113,9 +114,11 @@ export const gate: BuildLayout = (device, draw, layout) => {
       weights_TK: to.weights_TK.subarray(narrow),
     };
     const { lossSums, counts_E, probSums_E } = to;
+    const sum = { values: to.due_E, overflow: device.ints(1) };
     const scales = { fractionsGlobal: false, auxScale: 0.1, zScale: 0.01 };
     return [
       { op: 'gate.forward', ...shape, ...combine, ...chosenBy, choicesGiven: false },
+      { op: 'bias.count', ...shape, sum },
       {
         op: 'route.select',
         ...shape,

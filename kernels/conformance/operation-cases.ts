@@ -1,3 +1,4 @@
+import { biasCases } from './bias-cases.ts';
 import type { CaseTable } from './built-case.ts';
 import { capacityCases } from './capacity-cases.ts';
 import { choiceCases } from './choice-cases.ts';
@@ -10,6 +11,7 @@ import { rowCases } from './row-cases.ts';
 export const operationCases: CaseTable = {
   ...rowCases,
   ...moeCases,
+  ...biasCases,
   ...capacityCases,
   ...choiceCases,
   ...optimizerCases,

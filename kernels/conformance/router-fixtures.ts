@@ -3,7 +3,7 @@ import { LOSS_QUANTUM_LOG2, type Device, type ExactSum, type Floats } from '@tro
 import { wideNumber } from '@troupe/core';
 import { compute } from './body.ts';
 import { keptChoices } from './capacity-fixtures.ts';
-import { bytesOf } from './device-values.ts';
+import { bytesOf, intsOf } from './device-values.ts';
 import type { FixtureCheck } from './fixture-check.ts';
 import type { Fixture } from './fixtures.ts';
 
@@ -59,6 +59,24 @@ const groupLimited: FixtureCheck = async (f, device, expect) => {
   expect('index', 'forward', device.read(router.choices_TK), f.values('index'));
   expect('weight', 'forward', device.read(router.weights_TK), f.values('weight'));
   expect('grad_logits', 'gradient', device.read(router.dLogits_TE), f.values('grad_logits'));
+};
+
+/** Four steps of loss-free balancing; what is counted is the load of each expert in a step. */
+const biasUpdate: FixtureCheck = async (f, device, expect) => {
+  const experts = 8;
+  const bias = f.floats('bias');
+  for (let step = 0; step < 4; step++) {
+    const load = Array.from(f.values('load').slice(step * experts, (step + 1) * experts));
+    const choices = load.flatMap((count, expert) => Array.from({ length: count }, () => expert));
+    const sum = { values: device.int64s(experts), overflow: device.ints(1) };
+    const choices_TK = intsOf(device, choices);
+    await compute(device, [
+      { op: 'bias.count', tokens: choices.length, experts, topK: 1, choices_TK, sum },
+      { op: 'bias.step', bias, out: bias, sum: sum.values, rate: 0.001 },
+    ]);
+    const name = `bias_after_${step + 1}`;
+    expect(name, 'forward', device.read(bias), f.values(name));
+  }
 };
 
 /** `scale` is what the fixture's loss is in units of ours: E·Σ f·p summed over groups, Σ f = 1. */
@@ -302,6 +320,7 @@ export const routerFixtures: Readonly<Record<string, FixtureCheck>> = {
   gate_topk: topK(false),
   gate_topk_renorm: topK(true),
   gate_group_limited: groupLimited,
+  bias_update: biasUpdate,
   load_balance_switch: balance({ tokens: 24, topK: 1, groups: 2, scale: 1 / 2 }),
   load_balance_topk: balance({ tokens: 48, topK: 2, groups: 1, scale: 2 }),
   load_balance_topk_masked: balance({ tokens: 48, topK: 2, groups: 1, scale: 2, masked: true }),

@@ -475,5 +475,5 @@ export const rowCases = {
 } satisfies Partial<CaseTable>;
 
 /** int64 values as pairs of numbers that compare exactly. */
-const halves = (values: BigInt64Array): number[] =>
+export const halves = (values: BigInt64Array): number[] =>
   Array.from(values, (value) => [Number(value >> 32n), Number(BigInt.asUintN(32, value))]).flat();

@@ -288,6 +288,19 @@ struct GateWeighArgs {
   RouterScores scores = RouterScores::softmax;
   float scale = 1.0f;
 };
+struct BiasCountArgs {
+  int64_t tokens, experts, top_k;
+  const int32_t* choices;
+  const uint8_t* valid;  // or null
+  GradientTarget sum;    // never stored
+};
+struct BiasStepArgs {
+  const float* bias;
+  float* out;
+  const int64_t* sum;
+  int64_t length;
+  float rate;
+};
 struct BalanceForwardArgs {
   int64_t tokens, experts, top_k;
   const float* logits;
@@ -557,6 +570,8 @@ struct SgdArgs {
   X(gate_sample, GateSampleArgs)                           \
   X(route_select, RouteSelectArgs)                         \
   X(gate_weigh, GateWeighArgs)                             \
+  X(bias_count, BiasCountArgs)                             \
+  X(bias_step, BiasStepArgs)                               \
   X(balance_forward, BalanceForwardArgs)                   \
   X(gate_backward, GateBackwardArgs)                       \
   X(route_plan, RoutePlanArgs)                             \

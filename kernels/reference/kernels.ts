@@ -3,6 +3,7 @@ import { adamw } from './adamw.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceForward } from './balance.ts';
 import { choiceAbove, choiceCandidates, choiceTake, choiceThresholds } from './choice.ts';
+import { biasCount, biasStep } from './bias.ts';
 import { copy, embedBackward, embedForward, round } from './embed.ts';
 import { sumAdd, sumRead, sumReset, sumSquares } from './exact-sum.ts';
 import { expertsBackward, expertsBackwardInput, expertsBackwardWeight, expertsForward } from './experts.ts';
@@ -45,6 +46,8 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'gate.sample': gateSample,
   'route.select': routeSelect,
   'gate.weigh': gateWeigh,
+  'bias.count': biasCount,
+  'bias.step': biasStep,
   'balance.forward': balanceForward,
   'gate.backward': gateBackward,
   'route.plan': routePlan,

@@ -23,6 +23,8 @@ export const writtenArguments: { readonly [O in KernelCall['op']]: readonly stri
   'gate.sample': ['choices_TK'],
   'route.select': ['kept_TK', 'numDropped'],
   'gate.weigh': ['weights_TK'],
+  'bias.count': ['sum'],
+  'bias.step': ['out'],
   'balance.forward': ['fractions_BE', 'lossSums', 'counts_E', 'probSums_E'],
   'gate.backward': ['dLogits_TE'],
   'route.plan': [

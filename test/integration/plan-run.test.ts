@@ -20,6 +20,17 @@ const model = {
   moe: { every: 2, experts: 8, topK: 2 },
 } as const;
 
+/** A dense layer, then narrow experts beside a shared one, with sigmoid scores of groups and a bias. */
+const biased = {
+  ...model.moe,
+  every: 1,
+  firstDense: 1,
+  dExpert: 96,
+  sharedExperts: 1,
+  router: { scores: 'sigmoid', groups: 4, topGroups: 2, scale: 2.5 },
+  balance: { bias: 0.001 },
+} as const;
+
 const resolved = (over: Partial<TopologyInput>) =>
   resolveTopology({
     model,
@@ -46,6 +57,16 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     model: { ...model, norm: 'layer', moe: { ...model.moe, norm: true, sharedExperts: 1 } },
     parallel: { dp: 2, ep: 2 },
     train: { batch: 16, grains: 16, recompute: 'layer' },
+  },
+  'one device, routing as DeepSeek-V3': { model: { ...model, moe: biased } },
+  'dp 4, ep 2, buddies, routing as DeepSeek-V3': {
+    model: { ...model, moe: biased },
+    parallel: { dp: 4, ep: 2 },
+    recovery: { buddies: true },
+  },
+  'dp 2, ep 2, zero 3, routing as DeepSeek-V3': {
+    model: { ...model, moe: biased },
+    parallel: { dp: 2, ep: 2, zero: 3 },
   },
   'tp 2, a norm of what experts add': {
     model: { ...model, moe: { ...model.moe, norm: true } },

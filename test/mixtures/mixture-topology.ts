@@ -34,6 +34,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     norm = false,
     groupSequences,
     router = {},
+    bias = 0,
   } = models[model];
   return {
     vocab,
@@ -53,7 +54,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
       sharedExperts,
       norm,
       router: groupSequences === undefined ? router : { kind: 'expert-choice', groupSequences },
-      balance: { auxLoss: 0.02, zLoss: 0.001, scope },
+      balance: { auxLoss: 0.02, zLoss: 0.001, scope, bias },
     },
   };
 }

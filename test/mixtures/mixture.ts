@@ -20,6 +20,8 @@ export interface ModelChoice {
   /** Experts choose tokens of groups of so many sequences; default: tokens choose. */
   readonly groupSequences?: number;
   /** Sigmoid scores of groups of experts, and a scale; default: softmax. */
+  /** Step of loss-free balancing; default: none. */
+  readonly bias?: number;
   readonly router?: {
     readonly scores: 'sigmoid';
     readonly groups: number;
@@ -52,6 +54,7 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
     dExpert: 12,
     sharedExperts: 1,
     router: { scores: 'sigmoid', groups: 3, topGroups: 2, scale: 2.5 },
+    bias: 0.01,
   },
 };
 

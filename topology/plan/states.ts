@@ -70,7 +70,9 @@ function storedElements(
   const isFinished = gradientBytes(group.holders.count, layout.gradientCallsOf(group)) === 4;
   const held = train.tensorSegments / parallel.tp;
   const hasTwo = (unit: Unit): boolean =>
-    (model.tiedHead && isEmbedding(unit)) || (unit.peerGradient === 'shares' && held > 1);
+    unit.buffer !== null ||
+    (model.tiedHead && isEmbedding(unit)) ||
+    (unit.peerGradient === 'shares' && held > 1);
   return (unit) => (isFinished && !hasTwo(unit) ? unit.paddedSize : 0);
 }
 

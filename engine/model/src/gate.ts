@@ -1,11 +1,11 @@
 import { assert } from '@troupe/core';
 import type { KernelCall } from '@troupe/kernel-set';
-import { choiceWidth, expertsChoose, meanChoices, type MoeConfig } from '@troupe/spec';
+import { choiceWidth, expertsChoose, gateBiasId, meanChoices, type MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import { decideLocally, nominate, take } from './expert-choice.ts';
 import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
-import { matrixGradientsOf, moeConfig, type StageContext } from './stage-context.ts';
+import { gradientsOf, matrixGradientsOf, moeConfig, type StageContext } from './stage-context.ts';
 import { isWhole } from './tensor-share.ts';
 
 export interface GateOptions {
@@ -141,7 +141,7 @@ function planRows(chunk: RowChunk, config: MoeConfig): KernelCall {
 /** logits_TE → probabilities, choices or those given, combine weights. */
 function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiven: boolean): KernelCall {
   const config = moeConfig(ctx);
-  const { experts, renormalise, router } = config;
+  const { experts, renormalise, router, balance } = config;
   const topK = choiceWidth(config);
   const { logits_TE, probs_TE, choices_TK, weights_TK } = ctx.act.moe(layer);
   return {
@@ -157,6 +157,7 @@ function scores(ctx: StageContext, layer: number, batch: DeviceBatch, choicesGiv
     logits_TE,
     valid_T: batch.valid_T,
     choicesGiven,
+    ...(balance.bias === 0 ? {} : { bias_E: ctx.weights.view(gateBiasId(layer)) }),
     probs_TE,
     choices_TK,
     weights_TK,
@@ -221,6 +222,17 @@ export function gateRest(
   return [...gateRoute(ctx, layer, batch, options), ...sharedForward(ctx, layer)];
 }
 
+/** What the bias of a router follows, where it has one: which experts were chosen too seldom. It takes the place of a gradient. */
+function countForBias(ctx: StageContext, layer: number, { valid_T }: DeviceBatch): KernelCall[] {
+  const { experts, topK, balance } = moeConfig(ctx);
+  if (balance.bias === 0) return [];
+  const { tokens } = ctx.act;
+  const { choices_TK } = ctx.act.moe(layer);
+  const sum = gradientsOf(ctx).view(gateBiasId(layer));
+  assert('values' in sum, 'counts are added up as integers', { layer });
+  return [{ op: 'bias.count', tokens, experts, topK, choices_TK, valid_T, sum }];
+}
+
 /** dWeights_TK and balance terms → dNormed[l], which is all of it but the experts' part, and the gate's weight sum. */
 export function routerBackward(
   ctx: StageContext,
@@ -246,8 +258,10 @@ export function routerBackward(
     );
     act.device.write(moe.fractions_E, balance.fractions);
   }
+  const counted = countForBias(ctx, layer, batch);
   const gate = { rows: act.tokens, inDim: dim, outDim: experts, dOut: { data: dLogits_TE } };
   return [
+    ...counted,
     {
       op: 'gate.backward',
       tokens: act.tokens,

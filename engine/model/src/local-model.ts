@@ -8,10 +8,12 @@ import {
   type Precision,
 } from '@troupe/kernel-set';
 import {
+  bufferRuns,
   denseUnits,
   expertUnits,
   flatLayout,
   moeLayers,
+  trainedRanges,
   type FlatLayout,
   type ModelConfig,
 } from '@troupe/spec';
@@ -26,6 +28,7 @@ import { finalNormForward, headForward, headLogits } from './head.ts';
 import { initialise } from './initialise.ts';
 import { LocalExperts } from './local-experts.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
+import { bufferStep } from './optimizer-update.ts';
 import { ropeTables, type RopeTables } from './rope-tables.ts';
 import type { StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
@@ -189,10 +192,14 @@ export class LocalModel {
         ? null
         : balanceCoefficients(this.config, this.#global(host), this.statistics.byLayer());
     await backwardLayers(ctx, batch, { experts, balance }, (steps) => this.#runSteps(steps));
-    await this.#run([
-      { op: 'sum.read', sum: sums.sum(0, gradients.data.length).values, out: gradients.data },
-      { op: 'sum.squares', gradient: gradients.data, norm128 },
-    ]);
+    // What buffers add up is no gradient: theirs is zero.
+    for (const { from, to } of trainedRanges(gradients.layout, { from: 0, to: gradients.layout.length })) {
+      const gradient = gradients.data.subarray(from, to);
+      await this.#run([
+        { op: 'sum.read', sum: sums.sum(from, to).values, out: gradient },
+        { op: 'sum.squares', gradient, norm128 },
+      ]);
+    }
     const isFinite = this.device.read(sums.overflow)[0] === 0;
     trainer.norm = isFinite ? normValue(this.device.read(norm128)) : Number.NaN;
     return { ...this.#losses(host), gradients, norm: trainer.norm };
@@ -202,28 +209,31 @@ export class LocalModel {
   async adamwStep(options: AdamWOptions): Promise<void> {
     const trainer = this.#trainer;
     assert(trainer !== null, 'a step applies the gradients of a batch');
-    const { gradients, m, v, norm } = trainer;
+    const { gradients, m, v, norm, sums } = trainer;
     if (Number.isNaN(norm)) return;
     const { learningRate, beta1, beta2, eps, weightDecay, clip } = options;
     trainer.clock += 1;
-    await this.#run([
-      {
-        op: 'adamw',
-        weights: this.weights.data,
-        out: this.weights.data,
-        m,
-        v,
-        gradient: gradients.data,
-        gradScale: norm > clip ? clip / norm : 1,
-        learningRate,
-        beta1,
-        beta2,
-        eps,
-        weightDecay,
-        correction1: 1 - beta1 ** trainer.clock,
-        correction2: 1 - beta2 ** trainer.clock,
-      },
-    ]);
+    const { data: weights, layout } = this.weights;
+    const rates = {
+      gradScale: norm > clip ? clip / norm : 1,
+      learningRate,
+      beta1,
+      beta2,
+      eps,
+      weightDecay,
+      correction1: 1 - beta1 ** trainer.clock,
+      correction2: 1 - beta2 ** trainer.clock,
+    };
+    await this.#run(
+      bufferRuns(layout, { from: 0, to: layout.length }).map(({ from, to, buffer }): KernelCall => {
+        const part = (array: Floats): Floats => array.subarray(from, to);
+        const own = part(weights);
+        if (buffer !== null)
+          return bufferStep(buffer, { weights: own, out: own, sum: sums.sum(from, to).values });
+        const state = { m: part(m), v: part(v), gradient: part(gradients.data) };
+        return { op: 'adamw', weights: own, out: own, ...state, ...rates };
+      }),
+    );
   }
 
   /** What the last call of {@link lossAndGradients} computed on its way. */

@@ -1,6 +1,6 @@
 import { assert, InvariantError } from '@troupe/core';
 import type { Floats, Int64s, KernelCall } from '@troupe/kernel-set';
-import type { UpdatePart } from '@troupe/spec';
+import type { BufferRule, UpdatePart } from '@troupe/spec';
 
 /** Numbers of AdamW, also for what Muon leaves to it; ranges and meanings as in {@link AdamWCall}. */
 export interface AdamWSettings {
@@ -44,9 +44,17 @@ export interface UpdatedArrays {
   readonly second: Floats;
 }
 
+/** The call that changes a buffer once a step is applied. */
+export function bufferStep(
+  { rate }: BufferRule,
+  { weights, out, sum }: Pick<UpdatedArrays, 'weights' | 'out'> & { readonly sum: Int64s },
+): KernelCall {
+  return { op: 'bias.step', bias: weights, out, sum, rate };
+}
+
 /** The calls that update consecutive elements: the same for whoever makes them, so that copies keep their bits. */
 export function updateCalls(
-  { update }: Pick<UpdatePart, 'update'>,
+  { update, buffer }: Pick<UpdatePart, 'update' | 'buffer'>,
   { weights, out, gradient, first, second }: UpdatedArrays,
   settings: OptimizerSettings,
   { gradScale, learningRate, clock }: UpdateRates,
@@ -56,6 +64,10 @@ export function updateCalls(
   switch (update) {
     case 'none':
       return [];
+    case 'bias':
+      assert(buffer !== null, 'a buffer has a rule', { update });
+      // Never stored as floats: see `GradientKind`.
+      return [bufferStep(buffer, { weights, out, sum: gradient as Int64s })];
     case 'adamw': {
       assert('beta1' in settings, 'an optimizer has the numbers of what it does', { update });
       const { beta1, beta2, eps } = settings;

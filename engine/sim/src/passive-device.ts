@@ -11,6 +11,7 @@ const shared: ReadonlySet<KernelCall['op']> = new Set([
   'sum.squares',
   'adamw',
   'sgd',
+  'bias.step',
 ]);
 
 /**

@@ -35,6 +35,8 @@ export interface StepEvent {
   readonly mfu: number | null;
   /** Largest over MoE layers of max / mean rows of an expert; 1 for a model without experts. */
   readonly maxExpertLoad: number;
+  /** The same less one (MaxVio, arXiv:2408.15664): by how much the worst expert is over the mean; 0 for a model without experts. */
+  readonly maxVio: number;
   /** Layer (0-based) and expert of that largest load; null for a model without experts. */
   readonly hottest: { readonly layer: number; readonly expert: number } | null;
   /** Share of the step's time in which a device ran kernels, mean over replicas. */

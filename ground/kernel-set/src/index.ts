@@ -1,3 +1,4 @@
+export * from './bias-calls.ts';
 export * from './capacity-calls.ts';
 export * from './choice-calls.ts';
 export * from './device.ts';

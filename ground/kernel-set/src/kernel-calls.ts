@@ -30,6 +30,7 @@
  *   and KER-2 say, and the parts are added as a tree of adjacent pairs ((0+1)+(2+3))+… (`partials.add`), before what they are added to.
  *   So ranks that hold neighbouring parts, a whole subtree, send one number, and where parts lie does not show.
  */
+import type { BiasCall } from './bias-calls.ts';
 import type { CapacityCall } from './capacity-calls.ts';
 import type { ChoiceCall } from './choice-calls.ts';
 import type { ExpertCall } from './expert-calls.ts';
@@ -541,6 +542,7 @@ export type KernelCall =
   | SumReadCall
   | SumSquaresCall
   | AdamWCall
+  | BiasCall
   | CapacityCall
   | ChoiceCall
   | OptimizerCall

@@ -231,6 +231,13 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
         bytes: I32 * inputs * chosen + elements([call.probs_TE, call.weights_TK], chosen),
       };
     }
+    case 'bias.count':
+      return { flops: 0, bytes: I32 * call.tokens * call.topK + 2 * 8 * call.experts };
+    case 'bias.step':
+      return {
+        flops: call.sum.length,
+        bytes: call.sum.byteLength + elements([call.bias, call.out], call.sum.length),
+      };
     case 'balance.forward': {
       const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
       return {
@@ -467,6 +474,7 @@ function sizesOf(call: KernelCall): string {
     case 'gate.sample':
     case 'route.select':
     case 'gate.weigh':
+    case 'bias.count':
     case 'balance.forward':
     case 'gate.backward':
     case 'route.plan':
@@ -504,6 +512,7 @@ function sizesOf(call: KernelCall): string {
     case 'sum.reset':
       return `${call.sum.values.length}`;
     case 'sum.read':
+    case 'bias.step':
       return `${call.sum.length}`;
     case 'sum.squares':
       return `${call.gradient.length}`;

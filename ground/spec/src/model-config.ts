@@ -14,7 +14,7 @@ export interface BalanceConfig {
   readonly scope: BalanceScope;
   /** `pooled`: the tokens of all layers together, as Transformers does for Mixtral and OLMoE. */
   readonly layers: 'each' | 'pooled';
-  /** Step of loss-free balancing by a bias on the scores (arXiv:2408.15664), not built; 0 switches it off. */
+  /** Step of loss-free balancing by a bias on the scores (arXiv:2408.15664); 0: there is no bias. */
   readonly bias: number;
 }
 

@@ -19,7 +19,7 @@ function unitOf(id: string, layer: number | null, shapes: readonly (readonly num
     const init = { kind: 'constant', value: 0 } as const;
     return { name: `${id}.${index}`, shape, size: elements, offset, init, place: null };
   });
-  const place = { class: 'dense', expert: null, segment: null, peerGradient: 'whole' } as const;
+  const place = { class: 'dense', expert: null, segment: null, peerGradient: 'whole', buffer: null } as const;
   return { id, layer, ...place, parameters, size, paddedSize: Math.ceil(size / 1000) * 1000 };
 }
 
@@ -103,7 +103,7 @@ test('optimizer state: whatever a buffer is cut into, states follow each other a
 test('optimizer state: checkpoints name it, each tensor with its own shape', (t) => {
   const matrix = { shape: [30, 20] };
   const names = (kind: OptimizerKind, id: string, layer: number | null, shape: readonly number[]) =>
-    stateOf(updateOf(kind, { id, layer }, { shape }), shape).map(
+    stateOf(updateOf(kind, { id, layer, buffer: null }, { shape }), shape).map(
       (each) => each && [each.name, ...each.shape],
     );
   t.deepEqual(names('muon', 'L0/qkv', 0, matrix.shape), [['muon-m', 30, 20], null]);

@@ -1,3 +1,4 @@
+import type { BufferKind, BufferRule } from './buffer-rule.ts';
 import type { ElementRange } from './exchange.ts';
 import type { FlatLayout, Parameter, Unit } from './parameters.ts';
 
@@ -5,8 +6,8 @@ import type { FlatLayout, Parameter, Unit } from './parameters.ts';
 export const optimizerKinds = ['adamw', 'sgd', 'adafactor', 'muon'] as const;
 export type OptimizerKind = (typeof optimizerKinds)[number];
 
-/** How one tensor is updated; `none`: by no optimizer, so that nothing is kept of it. */
-export type UpdateKind = OptimizerKind | 'none';
+/** How one tensor is updated; `none`: not at all (padding). Of a buffer, which no optimizer updates, nothing is kept. */
+export type UpdateKind = OptimizerKind | BufferKind | 'none';
 
 /** What optimizers keep, by the names under which checkpoints have it. */
 export const stateNames = [
@@ -39,9 +40,10 @@ const isRouter = ({ id, layer }: Pick<Unit, 'id' | 'layer'>): boolean => id === 
  */
 export function updateOf(
   optimizer: OptimizerKind,
-  unit: Pick<Unit, 'id' | 'layer'>,
+  unit: Pick<Unit, 'id' | 'layer' | 'buffer'>,
   { shape }: Pick<Parameter, 'shape'>,
 ): UpdateKind {
+  if (unit.buffer !== null) return unit.buffer.kind;
   if (optimizer !== 'muon') return optimizer;
   return unit.layer !== null && shape.length === 2 && !isRouter(unit) ? 'muon' : 'adamw';
 }
@@ -49,6 +51,7 @@ export function updateOf(
 /** What is kept of every element of a tensor. */
 const keptNames: Readonly<Record<UpdateKind, readonly [StateName | null, StateName | null]>> = {
   none: [null, null],
+  bias: [null, null],
   adamw: ['adam-m', 'adam-v'],
   sgd: ['sgd-v', null],
   muon: ['muon-m', null],
@@ -93,6 +96,8 @@ export interface UpdatePart extends ElementRange {
   readonly update: UpdateKind;
   /** Of a tensor that is not divided: its shape; null: every element is updated by itself. */
   readonly whole: readonly number[] | null;
+  /** The rule of a buffer; null: an optimizer updates it. */
+  readonly buffer: BufferRule | null;
   /** Where its state begins in each of the two arrays of the group, and its elements there. */
   readonly starts: readonly [number, number];
   readonly sizes: readonly [number, number];
@@ -194,7 +199,8 @@ function* partsOf(
     const [first] = updates;
     const whole = { from: start, to: start + unit.paddedSize };
     if (first !== undefined && !updates.some((each) => each !== first || needsWhole(each))) {
-      yield { ...whole, update: first, whole: null, sizes: sizesOf(first, [unit.paddedSize]) };
+      const { buffer } = unit;
+      yield { ...whole, update: first, whole: null, buffer, sizes: sizesOf(first, [unit.paddedSize]) };
       continue;
     }
     for (const [at, { offset, size, shape }] of unit.parameters.entries()) {
@@ -205,11 +211,19 @@ function* partsOf(
         to: from + size,
         update,
         whole: needsWhole(update) ? shape : null,
+        buffer: null,
         sizes: sizesOf(update, shape),
       };
     }
     if (unit.size < unit.paddedSize)
-      yield { from: start + unit.size, to: whole.to, update: 'none', whole: null, sizes: [0, 0] };
+      yield {
+        from: start + unit.size,
+        to: whole.to,
+        update: 'none',
+        whole: null,
+        buffer: null,
+        sizes: [0, 0],
+      };
   }
 }
 

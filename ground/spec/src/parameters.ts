@@ -1,8 +1,9 @@
 import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
 import { blockOf, blocksOf, qkvWidths, type Block } from './blocks.ts';
+import type { BufferRule } from './buffer-rule.ts';
 import { latentTensors } from './latent-tensors.ts';
-import type { ExpertParameter, ModelConfig, ParameterInit } from './model-config.ts';
+import type { ExpertParameter, ModelConfig, MoeConfig, ParameterInit } from './model-config.ts';
 import {
   eachSegment,
   kvHeadsOfSegment,
@@ -60,6 +61,8 @@ export interface Unit {
   /** Which segment of a unit that the tensor axis divides; null: it is not divided. */
   readonly segment: number | null;
   readonly peerGradient: PeerGradient;
+  /** How it changes; null: gradients train it. */
+  readonly buffer: BufferRule | null;
   readonly parameters: readonly Parameter[];
   readonly size: number;
   readonly paddedSize: number;
@@ -79,6 +82,7 @@ interface UnitPlace {
   readonly expert?: number;
   readonly segment?: number;
   readonly peerGradient?: PeerGradient;
+  readonly buffer?: BufferRule;
 }
 
 function unit(
@@ -100,6 +104,7 @@ function unit(
     expert: place.expert ?? null,
     segment: place.segment ?? null,
     peerGradient: place.peerGradient ?? 'whole',
+    buffer: place.buffer ?? null,
     parameters,
     size: offset,
     paddedSize: Math.ceil(offset / NORM_BLOCK) * NORM_BLOCK,
@@ -263,6 +268,17 @@ function qkNormUnits({ index: layer, mixer }: Block, held: TensorSegments): read
   });
 }
 
+/** The unit of a router's bias, where it has one. */
+export const gateBiasId = (layer: number): string => `L${layer}/gate.bias`;
+
+/** A bias for each expert, which follows its load; named as in DeepSeek-V3. */
+function gateBias(layer: number, { experts, balance }: MoeConfig): readonly Unit[] {
+  if (balance.bias === 0) return [];
+  const name = `model.layers.${layer}.mlp.gate.e_score_correction_bias`;
+  const buffer = { kind: 'bias', rate: balance.bias } as const;
+  return [unit(gateBiasId(layer), { layer, buffer }, [{ name, shape: [experts], init: zero }])];
+}
+
 function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): readonly Unit[] {
   const { index: layer, mixer, ffn } = block;
   const prefix = `model.layers.${layer}`;
@@ -297,6 +313,7 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
   return [
     ...units,
     unit(`L${layer}/gate`, { layer }, [gate]),
+    ...gateBias(layer, ffn.moe),
     ...(ffn.sharedHidden > 0 ? divided(`L${layer}/shared`, shared) : []),
     ...(ffn.moe.norm ? [normUnit(config, `L${layer}/moe-norm`, `${prefix}.mlp.norm`, layer)] : []),
   ];

@@ -45,6 +45,26 @@ GateForwardArgs gate_forward(const Reader& r, CallList&) {
   return args;
 }
 
+BiasCountArgs bias_count(const Reader& r, CallList&) {
+  BiasCountArgs args = {};
+  args.tokens = r.size("tokens");
+  args.experts = r.size("experts", 1);
+  args.top_k = r.size("topK", 1);
+  args.choices = r.ints("choices_TK", args.tokens * args.top_k).data;
+  args.valid = r.bytes_or_null("valid_T", args.tokens).data;
+  args.sum = r.target("sum", args.experts);
+  if (args.sum.stored) r.fail("sum", "a gradient in floats", "an exact sum");
+  return args;
+}
+
+BiasStepArgs bias_step(const Reader& r, CallList&) {
+  const auto sum = r.int64s("sum", 0);
+  const auto bias = r.floats("bias", 0), out = r.floats("out", 0);
+  r.same_length("bias", bias.length, "sum", sum.length);
+  r.same_length("out", out.length, "sum", sum.length);
+  return {bias.data, out.data, sum.data, sum.length, static_cast<float>(r.number("rate"))};
+}
+
 BalanceForwardArgs balance_forward(const Reader& r, CallList&) {
   auto args = gate_common<BalanceForwardArgs>(r);
   args.groups = r.bounds("groupStarts");

@@ -21,6 +21,7 @@ const frozenFields: Readonly<Record<string, readonly string[]>> = {
     'kernelShare',
     'attempts',
     'skipped',
+    'maxVio',
   ],
   eval: ['event', 'step', 'loss', 'tokens'],
   checkpoint: ['event', 'step', 'path'],

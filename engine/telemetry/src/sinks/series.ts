@@ -11,6 +11,7 @@ const stepSeries = [
   'mfu',
   'maxExpertLoad',
   'kernelShare',
+  'maxVio',
 ] as const satisfies readonly (keyof StepEvent)[];
 
 /** A point of a curve. NaN stays NaN: a run that went wrong shows where. */

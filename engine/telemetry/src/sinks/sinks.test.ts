@@ -14,6 +14,7 @@ const step = (number: number, more: Partial<StepEvent> = {}): StepEvent => ({
   tokensPerSecond: 9000,
   mfu: null,
   maxExpertLoad: 2,
+  maxVio: 1,
   hottest: { layer: 0, expert: 3 },
   kernelShare: 0.75,
   attempts: 1,
@@ -120,11 +121,11 @@ test('sink csv: a column for every curve, what is not measured is empty, NaN is 
   await write(storage, ['csv'], [step(3)]);
   t.is(
     new TextDecoder().decode(await storage.read('run/metrics.csv')),
-    `step,train/loss,train/auxLoss,train/gradNorm,train/learningRate,train/tokens,train/tokensPerSecond,train/mfu,train/maxExpertLoad,train/kernelShare,eval/loss
-1,7.25,0.5,1.5,0.003,2048,9000,,2,0.75,
-2,NaN,0.5,1.5,0.003,2048,9000,0.25,2,0.75,
-2,,,,,,,,,,7.5
-3,5.25,0.5,1.5,0.003,2048,9000,,2,0.75,
+    `step,train/loss,train/auxLoss,train/gradNorm,train/learningRate,train/tokens,train/tokensPerSecond,train/mfu,train/maxExpertLoad,train/kernelShare,train/maxVio,eval/loss
+1,7.25,0.5,1.5,0.003,2048,9000,,2,0.75,1,
+2,NaN,0.5,1.5,0.003,2048,9000,0.25,2,0.75,1,
+2,,,,,,,,,,,7.5
+3,5.25,0.5,1.5,0.003,2048,9000,,2,0.75,1,
 `,
   );
 });

@@ -18,6 +18,7 @@ const step = (number: number, loss: number): RunEvent => ({
   tokensPerSecond: 9000,
   mfu: null,
   maxExpertLoad: 2,
+  maxVio: 1,
   hottest: null,
   kernelShare: 0.75,
   attempts: 1,
@@ -158,6 +159,7 @@ test('sink tensorboard: an independent reader finds version, times, steps and sc
     'train/tokensPerSecond': 9000,
     'train/maxExpertLoad': 2,
     'train/kernelShare': 0.75,
+    'train/maxVio': 1,
   });
   t.deepEqual(events[5]?.values, { 'eval/loss': 6.5 });
   const next = readEvents(Buffer.from(await storage.read(storage.paths[1] ?? '')));

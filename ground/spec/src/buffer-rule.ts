@@ -1,0 +1,9 @@
+/**
+ * How a unit changes that no gradient trains: once per applied step, from an exact sum over the global batch. It is drawn, published, spread,
+ * copied and saved as every parameter is, and its sum is exchanged as gradients are; but it has no state of an optimizer, no decay, and no
+ * part in the norm.
+ *
+ * `bias`: of a router's experts; a step of `rate` towards the mean load (arXiv:2408.15664).
+ */
+export type BufferRule = { readonly kind: 'bias'; readonly rate: number };
+export type BufferKind = BufferRule['kind'];
