@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { collect, decimal, integer, named, quantity, verb } from '../verb.ts';
+import type { CompareFlags } from '../scaling/compare.ts';
 import type { FitFlags } from '../scaling/fit.ts';
 import type { OptimalFlags } from '../scaling/optimal.ts';
 import type { PlotFlags } from '../scaling/plot.ts';
@@ -91,6 +92,7 @@ function registerFit(scaling: Command): void {
     .option('--out <file>', 'write the coefficients, for --law')
     .option('--name <name>', 'name of the coefficients', named, 'fitted')
     .option('--experts <E>', 'runs with this expansion alone', integer(2))
+    .option('--router <kind>', 'runs with this router, and dense ones: token-choice, expert-choice', named)
     .option('--bootstrap <n>', 'fits to 80 % of the runs, for intervals; 0: none', integer(0), 100)
     .option('--seed <n>', 'decides which runs those see', integer(0), 1)
     .option('--delta <n>', 'difference from which a run counts in proportion, nats', decimal(1e-9), 0.1)
@@ -128,6 +130,27 @@ function registerPlot(scaling: Command): void {
     .action(async (options: PlotFlags) => (await import('../scaling/plot.ts')).plot(options));
 }
 
+function registerCompare(scaling: Command): void {
+  verb(
+    scaling,
+    'compare <runs>',
+    'Compare granularities that were trained, with each other, with their noise and with a law: at equal tokens, FLOPs and seconds.',
+    'npx troupe scaling compare runs.jsonl --out .',
+  )
+    .option(
+      '--law <name|file>',
+      'coefficients: a name, or a file of `fit --out` (default: nearest to the expansion of the runs)',
+      named,
+    )
+    .addOption(
+      new Option('--loss <which>', 'the loss to compare').choices(['train', 'held-out']).default('train'),
+    )
+    .option('--out <folder>', 'draw loss-by-flops.svg, loss-by-seconds.svg and gain.svg there', named)
+    .action(async (runs: string, options: CompareFlags) =>
+      (await import('../scaling/compare.ts')).compare(runs, options),
+    );
+}
+
 export function registerScaling(program: Command): void {
   const scaling = program
     .command('scaling')
@@ -137,4 +160,5 @@ export function registerScaling(program: Command): void {
   registerOptimal(scaling);
   registerFit(scaling);
   registerPlot(scaling);
+  registerCompare(scaling);
 }

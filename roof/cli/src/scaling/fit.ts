@@ -5,6 +5,7 @@ import {
   fitGranular,
   granularLosses,
   holdOut,
+  measuredRun,
   percentile,
   resampledLaws,
   rootMeanSquare,
@@ -25,6 +26,7 @@ export interface FitFlags extends CommonOptions {
   readonly out?: string;
   readonly name: string;
   readonly experts?: number;
+  readonly router?: string;
   readonly bootstrap: number;
   readonly seed: number;
   readonly delta: number;
@@ -57,6 +59,19 @@ function sorted(runs: readonly RunRow[], experts: number | undefined) {
     moe: runs.filter((run) => run.expansion === expansion),
     dense: runs.filter((run) => run.expansion === 1),
   };
+}
+
+/** Routers of runs with experts, of those that say it. */
+const routersOf = (runs: readonly RunRow[]): readonly string[] =>
+  [...new Set(runs.map((run) => measuredRun(run).router))].filter((router) => router !== null).toSorted();
+
+/** Dense runs, and those with the router. */
+function withRouter(runs: readonly RunRow[], router: string | undefined): readonly RunRow[] {
+  if (router === undefined) return runs;
+  const known = routersOf(runs);
+  if (!known.includes(router))
+    throw new ScalingRunsError(`no run has the router ${router}; there are ${known.join(', ') || 'none'}`);
+  return runs.filter((run) => run.expansion === 1 || measuredRun(run).router === router);
 }
 
 /** What the law says of larger budgets, and between which bounds laws fitted to parts of the runs say it. */
@@ -103,7 +118,7 @@ const forecastRow = (each: Forecast): readonly string[] => [
 
 export function fit(path: string, flags: FitFlags): void {
   const output = flags.out === undefined ? null : new OutputFile('--out', flags.out);
-  const runs = readRuns(path);
+  const runs = withRouter(readRuns(path), flags.router);
   const { expansion, moe, dense } = sorted(runs, flags.experts);
   const options: FitOptions = {
     delta: flags.delta,
@@ -154,6 +169,9 @@ export function fit(path: string, flags: FitFlags): void {
       .join('  ');
   print(
     `runs      ${moe.length} with experts of expansion ${expansion}, ${dense.length} dense`,
+    ...(routersOf(moe).length > 1
+      ? [`          of ${routersOf(moe).join(' and ')} together; --router takes one of them`]
+      : []),
     `granular  ${shown(granular)}`,
     `          root mean square error ${rmse.granular.toFixed(4)} nats`,
     ...(denseLaw === null

@@ -2,7 +2,12 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
 
 export interface Series {
+  /** In the legend; an empty one stands there under another series of its colour. */
   readonly label: string;
+  /** Position among the colours; default: that of the series. */
+  readonly colour?: number;
+  /** Each point is something that was measured, and has a dot. */
+  readonly hasDots?: boolean;
   readonly points: readonly (readonly [number, number])[];
   /** Drawn broken, such as a law of another kind. */
   readonly isDashed?: boolean;
@@ -24,6 +29,8 @@ export interface LineChart {
   readonly x: Axis;
   readonly y: Axis;
   readonly series: readonly Series[];
+  /** Heights between which a curve says nothing. */
+  readonly band?: { readonly from: number; readonly to: number; readonly label: string };
 }
 
 const WIDTH = 760;
@@ -44,6 +51,7 @@ const style = `
   .ground { fill: #ffffff; }
   .grid { stroke: #818b98; stroke-width: 1; opacity: 0.25; }
   .curve { fill: none; stroke-width: 2; }
+  .band { fill: #818b98; opacity: 0.18; }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc; }
     .tick { fill: #9198a1; }
@@ -75,26 +83,44 @@ function scaleOf(values: readonly number[], { isLog, ticks }: Axis, from: number
   return { of: scale, ticks: powers.filter((_, index) => index % each === 0) };
 }
 
-function drawSeries({ label, points, isDashed, mark }: Series, index: number, x: Scale, y: Scale): string {
-  const colour = colours[index % colours.length] ?? '';
+const circle = ([x, y]: readonly [number, number], radius: number, colour: string): string =>
+  `<circle cx="${at(x)}" cy="${at(y)}" r="${radius}" fill="${colour}"/>`;
+
+/** @param row - in the legend; null: it is not there */
+function drawSeries(series: Series, index: number, row: number | null, x: Scale, y: Scale): string {
+  const { label, points, isDashed, mark, hasDots } = series;
+  const colour = colours[(series.colour ?? index) % colours.length] ?? '';
   const dash = isDashed === true ? ' stroke-dasharray="6 4"' : '';
   const curve = line<readonly [number, number]>(
     ([value]) => x.of(value),
     ([, value]) => y.of(value),
   ).digits(1)(points);
-  const legend = plot.top + 8 + index * LEGEND_ROW;
+  const place = ([value, height]: readonly [number, number]) => [x.of(value), y.of(height)] as const;
+  const legend = plot.top + 8 + (row ?? 0) * LEGEND_ROW;
   return [
     `<path class="curve" stroke="${colour}"${dash} d="${curve ?? ''}"/>`,
-    mark === undefined
-      ? ''
-      : `<circle cx="${at(x.of(mark[0]))}" cy="${at(y.of(mark[1]))}" r="4" fill="${colour}"/>`,
-    `<path class="curve" stroke="${colour}"${dash} d="M${plot.right + 14} ${legend}h24"/>`,
+    mark === undefined ? '' : circle(place(mark), 4, colour),
+    ...(hasDots === true ? points.map((point) => circle(place(point), 3, colour)) : []),
+    ...(row === null
+      ? []
+      : [
+          `<path class="curve" stroke="${colour}"${dash} d="M${plot.right + 14} ${legend}h24"/>`,
+          `<text x="${plot.right + 44}" y="${legend + 4}">${escaped(label)}</text>`,
+        ]),
+  ].join('');
+}
+
+function drawBand({ from, to, label }: NonNullable<LineChart['band']>, row: number, y: Scale): string {
+  const legend = plot.top + 8 + row * LEGEND_ROW;
+  return [
+    `<rect class="band" x="${plot.left}" width="${plot.right - plot.left}" y="${at(y.of(to))}" height="${at(y.of(from) - y.of(to))}"/>`,
+    `<rect class="band" x="${plot.right + 14}" width="24" y="${legend - 6}" height="12"/>`,
     `<text x="${plot.right + 44}" y="${legend + 4}">${escaped(label)}</text>`,
   ].join('');
 }
 
 /** Curves over two axes, as a standalone SVG. */
-export function drawLines({ title, x, y, series }: LineChart): string {
+export function drawLines({ title, x, y, series, band }: LineChart): string {
   const points = series.flatMap((each) => [...each.points]);
   const xScale = scaleOf(
     points.map(([value]) => value),
@@ -103,7 +129,7 @@ export function drawLines({ title, x, y, series }: LineChart): string {
     plot.right,
   );
   const yScale = scaleOf(
-    points.map(([, value]) => value),
+    [...points.map(([, value]) => value), ...(band === undefined ? [] : [band.from, band.to])],
     y,
     plot.bottom,
     plot.top,
@@ -119,6 +145,8 @@ export function drawLines({ title, x, y, series }: LineChart): string {
       return `<line class="grid" x1="${plot.left}" x2="${plot.right}" y1="${at(pixels)}" y2="${at(pixels)}"/><text class="tick" x="${plot.left - 8}" y="${at(pixels + 4)}" text-anchor="end">${escaped(y.shown(tick))}</text>`;
     });
   const middle = (plot.top + plot.bottom) / 2;
+  const named = series.filter(({ label }) => label !== '');
+  const rowOf = (each: Series): number | null => (each.label === '' ? null : named.indexOf(each));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img">`,
     `<title>${escaped(title)}</title>`,
@@ -129,7 +157,8 @@ export function drawLines({ title, x, y, series }: LineChart): string {
     ...yTicks,
     `<text class="tick" x="${(plot.left + plot.right) / 2}" y="${HEIGHT - 12}" text-anchor="middle">${escaped(x.title)}</text>`,
     `<text class="tick" x="18" y="${middle}" text-anchor="middle" transform="rotate(-90 18 ${middle})">${escaped(y.title)}</text>`,
-    ...series.map((each, index) => drawSeries(each, index, xScale, yScale)),
+    ...(band === undefined ? [] : [drawBand(band, named.length, yScale)]),
+    ...series.map((each, index) => drawSeries(each, index, rowOf(each), xScale, yScale)),
     '</svg>',
     '',
   ].join('\n');

@@ -1,5 +1,5 @@
 import { table } from '@troupe/topology';
-import { print, printJson } from '../output.ts';
+import { print, printError, printJson } from '../output.ts';
 import { duration } from '../run/numbers.ts';
 import { figure } from '../scaling/figure.ts';
 import { modelOf } from './estimate.ts';
@@ -26,8 +26,9 @@ async function measureAll(opened: OpenedSweep): Promise<void> {
   const left = cells.filter(({ cell, before }) => before !== 'done' && !estimate.knows(cell));
   const models = new Map(left.map((each) => [modelOf(each.cell), each]));
   for (const { cell } of models.values()) {
-    const tokensPerSecond = await measurePace(cell);
-    if (tokensPerSecond !== null) estimate.add(cell, tokensPerSecond);
+    const measured = await measurePace(cell);
+    if (typeof measured === 'number') estimate.add(cell, measured);
+    else printError(`troupe: ${cell.name} cannot be measured: ${measured}`);
   }
 }
 

@@ -8,8 +8,8 @@ import { Job } from './job.ts';
 /** Steps that are trained; the first one, which is slower, does not count. */
 const STEPS = 4;
 
-/** Tokens a second of a model, of a few steps that are thrown away; null: it cannot be trained. */
-export async function measurePace(cell: SweepCell): Promise<number | null> {
+/** Tokens a second of a model, of a few steps that are thrown away; a sentence: why it cannot be trained. */
+export async function measurePace(cell: SweepCell): Promise<number | string> {
   const parent = mkdtempSync(join(tmpdir(), 'troupe-sweep-'));
   const folder = new CellFolder(parent, cell.name, 'measured');
   folder.begin(cell.topology);
@@ -20,8 +20,8 @@ export async function measurePace(cell: SweepCell): Promise<number | null> {
     const job = new Job([...args, '--stop-after', String(steps)], folder.logFile, (event) => {
       if (event.event === 'step' && (event.step > 1 || steps === 1)) rates.push(event.tokensPerSecond);
     });
-    const { exitCode } = await job.end;
-    if (exitCode !== 0 || rates.length === 0) return null;
+    const { exitCode, message } = await job.end;
+    if (exitCode !== 0 || rates.length === 0) return message;
   } finally {
     rmSync(parent, { recursive: true, force: true });
   }
