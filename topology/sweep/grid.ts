@@ -134,24 +134,33 @@ export function gridCells(
   const extra = values.also.map((pattern, index) => reader.read(pattern, `also.${index}`));
   const numCells = [...axes.values()].reduce((all, choices) => all * choices.length, 1);
   if (reader.problems.length > 0) return { cells: [], problems: reader.problems };
-  if (numCells > CELLS_MAX)
-    return {
-      cells: [],
-      problems: [
-        {
-          ...originOf(layer, 'grid').value,
-          code: 'TROUPE_TOPOLOGY_RANGE',
-          key: 'grid',
-          value: undefined,
-          rule: `has ${numCells} cells; a sweep has at most ${CELLS_MAX}`,
-          nearest: null,
-        },
-      ],
-    };
+  const refused = (rule: string) => ({ cells: [], problems: [problemOfGrid(layer, rule)] });
+  if (numCells > CELLS_MAX) return refused(`has ${numCells} cells; a sweep has at most ${CELLS_MAX}`);
   const first = new Map([...axes].map(([axis, choices]) => [axis, choices.slice(0, 1)]));
   const all = [
     ...product(axes).filter((cell) => patterns?.some((pattern) => matches(cell, pattern)) ?? true),
     ...extra.flatMap((axesOfCell) => product(new Map([...first, ...axesOfCell]))),
   ];
-  return { cells: [...new Map(all.map((cell) => [cell.name, cell])).values()], problems: [] };
+  const cells = new Map<string, GridCell>();
+  for (const cell of all) {
+    const other = cells.get(cell.name);
+    if (other !== undefined && !alike(sortedAxes(other), sortedAxes(cell)))
+      return refused(
+        `has two cells that are both called ${cell.name}; write their values so that their letters and digits differ`,
+      );
+    cells.set(cell.name, cell);
+  }
+  return { cells: [...cells.values()], problems: [] };
 }
+
+const sortedAxes = ({ assignment }: GridCell): readonly (readonly [string, unknown])[] =>
+  [...assignment].sort(([a], [b]) => (a < b ? -1 : 1));
+
+const problemOfGrid = (layer: Layer, rule: string): TopologyProblem => ({
+  ...originOf(layer, 'grid').value,
+  code: 'TROUPE_TOPOLOGY_RANGE',
+  key: 'grid',
+  value: undefined,
+  rule,
+  nearest: null,
+});

@@ -109,6 +109,10 @@ test('sweep: problems have their place in the sweep file, those of a cell among 
   t.regex(error('grid: {}\n'), /base +must be a topology/);
   const many = Array.from({ length: 101 }, (_, index) => index).join(', ');
   t.regex(
+    error(`${base}grid: { data.text: ['a b', 'a/b'] }\n`),
+    /grid +has two cells that are both called data\.text-a_b; write their values/,
+  );
+  t.regex(
     error(`${base}grid: { seed: [${many}], model.vocab: [${many}] }\n`),
     /has 10201 cells; a sweep has at most 10000/,
   );
