@@ -18,26 +18,33 @@ function run(
   }: { more?: number; seconds?: number; router?: string } = {},
 ) {
   const flops = tokens * (100 + 10 * granularity);
-  return measuredRun({
+  const row = {
     paramsActive: 1e5,
     paramsTotal: 6e5,
     tokens,
     granularity,
     expansion: 8,
     loss: 5 - 0.1 * Math.log2(flops / 1e8) - 0.05 * Math.log2(granularity) + more,
-    ...{ router, flops, seconds, heldOutLoss: 5 },
-  });
+    router,
+    flops,
+    seconds,
+    heldOutLoss: 5,
+  };
+  return measuredRun(row);
 }
 
-const dense = measuredRun({
+const denseRow = {
   paramsActive: 1e5,
   paramsTotal: 1e5,
   tokens: 1e6,
   granularity: 1,
   expansion: 1,
   loss: 5.5,
-  ...{ flops: 1e8, seconds: 60, router: null },
-});
+  flops: 1e8,
+  seconds: 60,
+  router: null,
+};
+const dense = measuredRun(denseRow);
 
 const byLoss = ({ loss }: { readonly loss: number }): number => loss;
 
