@@ -150,7 +150,8 @@ async function far(
       ? []
       : [`loss ${index}: ${loss} for ${wanted}`];
   });
-  for (const { name } of expected.after(1).manifest.tensors.filter(({ group }) => group === 'weights')) {
+  // A buffer has no moment to read a gradient from, and goes by whole steps, of which one choice that differs turns one around.
+  for (const { name } of expected.after(1).manifest.tensors.filter(({ group }) => group === 'adam-m')) {
     const [gradient, same] = await Promise.all(
       [found, expected].map((each) => each.after(1).read(name, 'adam-m')),
     );
