@@ -32,8 +32,8 @@ const rows = { rowLength: optional(number), rowStride: optional(number) };
 const tokens = { ids_T: ints, targets_T: ints, firstSeen_T: ints, valid_T: bytes };
 /** Weights of a part of a slice, and the optimizer's state of them. */
 const state = { weights: floats, first: floats, second: floats };
-/** Rows of a token batch that count: as targets of the loss, and as tokens that are not padding. */
-const counted = { targets: number, tokens: number };
+/** What of a token batch counts: targets of the loss, tokens that are not padding, and balance domains that are not padding alone. */
+const counted = { targets: number, tokens: number, domains: number };
 
 /**
  * Every kind of message: who sends it to whom, whether one of an abandoned attempt is dropped, and what it holds.
@@ -251,10 +251,10 @@ export const messages = {
   'stage.measured': message({
     from: ['stage'],
     to: ['trainer'],
-    says: "Exact sums of one worker over a step: losses, choices and probabilities of its own layers' experts.",
+    says: "Exact sums of one worker over a step: losses, choices, dropped ones among them, and probabilities of its own layers' experts.",
     fenced: true,
     body: { kernelMs: number, alike: number },
-    tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, probSums: int64s },
+    tensors: { lossSum: int64s, layerSums: int64s, counts_LE: ints, dropped_L: ints, probSums: int64s },
   }),
   'experts.measured': message({
     from: ['expert'],

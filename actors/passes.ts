@@ -13,6 +13,7 @@ import {
   type DeviceBatch,
   type GateBackwardOptions,
   type GradientActivations,
+  type RoutingPlace,
   type StageContext,
 } from '@troupe/model';
 import type { Slot, StageSlots } from '@troupe/topology/layout';
@@ -59,6 +60,7 @@ export interface Pass extends PassPlace, BatchSizes {
 export class Passes {
   readonly slots: StageSlots;
   readonly #device: Device;
+  readonly #worker: Worker;
   readonly #parameters: StageParameters;
   readonly #activations: readonly (Activations | null)[];
   readonly #deferred: readonly (DeferredWeights | null)[];
@@ -74,6 +76,7 @@ export class Passes {
     const { dealing } = layout;
     this.slots = layout.slotsOf(worker.at.pp);
     this.#device = device;
+    this.#worker = worker;
     this.#parameters = parameters;
     this.shape = {
       config: job.model,
@@ -186,6 +189,14 @@ export class Passes {
     return this.#statistics[mode];
   }
 
+  /** Whose draws a pass takes; generation takes none. */
+  #routing({ step, microbatch }: PassPlace, mode: PassMode): { readonly routing?: RoutingPlace } {
+    const { job, at } = this.#worker;
+    if (job.purpose === 'generate') return {};
+    const { first } = job.layout.dealing.sequencesOf(at.dp, microbatch);
+    return { routing: { mode, seed: job.seed, step, firstSequence: first } };
+  }
+
   #context(place: PassPlace, { index, mode }: Slot): StageContext {
     const act = this.#activations[index];
     assert(act !== null && act !== undefined, 'a slot has its buffers', { slot: index });
@@ -196,6 +207,7 @@ export class Passes {
       statistics: this.#statistics[mode],
       weights: this.#parameters.weights(place.version),
       gradients: mode === 'train' ? this.#parameters.gradients(place.microbatch) : null,
+      ...this.#routing(place, mode),
     };
   }
 }

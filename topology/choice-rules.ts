@@ -65,7 +65,13 @@ function foreignSettings({ router, capacity, balance }: Moe): readonly Finding[]
     ['router.choice', router.choice !== 'learned', 'learned', 'a forced pattern is of tokens that choose'],
     ['router.groups', router.groups !== 1, 1, 'groups of experts are of tokens that choose'],
     ['router.scale', router.scale !== 1, 1, 'weights are the probabilities as they are'],
-    ['capacity', capacity !== 0, 0, 'an expert takes as many tokens as it has room for'],
+    ['router.sampling', router.sampling !== 'none', 'none', 'no token chooses'],
+    [
+      'capacity',
+      capacity.train !== 0 || capacity.eval !== 0,
+      0,
+      'an expert takes as many tokens as it has room for',
+    ],
     ['balance.bias', balance.bias !== 0, 0, 'every expert has equally many tokens'],
   ];
   return settings.flatMap(([key, differs, nearest, why]) =>

@@ -1,3 +1,4 @@
+import { dropless, type CapacityConfig } from '@troupe/spec';
 import { dataKinds } from './data-kinds.ts';
 import { divisors, greatestCommonDivisor } from './nearest.ts';
 import { MAX_WORLD } from './schema-run.ts';
@@ -28,9 +29,20 @@ export const layersWithExperts = (
     (layer) => moe !== null && layer >= moe.firstDense && (layer + 1) % moe.every === 0,
   );
 
+type WrittenMoe = NonNullable<TopologyValues['model']['moe']>;
+
+/** A number alone is the factor of training; that of evaluation is twice as much unless it is written. */
+function fillCapacity(written: WrittenMoe['capacity']): CapacityConfig {
+  const capacity = typeof written === 'number' ? { ...dropless, train: written } : written;
+  const ofEvaluation = typeof written === 'number' ? undefined : written.eval;
+  return { ...capacity, eval: ofEvaluation ?? 2 * capacity.train };
+}
+
 function fillModel(model: TopologyValues['model']) {
+  const { moe } = model;
   return {
     ...model,
+    moe: moe === null ? null : { ...moe, capacity: fillCapacity(moe.capacity) },
     kvHeads: model.kvHeads ?? model.heads,
     headDim: model.headDim ?? defaultHeadDim(model),
     init: { ...model.init, embedding: model.init.embedding ?? defaultEmbedding(model) },

@@ -50,13 +50,22 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'moe.router.topGroups': [],
   'moe.router.scale': [],
   'moe.router.groupSequences': [],
-  'moe.capacity': [],
+  'moe.router.sampling': [],
+  // The jittered input is kept.
+  'moe.router.jitter': ['memory'],
+  // The choices that are kept, beside all of them.
+  'moe.capacity.train': ['memory'],
+  'moe.capacity.eval': ['memory'],
+  'moe.capacity.min': [],
+  'moe.capacity.drop': [],
+  'moe.capacity.weights': [],
   'moe.norm': ['parameters', 'memory', 'traffic'],
   'moe.renormalise': [],
   'moe.choice': [],
   'moe.balance.auxLoss': [],
   'moe.balance.zLoss': [],
   'moe.balance.scope': ['memory'],
+  'moe.balance.domain': [],
   'moe.balance.layers': [],
   'moe.balance.bias': ['parameters', 'memory', 'traffic'],
   'moe.expertParameters': ['parameters', 'flops', 'memory', 'traffic'],
@@ -68,11 +77,11 @@ interface WiderModel extends ModelConfig {
   readonly unheardOf: number;
 }
 interface WiderMoe extends Omit<ModelConfig, 'moe'> {
-  readonly moe: (NonNullable<ModelConfig['moe']> & { readonly router: { readonly noise: number } }) | null;
+  readonly moe: (NonNullable<ModelConfig['moe']> & { readonly router: { readonly entropy: number } }) | null;
 }
 // @ts-expect-error Property 'unheardOf' is missing
 const noDecision: Readonly<Record<PathsOf<WiderModel>, unknown>> = planDecisions;
-// @ts-expect-error Property 'moe.router.noise' is missing
+// @ts-expect-error Property 'moe.router.entropy' is missing
 const noNestedDecision: Readonly<Record<PathsOf<WiderMoe>, unknown>> = trajectoryKeys;
 
 /** Another value of each setting, which some model may have. */
@@ -112,13 +121,20 @@ const others: ConfigTable<unknown> = {
   'moe.router.topGroups': 3,
   'moe.router.scale': 2.5,
   'moe.router.groupSequences': 2,
-  'moe.capacity': 1.25,
+  'moe.router.sampling': 'second',
+  'moe.router.jitter': 0.1,
+  'moe.capacity.train': 1.25,
+  'moe.capacity.eval': 2,
+  'moe.capacity.min': 1,
+  'moe.capacity.drop': 'position',
+  'moe.capacity.weights': 'chosen',
   'moe.norm': true,
   'moe.renormalise': false,
   'moe.choice': 'balanced',
   'moe.balance.auxLoss': 0.5,
   'moe.balance.zLoss': 0.5,
   'moe.balance.scope': 'global',
+  'moe.balance.domain': 2,
   'moe.balance.layers': 'pooled',
   'moe.balance.bias': 0.001,
   'moe.expertParameters': [{ name: 'up', shape: [300, 32] }],
@@ -161,7 +177,7 @@ const latentFile = {
   model: { ...file.model, mla: { qRank: 20, kvRank: 10, nopeDim: 6, ropeDim: 2, valueDim: 8 } },
 };
 const latent: ResolvedTopology = resolveTopology(latentFile);
-/** Without groups of experts, from which experts cannot choose. */
+/** Without groups of experts, from which experts cannot choose, and of which no choice is drawn. */
 const choiceFile = {
   ...file,
   model: { ...file.model, moe: { ...file.model.moe, router: { groupSequences: 8 } } },
@@ -171,7 +187,9 @@ function ofKind(
   path: ConfigPath,
 ): readonly [typeof file | typeof latentFile | typeof choiceFile, ResolvedTopology] {
   if (isLatent(path)) return [latentFile, latent];
-  return path === 'moe.router.kind' ? [choiceFile, resolveTopology(choiceFile)] : [file, topology];
+  return path === 'moe.router.kind' || path === 'moe.router.sampling'
+    ? [choiceFile, resolveTopology(choiceFile)]
+    : [file, topology];
 }
 const isLatent = (path: ConfigPath): boolean => path.startsWith('mla.');
 const paths = Object.keys(planDecisions) as ConfigPath[];

@@ -1,4 +1,5 @@
 import { choiceRules } from './choice-rules.ts';
+import { capacityRules } from './capacity-rules.ts';
 import { dataKinds } from './data-kinds.ts';
 import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
@@ -226,6 +227,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...modelRules(file, written),
     ...moeRules(file),
     ...choiceRules(file),
+    ...capacityRules(file),
     ...dataRules(file, written),
     ...trainRules(file),
     ...parallelRules(file, written),

@@ -1,4 +1,4 @@
-import { activations, defaultRouter, routerNames } from '@troupe/spec';
+import { activations, defaultRouter, dropless, dropPolicies, routerNames } from '@troupe/spec';
 import * as z from 'zod';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
@@ -25,6 +25,18 @@ const router = z
     renormalise: flag(
       'Divide the kept scores of a token by their sum (only when topK > 1; expert choice never does).',
     ).default(true),
+    sampling: choice(
+      'A choice that training draws with Gumbel noise: none, the second of topK 2, or the first of topK 1.',
+      routerNames('sampling'),
+    ).default(routerNames('sampling')[0]),
+    jitter: real(
+      'Training multiplies the input of the router by numbers of 1 ± this; 0: it does not.',
+      'share',
+      {
+        min: 0,
+        max: 0.5,
+      },
+    ).default(0),
     choice: choice('learned, or a forced pattern for speed runs and tests.', routerNames('choice')).default(
       routerNames('choice')[0],
     ),
@@ -44,8 +56,10 @@ const balance = z
     }).default(0.001),
     scope: choice('Tokens over which the balance loss measures how evenly experts are used.', [
       'sequence',
+      'domain',
       'global',
     ]).default('sequence'),
+    domain: count('Consecutive grains that scope domain looks at together.', 'grains').default(1),
     layers: choice('Balance every layer on its own, or the tokens of all layers together.', [
       'each',
       'pooled',
@@ -60,6 +74,26 @@ const balance = z
   })
   .prefault({})
   .describe('How the load of experts is kept even.');
+
+const CAPACITY =
+  'Room of an expert in a grain: 0 as much as needed; > 0 this multiple of its even share; < 0 as needed, up to that multiple.';
+const factor = (description: string) => real(description, 'factor', { min: -1e6, max: 1e6 });
+
+const capacity = z.strictObject({
+  train: factor(CAPACITY).default(0),
+  eval: factor('The same of held-out sequences. Default: twice that of training.').optional(),
+  min: count('Rows of a grain that an expert has room for at least.', 'rows', { min: 0 }).default(
+    dropless.min,
+  ),
+  drop: choice(
+    'Tokens that an expert with too many leaves out: random ones (Random Token Selection), the last ones, or the least probable.',
+    dropPolicies,
+  ).default(dropless.drop),
+  weights: choice('Renormalise over the choices that were kept, or over all that were made.', [
+    'kept',
+    'chosen',
+  ]).default(dropless.weights),
+});
 
 const moe = z.strictObject({
   every: count(
@@ -80,10 +114,10 @@ const moe = z.strictObject({
     min: 0,
   }).default(0),
   router,
-  capacity: real(
-    'Room of an expert: 0 as much as needed; > 0 this multiple of the average load; < 0 as needed, up to that multiple.',
-    'factor',
-  ).default(0),
+  capacity: z
+    .union([factor(CAPACITY), capacity])
+    .default(0)
+    .meta({ description: `${CAPACITY} A number alone is that of training.`, unit: 'factor' }),
   norm: flag(
     'A norm of what routed experts add to a token, of the kind of model.norm; fine experts need it (arXiv:2402.07871).',
   ).default(false),

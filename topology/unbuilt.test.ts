@@ -5,7 +5,6 @@ import { refuseUnbuilt } from './unbuilt.ts';
 const moe = (over: object): object => ({ model: { moe: over } });
 
 const refused: readonly (readonly [object, string, unknown, string | number])[] = [
-  [moe({ capacity: 1.25 }), 'model.moe.capacity', 1.25, 0],
   [moe({ balance: { layers: 'pooled' } }), 'model.moe.balance.layers', 'pooled', 'each'],
   [{ model: {}, device: 'tfjs', train: { precision: 'bf16' } }, 'train.precision', 'bf16', 'f32'],
   [

@@ -28,7 +28,6 @@ function limited(
   });
   return [
     only('model.moe.router.kind', (moe?.router ?? defaultRouter).kind, ...routerNames('kind', 'built')),
-    only('model.moe.capacity', moe?.capacity ?? 0, 0),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
     only('train.optimizer.kind', train.optimizer.kind, 'adamw', 'sgd'),
   ];
@@ -65,8 +64,8 @@ function unbuiltAttention({ model }: ResolvedTopology): readonly Unbuilt[] {
 function unbuiltBalance({ model }: ResolvedTopology): readonly Unbuilt[] {
   const balance = model.moe?.balance;
   if (balance === undefined || balance.auxLoss === 0) return [];
-  if (balance.scope !== 'sequence' || balance.layers !== 'pooled') return [];
-  const why = 'layers are not pooled within a sequence so far; use layers each, or scope global';
+  if (balance.scope === 'global' || balance.layers !== 'pooled') return [];
+  const why = `layers are not pooled within a ${balance.scope} so far; use layers each, or scope global`;
   return [{ key: 'model.moe.balance.layers', value: 'pooled', built: 'each', why }];
 }
 

@@ -110,6 +110,18 @@ function passedOver(layer: Layer): readonly TopologyProblem[] {
   ];
 }
 
+type Issue = z.core.$ZodIssue;
+
+/** What is wrong inside a map where a map is one of several things that a value may be; else the issue itself. */
+function insideMap(issue: Issue, value: unknown): readonly Issue[] {
+  if (issue.code !== 'invalid_union' || typeof value !== 'object' || value === null || Array.isArray(value))
+    return [issue];
+  const ofMap = issue.errors.find((option) =>
+    option.every((each) => each.path.length > 0 || each.code === 'unrecognized_keys'),
+  );
+  return ofMap?.map((each) => ({ ...each, path: [...issue.path, ...each.path] })) ?? [issue];
+}
+
 /** Judges each key on its own: names, kinds, ranges. */
 export function validateKeys(layer: Layer): Validated {
   const root = layer.value ?? {};
@@ -117,7 +129,10 @@ export function validateKeys(layer: Layer): Validated {
   const problems: TopologyProblem[] = [...passedOver(layer)];
   if (result.success) return { values: result.data, problems };
   const bad: (readonly string[])[] = [];
-  for (const issue of result.error.issues) {
+  const issues = result.error.issues.flatMap((issue) =>
+    insideMap(issue, valueAt(root, issue.path.map(String))),
+  );
+  for (const issue of issues) {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {
       for (const name of issue.keys) {

@@ -1,5 +1,5 @@
 import { address, assert, deserializeError } from '@troupe/core';
-import { evaluationParts, joinedParts, numValidTargets, numValidTokens } from '@troupe/model';
+import { evaluationParts, joinedParts, numUsedRuns, numValidTargets, numValidTokens } from '@troupe/model';
 import { routingDomain } from '@troupe/spec';
 import { addresses, type WorkerRank } from '@troupe/topology/layout';
 import type { Job } from '../job.ts';
@@ -15,6 +15,7 @@ export function feederEffects(
   source: TokenSource,
 ): FeederEffects {
   const { dealing } = layout;
+  const tokensPerDomain = (model.moe?.balance.domain ?? 1) * dealing.sequencesPerGrain * model.seqLen;
   const replica = layout.at(worker).dp;
   /** All of them look at the tokens: at ids, at what may be attended to, at what is padding, at targets. */
   const stages = layout.stagesOf(replica);
@@ -22,18 +23,23 @@ export function feederEffects(
   const passStep = ({ step }: Request, batches: readonly TokenBatch[]): void => {
     let targets = 0;
     let tokens = 0;
+    let domains = 0;
     batches.forEach((batch, microbatch) => {
       targets += numValidTargets(batch.targets_T);
       tokens += numValidTokens(batch.valid_T);
+      domains += numUsedRuns(batch.valid_T, tokensPerDomain);
       const tensors = tensorsOf(batch);
       for (const stage of stages) self.tell(stage, 'batch.ready', { step, microbatch, tensors });
     });
-    self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens } });
+    self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens, domains } });
   };
   /** What one pass of an evaluation asks the source for. */
   const evaluationOf = (pass: number) => {
     const { first, count } = dealing.sequencesOf(replica, pass);
-    const end = { sequences: evaluationSequences, domain: routingDomain(model.moe) };
+    const end = {
+      sequences: evaluationSequences,
+      domain: routingDomain(model.moe, dealing.sequencesPerGrain),
+    };
     return evaluationParts(first, count, end);
   };
   const passEvaluation = (request: Request, batches: readonly TokenBatch[]): void => {

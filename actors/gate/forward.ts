@@ -3,6 +3,7 @@ import {
   expertSource,
   gateForward,
   gateLogits,
+  gateRest,
   packTokens,
   returnedRows,
   travellingRows,
@@ -28,10 +29,9 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
     route: (_event, context) => {
       const { batch, context: ctx } = state.passOf(context);
       const routing = { ranks: destinations.length, choicesGiven: state.choices(context) };
-      const calls = gateForward(ctx, layer, batch, routing);
       // The logits of a gate that looked at them are there already.
-      const missing = job.gate === undefined ? calls : calls.slice(1);
-      self.submit(device, missing, 'routing.planned', state.place(context));
+      const calls = (job.gate === undefined ? gateForward : gateRest)(ctx, layer, batch, routing);
+      self.submit(device, calls, 'routing.planned', state.place(context));
     },
     pack: (_event, context) => {
       const calls = state

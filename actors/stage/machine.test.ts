@@ -47,7 +47,7 @@ const open = (step: number, attempt = 1) => ({
   step,
   attempt,
   version: step - 1,
-  body: { targets: 8, tokens: 8 },
+  body: { targets: 8, tokens: 8, domains: 1 },
 });
 const hidden = (microbatch: number, attempt = 1) => ({
   step: 1,

@@ -34,13 +34,13 @@ export function openingEffects(self: StageSelf, state: StageState): OpeningEffec
       assert(!inputs.has(key), 'the place of an arrival is free (PAS-1)', { stage: rank, key });
       inputs.set(key, values);
     },
-    open: ({ attempt, body: { targets, tokens } }) => {
+    open: ({ attempt, body: { targets, tokens, domains } }) => {
       worker.enter(attempt);
       // A global balance loss waits for the counts of the whole batch (`shareBalance`); one of weight 0 has nothing to wait for.
       const balance = model.moe?.balance;
       const isKnown = balance !== undefined && (balance.scope !== 'global' || balance.auxLoss === 0);
-      const sizes = { sequences: layout.dealing.batch, tokens };
-      state.step = { targets, tokens, balance: isKnown ? balanceCoefficients(model, sizes) : null };
+      const sizes = { sequences: layout.dealing.batch, tokens, domains };
+      state.step = { targets, tokens, domains, balance: isKnown ? balanceCoefficients(model, sizes) : null };
     },
     begin: (_event, { mode, step, attempt }) => {
       passes.statistics(mode).reset();

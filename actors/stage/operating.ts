@@ -76,12 +76,13 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
         layer,
         counts_E: counts_LE.slice(index * experts, (index + 1) * experts),
       }));
-      const sizes = { sequences: layout.dealing.batch, tokens: state.openStep.tokens };
+      const { tokens, domains } = state.openStep;
+      const sizes = { sequences: layout.dealing.batch, tokens, domains };
       passes.balance(balanceCoefficients(model, sizes, layers));
     },
     measure: (_event, { step, attempt, wanted }) => {
-      const { lossSum, lossSums, counts_LE, probSums_LE } = passes.statistics('train').totals();
-      const tensors = { lossSum, layerSums: lossSums, counts_LE, probSums: probSums_LE };
+      const { lossSum, lossSums, counts_LE, dropped_L, probSums_LE } = passes.statistics('train').totals();
+      const tensors = { lossSum, layerSums: lossSums, counts_LE, dropped_L, probSums: probSums_LE };
       // The optimizer's kernels of this step run after this and count for the next one.
       const body = { kernelMs: worker.meter.take(), alike: parameters.digest() };
       self.tell(addresses.trainer, 'stage.measured', { step, attempt, version: wanted, tensors, body });

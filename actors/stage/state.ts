@@ -8,9 +8,10 @@ import type { StageContextData } from './machine.ts';
 
 /** What a stage knows of the step that is open. */
 interface OpenStep {
-  /** Of the whole batch: what the loss is divided by, and tokens that are not padding. */
+  /** Of the whole batch: what the loss is divided by, tokens that are not padding, and balance domains that are not padding alone. */
   readonly targets: number;
   readonly tokens: number;
+  readonly domains: number;
   /** Null while they wait for the counts of the whole batch. */
   readonly balance: BalanceCoefficients | null;
 }

@@ -113,5 +113,6 @@ function reportStep(
     attempts: openings.count,
     skipped: decided.skipped,
     maxVio: Math.max(0, losses.maxExpertLoad - 1),
+    dropRate: losses.dropRate,
   });
 }

@@ -14,6 +14,7 @@ const all = { layers: [0], hasLoss: true, counts: true, peers: 'pp0/dp0' };
 const noLayers = {
   layerSums: new BigInt64Array(0),
   counts_LE: new Int32Array(0),
+  dropped_L: new Int32Array(0),
   probSums: new BigInt64Array(0),
 };
 
@@ -22,6 +23,7 @@ const measured = (by: bigint) => ({
   lossSum: sums(by),
   layerSums: sums(by, 2n * by),
   counts_LE: Int32Array.of(Number(by), 1),
+  dropped_L: Int32Array.of(1),
   probSums: sums(by, by),
 });
 
@@ -32,12 +34,14 @@ test('ledger: losses of replicas add up beyond 64 bits', (t) => {
       lossSum: sums(2n ** 63n),
       layerSums: sums(2n ** 63n, 2n ** 36n),
       counts_LE: Int32Array.of(1, dp),
+      dropped_L: Int32Array.of(dp),
       probSums: sums(2n ** 36n, 2n ** 35n),
     });
   }
   t.is(lossValue(ledger.lossSum), 3 * 2 ** 27);
   t.deepEqual([lossValue(ledger.lossSums), lossValue(ledger.lossSums, 1)], [3 * 2 ** 27, 3]);
   t.deepEqual(ledger.counts, Int32Array.of(3, 3));
+  t.is(ledger.numDropped, 3);
   t.deepEqual([lossValue(ledger.probSums), lossValue(ledger.probSums, 1)], [3, 1.5]);
 });
 

@@ -7,6 +7,8 @@ export interface Measured {
   /** Two sums a layer: balance and squared logsumexp. */
   readonly layerSums: BigInt64Array;
   readonly counts_LE: Int32Array;
+  /** Choices that experts had no room for, a number a layer. */
+  readonly dropped_L: Int32Array;
   readonly probSums: BigInt64Array;
 }
 
@@ -18,6 +20,8 @@ export class StepLedger {
   readonly lossSums: BigInt64Array;
   /** Choices of every expert, MoE layers × experts. */
   readonly counts: Int32Array;
+  /** Those of them that experts had no room for, in all layers together. */
+  numDropped = 0;
   readonly probSums: BigInt64Array;
 
   /** Balance over the whole batch: choices of every expert that stages have shared before their backward passes, and how many have. */
@@ -52,10 +56,11 @@ export class StepLedger {
     });
   }
 
-  addLosses(share: Share, { lossSum, layerSums, counts_LE, probSums }: Measured): void {
+  addLosses(share: Share, { lossSum, layerSums, counts_LE, dropped_L, probSums }: Measured): void {
     if (!share.counts) return;
     if (share.hasLoss) addWideSums(this.lossSum, lossSum);
     this.#addCounts(this.counts, share, counts_LE);
+    this.numDropped += dropped_L.reduce((sum, count) => sum + count, 0);
     this.#addWide(this.lossSums, 4, share, layerSums);
     this.#addWide(this.probSums, 2 * this.#experts, share, probSums);
   }

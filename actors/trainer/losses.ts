@@ -2,11 +2,14 @@ import { balanceLosses, lossValue } from '@troupe/model';
 import { moeLayers } from '@troupe/spec';
 import type { Job } from '../job.ts';
 import type { StepLedger } from './ledger.ts';
+import type { Counted } from './state.ts';
 
 export interface StepLosses {
   readonly loss: number;
   readonly auxLoss: number;
   readonly maxExpertLoad: number;
+  /** Share of the choices that experts had no room for. */
+  readonly dropRate: number;
   readonly hottest: { readonly layer: number; readonly expert: number } | null;
 }
 
@@ -23,11 +26,11 @@ export function utilisation(flops: number, peakFlops: number | null): number | n
 export function stepLosses(
   job: Job,
   ledger: StepLedger,
-  batch: { readonly targets: number; readonly tokens: number },
+  batch: Pick<Counted, 'targets' | 'tokens' | 'domains'>,
 ): StepLosses {
   const layers = moeLayers(job.model);
   const loss = lossValue(ledger.lossSum) / batch.targets;
-  if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, hottest: null };
+  if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, dropRate: 0, hottest: null };
   const { experts } = job.model.moe;
   let maxExpertLoad = 0;
   let hottest: StepLosses['hottest'] = null;
@@ -51,6 +54,9 @@ export function stepLosses(
   const { auxLoss, zLoss } = balanceLosses(job.model, statistics, {
     sequences: job.layout.dealing.batch,
     tokens: batch.tokens,
+    domains: batch.domains,
   });
-  return { loss, auxLoss: auxLoss + zLoss, maxExpertLoad, hottest };
+  const choices = ledger.counts.reduce((sum, count) => sum + count, 0);
+  const dropRate = choices === 0 ? 0 : ledger.numDropped / choices;
+  return { loss, auxLoss: auxLoss + zLoss, maxExpertLoad, dropRate, hottest };
 }

@@ -13,6 +13,7 @@ import type { TrainerOptions } from './options.ts';
 export interface Counted {
   readonly targets: number;
   readonly tokens: number;
+  readonly domains: number;
 }
 
 /** A loss that the run has not recovered from. */
@@ -84,7 +85,10 @@ export class TrainerState {
     const known = this.#counts.get(step) ?? new Map<string, Counted>();
     const before = known.get(feeder);
     assert(
-      before === undefined || (before.targets === counted.targets && before.tokens === counted.tokens),
+      before === undefined ||
+        (before.targets === counted.targets &&
+          before.tokens === counted.tokens &&
+          before.domains === counted.domains),
       'a feeder that counts a step again counts the same (DAT-1)',
       { step, feeder },
     );
@@ -97,6 +101,7 @@ export class TrainerState {
     return {
       targets: all.reduce((sum, { targets }) => sum + targets, 0),
       tokens: all.reduce((sum, { tokens }) => sum + tokens, 0),
+      domains: all.reduce((sum, { domains }) => sum + domains, 0),
     };
   }
 

@@ -70,6 +70,15 @@ const variants: Readonly<Record<string, readonly string[]>> = {
   'no experts': ['model.moe=null'],
   'balance of the whole batch': ['model.moe.balance.scope=global'],
   'balance of all layers': ['model.moe.balance.scope=global', 'model.moe.balance.layers=pooled'],
+  'balance of two grains': ['model.moe.balance={scope: domain, domain: 2}'],
+  'random tokens dropped': [
+    'model.moe.capacity={train: 1, min: 1}',
+    'model.moe.router={sampling: second, jitter: 0.1}',
+  ],
+  'least probable tokens dropped': [
+    'model.moe.topK=3',
+    'model.moe.capacity={train: 0.75, min: 1, drop: probability, weights: chosen}',
+  ],
   'no balance': ['model.moe.balance={auxLoss: 0, zLoss: 0}'],
   'tied head': ['model.tiedHead=true'],
   'layer norm': ['model.norm=layer', 'model.normEps=1e-3'],
@@ -90,6 +99,15 @@ const otherRuns: Readonly<Record<string, readonly GoldenRun[]>> = {
   'no experts': [run({ dp: 2, ep: 1, zero: 0 }), run({ dp: 4, ep: 1, microbatches: 2 })],
   'balance of the whole batch': [run({ dp: 1, ep: 1, zero: 0 }), run({ dp: 4, ep: 2 })],
   'balance of all layers': [run({ dp: 1, ep: 1, zero: 0 }), run({ dp: 4, ep: 2 })],
+  // Domains lie within a replica's microbatch.
+  'balance of two grains': [run({ dp: 1, ep: 1, zero: 0 }), run({ dp: 2, ep: 2, microbatches: 2 })],
+  'random tokens dropped': [
+    run({ dp: 1, ep: 1, zero: 0 }),
+    run({ dp: 4, ep: 2, microbatches: 2 }),
+    run({ dp: 2, ep: 2 }, 'resumed'),
+    run({ dp: 2, ep: 2 }, 'simulated'),
+    run({ dp: 2, ep: 2, set: ['recovery.buddies=true'] }, 'struck'),
+  ],
 };
 
 const variantCases = (runs: readonly GoldenRun[], names = Object.keys(variants)): readonly GoldenCase[] =>

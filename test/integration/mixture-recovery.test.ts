@@ -79,6 +79,12 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [crash(0, { actor: 'stage/pp0/dp0/tp0', state: 'sharing', times: 2 })],
     from: ['peers+0'],
   },
+  'a gate whose experts have dropped tokens': {
+    mixture: { pp: 2, dp: 2, ep: 2, microbatches: 2, model: 'dropping' },
+    buddies: true,
+    faults: [crash(2, { actor: 'gate/L3/pp1/dp0/backward', state: 'awaitingGradients', times: 3 })],
+    from: ['peers+0'],
+  },
   'a stage between decision and update, then its buddy': {
     mixture: { pp: 3, dp: 2, microbatches: 2 },
     buddies: true,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { assert, type HostFloats, type HostArray } from '@troupe/core';
 import { denseBatch, type Batch } from '@troupe/model';
-import { defaultRouter, type ModelConfig } from '@troupe/spec';
+import { defaultRouter, dropless, type ModelConfig } from '@troupe/spec';
 import { readTensors } from './safetensors-file.ts';
 
 export type FixtureName = 'mixtral' | 'olmoe' | 'qwen3_moe';
@@ -101,12 +101,19 @@ function modelConfig(
       dExpert: source.moe_intermediate_size ?? source.intermediate_size,
       sharedExperts: 0,
       router: defaultRouter,
-      capacity: 0,
+      capacity: dropless,
       norm: false,
       renormalise: source.norm_topk_prob ?? true,
       choice: 'learned',
       // Transformers' loss is k at perfect balance, ours 1.
-      balance: { auxLoss: auxCoefficient * topK, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0 },
+      balance: {
+        auxLoss: auxCoefficient * topK,
+        zLoss: 0,
+        scope: 'global',
+        layers: 'pooled',
+        bias: 0,
+        domain: 1,
+      },
     },
   };
 }

@@ -29,7 +29,10 @@ const expectedCurve = (name: string): readonly unknown[] =>
 const later = {
   model: { mla: null },
   moe: { firstDense: 0, norm: false },
-  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256 },
+  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256, sampling: 'none', jitter: 0 },
+  balance: { domain: 1 },
+  /** It was a number. */
+  capacity: { train: 0, eval: 0, min: 4, drop: 'random', weights: 'kept' },
 };
 
 for (const { name, namesCorpus } of checkpoints) {
@@ -66,7 +69,13 @@ for (const { name, namesCorpus } of checkpoints) {
     t.deepEqual(trajectory(run.topology).model, {
       ...later.model,
       ...model,
-      moe: { ...later.moe, ...model.moe, router: { ...later.router, ...model.moe?.router } },
+      moe: {
+        ...later.moe,
+        ...model.moe,
+        router: { ...later.router, ...model.moe?.router },
+        balance: { ...later.balance, ...model.moe?.balance },
+        capacity: later.capacity,
+      },
     });
     await run.checkpoint.close();
   });
@@ -92,7 +101,11 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
       'model.moe.router.topGroups',
       'model.moe.router.scale',
       'model.moe.router.groupSequences',
+      'model.moe.router.sampling',
+      'model.moe.router.jitter',
+      ...['train', 'eval', 'min', 'drop', 'weights'].map((key) => `model.moe.capacity.${key}`),
       'model.moe.norm',
+      'model.moe.balance.domain',
       'train.scheduleFrom',
       'train.recompute',
       'train.tensorSegments',
@@ -100,7 +113,12 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
     ],
   );
   t.like(model, later.model);
-  t.like(model.moe, { ...later.moe, router: later.router });
+  t.like(model.moe, {
+    ...later.moe,
+    router: later.router,
+    balance: later.balance,
+    capacity: later.capacity,
+  });
   t.like(train, { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 });
   await run.checkpoint.close();
 });

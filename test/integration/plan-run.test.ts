@@ -68,6 +68,26 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     model: { ...model, moe: biased },
     parallel: { dp: 2, ep: 2, zero: 3 },
   },
+  'dp 2, ep 2, experts that drop, a jittered router': {
+    model: {
+      ...model,
+      moe: { ...model.moe, capacity: { train: 1.25 }, router: { sampling: 'second', jitter: 0.01 } },
+    },
+    parallel: { dp: 2, ep: 2 },
+  },
+  'pp 2, experts that drop, recomputed, balanced over four grains': {
+    model: {
+      ...model,
+      moe: {
+        ...model.moe,
+        capacity: 1,
+        router: { jitter: 0.01 },
+        balance: { scope: 'domain', domain: 4 },
+      },
+    },
+    parallel: { pp: 2, dp: 1, pipeline: 'zero-bubble' },
+    train: { batch: 16, grains: 16, microbatches: 4, recompute: 'layer' },
+  },
   'tp 2, a norm of what experts add': {
     model: { ...model, moe: { ...model.moe, norm: true } },
     parallel: { tp: 2, dp: 1 },

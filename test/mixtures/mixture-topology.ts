@@ -35,6 +35,8 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     groupSequences,
     router = {},
     bias = 0,
+    domain = 1,
+    capacity,
   } = models[model];
   return {
     vocab,
@@ -54,7 +56,9 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
       sharedExperts,
       norm,
       router: groupSequences === undefined ? router : { kind: 'expert-choice', groupSequences },
-      balance: { auxLoss: 0.02, zLoss: 0.001, scope, bias },
+      balance: { auxLoss: 0.02, zLoss: 0.001, scope, domain, bias },
+      // Grains have four tokens.
+      ...(capacity === undefined ? {} : { capacity: { train: capacity, min: 1 } }),
     },
   };
 }

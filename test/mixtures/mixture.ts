@@ -4,7 +4,11 @@ import type { OptimizerKind } from '@troupe/spec';
 export interface ModelChoice {
   readonly tiedHead?: boolean;
   readonly sharedExperts?: number;
-  readonly scope?: 'sequence' | 'global';
+  readonly scope?: 'sequence' | 'domain' | 'global';
+  /** Grains of a balance domain; default 1. */
+  readonly domain?: number;
+  /** Experts drop what is over this factor; default: nothing. */
+  readonly capacity?: number;
   /** Default 4. */
   readonly layers?: number;
   /** Default: every second layer has experts. */
@@ -19,19 +23,31 @@ export interface ModelChoice {
   readonly norm?: boolean;
   /** Experts choose tokens of groups of so many sequences; default: tokens choose. */
   readonly groupSequences?: number;
-  /** Sigmoid scores of groups of experts, and a scale; default: softmax. */
   /** Step of loss-free balancing; default: none. */
   readonly bias?: number;
+  /** Other scores, groups of experts and a scale, or choices that are drawn by a jittered router; default: softmax. */
   readonly router?: {
-    readonly scores: 'sigmoid';
-    readonly groups: number;
-    readonly topGroups: number;
-    readonly scale: number;
+    readonly scores?: 'sigmoid';
+    readonly groups?: number;
+    readonly topGroups?: number;
+    readonly scale?: number;
+    readonly sampling?: 'second';
+    readonly jitter?: number;
   };
 }
 
 export type ModelName =
-  'plain' | 'tied' | 'shared' | 'global' | 'late' | 'prime' | 'normed' | 'choice' | 'biased';
+  | 'plain'
+  | 'tied'
+  | 'shared'
+  | 'global'
+  | 'late'
+  | 'prime'
+  | 'normed'
+  | 'choice'
+  | 'biased'
+  | 'dropping'
+  | 'domain';
 
 /** Models of mixtures; each is trained by one process too, to compare with. */
 export const models: Readonly<Record<ModelName, ModelChoice>> = {
@@ -43,6 +59,10 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   late: { layers: 6, every: 6 },
   /** A vocabulary that nothing divides, and key/value heads that fewer tensor ranks have. */
   prime: { vocab: 61, kvHeads: 2 },
+  /** Random tokens are dropped, after a second choice that is drawn by a jittered router. */
+  dropping: { capacity: 1, router: { sampling: 'second', jitter: 0.1 } },
+  /** Experts are balanced over two grains together. */
+  domain: { scope: 'domain', domain: 2 },
   /** A norm of what routed experts add, beside a shared one. */
   normed: { sharedExperts: 1, norm: true },
   /** Experts choose, among tokens of several replicas in most mixtures. */
@@ -166,6 +186,10 @@ const rules: readonly Rule[] = [
     ['pipeline', 'microbatches', 'model'],
     ({ pipeline, microbatches, model }) =>
       models[model].scope !== 'global' || microbatches === 1 || pipeline === 'gpipe',
+  ),
+  rule(
+    ['dp', 'microbatches', 'model'],
+    ({ dp, microbatches, model }) => (BATCH / (dp * microbatches)) % (models[model].domain ?? 1) === 0,
   ),
   rule(['model', 'segments'], ({ model, segments }) => model !== 'prime' || segments === 1),
 ];

@@ -1,4 +1,4 @@
-import { defaultRouter, routerNames, type ModelConfig, type MoeConfig } from '@troupe/spec';
+import { defaultRouter, dropless, routerNames, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import { ConfigKeys, type Json } from './config-keys.ts';
 import { CheckpointUnsupportedError } from './errors.ts';
 import { huggingFaceClasses, huggingFaceKinds, type HuggingFaceKind } from './hugging-face-class.ts';
@@ -27,7 +27,7 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
     dExpert: keys.count(kind === 'qwen3_moe' ? 'moe_intermediate_size' : 'intermediate_size'),
     sharedExperts: 0,
     router: defaultRouter,
-    capacity: 0,
+    capacity: dropless,
     norm: false,
     renormalise,
     choice: routerNames('choice')[0],
@@ -37,6 +37,7 @@ function moeFrom(keys: ConfigKeys, kind: HuggingFaceKind): MoeConfig {
       scope: 'global',
       layers: 'pooled',
       bias: 0,
+      domain: 1,
     },
   };
 }

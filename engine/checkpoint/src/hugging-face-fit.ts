@@ -80,7 +80,18 @@ const exportDecisions: ConfigTable<Fit> = {
   'moe.router.scale': only('router.scale', (_, moe) => moe.router.scale, 1),
   // Of expert choice alone, which no architecture has.
   'moe.router.groupSequences': written,
-  'moe.capacity': only('capacity', (_, moe) => moe.capacity, 0),
+  'moe.router.sampling': oneOf(
+    'router.sampling',
+    (_, moe) => moe.router.sampling,
+    routerNames('sampling', 'exported'),
+  ),
+  'moe.router.jitter': only('router.jitter', (_, moe) => moe.router.jitter, 0),
+  'moe.capacity.train': only('capacity.train', (_, moe) => moe.capacity.train, 0),
+  'moe.capacity.eval': only('capacity.eval', (_, moe) => moe.capacity.eval, 0),
+  // Without a factor they mean nothing.
+  'moe.capacity.min': trainsOnly,
+  'moe.capacity.drop': trainsOnly,
+  'moe.capacity.weights': trainsOnly,
   'moe.norm': only('moe.norm', (_, moe) => moe.norm, false),
   'moe.renormalise': (_, { renormalise, topK }, kind) =>
     kind === 'mixtral' && topK > 1 && !renormalise ? 'renormalise is false, not true' : null,
@@ -88,6 +99,7 @@ const exportDecisions: ConfigTable<Fit> = {
   'moe.balance.auxLoss': trainsOnly,
   'moe.balance.zLoss': trainsOnly,
   'moe.balance.scope': trainsOnly,
+  'moe.balance.domain': trainsOnly,
   'moe.balance.layers': trainsOnly,
   'moe.balance.bias': only('balance.bias', (_, moe) => moe.balance.bias, 0),
   'moe.expertParameters': (_, { expertParameters }) =>

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { memoryStorage, type MemoryStorage } from '@troupe/sim';
-import { defaultRouter, type ModelConfig } from '@troupe/spec';
+import { defaultRouter, dropless, type ModelConfig } from '@troupe/spec';
 import {
   CheckpointFormatError,
   CheckpointMismatchError,
@@ -113,11 +113,11 @@ const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
       dExpert: 16,
       sharedExperts: 0,
       router: defaultRouter,
-      capacity: 0,
+      capacity: dropless,
       norm: false,
       renormalise: true,
       choice: 'learned',
-      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0 },
+      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0, domain: 1 },
     },
   },
   olmoe: {
@@ -139,11 +139,11 @@ const configs: Readonly<Record<(typeof kinds)[number], ModelConfig>> = {
       dExpert: 8,
       sharedExperts: 0,
       router: defaultRouter,
-      capacity: 0,
+      capacity: dropless,
       norm: false,
       renormalise: false,
       choice: 'learned',
-      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0 },
+      balance: { auxLoss: 0.04, zLoss: 0, scope: 'global', layers: 'pooled', bias: 0, domain: 1 },
     },
   },
 };
@@ -491,7 +491,10 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
       { ...mixtral, moe: { ...moe, router: { ...defaultRouter, kind: 'expert-choice' } } },
       /as MixtralForCausalLM router\.kind is expert-choice, not token-choice;/u,
     ],
-    [{ ...mixtral, moe: { ...moe, capacity: 1.25 } }, /as MixtralForCausalLM capacity is 1\.25, not 0;/u],
+    [
+      { ...mixtral, moe: { ...moe, capacity: { ...dropless, train: 1.25 } } },
+      /as MixtralForCausalLM capacity\.train is 1\.25, not 0;/u,
+    ],
     [
       { ...mixtral, moe: { ...moe, balance: { ...moe.balance, bias: 0.001 } } },
       /as MixtralForCausalLM balance\.bias is 0\.001, not 0;/u,
@@ -520,7 +523,14 @@ test('writeHuggingFace: refuses what no architecture has, and notes what config.
     instanceOf: CheckpointFormatError,
     message: 'out/tokenizer.json: has no added token 8, the end of text',
   });
-  const balance = { auxLoss: 0.01, zLoss: 0.001, scope: 'sequence', layers: 'each', bias: 0 } as const;
+  const balance = {
+    auxLoss: 0.01,
+    zLoss: 0.001,
+    scope: 'sequence',
+    layers: 'each',
+    bias: 0,
+    domain: 1,
+  } as const;
   const { notes } = await writeHuggingFace(
     await folderOf('mixtral'),
     'out',

@@ -20,7 +20,14 @@ import {
 } from './layer-activations.ts';
 import { normSums, type NormSums } from './norm-sums.ts';
 import { rowPlaces, type RowPlace } from './row-places.ts';
-import { tensorShareOf, checkShape, rowBounds, tokensOf, type StageShape } from './stage-shape.ts';
+import {
+  balanceGroups,
+  tensorShareOf,
+  checkShape,
+  rowBounds,
+  tokensOf,
+  type StageShape,
+} from './stage-shape.ts';
 import { type TensorShare } from './tensor-share.ts';
 
 export interface ActivationOptions {
@@ -76,7 +83,7 @@ export class Activations {
   readonly choice: ChoiceBuffers | null;
   /** G+1 row bounds of the grains. */
   readonly grainStarts: Ints;
-  /** B+1 row bounds of the sequences. */
+  /** Row bounds of the sequences, or of the domains in which experts are balanced. */
   readonly groupStarts: Ints;
   /** Rows of each grain: the counts of a dense FFN, which is one expert that every row visits. */
   readonly grainCounts: Ints;
@@ -101,6 +108,12 @@ export class Activations {
     checkShape(shape);
     const { config } = shape;
     const { training, ranks = 1, layers = { first: 0, count: config.layers }, recompute = false } = options;
+    const { balance } = config.moe ?? {};
+    assert(
+      !training || balance?.scope !== 'domain' || shape.grains % balance.domain === 0,
+      'balance domains are whole within a microbatch',
+      { grains: shape.grains, domain: balance?.domain ?? 1 },
+    );
     const { runs = ownRuns(shape, 1) } = options;
     const rows = { ranks, runs };
     const head = options.head ?? layers.first + layers.count === config.layers;
@@ -126,7 +139,7 @@ export class Activations {
     this.normSums = normSums(arena, shape);
     this.choice = choiceBuffers(arena, shape);
     this.grainStarts = device.upload(rowBounds(T, shape.grains));
-    this.groupStarts = device.upload(rowBounds(T, shape.sequences));
+    this.groupStarts = device.upload(rowBounds(T, balanceGroups(shape)));
     this.grainCounts = device.upload(new Int32Array(shape.grains).fill(T / shape.grains));
     this.#hidden = Array.from({ length: training ? layers.count + 1 : 1 }, () =>
       arena.floats(T * config.dModel),

@@ -27,10 +27,20 @@ function statistics(
 
 const withBalance = (balance: Partial<BalanceConfig>) =>
   tinyConfig({
-    moe: { balance: { auxLoss: 0.5, zLoss: 0.25, scope: 'sequence', layers: 'each', bias: 0, ...balance } },
+    moe: {
+      balance: {
+        auxLoss: 0.5,
+        zLoss: 0.25,
+        scope: 'sequence',
+        layers: 'each',
+        bias: 0,
+        domain: 1,
+        ...balance,
+      },
+    },
   });
 
-const global = { sequences: 4, tokens: 8 };
+const global = { sequences: 4, tokens: 8, domains: 0 };
 const even = statistics(0, [4, 4, 4, 4], [2, 2, 2, 2], [4, 16]);
 const collapsed = statistics(1, [8, 8, 0, 0], [4, 4, 0, 0], [8, 16]);
 
@@ -62,8 +72,11 @@ test('balance: an empty batch loses nothing', (t) => {
   const nothing = statistics(0, [0, 0, 0, 0], [0, 0, 0, 0], [0, 0]);
   for (const scope of ['sequence', 'global'] as const) {
     const config = withBalance({ scope });
-    t.deepEqual(balanceLosses(config, [nothing], { sequences: 0, tokens: 0 }), { auxLoss: 0, zLoss: 0 });
-    t.is(balanceCoefficients(config, { sequences: 0, tokens: 0 }, [nothing]).auxScale, 0);
+    t.deepEqual(balanceLosses(config, [nothing], { sequences: 0, tokens: 0, domains: 0 }), {
+      auxLoss: 0,
+      zLoss: 0,
+    });
+    t.is(balanceCoefficients(config, { sequences: 0, tokens: 0, domains: 0 }, [nothing]).auxScale, 0);
   }
 });
 

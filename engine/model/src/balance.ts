@@ -10,6 +10,8 @@ export interface GlobalBatch {
   readonly sequences: number;
   /** Tokens that are not padding. */
   readonly tokens: number;
+  /** Balance domains that are not padding alone; of interest to the scope `domain`. */
+  readonly domains: number;
 }
 
 export interface BalanceLosses {
@@ -34,9 +36,15 @@ export interface BalanceCoefficients {
 export function checkBalance(config: ModelConfig): void {
   if (config.moe === null || config.moe.balance.auxLoss === 0) return;
   const { scope, layers } = config.moe.balance;
-  if (scope === 'sequence' && layers === 'pooled') {
-    throw new NotBuiltError('balance of pooled layers within a sequence', 'use scope global, or layers each');
+  if (scope !== 'global' && layers === 'pooled') {
+    throw new NotBuiltError(`balance of pooled layers within a ${scope}`, 'use scope global, or layers each');
   }
+}
+
+/** Groups over which the loss of a scope is a mean; null: the tokens of the batch are one group. */
+function numGroups({ balance }: MoeConfig, { sequences, domains }: GlobalBatch): number | null {
+  if (balance.scope === 'global') return null;
+  return balance.scope === 'sequence' ? sequences : domains;
 }
 
 const sum = (values: Iterable<number>): number => {
@@ -79,9 +87,10 @@ export function balanceLosses(
   const { moe } = config;
   if (moe === null) return { auxLoss: 0, zLoss: 0 };
   const { balance } = moe;
+  const groups = numGroups(moe, global);
   const perLayer = layers.map((layer) =>
-    balance.scope === 'sequence' && global.sequences > 0
-      ? lossValue(layer.lossSums, 0) / global.sequences
+    groups !== null && groups > 0
+      ? lossValue(layer.lossSums, 0) / groups
       : imbalance([layer], moe, global.tokens),
   );
   const balanced = balance.layers === 'pooled' ? imbalance(layers, moe, global.tokens) : sum(perLayer);
@@ -107,11 +116,12 @@ export function balanceCoefficients(
   checkBalance(config);
   const { moe } = config;
   assert(moe !== null, 'balance needs a model with experts');
-  const { auxLoss, zLoss, scope } = moe.balance;
+  const { auxLoss, zLoss } = moe.balance;
   const zScale = global.tokens === 0 ? 0 : zLoss / global.tokens;
-  if (scope === 'sequence' || auxLoss === 0) {
+  const groups = numGroups(moe, global);
+  if (groups !== null || auxLoss === 0) {
     return {
-      auxScale: global.sequences === 0 ? 0 : auxLoss / global.sequences,
+      auxScale: groups === null || groups === 0 ? 0 : auxLoss / groups,
       zScale,
       fractions: () => null,
     };

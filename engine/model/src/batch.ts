@@ -54,6 +54,14 @@ export function numValidTokens(valid_T: Uint8Array): number {
   return count;
 }
 
+/** Number of runs of `tokens` tokens, from the first on, that are not padding alone. */
+export function numUsedRuns(valid_T: Uint8Array, tokens: number): number {
+  let count = 0;
+  for (let first = 0; first < valid_T.length; first += tokens)
+    if (valid_T.subarray(first, first + tokens).includes(1)) count++;
+  return count;
+}
+
 /** A batch of whole sequences without padding: every position predicts the next, the last one nothing. */
 export function denseBatch(ids_T: Int32Array, seqLen: number): Batch {
   const targets_T = ids_T.map((_, token) => ((token + 1) % seqLen === 0 ? -1 : (ids_T[token + 1] ?? -1)));

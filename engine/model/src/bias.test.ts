@@ -17,7 +17,7 @@ const update: AdamWOptions = {
 
 async function open(moe: Partial<MoeConfig>, bias = RATE) {
   const router = { ...defaultRouter, scores: 'sigmoid' } as const;
-  const config = tinyConfig({ moe: { router, balance: { ...balance, bias }, ...moe } });
+  const config = tinyConfig({ moe: { router, balance: { ...balance, bias, domain: 1 }, ...moe } });
   const model = new LocalModel(openReferenceDevice({ dtype: 'f32' }), { config, sequences: 4, grains: 2 });
   await model.initialise(3);
   const biasOf = (layer: number) => Array.from(model.device.read(model.weights.view(gateBiasId(layer))));

@@ -81,7 +81,7 @@ async function gradientsOfTwo(
     };
   });
   const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
-  const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T) };
+  const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T), domains: 0 };
   const balance = config.moe === null ? null : balanceCoefficients(config, global);
   await run([{ calls: gradients.reset() }]);
   for (const { ctx, deferred, batch } of passes) {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { prng } from '@troupe/core';
-import { defaultRouter } from '@troupe/spec';
 import { openReferenceDevice } from '@troupe/kernels';
+import { defaultRouter, dropless } from '@troupe/spec';
 import { LocalModel } from './local-model.ts';
 import { tinyBatch, tinyChoice, tinyConfig, type TinyChanges } from './testing/tiny-model.ts';
 
@@ -9,7 +9,9 @@ import { tinyBatch, tinyChoice, tinyConfig, type TinyChanges } from './testing/t
 const STEP = 2e-5;
 const TOLERANCE = 1e-6;
 
-const balance = { auxLoss: 0.3, zLoss: 0.1, layers: 'each', scope: 'sequence', bias: 0 } as const;
+const balance = { auxLoss: 0.3, zLoss: 0.1, layers: 'each', scope: 'sequence', bias: 0, domain: 1 } as const;
+
+const noisy = { ...defaultRouter, jitter: 0.1 } as const;
 
 const models: Readonly<Record<string, TinyChanges>> = {
   'token choice, swiglu, grouped queries': {},
@@ -40,6 +42,27 @@ const models: Readonly<Record<string, TinyChanges>> = {
     moe: { balance: { ...balance, scope: 'global', layers: 'pooled' } },
   },
   'forced skewed choices': { moe: { choice: 'skewed' } },
+  'balance over two grains together': { moe: { balance: { ...balance, scope: 'domain', domain: 2 } } },
+  'experts that drop, a jittered router, a second choice by its odds': {
+    moe: { capacity: { ...dropless, train: 0.75, min: 1 }, router: { ...noisy, sampling: 'second' } },
+  },
+  'experts that drop the last, weights of what was chosen': {
+    moe: { topK: 3, capacity: { ...dropless, train: 0.6, min: 1, drop: 'position', weights: 'chosen' } },
+  },
+  'experts that drop, sigmoid scores and a scale, weights of what was chosen': {
+    moe: {
+      capacity: { ...dropless, train: 0.6, min: 1, drop: 'probability', weights: 'chosen' },
+      router: { ...defaultRouter, scores: 'sigmoid', scale: 2.5 },
+    },
+  },
+  'experts that drop, one choice by its odds, beside shared experts': {
+    moe: {
+      topK: 1,
+      sharedExperts: 1,
+      capacity: { ...dropless, train: 0.75, min: 1 },
+      router: { ...noisy, sampling: 'first' },
+    },
+  },
   'a norm of what experts add, layer norm': {
     norm: { kind: 'layer', eps: 1e-5 },
     moe: { norm: true },
@@ -96,7 +119,17 @@ for (const [title, changes] of Object.entries(models)) {
       device.write(weights, moved);
     }
     const { gradients, total } = await model.lossAndGradients(batch);
-    t.true(Math.abs((await model.forward(batch)).total - total) < 1e-12);
+    const gradientOf = new Map(
+      model.weights.layout.units
+        .flatMap((unit) => unit.parameters)
+        .map(({ name }) => [name, device.read(gradients.parameter(name)).slice()]),
+    );
+    // Held-out sequences are routed without noise, and drop by a factor of their own.
+    const trainsAlike =
+      config.moe === null || (config.moe.capacity.train === 0 && config.moe.router.jitter === 0);
+    const lossOf = async () =>
+      (await (trainsAlike ? model.forward(batch) : model.lossAndGradients(batch))).total;
+    t.true(Math.abs((await lossOf()) - total) < 1e-12);
     let [largest, checked, nonZero] = [0, 0, 0];
     for (const { name, size } of model.weights.layout.units.flatMap((unit) => unit.parameters)) {
       const weights = model.weights.parameter(name);
@@ -108,11 +141,11 @@ for (const [title, changes] of Object.entries(models)) {
             weights,
             direction.map((each, i) => start[i]! + sign * STEP * each),
           );
-          totals.push((await model.forward(batch)).total);
+          totals.push(await lossOf());
         }
         device.write(weights, start);
         const slope = (totals[0]! - totals[1]!) / (2 * STEP);
-        const gradient = [...device.read(gradients.parameter(name))].reduce(
+        const gradient = [...(gradientOf.get(name) ?? [])].reduce(
           (sum, each, i) => sum + each * direction[i]!,
           0,
         );

@@ -1,9 +1,11 @@
 import { assert } from '@troupe/core';
-import type { KernelCall } from '@troupe/kernel-set';
+import type { Ints, KernelCall } from '@troupe/kernel-set';
 import { choiceWidth, expertsChoose, gateBiasId, meanChoices, type MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
+import { dropCalls, jitterCalls, keptChoices, routerInput, weighCalls, weighedChoices } from './capacity.ts';
 import { decideLocally, nominate, take } from './expert-choice.ts';
 import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
+import { routingDraws, samples } from './routing-draws.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
 import { gradientsOf, matrixGradientsOf, moeConfig, type StageContext } from './stage-context.ts';
 import { isWhole } from './tensor-share.ts';
@@ -28,13 +30,15 @@ export interface GateBackwardOptions {
 /** normed[l] → logits_TE. A gate of one's own reads them and gives its choices to {@link gateRoute}. */
 export function gateLogits(ctx: StageContext, layer: number): KernelCall[] {
   const { act } = ctx;
+  const { jittered_TD } = act.moe(layer);
   return [
+    ...jitterCalls(ctx, layer, act.layer(layer).normed_TD, jittered_TD),
     {
       op: 'linear.forward',
       rows: act.tokens,
       inDim: ctx.shape.config.dModel,
       outDim: moeConfig(ctx).experts,
-      x: { data: act.layer(layer).normed_TD },
+      x: { data: routerInput(ctx, layer) },
       weight: ctx.weights.view(`L${layer}/gate`),
       out: { data: act.moe(layer).logits_TE },
     },
@@ -52,7 +56,8 @@ function withoutPadding(given_TK: Int32Array, valid_T: Uint8Array, topK: number)
 }
 
 /**
- * logits_TE → probabilities, choices, combine weights, balance sums, a plan of rows for each chunk, combine weights in row order.
+ * logits_TE → probabilities, choices, balance sums of them, which are kept, combine weights, a plan of rows for each chunk, combine weights in
+ * row order.
  *
  * Choices given are copied when the list is built, so it must not be built while the previous list of the same
  * activations is still queued.
@@ -78,13 +83,14 @@ export function gateRoute(
     act.device.write(moe.choices_TK, withoutPadding(given, valid_T, topK));
   }
   const { firstSequence = 0 } = options;
+  const drawn = given === null && samples(ctx) ? sampleChoices(ctx, layer, batch) : [];
   const chosen = expertsChoose(config)
     ? take(ctx, layer, batch, firstSequence)
-    : [scores(ctx, layer, batch, given !== null)];
+    : [...drawn, scores(ctx, layer, batch, given !== null || drawn.length > 0)];
   return [...chosen, ...routed(ctx, layer, batch)];
 }
 
-/** Choices and their weights → balance sums, a plan of rows for each chunk, combine weights in row order. */
+/** Choices and their weights → balance sums, which are kept and weigh what, a plan of rows for each chunk, combine weights in row order. */
 function routed(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
   const { act } = ctx;
   const config = moeConfig(ctx);
@@ -108,13 +114,25 @@ function routed(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCal
       counts_E: statistics.counts_E,
       probSums_E: statistics.probSums_E,
     },
-    ...chunks.map((chunk) => planRows(chunk, config)),
+    ...dropCalls(ctx, layer, batch),
+    ...weighCalls(ctx, layer),
+    ...chunks.map((chunk) => planRows(chunk, config, keptChoices(ctx, layer))),
     ...chunks.map(rowWeights),
   ];
 }
 
+/** Choices of which one is drawn by its odds: the second of two, or the only one. */
+function sampleChoices(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
+  const { experts, topK, router } = moeConfig(ctx);
+  const { logits_TE, choices_TK } = ctx.act.moe(layer);
+  const draws = routingDraws(ctx, layer, router.sampling === 'first' ? 'rsample' : 'gumbel');
+  const { tokens } = ctx.act;
+  const { valid_T } = batch;
+  return [{ op: 'gate.sample', tokens, experts, topK, logits_TE, valid_T, choices_TK, ...draws }];
+}
+
 /** Where the rows of a run of grains go, by rank. */
-function planRows(chunk: RowChunk, config: MoeConfig): KernelCall {
+function planRows(chunk: RowChunk, config: MoeConfig, kept_TK: Ints): KernelCall {
   const { act, moe, shares, tokens, topK } = chunk;
   const { experts } = config;
   shares.forget();
@@ -126,7 +144,7 @@ function planRows(chunk: RowChunk, config: MoeConfig): KernelCall {
     ...(expertsChoose(config) ? { meanChoices: meanChoices(config) } : {}),
     ranks: act.ranks,
     rankOf_E: act.expertRanks(chunk.layer).rankOf_E,
-    choices_TK: chunk.ofChoices(moe.choices_TK),
+    choices_TK: chunk.ofChoices(kept_TK),
     grainStarts: chunk.grainStarts,
     counts_EG: chunk.counts_EG,
     position_TK: chunk.ofChoices(moe.position_TK),
@@ -181,6 +199,7 @@ export function gateAgain(ctx: StageContext, layer: number, batch: DeviceBatch):
   return [
     ...gateLogits(ctx, layer),
     scores(ctx, layer, batch, true),
+    ...weighCalls(ctx, layer),
     ...chunksOf(ctx, layer).map(rowWeights),
     ...sharedForward(ctx, layer),
   ];
@@ -272,7 +291,7 @@ export function routerBackward(
       scale: router.scale,
       logits_TE: moe.logits_TE,
       probs_TE: moe.probs_TE,
-      choices_TK: moe.choices_TK,
+      choices_TK: weighedChoices(ctx, layer),
       weights_TK: moe.weights_TK,
       dWeights_TK,
       valid_T: batch.valid_T,
@@ -286,7 +305,7 @@ export function routerBackward(
     {
       op: 'linear.backward.weight',
       ...gate,
-      x: { data: act.layer(layer).normed_TD },
+      x: { data: routerInput(ctx, layer) },
       grainStarts: act.grainStarts,
       weightSum: matrixGradientsOf(ctx).view(`L${layer}/gate`),
     },
@@ -296,5 +315,6 @@ export function routerBackward(
       weight: weights.view(`L${layer}/gate`),
       dx: { data: dNormed_TD },
     },
+    ...jitterCalls(ctx, layer, dNormed_TD, dNormed_TD),
   ];
 }

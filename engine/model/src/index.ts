@@ -30,6 +30,7 @@ export * from './optimizer-update.ts';
 export * from './rank-shares.ts';
 export * from './rope-tables.ts';
 export * from './rounded-weights.ts';
+export type { RoutingPlace } from './routing-place.ts';
 export * from './row-chunk.ts';
 export * from './sampling.ts';
 export * from './stage-context.ts';

@@ -12,7 +12,7 @@ import {
 import { hasNormSums } from './norm-sums.ts';
 import type { RankShares } from './rank-shares.ts';
 import { rowPlaces } from './row-places.ts';
-import { tensorShareOf, tokensOf, type StageShape } from './stage-shape.ts';
+import { balanceGroups, tensorShareOf, tokensOf, type StageShape } from './stage-shape.ts';
 import { noSum, sumBuffers, type SumBuffers } from './sum-buffers.ts';
 import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
 
@@ -22,6 +22,8 @@ import { headsOfSegment, isWhole, numHeld } from './tensor-share.ts';
  */
 export interface RouteActivations {
   readonly choices_TK: Ints;
+  /** Those of them that experts have room for; empty where none drops any. */
+  readonly kept_TK: Ints;
   readonly fractions_BE: Floats;
   /** Fractions of the global batch, for the balance scope `global` (else empty). */
   readonly fractions_E: Floats;
@@ -40,6 +42,8 @@ export interface RouteActivations {
 
 /** Routing of one MoE layer: what `gateForward` writes and everything after reads. */
 export interface MoeActivations extends RouteActivations {
+  /** What the router reads in training; empty where that is the normed input itself. */
+  readonly jittered_TD: Floats;
   readonly logits_TE: Floats;
   readonly probs_TE: Floats;
   readonly weights_TK: Floats;
@@ -148,18 +152,23 @@ function normInput(arena: Arena, shape: StageShape): NonNullable<RouteActivation
   return { sum_TD: arena.floats(T * dModel), stats: arena.floats(T * (norm.kind === 'layer' ? 2 : 1)) };
 }
 
+/** Whether experts drop rows in training, or in evaluation. */
+const drops = ({ capacity }: MoeConfig, trains: boolean): boolean =>
+  (trains ? capacity.train : capacity.eval) !== 0;
+
 function routeActivations(
   arena: Arena,
   shape: StageShape,
   moe: MoeConfig,
-  { ranks, runs }: RowOptions,
+  { ranks, runs, saves }: LayerOptions,
 ): RouteActivations {
   const T = tokensOf(shape);
   const { experts: E } = moe;
   const K = choiceWidth(moe);
   return {
     choices_TK: arena.ints(T * K),
-    fractions_BE: arena.floats(shape.sequences * E),
+    kept_TK: arena.ints(drops(moe, saves) ? T * K : 0),
+    fractions_BE: arena.floats(balanceGroups(shape) * E),
     fractions_E: arena.floats(moe.balance.scope === 'global' ? E : 0),
     counts_EG: arena.ints(E * shape.grains),
     position_TK: arena.ints(T * K),
@@ -188,7 +197,7 @@ function moeActivations(
   arena: Arena,
   shape: StageShape,
   moe: MoeConfig,
-  options: RowOptions,
+  options: LayerOptions,
 ): MoeActivations {
   const T = tokensOf(shape);
   const { experts: E } = moe;
@@ -196,6 +205,7 @@ function moeActivations(
   return {
     ...routeActivations(arena, shape, moe, options),
     ...rowActivations(arena, shape, moe, options),
+    jittered_TD: arena.floats(options.saves && moe.router.jitter > 0 ? T * shape.config.dModel : 0),
     logits_TE: arena.floats(T * E),
     probs_TE: arena.floats(T * E),
     weights_TK: arena.floats(T * K),

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { Device, Floats, Precision } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
+import { defaultRouter, dropless } from '@troupe/spec';
 import { Activations } from './activations.ts';
 import { balanceCoefficients } from './balance.ts';
 import { numValidTargets, numValidTokens, uploadBatch } from './batch.ts';
@@ -31,7 +32,15 @@ function sharedBuffers(act: Activations, layer: number): readonly Floats[] {
   const routed =
     moe === null
       ? []
-      : [moe.logits_TE, moe.probs_TE, moe.weights_TK, moe.rowWeights_N, moe.packed_UD, moe.returned_ND];
+      : [
+          moe.jittered_TD,
+          moe.logits_TE,
+          moe.probs_TE,
+          moe.weights_TK,
+          moe.rowWeights_N,
+          moe.packed_UD,
+          moe.returned_ND,
+        ];
   const ofSegments = segments.flatMap((each) => [
     each.qkv_TW,
     each.qk,
@@ -64,7 +73,8 @@ async function numbersOf(
   const act = new Activations(device, shape, { training: true, ranks, recompute });
   const statistics = new StageStatistics(device, config);
   const rope = ropeTables(device, config);
-  const ctx = { shape, weights: model.weights, gradients: gradients.of(0), act, rope, statistics };
+  const routing = { mode: 'train', seed: 3, step: 2, firstSequence: 8 } as const;
+  const ctx = { shape, weights: model.weights, gradients: gradients.of(0), act, rope, statistics, routing };
   const tokens = tinyBatch(config);
   const batch = uploadBatch(device, tokens);
   const experts = new LocalExperts(device);
@@ -81,7 +91,7 @@ async function numbersOf(
           Array.from({ length: each.length }, () => Number.NaN),
         );
   }
-  const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T) };
+  const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T), domains: 0 };
   const balance = config.moe === null ? null : balanceCoefficients(config, global, statistics.byLayer());
   await backwardLayers(ctx, batch, { experts, balance }, run);
   const values = gradients.slices(0, layout.length).map((slice) => device.read(slice.values).slice());
@@ -96,6 +106,11 @@ async function numbersOf(
   };
 }
 
+const dropping: NonNullable<TinyChanges['moe']> = {
+  capacity: { ...dropless, train: 0.75, min: 1, weights: 'chosen' },
+  router: { ...defaultRouter, sampling: 'second', jitter: 0.1 },
+};
+
 const runs: readonly Run[] = [
   { changes: { layers: 3 } },
   { changes: { layers: 4, moe: { every: 2, sharedExperts: 1 }, qkNorm: 'head' }, ranks: 2 },
@@ -105,9 +120,11 @@ const runs: readonly Run[] = [
   },
   { changes: { layers: 3, moe: null, norm: { kind: 'layer', eps: 1e-5 }, tiedHead: true } },
   { changes: { layers: 3, moe: { choice: 'skewed' }, qkNorm: 'full' }, ranks: 4 },
+  { changes: { layers: 3, moe: dropping }, ranks: 2 },
+  { changes: { layers: 3, moe: { ...dropping, sharedExperts: 1, norm: true } }, segments: 2 },
   {
     changes: {
-      moe: { balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'global', layers: 'each', bias: 0 } },
+      moe: { balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'global', layers: 'each', bias: 0, domain: 1 } },
     },
   },
   { changes: { layers: 3, moe: { every: 2, sharedExperts: 1 } }, precision: 'bf16', ranks: 2 },

@@ -113,7 +113,7 @@ test('model: AdamW steps lower the loss, and an unused expert only decays', asyn
 
 test('model: a weight that is not finite makes every loss NaN, and a step then changes nothing', async (t) => {
   const config = tinyConfig({
-    moe: { balance: { auxLoss: 0.3, zLoss: 0, scope: 'global', layers: 'each', bias: 0 } },
+    moe: { balance: { auxLoss: 0.3, zLoss: 0, scope: 'global', layers: 'each', bias: 0, domain: 1 } },
   });
   const model = await open(config);
   model.device.write(model.weights.view('L0/gate').subarray(3), [Number.NaN]);
@@ -126,7 +126,7 @@ test('model: a weight that is not finite makes every loss NaN, and a step then c
 
 test('model: a batch without valid targets has loss 0 and no cross entropy gradient', async (t) => {
   const config = tinyConfig({
-    moe: { balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 } },
+    moe: { balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0, domain: 1 } },
   });
   const model = await open(config);
   const batch = { ...tinyBatch(config), targets_T: new Int32Array(24).fill(-1) };

@@ -19,7 +19,7 @@ import {
 } from '@troupe/spec';
 import { Activations, type ActivationOptions } from './activations.ts';
 import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
-import { numValidTargets, numValidTokens, uploadBatch, type Batch } from './batch.ts';
+import { numUsedRuns, numValidTargets, numValidTokens, uploadBatch, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { FlatGradients, leavesOf } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
@@ -30,9 +30,10 @@ import { LocalExperts } from './local-experts.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
 import { bufferStep } from './optimizer-update.ts';
 import { ropeTables, type RopeTables } from './rope-tables.ts';
+import type { RoutingPlace } from './routing-place.ts';
 import type { StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
-import type { StageShape } from './stage-shape.ts';
+import { balanceGroups, type StageShape } from './stage-shape.ts';
 import { wholeShare, type TensorShare } from './tensor-share.ts';
 import { lossValue, StageStatistics } from './statistics.ts';
 
@@ -55,6 +56,17 @@ export interface LocalModelOptions {
   /** Gives every tensor peer the shares of all, by rank; needed where there are several. */
   readonly exchange?: ExchangeShares;
 }
+
+/** Whose draws a batch takes; numbers default to 0. */
+export type DrawPlace = Partial<Pick<RoutingPlace, 'seed' | 'step' | 'firstSequence'>>;
+
+const placeOf = (mode: RoutingPlace['mode'], place: DrawPlace): RoutingPlace => ({
+  mode,
+  seed: 0,
+  step: 0,
+  firstSequence: 0,
+  ...place,
+});
 
 /** Gives this peer's shares to all, and it the shares of all, by rank. */
 export type ExchangeShares = (shares: readonly Floats[]) => Promise<readonly (readonly Floats[])[]>;
@@ -146,10 +158,16 @@ export class LocalModel {
     await this.#run(layout.units.flatMap((unit) => initialise(unit, seed, this.weights.view(unit.id))));
   }
 
-  /** Loss of a batch. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
-  async forward(host: Batch): Promise<LocalLoss> {
+  /**
+   * Loss of a batch of held-out sequences.
+   *
+   * @param place - which of them; of interest where experts drop tokens
+   * @throws {BatchLengthError} TROUPE_MODEL_BATCH
+   */
+  async forward(host: Batch, place: DrawPlace = {}): Promise<LocalLoss> {
     const batch = uploadBatch(this.device, host);
-    const ctx = this.#context(this.#inferenceActivations(), null);
+    const routing = placeOf('evaluate', place);
+    const ctx = { ...this.#context(this.#inferenceActivations(), null), routing };
     this.statistics.reset();
     await forwardLayers(ctx, batch, this.#experts, (steps) => this.#runSteps(steps));
     await this.#runSteps(headForward(ctx, batch, { evaluate: true }));
@@ -175,12 +193,17 @@ export class LocalModel {
     return this.device.read(out);
   }
 
-  /** Loss and the gradient of `total` by every parameter. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
-  async lossAndGradients(host: Batch): Promise<LocalGradients> {
+  /**
+   * Loss and the gradient of `total` by every parameter.
+   *
+   * @param place - step and first sequence; of interest where routing draws
+   * @throws {BatchLengthError} TROUPE_MODEL_BATCH
+   */
+  async lossAndGradients(host: Batch, place: DrawPlace = {}): Promise<LocalGradients> {
     const batch = uploadBatch(this.device, host);
     const trainer = this.#training();
     const { act, sums, gradients, experts, norm128 } = trainer;
-    const ctx = this.#context(act, sums);
+    const ctx = { ...this.#context(act, sums), routing: placeOf('train', place) };
     const targets = numValidTargets(host.targets_T);
     this.statistics.reset();
     this.device.zero(norm128);
@@ -257,7 +280,9 @@ export class LocalModel {
   }
 
   #global(batch: Batch): GlobalBatch {
-    return { sequences: this.shape.sequences, tokens: numValidTokens(batch.valid_T) };
+    const { sequences } = this.shape;
+    const domains = numUsedRuns(batch.valid_T, batch.valid_T.length / balanceGroups(this.shape));
+    return { sequences, tokens: numValidTokens(batch.valid_T), domains };
   }
 
   #losses(batch: Batch): LocalLoss {

@@ -4,6 +4,7 @@ import type { Activations } from './activations.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
 import type { RopeTables } from './rope-tables.ts';
+import type { RoutingPlace } from './routing-place.ts';
 import type { StageShape } from './stage-shape.ts';
 import type { StageStatistics } from './statistics.ts';
 
@@ -22,6 +23,8 @@ export interface StageContext {
   readonly act: Activations;
   readonly rope: RopeTables;
   readonly statistics: StageStatistics;
+  /** Whose draws its gates take, and whether it trains; absent in generation, which neither draws nor drops. */
+  readonly routing?: RoutingPlace;
 }
 
 /** Where a backward pass puts the gradients of the stage's units. */

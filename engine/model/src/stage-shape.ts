@@ -26,6 +26,14 @@ export function tokensOf(shape: StageShape): number {
   return shape.sequences * shape.config.seqLen;
 }
 
+/** Groups of rows of a microbatch in which the balance of experts is measured: sequences, or domains of whole grains. */
+export function balanceGroups({ config, sequences, grains }: StageShape): number {
+  const balance = config.moe?.balance;
+  if (balance?.scope !== 'domain') return sequences;
+  // Evaluation and generation balance nothing, and may have any number of grains.
+  return grains % balance.domain === 0 ? grains / balance.domain : grains;
+}
+
 /** @throws {StageShapeError} TROUPE_MODEL_SHAPE when the grains do not divide the sequences evenly */
 export function checkShape(shape: StageShape): void {
   const { sequences, grains } = shape;

@@ -80,6 +80,7 @@ for (const kind of ['added', 'begun'] as const) {
     const { auxScale, zScale } = balanceCoefficients(config, {
       sequences: 4,
       tokens: numValidTokens(batch.valid_T),
+      domains: 0,
     });
     const gradScale = 1 / numValidTargets(batch.targets_T);
     const run = (...steps: readonly Step[]): void => {
@@ -158,7 +159,7 @@ for (const tiedHead of [false, true]) {
     };
     const experts = new LocalExperts(device);
     const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
-    const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T) };
+    const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T), domains: 0 };
     for (const attempt of [1, 2]) {
       await run([{ calls: gradients.reset() }]);
       await forwardLayers(ctx, batch, experts, run);

@@ -12,7 +12,7 @@ export interface LayerStatistics {
   readonly layer: number;
   /** 0: Σ over sequences of E·Σ f·p; 1: Σ over tokens of logsumexp². */
   readonly lossSums: BigInt64Array;
-  /** Rows each expert was chosen for. */
+  /** Choices of each expert, whether it had room for their rows or not. */
   readonly counts_E: Int32Array;
   /** Σ over tokens of the probability of each expert. */
   readonly probSums_E: BigInt64Array;
@@ -24,6 +24,8 @@ export interface LayerSums {
   readonly lossSums: Int64s;
   readonly counts_E: Ints;
   readonly probSums_E: Int64s;
+  /** One number. */
+  readonly numDropped: Ints;
 }
 
 /** What a stage's kernels have added up, of all its MoE layers: one layer's part after the other's. */
@@ -33,6 +35,8 @@ export interface StatisticsTotals {
   /** Four words a layer. */
   readonly lossSums: BigInt64Array;
   readonly counts_LE: Int32Array;
+  /** Choices that experts had no room for, a number a layer. */
+  readonly dropped_L: Int32Array;
   /** 2·E words a layer. */
   readonly probSums_LE: BigInt64Array;
 }
@@ -53,7 +57,8 @@ export class StageStatistics {
   readonly #device: Device;
   readonly #experts: number;
   readonly #sums: Int64s;
-  readonly #counts_LE: Ints;
+  /** Choices of every expert of all layers, then what was dropped in each. */
+  readonly #counts: Ints;
   readonly #byLayer: ReadonlyMap<number, LayerSums>;
 
   constructor(device: Device, config: ModelConfig, layers: readonly number[] = moeLayers(config)) {
@@ -62,13 +67,14 @@ export class StageStatistics {
     this.#device = device;
     this.#experts = experts;
     this.#sums = device.int64s(2 + layers.length * words);
-    this.#counts_LE = device.ints(layers.length * experts);
+    this.#counts = device.ints(layers.length * (experts + 1));
     this.lossSum = this.#sums.subarray(0, 2);
     const probsFrom = 2 + layers.length * LOSS_WORDS;
     this.layers = layers.map((layer, index) => ({
       layer,
       lossSums: this.#sums.subarray(2 + index * LOSS_WORDS, 2 + (index + 1) * LOSS_WORDS),
-      counts_E: this.#counts_LE.subarray(index * experts, (index + 1) * experts),
+      counts_E: this.#counts.subarray(index * experts, (index + 1) * experts),
+      numDropped: this.#counts.subarray(layers.length * experts + index, layers.length * experts + index + 1),
       probSums_E: this.#sums.subarray(probsFrom + index * 2 * experts, probsFrom + (index + 1) * 2 * experts),
     }));
     this.#byLayer = new Map(this.layers.map((sums) => [sums.layer, sums]));
@@ -82,24 +88,27 @@ export class StageStatistics {
 
   reset(): void {
     this.#device.zero(this.#sums);
-    this.#device.zero(this.#counts_LE);
+    this.#device.zero(this.#counts);
   }
 
   /** A copy of what was added up so far. */
   totals(): StatisticsTotals {
     const sums = this.#device.read(this.#sums).slice();
     const probsFrom = 2 + this.layers.length * LOSS_WORDS;
+    const counts = this.#device.read(this.#counts).slice();
+    const choices = this.layers.length * this.#experts;
     return {
       lossSum: sums.subarray(0, 2),
       lossSums: sums.subarray(2, probsFrom),
-      counts_LE: this.counts(),
+      counts_LE: counts.subarray(0, choices),
+      dropped_L: counts.subarray(choices),
       probSums_LE: sums.subarray(probsFrom),
     };
   }
 
   /** A copy of the choices of each expert so far, [layers, E]. */
   counts(): Int32Array {
-    return this.#device.read(this.#counts_LE).slice();
+    return this.#device.read(this.#counts.subarray(0, this.layers.length * this.#experts)).slice();
   }
 
   /** {@link totals} by layer. */
@@ -114,7 +123,7 @@ export class StageStatistics {
 
 /** The parts of each layer in totals. */
 export const layersOf = (
-  { lossSums, counts_LE, probSums_LE }: Omit<StatisticsTotals, 'lossSum'>,
+  { lossSums, counts_LE, probSums_LE }: Omit<StatisticsTotals, 'lossSum' | 'dropped_L'>,
   layers: readonly number[],
   experts: number,
 ): readonly LayerStatistics[] =>

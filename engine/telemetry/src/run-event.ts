@@ -45,6 +45,8 @@ export interface StepEvent {
   readonly attempts: number;
   /** True when the step's gradient was not finite twice: nothing was applied. */
   readonly skipped: boolean;
+  /** Share of the choices of all layers that experts had no room for: their rows are left out; 0 without a capacity. */
+  readonly dropRate: number;
 }
 
 /** Held-out loss after a step. */

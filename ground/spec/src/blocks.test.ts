@@ -1,3 +1,4 @@
+import { dropless } from './capacity.ts';
 import { NotBuiltError } from '@troupe/core';
 import test from 'ava';
 import {
@@ -40,11 +41,11 @@ const config: ModelConfig = {
     dExpert: 8,
     sharedExperts: 3,
     router: defaultRouter,
-    capacity: 0,
+    capacity: dropless,
     norm: false,
     renormalise: true,
     choice: 'learned',
-    balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },
+    balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0, domain: 1 },
   },
 };
 

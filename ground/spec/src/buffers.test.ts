@@ -1,3 +1,4 @@
+import { dropless } from './capacity.ts';
 import test from 'ava';
 import {
   bufferRuns,
@@ -37,11 +38,11 @@ const model = (bias: number): ModelConfig => ({
     dExpert: 16,
     sharedExperts: 0,
     router: defaultRouter,
-    capacity: 0,
+    capacity: dropless,
     norm: false,
     renormalise: true,
     choice: 'learned',
-    balance: { ...balance, bias },
+    balance: { ...balance, bias, domain: 1 },
   },
 });
 

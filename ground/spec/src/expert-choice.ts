@@ -12,9 +12,15 @@ export const expertsChoose = ({ router }: Pick<MoeConfig, 'router'>): boolean =>
  */
 export const choiceWidth = (moe: Choice): number => (expertsChoose(moe) ? moe.experts : moe.topK);
 
-/** Consecutive sequences that routing looks at together; 1: each by itself. */
-export const routingDomain = (moe: Choice | null): number =>
-  moe !== null && expertsChoose(moe) ? moe.router.groupSequences : 1;
+/** Consecutive sequences that routing looks at together in an evaluation: a choice group, or the grain that an expert has room for; 1: each by itself. */
+export function routingDomain(
+  moe: (Choice & Pick<MoeConfig, 'capacity'>) | null,
+  sequencesPerGrain: number,
+): number {
+  if (moe === null) return 1;
+  if (expertsChoose(moe)) return moe.router.groupSequences;
+  return moe.capacity.eval === 0 ? 1 : sequencesPerGrain;
+}
 
 /**
  * Tokens that an expert takes of a group of n without padding, so that a token has `topK` experts on average: n·topK / experts, rounded half

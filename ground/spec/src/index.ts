@@ -1,6 +1,7 @@
 export * from './blocks.ts';
 export * from './buffer-rule.ts';
 export * from './buffers.ts';
+export * from './capacity.ts';
 export * from './config-paths.ts';
 export * from './counts.ts';
 export * from './exchange.ts';

@@ -1,10 +1,11 @@
 import type { Activation, NormKind } from '@troupe/kernel-set';
+import type { CapacityConfig } from './capacity.ts';
 import type { RouterConfig, RouterName } from './routers.ts';
 
 export { activations } from '@troupe/kernel-set';
 
 /** Where the balance loss takes its fractions; math.md §2 of the blueprint. */
-export type BalanceScope = 'sequence' | 'global';
+export type BalanceScope = 'sequence' | 'domain' | 'global';
 
 export interface BalanceConfig {
   /** Coefficient of the balance loss; 0 switches it off. */
@@ -12,6 +13,8 @@ export interface BalanceConfig {
   /** Coefficient of the z-loss, mean(logsumexp²); 0 switches it off. */
   readonly zLoss: number;
   readonly scope: BalanceScope;
+  /** Consecutive grains whose tokens are balanced together, for the scope `domain`. */
+  readonly domain: number;
   /** `pooled`: the tokens of all layers together, as Transformers does for Mixtral and OLMoE. */
   readonly layers: 'each' | 'pooled';
   /** Step of loss-free balancing by a bias on the scores (arXiv:2408.15664); 0: there is no bias. */
@@ -45,8 +48,8 @@ export interface MoeConfig {
   /** Always-on experts beside the routed ones, together one FFN of sharedExperts·dExpert. */
   readonly sharedExperts: number;
   readonly router: RouterConfig;
-  /** Rows that an expert takes: 0 as many as come; else a factor of its even share, negative as an upper bound; only 0 is built. */
-  readonly capacity: number;
+  /** How many rows of a grain an expert takes, and which. */
+  readonly capacity: CapacityConfig;
   /** A norm of what routed experts add to a token, of the kind of the model's (arXiv:2402.07871, §3.1). */
   readonly norm: boolean;
   /** Divide the chosen probabilities by their sum (only when topK > 1). */

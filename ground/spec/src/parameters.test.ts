@@ -1,3 +1,4 @@
+import { dropless } from './capacity.ts';
 import test from 'ava';
 import {
   defaultRouter,
@@ -16,11 +17,11 @@ const moe: MoeConfig = {
   dExpert: 16,
   sharedExperts: 0,
   router: defaultRouter,
-  capacity: 0,
+  capacity: dropless,
   norm: false,
   renormalise: true,
   choice: 'learned',
-  balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },
+  balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0, domain: 1 },
 };
 
 const model = (expertParameters?: readonly ExpertParameter[]): ModelConfig => ({

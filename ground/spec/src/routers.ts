@@ -27,6 +27,12 @@ const routers = {
     balanced: { built: true, exported: false },
     skewed: { built: true, exported: false },
   },
+  /** Which choice of a token is drawn with Gumbel noise in training: none, the second of two, or the only one. */
+  sampling: {
+    none: { built: true, exported: true },
+    second: { built: true, exported: false },
+    first: { built: true, exported: false },
+  },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, RouterDecision>>>>;
 
 export type RouterSetting = keyof typeof routers;
@@ -53,6 +59,9 @@ export interface RouterConfig {
   readonly scale: number;
   /** Under expert choice: consecutive sequences whose tokens at one position an expert chooses from (arXiv:2402.07871, §3.1). */
   readonly groupSequences: number;
+  readonly sampling: RouterName<'sampling'>;
+  /** In training the router's input is multiplied by numbers of 1 ± this; 0: it is not. */
+  readonly jitter: number;
 }
 
 /** The router of a file that names none. */
@@ -63,4 +72,6 @@ export const defaultRouter: RouterConfig = {
   topGroups: 1,
   scale: 1,
   groupSequences: 256,
+  sampling: routerNames('sampling')[0],
+  jitter: 0,
 };

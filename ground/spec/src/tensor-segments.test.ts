@@ -1,3 +1,4 @@
+import { dropless } from './capacity.ts';
 import test from 'ava';
 import * as fc from 'fast-check';
 import {
@@ -34,11 +35,11 @@ const model: ModelConfig = {
     dExpert: 12,
     sharedExperts: 1,
     router: defaultRouter,
-    capacity: 0,
+    capacity: dropless,
     norm: false,
     renormalise: true,
     choice: 'learned',
-    balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0 },
+    balance: { auxLoss: 0, zLoss: 0, scope: 'sequence', layers: 'each', bias: 0, domain: 1 },
   },
 };
 

@@ -22,6 +22,7 @@ const frozenFields: Readonly<Record<string, readonly string[]>> = {
     'attempts',
     'skipped',
     'maxVio',
+    'dropRate',
   ],
   eval: ['event', 'step', 'loss', 'tokens'],
   checkpoint: ['event', 'step', 'path'],

@@ -61,6 +61,7 @@ export function jobOf(
   use: Use = 'launch',
 ): Job {
   refuse(topology, use);
+  refuseDraws(topology, rules.gate);
   const { train } = topology;
   refuseGate(topology, rules.gate);
   const model = withExpert(topology, rules.expert);
@@ -95,6 +96,16 @@ function refuseGate({ model }: ResolvedTopology, gate: GateRule | undefined): vo
   throw new NotBuiltError(
     `the gate '${gate.name}' in a model whose experts choose`,
     'an own gate chooses experts for tokens: set model.moe.router.kind token-choice',
+  );
+}
+
+/** An own gate makes the choices that the router would draw. */
+function refuseDraws({ model }: ResolvedTopology, gate: GateRule | undefined): void {
+  const sampling = model.moe?.router.sampling ?? 'none';
+  if (gate === undefined || sampling === 'none') return;
+  throw new NotBuiltError(
+    `the gate '${gate.name}' with model.moe.router.sampling ${sampling}`,
+    'an own gate chooses by itself: set sampling none, and draw in the gate',
   );
 }
 

@@ -33,7 +33,8 @@ const earlier = {
   train: { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 },
   model: { mla: null },
   moe: { firstDense: 0, norm: false },
-  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256 },
+  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256, sampling: 'none', jitter: 0 },
+  balance: { domain: 1 },
 } as const;
 
 const restored = (file: FilledTopology): FilledTopology => {
@@ -45,7 +46,15 @@ const restored = (file: FilledTopology): FilledTopology => {
     model:
       moe === null
         ? model
-        : { ...model, moe: { ...earlier.moe, ...moe, router: { ...earlier.router, ...moe.router } } },
+        : {
+            ...model,
+            moe: {
+              ...earlier.moe,
+              ...moe,
+              router: { ...earlier.router, ...moe.router },
+              balance: { ...earlier.balance, ...moe.balance },
+            },
+          },
   };
 };
 

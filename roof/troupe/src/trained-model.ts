@@ -113,7 +113,7 @@ export class TrainedModel {
     const perGrain = batch / grains;
     // Sequences that are routed together are evaluated together: as many whole grains, or less than one.
     const atOnce = Math.max(SEQUENCES_AT_ONCE, perGrain);
-    const domain = routingDomain(topology.model.moe);
+    const domain = routingDomain(topology.model.moe, perGrain);
     const numGrains =
       (Math.ceil(atOnce / Math.max(domain, perGrain)) * Math.max(domain, perGrain)) / perGrain;
     const model = new LocalModel(device, {
@@ -139,12 +139,13 @@ export class TrainedModel {
   ): Promise<{ readonly loss: number; readonly tokens: number }> {
     check('TrainedModel.evaluate', 'sequences', sequences, wholeNumber(1, 'held-out sequences'));
     const atOnce = this.#model.shape.sequences;
-    const domain = routingDomain(this.topology.model.moe);
+    const { batch: ofStep, grains } = this.topology.train;
+    const domain = routingDomain(this.topology.model.moe, ofStep / grains);
     const sum = new BigInt64Array(2);
     let tokens = 0;
     for (let first = 0; first < sequences; first += atOnce) {
       const batch = evaluationBatch(source, { first, count: atOnce }, { sequences, domain });
-      await this.#model.forward(batch);
+      await this.#model.forward(batch, { seed: this.topology.train.seed, firstSequence: first });
       addWideSums(sum, this.#model.statistics.totals().lossSum);
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;
       progress(Math.min(sequences, first + atOnce));

@@ -1,4 +1,4 @@
-import { defaultRouter, type ModelConfig, type MoeConfig } from '@troupe/spec';
+import { defaultRouter, dropless, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import type { Batch } from '../batch.ts';
 
 /** Changes to {@link tinyConfig}, one level deep. */
@@ -8,7 +8,7 @@ export type TinyChanges = Partial<Omit<ModelConfig, 'moe'>> & { readonly moe?: P
 export const tinyChoice = (groupSequences: number, changes: Partial<MoeConfig> = {}): Partial<MoeConfig> => ({
   router: { ...defaultRouter, kind: 'expert-choice', groupSequences },
   renormalise: false,
-  balance: { auxLoss: 0, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0 },
+  balance: { auxLoss: 0, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0, domain: 1 },
   ...changes,
 });
 
@@ -23,11 +23,11 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     dExpert: 6,
     sharedExperts: 0,
     router: defaultRouter,
-    capacity: 0,
+    capacity: dropless,
     norm: false,
     renormalise: true,
     choice: 'learned',
-    balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0 },
+    balance: { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0, domain: 1 },
   };
   return {
     vocab: 11,

@@ -334,9 +334,20 @@ test('rows-conserved: as many rows reach experts as gates route, by layer', (t) 
       address: 'trainer',
       kind: 'stage.measured',
       from: `stage/pp0/dp${dp}/tp0`,
-      tensors: { counts_LE: Int32Array.from(counts) },
+      tensors: { counts_LE: Int32Array.from(counts), dropped_L: Int32Array.of(0) },
     });
   holds(t, checker, [dispatch(0, 3), dispatch(1, 4), measured(0, 1, 2), measured(1, 2, 2)]);
+  const dropping = (dp: number, dropped: number): TurnSeen => ({
+    ...measured(dp, 2, 2),
+    tensors: { counts_LE: Int32Array.of(2, 2), dropped_L: Int32Array.of(dropped) },
+  });
+  holds(t, checker, [dispatch(0, 3), dispatch(1, 2), dropping(0, 1), dropping(1, 2)]);
+  breaks(
+    t,
+    checker,
+    [dispatch(0, 3), dispatch(1, 2), dropping(0, 1), dropping(1, 1)],
+    /6 rows were routed, 5/,
+  );
   holds(t, checker, [dispatch(0, 3), dispatch(0, 3), dispatch(1, 4), measured(0, 1, 2), measured(1, 2, 2)]);
   breaks(
     t,

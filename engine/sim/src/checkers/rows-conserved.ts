@@ -9,7 +9,7 @@ interface Flow {
 }
 
 /**
- * Every row that a gate chose an expert for is computed by an expert, once: nothing is dropped on the way.
+ * Every row that a gate chose an expert for, and that the expert had room for, is computed by an expert, once: nothing is lost on the way.
  *
  * @param run - `stages`: those that measure what their gates chose, with their layers of experts; `copies`: tensor peers that each send all
  * rows to experts of their own. Default 1
@@ -48,11 +48,12 @@ export const rowsConserved = (run: {
       if (seen.kind !== 'stage.measured') return null;
       const flow = flowOf(step, attempt);
       const counts_LE = tensors['counts_LE'] as Int32Array;
+      const dropped_L = tensors['dropped_L'] as Int32Array;
       for (const [index, each] of (run.stages.get(seen.from) ?? []).entries()) {
         const own = counts_LE.subarray(index * run.experts, (index + 1) * run.experts);
         flow.routed.set(
           each,
-          own.reduce((sum, count) => sum + count, flow.routed.get(each) ?? 0),
+          own.reduce((sum, count) => sum + count, (flow.routed.get(each) ?? 0) - (dropped_L[index] ?? 0)),
         );
       }
       if (run.stages.has(seen.from)) flow.numMeasured++;

@@ -12,6 +12,7 @@ const stepSeries = [
   'maxExpertLoad',
   'kernelShare',
   'maxVio',
+  'dropRate',
 ] as const satisfies readonly (keyof StepEvent)[];
 
 /** A point of a curve. NaN stays NaN: a run that went wrong shows where. */

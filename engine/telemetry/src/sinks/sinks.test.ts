@@ -15,6 +15,7 @@ const step = (number: number, more: Partial<StepEvent> = {}): StepEvent => ({
   mfu: null,
   maxExpertLoad: 2,
   maxVio: 1,
+  dropRate: 0,
   hottest: { layer: 0, expert: 3 },
   kernelShare: 0.75,
   attempts: 1,
@@ -121,11 +122,11 @@ test('sink csv: a column for every curve, what is not measured is empty, NaN is 
   await write(storage, ['csv'], [step(3)]);
   t.is(
     new TextDecoder().decode(await storage.read('run/metrics.csv')),
-    `step,train/loss,train/auxLoss,train/gradNorm,train/learningRate,train/tokens,train/tokensPerSecond,train/mfu,train/maxExpertLoad,train/kernelShare,train/maxVio,eval/loss
-1,7.25,0.5,1.5,0.003,2048,9000,,2,0.75,1,
-2,NaN,0.5,1.5,0.003,2048,9000,0.25,2,0.75,1,
-2,,,,,,,,,,,7.5
-3,5.25,0.5,1.5,0.003,2048,9000,,2,0.75,1,
+    `step,train/loss,train/auxLoss,train/gradNorm,train/learningRate,train/tokens,train/tokensPerSecond,train/mfu,train/maxExpertLoad,train/kernelShare,train/maxVio,train/dropRate,eval/loss
+1,7.25,0.5,1.5,0.003,2048,9000,,2,0.75,1,0,
+2,NaN,0.5,1.5,0.003,2048,9000,0.25,2,0.75,1,0,
+2,,,,,,,,,,,,7.5
+3,5.25,0.5,1.5,0.003,2048,9000,,2,0.75,1,0,
 `,
   );
 });

@@ -19,6 +19,7 @@ const step = (number: number, loss: number): RunEvent => ({
   mfu: null,
   maxExpertLoad: 2,
   maxVio: 1,
+  dropRate: 0,
   hottest: null,
   kernelShare: 0.75,
   attempts: 1,
@@ -158,6 +159,7 @@ test('sink tensorboard: an independent reader finds version, times, steps and sc
     'train/tokens': 2048,
     'train/tokensPerSecond': 9000,
     'train/maxExpertLoad': 2,
+    'train/dropRate': 0,
     'train/kernelShare': 0.75,
     'train/maxVio': 1,
   });

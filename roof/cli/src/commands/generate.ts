@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { DividedModel, OpenedRun, TrainedModel } from 'troupe';
+import type { DividedModel, OpenedRun, ResolvedTopology, TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
-import { print, printJson } from '../output.ts';
+import { print, printError, printJson } from '../output.ts';
 import { collect, decimal, integer, share, verb, type CommonOptions } from '../verb.ts';
 import { dividedOrWhole } from './division.ts';
 
@@ -24,6 +24,14 @@ type TextModel = Pick<TrainedModel | DividedModel, 'step' | 'tokenizer' | 'gener
 /** What a run writes holds moments too. */
 const isImported = ({ manifest }: OpenedRun['checkpoint']): boolean =>
   manifest.tensors.every(({ group }) => group === 'weights');
+
+/** Said once, where training dropped tokens: one token alone has no others to compete with. */
+function sayDropless({ model: { moe } }: ResolvedTopology, options: GenerateOptions): void {
+  if (moe === null || moe.capacity.train === 0) return;
+  const message = `experts take every token here; in training they had room for ${Math.abs(moe.capacity.train)} times their even share (model.moe.capacity)`;
+  if (options.json === true) printJson({ event: 'note', message });
+  else printError(`note: ${message}`);
+}
 
 /** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
 async function promptIds(
@@ -65,10 +73,11 @@ async function sample(
 
 async function write(
   model: TextModel,
-  checkpoint: OpenedRun['checkpoint'],
+  { checkpoint, topology }: Pick<OpenedRun, 'checkpoint' | 'topology'>,
   options: GenerateOptions,
 ): Promise<void> {
   const prompt = await promptIds(model, checkpoint, options.prompt);
+  sayDropless(topology, options);
   for (let index = 0; index < options.samples; index++) {
     const ids = await sample(model, prompt, options, index);
     const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
@@ -103,7 +112,7 @@ async function onWorkers(path: string, options: GenerateOptions): Promise<void> 
   try {
     const model = await DividedModel.launch(topology, checkpoint);
     try {
-      await write(model, checkpoint, options);
+      await write(model, { checkpoint, topology }, options);
     } finally {
       await model.close();
     }
@@ -116,7 +125,9 @@ async function generate(path: string, options: GenerateOptions): Promise<void> {
   const { withTrainedModel } = await import('../trained.ts');
   await dividedOrWhole(options.set, {
     onOneDevice: () =>
-      withTrainedModel(path, options, ({ model, checkpoint }) => write(model, checkpoint, options)),
+      withTrainedModel(path, options, ({ model, checkpoint }) =>
+        write(model, { checkpoint, topology: model.topology }, options),
+      ),
     onWorkers: () => onWorkers(path, options),
   });
 }

@@ -15,6 +15,7 @@ const step = (index: number, more: Partial<StepEvent> = {}): StepEvent => ({
   mfu: 0.314,
   maxExpertLoad: 2.14,
   maxVio: 1.14,
+  dropRate: 0,
   hottest: { layer: 3, expert: 7 },
   kernelShare: 0.5,
   attempts: 1,

@@ -105,6 +105,7 @@ export class Progress {
     mfu,
     hottest,
     maxExpertLoad,
+    dropRate,
     skipped,
   }: StepEvent): readonly Part[] {
     const left = (this.#tally.secondsPerStep ?? 0) * (this.#options.end - step);
@@ -116,6 +117,7 @@ export class Progress {
       hottest === null
         ? null
         : { text: `hottest L${hottest.layer}/e${hottest.expert} ×${maxExpertLoad.toFixed(1)}`, rank: 5 },
+      dropRate === 0 ? null : { text: `dropped ${percent(dropRate)}`, rank: 5 },
       skipped ? { text: 'skipped: the gradient was not finite', rank: 2 } : null,
       { text: `${duration(left)} left`, rank: 3 },
     ];
