@@ -78,8 +78,11 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   },
 };
 
-/** Models with mixtures of their own: a norm of small sums makes the last bits of tensor ranks large, and so does a choice that these decide. */
-const notDrawn: ReadonlySet<ModelName> = new Set(['normed', 'choice']);
+/**
+ * Models with mixtures of their own: a norm of small sums makes the last bits of tensor ranks large, and so does a choice that these decide, or a
+ * bias that follows choices.
+ */
+const notDrawn: ReadonlySet<ModelName> = new Set(['normed', 'choice', 'biased']);
 
 /** Models that the table draws. */
 export const drawnModels = (Object.keys(models) as ModelName[]).filter((name) => !notDrawn.has(name));
