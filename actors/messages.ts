@@ -13,6 +13,7 @@ import {
 } from '@troupe/runtime';
 import { optimizerKinds } from '@troupe/spec';
 import { courierMessages } from './courier/messages.ts';
+import { choiceMessages } from './gate/messages.ts';
 import { movingMessages } from './optimizer/messages.ts';
 import { matricesMessages } from './pass/messages.ts';
 import { recoveryMessages } from './trainer/messages.ts';
@@ -44,6 +45,7 @@ const counted = { targets: number, tokens: number, domains: number };
 export const messages = {
   ...systemMessages,
   ...courierMessages,
+  ...choiceMessages,
   ...matricesMessages,
   ...movingMessages,
   ...recoveryMessages,

@@ -1,4 +1,4 @@
-import { defaultRouter, expertsChoose, routerNames } from '@troupe/spec';
+import { defaultRouter, routerNames } from '@troupe/spec';
 import { isLocalHost } from './layout/machine-row.ts';
 import { nowhere, type TopologyProblem } from './problem.ts';
 import type { ResolvedTopology } from './resolved.ts';
@@ -76,18 +76,6 @@ function unbuiltPrecision({ machines, train }: ResolvedTopology): readonly Unbui
   return [{ key: 'train.precision', value: 'bf16', built: 'f32', why }];
 }
 
-/** So far a group is chosen from on one worker. */
-function unbuiltGroups({ model, train, parallel }: ResolvedTopology): readonly Unbuilt[] {
-  const { moe } = model;
-  if (moe === null || !expertsChoose(moe)) return [];
-  const { groupSequences } = moe.router;
-  const sequences = train.batch / (parallel.dp * train.microbatches);
-  if (sequences % groupSequences === 0) return [];
-  const why = `choice groups of several replicas are not built yet; a replica's microbatch has ${sequences} sequences, which must be whole groups`;
-  const key = 'model.moe.router.groupSequences';
-  return [{ key, value: groupSequences, built: sequences, why }];
-}
-
 /** Keys for CURVE exist between machines only, and those are not built. */
 function unbuiltSecurity({ wire }: ResolvedTopology): readonly Unbuilt[] {
   if (wire.security !== 'curve') return [];
@@ -110,7 +98,6 @@ export function refuseUnbuilt(
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
     ...unbuiltAttention(topology),
     ...unbuiltBalance(topology),
-    ...unbuiltGroups(topology),
     ...(use === 'launch'
       ? [...unbuiltPrecision(topology), ...unbuiltSecurity(topology), ...unbuiltMachines(topology)]
       : []),

@@ -4,6 +4,8 @@ import { messages, type EventsOf, type Self } from '../messages.ts';
 const completion = ownEvent({ fenced: true });
 const own = {
   'logits.computed': completion,
+  'candidates.computed': completion,
+  'thresholds.decided': completion,
   'routing.planned': completion,
   'tokens.packed': completion,
   'outputs.combined': completion,

@@ -1,6 +1,7 @@
 import { mountOf, type Mount } from '@troupe/runtime';
 import type { Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
+import { choiceAnswers } from './choosing.ts';
 import { gateEffects } from './effects.ts';
 import { fencedByGate, type GateSelf } from './events.ts';
 import { gateMachine, type GateInput } from './machine.ts';
@@ -14,7 +15,15 @@ export function mountGate(worker: Worker, passes: Passes, layer: number): Mount 
     const numRanks = layout.expertsFor(layer, worker.rank).length;
     const numAnswers = numRanks * layout.rowChunks;
     const packs = numRanks > 1 || rowFormat === 'bf16';
-    const input: GateInput = { numAnswers, packs, choosesItself: gate !== undefined };
+    const groups = layout.choiceGroups;
+    const shares = groups === null || groups.areLocal ? [] : groups.sharesOf(worker.at.dp);
+    const input: GateInput = {
+      numAnswers,
+      packs,
+      choosesItself: gate !== undefined,
+      sharesGroups: shares.length > 0,
+      ...choiceAnswers(shares),
+    };
     return {
       machine: gateMachine,
       input,

@@ -20,9 +20,20 @@ export interface GateContext {
   readonly packs: boolean;
   /** The choices come from elsewhere than the top-k of the logits, so these are needed first. */
   readonly choosesItself: boolean;
+  /** Experts choose, among sequences of other replicas too. */
+  readonly sharesGroups: boolean;
+  /** Messages that come in a pass with candidates of others, and with what others have decided. */
+  readonly numCandidates: number;
+  readonly numThresholds: number;
+  /** Of these, how many have come. */
+  readonly nominated: number;
+  readonly decided: number;
 }
 
-export type GateInput = Pick<GateContext, 'numAnswers' | 'packs' | 'choosesItself'>;
+export type GateInput = Pick<
+  GateContext,
+  'numAnswers' | 'packs' | 'choosesItself' | 'sharesGroups' | 'numCandidates' | 'numThresholds'
+>;
 
 const passOf = (
   event: Extract<GateEvent, { readonly type: 'forward.run' | 'backward.run' }>,
@@ -35,8 +46,25 @@ const passOf = (
   slot: event.body.slot,
 });
 
+/** What others tell of their choices is of the pass at hand; a replica may be ahead. */
+const isOfPass = (context: GateContext, event: GateEvent): boolean =>
+  (event.type === 'choice.candidates' || event.type === 'choice.thresholds') &&
+  event.step === context.step &&
+  event.attempt === context.attempt &&
+  event.microbatch === context.microbatch &&
+  event.body.mode === context.mode;
+
 export const gateActions = {
   score: always,
+  nominate: always,
+  sendCandidates: always,
+  acceptCandidates: on('choice.candidates'),
+  decide: always,
+  sendThresholds: always,
+  acceptThresholds: on('choice.thresholds'),
+  routeChosen: always,
+  setAsideChoices: on('choice.candidates', 'choice.thresholds'),
+  takeUpChoices: always,
   route: always,
   pack: always,
   dispatch: always,
@@ -50,7 +78,7 @@ export const gateActions = {
   finishBackward: always,
   setAside: on('forward.run', 'backward.run'),
   takeUp: always,
-  abandon: always,
+  abandon: on('attempt.abandon'),
 } as const;
 
 /** What carries them out. */
@@ -61,6 +89,7 @@ export type GateEffects = EffectsOf<typeof gateActions, GateContext, GateEvent>;
  *
  * GAT-1: the combine waits for all chunks of the rows of every rank and adds in choice order, so which answer came first does not show.
  * GAT-3: what is asked for a pass while another one is on its way waits for its turn.
+ * CHO-4: choices of a pass are planned when the thresholds of all its positions are here; what another replica sends for a pass that is not at hand waits.
  * GAT-2: a rank without rows is asked too: an expert without tokens is a correct participant. REC-1: any state leaves an abandoned attempt.
  */
 export const gateMachine = setup({
@@ -68,6 +97,14 @@ export const gateMachine = setup({
   actions: gateActions,
   guards: {
     choosesItself: ({ context }) => context.choosesItself,
+    sharesGroups: ({ context }) => context.sharesGroups,
+    needsNoCandidates: ({ context }) => context.numCandidates === 0,
+    needsNoThresholds: ({ context }) => context.numThresholds === 0,
+    isOfPass: ({ context, event }) => isOfPass(context, event),
+    completesCandidates: ({ context, event }) =>
+      isOfPass(context, event) && context.nominated + 1 === context.numCandidates,
+    completesThresholds: ({ context, event }) =>
+      isOfPass(context, event) && context.decided + 1 === context.numThresholds,
     needsNoPacking: ({ context }) => !context.packs,
     allReturned: ({ context }) => context.returned + 1 === context.numAnswers,
   },
@@ -83,12 +120,16 @@ export const gateMachine = setup({
     slot: 0,
     last: false,
     returned: 0,
+    nominated: 0,
+    decided: 0,
   }),
   initial: 'idle',
   on: {
     'attempt.abandon': { target: '.idle', actions: 'abandon' },
     'forward.run': { actions: 'setAside' },
     'backward.run': { actions: 'setAside' },
+    'choice.candidates': { guard: 'sharesGroups', actions: 'setAsideChoices' },
+    'choice.thresholds': { guard: 'sharesGroups', actions: 'setAsideChoices' },
   },
   states: {
     /** One pass at a time: what came for another meanwhile is taken up now. */
@@ -97,6 +138,7 @@ export const gateMachine = setup({
       on: {
         'forward.run': [
           { guard: 'choosesItself', target: 'scoring', actions: assign(({ event }) => passOf(event)) },
+          { guard: 'sharesGroups', target: 'nominating', actions: assign(({ event }) => passOf(event)) },
           { target: 'planning', actions: assign(({ event }) => passOf(event)) },
         ],
         'backward.run': {
@@ -107,6 +149,61 @@ export const gateMachine = setup({
     },
     /** Logits for a gate that chooses on its own. */
     scoring: { entry: 'score', on: { 'logits.computed': { target: 'planning' } } },
+    /** Candidates of the sequences here, for those who decide. */
+    nominating: {
+      entry: 'nominate',
+      on: {
+        'candidates.computed': [
+          { guard: 'needsNoCandidates', target: 'deciding', actions: 'sendCandidates' },
+          { target: 'awaitingCandidates', actions: 'sendCandidates' },
+        ],
+      },
+    },
+    /** Of the positions that are decided here; what came early is looked at again. */
+    awaitingCandidates: {
+      entry: [assign({ nominated: 0 }), 'takeUpChoices'],
+      on: {
+        'choice.candidates': [
+          { guard: 'completesCandidates', target: 'deciding', actions: 'acceptCandidates' },
+          {
+            guard: 'isOfPass',
+            actions: ['acceptCandidates', assign({ nominated: ({ context }) => context.nominated + 1 })],
+          },
+          { guard: 'sharesGroups', actions: 'setAsideChoices' },
+        ],
+      },
+    },
+    deciding: {
+      entry: 'decide',
+      on: {
+        'thresholds.decided': [
+          { guard: 'needsNoThresholds', target: 'planningChosen', actions: 'sendThresholds' },
+          { target: 'awaitingThresholds', actions: 'sendThresholds' },
+        ],
+      },
+    },
+    awaitingThresholds: {
+      entry: [assign({ decided: 0 }), 'takeUpChoices'],
+      on: {
+        'choice.thresholds': [
+          { guard: 'completesThresholds', target: 'planningChosen', actions: 'acceptThresholds' },
+          {
+            guard: 'isOfPass',
+            actions: ['acceptThresholds', assign({ decided: ({ context }) => context.decided + 1 })],
+          },
+          { guard: 'sharesGroups', actions: 'setAsideChoices' },
+        ],
+      },
+    },
+    planningChosen: {
+      entry: 'routeChosen',
+      on: {
+        'routing.planned': [
+          { guard: 'needsNoPacking', target: 'awaitingRows', actions: 'dispatch' },
+          { target: 'packing' },
+        ],
+      },
+    },
     planning: {
       entry: 'route',
       on: {

@@ -2,6 +2,7 @@ import { assert, type Address, type HostFloats } from '@troupe/core';
 import type { KernelCall, RowsPart } from '@troupe/kernel-set';
 import { chunkOf, chunksOf, forcedChoices, widenedRows, type RowChunk } from '@troupe/model';
 import type { MoeConfig } from '@troupe/spec';
+import type { ChoiceGroupShare, DataRank } from '@troupe/topology/layout';
 import type { Pass, Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
 import type { GateSelf } from './events.ts';
@@ -33,6 +34,10 @@ export class GateState {
   readonly destinations: readonly Destination[];
   /** Which of their sources this gate is. */
   readonly source: number;
+  /** Choice groups that several replicas have sequences of, as this one sees all of its own; empty where each group lies on one, or tokens choose. */
+  readonly choiceShares: readonly ChoiceGroupShare[];
+  /** Of this replica's microbatches, in those of all. */
+  readonly firstSequence: number;
   readonly #self: GateSelf;
   readonly #passes: Passes;
   readonly #forced = new Map<number, Int32Array>();
@@ -49,6 +54,10 @@ export class GateState {
       .expertsFor(layer, worker.rank)
       .map((address, rank) => ({ address, rank, isBeside: self.isBeside(address) }));
     this.source = layout.sourceOf(layer, worker.rank);
+    const groups = layout.choiceGroups;
+    const { dp } = worker.at;
+    this.choiceShares = groups === null || groups.areLocal ? [] : groups.sharesOf(dp);
+    this.firstSequence = groups?.firstSequence(dp) ?? 0;
     this.#self = self;
     this.#passes = passes;
   }
@@ -69,6 +78,12 @@ export class GateState {
 
   chunkOf(context: GateContext, index: number): RowChunk {
     return chunkOf(this.passOf(context).context, this.layer, index);
+  }
+
+  /** The gate of another replica that routes the same layer: on the worker that differs in nothing else. */
+  peerGate(rank: DataRank): Address {
+    const { layout, rank: worker } = { layout: this.worker.job.layout, rank: this.worker.rank };
+    return layout.gateOf(this.layer, layout.mesh.peers('dp', worker).at(rank));
   }
 
   /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */

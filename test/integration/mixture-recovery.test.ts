@@ -127,6 +127,30 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [{ kind: 'crash', target: 'host/0', when: { actor: 'trainer', state: 'committing', times: 2 } }],
     from: ['peers+0'],
   },
+  'a replica whose candidates others wait for': {
+    mixture: { dp: 3, ep: 3, microbatches: 6, model: 'choice' },
+    buddies: true,
+    faults: [crash(1, { actor: 'gate/L3/pp0/dp1', state: 'nominating', times: 4 })],
+    from: ['peers+0'],
+  },
+  'a replica that decides for others, on a stage': {
+    mixture: { pp: 2, dp: 2, microbatches: 2, model: 'choice', zero: 3 },
+    buddies: true,
+    faults: [crash(2, { actor: 'gate/L3/pp1/dp0', state: 'awaitingThresholds', times: 2 })],
+    from: ['peers+0'],
+  },
+  'a replica of a choice group, without a buddy': {
+    mixture: { dp: 2, microbatches: 2, zero: 2, model: 'choice' },
+    buddies: false,
+    faults: [crash(1, { actor: 'gate/L1/pp0/dp1', state: 'awaitingCandidates', times: 9 })],
+    from: ['snapshot+1'],
+  },
+  'thresholds on their way': {
+    mixture: { dp: 2, microbatches: 6, model: 'choice' },
+    buddies: true,
+    faults: [{ kind: 'drop', target: 'worker/0,worker/1', atStep: 2, oneWay: true }],
+    from: ['peers+0'],
+  },
   'two stages of one replica at once': {
     mixture: { pp: 3, dp: 2, microbatches: 2 },
     buddies: true,

@@ -237,6 +237,20 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { pp: 2, dp: 2 },
     train: { batch: 16, grains: 16, microbatches: 2, precision: 'bf16', recompute: 'layer' },
   },
+  'experts choose among sequences of four replicas': {
+    model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 16 } } },
+    parallel: { dp: 4, ep: 4 },
+  },
+  'experts choose among sequences of two replicas, and of one and a half, tp 2': {
+    model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 4 } } },
+    parallel: { dp: 4, tp: 2, ep: 2 },
+    train: { batch: 24, grains: 24 },
+  },
+  'experts choose among sequences of two replicas on two stages': {
+    model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 4 } } },
+    parallel: { pp: 2, dp: 2 },
+    train: { batch: 16, grains: 16, microbatches: 4 },
+  },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },
     train: { batch: 16, grains: 16, microbatches: 4, precision: 'bf16' },
@@ -248,6 +262,8 @@ type Kind = Exclude<keyof TrafficBytes, 'total'>;
 /** Which part of a plan a message is; none for those that a plan does not count. */
 const kindOf: Readonly<Record<string, Kind>> = {
   'rows.dispatch': 'dispatch',
+  'choice.candidates': 'dispatch',
+  'choice.thresholds': 'dispatch',
   'rows.return': 'combine',
   'gradients.dispatch': 'backward',
   'gradients.return': 'backward',

@@ -104,6 +104,17 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   'an activation that comes twice': {
     network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'hidden.ready') ? 2 : 1) },
   },
+  /** Candidates, or thresholds, of one replica that count for two (CHO-4). */
+  'candidates that come twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'choice.candidates') ? 2 : 1) },
+  },
+  'thresholds that come twice': {
+    network: { copies: (packet, isImpeded) => (isImpeded && isKind(packet, 'choice.thresholds') ? 2 : 1) },
+  },
+  /** The next layer's candidates lie in the same memory. */
+  'candidates reused before they were sent': {
+    network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'choice.candidates') },
+  },
   'an activation reused before it was sent': {
     network: { reuses: (packet, isImpeded) => isImpeded && isKind(packet, 'hidden.ready') },
   },

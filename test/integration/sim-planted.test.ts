@@ -183,6 +183,25 @@ test('planted bugs: activations that come twice, or change on their way between 
   t.regex(reused.violation?.text ?? '', /stage\/pp1\/dp0\/tp0 took up hidden.ready/);
 });
 
+test('planted bugs: candidates and thresholds that come twice, or change on their way between replicas, are found', async (t) => {
+  const chosen = (plant: Plant): Promise<Simulation> => {
+    const mixture = { ...usual, dp: 3, microbatches: 6, model: 'choice' } as const;
+    const { topology, tokens } = mixedCluster(mixture, { latencyMs: 0.5 });
+    const slow: Fault = { kind: 'delay', target: 'worker/0,worker/1', atStep: 1, forMs: 400 };
+    const openDevice = async () => openReferenceDevice({ dtype: 'f32' });
+    return simulate(topology, { seed: 3, openDevice, tokens, stopAfter: 2, faults: [slow], plant });
+  };
+  t.is((await chosen({})).result.error, null, 'without the bug');
+  for (const what of ['candidates', 'thresholds']) {
+    const { result } = await chosen(plantedBugs[`${what} that come twice`] ?? {});
+    t.is(result.error?.code, 'TROUPE_INVARIANT');
+    t.regex(result.error?.message ?? '', /gate\/L\d+\/pp0\/dp[012].*the place of an arrival is free/u);
+  }
+  const reused = await chosen(plantedBugs['candidates reused before they were sent'] ?? {});
+  t.is(reused.violation?.checker, 'bytes-intact');
+  t.regex(reused.violation?.text ?? '', /took up choice.candidates/u);
+});
+
 test('planted bugs: rows of an attempt that is over, taken up by who has heard of it, are found', async (t) => {
   const run = (plant: Plant): Promise<Simulation> =>
     simulateTiny(withCheckpoints({ dp: 4, ep: 2 }), {

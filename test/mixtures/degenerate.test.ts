@@ -66,3 +66,14 @@ for (const given of odd)
     test(`degenerate: ${given.name}: ${nameOf(mixture)}`, async (t) => {
       t.deepEqual(await differences(mixture, given), []);
     });
+
+/** Where experts choose, own gates have no say: one token in a group of which three, or two, replicas have parts. */
+const chosen: readonly Mixture[] = [
+  { ...usual, dp: 3, ep: 3, microbatches: 6, model: 'choice', rows: 'chunks' },
+  { ...usual, pp: 2, dp: 2, microbatches: 2, zero: 2, model: 'choice' },
+];
+
+for (const mixture of chosen)
+  test(`degenerate: ${oneToken.name}: ${nameOf(mixture)}`, async (t) => {
+    t.deepEqual(await differences(mixture, oneToken), []);
+  });

@@ -3,6 +3,7 @@ export * from './rank.ts';
 export * from './address.ts';
 export * from './holders.ts';
 export * from './mesh.ts';
+export * from './choice-groups.ts';
 export * from './dealing.ts';
 export * from './row-chunks.ts';
 export * from './stage-plan.ts';

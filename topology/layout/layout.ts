@@ -1,5 +1,6 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
 import {
+  expertsChoose,
   expertSegmentsOf,
   isMoeLayer,
   moeLayers,
@@ -12,6 +13,7 @@ import {
 } from '@troupe/spec';
 import { expertMaps, rankOf_E, type ExpertMap, type WrittenExperts } from '../expert-map.ts';
 import { addresses, agentNodeOf, hostNodeOf, workerNode } from './address.ts';
+import { ChoiceGroups } from './choice-groups.ts';
 import { Buddies } from './buddies.ts';
 import { HostBuddies } from './host-buddies.ts';
 import { Dealing, type Batch } from './dealing.ts';
@@ -174,6 +176,14 @@ export class Layout {
       optimizer: source.train.optimizer?.kind ?? 'adamw',
       neighbours: () => this.#machines.neighbours,
     });
+  }
+
+  /** Where groups of sequences lie that experts choose from; null: tokens choose. */
+  get choiceGroups(): ChoiceGroups | null {
+    const { moe, seqLen } = this.model;
+    if (moe === null || !expertsChoose(moe)) return null;
+    const { microbatchSequences } = this.dealing;
+    return new ChoiceGroups(moe.router.groupSequences, { microbatchSequences, seqLen });
   }
 
   /** Every worker, by rank. */

@@ -14,12 +14,16 @@ import {
   type WorkerNode,
 } from '../placement.ts';
 import { groupSizes, heldBytes } from './states.ts';
+import { choiceBytes, meanChoiceBytes } from './choice-traffic.ts';
 import { dealtShare, tensorBytes } from './tensor-traffic.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 
 /** Bytes of one step by what they carry. */
 export interface TrafficBytes {
-  /** Rows to experts, forward: each token once per rank that it visits. */
+  /**
+   * Rows to experts, forward: each token once per rank that it visits. Where experts choose among sequences of several replicas also their
+   * candidates and thresholds.
+   */
   readonly dispatch: number;
   /** Experts' outputs back, a row per choice. */
   readonly combine: number;
@@ -165,6 +169,7 @@ export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout
   const others = (numMoe * (ep - 1)) / pp;
   const tokens = (train.batch / dp) * model.seqLen;
   const parts: Partial<Record<Kind, number>>[] = [
+    { dispatch: (numMoe / pp) * meanChoiceBytes(topology, layout) },
     { dispatch: others * there, combine: others * back, backward: others * (there + back) },
     { pipeline: (2 * (pp * parallel.chunks - 1) * tokens * 4 * model.dModel) / pp },
   ];
@@ -276,6 +281,9 @@ function* rowFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): G
         yield { from: node, to: nodeOf(expert), part: { dispatch: there, backward: there } };
         yield { from: nodeOf(expert), to: node, part: { combine: back, backward: back } };
       }
+      const replicas = layout.mesh.peers('dp', worker);
+      for (const { peer, bytes } of choiceBytes(topology, layout, layout.at(worker).dp))
+        yield { from: node, to: nodeOf(layout.gateOf(layer, replicas.at(peer))), part: { dispatch: bytes } };
     }
   }
 }

@@ -29,7 +29,7 @@ test.serial('scaling optimal: from a budget to a topology that is valid, planned
   for (const { name, off } of sizes) t.true(Math.abs(off) < 0.05, `${name} is off by ${off}`);
   const text = readFileSync(path('budget.yaml'), 'utf8');
   t.regex(text, /^# 1\.00e\+13 FLOPs by the law 'granular-e16'.*\n# Warning: extrapolation: expansion 8/);
-  t.regex(text, /The paper routes by expert choice, which is not built yet/);
+  t.regex(text, /an expert takes 1 of 8 sequences[^]*router: \{ kind: expert-choice, groupSequences: 8 \}/);
 
   t.is((await runCli(['validate', 'budget.yaml'], at)).code, 0);
   const plan = await runCli(['plan', 'budget.yaml', '--json'], at);

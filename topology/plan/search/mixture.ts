@@ -1,3 +1,4 @@
+import { routingDomain } from '@troupe/spec';
 import { divisors } from '../../nearest.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
 
@@ -142,9 +143,14 @@ export function schedulesOf(
   return parallel.stages === null ? all : all.filter(({ chunks }) => pp * chunks === parallel.stages?.length);
 }
 
-/** Into how many microbatches replicas can divide their part of a step. */
-export const microbatchesOf = ({ train }: ResolvedTopology, { dp }: Axes): readonly number[] =>
-  divisors(train.grains / dp);
+/** Into how many microbatches replicas can divide their part of a step; a choice group lies within one. */
+export const microbatchesOf = (
+  { train, model: { moe } }: ResolvedTopology,
+  { dp }: Axes,
+): readonly number[] =>
+  divisors(train.grains / dp).filter(
+    (count) => (train.batch / count) % routingDomain(moe, train.batch / train.grains) === 0,
+  );
 
 /** States that replicas can share: with one of them there is nothing to share. */
 export const shardingsOf = ({ dp, tp }: Axes): readonly Pick<Mixture, 'zero' | 'offload'>[] => {

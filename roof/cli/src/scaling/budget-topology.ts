@@ -15,6 +15,41 @@ function data(tokens: number): string {
   ].join('\n');
 }
 
+/** A group is so large that an expert has something to choose from, and no larger: all of it lies in one microbatch. */
+const GROUP_SEQUENCES = { least: 16, most: 256 };
+/** Grains of a batch where a file names none. */
+const DEFAULT_GRAINS = 8;
+
+/**
+ * Sequences of a choice group of which an expert takes whole tokens, n / expansion, so that a token has exactly as many experts on average as
+ * its granularity says; null: the batch has none.
+ */
+function choiceGroup({ batch, expansion }: Pick<LegalSizes, 'batch' | 'expansion'>): number | null {
+  const upTo = (most: number): readonly number[] => Array.from({ length: most }, (_, index) => index + 1);
+  const grains = upTo(Math.min(DEFAULT_GRAINS, batch)).findLast((each) => batch % each === 0) ?? 1;
+  const inGrain = batch / grains;
+  const legal = upTo(Math.min(GROUP_SEQUENCES.most, batch)).filter(
+    (n) => batch % n === 0 && n % expansion === 0 && (inGrain % n === 0 || n % inGrain === 0),
+  );
+  return legal.find((n) => n >= GROUP_SEQUENCES.least) ?? legal.at(-1) ?? null;
+}
+
+/** Who chooses whom, in lines of a file. */
+function router(sizes: LegalSizes): readonly string[] {
+  const group = choiceGroup(sizes);
+  if (group === null)
+    return [
+      `    # The paper's experts choose their tokens; in a batch of ${sizes.batch} sequences there is no group of which one of them takes a whole token (a`,
+      `    # multiple of ${sizes.expansion} is needed), so tokens choose here, each as many experts as it has there on average.`,
+      '    router: { kind: token-choice, renormalise: false }',
+    ];
+  return [
+    `    # At each position an expert takes ${group / sizes.expansion} of ${group} sequences, and a token has topK experts on average. No text is generated from such a model:`,
+    '    # for that, kind: token-choice.',
+    `    router: { kind: expert-choice, groupSequences: ${group} }`,
+  ];
+}
+
 /**
  * A topology of a budget, with the training recipe of arXiv:2402.07871.
  *
@@ -23,12 +58,12 @@ function data(tokens: number): string {
 export function budgetTopology(sizes: LegalSizes, said: readonly string[]): string {
   const { expansion, granularity } = sizes;
   const moe = [
-    '  # The paper routes by expert choice, which is not built yet: each token chooses its experts here, as many as it has there on average.',
     '  moe:',
     `    experts: ${expansion * granularity} # granularity × expansion ${expansion}`,
     `    topK: ${granularity}`,
     `    granularity: ${granularity} # width of an expert: dFf / granularity`,
-    '    router: { kind: token-choice, renormalise: false }',
+    '    norm: true # of what experts add to a token',
+    ...router(sizes),
   ];
   return `${said.map((line) => `# ${line}`).join('\n')}
 troupe: 1

@@ -5,6 +5,7 @@ import type { SyncDevice } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
 import { createPlacement, Layout, type ResolvedTopology } from '@troupe/topology';
+import { dataRank } from '@troupe/topology/layout';
 import type { Calibration } from '../calibration.ts';
 import { openTopologyData } from '../data.ts';
 import { mustFit } from '../machine-memory.ts';
@@ -179,13 +180,19 @@ function realReplicas(topology: ResolvedTopology, real: readonly number[]): Read
     throw new OptionError('openSimulator', [
       `real names ${missing === undefined ? 'no replica' : `replica ${missing}`}, expected some of 0 to ${dp - 1}`,
     ]);
-  const { mesh } = new Layout(topology);
+  const { mesh, choiceGroups } = new Layout(topology);
   for (const replica of [...computes].toSorted((a, b) => a - b)) {
     const members = [...mesh.peers('ep', replica)];
     const count = members.filter((each) => computes.has(each)).length;
     if (count < ep)
       throw new OptionError('openSimulator', [
         `replicas ${members.join(', ')} share their experts (ep ${ep}), so all of them compute or none`,
+      ]);
+    const shares = choiceGroups?.sharesOf(dataRank(replica)) ?? [];
+    const absent = shares.flatMap(({ peers }) => peers).find(({ rank }) => !computes.has(rank));
+    if (absent !== undefined)
+      throw new OptionError('openSimulator', [
+        `replicas ${replica} and ${absent.rank} have sequences of one choice group (groupSequences ${choiceGroups?.groupSequences}), so both compute or none`,
       ]);
   }
   return computes;
