@@ -15,8 +15,9 @@ import type { Draw } from './draw.ts';
 
 const routerShape = fc.record({
   tokens: sizes(0, 20),
-  experts: sizes(1, 20),
-  choices: sizes(1, 4),
+  // Bodies may choose otherwise of many experts.
+  experts: fc.oneof({ weight: 5, arbitrary: sizes(1, 20) }, fc.integer({ min: 120, max: 300 })),
+  choices: fc.oneof({ weight: 5, arbitrary: sizes(1, 4) }, fc.integer({ min: 5, max: 40 })),
   renormalise: fc.boolean(),
   padding: fc.boolean(),
   ties: fc.boolean(),

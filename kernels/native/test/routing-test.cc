@@ -1,4 +1,4 @@
-// The same checks (see rows-test.cc) of gate, balance, route.plan, combine, exact sums and AdamW.
+// The same checks (see rows-test.cc) of gate, balance, route.plan, expert choice, combine, exact sums and AdamW.
 #include "checks.h"
 
 namespace {
@@ -8,8 +8,8 @@ namespace {
 void test_gate() {
   Random random(6);
   for (int trial = 0; trial < 20; trial++) {
-    const int64_t tokens = trial == 0 ? 0 : random.between(1, 300), experts = random.between(1, 70),
-                  top_k = random.between(1, std::min<int64_t>(experts, 8)), groups = random.between(1, 5);
+    const int64_t tokens = trial == 0 ? 0 : random.between(1, 300), experts = random.between(1, trial % 3 == 2 ? 400 : 70),
+                  top_k = random.between(1, std::min<int64_t>(experts, trial % 3 == 2 ? 40 : 8)), groups = random.between(1, 5);
     const bool renormalise = trial % 2 == 0, given = trial % 5 == 4, global = trial % 4 == 1;
     auto logits = random.reals(tokens * experts, 4);
     for (auto& v : logits) if (random.below(6) == 0) v = 1.0f;  // ties
@@ -217,6 +217,81 @@ void test_route() {
   }
 }
 
+// ---- expert choice ----
+
+int64_t key_of(float probability, int64_t sequence) {
+  uint32_t bits;
+  memcpy(&bits, &probability, sizeof bits);
+  return (probability > 0 ? static_cast<int64_t>(bits) << 32 : 0) + 0xffffffffll - sequence;
+}
+
+/// A group that is one part against sorted lists, and the same group in several parts of which each is a source.
+void test_choice() {
+  Random random(9);
+  for (int trial = 0; trial < 24; trial++) {
+    const int64_t experts = random.between(1, 70), seq_len = random.between(1, 9), parts = random.between(1, 4),
+                  part_sequences = random.between(1, 20), n = parts * part_sequences, tokens = n * seq_len;
+    const int64_t chosen = random.between(1, trial % 2 ? n : std::min<int64_t>(n, 4)), take = std::min(chosen, part_sequences);
+    std::vector<float> probs(z(tokens * experts));
+    const float odd[4] = {0.0f, -0.0f, NAN, INFINITY};
+    for (auto& p : probs) p = random.below(12) == 0 ? odd[random.below(4)] : static_cast<float>(random.between(1, trial % 3 ? 1000 : 4)) / 1000;
+    std::vector<uint8_t> valid(z(tokens));
+    for (auto& v : valid) v = random.below(8) != 0;
+    const uint8_t* mask = trial % 4 ? valid.data() : nullptr;
+    const int64_t positions = parts * seq_len;
+    const ChoiceParts whole{tokens, experts, seq_len, n, n, 0, probs.data(), mask};
+    const ChoiceParts cut{tokens, experts, seq_len, part_sequences, n, 0, probs.data(), mask};
+    const auto out = everywhere("choice", [&](const Kernels& k, Pool& pool, Outputs& o) {
+      ChoiceCandidatesArgs all{whole, chosen, o.make<int64_t>(seq_len * experts * chosen), o.make<int32_t>(seq_len)};
+      k.choice_candidates(all, pool);
+      const ChoiceSource one{all.keys, all.num_valid};
+      int64_t* thresholds = o.make<int64_t>(seq_len * experts);
+      int64_t *sums = o.make<int64_t>(experts), *groups = o.make<int64_t>(1);
+      k.choice_thresholds({seq_len, experts, chosen, &one, 1, n, chosen, thresholds, sums, groups}, pool);
+      k.choice_take({whole, thresholds, o.make<int32_t>(tokens * experts)}, pool);
+      ChoiceCandidatesArgs some{cut, take, o.make<int64_t>(positions * experts * take), o.make<int32_t>(positions)};
+      k.choice_candidates(some, pool);
+      std::vector<ChoiceSource> sources;
+      for (int64_t p = parts; p-- > 0;) sources.push_back({some.keys + p * seq_len * experts * take, some.num_valid + p * seq_len});
+      k.choice_thresholds({seq_len, experts, take, sources.data(), parts, n, chosen, o.make<int64_t>(seq_len * experts), nullptr, nullptr}, pool);
+      const float above = 0.5f;
+      const std::vector<float> each(z(experts), above);
+      k.choice_above({tokens, experts, probs.data(), mask, each.data(), o.make<int32_t>(tokens * experts)}, pool);
+    });
+    expect(same_bytes(out.at<int64_t>(2), out.at<int64_t>(8), z(seq_len * experts) * 8), "choice.thresholds of parts are those of the whole");
+    int64_t groups = 0;
+    for (int64_t q = 0; q < seq_len; q++) {
+      int64_t num_valid = 0;
+      for (int64_t s = 0; s < n; s++) num_valid += !mask || mask[s * seq_len + q];
+      expect(out.at<int32_t>(1)[q] == num_valid, "choice.candidates valid tokens");
+      const int64_t taken = (2 * num_valid * chosen + n) / (2 * n);
+      groups += taken > 0;
+      for (int64_t e = 0; e < experts; e++) {
+        std::vector<int64_t> keys;
+        for (int64_t s = 0; s < n; s++)
+          if (!mask || mask[s * seq_len + q]) keys.push_back(key_of(probs[z((s * seq_len + q) * experts + e)], s));
+        std::sort(keys.rbegin(), keys.rend());
+        for (int64_t i = 0; i < chosen; i++)
+          expect(out.at<int64_t>(0)[(q * experts + e) * chosen + i] == (i < num_valid ? keys[z(i)] : -1), "choice.candidates fall");
+        const int64_t threshold = taken == 0 ? INT64_MAX : keys[z(taken - 1)];
+        expect(out.at<int64_t>(2)[q * experts + e] == threshold, "choice.thresholds");
+        int64_t count = 0;
+        for (int64_t s = 0; s < n; s++) {
+          const int64_t t = s * seq_len + q;
+          const bool live = !mask || mask[t];
+          const float p = probs[z(t * experts + e)];
+          const bool takes = live && key_of(p, s) >= threshold;
+          count += takes;
+          expect(out.at<int32_t>(5)[t * experts + e] == (takes ? e : -1), "choice.take");
+          expect(out.at<int32_t>(9)[t * experts + e] == (live && p >= 0.5f ? e : -1), "choice.above");
+        }
+        expect(count == taken, "an expert takes exactly as many as it may");
+      }
+    }
+    expect(out.at<int64_t>(4)[0] == groups, "choice.thresholds groups");
+  }
+}
+
 // ---- sums, adamw ----
 
 void test_sums() {
@@ -303,6 +378,7 @@ void test_sums() {
 int main() {
   test_gate();
   test_route();
+  test_choice();
   test_sums();
   return report("routing");
 }
