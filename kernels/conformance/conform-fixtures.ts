@@ -19,13 +19,16 @@ function expectation(t: ExecutionContext, body: ConformanceBody): Expect {
   };
 }
 
+/** What is compared with PyTorch, by the name of the fixture. */
+export const fixtureChecks: Readonly<Record<string, FixtureCheck>> = {
+  ...layerFixtures,
+  ...routerFixtures,
+  ...choiceFixtures,
+};
+
 /** Each operation that has a fixture against the numbers of PyTorch. */
 export function conformFixtures(test: Test, body: ConformanceBody): void {
-  for (const [name, check] of Object.entries<FixtureCheck>({
-    ...layerFixtures,
-    ...routerFixtures,
-    ...choiceFixtures,
-  })) {
+  for (const [name, check] of Object.entries(fixtureChecks)) {
     test(`${body.name} ${name}: agrees with PyTorch`, async (t) => {
       const device = await body.open();
       await check(new Fixture(name, device), device, expectation(t, body));
