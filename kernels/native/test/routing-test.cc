@@ -234,7 +234,8 @@ void test_choice() {
     const int64_t chosen = random.between(1, trial % 2 ? n : std::min<int64_t>(n, 4)), take = std::min(chosen, part_sequences);
     std::vector<float> probs(z(tokens * experts));
     const float odd[4] = {0.0f, -0.0f, NAN, INFINITY};
-    for (auto& p : probs) p = random.below(12) == 0 ? odd[random.below(4)] : static_cast<float>(random.between(1, trial % 3 ? 1000 : 4)) / 1000;
+    for (auto& p : probs)
+      p = random.below(12) == 0 ? odd[random.below(4)] : static_cast<float>(random.between(1, trial % 3 ? 1000 : 4)) / 1000;
     std::vector<uint8_t> valid(z(tokens));
     for (auto& v : valid) v = random.below(8) != 0;
     const uint8_t* mask = trial % 4 ? valid.data() : nullptr;
@@ -253,12 +254,13 @@ void test_choice() {
       k.choice_candidates(some, pool);
       std::vector<ChoiceSource> sources;
       for (int64_t p = parts; p-- > 0;) sources.push_back({some.keys + p * seq_len * experts * take, some.num_valid + p * seq_len});
-      k.choice_thresholds({seq_len, experts, take, sources.data(), parts, n, chosen, o.make<int64_t>(seq_len * experts), nullptr, nullptr}, pool);
+      int64_t* same = o.make<int64_t>(seq_len * experts);
+      k.choice_thresholds({seq_len, experts, take, sources.data(), parts, n, chosen, same, nullptr, nullptr}, pool);
       const float above = 0.5f;
       const std::vector<float> each(z(experts), above);
       k.choice_above({tokens, experts, probs.data(), mask, each.data(), o.make<int32_t>(tokens * experts)}, pool);
     });
-    expect(same_bytes(out.at<int64_t>(2), out.at<int64_t>(8), z(seq_len * experts) * 8), "choice.thresholds of parts are those of the whole");
+    expect(same_bytes(out.at<int64_t>(2), out.at<int64_t>(8), z(seq_len * experts) * 8), "thresholds of parts are those of the whole");
     int64_t groups = 0;
     for (int64_t q = 0; q < seq_len; q++) {
       int64_t num_valid = 0;
