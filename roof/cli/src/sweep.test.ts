@@ -9,6 +9,9 @@ interface Row {
   readonly loss: number;
   readonly heldOutLoss: number;
   readonly failed?: string;
+  readonly tokensPerSecond: number;
+  readonly seconds: number;
+  readonly paceSteps?: number;
 }
 
 /** Two cells of 12 steps, a dense one and one with experts; a step takes milliseconds. */
@@ -102,6 +105,20 @@ test.serial('sweep: trains every cell once, and scaling fit reads its rows', asy
   const known = await sweep('--dry-run', '--only', 'granularity=2');
   t.regex(known.stdout, /g2-1.536k .* done\n/);
   t.notRegex(known.stdout, /dense/);
+  const paced = await sweep('--pace', '--json');
+  t.is(paced.code, 0, paced.stderr);
+  t.deepEqual(
+    jsonLines(paced.stdout).map(({ event, names }) => [event, names]),
+    [
+      ['pace', ['dense-1.536k']],
+      ['pace', ['g2-1.536k']],
+    ],
+  );
+  for (const row of rows()) {
+    t.is(row.loss, (row.name === fine?.name ? fine : dense)?.loss ?? Number.NaN);
+    t.is(row.paceSteps, 24);
+    t.is(row.seconds, 1536 / row.tokensPerSecond);
+  }
   // As many more as the law has coefficients, of other sizes.
   const others = (times: number) => ({
     tokens: 1536 * times,

@@ -23,6 +23,10 @@ export function registerSweep(program: Command): void {
     .option('--dry-run', 'list the cells, their sizes and FLOPs and, as far as it is known, their time')
     .option('--measure', 'with --dry-run: train four steps of each model to know its time')
     .option(
+      '--pace',
+      'train 24 steps of each model whose cells are done, and write into their rows how long they take: when the machine did other things during the sweep',
+    )
+    .option(
       '--only <axis=values>',
       'cells with these values of an axis alone, may be repeated: router=token-choice, granularity=dense,1',
       onlyFlag,

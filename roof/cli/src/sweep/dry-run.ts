@@ -7,6 +7,9 @@ import { measurePace } from './measure-pace.ts';
 import type { OpenedCell, OpenedSweep } from './opened-sweep.ts';
 import { describeCorpora } from './sweep-report.ts';
 
+/** Steps of a model whose time is estimated. */
+const STEPS = 4;
+
 const states = {
   done: 'done',
   new: '',
@@ -26,7 +29,7 @@ async function measureAll(opened: OpenedSweep): Promise<void> {
   const left = cells.filter(({ cell, before }) => before !== 'done' && !estimate.knows(cell));
   const models = new Map(left.map((each) => [modelOf(each.cell), each]));
   for (const { cell } of models.values()) {
-    const measured = await measurePace(cell);
+    const measured = await measurePace(cell, STEPS);
     if (typeof measured === 'number') estimate.add(cell, measured);
     else printError(`troupe: ${cell.name} cannot be measured: ${measured}`);
   }

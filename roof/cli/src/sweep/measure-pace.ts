@@ -5,17 +5,14 @@ import type { SweepCell } from '@troupe/topology';
 import { CellFolder } from './cell-folder.ts';
 import { Job } from './job.ts';
 
-/** Steps that are trained; the first one, which is slower, does not count. */
-const STEPS = 4;
-
-/** Tokens a second of a model, of a few steps that are thrown away; a sentence: why it cannot be trained. */
-export async function measurePace(cell: SweepCell): Promise<number | string> {
+/** Tokens a second of a model, of a few steps that are thrown away, the first of which does not count; a sentence: why it cannot be trained. */
+export async function measurePace(cell: SweepCell, numSteps: number): Promise<number | string> {
   const parent = mkdtempSync(join(tmpdir(), 'troupe-sweep-'));
   const folder = new CellFolder(parent, cell.name, 'measured');
   folder.begin(cell.topology);
   const rates: number[] = [];
   try {
-    const steps = Math.min(STEPS, cell.topology.train.steps);
+    const steps = Math.min(numSteps, cell.topology.train.steps);
     const args = ['launch', folder.topologyFile, '--run-dir', folder.run, '--no-checkpoint'];
     const job = new Job([...args, '--stop-after', String(steps)], folder.logFile, (event) => {
       if (event.event === 'step' && (event.step > 1 || steps === 1)) rates.push(event.tokensPerSecond);

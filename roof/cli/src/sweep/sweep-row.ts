@@ -25,6 +25,8 @@ export interface SweepRow extends RunRow {
   readonly tokensPerSecond: number;
   /** Of all steps together. */
   readonly seconds: number;
+  /** Both were measured apart, in so many steps (`sweep --pace`); absent: in the training itself. */
+  readonly paceSteps?: number;
   readonly steps: number;
   /** Tokens of training that the text has; null: drawn tokens. */
   readonly corpusTokens: number | null;

@@ -7,6 +7,7 @@ import { ignoresHangup } from '../run/ignores-hangup.ts';
 import { StopSignals, type Stoppable } from '../run/stop-signals.ts';
 import type { CommonOptions } from '../verb.ts';
 import { dryRun } from './dry-run.ts';
+import { measureDone } from './pace.ts';
 import { openSweep, type OnlyFlag, type OpenedCell, type OpenedSweep } from './opened-sweep.ts';
 import { isFailed } from './sweep-row.ts';
 import { SweepReport } from './sweep-report.ts';
@@ -15,6 +16,7 @@ import { CellTraining } from './train-cell.ts';
 export interface SweepFlags extends CommonOptions {
   readonly dryRun?: boolean;
   readonly measure?: boolean;
+  readonly pace?: boolean;
   readonly only: readonly OnlyFlag[];
 }
 
@@ -120,6 +122,11 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
   mkdirSync(opened.folder, { recursive: true });
   const lock = await fileStorage(opened.folder).lock('', () => process.exit(exitCodes.temporary));
   const isJson = flags.json === true;
+  if (flags.pace === true) {
+    const isWhole = await measureDone(opened, isJson).finally(() => lock.release());
+    if (!isWhole) throw new Ended(exitCodes.failed);
+    return;
+  }
   const report = new SweepReport(opened, isJson);
   const running = new RunningSweep(opened, report);
   const signals = new StopSignals({
