@@ -19,6 +19,8 @@ export class StateArrays {
   readonly #device: Device;
   readonly #state: OptimizerState;
   readonly #arrays: readonly [Floats, Floats];
+  /** Updates of tensors that are not divided work here, one after the other. */
+  readonly #work: Floats;
   /** Where the arrays begin in those of the group. */
   readonly #starts: readonly [number, number];
 
@@ -27,6 +29,7 @@ export class StateArrays {
     this.#device = device;
     this.#state = state;
     this.#arrays = [device.floats(lengthOf(first)), device.floats(lengthOf(second))];
+    this.#work = device.floats(state.workOf(owns));
     this.#starts = [first.from, second.from];
   }
 
@@ -58,6 +61,7 @@ export class StateArrays {
         gradient: gradient.subarray(first, last),
         first: this.#part(0, part),
         second: this.#part(1, part),
+        work: this.#work,
       };
       return updateCalls(part, arrays, settings, rates);
     });

@@ -65,9 +65,23 @@ function fillData(data: TopologyValues['data'], vocab: number) {
 const DEFAULT_DECAY = 0.2;
 
 /** Defaults of what one optimizer alone has: a manifest of any other is the one that it always was. */
-function fillOptimizer({ kind, momentum, nesterov }: TopologyValues['train']['optimizer']) {
-  if (kind !== 'sgd') return {};
-  return { momentum: momentum ?? 0.9, nesterov: nesterov ?? false };
+function fillOptimizer(optimizer: TopologyValues['train']['optimizer']) {
+  const { kind, momentum, nesterov, stepScale, relativeStep } = optimizer;
+  switch (kind) {
+    case 'adamw':
+      return {};
+    case 'sgd':
+      return { momentum: momentum ?? 0.9, nesterov: nesterov ?? false };
+    case 'adafactor':
+      return { relativeStep: relativeStep ?? false };
+    case 'muon':
+      break;
+  }
+  return {
+    momentum: momentum ?? 0.95,
+    nesterov: nesterov ?? true,
+    stepScale: stepScale ?? ('adamw' as const),
+  };
 }
 
 function fillTrain(train: TopologyValues['train']) {

@@ -1,3 +1,4 @@
+import { hasWholeTensors } from '@troupe/spec';
 import { choiceRules } from './choice-rules.ts';
 import { capacityRules } from './capacity-rules.ts';
 import { dataKinds } from './data-kinds.ts';
@@ -59,7 +60,12 @@ function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
 }
 
 /** Keys that some optimizers alone have. */
-const ownKeys = { momentum: ['sgd'], nesterov: ['sgd'] } as const;
+const ownKeys = {
+  momentum: ['sgd', 'muon'],
+  nesterov: ['sgd', 'muon'],
+  stepScale: ['muon'],
+  relativeStep: ['adafactor'],
+} as const;
 
 /** A number that is read by nobody is a mistake of whoever wrote it. */
 function optimizerRules(optimizer: FilledTopology['train']['optimizer']): readonly Finding[] {
@@ -75,6 +81,24 @@ function optimizerRules(optimizer: FilledTopology['train']['optimizer']): readon
       },
     ];
   });
+}
+
+/** A tensor that is divided is nowhere whole, as these optimizers need it. */
+function wholeRules({ train, parallel }: FilledTopology): readonly Finding[] {
+  const { kind } = train.optimizer;
+  if (!hasWholeTensors(kind)) return [];
+  const rule = (key: 'parallel.tp' | 'train.tensorSegments', found: number): readonly Finding[] =>
+    found === 1
+      ? []
+      : [
+          {
+            code: 'TROUPE_TOPOLOGY_CONFLICT',
+            keys: [key, 'train.optimizer.kind'],
+            rule: `must be 1 with optimizer ${kind}, which needs whole matrices; or use adamw or sgd`,
+            nearest: 1,
+          },
+        ];
+  return [...rule('parallel.tp', parallel.tp), ...rule('train.tensorSegments', train.tensorSegments)];
 }
 
 /** Only wsd has a decay of its own length, and warm-up and decay are shares of the same steps. */
@@ -137,7 +161,7 @@ function trainRules(file: FilledTopology): Finding[] {
       nearest: optimizer.lr,
     });
   }
-  return [...findings, ...decayRules(optimizer), ...optimizerRules(optimizer)];
+  return [...findings, ...decayRules(optimizer), ...optimizerRules(optimizer), ...wholeRules(file)];
 }
 
 function machineRules(file: FilledTopology): Finding[] {

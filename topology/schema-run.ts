@@ -1,4 +1,4 @@
-import { DEFAULT_FANOUT } from '@troupe/spec';
+import { DEFAULT_FANOUT, optimizerKinds } from '@troupe/spec';
 import { sinkNames } from '@troupe/telemetry/sinks';
 import * as z from 'zod';
 import { choice, count, flag, MAX_COUNT, positive, real, text } from './schema-fields.ts';
@@ -10,22 +10,38 @@ export const MAX_WORLD = 65_536;
 
 const optimizer = z
   .strictObject({
-    kind: choice('Update rule.', ['adamw', 'adafactor', 'muon', 'sgd']).default('adamw'),
+    kind: choice(
+      'Update rule. muon is for the matrices of blocks; the embedding, the head, routers, norms and biases have adamw beside it. adafactor and muon need whole tensors: tp 1 and tensorSegments 1.',
+      optimizerKinds,
+    ).default('adamw'),
     lr: positive('Highest learning rate.', 'per step').default(3e-3),
     lrMin: real('Learning rate of the last step. Default: lr / 10.', 'per step', { min: 0 }).optional(),
     betas: z
       .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
-      .meta({ description: 'Decay of the first and second moment of adamw.', unit: 'fraction' })
+      .meta({
+        description: 'Decay of the first and second moment of adamw, also beside muon.',
+        unit: 'fraction',
+      })
       .default([0.9, 0.95]),
     eps: positive('Added to the root of the second moment.', 'gradient', 1).default(1e-8),
     momentum: z
       .number()
       .min(0)
       .lt(1)
-      .meta({ description: 'Decay of the momentum of sgd. Default: 0.9.', unit: 'fraction' })
+      .meta({
+        description: 'Decay of the momentum of sgd and muon. Default: 0.9 for sgd, 0.95 for muon.',
+        unit: 'fraction',
+      })
       .optional(),
     nesterov: flag(
-      'Whether sgd steps by the momentum as the next gradient would find it. Default: false.',
+      'Whether sgd or muon steps by the momentum as the next gradient would find it. Default: false for sgd, true for muon.',
+    ).optional(),
+    stepScale: choice(
+      'Size of a step of muon beside the learning rate. adamw: 0.2 · √max(rows, columns), so that a learning rate of adamw fits. spectral: √max(1, rows / columns). Default: adamw.',
+      ['adamw', 'spectral'],
+    ).optional(),
+    relativeStep: flag(
+      'Whether a step of adafactor is a share of the size of its tensor, min(0.01, 1 / √updates), instead of the learning rate. Default: false.',
     ).optional(),
     weightDecay: real('Decoupled weight decay, times the learning rate.', 'fraction a step', {
       min: 0,

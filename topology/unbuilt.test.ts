@@ -14,7 +14,6 @@ const refused: readonly (readonly [object, string, unknown, string | number])[] 
     'f32',
   ],
   [{ model: {}, wire: { security: 'curve' } }, 'wire.security', 'curve', 'auto'],
-  [{ model: {}, train: { optimizer: { kind: 'muon' } } }, 'train.optimizer.kind', 'muon', 'adamw'],
   [{ model: {}, data: { parquet: 'x.parquet' } }, 'data.parquet', 'parquet', 'wordnet'],
   [
     { model: {}, machines: [{ host: 'gpu-box-2', devices: ['cpu:0'] }] },
@@ -52,6 +51,8 @@ test('refuseUnbuilt: latent attention is named as what it is, in a simulation to
 
 const accepted: readonly object[] = [
   { model: {}, train: { optimizer: { kind: 'sgd', momentum: 0.8, nesterov: true } } },
+  { model: {}, train: { optimizer: { kind: 'adafactor', relativeStep: true } } },
+  { model: {}, train: { optimizer: { kind: 'muon', stepScale: 'spectral' } } },
   { model: { layers: 3, moe: { firstDense: 1, dExpert: 96 } } },
   { model: { moe: {} }, parallel: { dp: 4, ep: 2, zero: 0 } },
   { model: { moe: {} }, parallel: { dp: 2, pp: 2, pipeline: 'gpipe' } },

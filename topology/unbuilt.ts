@@ -14,7 +14,7 @@ interface Unbuilt {
 function limited(
   topology: ResolvedTopology,
 ): readonly (Unbuilt & { readonly allowed: readonly unknown[] })[] {
-  const { model, data, train } = topology;
+  const { model, data } = topology;
   const { moe } = model;
   const only = (
     key: string,
@@ -29,7 +29,6 @@ function limited(
   return [
     only('model.moe.router.kind', (moe?.router ?? defaultRouter).kind, ...routerNames('kind', 'built')),
     only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
-    only('train.optimizer.kind', train.optimizer.kind, 'adamw', 'sgd'),
   ];
 }
 

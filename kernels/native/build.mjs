@@ -64,6 +64,7 @@ export function plan(arch = process.arch) {
     'parse-capacity.cc',
     'parse-moe.cc',
     'parse-choice.cc',
+    'parse-optimizers.cc',
     'queue.cc',
     'addon.cc',
   ].map((name) => ({

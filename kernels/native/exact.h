@@ -67,6 +67,12 @@ static inline void add_wide(int64_t* words, Int128 term) {
 /// Quanta of loss-like sums and of squared norms are 2^-36 and 2^-80.
 constexpr int LOSS_QUANTUM = 36, NORM_QUANTUM = 80;
 
+/// The value of a wide sum; NaN where it is invalid.
+static inline double wide_value(const int64_t* words, int quantum) {
+  const Int128 sum = static_cast<Int128>(static_cast<Uint128>(static_cast<uint64_t>(words[1])) << 64 | static_cast<uint64_t>(words[0]));
+  return sum == WIDE_OVERFLOW ? std::nan("") : std::ldexp(static_cast<double>(sum), -quantum);
+}
+
 /// f32 of a gradient sum, rounded once (int64 → f32 rounds once, the scale is a power of two).
 static inline float to_float(int64_t sum) { return static_cast<float>(sum) * 0x1p-50f; }
 

@@ -548,6 +548,27 @@ struct SgdArgs {
   double grad_scale, learning_rate, weight_decay, momentum;
   bool nesterov;
 };
+struct AdafactorArgs {
+  int64_t rows, columns;
+  const float* weights;
+  float* out;
+  float* row;     // [rows], or without `column` one value an element
+  float* column;  // [columns]; null: the tensor is no matrix
+  float* work;    // [rows, columns]
+  ConstGradient gradient;
+  double grad_scale, learning_rate, weight_decay, beta2;
+  bool relative;
+};
+struct MuonArgs {
+  int64_t rows, columns;
+  const float* weights;
+  float* out;
+  float* m;
+  float* work;
+  ConstGradient gradient;
+  double grad_scale, learning_rate, weight_decay, momentum, scale;
+  bool nesterov;
+};
 
 // X(function, Args): one line per operation, in the order of KernelOp. Row-wise operations live in ops-rows/,
 // products in gemm/.
@@ -589,7 +610,9 @@ struct SgdArgs {
   X(sum_read, SumReadArgs)                                 \
   X(sum_squares, SumSquaresArgs)                           \
   X(adamw, AdamWArgs)                                      \
-  X(sgd, SgdArgs)
+  X(sgd, SgdArgs)                                          \
+  X(adafactor, AdafactorArgs)                              \
+  X(muon, MuonArgs)
 
 #define TROUPE_PRODUCT_OPS(X)                              \
   X(linear_forward, LinearForwardArgs)                     \

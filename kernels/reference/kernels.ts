@@ -1,4 +1,5 @@
 import type { KernelCall, KernelOp } from '@troupe/kernel-set';
+import { adafactor } from './adafactor.ts';
 import { adamw } from './adamw.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
 import { balanceForward } from './balance.ts';
@@ -14,6 +15,7 @@ import { headFinish, headJoin, headPartial } from './head-parts.ts';
 import type { Kernel } from './kernel.ts';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear.ts';
 import { gateSample, jitter } from './noise.ts';
+import { muon } from './muon.ts';
 import { normBackward, normForward, normProducts, normSquares } from './norm.ts';
 import { partialsAdd } from './partials.ts';
 import { rope } from './rope.ts';
@@ -73,4 +75,6 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'sum.squares': sumSquares,
   adamw,
   sgd,
+  adafactor,
+  muon,
 };

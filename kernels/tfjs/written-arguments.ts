@@ -60,4 +60,6 @@ export const writtenArguments: { readonly [O in KernelCall['op']]: readonly stri
   'sum.squares': ['norm128'],
   adamw: ['out', 'm', 'v'],
   sgd: ['out', 'v'],
+  adafactor: ['out', 'row', 'column', 'work'],
+  muon: ['out', 'm', 'work'],
 };

@@ -151,6 +151,28 @@ const cases: Readonly<Record<string, Case>> = {
     faults: [{ kind: 'drop', target: 'worker/0,worker/1', atStep: 2, oneWay: true }],
     from: ['peers+0'],
   },
+  ...Object.fromEntries(
+    (['sgd', 'adafactor', 'muon'] as const).flatMap((optimizer): [string, Case][] => [
+      [
+        `a shard of ${optimizer}, which its buddy has`,
+        {
+          mixture: { dp: 2, ep: 2, zero: 1, microbatches: 2, optimizer },
+          buddies: true,
+          faults: [crash(1, { actor: 'trainer', state: 'committing', times: 2 })],
+          from: ['peers+0'],
+        },
+      ],
+      [
+        `a shard of ${optimizer} that nobody has`,
+        {
+          mixture: { dp: 3, zero: 2, microbatches: 2, optimizer },
+          buddies: false,
+          faults: [crash(2, 4)],
+          from: ['snapshot+1'],
+        },
+      ],
+    ]),
+  ),
   'two stages of one replica at once': {
     mixture: { pp: 3, dp: 2, microbatches: 2 },
     buddies: true,

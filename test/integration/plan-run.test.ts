@@ -92,6 +92,20 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     model: { ...model, moe: { ...model.moe, norm: true } },
     parallel: { tp: 2, dp: 1 },
   },
+  'dp 4, ep 2, muon, buddies': {
+    parallel: { dp: 4, ep: 2 },
+    train: { batch: 16, grains: 16, optimizer: { kind: 'muon' } },
+    recovery: { buddies: true },
+  },
+  'dp 4, zero 3, adafactor, bf16': {
+    parallel: { dp: 4, zero: 3 },
+    train: { batch: 16, grains: 16, precision: 'bf16', optimizer: { kind: 'adafactor' } },
+  },
+  'dp 2, sgd, offload, buddies': {
+    parallel: { dp: 2, offload: 'optimizer' },
+    train: { batch: 16, grains: 16, optimizer: { kind: 'sgd' } },
+    recovery: { buddies: true },
+  },
   'dp 4, ep 4, buddies': { parallel: { dp: 4, ep: 4 }, recovery: { buddies: true } },
   'dp 8, ep 2, levels of two': { parallel: { dp: 8, ep: 2 }, wire: { fanout: 2 } },
   'pp 2, four microbatches': {

@@ -7,7 +7,7 @@ const gradientsOf = (call: KernelCall): readonly GradientTarget[] =>
   Object.values(call as unknown as Readonly<Record<string, unknown>>).filter(isGradient);
 /** Kernels that bring a gradient into being. */
 /** What reads gradients and leaves none. */
-const updates: ReadonlySet<KernelCall['op']> = new Set(['adamw', 'sgd']);
+const updates: ReadonlySet<KernelCall['op']> = new Set(['adamw', 'sgd', 'adafactor', 'muon']);
 const isSource = ({ op }: KernelCall): boolean => !op.startsWith('sum.') && !updates.has(op);
 
 export interface Poisoned {

@@ -3,7 +3,7 @@ import { nameOf, usual, type Mixture } from './mixture.ts';
 import { differences, simulatedDifferences } from './mixture-run.ts';
 
 /** Every optimizer over every axis that divides its state, or moves it. */
-const optimizers = ['sgd'] as const;
+const optimizers = ['sgd', 'adafactor', 'muon'] as const;
 
 const ways: readonly Mixture[] = [
   { ...usual, pp: 2, dp: 2, ep: 2, microbatches: 2 },

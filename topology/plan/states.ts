@@ -14,7 +14,7 @@ export interface GroupSizes {
   /** What the worker updates, its slice or under ZeRO 0 everything, and the elements of it with an f32 gradient. */
   readonly owned: number;
   readonly ownedStored: number;
-  /** What the optimizer keeps of it, floats. */
+  /** What the optimizer keeps of it and works in, floats. */
   readonly kept: number;
   /** What kernels read in bf16, of the whole and of what the worker updates. */
   readonly rounded: number;
@@ -130,9 +130,12 @@ function levelSumLengths(group: ParameterGroup, worker: WorkerRank): readonly nu
   );
 }
 
-/** Floats that the optimizer keeps of a range of the group's buffer. */
+/** Floats that the optimizer keeps of a range of the group's buffer, and the room that its updates work in. */
 export const keptOf = ({ state }: ParameterGroup, range: ElementRange): number =>
-  [state.rangeIn(0, range), state.rangeIn(1, range)].reduce((sum, { from, to }) => sum + to - from, 0);
+  [state.rangeIn(0, range), state.rangeIn(1, range)].reduce(
+    (sum, { from, to }) => sum + to - from,
+    state.workOf(range),
+  );
 
 /** The sizes of a group on a worker, as its shard has them. */
 export function groupSizes(

@@ -1,4 +1,4 @@
-import { assert, InvariantError } from '@troupe/core';
+import { assert } from '@troupe/core';
 import type { Floats, Int64s, KernelCall } from '@troupe/kernel-set';
 import type { BufferRule, UpdatePart } from '@troupe/spec';
 
@@ -16,13 +16,28 @@ interface MomentumSettings {
   readonly nesterov: boolean;
 }
 
+interface AdafactorSettings {
+  /** Steps are a share of the size of a tensor, and fall with the number of updates; the schedule is not read. */
+  readonly relativeStep: boolean;
+}
+
+interface MuonSettings {
+  /** How large a step is: `adamw`: as AdamW's would be, so that its learning rate fits; `spectral`: as the shape of the matrix asks for. */
+  readonly stepScale: 'adamw' | 'spectral';
+}
+
 /** How a run updates its parameters, and the numbers of that. */
 export type OptimizerSettings = {
   /** Decoupled, times the learning rate. */
   readonly weightDecay: number;
   /** Largest norm of all gradients together; 0 switches clipping off. */
   readonly clip: number;
-} & (({ readonly kind: 'adamw' } & AdamWSettings) | ({ readonly kind: 'sgd' } & MomentumSettings));
+} & (
+  | ({ readonly kind: 'adamw' } & AdamWSettings)
+  | ({ readonly kind: 'sgd' } & MomentumSettings)
+  | ({ readonly kind: 'adafactor' } & AdafactorSettings)
+  | ({ readonly kind: 'muon' } & AdamWSettings & MomentumSettings & MuonSettings)
+);
 
 /** What the trainer decides about a step, the same for all parameters. */
 export interface UpdateRates {
@@ -42,6 +57,8 @@ export interface UpdatedArrays {
   /** Its state, as `OptimizerState` has it. */
   readonly first: Floats;
   readonly second: Floats;
+  /** Room for the update of a tensor that is not divided; what is in it is lost. */
+  readonly work: Floats;
 }
 
 /** The call that changes a buffer once a step is applied. */
@@ -54,8 +71,8 @@ export function bufferStep(
 
 /** The calls that update consecutive elements: the same for whoever makes them, so that copies keep their bits. */
 export function updateCalls(
-  { update, buffer }: Pick<UpdatePart, 'update' | 'buffer'>,
-  { weights, out, gradient, first, second }: UpdatedArrays,
+  { update, buffer, whole }: Pick<UpdatePart, 'update' | 'buffer' | 'whole'>,
+  { weights, out, gradient, first, second, work }: UpdatedArrays,
   settings: OptimizerSettings,
   { gradScale, learningRate, clock }: UpdateRates,
 ): readonly KernelCall[] {
@@ -79,7 +96,24 @@ export function updateCalls(
       const { momentum, nesterov } = settings;
       return [{ op: 'sgd', ...common, v: first, momentum, nesterov }];
     }
-    default:
-      throw new InvariantError('an optimizer has calls', { update });
+    case 'adafactor': {
+      assert(settings.kind === 'adafactor', 'an optimizer has the numbers of what it does', { update });
+      const relative = settings.relativeStep;
+      const [rows, columns] = whole?.length === 2 ? [whole[0] ?? 1, whole[1] ?? 1] : [1, weights.length];
+      const kept = whole?.length === 2 ? { row: first, column: second } : { row: first };
+      const rates = {
+        beta2: 1 - clock ** -0.8,
+        learningRate: relative ? Math.min(1e-2, clock ** -0.5) : learningRate,
+      };
+      return [{ op: 'adafactor', ...common, ...rates, rows, columns, ...kept, relative, work }];
+    }
+    case 'muon':
+      break;
   }
+  assert(settings.kind === 'muon', 'an optimizer has the numbers of what it does', { update });
+  const { momentum, nesterov, stepScale } = settings;
+  const [rows = 1, columns = 1] = whole ?? [];
+  const scale =
+    stepScale === 'adamw' ? 0.2 * Math.sqrt(Math.max(rows, columns)) : Math.sqrt(Math.max(1, rows / columns));
+  return [{ op: 'muon', ...common, rows, columns, m: first, momentum, nesterov, scale, work }];
 }

@@ -12,6 +12,8 @@ const shared: ReadonlySet<KernelCall['op']> = new Set([
   'adamw',
   'sgd',
   'bias.step',
+  'adafactor',
+  'muon',
 ]);
 
 /**

@@ -4,6 +4,7 @@ import type { GradientTarget } from './gradient-target.ts';
 import type { AttentionForwardCall, CombineCall, KernelCall } from './kernel-calls.ts';
 import type { OnHost } from './host-memory.ts';
 import { hiddenInputs } from './operands.ts';
+import { NEWTON_SCHULZ } from './optimizer-calls.ts';
 import type { HostArray } from '@troupe/core';
 
 /** What a call asks of a machine, whatever body runs it. */
@@ -417,6 +418,26 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       return { flops: call.sum.length, bytes: (I64 + size(call.out)) * call.sum.length };
     case 'sum.squares':
       return { flops: 3 * call.gradient.length, bytes: size(call.gradient) * call.gradient.length };
+    case 'adafactor': {
+      const count = call.weights.length;
+      return {
+        flops: 14 * count,
+        bytes: elements(
+          [call.gradient, call.gradient, call.weights, call.out, call.work, call.work, call.work],
+          count,
+        ),
+      };
+    }
+    case 'muon': {
+      const [small, large] = [Math.min(call.rows, call.columns), Math.max(call.rows, call.columns)];
+      const count = small * large;
+      return {
+        flops: NEWTON_SCHULZ.rounds * (4 * small ** 2 * large + 2 * small ** 3) + 12 * count,
+        bytes:
+          elements([call.gradient, call.weights, call.out, call.m, call.m], count) +
+          NEWTON_SCHULZ.rounds * elements([call.work], 5 * count + 6 * small ** 2),
+      };
+    }
     case 'sgd': {
       const count = call.weights.length;
       return {
@@ -516,6 +537,9 @@ function sizesOf(call: KernelCall): string {
       return `${call.sum.length}`;
     case 'sum.squares':
       return `${call.gradient.length}`;
+    case 'adafactor':
+    case 'muon':
+      return `${call.rows}x${call.columns}`;
     case 'sgd':
     case 'adamw':
       return `${call.weights.length}`;

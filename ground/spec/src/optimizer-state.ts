@@ -1,3 +1,4 @@
+import { muonWork } from '@troupe/kernel-set';
 import type { BufferKind, BufferRule } from './buffer-rule.ts';
 import type { ElementRange } from './exchange.ts';
 import type { FlatLayout, Parameter, Unit } from './parameters.ts';
@@ -183,9 +184,8 @@ export class OptimizerState {
 function workOf(update: UpdateKind, whole: readonly number[] | null): number {
   if (whole === null) return 0;
   const size = whole.reduce((product, each) => product * each, 1);
-  if (update !== 'muon') return size;
-  const small = Math.min(...whole);
-  return 2 * size + 2 * small ** 2;
+  const [rows = 1, columns = 1] = whole;
+  return update === 'muon' ? muonWork(rows, columns) : size;
 }
 
 /** Units that are updated element by element as one run, padding included; else tensor by tensor, and padding by nobody. */

@@ -367,25 +367,5 @@ AdamWArgs adamw(const Reader& r, CallList&) {
   return args;
 }
 
-SgdArgs sgd(const Reader& r, CallList&) {
-  SgdArgs args = {};
-  const auto weights = r.floats("weights", 0);
-  const auto same = [&](const char* name, const auto& array) {
-    r.same_length(name, array.length, "weights", weights.length);
-    return array.data;
-  };
-  args.weights = weights.data;
-  args.out = same("out", r.floats("out", 0));
-  args.v = same("v", r.floats("v", 0));
-  args.gradient = r.gradient("gradient");
-  r.same_length("gradient", args.gradient.length, "weights", weights.length);
-  args.grad_scale = r.number("gradScale");
-  args.learning_rate = r.number("learningRate");
-  args.weight_decay = r.number("weightDecay");
-  args.momentum = r.number("momentum");
-  args.nesterov = r.flag("nesterov");
-  return args;
-}
-
 }  // namespace parsers
 }  // namespace troupe
