@@ -12,6 +12,8 @@ const ways: readonly Mixture[] = [
   { ...usual, dp: 6, ep: 3, zero: 3, microbatches: 2, offload: 'optimizer' },
   { ...usual, pp: 2, dp: 2, zero: 3, ep: 2, pipeline: 'zero-bubble', microbatches: 3, recompute: 'layer' },
   { ...usual, dp: 2, ep: 2, zero: 1, experts: 'balanced', precision: 'bf16' },
+  { ...usual, dp: 3, ep: 3, zero: 3, microbatches: 2, model: 'biased' },
+  { ...usual, pp: 2, dp: 2, ep: 2, zero: 1, microbatches: 2, model: 'choice' },
   { ...usual, pp: 2, ep: 2, apart: 1, offload: 'optimizer', experts: 'by hand', rows: 'chunks' },
 ];
 
