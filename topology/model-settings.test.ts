@@ -163,7 +163,7 @@ const file = {
     seqLen: 32,
     init: { embedding: 1 },
     ffn: { dFf: 128 },
-    moe: { every: 2, experts: 8, router: { groups: 4, topGroups: 2 } },
+    moe: { every: 2, experts: 8, router: { groups: 4, topGroups: 2, groupSequences: 4 } },
   },
   data: { synthetic: 'zipf' },
   train: { batch: 8 },
