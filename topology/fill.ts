@@ -1,4 +1,4 @@
-import { dropless, type CapacityConfig } from '@troupe/spec';
+import { dropless, type CapacityConfig, type RouterConfig } from '@troupe/spec';
 import { dataKinds } from './data-kinds.ts';
 import { divisors, greatestCommonDivisor } from './nearest.ts';
 import { MAX_WORLD } from './schema-run.ts';
@@ -38,11 +38,21 @@ function fillCapacity(written: WrittenMoe['capacity']): CapacityConfig {
   return { ...capacity, eval: ofEvaluation ?? 2 * capacity.train };
 }
 
+const whereNoneIsSaid = ({ kind }: Pick<RouterConfig, 'kind'>): RouterConfig['generate'] =>
+  kind === 'expert-choice' ? 'thresholds' : 'refuse';
+
+/** Thresholds are learned where they will be needed. */
+const fillRouter = (router: WrittenMoe['router']) => ({
+  ...router,
+  generate: router.generate ?? whereNoneIsSaid(router),
+});
+
 function fillModel(model: TopologyValues['model']) {
   const { moe } = model;
   return {
     ...model,
-    moe: moe === null ? null : { ...moe, capacity: fillCapacity(moe.capacity) },
+    moe:
+      moe === null ? null : { ...moe, router: fillRouter(moe.router), capacity: fillCapacity(moe.capacity) },
     kvHeads: model.kvHeads ?? model.heads,
     headDim: model.headDim ?? defaultHeadDim(model),
     init: { ...model.init, embedding: model.init.embedding ?? defaultEmbedding(model) },

@@ -50,6 +50,8 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'moe.router.topGroups': [],
   'moe.router.scale': [],
   'moe.router.groupSequences': [],
+  // Thresholds are of experts that choose.
+  'moe.router.generate': [],
   'moe.router.sampling': [],
   // The jittered input is kept.
   'moe.router.jitter': ['memory'],
@@ -121,6 +123,7 @@ const others: ConfigTable<unknown> = {
   'moe.router.topGroups': 3,
   'moe.router.scale': 2.5,
   'moe.router.groupSequences': 2,
+  'moe.router.generate': 'thresholds',
   'moe.router.sampling': 'second',
   'moe.router.jitter': 0.1,
   'moe.capacity.train': 1.25,

@@ -55,6 +55,7 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
               topGroups: moe.router.topGroups,
               scale: moe.router.scale,
               groupSequences: moe.router.groupSequences,
+              generate: moe.router.generate,
               sampling: moe.router.sampling,
               jitter: moe.router.jitter,
             },

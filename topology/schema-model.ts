@@ -22,6 +22,10 @@ const router = z
       'Expert choice: consecutive sequences whose tokens at one position an expert chooses from; part of the numbers, like grains.',
       'sequences',
     ).default(defaultRouter.groupSequences),
+    generate: choice(
+      'Expert choice in generation, where a text has no group: by thresholds that training averages, or refused. Default: thresholds; where tokens choose, they do so here too.',
+      routerNames('generate'),
+    ).optional(),
     renormalise: flag(
       'Divide the kept scores of a token by their sum (only when topK > 1; expert choice never does).',
     ).default(true),

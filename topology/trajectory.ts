@@ -53,6 +53,7 @@ export const trajectoryKeys: ConfigTable<string | null> = {
   'moe.router.topGroups': 'moe.router.topGroups',
   'moe.router.scale': 'moe.router.scale',
   'moe.router.groupSequences': 'moe.router.groupSequences',
+  'moe.router.generate': 'moe.router.generate',
   'moe.router.sampling': 'moe.router.sampling',
   'moe.router.jitter': 'moe.router.jitter',
   'moe.capacity.train': 'moe.capacity.train',

@@ -141,14 +141,14 @@ export class Choosing {
 
   #decide(context: GateContext): void {
     this.#self.endWait('choices');
-    const { worker } = this.#state;
+    const { worker, layer } = this.#state;
     const ctx = this.#state.passOf(context).context;
     const calls = this.#shares.filter(decidesAny).map((share) => {
       const positions = share.decides.to - share.decides.from;
       const own = partsOf(share).map((part) => candidatesOf(ctx, part, share.decides));
       const others = share.peers.flatMap((peer) => this.#sourcesOf(peer, positions));
       const [first = 0] = partsOf(share);
-      return decide(ctx, positions, [...own, ...others], thresholdsOf(ctx, first, share.decides));
+      return decide(ctx, layer, positions, [...own, ...others], thresholdsOf(ctx, first, share.decides));
     });
     this.#self.submit(worker.device, calls, 'thresholds.decided', this.#state.place(context));
   }

@@ -1,6 +1,7 @@
 import type { ConformanceBody, Test } from './body.ts';
 import { conformBf16 } from './conform-bf16.ts';
 import { conformBias } from './conform-bias.ts';
+import { conformThreshold } from './conform-threshold.ts';
 import { conformCapacity } from './conform-capacity.ts';
 import { conformChoice } from './conform-choice.ts';
 import { conformErrors } from './conform-errors.ts';
@@ -22,6 +23,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformTargets(test, body);
   conformParts(test, body);
   conformBias(test, body);
+  conformThreshold(test, body);
   conformCapacity(test, body);
   conformOptimizers(test, body);
   conformSums(test, body);

@@ -6,6 +6,7 @@ import { moeCases } from './moe-cases.ts';
 import { optimizerCases } from './optimizer-cases.ts';
 import { partCases } from './part-cases.ts';
 import { rowCases } from './row-cases.ts';
+import { thresholdCases } from './threshold-cases.ts';
 
 /** Random cases of every operation; an operation without cases does not compile. */
 export const operationCases: CaseTable = {
@@ -14,6 +15,7 @@ export const operationCases: CaseTable = {
   ...biasCases,
   ...capacityCases,
   ...choiceCases,
+  ...thresholdCases,
   ...optimizerCases,
   ...partCases,
 };

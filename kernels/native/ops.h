@@ -301,6 +301,19 @@ struct BiasStepArgs {
   int64_t length;
   float rate;
 };
+struct ThresholdCountArgs {
+  int64_t experts;
+  const int64_t* prob_sums;
+  const int64_t* num_groups;
+  GradientTarget sum;  // never stored
+};
+struct ThresholdStepArgs {
+  const float* thresholds;
+  float* out;
+  const int64_t* sum;
+  int64_t length;
+  double fresh;
+};
 struct BalanceForwardArgs {
   int64_t tokens, experts, top_k;
   const float* logits;
@@ -593,6 +606,8 @@ struct MuonArgs {
   X(gate_weigh, GateWeighArgs)                             \
   X(bias_count, BiasCountArgs)                             \
   X(bias_step, BiasStepArgs)                               \
+  X(threshold_count, ThresholdCountArgs)                   \
+  X(threshold_step, ThresholdStepArgs)                     \
   X(balance_forward, BalanceForwardArgs)                   \
   X(gate_backward, GateBackwardArgs)                       \
   X(route_plan, RoutePlanArgs)                             \

@@ -24,6 +24,7 @@ import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.t
 import { routeSelect } from './select.ts';
 import { gateWeigh } from './weigh.ts';
 import { sgd } from './sgd.ts';
+import { thresholdCount, thresholdStep } from './threshold.ts';
 
 /** Every operation of the set; a missing one does not compile. */
 export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { readonly op: O }>> } = {
@@ -50,6 +51,8 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'gate.weigh': gateWeigh,
   'bias.count': biasCount,
   'bias.step': biasStep,
+  'threshold.count': thresholdCount,
+  'threshold.step': thresholdStep,
   'balance.forward': balanceForward,
   'gate.backward': gateBackward,
   'route.plan': routePlan,

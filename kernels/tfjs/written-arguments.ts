@@ -25,6 +25,8 @@ export const writtenArguments: { readonly [O in KernelCall['op']]: readonly stri
   'gate.weigh': ['weights_TK'],
   'bias.count': ['sum'],
   'bias.step': ['out'],
+  'threshold.count': ['sum'],
+  'threshold.step': ['out'],
   'balance.forward': ['fractions_BE', 'lossSums', 'counts_E', 'probSums_E'],
   'gate.backward': ['dLogits_TE'],
   'route.plan': [

@@ -29,7 +29,15 @@ const expectedCurve = (name: string): readonly unknown[] =>
 const later = {
   model: { mla: null },
   moe: { firstDense: 0, norm: false },
-  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256, sampling: 'none', jitter: 0 },
+  router: {
+    groups: 1,
+    topGroups: 1,
+    scale: 1,
+    groupSequences: 256,
+    generate: 'refuse',
+    sampling: 'none',
+    jitter: 0,
+  },
   balance: { domain: 1 },
   /** It was a number. */
   capacity: { train: 0, eval: 0, min: 4, drop: 'random', weights: 'kept' },
@@ -101,6 +109,7 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
       'model.moe.router.topGroups',
       'model.moe.router.scale',
       'model.moe.router.groupSequences',
+      'model.moe.router.generate',
       'model.moe.router.sampling',
       'model.moe.router.jitter',
       ...['train', 'eval', 'min', 'drop', 'weights'].map((key) => `model.moe.capacity.${key}`),

@@ -33,6 +33,20 @@ async function train(mixture: Mixture, from?: number): Promise<readonly RunEvent
   return events;
 }
 
+/** Thresholds and the steps that they average, by name, after the last step. */
+async function thresholdsAt(folder: string): Promise<ReadonlyMap<string, readonly number[]>> {
+  const checkpoint = await openCheckpoint(storage, `${folder}/step-00000${STEPS}`, {
+    hasher,
+    verify: 'lazy',
+  });
+  const found = new Map<string, readonly number[]>();
+  for (const { name, shape } of checkpoint.manifest.tensors)
+    if (name.endsWith('.gate.thresholds'))
+      found.set(name, Array.from(await checkpoint.read(name, 'weights', 0, shape[0] ?? 0)));
+  await checkpoint.close();
+  return found;
+}
+
 const lossesOf = (events: readonly RunEvent[]): readonly number[] =>
   events.flatMap((event) => (event.event === 'step' || event.event === 'eval' ? [event.loss] : []));
 
@@ -40,11 +54,18 @@ test('expert choice: a run goes on from a checkpoint on other replicas with the 
   const whole = await train({ ...choice, dp: 2, microbatches: 2 });
   const losses = lossesOf(whole);
   t.is(losses.length, STEPS + 1);
+  const thresholds = await thresholdsAt('run');
+  t.true(thresholds.size > 0);
+  for (const pairs of thresholds.values())
+    pairs.forEach((each, at) => t.true(at % 2 === 1 ? each === STEPS : each > 0 && each < 1));
   for (const mixture of [
     choice,
     { ...choice, pp: 2, dp: 3, ep: 3, microbatches: 6, zero: 3, pipeline: 'gpipe' },
-  ] as const)
+  ] as const) {
     t.deepEqual(lossesOf(await train(mixture, 2)), losses.slice(2));
+    // Thresholds follow sums over groups that two and three replicas share, and one has all of.
+    t.deepEqual(await thresholdsAt('after-2'), thresholds);
+  }
 
   // Ten held-out sequences in groups of six: the last two are the first two again, here as there.
   const topology = topologyOf(choice);

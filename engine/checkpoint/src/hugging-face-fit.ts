@@ -80,6 +80,7 @@ const exportDecisions: ConfigTable<Fit> = {
   'moe.router.scale': only('router.scale', (_, moe) => moe.router.scale, 1),
   // Of expert choice alone, which no architecture has.
   'moe.router.groupSequences': written,
+  'moe.router.generate': written,
   'moe.router.sampling': oneOf(
     'router.sampling',
     (_, moe) => moe.router.sampling,

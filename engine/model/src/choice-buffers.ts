@@ -1,5 +1,5 @@
-import type { Int64s, Ints } from '@troupe/kernel-set';
-import { expertsChoose, expertTake, type MoeConfig } from '@troupe/spec';
+import type { Floats, Int64s, Ints } from '@troupe/kernel-set';
+import { expertsChoose, expertTake, hasThresholds, type MoeConfig } from '@troupe/spec';
 import type { Arena } from './arena.ts';
 import type { StageShape } from './stage-shape.ts';
 
@@ -18,6 +18,8 @@ export interface ChoiceBuffers {
   readonly numValid: Ints;
   /** [P, S, E]. */
   readonly thresholds: Int64s;
+  /** Of generation: thresholds of one layer, [E], and where they lie in its unit; null: there are none. */
+  readonly learned: { readonly thresholds_E: Floats; readonly places_E: Ints } | null;
 }
 
 export const greatestCommonDivisor = (a: number, b: number): number =>
@@ -36,6 +38,9 @@ export function choiceBuffers(arena: Arena, { sequences, config }: StageShape): 
     keys: arena.int64s(parts * seqLen * moe.experts * take),
     numValid: arena.ints(parts * seqLen),
     thresholds: arena.int64s(parts * seqLen * moe.experts),
+    learned: hasThresholds(moe)
+      ? { thresholds_E: arena.floats(moe.experts), places_E: arena.ints(moe.experts) }
+      : null,
   };
 }
 

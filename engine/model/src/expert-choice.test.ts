@@ -64,7 +64,7 @@ const halfKey = (sequence: number): bigint => (0x3f000000n << 32n) + 0xffffffffn
 
 test('expert choice: the worked example, from logits to their gradient', async (t) => {
   const { device, act, context, batch } = await worked(logits, 0);
-  await runCalls(device, [...decideLocally(context), ...take(context, 0, batch, 0)]);
+  await runCalls(device, [...decideLocally(context, 0), ...take(context, 0, batch, 0)]);
   const { choices_TK, weights_TK } = act.moe(0);
   // Expert 0 takes sequence 2, then the earlier of the tie; expert 1 sequence 3, then the same: sequence 1 gets nobody.
   t.deepEqual([...device.read(choices_TK)], [0, 1, -1, -1, 0, -1, -1, 1]);
@@ -101,7 +101,7 @@ test('expert choice: two replicas with half of a group each find what one finds'
   for (const { device, act, context } of halves) {
     // In any order.
     const sources = device === halves[0]!.device ? [first!, second!] : [second!, first!];
-    await runCalls(device, [decide(context, 1, sources, act.choice!.thresholds)]);
+    await runCalls(device, [decide(context, 0, 1, sources, act.choice!.thresholds)]);
     t.deepEqual([...device.read(act.choice!.thresholds)], [halfKey(0), halfKey(0)]);
   }
   const chosen = [];

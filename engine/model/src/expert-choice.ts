@@ -1,9 +1,9 @@
 import { assert } from '@troupe/core';
 import type { ChoiceSource, Int64s, KernelCall } from '@troupe/kernel-set';
-import { choiceWidth, expertTake } from '@troupe/spec';
+import { choiceWidth, expertTake, gateThresholdsId, hasThresholds } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import type { ChoiceBuffers } from './choice-buffers.ts';
-import { moeConfig, type StageContext } from './stage-context.ts';
+import { gradientsOf, moeConfig, type StageContext } from './stage-context.ts';
 
 /** Consecutive things, [from, to). */
 export interface ChoiceSpan {
@@ -37,8 +37,28 @@ const partsOf = (ctx: StageContext, layer: number, batch: DeviceBatch, firstSequ
   valid_T: batch.valid_T,
 });
 
+/** logits_TE → probabilities. */
+function probabilities(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall {
+  const { act } = ctx;
+  const { logits_TE, probs_TE, choices_TK, weights_TK } = act.moe(layer);
+  return {
+    op: 'gate.forward',
+    tokens: act.tokens,
+    experts: moeConfig(ctx).experts,
+    // The probabilities are wanted: the places of choices and weights are filled by `take`.
+    topK: 1,
+    renormalise: false,
+    logits_TE,
+    valid_T: batch.valid_T,
+    choicesGiven: false,
+    probs_TE,
+    choices_TK: choices_TK.subarray(0, act.tokens),
+    weights_TK: weights_TK.subarray(0, act.tokens),
+  };
+}
+
 /**
- * logits_TE → probabilities, and the candidates of every part.
+ * logits_TE → probabilities, and the candidates of every part. Sums behind thresholds begin anew.
  *
  * @param firstSequence - index of the microbatch's first sequence in that of all replicas
  */
@@ -49,24 +69,11 @@ export function nominate(
   firstSequence: number,
 ): KernelCall[] {
   const { act } = ctx;
-  const { experts } = moeConfig(ctx);
-  const { logits_TE, probs_TE, choices_TK, weights_TK } = act.moe(layer);
   const { take, keys, numValid } = choiceOf(ctx);
+  const { thresholdSums } = act.moe(layer);
+  if (thresholdSums !== null) act.device.zero(thresholdSums);
   return [
-    {
-      op: 'gate.forward',
-      tokens: act.tokens,
-      experts,
-      // The probabilities are wanted: the places of choices and weights are filled by `take`.
-      topK: 1,
-      renormalise: false,
-      logits_TE,
-      valid_T: batch.valid_T,
-      choicesGiven: false,
-      probs_TE,
-      choices_TK: choices_TK.subarray(0, act.tokens),
-      weights_TK: weights_TK.subarray(0, act.tokens),
-    },
+    probabilities(ctx, layer, batch),
     { op: 'choice.candidates', ...partsOf(ctx, layer, batch, firstSequence), take, keys, numValid },
   ];
 }
@@ -87,14 +94,16 @@ export function thresholdsOf(ctx: StageContext, part: number, { from, to }: Choi
   return choiceOf(ctx).thresholds.subarray((first + from) * experts, (first + to) * experts);
 }
 
-/** Candidates of all parts of a group at some positions → their thresholds. */
+/** Candidates of all parts of a group at some positions → their thresholds; in training also what they add to the sums behind learned ones. */
 export function decide(
   ctx: StageContext,
+  layer: number,
   positions: number,
   sources: readonly ChoiceSource[],
   thresholds: Int64s,
 ): KernelCall {
   const moe = moeConfig(ctx);
+  const sums = ctx.act.moe(layer).thresholdSums;
   return {
     op: 'choice.thresholds',
     positions,
@@ -104,18 +113,21 @@ export function decide(
     groupSequences: moe.router.groupSequences,
     chosen: expertTake(moe),
     thresholds,
+    ...(sums === null
+      ? {}
+      : { probSums_E: sums.subarray(0, moe.experts), numGroups: sums.subarray(moe.experts) }),
   };
 }
 
 /** The same of groups that are parts: all of them at once. */
-export function decideLocally(ctx: StageContext): KernelCall[] {
+export function decideLocally(ctx: StageContext, layer: number): KernelCall[] {
   const { partSequences, parts, keys, numValid, thresholds } = choiceOf(ctx);
   const { groupSequences } = moeConfig(ctx).router;
   assert(partSequences === groupSequences, 'a group that is chosen from here has all its sequences here', {
     partSequences,
     groupSequences,
   });
-  return [decide(ctx, parts * ctx.shape.config.seqLen, [{ keys, numValid }], thresholds)];
+  return [decide(ctx, layer, parts * ctx.shape.config.seqLen, [{ keys, numValid }], thresholds)];
 }
 
 /** Thresholds of all parts → choices and combine weights. */
@@ -125,24 +137,74 @@ export function take(
   batch: DeviceBatch,
   firstSequence: number,
 ): KernelCall[] {
-  const { probs_TE, choices_TK, weights_TK } = ctx.act.moe(layer);
-  const moe = moeConfig(ctx);
   return [
     {
       op: 'choice.take',
       ...partsOf(ctx, layer, batch, firstSequence),
       thresholds: choiceOf(ctx).thresholds,
+      choices_TE: ctx.act.moe(layer).choices_TK,
+    },
+    weigh(ctx, layer),
+  ];
+}
+
+/** Choices → combine weights. */
+function weigh(ctx: StageContext, layer: number): KernelCall {
+  const { probs_TE, choices_TK, weights_TK } = ctx.act.moe(layer);
+  const moe = moeConfig(ctx);
+  return {
+    op: 'gate.weigh',
+    tokens: ctx.act.tokens,
+    experts: moe.experts,
+    topK: choiceWidth(moe),
+    renormalise: false,
+    probs_TE,
+    choices_TK,
+    weights_TK,
+  };
+}
+
+/** Whether experts choose by the thresholds that training has learned: in generation, where a text has no group. */
+export const choosesAlone = (ctx: StageContext): boolean =>
+  ctx.routing === undefined && hasThresholds(moeConfig(ctx));
+
+/** logits_TE → probabilities, choices and combine weights, by learned thresholds. */
+export function takeAlone(ctx: StageContext, layer: number, batch: DeviceBatch): KernelCall[] {
+  const { device, tokens } = ctx.act;
+  const { experts } = moeConfig(ctx);
+  const { learned } = choiceOf(ctx);
+  assert(learned !== null, 'a model with thresholds has room for them', { layer });
+  const { thresholds_E, places_E } = learned;
+  // Beside each threshold lies the number of its steps.
+  device.write(
+    places_E,
+    Int32Array.from({ length: experts }, (_, expert) => 2 * expert),
+  );
+  const { probs_TE, choices_TK } = ctx.act.moe(layer);
+  const values = ctx.weights.view(gateThresholdsId(layer));
+  return [
+    probabilities(ctx, layer, batch),
+    { op: 'gather.scalars', count: experts, values, index: places_E, out: thresholds_E },
+    {
+      op: 'choice.above',
+      tokens,
+      experts,
+      probs_TE,
+      valid_T: batch.valid_T,
+      thresholds_E,
       choices_TE: choices_TK,
     },
-    {
-      op: 'gate.weigh',
-      tokens: ctx.act.tokens,
-      experts: moe.experts,
-      topK: choiceWidth(moe),
-      renormalise: false,
-      probs_TE,
-      choices_TK,
-      weights_TK,
-    },
+    weigh(ctx, layer),
   ];
+}
+
+/** What learned thresholds follow, where a model has them: sums of the forward pass, which take the place of a gradient. */
+export function countThresholds(ctx: StageContext, layer: number): KernelCall[] {
+  const { thresholdSums: sums } = ctx.act.moe(layer);
+  if (sums === null) return [];
+  const { experts } = moeConfig(ctx);
+  const sum = gradientsOf(ctx).view(gateThresholdsId(layer));
+  assert('values' in sum, 'thresholds are added up as integers', { layer });
+  const [probSums_E, numGroups] = [sums.subarray(0, experts), sums.subarray(experts)];
+  return [{ op: 'threshold.count', experts, probSums_E, numGroups, sum }];
 }

@@ -3,7 +3,7 @@ import type { Ints, KernelCall } from '@troupe/kernel-set';
 import { choiceWidth, expertsChoose, gateBiasId, meanChoices, type MoeConfig } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
 import { dropCalls, jitterCalls, keptChoices, routerInput, weighCalls, weighedChoices } from './capacity.ts';
-import { decideLocally, nominate, take } from './expert-choice.ts';
+import { choosesAlone, countThresholds, decideLocally, nominate, take, takeAlone } from './expert-choice.ts';
 import { partialFfnForward, residualFfnForward, sharedFfn } from './ffn.ts';
 import { routingDraws, samples } from './routing-draws.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
@@ -84,8 +84,10 @@ export function gateRoute(
   }
   const { firstSequence = 0 } = options;
   const drawn = given === null && samples(ctx) ? sampleChoices(ctx, layer, batch) : [];
+  const taken = () =>
+    choosesAlone(ctx) ? takeAlone(ctx, layer, batch) : take(ctx, layer, batch, firstSequence);
   const chosen = expertsChoose(config)
-    ? take(ctx, layer, batch, firstSequence)
+    ? taken()
     : [...drawn, scores(ctx, layer, batch, given !== null || drawn.length > 0)];
   return [...chosen, ...routed(ctx, layer, batch)];
 }
@@ -225,8 +227,9 @@ export function gateForward(
   options: GateOptions,
 ): KernelCall[] {
   const { firstSequence = 0 } = options;
-  const chosen = expertsChoose(moeConfig(ctx))
-    ? [...nominate(ctx, layer, batch, firstSequence), ...decideLocally(ctx)]
+  const compares = expertsChoose(moeConfig(ctx)) && !choosesAlone(ctx);
+  const chosen = compares
+    ? [...nominate(ctx, layer, batch, firstSequence), ...decideLocally(ctx, layer)]
     : [];
   return [...gateLogits(ctx, layer), ...chosen, ...gateRest(ctx, layer, batch, options)];
 }
@@ -316,5 +319,6 @@ export function routerBackward(
       dx: { data: dNormed_TD },
     },
     ...jitterCalls(ctx, layer, dNormed_TD, dNormed_TD),
+    ...countThresholds(ctx, layer),
   ];
 }

@@ -4,7 +4,7 @@ import { denseBatch, type Batch } from './batch.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';
 import { LocalModel, type LocalModelOptions } from './local-model.ts';
-import { expertsChoose, type ModelConfig } from '@troupe/spec';
+import { expertsChoose, hasThresholds, moeLayers, type ModelConfig } from '@troupe/spec';
 import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';
 
 export interface GenerateOptions extends SamplingOptions {
@@ -32,14 +32,14 @@ export function windowBatch(context: ArrayLike<number>, tokens: number, seqLen: 
 }
 
 /**
- * Experts that choose do so among the sequences of a batch, and a text is one sequence.
+ * Experts that choose do so among the sequences of a batch, and a text is one sequence: they need thresholds that training learned.
  *
  * @throws {GenerationError} TROUPE_MODEL_GENERATION
  */
 export function checkGenerates({ moe }: ModelConfig): void {
-  if (moe === null || !expertsChoose(moe)) return;
+  if (moe === null || !expertsChoose(moe) || hasThresholds(moe)) return;
   throw new GenerationError(
-    'experts of this model choose tokens among the sequences of a batch (model.moe.router.kind), and a text is one sequence, so none is generated; evaluate it, or train one whose tokens choose',
+    'experts of this model choose tokens among the sequences of a batch (model.moe.router.kind), and a text is one sequence, so none is generated; evaluate it, or train one with model.moe.router.generate=thresholds, or one whose tokens choose',
     { kind: moe.router.kind },
   );
 }
@@ -107,6 +107,8 @@ export class Generator {
   readonly #weights: FlatWeights;
   readonly #formats: GeneratorFormats;
   readonly #windows = new Map<number, LocalModel>();
+  #chosen = 0;
+  #tokens = 0;
 
   /** @param weights - in `modelLayout(config)`, as {@link LocalModel.weights} */
   constructor(device: Device, config: ModelConfig, weights: FlatWeights, formats: GeneratorFormats = {}) {
@@ -130,15 +132,26 @@ export class Generator {
     });
   }
 
+  /** Experts of a token and layer on average, in what was computed so far; null before, and in a model without experts. */
+  get meanExperts(): number | null {
+    return this.#tokens === 0 ? null : this.#chosen / this.#tokens;
+  }
+
   async #nextLogits(context: readonly number[]) {
     const seen = context.slice(-this.#config.seqLen);
     let seqLen = SMALLEST_WINDOW;
     while (seqLen < seen.length) seqLen *= 2;
     const window = this.#window(Math.min(seqLen, this.#config.seqLen));
-    return window.logits(windowBatch(seen, window.config.seqLen, window.config.seqLen), {
+    const logits = await window.logits(windowBatch(seen, window.config.seqLen, window.config.seqLen), {
       firstRow: seen.length - 1,
       rows: 1,
     });
+    if (this.#config.moe !== null) {
+      for (const { counts_E } of window.statistics.byLayer())
+        for (const count of counts_E) this.#chosen += count;
+      this.#tokens += seen.length * moeLayers(this.#config).length;
+    }
+    return logits;
   }
 
   #window(seqLen: number): LocalModel {

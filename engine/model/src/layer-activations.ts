@@ -1,5 +1,12 @@
-import { hiddenInputs, type Floats, type Halves, type Ints } from '@troupe/kernel-set';
-import { choiceWidth, eachSegment, mixerOf, rangeOfSegment, type MoeConfig } from '@troupe/spec';
+import { hiddenInputs, type Floats, type Halves, type Int64s, type Ints } from '@troupe/kernel-set';
+import {
+  choiceWidth,
+  eachSegment,
+  hasThresholds,
+  mixerOf,
+  rangeOfSegment,
+  type MoeConfig,
+} from '@troupe/spec';
 import type { Arena } from './arena.ts';
 import { ownTokens } from './dealt-grains.ts';
 import type { GrainRun } from './grain-runs.ts';
@@ -25,6 +32,8 @@ export interface RouteActivations {
   /** Those of them that experts have room for; empty where none drops any. */
   readonly kept_TK: Ints;
   readonly fractions_BE: Floats;
+  /** What the groups that are decided here add to the sums behind thresholds, by expert, and behind them their number, [E + 1]; null: there are none. */
+  readonly thresholdSums: Int64s | null;
   /** Fractions of the global batch, for the balance scope `global` (else empty). */
   readonly fractions_E: Floats;
   readonly counts_EG: Ints;
@@ -169,6 +178,7 @@ function routeActivations(
     choices_TK: arena.ints(T * K),
     kept_TK: arena.ints(drops(moe, saves) ? T * K : 0),
     fractions_BE: arena.floats(balanceGroups(shape) * E),
+    thresholdSums: saves && hasThresholds(moe) ? arena.int64s(E + 1) : null,
     fractions_E: arena.floats(moe.balance.scope === 'global' ? E : 0),
     counts_EG: arena.ints(E * shape.grains),
     position_TK: arena.ints(T * K),

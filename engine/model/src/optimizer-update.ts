@@ -63,10 +63,12 @@ export interface UpdatedArrays {
 
 /** The call that changes a buffer once a step is applied. */
 export function bufferStep(
-  { rate }: BufferRule,
+  rule: BufferRule,
   { weights, out, sum }: Pick<UpdatedArrays, 'weights' | 'out'> & { readonly sum: Int64s },
 ): KernelCall {
-  return { op: 'bias.step', bias: weights, out, sum, rate };
+  return rule.kind === 'bias'
+    ? { op: 'bias.step', bias: weights, out, sum, rate: rule.rate }
+    : { op: 'threshold.step', thresholds: weights, out, sum, fresh: rule.fresh };
 }
 
 /** The calls that update consecutive elements: the same for whoever makes them, so that copies keep their bits. */
@@ -82,6 +84,7 @@ export function updateCalls(
     case 'none':
       return [];
     case 'bias':
+    case 'threshold':
       assert(buffer !== null, 'a buffer has a rule', { update });
       // Never stored as floats: see `GradientKind`.
       return [bufferStep(buffer, { weights, out, sum: gradient as Int64s })];

@@ -14,6 +14,7 @@ const shared: ReadonlySet<KernelCall['op']> = new Set([
   'bias.step',
   'adafactor',
   'muon',
+  'threshold.step',
 ]);
 
 /**

@@ -1,8 +1,8 @@
 export * from './bias-calls.ts';
 export * from './capacity-calls.ts';
 export * from './choice-calls.ts';
-export * from './device.ts';
 export * from './device-array.ts';
+export * from './device.ts';
 export * from './expert-calls.ts';
 export * from './expert-layer-calls.ts';
 export * from './expert-source.ts';
@@ -15,3 +15,4 @@ export * from './kernel-cost.ts';
 export * from './operands.ts';
 export * from './optimizer-calls.ts';
 export * from './part-calls.ts';
+export * from './threshold-calls.ts';

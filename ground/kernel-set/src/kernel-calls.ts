@@ -31,6 +31,7 @@
  *   So ranks that hold neighbouring parts, a whole subtree, send one number, and where parts lie does not show.
  */
 import type { BiasCall } from './bias-calls.ts';
+import type { ThresholdCall } from './threshold-calls.ts';
 import type { CapacityCall } from './capacity-calls.ts';
 import type { ChoiceCall } from './choice-calls.ts';
 import type { ExpertCall } from './expert-calls.ts';
@@ -545,6 +546,7 @@ export type KernelCall =
   | BiasCall
   | CapacityCall
   | ChoiceCall
+  | ThresholdCall
   | OptimizerCall
   | ExpertCall
   | PartCall

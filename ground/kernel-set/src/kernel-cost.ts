@@ -239,6 +239,13 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
         flops: call.sum.length,
         bytes: call.sum.byteLength + elements([call.bias, call.out], call.sum.length),
       };
+    case 'threshold.count':
+      return { flops: 0, bytes: 5 * I64 * call.experts };
+    case 'threshold.step':
+      return {
+        flops: 3 * call.sum.length,
+        bytes: call.sum.byteLength + elements([call.thresholds, call.out], call.sum.length),
+      };
     case 'balance.forward': {
       const [all, chosen] = [call.tokens * call.experts, call.tokens * call.topK];
       return {
@@ -505,6 +512,8 @@ function sizesOf(call: KernelCall): string {
       return `${call.tokens}×${call.experts} in groups of ${call.groupSequences}`;
     case 'choice.thresholds':
       return `${call.positions}×${call.experts} in groups of ${call.groupSequences}`;
+    case 'threshold.count':
+      return `${call.experts}`;
     case 'choice.above':
       return `${call.tokens}×${call.experts}`;
     case 'gather':
@@ -534,6 +543,7 @@ function sizesOf(call: KernelCall): string {
       return `${call.sum.values.length}`;
     case 'sum.read':
     case 'bias.step':
+    case 'threshold.step':
       return `${call.sum.length}`;
     case 'sum.squares':
       return `${call.gradient.length}`;

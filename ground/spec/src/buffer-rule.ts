@@ -4,6 +4,8 @@
  * part in the norm.
  *
  * `bias`: of a router's experts; a step of `rate` towards the mean load (arXiv:2408.15664).
+ * `threshold`: of experts that choose; a moving average of the least probability that they took, in which a step has the share `fresh`.
  */
-export type BufferRule = { readonly kind: 'bias'; readonly rate: number };
+export type BufferRule =
+  { readonly kind: 'bias'; readonly rate: number } | { readonly kind: 'threshold'; readonly fresh: number };
 export type BufferKind = BufferRule['kind'];

@@ -6,6 +6,10 @@ type Choice = Pick<MoeConfig, 'experts' | 'topK' | 'router'>;
 export const expertsChoose = ({ router }: Pick<MoeConfig, 'router'>): boolean =>
   router.kind === 'expert-choice';
 
+/** Whether a model learns by which thresholds its experts choose where there is no group: in generation. */
+export const hasThresholds = (moe: Pick<MoeConfig, 'router'>): boolean =>
+  expertsChoose(moe) && moe.router.generate === 'thresholds';
+
 /**
  * Places for the choices of a token, K of arrays [T, K]: topK, or under expert choice one an expert, since all of them may take the token:
  * place e then holds e or -1.

@@ -53,6 +53,7 @@ export function updateOf(
 const keptNames: Readonly<Record<UpdateKind, readonly [StateName | null, StateName | null]>> = {
   none: [null, null],
   bias: [null, null],
+  threshold: [null, null],
   adamw: ['adam-m', 'adam-v'],
   sgd: ['sgd-v', null],
   muon: ['muon-m', null],

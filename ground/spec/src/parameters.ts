@@ -2,6 +2,7 @@ import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
 import { blockOf, blocksOf, qkvWidths, type Block } from './blocks.ts';
 import type { BufferRule } from './buffer-rule.ts';
+import { hasThresholds } from './expert-choice.ts';
 import { latentTensors } from './latent-tensors.ts';
 import type { ExpertParameter, ModelConfig, MoeConfig, ParameterInit } from './model-config.ts';
 import {
@@ -279,6 +280,20 @@ function gateBias(layer: number, { experts, balance }: MoeConfig): readonly Unit
   return [unit(gateBiasId(layer), { layer, buffer }, [{ name, shape: [experts], init: zero }])];
 }
 
+/** The unit of the thresholds by which experts choose in generation, where a model has them. */
+export const gateThresholdsId = (layer: number): string => `L${layer}/gate.thresholds`;
+
+/** Share of a step in the moving average of thresholds. */
+const FRESH = 0.01;
+
+/** Of each expert a threshold, and beside it the number of steps that it averages. */
+function gateThresholds(layer: number, moe: MoeConfig): readonly Unit[] {
+  if (!hasThresholds(moe)) return [];
+  const name = `model.layers.${layer}.mlp.gate.thresholds`;
+  const buffer = { kind: 'threshold', fresh: FRESH } as const;
+  return [unit(gateThresholdsId(layer), { layer, buffer }, [{ name, shape: [2 * moe.experts], init: zero }])];
+}
+
 function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): readonly Unit[] {
   const { index: layer, mixer, ffn } = block;
   const prefix = `model.layers.${layer}`;
@@ -314,6 +329,7 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
     ...units,
     unit(`L${layer}/gate`, { layer }, [gate]),
     ...gateBias(layer, ffn.moe),
+    ...gateThresholds(layer, ffn.moe),
     ...(ffn.sharedHidden > 0 ? divided(`L${layer}/shared`, shared) : []),
     ...(ffn.moe.norm ? [normUnit(config, `L${layer}/moe-norm`, `${prefix}.mlp.norm`, layer)] : []),
   ];

@@ -33,6 +33,11 @@ const routers = {
     second: { built: true, exported: false },
     first: { built: true, exported: false },
   },
+  /** How experts that choose do so in generation, where there is no group: by thresholds that training averages; or not at all. */
+  generate: {
+    thresholds: { built: true, exported: true },
+    refuse: { built: true, exported: true },
+  },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, RouterDecision>>>>;
 
 export type RouterSetting = keyof typeof routers;
@@ -59,6 +64,8 @@ export interface RouterConfig {
   readonly scale: number;
   /** Under expert choice: consecutive sequences whose tokens at one position an expert chooses from (arXiv:2402.07871, §3.1). */
   readonly groupSequences: number;
+  /** Under expert choice: whether training keeps thresholds, by which experts choose in generation. */
+  readonly generate: RouterName<'generate'>;
   readonly sampling: RouterName<'sampling'>;
   /** In training the router's input is multiplied by numbers of 1 ± this; 0: it is not. */
   readonly jitter: number;
@@ -72,6 +79,7 @@ export const defaultRouter: RouterConfig = {
   topGroups: 1,
   scale: 1,
   groupSequences: 256,
+  generate: 'refuse',
   sampling: routerNames('sampling')[0],
   jitter: 0,
 };

@@ -65,6 +65,25 @@ BiasStepArgs bias_step(const Reader& r, CallList&) {
   return {bias.data, out.data, sum.data, sum.length, static_cast<float>(r.number("rate"))};
 }
 
+ThresholdCountArgs threshold_count(const Reader& r, CallList&) {
+  ThresholdCountArgs args = {};
+  args.experts = r.size("experts", 1);
+  args.prob_sums = r.int64s("probSums_E", args.experts).data;
+  args.num_groups = r.int64s("numGroups", 1).data;
+  args.sum = r.target("sum", 2 * args.experts);
+  if (args.sum.stored) r.fail("sum", "a gradient in floats", "an exact sum");
+  return args;
+}
+
+ThresholdStepArgs threshold_step(const Reader& r, CallList&) {
+  const auto sum = r.int64s("sum", 0);
+  const auto thresholds = r.floats("thresholds", 0), out = r.floats("out", 0);
+  r.same_length("thresholds", thresholds.length, "sum", sum.length);
+  r.same_length("out", out.length, "sum", sum.length);
+  require(r, sum.length % 2 == 0, "sum", sum.length, "an even number of elements");
+  return {thresholds.data, out.data, sum.data, sum.length, r.number("fresh")};
+}
+
 BalanceForwardArgs balance_forward(const Reader& r, CallList&) {
   auto args = gate_common<BalanceForwardArgs>(r);
   args.groups = r.bounds("groupStarts");

@@ -24,3 +24,32 @@ test.serial(
     );
   },
 );
+
+test.serial(
+  'generate: experts that choose do so by thresholds of training, on one device as on workers, or refuse',
+  async (t) => {
+    const { folder } = workplace(t);
+    const at = { cwd: folder };
+    const choice = ['--set', 'model.moe.router={kind: expert-choice, groupSequences: 4}'];
+    const quick = ['launch', 'small.yaml', '--quiet', '--stop-after', '4'];
+    const launched = await runCli([...quick, ...choice], at);
+    t.is(launched.code, 0, launched.stderr);
+    const text = ['generate', 'run', '--prompt', 'T', '--max-tokens', '4', '--json'];
+    const told = await runCli(text, at);
+    t.is(told.code, 0, told.stderr);
+    const lines = jsonLines(told.stdout);
+    t.regex(JSON.stringify(lines[0]), /experts choose by the thresholds that training averaged/u);
+    const samples = (stdout: string) => jsonLines(stdout).filter(({ event }) => event === 'sample');
+    t.is(samples(told.stdout).length, 1);
+    const pipeline = ['--set', 'parallel.pp=2', '--set', 'parallel.dp=1', '--set', 'parallel.ep=1'];
+    const divided = await runCli([...text, ...pipeline], at);
+    t.is(divided.code, 0, divided.stderr);
+    t.deepEqual(samples(divided.stdout), samples(told.stdout));
+
+    const none = [...choice, '--set', 'model.moe.router.generate=refuse', '--set', 'checkpoint.dir=none'];
+    t.is((await runCli([...quick, ...none], at)).code, 0);
+    const refused = await runCli(['generate', 'none', '--prompt', 'T'], at);
+    t.not(refused.code, 0);
+    t.regex(refused.stderr, /experts of this model choose tokens among the sequences of a batch/u);
+  },
+);

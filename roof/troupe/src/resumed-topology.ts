@@ -33,7 +33,15 @@ const earlier = {
   train: { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 },
   model: { mla: null },
   moe: { firstDense: 0, norm: false },
-  router: { groups: 1, topGroups: 1, scale: 1, groupSequences: 256, sampling: 'none', jitter: 0 },
+  router: {
+    groups: 1,
+    topGroups: 1,
+    scale: 1,
+    groupSequences: 256,
+    generate: 'refuse',
+    sampling: 'none',
+    jitter: 0,
+  },
   balance: { domain: 1 },
 } as const;
 

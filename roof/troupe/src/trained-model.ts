@@ -153,6 +153,11 @@ export class TrainedModel {
     return { loss: lossValue(sum) / tokens, tokens };
   }
 
+  /** Experts of a token and layer on average, in what was generated so far; null before, and in a model without experts. */
+  get meanExperts(): number | null {
+    return this.#generator.meanExperts;
+  }
+
   /** New token ids after `prompt`, one by one. @throws {GenerationError} TROUPE_MODEL_GENERATION */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
     return this.#generator.generate(prompt, options);

@@ -19,18 +19,48 @@ interface GenerateOptions extends CommonOptions {
 }
 
 /** What writes text: a checkpoint on one device, or on workers. */
-type TextModel = Pick<TrainedModel | DividedModel, 'step' | 'tokenizer' | 'generate'>;
+type TextModel = Pick<TrainedModel | DividedModel, 'step' | 'tokenizer' | 'generate'> & {
+  /** Experts of a token so far; absent where that is not known. */
+  readonly meanExperts?: number | null;
+};
 
 /** What a run writes holds moments too. */
 const isImported = ({ manifest }: OpenedRun['checkpoint']): boolean =>
   manifest.tensors.every(({ group }) => group === 'weights');
 
+function note(message: string, options: GenerateOptions): void {
+  if (options.json === true) printJson({ event: 'note', message });
+  else printError(`note: ${message}`);
+}
+
+/** Said once, where experts choose: one text has no others to be compared with. */
+function sayThresholds({ model: { moe } }: ResolvedTopology, options: GenerateOptions): void {
+  if (moe?.router.kind !== 'expert-choice') return;
+  note(
+    'experts choose by the thresholds that training averaged; in training they chose among sequences (model.moe.router.generate)',
+    options,
+  );
+}
+
+/** How far the mean number of experts of a token may be from that of training. */
+const MOST_APART = 0.1;
+
+/** Said once, behind the texts, where thresholds give tokens other numbers of experts than training did. */
+function sayMean({ model: { moe } }: ResolvedTopology, model: TextModel, options: GenerateOptions): void {
+  const mean = model.meanExperts ?? null;
+  if (moe?.router.kind !== 'expert-choice' || mean === null) return;
+  if (Math.abs(mean - moe.topK) <= MOST_APART * moe.topK) return;
+  note(
+    `a token had ${mean.toFixed(2)} experts on average, and in training ${moe.topK} (model.moe.topK): the text may be worse than the loss says`,
+    options,
+  );
+}
+
 /** Said once, where training dropped tokens: one token alone has no others to compete with. */
 function sayDropless({ model: { moe } }: ResolvedTopology, options: GenerateOptions): void {
   if (moe === null || moe.capacity.train === 0) return;
   const message = `experts take every token here; in training they had room for ${Math.abs(moe.capacity.train)} times their even share (model.moe.capacity)`;
-  if (options.json === true) printJson({ event: 'note', message });
-  else printError(`note: ${message}`);
+  note(message, options);
 }
 
 /** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
@@ -78,6 +108,7 @@ async function write(
 ): Promise<void> {
   const prompt = await promptIds(model, checkpoint, options.prompt);
   sayDropless(topology, options);
+  sayThresholds(topology, options);
   for (let index = 0; index < options.samples; index++) {
     const ids = await sample(model, prompt, options, index);
     const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
@@ -98,6 +129,7 @@ async function write(
         `${options.prompt ?? ''}${text}`,
       );
   }
+  sayMean(topology, model, options);
 }
 
 async function onWorkers(path: string, options: GenerateOptions): Promise<void> {
