@@ -119,7 +119,9 @@ function sizesOf(layout: TinyLayout): Sizes {
 function always({ dp, ep }: TinyLayout, { layers, E, passes, T }: Sizes): StepCopies {
   const plan = times(2, one(4 * ep));
   const votes = times(2, plus(one(16), one(4)));
-  const statistics = plus(one(8 * (2 + layers * (4 + 2 * E))), one(4 * layers * E));
+  // Choices of each expert, and how many were dropped.
+  const counts = one(4 * layers * (E + 1));
+  const statistics = plus(one(8 * (2 + layers * (4 + 2 * E))), counts);
   const tokens = { count: 4, bytes: 13 * T };
   return {
     reads: plus(times(passes * layers, plan), times(dp, plus(votes, statistics))),
