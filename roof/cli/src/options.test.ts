@@ -34,6 +34,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--layout': ['dense', ''],
   '--file-mib': ['0', '-1', 'x', ''],
   '--seq-len': ['0', '-1', 'x', ''],
+  '--only': ['router', '=1', '1=2', 'router='],
 };
 
 /** Command lines whose value is judged by the command, with the sentence that answers: exit 2. */
