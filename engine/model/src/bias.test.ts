@@ -1,20 +1,11 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { defaultRouter, gateBiasId, type MoeConfig } from '@troupe/spec';
-import { LocalModel, type AdamWOptions } from './local-model.ts';
-import { tinyBatch, tinyConfig } from './testing/tiny-model.ts';
+import { LocalModel } from './local-model.ts';
+import { tinyBatch, tinyConfig, tinyUpdate } from './testing/tiny-model.ts';
 
 const RATE = 0.01;
 const balance = { auxLoss: 0.3, zLoss: 0.1, scope: 'sequence', layers: 'each' } as const;
-const update: AdamWOptions = {
-  learningRate: 1e-2,
-  beta1: 0.9,
-  beta2: 0.99,
-  eps: 1e-8,
-  weightDecay: 0.5,
-  clip: 1,
-};
-
 async function open(moe: Partial<MoeConfig>, bias = RATE) {
   const router = { ...defaultRouter, scores: 'sigmoid' } as const;
   const config = tinyConfig({ moe: { router, balance: { ...balance, bias, domain: 1 }, ...moe } });
@@ -37,7 +28,7 @@ test('bias: moves by one rate towards the mean of what was chosen, layer by laye
         expected[layer]![expert] = Math.fround(expected[layer]![expert]! + Math.fround(RATE) * due);
       });
     }
-    await model.adamwStep(update);
+    await model.adamwStep(tinyUpdate);
     t.deepEqual([biasOf(0), biasOf(1)], expected, `step ${step}`);
   }
   t.true(expected.flat().some((each) => each > 0) && expected.flat().some((each) => each < 0));
@@ -70,16 +61,16 @@ test('bias: all tokens at one expert, no valid token, and a gradient that is not
   const { config, model, biasOf } = await open({ choice: 'learned', topK: 1 });
   model.device.write(model.weights.view(gateBiasId(0)), [0, 5, 0, 0]);
   await model.lossAndGradients(tinyBatch(config));
-  await model.adamwStep(update);
+  await model.adamwStep(tinyUpdate);
   const rate = Math.fround(RATE);
   t.deepEqual(biasOf(0), [rate, Math.fround(5 - rate), rate, rate]);
   const before = [biasOf(0), biasOf(1)];
   const padding = { ...tinyBatch(config), valid_T: new Uint8Array(24) };
   await model.lossAndGradients({ ...padding, targets_T: new Int32Array(24).fill(-1) });
-  await model.adamwStep(update);
+  await model.adamwStep(tinyUpdate);
   t.deepEqual([biasOf(0), biasOf(1)], before, 'nothing was due');
   model.device.write(model.weights.view('head'), [Number.NaN]);
   t.true(Number.isNaN((await model.lossAndGradients(tinyBatch(config))).norm));
-  await model.adamwStep(update);
+  await model.adamwStep(tinyUpdate);
   t.deepEqual([biasOf(0), biasOf(1)], before, 'a step that is not applied');
 });

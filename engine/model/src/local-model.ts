@@ -28,7 +28,7 @@ import { finalNormForward, headForward, headLogits } from './head.ts';
 import { initialise } from './initialise.ts';
 import { LocalExperts } from './local-experts.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
-import { bufferStep } from './optimizer-update.ts';
+import { updateCalls } from './optimizer-update.ts';
 import { ropeTables, type RopeTables } from './rope-tables.ts';
 import type { RoutingPlace } from './routing-place.ts';
 import type { StageContext } from './stage-context.ts';
@@ -216,13 +216,16 @@ export class LocalModel {
         : balanceCoefficients(this.config, this.#global(host), this.statistics.byLayer());
     await backwardLayers(ctx, batch, { experts, balance }, (steps) => this.#runSteps(steps));
     // What buffers add up is no gradient: theirs is zero.
-    for (const { from, to } of trainedRanges(gradients.layout, { from: 0, to: gradients.layout.length })) {
-      const gradient = gradients.data.subarray(from, to);
-      await this.#run([
-        { op: 'sum.read', sum: sums.sum(from, to).values, out: gradient },
-        { op: 'sum.squares', gradient, norm128 },
-      ]);
-    }
+    const trained = trainedRanges(gradients.layout, { from: 0, to: gradients.layout.length });
+    await this.#run(
+      trained.flatMap(({ from, to }): readonly KernelCall[] => {
+        const gradient = gradients.data.subarray(from, to);
+        return [
+          { op: 'sum.read', sum: sums.sum(from, to).values, out: gradient },
+          { op: 'sum.squares', gradient, norm128 },
+        ];
+      }),
+    );
     const isFinite = this.device.read(sums.overflow)[0] === 0;
     trainer.norm = isFinite ? normValue(this.device.read(norm128)) : Number.NaN;
     return { ...this.#losses(host), gradients, norm: trainer.norm };
@@ -234,27 +237,21 @@ export class LocalModel {
     assert(trainer !== null, 'a step applies the gradients of a batch');
     const { gradients, m, v, norm, sums } = trainer;
     if (Number.isNaN(norm)) return;
-    const { learningRate, beta1, beta2, eps, weightDecay, clip } = options;
+    const { learningRate, ...settings } = options;
+    const { clip } = settings;
     trainer.clock += 1;
+    const rates = { gradScale: norm > clip ? clip / norm : 1, learningRate, clock: trainer.clock };
     const { data: weights, layout } = this.weights;
-    const rates = {
-      gradScale: norm > clip ? clip / norm : 1,
-      learningRate,
-      beta1,
-      beta2,
-      eps,
-      weightDecay,
-      correction1: 1 - beta1 ** trainer.clock,
-      correction2: 1 - beta2 ** trainer.clock,
-    };
     await this.#run(
-      bufferRuns(layout, { from: 0, to: layout.length }).map(({ from, to, buffer }): KernelCall => {
+      bufferRuns(layout, { from: 0, to: layout.length }).flatMap(({ from, to, buffer }) => {
         const part = (array: Floats): Floats => array.subarray(from, to);
         const own = part(weights);
-        if (buffer !== null)
-          return bufferStep(buffer, { weights: own, out: own, sum: sums.sum(from, to).values });
-        const state = { m: part(m), v: part(v), gradient: part(gradients.data) };
-        return { op: 'adamw', weights: own, out: own, ...state, ...rates };
+        const gradient = buffer === null ? part(gradients.data) : sums.sum(from, to).values;
+        // No tensor is updated as a whole, which would need room to work in.
+        const state = { first: part(m), second: part(v), work: m.subarray(0, 0) };
+        const update = buffer?.kind ?? 'adamw';
+        const arrays = { weights: own, out: own, gradient, ...state };
+        return updateCalls({ update, buffer, whole: null }, arrays, { kind: 'adamw', ...settings }, rates);
       }),
     );
   }

@@ -62,7 +62,7 @@ export interface UpdatedArrays {
 }
 
 /** The call that changes a buffer once a step is applied. */
-export function bufferStep(
+function bufferStep(
   rule: BufferRule,
   { weights, out, sum }: Pick<UpdatedArrays, 'weights' | 'out'> & { readonly sum: Int64s },
 ): KernelCall {

@@ -3,17 +3,8 @@ import { openReferenceDevice } from '@troupe/kernels';
 import { defaultRouter, expertTake, gateThresholdsId, type MoeConfig } from '@troupe/spec';
 import { denseBatch } from './batch.ts';
 import { Generator } from './generate.ts';
-import { LocalModel, type AdamWOptions } from './local-model.ts';
-import { tinyBatch, tinyChoice, tinyConfig } from './testing/tiny-model.ts';
-
-const update: AdamWOptions = {
-  learningRate: 1e-2,
-  beta1: 0.9,
-  beta2: 0.99,
-  eps: 1e-8,
-  weightDecay: 0.5,
-  clip: 1,
-};
+import { LocalModel } from './local-model.ts';
+import { tinyBatch, tinyChoice, tinyConfig, tinyUpdate } from './testing/tiny-model.ts';
 
 async function open(generate: 'thresholds' | 'refuse', changes: Partial<MoeConfig> = {}) {
   const { router, ...moe } = tinyChoice(2, changes);
@@ -59,7 +50,7 @@ test('thresholds: the first step takes the mean of the k-th probabilities, each 
         before === undefined ? mean : 0.99 * before[e]! + 0.01 * mean,
       );
     }
-    await model.adamwStep(update);
+    await model.adamwStep(tinyUpdate);
     for (const layer of [0, 1])
       pairsOf(layer).forEach((found, at) => {
         if (at % 2 === 1) t.is(found, step + 1);
@@ -74,7 +65,7 @@ test('thresholds: change no loss, no norm and no other parameter; padding, evalu
     const found = [];
     for (const { model, config } of [learning, refusing]) {
       const { loss, total, norm } = await model.lossAndGradients(tinyBatch(config));
-      await model.adamwStep(update);
+      await model.adamwStep(tinyUpdate);
       found.push({ loss, total, norm, gate: Array.from(model.device.read(model.weights.view('L1/gate'))) });
     }
     t.deepEqual(found[0], found[1]);
@@ -88,11 +79,11 @@ test('thresholds: change no loss, no norm and no other parameter; padding, evalu
     targets_T: new Int32Array(24).fill(-1),
   };
   await model.lossAndGradients(padding);
-  await model.adamwStep(update);
+  await model.adamwStep(tinyUpdate);
   t.deepEqual([pairsOf(0), pairsOf(1)], before, 'no group took anybody');
   model.device.write(model.weights.view('head'), [Number.NaN]);
   t.true(Number.isNaN((await model.lossAndGradients(tinyBatch(config))).norm));
-  await model.adamwStep(update);
+  await model.adamwStep(tinyUpdate);
   t.deepEqual([pairsOf(0), pairsOf(1)], before, 'a step that is not applied');
 });
 
@@ -100,7 +91,7 @@ test('thresholds: generation takes every expert whose probability reaches its th
   const { config, model } = await open('thresholds');
   for (let step = 0; step < 3; step++) {
     await model.lossAndGradients(tinyBatch(config));
-    await model.adamwStep(update);
+    await model.adamwStep(tinyUpdate);
   }
   const { device, weights } = model;
   const generator = new Generator(device, config, weights);

@@ -1,5 +1,6 @@
 import { defaultRouter, dropless, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import type { Batch } from '../batch.ts';
+import type { AdamWOptions } from '../local-model.ts';
 
 /** Changes to {@link tinyConfig}, one level deep. */
 export type TinyChanges = Partial<Omit<ModelConfig, 'moe'>> & { readonly moe?: Partial<MoeConfig> | null };
@@ -11,6 +12,16 @@ export const tinyChoice = (groupSequences: number, changes: Partial<MoeConfig> =
   balance: { auxLoss: 0, zLoss: 0.1, scope: 'sequence', layers: 'each', bias: 0, domain: 1 },
   ...changes,
 });
+
+/** A step whose decay shows. */
+export const tinyUpdate: AdamWOptions = {
+  learningRate: 1e-2,
+  beta1: 0.9,
+  beta2: 0.99,
+  eps: 1e-8,
+  weightDecay: 0.5,
+  clip: 1,
+};
 
 /** A model small enough for finite differences on the reference device. */
 export function tinyConfig(changes: TinyChanges = {}): ModelConfig {

@@ -3,12 +3,10 @@ import { duration } from '../run/numbers.ts';
 import { modelOf } from './estimate.ts';
 import { measurePace } from './measure-pace.ts';
 import type { OpenedCell, OpenedSweep } from './opened-sweep.ts';
-import { isFailed, type AnyRow, type SweepRow } from './sweep-row.ts';
+import { isFailed } from './sweep-row.ts';
 
 /** Steps of each model. */
 const STEPS = 24;
-
-const isDone = (row: AnyRow | undefined): row is SweepRow => row !== undefined && !isFailed(row);
 
 /**
  * Measures how fast the models of done cells train, and writes it into their rows, losses untouched: for a sweep whose machine did other
@@ -34,8 +32,8 @@ export async function measureDone({ cells, rows }: OpenedSweep, isJson: boolean)
       continue;
     }
     const names = new Set(alike.map(({ cell }) => cell.name));
-    for (const row of rows.rows.filter(({ name }) => names.has(name)))
-      if (isDone(row))
+    for (const row of rows.rows)
+      if (names.has(row.name) && !isFailed(row))
         rows.put({ ...row, tokensPerSecond: pace, seconds: row.tokens / pace, paceSteps: STEPS });
     const said = { names: [...names], tokensPerSecond: pace, steps: STEPS };
     if (isJson) printJson({ event: 'pace', ...said });
