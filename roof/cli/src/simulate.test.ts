@@ -100,15 +100,31 @@ test('simulate: without arithmetic sixteen devices of four machines take a momen
 
 test('simulate: known models run without arithmetic; one with latent attention is refused by name', async (t) => {
   const { folder: cwd } = workplace(t);
-  const small = ['train.batch=4', 'train.grains=4', 'train.microbatches=1', 'model.seqLen=64'];
-  const set = [...small, 'parallel.pp=1', 'parallel.dp=2', 'parallel.ep=2'].flatMap((each) => [
-    '--set',
-    each,
-  ]);
-  const simulated = (preset: string) =>
-    runCli(['simulate', preset, '--shapes-only', '--steps', '1', '--json', ...set], { cwd });
-  for (const preset of ['olmoe-1b-7b', 'mixtral-8x7b', 'deepseek-moe-16b', 'granular-85m']) {
-    const { code, stdout, stderr } = await simulated(preset);
+  // Experts that choose do so among groups of 64 sequences.
+  const simulated = (preset: string, batch = 4) => {
+    const small = [`train.batch=${batch}`, `train.grains=${batch}`, 'train.microbatches=1'];
+    const set = [...small, 'model.seqLen=64', 'parallel.pp=1', 'parallel.dp=2', 'parallel.ep=2'];
+    return runCli(
+      [
+        'simulate',
+        preset,
+        '--shapes-only',
+        '--steps',
+        '1',
+        '--json',
+        ...set.flatMap((each) => ['--set', each]),
+      ],
+      { cwd },
+    );
+  };
+  const known = [
+    ['olmoe-1b-7b', 4],
+    ['mixtral-8x7b', 4],
+    ['deepseek-moe-16b', 4],
+    ['granular-85m', 64],
+  ] as const;
+  for (const [preset, batch] of known) {
+    const { code, stdout, stderr } = await simulated(preset, batch);
     t.is(code, 0, `${preset}: ${stderr}`);
     t.like(jsonLines(stdout)[0], { verdict: 'finished', step: 1 });
   }
