@@ -7,7 +7,13 @@ import { documentSource, type DocumentOrigin } from './document-source.ts';
 import { DataConfigError, TokenizerVocabError } from './errors.ts';
 import { readTokenizer } from './load-tokenizer.ts';
 import { openCorpus, type OpenCorpusOptions, type TokenizerSpec } from './open-corpus.ts';
+import { sourceIdentity, type ParallelSource } from './parallel/parallel-source.ts';
 import { bigramCrossEntropy, unigramCrossEntropy, unigramEntropy } from './statistics.ts';
+import { makeTasks } from './tasks/make-tasks.ts';
+import { openTaskCorpus, packedSplit } from './tasks/open-tasks.ts';
+import { specialIds } from './tasks/special-tokens.ts';
+import { taskBatches, type TaskPart } from './tasks/task-batches.ts';
+import type { TaskSpec } from './tasks/task-spec.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { zipfBatches, zipfEntropy } from './zipf-batches.ts';
 
@@ -15,6 +21,10 @@ import { zipfBatches, zipfEntropy } from './zipf-batches.ts';
 export interface DataConfig extends DocumentOrigin {
   /** Tokens drawn at random instead of documents. */
   readonly synthetic?: 'zipf';
+  /** Texts in several languages, for `tasks`. */
+  readonly parallel?: readonly ParallelSource[];
+  /** What is learnt of `parallel`, a batch of one task each. */
+  readonly tasks?: readonly TaskSpec[];
   readonly tokenizer?: TokenizerSpec;
   /** Share of documents held out. Default 0.02. */
   readonly holdout?: number;
@@ -23,11 +33,25 @@ export interface DataConfig extends DocumentOrigin {
   readonly tokens?: unknown;
   /** Positions of a sequence. */
   readonly seqLen: number;
+  /** Positions of what an encoder reads; null (default): the model has none. */
+  readonly encoderSeqLen?: number | null;
   /** Sequences of a global batch. */
   readonly batch: number;
   readonly seed: number;
   /** Rows of the model's embedding; needed for synthetic tokens, checked against the tokenizer otherwise. */
   readonly modelVocab?: number;
+}
+
+/** What a task has in one language, or in one pair of them. */
+export interface TaskShare {
+  readonly task: string;
+  readonly language: string;
+  /** Items of an epoch: pairs, or pieces of texts. */
+  readonly items: number;
+  readonly heldOutItems: number;
+  /** Texts or pairs of training that are left out, since no window holds them or a side has nothing to learn from. */
+  readonly tooLong: number;
+  readonly tooShort: number;
 }
 
 /** Sizes, and what simple models reach, in nats a token: a loss below the bigram's has learnt from context. */
@@ -54,6 +78,8 @@ export interface DataSource {
   readonly fromCache: boolean;
   /** Why the cache could not be written, if so. */
   readonly cacheProblem?: string;
+  /** What each task has in each language; absent without tasks. */
+  readonly tasks?: readonly TaskShare[];
   /** Counts all tokens when called. */
   statistics(): DataStatistics;
 }
@@ -73,6 +99,7 @@ export async function openDataSource(
     if (config[kind] !== undefined)
       throw new NotBuiltError(`data.${kind}`, 'use source: wordnet, text: PATH or jsonl: PATH');
   if (config.synthetic !== undefined) return openSynthetic(config);
+  if (config.tasks !== undefined) return openTasks(config, config.tasks, options);
   const { tokenizer: spec, modelVocab } = config;
   const isGiven = options.tokenizer !== undefined || spec?.kind === 'bytes' || spec?.file !== undefined;
   const wanted = isGiven ? 0 : (spec?.vocab ?? 0);
@@ -107,7 +134,8 @@ export async function openDataSource(
  */
 export async function checkDataSource(config: DataConfig): Promise<void> {
   if (config.synthetic !== undefined || config.parquet !== undefined || config.tokens !== undefined) return;
-  documentSource(config);
+  if (config.tasks === undefined) documentSource(config);
+  else for (const source of config.parallel ?? []) sourceIdentity(source);
   const { tokenizer: spec, modelVocab = Infinity } = config;
   const tokenizer =
     spec?.kind === 'bytes' ? bytesTokenizer() : spec?.file === undefined ? null : readTokenizer(spec.file);
@@ -117,7 +145,56 @@ export async function checkDataSource(config: DataConfig): Promise<void> {
   await tokenizer?.encode('');
 }
 
-function statisticsOf({ train, heldOut, vocabSize }: Corpus): DataStatistics {
+async function openTasks(
+  config: DataConfig,
+  specs: readonly TaskSpec[],
+  options: OpenCorpusOptions,
+): Promise<DataSource> {
+  const { tokenizer: spec, holdout, modelVocab, seqLen, batch, seed, parallel = [] } = config;
+  if (modelVocab === undefined)
+    throw new DataConfigError('tasks without a vocabulary', 'pass modelVocab (model.vocab)');
+  const { tokenizer, corpus, ...opened } = await openTaskCorpus(
+    {
+      parallel,
+      modelVocab,
+      ...(spec === undefined ? {} : { tokenizer: spec }),
+      ...(holdout === undefined ? {} : { holdout }),
+    },
+    options,
+  );
+  const ids = await specialIds(tokenizer, [...corpus.languages.keys()]);
+  const shape = { source: config.encoderSeqLen ?? null, target: seqLen };
+  const tasks = makeTasks(specs, { corpus, ids, shape, seed });
+  const { vocabSize } = tokenizer;
+  return {
+    tokenizer,
+    batches: taskBatches({ tasks, shape, batch, seed, vocabSize, end: ids.end }),
+    corpusSha256: corpus.sha256,
+    ...opened,
+    tasks: tasks.flatMap(({ name, parts }) => parts.map((part) => shareOf(name, part))),
+    statistics: () =>
+      statisticsOf({
+        vocabSize,
+        train: packedSplit(corpus, 'train', ids.end),
+        heldOut: packedSplit(corpus, 'heldOut', ids.end),
+      }),
+  };
+}
+
+const shareOf = (task: string, { language, train, heldOut }: TaskPart): TaskShare => ({
+  task,
+  language,
+  items: train.count,
+  heldOutItems: heldOut.count,
+  tooLong: train.tooLong,
+  tooShort: train.tooShort,
+});
+
+function statisticsOf({
+  train,
+  heldOut,
+  vocabSize,
+}: Pick<Corpus, 'train' | 'heldOut' | 'vocabSize'>): DataStatistics {
   const measured = heldOut.tokens.length > 1;
   return {
     numTrainTokens: train.tokens.length,

@@ -1,4 +1,4 @@
-export { emptyBatch, type Batch, type BatchSource } from './batch.ts';
+export { emptyBatch, type Batch, type BatchSource, type EvaluationPart, type SourceBatch } from './batch.ts';
 export * from './bpe-trainer.ts';
 export { END_OF_TEXT } from './byte-level-json.ts';
 export { bytesTokenizer } from './bytes-tokenizer.ts';
@@ -30,3 +30,6 @@ export type * from './parallel/po-pairs.ts';
 export * from './parallel/text-pair.ts';
 export type * from './parallel/tsv-pairs.ts';
 export * from './parallel/typescript-messages.ts';
+export { noises, type Noise } from './tasks/noise.ts';
+export { languageTag } from './tasks/special-tokens.ts';
+export { taskKinds, type TaskSpec } from './tasks/task-spec.ts';

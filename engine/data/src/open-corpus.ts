@@ -1,19 +1,15 @@
-import { createHash } from 'node:crypto';
-import { basename, join } from 'node:path';
 import { trainBpe } from './bpe-trainer.ts';
 import { bytesTokenizer } from './bytes-tokenizer.ts';
-import { readCacheFile, writeCacheFile, type CacheEntry } from './cache-file.ts';
+import type { CacheEntry } from './cache-file.ts';
 import { buildCorpus, type Corpus, type PackedTokens } from './corpus.ts';
-import { CACHE_BYTES_MAX, touchEntry, trimCache } from './data-cache.ts';
 import { documentSource, type DocumentOrigin, type DocumentSource } from './document-source.ts';
+import { EntryCache, type CacheOptions } from './entry-cache.ts';
 import { DataConfigError } from './errors.ts';
 import { isHeldOut } from './holdout.ts';
 import { parseTokenizer, readTokenizer } from './load-tokenizer.ts';
 import type { ReadListener } from './text-lines.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Raise it when the same text would come out differently: cleaning, splitting, training, packing. */
-const CODE_VERSION = 2;
 const DEFAULT_VOCAB = 4096;
 
 /** Which tokenizer. Default: a BPE of 4096 tokens, trained on the training split. */
@@ -32,11 +28,7 @@ export interface CorpusSpec {
   readonly holdout?: number;
 }
 
-export interface OpenCorpusOptions {
-  /** Where trained tokenizers and token ids are kept; absent: nothing is kept. */
-  readonly cacheFolder?: string;
-  /** Milliseconds since 1970, which say what of the cache was used last; absent: it keeps everything. */
-  readonly wallClockMs?: () => number;
+export interface OpenCorpusOptions extends CacheOptions {
   /** A tokenizer that is there already, instead of the one that the configuration describes: a run's, when it goes on. */
   readonly tokenizer?: Tokenizer;
   /** Hears how far reading and learning have come. */
@@ -59,60 +51,6 @@ export interface OpenedCorpus {
   readonly fromCache: boolean;
   /** Why the cache could not be written (full disk, read-only folder); the corpus is good all the same. */
   readonly cacheProblem?: string;
-}
-
-/** The cache of one call: a failed write is remembered, never thrown, since the data are good without it. */
-class Cache {
-  problem: string | undefined;
-  numBuilt = 0;
-  private readonly folder: string | undefined;
-  private readonly wallClockMs: (() => number) | undefined;
-  /** Files of this corpus, which stay however large they are. */
-  private readonly used = new Set<string>();
-
-  constructor({ cacheFolder, wallClockMs }: OpenCorpusOptions) {
-    this.folder = cacheFolder;
-    this.wallClockMs = wallClockMs;
-  }
-
-  /** What is stored under the parts of a key, else what `build` makes, stored. A null part: not to be stored. */
-  async entry<T>(
-    name: string,
-    parts: readonly (string | number | null)[],
-    load: (entry: CacheEntry) => T | null,
-    build: () => Promise<T>,
-    save: (value: T) => CacheEntry,
-  ): Promise<T> {
-    const key = createHash('sha256')
-      .update(JSON.stringify([name, CODE_VERSION, ...parts]))
-      .digest('hex');
-    const path =
-      this.folder === undefined || parts.includes(null)
-        ? undefined
-        : join(this.folder, `${name}-${key.slice(0, 24)}.bin`);
-    const stored = path === undefined ? null : readCacheFile(path, key);
-    const loaded = stored === null ? null : load(stored);
-    if (path !== undefined) this.used.add(basename(path));
-    if (loaded !== null) {
-      if (path !== undefined && this.wallClockMs !== undefined) touchEntry(path, this.wallClockMs());
-      return loaded;
-    }
-    const value = await build();
-    this.numBuilt++;
-    try {
-      if (path !== undefined) writeCacheFile(path, key, save(value));
-      this.trim();
-    } catch (error) {
-      this.problem = error instanceof Error ? error.message : String(error);
-    }
-    return value;
-  }
-
-  private trim(): void {
-    const { folder, wallClockMs, used } = this;
-    if (folder !== undefined && wallClockMs !== undefined)
-      trimCache(folder, { bytesMax: CACHE_BYTES_MAX, kept: used, nowMs: wallClockMs() });
-  }
 }
 
 /** Adds up what has been read of a source, for progress reports. */
@@ -157,7 +95,7 @@ async function openTokenizer(
   spec: TokenizerSpec,
   source: DocumentSource,
   holdout: number,
-  { cache, options }: { readonly cache: Cache; readonly options: OpenCorpusOptions },
+  { cache, options }: { readonly cache: EntryCache; readonly options: OpenCorpusOptions },
 ): Promise<Tokenizer> {
   checkSpec(spec);
   if (spec.kind === 'bytes') return bytesTokenizer();
@@ -231,7 +169,7 @@ export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = 
       'it is the share of documents kept for evaluation: 0 ≤ holdout < 1',
     );
   const source = documentSource(spec.origin);
-  const cache = new Cache(options);
+  const cache = new EntryCache(options);
   const tokenizer =
     options.tokenizer ??
     (await openTokenizer(spec.tokenizer ?? { kind: 'bpe' }, source, holdout, { cache, options }));

@@ -79,7 +79,7 @@ test('cut: lengths of spans are spread as compositions are', (t) => {
 });
 
 test('smallestDraws: every place is chosen equally often', (t) => {
-  const counts = new Array<number>(20).fill(0);
+  const counts = Array.from({ length: 20 }, () => 0);
   const rounds = 4000;
   for (let sequence = 0; sequence < rounds; sequence++)
     for (const place of smallestDraws(20, 5, { seed: 3, purpose: 'test', sequence }))

@@ -51,22 +51,22 @@ export interface Turn {
 
 /**
  * Parts that take turns in an endless order: in each cycle of {@link CYCLE} places, each part has as many as its quota, in a permutation of
- * the cycle's own. The turn of a place is computed, so that no place needs an earlier one.
+ * the cycle's own. A place needs its own cycle alone.
  */
 export class Turns {
   readonly #quotas: readonly number[];
-  readonly #starts: readonly number[];
   readonly #key: { readonly seed: number; readonly purpose: string; readonly sequence: number };
   #cycle = -1;
-  #order: (index: number) => number = (index) => index;
+  /** Part of each place of the cycle, and how many places before it are of the same. */
+  readonly #parts = new Int16Array(CYCLE);
+  readonly #ranks = new Int16Array(CYCLE);
 
   /** @param key - `sequence` tells one list of parts from another of the same purpose */
   constructor(
     quotas: readonly number[],
     key: { readonly seed: number; readonly purpose: string; readonly sequence: number },
   ) {
-    let total = 0;
-    this.#starts = quotas.map((quota) => (total += quota) - quota);
+    const total = quotas.reduce((sum, quota) => sum + quota, 0);
     assert(total === CYCLE, 'quotas fill a cycle', { total });
     this.#quotas = quotas;
     this.#key = key;
@@ -75,12 +75,22 @@ export class Turns {
   at(place: number): Turn {
     assert(Number.isInteger(place) && place >= 0, 'places are counted from 0', { place });
     const cycle = Math.floor(place / CYCLE);
-    if (cycle !== this.#cycle) {
-      this.#order = permutation(CYCLE, { ...this.#key, step: cycle });
-      this.#cycle = cycle;
+    if (cycle !== this.#cycle) this.#deal(cycle);
+    const part = this.#parts[place % CYCLE] ?? 0;
+    return { part, index: cycle * (this.#quotas[part] ?? 0) + (this.#ranks[place % CYCLE] ?? 0) };
+  }
+
+  #deal(cycle: number): void {
+    const order = permutation(CYCLE, { ...this.#key, step: cycle });
+    const owners = this.#quotas.flatMap((quota, part) => Array.from({ length: quota }, () => part));
+    const dealt = this.#quotas.map(() => 0);
+    for (let place = 0; place < CYCLE; place++) {
+      const part = owners[order(place)] ?? 0;
+      const rank = dealt[part] ?? 0;
+      this.#parts[place] = part;
+      this.#ranks[place] = rank;
+      dealt[part] = rank + 1;
     }
-    const slot = this.#order(place % CYCLE);
-    const part = this.#starts.findLastIndex((start) => start <= slot);
-    return { part, index: cycle * (this.#quotas[part] ?? 0) + slot - (this.#starts[part] ?? 0) };
+    this.#cycle = cycle;
   }
 }

@@ -1,0 +1,191 @@
+import test from 'ava';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openDataSource, type DataConfig } from '../data-source.ts';
+import { DataConfigError, TokenizerVocabError } from '../errors.ts';
+import type { TextPair } from '../parallel/text-pair.ts';
+import { loadTokenizer } from '../load-tokenizer.ts';
+
+const words = {
+  en: ['the', 'file', 'is', 'open', 'now'],
+  de: ['die', 'datei', 'ist', 'offen', 'jetzt'],
+  fr: ['le', 'fichier', 'est', 'ouvert', 'maintenant'],
+};
+
+/** Sentences that differ by their number. */
+const sentence = (language: keyof typeof words, index: number): string =>
+  `${words[language].slice(0, 2 + (index % 4)).join(' ')} ${index}.`;
+
+const pairsOf = (to: 'de' | 'fr', count: number): TextPair[] =>
+  Array.from({ length: count }, (_, index) => ({
+    from: 'en',
+    to,
+    source: sentence('en', index),
+    target: sentence(to, index),
+    document: `page ${index >> 2}`,
+  }));
+
+const config: DataConfig = {
+  parallel: [{ kind: 'pairs', pairs: [...pairsOf('de', 120), ...pairsOf('fr', 40)] }],
+  tasks: [
+    { kind: 'translation', weight: 2, temperature: 5 },
+    { kind: 'denoising', languages: ['de', 'en'] },
+    { kind: 'denoising', noise: ['shuffle', 'infill'], languages: ['fr'] },
+  ],
+  tokenizer: { kind: 'bpe' },
+  holdout: 0.15,
+  seqLen: 48,
+  encoderSeqLen: 64,
+  batch: 2,
+  seed: 1,
+  modelVocab: 480,
+};
+
+test('openDataSource: tasks of parallel text, with tags and sentinels behind the vocabulary', async (t) => {
+  const { tokenizer, batches, tasks = [], statistics } = await openDataSource(config);
+  t.truthy(tokenizer);
+  if (tokenizer === null) return;
+  t.is(tokenizer.vocabSize, 480, 'the BPE leaves room for three tags, a mask and a hundred sentinels');
+  const [tag] = await tokenizer.encode('<2de>');
+  t.is(tag, 480 - 104, 'tags are first, in the order of the alphabet');
+  t.true(tokenizer.isSpecial(tag ?? 0));
+  t.is(
+    await tokenizer.decode([tag ?? 0, ...(await tokenizer.encode('offen'))], { skipSpecial: true }),
+    'offen',
+  );
+  t.is(loadTokenizer(JSON.parse(JSON.stringify(tokenizer.toJson()))).fingerprint, tokenizer.fingerprint);
+  t.deepEqual(
+    tasks.map(({ task, language }) => `${task} ${language}`),
+    [
+      'translation de-en',
+      'translation fr-en',
+      'translation en-de',
+      'translation en-fr',
+      'denoising spans de',
+      'denoising spans en',
+      'denoising shuffle+infill fr',
+    ],
+  );
+  // Every pair in both directions, in training or held out.
+  const en = tasks.find(({ language }) => language === 'en-de');
+  t.is((en?.items ?? 0) + (en?.heldOutItems ?? 0), 120);
+  t.true((en?.heldOutItems ?? 0) > 0);
+  t.is(batches.vocabSize, 480);
+  for (let step = 0; step < 20; step++) {
+    const { ids_T, source } = batches.trainBatch(step, 0, 2);
+    t.is(ids_T.length, 96);
+    t.is(source?.ids_T.length, 128);
+    t.true([...ids_T, ...(source?.ids_T ?? [])].every((id) => id >= 0 && id < 480));
+  }
+  const { numTrainTokens, bigramCrossEntropy } = statistics();
+  t.true(numTrainTokens > 1000 && (bigramCrossEntropy ?? 0) > 0);
+});
+
+test('openDataSource: a translation reads its source and writes its target after the tag', async (t) => {
+  const tasks = [{ kind: 'translation', pairs: ['en-de'] }] as const;
+  const { tokenizer, batches } = await openDataSource({
+    ...config,
+    tasks,
+    seqLen: 24,
+    encoderSeqLen: 24,
+    batch: 1,
+  });
+  const { ids_T, targets_T, source } = batches.trainBatch(0, 0, 1);
+  const read = [...(source?.ids_T ?? [])];
+  const end = tokenizer?.endOfText ?? 0;
+  const text = await tokenizer?.decode(read.slice(0, read.indexOf(end)));
+  const number = Number(text?.match(/\d+/)?.[0]);
+  t.is(text, sentence('en', number));
+  t.is(await tokenizer?.decode(targets_T.subarray(0, targets_T.indexOf(end))), sentence('de', number));
+  t.deepEqual([...(await (tokenizer?.encode('<2de>') ?? []))], [ids_T[0]]);
+});
+
+test('openDataSource: without an encoder source, tag and target are one sequence', async (t) => {
+  const tasks = [{ kind: 'translation', pairs: ['en-fr'] }, { kind: 'language-model' }] as const;
+  const { encoderSeqLen: _none, ...decoder } = config;
+  const { tokenizer, batches } = await openDataSource({ ...decoder, tasks });
+  const tags = await tokenizer?.encode('<2fr>');
+  const hasSource = Array.from({ length: 20 }, (_, step) => batches.trainBatch(step, 0, 1)).map((batch) => {
+    t.is(batch.source, undefined);
+    return batch.ids_T.some((id, row) => id === tags?.[0] && (batch.firstSeen_T[row] ?? 0) < row % 48);
+  });
+  t.true(hasSource.includes(true));
+  t.true(hasSource.includes(false), 'a language model begins with its tag');
+});
+
+test('openDataSource: tasks come from the cache, and the second time no text is read', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-tasks-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'pairs.tsv');
+  writeFileSync(
+    file,
+    pairsOf('de', 60)
+      .map(({ source, target }) => `${source}\t${target}\n`)
+      .join(''),
+  );
+  const kept: DataConfig = {
+    ...config,
+    parallel: [{ kind: 'tsv', file, from: 'en', to: 'de' }],
+    tasks: [{ kind: 'translation' }],
+  };
+  const options = { cacheFolder: join(folder, 'cache') };
+  const first = await openDataSource(kept, options);
+  t.false(first.fromCache);
+  const second = await openDataSource(kept, options);
+  t.true(second.fromCache);
+  t.is(second.corpusSha256, first.corpusSha256);
+  t.is(second.tokenizer?.fingerprint, first.tokenizer?.fingerprint);
+  t.deepEqual(second.batches.trainBatch(3, 0, 2), first.batches.trainBatch(3, 0, 2));
+  // A run that goes on has its tokenizer.
+  const third = await openDataSource(kept, {
+    ...options,
+    ...(first.tokenizer === null ? {} : { tokenizer: first.tokenizer }),
+  });
+  t.true(third.fromCache);
+  t.deepEqual(third.batches.trainBatch(3, 0, 2), first.batches.trainBatch(3, 0, 2));
+});
+
+const refused = async (change: Partial<DataConfig>) =>
+  openDataSource({ ...config, ...change }).then(
+    () => null,
+    (error: unknown) => error as Error,
+  );
+
+test('openDataSource: what tasks cannot have is one sentence each', async (t) => {
+  const cases: readonly (readonly [Partial<DataConfig>, RegExp])[] = [
+    [
+      { tasks: [{ kind: 'translation', pairs: ['en-xx'] }] },
+      /task 1 \(translation\): no parallel text for en-xx; there is de-en, en-de, en-fr, fr-en;/,
+    ],
+    [
+      { tasks: [{ kind: 'denoising', languages: ['xx'] }] },
+      /task 1 \(denoising spans\): no text in xx; there is de, en, fr;/,
+    ],
+    [{ tasks: [{ kind: 'denoising', noise: ['spans', 'rotate'] }] }, /noise spans, rotate; use spans alone/],
+    [
+      { tasks: [{ kind: 'language-model' }] },
+      /task 1 \(language-model\): a language model has nothing for an encoder to read/,
+    ],
+    [
+      { tasks: [{ kind: 'translation' }], seqLen: 3 },
+      /nothing to train on for de-en: \d+ texts are longer than a window/,
+    ],
+    [{ parallel: [] }, /tasks without texts; name the texts in data.parallel/],
+  ];
+  for (const [change, message] of cases) {
+    const error = await refused(change);
+    t.true(error instanceof DataConfigError, String(error));
+    t.regex(error?.message ?? '', message);
+  }
+});
+
+test('openDataSource: special tokens that do not fit are refused with the number that is needed', async (t) => {
+  const small = await refused({ modelVocab: 300 });
+  t.true(small instanceof TokenizerVocabError);
+  t.regex(small?.message ?? '', /361 tokens but model.vocab is 300/);
+  const asked = await refused({ tokenizer: { kind: 'bpe', vocab: 400 } });
+  t.regex(asked?.message ?? '', /504 tokens but model.vocab is 480/);
+  const bytes = await refused({ tokenizer: { kind: 'bytes' }, modelVocab: 320 });
+  t.regex(bytes?.message ?? '', /361 tokens but model.vocab is 320/);
+});

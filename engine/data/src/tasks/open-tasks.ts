@@ -1,0 +1,164 @@
+import { bytesTokenizer } from '../bytes-tokenizer.ts';
+import { trainBpe } from '../bpe-trainer.ts';
+import type { PackedTokens } from '../corpus.ts';
+import { EntryCache } from '../entry-cache.ts';
+import { DataConfigError, TokenizerVocabError } from '../errors.ts';
+import { parseTokenizer, readTokenizer } from '../load-tokenizer.ts';
+import type { OpenCorpusOptions, TokenizerSpec } from '../open-corpus.ts';
+import { readParallel } from '../parallel/parallel-text.ts';
+import { sourceIdentity, type ParallelSource } from '../parallel/parallel-source.ts';
+import type { Tokenizer } from '../tokenizer.ts';
+import { specialNames, withSpecialTokens } from './special-tokens.ts';
+import { encodeTaskTexts, taskCorpusEntry, taskCorpusFrom, type TaskCorpus } from './task-corpus.ts';
+import { taskTexts, temperedTexts, type TaskTexts } from './task-texts.ts';
+
+/** Tokens that a BPE has before the first merge: 256 bytes and the end of a text. */
+const SMALLEST_BPE = 257;
+
+export interface TaskCorpusSpec {
+  readonly parallel: readonly ParallelSource[];
+  readonly tokenizer?: TokenizerSpec;
+  /** Expected share of documents held out, 0 ≤ holdout < 1. Default 0.02. */
+  readonly holdout?: number;
+  /** Rows of the model's embedding: text and special tokens fit into them. */
+  readonly modelVocab: number;
+}
+
+export interface OpenedTaskCorpus {
+  /** With the special tokens of tasks. */
+  readonly tokenizer: Tokenizer;
+  readonly corpus: TaskCorpus;
+  readonly fromCache: boolean;
+  readonly cacheProblem?: string;
+}
+
+/** What is made of texts, which are read only where something is not in the cache. */
+class Opening {
+  readonly #spec: TaskCorpusSpec;
+  readonly #options: OpenCorpusOptions;
+  readonly #holdout: number;
+  readonly #identity: string | null;
+  readonly cache: EntryCache;
+  #texts: Promise<TaskTexts> | undefined;
+
+  constructor(spec: TaskCorpusSpec, options: OpenCorpusOptions) {
+    this.#spec = spec;
+    this.#options = options;
+    this.#holdout = spec.holdout ?? 0.02;
+    const identities = spec.parallel.map(sourceIdentity);
+    this.#identity = identities.includes(null) ? null : identities.join('\n');
+    this.cache = new EntryCache(options);
+  }
+
+  #read(): Promise<TaskTexts> {
+    const { parallel: sources } = this.#spec;
+    this.#texts ??= readParallel({ sources, holdout: this.#holdout }).then(taskTexts);
+    return this.#texts;
+  }
+
+  /** The tokenizer of a run that goes on has its special tokens already. */
+  async tokenizer(): Promise<Tokenizer> {
+    return (
+      this.#options.tokenizer ??
+      this.cache.entry(
+        'tokenizer',
+        [
+          'tasks',
+          this.#identity,
+          this.#holdout,
+          JSON.stringify(this.#spec.tokenizer ?? {}),
+          this.#spec.modelVocab,
+        ],
+        ({ sections }) => parseTokenizer(sections['json'] as Uint8Array),
+        () => this.#makeTokenizer(),
+        (tokenizer) => ({
+          meta: {},
+          sections: { json: new TextEncoder().encode(JSON.stringify(tokenizer.toJson())) },
+        }),
+      )
+    );
+  }
+
+  async #makeTokenizer(): Promise<Tokenizer> {
+    const { tokenizer: spec = { kind: 'bpe' }, modelVocab } = this.#spec;
+    const read = await this.#read();
+    const names = specialNames([...read.languages.keys()]);
+    if (spec.kind === 'bytes') return withSpecialTokens(bytesTokenizer(), names);
+    if (spec.file !== undefined) return withSpecialTokens(readTokenizer(spec.file), names);
+    // A BPE as large as the model leaves room for the special tokens; any other has the size that was asked for.
+    const asked = spec.vocab ?? modelVocab;
+    const vocab = asked === modelVocab ? modelVocab - names.length : asked;
+    if (vocab < SMALLEST_BPE) throw new TokenizerVocabError(SMALLEST_BPE + names.length, modelVocab);
+    if (vocab + names.length > modelVocab) throw new TokenizerVocabError(vocab + names.length, modelVocab);
+    const task = 'learning a tokenizer';
+    const trained = await trainBpe(temperedTexts(read), {
+      vocab,
+      progress: (done) => this.#options.progress?.({ task, unit: 'tokens', done, of: vocab }),
+    });
+    return withSpecialTokens(trained, names);
+  }
+
+  corpus(tokenizer: Tokenizer): Promise<TaskCorpus> {
+    return this.cache.entry(
+      'corpus',
+      ['tasks', this.#identity, this.#holdout, tokenizer.fingerprint],
+      taskCorpusFrom,
+      async () => {
+        let done = 0;
+        return encodeTaskTexts(await this.#read(), tokenizer, (characters) => {
+          done += characters;
+          this.#options.progress?.({ task: 'cutting text into tokens', unit: 'bytes', done, of: null });
+        });
+      },
+      taskCorpusEntry,
+    );
+  }
+}
+
+/**
+ * Opens parallel text as tokens: reads it, learns or loads the tokenizer, adds special tokens behind its own, and encodes; or takes all
+ * of it from the cache without reading a text.
+ *
+ * @throws {TokenizerVocabError} TROUPE_DATA_VOCAB when tokens and special tokens are more than the model has
+ * @throws as readParallel
+ */
+export async function openTaskCorpus(
+  spec: TaskCorpusSpec,
+  options: OpenCorpusOptions,
+): Promise<OpenedTaskCorpus> {
+  if (spec.parallel.length === 0)
+    throw new DataConfigError('tasks without texts', 'name the texts in data.parallel');
+  const opening = new Opening(spec, options);
+  const opened = await opening.tokenizer();
+  const corpus = await opening.corpus(opened);
+  // A tokenizer that was given may know none of these languages.
+  const tokenizer = withSpecialTokens(opened, specialNames([...corpus.languages.keys()]));
+  if (tokenizer.vocabSize > spec.modelVocab)
+    throw new TokenizerVocabError(tokenizer.vocabSize, spec.modelVocab);
+  const { numBuilt, problem } = opening.cache;
+  return {
+    tokenizer,
+    corpus,
+    fromCache: numBuilt === 0,
+    ...(problem === undefined ? {} : { cacheProblem: problem }),
+  };
+}
+
+/** All texts of a split one after the other, each with its end, for statistics. */
+export function packedSplit(
+  { languages }: TaskCorpus,
+  split: 'train' | 'heldOut',
+  end: number,
+): PackedTokens {
+  const ids: number[] = [];
+  const documentStarts: number[] = [];
+  for (const { tokens, starts, numTrain } of languages.values()) {
+    const [first, last] = split === 'train' ? [0, numTrain] : [numTrain, starts.length - 1];
+    for (let text = first; text < last; text++) {
+      documentStarts.push(ids.length);
+      for (let at = starts[text] ?? 0; at < (starts[text + 1] ?? 0); at++) ids.push(tokens[at] ?? 0);
+      ids.push(end);
+    }
+  }
+  return { tokens: Int32Array.from(ids), documentStarts: Int32Array.from(documentStarts) };
+}
