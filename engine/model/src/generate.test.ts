@@ -1,7 +1,8 @@
 import test from 'ava';
 import { openReferenceDevice } from '@troupe/kernels';
 import { GenerationError } from './errors.ts';
-import { Generator, type GenerateOptions } from './generate.ts';
+import type { GenerateOptions } from './continuations.ts';
+import { Generator } from './generate.ts';
 import { LocalModel } from './local-model.ts';
 import { tinyChoice, tinyConfig } from './testing/tiny-model.ts';
 

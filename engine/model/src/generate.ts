@@ -1,27 +1,34 @@
-import { prng, type HostFloats } from '@troupe/core';
+import type { HostFloats } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { denseBatch, type Batch } from './batch.ts';
+import type { BeamOptions } from './beam.ts';
+import { continueTexts } from './continue-texts.ts';
+import { beamTexts, sampledText, type GenerateOptions } from './continuations.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';
 import { LocalModel, type LocalModelOptions } from './local-model.ts';
 import { expertsChoose, hasThresholds, moeLayers, type ModelConfig } from '@troupe/spec';
-import { checkSampling, sampleToken, type SamplingOptions } from './sampling.ts';
+import type { TextModel } from './text-model.ts';
+import type { WrittenText } from './written-text.ts';
 
-export interface GenerateOptions extends SamplingOptions {
-  /** New tokens at most. */
-  readonly maxTokens: number;
-  /** No stop token is drawn before so many new tokens; default 0. */
-  readonly minTokens?: number;
-  readonly seed: number;
-  /** Token ids that end the text; the one drawn is not yielded. */
-  readonly stop?: readonly number[];
+/** A prompt to continue. */
+export interface TextRequest {
+  readonly prompt: readonly number[];
+  /** Default: that of the options. */
+  readonly seed?: number;
 }
+
+/** How texts are continued: by draws, or with `beams` by beam search, which draws nothing. */
+export type WriteOptions = GenerateOptions & Partial<BeamOptions>;
 
 /** Of products, and of rows between gates and experts; default f32. */
 export type GeneratorFormats = Pick<LocalModelOptions, 'precision' | 'rowFormat' | 'tensor'>;
 
 /** Windows are at least so long: shorter ones would not be faster, only more kinds of buffers. */
 const SMALLEST_WINDOW = 16;
+
+/** Texts that are written together by default. */
+const TEXTS_AT_ONCE = 8;
 
 /** The context in the first of `tokens` / `seqLen` sequences, padded behind: nothing looks to the right, and padding is never routed. */
 export function windowBatch(context: ArrayLike<number>, tokens: number, seqLen: number): Batch {
@@ -44,54 +51,43 @@ export function checkGenerates({ moe }: ModelConfig): void {
   );
 }
 
-function checkPrompt(prompt: readonly number[], vocab: number): void {
-  if (prompt.length === 0) {
-    throw new GenerationError(
-      'the prompt has no tokens; give at least one, for example the start of a document',
-    );
-  }
-  const foreign = prompt.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab);
-  if (foreign !== undefined) {
-    throw new GenerationError(`token ${foreign} is outside the vocabulary of ${vocab}`, {
-      id: foreign,
-      vocab,
-    });
-  }
-}
-
-/** What continues a text. */
-export interface TextModel {
-  readonly vocab: number;
-  /** Logits of the token behind a context, [V]. */
-  readonly nextLogits: (context: readonly number[]) => Promise<HostFloats>;
-}
-
 /**
- * Draws tokens of a text one by one, whatever computes the logits. Draw i is keyed by (seed, `sample`, position).
+ * Draws tokens of a text one by one, whatever computes the logits.
  *
  * @throws {GenerationError} as {@link Generator.generate}
  */
 export async function* continueText(
   prompt: readonly number[],
   options: GenerateOptions,
-  { vocab, nextLogits }: TextModel,
+  model: TextModel,
 ): AsyncGenerator<number, void, void> {
-  const sampling = checkSampling(options);
-  checkPrompt(prompt, vocab);
-  const { maxTokens, minTokens = 0, seed, stop = [] } = options;
-  const context = [...prompt];
-  for (let made = 0; made < maxTokens; made++) {
-    const logits_V = (await nextLogits(context)).slice();
-    if (!logits_V.every(Number.isFinite))
-      throw new GenerationError(
-        `the logits of token ${made + 1} are not finite (overflow): the model has diverged; try an older checkpoint`,
-      );
-    if (made < minTokens) for (const id of stop) logits_V[id] = Number.NEGATIVE_INFINITY;
-    const id = sampleToken(logits_V, sampling, prng({ seed, purpose: 'sample', position: context.length }));
-    if (stop.includes(id)) return;
-    context.push(id);
-    yield id;
+  const text = sampledText(prompt, options, model.vocab);
+  for (let [ids] = text.texts, made = 0; ids !== undefined; [ids] = text.texts) {
+    text.take(await model.nextLogits([{ slot: 0, ids }]));
+    const id = text.written[0]?.ids[made++];
+    if (id !== undefined) yield id;
   }
+}
+
+/**
+ * Continues several prompts together; each gets what it would get alone.
+ *
+ * @returns the texts of each prompt, in their order: one, or with `beams` the best so many, the best first
+ * @throws {GenerationError} as {@link Generator.write}
+ */
+export function writeTexts(
+  requests: readonly TextRequest[],
+  { beams, lengthPenalty = 1, ...options }: WriteOptions,
+  model: TextModel,
+): AsyncGenerator<readonly WrittenText[], void, void> {
+  return continueTexts(
+    model,
+    requests.map(({ prompt, seed = options.seed }) =>
+      beams === undefined
+        ? sampledText(prompt, { ...options, seed }, model.vocab)
+        : beamTexts(prompt, { ...options, beams, lengthPenalty }, model.vocab),
+    ),
+  );
 }
 
 /**
@@ -126,10 +122,32 @@ export class Generator {
    */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
     checkGenerates(this.#config);
-    return continueText(prompt, options, {
+    return continueText(prompt, options, this.#textModel(1));
+  }
+
+  /**
+   * Continues prompts together, {@link TEXTS_AT_ONCE} at a time; each gets what it would get alone.
+   *
+   * @throws {GenerationError} TROUPE_MODEL_GENERATION as {@link generate}, or beams < 1, or a negative length penalty
+   */
+  write(
+    requests: readonly TextRequest[],
+    options: WriteOptions,
+  ): AsyncGenerator<readonly WrittenText[], void, void> {
+    checkGenerates(this.#config);
+    return writeTexts(requests, options, this.#textModel(Math.max(TEXTS_AT_ONCE, options.beams ?? 0)));
+  }
+
+  #textModel(slots: number): TextModel {
+    return {
       vocab: this.#config.vocab,
-      nextLogits: (context) => this.#nextLogits(context),
-    });
+      slots,
+      nextLogits: async (texts) => {
+        const logits: HostFloats[] = [];
+        for (const { ids } of texts) logits.push(await this.#nextLogits(ids));
+        return logits;
+      },
+    };
   }
 
   /** Experts of a token and layer on average, in what was computed so far; null before, and in a model without experts. */

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import test from 'ava';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
@@ -51,5 +52,55 @@ test.serial(
     const refused = await runCli(['generate', 'none', '--prompt', 'T'], at);
     t.not(refused.code, 0);
     t.regex(refused.stderr, /experts of this model choose tokens among the sequences of a batch/u);
+  },
+);
+
+test.serial(
+  'generate: prompts of a file are continued together as each alone, by draws or beams, on one device as on workers',
+  async (t) => {
+    const { folder, path } = workplace(t);
+    const at = { cwd: folder };
+    const launched = await runCli(['launch', 'small.yaml', '--quiet', '--stop-after', '4'], at);
+    t.is(launched.code, 0, launched.stderr);
+    writeFileSync(path('prompts.txt'), 'The actor\n\nThe gate keeps\r\nT\n');
+    const generate = async (...more: readonly string[]) => {
+      const { code, stdout, stderr } = await runCli(['generate', 'run', '--max-tokens', '5', ...more], at);
+      t.is(code, 0, stderr);
+      return stdout;
+    };
+    const samples = async (...more: readonly string[]) => jsonLines(await generate('--json', ...more));
+    const together = await samples('--prompts', 'prompts.txt', '--samples', '2');
+    t.deepEqual(
+      together.map(({ line, index, prompt }) => [line, index, prompt]),
+      [
+        [1, 0, 'The actor'],
+        [1, 1, 'The actor'],
+        [3, 0, 'The gate keeps'],
+        [3, 1, 'The gate keeps'],
+        [4, 0, 'T'],
+        [4, 1, 'T'],
+      ],
+    );
+    const alone = await samples('--prompt', 'The gate keeps', '--samples', '2');
+    t.deepEqual(
+      alone.map(({ ids }) => ids),
+      together.slice(2, 4).map(({ ids }) => ids),
+    );
+    const shown = await generate('--prompts', 'prompts.txt');
+    t.regex(
+      shown,
+      /^--- prompt 1 of 3\nThe actor.*--- prompt 2 of 3\nThe gate keeps.*--- prompt 3 of 3\nT/su,
+    );
+
+    const beams = ['--prompts', 'prompts.txt', '--beams', '3', '--samples', '2', '--length-penalty', '0.5'];
+    const searched = await samples(...beams);
+    t.is(searched.length, 6);
+    for (const [first, second] of [searched.slice(0, 2), searched.slice(4)])
+      t.true(Number(first?.['score']) >= Number(second?.['score']));
+    const divided = await samples(...beams, '--set', 'parallel.pp=2', '--set', 'parallel.ep=1');
+    t.deepEqual(
+      divided.map(({ ids }) => ids),
+      searched.map(({ ids }) => ids),
+    );
   },
 );

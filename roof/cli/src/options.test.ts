@@ -22,6 +22,8 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--temperature': ['-1', 'hot', '', 'Infinity', 'NaN'],
   '--top-k': ['-1', '1.5', 'x', ''],
   '--top-p': ['2', '0', '-1', '1.0001', 'x', '', 'NaN'],
+  '--beams': ['0', '1.5', 'x', ''],
+  '--length-penalty': ['-1', 'x', '', 'NaN'],
   '--seed': ['-1', '1.5', 'x', ''],
   '--steps': ['0', '-1', 'x', ''],
   '--seeds': ['x', '3..1', '-1..2', '1..', ''],
@@ -46,6 +48,22 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
     [['eval', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
     [['generate', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
     [['resume', 'none', '--checkpoint', 'x'], /'none' holds no checkpoint/],
+  ],
+  '--prompts': [
+    [['generate', 'none', '--prompts', 'none.txt'], /--prompts: cannot read 'none.txt' \(ENOENT\)/],
+    [
+      ['generate', 'none', '--prompts', 'text.txt', '--prompt', 'a'],
+      /--prompt and --prompts exclude each other/,
+    ],
+    [['generate', 'none', '--length-penalty', '1'], /--length-penalty goes with --beams/],
+    [
+      ['generate', 'none', '--beams', '2', '--top-k', '4'],
+      /--top-k and --beams exclude each other: beam search draws nothing/,
+    ],
+    [
+      ['generate', 'none', '--beams', '2', '--samples', '3'],
+      /--samples 3 is more than --beams 2: a search keeps as many texts/,
+    ],
   ],
   '--from': [
     [['launch', 'small.yaml', '--from', 'none'], /'none' holds no checkpoint; there is no such folder/],

@@ -1,6 +1,15 @@
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { Tokenizer } from '@troupe/data';
-import { checkGenerates, continueText, type GenerateOptions } from '@troupe/model';
+import {
+  checkGenerates,
+  continueText,
+  writeTexts,
+  type GenerateOptions,
+  type TextModel,
+  type TextRequest,
+  type WriteOptions,
+  type WrittenText,
+} from '@troupe/model';
 import type { ResolvedTopology } from '@troupe/topology';
 import { launch, type Launch } from './launch/launch.ts';
 import { tokenizerOf } from './run-data.ts';
@@ -51,11 +60,33 @@ export class DividedModel {
 
   /** New token ids after `prompt`, one by one, the same as one device draws. @throws {GenerationError} TROUPE_MODEL_GENERATION */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
+    return continueText(prompt, options, this.#textModel(1));
+  }
+
+  /**
+   * Continues prompts, each with the text that it would get alone, which is that of one device: of each one text, or with `beams` the best so many.
+   *
+   * @throws {GenerationError} TROUPE_MODEL_GENERATION
+   */
+  write(
+    requests: readonly TextRequest[],
+    options: WriteOptions,
+  ): AsyncGenerator<readonly WrittenText[], void, void> {
+    return writeTexts(requests, options, this.#textModel(options.beams ?? 1));
+  }
+
+  /** Workers keep nothing of a text: each token computes the window of all before it, one text after the other. */
+  #textModel(slots: number): TextModel {
     const { vocab, seqLen } = this.#topology.model;
-    return continueText(prompt, options, {
+    return {
       vocab,
-      nextLogits: (context) => this.#run.logits(context.slice(-seqLen)),
-    });
+      slots,
+      nextLogits: async (texts) => {
+        const logits: Float32Array[] = [];
+        for (const { ids } of texts) logits.push(await this.#run.logits(ids.slice(-seqLen)));
+        return logits;
+      },
+    };
   }
 
   /** Ends the workers. */

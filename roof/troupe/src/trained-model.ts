@@ -13,6 +13,9 @@ import {
   type EvaluationEnd,
   type FlatWeights,
   type GenerateOptions,
+  type TextRequest,
+  type WriteOptions,
+  type WrittenText,
 } from '@troupe/model';
 import { blocksOfPart, routingDomain } from '@troupe/spec';
 import type { ResolvedTopology } from '@troupe/topology';
@@ -161,5 +164,17 @@ export class TrainedModel {
   /** New token ids after `prompt`, one by one. @throws {GenerationError} TROUPE_MODEL_GENERATION */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
     return this.#generator.generate(prompt, options);
+  }
+
+  /**
+   * Continues prompts together, each with the text that it would get alone: of each one text, or with `beams` the best so many.
+   *
+   * @throws {GenerationError} TROUPE_MODEL_GENERATION
+   */
+  write(
+    requests: readonly TextRequest[],
+    options: WriteOptions,
+  ): AsyncGenerator<readonly WrittenText[], void, void> {
+    return this.#generator.write(requests, options);
   }
 }

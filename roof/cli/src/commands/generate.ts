@@ -1,17 +1,22 @@
 import type { Command } from 'commander';
 import type { DividedModel, OpenedRun, ResolvedTopology, TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
-import { print, printError, printJson } from '../output.ts';
+import { Notes } from '../generate/notes.ts';
+import { promptsOf, type Prompt } from '../generate/prompts.ts';
+import { print, printJson } from '../output.ts';
 import { collect, decimal, integer, share, verb, type CommonOptions } from '../verb.ts';
 import { dividedOrWhole } from './division.ts';
 
 interface GenerateOptions extends CommonOptions {
   readonly prompt?: string;
+  readonly prompts?: string;
   readonly samples: number;
   readonly maxTokens: number;
   readonly temperature?: number;
   readonly topK?: number;
   readonly topP?: number;
+  readonly beams?: number;
+  readonly lengthPenalty?: number;
   readonly seed: number;
   readonly checkpoint?: string;
   readonly set: readonly string[];
@@ -19,55 +24,38 @@ interface GenerateOptions extends CommonOptions {
 }
 
 /** What writes text: a checkpoint on one device, or on workers. */
-type TextModel = Pick<TrainedModel | DividedModel, 'step' | 'tokenizer' | 'generate'> & {
+type TextModel = Pick<TrainedModel | DividedModel, 'step' | 'tokenizer' | 'write'> & {
   /** Experts of a token so far; absent where that is not known. */
   readonly meanExperts?: number | null;
 };
+
+/** What was written of one prompt: a list a draw, or all beams in one. */
+type Written = Awaited<ReturnType<ReturnType<TextModel['write']>['next']>>['value'] & object;
 
 /** What a run writes holds moments too. */
 const isImported = ({ manifest }: OpenedRun['checkpoint']): boolean =>
   manifest.tensors.every(({ group }) => group === 'weights');
 
-function note(message: string, options: GenerateOptions): void {
-  if (options.json === true) printJson({ event: 'note', message });
-  else printError(`note: ${message}`);
-}
-
-/** Said once, where experts choose: one text has no others to be compared with. */
-function sayThresholds({ model: { moe } }: ResolvedTopology, options: GenerateOptions): void {
-  if (moe?.router.kind !== 'expert-choice') return;
-  note(
-    'experts choose by the thresholds that training averaged; in training they chose among sequences (model.moe.router.generate)',
-    options,
-  );
-}
-
-/** How far the mean number of experts of a token may be from that of training. */
-const MOST_APART = 0.1;
-
-/** Said once, behind the texts, where thresholds give tokens other numbers of experts than training did. */
-function sayMean({ model: { moe } }: ResolvedTopology, model: TextModel, options: GenerateOptions): void {
-  const mean = model.meanExperts ?? null;
-  if (moe?.router.kind !== 'expert-choice' || mean === null) return;
-  if (Math.abs(mean - moe.topK) <= MOST_APART * moe.topK) return;
-  note(
-    `a token had ${mean.toFixed(2)} experts on average, and in training ${moe.topK} (model.moe.topK): the text may be worse than the loss says`,
-    options,
-  );
-}
-
-/** Said once, where training dropped tokens: one token alone has no others to compete with. */
-function sayDropless({ model: { moe } }: ResolvedTopology, options: GenerateOptions): void {
-  if (moe === null || moe.capacity.train === 0) return;
-  const message = `experts take every token here; in training they had room for ${Math.abs(moe.capacity.train)} times their even share (model.moe.capacity)`;
-  note(message, options);
+/** Options that say how to draw leave a search nothing to do, and the other way round. */
+function checkSearch(options: GenerateOptions): void {
+  const { beams, lengthPenalty, samples, temperature, topK, topP } = options;
+  if (beams === undefined) {
+    if (lengthPenalty !== undefined) throw new UsageError('--length-penalty goes with --beams');
+    return;
+  }
+  const drawing = Object.entries({ '--temperature': temperature, '--top-k': topK, '--top-p': topP });
+  const stray = drawing.find(([, value]) => value !== undefined);
+  if (stray !== undefined)
+    throw new UsageError(`${stray[0]} and --beams exclude each other: beam search draws nothing`);
+  if (samples > beams)
+    throw new UsageError(`--samples ${samples} is more than --beams ${beams}: a search keeps as many texts`);
 }
 
 /** The context of a sample: the prompt, or the end of a document, after which the next one starts. */
 async function promptIds(
   { tokenizer }: TextModel,
   checkpoint: OpenedRun['checkpoint'],
-  prompt: string | undefined,
+  { text }: Prompt,
 ): Promise<readonly number[]> {
   if (tokenizer === null)
     throw new UsageError(
@@ -75,61 +63,97 @@ async function promptIds(
         ? 'the folder that this model was imported from had no tokenizer.json, so it has no text'
         : 'this model was trained on synthetic tokens, which have no text',
     );
-  if (prompt !== undefined && prompt !== '') return [...(await tokenizer.encode(prompt))];
+  if (text !== '') return [...(await tokenizer.encode(text))];
   if (tokenizer.endOfText === null)
     throw new UsageError('this tokenizer has no end of text to start after; pass --prompt');
   return [tokenizer.endOfText];
 }
 
-async function sample(
+/** Texts of all prompts: of each `samples` draws, or the best so many of a search. */
+async function* texts(
   model: TextModel,
-  prompt: readonly number[],
+  prompts: readonly (readonly number[])[],
   options: GenerateOptions,
-  index: number,
-): Promise<readonly number[]> {
-  const { temperature, topK, topP, maxTokens, seed } = options;
-  const ids: number[] = [];
+): AsyncGenerator<Written> {
+  const { temperature, topK, topP, maxTokens, seed, beams, lengthPenalty, samples } = options;
   const settings = {
     ...(temperature === undefined ? {} : { temperature }),
     ...(topK === undefined ? {} : { topK }),
     ...(topP === undefined ? {} : { topP }),
+    ...(beams === undefined ? {} : { beams }),
+    ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
     maxTokens,
-    seed: seed + index,
+    seed,
     stop: model.tokenizer?.endOfText == null ? [] : [model.tokenizer.endOfText],
   };
-  for await (const id of model.generate(prompt, settings)) ids.push(id);
-  return ids;
+  if (beams !== undefined) {
+    for await (const found of model.write(
+      prompts.map((prompt) => ({ prompt })),
+      settings,
+    ))
+      yield found.slice(0, samples);
+    return;
+  }
+  const requests = prompts.flatMap((prompt) =>
+    Array.from({ length: samples }, (_, index) => ({ prompt, seed: seed + index })),
+  );
+  let drawn: Written = [];
+  for await (const found of model.write(requests, settings)) {
+    drawn = [...drawn, ...found];
+    if (drawn.length < samples) continue;
+    yield drawn;
+    drawn = [];
+  }
+}
+
+/** Which of the texts follows; nothing where there is one. */
+function headline(place: readonly (readonly [name: string, index: number, of: number])[]): readonly string[] {
+  const several = place.filter(([, , of]) => of > 1);
+  if (several.length === 0) return [];
+  return [`--- ${several.map(([name, index, of]) => `${name} ${index + 1} of ${of}`).join(', ')}`];
 }
 
 async function write(
   model: TextModel,
-  { checkpoint, topology }: Pick<OpenedRun, 'checkpoint' | 'topology'>,
+  {
+    checkpoint,
+    topology,
+  }: { readonly checkpoint: OpenedRun['checkpoint']; readonly topology: ResolvedTopology },
   options: GenerateOptions,
 ): Promise<void> {
-  const prompt = await promptIds(model, checkpoint, options.prompt);
-  sayDropless(topology, options);
-  sayThresholds(topology, options);
-  for (let index = 0; index < options.samples; index++) {
-    const ids = await sample(model, prompt, options, index);
-    const text = (await model.tokenizer?.decode(ids, { skipSpecial: true })) ?? '';
-    const ended = ids.length < options.maxTokens;
-    if (options.json === true)
-      printJson({
-        event: 'sample',
-        index,
-        step: model.step,
-        prompt: options.prompt ?? '',
-        text,
-        ids,
-        ended,
-      });
-    else
-      print(
-        ...(options.samples === 1 ? [] : [`--- sample ${index + 1} of ${options.samples}`]),
-        `${options.prompt ?? ''}${text}`,
-      );
+  const prompts = promptsOf(options);
+  const ids: (readonly number[])[] = [];
+  for (const prompt of prompts) ids.push(await promptIds(model, checkpoint, prompt));
+  const notes = new Notes(topology, options);
+  notes.ofExperts();
+  let at = 0;
+  for await (const found of texts(model, ids, options)) {
+    const prompt = prompts[at] ?? { text: '' };
+    for (const [index, each] of found.entries()) {
+      const text = (await model.tokenizer?.decode(each.ids, { skipSpecial: true })) ?? '';
+      const { line } = prompt;
+      if (options.json === true)
+        printJson({
+          event: 'sample',
+          index,
+          step: model.step,
+          ...(line === undefined ? {} : { line }),
+          prompt: prompt.text,
+          text,
+          ...each,
+        });
+      else
+        print(
+          ...headline([
+            ['prompt', at, prompts.length],
+            ['sample', index, found.length],
+          ]),
+          `${prompt.text}${text}`,
+        );
+    }
+    at += 1;
   }
-  sayMean(topology, model, options);
+  notes.ofMean(model.meanExperts ?? null);
 }
 
 async function onWorkers(path: string, options: GenerateOptions): Promise<void> {
@@ -154,6 +178,8 @@ async function onWorkers(path: string, options: GenerateOptions): Promise<void> 
 }
 
 async function generate(path: string, options: GenerateOptions): Promise<void> {
+  checkSearch(options);
+  promptsOf(options);
   const { withTrainedModel } = await import('../trained.ts');
   await dividedOrWhole(options.set, {
     onOneDevice: () =>
@@ -172,7 +198,8 @@ export function registerGenerate(program: Command): void {
     'npx troupe generate runs/quickstart --prompt "a large" --samples 3',
   )
     .option('--prompt <text>', 'text to continue')
-    .option('--samples <n>', 'how many texts', integer(1), 1)
+    .option('--prompts <file>', 'texts to continue together, a line each; each gets what it gets alone')
+    .option('--samples <n>', 'how many texts of a prompt; with --beams the best so many', integer(1), 1)
     .option('--max-tokens <n>', 'new tokens at most', integer(1), 64)
     .option('--temperature <t>', 'divides the logits; 0 takes the likeliest token (default 0.8)', decimal(0))
     .option('--top-k <k>', 'draw from the k likeliest tokens; 0: all (default 50)', integer(0))
@@ -180,6 +207,16 @@ export function registerGenerate(program: Command): void {
       '--top-p <p>',
       'draw from the likeliest tokens that together have this probability (default 0.95)',
       share,
+    )
+    .option(
+      '--beams <n>',
+      'search for the most probable text with n beams instead of drawing one',
+      integer(1),
+    )
+    .option(
+      '--length-penalty <a>',
+      'with --beams: the logarithm of a probability is divided by length^a; 0: not at all (default 1)',
+      decimal(0),
     )
     .option('--seed <n>', 'same seed, same text; sample i uses seed + i', integer(0), 1)
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
