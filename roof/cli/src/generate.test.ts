@@ -97,7 +97,8 @@ test.serial(
     t.is(searched.length, 6);
     for (const [first, second] of [searched.slice(0, 2), searched.slice(4)])
       t.true(Number(first?.['score']) >= Number(second?.['score']));
-    const divided = await samples(...beams, '--set', 'parallel.pp=2', '--set', 'parallel.ep=1');
+    const pipeline = ['--set', 'parallel.pp=2', '--set', 'parallel.dp=1', '--set', 'parallel.ep=1'];
+    const divided = await samples(...beams, ...pipeline);
     t.deepEqual(
       divided.map(({ ids }) => ids),
       searched.map(({ ids }) => ids),
