@@ -5,3 +5,6 @@ export * from './profile/shares.ts';
 export * from './profile/trace-event.ts';
 export * from './profile/trace-writer.ts';
 export * from './run-event.ts';
+export * from './translation/bleu.ts';
+export * from './translation/chrf.ts';
+export { bleuTokensOf, type BleuTokens } from './translation/tokens.ts';
