@@ -1,6 +1,7 @@
 import { assert, type HostFloats } from '@troupe/core';
 import {
   beginCheckpoint,
+  lineageOf,
   pruneCheckpoints,
   type CheckpointTensor,
   type CheckpointWriter,
@@ -64,7 +65,7 @@ export class CheckpointDraft {
       dataCursor: { step },
       rngKeys: { seed: job.seed },
       corpusSha256: this.#options.corpusSha256,
-      ...(resumeFrom === null ? {} : { parents: [resumeFrom.manifest.manifestSha256] }),
+      ...(resumeFrom === null ? {} : { parents: lineageOf(resumeFrom.manifest) }),
     };
     const more = { ...(tokenizer === null ? {} : { tokenizer }), ...hashingOf(this.#options) };
     const writer = beginCheckpoint(

@@ -91,6 +91,11 @@ export class CheckpointWriter {
     return this.#streams.reduce((sum, stream) => sum + stream.heldBytes, 0);
   }
 
+  /** Every tensor in the order of the files: in which pieces need no memory to wait in. */
+  get order(): readonly CheckpointTensor[] {
+    return this.#plan.flatMap(({ tensors }) => tensors);
+  }
+
   /** Clears what a crash left, makes the folder and opens the files. */
   async open(): Promise<void> {
     const storage = this.#storage;

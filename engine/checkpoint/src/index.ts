@@ -6,7 +6,7 @@ export * from './errors.ts';
 export type { CheckpointTensor } from './file-plan.ts';
 export { inlineHasher, workerHasher, type Hasher, type HashStream } from './hasher.ts';
 export type { Manifest, ManifestBase, ManifestFile, ManifestTensor, TensorGroup } from './manifest.ts';
-export { MANIFEST_FILE, tensorGroups, TOKENIZER_FILE } from './manifest.ts';
+export { lineageOf, MANIFEST_FILE, tensorGroups, TOKENIZER_FILE } from './manifest.ts';
 export { safetensorsDtypes, type SafetensorsDtype } from './safetensors-dtype.ts';
 export type { PlacedTensor, SafetensorsHeader, SafetensorsTensor } from './safetensors-header.ts';
 export { openSafetensors, SafetensorsWriter, type SafetensorsFile } from './safetensors.ts';

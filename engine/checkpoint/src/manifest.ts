@@ -26,7 +26,7 @@ export interface ManifestBase {
   readonly rngKeys: unknown;
   /** Of the documents that the run reads, in their order; null when it reads none. Absent in checkpoints that are older than this key. */
   readonly corpusSha256?: string | null;
-  /** `manifestSha256` of the checkpoints that this one goes on from. Default none. */
+  /** `manifestSha256` of the checkpoints that this one comes from, the nearest first: {@link lineageOf} of what it goes on from. Default none. */
   readonly parents?: readonly string[];
 }
 
@@ -61,6 +61,21 @@ export interface Manifest extends ManifestBase {
   readonly tensors: readonly ManifestTensor[];
   /** SHA-256 of the file's bytes before the line that holds it. */
   readonly manifestSha256: string;
+}
+
+/**
+ * What a checkpoint that goes on from others names as its `parents`: these, then the ones that they come from, each once. So two runs that
+ * began with the same weights are known as relatives after any number of resumptions.
+ */
+export function lineageOf(
+  ...from: readonly Pick<Manifest, 'manifestSha256' | 'parents'>[]
+): readonly string[] {
+  return [
+    ...new Set([
+      ...from.map(({ manifestSha256 }) => manifestSha256),
+      ...from.flatMap(({ parents }) => parents),
+    ]),
+  ];
 }
 
 /** A hundred thousand tensors with their moments, and room. */

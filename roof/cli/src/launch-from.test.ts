@@ -96,6 +96,10 @@ test.serial('launch --from: the same curve on every layout, across a loss and a 
   await runCli([...from, '--run-dir', 'cut', '--stop-after', '4'], at);
   const rest = await runCli(['resume', 'cut', '--json'], at);
   t.deepEqual(losses(rest), losses(whole).slice(4), rest.stderr);
+  // Where it comes from outlives a resumption.
+  const [cut, run] = ['cut/step-000004', 'run/step-000002'].map((name) => manifestOf(place, name));
+  t.deepEqual(manifestOf(place, 'cut/step-000008').parents, [cut?.manifestSha256, run?.manifestSha256]);
+  t.deepEqual(cut?.parents, [run?.manifestSha256]);
 });
 
 test.serial('launch --from: the moments of the checkpoint are left behind', async (t) => {
