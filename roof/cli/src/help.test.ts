@@ -38,7 +38,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--reset-schedule',
     '--data-changed',
   ],
-  eval: ['--checkpoint', '--batches', '--set', '--data-changed', '--threads'],
+  eval: ['--checkpoint', '--batches', '--set', '--data-changed', '--threads', '--expert-counts', '--beside'],
   generate: [
     '--prompt',
     '--prompts',
@@ -56,6 +56,18 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   ],
   import: ['--out', '--seq-len'],
   export: ['--out', '--as', '--layout', '--file-mib', '--checkpoint'],
+  merge: ['--out', '--rescale', '--force'],
+  prune: [
+    '--out',
+    '--keep',
+    '--by',
+    '--seed',
+    '--keep-optimizer',
+    '--batches',
+    '--set',
+    '--data-changed',
+    '--threads',
+  ],
   simulate: [
     '--set',
     '--seed',

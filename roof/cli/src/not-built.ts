@@ -10,8 +10,6 @@ export const notBuilt: Readonly<Record<string, string>> = {
   migrate: 'stop the run with Ctrl-C and `troupe resume RUN --set parallel.…` with another layout',
   apply:
     'stop the run with Ctrl-C and `troupe resume RUN --set …`; `troupe plan --diff` shows what would change',
-  merge: 'there is nothing that merges experts yet',
-  prune: 'there is nothing that prunes experts yet; `checkpoint.keep` limits how many checkpoints are kept',
 };
 
 /** Registers them, so that they answer with one sentence and exit 2; help does not list them. */

@@ -34,6 +34,9 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--extend-to': ['0', '-1', '1.5', 'x', ''],
   '--as': ['gpt2', ''],
   '--layout': ['dense', ''],
+  '--keep': ['0', '-1', '1.5', 'x', ''],
+  '--by': ['loss', ''],
+  '--rescale': ['0', '-1', 'x', '', 'NaN', 'Infinity'],
   '--file-mib': ['0', '-1', 'x', ''],
   '--seq-len': ['0', '-1', 'x', ''],
   '--only': ['router', '=1', '1=2', 'router='],
@@ -65,6 +68,7 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
       /--samples 3 is more than --beams 2: a search keeps as many texts/,
     ],
   ],
+  '--beside': [[['eval', 'none', '--beside', 'other'], /'none' holds no checkpoint/]],
   '--from': [
     [['launch', 'small.yaml', '--from', 'none'], /'none' holds no checkpoint; there is no such folder/],
   ],

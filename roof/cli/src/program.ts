@@ -8,7 +8,9 @@ import { registerGenerate } from './commands/generate.ts';
 import { registerImport } from './commands/import.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLaunch } from './commands/launch.ts';
+import { registerMerge } from './commands/merge.ts';
 import { registerPlan } from './commands/plan.ts';
+import { registerPrune } from './commands/prune.ts';
 import { registerResume } from './commands/resume.ts';
 import { registerScaling } from './commands/scaling.ts';
 import { registerSimulate } from './commands/simulate.ts';
@@ -27,6 +29,7 @@ const computing: ReadonlySet<string> = new Set([
   'simulate',
   'eval',
   'generate',
+  'prune',
   'bench',
   'sweep',
   'doctor',
@@ -74,6 +77,8 @@ export function createProgram(): Command {
   registerGenerate(program);
   registerImport(program);
   registerExport(program);
+  registerMerge(program);
+  registerPrune(program);
   registerSimulate(program);
   registerScaling(program);
   registerSweep(program);

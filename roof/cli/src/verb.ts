@@ -44,6 +44,14 @@ export const decimal =
     return value;
   };
 
+/** A number > 0. */
+export function factor(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('expected a number > 0.');
+  return value;
+}
+
 /** A name or path: any text that is not empty. */
 export function named(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('expected a name, found nothing.');

@@ -10,6 +10,22 @@ export class RunMissingError extends TroupeError {
   }
 }
 
+/** Two models that do not become one; says which rule, and what both have. */
+export class MergeError extends TroupeError {
+  override readonly name = 'MergeError';
+  constructor(problem: string) {
+    super('TROUPE_MERGE', problem);
+  }
+}
+
+/** Experts that cannot be taken from a model; says which rule, and what the model has. */
+export class PruneError extends TroupeError {
+  override readonly name = 'PruneError';
+  constructor(problem: string) {
+    super('TROUPE_PRUNE', problem);
+  }
+}
+
 /** Another process writes the folder of a run. */
 export class RunLockedError extends TroupeError {
   override readonly name = 'RunLockedError';

@@ -29,6 +29,9 @@ export * from './hugging-face/import-model.ts';
 export type { FirstState } from './first-state.ts';
 export * from './open-run.ts';
 export * from './peak.ts';
+export * from './recombine/merge.ts';
+export * from './recombine/prune.ts';
+export type { Likeness } from './recombine/likeness.ts';
 export * from './profile/monotonic.ts';
 export { partPaths, type ProfilePlan } from './profile/recorder.ts';
 export * from './profile/write-profile.ts';
@@ -113,7 +116,7 @@ export {
   type Tokenizer,
 } from '@troupe/data';
 export type { ActorStatus, Turn } from '@troupe/runtime';
-export type { ExpertParameter, ModelConfig } from '@troupe/spec';
+export { parameterCounts, type ExpertParameter, type ModelConfig } from '@troupe/spec';
 export type { EvalEvent, RunEvent, RunSink, StepEvent } from '@troupe/telemetry';
 export {
   commentedTopology,

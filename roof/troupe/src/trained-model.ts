@@ -17,7 +17,7 @@ import {
   type WriteOptions,
   type WrittenText,
 } from '@troupe/model';
-import { blocksOfPart, routingDomain } from '@troupe/spec';
+import { blocksOfPart, moeLayers, parameterCounts, routingDomain } from '@troupe/spec';
 import type { ResolvedTopology } from '@troupe/topology';
 import { check, wholeNumber } from './option-rules.ts';
 import { weightsMustFit } from './machine-memory.ts';
@@ -78,6 +78,22 @@ function evaluationBatch(
   return batch;
 }
 
+/** Which experts of a layer tokens chose. */
+export interface LayerChoices {
+  readonly layer: number;
+  /** Choices of each expert, whether it had room for their rows or not. */
+  readonly counts: readonly number[];
+}
+
+/** The held-out loss, and what tokens chose on their way. */
+export interface MeasuredLoss {
+  /** Nats a token. */
+  readonly loss: number;
+  readonly tokens: number;
+  /** Of every layer with experts. */
+  readonly choices: readonly LayerChoices[];
+}
+
 /** The weights of a checkpoint on one device: for evaluation and generation. */
 export class TrainedModel {
   readonly step: number;
@@ -130,7 +146,7 @@ export class TrainedModel {
   }
 
   /**
-   * Cross entropy of held-out sequences, nats a token.
+   * Cross entropy of held-out sequences, and the choices of their tokens.
    *
    * @param sequences - how many of them, from the first; at most `source.numEvalSequences`
    * @param progress - hears how many are done
@@ -139,21 +155,35 @@ export class TrainedModel {
     source: BatchSource,
     sequences: number,
     progress: (sequences: number) => void = () => {},
-  ): Promise<{ readonly loss: number; readonly tokens: number }> {
+  ): Promise<MeasuredLoss> {
     check('TrainedModel.evaluate', 'sequences', sequences, wholeNumber(1, 'held-out sequences'));
     const atOnce = this.#model.shape.sequences;
     const { batch: ofStep, grains } = this.topology.train;
     const domain = routingDomain(this.topology.model.moe, ofStep / grains);
     const sum = new BigInt64Array(2);
+    const layers = moeLayers(this.topology.model);
+    const experts = this.topology.model.moe?.experts ?? 0;
+    const counts_LE = new Float64Array(layers.length * experts);
     let tokens = 0;
     for (let first = 0; first < sequences; first += atOnce) {
       const batch = evaluationBatch(source, { first, count: atOnce }, { sequences, domain });
       await this.#model.forward(batch, { seed: this.topology.train.seed, firstSequence: first });
-      addWideSums(sum, this.#model.statistics.totals().lossSum);
+      const totals = this.#model.statistics.totals();
+      addWideSums(sum, totals.lossSum);
+      for (const [index, count] of totals.counts_LE.entries())
+        counts_LE[index] = (counts_LE[index] ?? 0) + count;
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;
       progress(Math.min(sequences, first + atOnce));
     }
-    return { loss: lossValue(sum) / tokens, tokens };
+    const choices = layers.map((layer, index) => ({
+      layer,
+      counts: [...counts_LE.subarray(index * experts, (index + 1) * experts)],
+    }));
+    return { loss: lossValue(sum) / tokens, tokens, choices };
+  }
+
+  get numParameters(): number {
+    return parameterCounts(this.topology.model).total;
   }
 
   /** Experts of a token and layer on average, in what was generated so far; null before, and in a model without experts. */

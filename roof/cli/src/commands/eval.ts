@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
-import type { Evaluation } from 'troupe';
+import type { Evaluation, LayerChoices } from 'troupe';
+import { UsageError } from '../errors.ts';
 import { print, printError, printJson } from '../output.ts';
-import { count, nats, natsAToken } from '../run/numbers.ts';
+import { expertTable } from '../run/expert-table.ts';
+import { bytes, count, nats, natsAToken } from '../run/numbers.ts';
 import { dividedOrWhole } from './division.ts';
-import { collect, integer, verb, type CommonOptions } from '../verb.ts';
+import { collect, integer, named, verb, type CommonOptions } from '../verb.ts';
 
 interface EvalOptions extends CommonOptions {
   readonly checkpoint?: string;
@@ -11,38 +13,35 @@ interface EvalOptions extends CommonOptions {
   readonly set: readonly string[];
   readonly dataChanged?: boolean;
   readonly threads?: number;
+  readonly expertCounts?: boolean;
+  /** Path of another run. */
+  readonly beside?: string;
+}
+
+/** A held-out loss, and what it took. */
+interface Measured extends Evaluation {
+  readonly numParameters: number;
+  /** Of one device; null: workers computed it. */
+  readonly tokensPerSecond: number | null;
+  readonly choices: readonly LayerChoices[] | null;
 }
 
 /** The loss on one device, as one process computes it. */
-async function onOneDevice(path: string, options: EvalOptions): Promise<Evaluation> {
-  const { evaluationSequences, openRunData } = await import('troupe');
-  const { withTrainedModel } = await import('../trained.ts');
-  const { TaskProgress } = await import('../run/task-progress.ts');
-  const progress = new TaskProgress();
-  return withTrainedModel(path, options, async ({ model, checkpoint }) => {
-    const { source: data } = await openRunData(model.topology, {
-      resumeFrom: checkpoint,
-      dataChanged: options.dataChanged ?? false,
-      progress: progress.show,
-      warn,
-    });
-    const { batch } = model.topology.train;
-    const all = data.batches.numEvalSequences;
-    const sequences =
-      options.batches === undefined
-        ? evaluationSequences(model.topology, data.batches)
-        : Math.min(all, options.batches * batch);
-    const measured = await model.evaluate(data.batches, sequences, (done) =>
-      progress.show({ task: 'evaluating', unit: 'sequences', done, of: sequences }),
-    );
-    progress.close();
-    return { step: model.step, ...measured, statistics: data.statistics() };
+async function onOneDevice(path: string, options: EvalOptions): Promise<Measured> {
+  const { withHeldOut } = await import('../held-out.ts');
+  return withHeldOut(path, { ...options, warn }, async (evaluate, { model, data }) => {
+    const measured = await evaluate();
+    const { step, numParameters } = model;
+    const tokensPerSecond = measured.tokens / measured.seconds;
+    return { step, numParameters, tokensPerSecond, ...measured, statistics: data.statistics() };
   });
 }
 
 /** The same on workers, divided as the run was or as `--set` says. */
-async function onWorkers(path: string, options: EvalOptions): Promise<Evaluation> {
-  const { evaluateOnWorkers, openRun, runOfPath } = await import('troupe');
+async function onWorkers(path: string, options: EvalOptions): Promise<Measured> {
+  if (options.expertCounts === true)
+    throw new UsageError('--expert-counts counts on one device, and this evaluation is divided over workers');
+  const { evaluateOnWorkers, openRun, parameterCounts, runOfPath } = await import('troupe');
   const { TaskProgress } = await import('../run/task-progress.ts');
   const progress = new TaskProgress();
   const { folder, checkpoint: named } = runOfPath(path);
@@ -54,7 +53,8 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Evaluation
     ...(asked === null ? {} : { checkpoint: asked }),
   });
   try {
-    return await evaluateOnWorkers(run.topology, {
+    const numParameters = parameterCounts(run.topology.model).total;
+    const evaluation = await evaluateOnWorkers(run.topology, {
       checkpoint: run.checkpoint,
       dataChanged: options.dataChanged ?? false,
       report: (event) => {
@@ -62,6 +62,7 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Evaluation
         if (event.event === 'progress') progress.show(event);
       },
     });
+    return { ...evaluation, numParameters, tokensPerSecond: null, choices: null };
   } finally {
     progress.close();
     await run.checkpoint.close();
@@ -70,23 +71,62 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Evaluation
 
 const warn = (message: string): void => printError(`troupe: warning: ${message}`);
 
-const measured = (path: string, options: EvalOptions): Promise<Evaluation> =>
+const measured = (path: string, options: EvalOptions): Promise<Measured> =>
   dividedOrWhole(options.set, {
     onOneDevice: () => onOneDevice(path, options),
     onWorkers: () => onWorkers(path, options),
   });
 
-async function evaluate(path: string, options: EvalOptions): Promise<void> {
-  const { step, loss, tokens, statistics } = await measured(path, options);
+/** Bytes of a parameter in a checkpoint. */
+const WEIGHT_BYTES = 4;
+
+function printMeasured(path: string, options: EvalOptions, found: Measured): void {
+  const { step, loss, tokens, statistics, numParameters, tokensPerSecond, choices } = found;
   const { unigramEntropy, bigramCrossEntropy } = statistics;
-  if (options.json === true)
-    printJson({ event: 'eval', step, loss, tokens, unigramEntropy, bigramCrossEntropy });
-  else {
-    print(
-      `step ${step}: held-out loss ${natsAToken(loss)} over ${count(tokens)} tokens`,
-      `of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
-    );
+  const weightBytes = WEIGHT_BYTES * numParameters;
+  const counts = options.expertCounts === true ? choices : null;
+  if (options.json === true) {
+    printJson({
+      event: 'eval',
+      ...(options.beside === undefined ? {} : { run: path }),
+      step,
+      loss,
+      tokens,
+      unigramEntropy,
+      bigramCrossEntropy,
+      numParameters,
+      weightBytes,
+      tokensPerSecond,
+      ...(counts === null ? {} : { expertCounts: counts }),
+    });
+    return;
   }
+  const speed = tokensPerSecond === null ? '' : `; ${count(tokensPerSecond)} tokens a second on one device`;
+  print(
+    ...(options.beside === undefined ? [] : [`${path}:`]),
+    `step ${step}: held-out loss ${natsAToken(loss)} over ${count(tokens)} tokens`,
+    `of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
+    `${count(numParameters)} parameters, ${bytes(weightBytes)} of weights${speed}`,
+    ...(counts === null ? [] : expertTable(counts)),
+  );
+}
+
+async function evaluate(path: string, options: EvalOptions): Promise<void> {
+  const { beside } = options;
+  const found = await measured(path, options);
+  printMeasured(path, options, found);
+  if (beside === undefined) return;
+  const other = await measured(beside, options);
+  printMeasured(beside, options, other);
+  if (options.json === true) return;
+  const difference = found.loss - other.loss;
+  const size = (100 * found.numParameters) / other.numParameters;
+  const speeds = [found.tokensPerSecond, other.tokensPerSecond];
+  const [own, others] = speeds.map((each) => each ?? Number.NaN);
+  const ratio = (own ?? 0) / (others ?? 1);
+  print(
+    `${path} beside ${beside}: loss ${difference < 0 ? '' : '+'}${difference.toFixed(4)}, ${size.toFixed(1)}% of the parameters${Number.isNaN(ratio) ? '' : `, ${ratio.toFixed(2)} times as fast`}`,
+  );
 }
 
 export function registerEval(program: Command): void {
@@ -110,5 +150,11 @@ export function registerEval(program: Command): void {
     )
     .option('--data-changed', 'measure on another corpus than the one of the checkpoint')
     .option('--threads <n>', 'threads of the device', integer(1))
+    .option('--expert-counts', 'also print which experts held-out tokens choose, by layer')
+    .option(
+      '--beside <run>',
+      'measure another run on the same, such as the model before it was pruned',
+      named,
+    )
     .action(evaluate);
 }

@@ -10,6 +10,7 @@ import {
 import { parseTokenizer } from '@troupe/data';
 import { formatTopology, resolveTopology } from '@troupe/topology';
 import { fileStorage } from '../ports/file-storage.ts';
+import { topologyName } from '../recombine/rewritten-topology.ts';
 import { modelSection } from './model-section.ts';
 
 /** Name of the topology file beside an imported checkpoint. */
@@ -76,7 +77,7 @@ export async function importHuggingFace(
   const isText = tokenizer !== null && model.config.vocab >= TEXT_VOCAB_MIN;
   const file = {
     troupe: 1 as const,
-    name: nameOf(target),
+    name: topologyName(target),
     model: modelSection(model.config),
     ...(isText ? {} : { data: { synthetic: 'zipf' as const } }),
   };
@@ -118,6 +119,3 @@ export async function importHuggingFace(
 /** A dense width that no layer has need not divide into experts. */
 const widthNote = (theirs: number, ours: number): readonly string[] =>
   theirs === ours ? [] : [`intermediate_size ${theirs} belongs to no layer; the topology says ${ours}`];
-
-/** A name that a topology takes, from a folder's. */
-const nameOf = (path: string): string => basename(path).replaceAll(/[^A-Za-z0-9._-]/gu, '-') || 'imported';
