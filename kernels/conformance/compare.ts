@@ -4,7 +4,10 @@ import type { Tolerance } from './body.ts';
 /** Arrays whose values are all smaller than this are compared as if one were this large: cancellation has no relative accuracy. */
 const LEAST_SCALE = 0.1;
 
-/** Largest difference between two arrays as a share of the largest expected value; NaN and a wrong length count as Infinity. */
+/**
+ * Largest difference between two arrays as a share of the largest expected finite value; NaN, a wrong length and an infinity that is not the
+ * expected one count as Infinity.
+ */
 export function largestError(
   found: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -14,9 +17,12 @@ export function largestError(
   let scale = leastScale;
   let difference = 0;
   for (let i = 0; i < expected.length; i++) {
-    scale = Math.max(scale, Math.abs(expected[i]!));
+    const size = Math.abs(expected[i]!);
+    if (size === Infinity && found[i] === expected[i]) continue;
     const apart = Math.abs(found[i]! - expected[i]!);
-    difference = Number.isNaN(apart) ? Infinity : Math.max(difference, apart);
+    if (!Number.isFinite(apart)) return Infinity;
+    scale = Math.max(scale, size);
+    difference = Math.max(difference, apart);
   }
   return difference / scale;
 }

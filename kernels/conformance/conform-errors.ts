@@ -34,6 +34,7 @@ const SIZES = [
   'inDim',
   'outDim',
   'seqLen',
+  'keyLen',
   'heads',
   'kvHeads',
   'headDim',
@@ -259,6 +260,20 @@ function outOfRange(device: Device): [string, KernelCall][] {
     head_VD: device.floats(4),
     grainStarts,
   };
+  const attention = {
+    batch: 1,
+    seqLen: 1,
+    keyLen: 2,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 2,
+    scale: 1,
+    q: { data: device.floats(2) },
+    k: { data: device.floats(4) },
+    v: { data: device.floats(4) },
+    out: { data: device.floats(2) },
+    lse_TH: device.floats(1),
+  };
   const sum = () => ({ values: device.int64s(4), overflow: device.ints(1) });
   const combine = { tokens: 1, topK: 1, dim: 2, parts: [{ firstRow: 0, rows: 1, data: device.floats(2) }] };
   return [
@@ -331,6 +346,17 @@ function outOfRange(device: Device): [string, KernelCall][] {
     ],
     ['position', { op: 'combine', ...combine, position_TK: intsOf(device, [1]), out_TD: device.floats(2) }],
     ['slot', { op: 'experts.forward', ...expert, sources: [{ ...source, slots_N: intsOf(device, [1]) }] }],
+    ['end of a view', { op: 'attention.forward', ...attention, endSeen_T: intsOf(device, [3]) }],
+    ['end before all keys', { op: 'attention.forward', ...attention, endSeen_T: intsOf(device, [-1]) }],
+    [
+      'start of a view',
+      {
+        op: 'attention.forward',
+        ...attention,
+        firstSeen_T: intsOf(device, [-1]),
+        endSeen_T: intsOf(device, [2]),
+      },
+    ],
     [
       'target',
       {

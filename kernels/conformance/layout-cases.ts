@@ -1,6 +1,7 @@
 import type { ExactSum, Floats, Int64s, Ints, KernelCall } from '@troupe/kernel-set';
 import { intsBy } from './device-values.ts';
 import { twoFloats, twoSums, type BuildLayout } from './layout-case.ts';
+import { layoutAttentionCases } from './layout-attention-cases.ts';
 import { choice } from './layout-choice-cases.ts';
 import { experts, gate } from './layout-moe-cases.ts';
 import { layoutPartCases } from './layout-part-cases.ts';
@@ -148,62 +149,6 @@ const norm: BuildLayout = (device, draw, layout) => {
   };
 };
 
-/** Sequences of a batch in several calls. */
-const attention: BuildLayout = (device, draw, layout) => {
-  const [batch, seqLen, heads, kvHeads, headDim] = [numGrains(layout), layout.width, 4, 2, 24];
-  const [queryWidth, keyWidth] = [heads * headDim, kvHeads * headDim];
-  const tokens = batch * seqLen;
-  const [q, dOut] = [draw.floats(device, tokens * queryWidth), draw.floats(device, tokens * queryWidth)];
-  const [k, v] = [draw.floats(device, tokens * keyWidth), draw.floats(device, tokens * keyWidth)];
-  const [out, outSplit] = twoFloats(device, tokens * queryWidth);
-  const [dq, dqSplit] = twoFloats(device, tokens * queryWidth);
-  const [dk, dkSplit] = twoFloats(device, tokens * keyWidth);
-  const [dv, dvSplit] = twoFloats(device, tokens * keyWidth);
-  const calls = (
-    first: number,
-    sequences: number,
-    to: { out: Floats; dq: Floats; dk: Floats; dv: Floats },
-  ): KernelCall[] => {
-    const query = (data: Floats) => ({ data, offset: first * seqLen * queryWidth });
-    const key = (data: Floats) => ({ data, offset: first * seqLen * keyWidth });
-    const shape = {
-      batch: sequences,
-      seqLen,
-      heads,
-      kvHeads,
-      headDim,
-      scale: headDim ** -0.5,
-      q: query(q),
-      k: key(k),
-      v: key(v),
-      out: query(to.out),
-      lse_TH: device.floats(sequences * seqLen * heads),
-    };
-    return [
-      { op: 'attention.forward', ...shape },
-      {
-        op: 'attention.backward',
-        ...shape,
-        dOut: query(dOut),
-        dq: query(to.dq),
-        dk: key(to.dk),
-        dv: key(to.dv),
-      },
-    ];
-  };
-  const to = { out: outSplit, dq: dqSplit, dk: dkSplit, dv: dvSplit };
-  return {
-    whole: calls(0, batch, { out, dq, dk, dv }),
-    split: pieces(device, layout).flatMap((p) => calls(p.firstGrain, p.numGrains, to)),
-    same: [
-      [out, outSplit],
-      [dq, dqSplit],
-      [dk, dkSplit],
-      [dv, dvSplit],
-    ],
-  };
-};
-
 const head: BuildLayout = (device, draw, layout) => {
   const [rowCount, dim, vocab] = [numRows(layout), layout.width, 83];
   const x_TD = draw.floats(device, rowCount * dim);
@@ -308,7 +253,7 @@ export const layoutCases: Readonly<Record<string, BuildLayout>> = {
   linear,
   rows,
   norm,
-  attention,
+  ...layoutAttentionCases,
   experts,
   head,
   embed,

@@ -1,3 +1,4 @@
+import { attentionCases } from './attention-cases.ts';
 import { biasCases } from './bias-cases.ts';
 import type { CaseTable } from './built-case.ts';
 import { capacityCases } from './capacity-cases.ts';
@@ -11,6 +12,7 @@ import { thresholdCases } from './threshold-cases.ts';
 /** Random cases of every operation; an operation without cases does not compile. */
 export const operationCases: CaseTable = {
   ...rowCases,
+  ...attentionCases,
   ...moeCases,
   ...biasCases,
   ...capacityCases,

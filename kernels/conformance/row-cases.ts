@@ -15,14 +15,6 @@ import { bf16Value } from '../reference/bf16.ts';
 import { floatsOf, halvesOf, int64sOf, intsBy } from './device-values.ts';
 import type { Draw } from './draw.ts';
 
-const HEADS = fc.constantFrom(
-  [1, 1] as const,
-  [2, 1] as const,
-  [4, 2] as const,
-  [3, 3] as const,
-  [6, 2] as const,
-);
-
 /** Of a part of the vocabulary, or the whole. */
 const firstId = fc.option(sizes(0, 9), { nil: null });
 
@@ -279,82 +271,6 @@ export const rowCases = {
           { op: 'rope', rows, seqLen, heads, headDim: 2 * half, x, cos_S2, sin_S2, inverse, firstPosition },
         ],
         outputs: [output('x', 'forward', x.data)],
-      };
-    },
-  ),
-
-  'attention.forward': opCases(
-    fc.record({
-      batch: sizes(0, 3),
-      seqLen: sizes(1, 40),
-      heads: HEADS,
-      headDim: sizes(1, 40),
-      documents: fc.boolean(),
-    }),
-    (device, draw, { batch, seqLen, heads: [heads, kvHeads], headDim, documents }) => {
-      const tokens = batch * seqLen;
-      const out = draw.rows(device, tokens, heads * headDim);
-      const lse_TH = device.floats(tokens * heads);
-      const q = draw.rows(device, tokens, heads * headDim);
-      const k = draw.rows(device, tokens, kvHeads * headDim);
-      const v = draw.rows(device, tokens, kvHeads * headDim);
-      const firstSeen_T = intsBy(device, tokens, (t) => draw.integer(0, (t % seqLen) + 1));
-      const seen = documents ? { firstSeen_T } : {};
-      return {
-        calls: [
-          {
-            op: 'attention.forward',
-            batch,
-            seqLen,
-            heads,
-            kvHeads,
-            headDim,
-            scale: 0.8,
-            q,
-            k,
-            v,
-            ...seen,
-            out,
-            lse_TH,
-          },
-        ],
-        outputs: [output('out', 'forward', out.data), output('lse_TH', 'forward', lse_TH)],
-      };
-    },
-  ),
-
-  'attention.backward': opCases(
-    fc.record({
-      batch: sizes(0, 3),
-      seqLen: sizes(1, 40),
-      heads: HEADS,
-      headDim: sizes(1, 40),
-      documents: fc.boolean(),
-    }),
-    (device, draw, { batch, seqLen, heads: [heads, kvHeads], headDim, documents }) => {
-      const tokens = batch * seqLen;
-      const out = draw.rows(device, tokens, heads * headDim);
-      const lse_TH = device.floats(tokens * heads);
-      const q = draw.rows(device, tokens, heads * headDim);
-      const k = draw.rows(device, tokens, kvHeads * headDim);
-      const v = draw.rows(device, tokens, kvHeads * headDim);
-      const dOut = draw.rows(device, tokens, heads * headDim);
-      const dq = draw.rows(device, tokens, heads * headDim);
-      const dk = draw.rows(device, tokens, kvHeads * headDim);
-      const dv = draw.rows(device, tokens, kvHeads * headDim);
-      const firstSeen_T = intsBy(device, tokens, (t) => draw.integer(0, (t % seqLen) + 1));
-      const seen = documents ? { firstSeen_T } : {};
-      const shape = { batch, seqLen, heads, kvHeads, headDim, scale: 0.8, q, k, v, ...seen, out, lse_TH };
-      return {
-        calls: [
-          { op: 'attention.forward', ...shape },
-          { op: 'attention.backward', ...shape, dOut, dq, dk, dv },
-        ],
-        outputs: [
-          output('dq', 'gradient', dq.data),
-          output('dk', 'gradient', dk.data),
-          output('dv', 'gradient', dv.data),
-        ],
       };
     },
   ),

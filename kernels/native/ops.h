@@ -213,19 +213,20 @@ struct RopeArgs {
   bool inverse;
   int64_t first_position;
 };
-struct AttentionForwardArgs {
+/// Which keys the rows see, and what forward and backward share besides.
+struct AttentionArgs {
   int64_t batch, seq_len, heads, kv_heads, head_dim;
   float scale;
   ConstRows q, k, v;
-  const int32_t* first_seen;  // or null
+  const int32_t* first_seen;  // or null: 0
+  int64_t key_len;            // rows of k and v a sequence
+  const int32_t* end_seen;    // one past the last key of each row, 0 to key_len; or null: causal, and key_len is seq_len
+};
+struct AttentionForwardArgs : AttentionArgs {
   MutRows out;
   float* lse;  // [T, heads]
 };
-struct AttentionBackwardArgs {
-  int64_t batch, seq_len, heads, kv_heads, head_dim;
-  float scale;
-  ConstRows q, k, v;
-  const int32_t* first_seen;
+struct AttentionBackwardArgs : AttentionArgs {
   ConstRows out;
   const float* lse;
   ConstRows d_out;

@@ -158,46 +158,47 @@ test('rope: its inverse is its derivative', (t) => {
   agree(t, 'x', loss, x, dx);
 });
 
-test('attention.backward: is the derivative of causal grouped-query attention with documents', (t) => {
-  const draw = new Draw(5);
-  const [batch, seqLen, heads, kvHeads, headDim] = [2, 5, 4, 2, 3];
-  const tokens = batch * seqLen;
-  const [queries, keys] = [tokens * heads * headDim, tokens * kvHeads * headDim];
-  const [q, k, v] = [draw.floats(device, queries), draw.floats(device, keys), draw.floats(device, keys)];
-  const [out, dOut] = [device.floats(queries), draw.floats(device, queries)];
-  const [dq, dk, dv] = [device.floats(queries), device.floats(keys), device.floats(keys)];
-  const firstSeen_T = ints(0, 0, 0, 2, 2, 0, 1, 1, 1, 4);
-  const shape = {
-    batch,
-    seqLen,
-    heads,
-    kvHeads,
-    headDim,
-    scale: 0.7,
-    firstSeen_T,
-    q: { data: q },
-    k: { data: k },
-    v: { data: v },
-    out: { data: out },
-    lse_TH: device.floats(tokens * heads),
-  };
-  const forward: KernelCall = { op: 'attention.forward', ...shape };
-  run([
-    forward,
-    {
-      op: 'attention.backward',
-      ...shape,
-      dOut: { data: dOut },
-      dq: { data: dq },
-      dk: { data: dk },
-      dv: { data: dv },
-    },
-  ]);
-  const loss = (): number => (run([forward]), meeting(out, dOut));
-  agree(t, 'q', loss, q, dq);
-  agree(t, 'k', loss, k, dk);
-  agree(t, 'v', loss, v, dv);
-});
+const attentionViews = {
+  'causal with documents': { firstSeen_T: ints(0, 0, 0, 2, 2, 0, 1, 1, 1, 4) },
+  'of both sides': { endSeen_T: ints(5, 5, 5, 5, 5, 5, 5, 5, 5, 5) },
+  'over runs of another stream': {
+    keyLen: 4,
+    firstSeen_T: ints(0, 0, 2, 3, 4, 1, 0, 3, 0, 0),
+    endSeen_T: ints(4, 1, 4, 1, 4, 3, 0, 4, 4, 2),
+  },
+};
+for (const [name, view] of Object.entries(attentionViews)) {
+  test(`attention.backward: is the derivative of grouped-query attention ${name}`, (t) => {
+    const draw = new Draw(5);
+    const [batch, seqLen, heads, kvHeads, headDim] = [2, 5, 4, 2, 3];
+    const { keyLen = seqLen } = view as { readonly keyLen?: number };
+    const [queries, keys] = [batch * seqLen * heads * headDim, batch * keyLen * kvHeads * headDim];
+    const [q, k, v] = [draw.floats(device, queries), draw.floats(device, keys), draw.floats(device, keys)];
+    const [out, dOut] = [device.floats(queries), draw.floats(device, queries)];
+    const [dq, dk, dv] = [device.floats(queries), device.floats(keys), device.floats(keys)];
+    const shape = {
+      batch,
+      seqLen,
+      heads,
+      kvHeads,
+      headDim,
+      scale: 0.7,
+      ...view,
+      q: { data: q },
+      k: { data: k },
+      v: { data: v },
+      out: { data: out },
+      lse_TH: device.floats(batch * seqLen * heads),
+    };
+    const forward: KernelCall = { op: 'attention.forward', ...shape };
+    const gradients = { dq: { data: dq }, dk: { data: dk }, dv: { data: dv } };
+    run([forward, { op: 'attention.backward', ...shape, dOut: { data: dOut }, ...gradients }]);
+    const loss = (): number => (run([forward]), meeting(out, dOut));
+    agree(t, 'q', loss, q, dq);
+    agree(t, 'k', loss, k, dk);
+    agree(t, 'v', loss, v, dv);
+  });
+}
 
 for (const [scores, scale] of [
   ['softmax', 1],

@@ -71,3 +71,32 @@ test('reference attention.forward: a row that may not see itself is an error', (
     t.is(error?.code, 'TROUPE_KERNEL_RANGE');
   }
 });
+
+test('reference attention.forward: a row that sees nothing gives 0; other keys than queries need to be said who sees them', (t) => {
+  const device = openReferenceDevice();
+  const [out, lse_TH] = [device.floats(4), device.floats(2)];
+  const shape = {
+    op: 'attention.forward',
+    batch: 1,
+    seqLen: 2,
+    keyLen: 3,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 2,
+    scale: 1,
+    q: { data: device.upload(Float64Array.of(1, 0, 0, 1)) },
+    k: { data: device.upload(Float64Array.of(9, 9, 1, 1, 9, 9)) },
+    v: { data: device.upload(Float64Array.of(9, 9, 3, 4, 9, 9)) },
+    out: { data: out },
+    lse_TH,
+  } as const;
+  const firstSeen_T = device.upload(Int32Array.of(1, 2));
+  const endSeen_T = device.upload(Int32Array.of(2, 2));
+  t.is(device.run([{ ...shape, firstSeen_T, endSeen_T }]).error, null);
+  t.deepEqual([...device.read(out)], [3, 4, 0, 0]);
+  t.deepEqual([...device.read(lse_TH)], [1, -Infinity]);
+  t.regex(
+    device.run([shape]).error?.message ?? '',
+    /endSeen_T is undefined, expected .* keyLen 3 is not seqLen 2/u,
+  );
+});

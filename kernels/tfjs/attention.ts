@@ -1,29 +1,40 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { AttentionBackwardCall, AttentionForwardCall, OnHost } from '@troupe/kernel-set';
+import type {
+  AttentionBackwardCall,
+  AttentionCall as DeviceAttentionCall,
+  AttentionForwardCall,
+  OnHost,
+} from '@troupe/kernel-set';
 import type { Rows } from '../on-host.ts';
-import { checkFirstSeen } from '../reference/attention.ts';
+import { checkSeen, keyLength, seenBy } from '../reference/attention.ts';
 import { blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
 import type { Tensors } from './tensors.ts';
 
 /** Query rows at a time, so that the scores of a long sequence are never all in memory. */
 const QUERY_ROWS = 128;
 
-type AttentionCall = OnHost<AttentionForwardCall> | OnHost<AttentionBackwardCall>;
+type AttentionCall = OnHost<DeviceAttentionCall>;
 
 const dense = (data: Float32Array, columns: number): Block => ({ data, at: 0, stride: columns });
 
-/** Rows of one head of one sequence, from position `first` on. */
+/** Rows of one head from row `first` on. */
 function headBlock(
-  { seqLen, headDim }: AttentionCall,
+  { headDim }: AttentionCall,
   rows: Rows,
   heads: number,
-  b: number,
+  first: number,
   head: number,
-  first = 0,
 ): Block {
-  const block = blockOf(rows, heads * headDim, b * seqLen + first);
+  const block = blockOf(rows, heads * headDim, first);
   return { ...block, at: block.at + head * headDim };
 }
+
+/** Queries of one head of one sequence, or what is as long, from position `first` on. */
+const queryBlock = (call: AttentionCall, rows: Rows, b: number, head: number, first: number): Block =>
+  headBlock(call, rows, call.heads, b * call.seqLen + first, head);
+/** Keys or values of one head of one sequence. */
+const keyBlock = (call: AttentionCall, rows: Rows, b: number, kvHead: number): Block =>
+  headBlock(call, rows, call.kvHeads, b * keyLength(call), kvHead);
 
 /** A copy of a block as a matrix, or its transpose. */
 const load = (tensors: Tensors, block: Block, rows: number, columns: number): Tensor2D =>
@@ -33,14 +44,15 @@ const loadTransposed = (tensors: Tensors, block: Block, rows: number, columns: n
 
 /** out = softmax(scale·q·kᵀ)·v by head and by block of query rows, with the mask and the softmax in the scores' own memory. */
 export function attentionForward(tensors: Tensors, call: OnHost<AttentionForwardCall>): void {
-  checkFirstSeen(call);
+  checkSeen(call);
   const { batch, seqLen, heads, kvHeads, headDim } = call;
-  if (seqLen === 0) return;
+  const keyLen = keyLength(call);
+  if (keyLen === 0) return;
   for (let b = 0; b < batch; b++) {
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       tensors.scope(() => {
-        const keys = loadTransposed(tensors, headBlock(call, call.k, kvHeads, b, kvHead), seqLen, headDim);
-        const values = load(tensors, headBlock(call, call.v, kvHeads, b, kvHead), seqLen, headDim);
+        const keys = loadTransposed(tensors, keyBlock(call, call.k, b, kvHead), keyLen, headDim);
+        const values = load(tensors, keyBlock(call, call.v, b, kvHead), keyLen, headDim);
         for (let h = 0; h < heads; h++) {
           if (Math.floor((h * kvHeads) / heads) !== kvHead) continue;
           for (let first = 0; first < seqLen; first += QUERY_ROWS)
@@ -60,16 +72,16 @@ function forwardBlock(
   h: number,
   first: number,
 ): void {
-  const { seqLen, heads, headDim, scale, firstSeen_T, lse_TH } = call;
+  const { seqLen, heads, headDim, scale, lse_TH } = call;
+  const keyLen = keyLength(call);
   const rows = Math.min(QUERY_ROWS, seqLen - first);
-  const q = load(tensors, headBlock(call, call.q, heads, b, h, first), rows, headDim);
+  const q = load(tensors, queryBlock(call, call.q, b, h, first), rows, headDim);
   const weights = tensors.multiply(q, keys);
   const elements = tensors.elements(weights);
   for (let r = 0; r < rows; r++) {
     const row = b * seqLen + first + r;
-    const at = r * seqLen;
-    const from = at + (firstSeen_T?.[row] ?? 0);
-    const end = at + first + r + 1;
+    const at = r * keyLen;
+    const [from, end] = seenBy(call, row).map((key) => at + key) as [number, number];
     let largest = -Infinity;
     for (let j = from; j < end; j++) largest = Math.max(largest, scale * elements[j]!);
     let total = 0;
@@ -81,12 +93,12 @@ function forwardBlock(
     const inverse = 1 / total;
     for (let j = from; j < end; j++) elements[j] = elements[j]! * inverse;
     elements.fill(0, at, from);
-    elements.fill(0, end, at + seqLen);
+    elements.fill(0, end, at + keyLen);
     lse_TH[row * heads + h] = largest + Math.log(total);
   }
   const softmax = tensors.rewritten(weights, elements);
   const out = dense(tensors.elements(tensors.multiply(softmax, values)), headDim);
-  copyBlock(out, headBlock(call, call.out, heads, b, h, first), rows, headDim);
+  copyBlock(out, queryBlock(call, call.out, b, h, first), rows, headDim);
 }
 
 /** What a key/value head's query blocks share: operands, and the gradients they add to. */
@@ -100,21 +112,22 @@ interface KeyGradients {
 
 /** dS = p ⊙ (dOut·vᵀ - ⟨dOut, out⟩)·scale; dq = dS·k, dk = dSᵀ·q, dv = pᵀ·dOut. */
 export function attentionBackward(tensors: Tensors, call: OnHost<AttentionBackwardCall>): void {
-  checkFirstSeen(call);
+  checkSeen(call);
   const { batch, seqLen, heads, kvHeads, headDim } = call;
-  if (seqLen === 0) return;
-  const dk = new Float32Array(seqLen * headDim);
-  const dv = new Float32Array(seqLen * headDim);
+  const keyLen = keyLength(call);
+  if (keyLen === 0) return;
+  const dk = new Float32Array(keyLen * headDim);
+  const dv = new Float32Array(keyLen * headDim);
   for (let b = 0; b < batch; b++) {
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       dk.fill(0);
       dv.fill(0);
       tensors.scope(() => {
-        const k = headBlock(call, call.k, kvHeads, b, kvHead);
+        const k = keyBlock(call, call.k, b, kvHead);
         const shared = {
-          keys: load(tensors, k, seqLen, headDim),
-          keysT: loadTransposed(tensors, k, seqLen, headDim),
-          valuesT: loadTransposed(tensors, headBlock(call, call.v, kvHeads, b, kvHead), seqLen, headDim),
+          keys: load(tensors, k, keyLen, headDim),
+          keysT: loadTransposed(tensors, k, keyLen, headDim),
+          valuesT: loadTransposed(tensors, keyBlock(call, call.v, b, kvHead), keyLen, headDim),
           dk,
           dv,
         };
@@ -124,8 +137,8 @@ export function attentionBackward(tensors: Tensors, call: OnHost<AttentionBackwa
             tensors.scope(() => backwardBlock(tensors, call, shared, b, h, first));
         }
       });
-      copyBlock(dense(dk, headDim), headBlock(call, call.dk, kvHeads, b, kvHead), seqLen, headDim);
-      copyBlock(dense(dv, headDim), headBlock(call, call.dv, kvHeads, b, kvHead), seqLen, headDim);
+      copyBlock(dense(dk, headDim), keyBlock(call, call.dk, b, kvHead), keyLen, headDim);
+      copyBlock(dense(dv, headDim), keyBlock(call, call.dv, b, kvHead), keyLen, headDim);
     }
   }
 }
@@ -138,20 +151,20 @@ function backwardBlock(
   h: number,
   first: number,
 ): void {
-  const { seqLen, heads, headDim, scale, firstSeen_T, lse_TH } = call;
+  const { seqLen, heads, headDim, scale, lse_TH } = call;
+  const keyLen = keyLength(call);
   const rows = Math.min(QUERY_ROWS, seqLen - first);
-  const q = load(tensors, headBlock(call, call.q, heads, b, h, first), rows, headDim);
-  const dOutBlock = headBlock(call, call.dOut, heads, b, h, first);
+  const q = load(tensors, queryBlock(call, call.q, b, h, first), rows, headDim);
+  const dOutBlock = queryBlock(call, call.dOut, b, h, first);
   const dOut = load(tensors, dOutBlock, rows, headDim);
   const weights = tensors.multiply(q, keysT);
   const dScores = tensors.multiply(dOut, valuesT);
-  const outBlock = headBlock(call, call.out, heads, b, h, first);
+  const outBlock = queryBlock(call, call.out, b, h, first);
   const [p, ds] = [tensors.elements(weights), tensors.elements(dScores)];
   for (let r = 0; r < rows; r++) {
     const row = b * seqLen + first + r;
-    const at = r * seqLen;
-    const from = at + (firstSeen_T?.[row] ?? 0);
-    const end = at + first + r + 1;
+    const at = r * keyLen;
+    const [from, end] = seenBy(call, row).map((key) => at + key) as [number, number];
     const lse = lse_TH[row * heads + h]!;
     let meeting = 0;
     for (let d = 0; d < headDim; d++)
@@ -165,12 +178,12 @@ function backwardBlock(
     }
     for (const elements of [p, ds]) {
       elements.fill(0, at, from);
-      elements.fill(0, end, at + seqLen);
+      elements.fill(0, end, at + keyLen);
     }
   }
   const [softmax, gradient] = [tensors.rewritten(weights, p), tensors.rewritten(dScores, ds)];
   const dq = dense(tensors.elements(tensors.multiply(gradient, keys)), headDim);
-  copyBlock(dq, headBlock(call, call.dq, heads, b, h, first), rows, headDim);
+  copyBlock(dq, queryBlock(call, call.dq, b, h, first), rows, headDim);
   addAll(dk, tensors.elements(tensors.multiply(tensors.transpose(gradient), q)));
   addAll(dv, tensors.elements(tensors.multiply(tensors.transpose(softmax), dOut)));
 }

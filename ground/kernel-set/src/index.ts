@@ -1,3 +1,4 @@
+export * from './attention-calls.ts';
 export * from './bias-calls.ts';
 export * from './capacity-calls.ts';
 export * from './choice-calls.ts';

@@ -30,6 +30,7 @@
  *   and KER-2 say, and the parts are added as a tree of adjacent pairs ((0+1)+(2+3))+… (`partials.add`), before what they are added to.
  *   So ranks that hold neighbouring parts, a whole subtree, send one number, and where parts lie does not show.
  */
+import type { AttentionCall } from './attention-calls.ts';
 import type { BiasCall } from './bias-calls.ts';
 import type { ThresholdCall } from './threshold-calls.ts';
 import type { CapacityCall } from './capacity-calls.ts';
@@ -214,48 +215,6 @@ export interface RopeCall {
   readonly inverse: boolean;
   /** Position of the first row of each sequence; default 0 (generation with a cache sets it). */
   readonly firstPosition?: number;
-}
-
-/**
- * Causal grouped-query attention, B sequences of `seqLen` rows; head h reads key/value head floor(h·kvHeads/heads).
- * Online softmax; the S×S matrix is never stored. A row t of a sequence sees positions from `firstSeen_T[t]` to its own.
- */
-export interface AttentionForwardCall {
-  readonly op: 'attention.forward';
-  readonly batch: number;
-  readonly seqLen: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly scale: number;
-  readonly q: Rows;
-  readonly k: Rows;
-  readonly v: Rows;
-  /** Position in its sequence (0-based) of the first key each row may see (document starts); absent: 0. */
-  readonly firstSeen_T?: Ints;
-  readonly out: Rows;
-  /** Saved for backward: log-sum-exp of the scaled scores, [T, heads]. */
-  readonly lse_TH: Floats;
-}
-
-export interface AttentionBackwardCall {
-  readonly op: 'attention.backward';
-  readonly batch: number;
-  readonly seqLen: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly scale: number;
-  readonly q: Rows;
-  readonly k: Rows;
-  readonly v: Rows;
-  readonly firstSeen_T?: Ints;
-  readonly out: Rows;
-  readonly lse_TH: Floats;
-  readonly dOut: Rows;
-  readonly dq: Rows;
-  readonly dk: Rows;
-  readonly dv: Rows;
 }
 
 /**
@@ -527,8 +486,6 @@ export type KernelCall =
   | LinearBackwardInputCall
   | LinearBackwardWeightCall
   | RopeCall
-  | AttentionForwardCall
-  | AttentionBackwardCall
   | GateForwardCall
   | BalanceForwardCall
   | GateBackwardCall
@@ -543,6 +500,7 @@ export type KernelCall =
   | SumReadCall
   | SumSquaresCall
   | AdamWCall
+  | AttentionCall
   | BiasCall
   | CapacityCall
   | ChoiceCall

@@ -1,9 +1,10 @@
 import test from 'ava';
+import type { AttentionForwardCall } from './attention-calls.ts';
 import type { Floats, Ints } from './device-array.ts';
 import type { GradientTarget } from './gradient-target.ts';
 import { asDeviceArray, onHost } from './host-memory.ts';
 import type { ExpertsForwardCall } from './expert-calls.ts';
-import type { AttentionForwardCall, KernelCall, LinearForwardCall } from './kernel-calls.ts';
+import type { KernelCall, LinearForwardCall } from './kernel-calls.ts';
 import { callCost, callShape, type KernelCost } from './kernel-cost.ts';
 
 const floats = (length: number): Floats => asDeviceArray(new Float32Array(length));
@@ -75,6 +76,13 @@ test('callCost: attention counts the pairs that it sees', (t) => {
   t.is(costOf(attention).flops, 10 * 2 * (4 * 8 + 4));
   // Two documents of two tokens each: rows 2 and 3 see nothing of the first.
   t.is(costOf({ ...attention, firstSeen_T: ints(0, 0, 2, 2) }).flops, (1 + 2 + 1 + 2) * 2 * (4 * 8 + 4));
+  // Six keys of another stream: all of them, two, none, none.
+  const other = { keyLen: 6, k: { data: floats(48) }, v: { data: floats(48) } };
+  const seen = { firstSeen_T: ints(0, 2, 3, 4), endSeen_T: ints(6, 4, 3, 0) };
+  const across = costOf({ ...attention, ...other, ...seen });
+  t.is(across.flops, (6 + 2) * 2 * (4 * 8 + 4));
+  t.is(across.bytes, 4 * (2 * 64 + 2 * 48 + 8));
+  t.is(callShape({ ...attention, ...other, ...seen }), '1×4×6, 2/1 heads of 8');
 });
 
 const experts = (...counts: readonly number[]): ExpertsForwardCall => ({

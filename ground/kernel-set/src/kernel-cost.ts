@@ -1,7 +1,8 @@
 import { InvariantError } from '@troupe/core';
+import type { AttentionCall } from './attention-calls.ts';
 import type { ExpertSource } from './expert-source.ts';
 import type { GradientTarget } from './gradient-target.ts';
-import type { AttentionForwardCall, CombineCall, KernelCall } from './kernel-calls.ts';
+import type { CombineCall, KernelCall } from './kernel-calls.ts';
 import type { OnHost } from './host-memory.ts';
 import { hiddenInputs } from './operands.ts';
 import { NEWTON_SCHULZ } from './optimizer-calls.ts';
@@ -42,12 +43,29 @@ function unknown(call: never): never {
   throw new InvariantError(`a call has no cost: ${(call as KernelCall).op}`);
 }
 
-/** Pairs of a query and a key it sees, of one head: causal, from the start of the row's document. */
-function seenPairs(call: Pick<OnHost<AttentionForwardCall>, 'batch' | 'seqLen' | 'firstSeen_T'>): number {
-  const { batch, seqLen, firstSeen_T } = call;
-  let pairs = (batch * seqLen * (seqLen + 1)) / 2;
-  if (firstSeen_T !== undefined) for (const first of firstSeen_T.subarray(0, batch * seqLen)) pairs -= first;
+/** Pairs of a query and a key it sees, of one head. */
+function seenPairs({ batch, seqLen, firstSeen_T, endSeen_T }: OnHost<AttentionCall>): number {
+  const tokens = batch * seqLen;
+  if (endSeen_T === undefined) {
+    let causal = (tokens * (seqLen + 1)) / 2;
+    if (firstSeen_T !== undefined) for (const first of firstSeen_T.subarray(0, tokens)) causal -= first;
+    return causal;
+  }
+  let pairs = 0;
+  for (let t = 0; t < tokens; t++) pairs += Math.max(0, endSeen_T[t]! - (firstSeen_T?.[t] ?? 0));
   return pairs;
+}
+
+/** Elements of queries (and what is as long), and of keys. */
+function attentionSizes({
+  batch,
+  seqLen,
+  keyLen = seqLen,
+  heads,
+  kvHeads,
+  headDim,
+}: OnHost<AttentionCall>): readonly [number, number] {
+  return [batch * seqLen * heads * headDim, batch * keyLen * kvHeads * headDim];
 }
 
 /** Rows of all sources, and experts that have any. */
@@ -179,7 +197,7 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
     }
     case 'attention.forward': {
       const tokens = call.batch * call.seqLen;
-      const [own, shared] = [tokens * call.heads * call.headDim, tokens * call.kvHeads * call.headDim];
+      const [own, shared] = attentionSizes(call);
       return {
         // Two products a pair; the softmax is another four.
         flops: seenPairs(call) * call.heads * (4 * call.headDim + 4),
@@ -191,7 +209,7 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
     }
     case 'attention.backward': {
       const tokens = call.batch * call.seqLen;
-      const [own, shared] = [tokens * call.heads * call.headDim, tokens * call.kvHeads * call.headDim];
+      const [own, shared] = attentionSizes(call);
       return {
         // Five products a pair: scores again, dP, dQ, dK, dV; the softmax and its gradient are another six.
         flops: seenPairs(call) * call.heads * (10 * call.headDim + 6) + 2 * own,
@@ -464,6 +482,10 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
   }
 }
 
+/** Of keys, where it is not that of queries. */
+const otherLength = ({ seqLen, keyLen = seqLen }: AttentionCall): string =>
+  keyLen === seqLen ? '' : `×${keyLen}`;
+
 /**
  * The sizes of a call in a few characters, for a table of calls: `4096×256→1024`. Sizes that change from step to step, such as the rows
  * of an expert, are left out, so that calls of one place in a model look the same.
@@ -497,7 +519,7 @@ function sizesOf(call: KernelCall): string {
       return `${call.rows}×${call.heads}×${call.headDim}`;
     case 'attention.forward':
     case 'attention.backward':
-      return `${call.batch}×${call.seqLen}, ${call.heads}/${call.kvHeads} heads of ${call.headDim}`;
+      return `${call.batch}×${call.seqLen}${otherLength(call)}, ${call.heads}/${call.kvHeads} heads of ${call.headDim}`;
     case 'gate.forward':
     case 'gate.sample':
     case 'route.select':

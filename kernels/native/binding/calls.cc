@@ -13,8 +13,24 @@ void check_bounds(const char* op, const Bounds& bounds, int64_t rows) {
   }
 }
 
+void check_seen(const char* op, const char* name, const int32_t* seen, const AttentionArgs& args) {
+  if (!seen) return;
+  for (int64_t t = 0; t < args.batch * args.seq_len; t++) {
+    if (seen[t] >= 0 && seen[t] <= args.key_len) continue;
+    throw RangeError(std::string(op) + ": " + name + "[" + std::to_string(t) + "] is " + std::to_string(seen[t]) + ", expected 0 to " +
+                     std::to_string(args.key_len) + ", the rows of keys");
+  }
+}
+void check_attention(const char* op, const AttentionArgs& args) {
+  if (!args.end_seen) return;
+  check_seen(op, "endSeen_T", args.end_seen, args);
+  check_seen(op, "firstSeen_T", args.first_seen, args);
+}
+
 template <class Args>
 void check_contents(const Args&) {}
+void check_contents(const AttentionForwardArgs& args) { check_attention("attention.forward", args); }
+void check_contents(const AttentionBackwardArgs& args) { check_attention("attention.backward", args); }
 void check_contents(const EmbedBackwardArgs& args) { check_bounds("embed.backward: grainStarts", args.grains, args.tokens); }
 void check_contents(const NormBackwardArgs& args) { check_bounds("norm.backward: grainStarts", args.grains, args.rows); }
 void check_contents(const LinearBackwardWeightArgs& args) { check_bounds("linear.backward.weight: grainStarts", args.grains, args.rows); }

@@ -221,11 +221,16 @@ Args attention_common(const Reader& r) {
   args.head_dim = r.size("headDim", 1);
   require(r, args.heads % args.kv_heads == 0, "heads", args.heads, "a multiple of kvHeads " + std::to_string(args.kv_heads));
   args.scale = static_cast<float>(r.number("scale"));
-  const int64_t rows = args.batch * args.seq_len;
+  args.key_len = r.has("keyLen") ? r.size("keyLen", 1) : args.seq_len;
+  const int64_t rows = args.batch * args.seq_len, keys = args.batch * args.key_len;
   args.q = r.const_rows("q", rows, args.heads * args.head_dim);
-  args.k = r.const_rows("k", rows, args.kv_heads * args.head_dim);
-  args.v = r.const_rows("v", rows, args.kv_heads * args.head_dim);
+  args.k = r.const_rows("k", keys, args.kv_heads * args.head_dim);
+  args.v = r.const_rows("v", keys, args.kv_heads * args.head_dim);
   args.first_seen = r.ints_or_null("firstSeen_T", rows).data;
+  args.end_seen = r.ints_or_null("endSeen_T", rows).data;
+  if (!r.has("endSeen_T") && args.key_len != args.seq_len)
+    r.fail("endSeen_T", "undefined",
+           "an Int32Array, since keyLen " + std::to_string(args.key_len) + " is not seqLen " + std::to_string(args.seq_len));
   args.lse = r.floats("lse_TH", rows * args.heads).data;
   return args;
 }
@@ -239,12 +244,13 @@ AttentionForwardArgs attention_forward(const Reader& r, CallList&) {
 
 AttentionBackwardArgs attention_backward(const Reader& r, CallList&) {
   auto args = attention_common<AttentionBackwardArgs>(r);
-  const int64_t rows = args.batch * args.seq_len, width = args.heads * args.head_dim, kv_width = args.kv_heads * args.head_dim;
+  const int64_t rows = args.batch * args.seq_len, keys = args.batch * args.key_len;
+  const int64_t width = args.heads * args.head_dim, kv_width = args.kv_heads * args.head_dim;
   args.out = r.const_rows("out", rows, width);
   args.d_out = r.const_rows("dOut", rows, width);
   args.dq = r.rows("dq", rows, width);
-  args.dk = r.rows("dk", rows, kv_width);
-  args.dv = r.rows("dv", rows, kv_width);
+  args.dk = r.rows("dk", keys, kv_width);
+  args.dv = r.rows("dv", keys, kv_width);
   return args;
 }
 

@@ -232,41 +232,40 @@ void test_rope() {
 void test_attention() {
   Random random(5);
   const int64_t lengths[] = {1, 5, 8, 16, 17, 33, 64, 100, 128, 129, 200, 300};
-  for (int trial = 0; trial < 14; trial++) {
+  const int64_t key_lengths[] = {1, 300, 7, 128, 40, 129, 257, 1, 16, 130};
+  for (int trial = 0; trial < 24; trial++) {
+    const bool causal = trial < 14;
     const int64_t batch = random.between(1, 2), kv_heads = random.between(1, 2), heads = kv_heads * random.between(1, 3),
-                  seq_len = trial < 12 ? lengths[trial] : random.between(129, 420);
-    const int64_t dims[] = {16, 32, 64, 20, 7, 96, 48}, dim = dims[trial % 7], tokens = batch * seq_len;
+                  seq_len = trial % 14 < 12 ? lengths[trial % 14] : random.between(129, 420),
+                  key_len = causal ? seq_len : key_lengths[trial - 14];
+    const int64_t dims[] = {16, 32, 64, 20, 7, 96, 48}, dim = dims[trial % 7], tokens = batch * seq_len, keys = batch * key_len;
     const int64_t q_stride = heads * dim + random.below(5), kv_stride = 2 * kv_heads * dim + random.below(5),
                   out_stride = heads * dim + random.below(3);
     const float scale = 1.0f / std::sqrt(static_cast<float>(dim)), sharp = trial % 3 == 0 ? 6.0f : 1.0f;
     const double slack = sharp > 1 ? 20 : 1;  // scores of hundreds are themselves rounded to about 1e-5
-    const auto q = random.reals(tokens * q_stride, sharp), kv = random.reals(tokens * kv_stride, sharp),
+    const auto q = random.reals(tokens * q_stride, sharp), kv = random.reals(keys * kv_stride, sharp),
                d_out = random.reals(tokens * out_stride);
     std::vector<int32_t> seen(z(tokens), 0);
     const bool masked = trial % 2 == 1;
     for (int64_t t = 0; t < tokens; t++)
       seen[z(t)] = t % seq_len == 0 ? 0 : random.below(40) == 0 ? static_cast<int32_t>(t % seq_len) : seen[z(t - 1)];
-    const int32_t* first_seen = masked ? seen.data() : nullptr;
+    std::vector<int32_t> ends(z(tokens), 0);
+    for (int64_t t = 0; t < tokens && !causal; t++) {  // any range, none, all, and runs of rows that see the same
+      const bool as_before = t % seq_len > 0 && random.below(3) == 0;
+      seen[z(t)] = as_before ? seen[z(t - 1)] : static_cast<int32_t>(random.between(0, key_len));
+      ends[z(t)] = as_before ? ends[z(t - 1)] : static_cast<int32_t>(random.below(4) == 0 ? key_len : random.between(0, key_len));
+    }
+    const int32_t *first_seen = masked ? seen.data() : nullptr, *end_seen = causal ? nullptr : ends.data();
     const ConstRows Q{q.data(), q_stride}, K{kv.data(), kv_stride}, V{kv.data() + kv_heads * dim, kv_stride}, D{d_out.data(), out_stride};
+    const AttentionArgs shared = {batch, seq_len, heads, kv_heads, dim, scale, Q, K, V, first_seen, key_len, end_seen};
     const auto forward = everywhere("attention.forward", [&](const Kernels& k, Pool& pool, Outputs& o) {
-      AttentionForwardArgs a{
-          batch, seq_len, heads, kv_heads, dim, scale, Q, K, V, first_seen, {o.make<float>(tokens * out_stride), out_stride}, nullptr};
-      a.lse = o.make<float>(tokens * heads);
-      k.attention_forward(a, pool);
+      float* out = o.make<float>(tokens * out_stride);
+      k.attention_forward({shared, {out, out_stride}, o.make<float>(tokens * heads)}, pool);
     });
     const auto backward = everywhere("attention.backward", [&](const Kernels& k, Pool& pool, Outputs& o) {
       float* dq = o.make<float>(tokens * q_stride);
-      float* dkv = o.make<float>(tokens * kv_stride);
-      k.attention_backward({batch,
-                            seq_len,
-                            heads,
-                            kv_heads,
-                            dim,
-                            scale,
-                            Q,
-                            K,
-                            V,
-                            first_seen,
+      float* dkv = o.make<float>(keys * kv_stride);
+      k.attention_backward({shared,
                             {forward.at<float>(0), out_stride},
                             forward.at<float>(1),
                             D,
@@ -275,12 +274,13 @@ void test_attention() {
                             {dkv + kv_heads * dim, kv_stride}},
                            pool);
     });
-    std::vector<double> dq(z(tokens * q_stride), 0), dkv(z(tokens * kv_stride), 0), p(z(seq_len)), dp(z(seq_len));
+    std::vector<double> dq(z(tokens * q_stride), 0), dkv(z(keys * kv_stride), 0), p(z(key_len)), dp(z(key_len));
     for (int64_t t = 0; t < tokens; t++)
       for (int64_t h = 0; h < heads; h++) {
-        const int64_t start = t - t % seq_len, kv_at = h * kv_heads / heads * dim, low = masked ? seen[z(t)] : 0, high = t % seq_len;
+        const int64_t start = t / seq_len * key_len, kv_at = h * kv_heads / heads * dim, low = masked ? seen[z(t)] : 0,
+                      end = causal ? t % seq_len + 1 : ends[z(t)];
         double sum = 0, delta = 0;
-        for (int64_t j = low; j <= high; j++) {
+        for (int64_t j = low; j < end; j++) {
           double s = 0, g = 0;
           for (int64_t d = 0; d < dim; d++) {
             s += static_cast<double>(q[z(t * q_stride + h * dim + d)]) * kv[z((start + j) * kv_stride + kv_at + d)];
@@ -289,14 +289,16 @@ void test_attention() {
           p[z(j)] = std::exp(s * scale), dp[z(j)] = g;
           sum += p[z(j)];
         }
-        near("attention.forward lse", forward.at<float>(1)[t * heads + h], std::log(sum), 5e-7 * slack);
-        for (int64_t j = low; j <= high; j++) p[z(j)] /= sum, delta += p[z(j)] * dp[z(j)];
+        const float lse = forward.at<float>(1)[t * heads + h];
+        if (low >= end) expect(std::isinf(lse) && lse < 0, "attention.forward lse of nothing");
+        else near("attention.forward lse", lse, std::log(sum), 5e-7 * slack);
+        for (int64_t j = low; j < end; j++) p[z(j)] /= sum, delta += p[z(j)] * dp[z(j)];
         for (int64_t d = 0; d < dim; d++) {
           double o = 0;
-          for (int64_t j = low; j <= high; j++) o += p[z(j)] * kv[z((start + j) * kv_stride + kv_heads * dim + kv_at + d)];
+          for (int64_t j = low; j < end; j++) o += p[z(j)] * kv[z((start + j) * kv_stride + kv_heads * dim + kv_at + d)];
           near("attention.forward", forward.at<float>(0)[t * out_stride + h * dim + d], o, slack * 3e-6);
         }
-        for (int64_t j = low; j <= high; j++) {
+        for (int64_t j = low; j < end; j++) {
           const double ds = p[z(j)] * (dp[z(j)] - delta) * scale;
           for (int64_t d = 0; d < dim; d++) {
             dq[z(t * q_stride + h * dim + d)] += ds * kv[z((start + j) * kv_stride + kv_at + d)];
