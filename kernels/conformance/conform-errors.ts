@@ -22,6 +22,7 @@ const FREE_LENGTH: ReadonlySet<string> = new Set([
 /** Sizes that no array has to match. */
 const FREE_SIZE: ReadonlySet<string> = new Set([
   'rope.seqLen',
+  'positions.add.seqLen',
   'jitter.seqLen',
   'gate.sample.seqLen',
   'route.select.seqLen',
@@ -346,6 +347,18 @@ function outOfRange(device: Device): [string, KernelCall][] {
     ],
     ['position', { op: 'combine', ...combine, position_TK: intsOf(device, [1]), out_TD: device.floats(2) }],
     ['slot', { op: 'experts.forward', ...expert, sources: [{ ...source, slots_N: intsOf(device, [1]) }] }],
+    [
+      'start behind a row',
+      {
+        op: 'positions.add',
+        rows: 1,
+        seqLen: 1,
+        dim: 2,
+        out_TD: device.floats(2),
+        table_SD: device.floats(2),
+        firstSeen_T: intsOf(device, [1]),
+      },
+    ],
     ['end of a view', { op: 'attention.forward', ...attention, endSeen_T: intsOf(device, [3]) }],
     ['end before all keys', { op: 'attention.forward', ...attention, endSeen_T: intsOf(device, [-1]) }],
     [

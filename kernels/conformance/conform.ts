@@ -6,6 +6,7 @@ import { conformCapacity } from './conform-capacity.ts';
 import { conformChoice } from './conform-choice.ts';
 import { conformErrors } from './conform-errors.ts';
 import { conformFixtures } from './conform-fixtures.ts';
+import { conformHead } from './conform-head.ts';
 import { conformLayout } from './conform-layout.ts';
 import { conformOperations } from './conform-operations.ts';
 import { conformOptimizers } from './conform-optimizers.ts';
@@ -22,6 +23,7 @@ export function conformKernels(test: Test, body: ConformanceBody): void {
   conformLayout(test, body);
   conformTargets(test, body);
   conformParts(test, body);
+  conformHead(test, body);
   conformBias(test, body);
   conformThreshold(test, body);
   conformCapacity(test, body);

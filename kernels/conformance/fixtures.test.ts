@@ -18,8 +18,6 @@ const unexpressed: Readonly<Record<string, string>> = {
   relative_bucket_bidirectional_small: 'positions are turned by angles, not put into buckets',
   relative_bucket_causal_small: 'positions are turned by angles, not put into buckets',
   swiglu_clamped: 'SwiGLU has no clamp',
-  cross_entropy_smooth: 'the loss is not smoothed',
-  cross_entropy_smooth_ignore: 'the loss is not smoothed',
 };
 
 test('fixtures: every operation is compared with PyTorch, or said not to be with its reason', (t) => {

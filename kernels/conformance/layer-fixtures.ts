@@ -217,33 +217,35 @@ async function ffn(
 }
 
 /** Cross entropy of given logits: the head is the identity, so x are the logits. */
-const crossEntropy: FixtureCheck = async (f, device, expect) => {
-  const [tokens, vocab] = [10, 17];
-  const targets = f.values('target').map((target) => (target === -100 ? -1 : target));
-  const numValid = targets.filter((target) => target >= 0).length;
-  const identity = Array.from({ length: vocab * vocab }, (_, i) => (i % (vocab + 1) === 0 ? 1 : 0));
-  const [loss_T, lossSum, dx_TD] = [device.floats(tokens), device.int64s(2), device.floats(tokens * vocab)];
-  const headSum = f.emptySum(vocab * vocab);
-  const shape = {
-    tokens,
-    dim: vocab,
-    vocab,
-    x_TD: f.floats('logits'),
-    head_VD: floatsOf(device, identity),
-    targets_T: intsOf(device, targets),
-    grainStarts: f.grains(tokens),
+const crossEntropy =
+  (smoothing: number): FixtureCheck =>
+  async (f, device, expect) => {
+    const [tokens, vocab] = [10, 17];
+    const targets = f.values('target').map((target) => (target === -100 ? -1 : target));
+    const numValid = targets.filter((target) => target >= 0).length;
+    const identity = Array.from({ length: vocab * vocab }, (_, i) => (i % (vocab + 1) === 0 ? 1 : 0));
+    const [loss_T, lossSum, dx_TD] = [device.floats(tokens), device.int64s(2), device.floats(tokens * vocab)];
+    const headSum = f.emptySum(vocab * vocab);
+    const shape = {
+      tokens,
+      dim: vocab,
+      vocab,
+      x_TD: f.floats('logits'),
+      head_VD: floatsOf(device, identity),
+      targets_T: intsOf(device, targets),
+      grainStarts: f.grains(tokens),
+    };
+    await compute(device, [
+      { op: 'head.loss', ...shape, loss_T, lossSum, smoothing, gradScale: 1 / numValid, dx_TD, headSum },
+    ]);
+    expect(
+      'loss',
+      'forward',
+      [wideNumber(device.read(lossSum), LOSS_QUANTUM_LOG2) / numValid],
+      f.values('loss'),
+    );
+    expect('grad_logits', 'gradient', device.read(dx_TD), f.values('grad_logits'));
   };
-  await compute(device, [
-    { op: 'head.loss', ...shape, loss_T, lossSum, gradScale: 1 / numValid, dx_TD, headSum },
-  ]);
-  expect(
-    'loss',
-    'forward',
-    [wideNumber(device.read(lossSum), LOSS_QUANTUM_LOG2) / numValid],
-    f.values('loss'),
-  );
-  expect('grad_logits', 'gradient', device.read(dx_TD), f.values('grad_logits'));
-};
 
 const embedding: FixtureCheck = async (f, device, expect) => {
   const out_TD = device.floats(9 * 5);
@@ -322,8 +324,10 @@ export const layerFixtures: Readonly<Record<string, FixtureCheck>> = {
   ffn_gelu_tanh: biasedFfn('gelu-tanh'),
   ffn_gelu_erf: biasedFfn('gelu'),
   ffn_relu: biasedFfn('relu'),
-  cross_entropy: crossEntropy,
-  cross_entropy_ignore: crossEntropy,
+  cross_entropy: crossEntropy(0),
+  cross_entropy_ignore: crossEntropy(0),
+  cross_entropy_smooth: crossEntropy(0.1),
+  cross_entropy_smooth_ignore: crossEntropy(0.1),
   embedding,
   adamw: adamw([0.001, 0.001, 0.001, 0.001, 0.001], 0.1),
   adamw_schedule: adamw([0.001, 0.002, 0.003, 0.002, 0.001], 0),

@@ -5,7 +5,7 @@ import { layoutAttentionCases } from './layout-attention-cases.ts';
 import { choice } from './layout-choice-cases.ts';
 import { experts, gate } from './layout-moe-cases.ts';
 import { layoutPartCases } from './layout-part-cases.ts';
-import { numGrains, numRows, pieces, rowPieces, startsOf } from './layout-shape.ts';
+import { numRows, pieces, rowPieces, startsOf } from './layout-shape.ts';
 
 const linear: BuildLayout = (device, draw, layout) => {
   const [rowCount, inDim, outDim] = [numRows(layout), layout.width, 45];
@@ -159,11 +159,13 @@ const head: BuildLayout = (device, draw, layout) => {
   const [dx, dxSplit] = twoFloats(device, rowCount * dim);
   const [headSum, headSplit] = twoSums(device, vocab * dim);
   const [lossSum, lossSumSplit] = [device.int64s(2), device.int64s(2)];
+  const [nllSum, nllSumSplit] = [device.int64s(2), device.int64s(2)];
+  const smoothing = draw.chance() ? 0.1 : 0;
   const call = (
     first: number,
     tokens: number,
     grainStarts: Ints,
-    to: { loss: Floats; dx: Floats; headSum: ExactSum; lossSum: Int64s },
+    to: { loss: Floats; dx: Floats; headSum: ExactSum; lossSum: Int64s; nllSum: Int64s },
   ): KernelCall => ({
     op: 'head.loss',
     tokens,
@@ -173,21 +175,24 @@ const head: BuildLayout = (device, draw, layout) => {
     grainStarts,
     gradScale: 0.01,
     lossSum: to.lossSum,
+    nllSum: to.nllSum,
+    smoothing,
     headSum: to.headSum,
     x_TD: x_TD.subarray(first * dim),
     targets_T: targets_T.subarray(first, first + tokens),
     loss_T: to.loss.subarray(first),
     dx_TD: to.dx.subarray(first * dim),
   });
-  const to = { loss: lossSplit, dx: dxSplit, headSum: headSplit, lossSum: lossSumSplit };
+  const to = { loss: lossSplit, dx: dxSplit, headSum: headSplit, lossSum: lossSumSplit, nllSum: nllSumSplit };
   return {
-    whole: [call(0, rowCount, starts, { loss, dx, headSum, lossSum })],
+    whole: [call(0, rowCount, starts, { loss, dx, headSum, lossSum, nllSum })],
     split: pieces(device, layout).map((p) => call(p.first, p.rows, p.starts, to)),
     same: [
       [loss, lossSplit],
       [dx, dxSplit],
       [headSum.values, headSplit.values],
       [lossSum, lossSumSplit],
+      [nllSum, nllSumSplit],
     ],
   };
 };

@@ -95,6 +95,7 @@ const headParts: BuildLayout = (device, draw, layout) => {
   const x_TD = draw.floats(device, rowCount * dim);
   const targets_T = intsBy(device, rowCount, () => draw.integer(-1, vocab));
   const heads = words.map((count) => draw.floats(device, count * dim));
+  const smoothing = draw.chance() ? 0.1 : 0;
   const results = () => {
     const floats = (length: number) => device.floats(length);
     return {
@@ -102,11 +103,13 @@ const headParts: BuildLayout = (device, draw, layout) => {
         max_T: floats(rowCount),
         sum_T: floats(rowCount),
         logit_T: floats(rowCount),
+        logitSum_T: floats(rowCount),
       })),
       lse_T: floats(rowCount),
       loss_T: floats(rowCount),
       dx: words.map(() => floats(rowCount * dim)),
       lossSum: device.int64s(2),
+      nllSum: device.int64s(2),
       headSums: words.map((count) => ({ values: device.int64s(count * dim), overflow: device.ints(1) })),
     };
   };
@@ -118,13 +121,14 @@ const headParts: BuildLayout = (device, draw, layout) => {
   ): KernelCall[] => {
     const own = (array: Floats): Floats => array.subarray(first, first + tokens);
     const parts = words.map((count, i) => {
-      const { max_T, sum_T, logit_T } = to.sums[i]!;
+      const { max_T, sum_T, logit_T, logitSum_T } = to.sums[i]!;
       return {
         firstVocab: i === 0 ? 0 : words[0]!,
         vocab: count,
         max_T: own(max_T),
         sum_T: own(sum_T),
         logit_T: own(logit_T),
+        logitSum_T: own(logitSum_T),
       };
     });
     const shape = (i: number) => ({
@@ -148,12 +152,16 @@ const headParts: BuildLayout = (device, draw, layout) => {
         lse_T: own(to.lse_T),
         loss_T: own(to.loss_T),
         lossSum: to.lossSum,
+        nllSum: to.nllSum,
+        smoothing,
       },
       ...parts.map((_, i): KernelCall => ({
         op: 'head.finish',
         ...shape(i),
         lse_T: own(to.lse_T),
         gradScale: 0.01,
+        smoothing,
+        fullVocab: vocab,
         dx_TD: to.dx[i]!.subarray(first * dim),
         headSum: to.headSums[i]!,
       })),
@@ -167,6 +175,7 @@ const headParts: BuildLayout = (device, draw, layout) => {
       [one.lse_T, many.lse_T],
       [one.loss_T, many.loss_T],
       [one.lossSum, many.lossSum],
+      [one.nllSum, many.nllSum],
       ...words.map((_, i): [Result, Result] => [one.dx[i]!, many.dx[i]!]),
       ...words.map((_, i): [Result, Result] => [one.headSums[i]!.values, many.headSums[i]!.values]),
     ],

@@ -12,6 +12,7 @@ import {
 } from './built-case.ts';
 import { int64sOf, intsBy } from './device-values.ts';
 import type { Draw } from './draw.ts';
+import { smoothing } from './row-cases.ts';
 
 const headShape = fc.record({
   tokens: sizes(0, 20),
@@ -19,12 +20,14 @@ const headShape = fc.record({
   vocab: sizes(1, 70),
   firstVocab: sizes(0, 9),
   grains: sizes(1, 4),
+  smoothing,
 });
 
 type HeadShape = typeof headShape extends fc.Arbitrary<infer S> ? S : never;
 
 /** A part of a head, with targets in it and around it, and what its sums are. */
-function headPart(device: Device, draw: Draw, { tokens, dim, vocab, firstVocab, grains }: HeadShape) {
+function headPart(device: Device, draw: Draw, shape: HeadShape) {
+  const { tokens, dim, vocab, firstVocab, grains } = shape;
   const floats = () => device.floats(tokens);
   const part = {
     tokens,
@@ -36,7 +39,8 @@ function headPart(device: Device, draw: Draw, { tokens, dim, vocab, firstVocab, 
     targets_T: intsBy(device, tokens, () => draw.integer(-1, firstVocab + vocab + 3)),
     grainStarts: draw.starts(device, tokens, grains),
   };
-  return { part, sums: { max_T: floats(), sum_T: floats(), logit_T: floats() } };
+  const sums = { max_T: floats(), sum_T: floats(), logit_T: floats() };
+  return { part, sums: shape.smoothing === null ? sums : { ...sums, logitSum_T: floats() } };
 }
 
 const normShape = fc.record({ rows: sizes(0, 9), dim: sizes(1, 70) });
@@ -71,8 +75,15 @@ export const partCases = {
   }),
 
   'head.join': opCases(
-    fc.record({ tokens: sizes(0, 40), parts: sizes(1, 64), grains: sizes(1, 4), counted: fc.boolean() }),
-    (device, draw, { tokens, parts: count, grains, counted }) => {
+    fc.record({
+      tokens: sizes(0, 40),
+      parts: sizes(1, 64),
+      grains: sizes(1, 4),
+      counted: fc.boolean(),
+      smoothing,
+    }),
+    (device, draw, { tokens, parts: count, grains, counted, smoothing: epsilon }) => {
+      const isSmoothed = epsilon !== null && epsilon > 0;
       let vocab = 0;
       const parts = Array.from({ length: count }, () => {
         const part = {
@@ -81,6 +92,7 @@ export const partCases = {
           max_T: draw.floats(device, tokens, 3),
           sum_T: device.floats(tokens),
           logit_T: draw.floats(device, tokens, 3),
+          ...(isSmoothed ? { logitSum_T: draw.floats(device, tokens, 9) } : {}),
         };
         device.write(part.sum_T, draw.values(tokens, 5, 1).map(Math.abs));
         vocab += part.vocab;
@@ -88,6 +100,7 @@ export const partCases = {
       });
       const [lse_T, loss_T] = [device.floats(tokens), device.floats(tokens)];
       const lossSum = int64sOf(device, [1n << 40n, 0n]);
+      const nllSum = int64sOf(device, [1n << 41n, 0n]);
       return {
         calls: [
           {
@@ -99,12 +112,14 @@ export const partCases = {
             lse_T,
             loss_T,
             ...(counted ? { lossSum } : {}),
+            ...(epsilon === null ? {} : { smoothing: epsilon, nllSum }),
           },
         ],
         outputs: [
           output('lse_T', 'forward', lse_T),
           output('loss_T', 'forward', loss_T),
           lossOutput('lossSum', lossSum),
+          lossOutput('nllSum', nllSum),
         ],
       };
     },
@@ -116,7 +131,10 @@ export const partCases = {
     const dx_TD = draw.floats(device, tokens * dim);
     const headSum = draw.target(device, vocab * dim);
     const [lse_T, loss_T] = [device.floats(tokens), device.floats(tokens)];
-    const finish: HeadFinishCall = { op: 'head.finish', ...part, lse_T, gradScale: 0.25, dx_TD, headSum };
+    const { smoothing: epsilon } = shape;
+    const smoothed = epsilon === null ? {} : { smoothing: epsilon, fullVocab: vocab + draw.integer(0, 90) };
+    const rest = { lse_T, gradScale: 0.25, dx_TD, headSum, ...smoothed };
+    const finish: HeadFinishCall = { op: 'head.finish', ...part, ...rest };
     // Targets of other parts, of which there are none here, have no loss.
     const targets_T = intsBy(device, tokens, () => -1);
     const { grainStarts } = part;

@@ -18,6 +18,9 @@ import type { Draw } from './draw.ts';
 /** Of a part of the vocabulary, or the whole. */
 const firstId = fc.option(sizes(0, 9), { nil: null });
 
+/** Of labels; absent in half of the cases. */
+export const smoothing = fc.option(fc.constantFrom(0, 0.1, 0.75), { nil: null });
+
 /** Ids of a table of `vocab` words, and of words before and behind it where it is a part. */
 function drawIds(
   device: Device,
@@ -275,6 +278,27 @@ export const rowCases = {
     },
   ),
 
+  'positions.add': opCases(
+    fc.record({
+      batch: sizes(0, 3),
+      seqLen: sizes(1, 9),
+      dim: sizes(1, 70),
+      documents: fc.boolean(),
+      firstPosition: sizes(0, 5),
+    }),
+    (device, draw, { batch, seqLen, dim, documents, firstPosition }) => {
+      const rows = batch * seqLen;
+      const out_TD = draw.floats(device, rows * dim);
+      const table_SD = draw.floats(device, rows === 0 ? 0 : (firstPosition + seqLen) * dim);
+      const firstSeen_T = intsBy(device, rows, (t) => draw.integer(0, (t % seqLen) + 1));
+      const seen = documents ? { firstSeen_T } : {};
+      return {
+        calls: [{ op: 'positions.add', rows, seqLen, dim, out_TD, table_SD, ...seen, firstPosition }],
+        outputs: [output('out_TD', 'forward', out_TD)],
+      };
+    },
+  ),
+
   'head.loss': opCases(
     fc.record({
       tokens: sizes(0, 20),
@@ -282,10 +306,12 @@ export const rowCases = {
       vocab: sizes(1, 70),
       grains: sizes(1, 4),
       backward: fc.boolean(),
+      smoothing,
     }),
-    (device, draw, { tokens, dim, vocab, grains, backward }) => {
+    (device, draw, { tokens, dim, vocab, grains, backward, smoothing: epsilon }) => {
       const loss_T = draw.floats(device, tokens);
       const lossSum = int64sOf(device, [1n << 40n, 0n]);
+      const nllSum = int64sOf(device, [1n << 41n, 0n]);
       const dx_TD = draw.floats(device, tokens * dim);
       const headSum = draw.target(device, vocab * dim);
       const x_TD = draw.floats(device, tokens * dim);
@@ -303,12 +329,14 @@ export const rowCases = {
         grainStarts,
         loss_T,
         lossSum,
+        ...(epsilon === null ? {} : { smoothing: epsilon, nllSum }),
       };
       return {
         calls: [backward ? { ...call, gradScale: 0.25, dx_TD, headSum } : call],
         outputs: [
           output('loss_T', 'forward', loss_T),
           lossOutput('lossSum', lossSum),
+          lossOutput('nllSum', nllSum),
           output('dx_TD', 'gradient', dx_TD),
           targetOutput('headSum', headSum),
           overflowOutput(headSum),

@@ -213,6 +213,13 @@ struct RopeArgs {
   bool inverse;
   int64_t first_position;
 };
+struct PositionsAddArgs {
+  int64_t rows, seq_len, dim;
+  float* out;
+  const float* table;
+  const int32_t* first_seen;  // or null: 0
+  int64_t first_position;
+};
 /// Which keys the rows see, and what forward and backward share besides.
 struct AttentionArgs {
   int64_t batch, seq_len, heads, kv_heads, head_dim;
@@ -478,6 +485,18 @@ struct ExpertsBackwardArgs {
 };
 struct ExpertsBackwardInputArgs : ExpertsBackwardArgs {};
 struct ExpertsBackwardWeightArgs : ExpertsBackwardArgs {};
+/// Label smoothing: what all words alike have of a target. epsilon 0: none.
+struct Smoothing {
+  float epsilon = 0.0f, vocab = 1.0f;     // words of the whole
+  float target_scale = 0.0f, share = 0.0f;  // of the gradient: of the target, of every word
+
+  static Smoothing of(double epsilon, double grad_scale, int64_t vocab) {
+    return {static_cast<float>(epsilon), static_cast<float>(vocab), static_cast<float>(grad_scale * (1 - epsilon)),
+            static_cast<float>(grad_scale * epsilon / static_cast<double>(vocab))};
+  }
+  /// From the loss without it, the target's logit and the sum of all.
+  float loss(float nll, float chosen, float sum) const { return nll + epsilon * (chosen - sum / vocab); }
+};
 struct HeadLossArgs {
   int64_t tokens, dim, vocab;
   const float* x;
@@ -491,6 +510,8 @@ struct HeadLossArgs {
   GradientTarget head_sum;  // length 0: no weight gradient
   Precision precision = Precision::f32;
   const uint16_t* x_halves = nullptr;  // in place of `x`, in bf16
+  Smoothing smoothing = {};
+  int64_t* nll_sum = nullptr;  // a wide sum; or null
 };
 /// A part of the vocabulary: `vocab` words from `first_vocab` on.
 struct HeadPart {
@@ -506,18 +527,21 @@ struct HeadPartialArgs : HeadPart {
   float* max;
   float* sum;
   float* logit;
+  float* logit_sum = nullptr;  // or null
 };
 struct HeadFinishArgs : HeadPart {
   const float* lse;
   float grad_scale;
   float* dx;
   GradientTarget head_sum;
+  Smoothing smoothing = {};
 };
 struct HeadPartSums {
   const float* max;
   const float* sum;
   const float* logit;
   int64_t first_vocab, vocab;
+  const float* logit_sum = nullptr;  // with smoothing
 };
 struct HeadJoinArgs {
   int64_t tokens;
@@ -528,6 +552,8 @@ struct HeadJoinArgs {
   float* lse;
   float* loss;
   int64_t* loss_sum;  // a wide sum; or null
+  Smoothing smoothing = {};
+  int64_t* nll_sum = nullptr;
 };
 struct SumAddArgs {
   ExactSum sum;
@@ -598,6 +624,7 @@ struct MuonArgs {
   X(norm_squares, NormSquaresArgs)                         \
   X(norm_products, NormProductsArgs)                       \
   X(rope, RopeArgs)                                        \
+  X(positions_add, PositionsAddArgs)                       \
   X(attention_forward, AttentionForwardArgs)               \
   X(attention_backward, AttentionBackwardArgs)             \
   X(gate_forward, GateForwardArgs)                         \

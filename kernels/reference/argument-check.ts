@@ -52,6 +52,12 @@ export class ArgumentCheck {
     if (typeof value !== 'number' || Number.isNaN(value)) this.fail(name, String(value), 'a number');
   }
 
+  /** Label smoothing, where it is asked for. */
+  smoothing(smoothing: number | undefined): void {
+    if (smoothing !== undefined && !(smoothing >= 0 && smoothing < 1))
+      this.fail('smoothing', String(smoothing), '0 to less than 1');
+  }
+
   oneOf(name: string, value: string, allowed: readonly string[]): void {
     if (!allowed.includes(value)) this.fail(name, value, `one of ${allowed.join(', ')}`);
   }

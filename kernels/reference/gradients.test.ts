@@ -339,29 +339,32 @@ test('combine.backward.weights: is the derivative of combine', (t) => {
   agree(t, 'weights', loss, weights_TK, dWeights_TK);
 });
 
-test('head.loss: its gradients are the derivatives of its loss', (t) => {
-  const draw = new Draw(9);
-  const [tokens, dim, vocab, gradScale] = [5, 4, 7, 0.3];
-  const [x_TD, head_VD] = [draw.floats(device, tokens * dim), draw.floats(device, vocab * dim)];
-  const targets_T = ints(3, -1, 0, 6, 3);
-  const [loss_T, dx_TD] = [device.floats(tokens), device.floats(tokens * dim)];
-  const headSum = emptySum(vocab * dim);
-  const shape = {
-    op: 'head.loss',
-    tokens,
-    dim,
-    vocab,
-    x_TD,
-    head_VD,
-    targets_T,
-    grainStarts: ints(0, 2, 5),
-    loss_T,
-  } as const;
-  run([{ ...shape, lossSum: device.int64s(2), gradScale, dx_TD, headSum }]);
-  const loss = (): number => {
-    run([{ ...shape, lossSum: device.int64s(2) }]);
-    return gradScale * Array.from(onHost(loss_T)).reduce((sum, value) => sum + value, 0);
-  };
-  agree(t, 'x', loss, x_TD, dx_TD);
-  agree(t, 'head', loss, head_VD, read(headSum));
-});
+for (const smoothing of [0, 0.3]) {
+  test(`head.loss: its gradients are the derivatives of its loss (smoothing ${smoothing})`, (t) => {
+    const draw = new Draw(9);
+    const [tokens, dim, vocab, gradScale] = [5, 4, 7, 0.3];
+    const [x_TD, head_VD] = [draw.floats(device, tokens * dim), draw.floats(device, vocab * dim)];
+    const targets_T = ints(3, -1, 0, 6, 3);
+    const [loss_T, dx_TD] = [device.floats(tokens), device.floats(tokens * dim)];
+    const headSum = emptySum(vocab * dim);
+    const shape = {
+      op: 'head.loss',
+      tokens,
+      dim,
+      vocab,
+      x_TD,
+      head_VD,
+      targets_T,
+      grainStarts: ints(0, 2, 5),
+      loss_T,
+      smoothing,
+    } as const;
+    run([{ ...shape, lossSum: device.int64s(2), gradScale, dx_TD, headSum }]);
+    const loss = (): number => {
+      run([{ ...shape, lossSum: device.int64s(2) }]);
+      return gradScale * Array.from(onHost(loss_T)).reduce((sum, value) => sum + value, 0);
+    };
+    agree(t, 'x', loss, x_TD, dx_TD);
+    agree(t, 'head', loss, head_VD, read(headSum));
+  });
+}

@@ -8,7 +8,7 @@ import type { Kernel } from './kernel.ts';
 
 /**
  * loss_t = logsumexp(x_t·headᵀ) - logit of the target; dLogits = (softmax - onehot)·gradScale; a target of -1 gives
- * loss 0 and no gradient.
+ * loss 0 and no gradient. Smoothing ε: loss + ε·(logit of the target - mean logit), onehot of 1 - ε, and ε/V everywhere.
  */
 export const headLoss: Kernel<HeadLossCall> = {
   check(call, check) {
@@ -23,6 +23,8 @@ export const headLoss: Kernel<HeadLossCall> = {
     check.starts('grainStarts', call.grainStarts, tokens);
     check.floats('loss_T', call.loss_T, tokens);
     check.int64s('lossSum', call.lossSum, 2);
+    check.smoothing(call.smoothing);
+    if (call.nllSum !== undefined) check.int64s('nllSum', call.nllSum, 2);
     if (dx_TD !== undefined) check.floats('dx_TD', dx_TD, tokens * dim);
     if (headSum !== undefined) check.target('headSum', headSum, vocab * dim);
     if (dx_TD !== undefined || headSum !== undefined) {
@@ -42,7 +44,8 @@ export const headLoss: Kernel<HeadLossCall> = {
 
 /** Losses, dx and, where there is a sum, the head's leaf of each grain. */
 function addGrains(call: OnHost<HeadLossCall>, headSum: ExactSum | null): void {
-  const { dim, vocab, targets_T, grainStarts, loss_T, lossSum, gradScale = 0, dx_TD, precision } = call;
+  const { dim, vocab, targets_T, grainStarts, loss_T, gradScale = 0, dx_TD, precision } = call;
+  const { smoothing = 0 } = call;
   const x_TD = operand(call.x_TD, precision);
   const head_VD = operand(call.head_VD, precision);
   const round = rounding(precision);
@@ -50,19 +53,22 @@ function addGrains(call: OnHost<HeadLossCall>, headSum: ExactSum | null): void {
   const dx = new Float64Array(dim);
   const leaf = new Float64Array(headSum === null ? 0 : vocab * dim);
   for (let grain = 0; grain + 1 < grainStarts.length; grain++) {
-    let lossLeaf = 0;
+    let [lossLeaf, nllLeaf] = [0, 0];
     leaf.fill(0);
     for (let t = grainStarts[grain]!; t < grainStarts[grain + 1]!; t++) {
       const target = targets_T[t]!;
       dx.fill(0);
       loss_T[t] = 0;
       if (target >= 0) {
-        const loss = softmaxLoss(logits, x_TD, t * dim, head_VD, dim, target);
+        const { nll, above } = softmaxLoss(logits, x_TD, t * dim, head_VD, dim, target);
+        const loss = smoothing === 0 ? nll : nll + smoothing * above;
         loss_T[t] = loss;
         lossLeaf += loss;
+        nllLeaf += nll;
         for (let v = 0; v < vocab; v++) {
           if (dx_TD === undefined && headSum === null) break;
-          const dLogit = round((logits[v]! - (v === target ? 1 : 0)) * gradScale);
+          const wanted = (v === target ? 1 - smoothing : 0) + smoothing / vocab;
+          const dLogit = round((logits[v]! - wanted) * gradScale);
           for (let d = 0; d < dim; d++) dx[d]! += dLogit * head_VD[v * dim + d]!;
           if (headSum === null) continue;
           for (let d = 0; d < dim; d++) leaf[v * dim + d]! += dLogit * x_TD[t * dim + d]!;
@@ -70,12 +76,13 @@ function addGrains(call: OnHost<HeadLossCall>, headSum: ExactSum | null): void {
       }
       dx_TD?.set(dx, t * dim);
     }
-    addLossLeaf(lossSum, 0, lossLeaf);
+    addLossLeaf(call.lossSum, 0, lossLeaf);
+    if (call.nllSum !== undefined) addLossLeaf(call.nllSum, 0, nllLeaf);
     if (headSum !== null) addLeaves(headSum, 0, leaf, leaf.length);
   }
 }
 
-/** Returns the loss of one token and leaves its probabilities in `logits`. */
+/** The plain loss of one token, and how far its target's logit is above the mean; leaves its probabilities in `logits`. */
 function softmaxLoss(
   logits: Float64Array,
   x: Floats,
@@ -83,17 +90,18 @@ function softmaxLoss(
   head: Floats,
   dim: number,
   target: number,
-): number {
-  let largest = -Infinity;
+): { readonly nll: number; readonly above: number } {
+  let [largest, sumOfAll] = [-Infinity, 0];
   for (let v = 0; v < logits.length; v++) {
     let sum = 0;
     for (let d = 0; d < dim; d++) sum += x[xAt + d]! * head[v * dim + d]!;
     logits[v] = sum;
+    sumOfAll += sum;
     largest = Math.max(largest, sum);
   }
   const targetLogit = logits[target]!;
   let total = 0;
   for (let v = 0; v < logits.length; v++) total += logits[v] = Math.exp(logits[v]! - largest);
   for (let v = 0; v < logits.length; v++) logits[v]! /= total;
-  return largest + Math.log(total) - targetLogit;
+  return { nll: largest + Math.log(total) - targetLogit, above: targetLogit - sumOfAll / logits.length };
 }

@@ -19,6 +19,7 @@ import { muon } from './muon.ts';
 import { normBackward, normForward, normProducts, normSquares } from './norm.ts';
 import { partialsAdd } from './partials.ts';
 import { rope } from './rope.ts';
+import { positionsAdd } from './positions.ts';
 import { routePlan } from './route.ts';
 import { combine, combineBackwardWeights, gather, gatherScalars } from './rows.ts';
 import { routeSelect } from './select.ts';
@@ -42,6 +43,7 @@ export const kernels: { readonly [O in KernelOp]: Kernel<Extract<KernelCall, { r
   'linear.backward.input': linearBackwardInput,
   'linear.backward.weight': linearBackwardWeight,
   rope,
+  'positions.add': positionsAdd,
   'attention.forward': attentionForward,
   'attention.backward': attentionBackward,
   'gate.forward': gateForward,

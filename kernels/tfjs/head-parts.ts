@@ -24,7 +24,7 @@ function inputs(tensors: Tensors, { dim, x_TD }: HeadPartCall, first: number, ro
 
 /** Maxima, sums and targets' logits of a part. */
 export function headPartial(tensors: Tensors, call: OnHost<HeadPartialCall>): void {
-  const { tokens, vocab, firstVocab, targets_T, max_T, sum_T, logit_T } = call;
+  const { tokens, vocab, firstVocab, targets_T, max_T, sum_T, logit_T, logitSum_T } = call;
   checkTargets('head.partial', call);
   const chunk = logitsRows(vocab);
   tensors.scope(() => {
@@ -43,6 +43,7 @@ export function headPartial(tensors: Tensors, call: OnHost<HeadPartialCall>): vo
           max_T[t] = largest;
           sum_T[t] = sum;
           logit_T[t] = row[targets_T[t]! - firstVocab] ?? 0;
+          if (logitSum_T !== undefined) logitSum_T[t] = row.reduce((all, logit) => all + logit, 0);
         }
       });
     }
@@ -105,15 +106,24 @@ function grainGradients(
 }
 
 function turnIntoGradients(
-  { vocab, firstVocab, targets_T, lse_T, gradScale }: OnHost<HeadFinishCall>,
+  {
+    vocab,
+    firstVocab,
+    targets_T,
+    lse_T,
+    gradScale,
+    smoothing = 0,
+    fullVocab = vocab,
+  }: OnHost<HeadFinishCall>,
   first: number,
   rows: number,
   logits: Float32Array,
 ): void {
   for (let r = 0; r < rows; r++) {
     const [at, target, lse] = [r * vocab, targets_T[first + r]!, lse_T[first + r]!];
-    for (let v = 0; v < vocab; v++)
-      logits[at + v] =
-        target < 0 ? 0 : (Math.exp(logits[at + v]! - lse) - (target === firstVocab + v ? 1 : 0)) * gradScale;
+    for (let v = 0; v < vocab; v++) {
+      const wanted = (target === firstVocab + v ? 1 - smoothing : 0) + smoothing / fullVocab;
+      logits[at + v] = target < 0 ? 0 : (Math.exp(logits[at + v]! - lse) - wanted) * gradScale;
+    }
   }
 }

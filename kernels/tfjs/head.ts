@@ -66,37 +66,44 @@ function grainLoss(
     readonly end: number;
   },
 ): void {
-  const { dim, vocab, loss_T, lossSum } = call;
+  const { dim, vocab, loss_T, lossSum, nllSum } = call;
   const { head, headSum, first, end } = grain;
   const chunk = logitsRows(vocab);
   let leaf: Tensor2D | null = null;
   let lossLeaf = 0;
+  const plain: PlainLoss = { sum: 0 };
   for (let at = first; at < end; at += chunk) {
     const rows = Math.min(chunk, end - at);
-    const part = tensors.scope(() => chunkLoss(tensors, call, head, at, rows));
+    const part = tensors.scope(() => chunkLoss(tensors, call, head, { first: at, rows, plain }));
     for (let t = at; t < at + rows; t++) lossLeaf += loss_T[t]!;
     if (part !== null) leaf = leaf === null ? part : tensors.addInto(leaf, part);
   }
   addLossLeaf(lossSum, 0, lossLeaf);
+  if (nllSum !== undefined) addLossLeaf(nllSum, 0, plain.sum);
   if (headSum === null || leaf === null) return;
   headSum.add(0, tensors.elements(leaf), vocab * dim);
   leaf.dispose();
 }
 
+/** Σ of losses without smoothing. */
+interface PlainLoss {
+  sum: number;
+}
+interface Chunk {
+  readonly first: number;
+  readonly rows: number;
+  readonly plain: PlainLoss;
+}
+
 /** Losses and dx of some rows; returns their part of the head's leaf when it is wanted. */
-function chunkLoss(
-  tensors: Tensors,
-  call: OnHost<HeadLossCall>,
-  head: Head,
-  first: number,
-  rows: number,
-): Tensor2D | null {
+function chunkLoss(tensors: Tensors, call: OnHost<HeadLossCall>, head: Head, chunk: Chunk): Tensor2D | null {
+  const { first, rows } = chunk;
   const { dim, x_TD, dx_TD, headSum, gradScale = 0 } = call;
   const x = tensors.matrix(rows, dim, (to) => to.set(x_TD.subarray(first * dim, (first + rows) * dim)));
   const logits = tensors.multiply(x, head.transposed);
   const softmax = tensors.softmax(logits);
   const probabilities = tensors.elements(softmax);
-  losses(call, tensors.elements(logits), probabilities, first, rows);
+  losses(call, tensors.elements(logits), probabilities, chunk);
   /** Of the logits, without its scale. */
   const gradient = tensors.rewritten(softmax, probabilities);
   if (dx_TD !== undefined && head.plain !== null) {
@@ -110,13 +117,12 @@ function chunkLoss(
   return tensors.multiply(tensors.transpose(gradient), scaled);
 }
 
-/** Fills loss_T and turns each row of probabilities into softmax - onehot, or into 0 for an ignored target. */
+/** Fills loss_T and turns each row of probabilities into softmax - what is wanted, or into 0 for an ignored target. */
 function losses(
-  { vocab, targets_T, loss_T }: OnHost<HeadLossCall>,
+  { vocab, targets_T, loss_T, smoothing = 0 }: OnHost<HeadLossCall>,
   logits: Float32Array,
   probabilities: Float32Array,
-  first: number,
-  rows: number,
+  { first, rows, plain }: Chunk,
 ): void {
   for (let r = 0; r < rows; r++) {
     const target = targets_T[first + r]!;
@@ -127,10 +133,20 @@ function losses(
       continue;
     }
     const probability = probabilities[at + target]!;
-    loss_T[first + r] =
+    const nll =
       probability > PROBABILITY_LEAST
         ? 0 - Math.log(probability)
         : logSumExp(logits, at, vocab) - logits[at + target]!;
+    loss_T[first + r] = nll;
+    plain.sum += nll;
     probabilities[at + target] = probability - 1;
+    if (smoothing === 0) continue;
+    let sum = 0;
+    for (let v = at; v < at + vocab; v++) {
+      sum += logits[v]!;
+      probabilities[v]! -= smoothing / vocab;
+    }
+    probabilities[at + target]! += smoothing;
+    loss_T[first + r] = nll + smoothing * (logits[at + target]! - sum / vocab);
   }
 }

@@ -16,4 +16,5 @@ export * from './kernel-cost.ts';
 export * from './operands.ts';
 export * from './optimizer-calls.ts';
 export * from './part-calls.ts';
+export * from './position-calls.ts';
 export * from './threshold-calls.ts';

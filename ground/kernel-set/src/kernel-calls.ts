@@ -42,6 +42,7 @@ import type { ExactSum, GradientTarget } from './gradient-target.ts';
 import type { HalfRows, NormKind, Precision, Rows, Weights } from './operands.ts';
 import type { OptimizerCall } from './optimizer-calls.ts';
 import type { PartCall } from './part-calls.ts';
+import type { PositionsAddCall } from './position-calls.ts';
 import type { Bytes, Floats, Halves, Int64s, Ints } from './device-array.ts';
 
 /** Gradient leaves are multiples of 2^-50 … */
@@ -394,6 +395,8 @@ export interface CombineBackwardWeightsCall {
 /**
  * Head and cross entropy in one: logits = x·headᵀ, loss_T = logsumexp - logit[target]; targets of -1 are ignored.
  *
+ * With `smoothing` ε: loss_T = logsumexp - (1-ε)·logit[target] - (ε/V)·Σ logits, its gradient softmax - (1-ε)·[is the target] - ε/V.
+ *
  * Adds Σ loss over valid targets to lossSum, a wide sum (LOSS_QUANTUM, a leaf per grain, float64 chain). With `dx_TD` also the
  * backward pass, with the gradient of the mean: every token's gradient carries `gradScale` (1 / valid targets of the
  * global batch). Never holds more than one grain's logits.
@@ -411,6 +414,10 @@ export interface HeadLossCall {
   readonly loss_T: Floats;
   /** Two words. */
   readonly lossSum: Int64s;
+  /** Label smoothing ε, 0 (default) to less than 1. @see Szegedy et al. 2015, arXiv:1512.00567, §7 */
+  readonly smoothing?: number;
+  /** Given: gets what `lossSum` would get without smoothing. Two words. */
+  readonly nllSum?: Int64s;
   readonly gradScale?: number;
   readonly dx_TD?: Floats;
   readonly headSum?: GradientTarget;
@@ -486,6 +493,7 @@ export type KernelCall =
   | LinearBackwardInputCall
   | LinearBackwardWeightCall
   | RopeCall
+  | PositionsAddCall
   | GateForwardCall
   | BalanceForwardCall
   | GateBackwardCall

@@ -68,6 +68,8 @@ function attentionSizes({
   return [batch * seqLen * heads * headDim, batch * keyLen * kvHeads * headDim];
 }
 
+const isSmoothed = ({ smoothing = 0 }: { readonly smoothing?: number }): boolean => smoothing > 0;
+
 /** Rows of all sources, and experts that have any. */
 function expertLoad(
   sources: readonly Pick<OnHost<ExpertSource>, 'counts_EG' | 'numGrains'>[],
@@ -193,6 +195,16 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
         bytes:
           2 * size(call.x.data) * count +
           elements([call.cos_S2, call.sin_S2], (Math.min(call.rows, call.seqLen) * call.headDim) / 2),
+      };
+    }
+    case 'positions.add': {
+      const count = call.rows * call.dim;
+      return {
+        flops: count,
+        bytes:
+          2 * size(call.out_TD) * count +
+          size(call.table_SD) * Math.min(call.rows, call.seqLen) * call.dim +
+          elements([call.firstSeen_T], call.rows),
       };
     }
     case 'attention.forward': {
@@ -396,20 +408,21 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
     case 'head.partial': {
       const { tokens, dim, vocab } = call;
       return {
-        flops: 2 * tokens * dim * vocab + 3 * tokens * vocab,
+        flops: 2 * tokens * dim * vocab + (call.logitSum_T === undefined ? 3 : 4) * tokens * vocab,
         bytes:
           elements([call.x_TD], tokens * dim) +
           elements([call.head_VD], dim * vocab) +
-          elements([call.targets_T, call.max_T, call.sum_T, call.logit_T], tokens),
+          elements([call.targets_T, call.max_T, call.sum_T, call.logit_T, call.logitSum_T], tokens),
       };
     }
     case 'head.join': {
       const { tokens, parts } = call;
       return {
-        flops: (4 * parts.length + 3) * tokens,
+        flops: (4 * parts.length + 3 + (isSmoothed(call) ? parts.length + 3 : 0)) * tokens,
         bytes:
           parts.reduce(
-            (sum, { max_T, sum_T, logit_T }) => sum + elements([max_T, sum_T, logit_T], tokens),
+            (sum, { max_T, sum_T, logit_T, logitSum_T }) =>
+              sum + elements([max_T, sum_T, logit_T, isSmoothed(call) ? logitSum_T : undefined], tokens),
             0,
           ) + elements([call.targets_T, call.lse_T, call.loss_T], tokens),
       };
@@ -417,7 +430,7 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
     case 'head.finish': {
       const { tokens, dim, vocab } = call;
       return {
-        flops: 6 * tokens * dim * vocab + 3 * tokens * vocab,
+        flops: 6 * tokens * dim * vocab + (isSmoothed(call) ? 4 : 3) * tokens * vocab,
         bytes:
           elements([call.x_TD, call.dx_TD], tokens * dim) +
           (size(call.head_VD) + targetBytes(call.headSum)) * dim * vocab +
@@ -428,7 +441,9 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       const { tokens, dim, vocab } = call;
       const isTraining = call.dx_TD !== undefined;
       return {
-        flops: 2 * tokens * dim * vocab * (isTraining ? 3 : 1) + (isTraining ? 5 : 3) * tokens * vocab,
+        flops:
+          2 * tokens * dim * vocab * (isTraining ? 3 : 1) +
+          ((isTraining ? 5 : 3) + (isSmoothed(call) ? (isTraining ? 2 : 1) : 0)) * tokens * vocab,
         bytes:
           elements([call.x_TD, call.dx_TD], tokens * dim) +
           (size(call.head_VD) + targetBytes(call.headSum)) * dim * vocab +
@@ -508,6 +523,7 @@ function sizesOf(call: KernelCall): string {
     case 'norm.backward':
       return `${call.rows}×${call.groups === 1 ? '' : `${call.groups}×`}${call.dim}`;
     case 'jitter':
+    case 'positions.add':
     case 'norm.squares':
     case 'norm.products':
       return `${call.rows}×${call.dim}`;

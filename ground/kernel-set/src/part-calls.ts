@@ -39,6 +39,8 @@ export interface HeadPartSums {
   readonly sum_T: Floats;
   /** Logit of the target where it lies in the part, else +0. */
   readonly logit_T: Floats;
+  /** Σ logit, sixteen lanes: what label smoothing needs besides. */
+  readonly logitSum_T?: Floats;
 }
 
 /** The products of `head.loss` for a part of the vocabulary, and their sums: never holds more than a grain's logits. */
@@ -48,7 +50,7 @@ export interface HeadPartialCall extends HeadPart, HeadPartSums {
 
 /**
  * The loss from the sums of all parts: m = the largest maximum, sum = tree(sum_p·exp(max_p - m)), lse = m + log(sum), loss = lse - logit of the
- * part that has the target; 0 for target -1.
+ * part that has the target; 0 for target -1. With `smoothing` also + ε·(that logit - tree(logitSum_p)/V), V the words of all parts.
  */
 export interface HeadJoinCall {
   readonly op: 'head.join';
@@ -61,16 +63,22 @@ export interface HeadJoinCall {
   readonly loss_T: Floats;
   /** As in `head.loss`; absent where another rank counts the loss. */
   readonly lossSum?: Int64s;
+  /** As in `head.loss`; with it every part has its `logitSum_T`. */
+  readonly smoothing?: number;
+  readonly nllSum?: Int64s;
 }
 
 /**
- * Gradients of a part, its logits computed again: (exp(logit - lse) - [is the target])·gradScale, 0 for target -1. dx_TD is a partial sum, headSum
- * gets a leaf a grain.
+ * Gradients of a part, its logits computed again: (exp(logit - lse) - [is the target])·gradScale, 0 for target -1, with `smoothing` as in
+ * `head.loss`. dx_TD is a partial sum, headSum gets a leaf a grain.
  */
 export interface HeadFinishCall extends HeadPart {
   readonly op: 'head.finish';
   readonly lse_T: Floats;
   readonly gradScale: number;
+  readonly smoothing?: number;
+  /** With `smoothing`: words of the whole vocabulary. */
+  readonly fullVocab?: number;
   readonly dx_TD: Floats;
   readonly headSum: GradientTarget;
 }

@@ -210,6 +210,19 @@ RopeArgs rope(const Reader& r, CallList&) {
   return args;
 }
 
+PositionsAddArgs positions_add(const Reader& r, CallList&) {
+  PositionsAddArgs args = {};
+  args.rows = r.size("rows");
+  args.seq_len = r.size("seqLen", 1);
+  args.dim = r.size("dim", 1);
+  args.first_position = r.size_or("firstPosition", 0);
+  args.out = r.floats("out_TD", args.rows * args.dim).data;
+  const int64_t positions = args.rows == 0 ? 0 : args.first_position + (args.rows < args.seq_len ? args.rows : args.seq_len);
+  args.table = r.floats("table_SD", positions * args.dim).data;
+  args.first_seen = r.ints_or_null("firstSeen_T", args.rows).data;
+  return args;
+}
+
 namespace {
 template <class Args>
 Args attention_common(const Reader& r) {
@@ -254,6 +267,15 @@ AttentionBackwardArgs attention_backward(const Reader& r, CallList&) {
   return args;
 }
 
+namespace {
+double smoothing_of(const Reader& r) {
+  const double epsilon = r.number_or("smoothing", 0);
+  if (!(epsilon >= 0 && epsilon < 1)) r.fail("smoothing", std::to_string(epsilon), "0 to less than 1");
+  return epsilon;
+}
+int64_t* nll_sum_of(const Reader& r) { return r.has("nllSum") ? r.int64s("nllSum", 2).data : nullptr; }
+}  // namespace
+
 HeadLossArgs head_loss(const Reader& r, CallList&) {
   HeadLossArgs args = {};
   args.tokens = r.size("tokens");
@@ -271,7 +293,10 @@ HeadLossArgs head_loss(const Reader& r, CallList&) {
   args.head_sum = r.target_or_none("headSum", args.vocab * args.dim);
   const bool backward = r.has("dx_TD") || r.has("headSum");
   if (backward && !r.has("gradScale")) r.fail("gradScale", "undefined", "a number, since dx_TD or headSum is given");
-  args.grad_scale = backward ? static_cast<float>(r.number("gradScale")) : 0.0f;
+  const double grad_scale = backward ? r.number("gradScale") : 0;
+  args.grad_scale = static_cast<float>(grad_scale);
+  args.smoothing = Smoothing::of(smoothing_of(r), grad_scale, args.vocab);
+  args.nll_sum = nll_sum_of(r);
   return args;
 }
 
@@ -296,6 +321,7 @@ HeadPartialArgs head_partial(const Reader& r, CallList&) {
   args.max = r.floats("max_T", args.tokens).data;
   args.sum = r.floats("sum_T", args.tokens).data;
   args.logit = r.floats("logit_T", args.tokens).data;
+  args.logit_sum = r.floats_or_null("logitSum_T", args.tokens).data;
   return args;
 }
 
@@ -303,7 +329,9 @@ HeadFinishArgs head_finish(const Reader& r, CallList&) {
   HeadFinishArgs args = {};
   head_part(r, args);
   args.lse = r.floats("lse_T", args.tokens).data;
-  args.grad_scale = static_cast<float>(r.number("gradScale"));
+  const double grad_scale = r.number("gradScale"), epsilon = smoothing_of(r);
+  args.grad_scale = static_cast<float>(grad_scale);
+  args.smoothing = Smoothing::of(epsilon, grad_scale, epsilon > 0 ? r.size("fullVocab", args.vocab) : args.vocab);
   args.dx = r.floats("dx_TD", args.tokens * args.dim).data;
   args.head_sum = r.target("headSum", args.vocab * args.dim);
   return args;
@@ -313,11 +341,15 @@ HeadJoinArgs head_join(const Reader& r, CallList& list) {
   HeadJoinArgs args = {};
   args.tokens = r.size("tokens");
   args.num_parts = parts_of(r);
+  const double epsilon = smoothing_of(r);
+  int64_t words = 0;
   list.head_parts.emplace_back();
   for (int64_t i = 0; i < args.num_parts; i++) {
     const Reader part = element(r, "parts", static_cast<uint32_t>(i));
     list.head_parts.back().push_back({part.floats("max_T", args.tokens).data, part.floats("sum_T", args.tokens).data,
-                                      part.floats("logit_T", args.tokens).data, part.size("firstVocab"), part.size("vocab", 1)});
+                                      part.floats("logit_T", args.tokens).data, part.size("firstVocab"), part.size("vocab", 1),
+                                      epsilon > 0 ? part.floats("logitSum_T", args.tokens).data : nullptr});
+    words += list.head_parts.back().back().vocab;
   }
   args.parts = list.head_parts.back().data();
   args.targets = r.ints("targets_T", args.tokens).data;
@@ -325,6 +357,8 @@ HeadJoinArgs head_join(const Reader& r, CallList& list) {
   args.lse = r.floats("lse_T", args.tokens).data;
   args.loss = r.floats("loss_T", args.tokens).data;
   args.loss_sum = r.has("lossSum") ? r.int64s("lossSum", 2).data : nullptr;
+  args.smoothing = Smoothing::of(epsilon, 0, words);
+  args.nll_sum = nll_sum_of(r);
   return args;
 }
 

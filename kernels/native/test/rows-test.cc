@@ -227,6 +227,26 @@ void test_rope() {
   }
 }
 
+// ---- positions ----
+
+void test_positions() {
+  Random random(6);
+  for (int trial = 0; trial < 8; trial++) {
+    const int64_t seq_len = random.between(1, 20), rows = seq_len * random.between(0, 5), dim = random.between(1, 90), first = random.below(5);
+    const auto x = random.reals(rows * dim), table = random.reals((seq_len + first) * dim);
+    std::vector<int32_t> seen(z(rows), 0);
+    for (int64_t t = 0; t < rows && trial % 2 == 1; t++) seen[z(t)] = static_cast<int32_t>(random.between(0, t % seq_len));
+    const auto out = everywhere("positions.add", [&](const Kernels& k, Pool& pool, Outputs& o) {
+      k.positions_add({rows, seq_len, dim, o.make<float>(rows * dim, x.data()), table.data(), trial % 2 == 1 ? seen.data() : nullptr, first},
+                      pool);
+    });
+    for (int64_t t = 0; t < rows; t++)
+      for (int64_t j = 0; j < dim; j++)
+        near("positions.add", out.at<float>(0)[t * dim + j],
+             static_cast<double>(x[z(t * dim + j)]) + table[z((t % seq_len - seen[z(t)] + first) * dim + j)], 1e-7);
+  }
+}
+
 // ---- attention ----
 
 void test_attention() {
@@ -319,6 +339,7 @@ int main() {
   test_embed();
   test_norm();
   test_rope();
+  test_positions();
   test_attention();
   return report("rows");
 }
