@@ -60,15 +60,23 @@ function fillModel(model: TopologyValues['model']) {
   };
 }
 
+/** Of all pairs, in both directions. */
+const translation: NonNullable<TopologyValues['data']['tasks']>[number] = {
+  kind: 'translation',
+  weight: 1,
+  temperature: 1,
+};
+
 function fillData(data: TopologyValues['data'], vocab: number) {
   const { tokenizer, holdout, ...rest } = data;
   const from = dataKinds.some((kind) => rest[kind] !== undefined)
     ? rest
     : { ...rest, source: 'wordnet' as const };
+  const tasks = rest.parallel === undefined ? {} : { tasks: rest.tasks ?? [translation] };
   const field = rest.jsonl === undefined ? {} : { field: rest.field ?? 'text' };
   // Synthetic tokens may be fewer than a tokenizer can have; then none reads this.
   const ids = tokenizer.vocab ?? (tokenizer.kind === 'bytes' ? BYTES_VOCAB : Math.max(BYTES_VOCAB, vocab));
-  return { ...from, ...field, tokenizer: { ...tokenizer, vocab: ids }, holdout };
+  return { ...from, ...field, ...tasks, tokenizer: { ...tokenizer, vocab: ids }, holdout };
 }
 
 /** Share of the steps in which wsd decays, as in arXiv:2405.18392. */

@@ -15,7 +15,7 @@ import { createPlacement } from './placement.ts';
 import { misplacedActors } from './misplaced-actors.ts';
 import { unmatched } from './placement-rules.ts';
 import type { TopologyProblem } from './problem.ts';
-import type { DataSource, ResolvedData, ResolvedTopology } from './resolved.ts';
+import type { DataSource, ParallelOrigin, ResolvedData, ResolvedTask, ResolvedTopology } from './resolved.ts';
 import type { Finding } from './finding.ts';
 import { crossKeyFindings } from './rules.ts';
 import type { TopologyValues } from './schema.ts';
@@ -76,6 +76,28 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
   };
 }
 
+type Located = (key: string, path: string) => string;
+const originPaths = ['source', 'target', 'file', 'folder'] as const;
+
+const origins = (
+  written: NonNullable<FilledTopology['data']['parallel']>,
+  locate: Located,
+): readonly ParallelOrigin[] =>
+  written.map((origin, index) => ({
+    ...origin,
+    ...Object.fromEntries(
+      originPaths.flatMap((name) => {
+        const path = origin[name];
+        return path === undefined ? [] : [[name, locate(`data.parallel.${index}.${name}`, path)]];
+      }),
+    ),
+  }));
+
+const tasksOf = (written: NonNullable<FilledTopology['data']['tasks']>): readonly ResolvedTask[] =>
+  written.map(({ noise, ...task }) =>
+    noise === undefined ? task : { ...task, noise: typeof noise === 'string' ? [noise] : noise },
+  );
+
 /** Paths are relative to the file that names them; those of a flag to the working directory. */
 function resolveData({ data }: FilledTopology, layer: Layer): ResolvedData {
   const locate = (key: string, path: string): string => {
@@ -91,6 +113,8 @@ function resolveData({ data }: FilledTopology, layer: Layer): ResolvedData {
   if (data.parquet !== undefined) source = { kind: 'parquet', paths: paths('data.parquet', data.parquet) };
   if (data.tokens !== undefined) source = { kind: 'tokens', paths: paths('data.tokens', data.tokens) };
   if (data.synthetic !== undefined) source = { kind: 'synthetic', distribution: data.synthetic };
+  if (data.parallel !== undefined)
+    source = { kind: 'parallel', sources: origins(data.parallel, locate), tasks: tasksOf(data.tasks ?? []) };
   const { kind, vocab, file } = data.tokenizer;
   const tokenizer = { kind, vocab, file: file === undefined ? null : locate('data.tokenizer.file', file) };
   return { source, tokenizer, holdout: data.holdout };

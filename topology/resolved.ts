@@ -3,6 +3,7 @@ import type { FilledTopology } from './fill.ts';
 import type { ExpertOrder } from './layout/mesh.ts';
 import type { DeviceBody, ResolvedMachine } from './machines.ts';
 import type { Place } from './problem.ts';
+import type { NoiseKind } from './task-kinds.ts';
 
 /** Where documents, or ids, come from. Paths are relative to the working directory or absolute. */
 export type DataSource =
@@ -11,7 +12,19 @@ export type DataSource =
   | { readonly kind: 'jsonl'; readonly paths: readonly string[]; readonly field: string }
   | { readonly kind: 'parquet'; readonly paths: readonly string[] }
   | { readonly kind: 'tokens'; readonly paths: readonly string[] }
-  | { readonly kind: 'synthetic'; readonly distribution: 'zipf' };
+  | { readonly kind: 'synthetic'; readonly distribution: 'zipf' }
+  | {
+      readonly kind: 'parallel';
+      readonly sources: readonly ParallelOrigin[];
+      readonly tasks: readonly ResolvedTask[];
+    };
+
+/** Texts in several languages; which keys there are follows from the kind. Paths as those of {@link DataSource}. */
+export type ParallelOrigin = NonNullable<FilledTopology['data']['parallel']>[number];
+
+export type ResolvedTask = Omit<NonNullable<FilledTopology['data']['tasks']>[number], 'noise'> & {
+  readonly noise?: readonly NoiseKind[];
+};
 
 export interface ResolvedData {
   readonly source: DataSource;

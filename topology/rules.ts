@@ -15,6 +15,7 @@ import { divisors, nearestName, nearestNumber, neighbours } from './nearest.ts';
 import { parallelRules } from './parallel-rules.ts';
 import { isPattern } from './placement-rules.ts';
 import type { TopologyValues } from './schema.ts';
+import { taskRules } from './task-rules.ts';
 
 function dataRules(file: FilledTopology, written: TopologyValues): Finding[] {
   const findings: Finding[] = [];
@@ -253,6 +254,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...choiceRules(file),
     ...capacityRules(file),
     ...dataRules(file, written),
+    ...taskRules(written.data),
     ...trainRules(file),
     ...parallelRules(file, written),
     ...machineRules(file),

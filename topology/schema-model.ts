@@ -1,5 +1,6 @@
 import { activations, defaultRouter, dropless, dropPolicies, routerNames } from '@troupe/spec';
 import * as z from 'zod';
+import { noises, parallelKinds, taskKinds } from './task-kinds.ts';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
 
 const router = z
@@ -197,6 +198,65 @@ export const modelSchema = z
 const paths = (description: string) =>
   z.union([text('One path.'), z.array(text('A path.')).min(1)]).describe(description);
 
+/** Bounds of lists, so that judging a file takes no longer than reading it. */
+const MAX_NAMES = 1024;
+const MAX_TASKS = 64;
+
+const noise = z.enum(noises);
+const languages = (description: string) =>
+  z.array(text('A language.')).min(1).max(MAX_NAMES).describe(description);
+
+const parallelSource = z
+  .strictObject({
+    kind: choice(
+      'lines: two files, line by line; tsv; jsonl; po: a gettext catalogue; help: unpacked LibreOffice help; typescript: the messages of its compiler.',
+      parallelKinds,
+    ),
+    from: text('Language of the source side: en.').optional(),
+    to: text('Language of the target side: de.').optional(),
+    source: text('lines: the file of the source side, relative to the topology file.').optional(),
+    target: text('lines: the file of the target side, relative to the topology file.').optional(),
+    file: text('tsv, jsonl, po: the file, relative to the topology file.').optional(),
+    fields: z
+      .tuple([text('Source.'), text('Target.')])
+      .optional()
+      .describe('jsonl: members that hold source and target. Default: those named as the languages.'),
+    document: text('jsonl: the member that names the document. Default: document.').optional(),
+    folder: text(
+      'help: the folder with one folder for each language, relative to the topology file.',
+    ).optional(),
+    languages: languages('help, typescript: languages beside English. Default: all.').optional(),
+  })
+  .describe('Texts in two or more languages.');
+
+const task = z
+  .strictObject({
+    kind: choice(
+      'translation; denoising: the text from what noise left of it; language-model: the text alone, for models without an encoder.',
+      taskKinds,
+    ),
+    weight: positive('Share of the batches, beside the weights of the other tasks.', 'weight').default(1),
+    temperature: real(
+      'Of its languages: p ∝ size^(1/temperature). 1: in proportion to size; the higher, the more even.',
+      'temperature',
+      { min: 1, max: 100 },
+    ).default(1),
+    pairs: z
+      .array(text('A pair: en-de.'))
+      .min(1)
+      .max(MAX_NAMES)
+      .optional()
+      .describe('translation: from which language to which. Default: all pairs, in both directions.'),
+    languages: languages('denoising, language-model: of which languages. Default: all.').optional(),
+    noise: z
+      .union([noise, z.array(noise).min(1).max(noises.length)])
+      .optional()
+      .describe(
+        'denoising: spans (T5) alone, or one or more of infill, delete, rotate, shuffle (BART), in this order. Default: spans.',
+      ),
+  })
+  .describe('What is learnt.');
+
 export const dataSchema = z
   .strictObject({
     source: choice('Text that comes with an installed package.', ['wordnet']).optional(),
@@ -205,6 +265,18 @@ export const dataSchema = z
     field: text('Field of a JSON line that holds the text. Default: text.').optional(),
     parquet: paths('Parquet file(s).').optional(),
     tokens: paths('Files of token ids (.bin, .idx).').optional(),
+    parallel: z
+      .array(parallelSource)
+      .min(1)
+      .max(MAX_NAMES)
+      .optional()
+      .describe('Texts in several languages, for tasks.'),
+    tasks: z
+      .array(task)
+      .min(1)
+      .max(MAX_TASKS)
+      .optional()
+      .describe('What is learnt of parallel, a batch of one task each. Default: translation of all pairs.'),
     synthetic: choice('Tokens drawn by seed, no text at all.', ['zipf']).optional(),
     tokenizer: z
       .strictObject({
@@ -212,9 +284,13 @@ export const dataSchema = z
           'bytes',
           'bpe',
         ]).default('bpe'),
-        vocab: count('Tokens of the tokenizer. Default: model.vocab (bpe), 257 (bytes).', 'tokens', {
-          min: 257,
-        }).optional(),
+        vocab: count(
+          'Tokens of the tokenizer, without those of tasks. Default: model.vocab (bpe; with tasks what they leave of it), 257 (bytes).',
+          'tokens',
+          {
+            min: 257,
+          },
+        ).optional(),
         file: text(
           'A tokenizer.json to use instead of learning one, relative to the topology file.',
         ).optional(),
@@ -227,5 +303,5 @@ export const dataSchema = z
   })
   .prefault({})
   .describe(
-    'Where tokens come from: one of source (default wordnet), text, jsonl, parquet, tokens, synthetic.',
+    'Where tokens come from: one of source (default wordnet), text, jsonl, parquet, tokens, parallel, synthetic.',
   );

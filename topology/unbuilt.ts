@@ -28,7 +28,7 @@ function limited(
   });
   return [
     only('model.moe.router.kind', (moe?.router ?? defaultRouter).kind, ...routerNames('kind', 'built')),
-    only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'synthetic'),
+    only(`data.${data.source.kind}`, data.source.kind, 'wordnet', 'text', 'jsonl', 'parallel', 'synthetic'),
   ];
 }
 

@@ -41,3 +41,19 @@ test('dataWarnings: synthetic tokens never run short', async (t) => {
   const topology = loadTopology('tiny', { set: ['data={synthetic: zipf}', 'train.batch=64'] });
   t.deepEqual(dataWarnings(topology, await openTopologyData(topology)), []);
 });
+
+test('dataWarnings: a task that leaves many texts out names the language that lacks most', async (t) => {
+  const path = join(folder, 'pairs.tsv');
+  const text = (i: number): string => `${i} ${'x'.repeat(i % 2 === 0 ? 3 : 90)}`;
+  writeFileSync(path, Array.from({ length: 40 }, (_, i) => `${text(i)}\t${text(i)}!\n`).join(''));
+  const data = `data={parallel: [{kind: tsv, file: ${path}, from: en, to: de}], tokenizer: {kind: bytes}, holdout: 0}`;
+  const topology = loadTopology('tiny', {
+    set: [data, 'model.seqLen=64', 'model.vocab=512', 'train.batch=4'],
+  });
+  const [found, ...more] = dataWarnings(topology, await openTopologyData(topology));
+  t.deepEqual(more, []);
+  t.regex(
+    found ?? '',
+    /^translation leaves out 20 of 40 texts of (?:en-de|de-en), and of 1 others: no sequence holds them/,
+  );
+});

@@ -9,6 +9,7 @@ import {
   type Tokenizer,
 } from '@troupe/data';
 import type { ResolvedTopology } from '@troupe/topology';
+import { parallelSource, taskSpec } from './parallel-data.ts';
 
 /** The data section of a topology as the data package takes it. */
 export function dataConfig(topology: ResolvedTopology): DataConfig {
@@ -23,7 +24,9 @@ export function dataConfig(topology: ResolvedTopology): DataConfig {
           ? { jsonl: source.paths, field: source.field }
           : source.kind === 'synthetic'
             ? { synthetic: source.distribution }
-            : { [source.kind]: source.paths };
+            : source.kind === 'parallel'
+              ? { parallel: source.sources.map(parallelSource), tasks: source.tasks.map(taskSpec) }
+              : { [source.kind]: source.paths };
   // A tokenizer that is loaded has its own size; `vocab` is only how large a one to train.
   const spec =
     tokenizer.kind === 'bytes'

@@ -10,6 +10,7 @@ import {
 } from '@troupe/checkpoint';
 import { OptionError, TroupeError, type FolderLock, type Storage } from '@troupe/core';
 import { type FilledTopology, type ResolvedTopology } from '@troupe/topology';
+import { absoluteSource } from './parallel-data.ts';
 import { RunDamagedError, RunMissingError } from './errors.ts';
 import {
   check,
@@ -163,17 +164,19 @@ export function withAbsolutePaths(topology: ResolvedTopology): ResolvedTopology 
   const { source, tokenizer } = topology.data;
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(path));
   const data = { ...topology.file.data };
-  if ('paths' in source) {
-    const paths = source.paths.map(absolute);
-    Object.assign(data, { [source.kind]: paths.length === 1 ? paths[0] : paths });
+  const located = absoluteSource(source, absolute);
+  if ('paths' in located) {
+    const { kind, paths } = located;
+    Object.assign(data, { [kind]: paths.length === 1 ? paths[0] : paths });
   }
+  if (located.kind === 'parallel') Object.assign(data, { parallel: located.sources });
   const file = tokenizer.file === null ? null : absolute(tokenizer.file);
   if (file !== null) data.tokenizer = { ...data.tokenizer, file };
   return {
     ...topology,
     data: {
       ...topology.data,
-      source: 'paths' in source ? { ...source, paths: source.paths.map(absolute) } : source,
+      source: located,
       tokenizer: { ...tokenizer, file },
     },
     file: { ...topology.file, data },

@@ -39,7 +39,7 @@ export interface RunData extends RunDataChoice {
 
 /** `data.jsonl` for a topology that reads JSONL files; null when it names no files. */
 const fileKey = ({ data: { source } }: ResolvedTopology): string | null =>
-  'paths' in source ? `data.${source.kind}` : null;
+  'paths' in source || source.kind === 'parallel' ? `data.${source.kind}` : null;
 
 /** Whether somebody wrote which tokenizer; a default follows the checkpoint. */
 const namesTokenizer = ({ source }: ResolvedTopology): boolean =>

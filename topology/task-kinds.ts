@@ -1,0 +1,10 @@
+/** Forms of texts in several languages. */
+export const parallelKinds = ['lines', 'tsv', 'jsonl', 'po', 'help', 'typescript'] as const;
+export type ParallelKind = (typeof parallelKinds)[number];
+
+/** What can be learnt of them. */
+export const taskKinds = ['translation', 'denoising', 'language-model'] as const;
+
+/** What denoising does to a text. */
+export const noises = ['spans', 'infill', 'delete', 'rotate', 'shuffle'] as const;
+export type NoiseKind = (typeof noises)[number];
