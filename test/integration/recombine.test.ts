@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -218,7 +218,7 @@ async function gated(
   return { probs_TE: device.read(probs_TE), choices_T: device.read(choices_TK) };
 }
 
-const TOKENS = 200;
+const TOKENS = 80;
 /** float32 values, however they are kept. */
 const someLogits = (experts: number): readonly number[] =>
   Array.from({ length: TOKENS * experts }, (_, i) => Math.fround(6 * Math.sin(12.9898 * i + experts)));
@@ -277,7 +277,7 @@ test('prune: a token whose expert stayed still chooses it, and probabilities gro
     stayed += 1;
     t.is(kept[choices_T[token] ?? -1], before);
   }
-  t.true(stayed > 20 && stayed < TOKENS, `${stayed} of ${TOKENS}`);
+  t.true(stayed > 8 && stayed < TOKENS, `${stayed} of ${TOKENS}`);
   await device.close();
 });
 
@@ -392,13 +392,27 @@ test('prune: a lot is the same for a seed; what cannot be kept is refused in one
   t.deepEqual(one.kept, two.kept);
   t.regex(one.notes.join(), /parallel\.ep is 2 instead of 4: it divides 2 experts/);
   const kept = new Set<string>();
-  for (let seed = 0; seed < 8; seed++)
+  for (let seed = 0; seed < 5; seed++)
     kept.add(JSON.stringify((await pruneModel(a, { out: path(`s${seed}`), keep: 2, by: { seed } })).kept));
-  t.true(kept.size > 3, `${kept.size} lots of 8 seeds`);
+  t.true(kept.size > 2, `${kept.size} lots of 5 seeds`);
   const p = await opened(t, path('one'));
   t.true(p.checkpoint.manifest.tensors.every(({ group }) => group === 'weights'));
   t.deepEqual(readdirSync(path('one')).toSorted(), ['latest', 'step-000000', 'topology.yaml']);
   t.regex(readFileSync(path('one/topology.yaml'), 'utf8'), /experts: 2\n/);
+
+  // Damage that comes to light half way leaves nothing.
+  const file = path('two/step-000000/weights.safetensors');
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(7, bytes.length - 4));
+  const damaged = await openRun(path('two'), { verify: 'lazy' });
+  t.teardown(() => damaged.checkpoint.close());
+  await t.throwsAsync(pruneModel(damaged, { out: path('x'), keep: 2, by: { seed: 1 } }), {
+    code: 'TROUPE_CHECKPOINT_DAMAGED',
+  });
+  t.deepEqual(
+    readdirSync(path('')).filter((name) => name.includes('x')),
+    [],
+  );
 
   const refuse = async (model: Model, keep: number, message: RegExp): Promise<void> => {
     await t.throwsAsync(pruneModel(model, { out: path('x'), keep, by: { seed: 1 } }), { message });

@@ -219,6 +219,17 @@ test('checkpoint: put copies, so the caller may go on with its buffer', async (t
   t.true(await holds(await open(storage, 3), 3));
 });
 
+test('checkpoint: pieces in the order of the files wait for nothing, in however many files', async (t) => {
+  const options = { hasher: inlineHasher(), maxFileBytes: 64 };
+  const writer = await beginCheckpoint(memoryStorage(), 'runs/a', base(3), layout.toReversed(), options);
+  for (const tensor of writer.order) {
+    await writer.put(tensor.name, tensor.group, 0, valuesOf(tensor, 3));
+    t.is(writer.heldBytes, 0, tensor.name);
+  }
+  t.is(writer.order.length, layout.length);
+  await writer.finish();
+});
+
 test('checkpoint: hashes on a thread of its own unless told otherwise', async (t) => {
   const storage = memoryStorage();
   const writer = await beginCheckpoint(storage, 'runs/a', base(3), layout);
