@@ -1,5 +1,6 @@
 export * from './compare/arms.ts';
 export * from './compare/gains.ts';
+export * from './compare/loss-curve.ts';
 export * from './compare/measured-run.ts';
 export * from './dense-optimum.ts';
 export * from './errors.ts';

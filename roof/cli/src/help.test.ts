@@ -116,6 +116,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   ],
   'scaling plot': ['--law', '--experts', '--kind', '--out', '--flops'],
   'scaling compare': ['--law', '--loss', '--out'],
+  compare: ['--loss', '--out'],
   sweep: ['--dry-run', '--measure', '--pace', '--only'],
   tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
   doctor: [],

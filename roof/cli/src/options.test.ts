@@ -39,6 +39,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--rescale': ['0', '-1', 'x', '', 'NaN', 'Infinity'],
   '--file-mib': ['0', '-1', 'x', ''],
   '--seq-len': ['0', '-1', 'x', ''],
+  '--loss': ['best', ''],
   '--only': ['router', '=1', '1=2', 'router='],
 };
 
@@ -144,6 +145,7 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
       ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'none/t.json'],
       /--out 'none\/t.json': there is no folder/,
     ],
+    [['compare', 'none', '--out', 'none/c.svg'], /--out 'none\/c.svg': there is no folder/],
     [['tokenize', 'small.yaml', '--text', 'a', '--out', 't.json'], /--out goes with --train/],
     [['bench', 'kernels', '--out', 'c.json'], /--out goes with --calibrate/],
   ],

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { registerBench } from './commands/bench.ts';
 import { registerCache } from './commands/cache.ts';
+import { registerCompare } from './commands/compare.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerEval } from './commands/eval.ts';
 import { registerExport } from './commands/export.ts';
@@ -82,6 +83,7 @@ export function createProgram(): Command {
   registerSimulate(program);
   registerScaling(program);
   registerSweep(program);
+  registerCompare(program);
   registerTokenize(program);
   registerDoctor(program);
   registerCache(program);

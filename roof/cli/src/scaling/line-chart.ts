@@ -163,3 +163,18 @@ export function drawLines({ title, x, y, series, band }: LineChart): string {
     '',
   ].join('\n');
 }
+
+/** Charts below each other, as one standalone SVG. */
+export function drawBelow(charts: readonly LineChart[]): string {
+  const height = HEIGHT * charts.length;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
+    ...charts.map((chart, index) =>
+      drawLines(chart)
+        .replace('<svg ', `<svg y="${index * HEIGHT}" `)
+        .trimEnd(),
+    ),
+    '</svg>',
+    '',
+  ].join('\n');
+}

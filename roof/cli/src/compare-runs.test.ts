@@ -1,0 +1,108 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { jsonLines, runCli } from './testing/cli-process.ts';
+import { workplace } from './testing/workplace.ts';
+
+const TOKENS = 128;
+
+interface Losses {
+  readonly numSteps: number;
+  /** Of a step, from 1. */
+  readonly loss: (step: number) => number | null;
+  /** Steps between evaluations; 0: none. */
+  readonly evalEvery: number;
+}
+
+/** Metrics as a run writes them, with a line that a killed process left unfinished. */
+function metricsOf({ numSteps, loss, evalEvery }: Losses): string {
+  const lines: object[] = [{ event: 'start', device: 'reference' }];
+  for (let step = 1; step <= numSteps; step++) {
+    lines.push({ event: 'step', step, loss: loss(step), tokens: TOKENS, tokensPerSecond: 1000 });
+    if (evalEvery > 0 && step % evalEvery === 0)
+      lines.push({ event: 'eval', step, loss: (loss(step) ?? 0) + 0.5, tokens: 64 });
+  }
+  return `${lines.map((each) => JSON.stringify(each)).join('\n')}\n{"event":"st`;
+}
+
+interface CompareJson {
+  readonly loss: string;
+  readonly runs: readonly { readonly name: string; readonly points: readonly Record<string, number>[] }[];
+  readonly reached: readonly {
+    readonly name: string;
+    readonly target: string;
+    readonly at: { readonly updates: number; readonly tokens: number; readonly flops: number | null } | null;
+    readonly share: number | null;
+  }[];
+  readonly warnings: readonly string[];
+}
+
+test.serial(
+  'compare: updates until one run is as good as another, over tokens and FLOPs, with a picture',
+  async (t) => {
+    const { folder: cwd, path } = workplace(t);
+    const run = (name: string, losses: Losses): void => {
+      mkdirSync(path(name), { recursive: true });
+      writeFileSync(path(join(name, 'metrics.jsonl')), metricsOf(losses));
+    };
+    // Fast falls by a hundredth a step, slow by half of that: slow ends where fast was at half of its updates.
+    run('fast', { numSteps: 100, loss: (step) => 5 - step / 100, evalEvery: 20 });
+    run('slow', { numSteps: 100, loss: (step) => (step === 7 ? null : 5 - step / 200), evalEvery: 20 });
+    writeFileSync(path('fast.yaml'), readFileSync(path('small.yaml')));
+    cpSync(
+      fileURLToPath(new URL('../../../test/fixtures/checkpoint-0.2/tied', import.meta.url)),
+      path('slow'),
+      {
+        recursive: true,
+      },
+    );
+
+    const people = await runCli(['compare', 'fast', 'slow', '--out', 'curves.svg'], { cwd });
+    t.is(people.code, 0, people.stderr);
+    t.regex(people.stdout, /^loss {2}held-out loss, nats a token$/m);
+    t.regex(people.stdout, /^ +fast +100 +12\.8k +\d\.\d\de\+\d+ +4\.5000$/m);
+    t.regex(people.stdout, /^ +fast +100 +50 \(× 0\.50\)$/m);
+    t.regex(people.stdout, /^ +slow +never +100$/m);
+    t.is(people.stderr, '');
+    const svg = readFileSync(path('curves.svg'), 'utf8');
+    t.regex(svg, /^<svg [\s\S]*<\/svg>\n$/);
+    t.notRegex(svg, /NaN|undefined|Infinity/);
+    t.is(svg.match(/<circle/g)?.length, 3 * 2 * 5, 'three charts of two runs with five evaluations');
+
+    const ask = async (...args: readonly string[]): Promise<CompareJson> =>
+      jsonLines((await runCli(['compare', ...args, '--json'], { cwd })).stdout)[0] as unknown as CompareJson;
+    const train = await ask('fast', 'slow', '--loss', 'train');
+    t.is(train.loss, 'train');
+    t.is(train.runs[1]?.points.length, 99, 'a step whose loss is no number is left out');
+    // Means of the last five steps lag behind by two.
+    const reached = train.reached.find(({ name, target }) => name === 'fast' && target === 'slow');
+    t.is(reached?.at?.updates, 51);
+    t.is(reached?.at?.tokens, 51 * TOKENS);
+    t.is(reached?.share, 0.51);
+    const own = train.reached.find(({ name, target }) => name === 'fast' && target === 'fast');
+    t.true(Math.abs((own?.at?.flops ?? 0) / (reached?.at?.flops ?? 1) - 100 / 51) < 1e-6);
+
+    run('bare', { numSteps: 10, loss: () => 3, evalEvery: 0 });
+    const bare = await ask('fast', 'bare');
+    t.is(bare.loss, 'train', 'one was never evaluated');
+    t.is(bare.reached.find(({ name }) => name === 'bare')?.at?.flops, null);
+    t.regex(bare.warnings.join(), /^the FLOPs of bare are not known: .*no checkpoint/);
+  },
+);
+
+test.serial('compare: what is no run, has no evaluation or no loss is one sentence', async (t) => {
+  const { folder: cwd, path } = workplace(t);
+  const refused = async (sentence: RegExp, ...args: readonly string[]): Promise<void> => {
+    const { code, stderr } = await runCli(['compare', ...args], { cwd });
+    t.is(code, 2, stderr);
+    t.regex(stderr, sentence);
+  };
+  await refused(/'none' holds no metrics\.jsonl; name the folder of a run/, 'none');
+  await refused(/missing required argument 'runs'/);
+  for (const name of ['empty', 'plain']) mkdirSync(path(name));
+  writeFileSync(path('empty/metrics.jsonl'), '');
+  writeFileSync(path('plain/metrics.jsonl'), metricsOf({ numSteps: 3, loss: () => 3, evalEvery: 0 }));
+  await refused(/empty has no step with a loss/, 'plain', 'empty');
+  await refused(/plain was never evaluated; compare --loss train/, 'plain', '--loss', 'held-out');
+});
