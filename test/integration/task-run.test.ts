@@ -2,9 +2,11 @@ import test from 'ava';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inlineHasher, openCheckpoint } from '@troupe/checkpoint';
 import { openReferenceDevice } from '@troupe/kernels';
+import { MemoryStorage } from '@troupe/sim';
 import { resolveTopology } from '@troupe/topology';
-import { startCluster } from 'troupe';
+import { openRunData, startCluster, TrainedModel } from 'troupe';
 
 const folder = mkdtempSync(join(tmpdir(), 'troupe-task-run-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,23 +47,48 @@ const topologyOf = (parallel: object) =>
     parallel,
   });
 
-const lossesOf = async (parallel: object): Promise<readonly unknown[]> => {
-  const events: unknown[] = [];
+const openDevice = () => Promise.resolve(openReferenceDevice({ dtype: 'f32' }));
+
+/** Losses of steps, then of the held-out text, and what the last checkpoint is kept in. */
+async function trained(parallel: object) {
+  const storage = new MemoryStorage();
+  const losses: number[] = [];
   const cluster = await startCluster(topologyOf(parallel), {
-    openDevice: () => Promise.resolve(openReferenceDevice({ dtype: 'f32' })),
+    openDevice,
+    checkpoints: { storage, folder: 'run', keep: 1, hasher: inlineHasher() },
     sink: (event) => {
-      if (event.event === 'step') events.push(event.loss);
-      if (event.event === 'eval') events.push([event.loss, event.tokens]);
+      if (event.event === 'step' || event.event === 'eval') losses.push(event.loss);
     },
   });
   const { error } = await cluster.result;
   if (error !== null) throw error;
-  return events;
-};
+  return { losses, storage };
+}
 
 test('tasks: batches of which only some rows have targets give the same losses in every layout', async (t) => {
-  const one = await lossesOf({});
-  t.is(one.length, 5);
-  t.deepEqual(await lossesOf({ dp: 2, ep: 2 }), one);
-  t.deepEqual(await lossesOf({ pp: 2 }), one);
+  const one = await trained({});
+  t.is(one.losses.length, 5);
+  t.deepEqual((await trained({ dp: 2, ep: 2, pp: 2 })).losses, one.losses);
+
+  const checkpoint = await openCheckpoint(one.storage, 'run/step-000004');
+  const topology = topologyOf({});
+  const { source } = await openRunData(topology, {
+    resumeFrom: checkpoint,
+    warn: (message) => t.fail(message),
+  });
+  const model = await TrainedModel.load(await openDevice(), { checkpoint, topology });
+  const { numEvalSequences, evaluationParts } = source.batches;
+  const { loss, tokens, parts } = await model.evaluate(source.batches, numEvalSequences);
+  t.is(loss, one.losses.at(-1) ?? Number.NaN, 'the checkpoint has the tokenizer, and so the same sequences');
+  t.deepEqual(
+    parts.map(({ task, language }) => `${task} ${language}`),
+    ['translation en-rev', 'translation rev-en', 'denoising rotate+infill en', 'denoising rotate+infill rev'],
+  );
+  t.deepEqual(
+    parts.map((part) => part.tokens),
+    evaluationParts?.map(({ numTargets }) => numTargets),
+  );
+  t.is(new Set(parts.map((part) => part.loss)).size, 4);
+  const sum = parts.reduce((total, part) => total + part.loss * part.tokens, 0);
+  t.true(Math.abs(sum / tokens - loss) < 1e-6, `${sum / tokens} and ${loss}`);
 });

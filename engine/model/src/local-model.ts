@@ -256,6 +256,11 @@ export class LocalModel {
     );
   }
 
+  /** Cross entropy at each position of the last {@link forward}, nats, [T]; 0 where there is no target. */
+  get tokenLosses(): HostFloats {
+    return this.device.read(this.#inferenceActivations().loss_T);
+  }
+
   /** What the last call of {@link lossAndGradients} computed on its way. */
   get trainingActivations(): Activations {
     return this.#training().act;

@@ -4,6 +4,7 @@ import {
   type DataSource,
   type LayerChoices,
   type OpenedRun,
+  type PartLoss,
   type TrainedModel,
 } from 'troupe';
 import { TaskProgress } from './run/task-progress.ts';
@@ -24,6 +25,7 @@ interface Measured {
   readonly loss: number;
   readonly tokens: number;
   readonly choices: readonly LayerChoices[];
+  readonly parts: readonly PartLoss[];
   /** Of computing alone. */
   readonly seconds: number;
 }

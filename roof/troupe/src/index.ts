@@ -35,6 +35,7 @@ export type { Likeness } from './recombine/likeness.ts';
 export * from './profile/monotonic.ts';
 export { partPaths, type ProfilePlan } from './profile/recorder.ts';
 export * from './profile/write-profile.ts';
+export type { PartLoss } from './part-losses.ts';
 export * from './trained-model.ts';
 export * from './simulation/divergence.ts';
 export * from './simulation/recorded-load.ts';

@@ -21,6 +21,7 @@ import { blocksOfPart, moeLayers, parameterCounts, routingDomain } from '@troupe
 import type { ResolvedTopology } from '@troupe/topology';
 import { check, wholeNumber } from './option-rules.ts';
 import { weightsMustFit } from './machine-memory.ts';
+import { PartLosses, type PartLoss } from './part-losses.ts';
 import { tokenizerOf } from './run-data.ts';
 
 /** Sequences that are evaluated at once, rounded up to whole grains. */
@@ -92,6 +93,8 @@ export interface MeasuredLoss {
   readonly tokens: number;
   /** Of every layer with experts. */
   readonly choices: readonly LayerChoices[];
+  /** By task and language; none where all sequences are of one kind. */
+  readonly parts: readonly PartLoss[];
 }
 
 /** The weights of a checkpoint on one device: for evaluation and generation. */
@@ -146,7 +149,7 @@ export class TrainedModel {
   }
 
   /**
-   * Cross entropy of held-out sequences, and the choices of their tokens.
+   * Cross entropy of held-out sequences, also by task and language, and the choices of their tokens.
    *
    * @param sequences - how many of them, from the first; at most `source.numEvalSequences`
    * @param progress - hears how many are done
@@ -164,6 +167,7 @@ export class TrainedModel {
     const layers = moeLayers(this.topology.model);
     const experts = this.topology.model.moe?.experts ?? 0;
     const counts_LE = new Float64Array(layers.length * experts);
+    const parts = new PartLosses(source);
     let tokens = 0;
     for (let first = 0; first < sequences; first += atOnce) {
       const batch = evaluationBatch(source, { first, count: atOnce }, { sequences, domain });
@@ -173,13 +177,14 @@ export class TrainedModel {
       for (const [index, count] of totals.counts_LE.entries())
         counts_LE[index] = (counts_LE[index] ?? 0) + count;
       for (const target of batch.targets_T) if (target >= 0) tokens += 1;
+      if (source.evaluationParts !== undefined) parts.add(first, this.#model.tokenLosses, batch.targets_T);
       progress(Math.min(sequences, first + atOnce));
     }
     const choices = layers.map((layer, index) => ({
       layer,
       counts: [...counts_LE.subarray(index * experts, (index + 1) * experts)],
     }));
-    return { loss: lossValue(sum) / tokens, tokens, choices };
+    return { loss: lossValue(sum) / tokens, tokens, choices, parts: parts.means() };
   }
 
   get numParameters(): number {

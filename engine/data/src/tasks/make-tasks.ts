@@ -22,11 +22,12 @@ const listed = (names: Iterable<string>): string => [...names].sort().join(', ')
 /** Every pair in both directions. */
 function bothWays(pairs: readonly IndexedPairs[]): ReadonlyMap<string, IndexedPairs> {
   const turned = (texts: Int32Array): Int32Array => texts.map((_, at) => texts[at ^ 1] ?? 0);
-  const all = new Map<string, IndexedPairs>();
-  for (const { from, to, train, heldOut } of pairs)
-    all.set(pairName(to, from), { from: to, to: from, train: turned(train), heldOut: turned(heldOut) });
-  // A direction that is there by itself is not turned round.
-  for (const pair of pairs) all.set(pairName(pair.from, pair.to), pair);
+  const all = new Map(pairs.map((pair) => [pairName(pair.from, pair.to), pair]));
+  for (const { from, to, train, heldOut } of pairs) {
+    const name = pairName(to, from);
+    // A direction that is there by itself is not turned round.
+    if (!all.has(name)) all.set(name, { from: to, to: from, train: turned(train), heldOut: turned(heldOut) });
+  }
   return all;
 }
 

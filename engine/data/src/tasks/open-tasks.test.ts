@@ -58,10 +58,10 @@ test('openDataSource: tasks of parallel text, with tags and sentinels behind the
   t.deepEqual(
     tasks.map(({ task, language }) => `${task} ${language}`),
     [
-      'translation de-en',
-      'translation fr-en',
       'translation en-de',
       'translation en-fr',
+      'translation de-en',
+      'translation fr-en',
       'denoising spans de',
       'denoising spans en',
       'denoising shuffle+infill fr',
@@ -169,7 +169,7 @@ test('openDataSource: what tasks cannot have is one sentence each', async (t) =>
     ],
     [
       { tasks: [{ kind: 'translation' }], seqLen: 3 },
-      /nothing to train on for de-en: \d+ texts are longer than a window/,
+      /nothing to train on for en-de: \d+ texts are longer than a window/,
     ],
     [{ parallel: [] }, /tasks without texts; name the texts in data.parallel/],
   ];

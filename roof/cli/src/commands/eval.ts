@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { Evaluation, LayerChoices } from 'troupe';
+import type { Evaluation, LayerChoices, PartLoss } from 'troupe';
 import { UsageError } from '../errors.ts';
 import { print, printError, printJson } from '../output.ts';
 import { expertTable } from '../run/expert-table.ts';
+import { partTable } from '../run/part-table.ts';
 import { bytes, count, nats, natsAToken } from '../run/numbers.ts';
 import { dividedOrWhole } from './division.ts';
 import { collect, integer, named, verb, type CommonOptions } from '../verb.ts';
@@ -24,6 +25,8 @@ interface Measured extends Evaluation {
   /** Of one device; null: workers computed it. */
   readonly tokensPerSecond: number | null;
   readonly choices: readonly LayerChoices[] | null;
+  /** By task and language; none where all text is of one kind, or where workers computed the loss. */
+  readonly parts: readonly PartLoss[];
 }
 
 /** The loss on one device, as one process computes it. */
@@ -62,7 +65,7 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Measured> 
         if (event.event === 'progress') progress.show(event);
       },
     });
-    return { ...evaluation, numParameters, tokensPerSecond: null, choices: null };
+    return { ...evaluation, numParameters, tokensPerSecond: null, choices: null, parts: [] };
   } finally {
     progress.close();
     await run.checkpoint.close();
@@ -81,7 +84,7 @@ const measured = (path: string, options: EvalOptions): Promise<Measured> =>
 const WEIGHT_BYTES = 4;
 
 function printMeasured(path: string, options: EvalOptions, found: Measured): void {
-  const { step, loss, tokens, statistics, numParameters, tokensPerSecond, choices } = found;
+  const { step, loss, tokens, statistics, numParameters, tokensPerSecond, choices, parts } = found;
   const { unigramEntropy, bigramCrossEntropy } = statistics;
   const weightBytes = WEIGHT_BYTES * numParameters;
   const counts = options.expertCounts === true ? choices : null;
@@ -97,6 +100,7 @@ function printMeasured(path: string, options: EvalOptions, found: Measured): voi
       numParameters,
       weightBytes,
       tokensPerSecond,
+      ...(parts.length === 0 ? {} : { parts }),
       ...(counts === null ? {} : { expertCounts: counts }),
     });
     return;
@@ -107,6 +111,7 @@ function printMeasured(path: string, options: EvalOptions, found: Measured): voi
     `step ${step}: held-out loss ${natsAToken(loss)} over ${count(tokens)} tokens`,
     `of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
     `${count(numParameters)} parameters, ${bytes(weightBytes)} of weights${speed}`,
+    ...partTable(parts),
     ...(counts === null ? [] : expertTable(counts)),
   );
 }
