@@ -133,10 +133,11 @@ test.serial('launch --from: the tokenizer is that of the checkpoint, another one
     writeFileSync(
       place.path(`${name}.yaml`),
       readFileSync(place.path('small.yaml'), 'utf8')
-        .replace('vocab: 257', 'vocab: 300')
+        .replace('vocab: 257', 'vocab: 4000')
         .replace(/data: .*/u, `data: { text: ${text}, ${tokenizer} holdout: 0.1 }`),
     );
   };
+  // The text has not as many pairs: a tokenizer of the same wish is the one that came of it.
   write('first', 'first.txt', 'tokenizer: { kind: bpe },');
   write('second', 'second.txt', '');
   await runCli(['launch', 'first.yaml', '--stop-after', '1', '--quiet'], at);
@@ -156,7 +157,7 @@ test.serial('launch --from: the tokenizer is that of the checkpoint, another one
     t.is(refused.code, 3, refused.stderr);
     t.regex(
       refused.stderr,
-      /another one than the tokenizer of 300 tokens in checkpoint step-000001.*leave data\.tokenizer out/,
+      /another one than the tokenizer of \d{3} tokens in checkpoint step-000001.*leave data\.tokenizer out/,
     );
   }
 });

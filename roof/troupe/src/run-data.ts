@@ -7,7 +7,7 @@ import {
   type DataSource,
   type Tokenizer,
 } from '@troupe/data';
-import type { ResolvedTopology } from '@troupe/topology';
+import type { FilledTopology, ResolvedTopology } from '@troupe/topology';
 import { openTopologyData } from './data.ts';
 import { openOwnDocuments } from './own-documents.ts';
 import { DataChangedError, DataMovedError, TokenizerDiffersError } from './errors.ts';
@@ -49,6 +49,17 @@ const namesTokenizer = ({ source }: ResolvedTopology): boolean =>
 const isTrained = ({ data: { tokenizer } }: ResolvedTopology): boolean =>
   tokenizer.kind === 'bpe' && tokenizer.file === null;
 
+/** Whether a tokenizer that was learnt has the size that is asked for: its own, or the one that was asked for when a smaller text gave it. */
+function isAskedSize(
+  { data }: ResolvedTopology,
+  { vocabSize }: Tokenizer,
+  weightsFrom: CheckpointReader | undefined,
+): boolean {
+  const there = weightsFrom?.manifest.topology as Partial<Pick<FilledTopology, 'data'>> | undefined;
+  const { vocab } = data.tokenizer;
+  return vocab === vocabSize || vocab === there?.data?.tokenizer.vocab;
+}
+
 /** The tokenizer that a checkpoint carries; null when it has none. */
 export async function tokenizerOf(checkpoint: CheckpointReader): Promise<Tokenizer | null> {
   const json = await checkpoint.tokenizer();
@@ -72,7 +83,7 @@ export async function openRunData(topology: ResolvedTopology, options: RunDataOp
   const checkpoint = resumeFrom ?? weightsFrom;
   const own = checkpoint === undefined || !reads ? null : await tokenizerOf(checkpoint);
   const isNamed = resumeFrom === undefined && own !== null && namesTokenizer(topology);
-  if (isNamed && isTrained(topology) && topology.data.tokenizer.vocab !== own.vocabSize)
+  if (isNamed && isTrained(topology) && !isAskedSize(topology, own, weightsFrom))
     throw new TokenizerDiffersError(weightsFrom?.folder ?? '', own.vocabSize);
   const isOpened = own === null || (isNamed && !isTrained(topology));
   const given = {

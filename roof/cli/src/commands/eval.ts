@@ -32,7 +32,8 @@ interface Measured extends Evaluation {
 /** The loss on one device, as one process computes it. */
 async function onOneDevice(path: string, options: EvalOptions): Promise<Measured> {
   const { withHeldOut } = await import('../held-out.ts');
-  return withHeldOut(path, { ...options, warn }, async (evaluate, { model, data }) => {
+  const timesWell = options.beside !== undefined;
+  return withHeldOut(path, { ...options, timesWell, warn }, async (evaluate, { model, data }) => {
     const measured = await evaluate();
     const { step, numParameters } = model;
     const tokensPerSecond = measured.tokens / measured.seconds;
@@ -117,11 +118,12 @@ function printMeasured(path: string, options: EvalOptions, found: Measured): voi
 }
 
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
+  const { checkpoint: _ofTheFirst, ...ofBoth } = options;
   const { beside } = options;
   const found = await measured(path, options);
   printMeasured(path, options, found);
   if (beside === undefined) return;
-  const other = await measured(beside, options);
+  const other = await measured(beside, ofBoth);
   printMeasured(beside, options, other);
   if (options.json === true) return;
   const difference = found.loss - other.loss;

@@ -14,7 +14,7 @@ const likenessLines = (likeness: readonly Likeness[]): readonly string[] => [
   'cosine of the weights that were averaged:',
   ...likeness.map(
     ({ kind, numParameters, cosine }) =>
-      `  ${kind.padEnd(14)} ${(cosine === null ? '-' : cosine.toFixed(6)).padStart(9)}  ${count(numParameters).padStart(6)} parameters`,
+      `  ${kind.padEnd(15)} ${(cosine === null ? '-' : cosine.toFixed(6)).padStart(9)}  ${count(numParameters).padStart(6)} parameters`,
   ),
 ];
 

@@ -2,6 +2,7 @@
 const kinds = [
   ['norms', /norm/u],
   ['embedding', /embed/u],
+  ['cross attention', /cross/u],
   ['attention', /attn|attention/u],
   ['shared experts', /shared_experts/u],
   ['dense FFN', /mlp/u],
