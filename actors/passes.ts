@@ -36,8 +36,8 @@ export interface BatchSizes {
   readonly balance: BalanceCoefficients | null;
   /** What the loss is divided by; of no interest to an evaluation. */
   readonly targets: number;
-  /** Token whose logits are wanted instead of the loss; null: none. */
-  readonly row: number | null;
+  /** Tokens whose logits are wanted instead of the loss, one of a sequence at most; null: none. */
+  readonly rows: readonly number[] | null;
 }
 
 /** One microbatch on its way through a chunk of a stage. It never changes, but for what kernels write into its buffers. */
@@ -164,15 +164,16 @@ export class Passes {
     for (const [slot, pass] of this.#open) this.#open.set(slot, { ...pass, balance });
   }
 
-  /** Room for the logits of one token, [V]; made when it is first asked for. */
-  logitsRoom(): Floats {
-    this.#logits ??= this.#device.floats(this.shape.config.vocab);
-    return this.#logits;
+  /** Room for the logits of `count` tokens, [count, V]; made when it is first asked for. */
+  logitsRoom(count: number): Floats {
+    const length = count * this.shape.config.vocab;
+    if (this.#logits === null || this.#logits.length < length) this.#logits = this.#device.floats(length);
+    return this.#logits.subarray(0, length);
   }
 
   /** A copy of the logits. */
-  logits(): Float32Array {
-    return Float32Array.from(this.#device.read(this.logitsRoom()));
+  logits(count: number): Float32Array {
+    return Float32Array.from(this.#device.read(this.logitsRoom(count)));
   }
 
   close(place: PassPlace, slot: number): void {

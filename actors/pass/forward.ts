@@ -1,4 +1,5 @@
 import { assert } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
 import {
   attentionForward,
   embedForward,
@@ -7,6 +8,8 @@ import {
   headForward,
   headLogits,
   moeForward,
+  type StageContext,
+  type Step,
 } from '@troupe/model';
 import type { PassSelf } from './events.ts';
 import type { PassEffects } from './machine.ts';
@@ -24,6 +27,14 @@ type ForwardEffects = Pick<
   | 'sendHidden'
   | 'finishForward'
 >;
+
+/** Logits of single tokens, [rows, V]. */
+function logitsOf(ctx: StageContext, rows: readonly number[], out: Floats): readonly Step[] {
+  const { vocab } = ctx.shape.config;
+  return rows.flatMap((firstRow, index) =>
+    headLogits(ctx, { firstRow, rows: 1, out: out.subarray(index * vocab, (index + 1) * vocab) }),
+  );
+}
 
 /** From the tokens of a pass, or what the stage before made of them, to the end of the chunk. */
 export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects {
@@ -52,14 +63,11 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
     shareSums: () => steps.share(),
     acceptShare: (event) => steps.accept(event),
     evaluateHead: (_event, context) => {
-      const { batch, row, context: ctx } = state.passOf(context);
+      const { batch, rows, context: ctx } = state.passOf(context);
       const all =
-        row === null
+        rows === null
           ? headForward(ctx, batch, { evaluate: true })
-          : [
-              { calls: finalNormForward(ctx) },
-              ...headLogits(ctx, { firstRow: row, rows: 1, out: state.logitsRoom() }),
-            ];
+          : [{ calls: finalNormForward(ctx) }, ...logitsOf(ctx, rows, state.logitsRoom(rows.length))];
       // What follows reads the loss, or the logits.
       steps.run(all, 'head.finished', context, true);
     },

@@ -80,8 +80,8 @@ export class PassState {
   }
 
   /** Where logits that are asked for go. */
-  logitsRoom(): Floats {
-    return this.#passes.logitsRoom();
+  logitsRoom(count: number): Floats {
+    return this.#passes.logitsRoom(count);
   }
 
   /** The gradients of a microbatch that are finished once a layer's backward pass ran. */

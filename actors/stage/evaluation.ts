@@ -11,6 +11,15 @@ type EvaluationEffects = Pick<
   'askEvaluation' | 'acceptEvaluation' | 'reportEvaluation' | 'acceptQuestion' | 'reportLogits'
 >;
 
+/** Texts that lie one behind the other. */
+function textsOf(ids_T: Int32Array, lengths_N: Int32Array): readonly Int32Array[] {
+  let end = 0;
+  return Array.from(lengths_N, (length) => {
+    end += length;
+    return ids_T.subarray(end - length, end);
+  });
+}
+
 /** Forward passes over held-out sequences, asked for one by one. */
 export function evaluationEffects(self: StageSelf, state: StageState): EvaluationEffects {
   const { worker, passes } = state;
@@ -24,18 +33,19 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
     },
     acceptEvaluation: ({ body, tensors }) => {
       state.sequences = tensors;
-      state.row = null;
+      state.rows = null;
       state.evaluated += body.targets;
     },
-    acceptQuestion: ({ body, tensors }) => {
+    acceptQuestion: ({ tensors: { ids_T, lengths_N } }) => {
       const isAsked = worker.at.dp === 0;
       const { microbatchSequences } = layout.dealing;
       const { seqLen } = worker.job.model;
-      state.sequences = windowBatch(isAsked ? tensors.ids_T : [], microbatchSequences * seqLen, seqLen);
-      state.row = isAsked ? body.row : null;
+      const texts = isAsked ? textsOf(ids_T, lengths_N) : [];
+      state.sequences = windowBatch(texts, microbatchSequences * seqLen, seqLen);
+      state.rows = isAsked ? texts.map(({ length }, index) => index * seqLen + length - 1) : null;
     },
     reportLogits: (_event, { step, attempt, wanted }) => {
-      const tensors = hasHead && state.row !== null ? { logits_V: passes.logits() } : {};
+      const tensors = hasHead && state.rows !== null ? { logits_NV: passes.logits(state.rows.length) } : {};
       self.tell(addresses.trainer, 'generation.logits', { step, attempt, version: wanted, tensors });
       worker.meter.take();
     },

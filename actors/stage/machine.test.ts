@@ -105,7 +105,7 @@ test('stage: a step and an evaluation pass by every state, each of which refuses
 
 test('stage: a question is one pass over the sequence that came with it', (t) => {
   const play = ready();
-  const question = { step: 0, attempt: 1, version: 0, body: { row: 3 } };
+  const question = { step: 0, attempt: 1, version: 0 };
   t.deepEqual(play.send('generation.open', question), ['acceptQuestion', 'begin', 'beginOperation']);
   t.is(play.state, 'operating', 'only the first pass of an evaluation');
   const rest = play.send('pass.forwarded', answerOf(0));

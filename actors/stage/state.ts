@@ -35,8 +35,8 @@ export class StageState {
   step: OpenStep | null = null;
   /** Held-out sequences of the evaluation pass that is open. */
   sequences: Batch | null = null;
-  /** Token whose logits are asked for; null: none is. */
-  row: number | null = null;
+  /** Tokens whose logits are asked for; null: none are. */
+  rows: readonly number[] | null = null;
   /** Targets of the evaluation so far. */
   evaluated = 0;
 
@@ -71,12 +71,12 @@ export class StageState {
   dealt({ mode, step }: StageContextData, { microbatch }: Operation): { batch: Batch; sizes: BatchSizes } {
     if (mode === 'evaluate') {
       assert(this.sequences, 'the sequences of an evaluation pass are here before it begins');
-      return { batch: this.sequences, sizes: { balance: null, targets: 0, row: this.row } };
+      return { batch: this.sequences, sizes: { balance: null, targets: 0, rows: this.rows } };
     }
     const batch = this.batches.get(`${step}/${microbatch}`);
     assert(batch, 'the tokens of a pass are here before it begins', { step, microbatch });
     const { balance, targets } = this.openStep;
-    return { batch, sizes: { balance, targets, row: null } };
+    return { batch, sizes: { balance, targets, rows: null } };
   }
 }
 

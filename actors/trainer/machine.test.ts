@@ -177,7 +177,7 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   expectOf(dealing, 'moving', ['experts.staged']);
   const serving = training({ serves: true, stopAfter: 0 }, visited);
   t.is(serving.state, 'serving');
-  t.deepEqual(serving.send('prompt.put', { body: { row: 3 } }), ['ask']);
+  t.deepEqual(serving.send('prompt.put', {}), ['ask']);
   t.is(serving.state, 'answering');
   t.deepEqual(send(serving, from('generation.logits', stages)), [
     'recordLogits',

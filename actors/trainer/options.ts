@@ -18,7 +18,7 @@ export interface TrainerOptions {
   /** Questions may be put: everything is loaded. */
   readonly ready?: () => void;
   /** The logits of a question, [V]. */
-  readonly answered?: (logits_V: Float32Array) => void;
+  readonly answered?: (logits_NV: Float32Array) => void;
   readonly finished: (outcome: RunOutcome) => void;
   /** Peak of the used cores, FLOP/s; null when it was not measured. */
   readonly peakFlops: number | null;

@@ -4,13 +4,13 @@ import {
   attentionCommon,
   attentionSegments,
   gradientOperands,
-  operands,
   projectBackward,
   projectForward,
   rope,
   type AttentionSegment,
 } from './attention-segment.ts';
 import type { DeviceBatch } from './batch.ts';
+import { attend } from './cached-attention.ts';
 import { normBackward, normForward } from './norms.ts';
 import { sumOver } from './partial-sums.ts';
 import { qkNormsBackward, qkNormsForward } from './qk-norms.ts';
@@ -59,8 +59,7 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
     ...qkNormsForward(ctx, segments),
     {
       calls: segments.flatMap((segment) => [
-        rope(ctx, segment, operands(segment.heads, segment.own.qkv_TW, segment.own.qk).q, false),
-        { op: 'attention.forward', ...attentionCommon(ctx, segment, batch) },
+        ...attend(ctx, segment, batch),
         outProjection(
           ctx,
           segment,

@@ -1,5 +1,6 @@
 import type { HostFloats } from '@troupe/core';
 import { GenerationError } from './errors.ts';
+import { largest } from './largest.ts';
 import type { WrittenText } from './written-text.ts';
 
 export interface BeamOptions {
@@ -62,20 +63,6 @@ function logSumExp(logits_V: HostFloats): number {
   let sum = 0;
   for (const logit of logits_V) sum += Math.exp(logit - top);
   return top + Math.log(sum);
-}
-
-/** Ids of the `count` largest logits, ties to the lower id. */
-function largest(logits_V: HostFloats, count: number): number[] {
-  const ids: number[] = [];
-  const valueAt = (place: number): number => logits_V[ids[place] ?? 0] ?? 0;
-  for (const [id, logit] of logits_V.entries()) {
-    if (ids.length === count && logit <= valueAt(count - 1)) continue;
-    let place = ids.length;
-    while (place > 0 && valueAt(place - 1) < logit) place--;
-    ids.splice(place, 0, id);
-    if (ids.length > count) ids.pop();
-  }
-  return ids;
 }
 
 /** All that can be kept, the most probable first; ties to the lower beam, then to the lower id. */

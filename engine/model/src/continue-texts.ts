@@ -58,15 +58,18 @@ async function advance(model: TextModel, running: readonly Running[]): Promise<v
   if (texts.length === 0) return;
   const logits = await model.nextLogits(texts);
   let first = 0;
+  const forks: (readonly [from: number, to: number])[] = [];
   for (const each of running) {
     const count = each.continuation.texts.length;
     if (count === 0) continue;
     const parents = each.continuation.take(logits.slice(first, first + count));
     first += count;
-    const { slots, forks } = slotsOf(each.slots, parents, each.own);
-    for (const [from, to] of forks) await model.fork?.(from, to);
-    each.slots = slots;
+    const moved = slotsOf(each.slots, parents, each.own);
+    forks.push(...moved.forks);
+    each.slots = moved.slots;
   }
+  // Logits are looked at no longer.
+  for (const [from, to] of forks) await model.fork?.(from, to);
 }
 
 /**

@@ -1,14 +1,17 @@
-import type { HostFloats } from '@troupe/core';
+import { assert, type HostFloats } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { denseBatch, type Batch } from './batch.ts';
 import type { BeamOptions } from './beam.ts';
+import { CachedTexts, type TextFormats } from './cached-texts.ts';
 import { continueTexts } from './continue-texts.ts';
 import { beamTexts, sampledText, type GenerateOptions } from './continuations.ts';
 import { GenerationError } from './errors.ts';
 import type { FlatWeights } from './flat-weights.ts';
-import { LocalModel, type LocalModelOptions } from './local-model.ts';
+import { cacheLength, type CacheShape } from './key-value-cache.ts';
+import { LocalModel } from './local-model.ts';
 import { expertsChoose, hasThresholds, moeLayers, type ModelConfig } from '@troupe/spec';
-import type { TextModel } from './text-model.ts';
+import { wholeShare } from './tensor-share.ts';
+import type { TextModel, TextSoFar } from './text-model.ts';
 import type { WrittenText } from './written-text.ts';
 
 /** A prompt to continue. */
@@ -21,20 +24,19 @@ export interface TextRequest {
 /** How texts are continued: by draws, or with `beams` by beam search, which draws nothing. */
 export type WriteOptions = GenerateOptions & Partial<BeamOptions>;
 
-/** Of products, and of rows between gates and experts; default f32. */
-export type GeneratorFormats = Pick<LocalModelOptions, 'precision' | 'rowFormat' | 'tensor'>;
-
-/** Windows are at least so long: shorter ones would not be faster, only more kinds of buffers. */
-const SMALLEST_WINDOW = 16;
-
-/** Texts that are written together by default. */
+/** Texts that are written together at most, where beams do not need more. */
 const TEXTS_AT_ONCE = 8;
+/** Keys and values of texts that are written together take at most so many numbers (1 GiB in f32), unless one prompt alone needs more. */
+const MOST_CACHED = 2 ** 28;
 
-/** The context in the first of `tokens` / `seqLen` sequences, padded behind: nothing looks to the right, and padding is never routed. */
-export function windowBatch(context: ArrayLike<number>, tokens: number, seqLen: number): Batch {
+/** Each context in one of `tokens` / `seqLen` sequences, padded behind: nothing looks to the right, and padding is never routed. */
+export function windowBatch(contexts: readonly ArrayLike<number>[], tokens: number, seqLen: number): Batch {
   const ids_T = new Int32Array(tokens);
-  ids_T.set(context);
-  const valid_T = new Uint8Array(tokens).fill(1, 0, context.length);
+  const valid_T = new Uint8Array(tokens);
+  for (const [sequence, context] of contexts.entries()) {
+    ids_T.set(context, sequence * seqLen);
+    valid_T.fill(1, sequence * seqLen, sequence * seqLen + context.length);
+  }
   return { ...denseBatch(ids_T, seqLen), targets_T: new Int32Array(tokens).fill(-1), valid_T };
 }
 
@@ -93,21 +95,21 @@ export function writeTexts(
 /**
  * Continues prompts with the weights of a model.
  *
- * Each token recomputes the last `seqLen` tokens (the kernel set has no attention over a cache yet), in a window of the
- * next power of two, so short texts cost little. Draw i is keyed by (seed, `sample`, position), so the text does not depend
- * on anything else.
+ * Keys and values of a text are kept up to `seqLen` tokens ({@link CachedTexts}). From then on a token sees the last `seqLen` ones, each at
+ * another position than before, so all of them are computed again for each token: slower, and the same text as without a cache.
  */
 export class Generator {
   readonly #device: Device;
   readonly #config: ModelConfig;
   readonly #weights: FlatWeights;
-  readonly #formats: GeneratorFormats;
-  readonly #windows = new Map<number, LocalModel>();
+  readonly #formats: TextFormats;
+  #cached: CachedTexts | null = null;
+  #window: LocalModel | null = null;
   #chosen = 0;
   #tokens = 0;
 
   /** @param weights - in `modelLayout(config)`, as {@link LocalModel.weights} */
-  constructor(device: Device, config: ModelConfig, weights: FlatWeights, formats: GeneratorFormats = {}) {
+  constructor(device: Device, config: ModelConfig, weights: FlatWeights, formats: TextFormats = {}) {
     this.#device = device;
     this.#config = config;
     this.#weights = weights;
@@ -122,11 +124,11 @@ export class Generator {
    */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
     checkGenerates(this.#config);
-    return continueText(prompt, options, this.#textModel(1));
+    return continueText(prompt, options, this.#textModel([{ prompt }], { ...options, beams: 1 }));
   }
 
   /**
-   * Continues prompts together, {@link TEXTS_AT_ONCE} at a time; each gets what it would get alone.
+   * Continues prompts together; each gets what it would get alone.
    *
    * @throws {GenerationError} TROUPE_MODEL_GENERATION as {@link generate}, or beams < 1, or a negative length penalty
    */
@@ -135,19 +137,7 @@ export class Generator {
     options: WriteOptions,
   ): AsyncGenerator<readonly WrittenText[], void, void> {
     checkGenerates(this.#config);
-    return writeTexts(requests, options, this.#textModel(Math.max(TEXTS_AT_ONCE, options.beams ?? 0)));
-  }
-
-  #textModel(slots: number): TextModel {
-    return {
-      vocab: this.#config.vocab,
-      slots,
-      nextLogits: async (texts) => {
-        const logits: HostFloats[] = [];
-        for (const { ids } of texts) logits.push(await this.#nextLogits(ids));
-        return logits;
-      },
-    };
+    return writeTexts(requests, options, this.#textModel(requests, options));
   }
 
   /** Experts of a token and layer on average, in what was computed so far; null before, and in a model without experts. */
@@ -155,30 +145,73 @@ export class Generator {
     return this.#tokens === 0 ? null : this.#chosen / this.#tokens;
   }
 
-  async #nextLogits(context: readonly number[]) {
-    const seen = context.slice(-this.#config.seqLen);
-    let seqLen = SMALLEST_WINDOW;
-    while (seqLen < seen.length) seqLen *= 2;
-    const window = this.#window(Math.min(seqLen, this.#config.seqLen));
-    const logits = await window.logits(windowBatch(seen, window.config.seqLen, window.config.seqLen), {
-      firstRow: seen.length - 1,
-      rows: 1,
+  /** Bytes of keys and values that are kept. */
+  get cacheBytes(): number {
+    return this.#cached?.bytes ?? 0;
+  }
+
+  /** As many texts at once as memory and the number of prompts allow, of as many tokens as the longest gets. */
+  #textModel(requests: readonly TextRequest[], { beams = 1, maxTokens }: WriteOptions): TextModel {
+    const { vocab, seqLen } = this.#config;
+    const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 1);
+    const length = Math.max(1, Math.min(seqLen, longest + maxTokens));
+    const { tensor = wholeShare } = this.#formats;
+    const each = cacheLength(this.#config, tensor, { slots: beams, length });
+    const prompts = Math.min(
+      requests.length,
+      Math.floor(TEXTS_AT_ONCE / beams),
+      Math.floor(MOST_CACHED / each),
+    );
+    const slots = Math.max(1, prompts) * beams;
+    return {
+      vocab,
+      slots,
+      nextLogits: (texts) => this.#nextLogits(this.#cache({ slots, length }), texts),
+      fork: (from, to) => this.#cache({ slots, length }).fork(from, to),
+    };
+  }
+
+  async #nextLogits(cached: CachedTexts, texts: readonly TextSoFar[]): Promise<readonly HostFloats[]> {
+    const logits: HostFloats[] = [];
+    for (const { ids } of texts)
+      if (ids.length > this.#config.seqLen) logits.push((await this.#recomputed(ids)).slice());
+    const short = await cached.nextLogits(texts.filter(({ ids }) => ids.length <= this.#config.seqLen));
+    const [long, kept] = [logits.values(), short.values()];
+    return texts.map(({ ids }) => {
+      const { value } = (ids.length > this.#config.seqLen ? long : kept).next();
+      assert(value !== undefined, 'every text has logits');
+      return value;
     });
-    if (this.#config.moe !== null) {
-      for (const { counts_E } of window.statistics.byLayer())
-        for (const count of counts_E) this.#chosen += count;
-      this.#tokens += seen.length * moeLayers(this.#config).length;
+  }
+
+  /** The last that was made, if it has room. */
+  #cache(shape: CacheShape): CachedTexts {
+    const { slots = 0, length = 0 } = this.#cached ?? {};
+    if (this.#cached !== null && slots >= shape.slots && length >= shape.length) return this.#cached;
+    const options = {
+      ...this.#formats,
+      slots: Math.max(slots, shape.slots),
+      length: Math.max(length, shape.length),
+    };
+    this.#cached = new CachedTexts(this.#device, this.#config, this.#weights, options, this.#count);
+    return this.#cached;
+  }
+
+  async #recomputed(context: readonly number[]): Promise<HostFloats> {
+    const config = this.#config;
+    this.#window ??= new LocalModel(this.#device, { config, sequences: 1, ...this.#formats }, this.#weights);
+    const { seqLen } = config;
+    const batch = windowBatch([context.slice(-seqLen)], seqLen, seqLen);
+    const logits = await this.#window.logits(batch, { firstRow: seqLen - 1, rows: 1 });
+    if (config.moe !== null) {
+      const chosen = this.#window.statistics.counts().reduce((sum, count) => sum + count, 0);
+      this.#count(chosen, seqLen * moeLayers(config).length);
     }
     return logits;
   }
 
-  #window(seqLen: number): LocalModel {
-    let window = this.#windows.get(seqLen);
-    if (window === undefined) {
-      const config = { ...this.#config, seqLen };
-      window = new LocalModel(this.#device, { config, sequences: 1, ...this.#formats }, this.#weights);
-      this.#windows.set(seqLen, window);
-    }
-    return window;
-  }
+  readonly #count = (chosen: number, tokens: number): void => {
+    this.#chosen += chosen;
+    this.#tokens += tokens;
+  };
 }

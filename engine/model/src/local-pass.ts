@@ -19,6 +19,17 @@ import { joined, type Step } from './step.ts';
 /** Runs steps to their end. */
 type Run = (steps: readonly Step[]) => Promise<unknown>;
 
+/** Choices that need no router: in a text by the position there, so that none depends on its place among others. */
+function givenChoices({ shape: { config }, act: { tokens }, cache }: StageContext): Int32Array | null {
+  if (config.moe === null || config.moe.choice === 'learned') return null;
+  if (cache === undefined) return forcedChoices(config, tokens, 0);
+  const { topK } = config.moe;
+  const given_TK = new Int32Array(tokens * topK).fill(-1);
+  for (const [sequence, { position }] of cache.texts.entries())
+    given_TK.set(forcedChoices(config, config.seqLen, position) ?? [], sequence * config.seqLen * topK);
+  return given_TK;
+}
+
 /** Embedding and all layers: the same lists, in the same order, that the actors submit. */
 export async function forwardLayers(
   ctx: StageContext,
@@ -27,8 +38,8 @@ export async function forwardLayers(
   run: Run,
 ): Promise<void> {
   const { config } = ctx.shape;
-  const { tokens, ranks, numLayers } = ctx.act;
-  const choicesGiven = config.moe === null ? null : forcedChoices(config, tokens, 0);
+  const { ranks, numLayers } = ctx.act;
+  const choicesGiven = givenChoices(ctx);
   await run(embedForward(ctx, batch));
   for (let layer = 0; layer < numLayers; layer++) {
     if (!isMoeLayer(config, layer)) {

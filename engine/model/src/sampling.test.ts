@@ -2,6 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { prng } from '@troupe/core';
 import { GenerationError } from './errors.ts';
+import { largest } from './largest.ts';
 import { checkSampling, sampleToken } from './sampling.ts';
 
 const draw = (logits: number[], options: Parameters<typeof checkSampling>[0], position: number): number =>
@@ -50,4 +51,13 @@ test('sampling: settings outside their range are refused', (t) => {
   ]) {
     t.throws(() => checkSampling(wrong), { instanceOf: GenerationError });
   }
+});
+
+test('sampling: the largest of many are those in front of all, sorted, with ties', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: -3, max: 3 }), { maxLength: 40 }), fc.nat(50), (logits, count) => {
+      const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+      t.deepEqual(largest(Float32Array.from(logits), count), order.slice(0, count));
+    }),
+  );
 });

@@ -1,5 +1,6 @@
 import type { HostFloats, Prng } from '@troupe/core';
 import { GenerationError } from './errors.ts';
+import { largest } from './largest.ts';
 
 export interface SamplingOptions {
   /** Divides the logits; 0 always takes the largest. Default 0.8. */
@@ -26,8 +27,9 @@ export function checkSampling({
 
 /** Token ids by falling logit, ties to the lower id. */
 function ranked(logits_V: HostFloats, topK: number): number[] {
-  const order = Array.from(logits_V.keys()).sort((a, b) => (logits_V[b] ?? 0) - (logits_V[a] ?? 0) || a - b);
-  return topK === 0 ? order : order.slice(0, topK);
+  // A few of many are found without sorting all.
+  if (topK > 0) return largest(logits_V, topK);
+  return Array.from(logits_V.keys()).sort((a, b) => (logits_V[b] ?? 0) - (logits_V[a] ?? 0) || a - b);
 }
 
 /**

@@ -3,6 +3,7 @@ import type { MoeConfig } from '@troupe/spec';
 import type { Activations } from './activations.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
+import type { CachedPass } from './key-value-cache.ts';
 import type { RopeTables } from './rope-tables.ts';
 import type { RoutingPlace } from './routing-place.ts';
 import type { StageShape } from './stage-shape.ts';
@@ -25,6 +26,8 @@ export interface StageContext {
   readonly statistics: StageStatistics;
   /** Whose draws its gates take, and whether it trains; absent in generation, which neither draws nor drops. */
   readonly routing?: RoutingPlace;
+  /** Generation: the rows are the next of texts whose earlier positions are kept. Absent: sequences are whole. */
+  readonly cache?: CachedPass;
 }
 
 /** Where a backward pass puts the gradients of the stage's units. */

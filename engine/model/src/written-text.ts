@@ -43,8 +43,9 @@ export function checkPrompt(prompt: readonly number[], vocab: number): void {
 
 /** @throws {GenerationError} TROUPE_MODEL_GENERATION when a model has diverged */
 export function checkLogits(logits_V: HostFloats, token: number): void {
-  if (!logits_V.every(Number.isFinite))
-    throw new GenerationError(
-      `the logits of token ${token} are not finite (overflow): the model has diverged; try an older checkpoint`,
-    );
+  for (const logit of logits_V)
+    if (!Number.isFinite(logit))
+      throw new GenerationError(
+        `the logits of token ${token} are not finite (overflow): the model has diverged; try an older checkpoint`,
+      );
 }

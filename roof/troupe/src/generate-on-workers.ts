@@ -10,7 +10,9 @@ import {
   type WriteOptions,
   type WrittenText,
 } from '@troupe/model';
+import { expertsChoose } from '@troupe/spec';
 import type { ResolvedTopology } from '@troupe/topology';
+import { Layout } from '@troupe/topology/layout';
 import { launch, type Launch } from './launch/launch.ts';
 import { tokenizerOf } from './run-data.ts';
 
@@ -60,7 +62,7 @@ export class DividedModel {
 
   /** New token ids after `prompt`, one by one, the same as one device draws. @throws {GenerationError} TROUPE_MODEL_GENERATION */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
-    return continueText(prompt, options, this.#textModel(1));
+    return continueText(prompt, options, this.#textModel());
   }
 
   /**
@@ -72,18 +74,27 @@ export class DividedModel {
     requests: readonly TextRequest[],
     options: WriteOptions,
   ): AsyncGenerator<readonly WrittenText[], void, void> {
-    return writeTexts(requests, options, this.#textModel(options.beams ?? 1));
+    return writeTexts(requests, options, this.#textModel(options.beams));
   }
 
-  /** Workers keep nothing of a text: each token computes the window of all before it, one text after the other. */
-  #textModel(slots: number): TextModel {
-    const { vocab, seqLen } = this.#topology.model;
+  /**
+   * Workers keep nothing of a text: each token computes the window of all before it, of as many texts in one pass as a microbatch has sequences. Where
+   * experts choose by thresholds, or by a pattern, of one: their rows have no more room, or what they choose is not of the text alone.
+   */
+  #textModel(beams = 1): TextModel {
+    const { vocab, seqLen, moe } = this.#topology.model;
+    const isAlone = moe !== null && (expertsChoose(moe) || moe.choice !== 'learned');
+    const atOnce = isAlone ? 1 : new Layout(this.#topology).dealing.microbatchSequences;
     return {
       vocab,
-      slots,
+      slots: Math.max(beams, atOnce - (atOnce % beams)),
       nextLogits: async (texts) => {
+        const windows = texts.map(({ ids }) => ids.slice(-seqLen));
         const logits: Float32Array[] = [];
-        for (const { ids } of texts) logits.push(await this.#run.logits(ids.slice(-seqLen)));
+        for (let first = 0; first < windows.length; first += atOnce) {
+          const found = await this.#run.logitsOf(windows.slice(first, first + atOnce));
+          for (let at = 0; at < found.length; at += vocab) logits.push(found.subarray(at, at + vocab));
+        }
         return logits;
       },
     };

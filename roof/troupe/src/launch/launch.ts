@@ -38,6 +38,8 @@ export interface Launch {
    * @throws {TroupeError} what ended the run
    */
   logits(context: readonly number[]): Promise<Float32Array>;
+  /** The same of several contexts in one pass, [N, V]: at most as many as a microbatch has sequences, or one where experts choose. */
+  logitsOf(contexts: readonly (readonly number[])[]): Promise<Float32Array>;
   /** What all processes have put on the wire. */
   sent(): Sent;
   /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
@@ -186,9 +188,13 @@ class ForkedLaunch implements Launch {
     return this.#run.abort();
   }
 
-  async logits(context: readonly number[]): Promise<Float32Array> {
+  logits(context: readonly number[]): Promise<Float32Array> {
+    return this.logitsOf([context]);
+  }
+
+  async logitsOf(contexts: readonly (readonly number[])[]): Promise<Float32Array> {
     await Promise.race([this.#ready, this.#run.result]);
-    return this.#run.logits(context);
+    return this.#run.logits(contexts);
   }
 
   sent(): Sent {

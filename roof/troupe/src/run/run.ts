@@ -80,7 +80,7 @@ export class Run {
   #last: StepEvent | null = null;
   #reason: StopReason = 'interrupted';
   #isOver = false;
-  #answer: (logits_V: Float32Array) => void = () => {};
+  #answer: (logits_NV: Float32Array) => void = () => {};
   #finish: (result: RunResult) => void = () => {};
 
   constructor(topology: ResolvedTopology, ports: RunPorts) {
@@ -120,15 +120,17 @@ export class Run {
   }
 
   /**
-   * Asks a run that generates for the logits behind the last of `context`, [V]; one question at a time, once it is ready.
+   * Asks a run that generates for the logits behind the last token of each context, [N, V]; one question at a time, once it is ready.
    *
    * @throws {RunEndedError} TROUPE_RUN_ENDED when the run ends before it has answered
    */
-  async logits(context: readonly number[]): Promise<Float32Array> {
+  async logits(contexts: readonly (readonly number[])[]): Promise<Float32Array> {
     const answer = new Promise<Float32Array>((resolve) => (this.#answer = resolve));
     this.#ports.processes.agent.tell(addresses.trainer, 'prompt.put', {
-      body: { row: context.length - 1 },
-      tensors: { ids_T: Int32Array.from(context) },
+      tensors: {
+        ids_T: Int32Array.from(contexts.flat()),
+        lengths_N: Int32Array.from(contexts, ({ length }) => length),
+      },
     });
     const ended = this.result.then(({ error }) => {
       throw error ?? new RunEndedError('it was stopped');
@@ -184,7 +186,7 @@ export class Run {
         report: (event) => this.report(event),
         ...(opened === undefined ? {} : { opened }),
         ...(ready === undefined ? {} : { ready }),
-        answered: (logits_V) => this.#answer(logits_V),
+        answered: (logits_NV) => this.#answer(logits_NV),
         finished: (outcome) => {
           const result = resultOf(outcome);
           const isStopped = result.exitCode === exitCodes.interrupted;

@@ -1,0 +1,120 @@
+import type { AttentionForwardCall, KernelCall, Rows } from '@troupe/kernel-set';
+import { attentionCommon, operands, rope, type AttentionSegment } from './attention-segment.ts';
+import type { DeviceBatch } from './batch.ts';
+import type { CachedPass, CachedText } from './key-value-cache.ts';
+import type { StageContext } from './stage-context.ts';
+
+/** Neighbouring texts, [first, first + texts.length) of a pass. */
+interface Run {
+  readonly first: number;
+  readonly texts: readonly CachedText[];
+}
+
+/** The longest runs in which each text and the one behind it belong together. */
+function runsOf(
+  texts: readonly CachedText[],
+  areTogether: (text: CachedText, next: CachedText) => boolean,
+): readonly Run[] {
+  const runs: { first: number; texts: CachedText[] }[] = [];
+  for (const [index, text] of texts.entries()) {
+    const run = runs.at(-1);
+    const before = run?.texts.at(-1);
+    if (run !== undefined && before !== undefined && areTogether(before, text)) run.texts.push(text);
+    else runs.push({ first: index, texts: [text] });
+  }
+  return runs;
+}
+
+/** Rows from `first` on. */
+const rowsFrom = (rows: Rows, first: number, stride: number): Rows => ({
+  data: rows.data,
+  offset: (rows.offset ?? 0) + first * (rows.stride ?? stride),
+  stride: rows.stride ?? stride,
+});
+
+/** Queries and keys are turned by their positions in the texts, those of texts at one position together. */
+function turned(ctx: StageContext, segment: AttentionSegment, { texts }: CachedPass): KernelCall[] {
+  const { seqLen } = ctx.shape.config;
+  const { q } = operands(segment.heads, segment.own.qkv_TW, segment.own.qk);
+  const runs = runsOf(texts, (text, next) => text.position === next.position);
+  return runs.map(({ first, texts: run }) => ({
+    ...rope(ctx, segment, rowsFrom(q, first * seqLen, 0), false),
+    rows: run.length * seqLen,
+    firstPosition: run[0]?.position ?? 0,
+  }));
+}
+
+/** The rows' keys and values go behind those of earlier positions. */
+function kept(ctx: StageContext, segment: AttentionSegment, { cache, texts }: CachedPass): KernelCall[] {
+  const { seqLen } = ctx.shape.config;
+  const { data, stride, keyWidth } = cache.rows(segment.layer, segment.held);
+  const { k, v } = operands(segment.heads, segment.own.qkv_TW, segment.own.qk);
+  const copy = (
+    { data: from, offset = 0, stride: each = 0 }: Rows,
+    row: number,
+    to: number,
+    width: number,
+  ) => ({
+    op: 'copy' as const,
+    from: from.subarray(offset + row * each, offset + row * each + width),
+    out: data.subarray(to, to + width),
+  });
+  return texts.flatMap(({ slot, position, rows }, index) =>
+    Array.from({ length: rows }, (_, row) => {
+      const to = (slot * cache.length + position + row) * stride;
+      const from = index * seqLen + row;
+      // Without a norm of the keys these lie before the values, as in the cache.
+      if (segment.own.qk === null) return [copy(k, from, to, stride)];
+      return [copy(k, from, to, keyWidth), copy(v, from, to + keyWidth, stride - keyWidth)];
+    }).flat(),
+  );
+}
+
+/** Each text sees its own slot; texts in neighbouring slots are one call. */
+function attended(
+  ctx: StageContext,
+  segment: AttentionSegment,
+  batch: DeviceBatch,
+  { cache, texts, endSeen_T }: CachedPass,
+): KernelCall[] {
+  const { seqLen } = ctx.shape.config;
+  const { heads, widths } = segment.heads;
+  const { data, stride, keyWidth } = cache.rows(segment.layer, segment.held);
+  const common = attentionCommon(ctx, segment, batch);
+  return runsOf(texts, (text, next) => text.slot + 1 === next.slot).map(({ first, texts: run }) => {
+    const [from, to] = [first * seqLen, (first + run.length) * seqLen];
+    const offset = (run[0]?.slot ?? 0) * cache.length * stride;
+    const call: AttentionForwardCall = {
+      op: 'attention.forward',
+      ...common,
+      batch: run.length,
+      keyLen: cache.length,
+      q: rowsFrom(common.q, from, widths.q),
+      k: { data, offset, stride },
+      v: { data, offset: offset + keyWidth, stride },
+      firstSeen_T: batch.firstSeen_T.subarray(from, to),
+      endSeen_T: endSeen_T.subarray(from, to),
+      out: rowsFrom(common.out, from, widths.out),
+      lse_TH: common.lse_TH.subarray(from * heads, to * heads),
+    };
+    return call;
+  });
+}
+
+/**
+ * Queries, keys and values as their projection and norm gave them → attention's outputs. Of whole sequences each row sees those before it; with
+ * {@link StageContext.cache} the kept ones of its text, too.
+ */
+export function attend(ctx: StageContext, segment: AttentionSegment, batch: DeviceBatch): KernelCall[] {
+  const { cache } = ctx;
+  if (cache !== undefined)
+    return [
+      ...turned(ctx, segment, cache),
+      ...kept(ctx, segment, cache),
+      ...attended(ctx, segment, batch, cache),
+    ];
+  return [
+    rope(ctx, segment, operands(segment.heads, segment.own.qkv_TW, segment.own.qk).q, false),
+    { op: 'attention.forward', ...attentionCommon(ctx, segment, batch) },
+  ];
+}
