@@ -209,14 +209,16 @@ const languages = (description: string) =>
 const parallelSource = z
   .strictObject({
     kind: choice(
-      'lines: two files, line by line; tsv; jsonl; po: a gettext catalogue; help: unpacked LibreOffice help; typescript: the messages of its compiler.',
+      'lines: two files, line by line; tsv; jsonl; po: a gettext catalogue; help: unpacked LibreOffice help; typescript: the messages of its compiler; of one language alone text: paragraphs, and jsonl-text.',
       parallelKinds,
     ),
     from: text('Language of the source side: en.').optional(),
     to: text('Language of the target side: de.').optional(),
     source: text('lines: the file of the source side, relative to the topology file.').optional(),
     target: text('lines: the file of the target side, relative to the topology file.').optional(),
-    file: text('tsv, jsonl, po: the file, relative to the topology file.').optional(),
+    file: text('tsv, jsonl, po, text, jsonl-text: the file, relative to the topology file.').optional(),
+    language: text('text, jsonl-text: the language.').optional(),
+    field: text('jsonl-text: the field of a line that holds the text. Default: text.').optional(),
     fields: z
       .tuple([text('Source.'), text('Target.')])
       .optional()

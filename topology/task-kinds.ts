@@ -1,5 +1,14 @@
-/** Forms of texts in several languages. */
-export const parallelKinds = ['lines', 'tsv', 'jsonl', 'po', 'help', 'typescript'] as const;
+/** Forms of texts in several languages; the last two are of one language alone. */
+export const parallelKinds = [
+  'lines',
+  'tsv',
+  'jsonl',
+  'po',
+  'help',
+  'typescript',
+  'text',
+  'jsonl-text',
+] as const;
 export type ParallelKind = (typeof parallelKinds)[number];
 
 /** What can be learnt of them. */

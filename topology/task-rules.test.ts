@@ -57,7 +57,7 @@ test('data.parallel: what a kind of texts lacks, or cannot have, is named with i
     [{ ...lines, folder: 'x' }, 'TROUPE_TOPOLOGY_CONFLICT data.parallel.0.folder only help has folder'],
     [
       { kind: 'typescript', file: 'x' },
-      'TROUPE_TOPOLOGY_CONFLICT data.parallel.0.file only tsv, jsonl, po has file',
+      'TROUPE_TOPOLOGY_CONFLICT data.parallel.0.file only tsv, jsonl, po, text, jsonl-text has file',
     ],
     [
       { ...lines, to: 'en' },

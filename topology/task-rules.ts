@@ -16,6 +16,8 @@ const originKeys: Readonly<
   po: { needs: ['from', 'to', 'file'], may: [] },
   help: { needs: ['folder'], may: ['languages'] },
   typescript: { needs: [], may: ['languages'] },
+  text: { needs: ['language', 'file'], may: [] },
+  'jsonl-text': { needs: ['language', 'file'], may: ['field'] },
 };
 
 /** Kinds of tasks that have a key. */

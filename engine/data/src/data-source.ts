@@ -7,10 +7,10 @@ import { documentSource, type DocumentOrigin } from './document-source.ts';
 import { DataConfigError, TokenizerVocabError } from './errors.ts';
 import { readTokenizer } from './load-tokenizer.ts';
 import { openCorpus, type OpenCorpusOptions, type TokenizerSpec } from './open-corpus.ts';
-import { sourceIdentity, type ParallelSource } from './parallel/parallel-source.ts';
 import { bigramCrossEntropy, unigramCrossEntropy, unigramEntropy } from './statistics.ts';
 import { makeTasks } from './tasks/make-tasks.ts';
-import { openTaskCorpus, packedSplit } from './tasks/open-tasks.ts';
+import type { TextSource } from './tasks/monolingual.ts';
+import { openTaskCorpus, packedSplit, textIdentity } from './tasks/open-tasks.ts';
 import { specialIds } from './tasks/special-tokens.ts';
 import { taskBatches, type TaskPart } from './tasks/task-batches.ts';
 import type { TaskSpec } from './tasks/task-spec.ts';
@@ -22,7 +22,7 @@ export interface DataConfig extends DocumentOrigin {
   /** Tokens drawn at random instead of documents. */
   readonly synthetic?: 'zipf';
   /** Texts in several languages, for `tasks`. */
-  readonly parallel?: readonly ParallelSource[];
+  readonly parallel?: readonly TextSource[];
   /** What is learnt of `parallel`, a batch of one task each. */
   readonly tasks?: readonly TaskSpec[];
   readonly tokenizer?: TokenizerSpec;
@@ -135,7 +135,7 @@ export async function openDataSource(
 export async function checkDataSource(config: DataConfig): Promise<void> {
   if (config.synthetic !== undefined || config.parquet !== undefined || config.tokens !== undefined) return;
   if (config.tasks === undefined) documentSource(config);
-  else for (const source of config.parallel ?? []) sourceIdentity(source);
+  else for (const source of config.parallel ?? []) textIdentity(source);
   const { tokenizer: spec, modelVocab = Infinity } = config;
   const tokenizer =
     spec?.kind === 'bytes' ? bytesTokenizer() : spec?.file === undefined ? null : readTokenizer(spec.file);

@@ -1,10 +1,10 @@
 import { assert } from '@troupe/core';
-import type { ParallelSource, TaskSpec } from '@troupe/data';
+import type { TaskSpec, TextSource } from '@troupe/data';
 import type { DataSource, ParallelOrigin, ResolvedTask } from '@troupe/topology';
 
 /** Texts in several languages, as the data package takes them. That each kind has its keys is a rule of the topology. */
-export function parallelSource(origin: ParallelOrigin): ParallelSource {
-  const told = (key: 'from' | 'to' | 'source' | 'target' | 'file' | 'folder'): string => {
+export function parallelSource(origin: ParallelOrigin): TextSource {
+  const told = (key: 'from' | 'to' | 'source' | 'target' | 'file' | 'folder' | 'language'): string => {
     const value = origin[key];
     assert(value !== undefined, 'each kind of texts has its keys', { kind: origin.kind, key });
     return value;
@@ -36,6 +36,15 @@ export function parallelSource(origin: ParallelOrigin): ParallelSource {
       return { kind: 'help', folder: told('folder'), ...some };
     case 'typescript':
       return { kind: 'typescript', ...some };
+    case 'text':
+      return { kind: 'text', language: told('language'), file: told('file') };
+    case 'jsonl-text':
+      return {
+        kind: 'jsonl-text',
+        language: told('language'),
+        file: told('file'),
+        ...(origin.field === undefined ? {} : { field: origin.field }),
+      };
   }
 }
 

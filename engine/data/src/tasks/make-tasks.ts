@@ -133,11 +133,17 @@ export function makeTasks(specs: readonly TaskSpec[], material: Material): reado
     const name = names[index] ?? '';
     const isAlone = names.indexOf(name) === names.lastIndexOf(name);
     const what = `task ${index + 1} (${name})`;
+    const parts = partsOf(what, spec, material);
+    if (parts.length === 0)
+      throw new DataConfigError(
+        `${what} has no text`,
+        'name texts in two languages in data.parallel, or choose denoising or language-model',
+      );
     return {
       name: isAlone ? name : `${name} ${index + 1}`,
       weight: spec.weight ?? 1,
       temperature: spec.temperature ?? 1,
-      parts: partsOf(what, spec, material),
+      parts,
     };
   });
 }

@@ -189,3 +189,44 @@ test('openDataSource: special tokens that do not fit are refused with the number
   const bytes = await refused({ tokenizer: { kind: 'bytes' }, modelVocab: 320 });
   t.regex(bytes?.message ?? '', /361 tokens but model.vocab is 320/);
 });
+
+test('openDataSource: texts of one language alone are denoised beside pairs, and held out where pairs are', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-alone-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const [text, jsonl] = [join(folder, 'a.txt'), join(folder, 'b.jsonl')];
+  const own = Array.from({ length: 30 }, (_, index) => `un arbre et ${index} fleurs dans le jardin`);
+  // Every text of the pairs once more, which must not change sides.
+  writeFileSync(text, [...own, ...pairsOf('fr', 40).map(({ target }) => target)].join('\n\n'));
+  writeFileSync(jsonl, own.map((each) => JSON.stringify({ body: `it: ${each}` })).join('\n'));
+  const sources = [
+    { kind: 'text', language: 'fr', file: text },
+    { kind: 'jsonl-text', language: 'it', file: jsonl, field: 'body' },
+  ] as const;
+  const alone: DataConfig = {
+    ...config,
+    parallel: [{ kind: 'pairs', pairs: pairsOf('fr', 40) }, ...sources],
+    tasks: [{ kind: 'denoising', noise: ['rotate'] }],
+  };
+  const found = await openDataSource(alone);
+  const fr = found.tasks?.find(({ language }) => language === 'fr');
+  t.is((fr?.items ?? 0) + (fr?.heldOutItems ?? 0) + (fr?.tooShort ?? 0), 70);
+  const pairs = await openDataSource({
+    ...config,
+    parallel: alone.parallel ?? [],
+    tasks: [{ kind: 'translation' }],
+  });
+  const held = pairs.tasks?.find(({ language }) => language === 'en-fr')?.heldOutItems ?? 0;
+  t.true(held > 0 && (fr?.heldOutItems ?? 0) >= held);
+  t.deepEqual(
+    found.tasks?.map(({ language }) => language),
+    ['en', 'fr', 'it'],
+  );
+  t.not(
+    found.corpusSha256,
+    (await openDataSource({ ...alone, parallel: alone.parallel?.slice(0, 2) ?? [] })).corpusSha256,
+  );
+  const none = await refused({ parallel: sources, tasks: [{ kind: 'translation' }] });
+  t.regex(none?.message ?? '', /task 1 \(translation\) has no text; name texts in two languages/);
+  const missing = await refused({ parallel: [{ ...sources[0], file: join(folder, 'c.txt') }] });
+  t.regex(missing?.message ?? '', /cannot read data from .*c\.txt/);
+});

@@ -8,6 +8,7 @@ import type { OpenCorpusOptions, TokenizerSpec } from '../open-corpus.ts';
 import { readParallel } from '../parallel/parallel-text.ts';
 import { sourceIdentity, type ParallelSource } from '../parallel/parallel-source.ts';
 import type { Tokenizer } from '../tokenizer.ts';
+import { isMonolingual, monolingualIdentity, readMonolingual, type TextSource } from './monolingual.ts';
 import { specialNames, withSpecialTokens } from './special-tokens.ts';
 import { encodeTaskTexts, taskCorpusEntry, taskCorpusFrom, type TaskCorpus } from './task-corpus.ts';
 import { taskTexts, temperedTexts, type TaskTexts } from './task-texts.ts';
@@ -16,7 +17,7 @@ import { taskTexts, temperedTexts, type TaskTexts } from './task-texts.ts';
 const SMALLEST_BPE = 257;
 
 export interface TaskCorpusSpec {
-  readonly parallel: readonly ParallelSource[];
+  readonly parallel: readonly TextSource[];
   readonly tokenizer?: TokenizerSpec;
   /** Expected share of documents held out, 0 ≤ holdout < 1. Default 0.02. */
   readonly holdout?: number;
@@ -32,6 +33,16 @@ export interface OpenedTaskCorpus {
   readonly cacheProblem?: string;
 }
 
+/** What texts depend on; null: unknown, so nothing made of them is kept on disk. @throws for a file that is missing */
+export const textIdentity = (source: TextSource): string | null =>
+  isMonolingual(source) ? monolingualIdentity(source) : sourceIdentity(source);
+
+async function readTexts(sources: readonly TextSource[], holdout: number): Promise<TaskTexts> {
+  const pairs = sources.filter((source): source is ParallelSource => !isMonolingual(source));
+  const parallel = await readParallel({ sources: pairs, holdout });
+  return taskTexts(parallel, await readMonolingual(sources.filter(isMonolingual)), holdout);
+}
+
 /** What is made of texts, which are read only where something is not in the cache. */
 class Opening {
   readonly #spec: TaskCorpusSpec;
@@ -45,14 +56,13 @@ class Opening {
     this.#spec = spec;
     this.#options = options;
     this.#holdout = spec.holdout ?? 0.02;
-    const identities = spec.parallel.map(sourceIdentity);
+    const identities = spec.parallel.map(textIdentity);
     this.#identity = identities.includes(null) ? null : identities.join('\n');
     this.cache = new EntryCache(options);
   }
 
   #read(): Promise<TaskTexts> {
-    const { parallel: sources } = this.#spec;
-    this.#texts ??= readParallel({ sources, holdout: this.#holdout }).then(taskTexts);
+    this.#texts ??= readTexts(this.#spec.parallel, this.#holdout);
     return this.#texts;
   }
 

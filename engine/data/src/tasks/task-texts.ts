@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isHeldOut } from '../holdout.ts';
 import { languageTexts } from '../parallel/language-texts.ts';
 import type { ParallelText } from '../parallel/parallel-text.ts';
 import type { TextPair } from '../parallel/text-pair.ts';
@@ -18,24 +19,51 @@ export interface IndexedPairs {
   readonly heldOut: Int32Array;
 }
 
-/** Parallel text, of which each text is kept once, in however many pairs it stands. */
+/** Texts of several languages, of which each is kept once, in however many pairs it stands. */
 export interface TaskTexts {
   readonly languages: ReadonlyMap<string, IndexedTexts>;
   readonly pairs: readonly IndexedPairs[];
-  /** sha256, hex, of all pairs in their order: the same wherever the files lie. */
+  /** sha256, hex, of all texts in their order: the same wherever the files lie. */
   readonly sha256: string;
 }
 
-export function taskTexts(text: ParallelText): TaskTexts {
+/** Texts of one language; those that are nowhere in parallel text are held out by what they are, as documents of a corpus. */
+function textsOf(
+  text: ParallelText,
+  language: string,
+  { monolingual, holdout }: { readonly monolingual: ReadonlySet<string>; readonly holdout: number },
+): IndexedTexts {
+  const { train, heldOut } = text.languages.includes(language)
+    ? languageTexts(text, language)
+    : { train: [], heldOut: [] };
+  const known = new Set([...train, ...heldOut]);
+  const others = [...monolingual].filter((each) => !known.has(each));
+  const trained = [...train, ...others.filter((each) => !isHeldOut(each, holdout))];
+  return {
+    texts: [...trained, ...heldOut, ...others.filter((each) => isHeldOut(each, holdout))],
+    numTrain: trained.length,
+  };
+}
+
+/**
+ * @param monolingual - texts of one language alone, by language
+ * @param holdout - expected share of those that is held out
+ */
+export function taskTexts(
+  text: ParallelText,
+  monolingual: ReadonlyMap<string, ReadonlySet<string>>,
+  holdout: number,
+): TaskTexts {
+  const hash = createHash('sha256');
   const places = new Map<string, ReadonlyMap<string, number>>();
   const languages = new Map<string, IndexedTexts>();
-  for (const language of text.languages) {
-    const { train, heldOut } = languageTexts(text, language);
-    const texts = [...train, ...heldOut];
-    languages.set(language, { texts, numTrain: train.length });
-    places.set(language, new Map(texts.map((each, place) => [each, place])));
+  for (const language of [...new Set([...text.languages, ...monolingual.keys()])].sort()) {
+    const own = monolingual.get(language) ?? new Set();
+    const indexed = textsOf(text, language, { monolingual: own, holdout });
+    languages.set(language, indexed);
+    places.set(language, new Map(indexed.texts.map((each, place) => [each, place])));
+    for (const each of own) hash.update(`${language} ${each.length} `).update(each);
   }
-  const hash = createHash('sha256');
   const indexed = (pairs: readonly TextPair[]): Int32Array => {
     const out = new Int32Array(2 * pairs.length);
     for (const [index, { from, to, source, target }] of pairs.entries()) {
