@@ -1,8 +1,8 @@
 /** Random cases of attention. */
-import type { Device, Ints } from '@troupe/kernel-set';
+import type { Device, Ints, RelativeBias, RelativeBuckets } from '@troupe/kernel-set';
 import * as fc from 'fast-check';
-import { opCases, output, sizes, type CaseTable } from './built-case.ts';
-import { intsBy } from './device-values.ts';
+import { opCases, output, overflowOutput, sizes, targetOutput, type CaseTable } from './built-case.ts';
+import { intsBy, intsOf } from './device-values.ts';
 import type { Draw } from './draw.ts';
 
 /** Heads of queries, and of keys and values. */
@@ -24,7 +24,17 @@ interface Shape {
   readonly heads: readonly [number, number];
   readonly headDim: number;
   readonly view: View;
+  readonly bias: RelativeBuckets | null;
 }
+
+/** Few and many buckets, near and far ones, with an odd number a direction. */
+export const relativeBuckets: fc.Arbitrary<RelativeBuckets> = fc.constantFrom(
+  { buckets: 32, bidirectional: true, maxDistance: 128 },
+  { buckets: 32, bidirectional: false, maxDistance: 128 },
+  { buckets: 7, bidirectional: true, maxDistance: 9 },
+  { buckets: 9, bidirectional: false, maxDistance: 20 },
+  { buckets: 2, bidirectional: false, maxDistance: 2 },
+);
 
 const shapes: fc.Arbitrary<Shape> = fc.record({
   batch: sizes(0, 3),
@@ -33,6 +43,7 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   heads: HEADS,
   headDim: sizes(1, 40),
   view: fc.constantFrom<View>('causal', 'documents', 'memory', 'runs'),
+  bias: fc.option(relativeBuckets, { nil: null, freq: 2 }),
 });
 
 interface Seen {
@@ -64,6 +75,10 @@ function drawAttention(device: Device, draw: Draw, shape: Shape) {
   const { keyLen = seqLen } = seen;
   const queries = () => draw.rows(device, batch * seqLen, heads * headDim);
   const keys = () => draw.rows(device, batch * keyLen, kvHeads * headDim);
+  const bias: { readonly bias?: RelativeBias } =
+    shape.bias === null
+      ? {}
+      : { bias: { ...shape.bias, table_BH: draw.floats(device, shape.bias.buckets * heads, 2) } };
   const common = {
     batch,
     seqLen,
@@ -72,6 +87,7 @@ function drawAttention(device: Device, draw: Draw, shape: Shape) {
     headDim,
     scale: 0.8,
     ...seen,
+    ...bias,
     q: queries(),
     k: keys(),
     v: keys(),
@@ -93,15 +109,21 @@ export const attentionCases = {
   'attention.backward': opCases(shapes, (device, draw, shape) => {
     const { common, queries, keys } = drawAttention(device, draw, shape);
     const [dOut, dq, dk, dv] = [queries(), queries(), keys(), keys()];
+    const { batch, seqLen, heads, bias } = common;
+    const biasSum = draw.target(device, (bias?.buckets ?? 0) * heads);
+    const starts = draw.bounds(batch, 3).map((sequence) => sequence * seqLen);
+    const sum = bias === undefined ? {} : { biasSum, grainStarts: intsOf(device, starts) };
     return {
       calls: [
         { op: 'attention.forward', ...common },
-        { op: 'attention.backward', ...common, dOut, dq, dk, dv },
+        { op: 'attention.backward', ...common, dOut, dq, dk, dv, ...sum },
       ],
       outputs: [
         output('dq', 'gradient', dq.data),
         output('dk', 'gradient', dk.data),
         output('dv', 'gradient', dv.data),
+        targetOutput('biasSum', biasSum),
+        overflowOutput(biasSum),
       ],
     };
   }),

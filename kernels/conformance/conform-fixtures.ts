@@ -1,4 +1,5 @@
 import type { ExecutionContext } from 'ava';
+import { attentionFixtures } from './attention-fixtures.ts';
 import type { ConformanceBody, Test } from './body.ts';
 import { allowedError, largestError } from './compare.ts';
 import { choiceFixtures } from './choice-fixtures.ts';
@@ -22,6 +23,7 @@ function expectation(t: ExecutionContext, body: ConformanceBody): Expect {
 /** What is compared with PyTorch, by the name of the fixture. */
 export const fixtureChecks: Readonly<Record<string, FixtureCheck>> = {
   ...layerFixtures,
+  ...attentionFixtures,
   ...routerFixtures,
   ...choiceFixtures,
 };

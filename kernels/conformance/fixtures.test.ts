@@ -8,15 +8,7 @@ const unexpressed: Readonly<Record<string, string>> = {
   rope_interleaved_to_half: 'rope turns pairs (i, i + headDim/2), and no others',
   rope_yarn_gpt_oss: 'tables of angles, which the model makes; it has no YaRN',
   rope_yarn_deepseek_v3: 'tables of angles, which the model makes; it has no YaRN',
-  attention_bidirectional: 'attention is causal',
-  attention_cross: 'attention is of one stream',
-  attention_padded: 'no mask hides a key: a row sees a run of positions up to its own',
   attention_sinks: 'a softmax has no logit of its own',
-  attention_bias: 'scores have no bias',
-  relative_bucket_bidirectional: 'positions are turned by angles, not put into buckets',
-  relative_bucket_causal: 'positions are turned by angles, not put into buckets',
-  relative_bucket_bidirectional_small: 'positions are turned by angles, not put into buckets',
-  relative_bucket_causal_small: 'positions are turned by angles, not put into buckets',
   swiglu_clamped: 'SwiGLU has no clamp',
 };
 

@@ -1,4 +1,4 @@
-/** PyTorch's norms, rotary, attention, FFNs, embedding, losses and optimizer. */
+/** PyTorch's norms, rotary, FFNs, embedding, losses and optimizer. */
 import {
   LOSS_QUANTUM_LOG2,
   NORM_QUANTUM_LOG2,
@@ -88,39 +88,6 @@ const ropeHalf: FixtureCheck = async (f, device, expect) => {
     expect(`grad_${name}`, 'gradient', device.read(gradient), f.heads(`grad_${name}`));
   }
 };
-
-function attention(window: number): FixtureCheck {
-  return async (f, device, expect) => {
-    const [batch, seqLen, heads, kvHeads, headDim] = [2, 7, 4, 2, 8];
-    const tokens = batch * seqLen;
-    const put = (name: string) => ({ data: f.put(f.heads(name)) });
-    const empty = (width: number) => ({ data: device.floats(tokens * width * headDim) });
-    const firstSeen_T = intsBy(device, tokens, (t) => Math.max(0, (t % seqLen) - window + 1));
-    const [out, dq, dk, dv] = [empty(heads), empty(heads), empty(kvHeads), empty(kvHeads)];
-    const shape = {
-      batch,
-      seqLen,
-      heads,
-      kvHeads,
-      headDim,
-      scale: headDim ** -0.5,
-      q: put('q'),
-      k: put('k'),
-      v: put('v'),
-      out,
-      lse_TH: device.floats(tokens * heads),
-      ...(window < seqLen ? { firstSeen_T } : {}),
-    };
-    await compute(device, [
-      { op: 'attention.forward', ...shape },
-      { op: 'attention.backward', ...shape, dOut: put('grad_out'), dq, dk, dv },
-    ]);
-    expect('out', 'forward', device.read(out.data), f.heads('out'));
-    expect('grad_q', 'gradient', device.read(dq.data), f.heads('grad_q'));
-    expect('grad_k', 'gradient', device.read(dk.data), f.heads('grad_k'));
-    expect('grad_v', 'gradient', device.read(dv.data), f.heads('grad_v'));
-  };
-}
 
 /** Appends a column to a matrix. */
 const withColumn = (matrix: Float64Array, columns: number, column: (row: number) => number): Float64Array =>
@@ -318,8 +285,6 @@ export const layerFixtures: Readonly<Record<string, FixtureCheck>> = {
   rms_norm: norm('rms'),
   layer_norm: norm('layer'),
   rope_half: ropeHalf,
-  attention_causal: attention(Infinity),
-  attention_sliding: attention(3),
   ffn_swiglu: swiglu,
   ffn_gelu_tanh: biasedFfn('gelu-tanh'),
   ffn_gelu_erf: biasedFfn('gelu'),

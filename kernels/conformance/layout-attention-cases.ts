@@ -1,6 +1,6 @@
-import type { Floats, Ints, KernelCall } from '@troupe/kernel-set';
+import type { ExactSum, Floats, Ints, KernelCall } from '@troupe/kernel-set';
 import { intsBy } from './device-values.ts';
-import { twoFloats, type BuildLayout } from './layout-case.ts';
+import { twoFloats, twoSums, type BuildLayout } from './layout-case.ts';
 import { numGrains, pieces } from './layout-shape.ts';
 
 /** Sequences of a batch in several calls: causal, or over runs of another stream's keys. */
@@ -20,10 +20,14 @@ const attention =
     const [dq, dqSplit] = twoFloats(device, queries);
     const [dk, dkSplit] = twoFloats(device, keys);
     const [dv, dvSplit] = twoFloats(device, keys);
+    const relative = { buckets: 10, bidirectional: draw.chance(), maxDistance: 20 };
+    const bias = { ...relative, table_BH: draw.floats(device, relative.buckets * heads) };
+    const isBiased = draw.chance();
+    const [biasSum, biasSplit] = twoSums(device, relative.buckets * heads);
     const calls = (
       first: number,
       sequences: number,
-      to: { out: Floats; dq: Floats; dk: Floats; dv: Floats },
+      to: { out: Floats; dq: Floats; dk: Floats; dv: Floats; biasSum: ExactSum },
     ): KernelCall[] => {
       const query = (data: Floats) => ({ data, offset: first * seqLen * queryWidth });
       const key = (data: Floats) => ({ data, offset: first * keyLen * keyWidth });
@@ -38,25 +42,34 @@ const attention =
         q: query(q),
         k: key(k),
         v: key(v),
+        ...(isBiased ? { bias } : {}),
         ...(isCausal ? {} : { keyLen, firstSeen_T: own(firstSeen_T), endSeen_T: own(endSeen_T) }),
         out: query(to.out),
         lse_TH: device.floats(sequences * seqLen * heads),
       };
-      const gradients = { dq: query(to.dq), dk: key(to.dk), dv: key(to.dv) };
+      // Every sequence is a grain.
+      const grainStarts = intsBy(device, sequences + 1, (grain) => grain * seqLen);
+      const gradients = {
+        dq: query(to.dq),
+        dk: key(to.dk),
+        dv: key(to.dv),
+        ...(isBiased ? { biasSum: to.biasSum, grainStarts } : {}),
+      };
       return [
         { op: 'attention.forward', ...shape },
         { op: 'attention.backward', ...shape, dOut: query(dOut), ...gradients },
       ];
     };
-    const to = { out: outSplit, dq: dqSplit, dk: dkSplit, dv: dvSplit };
+    const to = { out: outSplit, dq: dqSplit, dk: dkSplit, dv: dvSplit, biasSum: biasSplit };
     return {
-      whole: calls(0, batch, { out, dq, dk, dv }),
+      whole: calls(0, batch, { out, dq, dk, dv, biasSum }),
       split: pieces(device, layout).flatMap((p) => calls(p.firstGrain, p.numGrains, to)),
       same: [
         [out, outSplit],
         [dq, dqSplit],
         [dk, dkSplit],
         [dv, dvSplit],
+        [biasSum.values, biasSplit.values],
       ],
     };
   };
@@ -76,6 +89,7 @@ const cached: BuildLayout = (device, draw, layout) => {
     k: { data: draw.floats(device, batch * keyLen * keyWidth) },
     v: { data: draw.floats(device, batch * keyLen * keyWidth) },
     lse_TH: device.floats(batch * keyLen * heads),
+    bias: { table_BH: draw.floats(device, 32 * heads), buckets: 32, bidirectional: false, maxDistance: 128 },
   } as const;
   const [out, outSplit] = twoFloats(device, batch * keyLen * queryWidth);
   const row = (data: Floats, position: number) => ({

@@ -128,6 +128,45 @@ const norm =
     };
   };
 
+const relativeBias =
+  (sequences: readonly number[]): BuildTarget =>
+  (device, draw) => {
+    const [batch, seqLen, heads, headDim, buckets] = [sequences.at(-1)!, 19, 6, 8, 12];
+    const rows = () => ({ data: draw.floats(device, batch * seqLen * heads * headDim) });
+    const shape = {
+      batch,
+      seqLen,
+      heads,
+      kvHeads: heads,
+      headDim,
+      scale: 1,
+      endSeen_T: intsBy(device, batch * seqLen, () => seqLen),
+      bias: {
+        table_BH: draw.floats(device, buckets * heads),
+        buckets,
+        bidirectional: true,
+        maxDistance: 16,
+      },
+      q: rows(),
+      k: rows(),
+      v: rows(),
+      out: rows(),
+      lse_TH: draw.floats(device, batch * seqLen * heads, 2),
+      dOut: rows(),
+      dq: rows(),
+      dk: rows(),
+      dv: rows(),
+      grainStarts: intsOf(
+        device,
+        sequences.map((first) => first * seqLen),
+      ),
+    };
+    return {
+      lengths: [buckets * heads],
+      call: ([biasSum]) => ({ op: 'attention.backward', ...shape, biasSum: biasSum! }),
+    };
+  };
+
 /** Grains of more rows than a body computes logits of at a time: their leaf goes on from one stretch of rows to the next. */
 export const longHead = head([0, 520, 520, 1060]);
 
@@ -156,4 +195,6 @@ export const targetCases: Readonly<Record<string, BuildTarget>> = {
   'a norm': norm([0, 4, 4, 30]),
   'a norm of one grain': norm([0, 30]),
   'a norm without rows': norm([0, 0]),
+  'a bias by distance': relativeBias([0, 0, 2, 5, 6]),
+  'a bias by distance without rows': relativeBias([0, 0]),
 };

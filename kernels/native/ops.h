@@ -220,6 +220,14 @@ struct PositionsAddArgs {
   const int32_t* first_seen;  // or null: 0
   int64_t first_position;
 };
+/// Added to scores by distance (T5); table null: none.
+struct RelativeBias {
+  const float* table = nullptr;  // [buckets, heads]
+  int64_t buckets = 0;
+  bool bidirectional = false;
+  const int32_t* starts = nullptr;  // least distance of each bucket of a direction, ascending
+  int64_t num_starts = 0;
+};
 /// Which keys the rows see, and what forward and backward share besides.
 struct AttentionArgs {
   int64_t batch, seq_len, heads, kv_heads, head_dim;
@@ -228,6 +236,7 @@ struct AttentionArgs {
   const int32_t* first_seen;  // or null: 0
   int64_t key_len;            // rows of k and v a sequence
   const int32_t* end_seen;    // one past the last key of each row, 0 to key_len; or null: causal, and key_len is seq_len
+  RelativeBias bias = {};
 };
 struct AttentionForwardArgs : AttentionArgs {
   MutRows out;
@@ -238,6 +247,8 @@ struct AttentionBackwardArgs : AttentionArgs {
   const float* lse;
   ConstRows d_out;
   MutRows dq, dk, dv;
+  GradientTarget bias_sum = {};  // length 0: not wanted
+  Bounds grains = {};            // of whole sequences
 };
 enum class RouterScores { softmax, sigmoid };
 struct GateForwardArgs {

@@ -4,22 +4,15 @@ import type {
   AttentionForwardCall,
   OnHost,
 } from '@troupe/kernel-set';
-import type { Floats } from '../on-host.ts';
-import { KernelRangeError } from '../errors.ts';
-import { rowsLayout, type ArgumentCheck } from './argument-check.ts';
+import type { ExactSum, Floats } from '../on-host.ts';
+import { rangeError, rowsLayout, type ArgumentCheck } from './argument-check.ts';
+import { biasLength, biasOf, checkBias, type PairBias } from './attention-bias.ts';
+import { checkSeen, keyLength, seenBy } from './attention-view.ts';
+import { addLeaves } from './exact-sum.ts';
+import { intoTarget } from './gradient-target.ts';
 import type { Kernel } from './kernel.ts';
 
 type AttentionCall = OnHost<DeviceAttentionCall>;
-
-/** Rows of keys and values a sequence. */
-export const keyLength = ({ seqLen, keyLen }: Pick<AttentionCall, 'seqLen' | 'keyLen'>): number =>
-  keyLen ?? seqLen;
-
-/** The first key that row `t` sees, and one past the last: none where the second is not larger. */
-export const seenBy = (
-  { seqLen, firstSeen_T, endSeen_T }: Pick<AttentionCall, 'seqLen' | 'firstSeen_T' | 'endSeen_T'>,
-  t: number,
-): readonly [number, number] => [firstSeen_T?.[t] ?? 0, endSeen_T?.[t] ?? (t % seqLen) + 1];
 
 function checkAttention(
   call: AttentionCall,
@@ -47,31 +40,8 @@ function checkAttention(
       'undefined',
       `an Int32Array, since keyLen ${keyLength(call)} is not seqLen ${seqLen}`,
     );
+  checkBias(call, check);
   return { tokens, keys, queryWidth, keyWidth };
-}
-
-/**
- * A causal row sees itself at least; of what others see, only keys that are there.
- *
- * @throws {KernelRangeError} TROUPE_KERNEL_RANGE
- */
-export function checkSeen(call: AttentionCall): void {
-  const { op, batch, seqLen, firstSeen_T, endSeen_T } = call;
-  const keyLen = keyLength(call);
-  const fail = (name: string, t: number, found: number, most: string): never => {
-    throw new KernelRangeError(`${op}: ${name}[${t}] is ${found}, expected 0 … ${most}`);
-  };
-  for (let t = 0; t < batch * seqLen; t++) {
-    const [first, end] = seenBy(call, t);
-    const own = t % seqLen;
-    if (endSeen_T === undefined) {
-      if (first < 0 || first > own) fail('firstSeen_T', t, first, `${own}, the row's own position`);
-      continue;
-    }
-    if (end < 0 || end > keyLen) fail('endSeen_T', t, end, `${keyLen}, the rows of keys`);
-    if (firstSeen_T !== undefined && (first < 0 || first > keyLen))
-      fail('firstSeen_T', t, first, `${keyLen}, the rows of keys`);
-  }
 }
 
 function dot(a: Floats, aAt: number, b: Floats, bAt: number, length: number): number {
@@ -97,6 +67,7 @@ export const attentionForward: Kernel<AttentionForwardCall> = {
     const kRows = rowsLayout(call.k, kvHeads * headDim);
     const vRows = rowsLayout(call.v, kvHeads * headDim);
     const outRows = rowsLayout(call.out, heads * headDim);
+    const bias = biasOf(call);
     const scores = new Float64Array(keyLength(call));
     const mixed = new Float64Array(headDim);
     for (let t = 0; t < batch * seqLen; t++) {
@@ -108,7 +79,7 @@ export const attentionForward: Kernel<AttentionForwardCall> = {
         let largest = -Infinity;
         for (let j = first; j < end; j++) {
           const kAt = kRows.offset + (keysAt + j) * kRows.stride + kvHead * headDim;
-          scores[j] = scale * dot(q, qAt, k, kAt, headDim);
+          scores[j] = scale * dot(q, qAt, k, kAt, headDim) + (bias?.value(t, h, j) ?? 0);
           largest = Math.max(largest, scores[j]!);
         }
         let total = 0;
@@ -127,6 +98,19 @@ export const attentionForward: Kernel<AttentionForwardCall> = {
   },
 };
 
+function checkBiasSum(call: OnHost<AttentionBackwardCall>, check: ArgumentCheck, tokens: number): void {
+  const { bias, biasSum, grainStarts, seqLen } = call;
+  if (biasSum === undefined) return;
+  if (bias === undefined) check.fail('biasSum', 'given', 'nothing, since there is no bias');
+  check.target('biasSum', biasSum, biasLength(call));
+  if (grainStarts === undefined)
+    check.fail('grainStarts', 'undefined', 'an Int32Array, since biasSum is given');
+  check.starts('grainStarts', grainStarts, tokens);
+  for (const [grain, start] of grainStarts.entries())
+    if (seqLen > 0 && start % seqLen !== 0)
+      rangeError(call.op, `grainStarts (between sequences of ${seqLen})`, grain, start, tokens + 1);
+}
+
 /**
  * dP_tj = ⟨dOut_t, v_j⟩; dS_tj = p_tj·(dP_tj - ⟨dOut_t, out_t⟩); dq_t = scale·Σ dS_tj·k_j; dk_j = scale·Σ dS_tj·q_t; dv_j = Σ p_tj·dOut_t.
  *
@@ -139,43 +123,66 @@ export const attentionBackward: Kernel<AttentionBackwardCall> = {
     check.rows('dq', call.dq, tokens, queryWidth);
     check.rows('dk', call.dk, keys, keyWidth);
     check.rows('dv', call.dv, keys, keyWidth);
+    checkBiasSum(call, check, tokens);
   },
   run(call) {
     checkSeen(call);
-    const { batch, heads, kvHeads, headDim } = call;
-    const keyLen = keyLength(call);
-    for (let b = 0; b < batch; b++) {
-      for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
-        const dk = new Float64Array(keyLen * headDim);
-        const dv = new Float64Array(keyLen * headDim);
-        for (let h = 0; h < heads; h++) {
-          if (Math.floor((h * kvHeads) / heads) === kvHead) headBackward(call, b, kvHead, h, dk, dv);
-        }
-        const dkRows = rowsLayout(call.dk, kvHeads * headDim);
-        const dvRows = rowsLayout(call.dv, kvHeads * headDim);
-        for (let j = 0; j < keyLen; j++) {
-          const row = b * keyLen + j;
-          for (let d = 0; d < headDim; d++) {
-            call.dk.data[dkRows.offset + row * dkRows.stride + kvHead * headDim + d] = dk[j * headDim + d]!;
-            call.dv.data[dvRows.offset + row * dvRows.stride + kvHead * headDim + d] = dv[j * headDim + d]!;
-          }
-        }
-      }
-    }
+    if (call.biasSum === undefined) return allSequences(call, null);
+    intoTarget(call.biasSum, 0, biasLength(call), (sum) => allSequences(call, sum));
   },
 };
 
-/** One query head of one sequence: writes dq, adds to dk and dv of the sequence, [keyLen, headDim] each. */
+/** Gradients of every sequence; those of the bias are a leaf a grain. */
+function allSequences(call: OnHost<AttentionBackwardCall>, biasSum: ExactSum | null): void {
+  const { batch, seqLen, heads, kvHeads, headDim, grainStarts = [] } = call;
+  const keyLen = keyLength(call);
+  const [bias, leaf] = [biasOf(call), new Float64Array(biasLength(call))];
+  const dkRows = rowsLayout(call.dk, kvHeads * headDim);
+  const dvRows = rowsLayout(call.dv, kvHeads * headDim);
+  let grain = 0;
+  for (let b = 0; b < batch; b++) {
+    for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
+      const dk = new Float64Array(keyLen * headDim);
+      const dv = new Float64Array(keyLen * headDim);
+      for (let h = 0; h < heads; h++) {
+        if (Math.floor((h * kvHeads) / heads) === kvHead) headBackward(call, b, h, { dk, dv, bias, leaf });
+      }
+      for (let j = 0; j < keyLen; j++) {
+        const row = b * keyLen + j;
+        for (let d = 0; d < headDim; d++) {
+          call.dk.data[dkRows.offset + row * dkRows.stride + kvHead * headDim + d] = dk[j * headDim + d]!;
+          call.dv.data[dvRows.offset + row * dvRows.stride + kvHead * headDim + d] = dv[j * headDim + d]!;
+        }
+      }
+    }
+    if (biasSum === null) continue;
+    for (; grain + 1 < grainStarts.length && grainStarts[grain + 1]! <= (b + 1) * seqLen; grain++) {
+      addLeaves(biasSum, 0, leaf, leaf.length);
+      leaf.fill(0);
+    }
+  }
+}
+
+/** What the heads of a sequence add to. */
+interface HeadSums {
+  /** [keyLen, headDim] each, of a key/value head. */
+  readonly dk: Float64Array;
+  readonly dv: Float64Array;
+  readonly bias: PairBias | null;
+  /** [buckets, heads]. */
+  readonly leaf: Float64Array;
+}
+
+/** One query head of one sequence: writes dq, adds to the sums. */
 function headBackward(
   call: OnHost<AttentionBackwardCall>,
   b: number,
-  kvHead: number,
   h: number,
-  dk: Float64Array,
-  dv: Float64Array,
+  { dk, dv, bias, leaf }: HeadSums,
 ): void {
   const { seqLen, heads, kvHeads, headDim, scale, lse_TH } = call;
   const keysAt = b * keyLength(call);
+  const kvHead = Math.floor((h * kvHeads) / heads);
   const [q, k, v, out, dOut] = [call.q.data, call.k.data, call.v.data, call.out.data, call.dOut.data];
   const qRows = rowsLayout(call.q, heads * headDim);
   const kRows = rowsLayout(call.k, kvHeads * headDim);
@@ -196,8 +203,11 @@ function headBackward(
     for (let j = first; j < end; j++) {
       const kAt = kRows.offset + (keysAt + j) * kRows.stride + kvHead * headDim;
       const vAt = vRows.offset + (keysAt + j) * vRows.stride + kvHead * headDim;
-      const weight = Math.exp(scale * dot(q, qAt, k, kAt, headDim) - lse_TH[row * heads + h]!);
-      const dScore = scale * weight * (dot(dOut, dOutAt, v, vAt, headDim) - meeting);
+      const score = scale * dot(q, qAt, k, kAt, headDim) + (bias?.value(row, h, j) ?? 0);
+      const weight = Math.exp(score - lse_TH[row * heads + h]!);
+      const dBiased = weight * (dot(dOut, dOutAt, v, vAt, headDim) - meeting);
+      if (bias !== null) leaf[bias.place(row, h, j)]! += dBiased;
+      const dScore = scale * dBiased;
       for (let d = 0; d < headDim; d++) {
         dq[d]! += dScore * k[kAt + d]!;
         dk[j * headDim + d]! += dScore * q[qAt + d]!;

@@ -7,6 +7,7 @@ import {
   type Floats,
   type Ints,
   type KernelCall,
+  type RelativeBias,
 } from '@troupe/kernel-set';
 import test, { type ExecutionContext } from 'ava';
 import { floatsOf } from '../conformance/device-values.ts';
@@ -166,6 +167,13 @@ const attentionViews = {
     firstSeen_T: ints(0, 0, 2, 3, 4, 1, 0, 3, 0, 0),
     endSeen_T: ints(4, 1, 4, 1, 4, 3, 0, 4, 4, 2),
   },
+  'causal with a bias by distance': {
+    bias: { table_BH: new Draw(7).floats(device, 4 * 4), buckets: 4, bidirectional: false, maxDistance: 4 },
+  },
+  'of both sides with a bias by distance': {
+    endSeen_T: ints(5, 5, 5, 5, 5, 5, 5, 5, 5, 5),
+    bias: { table_BH: new Draw(8).floats(device, 8 * 4), buckets: 8, bidirectional: true, maxDistance: 4 },
+  },
 };
 for (const [name, view] of Object.entries(attentionViews)) {
   test(`attention.backward: is the derivative of grouped-query attention ${name}`, (t) => {
@@ -191,12 +199,20 @@ for (const [name, view] of Object.entries(attentionViews)) {
       lse_TH: device.floats(batch * seqLen * heads),
     };
     const forward: KernelCall = { op: 'attention.forward', ...shape };
-    const gradients = { dq: { data: dq }, dk: { data: dk }, dv: { data: dv } };
+    const { bias } = view as { readonly bias?: RelativeBias };
+    const biasSum = emptySum((bias?.buckets ?? 0) * heads);
+    const gradients = {
+      dq: { data: dq },
+      dk: { data: dk },
+      dv: { data: dv },
+      ...(bias === undefined ? {} : { biasSum, grainStarts: ints(0, seqLen, batch * seqLen) }),
+    };
     run([forward, { op: 'attention.backward', ...shape, dOut: { data: dOut }, ...gradients }]);
     const loss = (): number => (run([forward]), meeting(out, dOut));
     agree(t, 'q', loss, q, dq);
     agree(t, 'k', loss, k, dk);
     agree(t, 'v', loss, v, dv);
+    if (bias !== undefined) agree(t, 'bias', loss, bias.table_BH, read(biasSum));
   });
 }
 

@@ -5,8 +5,11 @@ import type {
   AttentionForwardCall,
   OnHost,
 } from '@troupe/kernel-set';
-import type { Rows } from '../on-host.ts';
-import { checkSeen, keyLength, seenBy } from '../reference/attention.ts';
+import type { ExactSum, Rows } from '../on-host.ts';
+import { biasLength, biasOf, type PairBias } from '../reference/attention-bias.ts';
+import { checkSeen, keyLength, seenBy } from '../reference/attention-view.ts';
+import { addLeaves } from '../reference/exact-sum.ts';
+import { intoTarget } from '../reference/gradient-target.ts';
 import { blockOf, copyBlock, transposeBlock, type Block } from './copies.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -48,6 +51,7 @@ export function attentionForward(tensors: Tensors, call: OnHost<AttentionForward
   const { batch, seqLen, heads, kvHeads, headDim } = call;
   const keyLen = keyLength(call);
   if (keyLen === 0) return;
+  const bias = biasOf(call);
   for (let b = 0; b < batch; b++) {
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       tensors.scope(() => {
@@ -56,21 +60,29 @@ export function attentionForward(tensors: Tensors, call: OnHost<AttentionForward
         for (let h = 0; h < heads; h++) {
           if (Math.floor((h * kvHeads) / heads) !== kvHead) continue;
           for (let first = 0; first < seqLen; first += QUERY_ROWS)
-            tensors.scope(() => forwardBlock(tensors, call, keys, values, b, h, first));
+            tensors.scope(() => forwardBlock(tensors, call, { keys, values, bias }, { b, h, first }));
         }
       });
     }
   }
 }
 
+/** Query rows of one head of one sequence, from position `first` on. */
+interface QueryRows {
+  readonly b: number;
+  readonly h: number;
+  readonly first: number;
+}
+
 function forwardBlock(
   tensors: Tensors,
   call: OnHost<AttentionForwardCall>,
-  keys: Tensor2D,
-  values: Tensor2D,
-  b: number,
-  h: number,
-  first: number,
+  {
+    keys,
+    values,
+    bias,
+  }: { readonly keys: Tensor2D; readonly values: Tensor2D; readonly bias: PairBias | null },
+  { b, h, first }: QueryRows,
 ): void {
   const { seqLen, heads, headDim, scale, lse_TH } = call;
   const keyLen = keyLength(call);
@@ -82,11 +94,12 @@ function forwardBlock(
     const row = b * seqLen + first + r;
     const at = r * keyLen;
     const [from, end] = seenBy(call, row).map((key) => at + key) as [number, number];
+    const added = (j: number): number => (bias === null ? 0 : bias.value(row, h, j - at));
     let largest = -Infinity;
-    for (let j = from; j < end; j++) largest = Math.max(largest, scale * elements[j]!);
+    for (let j = from; j < end; j++) largest = Math.max(largest, scale * elements[j]! + added(j));
     let total = 0;
     for (let j = from; j < end; j++) {
-      const weight = Math.exp(scale * elements[j]! - largest);
+      const weight = Math.exp(scale * elements[j]! + added(j) - largest);
       total += weight;
       elements[j] = weight;
     }
@@ -108,16 +121,26 @@ interface KeyGradients {
   readonly valuesT: Tensor2D;
   readonly dk: Float32Array;
   readonly dv: Float32Array;
+  readonly bias: PairBias | null;
+  /** Of the bias, of the grain that the sequence is in. */
+  readonly leaf: Float64Array;
 }
 
 /** dS = p ⊙ (dOut·vᵀ - ⟨dOut, out⟩)·scale; dq = dS·k, dk = dSᵀ·q, dv = pᵀ·dOut. */
 export function attentionBackward(tensors: Tensors, call: OnHost<AttentionBackwardCall>): void {
   checkSeen(call);
-  const { batch, seqLen, heads, kvHeads, headDim } = call;
+  if (call.biasSum === undefined) return allSequences(tensors, call, null);
+  intoTarget(call.biasSum, 0, biasLength(call), (sum) => allSequences(tensors, call, sum));
+}
+
+function allSequences(tensors: Tensors, call: OnHost<AttentionBackwardCall>, biasSum: ExactSum | null): void {
+  const { batch, seqLen, heads, kvHeads, headDim, grainStarts = [] } = call;
   const keyLen = keyLength(call);
   if (keyLen === 0) return;
   const dk = new Float32Array(keyLen * headDim);
   const dv = new Float32Array(keyLen * headDim);
+  const [bias, leaf] = [biasOf(call), new Float64Array(biasLength(call))];
+  let grain = 0;
   for (let b = 0; b < batch; b++) {
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       dk.fill(0);
@@ -130,15 +153,22 @@ export function attentionBackward(tensors: Tensors, call: OnHost<AttentionBackwa
           valuesT: loadTransposed(tensors, keyBlock(call, call.v, b, kvHead), keyLen, headDim),
           dk,
           dv,
+          bias,
+          leaf,
         };
         for (let h = 0; h < heads; h++) {
           if (Math.floor((h * kvHeads) / heads) !== kvHead) continue;
           for (let first = 0; first < seqLen; first += QUERY_ROWS)
-            tensors.scope(() => backwardBlock(tensors, call, shared, b, h, first));
+            tensors.scope(() => backwardBlock(tensors, call, shared, { b, h, first }));
         }
       });
       copyBlock(dense(dk, headDim), keyBlock(call, call.dk, b, kvHead), keyLen, headDim);
       copyBlock(dense(dv, headDim), keyBlock(call, call.dv, b, kvHead), keyLen, headDim);
+    }
+    if (biasSum === null) continue;
+    for (; grain + 1 < grainStarts.length && grainStarts[grain + 1]! <= (b + 1) * seqLen; grain++) {
+      addLeaves(biasSum, 0, leaf, leaf.length);
+      leaf.fill(0);
     }
   }
 }
@@ -146,10 +176,8 @@ export function attentionBackward(tensors: Tensors, call: OnHost<AttentionBackwa
 function backwardBlock(
   tensors: Tensors,
   call: OnHost<AttentionBackwardCall>,
-  { keys, keysT, valuesT, dk, dv }: KeyGradients,
-  b: number,
-  h: number,
-  first: number,
+  { keys, keysT, valuesT, dk, dv, bias, leaf }: KeyGradients,
+  { b, h, first }: QueryRows,
 ): void {
   const { seqLen, heads, headDim, scale, lse_TH } = call;
   const keyLen = keyLength(call);
@@ -172,8 +200,9 @@ function backwardBlock(
         dOutBlock.data[dOutBlock.at + r * dOutBlock.stride + d]! *
         outBlock.data[outBlock.at + r * outBlock.stride + d]!;
     for (let j = from; j < end; j++) {
-      const weight = Math.exp(scale * p[j]! - lse);
+      const weight = Math.exp(scale * p[j]! + (bias === null ? 0 : bias.value(row, h, j - at)) - lse);
       p[j] = weight;
+      if (bias !== null) leaf[bias.place(row, h, j - at)]! += weight * (ds[j]! - meeting);
       ds[j] = scale * weight * (ds[j]! - meeting);
     }
     for (const elements of [p, ds]) {

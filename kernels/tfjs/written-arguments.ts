@@ -18,7 +18,7 @@ export const writtenArguments: { readonly [O in KernelCall['op']]: readonly stri
   rope: ['x'],
   'positions.add': ['out_TD'],
   'attention.forward': ['out', 'lse_TH'],
-  'attention.backward': ['dq', 'dk', 'dv'],
+  'attention.backward': ['dq', 'dk', 'dv', 'biasSum'],
   'gate.forward': ['probs_TE', 'choices_TK', 'weights_TK'],
   jitter: ['out'],
   'gate.sample': ['choices_TK'],

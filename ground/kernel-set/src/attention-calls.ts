@@ -1,5 +1,16 @@
 import type { Floats, Ints } from './device-array.ts';
+import type { GradientTarget } from './gradient-target.ts';
 import type { Rows } from './operands.ts';
+import type { RelativeBuckets } from './relative-buckets.ts';
+
+/**
+ * Added to the scaled score of a key: a value by head and by the bucket of the key's position less the row's. Bidirectional: the row's place
+ * in its sequence. Causal: the last key that it sees, which is its place too, and holds over a cache as well.
+ */
+export interface RelativeBias extends RelativeBuckets {
+  /** [buckets, heads]. */
+  readonly table_BH: Floats;
+}
 
 /**
  * Grouped-query attention of B sequences: `seqLen` rows of queries each, over `keyLen` rows of keys and values; head h reads key/value head
@@ -29,6 +40,7 @@ interface Attention {
   readonly firstSeen_T?: Ints;
   /** One past the last key that a row sees, 0 to keyLen; absent: its own position and those before it. */
   readonly endSeen_T?: Ints;
+  readonly bias?: RelativeBias;
   /** Log-sum-exp of the scaled scores, [T, heads]: what the backward pass needs of the forward pass. */
   readonly lse_TH: Floats;
 }
@@ -48,6 +60,13 @@ export interface AttentionBackwardCall extends Attention {
   /** [B·keyLen, kvHeads·headDim], 0 for a key that no row sees. */
   readonly dk: Rows;
   readonly dv: Rows;
+  /**
+   * Of `bias`, [buckets, heads], a leaf per grain: of each row the chain over its keys in ascending order for each bucket, and these as a chain
+   * over the grain's rows.
+   */
+  readonly biasSum?: GradientTarget;
+  /** With `biasSum`: G+1 row bounds of the grains, first 0, last T; between whole sequences. */
+  readonly grainStarts?: Ints;
 }
 
 export type AttentionCall = AttentionForwardCall | AttentionBackwardCall;

@@ -17,4 +17,5 @@ export * from './operands.ts';
 export * from './optimizer-calls.ts';
 export * from './part-calls.ts';
 export * from './position-calls.ts';
+export * from './relative-buckets.ts';
 export * from './threshold-calls.ts';

@@ -82,6 +82,9 @@ test('callCost: attention counts the pairs that it sees', (t) => {
   const across = costOf({ ...attention, ...other, ...seen });
   t.is(across.flops, (6 + 2) * 2 * (4 * 8 + 4));
   t.is(across.bytes, 4 * (2 * 64 + 2 * 48 + 8));
+  const bias = { table_BH: floats(8), buckets: 4, bidirectional: true, maxDistance: 9 };
+  const biased = costOf({ ...attention, ...other, ...seen, bias });
+  t.deepEqual(biased, { flops: across.flops + (6 + 2) * 2, bytes: across.bytes + 4 * 8 });
   t.is(callShape({ ...attention, ...other, ...seen }), '1×4×6, 2/1 heads of 8');
 });
 

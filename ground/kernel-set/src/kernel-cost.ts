@@ -68,6 +68,9 @@ function attentionSizes({
   return [batch * seqLen * heads * headDim, batch * keyLen * kvHeads * headDim];
 }
 
+const biasBytes = ({ bias, heads }: OnHost<AttentionCall>, sum?: OnHost<GradientTarget>): number =>
+  bias === undefined ? 0 : (size(bias.table_BH) + targetBytes(sum)) * bias.buckets * heads;
+
 const isSmoothed = ({ smoothing = 0 }: { readonly smoothing?: number }): boolean => smoothing > 0;
 
 /** Rows of all sources, and experts that have any. */
@@ -212,11 +215,12 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       const [own, shared] = attentionSizes(call);
       return {
         // Two products a pair; the softmax is another four.
-        flops: seenPairs(call) * call.heads * (4 * call.headDim + 4),
+        flops: seenPairs(call) * call.heads * (4 * call.headDim + 4 + (call.bias === undefined ? 0 : 1)),
         bytes:
           elements([call.q.data, call.out.data], own) +
           elements([call.k.data, call.v.data], shared) +
-          size(call.lse_TH) * tokens * call.heads,
+          size(call.lse_TH) * tokens * call.heads +
+          biasBytes(call),
       };
     }
     case 'attention.backward': {
@@ -224,11 +228,14 @@ export function callCost(call: OnHost<KernelCall>): KernelCost {
       const [own, shared] = attentionSizes(call);
       return {
         // Five products a pair: scores again, dP, dQ, dK, dV; the softmax and its gradient are another six.
-        flops: seenPairs(call) * call.heads * (10 * call.headDim + 6) + 2 * own,
+        flops:
+          seenPairs(call) * call.heads * (10 * call.headDim + 6 + (call.bias === undefined ? 0 : 2)) +
+          2 * own,
         bytes:
           elements([call.q.data, call.out.data, call.dOut.data, call.dq.data], own) +
           elements([call.k.data, call.v.data, call.dk.data, call.dv.data], shared) +
-          size(call.lse_TH) * tokens * call.heads,
+          size(call.lse_TH) * tokens * call.heads +
+          biasBytes(call, call.biasSum),
       };
     }
     case 'gate.forward': {

@@ -30,7 +30,16 @@ void check_attention(const char* op, const AttentionArgs& args) {
 template <class Args>
 void check_contents(const Args&) {}
 void check_contents(const AttentionForwardArgs& args) { check_attention("attention.forward", args); }
-void check_contents(const AttentionBackwardArgs& args) { check_attention("attention.backward", args); }
+void check_contents(const AttentionBackwardArgs& args) {
+  check_attention("attention.backward", args);
+  if (args.bias_sum.length == 0) return;
+  check_bounds("attention.backward: grainStarts", args.grains, args.batch * args.seq_len);
+  for (int64_t i = 0; i <= args.grains.count && args.seq_len > 0; i++) {
+    if (args.grains.starts[i] % args.seq_len == 0) continue;
+    throw RangeError("attention.backward: grainStarts[" + std::to_string(i) + "] is " + std::to_string(args.grains.starts[i]) +
+                     ", expected a bound between sequences of " + std::to_string(args.seq_len));
+  }
+}
 void check_contents(const EmbedBackwardArgs& args) { check_bounds("embed.backward: grainStarts", args.grains, args.tokens); }
 void check_contents(const NormBackwardArgs& args) { check_bounds("norm.backward: grainStarts", args.grains, args.rows); }
 void check_contents(const LinearBackwardWeightArgs& args) { check_bounds("linear.backward.weight: grainStarts", args.grains, args.rows); }

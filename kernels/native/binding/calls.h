@@ -24,6 +24,7 @@ struct CallList {
   std::list<std::vector<RowsPart>> parts;
   std::list<std::vector<ChoiceSource>> choice_sources;
   std::list<std::vector<const float*>> partials;
+  std::list<std::vector<int32_t>> bucket_starts;
   std::list<std::vector<HeadPartSums>> head_parts;
 };
 

@@ -1,5 +1,6 @@
 // Arguments of everything that a dense model also has: rows, linear layers, attention, head, sums, optimizer.
 #include "parse.h"
+#include "relative-buckets.h"
 
 namespace troupe {
 namespace parsers {
@@ -224,8 +225,28 @@ PositionsAddArgs positions_add(const Reader& r, CallList&) {
 }
 
 namespace {
+RelativeBias relative_bias(const Reader& r, CallList& list, int64_t heads) {
+  if (!r.has("bias")) return {};
+  napi_valuetype type;
+  if (napi_typeof(r.env(), r.get("bias"), &type) != napi_ok || type != napi_object)
+    r.fail("bias", "no object", "an object { table_BH, buckets, bidirectional, maxDistance }");
+  const Reader inner = r.nested("bias", r.get("bias"));
+  RelativeBias bias;
+  bias.bidirectional = inner.flag("bidirectional");
+  const int64_t sides = bias.bidirectional ? 2 : 1;
+  bias.buckets = inner.size("buckets", 2 * sides);
+  require(inner, bias.buckets <= MOST_BUCKETS, "buckets", bias.buckets, std::to_string(MOST_BUCKETS) + " at most");
+  const int64_t own = bias.buckets / sides, exact = own / 2, max_distance = inner.size("maxDistance", exact + 1);
+  require(inner, max_distance <= MOST_DISTANCE, "maxDistance", max_distance, std::to_string(MOST_DISTANCE) + " at most");
+  bias.table = inner.floats("table_BH", bias.buckets * heads).data;
+  list.bucket_starts.push_back(bucket_starts(own, exact, max_distance));
+  bias.starts = list.bucket_starts.back().data();
+  bias.num_starts = static_cast<int64_t>(list.bucket_starts.back().size());
+  return bias;
+}
+
 template <class Args>
-Args attention_common(const Reader& r) {
+Args attention_common(const Reader& r, CallList& list) {
   Args args = {};
   args.batch = r.size("batch");
   args.seq_len = r.size("seqLen");
@@ -245,18 +266,19 @@ Args attention_common(const Reader& r) {
     r.fail("endSeen_T", "undefined",
            "an Int32Array, since keyLen " + std::to_string(args.key_len) + " is not seqLen " + std::to_string(args.seq_len));
   args.lse = r.floats("lse_TH", rows * args.heads).data;
+  args.bias = relative_bias(r, list, args.heads);
   return args;
 }
 }  // namespace
 
-AttentionForwardArgs attention_forward(const Reader& r, CallList&) {
-  auto args = attention_common<AttentionForwardArgs>(r);
+AttentionForwardArgs attention_forward(const Reader& r, CallList& list) {
+  auto args = attention_common<AttentionForwardArgs>(r, list);
   args.out = r.rows("out", args.batch * args.seq_len, args.heads * args.head_dim);
   return args;
 }
 
-AttentionBackwardArgs attention_backward(const Reader& r, CallList&) {
-  auto args = attention_common<AttentionBackwardArgs>(r);
+AttentionBackwardArgs attention_backward(const Reader& r, CallList& list) {
+  auto args = attention_common<AttentionBackwardArgs>(r, list);
   const int64_t rows = args.batch * args.seq_len, keys = args.batch * args.key_len;
   const int64_t width = args.heads * args.head_dim, kv_width = args.kv_heads * args.head_dim;
   args.out = r.const_rows("out", rows, width);
@@ -264,6 +286,10 @@ AttentionBackwardArgs attention_backward(const Reader& r, CallList&) {
   args.dq = r.rows("dq", rows, width);
   args.dk = r.rows("dk", keys, kv_width);
   args.dv = r.rows("dv", keys, kv_width);
+  if (!r.has("biasSum")) return args;
+  if (!args.bias.table) r.fail("biasSum", "given", "nothing, since there is no bias");
+  args.bias_sum = r.target("biasSum", args.bias.buckets * args.heads);
+  args.grains = r.bounds("grainStarts");
   return args;
 }
 

@@ -277,7 +277,19 @@ void test_attention() {
     }
     const int32_t *first_seen = masked ? seen.data() : nullptr, *end_seen = causal ? nullptr : ends.data();
     const ConstRows Q{q.data(), q_stride}, K{kv.data(), kv_stride}, V{kv.data() + kv_heads * dim, kv_stride}, D{d_out.data(), out_stride};
-    const AttentionArgs shared = {batch, seq_len, heads, kv_heads, dim, scale, Q, K, V, first_seen, key_len, end_seen};
+    AttentionArgs shared = {batch, seq_len, heads, kv_heads, dim, scale, Q, K, V, first_seen, key_len, end_seen};
+    const std::vector<int32_t> bucket_starts = {0, 1, 2, 3, 5, 9, 9, 40};
+    const bool biased = trial % 3 != 0, two_sided = trial % 2 == 0;
+    const int64_t one_side = static_cast<int64_t>(bucket_starts.size()), buckets = one_side * (two_sided ? 2 : 1);
+    const auto table = random.reals(buckets * heads);
+    if (biased) shared.bias = {table.data(), buckets, two_sided, bucket_starts.data(), one_side};
+    const auto bucket_of = [&](int64_t t, int64_t j, int64_t end) {
+      const int64_t distance = j - (two_sided ? t % seq_len : end - 1), n = two_sided ? std::abs(distance) : std::max<int64_t>(0, -distance);
+      int64_t bucket = 0;
+      while (bucket + 1 < one_side && bucket_starts[z(bucket + 1)] <= n) bucket++;
+      return bucket + (two_sided && distance > 0 ? one_side : 0);
+    };
+    const std::vector<int32_t> grains = {0, static_cast<int32_t>(seq_len), static_cast<int32_t>(tokens)};
     const auto forward = everywhere("attention.forward", [&](const Kernels& k, Pool& pool, Outputs& o) {
       float* out = o.make<float>(tokens * out_stride);
       k.attention_forward({shared, {out, out_stride}, o.make<float>(tokens * heads)}, pool);
@@ -285,16 +297,19 @@ void test_attention() {
     const auto backward = everywhere("attention.backward", [&](const Kernels& k, Pool& pool, Outputs& o) {
       float* dq = o.make<float>(tokens * q_stride);
       float* dkv = o.make<float>(keys * kv_stride);
+      const GradientTarget bias_sum = {o.make<int64_t>(buckets * heads), biased ? buckets * heads : 0, o.make<int32_t>(1), nullptr, false};
       k.attention_backward({shared,
                             {forward.at<float>(0), out_stride},
                             forward.at<float>(1),
                             D,
                             {dq, q_stride},
                             {dkv, kv_stride},
-                            {dkv + kv_heads * dim, kv_stride}},
+                            {dkv + kv_heads * dim, kv_stride},
+                            bias_sum,
+                            {grains.data(), 2}},
                            pool);
     });
-    std::vector<double> dq(z(tokens * q_stride), 0), dkv(z(keys * kv_stride), 0), p(z(key_len)), dp(z(key_len));
+    std::vector<double> dq(z(tokens * q_stride), 0), dkv(z(keys * kv_stride), 0), p(z(key_len)), dp(z(key_len)), d_bias(z(buckets * heads), 0);
     for (int64_t t = 0; t < tokens; t++)
       for (int64_t h = 0; h < heads; h++) {
         const int64_t start = t / seq_len * key_len, kv_at = h * kv_heads / heads * dim, low = masked ? seen[z(t)] : 0,
@@ -306,7 +321,7 @@ void test_attention() {
             s += static_cast<double>(q[z(t * q_stride + h * dim + d)]) * kv[z((start + j) * kv_stride + kv_at + d)];
             g += static_cast<double>(d_out[z(t * out_stride + h * dim + d)]) * kv[z((start + j) * kv_stride + kv_heads * dim + kv_at + d)];
           }
-          p[z(j)] = std::exp(s * scale), dp[z(j)] = g;
+          p[z(j)] = std::exp(s * scale + (biased ? table[z(bucket_of(t, j, end) * heads + h)] : 0.0f)), dp[z(j)] = g;
           sum += p[z(j)];
         }
         const float lse = forward.at<float>(1)[t * heads + h];
@@ -320,6 +335,7 @@ void test_attention() {
         }
         for (int64_t j = low; j < end; j++) {
           const double ds = p[z(j)] * (dp[z(j)] - delta) * scale;
+          if (biased) d_bias[z(bucket_of(t, j, end) * heads + h)] += ds / scale;
           for (int64_t d = 0; d < dim; d++) {
             dq[z(t * q_stride + h * dim + d)] += ds * kv[z((start + j) * kv_stride + kv_at + d)];
             dkv[z((start + j) * kv_stride + kv_at + d)] += ds * q[z(t * q_stride + h * dim + d)];
@@ -328,6 +344,9 @@ void test_attention() {
         }
       }
     for (size_t i = 0; i < dq.size(); i++) near("attention.backward dq", backward.at<float>(0)[i], dq[i], slack * 1e-5);
+    for (size_t i = 0; i < d_bias.size() && biased; i++)
+      near("attention.backward bias", fixed(backward.at<int64_t>(2)[i]), d_bias[i], slack * 2e-5);
+    expect(backward.at<int32_t>(3)[0] == 0, "attention.backward bias overflow");
     for (size_t i = 0; i < dkv.size(); i++) near("attention.backward dk, dv", backward.at<float>(1)[i], dkv[i], slack * 1e-5);
   }
 }
