@@ -9,12 +9,15 @@ import type { Device, KernelCall } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
 import {
+  exportHuggingFace,
+  fileStorage,
   loadTopology,
   memoryStorage,
   mergeModels,
   openCheckpoint,
   openRun,
   pruneModel,
+  readHuggingFace,
   startCluster,
   TrainedModel,
   type MeasuredLoss,
@@ -306,6 +309,20 @@ test('merge: groups of experts double, and what does not fit is refused in one s
   t.regex(notes.join(), /come from no common checkpoint.*merged all the same/);
   t.true((likeness.find(({ kind }) => kind === 'attention')?.cosine ?? 1) < 0.3);
   t.deepEqual(readdirSync(path('')).toSorted(), ['forced', 'grouped'], 'nothing is left of what failed');
+
+  // A merged model is exported, and writes, as any other.
+  const forced = await opened(t, path('forced'));
+  t.is((await exportHuggingFace(forced, path('hf'))).kind, 'mixtral');
+  const there = await readHuggingFace(fileStorage(path('')), 'hf');
+  t.is(there.config.moe?.experts, 8);
+  const last = 'model.layers.1.mlp.experts.7.up_proj.weight';
+  t.deepEqual(await there.read(last), await forced.checkpoint.read(last, 'weights'));
+  const device = openReferenceDevice({ dtype: 'f32' });
+  const ids: number[] = [];
+  const writer = await TrainedModel.load(device, forced);
+  for await (const id of writer.generate([1, 2], { maxTokens: 3, temperature: 0, seed: 1 })) ids.push(id);
+  t.is(ids.length, 3);
+  await device.close();
 });
 
 const rowOf = (values: Float32Array, row: number): readonly number[] => [
