@@ -62,7 +62,7 @@ function drawSeen(device: Device, draw: Draw, { batch, seqLen, keyLen, view }: S
       return { firstSeen_T: rows((t) => draw.integer(0, (t % seqLen) + 1)) };
     case 'memory':
       return { keyLen, endSeen_T: rows(() => keyLen) };
-    case 'runs':
+    default:
       return { keyLen, firstSeen_T: rows(any), endSeen_T: rows(any) };
   }
 }

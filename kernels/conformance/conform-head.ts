@@ -98,8 +98,9 @@ export function conformHead(test: Test, body: ConformanceBody): void {
   });
 }
 
-const of = <P extends { readonly firstVocab: number; readonly vocab: number; readonly head_VD: Floats }>({
-  firstVocab,
-  vocab,
-  head_VD,
-}: P) => ({ firstVocab, vocab, head_VD });
+interface Words {
+  readonly firstVocab: number;
+  readonly vocab: number;
+  readonly head_VD: Floats;
+}
+const of = ({ firstVocab, vocab, head_VD }: Words): Words => ({ firstVocab, vocab, head_VD });
