@@ -64,6 +64,7 @@ function fillModel(model: TopologyValues['model']) {
 const translation: NonNullable<TopologyValues['data']['tasks']>[number] = {
   kind: 'translation',
   weight: 1,
+  evaluate: true,
   temperature: 1,
 };
 

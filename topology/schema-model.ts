@@ -238,6 +238,7 @@ const task = z
       taskKinds,
     ),
     weight: positive('Share of the batches, beside the weights of the other tasks.', 'weight').default(1),
+    evaluate: flag('Whether the held-out loss counts its held-out texts.').default(true),
     temperature: real(
       'Of its languages: p ∝ size^(1/temperature). 1: in proportion to size; the higher, the more even.',
       'temperature',

@@ -22,11 +22,11 @@ test('data.parallel: defaults are translation of all pairs; a noise alone is a l
   t.deepEqual(source, {
     kind: 'parallel',
     sources: [{ kind: 'typescript' }],
-    tasks: [{ kind: 'translation', weight: 1, temperature: 1 }],
+    tasks: [{ kind: 'translation', weight: 1, evaluate: true, temperature: 1 }],
   });
   const tasks = [
     { kind: 'translation', pairs: ['en-de'], weight: 3, temperature: 5 },
-    { kind: 'denoising', noise: 'infill', languages: ['de'] },
+    { kind: 'denoising', noise: 'infill', languages: ['de'], evaluate: false },
     { kind: 'denoising', noise: ['shuffle', 'infill'] },
     { kind: 'language-model' },
   ];
@@ -35,10 +35,10 @@ test('data.parallel: defaults are translation of all pairs; a noise alone is a l
     kind: 'parallel',
     sources: [lines],
     tasks: [
-      { kind: 'translation', pairs: ['en-de'], weight: 3, temperature: 5 },
-      { kind: 'denoising', weight: 1, temperature: 1, noise: ['infill'], languages: ['de'] },
-      { kind: 'denoising', weight: 1, temperature: 1, noise: ['shuffle', 'infill'] },
-      { kind: 'language-model', weight: 1, temperature: 1 },
+      { kind: 'translation', pairs: ['en-de'], weight: 3, evaluate: true, temperature: 5 },
+      { kind: 'denoising', weight: 1, evaluate: false, temperature: 1, noise: ['infill'], languages: ['de'] },
+      { kind: 'denoising', weight: 1, evaluate: true, temperature: 1, noise: ['shuffle', 'infill'] },
+      { kind: 'language-model', weight: 1, evaluate: true, temperature: 1 },
     ],
   } as never);
   t.deepEqual(resolveTopology(all.file).data, all.data, 'resolving the filled file changes nothing');

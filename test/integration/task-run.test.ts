@@ -20,7 +20,7 @@ function write(): object {
   const texts = Array.from({ length: 40 }, (_, index) => `${sentence(index)} ${index}`);
   const [source, target] = [join(folder, 'a.en'), join(folder, 'a.rev')];
   writeFileSync(source, texts.join('\n'));
-  writeFileSync(target, texts.map((text) => [...text].reverse().join('')).join('\n'));
+  writeFileSync(target, texts.map((text) => Array.from(text).reverse().join('')).join('\n'));
   return { kind: 'lines', from: 'en', to: 'rev', source, target };
 }
 

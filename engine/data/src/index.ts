@@ -32,5 +32,5 @@ export type * from './parallel/tsv-pairs.ts';
 export * from './parallel/typescript-messages.ts';
 export type { TextSource } from './tasks/monolingual.ts';
 export { noises, type Noise } from './tasks/noise.ts';
-export { languageTag } from './tasks/special-tokens.ts';
 export { taskKinds, type TaskSpec } from './tasks/task-spec.ts';
+export * from './tasks/translation-prompt.ts';

@@ -2,56 +2,67 @@ import { assert } from '@troupe/core';
 import type { TaskSpec, TextSource } from '@troupe/data';
 import type { DataSource, ParallelOrigin, ResolvedTask } from '@troupe/topology';
 
+type Told = (key: 'from' | 'to' | 'source' | 'target' | 'file' | 'folder' | 'language') => string;
+
+/** What of the keys each kind of texts has. */
+const sourceOf: Readonly<Record<ParallelOrigin['kind'], (origin: ParallelOrigin, told: Told) => TextSource>> =
+  {
+    lines: (_origin, told) => ({
+      kind: 'lines',
+      from: told('from'),
+      to: told('to'),
+      source: told('source'),
+      target: told('target'),
+    }),
+    tsv: (_origin, told) => ({ kind: 'tsv', from: told('from'), to: told('to'), file: told('file') }),
+    po: (_origin, told) => ({ kind: 'po', from: told('from'), to: told('to'), file: told('file') }),
+    jsonl: ({ fields, document }, told) => ({
+      kind: 'jsonl',
+      from: told('from'),
+      to: told('to'),
+      file: told('file'),
+      ...(fields === undefined ? {} : { fields }),
+      ...(document === undefined ? {} : { document }),
+    }),
+    help: ({ languages }, told) => ({
+      kind: 'help',
+      folder: told('folder'),
+      ...(languages === undefined ? {} : { languages }),
+    }),
+    typescript: ({ languages }) => ({
+      kind: 'typescript',
+      ...(languages === undefined ? {} : { languages }),
+    }),
+    text: (_origin, told) => ({ kind: 'text', language: told('language'), file: told('file') }),
+    'jsonl-text': ({ field }, told) => ({
+      kind: 'jsonl-text',
+      language: told('language'),
+      file: told('file'),
+      ...(field === undefined ? {} : { field }),
+    }),
+  };
+
 /** Texts in several languages, as the data package takes them. That each kind has its keys is a rule of the topology. */
-export function parallelSource(origin: ParallelOrigin): TextSource {
-  const told = (key: 'from' | 'to' | 'source' | 'target' | 'file' | 'folder' | 'language'): string => {
+export const parallelSource = (origin: ParallelOrigin): TextSource =>
+  sourceOf[origin.kind](origin, (key) => {
     const value = origin[key];
     assert(value !== undefined, 'each kind of texts has its keys', { kind: origin.kind, key });
     return value;
-  };
-  const { languages, fields, document } = origin;
-  const some = languages === undefined ? {} : { languages };
-  switch (origin.kind) {
-    case 'lines':
-      return {
-        kind: 'lines',
-        from: told('from'),
-        to: told('to'),
-        source: told('source'),
-        target: told('target'),
-      };
-    case 'tsv':
-    case 'po':
-      return { kind: origin.kind, from: told('from'), to: told('to'), file: told('file') };
-    case 'jsonl':
-      return {
-        kind: 'jsonl',
-        from: told('from'),
-        to: told('to'),
-        file: told('file'),
-        ...(fields === undefined ? {} : { fields }),
-        ...(document === undefined ? {} : { document }),
-      };
-    case 'help':
-      return { kind: 'help', folder: told('folder'), ...some };
-    case 'typescript':
-      return { kind: 'typescript', ...some };
-    case 'text':
-      return { kind: 'text', language: told('language'), file: told('file') };
-    case 'jsonl-text':
-      return {
-        kind: 'jsonl-text',
-        language: told('language'),
-        file: told('file'),
-        ...(origin.field === undefined ? {} : { field: origin.field }),
-      };
-  }
-}
+  });
 
 /** A task, as the data package takes it. */
-export const taskSpec = ({ kind, weight, temperature, pairs, languages, noise }: ResolvedTask): TaskSpec => ({
+export const taskSpec = ({
   kind,
   weight,
+  evaluate,
+  temperature,
+  pairs,
+  languages,
+  noise,
+}: ResolvedTask): TaskSpec => ({
+  kind,
+  weight,
+  evaluate,
   temperature,
   ...(pairs === undefined ? {} : { pairs }),
   ...(languages === undefined ? {} : { languages }),

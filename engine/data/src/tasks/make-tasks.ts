@@ -102,24 +102,24 @@ function noiseOf(what: string, { noise = ['spans'] }: TaskSpec): readonly Noise[
 const nameOf = (spec: TaskSpec): string =>
   spec.kind === 'denoising' ? `denoising ${(spec.noise ?? ['spans']).join('+')}` : spec.kind;
 
-function partsOf(what: string, spec: TaskSpec, material: Material): readonly TaskPart[] {
-  const { seed, ids } = material;
-  switch (spec.kind) {
-    case 'translation':
-      return translations(what, spec, material);
-    case 'denoising': {
-      const noise = noiseOf(what, spec);
-      return texts(what, spec, material, (list) => denoising(noise, ids.noise, { seed, list }));
-    }
-    case 'language-model':
-      if (material.shape.source !== null)
-        throw new DataConfigError(
-          `${what}: a language model has nothing for an encoder to read`,
-          'use denoising, or leave model.encoder out',
-        );
-      return texts(what, spec, material, () => plainText);
-  }
-}
+type Parts = (what: string, spec: TaskSpec, material: Material) => readonly TaskPart[];
+
+const partsOf: Readonly<Record<TaskSpec['kind'], Parts>> = {
+  translation: translations,
+  denoising: (what, spec, material) => {
+    const noise = noiseOf(what, spec);
+    const { seed, ids } = material;
+    return texts(what, spec, material, (list) => denoising(noise, ids.noise, { seed, list }));
+  },
+  'language-model': (what, spec, material) => {
+    if (material.shape.source !== null)
+      throw new DataConfigError(
+        `${what}: a language model has nothing for an encoder to read`,
+        'use denoising, or leave model.encoder out',
+      );
+    return texts(what, spec, material, () => plainText);
+  },
+};
 
 /**
  * The tasks of a topology over the texts that there are.
@@ -133,7 +133,7 @@ export function makeTasks(specs: readonly TaskSpec[], material: Material): reado
     const name = names[index] ?? '';
     const isAlone = names.indexOf(name) === names.lastIndexOf(name);
     const what = `task ${index + 1} (${name})`;
-    const parts = partsOf(what, spec, material);
+    const parts = partsOf[spec.kind](what, spec, material);
     if (parts.length === 0)
       throw new DataConfigError(
         `${what} has no text`,
@@ -142,6 +142,7 @@ export function makeTasks(specs: readonly TaskSpec[], material: Material): reado
     return {
       name: isAlone ? name : `${name} ${index + 1}`,
       weight: spec.weight ?? 1,
+      evaluate: spec.evaluate ?? true,
       temperature: spec.temperature ?? 1,
       parts,
     };

@@ -29,20 +29,15 @@ function longestOf(sentinels: number): number {
   return length;
 }
 
-function applied(tokens: Int32Array, noise: Noise, ids: NoiseIds, key: NoiseKey): Int32Array {
-  switch (noise) {
-    case 'spans':
-      return corruptSpans(tokens, ids.sentinel, key).source;
-    case 'infill':
-      return infill(tokens, ids.mask, key);
-    case 'delete':
-      return deleteTokens(tokens, key);
-    case 'rotate':
-      return rotate(tokens, key);
-    case 'shuffle':
-      return shuffleSentences(tokens, ids.closes, key);
-  }
-}
+/** What each noise of BART makes of a text. */
+const applied: Readonly<
+  Record<Exclude<Noise, 'spans'>, (tokens: Int32Array, ids: NoiseIds, key: NoiseKey) => Int32Array>
+> = {
+  infill: (tokens, ids, key) => infill(tokens, ids.mask, key),
+  delete: (tokens, _ids, key) => deleteTokens(tokens, key),
+  rotate: (tokens, _ids, key) => rotate(tokens, key),
+  shuffle: (tokens, ids, key) => shuffleSentences(tokens, (id) => ids.closes(id), key),
+};
 
 /**
  * Span corruption: what was taken out is written, after its sentinels.
@@ -62,7 +57,7 @@ const spansRule = (ids: NoiseIds, place: Pick<NoiseKey, 'seed' | 'list'>): Piece
 
 /** Denoising as of BART: the whole text is written. None of its noises makes a text longer. */
 const wholeRule = (
-  list: readonly Noise[],
+  list: readonly Exclude<Noise, 'spans'>[],
   ids: NoiseIds,
   place: Pick<NoiseKey, 'seed' | 'list'>,
 ): PieceRule => ({
@@ -71,17 +66,20 @@ const wholeRule = (
   separator: null,
   lengths: (length) => ({ source: length, target: length }),
   make: (tokens, item, epoch): Noised => ({
-    source: list.reduce((text, noise) => applied(text, noise, ids, { ...place, item, epoch }), tokens),
+    source: list.reduce((text, noise) => applied[noise](text, ids, { ...place, item, epoch }), tokens),
     target: tokens,
   }),
 });
 
 /** How texts are noised, and what is to be written. `list` is either `spans` alone or has no `spans`. */
-export const denoising = (
+export function denoising(
   list: readonly Noise[],
   ids: NoiseIds,
   place: Pick<NoiseKey, 'seed' | 'list'>,
-): PieceRule => (list.includes('spans') ? spansRule(ids, place) : wholeRule(list, ids, place));
+): PieceRule {
+  const others = list.filter((noise) => noise !== 'spans');
+  return others.length < list.length ? spansRule(ids, place) : wholeRule(others, ids, place);
+}
 
 /** A language model: nothing is read, the text is written. */
 export const plainText: PieceRule = {

@@ -6,6 +6,7 @@ import { openDataSource, type DataConfig } from '../data-source.ts';
 import { DataConfigError, TokenizerVocabError } from '../errors.ts';
 import type { TextPair } from '../parallel/text-pair.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
+import { translationPrompt } from './translation-prompt.ts';
 
 const words = {
   en: ['the', 'file', 'is', 'open', 'now'],
@@ -43,7 +44,8 @@ const config: DataConfig = {
 };
 
 test('openDataSource: tasks of parallel text, with tags and sentinels behind the vocabulary', async (t) => {
-  const { tokenizer, batches, tasks = [], statistics } = await openDataSource(config);
+  const opened = await openDataSource(config);
+  const { tokenizer, batches, tasks = [] } = opened;
   t.truthy(tokenizer);
   if (tokenizer === null) return;
   t.is(tokenizer.vocabSize, 480, 'the BPE leaves room for three tags, a mask and a hundred sentinels');
@@ -78,7 +80,7 @@ test('openDataSource: tasks of parallel text, with tags and sentinels behind the
     t.is(source?.ids_T.length, 128);
     t.true([...ids_T, ...(source?.ids_T ?? [])].every((id) => id >= 0 && id < 480));
   }
-  const { numTrainTokens, bigramCrossEntropy } = statistics();
+  const { numTrainTokens, bigramCrossEntropy } = opened.statistics();
   t.true(numTrainTokens > 1000 && (bigramCrossEntropy ?? 0) > 0);
 });
 
@@ -98,7 +100,15 @@ test('openDataSource: a translation reads its source and writes its target after
   const number = Number(text?.match(/\d+/)?.[0]);
   t.is(text, sentence('en', number));
   t.is(await tokenizer?.decode(targets_T.subarray(0, targets_T.indexOf(end))), sentence('de', number));
-  t.deepEqual([...(await (tokenizer?.encode('<2de>') ?? []))], [ids_T[0]]);
+  if (tokenizer === null) return;
+  // What the model is given later is what it was trained on.
+  const prompt = await translationPrompt(tokenizer, text ?? '', 'de');
+  t.deepEqual([...prompt.source], read.slice(0, read.indexOf(end) + 1));
+  t.is(prompt.begin, ids_T[0] ?? -1);
+  t.deepEqual([...prompt.prompt], [...prompt.source.subarray(0, -1), ids_T[0]]);
+  await t.throwsAsync(translationPrompt(tokenizer, 'x', 'xx'), {
+    message: 'data: this model writes no xx; it was trained to write de, en, fr; choose one of those',
+  });
 });
 
 test('openDataSource: without an encoder source, tag and target are one sequence', async (t) => {

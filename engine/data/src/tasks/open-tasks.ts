@@ -4,6 +4,7 @@ import type { PackedTokens } from '../corpus.ts';
 import { EntryCache } from '../entry-cache.ts';
 import { DataConfigError, TokenizerVocabError } from '../errors.ts';
 import { parseTokenizer, readTokenizer } from '../load-tokenizer.ts';
+import { GrowingArray } from '../growing-array.ts';
 import type { OpenCorpusOptions, TokenizerSpec } from '../open-corpus.ts';
 import { readParallel } from '../parallel/parallel-text.ts';
 import { sourceIdentity, type ParallelSource } from '../parallel/parallel-source.ts';
@@ -12,6 +13,7 @@ import { isMonolingual, monolingualIdentity, readMonolingual, type TextSource } 
 import { specialNames, withSpecialTokens } from './special-tokens.ts';
 import { encodeTaskTexts, taskCorpusEntry, taskCorpusFrom, type TaskCorpus } from './task-corpus.ts';
 import { taskTexts, temperedTexts, type TaskTexts } from './task-texts.ts';
+import { lengthOf, tokensOf } from './token-texts.ts';
 
 /** Tokens that a BPE has before the first merge: 256 bytes and the end of a text. */
 const SMALLEST_BPE = 257;
@@ -160,15 +162,16 @@ export function packedSplit(
   split: 'train' | 'heldOut',
   end: number,
 ): PackedTokens {
-  const ids: number[] = [];
-  const documentStarts: number[] = [];
-  for (const { tokens, starts, numTrain } of languages.values()) {
+  const tokens = new GrowingArray((length) => new Int32Array(length));
+  const documentStarts = new GrowingArray((length) => new Int32Array(length));
+  for (const texts of languages.values()) {
+    const { numTrain, starts } = texts;
     const [first, last] = split === 'train' ? [0, numTrain] : [numTrain, starts.length - 1];
     for (let text = first; text < last; text++) {
-      documentStarts.push(ids.length);
-      for (let at = starts[text] ?? 0; at < (starts[text + 1] ?? 0); at++) ids.push(tokens[at] ?? 0);
-      ids.push(end);
+      documentStarts.push(tokens.length);
+      tokens.append(tokensOf(texts, text, 0, lengthOf(texts, text)));
+      tokens.push(end);
     }
   }
-  return { tokens: Int32Array.from(ids), documentStarts: Int32Array.from(documentStarts) };
+  return { tokens: tokens.finish(), documentStarts: documentStarts.finish() };
 }

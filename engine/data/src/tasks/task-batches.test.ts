@@ -137,6 +137,7 @@ function tasksOf(shape: WindowShape): readonly Task[] {
     {
       name: 'translation',
       weight: 3,
+      evaluate: true,
       temperature: 5,
       parts: [
         { language: 'en-de', train: sides(200, FIRST), heldOut: sides(11, 50_000) },
@@ -146,12 +147,14 @@ function tasksOf(shape: WindowShape): readonly Task[] {
     {
       name: 'spans',
       weight: 1,
+      evaluate: true,
       temperature: 1,
       parts: [{ language: 'en', train: pieces(['spans']), heldOut: pieces(['spans']) }],
     },
     {
       name: 'bart',
       weight: 1,
+      evaluate: true,
       temperature: 1,
       parts: [{ language: 'en', train: pieces(['shuffle', 'infill']), heldOut: pieces(['rotate']) }],
     },
@@ -313,4 +316,17 @@ test('joinedTexts: as many texts together as fit, a line feed between them, a lo
   const joined = joinedTexts(texts, all(texts), { separator: Int32Array.of(999), longest: 10 });
   t.deepEqual([...joined.starts], [0, 6, 10, 22, 23]);
   t.deepEqual([...joined.tokens.subarray(0, 7)], [24, 25, 999, 26, 27, 28, 29]);
+});
+
+test('taskBatches: a task that is not evaluated is trained all the same', (t) => {
+  const shape = shapes[0] as WindowShape;
+  const tasks = tasksOf(shape).map((task, index) => ({ ...task, evaluate: index === 0 }));
+  const [source, all] = [taskBatches(optionsOf(shape, { tasks })), taskBatches(optionsOf(shape))];
+  t.deepEqual(
+    source.evaluationParts?.map(({ task, language }) => `${task} ${language}`),
+    ['translation en-de', 'translation en-fr'],
+  );
+  t.true(source.numEvalSequences > 0 && source.numEvalSequences < all.numEvalSequences);
+  for (let step = 0; step < 20; step++)
+    t.deepEqual(source.trainBatch(step, 0, 4), all.trainBatch(step, 0, 4));
 });

@@ -20,6 +20,8 @@ export interface Task {
   readonly name: string;
   /** Share of the batches, any scale. */
   readonly weight: number;
+  /** Whether its held-out items are among the held-out sequences. */
+  readonly evaluate: boolean;
   /** Of its languages: p ∝ windows^(1/temperature). */
   readonly temperature: number;
   readonly parts: readonly TaskPart[];
@@ -92,8 +94,8 @@ function trainTasks({ tasks, shape, seed }: TaskBatchesOptions): readonly TrainT
 
 /** Held-out windows take turns by part, so that the first few of them are of every part. */
 function heldOutOf({ tasks, shape }: TaskBatchesOptions): HeldOut {
-  const named = tasks.flatMap(({ name, parts }) =>
-    parts.map(({ language, heldOut }) => ({ name, language, heldOut })),
+  const named = tasks.flatMap(({ name, parts, evaluate }) =>
+    (evaluate ? parts : []).map(({ language, heldOut }) => ({ name, language, heldOut })),
   );
   const parts = named.map(({ heldOut }) => packWindows(heldOut, shape, (place) => place));
   const sequences: (readonly [number, number])[] = [];

@@ -82,7 +82,7 @@ export function taskCorpusEntry({ languages, pairs, sha256 }: TaskCorpus): Cache
 export function taskCorpusFrom({ sections }: CacheEntry): TaskCorpus | null {
   const { names: written, sha256 } = sections;
   if (written === undefined || sha256 === undefined) return null;
-  const names = JSON.parse(new TextDecoder().decode(written as Uint8Array)) as Names;
+  const names = JSON.parse(new TextDecoder().decode(written)) as Names;
   const integers = (name: string): Int32Array | null => {
     const found = sections[name];
     return found instanceof Int32Array ? found : null;
