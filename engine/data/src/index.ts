@@ -30,7 +30,7 @@ export type * from './parallel/po-pairs.ts';
 export * from './parallel/text-pair.ts';
 export type * from './parallel/tsv-pairs.ts';
 export * from './parallel/typescript-messages.ts';
-export type { TextSource } from './tasks/monolingual.ts';
+export { isMonolingual, type TextSource } from './tasks/monolingual.ts';
 export { noises, type Noise } from './tasks/noise.ts';
 export { taskKinds, type TaskSpec } from './tasks/task-spec.ts';
 export * from './tasks/translation-prompt.ts';

@@ -8,3 +8,4 @@ export * from './run-event.ts';
 export * from './translation/bleu.ts';
 export * from './translation/chrf.ts';
 export { bleuTokensOf, type BleuTokens } from './translation/tokens.ts';
+export * from './translation/word-shares.ts';

@@ -40,6 +40,9 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--file-mib': ['0', '-1', 'x', ''],
   '--seq-len': ['0', '-1', 'x', ''],
   '--loss': ['best', ''],
+  '--metrics': ['rouge', 'bleu,', ''],
+  '--to': ['', ' '],
+  '--sentences': ['0', '-1', 'x', ''],
   '--only': ['router', '=1', '1=2', 'router='],
 };
 

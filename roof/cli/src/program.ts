@@ -17,6 +17,7 @@ import { registerScaling } from './commands/scaling.ts';
 import { registerSimulate } from './commands/simulate.ts';
 import { registerSweep } from './commands/sweep.ts';
 import { registerTokenize } from './commands/tokenize.ts';
+import { registerTranslate } from './commands/translate.ts';
 import { registerValidate } from './commands/validate.ts';
 import { print } from './output.ts';
 import { UsageError } from './errors.ts';
@@ -30,6 +31,7 @@ const computing: ReadonlySet<string> = new Set([
   'simulate',
   'eval',
   'generate',
+  'translate',
   'prune',
   'bench',
   'sweep',
@@ -76,6 +78,7 @@ export function createProgram(): Command {
   registerResume(program);
   registerEval(program);
   registerGenerate(program);
+  registerTranslate(program);
   registerImport(program);
   registerExport(program);
   registerMerge(program);

@@ -17,11 +17,17 @@ export const typescriptIdentity = (): string => `typescript@${located().version}
 
 /** The languages that the messages of the TypeScript compiler are translated to, as its package names them: `de`, `pt-br`, `zh-cn`. */
 export function typescriptLanguages(): readonly string[] {
-  const lib = join(located().folder, 'lib');
-  return readdirSync(lib, { withFileTypes: true })
+  const { folder, version } = located();
+  const languages = readdirSync(join(folder, 'lib'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
     .sort();
+  if (languages.length > 0) return languages;
+  throw new DataSourceError(
+    folder,
+    `typescript ${version} has no translations`,
+    'version 5.9 has: run npm ci, or npm install @troupe/data',
+  );
 }
 
 /**

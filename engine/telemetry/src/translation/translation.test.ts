@@ -3,6 +3,7 @@ import test from 'ava';
 import { corpusBleu } from './bleu.ts';
 import { corpusChrf } from './chrf.ts';
 import { bleuTokens, bleuTokensOf } from './tokens.ts';
+import { wordShares } from './word-shares.ts';
 
 /** What sacrebleu 2.6.0 says (`test/fixtures/sacrebleu/make.py`). */
 interface Case {
@@ -61,4 +62,19 @@ test('bleuTokens: words of mteval-v13a, or characters for languages without spac
     '13a',
     '13a',
   ]);
+});
+
+test('wordShares: words of the language and of the source; marks and numbers count for neither', (t) => {
+  const texts = ['Der Hund schläft.', 'Die Katze'];
+  t.deepEqual(wordShares(['der Hund, 7 dog!', 'Die'], ['The dog', 'the cat'], { language: 'de', texts }), {
+    known: 3 / 4,
+    copied: 1 / 4,
+    numWords: 4,
+  });
+  t.deepEqual(wordShares(['猫犬'], ['cat'], { language: 'ja', texts: ['猫が'] }), {
+    known: 1 / 2,
+    copied: 0,
+    numWords: 2,
+  });
+  t.deepEqual(wordShares(['7 !'], ['7'], { language: 'de', texts }), { known: 0, copied: 0, numWords: 0 });
 });

@@ -5,6 +5,8 @@ import { print, printError, printJson } from '../output.ts';
 import { expertTable } from '../run/expert-table.ts';
 import { partTable } from '../run/part-table.ts';
 import { bytes, count, nats, natsAToken } from '../run/numbers.ts';
+import type { ScoredDirection } from '../translation/score.ts';
+import { metricNames, type TranslationMetric } from '../translation/metrics.ts';
 import { dividedOrWhole } from './division.ts';
 import { collect, integer, named, verb, type CommonOptions } from '../verb.ts';
 
@@ -17,6 +19,8 @@ interface EvalOptions extends CommonOptions {
   readonly expertCounts?: boolean;
   /** Path of another run. */
   readonly beside?: string;
+  readonly metrics?: readonly TranslationMetric[];
+  readonly sentences?: number;
 }
 
 /** A held-out loss, and what it took. */
@@ -27,6 +31,8 @@ interface Measured extends Evaluation {
   readonly choices: readonly LayerChoices[] | null;
   /** By task and language; none where all text is of one kind, or where workers computed the loss. */
   readonly parts: readonly PartLoss[];
+  /** Of each direction; none unless they were asked for. */
+  readonly translations: readonly ScoredDirection[];
 }
 
 /** The loss on one device, as one process computes it. */
@@ -37,7 +43,12 @@ async function onOneDevice(path: string, options: EvalOptions): Promise<Measured
     const measured = await evaluate();
     const { step, numParameters } = model;
     const tokensPerSecond = measured.tokens / measured.seconds;
-    return { step, numParameters, tokensPerSecond, ...measured, statistics: data.statistics() };
+    const translations =
+      options.metrics === undefined
+        ? []
+        : await (await import('../translation/score.ts')).scoreTranslations(model, options);
+    const statistics = data.statistics();
+    return { step, numParameters, tokensPerSecond, ...measured, statistics, translations };
   });
 }
 
@@ -45,6 +56,8 @@ async function onOneDevice(path: string, options: EvalOptions): Promise<Measured
 async function onWorkers(path: string, options: EvalOptions): Promise<Measured> {
   if (options.expertCounts === true)
     throw new UsageError('--expert-counts counts on one device, and this evaluation is divided over workers');
+  if (options.metrics !== undefined)
+    throw new UsageError('--metrics translates on one device, and this evaluation is divided over workers');
   const { evaluateOnWorkers, openRun, parameterCounts, runOfPath } = await import('troupe');
   const { TaskProgress } = await import('../run/task-progress.ts');
   const progress = new TaskProgress();
@@ -66,7 +79,14 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Measured> 
         if (event.event === 'progress') progress.show(event);
       },
     });
-    return { ...evaluation, numParameters, tokensPerSecond: null, choices: null, parts: [] };
+    return {
+      ...evaluation,
+      numParameters,
+      tokensPerSecond: null,
+      choices: null,
+      parts: [],
+      translations: [],
+    };
   } finally {
     progress.close();
     await run.checkpoint.close();
@@ -84,8 +104,9 @@ const measured = (path: string, options: EvalOptions): Promise<Measured> =>
 /** Bytes of a parameter in a checkpoint. */
 const WEIGHT_BYTES = 4;
 
-function printMeasured(path: string, options: EvalOptions, found: Measured): void {
-  const { step, loss, tokens, statistics, numParameters, tokensPerSecond, choices, parts } = found;
+async function printMeasured(path: string, options: EvalOptions, found: Measured): Promise<void> {
+  const { step, loss, tokens, statistics, numParameters, tokensPerSecond, choices, parts, translations } =
+    found;
   const { unigramEntropy, bigramCrossEntropy } = statistics;
   const weightBytes = WEIGHT_BYTES * numParameters;
   const counts = options.expertCounts === true ? choices : null;
@@ -102,10 +123,18 @@ function printMeasured(path: string, options: EvalOptions, found: Measured): voi
       weightBytes,
       tokensPerSecond,
       ...(parts.length === 0 ? {} : { parts }),
+      ...(options.metrics === undefined ? {} : { translations }),
       ...(counts === null ? {} : { expertCounts: counts }),
     });
     return;
   }
+  const translated =
+    translations.length === 0
+      ? []
+      : (await import('../translation/direction-table.ts')).directionTable(
+          translations,
+          options.metrics ?? [],
+        );
   const speed = tokensPerSecond === null ? '' : `; ${count(tokensPerSecond)} tokens a second on one device`;
   print(
     ...(options.beside === undefined ? [] : [`${path}:`]),
@@ -113,6 +142,7 @@ function printMeasured(path: string, options: EvalOptions, found: Measured): voi
     `of all held-out tokens: unigram entropy ${nats(unigramEntropy)}, bigram cross entropy ${nats(bigramCrossEntropy)}`,
     `${count(numParameters)} parameters, ${bytes(weightBytes)} of weights${speed}`,
     ...partTable(parts),
+    ...translated,
     ...(counts === null ? [] : expertTable(counts)),
   );
 }
@@ -120,11 +150,13 @@ function printMeasured(path: string, options: EvalOptions, found: Measured): voi
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const { checkpoint: _ofTheFirst, ...ofBoth } = options;
   const { beside } = options;
+  if (options.sentences !== undefined && options.metrics === undefined)
+    throw new UsageError('--sentences goes with --metrics');
   const found = await measured(path, options);
-  printMeasured(path, options, found);
+  await printMeasured(path, options, found);
   if (beside === undefined) return;
   const other = await measured(beside, ofBoth);
-  printMeasured(beside, options, other);
+  await printMeasured(beside, options, other);
   if (options.json === true) return;
   const difference = found.loss - other.loss;
   const size = (100 * found.numParameters) / other.numParameters;
@@ -163,5 +195,11 @@ export function registerEval(program: Command): void {
       'measure another run on the same, such as the model before it was pruned',
       named,
     )
+    .option(
+      '--metrics <names>',
+      'also translate held-out texts and compare them with their translations: bleu, chrf, or bleu,chrf',
+      metricNames,
+    )
+    .option('--sentences <n>', 'with --metrics: texts of a direction (default 100)', integer(1))
     .action(evaluate);
 }
