@@ -8,7 +8,7 @@ import {
   type UnitTargets,
 } from '@troupe/model';
 import type { ExactSum, Ints, KernelCall } from '@troupe/kernel-set';
-import { isEmbedding, type Unit } from '@troupe/spec';
+import { embeddingCalls, isEmbedding, type Unit } from '@troupe/spec';
 import { tensorRank, type ParameterGroup } from '@troupe/topology/layout';
 import type { Job } from './job.ts';
 import type { Worker } from './worker.ts';
@@ -46,7 +46,7 @@ function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => Gradient
   const { from, to } = job.layout.segmentsOf(tensorRank(0));
   const hasTwo = (unit: Unit): boolean =>
     unit.buffer !== null ||
-    (job.model.tiedHead && isEmbedding(unit)) ||
+    (isEmbedding(unit) && embeddingCalls(job.model) > 1) ||
     (unit.peerGradient === 'shares' && to - from > 1);
   return (unit) => (hasTwo(unit) ? 'begun' : 'stored');
 }

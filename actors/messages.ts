@@ -29,12 +29,29 @@ const mode = oneOf('train', 'evaluate');
 const range = { from: number, to: number };
 /** Of a part of a matrix's columns: elements in a row of it, and from one row to the next in the whole tensor. */
 const rows = { rowLength: optional(number), rowStride: optional(number) };
-/** Tokens of consecutive sequences, one behind the other. */
-const tokens = { ids_T: ints, targets_T: ints, firstSeen_T: ints, valid_T: bytes };
+/** Tokens of consecutive sequences, one behind the other; where a model has an encoder also what it reads, and what tokens see of that. */
+const tokens = {
+  ids_T: ints,
+  targets_T: ints,
+  firstSeen_T: ints,
+  valid_T: bytes,
+  sourceIds_S: tensor.optional(ints),
+  sourceFirst_S: tensor.optional(ints),
+  sourceEnd_S: tensor.optional(ints),
+  sourceValid_S: tensor.optional(bytes),
+  crossFirst_T: tensor.optional(ints),
+  crossEnd_T: tensor.optional(ints),
+};
 /** Weights of a part of a slice, and the optimizer's state of them. */
 const state = { weights: floats, first: floats, second: floats };
 /** What of a token batch counts: targets of the loss, tokens that are not padding, and balance domains that are not padding alone. */
-const counted = { targets: number, tokens: number, domains: number };
+const counted = {
+  targets: number,
+  tokens: number,
+  domains: number,
+  sourceTokens: optional(number),
+  sourceDomains: optional(number),
+};
 
 /**
  * Every kind of message: who sends it to whom, whether one of an abandoned attempt is dropped, and what it holds.
@@ -117,10 +134,10 @@ export const messages = {
   'hidden.ready': message({
     from: ['pass'],
     to: ['stage'],
-    says: 'The residual stream behind the chunk of layers before: what a chunk of this stage begins with.',
+    says: 'The residual stream behind the chunk of layers before, what a chunk of this stage begins with; with an encoder also its stream, or the memory that it left.',
     fenced: true,
     body: { mode, chunk: number },
-    tensors: { hidden_TD: floats },
+    tensors: { hidden_TD: floats, source_SD: tensor.optional(floats) },
   }),
   'peer.share': message({
     from: ['pass'],
@@ -133,10 +150,10 @@ export const messages = {
   'hidden.gradient': message({
     from: ['pass'],
     to: ['stage'],
-    says: 'The gradient of what a chunk of this stage sent on: what its backward pass begins with.',
+    says: 'The gradients of what a chunk of this stage sent on: what its backward pass begins with.',
     fenced: true,
     body: { chunk: number },
-    tensors: { dHidden_TD: floats },
+    tensors: { dHidden_TD: floats, dSource_SD: tensor.optional(floats) },
   }),
   'pass.forward': message({
     from: ['stage'],

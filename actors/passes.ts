@@ -1,20 +1,26 @@
 import { assert, InvariantError } from '@troupe/core';
 import type { Device, Floats } from '@troupe/kernel-set';
 import {
-  Activations,
   DeferredWeights,
   ownRuns,
-  ropeTables,
   StageStatistics,
+  StreamActivations,
+  streamAt,
+  streamContexts,
+  streamPasses,
+  streamPositions,
   tensorShare,
+  uploadStreams,
   type BalanceCoefficients,
-  uploadBatch,
   type Batch,
-  type DeviceBatch,
+  type CommonContext,
   type GateBackwardOptions,
-  type GradientActivations,
+  type PositionTables,
   type RoutingPlace,
-  type StageContext,
+  type StageShape,
+  type StreamGradients,
+  type StreamPass,
+  type Streams,
 } from '@troupe/model';
 import type { Slot, StageSlots } from '@troupe/topology/layout';
 import type { PassMode } from './messages.ts';
@@ -33,7 +39,7 @@ export interface PassPlace {
 /** What a pass has to know of the whole batch. */
 export interface BatchSizes {
   /** Gradient coefficients of the balance losses; null where they are not known yet, or not needed. */
-  readonly balance: BalanceCoefficients | null;
+  readonly balance: Streams<BalanceCoefficients> | null;
   /** What the loss is divided by; of no interest to an evaluation. */
   readonly targets: number;
   /** Tokens whose logits are wanted instead of the loss, one of a sequence at most; null: none. */
@@ -43,9 +49,10 @@ export interface BatchSizes {
 /** One microbatch on its way through a chunk of a stage. It never changes, but for what kernels write into its buffers. */
 export interface Pass extends PassPlace, BatchSizes {
   readonly slot: number;
-  readonly batch: DeviceBatch;
-  /** Its weights, its activations, and where its gradients and statistics go. */
-  readonly context: StageContext;
+  /** Of each stream its weights, activations and tokens, and where its gradients and statistics go. */
+  readonly streams: Streams<StreamPass>;
+  /** Buffers of all of them. */
+  readonly act: StreamActivations;
   /** Gradients of matrices that wait for an operation of their own; null: they are part of the backward half. */
   readonly deferred: DeferredWeights | null;
 }
@@ -62,11 +69,11 @@ export class Passes {
   readonly #device: Device;
   readonly #worker: Worker;
   readonly #parameters: StageParameters;
-  readonly #activations: readonly (Activations | null)[];
+  readonly #activations: readonly (StreamActivations | null)[];
   readonly #deferred: readonly (DeferredWeights | null)[];
   readonly #statistics: Readonly<Record<PassMode, StageStatistics>>;
-  readonly shape: StageContext['shape'];
-  readonly #rope: StageContext['rope'];
+  readonly shape: StageShape;
+  readonly #positions: Streams<PositionTables>;
   readonly #open = new Map<number, Pass>();
   #logits: Floats | null = null;
 
@@ -86,25 +93,25 @@ export class Passes {
       rowFormat: job.rowFormat ?? 'f32',
       tensor: tensorShare(layout.tensorAxis, worker.at.tp),
     };
-    this.#rope = ropeTables(device, job.model);
+    this.#positions = streamPositions(device, this.shape);
     this.#activations = this.#allocate(worker);
     const { defersMatrices } = layout;
     this.#deferred = this.slots.all.map(({ mode }, index) => {
       const act = this.#activations[index] ?? null;
-      return defersMatrices && mode === 'train' && act !== null ? new DeferredWeights(act) : null;
+      return defersMatrices && mode === 'train' && act !== null ? new DeferredWeights(act.decoder) : null;
     });
     const statistics = (): StageStatistics => new StageStatistics(device, job.model, worker.layers);
     this.#statistics = { train: statistics(), evaluate: statistics() };
   }
 
-  #allocate(worker: Worker): readonly (Activations | null)[] {
+  #allocate(worker: Worker): readonly (StreamActivations | null)[] {
     const { job, device } = worker;
     const { layout, model } = job;
-    let gradients: GradientActivations | undefined;
+    let gradients: StreamGradients | undefined;
     return this.slots.all.map(({ mode, plan }) => {
       if (mode === 'evaluate' && job.evaluationSequences === 0) return null;
       const [first = 0] = plan.blocks;
-      const made = new Activations(device, this.shape, {
+      const made = new StreamActivations(device, this.shape, {
         training: mode === 'train',
         recompute: job.recompute === 'layer',
         keepsRows: true,
@@ -127,8 +134,10 @@ export class Passes {
       slot: slot.index,
       ...placeOf(place),
     });
-    const context = this.#context(place, slot);
-    const tokens = uploadBatch(this.#device, batch);
+    const act = this.#activations[slot.index];
+    assert(act !== null && act !== undefined, 'a slot has its buffers', { slot: slot.index });
+    const contexts = streamContexts(act, this.#positions, this.#common(place, slot));
+    const streams = streamPasses(contexts, uploadStreams(this.#device, batch));
     const deferred = this.#deferred[slot.index] ?? null;
     const pass = {
       step,
@@ -136,9 +145,9 @@ export class Passes {
       version,
       microbatch,
       slot: slot.index,
-      batch: tokens,
+      streams,
+      act,
       ...sizes,
-      context,
       deferred,
     };
     this.#open.set(slot.index, pass);
@@ -160,7 +169,7 @@ export class Passes {
   }
 
   /** All open passes from now on with the coefficients of their backward passes. */
-  balance(balance: BalanceCoefficients): void {
+  balance(balance: Streams<BalanceCoefficients>): void {
     for (const [slot, pass] of this.#open) this.#open.set(slot, { ...pass, balance });
   }
 
@@ -198,13 +207,8 @@ export class Passes {
     return { routing: { mode, seed: job.seed, step, firstSequence: first } };
   }
 
-  #context(place: PassPlace, { index, mode }: Slot): StageContext {
-    const act = this.#activations[index];
-    assert(act !== null && act !== undefined, 'a slot has its buffers', { slot: index });
+  #common(place: PassPlace, { mode }: Slot): CommonContext {
     return {
-      shape: this.shape,
-      rope: this.#rope,
-      act,
       statistics: this.#statistics[mode],
       weights: this.#parameters.weights(place.version),
       gradients: mode === 'train' ? this.#parameters.gradients(place.microbatch) : null,
@@ -213,12 +217,16 @@ export class Passes {
   }
 }
 
+/** The stream of a pass that a layer is of. */
+export const streamOfPass = ({ streams }: Pass, layer: number): StreamPass =>
+  streamAt(streams, streams.decoder.context.shape.config, layer);
+
 /** What of a step's balance the backward pass of a layer's gate needs. */
-export function gateOptions(balance: BalanceCoefficients | null, layer: number): GateBackwardOptions {
+export function gateOptions({ balance, streams }: Pass, layer: number): GateBackwardOptions {
   assert(balance, 'the coefficients of the balance losses are known before a backward pass');
-  const fractions = balance.fractions(layer);
-  const { auxScale, zScale } = balance;
-  return { auxScale, zScale, ...(fractions === null ? {} : { fractions }) };
+  const { auxScale, zScale, fractions } = streamAt(balance, streams.decoder.context.shape.config, layer);
+  const own = fractions(layer);
+  return { auxScale, zScale, ...(own === null ? {} : { fractions: own }) };
 }
 
 const placeOf = ({ step, attempt, microbatch }: PassPlace) => ({ step, attempt, microbatch });

@@ -1,4 +1,4 @@
-import { dropless, type CapacityConfig, type RouterConfig } from '@troupe/spec';
+import { dropless, hasExperts, type CapacityConfig, type RouterConfig } from '@troupe/spec';
 import { dataKinds } from './data-kinds.ts';
 import { divisors, greatestCommonDivisor } from './nearest.ts';
 import { MAX_WORLD } from './schema-run.ts';
@@ -20,14 +20,11 @@ export const expertWidth = (
   { granularity, dExpert }: Pick<NonNullable<TopologyValues['model']['moe']>, 'granularity' | 'dExpert'>,
 ): number => dExpert ?? dFf / granularity;
 
-/** Layers that have experts, as `blockOf` of the spec has it. */
+/** Layers that have experts. */
 export const layersWithExperts = (
-  layers: number,
-  moe: Pick<NonNullable<TopologyValues['model']['moe']>, 'every' | 'firstDense'> | null,
+  model: Pick<TopologyValues['model'], 'layers' | 'moe' | 'encoder'>,
 ): readonly number[] =>
-  Array.from({ length: layers }, (_, layer) => layer).filter(
-    (layer) => moe !== null && layer >= moe.firstDense && (layer + 1) % moe.every === 0,
-  );
+  Array.from({ length: model.layers }, (_, layer) => layer).filter((layer) => hasExperts(model, layer));
 
 type WrittenMoe = NonNullable<TopologyValues['model']['moe']>;
 
@@ -48,9 +45,10 @@ const fillRouter = (router: WrittenMoe['router']) => ({
 });
 
 function fillModel(model: TopologyValues['model']) {
-  const { moe } = model;
+  const { moe, encoder } = model;
   return {
     ...model,
+    encoder: encoder === null ? null : { layers: encoder.layers, seqLen: encoder.seqLen ?? model.seqLen },
     moe:
       moe === null ? null : { ...moe, router: fillRouter(moe.router), capacity: fillCapacity(moe.capacity) },
     kvHeads: model.kvHeads ?? model.heads,

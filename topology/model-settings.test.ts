@@ -19,6 +19,10 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   heads: ['parameters', 'flops', 'memory', 'traffic'],
   kvHeads: ['parameters', 'flops', 'memory', 'traffic'],
   headDim: ['parameters', 'flops', 'memory', 'traffic'],
+  encoder: ['parameters', 'flops', 'memory', 'traffic'],
+  'encoder.layers': ['parameters', 'flops', 'memory', 'traffic'],
+  'encoder.seqLen': ['flops', 'memory'],
+  positions: ['memory'],
   mla: ['parameters', 'flops', 'memory', 'traffic'],
   'mla.qRank': ['parameters', 'flops', 'memory', 'traffic'],
   'mla.kvRank': ['parameters', 'flops', 'memory', 'traffic'],
@@ -94,6 +98,10 @@ const others: ConfigTable<unknown> = {
   heads: 8,
   kvHeads: 2,
   headDim: 16,
+  encoder: { layers: 2, seqLen: 32 },
+  'encoder.layers': 1,
+  'encoder.seqLen': 16,
+  positions: 'sinusoidal',
   mla: { qRank: 16, kvRank: 8, nopeDim: 6, ropeDim: 2, valueDim: 8 },
   'mla.qRank': 24,
   'mla.kvRank': 12,
@@ -180,6 +188,9 @@ const latentFile = {
   model: { ...file.model, mla: { qRank: 20, kvRank: 10, nopeDim: 6, ropeDim: 2, valueDim: 8 } },
 };
 const latent: ResolvedTopology = resolveTopology(latentFile);
+/** With an encoder, whose settings another model does not have. */
+const encoderFile = { ...file, model: { ...file.model, encoder: { layers: 2, seqLen: 24 } } };
+const encoding: ResolvedTopology = resolveTopology(encoderFile);
 /** Without groups of experts, from which experts cannot choose, and of which no choice is drawn. */
 const choiceFile = {
   ...file,
@@ -188,13 +199,15 @@ const choiceFile = {
 /** A file that may have another value of a setting. */
 function ofKind(
   path: ConfigPath,
-): readonly [typeof file | typeof latentFile | typeof choiceFile, ResolvedTopology] {
+): readonly [typeof file | typeof latentFile | typeof choiceFile | typeof encoderFile, ResolvedTopology] {
   if (isLatent(path)) return [latentFile, latent];
+  if (isOfEncoder(path)) return [encoderFile, encoding];
   return path === 'moe.router.kind' || path === 'moe.router.sampling'
     ? [choiceFile, resolveTopology(choiceFile)]
     : [file, topology];
 }
 const isLatent = (path: ConfigPath): boolean => path.startsWith('mla.');
+const isOfEncoder = (path: ConfigPath): boolean => path.startsWith('encoder.');
 const paths = Object.keys(planDecisions) as ConfigPath[];
 
 function figures(each: ResolvedTopology): Readonly<Record<Figure, string>> {
@@ -208,9 +221,10 @@ function figures(each: ResolvedTopology): Readonly<Record<Figure, string>> {
 }
 
 test('plan: every setting of the model changes the figures that were decided for it, and no other', (t) => {
-  const [whole, ofLatent] = [figures(topology), figures(latent)];
+  const known = new Map([topology, latent, encoding].map((each) => [each, figures(each)]));
   for (const path of paths) {
-    const [base, before] = isLatent(path) ? [latent, ofLatent] : [topology, whole];
+    const base = isLatent(path) ? latent : isOfEncoder(path) ? encoding : topology;
+    const before = known.get(base)!;
     // Heads of latent attention are as wide as their two parts.
     const given = withValue(base.model as unknown as Tree, path, others[path]) as unknown as ModelConfig;
     const { mla } = given;

@@ -171,14 +171,14 @@ function writtenRules(groups: readonly (readonly number[])[], file: FilledTopolo
 
 function expertRules(file: FilledTopology): Finding[] {
   const { experts } = file.parallel;
-  const { moe, layers } = file.model;
+  const { moe } = file.model;
   if (experts === 'contiguous') return [];
   const keys: Keys = ['parallel.experts', 'model.moe'];
   if (moe === null)
     return [conflict(keys, 'a model without experts (model.moe) has none to deal', 'contiguous')];
   if (experts === 'balanced') return [];
   if (!isByLayer(experts)) return writtenRules(experts, file, keys[0]);
-  const withExperts = layersWithExperts(layers, moe).length;
+  const withExperts = layersWithExperts(file.model).length;
   if (experts.length !== withExperts)
     return [
       conflict(

@@ -100,7 +100,7 @@ function expertDevices(
         ? { ep: index % ep, edp: Math.floor(index / ep) }
         : { ep: Math.floor(index / edp), edp: index % edp };
     const name = `ep${place.ep}/edp${place.edp}`;
-    for (const layer of layersWithExperts(file.model.layers, file.model.moe)) {
+    for (const layer of layersWithExperts(file.model)) {
       const address = addresses.expert(layer, place);
       const target = targets.of(address);
       if (target === null || !free.has(target.device))

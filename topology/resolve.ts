@@ -26,6 +26,8 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
   return {
     vocab: model.vocab,
     layers: model.layers,
+    encoder: model.encoder,
+    positions: model.positions,
     dModel: model.dModel,
     heads: model.heads,
     kvHeads: model.kvHeads,

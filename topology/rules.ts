@@ -7,6 +7,7 @@ import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
 import { hostTargets, offloadOf } from './host-targets.ts';
 import { indivisible } from './indivisible.ts';
+import { encoderRules } from './encoder-rules.ts';
 import { modelRules, moeRules } from './model-rules.ts';
 import { limits } from './limits.ts';
 import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
@@ -250,6 +251,7 @@ function wireRules(file: FilledTopology): Finding[] {
 export function crossKeyFindings(file: FilledTopology, written: TopologyValues): readonly Finding[] {
   return [
     ...modelRules(file, written),
+    ...encoderRules(file),
     ...moeRules(file),
     ...choiceRules(file),
     ...capacityRules(file),

@@ -1,4 +1,4 @@
-import { activations, defaultRouter, dropless, dropPolicies, routerNames } from '@troupe/spec';
+import { activations, defaultRouter, dropless, dropPolicies, positionCodes, routerNames } from '@troupe/spec';
 import * as z from 'zod';
 import { noises, parallelKinds, taskKinds } from './task-kinds.ts';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
@@ -140,11 +140,31 @@ const mla = z.strictObject({
   valueDim: count('Width of a head of values.', 'elements').default(128),
 });
 
+const encoder = z.strictObject({
+  layers: count("How many of the layers are the encoder's: the first ones.", 'layers', { max: 10_000 }),
+  seqLen: count(
+    'Positions of a sequence that the encoder reads. Default: model.seqLen.',
+    'tokens',
+  ).optional(),
+});
+
 /** `model:`, the only key without which a topology says nothing. */
 export const modelSchema = z
   .strictObject({
     vocab: count('Size of the vocabulary.', 'tokens', { min: 2 }).default(4096),
-    layers: count('Transformer layers.', 'layers', { max: 10_000 }).default(4),
+    layers: count('Transformer layers, those of an encoder among them.', 'layers', { max: 10_000 }).default(
+      4,
+    ),
+    encoder: encoder
+      .nullable()
+      .default(null)
+      .describe(
+        'A stack that reads a source text, whose output the other layers read; null (default): none.',
+      ),
+    positions: choice(
+      'How tokens know where they stand: turned queries and keys, or a table of sines added to embeddings.',
+      positionCodes,
+    ).default(positionCodes[0]),
     dModel: count('Width of the residual stream.', 'elements').default(128),
     heads: count('Query heads.', 'heads').default(4),
     kvHeads: count('Key/value heads (grouped-query attention). Default: heads.', 'heads').optional(),

@@ -20,6 +20,10 @@ export type Trajectory = Pick<FilledTopology, 'model'> & {
 export const trajectoryKeys: ConfigTable<string | null> = {
   vocab: 'vocab',
   layers: 'layers',
+  encoder: 'encoder',
+  'encoder.layers': 'encoder.layers',
+  'encoder.seqLen': 'encoder.seqLen',
+  positions: 'positions',
   dModel: 'dModel',
   heads: 'heads',
   kvHeads: 'kvHeads',

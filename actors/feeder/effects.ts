@@ -3,6 +3,7 @@ import { evaluationParts, joinedParts, numUsedRuns, numValidTargets, numValidTok
 import { routingDomain } from '@troupe/spec';
 import { addresses, type WorkerRank } from '@troupe/topology/layout';
 import type { Job } from '../job.ts';
+import { addCounts, tensorsOf, type Counted } from '../token-tensors.ts';
 import { Answers, placeOf, type Request } from './answers.ts';
 import type { FeederSelf } from './events.ts';
 import type { FeederEffects } from './machine.ts';
@@ -15,23 +16,29 @@ export function feederEffects(
   source: TokenSource,
 ): FeederEffects {
   const { dealing } = layout;
-  const tokensPerDomain = (model.moe?.balance.domain ?? 1) * dealing.sequencesPerGrain * model.seqLen;
+  const sequencesPerDomain = (model.moe?.balance.domain ?? 1) * dealing.sequencesPerGrain;
+  const countsOf = ({ targets_T, valid_T, source }: TokenBatch): Counted => {
+    const used = (valid: Uint8Array, seqLen: number): number =>
+      numUsedRuns(valid, sequencesPerDomain * seqLen);
+    const own = {
+      targets: numValidTargets(targets_T),
+      tokens: numValidTokens(valid_T),
+      domains: used(valid_T, model.seqLen),
+    };
+    if (source === undefined || model.encoder === null) return own;
+    const sourceDomains = used(source.valid_T, model.encoder.seqLen);
+    return { ...own, sourceTokens: numValidTokens(source.valid_T), sourceDomains };
+  };
   const replica = layout.at(worker).dp;
   /** All of them look at the tokens: at ids, at what may be attended to, at what is padding, at targets. */
   const stages = layout.stagesOf(replica);
   const answers = new Answers(self);
   const passStep = ({ step }: Request, batches: readonly TokenBatch[]): void => {
-    let targets = 0;
-    let tokens = 0;
-    let domains = 0;
     batches.forEach((batch, microbatch) => {
-      targets += numValidTargets(batch.targets_T);
-      tokens += numValidTokens(batch.valid_T);
-      domains += numUsedRuns(batch.valid_T, tokensPerDomain);
       const tensors = tensorsOf(batch);
       for (const stage of stages) self.tell(stage, 'batch.ready', { step, microbatch, tensors });
     });
-    self.tell(addresses.trainer, 'batch.counted', { step, body: { targets, tokens, domains } });
+    self.tell(addresses.trainer, 'batch.counted', { step, body: addCounts(batches.map(countsOf)) });
   };
   /** What one pass of an evaluation asks the source for. */
   const evaluationOf = (pass: number) => {
@@ -77,11 +84,3 @@ export function feederEffects(
     },
   };
 }
-
-/** A batch of a source of tokens may have more fields than travel. */
-const tensorsOf = ({ ids_T, targets_T, firstSeen_T, valid_T }: TokenBatch): TokenBatch => ({
-  ids_T,
-  targets_T,
-  firstSeen_T,
-  valid_T,
-});

@@ -1,10 +1,7 @@
-/** The tokens of consecutive sequences, one after the other; see `Batch` of the model. */
-export interface TokenBatch {
-  readonly ids_T: Int32Array;
-  readonly targets_T: Int32Array;
-  readonly firstSeen_T: Int32Array;
-  readonly valid_T: Uint8Array;
-}
+import type { Batch } from '@troupe/model';
+
+/** The tokens of consecutive sequences, one after the other. */
+export type TokenBatch = Batch;
 
 /**
  * Where sequences come from. DAT-1: sequence i of step t is a pure function of (seed, t, i), so any replica may ask for any of them.

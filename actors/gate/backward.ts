@@ -23,7 +23,7 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
   const { device } = worker;
   return {
     weigh: (_event, context) => {
-      const ctx = state.passOf(context).context;
+      const ctx = state.streamOf(context).context;
       const packing = state
         .chunksOf(context)
         .flatMap((chunk) =>
@@ -62,8 +62,8 @@ export function backwardEffects(self: GateSelf, state: GateState): BackwardEffec
     },
     backward: (_event, context) => {
       self.endWait('experts');
-      const { batch, balance, context: ctx } = state.passOf(context);
-      const options = gateOptions(balance, layer);
+      const { batch, context: ctx } = state.streamOf(context);
+      const options = gateOptions(state.passOf(context), layer);
       const calls = [...state.widening(), ...gateBackward(ctx, layer, batch, options)];
       const { deferred } = state.passOf(context);
       const kept = callsOf(deferred?.defer([{ calls }]) ?? [{ calls }]);

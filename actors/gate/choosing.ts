@@ -106,7 +106,7 @@ export class Choosing {
 
   #nominate(context: GateContext): void {
     this.#arrived.clear();
-    const { context: ctx, batch } = this.#state.passOf(context);
+    const { context: ctx, batch } = this.#state.streamOf(context);
     const { worker, layer, firstSequence } = this.#state;
     const calls = [...gateLogits(ctx, layer), ...nominate(ctx, layer, batch, firstSequence)];
     this.#self.submit(worker.device, calls, 'candidates.computed', this.#state.place(context));
@@ -114,7 +114,7 @@ export class Choosing {
 
   #sendCandidates(context: GateContext): void {
     const { device } = this.#state.worker;
-    const ctx = this.#state.passOf(context).context;
+    const ctx = this.#state.streamOf(context).context;
     const awaited: Address[] = [];
     for (const share of this.#shares)
       for (const peer of share.peers) {
@@ -142,7 +142,7 @@ export class Choosing {
   #decide(context: GateContext): void {
     this.#self.endWait('choices');
     const { worker, layer } = this.#state;
-    const ctx = this.#state.passOf(context).context;
+    const ctx = this.#state.streamOf(context).context;
     const calls = this.#shares.filter(decidesAny).map((share) => {
       const positions = share.decides.to - share.decides.from;
       const own = partsOf(share).map((part) => candidatesOf(ctx, part, share.decides));
@@ -171,7 +171,7 @@ export class Choosing {
   #sendThresholds(context: GateContext): void {
     this.#candidates.clear();
     const { device } = this.#state.worker;
-    const ctx = this.#state.passOf(context).context;
+    const ctx = this.#state.streamOf(context).context;
     const awaited: Address[] = [];
     for (const share of this.#shares) {
       for (const peer of share.peers) if (decidesAny(peer)) awaited.push(this.#state.peerGate(peer.rank));
@@ -191,7 +191,7 @@ export class Choosing {
 
   #acceptThresholds(from: Address, thresholds_QE: BigInt64Array, context: GateContext): void {
     const { device } = this.#state.worker;
-    const ctx = this.#state.passOf(context).context;
+    const ctx = this.#state.streamOf(context).context;
     for (const share of this.#shares) {
       const peer = share.peers.find(({ rank }) => this.#state.peerGate(rank) === from);
       if (peer === undefined) continue;
@@ -202,7 +202,7 @@ export class Choosing {
   #route(context: GateContext): void {
     this.#self.endWait('choices');
     const { worker, layer, firstSequence, destinations } = this.#state;
-    const { context: ctx, batch } = this.#state.passOf(context);
+    const { context: ctx, batch } = this.#state.streamOf(context);
     const calls = gateRest(ctx, layer, batch, { ranks: destinations.length, firstSequence });
     this.#self.submit(worker.device, calls, 'routing.planned', this.#state.place(context));
   }

@@ -23,11 +23,11 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
   const { device, job } = worker;
   return {
     score: (_event, context) => {
-      const calls = gateLogits(state.passOf(context).context, layer);
+      const calls = gateLogits(state.streamOf(context).context, layer);
       self.submit(device, calls, 'logits.computed', state.place(context));
     },
     route: (_event, context) => {
-      const { batch, context: ctx } = state.passOf(context);
+      const { batch, context: ctx } = state.streamOf(context);
       const routing = { ranks: destinations.length, choicesGiven: state.choices(context) };
       // The logits of a gate that looked at them are there already.
       const calls = (job.gate === undefined ? gateForward : gateRest)(ctx, layer, batch, routing);
@@ -68,7 +68,7 @@ export function forwardEffects(self: GateSelf, state: GateState): ForwardEffects
     },
     combine: (_event, context) => {
       self.endWait('experts');
-      const ctx = state.passOf(context).context;
+      const ctx = state.streamOf(context).context;
       const calls = [...state.widening(), ...combineForward(ctx, layer)];
       worker.chain(self, calls, 'outputs.combined', state.place(context));
     },

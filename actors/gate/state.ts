@@ -1,9 +1,9 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
 import type { KernelCall, RowsPart } from '@troupe/kernel-set';
-import { chunkOf, chunksOf, forcedChoices, widenedRows, type RowChunk } from '@troupe/model';
+import { chunkOf, chunksOf, forcedChoices, widenedRows, type RowChunk, type StreamPass } from '@troupe/model';
 import type { MoeConfig } from '@troupe/spec';
 import type { ChoiceGroupShare, DataRank } from '@troupe/topology/layout';
-import type { Pass, Passes } from '../passes.ts';
+import { streamOfPass, type Pass, type Passes } from '../passes.ts';
 import type { Worker } from '../worker.ts';
 import type { GateSelf } from './events.ts';
 import type { GateContext } from './machine.ts';
@@ -71,13 +71,18 @@ export class GateState {
     return this.#passes.at(context, context.slot);
   }
 
+  /** The stream of the pass that the layer is of. */
+  streamOf(context: GateContext): StreamPass {
+    return streamOfPass(this.passOf(context), this.layer);
+  }
+
   /** What of the pass goes to experts at a time. */
   chunksOf(context: GateContext): readonly RowChunk[] {
-    return chunksOf(this.passOf(context).context, this.layer);
+    return chunksOf(this.streamOf(context).context, this.layer);
   }
 
   chunkOf(context: GateContext, index: number): RowChunk {
-    return chunkOf(this.passOf(context).context, this.layer, index);
+    return chunkOf(this.streamOf(context).context, this.layer, index);
   }
 
   /** The gate of another replica that routes the same layer: on the worker that differs in nothing else. */
@@ -88,14 +93,15 @@ export class GateState {
 
   /** Choices that do not come from the logits' top-k: an own gate's, or a forced pattern. */
   choices(context: GateContext): Int32Array | null {
-    const { gate, model, layout } = this.worker.job;
+    const { gate, layout } = this.worker.job;
     const { dealing } = layout;
+    const model = this.streamOf(context).context.shape.config;
     const tokens = dealing.microbatchSequences * model.seqLen;
     /** Index in the global batch, or among the held-out sequences. */
     const firstToken = dealing.sequencesOf(this.worker.at.dp, context.microbatch).first * model.seqLen;
     if (gate !== undefined) {
       const { experts, topK } = this.moe;
-      const { logits_TE } = this.passOf(context).context.act.moe(this.layer);
+      const { logits_TE } = this.streamOf(context).context.act.moe(this.layer);
       const question = { tokens, experts, topK, step: context.step, layer: this.layer, firstToken };
       return chosenBy(gate, this.worker.device.read(logits_TE), question);
     }

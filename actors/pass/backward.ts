@@ -1,14 +1,14 @@
 import { assert } from '@troupe/core';
 import {
   attentionBackward,
-  embedBackward,
   ffnBackward,
   headBackward,
   headForward,
   layerAgain,
   moeBackward,
+  unembedStreams,
 } from '@troupe/model';
-import { gateOptions } from '../passes.ts';
+import { gateOptions, streamOfPass } from '../passes.ts';
 import type { PassSelf } from './events.ts';
 import type { PassEffects } from './machine.ts';
 import { messagePlace } from './place.ts';
@@ -34,12 +34,13 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
   const { device } = worker;
   return {
     backwardHead: (_event, context) => {
-      const { batch, targets, context: ctx } = state.passOf(context);
+      const { targets, streams } = state.passOf(context);
+      const { batch, context: ctx } = streams.decoder;
       const head = headForward(ctx, batch, { gradScale: 1 / targets });
       steps.run([...head, { calls: headBackward(ctx) }], 'head.finished', context);
     },
     computeAgain: (_event, context) => {
-      const { batch, context: ctx } = state.passOf(context);
+      const { batch, context: ctx } = streamOfPass(state.passOf(context), context.layer);
       steps.run(layerAgain(ctx, context.layer, batch), 'layer.again', context);
     },
     unroute: (_event, context) => {
@@ -50,9 +51,10 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
     sendHeld: (_event, context) => state.release(context),
     backwardAttention: (_event, context) => {
       const { layer } = context;
-      const { batch, balance, context: ctx } = state.passOf(context);
+      const pass = state.passOf(context);
+      const { batch, context: ctx } = streamOfPass(pass, layer);
       const ffn = context.moeLayers.has(layer)
-        ? moeBackward(ctx, layer, batch, gateOptions(balance, layer))
+        ? moeBackward(ctx, layer, batch, gateOptions(pass, layer))
         : ffnBackward(ctx, layer);
       const complete = { calls: state.parameters.complete(state.completedAt(context), context) };
       const isAgain = context.recomputes && !context.moeLayers.has(layer);
@@ -66,8 +68,8 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
       held.push(...finished.layer(layer));
     },
     backwardEmbedding: (_event, context) => {
-      const { batch, context: ctx } = state.passOf(context);
-      steps.run(embedBackward(ctx, batch), 'embedding.backwarded', context, true);
+      const { streams } = state.passOf(context);
+      steps.run(unembedStreams(streams), 'embedding.backwarded', context, true);
     },
     holdEmbedding: (_event, { defersMatrices }) => {
       if (!defersMatrices) held.push(...finished.embedding);
@@ -75,13 +77,14 @@ export function backwardEffects(self: PassSelf, state: PassState): BackwardEffec
     sendGradient: (_event, context) => {
       const { previous } = state;
       assert(previous, 'a chunk without the embedding has one before it', { chunk: slot.chunk });
-      const { act } = state.passOf(context).context;
-      // The next backward pass of this worker uses the same buffer.
-      const dHidden_TD = device.read(act.gradients.dHidden_TD).slice();
+      const { decoder, encoder } = state.passOf(context).act.inputGradients;
+      // The next backward pass of this worker uses the same buffers.
+      const dHidden_TD = device.read(decoder).slice();
+      const dSource_SD = encoder === null ? null : device.read(encoder).slice();
       self.tell(previous.stage, 'hidden.gradient', {
         ...messagePlace(context),
         body: { chunk: previous.chunk },
-        tensors: { dHidden_TD },
+        tensors: { dHidden_TD, ...(dSource_SD === null ? {} : { dSource_SD }) },
       });
     },
     finishBackward: (_event, context) => {

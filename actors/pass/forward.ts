@@ -1,8 +1,8 @@
-import { assert } from '@troupe/core';
+import { assert, type HostFloats } from '@troupe/core';
 import type { Floats } from '@troupe/kernel-set';
 import {
   attentionForward,
-  embedForward,
+  embedStreams,
   ffnForward,
   finalNormForward,
   headForward,
@@ -11,6 +11,7 @@ import {
   type StageContext,
   type Step,
 } from '@troupe/model';
+import { streamOfPass } from '../passes.ts';
 import type { PassSelf } from './events.ts';
 import type { PassEffects } from './machine.ts';
 import { messagePlace } from './place.ts';
@@ -44,9 +45,10 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
   return {
     forwardAttention: (_event, context) => {
       const { layer } = context;
-      const { batch, context: ctx } = state.passOf(context);
+      const pass = state.passOf(context);
+      const { batch, context: ctx } = streamOfPass(pass, layer);
       const all = [
-        ...(plan.hasEmbedding && layer === context.firstLayer ? embedForward(ctx, batch) : []),
+        ...(plan.hasEmbedding && layer === context.firstLayer ? embedStreams(pass.streams) : []),
         ...attentionForward(ctx, layer, batch),
         ...(context.moeLayers.has(layer) ? [] : ffnForward(ctx, layer)),
       ];
@@ -57,13 +59,14 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
       self.tell(state.gateOf(context.layer, 'forward'), 'forward.run', { ...messagePlace(context), body });
     },
     joinRows: (_event, context) => {
-      const { context: ctx } = state.passOf(context);
+      const { context: ctx } = streamOfPass(state.passOf(context), context.layer);
       steps.run(moeForward(ctx, context.layer), 'rows.joined', context);
     },
     shareSums: () => steps.share(),
     acceptShare: (event) => steps.accept(event),
     evaluateHead: (_event, context) => {
-      const { batch, rows, context: ctx } = state.passOf(context);
+      const { rows, streams } = state.passOf(context);
+      const { batch, context: ctx } = streams.decoder;
       const all =
         rows === null
           ? headForward(ctx, batch, { evaluate: true })
@@ -74,14 +77,17 @@ export function forwardEffects(self: PassSelf, state: PassState): ForwardEffects
     sendHidden: (_event, context) => {
       const { next } = state;
       assert(next, 'a chunk without the head has one behind it', { chunk });
-      const { act } = state.passOf(context).context;
-      const found = device.read(act.hidden(context.lastLayer + 1));
+      const { decoder, encoder } = state.passOf(context).act.outputs;
       // An evaluation uses its buffers again before the next stage has this.
-      const hidden_TD = mode === 'evaluate' ? found.slice() : found;
+      const sent = (rows: Floats): HostFloats =>
+        mode === 'evaluate' ? device.read(rows).slice() : device.read(rows);
       self.tell(next.stage, 'hidden.ready', {
         ...messagePlace(context),
         body: { mode, chunk: next.chunk },
-        tensors: { hidden_TD },
+        tensors: {
+          hidden_TD: sent(decoder),
+          ...(encoder === null ? {} : { source_SD: sent(encoder) }),
+        },
       });
     },
     finishForward: (_event, context) => {

@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import { windowBatch } from '@troupe/model';
 import { addresses } from '@troupe/topology/layout';
+import { batchOf } from '../token-tensors.ts';
 import { nextOf } from './cursor.ts';
 import type { StageEffects } from './machine.ts';
 import type { StageSelf } from './events.ts';
@@ -32,7 +33,7 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
       self.tell(layout.feederOf(worker.rank), 'evaluation.prefetch', placeOf(context, next));
     },
     acceptEvaluation: ({ body, tensors }) => {
-      state.sequences = tensors;
+      state.sequences = batchOf(tensors);
       state.rows = null;
       state.evaluated += body.targets;
     },

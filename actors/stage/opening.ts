@@ -1,5 +1,6 @@
-import { assert } from '@troupe/core';
-import { balanceCoefficients } from '@troupe/model';
+import { assert, type HostFloats } from '@troupe/core';
+import { streamCoefficients, type Streams } from '@troupe/model';
+import { batchOf, globalStreams } from '../token-tensors.ts';
 import { inputKey, inputOf, nextOf } from './cursor.ts';
 import type { StageSelf } from './events.ts';
 import type { StageEffects } from './machine.ts';
@@ -17,30 +18,30 @@ export function openingEffects(self: StageSelf, state: StageState): OpeningEffec
   const { model, layout } = job;
   return {
     acceptBatch: ({ step, microbatch, tensors }) => {
-      batches.set(`${step}/${microbatch}`, tensors);
+      batches.set(`${step}/${microbatch}`, batchOf(tensors));
     },
     acceptInput: (event) => {
       const { step, attempt, microbatch } = event;
-      const [key, values] =
+      const [key, values]: [string, Streams<HostFloats>] =
         event.type === 'hidden.ready'
           ? [
               inputKey({ step, attempt, microbatch, ...event.body, direction: 'forward' }),
-              event.tensors.hidden_TD,
+              { decoder: event.tensors.hidden_TD, encoder: event.tensors.source_SD ?? null },
             ]
           : [
               inputKey({ step, attempt, microbatch, ...event.body, mode: 'train', direction: 'backward' }),
-              event.tensors.dHidden_TD,
+              { decoder: event.tensors.dHidden_TD, encoder: event.tensors.dSource_SD ?? null },
             ];
       assert(!inputs.has(key), 'the place of an arrival is free (PAS-1)', { stage: rank, key });
       inputs.set(key, values);
     },
-    open: ({ attempt, body: { targets, tokens, domains } }) => {
+    open: ({ attempt, body }) => {
       worker.enter(attempt);
       // A global balance loss waits for the counts of the whole batch (`shareBalance`); one of weight 0 has nothing to wait for.
       const balance = model.moe?.balance;
       const isKnown = balance !== undefined && (balance.scope !== 'global' || balance.auxLoss === 0);
-      const sizes = { sequences: layout.dealing.batch, tokens, domains };
-      state.step = { targets, tokens, domains, balance: isKnown ? balanceCoefficients(model, sizes) : null };
+      const global = globalStreams(layout.dealing.batch, body);
+      state.step = { counted: body, balance: isKnown ? streamCoefficients(model, global) : null };
     },
     begin: (_event, { mode, step, attempt }) => {
       passes.statistics(mode).reset();

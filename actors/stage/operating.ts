@@ -1,7 +1,9 @@
-import { assert } from '@troupe/core';
-import { balanceCoefficients } from '@troupe/model';
+import { assert, type HostFloats } from '@troupe/core';
+import type { Floats } from '@troupe/kernel-set';
+import { eachStream, streamCoefficients, type Streams } from '@troupe/model';
 import { moeLayers } from '@troupe/spec';
 import { addresses } from '@troupe/topology/layout';
+import { globalStreams } from '../token-tensors.ts';
 import { inputOf, nextOf, runningOf } from './cursor.ts';
 import type { StageSelf } from './events.ts';
 import type { StageContextData, StageEffects } from './machine.ts';
@@ -23,6 +25,12 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
   const { worker, passes, parameters, inputs } = state;
   const { job, device } = worker;
   const { model, layout } = job;
+  /** What another stage has sent of each stream. */
+  const write = (to: Streams<Floats>, from: Streams<HostFloats>): void => {
+    device.write(to.decoder, from.decoder);
+    assert((to.encoder === null) === (from.encoder === null), 'a stage gets every stream of the model');
+    if (to.encoder !== null && from.encoder !== null) device.write(to.encoder, from.encoder);
+  };
   const close = (context: StageContextData, pass: { chunk: number; microbatch: number }): void => {
     assert(runningOf(context, pass) !== null, 'a pass that answers is running', pass);
     passes.close(placeOf(context, pass), state.slotOf(context, pass).index);
@@ -39,17 +47,17 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
       const to = state.passAddress(slot);
       if (direction === 'forward') {
         const { batch, sizes } = state.dealt(context, operation);
-        const { act } = passes.open(place, slot, batch, sizes).context;
-        if (input !== undefined) device.write(act.hidden(act.firstLayer), input);
+        const { act } = passes.open(place, slot, batch, sizes);
+        if (input !== undefined) write(act.inputs, input);
         self.tell(to, 'pass.forward', place);
       } else {
-        const { act } = passes.at(place, slot.index).context;
-        if (input !== undefined) device.write(act.gradients.dHidden_TD, input);
+        const { act } = passes.at(place, slot.index);
+        if (input !== undefined) write(act.outputGradients, input);
         const last = microbatch === layout.dealing.microbatches - 1;
         const kind = direction === 'backward' ? 'pass.backward' : 'matrices.run';
         self.tell(to, kind, { ...place, body: { last } });
       }
-      if (input !== undefined) self.free([input]);
+      if (input !== undefined) self.free(eachStream(input));
     },
     endForward: ({ microbatch, body: { chunk } }, context) => {
       if (context.mode === 'evaluate') close(context, { chunk, microbatch });
@@ -76,9 +84,8 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
         layer,
         counts_E: counts_LE.slice(index * experts, (index + 1) * experts),
       }));
-      const { tokens, domains } = state.openStep;
-      const sizes = { sequences: layout.dealing.batch, tokens, domains };
-      passes.balance(balanceCoefficients(model, sizes, layers));
+      const global = globalStreams(layout.dealing.batch, state.openStep.counted);
+      passes.balance(streamCoefficients(model, global, layers));
     },
     measure: (_event, { step, attempt, wanted }) => {
       const { lossSum, lossSums, counts_LE, dropped_L, probSums_LE } = passes.statistics('train').totals();

@@ -1,19 +1,18 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
-import type { BalanceCoefficients, Batch } from '@troupe/model';
+import type { BalanceCoefficients, Batch, Streams } from '@troupe/model';
 import type { Operation, Slot } from '@troupe/topology/layout';
 import type { BatchSizes, PassPlace, Passes } from '../passes.ts';
 import type { StageParameters } from '../stage-parameters.ts';
+import type { Counted } from '../token-tensors.ts';
 import type { Worker } from '../worker.ts';
 import type { StageContextData } from './machine.ts';
 
 /** What a stage knows of the step that is open. */
 interface OpenStep {
-  /** Of the whole batch: what the loss is divided by, tokens that are not padding, and balance domains that are not padding alone. */
-  readonly targets: number;
-  readonly tokens: number;
-  readonly domains: number;
+  /** Of the whole batch. */
+  readonly counted: Counted;
   /** Null while they wait for the counts of the whole batch. */
-  readonly balance: BalanceCoefficients | null;
+  readonly balance: Streams<BalanceCoefficients> | null;
 }
 
 /** What a stage stands on. */
@@ -31,7 +30,7 @@ export class StageState {
   /** Tokens that are here, by step and microbatch; the same in every attempt. */
   readonly batches = new Map<string, Batch>();
   /** What has come from other stages and was not taken up yet, by `inputKey`. */
-  readonly inputs = new Map<string, HostFloats>();
+  readonly inputs = new Map<string, Streams<HostFloats>>();
   step: OpenStep | null = null;
   /** Held-out sequences of the evaluation pass that is open. */
   sequences: Batch | null = null;
@@ -75,8 +74,8 @@ export class StageState {
     }
     const batch = this.batches.get(`${step}/${microbatch}`);
     assert(batch, 'the tokens of a pass are here before it begins', { step, microbatch });
-    const { balance, targets } = this.openStep;
-    return { batch, sizes: { balance, targets, rows: null } };
+    const { balance, counted } = this.openStep;
+    return { batch, sizes: { balance, targets: counted.targets, rows: null } };
   }
 }
 

@@ -3,7 +3,8 @@ import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
 import { stepLosses, utilisation, type StepLosses } from './losses.ts';
 import type { TrainerEffects } from './machine.ts';
-import type { Counted, TrainerState } from './state.ts';
+import type { Counted } from '../token-tensors.ts';
+import type { TrainerState } from './state.ts';
 import { normOf } from './votes.ts';
 
 type CommittingEffects = Pick<

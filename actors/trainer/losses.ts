@@ -1,8 +1,8 @@
-import { balanceLosses, lossValue } from '@troupe/model';
+import { lossValue, streamLosses } from '@troupe/model';
 import { moeLayers } from '@troupe/spec';
 import type { Job } from '../job.ts';
 import type { StepLedger } from './ledger.ts';
-import type { Counted } from './state.ts';
+import { globalStreams, type Counted } from '../token-tensors.ts';
 
 export interface StepLosses {
   readonly loss: number;
@@ -23,11 +23,7 @@ export function utilisation(flops: number, peakFlops: number | null): number | n
 }
 
 /** Turns a step's exact sums into the numbers that people read. */
-export function stepLosses(
-  job: Job,
-  ledger: StepLedger,
-  batch: Pick<Counted, 'targets' | 'tokens' | 'domains'>,
-): StepLosses {
+export function stepLosses(job: Job, ledger: StepLedger, batch: Counted): StepLosses {
   const layers = moeLayers(job.model);
   const loss = lossValue(ledger.lossSum) / batch.targets;
   if (job.model.moe === null) return { loss, auxLoss: 0, maxExpertLoad: 1, dropRate: 0, hottest: null };
@@ -51,11 +47,8 @@ export function stepLosses(
     counts_E: ledger.counts.subarray(index * experts, (index + 1) * experts),
     probSums_E: ledger.probSums.subarray(index * 2 * experts, (index + 1) * 2 * experts),
   }));
-  const { auxLoss, zLoss } = balanceLosses(job.model, statistics, {
-    sequences: job.layout.dealing.batch,
-    tokens: batch.tokens,
-    domains: batch.domains,
-  });
+  const global = globalStreams(job.layout.dealing.batch, batch);
+  const { auxLoss, zLoss } = streamLosses(job.model, statistics, global);
   const choices = ledger.counts.reduce((sum, count) => sum + count, 0);
   const dropRate = choices === 0 ? 0 : ledger.numDropped / choices;
   return { loss, auxLoss: auxLoss + zLoss, maxExpertLoad, dropRate, hottest };

@@ -3,18 +3,12 @@ import { moeLayers } from '@troupe/spec';
 import type { RecoveredEvent } from '@troupe/telemetry';
 import type { ExpertSeats } from '@troupe/topology/layout';
 import { firstSeats, type Job } from '../job.ts';
+import { addCounts, countsEqual, type Counted } from '../token-tensors.ts';
 import { Company } from './company.ts';
 import type { TrainerSelf } from './events.ts';
 import type { ExpertDeal } from './expert-deal.ts';
 import { StepLedger } from './ledger.ts';
 import type { TrainerOptions } from './options.ts';
-
-/** What the sequences of a step count in its sums. */
-export interface Counted {
-  readonly targets: number;
-  readonly tokens: number;
-  readonly domains: number;
-}
 
 /** A loss that the run has not recovered from. */
 export interface Loss {
@@ -85,10 +79,7 @@ export class TrainerState {
     const known = this.#counts.get(step) ?? new Map<string, Counted>();
     const before = known.get(feeder);
     assert(
-      before === undefined ||
-        (before.targets === counted.targets &&
-          before.tokens === counted.tokens &&
-          before.domains === counted.domains),
+      before === undefined || countsEqual(before, counted),
       'a feeder that counts a step again counts the same (DAT-1)',
       { step, feeder },
     );
@@ -97,12 +88,7 @@ export class TrainerState {
 
   /** What the feeders that have answered have counted. */
   tokensOf(step: number): Counted {
-    const all = [...(this.#counts.get(step)?.values() ?? [])];
-    return {
-      targets: all.reduce((sum, { targets }) => sum + targets, 0),
-      tokens: all.reduce((sum, { tokens }) => sum + tokens, 0),
-      domains: all.reduce((sum, { domains }) => sum + domains, 0),
-    };
+    return addCounts([...(this.#counts.get(step)?.values() ?? [])]);
   }
 
   forgetCounts(upTo: number): void {

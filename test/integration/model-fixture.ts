@@ -86,6 +86,8 @@ function modelConfig(
     kvHeads: source.num_key_value_heads,
     headDim: source.head_dim ?? source.hidden_size / source.num_attention_heads,
     mla: null,
+    encoder: null,
+    positions: 'rotary',
     seqLen,
     norm: { kind: 'rms', eps: source.rms_norm_eps },
     qkNorm,

@@ -27,7 +27,7 @@ const expectedCurve = (name: string): readonly unknown[] =>
 
 /** Keys of a model that came later, with what the code that knew none of them computed. */
 const later = {
-  model: { mla: null },
+  model: { mla: null, encoder: null, positions: 'rotary' },
   moe: { firstDense: 0, norm: false },
   router: {
     groups: 1,
@@ -103,6 +103,8 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
   t.deepEqual(
     keysOf({ model, data, train }).filter((key) => !written.has(key)),
     [
+      'model.encoder',
+      'model.positions',
       'model.mla',
       'model.moe.firstDense',
       'model.moe.router.groups',

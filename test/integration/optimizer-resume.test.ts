@@ -17,7 +17,7 @@ async function train(
   const open = (step: number) =>
     openCheckpoint(storage, `run/step-${String(step).padStart(6, '0')}`, { hasher });
   const cluster = await startCluster(topology, {
-    tokens: mixtureTokens(topology.model.vocab),
+    tokens: mixtureTokens(topology.model),
     stopAfter: to,
     openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
     checkpoints: { storage, folder: 'run', keep: STEPS, tokenizer: null, hasher },

@@ -15,7 +15,7 @@ const opened = (step: number) => openCheckpoint(storage, `run/step-00000${step}`
 async function train(mixture: Mixture, from?: number): Promise<readonly RunEvent[]> {
   const topology = topologyOf(mixture);
   const cluster = await startCluster(topology, {
-    tokens: mixtureTokens(topology.model.vocab),
+    tokens: mixtureTokens(topology.model),
     openDevice,
     checkpoints: {
       storage,
@@ -71,7 +71,7 @@ test('expert choice: a run goes on from a checkpoint on other replicas with the 
   const topology = topologyOf(choice);
   const model = await TrainedModel.load(await openDevice(), { checkpoint: await opened(STEPS), topology });
   const { seqLen, vocab } = topology.model;
-  const tokens = mixtureTokens(vocab);
+  const tokens = mixtureTokens({ vocab, encoder: null });
   const source = {
     vocabSize: vocab,
     seqLen,

@@ -17,7 +17,7 @@ const chooses = (name: string, choicesOf: (token: number) => readonly number[]):
   return { name, gate };
 };
 
-const tokens = mixtureTokens(61);
+const tokens = mixtureTokens({ vocab: 61, encoder: null });
 
 /** One token of each step has a target, wherever it lies. */
 const oneToken: Given = {

@@ -4,10 +4,13 @@
  */
 import { nameOf } from './mixture.ts';
 import { builtPart, differences, refusedOf, simulatedDifferences } from './mixture-run.ts';
+import { encoderMixtures } from './encoder-table.ts';
 import { mixtures } from './table.ts';
 
 const words = process.argv.slice(2);
-const chosen = mixtures.filter((mixture) => words.every((word) => nameOf(mixture).split(' ').includes(word)));
+const chosen = [...mixtures, ...encoderMixtures].filter((mixture) =>
+  words.every((word) => nameOf(mixture).split(' ').includes(word)),
+);
 let [whole, wrong] = [0, 0];
 for (const mixture of chosen) {
   const refused = refusedOf(mixture);

@@ -56,7 +56,7 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
   const topology = topologyOf(mixture);
   const storage = memoryStorage();
   const cluster = await startCluster(topology, {
-    tokens: given.tokens ?? mixtureTokens(topology.model.vocab),
+    tokens: given.tokens ?? mixtureTokens(topology.model),
     ...(given.gate === undefined ? {} : { gate: given.gate }),
     openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
     checkpoints: { storage, folder: 'run', keep: STEPS, tokenizer: null, hasher: inlineHasher() },
@@ -89,7 +89,7 @@ async function simulatedLosses(mixture: Mixture): Promise<readonly number[]> {
   const topology = topologyOf(mixture);
   const { events, result, violation } = await simulate(topology, {
     seed: 3,
-    tokens: mixtureTokens(topology.model.vocab),
+    tokens: mixtureTokens(topology.model),
     openDevice: async () => openReferenceDevice({ dtype: 'f32' }),
   });
   if (violation !== null) throw new Error(violation.text);

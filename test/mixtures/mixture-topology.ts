@@ -1,5 +1,7 @@
 import { prng } from '@troupe/core';
 import { resolveTopology, type ResolvedTopology, type TopologyInput } from '@troupe/topology';
+import type { Batch } from '@troupe/model';
+import type { ModelConfig } from '@troupe/spec';
 import type { ClusterOptions } from 'troupe';
 import { BATCH, models, NUM_EXPERTS, stageWorkersOf, worldOf, type Mixture } from './mixture.ts';
 
@@ -37,10 +39,13 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     bias = 0,
     domain = 1,
     capacity,
+    encoder = null,
+    topK = 2,
   } = models[model];
   return {
     vocab,
     layers,
+    encoder,
     dModel: 16,
     heads: 4,
     kvHeads,
@@ -50,7 +55,7 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     moe: {
       every,
       experts: NUM_EXPERTS,
-      topK: 2,
+      topK,
       firstDense,
       ...(dExpert === undefined ? { granularity: 2 } : { dExpert }),
       sharedExperts,
@@ -125,7 +130,10 @@ export const topologyOf = (mixture: Mixture): ResolvedTopology => resolveTopolog
  * Sequences that follow a noisy rule, so that a loss can fall, a function of step and place alone. One ends in padding, one holds two
  * documents, and the last three are padding alone: a replica's whole last microbatch, in many mixtures.
  */
-export function mixtureTokens(vocab: number): NonNullable<ClusterOptions['tokens']> {
+export function mixtureTokens({
+  vocab,
+  encoder,
+}: Pick<ModelConfig, 'vocab' | 'encoder'>): NonNullable<ClusterOptions['tokens']> {
   const sequences = (purpose: 'train' | 'eval', step: number, first: number, count: number) => {
     const numTokens = count * SEQ_LEN;
     const batch = {
@@ -149,11 +157,62 @@ export function mixtureTokens(vocab: number): NonNullable<ClusterOptions['tokens
         batch.targets_T[at] = id;
       }
     }
-    return batch;
+    return encoder === null
+      ? batch
+      : { ...batch, source: sourceOf({ purpose, step, first, count }, { vocab, length: encoder.seqLen }) };
   };
   return {
     numEvalSequences: NUM_EVAL_SEQUENCES,
     trainBatch: (step, first, count) => sequences('train', step, first, count),
     evalBatch: (first, count) => sequences('eval', 0, first, count),
   };
+}
+
+interface Sequences {
+  readonly purpose: 'train' | 'eval';
+  readonly step: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+/**
+ * What an encoder reads of the same sequences: one text each, in sequence 1 with padding behind, in sequence 5 two for its two documents; the
+ * decoder of sequence 3 sees nothing of its source.
+ */
+function sourceOf(
+  { purpose, step, first, count }: Sequences,
+  { vocab, length }: { readonly vocab: number; readonly length: number },
+): NonNullable<Batch['source']> {
+  const size = count * length;
+  const firstSeen_T = Int32Array.from({ length: size }, (_, row) => row % length);
+  const source = {
+    ids_T: new Int32Array(size),
+    firstSeen_T,
+    endSeen_T: firstSeen_T.map((own) => own + 1),
+    valid_T: new Uint8Array(size),
+    crossFirst_T: new Int32Array(count * SEQ_LEN),
+    crossEnd_T: new Int32Array(count * SEQ_LEN),
+  };
+  for (let index = 0; index < count; index++) {
+    const sequence = first + index;
+    if (sequence >= (purpose === 'eval' ? NUM_EVAL_SEQUENCES : BATCH - 3)) continue;
+    const draws = prng({ seed: 29, purpose: `mixture.source.${purpose}`, step, sequence });
+    const [rows, row] = [index * length, index * SEQ_LEN];
+    const numValid = sequence === 1 ? length - 1 : length;
+    const bounds = sequence === 5 ? [0, 1, numValid] : [0, numValid];
+    for (let text = 0; text + 1 < bounds.length; text++) {
+      const [from = 0, to = 0] = bounds.slice(text);
+      source.firstSeen_T.fill(from, rows + from, rows + to);
+      source.endSeen_T.fill(to, rows + from, rows + to);
+      const [begin, end] = sequence === 5 ? [text * 2, text * 2 + 2] : [0, SEQ_LEN];
+      if (sequence === 3) continue;
+      source.crossFirst_T.fill(from, row + begin, row + end);
+      source.crossEnd_T.fill(to, row + begin, row + end);
+    }
+    for (let at = 0; at < numValid; at++) {
+      source.ids_T[rows + at] = draws.integer(at, vocab);
+      source.valid_T[rows + at] = 1;
+    }
+  }
+  return source;
 }

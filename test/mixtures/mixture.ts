@@ -9,6 +9,8 @@ export interface ModelChoice {
   readonly domain?: number;
   /** Experts drop what is over this factor; default: nothing. */
   readonly capacity?: number;
+  /** Experts of a token; default 2. */
+  readonly topK?: number;
   /** Default 4. */
   readonly layers?: number;
   /** Default: every second layer has experts. */
@@ -17,6 +19,8 @@ export interface ModelChoice {
   readonly firstDense?: number;
   /** Width of an expert; default: half of a dense one's. */
   readonly dExpert?: number;
+  /** Of the layers, and what its sequences hold; default: none. */
+  readonly encoder?: { readonly layers: number; readonly seqLen: number };
   readonly vocab?: number;
   readonly kvHeads?: number;
   /** Of what routed experts add; default: none. */
@@ -46,6 +50,8 @@ export type ModelName =
   | 'normed'
   | 'choice'
   | 'biased'
+  | 'encoder'
+  | 'translating'
   | 'dropping'
   | 'domain';
 
@@ -67,6 +73,10 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   normed: { sharedExperts: 1, norm: true },
   /** Experts choose, among tokens of several replicas in most mixtures. */
   choice: { groupSequences: 6 },
+  /** An encoder of as many layers as the decoder, whose sequences are shorter. */
+  encoder: { encoder: { layers: 2, seqLen: 3 } },
+  /** A deeper encoder of longer sequences, experts that drop, one choice a token, a tied table, which both streams and the head read. */
+  translating: { layers: 6, encoder: { layers: 4, seqLen: 6 }, topK: 1, tiedHead: true, capacity: 1 },
   /** As DeepSeek's: a dense layer first, narrow experts beside a shared one, three groups of two of which a token keeps two. */
   biased: {
     every: 1,
@@ -82,7 +92,7 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
  * Models with mixtures of their own: a norm of small sums makes the last bits of tensor ranks large, and so does a choice that these decide, or a
  * bias that follows choices.
  */
-const notDrawn: ReadonlySet<ModelName> = new Set(['normed', 'choice', 'biased']);
+const notDrawn: ReadonlySet<ModelName> = new Set(['normed', 'choice', 'biased', 'encoder', 'translating']);
 
 /** Models that the table draws. */
 export const drawnModels = (Object.keys(models) as ModelName[]).filter((name) => !notDrawn.has(name));

@@ -86,7 +86,7 @@ export function mixedCluster(mixture: Mixture, around: Surroundings): SweepClust
   return {
     name: [nameOf(mixture), ...textOf(around)].join(', '),
     topology,
-    tokens: mixtureTokens(topology.model.vocab),
+    tokens: mixtureTokens(topology.model),
   };
 }
 

@@ -1,14 +1,15 @@
 import { hiddenInputs } from '@troupe/kernel-set';
 import {
-  Activations,
+  eachStream,
   grainRuns,
   ownGrains,
   ownRuns,
   StageStatistics,
+  StreamActivations,
   tensorShare,
   waitingBytes,
-  type GradientActivations,
   type StageShape,
+  type StreamGradients,
 } from '@troupe/model/buffers';
 import { isMoeLayer, meanChoices, rotaryDim, visitedShare, type ModelConfig } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
@@ -48,8 +49,11 @@ export const shapeOf = (
   tensor: tensorShare(tensorAxis, tensor),
 });
 
-/** Cosines and sines of the angles of every pair. */
-export const ropeBytes = (model: ModelConfig): number => 2 * 4 * model.seqLen * (rotaryDim(model) / 2);
+/** Of what tells tokens where they stand, in every stream: cosines and sines of the angles of every pair, or a table of sines. */
+export function positionBytes(model: ModelConfig): number {
+  const positions = model.seqLen + (model.encoder?.seqLen ?? 0);
+  return 4 * positions * (model.positions === 'sinusoidal' ? model.dModel : rotaryDim(model));
+}
 
 /** A gate that sends to an expert group. */
 interface RowSource {
@@ -158,12 +162,12 @@ function passBytes(
 ): Readonly<Record<SlotMode, number>> {
   const ranks = layout.experts.numGroups;
   const sums = { train: 0, evaluate: 0 };
-  let gradients: GradientActivations | undefined;
-  const training: Activations[] = [];
+  let gradients: StreamGradients | undefined;
+  const training: StreamActivations[] = [];
   for (const { mode, plan } of layout.slotsOf(stage).all) {
     const [first = 0] = plan.blocks;
     sums[mode] += bytesAllocated((device) => {
-      const made = new Activations(device, shape, {
+      const made = new StreamActivations(device, shape, {
         training: mode === 'train',
         recompute: recomputes,
         keepsRows: true,
@@ -182,10 +186,14 @@ function passBytes(
         shape.rowFormat === 'bf16' &&
         ranks > 1 &&
         plan.blocks.some((block) => isMoeLayer(topology.model, block));
-      return travels ? made.travelling_UD : null;
+      return travels ? eachStream(made).map((act) => (act.numLayers > 0 ? act.travelling_UD : null)) : null;
     });
   }
-  if (layout.defersMatrices) sums.train += training.reduce((sum, made) => sum + waitingBytes(made), 0);
+  if (layout.defersMatrices)
+    sums.train += training.reduce(
+      (sum, made) => eachStream(made).reduce((all, act) => all + waitingBytes(act, made.memory), sum),
+      0,
+    );
   return sums;
 }
 
@@ -234,7 +242,7 @@ export function stageBuffers(
     activations: train.recompute === 'layer' ? recomputed : kept,
     kept,
     recomputed,
-    buffers: ropeBytes(model) + 2 * statistics + (data.holdout > 0 ? evaluate : 0),
+    buffers: positionBytes(model) + 2 * statistics + (data.holdout > 0 ? evaluate : 0),
   };
 }
 

@@ -1,4 +1,11 @@
-import { gradientBytes, isEmbedding, isOperandOnly, type ElementRange, type Unit } from '@troupe/spec';
+import {
+  embeddingCalls,
+  gradientBytes,
+  isEmbedding,
+  isOperandOnly,
+  type ElementRange,
+  type Unit,
+} from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
@@ -71,7 +78,7 @@ function storedElements(
   const held = train.tensorSegments / parallel.tp;
   const hasTwo = (unit: Unit): boolean =>
     unit.buffer !== null ||
-    (model.tiedHead && isEmbedding(unit)) ||
+    (isEmbedding(unit) && embeddingCalls(model) > 1) ||
     (unit.peerGradient === 'shares' && held > 1);
   return (unit) => (isFinished && !hasTwo(unit) ? unit.paddedSize : 0);
 }

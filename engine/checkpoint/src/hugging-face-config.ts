@@ -134,6 +134,8 @@ export function configFromHuggingFace(where: string, json: Json, seqLen?: number
     layers,
     ...headsFrom(keys, kind),
     mla: null,
+    encoder: null,
+    positions: 'rotary',
     seqLen: seqLenFrom(keys, seqLen),
     norm: { kind: 'rms', eps: keys.positive('rms_norm_eps') },
     qkNorm: ({ mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const)[kind],

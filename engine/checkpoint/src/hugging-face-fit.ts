@@ -37,6 +37,10 @@ const qkNorms = { mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const;
 const exportDecisions: ConfigTable<Fit> = {
   vocab: written,
   layers: written,
+  encoder: ({ encoder }) => (encoder === null ? null : 'it has an encoder'),
+  'encoder.layers': written,
+  'encoder.seqLen': written,
+  positions: only('positions', ({ positions }) => positions, 'rotary'),
   dModel: written,
   heads: ({ heads, headDim, dModel }, _, kind) =>
     kind === 'olmoe' && heads * headDim !== dModel

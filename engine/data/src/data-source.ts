@@ -208,7 +208,7 @@ function statisticsOf({
 }
 
 function openSynthetic(config: DataConfig): DataSource {
-  const { synthetic, modelVocab, seqLen, batch, seed } = config;
+  const { synthetic, modelVocab, seqLen, batch, seed, encoderSeqLen = null } = config;
   if (synthetic !== 'zipf')
     throw new DataConfigError(`unknown synthetic data ${String(synthetic)}`, 'known: zipf');
   const others = (['source', 'text', 'jsonl'] as const).filter((name) => config[name] !== undefined);
@@ -216,7 +216,7 @@ function openSynthetic(config: DataConfig): DataSource {
     throw new DataConfigError(`synthetic together with ${others.join(', ')}`, 'set exactly one of them');
   if (modelVocab === undefined)
     throw new DataConfigError('synthetic tokens without a vocabulary', 'pass modelVocab (model.vocab)');
-  const batches = zipfBatches({ vocab: modelVocab, seqLen, batch, seed });
+  const batches = zipfBatches({ vocab: modelVocab, seqLen, batch, seed, encoderSeqLen });
   return {
     tokenizer: null,
     batches,

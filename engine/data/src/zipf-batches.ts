@@ -1,5 +1,6 @@
 import { assert, prng } from '@troupe/core';
 import { emptyBatch, type Batch, type BatchSource } from './batch.ts';
+import { emptySource, fillSource } from './zipf-source.ts';
 
 /** Different global batches before the first comes again. */
 const NUM_BATCHES = 8;
@@ -9,6 +10,8 @@ export interface ZipfBatchesOptions {
   readonly seqLen: number;
   readonly batch: number;
   readonly seed: number;
+  /** Positions of what an encoder reads; null (default): the model has none. */
+  readonly encoderSeqLen?: number | null;
 }
 
 /**
@@ -38,6 +41,7 @@ class ZipfBatches implements BatchSource {
   readonly numEvalSequences: number;
   readonly numEvalTargets: number;
   private readonly seed: number;
+  private readonly encoderSeqLen: number | null;
   /** Upper bounds of the ranks' shares of [0, 1). */
   private readonly cumulative: Float64Array;
   /** Dealt when the first token is drawn: who only asks for sizes does not wait. */
@@ -45,13 +49,14 @@ class ZipfBatches implements BatchSource {
   /** Sequences drawn so far, at most (8 + 1) · batch: drawing must not show in a bench. */
   private readonly drawn = new Map<number, Int32Array>();
 
-  constructor({ vocab, seqLen, batch, seed }: ZipfBatchesOptions) {
+  constructor({ vocab, seqLen, batch, seed, encoderSeqLen = null }: ZipfBatchesOptions) {
     for (const [name, value] of Object.entries({ vocab, seqLen, batch }))
       assert(Number.isInteger(value) && value >= 1, `${name} is a positive integer`, { value });
     this.vocabSize = vocab;
     this.seqLen = seqLen;
     this.batch = batch;
     this.seed = seed;
+    this.encoderSeqLen = encoderSeqLen;
     this.numTrainWindows = NUM_BATCHES * batch;
     this.numEvalSequences = batch;
     this.numEvalTargets = batch * seqLen;
@@ -83,7 +88,10 @@ class ZipfBatches implements BatchSource {
   }
 
   private fill(batchIndex: number, firstSequence: number, count: number): Batch {
-    const out = emptyBatch(count, this.seqLen, 0);
+    const own = emptyBatch(count, this.seqLen, 0);
+    const { encoderSeqLen: length } = this;
+    const source = length === null ? null : emptySource(own, length);
+    const out = source === null ? own : { ...own, source };
     const numReal = Math.min(count, this.batch - firstSequence);
     for (let slot = 0; slot < numReal; slot++) {
       const tokens = this.sequence(batchIndex, firstSequence + slot);
@@ -92,6 +100,15 @@ class ZipfBatches implements BatchSource {
       out.targets_T.set(tokens.subarray(1), row);
       out.firstSeen_T.fill(0, row, row + this.seqLen);
       out.valid_T.fill(1, row, row + this.seqLen);
+      if (source === null || length === null) continue;
+      const key = { seed: this.seed, step: batchIndex, sequence: firstSequence + slot };
+      fillSource(out, source, {
+        slot,
+        length,
+        seqLen: this.seqLen,
+        key,
+        idAt: (share) => this.idAt(share),
+      });
     }
     return out;
   }

@@ -11,6 +11,7 @@ import {
   forwardSums,
   gradientActivations,
   layerActivations,
+  noForwardSums,
   packedLength,
   sharedLayers,
   type ForwardSums,
@@ -39,8 +40,10 @@ export interface ActivationOptions {
   readonly rankOf_E?: (layer: number) => Int32Array;
   /** Runs of grains whose rows this device sends to experts, planned and sent run by run ({@link RowChunk}); default: one of all grains. */
   readonly runs?: readonly GrainRun[];
-  /** The stage's layers, [first, first + count); default all. */
+  /** The stage's layers, [first, first + count), all of one stream; default all. */
   readonly layers?: { readonly first: number; readonly count: number };
+  /** There are no layers: `hidden(first)` and its gradient only travel through. Default false. */
+  readonly travelsThrough?: boolean;
   /** True when the stage ends with the model's head; default: when it holds the last layer. */
   readonly head?: boolean;
   /**
@@ -116,6 +119,8 @@ export class Activations {
     );
     const { runs = ownRuns(shape, 1) } = options;
     const rows = { ranks, runs };
+    const hasLayers = options.travelsThrough !== true;
+    const crosses = layers.count > 0 && blockOf(config, layers.first).cross !== null;
     const head = options.head ?? layers.first + layers.count === config.layers;
     if (options.rankOf_E === undefined) {
       const contiguous = contiguousRanks(config.moe?.experts ?? ranks, ranks);
@@ -129,15 +134,15 @@ export class Activations {
     this.recompute = training && recompute;
     this.ranks = ranks;
     this.runs = runs;
-    this.rowPlaces = config.moe === null ? [] : rowPlaces(shape, config.moe, rows);
+    this.rowPlaces = config.moe === null || !hasLayers ? [] : rowPlaces(shape, config.moe, rows);
     this.firstLayer = layers.first;
     this.numLayers = layers.count;
     this.tokens = T;
     this.precision = shape.precision ?? 'f32';
     this.tensor = tensorShareOf(shape);
-    this.sums = forwardSums(arena, shape);
-    this.normSums = normSums(arena, shape);
-    this.choice = choiceBuffers(arena, shape);
+    this.sums = hasLayers ? forwardSums(arena, shape, crosses) : noForwardSums;
+    this.normSums = hasLayers ? normSums(arena, shape) : null;
+    this.choice = hasLayers ? choiceBuffers(arena, shape) : null;
     this.grainStarts = device.upload(rowBounds(T, shape.grains));
     this.groupStarts = device.upload(rowBounds(T, balanceGroups(shape)));
     this.grainCounts = device.upload(new Int32Array(shape.grains).fill(T / shape.grains));
@@ -150,20 +155,24 @@ export class Activations {
       return ffn.kind === 'moe' ? ffn.moe : null;
     };
     if (training) {
-      const each = layerIndices.map((layer) => ({ saves: true, moe: moeOf(layer), ...rows }));
+      const each = layerIndices.map((layer) => ({ saves: true, moe: moeOf(layer), crosses, ...rows }));
       this.#layers = recompute
         ? sharedLayers(arena, shape, each, options.keepsRows ?? false)
         : each.map((layer) => layerActivations(arena, shape, layer));
     } else {
       const [moe = null] = layerIndices.map(moeOf).filter((each) => each !== null);
-      this.#layers = [layerActivations(arena, shape, { saves: false, moe, ...rows })];
+      this.#layers = hasLayers
+        ? [layerActivations(arena, shape, { saves: false, moe, crosses, ...rows })]
+        : [];
     }
     this.finalNormed_TD = arena.operands(head ? T * config.dModel : 0, shape.precision);
     this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);
-    this.normedSum_TD = arena.floats(config.moe?.norm === true ? T * config.dModel : 0);
+    this.normedSum_TD = arena.floats(hasLayers && config.moe?.norm === true ? T * config.dModel : 0);
     this.loss_T = arena.floats(head ? T : 0);
     this.headParts = head ? headActivations(arena, shape) : null;
-    this.#gradients = training ? (options.gradients ?? gradientActivations(arena, shape, rows)) : null;
+    this.#gradients = training
+      ? (options.gradients ?? gradientActivations(arena, shape, { ...rows, hasLayers, crosses }))
+      : null;
     this.bytes = arena.bytes;
   }
 

@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
+import type { AttentionForwardCall, Floats, KernelCall, RopeCall, Rows } from '@troupe/kernel-set';
 import {
   blockOf,
   builtBlock,
@@ -123,23 +123,29 @@ export function qkSegments({ layer, segment, mixer, heads, own }: AttentionSegme
   ];
 }
 
-/** Queries and keys lie side by side, so one call turns the heads of both. */
+/** Queries and keys lie side by side, so one call turns the heads of both; none where positions are not turned. */
 export function rope(
   ctx: StageContext,
-  { heads: { heads, kvHeads, headDim } }: AttentionSegment,
+  { mixer, heads: { heads, kvHeads, headDim } }: AttentionSegment,
   x: Rows,
   inverse: boolean,
-): KernelCall {
-  return {
-    op: 'rope',
-    rows: ctx.act.tokens,
-    seqLen: ctx.shape.config.seqLen,
-    heads: heads + kvHeads,
-    headDim,
-    x,
-    ...ctx.rope,
-    inverse,
-  };
+  part: Pick<RopeCall, 'rows' | 'firstPosition'> = { rows: ctx.act.tokens },
+): KernelCall[] {
+  if (mixer.positions.kind !== 'rotary') return [];
+  const { cos_S2, sin_S2 } = ctx.positions;
+  return [
+    {
+      op: 'rope',
+      ...part,
+      seqLen: ctx.shape.config.seqLen,
+      heads: heads + kvHeads,
+      headDim,
+      x,
+      cos_S2,
+      sin_S2,
+      inverse,
+    },
+  ];
 }
 
 export function attentionCommon(
@@ -158,6 +164,7 @@ export function attentionCommon(
     scale: 1 / Math.sqrt(heads.headDim),
     ...operands(heads, qkv_TW, qk),
     firstSeen_T: batch.firstSeen_T,
+    ...(batch.endSeen_T === undefined ? {} : { endSeen_T: batch.endSeen_T }),
     out: { data: attention_TQ },
     lse_TH,
   };

@@ -11,6 +11,7 @@ import {
 } from './attention-segment.ts';
 import type { DeviceBatch } from './batch.ts';
 import { attend } from './cached-attention.ts';
+import { crossBackward, crossForward } from './cross-attention.ts';
 import { normBackward, normForward } from './norms.ts';
 import { sumOver } from './partial-sums.ts';
 import { qkNormsBackward, qkNormsForward } from './qk-norms.ts';
@@ -39,7 +40,7 @@ function outProjection(
 }
 
 /**
- * hidden[l] → norm → queries, keys, values → (query/key norm) → rope → attention → projection + residual = mid[l];
+ * hidden[l] → norm → queries, keys, values → (query/key norm) → (rope) → attention → projection + residual (→ the same of the memory) = mid[l];
  * then the second norm: normed[l], which the FFN or the gate reads.
  */
 export function attentionForward(ctx: StageContext, layer: number, batch: DeviceBatch): readonly Step[] {
@@ -49,6 +50,8 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
   const segments = attentionSegments(ctx, layer);
   const whole = isWhole(act.tensor);
   const sum = act.sums.attention;
+  // What reads the memory comes between attention and FFN.
+  const out = own.cross === null ? own.mid_TD : own.cross.before_TD;
   return joined([
     {
       calls: [
@@ -63,11 +66,12 @@ export function attentionForward(ctx: StageContext, layer: number, batch: Device
         outProjection(
           ctx,
           segment,
-          whole ? { out: own.mid_TD, residual: hidden } : { out: partialOf(sum, segment.held) },
+          whole ? { out, residual: hidden } : { out: partialOf(sum, segment.held) },
         ),
       ]),
     },
-    ...(whole ? [] : sumOver(ctx, { of: sum, base: hidden, out: own.mid_TD })),
+    ...(whole ? [] : sumOver(ctx, { of: sum, base: hidden, out })),
+    ...crossForward(ctx, layer, batch),
     { calls: [normForward(ctx, `L${layer}/norm2`, own.mid_TD, own.normed_TD, own.stats2)] },
   ]);
 }
@@ -107,7 +111,7 @@ function throughAttention(ctx: StageContext, segment: AttentionSegment, batch: D
       dk: gradients.k,
       dv: gradients.v,
     },
-    rope(ctx, segment, gradients.q, true),
+    ...rope(ctx, segment, gradients.q, true),
   ];
 }
 
@@ -148,6 +152,7 @@ export function attentionBackward(ctx: StageContext, layer: number, batch: Devic
   });
   return joined([
     through('norm2', own.mid_TD, own.stats2),
+    ...crossBackward(ctx, layer, batch),
     ...segmentsBackward(ctx, layer, batch),
     ...(isWhole(act.tensor) ? [] : sumOver(ctx, { of: sums.attention, out: dNormed_TD })),
     through('norm1', act.hidden(layer), own.stats1),

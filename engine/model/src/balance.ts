@@ -1,6 +1,7 @@
 import { assert, NotBuiltError } from '@troupe/core';
-import type { MoeConfig, ModelConfig } from '@troupe/spec';
+import { streamOf, type MoeConfig, type ModelConfig, type StreamName } from '@troupe/spec';
 import { lossValue, type LayerStatistics } from './statistics.ts';
+import type { Streams } from './streams.ts';
 
 /** Choices of each expert of a layer. */
 type LayerCounts = Pick<LayerStatistics, 'layer' | 'counts_E'>;
@@ -13,6 +14,9 @@ export interface GlobalBatch {
   /** Balance domains that are not padding alone; of interest to the scope `domain`. */
   readonly domains: number;
 }
+
+/** The same of each stream. */
+export type GlobalStreams = Streams<GlobalBatch>;
 
 export interface BalanceLosses {
   /** Weighted by its coefficient and summed over layers (pooled: once). */
@@ -135,3 +139,34 @@ export function balanceCoefficients(
       fractionsOf(pooled ? layers : layers.filter((each) => each.layer === layer), moe, global.tokens),
   };
 }
+
+/** {@link balanceLosses} of each stream over its own layers, added. @throws {NotBuiltError} TROUPE_NOT_BUILT */
+export function streamLosses(
+  config: ModelConfig,
+  layers: readonly LayerStatistics[],
+  { decoder, encoder }: GlobalStreams,
+): BalanceLosses {
+  const of = (stream: StreamName, global: GlobalBatch): BalanceLosses =>
+    balanceLosses(config, layersOfStream(config, layers, stream), global);
+  const last = of('decoder', decoder);
+  if (encoder === null) return last;
+  const first = of('encoder', encoder);
+  return { auxLoss: first.auxLoss + last.auxLoss, zLoss: first.zLoss + last.zLoss };
+}
+
+/** {@link balanceCoefficients} of each stream. @throws {NotBuiltError} TROUPE_NOT_BUILT */
+export const streamCoefficients = (
+  config: ModelConfig,
+  { decoder, encoder }: GlobalStreams,
+  layers: readonly LayerCounts[] = [],
+): Streams<BalanceCoefficients> => ({
+  decoder: balanceCoefficients(config, decoder, layersOfStream(config, layers, 'decoder')),
+  encoder:
+    encoder === null ? null : balanceCoefficients(config, encoder, layersOfStream(config, layers, 'encoder')),
+});
+
+const layersOfStream = <L extends LayerCounts>(
+  config: ModelConfig,
+  layers: readonly L[],
+  stream: StreamName,
+): readonly L[] => layers.filter(({ layer }) => streamOf(config, layer) === stream);

@@ -2,6 +2,22 @@ import type { Bytes, Device, Ints } from '@troupe/kernel-set';
 import { BatchLengthError } from './errors.ts';
 import { tokensOf, type StageShape } from './stage-shape.ts';
 
+/**
+ * What the encoder reads of one microbatch, S = sequences · encoder.seqLen each, and what of it each token of the decoder sees. A sequence may hold
+ * several texts: rows see their own.
+ */
+export interface SourceBatch {
+  readonly ids_T: Int32Array;
+  /** Positions in its sequence that a row sees: from here … */
+  readonly firstSeen_T: Int32Array;
+  /** … to before here; padding sees itself. */
+  readonly endSeen_T: Int32Array;
+  readonly valid_T: Uint8Array;
+  /** Of each token of the decoder: the same, in the source of its sequence. Where both are equal it sees nothing. */
+  readonly crossFirst_T: Int32Array;
+  readonly crossEnd_T: Int32Array;
+}
+
 /** The tokens of one microbatch, T = sequences · seqLen each, sequence by sequence. */
 export interface Batch {
   readonly ids_T: Int32Array;
@@ -11,24 +27,57 @@ export interface Batch {
   readonly firstSeen_T: Int32Array;
   /** 1 for a token, 0 for padding, which is never routed and counts in no loss. */
   readonly valid_T: Uint8Array;
+  /** Given where the model has an encoder. */
+  readonly source?: SourceBatch;
 }
 
-/** A {@link Batch} on a device. */
+/** Which rows of keys a row sees, by position in its sequence. */
+export interface SeenRange {
+  readonly firstSeen_T: Ints;
+  readonly endSeen_T: Ints;
+}
+
+/** One stream of a {@link Batch} on a device. */
 export interface DeviceBatch {
   readonly ids_T: Ints;
+  /** -1 throughout in an encoder. */
   readonly targets_T: Ints;
   readonly firstSeen_T: Ints;
+  /** Absent: a row sees up to itself. */
+  readonly endSeen_T?: Ints;
   readonly valid_T: Bytes;
+  /** What a token of a decoder sees of its memory. */
+  readonly cross?: SeenRange;
 }
 
-/** Brings a batch to a device; its arrays must not change afterwards. */
+/** Brings the decoder's stream of a batch to a device; its arrays must not change afterwards. */
 export const uploadBatch = (
   device: Device,
-  { ids_T, targets_T, firstSeen_T, valid_T }: Batch,
+  { ids_T, targets_T, firstSeen_T, valid_T, source }: Batch,
 ): DeviceBatch => ({
   ids_T: device.upload(ids_T),
   targets_T: device.upload(targets_T),
   firstSeen_T: device.upload(firstSeen_T),
+  valid_T: device.upload(valid_T),
+  ...(source === undefined
+    ? {}
+    : {
+        cross: {
+          firstSeen_T: device.upload(source.crossFirst_T),
+          endSeen_T: device.upload(source.crossEnd_T),
+        },
+      }),
+});
+
+/** The same of what the encoder reads. */
+export const uploadSource = (
+  device: Device,
+  { ids_T, firstSeen_T, endSeen_T, valid_T }: SourceBatch,
+): DeviceBatch => ({
+  ids_T: device.upload(ids_T),
+  targets_T: device.upload(new Int32Array(ids_T.length).fill(-1)),
+  firstSeen_T: device.upload(firstSeen_T),
+  endSeen_T: device.upload(endSeen_T),
   valid_T: device.upload(valid_T),
 });
 

@@ -37,11 +37,12 @@ function turned(ctx: StageContext, segment: AttentionSegment, { texts }: CachedP
   const { seqLen } = ctx.shape.config;
   const { q } = operands(segment.heads, segment.own.qkv_TW, segment.own.qk);
   const runs = runsOf(texts, (text, next) => text.position === next.position);
-  return runs.map(({ first, texts: run }) => ({
-    ...rope(ctx, segment, rowsFrom(q, first * seqLen, 0), false),
-    rows: run.length * seqLen,
-    firstPosition: run[0]?.position ?? 0,
-  }));
+  return runs.flatMap(({ first, texts: run }) =>
+    rope(ctx, segment, rowsFrom(q, first * seqLen, 0), false, {
+      rows: run.length * seqLen,
+      firstPosition: run[0]?.position ?? 0,
+    }),
+  );
 }
 
 /** The rows' keys and values go behind those of earlier positions. */
@@ -114,7 +115,7 @@ export function attend(ctx: StageContext, segment: AttentionSegment, batch: Devi
       ...attended(ctx, segment, batch, cache),
     ];
   return [
-    rope(ctx, segment, operands(segment.heads, segment.own.qkv_TW, segment.own.qk).q, false),
+    ...rope(ctx, segment, operands(segment.heads, segment.own.qkv_TW, segment.own.qk).q, false),
     { op: 'attention.forward', ...attentionCommon(ctx, segment, batch) },
   ];
 }

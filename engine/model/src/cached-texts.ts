@@ -1,4 +1,4 @@
-import { assert, type HostFloats } from '@troupe/core';
+import { assert, NotBuiltError, type HostFloats } from '@troupe/core';
 import type { Device, Floats } from '@troupe/kernel-set';
 import { expertsChoose, moeLayers, type ModelConfig } from '@troupe/spec';
 import { Activations } from './activations.ts';
@@ -10,7 +10,7 @@ import { KeyValueCache, type CacheShape, type CachedText } from './key-value-cac
 import { LocalExperts } from './local-experts.ts';
 import { forwardLayers } from './local-pass.ts';
 import type { LocalModelOptions } from './local-model.ts';
-import { ropeTables, type RopeTables } from './rope-tables.ts';
+import { positionTables, type PositionTables } from './position-tables.ts';
 import type { StageContext } from './stage-context.ts';
 import type { StageShape } from './stage-shape.ts';
 import { StageStatistics } from './statistics.ts';
@@ -68,7 +68,7 @@ export class CachedTexts implements TextModel {
   readonly #shape: Omit<StageShape, 'sequences'>;
   readonly #weights: FlatWeights;
   readonly #cache: KeyValueCache;
-  readonly #rope: RopeTables;
+  readonly #positions: PositionTables;
   readonly #statistics: StageStatistics;
   readonly #experts: LocalExperts;
   readonly #logits: Floats;
@@ -89,6 +89,8 @@ export class CachedTexts implements TextModel {
     counted: (chosen: number, tokens: number) => void = () => {},
   ) {
     const { precision = 'f32', rowFormat = 'f32', tensor = wholeShare, ...cache } = options;
+    if (config.encoder !== null)
+      throw new NotBuiltError('generation by a model with an encoder', 'evaluate it: troupe eval RUN');
     assert(tensor.peers === 1, 'texts are written on one device', { peers: tensor.peers });
     this.vocab = config.vocab;
     this.slots = cache.slots;
@@ -99,7 +101,7 @@ export class CachedTexts implements TextModel {
     this.#cache = new KeyValueCache(device, config, tensor, cache);
     this.bytes = this.#cache.bytes;
     // The last part of a prompt may have padding behind the last position.
-    this.#rope = ropeTables(device, { ...config, seqLen: cache.length + MOST_ROWS });
+    this.#positions = positionTables(device, { ...config, seqLen: cache.length + MOST_ROWS });
     this.#statistics = new StageStatistics(device, config);
     this.#experts = new LocalExperts(device);
     this.#logits = device.floats(cache.slots * config.vocab);
@@ -183,7 +185,8 @@ export class CachedTexts implements TextModel {
     this.#statistics.reset();
     // What was there behind these positions is overwritten from now on.
     for (const { slot, ids, position } of readings) this.#held[slot] = ids.slice(0, position);
-    await forwardLayers(ctx, batch, this.#experts, (steps) => this.#run(steps));
+    const streams = { decoder: { context: ctx, batch }, encoder: null };
+    await forwardLayers(streams, this.#experts, (steps) => this.#run(steps));
     for (const [sequence, each] of readings.entries()) {
       each.position += texts[sequence]?.rows ?? 0;
       this.#held[each.slot] = each.ids.slice(0, each.position);
@@ -230,7 +233,7 @@ export class CachedTexts implements TextModel {
       act,
       weights: this.#weights,
       gradients: null,
-      rope: this.#rope,
+      positions: this.#positions,
       statistics: this.#statistics,
       cache: { cache: this.#cache, texts, endSeen_T: this.#device.upload(endSeen_T) },
     };

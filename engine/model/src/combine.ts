@@ -5,6 +5,7 @@ import { dealtGrains } from './dealt-grains.ts';
 import { returnedGradients, returnedRows, type ReturnedRows } from './dispatch.ts';
 import { partialFfnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
 import { routerBackward, type GateBackwardOptions } from './gate.ts';
+import { memoryBackward, memoryForward } from './memory-norm.ts';
 import { moeNormBackward, moeNormForward, normedSum } from './moe-norm.ts';
 import { sumOver, sumsOver, type SegmentSum } from './partial-sums.ts';
 import { chunksOf, type RowChunk } from './row-chunk.ts';
@@ -114,10 +115,13 @@ export function combineForward(ctx: StageContext, layer: number): KernelCall[] {
   const out_TD = act.hidden(layer + 1);
   const base_TD = hasShared ? out_TD : act.layer(layer).mid_TD;
   const apart = normedSum(ctx, layer);
-  if (apart === null) return combine(ctx, layer, returnedRows, { weights_TK, base_TD, out_TD });
+  const memory = memoryForward(ctx, layer);
+  if (apart === null)
+    return [...combine(ctx, layer, returnedRows, { weights_TK, base_TD, out_TD }), ...memory];
   return [
     ...combine(ctx, layer, returnedRows, { weights_TK, out_TD: apart }),
     ...moeNormForward(ctx, layer, base_TD),
+    ...memory,
   ];
 }
 
@@ -130,7 +134,7 @@ export function moeForward(ctx: StageContext, layer: number): readonly Step[] {
   const apart = normedSum(ctx, layer);
   return joined([
     ...sumsOver(ctx, moeSums(ctx, act.sums, { hasShared, base, out, apart })),
-    { calls: moeNormForward(ctx, layer, hasShared ? out : base) },
+    { calls: [...moeNormForward(ctx, layer, hasShared ? out : base), ...memoryForward(ctx, layer)] },
   ]);
 }
 
@@ -150,7 +154,7 @@ export function combineBackward(ctx: StageContext, layer: number): KernelCall[] 
       };
     }),
   );
-  return [...moeNormBackward(ctx, layer), ...weights];
+  return [...memoryBackward(ctx, layer), ...moeNormBackward(ctx, layer), ...weights];
 }
 
 /**

@@ -2,7 +2,7 @@ import test from 'ava';
 import type { Device, KernelCall, Precision } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { Activations } from './activations.ts';
-import { balanceCoefficients } from './balance.ts';
+import { streamCoefficients } from './balance.ts';
 import { numValidTargets, numValidTokens, uploadBatch, type Batch } from './batch.ts';
 import { DeferredWeights } from './deferred-weights.ts';
 import { runCalls } from './device-run.ts';
@@ -11,7 +11,7 @@ import { headForward } from './head.ts';
 import { LocalExperts } from './local-experts.ts';
 import { LocalModel } from './local-model.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
-import { ropeTables } from './rope-tables.ts';
+import { positionTables } from './position-tables.ts';
 import type { StageContext } from './stage-context.ts';
 import { StageStatistics } from './statistics.ts';
 import { callsOf, type Step } from './step.ts';
@@ -70,26 +70,27 @@ async function gradientsOfTwo(
     if (slice.kind === 'begun') device.write(slice.values, new BigInt64Array(slice.values.length).fill(77n));
   const shape = { config, sequences: 2, grains: 1, precision, tensor };
   const statistics = new StageStatistics(device, config);
-  const rope = ropeTables(device, config);
+  const positions = positionTables(device, config);
   const passes = [0, 1].map((index): Pass => {
     const act = new Activations(device, shape, { training: true, ranks, recompute });
     const targets = { gradients: gradients.of(index), deferred: gradients.of(firstOf(index)) };
     return {
-      ctx: { shape, weights: whole.weights, ...targets, act, rope, statistics },
+      ctx: { shape, weights: whole.weights, ...targets, act, positions, statistics },
       deferred: new DeferredWeights(act),
       batch: half(tokens, index),
     };
   });
   const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
   const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T), domains: 0 };
-  const balance = config.moe === null ? null : balanceCoefficients(config, global);
+  const balance = config.moe === null ? null : streamCoefficients(config, { decoder: global, encoder: null });
   await run([{ calls: gradients.reset() }]);
   for (const { ctx, deferred, batch } of passes) {
     const experts = new LocalExperts(device);
     const own = uploadBatch(device, batch);
-    await forwardLayers(ctx, own, experts, run);
+    const streams = { decoder: { context: ctx, batch: own }, encoder: null };
+    await forwardLayers(streams, experts, run);
     await run(headForward(ctx, own, { gradScale: 1 / numValidTargets(tokens.targets_T) }));
-    await backwardLayers(ctx, own, { experts, balance }, (steps) =>
+    await backwardLayers(streams, { experts, balance }, (steps) =>
       run(order === null ? steps : deferred.defer(steps)),
     );
   }

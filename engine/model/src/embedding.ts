@@ -28,12 +28,27 @@ const lookups = (ctx: StageContext, batch: DeviceBatch, out_TD: Floats): KernelC
     ...from,
   }));
 
-/** ids_T → hidden[0]. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
+/** Adds the row of sines of each token's place in its text; none where positions are told otherwise. */
+function placed(ctx: StageContext, batch: DeviceBatch, out_TD: Floats): KernelCall[] {
+  const { positions, seqLen, dModel: dim } = ctx.shape.config;
+  if (positions !== 'sinusoidal') return [];
+  const common = { op: 'positions.add', table_SD: ctx.positions.sines_SD, seqLen, dim } as const;
+  if (ctx.cache === undefined)
+    return [{ ...common, rows: ctx.act.tokens, out_TD, firstSeen_T: batch.firstSeen_T }];
+  return ctx.cache.texts.map(({ position, rows }, index) => ({
+    ...common,
+    rows,
+    out_TD: out_TD.subarray(index * seqLen * dim, (index * seqLen + rows) * dim),
+    firstPosition: position,
+  }));
+}
+
+/** ids_T → the input of the stream's first layer. @throws {BatchLengthError} TROUPE_MODEL_BATCH */
 export function embedForward(ctx: StageContext, batch: DeviceBatch): readonly Step[] {
   checkBatch(ctx.shape, batch);
   const { act } = ctx;
-  const out = act.hidden(0);
-  if (act.tensor.peers === 1) return [{ calls: lookups(ctx, batch, out) }];
+  const out = act.hidden(act.firstLayer);
+  if (act.tensor.peers === 1) return [{ calls: [...lookups(ctx, batch, out), ...placed(ctx, batch, out)] }];
   const { share } = act.sums.ffn;
   assert(share !== null, 'what peers add up has a share');
   // Negative zeros, which leave every number as it is that they are added to.
@@ -43,17 +58,21 @@ export function embedForward(ctx: StageContext, batch: DeviceBatch): readonly St
     {
       exchange: {
         shares: [share],
-        next: (sharesOf) => [{ op: 'partials.add', parts: sharesOf.flat(), out }],
+        next: (sharesOf) => [{ op: 'partials.add', parts: sharesOf.flat(), out }, ...placed(ctx, batch, out)],
       },
     },
   ]);
 }
 
-/** Gradient of hidden[0] (dHidden) → the embedding's gradient, to which a tied head has given its part before. */
-export function embedBackward(ctx: StageContext, batch: DeviceBatch): readonly Step[] {
+/**
+ * Gradient of the input of the stream's first layer (dHidden) → the embedding's gradient.
+ *
+ * @param isMore - another stream, or a tied head, has given its part before
+ */
+export function embedBackward(ctx: StageContext, batch: DeviceBatch, isMore = false): readonly Step[] {
   const { config } = ctx.shape;
   const gradients = gradientsOf(ctx);
-  const targets = config.tiedHead ? gradients.more : gradients;
+  const targets = config.tiedHead || isMore ? gradients.more : gradients;
   const calls = tables(ctx).map(({ unitId, ...from }): KernelCall => ({
     op: 'embed.backward',
     ids_T: batch.ids_T,

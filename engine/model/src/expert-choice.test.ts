@@ -50,7 +50,7 @@ async function worked(sequences: readonly (typeof logits)[number][], firstSequen
     act,
     weights: { view: () => none, operand: () => none, part: () => none, span: () => none },
     gradients: null,
-    rope: { cos_S2: none, sin_S2: none },
+    positions: { cos_S2: none, sin_S2: none, sines_SD: none },
     statistics: new StageStatistics(device, model),
   };
   const batch = uploadBatch(device, denseBatch(new Int32Array(sequences.length), 1));

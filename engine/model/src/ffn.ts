@@ -1,6 +1,7 @@
 import { assert } from '@troupe/core';
 import type { Floats, KernelCall } from '@troupe/kernel-set';
 import { blockOf, eachSegment, rangeOfSegment, segmentId } from '@troupe/spec';
+import { memoryBackward, memoryForward } from './memory-norm.ts';
 import { sumOver } from './partial-sums.ts';
 import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
@@ -141,11 +142,13 @@ function denseFfn(ctx: StageContext, layer: number): FfnUnit {
 export function ffnForward(ctx: StageContext, layer: number): readonly Step[] {
   const { act } = ctx;
   const ffn = denseFfn(ctx, layer);
-  if (isWhole(act.tensor)) return [{ calls: residualFfnForward(ctx, layer, ffn) }];
+  const memory = memoryForward(ctx, layer);
+  if (isWhole(act.tensor)) return [{ calls: [...residualFfnForward(ctx, layer, ffn), ...memory] }];
   const base = act.layer(layer).mid_TD;
   return [
     { calls: partialFfnForward(ctx, layer, ffn) },
     ...sumOver(ctx, { of: act.sums.ffn, base, out: act.hidden(layer + 1) }),
+    { calls: memory },
   ];
 }
 
@@ -153,7 +156,12 @@ export function ffnForward(ctx: StageContext, layer: number): readonly Step[] {
 export function ffnBackward(ctx: StageContext, layer: number): readonly Step[] {
   const { act } = ctx;
   const ffn = denseFfn(ctx, layer);
-  if (isWhole(act.tensor)) return [{ calls: residualFfnBackward(ctx, layer, { ...ffn, accumulate: false }) }];
+  const memory = memoryBackward(ctx, layer);
+  if (isWhole(act.tensor))
+    return [{ calls: [...memory, ...residualFfnBackward(ctx, layer, { ...ffn, accumulate: false })] }];
   const { sums, dNormed_TD } = act.gradients;
-  return [{ calls: partialFfnBackward(ctx, layer, ffn) }, ...sumOver(ctx, { of: sums.ffn, out: dNormed_TD })];
+  return [
+    { calls: [...memory, ...partialFfnBackward(ctx, layer, ffn)] },
+    ...sumOver(ctx, { of: sums.ffn, out: dNormed_TD }),
+  ];
 }

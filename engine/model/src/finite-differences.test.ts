@@ -91,6 +91,20 @@ const models: Readonly<Record<string, TinyChanges>> = {
   'softmax scores of groups of experts': {
     moe: { experts: 6, router: { ...defaultRouter, groups: 3, topGroups: 2, scale: 0.5 } },
   },
+  'encoder and decoder, experts in every other layer of both': {
+    layers: 4,
+    encoder: { layers: 2, seqLen: 5 },
+    moe: { every: 2, topK: 1, balance: { ...balance, scope: 'global' } },
+  },
+  'encoder and decoder of unequal depth, layer norm, tied head, experts that drop': {
+    layers: 3,
+    encoder: { layers: 1, seqLen: 7 },
+    norm: { kind: 'layer', eps: 1e-5 },
+    tiedHead: true,
+    ffn: { activation: 'relu', dFf: 10 },
+    moe: { capacity: { ...dropless, train: 0.75, min: 1 } },
+  },
+  'a dense encoder and decoder': { layers: 2, encoder: { layers: 1, seqLen: 5 }, moe: null },
   'no experts': { moe: null, tiedHead: true },
 };
 

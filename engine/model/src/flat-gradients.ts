@@ -10,7 +10,7 @@ import {
   type KernelCall,
 } from '@troupe/kernel-set';
 import { wholeShare, type TensorShare } from './tensor-share.ts';
-import { isEmbedding, type FlatLayout, type ModelConfig, type Unit } from '@troupe/spec';
+import { embeddingCalls, isEmbedding, type FlatLayout, type ModelConfig, type Unit } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 
 /**
@@ -30,16 +30,18 @@ export interface GradientPlan {
 }
 
 /**
- * A leaf for each grain of the whole batch; a tied head adds its own to the embedding's, and what several segments of the tensor axis share
+ * A leaf for each grain of the whole batch; the embedding gets one from each of {@link embeddingCalls}, and what several segments of the tensor axis share
  * has one from each of them at most.
  */
 export function leavesOf(
-  { tiedHead }: ModelConfig,
+  config: ModelConfig,
   grains: number,
   { segments }: TensorShare = wholeShare,
 ): GradientPlan['leavesOf'] {
   return ({ id, peerGradient }) =>
-    grains * (peerGradient === 'shares' ? segments.count : 1) * (tiedHead && isEmbedding({ id }) ? 2 : 1);
+    grains *
+    (peerGradient === 'shares' ? segments.count : 1) *
+    (isEmbedding({ id }) ? embeddingCalls(config) : 1);
 }
 
 /** Elements [from, to) of a gradient, which lie in one array: floats where it is stored, else an exact sum. */

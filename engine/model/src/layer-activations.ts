@@ -16,6 +16,13 @@ import {
   type LatentActivations,
   type LatentGradients,
 } from './latent-activations.ts';
+import {
+  crossActivations,
+  crossGradients,
+  crossSum,
+  type CrossActivations,
+  type CrossGradients,
+} from './cross-activations.ts';
 import { hasNormSums } from './norm-sums.ts';
 import type { RankShares } from './rank-shares.ts';
 import { rowPlaces } from './row-places.ts';
@@ -91,6 +98,8 @@ export interface LayerActivations {
   readonly stats2: Floats;
   readonly segments: readonly SegmentActivations[];
   readonly latents: LatentActivations | null;
+  /** Null where the block reads no memory. */
+  readonly cross: CrossActivations | null;
   readonly moe: MoeActivations | null;
 }
 
@@ -110,6 +119,7 @@ export interface GradientActivations {
   /** A segment each; where the segments are computed one after the other all the same. */
   readonly projections: readonly ProjectionGradients[];
   readonly latents: LatentGradients | null;
+  readonly cross: CrossGradients | null;
   readonly dLogits_TE: Floats;
   readonly dWeights_TK: Floats;
   /** Rows of dHidden by rank, as `packed_UD`. */
@@ -122,15 +132,13 @@ export interface GradientActivations {
 /** What segments add up to in a forward pass, [T, D] each. */
 export interface ForwardSums {
   readonly attention: SumBuffers;
+  readonly cross: SumBuffers;
   readonly ffn: SumBuffers;
   /** Combined rows of routed experts. */
   readonly routed: SumBuffers;
 }
 
-export interface BackwardSums {
-  readonly attention: SumBuffers;
-  readonly ffn: SumBuffers;
-  readonly routed: SumBuffers;
+export interface BackwardSums extends Omit<ForwardSums, 'cross'> {
   /** [T, K]. */
   readonly weights: SumBuffers;
 }
@@ -226,6 +234,8 @@ function moeActivations(
 export interface LayerOptions extends RowOptions {
   readonly saves: boolean;
   readonly moe: MoeConfig | null;
+  /** The block reads a memory. */
+  readonly crosses: boolean;
 }
 
 export function layerActivations(arena: Arena, shape: StageShape, options: LayerOptions): LayerActivations {
@@ -260,6 +270,7 @@ export function layerActivations(arena: Arena, shape: StageShape, options: Layer
       };
     }),
     latents: latentActivations(arena, shape),
+    cross: options.crosses ? crossActivations(arena, shape) : null,
     moe: moe === null ? null : moeActivations(arena, shape, moe, options),
   };
 }
@@ -298,48 +309,64 @@ const expertSums = (arena: Arena, shape: StageShape, each: number): SumBuffers =
 };
 
 /** None where matrices are whole. */
-export function forwardSums(arena: Arena, shape: StageShape): ForwardSums {
+export function forwardSums(arena: Arena, shape: StageShape, crosses: boolean): ForwardSums {
   const tensor = tensorShareOf(shape);
-  if (isWhole(tensor)) return { attention: noSum, ffn: noSum, routed: noSum };
+  if (isWhole(tensor)) return noForwardSums;
   const size = tokensOf(shape) * shape.config.dModel;
   const held = numHeld(tensor.segments);
   const [attention = noSum, ffn = noSum] = sumBuffers(arena, { peers: tensor.peers, held }, size, 2);
+  const cross = crosses ? crossSum(arena, shape) : noSum;
   const routed = shape.config.moe === null ? noSum : expertSums(arena, shape, shape.config.dModel);
-  return { attention, ffn, routed };
+  return { attention, cross, ffn, routed };
+}
+
+/** Of a stream that only travels through: its own gradient, and no layer's. */
+export interface GradientOptions extends RowOptions {
+  readonly hasLayers: boolean;
+  /** Its blocks read a memory. */
+  readonly crosses: boolean;
 }
 
 export function gradientActivations(
   arena: Arena,
   shape: StageShape,
-  options: RowOptions,
+  options: GradientOptions,
 ): GradientActivations {
   const { config } = shape;
-  const T = tokensOf(shape);
+  const T = options.hasLayers ? tokensOf(shape) : 0;
   const D = config.dModel;
   const tensor = tensorShareOf(shape);
   const { widths } = headsOfSegment(mixerOf(config), tensor.segments.count);
-  const E = config.moe?.experts ?? 0;
-  const K = config.moe === null ? 0 : choiceWidth(config.moe);
+  const moe = options.hasLayers ? config.moe : null;
+  const E = moe?.experts ?? 0;
+  const K = moe === null ? 0 : choiceWidth(moe);
   const projection = (): ProjectionGradients => ({
     dQkv_TW: arena.floats(T * widths.all),
     dQk: config.qkNorm === 'none' ? null : arena.floats(T * (widths.q + widths.k)),
   });
   const common = hasNormSums(shape) ? null : projection();
-  const dHidden_TD = arena.floats(T * D);
+  const dHidden_TD = arena.floats(tokensOf(shape) * D);
   return {
     dHidden_TD,
-    dRouted_TD: config.moe?.norm === true ? arena.floats(T * D) : dHidden_TD,
+    dRouted_TD: moe?.norm === true ? arena.floats(T * D) : dHidden_TD,
     dNormed_TD: arena.floats(T * D),
     dAttention_TQ: arena.floats(T * widths.out),
     projections: eachSegment(tensor.segments).map(() => common ?? projection()),
-    latents: latentGradients(arena, shape),
+    latents: options.hasLayers ? latentGradients(arena, shape) : null,
+    cross: options.crosses ? crossGradients(arena, shape) : null,
     dLogits_TE: arena.floats(T * E),
     dWeights_TK: arena.floats(T * K),
-    dPacked_UD: arena.floats(packedLength(shape, options)),
-    dReturned_ND: arena.floats(config.moe === null ? 0 : returnedLength(shape, config.moe, options)),
-    sums: {
-      ...forwardSums(arena, shape),
-      weights: K === 0 || isWhole(tensor) ? noSum : expertSums(arena, shape, K),
-    },
+    dPacked_UD: arena.floats(moe === null ? 0 : packedLength(shape, options)),
+    dReturned_ND: arena.floats(moe === null ? 0 : returnedLength(shape, moe, options)),
+    sums: options.hasLayers ? backwardSums(arena, shape, K) : noSums,
   };
 }
+
+export const noForwardSums: ForwardSums = { attention: noSum, cross: noSum, ffn: noSum, routed: noSum };
+
+const noSums: BackwardSums = { ...noForwardSums, weights: noSum };
+
+const backwardSums = (arena: Arena, shape: StageShape, choices: number): BackwardSums => ({
+  ...forwardSums(arena, shape, false),
+  weights: choices === 0 || isWhole(tensorShareOf(shape)) ? noSum : expertSums(arena, shape, choices),
+});

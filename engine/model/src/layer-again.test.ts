@@ -3,7 +3,7 @@ import type { Device, Floats, Precision } from '@troupe/kernel-set';
 import { openReferenceDevice } from '@troupe/kernels';
 import { defaultRouter, dropless } from '@troupe/spec';
 import { Activations } from './activations.ts';
-import { balanceCoefficients } from './balance.ts';
+import { streamCoefficients } from './balance.ts';
 import { numValidTargets, numValidTokens, uploadBatch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { FlatGradients, leavesOf } from './flat-gradients.ts';
@@ -12,7 +12,7 @@ import { headForward } from './head.ts';
 import { LocalExperts } from './local-experts.ts';
 import { LocalModel } from './local-model.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
-import { ropeTables } from './rope-tables.ts';
+import { positionTables } from './position-tables.ts';
 import { StageStatistics } from './statistics.ts';
 import { callsOf, type Step } from './step.ts';
 import { tensorShare } from './tensor-share.ts';
@@ -72,15 +72,24 @@ async function numbersOf(
   const shape = { config, sequences: 4, grains: 2, precision, tensor };
   const act = new Activations(device, shape, { training: true, ranks, recompute });
   const statistics = new StageStatistics(device, config);
-  const rope = ropeTables(device, config);
+  const positions = positionTables(device, config);
   const routing = { mode: 'train', seed: 3, step: 2, firstSequence: 8 } as const;
-  const ctx = { shape, weights: model.weights, gradients: gradients.of(0), act, rope, statistics, routing };
+  const ctx = {
+    shape,
+    weights: model.weights,
+    gradients: gradients.of(0),
+    act,
+    positions,
+    statistics,
+    routing,
+  };
   const tokens = tinyBatch(config);
   const batch = uploadBatch(device, tokens);
+  const streams = { decoder: { context: ctx, batch }, encoder: null };
   const experts = new LocalExperts(device);
   const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
   await run([{ calls: gradients.reset() }]);
-  await forwardLayers(ctx, batch, experts, run);
+  await forwardLayers(streams, experts, run);
   await run(headForward(ctx, batch, { gradScale: 1 / numValidTargets(tokens.targets_T) }));
   // What is computed again cannot come from before.
   if (recompute) {
@@ -92,8 +101,11 @@ async function numbersOf(
         );
   }
   const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T), domains: 0 };
-  const balance = config.moe === null ? null : balanceCoefficients(config, global, statistics.byLayer());
-  await backwardLayers(ctx, batch, { experts, balance }, run);
+  const balance =
+    config.moe === null
+      ? null
+      : streamCoefficients(config, { decoder: global, encoder: null }, statistics.byLayer());
+  await backwardLayers(streams, { experts, balance }, run);
   const values = gradients.slices(0, layout.length).map((slice) => device.read(slice.values).slice());
   return {
     values,

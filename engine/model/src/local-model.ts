@@ -17,9 +17,9 @@ import {
   type FlatLayout,
   type ModelConfig,
 } from '@troupe/spec';
-import { Activations, type ActivationOptions } from './activations.ts';
-import { balanceCoefficients, balanceLosses, type BalanceLosses, type GlobalBatch } from './balance.ts';
-import { numUsedRuns, numValidTargets, numValidTokens, uploadBatch, type Batch } from './batch.ts';
+import type { Activations, ActivationOptions } from './activations.ts';
+import { streamCoefficients, streamLosses, type BalanceLosses, type GlobalStreams } from './balance.ts';
+import { numUsedRuns, numValidTargets, numValidTokens, type Batch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { FlatGradients, leavesOf } from './flat-gradients.ts';
 import { FlatWeights } from './flat-weights.ts';
@@ -29,10 +29,18 @@ import { initialise } from './initialise.ts';
 import { LocalExperts } from './local-experts.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
 import { updateCalls } from './optimizer-update.ts';
-import { ropeTables, type RopeTables } from './rope-tables.ts';
+import type { PositionTables } from './position-tables.ts';
 import type { RoutingPlace } from './routing-place.ts';
-import type { StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
+import { StreamActivations } from './stream-activations.ts';
+import {
+  streamContexts,
+  streamPasses,
+  streamPositions,
+  uploadStreams,
+  type StreamPass,
+} from './stream-pass.ts';
+import type { Streams } from './streams.ts';
 import { balanceGroups, type StageShape } from './stage-shape.ts';
 import { wholeShare, type TensorShare } from './tensor-share.ts';
 import { lossValue, StageStatistics } from './statistics.ts';
@@ -98,7 +106,7 @@ export interface AdamWOptions {
 
 /** What training adds to a model that only computes. */
 interface Trainer {
-  readonly act: Activations;
+  readonly act: StreamActivations;
   /** Exact sums: what the actors store where they can is read from these here. */
   readonly sums: FlatGradients;
   readonly gradients: FlatWeights;
@@ -132,9 +140,9 @@ export class LocalModel {
   readonly statistics: StageStatistics;
   readonly #rows: Pick<ActivationOptions, 'ranks' | 'runs'>;
   readonly #exchange: ExchangeShares | null;
-  readonly #rope: RopeTables;
+  readonly #positions: Streams<PositionTables>;
   readonly #experts: LocalExperts;
-  #inference: Activations | null = null;
+  #inference: StreamActivations | null = null;
   #trainer: Trainer | null = null;
 
   /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
@@ -148,7 +156,7 @@ export class LocalModel {
     this.#exchange = options.exchange ?? null;
     this.statistics = new StageStatistics(device, config);
     this.#rows = { ranks, runs: ownRuns(this.shape, chunks) };
-    this.#rope = ropeTables(device, config);
+    this.#positions = streamPositions(device, this.shape);
     this.#experts = new LocalExperts(device);
   }
 
@@ -165,11 +173,10 @@ export class LocalModel {
    * @throws {BatchLengthError} TROUPE_MODEL_BATCH
    */
   async forward(host: Batch, place: DrawPlace = {}): Promise<LocalLoss> {
-    const batch = uploadBatch(this.device, host);
-    const routing = placeOf('evaluate', place);
-    const ctx = { ...this.#context(this.#inferenceActivations(), null), routing };
+    const streams = this.#streams(this.#inferenceActivations(), null, host, placeOf('evaluate', place));
+    const { context: ctx, batch } = streams.decoder;
     this.statistics.reset();
-    await forwardLayers(ctx, batch, this.#experts, (steps) => this.#runSteps(steps));
+    await forwardLayers(streams, this.#experts, (steps) => this.#runSteps(steps));
     await this.#runSteps(headForward(ctx, batch, { evaluate: true }));
     return this.#losses(host);
   }
@@ -183,12 +190,12 @@ export class LocalModel {
     host: Batch,
     slice?: { readonly firstRow: number; readonly rows: number },
   ): Promise<HostFloats> {
-    const batch = uploadBatch(this.device, host);
-    const ctx = this.#context(this.#inferenceActivations(), null);
+    const streams = this.#streams(this.#inferenceActivations(), null, host);
+    const { context: ctx } = streams.decoder;
     const { firstRow, rows } = slice ?? { firstRow: 0, rows: ctx.act.tokens };
     const out = this.device.floats(rows * this.config.vocab);
     this.statistics.reset();
-    await forwardLayers(ctx, batch, this.#experts, (steps) => this.#runSteps(steps));
+    await forwardLayers(streams, this.#experts, (steps) => this.#runSteps(steps));
     await this.#runSteps([{ calls: finalNormForward(ctx) }, ...headLogits(ctx, { firstRow, rows, out })]);
     return this.device.read(out);
   }
@@ -200,21 +207,21 @@ export class LocalModel {
    * @throws {BatchLengthError} TROUPE_MODEL_BATCH
    */
   async lossAndGradients(host: Batch, place: DrawPlace = {}): Promise<LocalGradients> {
-    const batch = uploadBatch(this.device, host);
     const trainer = this.#training();
     const { act, sums, gradients, experts, norm128 } = trainer;
-    const ctx = { ...this.#context(act, sums), routing: placeOf('train', place) };
+    const streams = this.#streams(act, sums, host, placeOf('train', place));
+    const { context: ctx, batch } = streams.decoder;
     const targets = numValidTargets(host.targets_T);
     this.statistics.reset();
     this.device.zero(norm128);
     await this.#run(sums.reset());
-    await forwardLayers(ctx, batch, experts, (steps) => this.#runSteps(steps));
+    await forwardLayers(streams, experts, (steps) => this.#runSteps(steps));
     await this.#runSteps(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
     const balance =
       this.config.moe === null
         ? null
-        : balanceCoefficients(this.config, this.#global(host), this.statistics.byLayer());
-    await backwardLayers(ctx, batch, { experts, balance }, (steps) => this.#runSteps(steps));
+        : streamCoefficients(this.config, this.#global(host), this.statistics.byLayer());
+    await backwardLayers(streams, { experts, balance }, (steps) => this.#runSteps(steps));
     // What buffers add up is no gradient: theirs is zero.
     const trained = trainedRanges(gradients.layout, { from: 0, to: gradients.layout.length });
     await this.#run(
@@ -258,12 +265,12 @@ export class LocalModel {
 
   /** Cross entropy at each position of the last {@link forward}, nats, [T]; 0 where there is no target. */
   get tokenLosses(): HostFloats {
-    return this.device.read(this.#inferenceActivations().loss_T);
+    return this.device.read(this.#inferenceActivations().decoder.loss_T);
   }
 
   /** What the last call of {@link lossAndGradients} computed on its way. */
   get trainingActivations(): Activations {
-    return this.#training().act;
+    return this.#training().act.decoder;
   }
 
   #run(calls: readonly KernelCall[]): Promise<unknown> {
@@ -281,28 +288,40 @@ export class LocalModel {
     }
   }
 
-  #global(batch: Batch): GlobalBatch {
+  #global(batch: Batch): GlobalStreams {
     const { sequences } = this.shape;
-    const domains = numUsedRuns(batch.valid_T, batch.valid_T.length / balanceGroups(this.shape));
-    return { sequences, tokens: numValidTokens(batch.valid_T), domains };
+    const groups = balanceGroups(this.shape);
+    const of = ({ valid_T }: Pick<Batch, 'valid_T'>) => ({
+      sequences,
+      tokens: numValidTokens(valid_T),
+      domains: numUsedRuns(valid_T, valid_T.length / groups),
+    });
+    return { decoder: of(batch), encoder: batch.source === undefined ? null : of(batch.source) };
   }
 
   #losses(batch: Batch): LocalLoss {
     const targets = numValidTargets(batch.targets_T);
     const totals = this.statistics.totals();
     const loss = targets === 0 ? 0 : lossValue(totals.lossSum) / targets;
-    const balance = balanceLosses(this.config, this.statistics.byLayer(totals), this.#global(batch));
+    const balance = streamLosses(this.config, this.statistics.byLayer(totals), this.#global(batch));
     return { loss, ...balance, total: loss + balance.auxLoss + balance.zLoss };
   }
 
-  #context(act: Activations, sums: FlatGradients | null): StageContext {
-    const { shape, weights, statistics } = this;
+  /** @throws {InvariantError} where the model has an encoder and the batch no source */
+  #streams(
+    act: StreamActivations,
+    sums: FlatGradients | null,
+    host: Batch,
+    routing?: RoutingPlace,
+  ): Streams<StreamPass> {
+    const { weights, statistics } = this;
     const gradients = sums === null ? null : sums.of(0);
-    return { shape, weights, gradients, act, rope: this.#rope, statistics };
+    const common = { weights, gradients, statistics, ...(routing === undefined ? {} : { routing }) };
+    return streamPasses(streamContexts(act, this.#positions, common), uploadStreams(this.device, host));
   }
 
-  #inferenceActivations(): Activations {
-    this.#inference ??= new Activations(this.device, this.shape, { training: false, ...this.#rows });
+  #inferenceActivations(): StreamActivations {
+    this.#inference ??= new StreamActivations(this.device, this.shape, { training: false, ...this.#rows });
     return this.#inference;
   }
 
@@ -310,7 +329,7 @@ export class LocalModel {
     const { device } = this;
     const { layout } = this.weights;
     this.#trainer ??= {
-      act: new Activations(device, this.shape, { training: true, ...this.#rows }),
+      act: new StreamActivations(device, this.shape, { training: true, ...this.#rows }),
       sums: new FlatGradients(device, layout, {
         kindOf: () => 'begun',
         leavesOf: leavesOf(this.config, this.shape.grains, this.shape.tensor),

@@ -5,7 +5,6 @@ import type { BalanceCoefficients } from './balance.ts';
 import type { DeviceBatch } from './batch.ts';
 import { combineBackward, combineForward, gateBackward, moeBackward, moeForward } from './combine.ts';
 import { packGradients, packTokens } from './dispatch.ts';
-import { embedBackward, embedForward } from './embedding.ts';
 import { ffnBackward, ffnForward } from './ffn.ts';
 import { forcedChoices } from './forced-choices.ts';
 import { gateForward } from './gate.ts';
@@ -15,6 +14,8 @@ import { ranksOf, type LocalExperts } from './local-experts.ts';
 import { chunksOf } from './row-chunk.ts';
 import { matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { joined, type Step } from './step.ts';
+import { embedStreams, unembedStreams, type StreamPass } from './stream-pass.ts';
+import { streamAt, type Streams } from './streams.ts';
 
 /** Runs steps to their end. */
 type Run = (steps: readonly Step[]) => Promise<unknown>;
@@ -32,21 +33,20 @@ function givenChoices({ shape: { config }, act: { tokens }, cache }: StageContex
 
 /** Embedding and all layers: the same lists, in the same order, that the actors submit. */
 export async function forwardLayers(
-  ctx: StageContext,
-  batch: DeviceBatch,
+  streams: Streams<StreamPass>,
   experts: LocalExperts,
   run: Run,
 ): Promise<void> {
-  const { config } = ctx.shape;
-  const { ranks, numLayers } = ctx.act;
-  const choicesGiven = givenChoices(ctx);
-  await run(embedForward(ctx, batch));
-  for (let layer = 0; layer < numLayers; layer++) {
+  const { config } = streams.decoder.context.shape;
+  await run(embedStreams(streams));
+  for (let layer = 0; layer < config.layers; layer++) {
+    const { context: ctx, batch } = streamAt(streams, config, layer);
     if (!isMoeLayer(config, layer)) {
       await run(joined([...attentionForward(ctx, layer, batch), ...ffnForward(ctx, layer)]));
       continue;
     }
-    const routing = gateForward(ctx, layer, batch, { ranks, choicesGiven });
+    const choicesGiven = givenChoices(ctx);
+    const routing = gateForward(ctx, layer, batch, { ranks: ctx.act.ranks, choicesGiven });
     await run(joined([...attentionForward(ctx, layer, batch), { calls: routing }]));
     await run([
       { calls: packed(ctx, layer, packTokens) },
@@ -85,22 +85,24 @@ function expertLayerBackward(
 
 /** From the head's gradient to the embedding's sum. `balance` is null in a model without experts. */
 export async function backwardLayers(
-  ctx: StageContext,
-  batch: DeviceBatch,
-  pass: { readonly experts: LocalExperts; readonly balance: BalanceCoefficients | null },
+  streams: Streams<StreamPass>,
+  pass: { readonly experts: LocalExperts; readonly balance: Streams<BalanceCoefficients> | null },
   run: Run,
 ): Promise<void> {
   const { experts, balance } = pass;
-  await run([{ calls: headBackward(ctx) }]);
-  for (let layer = ctx.act.numLayers - 1; layer >= 0; layer--) {
-    const isMoe = balance !== null && isMoeLayer(ctx.shape.config, layer);
+  const { context: last } = streams.decoder;
+  const { config } = last.shape;
+  await run([{ calls: headBackward(last) }]);
+  for (let layer = config.layers - 1; layer >= 0; layer--) {
+    const { context: ctx, batch } = streamAt(streams, config, layer);
+    const isMoe = balance !== null && isMoeLayer(config, layer);
     if (ctx.act.recompute) await run(layerAgain(ctx, layer, batch));
     if (ctx.act.recompute && isMoe)
       await run([{ calls: packed(ctx, layer, packTokens) }, { calls: experts.forward(ctx, layer) }]);
     const ffn = isMoe
-      ? expertLayerBackward(ctx, layer, batch, { experts, balance })
+      ? expertLayerBackward(ctx, layer, batch, { experts, balance: streamAt(balance, config, layer) })
       : ffnBackward(ctx, layer);
     await run(joined([...ffn, ...attentionBackward(ctx, layer, batch)]));
   }
-  await run(embedBackward(ctx, batch));
+  await run(unembedStreams(streams));
 }

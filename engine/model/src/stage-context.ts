@@ -4,7 +4,8 @@ import type { Activations } from './activations.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import type { UnitWeights } from './flat-weights.ts';
 import type { CachedPass } from './key-value-cache.ts';
-import type { RopeTables } from './rope-tables.ts';
+import type { MemoryRows } from './memory-rows.ts';
+import type { PositionTables } from './position-tables.ts';
 import type { RoutingPlace } from './routing-place.ts';
 import type { StageShape } from './stage-shape.ts';
 import type { StageStatistics } from './statistics.ts';
@@ -22,7 +23,9 @@ export interface StageContext {
   /** Of the calls that {@link DeferredWeights} holds back, which may be the first to begin a sum when others are not. Absent: as `gradients`. */
   readonly deferred?: UnitTargets;
   readonly act: Activations;
-  readonly rope: RopeTables;
+  readonly positions: PositionTables;
+  /** What the encoder made; absent where the chunk's layers neither make nor read it. */
+  readonly memory?: MemoryRows;
   readonly statistics: StageStatistics;
   /** Whose draws its gates take, and whether it trains; absent in generation, which neither draws nor drops. */
   readonly routing?: RoutingPlace;

@@ -1,5 +1,6 @@
+import { assert } from '@troupe/core';
 import type { Precision } from '@troupe/kernel-set';
-import type { ModelConfig } from '@troupe/spec';
+import type { ModelConfig, StreamName } from '@troupe/spec';
 import { StageShapeError } from './errors.ts';
 import { wholeShare, type TensorShare } from './tensor-share.ts';
 
@@ -20,6 +21,14 @@ export interface StageShape {
 
 /** What of the tensor axis a device computes. */
 export const tensorShareOf = ({ tensor }: Pick<StageShape, 'tensor'>): TensorShare => tensor ?? wholeShare;
+
+/** The shape of one stream: its length takes the place of `seqLen`, so that whatever is made of a shape is that stream's. */
+export function streamShape(shape: StageShape, stream: StreamName): StageShape {
+  const { encoder } = shape.config;
+  if (stream === 'decoder') return shape;
+  assert(encoder !== null, 'a decoder-only model has one stream', { stream });
+  return { ...shape, config: { ...shape.config, seqLen: encoder.seqLen } };
+}
 
 /** T = sequences · seqLen. */
 export function tokensOf(shape: StageShape): number {

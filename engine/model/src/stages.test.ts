@@ -4,7 +4,7 @@ import { openReferenceDevice } from '@troupe/kernels';
 import { denseUnits, expertUnits, flatLayout, layerUnits, type ModelConfig, type Unit } from '@troupe/spec';
 import { Activations } from './activations.ts';
 import { attentionBackward, attentionForward } from './attention.ts';
-import { balanceCoefficients } from './balance.ts';
+import { balanceCoefficients, streamCoefficients } from './balance.ts';
 import { numValidTargets, numValidTokens, uploadBatch, type Batch, type DeviceBatch } from './batch.ts';
 import { runCalls } from './device-run.ts';
 import { embedBackward, embedForward } from './embedding.ts';
@@ -16,7 +16,7 @@ import { headBackward, headForward } from './head.ts';
 import { LocalExperts } from './local-experts.ts';
 import { LocalModel } from './local-model.ts';
 import { backwardLayers, forwardLayers } from './local-pass.ts';
-import { ropeTables } from './rope-tables.ts';
+import { positionTables } from './position-tables.ts';
 import { gradientsOf, type StageContext } from './stage-context.ts';
 import { StageStatistics } from './statistics.ts';
 import { callsOf, type Step } from './step.ts';
@@ -49,7 +49,7 @@ function openStage(
   const act = new Activations(device, shape, { training: true, layers: { first: layer, count: 1 } });
   const gradients = new FlatGradients(device, layout, { kindOf: () => kind, leavesOf: leavesOf(config, 2) });
   const statistics = new StageStatistics(device, config, [layer]);
-  const ctx = { shape, weights, act, rope: ropeTables(device, config), statistics };
+  const ctx = { shape, weights, act, positions: positionTables(device, config), statistics };
   return {
     of: (microbatch) => ({ ...ctx, gradients: gradients.of(microbatch) }),
     gradients,
@@ -154,18 +154,23 @@ for (const tiedHead of [false, true]) {
       weights: whole.weights,
       gradients: gradients.of(0),
       act: new Activations(device, shape, { training: true }),
-      rope: ropeTables(device, config),
+      positions: positionTables(device, config),
       statistics: new StageStatistics(device, config),
     };
+    const streams = { decoder: { context: ctx, batch }, encoder: null };
     const experts = new LocalExperts(device);
     const run = (steps: readonly Step[]) => runCalls(device, callsOf(steps));
     const global = { sequences: 4, tokens: numValidTokens(tokens.valid_T), domains: 0 };
     for (const attempt of [1, 2]) {
       await run([{ calls: gradients.reset() }]);
-      await forwardLayers(ctx, batch, experts, run);
+      await forwardLayers(streams, experts, run);
       await run(headForward(ctx, batch, { gradScale: 1 / numValidTargets(tokens.targets_T) }));
-      const balance = balanceCoefficients(config, global, ctx.statistics.byLayer());
-      await backwardLayers(ctx, batch, { experts, balance }, run);
+      const balance = streamCoefficients(
+        config,
+        { decoder: global, encoder: null },
+        ctx.statistics.byLayer(),
+      );
+      await backwardLayers(streams, { experts, balance }, run);
       for (const slice of gradients.slices(0, layout.length)) {
         const { from, to } = slice;
         const read = device.floats(to - from);

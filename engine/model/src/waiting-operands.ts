@@ -8,12 +8,13 @@ import { ffnBackward, residualFfnBackward, sharedFfn } from './ffn.ts';
 import type { UnitTargets } from './flat-gradients.ts';
 import { routerBackward } from './gate.ts';
 import { StageStatistics } from './statistics.ts';
+import type { MemoryRows } from './memory-rows.ts';
 import type { StageContext } from './stage-context.ts';
 import type { Step } from './step.ts';
 import { isWhole } from './tensor-share.ts';
 
 /** Weights, sums and tables that calls name and that no call that waits has a copy of. */
-function contextOf(act: Activations): StageContext {
+function contextOf(act: Activations, memory: MemoryRows | null): StageContext {
   const { device, shape } = act;
   const none = device.floats(0);
   const target = { values: device.int64s(0), overflow: device.ints(0) };
@@ -30,20 +31,24 @@ function contextOf(act: Activations): StageContext {
     act,
     weights: { view: () => none, operand: () => none, part: () => none, span: () => none },
     gradients: targets,
-    rope: { cos_S2: none, sin_S2: none },
+    positions: { cos_S2: none, sin_S2: none, sines_SD: none },
     statistics: new StageStatistics(device, shape.config, []),
+    ...(memory === null ? {} : { memory }),
   };
 }
 
 /**
  * Bytes of what gradients of matrices wait with, of one pass through the layers of `act`, without those of routed experts: the calls of a
  * backward pass are shown to {@link DeferredWeights}, so that nobody counts a second time what it copies.
+ *
+ * @param memory - what they read of an encoder; null: there is none
  */
-export function waitingBytes(act: Activations): number {
+export function waitingBytes(act: Activations, memory: MemoryRows | null): number {
   const { device, shape } = act;
-  const ctx = contextOf(act);
+  const ctx = contextOf(act, memory);
   const ids = device.ints(0);
-  const batch: DeviceBatch = { ids_T: ids, targets_T: ids, firstSeen_T: ids, valid_T: device.bytes(0) };
+  const seen = { firstSeen_T: ids, endSeen_T: ids };
+  const batch: DeviceBatch = { ids_T: ids, targets_T: ids, ...seen, valid_T: device.bytes(0), cross: seen };
   const balance = { auxScale: 0, zScale: 0 };
   const behind = (layer: number): readonly Step[] => {
     if (!isMoeLayer(shape.config, layer)) return ffnBackward(ctx, layer);

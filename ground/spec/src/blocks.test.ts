@@ -5,16 +5,15 @@ import {
   blockOf,
   blocksOf,
   builtBlock,
-  DECODER_STREAM,
   defaultRouter,
   latentWidth,
   layerUnits,
   moeLayers,
+  seqLenOf,
   projectionWeights,
   qkvWidths,
   scoreWidth,
   type Block,
-  type MixerScope,
   type ModelConfig,
 } from './index.ts';
 
@@ -26,6 +25,8 @@ const config: ModelConfig = {
   kvHeads: 2,
   headDim: 4,
   mla: null,
+  encoder: null,
+  positions: 'rotary',
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'head',
@@ -54,10 +55,10 @@ test('blocks: a decoder-only model is one stream of causal blocks, every n-th wi
   t.deepEqual(
     blocks.map(({ index, stream, ffn }) => [index, stream, ffn.kind, ffn.hidden]),
     [
-      [0, DECODER_STREAM, 'dense', 16],
-      [1, DECODER_STREAM, 'moe', 8],
-      [2, DECODER_STREAM, 'dense', 16],
-      [3, DECODER_STREAM, 'moe', 8],
+      [0, 'decoder', 'dense', 16],
+      [1, 'decoder', 'moe', 8],
+      [2, 'decoder', 'dense', 16],
+      [3, 'decoder', 'moe', 8],
     ],
   );
   t.deepEqual(blocks[1]?.mixer, {
@@ -110,15 +111,38 @@ test('blocks: what is named and not built is refused by name', (t) => {
     ...block,
     mixer: { ...block.mixer, ...mixer },
   });
-  const scopes: readonly MixerScope[] = [
-    { kind: 'windowed', window: 16 },
-    { kind: 'bidirectional' },
-    { kind: 'cross', reads: 'encoder' },
-  ];
-  for (const scope of scopes)
-    t.throws(() => builtBlock(planted({ scope })), {
-      instanceOf: NotBuiltError,
-      message: `the ${scope.kind} mixer of block 0 is not built yet; use causal attention`,
-    });
-  t.throws(() => builtBlock(planted({ positions: { kind: 'none' } })), { instanceOf: NotBuiltError });
+  t.throws(() => builtBlock(planted({ scope: { kind: 'windowed', window: 16 } })), {
+    instanceOf: NotBuiltError,
+    message: 'the windowed mixer of block 0 is not built yet; use causal attention',
+  });
+});
+
+test('blocks: the first ones are an encoder, the others read what it made', (t) => {
+  const both: ModelConfig = {
+    ...config,
+    layers: 6,
+    encoder: { layers: 4, seqLen: 5 },
+    positions: 'sinusoidal',
+  };
+  t.deepEqual(
+    blocksOf(both).map(({ stream, mixer, cross, ffn }) => [
+      stream,
+      mixer.scope.kind,
+      cross?.scope.kind ?? null,
+      ffn.kind,
+    ]),
+    [
+      ['encoder', 'bidirectional', null, 'dense'],
+      ['encoder', 'bidirectional', null, 'moe'],
+      ['encoder', 'bidirectional', null, 'dense'],
+      ['encoder', 'bidirectional', null, 'moe'],
+      ['decoder', 'causal', 'cross', 'dense'],
+      ['decoder', 'causal', 'cross', 'moe'],
+    ],
+  );
+  t.is(blockOf(both, 4).cross?.qkNorm, 'none');
+  t.deepEqual(blockOf(both, 0).mixer.positions, { kind: 'none' });
+  // Which ones have experts counts within a stack.
+  t.deepEqual(moeLayers({ ...both, encoder: { layers: 3, seqLen: 5 } }), [1, 4]);
+  t.deepEqual([seqLenOf(both, 3), seqLenOf(both, 4)], [5, both.seqLen]);
 });

@@ -1,11 +1,14 @@
 import { assert, NotBuiltError } from '@troupe/core';
 import type { Activation, NormKind } from '@troupe/kernel-set';
-import type { LatentConfig, ModelConfig, MoeConfig } from './model-config.ts';
+import type { EncoderConfig, LatentConfig, ModelConfig, MoeConfig } from './model-config.ts';
 
 /** How queries and keys know where they stand. */
 export type PositionCode =
   /** The last `dim` elements of a head are turned. */
   { readonly kind: 'rotary'; readonly theta: number; readonly dim: number } | { readonly kind: 'none' };
+
+/** A stack of blocks, which works on rows of its own. */
+export type StreamName = 'encoder' | 'decoder';
 
 /** What a position sees, and where its keys and values come from. */
 export type MixerScope =
@@ -16,7 +19,7 @@ export type MixerScope =
   /** All positions of its document. */
   | { readonly kind: 'bidirectional' }
   /** All positions of another stream: the memory of an encoder. */
-  | { readonly kind: 'cross'; readonly reads: string };
+  | { readonly kind: 'cross'; readonly reads: StreamName };
 
 /** Ranks through which a mixer makes queries, and keys and values: from what lies between come those of every head. */
 export type LatentRanks = Pick<LatentConfig, 'qRank' | 'kvRank'>;
@@ -51,24 +54,48 @@ export type FeedForward =
       readonly moe: MoeConfig;
     };
 
-/** x + mixer(norm(x)), then x + ffn(norm(x)): one layer of one stream of rows. */
+/** x + mixer(norm(x)), in a decoder that has an encoder x + cross(norm(x)), then x + ffn(norm(x)): one layer of one stream of rows. */
 export interface Block {
   /** Position in the model, 0-based; parameters are named by it. */
   readonly index: number;
   /** Blocks of one stream follow each other; only `cross` reads another stream. */
-  readonly stream: string;
-  /** Of both norms. */
+  readonly stream: StreamName;
+  /** Of all its norms. */
   readonly norm: { readonly kind: NormKind; readonly eps: number };
   readonly mixer: Mixer;
+  /** How it reads the memory, between mixer and FFN; null: there is none. */
+  readonly cross: Mixer | null;
   readonly ffn: FeedForward;
 }
 
-/** The one stream of a decoder-only model. */
-export const DECODER_STREAM = 'decoder';
+/** Blocks of the encoder, which are the first of the model. */
+export const encoderLayers = ({ encoder }: ModelConfig): number => encoder?.layers ?? 0;
 
-function feedForward({ ffn: { activation, dFf }, moe }: ModelConfig, index: number): FeedForward {
-  if (moe === null || index < moe.firstDense || (index + 1) % moe.every !== 0)
-    return { kind: 'dense', activation, hidden: dFf };
+/** The stream of block `index`. */
+export const streamOf = (config: ModelConfig, index: number): StreamName =>
+  index < encoderLayers(config) ? 'encoder' : 'decoder';
+
+/** Positions of a sequence of the stream that block `index` is of. */
+export const seqLenOf = (config: ModelConfig, index: number): number =>
+  index < encoderLayers(config) ? (config.encoder?.seqLen ?? 0) : config.seqLen;
+
+/** What layers have experts follows from. */
+interface ExpertLayers {
+  readonly encoder: Pick<EncoderConfig, 'layers'> | null;
+  readonly moe: Pick<MoeConfig, 'every' | 'firstDense'> | null;
+}
+
+/** Whether block `index` has experts: `every` and `firstDense` count within its stack. */
+export function hasExperts({ encoder, moe }: ExpertLayers, index: number): boolean {
+  const before = encoder === null || index < encoder.layers ? 0 : encoder.layers;
+  const inStack = index - before;
+  return moe !== null && inStack >= moe.firstDense && (inStack + 1) % moe.every === 0;
+}
+
+function feedForward(config: ModelConfig, index: number): FeedForward {
+  const { moe } = config;
+  const { activation, dFf } = config.ffn;
+  if (moe === null || !hasExperts(config, index)) return { kind: 'dense', activation, hidden: dFf };
   return {
     kind: 'moe',
     activation,
@@ -81,18 +108,31 @@ function feedForward({ ffn: { activation, dFf }, moe }: ModelConfig, index: numb
 /** Elements of a head that rotary positions turn. */
 export const rotaryDim = ({ headDim, mla }: ModelConfig): number => mla?.ropeDim ?? headDim;
 
-/** Of every block of a model. */
-export function mixerOf(config: ModelConfig): Mixer {
-  const { heads, kvHeads, headDim, qkNorm, rope, mla } = config;
+/** Of every block of a model, but for its scope; by default of one in the decoder. */
+export function mixerOf(config: ModelConfig, stream: StreamName = 'decoder'): Mixer {
+  const { heads, kvHeads, headDim, qkNorm, rope, mla, positions } = config;
   return {
-    scope: { kind: 'causal' },
+    scope: { kind: stream === 'encoder' ? 'bidirectional' : 'causal' },
     heads,
     kvHeads,
     headDim,
     valueDim: mla?.valueDim ?? headDim,
     latent: mla === null ? null : { qRank: mla.qRank, kvRank: mla.kvRank },
     qkNorm,
-    positions: { kind: 'rotary', theta: rope.theta, dim: rotaryDim(config) },
+    positions:
+      positions === 'rotary'
+        ? { kind: 'rotary', theta: rope.theta, dim: rotaryDim(config) }
+        : { kind: 'none' },
+  };
+}
+
+/** How the blocks of a decoder read what its encoder made: as many heads, no positions, no norm of queries and keys. */
+export function crossMixerOf(config: ModelConfig): Mixer {
+  return {
+    ...mixerOf(config),
+    scope: { kind: 'cross', reads: 'encoder' },
+    qkNorm: 'none',
+    positions: { kind: 'none' },
   };
 }
 
@@ -102,11 +142,13 @@ export function blockOf(config: ModelConfig, index: number): Block {
     index,
     blocks: config.layers,
   });
+  const stream = streamOf(config, index);
   return {
     index,
-    stream: DECODER_STREAM,
+    stream,
     norm: config.norm,
-    mixer: mixerOf(config),
+    mixer: mixerOf(config, stream),
+    cross: config.encoder !== null && stream === 'decoder' ? crossMixerOf(config) : null,
     ffn: feedForward(config, index),
   };
 }
@@ -166,14 +208,12 @@ export function projectionWeights(mixer: Mixer, dModel: number): number {
 /**
  * A block that can be computed.
  *
- * @throws {NotBuiltError} TROUPE_NOT_BUILT for a kind of mixer or position code that is named here and not built
+ * @throws {NotBuiltError} TROUPE_NOT_BUILT for a kind of mixer that is named here and not built
  */
 export function builtBlock(block: Block): Block {
-  const { scope, positions, latent } = block.mixer;
-  if (scope.kind !== 'causal')
-    throw new NotBuiltError(`the ${scope.kind} mixer of block ${block.index}`, 'use causal attention');
-  if (positions.kind !== 'rotary')
-    throw new NotBuiltError(`block ${block.index} without a position code`, 'use rotary positions');
+  const { scope, latent } = block.mixer;
+  if (scope.kind === 'windowed')
+    throw new NotBuiltError(`the windowed mixer of block ${block.index}`, 'use causal attention');
   if (latent !== null)
     throw new NotBuiltError(`the latent mixer of block ${block.index}`, 'use attention without latents');
   return block;

@@ -23,6 +23,8 @@ const model = (bias: number): ModelConfig => ({
   kvHeads: 1,
   headDim: 4,
   mla: null,
+  encoder: null,
+  positions: 'rotary',
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'none',

@@ -1,5 +1,5 @@
 import { meanChoices } from './expert-choice.ts';
-import { blocksOf, isMoeLayer, moeLayers, scoreWidth } from './blocks.ts';
+import { blocksOf, isMoeLayer, moeLayers, scoreWidth, seqLenOf, type Block } from './blocks.ts';
 import type { ModelConfig } from './model-config.ts';
 import { denseUnits, expertUnit, type Unit } from './parameters.ts';
 
@@ -42,8 +42,18 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
   return { total: dense + expert, active: dense + activeExpert, activeMatmul, lookup, dense, expert };
 }
 
+/** Tokens of a stream that a sequence has for each token of the decoder, whose tokens FLOPs are counted by. */
+const tokensBeside = (config: ModelConfig, block: number): number => seqLenOf(config, block) / config.seqLen;
+
+/** FLOPs of the attention scores of a block for one token of the decoder, over the full square. */
+function scoreFlops(config: ModelConfig, { index, mixer, cross }: Block): number {
+  const own = 6 * scoreWidth(mixer) * seqLenOf(config, index) * tokensBeside(config, index);
+  return own + (cross === null ? 0 : 6 * scoreWidth(cross) * seqLenOf(config, 0));
+}
+
 /**
  * Training FLOPs of one token, of every block and of the head: 6 per active matmul weight, plus the attention scores over the full square.
+ * Of an encoder–decoder the token is the decoder's, and what the encoder does for a sequence is shared among its tokens.
  *
  * @see Chowdhery et al. 2022 (PaLM), appendix B
  */
@@ -53,14 +63,20 @@ export function trainingFlopsByBlock(config: ModelConfig): {
 } {
   const perExpert = expertSize(config);
   const blocks = blocksOf(config).map(
-    ({ mixer }, block) =>
-      6 * scoreWidth(mixer) * config.seqLen +
-      (config.moe !== null && isMoeLayer(config, block) ? 6 * perExpert * meanChoices(config.moe) : 0),
+    (block) =>
+      scoreFlops(config, block) +
+      (config.moe !== null && isMoeLayer(config, block.index)
+        ? 6 * perExpert * meanChoices(config.moe) * tokensBeside(config, block.index)
+        : 0),
   );
   let head = config.tiedHead ? 6 * config.vocab * config.dModel : 0;
   for (const unit of denseUnits(config).filter(isMatrix)) {
     if (unit.layer === null) head += 6 * unit.size;
-    else blocks[unit.layer] = (blocks[unit.layer] ?? 0) + 6 * unit.size;
+    else {
+      // Keys and values of a cross attention are made of the source's tokens.
+      const rows = unit.id.includes('/cross-kv') ? tokensBeside(config, 0) : tokensBeside(config, unit.layer);
+      blocks[unit.layer] = (blocks[unit.layer] ?? 0) + 6 * unit.size * rows;
+    }
   }
   return { blocks, head };
 }

@@ -74,10 +74,26 @@ export interface LatentConfig {
   readonly valueDim: number;
 }
 
-/** A decoder-only language model, every default filled in; `blocks.ts` gives its blocks. */
+/** The first stack of an encoder–decoder, which reads a text of its own. */
+export interface EncoderConfig {
+  /** The first blocks of the model are its; those behind them are the decoder's. */
+  readonly layers: number;
+  /** Positions of a sequence that it reads; `ModelConfig.seqLen` is the decoder's. */
+  readonly seqLen: number;
+}
+
+/** How a model knows where tokens stand: turned queries and keys, or a table of sines that is added to embeddings. */
+export const positionCodes = ['rotary', 'sinusoidal'] as const;
+export type PositionName = (typeof positionCodes)[number];
+
+/** A language model, every default filled in; `blocks.ts` gives its blocks. */
 export interface ModelConfig {
   readonly vocab: number;
+  /** Blocks in all, those of an encoder among them. */
   readonly layers: number;
+  /** Null: a decoder-only model. */
+  readonly encoder: EncoderConfig | null;
+  readonly positions: PositionName;
   readonly dModel: number;
   readonly heads: number;
   readonly kvHeads: number;

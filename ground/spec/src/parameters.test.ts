@@ -32,6 +32,8 @@ const model = (expertParameters?: readonly ExpertParameter[]): ModelConfig => ({
   kvHeads: 1,
   headDim: 4,
   mla: null,
+  encoder: null,
+  positions: 'rotary',
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'none',

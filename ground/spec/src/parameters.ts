@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
-import { blockOf, blocksOf, qkvWidths, type Block } from './blocks.ts';
+import { blockOf, blocksOf, encoderLayers, qkvWidths, type Block } from './blocks.ts';
 import type { BufferRule } from './buffer-rule.ts';
 import { hasThresholds } from './expert-choice.ts';
 import { latentTensors } from './latent-tensors.ts';
@@ -294,6 +294,40 @@ function gateThresholds(layer: number, moe: MoeConfig): readonly Unit[] {
   return [unit(gateThresholdsId(layer), { layer, buffer }, [{ name, shape: [2 * moe.experts], init: zero }])];
 }
 
+/** The unit of the norm behind the last block of an encoder, whose output is the memory. */
+export const memoryNormId = (layer: number): string => `L${layer}/memory-norm`;
+
+const memoryNorm = (config: ModelConfig, layer: number): Unit =>
+  normUnit(config, memoryNormId(layer), 'model.encoder_norm', layer);
+
+/** How a block reads the memory: a norm of what asks, queries, keys and values of the memory, and the way back. */
+function crossUnits(config: ModelConfig, { index: layer, cross }: Block, held: TensorSegments) {
+  if (cross === null) return [];
+  const { heads, kvHeads, headDim } = cross;
+  const prefix = `model.layers.${layer}.cross_attn`;
+  const input = (name: 'q' | 'k' | 'v', pieces: number): Tensor => ({
+    name: `${prefix}.${name}_proj.weight`,
+    shape: [pieces * headDim, config.dModel],
+    init: matrixInit(config, config.dModel),
+    split: { along: 'rows', pieces },
+  });
+  const width = heads * headDim;
+  const out: Tensor = {
+    name: `${prefix}.o_proj.weight`,
+    shape: [config.dModel, width],
+    init: matrixInit(config, width),
+    split: { along: 'columns', pieces: heads },
+  };
+  const divided = (id: string, tensors: readonly Tensor[]): readonly Unit[] =>
+    eachSegment(held).map((segment) => segmentUnit(id, { layer }, segment, tensors));
+  return [
+    normUnit(config, `L${layer}/norm-cross`, `model.layers.${layer}.cross_attn_layernorm`, layer),
+    ...divided(`L${layer}/cross-q`, [input('q', heads)]),
+    ...divided(`L${layer}/cross-kv`, [input('k', kvHeads), input('v', kvHeads)]),
+    ...divided(`L${layer}/cross-out`, [out]),
+  ];
+}
+
 function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): readonly Unit[] {
   const { index: layer, mixer, ffn } = block;
   const prefix = `model.layers.${layer}`;
@@ -312,12 +346,15 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
     ...projectionUnits(config, block, held),
     ...qkNormUnits(block, held),
     ...divided(`L${layer}/out`, [out]),
+    ...crossUnits(config, block, held),
     normUnit(config, `L${layer}/norm2`, `${prefix}.post_attention_layernorm`, layer),
   ];
+  const memory = layer === encoderLayers(config) - 1 ? [memoryNorm(config, layer)] : [];
   if (ffn.kind === 'dense')
     return [
       ...units,
       ...divided(`L${layer}/ffn`, ffnTensors(config, `${prefix}.mlp`, ffn.hidden, ffn.hidden)),
+      ...memory,
     ];
   const gate = {
     name: `${prefix}.mlp.gate.weight`,
@@ -332,11 +369,16 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
     ...gateThresholds(layer, ffn.moe),
     ...(ffn.sharedHidden > 0 ? divided(`L${layer}/shared`, shared) : []),
     ...(ffn.moe.norm ? [normUnit(config, `L${layer}/moe-norm`, `${prefix}.mlp.norm`, layer)] : []),
+    ...memory,
   ];
 }
 
 /** The table of the embedding, or a part of it. */
 export const isEmbedding = ({ id }: Pick<Unit, 'id'>): boolean => id === 'embed' || id.startsWith('embed#');
+
+/** Calls of a microbatch that give the embedding's table gradients: one of each stream, and a tied head. */
+export const embeddingCalls = ({ tiedHead, encoder }: ModelConfig): number =>
+  1 + (tiedHead ? 1 : 0) + (encoder === null ? 0 : 1);
 
 /** All units that are not routed experts, in forward order: embedding, layers, last norm, head (unless tied). */
 export function denseUnits(config: ModelConfig, held: TensorSegments = wholeTensors): readonly Unit[] {

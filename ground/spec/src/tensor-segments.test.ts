@@ -20,6 +20,8 @@ const model: ModelConfig = {
   kvHeads: 4,
   headDim: 2,
   mla: null,
+  encoder: null,
+  positions: 'rotary',
   seqLen: 4,
   norm: { kind: 'layer', eps: 1e-5 },
   qkNorm: 'full',

@@ -40,6 +40,7 @@ export function dataConfig(topology: ResolvedTopology): DataConfig {
     ...(source.kind === 'synthetic' ? {} : { tokenizer: spec }),
     holdout: data.holdout,
     seqLen: model.seqLen,
+    encoderSeqLen: model.encoder?.seqLen ?? null,
     batch: train.batch,
     seed: train.seed,
     modelVocab: model.vocab,

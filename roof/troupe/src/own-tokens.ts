@@ -1,8 +1,9 @@
 import type { TokenBatch, TokenSource } from '@troupe/actors';
 import { isThenable, shownValue, UserCodeError, userCodeError, type TroupeError } from '@troupe/core';
 import type { ModelConfig } from '@troupe/spec';
+import { sourceProblem } from './own-source.ts';
 
-type Sizes = Pick<ModelConfig, 'vocab' | 'seqLen'>;
+type Sizes = Pick<ModelConfig, 'vocab' | 'seqLen' | 'encoder'>;
 
 /** First element outside least … most; -1: none. */
 function outside(values: Int32Array, least: number, most: number): number {
@@ -14,7 +15,8 @@ function outside(values: Int32Array, least: number, most: number): number {
 }
 
 /** @throws {UserCodeError} TROUPE_USER_CODE naming the member that is not what a batch of `count` sequences has */
-function checkedBatch(what: string, batch: unknown, count: number, { vocab, seqLen }: Sizes): TokenBatch {
+function checkedBatch(what: string, batch: unknown, count: number, sizes: Sizes): TokenBatch {
+  const { vocab, seqLen } = sizes;
   const wrong = (problem: string): UserCodeError => new UserCodeError(what, problem);
   if (typeof batch !== 'object' || batch === null)
     throw wrong(
@@ -43,6 +45,8 @@ function checkedBatch(what: string, batch: unknown, count: number, { vocab, seqL
     const at = outside(values, least, most);
     if (at >= 0) throw wrong(`returned ${values[at]} as ${name}[${at}], expected ${least} to ${most}`);
   }
+  const problem = sourceProblem(batch as TokenBatch, { ...sizes, count });
+  if (problem !== null) throw wrong(problem);
   return batch as TokenBatch;
 }
 

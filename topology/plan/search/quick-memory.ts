@@ -18,7 +18,7 @@ import { program, slotsOf } from '../../pipeline.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
 import { bytesAllocated } from '../allocations.ts';
 import { BUCKET_ROOMS, WEIGHT_ROOMS } from '../../layout/segment.ts';
-import { expertBytes, ropeBytes } from '../stage-buffers.ts';
+import { expertBytes, positionBytes } from '../stage-buffers.ts';
 import { copyBytes, stateBytes, type GroupSizes } from '../states.ts';
 import { defersMatrices, type Axes, type Mixture } from './mixture.ts';
 import { bytesIn, passBytes, type Blocks, type Keeping, type PassBytes } from './quick-passes.ts';
@@ -191,7 +191,7 @@ export class QuickMemory {
       (atExperts[index] ?? 0) * chunk.moe * experts +
       (evaluation === null ? 0 : bytesIn(evaluation, chunk));
     const blocks = together(chunks);
-    const fixed = ropeBytes(this.#topology.model) + 2 * this.#statistics(blocks.moe);
+    const fixed = positionBytes(this.#topology.model) + 2 * this.#statistics(blocks.moe);
     return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), fixed + training.gradients);
   }
 

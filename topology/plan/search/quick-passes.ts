@@ -68,7 +68,7 @@ function trainingBytes(shape: StageShape, ranks: number, { recomputes, defers }:
       gradients ??= act.gradients;
       made.push(act);
     });
-    return defers ? made.reduce((sum, act) => sum + waitingBytes(act), bytes) : bytes;
+    return defers ? made.reduce((sum, act) => sum + waitingBytes(act, null), bytes) : bytes;
   };
   const { config } = shape;
   const { moe } = config;

@@ -1,5 +1,5 @@
 import { defaultRouter, dropless, type ModelConfig, type MoeConfig } from '@troupe/spec';
-import type { Batch } from '../batch.ts';
+import type { Batch, SourceBatch } from '../batch.ts';
 import type { AdamWOptions } from '../local-model.ts';
 
 /** Changes to {@link tinyConfig}, one level deep. */
@@ -48,6 +48,8 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     kvHeads: 1,
     headDim: 4,
     mla: null,
+    encoder: null,
+    positions: 'rotary',
     seqLen: 6,
     norm: { kind: 'rms', eps: 1e-5 },
     qkNorm: 'none',
@@ -77,5 +79,39 @@ export function tinyBatch(config: ModelConfig): Batch {
   for (let t = 0; t < tokens; t++) if (valid_T[t] === 0) targets_T[t] = -1;
   targets_T[2 * seqLen - 3] = -1;
   targets_T[2 * seqLen + 2] = -1;
-  return { ids_T, targets_T, firstSeen_T, valid_T };
+  const source = config.encoder === null ? null : tinySource(config, config.encoder.seqLen);
+  return { ids_T, targets_T, firstSeen_T, valid_T, ...(source === null ? {} : { source }) };
+}
+
+/** Of four sequences: a full text; one with padding behind, as for the decoder; two texts, one for each document; padding alone, of which nothing is seen. */
+function tinySource({ seqLen, vocab }: ModelConfig, length: number): SourceBatch {
+  const texts = [
+    [[0, length]],
+    [[0, length - 2]],
+    [
+      [0, 2],
+      [2, length],
+    ],
+    [],
+  ] as const;
+  const tokens = 4 * length;
+  const ids_T = Int32Array.from({ length: tokens }, (_, t) => (t * 3 + 2 * Math.floor(t / 4)) % vocab);
+  const firstSeen_T = Int32Array.from({ length: tokens }, (_, t) => t % length);
+  const endSeen_T = firstSeen_T.map((own) => own + 1);
+  const valid_T = new Uint8Array(tokens);
+  for (const [sequence, own] of texts.entries())
+    for (const [from, to] of own) {
+      const [first, end] = [sequence * length + from, sequence * length + to];
+      firstSeen_T.fill(from, first, end);
+      endSeen_T.fill(to, first, end);
+      valid_T.fill(1, first, end);
+    }
+  const crossFirst_T = new Int32Array(4 * seqLen);
+  const crossEnd_T = new Int32Array(4 * seqLen);
+  crossEnd_T.fill(length, 0, seqLen);
+  crossEnd_T.fill(length - 2, seqLen, 2 * seqLen - 2);
+  crossEnd_T.fill(2, 2 * seqLen, 2 * seqLen + 3);
+  crossFirst_T.fill(2, 2 * seqLen + 3, 3 * seqLen);
+  crossEnd_T.fill(length, 2 * seqLen + 3, 3 * seqLen);
+  return { ids_T, firstSeen_T, endSeen_T, valid_T, crossFirst_T, crossEnd_T };
 }
