@@ -1,5 +1,6 @@
 export * from './attention-calls.ts';
 export * from './bias-calls.ts';
+export * from './call-shape.ts';
 export * from './capacity-calls.ts';
 export * from './choice-calls.ts';
 export * from './device-array.ts';

@@ -5,7 +5,8 @@ import type { GradientTarget } from './gradient-target.ts';
 import { asDeviceArray, onHost } from './host-memory.ts';
 import type { ExpertsForwardCall } from './expert-calls.ts';
 import type { KernelCall, LinearForwardCall } from './kernel-calls.ts';
-import { callCost, callShape, type KernelCost } from './kernel-cost.ts';
+import { callShape } from './call-shape.ts';
+import { callCost, type KernelCost } from './kernel-cost.ts';
 
 const floats = (length: number): Floats => asDeviceArray(new Float32Array(length));
 const ints = (...values: readonly number[]): Ints => asDeviceArray(Int32Array.from(values));

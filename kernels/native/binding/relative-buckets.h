@@ -1,4 +1,5 @@
-// T5's buckets of distances, in integers of any length: `bucketStarts` of ground/kernel-set/src/relative-buckets.ts, which says what they are.
+// T5's buckets of distances, in integers of any length: `bucketStarts` of ground/kernel-set/src/relative-buckets.ts, which says what they
+// are.
 #pragma once
 #include <cstdint>
 #include <map>

@@ -232,13 +232,14 @@ void test_rope() {
 void test_positions() {
   Random random(6);
   for (int trial = 0; trial < 8; trial++) {
-    const int64_t seq_len = random.between(1, 20), rows = seq_len * random.between(0, 5), dim = random.between(1, 90), first = random.below(5);
+    const int64_t seq_len = random.between(1, 20), rows = seq_len * random.between(0, 5), dim = random.between(1, 90),
+                  first = random.below(5);
     const auto x = random.reals(rows * dim), table = random.reals((seq_len + first) * dim);
     std::vector<int32_t> seen(z(rows), 0);
     for (int64_t t = 0; t < rows && trial % 2 == 1; t++) seen[z(t)] = static_cast<int32_t>(random.between(0, t % seq_len));
+    const int32_t* first_seen = trial % 2 == 1 ? seen.data() : nullptr;
     const auto out = everywhere("positions.add", [&](const Kernels& k, Pool& pool, Outputs& o) {
-      k.positions_add({rows, seq_len, dim, o.make<float>(rows * dim, x.data()), table.data(), trial % 2 == 1 ? seen.data() : nullptr, first},
-                      pool);
+      k.positions_add({rows, seq_len, dim, o.make<float>(rows * dim, x.data()), table.data(), first_seen, first}, pool);
     });
     for (int64_t t = 0; t < rows; t++)
       for (int64_t j = 0; j < dim; j++)
@@ -284,7 +285,8 @@ void test_attention() {
     const auto table = random.reals(buckets * heads);
     if (biased) shared.bias = {table.data(), buckets, two_sided, bucket_starts.data(), one_side};
     const auto bucket_of = [&](int64_t t, int64_t j, int64_t end) {
-      const int64_t distance = j - (two_sided ? t % seq_len : end - 1), n = two_sided ? std::abs(distance) : std::max<int64_t>(0, -distance);
+      const int64_t distance = j - (two_sided ? t % seq_len : end - 1);
+      const int64_t n = two_sided ? std::abs(distance) : std::max<int64_t>(0, -distance);
       int64_t bucket = 0;
       while (bucket + 1 < one_side && bucket_starts[z(bucket + 1)] <= n) bucket++;
       return bucket + (two_sided && distance > 0 ? one_side : 0);
@@ -309,7 +311,8 @@ void test_attention() {
                             {grains.data(), 2}},
                            pool);
     });
-    std::vector<double> dq(z(tokens * q_stride), 0), dkv(z(keys * kv_stride), 0), p(z(key_len)), dp(z(key_len)), d_bias(z(buckets * heads), 0);
+    std::vector<double> dq(z(tokens * q_stride), 0), dkv(z(keys * kv_stride), 0), p(z(key_len)), dp(z(key_len)),
+        d_bias(z(buckets * heads), 0);
     for (int64_t t = 0; t < tokens; t++)
       for (int64_t h = 0; h < heads; h++) {
         const int64_t start = t / seq_len * key_len, kv_at = h * kv_heads / heads * dim, low = masked ? seen[z(t)] : 0,
