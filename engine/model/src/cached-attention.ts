@@ -1,8 +1,9 @@
-import type { AttentionForwardCall, KernelCall, Rows } from '@troupe/kernel-set';
+import type { AttentionForwardCall, Ints, KernelCall, Rows } from '@troupe/kernel-set';
 import { attentionCommon, operands, rope, type AttentionSegment } from './attention-segment.ts';
 import type { DeviceBatch } from './batch.ts';
-import type { CachedPass, CachedText } from './key-value-cache.ts';
+import type { CachedPass, CachedRows, CachedText } from './key-value-cache.ts';
 import type { StageContext } from './stage-context.ts';
+import type { SegmentHeads } from './tensor-share.ts';
 
 /** Neighbouring texts, [first, first + texts.length) of a pass. */
 interface Run {
@@ -78,27 +79,66 @@ function attended(
   batch: DeviceBatch,
   { cache, texts, endSeen_T }: CachedPass,
 ): KernelCall[] {
+  const { widths } = segment.heads;
+  return inSlots(ctx, attentionCommon(ctx, segment, batch), {
+    rows: cache.rows(segment.layer, segment.held),
+    keyLen: cache.length,
+    texts,
+    endSeen_T,
+    widths,
+  });
+}
+
+/** Attention of each text over the rows of its slot, from the first on. */
+function inSlots(
+  ctx: StageContext,
+  common: Omit<AttentionForwardCall, 'op'>,
+  slots: {
+    readonly rows: CachedRows;
+    readonly keyLen: number;
+    readonly texts: readonly CachedText[];
+    readonly endSeen_T: Ints;
+    readonly widths: { readonly q: number; readonly out: number };
+  },
+): AttentionForwardCall[] {
   const { seqLen } = ctx.shape.config;
-  const { heads, widths } = segment.heads;
-  const { data, stride, keyWidth } = cache.rows(segment.layer, segment.held);
-  const common = attentionCommon(ctx, segment, batch);
+  const { rows, keyLen, texts, endSeen_T, widths } = slots;
+  const { data, stride, keyWidth } = rows;
   return runsOf(texts, (text, next) => text.slot + 1 === next.slot).map(({ first, texts: run }) => {
     const [from, to] = [first * seqLen, (first + run.length) * seqLen];
-    const offset = (run[0]?.slot ?? 0) * cache.length * stride;
-    const call: AttentionForwardCall = {
+    const offset = (run[0]?.slot ?? 0) * keyLen * stride;
+    const { firstSeen_T, ...rest } = common;
+    return {
       op: 'attention.forward',
-      ...common,
+      ...rest,
       batch: run.length,
-      keyLen: cache.length,
+      keyLen,
       q: rowsFrom(common.q, from, widths.q),
       k: { data, offset, stride },
       v: { data, offset: offset + keyWidth, stride },
-      firstSeen_T: batch.firstSeen_T.subarray(from, to),
+      ...(firstSeen_T === undefined ? {} : { firstSeen_T: firstSeen_T.subarray(from, to) }),
       endSeen_T: endSeen_T.subarray(from, to),
       out: rowsFrom(common.out, from, widths.out),
-      lse_TH: common.lse_TH.subarray(from * heads, to * heads),
+      lse_TH: common.lse_TH.subarray(from * common.heads, to * common.heads),
     };
-    return call;
+  });
+}
+
+/** Attention over a memory: over that of the microbatch, or with {@link StageContext.cache} over what is kept of each text's. */
+export function attendMemory(
+  ctx: StageContext,
+  common: Omit<AttentionForwardCall, 'op'>,
+  part: { readonly layer: number; readonly held: number; readonly heads: SegmentHeads },
+): KernelCall[] {
+  const { cache: pass } = ctx;
+  if (pass === undefined) return [{ op: 'attention.forward', ...common }];
+  const { cache, texts, sourceEnd_T } = pass;
+  return inSlots(ctx, common, {
+    rows: cache.memory(part.layer, part.held),
+    keyLen: cache.sourceLength,
+    texts,
+    endSeen_T: sourceEnd_T,
+    widths: part.heads.widths,
   });
 }
 

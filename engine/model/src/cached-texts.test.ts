@@ -2,8 +2,10 @@ import test, { type ExecutionContext } from 'ava';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import type { Device } from '@troupe/kernel-set';
 import { defaultRouter } from '@troupe/spec';
+import type { SourceBatch } from './batch.ts';
 import { CachedTexts, type TextFormats } from './cached-texts.ts';
-import { Generator, windowBatch } from './generate.ts';
+import { GenerationError } from './errors.ts';
+import { Generator, windowBatch, type TextRequest, type WriteOptions } from './generate.ts';
 import { cacheLength, KeyValueCache } from './key-value-cache.ts';
 import { LocalModel } from './local-model.ts';
 import { tensorShare, wholeShare } from './tensor-share.ts';
@@ -11,6 +13,7 @@ import { tinyChoice, tinyConfig, tinyBatch, tinyUpdate, type TinyChanges } from 
 import type { TextModel, TextSoFar } from './text-model.ts';
 
 const SEQ_LEN = 90;
+const SOURCE_LEN = 40;
 
 interface Case {
   readonly changes?: TinyChanges;
@@ -29,34 +32,50 @@ async function open(device: Device, { changes = {}, formats = {}, steps = 0 }: C
   }
   const { weights } = model;
   const whole = new LocalModel(device, { config, sequences: 1, ...formats }, weights);
-  const recomputed = async (ids: readonly number[]) =>
-    Array.from(
-      await whole.logits(windowBatch([ids.slice(-SEQ_LEN)], SEQ_LEN, SEQ_LEN), {
-        firstRow: Math.min(ids.length, SEQ_LEN) - 1,
-        rows: 1,
-      }),
-    );
+  const recomputed = async (ids: readonly number[], source: readonly number[] = []) => {
+    const batch = windowBatch([ids.slice(-SEQ_LEN)], SEQ_LEN, SEQ_LEN);
+    const read = config.encoder === null ? {} : { source: sourceBatch(source) };
+    const slice = { firstRow: Math.min(ids.length, SEQ_LEN) - 1, rows: 1 };
+    return Array.from(await whole.logits({ ...batch, ...read }, slice));
+  };
   const cached = (slots: number, length = SEQ_LEN) =>
-    new CachedTexts(device, config, weights, { ...formats, slots, length });
+    new CachedTexts(device, config, weights, { ...formats, slots, length, sourceLength: SOURCE_LEN });
   return { config, weights, recomputed, cached };
 }
 
 const idsOf = (length: number, seed: number): readonly number[] =>
   Array.from({ length }, (_, at) => (at * at + seed * 7 + at) % 11);
 
+/** One source in a window of its own, of which every row of the decoder sees all. */
+function sourceBatch(source: readonly number[]): SourceBatch {
+  const { ids_T, valid_T } = windowBatch([source], SOURCE_LEN, SOURCE_LEN);
+  const inside = (at: number): boolean => at < source.length;
+  return {
+    ids_T,
+    valid_T,
+    firstSeen_T: Int32Array.from({ length: SOURCE_LEN }, (_, at) => (inside(at) ? 0 : at)),
+    endSeen_T: Int32Array.from({ length: SOURCE_LEN }, (_, at) => (inside(at) ? source.length : at + 1)),
+    crossFirst_T: new Int32Array(SEQ_LEN),
+    crossEnd_T: new Int32Array(SEQ_LEN).fill(source.length),
+  };
+}
+
 /** Texts of several lengths grow together; their logits are those of the window, bit for bit. */
 async function sameAsWindow(t: ExecutionContext, device: Device, of: Case): Promise<void> {
-  const { recomputed, cached } = await open(device, of);
+  const { config, recomputed, cached } = await open(device, of);
+  // The third reads another source in the end.
+  const sourceOf = (slot: number, more: number) => idsOf(3 + 11 * slot, slot === 2 ? more : slot);
   const texts = cached(4);
   const lengths = [1, 17, 82, 5];
   for (let more = 0; more < 3; more++) {
     const asked = [2, 0, 3, 1].map((slot): TextSoFar => ({
       slot,
       ids: idsOf((lengths[slot] ?? 1) + (slot === 0 && more > 0 ? 2 * more + 1 : more), slot),
+      ...(config.encoder === null ? {} : { source: sourceOf(slot, more) }),
     }));
     const found = (await texts.nextLogits(asked)).map((each) => Array.from(each));
-    for (const [index, { slot, ids }] of asked.entries())
-      t.deepEqual(found[index], await recomputed(ids), `slot ${slot}, ${ids.length} tokens`);
+    for (const [index, { slot, ids, source }] of asked.entries())
+      t.deepEqual(found[index], await recomputed(ids, source), `slot ${slot}, ${ids.length} tokens`);
   }
 }
 
@@ -87,6 +106,27 @@ const cases: Readonly<Record<string, Case>> = {
     changes: { moe: tinyChoice(2, { router: { ...tinyChoice(2).router!, generate: 'thresholds' } }) },
     steps: 2,
   },
+  'an encoder, experts in every other layer, sines': {
+    changes: {
+      layers: 5,
+      encoder: { layers: 2, seqLen: SOURCE_LEN },
+      positions: 'sinusoidal',
+      moe: { every: 2 },
+    },
+  },
+  'an encoder, turned queries, two segments, a norm of layers': {
+    changes: {
+      layers: 4,
+      encoder: { layers: 2, seqLen: SOURCE_LEN },
+      kvHeads: 2,
+      qkNorm: 'head',
+      norm: { kind: 'layer', eps: 1e-5 },
+    },
+    formats: { tensor: tensorShare({ tp: 1, segments: 2, expertsSliced: true }, 0) },
+  },
+  'an encoder, choices by position': {
+    changes: { layers: 4, encoder: { layers: 2, seqLen: SOURCE_LEN }, moe: { choice: 'skewed' } },
+  },
   'rows in bf16': { formats: { rowFormat: 'bf16' } },
 };
 
@@ -102,10 +142,10 @@ for (const precision of ['f32', 'bf16'] as const)
       t.pass('its rows influence each other');
       return;
     }
-    await sameAsWindow(t, device, {
-      changes: { dModel: 20, heads: 2, kvHeads: 1, headDim: 10 },
-      formats: { precision },
-    });
+    const narrow = { dModel: 20, heads: 2, kvHeads: 1, headDim: 10 };
+    await sameAsWindow(t, device, { changes: narrow, formats: { precision } });
+    const encoder = { layers: 4, encoder: { layers: 2, seqLen: SOURCE_LEN } };
+    await sameAsWindow(t, device, { changes: { ...narrow, ...encoder }, formats: { precision } });
   });
 
 test('cache: a slot that gets another text keeps what the two begin with, and one that is forked into all of it', async (t) => {
@@ -169,4 +209,59 @@ test('cache: its bytes are what it allocates, and a text has no more positions t
   t.is(cache.bytes, allocated);
   t.is(cache.bytes, 4 * cacheLength(config, wholeShare, shape));
   t.is(cacheLength(config, wholeShare, shape), 5 * 12 * 3 * (2 * 4 + 2 * 4));
+});
+
+/** A model that reads sources of up to {@link SOURCE_LEN} tokens and writes up to 12. */
+async function openReader() {
+  const config = tinyConfig({ layers: 4, encoder: { layers: 2, seqLen: SOURCE_LEN }, seqLen: 12 });
+  const device = openReferenceDevice({ dtype: 'f32' });
+  const model = new LocalModel(device, { config, sequences: 1 });
+  await model.initialise(3);
+  return () => new Generator(device, config, model.weights);
+}
+
+async function allOf(generator: Generator, requests: readonly TextRequest[], options: WriteOptions) {
+  const found = [];
+  for await (const each of generator.write(requests, options)) found.push(each);
+  return found;
+}
+
+for (const [how, options] of Object.entries({
+  drawn: { maxTokens: 6, seed: 2, temperature: 1.3, stop: [4] },
+  searched: { maxTokens: 6, seed: 2, beams: 3, stop: [4] },
+}))
+  test(`cache: of sources, texts ${how} together are those of each alone`, async (t) => {
+    const generator = await openReader();
+    const requests = [4, 30, 12, 7, 19].map((length, index) => ({
+      prompt: [index % 3],
+      source: idsOf(length, index),
+    }));
+    const together = await allOf(generator(), requests, options);
+    for (const [index, request] of requests.entries())
+      t.deepEqual((await allOf(generator(), [request], options))[0], together[index]);
+    const ids = (texts: typeof together) => String(texts.map(([first]) => first!.ids));
+    const others = requests.map(({ prompt }) => ({ prompt, source: [5] }));
+    t.not(ids(await allOf(generator(), others, options)), ids(together), 'the source matters');
+  });
+
+test('cache: a text behind a source ends with the last position of the model', async (t) => {
+  const generator = await openReader();
+  const [found] = await allOf(generator(), [{ prompt: [1, 2], source: [3] }], { maxTokens: 99, seed: 1 });
+  t.is(found![0]!.ids.length, 11, 'the last is not read again');
+  t.false(found![0]!.ended);
+});
+
+test('cache: sources that a model cannot read, and texts without the one that it needs, are refused', async (t) => {
+  const reader = (await openReader())();
+  const options = { maxTokens: 2, seed: 1 };
+  const refused = (generator: Generator, request: TextRequest, message: RegExp) =>
+    t.throwsAsync(allOf(generator, [request], options), { instanceOf: GenerationError, message });
+  await refused(reader, { prompt: [1] }, /this model has an encoder .* give one/);
+  await refused(reader, { prompt: [1], source: [] }, /the source has 0 tokens, expected 1 to 40/);
+  await refused(reader, { prompt: [1], source: idsOf(41, 1) }, /the source has 41 tokens, expected 1 to 40/);
+  await refused(reader, { prompt: [1], source: [11] }, /token 11 is outside the vocabulary of 11/);
+  const { config, weights } = await open(openReferenceDevice(), {});
+  const plain = new Generator(openReferenceDevice(), config, weights);
+  await refused(plain, { prompt: [1], source: [1] }, /this model has no encoder/);
+  t.throws(() => reader.generate([1], options), { message: /this model has an encoder/ });
 });

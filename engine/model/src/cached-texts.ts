@@ -1,6 +1,6 @@
-import { assert, NotBuiltError, type HostFloats } from '@troupe/core';
-import type { Device, Floats } from '@troupe/kernel-set';
-import { expertsChoose, moeLayers, type ModelConfig } from '@troupe/spec';
+import { assert, type HostFloats } from '@troupe/core';
+import type { Device, Floats, KernelCall } from '@troupe/kernel-set';
+import { encoderLayers, expertsChoose, moeLayers, type ModelConfig } from '@troupe/spec';
 import { Activations } from './activations.ts';
 import { uploadBatch } from './batch.ts';
 import { runCalls } from './device-run.ts';
@@ -8,9 +8,11 @@ import type { FlatWeights } from './flat-weights.ts';
 import { finalNormForward, headLogits } from './head.ts';
 import { KeyValueCache, type CacheShape, type CachedText } from './key-value-cache.ts';
 import { LocalExperts } from './local-experts.ts';
-import { forwardLayers } from './local-pass.ts';
+import { embedForward } from './embedding.ts';
+import { forwardLayer } from './local-pass.ts';
 import type { LocalModelOptions } from './local-model.ts';
 import { positionTables, type PositionTables } from './position-tables.ts';
+import { SourceReader } from './source-reader.ts';
 import type { StageContext } from './stage-context.ts';
 import type { StageShape } from './stage-shape.ts';
 import { StageStatistics } from './statistics.ts';
@@ -75,6 +77,9 @@ export class CachedTexts implements TextModel {
   readonly #activations = new Map<string, Activations>();
   /** Ids of what is kept of each slot. */
   readonly #held: (readonly number[])[];
+  /** Those of the text that it is written of. */
+  readonly #sources: (readonly number[])[];
+  readonly #reader: SourceReader;
   readonly #counted: (chosen: number, tokens: number) => void;
 
   /**
@@ -89,8 +94,6 @@ export class CachedTexts implements TextModel {
     counted: (chosen: number, tokens: number) => void = () => {},
   ) {
     const { precision = 'f32', rowFormat = 'f32', tensor = wholeShare, ...cache } = options;
-    if (config.encoder !== null)
-      throw new NotBuiltError('generation by a model with an encoder', 'evaluate it: troupe eval RUN');
     assert(tensor.peers === 1, 'texts are written on one device', { peers: tensor.peers });
     this.vocab = config.vocab;
     this.slots = cache.slots;
@@ -106,6 +109,16 @@ export class CachedTexts implements TextModel {
     this.#experts = new LocalExperts(device);
     this.#logits = device.floats(cache.slots * config.vocab);
     this.#held = Array.from({ length: cache.slots }, () => []);
+    this.#sources = Array.from({ length: cache.slots }, () => []);
+    this.#reader = new SourceReader({
+      device,
+      shape: this.#shape,
+      weights,
+      cache: this.#cache,
+      experts: this.#experts,
+      statistics: this.#statistics,
+      run: (steps) => this.#run(steps),
+    });
   }
 
   /** Positions that a text may have. */
@@ -113,7 +126,13 @@ export class CachedTexts implements TextModel {
     return this.#cache.length;
   }
 
+  /** Positions that its source may have. */
+  get sourceLength(): number {
+    return this.#cache.sourceLength;
+  }
+
   readonly nextLogits = async (texts: readonly TextSoFar[]): Promise<readonly HostFloats[]> => {
+    await this.#readSources(texts);
     const readings = texts.map(({ slot, ids }, index): Reading => {
       assert(ids.length > 0 && ids.length <= this.#cache.length, 'a text has room in the cache', {
         found: ids.length,
@@ -140,26 +159,47 @@ export class CachedTexts implements TextModel {
 
   readonly fork = async (from: number, to: number): Promise<void> => {
     const held = this.#held[from] ?? [];
-    const at = (
-      { data, stride }: { readonly data: Floats; readonly stride: number },
-      slot: number,
-    ): Floats => {
-      const first = slot * this.#cache.length * stride;
-      return data.subarray(first, first + held.length * stride);
-    };
-    if (held.length > 0)
-      await runCalls(
-        this.#device,
-        this.#cache.all.map((rows) => ({ op: 'copy', from: at(rows, from), out: at(rows, to) })),
-      );
+    const source = this.#sources[from] ?? [];
+    const of = (slot: number): readonly Floats[] => this.#cache.slot(slot, held.length, source.length);
+    const out = of(to);
+    const calls = of(from).flatMap((each, index): KernelCall[] => {
+      const into = out[index];
+      return into === undefined || each.length === 0 ? [] : [{ op: 'copy', from: each, out: into }];
+    });
+    if (calls.length > 0) await runCalls(this.#device, calls);
     this.#held[to] = held;
+    this.#sources[to] = source;
   };
+
+  /** What is kept of a slot is of one source: of another one, all of it is made anew. */
+  async #readSources(texts: readonly TextSoFar[]): Promise<void> {
+    const changed = texts.flatMap(({ slot, source = [] }) => {
+      const before = this.#sources[slot] ?? [];
+      const isSame = before.length === source.length && commonStart(before, source) === source.length;
+      return isSame ? [] : [{ slot, ids: [...source] }];
+    });
+    for (const { slot } of changed) [this.#held[slot], this.#sources[slot]] = [[], []];
+    const atOnce = this.#atOnce(changed.length);
+    for (let first = 0; first < changed.length; first += atOnce) {
+      const sources = changed.slice(first, first + atOnce);
+      const most = sources.reduce((length, { ids }) => Math.max(length, ids.length), 1);
+      assert(most <= this.#cache.sourceLength, 'a source has room in the cache', { found: most });
+      await this.#reader.read(sources, powerOf2(sources.length, 1), powerOf2(most, FEWEST_ROWS));
+      for (const { slot, ids } of sources) this.#sources[slot] = ids;
+    }
+  }
+
+  /** Texts of a pass, of `count`. */
+  #atOnce(count: number): number {
+    const { moe } = this.#shape.config;
+    // By thresholds a token may have any number of experts: more than the buffers of several sequences of a group have room for. A forced
+    // choice of an encoder is by the place in the microbatch.
+    return moe !== null && (expertsChoose(moe) || moe.choice !== 'learned') ? 1 : Math.max(1, count);
+  }
 
   /** At most `rows` more tokens of each text. */
   async #read(readings: readonly Reading[], rows: number): Promise<void> {
-    const { moe } = this.#shape.config;
-    // By thresholds a token may have any number of experts: more than the buffers of several sequences of a group have room for.
-    const atOnce = moe !== null && expertsChoose(moe) ? 1 : readings.length;
+    const atOnce = this.#atOnce(readings.length);
     for (let first = 0; first < readings.length; first += atOnce)
       await this.#pass(readings.slice(first, first + atOnce), rows);
   }
@@ -169,6 +209,7 @@ export class CachedTexts implements TextModel {
       slot: each.slot,
       position: each.position,
       rows: Math.min(rows, left(each)),
+      sourceRows: this.#sources[each.slot]?.length ?? 0,
     }));
     const sequences = powerOf2(texts.length, 1);
     const ctx = this.#context(texts, sequences, rows);
@@ -185,8 +226,10 @@ export class CachedTexts implements TextModel {
     this.#statistics.reset();
     // What was there behind these positions is overwritten from now on.
     for (const { slot, ids, position } of readings) this.#held[slot] = ids.slice(0, position);
-    const streams = { decoder: { context: ctx, batch }, encoder: null };
-    await forwardLayers(streams, this.#experts, (steps) => this.#run(steps));
+    await this.#run(embedForward(ctx, batch));
+    const { firstLayer, numLayers } = ctx.act;
+    for (let layer = firstLayer; layer < firstLayer + numLayers; layer++)
+      await forwardLayer({ context: ctx, batch }, layer, this.#experts, (steps) => this.#run(steps));
     for (const [sequence, each] of readings.entries()) {
       each.position += texts[sequence]?.rows ?? 0;
       this.#held[each.slot] = each.ids.slice(0, each.position);
@@ -218,16 +261,25 @@ export class CachedTexts implements TextModel {
   }
 
   #context(texts: readonly CachedText[], sequences: number, rows: number): StageContext {
-    const shape = { ...this.#shape, config: { ...this.#shape.config, seqLen: rows }, sequences };
+    const { config, ...rest } = this.#shape;
+    // What a memory leaves is in the cache: buffers have no room for one.
+    const encoder = config.encoder === null ? null : { ...config.encoder, seqLen: 1 };
+    const shape = { ...rest, config: { ...config, encoder, seqLen: rows }, sequences };
+    const first = encoderLayers(config);
     const key = `${sequences}/${rows}`;
     let act = this.#activations.get(key);
     if (act === undefined) {
-      act = new Activations(this.#device, shape, { training: false });
+      const layers = { first, count: config.layers - first };
+      act = new Activations(this.#device, shape, { training: false, layers });
       this.#activations.set(key, act);
     }
     const endSeen_T = new Int32Array(sequences * rows);
+    const sourceEnd_T = new Int32Array(sequences * rows);
     for (const [sequence, text] of texts.entries())
-      for (let row = 0; row < text.rows; row++) endSeen_T[sequence * rows + row] = text.position + row + 1;
+      for (let row = 0; row < text.rows; row++) {
+        endSeen_T[sequence * rows + row] = text.position + row + 1;
+        sourceEnd_T[sequence * rows + row] = text.sourceRows;
+      }
     return {
       shape,
       act,
@@ -235,7 +287,12 @@ export class CachedTexts implements TextModel {
       gradients: null,
       positions: this.#positions,
       statistics: this.#statistics,
-      cache: { cache: this.#cache, texts, endSeen_T: this.#device.upload(endSeen_T) },
+      cache: {
+        cache: this.#cache,
+        texts,
+        endSeen_T: this.#device.upload(endSeen_T),
+        sourceEnd_T: this.#device.upload(sourceEnd_T),
+      },
     };
   }
 
@@ -243,7 +300,9 @@ export class CachedTexts implements TextModel {
     if (this.#shape.config.moe === null) return;
     const chosen = this.#statistics.counts().reduce((sum, count) => sum + count, 0);
     const tokens = texts.reduce((sum, { rows }) => sum + rows, 0);
-    this.#counted(chosen, tokens * moeLayers(this.#shape.config).length);
+    const { config } = this.#shape;
+    const layers = moeLayers(config).filter((layer) => layer >= encoderLayers(config));
+    this.#counted(chosen, tokens * layers.length);
   }
 
   #run(steps: readonly Step[]): Promise<unknown> {

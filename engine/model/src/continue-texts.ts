@@ -7,6 +7,8 @@ import type { Continuation, WrittenText } from './written-text.ts';
 interface Running {
   readonly index: number;
   readonly continuation: Continuation;
+  /** What an encoder reads. */
+  readonly source: readonly number[] | undefined;
   /** All that it may use. */
   readonly own: readonly number[];
   /** Those of its texts. */
@@ -52,8 +54,12 @@ function start(waiting: Running[], free: number[]): Running[] {
 }
 
 async function advance(model: TextModel, running: readonly Running[]): Promise<void> {
-  const texts = running.flatMap(({ continuation, slots }) =>
-    continuation.texts.map((ids, at) => ({ slot: slots[at] ?? 0, ids })),
+  const texts = running.flatMap(({ continuation, source, slots }) =>
+    continuation.texts.map((ids, at) => ({
+      slot: slots[at] ?? 0,
+      ids,
+      ...(source === undefined ? {} : { source }),
+    })),
   );
   if (texts.length === 0) return;
   const logits = await model.nextLogits(texts);
@@ -75,12 +81,14 @@ async function advance(model: TextModel, running: readonly Running[]): Promise<v
 /**
  * Writes texts together: as many at once as the model has slots for, and when one is finished, the next takes its slots.
  *
+ * @param sources - of each what an encoder reads, of a model that has one
  * @returns what was written of each, in their order, as soon as it and all before it are finished
  * @throws {GenerationError} TROUPE_MODEL_GENERATION when one of them needs more slots than there are, or logits are not finite
  */
 export async function* continueTexts(
   model: TextModel,
   continuations: readonly Continuation[],
+  sources: readonly (readonly number[] | undefined)[] = [],
 ): AsyncGenerator<readonly WrittenText[], void, void> {
   const widest = Math.max(0, ...continuations.map(({ width }) => width));
   if (widest > model.slots)
@@ -91,6 +99,7 @@ export async function* continueTexts(
   const waiting = continuations.map((continuation, index): Running => ({
     index,
     continuation,
+    source: sources[index],
     own: [],
     slots: [],
   }));

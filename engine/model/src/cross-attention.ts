@@ -1,8 +1,10 @@
 import { assert } from '@troupe/core';
-import type { AttentionForwardCall, Floats, KernelCall, Rows } from '@troupe/kernel-set';
-import { blockOf, segmentId, type Segment } from '@troupe/spec';
+import type { AttentionForwardCall, Floats, HalfRows, KernelCall, Rows } from '@troupe/kernel-set';
+import { blockOf, crossMixerOf, eachSegment, encoderLayers, segmentId, type Segment } from '@troupe/spec';
 import type { DeviceBatch } from './batch.ts';
+import { attendMemory } from './cached-attention.ts';
 import type { CrossActivations, CrossGradients, CrossSegment } from './cross-activations.ts';
+import type { KeyValueCache } from './key-value-cache.ts';
 import type { MemoryRows } from './memory-rows.ts';
 import { memoryOf } from './memory-norm.ts';
 import { normBackward, normForward, rowsOf } from './norms.ts';
@@ -35,7 +37,7 @@ function partsOf(ctx: StageContext, layer: number, { segments }: CrossActivation
   }));
 }
 
-const unitOf = ({ layer, segment }: CrossPart, name: 'q' | 'kv' | 'out'): string =>
+const unitOf = ({ layer, segment }: Pick<CrossPart, 'layer' | 'segment'>, name: 'q' | 'kv' | 'out'): string =>
   segmentId(`L${layer}/cross-${name}`, segment);
 
 /** Keys and values lie side by side. */
@@ -50,47 +52,92 @@ function attentionOf(
   batch: DeviceBatch,
 ): Omit<AttentionForwardCall, 'op'> {
   const { config, sequences } = ctx.shape;
-  assert(batch.cross !== undefined, 'a batch of a model with an encoder says what of it tokens see');
+  const { cross } = batch;
+  assert(cross !== undefined || ctx.cache !== undefined, 'a batch says what tokens see of an encoder');
   return {
     batch: sequences,
     seqLen: config.seqLen,
-    keyLen: memoryOf(ctx).seqLen,
+    ...(ctx.cache === undefined ? { keyLen: memoryOf(ctx).seqLen } : {}),
     heads: heads.heads,
     kvHeads: heads.kvHeads,
     headDim: heads.headDim,
     scale: 1 / Math.sqrt(heads.headDim),
     q: { data: own.q_TQ },
     ...keysAndValues(heads, own.kv_SW),
-    ...batch.cross,
+    ...cross,
     out: { data: own.attention_TQ },
     lse_TH: own.lse_TH,
   };
 }
 
-/** Queries of the block's own rows, keys and values of the memory. */
+/** Queries of the block's own rows, keys and values of the memory; with a cache these are made already. */
 function projectForward(ctx: StageContext, part: CrossPart, { normed_TD }: CrossActivations): KernelCall[] {
   const { act, weights } = ctx;
+  const queries: KernelCall = {
+    op: 'linear.forward',
+    inDim: ctx.shape.config.dModel,
+    precision: act.precision,
+    rows: act.tokens,
+    outDim: part.heads.widths.q,
+    x: rowsOf(normed_TD),
+    weight: weights.operand(unitOf(part, 'q')),
+    out: { data: part.own.q_TQ },
+  };
+  if (ctx.cache !== undefined) return [queries];
   const { rows_SD, tokens } = memoryOf(ctx);
+  return [queries, memoryProduct(ctx, part, { x: rowsOf(rows_SD), rows: tokens, out: part.own.kv_SW })];
+}
+
+/** Rows of the memory → keys and values of a block of the decoder. */
+function memoryProduct(
+  { act, weights, shape }: StageContext,
+  part: Pick<CrossPart, 'layer' | 'segment' | 'heads'>,
+  { x, rows, out }: { readonly x: Rows | HalfRows; readonly rows: number; readonly out: Floats },
+): KernelCall {
   const { widths } = part.heads;
-  const product = { op: 'linear.forward', inDim: ctx.shape.config.dModel, precision: act.precision } as const;
-  return [
-    {
-      ...product,
-      rows: act.tokens,
-      outDim: widths.q,
-      x: rowsOf(normed_TD),
-      weight: weights.operand(unitOf(part, 'q')),
-      out: { data: part.own.q_TQ },
-    },
-    {
-      ...product,
-      rows: tokens,
-      outDim: widths.k + widths.v,
-      x: rowsOf(rows_SD),
-      weight: weights.operand(unitOf(part, 'kv')),
-      out: { data: part.own.kv_SW },
-    },
-  ];
+  return {
+    op: 'linear.forward',
+    inDim: shape.config.dModel,
+    precision: act.precision,
+    rows,
+    outDim: widths.k + widths.v,
+    x,
+    weight: weights.operand(unitOf(part, 'kv')),
+    out: { data: out },
+  };
+}
+
+/**
+ * Keys and values that every block of the decoder reads of one text's memory, into its slot of a cache.
+ *
+ * @param ctx - of the encoder, whose pass over the text has run
+ * @param from - first row of the memory, and how many there are
+ */
+export function keepMemory(
+  ctx: StageContext,
+  cache: KeyValueCache,
+  slot: number,
+  from: { readonly row: number; readonly rows: number },
+): KernelCall[] {
+  const { config } = ctx.shape;
+  const { segments } = ctx.act.tensor;
+  const { rows_SD } = memoryOf(ctx);
+  const decoder = Array.from({ length: config.layers }, (_, layer) => layer).slice(encoderLayers(config));
+  return decoder.flatMap((layer) =>
+    eachSegment(segments).map((segment, held) => {
+      const { data, stride } = cache.memory(layer, held);
+      const first = slot * cache.sourceLength * stride;
+      return memoryProduct(
+        ctx,
+        { layer, segment, heads: headsOfSegment(crossMixerOf(config), segments.count) },
+        {
+          x: { ...rowsOf(rows_SD), offset: from.row * config.dModel },
+          rows: from.rows,
+          out: data.subarray(first, first + from.rows * stride),
+        },
+      );
+    }),
+  );
 }
 
 /** What attention gives → rows of the model; with `residual` that is what the chain starts from. */
@@ -126,7 +173,7 @@ export function crossForward(ctx: StageContext, layer: number, batch: DeviceBatc
         normForward(ctx, `L${layer}/norm-cross`, before_TD, normed_TD, stats),
         ...parts.flatMap((part): KernelCall[] => [
           ...projectForward(ctx, part, cross),
-          { op: 'attention.forward', ...attentionOf(ctx, part, batch) },
+          ...attendMemory(ctx, attentionOf(ctx, part, batch), part),
           outForward(
             ctx,
             part,

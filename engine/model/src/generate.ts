@@ -12,13 +12,15 @@ import { LocalModel } from './local-model.ts';
 import { expertsChoose, hasThresholds, moeLayers, type ModelConfig } from '@troupe/spec';
 import { wholeShare } from './tensor-share.ts';
 import type { TextModel, TextSoFar } from './text-model.ts';
-import type { WrittenText } from './written-text.ts';
+import { checkPrompt, type WrittenText } from './written-text.ts';
 
 /** A prompt to continue. */
 export interface TextRequest {
   readonly prompt: readonly number[];
   /** Default: that of the options. */
   readonly seed?: number;
+  /** Tokens that the encoder reads, of a model that has one; `prompt` is then what the decoder begins with. */
+  readonly source?: readonly number[];
 }
 
 /** How texts are continued: by draws, or with `beams` by beam search, which draws nothing. */
@@ -51,6 +53,26 @@ export function checkGenerates({ moe }: ModelConfig): void {
     'experts of this model choose tokens among the sequences of a batch (model.moe.router.kind), and a text is one sequence, so none is generated; evaluate it, or train one with model.moe.router.generate=thresholds, or one whose tokens choose',
     { kind: moe.router.kind },
   );
+}
+
+/** @throws {GenerationError} TROUPE_MODEL_GENERATION for a source without an encoder, none with one, or one that it cannot read */
+function checkSource({ encoder, vocab }: ModelConfig, source: readonly number[] | undefined): void {
+  if (encoder === null) {
+    if (source === undefined) return;
+    throw new GenerationError(
+      'this model has no encoder (model.encoder), so it reads no source; leave it out',
+    );
+  }
+  if (source === undefined)
+    throw new GenerationError(
+      'this model has an encoder (model.encoder), so it writes of a source; give one to write()',
+    );
+  if (source.length === 0 || source.length > encoder.seqLen)
+    throw new GenerationError(
+      `the source has ${source.length} tokens, expected 1 to ${encoder.seqLen} (model.encoder.seqLen); cut it into sentences`,
+      { found: source.length, expected: encoder.seqLen },
+    );
+  checkPrompt(source, vocab);
 }
 
 /**
@@ -89,6 +111,7 @@ export function writeTexts(
         ? sampledText(prompt, { ...options, seed }, model.vocab)
         : beamTexts(prompt, { ...options, beams, lengthPenalty }, model.vocab),
     ),
+    requests.map(({ source }) => source),
   );
 }
 
@@ -124,6 +147,7 @@ export class Generator {
    */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
     checkGenerates(this.#config);
+    checkSource(this.#config, undefined);
     return continueText(prompt, options, this.#textModel([{ prompt }], { ...options, beams: 1 }));
   }
 
@@ -137,7 +161,13 @@ export class Generator {
     options: WriteOptions,
   ): AsyncGenerator<readonly WrittenText[], void, void> {
     checkGenerates(this.#config);
-    return writeTexts(requests, options, this.#textModel(requests, options));
+    for (const { source } of requests) checkSource(this.#config, source);
+    const { encoder, seqLen } = this.#config;
+    const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 1);
+    // A decoder behind an encoder has no window that could move on: a text ends with its last position.
+    const most = encoder === null ? options.maxTokens : Math.min(options.maxTokens, seqLen + 1 - longest);
+    const limited = { ...options, maxTokens: Math.max(0, most) };
+    return writeTexts(requests, limited, this.#textModel(requests, limited));
   }
 
   /** Experts of a token and layer on average, in what was computed so far; null before, and in a model without experts. */
@@ -155,8 +185,9 @@ export class Generator {
     const { vocab, seqLen } = this.#config;
     const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 1);
     const length = Math.max(1, Math.min(seqLen, longest + maxTokens));
+    const sourceLength = requests.reduce((most, { source = [] }) => Math.max(most, source.length), 0);
     const { tensor = wholeShare } = this.#formats;
-    const each = cacheLength(this.#config, tensor, { slots: beams, length });
+    const each = cacheLength(this.#config, tensor, { slots: beams, length, sourceLength });
     const prompts = Math.min(
       requests.length,
       Math.floor(TEXTS_AT_ONCE / beams),
@@ -166,8 +197,8 @@ export class Generator {
     return {
       vocab,
       slots,
-      nextLogits: (texts) => this.#nextLogits(this.#cache({ slots, length }), texts),
-      fork: (from, to) => this.#cache({ slots, length }).fork(from, to),
+      nextLogits: (texts) => this.#nextLogits(this.#cache({ slots, length, sourceLength }), texts),
+      fork: (from, to) => this.#cache({ slots, length, sourceLength }).fork(from, to),
     };
   }
 
@@ -185,13 +216,15 @@ export class Generator {
   }
 
   /** The last that was made, if it has room. */
-  #cache(shape: CacheShape): CachedTexts {
-    const { slots = 0, length = 0 } = this.#cached ?? {};
-    if (this.#cached !== null && slots >= shape.slots && length >= shape.length) return this.#cached;
+  #cache(shape: Required<CacheShape>): CachedTexts {
+    const { slots = 0, length = 0, sourceLength = 0 } = this.#cached ?? {};
+    const isLarge = slots >= shape.slots && length >= shape.length && sourceLength >= shape.sourceLength;
+    if (this.#cached !== null && isLarge) return this.#cached;
     const options = {
       ...this.#formats,
       slots: Math.max(slots, shape.slots),
       length: Math.max(length, shape.length),
+      sourceLength: Math.max(sourceLength, shape.sourceLength),
     };
     this.#cached = new CachedTexts(this.#device, this.#config, this.#weights, options, this.#count);
     return this.#cached;

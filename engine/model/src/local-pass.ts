@@ -40,21 +40,31 @@ export async function forwardLayers(
   const { config } = streams.decoder.context.shape;
   await run(embedStreams(streams));
   for (let layer = 0; layer < config.layers; layer++) {
-    const { context: ctx, batch } = streamAt(streams, config, layer);
-    if (!isMoeLayer(config, layer)) {
-      await run(joined([...attentionForward(ctx, layer, batch), ...ffnForward(ctx, layer)]));
-      continue;
-    }
-    const choicesGiven = givenChoices(ctx);
-    const routing = gateForward(ctx, layer, batch, { ranks: ctx.act.ranks, choicesGiven });
-    await run(joined([...attentionForward(ctx, layer, batch), { calls: routing }]));
-    await run([
-      { calls: packed(ctx, layer, packTokens) },
-      { calls: experts.forward(ctx, layer) },
-      { calls: combineForward(ctx, layer) },
-      ...moeForward(ctx, layer),
-    ]);
+    await forwardLayer(streamAt(streams, config, layer), layer, experts, run);
   }
+}
+
+/** One layer of one stream. */
+export async function forwardLayer(
+  { context: ctx, batch }: StreamPass,
+  layer: number,
+  experts: LocalExperts,
+  run: Run,
+): Promise<void> {
+  const { config } = ctx.shape;
+  if (!isMoeLayer(config, layer)) {
+    await run(joined([...attentionForward(ctx, layer, batch), ...ffnForward(ctx, layer)]));
+    return;
+  }
+  const choicesGiven = givenChoices(ctx);
+  const routing = gateForward(ctx, layer, batch, { ranks: ctx.act.ranks, choicesGiven });
+  await run(joined([...attentionForward(ctx, layer, batch), { calls: routing }]));
+  await run([
+    { calls: packed(ctx, layer, packTokens) },
+    { calls: experts.forward(ctx, layer) },
+    { calls: combineForward(ctx, layer) },
+    ...moeForward(ctx, layer),
+  ]);
 }
 
 /** What all ranks need, chunk by chunk. */

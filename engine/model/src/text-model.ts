@@ -6,6 +6,8 @@ export interface TextSoFar {
   readonly slot: number;
   /** The prompt and what was written behind it. */
   readonly ids: readonly number[];
+  /** What an encoder reads; of a model that has one. */
+  readonly source?: readonly number[];
 }
 
 /**
