@@ -27,7 +27,7 @@ export interface TextRequest {
 export type WriteOptions = GenerateOptions & Partial<BeamOptions>;
 
 /** Texts that are written together at most, where beams do not need more. */
-const TEXTS_AT_ONCE = 8;
+const TEXTS_AT_ONCE = 32;
 /** Keys and values of texts that are written together take at most so many numbers (1 GiB in f32), unless one prompt alone needs more. */
 const MOST_CACHED = 2 ** 28;
 

@@ -1,3 +1,4 @@
+import { NotBuiltError } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { Tokenizer } from '@troupe/data';
 import {
@@ -19,9 +20,9 @@ import { tokenizerOf } from './run-data.ts';
 /** A checkpoint whose weights lie on worker processes: for generation. */
 export class DividedModel {
   readonly step: number;
+  readonly topology: ResolvedTopology;
   /** null for synthetic tokens, which have no text. */
   readonly tokenizer: Tokenizer | null;
-  readonly #topology: ResolvedTopology;
   readonly #run: Launch;
 
   private constructor(
@@ -34,7 +35,7 @@ export class DividedModel {
   ) {
     this.#run = run;
     this.step = made.step;
-    this.#topology = made.topology;
+    this.topology = made.topology;
     this.tokenizer = made.tokenizer;
   }
 
@@ -45,6 +46,11 @@ export class DividedModel {
    */
   static async launch(topology: ResolvedTopology, checkpoint: CheckpointReader): Promise<DividedModel> {
     checkGenerates(topology.model);
+    if (topology.model.encoder !== null)
+      throw new NotBuiltError(
+        'generation by a model with an encoder on workers',
+        'leave --set parallel.… out: one device writes',
+      );
     const run = await launch(topology, {
       purpose: 'generate',
       resumeFrom: checkpoint,
@@ -82,9 +88,9 @@ export class DividedModel {
    * experts choose by thresholds, or by a pattern, of one: their rows have no more room, or what they choose is not of the text alone.
    */
   #textModel(beams = 1): TextModel {
-    const { vocab, seqLen, moe } = this.#topology.model;
+    const { vocab, seqLen, moe } = this.topology.model;
     const isAlone = moe !== null && (expertsChoose(moe) || moe.choice !== 'learned');
-    const atOnce = isAlone ? 1 : new Layout(this.#topology).dealing.microbatchSequences;
+    const atOnce = isAlone ? 1 : new Layout(this.topology).dealing.microbatchSequences;
     return {
       vocab,
       slots: Math.max(beams, atOnce - (atOnce % beams)),
