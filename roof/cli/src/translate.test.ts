@@ -93,3 +93,24 @@ test.serial(
     );
   },
 );
+
+test.serial('translate: a model with an encoder reads the text there, and writes the same', async (t) => {
+  const { folder: cwd, path } = workplace(t);
+  const at = { cwd };
+  writeFileSync(path('pairs.tsv'), pairs.join('\n'));
+  writeFileSync(path('answer.yaml'), topology);
+  const encoder = ['--set', 'model.encoder={ layers: 1, seqLen: 24 }', '--set', 'model.seqLen=24'];
+  const launched = await runCli(['launch', 'answer.yaml', '--quiet', ...encoder], at);
+  t.is(launched.code, 0, launched.stderr);
+  writeFileSync(path('in.txt'), 'sun moon 3\n\nrain star 99\n');
+  for (const more of [[], ['--beams', '2']]) {
+    const found = await runCli(['translate', 'run', 'in.txt', '--from', 'en', '--to', 'ye', ...more], at);
+    t.is(found.code, 0, found.stderr);
+    t.is(found.stdout, `${answer}\n\n${answer}\n`);
+  }
+  writeFileSync(path('long.txt'), 'moon '.repeat(20));
+  const long = await runCli(['translate', 'run', 'long.txt', '--from', 'en', '--to', 'ye'], at);
+  t.regex(long.stderr, /text 1 has 99 tokens, and this model reads at most 23 of a text/);
+  const none = await runCli(['generate', 'run', '--prompt', 'sun'], at);
+  t.regex(none.stderr, /this model has an encoder .*so it writes of a source/);
+});

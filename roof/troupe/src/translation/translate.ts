@@ -1,5 +1,5 @@
 import { taggedLanguages, translationPrompt, type Tokenizer } from '@troupe/data';
-import { GenerationError, type WriteOptions } from '@troupe/model';
+import { GenerationError, type TextRequest, type WriteOptions } from '@troupe/model';
 import type { TrainedModel } from '../trained-model.ts';
 
 /** A checkpoint that was trained on translation, on one device or on workers. */
@@ -20,9 +20,22 @@ export interface Translation {
   readonly ended: boolean;
 }
 
+/** How many tokens of a text a model reads. */
+interface Reads {
+  readonly hasEncoder: boolean;
+  readonly most: number;
+}
+
+/** An encoder reads a text and its end; without one the tag and a first token follow in the same sequence. */
+const readsOf = ({ encoder, seqLen }: TranslatingModel['topology']['model']): Reads =>
+  encoder === null ? { hasEncoder: false, most: seqLen - 2 } : { hasEncoder: true, most: encoder.seqLen - 1 };
+
+/** Tokens of the text alone. */
+const lengthOf = ({ prompt, source }: TextRequest): number => (source ?? prompt).length - 1;
+
 /** What the model continues for each text, and the token that ends a translation. */
 interface Prompts {
-  readonly prompts: readonly (readonly number[])[];
+  readonly prompts: readonly TextRequest[];
   readonly end: number;
 }
 
@@ -30,7 +43,7 @@ interface Prompts {
 async function promptsOf(
   tokenizer: Tokenizer,
   texts: readonly string[],
-  { from, to }: TranslateOptions,
+  { from, to, reads }: TranslateOptions & { readonly reads: Reads },
 ): Promise<Prompts> {
   const languages = taggedLanguages(tokenizer);
   const end = tokenizer.endOfText;
@@ -40,12 +53,12 @@ async function promptsOf(
   if (unknown !== undefined)
     throw new GenerationError(`this model has not learnt ${unknown}; it knows ${languages.join(', ')}`);
   if (from === to) throw new GenerationError(`from ${from} to ${to} is no translation; name two languages`);
-  const prompts = texts.map(async (text) => [...(await translationPrompt(tokenizer, text, to)).prompt]);
+  const prompts = texts.map(async (text): Promise<TextRequest> => {
+    const { prompt, source, begin } = await translationPrompt(tokenizer, text, to);
+    return reads.hasEncoder ? { prompt: [begin], source: [...source] } : { prompt: [...prompt] };
+  });
   return { prompts: await Promise.all(prompts), end };
 }
-
-/** A text whose prompt leaves the model a place to write to. */
-const fits = (prompt: readonly number[], seqLen: number): boolean => prompt.length < seqLen;
 
 /** Which of the texts a model can read as a whole. @throws as {@link translate} */
 export async function readable(
@@ -54,7 +67,8 @@ export async function readable(
 ): Promise<readonly boolean[]> {
   if (tokenizer === null) return texts.map(() => false);
   const sources = await tokenizer.encodeAll(texts);
-  return sources.map((source) => source.length + 1 < topology.model.seqLen);
+  const { most } = readsOf(topology.model);
+  return sources.map((source) => source.length <= most);
 }
 
 /**
@@ -74,29 +88,28 @@ export async function* translate(
   if (tokenizer === null)
     throw new GenerationError('this model was trained on synthetic tokens, which have no text');
   const lines = texts.map((text) => text.replaceAll(/\s+/gu, ' ').trim());
-  const { prompts, end } = await promptsOf(tokenizer, lines, options);
-  const long = prompts.findIndex((prompt) => !fits(prompt, seqLen));
+  const reads = readsOf(topology.model);
+  const { prompts, end } = await promptsOf(tokenizer, lines, { ...options, reads });
+  const lengths = prompts.map(lengthOf);
+  const long = lengths.findIndex((length) => length > reads.most);
   if (long >= 0)
     throw new GenerationError(
-      `text ${long + 1} has ${(prompts[long]?.length ?? 0) - 1} tokens, and this model reads at most ${seqLen - 2} of a text that it translates; cut it into sentences`,
-      { text: long + 1, seqLen },
+      `text ${long + 1} has ${lengths[long]} tokens, and this model reads at most ${reads.most} of a text that it translates; cut it into sentences`,
+      { text: long + 1, most: reads.most },
     );
   // The last token is not read again.
-  const roomOf = ({ length }: readonly number[]): number =>
-    Math.min(options.maxTokens ?? Infinity, seqLen - length + 1);
+  const roomOf = ({ prompt }: TextRequest): number =>
+    Math.min(options.maxTokens ?? Infinity, seqLen - prompt.length + 1);
   const used = prompts.filter((_, index) => lines[index] !== '');
   const { beams, lengthPenalty } = options;
-  const written = model.write(
-    used.map((prompt) => ({ prompt })),
-    {
-      temperature: 0,
-      seed: 0,
-      maxTokens: Math.max(1, ...used.map(roomOf)),
-      stop: [end],
-      ...(beams === undefined ? {} : { beams }),
-      ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
-    },
-  );
+  const written = model.write(used, {
+    temperature: 0,
+    seed: 0,
+    maxTokens: Math.max(1, ...used.map(roomOf)),
+    stop: [end],
+    ...(beams === undefined ? {} : { beams }),
+    ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
+  });
   for (const [index, line] of lines.entries()) {
     const prompt = prompts[index];
     if (line === '' || prompt === undefined) {
