@@ -33,7 +33,7 @@ export function sourceIdentity(source: ParallelSource): string | null {
       return identityOf(source, [source.folder]);
     case 'typescript':
       return `${JSON.stringify(source)} ${typescriptIdentity()}`;
-    case 'pairs':
+    default:
       return null;
   }
 }
@@ -63,7 +63,7 @@ export function pairsOf(source: ParallelSource): TextPairs {
       return helpPairs(source);
     case 'typescript':
       return typescriptPairs(source.languages);
-    case 'pairs':
+    default:
       return source.pairs;
   }
 }

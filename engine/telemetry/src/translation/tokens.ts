@@ -31,7 +31,8 @@ function tokens13a(text: string): readonly string[] {
 }
 
 /** Code points without white space. */
-export const charactersOf = (text: string): readonly string[] => partsOf(text).flatMap((part) => [...part]);
+export const charactersOf = (text: string): readonly string[] =>
+  partsOf(text).flatMap((part) => Array.from(part));
 
 /**
  * The tokens of a text, as sacrebleu cuts them.

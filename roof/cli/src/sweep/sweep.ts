@@ -123,8 +123,11 @@ export async function sweep(file: string, flags: SweepFlags): Promise<void> {
   const lock = await fileStorage(opened.folder).lock('', () => process.exit(exitCodes.temporary));
   const isJson = flags.json === true;
   if (flags.pace === true) {
-    const isWhole = await measureDone(opened, isJson).finally(() => lock.release());
-    if (!isWhole) throw new Ended(exitCodes.failed);
+    try {
+      if (!(await measureDone(opened, isJson))) throw new Ended(exitCodes.failed);
+    } finally {
+      await lock.release();
+    }
     return;
   }
   const report = new SweepReport(opened, isJson);
