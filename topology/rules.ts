@@ -256,7 +256,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...choiceRules(file),
     ...capacityRules(file),
     ...dataRules(file, written),
-    ...taskRules(written.data),
+    ...taskRules(written.data, file.model.encoder !== null),
     ...trainRules(file),
     ...parallelRules(file, written),
     ...machineRules(file),

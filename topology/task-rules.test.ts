@@ -3,13 +3,13 @@ import { TopologyError } from './errors.ts';
 import { resolveTopology } from './resolve.ts';
 import { diffTrajectory } from './trajectory.ts';
 
-const withData = (data: object): object => ({ model: {}, data });
+const withData = (data: object, model: object = {}): object => ({ model, data });
 const lines = { kind: 'lines', from: 'en', to: 'de', source: 'a.en', target: 'a.de' };
 
 /** Code, key and rule of each problem. */
-function problemsOf(data: object): readonly string[] {
+function problemsOf(data: object, model: object = {}): readonly string[] {
   try {
-    resolveTopology(withData(data));
+    resolveTopology(withData(data, model));
     return [];
   } catch (error) {
     if (!(error instanceof TopologyError)) throw error;
@@ -88,6 +88,11 @@ test('data.tasks: keys of other kinds, spans beside other noise, and tasks witho
   ];
   for (const [task, problem] of cases)
     t.deepEqual(problemsOf({ parallel: [lines], tasks: [task] }), [problem]);
+  const encoder = { layers: 1, seqLen: 64 };
+  t.deepEqual(problemsOf({ parallel: [lines], tasks: [{ kind: 'language-model' }] }, { encoder }), [
+    'TROUPE_TOPOLOGY_CONFLICT data.tasks.0.kind a language model has nothing for an encoder to read; use denoising, or a model without encoder',
+  ]);
+  t.deepEqual(problemsOf({ parallel: [lines], tasks: [{ kind: 'denoising' }] }, { encoder }), []);
   t.deepEqual(problemsOf({ tasks: [{ kind: 'translation' }] }), [
     'TROUPE_TOPOLOGY_CONFLICT data.tasks only parallel has tasks: translation, denoising, language-model',
   ]);

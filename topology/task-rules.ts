@@ -74,9 +74,20 @@ function ofTask(task: Task, index: number): readonly Finding[] {
   return [...idle, conflict(`${at}.noise`, at, rule)];
 }
 
-/** Judges sources of texts and tasks: which keys belong to which kind. */
-export function taskRules({ parallel, tasks }: Data): readonly Finding[] {
+/** Judges sources of texts and tasks: which keys belong to which kind, and which tasks to which model. */
+export function taskRules({ parallel, tasks }: Data, hasEncoder: boolean): readonly Finding[] {
   if (tasks !== undefined && parallel === undefined)
     return [conflict('data.tasks', 'data.parallel', `only parallel has tasks: ${taskKinds.join(', ')}`)];
-  return [...(parallel ?? []).flatMap(originRules), ...(tasks ?? []).flatMap(ofTask)];
+  const models = (tasks ?? []).flatMap(({ kind }, index) =>
+    kind === 'language-model' && hasEncoder
+      ? [
+          conflict(
+            `data.tasks.${index}.kind`,
+            'model.encoder',
+            'a language model has nothing for an encoder to read; use denoising, or a model without encoder',
+          ),
+        ]
+      : [],
+  );
+  return [...(parallel ?? []).flatMap(originRules), ...(tasks ?? []).flatMap(ofTask), ...models];
 }

@@ -24,7 +24,7 @@ function write(): object {
   return { kind: 'lines', from: 'en', to: 'rev', source, target };
 }
 
-const topologyOf = (parallel: object) =>
+const topologyOf = (parallel: object, model: object = {}) =>
   resolveTopology({
     name: 'tasks',
     model: {
@@ -35,6 +35,7 @@ const topologyOf = (parallel: object) =>
       seqLen: 64,
       ffn: { dFf: 24 },
       moe: { experts: 4, topK: 2 },
+      ...model,
     },
     data: {
       parallel: [write()],
@@ -50,10 +51,10 @@ const topologyOf = (parallel: object) =>
 const openDevice = () => Promise.resolve(openReferenceDevice({ dtype: 'f32' }));
 
 /** Losses of steps, then of the held-out text, and what the last checkpoint is kept in. */
-async function trained(parallel: object) {
+async function trained(parallel: object, model: object = {}) {
   const storage = new MemoryStorage();
   const losses: number[] = [];
-  const cluster = await startCluster(topologyOf(parallel), {
+  const cluster = await startCluster(topologyOf(parallel, model), {
     openDevice,
     checkpoints: { storage, folder: 'run', keep: 1, hasher: inlineHasher() },
     sink: (event) => {
@@ -91,4 +92,17 @@ test('tasks: batches of which only some rows have targets give the same losses i
   t.is(new Set(parts.map((part) => part.loss)).size, 4);
   const sum = parts.reduce((total, part) => total + part.loss * part.tokens, 0);
   t.true(Math.abs(sum / tokens - loss) < 1e-6, `${sum / tokens} and ${loss}`);
+});
+
+test('tasks: a model with an encoder reads the source, and has the same losses in every layout', async (t) => {
+  const model = { layers: 3, seqLen: 48, encoder: { layers: 1, seqLen: 40 } };
+  const one = await trained({}, model);
+  t.is(one.losses.length, 5);
+  t.deepEqual((await trained({ dp: 2, ep: 2, pp: 2 }, model)).losses, one.losses);
+});
+
+test('tasks: documents of a program are refused for a model with an encoder', async (t) => {
+  const topology = topologyOf({}, { encoder: { layers: 1, seqLen: 40 } });
+  const error = await t.throwsAsync(startCluster(topology, { openDevice, documents: ['a text'] }));
+  t.regex(error?.message ?? '', /a model with an encoder, which has nothing to read in them/);
 });

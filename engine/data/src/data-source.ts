@@ -98,6 +98,7 @@ export async function openDataSource(
   for (const kind of ['parquet', 'tokens'] as const)
     if (config[kind] !== undefined)
       throw new NotBuiltError(`data.${kind}`, 'use source: wordnet, text: PATH or jsonl: PATH');
+  refuseUnread(config);
   if (config.synthetic !== undefined) return openSynthetic(config);
   if (config.tasks !== undefined) return openTasks(config, config.tasks, options);
   const { tokenizer: spec, modelVocab } = config;
@@ -134,6 +135,7 @@ export async function openDataSource(
  */
 export async function checkDataSource(config: DataConfig): Promise<void> {
   if (config.synthetic !== undefined || config.parquet !== undefined || config.tokens !== undefined) return;
+  refuseUnread(config);
   if (config.tasks === undefined) documentSource(config);
   else for (const source of config.parallel ?? []) textIdentity(source);
   const { tokenizer: spec, modelVocab = Infinity } = config;
@@ -189,6 +191,15 @@ const shareOf = (task: string, { language, train, heldOut }: TaskPart): TaskShar
   tooLong: train.tooLong,
   tooShort: train.tooShort,
 });
+
+/** An encoder must have something to read: documents alone have no source. */
+function refuseUnread({ encoderSeqLen, synthetic, tasks }: DataConfig): void {
+  if (encoderSeqLen == null || synthetic !== undefined || tasks !== undefined) return;
+  throw new DataConfigError(
+    'documents, and a model with an encoder, which has nothing to read in them',
+    'name texts in data.parallel with data.tasks (denoising needs one language only), or leave model.encoder out',
+  );
+}
 
 function statisticsOf({
   train,

@@ -30,13 +30,14 @@ export function openOwnDocuments(
   documents: Iterable<string> | AsyncIterable<string>,
   options: { readonly tokenizer?: Tokenizer } = {},
 ): Promise<DataSource> {
-  const { tokenizer, holdout, seqLen, batch, seed, modelVocab } = dataConfig(topology);
+  const { tokenizer, holdout, seqLen, encoderSeqLen, batch, seed, modelVocab } = dataConfig(topology);
   const config = {
     source: texts(documents),
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(holdout === undefined ? {} : { holdout }),
     ...(modelVocab === undefined ? {} : { modelVocab }),
     seqLen,
+    encoderSeqLen: encoderSeqLen ?? null,
     batch,
     seed,
   };

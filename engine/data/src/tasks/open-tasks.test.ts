@@ -181,6 +181,10 @@ test('openDataSource: what tasks cannot have is one sentence each', async (t) =>
       { tasks: [{ kind: 'translation' }], seqLen: 3 },
       /nothing to train on for en-de: \d+ texts are longer than a window/,
     ],
+    [
+      { tasks: undefined as never, source: ['a text'] },
+      /documents, and a model with an encoder, which has nothing to read in them/,
+    ],
     [{ parallel: [] }, /tasks without texts; name the texts in data.parallel/],
   ];
   for (const [change, message] of cases) {
