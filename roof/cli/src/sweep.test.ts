@@ -8,6 +8,11 @@ interface Row {
   readonly hash: string;
   readonly loss: number;
   readonly heldOutLoss: number;
+  readonly heldOutParts?: readonly {
+    readonly task: string;
+    readonly loss: number;
+    readonly tokens: number;
+  }[];
   readonly failed?: string;
   readonly tokensPerSecond: number;
   readonly seconds: number;
@@ -250,3 +255,40 @@ test.serial('sweep: what is wrong with a file is said before anything is trained
   t.regex((await sweep()).stderr, /runs\.jsonl:1: 'not a row' is not JSON; each line is one run/);
   t.regex((await sweep('--only', 'tokens=5')).stderr, /runs\.jsonl:1/);
 });
+
+test.serial(
+  'sweep: a row of tasks has the held-out loss of each, though its checkpoint is gone',
+  async (t) => {
+    const tasks = `base:
+  model: { vocab: 400, layers: 1, dModel: 16, heads: 2, seqLen: 64, ffn: { kind: relu } }
+  data:
+    parallel: [{ kind: tsv, file: pairs.tsv, from: en, to: rev }]
+    tasks: [{ kind: translation, pairs: [en-rev] }, { kind: denoising, languages: [en] }]
+    tokenizer: { kind: bytes }
+    holdout: 0.2
+  train: { batch: 4, grains: 4 }
+epochs: allow
+grid: { tokens: [1024] }
+`;
+    const { sweep, rows, path, folder } = sweepPlace(t, tasks);
+    const texts = Array.from({ length: 40 }, (_, index) => `line ${index} of a text`);
+    writeFileSync(
+      path('pairs.tsv'),
+      texts.map((text) => `${text}\t${text.split(' ').reverse().join(' ')}\n`).join(''),
+    );
+    const { code, stderr } = await sweep();
+    t.is(code, 0, stderr);
+    const [row] = rows();
+    const parts = row?.heldOutParts ?? [];
+    t.deepEqual(
+      parts.map(({ task }) => task),
+      ['translation', 'denoising spans'],
+    );
+    const tokens = parts.reduce((sum, part) => sum + part.tokens, 0);
+    const mean = parts.reduce((sum, part) => sum + part.loss * part.tokens, 0) / tokens;
+    t.true(Math.abs(mean - (row?.heldOutLoss ?? 0)) < 1e-5, `${mean} and ${row?.heldOutLoss}`);
+    const left = readdirSync(folder, { recursive: true }).map(String);
+    t.true(left.some((name) => name.endsWith('metrics.jsonl')));
+    t.false(left.some((name) => /step-\d{6}/u.test(name)));
+  },
+);

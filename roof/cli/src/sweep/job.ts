@@ -11,22 +11,19 @@ export interface JobEnd {
   readonly message: string;
 }
 
-/** Seconds that a job has to finish its step and write a checkpoint when the sweep ends: less than the sweep's own. */
-const GRACE_SECONDS = 20;
-
-/** A training in a process of its own, which is this command again and leaves with it. */
+/** A training, or its evaluation, in a process of its own, which is this command again and leaves with it. */
 export class Job {
   readonly end: Promise<JobEnd>;
   readonly #child: ReturnType<typeof forkCommand>;
 
   /**
-   * @param args - `launch …` or `resume …`
+   * @param args - `launch …`, `resume …` or `eval …`, without `--json`
    * @param logFile - gets what it says on standard error
    */
   constructor(args: readonly string[], logFile: string, report: (event: RunEvent) => void) {
     const stderr = openSync(logFile, 'a');
     try {
-      this.#child = forkCommand([...args, '--json', '--grace', String(GRACE_SECONDS)], { stderr });
+      this.#child = forkCommand([...args, '--json'], { stderr });
     } finally {
       closeSync(stderr);
     }

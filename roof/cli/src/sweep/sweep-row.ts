@@ -1,5 +1,6 @@
 import { shownValue } from '@troupe/core';
 import type { RunRow } from '@troupe/scaling';
+import type { PartLoss } from 'troupe';
 
 /** A training that is done, as a line of the file of rows; what `scaling fit` reads is among it. */
 export interface SweepRow extends RunRow {
@@ -21,6 +22,8 @@ export interface SweepRow extends RunRow {
   readonly lossSteps: number;
   /** After the last step, nats a token; null without held-out text. */
   readonly heldOutLoss: number | null;
+  /** The same by task and language; absent where all text is of one kind. */
+  readonly heldOutParts?: readonly PartLoss[];
   /** Of all steps, without evaluations and checkpoints. */
   readonly tokensPerSecond: number;
   /** Of all steps together. */

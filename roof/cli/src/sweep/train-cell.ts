@@ -1,10 +1,13 @@
 import type { RunEvent } from '@troupe/telemetry';
+import type { PartLoss } from 'troupe';
 import { VERSION } from '../version.ts';
 import { Job, type JobEnd } from './job.ts';
 import type { OpenedCell } from './opened-sweep.ts';
 import { readMetrics, smoothedLoss } from './read-metrics.ts';
 import type { AnyRow, SweepRow } from './sweep-row.ts';
 
+/** Seconds that a training has to finish its step and write a checkpoint when the sweep ends: less than the sweep's own. */
+const GRACE_SECONDS = 20;
 /** Times that a job is started again in one sweep after it was killed, or ended with an error that may pass. */
 const RETRIES = 3;
 /** Exit codes of errors that may pass: temporary, a lost worker, and signals. */
@@ -48,7 +51,7 @@ export class CellTraining {
     let isBegun = folder.state === 'begun';
     if (isBegun) {
       const row = this.#finished();
-      if (row !== null) return row;
+      if (row !== null) return this.#withParts(row);
     }
     for (let tries = 0; ; tries++) {
       if (this.#isStopped) return null;
@@ -58,7 +61,7 @@ export class CellTraining {
       const end = await this.#train(goesOn);
       if (this.#isStopped) return null;
       const row = end.exitCode === 0 ? this.#finished() : null;
-      if (row !== null) return row;
+      if (row !== null) return this.#withParts(row);
       // A training that ended well and whose metrics lack its end: it was killed between its last checkpoint and their last lines.
       const isLost = end.exitCode === 0 && goesOn;
       if (isLost) isBegun = false;
@@ -74,12 +77,30 @@ export class CellTraining {
   async #train(goesOn: boolean): Promise<JobEnd> {
     const { folder } = this.#opened;
     const args = goesOn ? ['resume', folder.run] : ['launch', folder.topologyFile, '--run-dir', folder.run];
-    this.#job = new Job(args, folder.logFile, this.#report);
+    return this.#runJob([...args, '--grace', String(GRACE_SECONDS)], this.#report);
+  }
+
+  async #runJob(args: readonly string[], report: (event: RunEvent) => void): Promise<JobEnd> {
+    this.#job = new Job(args, this.#opened.folder.logFile, report);
     try {
       return await this.#job.end;
     } finally {
       this.#job = null;
     }
+  }
+
+  /** The row with its held-out loss by task and language, where there are several; null: it was stopped. */
+  async #withParts(row: SweepRow): Promise<SweepRow | null> {
+    const { cell, corpus, folder } = this.#opened;
+    if (!corpus.hasHeldOut || cell.topology.data.source.kind !== 'parallel') return row;
+    let heldOutParts: readonly PartLoss[] = [];
+    const end = await this.#runJob(['eval', folder.run], (event) => {
+      heldOutParts = (event as { readonly parts?: readonly PartLoss[] }).parts ?? heldOutParts;
+    });
+    if (this.#isStopped) return null;
+    if (end.exitCode === 0) return { ...row, heldOutParts };
+    this.#notice(`${cell.name}: its loss by task and language is unknown: ${end.message}`);
+    return row;
   }
 
   /** The row, from the metrics of the run; null while they lack its end. */
