@@ -21,7 +21,7 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   headDim: ['parameters', 'flops', 'memory', 'traffic'],
   encoder: ['parameters', 'flops', 'memory', 'traffic'],
   'encoder.layers': ['parameters', 'flops', 'memory', 'traffic'],
-  'encoder.seqLen': ['flops', 'memory'],
+  'encoder.seqLen': ['flops', 'memory', 'traffic'],
   positions: ['memory'],
   mla: ['parameters', 'flops', 'memory', 'traffic'],
   'mla.qRank': ['parameters', 'flops', 'memory', 'traffic'],

@@ -31,6 +31,9 @@ const biased = {
   balance: { bias: 0.001 },
 } as const;
 
+/** Half of the layers read a source that is longer than what is written, the others that and its memory. */
+const reading = { ...model, encoder: { layers: 2, seqLen: 48 } } as const;
+
 const resolved = (over: Partial<TopologyInput>) =>
   resolveTopology({
     model,
@@ -264,6 +267,43 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     model: { ...model, moe: { ...model.moe, router: { kind: 'expert-choice', groupSequences: 4 } } },
     parallel: { pp: 2, dp: 2 },
     train: { batch: 16, grains: 16, microbatches: 4 },
+  },
+  'encoder, one device': { model: reading },
+  'encoder, one device, sines as positions, tied head, bf16': {
+    model: { ...reading, positions: 'sinusoidal', norm: 'layer', tiedHead: true },
+    train: { batch: 16, grains: 16, precision: 'bf16', recompute: 'layer', microbatches: 2 },
+  },
+  'encoder, dp 4, ep 2, zero 3': { model: reading, parallel: { dp: 4, ep: 2, zero: 3 } },
+  'encoder, pp 2': {
+    model: reading,
+    parallel: { pp: 2, dp: 1 },
+    train: { batch: 16, grains: 16, microbatches: 4 },
+  },
+  'encoder, pp 2, stages that have both and the decoder alone, zero-bubble, layers computed again': {
+    model: reading,
+    parallel: { pp: 2, dp: 2, pipeline: 'zero-bubble', stages: [3, 1] },
+    train: { batch: 16, grains: 16, microbatches: 2, recompute: 'layer' },
+  },
+  'encoder, pp 2, dp 2, ep 2, interleaved': {
+    model: reading,
+    parallel: { pp: 2, dp: 2, ep: 2, pipeline: 'interleaved' },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+  },
+  'encoder, tp 2, layers computed again': {
+    model: { ...reading, qkNorm: 'full' },
+    parallel: { tp: 2, dp: 1 },
+    train: { batch: 16, grains: 16, recompute: 'layer' },
+  },
+  'encoder, tp 2, pp 2, dp 2, ep 2, whole experts': {
+    model: reading,
+    parallel: { tp: 2, pp: 2, dp: 2, ep: 2, expertsSliced: false },
+    train: { batch: 16, grains: 16, microbatches: 2 },
+  },
+  'encoder, dp 2, experts on two workers without a stage': {
+    model: reading,
+    parallel: { dp: 2, ep: 2 },
+    machines: [{ devices: ['cpu:0', 'cpu:1', 'cpu:2', 'cpu:3'] }],
+    placement: { 'expert/*/ep0/*': 'localhost/cpu:2', 'expert/*/ep1/*': 'localhost/cpu:3' },
   },
   'dp 2, ep 2, four microbatches, bf16': {
     parallel: { dp: 2, ep: 2 },

@@ -12,6 +12,7 @@ export const encoderMixtures: readonly Mixture[] = [
   { ...encoder, pp: 2, tp: 2, dp: 2, ep: 2, segments: 4, sliced: false, microbatches: 2 },
   { ...encoder, pp: 2, pipeline: 'interleaved', microbatches: 2, zero: 3, dp: 3, ep: 3 },
   { ...translating, pp: 3, microbatches: 6, pipeline: 'zero-bubble', recompute: 'layer' },
+  { ...translating, pp: 3, tp: 2, segments: 4, microbatches: 3 },
   { ...translating, pp: 2, dp: 2, ep: 2, microbatches: 3, pipeline: 'gpipe', offload: 'optimizer' },
   { ...translating, pp: 3, dp: 2, pipeline: 'interleaved', microbatches: 3, precision: 'bf16' },
   { ...translating, dp: 6, ep: 3, apart: 2, microbatches: 3, experts: 'by hand' },

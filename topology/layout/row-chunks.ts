@@ -28,13 +28,14 @@ const autoBytes = ({ groups, isFinished }: RowChunkSource): number =>
 
 /**
  * Chunks in which a gate sends the rows of a microbatch: so many that none has more than `wire.chunkBytes` where a token visits as many groups
- * as it can, and at most one a grain, which is never cut. One where nobody is elsewhere.
+ * as it can (of an encoder and a decoder, in that of the longer sequences), and at most one a grain, which is never cut. One where nobody is elsewhere.
  */
 export function rowChunks(source: RowChunkSource): number {
   const { model, sequences, grains, peers, groups, isElsewhere, wire } = source;
   if (model.moe === null || !isElsewhere) return 1;
   const own = Math.ceil(grains / peers);
-  const visits = ((sequences * own) / grains) * model.seqLen * Math.min(groups, model.moe.topK);
+  const longest = Math.max(model.seqLen, model.encoder?.seqLen ?? 0);
+  const visits = ((sequences * own) / grains) * longest * Math.min(groups, model.moe.topK);
   const bytes = visits * model.dModel * (wire.dtype === 'bf16' ? 2 : 4);
   const { chunkBytes = 'auto' } = wire;
   const most = chunkBytes === 'auto' ? autoBytes(source) : chunkBytes;

@@ -85,6 +85,23 @@ const papersColumns = {
   host: 'host',
 } as const satisfies Readonly<Record<keyof DeviceMemory['papers']['mixed'], string>>;
 
+/** Both streams of an encoder and a decoder, and what travels of them. */
+function streamLines({ topology: { model, train, parallel }, pipeline }: Plan): readonly string[] {
+  const { encoder } = model;
+  if (encoder === null) return [];
+  const layers = (from: number, to: number): string =>
+    ranges(Array.from({ length: to - from }, (_, index) => from + index));
+  const sequences = train.batch / parallel.dp / pipeline.microbatches;
+  const bytes = (positions: number): string => formatBytes(4 * sequences * positions * model.dModel);
+  const source = bytes(encoder.seqLen);
+  return [
+    `Encoder: layers ${layers(0, encoder.layers)}, ${encoder.seqLen} positions a sequence; decoder: layers ${layers(encoder.layers, model.layers)}, ${model.seqLen} positions`,
+    pipeline.stages.length === 1
+      ? `The memory of a microbatch is ${source}`
+      : `Of a microbatch a stage hands on ${source} of the encoder, behind its last layer the memory, and ${bytes(model.seqLen)} of the decoder; their gradients come back`,
+  ];
+}
+
 /** The stages of a replica, where there are several. */
 function pipelineLines({ kind, chunks, microbatches, bubble, stages }: Plan['pipeline']): readonly string[] {
   if (stages.length === 1) return [];
@@ -150,6 +167,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
   const { dp, ep, pp, tp, zero } = topology.parallel;
   const lines = [
     `${plan.name}: ${formatCount(parameters.total)} parameters (${formatCount(parameters.active)} active a token), pp ${pp} × dp ${dp} × tp ${tp}, ep ${ep}, zero ${zero}`,
+    ...streamLines(plan),
     '',
     'Placement',
     table(

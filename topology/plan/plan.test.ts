@@ -13,9 +13,11 @@ import { planTopology } from './plan.ts';
 import { resolveTopology } from '../resolve.ts';
 import type { TopologyInput } from '../schema.ts';
 
+const model = { layers: 2, dModel: 64, heads: 2, vocab: 300, seqLen: 32, moe: { experts: 12 } };
+
 const resolved = (over: Partial<TopologyInput>) =>
   resolveTopology({
-    model: { layers: 2, dModel: 64, heads: 2, vocab: 300, seqLen: 32, moe: { experts: 12 } },
+    model,
     train: { batch: 24, grains: 24 },
     ...over,
   });
@@ -220,10 +222,12 @@ test('planTopology: links add up to what devices send by formula', (t) => {
     microbatches: fc.constantFrom(1, 2),
     buddies: fc.boolean(),
     offload: fc.constantFrom('none' as const, 'optimizer' as const),
+    encoder: fc.constantFrom(null, { layers: 1, seqLen: 48 }),
   });
   fc.assert(
-    fc.property(shapes, ({ ep, edp, pp, tp, zero, buddies, microbatches, offload }) => {
+    fc.property(shapes, ({ ep, edp, pp, tp, zero, buddies, microbatches, offload, encoder }) => {
       const { traffic } = plan({
+        model: { ...model, encoder },
         parallel: { dp: ep * edp, ep, pp, tp, zero, offload },
         train: { batch: 48, grains: 48, microbatches },
         recovery: { buddies },
@@ -328,6 +332,21 @@ test('formatPlan: shows both memory tables, every node and the step time', (t) =
   ])
     t.true(text.includes(part), part);
   t.false(text.includes('unknown'));
+});
+
+test('formatPlan: of an encoder and a decoder, which layers are whose and what stages hand on', (t) => {
+  const encoding = { ...model, layers: 3, encoder: { layers: 2, seqLen: 48 } };
+  const lines = formatPlan(
+    plan({ model: encoding, parallel: { pp: 3, dp: 2 }, train: { batch: 24, grains: 24, microbatches: 3 } }),
+  );
+  t.regex(lines, /^Encoder: layers 0-1, 48 positions a sequence; decoder: layers 2, 32 positions$/m);
+  // 24 sequences of a step in three microbatches of two replicas; 4 bytes of each of 64 elements.
+  t.regex(
+    lines,
+    /^Of a microbatch a stage hands on 48.0 KiB of the encoder, .* and 32.0 KiB of the decoder;/m,
+  );
+  t.regex(formatPlan(plan({ model: encoding })), /^The memory of a microbatch is 288 KiB$/m);
+  t.notRegex(formatPlan(plan({})), /ncoder/);
 });
 
 test('diffPlans: names keys, moved actors and figures, and nothing when nothing changes', (t) => {

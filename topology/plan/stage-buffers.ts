@@ -11,7 +11,15 @@ import {
   type StageShape,
   type StreamGradients,
 } from '@troupe/model/buffers';
-import { isMoeLayer, meanChoices, rotaryDim, visitedShare, type ModelConfig } from '@troupe/spec';
+import {
+  isMoeLayer,
+  meanChoices,
+  positionsOf,
+  rotaryDim,
+  seqLenOf,
+  visitedShare,
+  type ModelConfig,
+} from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { Coordinates } from '../layout/mesh.ts';
 import type { StageIndex, WorkerRank } from '../layout/rank.ts';
@@ -51,8 +59,7 @@ export const shapeOf = (
 
 /** Of what tells tokens where they stand, in every stream: cosines and sines of the angles of every pair, or a table of sines. */
 export function positionBytes(model: ModelConfig): number {
-  const positions = model.seqLen + (model.encoder?.seqLen ?? 0);
-  return 4 * positions * (model.positions === 'sinusoidal' ? model.dModel : rotaryDim(model));
+  return 4 * positionsOf(model) * (model.positions === 'sinusoidal' ? model.dModel : rotaryDim(model));
 }
 
 /** A gate that sends to an expert group. */
@@ -74,6 +81,7 @@ function sourceKinds(sources: readonly RowSource[]): readonly (RowSource & { rea
 
 /** What an expert group serves, and how. */
 export interface ExpertService {
+  readonly layer: number;
   /** Default: a gate of each group, one of them beside it. */
   readonly sources?: readonly RowSource[];
   /** Gradients of its matrices wait. */
@@ -85,7 +93,7 @@ export interface ExpertService {
 }
 
 /**
- * What the expert group of a worker keeps of one pass at even load: room for the outputs of other workers' rows, pre-activations, and what
+ * What the expert group of a layer keeps on a worker of one pass at even load: room for the outputs of other workers' rows, pre-activations, and what
  * gradients of matrices wait with.
  */
 export function expertBytes(topology: ResolvedTopology, shape: StageShape, service: ExpertService): number {
@@ -103,7 +111,8 @@ export function expertBytes(topology: ResolvedTopology, shape: StageShape, servi
   const hidden = (dExpert * held) / expertSegments.count;
   // A result of every segment goes back.
   const width = held * model.dModel;
-  const tokensOf = (grains: number): number => (grains * shape.sequences * model.seqLen) / shape.grains;
+  const seqLen = seqLenOf(model, service.layer);
+  const tokensOf = (grains: number): number => (grains * shape.sequences * seqLen) / shape.grains;
   // Room for what goes back to a source elsewhere; in bf16 what comes is widened, and what leaves is packed.
   const ofOther = (grains: number): number => {
     const tokens = tokensOf(grains);
@@ -217,8 +226,10 @@ function besideBytes(
   if (topology.parallel.expertWorkers > 0) return 0;
   const { defersMatrices: defers } = layout;
   const passesOf = passesAtExperts(layout, stage, defers);
-  const passes = layout.moeLayersOf(stage).reduce((sum, block) => sum + passesOf(block), 0);
-  return passes * expertBytes(topology, shape, { defers, recomputes, chunks: layout.rowChunks });
+  const service = { defers, recomputes, chunks: layout.rowChunks };
+  return layout
+    .moeLayersOf(stage)
+    .reduce((sum, layer) => sum + passesOf(layer) * expertBytes(topology, shape, { ...service, layer }), 0);
 }
 
 /** What a worker of a stage allocates besides the states of its parameters. */
@@ -261,7 +272,7 @@ export function expertWorkerBuffers(
       grains: numGrains(shapeOf(topology, layout, layout.at(gate).tp)),
       isBeside: false,
     }));
-    return passes * expertBytes(topology, shape, { ...service, sources });
+    return passes * expertBytes(topology, shape, { ...service, layer, sources });
   });
   const activations = bytes.reduce((sum, each) => sum + each, 0);
   return { activations, kept: activations, recomputed: activations, buffers: 0 };

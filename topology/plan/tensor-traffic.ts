@@ -1,5 +1,5 @@
 import { ownTokens } from '@troupe/model/buffers';
-import { choiceWidth, isMoeLayer } from '@troupe/spec';
+import { blockOf, choiceWidth, positionsOf, seqLenOf } from '@troupe/spec';
 import type { Layout } from '../layout/layout.ts';
 import type { WorkerRank } from '../layout/rank.ts';
 import type { ResolvedTopology } from '../resolved.ts';
@@ -11,20 +11,25 @@ export function dealtShare(topology: ResolvedTopology, layout: Layout, worker: W
   return ownTokens(shape) / (shape.sequences * topology.model.seqLen);
 }
 
-/** Numbers of one token that a worker shares in a layer of a step, forward and backward. */
+/** Numbers of one sequence that a worker shares in a layer of a step, forward and backward. */
 function layerNumbers({ model, train }: ResolvedTopology, layer: number, dealt: number): number {
-  const { dModel, qkNorm, moe } = model;
+  const { dModel, qkNorm } = model;
+  const { cross, ffn } = blockOf(model, layer);
   const passes = train.recompute === 'layer' ? 3 : 2;
-  const attention = passes * (dModel + (qkNorm === 'full' ? 2 : 0));
-  if (moe === null || !isMoeLayer(model, layer)) return attention + passes * dModel;
+  const own = passes * (dModel + (qkNorm === 'full' ? 2 : 0) + (cross === null ? 0 : dModel));
   // Of experts nothing is computed again; backward the gradients of combine weights come first.
-  const shared = moe.sharedExperts > 0 ? 2 * dModel : 0;
-  return attention + shared + dealt * (2 * dModel + choiceWidth(moe));
+  const behind =
+    ffn.kind === 'dense'
+      ? passes * dModel
+      : (ffn.sharedHidden > 0 ? 2 * dModel : 0) + dealt * (2 * dModel + choiceWidth(ffn.moe));
+  // The gradient of the memory that a block reads is of its rows.
+  const memory = cross === null ? 0 : dModel * seqLenOf(model, 0);
+  return (own + behind) * seqLenOf(model, layer) + memory;
 }
 
 /**
- * Bytes of the partial sums that a worker sends each of its tensor peers in a step: behind attention and FFN in each direction, of the embedding and
- * of the head. Where experts are whole, what they made of the tokens that this worker dispatched.
+ * Bytes of the partial sums that a worker sends each of its tensor peers in a step: behind attention (its own and that to a memory) and FFN in each
+ * direction, of the embedding and of the head. Where experts are whole, what they made of the tokens that this worker dispatched.
  */
 export function tensorBytes(topology: ResolvedTopology, layout: Layout, worker: WorkerRank): number {
   const { model, train } = topology;
@@ -35,7 +40,7 @@ export function tensorBytes(topology: ResolvedTopology, layout: Layout, worker: 
   const { from, to } = layout.segmentsOf(tp);
   const numbers =
     blocks.reduce((sum, layer) => sum + layerNumbers(topology, layer, dealt), 0) +
-    (hasEmbedding ? model.dModel : 0) +
-    (hasHead ? model.dModel + 3 * (to - from) : 0);
-  return 4 * numbers * (train.batch / layout.mesh.dp) * model.seqLen;
+    (hasEmbedding ? model.dModel * positionsOf(model) : 0) +
+    (hasHead ? (model.dModel + 3 * (to - from)) * model.seqLen : 0);
+  return 4 * numbers * (train.batch / layout.mesh.dp);
 }

@@ -1,5 +1,5 @@
 import type { NodeId } from '@troupe/core';
-import { moeLayers, meanChoices, visitedShare, type ElementRange } from '@troupe/spec';
+import { meanChoices, moeLayers, positionsOf, seqLenOf, visitedShare, type ElementRange } from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import { Layout } from '../layout/layout.ts';
 import { isLocalHost } from '../layout/machine-row.ts';
@@ -29,7 +29,7 @@ export interface TrafficBytes {
   readonly combine: number;
   /** Gradients of outputs to experts (once per token) and of inputs back (per choice). */
   readonly backward: number;
-  /** Activations and their gradients between pipeline stages. */
+  /** Activations of all streams, and their gradients, between pipeline stages. */
   readonly pipeline: number;
   /** Exact int64 gradient sums to the shards that own them, 8 bytes an element. */
   readonly gradients: number;
@@ -85,12 +85,13 @@ const rowBytes = (topology: ResolvedTopology): number =>
  */
 function rowsPerPair(
   topology: ResolvedTopology,
+  layer: number,
   dealt: number,
 ): { readonly there: number; readonly back: number } {
   const { model, parallel, train } = topology;
   if (model.moe === null) return { there: 0, back: 0 };
   const { tp, expertsSliced } = parallel;
-  const tokens = (train.batch / parallel.dp) * model.seqLen * dealt;
+  const tokens = (train.batch / parallel.dp) * seqLenOf(model, layer) * dealt;
   const { moe } = model;
   const there = tokens * visitedShare(moe, moe.experts / parallel.ep) * rowBytes(topology);
   const results = expertsSliced ? Math.max(1, train.tensorSegments / tp) : train.tensorSegments;
@@ -161,17 +162,19 @@ function buddyBytes(
  * Bytes a worker sends in one step, by formula: the mean over a pipeline's stages; over all workers, where some hold no stage.
  */
 export function trafficPerDevice(topology: ResolvedTopology, layout = new Layout(topology)): TrafficBytes {
-  const { model, parallel, train } = topology;
+  const { model, parallel } = topology;
   if (parallel.expertWorkers > 0) return meanTraffic(topology);
-  const { dp, ep, pp } = parallel;
-  const numMoe = moeLayers(model).length;
-  const { there, back } = rowsPerPair(topology, parallel.expertsSliced ? 1 : 1 / parallel.tp);
-  const others = (numMoe * (ep - 1)) / pp;
-  const tokens = (train.batch / dp) * model.seqLen;
+  const { ep, pp } = parallel;
+  const layers = moeLayers(model);
+  const rows = layers.map((layer) => {
+    const { there, back } = rowsPerPair(topology, layer, parallel.expertsSliced ? 1 : 1 / parallel.tp);
+    const others = (ep - 1) / pp;
+    return { dispatch: others * there, combine: others * back, backward: others * (there + back) };
+  });
   const parts: Partial<Record<Kind, number>>[] = [
-    { dispatch: (numMoe / pp) * meanChoiceBytes(topology, layout) },
-    { dispatch: others * there, combine: others * back, backward: others * (there + back) },
-    { pipeline: (2 * (pp * parallel.chunks - 1) * tokens * 4 * model.dModel) / pp },
+    { dispatch: (layers.length / pp) * meanChoiceBytes(topology, layout) },
+    ...rows,
+    { pipeline: (2 * (pp * parallel.chunks - 1) * hopBytes(topology)) / pp },
   ];
   const { gradients, weights } = updateBytes(topology);
   const sums = gradients - LEAF_BYTES;
@@ -274,8 +277,9 @@ interface Flow {
 
 function* rowFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
   for (const worker of layout.stageWorkers()) {
-    const { there, back } = rowsPerPair(topology, dealtShare(topology, layout, worker));
+    const dealt = dealtShare(topology, layout, worker);
     for (const layer of layout.moeLayersOf(layout.at(worker).pp)) {
+      const { there, back } = rowsPerPair(topology, layer, dealt);
       const node = nodeOf(layout.gateOf(layer, worker));
       for (const expert of layout.expertsFor(layer, worker)) {
         yield { from: node, to: nodeOf(expert), part: { dispatch: there, backward: there } };
@@ -288,9 +292,12 @@ function* rowFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): G
   }
 }
 
+/** What the stages of a replica hand on in one direction in a step: both streams of an encoder and a decoder at every hop, the memory among them. */
+const hopBytes = ({ train, model, parallel }: ResolvedTopology): number =>
+  (train.batch / parallel.dp) * positionsOf(model) * 4 * model.dModel;
+
 function* pipelineFlows(topology: ResolvedTopology, { layout, nodeOf }: Placement): Generator<Flow> {
-  const { train, model } = topology;
-  const pipeline = (train.batch / layout.mesh.dp) * model.seqLen * 4 * model.dModel;
+  const pipeline = hopBytes(topology);
   for (const worker of layout.stageWorkers()) {
     const here = nodeOf(layout.stageOf(worker));
     for (let chunk = 0; chunk < layout.pipeline.chunks; chunk++) {

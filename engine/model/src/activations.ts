@@ -11,7 +11,7 @@ import {
   forwardSums,
   gradientActivations,
   layerActivations,
-  noForwardSums,
+  travellingSums,
   packedLength,
   sharedLayers,
   type ForwardSums,
@@ -44,6 +44,8 @@ export interface ActivationOptions {
   readonly layers?: { readonly first: number; readonly count: number };
   /** There are no layers: `hidden(first)` and its gradient only travel through. Default false. */
   readonly travelsThrough?: boolean;
+  /** What travels through is embedded here. Default false. */
+  readonly embeds?: boolean;
   /** True when the stage ends with the model's head; default: when it holds the last layer. */
   readonly head?: boolean;
   /**
@@ -140,7 +142,7 @@ export class Activations {
     this.tokens = T;
     this.precision = shape.precision ?? 'f32';
     this.tensor = tensorShareOf(shape);
-    this.sums = hasLayers ? forwardSums(arena, shape, crosses) : noForwardSums;
+    this.sums = hasLayers ? forwardSums(arena, shape, crosses) : travellingSums(arena, shape, options);
     this.normSums = hasLayers ? normSums(arena, shape) : null;
     this.choice = hasLayers ? choiceBuffers(arena, shape) : null;
     this.grainStarts = device.upload(rowBounds(T, shape.grains));

@@ -320,6 +320,18 @@ export function forwardSums(arena: Arena, shape: StageShape, crosses: boolean): 
   return { attention, cross, ffn, routed };
 }
 
+/** Of a stream that only travels through: where it is embedded, what tensor peers have of its rows. */
+export function travellingSums(
+  arena: Arena,
+  shape: StageShape,
+  { embeds = false }: { readonly embeds?: boolean },
+): ForwardSums {
+  const { peers } = tensorShareOf(shape);
+  if (!embeds || peers === 1) return noForwardSums;
+  const [ffn = noSum] = sumBuffers(arena, { peers, held: 1 }, tokensOf(shape) * shape.config.dModel);
+  return { ...noForwardSums, ffn };
+}
+
 /** Of a stream that only travels through: its own gradient, and no layer's. */
 export interface GradientOptions extends RowOptions {
   readonly hasLayers: boolean;
@@ -362,7 +374,7 @@ export function gradientActivations(
   };
 }
 
-export const noForwardSums: ForwardSums = { attention: noSum, cross: noSum, ffn: noSum, routed: noSum };
+const noForwardSums: ForwardSums = { attention: noSum, cross: noSum, ffn: noSum, routed: noSum };
 
 const noSums: BackwardSums = { ...noForwardSums, weights: noSum };
 

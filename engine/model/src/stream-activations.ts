@@ -47,6 +47,7 @@ export class StreamActivations implements Streams<Activations> {
         ...rest,
         layers: layers[stream],
         travelsThrough: layers[stream].count === 0,
+        embeds: all.first === 0,
         head,
         ...(shared === null ? {} : { gradients: shared }),
       });

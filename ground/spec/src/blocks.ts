@@ -79,6 +79,9 @@ export const streamOf = (config: ModelConfig, index: number): StreamName =>
 export const seqLenOf = (config: ModelConfig, index: number): number =>
   index < encoderLayers(config) ? (config.encoder?.seqLen ?? 0) : config.seqLen;
 
+/** Positions of a sequence in all streams together. */
+export const positionsOf = ({ seqLen, encoder }: ModelConfig): number => seqLen + (encoder?.seqLen ?? 0);
+
 /** What layers have experts follows from. */
 interface ExpertLayers {
   readonly encoder: Pick<EncoderConfig, 'layers'> | null;

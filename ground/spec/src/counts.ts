@@ -42,8 +42,9 @@ export function parameterCounts(config: ModelConfig): ParameterCounts {
   return { total: dense + expert, active: dense + activeExpert, activeMatmul, lookup, dense, expert };
 }
 
-/** Tokens of a stream that a sequence has for each token of the decoder, whose tokens FLOPs are counted by. */
-const tokensBeside = (config: ModelConfig, block: number): number => seqLenOf(config, block) / config.seqLen;
+/** Tokens of a block's stream that a sequence has for each token of the decoder, whose tokens FLOPs are counted by. */
+export const tokensBeside = (config: ModelConfig, block: number): number =>
+  seqLenOf(config, block) / config.seqLen;
 
 /** FLOPs of the attention scores of a block for one token of the decoder, over the full square. */
 function scoreFlops(config: ModelConfig, { index, mixer, cross }: Block): number {

@@ -184,6 +184,7 @@ export class QuickMemory {
     const parallel = { ...this.#topology.parallel, ep };
     const experts = expertBytes({ ...this.#topology, parallel }, shape, {
       ...keeping,
+      layer: this.#topology.model.layers - 1,
       chunks: this.#chunksOf(mixture),
     });
     const one = (chunk: Blocks, index: number): number =>

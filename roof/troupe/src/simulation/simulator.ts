@@ -3,6 +3,7 @@ import { OptionError } from '@troupe/core';
 import type { Fault } from '@troupe/sim/faults';
 import type { SyncDevice } from '@troupe/kernel-set';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
+import type { ModelConfig } from '@troupe/spec';
 import { drawFaults, openHollowDevice, passiveDevice, type ReferenceStep } from '@troupe/sim';
 import { createPlacement, Layout, type ResolvedTopology } from '@troupe/topology';
 import { dataRank } from '@troupe/topology/layout';
@@ -148,8 +149,18 @@ export class Simulator {
   }
 }
 
+/** What an encoder reads beside sequences without contents: every row sees its whole window, and every token of the decoder too. */
+const hollowSource = (count: number, length: number, tokens: number): NonNullable<TokenBatch['source']> => ({
+  ids_T: new Int32Array(count * length),
+  firstSeen_T: new Int32Array(count * length),
+  endSeen_T: new Int32Array(count * length).fill(length),
+  valid_T: new Uint8Array(count * length).fill(1),
+  crossFirst_T: new Int32Array(tokens),
+  crossEnd_T: new Int32Array(tokens).fill(length),
+});
+
 /** Sequences without contents, every position valid; all of one size are the same arrays. */
-function hollowTokens(seqLen: number): NonNullable<ClusterOptions['tokens']> {
+function hollowTokens({ seqLen, encoder }: ModelConfig): NonNullable<ClusterOptions['tokens']> {
   const bySize = new Map<number, TokenBatch>();
   const batch = (count: number): TokenBatch => {
     const known = bySize.get(count);
@@ -160,6 +171,7 @@ function hollowTokens(seqLen: number): NonNullable<ClusterOptions['tokens']> {
       targets_T: new Int32Array(length),
       firstSeen_T: new Int32Array(length),
       valid_T: new Uint8Array(length).fill(1),
+      ...(encoder === null ? {} : { source: hollowSource(count, encoder.seqLen, length) }),
     };
     bySize.set(count, made);
     return made;
@@ -221,7 +233,7 @@ export async function openSimulator(
   if (options.shapesOnly === true) {
     const load_E = options.load === undefined ? null : meanLoad(options.load, topology);
     const device = openHollowDevice(load_E);
-    const hollow = hollowTokens(topology.model.seqLen);
+    const hollow = hollowTokens(topology.model);
     return new Simulator(load_E === null ? topology : dealtBy(load_E, topology), {
       ...options,
       tokens: options.tokens ?? hollow,
