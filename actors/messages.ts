@@ -44,6 +44,14 @@ const tokens = {
 };
 /** Weights of a part of a slice, and the optimizer's state of them. */
 const state = { weights: floats, first: floats, second: floats };
+/** Texts one behind the other, and where a model has an encoder their sources. */
+const texts = {
+  ids_T: ints,
+  lengths_N: ints,
+  sourceIds_S: tensor.optional(ints),
+  sourceLengths_N: tensor.optional(ints),
+};
+
 /** What of a token batch counts: targets of the loss, tokens that are not padding, and balance domains that are not padding alone. */
 const counted = {
   targets: number,
@@ -115,14 +123,14 @@ export const messages = {
     from: ['program'],
     to: ['trainer'],
     says: 'Texts whose continuation is wanted, one behind the other: the logits behind the last token of each.',
-    tensors: { ids_T: ints, lengths_N: ints },
+    tensors: texts,
   }),
   'generation.open': message({
     from: ['trainer'],
     to: ['stage'],
     says: 'One forward pass over these texts, a sequence each, for the logits behind the last token of each.',
     fenced: true,
-    tensors: { ids_T: ints, lengths_N: ints },
+    tensors: texts,
   }),
   'generation.logits': message({
     from: ['stage'],

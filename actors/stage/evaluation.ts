@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import { windowBatch } from '@troupe/model';
+import { windowBatch, windowSource } from '@troupe/model';
 import { addresses } from '@troupe/topology/layout';
 import { batchOf } from '../token-tensors.ts';
 import { nextOf } from './cursor.ts';
@@ -11,6 +11,8 @@ type EvaluationEffects = Pick<
   StageEffects,
   'askEvaluation' | 'acceptEvaluation' | 'reportEvaluation' | 'acceptQuestion' | 'reportLogits'
 >;
+
+const none = new Int32Array(0);
 
 /** Texts that lie one behind the other. */
 function textsOf(ids_T: Int32Array, lengths_N: Int32Array): readonly Int32Array[] {
@@ -37,12 +39,15 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
       state.rows = null;
       state.evaluated += body.targets;
     },
-    acceptQuestion: ({ tensors: { ids_T, lengths_N } }) => {
+    acceptQuestion: ({ tensors: { ids_T, lengths_N, sourceIds_S, sourceLengths_N } }) => {
       const isAsked = worker.at.dp === 0;
-      const { microbatchSequences } = layout.dealing;
-      const { seqLen } = worker.job.model;
+      const { microbatchSequences: sequences } = layout.dealing;
+      const { seqLen, encoder } = worker.job.model;
       const texts = isAsked ? textsOf(ids_T, lengths_N) : [];
-      state.sequences = windowBatch(texts, microbatchSequences * seqLen, seqLen);
+      const batch = windowBatch(texts, sequences * seqLen, seqLen);
+      const size = { sequences, seqLen, encoderSeqLen: encoder?.seqLen ?? 0 };
+      const sources = isAsked ? textsOf(sourceIds_S ?? none, sourceLengths_N ?? none) : [];
+      state.sequences = encoder === null ? batch : { ...batch, source: windowSource(sources, size) };
       state.rows = isAsked ? texts.map(({ length }, index) => index * seqLen + length - 1) : null;
     },
     reportLogits: (_event, { step, attempt, wanted }) => {

@@ -2,15 +2,15 @@ import test, { type ExecutionContext } from 'ava';
 import { loadDevice, openReferenceDevice } from '@troupe/kernels';
 import type { Device } from '@troupe/kernel-set';
 import { defaultRouter } from '@troupe/spec';
-import type { SourceBatch } from './batch.ts';
 import { CachedTexts, type TextFormats } from './cached-texts.ts';
 import { GenerationError } from './errors.ts';
-import { Generator, windowBatch, type TextRequest, type WriteOptions } from './generate.ts';
+import { Generator, type TextRequest, type WriteOptions } from './generate.ts';
 import { cacheLength, KeyValueCache } from './key-value-cache.ts';
 import { LocalModel } from './local-model.ts';
 import { tensorShare, wholeShare } from './tensor-share.ts';
 import { tinyChoice, tinyConfig, tinyBatch, tinyUpdate, type TinyChanges } from './testing/tiny-model.ts';
 import type { TextModel, TextSoFar } from './text-model.ts';
+import { windowBatch, windowSource } from './window-batch.ts';
 
 const SEQ_LEN = 90;
 const SOURCE_LEN = 40;
@@ -34,7 +34,8 @@ async function open(device: Device, { changes = {}, formats = {}, steps = 0 }: C
   const whole = new LocalModel(device, { config, sequences: 1, ...formats }, weights);
   const recomputed = async (ids: readonly number[], source: readonly number[] = []) => {
     const batch = windowBatch([ids.slice(-SEQ_LEN)], SEQ_LEN, SEQ_LEN);
-    const read = config.encoder === null ? {} : { source: sourceBatch(source) };
+    const size = { sequences: 1, encoderSeqLen: SOURCE_LEN, seqLen: SEQ_LEN };
+    const read = config.encoder === null ? {} : { source: windowSource([source], size) };
     const slice = { firstRow: Math.min(ids.length, SEQ_LEN) - 1, rows: 1 };
     return Array.from(await whole.logits({ ...batch, ...read }, slice));
   };
@@ -45,20 +46,6 @@ async function open(device: Device, { changes = {}, formats = {}, steps = 0 }: C
 
 const idsOf = (length: number, seed: number): readonly number[] =>
   Array.from({ length }, (_, at) => (at * at + seed * 7 + at) % 11);
-
-/** One source in a window of its own, of which every row of the decoder sees all. */
-function sourceBatch(source: readonly number[]): SourceBatch {
-  const { ids_T, valid_T } = windowBatch([source], SOURCE_LEN, SOURCE_LEN);
-  const inside = (at: number): boolean => at < source.length;
-  return {
-    ids_T,
-    valid_T,
-    firstSeen_T: Int32Array.from({ length: SOURCE_LEN }, (_, at) => (inside(at) ? 0 : at)),
-    endSeen_T: Int32Array.from({ length: SOURCE_LEN }, (_, at) => (inside(at) ? source.length : at + 1)),
-    crossFirst_T: new Int32Array(SEQ_LEN),
-    crossEnd_T: new Int32Array(SEQ_LEN).fill(source.length),
-  };
-}
 
 /** Texts of several lengths grow together; their logits are those of the window, bit for bit. */
 async function sameAsWindow(t: ExecutionContext, device: Device, of: Case): Promise<void> {

@@ -1,6 +1,5 @@
 import { assert, type HostFloats } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
-import { denseBatch, type Batch } from './batch.ts';
 import type { BeamOptions } from './beam.ts';
 import { CachedTexts, type TextFormats } from './cached-texts.ts';
 import { continueTexts } from './continue-texts.ts';
@@ -12,6 +11,7 @@ import { LocalModel } from './local-model.ts';
 import { expertsChoose, hasThresholds, moeLayers, type ModelConfig } from '@troupe/spec';
 import { wholeShare } from './tensor-share.ts';
 import type { TextModel, TextSoFar } from './text-model.ts';
+import { windowBatch } from './window-batch.ts';
 import { checkPrompt, type WrittenText } from './written-text.ts';
 
 /** A prompt to continue. */
@@ -31,17 +31,6 @@ const TEXTS_AT_ONCE = 32;
 /** Keys and values of texts that are written together take at most so many numbers (1 GiB in f32), unless one prompt alone needs more. */
 const MOST_CACHED = 2 ** 28;
 
-/** Each context in one of `tokens` / `seqLen` sequences, padded behind: nothing looks to the right, and padding is never routed. */
-export function windowBatch(contexts: readonly ArrayLike<number>[], tokens: number, seqLen: number): Batch {
-  const ids_T = new Int32Array(tokens);
-  const valid_T = new Uint8Array(tokens);
-  for (const [sequence, context] of contexts.entries()) {
-    ids_T.set(context, sequence * seqLen);
-    valid_T.fill(1, sequence * seqLen, sequence * seqLen + context.length);
-  }
-  return { ...denseBatch(ids_T, seqLen), targets_T: new Int32Array(tokens).fill(-1), valid_T };
-}
-
 /**
  * Experts that choose do so among the sequences of a batch, and a text is one sequence: they need thresholds that training learned.
  *
@@ -55,7 +44,6 @@ export function checkGenerates({ moe }: ModelConfig): void {
   );
 }
 
-/** @throws {GenerationError} TROUPE_MODEL_GENERATION for a source without an encoder, none with one, or one that it cannot read */
 function checkSource({ encoder, vocab }: ModelConfig, source: readonly number[] | undefined): void {
   if (encoder === null) {
     if (source === undefined) return;
@@ -73,6 +61,22 @@ function checkSource({ encoder, vocab }: ModelConfig, source: readonly number[] 
       { found: source.length, expected: encoder.seqLen },
     );
   checkPrompt(source, vocab);
+}
+
+/**
+ * Looks at the sources of requests. A decoder behind an encoder has no window that could move on: its texts end with its last position.
+ *
+ * @throws {GenerationError} TROUPE_MODEL_GENERATION for a source without an encoder, none with one, or one that it cannot read
+ */
+export function limitedBySources(
+  config: ModelConfig,
+  requests: readonly TextRequest[],
+  options: WriteOptions,
+): WriteOptions {
+  for (const { source } of requests) checkSource(config, source);
+  if (config.encoder === null) return options;
+  const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 1);
+  return { ...options, maxTokens: Math.max(0, Math.min(options.maxTokens, config.seqLen + 1 - longest)) };
 }
 
 /**
@@ -161,12 +165,7 @@ export class Generator {
     options: WriteOptions,
   ): AsyncGenerator<readonly WrittenText[], void, void> {
     checkGenerates(this.#config);
-    for (const { source } of requests) checkSource(this.#config, source);
-    const { encoder, seqLen } = this.#config;
-    const longest = requests.reduce((most, { prompt }) => Math.max(most, prompt.length), 1);
-    // A decoder behind an encoder has no window that could move on: a text ends with its last position.
-    const most = encoder === null ? options.maxTokens : Math.min(options.maxTokens, seqLen + 1 - longest);
-    const limited = { ...options, maxTokens: Math.max(0, most) };
+    const limited = limitedBySources(this.#config, requests, options);
     return writeTexts(requests, limited, this.#textModel(requests, limited));
   }
 

@@ -43,4 +43,5 @@ export * from './statistics.ts';
 export * from './step.ts';
 export * from './tensor-share.ts';
 export type { TextModel } from './text-model.ts';
+export * from './window-batch.ts';
 export type { WrittenText } from './written-text.ts';

@@ -14,6 +14,7 @@ import type { StageStatistics } from './statistics.ts';
 import type { Step } from './step.ts';
 import { StreamActivations } from './stream-activations.ts';
 import { streamContexts, streamPositions } from './stream-pass.ts';
+import { windowSource } from './window-batch.ts';
 
 /** A text to read, and the slot of the text that is written of it. */
 export interface Source {
@@ -45,27 +46,8 @@ export class SourceReader {
   async read(sources: readonly Source[], sequences: number, window: number): Promise<void> {
     const { device, shape, cache, experts, run } = this.#parts;
     const context = this.#context(sequences, window);
-    const tokens = sequences * window;
-    const ids_T = new Int32Array(tokens);
-    const valid_T = new Uint8Array(tokens);
-    const firstSeen_T = Int32Array.from({ length: tokens }, (_, at) => at % window);
-    const endSeen_T = firstSeen_T.map((position) => position + 1);
-    for (const [sequence, { ids }] of sources.entries()) {
-      const [first, end] = [sequence * window, sequence * window + ids.length];
-      ids_T.set(ids, first);
-      valid_T.fill(1, first, end);
-      firstSeen_T.fill(0, first, end);
-      endSeen_T.fill(ids.length, first, end);
-    }
-    const none = new Int32Array(0);
-    const batch = uploadSource(device, {
-      ids_T,
-      valid_T,
-      firstSeen_T,
-      endSeen_T,
-      crossFirst_T: none,
-      crossEnd_T: none,
-    });
+    const texts = sources.map(({ ids }) => ids);
+    const batch = uploadSource(device, windowSource(texts, { sequences, encoderSeqLen: window, seqLen: 0 }));
     await run(embedForward(context, batch));
     for (let layer = 0; layer < encoderLayers(shape.config); layer++)
       await forwardLayer({ context, batch }, layer, experts, run);

@@ -49,7 +49,16 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--metrics',
     '--sentences',
   ],
-  translate: ['--from', '--to', '--beams', '--length-penalty', '--max-tokens', '--checkpoint', '--threads'],
+  translate: [
+    '--from',
+    '--to',
+    '--beams',
+    '--length-penalty',
+    '--max-tokens',
+    '--checkpoint',
+    '--set',
+    '--threads',
+  ],
   generate: [
     '--prompt',
     '--prompts',

@@ -103,7 +103,13 @@ test.serial('translate: a model with an encoder reads the text there, and writes
   const launched = await runCli(['launch', 'answer.yaml', '--quiet', ...encoder], at);
   t.is(launched.code, 0, launched.stderr);
   writeFileSync(path('in.txt'), 'sun moon 3\n\nrain star 99\n');
-  for (const more of [[], ['--beams', '2']]) {
+  const workers = [
+    '--set',
+    'parallel.pp=2',
+    '--set',
+    'machines=[{ host: localhost, devices: [cpu:0, cpu:1] }]',
+  ];
+  for (const more of [[], ['--beams', '2'], workers]) {
     const found = await runCli(['translate', 'run', 'in.txt', '--from', 'en', '--to', 'ye', ...more], at);
     t.is(found.code, 0, found.stderr);
     t.is(found.stdout, `${answer}\n\n${answer}\n`);

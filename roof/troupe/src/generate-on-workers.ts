@@ -1,9 +1,9 @@
-import { NotBuiltError } from '@troupe/core';
 import type { CheckpointReader } from '@troupe/checkpoint';
 import type { Tokenizer } from '@troupe/data';
 import {
   checkGenerates,
   continueText,
+  limitedBySources,
   writeTexts,
   type GenerateOptions,
   type TextModel,
@@ -46,11 +46,6 @@ export class DividedModel {
    */
   static async launch(topology: ResolvedTopology, checkpoint: CheckpointReader): Promise<DividedModel> {
     checkGenerates(topology.model);
-    if (topology.model.encoder !== null)
-      throw new NotBuiltError(
-        'generation by a model with an encoder on workers',
-        'leave --set parallel.… out: one device writes',
-      );
     const run = await launch(topology, {
       purpose: 'generate',
       resumeFrom: checkpoint,
@@ -68,6 +63,7 @@ export class DividedModel {
 
   /** New token ids after `prompt`, one by one, the same as one device draws. @throws {GenerationError} TROUPE_MODEL_GENERATION */
   generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, void> {
+    limitedBySources(this.topology.model, [{ prompt }], options);
     return continueText(prompt, options, this.#textModel());
   }
 
@@ -80,7 +76,8 @@ export class DividedModel {
     requests: readonly TextRequest[],
     options: WriteOptions,
   ): AsyncGenerator<readonly WrittenText[], void, void> {
-    return writeTexts(requests, options, this.#textModel(options.beams));
+    const limited = limitedBySources(this.topology.model, requests, options);
+    return writeTexts(requests, limited, this.#textModel(options.beams));
   }
 
   /**
@@ -98,7 +95,10 @@ export class DividedModel {
         const windows = texts.map(({ ids }) => ids.slice(-seqLen));
         const logits: Float32Array[] = [];
         for (let first = 0; first < windows.length; first += atOnce) {
-          const found = await this.#run.logitsOf(windows.slice(first, first + atOnce));
+          const sources = texts
+            .slice(first, first + atOnce)
+            .flatMap(({ source }) => (source ? [source] : []));
+          const found = await this.#run.logitsOf(windows.slice(first, first + atOnce), sources);
           for (let at = 0; at < found.length; at += vocab) logits.push(found.subarray(at, at + vocab));
         }
         return logits;

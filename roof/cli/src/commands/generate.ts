@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { DividedModel, OpenedRun, ResolvedTopology, TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
+import { onDivided } from '../generate/on-divided.ts';
 import { Notes } from '../generate/notes.ts';
 import { promptsOf, type Prompt } from '../generate/prompts.ts';
 import { print, printJson } from '../output.ts';
@@ -156,27 +157,6 @@ async function write(
   notes.ofMean(model.meanExperts ?? null);
 }
 
-async function onWorkers(path: string, options: GenerateOptions): Promise<void> {
-  const { DividedModel, openRun, runOfPath } = await import('troupe');
-  const { folder, checkpoint: named } = runOfPath(path);
-  const asked = options.checkpoint ?? named;
-  const { topology, checkpoint } = await openRun(folder, {
-    verify: 'lazy',
-    set: options.set,
-    ...(asked === null ? {} : { checkpoint: asked }),
-  });
-  try {
-    const model = await DividedModel.launch(topology, checkpoint);
-    try {
-      await write(model, { checkpoint, topology }, options);
-    } finally {
-      await model.close();
-    }
-  } finally {
-    await checkpoint.close();
-  }
-}
-
 async function generate(path: string, options: GenerateOptions): Promise<void> {
   checkSearch(options);
   promptsOf(options);
@@ -186,7 +166,7 @@ async function generate(path: string, options: GenerateOptions): Promise<void> {
       withTrainedModel(path, options, ({ model, checkpoint }) =>
         write(model, { checkpoint, topology: model.topology }, options),
       ),
-    onWorkers: () => onWorkers(path, options),
+    onWorkers: () => onDivided(path, options, ({ model, ...run }) => write(model, run, options)),
   });
 }
 

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { DividedModel, TrainedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
+import { onDivided } from '../generate/on-divided.ts';
 import { Notes } from '../generate/notes.ts';
 import { print, printJson } from '../output.ts';
 import { codeOf } from '../output-file.ts';
-import { decimal, integer, named, verb, type CommonOptions } from '../verb.ts';
+import { collect, decimal, integer, named, verb, type CommonOptions } from '../verb.ts';
+import { dividedOrWhole } from './division.ts';
 
 interface TranslateFlags extends CommonOptions {
   readonly from: string;
@@ -13,6 +16,7 @@ interface TranslateFlags extends CommonOptions {
   readonly lengthPenalty?: number;
   readonly maxTokens?: number;
   readonly checkpoint?: string;
+  readonly set: readonly string[];
   readonly threads?: number;
 }
 
@@ -32,30 +36,37 @@ function linesOf(file: string): readonly string[] {
 }
 
 async function translateFile(path: string, file: string, options: TranslateFlags): Promise<void> {
-  const { from, to, beams, lengthPenalty, maxTokens } = options;
+  const { beams, lengthPenalty } = options;
   if (lengthPenalty !== undefined && beams === undefined)
     throw new UsageError('--length-penalty goes with --beams');
   const lines = linesOf(file);
-  const [{ withTrainedModel }, { translate }] = await Promise.all([
-    import('../trained.ts'),
-    import('troupe'),
-  ]);
-  await withTrainedModel(path, options, async ({ model }) => {
-    new Notes(model.topology, options).ofExperts();
-    let line = 0;
-    for await (const { text, ended } of translate(model, lines, {
-      from,
-      to,
-      ...(beams === undefined ? {} : { beams }),
-      ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
-      ...(maxTokens === undefined ? {} : { maxTokens }),
-    })) {
-      const source = lines[line++];
-      if (options.json === true)
-        printJson({ event: 'translation', step: model.step, from, to, line, source, text, ended });
-      else print(text);
-    }
+  const { withTrainedModel } = await import('../trained.ts');
+  await dividedOrWhole(options.set, {
+    onOneDevice: () => withTrainedModel(path, options, ({ model }) => write(model, lines, options)),
+    onWorkers: () => onDivided(path, options, ({ model }) => write(model, lines, options)),
   });
+}
+
+async function write(
+  model: TrainedModel | DividedModel,
+  lines: readonly string[],
+  { from, to, beams, lengthPenalty, maxTokens, ...options }: TranslateFlags,
+): Promise<void> {
+  const { translate } = await import('troupe');
+  new Notes(model.topology, options).ofExperts();
+  let line = 0;
+  for await (const { text, ended } of translate(model, lines, {
+    from,
+    to,
+    ...(beams === undefined ? {} : { beams }),
+    ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
+    ...(maxTokens === undefined ? {} : { maxTokens }),
+  })) {
+    const source = lines[line++];
+    if (options.json === true)
+      printJson({ event: 'translation', step: model.step, from, to, line, source, text, ended });
+    else print(text);
+  }
 }
 
 export function registerTranslate(program: Command): void {
@@ -79,6 +90,7 @@ export function registerTranslate(program: Command): void {
     )
     .option('--max-tokens <n>', 'new tokens of a line at most; default: what the model reads', integer(1))
     .option('--checkpoint <name>', 'an older checkpoint, e.g. step-000100')
+    .option('--set <key=value>', 'divide the work over workers: parallel.pp=2; may be repeated', collect, [])
     .option('--threads <n>', 'threads of the device', integer(1))
     .action(translateFile);
 }

@@ -38,8 +38,15 @@ export interface Launch {
    * @throws {TroupeError} what ended the run
    */
   logits(context: readonly number[]): Promise<Float32Array>;
-  /** The same of several contexts in one pass, [N, V]: at most as many as a microbatch has sequences, or one where experts choose. */
-  logitsOf(contexts: readonly (readonly number[])[]): Promise<Float32Array>;
+  /**
+   * The same of several contexts in one pass, [N, V]: at most as many as a microbatch has sequences, or one where experts choose.
+   *
+   * @param sources - what an encoder reads for each; of a model that has one
+   */
+  logitsOf(
+    contexts: readonly (readonly number[])[],
+    sources?: readonly (readonly number[])[],
+  ): Promise<Float32Array>;
   /** What all processes have put on the wire. */
   sent(): Sent;
   /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
@@ -192,9 +199,12 @@ class ForkedLaunch implements Launch {
     return this.logitsOf([context]);
   }
 
-  async logitsOf(contexts: readonly (readonly number[])[]): Promise<Float32Array> {
+  async logitsOf(
+    contexts: readonly (readonly number[])[],
+    sources: readonly (readonly number[])[] = [],
+  ): Promise<Float32Array> {
     await Promise.race([this.#ready, this.#run.result]);
-    return this.#run.logits(contexts);
+    return this.#run.logits(contexts, sources);
   }
 
   sent(): Sent {

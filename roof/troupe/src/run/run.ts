@@ -124,12 +124,21 @@ export class Run {
    *
    * @throws {RunEndedError} TROUPE_RUN_ENDED when the run ends before it has answered
    */
-  async logits(contexts: readonly (readonly number[])[]): Promise<Float32Array> {
+  async logits(
+    contexts: readonly (readonly number[])[],
+    sources: readonly (readonly number[])[] = [],
+  ): Promise<Float32Array> {
     const answer = new Promise<Float32Array>((resolve) => (this.#answer = resolve));
     this.#ports.processes.agent.tell(addresses.trainer, 'prompt.put', {
       tensors: {
         ids_T: Int32Array.from(contexts.flat()),
         lengths_N: Int32Array.from(contexts, ({ length }) => length),
+        ...(sources.length === 0
+          ? {}
+          : {
+              sourceIds_S: Int32Array.from(sources.flat()),
+              sourceLengths_N: Int32Array.from(sources, ({ length }) => length),
+            }),
       },
     });
     const ended = this.result.then(({ error }) => {
