@@ -10,7 +10,7 @@ import { openCorpus, type OpenCorpusOptions, type TokenizerSpec } from './open-c
 import { bigramCrossEntropy, unigramCrossEntropy, unigramEntropy } from './statistics.ts';
 import { makeTasks } from './tasks/make-tasks.ts';
 import type { TextSource } from './tasks/monolingual.ts';
-import { openTaskCorpus, packedSplit, textIdentity } from './tasks/open-tasks.ts';
+import { checkTexts, openTaskCorpus, packedSplit } from './tasks/open-tasks.ts';
 import { specialIds } from './tasks/special-tokens.ts';
 import { taskBatches, type TaskPart } from './tasks/task-batches.ts';
 import type { TaskSpec } from './tasks/task-spec.ts';
@@ -137,7 +137,7 @@ export async function checkDataSource(config: DataConfig): Promise<void> {
   if (config.synthetic !== undefined || config.parquet !== undefined || config.tokens !== undefined) return;
   refuseUnread(config);
   if (config.tasks === undefined) documentSource(config);
-  else for (const source of config.parallel ?? []) textIdentity(source);
+  else checkTexts(config.parallel ?? []);
   const { tokenizer: spec, modelVocab = Infinity } = config;
   const tokenizer =
     spec?.kind === 'bytes' ? bytesTokenizer() : spec?.file === undefined ? null : readTokenizer(spec.file);

@@ -2,7 +2,7 @@ import test from 'ava';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDataSource, type DataConfig } from '../data-source.ts';
+import { checkDataSource, openDataSource, type DataConfig } from '../data-source.ts';
 import { DataConfigError, TokenizerVocabError } from '../errors.ts';
 import type { TextPair } from '../parallel/text-pair.ts';
 import { loadTokenizer } from '../load-tokenizer.ts';
@@ -192,6 +192,27 @@ test('openDataSource: what tasks cannot have is one sentence each', async (t) =>
     t.true(error instanceof DataConfigError, String(error));
     t.regex(error?.message ?? '', message);
   }
+});
+
+test('checkDataSource: a file of texts that is missing or empty is found without reading any', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'troupe-empty-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const [full, empty] = [join(folder, 'a.en'), join(folder, 'a.de')];
+  writeFileSync(full, 'a line\n');
+  writeFileSync(empty, '');
+  const checked = (parallel: NonNullable<DataConfig['parallel']>) =>
+    checkDataSource({ ...config, parallel }).then(
+      () => null,
+      (error: unknown) => (error as Error).message,
+    );
+  const lines = { kind: 'lines', from: 'en', to: 'de', source: full } as const;
+  t.regex(
+    (await checked([{ ...lines, target: empty }])) ?? '',
+    /a\.de: it is empty; name a file that holds text/,
+  );
+  t.regex((await checked([{ ...lines, target: join(folder, 'b') }])) ?? '', /cannot read data from .*b/);
+  t.regex((await checked([{ kind: 'text', language: 'de', file: empty }])) ?? '', /a\.de: it is empty/);
+  t.is(await checked([{ ...lines, target: full }]), null);
 });
 
 test('openDataSource: special tokens that do not fit are refused with the number that is needed', async (t) => {

@@ -7,7 +7,7 @@ import { parseTokenizer, readTokenizer } from '../load-tokenizer.ts';
 import { GrowingArray } from '../growing-array.ts';
 import type { OpenCorpusOptions, TokenizerSpec } from '../open-corpus.ts';
 import { readParallel } from '../parallel/parallel-text.ts';
-import { sourceIdentity, type ParallelSource } from '../parallel/parallel-source.ts';
+import { refuseEmpty, sourceIdentity, type ParallelSource } from '../parallel/parallel-source.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import { isMonolingual, monolingualIdentity, readMonolingual, type TextSource } from './monolingual.ts';
 import { specialNames, withSpecialTokens } from './special-tokens.ts';
@@ -36,8 +36,17 @@ export interface OpenedTaskCorpus {
 }
 
 /** What texts depend on; null: unknown, so nothing made of them is kept on disk. @throws for a file that is missing */
-export const textIdentity = (source: TextSource): string | null =>
+const textIdentity = (source: TextSource): string | null =>
   isMonolingual(source) ? monolingualIdentity(source) : sourceIdentity(source);
+
+/** What can be known of texts without reading them. @throws {DataSourceError} TROUPE_DATA_UNREADABLE for a file that is missing or empty */
+export function checkTexts(sources: readonly TextSource[]): void {
+  for (const source of sources) {
+    textIdentity(source);
+    if (source.kind === 'lines') [source.source, source.target].forEach(refuseEmpty);
+    if ('file' in source) refuseEmpty(source.file);
+  }
+}
 
 async function readTexts(sources: readonly TextSource[], holdout: number): Promise<TaskTexts> {
   const pairs = sources.filter((source): source is ParallelSource => !isMonolingual(source));

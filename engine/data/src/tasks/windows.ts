@@ -7,40 +7,64 @@ import { fits, rowsOf, type WindowShape } from './window-shape.ts';
 /** Items in windows of fixed size; static, so that an epoch is an order of windows. */
 export interface Windows {
   readonly items: Items;
-  /** The item at each place of the order in which they were packed. */
-  readonly order: (place: number) => number;
-  /** First place of each window, and behind the last the number of items. */
+  /** Items, window by window. */
+  readonly packed: Int32Array;
+  /** Where each window begins in `packed`, and behind the last the number of items. */
   readonly starts: Int32Array;
 }
 
+/** Windows that are open at a time: twice as many fill hardly more. */
+const NUM_OPEN = 64;
+
+/** A window that is being filled. */
+interface OpenWindow {
+  readonly items: number[];
+  source: number;
+  target: number;
+}
+
 /**
- * Packs items in their order, next-fit: an item that does not fit any more opens the next window, and none before it is looked at again.
+ * Packs items one after the other, each into the first of at most {@link NUM_OPEN} open windows that has room; without one, the
+ * oldest is closed for a new one.
  *
  * @param order - a permutation of the items
  */
 export function packWindows(items: Items, shape: WindowShape, order: (place: number) => number): Windows {
-  const starts: number[] = [];
-  let [source, target] = [Infinity, Infinity];
+  const packed = new Int32Array(items.count);
+  const starts: number[] = [0];
+  const close = ({ items: own }: OpenWindow): void => {
+    const start = starts.at(-1) ?? 0;
+    packed.set(own, start);
+    starts.push(start + own.length);
+  };
+  const open: OpenWindow[] = [];
   for (let place = 0; place < items.count; place++) {
-    const rows = rowsOf(shape, items.lengths(order(place)));
-    if (!fits(shape, { source: source + rows.source, target: target + rows.target })) {
-      assert(fits(shape, rows), 'an item fits a window', { place });
-      starts.push(place);
-      [source, target] = [0, 0];
+    const item = order(place);
+    const rows = rowsOf(shape, items.lengths(item));
+    let window = open.find(({ source, target }) =>
+      fits(shape, { source: source + rows.source, target: target + rows.target }),
+    );
+    if (window === undefined) {
+      assert(fits(shape, rows), 'an item fits a window', { item });
+      if (open.length === NUM_OPEN) open.splice(0, 1).forEach(close);
+      window = { items: [], source: 0, target: 0 };
+      open.push(window);
     }
-    source += rows.source;
-    target += rows.target;
+    window.items.push(item);
+    window.source += rows.source;
+    window.target += rows.target;
   }
-  return { items, order, starts: Int32Array.from([...starts, items.count]) };
+  open.forEach(close);
+  return { items, packed, starts: Int32Array.from(starts) };
 }
 
 export const numWindows = ({ starts }: Windows): number => starts.length - 1;
 
 /** Targets of one window, the ends counted. The same in every epoch. */
-export function targetsOf({ items, order, starts }: Windows, window: number): number {
+export function targetsOf({ items, packed, starts }: Windows, window: number): number {
   let targets = 0;
-  for (let place = starts[window] ?? 0; place < (starts[window + 1] ?? 0); place++)
-    targets += items.lengths(order(place)).target + 1;
+  for (const item of packed.subarray(starts[window], starts[window + 1]))
+    targets += items.lengths(item).target + 1;
   return targets;
 }
 
@@ -117,14 +141,14 @@ const nothing = new Int32Array(0);
 export function fillPacked(
   batch: Batch,
   slot: number,
-  { items, order, starts }: Windows,
+  { items, packed, starts }: Windows,
   at: { readonly window: number; readonly epoch: number; readonly shape: WindowShape; readonly end: number },
 ): void {
   const { window, epoch, shape, end } = at;
   const row = slot * shape.target;
   const cursor: Cursor = { source: 0, target: 0 };
-  for (let place = starts[window] ?? 0; place < (starts[window + 1] ?? 0); place++) {
-    const { source, target } = items.make(order(place), epoch);
+  for (const item of packed.subarray(starts[window], starts[window + 1])) {
+    const { source, target } = items.make(item, epoch);
     const { source: streamed } = batch;
     const from = { ...cursor };
     const read = streamed === undefined ? source : nothing;
