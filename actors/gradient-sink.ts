@@ -8,7 +8,7 @@ import {
   type UnitTargets,
 } from '@troupe/model';
 import type { ExactSum, Ints, KernelCall } from '@troupe/kernel-set';
-import { embeddingCalls, isEmbedding, type Unit } from '@troupe/spec';
+import { gradientCalls, type Unit } from '@troupe/spec';
 import { tensorRank, type ParameterGroup } from '@troupe/topology/layout';
 import type { Job } from './job.ts';
 import type { Worker } from './worker.ts';
@@ -38,7 +38,7 @@ export const hasOwnCalls = ({ expert }: Job, { reader }: ParameterGroup): boolea
 
 /**
  * How a unit's gradient accumulates: *stored* if one call makes it, *begun* if only this device adds, else *added*. A tied embedding has two
- * calls, what segments share one each, an expert one a chunk of its rows. What a buffer adds up are integers, not floats.
+ * calls, a table of positions one a block, what segments share one each, an expert one a chunk of its rows. What a buffer adds up are integers, not floats.
  */
 function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => GradientKind {
   if (hasOwnCalls(job, group) || group.holders.count > 1) return () => 'added';
@@ -46,7 +46,7 @@ function gradientKind(job: Job, group: ParameterGroup): (unit: Unit) => Gradient
   const { from, to } = job.layout.segmentsOf(tensorRank(0));
   const hasTwo = (unit: Unit): boolean =>
     unit.buffer !== null ||
-    (isEmbedding(unit) && embeddingCalls(job.model) > 1) ||
+    gradientCalls(job.model, unit) > 1 ||
     (unit.peerGradient === 'shares' && to - from > 1);
   return (unit) => (hasTwo(unit) ? 'begun' : 'stored');
 }

@@ -21,6 +21,13 @@ const cases: readonly (readonly [object, ProblemCode, string, string | number | 
     'model.moe.router.topGroups',
     2,
   ],
+  [{ positions: 't5', mla: {}, headDim: 192 }, 'TROUPE_TOPOLOGY_CONFLICT', 'model.positions', 'rotary'],
+  [
+    { positions: 't5', relative: { buckets: 32, maxDistance: 16 } },
+    'TROUPE_TOPOLOGY_RANGE',
+    'model.relative.maxDistance',
+    17,
+  ],
   [{ headDim: 64, mla: {} }, 'TROUPE_TOPOLOGY_CONFLICT', 'model.headDim', 192],
   [{ kvHeads: 1, mla: {} }, 'TROUPE_TOPOLOGY_CONFLICT', 'model.kvHeads', 4],
   [{ qkNorm: 'full', mla: {} }, 'TROUPE_TOPOLOGY_CONFLICT', 'model.qkNorm', 'none'],

@@ -35,6 +35,9 @@ const planDecisions: ConfigTable<readonly Figure[]> = {
   'norm.eps': [],
   qkNorm: ['parameters', 'memory', 'traffic'],
   'rope.theta': [],
+  // Of another kind of positions.
+  'relative.buckets': [],
+  'relative.maxDistance': [],
   tiedHead: ['parameters', 'memory', 'traffic'],
   'init.scale': [],
   'init.embedding': [],
@@ -113,6 +116,8 @@ const others: ConfigTable<unknown> = {
   'norm.eps': 1e-6,
   qkNorm: 'head',
   'rope.theta': 500,
+  'relative.buckets': 16,
+  'relative.maxDistance': 64,
   tiedHead: true,
   'init.scale': 2,
   'init.embedding': 0.5,

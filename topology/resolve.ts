@@ -37,6 +37,7 @@ function modelConfig({ model }: FilledTopology): ModelConfig {
     norm: { kind: model.norm, eps: model.normEps },
     qkNorm: model.qkNorm,
     rope: { theta: model.rope.theta },
+    relative: { buckets: model.relative.buckets, maxDistance: model.relative.maxDistance },
     tiedHead: model.tiedHead,
     init: { scale: model.init.scale, embedding: model.init.embedding },
     ffn: { activation: model.ffn.kind, dFf: model.ffn.dFf },

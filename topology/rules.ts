@@ -14,6 +14,7 @@ import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
 import { placedWorkers } from './placed-workers.ts';
 import { divisors, nearestName, nearestNumber, neighbours } from './nearest.ts';
 import { parallelRules } from './parallel-rules.ts';
+import { positionRules } from './position-rules.ts';
 import { isPattern } from './placement-rules.ts';
 import type { TopologyValues } from './schema.ts';
 import { taskRules } from './task-rules.ts';
@@ -252,6 +253,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
   return [
     ...modelRules(file, written),
     ...encoderRules(file),
+    ...positionRules(file),
     ...moeRules(file),
     ...choiceRules(file),
     ...capacityRules(file),

@@ -1,4 +1,5 @@
 import { activations, defaultRouter, dropless, dropPolicies, positionCodes, routerNames } from '@troupe/spec';
+import { MOST_BUCKETS, MOST_DISTANCE } from '@troupe/kernel-set';
 import * as z from 'zod';
 import { noises, parallelKinds, taskKinds } from './task-kinds.ts';
 import { choice, count, flag, positive, real, text } from './schema-fields.ts';
@@ -162,7 +163,7 @@ export const modelSchema = z
         'A stack that reads a source text, whose output the other layers read; null (default): none.',
       ),
     positions: choice(
-      'How tokens know where they stand: turned queries and keys, or a table of sines added to embeddings.',
+      'How tokens know where they stand: turned queries and keys, a table of sines added to embeddings, or learned biases of scores by distance.',
       positionCodes,
     ).default(positionCodes[0]),
     dModel: count('Width of the residual stream.', 'elements').default(128),
@@ -188,6 +189,22 @@ export const modelSchema = z
       .strictObject({ theta: positive('Base of the rotary angles.', 'base').default(10000) })
       .prefault({})
       .describe('Rotary position embedding.'),
+    relative: z
+      .strictObject({
+        buckets: count(
+          'Distances that biases tell apart; an encoder has half of them for each side.',
+          'buckets',
+          {
+            min: 4,
+            max: MOST_BUCKETS,
+          },
+        ).default(32),
+        maxDistance: count('Distances from here on are one bucket.', 'tokens', {
+          max: MOST_DISTANCE,
+        }).default(128),
+      })
+      .prefault({})
+      .describe('Biases of scores by distance, of positions t5.'),
     tiedHead: flag('The output head shares the weights of the embedding.').default(false),
     init: z
       .strictObject({

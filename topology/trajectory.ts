@@ -39,6 +39,8 @@ export const trajectoryKeys: ConfigTable<string | null> = {
   'norm.eps': 'normEps',
   qkNorm: 'qkNorm',
   'rope.theta': 'rope.theta',
+  'relative.buckets': 'relative.buckets',
+  'relative.maxDistance': 'relative.maxDistance',
   tiedHead: 'tiedHead',
   'init.scale': 'init.scale',
   'init.embedding': 'init.embedding',

@@ -1,5 +1,5 @@
 import { assert, type Address } from '@troupe/core';
-import { isEmbedding, type Unit } from '@troupe/spec';
+import { isEmbedding, isPositionTable, streamOf, type StreamName, type Unit } from '@troupe/spec';
 import type { PassSelf } from './events.ts';
 import type { Computing, PassContext } from './machine.ts';
 import type { PassParts } from './pass-parts.ts';
@@ -48,7 +48,7 @@ const next: Readonly<Record<Computing, (context: PassContext) => Use>> = {
 export class WantedSegments {
   readonly #self: PassSelf;
   readonly #parts: PassParts;
-  readonly #byPart = new Map<Part, readonly Wanted[]>();
+  readonly #byPart = new Map<Part | StreamName, readonly Wanted[]>();
   /** Segments whose weights the pass holds. */
   #held: Wanted[] = [];
   #missing = 0;
@@ -70,8 +70,8 @@ export class WantedSegments {
       const known = wanted.get(key) ?? { ...each, weights: false, gradients: false };
       wanted.set(key, { ...known, [use]: true });
     };
-    for (const each of reads.flatMap((part) => this.#of(part))) if (each.isGathered) add(each, 'weights');
-    for (const each of writes.flatMap((part) => this.#of(part))) add(each, 'gradients');
+    for (const each of reads.flatMap((part) => this.#usedIn(part))) if (each.isGathered) add(each, 'weights');
+    for (const each of writes.flatMap((part) => this.#usedIn(part))) add(each, 'gradients');
     this.#missing = wanted.size;
     if (wanted.size === 0) this.#self.post('segments.here', place);
     for (const { courier, segment, weights, gradients, isGathered } of wanted.values()) {
@@ -102,7 +102,13 @@ export class WantedSegments {
     this.#missing = 0;
   }
 
-  #of(part: Part): readonly Wanted[] {
+  /** A part's own, and the table of positions that a layer's stream has. */
+  #usedIn(part: Part): readonly Wanted[] {
+    if (typeof part !== 'number') return this.#of(part);
+    return [...this.#of(part), ...this.#of(streamOf(this.#parts.worker.job.model, part))];
+  }
+
+  #of(part: Part | StreamName): readonly Wanted[] {
     let found = this.#byPart.get(part);
     if (found === undefined) {
       found = this.#find(part);
@@ -111,12 +117,13 @@ export class WantedSegments {
     return found;
   }
 
-  #find(part: Part): readonly Wanted[] {
+  #find(part: Part | StreamName): readonly Wanted[] {
     const { worker, parameters } = this.#parts;
     const { layout, model } = worker.job;
     const belongs = (unit: Unit): boolean => {
       if (part === 'embedding') return isEmbedding(unit);
       if (part === 'tail') return unit.layer === null && (!isEmbedding(unit) || model.tiedHead);
+      if (isPositionTable(unit)) return streamOf(model, unit.layer ?? 0) === part;
       return unit.layer === part;
     };
     return parameters.groups.flatMap(({ group }) => {

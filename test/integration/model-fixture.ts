@@ -88,6 +88,7 @@ function modelConfig(
     mla: null,
     encoder: null,
     positions: 'rotary',
+    relative: { buckets: 32, maxDistance: 128 },
     seqLen,
     norm: { kind: 'rms', eps: source.rms_norm_eps },
     qkNorm,

@@ -27,7 +27,7 @@ const expectedCurve = (name: string): readonly unknown[] =>
 
 /** Keys of a model that came later, with what the code that knew none of them computed. */
 const later = {
-  model: { mla: null, encoder: null, positions: 'rotary' },
+  model: { mla: null, encoder: null, positions: 'rotary', relative: { buckets: 32, maxDistance: 128 } },
   moe: { firstDense: 0, norm: false },
   router: {
     groups: 1,
@@ -106,6 +106,8 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
       'model.encoder',
       'model.positions',
       'model.mla',
+      'model.relative.buckets',
+      'model.relative.maxDistance',
       'model.moe.firstDense',
       'model.moe.router.groups',
       'model.moe.router.topGroups',

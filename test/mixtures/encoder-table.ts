@@ -1,6 +1,7 @@
 import { usual, type Mixture } from './mixture.ts';
 
 const encoder = { ...usual, model: 'encoder' } as const;
+const relative = { ...usual, model: 'relative' } as const;
 const translating = { ...usual, model: 'translating' } as const;
 
 /** Every axis, every schedule, and stages with a part of one stack, of both, of the bound between them. */
@@ -18,4 +19,8 @@ export const encoderMixtures: readonly Mixture[] = [
   { ...translating, dp: 6, ep: 3, apart: 2, microbatches: 3, experts: 'by hand' },
   { ...translating, dp: 3, ep: 3, zero: 3, experts: 'balanced', microbatches: 2, rows: 'chunks' },
   { ...translating, pp: 2, pipeline: 'zero-bubble', microbatches: 3, dp: 2, zero: 2 },
+  { ...relative, pp: 2, dp: 2, ep: 2, microbatches: 3, pipeline: 'zero-bubble', precision: 'bf16' },
+  { ...relative, tp: 2, segments: 4, microbatches: 2, recompute: 'layer' },
+  { ...relative, dp: 3, ep: 3, zero: 3, microbatches: 2 },
+  { ...relative, pp: 2, dp: 2, tp: 2, segments: 4, zero: 2, microbatches: 3 },
 ];

@@ -40,12 +40,15 @@ function modelOf({ model }: Mixture): TopologyInput['model'] {
     domain = 1,
     capacity,
     encoder = null,
+    positions = 'rotary',
     topK = 2,
   } = models[model];
   return {
     vocab,
     layers,
     encoder,
+    positions,
+    relative: { buckets: 6, maxDistance: 5 },
     dModel: 16,
     heads: 4,
     kvHeads,

@@ -21,6 +21,8 @@ export interface ModelChoice {
   readonly dExpert?: number;
   /** Of the layers, and what its sequences hold; default: none. */
   readonly encoder?: { readonly layers: number; readonly seqLen: number };
+  /** Default: turned queries and keys. */
+  readonly positions?: 't5';
   readonly vocab?: number;
   readonly kvHeads?: number;
   /** Of what routed experts add; default: none. */
@@ -52,6 +54,7 @@ export type ModelName =
   | 'biased'
   | 'encoder'
   | 'translating'
+  | 'relative'
   | 'dropping'
   | 'domain';
 
@@ -77,6 +80,8 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   encoder: { encoder: { layers: 2, seqLen: 3 } },
   /** A deeper encoder of longer sequences, experts that drop, one choice a token, a tied table, which both streams and the head read. */
   translating: { layers: 6, encoder: { layers: 4, seqLen: 6 }, topK: 1, tiedHead: true, capacity: 1 },
+  /** Two tables of biases by distance, one of them of three blocks. */
+  relative: { layers: 5, encoder: { layers: 3, seqLen: 6 }, positions: 't5' },
   /** As DeepSeek's: a dense layer first, narrow experts beside a shared one, three groups of two of which a token keeps two. */
   biased: {
     every: 1,
@@ -92,7 +97,14 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
  * Models with mixtures of their own: a norm of small sums makes the last bits of tensor ranks large, and so does a choice that these decide, or a
  * bias that follows choices.
  */
-const notDrawn: ReadonlySet<ModelName> = new Set(['normed', 'choice', 'biased', 'encoder', 'translating']);
+const notDrawn: ReadonlySet<ModelName> = new Set([
+  'normed',
+  'choice',
+  'biased',
+  'encoder',
+  'translating',
+  'relative',
+]);
 
 /** Models that the table draws. */
 export const drawnModels = (Object.keys(models) as ModelName[]).filter((name) => !notDrawn.has(name));

@@ -1,4 +1,11 @@
-import { flatLayout, isEmbedding, type ElementRange, type FlatLayout, type Unit } from '@troupe/spec';
+import {
+  flatLayout,
+  isEmbedding,
+  isPositionTable,
+  type ElementRange,
+  type FlatLayout,
+  type Unit,
+} from '@troupe/spec';
 
 /** Consecutive units of a group that are computed together: their weights come, and their gradients go, at a time. */
 export interface Segment extends ElementRange {
@@ -8,10 +15,13 @@ export interface Segment extends ElementRange {
   readonly flat: FlatLayout;
 }
 
-/** Of units without a layer, the embedding is read in front of all layers, everything else behind them. */
-const partOf = (unit: Unit): number | string => unit.layer ?? (isEmbedding(unit) ? 'embed' : 'tail');
+/** Of units without a layer, the embedding is read in front of all layers, everything else behind them; a table of positions by all of a stream. */
+function partOf(unit: Unit): number | string {
+  if (isPositionTable(unit)) return `positions of ${unit.layer}`;
+  return unit.layer ?? (isEmbedding(unit) ? 'embed' : 'tail');
+}
 
-/** The segments of a flat buffer in order: the embedding, each layer, what is behind the last one. */
+/** The segments of a flat buffer in order: the embedding, each layer, in front of a stream's first its table of positions, what is behind the last one. */
 export function segmentsOf({ units, starts }: FlatLayout): readonly Segment[] {
   const segments: Segment[] = [];
   let first = 0;

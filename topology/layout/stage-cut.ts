@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import { trainingFlopsByBlock, type ModelConfig } from '@troupe/spec';
+import { encoderLayers, trainingFlopsByBlock, type ModelConfig } from '@troupe/spec';
 
 /** How the blocks of a model are cut into runs of consecutive ones: first block of each run, then the number of blocks. */
 export type StageCut = readonly number[];
@@ -17,9 +17,12 @@ export function cutByHand(lengths: readonly number[]): StageCut {
   return cut;
 }
 
-/** Runs whose planned FLOPs are as even as whole blocks allow. */
-export const cutByFlops = (model: ModelConfig, runs: number): StageCut =>
-  cutByCost(trainingFlopsByBlock(model), runs);
+/** Runs whose planned FLOPs are as even as whole blocks allow; two of a model whose stacks have tables of positions are its stacks. */
+export function cutByFlops(model: ModelConfig, runs: number): StageCut {
+  const bound = encoderLayers(model);
+  if (model.positions === 't5' && runs === 2 && bound > 0) return [0, bound, model.layers];
+  return cutByCost(trainingFlopsByBlock(model), runs);
+}
 
 /**
  * Cuts where the costliest run is as cheap as can be; and, as far as that leaves a choice, each cut lies nearest to its share of the whole.

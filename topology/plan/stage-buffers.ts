@@ -57,8 +57,9 @@ export const shapeOf = (
   tensor: tensorShare(tensorAxis, tensor),
 });
 
-/** Of what tells tokens where they stand, in every stream: cosines and sines of the angles of every pair, or a table of sines. */
+/** Of what tells tokens where they stand, in every stream: cosines and sines of the angles of every pair, a table of sines, or nothing. */
 export function positionBytes(model: ModelConfig): number {
+  if (model.positions === 't5') return 0;
   return 4 * positionsOf(model) * (model.positions === 'sinusoidal' ? model.dModel : rotaryDim(model));
 }
 

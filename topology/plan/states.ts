@@ -1,11 +1,4 @@
-import {
-  embeddingCalls,
-  gradientBytes,
-  isEmbedding,
-  isOperandOnly,
-  type ElementRange,
-  type Unit,
-} from '@troupe/spec';
+import { gradientBytes, gradientCalls, isOperandOnly, type ElementRange, type Unit } from '@troupe/spec';
 import { GroupExchange } from '../layout/group-exchange.ts';
 import type { Layout } from '../layout/layout.ts';
 import type { ParameterGroup } from '../layout/parameter-group.ts';
@@ -77,9 +70,7 @@ function storedElements(
   const isFinished = gradientBytes(group.holders.count, layout.gradientCallsOf(group)) === 4;
   const held = train.tensorSegments / parallel.tp;
   const hasTwo = (unit: Unit): boolean =>
-    unit.buffer !== null ||
-    (isEmbedding(unit) && embeddingCalls(model) > 1) ||
-    (unit.peerGradient === 'shares' && held > 1);
+    unit.buffer !== null || gradientCalls(model, unit) > 1 || (unit.peerGradient === 'shares' && held > 1);
   return (unit) => (isFinished && !hasTwo(unit) ? unit.paddedSize : 0);
 }
 

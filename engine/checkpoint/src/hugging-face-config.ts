@@ -136,6 +136,7 @@ export function configFromHuggingFace(where: string, json: Json, seqLen?: number
     mla: null,
     encoder: null,
     positions: 'rotary',
+    relative: { buckets: 32, maxDistance: 128 },
     seqLen: seqLenFrom(keys, seqLen),
     norm: { kind: 'rms', eps: keys.positive('rms_norm_eps') },
     qkNorm: ({ mixtral: 'none', olmoe: 'full', qwen3_moe: 'head' } as const)[kind],

@@ -60,6 +60,9 @@ const exportDecisions: ConfigTable<Fit> = {
   qkNorm: ({ qkNorm }, _, kind) =>
     qkNorm === qkNorms[kind] ? null : `qkNorm is ${qkNorm}, not ${qkNorms[kind]}`,
   'rope.theta': written,
+  // Of other positions alone.
+  'relative.buckets': written,
+  'relative.maxDistance': written,
   tiedHead: written,
   'init.scale': startsOnly,
   'init.embedding': written,

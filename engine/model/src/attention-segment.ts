@@ -1,18 +1,28 @@
 import { assert } from '@troupe/core';
-import type { AttentionForwardCall, Floats, KernelCall, RopeCall, Rows } from '@troupe/kernel-set';
+import type {
+  AttentionBackwardCall,
+  AttentionForwardCall,
+  Floats,
+  KernelCall,
+  RopeCall,
+  Rows,
+} from '@troupe/kernel-set';
 import {
   blockOf,
   builtBlock,
   kvHeadsOfSegment,
   kvUnitId,
+  positionTableId,
   segmentId,
+  stackOf,
+  streamOf,
   type Mixer,
   type Segment,
 } from '@troupe/spec';
 import type { ProjectionGradients, SegmentActivations } from './layer-activations.ts';
 import { rowsOf } from './norms.ts';
 import type { DeviceBatch } from './batch.ts';
-import { matrixGradientsOf, type StageContext } from './stage-context.ts';
+import { gradientsOf, matrixGradientsOf, type StageContext } from './stage-context.ts';
 import { headsOfSegment, type SegmentHeads } from './tensor-share.ts';
 
 /** Queries, keys and values of the rows, wherever the query/key norm put them. */
@@ -148,12 +158,41 @@ export function rope(
   ];
 }
 
+/** The biases of a segment's heads; none where positions are told otherwise. */
+function biasOf(
+  ctx: StageContext,
+  { layer, segment, mixer: { positions } }: AttentionSegment,
+): Pick<AttentionForwardCall, 'bias'> {
+  if (positions.kind !== 'relative') return {};
+  const { config } = ctx.shape;
+  const { buckets, bidirectional, maxDistance } = positions;
+  const table_BH = ctx.weights.view(segmentId(positionTableId(config, streamOf(config, layer)), segment));
+  return { bias: { table_BH, buckets, bidirectional, maxDistance } };
+}
+
+/** Where a layer's backward pass puts the gradient of its stream's biases: the last layer, whose pass is the first, begins the sum. */
+export function biasGradient(
+  ctx: StageContext,
+  { layer, segment, mixer: { positions } }: AttentionSegment,
+): Pick<AttentionBackwardCall, 'biasSum' | 'grainStarts'> {
+  if (positions.kind !== 'relative') return {};
+  const { config } = ctx.shape;
+  const stream = streamOf(config, layer);
+  const gradients = gradientsOf(ctx);
+  const targets = layer === stackOf(config, stream).to - 1 ? gradients : gradients.more;
+  return {
+    biasSum: targets.view(segmentId(positionTableId(config, stream), segment)),
+    grainStarts: ctx.act.grainStarts,
+  };
+}
+
 export function attentionCommon(
   ctx: StageContext,
-  { heads, own }: AttentionSegment,
+  of: AttentionSegment,
   batch: DeviceBatch,
 ): Omit<AttentionForwardCall, 'op'> {
   const { config, sequences } = ctx.shape;
+  const { heads, own, mixer } = of;
   const { qkv_TW, qk, attention_TQ, lse_TH } = own;
   return {
     batch: sequences,
@@ -161,7 +200,8 @@ export function attentionCommon(
     heads: heads.heads,
     kvHeads: heads.kvHeads,
     headDim: heads.headDim,
-    scale: 1 / Math.sqrt(heads.headDim),
+    scale: mixer.scoreScale,
+    ...biasOf(ctx, of),
     ...operands(heads, qkv_TW, qk),
     firstSeen_T: batch.firstSeen_T,
     ...(batch.endSeen_T === undefined ? {} : { endSeen_T: batch.endSeen_T }),

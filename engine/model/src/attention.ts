@@ -3,6 +3,7 @@ import { segmentId } from '@troupe/spec';
 import {
   attentionCommon,
   attentionSegments,
+  biasGradient,
   gradientOperands,
   projectBackward,
   projectForward,
@@ -110,6 +111,7 @@ function throughAttention(ctx: StageContext, segment: AttentionSegment, batch: D
       dq: gradients.q,
       dk: gradients.k,
       dv: gradients.v,
+      ...biasGradient(ctx, segment),
     },
     ...rope(ctx, segment, gradients.q, true),
   ];

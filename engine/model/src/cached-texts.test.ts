@@ -93,6 +93,15 @@ const cases: Readonly<Record<string, Case>> = {
     changes: { moe: tinyChoice(2, { router: { ...tinyChoice(2).router!, generate: 'thresholds' } }) },
     steps: 2,
   },
+  'an encoder, biases by distance': {
+    changes: {
+      layers: 3,
+      moe: null,
+      encoder: { layers: 1, seqLen: SOURCE_LEN },
+      positions: 't5',
+      relative: { buckets: 16, maxDistance: 40 },
+    },
+  },
   'an encoder, experts in every other layer, sines': {
     changes: {
       layers: 5,

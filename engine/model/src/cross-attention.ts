@@ -20,6 +20,7 @@ interface CrossPart {
   readonly held: number;
   readonly segment: Segment;
   readonly heads: SegmentHeads;
+  readonly scoreScale: number;
   readonly own: CrossSegment;
 }
 
@@ -33,6 +34,7 @@ function partsOf(ctx: StageContext, layer: number, { segments }: CrossActivation
     held,
     segment: { count: tensor.segments.count, index: tensor.segments.from + held },
     heads,
+    scoreScale: cross.scoreScale,
     own,
   }));
 }
@@ -48,7 +50,7 @@ function keysAndValues({ widths }: SegmentHeads, data: Floats): { readonly k: Ro
 
 function attentionOf(
   ctx: StageContext,
-  { heads, own }: CrossPart,
+  { heads, scoreScale, own }: CrossPart,
   batch: DeviceBatch,
 ): Omit<AttentionForwardCall, 'op'> {
   const { config, sequences } = ctx.shape;
@@ -61,7 +63,7 @@ function attentionOf(
     heads: heads.heads,
     kvHeads: heads.kvHeads,
     headDim: heads.headDim,
-    scale: 1 / Math.sqrt(heads.headDim),
+    scale: scoreScale,
     q: { data: own.q_TQ },
     ...keysAndValues(heads, own.kv_SW),
     ...cross,

@@ -104,6 +104,19 @@ const models: Readonly<Record<string, TinyChanges>> = {
     ffn: { activation: 'relu', dFf: 10 },
     moe: { capacity: { ...dropless, train: 0.75, min: 1 } },
   },
+  'encoder and decoder with biases by distance, a table for each': {
+    layers: 3,
+    positions: 't5',
+    relative: { buckets: 6, maxDistance: 5 },
+    encoder: { layers: 2, seqLen: 7 },
+    moe: null,
+  },
+  'biases by distance of a decoder alone': {
+    positions: 't5',
+    relative: { buckets: 4, maxDistance: 4 },
+    qkNorm: 'head',
+    moe: null,
+  },
   'a dense encoder and decoder': { layers: 2, encoder: { layers: 1, seqLen: 5 }, moe: null },
   'no experts': { moe: null, tiedHead: true },
 };

@@ -10,7 +10,7 @@ import {
   type KernelCall,
 } from '@troupe/kernel-set';
 import { wholeShare, type TensorShare } from './tensor-share.ts';
-import { embeddingCalls, isEmbedding, type FlatLayout, type ModelConfig, type Unit } from '@troupe/spec';
+import { gradientCalls, type FlatLayout, type ModelConfig, type Unit } from '@troupe/spec';
 import { placeIn, placesOf, Views, type Places } from './flat-places.ts';
 
 /**
@@ -30,18 +30,16 @@ export interface GradientPlan {
 }
 
 /**
- * A leaf for each grain of the whole batch; the embedding gets one from each of {@link embeddingCalls}, and what several segments of the tensor axis share
- * has one from each of them at most.
+ * A leaf for each grain of the whole batch from each of its {@link gradientCalls}; what several segments of the tensor axis share has one from each
+ * of them at most.
  */
 export function leavesOf(
   config: ModelConfig,
   grains: number,
   { segments }: TensorShare = wholeShare,
 ): GradientPlan['leavesOf'] {
-  return ({ id, peerGradient }) =>
-    grains *
-    (peerGradient === 'shares' ? segments.count : 1) *
-    (isEmbedding({ id }) ? embeddingCalls(config) : 1);
+  return (unit) =>
+    grains * (unit.peerGradient === 'shares' ? segments.count : 1) * gradientCalls(config, unit);
 }
 
 /** Elements [from, to) of a gradient, which lie in one array: floats where it is stored, else an exact sum. */

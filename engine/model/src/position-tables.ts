@@ -48,6 +48,7 @@ function sineTable({ seqLen, dModel }: ModelConfig): Float64Array {
  */
 export function positionTables(device: Device, config: ModelConfig): PositionTables {
   const none = device.floats(0);
+  if (config.positions === 't5') return { cos_S2: none, sin_S2: none, sines_SD: none };
   if (config.positions === 'sinusoidal')
     return { cos_S2: none, sin_S2: none, sines_SD: uploaded(device, sineTable(config)) };
   const [cosines, sines] = angles(config.seqLen, config.headDim, config.rope.theta);

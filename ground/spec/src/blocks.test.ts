@@ -27,6 +27,7 @@ const config: ModelConfig = {
   mla: null,
   encoder: null,
   positions: 'rotary',
+  relative: { buckets: 32, maxDistance: 128 },
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'head',
@@ -70,6 +71,7 @@ test('blocks: a decoder-only model is one stream of causal blocks, every n-th wi
     latent: null,
     qkNorm: 'head',
     positions: { kind: 'rotary', theta: 1e4, dim: 4 },
+    scoreScale: 0.5,
   });
   t.like(blocks[1]?.ffn, { sharedHidden: 24 });
   t.deepEqual(moeLayers(config), [1, 3]);

@@ -1,11 +1,14 @@
 import { assert, NotBuiltError } from '@troupe/core';
-import type { Activation, NormKind } from '@troupe/kernel-set';
+import type { Activation, NormKind, RelativeBuckets } from '@troupe/kernel-set';
 import type { EncoderConfig, LatentConfig, ModelConfig, MoeConfig } from './model-config.ts';
 
 /** How queries and keys know where they stand. */
 export type PositionCode =
   /** The last `dim` elements of a head are turned. */
-  { readonly kind: 'rotary'; readonly theta: number; readonly dim: number } | { readonly kind: 'none' };
+  | { readonly kind: 'rotary'; readonly theta: number; readonly dim: number }
+  /** Scores have a bias by head and distance, from a table that all blocks of the stream share. */
+  | ({ readonly kind: 'relative' } & RelativeBuckets)
+  | { readonly kind: 'none' };
 
 /** A stack of blocks, which works on rows of its own. */
 export type StreamName = 'encoder' | 'decoder';
@@ -39,6 +42,8 @@ export interface Mixer {
   /** Norm of queries and keys: none, per head, or over the full width of the projection. */
   readonly qkNorm: 'none' | 'head' | 'full';
   readonly positions: PositionCode;
+  /** Factor of the products of queries and keys. */
+  readonly scoreScale: number;
 }
 
 /** The part of a block that works on each position alone. */
@@ -111,9 +116,17 @@ function feedForward(config: ModelConfig, index: number): FeedForward {
 /** Elements of a head that rotary positions turn. */
 export const rotaryDim = ({ headDim, mla }: ModelConfig): number => mla?.ropeDim ?? headDim;
 
+/** How queries and keys of a stream know where they stand. */
+function positionCode(config: ModelConfig, stream: StreamName): PositionCode {
+  const { positions, rope, relative } = config;
+  if (positions === 'rotary') return { kind: 'rotary', theta: rope.theta, dim: rotaryDim(config) };
+  if (positions === 't5') return { kind: 'relative', ...relative, bidirectional: stream === 'encoder' };
+  return { kind: 'none' };
+}
+
 /** Of every block of a model, but for its scope; by default of one in the decoder. */
 export function mixerOf(config: ModelConfig, stream: StreamName = 'decoder'): Mixer {
-  const { heads, kvHeads, headDim, qkNorm, rope, mla, positions } = config;
+  const { heads, kvHeads, headDim, qkNorm, mla, positions } = config;
   return {
     scope: { kind: stream === 'encoder' ? 'bidirectional' : 'causal' },
     heads,
@@ -122,10 +135,9 @@ export function mixerOf(config: ModelConfig, stream: StreamName = 'decoder'): Mi
     valueDim: mla?.valueDim ?? headDim,
     latent: mla === null ? null : { qRank: mla.qRank, kvRank: mla.kvRank },
     qkNorm,
-    positions:
-      positions === 'rotary'
-        ? { kind: 'rotary', theta: rope.theta, dim: rotaryDim(config) }
-        : { kind: 'none' },
+    positions: positionCode(config, stream),
+    // T5 has the factor in its initial weights.
+    scoreScale: positions === 't5' ? 1 : 1 / Math.sqrt(headDim),
   };
 }
 

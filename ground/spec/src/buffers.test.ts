@@ -25,6 +25,7 @@ const model = (bias: number): ModelConfig => ({
   mla: null,
   encoder: null,
   positions: 'rotary',
+  relative: { buckets: 32, maxDistance: 128 },
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'none',

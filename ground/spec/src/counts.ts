@@ -1,7 +1,7 @@
 import { meanChoices } from './expert-choice.ts';
 import { blocksOf, isMoeLayer, moeLayers, scoreWidth, seqLenOf, type Block } from './blocks.ts';
 import type { ModelConfig } from './model-config.ts';
-import { denseUnits, expertUnit, type Unit } from './parameters.ts';
+import { denseUnits, expertUnit, isPositionTable, type Unit } from './parameters.ts';
 
 export interface ParameterCounts {
   readonly total: number;
@@ -17,9 +17,9 @@ export interface ParameterCounts {
 
 const sizeOf = (units: readonly Unit[]): number => units.reduce((sum, unit) => sum + unit.size, 0);
 
-/** Multiplied with every token: a lookup is none, and norms are none. */
+/** Multiplied with every token: lookups are none, and norms are none. */
 const isMatrix = (unit: Unit): boolean =>
-  unit.parameters.every((p) => p.shape.length === 2) && unit.id !== 'embed';
+  unit.parameters.every((p) => p.shape.length === 2) && unit.id !== 'embed' && !isPositionTable(unit);
 
 /** Parameters of one routed expert. */
 function expertSize(config: ModelConfig): number {

@@ -82,8 +82,11 @@ export interface EncoderConfig {
   readonly seqLen: number;
 }
 
-/** How a model knows where tokens stand: turned queries and keys, or a table of sines that is added to embeddings. */
-export const positionCodes = ['rotary', 'sinusoidal'] as const;
+/**
+ * How a model knows where tokens stand: turned queries and keys, a table of sines that is added to embeddings, or a learned bias on scores by
+ * distance (T5, whose scores are not scaled).
+ */
+export const positionCodes = ['rotary', 'sinusoidal', 't5'] as const;
 export type PositionName = (typeof positionCodes)[number];
 
 /** A language model, every default filled in; `blocks.ts` gives its blocks. */
@@ -106,6 +109,8 @@ export interface ModelConfig {
   /** Query/key norm: per head, over the full width of the projection, or none. */
   readonly qkNorm: 'none' | 'head' | 'full';
   readonly rope: { readonly theta: number };
+  /** Of `positions: t5`: how distances are put into buckets. @see Raffel et al. 2019, arXiv:1910.10683, §2.1 */
+  readonly relative: { readonly buckets: number; readonly maxDistance: number };
   readonly tiedHead: boolean;
   /** Truncated normal, std = sqrt(scale / fanIn), cut at two std; `embedding` is the embedding's own std. */
   readonly init: { readonly scale: number; readonly embedding: number };

@@ -1,7 +1,7 @@
 import { muonWork } from '@troupe/kernel-set';
 import type { BufferKind, BufferRule } from './buffer-rule.ts';
 import type { ElementRange } from './exchange.ts';
-import type { FlatLayout, Parameter, Unit } from './parameters.ts';
+import { isPositionTable, type FlatLayout, type Parameter, type Unit } from './parameters.ts';
 
 /** Optimizers that a run may have. */
 export const optimizerKinds = ['adamw', 'sgd', 'adafactor', 'muon'] as const;
@@ -35,7 +35,8 @@ export type TensorState = readonly [StateTensor | null, StateTensor | null];
 const isRouter = ({ id, layer }: Pick<Unit, 'id' | 'layer'>): boolean => id === `L${layer}/gate`;
 
 /**
- * How an optimizer updates a tensor. Muon is for the matrices of blocks; the embedding, the head, routers, norms and biases have AdamW.
+ * How an optimizer updates a tensor. Muon is for the matrices of blocks; the embedding, the head, routers, norms, biases and tables of
+ * them have AdamW.
  *
  * @see Jordan et al. 2024, Muon; Liu et al. 2025, arXiv:2502.16982 (Moonlight)
  */
@@ -46,7 +47,8 @@ export function updateOf(
 ): UpdateKind {
   if (unit.buffer !== null) return unit.buffer.kind;
   if (optimizer !== 'muon') return optimizer;
-  return unit.layer !== null && shape.length === 2 && !isRouter(unit) ? 'muon' : 'adamw';
+  const isTable = isRouter(unit) || isPositionTable(unit);
+  return unit.layer !== null && shape.length === 2 && !isTable ? 'muon' : 'adamw';
 }
 
 /** What is kept of every element of a tensor. */

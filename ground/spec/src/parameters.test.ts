@@ -34,6 +34,7 @@ const model = (expertParameters?: readonly ExpertParameter[]): ModelConfig => ({
   mla: null,
   encoder: null,
   positions: 'rotary',
+  relative: { buckets: 32, maxDistance: 128 },
   seqLen: 4,
   norm: { kind: 'rms', eps: 1e-5 },
   qkNorm: 'none',

@@ -1,6 +1,14 @@
 import { assert } from '@troupe/core';
 import { hiddenInputs, NORM_BLOCK } from '@troupe/kernel-set';
-import { blockOf, blocksOf, encoderLayers, qkvWidths, type Block } from './blocks.ts';
+import {
+  blockOf,
+  blocksOf,
+  encoderLayers,
+  qkvWidths,
+  streamOf,
+  type Block,
+  type StreamName,
+} from './blocks.ts';
 import type { BufferRule } from './buffer-rule.ts';
 import { hasThresholds } from './expert-choice.ts';
 import { latentTensors } from './latent-tensors.ts';
@@ -294,6 +302,33 @@ function gateThresholds(layer: number, moe: MoeConfig): readonly Unit[] {
   return [unit(gateThresholdsId(layer), { layer, buffer }, [{ name, shape: [2 * moe.experts], init: zero }])];
 }
 
+/** The blocks of a stream, [first, end). */
+export function stackOf(config: ModelConfig, stream: StreamName): SegmentRange {
+  const bound = encoderLayers(config);
+  return stream === 'encoder' ? { from: 0, to: bound } : { from: bound, to: config.layers };
+}
+
+/** The unit of the table of biases that the blocks of a stream share: it lies with the first of them. */
+export const positionTableId = (config: ModelConfig, stream: StreamName): string =>
+  `L${stackOf(config, stream).from}/positions`;
+
+/** A table of biases by distance and head, or some of its heads. */
+export const isPositionTable = ({ id }: Pick<Unit, 'id'>): boolean => /^L\d+\/positions(?:#|$)/u.test(id);
+
+/** In front of the first block of a stream, where positions are told by such a table; [buckets, heads], scale as T5's own. */
+function positionTable(config: ModelConfig, { index: layer, mixer, stream }: Block, held: TensorSegments) {
+  const { positions, heads } = mixer;
+  if (positions.kind !== 'relative' || layer !== stackOf(config, stream).from) return [];
+  const table: Tensor = {
+    name: `model.${stream}.relative_attention_bias.weight`,
+    shape: [positions.buckets, heads],
+    init: matrixInit(config, config.dModel),
+    split: { along: 'columns', pieces: heads },
+  };
+  const id = positionTableId(config, stream);
+  return eachSegment(held).map((segment) => segmentUnit(id, { layer }, segment, [table]));
+}
+
 /** The unit of the norm behind the last block of an encoder, whose output is the memory. */
 export const memoryNormId = (layer: number): string => `L${layer}/memory-norm`;
 
@@ -342,6 +377,7 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
     split: { along: 'columns', pieces: mixer.heads },
   };
   const units = [
+    ...positionTable(config, block, held),
     normUnit(config, `L${layer}/norm1`, `${prefix}.input_layernorm`, layer),
     ...projectionUnits(config, block, held),
     ...qkNormUnits(block, held),
@@ -376,9 +412,17 @@ function blockUnits(config: ModelConfig, block: Block, held: TensorSegments): re
 /** The table of the embedding, or a part of it. */
 export const isEmbedding = ({ id }: Pick<Unit, 'id'>): boolean => id === 'embed' || id.startsWith('embed#');
 
-/** Calls of a microbatch that give the embedding's table gradients: one of each stream, and a tied head. */
-export const embeddingCalls = ({ tiedHead, encoder }: ModelConfig): number =>
-  1 + (tiedHead ? 1 : 0) + (encoder === null ? 0 : 1);
+/**
+ * Calls of a microbatch that give a unit's tensors gradients: of the embedding one of each stream, and a tied head; of a table of positions every
+ * block of its stream; else one.
+ */
+export function gradientCalls(config: ModelConfig, unit: Pick<Unit, 'id' | 'layer'>): number {
+  const { tiedHead, encoder } = config;
+  if (isEmbedding(unit)) return 1 + (tiedHead ? 1 : 0) + (encoder === null ? 0 : 1);
+  if (!isPositionTable(unit)) return 1;
+  const { from, to } = stackOf(config, streamOf(config, unit.layer ?? 0));
+  return to - from;
+}
 
 /** All units that are not routed experts, in forward order: embedding, layers, last norm, head (unless tied). */
 export function denseUnits(config: ModelConfig, held: TensorSegments = wholeTensors): readonly Unit[] {

@@ -22,6 +22,7 @@ const model: ModelConfig = {
   mla: null,
   encoder: null,
   positions: 'rotary',
+  relative: { buckets: 32, maxDistance: 128 },
   seqLen: 4,
   norm: { kind: 'layer', eps: 1e-5 },
   qkNorm: 'full',

@@ -50,6 +50,7 @@ export function tinyConfig(changes: TinyChanges = {}): ModelConfig {
     mla: null,
     encoder: null,
     positions: 'rotary',
+    relative: { buckets: 32, maxDistance: 128 },
     seqLen: 6,
     norm: { kind: 'rms', eps: 1e-5 },
     qkNorm: 'none',
