@@ -135,7 +135,7 @@ export const messages = {
   'generation.logits': message({
     from: ['stage'],
     to: ['trainer'],
-    says: 'The pass has run; logits of the words that a last stage of the first replica has, others 0.',
+    says: 'The pass has run; the logits, from one last stage of the first replica.',
     fenced: true,
     tensors: { logits_NV: tensor.optional(floats) },
   }),

@@ -51,7 +51,9 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
       state.rows = isAsked ? texts.map(({ length }, index) => index * seqLen + length - 1) : null;
     },
     reportLogits: (_event, { step, attempt, wanted }) => {
-      const tensors = hasHead && state.rows !== null ? { logits_NV: passes.logits(state.rows.length) } : {};
+      // Every tensor peer has all words: one of them says them.
+      const rows = hasHead && worker.at.tp === 0 ? state.rows : null;
+      const tensors = rows === null ? {} : { logits_NV: passes.logits(rows.length) };
       self.tell(addresses.trainer, 'generation.logits', { step, attempt, version: wanted, tensors });
       worker.meter.take();
     },

@@ -24,9 +24,8 @@ export function generationEffects(self: TrainerSelf, state: TrainerState): Gener
         deadlineMs: job.deadlines.stepMs,
       });
     },
-    // Each word comes from one tensor peer; the others say 0.
     recordLogits: ({ from, tensors }) => {
-      tensors.logits_NV?.forEach((logit, word) => (logits_NV[word] = (logits_NV[word] ?? 0) + logit));
+      if (tensors.logits_NV !== undefined) logits_NV.set(tensors.logits_NV);
       self.answered('generation', from);
     },
     answerQuestion: () => {

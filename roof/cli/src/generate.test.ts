@@ -60,7 +60,8 @@ test.serial(
   async (t) => {
     const { folder, path } = workplace(t);
     const at = { cwd: folder };
-    const launched = await runCli(['launch', 'small.yaml', '--quiet', '--stop-after', '4'], at);
+    const segments = ['--set', 'train.tensorSegments=2'];
+    const launched = await runCli(['launch', 'small.yaml', '--quiet', '--stop-after', '4', ...segments], at);
     t.is(launched.code, 0, launched.stderr);
     writeFileSync(path('prompts.txt'), 'The actor\n\nThe gate keeps\r\nT\n');
     const generate = async (...more: readonly string[]) => {
@@ -92,13 +93,27 @@ test.serial(
       /^--- prompt 1 of 3\nThe actor.*--- prompt 2 of 3\nThe gate keeps.*--- prompt 3 of 3\nT/su,
     );
 
+    const oneByOne = ['--set', 'parallel.dp=1', '--set', 'parallel.ep=1'];
+    const tensor = await samples(
+      '--prompts',
+      'prompts.txt',
+      '--samples',
+      '2',
+      '--set',
+      'parallel.tp=2',
+      ...oneByOne,
+    );
+    t.deepEqual(
+      tensor.map(({ ids }) => ids),
+      together.map(({ ids }) => ids),
+    );
+
     const beams = ['--prompts', 'prompts.txt', '--beams', '3', '--samples', '2', '--length-penalty', '0.5'];
     const searched = await samples(...beams);
     t.is(searched.length, 6);
     for (const [first, second] of [searched.slice(0, 2), searched.slice(4)])
       t.true(Number(first?.['score']) >= Number(second?.['score']));
-    const pipeline = ['--set', 'parallel.pp=2', '--set', 'parallel.dp=1', '--set', 'parallel.ep=1'];
-    const divided = await samples(...beams, ...pipeline);
+    const divided = await samples(...beams, '--set', 'parallel.pp=2', ...oneByOne);
     t.deepEqual(
       divided.map(({ ids }) => ids),
       searched.map(({ ids }) => ids),
