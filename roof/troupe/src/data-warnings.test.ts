@@ -54,6 +54,6 @@ test('dataWarnings: a task that leaves many texts out names the language that la
   t.deepEqual(more, []);
   t.regex(
     found ?? '',
-    /^translation leaves out 20 of 40 texts of (?:en-de|de-en), and of 1 others: no sequence holds them/,
+    /^translation leaves out 20 of 40 texts of (?:en-de|de-en), and some of 1 other: no sequence holds them/,
   );
 });

@@ -1,3 +1,4 @@
+import { counted } from '@troupe/core';
 import { fewerTokens, type DataSource } from '@troupe/data';
 import type { ResolvedTopology } from '@troupe/topology';
 
@@ -13,7 +14,7 @@ function leftOut(tasks: NonNullable<DataSource['tasks']>): readonly string[] {
     const [worst] = shares;
     if (worst === undefined) return [];
     const { language, tooLong, items } = worst;
-    const others = shares.length === 1 ? '' : `, and of ${shares.length - 1} others`;
+    const others = shares.length === 1 ? '' : `, and some of ${counted(shares.length - 1, 'other')}`;
     return [
       `${name} leaves out ${tooLong} of ${items + tooLong} texts of ${language}${others}: no sequence holds them; raise model.seqLen (and model.encoder.seqLen) to use them`,
     ];
