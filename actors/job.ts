@@ -28,6 +28,8 @@ export interface Job {
   readonly precision?: Precision;
   /** What backward computes again instead of keeping it; absent: nothing. */
   readonly recompute?: 'none' | 'layer';
+  /** Of the loss that gradients are of; default 0. */
+  readonly labelSmoothing?: number;
   /** Segments of every sum that tensor peers may divide; absent: 1. */
   readonly tensorSegments?: 1 | 2 | 4 | 8;
   /** Format of rows between gates and experts; absent: f32. */

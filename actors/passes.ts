@@ -91,6 +91,7 @@ export class Passes {
       grains: dealing.microbatchGrains,
       precision: job.precision ?? 'f32',
       rowFormat: job.rowFormat ?? 'f32',
+      smoothing: job.labelSmoothing ?? 0,
       tensor: tensorShare(layout.tensorAxis, worker.at.tp),
     };
     this.#positions = streamPositions(device, this.shape);

@@ -66,6 +66,7 @@ const decisions: RunTable<Decision> = {
   'train.precision': { set: ['train.precision=bf16'], changes: ['own memory', 'traffic'] },
   'train.tensorSegments': { set: ['train.tensorSegments=2'], changes: ['own memory', 'traffic'] },
   'train.maxSkipped': { set: ['train.maxSkipped=3'], changes: [] },
+  'train.labelSmoothing': { set: ['train.labelSmoothing=0.1'], changes: ['own memory'] },
   'train.seed': { set: ['train.seed=7'], changes: [] },
   'wire.dtype': { set: ['wire.dtype=bf16'], changes: ['own memory', 'traffic'] },
   'wire.security': { set: ['wire.security=none'], changes: [] },

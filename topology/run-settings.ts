@@ -31,6 +31,7 @@ export const decidesNumbers = {
   'train.recompute': false,
   'train.optimizer': true,
   'train.precision': true,
+  'train.labelSmoothing': true,
   'train.tensorSegments': true,
   'train.maxSkipped': false,
   'train.seed': true,

@@ -93,6 +93,11 @@ export const trainSchema = z
       }),
     optimizer,
     precision: choice('Format of weights and activations.', ['f32', 'bf16']).default('f32'),
+    labelSmoothing: real(
+      'Share of the target spread over all words in the loss that gradients are of; losses that are reported are without it.',
+      'share',
+      { min: 0, max: 0.9 },
+    ).default(0),
     maxSkipped: count(
       'Steps in a row that are skipped because their gradients are not finite. Reaching this number ends the run with exit code 1; 0 never ends it. Never changes the numbers.',
       'steps',

@@ -122,6 +122,7 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
       'train.scheduleFrom',
       'train.recompute',
       'train.tensorSegments',
+      'train.labelSmoothing',
       'train.maxSkipped',
     ],
   );
@@ -132,7 +133,7 @@ test('old checkpoint: a key that it lacks means what the code that wrote it did'
     balance: later.balance,
     capacity: later.capacity,
   });
-  t.like(train, { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 });
+  t.like(train, { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1, labelSmoothing: 0 });
   await run.checkpoint.close();
 });
 

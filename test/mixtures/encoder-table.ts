@@ -23,4 +23,5 @@ export const encoderMixtures: readonly Mixture[] = [
   { ...relative, tp: 2, segments: 4, microbatches: 2, recompute: 'layer' },
   { ...relative, dp: 3, ep: 3, zero: 3, microbatches: 2 },
   { ...relative, pp: 2, dp: 2, tp: 2, segments: 4, zero: 2, microbatches: 3 },
+  { ...translating, tp: 2, segments: 4, dp: 2, microbatches: 2 },
 ];

@@ -99,6 +99,7 @@ export function inputOf(mixture: Mixture): TopologyInput {
       recompute: mixture.recompute,
       tensorSegments: mixture.segments,
       precision: mixture.precision,
+      labelSmoothing: models[mixture.model].labelSmoothing ?? 0,
       seed: 7,
       // Without a limit a first moment of step 1 is its gradient, times what no layout changes.
       optimizer: { kind: mixture.optimizer ?? 'adamw', lr: 1e-2, warmup: 0, clip: 0 },

@@ -23,6 +23,8 @@ export interface ModelChoice {
   readonly encoder?: { readonly layers: number; readonly seqLen: number };
   /** Default: turned queries and keys. */
   readonly positions?: 't5';
+  /** Of the loss; default: none. */
+  readonly labelSmoothing?: number;
   readonly vocab?: number;
   readonly kvHeads?: number;
   /** Of what routed experts add; default: none. */
@@ -79,7 +81,14 @@ export const models: Readonly<Record<ModelName, ModelChoice>> = {
   /** An encoder of as many layers as the decoder, whose sequences are shorter. */
   encoder: { encoder: { layers: 2, seqLen: 3 } },
   /** A deeper encoder of longer sequences, experts that drop, one choice a token, a tied table, which both streams and the head read. */
-  translating: { layers: 6, encoder: { layers: 4, seqLen: 6 }, topK: 1, tiedHead: true, capacity: 1 },
+  translating: {
+    layers: 6,
+    encoder: { layers: 4, seqLen: 6 },
+    topK: 1,
+    tiedHead: true,
+    capacity: 1,
+    labelSmoothing: 0.1,
+  },
   /** Two tables of biases by distance, one of them of three blocks. */
   relative: { layers: 5, encoder: { layers: 3, seqLen: 6 }, positions: 't5' },
   /** As DeepSeek's: a dense layer first, narrow experts beside a shared one, three groups of two of which a token keeps two. */

@@ -54,6 +54,7 @@ export const shapeOf = (
   grains: dealing.microbatchGrains,
   precision: train.precision === 'bf16' ? 'bf16' : 'f32',
   rowFormat: wire.dtype,
+  smoothing: train.labelSmoothing,
   tensor: tensorShare(tensorAxis, tensor),
 });
 

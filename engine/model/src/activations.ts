@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import type { Device, Floats, Halves, Ints, Precision } from '@troupe/kernel-set';
+import type { Device, Floats, Halves, Int64s, Ints, Precision } from '@troupe/kernel-set';
 import { blockOf, type MoeConfig } from '@troupe/spec';
 import { Arena } from './arena.ts';
 import { choiceBuffers, type ChoiceBuffers } from './choice-buffers.ts';
@@ -98,6 +98,8 @@ export class Activations {
   /** What a norm makes of what routed experts add, one layer's at a time; empty where there is none. */
   readonly normedSum_TD: Floats;
   readonly loss_T: Floats;
+  /** Gets the sum of the smoothed loss, which nobody reports; empty without smoothing. */
+  readonly smoothedSum: Int64s;
   /** Null where the head is whole. */
   readonly headParts: HeadActivations | null;
   /** Bytes of all buffers. */
@@ -171,6 +173,7 @@ export class Activations {
     this.finalStats = arena.floats(head ? T * (config.norm.kind === 'layer' ? 2 : 1) : 0);
     this.normedSum_TD = arena.floats(hasLayers && config.moe?.norm === true ? T * config.dModel : 0);
     this.loss_T = arena.floats(head ? T : 0);
+    this.smoothedSum = arena.int64s(head && training && (shape.smoothing ?? 0) > 0 ? 2 : 0);
     this.headParts = head ? headActivations(arena, shape) : null;
     this.#gradients = training
       ? (options.gradients ?? gradientActivations(arena, shape, { ...rows, hasLayers, crosses }))

@@ -24,6 +24,14 @@ export function finalNormForward(ctx: StageContext): KernelCall[] {
   ];
 }
 
+/** Where sums of the loss go. Smoothed, the gradients are of another loss than the one that is reported. */
+function lossSums(ctx: StageContext, mode: HeadMode) {
+  const { smoothing = 0 } = ctx.shape;
+  const { lossSum } = ctx.statistics;
+  if (!('gradScale' in mode) || smoothing === 0) return { lossSum };
+  return { lossSum: ctx.act.smoothedSum, nllSum: lossSum, smoothing };
+}
+
 function wholeHead(ctx: StageContext, batch: DeviceBatch, mode: HeadMode): KernelCall {
   const { act } = ctx;
   const { dModel, vocab } = ctx.shape.config;
@@ -42,7 +50,7 @@ function wholeHead(ctx: StageContext, batch: DeviceBatch, mode: HeadMode): Kerne
     targets_T: batch.targets_T,
     grainStarts: act.grainStarts,
     loss_T: act.loss_T,
-    lossSum: ctx.statistics.lossSum,
+    ...lossSums(ctx, mode),
     precision: act.precision,
     ...training,
   };
@@ -68,8 +76,8 @@ function segmentCommon(ctx: StageContext, batch: DeviceBatch, segment: Segment) 
 function joinHead(
   ctx: StageContext,
   batch: DeviceBatch,
-  { lse_T }: HeadActivations,
-  parts: readonly Floats[],
+  mode: HeadMode,
+  { lse_T, parts }: HeadActivations,
 ): KernelCall {
   const { act, shape } = ctx;
   const { count } = act.tensor.segments;
@@ -84,7 +92,7 @@ function joinHead(
     grainStarts: act.grainStarts,
     lse_T,
     loss_T: act.loss_T,
-    lossSum: ctx.statistics.lossSum,
+    ...lossSums(ctx, mode),
   };
 }
 
@@ -101,18 +109,20 @@ function dividedHead(ctx: StageContext, batch: DeviceBatch, mode: HeadMode, own:
       ...headPartSums(part, act.tokens),
     };
   });
-  const join = (parts: readonly Floats[]): KernelCall[] => [joinHead(ctx, batch, own, parts)];
+  const join = (parts: readonly Floats[]): KernelCall[] => [joinHead(ctx, batch, mode, { ...own, parts })];
   const joining: Step =
     act.tensor.peers === 1
       ? { calls: join(own.parts) }
       : { exchange: { shares: own.parts, next: (sharesOf) => join(sharesOf.flat()) } };
   if (!('gradScale' in mode)) return [{ calls: partials }, joining];
   const { dNormed_TD, sums } = act.gradients;
+  const { smoothing = 0 } = ctx.shape;
   const finish = segments.map((segment, held): KernelCall => ({
     op: 'head.finish',
     ...segmentCommon(ctx, batch, segment),
     lse_T: own.lse_T,
     gradScale: mode.gradScale,
+    ...(smoothing === 0 ? {} : { smoothing, fullVocab: ctx.shape.config.vocab }),
     dx_TD: partialOf(sums.attention, held),
     headSum: gradientsOf(ctx).view(segmentId(headUnit(ctx), segment)),
   }));

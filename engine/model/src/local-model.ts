@@ -59,6 +59,8 @@ export interface LocalModelOptions {
   readonly precision?: Precision;
   /** Default f32. */
   readonly rowFormat?: Precision;
+  /** Label smoothing of the loss that gradients are of; default 0. */
+  readonly smoothing?: number;
   /** Default: matrices are whole. */
   readonly tensor?: TensorShare;
   /** Gives every tensor peer the shares of all, by rank; needed where there are several. */
@@ -82,7 +84,7 @@ export type ExchangeShares = (shares: readonly Floats[]) => Promise<readonly (re
 export interface LocalLoss extends BalanceLosses {
   /** Cross entropy, nats a target; 0 without valid targets. */
   readonly loss: number;
-  /** loss + auxLoss + zLoss: what the gradients are of. */
+  /** loss (in training smoothed, if it is) + auxLoss + zLoss: what the gradients are of. */
   readonly total: number;
 }
 
@@ -148,10 +150,10 @@ export class LocalModel {
   /** @param weights - existing storage in {@link modelLayout}; default: new, zeroed */
   constructor(device: Device, options: LocalModelOptions, weights?: FlatWeights) {
     const { config, sequences, grains = 1, ranks = 1, chunks = 1 } = options;
-    const { precision = 'f32', rowFormat = 'f32', tensor = wholeShare } = options;
+    const { precision = 'f32', rowFormat = 'f32', tensor = wholeShare, smoothing = 0 } = options;
     this.device = device;
     this.config = config;
-    this.shape = { config, sequences, grains, precision, rowFormat, tensor };
+    this.shape = { config, sequences, grains, precision, rowFormat, tensor, smoothing };
     this.weights = weights ?? newWeights(device, modelLayout(config, tensor));
     this.#exchange = options.exchange ?? null;
     this.statistics = new StageStatistics(device, config);
@@ -212,8 +214,10 @@ export class LocalModel {
     const streams = this.#streams(act, sums, host, placeOf('train', place));
     const { context: ctx, batch } = streams.decoder;
     const targets = numValidTargets(host.targets_T);
+    const { smoothedSum } = act.decoder;
     this.statistics.reset();
     this.device.zero(norm128);
+    this.device.zero(smoothedSum);
     await this.#run(sums.reset());
     await forwardLayers(streams, experts, (steps) => this.#runSteps(steps));
     await this.#runSteps(headForward(ctx, batch, { gradScale: targets === 0 ? 0 : 1 / targets }));
@@ -235,7 +239,12 @@ export class LocalModel {
     );
     const isFinite = this.device.read(sums.overflow)[0] === 0;
     trainer.norm = isFinite ? normValue(this.device.read(norm128)) : Number.NaN;
-    return { ...this.#losses(host), gradients, norm: trainer.norm };
+    const losses = this.#losses(host);
+    const smoothed =
+      (this.shape.smoothing ?? 0) > 0 && targets > 0
+        ? lossValue(this.device.read(smoothedSum)) / targets
+        : losses.loss;
+    return { ...losses, total: losses.total - losses.loss + smoothed, gradients, norm: trainer.norm };
   }
 
   /** What {@link lossAndGradients} left is applied with one clip scale; gradients that are not finite change nothing, as in a run. */

@@ -15,6 +15,8 @@ export interface StageShape {
   readonly precision?: Precision;
   /** Format of rows between gates and experts, to which they are rounded wherever the experts are; default f32. */
   readonly rowFormat?: Precision;
+  /** Label smoothing ε of the loss in training; default 0. What is reported and evaluated is the loss without it. */
+  readonly smoothing?: number;
   /** Default: matrices are whole. */
   readonly tensor?: TensorShare;
 }

@@ -23,13 +23,13 @@ function meeting(peers: number): (rank: number) => ExchangeShares {
     });
 }
 
-type Axis = Omit<TensorAxis, 'expertsSliced'> & Partial<TensorAxis>;
+type Axis = Omit<TensorAxis, 'expertsSliced'> & Partial<TensorAxis> & { readonly smoothing?: number };
 
 /** One model whose matrices lie on `tp` peers, which here share a device. */
 class Peers {
   readonly models: readonly LocalModel[];
 
-  constructor(device: Device, config: ModelConfig, { expertsSliced = true, ...axis }: Axis) {
+  constructor(device: Device, config: ModelConfig, { expertsSliced = true, smoothing = 0, ...axis }: Axis) {
     const exchangeOf = meeting(axis.tp);
     this.models = Array.from({ length: axis.tp }, (_, rank) => {
       const tensor = tensorShare({ ...axis, expertsSliced }, rank);
@@ -38,6 +38,7 @@ class Peers {
         sequences: 4,
         grains: 2,
         tensor,
+        smoothing,
         exchange: exchangeOf(rank),
       });
     });
@@ -145,6 +146,12 @@ const models: Readonly<Record<string, TinyChanges>> = {
     norm: { kind: 'layer', eps: 1e-5 },
     moe: { norm: true, sharedExperts: 1, dExpert: 8 },
   },
+  'an encoder, experts in every other layer': {
+    ...wide,
+    layers: 4,
+    encoder: { layers: 2, seqLen: 5 },
+    moe: { every: 2, dExpert: 8 },
+  },
   'norms of heads': { ...wide, qkNorm: 'head', moe: { sharedExperts: 1 } },
   'norms over the width': { ...wide, qkNorm: 'full', norm: { kind: 'layer', eps: 1e-5 }, moe: {} },
 };
@@ -171,6 +178,17 @@ for (const [title, changes] of Object.entries(models)) {
         equal(t, one, await runOf(config, { tp, segments: 4, expertsSliced }, batch));
   });
 }
+
+test('tensor peers: a smoothed loss', async (t) => {
+  const config = tinyConfig({ ...wide, moe: null, tiedHead: true });
+  const batch = tinyBatch(config);
+  const smoothing = 0.2;
+  const whole = await runOf(config, { tp: 1, segments: 1, smoothing }, batch);
+  alike(t, whole, await runOf(config, { tp: 2, segments: 1, smoothing }, batch), 1e-5);
+  const one = await runOf(config, { tp: 1, segments: 4, smoothing }, batch);
+  alike(t, whole, one, 1e-5);
+  for (const tp of [2, 4]) equal(t, one, await runOf(config, { tp, segments: 4, smoothing }, batch));
+});
 
 test('tensor peers: fewer key/value heads than peers', async (t) => {
   for (const qkNorm of ['none', 'head'] as const) {

@@ -70,6 +70,7 @@ export function jobOf(
     layout: new Layout({ ...topology, model }),
     precision: train.precision,
     recompute: train.recompute,
+    labelSmoothing: train.labelSmoothing,
     tensorSegments: train.tensorSegments,
     rowFormat: topology.wire.dtype,
     ...(choices.purpose === undefined ? {} : { purpose: choices.purpose }),

@@ -30,7 +30,7 @@ const extensionKeys = /^train\.(?:steps|optimizer\.warmup)$/u;
 
 /** What a run did before these keys existed: a manifest that lacks one was written by code that did this, whatever the default is now. */
 const earlier = {
-  train: { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1 },
+  train: { maxSkipped: 0, scheduleFrom: 0, recompute: 'none', tensorSegments: 1, labelSmoothing: 0 },
   model: { mla: null, encoder: null, positions: 'rotary', relative: { buckets: 32, maxDistance: 128 } },
   moe: { firstDense: 0, norm: false },
   router: {

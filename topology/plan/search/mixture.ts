@@ -34,6 +34,7 @@ const trainKeys = {
   optimizer: 'kept',
   precision: 'kept',
   tensorSegments: 'kept',
+  labelSmoothing: 'kept',
   maxSkipped: 'kept',
   seed: 'kept',
 } as const satisfies Readonly<Record<keyof ResolvedTopology['train'], Decision>>;
