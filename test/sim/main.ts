@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { corpus } from './corpus.ts';
 import { commitSeed } from './commit-seed.ts';
+import { presetStep } from './preset-step.ts';
 import { againLine, summaryOf } from './report.ts';
 import { clusters } from './clusters.ts';
 import { sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
@@ -14,6 +15,7 @@ const usage = `npm run test:sim -- [--seeds N] [--states N] [--base SEED] [--job
   --base SEED   the first one of both; default: from the commit, so that every commit draws others
   --jobs N      processes; default 2
   --seed SEED [--cluster N]   one run again, with what it drew
+  --preset NAME one step of it in shapes only, against its plan
   --state SEED  the same of a loss in a given state
 `;
 
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     states: { type: 'string' },
     state: { type: 'string' },
+    preset: { type: 'string' },
     of: { type: 'string' },
     base: { type: 'string' },
     jobs: { type: 'string' },
@@ -91,8 +94,19 @@ async function mixtures(): Promise<number> {
   return code ?? 1;
 }
 
+/** Runs a step of a preset, and says what came of it; its exit code. */
+async function tellPreset(name: string): Promise<number> {
+  const { devices, parameters, bytes, wallSeconds, wrong } = await presetStep(name);
+  const sizes = `${(parameters / 1e9).toFixed(1)}e9 parameters on ${devices} devices, ${(bytes / 2 ** 30).toFixed(1)} GiB on the fullest`;
+  const lines = [`${name}: ${sizes}, ${wallSeconds.toFixed(0)} s`, ...wrong];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return wrong.length > 0 ? 1 : 0;
+}
+
 if (values.help) {
   process.stdout.write(usage);
+} else if (values.preset !== undefined) {
+  process.exitCode = await tellPreset(values.preset);
 } else if (values.seed !== undefined || values.state !== undefined) {
   const seed = number('seed', values.seed ?? values.state, 0);
   const run =
@@ -127,6 +141,7 @@ if (values.help) {
       all.push(...runs);
     }
     const others = await mixtures();
-    process.exitCode = others > 0 || all.some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
+    const step = await tellPreset('z-code-10b');
+    process.exitCode = others > 0 || step > 0 || all.some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
   }
 }

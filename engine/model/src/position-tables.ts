@@ -34,10 +34,10 @@ function angles(positions: number, dim: number, theta: number): readonly [Float6
 /** Element 2i of a row is the sine, 2i + 1 the cosine of its angle. */
 function sineTable({ seqLen, dModel }: ModelConfig): Float64Array {
   const [cosines, sines] = angles(seqLen, dModel, 10_000);
-  return Float64Array.from(
-    { length: seqLen * dModel },
-    (_, at) => (at % 2 === 0 ? sines : cosines)[at >> 1] ?? 0,
-  );
+  const table = new Float64Array(seqLen * dModel);
+  sines.forEach((sine, pair) => (table[2 * pair] = sine));
+  cosines.forEach((cosine, pair) => (table[2 * pair + 1] = cosine));
+  return table;
 }
 
 /**
