@@ -299,6 +299,15 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { tp: 2, pp: 2, dp: 2, ep: 2, expertsSliced: false },
     train: { batch: 16, grains: 16, microbatches: 2 },
   },
+  'encoder, biases by distance, a stack a stage, dp 2, zero 3, bf16': {
+    model: { ...reading, positions: 't5' },
+    parallel: { pp: 2, dp: 2, zero: 3 },
+    train: { batch: 16, grains: 16, microbatches: 2, precision: 'bf16' },
+  },
+  'encoder, biases by distance, tp 2': {
+    model: { ...reading, positions: 't5' },
+    parallel: { tp: 2, dp: 1 },
+  },
   'encoder, dp 2, experts on two workers without a stage': {
     model: reading,
     parallel: { dp: 2, ep: 2 },
