@@ -9,10 +9,14 @@ export const axisKeys = {
   granularity: null,
   expansion: null,
   tokens: null,
+  steps: 'train.steps',
   seed: 'train.seed',
 } as const satisfies Readonly<Record<string, string | null>>;
 
 export type AxisName = keyof typeof axisKeys;
+
+/** An axis whose values are models with a name: `{ name: dense, set: { model.moe: null } }`. */
+export const VARIANT_AXIS = 'variant';
 
 /** An axis whose values are maps of other axes, varied together. */
 export const SIZE_AXIS = 'size';
@@ -49,17 +53,19 @@ const parts: Readonly<Record<AxisName, (value: unknown) => string>> = {
   granularity: (value) => (value === DENSE ? DENSE : `g${said(value)}`),
   expansion: (value) => `e${said(value)}`,
   tokens: (value) => (typeof value === 'number' ? shortCount(value) : said(value)),
+  steps: (value) => `n${said(value)}`,
   seed: (value) => `s${said(value)}`,
 };
 
-/** `d64-tc-g4-1M-s1`: the values of its axes, so that a cell is called the same however the grid around it changes. */
+/** `d64-tc-g4-1M-s1`, `moe-s1`: the values of its axes, so that a cell is called the same however the grid around it changes. */
 export function cellName(assignment: Assignment): string {
   const named = Object.entries(parts).flatMap(([axis, part]) =>
     assignment.has(axis) ? [part(assignment.get(axis))] : [],
   );
-  const others = [...assignment].filter(([axis]) => !isAxisName(axis));
+  const variant = assignment.has(VARIANT_AXIS) ? [said(assignment.get(VARIANT_AXIS))] : [];
+  const others = [...assignment].filter(([axis]) => !isAxisName(axis) && axis !== VARIANT_AXIS);
   const seed = assignment.has('seed') ? named.splice(-1) : [];
-  return [...named, ...others.map(([key, value]) => `${key}-${said(value)}`), ...seed]
+  return [...variant, ...named, ...others.map(([key, value]) => `${key}-${said(value)}`), ...seed]
     .join('-')
     .replaceAll(/[^A-Za-z0-9._-]+/gu, '_');
 }

@@ -5,7 +5,7 @@ import type { TopologyProblem } from '../problem.ts';
 import { resolveComposed } from '../resolve.ts';
 import type { ResolvedTopology } from '../resolved.ts';
 import { decidesNumbers } from '../run-settings.ts';
-import { axisKeys, DENSE, isAxisName } from './axes.ts';
+import { axisKeys, DENSE, isAxisName, VARIANT_AXIS } from './axes.ts';
 import type { GridCell } from './grid.ts';
 
 /** One training of a sweep. */
@@ -77,7 +77,11 @@ export function resolveCell(cell: GridCell, { base, file, devices }: CellSetting
   const resolve = (layer: Layer): ResolvedTopology =>
     resolveComposed({ layer, problems: [], files: [file] }, { path: file, set: [] });
 
+  if (assignment.has('tokens') && assignment.has('steps'))
+    throw problem('steps', 'follow from the tokens; name one of the two axes');
+  const ofVariant = [...cell.set].map(([key, value]) => [key, value, originOfAxis(VARIANT_AXIS)] as const);
   const plain = [...assignment].flatMap(([axis, value]) => {
+    if (axis === VARIANT_AXIS) return [];
     const key = isAxisName(axis) ? axisKeys[axis] : axis;
     return key === null ? [] : [[key, value, originOfAxis(axis)] as const];
   });
@@ -93,19 +97,19 @@ export function resolveCell(cell: GridCell, { base, file, devices }: CellSetting
             ['model.moe.granularity', granularity, origin],
           ]
         : [];
-  const written = mergeLayers(base, layerOf([...plain, ...experts]));
+  const written = mergeLayers(base, layerOf([...ofVariant, ...plain, ...experts]));
   const tokens = assignment.get('tokens');
   const sized =
     tokens === undefined ? written : withTokens(written, tokens, resolve, problem, originOfAxis('tokens'));
   const { steps } = resolve(sized).train;
   const here = originOf(base, '');
-  const isCalm = at(sized.value, 'checkpoint.every') !== undefined;
+  const says = (key: string): boolean => at(sized.value, key) !== undefined;
   const whole = mergeLayers(
     sized,
     layerOf([
       ...(name.length <= 64 ? ([['name', name, here]] as const) : []),
-      ['eval.every', steps, here],
-      ...(isCalm ? [] : ([['checkpoint.every', Math.ceil(steps / 10), here]] as const)),
+      ...(says('eval.every') ? [] : ([['eval.every', steps, here]] as const)),
+      ...(says('checkpoint.every') ? [] : ([['checkpoint.every', Math.ceil(steps / 10), here]] as const)),
       ...(devices === null ? [] : ([['machines', [{ host: 'localhost', devices }], here]] as const)),
     ]),
   );

@@ -6,6 +6,7 @@ import {
   isAxisName,
   readAxisValue,
   SIZE_AXIS,
+  VARIANT_AXIS,
   withoutIdleAxes,
   type Assignment,
 } from './axes.ts';
@@ -21,12 +22,16 @@ export interface GridCell {
   readonly name: string;
   readonly assignment: Assignment;
   readonly origins: ReadonlyMap<string, Origin>;
+  /** Dotted keys of a topology, and the values that its variant gives them. */
+  readonly set: Assignment;
 }
 
 /** One value of an axis, or of the axes that vary together with it. */
 interface Choice {
   readonly values: Assignment;
   readonly origin: Origin;
+  /** Of a variant. */
+  readonly set?: Assignment;
 }
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
@@ -35,6 +40,7 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 class AxisReader {
   readonly problems: TopologyProblem[] = [];
   readonly #layer: Layer;
+  readonly #variants = new Map<string, Choice>();
 
   constructor(layer: Layer) {
     this.#layer = layer;
@@ -57,6 +63,7 @@ class AxisReader {
 
   #choice(axis: string, value: unknown, path: string): Choice {
     const origin = originOf(this.#layer, path);
+    if (axis === VARIANT_AXIS) return this.#variant(value, path, origin);
     if (axis !== SIZE_AXIS) return { values: new Map([[axis, readAxisValue(axis, value)]]), origin };
     if (!isTree(value))
       this.#mind(path, value, 'must be a map of axes that vary together: { dModel: 64, layers: 4 }');
@@ -68,12 +75,39 @@ class AxisReader {
     };
   }
 
+  /** A variant is written in full once, in the grid, and named in `only` and `also`. */
+  #variant(value: unknown, path: string, origin: Origin): Choice {
+    if (typeof value === 'string') {
+      const known = this.#variants.get(value);
+      if (known === undefined)
+        this.#mind(path, value, `must be a variant of the grid: ${[...this.#variants.keys()].join(', ')}`);
+      return known ?? { values: new Map(), origin };
+    }
+    const { name, set = {}, ...others } = isTree(value) ? value : {};
+    const keys = isTree(set) ? Object.keys(set) : [''];
+    const isWhole = typeof name === 'string' && name !== '' && Object.keys(others).length === 0;
+    if (!isWhole || keys.some((key) => !key.includes('.')))
+      this.#mind(
+        path,
+        value,
+        'must be a name and dotted keys of a topology: { name: dense, set: { model.moe: null } }',
+      );
+    const choice: Choice = {
+      values: new Map([[VARIANT_AXIS, name]]),
+      origin,
+      set: new Map(isTree(set) ? Object.entries(set) : []),
+    };
+    if (isWhole && this.#variants.has(name)) this.#mind(path, value, `is the second variant called ${name}`);
+    if (isWhole) this.#variants.set(name, choice);
+    return choice;
+  }
+
   #checkName(axis: string, path: string): void {
-    if (isAxisName(axis) || axis === SIZE_AXIS || axis.includes('.')) return;
+    if (isAxisName(axis) || axis === SIZE_AXIS || axis === VARIANT_AXIS || axis.includes('.')) return;
     this.#mind(
       path,
       undefined,
-      `no such axis; there are ${Object.keys(axisKeys).join(', ')}, ${SIZE_AXIS}, and every dotted key of a topology, such as train.optimizer.lr`,
+      `no such axis; there are ${Object.keys(axisKeys).join(', ')}, ${SIZE_AXIS}, ${VARIANT_AXIS}, and every dotted key of a topology, such as train.optimizer.lr`,
     );
   }
 
@@ -92,19 +126,20 @@ class AxisReader {
 
 /** Every combination of one choice of each axis, the first axis slowest. */
 function product(axes: ReadonlyMap<string, readonly Choice[]>): readonly GridCell[] {
-  let cells: readonly Pick<GridCell, 'assignment' | 'origins'>[] = [
-    { assignment: new Map(), origins: new Map() },
+  let cells: readonly Omit<GridCell, 'name'>[] = [
+    { assignment: new Map(), origins: new Map(), set: new Map() },
   ];
   for (const choices of axes.values())
     cells = cells.flatMap((cell) =>
-      choices.map(({ values, origin }) => ({
+      choices.map(({ values, origin, set = new Map() }) => ({
         assignment: new Map([...cell.assignment, ...values]),
         origins: new Map([...cell.origins, ...[...values.keys()].map((axis) => [axis, origin] as const)]),
+        set: new Map([...cell.set, ...set]),
       })),
     );
-  return cells.map(({ assignment, origins }) => {
+  return cells.map(({ assignment, ...others }) => {
     const used = withoutIdleAxes(assignment);
-    return { name: cellName(used), assignment: used, origins };
+    return { name: cellName(used), assignment: used, ...others };
   });
 }
 

@@ -67,6 +67,37 @@ grid:
   t.like(cell, { granularity: 4, expansion: 8 });
 });
 
+test('sweep: variants are models with a name; patterns name them, and each has its own hash', (t) => {
+  const text = `${base}grid:
+  variant:
+    - { name: moe, set: { model.moe: { experts: 8, topK: 1 }, train.grains: 8 } }
+    - { name: in-order, set: { model.moe: { experts: 8, topK: 1, capacity: { train: 1.0, drop: position } } } }
+    - { name: dense, set: { model.moe: null } }
+  seed: [1, 2]
+  steps: [7]
+`;
+  t.deepEqual(
+    names(
+      t,
+      `${text}only:\n  - { variant: [moe, dense], seed: 2 }\nalso:\n  - { variant: dense, seed: 3 }\n`,
+    ),
+    ['moe-n7-s2', 'dense-n7-s2', 'dense-n7-s3'],
+  );
+  const { cells } = load(t, text);
+  t.deepEqual(cells[0]?.axes, { variant: 'moe', seed: 1, steps: 7 });
+  t.like(cells[0]?.topology.model.moe, { experts: 8, topK: 1, norm: true });
+  t.like(cells[0]?.topology.train, { steps: 7, grains: 8, seed: 1 });
+  t.like(cells[2]?.topology.model.moe?.capacity, { train: 1, drop: 'position' });
+  t.is(cells[4]?.topology.model.moe, null);
+  t.is(new Set(cells.map(({ decided }) => JSON.stringify(decided))).size, 6);
+});
+
+test('sweep: evaluations are those of the base, one at the end where it says none', (t) => {
+  const grid = 'grid: { steps: [40] }\n';
+  t.is(load(t, `${base}${grid}`).cells[0]?.topology.eval.every, 40);
+  t.is(load(t, `${base}  eval: { every: 10 }\n${grid}`).cells[0]?.topology.eval.every, 10);
+});
+
 test('sweep: what decides a cell is what is written of it, and no layout', (t) => {
   const grid = 'grid: { granularity: [1], expansion: [8] }\n';
   const decided = (text: string) => load(t, `${text}${grid}`).cells[0]?.decided;
@@ -107,6 +138,26 @@ test('sweep: problems have their place in the sweep file, those of a cell among 
     /only\.0\.sed +no such axis/,
   );
   t.regex(error('grid: {}\n'), /base +must be a topology/);
+  t.regex(
+    error(`${base}grid: { variant: [{ name: a, set: { steps: 3 } }] }\n`),
+    /grid\.variant\.0: .* must be a name and dotted keys of a topology/,
+  );
+  t.regex(
+    error(`${base}grid: { variant: [{ name: a }, { name: a, set: { train.seed: 2 } }] }\n`),
+    /grid\.variant\.1: .* is the second variant called a/,
+  );
+  t.regex(
+    error(`${base}grid: { variant: [{ name: a }] }\nonly: [{ variant: b }]\n`),
+    /only\.0\.variant: b +must be a variant of the grid: a/,
+  );
+  t.regex(
+    error(`${base}grid: { variant: [{ name: a, set: { model.dModle: 3 } }] }\n`),
+    /sweep\.yaml:5:\d+ .*no such key in model.*\(cell a\); nearest: dModel/,
+  );
+  t.regex(
+    error(`${base}grid: { tokens: [1k], steps: [3] }\n`),
+    /steps: 3 +follow from the tokens; name one of the two axes/,
+  );
   const many = Array.from({ length: 101 }, (_, index) => index).join(', ');
   t.regex(
     error(`${base}grid: { data.text: ['a b', 'a/b'] }\n`),
