@@ -1,6 +1,9 @@
 /** `model_type` of the architectures that both sides can express. */
 export type HuggingFaceKind = 'mixtral' | 'olmoe' | 'qwen3_moe';
 
+/** Of those that are read; Switch Transformers are not written. */
+export type ReadableKind = HuggingFaceKind | 'switch_transformers';
+
 /** What Transformers knows about an architecture before it reads a folder. */
 export interface HuggingFaceClass {
   /** Class of the model, for `architectures`. */

@@ -1,7 +1,13 @@
 import { defaultRouter, dropless, routerNames, type ModelConfig, type MoeConfig } from '@troupe/spec';
 import { ConfigKeys, type Json } from './config-keys.ts';
 import { CheckpointUnsupportedError } from './errors.ts';
-import { huggingFaceClasses, huggingFaceKinds, type HuggingFaceKind } from './hugging-face-class.ts';
+import {
+  huggingFaceClasses,
+  huggingFaceKinds,
+  type HuggingFaceKind,
+  type ReadableKind,
+} from './hugging-face-class.ts';
+import { configFromSwitch, switchKind } from './hugging-face-switch.ts';
 import { shownJson } from './json-text.ts';
 import { ropeTheta } from './rope-keys.ts';
 
@@ -93,9 +99,20 @@ function untrained(keys: ConfigKeys): readonly string[] {
     .map((name) => `${name} ${keys.number(name)} is not built; training goes without it`);
 }
 
+/** Before its tensors are listed. */
+function refuseMany(keys: ConfigKeys, key: string, { layers, moe }: ModelConfig): void {
+  const experts = moe?.experts ?? 0;
+  const tensors = layers * (3 * experts + 11);
+  if (tensors > TENSORS_MAX)
+    throw keys.refuse(
+      key,
+      `with ${experts} experts a layer the model has ${tensors} tensors; at most ${TENSORS_MAX} are read`,
+    );
+}
+
 /** A config.json in our terms. */
 export interface HuggingFaceConfig {
-  readonly kind: HuggingFaceKind;
+  readonly kind: ReadableKind;
   readonly config: ModelConfig;
   /** What it asks of training that is not built. */
   readonly notes: readonly string[];
@@ -113,22 +130,21 @@ export interface HuggingFaceConfig {
  * @throws {CheckpointUnsupportedError} TROUPE_CHECKPOINT_UNSUPPORTED naming the key and its value
  */
 export function configFromHuggingFace(where: string, json: Json, seqLen?: number): HuggingFaceConfig {
+  if (json['model_type'] === switchKind) {
+    const { keys, config, notes } = configFromSwitch(where, json, seqLen);
+    refuseMany(keys, 'num_layers', config);
+    return { kind: switchKind, config, notes };
+  }
   const kind = huggingFaceKinds.find((each) => each === json['model_type']);
   if (kind === undefined) {
     const value = shownJson(json['model_type']);
-    const problem = `model_type is ${value}; readable are ${huggingFaceKinds.join(', ')}`;
+    const problem = `model_type is ${value}; readable are ${[...huggingFaceKinds, switchKind].join(', ')}`;
     throw new CheckpointUnsupportedError(where, problem, { key: 'model_type', value });
   }
   const keys = new ConfigKeys(where, json, huggingFaceClasses[kind]);
   refuseUnbuilt(keys);
   const moe = moeFrom(keys, kind);
   const layers = keys.count('num_hidden_layers');
-  const tensors = layers * (3 * moe.experts + 11);
-  if (tensors > TENSORS_MAX)
-    throw keys.refuse(
-      'num_hidden_layers',
-      `with ${moe.experts} experts a layer the model has ${tensors} tensors; at most ${TENSORS_MAX} are read`,
-    );
   const config: ModelConfig = {
     vocab: keys.count('vocab_size'),
     layers,
@@ -146,5 +162,6 @@ export function configFromHuggingFace(where: string, json: Json, seqLen?: number
     ffn: { activation: 'swiglu', dFf: keys.count('intermediate_size') },
     moe,
   };
+  refuseMany(keys, 'num_hidden_layers', config);
   return { kind, config, notes: untrained(keys) };
 }

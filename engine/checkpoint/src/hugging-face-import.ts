@@ -2,7 +2,7 @@ import { assert, type Storage } from '@troupe/core';
 import type { ModelConfig, Parameter } from '@troupe/spec';
 import { inFolder } from './checkpoint-folders.ts';
 import { CheckpointMismatchError } from './errors.ts';
-import type { HuggingFaceKind } from './hugging-face-class.ts';
+import type { ReadableKind } from './hugging-face-class.ts';
 import { configFromHuggingFace } from './hugging-face-config.ts';
 import { openWeights, readJson } from './hugging-face-files.ts';
 import {
@@ -11,6 +11,7 @@ import {
   type ExpertLayout,
   type HuggingFaceSource,
 } from './hugging-face-names.ts';
+import { switchKind } from './hugging-face-switch.ts';
 import { quoted, shownJson } from './json-text.ts';
 import { TOKENIZER_FILE } from './manifest.ts';
 import { isWeightDtype, weightDtypes } from './safetensors-dtype.ts';
@@ -19,7 +20,7 @@ import { bytesOf, type SafetensorsFile } from './safetensors.ts';
 
 /** A model in the files of Hugging Face, seen under our names and shapes. */
 export interface HuggingFaceModel {
-  readonly kind: HuggingFaceKind;
+  readonly kind: ReadableKind;
   /** Which layout the expert tensors were found in. */
   readonly layout: ExpertLayout;
   readonly config: ModelConfig;
@@ -27,7 +28,7 @@ export interface HuggingFaceModel {
   readonly notes: readonly string[];
   /** Every parameter of the model, each with exactly one source. */
   readonly parameters: readonly Parameter[];
-  /** Elements of a parameter, F32 bit for bit, BF16 and F16 widened. Default: all of them. */
+  /** Elements of a parameter, F32 bit for bit (but for the last norm of a Switch Transformer, which is scaled), BF16 and F16 widened. Default: all of them. */
   read(name: string, range?: { readonly offset: number; readonly length: number }): Promise<Float32Array>;
   /** Bytes of `tokenizer.json`, or null. */
   tokenizer(): Promise<Uint8Array | null>;
@@ -40,7 +41,7 @@ const isDerived = (key: string): boolean => key.endsWith('.rotary_emb.inv_freq')
 
 /** Finds the one source of each parameter; whatever is missing, double, misshapen, no weight or left over is a problem. */
 function findPlaces(
-  config: ModelConfig,
+  { kind, config }: Pick<HuggingFaceModel, 'kind' | 'config'>,
   weights: ReadonlyMap<string, SafetensorsFile>,
 ): { readonly places: ReadonlyMap<string, Place>; readonly problems: readonly string[] } {
   const places = new Map<string, Place>();
@@ -52,7 +53,7 @@ function findPlaces(
     if (!isDerived(key)) unusedElements.set(key, numElements(file.tensor(key).shape));
   }
   for (const parameter of modelParameters(config)) {
-    const found = possibleSources(config, parameter).filter((source) => weights.has(source.key));
+    const found = possibleSources(kind, config, parameter).filter((source) => weights.has(source.key));
     const [source, second] = found;
     const file = source === undefined ? undefined : weights.get(source.key);
     if (source === undefined || file === undefined) {
@@ -85,15 +86,13 @@ function findPlaces(
 /** A tied model may carry its head a second time; then it has to be the embedding. */
 async function withoutTiedHead(
   folder: string,
-  config: ModelConfig,
+  { kind, config }: Pick<HuggingFaceModel, 'kind' | 'config'>,
   weights: ReadonlyMap<string, SafetensorsFile>,
 ): Promise<ReadonlyMap<string, SafetensorsFile>> {
-  const [head, embedding] = [weights.get('lm_head.weight'), weights.get('model.embed_tokens.weight')];
+  const table = kind === switchKind ? 'shared.weight' : 'model.embed_tokens.weight';
+  const [head, embedding] = [weights.get('lm_head.weight'), weights.get(table)];
   if (!config.tiedHead || head === undefined || embedding === undefined) return weights;
-  const [a, b] = [
-    await head.readFloats('lm_head.weight'),
-    await embedding.readFloats('model.embed_tokens.weight'),
-  ];
+  const [a, b] = [await head.readFloats('lm_head.weight'), await embedding.readFloats(table)];
   if (Buffer.compare(bytesOf(a), bytesOf(b)) !== 0) {
     throw new CheckpointMismatchError(folder, [
       "tensor 'lm_head.weight' differs from the embedding it is tied to",
@@ -105,7 +104,7 @@ async function withoutTiedHead(
 }
 
 /**
- * Opens a folder that Transformers wrote: Mixtral, OLMoE or Qwen3-MoE, experts one by one or fused, in one file or several.
+ * Opens a folder that Transformers wrote: Mixtral, OLMoE or Qwen3-MoE, experts one by one or fused, or a Switch Transformer, in one file or several.
  *
  * @param options - `seqLen`: sequence length to train at, default `max_position_embeddings`
  * @throws {CheckpointUnsupportedError} TROUPE_CHECKPOINT_UNSUPPORTED naming the key of config.json
@@ -123,8 +122,8 @@ export async function readHuggingFace(
     await readJson(storage, configPath),
     options.seqLen,
   );
-  const weights = await withoutTiedHead(folder, config, await openWeights(storage, folder));
-  const { places, problems } = findPlaces(config, weights);
+  const weights = await withoutTiedHead(folder, { kind, config }, await openWeights(storage, folder));
+  const { places, problems } = findPlaces({ kind, config }, weights);
   if (problems.length > 0) throw new CheckpointMismatchError(folder, problems);
   const parameters = modelParameters(config);
   const sizes = new Map(parameters.map((parameter) => [parameter.name, parameter.size]));
@@ -143,7 +142,9 @@ export async function readHuggingFace(
       assert(offset >= 0 && length >= 0 && offset + length <= size, 'a range lies inside its parameter', {
         name,
       });
-      return place.file.readFloats(place.key, { offset: place.elementOffset + offset, length });
+      const { file, key, elementOffset, scale = 1 } = place;
+      const elements = await file.readFloats(key, { offset: elementOffset + offset, length });
+      return scale === 1 ? elements : elements.map((each) => each * scale);
     },
     async tokenizer() {
       const path = inFolder(folder, TOKENIZER_FILE);

@@ -1,4 +1,6 @@
 import { denseUnits, expertUnits, moeLayers, type ModelConfig, type Parameter } from '@troupe/spec';
+import type { ReadableKind } from './hugging-face-class.ts';
+import { switchKind, switchSource } from './hugging-face-switch.ts';
 
 /** `fused`: all experts of a layer in `mlp.experts.gate_up_proj` [E, 2F, D] (gate rows, then up rows) and `down_proj` [E, D, F]. */
 export type ExpertLayout = 'per-expert' | 'fused';
@@ -10,6 +12,8 @@ export interface HuggingFaceSource {
   /** First element of the parameter inside the tensor. */
   readonly elementOffset: number;
   readonly layout: ExpertLayout;
+  /** The parameter is the tensor's elements times this; absent: 1. */
+  readonly scale?: number;
 }
 
 /** All parameters of a model, in forward order with a layer's experts after the rest of it. */
@@ -57,8 +61,14 @@ export function fusedSource(config: ModelConfig, name: string): HuggingFaceSourc
 }
 
 /** Every place where a Hugging Face folder may keep a parameter; exactly one of them has to be there. */
-export function possibleSources(config: ModelConfig, parameter: Parameter): readonly HuggingFaceSource[] {
+export function possibleSources(
+  kind: ReadableKind,
+  config: ModelConfig,
+  parameter: Parameter,
+): readonly HuggingFaceSource[] {
   const { name, shape } = parameter;
+  if (kind === switchKind)
+    return [{ ...switchSource(config, name), shape, elementOffset: 0, layout: 'per-expert' }];
   const keys = new Set([name, mixtralName(name)]);
   const own = [...keys].map((key): HuggingFaceSource => ({
     key,

@@ -10,7 +10,7 @@ export { lineageOf, MANIFEST_FILE, tensorGroups, TOKENIZER_FILE } from './manife
 export { safetensorsDtypes, type SafetensorsDtype } from './safetensors-dtype.ts';
 export type { PlacedTensor, SafetensorsHeader, SafetensorsTensor } from './safetensors-header.ts';
 export { openSafetensors, SafetensorsWriter, type SafetensorsFile } from './safetensors.ts';
-export { huggingFaceKinds, type HuggingFaceKind } from './hugging-face-class.ts';
+export { huggingFaceKinds, type HuggingFaceKind, type ReadableKind } from './hugging-face-class.ts';
 export { configFromHuggingFace, type HuggingFaceConfig } from './hugging-face-config.ts';
 export { configToHuggingFace } from './hugging-face-written-config.ts';
 export type { ExportedTokenizer } from './hugging-face-tokenizer.ts';

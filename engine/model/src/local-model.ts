@@ -279,7 +279,12 @@ export class LocalModel {
 
   /** What the last call of {@link lossAndGradients} computed on its way. */
   get trainingActivations(): Activations {
-    return this.#training().act.decoder;
+    return this.trainingStreams.decoder;
+  }
+
+  /** The same, stream by stream. */
+  get trainingStreams(): Streams<Activations> {
+    return this.#training().act;
   }
 
   #run(calls: readonly KernelCall[]): Promise<unknown> {

@@ -57,6 +57,21 @@ for (const [kind, as] of [
   });
 }
 
+test('import: a Switch Transformer becomes a checkpoint with two stacks; it is not exported', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  huggingFaceFolder(path('hf'), 'switch');
+  const imported = await runCli(['import', 'hf', '--out', 'models/a', '--seq-len', '20'], at);
+  t.is(imported.code, 0, imported.stderr);
+  t.regex(imported.stdout, /switch_transformers, 15\.2k parameters/);
+  t.regex(imported.stdout, /train\.grains should be train\.batch/);
+  t.regex(imported.stdout, /next: write data\.parallel and data\.tasks into models\/a\/topology\.yaml/);
+  t.is((await runCli(['validate', 'models/a/topology.yaml'], at)).code, 0);
+  const exported = await runCli(['export', 'models/a', '--out', 'out/a'], at);
+  t.is(exported.code, 1);
+  t.regex(exported.stderr, /the model cannot be written: .* it has an encoder, positions is t5/);
+});
+
 test('import: refuses by name, with the right code, and leaves nothing behind', async (t) => {
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
@@ -80,7 +95,10 @@ test('import: refuses by name, with the right code, and leaves nothing behind', 
     ],
     [{ num_local_experts: 1e8 }, /with 100000000 experts a layer/],
     [{ rope_scaling: { rope_type: 'yarn', factor: 4 } }, /rope_scaling is/],
-    [{ model_type: 'deepseek_v3' }, /model_type is "deepseek_v3"; readable are mixtral, olmoe, qwen3_moe/],
+    [
+      { model_type: 'deepseek_v3' },
+      /model_type is "deepseek_v3"; readable are mixtral, olmoe, qwen3_moe, switch_transformers/,
+    ],
     [{ hidden_size: 64 }, /does not fit the model: tensor 'model\.embed_tokens\.weight' has shape \[64,32\]/],
     [{ num_hidden_layers: 1 }, /tensor 'model\.layers\.1\.[\w.]+' is extra/],
   ];

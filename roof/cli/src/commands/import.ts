@@ -36,12 +36,20 @@ async function importFolder(from: string, options: ImportCommandOptions): Promis
       });
       return;
     }
+    // Nobody writes a Switch Transformer, and whatever has an encoder reads tasks of the one who trains it.
+    const isSwitch = kind === 'switch_transformers';
     print(
       `wrote ${checkpoint}: ${kind}, ${count(numParameters)} parameters (${layout} experts)`,
       ...notes,
       ...(hasTokenizer ? [] : ['the folder has no tokenizer.json, so the model has no text']),
-      `next: npx troupe ${hasTokenizer ? `generate ${out.path} --prompt "…"` : `export ${out.path} --out FOLDER`}`,
-      `or train it on: npx troupe launch ${out.path}/topology.yaml${hasTokenizer ? ' --set data.text=FILE' : ''} --from ${out.path}`,
+      ...(isSwitch
+        ? [
+            `next: write data.parallel and data.tasks into ${out.path}/topology.yaml and train it on: npx troupe launch ${out.path}/topology.yaml --from ${out.path}`,
+          ]
+        : [
+            `next: npx troupe ${hasTokenizer ? `generate ${out.path} --prompt "…"` : `export ${out.path} --out FOLDER`}`,
+            `or train it on: npx troupe launch ${out.path}/topology.yaml${hasTokenizer ? ' --set data.text=FILE' : ''} --from ${out.path}`,
+          ]),
     );
   } catch (error) {
     out.release();
@@ -53,7 +61,7 @@ export function registerImport(program: Command): void {
   verb(
     program,
     'import <folder>',
-    'Make a checkpoint of a Hugging Face folder: Mixtral, OLMoE or Qwen3-MoE, in safetensors.',
+    'Make a checkpoint of a Hugging Face folder: Mixtral, OLMoE, Qwen3-MoE or Switch, in safetensors.',
     'npx troupe import OLMoE-1B-7B --out models/olmoe --seq-len 1024',
   )
     .requiredOption(
@@ -62,7 +70,7 @@ export function registerImport(program: Command): void {
     )
     .option(
       '--seq-len <n>',
-      'positions of one sequence; default: max_position_embeddings of the model',
+      'positions of one sequence; default: max_position_embeddings of the model, of Switch 512',
       integer(1),
     )
     .action(importFolder);

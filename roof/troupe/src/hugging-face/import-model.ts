@@ -4,8 +4,8 @@ import {
   CheckpointMismatchError,
   readHuggingFace,
   type ExpertLayout,
-  type HuggingFaceKind,
   type HuggingFaceModel,
+  type ReadableKind,
 } from '@troupe/checkpoint';
 import { parseTokenizer } from '@troupe/data';
 import { formatTopology, resolveTopology } from '@troupe/topology';
@@ -28,7 +28,7 @@ export interface ImportOptions {
 export interface ImportedModel {
   /** Of the checkpoint: `models/olmoe/step-000000`. */
   readonly checkpoint: string;
-  readonly kind: HuggingFaceKind;
+  readonly kind: ReadableKind;
   readonly layout: ExpertLayout;
   readonly numParameters: number;
   readonly sizeBytes: number;
@@ -74,7 +74,8 @@ export async function importHuggingFace(
     seqLen === undefined ? {} : { seqLen },
   );
   const tokenizer = await tokenizerBytes(folder, model);
-  const isText = tokenizer !== null && model.config.vocab >= TEXT_VOCAB_MIN;
+  // With an encoder what is read are tasks, which only who trains it on knows.
+  const isText = tokenizer !== null && model.config.encoder === null && model.config.vocab >= TEXT_VOCAB_MIN;
   const file = {
     troupe: 1 as const,
     name: topologyName(target),

@@ -20,6 +20,8 @@ export function modelSection(config: ModelConfig): ModelSection {
   return {
     vocab: config.vocab,
     layers: config.layers,
+    encoder: config.encoder,
+    positions: config.positions,
     dModel: config.dModel,
     heads: config.heads,
     kvHeads: config.kvHeads,
@@ -30,6 +32,7 @@ export function modelSection(config: ModelConfig): ModelSection {
     normEps: config.norm.eps,
     qkNorm: config.qkNorm,
     rope: { theta: config.rope.theta },
+    relative: config.relative,
     tiedHead: config.tiedHead,
     init: { scale: config.init.scale, embedding: config.init.embedding },
     ffn: { kind: config.ffn.activation, dFf },
