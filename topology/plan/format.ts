@@ -147,6 +147,9 @@ function memoryLines({ memory, topology }: Plan, limit: number): readonly string
   ];
 }
 
+/** Of what a launch refuses, lines that are shown. */
+const MAX_UNBUILT = 10;
+
 /** The time of a step, and what it is worth. */
 function stepTimeLine({ basis, stepSeconds, tokensPerSecond }: StepTime): string {
   if (stepSeconds === null || tokensPerSecond === null)
@@ -155,6 +158,14 @@ function stepTimeLine({ basis, stepSeconds, tokensPerSecond }: StepTime): string
   return basis === 'simulated'
     ? `Predicted step time: ${seconds}, ${rate} (simulated under the calibration)`
     : `Step time: at least ${seconds}, at most ${rate} (every device and link at full speed); \`plan --calibration FILE\` predicts it`;
+}
+
+/** What a launch refuses: the first few, since every device of a cluster may be among them. */
+function unbuiltLines({ unbuilt }: Plan): readonly string[] {
+  if (unbuilt.length === 0) return [];
+  const shown = unbuilt.slice(0, MAX_UNBUILT).map((problem) => `  ${formatProblem(problem)}`);
+  const rest = unbuilt.length - shown.length;
+  return ['', 'Planned, but launch refuses it', ...shown, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
 }
 
 /** The plan for people. At most `limit` rows a table. */
@@ -208,12 +219,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
     `Work: ${formatCount(plan.flopsPerStep)}FLOP a step, ${plan.tokensPerStep} tokens a step, ${formatCount(plan.flopsPerToken)}FLOP a token`,
     stepTimeLine(plan.time),
   ];
-  if (plan.unbuilt.length > 0)
-    lines.push(
-      '',
-      'Planned, but launch refuses it',
-      ...plan.unbuilt.map((problem) => `  ${formatProblem(problem)}`),
-    );
+  lines.push(...unbuiltLines(plan));
   return `${lines.join('\n')}\n`;
 }
 

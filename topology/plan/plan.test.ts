@@ -334,6 +334,14 @@ test('formatPlan: shows both memory tables, every node and the step time', (t) =
   t.false(text.includes('unknown'));
 });
 
+test('formatPlan: of what launch refuses the first ten', (t) => {
+  const devices = Array.from({ length: 12 }, (_, index) => `cuda:${index}`);
+  const lines = formatPlan(plan({ machines: [{ host: 'localhost', devices }] })).split('\n');
+  const refused = lines.slice(lines.indexOf('Planned, but launch refuses it') + 1);
+  t.is(refused.filter((line) => line.includes('TROUPE_NOT_BUILT')).length, 10);
+  t.true(refused.includes('  … and 2 more'));
+});
+
 test('formatPlan: of an encoder and a decoder, which layers are whose and what stages hand on', (t) => {
   const encoding = { ...model, layers: 3, encoder: { layers: 2, seqLen: 48 } };
   const lines = formatPlan(
