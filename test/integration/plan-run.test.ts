@@ -289,10 +289,10 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { pp: 2, dp: 2, ep: 2, pipeline: 'interleaved' },
     train: { batch: 16, grains: 16, microbatches: 2 },
   },
-  'encoder, tp 2, layers computed again': {
+  'encoder, tp 2, layers computed again, labels smoothed': {
     model: { ...reading, qkNorm: 'full' },
     parallel: { tp: 2, dp: 1 },
-    train: { batch: 16, grains: 16, recompute: 'layer' },
+    train: { batch: 16, grains: 16, recompute: 'layer', labelSmoothing: 0.1 },
   },
   'encoder, tp 2, pp 2, dp 2, ep 2, whole experts': {
     model: reading,

@@ -252,6 +252,12 @@ test('planTopology: links add up to what devices send by formula', (t) => {
   );
 });
 
+test('planTopology: a smoothed head shares the sum of the logits of each token, too', (t) => {
+  const sent = (labelSmoothing: number) =>
+    plan({ parallel: { tp: 2 }, train: { batch: 24, grains: 24, labelSmoothing } }).traffic.perDevice.tensor;
+  t.is(sent(0.1) - sent(0), 4 * 24 * 32);
+});
+
 test('planTopology: step time needs speeds, and then is the least that compute and wire allow', (t) => {
   const unknown = plan({ parallel: { dp: 2 } });
   t.deepEqual(unknown.time, {

@@ -38,9 +38,10 @@ export function tensorBytes(topology: ResolvedTopology, layout: Layout, worker: 
   const dealt = dealtShare(topology, layout, worker);
   const { blocks, hasEmbedding, hasHead } = layout.stagePlan(pp);
   const { from, to } = layout.segmentsOf(tp);
+  const headSums = train.labelSmoothing > 0 ? 4 : 3;
   const numbers =
     blocks.reduce((sum, layer) => sum + layerNumbers(topology, layer, dealt), 0) +
     (hasEmbedding ? model.dModel * positionsOf(model) : 0) +
-    (hasHead ? (model.dModel + 3 * (to - from)) * model.seqLen : 0);
+    (hasHead ? (model.dModel + headSums * (to - from)) * model.seqLen : 0);
   return 4 * numbers * (train.batch / layout.mesh.dp);
 }
