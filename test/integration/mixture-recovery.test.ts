@@ -173,6 +173,18 @@ const cases: Readonly<Record<string, Case>> = {
       ],
     ]),
   ),
+  'a stage that hands the memory of an encoder on': {
+    mixture: { pp: 3, microbatches: 3, model: 'translating' },
+    buddies: true,
+    faults: [crash(1, { actor: 'pass/pp1/dp0/tp0/*', state: 'unattending', times: 8 })],
+    from: ['peers+0'],
+  },
+  'the last block of an encoder, which nobody keeps': {
+    mixture: { pp: 2, dp: 2, microbatches: 2, model: 'encoder', zero: 3 },
+    buddies: false,
+    faults: [crash(0, { actor: 'gate/L1/pp0/dp0', state: 'awaitingRows', times: 9 })],
+    from: ['snapshot+1'],
+  },
   'two stages of one replica at once': {
     mixture: { pp: 3, dp: 2, microbatches: 2 },
     buddies: true,

@@ -14,9 +14,7 @@ import {
 import { builtPart, differences, movesIn, refusedOf } from './mixture-run.ts';
 import { inputOf, topologyOf } from './mixture-topology.ts';
 import { legalPairs, mixtures, published } from './table.ts';
-
-/** Which of three parts of the table runs here; `npm run test:sim` runs all. */
-const THIRD = Number(process.env['TROUPE_MIXTURES'] ?? 0);
+import { inThird } from './third.ts';
 
 test('mixtures: every legal pair of values occurs, and each mixture is one that a file may ask for', (t) => {
   const found = new Set(
@@ -75,7 +73,7 @@ test('mixtures: what is legal in the table is what a topology file may say', (t)
   );
 });
 
-const here = mixtures.filter((_, index) => index % 3 === THIRD);
+const here = inThird(mixtures);
 
 test('mixtures: what does not run so far, and is trained without it', (t) => {
   const refused = here.filter((mixture) => refusedOf(mixture).length > 0);

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -94,6 +94,18 @@ async function mixtures(): Promise<number> {
   return code ?? 1;
 }
 
+/** The lists of mixtures of which tests run a third, whole; the exit code. */
+async function lists(): Promise<number> {
+  const files = ['test/mixtures/*.test.ts'];
+  const child = spawn('npx', ['ava', ...files], {
+    cwd: fileURLToPath(new URL('../../../', import.meta.url)),
+    env: { ...process.env, TROUPE_MIXTURES: 'all' },
+    stdio: 'inherit',
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
+}
+
 /** Runs a step of a preset, and says what came of it; its exit code. */
 async function tellPreset(name: string): Promise<number> {
   const { devices, parameters, bytes, wallSeconds, wrong } = await presetStep(name);
@@ -140,7 +152,7 @@ if (values.help) {
       process.stdout.write(`${[`by ${name}:`, ...summaryOf(runs)].join('\n')}\n`);
       all.push(...runs);
     }
-    const others = await mixtures();
+    const others = (await mixtures()) + (await lists());
     const step = await tellPreset('z-code-10b');
     process.exitCode = others > 0 || step > 0 || all.some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
   }
