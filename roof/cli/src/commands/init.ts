@@ -32,7 +32,7 @@ async function init(file: string, options: InitOptions): Promise<void> {
 
 /** Written out, so that help opens no folder; `help.test.ts` compares. */
 const presets =
-  'quickstart, tiny; multilingual (a translator); the grid of arXiv:2402.07871, granular-3m, granular-7m, granular-13m, granular-25m, granular-49m, granular-85m; known models, olmoe-1b-7b, mixtral-8x7b, deepseek-moe-16b, deepseek-v3 (to plan)';
+  'quickstart, tiny; multilingual (a translator); the grid of arXiv:2402.07871, granular-3m, granular-7m, granular-13m, granular-25m, granular-49m, granular-85m; known models, olmoe-1b-7b, mixtral-8x7b, deepseek-moe-16b, deepseek-v3 and z-code-10b (to plan)';
 
 export function registerInit(program: Command): void {
   verb(
