@@ -15,16 +15,16 @@ test('presetNames: lists quickstart and tiny', (t) => {
 /** Presets that are planned and counted, with what `launch` refuses of them by name. */
 const plannedOnly: Readonly<Record<string, readonly string[]>> = {
   'deepseek-v3': ['model.mla'],
+  // On CUDA devices of eight machines.
+  'z-code-10b': ['machines.host', 'machines.devices'],
 };
 
 for (const name of presetNames()) {
   test(`loadTopology: preset ${name} loads, plans and asks for nothing else that is not built`, (t) => {
     const resolved = loadTopology(name);
     t.is(resolved.name, name);
-    t.deepEqual(
-      refuseUnbuilt(resolved).map(({ key }) => key),
-      plannedOnly[name] ?? [],
-    );
+    const keys = refuseUnbuilt(resolved).map(({ key }) => key.replace(/\.\d+/g, ''));
+    t.deepEqual([...new Set(keys)], plannedOnly[name] ?? []);
     t.true(planTopology(resolved).flopsPerStep > 0);
     t.true(commentedTopology(name).includes('#'));
   });

@@ -11,7 +11,9 @@ function rowOf(preset: string): string {
   const topology = loadTopology(preset);
   const { total, active, lookup } = parameterCounts(topology.model);
   const { layers, dModel, moe } = topology.model;
-  const refused = refuseUnbuilt(topology).map(({ key }) => code(key.replace('model.', '')));
+  // Of all machines and devices once.
+  const keys = refuseUnbuilt(topology).map(({ key }) => key.replace('model.', '').replace(/\.\d+/g, ''));
+  const refused = [...new Set(keys)].map(code);
   const experts = moe === null ? 'none' : `${moe.topK} of ${moe.experts}, ${moe.dExpert} wide`;
   const cells = [code(preset), `${layers} × ${dModel}`, experts, rounded(total), rounded(active)];
   return `| ${[...cells, rounded(active - lookup), refused.join(', ') || 'nothing'].join(' | ')} |`;
