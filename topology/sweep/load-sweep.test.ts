@@ -183,3 +183,23 @@ test('sweep: the experiment of examples/granularity is one, at most one epoch lo
     t.is(cells.filter((cell) => cell.expansion === 8 && cell.granularity === granularity).length, number);
   t.true(cells.every(({ topology: { train, model } }) => train.steps * train.batch * model.seqLen < 2.01e6));
 });
+
+test('sweep: the one of examples/multilingual varies one thing at a time', (t) => {
+  const file = fileURLToPath(new URL('../../../examples/multilingual/sweep.yaml', import.meta.url));
+  const { cells, keepCheckpoints } = loadSweep(file, { cores: 2 });
+  t.true(keepCheckpoints);
+  const variants = ['moe', 'dense', 'in-order', 'translation-only'];
+  t.deepEqual(
+    cells.map(({ name }) => name),
+    variants.flatMap((name) => [`${name}-s1`, `${name}-s2`]),
+  );
+  const [moe, dense, inOrder, alone] = variants.map(
+    (variant) => cells.find(({ name }) => name === `${variant}-s1`)?.topology ?? t.fail(),
+  );
+  t.like(moe?.model.moe, { experts: 16, topK: 1, dExpert: moe?.model.ffn.dFf, every: 2 });
+  t.is(moe?.data.source.kind === 'parallel' && moe.data.source.sources.length, 8);
+  t.deepEqual({ ...dense?.model, moe: moe?.model.moe }, moe?.model);
+  t.deepEqual([dense?.data, dense?.train], [moe?.data, moe?.train]);
+  t.is(inOrder?.model.moe?.capacity?.drop, 'position');
+  t.deepEqual([alone?.model, alone?.train], [moe?.model, moe?.train]);
+});
