@@ -56,6 +56,25 @@ test('evaluation: repeated sequences are routed and not counted; one batch witho
     ...batch([7, 8, 1, 2]),
     targets_T: Int32Array.from([8, 9, -1, -1]),
   });
+  const withSource = (ids: readonly number[]) => ({
+    ...batch(ids),
+    source: {
+      ids_T: Int32Array.from(ids, (id) => id * 2),
+      firstSeen_T: new Int32Array(ids.length),
+      endSeen_T: new Int32Array(ids.length).fill(ids.length),
+      valid_T: new Uint8Array(ids.length).fill(1),
+      crossFirst_T: new Int32Array(ids.length),
+      crossEnd_T: new Int32Array(ids.length).fill(ids[0] ?? 0),
+    },
+  });
+  t.deepEqual(joinedParts(parts, [withSource([7]), withSource([1])]).source, {
+    ids_T: Int32Array.from([14, 2]),
+    firstSeen_T: Int32Array.from([0, 0]),
+    endSeen_T: Int32Array.from([1, 1]),
+    valid_T: Uint8Array.from([1, 1]),
+    crossFirst_T: Int32Array.from([0, 0]),
+    crossEnd_T: Int32Array.from([7, 1]),
+  });
   const one = batch([3]);
   t.is(joinedParts(parts.slice(0, 1), [one]), one);
 });

@@ -1,4 +1,4 @@
-import type { Batch } from './batch.ts';
+import type { Batch, SourceBatch } from './batch.ts';
 
 /** A run of the sequences of an evaluation pass, as a source of tokens is asked for them. */
 export interface EvaluationPart {
@@ -50,21 +50,61 @@ export function evaluationParts(
   return parts;
 }
 
+/** Arrays one behind the other. */
+function joined<A extends Int32Array | Uint8Array>(arrays: readonly A[], make: (length: number) => A): A {
+  const all = make(arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const each of arrays) {
+    all.set(each, at);
+    at += each.length;
+  }
+  return all;
+}
+
+const ints = (length: number): Int32Array => new Int32Array(length);
+const bytes = (length: number): Uint8Array => new Uint8Array(length);
+
+function joinedSources(sources: readonly SourceBatch[]): SourceBatch {
+  const of = (name: Exclude<keyof SourceBatch, 'valid_T'>): Int32Array =>
+    joined(
+      sources.map((source) => source[name]),
+      ints,
+    );
+  return {
+    ids_T: of('ids_T'),
+    firstSeen_T: of('firstSeen_T'),
+    endSeen_T: of('endSeen_T'),
+    crossFirst_T: of('crossFirst_T'),
+    crossEnd_T: of('crossEnd_T'),
+    valid_T: joined(
+      sources.map(({ valid_T }) => valid_T),
+      bytes,
+    ),
+  };
+}
+
 /** The batch of a pass from those of its parts. Sequences that are repeated have no targets. */
 export function joinedParts(parts: readonly EvaluationPart[], batches: readonly Batch[]): Batch {
   const [only] = batches;
   if (only !== undefined && batches.length === 1 && parts[0]?.isRepeated === false) return only;
-  const length = batches.reduce((sum, { ids_T }) => sum + ids_T.length, 0);
-  const [ids_T, firstSeen_T] = [new Int32Array(length), new Int32Array(length)];
-  const targets_T = new Int32Array(length).fill(-1);
-  const valid_T = new Uint8Array(length);
-  let at = 0;
-  for (const [index, batch] of batches.entries()) {
-    ids_T.set(batch.ids_T, at);
-    firstSeen_T.set(batch.firstSeen_T, at);
-    valid_T.set(batch.valid_T, at);
-    if (parts[index]?.isRepeated === false) targets_T.set(batch.targets_T, at);
-    at += batch.ids_T.length;
-  }
-  return { ids_T, targets_T, firstSeen_T, valid_T };
+  const targets = batches.map(({ targets_T }, index) =>
+    parts[index]?.isRepeated === false ? targets_T : ints(targets_T.length).fill(-1),
+  );
+  const sources = batches.flatMap(({ source }) => source ?? []);
+  return {
+    ids_T: joined(
+      batches.map(({ ids_T }) => ids_T),
+      ints,
+    ),
+    firstSeen_T: joined(
+      batches.map(({ firstSeen_T }) => firstSeen_T),
+      ints,
+    ),
+    targets_T: joined(targets, ints),
+    valid_T: joined(
+      batches.map(({ valid_T }) => valid_T),
+      bytes,
+    ),
+    ...(sources.length === 0 ? {} : { source: joinedSources(sources) }),
+  };
 }

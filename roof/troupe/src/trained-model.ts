@@ -74,8 +74,11 @@ function evaluationBatch(
   const batch = joinedParts(parts, batches);
   // Held-out ones that were not asked for are padding too.
   const whole = Math.ceil(end.sequences / end.domain) * end.domain;
-  batch.targets_T.fill(-1, Math.max(0, whole - first) * source.seqLen);
-  batch.valid_T.fill(0, Math.max(0, whole - first) * source.seqLen);
+  const asked = Math.max(0, whole - first);
+  batch.targets_T.fill(-1, asked * source.seqLen);
+  batch.valid_T.fill(0, asked * source.seqLen);
+  const read = batch.source?.valid_T;
+  if (read !== undefined) read.fill(0, (asked * read.length) / count);
   return batch;
 }
 
