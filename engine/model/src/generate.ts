@@ -53,7 +53,7 @@ function checkSource({ encoder, vocab }: ModelConfig, source: readonly number[] 
   }
   if (source === undefined)
     throw new GenerationError(
-      'this model has an encoder (model.encoder), so it writes of a source; give one to write()',
+      'this model has an encoder (model.encoder), so it writes of a source that the encoder reads: use `troupe translate`, or in a program give write() a source',
     );
   if (source.length === 0 || source.length > encoder.seqLen)
     throw new GenerationError(

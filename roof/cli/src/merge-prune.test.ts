@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { createProgram } from './program.ts';
 import { jsonLines, runCli, type CliResult } from './testing/cli-process.ts';
@@ -73,6 +73,9 @@ test.serial(
     );
     t.true(readFileSync(path('half/topology.yaml'), 'utf8').includes('experts: 2\n'));
 
+    const ofOneRun = await good('merge', 'half/step-000001', 'half/step-000002', '--out', 'two-steps');
+    t.notRegex(ofOneRun.stdout, /no common checkpoint/, 'two checkpoints of one run have the same beginning');
+
     const [b, x] = [path('b'), path('x')];
     const refused: readonly (readonly [readonly string[], RegExp])[] = [
       [['prune', b, '--keep', '9', '--out', x], /9 experts cannot be kept of 4/],
@@ -89,3 +92,29 @@ test.serial(
     t.false(existsSync(x));
   },
 );
+
+test.serial('eval --beside: the other run is measured on the held-out text of the first', async (t) => {
+  const { folder, path } = workplace(t);
+  const at = { cwd: folder };
+  writeFileSync(path('other.txt'), `${'Nobody adds what a stranger counts.\n\n'.repeat(60)}`);
+  const launch = ['launch', 'small.yaml', '--quiet', '--stop-after', '1', '--run-dir'];
+  const runs = [
+    ['a'],
+    ['b', '--set', 'data.text=other.txt'],
+    ['short', '--set', 'model.seqLen=16', '--set', 'data.text=other.txt'],
+  ];
+  for (const args of runs) t.is((await runCli([...launch, ...args], at)).code, 0);
+  const { stdout } = await runCli(['eval', 'a', '--beside', 'b', '--json'], at);
+  const [a, b] = jsonLines(stdout);
+  t.is(b?.['run'], 'b');
+  for (const key of ['tokens', 'unigramEntropy', 'bigramCrossEntropy']) t.is(b?.[key], a?.[key], key);
+  const other = await runCli(['eval', 'a', '--beside', 'short'], at);
+  t.is(other.code, 2);
+  t.regex(
+    other.stderr,
+    /--beside measures short on the held-out text of a, and it has another model\.seqLen; evaluate each alone/,
+  );
+  const workers = await runCli(['eval', 'a', '--beside', 'b', '--set', 'parallel.dp=2'], at);
+  t.is(workers.code, 2);
+  t.regex(workers.stderr, /workers read that of its own data; evaluate each alone/);
+});

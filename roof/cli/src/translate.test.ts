@@ -118,5 +118,7 @@ test.serial('translate: a model with an encoder reads the text there, and writes
   const long = await runCli(['translate', 'run', 'long.txt', '--from', 'en', '--to', 'ye'], at);
   t.regex(long.stderr, /text 1 has 99 tokens, and this model reads at most 23 of a text/);
   const none = await runCli(['generate', 'run', '--prompt', 'sun'], at);
-  t.regex(none.stderr, /this model has an encoder .*so it writes of a source/);
+  t.regex(none.stderr, /this model has an encoder .*use `troupe translate`/);
+  const done = await runCli(['resume', 'run'], at);
+  t.regex(done.stdout, /next: npx troupe eval run\n/, 'generate would refuse it');
 });

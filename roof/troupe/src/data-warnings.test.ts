@@ -57,3 +57,26 @@ test('dataWarnings: a task that leaves many texts out names the language that la
     /^translation leaves out 20 of 40 texts of (?:en-de|de-en), and some of 1 other: no sequence holds them/,
   );
 });
+
+test('dataWarnings: no task is evaluated', async (t) => {
+  const path = join(folder, 'unevaluated.tsv');
+  writeFileSync(path, Array.from({ length: 40 }, (_, i) => `one ${i}\teins ${i}\n`).join(''));
+  const data = `data={parallel: [{kind: tsv, file: ${path}, from: en, to: de}], tasks: [{kind: translation, evaluate: false}], tokenizer: {kind: bytes}, holdout: 0.2}`;
+  const topology = loadTopology('tiny', {
+    set: [data, 'model.seqLen=64', 'model.vocab=512', 'train.batch=4'],
+  });
+  const [none, ...more] = dataWarnings(topology, await openTopologyData(topology));
+  t.deepEqual(more, []);
+  t.regex(none ?? '', /^no task is evaluated \(data\.tasks: evaluate is false for all\)/);
+});
+
+test('dataWarnings: of the tokenizer of a checkpoint nobody asked for a size', async (t) => {
+  const path = join(folder, 'short.txt');
+  writeFileSync(path, 'a word or two, a word or two\n\n'.repeat(200));
+  const topology = loadTopology('tiny', {
+    set: [`data={text: ${path}, tokenizer: {kind: bpe}, holdout: 0}`, 'model.vocab=4096', 'model.seqLen=4'],
+  });
+  const data = await openTopologyData(topology);
+  t.regex(dataWarnings(topology, data).join(), /^the tokenizer has \d+ tokens, 4096 were asked for/);
+  t.deepEqual(dataWarnings(topology, data, true), []);
+});

@@ -24,23 +24,28 @@ function leftOut(tasks: NonNullable<DataSource['tasks']>): readonly string[] {
 /**
  * What people should know of data before they wait for a run on them, one sentence each: fewer tokens than asked for, nothing held out
  * though something should be, texts too long for a sequence, fewer sequences than a step takes. Synthetic tokens have none of it.
+ *
+ * @param isTokenizerGiven - it is the one of a checkpoint, of which nobody asked for a size
  */
 export function dataWarnings(
   topology: ResolvedTopology,
   { tokenizer, batches, tasks = [] }: DataSource,
+  isTokenizerGiven = false,
 ): readonly string[] {
   if (tokenizer === null) return [];
-  const { holdout } = topology.data;
+  const { holdout, source } = topology.data;
   const { kind, file, vocab } = topology.data.tokenizer;
   const { batch } = topology.train;
   const { numEvalSequences, numTrainWindows, seqLen } = batches;
   return [
-    ...(kind === 'bpe' && file === null && vocab !== null && tokenizer.vocabSize < vocab
+    ...(!isTokenizerGiven && kind === 'bpe' && file === null && vocab !== null && tokenizer.vocabSize < vocab
       ? [fewerTokens(tokenizer.vocabSize, vocab)]
       : []),
     ...(holdout > 0 && numEvalSequences === 0
       ? [
-          `data.holdout ${holdout} holds no document out, so there is no held-out loss; add documents, or raise data.holdout`,
+          source.kind === 'parallel' && source.tasks.every(({ evaluate }) => !evaluate)
+            ? 'no task is evaluated (data.tasks: evaluate is false for all), so there is no held-out loss; leave evaluate out for one'
+            : `data.holdout ${holdout} holds no document out, so there is no held-out loss; add documents, or raise data.holdout`,
         ]
       : []),
     ...leftOut(tasks),

@@ -7,6 +7,7 @@ import { partTable } from '../run/part-table.ts';
 import { bytes, count, nats, natsAToken } from '../run/numbers.ts';
 import type { ScoredDirection } from '../translation/score.ts';
 import { metricNames, type TranslationMetric } from '../translation/metrics.ts';
+import type { HeldOutText } from '../held-out.ts';
 import { dividedOrWhole } from './division.ts';
 import { collect, integer, named, verb, type CommonOptions } from '../verb.ts';
 
@@ -33,13 +34,16 @@ interface Measured extends Evaluation {
   readonly parts: readonly PartLoss[];
   /** Of each direction; none unless they were asked for. */
   readonly translations: readonly ScoredDirection[];
+  /** Of one device; null: workers read it. */
+  readonly heldOut: HeldOutText | null;
 }
 
 /** The loss on one device, as one process computes it. */
-async function onOneDevice(path: string, options: EvalOptions): Promise<Measured> {
+async function onOneDevice(path: string, options: EvalOptions, first: HeldOutText | null): Promise<Measured> {
   const { withHeldOut } = await import('../held-out.ts');
   const timesWell = options.beside !== undefined;
-  return withHeldOut(path, { ...options, timesWell, warn }, async (evaluate, { model, data }) => {
+  const on = first === null ? {} : { on: first };
+  return withHeldOut(path, { ...options, ...on, timesWell, warn }, async (evaluate, { model, heldOut }) => {
     const measured = await evaluate();
     const { step, numParameters } = model;
     const tokensPerSecond = measured.tokens / measured.seconds;
@@ -47,8 +51,8 @@ async function onOneDevice(path: string, options: EvalOptions): Promise<Measured
       options.metrics === undefined
         ? []
         : await (await import('../translation/score.ts')).scoreTranslations(model, options);
-    const statistics = data.statistics();
-    return { step, numParameters, tokensPerSecond, ...measured, statistics, translations };
+    const statistics = heldOut.data.statistics();
+    return { step, numParameters, tokensPerSecond, ...measured, statistics, translations, heldOut };
   });
 }
 
@@ -86,6 +90,7 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Measured> 
       choices: null,
       parts: [],
       translations: [],
+      heldOut: null,
     };
   } finally {
     progress.close();
@@ -95,9 +100,10 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Measured> 
 
 const warn = (message: string): void => printError(`troupe: warning: ${message}`);
 
-const measured = (path: string, options: EvalOptions): Promise<Measured> =>
+/** @param first - held-out text that it is measured on; null: its own */
+const measured = (path: string, options: EvalOptions, first: HeldOutText | null): Promise<Measured> =>
   dividedOrWhole(options.set, {
-    onOneDevice: () => onOneDevice(path, options),
+    onOneDevice: () => onOneDevice(path, options, first),
     onWorkers: () => onWorkers(path, options),
   });
 
@@ -147,15 +153,23 @@ async function printMeasured(path: string, options: EvalOptions, found: Measured
   );
 }
 
+/** Workers read the data of each run; the same ones have the same counts. */
+const isOfOtherText = (a: Measured, b: Measured): boolean =>
+  a.tokens !== b.tokens ||
+  a.statistics.unigramEntropy !== b.statistics.unigramEntropy ||
+  a.statistics.bigramCrossEntropy !== b.statistics.bigramCrossEntropy;
+
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const { checkpoint: _ofTheFirst, ...ofBoth } = options;
   const { beside } = options;
   if (options.sentences !== undefined && options.metrics === undefined)
     throw new UsageError('--sentences goes with --metrics');
-  const found = await measured(path, options);
+  const found = await measured(path, options, null);
   await printMeasured(path, options, found);
   if (beside === undefined) return;
-  const other = await measured(beside, ofBoth);
+  const other = await measured(beside, ofBoth, found.heldOut);
+  if (other.heldOut === null && isOfOtherText(found, other))
+    throw (await import('../held-out.ts')).notTheSame(beside, path, 'workers read that of its own data');
   await printMeasured(beside, options, other);
   if (options.json === true) return;
   const difference = found.loss - other.loss;
@@ -192,7 +206,7 @@ export function registerEval(program: Command): void {
     .option('--expert-counts', 'also print which experts held-out tokens choose, by layer')
     .option(
       '--beside <run>',
-      'measure another run on the same, such as the model before it was pruned',
+      'measure another run on the same held-out text, such as the model before it was pruned',
       named,
     )
     .option(

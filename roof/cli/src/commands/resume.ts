@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
+import { look } from '../run/summary.ts';
 import { integer, verb } from '../verb.ts';
 import { addRunOptions, type RunCommandOptions } from './launch.ts';
 
@@ -53,7 +54,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
       else
         print(
           `${folder} is complete: it holds step ${step} of ${run.topology.train.steps}`,
-          `next: npx troupe generate ${folder}`,
+          `next: ${look(folder, run.topology)}`,
         );
       return;
     }

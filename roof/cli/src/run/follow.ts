@@ -315,7 +315,7 @@ class FollowedRun {
     if (this.#options.json === true) return exitCode;
     this.#progress.close();
     if (this.#forPeople && error === null)
-      print(...summary(this.#folder.path, this.#tally, done, this.#topology.train.steps));
+      print(...summary(this.#folder.path, this.#tally, done, this.#topology));
     if (this.#forPeople && profile !== null) print('', ...profileTable(profile));
     const line = exitLine(exitCode, this.#why(done, result));
     if (exitCode === exitCodes.ok) print(line);

@@ -1,4 +1,5 @@
 import type { DoneEvent } from '@troupe/telemetry';
+import type { ResolvedTopology } from '@troupe/topology';
 import { lossChart } from './loss-chart.ts';
 import { bytes, count, duration, nats, natsAToken, percent } from './numbers.ts';
 import type { Tally } from './tally.ts';
@@ -13,8 +14,17 @@ function heldOut({ evalLoss, unigramEntropy, bigramCrossEntropy }: DoneEvent): s
     : 'not measured in these steps (eval.every)';
 }
 
-/** What a run that ended leaves on the screen: curve, speed, what the loss means, what to type next. `steps`: of the schedule. */
-export function summary(folder: string, tally: Tally, done: DoneEvent, steps: number): readonly string[] {
+/** What to look at a trained model with: one with an encoder writes only of a text that it reads there. */
+export const look = (folder: string, { model }: Pick<ResolvedTopology, 'model'>): string =>
+  `npx troupe ${model.encoder === null ? 'generate' : 'eval'} ${folder}`;
+
+/** What a run that ended leaves on the screen: curve, speed, what the loss means, what to type next. */
+export function summary(
+  folder: string,
+  tally: Tally,
+  done: DoneEvent,
+  topology: Pick<ResolvedTopology, 'model' | 'train'>,
+): readonly string[] {
   const { last, checkpoint } = tally;
   if (last === null) return [];
   const kept = checkpoint === null ? [] : [`checkpoint     ${folder}/${checkpoint}`];
@@ -22,8 +32,8 @@ export function summary(folder: string, tally: Tally, done: DoneEvent, steps: nu
     checkpoint === null
       ? []
       : [
-          `next: npx troupe generate ${folder}`,
-          ...(done.steps >= steps ? [] : [`      npx troupe resume ${folder}`]),
+          `next: ${look(folder, topology)}`,
+          ...(done.steps >= topology.train.steps ? [] : [`      npx troupe resume ${folder}`]),
         ];
   return [
     '',

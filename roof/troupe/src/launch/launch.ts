@@ -212,7 +212,9 @@ class ForkedLaunch implements Launch {
   }
 
   dataWarnings(): readonly string[] {
-    return this.#data === null ? [] : dataWarnings(this.#topology, this.#data.source);
+    const { resumeFrom, weightsFrom } = this.#options;
+    const isTokenizerGiven = (resumeFrom ?? weightsFrom) != null;
+    return this.#data === null ? [] : dataWarnings(this.#topology, this.#data.source, isTokenizerGiven);
   }
 
   statistics(): DataStatistics {

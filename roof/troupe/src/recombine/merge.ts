@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { lineageOf, stepFolder, type CheckpointReader } from '@troupe/checkpoint';
 import { parseTokenizer } from '@troupe/data';
 import { expertsChoose, routerNames, type MoeConfig } from '@troupe/spec';
@@ -79,6 +80,8 @@ const lineage = ({ manifest }: CheckpointReader): readonly string[] => lineageOf
 
 function parentsMustMeet(a: ExpertModel, b: ExpertModel, force: boolean): readonly string[] {
   const known = new Set(lineage(a.checkpoint));
+  // A run folder has checkpoints of one run, which name what the run began with, but not each other.
+  if (resolve(a.folder) === resolve(b.folder)) return [];
   if (lineage(b.checkpoint).some((each) => known.has(each))) return [];
   const problem = `${a.folder} and ${b.folder} come from no common checkpoint (parents in manifest.json)`;
   if (!force)

@@ -30,6 +30,8 @@ interface Reads {
 const readsOf = ({ encoder, seqLen }: TranslatingModel['topology']['model']): Reads =>
   encoder === null ? { hasEncoder: false, most: seqLen - 2 } : { hasEncoder: true, most: encoder.seqLen - 1 };
 
+const inOneLine = (text: string): string => text.replaceAll(/\s+/gu, ' ').trim();
+
 /** Tokens of the text alone. */
 const lengthOf = ({ prompt, source }: TextRequest): number => (source ?? prompt).length - 1;
 
@@ -87,7 +89,7 @@ export async function* translate(
   const { seqLen } = topology.model;
   if (tokenizer === null)
     throw new GenerationError('this model was trained on synthetic tokens, which have no text');
-  const lines = texts.map((text) => text.replaceAll(/\s+/gu, ' ').trim());
+  const lines = texts.map(inOneLine);
   const reads = readsOf(topology.model);
   const { prompts, end } = await promptsOf(tokenizer, lines, { ...options, reads });
   const lengths = prompts.map(lengthOf);
@@ -121,6 +123,7 @@ export async function* translate(
     const room = roomOf(prompt);
     const made = best?.ids.slice(0, room) ?? [];
     const text = await tokenizer.decode(made, { skipSpecial: true });
-    yield { text: text.trim(), ended: best?.ended === true && best.ids.length < room };
+    // A line each: a model may write any byte.
+    yield { text: inOneLine(text), ended: best?.ended === true && best.ids.length < room };
   }
 }
