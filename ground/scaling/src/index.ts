@@ -2,6 +2,7 @@ export * from './compare/arms.ts';
 export * from './compare/gains.ts';
 export * from './compare/loss-curve.ts';
 export * from './compare/measured-run.ts';
+export * from './compare/seed-groups.ts';
 export * from './dense-optimum.ts';
 export * from './errors.ts';
 export * from './extrapolation.ts';

@@ -91,6 +91,62 @@ test.serial(
   },
 );
 
+test.serial(
+  'compare: rows of a sweep are means of seeds, and what is within their spread is no difference',
+  async (t) => {
+    const { folder: cwd, path } = workplace(t);
+    const part = (task: string, language: string, loss: number) => ({ task, language, loss, tokens: 100 });
+    const row = (name: string, heldOutLoss: number, ...heldOutParts: readonly object[]): string =>
+      JSON.stringify({ name, hash: '0', heldOutLoss, heldOutParts });
+    const lines = [
+      row('moe-s1', 2.99, part('translation', 'en-de', 2.5), part('denoising', 'de', 1)),
+      row('moe-s2', 3.01, part('translation', 'en-de', 2.7), part('denoising', 'de', 1)),
+      row('dense-s1', 3.49, part('translation', 'en-de', 3.5)),
+      row('dense-s2', 3.51, part('translation', 'en-de', 3.5)),
+      row('late/s1/on', 3.005),
+      JSON.stringify({ name: 'broken-s1', hash: '0', failed: 'no memory', exitCode: 5 }),
+    ];
+    writeFileSync(path('runs.jsonl'), `${lines.join('\n')}\n`);
+    for (const [name, gain] of [
+      ['moe-s1', 0.02],
+      ['moe-s2', 0.02],
+      ['dense-s1', 0.01],
+      ['dense-s2', 0.01],
+    ] as const) {
+      mkdirSync(path(join('runs.jsonl.runs', name)), { recursive: true });
+      const losses = { numSteps: 40, loss: (step: number) => 5 - gain * step, evalEvery: 10 };
+      writeFileSync(path(join('runs.jsonl.runs', name, 'metrics.jsonl')), metricsOf(losses));
+    }
+    const { code, stdout, stderr } = await runCli(['compare', 'runs.jsonl', '--out', 'c.svg'], { cwd });
+    t.is(code, 0, stderr);
+    t.regex(stdout, /^spread of seeds {2}a standard deviation of 0\.0141; /m);
+    t.regex(stdout, /^ +moe +2 +3\.0000$/m);
+    t.regex(stdout, /^ +dense +2 +3\.5000 +\+0\.5000 +worse$/m);
+    t.regex(stdout, /^ +late\/on +1 +3\.0050 +\+0\.0050 +no difference$/m);
+    t.regex(stdout, /^ +en-de +2\.6000 +3\.5000$/m);
+    t.regex(stdout, /^ +de +1\.0000$/m);
+    t.regex(stdout, /^ +moe +40 +20 \(× 0\.50\)$/m);
+    t.is(
+      readFileSync(path('c.svg'), 'utf8').match(/<circle/g)?.length,
+      2 * 2 * 4,
+      'two models, FLOPs unknown',
+    );
+
+    const refused = async (sentence: RegExp, ...args: readonly string[]): Promise<void> => {
+      const result = await runCli(['compare', ...args], { cwd });
+      t.is(result.code, 2, result.stderr);
+      t.regex(result.stderr, sentence);
+    };
+    await refused(/--loss train goes with folders of runs/, 'runs.jsonl', '--loss', 'train');
+    writeFileSync(path('other.jsonl'), row('alone-s1', 3));
+    await refused(/no folder of these runs is there any more/, 'other.jsonl', '--out', 'd.svg');
+    writeFileSync(path('other.jsonl'), '{"name": ');
+    await refused(/other\.jsonl:1: .* is not JSON; each line is one run/, 'other.jsonl');
+    writeFileSync(path('other.jsonl'), '{"name": "x"}');
+    await refused(/other\.jsonl has no row with a held-out loss/, 'other.jsonl');
+  },
+);
+
 test.serial('compare: what is no run, has no evaluation or no loss is one sentence', async (t) => {
   const { folder: cwd, path } = workplace(t);
   const refused = async (sentence: RegExp, ...args: readonly string[]): Promise<void> => {

@@ -6,7 +6,7 @@ export function registerCompare(program: Command): void {
   verb(
     program,
     'compare <runs...>',
-    'Say how fast runs learn: losses over updates, tokens and FLOPs, and the updates that one needs for what another ends with.',
+    'Say how fast runs learn: losses over updates, tokens and FLOPs, and the updates that one needs for what another ends with. A file of rows of `sweep` instead of folders: means of seeds and their spread, by task and language.',
     'npx troupe compare runs/moe runs/dense --out curves.svg',
   )
     .addOption(

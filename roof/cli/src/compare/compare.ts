@@ -1,4 +1,4 @@
-import { sampleEfficiency, smoothedCurve, type LossCurve, type Reached } from '@troupe/scaling';
+import { sampleEfficiency, smoothedCurve, type LossCurve } from '@troupe/scaling';
 import { table } from '@troupe/topology';
 import { UsageError } from '../errors.ts';
 import { OutputFile } from '../output-file.ts';
@@ -10,6 +10,9 @@ import { smoothedSteps } from '../sweep/read-metrics.ts';
 import type { CommonOptions } from '../verb.ts';
 import { heldOutCurve, readComparedRuns, trainingCurve, type ComparedRun } from './compared-run.ts';
 import { curveCharts } from './curve-charts.ts';
+import { compareRows } from './compare-rows.ts';
+import { isRowsFile } from './compared-rows.ts';
+import { reachTable } from './reach-table.ts';
 
 export interface CompareFlags extends CommonOptions {
   readonly loss?: 'train' | 'held-out';
@@ -48,21 +51,9 @@ const endRows = (curves: readonly LossCurve[]): readonly (readonly string[])[] =
       : [[name, String(end.updates), figure(end.tokens), shownFlops(end.flops), end.loss.toFixed(4)]];
   });
 
-const shownReach = ({ at, share, name, target }: Reached): string =>
-  at === null || share === null
-    ? 'never'
-    : name === target
-      ? String(at.updates)
-      : `${at.updates} (× ${share.toPrecision(2)})`;
-
-const reachRows = (
-  curves: readonly LossCurve[],
-  reached: readonly Reached[],
-): readonly (readonly string[])[] =>
-  curves.map((curve) => [curve.name, ...reached.filter(({ name }) => name === curve.name).map(shownReach)]);
-
 /** How fast runs learn: their losses over updates, tokens and FLOPs, and the updates that one needs for what another ends with. */
 export async function compare(folders: readonly string[], flags: CompareFlags): Promise<void> {
+  if (folders.some(isRowsFile)) return compareRows(folders, flags);
   const output = flags.out === undefined ? null : new OutputFile('--out', flags.out);
   const runs = await readComparedRuns(folders);
   const { loss, curves } = curvesOf(runs, flags.loss);
@@ -80,8 +71,7 @@ export async function compare(folders: readonly string[], flags: CompareFlags): 
     '',
     table(['run', 'updates', 'tokens', 'FLOPs', 'last loss'], endRows(curves), 1),
     '',
-    'Updates until a run (left) is as good as another one (above) at its end; × the updates of that one:',
-    table(['', ...curves.map(({ name }) => name)], reachRows(curves, reached), 1),
+    ...reachTable(curves, reached),
     ...written.map((file) => `wrote ${file}`),
   );
   warn(warnings, false);
