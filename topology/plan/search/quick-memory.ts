@@ -127,8 +127,9 @@ export class QuickMemory {
       const bytes = stateBytes(sizes, {
         isAlone,
         isOffloaded,
-        leaves: zero >= 2 && isShared,
-        isGathered: zero === 3 && isShared,
+        // What tensor peers hold alike stays whole, whatever is sharded.
+        leaves: zero >= 2 && isShared && !isAlike,
+        isGathered: zero === 3 && isShared && !isAlike,
       });
       return { ...bytes, buddies: isCopied ? copyBytes(sizes) : 0 };
     };
