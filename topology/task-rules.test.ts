@@ -109,6 +109,25 @@ test('data.tasks: keys of other kinds, spans beside other noise, and tasks witho
   );
 });
 
+test('data.tasks: texts that nobody named are refused before anything is read', (t) => {
+  const text = { kind: 'text', language: 'fr', file: 'x' };
+  const of = (parallel: readonly object[], task: object): readonly string[] =>
+    problemsOf({ parallel, tasks: [task] });
+  t.deepEqual(of([lines], { kind: 'denoising', languages: ['de', 'xx'] }), [
+    'TROUPE_TOPOLOGY_CONFLICT data.tasks.0.languages.1 no text of data.parallel is in xx; there is de, en',
+  ]);
+  t.deepEqual(of([lines, text], { kind: 'translation', pairs: ['en-fr'] }), [
+    'TROUPE_TOPOLOGY_CONFLICT data.tasks.0.pairs.0 no text of data.parallel is in en-fr; there is de-en, en-de',
+  ]);
+  t.deepEqual(of([text], { kind: 'translation' }), [
+    'TROUPE_TOPOLOGY_CONFLICT data.tasks.0.kind translation needs texts in two languages (from, to), and data.parallel names none',
+  ]);
+  t.deepEqual(of([lines, text], { kind: 'denoising', languages: ['fr', 'en'] }), []);
+  t.deepEqual(of([lines], { kind: 'translation', pairs: ['de-en'] }), []);
+  const unread = { kind: 'typescript' };
+  t.deepEqual(of([lines, unread], { kind: 'denoising', languages: ['xx'] }), [], 'only reading tells');
+});
+
 test('trajectory: files of parallel texts may move, tasks may not change', (t) => {
   const of = (source: string, weight: number) =>
     resolveTopology(withData({ parallel: [{ ...lines, source }], tasks: [{ kind: 'translation', weight }] }));

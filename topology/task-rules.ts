@@ -74,7 +74,38 @@ function ofTask(task: Task, index: number): readonly Finding[] {
   return [...idle, conflict(`${at}.noise`, at, rule)];
 }
 
-/** Judges sources of texts and tasks: which keys belong to which kind, and which tasks to which model. */
+/** What the texts are in; null where only reading them tells. */
+function languagesOf(origins: readonly Origin[]) {
+  const languages = new Set<string>();
+  const pairs = new Set<string>();
+  for (const { kind, from, to, language } of origins) {
+    if (kind === 'help' || kind === 'typescript') return null;
+    for (const each of [from, to, language]) if (each !== undefined) languages.add(each);
+    if (from !== undefined && to !== undefined) pairs.add(`${from}-${to}`).add(`${to}-${from}`);
+  }
+  return { languages, pairs };
+}
+
+/** Tasks whose texts nobody named. */
+function textRules(origins: readonly Origin[], tasks: readonly Task[]): readonly Finding[] {
+  const known = languagesOf(origins);
+  if (known === null) return [];
+  return tasks.flatMap((task, index) => {
+    const at = `data.tasks.${index}`;
+    const unknown = (['pairs', 'languages'] as const).flatMap((key) =>
+      (task[key] ?? []).flatMap((each, place) => {
+        const there = [...known[key]].toSorted().join(', ') || 'none';
+        const rule = `no text of data.parallel is in ${each}; there is ${there}`;
+        return known[key].has(each) ? [] : [conflict(`${at}.${key}.${place}`, 'data.parallel', rule)];
+      }),
+    );
+    if (unknown.length > 0 || task.kind !== 'translation' || known.pairs.size > 0) return unknown;
+    const rule = 'translation needs texts in two languages (from, to), and data.parallel names none';
+    return [conflict(`${at}.kind`, 'data.parallel', rule)];
+  });
+}
+
+/** Judges sources of texts and tasks: which keys belong to which kind, and which tasks to which model and which texts. */
 export function taskRules({ parallel, tasks }: Data, hasEncoder: boolean): readonly Finding[] {
   if (tasks !== undefined && parallel === undefined)
     return [conflict('data.tasks', 'data.parallel', `only parallel has tasks: ${taskKinds.join(', ')}`)];
@@ -89,5 +120,7 @@ export function taskRules({ parallel, tasks }: Data, hasEncoder: boolean): reado
         ]
       : [],
   );
-  return [...(parallel ?? []).flatMap(originRules), ...(tasks ?? []).flatMap(ofTask), ...models];
+  const keys = [...(parallel ?? []).flatMap(originRules), ...(tasks ?? []).flatMap(ofTask)];
+  const texts = keys.length > 0 ? [] : textRules(parallel ?? [], tasks ?? []);
+  return [...keys, ...models, ...texts];
 }

@@ -50,7 +50,7 @@ function keepMustBeLegal({ experts, topK, router }: MoeConfig, keep: number): vo
     keep > experts
       ? `${keep} experts cannot be kept of ${experts}`
       : keep < topK
-        ? `${keep} experts are fewer than the ${topK} that a token chooses (model.moe.topK); keep at least ${topK}`
+        ? `a token chooses ${topK} experts (model.moe.topK), more than the ${keep} to be kept; keep at least ${topK}`
         : keep % router.groups !== 0
           ? `${keep} experts are not divisible by ${router.groups} routing groups (model.moe.router.groups), which keep equally many; nearest: ${Math.max(1, Math.round(keep / router.groups)) * router.groups}`
           : (keep / router.groups) * router.topGroups < topK
