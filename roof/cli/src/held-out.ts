@@ -66,6 +66,12 @@ function mustReadTheSame(path: string, model: TrainedModel, on: HeldOutText): vo
   if (different !== undefined) throw notTheSame(path, on.path, `it has ${different[0]}`);
 }
 
+/** The sentence for a run that has no held-out loss. */
+export const nothingHeldOut = (path: string, holdout: number): UsageError =>
+  new UsageError(
+    `nothing is held out of the data of ${path} (data.holdout ${holdout}; tasks may say evaluate: false), so no loss can be measured; name a run with held-out text`,
+  );
+
 async function ownText(
   path: string,
   { model, checkpoint }: { readonly model: TrainedModel; readonly checkpoint: OpenedRun['checkpoint'] },
@@ -77,6 +83,7 @@ async function ownText(
     progress: options.progress.show,
     warn: options.warn,
   });
+  if (data.batches.numEvalSequences === 0) throw nothingHeldOut(path, model.topology.data.holdout);
   const sequences =
     options.batches === undefined
       ? evaluationSequences(model.topology, data.batches)

@@ -114,6 +114,13 @@ test.serial('eval --beside: the other run is measured on the held-out text of th
     other.stderr,
     /--beside measures short on the held-out text of a, and it has another model\.seqLen; evaluate each alone/,
   );
+  const launched = await runCli([...launch, 'all', '--set', 'data.holdout=0'], at);
+  t.is(launched.code, 0, launched.stderr);
+  const measuring = [['eval'], ['eval', '--set', 'parallel.dp=2'], ['prune', '--keep', '2', '--out', 'x']];
+  for (const args of measuring) {
+    const none = createProgram().parseAsync([...args, path('all')], { from: 'user' });
+    await t.throwsAsync(none, { message: /nothing is held out of the data of .*all \(data\.holdout 0; / });
+  }
   const workers = await runCli(['eval', 'a', '--beside', 'b', '--set', 'parallel.dp=2'], at);
   t.is(workers.code, 2);
   t.regex(workers.stderr, /workers read that of its own data; evaluate each alone/);

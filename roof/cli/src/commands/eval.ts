@@ -83,6 +83,8 @@ async function onWorkers(path: string, options: EvalOptions): Promise<Measured> 
         if (event.event === 'progress') progress.show(event);
       },
     });
+    if (evaluation.tokens === 0)
+      throw (await import('../held-out.ts')).nothingHeldOut(path, run.topology.data.holdout);
     return {
       ...evaluation,
       numParameters,
