@@ -96,7 +96,8 @@ test.serial(
 test.serial('eval --beside: the other run is measured on the held-out text of the first', async (t) => {
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
-  writeFileSync(path('other.txt'), `${'Nobody adds what a stranger counts.\n\n'.repeat(60)}`);
+  const lines = Array.from({ length: 99 }, (_, line) => `Nobody adds what stranger ${line} counts.\n`);
+  writeFileSync(path('other.txt'), lines.join('\n'));
   const launch = ['launch', 'small.yaml', '--quiet', '--stop-after', '1', '--run-dir'];
   const runs = [
     ['a'],
