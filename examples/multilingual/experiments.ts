@@ -180,7 +180,7 @@ function optionsOf(argv: readonly string[]) {
     options: {
       only: { type: 'string', default: experiments.join(',') },
       seeds: { type: 'string', default: '1,2' },
-      sentences: { type: 'string', default: '50' },
+      sentences: { type: 'string', default: '30' },
       base: { type: 'string', default: join(here, 'base.yaml') },
       cells: { type: 'string', default: join(here, 'runs.jsonl.runs') },
       out: { type: 'string', default: join(here, 'experiments.jsonl') },

@@ -101,9 +101,9 @@ test.serial(
     const lines = [
       row('moe-s1', 2.99, part('translation', 'en-de', 2.5), part('denoising', 'de', 1)),
       row('moe-s2', 3.01, part('translation', 'en-de', 2.7), part('denoising', 'de', 1)),
-      row('dense-s1', 3.49, part('translation', 'en-de', 3.5)),
-      row('dense-s2', 3.51, part('translation', 'en-de', 3.5)),
-      row('late/s1/on', 3.005),
+      row('dense-s1', 3.49, part('translation', 'en-de', 3.5), part('denoising', 'de', 1)),
+      row('dense-s2', 3.51, part('translation', 'en-de', 3.5), part('denoising', 'de', 1)),
+      row('late/s1/on', 3.005, part('translation', 'en-de', 2.61)),
       JSON.stringify({ name: 'broken-s1', hash: '0', failed: 'no memory', exitCode: 5 }),
     ];
     writeFileSync(path('runs.jsonl'), `${lines.join('\n')}\n`);
@@ -122,9 +122,9 @@ test.serial(
     t.regex(stdout, /^spread of seeds {2}a standard deviation of 0\.0141; /m);
     t.regex(stdout, /^ +moe +2 +3\.0000$/m);
     t.regex(stdout, /^ +dense +2 +3\.5000 +\+0\.5000 +worse$/m);
-    t.regex(stdout, /^ +late\/on +1 +3\.0050 +\+0\.0050 +no difference$/m);
-    t.regex(stdout, /^ +en-de +2\.6000 +3\.5000$/m);
-    t.regex(stdout, /^ +de +1\.0000$/m);
+    t.regex(stdout, /^ +late\/on +1 +3\.0050 +of other tasks: see those below$/m);
+    t.regex(stdout, /^ +en-de +2\.6000 +3\.5000 > +2\.6100 =$/m);
+    t.regex(stdout, /^ +de +1\.0000 +1\.0000 =$/m);
     t.regex(stdout, /^ +moe +40 +20 \(× 0\.50\)$/m);
     t.is(
       readFileSync(path('c.svg'), 'utf8').match(/<circle/g)?.length,

@@ -26,9 +26,14 @@ const shownVerdict: Readonly<Record<GroupDifference['verdict'], string>> = {
 
 const signed = (value: number): string => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(4)}`;
 
-function groupRows(groups: readonly SeedGroup[]): readonly (readonly string[])[] {
+function groupRows(
+  groups: readonly SeedGroup[],
+  parts: readonly PartMeans[],
+): readonly (readonly string[])[] {
   const differences = groupDifferences(groups);
-  return groups.map(({ group, numRuns, mean }) => {
+  return groups.map(({ group, numRuns, mean }, index) => {
+    if (!onSameText(parts, index))
+      return [group, String(numRuns), mean.toFixed(4), '', 'of other tasks: see those below'];
     const found = differences.find((each) => each.group === group);
     return [
       group,
@@ -39,11 +44,29 @@ function groupRows(groups: readonly SeedGroup[]): readonly (readonly string[])[]
   });
 }
 
-const partRows = (parts: readonly PartMeans[]): readonly (readonly string[])[] =>
-  parts.map(({ task, language, groups }) => [
-    language === null ? task : `  ${language}`,
-    ...groups.map((each) => (each === null ? '' : each.mean.toFixed(4))),
-  ]);
+/** How a loss stands beside that of the first model, behind it. */
+const marks: Readonly<Record<GroupDifference['verdict'], string>> = {
+  better: ' <',
+  worse: ' >',
+  none: ' =',
+  unknown: '  ',
+};
+
+/** Models that were not measured on a part have no loss there. */
+function partRow({ task, language, groups }: PartMeans): readonly string[] {
+  const differences = groups[0] == null ? [] : groupDifferences(groups.flatMap((each) => each ?? []));
+  const shown = groups.map((each) => {
+    if (each === null) return '';
+    const found = differences.find(({ group }) => group === each.group);
+    return `${each.mean.toFixed(4)}${found === undefined ? '  ' : marks[found.verdict]}`;
+  });
+  return [language === null ? task : `  ${language}`, ...shown];
+}
+
+/** Models that were measured on what the first one was: others are compared by parts alone. */
+function onSameText(parts: readonly PartMeans[], at: number): boolean {
+  return parts.every(({ groups }) => (groups[at] == null) === (groups[0] == null));
+}
 
 function describeSpread([first]: readonly SeedGroup[]): string {
   const deviation = first?.deviation ?? null;
@@ -76,8 +99,14 @@ export async function compareRows(files: readonly string[], flags: CompareFlags)
     'loss  held-out loss, nats a token, mean of the seeds',
     describeSpread(groups),
     '',
-    table(['model', 'seeds', 'loss', `beside ${names[0]}`, ''], groupRows(groups), 1),
-    ...(parts.length === 0 ? [] : ['', table(['task', ...names], partRows(parts), 1)]),
+    table(['model', 'seeds', 'loss', `beside ${names[0]}`, ''], groupRows(groups, parts), 1),
+    ...(parts.length === 0
+      ? []
+      : [
+          '',
+          `by task and language; beside ${names[0]}: < better, > worse, = no difference`,
+          table(['task', ...names], parts.map(partRow), 1),
+        ]),
     ...(curves.length < 2 ? [] : ['', ...reachTable(curves, reached)]),
     ...written.map((file) => `wrote ${file}`),
   );
