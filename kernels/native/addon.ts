@@ -6,7 +6,7 @@ import { addonPath, buildScriptPath, HOW_TO_BUILD } from './addon-file.ts';
  * Raised in `binding/addon.cc` too whenever a call's buffers mean something else than before: an addon that was built from other sources
  * would read them wrongly and say nothing.
  */
-const CONTRACT = 4;
+const CONTRACT = 5;
 
 /** What `binding/addon.cc` exports. An empty code is success. */
 export interface NativeQueue {
