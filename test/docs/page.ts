@@ -37,7 +37,7 @@ export const pageOf = (parts: readonly Part[]): string =>
 /** What depends on the machine and the moment, replaced by a word, so that two outputs can be compared. */
 export function withoutMeasures(output: string): string {
   return output
-    .replaceAll(/\d[\d.]*[kM]? (?:a second|tokens\/s)/gu, 'SPEED')
+    .replaceAll(/\d[\d.]*[kM]? (?:(?:tokens )?a second|tokens\/s)/gu, 'SPEED')
     .replaceAll(/(?<=on the wire +)[\d.]+ \w+/gu, 'BYTES')
     .replaceAll(/MFU [\d.]+%/gu, 'MFU')
     .replaceAll(/\d[\d.]* ?(?:ms|s|min)(?= (?:in all|left)\b)/gu, 'TIME')

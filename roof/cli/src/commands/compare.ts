@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { CompareFlags } from '../compare/compare.ts';
+import type { CompareFlags } from '../compare/compare-flags.ts';
 import { verb } from '../verb.ts';
 
 export function registerCompare(program: Command): void {

@@ -12,7 +12,7 @@ import { UsageError } from '../errors.ts';
 import { OutputFile } from '../output-file.ts';
 import { print, printJson } from '../output.ts';
 import { drawBelow } from '../scaling/line-chart.ts';
-import type { CompareFlags } from './compare.ts';
+import type { CompareFlags } from './compare-flags.ts';
 import { curvesOfRows, readComparedRows } from './compared-rows.ts';
 import { curveCharts } from './curve-charts.ts';
 import { reachTable } from './reach-table.ts';

@@ -7,17 +7,12 @@ import { figure } from '../scaling/figure.ts';
 import { warn } from '../scaling/law-flag.ts';
 import { drawBelow } from '../scaling/line-chart.ts';
 import { smoothedSteps } from '../sweep/read-metrics.ts';
-import type { CommonOptions } from '../verb.ts';
 import { heldOutCurve, readComparedRuns, trainingCurve, type ComparedRun } from './compared-run.ts';
 import { curveCharts } from './curve-charts.ts';
+import type { CompareFlags } from './compare-flags.ts';
 import { compareRows } from './compare-rows.ts';
 import { isRowsFile } from './compared-rows.ts';
 import { reachTable } from './reach-table.ts';
-
-export interface CompareFlags extends CommonOptions {
-  readonly loss?: 'train' | 'held-out';
-  readonly out?: string;
-}
 
 const lossNames = { train: 'training loss, smoothed', 'held-out': 'held-out loss' } as const;
 
