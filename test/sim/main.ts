@@ -96,7 +96,11 @@ async function mixtures(): Promise<number> {
 
 /** The lists of mixtures of which tests run a third, and what kernels conform to on a body that few have, whole; the exit code. */
 async function lists(): Promise<number> {
-  const files = ['test/mixtures/*.test.ts', 'kernels/tfjs/tfjs.test.ts'];
+  const files = [
+    'test/mixtures/*.test.ts',
+    'test/integration/launch-layouts.test.ts',
+    'kernels/tfjs/tfjs.test.ts',
+  ];
   const child = spawn('npx', ['ava', ...files], {
     cwd: fileURLToPath(new URL('../../../', import.meta.url)),
     env: { ...process.env, TROUPE_MIXTURES: 'all', TROUPE_CONFORMANCE: 'all' },
