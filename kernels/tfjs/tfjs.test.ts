@@ -15,7 +15,7 @@ conformKernels(serial, {
   bitwise: false,
   bf16: false,
   longWork: 500e6,
-  numRuns: 30,
+  numRuns: process.env['TROUPE_CONFORMANCE'] === 'all' ? 30 : 12,
 });
 
 // Of machines without WebAssembly alone, and a third of this file's minutes: `TROUPE_CONFORMANCE=all`, as `npm run test:sim` has it.

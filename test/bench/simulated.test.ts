@@ -1,5 +1,6 @@
 import test from 'ava';
 import { openNativeDevice } from '@troupe/kernels';
+import { runsAll } from '../mixtures/third.ts';
 import { benchSimulated, formatSimulated } from './simulated.ts';
 
 /** A calibration is against the peak of the native kernels. */
@@ -12,7 +13,8 @@ const hasNative = ((): boolean => {
   }
 })();
 
-(hasNative ? test : test.skip)(
+// A minute of both cores: `npm run test:sim` runs it.
+(hasNative && runsAll ? test : test.skip)(
   'bench simulated: four layouts have a measured and a simulated step',
   async (t) => {
     const rows = await benchSimulated({ size: 'small' });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { RunEvent } from '@troupe/telemetry';
 import { loadTopology, openSimulator, type ResolvedTopology } from 'troupe';
+import { runsAll } from '../mixtures/third.ts';
 import { curve, newFolder, stretch } from './stretch.ts';
 
 /** A model small enough for a core to train in a blink, over real text. */
@@ -100,8 +101,6 @@ test.serial(
 );
 
 // Processes do not know how experts were chosen: two layouts stand for all, which `npm run test:sim` runs.
-const isWhole = process.env['TROUPE_MIXTURES'] === 'all';
-
 test.serial(
   'launch: losses, first gradients and parameters are the same for every layout, skewed routing',
   async (t) => {
@@ -111,9 +110,9 @@ test.serial(
       [2, 2],
       [4, 2],
     ];
-    for (const [dp, ep] of isWhole ? layouts : some)
+    for (const [dp, ep] of runsAll ? layouts : some)
       t.deepEqual(await train(t, layout(dp, ep, routing), 'ZeroMQ'), expected, `dp ${dp}, ep ${ep}`);
-    for (const zero of isWhole ? [1, 2, 3] : [3])
+    for (const zero of runsAll ? [1, 2, 3] : [3])
       t.deepEqual(await train(t, layout(4, 2, [...routing, `parallel.zero=${zero}`]), 'ZeroMQ'), expected);
   },
 );

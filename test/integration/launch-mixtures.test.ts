@@ -5,6 +5,7 @@ import { loadTopology, type ResolvedTopology } from 'troupe';
 import { refuseUnbuilt } from '@troupe/topology';
 import { hashOf } from './tiny-cluster.ts';
 import { curve, newFolder, stretch } from './stretch.ts';
+import { runsAll } from '../mixtures/third.ts';
 
 /** Four layers, experts in every second one, a last step that evaluates: over real text. */
 const model = [
@@ -142,4 +143,6 @@ test.serial('mixtures: the other way round, in memory', (t) =>
   chain(t, rows.toReversed(), { precision: 'f32', over: 'memory' }),
 );
 
-test.serial('mixtures: in bf16', (t) => chain(t, rows, { precision: 'bf16', over: 'memory' }));
+(runsAll ? test.serial : test.serial.skip)('mixtures: in bf16', (t) =>
+  chain(t, rows, { precision: 'bf16', over: 'memory' }),
+);

@@ -12,6 +12,7 @@ import {
   type ResolvedTopology,
   type RunResult,
 } from 'troupe';
+import { inThird } from '../mixtures/third.ts';
 
 const STEPS = 16;
 
@@ -197,7 +198,8 @@ const cases: readonly {
   },
 ];
 
-for (const { name, topology, strikes, from, moves } of cases) {
+// Every second one: of each kind of loss there are simulated ones beside it.
+for (const { name, topology, strikes, from, moves } of inThird(cases, 0, 2)) {
   test.serial(`launch: a worker that is ${name}, changes no number`, async (t) => {
     const workers = topology.parallel.pp * topology.parallel.dp;
     const expected = await undisturbed(topology);

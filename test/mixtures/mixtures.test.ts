@@ -73,7 +73,8 @@ test('mixtures: what is legal in the table is what a topology file may say', (t)
   );
 });
 
-const here = inThird(mixtures);
+/** A sixth: the table is the longest list. */
+const here = inThird(mixtures, 0, 6);
 
 test('mixtures: what does not run so far, and is trained without it', (t) => {
   const refused = here.filter((mixture) => refusedOf(mixture).length > 0);

@@ -98,7 +98,10 @@ async function mixtures(): Promise<number> {
 async function lists(): Promise<number> {
   const files = [
     'test/mixtures/*.test.ts',
-    'test/integration/launch-layouts.test.ts',
+    'test/integration/launch-*.test.ts',
+    'test/integration/mixture-recovery.test.ts',
+    'test/bench/simulated.test.ts',
+    'kernels/reference/reference.test.ts',
     'kernels/tfjs/tfjs.test.ts',
   ];
   const child = spawn('npx', ['ava', ...files], {
