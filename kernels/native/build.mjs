@@ -15,10 +15,19 @@
 // /arch:AVX2 or /arch:AVX512 (clang-cl) or the flags below (MinGW); -shared against node.lib, from `node_api.def` by dlltool.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -95,8 +104,8 @@ function headersDirectory() {
   }
 }
 
-/** Hash of every file that a source may include, so that a changed header rebuilds what uses it. */
-function headerHash() {
+/** Hash of every file that a source may include, so that a changed header rebuilds what uses it; those of tests are not packed. */
+function headerHash(hasTests) {
   const hash = createHash('sha256');
   const visit = (directory) => {
     for (const entry of readdirSync(join(root, directory), { withFileTypes: true }).sort((a, b) =>
@@ -104,7 +113,7 @@ function headerHash() {
     )) {
       const path = join(directory, entry.name);
       if (entry.isDirectory()) {
-        if (entry.name !== 'build') visit(path);
+        if (entry.name !== 'build' && (hasTests || entry.name !== 'test')) visit(path);
       } else if (/\.(h|inc)$/.test(entry.name)) hash.update(path).update(readFileSync(join(root, path)));
     }
   };
@@ -134,7 +143,7 @@ function run(compiler, args) {
 /** Compiles `units` into `directory`, at most one compiler per core; returns the objects in the order of the units. */
 export async function compile(compiler, version, units, common, directory, force = false) {
   mkdirSync(directory, { recursive: true });
-  const headers = headerHash();
+  const headers = headerHash(units.some(({ source }) => source.startsWith('test')));
   // What takes longest starts first.
   const weight = (unit) => (unit.source.startsWith('isa-') ? 0 : 1);
   const waiting = [...units].sort((a, b) => weight(a) - weight(b));
@@ -149,7 +158,17 @@ export async function compile(compiler, version, units, common, directory, force
         .update(readFileSync(join(root, unit.source)))
         .digest('hex');
       const stamp = `${out}.key`;
-      if (!force && existsSync(out) && existsSync(stamp) && readFileSync(stamp, 'utf8') === key) continue;
+      const isOf = (path) =>
+        existsSync(path) && existsSync(`${path}.key`) && readFileSync(`${path}.key`, 'utf8') === key;
+      if (!force && isOf(out)) continue;
+      // Objects of another build, of the same sources, flags and compiler: `npm run pack:check` has those of the repository.
+      const other = process.env.TROUPE_NATIVE_OBJECTS;
+      const made = other === undefined ? null : join(other, basename(out));
+      if (!force && made !== null && isOf(made)) {
+        copyFileSync(made, out);
+        writeFileSync(stamp, key);
+        continue;
+      }
       const temporary = `${out}.${process.pid}.tmp`;
       await run(compiler, [...flags, '-c', '-o', temporary, unit.source]);
       renameSync(temporary, out);

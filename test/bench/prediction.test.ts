@@ -1,6 +1,7 @@
 import test from 'ava';
 import { openNativeDevice } from '@troupe/kernels';
 import { benchPrediction, formatPrediction } from './prediction.ts';
+import { runsAll } from '../mixtures/third.ts';
 
 /** A calibration is against the peak of the native kernels. */
 const hasNative = ((): boolean => {
@@ -12,7 +13,8 @@ const hasNative = ((): boolean => {
   }
 })();
 
-(hasNative ? test : test.skip)('bench prediction: steps are predicted and measured', async (t) => {
+// Both cores for half a minute: `npm run test:sim` runs it.
+(hasNative && runsAll ? test : test.skip)('bench prediction: steps are predicted and measured', async (t) => {
   const rows = await benchPrediction({ size: 'small' });
   t.deepEqual(
     rows.map(({ job, division }) => `${job}, ${division}`),

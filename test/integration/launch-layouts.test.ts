@@ -80,12 +80,15 @@ test.serial(
     const routing = ['model.moe.router.choice=learned'];
     const expected = await train(t, layout(1, 1, routing), 'memory');
     for (const [dp, ep] of layouts)
-      for (const over of ['memory', 'ZeroMQ'] as const)
+      for (const over of ['memory', 'ZeroMQ'] as const) {
+        // Processes take seconds to start: two layouts stand for all, which `npm run test:sim` runs.
+        if (over === 'ZeroMQ' && !runsAll && dp * ep !== 4 && dp * ep !== 16) continue;
         t.deepEqual(
           await train(t, layout(dp, ep, routing), over),
           expected,
           `dp ${dp}, ep ${ep}, over ${over}`,
         );
+      }
     t.deepEqual(await train(t, layout(2, 2, [...routing, 'parallel.zero=1']), 'ZeroMQ'), expected, 'ZeRO 1');
     t.deepEqual(
       await train(t, layout(4, 2, [...routing, 'parallel.zero=1']), 'memory'),

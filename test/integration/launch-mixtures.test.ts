@@ -139,7 +139,7 @@ test.serial(
   (t) => chain(t, divided, { precision: 'f32', segments: 2, over: 'ZeroMQ' }),
 );
 
-test.serial('mixtures: the other way round, in memory', (t) =>
+(runsAll ? test.serial : test.serial.skip)('mixtures: the other way round, in memory', (t) =>
   chain(t, rows.toReversed(), { precision: 'f32', over: 'memory' }),
 );
 

@@ -19,7 +19,7 @@ const ways: readonly Mixture[] = [
 ];
 
 for (const [shift, optimizer] of optimizers.entries()) {
-  for (const way of inThird(ways, shift))
+  for (const way of inThird(ways, 2 * shift, 6))
     test(`optimizers: the numbers of one process: ${nameOf({ ...way, optimizer })}`, async (t) => {
       t.deepEqual(await differences({ ...way, optimizer }), []);
     });

@@ -72,6 +72,8 @@ function checkWithoutCompiler(consumer: Consumer): void {
 }
 
 const root = repositoryRoot();
+// What the repository has compiled of the same sources is not compiled again; what is not the same is.
+process.env['TROUPE_NATIVE_OBJECTS'] = join(root, 'kernels/native/build');
 const consumer = new Consumer(root);
 try {
   const tarballs = packAll(root, join(root, 'build/pack'), print);

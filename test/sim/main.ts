@@ -99,8 +99,9 @@ async function lists(): Promise<number> {
   const files = [
     'test/mixtures/*.test.ts',
     'test/integration/launch-*.test.ts',
-    'test/integration/mixture-recovery.test.ts',
-    'test/bench/simulated.test.ts',
+    'test/integration/*recovery.test.ts',
+    'test/integration/{buddies,moving-experts}.test.ts',
+    'test/bench/{simulated,prediction}.test.ts',
     'kernels/reference/reference.test.ts',
     'kernels/tfjs/tfjs.test.ts',
   ];

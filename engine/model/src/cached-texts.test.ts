@@ -252,7 +252,7 @@ test('cache: sources that a model cannot read, and texts without the one that it
   const options = { maxTokens: 2, seed: 1 };
   const refused = (generator: Generator, request: TextRequest, message: RegExp) =>
     t.throwsAsync(allOf(generator, [request], options), { instanceOf: GenerationError, message });
-  await refused(reader, { prompt: [1] }, /this model has an encoder .* give one/);
+  await refused(reader, { prompt: [1] }, /this model has an encoder .* give write\(\) a source/);
   await refused(reader, { prompt: [1], source: [] }, /the source has 0 tokens, expected 1 to 40/);
   await refused(reader, { prompt: [1], source: idsOf(41, 1) }, /the source has 41 tokens, expected 1 to 40/);
   await refused(reader, { prompt: [1], source: [11] }, /token 11 is outside the vocabulary of 11/);
