@@ -1,11 +1,17 @@
 import test from 'ava';
 import { goldenSets } from './cases.ts';
+import type { GoldenRun } from './golden-case.ts';
 import { nameOf, readGolden } from './golden-file.ts';
 import { isNear } from './numbers.ts';
 import { missing, play } from './play.ts';
+import { runsAll } from '../mixtures/third.ts';
 
 /** TensorFlow.js adds in an order of its own choosing, which another machine or version may choose otherwise. */
 const TENSORFLOW_TOLERANCE = 1e-5;
+
+/** The first run, the last and one between; all of them in `npm run test:sim`. */
+const some = (runs: readonly GoldenRun[]): readonly GoldenRun[] =>
+  runsAll ? runs : runs.filter((_, index) => [0, runs.length >> 1, runs.length - 1].includes(index));
 
 for (const set of goldenSets) {
   const golden = readGolden(set);
@@ -18,7 +24,8 @@ for (const set of goldenSets) {
   });
 
   for (const each of set.cases) {
-    test(`golden ${nameOf(set)}, ${each.name}: ${each.runs.length} runs give the numbers of the file`, async (t) => {
+    const runs = some(each.runs);
+    test(`golden ${nameOf(set)}, ${each.name}: ${runs.length} runs give the numbers of the file`, async (t) => {
       const reason = await missing(set.body);
       if (reason !== null) {
         t.log(`not run: ${reason}`);
@@ -27,7 +34,7 @@ for (const set of goldenSets) {
       }
       const expected = golden.get(each.name) ?? [];
       t.true(expected.length > 0);
-      for (const run of each.runs) {
+      for (const run of runs) {
         const found = await play(set, each, run);
         const compared = expected.slice(0, found.length);
         t.is(found.filter((line) => line.startsWith('step')).length, 3, run.name);

@@ -95,7 +95,7 @@ test.serial(
       expected,
       'ZeRO 1, replicated experts',
     );
-    for (const zero of [2, 3]) {
+    for (const zero of runsAll ? [2, 3] : [3]) {
       const set = [...routing, `parallel.zero=${zero}`, 'train.microbatches=2', 'train.grains=8'];
       t.deepEqual(await train(t, layout(2, 1, set), 'ZeroMQ'), await train(t, layout(1, 1, set), 'memory'));
       t.deepEqual(await train(t, layout(4, 2, [...routing, `parallel.zero=${zero}`]), 'ZeroMQ'), expected);
@@ -196,11 +196,7 @@ test.serial('resume: a checkpoint goes on with its curve from any ZeRO to any ot
   }
 });
 
-for (const [dp, ep] of [
-  [2, 1],
-  [2, 2],
-  [4, 2],
-] as const) {
+for (const [dp, ep] of runsAll ? layouts.slice(1) : layouts.slice(3, 4)) {
   test(`launch: dp ${dp}, ep ${ep} over ZeroMQ has the losses of its simulation, bit for bit`, async (t) => {
     const topology = layout(dp, ep);
     const steps = 4;

@@ -98,6 +98,7 @@ async function mixtures(): Promise<number> {
 async function lists(): Promise<number> {
   const files = [
     'test/mixtures/*.test.ts',
+    'test/golden/*.test.ts',
     'test/integration/launch-*.test.ts',
     'test/integration/*recovery.test.ts',
     'test/integration/{buddies,moving-experts}.test.ts',
