@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { CliProcess, jsonLines, runCli, type CliResult } from './testing/cli-process.ts';
+import { longTest } from './testing/long-test.ts';
 import { workplace, type Workplace } from './testing/workplace.ts';
 
 const losses = ({ stdout }: CliResult): readonly unknown[] =>
@@ -72,7 +73,7 @@ test.serial('launch --from: begins with the weights, and with nothing else', asy
   t.regex(nothing.stderr, /'nowhere' holds no checkpoint/);
 });
 
-test.serial('launch --from: the same curve on every layout, across a loss and a resume', async (t) => {
+longTest('launch --from: the same curve on every layout, across a loss and a resume', async (t) => {
   const place = workplace(t);
   const at = { cwd: place.folder };
   await runCli(['launch', 'small.yaml', '--stop-after', '2', '--quiet'], at);

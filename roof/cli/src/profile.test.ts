@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import test from 'ava';
 import type { ProfileEvent, TraceEvent } from '@troupe/telemetry';
 import { alive, CliProcess, jsonLines, runCli } from './testing/cli-process.ts';
+import { longTest } from './testing/long-test.ts';
 import { workplace } from './testing/workplace.ts';
 
 type Slice = Extract<TraceEvent, { ph: 'X' }>;
@@ -148,7 +149,7 @@ test.serial('profile: slices nest, kernels fit their time, arrows join two proce
   );
 });
 
-test.serial('profile: no bit of a run changes with it, in any layout', async (t) => {
+longTest('profile: no bit of a run changes with it, in any layout', async (t) => {
   const { folder } = workplace(t);
   const oneWorker = [
     '--set',
@@ -251,7 +252,7 @@ test.serial('profile: what a killed worker had written is in it, and it says who
   t.deepEqual(pids, new Set([1, 2, 3]));
 });
 
-test.serial('profile: a worker that comes back goes on in its rows, which still nest', async (t) => {
+longTest('profile: a worker that comes back goes on in its rows, which still nest', async (t) => {
   const { folder, path } = workplace(t);
   const args = ['launch', 'endless.yaml', '--profile', 'trace.json', '--profile-steps', '1..100000'];
   const cli = new CliProcess([...args, '--set', 'checkpoint.every=1'], { cwd: folder });
