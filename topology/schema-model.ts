@@ -109,7 +109,7 @@ const moe = z.strictObject({
   firstDense: count('Layers at the beginning that have a dense FFN all the same.', 'layers', {
     min: 0,
   }).default(0),
-  experts: count('Routed experts of one layer.', 'experts').default(8),
+  experts: count('Routed experts of one layer.', 'experts', { max: 16_384 }).default(8),
   topK: count('Experts of one token; under expert choice on average.', 'experts').default(2),
   granularity: count('Width of an expert: dExpert = dFf / granularity.', 'parts').default(1),
   dExpert: count(

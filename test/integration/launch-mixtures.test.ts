@@ -134,7 +134,7 @@ test.serial(
   (t) => chain(t, rows, { precision: 'f32', over: 'ZeroMQ' }),
 );
 
-test.serial(
+(runsAll ? test.serial : test.serial.skip)(
   'mixtures: over ZeroMQ, tensor ranks with experts in parts, whole and elsewhere: the curve of one process',
   (t) => chain(t, divided, { precision: 'f32', segments: 2, over: 'ZeroMQ' }),
 );

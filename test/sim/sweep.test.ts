@@ -6,7 +6,7 @@ import { corpus } from './corpus.ts';
 import { againLine, summaryOf } from './report.ts';
 import { sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
 
-const NUM_SEEDS = 8;
+const NUM_SEEDS = 5;
 
 test(`sweep: ${NUM_SEEDS} clusters under faults that the commit draws finish with the curve without faults, or end for a reason`, async (t) => {
   const base = commitSeed();
