@@ -1,7 +1,7 @@
 import test from 'ava';
 import { openNativeDevice } from '@troupe/kernels';
 import { benchPrediction, formatPrediction } from './prediction.ts';
-import { runsAll } from '../mixtures/third.ts';
+import { runsAll } from '../mixtures/part.ts';
 
 /** A calibration is against the peak of the native kernels. */
 const hasNative = ((): boolean => {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { openNativeDevice } from '@troupe/kernels';
-import { runsAll } from '../mixtures/third.ts';
+import { runsAll } from '../mixtures/part.ts';
 import { benchSimulated, formatSimulated } from './simulated.ts';
 
 /** A calibration is against the peak of the native kernels. */

@@ -4,7 +4,7 @@ import type { GoldenRun } from './golden-case.ts';
 import { nameOf, readGolden } from './golden-file.ts';
 import { isNear } from './numbers.ts';
 import { missing, play } from './play.ts';
-import { runsAll } from '../mixtures/third.ts';
+import { runsAll } from '../mixtures/part.ts';
 
 /** TensorFlow.js adds in an order of its own choosing, which another machine or version may choose otherwise. */
 const TENSORFLOW_TOLERANCE = 1e-5;

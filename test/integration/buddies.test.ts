@@ -3,7 +3,7 @@ import type { Fault, FaultCondition } from '@troupe/sim/faults';
 import type { Simulation, SimulationOptions } from 'troupe';
 import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import type { TinyLayout } from './tiny-cluster.ts';
-import { inThird } from '../mixtures/third.ts';
+import { inPart } from '../mixtures/part.ts';
 
 interface Layout extends TinyLayout {
   readonly buddies: boolean;
@@ -48,7 +48,7 @@ const layouts: readonly TinyLayout[] = [
   { dp: 4, ep: 4 },
 ];
 
-for (const layout of inThird(layouts, 0, 2)) {
+for (const layout of inPart(layouts, 0, 2)) {
   const { dp, ep, zero = 1, microbatches = 1 } = layout;
   test(`buddies: BUD-1, a loss in any phase repeats no step (dp ${dp}, ep ${ep}, zero ${zero}, microbatches ${microbatches})`, async (t) => {
     const plain = await run({ ...layout, buddies: false });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { RunEvent } from '@troupe/telemetry';
 import { loadTopology, openSimulator, type ResolvedTopology } from 'troupe';
-import { runsAll } from '../mixtures/third.ts';
+import { runsAll } from '../mixtures/part.ts';
 import { curve, newFolder, stretch } from './stretch.ts';
 
 /** A model small enough for a core to train in a blink, over real text. */

@@ -5,7 +5,7 @@ import { loadTopology, type ResolvedTopology } from 'troupe';
 import { refuseUnbuilt } from '@troupe/topology';
 import { hashOf } from './tiny-cluster.ts';
 import { curve, newFolder, stretch } from './stretch.ts';
-import { runsAll } from '../mixtures/third.ts';
+import { runsAll } from '../mixtures/part.ts';
 
 /** Four layers, experts in every second one, a last step that evaluates: over real text. */
 const model = [

@@ -12,7 +12,7 @@ import {
   type ResolvedTopology,
   type RunResult,
 } from 'troupe';
-import { inThird } from '../mixtures/third.ts';
+import { inPart } from '../mixtures/part.ts';
 
 const STEPS = 16;
 
@@ -199,7 +199,7 @@ const cases: readonly {
 ];
 
 // Every third one: of each kind of loss there are simulated ones beside it.
-for (const { name, topology, strikes, from, moves } of inThird(cases)) {
+for (const { name, topology, strikes, from, moves } of inPart(cases)) {
   test.serial(`launch: a worker that is ${name}, changes no number`, async (t) => {
     const workers = topology.parallel.pp * topology.parallel.dp;
     const expected = await undisturbed(topology);

@@ -3,7 +3,7 @@ import { openReferenceDevice } from '@troupe/kernels';
 import type { Fault } from '@troupe/sim/faults';
 import { referenceOf, simulate, type Simulation, type SimulationOptions } from 'troupe';
 import type { Mixture } from '../mixtures/mixture.ts';
-import { inThird } from '../mixtures/third.ts';
+import { inPart } from '../mixtures/part.ts';
 import { mixedCluster, type Surroundings } from '../sim/clusters.ts';
 import { usual } from '../sim/corpus.ts';
 import { crash, numbersOf } from './struck-tiny.ts';
@@ -194,7 +194,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
-for (const [name, { mixture, buddies, faults, from }] of inThird(Object.entries(cases), 0, 2)) {
+for (const [name, { mixture, buddies, faults, from }] of inPart(Object.entries(cases), 0, 2)) {
   test(`recovery: ${name} is lost, and no number changes`, async (t) => {
     const around = { latencyMs: 0.5, buddies };
     const clean = await run(mixture, around);

@@ -15,7 +15,7 @@ import { mixedCluster, type Surroundings } from '../sim/clusters.ts';
 import { usual } from '../sim/corpus.ts';
 import { plantedBugs } from './planted-bugs.ts';
 import { crash, numbersOf } from './struck-tiny.ts';
-import { inThird } from '../mixtures/third.ts';
+import { inPart } from '../mixtures/part.ts';
 
 const run = (
   mixture: Partial<Mixture>,
@@ -49,7 +49,7 @@ const mixtures: Readonly<Record<string, readonly [Partial<Mixture>, Partial<Surr
   ],
 };
 
-for (const [name, [mixture, around]] of inThird(Object.entries(mixtures), 0, 2))
+for (const [name, [mixture, around]] of inPart(Object.entries(mixtures), 0, 2))
   test(`moving experts: the numbers are those of experts that stay: ${name}`, async (t) => {
     const still = await run({ ...mixture, experts: 'contiguous' }, around);
     const moved = await run(mixture, around, { reference: referenceOf(still.events) });
@@ -134,7 +134,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
-for (const [name, { faults, mixture = {}, from, ...around }] of inThird(Object.entries(cases), 0, 2))
+for (const [name, { faults, mixture = {}, from, ...around }] of inPart(Object.entries(cases), 0, 2))
   test(`moving experts: a worker is lost ${name}, and no number changes`, async (t) => {
     const clean = await run(mixture, around);
     const struck = await run(mixture, around, { faults, reference: referenceOf(clean.events) });

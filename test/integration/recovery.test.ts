@@ -4,7 +4,7 @@ import type { Fault, FaultCondition } from '@troupe/sim/faults';
 import { simulate, type Simulation, type SimulationOptions } from 'troupe';
 import { crash, numbersOf, simulateTiny, withCheckpoints } from './struck-tiny.ts';
 import { tinyTokens, tinyTopology, type TinyLayout } from './tiny-cluster.ts';
-import { inThird } from '../mixtures/third.ts';
+import { inPart } from '../mixtures/part.ts';
 
 const run = (layout: TinyLayout, options: Partial<SimulationOptions> = {}): Promise<Simulation> =>
   simulateTiny(
@@ -50,7 +50,7 @@ const layouts = [
   { dp: 4, ep: 2, zero: 1 },
 ] as const;
 
-for (const layout of inThird(layouts, 1, 2)) {
+for (const layout of inPart(layouts, 1, 2)) {
   const name = `dp ${layout.dp}, ep ${layout.ep}, zero ${layout.zero}`;
   test(`recovery: a worker that dies in any phase changes no number (${name})`, async (t) => {
     const clean = await run(layout);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { nameOf, usual, type Mixture } from './mixture.ts';
 import { differences, simulatedDifferences } from './mixture-run.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 const biased = { ...usual, model: 'biased' } as const;
 const segments = { segments: 4 } as const;
@@ -20,7 +20,7 @@ const mixtures: readonly Mixture[] = [
   { ...biased, ...segments, tp: 2, dp: 2, ep: 2, sliced: false, zero: 3, rows: 'chunks' },
 ];
 
-for (const mixture of inThird(mixtures))
+for (const mixture of inPart(mixtures))
   test(`routing as DeepSeek's: the numbers of one process: ${nameOf(mixture)}`, async (t) => {
     t.deepEqual(await differences(mixture), []);
   });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { nameOf, usual, type Mixture } from './mixture.ts';
 import { differences } from './mixture-run.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 const choice = { ...usual, model: 'choice' } as const;
 
@@ -28,7 +28,7 @@ const shared: readonly Mixture[] = [
   { ...choice, dp: 6, ep: 2, apart: 2, microbatches: 3, experts: 'by hand' },
 ];
 
-for (const mixture of inThird([...local, ...shared]))
+for (const mixture of inPart([...local, ...shared]))
   test(`expert choice: the numbers of one process: ${nameOf(mixture)}`, async (t) => {
     t.deepEqual(await differences(mixture), []);
   });

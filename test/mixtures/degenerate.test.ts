@@ -3,7 +3,7 @@ import type { GateRule } from 'troupe';
 import { nameOf, usual, type Mixture } from './mixture.ts';
 import { builtPart, differences, type Given } from './mixture-run.ts';
 import { mixtureTokens } from './mixture-topology.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 /** Each token's choices from its place in the batch alone. */
 const chooses = (name: string, choicesOf: (token: number) => readonly number[]): Given => {
@@ -63,7 +63,7 @@ const divided: readonly Mixture[] = [
 ];
 
 for (const [shift, given] of odd.entries())
-  for (const mixture of inThird(divided, shift, 6).map(builtPart))
+  for (const mixture of inPart(divided, shift, 6).map(builtPart))
     test(`degenerate: ${given.name}: ${nameOf(mixture)}`, async (t) => {
       t.deepEqual(await differences(mixture, given), []);
     });

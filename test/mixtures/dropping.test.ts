@@ -1,7 +1,7 @@
 import test from 'ava';
 import { nameOf, usual, type Mixture } from './mixture.ts';
 import { differences } from './mixture-run.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 const dropping = { ...usual, model: 'dropping' } as const;
 const domain = { ...usual, model: 'domain' } as const;
@@ -18,7 +18,7 @@ const mixtures: readonly Mixture[] = [
   { ...domain, dp: 2, ep: 2, tp: 2, segments: 4 },
 ];
 
-for (const mixture of inThird(mixtures))
+for (const mixture of inPart(mixtures))
   test(`dropping and balance domains: the numbers of one process: ${nameOf(mixture)}`, async (t) => {
     t.deepEqual(await differences(mixture), []);
   });

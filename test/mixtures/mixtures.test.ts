@@ -14,7 +14,7 @@ import {
 import { builtPart, differences, movesIn, refusedOf } from './mixture-run.ts';
 import { inputOf, topologyOf } from './mixture-topology.ts';
 import { legalPairs, mixtures, published } from './table.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 test('mixtures: every legal pair of values occurs, and each mixture is one that a file may ask for', (t) => {
   const found = new Set(
@@ -74,7 +74,7 @@ test('mixtures: what is legal in the table is what a topology file may say', (t)
 });
 
 /** A sixth: the table is the longest list. */
-const here = inThird(mixtures, 0, 6);
+const here = inPart(mixtures, 0, 6);
 
 test('mixtures: what does not run so far, and is trained without it', (t) => {
   const refused = here.filter((mixture) => refusedOf(mixture).length > 0);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { nameOf, usual, type Mixture } from './mixture.ts';
 import { differences } from './mixture-run.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 const normed = { ...usual, model: 'normed' } as const;
 const segments = { segments: 4 } as const;
@@ -17,7 +17,7 @@ const mixtures: readonly Mixture[] = [
   { ...normed, ...segments, tp: 2, dp: 2, ep: 2, sliced: false, rows: 'chunks' },
 ];
 
-for (const mixture of inThird(mixtures))
+for (const mixture of inPart(mixtures))
   test(`a norm of what experts add: the numbers of one process: ${nameOf(mixture)}`, async (t) => {
     t.deepEqual(await differences(mixture), []);
   });

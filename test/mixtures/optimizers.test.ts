@@ -1,7 +1,7 @@
 import test from 'ava';
 import { nameOf, usual, type Mixture } from './mixture.ts';
 import { differences, simulatedDifferences } from './mixture-run.ts';
-import { inThird } from './third.ts';
+import { inPart } from './part.ts';
 
 /** Every optimizer over every axis that divides its state, or moves it. */
 const optimizers = ['sgd', 'adafactor', 'muon'] as const;
@@ -19,7 +19,7 @@ const ways: readonly Mixture[] = [
 ];
 
 for (const [shift, optimizer] of optimizers.entries()) {
-  for (const way of inThird(ways, 2 * shift, 6))
+  for (const way of inPart(ways, 2 * shift, 6))
     test(`optimizers: the numbers of one process: ${nameOf({ ...way, optimizer })}`, async (t) => {
       t.deepEqual(await differences({ ...way, optimizer }), []);
     });
