@@ -123,6 +123,30 @@ const balancedByBias = (runs: readonly GoldenRun[]): GoldenCase => ({
   runs,
 });
 
+/** Experts that choose among the tokens of the same position, in groups that two replicas share. */
+const choosingExperts = (runs: readonly GoldenRun[]): GoldenCase => ({
+  name: 'experts choose',
+  set: [
+    'model.moe={experts: 4, granularity: 2, norm: true, router: {kind: expert-choice, groupSequences: 4, renormalise: false}, balance: {auxLoss: 0, zLoss: 0.001}}',
+  ],
+  runs,
+});
+
+/** Two streams, both with experts, that restore what noise took. */
+const encoderAndDecoder = (runs: readonly GoldenRun[]): GoldenCase => ({
+  name: 'encoder and decoder',
+  set: [
+    'model.vocab=384',
+    'model.layers=4',
+    'model.encoder={layers: 2, seqLen: 16}',
+    'model.moe.every=2',
+    'data.jsonl=null',
+    'data.parallel=[{kind: jsonl-text, language: en, file: test/fixtures/checkpoint-0.1/trees.jsonl}]',
+    'data.tasks=[{kind: denoising, noise: [spans]}]',
+  ],
+  runs,
+});
+
 /** With what a loss and a resumption must bring back. */
 const withDetours: readonly GoldenRun[] = [
   ...few,
@@ -153,6 +177,8 @@ export const goldenSets: readonly GoldenSet[] = [
       ...variantCases(few),
       ownRules(few),
       balancedByBias(withDetours),
+      choosingExperts(withDetours),
+      encoderAndDecoder(withDetours),
     ],
   },
   {
@@ -161,13 +187,17 @@ export const goldenSets: readonly GoldenSet[] = [
     cases: [
       learned([...sharded, run({ dp: 2, ep: 2 }, 'resumed'), run({ dp: 2, ep: 2 }, 'ZeroMQ')]),
       ...variantCases(one),
-      ownRules(one),
+      ...[ownRules, choosingExperts, encoderAndDecoder].map((each) => each(one)),
     ],
   },
   {
     body: 'reference',
     precision: 'f32',
-    cases: [learned([...sharded, ...detours]), ...variantCases(one), ownRules(one), balancedByBias(one)],
+    cases: [
+      learned([...sharded, ...detours]),
+      ...variantCases(one),
+      ...[ownRules, balancedByBias, choosingExperts, encoderAndDecoder].map((each) => each(one)),
+    ],
   },
   {
     body: 'reference',
