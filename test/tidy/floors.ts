@@ -15,6 +15,7 @@ export const floors: readonly Floor[] = [
     folders: [
       'engine/sim',
       'engine/telemetry',
+      'engine/journal',
       'engine/checkpoint',
       'engine/data',
       'engine/model',

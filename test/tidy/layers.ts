@@ -17,6 +17,7 @@ export const arrows = {
   data: ['core'],
   checkpoint: ['core', 'spec'],
   telemetry: ['core'],
+  journal: ['core'],
   // Of the simulator its words alone, so that reading a topology does not load it; of the model what it allocates, which plan counts.
   topology: ['core', 'kernel-set', 'spec', 'telemetry', 'sim/faults', 'model/buffers'],
   actors: [
@@ -30,6 +31,7 @@ export const arrows = {
     'data',
     'checkpoint',
     'telemetry',
+    'journal',
     'topology',
   ],
   troupe: 'all',
@@ -44,6 +46,7 @@ export type House = keyof typeof arrows;
 const testArrows: Readonly<Partial<Record<House, readonly string[]>>> = {
   checkpoint: ['sim'],
   telemetry: ['sim'],
+  journal: ['sim'],
 };
 
 /** Houses whose code is a function of its arguments: not even Node's own modules. */

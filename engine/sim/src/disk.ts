@@ -54,9 +54,14 @@ export class SimDisk {
     this.#files = new MemoryStorage({ capacityBytes: this.#model.capacityBytes });
   }
 
-  /** What would be there after a loss of power now. */
+  /** What would be there after a loss of power now, at worst. */
   afterPowerLoss(): MemoryStorage {
-    return this.#crash(0);
+    return this.#crash(0, () => 0);
+  }
+
+  /** Bytes of a file that would be there after a loss of power now, not to be written; null: it would not be there. */
+  lasting(path: string): Uint8Array | null {
+    return this.#plant.isUnsynced?.(path) === true ? null : this.#files.lasting(path);
   }
 
   /** Whether promises of storage may be settling since the last look. */
@@ -83,7 +88,9 @@ export class SimDisk {
         this.#flipsNext = true;
         return;
       case 'lost-unsynced':
-        this.#files = this.#crash(this.#below(this.#files.numUnsynced + 1));
+        this.#files = this.#crash(this.#below(this.#files.numUnsynced + 1), (bytes) =>
+          this.#below(bytes + 1),
+        );
         return;
       default:
     }
@@ -120,7 +127,16 @@ export class SimDisk {
     };
     return {
       create,
-      grow: (path) => timed(latencyMs, () => this.#files.grow(path)),
+      grow: async (path) => {
+        const file = await timed(latencyMs, () => this.#files.grow(path));
+        let synced: Promise<unknown> = Promise.resolve();
+        const sync = (): Promise<void> => {
+          const syncing = timed(latencyMs + syncMs, () => file.sync());
+          synced = Promise.allSettled([synced, syncing]);
+          return syncing;
+        };
+        return { ...file, sync, close: () => synced.then(() => file.close()) };
+      },
       writeAtomic: async (path, bytes) => {
         const file = await create(path);
         try {
@@ -152,8 +168,9 @@ export class SimDisk {
     };
   }
 
-  #crash(keptChanges: number): MemoryStorage {
-    const files = this.#files.crash(keptChanges, { capacityBytes: this.#model.capacityBytes });
+  #crash(keptChanges: number, keptTail: (unsyncedBytes: number) => number): MemoryStorage {
+    const { capacityBytes } = this.#model;
+    const files = this.#files.crash(keptChanges, { capacityBytes }, keptTail);
     const { isUnsynced } = this.#plant;
     if (isUnsynced !== undefined) for (const path of files.paths.filter(isUnsynced)) files.tear(path, 0);
     return files;

@@ -10,6 +10,7 @@ export interface StorageOperation {
     | 'commit'
     | 'abort'
     | 'grow'
+    | 'sync'
     | 'read'
     | 'rename'
     | 'remove'
@@ -52,6 +53,10 @@ export class MemoryStorage implements Storage {
   readonly #durable: Tree;
   readonly #options: MemoryStorageOptions;
   #unsynced: NameChange[] = [];
+  /** What a growing file held when it was last synced, by name; that lasts as soon as the name does. */
+  readonly #synced = new Map<string, Uint8Array>();
+  /** Files that have grown since they were last synced. */
+  readonly #grown = new Set<string>();
   #capacityBytes: number;
   #pendingBytes = 0;
 
@@ -67,6 +72,11 @@ export class MemoryStorage implements Storage {
     let sum = this.#pendingBytes;
     for (const bytes of this.#visible.files.values()) sum += bytes.byteLength;
     return sum;
+  }
+
+  /** Bytes of a file that would be there after a loss of power, not to be written; null: it would not be there. */
+  lasting(path: string): Uint8Array | null {
+    return this.#durable.files.get(storagePath(path)) ?? null;
   }
 
   /** Changes of names that a loss of power may still undo. */
@@ -103,11 +113,24 @@ export class MemoryStorage implements Storage {
   /**
    * The disk after a loss of power: files being written are gone, and of the unsynced changes of names only the
    * first `keptChanges` (0 … numUnsynced, default 0) happened. This storage goes on as if nothing had been.
+   *
+   * @param keptTail - of so many bytes that a growing file got since it was last synced, those that are there; default none
    */
-  crash(keptChanges = 0, options: MemoryStorageOptions = {}): MemoryStorage {
+  crash(
+    keptChanges = 0,
+    options: MemoryStorageOptions = {},
+    keptTail: (unsyncedBytes: number) => number = () => 0,
+  ): MemoryStorage {
     const tree = cloneTree(this.#durable);
     for (const change of this.#unsynced.slice(0, keptChanges)) change.apply(tree);
-    for (const [path, bytes] of tree.files) tree.files.set(path, bytes.slice());
+    for (const [path, bytes] of tree.files) {
+      const all = this.#grown.has(path) ? (this.#visible.files.get(path) ?? bytes) : bytes;
+      const tailBytes = all.byteLength - bytes.byteLength;
+      tree.files.set(
+        path,
+        tailBytes > 0 ? all.slice(0, bytes.byteLength + keptTail(tailBytes)) : bytes.slice(),
+      );
+    }
     return new MemoryStorage(options, tree);
   }
 
@@ -261,25 +284,34 @@ export class MemoryStorage implements Storage {
     for (const change of this.#unsynced.splice(0, last + 1)) change.apply(this.#durable);
   }
 
-  /** What is added lasts as soon as the name of the file does. */
+  /** What is added lasts as soon as it was synced, and the name of the file lasts. */
   #growingFile(name: string): GrowingFile {
     if (!this.#visible.files.has(name)) {
       const none = new Uint8Array(0);
+      this.#synced.delete(name);
       this.#change([parentFolder(name)], (tree) => {
-        tree.files.set(name, this.#visible.files.get(name) ?? none);
+        tree.files.set(name, this.#synced.get(name) ?? none);
       });
     }
     let isOpen = true;
     const append = (chunk: Uint8Array): void => {
       if (!isOpen) throw new StorageFailedError(name, 'is already closed');
       const part = chunk.subarray(0, Math.max(0, this.#capacityBytes - this.usedBytes));
-      const all = extended(this.#file(name), part);
-      for (const { files } of [this.#visible, this.#durable]) if (files.has(name)) files.set(name, all);
+      this.#visible.files.set(name, extended(this.#file(name), part));
+      this.#grown.add(name);
       if (part.byteLength < chunk.byteLength) throw new StorageFullError(name);
+    };
+    const sync = (): void => {
+      if (!isOpen) throw new StorageFailedError(name, 'is already closed');
+      const all = this.#file(name);
+      this.#synced.set(name, all);
+      if (this.#durable.files.has(name)) this.#durable.files.set(name, all);
+      this.#grown.delete(name);
     };
     return {
       openedBytes: this.#file(name).byteLength,
       append: (chunk) => this.#do('write', name, () => append(chunk)),
+      sync: async () => this.#do('sync', name, sync),
       close: async () => {
         isOpen = false;
       },

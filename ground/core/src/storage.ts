@@ -7,7 +7,7 @@ export interface PendingFile {
   abort(): Promise<void>;
 }
 
-/** A file that grows at its end, such as a log of metrics. */
+/** A file that grows at its end, such as a log of metrics or a journal. */
 export interface GrowingFile {
   /** Size when it was opened; 0: it is new. */
   readonly openedBytes: number;
@@ -16,7 +16,12 @@ export interface GrowingFile {
    * power may lose the end of the file, or a part of it.
    */
   append(chunk: Uint8Array): void;
-  /** May be called twice. */
+  /**
+   * fsync: resolved, what was added before the call is there after a loss of power, once the name of the file lasts (`syncFolder`). Rejected,
+   * nobody knows how much of it is, also when it is called again.
+   */
+  sync(): Promise<void>;
+  /** May be called twice. Waits for what is being synced, and syncs nothing. */
   close(): Promise<void>;
 }
 

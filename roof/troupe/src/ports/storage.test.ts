@@ -103,6 +103,19 @@ for (const body of bodies) {
     },
   );
 
+  conformance('a growing file is synced as often as one likes, until it is closed', async (t, storage) => {
+    const file = await storage.grow('log');
+    await file.sync();
+    file.append(bytesOf('one '));
+    const first = file.sync();
+    file.append(bytesOf('two'));
+    await Promise.all([first, file.sync()]);
+    t.is(text(await storage.read('log')), 'one two');
+    const last = file.sync();
+    await Promise.all([file.close(), last]);
+    t.is(await code(() => file.sync()), 'TROUPE_STORAGE_FAILED');
+  });
+
   conformance('abort leaves the earlier file as it was, and may be called twice', async (t, storage) => {
     await storage.writeAtomic('a', bytesOf('old'));
     const file = await storage.create('a');
@@ -241,15 +254,64 @@ for (const body of bodies) {
   });
 }
 
-test('memory storage: a growing file that meets a full disk keeps what fitted, and lasts once its name does', async (t) => {
+test('memory storage: a growing file that meets a full disk keeps what fitted', async (t) => {
   const storage = memoryStorage({ capacityBytes: 6 });
   const file = await storage.grow('log');
   file.append(bytesOf('abc'));
-  t.deepEqual(storage.crash().paths, []);
-  await storage.syncFolder('');
   t.is(await code(async () => file.append(bytesOf('defg'))), 'TROUPE_STORAGE_FULL');
   t.is(text(await storage.read('log')), 'abcdef');
-  t.is(text(await storage.crash().read('log')), 'abcdef');
+});
+
+test('memory storage: of a growing file lasts what was synced, once its name does; of the rest any part may be there', async (t) => {
+  const storage = memoryStorage();
+  const file = await storage.grow('log');
+  const left = async (keptTail?: (bytes: number) => number): Promise<string> =>
+    text(await storage.crash(0, {}, keptTail).read('log'));
+  file.append(bytesOf('abc'));
+  await file.sync();
+  t.deepEqual(storage.crash().paths, []);
+  t.is(storage.lasting('log'), null);
+  file.append(bytesOf('de'));
+  await storage.syncFolder('');
+  t.is(await left(), 'abc');
+  t.is(await left((bytes) => bytes - 1), 'abcd');
+  t.is(text(storage.lasting('log') ?? bytesOf('')), 'abc');
+  await file.sync();
+  file.append(bytesOf('f'));
+  t.is(await left(), 'abcde');
+  await storage.writeAtomic('log', bytesOf('new'));
+  t.is(await left(), 'new');
+  const again = await storage.grow('log');
+  again.append(bytesOf('er'));
+  t.is(await left(), 'new');
+  await again.sync();
+  t.is(await left(), 'newer');
+});
+
+test('simulated disk: a loss of power leaves any part of what a growing file got since it was synced', async (t) => {
+  const lengths = new Set<number>();
+  for (let seed = 0; seed < 40; seed++) {
+    const clock = new VirtualClock();
+    const disk = new SimDisk(clock, prng({ seed, purpose: 'storage.test' }));
+    const storage = disk.open(new SimProcess(nodeId('agent/0'), 1, clock));
+    const now = async <T>(promise: Promise<T>): Promise<T> => {
+      const seen = { isOver: false };
+      const over = promise.finally(() => (seen.isOver = true));
+      for (; !seen.isOver; await Promise.resolve()) clock.runNext();
+      return over;
+    };
+    const file = await now(storage.grow('log'));
+    await now(storage.syncFolder(''));
+    file.append(bytesOf('abc'));
+    await now(file.sync());
+    file.append(bytesOf('defg'));
+    t.is(text(disk.lasting('log') ?? bytesOf('')), 'abc');
+    disk.strike({ kind: 'lost-unsynced', target: 'disk/0' });
+    const left = text(await now(storage.read('log')));
+    t.true('abcdefg'.startsWith(left), left);
+    lengths.add(left.length);
+  }
+  t.deepEqual([...lengths].toSorted(), [3, 4, 5, 6, 7]);
 });
 
 test('memory storage: a full disk fails the write, which can then only be aborted', async (t) => {

@@ -1,0 +1,137 @@
+import { assert, parentFolder, storagePath, type GrowingFile, type Storage } from '@troupe/core';
+import { readJournal } from './journal-text.ts';
+import { lineOf } from './line.ts';
+import { compareRecords, type JournalRecord } from './record.ts';
+import { jsonOf } from './record-json.ts';
+
+/** Bytes above which a journal drops what a checkpoint has made needless. */
+const ROTATE_BYTES = 2 ** 20;
+
+export interface JournalOptions {
+  readonly storage: Storage;
+  /** Of the file; its folder is made. */
+  readonly path: string;
+  /** Default 1 MiB. */
+  readonly rotateBytes?: number;
+}
+
+/** Records that a journal still needs: those behind the last checkpoint, and in any case the newest one. */
+function needed(records: readonly JournalRecord[]): readonly JournalRecord[] {
+  const step = records.at(-1)?.checkpoint?.step ?? -1;
+  return records.filter((record, index) => record.step > step || index === records.length - 1);
+}
+
+const bytesOf = (records: readonly JournalRecord[]): Uint8Array => {
+  const lines = records.map((record) => lineOf(jsonOf(record)));
+  const bytes = new Uint8Array(lines.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let at = 0;
+  for (const line of lines) {
+    bytes.set(line, at);
+    at += line.byteLength;
+  }
+  return bytes;
+};
+
+/** Makes the name of a file last, and those of the folders that it lies in. */
+async function syncNames(storage: Storage, path: string): Promise<void> {
+  for (let at = storagePath(path); at !== ''; at = parentFolder(at))
+    await storage.syncFolder(parentFolder(at));
+}
+
+/**
+ * The decisions of a run, on a disk: one record a step, which lasts before anybody is told.
+ *
+ * One process writes it at a time: who opens it holds the run.
+ */
+export class Journal {
+  /** What was decided last when it was opened, by an earlier life of the lead; null: nothing. */
+  readonly newest: JournalRecord | null;
+  readonly #options: JournalOptions;
+  #file: GrowingFile;
+  #sizeBytes: number;
+  /** Above which it is looked through for what is needed no more. */
+  #limitBytes: number;
+  #last: JournalRecord | null;
+  #state: 'ready' | 'appending' | 'broken' | 'closed' = 'ready';
+  #isOver = false;
+
+  /** {@link openJournal} makes one. */
+  constructor(options: JournalOptions, file: GrowingFile, newest: JournalRecord | null, sizeBytes: number) {
+    this.#options = options;
+    this.#file = file;
+    this.newest = newest;
+    this.#last = newest;
+    this.#sizeBytes = sizeBytes;
+    this.#limitBytes = options.rotateBytes ?? ROTATE_BYTES;
+  }
+
+  /**
+   * Adds a decision. JRN-1: resolved, it is there after a loss of power. JRN-5: behind one that failed nothing is added, since a part of it
+   * may be there.
+   *
+   * @throws {TroupeError} what the storage says
+   */
+  async append(record: JournalRecord): Promise<void> {
+    assert(this.#state === 'ready', 'a journal takes one decision after the other', { state: this.#state });
+    assert(
+      this.#last === null || compareRecords(this.#last, record) < 0,
+      'a decision is recorded once, behind those before it (JRN-3)',
+      { epoch: record.epoch, attempt: record.attempt, step: record.step },
+    );
+    this.#state = 'appending';
+    try {
+      const line = lineOf(jsonOf(record));
+      this.#file.append(line);
+      await this.#file.sync();
+      this.#sizeBytes += line.byteLength;
+      this.#last = record;
+      if (this.#sizeBytes > this.#limitBytes && !this.#isOver) await this.#rotate();
+      this.#state = 'ready';
+    } catch (error) {
+      this.#state = 'broken';
+      throw error;
+    } finally {
+      if (this.#isOver) await this.close();
+    }
+  }
+
+  /** May be called twice. A decision that is being added is waited for by nobody: the file is closed behind it. */
+  async close(): Promise<void> {
+    this.#isOver = true;
+    if (this.#state === 'appending') return;
+    this.#state = 'closed';
+    await this.#file.close();
+  }
+
+  /** JRN-4: the file is the old one or the new one, and what the newest record needs is in both. */
+  async #rotate(): Promise<void> {
+    const { storage, path, rotateBytes = ROTATE_BYTES } = this.#options;
+    await this.#file.close();
+    const { records } = readJournal(path, await storage.read(path));
+    const kept = bytesOf(needed(records));
+    await storage.writeAtomic(path, kept);
+    this.#file = await storage.grow(path);
+    this.#sizeBytes = kept.byteLength;
+    // What is still needed may be much: twice as long, so that no record is written again and again.
+    this.#limitBytes = Math.max(rotateBytes, 2 * kept.byteLength);
+  }
+}
+
+/**
+ * Opens the journal of a run, and makes one that is not there: an empty one is legal (another node, an empty disk).
+ *
+ * @throws {JournalDamagedError} TROUPE_JOURNAL_DAMAGED when it is not what was written
+ * @throws {TroupeError} what the storage says
+ */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const { storage, path } = options;
+  await storage.makeFolder(parentFolder(storagePath(path)));
+  const bytes = (await storage.exists(path)) ? await storage.read(path) : new Uint8Array(0);
+  const { records, intactBytes } = readJournal(path, bytes);
+  // What was cut off would stand in front of the next record.
+  if (intactBytes < bytes.byteLength) await storage.writeAtomic(path, bytes.subarray(0, intactBytes));
+  const file = await storage.grow(path);
+  await file.sync();
+  await syncNames(storage, path);
+  return new Journal(options, file, records.at(-1) ?? null, intactBytes);
+}
