@@ -1,8 +1,11 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
 import { join } from 'node:path';
-import { AddressInUseError, EndpointError, InsecureTransportError } from './errors.ts';
+import { networkInterfaces } from 'node:os';
 import type { Lane } from '@troupe/core';
+import { addressesToOffer, inEndpoint, isLinkLocal, isLoopback, isWildcard, placesMax } from './addresses.ts';
+import { AddressInUseError, EndpointError, InsecureTransportError } from './errors.ts';
+import type { Endpoints } from './hello.ts';
 
 /**
  * Where to listen. `ipc`: two sockets in a directory that only this user can enter, names chosen from `name`. `tcp`: an interface
@@ -12,10 +15,14 @@ export type Listen =
   | { readonly kind: 'ipc'; readonly directory: string; readonly name?: string }
   | {
       readonly kind: 'tcp';
+      /** An address of this machine, IPv6 with brackets or without, or all of them: `0.0.0.0` (IPv4), `::` or `*` (both). */
       readonly host: string;
       readonly ports?: Readonly<Record<Lane, number>>;
-      /** What peers are told to connect to, when it differs from `host` (a wildcard, a host name). */
-      readonly advertiseHost?: string;
+      /**
+       * Names and addresses at which peers try to find this node, the best first, at most 8. A name is looked up again at every try, so
+       * a node that comes back under another address is found. Default: `host`, or where that is a wildcard the addresses of this machine.
+       */
+      readonly advertise?: readonly string[];
     };
 
 /** The kernel takes 107; the rest is left for what a caller may append. */
@@ -36,7 +43,7 @@ export const named = <L extends Listen>(listen: L): L & { readonly name?: string
  */
 export async function bindEndpoint(listen: Listen, lane: Lane, secured: boolean): Promise<string> {
   if (listen.kind === 'tcp') {
-    const endpoint = `tcp://${listen.host}:${listen.ports?.[lane] || '*'}`;
+    const endpoint = `tcp://${inEndpoint(listen.host)}:${listen.ports?.[lane] || '*'}`;
     checkSecure(endpoint, listen.host, secured);
     return endpoint;
   }
@@ -47,10 +54,23 @@ export async function bindEndpoint(listen: Listen, lane: Lane, secured: boolean)
   return endpoint;
 }
 
-/** What peers connect to, from what the library bound. */
-export function advertised(listen: Listen, bound: string): string {
-  if (listen.kind !== 'tcp' || listen.advertiseHost === undefined) return bound;
-  return `tcp://${listen.advertiseHost}:${bound.slice(bound.lastIndexOf(':') + 1)}`;
+/** Where peers try to connect, the best first, from what the library bound. @throws {EndpointError | AddressError} */
+export function offered(listen: Listen, bound: Endpoints): Endpoints {
+  if (listen.kind !== 'tcp' || (listen.advertise === undefined && !isWildcard(listen.host))) return bound;
+  const hosts = listen.advertise ?? addressesToOffer(networkInterfaces());
+  const portOf = (endpoint: string): string => endpoint.slice(endpoint.lastIndexOf(':') + 1);
+  const [first, ...others] = hosts.map((host) => {
+    const place = `tcp://${inEndpoint(host)}:`;
+    if (!isLoopback(listen.host) && (isLoopback(host) || isLinkLocal(host) || isWildcard(host)))
+      throw new EndpointError(
+        place,
+        'other machines cannot be told a loopback, link-local or wildcard address',
+      );
+    return { control: place + portOf(bound.control), data: place + portOf(bound.data) };
+  });
+  if (first === undefined || others.length >= placesMax)
+    throw new EndpointError(bound.control, `${hosts.length} hosts to advertise, expected 1 to ${placesMax}`);
+  return others.length === 0 ? first : { ...first, others };
 }
 
 /** Nobody but this user may connect. */
@@ -79,8 +99,17 @@ export function checkEndpoint(endpoint: string, secured: boolean): void {
   checkSecure(endpoint, host, secured);
 }
 
+/** The library takes a host for IPv4 unless it is told otherwise; `*` listens to both. */
+export const isIpv6 = (endpoint: string): boolean => /^tcp:\/\/(?:\[|\*:)/.test(endpoint);
+
+/** Its host is a name, which somebody has to look up. */
+export function hasName(endpoint: string): boolean {
+  const host = /^tcp:\/\/([^[\]*]+):\d+$/.exec(endpoint)?.[1];
+  return host !== undefined && host !== 'localhost' && isIP(host) === 0;
+}
+
 function checkSecure(endpoint: string, host: string, secured: boolean): void {
-  if (secured || /^(127(\.\d{1,3}){3}|\[?::1\]?|localhost)$/.test(host)) return;
+  if (secured || isLoopback(host)) return;
   throw new InsecureTransportError(endpoint, 'TCP beyond loopback is open to everybody on the network');
 }
 

@@ -76,3 +76,26 @@ export class InsecureTransportError extends TroupeError {
     );
   }
 }
+
+/** This machine has no address that was asked for, or none that another machine could reach. */
+export class AddressError extends TroupeError {
+  override readonly name = 'AddressError';
+  constructor(problem: string, addresses: readonly string[]) {
+    const has = addresses.length === 0 ? 'it has none' : `it has ${addresses.join(', ')}`;
+    super('TROUPE_TRANSPORT_ADDRESS', `${problem}; of addresses for other machines ${has}`, {
+      details: { addresses },
+    });
+  }
+}
+
+/** Whoever sits where a node should be will not talk to this one, or must not be talked to: keys do not fit. */
+export class RefusedError extends TroupeError {
+  override readonly name = 'RefusedError';
+  constructor(node: NodeId, places: string) {
+    super(
+      'TROUPE_TRANSPORT_REFUSED',
+      `node '${node}' cannot be talked to: ${places}; give both the keys of one run`,
+      { details: { node, places } },
+    );
+  }
+}

@@ -1,11 +1,19 @@
 import { nodeId, type NodeId } from '@troupe/core';
+import { placesMax } from './addresses.ts';
 import { GarbageError } from './framing.ts';
 import type { CreditBytes } from './limits.ts';
 
-/** Where a node listens, one ZeroMQ endpoint per lane. */
-export interface Endpoints {
+/** Where a node may listen, one ZeroMQ endpoint per lane. */
+export interface Place {
   readonly control: string;
   readonly data: string;
+  /** 6: the IPv6 address of a name. Never said in a hello. */
+  readonly family?: 6;
+}
+
+/** Where a node listens: the place to try first, and others under which it may be found. */
+export interface Endpoints extends Place {
+  readonly others?: readonly Place[];
 }
 
 /** First message of a session on both lanes: who calls, whom, and how much it takes. */
@@ -13,13 +21,14 @@ export interface Hello {
   readonly node: NodeId;
   readonly incarnation: number;
   readonly to: NodeId;
-  /** Where the caller listens, for a callee that has not been told. */
+  /** Where the caller listens. */
   readonly endpoints: Endpoints;
   /** What the caller lets the callee have on the way. */
   readonly creditBytes: CreditBytes;
 }
 
-const helloBytesMax = 4096;
+/** Room for the longest names of {@link placesMax} hosts. */
+const helloBytesMax = 8192;
 
 export const encodeHello = (hello: Hello): Uint8Array => Buffer.from(JSON.stringify(hello));
 
@@ -39,9 +48,21 @@ export function decodeHello(bytes: Uint8Array): Hello {
     node: nodeId(textOf(hello['node'])),
     incarnation: countOf(hello['incarnation']),
     to: nodeId(textOf(hello['to'])),
-    endpoints: { control: textOf(endpoints['control']), data: textOf(endpoints['data']) },
+    endpoints: { ...placeOf(endpoints), ...othersOf(endpoints['others']) },
     creditBytes: { control: countOf(credit['control']), data: countOf(credit['data']) },
   };
+}
+
+const placeOf = (map: Record<string, unknown>): Place => ({
+  control: textOf(map['control']),
+  data: textOf(map['data']),
+});
+
+function othersOf(value: unknown): Pick<Endpoints, 'others'> {
+  if (value === undefined) return {};
+  if (!Array.isArray(value) || value.length >= placesMax)
+    throw new GarbageError('a hello has too many places');
+  return { others: value.map((each) => placeOf(mapOf(each))) };
 }
 
 function mapOf(value: unknown): Record<string, unknown> {

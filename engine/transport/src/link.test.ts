@@ -13,8 +13,12 @@ const host: LinkHost = {
   maxFrameBytes: 1000,
   redialMs: 1,
   giveUpMs: 1,
+  tryMs: 1,
+  refusedMs: 1,
   resolve: () => undefined,
   check: () => undefined,
+  isSecured: () => false,
+  refused: () => undefined,
   open: () => {
     throw new Error('nothing is dialled here');
   },

@@ -10,7 +10,7 @@ import {
   type TimerHandle,
 } from '@troupe/core';
 import type { Push } from 'zeromq';
-import { PeerLostError, TransportClosedError } from './errors.ts';
+import { PeerLostError, RefusedError, TransportClosedError } from './errors.ts';
 import {
   decodeBatch,
   decodeCredit,
@@ -20,14 +20,20 @@ import {
   GarbageError,
   type Prologue,
 } from './framing.ts';
-import { encodeHello, type Endpoints, type Hello } from './hello.ts';
+import { encodeHello, type Endpoints, type Hello, type Place } from './hello.ts';
 import { checkPacket, lanes, packetBytes, type CreditBytes } from './limits.ts';
+import { mechanismAt } from './mechanism.ts';
 import { Outbox, type Sent } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
+import { isAmong, Places, placesOf } from './places.ts';
 import { Receipts } from './receipts.ts';
+import { brokenOff, RefusalWatch, type Refusal } from './refusal.ts';
 
 /** Credit that is not due waits this long for more, milliseconds. */
 const creditDelayMs = 2;
+
+/** Where a handshake was made, but no hello came back, the next place has to wait so much longer, milliseconds. */
+const answerMs = 5000;
 
 /** What a link needs of the transport it belongs to. */
 export interface LinkHost {
@@ -42,12 +48,18 @@ export interface LinkHost {
   readonly maxFrameBytes: number;
   readonly redialMs: number;
   readonly giveUpMs: number;
+  readonly tryMs: number;
+  readonly refusedMs: number;
   /** Endpoints of a node as the topology says. */
   readonly resolve: (node: NodeId) => Endpoints | undefined;
   /** @throws {EndpointError | InsecureTransportError} for a place that must not be connected to */
-  readonly check: (endpoints: Endpoints) => void;
-  readonly open: (lane: Lane, endpoint: string) => Push;
+  readonly check: (place: Place) => void;
+  /** Sockets to the place use CURVE. */
+  readonly isSecured: (place: Place) => boolean;
+  readonly open: (lane: Lane, place: Place) => Push;
   readonly emit: (event: PeerEvent) => void;
+  /** Wherever the peer may be, this node is refused. */
+  readonly refused: (error: RefusedError) => void;
   readonly deliver: (from: NodeId, lane: Lane, packet: Packet, release: () => void) => void;
   readonly counted: (direction: 'sent' | 'received', bytes: number) => void;
   /** From now on messages with `token` are for `link`, or for nobody. */
@@ -77,6 +89,8 @@ export class Link {
   readonly node: NodeId;
   readonly #host: LinkHost;
   readonly #outboxes: Readonly<Record<Lane, Outbox>>;
+  readonly #places = new Places();
+  readonly #refusals: RefusalWatch;
   #outgoing: Outgoing | undefined;
   #incoming: Incoming | undefined;
   #announced: Endpoints | undefined;
@@ -90,12 +104,15 @@ export class Link {
   #leaving = false;
   #ended = false;
   #timer: TimerHandle | undefined;
+  /** The end of a try at one place of several. */
+  #tryTimer: TimerHandle | undefined;
   #creditTimer: TimerHandle | undefined;
 
   constructor(host: LinkHost, node: NodeId) {
     this.#host = host;
     this.node = node;
     this.#outboxes = { control: new Outbox(0), data: new Outbox(0) };
+    this.#refusals = new RefusalWatch(host.clock, host.refusedMs);
   }
 
   get queuedBytes(): number {
@@ -111,12 +128,13 @@ export class Link {
     return this.#outboxes.control.hasWaiting || this.#outboxes.data.hasWaiting;
   }
 
-  get #endpoints(): Endpoints | undefined {
-    return this.#announced ?? this.#host.resolve(this.node);
+  /** Where the peer may be: where it said itself, then what the topology says. */
+  get #known(): readonly Place[] {
+    return placesOf(this.#announced, this.#host.resolve(this.node));
   }
 
   get isKnown(): boolean {
-    return this.#endpoints !== undefined;
+    return this.#known.length > 0;
   }
 
   send(lane: Lane, packet: Packet, sent: Sent | undefined): void {
@@ -130,8 +148,9 @@ export class Link {
     const resolved = this.#host.resolve(this.node);
     if (this.#up || resolved === undefined) return;
     this.#announced = undefined;
-    const dialed = this.#outgoing?.endpoints;
-    if (dialed?.control === resolved.control && dialed.data === resolved.data) return;
+    const dialed = this.#outgoing?.place;
+    this.#places.know(this.#known);
+    if (dialed !== undefined && this.#places.has(dialed)) return;
     if (dialed !== undefined || this.#hasWaiting) {
       this.#reset();
       this.#dial();
@@ -159,7 +178,7 @@ export class Link {
       return;
     }
     const { node, incarnation } = hello;
-    orGarbage(() => this.#host.check(hello.endpoints));
+    orGarbage(() => placesOf(hello.endpoints).forEach(this.#host.check));
     if (incarnation < this.#highest) {
       throw new GarbageError(
         `node '${node}' is at incarnation ${this.#highest}, a hello of ${incarnation} is stale`,
@@ -188,8 +207,10 @@ export class Link {
     };
     this.#host.route(token, this);
     if (this.#leaving && !this.#hasWaiting) return;
-    const dialed = this.#outgoing?.endpoints;
-    if (dialed?.control !== hello.endpoints.control || dialed.data !== hello.endpoints.data) this.#hangUp();
+    const dialed = this.#outgoing?.place;
+    const isThere = dialed !== undefined && isAmong(placesOf(hello.endpoints), dialed);
+    this.#places.know(this.#known, isThere);
+    if (!isThere) this.#hangUp();
     this.#dial();
     this.#welcome(token);
   }
@@ -220,21 +241,77 @@ export class Link {
   }
 
   #dial(): void {
-    const endpoints = this.#endpoints;
-    if (this.#outgoing !== undefined || endpoints === undefined || this.#ended) return;
-    this.#host.check(endpoints);
+    if (this.#outgoing !== undefined || this.#ended) return;
+    const known = this.#known;
+    if (known.length === 0) return;
+    known.forEach(this.#host.check);
+    this.#places.know(known);
     this.#disarm();
+    this.#call();
+    this.#timer = this.#host.clock.after(this.#host.giveUpMs, () => this.#giveUp());
+  }
+
+  /** Begins a session at the place whose turn it is. */
+  #call(): void {
+    const place = this.#places.current;
     this.#outgoing = new Outgoing({
-      endpoints,
+      place,
       token: randomBytes(6).readUIntBE(0, 6),
-      open: (lane) => this.#host.open(lane, endpoints[lane]),
+      open: (lane) => this.#host.open(lane, place),
       next: (lane) => this.#next(lane),
-      gone: (reason) => this.#onHangUp(reason),
+      vacant: () => this.#onVacant(),
+      gone: (reason, refusal) => this.#onHangUp(reason, refusal),
     });
     this.#helloed.clear();
     this.#farewelled.clear();
     this.#outgoing.wake();
-    this.#timer = this.#host.clock.after(this.#host.giveUpMs, () => this.#giveUp());
+    const { tryMs, giveUpMs } = this.#host;
+    this.#tryUntil(Math.min(tryMs * 2 ** this.#places.rounds, giveUpMs), () => this.#onSilence());
+  }
+
+  /** Ends the try at a place, where there are others. */
+  #tryUntil(ms: number, end: () => void): void {
+    this.#endTry();
+    if (this.#places.count < 2) return;
+    this.#tryTimer = this.#host.clock.after(ms, () => {
+      this.#tryTimer = undefined;
+      end();
+    });
+  }
+
+  /** Nobody listens where the peer was looked for: the library tries again, and somebody may listen elsewhere. */
+  #onVacant(): void {
+    if (this.#up || this.#outgoing?.hasSpoken === true) return;
+    this.#places.note('nobody listens there');
+    if (this.#places.count < 2) return this.#refusals.clear();
+    this.#outgoing?.close();
+    this.#tryUntil(this.#host.redialMs, () => this.#tryNext());
+  }
+
+  /** Nothing is heard from a place: whoever has made a handshake gets longer, since its thread may be busy. */
+  #onSilence(): void {
+    if (this.#outgoing?.hasSpoken !== true) {
+      this.#places.note('no handshake');
+      this.#tryNext();
+    } else
+      this.#tryUntil(answerMs * 2 ** this.#places.rounds, () => {
+        this.#places.note('no answer to a hello');
+        this.#lose('no answer to a hello');
+        this.#places.next();
+        this.#dial();
+      });
+  }
+
+  /**
+   * Goes on to the next place. Nothing of the session that began here has left, so what the peer has begun stays: it may know the way
+   * to this node while this one still looks for it.
+   */
+  #tryNext(): void {
+    this.#outgoing?.close();
+    this.#service = [];
+    this.#places.next();
+    this.#call();
+    if (this.#incoming !== undefined) this.#welcome(this.#incoming.token);
   }
 
   /** Nobody answered for long: start again if something waits for an answer, else stop trying until there is a reason. */
@@ -244,8 +321,10 @@ export class Link {
     this.#host.logger.warn('transport: a node does not answer', {
       node: this.node,
       afterMs: this.#host.giveUpMs,
+      tried: this.#places.describe(),
     });
     this.#reset();
+    this.#places.next();
     if (this.#hasWaiting) this.#dial();
   }
 
@@ -258,10 +337,45 @@ export class Link {
     });
   }
 
-  #onHangUp(reason: string): void {
+  #onHangUp(reason: string, refusal: Refusal | null): void {
+    if (!this.#up && this.#isTriedElsewhere(reason, refusal)) return;
     const departed = this.#incoming?.goodbyes.size === lanes.length;
     this.#lose(reason);
     if (!departed || this.#hasWaiting) this.#redial();
+  }
+
+  /** Before a link is up: whether the peer is looked for at another place, or no more. */
+  #isTriedElsewhere(reason: string, refusal: Refusal | null): boolean {
+    this.#places.note(reason, refusal !== null, refusal?.isPeer === false);
+    if (refusal !== null && this.#refusals.refused() && (refusal.isPeer || this.#places.allRefuse)) {
+      void this.#giveIn();
+      return true;
+    }
+    if (this.#places.count < 2) return false;
+    if (this.#outgoing?.hasSpoken === true) {
+      this.#places.next();
+      return false;
+    }
+    this.#tryUntil(this.#host.redialMs, () => this.#tryNext());
+    return true;
+  }
+
+  /** The peer, or whoever sits in its place, refuses this node: what waits for it fails, with why. */
+  async #giveIn(): Promise<void> {
+    this.#refusals.clear();
+    this.#reset();
+    await Promise.all(
+      this.#places.brokenOff.map(async (place) => {
+        const mechanism = await mechanismAt(place.control, answerMs);
+        this.#places.explain(place, brokenOff(mechanism, this.#host.isSecured(place)));
+      }),
+    );
+    // Meanwhile the peer may have called, or somebody here has tried again.
+    if (this.#outgoing !== undefined || this.#ended) return;
+    const error = new RefusedError(this.node, this.#places.describe());
+    for (const fail of lanes.map((lane) => this.#outboxes[lane].clear())) fail(error);
+    this.#host.refused(error);
+    this.#host.progress();
   }
 
   #welcome(token: number): void {
@@ -277,6 +391,9 @@ export class Link {
     assert(incoming === this.#incoming, 'a link rises with the session that stands', { node: this.node });
     this.#up = true;
     this.#disarm();
+    this.#endTry();
+    this.#places.found();
+    this.#refusals.clear();
     for (const lane of lanes)
       assert(this.#outboxes[lane].nextSeq === 0, 'packets of a new session are numbered from 0 (TRA-1)', {
         lane,
@@ -441,6 +558,7 @@ export class Link {
 
   #hangUp(): void {
     this.#disarm();
+    this.#endTry();
     this.#noCreditSoon();
     this.#outgoing?.close();
     this.#outgoing = undefined;
@@ -451,6 +569,11 @@ export class Link {
   #noCreditSoon(): void {
     if (this.#creditTimer !== undefined) this.#host.clock.cancel(this.#creditTimer);
     this.#creditTimer = undefined;
+  }
+
+  #endTry(): void {
+    if (this.#tryTimer !== undefined) this.#host.clock.cancel(this.#tryTimer);
+    this.#tryTimer = undefined;
   }
 
   #disarm(): void {

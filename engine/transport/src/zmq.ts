@@ -13,18 +13,25 @@ import { Context, Pull, Push, type Reply } from 'zeromq';
 import type { CurveKeys } from './curve-keys.ts';
 import { checkCurve, curveClient, curveServer, guardDoor } from './curve.ts';
 import {
-  advertised,
   bindEndpoint,
   named,
   checkEndpoint,
   guardIpc,
+  isIpv6,
+  offered,
   removeIpc,
   type Listen,
 } from './endpoints.ts';
-import { AddressInUseError, EndpointError, TransportClosedError, UnknownPeerError } from './errors.ts';
+import {
+  AddressInUseError,
+  EndpointError,
+  TransportClosedError,
+  UnknownPeerError,
+  type RefusedError,
+} from './errors.ts';
 import { GarbageError, payloadOf, readPrologue } from './framing.ts';
 import { Handlers, type PacketHandler } from './handlers.ts';
-import { decodeHello, type Endpoints } from './hello.ts';
+import { decodeHello, type Endpoints, type Place } from './hello.ts';
 import { checkPacket, defaultCreditBytes, defaultMaxFrameBytes, lanes, type CreditBytes } from './limits.ts';
 import { Link, type LinkHost } from './link.ts';
 import type { Sent } from './outbox.ts';
@@ -49,18 +56,24 @@ export interface ZmqTransportOptions {
   readonly redialMs?: number;
   /** An unanswered attempt is given up after this, milliseconds, and restarted if something waits. Default 30 000. */
   readonly giveUpMs?: number;
+  /** A place of a peer that has several is left for the next one after this without a handshake, milliseconds, twice as long each round. Default 2000. */
+  readonly tryMs?: number;
+  /** A peer that refuses every handshake for this long is given up, milliseconds. Default 5000. */
+  readonly refusedMs?: number;
   /** Between two heartbeats on the control lane, milliseconds. Default 1000; 0 turns them off (ZMQ_HEARTBEAT_IVL). */
   readonly heartbeatMs?: number;
   /** Silence after a heartbeat that loses the peer, milliseconds. Default 5000 (ZMQ_HEARTBEAT_TIMEOUT). */
   readonly lostMs?: number;
   /** Needed for TCP beyond loopback; used on every TCP endpoint when given. */
   readonly curve?: CurveKeys;
+  /** A peer refuses this node, or is not who it should be; what waited for it has failed. Default: it is logged. */
+  readonly onRefused?: (error: RefusedError) => void;
   /** Gets what a handler threw, after the transport has ended. Default: throws it into the process. */
   readonly onFatal?: (error: unknown) => void;
 }
 
 export interface ZmqTransport extends Transport {
-  /** What peers connect to: wildcards are resolved. */
+  /** Where peers may try to connect: wildcards are resolved. */
   readonly endpoints: Endpoints;
   /** The topology changed: attempts at places that are no longer a node's are given up, links that are up stay. */
   setPeers(peers: PeerResolver): void;
@@ -68,6 +81,9 @@ export interface ZmqTransport extends Transport {
 
 /** Copied part of the largest legal batch; the library must let it pass however small `maxFrameBytes` is. */
 const batchBytesMax = 8 * 1024 * 1024;
+
+/** A connection that has not made its handshake by then is closed: it holds a descriptor, and may be nobody's. */
+const HANDSHAKE_MS = 5000;
 
 /**
  * Opens a transport over ZeroMQ: one bound PULL socket per lane, and per peer one connected PUSH socket per lane.
@@ -91,6 +107,7 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
     heartbeatTimeout: options.lostMs ?? 5000,
   };
   const context = new Context({ blocky: false });
+  const isSecured = ({ control }: Place): boolean => curve !== undefined && control.startsWith('tcp://');
 
   /**
    * The control lane's queue has no mark, since a full one would stop heartbeats: credit bounds it. The data lane's has one, so that what
@@ -102,11 +119,12 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
       linger: 0,
       maxMessageSize: Math.max(maxFrameBytes, batchBytesMax),
       receiveHighWaterMark: lane === 'control' ? 0 : 8,
+      handshakeInterval: HANDSHAKE_MS,
       ...(lane === 'control' ? { ...heartbeat, heartbeatTimeToLive: heartbeat.heartbeatTimeout } : {}),
       ...(curve !== undefined && listen.kind === 'tcp' ? curveServer(curve) : {}),
     });
   /** Without a mark: credit bounds what is on the way, and a writer that never waits for the socket costs no turns. */
-  const push = (lane: Lane, endpoint: string): Push =>
+  const push = (lane: Lane, place: Place): Push =>
     new Push({
       context,
       linger: 0,
@@ -114,7 +132,8 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
       reconnectInterval: 50,
       reconnectMaxInterval: 1000,
       ...(lane === 'control' ? { ...heartbeat, heartbeatTimeToLive: heartbeat.heartbeatTimeout } : {}),
-      ...(curve !== undefined && endpoint.startsWith('tcp://') ? curveClient(curve) : {}),
+      ipv6: place.family === 6 || isIpv6(place[lane]),
+      ...(isSecured(place) ? curveClient(curve!) : {}),
     });
 
   const door = curve === undefined ? undefined : await guardDoor(context, curve);
@@ -127,13 +146,13 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
   try {
     const control = await bind(pulls.control, await bindEndpoint(place, 'control', secured));
     const data = await bind(pulls.data, await bindEndpoint(place, 'data', secured));
-    const endpoints = { control: advertised(listen, control), data: advertised(listen, data) };
-    const check = (places: Endpoints): void => {
-      for (const lane of lanes) checkEndpoint(places[lane], secured);
+    const endpoints = offered(listen, { control, data });
+    const check = (where: Place): void => {
+      for (const lane of lanes) checkEndpoint(where[lane], secured);
     };
     return new ZmqNode(
       { ...options, clock, maxFrameBytes },
-      { pulls, door, bound: [control, data], endpoints, push, check },
+      { pulls, door, bound: [control, data], endpoints, push, check, isSecured },
     );
   } catch (error) {
     shut();
@@ -143,6 +162,7 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
 
 async function bind(socket: Pull, endpoint: string): Promise<string> {
   try {
+    if (isIpv6(endpoint)) socket.ipv6 = true;
     await socket.bind(endpoint);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new AddressInUseError(endpoint, cause);
@@ -158,8 +178,9 @@ interface Parts {
   readonly door: Reply | undefined;
   readonly bound: readonly string[];
   readonly endpoints: Endpoints;
-  readonly push: (lane: Lane, endpoint: string) => Push;
-  readonly check: (endpoints: Endpoints) => void;
+  readonly push: (lane: Lane, place: Place) => Push;
+  readonly check: (place: Place) => void;
+  readonly isSecured: (place: Place) => boolean;
 }
 
 class ZmqNode implements ZmqTransport {
@@ -333,8 +354,8 @@ class ZmqNode implements ZmqTransport {
   }
 
   #makeHost(): LinkHost {
-    const { node, incarnation, clock, logger, maxFrameBytes, creditBytes, redialMs, giveUpMs } =
-      this.#options;
+    const { node, incarnation, clock, logger, maxFrameBytes, creditBytes } = this.#options;
+    const { redialMs, giveUpMs, tryMs, refusedMs } = this.#options;
     return {
       node,
       incarnation,
@@ -345,9 +366,16 @@ class ZmqNode implements ZmqTransport {
       creditBytes: creditBytes ?? defaultCreditBytes,
       redialMs: redialMs ?? 100,
       giveUpMs: giveUpMs ?? 30_000,
+      tryMs: tryMs ?? 2000,
+      refusedMs: refusedMs ?? 5000,
       resolve: (peer) => this.#peers(peer),
       check: this.#parts.check,
+      isSecured: this.#parts.isSecured,
       open: this.#parts.push,
+      refused: (error) => {
+        logger.error('transport: a node refuses this one', { node, error });
+        this.#guard(() => this.#options.onRefused?.(error));
+      },
       emit: (event) => {
         logger.debug('transport: peer', { node, event });
         this.#guard(() => this.#handlers.peer(event));

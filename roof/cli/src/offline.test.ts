@@ -99,6 +99,7 @@ test.serial('doctor: says what there is, and which device is chosen and why', as
     'compiler',
     'addon',
     'freePort',
+    'addresses',
     'memory',
     'disk',
   ]);

@@ -9,7 +9,7 @@ export { startCluster, type Cluster } from './start-cluster.ts';
 export * from './service/connect-experts.ts';
 export * from './service/serve-experts.ts';
 export type { ServiceEndpoints } from './service/service-system.ts';
-export type { CurveKeys, Listen } from '@troupe/transport';
+export type { CurveKeys, Listen, Place } from '@troupe/transport';
 export type { ActorView } from './actor-view.ts';
 export type { ClusterOptions } from './cluster-options.ts';
 export type { ExpertRule, GateQuestion, GateRule, TokenBatch, TokenSource } from '@troupe/actors';

@@ -18,6 +18,7 @@ export function describe(found: Findings): readonly string[] {
     `compiler    ${compiler.command === null ? 'none found; install g++ or clang++ for the fast kernels' : `${compiler.command} (${compiler.version ?? ''})`}`,
     `addon       ${addon.built ? `built: ${addon.path}` : `not built; ${addon.build}`}`,
     `ports       ${freePort.ok ? freePort.reason : `none can be opened: ${freePort.reason}`}`,
+    `addresses   ${found.addresses.length === 0 ? 'none that another machine could reach' : `${found.addresses.join(', ')} (where other machines would look for this one, in that order)`}`,
     `memory      ${bytes(memory.freeBytes)} free of ${bytes(memory.totalBytes)}${memory.limitBytes === null ? '' : `, this process may use ${bytes(memory.limitBytes)}`}`,
     `disk        ${disk.freeBytes === null ? 'unknown' : `${bytes(disk.freeBytes)} free`} in ${disk.folder}`,
   ];

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { availableParallelism, cpus, freemem, networkInterfaces, totalmem } from 'node:os';
 import { addonPath, HOW_TO_BUILD } from '@troupe/kernels/addon-file';
+import { addressesToOffer } from '@troupe/transport';
 import { loadDevice, measuredPeakFlops } from 'troupe';
 
 /** One device body as it was found here. */
@@ -31,6 +32,8 @@ export interface Findings {
   readonly compiler: { readonly command: string | null; readonly version: string | null };
   readonly addon: { readonly built: boolean; readonly path: string; readonly build: string };
   readonly freePort: { readonly ok: boolean; readonly reason: string };
+  /** Hosts under which other machines would try to find this one, in that order. */
+  readonly addresses: readonly string[];
   readonly memory: {
     readonly totalBytes: number;
     readonly freeBytes: number;
@@ -112,6 +115,14 @@ function findPort(): Promise<Findings['freePort']> {
   });
 }
 
+function findAddresses(): readonly string[] {
+  try {
+    return addressesToOffer(networkInterfaces());
+  } catch {
+    return [];
+  }
+}
+
 async function diskOf(folder: string): Promise<Findings['disk']> {
   try {
     const { bavail, bsize } = await statfs(folder);
@@ -141,6 +152,7 @@ export async function examine(): Promise<Findings> {
     compiler: await findCompiler(),
     addon: { built: existsSync(path), path, build: HOW_TO_BUILD },
     freePort: await findPort(),
+    addresses: findAddresses(),
     // Without a limit the system reports a number larger than any memory.
     memory: {
       totalBytes: totalmem(),

@@ -33,7 +33,8 @@ export interface ExpertClient {
    *
    * @param x_ND - rows of `endpoints.dim`, one behind the other
    * @returns as many outputs, in the same order
-   * @throws {TroupeError} TROUPE_OPTION, TROUPE_SERVICE_BUSY, TROUPE_DEADLINE, TROUPE_TRANSPORT_PEER_LOST, TROUPE_TRANSPORT_CLOSED
+   * @throws {TroupeError} TROUPE_OPTION, TROUPE_SERVICE_BUSY, TROUPE_DEADLINE, TROUPE_TRANSPORT_PEER_LOST,
+   * TROUPE_TRANSPORT_REFUSED, TROUPE_TRANSPORT_CLOSED
    */
   forward(x_ND: Float32Array, experts_N: Int32Array): Promise<Float32Array>;
   close(): Promise<void>;
@@ -86,6 +87,7 @@ export async function connectExperts(options: ConnectExpertsOptions): Promise<Ex
     transport: {
       listen: options.listen ?? anywhere,
       peers: (peer) => (peer === service ? endpoints : undefined),
+      onRefused: endAll,
       ...(options.curve === undefined ? {} : { curve: options.curve }),
     },
     failed: endAll,

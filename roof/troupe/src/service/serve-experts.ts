@@ -148,10 +148,10 @@ export async function serveExperts(options: ServeExpertsOptions): Promise<Expert
       return error;
     });
     system.listen();
-    const { control, data } = transport.endpoints;
+    const { endpoints } = transport;
     const { dModel: dim } = group.model;
     return {
-      endpoints: { node: service, address, control, data, dim, experts: group.count },
+      endpoints: { node: service, address, ...endpoints, dim, experts: group.count },
       ended,
       actors: () => system.statuses(),
       close: async () => {

@@ -4,6 +4,7 @@ import { ActorSystem, Directory } from '@troupe/runtime';
 import {
   openZmqTransport,
   type Listen,
+  type Place,
   type ZmqTransport,
   type ZmqTransportOptions,
 } from '@troupe/transport';
@@ -17,6 +18,8 @@ export interface ServiceEndpoints {
   /** ZeroMQ endpoints. */
   readonly control: string;
   readonly data: string;
+  /** Where else it may be found, tried in this order. */
+  readonly others?: readonly Place[];
   /** Width of a row, and experts of the group. */
   readonly dim: number;
   readonly experts: number;
@@ -41,7 +44,7 @@ export async function openServiceSystem(options: {
   readonly service: NodeId;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly transport: Pick<ZmqTransportOptions, 'listen' | 'peers' | 'curve'>;
+  readonly transport: Pick<ZmqTransportOptions, 'listen' | 'peers' | 'curve' | 'onRefused'>;
   readonly failed: (error: TroupeError) => void;
 }): Promise<{ readonly system: ProgramSystem; readonly transport: ZmqTransport }> {
   const { node, service, clock, logger, failed } = options;
