@@ -2,6 +2,7 @@ import { assert, type Address, type NodeId, type Storage } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
 import { addresses, agentNodeOf, type WorkerRank } from '@troupe/topology/layout';
+import { mountMachineAgent } from './agent/index.ts';
 import { mountCourier } from './courier/index.ts';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
@@ -116,7 +117,7 @@ export interface AgentPorts {
   readonly supervisor: Omit<SupervisorOptions, 'workers' | 'joinMs'>;
 }
 
-/** Mounts trainer, supervisor and store. */
+/** Mounts trainer, supervisor, the agents of all machines, and the store. */
 export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): void {
   const { layout } = job;
   const workers = new Map(
@@ -130,6 +131,8 @@ export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): vo
     escalate,
     mountSupervisor({ ...ports.supervisor, workers, joinMs: job.deadlines.joinMs }),
   );
+  for (let machine = 0; machine < layout.machines.count; machine++)
+    system.mount(addresses.agent(machine), escalate, mountMachineAgent(job, machine));
   system.mount(addresses.store(0), escalate, mountStore({ ...ports.store, job, storage: ports.storage }));
   system.mount(addresses.trainer, escalate, mountTrainer({ ...ports.trainer, job }));
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { fencedKinds, on, PureMachine, type Machine } from '@troupe/runtime';
 import { createMachine, setup, type AnyStateMachine } from 'xstate';
+import { agentMachine } from './agent/machine.ts';
 import { askerMachine } from './asker/machine.ts';
 import { courierMachine } from './courier/machine.ts';
 import { expertMachine } from './expert/machine.ts';
@@ -18,6 +19,7 @@ import { wardMachine } from './ward/machine.ts';
 
 const machines: Readonly<Partial<Record<Role, AnyStateMachine>>> = {
   trainer: trainerMachine,
+  agent: agentMachine,
   feeder: feederMachine,
   stage: stageMachine,
   gate: gateMachine,
@@ -59,7 +61,7 @@ test('messages: names are noun.verb, roles are known, and what the program says 
 });
 
 test('messages: a fence has the fenced kinds of its role and the fenced events of its own, and no other', (t) => {
-  t.true(fencedByTrainer.has('gradient.vote') && fencedByTrainer.has('ask.failed'));
+  t.true(fencedByTrainer.has('machine.voted') && fencedByTrainer.has('ask.failed'));
   t.false(fencedByTrainer.has('checkpoint.written') || fencedByTrainer.has('run.stop'));
   t.false(fencedByTrainer.has('rows.dispatch'), 'goes to experts');
   t.deepEqual([...fencedKinds({}, 'trainer', {})], []);

@@ -12,6 +12,7 @@ import {
   type Shapes,
 } from '@troupe/runtime';
 import { optimizerKinds } from '@troupe/spec';
+import { agentMessages, counted } from './agent/messages.ts';
 import { courierMessages } from './courier/messages.ts';
 import { choiceMessages } from './gate/messages.ts';
 import { movingMessages } from './optimizer/messages.ts';
@@ -52,15 +53,6 @@ const texts = {
   sourceLengths_N: tensor.optional(ints),
 };
 
-/** What of a token batch counts: targets of the loss, tokens that are not padding, and balance domains that are not padding alone. */
-const counted = {
-  targets: number,
-  tokens: number,
-  domains: number,
-  sourceTokens: optional(number),
-  sourceDomains: optional(number),
-};
-
 /**
  * Every kind of message: who sends it to whom, whether one of an abandoned attempt is dropped, and what it holds.
  *
@@ -69,6 +61,7 @@ const counted = {
  */
 export const messages = {
   ...systemMessages,
+  ...agentMessages,
   ...courierMessages,
   ...choiceMessages,
   ...matricesMessages,
@@ -76,13 +69,13 @@ export const messages = {
   ...recoveryMessages,
 
   'batch.prefetch': message({
-    from: ['trainer'],
-    to: ['feeder'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'feeder'],
     says: 'Step `step` comes next: its sequences are wanted.',
   }),
   'batch.counted': message({
     from: ['feeder'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'What the sequences of one worker count in the sums of a step.',
     body: counted,
   }),
@@ -107,15 +100,15 @@ export const messages = {
   }),
 
   'step.open': message({
-    from: ['trainer'],
-    to: ['stage', 'optimizer'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'stage', 'optimizer'],
     says: 'Step `step` begins, over weights of `version`.',
     fenced: true,
     body: counted,
   }),
   'evaluation.open': message({
-    from: ['trainer'],
-    to: ['stage'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'stage'],
     says: 'An evaluation of `version` begins.',
     fenced: true,
   }),
@@ -126,15 +119,15 @@ export const messages = {
     tensors: texts,
   }),
   'generation.open': message({
-    from: ['trainer'],
-    to: ['stage'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'stage'],
     says: 'One forward pass over these texts, a sequence each, for the logits behind the last token of each.',
     fenced: true,
     tensors: texts,
   }),
   'generation.logits': message({
     from: ['stage'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'The pass has run; the logits, from one last stage of the first replica.',
     fenced: true,
     tensors: { logits_NV: tensor.optional(floats) },
@@ -226,14 +219,14 @@ export const messages = {
   }),
   'balance.share': message({
     from: ['stage'],
-    to: ['trainer'],
+    to: ['agent'],
     says: "Choices of every expert of the stage's layers in its part of the batch, for a balance loss over the whole batch.",
     fenced: true,
     tensors: { counts_LE: ints },
   }),
   'balance.shared': message({
-    from: ['trainer'],
-    to: ['stage'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'stage'],
     says: "The same of the whole batch, of all the model's layers with experts.",
     fenced: true,
     tensors: { counts_LE: ints },
@@ -275,7 +268,7 @@ export const messages = {
   }),
   'stage.measured': message({
     from: ['stage'],
-    to: ['trainer'],
+    to: ['agent'],
     says: "Exact sums of one worker over a step: losses, choices, dropped ones among them, and probabilities of its own layers' experts.",
     fenced: true,
     body: { kernelMs: number, alike: number },
@@ -283,14 +276,14 @@ export const messages = {
   }),
   'experts.measured': message({
     from: ['expert'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'The time that a worker without a stage spent in kernels since it last said so.',
     fenced: true,
     body: { kernelMs: number },
   }),
   'stage.evaluated': message({
     from: ['stage'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'The exact loss sum of one worker over the held-out sequences.',
     fenced: true,
     body: { targets: number },
@@ -315,22 +308,22 @@ export const messages = {
   }),
   'gradient.vote': message({
     from: ['optimizer'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'A shard holds the complete sum of its slice, whose squared norm this is.',
     fenced: true,
     body: { overflow: flag },
     tensors: { norm128: int64s },
   }),
   'commit.decide': message({
-    from: ['trainer'],
-    to: ['optimizer', 'ward'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'optimizer', 'ward'],
     says: 'The update that every shard carries out, and every copy of one; it is never taken back.',
     fenced: true,
     body: { apply: flag, gradScale: number, learningRate: number, clock: number },
   }),
   'commit.applied': message({
     from: ['optimizer', 'ward'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'The update is carried out: the shard, or the copy, holds `version`.',
     fenced: true,
   }),
@@ -352,7 +345,7 @@ export const messages = {
 
   'shard.loaded': message({
     from: ['optimizer'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'A shard holds its state of `version`, and so does its buddy.',
     fenced: true,
   }),
@@ -404,8 +397,8 @@ export const messages = {
     tensors: { groups_LE: tensor.optional(ints) },
   }),
   'snapshot.take': message({
-    from: ['trainer'],
-    to: ['optimizer'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'optimizer'],
     says: 'Send your slice of `version` to the store.',
     fenced: true,
   }),

@@ -1,3 +1,4 @@
+import { agentMachine } from './agent/machine.ts';
 import { courierMachine } from './courier/machine.ts';
 import { expertMachine } from './expert/machine.ts';
 import { feederMachine } from './feeder/machine.ts';
@@ -28,6 +29,7 @@ export function leafStates(machine: { readonly root: States }): readonly string[
 /** Every state that an actor of a role can be seen in: `expert` → `loading`, `serving.gathering`, … */
 export const roleStates: Readonly<Record<string, readonly string[]>> = {
   trainer: leafStates(trainerMachine),
+  agent: leafStates(agentMachine),
   feeder: leafStates(feederMachine),
   stage: leafStates(stageMachine),
   pass: leafStates(passMachine),

@@ -67,6 +67,8 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
       case 'trainer':
       case 'supervisor':
         return agentNodeOf(0);
+      case 'agent/m':
+        return a < machines.length ? agentNodeOf(0) : null;
       case 'store/m':
         return a < machines.length ? agentNodeOf(a) : null;
       case 'feeder/dp':

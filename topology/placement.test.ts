@@ -36,7 +36,7 @@ test('createPlacement: places every role of dp 4, ep 2', (t) => {
       [`optimizer/expert/dp${dp}`]: worker,
     });
   }
-  t.is(placement.actors.length, 3 + 4 * 10);
+  t.is(placement.actors.length, 4 + 4 * 10);
   t.deepEqual(
     placement.nodes.map((node) => node.id as string),
     ['agent/0', 'worker/0', 'worker/1', 'worker/2', 'worker/3'],
@@ -63,7 +63,7 @@ test('createPlacement: only layers with experts have gates, experts and expert o
   const dense = createPlacement(resolveTopology({ model: {}, parallel: { dp: 2 } }));
   t.deepEqual(
     new Set(dense.actors.map((actor) => actor.role)),
-    new Set(['trainer', 'supervisor', 'store', 'feeder', 'stage', 'pass', 'optimizer']),
+    new Set(['trainer', 'supervisor', 'agent', 'store', 'feeder', 'stage', 'pass', 'optimizer']),
   );
   const every2 = createPlacement(resolveTopology({ model: { layers: 4, moe: { every: 2 } } }));
   t.deepEqual(

@@ -13,6 +13,7 @@ import type { ResolvedTopology } from './resolved.ts';
 export type ActorRole =
   | 'trainer'
   | 'supervisor'
+  | 'agent'
   | 'store'
   | 'feeder'
   | 'stage'
@@ -147,6 +148,8 @@ function actorsOf({ machines, model }: ResolvedTopology, layout: Layout): Placed
   const add = (role: ActorRole, name: Address, rank: number): void => {
     actors.push({ address: name, role, node: layout.nodeOf(workerRank(rank)) });
   };
+  for (const machine of machines.keys())
+    actors.push({ address: addresses.agent(machine), role: 'agent', node: agentNodeOf(0) });
   for (const machine of machines.keys())
     actors.push({ address: addresses.store(machine), role: 'store', node: agentNodeOf(machine) });
   for (let dp = 0; dp < mesh.dp; dp++)

@@ -1,4 +1,4 @@
-import { addresses } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { Errands } from './errands.ts';
 import type { CourierSelf } from './events.ts';
 import type { CourierEffects } from './machine.ts';
@@ -36,6 +36,10 @@ export function courierEffects(
       if (beside === null) self.submit(worker.device, [], 'device.drained', { attempt });
     },
     reportAbandoned: ({ attempt }) =>
-      self.tell(addresses.trainer, 'attempt.abandoned', { attempt, version: 0, body: { loaded: false } }),
+      self.tell(agentFor(worker.job.layout, worker.rank), 'attempt.abandoned', {
+        attempt,
+        version: 0,
+        body: { loaded: false },
+      }),
   };
 }

@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
 import { mountOf, type Mount } from '@troupe/runtime';
-import { addresses } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { sendGradients } from '../gradients.ts';
 import type { GroupBuffers } from '../group-buffers.ts';
 import type { Worker } from '../worker.ts';
@@ -37,7 +37,7 @@ export function mountExpert(worker: Worker, buffers: GroupBuffers, layer: number
       if (range.isLast && measuresAlone(worker, layer)) {
         const { step, attempt } = range;
         const body = { kernelMs: worker.meter.take() };
-        self.tell(addresses.trainer, 'experts.measured', { step, attempt, body });
+        self.tell(agentFor(worker.job.layout, worker.rank), 'experts.measured', { step, attempt, body });
       }
     }),
     ...host.fence(fencedByExpert),

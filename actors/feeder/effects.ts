@@ -1,7 +1,8 @@
 import { address, assert, deserializeError } from '@troupe/core';
 import { evaluationParts, joinedParts, numUsedRuns, numValidTargets, numValidTokens } from '@troupe/model';
 import { routingDomain } from '@troupe/spec';
-import { addresses, type WorkerRank } from '@troupe/topology/layout';
+import { type WorkerRank } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import type { Job } from '../job.ts';
 import { addCounts, tensorsOf, type Counted } from '../token-tensors.ts';
 import { Answers, placeOf, type Request } from './answers.ts';
@@ -38,7 +39,7 @@ export function feederEffects(
       const tensors = tensorsOf(batch);
       for (const stage of stages) self.tell(stage, 'batch.ready', { step, microbatch, tensors });
     });
-    self.tell(addresses.trainer, 'batch.counted', { step, body: addCounts(batches.map(countsOf)) });
+    self.tell(agentFor(layout, worker), 'batch.counted', { step, body: addCounts(batches.map(countsOf)) });
   };
   /** What one pass of an evaluation asks the source for. */
   const evaluationOf = (pass: number) => {

@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import { addresses } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
 import type { OptimizerSelf } from './events.ts';
@@ -12,6 +12,7 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
   const { shard, memory, distribution } = parts;
   const { device, job } = shard.worker;
   const store = job.layout.storeOf(shard.rank);
+  const agent = agentFor(job.layout, shard.worker.rank);
   return {
     apply: ({ step, body }, { version, attempt }) => {
       assert(step === version + 1, 'a decision is about the step after what a shard holds (OPT-2)', {
@@ -24,7 +25,7 @@ export function applyingEffects(self: OptimizerSelf, parts: ShardParts): Applyin
     publish: ({ step, attempt }, context) => {
       const { version } = context;
       distribution.publish(context);
-      self.tell(addresses.trainer, 'commit.applied', { step, attempt, version });
+      self.tell(agent, 'commit.applied', { step, attempt, version });
     },
     acceptSpread: ({ version, attempt, body, tensors: { weights } }) => {
       memory.putPublished(version, body.from, weights);

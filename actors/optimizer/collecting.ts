@@ -1,5 +1,5 @@
 import { assert } from '@troupe/core';
-import { addresses } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { sendLeaves } from '../gradients.ts';
 import { guardPart } from './guarding.ts';
 import type { OptimizerEffects } from './machine.ts';
@@ -25,6 +25,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
   const { shard, memory, distribution, levels } = parts;
   const { worker, among } = shard;
   const { device, job } = worker;
+  const agent = agentFor(job.layout, worker.rank);
   /** What came too early. */
   const aside: OptimizerEvent[] = [];
   return {
@@ -63,7 +64,7 @@ export function collectingEffects(self: OptimizerSelf, parts: ShardParts): Colle
     measureNorm: (_event, { version, attempt }) =>
       self.submit(device, memory.measure(), 'norm.measured', { step: version + 1, attempt }),
     vote: (_event, { version, attempt }) => {
-      self.tell(addresses.trainer, 'gradient.vote', {
+      self.tell(agent, 'gradient.vote', {
         step: version + 1,
         attempt,
         tensors: { norm128: memory.norm() },

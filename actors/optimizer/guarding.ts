@@ -1,5 +1,5 @@
 import { address } from '@troupe/core';
-import { addresses } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { chunks, type Range } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
@@ -29,11 +29,12 @@ export function guardPart(
 /** A copy of what only this shard holds, and what comes of it after a loss. */
 export function guardingEffects(self: OptimizerSelf, parts: ShardParts): GuardingEffects {
   const { shard, memory, moving } = parts;
+  const agent = agentFor(shard.worker.job.layout, shard.worker.rank);
   return {
     // Of what others sum up (ZeRO 0) their parts follow, as they come.
     guardSum: ({ step, attempt }) => guardPart(self, parts, shard.reduces, { step, attempt }),
     reportAbandoned: (_event, { attempt, version, loaded }) =>
-      self.tell(addresses.trainer, 'attempt.abandoned', {
+      self.tell(agent, 'attempt.abandoned', {
         attempt,
         version,
         body: { loaded: loaded && moving.holds },

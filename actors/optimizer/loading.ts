@@ -1,5 +1,5 @@
 import { assert, deserializeError } from '@troupe/core';
-import { addresses } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { lengthOf } from '../gradients.ts';
 import type { OptimizerEffects } from './machine.ts';
 import { placeOfPiece } from './shard.ts';
@@ -23,6 +23,7 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
   const { shard, memory, distribution, ward, moving } = parts;
   const { job, device } = shard.worker;
   const store = job.layout.storeOf(shard.rank);
+  const agent = agentFor(job.layout, shard.worker.rank);
   return {
     initialise: (_event, { version, attempt }) =>
       self.submit(device, memory.draw(version), 'parameters.initialised', { attempt }),
@@ -52,7 +53,6 @@ export function loadingEffects(self: OptimizerSelf, parts: ShardParts): LoadingE
         self.tell(ward, 'ward.state', { version, attempt, body, tensors });
       }
     },
-    reportLoaded: (_event, { version, attempt }) =>
-      self.tell(addresses.trainer, 'shard.loaded', { version, attempt }),
+    reportLoaded: (_event, { version, attempt }) => self.tell(agent, 'shard.loaded', { version, attempt }),
   };
 }

@@ -5,8 +5,8 @@ const { floats, int64s, ints } = tensor;
 /** How experts move to other groups while a run goes on. */
 export const movingMessages = {
   'experts.move': message({
-    from: ['trainer'],
-    to: ['optimizer', 'ward'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'optimizer', 'ward'],
     says: 'Experts are to sit in these groups: send those that leave, and keep beside your state what comes.',
     fenced: true,
     tensors: { groups_LE: ints },
@@ -20,7 +20,7 @@ export const movingMessages = {
   }),
   'experts.staged': message({
     from: ['optimizer', 'ward'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'All that comes lies here, beside what is held.',
     fenced: true,
   }),

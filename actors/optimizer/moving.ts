@@ -1,5 +1,6 @@
 import type { Address } from '@troupe/core';
-import { addresses, movesFrom, type ExpertMove, type ShardPlace } from '@troupe/topology/layout';
+import { movesFrom, type ExpertMove, type ShardPlace } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { packedParts, type MovedPart } from '../moved-parts.ts';
 import type { OptimizerEvent, OptimizerSelf } from './events.ts';
 import type { OptimizerEffects } from './machine.ts';
@@ -24,9 +25,10 @@ function* movedParts(
 /** Experts move to shards of other groups: MOV-1. */
 export function movingEffects(self: OptimizerSelf, { shard, memory, moving }: ShardParts): MovingEffects {
   const { layout } = shard.worker.job;
+  const agent = agentFor(layout, shard.worker.rank);
   const own: ShardPlace = { group: shard.group, worker: shard.rank };
   const answer = ({ step, attempt, version }: OptimizerEvent): void => {
-    if (moving.isStaged) self.tell(addresses.trainer, 'experts.staged', { step, attempt, version });
+    if (moving.isStaged) self.tell(agent, 'experts.staged', { step, attempt, version });
   };
   /** The shard that has experts next, and its copy. */
   const receiversOf = ({ group, worker }: ShardPlace): readonly Address[] => [

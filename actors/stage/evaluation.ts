@@ -1,6 +1,5 @@
 import { assert } from '@troupe/core';
 import { windowBatch, windowSource } from '@troupe/model';
-import { addresses } from '@troupe/topology/layout';
 import { batchOf } from '../token-tensors.ts';
 import { nextOf } from './cursor.ts';
 import type { StageEffects } from './machine.ts';
@@ -25,7 +24,7 @@ function textsOf(ids_T: Int32Array, lengths_N: Int32Array): readonly Int32Array[
 
 /** Forward passes over held-out sequences, asked for one by one. */
 export function evaluationEffects(self: StageSelf, state: StageState): EvaluationEffects {
-  const { worker, passes } = state;
+  const { worker, passes, agent } = state;
   const { layout } = worker.job;
   const { hasHead } = layout.stagePlan(worker.at.pp);
   return {
@@ -54,14 +53,14 @@ export function evaluationEffects(self: StageSelf, state: StageState): Evaluatio
       // Every tensor peer has all words: one of them says them.
       const rows = hasHead && worker.at.tp === 0 ? state.rows : null;
       const tensors = rows === null ? {} : { logits_NV: passes.logits(rows.length) };
-      self.tell(addresses.trainer, 'generation.logits', { step, attempt, version: wanted, tensors });
+      self.tell(agent, 'generation.logits', { step, attempt, version: wanted, tensors });
       worker.meter.take();
     },
     reportEvaluation: (_event, { step, attempt, wanted }) => {
       const { lossSum } = passes.statistics('evaluate').totals();
       // Where the loss is, its targets are counted.
       const body = { targets: hasHead ? state.evaluated : 0 };
-      self.tell(addresses.trainer, 'stage.evaluated', {
+      self.tell(agent, 'stage.evaluated', {
         step,
         attempt,
         version: wanted,

@@ -2,7 +2,6 @@ import { assert, type HostFloats } from '@troupe/core';
 import type { Floats } from '@troupe/kernel-set';
 import { eachStream, streamCoefficients, type Streams } from '@troupe/model';
 import { moeLayers } from '@troupe/spec';
-import { addresses } from '@troupe/topology/layout';
 import { globalStreams } from '../token-tensors.ts';
 import { inputOf, nextOf, runningOf } from './cursor.ts';
 import type { StageSelf } from './events.ts';
@@ -22,7 +21,7 @@ type OperatingEffects = Pick<
 
 /** Passes begin and end in the order of the program. */
 export function operatingEffects(self: StageSelf, state: StageState): OperatingEffects {
-  const { worker, passes, parameters, inputs } = state;
+  const { worker, passes, parameters, inputs, agent } = state;
   const { job, device } = worker;
   const { model, layout } = job;
   /** What another stage has sent of each stream. */
@@ -68,10 +67,10 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
     endMatrices: ({ microbatch, body: { chunk } }, context) => close(context, { chunk, microbatch }),
     shareBalance: (_event, { step, attempt }) => {
       const counts_LE = passes.statistics('train').counts();
-      self.tell(addresses.trainer, 'balance.share', { step, attempt, tensors: { counts_LE } });
+      self.tell(agent, 'balance.share', { step, attempt, tensors: { counts_LE } });
       self.wait({
         name: 'balance',
-        awaited: [addresses.trainer],
+        awaited: [agent],
         reason: 'the balance of the whole batch',
         step,
         deadlineMs: job.deadlines.stepMs,
@@ -92,7 +91,7 @@ export function operatingEffects(self: StageSelf, state: StageState): OperatingE
       const tensors = { lossSum, layerSums: lossSums, counts_LE, dropped_L, probSums: probSums_LE };
       // The optimizer's kernels of this step run after this and count for the next one.
       const body = { kernelMs: worker.meter.take(), alike: parameters.digest() };
-      self.tell(addresses.trainer, 'stage.measured', { step, attempt, version: wanted, tensors, body });
+      self.tell(agent, 'stage.measured', { step, attempt, version: wanted, tensors, body });
     },
   };
 }

@@ -1,6 +1,7 @@
 import { assert, type Address, type HostFloats } from '@troupe/core';
 import type { BalanceCoefficients, Batch, Streams } from '@troupe/model';
 import type { Operation, Slot } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import type { BatchSizes, PassPlace, Passes } from '../passes.ts';
 import type { StageParameters } from '../stage-parameters.ts';
 import type { Counted } from '../token-tensors.ts';
@@ -27,6 +28,8 @@ export class StageState {
   readonly worker: Worker;
   readonly parameters: StageParameters;
   readonly passes: Passes;
+  /** Who hears what it has measured. */
+  readonly agent: Address;
   /** Tokens that are here, by step and microbatch; the same in every attempt. */
   readonly batches = new Map<string, Batch>();
   /** What has come from other stages and was not taken up yet, by `inputKey`. */
@@ -43,6 +46,7 @@ export class StageState {
     this.worker = worker;
     this.parameters = parameters;
     this.passes = passes;
+    this.agent = agentFor(worker.job.layout, worker.rank);
   }
 
   /** The slot of the pass that an operation is of. */

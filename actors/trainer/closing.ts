@@ -19,13 +19,13 @@ export function closingEffects(self: TrainerSelf, state: TrainerState): ClosingE
       const place = { step, attempt, version: step };
       const body = {
         adamClock: state.adamClock,
-        numShards: company.shards.length,
+        numShards: company.numShards,
         // What comes behind a blow-up is no better than what it would push out.
         prunes: skipped === 0,
         isLast: stopping || step >= stopAfter,
       };
       self.tell(company.store, 'checkpoint.begin', { ...place, body, tensors: state.seated });
-      for (const to of company.shards) self.tell(to, 'snapshot.take', place);
+      for (const to of company.agents.voting) self.tell(to, 'snapshot.take', place);
       state.waitFor('checkpoint', {
         awaited: [company.store],
         reason: 'the checkpoint to be written',

@@ -1,41 +1,50 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
+import { workerRank } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
 import { stepLosses, utilisation, type StepLosses } from './losses.ts';
-import type { TrainerEffects } from './machine.ts';
+import { answerOf, type TrainerEffects } from './machine.ts';
 import type { Counted } from '../token-tensors.ts';
 import type { TrainerState } from './state.ts';
-import { normOf } from './votes.ts';
+import { normOf } from '../votes.ts';
 
 type CommittingEffects = Pick<
   TrainerEffects,
-  'recordMeasure' | 'countKernels' | 'shareBalance' | 'recordVote' | 'decide' | 'report'
+  'recordMeasure' | 'shareBalance' | 'recordVote' | 'decide' | 'forgetLost' | 'heardApplied' | 'report'
 >;
+
+/** A machine has answered when it has both voted and measured. */
+const hasAnswered = (awaited: TrainerContext['awaited'], agent: Address): boolean =>
+  !(['machine.voted', 'machine.measured'] as const).some((kind) => awaited.has(answerOf(kind, agent)));
 
 /** From measures and votes to one decision, and to what people read of the step. */
 export function committingEffects(self: TrainerSelf, state: TrainerState): CommittingEffects {
   const { job, company, options } = state;
   return {
-    recordMeasure: ({ from, body, tensors }) => {
+    recordMeasure: ({ from, body, tensors }, { awaited }) => {
       const share = company.shareOf(from);
-      state.ledger.compareAlike(share, body.alike);
       state.ledger.addLosses(share, tensors);
       state.ledger.kernelMs += body.kernelMs;
-      self.answered('step', from);
-    },
-    countKernels: ({ body }) => {
-      state.ledger.kernelMs += body.kernelMs;
+      if (tensors.alike_N !== undefined)
+        for (const [at, peers] of company.peerRowsOf(from).entries())
+          state.ledger.compareAlike({ ...share, peers }, tensors.alike_N[at] ?? Number.NaN);
+      if (hasAnswered(awaited, from)) self.answered('step', from);
     },
     // Every forward pass comes before the first backward pass, so whoever waits for all stages waits for the last one.
     shareBalance: ({ from, tensors }, { step, attempt }) => {
       const { ledger } = state;
       ledger.addChoices(company.shareOf(from), tensors.counts_LE);
-      if (ledger.numShared < company.stages.length) return;
+      const { computing } = company.agents;
+      if (ledger.numShared < computing.length) return;
       const counts_LE = ledger.sharedChoices;
-      for (const stage of company.stages)
-        self.tell(stage, 'balance.shared', { step, attempt, tensors: { counts_LE } });
+      for (const agent of computing)
+        self.tell(agent, 'balance.shared', { step, attempt, tensors: { counts_LE } });
     },
-    recordVote: ({ from }) => self.answered('step', from),
+    recordVote: ({ from, body }, { awaited }) => {
+      state.ledger.kernelMs += body.kernelMs;
+      if (hasAnswered(awaited, from)) self.answered('step', from);
+    },
     decide: (_event, { step, attempt, votes, awaited }) => {
       assert(awaited.size === 0, 'a step is decided when all have voted and measured (TRN-1)', { step });
       const gradNorm = normOf(votes);
@@ -50,15 +59,18 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
         learningRate,
         clock: state.adamClock,
       };
-      for (const to of company.holders)
-        self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
+      const { holding } = company.agents;
+      for (const to of holding) self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
       state.waitFor('step', {
-        awaited: company.holders,
+        awaited: holding,
         reason: 'the decision to be applied',
         step,
         deadlineMs: job.deadlines.stepMs,
       });
     },
+    forgetLost: ({ body: { worker } }, { attempt }) =>
+      self.tell(agentFor(job.layout, workerRank(worker)), 'commit.forget', { attempt, body: { worker } }),
+    heardApplied: ({ from }) => self.answered('step', from),
     report: (_event, { step }) => {
       self.endWait('step');
       const seconds = (self.clock.now() - state.openedAtMs) / 1000;

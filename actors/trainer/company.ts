@@ -1,63 +1,55 @@
 import { assert, type Address } from '@troupe/core';
-import { addresses, type Layout, type WorkerRank } from '@troupe/topology/layout';
-import type { Answerer } from './context.ts';
-import { shares, type Share } from './share.ts';
-
-/** Who answers the trainer of a run: stages and shards, what keeps copies of shards, and couriers whose shards are on a host. */
-export function answerersOf(
-  layout: Layout,
-): Readonly<Record<'stages' | 'shards' | 'wards' | 'couriers', readonly Answerer[]>> {
-  const workers = [...layout.workers()];
-  return {
-    stages: Array.from(layout.stageWorkers(), (worker) => ({ address: layout.stageOf(worker), worker })),
-    shards: workers.flatMap((worker) =>
-      layout.groupsOf(worker).map((group) => ({
-        address: layout.shardOf(group, worker),
-        worker: layout.homeOf(worker),
-      })),
-    ),
-    // Where no shard lives beside a stage, nobody else says that its device has left an attempt.
-    couriers: workers
-      .filter((worker) => layout.homeOf(worker) !== worker)
-      .flatMap((worker) =>
-        layout.groupsOf(worker).flatMap((group) => {
-          const address = layout.courierOf(group, worker);
-          return address === null ? [] : [{ address, worker }];
-        }),
-      ),
-    wards: [...layout.nodes()].flatMap((node) =>
-      layout.wardsOf(node).map((ward) => ({ address: layout.wardOf(ward.group, ward.worker), worker: node })),
-    ),
-  };
-}
+import { moeLayers } from '@troupe/spec';
+import { addresses, type Layout } from '@troupe/topology/layout';
+import { agentsOf, crewOf, type Agents } from '../crew.ts';
+import { layersOfCrew, peerRows, type Share } from '../share.ts';
 
 /** Everybody that the trainer speaks to, by address. */
 export class Company {
-  /** Workers and hosts. */
-  readonly nodes: readonly WorkerRank[];
-  readonly feeders: readonly Address[];
-  readonly stages: readonly Address[];
-  readonly shards: readonly Address[];
-  /** Shards and the copies of shards: all that carries out a decision. */
-  readonly holders: readonly Address[];
+  readonly agents: Agents;
+  /** All that votes and measures. */
+  readonly stepping: readonly Address[];
+  /** Shards of all machines. */
+  readonly numShards: number;
   readonly store = addresses.store(0);
+  readonly #layout: Layout;
+  readonly #machines: ReadonlyMap<Address, number>;
+  /** What the measures of machines add, by agent: machines with the same layers have one object. */
   readonly #shares: ReadonlyMap<Address, Share>;
 
   constructor(layout: Layout) {
-    const { stages, shards, wards } = answerersOf(layout);
-    this.nodes = [...layout.nodes()];
-    this.feeders = Array.from(layout.replicas(), (dp) => addresses.feeder({ dp }));
-    this.stages = stages.map(({ address }) => address);
-    this.shards = shards.map(({ address }) => address);
-    this.holders = [...shards, ...wards].map(({ address }) => address);
-    const shareOf = shares(layout);
-    this.#shares = new Map(stages.map(({ address, worker }) => [address, shareOf(worker)]));
+    this.#layout = layout;
+    this.agents = agentsOf(layout);
+    this.stepping = [...new Set([...this.agents.voting, ...this.agents.computing])];
+    const position = new Map(moeLayers(layout.model).map((layer, index) => [layer, index]));
+    const known = new Map<string, Share>();
+    const shareOf = (machine: number): Share => {
+      const layers = layersOfCrew(layout, crewOf(layout, machine)).map((layer) => position.get(layer) ?? 0);
+      const key = layers.join();
+      const share = known.get(key) ?? { layers, hasLoss: true, counts: true, peers: '' };
+      known.set(key, share);
+      return share;
+    };
+    const machines = Array.from({ length: layout.machines.count }, (_, machine) => machine);
+    this.#machines = new Map(machines.map((machine) => [addresses.agent(machine), machine]));
+    this.#shares = new Map(machines.map((machine) => [addresses.agent(machine), shareOf(machine)]));
+    this.numShards = Array.from(layout.workers()).reduce(
+      (sum, worker) => sum + layout.groupsOf(worker).length,
+      0,
+    );
   }
 
-  /** What a stage's measure adds to the sums of a step. */
-  shareOf(stage: Address): Share {
-    const share = this.#shares.get(stage);
-    assert(share, 'only stages measure', { stage });
+  /** What the measure of a machine adds to the sums of a step: its agent has left out what does not count. */
+  shareOf(agent: Address): Share {
+    const share = this.#shares.get(agent);
+    assert(share, 'only agents measure', { agent });
     return share;
+  }
+
+  /** Rows of tensor peers with a stage on a machine, in the order in which its agent speaks of them. */
+  peerRowsOf(agent: Address): readonly string[] {
+    const machine = this.#machines.get(agent);
+    assert(machine !== undefined, 'only agents measure', { agent });
+    return peerRows(this.#layout, crewOf(this.#layout, machine));
   }
 }

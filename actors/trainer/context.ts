@@ -1,14 +1,9 @@
 import type { Address } from '@troupe/core';
-import type { Layout, WorkerRank } from '@troupe/topology/layout';
-import type { Pending } from './pending.ts';
+import type { Layout } from '@troupe/topology/layout';
+import type { Agents } from '../crew.ts';
+import type { Pending } from '../pending.ts';
 import type { Schedule } from './schedule.ts';
-import type { Votes } from './votes.ts';
-
-/** An actor that answers the trainer, and the worker that it lives on. */
-export interface Answerer {
-  readonly address: Address;
-  readonly worker: WorkerRank;
-}
+import type { Votes } from '../votes.ts';
 
 export interface TrainerContext {
   /** Step that is open or, between steps, the last one committed. */
@@ -17,12 +12,12 @@ export interface TrainerContext {
   readonly attempt: number;
   /** The open step was not finite and has been begun once more. */
   readonly replayed: boolean;
-  /** Who has not answered yet in the present phase. */
-  readonly awaited: Pending<Address>;
-  /** Feeders that have yet to count a step that some have counted. */
+  /** What has not come yet in the present phase: kinds of answers, and who gives them (`answerOf`). */
+  readonly awaited: Pending<string>;
+  /** Agents whose feeders have yet to count a step that others have counted. */
   readonly uncounted: ReadonlyMap<number, Pending<Address>>;
-  readonly feeders: Pending<Address>;
-  /** Replicas whose worker is lost and not back yet. */
+  readonly feeding: Pending<Address>;
+  /** Workers and hosts that are lost and not back yet. */
   readonly down: ReadonlySet<number>;
   /** Something was lost: the run must be brought back to the last commit before anything opens. */
   readonly broken: boolean;
@@ -33,12 +28,8 @@ export interface TrainerContext {
   /** Step that the newest checkpoint holds, and the last one evaluated. */
   readonly saved: number;
   readonly evaluated: number;
-  readonly shards: readonly Answerer[];
-  readonly stages: readonly Answerer[];
-  /** What keeps copies of shards on their buddies. */
-  readonly wards: readonly Answerer[];
-  /** What answers for devices without shards when an attempt is abandoned. */
-  readonly couriers: readonly Answerer[];
+  /** Who answers for the actors of each machine. */
+  readonly agents: Agents;
   readonly store: Address;
   readonly stopAfter: number;
   /** The newest checkpoint that a later update went well after, so that it is from before a blow-up; 0: none. */
@@ -61,10 +52,7 @@ export interface TrainerContext {
 export type TrainerInput = Pick<
   TrainerContext,
   | 'step'
-  | 'shards'
-  | 'stages'
-  | 'wards'
-  | 'couriers'
+  | 'agents'
   | 'store'
   | 'stopAfter'
   | 'maxSkipped'

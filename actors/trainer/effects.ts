@@ -1,5 +1,6 @@
 import { closingEffects } from './closing.ts';
 import { committingEffects } from './committing.ts';
+import type { Company } from './company.ts';
 import { evaluationEffects } from './evaluation.ts';
 import type { TrainerSelf } from './events.ts';
 import { generationEffects } from './generation.ts';
@@ -10,8 +11,8 @@ import type { TrainerOptions } from './options.ts';
 import { leavingEffects, returningEffects } from './recovery.ts';
 import { TrainerState } from './state.ts';
 
-export function trainerEffects(self: TrainerSelf, options: TrainerOptions): TrainerEffects {
-  const state = new TrainerState(self, options);
+export function trainerEffects(self: TrainerSelf, options: TrainerOptions, company: Company): TrainerEffects {
+  const state = new TrainerState(self, options, company);
   return {
     ...openingEffects(self, state),
     ...committingEffects(self, state),

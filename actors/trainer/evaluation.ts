@@ -15,18 +15,17 @@ export function evaluationEffects(self: TrainerSelf, state: TrainerState): Evalu
     evaluate: (_event, { step, attempt }) => {
       self.endWait('load');
       sums = { lossSum: new BigInt64Array(2), tokens: 0 };
-      for (const stage of company.stages)
-        self.tell(stage, 'evaluation.open', { step, attempt, version: step });
+      const { computing } = company.agents;
+      for (const agent of computing) self.tell(agent, 'evaluation.open', { step, attempt, version: step });
       state.waitFor('evaluation', {
-        awaited: company.stages,
+        awaited: computing,
         reason: 'the held-out loss',
         step,
         deadlineMs: job.deadlines.stepMs * passes,
       });
     },
     recordEvaluation: ({ from, body, tensors }) => {
-      const { counts, hasLoss } = company.shareOf(from);
-      if (!counts || !hasLoss) return;
+      self.answered('evaluation', from);
       addWideSums(sums.lossSum, tensors.lossSum);
       sums.tokens += body.targets;
     },

@@ -15,10 +15,11 @@ export function generationEffects(self: TrainerSelf, state: TrainerState): Gener
     },
     ask: ({ tensors }, { step, attempt }) => {
       logits_NV = new Float32Array(tensors.lengths_N.length * job.model.vocab);
-      for (const stage of company.stages)
-        self.tell(stage, 'generation.open', { step, attempt, version: step, tensors });
+      const { computing } = company.agents;
+      for (const agent of computing)
+        self.tell(agent, 'generation.open', { step, attempt, version: step, tensors });
       state.waitFor('generation', {
-        awaited: company.stages,
+        awaited: computing,
         reason: 'the logits of a question',
         step,
         deadlineMs: job.deadlines.stepMs,

@@ -1,6 +1,6 @@
 import { mountOf, type Mount } from '@troupe/runtime';
 import { addresses } from '@troupe/topology/layout';
-import { answerersOf } from './company.ts';
+import { Company } from './company.ts';
 import type { TrainerContext, TrainerInput } from './context.ts';
 import { trainerEffects } from './effects.ts';
 import { fencedByTrainer, type TrainerSelf } from './events.ts';
@@ -14,10 +14,11 @@ export type { RunOutcome, TrainerOptions } from './options.ts';
 export function mountTrainer(options: TrainerOptions): Mount {
   const { job } = options;
   const { layout } = job;
+  const company = new Company(layout);
   return mountOf((self: TrainerSelf) => {
     const input: TrainerInput = {
       step: job.first.step,
-      ...answerersOf(layout),
+      agents: company.agents,
       store: addresses.store(0),
       restartsFromBeginning: job.restartsFromBeginning,
       serves: job.purpose === 'generate',
@@ -29,7 +30,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
     return {
       machine: trainerMachine,
       input,
-      effects: trainerEffects(self, options),
+      effects: trainerEffects(self, options, company),
       epoch: ({ attempt }: TrainerContext) => ({ step: 0, attempt }),
       fenced: fencedByTrainer,
     };

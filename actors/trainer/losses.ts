@@ -1,7 +1,7 @@
 import { lossValue, streamLosses } from '@troupe/model';
 import { moeLayers } from '@troupe/spec';
 import type { Job } from '../job.ts';
-import type { StepLedger } from './ledger.ts';
+import type { StepLedger } from '../step-ledger.ts';
 import { globalStreams, type Counted } from '../token-tensors.ts';
 
 export interface StepLosses {

@@ -1,39 +1,40 @@
-import { address } from '@troupe/core';
+import { address, type Address } from '@troupe/core';
 import test from 'ava';
 import fc from 'fast-check';
-import { Layout, resolveTopology, workerRank } from '@troupe/topology';
+import { Layout, resolveTopology } from '@troupe/topology';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
 import type { TrainerInput } from './context.ts';
 import { fencedByTrainer } from './events.ts';
 import { trainerMachine } from './machine.ts';
-import type { Votes } from './votes.ts';
+import type { Votes } from '../votes.ts';
 
 const kinds = [
-  'shard.loaded',
-  'batch.counted',
-  'stage.measured',
-  'balance.share',
-  'gradient.vote',
-  'commit.applied',
-  'stage.evaluated',
+  'machine.loaded',
+  'machine.counted',
+  'machine.measured',
+  'machine.balanced',
+  'machine.voted',
+  'machine.applied',
+  'machine.evaluated',
   'checkpoint.written',
   'checkpoint.failed',
   'run.stop',
   'worker.down',
   'worker.up',
   'link.down',
-  'attempt.abandoned',
+  'machine.abandoned',
   'checkpoint.settled',
   'snapshot.found',
   'ask.failed',
   'experts.dealt',
-  'experts.staged',
+  'machine.staged',
+  'gradient.vote',
   'step.open',
   'rows.return',
 ] as const;
 /** What every state accepts: feeders are a step ahead, a checkpoint ends when it ends, and stops and losses may come at any time. */
 const always = [
-  'batch.counted',
+  'machine.counted',
   'run.stop',
   'worker.down',
   'worker.up',
@@ -42,25 +43,22 @@ const always = [
   'checkpoint.failed',
 ];
 
-/** Without experts, so that every worker has one shard and holds what the other does. */
+/** Two machines with a worker each, without experts, so that every worker has one shard and holds what the other does. */
 const layout = new Layout(
-  resolveTopology({ model: { layers: 1, moe: null }, parallel: { dp: 2, ep: 1, zero: 0 } }),
+  resolveTopology({
+    model: { layers: 1, moe: null },
+    parallel: { dp: 2, ep: 1, zero: 0 },
+    machines: [
+      { host: 'h0', devices: ['cpu:0'] },
+      { host: 'h1', devices: ['cpu:0'] },
+    ],
+  }),
 );
-const shards = [0, 1].map((rank) => ({
-  address: address(`optimizer/dense/dp${rank}`),
-  worker: workerRank(rank),
-}));
-const stages = [0, 1].map((rank) => ({
-  address: address(`stage/pp0/dp${rank}/tp0`),
-  worker: workerRank(rank),
-}));
+const agents = [address('agent/m0'), address('agent/m1')];
 const store = address('store/m0');
 const input: TrainerInput = {
   step: 0,
-  shards,
-  stages,
-  wards: [],
-  couriers: [],
+  agents: { all: agents, feeding: agents, computing: agents, voting: agents, holding: agents },
   store,
   stopAfter: 3,
   maxSkipped: 10,
@@ -74,36 +72,43 @@ type Sent = readonly [string, Parameters<Play['send']>[1]?];
 const send = (play: Play, events: readonly Sent[]): readonly string[] =>
   events.flatMap(([type, fields]) => play.send(type, fields));
 
-const from = (type: string, answerers: typeof shards, fields: object = {}): readonly Sent[] =>
-  answerers.map(({ address: who }) => [type, { from: who, ...fields }] as const);
-const counts = (step: number): readonly Sent[] =>
-  [0, 1].map((dp) => ['batch.counted', { from: address(`feeder/dp${dp}`), step }] as const);
+const from = (type: string, who: readonly Address[], fields: object = {}): readonly Sent[] =>
+  who.map((each) => [type, { from: each, ...fields }] as const);
+const counts = (step: number): readonly Sent[] => from('machine.counted', agents, { step });
 const vote = (overflow = false, norm = 1n) => ({
-  body: { overflow },
+  body: { overflow, kernelMs: 0 },
   tensors: { norm128: BigInt64Array.of(norm, 0n) },
 });
-const measures = from('stage.measured', stages);
-const votesAndMeasures = [...measures, ...from('gradient.vote', shards, vote())];
-/** As many answers; the gradients of the last shard are not finite. */
+const measures = from('machine.measured', agents);
+const votesAndMeasures = [...measures, ...from('machine.voted', agents, vote())];
+/** As many answers; the gradients of the last machine are not finite. */
 const badVotes = [
-  ...from('gradient.vote', shards.slice(1), vote(true)),
-  ...from('gradient.vote', shards.slice(0, 1), vote()),
+  ...from('machine.voted', agents.slice(1), vote(true)),
+  ...from('machine.voted', agents.slice(0, 1), vote()),
 ];
-const applied = from('commit.applied', shards);
+const applied = from('machine.applied', agents);
 const lost = (dp: number): Sent => [
   'worker.down',
   { body: { worker: dp, node: `worker/${dp}`, sentence: 'gone' } },
 ];
 const joined = (dp: number): Sent => ['worker.up', { body: { worker: dp } }];
 const broken: Sent = ['link.down', { body: { node: 'worker/1', sentence: 'broken' } }];
-const abandoned = (version: number, loaded = true, who = shards): readonly Sent[] =>
-  from('attempt.abandoned', who, { version, body: { loaded } });
+/** The one shard of each machine holds this version, or nothing. */
+const abandoned = (version: number, loaded = true, who = [0, 1]): readonly Sent[] =>
+  who.map((machine) => [
+    'machine.abandoned',
+    {
+      from: agents[machine]!,
+      body: { machine },
+      tensors: { versions_N: Int32Array.of(loaded ? version : -1) },
+    },
+  ]);
 const settled: Sent = ['checkpoint.settled', { from: store }];
 
 /** A trainer whose first step is open. */
 function training(changes: Partial<TrainerInput> = {}, visited = new Set<string>()): Play {
   const play = new Play(trainerMachine, { ...input, ...changes }, visited);
-  send(play, [...counts((play.context['step'] as number) + 1), ...from('shard.loaded', shards)]);
+  send(play, [...counts((play.context['step'] as number) + 1), ...from('machine.loaded', agents)]);
   return play;
 }
 
@@ -128,11 +133,11 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     );
   };
   t.deepEqual(play.first, ['start']);
-  expectOnly('loading', ['shard.loaded']);
-  send(play, from('shard.loaded', shards));
+  expectOnly('loading', ['machine.loaded']);
+  send(play, from('machine.loaded', agents));
   expectOnly('choosing', []);
   t.deepEqual(send(play, counts(1)), ['recordCount', 'recordCount', 'open']);
-  expectOnly('training', ['stage.measured', 'balance.share', 'gradient.vote']);
+  expectOnly('training', ['machine.measured', 'machine.balanced', 'machine.voted']);
   t.deepEqual(send(play, votesAndMeasures), [
     'recordMeasure',
     'recordMeasure',
@@ -140,10 +145,10 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     'recordVote',
     'decide',
   ]);
-  expectOnly('committing', ['commit.applied']);
-  t.deepEqual(send(play, applied), ['report', 'evaluate']);
-  expectOnly('evaluating', ['stage.evaluated']);
-  t.deepEqual(send(play, from('stage.evaluated', stages)), [
+  expectOnly('committing', ['machine.applied']);
+  t.deepEqual(send(play, applied), ['heardApplied', 'heardApplied', 'report', 'evaluate']);
+  expectOnly('evaluating', ['machine.evaluated']);
+  t.deepEqual(send(play, from('machine.evaluated', agents)), [
     'recordEvaluation',
     'recordEvaluation',
     'reportEvaluation',
@@ -167,19 +172,19 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     send(struck, [lost(1), joined(1), settled, ...abandoned(version)]);
     t.is(struck.state, version === 0 ? 'recovering.rebuilding' : 'recovering.seeking');
     if (version !== 0) struck.send('snapshot.found', { body: { exists: true } });
-    send(struck, from('shard.loaded', shards));
+    send(struck, from('machine.loaded', agents));
     t.is(struck.state, 'choosing');
   }
   const dealing = training({ schedule: dealt }, visited);
   t.is(commit(dealing).at(-1), 'deal');
   expectOf(dealing, 'dealing', ['experts.dealt']);
   t.deepEqual(dealing.send('experts.dealt', { body: { moves: true } }), ['moveExperts']);
-  expectOf(dealing, 'moving', ['experts.staged']);
+  expectOf(dealing, 'moving', ['machine.staged']);
   const serving = training({ serves: true, stopAfter: 0 }, visited);
   t.is(serving.state, 'serving');
   t.deepEqual(serving.send('prompt.put', {}), ['ask']);
   t.is(serving.state, 'answering');
-  t.deepEqual(send(serving, from('generation.logits', stages)), [
+  t.deepEqual(send(serving, from('machine.answered', agents)), [
     'recordLogits',
     'recordLogits',
     'answerQuestion',
@@ -199,10 +204,16 @@ test('trainer: TRN-1, decides once, when the last vote or measure is there, in a
         actions.map((each) => each.includes('decide')),
         [false, false, false, true],
       );
-      t.false(play.accepts('gradient.vote'), 'a decision is never taken back');
-      t.false(play.accepts('stage.measured'));
+      t.false(play.accepts('machine.voted'), 'a decision is never taken back');
+      t.false(play.accepts('machine.measured'));
     }),
   );
+});
+
+test('trainer: TRN-1, a machine that has voted has still to measure', (t) => {
+  const play = training();
+  t.false(send(play, [...from('machine.voted', agents, vote()), ...measures.slice(1)]).includes('decide'));
+  t.true(send(play, measures.slice(0, 1)).includes('decide'));
 });
 
 test('trainer: TRN-1, one that answers twice does not answer for another', (t) => {
@@ -297,12 +308,12 @@ test('trainer: a checkpoint waits while steps are skipped, and is due after the 
 
 test('trainer: TRN-3, nothing opens before evaluation and checkpoint of the commit are done', (t) => {
   const play = training({ schedule: { steps: 100, evaluateEvery: 1, checkpointEvery: 1 } });
-  const actions = [...commit(play), ...send(play, [...counts(2), ...from('stage.evaluated', stages)])];
+  const actions = [...commit(play), ...send(play, [...counts(2), ...from('machine.evaluated', agents)])];
   t.false(actions.includes('open'));
   t.deepEqual(play.send('checkpoint.written', { step: 1 }), ['reportCheckpoint', 'open']);
 });
 
-test('trainer: a step opens when its batch is counted by every feeder, even when they are ahead or count twice', (t) => {
+test('trainer: a step opens when its batch is counted on every machine, even when they are ahead or count twice', (t) => {
   const play = training();
   t.deepEqual(send(play, counts(2)), ['recordCount', 'recordCount'], 'counts of step 2 while step 1 runs');
   t.deepEqual(commit(play).slice(-2), ['report', 'open']);
@@ -331,7 +342,7 @@ test('trainer: a stop finishes the open step, saves where checkpoints are on, an
 test('trainer: a stop before the first step ends without one', (t) => {
   const play = new Play(trainerMachine, { ...input, ...saving, step: 5, stopAfter: 9 });
   play.send('run.stop');
-  t.is(send(play, from('shard.loaded', shards)).at(-1), 'finish', 'what was loaded is saved already');
+  t.is(send(play, from('machine.loaded', agents)).at(-1), 'finish', 'what was loaded is saved already');
   t.is(play.state, 'closing');
 });
 
@@ -349,12 +360,12 @@ function vulnerable(): readonly (readonly [Play, number])[] {
   const evaluating = play();
   commit(evaluating);
   const checkpointing = play();
-  send(checkpointing, [...votesAndMeasures, ...applied, ...from('stage.evaluated', stages)]);
+  send(checkpointing, [...votesAndMeasures, ...applied, ...from('machine.evaluated', agents)]);
   const choosing = play();
   send(choosing, [
     ...votesAndMeasures,
     ...applied,
-    ...from('stage.evaluated', stages),
+    ...from('machine.evaluated', agents),
     ['checkpoint.written', { step: 1 }],
   ]);
   const rebuilding = play();
@@ -391,27 +402,28 @@ test('trainer: TRN-4, TRN-5, a loss in any state goes back to the last commit un
 test('trainer: TRN-4, after the decision the shards that are left carry it out before the attempt is left', (t) => {
   const play = training();
   send(play, votesAndMeasures);
-  t.deepEqual(send(play, [lost(1)]), ['reportLoss']);
+  t.deepEqual(send(play, [lost(1)]), ['reportLoss', 'forgetLost']);
   t.is(play.state, 'committing');
-  t.deepEqual(send(play, applied.slice(0, 1)), ['report', 'abandon']);
+  t.deepEqual(
+    send(play, applied.slice(0, 1)),
+    ['heardApplied'],
+    'what is left of the other machine answers too',
+  );
+  t.deepEqual(send(play, applied.slice(1)), ['heardApplied', 'report', 'abandon']);
   t.is(play.state, 'recovering.abandoning');
   t.like(play.context, { step: 1, attempt: 2 });
-
-  const all = training();
-  send(all, [...votesAndMeasures, ...applied.slice(0, 1)]);
-  t.deepEqual(send(all, [lost(1)]), ['reportLoss', 'report', 'abandon'], 'nobody else is awaited');
 });
 
 test('trainer: TRN-5, nothing opens until the lost worker is back, all have left the attempt and all hold one version', (t) => {
   const play = training();
   send(play, [lost(1)]);
-  send(play, [settled, ...abandoned(0, true, shards.slice(0, 1))]);
+  send(play, [settled, ...abandoned(0, true, [0])]);
   t.is(play.state, 'recovering.abandoning');
   t.deepEqual(send(play, [joined(1)]), ['abandonJoined']);
-  t.deepEqual(send(play, abandoned(0, false, shards.slice(1))), ['heard', 'rebuild']);
-  send(play, from('shard.loaded', shards.slice(0, 1)));
+  t.deepEqual(send(play, abandoned(0, false, [1])), ['heard', 'rebuild']);
+  send(play, from('machine.loaded', agents.slice(0, 1)));
   t.is(play.state, 'recovering.rebuilding');
-  t.deepEqual(send(play, from('shard.loaded', shards.slice(1))), ['heard', 'reportRecovered']);
+  t.deepEqual(send(play, from('machine.loaded', agents.slice(1))), ['heard', 'reportRecovered']);
   t.deepEqual(send(play, counts(1)).at(-1), 'open');
   t.like(play.context, { step: 1, attempt: 2, broken: false });
 });
@@ -440,10 +452,10 @@ test('trainer: what the commit made due is done once, also when a loss interrupt
   commit(play);
   t.is(play.state, 'evaluating');
   send(play, [lost(1), joined(1), settled, ...abandoned(1)]);
-  t.is(send(play, from('shard.loaded', shards)).at(-1), 'evaluate');
-  t.is(send(play, from('stage.evaluated', stages)).at(-1), 'checkpoint');
+  t.is(send(play, from('machine.loaded', agents)).at(-1), 'evaluate');
+  t.is(send(play, from('machine.evaluated', agents)).at(-1), 'checkpoint');
   send(play, [lost(1), ['checkpoint.written', { step: 1 }], joined(1), settled, ...abandoned(1)]);
-  send(play, from('shard.loaded', shards));
+  send(play, from('machine.loaded', agents));
   t.is(play.state, 'choosing', 'the checkpoint was finished nevertheless');
 });
 
@@ -453,11 +465,11 @@ test('trainer: MOV-2, experts move once all lie beside what is held; the attempt
   t.false(commit(play).includes('deal'), 'step 1 is too early');
   t.is(commit(play).at(-1), 'deal');
   play.send('experts.dealt', { body: { moves: true } });
-  t.deepEqual(send(play, from('experts.staged', shards.slice(0, 1))), []);
-  t.deepEqual(send(play, from('experts.staged', shards.slice(1))), ['seatExperts', 'abandon']);
+  t.deepEqual(send(play, from('machine.staged', agents.slice(0, 1))), []);
+  t.deepEqual(send(play, from('machine.staged', agents.slice(1))), ['seatExperts', 'abandon']);
   t.like(play.context, { step: 2, attempt: 2, dealt: 2 });
   send(play, [settled, ...abandoned(2)]);
-  t.deepEqual(send(play, from('shard.loaded', shards)).slice(-1), ['reportRecovered']);
+  t.deepEqual(send(play, from('machine.loaded', agents)).slice(-1), ['reportRecovered']);
   t.is(play.state, 'choosing');
   t.is(send(play, counts(3)).at(-1), 'open');
 });
@@ -478,28 +490,20 @@ test('trainer: MOV-2, nobody moves where nothing is gained, at the end, or after
   struck.send('experts.dealt', { body: { moves: true } });
   t.deepEqual(send(struck, [lost(1)]), ['reportLoss', 'abandon'], 'where they sit is decided by nobody');
   send(struck, [joined(1), settled, ...abandoned(1)]);
-  t.is(send(struck, from('shard.loaded', shards)).at(-1), 'deal');
-});
-
-test('trainer: kernels of workers without a stage are counted whenever somebody tells of them', (t) => {
-  const play = training();
-  for (const sent of [...votesAndMeasures, ...applied]) {
-    t.deepEqual(play.send('experts.measured', { body: { kernelMs: 1 } }), ['countKernels'], play.state);
-    send(play, [sent]);
-  }
+  t.is(send(struck, from('machine.loaded', agents)).at(-1), 'deal');
 });
 
 test('trainer: every answer of an attempt is behind its fence', (t) => {
   for (const type of [
-    'gradient.vote',
-    'stage.measured',
-    'experts.measured',
-    'commit.applied',
-    'shard.loaded',
-    'attempt.abandoned',
+    'machine.voted',
+    'machine.measured',
+    'machine.balanced',
+    'machine.applied',
+    'machine.loaded',
+    'machine.abandoned',
     'snapshot.found',
     'experts.dealt',
-    'experts.staged',
+    'machine.staged',
   ])
     t.true(fencedByTrainer.has(type), type);
   t.false(fencedByTrainer.has('checkpoint.written'));

@@ -1,16 +1,19 @@
 import type { Address } from '@troupe/core';
 import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
-import { addresses } from '@troupe/topology/layout';
-import type { Answerer, TrainerContext, TrainerInput } from './context.ts';
+import { heldBy } from '../crew.ts';
+import { Pending } from '../pending.ts';
+import { addVote, noVotes, type Votes } from '../votes.ts';
+import type { TrainerContext, TrainerInput } from './context.ts';
 import type { TrainerEvent } from './events.ts';
-import { Pending } from './pending.ts';
 import { planRecovery } from './recovery-plan.ts';
 import { dealsAfter, evaluatesAfter, savesAfter } from './schedule.ts';
-import { addVote, noVotes, type Votes } from './votes.ts';
 
-const addressesOf = (answerers: readonly Answerer[]): readonly Address[] =>
-  answerers.map(({ address }) => address);
+/** An answer of a kind by an agent or the store, as it is awaited. */
+export const answerOf = (kind: TrainerEvent['type'], from: Address): string => `${kind} ${from}`;
+
+const answersOf = (kind: TrainerEvent['type'], agents: readonly Address[]): readonly string[] =>
+  agents.map((agent) => answerOf(kind, agent));
 
 const without = <T>(values: ReadonlySet<T>, value: T): ReadonlySet<T> => {
   const rest = new Set(values);
@@ -21,7 +24,7 @@ const without = <T>(values: ReadonlySet<T>, value: T): ReadonlySet<T> => {
 /** The votes with one more. */
 const votedBy = (
   votes: Votes,
-  { body, tensors }: Extract<TrainerEvent, { readonly type: 'gradient.vote' }>,
+  { body, tensors }: Extract<TrainerEvent, { readonly type: 'machine.voted' }>,
 ): Votes => addVote(votes, tensors.norm128, body.overflow);
 
 export const trainerActions = {
@@ -29,19 +32,18 @@ export const trainerActions = {
   start: always,
   open: always,
   replay: always,
-  recordCount: on('batch.counted'),
-  recordMeasure: on('stage.measured'),
-  countKernels: on('experts.measured'),
-  recordVote: always,
-  shareBalance: on('balance.share'),
+  recordCount: on('machine.counted'),
+  recordMeasure: on('machine.measured'),
+  recordVote: on('machine.voted'),
+  shareBalance: on('machine.balanced'),
   decide: always,
   report: always,
   evaluate: always,
-  recordEvaluation: on('stage.evaluated'),
+  recordEvaluation: on('machine.evaluated'),
   reportEvaluation: always,
   serve: always,
   ask: on('prompt.put'),
-  recordLogits: on('generation.logits'),
+  recordLogits: on('machine.answered'),
   answerQuestion: always,
   checkpoint: always,
   reportCheckpoint: on('checkpoint.written'),
@@ -52,6 +54,7 @@ export const trainerActions = {
   moveExperts: always,
   seatExperts: always,
   reportLoss: on('worker.down', 'link.down'),
+  forgetLost: on('worker.down'),
   abandon: always,
   abandonJoined: on('worker.up'),
   rebuild: always,
@@ -60,14 +63,15 @@ export const trainerActions = {
   reportRecovered: always,
   failRecovery: always,
   heard: always,
+  heardApplied: on('machine.applied'),
 } as const;
 
 /** What carries them out. */
 export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, TrainerEvent>;
 
 /**
- * The step protocol. TRN-1: a step commits once, when every shard of every stage has voted and every worker of every stage has
- * measured; a decision is never taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
+ * The step protocol. TRN-1: a step commits once, when the agents of all machines have said that every shard has voted and every stage
+ * has measured; a decision is never taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
  * commit made due (evaluation, checkpoint) is done.
  *
  * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. TRN-5: nothing opens
@@ -80,21 +84,32 @@ export const trainerMachine = setup({
   types: { context: {} as TrainerContext, events: {} as TrainerEvent, input: {} as TrainerInput },
   actions: {
     ...trainerActions,
-    answered: assign({ awaited: ({ context, event }) => context.awaited.without(event.from) }),
+    answered: assign({
+      awaited: ({ context, event }) => context.awaited.without(answerOf(event.type, event.from)),
+    }),
     countVote: assign({
-      votes: ({ context, event }) => votedBy(context.votes, of(event, 'gradient.vote')),
+      votes: ({ context, event }) => votedBy(context.votes, of(event, 'machine.voted')),
     }),
     judge: assign(({ context: { votes, skipped, saved, proven } }) =>
       votes.overflow ? { skipped: skipped + 1 } : { skipped: 0, proven: Math.max(saved, proven) },
     ),
-    awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.shards)) }),
-    /** Shards, and the copies of shards: all that carries out a decision. */
-    awaitHolders: assign({
-      awaited: ({ context }) => Pending.of([...addressesOf(context.shards), ...addressesOf(context.wards)]),
+    awaitLoaded: assign({
+      awaited: ({ context }) => Pending.of(answersOf('machine.loaded', context.agents.voting)),
+    }),
+    /** Of shards, and the copies of shards: all that carries out a decision. */
+    awaitApplied: assign({
+      awaited: ({ context }) => Pending.of(answersOf('machine.applied', context.agents.holding)),
+    }),
+    awaitStaged: assign({
+      awaited: ({ context }) => Pending.of(answersOf('machine.staged', context.agents.holding)),
     }),
     awaitStep: assign({
       votes: noVotes,
-      awaited: ({ context }) => Pending.of([...addressesOf(context.shards), ...addressesOf(context.stages)]),
+      awaited: ({ context: { agents } }) =>
+        Pending.of([
+          ...answersOf('machine.voted', agents.voting),
+          ...answersOf('machine.measured', agents.computing),
+        ]),
     }),
     markLost: assign({
       broken: true,
@@ -102,18 +117,6 @@ export const trainerMachine = setup({
     }),
     markJoined: assign({
       down: ({ context, event }) => without(context.down, of(event, 'worker.up').body.worker),
-    }),
-    /** What was on a lost worker carries nothing out any more. */
-    forgetLost: assign({
-      awaited: ({ context, event }) =>
-        Pending.of(
-          addressesOf(
-            [...context.shards, ...context.wards].filter(
-              ({ address, worker }) =>
-                context.awaited.has(address) && worker !== of(event, 'worker.down').body.worker,
-            ),
-          ),
-        ),
     }),
   },
   guards: {
@@ -148,9 +151,9 @@ export const trainerMachine = setup({
     attempt: 1,
     replayed: false,
     votes: noVotes,
-    awaited: Pending.of<Address>([]),
+    awaited: Pending.of<string>([]),
     uncounted: new Map<number, Pending<Address>>(),
-    feeders: Pending.of([...input.layout.replicas()].map((dp) => addresses.feeder({ dp }))),
+    feeding: Pending.of(input.agents.feeding),
     down: new Set<number>(),
     broken: false,
     versions: new Map<Address, number>(),
@@ -165,17 +168,15 @@ export const trainerMachine = setup({
   on: {
     'run.stop': { actions: assign({ stopping: true }) },
     // Feeders report one step ahead, whatever the trainer does meanwhile.
-    'batch.counted': {
+    'machine.counted': {
       actions: [
         assign({
-          uncounted: ({ context: { uncounted, feeders }, event }) =>
-            new Map([...uncounted, [event.step, (uncounted.get(event.step) ?? feeders).without(event.from)]]),
+          uncounted: ({ context: { uncounted, feeding }, event }) =>
+            new Map([...uncounted, [event.step, (uncounted.get(event.step) ?? feeding).without(event.from)]]),
         }),
         'recordCount',
       ],
     },
-    // Nobody waits for it: what comes behind a commit counts in the next step.
-    'experts.measured': { actions: 'countKernels' },
     'worker.down': { target: '.recovering', actions: ['markLost', 'reportLoss'] },
     'worker.up': { actions: 'markJoined' },
     'link.down': { target: '.recovering', actions: [assign({ broken: true }), 'reportLoss'] },
@@ -184,8 +185,8 @@ export const trainerMachine = setup({
   },
   states: {
     loading: {
-      entry: ['awaitShards', 'start'],
-      on: { 'shard.loaded': { actions: 'answered' } },
+      entry: ['awaitLoaded', 'start'],
+      on: { 'machine.loaded': { actions: 'answered' } },
       always: { guard: 'settled', target: 'committed' },
     },
     /** Between steps: stop, or open the next one as soon as its batch is counted. */
@@ -207,9 +208,9 @@ export const trainerMachine = setup({
         'open',
       ],
       on: {
-        'stage.measured': { actions: ['answered', 'recordMeasure'] },
-        'balance.share': { actions: 'shareBalance' },
-        'gradient.vote': { actions: ['answered', 'countVote', 'recordVote'] },
+        'machine.measured': { actions: ['answered', 'recordMeasure'] },
+        'machine.balanced': { actions: 'shareBalance' },
+        'machine.voted': { actions: ['answered', 'countVote', 'recordVote'] },
         // What is open is not committed: the last commit is the step before.
         'worker.down': {
           target: 'recovering',
@@ -234,10 +235,10 @@ export const trainerMachine = setup({
     },
     /** The decision is out and binds; shards apply it, also when others are lost meanwhile. */
     committing: {
-      entry: 'awaitHolders',
+      entry: 'awaitApplied',
       on: {
-        'commit.applied': { actions: 'answered' },
-        'worker.down': { actions: ['forgetLost', 'markLost', 'reportLoss'] },
+        'machine.applied': { actions: ['answered', 'heardApplied'] },
+        'worker.down': { actions: ['markLost', 'reportLoss', 'forgetLost'] },
         'link.down': { actions: [assign({ broken: true }), 'reportLoss'] },
       },
       always: [
@@ -255,8 +256,13 @@ export const trainerMachine = setup({
       ],
     },
     evaluating: {
-      entry: [assign({ awaited: ({ context }) => Pending.of(addressesOf(context.stages)) }), 'evaluate'],
-      on: { 'stage.evaluated': { actions: ['answered', 'recordEvaluation'] } },
+      entry: [
+        assign({
+          awaited: ({ context }) => Pending.of(answersOf('machine.evaluated', context.agents.computing)),
+        }),
+        'evaluate',
+      ],
+      on: { 'machine.evaluated': { actions: ['answered', 'recordEvaluation'] } },
       always: {
         guard: 'settled',
         target: 'committed',
@@ -275,8 +281,8 @@ export const trainerMachine = setup({
     },
     /** What moves is on its way to where it will sit; nothing is in the place of anything else so far. */
     moving: {
-      entry: ['awaitHolders', 'moveExperts'],
-      on: { 'experts.staged': { actions: 'answered' } },
+      entry: ['awaitStaged', 'moveExperts'],
+      on: { 'machine.staged': { actions: 'answered' } },
       always: {
         guard: 'settled',
         target: 'recovering',
@@ -290,8 +296,10 @@ export const trainerMachine = setup({
       always: { guard: 'stopping', target: 'closing' },
     },
     answering: {
-      entry: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.stages)) }),
-      on: { 'generation.logits': { actions: ['answered', 'recordLogits'] } },
+      entry: assign({
+        awaited: ({ context }) => Pending.of(answersOf('machine.answered', context.agents.computing)),
+      }),
+      on: { 'machine.answered': { actions: ['answered', 'recordLogits'] } },
       always: { guard: 'settled', target: 'choosing', actions: 'answerQuestion' },
     },
     checkpointing: {
@@ -322,23 +330,21 @@ export const trainerMachine = setup({
               versions: new Map<Address, number>(),
               awaited: ({ context }) =>
                 Pending.of([
-                  ...[context.shards, context.wards, context.couriers].flatMap(addressesOf),
-                  context.store,
+                  ...answersOf('machine.abandoned', context.agents.all),
+                  answerOf('checkpoint.settled', context.store),
                 ]),
             }),
             'abandon',
           ],
           on: {
             'worker.up': { actions: ['markJoined', 'abandonJoined'] },
-            'attempt.abandoned': {
+            'machine.abandoned': {
               actions: [
                 'answered',
                 'heard',
                 assign({
-                  versions: ({ context, event }) =>
-                    event.body.loaded
-                      ? new Map([...context.versions, [event.from, event.version]])
-                      : context.versions,
+                  versions: ({ context: { layout, versions }, event }) =>
+                    new Map([...versions, ...heldBy(layout, event.body.machine, event.tensors.versions_N)]),
                 }),
               ],
             },
@@ -351,8 +357,8 @@ export const trainerMachine = setup({
         },
         /** Shards get their state from shards that hold the same. */
         rebuilding: {
-          entry: ['awaitShards', 'rebuild'],
-          on: { 'shard.loaded': { actions: ['answered', 'heard'] } },
+          entry: ['awaitLoaded', 'rebuild'],
+          on: { 'machine.loaded': { actions: ['answered', 'heard'] } },
           always: { guard: 'settled', target: 'recovered' },
         },
         /** Some state is held by nobody: all go back to one snapshot. */
@@ -375,8 +381,8 @@ export const trainerMachine = setup({
           },
         },
         restoring: {
-          entry: ['awaitShards', 'restore'],
-          on: { 'shard.loaded': { actions: ['answered', 'heard'] } },
+          entry: ['awaitLoaded', 'restore'],
+          on: { 'machine.loaded': { actions: ['answered', 'heard'] } },
           always: { guard: 'settled', target: 'recovered' },
         },
         recovered: {

@@ -6,30 +6,30 @@ const { floats, ints } = tensor;
 /** How a run leaves an attempt, and how every shard gets its state back. */
 export const recoveryMessages = {
   'attempt.abandon': message({
-    from: ['trainer', 'stage', 'expert', 'optimizer'],
+    from: ['agent', 'stage', 'expert', 'optimizer'],
     to: ['stage', 'pass', 'gate', 'expert', 'courier', 'optimizer', 'ward'],
     says: 'Something was lost, or experts move: leave every attempt before `attempt`. The first actor of a worker tells the others. Groups of experts are absent as long as these sit as they did in the beginning.',
     tensors: { groups_LE: tensor.optional(ints) },
   }),
   'attempt.abandoned': message({
     from: ['optimizer', 'ward', 'courier'],
-    to: ['trainer'],
+    to: ['agent'],
     says: 'A shard, or the copy of one, has left the attempt: whether it holds all of its state, of `version`.',
     fenced: true,
     body: { loaded: flag },
   }),
   'shard.keep': message({
-    from: ['trainer'],
-    to: ['optimizer'],
-    says: 'Go on with the state that you hold.',
+    from: ['trainer', 'agent'],
+    to: ['agent', 'optimizer'],
+    says: 'Go on with the state that you hold; to an agent: those of its shards that hold `version` do.',
     fenced: true,
   }),
   'shard.send': message({
-    from: ['trainer'],
-    to: ['optimizer', 'ward'],
-    says: 'Send the state that you hold to the shard `to`.',
+    from: ['trainer', 'agent'],
+    to: ['agent', 'optimizer', 'ward'],
+    says: 'The shard `holder`, or the copy `holder` of one, sends the state that it holds to the shard `to`.',
     fenced: true,
-    body: { to: text },
+    body: { holder: text, to: text },
   }),
   'state.slice': message({
     from: ['optimizer', 'ward'],
@@ -40,8 +40,8 @@ export const recoveryMessages = {
     tensors: { weights: floats, first: floats, second: floats },
   }),
   'shard.restore': message({
-    from: ['trainer'],
-    to: ['optimizer'],
+    from: ['trainer', 'agent'],
+    to: ['agent', 'optimizer'],
     says: 'Take your state from the snapshot that the store has opened, or draw it again.',
     fenced: true,
     body: { source: oneOf('snapshot', 'seed') },

@@ -21,10 +21,10 @@ export function movingEffects(self: TrainerSelf, state: TrainerState): MovingEff
       const { deal } = state;
       assert(deal, 'what moves was dealt', { step });
       const tensors = { groups_LE: deal.groups_LE };
-      for (const to of company.holders)
-        self.tell(to, 'experts.move', { step, attempt, version: step, tensors });
+      const { holding } = company.agents;
+      for (const to of holding) self.tell(to, 'experts.move', { step, attempt, version: step, tensors });
       state.waitFor('move', {
-        awaited: company.holders,
+        awaited: holding,
         reason: 'experts on their way to other groups',
         step,
         deadlineMs: job.deadlines.recoveryMs,

@@ -13,7 +13,7 @@ export function openingEffects(self: TrainerSelf, state: TrainerState): OpeningE
     state.ledger = state.newLedger();
     state.openings = { step, count: state.openings.step === step ? state.openings.count + 1 : 1 };
     const body = state.tokensOf(step);
-    const awaited = [...company.shards, ...company.stages];
+    const awaited = company.stepping;
     for (const to of awaited) self.tell(to, 'step.open', { step, attempt, version: step - 1, body });
     const { stepMs } = job.deadlines;
     state.waitFor('step', { awaited, reason: 'votes and measurements', step, deadlineMs: stepMs });
@@ -22,7 +22,7 @@ export function openingEffects(self: TrainerSelf, state: TrainerState): OpeningE
     start: () => {
       const { step } = job.first;
       state.waitFor('load', {
-        awaited: company.shards,
+        awaited: company.agents.voting,
         reason: 'parameters to be loaded',
         step,
         deadlineMs: job.deadlines.loadMs,

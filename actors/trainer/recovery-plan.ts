@@ -1,10 +1,12 @@
 import type { Address } from '@troupe/core';
-import type { Layout, ShardPlace } from '@troupe/topology/layout';
+import type { Layout, ShardPlace, WorkerRank } from '@troupe/topology/layout';
 
 /** Where the state of one shard comes from: itself, another shard that holds the same, or the copy that its buddy keeps. */
 export interface ShardSource {
   readonly shard: Address;
   readonly from: Address;
+  /** Where `from` lives. */
+  readonly home: WorkerRank;
 }
 
 /**
@@ -24,19 +26,21 @@ export function planRecovery(
   const sources: ShardSource[] = [];
   for (const worker of layout.workers()) {
     for (const group of layout.groupsOf(worker)) {
-      const from = first(sourcesOf(layout, { group, worker }), (each) => held.get(each) === version);
-      if (from === null) return null;
-      sources.push({ shard: layout.shardOf(group, worker), from });
+      const source = first(sourcesOf(layout, { group, worker }), ({ from }) => held.get(from) === version);
+      if (source === null) return null;
+      sources.push({ shard: layout.shardOf(group, worker), ...source });
     }
   }
   return sources;
 }
 
 /** Whoever may hold the state of a shard, itself first. */
-function* sourcesOf(layout: Layout, { group, worker }: ShardPlace): Generator<Address> {
-  yield layout.shardOf(group, worker);
-  if (layout.hasTwins(group)) for (const twin of group.holders) yield layout.shardOf(group, twin);
-  if (layout.buddyOf(group, worker) !== null) yield layout.wardOf(group, worker);
+function* sourcesOf(layout: Layout, { group, worker }: ShardPlace): Generator<Omit<ShardSource, 'shard'>> {
+  yield { from: layout.shardOf(group, worker), home: layout.homeOf(worker) };
+  if (layout.hasTwins(group))
+    for (const twin of group.holders) yield { from: layout.shardOf(group, twin), home: layout.homeOf(twin) };
+  const buddy = layout.buddyOf(group, worker);
+  if (buddy !== null) yield { from: layout.wardOf(group, worker), home: buddy };
 }
 
 function first<T>(values: Iterable<T>, is: (value: T) => boolean): T | null {

@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
-import { workerRank, type WorkerRank } from '@troupe/topology/layout';
-import { hearingOrder } from '../roster.ts';
+import { workerRank } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import type { TrainerSelf } from './events.ts';
 import type { TrainerEffects } from './machine.ts';
 import { planRecovery } from './recovery-plan.ts';
@@ -15,10 +15,6 @@ type ReturningEffects = Pick<
 /** Something is lost: every actor leaves the attempt. */
 export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingEffects {
   const { job, company, options } = state;
-  const tellFirst = (worker: WorkerRank, attempt: number): void => {
-    const [first] = hearingOrder(job.layout, worker);
-    if (first !== undefined) self.tell(first, 'attempt.abandon', { attempt, tensors: state.seated });
-  };
   return {
     reportLoss: ({ body }, { step, attempt }) => {
       state.loss ??= { workers: new Set(), atMs: self.clock.now(), step };
@@ -28,21 +24,26 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
       const message = `${sentence}; recovering`;
       options.report({ event: 'fault', message, details: { worker, step, attempt } });
     },
-    abandon: (_event, { attempt, step, down, awaited }) => {
-      for (const name of ['load', 'step', 'evaluation', 'checkpoint', 'move']) self.endWait(name);
-      for (const node of company.nodes) if (!down.has(node)) tellFirst(node, attempt);
+    abandon: (_event, { attempt, step, down }) => {
+      for (const name of ['load', 'step', 'evaluation', 'generation', 'checkpoint', 'move'])
+        self.endWait(name);
+      const reason =
+        state.loss === null
+          ? 'experts to sit in other groups'
+          : `the run to recover from the loss of ${state.lostWorkers}`;
+      const body = { reason, down: Array.from(down, (node) => job.layout.nodeOf(workerRank(node))) };
+      const { all } = company.agents;
+      for (const to of all) self.tell(to, 'attempt.leave', { step, attempt, body, tensors: state.seated });
       self.tell(company.store, 'checkpoint.abandon', { attempt });
-      state.waitFor('recovery', {
-        awaited: [...awaited],
-        reason:
-          state.loss === null
-            ? 'experts to sit in other groups'
-            : `the run to recover from the loss of ${state.lostWorkers}`,
-        step,
-        deadlineMs: job.deadlines.recoveryMs,
-      });
+      const awaited = [...all, company.store];
+      state.waitFor('recovery', { awaited, reason, step, deadlineMs: job.deadlines.recoveryMs });
     },
-    abandonJoined: ({ body }, { attempt }) => tellFirst(workerRank(body.worker), attempt),
+    abandonJoined: ({ body: { worker } }, { attempt }) =>
+      self.tell(agentFor(job.layout, workerRank(worker)), 'attempt.join', {
+        attempt,
+        body: { worker },
+        tensors: state.seated,
+      }),
     heard: ({ from }) => self.answered('recovery', from),
   };
 }
@@ -58,12 +59,15 @@ export function returningEffects(self: TrainerSelf, state: TrainerState): Return
       assert(plan, 'the machine rebuilds what can be rebuilt', { step });
       state.source = 'peers';
       // A shard that keeps what it has goes on at once, so it sends first.
-      for (const { shard, from } of plan)
-        if (from !== shard) self.tell(from, 'shard.send', { attempt, version: step, body: { to: shard } });
-      for (const { shard, from } of plan)
-        if (from === shard) self.tell(shard, 'shard.keep', { attempt, version: step });
+      for (const { shard, from, home } of plan) {
+        if (from === shard) continue;
+        const body = { holder: from, to: shard };
+        self.tell(agentFor(job.layout, home), 'shard.send', { attempt, version: step, body });
+      }
+      const { voting } = company.agents;
+      for (const to of voting) self.tell(to, 'shard.keep', { step, attempt, version: step });
       const reason = 'state of lost shards';
-      state.waitFor('recovery', { awaited: company.shards, reason, step, deadlineMs });
+      state.waitFor('recovery', { awaited: voting, reason, step, deadlineMs });
     },
     findSnapshot: (_event, { attempt, step }) => {
       const reason = 'the newest snapshot, for all to go back to';
@@ -76,10 +80,11 @@ export function returningEffects(self: TrainerSelf, state: TrainerState): Return
       state.load_LE.fill(0);
       const source = body.exists ? 'snapshot' : 'seed';
       state.source = source;
-      for (const to of company.shards)
-        self.tell(to, 'shard.restore', { attempt, version: step, body: { source } });
+      const { voting } = company.agents;
+      for (const to of voting)
+        self.tell(to, 'shard.restore', { step, attempt, version: step, body: { source } });
       const reason = 'every shard to go back to one snapshot';
-      state.waitFor('recovery', { awaited: company.shards, reason, step, deadlineMs });
+      state.waitFor('recovery', { awaited: voting, reason, step, deadlineMs });
     },
     reportRecovered: (_event, { step, attempt, stopAfter }) => {
       const { loss, source, moved } = state;

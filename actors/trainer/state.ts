@@ -4,10 +4,10 @@ import type { RecoveredEvent } from '@troupe/telemetry';
 import type { ExpertSeats } from '@troupe/topology/layout';
 import { firstSeats, type Job } from '../job.ts';
 import { addCounts, countsEqual, type Counted } from '../token-tensors.ts';
-import { Company } from './company.ts';
+import type { Company } from './company.ts';
 import type { TrainerSelf } from './events.ts';
 import type { ExpertDeal } from './expert-deal.ts';
-import { StepLedger } from './ledger.ts';
+import { StepLedger } from '../step-ledger.ts';
 import type { TrainerOptions } from './options.ts';
 
 /** A loss that the run has not recovered from. */
@@ -17,6 +17,9 @@ export interface Loss {
   /** Last step that was committed when it happened. */
   readonly step: number;
 }
+
+/** So much longer than agents wait for their actors the trainer waits for them, milliseconds: for an agent's word to arrive. */
+const MARGIN_MS = 10_000;
 
 /** What the effects of a trainer keep from turn to turn: nobody else sees it. */
 export class TrainerState {
@@ -45,13 +48,13 @@ export class TrainerState {
   moved: TrainerState['deal'] = null;
   decided = { gradNorm: 0, learningRate: 0, skipped: false };
   readonly #self: TrainerSelf;
-  /** Tokens of a step by the feeder that counted them: one that counts again says the same again. */
+  /** Tokens of a step by the agent whose feeders counted them: one that counts again says the same again. */
   readonly #counts = new Map<number, Map<string, Counted>>();
 
-  constructor(self: TrainerSelf, options: TrainerOptions) {
+  constructor(self: TrainerSelf, options: TrainerOptions, company: Company) {
     this.options = options;
     this.job = options.job;
-    this.company = new Company(options.job.layout);
+    this.company = company;
     this.adamClock = options.job.first.adamClock;
     this.ledger = this.newLedger();
     this.seats = firstSeats(options.job);
@@ -75,18 +78,18 @@ export class TrainerState {
     return firstSeats(this.job).equals(groups_LE) ? {} : { groups_LE };
   }
 
-  count(step: number, feeder: Address, counted: Counted): void {
+  count(step: number, agent: Address, counted: Counted): void {
     const known = this.#counts.get(step) ?? new Map<string, Counted>();
-    const before = known.get(feeder);
+    const before = known.get(agent);
     assert(
       before === undefined || countsEqual(before, counted),
-      'a feeder that counts a step again counts the same (DAT-1)',
-      { step, feeder },
+      'feeders that count a step again count the same (DAT-1)',
+      { step, agent },
     );
-    this.#counts.set(step, known.set(feeder, counted));
+    this.#counts.set(step, known.set(agent, counted));
   }
 
-  /** What the feeders that have answered have counted. */
+  /** What has been counted so far. */
   tokensOf(step: number): Counted {
     return addCounts([...(this.#counts.get(step)?.values() ?? [])]);
   }
@@ -97,13 +100,17 @@ export class TrainerState {
 
   /** Feeders make a step ready before it opens. */
   prefetch(step: number): void {
-    for (const feeder of this.company.feeders) this.#self.tell(feeder, 'batch.prefetch', { step });
+    for (const agent of this.company.agents.feeding) this.#self.tell(agent, 'batch.prefetch', { step });
   }
 
   get lostWorkers(): string {
     return [...(this.loss?.workers ?? [])].join(', ');
   }
 
+  /**
+   * Waits for agents or the store. AGT-4: an agent's own wait for its actors is over before, so that it is the one that speaks; the trainer
+   * speaks of a machine that says nothing at all.
+   */
   waitFor(
     name: 'load' | 'step' | 'move' | 'evaluation' | 'generation' | 'checkpoint' | 'recovery',
     wait: {
@@ -113,6 +120,6 @@ export class TrainerState {
       readonly deadlineMs: number;
     },
   ): void {
-    this.#self.wait({ name, ...wait });
+    this.#self.wait({ name, ...wait, deadlineMs: wait.deadlineMs + MARGIN_MS });
   }
 }

@@ -1,5 +1,6 @@
 import { address, assert } from '@troupe/core';
-import { addresses, type ShardPlace } from '@troupe/topology/layout';
+import { type ShardPlace } from '@troupe/topology/layout';
+import { agentFor } from '../crew.ts';
 import { chunksOf } from '../gradients.ts';
 import { MovingExperts } from '../moving-experts.ts';
 import type { Worker } from '../worker.ts';
@@ -14,7 +15,9 @@ export function wardEffects(
   { group, worker: owner }: ShardPlace,
   memory: WardMemory,
 ): WardEffects {
-  const shard = worker.job.layout.shardOf(group, owner);
+  const { layout } = worker.job;
+  const shard = layout.shardOf(group, owner);
+  const agent = agentFor(layout, worker.rank);
   const acknowledge = (part: Extract<WardEvent, { readonly type: 'ward.state' | 'ward.sum' }>): void => {
     const { step, version, attempt, body } = part;
     assert(body.group === group.name, 'a copy is of one shard', { kept: group.name, sent: body.group });
@@ -22,7 +25,7 @@ export function wardEffects(
   };
   const moving = new MovingExperts(worker, { group, worker: owner });
   const answer = ({ step, attempt, version }: WardEvent): void => {
-    if (moving.isStaged) self.tell(addresses.trainer, 'experts.staged', { step, attempt, version });
+    if (moving.isStaged) self.tell(agent, 'experts.staged', { step, attempt, version });
   };
   const aside: WardEvent[] = [];
   return {
@@ -50,7 +53,7 @@ export function wardEffects(
       self.submit(worker.device, calls, 'weights.applied', { step, attempt });
     },
     reportApplied: ({ step, attempt }, { copy: { version } }) =>
-      self.tell(addresses.trainer, 'commit.applied', { step, attempt, version }),
+      self.tell(agent, 'commit.applied', { step, attempt, version }),
     abandon: ({ attempt, tensors }) => {
       worker.abandon(self, attempt, tensors.groups_LE);
       for (const { range, state } of moving.enter()) memory.keepState(range.from, state);
@@ -64,7 +67,7 @@ export function wardEffects(
       answer(event);
     },
     reportAbandoned: ({ attempt }, { copy: { version } }) =>
-      self.tell(addresses.trainer, 'attempt.abandoned', {
+      self.tell(agent, 'attempt.abandoned', {
         attempt,
         version: Math.max(0, version),
         body: { loaded: version >= 0 && moving.holds },

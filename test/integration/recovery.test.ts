@@ -184,6 +184,6 @@ test('recovery: a run that may not restart ends with 76 and says why; so does on
   t.is(gone.result.exitCode, 76);
   t.regex(
     gone.result.error?.message ?? '',
-    /^trainer waits for optimizer\/.*: the run to recover from the loss of worker\/1/,
+    /^agent\/m0 waits for optimizer\/.*: the run to recover from the loss of worker\/1/,
   );
 });

@@ -19,6 +19,8 @@ const peerOf = (tp: number, axes: Pick<Axes, 'tp'>): string => (axes.tp === 1 ? 
 export const addresses = {
   trainer: address('trainer'),
   supervisor: address('supervisor'),
+  /** One a machine: it speaks for what lives there. */
+  agent: (machine: number): Address => address(`agent/m${machine}`),
   store: (machine: number): Address => address(`store/m${machine}`),
   feeder: ({ dp }: Pick<MeshPlace, 'dp'>): Address => address(`feeder/dp${dp}`),
   stage: ({ pp, dp, tp }: MeshPlace): Address => address(`stage/pp${pp}/dp${dp}/tp${tp}`),

@@ -110,8 +110,8 @@ export class Layout {
   readonly rowChunks: number;
   /** Where experts lie, and who sends to them. */
   readonly experts: ExpertPlaces;
+  readonly machines: MachineRow;
   readonly #numWorkers: number;
-  readonly #machines: MachineRow;
   readonly #groups: ParameterGroups;
   readonly #expertMapOf: (layer: number) => ExpertMap;
   readonly #hasBuddies: boolean;
@@ -163,7 +163,7 @@ export class Layout {
       isFinished: numHolders === 1 && this.dealing.microbatches === 1 && this.options.offload === 'none',
       wire: source.wire,
     });
-    this.#machines = new MachineRow(source.machines, parallel.devices ?? null);
+    this.machines = new MachineRow(source.machines, parallel.devices ?? null);
     this.#hasBuddies = source.recovery.buddies;
     this.#tensorSegments = source.train.tensorSegments ?? 1;
     this.#expertMapOf = expertMaps(parallel.experts ?? 'contiguous', {
@@ -174,7 +174,7 @@ export class Layout {
     this.#groups = new ParameterGroups(this, {
       fanout: source.wire.fanout,
       optimizer: source.train.optimizer?.kind ?? 'adamw',
-      neighbours: () => this.#machines.neighbours,
+      neighbours: () => this.machines.neighbours,
     });
   }
 
@@ -203,7 +203,7 @@ export class Layout {
   /** The host of every machine, which has the shards of its devices (`parallel.offload`): ranks behind those of all workers. */
   *hosts(): Generator<WorkerRank> {
     if (this.options.offload === 'none') return;
-    for (let machine = 0; machine < this.#machines.count; machine++)
+    for (let machine = 0; machine < this.machines.count; machine++)
       yield workerRank(this.#numWorkers + machine);
   }
 
@@ -370,7 +370,7 @@ export class Layout {
   homeOf(worker: WorkerRank): WorkerRank {
     return this.options.offload === 'none'
       ? worker
-      : workerRank(this.#numWorkers + this.#machines.machineOf(worker));
+      : workerRank(this.#numWorkers + this.machines.machineOf(worker));
   }
 
   /** What of a group the shard of a worker updates, and a copy of it keeps: the slice that it sums up, or everything under ZeRO 0. */
@@ -382,7 +382,7 @@ export class Layout {
   /** The shards that live on a worker or host, its own or those of its machine's devices. */
   shardsAt(node: WorkerRank): readonly ShardPlace[] {
     const owners = this.isHost(node)
-      ? [...this.#machines.workersOf(node - this.#numWorkers)]
+      ? [...this.machines.workersOf(node - this.#numWorkers)]
       : this.homeOf(node) === node
         ? [node]
         : [];
@@ -430,8 +430,8 @@ export class Layout {
     if (!this.#hasBuddies) return null;
     this.#ring ??=
       this.options.offload === 'none'
-        ? new Buddies(this.#machines.hosts)
-        : new HostBuddies(this.#machines, this.#numWorkers);
+        ? new Buddies(this.machines.hosts)
+        : new HostBuddies(this.machines, this.#numWorkers);
     return this.#ring;
   }
 
@@ -443,7 +443,7 @@ export class Layout {
 
   /** Position of the machine of a worker or host in the topology. */
   machineOf(node: WorkerRank): number {
-    return this.isHost(node) ? node - this.#numWorkers : this.#machines.machineOf(node);
+    return this.isHost(node) ? node - this.#numWorkers : this.machines.machineOf(node);
   }
 
   agentOf(machine: number): NodeId {
@@ -459,7 +459,7 @@ export class Layout {
 
   /** Which device a worker has, of all machines' in a row. */
   deviceOf(worker: WorkerRank): number {
-    return this.#machines.deviceOf(worker);
+    return this.machines.deviceOf(worker);
   }
 
   /** The experts of a layer that the gate on a worker sends to, by group. */

@@ -62,6 +62,8 @@ export class MachineRow {
 
   /** Position of the machine that has the device of a worker. */
   machineOf(rank: number): number {
+    // One machine has all, whatever its devices are called.
+    if (this.count === 1) return 0;
     const starts = this.#firsts;
     const device = this.deviceOf(rank);
     assert(device >= 0 && device < (starts.at(-1) ?? 0), 'every worker has a device', { rank });

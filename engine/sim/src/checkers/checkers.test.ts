@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import {
+  answersOnce,
   boundsHold,
   bucketsAnswered,
   bucketsCredited,
@@ -253,18 +254,38 @@ test('nothing-stale: a replaced life is not read', (t) => {
 test('seats-agree: MOV-2, experts sit elsewhere once all has come, and everybody hears of the same seats', (t) => {
   const tensors = { groups_LE: Int32Array.of(1, 0) };
   const told = (address: string): TurnSeen => turn({ address, kind: 'experts.move', tensors });
-  const staged = (from: string): TurnSeen => turn({ address: 'trainer', from, kind: 'experts.staged' });
+  const staged = (from: string): TurnSeen => turn({ address: 'agent/m0', from, kind: 'experts.staged' });
   const hears = (attempt: number, groups = tensors): TurnSeen =>
     turn({ address: 'stage/pp0/dp0/tp0', kind: 'attempt.abandon', attempt, tensors: groups });
   const all = [told('a'), told('b'), staged('b'), staged('a')];
   const plain = turn({ kind: 'attempt.abandon', attempt: 2 });
   holds(t, seatsAgree, [...all, hears(2), hears(2), hears(3)]);
+  holds(t, seatsAgree, [told('agent/m0'), ...all, hears(2)]);
   holds(t, seatsAgree, [hears(2), hears(3)]);
   holds(t, seatsAgree, [told('a'), plain, told('a'), staged('a'), hears(3)]);
   breaks(t, seatsAgree, [told('a'), told('b'), staged('b'), hears(2)], /a has not said that all has come/);
   const others = { groups_LE: Int32Array.of(0, 1) };
   breaks(t, seatsAgree, [...all, hears(2), hears(2, others)], /other seats in attempt 2/);
   breaks(t, seatsAgree, [...all, hears(2), hears(3, others)], /seats to which no expert moved/);
+});
+
+test('answers-once: TRN-6, a machine says each thing once in an attempt at a step', (t) => {
+  const says = (kind: string, fields: Partial<TurnSeen> = {}): TurnSeen =>
+    turn({ address: 'trainer', from: 'agent/m1', kind, ...fields });
+  const [measured, voted] = [says('machine.measured'), says('machine.voted')];
+  holds(t, answersOnce, [measured, voted, says('machine.voted', { from: 'agent/m0' })]);
+  holds(t, answersOnce, [voted, says('machine.voted', { attempt: 2 }), says('machine.voted', { step: 2 })]);
+  holds(t, answersOnce, [
+    voted,
+    says('machine.voted', { outcome: 'fenced' }),
+    turn({ kind: 'gradient.vote' }),
+  ]);
+  breaks(
+    t,
+    answersOnce,
+    [voted, measured, voted],
+    /agent\/m1 says machine\.voted twice in step 1, attempt 1/,
+  );
 });
 
 test('one-attempt: REC-1, what a node has heard to be over is taken up by none of its actors', (t) => {

@@ -1,3 +1,4 @@
+export * from './answers-once.ts';
 export * from './bounds-hold.ts';
 export * from './buckets-answered.ts';
 export * from './buckets-credited.ts';

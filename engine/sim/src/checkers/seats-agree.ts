@@ -48,7 +48,8 @@ export const seatsAgree = (): Checker => {
       if (seats === null) return null;
       if (kind === 'experts.move') {
         if (move?.attempt !== attempt) move = { attempt, seats, told: new Set(), staged: new Set() };
-        move.told.add(address);
+        // An agent passes it on, and nothing comes to it.
+        if (!address.startsWith('agent/')) move.told.add(address);
         return null;
       }
       const known = byAttempt.get(attempt);

@@ -4,6 +4,7 @@ import type { Fault } from '@troupe/sim/faults';
 import type { Storage } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
 import {
+  answersOnce,
   boundsHold,
   bucketsAnswered,
   bucketsCredited,
@@ -103,6 +104,7 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
   const all: Checker[] = [
     oneOwner(),
     nothingStale(),
+    answersOnce(),
     oneAttempt(attemptKinds),
     gradientsOnce(timesAdded(layout)),
     bucketsAnswered(),

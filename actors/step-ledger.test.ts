@@ -1,7 +1,8 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { addWide, InvariantError, WIDE_OVERFLOW } from '@troupe/core';
 import { lossValue } from '@troupe/model';
-import { StepLedger } from './ledger.ts';
+import { StepLedger } from './step-ledger.ts';
 
 /** Wide sums of these integers. */
 const sums = (...integers: readonly bigint[]): BigInt64Array => {
@@ -80,4 +81,42 @@ test('ledger: TEN-4, tensor peers whose gradients differ are found', (t) => {
   ledger.compareAlike(share('pp0/dp1'), 8);
   ledger.compareAlike(share('pp0/dp0'), 7);
   t.throws(() => ledger.compareAlike(share('pp0/dp0'), 8), { code: 'TROUPE_INVARIANT' });
+});
+
+test('ledger: AGT-2, sums by machines are those of all stages at once, to the bit, whoever lives where', (t) => {
+  const words = fc.bigInt(0n, 2n ** 80n);
+  const stage = fc.record({
+    stage: fc.integer({ min: 0, max: 2 }),
+    machine: fc.integer({ min: 0, max: 3 }),
+    by: words,
+  });
+  const ofStage = (at: number, layers = [at]) => ({
+    layers,
+    hasLoss: at === 2,
+    counts: true,
+    peers: `pp${at}`,
+  });
+  const terms = (by: bigint) => ({
+    lossSum: sums(by),
+    layerSums: sums(by, 3n * by),
+    counts_LE: Int32Array.of(Number(by % 1000n), 1),
+    dropped_L: Int32Array.of(Number(by % 7n)),
+    probSums: sums(by, 5n * by),
+  });
+  fc.assert(
+    fc.property(fc.array(stage, { maxLength: 12 }), (stages) => {
+      const direct = new StepLedger({ layers: 3, experts: 2 });
+      for (const each of stages) direct.addLosses(ofStage(each.stage), terms(each.by));
+      const whole = new StepLedger({ layers: 3, experts: 2 });
+      for (const machine of [0, 1, 2, 3]) {
+        const here = stages.filter((each) => each.machine === machine);
+        const layers = [...new Set(here.map((each) => each.stage))].toSorted();
+        const part = new StepLedger({ layers: layers.length, experts: 2 });
+        for (const each of here)
+          part.addLosses(ofStage(each.stage, [layers.indexOf(each.stage)]), terms(each.by));
+        whole.addLosses({ layers, hasLoss: true, counts: true, peers: '' }, part.measured);
+      }
+      t.deepEqual(whole.measured, direct.measured);
+    }),
+  );
 });

@@ -1,0 +1,276 @@
+import type { Address } from '@troupe/core';
+import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
+import { assign, setup } from 'xstate';
+import { holdersOf, leaversOf, type Crew, type Member } from '../crew.ts';
+import { Pending } from '../pending.ts';
+import { addVote, noVotes, type Votes } from '../votes.ts';
+import type { AgentEvent } from './events.ts';
+
+export interface AgentContext {
+  /** Who lives on the machine. */
+  readonly crew: Crew;
+  /** The newest attempt that the agent has heard of; it tells and hears nothing of an older one. */
+  readonly attempt: number;
+  /** Step that is open, or was last. */
+  readonly step: number;
+  /** Who has not answered yet in the present phase: in a step, shards that have not voted. */
+  readonly awaited: Pending<Address>;
+  /** In a step, stages that have not measured, and those that have not shared their choices. */
+  readonly unmeasured: Pending<Address>;
+  readonly unshared: Pending<Address>;
+  /** Feeders that have yet to count a step that they were asked for. */
+  readonly uncounted: ReadonlyMap<number, Pending<Address>>;
+  /** Votes of the present attempt. */
+  readonly votes: Votes;
+  /** What shards, and copies of shards, hold when an attempt has been abandoned. */
+  readonly versions: ReadonlyMap<Address, number>;
+}
+
+export type AgentInput = Pick<AgentContext, 'crew'>;
+
+export const agentActions = {
+  ignore,
+  awaitLoading: always,
+  reportLoaded: always,
+  prefetch: on('batch.prefetch'),
+  keepCount: on('batch.counted'),
+  reportCount: on('batch.counted'),
+  countKernels: on('experts.measured'),
+  openStep: on('step.open'),
+  recordVote: on('gradient.vote'),
+  reportVotes: on('gradient.vote'),
+  recordMeasure: on('stage.measured'),
+  reportMeasures: on('stage.measured'),
+  recordShare: on('balance.share'),
+  reportShares: on('balance.share'),
+  passBalance: on('balance.shared'),
+  endStep: always,
+  decide: on('commit.decide'),
+  forget: on('commit.forget'),
+  heardApplied: on('commit.applied'),
+  reportApplied: always,
+  openEvaluation: on('evaluation.open'),
+  recordEvaluation: on('stage.evaluated'),
+  reportEvaluation: always,
+  openQuestion: on('generation.open'),
+  recordLogits: on('generation.logits'),
+  reportAnswer: always,
+  moveExperts: on('experts.move'),
+  heardStaged: on('experts.staged'),
+  reportStaged: always,
+  takeSnapshot: on('snapshot.take'),
+  leave: on('attempt.leave'),
+  join: on('attempt.join'),
+  heardAbandoned: on('attempt.abandoned'),
+  reportAbandoned: always,
+  keep: on('shard.keep'),
+  send: on('shard.send'),
+  restore: on('shard.restore'),
+  heardLoaded: on('shard.loaded'),
+} as const;
+
+/** What carries them out. */
+export type AgentEffects = EffectsOf<typeof agentActions, AgentContext, AgentEvent>;
+
+const addressesOf = (members: readonly Member[]): readonly Address[] => members.map(({ address }) => address);
+const nobody = Pending.of<Address>([]);
+
+/** Without the sender of the event. */
+const heardFrom = <K extends 'awaited' | 'unmeasured' | 'unshared'>(name: K) =>
+  assign<AgentContext, AgentEvent, undefined, AgentEvent, never>({
+    [name]: ({ context, event }: { context: AgentContext; event: AgentEvent }) =>
+      context[name].without(event.from),
+  });
+const isLastOf = (who: Pending<Address> | undefined, { from }: AgentEvent): boolean =>
+  who !== undefined && who.size === 1 && who.has(from);
+
+/**
+ * What speaks for a machine: it passes on to the actors that live there what the trainer says to all, and adds up what they answer.
+ *
+ * AGT-1: whom it waits for follows from the layout, the machine, and, while a decision is carried out or an attempt is left, from what the
+ * trainer says is lost. AGT-2: the trainer hears one message of each kind, when the last of the machine has answered, and sums are those of
+ * the actors, to the bit. AGT-3: it is in one attempt, as everybody is: of an older one it neither passes on nor counts anything, and a
+ * new one is begun with nothing counted. AGT-4: the wait for its actors is its own, and shorter than the trainer's for it, so that the
+ * sentence of a run that stands still names an actor.
+ */
+export const agentMachine = setup({
+  types: { context: {} as AgentContext, events: {} as AgentEvent, input: {} as AgentInput },
+  actions: {
+    ...agentActions,
+    answered: heardFrom('awaited'),
+    measured: heardFrom('unmeasured'),
+    shared: heardFrom('unshared'),
+    counted: assign({
+      uncounted: ({ context: { uncounted }, event }) => {
+        const waiting = uncounted.get(event.step);
+        return waiting === undefined
+          ? uncounted
+          : new Map([...uncounted, [event.step, waiting.without(event.from)]]);
+      },
+    }),
+    countVote: assign({
+      votes: ({ context, event }) => {
+        const { tensors, body } = of(event, 'gradient.vote');
+        return addVote(context.votes, tensors.norm128, body.overflow);
+      },
+    }),
+    noteVersion: assign({
+      versions: ({ context, event }) =>
+        of(event, 'attempt.abandoned').body.loaded
+          ? new Map([...context.versions, [event.from, event.version]])
+          : context.versions,
+    }),
+    enter: assign({ attempt: ({ context, event }) => Math.max(context.attempt, event.attempt) }),
+    awaitFeeders: assign({
+      uncounted: ({ context: { uncounted, crew }, event }) =>
+        new Map([...uncounted, [event.step, Pending.of(crew.feeders)]]),
+    }),
+    awaitStep: assign(({ context: { crew, uncounted }, event }) => ({
+      step: event.step,
+      votes: noVotes,
+      awaited: Pending.of(addressesOf(crew.shards)),
+      unmeasured: Pending.of(addressesOf(crew.stages)),
+      unshared: Pending.of(addressesOf(crew.stages)),
+      uncounted: new Map([...uncounted].filter(([step]) => step > event.step)),
+    })),
+    awaitStages: assign({
+      step: ({ event }) => event.step,
+      awaited: ({ context }) => Pending.of(addressesOf(context.crew.stages)),
+    }),
+    awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.crew.shards)) }),
+    /** Shards, and the copies of shards: all that carries out a decision. */
+    awaitHolders: assign({
+      step: ({ event }) => event.step,
+      awaited: ({ context }) => Pending.of(addressesOf(holdersOf(context.crew))),
+    }),
+    awaitLeavers: assign({
+      versions: new Map<Address, number>(),
+      awaited: ({ context }) => Pending.of(addressesOf(leaversOf(context.crew))),
+    }),
+    /** What was on a lost worker carries nothing out any more. */
+    forgetLost: assign({
+      awaited: ({ context: { awaited, crew }, event }) =>
+        Pending.of(
+          addressesOf(
+            holdersOf(crew).filter(
+              ({ address, worker }) =>
+                awaited.has(address) && worker !== of(event, 'commit.forget').body.worker,
+            ),
+          ),
+        ),
+    }),
+  },
+  guards: {
+    settled: ({ context }) => context.awaited.size === 0,
+    stepSettled: ({ context }) => context.awaited.size === 0 && context.unmeasured.size === 0,
+    isLastVote: ({ context, event }) => isLastOf(context.awaited, event),
+    isLastMeasure: ({ context, event }) => isLastOf(context.unmeasured, event),
+    isLastShare: ({ context, event }) => isLastOf(context.unshared, event),
+    isLastCount: ({ context, event }) => isLastOf(context.uncounted.get(event.step), event),
+  },
+}).createMachine({
+  id: 'agent',
+  context: ({ input }) => ({
+    ...input,
+    attempt: 1,
+    step: 0,
+    awaited: nobody,
+    unmeasured: nobody,
+    unshared: nobody,
+    uncounted: new Map<number, Pending<Address>>(),
+    votes: noVotes,
+    versions: new Map<Address, number>(),
+  }),
+  initial: 'loading',
+  on: {
+    // Feeders are a step ahead, whatever the machine does meanwhile; they know of no attempts.
+    'batch.prefetch': { actions: ['awaitFeeders', 'prefetch'] },
+    'batch.counted': [
+      { guard: 'isLastCount', actions: ['counted', 'keepCount', 'reportCount'] },
+      { actions: ['counted', 'keepCount'] },
+    ],
+    // Nobody waits for it: what comes behind a vote counts in the next step.
+    'experts.measured': { actions: 'countKernels' },
+    'attempt.leave': { target: '.leaving', reenter: true, actions: ['enter', 'awaitLeavers', 'leave'] },
+    // All that was awaited has answered before.
+    'commit.forget': { actions: 'ignore' },
+  },
+  states: {
+    loading: {
+      entry: ['awaitShards', 'awaitLoading'],
+      on: { 'shard.loaded': { actions: ['answered', 'heardLoaded'] } },
+      always: { guard: 'settled', target: 'waiting', actions: 'reportLoaded' },
+    },
+    /** For the trainer. */
+    waiting: {
+      on: {
+        'step.open': { target: 'stepping', actions: ['enter', 'awaitStep', 'openStep'] },
+        'commit.decide': { target: 'committing', actions: ['awaitHolders', 'decide'] },
+        'evaluation.open': { target: 'evaluating', actions: ['awaitStages', 'openEvaluation'] },
+        'generation.open': { target: 'answering', actions: ['awaitStages', 'openQuestion'] },
+        'experts.move': { target: 'moving', actions: ['awaitHolders', 'moveExperts'] },
+        'snapshot.take': { actions: 'takeSnapshot' },
+        // Of a machine whose shards all got their state from elsewhere.
+        'shard.keep': { actions: 'ignore' },
+        'shard.send': { actions: 'send' },
+      },
+    },
+    stepping: {
+      on: {
+        'gradient.vote': [
+          { guard: 'isLastVote', actions: ['answered', 'countVote', 'recordVote', 'reportVotes'] },
+          { actions: ['answered', 'countVote', 'recordVote'] },
+        ],
+        'stage.measured': [
+          { guard: 'isLastMeasure', actions: ['measured', 'recordMeasure', 'reportMeasures'] },
+          { actions: ['measured', 'recordMeasure'] },
+        ],
+        'balance.share': [
+          { guard: 'isLastShare', actions: ['shared', 'recordShare', 'reportShares'] },
+          { actions: ['shared', 'recordShare'] },
+        ],
+        'balance.shared': { actions: 'passBalance' },
+      },
+      always: { guard: 'stepSettled', target: 'waiting', actions: 'endStep' },
+    },
+    /** The decision binds; what is left of the machine carries it out, also when a worker is lost meanwhile. */
+    committing: {
+      on: {
+        'commit.applied': { actions: ['answered', 'heardApplied'] },
+        'commit.forget': { actions: ['forgetLost', 'forget'] },
+      },
+      always: { guard: 'settled', target: 'waiting', actions: 'reportApplied' },
+    },
+    evaluating: {
+      on: { 'stage.evaluated': { actions: ['answered', 'recordEvaluation'] } },
+      always: { guard: 'settled', target: 'waiting', actions: 'reportEvaluation' },
+    },
+    answering: {
+      on: { 'generation.logits': { actions: ['answered', 'recordLogits'] } },
+      always: { guard: 'settled', target: 'waiting', actions: 'reportAnswer' },
+    },
+    moving: {
+      on: { 'experts.staged': { actions: ['answered', 'heardStaged'] } },
+      always: { guard: 'settled', target: 'waiting', actions: 'reportStaged' },
+    },
+    /** Every actor of the machine leaves the attempt, and says what it holds; lost workers are awaited. */
+    leaving: {
+      on: {
+        'attempt.join': { actions: 'join' },
+        'attempt.abandoned': { actions: ['answered', 'noteVersion', 'heardAbandoned'] },
+      },
+      always: { guard: 'settled', target: 'returning', actions: 'reportAbandoned' },
+    },
+    /** Shards get their state as the trainer says; one that gets it from another machine may have it before that word is here. */
+    returning: {
+      entry: 'awaitShards',
+      on: {
+        'shard.send': { actions: 'send' },
+        'shard.keep': { actions: 'keep' },
+        'shard.restore': { actions: 'restore' },
+        'shard.loaded': { actions: ['answered', 'heardLoaded'] },
+      },
+      always: { guard: 'settled', target: 'waiting', actions: 'reportLoaded' },
+    },
+  },
+});
