@@ -107,6 +107,12 @@ function tensorSizes({ model, parallel, train }: ResolvedTopology): readonly num
   );
 }
 
+/** Into how many runs of blocks stages may cut a model: a table of positions is read by all blocks of a stream. */
+function mostRuns({ layers, positions, encoder }: ResolvedTopology['model']): number {
+  if (positions !== 't5') return layers;
+  return encoder === null ? 1 : 2;
+}
+
 /** Every mesh that uses all devices. */
 export function* axesOf(topology: ResolvedTopology): Generator<Axes> {
   const { model, train, parallel, machines } = topology;
@@ -117,7 +123,7 @@ export function* axesOf(topology: ResolvedTopology): Generator<Axes> {
     if (world % tp !== 0) continue;
     for (const pp of divisors(world / tp)) {
       const dp = world / tp / pp;
-      if (pp > model.layers || train.grains % dp !== 0) continue;
+      if (pp > mostRuns(model) || train.grains % dp !== 0) continue;
       for (const ep of divisors(dp))
         if (experts % ep === 0 && (!isByHand || ep === parallel.ep)) yield { pp, dp, tp, ep };
     }
@@ -136,7 +142,7 @@ export function schedulesOf(
   const one = { pipeline: '1f1b', chunks: 1 } as const;
   if (pp === 1) return [one];
   const interleaved = [2, 4]
-    .filter((chunks) => pp * chunks <= model.layers && microbatches % pp === 0)
+    .filter((chunks) => pp * chunks <= mostRuns(model) && microbatches % pp === 0)
     .map((chunks) => ({ pipeline: 'interleaved' as const, chunks }));
   // What latent attention's gradients would wait with is not known.
   const waits = model.mla === null ? [{ pipeline: 'zero-bubble', chunks: 1 } as const] : [];

@@ -2,14 +2,22 @@ import { NORM_BLOCK } from '@troupe/kernel-set';
 import { StageStatistics, tensorShare, type StageShape } from '@troupe/model/buffers';
 import {
   denseUnits,
+  encoderLayers,
+  exchangeLevels,
   expertUnit,
+  gradientCalls,
+  isEmbedding,
   isMoeLayer,
   isOperandOnly,
+  isPositionTable,
   keptShare,
   layerUnits,
+  memoryNormId,
   moeLayers,
+  stackOf,
+  streamOf,
+  type StreamName,
   type Unit,
-  exchangeLevels,
 } from '@troupe/spec';
 import { MachineRow } from '../../layout/machine-row.ts';
 import { rowChunks } from '../../layout/row-chunks.ts';
@@ -21,13 +29,28 @@ import { BUCKET_ROOMS, WEIGHT_ROOMS } from '../../layout/segment.ts';
 import { expertBytes, positionBytes } from '../stage-buffers.ts';
 import { copyBytes, stateBytes, type GroupSizes } from '../states.ts';
 import { defersMatrices, type Axes, type Mixture } from './mixture.ts';
-import { bytesIn, passBytes, type Blocks, type Keeping, type PassBytes } from './quick-passes.ts';
+import {
+  bytesIn,
+  gradientBytesIn,
+  passBytes,
+  type Blocks,
+  type Keeping,
+  type PassBytes,
+  type StreamBlocks,
+} from './quick-passes.ts';
+
+const streams: readonly StreamName[] = ['encoder', 'decoder'];
+
+/** Units of a part of a model that are not routed experts: what is in front of all blocks or behind them, or beside those of a stream. */
+type UnitsOf = 'embed' | 'tail' | 'memory-norm' | `${StreamName} ${'dense' | 'moe' | 'positions'}`;
 
 /** Padded elements of units: those that tensor ranks divide (of them those that only products read), and those that all of them hold. */
 interface Elements {
   readonly divided: number;
   readonly operands: number;
   readonly whole: number;
+  /** Of those that are divided: gradients that one kernel call finishes, where a step has one pass. */
+  readonly stored: number;
 }
 
 const padded = (size: number): number => Math.ceil(size / NORM_BLOCK) * NORM_BLOCK;
@@ -41,6 +64,8 @@ interface Segments {
   readonly length: number;
   /** Elements that only products read. */
   readonly operands: number;
+  /** Gradients that one kernel call of a pass finishes. */
+  readonly stored: number;
 }
 
 /** Room for segments that pass through a device: at most so many of each length. */
@@ -108,7 +133,8 @@ export class QuickMemory {
       const operands = segments.reduce((sum, each) => sum + each.count * each.operands, 0);
       const rounded = train.precision === 'bf16' ? operands : 0;
       const owned = isShared ? padded(length / holders) : length;
-      const stored = holders === 1 && calls === 1 && !isOffloaded ? length : 0;
+      const isStored = holders === 1 && calls === 1 && !isOffloaded;
+      const stored = isStored ? segments.reduce((sum, each) => sum + each.count * each.stored, 0) : 0;
       const isCopied = recovery.buddies && (!isAlone || isOffloaded) && (zero > 0 || holders === 1);
       const sizes: GroupSizes = {
         length,
@@ -137,22 +163,22 @@ export class QuickMemory {
     const experts = ((model.moe?.experts ?? 0) / ep) * this.#expertElements(tp);
     const groups = [
       group(
-        parts.map(({ count, divided, operands }) => ({ count, length: divided, operands })),
+        parts.map(({ count, divided, operands, stored }) => ({ count, length: divided, operands, stored })),
         dp,
       ),
       ...(tp === 1
         ? []
         : [
             group(
-              parts.map(({ count, whole }) => ({ count, length: whole, operands: 0 })),
+              parts.map(({ count, whole }) => ({ count, length: whole, operands: 0, stored: 0 })),
               dp * tp,
               { isAlike: true },
             ),
           ]),
-      ...(blocks.moe === 0
+      ...(numMoe(blocks) === 0
         ? []
         : [
-            group([{ count: blocks.moe, length: experts, operands: experts }], dp / ep, {
+            group([{ count: numMoe(blocks), length: experts, operands: experts, stored: experts }], dp / ep, {
               calls: microbatches * this.#chunksOf(mixture),
             }),
           ]),
@@ -182,19 +208,23 @@ export class QuickMemory {
     const slots = slotsIn(pipeline);
     // Where nothing waits, passes end at experts with their backward half.
     const atExperts = pipeline === 'zero-bubble' && !keeping.defers ? slotsIn('1f1b') : slots;
+    const { model } = this.#topology;
     const parallel = { ...this.#topology.parallel, ep };
-    const experts = expertBytes({ ...this.#topology, parallel }, shape, {
-      ...keeping,
-      layer: this.#topology.model.layers - 1,
-      chunks: this.#chunksOf(mixture),
-    });
+    const service = { ...keeping, chunks: this.#chunksOf(mixture) };
+    const expertsOf = (stream: StreamName): number =>
+      expertBytes({ ...this.#topology, parallel }, shape, { ...service, layer: stackOf(model, stream).from });
+    const experts = {
+      encoder: model.encoder === null ? 0 : expertsOf('encoder'),
+      decoder: expertsOf('decoder'),
+    };
     const one = (chunk: Blocks, index: number): number =>
       (slots[index] ?? 0) * bytesIn(training, chunk) +
-      (atExperts[index] ?? 0) * chunk.moe * experts +
+      (atExperts[index] ?? 0) * streams.reduce((sum, each) => sum + chunk[each].moe * experts[each], 0) +
       (evaluation === null ? 0 : bytesIn(evaluation, chunk));
     const blocks = together(chunks);
-    const fixed = positionBytes(this.#topology.model) + 2 * this.#statistics(blocks.moe);
-    return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), fixed + training.gradients);
+    const fixed = positionBytes(model) + 2 * this.#statistics(numMoe(blocks));
+    const shared = gradientBytesIn(training, chunks);
+    return chunks.reduce((sum, chunk, index) => sum + one(chunk, index), fixed + shared);
   }
 
   /** Sums of an exchange's groups are of a part of every segment, a smaller one at each level. */
@@ -239,37 +269,57 @@ export class QuickMemory {
     );
   }
 
-  #denseParts(
-    { dense, moe, hasEmbedding, hasHead }: Blocks,
-    tp: number,
-  ): readonly (Elements & { readonly count: number })[] {
+  #denseParts(blocks: Blocks, tp: number): readonly (Elements & { readonly count: number })[] {
     const { model } = this.#topology;
-    const first = (isMoe: boolean): number =>
-      Array.from({ length: model.layers }, (_, layer) => layer).findIndex(
-        (layer) => isMoeLayer(model, layer) === isMoe,
-      );
-    const units = (which: 'dense' | 'moe' | 'embed' | 'tail'): readonly Unit[] => {
-      if (which === 'dense' || which === 'moe') return layerUnits(model, first(which === 'moe'));
-      return denseUnits(model).filter(
-        ({ id, layer }) => layer === null && (id === 'embed') === (which === 'embed'),
-      );
-    };
-    const of = (which: 'dense' | 'moe' | 'embed' | 'tail'): Elements =>
-      this.#elements.at([which, tp], () => {
-        const sum = { divided: 0, operands: 0, whole: 0 };
-        for (const unit of units(which)) {
-          if (isOperandOnly(unit)) sum.operands += padded(unit.size / tp);
-          if (tp === 1 || isDivided(unit)) sum.divided += padded(unit.size / tp);
-          else sum.whole += unit.paddedSize;
-        }
-        return sum;
-      });
-    return [
-      ...(hasEmbedding || (hasHead && model.tiedHead) ? [{ count: 1, ...of('embed') }] : []),
-      ...(dense > 0 ? [{ count: dense, ...of('dense') }] : []),
-      ...(moe > 0 ? [{ count: moe, ...of('moe') }] : []),
-      ...(hasHead ? [{ count: 1, ...of('tail') }] : []),
+    const parts: readonly (readonly [UnitsOf, number])[] = [
+      ['embed', blocks.hasEmbedding || (blocks.hasHead && model.tiedHead) ? 1 : 0],
+      ...streams.flatMap((stream) => {
+        const { dense, moe, begins } = blocks[stream];
+        return [
+          [`${stream} positions`, begins ? 1 : 0],
+          [`${stream} dense`, dense],
+          [`${stream} moe`, moe],
+        ] as const;
+      }),
+      ['memory-norm', blocks.makesMemory ? 1 : 0],
+      ['tail', blocks.hasHead ? 1 : 0],
     ];
+    return parts.flatMap(([which, count]) =>
+      count === 0 ? [] : [{ count, ...this.#elementsOf(which, tp) }],
+    );
+  }
+
+  #elementsOf(which: UnitsOf, tp: number): Elements {
+    return this.#elements.at([which, tp], () => {
+      const sum = { divided: 0, operands: 0, whole: 0, stored: 0 };
+      for (const unit of this.#units(which)) {
+        const size = padded(unit.size / tp);
+        if (isOperandOnly(unit)) sum.operands += size;
+        if (tp > 1 && !isDivided(unit)) sum.whole += unit.paddedSize;
+        else {
+          sum.divided += size;
+          if (unit.buffer === null && gradientCalls(this.#topology.model, unit) === 1) sum.stored += size;
+        }
+      }
+      return sum;
+    });
+  }
+
+  #units(which: UnitsOf): readonly Unit[] {
+    const { model } = this.#topology;
+    const last = encoderLayers(model) - 1;
+    const ofAll = denseUnits(model).filter(({ layer }) => layer === null);
+    if (which === 'embed') return ofAll.filter(isEmbedding);
+    if (which === 'tail') return ofAll.filter((unit) => !isEmbedding(unit));
+    if (which === 'memory-norm') return layerUnits(model, last).filter(({ id }) => id === memoryNormId(last));
+    const [stream, kind] = which.split(' ') as [StreamName, 'dense' | 'moe' | 'positions'];
+    const { from, to } = stackOf(model, stream);
+    if (kind === 'positions') return layerUnits(model, from).filter(isPositionTable);
+    const layers = Array.from({ length: to - from }, (_, index) => from + index);
+    const first = layers.find((layer) => isMoeLayer(model, layer) === (kind === 'moe')) ?? from;
+    return layerUnits(model, first).filter(
+      (unit) => !isPositionTable(unit) && unit.id !== memoryNormId(first),
+    );
   }
 
   /** Of one expert of one layer. */
@@ -281,20 +331,38 @@ export class QuickMemory {
       divided: padded(expertUnit(model, layer, 0).size / (parallel.expertsSliced ? tp : 1)),
       operands: 0,
       whole: 0,
+      stored: 0,
     })).divided;
   }
 }
 
+/** Layers with experts, of both streams. */
+const numMoe = ({ encoder, decoder }: Blocks): number => encoder.moe + decoder.moe;
+
 /** What of a run of blocks its bytes follow from. */
-export function blocksIn({ model }: ResolvedTopology, { blocks, hasEmbedding, hasHead }: StagePlan): Blocks {
-  const moe = blocks.filter((block) => isMoeLayer(model, block)).length;
-  return { dense: blocks.length - moe, moe, hasEmbedding, hasHead };
+export function blocksIn({ model }: ResolvedTopology, plan: StagePlan): Blocks {
+  const { hasEmbedding, hasHead } = plan;
+  const of = (stream: StreamName): StreamBlocks => {
+    const blocks = plan.blocks.filter((block) => streamOf(model, block) === stream);
+    const moe = blocks.filter((block) => isMoeLayer(model, block)).length;
+    return { dense: blocks.length - moe, moe, begins: blocks.includes(stackOf(model, stream).from) };
+  };
+  const makesMemory = plan.blocks.includes(encoderLayers(model) - 1);
+  return { encoder: of('encoder'), decoder: of('decoder'), hasEmbedding, hasHead, makesMemory };
 }
 
 /** All runs of a stage together. */
-export const together = (chunks: readonly Blocks[]): Blocks => ({
-  dense: chunks.reduce((sum, { dense }) => sum + dense, 0),
-  moe: chunks.reduce((sum, { moe }) => sum + moe, 0),
-  hasEmbedding: chunks.some(({ hasEmbedding }) => hasEmbedding),
-  hasHead: chunks.some(({ hasHead }) => hasHead),
-});
+export function together(chunks: readonly Blocks[]): Blocks {
+  const of = (stream: StreamName): StreamBlocks => ({
+    dense: chunks.reduce((sum, chunk) => sum + chunk[stream].dense, 0),
+    moe: chunks.reduce((sum, chunk) => sum + chunk[stream].moe, 0),
+    begins: chunks.some((chunk) => chunk[stream].begins),
+  });
+  return {
+    encoder: of('encoder'),
+    decoder: of('decoder'),
+    hasEmbedding: chunks.some(({ hasEmbedding }) => hasEmbedding),
+    hasHead: chunks.some(({ hasHead }) => hasHead),
+    makesMemory: chunks.some(({ makesMemory }) => makesMemory),
+  };
+}

@@ -1,4 +1,4 @@
-import { isMoeLayer, meanChoices, visitedShare } from '@troupe/spec';
+import { blockOf, isMoeLayer, meanChoices, positionsOf, tokensBeside, visitedShare } from '@troupe/spec';
 import type { Layout } from '../../layout/layout.ts';
 import { stageIndex } from '../../layout/rank.ts';
 import type { ResolvedTopology } from '../../resolved.ts';
@@ -35,12 +35,12 @@ export interface QuickTime {
   readonly step: number;
 }
 
-/** A run of blocks, for its time. */
+/** A run of blocks, for its time; tokens of an encoder count as so many of the decoder as there are for each of these. */
 interface ChunkFigures {
   readonly work: Work;
-  readonly blocks: number;
+  /** Sums of tensor ranks: two a block, three where it reads an encoder. */
+  readonly sums: number;
   readonly moe: number;
-  readonly hasHead: boolean;
 }
 
 /** Of all stages of a layout, per token: what its chunks cost. */
@@ -49,12 +49,15 @@ export const chunkFigures = (
   layout: Layout,
 ): readonly (readonly ChunkFigures[])[] =>
   Array.from({ length: layout.mesh.pp }, (_, stage) =>
-    layout.chunksOf(stageIndex(stage)).map((chunk) => ({
-      work: chunkWork(model, chunk),
-      blocks: chunk.blocks.length,
-      moe: chunk.blocks.filter((block) => isMoeLayer(model, block)).length,
-      hasHead: chunk.hasHead,
-    })),
+    layout.chunksOf(stageIndex(stage)).map((chunk) => {
+      const sumOf = (count: (block: number) => number): number =>
+        chunk.blocks.reduce((sum, block) => sum + count(block) * tokensBeside(model, block), 0);
+      return {
+        work: chunkWork(model, chunk),
+        sums: sumOf((block) => (blockOf(model, block).cross === null ? 2 : 3)),
+        moe: sumOf((block) => (isMoeLayer(model, block) ? 1 : 0)),
+      };
+    }),
   );
 
 /**
@@ -97,9 +100,10 @@ export class QuickTimes {
             this.#send(((tokens * meanChoices(moe)) / ep) * rowBytes, isFar));
     // Partial sums behind attention and behind the FFN, each in log2(tp) rounds.
     const rounds = Math.ceil(Math.log2(tp));
-    const sums = 2 * figures.blocks * rounds * this.#send(tokens * model.dModel * 4, tp - 1);
-    const tensor = tp === 1 ? 0 : sums;
-    const hop = pp === 1 ? 0 : this.#send(tokens * model.dModel * 4, dp * tp);
+    const tensor = tp === 1 ? 0 : figures.sums * rounds * this.#send(tokens * model.dModel * 4, tp - 1);
+    // Both streams travel on.
+    const travelling = (tokens / model.seqLen) * positionsOf(model);
+    const hop = pp === 1 ? 0 : this.#send(travelling * model.dModel * 4, dp * tp);
     const again = recompute === 'layer' ? work.again + tensor / 2 : 0;
     const isApart = pipeline === 'zero-bubble';
     const waited = rows + tensor + hop;

@@ -91,6 +91,24 @@ test('searchMixtures: the same of latent attention and of layers without experts
   quickIsPlanned(t, topology, 40);
 });
 
+/** Two streams of other lengths, experts in every other layer of both, one table for all. */
+const translator = {
+  vocab: 1000,
+  layers: 6,
+  encoder: { layers: 4, seqLen: 96 },
+  tiedHead: true,
+  dModel: 256,
+  heads: 8,
+  seqLen: 64,
+  ffn: { kind: 'relu', dFf: 512 },
+  moe: { every: 2, experts: 8, topK: 1 },
+} as const;
+
+test('searchMixtures: the same of an encoder and a decoder', (t) => {
+  quickIsPlanned(t, cluster(2, { model: translator }), 30);
+  quickIsPlanned(t, cluster(2, { model: { ...translator, positions: 't5', norm: 'layer' } }), 15);
+});
+
 test('searchMixtures: the fastest that fit come first, and less memory leaves fewer', (t) => {
   const topology = cluster(2);
   const of = (memoryBytes: number, most?: number) =>

@@ -1,4 +1,3 @@
-import { NotBuiltError } from '@troupe/core';
 import { parameterCounts, type ParameterCounts } from '@troupe/spec';
 import { Layout } from '../../layout/layout.ts';
 import { MachineRow } from '../../layout/machine-row.ts';
@@ -206,11 +205,6 @@ function resolvedOr({ file }: ResolvedTopology, set: readonly string[]): Resolve
  * its time is asked for; the rows that are wanted are held against the rules and the plan of a real topology.
  */
 export function searchMixtures(topology: ResolvedTopology, options: SearchOptions): MixtureSearch {
-  if (topology.model.encoder !== null)
-    throw new NotBuiltError(
-      'a search over the mixtures of a model with an encoder',
-      'plan one division at a time: troupe plan FILE --set parallel.pp=2',
-    );
   const search = new Search(topology, options);
   const candidates = [...axesOf(topology)].flatMap((axes) => [...search.candidates(axes)]);
   candidates.sort((a, b) => a.time.step - b.time.step);
