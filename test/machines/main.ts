@@ -1,0 +1,42 @@
+import { parseArgs } from 'node:util';
+import { installMissing, whyNoLab } from './lab/permitted.ts';
+import { playRow } from './rows/row.ts';
+import { transportRows } from './rows/transport-rows.ts';
+import { trustRows } from './rows/trust-rows.ts';
+
+const usage = `npm run test:machines [-- --only TEXT]
+  --only TEXT   rows whose name holds it
+`;
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } });
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const rows = [...transportRows, ...trustRows].filter(({ name }) => name.includes(values.only ?? ''));
+
+/** Plays every row, one behind the other, since they measure; how many did not hold. */
+async function playAll(): Promise<number> {
+  let numWrong = 0;
+  for (const row of rows) {
+    const startMs = performance.now();
+    const took = (): string => `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
+    try {
+      const figures = await playRow(row);
+      print(`held   ${row.name}: ${figures} (${took()})`);
+    } catch (error) {
+      numWrong++;
+      print(`WRONG  ${row.name}: ${error instanceof Error ? error.message : String(error)} (${took()})`);
+    }
+  }
+  return numWrong;
+}
+
+if (values.help === true) process.stdout.write(usage);
+else {
+  await installMissing(print);
+  const reason = await whyNoLab();
+  if (reason !== null) print(`skipped: ${reason}`);
+  else {
+    const numWrong = await playAll();
+    print(`${rows.length - numWrong} of ${rows.length} rows hold`);
+    process.exitCode = numWrong === 0 && rows.length > 0 ? 0 : 1;
+  }
+}
