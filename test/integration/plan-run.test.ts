@@ -145,6 +145,10 @@ const mixtures: Readonly<Record<string, Partial<TopologyInput>>> = {
     parallel: { dp: 4, zero: 2, offload: 'optimizer' },
     train: { batch: 16, grains: 16, microbatches: 2 },
   },
+  'dp 8, ep 2, zero 2, offload, levels of two': {
+    parallel: { dp: 8, ep: 2, zero: 2, offload: 'optimizer' },
+    wire: { fanout: 2 },
+  },
   'dp 4, zero 3, offload, bf16': {
     parallel: { dp: 4, zero: 3, offload: 'optimizer' },
     train: { batch: 16, grains: 16, precision: 'bf16' },

@@ -24,10 +24,13 @@ export interface GroupSizes {
   readonly buckets: number;
   /** The same of sums of an exchange's groups, at every level but the last. */
   readonly levelSums: number;
+  /** Weights that a shard without readers beside it keeps of others, since its group gets them from it where an exchange has levels; bytes. */
+  readonly passed: number;
   /** Sums of what every tensor peer computes alike, of which one peer's count. */
   readonly alike: number;
-  /** Buckets and sums of groups: each has a mark of overflow. */
+  /** Buckets, and sums of groups: each has a mark of overflow. */
   readonly marks: number;
+  readonly levelMarks: number;
 }
 
 /** How the states of a group are kept. */
@@ -128,6 +131,19 @@ function levelSumLengths(group: ParameterGroup, worker: WorkerRank): readonly nu
   );
 }
 
+/** Bytes of the weights that a shard passes on, without its own. */
+function passedBytes(
+  topology: ResolvedTopology,
+  layout: Layout,
+  group: ParameterGroup,
+  worker: WorkerRank,
+): number {
+  const { exchange } = new GroupExchange(group, worker);
+  if (layout.zero === 0 || layout.isGathered(group) || exchange.numLevels === 1) return 0;
+  const own = layout.ownedBy(group, worker);
+  return heldBytes(topology, group, exchange.part(1)) - heldBytes(topology, group, own);
+}
+
 /** Floats that the optimizer keeps of a range of the group's buffer, and the room that its updates work in. */
 export const keptOf = ({ state }: ParameterGroup, range: ElementRange): number =>
   [state.rangeIn(0, range), state.rangeIn(1, range)].reduce(
@@ -156,8 +172,10 @@ export function groupSizes(
     ownedRounded: roundedIn(topology, group, own),
     buckets: sumOf(buckets),
     levelSums: sumOf(levelSums),
+    passed: passedBytes(topology, layout, group, worker),
     alike: group.name === 'replicated' ? length : 0,
-    marks: buckets.length + levelSums.length,
+    marks: buckets.length,
+    levelMarks: levelSums.length,
     window: sumOf(
       windowOf(group.segments, isRead16(topology)).map((segment) => heldBytes(topology, group, segment)),
     ),
@@ -181,9 +199,13 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
   const { length, stored, owned, window, rounded, ownedRounded } = sizes;
   const { isAlone, isGathered, isOffloaded } = mode;
   const leaves = mode.leaves || isOffloaded;
-  const buckets = 8 * (sizes.buckets + (isOffloaded ? 0 : sizes.levelSums)) + 4 * sizes.marks;
+  // Beside the shard, wherever that is.
+  const levelSums = 8 * sizes.levelSums + 4 * sizes.levelMarks;
+  const buckets = 8 * sizes.buckets + levelSums + 4 * sizes.marks;
   const own = {
-    master: isGathered || isOffloaded ? 4 * owned + 2 * ownedRounded : 4 * ownedRounded,
+    master:
+      (isGathered || isOffloaded ? 4 * owned + 2 * ownedRounded : 4 * ownedRounded) +
+      (isOffloaded ? sizes.passed : 0),
     moments: 4 * sizes.kept,
   };
   const sums = leaves ? 8 * owned : 4 * stored + 8 * (length - stored);
@@ -191,7 +213,7 @@ export function stateBytes(sizes: GroupSizes, mode: StateMode): StateBytes & { r
     weights: isGathered ? window : (isAlone || isOffloaded ? 1 : 2) * (4 * length - 2 * rounded),
     gradients: sums + 8 * sizes.alike + (leaves ? buckets : 0),
     ...own,
-    host: isOffloaded ? sums + own.master + own.moments : 0,
+    host: isOffloaded ? sums + own.master + own.moments + levelSums : 0,
   };
 }
 

@@ -145,7 +145,9 @@ export class QuickMemory {
         window: roomsOf(segments, WEIGHT_ROOMS) * (length === 0 ? 0 : 4 - (2 * rounded) / length),
         buckets: roomsOf(segments, BUCKET_ROOMS),
         levelSums: isShared ? this.#levelSums(segments, holders) : 0,
+        passed: isShared && zero < 3 ? this.#passed(length - rounded / 2, holders) : 0,
         marks: 0,
+        levelMarks: 0,
         alike: isAlike ? length : 0,
         rounded,
         ownedRounded: length === 0 ? 0 : (rounded * owned) / length,
@@ -229,11 +231,22 @@ export class QuickMemory {
 
   /** Sums of an exchange's groups are of a part of every segment, a smaller one at each level. */
   #levelSums(segments: readonly Segments[], holders: number): number {
+    const rooms = roomsOf(segments, BUCKET_ROOMS);
+    return this.#levels(holders)
+      .slice(1)
+      .reduce((sum, { stride }) => sum + rooms / stride, 0);
+  }
+
+  /** Of so many floats of weights those that a shard gets for its group beside its own, bytes. */
+  #passed(weights: number, holders: number): number {
+    const [, second] = this.#levels(holders);
+    return second === undefined ? 0 : 4 * weights * (1 / second.stride - 1 / holders);
+  }
+
+  #levels(holders: number) {
     const { wire, machines } = this.#topology;
     const perMachine = new MachineRow(machines).neighbours;
-    const levels = exchangeLevels(holders, { perMachine, fanout: wire.fanout });
-    const [rooms, share] = [roomsOf(segments, BUCKET_ROOMS), (stride: number) => 1 / stride];
-    return levels.slice(1).reduce((sum, { stride }) => sum + rooms * share(stride), 0);
+    return exchangeLevels(holders, { perMachine, fanout: wire.fanout });
   }
 
   #shapeOf({ dp, tp, microbatches }: Mixture): StageShape {
