@@ -8,6 +8,8 @@ import { outputOf } from './lab/namespaces.ts';
 import { whyNoLab } from './lab/permitted.ts';
 import { PROGRAM, SHARED } from './lab/scripts.ts';
 import { hostProgram } from './lab/talk.ts';
+import { doctorRow } from './rows/doctor-row.ts';
+import { playRow } from './rows/row.ts';
 
 const reason = await whyNoLab();
 
@@ -134,4 +136,9 @@ withLab('whatever ends its program ends a lab, and nothing of it is seen on the 
   const left = (): readonly number[] => pids.filter((pid) => existsSync(`/proc/${pid}/exe`));
   for (const end = performance.now() + 10_000; left().length > 0 && performance.now() < end;);
   t.deepEqual(left(), []);
+});
+
+withLab(doctorRow.name, async (t) => {
+  t.log(await playRow(doctorRow));
+  t.pass();
 });

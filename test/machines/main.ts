@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { installMissing, whyNoLab } from './lab/permitted.ts';
+import { doctorRow } from './rows/doctor-row.ts';
 import { playRow } from './rows/row.ts';
 import { transportRows } from './rows/transport-rows.ts';
 import { trustRows } from './rows/trust-rows.ts';
@@ -10,7 +11,9 @@ const usage = `npm run test:machines [-- --only TEXT]
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } });
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const rows = [...transportRows, ...trustRows].filter(({ name }) => name.includes(values.only ?? ''));
+const rows = [...transportRows, ...trustRows, doctorRow].filter(({ name }) =>
+  name.includes(values.only ?? ''),
+);
 
 /** Plays every row, one behind the other, since they measure; how many did not hold. */
 async function playAll(): Promise<number> {

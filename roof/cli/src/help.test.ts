@@ -139,7 +139,7 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   compare: ['--loss', '--out'],
   sweep: ['--dry-run', '--measure', '--pace', '--only'],
   tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
-  doctor: [],
+  doctor: ['--hosts', '--workdir', '--scratch', '--port', '--prelude', '--deadline'],
   cache: [],
   bench: ['--calibrate', '--out', '--set', '--steps'],
 };

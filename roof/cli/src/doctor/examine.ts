@@ -6,6 +6,7 @@ import { availableParallelism, cpus, freemem, networkInterfaces, totalmem } from
 import { addonPath, HOW_TO_BUILD } from '@troupe/kernels/addon-file';
 import { addressesToOffer } from '@troupe/transport';
 import { loadDevice, measuredPeakFlops } from 'troupe';
+import { isSupported } from '../hosts/judge.ts';
 
 /** One device body as it was found here. */
 export interface DeviceFinding {
@@ -132,18 +133,13 @@ async function diskOf(folder: string): Promise<Findings['disk']> {
   }
 }
 
-function supported(version: string): boolean {
-  const [major = 0, minor = 0] = version.slice(1).split('.').map(Number);
-  return major > 20 || (major === 20 && minor >= 19);
-}
-
 /** Looks at this machine; takes about a second. */
 export async function examine(): Promise<Findings> {
   const path = addonPath();
   const cores = availableParallelism();
   const limit = process.constrainedMemory();
   return {
-    node: { version: process.version, supported: supported(process.version) },
+    node: { version: process.version, supported: isSupported(process.version) },
     platform: `${process.platform} ${process.arch}`,
     cpu: { model: cpus()[0]?.model ?? 'unknown', cores, instructionSets: instructionSets() },
     devices: [await tryDevice('native'), await tryDevice('tfjs'), await tryDevice('reference')],

@@ -1,0 +1,107 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { runCli } from '../testing/cli-process.ts';
+import { hostCommand, quoted } from './host-program.ts';
+import { factsOf, hostsOf, type HostReport } from './host-report.ts';
+import { hostTable, isSupported, judge } from './judge.ts';
+
+const report = (
+  host: string,
+  more: HostReport['facts'] = {},
+  rest: Partial<HostReport> = {},
+): HostReport => ({
+  host,
+  address: `${host}.lan`,
+  failed: null,
+  facts: {
+    user: 'me',
+    name: host,
+    machine: `id-${host}`,
+    path: '/bin',
+    workdir: '2048',
+    scratch: '4096',
+    node: '/bin/node',
+    version: 'v20.20.2',
+    cores: '8',
+    memory: '1073741824',
+    port: '7000',
+    ...more,
+  },
+  reached: {},
+  seconds: 0.25,
+  ...rest,
+});
+
+test('hosts: what is in order gives no sentence, and each fault one that says what to do', (t) => {
+  t.deepEqual(judge([report('a'), report('b')]), []);
+  const faults: readonly (readonly [HostReport, RegExp])[] = [
+    [report('a', { node: '', version: '' }), /^a: no node on the PATH of a command over ssh \(\/bin\)/],
+    [report('a', { version: 'v18.19.0' }), /^a: node v18.19.0 is too old/],
+    [report('a', { workdir: 'missing' }), /^a: its workdir is no folder/],
+    [report('a', { scratch: 'readonly' }), /^a: its scratch cannot be written/],
+    [report('a', { portError: 'listen EADDRINUSE' }), /^a: its port cannot be opened: listen EADDRINUSE/],
+    [report('a', {}, { failed: 'ssh ended with 255: no' }), /^a: ssh ended with 255: no/],
+    [report('a', {}, { reached: { b: 'ETIMEDOUT' } }), /^a does not reach b at b.lan:7000: ETIMEDOUT/],
+    [report('a', { machine: 'id-b', name: 'b' }), /^a and b are one machine \(b, machine id id-b\)/],
+    [report('a', { version: 'v22.1.0' }), /v22.1.0 on a; v20.20.2 on b/],
+  ];
+  for (const [guilty, says] of faults) {
+    const problems = judge([guilty, report('b')]);
+    t.regex(problems[0] ?? '', says);
+    t.true(problems.length <= 2, problems.join('; '));
+  }
+});
+
+test('hosts: the table has a line for each, whatever is known of it', (t) => {
+  const lost = { ...report('far'), failed: 'ssh ended with 255', facts: {} };
+  const lines = hostTable([report('a', {}, { reached: { far: '' } }), lost]);
+  t.regex(lines[0] ?? '', /^host +address +ssh +user +node/);
+  t.regex(
+    lines[1] ?? '',
+    /^a +a.lan +0.3 s +me +v20.20.2 +8 +1.00 GiB +2.00 MiB free +4.00 MiB free +7000 +1 of 1$/,
+  );
+  t.regex(lines[2] ?? '', /^far +far.lan +failed +0 of 1$/);
+});
+
+test('hosts: facts are lines with a tab, and a greeting between them is none', (t) => {
+  const { facts, reached } = factsOf([
+    'Welcome!',
+    'user\tme',
+    'reach\tb ',
+    'reach\tc no answer within 5 s',
+    'a b\tc',
+  ]);
+  t.deepEqual(facts, { user: 'me' });
+  t.deepEqual(reached, { b: '', c: 'no answer within 5 s' });
+  t.deepEqual(hostsOf(' a,b ,,a'), ['a', 'b']);
+  t.deepEqual(['v20.19.0', 'v21.0.0', 'v20.18.9', ''].map(isSupported), [true, true, false, false]);
+});
+
+test('hosts: what runs on a host says what is there, in a folder of any name, and leaves nothing', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'it\'s a "host" $HOME '));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const look = (workdir: string, prelude: string | null) =>
+    factsOf(
+      execFileSync('sh', ['-c', hostCommand({ workdir, scratch: folder, port: 0, prelude })], {
+        input: '[]\n',
+        encoding: 'utf8',
+      }).split('\n'),
+    ).facts;
+  const found = look(folder, 'greeting=hello');
+  t.is(found['version'], process.version);
+  t.regex(found['workdir'] ?? '', /^\d+$/);
+  t.true(Number(found['port']) > 0 && 'dialled' in found);
+  t.is(look(join(folder, 'none'), null)['workdir'], 'missing');
+  t.is(look(folder, 'PATH=/nowhere:$PATH; command() { false; }')['node'], '');
+  t.is(execFileSync('sh', ['-c', `ls -A ${quoted(folder)}`], { encoding: 'utf8' }), '');
+});
+
+test('doctor --hosts: a name that is none is a usage error', async (t) => {
+  for (const hosts of [',', '-oProxyCommand=x']) {
+    const { code, stderr } = await runCli(['doctor', `--hosts=${hosts}`], { cwd: tmpdir() });
+    t.is(code, 2, stderr);
+  }
+});
