@@ -1,17 +1,15 @@
 import { assert, type Address } from '@troupe/core';
-import { workerRank } from '@troupe/topology/layout';
-import { agentFor } from '../crew.ts';
 import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
-import { stepLosses, utilisation, type StepLosses } from './losses.ts';
+import { stepLosses } from './losses.ts';
 import { answerOf, type TrainerEffects } from './machine.ts';
-import type { Counted } from '../token-tensors.ts';
+import { stepEvent, type MeasuredStep } from './reported-step.ts';
 import type { TrainerState } from './state.ts';
 import { normOf } from '../votes.ts';
 
 type CommittingEffects = Pick<
   TrainerEffects,
-  'recordMeasure' | 'shareBalance' | 'recordVote' | 'decide' | 'forgetLost' | 'heardApplied' | 'report'
+  'recordMeasure' | 'shareBalance' | 'recordVote' | 'decide' | 'heardApplied' | 'report'
 >;
 
 /** A machine has answered when it has both voted and measured. */
@@ -45,13 +43,12 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
       state.ledger.kernelMs += body.kernelMs;
       if (hasAnswered(awaited, from)) self.answered('step', from);
     },
-    decide: (_event, { step, attempt, votes, awaited }) => {
+    decide: (_event, { step, votes, awaited }) => {
       assert(awaited.size === 0, 'a step is decided when all have voted and measured (TRN-1)', { step });
       const gradNorm = normOf(votes);
       const apply = !votes.overflow;
       const learningRate = job.learningRate(step);
       if (apply) state.adamClock++;
-      state.decided = { gradNorm, learningRate, skipped: !apply };
       const { clip } = job.optimizer;
       const body = {
         apply,
@@ -59,17 +56,8 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
         learningRate,
         clock: state.adamClock,
       };
-      const { holding } = company.agents;
-      for (const to of holding) self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
-      state.waitFor('step', {
-        awaited: holding,
-        reason: 'the decision to be applied',
-        step,
-        deadlineMs: job.deadlines.stepMs,
-      });
+      state.decided = { gradNorm, body };
     },
-    forgetLost: ({ body: { worker } }, { attempt }) =>
-      self.tell(agentFor(job.layout, workerRank(worker)), 'commit.forget', { attempt, body: { worker } }),
     heardApplied: ({ from }) => self.answered('step', from),
     report: (_event, { step }) => {
       self.endWait('step');
@@ -77,7 +65,7 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
       const counted = state.tokensOf(step);
       state.forgetCounts(step);
       const losses = stepLosses(job, state.ledger, counted);
-      if (job.dealEvery !== undefined && !state.decided.skipped) state.countLoad();
+      if (job.dealEvery !== undefined && state.decided.body.apply) state.countLoad();
       state.lastLoss = losses.loss;
       // A step that is repeated after all went back to a snapshot was reported already.
       const before = state.reported.get(step);
@@ -93,39 +81,14 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
   };
 }
 
-function reportStep(
-  { options, decided, ledger, openings, job }: TrainerState,
-  committed: {
-    readonly step: TrainerContext['step'];
-    readonly seconds: number;
-    readonly counted: Counted;
-    readonly losses: StepLosses;
-  },
-): void {
-  const { step, seconds, counted, losses } = committed;
-  if (decided.skipped)
+function reportStep(state: TrainerState, measured: MeasuredStep): void {
+  const { options, decided } = state;
+  const { step } = measured;
+  if (!decided.body.apply)
     options.report({
       event: 'fault',
       message: `step ${step} had a non-finite gradient again; it is skipped: no parameter changes`,
       details: { step, skipped: true },
     });
-  const tokensPerSecond = counted.targets / seconds;
-  options.report({
-    event: 'step',
-    step,
-    loss: losses.loss,
-    auxLoss: losses.auxLoss,
-    gradNorm: decided.gradNorm,
-    learningRate: decided.learningRate,
-    tokens: counted.targets,
-    tokensPerSecond,
-    mfu: utilisation(options.flopsPerToken * tokensPerSecond, options.peakFlops),
-    maxExpertLoad: losses.maxExpertLoad,
-    hottest: losses.hottest,
-    kernelShare: ledger.kernelMs / 1000 / seconds / job.layout.numWorkers,
-    attempts: openings.count,
-    skipped: decided.skipped,
-    maxVio: Math.max(0, losses.maxExpertLoad - 1),
-    dropRate: losses.dropRate,
-  });
+  options.report(stepEvent(state, measured));
 }

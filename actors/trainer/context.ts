@@ -37,6 +37,10 @@ export interface TrainerContext {
   /** Steps that were skipped one after the other, up to the last one committed; so many of them end the run (0: none do). */
   readonly skipped: number;
   readonly maxSkipped: number;
+  /** Decisions are put on a disk before they are sent. */
+  readonly records: boolean;
+  /** Workers that were lost while the decision was on its way there, also those that are back. */
+  readonly lostUnsent: ReadonlySet<number>;
   readonly schedule: Schedule;
   /** Step after which experts were last dealt by load, or looked at. */
   readonly dealt: number;
@@ -56,6 +60,7 @@ export type TrainerInput = Pick<
   | 'store'
   | 'stopAfter'
   | 'maxSkipped'
+  | 'records'
   | 'schedule'
   | 'layout'
   | 'restartsFromBeginning'

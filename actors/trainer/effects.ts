@@ -8,6 +8,7 @@ import { movingEffects } from './moving.ts';
 import type { TrainerEffects } from './machine.ts';
 import { openingEffects } from './opening.ts';
 import type { TrainerOptions } from './options.ts';
+import { recordingEffects } from './recording.ts';
 import { leavingEffects, returningEffects } from './recovery.ts';
 import { TrainerState } from './state.ts';
 
@@ -16,6 +17,7 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions, compa
   return {
     ...openingEffects(self, state),
     ...committingEffects(self, state),
+    ...recordingEffects(self, state),
     ...evaluationEffects(self, state),
     ...generationEffects(self, state),
     ...closingEffects(self, state),

@@ -4,6 +4,9 @@ import { messages, type EventsOf, type Self } from '../messages.ts';
 const own = {
   /** The store did not find a snapshot in time. */
   'ask.failed': ownEvent({ fenced: true }),
+  /** The decision of the open step is on the disk; or it could not be put there. */
+  'decision.recorded': ownEvent(),
+  'decision.unrecorded': ownEvent(),
   /** Experts have been dealt by the rows that they had; whether any is to move. */
   'experts.dealt': ownEvent({ fenced: true, body: { moves: field.flag } }),
 } as const;

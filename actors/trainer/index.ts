@@ -25,6 +25,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
       layout,
       stopAfter: job.stopAfter,
       maxSkipped: job.maxSkipped,
+      records: options.record !== undefined,
       schedule: scheduleOf(job),
     };
     return {

@@ -29,6 +29,8 @@ const kinds = [
   'experts.dealt',
   'machine.staged',
   'gradient.vote',
+  'decision.recorded',
+  'decision.unrecorded',
   'step.open',
   'rows.return',
 ] as const;
@@ -62,6 +64,7 @@ const input: TrainerInput = {
   store,
   stopAfter: 3,
   maxSkipped: 10,
+  records: false,
   schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: -1 },
   layout,
   restartsFromBeginning: true,
@@ -144,6 +147,7 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     'recordVote',
     'recordVote',
     'decide',
+    'send',
   ]);
   expectOnly('committing', ['machine.applied']);
   t.deepEqual(send(play, applied), ['heardApplied', 'heardApplied', 'report', 'evaluate']);
@@ -161,6 +165,12 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   t.deepEqual(commit(play).slice(-2), ['report', 'checkpoint'], 'the end is saved');
   t.deepEqual(play.send('checkpoint.written'), ['reportCheckpoint', 'finish']);
   expectOnly('closing', []);
+
+  const recording = training({ records: true }, visited);
+  t.deepEqual(send(recording, votesAndMeasures).slice(-2), ['decide', 'record']);
+  expectOf(recording, 'recording', ['decision.recorded', 'decision.unrecorded']);
+  t.deepEqual(recording.send('decision.recorded'), ['send']);
+  t.is(recording.state, 'committing');
 
   const failing = training({ stopAfter: 1, ...saving }, visited);
   commit(failing);
@@ -237,7 +247,7 @@ test('trainer: TRN-2, a step that is not finite is replayed once, whoever says s
         t.is(play.state, 'training');
         t.like(play.context, { step: 1, attempt: 2, replayed: true });
         const after = send(play, second);
-        t.is(after.at(-1), 'decide');
+        t.is(after.at(-1), 'send');
         t.false(after.includes('replay'));
         t.true((play.context['votes'] as Votes).overflow);
       },
@@ -412,6 +422,38 @@ test('trainer: TRN-4, after the decision the shards that are left carry it out b
   t.deepEqual(send(play, applied.slice(1)), ['heardApplied', 'report', 'abandon']);
   t.is(play.state, 'recovering.abandoning');
   t.like(play.context, { step: 1, attempt: 2 });
+});
+
+test('trainer: JRN-1, a decision is sent once it is on the disk; where it cannot be put there the run ends', (t) => {
+  const play = training({ records: true });
+  t.false(send(play, votesAndMeasures).includes('send'));
+  t.is(play.state, 'recording');
+  t.deepEqual(play.send('run.stop'), []);
+  t.deepEqual(play.send('decision.recorded'), ['send']);
+  t.deepEqual(send(play, applied).slice(-2), ['report', 'finish']);
+  const full = training({ records: true });
+  send(full, votesAndMeasures);
+  t.deepEqual(full.send('decision.unrecorded'), ['failRecord']);
+  t.is(full.state, 'failed');
+});
+
+test('trainer: JRN-1, TRN-4, who is lost on the way to the disk is not waited for, also when it is back', (t) => {
+  const play = training({ records: true });
+  send(play, votesAndMeasures);
+  t.deepEqual(send(play, [lost(1), broken, joined(1)]), ['reportLoss', 'reportLoss']);
+  t.is(play.state, 'recording', 'what is decided binds');
+  t.deepEqual(play.send('decision.recorded'), ['send']);
+  t.deepEqual(play.context['lostUnsent'], new Set([1]), 'its agent is told behind the decision');
+  t.deepEqual(send(play, applied).slice(-2), ['report', 'abandon']);
+  t.like(play.context, { step: 1, attempt: 2 });
+  send(play, [
+    settled,
+    ...abandoned(1),
+    ...from('machine.loaded', agents),
+    ...counts(2),
+    ...votesAndMeasures,
+  ]);
+  t.deepEqual(play.context['lostUnsent'], new Set());
 });
 
 test('trainer: TRN-5, nothing opens until the lost worker is back, all have left the attempt and all hold one version', (t) => {

@@ -37,6 +37,9 @@ export const trainerActions = {
   recordVote: on('machine.voted'),
   shareBalance: on('machine.balanced'),
   decide: always,
+  record: always,
+  send: always,
+  failRecord: on('decision.unrecorded'),
   report: always,
   evaluate: always,
   recordEvaluation: on('machine.evaluated'),
@@ -74,7 +77,8 @@ export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, Tr
  * has measured; a decision is never taken back. TRN-2: a non-finite step is replayed once and skipped only if it repeats; `maxSkipped` skipped steps in a row end the run. TRN-3: nothing new opens before what the
  * commit made due (evaluation, checkpoint) is done.
  *
- * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. TRN-5: nothing opens
+ * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. JRN-1: nobody hears of a
+ * decision before its record lasts. TRN-5: nothing opens
  * after a loss until every actor has left the abandoned attempt and every shard holds the same version.
  *
  * MOV-2: experts move between steps, once all that moves lies beside what is held; an attempt begins then, as after a loss, and a loss
@@ -125,6 +129,7 @@ export const trainerMachine = setup({
     settledRebuildable: ({ context }) =>
       context.awaited.size === 0 && planRecovery(context.layout, context.versions, context.step) !== null,
     begun: ({ context }) => context.uncounted.get(context.step + 1)?.size === 0,
+    settledRecords: ({ context }) => context.awaited.size === 0 && context.records,
     replayable: ({ context }) => context.awaited.size === 0 && context.votes.overflow && !context.replayed,
     evaluationDue: ({ context }) =>
       context.step > context.evaluated && evaluatesAfter(context.schedule, context.step),
@@ -156,6 +161,7 @@ export const trainerMachine = setup({
     feeding: Pending.of(input.agents.feeding),
     down: new Set<number>(),
     broken: false,
+    lostUnsent: new Set<number>(),
     versions: new Map<Address, number>(),
     stopping: false,
     saved: input.step,
@@ -230,10 +236,29 @@ export const trainerMachine = setup({
             'replay',
           ],
         },
-        { guard: 'settled', target: 'committing', actions: ['judge', 'decide'] },
+        { guard: 'settledRecords', target: 'recording', actions: ['judge', 'decide'] },
+        { guard: 'settled', target: 'committing', actions: ['judge', 'decide', 'send'] },
       ],
     },
-    /** The decision is out and binds; shards apply it, also when others are lost meanwhile. */
+    /** The decision binds from here on; nobody hears of it before its record lasts (JRN-1). */
+    recording: {
+      entry: [assign({ lostUnsent: new Set<number>() }), 'record'],
+      on: {
+        'decision.recorded': { target: 'committing', actions: 'send' },
+        'decision.unrecorded': { target: 'failed', actions: 'failRecord' },
+        'worker.down': {
+          actions: [
+            assign({
+              lostUnsent: ({ context, event }) => new Set([...context.lostUnsent, event.body.worker]),
+            }),
+            'markLost',
+            'reportLoss',
+          ],
+        },
+        'link.down': { actions: [assign({ broken: true }), 'reportLoss'] },
+      },
+    },
+    /** The decision is out; shards apply it, also when others are lost meanwhile. */
     committing: {
       entry: 'awaitApplied',
       on: {

@@ -1,3 +1,4 @@
+import type { DecidedStep } from '@troupe/journal';
 import type { RunSink } from '@troupe/telemetry';
 import type { Job } from '../job.ts';
 
@@ -13,6 +14,8 @@ export interface RunOutcome {
 export interface TrainerOptions {
   readonly job: Job;
   readonly report: RunSink;
+  /** Puts a decision on a disk, where it lasts once this resolves; absent: nobody keeps decisions. */
+  readonly record?: (decided: DecidedStep) => Promise<void>;
   /** The first step opens: everything is loaded. */
   readonly opened?: () => void;
   /** Questions may be put: everything is loaded. */

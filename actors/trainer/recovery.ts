@@ -12,6 +12,9 @@ type ReturningEffects = Pick<
   'rebuild' | 'findSnapshot' | 'restore' | 'reportRecovered' | 'failRecovery'
 >;
 
+/** Losses whose ages are recorded with a decision. */
+const MOST_LOSSES = 64;
+
 /** Something is lost: every actor leaves the attempt. */
 export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingEffects {
   const { job, company, options } = state;
@@ -20,6 +23,8 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
       state.loss ??= { workers: new Set(), atMs: self.clock.now(), step };
       const { node: worker, sentence } = body;
       state.loss.workers.add(worker);
+      state.lossesMs.push(self.clock.now());
+      if (state.lossesMs.length > MOST_LOSSES) state.lossesMs.shift();
       // Where it goes back to is known once the shards have said what they hold; `recovered` names it.
       const message = `${sentence}; recovering`;
       options.report({ event: 'fault', message, details: { worker, step, attempt } });

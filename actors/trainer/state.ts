@@ -1,5 +1,6 @@
 import { assert, type Address } from '@troupe/core';
 import { moeLayers } from '@troupe/spec';
+import type { Decision } from '@troupe/journal';
 import type { RecoveredEvent } from '@troupe/telemetry';
 import type { ExpertSeats } from '@troupe/topology/layout';
 import { firstSeats, type Job } from '../job.ts';
@@ -46,7 +47,13 @@ export class TrainerState {
   deal: (ExpertDeal & { readonly atMs: number }) | null = null;
   /** Those that have moved, until the attempt in which they did is complete. */
   moved: TrainerState['deal'] = null;
-  decided = { gradNorm: 0, learningRate: 0, skipped: false };
+  /** Of the open step. */
+  decided: { readonly gradNorm: number; readonly body: Decision } = {
+    gradNorm: 0,
+    body: { apply: false, gradScale: 1, learningRate: 0, clock: 0 },
+  };
+  /** When workers were lost, of the newest such losses. */
+  readonly lossesMs: number[] = [];
   readonly #self: TrainerSelf;
   /** Tokens of a step by the agent whose feeders counted them: one that counts again says the same again. */
   readonly #counts = new Map<number, Map<string, Counted>>();

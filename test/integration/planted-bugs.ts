@@ -1,4 +1,5 @@
 import { onHost, withoutQueue, type KernelCall, type SyncDevice } from '@troupe/kernel-set';
+import { addresses } from '@troupe/actors';
 import type { Packet } from '@troupe/core';
 import type { Plant } from 'troupe';
 
@@ -93,6 +94,22 @@ function withoutFence(system: Parameters<NonNullable<Plant['system']>>[0]): void
     });
 }
 
+/** A trainer that records a decision and does not wait for the disk (JRN-1). */
+function sendsFirst(system: Parameters<NonNullable<Plant['system']>>[0]): void {
+  const mount = system.mount.bind(system);
+  system.mount = (address, supervision, actor) =>
+    mount(address, supervision, (self) => {
+      const behaviour = actor(self);
+      const { record, send } = behaviour.effects;
+      if (record === undefined || send === undefined || address !== addresses.trainer) return behaviour;
+      const both = (...turn: Parameters<typeof send>): void => {
+        record(...turn);
+        send(...turn);
+      };
+      return { ...behaviour, effects: { ...behaviour.effects, record: both, send: () => {} } };
+    });
+}
+
 /**
  * Bugs of the kinds that a training system really has, each asleep until a fault wakes it, so that a shrink has something to find.
  */
@@ -175,6 +192,9 @@ export const plantedBugs: Readonly<Record<string, Plant>> = {
   },
   /** Its name reaches the disk, its bytes do not. */
   'a lost unsynced manifest': { disk: { isUnsynced: (path) => path.endsWith('manifest.json') } },
+  /** As far as who writes it knows, the record of a decision is on the disk (JRN-1). */
+  'a record that is not synced': { disk: { isUnsynced: (path) => path.endsWith('/journal') } },
+  'a decision that is sent before its record lasts': { system: sendsFirst },
   /** A sender without credit before a mailbox without capacity. */
   'a mailbox without bound': {
     mailboxCapacity: Number.MAX_SAFE_INTEGER,

@@ -222,6 +222,15 @@ test('planted bugs: rows of an attempt that is over, taken up by who has heard o
   t.regex(seen.violation?.text ?? '', /expert\/L0\/.* took up rows\.dispatch of step 2/);
 });
 
+test('planted bugs: JRN-1, a decision that leaves before its record lasts is found', async (t) => {
+  t.is((await run({})).violation, null, 'without the bug');
+  for (const name of ['a record that is not synced', 'a decision that is sent before its record lasts']) {
+    const { violation, result } = await run({ plant: plantedBugs[name] ?? {}, disk: { syncMs: 5 } });
+    t.is(violation?.checker, 'decisions-recorded', result.error?.message);
+    t.regex(violation?.text ?? '', /heard of the decision of step 1, attempt 1,/u);
+  }
+});
+
 test('planted bugs: weights that change on their way from a host are found', async (t) => {
   const run = (plant: Plant): Promise<Simulation> => {
     const mixture = { ...usual, dp: 2, ep: 2, offload: 'optimizer' } as const;

@@ -1,5 +1,5 @@
 export * from './errors.ts';
 export type { Exact } from './exact.ts';
-export * from './journal.ts';
+export { openJournal, type Journal } from './journal.ts';
 export { readJournal } from './journal-text.ts';
-export type { DecidedStep, JournalRecord } from './record.ts';
+export type { DecidedStep, Decision } from './record.ts';

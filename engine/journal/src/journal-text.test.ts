@@ -17,7 +17,7 @@ function messageOf(act: () => unknown): string {
     act();
     return 'nothing';
   } catch (error) {
-    return String((error as Error).message);
+    return (error as Error).message;
   }
 }
 

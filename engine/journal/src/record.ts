@@ -34,6 +34,8 @@ export interface DecidedStep {
   readonly reported: Exact;
   /** Group of every expert, by layer with experts; null: they sit where the layout has them. */
   readonly seats: readonly (readonly number[])[] | null;
+  /** How long ago processes were lost, milliseconds, the oldest first: ages, since no clock of one machine means anything on another. */
+  readonly lossAgesMs: readonly number[];
 }
 
 /** What the lead knows besides. */
@@ -46,8 +48,6 @@ export interface LeadState {
   readonly membership: readonly string[];
   /** Incarnations of processes above the first. */
   readonly lives: Readonly<Record<string, number>>;
-  /** How long ago processes were lost, milliseconds, the oldest first: ages, since no clock of one machine means anything on another. */
-  readonly lossAgesMs: readonly number[];
   /** The newest complete one. */
   readonly checkpoint: { readonly step: number; readonly path: string } | null;
   /** Files that were applied to the run while it went on, by their ids. */

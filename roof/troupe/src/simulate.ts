@@ -8,7 +8,7 @@ import { checkTopology } from './option-rules.ts';
 import type { RunResult } from './run-result.ts';
 import { openHostedRun } from './run/hosted-run.ts';
 import { drive } from './simulation/drive.ts';
-import { SimulatedCluster } from './simulation/simulated-cluster.ts';
+import { CHECKPOINT_FOLDER, SimulatedCluster } from './simulation/simulated-cluster.ts';
 import { checkSimulationOptions, type SimulationOptions } from './simulation/simulation-options.ts';
 
 export interface Simulation {
@@ -34,7 +34,6 @@ export interface Simulation {
 /** As `troupe launch` watches its workers. */
 const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 const BUDGET_MS = 3_600_000;
-const CHECKPOINT_FOLDER = 'run';
 
 /** Steps of a run, as the reference of another. */
 export const referenceOf = (events: readonly RunEvent[]): readonly ReferenceStep[] =>

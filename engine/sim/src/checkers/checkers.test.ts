@@ -8,6 +8,7 @@ import {
   bytesIntact,
   Checkers,
   copiesKept,
+  decisionsRecorded,
   gradientsOnce,
   liveness,
   lossCurve,
@@ -106,6 +107,20 @@ test('bounds-hold: mailboxes and windows; a packet larger than the window enters
   holds(t, checker, [packet({ bytes: 500, onWayBytes: 500 })]);
   breaks(t, checker, [turn({ mailboxSize: 4 })], /4 events wait .* at most 3 may/);
   breaks(t, checker, [packet({ onWayBytes: 101 })], /101 bytes of worker\/1 .* at most 100 may/);
+});
+
+test('decisions-recorded: a decision is heard of when its record lasts, which is looked for once', (t) => {
+  const decided = (step: number, attempt: number): TurnSeen => turn({ kind: 'commit.decide', step, attempt });
+  const checker = (): Checker => {
+    let looks = 0;
+    return decisionsRecorded({
+      sends: 'commit.decide',
+      lasts: (step, attempt) => step < 3 && attempt === 1 && looks++ < 2,
+    });
+  };
+  holds(t, checker, [decided(1, 1), decided(2, 1), decided(1, 1), turn({ step: 9 })]);
+  breaks(t, checker, [decided(1, 1), decided(3, 1)], /heard of the decision of step 3, attempt 1, /);
+  breaks(t, checker, [decided(1, 2)], /step 1, attempt 2, and a loss of power now would lose its record/);
 });
 
 test('bytes-intact: what was written into on its way counts when it is taken up, not when it is dropped', (t) => {

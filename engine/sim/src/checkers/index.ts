@@ -5,6 +5,7 @@ export * from './buckets-credited.ts';
 export * from './bytes-intact.ts';
 export * from './checker.ts';
 export * from './copies-kept.ts';
+export * from './decisions-recorded.ts';
 export * from './gradients-once.ts';
 export * from './liveness.ts';
 export * from './loss-curve.ts';

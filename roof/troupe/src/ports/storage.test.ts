@@ -311,7 +311,10 @@ test('simulated disk: a loss of power leaves any part of what a growing file got
     t.true('abcdefg'.startsWith(left), left);
     lengths.add(left.length);
   }
-  t.deepEqual([...lengths].toSorted(), [3, 4, 5, 6, 7]);
+  t.deepEqual(
+    [...lengths].toSorted((a, b) => a - b),
+    [3, 4, 5, 6, 7],
+  );
 });
 
 test('memory storage: a full disk fails the write, which can then only be aborted', async (t) => {

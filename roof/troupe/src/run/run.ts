@@ -1,12 +1,13 @@
 import { addresses, mountAgent, type Job, type RunFailure } from '@troupe/actors';
 import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
-import { assert, callBack, type FolderLock, type NodeId, type Storage, type TroupeError } from '@troupe/core';
+import { assert, callBack, TroupeError, type FolderLock, type NodeId, type Storage } from '@troupe/core';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { lossLimit } from '../job.ts';
 import { RunEndedError } from '../errors.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
+import { DecisionJournal } from './decision-journal.ts';
 import type { Processes } from './processes.ts';
 import type { RunMetrics } from './run-metrics.ts';
 
@@ -77,6 +78,8 @@ export class Run {
   readonly #topology: ResolvedTopology;
   readonly #ports: RunPorts;
   #work: RunWork | null = null;
+  /** Where decisions last; null: nothing of this run is written. */
+  #journal: DecisionJournal | null = null;
   #last: StepEvent | null = null;
   #reason: StopReason = 'interrupted';
   #isOver = false;
@@ -90,6 +93,7 @@ export class Run {
       const { processes, metrics, lock } = ports;
       await processes.end();
       if (metrics !== null) await metrics.close();
+      if (this.#journal !== null) await this.#journal.close();
       if (lock !== null) await lock.release();
       return result;
     });
@@ -107,6 +111,7 @@ export class Run {
       if (!this.#isOver)
         processes.agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     });
+    this.#journal = this.#openJournal(work);
     for (const node of work.job.layout.nodes()) processes.begin(node, 1);
     this.#mountAgent(work);
     processes.agent.listen();
@@ -161,6 +166,7 @@ export class Run {
   report(event: RunEvent): void {
     if (event.event === 'step') this.#last = event;
     const { metrics, report, reportName } = this.#ports;
+    this.#journal?.note(event);
     metrics?.write(event);
     callBack(
       reportName,
@@ -188,11 +194,13 @@ export class Run {
 
   #mountAgent({ job, peakFlops, store: { storage, ...store } }: RunWork): void {
     const { processes, errorOf, watch, position, opened, ready } = this.#ports;
+    const journal = this.#journal;
     mountAgent(processes.agent, job, {
       // Without a storage nothing is asked of it.
       storage: storage as Storage,
       trainer: {
         report: (event) => this.report(event),
+        ...(journal === null ? {} : { record: (decided) => journal.record(decided) }),
         ...(opened === undefined ? {} : { opened }),
         ...(ready === undefined ? {} : { ready }),
         answered: (logits_NV) => this.#answer(logits_NV),
@@ -215,9 +223,22 @@ export class Run {
     });
   }
 
+  /** Of a run that makes steps and writes checkpoints. */
+  #openJournal({ job, store: { storage, folder } }: RunWork): DecisionJournal | null {
+    if (storage === null || job.stopAfter <= job.first.step) return null;
+    return new DecisionJournal(this.#topology, { storage, folder }, (error) =>
+      this.fail(
+        error instanceof TroupeError
+          ? error
+          : new TroupeError('TROUPE_UNKNOWN', String(error), { cause: error }),
+      ),
+    );
+  }
+
   #restart({ layout }: Job, node: NodeId, incarnation: number): void {
     const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
     assert(worker !== undefined, 'a worker of this run was lost', { node });
+    this.#journal?.noteLife(node, incarnation);
     this.#ports.processes.begin(worker, incarnation);
   }
 }

@@ -16,12 +16,16 @@ import { FaultPlan, simDevice, SimulationCrashError, SimWorld, Trace, type Check
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
 import { createReferenceCodec } from '@troupe/wire';
+import { journalPath } from '../run/decision-journal.ts';
 import type { LifePorts, Lives } from '../run/lives.ts';
 import { simulatedMachines, type SimulatedMachines } from '../simulated-machines.ts';
 import type { SimulationOptions } from './simulation-options.ts';
 import { checkersOf, damageOf, touchedBy, turnSeen } from './watch.ts';
 
 type Traffic = Record<Lane, { messages: number; bytes: number }>;
+
+/** Of a simulated run's checkpoints, and its journal. */
+export const CHECKPOINT_FOLDER = 'run';
 
 /** The simulated world that a run lives in, the faults that strike it, and the checkers that watch it. */
 export class SimulatedCluster {
@@ -50,6 +54,7 @@ export class SimulatedCluster {
       hasBytes: options.shapesOnly !== true,
       countsRows: options.shapesOnly !== true && options.routesEvenly !== true,
       ...(options.reference === undefined ? {} : { reference: options.reference }),
+      ...(options.checkpoints === true ? { journal: () => this.#lastingJournal() } : {}),
     });
     this.world = this.#openWorld();
     this.plan = this.#planFaults();
@@ -71,6 +76,10 @@ export class SimulatedCluster {
   /** The disk of the agent's machine, as its present life sees it. */
   get storage(): Storage {
     return this.world.disk(this.#machines.machineOf(agentNode)).open(this.world.life(agentNode));
+  }
+
+  #lastingJournal(): Uint8Array | null {
+    return this.world.disk(this.#machines.machineOf(agentNode)).lasting(journalPath(CHECKPOINT_FOLDER));
   }
 
   /** Somebody has seen the turn after which the run is over. */

@@ -1,5 +1,6 @@
 import { messages } from '@troupe/actors';
 import { inlineHasher, openCheckpoint } from '@troupe/checkpoint';
+import { readJournal } from '@troupe/journal';
 import type { Fault } from '@troupe/sim/faults';
 import type { Storage } from '@troupe/core';
 import type { Turn } from '@troupe/runtime';
@@ -11,6 +12,7 @@ import {
   bytesIntact,
   Checkers,
   copiesKept,
+  decisionsRecorded,
   defaultLink,
   gradientsOnce,
   liveness,
@@ -39,6 +41,8 @@ export interface WatchOptions {
   readonly hasBytes: boolean;
   /** False: tensors hold nothing, so rows cannot be counted. */
   readonly countsRows: boolean;
+  /** Bytes of the journal that a loss of power now would leave; absent: the run keeps none. */
+  readonly journal?: () => Uint8Array | null;
 }
 
 /** Stages whose counts are of rows of their own, with their layers of experts: of tensor peers, which count the same, one. */
@@ -98,6 +102,17 @@ const creditedGroups = (layout: Layout): ReadonlyMap<string, CreditedGroup> =>
     ),
   );
 
+const NEWLINE = 0x0a;
+
+/** Whether a journal holds the decision of a step: mostly in its last line, since nothing is decided before the last decision is carried out. */
+function holdsDecision(bytes: Uint8Array | null, step: number, attempt: number): boolean {
+  if (bytes === null) return false;
+  const last = bytes.lastIndexOf(NEWLINE, bytes.byteLength - 2) + 1;
+  return [bytes.subarray(last), bytes].some((part) =>
+    readJournal('journal', part).records.some((each) => each.step === step && each.attempt === attempt),
+  );
+}
+
 /** The checkers of a run of this topology. */
 export function checkersOf(topology: ResolvedTopology, options: WatchOptions): Checkers {
   const layout = new Layout(topology);
@@ -117,6 +132,11 @@ export function checkersOf(topology: ResolvedTopology, options: WatchOptions): C
     liveness({ silenceMs: defaultLink.silenceMs }),
   ];
   const experts = topology.model.moe?.experts ?? 0;
+  const { journal } = options;
+  if (journal !== undefined) {
+    const lasts = (step: number, attempt: number): boolean => holdsDecision(journal(), step, attempt);
+    all.push(decisionsRecorded({ sends: 'commit.decide' satisfies keyof typeof messages, lasts }));
+  }
   if (options.hasBytes) all.push(bytesIntact());
   if (options.countsRows)
     all.push(rowsConserved({ stages: countingStages(layout), experts, copies: rowCopies(layout) }));
