@@ -110,7 +110,7 @@ test('ledger: AGT-2, sums by machines are those of all stages at once, to the bi
       const whole = new StepLedger({ layers: 3, experts: 2 });
       for (const machine of [0, 1, 2, 3]) {
         const here = stages.filter((each) => each.machine === machine);
-        const layers = [...new Set(here.map((each) => each.stage))].toSorted();
+        const layers = [...new Set(here.map((each) => each.stage))].toSorted((a, b) => a - b);
         const part = new StepLedger({ layers: layers.length, experts: 2 });
         for (const each of here)
           part.addLosses(ofStage(each.stage, [layers.indexOf(each.stage)]), terms(each.by));

@@ -76,7 +76,7 @@ const addressesOf = (members: readonly Member[]): readonly Address[] => members.
 const nobody = Pending.of<Address>([]);
 
 /** Without the sender of the event. */
-const heardFrom = <K extends 'awaited' | 'unmeasured' | 'unshared'>(name: K) =>
+const heardFrom = (name: 'awaited' | 'unmeasured' | 'unshared') =>
   assign<AgentContext, AgentEvent, undefined, AgentEvent, never>({
     [name]: ({ context, event }: { context: AgentContext; event: AgentEvent }) =>
       context[name].without(event.from),
