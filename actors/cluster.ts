@@ -1,8 +1,9 @@
-import { assert, type Address, type NodeId, type Storage } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
 import { addresses, agentNodeOf, type WorkerRank } from '@troupe/topology/layout';
 import { mountMachineAgent } from './agent/index.ts';
+import { crewOf } from './crew.ts';
 import { mountCourier } from './courier/index.ts';
 import { mountExpert } from './expert/index.ts';
 import { mountFeeder, type TokenSource } from './feeder/index.ts';
@@ -22,9 +23,6 @@ import { mountSupervisor, type SupervisorOptions } from './supervisor/index.ts';
 import { mountTrainer, type TrainerOptions } from './trainer/index.ts';
 import { mountWard } from './ward/index.ts';
 import { Worker } from './worker.ts';
-
-/** The agent of the first machine: trainer, supervisor and store live there. */
-export const agentNode: NodeId = agentNodeOf(0);
 
 /** A worker whose actors are mounted, the buffers of its parameter groups, and what its shards hold. */
 export interface MountedWorker {
@@ -110,15 +108,13 @@ function stageMounts(
   ];
 }
 
-export interface AgentPorts {
-  readonly storage: Storage;
+export interface LeadPorts {
   readonly trainer: Omit<TrainerOptions, 'job'>;
-  readonly store: Omit<StoreOptions, 'job' | 'storage'>;
-  readonly supervisor: Omit<SupervisorOptions, 'workers' | 'joinMs'>;
+  readonly supervisor: Omit<SupervisorOptions, 'workers' | 'machines' | 'joinMs'>;
 }
 
-/** Mounts trainer, supervisor, the agents of all machines, and the store. */
-export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): void {
+/** Mounts trainer and supervisor. */
+export function mountLead(system: ActorSystem, job: Job, ports: LeadPorts): void {
   const { layout } = job;
   const workers = new Map(
     Array.from(
@@ -126,13 +122,35 @@ export function mountAgent(system: ActorSystem, job: Job, ports: AgentPorts): vo
       (worker) => [layout.nodeOf(worker), { worker, actors: workerActors(job, worker) }] as const,
     ),
   );
+  const machines = new Map(
+    Array.from({ length: layout.machines.count }, (_, machine) => {
+      const { nodes } = crewOf(layout, machine);
+      return [agentNodeOf(machine), { machine, nodes: nodes.map((node) => layout.nodeOf(node)) }] as const;
+    }).filter(([, { nodes }]) => nodes.length > 0),
+  );
   system.mount(
     addresses.supervisor,
     escalate,
-    mountSupervisor({ ...ports.supervisor, workers, joinMs: job.deadlines.joinMs }),
+    mountSupervisor({ ...ports.supervisor, workers, machines, joinMs: job.deadlines.joinMs }),
   );
-  for (let machine = 0; machine < layout.machines.count; machine++)
-    system.mount(addresses.agent(machine), escalate, mountMachineAgent(job, machine));
-  system.mount(addresses.store(0), escalate, mountStore({ ...ports.store, job, storage: ports.storage }));
   system.mount(addresses.trainer, escalate, mountTrainer({ ...ports.trainer, job }));
+}
+
+/**
+ * Mounts the agent of a machine.
+ *
+ * @param options - `joins`: it takes the place of a lost one; `store`: the sink of checkpoints, on the first machine
+ */
+export function mountAgent(
+  system: ActorSystem,
+  job: Job,
+  options: {
+    readonly machine: number;
+    readonly joins?: boolean;
+    readonly store?: Omit<StoreOptions, 'job'>;
+  },
+): void {
+  const { machine, joins = false, store } = options;
+  system.mount(addresses.agent(machine), escalate, mountMachineAgent(job, { machine, joins }));
+  if (store !== undefined) system.mount(addresses.store(machine), escalate, mountStore({ ...store, job }));
 }

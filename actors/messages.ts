@@ -459,20 +459,20 @@ export const messages = {
   }),
 
   'worker.lost': message({
-    from: ['program'],
+    from: ['program', 'agent'],
     to: ['supervisor'],
-    says: 'The process of a worker has ended, or its connection.',
+    says: 'The process of a worker or an agent has ended, or its connection, or it does not answer.',
     body: { node: text, incarnation: number, reason: text, by: optional(text) },
   }),
   'worker.joined': message({
-    from: ['program'],
-    to: ['supervisor'],
-    says: 'The actors of a restarted worker are mounted.',
+    from: ['program', 'agent'],
+    to: ['agent', 'supervisor'],
+    says: 'The actors of a restarted worker, or agent, are mounted.',
     body: { node: text, incarnation: number },
   }),
   'link.lost': message({
-    from: ['program'],
-    to: ['supervisor'],
+    from: ['program', 'agent'],
+    to: ['agent', 'supervisor'],
     says: 'A worker lost its connection to another one.',
     body: { node: text, incarnation: number, reason: text, by: text },
   }),
@@ -488,6 +488,18 @@ export const messages = {
     says: 'Its next life has joined.',
     body: { worker: number },
   }),
+  'machine.down': message({
+    from: ['supervisor'],
+    to: ['trainer'],
+    says: 'A machine is lost, with all workers there; its agent is being restarted, and they with it.',
+    body: { machine: number, node: text, sentence: text },
+  }),
+  'machine.up': message({
+    from: ['supervisor'],
+    to: ['trainer'],
+    says: 'The next life of its agent has joined.',
+    body: { machine: number },
+  }),
   'link.down': message({
     from: ['supervisor'],
     to: ['trainer'],
@@ -495,14 +507,14 @@ export const messages = {
     body: { node: text, sentence: text },
   }),
   'worker.stuck': message({
-    from: ['program'],
-    to: ['supervisor'],
+    from: ['program', 'agent'],
+    to: ['agent', 'supervisor'],
     says: 'A wait passed its deadline.',
     body: { sentence: text, awaited: text },
   }),
   'actor.failed': message({
-    from: ['program'],
-    to: ['supervisor'],
+    from: ['program', 'agent'],
+    to: ['agent', 'supervisor'],
     says: 'An actor ended with an error.',
     body: {
       actor: text,

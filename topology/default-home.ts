@@ -1,6 +1,6 @@
 import type { Address, NodeId } from '@troupe/core';
 import { isMoeLayer } from '@troupe/spec';
-import { agentNodeOf, workerNode } from './layout/address.ts';
+import { agentNodeOf, leadNode, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { MeshPlace } from './layout/mesh.ts';
 import { stageIndex, type StageIndex, type WorkerRank } from './layout/rank.ts';
@@ -66,9 +66,8 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
     switch (names) {
       case 'trainer':
       case 'supervisor':
-        return agentNodeOf(0);
+        return leadNode;
       case 'agent/m':
-        return a < machines.length ? agentNodeOf(0) : null;
       case 'store/m':
         return a < machines.length ? agentNodeOf(a) : null;
       case 'feeder/dp':

@@ -7,7 +7,7 @@ const triggers = ['atMs', 'atStep', 'when'] as const;
 const qualities = ['forMs', 'restartAfterMs', 'factor', 'oneWay'] as const;
 
 const forms: Readonly<Record<FaultAim, string>> = {
-  process: 'worker/0, agent/0, machine/0',
+  process: 'worker/0, agent/0, lead/0, machine/0',
   device: 'worker/0',
   actor: 'an address such as expert/L0/ep0/edp0',
   link: 'worker/0,worker/1',
@@ -33,7 +33,9 @@ function aimsOf(target: string): readonly FaultAim[] {
   if (target.includes(',')) return ['link'];
   const [role = ''] = target.split('/');
   if (role === 'worker' || role === 'host') return ['process', 'device'];
-  if (role === 'agent' || role === 'machine') return ['process'];
+  // `agent/0` is the process, `agent/m0` the actor in it.
+  if (role === 'agent' && /^agent\/m\d+$/u.test(target)) return ['actor'];
+  if (role === 'agent' || role === 'lead' || role === 'machine') return ['process'];
   if (role === 'disk') return ['disk'];
   return roles.includes(role) ? ['actor'] : [];
 }
@@ -46,14 +48,14 @@ function countsOf(file: FilledTopology): Counts {
   const workers = machines.reduce((sum, machine) => sum + machine.devices.length, 0);
   const count = machines.length;
   const hosts = offloadOf(file) === 'none' ? 0 : count;
-  return { worker: workers, host: hosts, agent: count, machine: count, disk: count };
+  return { worker: workers, host: hosts, lead: 1, agent: count, machine: count, disk: count };
 }
 
 /** What is wrong with the name of a node, machine or disk; null: nothing, or an actor's, which the placement judges. */
 function unknownName(counts: Counts, part: string): { readonly nearest: string } | null {
   const [role = '', position = ''] = part.split('/');
   const count = counts[role];
-  if (count === undefined) return null;
+  if (count === undefined || aimsOf(part).includes('actor')) return null;
   if (part === `${role}/${Number(position)}` && Number(position) < count && /^\d+$/u.test(position))
     return null;
   const wanted = Number.parseInt(position, 10);

@@ -20,7 +20,12 @@ const topology = (parallel: object, over: object = {}) =>
 test('createPlacement: places every role of dp 4, ep 2', (t) => {
   const placement = createPlacement(topology({ dp: 4, ep: 2 }));
   const home = Object.fromEntries(placement.actors.map((actor) => [actor.address, actor.node]));
-  t.like(home, { trainer: 'agent/0', supervisor: 'agent/0', 'store/m0': 'agent/0' });
+  t.like(home, {
+    trainer: 'lead/0',
+    supervisor: 'lead/0',
+    'agent/m0': 'agent/0',
+    'store/m0': 'agent/0',
+  });
   for (const dp of [0, 1, 2, 3]) {
     const worker = `worker/${dp}`;
     t.like(home, {
@@ -39,7 +44,7 @@ test('createPlacement: places every role of dp 4, ep 2', (t) => {
   t.is(placement.actors.length, 4 + 4 * 10);
   t.deepEqual(
     placement.nodes.map((node) => node.id as string),
-    ['agent/0', 'worker/0', 'worker/1', 'worker/2', 'worker/3'],
+    ['lead/0', 'agent/0', 'worker/0', 'worker/1', 'worker/2', 'worker/3'],
   );
   t.is(placement.actorsOf(nodeId('worker/2')).length, 10);
 });
@@ -263,7 +268,7 @@ test('createPlacement: rules that no worker can follow are one error each', (t) 
       { dp: 1 },
       { trainer: 'localhost/cpu:0' },
       1,
-      /trainer lives on agent\/0: rules place stages and experts/,
+      /trainer lives on lead\/0: rules place stages and experts/,
     ],
     [
       { dp: 1 },

@@ -1,7 +1,7 @@
 import { assert, type Address, type NodeId } from '@troupe/core';
 import { moeLayers } from '@troupe/spec';
 import { AddressUnknownError } from './errors.ts';
-import { addresses, agentNodeOf, workerNode } from './layout/address.ts';
+import { addresses, agentNodeOf, leadNode, workerNode } from './layout/address.ts';
 import { Layout } from './layout/layout.ts';
 import type { Coordinates } from './layout/mesh.ts';
 import type { GroupName } from './layout/parameter-group.ts';
@@ -28,6 +28,14 @@ export interface PlacedActor {
   readonly address: Address;
   readonly role: ActorRole;
   readonly node: NodeId;
+}
+
+/** The process that trainer and supervisor live in, on the first machine. */
+export interface LeadNode {
+  readonly kind: 'lead';
+  readonly id: NodeId;
+  readonly host: string;
+  readonly machineIndex: number;
 }
 
 export interface AgentNode {
@@ -65,12 +73,12 @@ export interface HostNode {
   readonly body: DeviceBody;
 }
 
-export type PlacedNode = AgentNode | WorkerNode | HostNode;
+export type PlacedNode = LeadNode | AgentNode | WorkerNode | HostNode;
 
 /** Where every actor lives: a pure function of the topology. */
 export interface Placement {
   readonly layout: Layout;
-  /** Agents by machine, then workers by rank, then hosts by machine. */
+  /** The lead, agents by machine, then workers by rank, then hosts by machine. */
   readonly nodes: readonly PlacedNode[];
   readonly agents: readonly AgentNode[];
   readonly workers: readonly WorkerNode[];
@@ -142,14 +150,14 @@ function actorsOf({ machines, model }: ResolvedTopology, layout: Layout): Placed
   const stages = [...layout.stageWorkers()];
   const layers = moeLayers(model).map((layer) => ({ layer, pp: layout.stageOfBlock(layer) }));
   const actors: PlacedActor[] = [
-    { address: addresses.trainer, role: 'trainer', node: agentNodeOf(0) },
-    { address: addresses.supervisor, role: 'supervisor', node: agentNodeOf(0) },
+    { address: addresses.trainer, role: 'trainer', node: leadNode },
+    { address: addresses.supervisor, role: 'supervisor', node: leadNode },
   ];
   const add = (role: ActorRole, name: Address, rank: number): void => {
     actors.push({ address: name, role, node: layout.nodeOf(workerRank(rank)) });
   };
   for (const machine of machines.keys())
-    actors.push({ address: addresses.agent(machine), role: 'agent', node: agentNodeOf(0) });
+    actors.push({ address: addresses.agent(machine), role: 'agent', node: agentNodeOf(machine) });
   for (const machine of machines.keys())
     actors.push({ address: addresses.store(machine), role: 'store', node: agentNodeOf(machine) });
   for (let dp = 0; dp < mesh.dp; dp++)
@@ -199,11 +207,17 @@ function actorsOf({ machines, model }: ResolvedTopology, layout: Layout): Placed
 export function createPlacement(topology: ResolvedTopology): Placement {
   const layout = new Layout(topology);
   const { agents, workers, hosts } = listNodes(topology, layout);
+  const lead: LeadNode = {
+    kind: 'lead',
+    id: leadNode,
+    host: topology.machines[0]?.host ?? '',
+    machineIndex: 0,
+  };
   const actors = actorsOf(topology, layout);
   const nodes = new Map(actors.map((actor) => [actor.address as string, actor.node]));
   return {
     layout,
-    nodes: [...agents, ...workers, ...hosts],
+    nodes: [lead, ...agents, ...workers, ...hosts],
     agents,
     workers,
     hosts,

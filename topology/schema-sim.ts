@@ -59,7 +59,7 @@ const kindNames = faultKinds.map(({ kind }) => kind) as [FaultKind, ...FaultKind
 const faultSchema = z.strictObject({
   kind: choice('What goes wrong.', kindNames),
   target: text(
-    'worker/1, agent/0, machine/0, an address (expert/L0/ep0/edp0), a link worker/0,worker/1, or disk/0.',
+    'worker/1, agent/0, lead/0, machine/0, an address (expert/L0/ep0/edp0), a link worker/0,worker/1, or disk/0.',
   ),
   atMs: real('Virtual time at which the fault strikes.', 'milliseconds', { min: 0 }).optional(),
   atStep: count('The fault strikes when this step opens.', 'step').optional(),

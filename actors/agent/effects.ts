@@ -7,6 +7,7 @@ import type { AgentEffects } from './machine.ts';
 import { returningEffects } from './returning.ts';
 import { AgentState } from './state.ts';
 import { steppingEffects } from './stepping.ts';
+import { watchingEffects } from './watching.ts';
 
 export function agentEffects(self: AgentSelf, job: Job, crew: Crew): AgentEffects {
   const state = new AgentState(self, job, crew);
@@ -15,5 +16,6 @@ export function agentEffects(self: AgentSelf, job: Job, crew: Crew): AgentEffect
     ...steppingEffects(self, state),
     ...evaluatingEffects(self, state),
     ...returningEffects(self, state),
+    ...watchingEffects(self),
   };
 }

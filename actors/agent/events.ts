@@ -1,8 +1,13 @@
-import { fencedKinds } from '@troupe/runtime';
+import { fencedKinds, field, ownEvent } from '@troupe/runtime';
 import { messages, type EventsOf, type Self } from '../messages.ts';
 
-export type AgentEvent = EventsOf<'agent'>;
-export type AgentSelf = Self<'agent'>;
+const own = {
+  /** A heartbeat found no answer. */
+  'ask.failed': ownEvent({ body: { node: field.text, incarnation: field.number } }),
+} as const;
+
+export type AgentEvent = EventsOf<'agent', typeof own>;
+export type AgentSelf = Self<'agent', typeof own>;
 
 /** What may still come from an attempt that is over. */
-export const fencedByAgent = fencedKinds(messages, 'agent', {});
+export const fencedByAgent = fencedKinds(messages, 'agent', own);

@@ -6,10 +6,13 @@ import { fencedByAgent, type AgentSelf } from './events.ts';
 import { agentMachine, type AgentContext, type AgentInput } from './machine.ts';
 
 /** The agent of a machine. */
-export function mountMachineAgent(job: Job, machine: number): Mount {
+export function mountMachineAgent(
+  job: Job,
+  { machine, joins }: { readonly machine: number; readonly joins: boolean },
+): Mount {
   const crew = crewOf(job.layout, machine);
   return mountOf((self: AgentSelf) => {
-    const input: AgentInput = { crew };
+    const input: AgentInput = { crew, joins };
     return {
       machine: agentMachine,
       input,

@@ -65,14 +65,34 @@ const kinds = [
   'shard.send',
   'shard.restore',
   'shard.loaded',
+  'machine.describe',
+  'system.described',
+  'ask.failed',
+  'worker.joined',
+  'link.lost',
+  'worker.stuck',
+  'actor.failed',
   'rows.return',
 ] as const;
-/** Feeders are ahead, kernels are counted late, and something may be lost at any time. */
-const always = ['batch.prefetch', 'batch.counted', 'experts.measured', 'attempt.leave', 'commit.forget'];
+/** Feeders are ahead, kernels are counted late, and something may be lost, or be looked at, at any time. */
+const always = [
+  'batch.prefetch',
+  'batch.counted',
+  'experts.measured',
+  'attempt.leave',
+  'commit.forget',
+  'machine.describe',
+  'system.described',
+  'ask.failed',
+  'worker.joined',
+  'link.lost',
+  'worker.stuck',
+  'actor.failed',
+];
 
 /** An agent between steps. */
 function waiting(visited = new Set<string>()): Play {
-  const play = new Play(agentMachine, { crew }, visited);
+  const play = new Play(agentMachine, { crew, joins: false }, visited);
   send(play, from('shard.loaded', shards));
   return play;
 }
@@ -99,7 +119,7 @@ test('agent: AGT-1, of every machine exactly those who live there, and of all ma
 
 test('agent: passes by every state, each of which refuses what it does not wait for', (t) => {
   const visited = new Set<string>();
-  const play = new Play(agentMachine, { crew }, visited);
+  const play = new Play(agentMachine, { crew, joins: false }, visited);
   const expectOnly = (state: string, types: readonly string[]): void => {
     t.is(play.state, state);
     const fields = { body: { worker: 2 }, tensors: { norm128: new BigInt64Array(2) } };
@@ -128,7 +148,7 @@ test('agent: passes by every state, each of which refuses what it does not wait 
   send(play, [...votes, ...measures]);
   expectOnly('waiting', between);
   t.deepEqual(play.send('commit.decide', { step: 1 }), ['decide']);
-  expectOnly('committing', ['commit.applied']);
+  expectOnly('committing', ['commit.applied', 'commit.decide']);
   t.is(send(play, from('commit.applied', holders)).at(-1), 'reportApplied');
   for (const [open, state, answer, who] of [
     ['evaluation.open', 'evaluating', 'stage.evaluated', stages],
@@ -146,7 +166,8 @@ test('agent: passes by every state, each of which refuses what it does not wait 
   expectOnly('returning', ['shard.keep', 'shard.send', 'shard.restore', 'shard.loaded']);
   send(play, from('shard.loaded', shards));
   expectOnly('waiting', between);
-  t.deepEqual([...visited].toSorted(), leafStates(agentMachine).toSorted());
+  t.is(new Play(agentMachine, { crew, joins: true }, visited).state, 'joining');
+  t.deepEqual([...visited, 'beginning'].toSorted(), leafStates(agentMachine).toSorted());
 });
 
 test('agent: AGT-2, votes and measures go up once each, when the last of the machine has answered, in any order', (t) => {
@@ -204,6 +225,23 @@ test('agent: AGT-3, a new attempt begins with nothing counted; attempts of the a
   t.is(play.context['attempt'], 4);
 });
 
+test('agent: AGT-3, one that takes the place of a lost one is in no attempt before it is told which, and passes it on to who joins', (t) => {
+  const play = new Play(agentMachine, { crew, joins: true });
+  t.is(play.state, 'joining');
+  t.is(
+    play.context['attempt'],
+    Number.POSITIVE_INFINITY,
+    'so that everything of an attempt is behind its fence',
+  );
+  t.deepEqual(acceptedOf(play, kinds, { body: { worker: 2 } }).toSorted(), always.toSorted());
+  t.deepEqual(play.send('worker.joined', { body: { node: 'worker/2', incarnation: 2 } }), ['passJoined']);
+  t.is((play.context['lives'] as Map<string, number>).get('worker/2'), 2);
+  t.deepEqual(send(play, [leave(7)]), ['leave']);
+  t.is(play.context['attempt'], 7);
+  t.deepEqual(play.send('attempt.join', { attempt: 7, body: { worker: 2 } }), ['join']);
+  t.is(send(play, abandoned).at(-1), 'reportAbandoned');
+});
+
 test('agent: AGT-3, what a loss interrupts is begun anew in any state', (t) => {
   for (const before of [
     [],
@@ -255,4 +293,17 @@ test('agent: every answer of an attempt is behind its fence, and feeders, which 
   for (const kind of ['batch.counted', 'batch.prefetch', 'attempt.leave'])
     t.false(fencedByAgent.has(kind), kind);
   t.is(address('agent/m1'), agentFor(layout, crew.nodes[0]!));
+});
+
+test('agent: a decision that is said again, since a connection broke, is carried out once and answered again', (t) => {
+  const play = stepping();
+  const decide: Sent = ['commit.decide', { step: 1 }];
+  send(play, [...votes, ...measures]);
+  t.deepEqual(send(play, [decide]), ['decide']);
+  t.deepEqual(send(play, [decide]), [], 'it is on its way');
+  send(play, from('commit.applied', holders));
+  t.deepEqual(send(play, [decide]), ['reportApplied']);
+  t.is(play.state, 'waiting');
+  send(play, [openStep(2), ...votes, ...measures]);
+  t.deepEqual(send(play, [['commit.decide', { step: 2 }]]), ['decide']);
 });

@@ -24,9 +24,16 @@ export interface AgentContext {
   readonly votes: Votes;
   /** What shards, and copies of shards, hold when an attempt has been abandoned. */
   readonly versions: ReadonlyMap<Address, number>;
+  /** The last decision that was passed on: step and attempt. */
+  readonly decided: string;
+  /** Life of each node that has joined since the run began; of the others it is the first. */
+  readonly lives: ReadonlyMap<string, number>;
 }
 
-export type AgentInput = Pick<AgentContext, 'crew'>;
+export interface AgentInput extends Pick<AgentContext, 'crew'> {
+  /** It takes the place of a lost one: its workers join one by one, into an attempt that it is told. */
+  readonly joins: boolean;
+}
 
 export const agentActions = {
   ignore,
@@ -67,6 +74,13 @@ export const agentActions = {
   send: on('shard.send'),
   restore: on('shard.restore'),
   heardLoaded: on('shard.loaded'),
+  describe: on('machine.describe'),
+  remember: on('system.described'),
+  reportSilence: on('ask.failed'),
+  passJoined: on('worker.joined'),
+  passLink: on('link.lost'),
+  passStuck: on('worker.stuck'),
+  passFailure: on('actor.failed'),
 } as const;
 
 /** What carries them out. */
@@ -74,6 +88,8 @@ export type AgentEffects = EffectsOf<typeof agentActions, AgentContext, AgentEve
 
 const addressesOf = (members: readonly Member[]): readonly Address[] => members.map(({ address }) => address);
 const nobody = Pending.of<Address>([]);
+
+const decisionOf = ({ step, attempt }: Pick<AgentEvent, 'step' | 'attempt'>): string => `${step}/${attempt}`;
 
 /** Without the sender of the event. */
 const heardFrom = (name: 'awaited' | 'unmeasured' | 'unshared') =>
@@ -120,7 +136,16 @@ export const agentMachine = setup({
           ? new Map([...context.versions, [event.from, event.version]])
           : context.versions,
     }),
-    enter: assign({ attempt: ({ context, event }) => Math.max(context.attempt, event.attempt) }),
+    enter: assign({
+      attempt: ({ context: { attempt }, event }) =>
+        attempt === Number.POSITIVE_INFINITY ? event.attempt : Math.max(attempt, event.attempt),
+    }),
+    noteLife: assign({
+      lives: ({ context, event }) => {
+        const { node, incarnation } = of(event, 'worker.joined').body;
+        return new Map([...context.lives, [node, incarnation]]);
+      },
+    }),
     awaitFeeders: assign({
       uncounted: ({ context: { uncounted, crew }, event }) =>
         new Map([...uncounted, [event.step, Pending.of(crew.feeders)]]),
@@ -138,6 +163,7 @@ export const agentMachine = setup({
       awaited: ({ context }) => Pending.of(addressesOf(context.crew.stages)),
     }),
     awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.crew.shards)) }),
+    noteDecision: assign({ decided: ({ event }) => decisionOf(event) }),
     /** Shards, and the copies of shards: all that carries out a decision. */
     awaitHolders: assign({
       step: ({ event }) => event.step,
@@ -161,8 +187,10 @@ export const agentMachine = setup({
     }),
   },
   guards: {
+    joins: ({ context }) => context.attempt === Number.POSITIVE_INFINITY,
     settled: ({ context }) => context.awaited.size === 0,
     stepSettled: ({ context }) => context.awaited.size === 0 && context.unmeasured.size === 0,
+    isCarriedOut: ({ context, event }) => context.decided === decisionOf(event),
     isLastVote: ({ context, event }) => isLastOf(context.awaited, event),
     isLastMeasure: ({ context, event }) => isLastOf(context.unmeasured, event),
     isLastShare: ({ context, event }) => isLastOf(context.unshared, event),
@@ -170,9 +198,12 @@ export const agentMachine = setup({
   },
 }).createMachine({
   id: 'agent',
-  context: ({ input }) => ({
-    ...input,
-    attempt: 1,
+  context: ({ input: { crew, joins } }) => ({
+    crew,
+    // One that joins takes nothing up before it is told which attempt all are in.
+    attempt: joins ? Number.POSITIVE_INFINITY : 1,
+    lives: new Map<string, number>(),
+    decided: '',
     step: 0,
     awaited: nobody,
     unmeasured: nobody,
@@ -181,8 +212,16 @@ export const agentMachine = setup({
     votes: noVotes,
     versions: new Map<Address, number>(),
   }),
-  initial: 'loading',
+  initial: 'beginning',
   on: {
+    'machine.describe': { actions: 'describe' },
+    'system.described': { actions: 'remember' },
+    'ask.failed': { actions: 'reportSilence' },
+    // What happens to its workers the supervisor judges.
+    'worker.joined': { actions: ['noteLife', 'passJoined'] },
+    'link.lost': { actions: 'passLink' },
+    'worker.stuck': { actions: 'passStuck' },
+    'actor.failed': { actions: 'passFailure' },
     // Feeders are a step ahead, whatever the machine does meanwhile; they know of no attempts.
     'batch.prefetch': { actions: ['awaitFeeders', 'prefetch'] },
     'batch.counted': [
@@ -196,6 +235,9 @@ export const agentMachine = setup({
     'commit.forget': { actions: 'ignore' },
   },
   states: {
+    beginning: { always: [{ guard: 'joins', target: 'joining' }, { target: 'loading' }] },
+    /** Until the trainer says which attempt all are in. */
+    joining: {},
     loading: {
       entry: ['awaitShards', 'awaitLoading'],
       on: { 'shard.loaded': { actions: ['answered', 'heardLoaded'] } },
@@ -205,7 +247,11 @@ export const agentMachine = setup({
     waiting: {
       on: {
         'step.open': { target: 'stepping', actions: ['enter', 'awaitStep', 'openStep'] },
-        'commit.decide': { target: 'committing', actions: ['awaitHolders', 'decide'] },
+        // Said again when a connection broke: what it has carried out it does not carry out once more.
+        'commit.decide': [
+          { guard: 'isCarriedOut', actions: 'reportApplied' },
+          { target: 'committing', actions: ['noteDecision', 'awaitHolders', 'decide'] },
+        ],
         'evaluation.open': { target: 'evaluating', actions: ['awaitStages', 'openEvaluation'] },
         'generation.open': { target: 'answering', actions: ['awaitStages', 'openQuestion'] },
         'experts.move': { target: 'moving', actions: ['awaitHolders', 'moveExperts'] },
@@ -236,6 +282,7 @@ export const agentMachine = setup({
     /** The decision binds; what is left of the machine carries it out, also when a worker is lost meanwhile. */
     committing: {
       on: {
+        'commit.decide': { actions: 'ignore' },
         'commit.applied': { actions: ['answered', 'heardApplied'] },
         'commit.forget': { actions: ['forgetLost', 'forget'] },
       },

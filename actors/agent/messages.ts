@@ -91,6 +91,24 @@ export const agentMessages = {
     body: { machine: number },
     tensors: { versions_N: ints },
   }),
+  'machine.describe': message({
+    from: ['supervisor'],
+    to: ['agent'],
+    says: 'The heartbeat of a machine: `nodes` are to be asked what their actors do. `about`: a look at one node at once, which the answer waits for.',
+    body: {
+      node: text,
+      incarnation: number,
+      nodes: texts,
+      silenceMs: number,
+      about: optional(text),
+    },
+  }),
+  'machine.described': message({
+    from: ['agent'],
+    to: ['supervisor'],
+    says: 'What nodes of the machine have answered since the question before: one line an actor.',
+    body: { lines: texts },
+  }),
   'attempt.leave': message({
     from: ['trainer'],
     to: ['agent'],

@@ -10,9 +10,17 @@ export type { RunFailure, SupervisorOptions } from './options.ts';
 /** The one supervisor of a job. */
 export function mountSupervisor(options: SupervisorOptions): Mount {
   const { intensity } = options.limit;
+  const restarted = new Map(
+    [...options.machines].filter(([, { machine }]) => options.restartsAgents && machine > 0),
+  );
   const input: SupervisorInput = {
     heartbeatMs: options.heartbeatMs,
-    lives: new Map([...options.workers.keys()].map((node): [string, number] => [node, 1])),
+    lives: new Map(
+      [...restarted.keys(), ...options.workers.keys()].map((node): [string, number] => [node, 1]),
+    ),
+    machines: new Map(
+      [...restarted].map(([agent, { nodes }]): [string, readonly string[]] => [agent, nodes]),
+    ),
     mostLosses: intensity,
     // One loss can break a connection of every other worker.
     mostBreaks: intensity * options.workers.size,

@@ -7,6 +7,7 @@ const kinds = [
   'worker.stuck',
   'actor.failed',
   'system.described',
+  'machine.described',
   'ask.failed',
   'worker.joined',
   'link.lost',
@@ -15,6 +16,7 @@ const kinds = [
 /** Two workers; no loss is tolerated. */
 const input: SupervisorInput = {
   heartbeatMs: 250,
+  machines: new Map(),
   lives: new Map([
     ['worker/0', 1],
     ['worker/1', 1],
@@ -156,4 +158,39 @@ test('supervisor: SUP-4, a broken connection to a worker that lives restarts the
     ['reopen'],
     'what was sent to the next life may have gone to the last one',
   );
+});
+
+/** Two machines with two workers each; the store is on the first. */
+const twoMachines: SupervisorInput = {
+  ...forgiving,
+  machines: new Map([['agent/1', ['worker/2', 'worker/3']]]),
+  lives: new Map(['agent/1', 'worker/0', 'worker/1', 'worker/2', 'worker/3'].map((node) => [node, 1])),
+};
+
+test('supervisor: SUP-7, a lost agent is a lost machine: all workers there begin their next life, and it is one loss', (t) => {
+  for (const [type, fields] of [
+    ['worker.lost', of(1, 'agent/1')],
+    ['ask.failed', of(1, 'agent/1')],
+    ['actor.failed', of(1, 'agent/1', { retryable: true })],
+  ] as const) {
+    const play = new Play(supervisorMachine, { ...twoMachines, mostLosses: 1 });
+    t.deepEqual(play.send(type, fields), ['restart']);
+    const lives = play.context['lives'] as ReadonlyMap<string, number>;
+    t.deepEqual(
+      [...lives].filter(([, life]) => life === 2).map(([node]) => node),
+      ['agent/1', 'worker/2', 'worker/3'],
+    );
+    t.deepEqual(play.send('worker.lost', of(1, 'worker/2')), [], 'SUP-3: its workers are lost with it');
+    t.deepEqual(play.send('link.lost', of(1, 'worker/3')), []);
+    t.deepEqual(play.send('worker.joined', of(2, 'agent/1')), ['welcome']);
+    t.deepEqual(play.send('worker.joined', of(2, 'worker/2')), ['welcome']);
+    t.deepEqual(play.send('worker.lost', of(1, 'worker/1')), ['reportLost'], 'one loss was tolerated');
+  }
+});
+
+test('supervisor: SUP-7, the agent beside the store is never restarted: its silence ends no run by itself, an error of it does', (t) => {
+  const play = new Play(supervisorMachine, twoMachines);
+  t.deepEqual(play.send('ask.failed', of(1, 'agent/0')), []);
+  t.deepEqual(play.send('link.lost', of(1, 'agent/0')), ['reopen']);
+  t.deepEqual(play.send('actor.failed', of(1, 'agent/0', { retryable: true })), ['reportFailed']);
 });

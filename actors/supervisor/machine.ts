@@ -6,7 +6,9 @@ export interface SupervisorContext {
   readonly heartbeatMs: number;
   /** Set once: the first failure that ends the run is the one that is reported. */
   readonly ended: boolean;
-  /** Life that each worker is in, or that has been asked for. */
+  /** The workers of each machine that can be lost as one, by its agent. */
+  readonly machines: ReadonlyMap<string, readonly string[]>;
+  /** Life that each worker, and each of those agents, is in, or that has been asked for. */
   readonly lives: ReadonlyMap<string, number>;
   /** Workers whose next life has not joined yet. */
   readonly away: ReadonlySet<string>;
@@ -20,7 +22,10 @@ export interface SupervisorContext {
   readonly mostBreaks: number;
 }
 
-export type SupervisorInput = Pick<SupervisorContext, 'heartbeatMs' | 'lives' | 'mostLosses' | 'mostBreaks'>;
+export type SupervisorInput = Pick<
+  SupervisorContext,
+  'heartbeatMs' | 'machines' | 'lives' | 'mostLosses' | 'mostBreaks'
+>;
 
 const without = (names: ReadonlySet<string>, name: string): ReadonlySet<string> =>
   new Set([...names].filter((each) => each !== name));
@@ -28,7 +33,7 @@ const without = (names: ReadonlySet<string>, name: string): ReadonlySet<string> 
 export const supervisorActions = {
   ignore,
   ping: always,
-  remember: on('system.described'),
+  remember: on('system.described', 'machine.described'),
   restart: on('worker.lost', 'join.due', 'ask.failed', 'actor.failed'),
   reopen: on('link.lost'),
   welcome: on('worker.joined'),
@@ -46,10 +51,23 @@ const lifeIn = (event: SupervisorEvent): { readonly node: string; readonly incar
   of(event, ...lossKinds, 'worker.joined').body;
 const nodeIn = (event: SupervisorEvent): string => lifeIn(event).node;
 
+/** What is lost with a node: of an agent all workers of its machine, which nothing outlives. */
+const lostWith = ({ machines }: SupervisorContext, node: string): readonly string[] => [
+  node,
+  ...(machines.get(node) ?? []),
+];
+
 /** The life after the one that an event speaks of. */
 const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
-  lives: ({ context, event }) => new Map([...context.lives, [nodeIn(event), lifeIn(event).incarnation + 1]]),
-  away: ({ context, event }) => new Set([...context.away, nodeIn(event)]),
+  lives: ({ context, event }) =>
+    new Map([
+      ...context.lives,
+      ...lostWith(context, nodeIn(event)).map((node): [string, number] => [
+        node,
+        (node === nodeIn(event) ? lifeIn(event).incarnation : (context.lives.get(node) ?? 1)) + 1,
+      ]),
+    ]),
+  away: ({ context, event }) => new Set([...context.away, ...lostWith(context, nodeIn(event))]),
   losses: ({ context }) => context.losses + 1,
 });
 const noteMissed = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
@@ -64,7 +82,8 @@ const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
  * first failure beyond it ends the run with one sentence. SUP-2: a worker that does not answer within its deadline is lost, even when
  * its process still exists. SUP-3: a loss of a life that has been replaced is no news. SUP-4: a broken connection between two workers
  * that live has lost messages, so the attempt is restarted; also when the one at the other end has been replaced meanwhile. SUP-5: a
- * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own.
+ * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own. SUP-6: it asks agents, one
+ * question a machine, and they their workers. SUP-7: a lost agent is a lost machine, which is one loss: all workers there begin a new life.
  */
 export const supervisorMachine = setup({
   types: {
@@ -74,6 +93,7 @@ export const supervisorMachine = setup({
   },
   actions: supervisorActions,
   guards: {
+    isNeverRestarted: ({ context, event }) => !context.lives.has(nodeIn(event)),
     isStale: ({ context, event }) => lifeIn(event).incarnation < (context.lives.get(nodeIn(event)) ?? 0),
     isAway: ({ context, event }) => context.away.has(nodeIn(event)),
     hasJoined: ({ context, event }) =>
@@ -111,6 +131,7 @@ export const supervisorMachine = setup({
       entry: 'ping',
       after: { heartbeat: { target: 'watching', reenter: true } },
       on: {
+        'machine.described': { actions: 'remember' },
         'system.described': { actions: 'remember' },
         'worker.lost': [
           { guard: 'isStale', actions: 'ignore' },
@@ -128,6 +149,8 @@ export const supervisorMachine = setup({
         // A heartbeat without an answer.
         'ask.failed': [
           { guard: 'isStale', actions: 'ignore' },
+          // The agent beside the store: nobody restarts it, and what waits for it has deadlines.
+          { guard: 'isNeverRestarted', actions: 'ignore' },
           { guard: 'mayRestart', actions: [nextLife, 'restart'] },
           { target: 'ended', actions: 'reportLost' },
         ],
@@ -159,6 +182,7 @@ export const supervisorMachine = setup({
     explaining: {
       on: {
         'system.described': { target: 'ended', actions: ['remember', 'reportStuck'] },
+        'machine.described': { target: 'ended', actions: ['remember', 'reportStuck'] },
         'ask.failed': { target: 'ended', actions: 'reportStuck' },
         'worker.lost': { target: 'ended', actions: 'reportLost' },
         'actor.failed': { target: 'ended', actions: 'reportFailed' },
@@ -172,6 +196,7 @@ export const supervisorMachine = setup({
       entry: assign({ ended: true }),
       on: {
         'system.described': { actions: 'ignore' },
+        'machine.described': { actions: 'ignore' },
         'ask.failed': { actions: 'ignore' },
         'worker.lost': { actions: 'ignore' },
         'worker.stuck': { actions: 'ignore' },

@@ -16,9 +16,20 @@ export interface Supervised {
   readonly actors: readonly string[];
 }
 
+/** A machine as the supervisor knows it, by the node of its agent. */
+export interface SupervisedMachine {
+  readonly machine: number;
+  /** Its workers and hosts. */
+  readonly nodes: readonly NodeId[];
+}
+
 export interface SupervisorOptions {
   /** Nodes of the workers, with the actors that live there. */
   readonly workers: ReadonlyMap<NodeId, Supervised>;
+  /** All machines; the first has the store, and a run does not go on without its agent. */
+  readonly machines: ReadonlyMap<NodeId, SupervisedMachine>;
+  /** A lost agent, but the first machine's, can begin another life. */
+  readonly restartsAgents: boolean;
   readonly failed: (failure: RunFailure) => void;
   /** Milliseconds between two looks at every worker. */
   readonly heartbeatMs: number;
@@ -31,7 +42,7 @@ export interface SupervisorOptions {
   /** Losses tolerated per period; exceeding it ends the run. Intensity 0 tolerates none. */
   readonly limit: Pick<Supervision, 'intensity' | 'periodMs'>;
   /**
-   * Ends what is left of a worker and begins its next life, whose actors join the run. It says `worker.joined` with `node` and
+   * Ends what is left of a worker, or of an agent, and begins its next life, whose actors join the run; a worker's behind its agent's. It says `worker.joined` with `node` and
    * `incarnation` to the supervisor once they are mounted, or `worker.lost` when that fails.
    */
   readonly restart: (node: NodeId, incarnation: number) => void;

@@ -1,9 +1,10 @@
-import { assert, type NodeId } from '@troupe/core';
+import { assert } from '@troupe/core';
+import { addresses } from '@troupe/topology/layout';
 import type { SupervisorSelf } from './events.ts';
 import type { SupervisorEffects } from './machine.ts';
 import type { SupervisorOptions } from './options.ts';
 import { beyondLimit, lossSentence } from './sentences.ts';
-import { describe } from './watching.ts';
+import { describe, describeMachine } from './watching.ts';
 
 type ReportingEffects = Pick<
   SupervisorEffects,
@@ -12,7 +13,7 @@ type ReportingEffects = Pick<
 
 /** Why a run ends, in one sentence. */
 export function reportingEffects(self: SupervisorSelf, options: SupervisorOptions): ReportingEffects {
-  const { workers } = options;
+  const { workers, machines } = options;
   /** Last known state of every actor, from the heartbeats. */
   const states = new Map<string, string>();
   let stuck: { readonly sentence: string; readonly awaited: string } | null = null;
@@ -29,10 +30,18 @@ export function reportingEffects(self: SupervisorSelf, options: SupervisorOption
     },
     describeAwaited: ({ body }, context) => {
       stuck = body;
-      const node = [...workers].find(([, { actors }]) => actors.includes(body.awaited))?.[0];
+      const { awaited } = body;
+      const about = [...workers].find(([, { actors }]) => actors.includes(awaited))?.[0];
+      for (const [agent, machine] of machines)
+        if (about !== undefined && machine.nodes.includes(about)) {
+          describeMachine(self, options, context, { agent, machine, about });
+          return;
+        } else if (addresses.agent(machine.machine) === awaited) {
+          describe(self, options, context, agent);
+          return;
+        }
       // Nobody to ask: the same as no answer.
-      if (node === undefined) self.post('ask.failed', { body: { node: '', incarnation: 0 } });
-      else describe(self, options, context, node);
+      self.post('ask.failed', { body: { node: '', incarnation: 0 } });
     },
     reportStuck: () => {
       assert(stuck, 'an explanation follows an expired wait');
@@ -41,7 +50,7 @@ export function reportingEffects(self: SupervisorSelf, options: SupervisorOption
       options.failed({ kind: 'stuck', code: 'TROUPE_RUN_STUCK', message, retryable: true });
     },
     reportFailed: ({ body: { actor, code, message, retryable, node } }, context) => {
-      const wouldPass = retryable && workers.has(node as NodeId);
+      const wouldPass = retryable && context.lives.has(node);
       const sentence = `${actor}: ${message}${wouldPass ? beyondLimit(context, options) : ''}`;
       options.failed({ kind: 'failed', code, message: sentence, retryable });
     },

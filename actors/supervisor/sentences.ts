@@ -1,7 +1,7 @@
 import type { NodeId } from '@troupe/core';
 import type { LossEvent } from './events.ts';
 import type { SupervisorContext } from './machine.ts';
-import type { SupervisorOptions } from './options.ts';
+import type { SupervisedMachine, SupervisorOptions } from './options.ts';
 
 /** At most this many names in a sentence. */
 const NAMES_SHOWN = 6;
@@ -17,11 +17,18 @@ const reasonOf = (event: LossEvent, { joinMs, silenceMs }: SupervisorOptions): s
   return event.body.reason;
 };
 
+/** A machine as people name it. */
+export const machineName = ({ machine }: SupervisedMachine): string => `machine/${machine}`;
+
 /** What was lost, why and when, in one sentence. */
 export function lossSentence(event: LossEvent, options: SupervisorOptions): string {
-  const { node } = event.body;
-  const actors = options.workers.get(node as NodeId)?.actors ?? [];
-  return `${node} was lost (${reasonOf(event, options)}) ${options.position()}; it held ${listed(actors)}`;
+  const node = event.body.node as NodeId;
+  const machine = options.machines.get(node);
+  const reason = reasonOf(event, options);
+  if (machine !== undefined)
+    return `${machineName(machine)} was lost (${node}: ${reason}) ${options.position()}; it had ${listed(machine.nodes)}`;
+  const actors = options.workers.get(node)?.actors ?? [];
+  return `${node} was lost (${reason}) ${options.position()}; it held ${listed(actors)}`;
 }
 
 /** How the limit was passed, in words; nothing where none was set. */

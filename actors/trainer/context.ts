@@ -19,6 +19,8 @@ export interface TrainerContext {
   readonly feeding: Pending<Address>;
   /** Workers and hosts that are lost and not back yet. */
   readonly down: ReadonlySet<number>;
+  /** Machines whose agent is. */
+  readonly downMachines: ReadonlySet<number>;
   /** Something was lost: the run must be brought back to the last commit before anything opens. */
   readonly broken: boolean;
   /** What shards, and copies of shards, hold when an attempt has been abandoned. */
@@ -41,6 +43,8 @@ export interface TrainerContext {
   readonly records: boolean;
   /** Workers that were lost while the decision was on its way there, also those that are back. */
   readonly lostUnsent: ReadonlySet<number>;
+  /** Machines that were. */
+  readonly machinesUnsent: ReadonlySet<number>;
   readonly schedule: Schedule;
   /** Step after which experts were last dealt by load, or looked at. */
   readonly dealt: number;

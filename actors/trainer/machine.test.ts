@@ -21,6 +21,8 @@ const kinds = [
   'run.stop',
   'worker.down',
   'worker.up',
+  'machine.down',
+  'machine.up',
   'link.down',
   'machine.abandoned',
   'checkpoint.settled',
@@ -40,6 +42,8 @@ const always = [
   'run.stop',
   'worker.down',
   'worker.up',
+  'machine.down',
+  'machine.up',
   'link.down',
   'checkpoint.written',
   'checkpoint.failed',
@@ -95,6 +99,8 @@ const lost = (dp: number): Sent => [
   { body: { worker: dp, node: `worker/${dp}`, sentence: 'gone' } },
 ];
 const joined = (dp: number): Sent => ['worker.up', { body: { worker: dp } }];
+const machineLost: Sent = ['machine.down', { body: { machine: 1, node: 'machine/1', sentence: 'gone' } }];
+const machineJoined: Sent = ['machine.up', { body: { machine: 1 } }];
 const broken: Sent = ['link.down', { body: { node: 'worker/1', sentence: 'broken' } }];
 /** The one shard of each machine holds this version, or nothing. */
 const abandoned = (version: number, loaded = true, who = [0, 1]): readonly Sent[] =>
@@ -130,7 +136,7 @@ test('trainer: a run passes by every state, each of which refuses what it does n
   const expectOf = (each: Play, state: string, types: readonly string[]): void => {
     t.is(each.state, state);
     t.deepEqual(
-      acceptedOf(each, kinds, { body: { worker: 0 } }).toSorted(),
+      acceptedOf(each, kinds, { body: { worker: 0, machine: 0 } }).toSorted(),
       [...new Set([...always, ...types])].toSorted(),
       state,
     );
@@ -397,7 +403,7 @@ function vulnerable(): readonly (readonly [Play, number])[] {
 }
 
 test('trainer: TRN-4, TRN-5, a loss in any state goes back to the last commit under a new attempt', (t) => {
-  for (const loss of [lost(1), broken]) {
+  for (const loss of [lost(1), broken, machineLost]) {
     for (const [play, step] of vulnerable()) {
       const state = play.state;
       const attempt = play.context['attempt'] as number;
@@ -454,6 +460,27 @@ test('trainer: JRN-1, TRN-4, who is lost on the way to the disk is not waited fo
     ...votesAndMeasures,
   ]);
   t.deepEqual(play.context['lostUnsent'], new Set());
+});
+
+test('trainer: TRN-4, after the decision nobody waits for a machine that is lost as a whole', (t) => {
+  const play = training();
+  send(play, votesAndMeasures);
+  t.deepEqual(send(play, [machineLost]), ['reportLoss']);
+  t.deepEqual(send(play, applied.slice(0, 1)), ['heardApplied', 'report', 'abandon']);
+  t.like(play.context, { step: 1, attempt: 2 });
+  t.deepEqual(send(play, [machineJoined]), ['abandonMachine'], 'its agent learns which attempt it is');
+  t.deepEqual(send(play, [joined(1), settled, ...abandoned(1)]).slice(0, 1), ['abandonJoined']);
+  t.is(play.state, 'recovering.rebuilding');
+  t.is((play.context['down'] as Set<number>).size, 0);
+  t.is((play.context['downMachines'] as Set<number>).size, 0);
+});
+
+test('trainer: TRN-4, where a connection breaks behind the decision it is said again to those who have not answered', (t) => {
+  const play = training();
+  send(play, [...votesAndMeasures, ...applied.slice(0, 1)]);
+  t.deepEqual(send(play, [broken]), ['reportLoss', 'decideAgain']);
+  t.is(play.state, 'committing');
+  t.deepEqual(send(play, applied.slice(1)), ['heardApplied', 'report', 'abandon']);
 });
 
 test('trainer: TRN-5, nothing opens until the lost worker is back, all have left the attempt and all hold one version', (t) => {

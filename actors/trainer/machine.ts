@@ -1,7 +1,8 @@
 import type { Address } from '@troupe/core';
 import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
-import { heldBy } from '../crew.ts';
+import { addresses } from '@troupe/topology/layout';
+import { crewOf, heldBy } from '../crew.ts';
 import { Pending } from '../pending.ts';
 import { addVote, noVotes, type Votes } from '../votes.ts';
 import type { TrainerContext, TrainerInput } from './context.ts';
@@ -20,6 +21,13 @@ const without = <T>(values: ReadonlySet<T>, value: T): ReadonlySet<T> => {
   rest.delete(value);
   return rest;
 };
+
+/** What a run that is over hears of losses. */
+const lossesIgnored = {
+  'worker.down': { actions: 'ignore' },
+  'machine.down': { actions: 'ignore' },
+  'link.down': { actions: 'ignore' },
+} as const;
 
 /** The votes with one more. */
 const votedBy = (
@@ -40,6 +48,7 @@ export const trainerActions = {
   record: always,
   send: always,
   failRecord: on('decision.unrecorded'),
+  decideAgain: on('link.down'),
   report: always,
   evaluate: always,
   recordEvaluation: on('machine.evaluated'),
@@ -56,10 +65,11 @@ export const trainerActions = {
   deal: always,
   moveExperts: always,
   seatExperts: always,
-  reportLoss: on('worker.down', 'link.down'),
+  reportLoss: on('worker.down', 'machine.down', 'link.down'),
   forgetLost: on('worker.down'),
   abandon: always,
   abandonJoined: on('worker.up'),
+  abandonMachine: on('machine.up'),
   rebuild: always,
   findSnapshot: always,
   restore: on('snapshot.found'),
@@ -102,7 +112,11 @@ export const trainerMachine = setup({
     }),
     /** Of shards, and the copies of shards: all that carries out a decision. */
     awaitApplied: assign({
-      awaited: ({ context }) => Pending.of(answersOf('machine.applied', context.agents.holding)),
+      awaited: ({ context: { agents, machinesUnsent } }) =>
+        [...machinesUnsent].reduce(
+          (awaited, machine) => awaited.without(answerOf('machine.applied', addresses.agent(machine))),
+          Pending.of(answersOf('machine.applied', agents.holding)),
+        ),
     }),
     awaitStaged: assign({
       awaited: ({ context }) => Pending.of(answersOf('machine.staged', context.agents.holding)),
@@ -118,6 +132,25 @@ export const trainerMachine = setup({
     markLost: assign({
       broken: true,
       down: ({ context, event }) => new Set([...context.down, of(event, 'worker.down').body.worker]),
+    }),
+    markMachineLost: assign(({ context, event }) => {
+      const { machine } = of(event, 'machine.down').body;
+      return {
+        broken: true,
+        down: new Set([...context.down, ...crewOf(context.layout, machine).nodes]),
+        downMachines: new Set([...context.downMachines, machine]),
+      };
+    }),
+    markMachineJoined: assign({
+      downMachines: ({ context, event }) =>
+        without(context.downMachines, of(event, 'machine.up').body.machine),
+    }),
+    /** A machine that is lost carries nothing out any more. */
+    dropMachine: assign({
+      awaited: ({ context, event }) =>
+        context.awaited.without(
+          answerOf('machine.applied', addresses.agent(of(event, 'machine.down').body.machine)),
+        ),
     }),
     markJoined: assign({
       down: ({ context, event }) => without(context.down, of(event, 'worker.up').body.worker),
@@ -160,8 +193,10 @@ export const trainerMachine = setup({
     uncounted: new Map<number, Pending<Address>>(),
     feeding: Pending.of(input.agents.feeding),
     down: new Set<number>(),
+    downMachines: new Set<number>(),
     broken: false,
     lostUnsent: new Set<number>(),
+    machinesUnsent: new Set<number>(),
     versions: new Map<Address, number>(),
     stopping: false,
     saved: input.step,
@@ -185,6 +220,8 @@ export const trainerMachine = setup({
     },
     'worker.down': { target: '.recovering', actions: ['markLost', 'reportLoss'] },
     'worker.up': { actions: 'markJoined' },
+    'machine.down': { target: '.recovering', actions: ['markMachineLost', 'reportLoss'] },
+    'machine.up': { actions: 'markMachineJoined' },
     'link.down': { target: '.recovering', actions: [assign({ broken: true }), 'reportLoss'] },
     'checkpoint.written': { actions: [assign({ saved: ({ event }) => event.step }), 'reportCheckpoint'] },
     'checkpoint.failed': { target: '.failed', actions: 'failCheckpoint' },
@@ -222,6 +259,10 @@ export const trainerMachine = setup({
           target: 'recovering',
           actions: [assign({ step: ({ context }) => context.step - 1 }), 'markLost', 'reportLoss'],
         },
+        'machine.down': {
+          target: 'recovering',
+          actions: [assign({ step: ({ context }) => context.step - 1 }), 'markMachineLost', 'reportLoss'],
+        },
         'link.down': {
           target: 'recovering',
           actions: [assign({ step: ({ context }) => context.step - 1, broken: true }), 'reportLoss'],
@@ -242,7 +283,7 @@ export const trainerMachine = setup({
     },
     /** The decision binds from here on; nobody hears of it before its record lasts (JRN-1). */
     recording: {
-      entry: [assign({ lostUnsent: new Set<number>() }), 'record'],
+      entry: [assign({ lostUnsent: new Set<number>(), machinesUnsent: new Set<number>() }), 'record'],
       on: {
         'decision.recorded': { target: 'committing', actions: 'send' },
         'decision.unrecorded': { target: 'failed', actions: 'failRecord' },
@@ -255,6 +296,16 @@ export const trainerMachine = setup({
             'reportLoss',
           ],
         },
+        'machine.down': {
+          actions: [
+            assign({
+              machinesUnsent: ({ context, event }) =>
+                new Set([...context.machinesUnsent, event.body.machine]),
+            }),
+            'markMachineLost',
+            'reportLoss',
+          ],
+        },
         'link.down': { actions: [assign({ broken: true }), 'reportLoss'] },
       },
     },
@@ -264,7 +315,9 @@ export const trainerMachine = setup({
       on: {
         'machine.applied': { actions: ['answered', 'heardApplied'] },
         'worker.down': { actions: ['markLost', 'reportLoss', 'forgetLost'] },
-        'link.down': { actions: [assign({ broken: true }), 'reportLoss'] },
+        'machine.down': { actions: ['markMachineLost', 'reportLoss', 'dropMachine'] },
+        // What was on its way may be lost, the decision or its answers.
+        'link.down': { actions: [assign({ broken: true }), 'reportLoss', 'decideAgain'] },
       },
       always: [
         { guard: 'settledBroken', target: 'recovering', actions: 'report' },
@@ -344,6 +397,11 @@ export const trainerMachine = setup({
           reenter: true,
           actions: ['markLost', 'reportLoss'],
         },
+        'machine.down': {
+          target: '.abandoning',
+          reenter: true,
+          actions: ['markMachineLost', 'reportLoss'],
+        },
         'link.down': { target: '.abandoning', reenter: true, actions: 'reportLoss' },
       },
       states: {
@@ -363,6 +421,7 @@ export const trainerMachine = setup({
           ],
           on: {
             'worker.up': { actions: ['markJoined', 'abandonJoined'] },
+            'machine.up': { actions: ['markMachineJoined', 'abandonMachine'] },
             'machine.abandoned': {
               actions: [
                 'answered',
@@ -418,8 +477,8 @@ export const trainerMachine = setup({
     },
     closing: {
       entry: 'finish',
-      on: { 'worker.down': { actions: 'ignore' }, 'link.down': { actions: 'ignore' } },
+      on: lossesIgnored,
     },
-    failed: { on: { 'worker.down': { actions: 'ignore' }, 'link.down': { actions: 'ignore' } } },
+    failed: { on: lossesIgnored },
   },
 });

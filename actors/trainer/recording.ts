@@ -1,21 +1,25 @@
-import { assert } from '@troupe/core';
+import { assert, type Address } from '@troupe/core';
 import type { DecidedStep } from '@troupe/journal';
 import { addresses, workerRank } from '@troupe/topology/layout';
 import { agentFor } from '../crew.ts';
 import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
 import { stepLosses } from './losses.ts';
-import type { TrainerEffects } from './machine.ts';
+import { answerOf, type TrainerEffects } from './machine.ts';
 import { stepEvent } from './reported-step.ts';
 import type { TrainerState } from './state.ts';
 
-type RecordingEffects = Pick<TrainerEffects, 'record' | 'send' | 'forgetLost' | 'failRecord'>;
+type RecordingEffects = Pick<TrainerEffects, 'record' | 'send' | 'decideAgain' | 'forgetLost' | 'failRecord'>;
 
 /** JRN-1: a decision is on the disk before anybody is told. */
 export function recordingEffects(self: TrainerSelf, state: TrainerState): RecordingEffects {
   const { job, company, options } = state;
   const forget = (worker: number, attempt: number): void =>
     self.tell(agentFor(job.layout, workerRank(worker)), 'commit.forget', { attempt, body: { worker } });
+  const decide = (agents: readonly Address[], { step, attempt }: TrainerContext): void => {
+    const { body } = state.decided;
+    for (const to of agents) self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
+  };
   return {
     record: (_event, context) => {
       const { step, attempt } = context;
@@ -26,18 +30,20 @@ export function recordingEffects(self: TrainerSelf, state: TrainerState): Record
       const recorded = options.record(decidedStep(state, context, self.clock.now())).then(() => ({}));
       self.settle(recorded, 'decision.recorded', 'decision.unrecorded', { step, attempt });
     },
-    // What joined in the place of a lost worker has no attempt yet, and takes nothing of this one.
-    send: (_event, { step, attempt, lostUnsent }) => {
-      const { body } = state.decided;
-      const { holding } = company.agents;
-      for (const to of holding) self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
+    // What joined in the place of a lost worker, or machine, has no attempt yet, and takes nothing of this one.
+    send: (_event, context) => {
+      const { step, attempt, lostUnsent, machinesUnsent } = context;
+      const awaited = company.agents.holding.filter(
+        (agent) => ![...machinesUnsent].some((machine) => addresses.agent(machine) === agent),
+      );
+      decide(awaited, context);
       for (const worker of lostUnsent) forget(worker, attempt);
-      state.waitFor('step', {
-        awaited: holding,
-        reason: 'the decision to be applied',
-        step,
-        deadlineMs: job.deadlines.stepMs,
-      });
+      const { stepMs: deadlineMs } = job.deadlines;
+      state.waitFor('step', { awaited, reason: 'the decision to be applied', step, deadlineMs });
+    },
+    decideAgain: (_event, context) => {
+      const isAwaited = (agent: Address): boolean => context.awaited.has(answerOf('machine.applied', agent));
+      decide(company.agents.holding.filter(isAwaited), context);
     },
     forgetLost: ({ body: { worker } }, { attempt }) => forget(worker, attempt),
     failRecord: ({ error }, { step }) => {

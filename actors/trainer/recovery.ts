@@ -1,12 +1,16 @@
-import { assert } from '@troupe/core';
-import { workerRank } from '@troupe/topology/layout';
+import { assert, type Address } from '@troupe/core';
+import { addresses, workerRank } from '@troupe/topology/layout';
 import { agentFor } from '../crew.ts';
+import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
 import type { TrainerEffects } from './machine.ts';
 import { planRecovery } from './recovery-plan.ts';
 import type { TrainerState } from './state.ts';
 
-type LeavingEffects = Pick<TrainerEffects, 'reportLoss' | 'abandon' | 'abandonJoined' | 'heard'>;
+type LeavingEffects = Pick<
+  TrainerEffects,
+  'reportLoss' | 'abandon' | 'abandonJoined' | 'abandonMachine' | 'heard'
+>;
 type ReturningEffects = Pick<
   TrainerEffects,
   'rebuild' | 'findSnapshot' | 'restore' | 'reportRecovered' | 'failRecovery'
@@ -18,6 +22,19 @@ const MOST_LOSSES = 64;
 /** Something is lost: every actor leaves the attempt. */
 export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingEffects {
   const { job, company, options } = state;
+  const reasonToLeave = (): string =>
+    state.loss === null
+      ? 'experts to sit in other groups'
+      : `the run to recover from the loss of ${state.lostWorkers}`;
+  const isDown = (agent: Address, { downMachines }: TrainerContext): boolean =>
+    [...downMachines].some((machine) => addresses.agent(machine) === agent);
+  const tellToLeave = (agent: Address, { step, attempt, down }: TrainerContext): void => {
+    const body = {
+      reason: reasonToLeave(),
+      down: Array.from(down, (node) => job.layout.nodeOf(workerRank(node))),
+    };
+    self.tell(agent, 'attempt.leave', { step, attempt, body, tensors: state.seated });
+  };
   return {
     reportLoss: ({ body }, { step, attempt }) => {
       state.loss ??= { workers: new Set(), atMs: self.clock.now(), step };
@@ -29,20 +46,18 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
       const message = `${sentence}; recovering`;
       options.report({ event: 'fault', message, details: { worker, step, attempt } });
     },
-    abandon: (_event, { attempt, step, down }) => {
+    abandon: (_event, context) => {
+      const { attempt, step } = context;
       for (const name of ['load', 'step', 'evaluation', 'generation', 'checkpoint', 'move'])
         self.endWait(name);
-      const reason =
-        state.loss === null
-          ? 'experts to sit in other groups'
-          : `the run to recover from the loss of ${state.lostWorkers}`;
-      const body = { reason, down: Array.from(down, (node) => job.layout.nodeOf(workerRank(node))) };
+      const reason = reasonToLeave();
       const { all } = company.agents;
-      for (const to of all) self.tell(to, 'attempt.leave', { step, attempt, body, tensors: state.seated });
+      for (const to of all) if (!isDown(to, context)) tellToLeave(to, context);
       self.tell(company.store, 'checkpoint.abandon', { attempt });
       const awaited = [...all, company.store];
       state.waitFor('recovery', { awaited, reason, step, deadlineMs: job.deadlines.recoveryMs });
     },
+    abandonMachine: ({ body }, context) => tellToLeave(addresses.agent(body.machine), context),
     abandonJoined: ({ body: { worker } }, { attempt }) =>
       self.tell(agentFor(job.layout, workerRank(worker)), 'attempt.join', {
         attempt,

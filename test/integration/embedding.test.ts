@@ -492,7 +492,7 @@ test('actors: every actor has its address, node, state and a subscription that e
   t.deepEqual(
     actors.map(({ node, address }) => `${node} ${address}`).filter((line) => /supervisor|L0\//u.test(line)),
     [
-      'agent/0 supervisor',
+      'lead/0 supervisor',
       'worker/0 gate/L0/pp0/dp0',
       'worker/0 expert/L0/ep0/edp0',
       'worker/1 gate/L0/pp0/dp1',

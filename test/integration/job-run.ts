@@ -1,9 +1,17 @@
-import { mountAgent, mountWorker, messageKinds, messages, workerActors, type Job } from '@troupe/actors';
+import {
+  mountAgent,
+  mountLead,
+  mountWorker,
+  messageKinds,
+  messages,
+  workerActors,
+  type Job,
+} from '@troupe/actors';
 import { assert, silentLogger, type Address, type NodeId } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { ActorSystem, Directory } from '@troupe/runtime';
 import { MemoryStorage } from '@troupe/sim';
-import type { Layout, ResolvedTopology } from '@troupe/topology';
+import { leadNode, type Layout, type ResolvedTopology } from '@troupe/topology';
 import { createMemoryNetwork } from '@troupe/transport';
 import { createCodec, type Message } from '@troupe/wire';
 import { systemClock } from 'troupe';
@@ -63,7 +71,7 @@ export async function runJob(
   const homes = new Map<Address, NodeId>(
     rooms.flatMap(({ worker, node }) => workerActors(job, worker).map((name) => [name, node] as const)),
   );
-  const directory = (): Directory => new Directory((name) => homes.get(name) ?? layout.agentOf(0));
+  const directory = (): Directory => new Directory((name) => homes.get(name) ?? leadNode);
   const systems: ActorSystem[] = [];
   const devices = await Promise.all(rooms.map(openDevice));
   return new Promise((resolve, reject) => {
@@ -88,10 +96,20 @@ export async function runJob(
     };
     const losses: number[] = [];
     const workers: ReturnType<typeof mountWorker>[] = [];
-    const agent = begin(layout.agentOf(0));
+    const lead = begin(leadNode);
     const nodes = rooms.map((room) => ({ ...room, system: begin(room.node) }));
-    mountAgent(agent, job, {
+    const store = {
       storage: new MemoryStorage(),
+      folder: '',
+      keep: 1,
+      topology: {},
+      tokenizer: null,
+      corpusSha256: null,
+      resumeFrom: null,
+    };
+    for (let machine = 0; machine < layout.machines.count; machine++)
+      mountAgent(lead, job, { machine, ...(machine === 0 ? { store } : {}) });
+    mountLead(lead, job, {
       trainer: {
         report: (event) => {
           if (event.event === 'step' || event.event === 'eval') losses.push(event.loss);
@@ -103,13 +121,13 @@ export async function runJob(
         peakFlops: null,
         flopsPerToken: 1,
       },
-      store: { folder: '', keep: 1, topology: {}, tokenizer: null, corpusSha256: null, resumeFrom: null },
       supervisor: {
         failed: ({ message }) => reject(new Error(message)),
         heartbeatMs: 60_000,
         silenceMs: 600_000,
         position: () => 'in a test',
         limit: { intensity: 0, periodMs: 1 },
+        restartsAgents: false,
         restart: () => assert(false, 'nothing is lost'),
       },
     });

@@ -21,8 +21,8 @@ const harmless: readonly Fault[] = [
 /** Faults that end a process, an actor or a connection, and what the run says of it when it cannot go on. */
 const grave: readonly { readonly fault: Fault; readonly says: RegExp }[] = [
   { fault: { kind: 'crash', target: 'worker/1', atStep: 1, restartAfterMs: -1 }, says: /worker\/1/ },
-  { fault: { kind: 'crash', target: 'agent/0', atStep: 2 }, says: /agent\/0 was lost, after step 1/ },
-  { fault: { kind: 'crash', target: 'machine/0', atStep: 2 }, says: /agent\/0 was lost, after step 1/ },
+  { fault: { kind: 'crash', target: 'agent/0', atStep: 2 }, says: /lead\/0 was lost, after step 1/ },
+  { fault: { kind: 'crash', target: 'machine/0', atStep: 2 }, says: /lead\/0 was lost, after step 1/ },
 ];
 
 for (const fault of harmless) {

@@ -22,7 +22,7 @@ const ends: readonly {
     code: 'TROUPE_RUN_STUCK',
     explains: ({ kind, target, restartAfterMs }, sentence) => {
       const lost = /recover from the loss of ([\w/, ]+) \(/u.exec(sentence)?.[1]?.split(', ') ?? [];
-      const isMachine = /^(?:machine|disk)\//u.test(target);
+      const isMachine = /^(?:machine|disk|agent)\//u.test(target);
       return (
         (kind === 'crash' || kind === 'lost-unsynced') &&
         restartAfterMs === -1 &&
@@ -31,12 +31,12 @@ const ends: readonly {
     },
   },
   {
-    name: 'the agent was lost',
+    name: 'the lead was lost',
     exitCode: 76,
     code: 'TROUPE_RUN_STUCK',
     explains: ({ kind, target }, sentence) =>
-      sentence.startsWith('agent/0 was lost') &&
-      (kind === 'crash' ? ['agent/0', 'machine/0'].includes(target) : kind === 'lost-unsynced'),
+      sentence.startsWith('lead/0 was lost') &&
+      (kind === 'crash' ? ['lead/0', 'agent/0', 'machine/0'].includes(target) : kind === 'lost-unsynced'),
   },
 ];
 
@@ -54,7 +54,7 @@ const losing = new Set([
 
 /** Workers that a fault may take away at once: those of a machine, or all when the agent hears of none of them ({@link MOST_WORKERS}). */
 const lossesBy = ({ kind, target }: Fault): number =>
-  !losing.has(kind) ? 0 : /^(?:machine|disk|agent)\//u.test(target) ? MOST_WORKERS : 1;
+  !losing.has(kind) ? 0 : /^(?:machine|disk|agent|lead)\//u.test(target) ? MOST_WORKERS : 1;
 
 function tooManyLosses({ result, struck }: Simulation): boolean {
   const found = /that is loss (\d+) within \d+ s, (\d+) tolerated/u.exec(result.error?.message ?? '');

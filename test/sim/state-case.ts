@@ -78,7 +78,9 @@ export class StateCases {
     const simulator = await this.#simulatorOf(cluster);
     const placement = createPlacement(simulator.topology);
     const { actors } = placement;
-    const nodes = placement.nodes.flatMap(({ kind, id }) => (kind === 'agent' ? [] : [id as string]));
+    const nodes = placement.nodes.flatMap(({ kind, id }) =>
+      kind === 'agent' || kind === 'lead' ? [] : [id as string],
+    );
     const last = placement.workers.at(-1)?.id ?? '';
     const loss: Fault = { kind: 'crash', target: last, atStep: 2 };
     const visits = this.#visits.get(cluster) ?? (await visitsOf(simulator, loss));

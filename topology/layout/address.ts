@@ -55,6 +55,8 @@ export const addresses = {
     address(`ward/${placeOf(group, at, axes)}`),
 } as const;
 
+/** The process of trainer and supervisor, apart from the agent on whose machine it is. */
+export const leadNode: NodeId = nodeId('lead/0');
 export const agentNodeOf = (machine: number): NodeId => nodeId(`agent/${machine}`);
 export const workerNode = (rank: number): NodeId => nodeId(`worker/${rank}`);
 export const hostNodeOf = (machine: number): NodeId => nodeId(`host/${machine}`);

@@ -12,7 +12,7 @@ import {
   type TensorSegments,
 } from '@troupe/spec';
 import { expertMaps, rankOf_E, type ExpertMap, type WrittenExperts } from '../expert-map.ts';
-import { addresses, agentNodeOf, hostNodeOf, workerNode } from './address.ts';
+import { addresses, hostNodeOf, workerNode } from './address.ts';
 import { ChoiceGroups } from './choice-groups.ts';
 import { Buddies } from './buddies.ts';
 import { HostBuddies } from './host-buddies.ts';
@@ -444,10 +444,6 @@ export class Layout {
   /** Position of the machine of a worker or host in the topology. */
   machineOf(node: WorkerRank): number {
     return this.isHost(node) ? node - this.#numWorkers : this.machines.machineOf(node);
-  }
-
-  agentOf(machine: number): NodeId {
-    return agentNodeOf(machine);
   }
 
   // Names

@@ -10,14 +10,14 @@ export const systemMessages = {
     body: { reason: field.optional(field.text), error: field.text },
   }),
   'system.describe': message({
-    from: ['supervisor', 'program'],
+    from: ['supervisor', 'agent', 'program'],
     to: ['system'],
     says: 'Asks a node what its actors do: the heartbeat.',
     body: { node: field.text, incarnation: field.number },
   }),
   'system.described': message({
     from: ['system'],
-    to: ['supervisor', 'program'],
+    to: ['supervisor', 'agent', 'program'],
     says: 'One line an actor: its address, its state and how many events wait for it.',
     body: { lines: field.texts },
   }),

@@ -140,7 +140,7 @@ export const faultKinds: readonly FaultKindInfo[] = kinds;
 export interface Fault {
   readonly kind: FaultKind;
   /**
-   * `worker/1`, `host/0`, `agent/0` (process or its device), `machine/0` (all processes of a machine), an actor's address
+   * `worker/1`, `host/0`, `agent/0`, `lead/0` (process or its device), `machine/0` (all processes of a machine), an actor's address
    * (`expert/L0/ep0/edp1`), a link `worker/0,worker/1` (from, to), or `disk/0` (of a machine).
    */
   readonly target: string;

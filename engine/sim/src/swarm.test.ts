@@ -48,7 +48,7 @@ test('swarm: a run has up to twenty faults, of every kind and on every machine, 
     [...new Set(all.map(({ kind }) => kind))].toSorted(),
     faultKinds.map(({ kind }) => kind).toSorted(),
   );
-  for (const target of ['machine/1', 'disk/1', 'agent/0', 'worker/3'])
+  for (const target of ['machine/1', 'disk/1', 'lead/0', 'agent/0', 'agent/1', 'worker/3'])
     t.true(
       all.some((fault) => fault.target === target),
       target,

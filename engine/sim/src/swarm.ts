@@ -52,9 +52,9 @@ export function drawFaults(options: SwarmOptions): readonly Fault[] {
   const most = options.most ?? (uniform() < 0.25 ? 20 : 6);
   // Faults at steps alone, a mixture, or hardly any: what goes wrong during a recovery, a commit or a checkpoint needs several of them there.
   const share = options.watched === undefined ? 0 : pick([0, 0.5, 1, 1]);
-  // The agent of machine 0 holds trainer and store: without it a run cannot go on, so it is struck seldom.
+  // The lead holds the trainer, the agent of machine 0 the store: without them a run cannot go on, so they are struck seldom.
   const process = (): string => {
-    if (uniform() < 0.06) return 'agent/0';
+    if (uniform() < 0.06) return pick(['lead/0', 'agent/0', `agent/${below(options.numMachines)}`]);
     if (options.numMachines > 1 && uniform() < 0.15) return `machine/${1 + below(options.numMachines - 1)}`;
     return `worker/${below(options.numWorkers)}`;
   };
@@ -75,7 +75,8 @@ export function drawFaults(options: SwarmOptions): readonly Fault[] {
   const link = (): string => {
     const from = below(options.numWorkers + 1);
     const to = (from + 1 + below(options.numWorkers)) % (options.numWorkers + 1);
-    const name = (node: number): string => (node === options.numWorkers ? 'agent/0' : `worker/${node}`);
+    const agents = ['lead/0', 'agent/0', `agent/${below(options.numMachines)}`];
+    const name = (node: number): string => (node === options.numWorkers ? pick(agents) : `worker/${node}`);
     return `${name(from)},${name(to)}`;
   };
   const drawn = Array.from({ length: 1 + below(most) }, (): Fault => {

@@ -145,7 +145,7 @@ export class SimWorld {
       for (const process of this.#processesOf(Number(index)))
         this.#strikeProcess(process, fault, forMs, factor);
       if (kind === 'crash') this.#crashMachine(Number(index), fault.restartAfterMs ?? 0);
-    } else if (role === 'worker' || role === 'host' || role === 'agent') {
+    } else if (this.#lives.has(nodeId(fault.target))) {
       this.#strikeProcess(this.life(nodeId(fault.target)), fault, forMs, factor);
     } else hooks.crashActor(fault.target);
   }
@@ -168,7 +168,7 @@ export class SimWorld {
   #strikeProcess(process: SimProcess, fault: Fault, forMs: number, factor: number): void {
     if (!process.isAlive) return;
     if (fault.kind === 'crash' && !fault.target.startsWith('machine'))
-      this.kill(process, 'closed', fault.restartAfterMs ?? 0);
+      for (const each of this.#childrenOf(process)) this.kill(each, 'closed', fault.restartAfterMs ?? 0);
     if (fault.kind === 'hang') {
       process.hang(forMs);
       this.network.hangs(process, forMs);
@@ -210,6 +210,13 @@ export class SimWorld {
 
   #processesOf(machine: number): readonly SimProcess[] {
     return [...this.#lives.values()].filter(({ node }) => this.#options.machineOf(node) === machine);
+  }
+
+  /** What ends with a process: nothing outlives the agent of its machine. */
+  #childrenOf(process: SimProcess): readonly SimProcess[] {
+    return process.node.startsWith('agent/')
+      ? this.#processesOf(this.#options.machineOf(process.node))
+      : [process];
   }
 
   #crashMachine(machine: number, restartAfterMs: number): void {

@@ -71,7 +71,7 @@ test.serial('profile: slices nest, kernels fit their time, arrows join two proce
   const processes = named(events, 'process_name');
   t.deepEqual(
     processes.map(({ name }) => name.replace(/[:( ].*$/u, '')),
-    ['agent/0', 'worker/0', 'worker/1'],
+    ['lead/0', 'worker/0', 'worker/1'],
   );
   const rows = named(events, 'thread_name');
   const [, worker] = processes;

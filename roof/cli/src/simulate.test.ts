@@ -42,7 +42,7 @@ test('simulate: a run that cannot go on writes its log, says how to play it agai
   t.regex(stdout, /again: npx troupe simulate small\.yaml --seed 1 --steps 3 --faults plan\.yaml/);
   t.regex(stdout, /smallest: 1 fault, 1 step --set model\.layers=1/);
   t.regex(stdout, /\n {2}crash agent\/0 at step 1\n/);
-  t.regex(stdout, /exit 76 \(a worker was lost\): agent\/0 was lost, after step 1\n$/);
+  t.regex(stdout, /exit 76 \(a worker was lost\): lead\/0 was lost, after step 1\n$/);
   const log = await readFile(join(cwd, 'runs/simulate/tiny-seed1.log'), 'utf8');
   t.regex(log, /# \d.*crash agent\/0/);
   t.regex(log, /trainer#1 .* handled/);

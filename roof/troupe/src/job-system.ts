@@ -1,4 +1,4 @@
-import { addresses, agentNode, messageKinds, messages, type ProgramSystem } from '@troupe/actors';
+import { addresses, messageKinds, messages, type ProgramSystem } from '@troupe/actors';
 import { serializeError, type Address, type NodeId, type TroupeError } from '@troupe/core';
 import {
   ActorSystem,
@@ -9,9 +9,11 @@ import {
 } from '@troupe/runtime';
 import { defaultHome, type ResolvedTopology } from '@troupe/topology/worker';
 import { createCodec, type Codec } from '@troupe/wire';
+import type { Reports } from './run/reports.ts';
 
 type JobSystemOptions = Omit<SystemOptions, 'codec' | 'messages' | 'directory' | 'onFailure' | 'onStuck'> & {
   readonly topology: ResolvedTopology;
+  readonly reports: Reports;
   /** Default: msgpack headers with a checksum. */
   readonly codec?: Codec;
   /** Where actors start. Default: computed from the topology. */
@@ -29,14 +31,10 @@ const EVENTS_OF_A_REPLICA = 8;
 export const mailboxCapacityOf = ({ parallel }: ResolvedTopology): number =>
   Math.max(MAILBOX_CAPACITY, EVENTS_OF_A_REPLICA * parallel.dp);
 
-/**
- * The actors of one node of a job; what fails, hangs or is lost around them is the supervisor's to judge, wherever it lives.
- *
- * The agent reports workers that are gone. A worker reports a broken connection to another one: either that one is gone, or messages
- * between two that live were lost, and the step has to be restarted.
- */
+/** The actors of one node of a job; what fails, hangs or is lost around them is the supervisor's to judge, wherever it lives. */
 export function createJobSystem({
   topology,
+  reports,
   codec,
   home,
   mailboxCapacity,
@@ -60,20 +58,23 @@ export function createJobSystem({
         return;
       }
       const { code, message, retryable } = serializeError(error, actor);
-      system.tell(addresses.supervisor, 'actor.failed', {
+      system.tell(reports.to, 'actor.failed', {
         body: { actor, code, message, retryable, node, incarnation },
       });
     },
     onStuck: (error, wait) =>
-      system.tell(addresses.supervisor, 'worker.stuck', {
+      system.tell(reports.to, 'worker.stuck', {
         body: { sentence: error.message, awaited: wait.awaited[0] ?? '' },
       }),
   });
   transport.onPeer((event) => {
-    if (event.type !== 'peer.lost' || event.node === agentNode) return;
+    if (event.type !== 'peer.lost') return;
+    const loss = reports.lossOf(event.node);
+    if (loss === null) return;
     const { reason, incarnation: life } = event;
     const body = { node: event.node, incarnation: life, reason, by: node };
-    system.tell(addresses.supervisor, node === agentNode ? 'worker.lost' : 'link.lost', { body });
+    if (loss === 'worker.lost') system.tell(addresses.supervisor, loss, { body });
+    else system.tell(reports.to, loss, { body });
   });
   return system;
 }

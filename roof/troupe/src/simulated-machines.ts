@@ -1,4 +1,3 @@
-import { agentNode } from '@troupe/actors';
 import type { NodeId } from '@troupe/core';
 import { defaultSpeed, type DeviceSpeed, type LinkModel } from '@troupe/sim';
 import { createPlacement, type ResolvedTopology } from '@troupe/topology';
@@ -9,7 +8,7 @@ export interface SimulatedMachines {
   /** Position of a node's machine. */
   readonly machineOf: (node: NodeId) => number;
   readonly speedOf: (node: NodeId) => DeviceSpeed;
-  /** Event-loop time of one turn of an actor on a node, milliseconds; 0 without a calibration, and for agents. */
+  /** Event-loop time of one turn of an actor on a node, milliseconds; 0 without a calibration, and for agents and the lead. */
   readonly turnMsOf: (node: NodeId) => number;
   readonly linkOf: (from: NodeId, to: NodeId) => Partial<LinkModel>;
 }
@@ -28,7 +27,7 @@ export function simulatedMachines(
   const machines = new Map<string, number>(
     createPlacement(topology).nodes.map((node) => [node.id, node.machineIndex]),
   );
-  const machineOf = (node: NodeId): number => machines.get(node) ?? machines.get(agentNode) ?? 0;
+  const machineOf = (node: NodeId): number => machines.get(node) ?? 0;
   const linkModel = (
     { latencyMs, jitterMs, jitter, bandwidthGBps, loss }: ResolvedTopology['links']['inside'],
     bytesPerMs = bandwidthGBps * BYTES_PER_MS,
@@ -68,7 +67,7 @@ export function simulatedMachines(
       // The memory that a device is out of is not a host's.
       return node.startsWith('host/') ? { ...speed, memoryBytes: Number.POSITIVE_INFINITY } : speed;
     },
-    turnMsOf: (node) => (node.startsWith('agent/') ? 0 : (figures[machineOf(node)]?.turnMs ?? 0)),
+    turnMsOf: (node) => (/^(?:agent|lead)\//u.test(node) ? 0 : (figures[machineOf(node)]?.turnMs ?? 0)),
     linkOf: (from, to) => (machineOf(from) === machineOf(to) ? inside : between),
   };
 }

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
-import { addresses, agentNode, type ProgramSystem } from '@troupe/actors';
+import { addresses, type ProgramSystem } from '@troupe/actors';
 import { assert, nodeId, TroupeError, type Logger, type NodeId } from '@troupe/core';
-import { Layout, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
+import { Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import type { RunChoices } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
@@ -9,6 +9,8 @@ import { systemClock } from '../ports/clock.ts';
 import type { Recorder } from '../profile/recorder.ts';
 import type { RunDataChoice } from '../run-data.ts';
 import type { ExitHandler, Processes } from '../run/processes.ts';
+import { reportsOf } from '../run/reports.ts';
+import { homeBesideLead } from './home-beside-lead.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
@@ -57,7 +59,9 @@ type DeviceReport = Pick<Extract<WorkerMessage, { type: 'ready' }>, 'device' | '
  * their pipe closes.
  */
 export class ForkedProcesses implements Processes {
+  readonly restartsAgents = false;
   readonly #topology: ResolvedTopology;
+  readonly #layout: Layout;
   /** Names of workers and hosts, by rank. */
   readonly #nodes: readonly NodeId[];
   readonly #options: ForkedOptions;
@@ -74,7 +78,7 @@ export class ForkedProcesses implements Processes {
   #plan: ListeningPlan | null = null;
   #opening: Promise<ZmqTransport> | null = null;
   #transport: ZmqTransport | null = null;
-  #agent: ProgramSystem | null = null;
+  #lead: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
   #handler: ExitHandler | null = null;
   #sent = { bytes: 0, messages: 0 };
@@ -85,6 +89,7 @@ export class ForkedProcesses implements Processes {
   constructor(topology: ResolvedTopology, options: ForkedOptions) {
     const layout = new Layout(topology);
     this.#topology = topology;
+    this.#layout = layout;
     this.#nodes = Array.from(layout.nodes(), (node) => layout.nodeOf(node));
     this.#options = options;
     this.#allListen = new Promise<void>((resolve, reject) => {
@@ -95,9 +100,19 @@ export class ForkedProcesses implements Processes {
     this.#allListen.catch(() => {});
   }
 
-  get agent(): ProgramSystem {
-    assert(this.#agent !== null, 'the agent has a system when all workers listen');
-    return this.#agent;
+  get lead(): ProgramSystem {
+    assert(this.#lead !== null, 'the lead has a system when all workers listen');
+    return this.#lead;
+  }
+
+  /** All of them are beside the lead. */
+  agentOf(): ProgramSystem {
+    return this.lead;
+  }
+
+  beginAgent(machine: number, incarnation: number, begun: (system: ProgramSystem) => void): void {
+    assert(incarnation === 1, 'an agent beside the lead lives as long', { machine });
+    begun(this.lead);
   }
 
   get pids(): readonly number[] {
@@ -124,7 +139,7 @@ export class ForkedProcesses implements Processes {
     process.once('exit', this.#leaveNothing);
     for (const rank of this.#nodes.keys()) this.#workers.push(this.#fork(rank, 1, plan));
     const opening = openZmqTransport({
-      node: nodeId(agentNode),
+      node: nodeId(leadNode),
       incarnation: 1,
       clock: this.#clock,
       logger: this.#options.logger,
@@ -146,9 +161,11 @@ export class ForkedProcesses implements Processes {
     if (this.#isOver) return;
     transport.setPeers((node) => this.#places().find((place) => place.node === node));
     const { logger, recorder, unjudged } = this.#options;
-    this.#agent = createJobSystem({
-      node: nodeId(agentNode),
+    this.#lead = createJobSystem({
+      node: nodeId(leadNode),
       topology: this.#topology,
+      reports: reportsOf(this.#layout, leadNode),
+      home: homeBesideLead(this.#topology),
       transport,
       clock: this.#clock,
       logger,
@@ -178,7 +195,7 @@ export class ForkedProcesses implements Processes {
   async end(): Promise<void> {
     this.#isOver = true;
     this.#resolveListening();
-    this.#agent?.stop();
+    this.#lead?.stop();
     this.#options.recorder?.close();
     await Promise.all(this.#earlier);
     await Promise.all(this.#workers.map((worker) => worker.end(this.#clock, GRACE_MS)));
@@ -195,7 +212,7 @@ export class ForkedProcesses implements Processes {
 
   #places(): readonly NodeEndpoints[] {
     const transport = this.#transport;
-    const own = transport === null ? [] : [{ node: agentNode, ...transport.endpoints }];
+    const own = transport === null ? [] : [{ node: leadNode, ...transport.endpoints }];
     return [...this.#listening.values(), ...own];
   }
 
@@ -237,7 +254,7 @@ export class ForkedProcesses implements Processes {
 
   #exited(rank: number, incarnation: number, reason: string): void {
     const node = this.#nodeOf(rank);
-    if (this.#agent === null)
+    if (this.#lead === null)
       this.#failStart(
         new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
           retryable: true,
@@ -274,6 +291,6 @@ export class ForkedProcesses implements Processes {
     const node = this.#nodeOf(rank);
     this.#failStart(new TroupeError(code, message, { retryable }));
     const body = { actor: node, code, message, retryable, node, incarnation };
-    this.#agent?.tell(addresses.supervisor, 'actor.failed', { body });
+    this.#lead?.tell(addresses.supervisor, 'actor.failed', { body });
   }
 }

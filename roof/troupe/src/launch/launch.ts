@@ -1,9 +1,8 @@
 import { rmSync } from 'node:fs';
-import { agentNode } from '@troupe/actors';
 import { assert, type Logger } from '@troupe/core';
 import type { DataStatistics } from '@troupe/data';
 import type { RunEvent } from '@troupe/telemetry';
-import type { ResolvedTopology } from '@troupe/topology';
+import { leadNode, type ResolvedTopology } from '@troupe/topology';
 import { dataWarnings } from '../data-warnings.ts';
 import { checkpointMustFit, firstOf } from '../first-state.ts';
 import { evaluationSequences, jobOf, type RunChoices } from '../job.ts';
@@ -59,7 +58,7 @@ export interface Launch {
 const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 
 /**
- * Forks one worker process a device, and hosts trainer, supervisor and store in this one.
+ * Forks one worker process a device, and hosts the lead (trainer and supervisor), the agents and the store in this one.
  *
  * @throws {OptionError} TROUPE_OPTION with every option that is not what it has to be
  * @throws {TroupeError} what is wrong with the topology or its data, before anything is forked
@@ -124,7 +123,7 @@ class ForkedLaunch implements Launch {
     this.#options = options;
     const clock = systemClock();
     this.#pace = new Pace(() => clock.now());
-    const own = logger.child({ node: agentNode });
+    const own = logger.child({ node: leadNode });
     this.#recorder = openRecorder(topology, options, own);
     const { logLevel, spare, profile } = options;
     this.#processes = new ForkedProcesses(topology, {
@@ -273,7 +272,7 @@ function openRecorder(
   if (profile === undefined) return null;
   // What a run that was killed left behind belongs to another profile.
   for (const path of partPaths(profile, parallel.world)) rmSync(path, { force: true });
-  const recorder = new Recorder(profile, agentNode, logger);
-  recorder.begin(agentNode, null);
+  const recorder = new Recorder(profile, leadNode, logger);
+  recorder.begin(leadNode, null);
   return recorder;
 }

@@ -13,8 +13,10 @@ import { Pace } from '../pace.ts';
 import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { Recorder } from '../profile/recorder.ts';
+import { reportsOf } from '../run/reports.ts';
 import { beginWorker } from '../run/worker-life.ts';
 import { surviveClosedTerminal } from './closed-terminal.ts';
+import { homeBesideLead } from './home-beside-lead.ts';
 import { listenAs } from './listening.ts';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
 
@@ -118,6 +120,8 @@ class Worker {
     const system = createJobSystem({
       node: nodeId(this.#node),
       topology,
+      reports: reportsOf(job.layout, nodeId(this.#node)),
+      home: homeBesideLead(topology),
       transport,
       clock: this.#clock,
       logger: this.#logger,

@@ -1,6 +1,6 @@
 import { callCost, callShape, onHost, type Device } from '@troupe/kernel-set';
 import type { Address, Logger, NodeId, Packet } from '@troupe/core';
-import { agentNode, workerNode } from '@troupe/actors';
+import { leadNode, workerNode } from '@troupe/topology/worker';
 import type { ActorEvent, Probe, ProbedList, Turn, Wait } from '@troupe/runtime';
 import type { CallTuple, NodeRecord } from '@troupe/telemetry';
 import { packetName, type Message } from '@troupe/wire';
@@ -25,9 +25,9 @@ const OPENING = 'step.open';
 const partPath = ({ partPrefix }: ProfilePlan, node: string): string =>
   `${partPrefix}.${node.replaceAll('/', '-')}.part`;
 
-/** Parts of the agent and of its workers. */
+/** Parts of the lead and of its workers. */
 export const partPaths = (plan: ProfilePlan, numWorkers: number): readonly string[] =>
-  [agentNode, ...Array.from({ length: numWorkers }, (_, rank) => workerNode(rank))].map((node) =>
+  [leadNode, ...Array.from({ length: numWorkers }, (_, rank) => workerNode(rank))].map((node) =>
     partPath(plan, node),
   );
 

@@ -1,10 +1,4 @@
-import {
-  agentNode,
-  type Job,
-  type MountedWorker,
-  type ProgramSystem,
-  type TokenSource,
-} from '@troupe/actors';
+import { type Job, type MountedWorker, type ProgramSystem, type TokenSource } from '@troupe/actors';
 import {
   assert,
   nodeId,
@@ -17,10 +11,11 @@ import {
 } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import type { Turn } from '@troupe/runtime';
-import { defaultHome, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
+import { agentNodeOf, defaultHome, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { createJobSystem } from '../job-system.ts';
 import type { Lives, LifePorts } from './lives.ts';
 import type { ExitHandler, Processes } from './processes.ts';
+import { reportsOf } from './reports.ts';
 import { beginWorker } from './worker-life.ts';
 
 export interface HostedOptions {
@@ -57,7 +52,8 @@ function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof def
 
 /** Workers that share this process, or a simulated world: each with a system, a transport and a device of its own. */
 export class HostedProcesses implements Processes {
-  readonly agent: ProgramSystem;
+  readonly lead: ProgramSystem;
+  readonly restartsAgents = true;
   /** What is mounted now, by rank. */
   readonly workers: MountedWorker[] = [];
   readonly #options: HostedOptions;
@@ -67,15 +63,19 @@ export class HostedProcesses implements Processes {
   /** The life of a node that was asked for last. */
   readonly #wanted = new Map<NodeId, number>();
   #thrown: { readonly error: TroupeError; readonly actor: Address } | null = null;
+  /** Workers that wait for the next life of their machine's agent. */
+  readonly #waiting = new Map<NodeId, (() => void)[]>();
   #isOver = false;
 
   constructor(options: HostedOptions) {
     this.#options = options;
     this.#home = remembered(defaultHome(options.topology));
-    this.agent = this.#open(agentNode, 1).system;
+    this.lead = this.#open(leadNode, 1).system;
+    const { machines } = options.job.layout;
+    for (let machine = 0; machine < machines.count; machine++) this.#open(agentNodeOf(machine), 1);
   }
 
-  /** Systems of the present lives, the agent's first. */
+  /** Systems of the present lives, the lead's first. */
   get systems(): ReadonlyMap<NodeId, ProgramSystem> {
     return this.#systems;
   }
@@ -89,14 +89,58 @@ export class HostedProcesses implements Processes {
     this.#options.lives.onExit(handler);
   }
 
+  agentOf(machine: number): ProgramSystem {
+    const found = this.#systems.get(agentNodeOf(machine));
+    assert(found, 'every machine has an agent', { machine });
+    return found;
+  }
+
+  beginAgent(machine: number, incarnation: number, begun: (system: ProgramSystem) => void): void {
+    const node = agentNodeOf(machine);
+    const listen = (system: ProgramSystem): void => {
+      begun(system);
+      system.listen();
+    };
+    if (incarnation === 1) {
+      listen(this.agentOf(machine));
+      return;
+    }
+    if (!this.#waiting.has(node)) this.#waiting.set(node, []);
+    this.#boot(node, incarnation, () => {
+      listen(this.#open(node, incarnation).system);
+      const waiting = this.#waiting.get(node) ?? [];
+      this.#waiting.delete(node);
+      for (const run of waiting) run();
+    });
+  }
+
   begin(worker: WorkerRank, incarnation: number): void {
-    const node = this.#options.job.layout.nodeOf(worker);
+    const { layout } = this.#options.job;
+    if (incarnation === 1) {
+      this.#begin(worker, incarnation);
+      return;
+    }
+    this.#boot(layout.nodeOf(worker), incarnation, () => {
+      const waiting = this.#waiting.get(agentNodeOf(layout.machineOf(worker)));
+      const run = (): void => {
+        if (this.#isWanted(layout.nodeOf(worker), incarnation)) this.#begin(worker, incarnation);
+      };
+      if (waiting === undefined) run();
+      else waiting.push(run);
+    });
+  }
+
+  /** Ends what is left of a node, and runs when its next life is up, unless another one was asked for meanwhile. */
+  #boot(node: NodeId, incarnation: number, run: () => void): void {
     this.#wanted.set(node, incarnation);
-    if (incarnation === 1) return this.#begin(worker, incarnation);
     this.#systems.get(node)?.stop();
     this.#options.lives.boot(node, () => {
-      if (!this.#isOver && this.#wanted.get(node) === incarnation) this.#begin(worker, incarnation);
+      if (this.#isWanted(node, incarnation)) run();
     });
+  }
+
+  #isWanted(node: NodeId, incarnation: number): boolean {
+    return !this.#isOver && this.#wanted.get(node) === incarnation;
   }
 
   async end(): Promise<void> {
@@ -130,6 +174,7 @@ export class HostedProcesses implements Processes {
     const system = createJobSystem({
       node,
       topology,
+      reports: reportsOf(this.#options.job.layout, node),
       transport: life.transport,
       clock: life.clock,
       logger,

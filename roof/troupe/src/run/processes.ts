@@ -6,16 +6,26 @@ import type { WorkerRank } from '@troupe/topology/worker';
 export type ExitHandler = (node: NodeId, incarnation: number, reason: string) => void;
 
 /**
- * The processes of a run: this one with its agent, and one for each worker.
+ * The processes of a run: this one with the lead, an agent a machine, and one for each worker.
  *
  * A port. Its bodies are forked processes (`launch`), parts of this process (`startCluster`) and a simulated cluster (`simulate`); a
  * {@link Run} is the same over each.
  */
 export interface Processes {
-  /** The system of the agent's node, which is in this process. It has no actors yet and does not listen. */
-  readonly agent: ProgramSystem;
+  /** The system of the lead, which is in this process. It has no actors yet and does not listen. */
+  readonly lead: ProgramSystem;
+  /** A lost agent can begin another life. */
+  readonly restartsAgents: boolean;
   /**
-   * Begins a life of a worker: its device, its data, its actors. What is left of the life before it ends first; of two that were
+   * Begins a life of the agent of a machine, once what is left of the one before has ended; it listens when `begun` has mounted its actors.
+   *
+   * @param incarnation - from 1, whose `begun` is called at once
+   */
+  beginAgent(machine: number, incarnation: number, begun: (system: ProgramSystem) => void): void;
+  /** The system of the present life of an agent, which hears of the ends of its machine's processes. */
+  agentOf(machine: number): ProgramSystem;
+  /**
+   * Begins a life of a worker, when its agent is there: its device, its data, its actors. What is left of the life before it ends first; of two that were
    * asked for before the first is up, the later one comes.
    *
    * @param incarnation - from 1; a later life joins a run that goes on, and says so

@@ -1,11 +1,12 @@
 import test from 'ava';
-import { agentNode } from '@troupe/actors';
 import { nodeId, silentLogger, TroupeError } from '@troupe/core';
-import { resolveTopology } from '@troupe/topology';
+import { leadNode, resolveTopology } from '@troupe/topology';
 import { jobOf } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { localLives } from './lives.ts';
 import type { ExitHandler, Processes } from './processes.ts';
+import { homeBesideLead } from '../launch/home-beside-lead.ts';
+import { reportsOf } from './reports.ts';
 import { Run } from './run.ts';
 
 const topology = resolveTopology({
@@ -25,12 +26,14 @@ const job = jobOf(topology, {
 function silentRun(report: () => unknown = () => {}) {
   const asked: string[] = [];
   const lives = localLives();
-  const life = lives.open(agentNode, 1);
+  const life = lives.open(leadNode, 1);
   // They can be reached.
   for (let rank = 0; rank < 2; rank++) lives.open(nodeId(`worker/${rank}`), 1);
-  const agent = createJobSystem({
-    node: nodeId(agentNode),
+  const lead = createJobSystem({
+    node: nodeId(leadNode),
     topology,
+    reports: reportsOf(job.layout, leadNode),
+    home: homeBesideLead(topology),
     logger: silentLogger,
     clock: life.clock,
     transport: life.transport,
@@ -38,10 +41,13 @@ function silentRun(report: () => unknown = () => {}) {
   });
   const heard: ExitHandler[] = [];
   const processes: Processes = {
-    agent,
+    lead,
+    restartsAgents: false,
+    agentOf: () => lead,
+    beginAgent: (_machine, _incarnation, begun) => begun(lead),
     begin: (worker, incarnation) => void asked.push(`begin ${worker} ${incarnation}`),
     end: async () => {
-      agent.stop();
+      lead.stop();
       await new Promise((resolve) => setImmediate(resolve));
       asked.push('end');
     },

@@ -1,9 +1,9 @@
-import { addresses, mountAgent, type Job, type RunFailure } from '@troupe/actors';
+import { addresses, mountAgent, mountLead, type Job, type RunFailure } from '@troupe/actors';
 import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
 import { assert, callBack, TroupeError, type FolderLock, type NodeId, type Storage } from '@troupe/core';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
-import type { ResolvedTopology } from '@troupe/topology';
+import { agentNodeOf, type ResolvedTopology } from '@troupe/topology';
 import { lossLimit } from '../job.ts';
 import { RunEndedError } from '../errors.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
@@ -66,7 +66,7 @@ export function startEvent(
 /**
  * One run of a topology, on whatever its processes are.
  *
- * It begins the workers and restarts the lost ones, mounts trainer, supervisor and store, hands on what they report, and ends
+ * It begins agents and workers and restarts the lost ones, mounts trainer, supervisor and store, hands on what they report, and ends
  * everything in order when there is a result.
  *
  * ONE-1: there is one result, the first; what comes after it changes nothing.
@@ -99,7 +99,7 @@ export class Run {
     });
   }
 
-  /** Begins the workers and mounts the agent. Its processes are open. */
+  /** Begins the agents and the workers, and mounts the lead. Its processes are open. */
   start(work: RunWork): void {
     assert(this.#work === null, 'a run starts once');
     // A callback of the program threw while the data were read.
@@ -107,21 +107,25 @@ export class Run {
     this.#work = work;
     const { processes, metrics } = this.#ports;
     metrics?.onProblem((message) => this.report({ event: 'warning', message }));
+    const { layout } = work.job;
     processes.onExit((node, incarnation, reason) => {
-      if (!this.#isOver)
-        processes.agent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
+      const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
+      if (this.#isOver || worker === undefined) return;
+      const parent = processes.agentOf(layout.machineOf(worker));
+      parent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     });
     this.#journal = this.#openJournal(work);
-    for (const node of work.job.layout.nodes()) processes.begin(node, 1);
-    this.#mountAgent(work);
-    processes.agent.listen();
+    for (const node of layout.nodes()) processes.begin(node, 1);
+    for (let machine = 0; machine < layout.machines.count; machine++) this.#beginAgent(work, machine, 1);
+    this.#mountLead(work);
+    processes.lead.listen();
   }
 
   /** Finishes the open step, writes a checkpoint where these are on, and ends with the exit code of the reason. */
   stop(reason: StopReason = 'interrupted'): void {
     this.#reason = reason;
     if (this.#work === null) this.#end(this.#stopped());
-    else this.#ports.processes.agent.tell(addresses.trainer, 'run.stop');
+    else this.#ports.processes.lead.tell(addresses.trainer, 'run.stop');
   }
 
   /**
@@ -134,7 +138,7 @@ export class Run {
     sources: readonly (readonly number[])[] = [],
   ): Promise<Float32Array> {
     const answer = new Promise<Float32Array>((resolve) => (this.#answer = resolve));
-    this.#ports.processes.agent.tell(addresses.trainer, 'prompt.put', {
+    this.#ports.processes.lead.tell(addresses.trainer, 'prompt.put', {
       tensors: {
         ids_T: Int32Array.from(contexts.flat()),
         lengths_N: Int32Array.from(contexts, ({ length }) => length),
@@ -192,12 +196,21 @@ export class Run {
     this.#finish(result);
   }
 
-  #mountAgent({ job, peakFlops, store: { storage, ...store } }: RunWork): void {
+  #beginAgent({ job, store: { storage, ...store } }: RunWork, machine: number, incarnation: number): void {
+    this.#ports.processes.beginAgent(machine, incarnation, (system) => {
+      // Without a storage nothing is asked of it.
+      const sink = { ...store, storage: storage as Storage, topology: this.#topology.portable };
+      const joins = incarnation > 1;
+      mountAgent(system, job, { machine, joins, ...(machine === 0 ? { store: sink } : {}) });
+      const body = { node: agentNodeOf(machine), incarnation };
+      if (joins) system.tell(addresses.supervisor, 'worker.joined', { body });
+    });
+  }
+
+  #mountLead({ job, peakFlops, ...work }: RunWork): void {
     const { processes, errorOf, watch, position, opened, ready } = this.#ports;
     const journal = this.#journal;
-    mountAgent(processes.agent, job, {
-      // Without a storage nothing is asked of it.
-      storage: storage as Storage,
+    mountLead(processes.lead, job, {
       trainer: {
         report: (event) => this.report(event),
         ...(journal === null ? {} : { record: (decided) => journal.record(decided) }),
@@ -212,13 +225,13 @@ export class Run {
         peakFlops,
         flopsPerToken: trainingFlopsPerToken(job.model),
       },
-      store: { ...store, topology: this.#topology.portable },
       supervisor: {
         failed: (failure) => this.fail(errorOf(failure)),
         ...watch,
         position: () => position(this.#step),
         limit: lossLimit(this.#topology),
-        restart: (node, incarnation) => this.#restart(job, node, incarnation),
+        restartsAgents: processes.restartsAgents,
+        restart: (node, incarnation) => this.#restart({ job, peakFlops, ...work }, node, incarnation),
       },
     });
   }
@@ -235,10 +248,17 @@ export class Run {
     );
   }
 
-  #restart({ layout }: Job, node: NodeId, incarnation: number): void {
-    const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
-    assert(worker !== undefined, 'a worker of this run was lost', { node });
+  #restart(work: RunWork, node: NodeId, incarnation: number): void {
+    const { layout } = work.job;
     this.#journal?.noteLife(node, incarnation);
-    this.#ports.processes.begin(worker, incarnation);
+    const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
+    if (worker !== undefined) {
+      this.#ports.processes.begin(worker, incarnation);
+      return;
+    }
+    const machines = Array.from({ length: layout.machines.count }, (_, machine) => machine);
+    const machine = machines.find((each) => agentNodeOf(each) === node);
+    assert(machine !== undefined, 'a worker or an agent of this run was lost', { node });
+    this.#beginAgent(work, machine, incarnation);
   }
 }

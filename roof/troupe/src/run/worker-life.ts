@@ -26,6 +26,7 @@ export function beginWorker(system: ProgramSystem, job: Job, life: WorkerLife): 
   const mounted = mountWorker(system, job, { worker, device, tokens, joins });
   system.listen();
   // Over the connections of this life, so that whatever follows from it travels on them too.
-  if (joins) system.tell(addresses.supervisor, 'worker.joined', { body: { node: system.node, incarnation } });
+  const agent = addresses.agent(job.layout.machineOf(worker));
+  if (joins) system.tell(agent, 'worker.joined', { body: { node: system.node, incarnation } });
   return mounted;
 }

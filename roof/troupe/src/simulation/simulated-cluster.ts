@@ -1,4 +1,4 @@
-import { addresses, agentNode, type ProgramSystem } from '@troupe/actors';
+import { addresses, type ProgramSystem } from '@troupe/actors';
 import {
   isThenable,
   runUserCode,
@@ -14,7 +14,7 @@ import type { SyncDevice } from '@troupe/kernel-set';
 import type { Turn } from '@troupe/runtime';
 import { FaultPlan, simDevice, SimulationCrashError, SimWorld, Trace, type Checkers } from '@troupe/sim';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
-import { createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
+import { agentNodeOf, createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
 import { createReferenceCodec } from '@troupe/wire';
 import { journalPath } from '../run/decision-journal.ts';
 import type { LifePorts, Lives } from '../run/lives.ts';
@@ -73,13 +73,13 @@ export class SimulatedCluster {
     };
   }
 
-  /** The disk of the agent's machine, as its present life sees it. */
+  /** The disk of the first machine, as its agent sees it. */
   get storage(): Storage {
-    return this.world.disk(this.#machines.machineOf(agentNode)).open(this.world.life(agentNode));
+    return this.world.disk(0).open(this.world.life(agentNodeOf(0)));
   }
 
   #lastingJournal(): Uint8Array | null {
-    return this.world.disk(this.#machines.machineOf(agentNode)).lasting(journalPath(CHECKPOINT_FOLDER));
+    return this.world.disk(0).lasting(journalPath(CHECKPOINT_FOLDER));
   }
 
   /** Somebody has seen the turn after which the run is over. */

@@ -186,7 +186,8 @@ export function touchedBy(fault: Fault, topology: ResolvedTopology): readonly st
   const { nodes, actors } = createPlacement(topology);
   const names = fault.target.split(',').flatMap((target) => {
     const [role, index] = target.split('/');
-    if (role !== 'machine' && role !== 'disk') return [target];
+    // Nothing outlives the agent of its machine.
+    if (role !== 'machine' && role !== 'disk' && !/^agent\/\d+$/u.test(target)) return [target];
     return nodes.filter(({ machineIndex }) => machineIndex === Number(index)).map(({ id }) => id as string);
   });
   return [

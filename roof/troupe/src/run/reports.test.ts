@@ -1,0 +1,30 @@
+import test from 'ava';
+import { nodeId } from '@troupe/core';
+import { Layout, resolveTopology } from '@troupe/topology';
+import { reportsOf } from './reports.ts';
+
+test('reports: who tells of which lost connection, so that every loss has one that judges it by what it is', (t) => {
+  const layout = new Layout(
+    resolveTopology({
+      model: { layers: 1, moe: { experts: 4 } },
+      train: { batch: 4, grains: 4 },
+      parallel: { dp: 4, ep: 2 },
+      machines: ['h0', 'h1'].map((host) => ({ host, devices: ['cpu:0', 'cpu:1'] })),
+    }),
+  );
+  const [lead, first, second] = ['lead/0', 'agent/0', 'agent/1'].map((node) =>
+    reportsOf(layout, nodeId(node)),
+  );
+  const of = (reports: typeof lead, node: string) => reports?.lossOf(nodeId(node)) ?? null;
+  t.is(of(lead, 'agent/0'), 'link.lost', 'it would be gone itself');
+  t.is(of(lead, 'agent/1'), 'worker.lost');
+  t.is(of(first, 'worker/1'), 'worker.lost');
+  t.is(of(first, 'worker/2'), 'link.lost', 'a shard that loads or saves');
+  t.is(of(second, 'worker/2'), 'worker.lost');
+  t.is(of(second, 'lead/0'), null);
+  const worker = reportsOf(layout, nodeId('worker/2'));
+  t.is(worker.to as string, 'agent/m1');
+  t.is(of(worker, 'agent/1'), null);
+  t.is(of(worker, 'agent/0'), 'link.lost');
+  t.is(of(worker, 'worker/3'), 'link.lost');
+});
