@@ -1,9 +1,10 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import type { NetworkInterfaceInfo } from 'node:os';
 import { AddressError } from './errors.ts';
 
-/** What `os.networkInterfaces()` gives. */
-export type MachineInterfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+/** What `os.networkInterfaces()` gives, as far as it is looked at: programs without the types of Node see this one. */
+export type MachineInterfaces = Readonly<
+  Record<string, readonly { readonly address: string; readonly internal: boolean }[] | undefined>
+>;
 
 /** Which addresses of a machine come first. */
 export interface OfferChoice {
