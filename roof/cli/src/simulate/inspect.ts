@@ -69,14 +69,15 @@ export async function inspect(
       const steps = seen.get(event.type);
       if (steps === undefined) seen.set(event.type, new Set([event.step]));
       else steps.add(event.step);
-      if (options.inspect !== undefined && address !== options.inspect) return;
+      if (isReached || (options.inspect !== undefined && address !== options.inspect)) return;
       turns.push(
         `${atMs.toFixed(3)} ms ${address}: ${event.type} of ${event.from} (step ${event.step}, attempt ${event.attempt}, layer ${event.layer}, microbatch ${event.microbatch}) ${outcome}: ${stateBefore} → ${stateAfter}`,
       );
       if (turns.length > TURNS) turns.shift();
     },
     until: ({ address, event }) => {
-      isReached =
+      // Other turns of the same moment may follow.
+      isReached ||=
         until !== null &&
         event.type === until.kind &&
         (until.step === null || event.step === until.step) &&
