@@ -1,12 +1,16 @@
 /**
- * Keys of CURVE, Z85 text of 40 characters each. In the simplest set-up all nodes of a run share one pair, and `serverPublic` equals
+ * Keys of CURVE, Z85 text of 40 characters each.
+ *
+ * A run gives each machine a pair of its own, and `nodes` says which key each node has. Where all share one pair, `serverPublic` equals
  * `public`; then only who holds the pair can connect, in either direction.
  */
 export interface CurveKeys {
-  /** Public key of the nodes we connect to. */
-  readonly serverPublic: string;
   readonly public: string;
   readonly secret: string;
-  /** Public keys that may connect to us besides `public` and `serverPublic`. */
+  /** Public keys by node: a node is called under its key, and heard under it alone. Looked at each time, so it may grow. */
+  readonly nodes?: ReadonlyMap<string, string>;
+  /** Public key under which nodes are called that `nodes` lacks. */
+  readonly serverPublic?: string;
+  /** Public keys besides `public` and `serverPublic` that may speak for nodes that `nodes` lacks: the first one of a name stays its own. */
   readonly authorized?: readonly string[];
 }

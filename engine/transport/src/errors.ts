@@ -91,11 +91,12 @@ export class AddressError extends TroupeError {
 /** Whoever sits where a node should be will not talk to this one, or must not be talked to: keys do not fit. */
 export class RefusedError extends TroupeError {
   override readonly name = 'RefusedError';
-  constructor(node: NodeId, places: string) {
+  constructor(node: NodeId, places: string, run = '') {
+    const own = run === '' ? '' : ` (this node has those of run ${run})`;
     super(
       'TROUPE_TRANSPORT_REFUSED',
-      `node '${node}' cannot be talked to: ${places}; give both the keys of one run`,
-      { details: { node, places } },
+      `node '${node}' cannot be talked to: ${places}; give both the keys of one run${own}`,
+      { details: { node, places, run } },
     );
   }
 }

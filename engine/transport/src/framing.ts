@@ -2,7 +2,7 @@ import { assert, type Lane, type Packet } from '@troupe/core';
 import { lanes } from './limits.ts';
 
 /** Version of what travels between two transports; raised by every change that an older one would misread. */
-export const transportVersion = 1;
+export const transportVersion = 2;
 
 /** Types of message between two transports. */
 export const types = { hello: 1, welcome: 2, packets: 3, credit: 4, goodbye: 5, goodbyeAck: 6 } as const;

@@ -21,6 +21,10 @@ export interface Hello {
   readonly node: NodeId;
   readonly incarnation: number;
   readonly to: NodeId;
+  /** Which run the caller belongs to; empty: it does not say. */
+  readonly run: string;
+  /** Under CURVE the public key that the caller has the secret of; a proof follows. */
+  readonly key?: string;
   /** Where the caller listens. */
   readonly endpoints: Endpoints;
   /** What the caller lets the callee have on the way. */
@@ -48,6 +52,8 @@ export function decodeHello(bytes: Uint8Array): Hello {
     node: nodeId(textOf(hello['node'])),
     incarnation: countOf(hello['incarnation']),
     to: nodeId(textOf(hello['to'])),
+    run: hello['run'] === '' ? '' : textOf(hello['run']),
+    ...(hello['key'] === undefined ? {} : { key: textOf(hello['key']) }),
     endpoints: { ...placeOf(endpoints), ...othersOf(endpoints['others']) },
     creditBytes: { control: countOf(credit['control']), data: countOf(credit['data']) },
   };

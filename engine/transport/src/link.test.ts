@@ -6,6 +6,7 @@ import { Link, type LinkHost } from './link.ts';
 const host: LinkHost = {
   node: nodeId('a'),
   incarnation: 1,
+  run: '',
   endpoints: { control: 'ipc://a', data: 'ipc://b' },
   clock: new ManualClock(),
   logger: silentLogger,
@@ -18,6 +19,7 @@ const host: LinkHost = {
   resolve: () => undefined,
   check: () => undefined,
   isSecured: () => false,
+  seal: (hello) => hello,
   refused: () => undefined,
   open: () => {
     throw new Error('nothing is dialled here');

@@ -39,6 +39,10 @@ const answerMs = 5000;
 export interface LinkHost {
   readonly node: NodeId;
   readonly incarnation: number;
+  /** Which run it belongs to; empty: it does not say. */
+  readonly run: string;
+  /** Under CURVE its public key. */
+  readonly key?: string;
   /** Where this node listens. */
   readonly endpoints: Endpoints;
   readonly clock: Clock;
@@ -53,10 +57,12 @@ export interface LinkHost {
   /** Endpoints of a node as the topology says. */
   readonly resolve: (node: NodeId) => Endpoints | undefined;
   /** @throws {EndpointError | InsecureTransportError} for a place that must not be connected to */
-  readonly check: (place: Place) => void;
+  readonly check: (place: Place, node: NodeId) => void;
   /** Sockets to the place use CURVE. */
   readonly isSecured: (place: Place) => boolean;
-  readonly open: (lane: Lane, place: Place) => Push;
+  /** A hello with the proof that this node wrote it, for a place whose sockets use CURVE. */
+  readonly seal: (hello: Uint8Array, node: NodeId) => Uint8Array;
+  readonly open: (lane: Lane, place: Place, node: NodeId) => Push;
   readonly emit: (event: PeerEvent) => void;
   /** Wherever the peer may be, this node is refused. */
   readonly refused: (error: RefusedError) => void;
@@ -178,7 +184,7 @@ export class Link {
       return;
     }
     const { node, incarnation } = hello;
-    orGarbage(() => placesOf(hello.endpoints).forEach(this.#host.check));
+    orGarbage(() => this.#check(placesOf(hello.endpoints)));
     if (incarnation < this.#highest) {
       throw new GarbageError(
         `node '${node}' is at incarnation ${this.#highest}, a hello of ${incarnation} is stale`,
@@ -208,9 +214,11 @@ export class Link {
     this.#host.route(token, this);
     if (this.#leaving && !this.#hasWaiting) return;
     const dialed = this.#outgoing?.place;
-    const isThere = dialed !== undefined && isAmong(placesOf(hello.endpoints), dialed);
-    this.#places.know(this.#known, isThere);
-    if (!isThere) this.#hangUp();
+    this.#places.know(this.#known, dialed !== undefined);
+    if (dialed === undefined) this.#hangUp();
+    // Elsewhere than where the peer says it is: that is no reason to break off what may be on its way there.
+    else if (!isAmong(placesOf(hello.endpoints), dialed))
+      this.#tryUntil(this.#host.redialMs, () => this.#onSilence());
     this.#dial();
     this.#welcome(token);
   }
@@ -244,11 +252,15 @@ export class Link {
     if (this.#outgoing !== undefined || this.#ended) return;
     const known = this.#known;
     if (known.length === 0) return;
-    known.forEach(this.#host.check);
+    this.#check(known);
     this.#places.know(known);
     this.#disarm();
     this.#call();
     this.#timer = this.#host.clock.after(this.#host.giveUpMs, () => this.#giveUp());
+  }
+
+  #check(places: readonly Place[]): void {
+    for (const place of places) this.#host.check(place, this.node);
   }
 
   /** Begins a session at the place whose turn it is. */
@@ -257,7 +269,7 @@ export class Link {
     this.#outgoing = new Outgoing({
       place,
       token: randomBytes(6).readUIntBE(0, 6),
-      open: (lane) => this.#host.open(lane, place),
+      open: (lane) => this.#host.open(lane, place, this.node),
       next: (lane) => this.#next(lane),
       vacant: () => this.#onVacant(),
       gone: (reason, refusal) => this.#onHangUp(reason, refusal),
@@ -372,7 +384,7 @@ export class Link {
     );
     // Meanwhile the peer may have called, or somebody here has tried again.
     if (this.#outgoing !== undefined || this.#ended) return;
-    const error = new RefusedError(this.node, this.#places.describe());
+    const error = new RefusedError(this.node, this.#places.describe(), this.#host.run);
     for (const fail of lanes.map((lane) => this.#outboxes[lane].clear())) fail(error);
     this.#host.refused(error);
     this.#host.progress();
@@ -478,7 +490,7 @@ export class Link {
     if (token === undefined) return undefined;
     if (!this.#helloed.has(lane)) {
       this.#helloed.add(lane);
-      return [encodeService({ type: 'hello', lane, token }, encodeHello(this.#hello()))];
+      return [this.#hello(lane, token)];
     }
     if (lane === 'control') {
       const service = this.#service.shift() ?? this.#nextCredit(token) ?? this.#nextAck(token);
@@ -500,9 +512,14 @@ export class Link {
     return [encodeService({ type: 'goodbye', lane, token })];
   }
 
-  #hello(): Hello {
-    const { node, incarnation, endpoints, creditBytes } = this.#host;
-    return { node, incarnation, to: this.node, endpoints, creditBytes };
+  #hello(lane: Lane, token: number): Uint8Array {
+    const { node, incarnation, run, key, endpoints, creditBytes } = this.#host;
+    const about = { node, incarnation, to: this.node, run, endpoints, creditBytes };
+    const place = this.#outgoing?.place;
+    const isSealed = key !== undefined && place !== undefined && this.#host.isSecured(place);
+    const hello = encodeHello(isSealed ? { ...about, key } : about);
+    const message = encodeService({ type: 'hello', lane, token }, hello);
+    return isSealed ? this.#host.seal(message, this.node) : message;
   }
 
   #nextCredit(token: number): Uint8Array | undefined {

@@ -25,13 +25,15 @@ import {
 import {
   AddressInUseError,
   EndpointError,
+  InsecureTransportError,
   TransportClosedError,
   UnknownPeerError,
   type RefusedError,
 } from './errors.ts';
 import { GarbageError, payloadOf, readPrologue } from './framing.ts';
 import { Handlers, type PacketHandler } from './handlers.ts';
-import { decodeHello, type Endpoints, type Place } from './hello.ts';
+import { decodeHello, type Endpoints, type Hello, type Place } from './hello.ts';
+import { Keyring, proofBytes } from './keyring.ts';
 import { checkPacket, defaultCreditBytes, defaultMaxFrameBytes, lanes, type CreditBytes } from './limits.ts';
 import { Link, type LinkHost } from './link.ts';
 import type { Sent } from './outbox.ts';
@@ -43,6 +45,8 @@ export type PeerResolver = (node: NodeId) => Endpoints | undefined;
 export interface ZmqTransportOptions {
   readonly node: NodeId;
   readonly incarnation: number;
+  /** Which run this node belongs to; it hears nobody of another one. Default: it does not say, and hears those who do not either. */
+  readonly run?: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly listen: Listen;
@@ -124,7 +128,7 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
       ...(curve !== undefined && listen.kind === 'tcp' ? curveServer(curve) : {}),
     });
   /** Without a mark: credit bounds what is on the way, and a writer that never waits for the socket costs no turns. */
-  const push = (lane: Lane, place: Place): Push =>
+  const push = (lane: Lane, place: Place, node: NodeId): Push =>
     new Push({
       context,
       linger: 0,
@@ -133,10 +137,11 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
       reconnectMaxInterval: 1000,
       ...(lane === 'control' ? { ...heartbeat, heartbeatTimeToLive: heartbeat.heartbeatTimeout } : {}),
       ipv6: place.family === 6 || isIpv6(place[lane]),
-      ...(isSecured(place) ? curveClient(curve!) : {}),
+      ...(curve !== undefined && isSecured(place) ? curveClient(curve, keyring?.keyOf(node) ?? '') : {}),
     });
 
-  const door = curve === undefined ? undefined : await guardDoor(context, curve);
+  const keyring = curve === undefined ? undefined : new Keyring(curve);
+  const door = keyring === undefined ? undefined : await guardDoor(context, keyring);
   const pulls = { control: pull('control'), data: pull('data') };
   const shut = (): void => {
     for (const lane of lanes) pulls[lane].close();
@@ -147,12 +152,24 @@ export async function openZmqTransport(options: ZmqTransportOptions): Promise<Zm
     const control = await bind(pulls.control, await bindEndpoint(place, 'control', secured));
     const data = await bind(pulls.data, await bindEndpoint(place, 'data', secured));
     const endpoints = offered(listen, { control, data });
-    const check = (where: Place): void => {
+    const check = (where: Place, node: NodeId): void => {
       for (const lane of lanes) checkEndpoint(where[lane], secured);
+      if (isSecured(where) && keyring?.keyOf(node) === undefined)
+        throw new InsecureTransportError(`node '${node}' at ${where.control}`, 'no key of it is known');
     };
     return new ZmqNode(
       { ...options, clock, maxFrameBytes },
-      { pulls, door, bound: [control, data], endpoints, push, check, isSecured },
+      {
+        pulls,
+        door,
+        keyring,
+        isSealed: listen.kind === 'tcp',
+        bound: [control, data],
+        endpoints,
+        push,
+        check,
+        isSecured,
+      },
     );
   } catch (error) {
     shut();
@@ -176,10 +193,13 @@ async function bind(socket: Pull, endpoint: string): Promise<string> {
 interface Parts {
   readonly pulls: Readonly<Record<Lane, Pull>>;
   readonly door: Reply | undefined;
+  readonly keyring: Keyring | undefined;
+  /** Hellos come over CURVE, and end with a proof, where there are keys. */
+  readonly isSealed: boolean;
   readonly bound: readonly string[];
   readonly endpoints: Endpoints;
-  readonly push: (lane: Lane, place: Place) => Push;
-  readonly check: (place: Place) => void;
+  readonly push: (lane: Lane, place: Place, node: NodeId) => Push;
+  readonly check: (place: Place, node: NodeId) => void;
   readonly isSecured: (place: Place) => boolean;
 }
 
@@ -322,8 +342,7 @@ class ZmqNode implements ZmqTransport {
       }
       if (prologue.type === 'hello') {
         if (parts.length !== 1) throw new GarbageError('a hello has more than one part');
-        const hello = decodeHello(payloadOf(parts[0]!));
-        if (hello.to !== this.node) throw new GarbageError(`a hello for node '${hello.to}'`);
+        const hello = this.#readHello(parts[0]!);
         this.#link(hello.node).onHello(hello, prologue.token, lane);
         return;
       }
@@ -335,6 +354,22 @@ class ZmqNode implements ZmqTransport {
       this.#refused(error.message);
       link?.onViolation(error.message);
     }
+  }
+
+  /** Whoever says hello has to mean this node, be of its run, and under CURVE prove that it is who it says (TRA-10). */
+  #readHello(message: Uint8Array): Hello {
+    const keyring = this.#parts.isSealed ? this.#parts.keyring : undefined;
+    const end = message.byteLength - (keyring === undefined ? 0 : proofBytes);
+    const body = message.subarray(0, Math.max(0, end));
+    const hello = decodeHello(payloadOf(body));
+    const { node, to, run, key = '' } = hello;
+    if (keyring?.isProof(message.subarray(end), body, key) === false)
+      throw new GarbageError(`a hello of node '${node}' without the proof of its key`);
+    if (to !== this.node) throw new GarbageError(`a hello for node '${to}'`);
+    if (run !== (this.#options.run ?? '')) throw new GarbageError(`a hello of run '${run}'`);
+    if (keyring?.accepts(node, key) === false)
+      throw new GarbageError(`node '${node}' does not speak under this key`);
+    return hello;
   }
 
   #refused(why: string): void {
@@ -356,9 +391,12 @@ class ZmqNode implements ZmqTransport {
   #makeHost(): LinkHost {
     const { node, incarnation, clock, logger, maxFrameBytes, creditBytes } = this.#options;
     const { redialMs, giveUpMs, tryMs, refusedMs } = this.#options;
+    const { keyring } = this.#parts;
     return {
       node,
       incarnation,
+      run: this.#options.run ?? '',
+      ...(keyring === undefined ? {} : { key: keyring.public }),
       endpoints: this.endpoints,
       clock,
       logger,
@@ -371,6 +409,11 @@ class ZmqNode implements ZmqTransport {
       resolve: (peer) => this.#peers(peer),
       check: this.#parts.check,
       isSecured: this.#parts.isSecured,
+      seal: (hello, peer) => {
+        const key = keyring?.keyOf(peer);
+        assert(keyring !== undefined && key !== undefined, 'a hello is sealed for a node whose key is known');
+        return Buffer.concat([hello, keyring.proof(hello, key)]);
+      },
       open: this.#parts.push,
       refused: (error) => {
         logger.error('transport: a node refuses this one', { node, error });

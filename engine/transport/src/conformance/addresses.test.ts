@@ -109,6 +109,14 @@ withCurve('addresses: whoever has the key of the run but not the name does not a
   t.deepEqual(b.eventLines(), ['peer.up c 1', 'peer.up a 1']);
 });
 
+test('addresses: a peer that was found is kept, though it names only a place where nobody is', async (t) => {
+  const a = await open(t, 'a', { listen: { kind: 'tcp', host: '127.0.0.1', advertise: ['127.0.0.9'] } });
+  const place = (endpoint: string): string => endpoint.replace('127.0.0.9', '127.0.0.1');
+  const { control, data } = a.endpoints;
+  const b = await open(t, 'b', { peers: () => ({ control: place(control), data: place(data) }) });
+  await talk(t, b, a);
+});
+
 test('addresses: a peer that comes back elsewhere is found when the topology says where', async (t) => {
   const a = await open(t, 'a');
   const b = await open(t, 'b', { peers: () => a.endpoints });

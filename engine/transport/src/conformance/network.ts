@@ -6,6 +6,7 @@ import { nodeId, silentLogger, type Clock, type Transport } from '@troupe/core';
 import {
   createMemoryNetwork,
   openZmqTransport,
+  type CurveKeys,
   type CreditBytes,
   type Endpoints,
   type Listen,
@@ -58,15 +59,20 @@ export const memoryNetwork: MakeNetwork = async (options = {}) => {
   };
 };
 
-/** A network of ZeroMQ transports; each has its own directory or its own free ports. */
+/** A network of ZeroMQ transports; each has its own directory or its own free ports, and with `keys` its own pair. */
 export const zmqNetwork =
-  (kind: 'ipc' | 'tcp', more: Partial<ZmqTransportOptions> = {}): MakeNetwork =>
+  (
+    kind: 'ipc' | 'tcp',
+    more: Partial<ZmqTransportOptions> = {},
+    keys: ReadonlyMap<string, Pick<CurveKeys, 'public' | 'secret'>> = new Map(),
+  ): MakeNetwork =>
   async (options = {}) => {
     const directory = await mkdtemp(join(tmpdir(), 'tr-'));
     const listen: Listen = kind === 'ipc' ? { kind, directory } : { kind, host: '127.0.0.1' };
     const places = new Map<string, Endpoints>();
     const opened: ZmqTransport[] = [];
     const children: ChildProcess[] = [];
+    const nodes = new Map([...keys].map(([node, own]) => [node, own.public]));
     const peers = (node: string): Endpoints | undefined => places.get(node);
     const place = (node: string, endpoints: Endpoints): void => {
       places.set(node, endpoints);
@@ -83,6 +89,7 @@ export const zmqNetwork =
           logger: silentLogger,
           ...options,
           ...more,
+          ...(keys.has(node) ? { curve: { ...keys.get(node)!, nodes } } : {}),
         });
         opened.push(transport);
         place(node, transport.endpoints);
@@ -93,7 +100,7 @@ export const zmqNetwork =
           node,
           incarnation,
           listen,
-          ...(more.curve === undefined ? {} : { curve: more.curve }),
+          ...(keys.has(node) ? { curve: keys.get(node)!, nodes: [...nodes] } : {}),
         };
         const child = fork(new URL('peer-process.js', import.meta.url), [JSON.stringify(order)]);
         children.push(child);

@@ -8,6 +8,8 @@ export interface PeerOrder {
   readonly incarnation: number;
   readonly listen: Listen;
   readonly curve?: CurveKeys;
+  /** Public keys by node. */
+  readonly nodes?: readonly (readonly [string, string])[];
 }
 
 /** What the child answers when it listens. */
@@ -24,7 +26,7 @@ const transport = await openZmqTransport({
   listen: order.listen,
   clock: realClock,
   logger: silentLogger,
-  ...(order.curve === undefined ? {} : { curve: order.curve }),
+  ...(order.curve === undefined ? {} : { curve: { ...order.curve, nodes: new Map(order.nodes) } }),
 });
 transport.onPacket((from, lane, packet, release) => {
   const busyMs = /^busy (\d+)$/.exec(Buffer.from(packet.header).toString())?.[1];

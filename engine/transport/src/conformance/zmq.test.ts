@@ -18,7 +18,11 @@ const sharedKeys = (): CurveKeys => {
   return { serverPublic: pair.publicKey, public: pair.publicKey, secret: pair.secretKey };
 };
 if (capability.curve === true) {
-  transportConformance(test, 'zmq over tcp with curve', zmqNetwork('tcp', { curve: sharedKeys() }));
+  const pairs = ['a', 'b'].map((node) => {
+    const { publicKey, secretKey } = curveKeyPair();
+    return [node, { public: publicKey, secret: secretKey }] as const;
+  });
+  transportConformance(test, 'zmq over tcp with curve', zmqNetwork('tcp', {}, new Map(pairs)));
 }
 
 const open = (options: Partial<ZmqTransportOptions>): Promise<ZmqTransport> =>
@@ -137,12 +141,19 @@ test('zmq: garbage is counted and hurts nobody else', async (t) => {
   const { endpoints } = b.transport as ZmqTransport;
   const prologue = (type: number, lane: number): Buffer => {
     const bytes = Buffer.alloc(24);
-    bytes.set([0x54, 1, type, lane]);
+    bytes.set([0x54, 2, type, lane]);
     return bytes;
   };
   const hello = (value: unknown): Buffer =>
     Buffer.concat([prologue(1, 0), Buffer.from(JSON.stringify(value))]);
-  const good = { node: 'c', incarnation: 1, to: 'b', endpoints, creditBytes: { control: 1, data: 1 } };
+  const good = {
+    node: 'c',
+    incarnation: 1,
+    to: 'b',
+    run: '',
+    endpoints,
+    creditBytes: { control: 1, data: 1 },
+  };
   const garbage: Buffer[][] = [
     [Buffer.alloc(0)],
     [Buffer.from('GET / HTTP/1.1')],
@@ -158,7 +169,7 @@ test('zmq: garbage is counted and hurts nobody else', async (t) => {
     [hello({ ...good, endpoints: { control: 'tcp://192.0.2.1:1', data: 'tcp://192.0.2.1:2' } })],
     [hello({ ...good, creditBytes: {} })],
     [hello(good), Buffer.alloc(1)],
-    [Buffer.from([0x54, 2, 1, 0, ...Buffer.alloc(20)])],
+    [Buffer.from([0x54, 3, 1, 0, ...Buffer.alloc(20)])],
   ];
   const stranger = new Push({ linger: 0 });
   t.teardown(() => stranger.close());
@@ -178,7 +189,7 @@ test('zmq: a peer that breaks the protocol in its session is refused and lost', 
   const { endpoints } = b.transport as ZmqTransport;
   const message = (type: number, lane: number, first: number, payload: string | Buffer): Buffer => {
     const bytes = Buffer.alloc(24);
-    bytes.set([0x54, 1, type, lane]);
+    bytes.set([0x54, 2, type, lane]);
     bytes.writeUInt32LE(type === 3 ? 1 : 0, 4);
     bytes.writeDoubleLE(77, 8);
     bytes.writeDoubleLE(first, 16);
@@ -186,7 +197,7 @@ test('zmq: a peer that breaks the protocol in its session is refused and lost', 
   };
   // The node that calls is a plain socket; b calls it back at its own data port, where its hello is refused.
   const helloJson = JSON.stringify({
-    node: 'rogue', incarnation: 3, to: 'b', endpoints, creditBytes: { control: 1000, data: 1000 },
+    node: 'rogue', incarnation: 3, to: 'b', run: '', endpoints, creditBytes: { control: 1000, data: 1000 },
   }); // prettier-ignore
   const rogue = new Push({ linger: 0 });
   t.teardown(() => rogue.close());
