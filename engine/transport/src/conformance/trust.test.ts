@@ -7,7 +7,13 @@ import { capability, Context, curveKeyPair, Pull, Push } from 'zeromq';
 import { curveServer, guardDoor } from '../curve.ts';
 import { encodeService } from '../framing.ts';
 import { encodeHello } from '../hello.ts';
-import { openZmqTransport, type CurveKeys, type Endpoints, type ZmqTransportOptions } from '../index.ts';
+import {
+  openZmqTransport,
+  type CurveKeys,
+  type Endpoints,
+  type ZmqTransport,
+  type ZmqTransportOptions,
+} from '../index.ts';
 import { Keyring, proofBytes } from '../keyring.ts';
 import type { PeerOrder, PeerReady } from './peer-process.ts';
 import { Probe, realClock } from './probe.ts';
@@ -125,20 +131,14 @@ withCurve('trust: a hello that names the key of another machine proves nothing',
 withCurve('trust: a node is called under its own key, and not at all without one', async (t) => {
   const keys = keysOf('a', 'b', 'c');
   const c = await open(t, 'c', keys.c);
-  const refused = new Promise<string>((resolve) => {
-    void open(t, 'b', keys.b, {
-      peers: () => c.endpoints,
-      onRefused: ({ message }) => resolve(message),
-      run: 'r-7',
-    }).then((b) => {
-      t.throws(() => b.send('nobody', 'data', 'x'), {
-        code: 'TROUPE_TRANSPORT_INSECURE',
-        message: /no key of it is known/,
-      });
-      b.send('a', 'data', 'are you there');
-    });
-  });
-  t.regex(await refused, /node 'a' .* another key than the one expected.* of run r-7/);
+  let refused: (message: string) => void = () => {};
+  const sentence = new Promise<string>((resolve) => (refused = resolve));
+  const onRefused = ({ message }: Error): void => refused(message);
+  const b = await open(t, 'b', keys.b, { peers: () => c.endpoints, onRefused, run: 'r-7' });
+  const known = { code: 'TROUPE_TRANSPORT_INSECURE', message: /no key of it is known/ };
+  t.throws(() => b.send('nobody', 'data', 'x'), known);
+  b.send('a', 'data', 'are you there');
+  t.regex(await sentence, /node 'a' .* another key than the one expected.* of run r-7/);
   t.deepEqual(c.events, []);
 });
 
@@ -267,7 +267,7 @@ withCurve('trust: what was recorded and is sent again is not heard', async (t) =
     );
     t.teardown(() => child.kill('SIGKILL'));
     const [{ endpoints }] = (await once(child, 'message')) as [PeerReady];
-    (a.transport as import('../index.ts').ZmqTransport).setPeers(() => endpoints);
+    (a.transport as ZmqTransport).setPeers(() => endpoints);
     const echo = async (count: number): Promise<void> => {
       const before = a.arrivals.length;
       for (let trip = 1; trip <= count; trip++) {
