@@ -1,7 +1,8 @@
 import { nodeId, silentLogger } from '@troupe/core';
 import test from 'ava';
 import { ManualClock } from './conformance/probe.ts';
-import { Link, type LinkHost } from './link.ts';
+import type { LinkHost } from './link-host.ts';
+import { Link } from './link.ts';
 
 const host: LinkHost = {
   node: nodeId('a'),

@@ -1,15 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  assert,
-  type Clock,
-  type Lane,
-  type Logger,
-  type NodeId,
-  type Packet,
-  type PeerEvent,
-  type TimerHandle,
-} from '@troupe/core';
-import type { Push } from 'zeromq';
+import { assert, type Lane, type NodeId, type Packet, type TimerHandle } from '@troupe/core';
 import { PeerLostError, RefusedError, TransportClosedError } from './errors.ts';
 import {
   decodeBatch,
@@ -22,6 +12,7 @@ import {
 } from './framing.ts';
 import { encodeHello, type Endpoints, type Hello, type Place } from './hello.ts';
 import { checkPacket, lanes, packetBytes, type CreditBytes } from './limits.ts';
+import type { LinkHost } from './link-host.ts';
 import { mechanismAt } from './mechanism.ts';
 import { Outbox, type Sent } from './outbox.ts';
 import { Outgoing } from './outgoing.ts';
@@ -34,45 +25,6 @@ const creditDelayMs = 2;
 
 /** Where a handshake was made, but no hello came back, the next place has to wait so much longer, milliseconds. */
 const answerMs = 5000;
-
-/** What a link needs of the transport it belongs to. */
-export interface LinkHost {
-  readonly node: NodeId;
-  readonly incarnation: number;
-  /** Which run it belongs to; empty: it does not say. */
-  readonly run: string;
-  /** Under CURVE its public key. */
-  readonly key?: string;
-  /** Where this node listens. */
-  readonly endpoints: Endpoints;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** What this node takes per lane. */
-  readonly creditBytes: CreditBytes;
-  readonly maxFrameBytes: number;
-  readonly redialMs: number;
-  readonly giveUpMs: number;
-  readonly tryMs: number;
-  readonly refusedMs: number;
-  /** Endpoints of a node as the topology says. */
-  readonly resolve: (node: NodeId) => Endpoints | undefined;
-  /** @throws {EndpointError | InsecureTransportError} for a place that must not be connected to */
-  readonly check: (place: Place, node: NodeId) => void;
-  /** Sockets to the place use CURVE. */
-  readonly isSecured: (place: Place) => boolean;
-  /** A hello with the proof that this node wrote it, for a place whose sockets use CURVE. */
-  readonly seal: (hello: Uint8Array, node: NodeId) => Uint8Array;
-  readonly open: (lane: Lane, place: Place, node: NodeId) => Push;
-  readonly emit: (event: PeerEvent) => void;
-  /** Wherever the peer may be, this node is refused. */
-  readonly refused: (error: RefusedError) => void;
-  readonly deliver: (from: NodeId, lane: Lane, packet: Packet, release: () => void) => void;
-  readonly counted: (direction: 'sent' | 'received', bytes: number) => void;
-  /** From now on messages with `token` are for `link`, or for nobody. */
-  readonly route: (token: number, link: Link | undefined) => void;
-  /** Something that a close may wait for has happened. */
-  readonly progress: () => void;
-}
 
 /** A session of the peer with us, from its hello on. */
 interface Incoming {

@@ -35,7 +35,8 @@ import { Handlers, type PacketHandler } from './handlers.ts';
 import { decodeHello, type Endpoints, type Hello, type Place } from './hello.ts';
 import { Keyring, proofBytes } from './keyring.ts';
 import { checkPacket, defaultCreditBytes, defaultMaxFrameBytes, lanes, type CreditBytes } from './limits.ts';
-import { Link, type LinkHost } from './link.ts';
+import type { LinkHost, Routed } from './link-host.ts';
+import { Link } from './link.ts';
 import type { Sent } from './outbox.ts';
 import { readAll } from './sockets.ts';
 
@@ -212,7 +213,7 @@ class ZmqNode implements ZmqTransport {
   readonly #handlers = new Handlers();
   readonly #links = new Map<NodeId, Link>();
   /** Who speaks under a token. */
-  readonly #routes = new Map<number, Link>();
+  readonly #routes = new Map<number, Routed>();
   readonly #host: LinkHost;
   readonly #stats = {
     bytesSent: 0,
@@ -333,7 +334,7 @@ class ZmqNode implements ZmqTransport {
 
   /** Judges one message of the network; what is wrong with it is counted and never thrown. */
   #take(lane: Lane, parts: readonly Uint8Array[]): void {
-    let link: Link | undefined;
+    let link: Routed | undefined;
     try {
       const prologue = readPrologue(parts[0]!);
       // Credits travel on the control lane, whichever lane they are for.
