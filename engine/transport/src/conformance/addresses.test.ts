@@ -69,7 +69,7 @@ test('addresses: a peer is found past a place where nobody listens and one where
   const a = await open(t, 'a');
   const others = [await silentPlace(t), a.endpoints];
   const first = await vacantPlace(t);
-  const b = await open(t, 'b', { tryMs: 50, peers: () => ({ ...first, others }) });
+  const b = await open(t, 'b', { tryMs: 50, giveUpMs: 600_000, peers: () => ({ ...first, others }) });
   await talk(t, b, a);
 });
 
