@@ -47,7 +47,8 @@ export class Journal {
   /** What was decided last when it was opened, by an earlier life of the lead; null: nothing. */
   readonly newest: JournalRecord | null;
   readonly #options: JournalOptions;
-  #file: GrowingFile;
+  /** null: nothing has been added since it was opened. */
+  #file: GrowingFile | null = null;
   #sizeBytes: number;
   /** Above which it is looked through for what is needed no more. */
   #limitBytes: number;
@@ -56,9 +57,8 @@ export class Journal {
   #isOver = false;
 
   /** {@link openJournal} makes one. */
-  constructor(options: JournalOptions, file: GrowingFile, newest: JournalRecord | null, sizeBytes: number) {
+  constructor(options: JournalOptions, newest: JournalRecord | null, sizeBytes: number) {
     this.#options = options;
-    this.#file = file;
     this.newest = newest;
     this.#last = newest;
     this.#sizeBytes = sizeBytes;
@@ -81,6 +81,7 @@ export class Journal {
     this.#state = 'appending';
     try {
       const line = lineOf(jsonOf(record));
+      this.#file ??= await this.#begin();
       this.#file.append(line);
       await this.#file.sync();
       this.#sizeBytes += line.byteLength;
@@ -100,13 +101,22 @@ export class Journal {
     this.#isOver = true;
     if (this.#state === 'appending') return;
     this.#state = 'closed';
-    await this.#file.close();
+    await this.#file?.close();
+  }
+
+  /** The file is made with its first record: a run that decides nothing leaves none. */
+  async #begin(): Promise<GrowingFile> {
+    const { storage, path } = this.#options;
+    await storage.makeFolder(parentFolder(storagePath(path)));
+    const file = await storage.grow(path);
+    await syncNames(storage, path);
+    return file;
   }
 
   /** JRN-4: the file is the old one or the new one, and what the newest record needs is in both. */
   async #rotate(): Promise<void> {
     const { storage, path, rotateBytes = ROTATE_BYTES } = this.#options;
-    await this.#file.close();
+    await this.#file?.close();
     const { records } = readJournal(path, await storage.read(path));
     const kept = bytesOf(needed(records));
     await storage.writeAtomic(path, kept);
@@ -118,20 +128,16 @@ export class Journal {
 }
 
 /**
- * Opens the journal of a run, and makes one that is not there: an empty one is legal (another node, an empty disk).
+ * Opens the journal of a run; one that is not there is empty, which is legal (another node, an empty disk).
  *
  * @throws {JournalDamagedError} TROUPE_JOURNAL_DAMAGED when it is not what was written
  * @throws {TroupeError} what the storage says
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const { storage, path } = options;
-  await storage.makeFolder(parentFolder(storagePath(path)));
   const bytes = (await storage.exists(path)) ? await storage.read(path) : new Uint8Array(0);
   const { records, intactBytes } = readJournal(path, bytes);
   // What was cut off would stand in front of the next record.
   if (intactBytes < bytes.byteLength) await storage.writeAtomic(path, bytes.subarray(0, intactBytes));
-  const file = await storage.grow(path);
-  await file.sync();
-  await syncNames(storage, path);
-  return new Journal(options, file, records.at(-1) ?? null, intactBytes);
+  return new Journal(options, records.at(-1) ?? null, intactBytes);
 }

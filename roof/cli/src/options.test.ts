@@ -44,6 +44,12 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--to': ['', ' '],
   '--sentences': ['0', '-1', 'x', ''],
   '--only': ['router', '=1', '1=2', 'router='],
+  '--hosts': ['', ' '],
+  '--workdir': ['', ' '],
+  '--scratch': ['', ' '],
+  '--port': ['0', '65536', '1.5', 'x', ''],
+  '--prelude': ['', ' '],
+  '--deadline': ['0', '-1', 'x', '', 'NaN'],
 };
 
 /** Command lines whose value is judged by the command, with the sentence that answers: exit 2. */
@@ -151,6 +157,11 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
     [['compare', 'none', '--out', 'none/c.svg'], /--out 'none\/c.svg': there is no folder/],
     [['tokenize', 'small.yaml', '--text', 'a', '--out', 't.json'], /--out goes with --train/],
     [['bench', 'kernels', '--out', 'c.json'], /--out goes with --calibrate/],
+  ],
+  '--hosts': [
+    [['doctor', '--hosts', ','], /--hosts names no host/],
+    [['doctor', '--hosts', '-oProxyCommand=x'], /--hosts: '-oProxyCommand=x' is no name that ssh takes/],
+    [['doctor', '--port', '7000'], /--port goes with --hosts/],
   ],
   '--calibrate': [
     [['bench', 'kernels', '--calibrate', 'small.yaml'], /--calibrate runs no bench; leave kernels out/],

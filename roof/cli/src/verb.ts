@@ -26,11 +26,15 @@ export const collect = (value: string, earlier: readonly string[]): readonly str
 
 /** An integer ≥ `least`. */
 export const integer =
-  (least: number) =>
+  (least: number, most = Infinity) =>
   (text: string): number => {
     const value = Number(text);
-    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`expected an integer ≥ ${least}.`);
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(
+        most === Infinity
+          ? `expected an integer ≥ ${least}.`
+          : `expected an integer from ${least} to ${most}.`,
+      );
     return value;
   };
 

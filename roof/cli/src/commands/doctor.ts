@@ -30,6 +30,10 @@ async function examineHosts(list: string, options: DoctorOptions): Promise<void>
 
 async function doctor(options: DoctorOptions): Promise<void> {
   if (options.hosts !== undefined) return examineHosts(options.hosts, options);
+  const stray = (['workdir', 'scratch', 'port', 'prelude'] as const).find(
+    (name) => options[name] !== undefined,
+  );
+  if (stray !== undefined) throw new UsageError(`--${stray} goes with --hosts`);
   const { examine } = await import('../doctor/examine.ts');
   const { describe } = await import('../doctor/describe.ts');
   const findings = await examine();
@@ -51,7 +55,11 @@ export function registerDoctor(program: Command): void {
       'on each host, for what can be made again (default: its TMPDIR or /tmp)',
       named,
     )
-    .option('--port <number>', 'the port that each opens, and the others dial (default: any)', integer(1))
+    .option(
+      '--port <number>',
+      'the port that each opens, and the others dial (default: any)',
+      integer(1, 65535),
+    )
     .option('--prelude <line>', "a line of sh before Node is looked for: 'module load node'", named)
     .option('--deadline <seconds>', 'a host that has not answered by then has failed', factor, 60)
     .action(doctor);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { nodeId } from '@troupe/core';
+import { address, nodeId } from '@troupe/core';
 import { Layout, resolveTopology } from '@troupe/topology';
 import { reportsOf } from './reports.ts';
 
@@ -23,7 +23,7 @@ test('reports: who tells of which lost connection, so that every loss has one th
   t.is(of(second, 'worker/2'), 'worker.lost');
   t.is(of(second, 'lead/0'), null);
   const worker = reportsOf(layout, nodeId('worker/2'));
-  t.is(worker.to as string, 'agent/m1');
+  t.is(worker.to, address('agent/m1'));
   t.is(of(worker, 'agent/1'), null);
   t.is(of(worker, 'agent/0'), 'link.lost');
   t.is(of(worker, 'worker/3'), 'link.lost');
