@@ -1,18 +1,12 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import test, { type ExecutionContext } from 'ava';
-import { nodeId, silentLogger } from '@troupe/core';
+import { nodeId } from '@troupe/core';
 import { capability, curveKeyPair } from 'zeromq';
 import { isLoopback } from '../addresses.ts';
-import {
-  openZmqTransport,
-  type CurveKeys,
-  type Endpoints,
-  type Place,
-  type ZmqTransport,
-  type ZmqTransportOptions,
-} from '../index.ts';
-import { Probe, realClock } from './probe.ts';
+import type { CurveKeys, Endpoints, Place, ZmqTransport, ZmqTransportOptions } from '../index.ts';
+import { openNode } from './open-node.ts';
+import { Probe } from './probe.ts';
 
 /** A node with its probe, closed when the test ends. */
 async function open(
@@ -20,16 +14,7 @@ async function open(
   node: string,
   options: Partial<ZmqTransportOptions> = {},
 ): Promise<Probe & { readonly endpoints: Endpoints }> {
-  const transport = await openZmqTransport({
-    node: nodeId(node),
-    incarnation: 1,
-    clock: realClock,
-    logger: silentLogger,
-    listen: { kind: 'tcp', host: '127.0.0.1' },
-    redialMs: 5,
-    ...options,
-  });
-  t.teardown(() => transport.close(0));
+  const transport = await openNode(t, node, { ...options });
   return Object.assign(new Probe(transport), { endpoints: transport.endpoints });
 }
 

@@ -1,8 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
-import { nodeId, silentLogger, type TroupeError } from '@troupe/core';
+import { nodeId, type TroupeError } from '@troupe/core';
 import { capability, curveKeyPair } from 'zeromq';
-import { openZmqTransport, type CurveKeys, type ZmqTransport, type ZmqTransportOptions } from '../index.ts';
-import { ManualClock, realClock } from './probe.ts';
+import type { CurveKeys, ZmqTransport, ZmqTransportOptions } from '../index.ts';
+import { openNode } from './open-node.ts';
+import { ManualClock } from './probe.ts';
 import { RefusalWatch } from '../refusal.ts';
 
 const withCurve = capability.curve === true ? test : test.skip;
@@ -12,17 +13,7 @@ async function open(
   node: string,
   options: Partial<ZmqTransportOptions> = {},
 ): Promise<ZmqTransport> {
-  const transport = await openZmqTransport({
-    node: nodeId(node),
-    incarnation: 1,
-    clock: realClock,
-    logger: silentLogger,
-    listen: { kind: 'tcp', host: '127.0.0.1' },
-    redialMs: 5,
-    refusedMs: 100,
-    ...options,
-  });
-  t.teardown(() => transport.close(0));
+  const transport = await openNode(t, node, { refusedMs: 100, ...options });
   return transport;
 }
 

@@ -2,21 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { nodeId, silentLogger } from '@troupe/core';
+import { nodeId } from '@troupe/core';
 import { capability, Context, curveKeyPair, Pull, Push } from 'zeromq';
 import { curveServer, guardDoor } from '../curve.ts';
 import { encodeService } from '../framing.ts';
 import { encodeHello } from '../hello.ts';
-import {
-  openZmqTransport,
-  type CurveKeys,
-  type Endpoints,
-  type ZmqTransport,
-  type ZmqTransportOptions,
-} from '../index.ts';
+import type { CurveKeys, Endpoints, ZmqTransport, ZmqTransportOptions } from '../index.ts';
 import { Keyring, proofBytes } from '../keyring.ts';
 import type { PeerOrder, PeerReady } from './peer-process.ts';
-import { Probe, realClock } from './probe.ts';
+import { openNode } from './open-node.ts';
+import { Probe } from './probe.ts';
 
 const withCurve = capability.curve === true ? test : test.skip;
 
@@ -41,18 +36,11 @@ async function open(
   curve: CurveKeys | undefined,
   options: Partial<ZmqTransportOptions> = {},
 ): Promise<Node> {
-  const transport = await openZmqTransport({
-    node: nodeId(node),
-    incarnation: 1,
-    clock: realClock,
-    logger: silentLogger,
-    listen: { kind: 'tcp', host: '127.0.0.1' },
-    redialMs: 5,
+  const transport = await openNode(t, node, {
     refusedMs: 100,
     ...(curve === undefined ? {} : { curve }),
     ...options,
   });
-  t.teardown(() => transport.close(0));
   return Object.assign(new Probe(transport), { endpoints: transport.endpoints });
 }
 

@@ -3,7 +3,7 @@ import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
 import { assert, callBack, TroupeError, type FolderLock, type NodeId, type Storage } from '@troupe/core';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
-import { agentNodeOf, type ResolvedTopology } from '@troupe/topology';
+import { agentNodeOf, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { lossLimit } from '../job.ts';
 import { RunEndedError } from '../errors.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
@@ -63,6 +63,10 @@ export function startEvent(
   return { event: 'start', ...device, paramsTotal: total, paramsActive: active };
 }
 
+/** The worker or host whose node it is; undefined: it is an agent's or the lead's. */
+const workerAt = (layout: Job['layout'], node: string): WorkerRank | undefined =>
+  [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
+
 /**
  * One run of a topology, on whatever its processes are.
  *
@@ -109,7 +113,7 @@ export class Run {
     metrics?.onProblem((message) => this.report({ event: 'warning', message }));
     const { layout } = work.job;
     processes.onExit((node, incarnation, reason) => {
-      const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
+      const worker = workerAt(layout, node);
       if (this.#isOver || worker === undefined) return;
       const parent = processes.agentOf(layout.machineOf(worker));
       parent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
@@ -251,7 +255,7 @@ export class Run {
   #restart(work: RunWork, node: NodeId, incarnation: number): void {
     const { layout } = work.job;
     this.#journal?.noteLife(node, incarnation);
-    const worker = [...layout.nodes()].find((each) => layout.nodeOf(each) === node);
+    const worker = workerAt(layout, node);
     if (worker !== undefined) {
       this.#ports.processes.begin(worker, incarnation);
       return;
