@@ -39,6 +39,9 @@ test.serial(
     const translated = await runCli(['translate', 'run', 'in.txt', '--from', 'en', '--to', 'ye'], at);
     t.is(translated.code, 0, translated.stderr);
     t.is(translated.stdout, `${answer}\n\n${answer}\n`);
+    t.notRegex(translated.stderr, /in training/);
+    const unseen = await runCli(['translate', 'run', 'in.txt', '--from', 'ye', '--to', 'en'], at);
+    t.regex(unseen.stderr, /^note: no text was translated from ye to en in training \(data\.tasks\)/m);
     const searched = await runCli(
       ['translate', 'run', 'in.txt', '--from', 'en', '--to', 'ye', '--beams', '2', '--json'],
       at,
@@ -82,6 +85,8 @@ test.serial(
       'fr',
     );
     await refused(/cannot read 'none\.txt' \(ENOENT\)/, 'translate', 'run', 'none.txt', ...from, 'ye');
+    writeFileSync(path('latin.txt'), Buffer.from('caf\xe9', 'latin1'));
+    await refused(/'latin\.txt' is not UTF-8 text/, 'translate', 'run', 'latin.txt', ...from, 'ye');
     writeFileSync(path('long.txt'), `sun\n${'moon '.repeat(20)}\n`);
     await refused(
       /text 2 has 99 tokens, and this model reads at most 46 of a text that it translates/,

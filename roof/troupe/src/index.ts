@@ -37,6 +37,7 @@ export { partPaths, type ProfilePlan } from './profile/recorder.ts';
 export * from './profile/write-profile.ts';
 export type { PartLoss } from './part-losses.ts';
 export * from './trained-model.ts';
+export * from './translation/directions.ts';
 export * from './translation/held-out-pairs.ts';
 export * from './translation/translate.ts';
 export * from './simulation/divergence.ts';

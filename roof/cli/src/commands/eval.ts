@@ -161,11 +161,20 @@ const isOfOtherText = (a: Measured, b: Measured): boolean =>
   a.statistics.unigramEntropy !== b.statistics.unigramEntropy ||
   a.statistics.bigramCrossEntropy !== b.statistics.bigramCrossEntropy;
 
+/** Minutes may go by before it is measured. @throws as openRun */
+async function mustBeThere(path: string): Promise<void> {
+  const { openRun, runOfPath } = await import('troupe');
+  const { folder, checkpoint } = runOfPath(path);
+  const run = await openRun(folder, { verify: 'lazy', ...(checkpoint === null ? {} : { checkpoint }) });
+  await run.checkpoint.close();
+}
+
 async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const { checkpoint: _ofTheFirst, ...ofBoth } = options;
   const { beside } = options;
   if (options.sentences !== undefined && options.metrics === undefined)
     throw new UsageError('--sentences goes with --metrics');
+  if (beside !== undefined) await mustBeThere(beside);
   const found = await measured(path, options, null);
   await printMeasured(path, options, found);
   if (beside === undefined) return;

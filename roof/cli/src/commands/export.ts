@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { print, printJson } from '../output.ts';
-import { integer, verb, type CommonOptions } from '../verb.ts';
+import { integer, named, verb, type CommonOptions } from '../verb.ts';
 
 /** Names of `--as`, and what Transformers calls each. */
 const kinds = { mixtral: 'mixtral', olmoe: 'olmoe', 'qwen3-moe': 'qwen3_moe' } as const;
@@ -55,7 +55,7 @@ export function registerExport(program: Command): void {
     'Write a checkpoint as a folder that Hugging Face Transformers loads.',
     'npx troupe export runs/my-mixtral --out hf/my-mixtral --as mixtral',
   )
-    .requiredOption('--out <folder>', 'folder to write; must not exist')
+    .requiredOption('--out <folder>', 'folder to write; must not exist', named)
     .addOption(
       new Option(
         '--as <architecture>',

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Likeness } from 'troupe';
 import { print, printJson } from '../output.ts';
 import { bytes, count } from '../run/numbers.ts';
-import { factor, verb, type CommonOptions } from '../verb.ts';
+import { factor, named, verb, type CommonOptions } from '../verb.ts';
 
 interface MergeCommandOptions extends CommonOptions {
   readonly out: string;
@@ -68,7 +68,7 @@ export function registerMerge(program: Command): void {
     'Make one model of two of one shape that come from one checkpoint: the mean of what all tokens use, the experts of both.',
     'npx troupe merge runs/a runs/b --out models/both --rescale 2',
   )
-    .requiredOption('--out <checkpoint>', 'folder for the checkpoint and its topology; must not exist')
+    .requiredOption('--out <checkpoint>', 'folder for the checkpoint and its topology; must not exist', named)
     .option(
       '--rescale <factor>',
       'multiply the combine weights: 2 gives back what twice as many experts take from each probability; default 1',

@@ -3,7 +3,7 @@ import type { PrunedModel } from 'troupe';
 import { UsageError } from '../errors.ts';
 import { print, printError, printJson } from '../output.ts';
 import { bytes, count } from '../run/numbers.ts';
-import { collect, integer, verb, type CommonOptions } from '../verb.ts';
+import { collect, integer, named, verb, type CommonOptions } from '../verb.ts';
 
 interface PruneCommandOptions extends CommonOptions {
   readonly out: string;
@@ -77,7 +77,7 @@ export function registerPrune(program: Command): void {
     'Make a smaller model of a run or checkpoint: some experts of each layer, with their rows of the router.',
     'npx troupe prune runs/a --keep 8 --by utilisation --out models/half',
   )
-    .requiredOption('--out <checkpoint>', 'folder for the checkpoint and its topology; must not exist')
+    .requiredOption('--out <checkpoint>', 'folder for the checkpoint and its topology; must not exist', named)
     .requiredOption('--keep <n>', 'experts of each layer that stay', integer(1))
     .addOption(
       new Option('--by <measure>', 'which stay: those that held-out tokens choose most, or by lot')

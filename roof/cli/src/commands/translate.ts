@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { DividedModel, TrainedModel } from 'troupe';
@@ -22,12 +23,14 @@ interface TranslateFlags extends CommonOptions {
 
 /** The lines of a file; what stands behind the last end of a line only if it is text. */
 function linesOf(file: string): readonly string[] {
-  let content: string;
+  let bytes: Buffer;
   try {
-    content = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
     throw new UsageError(`cannot read '${file}' (${codeOf(error)}); name a file with a text a line`);
   }
+  if (!isUtf8(bytes)) throw new UsageError(`'${file}' is not UTF-8 text; convert it first (iconv -t UTF-8)`);
+  const content = bytes.toString('utf8');
   const lines = content.split(/\r?\n/u);
   if (lines.at(-1) === '') lines.pop();
   if (lines.every((line) => line.trim() === ''))
@@ -53,8 +56,10 @@ async function write(
   { from, to, beams, lengthPenalty, maxTokens, ...options }: TranslateFlags,
 ): Promise<void> {
   const { translate } = await import('troupe');
-  new Notes(model.topology, options).ofExperts();
+  const notes = new Notes(model.topology, options);
+  notes.ofExperts();
   let line = 0;
+  let isNoted = false;
   for await (const { text, ended } of translate(model, lines, {
     from,
     to,
@@ -62,6 +67,9 @@ async function write(
     ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
     ...(maxTokens === undefined ? {} : { maxTokens }),
   })) {
+    // A language that is unknown is an error, which has come by now.
+    if (!isNoted) notes.ofDirection(from, to);
+    isNoted = true;
     const source = lines[line++];
     if (options.json === true)
       printJson({ event: 'translation', step: model.step, from, to, line, source, text, ended });

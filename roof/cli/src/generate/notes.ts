@@ -1,4 +1,4 @@
-import type { ResolvedTopology } from 'troupe';
+import { isTranslated, type ResolvedTopology } from 'troupe';
 import { printError, printJson } from '../output.ts';
 import type { CommonOptions } from '../verb.ts';
 
@@ -7,12 +7,20 @@ const MOST_APART = 0.1;
 
 /** What a reader of generated text should know of how it was made, each said once. */
 export class Notes {
+  readonly #topology: ResolvedTopology;
   readonly #model: ResolvedTopology['model'];
   readonly #json: boolean;
 
-  constructor({ model }: ResolvedTopology, { json = false }: CommonOptions) {
-    this.#model = model;
+  constructor(topology: ResolvedTopology, { json = false }: CommonOptions) {
+    this.#topology = topology;
+    this.#model = topology.model;
     this.#json = json;
+  }
+
+  /** Before translations: nothing in training showed how. */
+  ofDirection(from: string, to: string): void {
+    if (!isTranslated(this.#topology, { from, to }))
+      this.#say(`no text was translated from ${from} to ${to} in training (data.tasks): see whether it can`);
   }
 
   /** Before the texts. */

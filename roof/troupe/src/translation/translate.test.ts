@@ -5,6 +5,7 @@ import test from 'ava';
 import { assert } from '@troupe/core';
 import { loadTopology } from '@troupe/topology';
 import { openTopologyData } from '../data.ts';
+import { isTranslated } from './directions.ts';
 import { translate, type TranslatingModel } from './translate.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'troupe-line-'));
@@ -29,4 +30,21 @@ test('translate: a text stays in its line, whatever a model writes', async (t) =
   }))
     found.push(text);
   t.deepEqual(found, ['eins zwei', '', 'eins zwei']);
+});
+
+test('directions: what tasks name, else what texts have beside each other', (t) => {
+  const seen = (parallel: string, tasks: string, from: string, to: string): boolean => {
+    const data = `data={parallel: [${parallel}], tasks: [${tasks}], tokenizer: {kind: bytes}}`;
+    const encoder = 'model.encoder={layers: 1, seqLen: 32}';
+    return isTranslated(loadTopology('tiny', { set: [data, encoder, 'model.vocab=512'] }), { from, to });
+  };
+  const pairs = '{kind: tsv, file: a.tsv, from: en, to: de}, {kind: tsv, file: b.tsv, from: en, to: fr}';
+  t.true(seen(pairs, '{kind: translation}', 'de', 'en'));
+  t.false(seen(pairs, '{kind: translation}', 'de', 'fr'));
+  t.true(seen(pairs, '{kind: translation, pairs: [en-de]}, {kind: translation, pairs: [fr-en]}', 'fr', 'en'));
+  t.false(seen(pairs, '{kind: translation, pairs: [en-de]}', 'de', 'en'));
+  t.false(seen(pairs, '{kind: denoising}', 'en', 'de'));
+  const many = '{kind: typescript, languages: [de, fr]}';
+  t.true(seen(many, '{kind: translation}', 'en', 'fr'));
+  t.false(seen(many, '{kind: translation}', 'de', 'fr'));
 });
