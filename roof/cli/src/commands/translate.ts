@@ -55,11 +55,11 @@ async function write(
   lines: readonly string[],
   { from, to, beams, lengthPenalty, maxTokens, ...options }: TranslateFlags,
 ): Promise<void> {
-  const { translate } = await import('troupe');
+  const { isTranslated, translate } = await import('troupe');
   const notes = new Notes(model.topology, options);
   notes.ofExperts();
   let line = 0;
-  let isNoted = false;
+  let isSeen = isTranslated(model.topology, { from, to });
   for await (const { text, ended } of translate(model, lines, {
     from,
     to,
@@ -68,8 +68,8 @@ async function write(
     ...(maxTokens === undefined ? {} : { maxTokens }),
   })) {
     // A language that is unknown is an error, which has come by now.
-    if (!isNoted) notes.ofDirection(from, to);
-    isNoted = true;
+    if (!isSeen) notes.ofUnseen(from, to);
+    isSeen = true;
     const source = lines[line++];
     if (options.json === true)
       printJson({ event: 'translation', step: model.step, from, to, line, source, text, ended });

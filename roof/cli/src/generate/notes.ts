@@ -1,4 +1,4 @@
-import { isTranslated, type ResolvedTopology } from 'troupe';
+import type { ResolvedTopology } from 'troupe';
 import { printError, printJson } from '../output.ts';
 import type { CommonOptions } from '../verb.ts';
 
@@ -7,20 +7,17 @@ const MOST_APART = 0.1;
 
 /** What a reader of generated text should know of how it was made, each said once. */
 export class Notes {
-  readonly #topology: ResolvedTopology;
   readonly #model: ResolvedTopology['model'];
   readonly #json: boolean;
 
-  constructor(topology: ResolvedTopology, { json = false }: CommonOptions) {
-    this.#topology = topology;
-    this.#model = topology.model;
+  constructor({ model }: ResolvedTopology, { json = false }: CommonOptions) {
+    this.#model = model;
     this.#json = json;
   }
 
-  /** Before translations: nothing in training showed how. */
-  ofDirection(from: string, to: string): void {
-    if (!isTranslated(this.#topology, { from, to }))
-      this.#say(`no text was translated from ${from} to ${to} in training (data.tasks): see whether it can`);
+  /** Before translations in a direction that no task had. */
+  ofUnseen(from: string, to: string): void {
+    this.#say(`no text was translated from ${from} to ${to} in training (data.tasks): see whether it can`);
   }
 
   /** Before the texts. */
