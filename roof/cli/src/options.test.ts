@@ -78,7 +78,7 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
       /--samples 3 is more than --beams 2: a search keeps as many texts/,
     ],
   ],
-  '--beside': [[['eval', 'none', '--beside', 'other'], /'none' holds no checkpoint/]],
+  '--beside': [[['eval', 'none', '--beside', 'other'], /'other' holds no checkpoint/]],
   '--from': [
     [['launch', 'small.yaml', '--from', 'none'], /'none' holds no checkpoint; there is no such folder/],
   ],
