@@ -5,6 +5,7 @@ export * from './ids.ts';
 export * from './logger.ts';
 export * from './prng.ts';
 export * from './quantity.ts';
+export * from './shell-word.ts';
 export * from './shown-value.ts';
 export * from './storage-errors.ts';
 export * from './storage-path.ts';

@@ -15,7 +15,8 @@ async function examineHosts(list: string, options: DoctorOptions): Promise<void>
   const { judge, hostTable } = await import('../hosts/judge.ts');
   const hosts = hostsOf(list);
   if (hosts.length === 0) throw new UsageError('--hosts names no host, e.g. --hosts gpu-1,gpu-2');
-  const flag = hosts.find((host) => !/^[^-\s][^\s]*$/u.test(host));
+  const { isSshHost } = await import('troupe/launch');
+  const flag = hosts.find((host) => !isSshHost(host));
   if (flag !== undefined) throw new UsageError(`--hosts: '${flag}' is no name that ssh takes`);
   const { workdir = null, scratch = null, port = 0, prelude = null, deadline } = options;
   const reports = await probeHosts(hosts, { workdir, scratch, port, prelude }, deadline);

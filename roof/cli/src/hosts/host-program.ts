@@ -1,7 +1,6 @@
-/** What runs on a host while it is looked at. It leaves nothing there, and ends with its standard input. */
+import { shellWord } from '@troupe/core';
 
-/** A word for `sh`, whatever is in it. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+/** What runs on a host while it is looked at. It leaves nothing there, and ends with its standard input. */
 
 /** Seconds that a connection between two hosts may take. */
 const DIAL_SECONDS = 3;
@@ -59,11 +58,23 @@ export interface HostPlan {
   readonly port: number;
   /** A line of `sh` before Node is looked for: `module load node`. */
   readonly prelude: string | null;
+  /** How `troupe` is called there, a line of `sh`, with the variables it gets. Default: it is not looked for. */
+  readonly troupe?: { readonly command: string; readonly env: Readonly<Record<string, string>> };
 }
 
-/** The command line for ssh; facts come back as lines, key and value with a tab between them. */
-export function hostCommand({ workdir, scratch, port, prelude }: HostPlan): string {
-  const script = `
+/** Says the version of `troupe` where a run would work; nothing when it has none or does not answer. */
+function versionScript({ workdir, troupe }: HostPlan): string {
+  if (troupe === undefined) return '';
+  const variables = Object.entries(troupe.env).map(([name, value]) => `export ${name}=${shellWord(value)}; `);
+  const entered = workdir === null ? '' : `cd ${shellWord(workdir)} 2>/dev/null; `;
+  return `(${entered}${variables.join('')}if said=$(${troupe.command} --version 2>/dev/null </dev/null)
+then say troupe "$(printf '%s' "$said" | tail -n 1)"; else say troupe ''; fi)`;
+}
+
+/** For `sh` on a host; facts come back as lines, key and value with a tab between them. */
+export function hostScript(plan: HostPlan): string {
+  const { workdir, scratch, port, prelude } = plan;
+  return `
 say() { printf '%s\\t%s\\n' "$1" "$2"; }
 folder() {
   if ! cd "$2" 2>/dev/null; then say "$1" missing
@@ -73,14 +84,14 @@ folder() {
 say user "$(id -un)"
 say name "$(uname -n)"
 say machine "$(cat /etc/machine-id 2>/dev/null)"
-${prelude ?? ''}
+${prelude === null ? '' : `{ ${prelude}\n} </dev/null`}
 say path "$PATH"
-(folder workdir ${workdir === null ? '.' : quoted(workdir)})
-(folder scratch ${scratch === null ? '"${TMPDIR:-/tmp}"' : quoted(scratch)})
+(folder workdir ${workdir === null ? '.' : shellWord(workdir)})
+(folder scratch ${scratch === null ? '"${TMPDIR:-/tmp}"' : shellWord(scratch)})
 say node "$(command -v node)"
 command -v node >/dev/null || exit 0
 say version "$(node --version)"
-exec node -e ${quoted(program)} ${port}
+${versionScript(plan)}
+exec node -e ${shellWord(program)} ${port}
 `;
-  return `sh -c ${quoted(script)}`;
 }

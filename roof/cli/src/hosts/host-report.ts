@@ -6,7 +6,9 @@ export interface HostReport {
   readonly address: string;
   /** Why it was not looked at to the end; null when it was. */
   readonly failed: string | null;
-  /** What it says of itself, by key: `user`, `name`, `machine`, `path`, `node`, `version`, `cores`, `memory`, `workdir`, `scratch`, `port`. */
+  /** Whether it did not answer at all: it may later. */
+  readonly isUnreachable: boolean;
+  /** What it says of itself, by key: `user`, `name`, `machine`, `path`, `node`, `version`, `troupe`, `cores`, `memory`, `workdir`, `scratch`, `port`. */
   readonly facts: Readonly<Record<string, string>>;
   /** What came of dialling each of the others: '' when it answered. */
   readonly reached: Readonly<Record<string, string>>;

@@ -2,9 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { shellWord } from '@troupe/core';
 import test from 'ava';
 import { runCli } from '../testing/cli-process.ts';
-import { hostCommand, quoted } from './host-program.ts';
+import { hostScript, type HostPlan } from './host-program.ts';
+import { machinesOfHostfile } from './host-file.ts';
 import { factsOf, hostsOf, type HostReport } from './host-report.ts';
 import { hostTable, isSupported, judge } from './judge.ts';
 
@@ -16,6 +18,7 @@ const report = (
   host,
   address: `${host}.lan`,
   failed: null,
+  isUnreachable: false,
   facts: {
     user: 'me',
     name: host,
@@ -55,6 +58,36 @@ test('hosts: what is in order gives no sentence, and each fault one that says wh
   }
 });
 
+test('hosts: a run wants its own Node and its own program on each', (t) => {
+  const here = { version: 'v20.20.2', troupe: '0.2.0', command: 'npx troupe' };
+  const of = (more: HostReport['facts']) =>
+    judge([report('a', more), report('b', { troupe: '0.2.0' })], here);
+  t.deepEqual(of({ troupe: '0.2.0' }), []);
+  t.regex(of({ troupe: '' }).join(), /^a: 'npx troupe' does not run there; install troupe 0\.2\.0/);
+  t.deepEqual(of({ troupe: '0.1.0' }), ['a: troupe is 0.1.0 there and 0.2.0 here']);
+  t.deepEqual(of({ troupe: '0.2.0', version: 'v22.1.0' }), ['a: node is v22.1.0 there and v20.20.2 here']);
+});
+
+test('hosts: a hostfile has a machine a line, and what is wrong names the line', (t) => {
+  const text = '# two\nworker-1 slots=2\n\n  worker-2   slots=1 # last\r\n';
+  t.deepEqual(machinesOfHostfile(text, 'hosts'), [
+    { host: 'worker-1', devices: ['cpu:0', 'cpu:1'] },
+    { host: 'worker-2', devices: ['cpu:0'] },
+  ]);
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ['', /^hosts names no host/],
+    ['a slots=1\nb', /^hosts:2: found 'b', expected 'HOST slots=N'$/],
+    ['a slots=1 max=2', /^hosts:1: found 'a slots=1 max=2'/],
+    ['me@a slots=1', /^hosts:1: 'me@a' has a user/],
+    ['a slots=0', /^hosts:1: slots=0 is not from 1 to 4096/],
+    ['a slots=1e9', /^hosts:1: found/],
+    ['-oProxyCommand=x slots=1', /^hosts:1: '-oProxyCommand=x' is no name/],
+    ['a slots=1\nb slots=1\na slots=2', /^hosts:3: a is in line 1 already/],
+  ];
+  for (const [given, says] of wrong)
+    t.regex(t.throws(() => machinesOfHostfile(given, 'hosts')).message, says);
+});
+
 test('hosts: the table has a line for each, whatever is known of it', (t) => {
   const lost = { ...report('far'), failed: 'ssh ended with 255', facts: {} };
   const lines = hostTable([report('a', {}, { reached: { far: '' } }), lost]);
@@ -83,20 +116,40 @@ test('hosts: facts are lines with a tab, and a greeting between them is none', (
 test('hosts: what runs on a host says what is there, in a folder of any name, and leaves nothing', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'it\'s a "host" $HOME '));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const look = (workdir: string, prelude: string | null) =>
+  const look = (workdir: string, prelude: string | null, troupe?: HostPlan['troupe']) =>
     factsOf(
-      execFileSync('sh', ['-c', hostCommand({ workdir, scratch: folder, port: 0, prelude })], {
-        input: '[]\n',
-        encoding: 'utf8',
-      }).split('\n'),
+      execFileSync(
+        'sh',
+        [
+          '-c',
+          hostScript({
+            workdir,
+            scratch: folder,
+            port: 0,
+            prelude,
+            ...(troupe === undefined ? {} : { troupe }),
+          }),
+        ],
+        {
+          input: '[]\n',
+          encoding: 'utf8',
+        },
+      ).split('\n'),
     ).facts;
   const found = look(folder, 'greeting=hello');
   t.is(found['version'], process.version);
   t.regex(found['workdir'] ?? '', /^\d+$/);
   t.true(Number(found['port']) > 0 && 'dialled' in found);
   t.is(look(join(folder, 'none'), null)['workdir'], 'missing');
+  t.true('dialled' in look(folder, 'cat'), 'a prelude takes nothing of what is said to the program');
+  const troupe = {
+    command: 'node --input-type=module -e "console.log(1); console.log(process.env.X)" --',
+    env: { X: `'$PATH'` },
+  };
+  t.is(look(folder, null, troupe)['troupe'], troupe.env.X);
+  t.is(look(folder, null, { ...troupe, command: '/no/troupe' })['troupe'], '');
   t.is(look(folder, 'PATH=/nowhere:$PATH; command() { false; }')['node'], '');
-  t.is(execFileSync('sh', ['-c', `ls -A ${quoted(folder)}`], { encoding: 'utf8' }), '');
+  t.is(execFileSync('sh', ['-c', `ls -A ${shellWord(folder)}`], { encoding: 'utf8' }), '');
 });
 
 test('doctor --hosts: a name that is none is a usage error', async (t) => {

@@ -16,8 +16,27 @@ function folderProblem(what: 'workdir' | 'scratch', found: string | undefined): 
   return null;
 }
 
+/** What every host has to have as this machine has it; without it hosts are compared with each other. */
+export interface Expected {
+  /** Of Node. */
+  readonly version: string;
+  /** Version of `troupe`. */
+  readonly troupe: string;
+  /** How it is called there. */
+  readonly command: string;
+}
+
+/** Whether the program that is here is there, under the same Node. */
+function programProblem({ facts }: HostReport, { version, troupe, command }: Expected): string | null {
+  if (facts['troupe'] === '')
+    return `'${command}' does not run there; install troupe ${troupe} under that path, or say in launcher.ssh.command how it is called`;
+  if (facts['troupe'] !== troupe) return `troupe is ${facts['troupe']} there and ${troupe} here`;
+  return facts['version'] === version ? null : `node is ${facts['version']} there and ${version} here`;
+}
+
 /** What is wrong with one host by itself. */
-function problemsOf({ failed, facts }: HostReport): readonly string[] {
+function problemsOf(report: HostReport, expected: Expected | null): readonly string[] {
+  const { failed, facts } = report;
   if (failed !== null) return [failed];
   const { node = '', version = '', path = '', portError } = facts;
   const problems = [folderProblem('workdir', facts['workdir']), folderProblem('scratch', facts['scratch'])];
@@ -26,6 +45,7 @@ function problemsOf({ failed, facts }: HostReport): readonly string[] {
       `no node on the PATH of a command over ssh (${path}); put it there, or load it with --prelude`,
     );
   else if (!isSupported(version)) problems.push(`node ${version} is too old: 20.19 or newer is needed`);
+  else if (expected !== null) problems.push(programProblem(report, expected));
   if (portError !== undefined) problems.push(`its port cannot be opened: ${portError}`);
   return problems.filter((each) => each !== null);
 }
@@ -53,14 +73,16 @@ function sameMachines(reports: readonly HostReport[]): readonly string[] {
 }
 
 /** Everything that is wrong, a sentence each. */
-export function judge(reports: readonly HostReport[]): readonly string[] {
+export function judge(reports: readonly HostReport[], expected: Expected | null = null): readonly string[] {
   const versions = [...groupsOf(reports, ({ facts }) => facts['version'] ?? '')];
   const differ = versions.map(([version, hosts]) => `${version} on ${hosts.join(', ')}`);
   const places = new Map(reports.map(({ host, address, facts }) => [host, `${address}:${facts['port']}`]));
   return [
-    ...reports.flatMap((report) => problemsOf(report).map((problem) => `${report.host}: ${problem}`)),
+    ...reports.flatMap((report) =>
+      problemsOf(report, expected).map((problem) => `${report.host}: ${problem}`),
+    ),
     ...sameMachines(reports),
-    ...(differ.length > 1
+    ...(differ.length > 1 && expected === null
       ? [`hosts have different versions of node, and a run wants one: ${differ.join('; ')}`]
       : []),
     ...reports.flatMap(({ host, reached }) =>

@@ -2,10 +2,12 @@ import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
-import { hostCommand, type HostPlan } from './host-program.ts';
+import { sshArguments } from 'troupe/launch';
+import { hostScript, type HostPlan } from './host-program.ts';
 import { factsOf, type HostReport } from './host-report.ts';
 
-const CONNECT_SECONDS = 10;
+/** What ssh says of a host that may answer later; a name or a key that is wrong stays wrong. */
+const notNow = /timed out|refused|no route to host|unreachable|reset by|closed by/iu;
 
 /** One host, from the first connection to its report. */
 class HostProbe {
@@ -24,8 +26,7 @@ class HostProbe {
   constructor(host: string, address: string, plan: HostPlan) {
     this.host = host;
     this.address = address;
-    const options = ['-T', '-o', 'BatchMode=yes', '-o', `ConnectTimeout=${CONNECT_SECONDS}`];
-    this.#child = spawn('ssh', [...options, host, hostCommand(plan)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child = spawn('ssh', sshArguments(host, hostScript(plan)), { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child.stdin.on('error', () => {});
     this.#child.stderr.on('data', (part: Buffer) => (this.#stderr += part.toString()));
     createInterface(this.#child.stdout).on('line', (line) => {
@@ -85,6 +86,7 @@ class HostProbe {
       host: this.host,
       address: this.address,
       failed: this.#failed(found.facts, deadlineSeconds),
+      isUnreachable: found.facts['user'] === undefined && (this.#late || notNow.test(this.#stderr)),
       ...found,
       seconds: this.#seconds,
     };

@@ -2,6 +2,7 @@
 export { surviveClosedTerminal } from './closed-terminal.ts';
 export * from './launch.ts';
 export type { LaunchOptions } from './launch-options.ts';
+export { isSshHost, sshArguments } from '../machines/ssh-launcher.ts';
 export { lockRun, openCheckpointAt, openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
 export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
 export { fileStorage } from '../ports/file-storage.ts';
