@@ -149,3 +149,11 @@ export class MachineMemoryError extends TroupeError {
     super('TROUPE_MACHINE_MEMORY', `${problem}; ${hint}`, { details });
   }
 }
+
+/** What started this process, or is to start those of other machines, does not say what it has to, or says it twice. */
+export class LauncherError extends TroupeError {
+  override readonly name = 'LauncherError';
+  constructor(problem: string) {
+    super('TROUPE_LAUNCHER', problem);
+  }
+}

@@ -48,6 +48,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_SCALING_LAW: exitCodes.usage,
   TROUPE_SCALING_RUNS: exitCodes.usage,
   TROUPE_RUN_MISSING: exitCodes.usage,
+  TROUPE_LAUNCHER: exitCodes.usage,
   TROUPE_MERGE: exitCodes.usage,
   TROUPE_PRUNE: exitCodes.usage,
   TROUPE_WORKER_LOST: exitCodes.peerLost,
