@@ -2,12 +2,14 @@ import { faultInfo, type Fault, type FaultAim } from '@troupe/sim/faults';
 import type { FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { offloadOf } from './host-targets.ts';
+import { twoMachines } from './machine-rules.ts';
+import { machineName, resolveMachines, type ResolvedMachine } from './machines.ts';
 
 const triggers = ['atMs', 'atStep', 'when'] as const;
 const qualities = ['forMs', 'restartAfterMs', 'factor', 'oneWay'] as const;
 
 const forms: Readonly<Record<FaultAim, string>> = {
-  process: 'worker/0, agent/0, lead/0, machine/0',
+  process: 'worker/0, agent/0, lead/0, machine/0 (or machine/HOST)',
   device: 'worker/0',
   actor: 'an address such as expert/L0/ep0/edp0',
   link: 'worker/0,worker/1',
@@ -40,11 +42,28 @@ function aimsOf(target: string): readonly FaultAim[] {
   return roles.includes(role) ? ['actor'] : [];
 }
 
+/** `box` of `machine/box` and `disk/box`. */
+const machineIn = (target: string): string | null => /^(?:machine|disk)\/([^,]+)$/u.exec(target)?.[1] ?? null;
+
+/** `machine/1` of `machine/box` and `machine/m1`; other targets, and names of no machine, as they are. */
+function byNumber(machines: readonly ResolvedMachine[], target: string): string {
+  const name = machineIn(target);
+  if (name === null) return target;
+  const host = machines.findIndex((machine) => machine.host === name);
+  const index = host < 0 ? machines.findIndex((_, each) => machineName(each) === name) : host;
+  return index < 0 ? target : `${target.split('/')[0] ?? ''}/${index}`;
+}
+
+/** Faults as a simulation has them: it knows machines and disks by number. */
+export function faultsByNumber({ faults, machines }: FilledTopology): FilledTopology['faults'] {
+  const resolved = resolveMachines(machines);
+  return faults.map((fault) => ({ ...fault, target: byNumber(resolved, fault.target) }));
+}
+
 /** How many there are of each kind of node, machine and disk: `worker/0`, `worker/1` … */
 type Counts = Readonly<Record<string, number>>;
 
-function countsOf(file: FilledTopology): Counts {
-  const { machines } = file;
+function countsOf(file: FilledTopology, machines: readonly ResolvedMachine[]): Counts {
   const workers = machines.reduce((sum, machine) => sum + machine.devices.length, 0);
   const count = machines.length;
   const hosts = offloadOf(file) === 'none' ? 0 : count;
@@ -64,7 +83,11 @@ function unknownName(counts: Counts, part: string): { readonly nearest: string }
   };
 }
 
-function faultFindings(counts: Counts, fault: Fault, index: number): Finding[] {
+function faultFindings(
+  { counts, machines }: { readonly counts: Counts; readonly machines: readonly ResolvedMachine[] },
+  fault: Fault,
+  index: number,
+): Finding[] {
   const key = `faults.${index}`;
   const findings: Finding[] = [];
   const add = (name: string, rule: string, code: Finding['code'], nearest: string | null = null): void => {
@@ -87,9 +110,11 @@ function faultFindings(counts: Counts, fault: Fault, index: number): Finding[] {
     add('target', rule, 'TROUPE_TOPOLOGY_FORMAT');
     return findings;
   }
-  const parts = fault.target.split(',');
+  const parts = byNumber(machines, fault.target).split(',');
   if (parts.length > 2 || (parts.length === 2 && parts[0] === parts[1]))
     add('target', 'a link has two ends: worker/0,worker/1', 'TROUPE_TOPOLOGY_FORMAT');
+  const doubt = twoMachines(machines, machineIn(fault.target) ?? '');
+  if (doubt !== null) add('target', doubt, 'TROUPE_TOPOLOGY_CONFLICT');
   for (const part of parts) {
     const unknown = unknownName(counts, part);
     if (unknown !== null) add('target', `there is no ${part}`, 'TROUPE_TOPOLOGY_RANGE', unknown.nearest);
@@ -99,6 +124,7 @@ function faultFindings(counts: Counts, fault: Fault, index: number): Finding[] {
 
 /** Judges each fault: when it strikes, what it may be aimed at, what it takes. */
 export function faultRules(file: FilledTopology): Finding[] {
-  const counts = countsOf(file);
-  return file.faults.flatMap((fault, index) => faultFindings(counts, fault, index));
+  const machines = resolveMachines(file.machines);
+  const counts = countsOf(file, machines);
+  return file.faults.flatMap((fault, index) => faultFindings({ counts, machines }, fault, index));
 }

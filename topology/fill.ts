@@ -1,7 +1,7 @@
 import { dropless, hasExperts, type CapacityConfig, type RouterConfig } from '@troupe/spec';
 import { dataKinds } from './data-kinds.ts';
 import { divisors, greatestCommonDivisor } from './nearest.ts';
-import { MAX_WORLD } from './schema-run.ts';
+import { MAX_WORLD } from './schema-fields.ts';
 import { TOPOLOGY_VERSION, type TopologyValues } from './schema.ts';
 
 /** Ids of the byte tokenizer: 256 bytes and the end of a document. */
@@ -110,13 +110,28 @@ function fillTrain(train: TopologyValues['train']) {
   return { ...train, grains, optimizer: { ...optimizer, lrMin, ...decay, ...fillOptimizer(optimizer) } };
 }
 
+type WrittenMachines = NonNullable<TopologyValues['machines']>;
+
+const devicesIn = (machines: WrittenMachines): number =>
+  Array.isArray(machines)
+    ? machines.reduce((sum, { devices }) => sum + devices.length, 0)
+    : machines.count * machines.devices.length;
+
+/** Machines keep the form in which they are written: those of a launcher have no names to write down. */
+function fillMachines(machines: WrittenMachines, device: TopologyValues['device']) {
+  if (Array.isArray(machines))
+    return machines.map((machine) => ({ ...machine, body: machine.body ?? device }));
+  const { body = device, min = machines.count, spares = 0 } = machines;
+  return { ...machines, body, min, spares };
+}
+
 /** Replaces -1: the first free axis takes the devices that the others leave. */
 function fillParallel(values: TopologyValues) {
   const { parallel, machines, model } = values;
   const axes = (['dp', 'pp', 'tp'] as const).map((name) => [name, parallel[name]] as const);
   const free = axes.find(([, size]) => size === -1)?.[0] ?? null;
   const fixed = axes.reduce((product, [, size]) => product * (size === -1 ? 1 : size), 1);
-  const devices = machines?.reduce((sum, machine) => sum + machine.devices.length, 0) ?? fixed;
+  const devices = machines === undefined ? fixed : devicesIn(machines);
   const left = Math.max(1, Math.floor(devices / fixed));
   const size = (name: 'dp' | 'pp' | 'tp'): number =>
     parallel[name] === -1 ? (name === free ? left : 1) : parallel[name];
@@ -148,7 +163,9 @@ export function fillDefaults(values: TopologyValues, fallbackName: string) {
     data: fillData(values.data, values.model.vocab),
     train: fillTrain(values.train),
     parallel,
-    machines: machines.map((machine) => ({ ...machine, body: machine.body ?? values.device })),
+    machines: fillMachines(machines, values.device),
+    // A manifest of a run on this machine is the one that it always was.
+    ...(values.launcher === undefined ? {} : { launcher: values.launcher }),
     device: values.device,
     placement: values.placement,
     checkpoint: { ...values.checkpoint, dir: values.checkpoint.dir ?? `runs/${name}` },

@@ -6,12 +6,6 @@ export const HOST_TARGET = 'host:0';
 /** `localhost/host:0` */
 export const hostName = (host: string): string => `${host}/${HOST_TARGET}`;
 
-/** Every way to name a host. */
-export const hostTargets = (machines: FilledTopology['machines']): readonly string[] => [
-  HOST_TARGET,
-  ...new Set(machines.map(({ host }) => hostName(host))),
-];
-
 export const isHostTarget = (target: string): boolean =>
   target === HOST_TARGET || target.endsWith(`/${HOST_TARGET}`);
 

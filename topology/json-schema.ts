@@ -50,7 +50,7 @@ function child(node: SchemaNode, segment: string): SchemaNode | null {
     if (isMap(each) && typeof each.additionalProperties === 'object') return each.additionalProperties;
     const index = Number(segment);
     const item = each.prefixItems?.[index] ?? (each.items === false ? undefined : each.items);
-    if (each.type === 'array' && item !== undefined) return item;
+    if (each.type === 'array' && item !== undefined && /^\d+$/u.test(segment)) return item;
   }
   return null;
 }

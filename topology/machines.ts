@@ -1,5 +1,6 @@
 import { assert } from '@troupe/core';
 import type { FilledTopology } from './fill.ts';
+import { MAX_WORLD } from './schema-fields.ts';
 import { speedPresets } from './speed-presets.ts';
 
 export type DeviceBody = FilledTopology['device'];
@@ -24,6 +25,7 @@ export interface ResolvedSpeed {
 }
 
 export interface ResolvedMachine {
+  /** As the file names it; `m0`, `m1` … of machines that come from the launcher. */
   readonly host: string;
   readonly body: DeviceBody;
   readonly devices: readonly ResolvedDevice[];
@@ -41,19 +43,39 @@ export function parseDevice(text: string): ResolvedDevice {
   return { id: `${kind}:${match[2]}`, kind, index: Number(match[2]), threads: Number(match[3] ?? 1) };
 }
 
-export function resolveMachines(machines: FilledTopology['machines']): readonly ResolvedMachine[] {
-  return machines.map((machine) => ({
-    host: machine.host,
+type FilledMachines = FilledTopology['machines'];
+
+/** Machines that come from the launcher. */
+export type JoiningMachines = Exclude<FilledMachines, readonly unknown[]>;
+
+/** True when a file says how many machines there are, instead of naming them. */
+export const areJoining = (machines: FilledMachines): machines is JoiningMachines => !Array.isArray(machines);
+
+/** `m0`: what a machine is called by its place, whatever its host. */
+export const machineName = (index: number): string => `m${index}`;
+
+/** No more than a topology may have: a larger number is a problem of the file, and not of whoever judges it. */
+const numJoining = ({ count, devices }: JoiningMachines): number =>
+  Math.min(count, Math.ceil(MAX_WORLD / devices.length));
+
+export function resolveMachines(machines: FilledMachines): readonly ResolvedMachine[] {
+  const resolve = (machine: JoiningMachines | Exclude<FilledMachines, JoiningMachines>[number]) => ({
     body: machine.body,
     devices: machine.devices.map(parseDevice),
     speed: machine.speed === undefined ? null : resolveSpeed(machine.speed),
+  });
+  if (!areJoining(machines)) return machines.map((machine) => ({ host: machine.host, ...resolve(machine) }));
+  const alike = resolve(machines);
+  return Array.from({ length: numJoining(machines) }, (_, index) => ({
+    host: machineName(index),
+    ...alike,
   }));
 }
 
 /** A GPU starts a list of kernels in about ten microseconds. */
 const PRESET_LAUNCH_MS = 0.01;
 
-function resolveSpeed(speed: NonNullable<FilledTopology['machines'][number]['speed']>): ResolvedSpeed {
+function resolveSpeed(speed: NonNullable<JoiningMachines['speed']>): ResolvedSpeed {
   const figures = typeof speed === 'string' ? { ...speedPresets[speed], launchMs: PRESET_LAUNCH_MS } : speed;
   return {
     flopsPerSecond: figures.tflops * 1e12,
@@ -61,9 +83,4 @@ function resolveSpeed(speed: NonNullable<FilledTopology['machines'][number]['spe
     memoryBytes: figures.memoryGB === undefined ? null : figures.memoryGB * 1e9,
     launchMs: figures.launchMs,
   };
-}
-
-/** `localhost/cpu:0` of every device, in the order of ranks. */
-export function deviceNames(machines: readonly ResolvedMachine[]): readonly string[] {
-  return machines.flatMap((machine) => machine.devices.map((device) => `${machine.host}/${device.id}`));
 }

@@ -1,5 +1,5 @@
+import { DeviceTargets } from './device-targets.ts';
 import { HOST_TARGET, hostName, isHostTarget } from './host-targets.ts';
-import { deviceNames } from './machines.ts';
 import type { PlacedActor, Placement } from './placement.ts';
 import { PlacementRules } from './placement-rules.ts';
 import type { ResolvedTopology } from './resolved.ts';
@@ -27,11 +27,13 @@ export function misplacedActors(
   { placement, machines, file }: ResolvedTopology,
   { actors, workers, hosts }: Placement,
 ): readonly MisplacedActor[] {
-  const rules = Object.entries(placement);
+  const targets = new DeviceTargets(machines);
+  const rules = Object.entries(placement).map(
+    ([pattern, target]) => [pattern, targets.canonical(target)] as const,
+  );
   const matching = new PlacementRules(rules.map(([pattern]) => pattern));
-  const names = deviceNames(machines);
   const homes = new Map<string, string>([
-    ...workers.map(({ id, deviceIndex }) => [id, names[deviceIndex] ?? ''] as const),
+    ...workers.map(({ id, deviceIndex }) => [id, targets.devices[deviceIndex] ?? ''] as const),
     ...hosts.map(({ id, host }) => [id, hostName(host)] as const),
   ]);
   const toHosts = rules.find(([, target]) => isHostTarget(target));

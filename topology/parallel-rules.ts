@@ -2,6 +2,7 @@ import { isByLayer } from './expert-map.ts';
 import { expertWidth, layersWithExperts, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { indivisible } from './indivisible.ts';
+import { resolveMachines } from './machines.ts';
 import { areExpertsSliced, placedWorkers } from './placed-workers.ts';
 import { divisors, nearestNumber } from './nearest.ts';
 import type { TopologyValues } from './schema.ts';
@@ -201,7 +202,7 @@ function deviceRules(file: FilledTopology, written: TopologyValues): Finding[] {
     findings.push(conflict([key, 'parallel.dp'], rule, 1));
   }
   const world = dp * pp * tp;
-  const devices = file.machines.reduce((sum, machine) => sum + machine.devices.length, 0);
+  const devices = resolveMachines(file.machines).reduce((sum, machine) => sum + machine.devices.length, 0);
   if (world + placedWorkers(file).placed.expertWorkers === devices) return findings;
   const fits = Math.floor(devices / (pp * tp));
   const count = `pp ${pp} × dp ${dp} × tp ${tp} = ${world}`;

@@ -1,8 +1,9 @@
+import { DeviceTargets } from './device-targets.ts';
 import type { Finding } from './finding.ts';
 import { layersWithExperts, type FilledTopology } from './fill.ts';
 import { indivisible } from './indivisible.ts';
 import { addresses } from './layout/address.ts';
-import { deviceNames, resolveMachines } from './machines.ts';
+import { resolveMachines } from './machines.ts';
 import { divisors, nearestNumber } from './nearest.ts';
 import { matchesAddress, PlacementRules } from './placement-rules.ts';
 
@@ -28,10 +29,12 @@ class Targets {
   readonly #rules: PlacementRules;
 
   constructor({ placement, machines }: FilledTopology) {
-    this.names = deviceNames(resolveMachines(machines));
-    const devices = new Map<string, number>();
-    for (const [index, name] of this.names.entries()) if (!devices.has(name)) devices.set(name, index);
-    this.#targets = Object.entries(placement).map(([pattern, name]) => [pattern, devices.get(name) ?? -1]);
+    const targets = new DeviceTargets(resolveMachines(machines));
+    this.names = targets.devices;
+    this.#targets = Object.entries(placement).map(([pattern, name]) => [
+      pattern,
+      targets.deviceOf(name) ?? -1,
+    ]);
     this.#rules = new PlacementRules(this.#targets.map(([pattern]) => pattern));
   }
 

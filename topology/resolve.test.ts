@@ -364,8 +364,8 @@ test('--set: a key or value of any depth or length is one short sentence', (t) =
 
 test('--set: what it makes of a list or of nothing is its own, not the place in the file', (t) => {
   t.regex(
-    said('machines.toString=1').join('\n'),
-    /^--set machines\.toString=1 {2}machines: \{"toString":1\} {2}must be a list/,
+    said('metrics.toString=1').join('\n'),
+    /^--set metrics\.toString=1 {2}metrics: \{"toString":1\} {2}must be a list/,
   );
   t.regex(
     said('model.moe.router.kind=1').join('\n'),

@@ -8,15 +8,24 @@ import { offloadOf } from './host-targets.ts';
 import { KeySet } from './key-set.ts';
 import { applyOverride } from './layers.ts';
 import { limits } from './limits.ts';
-import { resolveMachines } from './machines.ts';
+import { areJoining, resolveMachines } from './machines.ts';
 import { nearestName } from './nearest.ts';
 import { areExpertsSliced, placedWorkers } from './placed-workers.ts';
 import { createPlacement } from './placement.ts';
 import { misplacedActors } from './misplaced-actors.ts';
 import { unmatched } from './placement-rules.ts';
 import type { TopologyProblem } from './problem.ts';
-import type { DataSource, ParallelOrigin, ResolvedData, ResolvedTask, ResolvedTopology } from './resolved.ts';
+import type {
+  DataSource,
+  ParallelOrigin,
+  ResolvedData,
+  ResolvedJoining,
+  ResolvedLauncher,
+  ResolvedTask,
+  ResolvedTopology,
+} from './resolved.ts';
 import type { Finding } from './finding.ts';
+import { faultsByNumber } from './fault-rules.ts';
 import { crossKeyFindings } from './rules.ts';
 import type { TopologyValues } from './schema.ts';
 import { validateKeys } from './validate.ts';
@@ -154,6 +163,15 @@ function portableFile(file: FilledTopology, { machines, parallel }: TopologyValu
   };
 }
 
+const joiningOf = ({ machines }: FilledTopology): ResolvedJoining | null =>
+  areJoining(machines) ? { min: machines.min, spares: machines.spares } : null;
+
+function launcherOf({ launcher }: FilledTopology): ResolvedLauncher | null {
+  if (launcher === undefined) return null;
+  const { command = null, workdir = null, env = {}, prelude = null } = launcher.ssh ?? {};
+  return { kind: launcher.kind, ssh: { command, workdir, env, prelude } };
+}
+
 function build(
   file: FilledTopology,
   values: TopologyValues,
@@ -178,13 +196,15 @@ function build(
       expertsSliced: areExpertsSliced(file),
     },
     machines: resolveMachines(file.machines),
+    joining: joiningOf(file),
+    launcher: launcherOf(file),
     device: file.device,
     placement: file.placement,
     checkpoint: file.checkpoint,
     metrics: file.metrics,
     wire: file.wire,
     links: file.links,
-    faults: file.faults,
+    faults: faultsByNumber(file),
     recovery: file.recovery,
     eval: file.eval,
     file,

@@ -67,6 +67,28 @@ export interface ResolvedParallel {
   readonly rebalanceEvery: number;
 }
 
+/** Machines without names: the file says how many, and the launcher which. */
+export interface ResolvedJoining {
+  /** Fewest machines with which a run goes on. */
+  readonly min: number;
+  /** Machines more, that stand by. */
+  readonly spares: number;
+}
+
+/** How the machines of a run are reached. */
+export interface ResolvedLauncher {
+  readonly kind: 'local' | 'ssh' | 'slurm' | 'kubernetes';
+  readonly ssh: {
+    /** How troupe is called there; null: by the path that it has here. */
+    readonly command: string | null;
+    /** Null: the working directory here. */
+    readonly workdir: string | null;
+    readonly env: Readonly<Record<string, string>>;
+    /** Shell line that is run before it. */
+    readonly prelude: string | null;
+  };
+}
+
 export interface TopologySource {
   /** The file it was read from; null when a program handed over a value. */
   readonly path: string | null;
@@ -86,8 +108,12 @@ export interface ResolvedTopology {
   readonly train: ResolvedTrain;
   readonly parallel: ResolvedParallel;
   readonly machines: readonly ResolvedMachine[];
+  /** What is known of machines that come from the launcher; null: the file names their hosts. */
+  readonly joining: ResolvedJoining | null;
+  /** What starts an agent on each machine; null: all of them are this one. */
+  readonly launcher: ResolvedLauncher | null;
   readonly device: DeviceBody;
-  /** Address pattern → `host/device`, in the order of the file. */
+  /** Address pattern → `host/device` or `m0/device`, in the order of the file. */
   readonly placement: Readonly<Record<string, string>>;
   readonly checkpoint: FilledTopology['checkpoint'];
   /** Sinks that write files into the run folder. */
@@ -95,7 +121,7 @@ export interface ResolvedTopology {
   readonly wire: FilledTopology['wire'];
   /** What messages cost; for `plan` and `simulate`. */
   readonly links: FilledTopology['links'];
-  /** What `simulate` plays. */
+  /** What `simulate` plays; machines and disks by number. */
   readonly faults: FilledTopology['faults'];
   readonly recovery: FilledTopology['recovery'];
   readonly eval: FilledTopology['eval'];

@@ -5,12 +5,15 @@ import { dataKinds } from './data-kinds.ts';
 import { BYTES_VOCAB, type FilledTopology } from './fill.ts';
 import type { Finding } from './finding.ts';
 import { faultRules } from './fault-rules.ts';
-import { hostTargets, offloadOf } from './host-targets.ts';
+import { DeviceTargets } from './device-targets.ts';
+import { HOST_TARGET } from './host-targets.ts';
 import { indivisible } from './indivisible.ts';
 import { encoderRules } from './encoder-rules.ts';
 import { modelRules, moeRules } from './model-rules.ts';
 import { limits } from './limits.ts';
-import { deviceNames, parseDevice, resolveMachines } from './machines.ts';
+import { launcherRules } from './launcher-rules.ts';
+import { machineRules, twoMachines, wireRules } from './machine-rules.ts';
+import { resolveMachines } from './machines.ts';
 import { placedWorkers } from './placed-workers.ts';
 import { divisors, nearestName, nearestNumber, neighbours } from './nearest.ts';
 import { parallelRules } from './parallel-rules.ts';
@@ -167,27 +170,6 @@ function trainRules(file: FilledTopology): Finding[] {
   return [...findings, ...decayRules(optimizer), ...optimizerRules(optimizer), ...wholeRules(file)];
 }
 
-function machineRules(file: FilledTopology): Finding[] {
-  const findings: Finding[] = [];
-  for (const [m, machine] of file.machines.entries()) {
-    const seen = new Set<string>();
-    for (const [d, text] of machine.devices.entries()) {
-      const { id } = parseDevice(text);
-      const key = `machines.${m}.devices.${d}`;
-      const rule = `${machine.host} already lists ${id}; a device has one worker`;
-      if (seen.has(id))
-        findings.push({
-          code: 'TROUPE_TOPOLOGY_DUPLICATE_DEVICE',
-          keys: [key],
-          rule,
-          nearest: null,
-        });
-      seen.add(id);
-    }
-  }
-  return findings;
-}
-
 /** Only shards match. */
 const isOfShards = (pattern: string): boolean => pattern.startsWith('optimizer/');
 
@@ -204,13 +186,20 @@ function placementRules(file: FilledTopology): readonly Finding[] {
     const rule = `holds ${excess.found} of at most ${excess.most} ${excess.what}`;
     return [{ code: 'TROUPE_TOPOLOGY_RANGE', keys: ['placement'], rule, nearest: excess.most }];
   }
-  const names = deviceNames(resolveMachines(machines));
-  const hosts = hostTargets(machines);
-  const known = new Set([...names, ...hosts]);
+  const resolved = resolveMachines(machines);
+  const targets = new DeviceTargets(resolved);
   const findings: Finding[] = [];
   for (const [pattern, target] of rules) {
     const key = `placement.${pattern}`;
-    if (/^(?:gate|pass)\b/.test(pattern)) {
+    const doubt = twoMachines(resolved, target.split('/')[0] ?? '');
+    if (doubt !== null)
+      findings.push({
+        code: 'TROUPE_TOPOLOGY_PLACEMENT',
+        keys: [key, 'machines'],
+        rule: doubt,
+        nearest: null,
+      });
+    else if (/^(?:gate|pass)\b/.test(pattern)) {
       const rule = 'passes and gates live where their stage lives; place the stage';
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
@@ -218,34 +207,21 @@ function placementRules(file: FilledTopology): readonly Finding[] {
         rule,
         nearest: pattern.replace(/^(?:gate|pass)/u, 'stage'),
       });
-    } else if (hosts.includes(target) && !isOfShards(pattern)) {
+    } else if (targets.isHost(target) && !isOfShards(pattern)) {
       const rule = 'a host has optimizer shards alone; say optimizer/… in the pattern';
       findings.push({ code: 'TROUPE_TOPOLOGY_PLACEMENT', keys: [key], rule, nearest: 'optimizer/*' });
-    } else if (!known.has(target)) {
-      const rule = `no machine has this device; there are ${names.slice(0, 8).join(', ')}${names.length > 8 ? ' …' : ''}, and for optimizer shards ${hosts.slice(0, 2).join(', ')}`;
+    } else if (!targets.has(target)) {
+      const { devices, hosts } = targets;
+      const rule = `no machine has this device; there are ${devices.slice(0, 8).join(', ')}${devices.length > 8 ? ' …' : ''}, and for optimizer shards ${[HOST_TARGET, ...hosts.slice(0, 1)].join(', ')}`;
       findings.push({
         code: 'TROUPE_TOPOLOGY_PLACEMENT',
         keys: [key, 'machines'],
         rule,
-        nearest: findings.length < limits.problems ? nearestName(target, [...known]) : null,
+        nearest: findings.length < limits.problems ? nearestName(target, targets.all) : null,
       });
     }
   }
   return findings.length > 0 ? findings : placedWorkers(file).findings;
-}
-
-/** Each node listens on two ports (control, data): the agent, then workers, then hosts. */
-function wireRules(file: FilledTopology): Finding[] {
-  const { wire, machines } = file;
-  if (wire.port === 'auto') return [];
-  const hosts = offloadOf(file) === 'none' ? 0 : machines.length;
-  const ports = 2 * (1 + hosts + machines.reduce((sum, { devices }) => sum + devices.length, 0));
-  const last = 65_536 - ports;
-  if (wire.port <= last) return [];
-  const rule = `${ports} ports are needed from here on, so at most ${last}`;
-  return [
-    { code: 'TROUPE_TOPOLOGY_RANGE', keys: ['wire.port', 'machines'], rule, nearest: Math.max(last, 1) },
-  ];
 }
 
 /** Judges keys against each other. `written` tells what the file says from what is a default. */
@@ -262,6 +238,7 @@ export function crossKeyFindings(file: FilledTopology, written: TopologyValues):
     ...trainRules(file),
     ...parallelRules(file, written),
     ...machineRules(file),
+    ...launcherRules(file),
     ...placementRules(file),
     ...wireRules(file),
     ...faultRules(file),

@@ -71,6 +71,7 @@ const decisions: RunTable<Decision> = {
   'wire.dtype': { set: ['wire.dtype=bf16'], changes: ['own memory', 'traffic'] },
   'wire.security': { set: ['wire.security=none'], changes: [] },
   'wire.port': { set: ['wire.port=4000'], changes: [] },
+  'wire.interface': { set: ['wire.interface=eth0'], changes: [] },
   'wire.fanout': { set: ['wire.fanout=2'], changes: ['traffic'] },
   'wire.chunkBytes': { set: ['wire.chunkBytes=1024'], changes: ['own memory'] },
 };

@@ -38,6 +38,7 @@ export const decidesNumbers = {
   'wire.dtype': true,
   'wire.security': false,
   'wire.port': false,
+  'wire.interface': false,
   'wire.fanout': false,
   'wire.chunkBytes': false,
 } as const satisfies RunTable<boolean>;

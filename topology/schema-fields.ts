@@ -6,6 +6,9 @@ const about = (description: string, unit: string) => ({ description, unit });
 /** No count is larger unless it says so; keeps sums of products exact and loops short. */
 export const MAX_COUNT = 2 ** 31 - 1;
 
+/** Devices of the largest cluster that a topology describes. */
+export const MAX_WORLD = 65_536;
+
 /** A whole number ≥ `min` (default 1). `unit` names what is counted. */
 export const count = (
   description: string,

@@ -1,12 +1,9 @@
 import { DEFAULT_FANOUT, optimizerKinds } from '@troupe/spec';
 import { sinkNames } from '@troupe/telemetry/sinks';
 import * as z from 'zod';
-import { choice, count, flag, MAX_COUNT, positive, real, text } from './schema-fields.ts';
-import { limits } from './limits.ts';
-import { faultsSchema, linksSchema, speedSchema } from './schema-sim.ts';
-
-/** Devices of the largest cluster that a topology describes. */
-export const MAX_WORLD = 65_536;
+import { choice, count, flag, MAX_COUNT, MAX_WORLD, positive, real, text } from './schema-fields.ts';
+import { bodies, interfacePattern, launcherSchema, machinesSchema } from './schema-machines.ts';
+import { faultsSchema, linksSchema } from './schema-sim.ts';
 
 const optimizer = z
   .strictObject({
@@ -175,37 +172,9 @@ export const parallelSchema = z
   .prefault({})
   .describe('How the work is divided over devices. Never changes the numbers.');
 
-/** `cpu:0`, `cpu:1/threads=2`, `cuda:0`. */
-const devicePattern = /^(?:cpu:(?:0|[1-9]\d{0,4})(?:\/threads=[1-9]\d{0,2})?|cuda:(?:0|[1-9]\d{0,4}))$/;
-const hostPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$/;
-const bodies = ['auto', 'native', 'tfjs'] as const;
-
-const machineSchema = z.strictObject({
-  host: z
-    .string()
-    .regex(hostPattern)
-    .meta({ description: 'Name or address of the machine.' })
-    .default('localhost'),
-  devices: z
-    .array(z.string().regex(devicePattern))
-    .min(1)
-    .max(MAX_WORLD)
-    .describe(
-      'Devices, each with a worker process of its own: cpu:0, cpu:1/threads=2 (default one thread), cuda:0.',
-    ),
-  body: choice('Which kernels compute here. Default: the top-level `device`.', bodies).optional(),
-  speed: speedSchema.optional(),
-});
-
 export const runKeys = {
-  machines: z
-    .array(machineSchema)
-    .min(1)
-    .max(limits.machines)
-    .optional()
-    .describe(
-      'Machines and their devices; every device gets a worker process. Default: this machine, with cpu:0, cpu:1 … as many as needed.',
-    ),
+  machines: machinesSchema,
+  launcher: launcherSchema,
   device: choice('Which kernels compute: native addon, TensorFlow.js, or what is there.', bodies).default(
     'auto',
   ),
@@ -213,7 +182,7 @@ export const runKeys = {
     .record(z.string(), z.string())
     .default({})
     .describe(
-      'Address pattern to device, `expert/L*/ep1/*: localhost/cpu:3`; the last rule that matches wins. Stages and groups of experts can be placed, and what works with them follows; experts lie beside their stages, or all of them on devices that hold no stage. Optimizer shards can be put on the hosts of their machines, all of them: `optimizer/*: host:0` (as offload optimizer does), or machine by machine `optimizer/dense/dp0: box/host:0`.',
+      'Address pattern to device, `expert/L*/ep1/*: localhost/cpu:3`; the last rule that matches wins. Stages and groups of experts can be placed, and what works with them follows; experts lie beside their stages, or all of them on devices that hold no stage. Optimizer shards can be put on the hosts of their machines, all of them: `optimizer/*: host:0` (as offload optimizer does), or machine by machine `optimizer/dense/dp0: box/host:0`. A machine is called by its host, or by its place in `machines`: `m0/cpu:3`.',
     ),
   checkpoint: z
     .strictObject({
@@ -249,7 +218,18 @@ export const runKeys = {
       port: z
         .union([z.literal('auto'), z.int().min(1).max(65535)])
         .default('auto')
-        .meta({ description: 'First TCP port; auto: any free one.', unit: 'port' }),
+        .meta({
+          description:
+            'First TCP port of every machine, which uses two for each of its processes and no others; auto: any free ones.',
+          unit: 'port',
+        }),
+      interface: z
+        .union([z.null(), z.string().regex(interfacePattern)])
+        .default(null)
+        .meta({
+          description:
+            'Where machines reach each other: the name of a network interface, the same on each, or a network such as 10.1.0.0/16 that each has an address in. null: the name that the launcher knows a machine by, then its other addresses.',
+        }),
       fanout: z
         .union([z.literal(0), z.int().min(2).max(64)])
         .default(DEFAULT_FANOUT)
@@ -291,9 +271,22 @@ export const runKeys = {
         .describe(
           'Keeps a second copy of any state that only one worker holds (its slices from ZeRO 1 on; a stage, or experts, without another replica), so that a loss repeats no step. The copy is on another machine where there is one. Cost per parameter of that state: 20 bytes of memory (16 where gradients are f32) and, every step, 8 (4) bytes sent and a second update.',
         ),
+      machines: choice(
+        'What follows the loss of a machine. wait: the run stands still until it is back. spare: another one takes its place. shrink: the others go on, divided anew.',
+        ['wait', 'spare', 'shrink'],
+      ).default('wait'),
+      waitSeconds: real(
+        'Longest wait for a lost machine; after it the run ends with exit code 76. Apart from the time of a recovery.',
+        'seconds',
+        { min: 0 },
+      ).default(300),
+      leadSeconds: positive(
+        'Silence of the process that leads a run after which its machines take it for lost.',
+        'seconds',
+      ).default(15),
     })
     .prefault({})
-    .describe('What happens when a worker is lost. Never changes the numbers.'),
+    .describe('What happens when a worker or a machine is lost. Never changes the numbers.'),
   eval: z
     .strictObject({
       every: count('Steps between evaluations; 0: never.', 'steps', { min: 0 }).default(50),

@@ -6,7 +6,8 @@ import type { ResolvedTopology } from './resolved.ts';
 interface Unbuilt {
   readonly key: string;
   readonly value: unknown;
-  readonly built: string | number;
+  /** Null: nothing else, so far. */
+  readonly built: string | number | null;
   readonly why?: string;
 }
 
@@ -32,24 +33,65 @@ function limited(
   ];
 }
 
-function unbuiltMachines({ machines }: ResolvedTopology): readonly Unbuilt[] {
-  const remote = machines
-    .map((machine, index) => ({ machine, index }))
-    .filter(({ machine }) => !isLocalHost(machine.host));
-  const hosts = remote.map(({ machine, index }) => ({
-    key: `machines.${index}.host`,
-    value: machine.host,
-    built: 'localhost',
-    why: `only local machines can be launched so far, and ${machine.host} is not this one`,
-  }));
-  const cuda = machines.flatMap((machine, m) =>
-    machine.devices.flatMap((device, d) =>
+/** Launchers that start a run today. */
+const builtLaunchers: readonly LauncherKind[] = [];
+
+type LauncherKind = NonNullable<ResolvedTopology['launcher']>['kind'];
+
+/** Other machines are reached by a launcher that is built. */
+function unbuiltHosts({ machines, joining, launcher }: ResolvedTopology): readonly Unbuilt[] {
+  if (launcher !== null) {
+    if (builtLaunchers.includes(launcher.kind)) return [];
+    const built = builtLaunchers.length === 0 ? 'none so far' : builtLaunchers.join(', ');
+    const why = `launcher ${launcher.kind} is not built yet; built: ${built}`;
+    return [{ key: 'launcher.kind', value: launcher.kind, built: builtLaunchers[0] ?? null, why }];
+  }
+  if (joining !== null) {
+    const why =
+      'machines that come together need a launcher, which says which they are; set launcher.kind, or list hosts';
+    return [{ key: 'machines.count', value: machines.length, built: 'launcher.kind', why }];
+  }
+  return machines.flatMap(({ host }, index) =>
+    isLocalHost(host)
+      ? []
+      : [
+          {
+            key: `machines.${index}.host`,
+            value: host,
+            built: 'localhost',
+            why: `only local machines can be launched so far, and ${host} is not this one`,
+          },
+        ],
+  );
+}
+
+function unbuiltDevices({ machines, joining }: ResolvedTopology): readonly Unbuilt[] {
+  // Machines that are alike have their devices written down once.
+  return machines.slice(0, joining === null ? machines.length : 1).flatMap(({ devices }, m) =>
+    devices.flatMap((device, d) =>
       device.kind === 'cuda'
-        ? [{ key: `machines.${m}.devices.${d}`, value: device.id, built: `cpu:${device.index}` }]
+        ? [
+            {
+              key: joining === null ? `machines.${m}.devices.${d}` : `machines.devices.${d}`,
+              value: device.id,
+              built: `cpu:${device.index}`,
+            },
+          ]
         : [],
     ),
   );
-  return [...hosts, ...cuda];
+}
+
+/** What follows the loss of a machine, but waiting for it. */
+function unbuiltPolicies({ recovery }: ResolvedTopology): readonly Unbuilt[] {
+  const { machines } = recovery;
+  if (machines === 'wait') return [];
+  const what =
+    machines === 'spare'
+      ? 'another machine takes the place of a lost one'
+      : 'a run goes on with fewer machines';
+  const why = `${what} in a later version; today a run waits for the machine`;
+  return [{ key: 'recovery.machines', value: machines, built: 'wait', why }];
 }
 
 /** There are no kernels for it, so a simulation would not know what a layer costs either. */
@@ -97,8 +139,14 @@ export function refuseUnbuilt(
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
     ...unbuiltAttention(topology),
     ...unbuiltBalance(topology),
+    ...unbuiltPolicies(topology),
     ...(use === 'launch'
-      ? [...unbuiltPrecision(topology), ...unbuiltSecurity(topology), ...unbuiltMachines(topology)]
+      ? [
+          ...unbuiltPrecision(topology),
+          ...unbuiltSecurity(topology),
+          ...unbuiltHosts(topology),
+          ...unbuiltDevices(topology),
+        ]
       : []),
   ];
   return found.map(({ key, value, built, why }) => ({

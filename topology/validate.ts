@@ -112,14 +112,18 @@ function passedOver(layer: Layer): readonly TopologyProblem[] {
 
 type Issue = z.core.$ZodIssue;
 
-/** What is wrong inside a map where a map is one of several things that a value may be; else the issue itself. */
-function insideMap(issue: Issue, value: unknown): readonly Issue[] {
-  if (issue.code !== 'invalid_union' || typeof value !== 'object' || value === null || Array.isArray(value))
-    return [issue];
-  const ofMap = issue.errors.find((option) =>
+/** What is wrong inside a map or list where one is among several things that a value may be; else the issue itself. */
+function inside(issue: Issue, value: unknown): readonly Issue[] {
+  if (issue.code !== 'invalid_union' || typeof value !== 'object' || value === null) return [issue];
+  const ofKind = issue.errors.find((option) =>
     option.every((each) => each.path.length > 0 || each.code === 'unrecognized_keys'),
   );
-  return ofMap?.map((each) => ({ ...each, path: [...issue.path, ...each.path] })) ?? [issue];
+  return (
+    ofKind?.flatMap((each) =>
+      // A union in it may be one of such things too.
+      inside({ ...each, path: [...issue.path, ...each.path] }, valueAt(value, each.path.map(String))),
+    ) ?? [issue]
+  );
 }
 
 /** Judges each key on its own: names, kinds, ranges. */
@@ -129,9 +133,7 @@ export function validateKeys(layer: Layer): Validated {
   const problems: TopologyProblem[] = [...passedOver(layer)];
   if (result.success) return { values: result.data, problems };
   const bad: (readonly string[])[] = [];
-  const issues = result.error.issues.flatMap((issue) =>
-    insideMap(issue, valueAt(root, issue.path.map(String))),
-  );
+  const issues = result.error.issues.flatMap((issue) => inside(issue, valueAt(root, issue.path.map(String))));
   for (const issue of issues) {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {

@@ -47,8 +47,11 @@ test('offload: shards that rules put on hosts have the numbers of one process', 
     { dp: 2, ep: 2, zero: 1 },
     { dp: 4, ep: 2, zero: 3, microbatches: 2, machines: 2 },
   ] as const) {
-    const { file } = tinyTopology(layout);
-    const machines = file.machines.map((machine) => ({ ...machine, host: 'localhost' }));
+    const { file, machines: named } = tinyTopology(layout);
+    const machines = named.map(({ devices }) => ({
+      host: 'localhost',
+      devices: devices.map(({ id }) => id),
+    }));
     const topology = resolveTopology({ ...file, machines, placement: { 'optimizer/*': 'host:0' } });
     const run = await trainTiny(topology, reference);
     t.is(run.result.error, null, nameOf(layout));
