@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { installMissing, whyNoLab } from './lab/permitted.ts';
 import { doctorRow } from './rows/doctor-row.ts';
 import { playRow } from './rows/row.ts';
+import { runRows } from './rows/run-rows.ts';
 import { transportRows } from './rows/transport-rows.ts';
 import { trustRows } from './rows/trust-rows.ts';
 
@@ -11,7 +12,7 @@ const usage = `npm run test:machines [-- --only TEXT]
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } });
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const rows = [...transportRows, ...trustRows, doctorRow].filter(({ name }) =>
+const rows = [...transportRows, ...trustRows, doctorRow, ...runRows].filter(({ name }) =>
   name.includes(values.only ?? ''),
 );
 

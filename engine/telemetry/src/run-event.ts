@@ -86,6 +86,17 @@ export interface ProgressEvent {
   readonly of: number | null;
 }
 
+/** Machines of a run whose agents are not there, at its start or after a loss; now and then until all of them are. */
+export interface WaitingEvent {
+  readonly event: 'waiting';
+  /** Hosts that are waited for. */
+  readonly machines: readonly string[];
+  /** Machines of the run. */
+  readonly of: number;
+  /** How long so far. */
+  readonly seconds: number;
+}
+
 /** What a profile found, once, before `done`; means over devices and profiled steps. */
 export interface ProfileEvent {
   readonly event: 'profile';
@@ -176,6 +187,7 @@ export type RunEvent =
   | WarningEvent
   | FaultEvent
   | ProgressEvent
+  | WaitingEvent
   | RecoveredEvent
   | ExpertsEvent
   | ProfileEvent

@@ -6,6 +6,9 @@ import { PROGRAM } from './scripts.ts';
 /** Longest wait for an answer that has no other limit, milliseconds. */
 const ANSWER_MS = 30_000;
 
+/** The command, beside {@link PROGRAM}. */
+const TROUPE = 'roof/troupe/bin/troupe.js';
+
 /** What a program said, and when this process heard it, milliseconds of its monotonic clock. */
 export interface Said {
   readonly atMs: number;
@@ -19,11 +22,14 @@ export class Talk {
   readonly #waiting = new Set<() => void>();
   #stderr = '';
   #isOver = false;
+  #code: number | null = null;
 
-  /** @param program - a file of `test/machines/programs`, without its ending */
-  constructor(machine: Machine, program: string, options: RunOptions = {}) {
-    const path = `${PROGRAM}/test/dist/machines/programs/${program}.js`;
-    this.#child = machine.start([process.execPath, path], options);
+  /** @param program - a file of `test/machines/programs`, without its ending; or the words of a command of `troupe` */
+  constructor(machine: Machine, program: string | readonly string[], options: RunOptions = {}) {
+    const words =
+      typeof program === 'string' ? [`test/dist/machines/programs/${program}.js`] : [TROUPE, ...program];
+    const [file = '', ...args] = words;
+    this.#child = machine.start([process.execPath, `${PROGRAM}/${file}`, ...args], options);
     this.#child.stdin.on('error', () => {});
     this.#child.stderr.on('data', (text: Buffer) => (this.#stderr += text.toString()));
     createInterface(this.#child.stdout).on('line', (line) => {
@@ -33,8 +39,9 @@ export class Talk {
       });
       this.#wake();
     });
-    this.#child.once('close', () => {
+    this.#child.once('close', (code) => {
       this.#isOver = true;
+      this.#code = code;
       this.#wake();
     });
   }
@@ -71,6 +78,18 @@ export class Talk {
       this.#waiting.add(look);
       look();
     });
+  }
+
+  /** Its exit code; rejects when it has not ended by the limit. */
+  async ended(limitMs: number): Promise<number | null> {
+    await this.until(() => false, { limitMs });
+    if (this.#isOver) return this.#code;
+    throw new Error(`it did not end within ${limitMs} ms: ${JSON.stringify(this.said.at(-1))}`);
+  }
+
+  /** What it has said on standard error. */
+  get stderr(): string {
+    return this.#stderr;
   }
 
   end(): void {

@@ -144,3 +144,16 @@ test('progress: a task that takes long is told, on a terminal until the next lin
     `\r\u001b[2K${text.slice(0, 23)}\n`,
   );
 });
+
+test('progress: who is waited for has a name, of many the first ones', (t) => {
+  const waiting = (count: number) => ({
+    event: 'waiting' as const,
+    machines: Array.from({ length: count }, (_, index) => `gpu-${index}`),
+    of: 16,
+    seconds: 39.6,
+  });
+  t.is(
+    shown({ isTerminal: false, end: 30 }, [waiting(2), waiting(10)]),
+    'waiting for 2 of 16 machines (gpu-0, gpu-1) for 40 s\nwaiting for 10 of 16 machines (gpu-0, gpu-1, gpu-2, gpu-3, gpu-4, gpu-5, gpu-6, gpu-7, 2 more) for 40 s\n',
+  );
+});

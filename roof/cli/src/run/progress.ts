@@ -1,4 +1,4 @@
-import type { RunEvent, StepEvent } from '@troupe/telemetry';
+import type { RunEvent, StepEvent, WaitingEvent } from '@troupe/telemetry';
 import { count, duration, nats, percent } from './numbers.ts';
 import type { Tally } from './tally.ts';
 import { describeProgress } from './task-progress.ts';
@@ -21,13 +21,24 @@ export interface ProgressOptions {
   readonly write: (text: string) => void;
 }
 
-/** Shows a run to people while it goes. */
+/** Where state comes from, for people. */
 const sources = {
   peers: 'other workers',
   snapshot: 'the last checkpoint',
   seed: 'the beginning',
 } as const;
 
+/** Hosts that are named; of more, how many. */
+const MOST_NAMED = 8;
+
+/** `waiting for 3 of 8 machines (gpu-4, gpu-6, gpu-7) for 40 s`. */
+function describeWaiting({ machines, of, seconds }: WaitingEvent): string {
+  const more = machines.length - MOST_NAMED;
+  const named = [...machines.slice(0, MOST_NAMED), ...(more > 0 ? [`${more} more`] : [])];
+  return `waiting for ${machines.length} of ${of} machines (${named.join(', ')}) for ${seconds.toFixed(0)} s`;
+}
+
+/** Shows a run to people while it goes. */
 export class Progress {
   readonly #options: ProgressOptions;
   readonly #tally: Tally;
@@ -48,6 +59,7 @@ export class Progress {
         `${event.device} (${event.reason}); ${count(event.paramsTotal)} parameters, ${count(event.paramsActive)} active a token`,
       );
     else if (event.event === 'progress') this.#rewrite(describeProgress(event));
+    else if (event.event === 'waiting') this.#rewrite(describeWaiting(event));
     else if (event.event === 'eval')
       this.line(`step ${event.step}: held-out loss ${nats(event.loss)} over ${count(event.tokens)} tokens`);
     else if (event.event === 'checkpoint') this.line(`step ${event.step}: checkpoint ${event.path}`);
