@@ -17,18 +17,21 @@ const packageOf: Readonly<Record<string, string>> = {
 
 const isThere = (tool: string): boolean => systemFolders.some((folder) => existsSync(join(folder, tool)));
 
-/** Packages that are not installed here. */
-const missingPackages = (): readonly string[] => [
+/** Packages that are not installed here: of a lab, and of what else runs in it. */
+const missingPackages = (further: Readonly<Record<string, string>>): readonly string[] => [
   ...new Set(
-    Object.entries(packageOf)
+    Object.entries({ ...packageOf, ...further })
       .filter(([tool]) => !isThere(tool))
       .map(([, name]) => name),
   ),
 ];
 
-/** Installs what is missing, where root may; what fails is said by {@link whyNoLab}. */
-export async function installMissing(print: (line: string) => void): Promise<void> {
-  const names = missingPackages();
+/** Installs what is missing, where root may; what fails is said by {@link whyNoLab} and {@link whyMissing}. */
+export async function installMissing(
+  print: (line: string) => void,
+  further: Readonly<Record<string, string>>,
+): Promise<void> {
+  const names = missingPackages(further);
   if (names.length === 0 || process.getuid?.() !== 0 || !isThere('apt-get')) return;
   print(`installing ${names.join(', ')}`);
   const options = ['-y', '-q', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=60'];
@@ -40,12 +43,18 @@ export async function installMissing(print: (line: string) => void): Promise<voi
   if (code !== 0) print(`apt-get: ${stderr.trim().split('\n').at(-1) ?? ''}`);
 }
 
+/** What is to be installed for what runs in a lab, in one sentence; null where nothing is missing. */
+export function whyMissing(further: Readonly<Record<string, string>>): string | null {
+  const names = missingPackages(further);
+  return names.length === 0 ? null : `install ${names.join(', ')} (npm run test:machines does)`;
+}
+
 /** Why there can be no lab here, in one sentence; null where there can. */
 export async function whyNoLab(): Promise<string | null> {
   if (process.platform !== 'linux') return 'namespaces are of Linux';
   if (process.getuid?.() !== 0) return 'only root makes machines of namespaces';
-  const missing = missingPackages();
-  if (missing.length > 0) return `install ${missing.join(', ')} (npm run test:machines does)`;
+  const missing = whyMissing({});
+  if (missing !== null) return missing;
   if (/^\/(?:home|root|tmp|run)\//u.test(process.execPath))
     return `node lies in ${process.execPath}, which machines do not see`;
   const { code, stderr } = await outcomeOf([

@@ -4,6 +4,8 @@ import { Lab, type LabOptions } from '../lab/lab.ts';
 export interface Row {
   readonly name: string;
   readonly lab: LabOptions;
+  /** Programs that it needs beside those of a lab, by the Debian package that brings them. */
+  readonly needs?: Readonly<Record<string, string>>;
   /** Throws when it does not hold; gives what was measured. */
   readonly play: (lab: Lab) => Promise<string>;
 }

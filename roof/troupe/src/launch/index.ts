@@ -14,3 +14,6 @@ export { measuredBandwidth, measuredPeakFlops } from '../peak.ts';
 export { monotonicMs } from '../profile/monotonic.ts';
 export { partPaths, type ProfilePlan } from '../profile/recorder.ts';
 export { writeProfile } from '../profile/write-profile.ts';
+export { slurmBatchScript, type SlurmJob } from '../machines/slurm-batch-script.ts';
+export { nodesOfMachines, slurmAllocation, slurmLauncher } from '../machines/slurm-launcher.ts';
+export { slurmNodes } from '../machines/slurm-node-list.ts';
