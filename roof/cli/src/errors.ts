@@ -8,6 +8,28 @@ export class UsageError extends TroupeError {
   }
 }
 
+/** Machines that cannot take part in a run; carries everything that is wrong with any of them. */
+export class HostsError extends TroupeError {
+  override readonly name = 'HostsError';
+  constructor(problems: readonly string[]) {
+    super('TROUPE_HOSTS', `the machines cannot run this:\n${problems.map((each) => `  ${each}`).join('\n')}`);
+  }
+}
+
+/** Machines that do not answer, and may later; nothing else is wrong. */
+export class HostsUnreachableError extends TroupeError {
+  override readonly name = 'HostsUnreachableError';
+  constructor(problems: readonly string[]) {
+    super(
+      'TROUPE_HOSTS_UNREACHABLE',
+      `machines do not answer:\n${problems.map((each) => `  ${each}`).join('\n')}`,
+      {
+        retryable: true,
+      },
+    );
+  }
+}
+
 /** Ends a command with this exit code; everything there is to say has been said. */
 export class Ended extends Error {
   readonly exitCode: number;

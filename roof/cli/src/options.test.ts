@@ -49,6 +49,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--scratch': ['', ' '],
   '--port': ['0', '65536', '1.5', 'x', ''],
   '--prelude': ['', ' '],
+  '--launcher': ['torque', ''],
   '--deadline': ['0', '-1', 'x', '', 'NaN'],
 };
 
@@ -162,6 +163,13 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
     [['doctor', '--hosts', ','], /--hosts names no host/],
     [['doctor', '--hosts', '-oProxyCommand=x'], /--hosts: '-oProxyCommand=x' is no name that ssh takes/],
     [['doctor', '--port', '7000'], /--port goes with --hosts/],
+  ],
+  '--hostfile': [
+    [['launch', 'small.yaml', '--hostfile', 'none'], /--hostfile: cannot read 'none' \(ENOENT\)/],
+    [
+      ['resume', 'none', '--hostfile', 'text.txt'],
+      /text.txt:1: found 'The actor .*, expected 'HOST slots=N'/,
+    ],
   ],
   '--calibrate': [
     [['bench', 'kernels', '--calibrate', 'small.yaml'], /--calibrate runs no bench; leave kernels out/],

@@ -1,11 +1,12 @@
 import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
 import { collect, integer, named, stepRange, verb, type CommonOptions } from '../verb.ts';
+import { addMachineOptions, machineSettings, type MachineOptions } from '../run/machine-options.ts';
 import type { StepRange } from '../run/profile-request.ts';
 import type { LogLevel } from 'troupe/launch';
 
 /** What `launch` and `resume` share. */
-export interface RunCommandOptions extends CommonOptions {
+export interface RunCommandOptions extends CommonOptions, MachineOptions {
   readonly set: readonly string[];
   readonly stopAfter?: number;
   readonly quiet?: boolean;
@@ -28,7 +29,7 @@ interface LaunchCommandOptions extends RunCommandOptions {
 const GRACE_SECONDS = 25;
 
 export function addRunOptions(command: Command): Command {
-  return command
+  command
     .option('--set <key=value>', 'override one key, may be repeated', collect, [])
     .option('--stop-after <step>', 'end after this step; the schedule stays that of train.steps', integer(1))
     .option('--quiet', 'print only how the run ended')
@@ -48,6 +49,7 @@ export function addRunOptions(command: Command): Command {
         .choices(['debug', 'info', 'warn', 'error', 'silent'])
         .default('silent'),
     );
+  return addMachineOptions(command);
 }
 
 async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
@@ -60,7 +62,9 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
       import('../run/run-folder.ts'),
       import('../run/follow.ts'),
     ]);
-  const topology = withAbsolutePaths(loadTopology(name, { set: options.set }));
+  const topology = withAbsolutePaths(
+    loadTopology(name, { set: [...options.set, ...(await machineSettings(options))] }),
+  );
   const claim = () => claimRunFolder(options.runDir ?? topology.checkpoint.dir);
   const weightsFrom = options.from === undefined ? null : await openCheckpointAt(options.from);
   try {
@@ -89,8 +93,8 @@ export function registerLaunch(program: Command): void {
     verb(
       program,
       'launch <topology>',
-      'Train a topology (a file, or a preset: quickstart, tiny, or a known model that `init --help` names) on worker processes of this machine.',
-      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100',
+      'Train a topology (a file, or a preset: quickstart, tiny, or a known model that `init --help` names) on worker processes of this machine, or of several.',
+      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100\n  npx troupe launch run.yaml --hostfile hosts --launcher ssh',
     ),
   )
     .option(

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
+import { machineSettings } from '../run/machine-options.ts';
 import { look } from '../run/summary.ts';
 import { integer, verb } from '../verb.ts';
 import { addRunOptions, type RunCommandOptions } from './launch.ts';
@@ -20,13 +21,14 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
     import('../run/run-folder.ts'),
     import('../run/follow.ts'),
   ]);
+  const machines = await machineSettings(options);
   const { folder, checkpoint: named } = runOfPath(path);
   const asked = options.checkpoint ?? named;
   // Before anything is read: another writer of this run might remove what is being read.
   const lock = await lockRun(folder, asked, () => leaveLocked(folder));
   const { set, extendTo, resetSchedule = false, dataChanged = false } = options;
   const opened = openRun(folder, {
-    set,
+    set: [...set, ...machines],
     resetSchedule,
     // Another way than the newer checkpoints of the folder went, which the next resume would take for this run's.
     isNewest: extendTo !== undefined || resetSchedule || dataChanged,

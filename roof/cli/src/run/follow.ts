@@ -57,6 +57,8 @@ export interface FollowOptions {
   readonly notes?: readonly string[];
   readonly stopAfter?: number;
   readonly dataChanged?: boolean;
+  /** Says what would be run on other machines, and runs nothing. */
+  readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly logLevel: LogLevel;
@@ -75,6 +77,11 @@ export interface FollowOptions {
 export async function follow(topology: ResolvedTopology, options: FollowOptions): Promise<number> {
   const unbuilt = refuseUnbuilt(topology);
   if (unbuilt.length > 0) throw new TopologyError(unbuilt);
+  const { printReach, probeMachines } = await import('./reach-machines.ts');
+  if (options.dryRun === true) {
+    printReach(topology, options);
+    return exitCodes.ok;
+  }
   const request = profileRequest(options.profile, options.profileSteps);
   const { steps } = topology.train;
   const profile =
@@ -87,6 +94,7 @@ export async function follow(topology: ResolvedTopology, options: FollowOptions)
             last: Math.min(options.stopAfter ?? steps, steps),
           }),
         };
+  await probeMachines(topology);
   const folder = await options.claim();
   try {
     const run = new FollowedRun(topology, { ...options, folder }, profile);

@@ -2,7 +2,14 @@
 export { surviveClosedTerminal } from './closed-terminal.ts';
 export * from './launch.ts';
 export type { LaunchOptions } from './launch-options.ts';
-export { isSshHost, sshArguments } from '../machines/ssh-launcher.ts';
+export type { Launcher } from '../machines/launcher.ts';
+export {
+  isSshHost,
+  sameCommand,
+  sshArguments,
+  sshLauncher,
+  type SshSettings,
+} from '../machines/ssh-launcher.ts';
 export { lockRun, openCheckpointAt, openRun, runOfPath, withAbsolutePaths } from '../open-run.ts';
 export { exitCodeOf, exitCodes, type RunResult } from '../run-result.ts';
 export { fileStorage } from '../ports/file-storage.ts';

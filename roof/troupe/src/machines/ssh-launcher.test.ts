@@ -43,9 +43,9 @@ test('ssh: folder, variables, path and arguments arrive as they are, whatever is
 
 test('ssh: a folder that is not there ends it, and says so', (t) => {
   const script = remoteScript({ command: 'echo ran', workdir: '/no/such', env: {}, prelude: null }, []);
-  const error = t.throws(() => ranThere('sh', sshArguments('gpu-1', script), '')) as Error & {
-    status: number;
-  };
+  const error: Error & { readonly status?: number } = t.throws(() =>
+    ranThere('sh', sshArguments('gpu-1', script), ''),
+  );
   t.is(error.status, 66);
   t.regex(error.message, /can't cd to \/no\/such/);
 });

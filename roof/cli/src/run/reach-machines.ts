@@ -1,0 +1,82 @@
+import { realpathSync } from 'node:fs';
+import { shellWord } from '@troupe/core';
+import type { ResolvedLauncher, ResolvedTopology } from '@troupe/topology';
+import { sameCommand, sshLauncher, type Launcher, type SshSettings } from 'troupe/launch';
+import { HostsError, HostsUnreachableError, UsageError } from '../errors.ts';
+import { hostTable, judge } from '../hosts/judge.ts';
+import { probeHosts } from '../hosts/probe-hosts.ts';
+import { print, printError, printJson } from '../output.ts';
+import { VERSION } from '../version.ts';
+
+/** Seconds in which every host has to have answered. */
+const PROBE_SECONDS = 60;
+
+/** How troupe is called on the other machines, where the topology does not say it: as it is here. */
+function settingsOf({ command, workdir, env, prelude }: ResolvedLauncher['ssh']): SshSettings {
+  return {
+    command: command ?? sameCommand(realpathSync(process.argv[1] ?? '')),
+    workdir: workdir ?? process.cwd(),
+    env,
+    prelude,
+  };
+}
+
+/**
+ * What reaches the machines of a topology from here; null when that is not ssh.
+ *
+ * @throws {UsageError} machines without names
+ */
+export function launcherOf({ launcher, joining }: ResolvedTopology): Launcher | null {
+  if (launcher?.kind !== 'ssh') return null;
+  if (joining === null) return sshLauncher(settingsOf(launcher.ssh));
+  throw new UsageError(
+    'launcher ssh needs the names of its machines; list hosts under machines, or name a file of them with --hostfile',
+  );
+}
+
+/**
+ * Looks at every machine over ssh, all at once, before anything is made or started.
+ *
+ * @throws {HostsError | HostsUnreachableError} with everything that is wrong, below a table of what is known
+ */
+export async function probeMachines({ machines, launcher, wire }: ResolvedTopology): Promise<void> {
+  if (launcher?.kind !== 'ssh') return;
+  const { command, env, workdir, prelude } = settingsOf(launcher.ssh);
+  const port = wire.port === 'auto' ? 0 : wire.port;
+  const plan = { workdir, scratch: null, port, prelude, troupe: { command, env } };
+  const reports = await probeHosts(
+    machines.map(({ host }) => host),
+    plan,
+    PROBE_SECONDS,
+  );
+  const problems = judge(reports, { version: process.version, troupe: VERSION, command });
+  if (problems.length === 0) return;
+  printError(...hostTable(reports));
+  const unreachable = reports.filter(({ isUnreachable }) => isUnreachable).length;
+  throw problems.length === unreachable ? new HostsUnreachableError(problems) : new HostsError(problems);
+}
+
+/** A word for people who paste it: quoted only where a shell would not take it as it is. */
+const plainWord = (word: string): string => (/^[\w@%+=:,./-]+$/u.test(word) ? word : shellWord(word));
+
+/**
+ * Prints what would be run to reach each machine. Keys are not in it: they go over the pipe.
+ *
+ * @throws {UsageError} for a topology without a launcher that runs something
+ */
+export function printReach(topology: ResolvedTopology, { json }: { readonly json?: boolean }): void {
+  const launcher = launcherOf(topology);
+  if (launcher === null)
+    throw new UsageError(
+      '--dry-run prints what reaches other machines, and this run starts processes of this one; npx troupe plan shows them',
+    );
+  const commands = topology.machines.map(({ host }, machine) => ({
+    machine,
+    host,
+    ...launcher.command(machine, host),
+  }));
+  if (json === true) printJson({ event: 'machines', launcher: launcher.name, commands });
+  else
+    for (const { machine, host, file, args } of commands)
+      print(`# machine ${machine}, ${host}`, [file, ...args].map(plainWord).join(' '));
+}
