@@ -14,6 +14,7 @@ export * from './plan/plan.ts';
 export { planMemory, type DeviceMemory } from './plan/memory.ts';
 export { stageParameters, type StageParameters } from './plan/stage-parameters.ts';
 export type { Link, TrafficBytes } from './plan/traffic.ts';
+export * from './plan/connections.ts';
 export * from './plan/diff.ts';
 export * from './plan/search/search.ts';
 export { overridesOf, type Mixture } from './plan/search/mixture.ts';

@@ -10,6 +10,7 @@ import {
   type JoiningMachines,
   type ResolvedMachine,
 } from './machines.ts';
+import { PORTS_A_PROCESS } from './ports.ts';
 import { MAX_WORLD } from './schema-fields.ts';
 
 type Keys = Finding['keys'];
@@ -107,13 +108,27 @@ export function twoMachines(machines: readonly ResolvedMachine[], name: string):
   return `${name} is the host of machine ${machineName(host)}, and by its place ${machines[Number(place)]?.host ?? ''}; list hosts that are called m0, m1 … in their order`;
 }
 
-/** Each node listens on two ports (control, data): the agent, then workers, then hosts. */
+/**
+ * Each process listens on two ports: of a machine an agent, workers and a host, and on one of them the lead. Without a launcher all are on
+ * this machine, and agents in the process of the lead.
+ */
+function portsNeeded(file: FilledTopology): number {
+  const host = offloadOf(file) === 'none' ? 0 : 1;
+  const { launcher } = file;
+  const agent = launcher === undefined ? 0 : 1;
+  const each = resolveMachines(file.machines).map(({ devices }) => agent + devices.length + host);
+  const isOneHost = launcher === undefined || launcher.kind === 'local';
+  const all = isOneHost
+    ? each.reduce((sum, processes) => sum + processes, 0)
+    : each.reduce((most, processes) => Math.max(most, processes), 0);
+  return PORTS_A_PROCESS * (1 + all);
+}
+
+/** Ports end at 65,535. */
 export function wireRules(file: FilledTopology): readonly Finding[] {
   const { wire } = file;
   if (wire.port === 'auto') return [];
-  const machines = resolveMachines(file.machines);
-  const hosts = offloadOf(file) === 'none' ? 0 : machines.length;
-  const ports = 2 * (1 + hosts + machines.reduce((sum, { devices }) => sum + devices.length, 0));
+  const ports = portsNeeded(file);
   const last = 65_536 - ports;
   if (wire.port <= last) return [];
   const rule = `${ports} ports are needed from here on, so at most ${last}`;

@@ -1,6 +1,7 @@
 import type { Plan, PlannedNode, StepTime } from './plan.ts';
 import type { PlanDiff } from './diff.ts';
 import { trafficKinds, type TrafficBytes } from './traffic.ts';
+import { connectionProblems, type ProcessLimits } from './connections.ts';
 import { formatProblem } from '../problem.ts';
 import type { DeviceMemory } from './memory.ts';
 import { formatBytes, formatCount, table } from './table.ts';
@@ -168,9 +169,46 @@ function unbuiltLines({ unbuilt }: Plan): readonly string[] {
   return ['', 'Planned, but launch refuses it', ...shown, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
 }
 
-/** The plan for people. At most `limit` rows a table. */
-export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}): string {
-  const limit = options.limit ?? 64;
+/** Which ports, and of how many processes. */
+function portsLine({ ports, portsAMachine }: Plan['connections']): readonly string[] {
+  if (ports !== null) return [`  ports ${ports.first} to ${ports.last}, two a process`];
+  return portsAMachine === null
+    ? []
+    : [`  any free ports: ${portsAMachine} a machine, two a process; wire.port says which`];
+}
+
+/** Who has how many connections: of several machines, and where there are too many. */
+function connectionLines({ connections, nodes }: Plan, limits: ProcessLimits): readonly string[] {
+  const problems = connectionProblems(connections, limits);
+  const isOne =
+    connections.portsAMachine === null && nodes.filter(({ node }) => /^agent/u.test(node)).length === 1;
+  if (isOne && problems.length === 0) return [];
+  const rows = connections.processes.map(({ kind, count, peers, sockets, descriptors }) => [
+    kind,
+    `${count}`,
+    `${peers}`,
+    `${sockets}`,
+    `${descriptors}`,
+  ]);
+  return [
+    'Connections of a process, at most',
+    table(['process', 'how many', 'peers', 'sockets', 'descriptors'], rows, 1),
+    ...portsLine(connections),
+    ...problems.map((problem) => `  warning: ${problem}`),
+    '',
+  ];
+}
+
+export interface FormatPlanOptions {
+  /** Most rows of a table. Default: 64. */
+  readonly limit?: number;
+  /** What the machines allow a process. Default: unknown, but for the sockets that ZeroMQ has. */
+  readonly limits?: ProcessLimits;
+}
+
+/** The plan for people. */
+export function formatPlan(plan: Plan, options: FormatPlanOptions = {}): string {
+  const { limit = 64, limits = { descriptors: null } } = options;
   const cut = <T>(rows: readonly T[]): readonly T[] => rows.slice(0, limit);
   const more = (rows: readonly unknown[]): readonly string[] =>
     rows.length > limit ? [`  … and ${rows.length - limit} more`] : [];
@@ -215,6 +253,7 @@ export function formatPlan(plan: Plan, options: { readonly limit?: number } = {}
           ...more(plan.traffic.links),
         ]),
     '',
+    ...connectionLines(plan, limits),
     ...pipelineLines(plan.pipeline),
     `Work: ${formatCount(plan.flopsPerStep)}FLOP a step, ${plan.tokensPerStep} tokens a step, ${formatCount(plan.flopsPerToken)}FLOP a token`,
     stepTimeLine(plan.time),

@@ -3,6 +3,7 @@ import type { FilledTopology } from '../fill.ts';
 import { HOST_TARGET } from '../host-targets.ts';
 import { createPlacement, type PlacedActor, type Placement } from '../placement.ts';
 import type { ResolvedSpeed } from '../machines.ts';
+import { planConnections, type PlannedConnections } from './connections.ts';
 import { planMemory, type DeviceMemory } from './memory.ts';
 import { flopsTimeline, planPipeline, type PlannedPipeline } from './pipeline.ts';
 import { planLinks, trafficPerDevice, type Link, type TrafficBytes } from './traffic.ts';
@@ -55,6 +56,8 @@ export interface Plan {
   /** True when every device has room; null when its memory is unknown. */
   readonly fits: boolean | null;
   readonly traffic: { readonly perDevice: TrafficBytes; readonly links: readonly Link[] | null };
+  /** What processes have open to talk to each other. */
+  readonly connections: PlannedConnections;
   readonly pipeline: PlannedPipeline;
   readonly flopsPerToken: number;
   readonly flopsPerStep: number;
@@ -117,6 +120,7 @@ export function planTopology(topology: ResolvedTopology, options: PlanOptions = 
     memory,
     fits: room === null ? null : memory.every((device) => device.own.device <= room),
     traffic: { perDevice, links },
+    connections: planConnections(topology, placement),
     pipeline: planPipeline(topology, placement.layout, timeline),
     flopsPerToken,
     flopsPerStep,

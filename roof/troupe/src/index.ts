@@ -15,6 +15,7 @@ export type { ClusterOptions } from './cluster-options.ts';
 export type { ExpertRule, GateQuestion, GateRule, TokenBatch, TokenSource } from '@troupe/actors';
 export { fileStorage } from './ports/file-storage.ts';
 export { systemClock } from './ports/clock.ts';
+export { descriptorLimit } from './ports/descriptor-limit.ts';
 export { pinoLogger, type LogLevel } from './ports/logger.ts';
 export { loadTopology, type ResolvedTopology } from '@troupe/topology';
 export * from './launch/launch.ts';

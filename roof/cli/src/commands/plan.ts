@@ -59,8 +59,15 @@ async function search(topology: ResolvedTopology, options: PlanOptions): Promise
 }
 
 async function plan(file: string, options: PlanOptions): Promise<void> {
-  const { diffPlans, formatPlan, formatPlanDiff, formatTopology, loadTopology, planTopology } =
-    await import('@troupe/topology');
+  const {
+    connectionProblems,
+    diffPlans,
+    formatPlan,
+    formatPlanDiff,
+    formatTopology,
+    loadTopology,
+    planTopology,
+  } = await import('@troupe/topology');
   if (options.detailedExitcode === true && options.diff === undefined)
     throw new UsageError('--detailed-exitcode needs --diff FILE to compare with');
   if (options.resolved === true && options.diff !== undefined)
@@ -87,8 +94,10 @@ async function plan(file: string, options: PlanOptions): Promise<void> {
     planTopology(each, secondsOf === null ? {} : { simulatedSeconds: await secondsOf(each) });
   const now = await planOf(topology);
   if (options.diff === undefined) {
-    if (json) printJson({ event: 'plan', ...now });
-    else print(formatPlan(now).trimEnd());
+    const { descriptorLimit } = await import('troupe');
+    const limits = { descriptors: descriptorLimit() };
+    if (json) printJson({ event: 'plan', ...now, warnings: connectionProblems(now.connections, limits) });
+    else print(formatPlan(now, { limits }).trimEnd());
     return;
   }
   const diff = diffPlans(await planOf(loadTopology(options.diff)), now);

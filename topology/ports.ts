@@ -1,0 +1,39 @@
+import type { NodeId } from '@troupe/core';
+import { agentNodeOf, leadNode } from './layout/address.ts';
+import { createPlacement, type Placement } from './placement.ts';
+import type { ResolvedTopology } from './resolved.ts';
+
+/** A port for control messages, and the next one for data. */
+export const PORTS_A_PROCESS = 2;
+
+/**
+ * The first of the two ports of every process, from `wire.port` on: of a machine its agent, its workers by rank, and its host; and behind those
+ * of the largest machine the lead, so that it may run on any of them. Machines that are all this one share its ports, and its agents have none:
+ * they live in the process of the lead, or where a launcher plays several machines have some each. Empty: any free ones.
+ */
+export function portsOf(
+  topology: ResolvedTopology,
+  placement: Pick<Placement, 'workers' | 'hosts' | 'agents'> = createPlacement(topology),
+): ReadonlyMap<NodeId, number> {
+  const { launcher, wire } = topology;
+  const { port } = wire;
+  const ports = new Map<NodeId, number>();
+  if (port === 'auto') return ports;
+  const isOneHost = launcher === null || launcher.kind === 'local';
+  const byMachine: NodeId[][] = placement.agents.map((_, machine) =>
+    launcher === null ? [] : [agentNodeOf(machine)],
+  );
+  for (const { machineIndex, id } of [...placement.workers, ...placement.hosts])
+    byMachine[machineIndex]?.push(id);
+  let [next, last] = [port, port];
+  for (const nodes of byMachine) {
+    if (!isOneHost) next = port;
+    for (const node of nodes) {
+      ports.set(node, next);
+      next += PORTS_A_PROCESS;
+    }
+    last = Math.max(last, next);
+  }
+  ports.set(leadNode, last);
+  return ports;
+}
