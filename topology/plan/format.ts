@@ -181,7 +181,7 @@ function portsLine({ ports, portsAMachine }: Plan['connections']): readonly stri
 function connectionLines({ connections, nodes }: Plan, limits: ProcessLimits): readonly string[] {
   const problems = connectionProblems(connections, limits);
   const isOne =
-    connections.portsAMachine === null && nodes.filter(({ node }) => /^agent/u.test(node)).length === 1;
+    connections.portsAMachine === null && nodes.filter(({ node }) => node.startsWith('agent')).length === 1;
   if (isOne && problems.length === 0) return [];
   const rows = connections.processes.map(({ kind, count, peers, sockets, descriptors }) => [
     kind,
