@@ -84,8 +84,9 @@ const stepsRow: Row = {
   needs: slurmPackages,
   play: async (lab) => {
     const slurm = await Slurm.open(lab);
-    await slurm.says(['sbatch', '-N3', '--output=/dev/null', '--wrap', 'sleep 600']);
-    await slurm.until(['squeue', '-h', '-o', '%t'], (said) => said === 'R');
+    // A step that holds every core, as the one does that salloc works in at many sites.
+    await slurm.says(['sbatch', '-N3', '--output=/dev/null', '--wrap', 'srun -N3 sleep 600']);
+    await slurm.until(['squeue', '-h', '-s', '-o', '%i'], (said) => said.split('\n').includes('1.0'));
     const [first, other] = [new Echo(lab, 1), new Echo(lab, 2)];
     const [host, pid] = await first.place();
     deepStrictEqual([host, (await other.place())[0]], ['h1', 'h2']);
