@@ -14,6 +14,7 @@ import {
   bannedCallViolations,
   extensionViolations,
   functionViolations,
+  killViolations,
   lengthViolations,
   longFiles,
   MOST_LINES,
@@ -263,6 +264,16 @@ const rules: readonly Rule[] = [
         'ground/core/src/a.ts': `// import 'zeromq';\nconst x = "import 'zeromq'";`,
       },
     ],
+  },
+  {
+    name: 'no process is killed in the place of one that was not found',
+    judge: killViolations,
+    guilty: [
+      'process.kill(pids[1] ?? -1, 9);',
+      'process.kill(found?.pid || 0);',
+      'process.kill(\n a ?? - 1)',
+    ].map((text) => ({ plant: { 'test/a.ts': text }, says: /kills other processes/ })),
+    innocent: [{ 'test/a.ts': 'process.kill(pids[1] ?? NaN, 9); const x = pid ?? -1; child.kill(9);' }],
   },
   {
     name: 'time, chance, environment and terminal come through ports',

@@ -92,7 +92,7 @@ async function struckRun(
         if (strike.step !== event.step) continue;
         left.delete(strike);
         for (const pid of run.workerPids) pids.add(pid);
-        process.kill(run.workerPids[strike.rank] ?? -1, strike.signal);
+        process.kill(run.workerPids[strike.rank] ?? NaN, strike.signal);
       }
     },
   });

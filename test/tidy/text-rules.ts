@@ -65,6 +65,20 @@ export function bannedCallViolations(files: readonly SourceFile[]): readonly Vio
   ]);
 }
 
+/** A number that stands in for a process that was not found. */
+const killsOthers = /\bprocess\.kill\([^;]*?(?:\?\?|\|\|)\s*(?:-\s*\d+|0)\b/g;
+
+/** `kill` of -1 is that of every process of the machine, and of 0 that of one's own group; NaN is refused with an error. */
+export function killViolations(files: readonly SourceFile[]): readonly Violation[] {
+  return files.flatMap(({ path, bare }) =>
+    [...bare.matchAll(killsOthers)].map((match) => ({
+      path,
+      line: lineAt(bare, match.index),
+      message: 'kills other processes where its own was not found; use NaN, which is refused, or assert',
+    })),
+  );
+}
+
 const vagueName = /(?:^|\/)(?:utils?|common|helpers?|shared|misc)(?:\.test)?(?:\.[a-z]+)?(?:\/|$)/;
 
 /** A file or a folder that is named after nothing. */

@@ -89,7 +89,7 @@ longTest('launch --from: the same curve on every layout, across a loss and a res
   // Before the first checkpoint: back to the weights that it began with, not to the seed.
   const struck = new CliProcess([...from, '--run-dir', 'struck', '--set', 'checkpoint.every=0'], at);
   await struck.line(/"event":"step","step":1,/);
-  process.kill(struck.children()[1] ?? -1, 'SIGKILL');
+  process.kill(struck.children()[1] ?? NaN, 'SIGKILL');
   const recovered = await struck.result;
   t.is(recovered.code, 0, recovered.stderr);
   t.deepEqual(losses(recovered), losses(whole));

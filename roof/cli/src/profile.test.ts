@@ -241,7 +241,7 @@ test.serial('profile: what a killed worker had written is in it, and it says who
   const cli = new CliProcess(args, { cwd: folder });
   // A worker writes in pieces; by then it has written some.
   await cli.line(/"event":"step","step":40,/);
-  process.kill(cli.children()[1] ?? -1, 'SIGKILL');
+  process.kill(cli.children()[1] ?? NaN, 'SIGKILL');
   const { code, stdout } = await cli.result;
   t.is(code, 76);
   t.deepEqual(alive(cli.children()), []);
@@ -257,7 +257,7 @@ longTest('profile: a worker that comes back goes on in its rows, which still nes
   const args = ['launch', 'endless.yaml', '--profile', 'trace.json', '--profile-steps', '1..100000'];
   const cli = new CliProcess([...args, '--set', 'checkpoint.every=1'], { cwd: folder });
   await cli.line(/: checkpoint /);
-  process.kill(cli.children()[1] ?? -1, 'SIGKILL');
+  process.kill(cli.children()[1] ?? NaN, 'SIGKILL');
   await cli.line(/^worker\/\d is back after/);
   await cli.line(/: checkpoint /);
   cli.signal('SIGINT');

@@ -113,7 +113,7 @@ test.serial('launch: a worker that comes back reads the corpus of the start, or 
   });
   await cli.line(/"event":"checkpoint"/);
   appendFileSync(place.path('text.txt'), '\nA paragraph that came later.\n');
-  process.kill(cli.children()[1] ?? -1, 'SIGKILL');
+  process.kill(cli.children()[1] ?? NaN, 'SIGKILL');
   const { code, stdout, stderr } = await cli.result;
   t.is(code, 3, stderr);
   t.regex(

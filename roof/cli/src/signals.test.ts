@@ -225,7 +225,7 @@ test.serial('signals: without a grace SIGTERM leaves at once, without a checkpoi
   const place = workplace(t);
   // A stopped worker: the step cannot be finished.
   const { cli, workers } = await running(place, ['--grace', '0'], plainStep);
-  process.kill(workers[0] ?? -1, 'SIGSTOP');
+  process.kill(workers[0] ?? NaN, 'SIGSTOP');
   cli.signal('SIGTERM');
   const { code, stderr } = await cli.result;
   t.is(code, 143, stderr);
@@ -239,7 +239,7 @@ test.serial('signals: without a grace SIGTERM leaves at once, without a checkpoi
 test.serial('signals: a second Ctrl-C leaves at once', async (t) => {
   const place = workplace(t);
   const { cli, workers } = await running(place, [], plainStep);
-  process.kill(workers[1] ?? -1, 'SIGSTOP');
+  process.kill(workers[1] ?? NaN, 'SIGSTOP');
   cli.signal('SIGINT');
   // npm passes Ctrl-C on: the same one twice is once.
   cli.signal('SIGINT');
@@ -262,7 +262,7 @@ test.serial(
     );
     await cli.line(/"event":"checkpoint"/);
     const start = Date.now();
-    process.kill(workers[0] ?? -1, 'SIGKILL');
+    process.kill(workers[0] ?? NaN, 'SIGKILL');
     const { code, stdout, stderr } = await cli.result;
     t.is(code, 76, stderr);
     t.true(Date.now() - start < 10_000);
@@ -281,7 +281,7 @@ test.serial('signals: a killed worker beyond what is tolerated tells people how 
   const place = workplace(t);
   const args = ['--set', 'checkpoint.every=1', '--set', 'recovery.losses=0'];
   const { cli, workers } = await running(place, args, /: checkpoint /);
-  process.kill(workers[1] ?? -1, 'SIGKILL');
+  process.kill(workers[1] ?? NaN, 'SIGKILL');
   const { code, stderr } = await cli.result;
   t.is(code, 76);
   t.regex(
@@ -293,7 +293,7 @@ test.serial('signals: a killed worker beyond what is tolerated tells people how 
 test.serial('signals: a killed worker comes back, the run goes on and people are told', async (t) => {
   const place = workplace(t);
   const { cli, workers } = await running(place, ['--set', 'checkpoint.every=1'], /: checkpoint /);
-  process.kill(workers[1] ?? -1, 'SIGKILL');
+  process.kill(workers[1] ?? NaN, 'SIGKILL');
   await cli.line(/^worker\/1 is back after [\d.]+ s with the state of the last checkpoint; step \d+ opens/);
   const now = cli.children();
   t.is(now.length, 2);

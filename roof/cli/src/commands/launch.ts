@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
 import { collect, integer, named, stepRange, verb, type CommonOptions } from '../verb.ts';
 import { addMachineOptions, machineSettings, type MachineOptions } from '../run/machine-options.ts';
+import type { BatchOptions } from '../run/batch-job.ts';
 import type { StepRange } from '../run/profile-request.ts';
 import type { LogLevel } from 'troupe/launch';
 
@@ -52,6 +53,22 @@ export function addRunOptions(command: Command): Command {
   return addMachineOptions(command);
 }
 
+/** The same for a job that is handed to a batch system. */
+const batchOf = (
+  topology: string,
+  set: readonly string[],
+  { from, runDir, stopAfter, quiet = false, logLevel }: LaunchCommandOptions,
+  folder: string,
+): BatchOptions => ({
+  topology,
+  set,
+  from: from ?? null,
+  runFolder: runDir ?? folder,
+  stopAfter: stopAfter ?? null,
+  quiet,
+  logLevel,
+});
+
 async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
@@ -62,15 +79,15 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
       import('../run/run-folder.ts'),
       import('../run/follow.ts'),
     ]);
-  const topology = withAbsolutePaths(
-    loadTopology(name, { set: [...options.set, ...(await machineSettings(options))] }),
-  );
+  const set = [...options.set, ...(await machineSettings(options))];
+  const topology = withAbsolutePaths(loadTopology(name, { set }));
   const claim = () => claimRunFolder(options.runDir ?? topology.checkpoint.dir);
   const weightsFrom = options.from === undefined ? null : await openCheckpointAt(options.from);
   try {
     const exitCode = await follow(topology, {
       ...options,
       claim,
+      batch: batchOf(name, set, options, topology.checkpoint.dir),
       spare,
       checkpoints: options.checkpoint,
       resumeFrom: null,
@@ -94,7 +111,7 @@ export function registerLaunch(program: Command): void {
       program,
       'launch <topology>',
       'Train a topology (a file, or a preset: quickstart, tiny, or a known model that `init --help` names) on worker processes of this machine, or of several.',
-      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100\n  npx troupe launch run.yaml --hostfile hosts --launcher ssh',
+      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100\n  npx troupe launch run.yaml --hostfile hosts --launcher ssh\n  npx troupe launch run.yaml --launcher slurm --dry-run > job.sbatch && sbatch job.sbatch',
     ),
   )
     .option(

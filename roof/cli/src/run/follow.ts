@@ -30,6 +30,7 @@ import {
 import { exitLine } from '../exit-line.ts';
 import { print, printError, printJson } from '../output.ts';
 import { ignoresHangup } from './ignores-hangup.ts';
+import type { BatchOptions } from './batch-job.ts';
 import {
   profilePath,
   profileRequest,
@@ -59,6 +60,8 @@ export interface FollowOptions {
   readonly dataChanged?: boolean;
   /** Says what would be run on other machines, and runs nothing. */
   readonly dryRun?: boolean;
+  /** How the run was asked for; null: it goes on, and is no job of its own. */
+  readonly batch?: BatchOptions | null;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly logLevel: LogLevel;

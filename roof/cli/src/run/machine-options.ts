@@ -6,7 +6,7 @@ import { named } from '../verb.ts';
 /** Options of `launch` and `resume` that say on which machines, and how they are reached. */
 export interface MachineOptions {
   readonly hostfile?: string;
-  readonly launcher?: 'local' | 'ssh';
+  readonly launcher?: 'local' | 'ssh' | 'slurm';
   readonly dryRun?: boolean;
 }
 
@@ -21,9 +21,12 @@ export function addMachineOptions(command: Command): Command {
       new Option(
         '--launcher <kind>',
         'what starts an agent on each machine, in place of launcher.kind of the topology',
-      ).choices(['local', 'ssh']),
+      ).choices(['local', 'ssh', 'slurm']),
     )
-    .option('--dry-run', 'print what would be run to reach each machine, and run nothing');
+    .option(
+      '--dry-run',
+      'print what would be run to reach each machine (for Slurm a script for sbatch), and run nothing',
+    );
 }
 
 function readHostfile(path: string): string {

@@ -1,12 +1,21 @@
 import { realpathSync } from 'node:fs';
 import { shellWord } from '@troupe/core';
 import type { ResolvedLauncher, ResolvedTopology } from '@troupe/topology';
-import { sameCommand, sshLauncher, type Launcher, type SshSettings } from 'troupe/launch';
+import {
+  nodesOfMachines,
+  sameCommand,
+  slurmAllocation,
+  slurmLauncher,
+  sshLauncher,
+  type Launcher,
+  type SshSettings,
+} from 'troupe/launch';
 import { HostsError, HostsUnreachableError, UsageError } from '../errors.ts';
 import { hostTable, judge } from '../hosts/judge.ts';
 import { probeHosts } from '../hosts/probe-hosts.ts';
 import { print, printError, printJson } from '../output.ts';
 import { VERSION } from '../version.ts';
+import { printJob, type BatchOptions } from './batch-job.ts';
 
 /** Seconds in which every host has to have answered. */
 const PROBE_SECONDS = 60;
@@ -22,11 +31,16 @@ function settingsOf({ command, workdir, env, prelude }: ResolvedLauncher['ssh'])
 }
 
 /**
- * What reaches the machines of a topology from here; null when that is not ssh.
+ * What reaches the machines of a topology from here; null when all of them are this one.
  *
  * @throws {UsageError} machines without names
+ * @throws {LauncherError} no allocation, or one without the nodes that the topology wants
  */
-export function launcherOf({ launcher, joining }: ResolvedTopology): Launcher | null {
+export function launcherOf({ launcher, joining, machines }: ResolvedTopology): Launcher | null {
+  if (launcher?.kind === 'slurm') {
+    const nodes = nodesOfMachines({ machines, joining }, slurmAllocation(process.env));
+    return slurmLauncher(nodes, [process.execPath, realpathSync(process.argv[1] ?? ''), 'agent']);
+  }
   if (launcher?.kind !== 'ssh') return null;
   if (joining === null) return sshLauncher(settingsOf(launcher.ssh));
   throw new UsageError(
@@ -60,11 +74,19 @@ export async function probeMachines({ machines, launcher, wire }: ResolvedTopolo
 const plainWord = (word: string): string => (/^[\w@%+=:,./-]+$/u.test(word) ? word : shellWord(word));
 
 /**
- * Prints what would be run to reach each machine. Keys are not in it: they go over the pipe.
+ * Prints what would be run to reach each machine, or for a batch system the job that would. Keys are not in it: they go over the pipe.
  *
+ * @param batch - how the run was asked for; null: it goes on, and is no job of its own
  * @throws {UsageError} for a topology without a launcher that runs something
  */
-export function printReach(topology: ResolvedTopology, { json }: { readonly json?: boolean }): void {
+export function printReach(
+  topology: ResolvedTopology,
+  { json, batch }: { readonly json?: boolean; readonly batch?: BatchOptions | null },
+): void {
+  if (topology.launcher?.kind === 'slurm' && process.env['SLURM_JOB_ID'] === undefined && batch != null) {
+    printJob(topology, batch, json === true);
+    return;
+  }
   const launcher = launcherOf(topology);
   if (launcher === null)
     throw new UsageError(

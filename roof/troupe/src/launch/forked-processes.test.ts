@@ -51,7 +51,7 @@ test.serial('forked processes: a worker that ends while it boots is the error of
     evaluating: () => {},
   });
   await processes.boot();
-  process.kill(processes.pids[1] ?? -1, 'SIGKILL');
+  process.kill(processes.pids[1] ?? NaN, 'SIGKILL');
   await t.throwsAsync(processes.connect(), {
     code: 'TROUPE_WORKER_LOST',
     message: 'worker/1 ended (signal SIGKILL) before the run began',

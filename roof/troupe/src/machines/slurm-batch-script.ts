@@ -17,6 +17,8 @@ export interface SlurmJob {
   readonly topology: string;
   /** Overrides of it, `key=value`. */
   readonly set: readonly string[];
+  /** Checkpoint whose weights the run starts with; null: new ones. */
+  readonly from: string | null;
   /** Further arguments of `launch` and `resume`. */
   readonly further: readonly string[];
   /** Run folder; the job's number is added, since a job that is queued again goes on in it. */
@@ -45,6 +47,7 @@ export function slurmBatchScript(job: SlurmJob): string {
   const grace = secondsToSave(job.checkpointBytes);
   const words = (each: readonly string[]): string => each.map(shellWord).join(' ');
   const set = job.set.flatMap((each) => ['--set', each]);
+  const first = job.from === null ? [] : ['--from', job.from];
   const same = [...set, '--grace', String(grace), ...job.further];
   return `#!/bin/bash
 # Give it to sbatch, with what your site wants: sbatch --partition=gpu --time=08:00:00 SCRIPT
@@ -74,7 +77,7 @@ if compgen -G "$run/step-*" >/dev/null; then
 else
   # What a life before its first checkpoint has left is kept, out of the way.
   if [ -e "$run" ]; then mv "$run" "$run.without-checkpoint-\${SLURM_RESTART_COUNT:-0}"; fi
-  set -- launch ${shellWord(job.topology)} --run-dir "$run"
+  set -- launch ${words([job.topology, ...first])} --run-dir "$run"
 fi
 ${words(job.program)} "$@" ${words(same)} &
 troupe=$!

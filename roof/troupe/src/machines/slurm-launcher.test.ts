@@ -72,6 +72,7 @@ exit ${run.exit}`,
     workdir: work,
     topology: nasty,
     set: [`name=${nasty}`],
+    from: null,
     further: [],
     runFolder: 'runs/a b',
   });
