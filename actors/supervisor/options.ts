@@ -31,6 +31,8 @@ export interface SupervisorOptions {
   /** A lost agent, but the first machine's, can begin another life. */
   readonly restartsAgents: boolean;
   readonly failed: (failure: RunFailure) => void;
+  /** What heartbeats have answered, a line an actor: its address, its state, how many events wait; absent: nobody looks. */
+  readonly described?: (lines: readonly string[]) => void;
   /** Milliseconds between two looks at every worker. */
   readonly heartbeatMs: number;
   /** Milliseconds after which a silent worker is lost. */

@@ -19,6 +19,7 @@ export function reportingEffects(self: SupervisorSelf, options: SupervisorOption
   let stuck: { readonly sentence: string; readonly awaited: string } | null = null;
   return {
     remember: (event) => {
+      options.described?.(event.body.lines);
       for (const line of event.body.lines) {
         const [actor, state] = line.split(' ');
         if (actor !== undefined && state !== undefined) states.set(actor, state);

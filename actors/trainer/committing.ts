@@ -1,4 +1,5 @@
 import { assert, type Address } from '@troupe/core';
+import { moeLayers } from '@troupe/spec';
 import type { TrainerContext } from './context.ts';
 import type { TrainerSelf } from './events.ts';
 import { stepLosses } from './losses.ts';
@@ -66,6 +67,8 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
       state.forgetCounts(step);
       const losses = stepLosses(job, state.ledger, counted);
       if (job.dealEvery !== undefined && state.decided.body.apply) state.countLoad();
+      const counts_LE = state.ledger.counts.slice();
+      options.chosen?.({ step, layers: moeLayers(job.model), counts_LE });
       state.lastLoss = losses.loss;
       // A step that is repeated after all went back to a snapshot was reported already.
       const before = state.reported.get(step);

@@ -8,7 +8,7 @@ import { trainerMachine } from './machine.ts';
 import type { TrainerOptions } from './options.ts';
 import { scheduleOf } from './schedule.ts';
 
-export type { RunOutcome, TrainerOptions } from './options.ts';
+export type { ExpertChoices, RunOutcome, TrainerOptions } from './options.ts';
 
 /** The one trainer of a job. */
 export function mountTrainer(options: TrainerOptions): Mount {

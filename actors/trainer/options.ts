@@ -11,11 +11,22 @@ export interface RunOutcome {
   readonly error?: { readonly code: string; readonly message: string; readonly retryable: boolean };
 }
 
+/** Choices of every expert in one step. */
+export interface ExpertChoices {
+  readonly step: number;
+  /** Blocks of the model with experts, in their order: those of the rows of `counts_LE`. */
+  readonly layers: readonly number[];
+  /** Layers × experts; the receiver's own. */
+  readonly counts_LE: Int32Array;
+}
+
 export interface TrainerOptions {
   readonly job: Job;
   readonly report: RunSink;
   /** Puts a decision on a disk, where it lasts once this resolves; absent: nobody keeps decisions. */
   readonly record?: (decided: DecidedStep) => Promise<void>;
+  /** Which experts a committed step has chosen; absent: nobody looks. */
+  readonly chosen?: (choices: ExpertChoices) => void;
   /** The first step opens: everything is loaded. */
   readonly opened?: () => void;
   /** Questions may be put: everything is loaded. */

@@ -19,6 +19,23 @@ export function forkCommand(
   }) as ChildProcessByStdio<null, Readable, null>;
 }
 
+/**
+ * This command once more, in a session of its own: it stays when this process, and its terminal, are gone.
+ *
+ * @param options - `log`: an open file for everything that it prints; `env`: over this process's own
+ */
+export function detachCommand(
+  args: readonly string[],
+  { log, env }: { readonly log: number; readonly env: Readonly<Record<string, string>> },
+): ChildProcess {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  return spawn(process.execPath, [...process.execArgv, main, ...args], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...env },
+  });
+}
+
 /** Ends this process when the one that forked it is gone; nothing for a process that nobody forked. */
 export function leaveWithParent(): void {
   if (!process.connected) return;

@@ -50,6 +50,8 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--port': ['0', '65536', '1.5', 'x', ''],
   '--prelude': ['', ' '],
   '--launcher': ['torque', ''],
+  '--worker': ['-1', '1.5', 'x', ''],
+  '--every': ['-1', 'x', '', 'NaN'],
   '--deadline': ['0', '-1', 'x', '', 'NaN'],
 };
 

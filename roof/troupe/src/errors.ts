@@ -5,8 +5,8 @@ import type { Difference } from '@troupe/topology';
 /** A folder that holds no run, or a run without a checkpoint. */
 export class RunMissingError extends TroupeError {
   override readonly name = 'RunMissingError';
-  constructor(folder: string, hint: string) {
-    super('TROUPE_RUN_MISSING', `'${folder}' holds no checkpoint; ${hint}`, { details: { folder } });
+  constructor(folder: string, hint: string, what: 'checkpoint' | 'run' = 'checkpoint') {
+    super('TROUPE_RUN_MISSING', `'${folder}' holds no ${what}; ${hint}`, { details: { folder } });
   }
 }
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
 import { collect, integer, named, stepRange, verb, type CommonOptions } from '../verb.ts';
@@ -11,6 +13,8 @@ export interface RunCommandOptions extends CommonOptions, MachineOptions {
   readonly set: readonly string[];
   readonly stopAfter?: number;
   readonly quiet?: boolean;
+  /** In the background. */
+  readonly detach?: boolean;
   readonly logLevel: LogLevel;
   readonly grace: number;
   /** True without a file. */
@@ -34,6 +38,7 @@ export function addRunOptions(command: Command): Command {
     .option('--set <key=value>', 'override one key, may be repeated', collect, [])
     .option('--stop-after <step>', 'end after this step; the schedule stays that of train.steps', integer(1))
     .option('--quiet', 'print only how the run ended')
+    .option('--detach', 'go on in the background; status, top, logs and stop find it by its folder')
     .option(
       '--grace <seconds>',
       'on SIGTERM, SIGHUP, SIGQUIT: time to finish the step and write a checkpoint',
@@ -69,19 +74,49 @@ const batchOf = (
   logLevel,
 });
 
+/** Claims the folder and leaves the rest to a process of its own. */
+async function launchDetached(name: string, options: LaunchCommandOptions): Promise<void> {
+  const [{ loadTopology }, { claimRunFolder, releaseRunFolder }, { detach }] = await Promise.all([
+    import('@troupe/topology'),
+    import('../run/run-folder.ts'),
+    import('../run/detached.ts'),
+  ]);
+  const topology = loadTopology(name, { set: [...options.set, ...(await machineSettings(options))] });
+  const folder = await claimRunFolder(options.runDir ?? topology.checkpoint.dir);
+  const { path, made } = folder;
+  await folder.lock.remove();
+  await detach({ path, made }, { json: options.json === true }).catch((error: unknown) => {
+    // It came not even so far that it would give back the folder itself.
+    if (!existsSync(join(path, 'metrics.jsonl'))) releaseRunFolder(folder, []);
+    throw error;
+  });
+}
+
 async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
+  if (options.detach === true) {
+    await launchDetached(name, options);
+    return;
+  }
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
-  const [{ openCheckpointAt, withAbsolutePaths }, { loadTopology }, { claimRunFolder }, { follow }] =
-    await Promise.all([
-      import('troupe/launch'),
-      import('@troupe/topology'),
-      import('../run/run-folder.ts'),
-      import('../run/follow.ts'),
-    ]);
+  const [
+    { openCheckpointAt, withAbsolutePaths },
+    { loadTopology },
+    { adoptRunFolder, claimRunFolder },
+    { follow },
+    { claimedBefore },
+  ] = await Promise.all([
+    import('troupe/launch'),
+    import('@troupe/topology'),
+    import('../run/run-folder.ts'),
+    import('../run/follow.ts'),
+    import('../run/detached.ts'),
+  ]);
+  const claimed = claimedBefore();
   const set = [...options.set, ...(await machineSettings(options))];
   const topology = withAbsolutePaths(loadTopology(name, { set }));
-  const claim = () => claimRunFolder(options.runDir ?? topology.checkpoint.dir);
+  const claim = () =>
+    claimed === null ? claimRunFolder(options.runDir ?? topology.checkpoint.dir) : adoptRunFolder(claimed);
   const weightsFrom = options.from === undefined ? null : await openCheckpointAt(options.from);
   try {
     const exitCode = await follow(topology, {
@@ -89,6 +124,7 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
       claim,
       batch: batchOf(name, set, options, topology.checkpoint.dir),
       spare,
+      isDetached: claimed !== null,
       checkpoints: options.checkpoint,
       resumeFrom: null,
       weightsFrom,

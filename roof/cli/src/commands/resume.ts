@@ -14,13 +14,28 @@ interface ResumeOptions extends RunCommandOptions {
 }
 
 async function resume(path: string, options: ResumeOptions): Promise<void> {
+  if (options.detach === true) {
+    const [{ mustHoldRun }, { runOfPath }, { detach }] = await Promise.all([
+      import('troupe/control'),
+      import('troupe/launch'),
+      import('../run/detached.ts'),
+    ]);
+    const { folder } = runOfPath(path);
+    mustHoldRun(folder);
+    await detach({ path: folder, made: [] }, { json: options.json === true });
+    return;
+  }
   const { SpareWorker } = await import('troupe/spare-worker');
   const spare = new SpareWorker();
-  const [{ lockRun, openRun, runOfPath }, { leaveLocked }, { follow }] = await Promise.all([
-    import('troupe/launch'),
-    import('../run/run-folder.ts'),
-    import('../run/follow.ts'),
-  ]);
+  const [{ lockRun, openRun, runOfPath }, { leaveLocked }, { follow }, { claimedBefore }] = await Promise.all(
+    [
+      import('troupe/launch'),
+      import('../run/run-folder.ts'),
+      import('../run/follow.ts'),
+      import('../run/detached.ts'),
+    ],
+  );
+  const isDetached = claimedBefore() !== null;
   const machines = await machineSettings(options);
   const { folder, checkpoint: named } = runOfPath(path);
   const asked = options.checkpoint ?? named;
@@ -65,6 +80,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
       ...options,
       claim,
       spare,
+      isDetached,
       checkpoints: true,
       resumeFrom: run.checkpoint,
       notes: run.notes,

@@ -31,6 +31,7 @@ import { exitLine } from '../exit-line.ts';
 import { print, printError, printJson } from '../output.ts';
 import { ignoresHangup } from './ignores-hangup.ts';
 import type { BatchOptions } from './batch-job.ts';
+import { OperatedRun } from './operated-run.ts';
 import {
   profilePath,
   profileRequest,
@@ -69,6 +70,8 @@ export interface FollowOptions {
   readonly grace: number;
   readonly profile?: string | true;
   readonly profileSteps?: StepRange;
+  /** Nobody watches: what workers print is in their logs alone. */
+  readonly isDetached?: boolean;
 }
 
 /**
@@ -120,6 +123,8 @@ class FollowedRun {
   readonly #tally = new Tally();
   #metrics: Metrics | null = null;
   readonly #progress: Progress;
+  /** What others see of it; null before it begins. */
+  #operated: OperatedRun | null = null;
   readonly #profile: { readonly path: string; readonly plan: ProfilePlan } | null;
 
   /** Measured before the run. */
@@ -160,6 +165,8 @@ class FollowedRun {
     });
     try {
       this.#metrics = await this.#openMetrics();
+      const operated = (this.#operated = this.#openOperated(signals));
+      await operated.open();
       if (this.#forPeople) {
         const from = resumeFrom === null ? '' : `, on from ${path}/${resumeFrom.folder}`;
         print(
@@ -177,6 +184,7 @@ class FollowedRun {
       });
       if (run === null) return this.#leftEarly(signals.asked ?? 'interrupted');
       signals.attach(run);
+      operated.attach(run);
       // A run that goes on has been told.
       if (this.#options.resumeFrom === null) this.#warn(run.dataWarnings());
       const result = await run.result;
@@ -204,6 +212,29 @@ class FollowedRun {
     });
   }
 
+  #openOperated(signals: StopSignals): OperatedRun {
+    const { steps } = this.#topology.train;
+    const { stopAfter, resumeFrom } = this.#options;
+    return new OperatedRun({
+      name: this.#topology.name,
+      folder: this.#folder.path,
+      tally: this.#tally,
+      first: resumeFrom?.manifest.step ?? 0,
+      last: Math.min(stopAfter ?? steps, steps),
+      steps,
+      isDetached: this.#options.isDetached ?? false,
+      isStopping: () => signals.asked !== null,
+      stop: (how) => signals.request(how),
+      warn: (text) => this.#warn([text]),
+    });
+  }
+
+  /** To the log of its worker, and to people where they watch. */
+  #printed(node: string, text: string): void {
+    this.#operated?.printed(node, text);
+    if (this.#options.isDetached !== true) process.stderr.write(text);
+  }
+
   #warn(warnings: readonly string[]): void {
     if (warnings.length === 0) return;
     this.#progress.close();
@@ -212,6 +243,7 @@ class FollowedRun {
 
   #release(): void {
     void this.#metrics?.close();
+    this.#operated?.close();
     if (this.#tally.last === null) releaseRunFolder(this.#folder, this.#metrics?.paths ?? []);
     else void this.#folder.lock.release();
   }
@@ -246,6 +278,7 @@ class FollowedRun {
       ...(resumeFrom === null ? {} : { resumeFrom, dataChanged: dataChanged ?? false }),
       report: (event) => this.#report(event),
       logLevel,
+      printed: (node, text) => this.#printed(node, text),
       spare,
       peakFlops: this.#rates.flops && this.#rates.flops * this.#topology.parallel.world,
       ...(this.#profile === null ? {} : { profile: this.#profile.plan }),
@@ -308,6 +341,7 @@ class FollowedRun {
           ? { ...event, folder: path }
           : event;
     this.#metrics?.write(placed);
+    this.#operated?.hear(placed);
     if (this.#options.json === true) printJson(placed);
     else if (placed.event === 'warning') {
       this.#progress.close();
@@ -323,12 +357,13 @@ class FollowedRun {
     const { bytes: wireBytes, messages: wireMessages } = run.sent();
     const done = this.#done(exitCode, { seconds, wireBytes, wireMessages, statistics });
     this.#announce(done);
+    const line = exitLine(exitCode, this.#why(done, result));
+    this.#operated?.say(line);
     if (this.#options.json === true) return exitCode;
     this.#progress.close();
     if (this.#forPeople && error === null)
       print(...summary(this.#folder.path, this.#tally, done, this.#topology));
     if (this.#forPeople && profile !== null) print('', ...profileTable(profile));
-    const line = exitLine(exitCode, this.#why(done, result));
     if (exitCode === exitCodes.ok) print(line);
     else printError(line);
     return exitCode;
@@ -365,6 +400,7 @@ class FollowedRun {
   /** To the files of metrics, and to programs. */
   #announce(event: RunEvent): void {
     this.#metrics?.write(event);
+    this.#operated?.hear(event);
     if (this.#options.json === true) printJson(event);
   }
 

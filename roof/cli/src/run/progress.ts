@@ -16,6 +16,8 @@ export interface ProgressOptions {
   readonly end: number;
   /** A terminal gets one line that is rewritten; anything else plain lines. */
   readonly isTerminal: boolean;
+  /** Elsewhere than on a terminal: whether a step between the first and the last is shown. Default: thirty of a run are. */
+  readonly isDue?: () => boolean;
   /** Columns of the terminal: a longer line would wrap and could not be rewritten. Default, and where it says 0, 80. */
   readonly columns?: () => number | undefined;
   readonly write: (text: string) => void;
@@ -101,12 +103,16 @@ export class Progress {
 
   #step(event: StepEvent): void {
     const parts = this.#describe(event);
-    const { first, end, isTerminal, columns, write } = this.#options;
+    const { first, end, isTerminal, isDue, columns, write } = this.#options;
     if (isTerminal) {
       // A terminal that does not know its width says 0.
       write(`${REWRITE}${fitted(parts, (columns?.() || 80) - 1)}`);
       this.#open = true;
-    } else if (event.step === first + 1 || event.step === end || event.step % this.#every === 0)
+    } else if (
+      event.step === first + 1 ||
+      event.step === end ||
+      (isDue?.() ?? event.step % this.#every === 0)
+    )
       write(`${parts.map(({ text }) => text).join(GAP)}\n`);
   }
 

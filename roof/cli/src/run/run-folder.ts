@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TroupeError, type FolderLock } from '@troupe/core';
+import { LOGS } from 'troupe/control';
 import { exitCodes, fileStorage, makeFolders, removeEmptyFolders } from 'troupe/launch';
 import { exitLine } from '../exit-line.ts';
 import { printError } from '../output.ts';
@@ -30,6 +31,11 @@ const SIBLINGS_MAX = 10_000;
 export async function claimRunFolder(wanted: string): Promise<RunFolder> {
   const folder = makeRunFolder(wanted);
   return { ...folder, lock: await fileStorage(folder.path).lock('', () => leaveLocked(folder.path)) };
+}
+
+/** Takes a folder that a process before this one has made for this run. */
+export async function adoptRunFolder({ path, made }: Pick<RunFolder, 'path' | 'made'>): Promise<RunFolder> {
+  return { path, taken: null, made, lock: await fileStorage(path).lock('', () => leaveLocked(path)) };
 }
 
 /** What a process does whose folder another one has taken over: its workers hear the pipe close and leave by themselves. */
@@ -91,5 +97,6 @@ export function releaseRunFolder({ path, made, lock }: RunFolder, metrics: reado
   // Done when it returns: the process may be about to exit.
   void lock.remove();
   for (const file of metrics) rmSync(join(path, file), { force: true });
+  rmSync(join(path, LOGS), { recursive: true, force: true });
   removeEmptyFolders(made);
 }

@@ -72,6 +72,12 @@ export class StopSignals {
     if (this.#asked !== null) run.stop(this.#asked);
   }
 
+  /** Somebody else asks to end: as a first Ctrl-C does, or, `now`, as a second one. */
+  request({ now }: { readonly now: boolean }): void {
+    if (this.#asked === null) this.#ask('interrupted');
+    if (now) this.#leave();
+  }
+
   close(): void {
     process.off('SIGINT', this.#onInterrupt);
     for (const signal of Object.keys(endings)) process.off(signal, this.#onEnding);

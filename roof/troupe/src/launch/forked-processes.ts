@@ -28,7 +28,7 @@ export interface Sent {
   readonly messages: number;
 }
 
-export interface ForkedOptions extends Pick<LaunchOptions, 'logLevel' | 'spare' | 'profile'> {
+export interface ForkedOptions extends Pick<LaunchOptions, 'logLevel' | 'spare' | 'profile' | 'printed'> {
   readonly logger: Logger;
   /** Of this process; it ends with the others. */
   readonly recorder: Recorder | null;
@@ -223,10 +223,11 @@ export class ForkedProcesses implements Processes {
   }
 
   #fork(rank: number, incarnation: number, plan: ListeningPlan): WorkerProcess {
-    const { logLevel, profile, spare = null } = this.#options;
+    const { logLevel, profile, spare = null, printed } = this.#options;
+    const node = this.#nodeOf(rank);
     const worker = {
       rank,
-      node: this.#nodeOf(rank),
+      node,
       incarnation,
       ...plan,
       logLevel,
@@ -235,6 +236,7 @@ export class ForkedProcesses implements Processes {
     return new WorkerProcess(worker, spare, {
       message: (message) => this.#heard(rank, incarnation, message),
       exited: (reason) => this.#exited(rank, incarnation, reason),
+      printed: printed && ((text) => printed(node, text)),
     });
   }
 

@@ -38,6 +38,8 @@ export interface LaunchOptions extends FirstState {
   readonly metrics?: MetricsChoice;
   readonly report: RunSink;
   readonly logLevel: LogLevel;
+  /** Gets what worker processes print, in pieces, by node: `worker/0`. Default: this process prints it. */
+  readonly printed?: (node: string, text: string) => void;
   /** f32 peak of the used cores together, FLOP/s; null when not measured. */
   readonly peakFlops: number | null;
   /** A process that is already booting; the first worker takes it. */
@@ -64,6 +66,7 @@ const rules: OptionRules<LaunchOptions> = {
   metrics: metricsRule,
   report: required(callback),
   logLevel: required(oneOf('debug', 'info', 'warn', 'error', 'silent')),
+  printed: callback,
   peakFlops: required(orNull(positive('floating-point operations a second'))),
   spare: objectWith('a SpareWorker', 'take'),
   profile: options({

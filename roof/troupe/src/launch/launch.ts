@@ -16,6 +16,7 @@ import { openRunData, type RunData } from '../run-data.ts';
 import { lockOf } from '../run-lock.ts';
 import { failureOf, type RunResult } from '../run-result.ts';
 import { openRunMetrics } from '../run/run-metrics.ts';
+import type { RunLook } from '../run/run-view.ts';
 import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
 import { ForkedProcesses, type Sent } from './forked-processes.ts';
 import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
@@ -48,6 +49,8 @@ export interface Launch {
   ): Promise<Float32Array>;
   /** What all processes have put on the wire. */
   sent(): Sent;
+  /** What its workers and actors do now, by their heartbeats; null before they start. */
+  look(): RunLook | null;
   /** Sizes of the data, and what simple models reach on them; counts all tokens when called. */
   statistics(): DataStatistics;
   /** What is odd about the data although they can be used: one sentence each. */
@@ -125,11 +128,12 @@ class ForkedLaunch implements Launch {
     this.#pace = new Pace(() => clock.now());
     const own = logger.child({ node: leadNode });
     this.#recorder = openRecorder(topology, options, own);
-    const { logLevel, spare, profile } = options;
+    const { logLevel, spare, profile, printed } = options;
     this.#processes = new ForkedProcesses(topology, {
       logLevel,
       ...(spare === undefined ? {} : { spare }),
       ...(profile === undefined ? {} : { profile }),
+      ...(printed === undefined ? {} : { printed }),
       logger: own,
       recorder: this.#recorder,
       unjudged: (error) => this.#run.fail(error),
@@ -208,6 +212,10 @@ class ForkedLaunch implements Launch {
 
   sent(): Sent {
     return this.#processes.sent();
+  }
+
+  look(): RunLook | null {
+    return this.#run.look(systemClock().now());
   }
 
   dataWarnings(): readonly string[] {

@@ -17,12 +17,19 @@ export class WorkerProcess {
     handlers: {
       readonly message: (message: WorkerMessage) => void;
       readonly exited: (reason: string) => void;
+      /** What it prints, in pieces. Default: this process prints the same. */
+      readonly printed?: ((text: string) => void) | undefined;
     },
   ) {
     this.rank = worker.rank;
     // The option's type names no ChildProcess, so that embedding programs need no types of Node.
     this.#child = (spare?.take() as ChildProcess | null | undefined) ?? forkWorker();
     this.#child.on('message', (message) => handlers.message(message as WorkerMessage));
+    const { printed } = handlers;
+    for (const name of ['stdout', 'stderr'] as const)
+      this.#child[name]
+        ?.setEncoding('utf8')
+        .on('data', printed ?? ((text: string) => process[name].write(text)));
     this.#child.on('error', (error) => handlers.exited(error.message));
     this.#child.on('exit', (code, signal) => {
       if (!this.#expected) handlers.exited(signal === null ? `exit code ${code}` : `signal ${signal}`);

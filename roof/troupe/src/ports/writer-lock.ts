@@ -105,6 +105,20 @@ export function lockFolder(folder: string, lost: () => void = () => {}): FolderL
   throw new RunLockedError(folder, 'others take it again and again');
 }
 
+/** The process that writes a folder now; null: none does, as far as can be seen from here. */
+export function writerOf(folder: string): ProcessIdentity | null {
+  const [newest] = turnsIn(folder);
+  if (newest === undefined) return null;
+  try {
+    const { owner } = reasonToWait(join(folder, nameOf(newest))) ?? {};
+    return owner?.pid === undefined ? null : (owner as ProcessIdentity);
+  } catch (error) {
+    // It was given back, and another one taken, this moment.
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
 /** The turn that was taken; null when another process was faster. */
 function takeTurn(folder: string): number | null {
   const turns = turnsIn(folder);

@@ -10,6 +10,7 @@ import { exitCodes, failureResult, resultOf, type RunResult } from '../run-resul
 import { DecisionJournal } from './decision-journal.ts';
 import type { Processes } from './processes.ts';
 import type { RunMetrics } from './run-metrics.ts';
+import { RunView, type RunLook } from './run-view.ts';
 
 /** Why a run is stopped from outside; each has an exit code. */
 export type StopReason = 'interrupted' | 'terminated' | 'hungUp' | 'quit' | 'outOfTime';
@@ -84,6 +85,8 @@ export class Run {
   #work: RunWork | null = null;
   /** Where decisions last; null: nothing of this run is written. */
   #journal: DecisionJournal | null = null;
+  /** What people are shown; null before it starts. */
+  #view: RunView | null = null;
   #last: StepEvent | null = null;
   #reason: StopReason = 'interrupted';
   #isOver = false;
@@ -118,6 +121,7 @@ export class Run {
       const parent = processes.agentOf(layout.machineOf(worker));
       parent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     });
+    this.#view = new RunView(work.job);
     this.#journal = this.#openJournal(work);
     for (const node of layout.nodes()) processes.begin(node, 1);
     for (let machine = 0; machine < layout.machines.count; machine++) this.#beginAgent(work, machine, 1);
@@ -171,6 +175,11 @@ export class Run {
     this.#end(failureResult(error, this.#step, this.#last?.loss ?? null));
   }
 
+  /** What it does now; null before it starts. @param nowMs - by the clock of the lead's node */
+  look(nowMs: number): RunLook | null {
+    return this.#view?.look(nowMs, this.#ports.processes.lead.waits()) ?? null;
+  }
+
   report(event: RunEvent): void {
     if (event.event === 'step') this.#last = event;
     const { metrics, report, reportName } = this.#ports;
@@ -220,6 +229,7 @@ export class Run {
         ...(journal === null ? {} : { record: (decided) => journal.record(decided) }),
         ...(opened === undefined ? {} : { opened }),
         ...(ready === undefined ? {} : { ready }),
+        chosen: (choices) => this.#view?.chosen(choices),
         answered: (logits_NV) => this.#answer(logits_NV),
         finished: (outcome) => {
           const result = resultOf(outcome);
@@ -231,6 +241,7 @@ export class Run {
       },
       supervisor: {
         failed: (failure) => this.fail(errorOf(failure)),
+        described: (lines) => this.#view?.described(lines, performance.now()),
         ...watch,
         position: () => position(this.#step),
         limit: lossLimit(this.#topology),
@@ -255,6 +266,7 @@ export class Run {
   #restart(work: RunWork, node: NodeId, incarnation: number): void {
     const { layout } = work.job;
     this.#journal?.noteLife(node, incarnation);
+    this.#view?.restarted(node, incarnation);
     const worker = workerAt(layout, node);
     if (worker !== undefined) {
       this.#ports.processes.begin(worker, incarnation);

@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import { print, printJson } from '../output.ts';
+import { integer, verb, type CommonOptions } from '../verb.ts';
+
+interface LogsOptions extends CommonOptions {
+  readonly follow?: boolean;
+  readonly worker?: number;
+}
+
+async function logs(folder: string, { follow = false, worker, json }: LogsOptions): Promise<void> {
+  const [{ RunLogs, mustHoldRun }, { followLogs }, { UsageError }] = await Promise.all([
+    import('troupe/control'),
+    import('../operate/follow-logs.ts'),
+    import('../errors.ts'),
+  ]);
+  mustHoldRun(folder);
+  const wanted = worker === undefined ? null : `worker/${worker}`;
+  const logs = new RunLogs(folder, (node) => wanted === null || node === wanted);
+  const { nodes } = logs;
+  if (wanted !== null && !follow && nodes.length > 0 && !nodes.includes(wanted))
+    throw new UsageError(
+      `${wanted} of '${folder}' has printed nothing; there are lines of ${nodes.join(', ')}`,
+    );
+  const width = Math.max(0, ...nodes.map(({ length }) => length));
+  const show = (): void => {
+    for (const line of logs.read())
+      if (json === true) printJson({ event: 'line', ...line });
+      else print(`${line.at} ${line.node.padEnd(width)} ${line.text}`);
+  };
+  show();
+  if (follow) await followLogs(folder, show);
+}
+
+export function registerLogs(program: Command): void {
+  verb(
+    program,
+    'logs <run>',
+    'What the processes of a run have printed, by time: the lead as launch shows it, and every worker.',
+    'npx troupe logs runs/quickstart --follow',
+  )
+    .option('--follow', 'go on with what they print, until the run has ended')
+    .option('--worker <n>', 'of this worker alone', integer(0))
+    .action(logs);
+}
