@@ -145,7 +145,7 @@ test.serial(
     const looked = await run('status', 'run', '--json');
     const [seen] = jsonLines(looked.stdout);
     t.like(seen, { event: 'status', running: true, state: 'running', pid, name: 'small', losses: 0 });
-    t.is((seen?.['nodes'] as readonly unknown[]).length, 2);
+    t.is((seen?.['nodes'] as readonly unknown[] | undefined)?.length, 2);
     const top = new CliProcess(['top', 'run', '--every', '0.2'], { cwd });
     await top.line(/^step \d+\/100000 {2}loss .*hottest expert/);
     const stopped = await run('stop', 'run');
