@@ -39,3 +39,19 @@ test('adviceOn: is silent about what fits', (t) => {
   for (const model of [{}, { tiedHead: true }, { tiedHead: true, init: { embedding: 0.02 } }])
     t.deepEqual(adviceOn(resolveTopology({ model })), []);
 });
+
+test('adviceOn: grains that leave devices without work, once a run shrinks, name the nearest that do not', (t) => {
+  const on = (grains: number) =>
+    adviceOn(
+      resolveTopology({
+        model: {},
+        train: { batch: grains, grains },
+        machines: { count: 4, devices: ['cpu:0'], min: 2 },
+        recovery: { machines: 'shrink' },
+      }),
+    ).map(({ key, text }) => `${key}: ${text}`);
+  t.deepEqual(on(16), [
+    'train.grains: 16 leaves devices without work on 3 machines, should the run shrink; 12 with batch 12 would not',
+  ]);
+  t.deepEqual(on(24), []);
+});

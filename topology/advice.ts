@@ -1,3 +1,4 @@
+import { evenGrains } from './plan/shrink/even-grains.ts';
 import { nowhere, showPlace, type Place } from './problem.ts';
 import type { ResolvedTopology } from './resolved.ts';
 
@@ -27,12 +28,29 @@ function tokenizerAdvice({ data }: ResolvedTopology): readonly Omit<Advice, keyo
   return [{ key: 'data.tokenizer.file', text: `kind bytes does not read ${file}; set kind: bpe to use it` }];
 }
 
+/** A run that is to go on with fewer machines, on whose devices its grains leave some without work. */
+function shrinkAdvice(topology: ResolvedTopology): readonly Omit<Advice, keyof Place>[] {
+  const { joining, recovery, train } = topology;
+  if (recovery.machines !== 'shrink') return [];
+  const { uneven, nearest } = evenGrains(topology, joining?.min ?? 1);
+  if (uneven.length === 0) return [];
+  const counts = uneven.toSorted((a, b) => a - b).join(', ');
+  const hint =
+    nearest === null
+      ? 'no grains divide over all numbers of machines'
+      : `${nearest.grains} with batch ${nearest.batch} would not`;
+  const text = `${train.grains} leaves devices without work on ${counts} machines, should the run shrink; ${hint}`;
+  return [{ key: 'train.grains', text }];
+}
+
 /** What a run of this topology should be told before it starts; nothing of it keeps it from running. */
 export function adviceOn(topology: ResolvedTopology): readonly Advice[] {
-  return [...tiedHeadAdvice(topology), ...tokenizerAdvice(topology)].map((each) => ({
-    ...(topology.source.places[each.key] ?? nowhere),
-    ...each,
-  }));
+  return [...tiedHeadAdvice(topology), ...tokenizerAdvice(topology), ...shrinkAdvice(topology)].map(
+    (each) => ({
+      ...(topology.source.places[each.key] ?? nowhere),
+      ...each,
+    }),
+  );
 }
 
 /** One advice on one line: place, key, sentence. */

@@ -17,6 +17,8 @@ export type { Link, TrafficBytes } from './plan/traffic.ts';
 export * from './plan/connections.ts';
 export * from './plan/diff.ts';
 export * from './plan/search/search.ts';
+export * from './plan/shrink/losses.ts';
+export { formatLosses } from './plan/shrink/format.ts';
 export { overridesOf, type Mixture } from './plan/search/mixture.ts';
 export type { ClusterSpeed, LinkSpeed, QuickTime } from './plan/search/quick-time.ts';
 export { formatSearch } from './plan/search/format.ts';

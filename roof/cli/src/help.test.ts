@@ -12,7 +12,16 @@ const cwd = tmpdir();
 const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   init: ['--preset', '--force'],
   validate: ['--set'],
-  plan: ['--set', '--calibration', '--resolved', '--search', '--most', '--diff', '--detailed-exitcode'],
+  plan: [
+    '--set',
+    '--calibration',
+    '--resolved',
+    '--search',
+    '--losses',
+    '--most',
+    '--diff',
+    '--detailed-exitcode',
+  ],
   launch: [
     '--set',
     '--stop-after',

@@ -93,7 +93,7 @@ export function dividedSo(topology: ResolvedTopology, mixture: Mixture): Resolve
 export type Axes = Pick<Mixture, 'pp' | 'dp' | 'tp' | 'ep'>;
 
 /** Tensor ranks share heads and hidden units evenly. */
-function tensorSizes({ model, parallel, train }: ResolvedTopology): readonly number[] {
+export function tensorSizes({ model, parallel, train }: ResolvedTopology): readonly number[] {
   const { heads, kvHeads, ffn, moe } = model;
   const hidden = [
     ...(moe === null || moe.every > 1 || moe.firstDense > 0 ? [ffn.dFf] : []),
@@ -108,7 +108,7 @@ function tensorSizes({ model, parallel, train }: ResolvedTopology): readonly num
 }
 
 /** Into how many runs of blocks stages may cut a model: a table of positions is read by all blocks of a stream. */
-function mostRuns({ layers, positions, encoder }: ResolvedTopology['model']): number {
+export function mostRuns({ layers, positions, encoder }: ResolvedTopology['model']): number {
   if (positions !== 't5') return layers;
   return encoder === null ? 1 : 2;
 }

@@ -30,6 +30,10 @@ export interface SearchOptions {
   readonly speed: ClusterSpeed;
   /** Rows that are wanted. Default 20. */
   readonly most?: number;
+  /** Meshes that are tried. Default: all that use every device. */
+  readonly axes?: Iterable<Axes>;
+  /** Which mixtures of them. Default: all. */
+  readonly keeps?: (mixture: Mixture) => boolean;
 }
 
 /** One mixture that fits. */
@@ -134,10 +138,11 @@ class Search {
     const buffers = new Map<boolean, readonly number[]>();
     const { dense, expert } = this.#counts;
     const elements = { dense: dense / pp / tp, expert: expert / pp / ep / tp };
-    const { memoryBytes, hostBytes = Infinity, speed } = this.#options;
+    const { memoryBytes, hostBytes = Infinity, speed, keeps } = this.#options;
     let passes: ReturnType<QuickTimes['passes']> | null = null;
     for (const sharding of shardingsOf(computed)) {
       const mixture = { ...computed, ...sharding };
+      if (keeps?.(mixture) === false) continue;
       this.numMixtures++;
       const defers = defersMatrices(mixture);
       const others =
@@ -206,7 +211,7 @@ function resolvedOr({ file }: ResolvedTopology, set: readonly string[]): Resolve
  */
 export function searchMixtures(topology: ResolvedTopology, options: SearchOptions): MixtureSearch {
   const search = new Search(topology, options);
-  const candidates = [...axesOf(topology)].flatMap((axes) => [...search.candidates(axes)]);
+  const candidates = [...(options.axes ?? axesOf(topology))].flatMap((axes) => [...search.candidates(axes)]);
   candidates.sort((a, b) => a.time.step - b.time.step);
   const { most = 20 } = options;
   const found: FoundMixture[] = [];

@@ -1,4 +1,4 @@
-import type { ResolvedTopology } from '@troupe/topology';
+import type { Loss, ResolvedTopology } from '@troupe/topology';
 import type { Command } from 'commander';
 import { readCalibration } from '../calibrate/read-calibration.ts';
 import { simulatedStepSeconds } from '../calibrate/simulated-step.ts';
@@ -13,6 +13,7 @@ interface PlanOptions extends CommonOptions {
   readonly diff?: string;
   readonly detailedExitcode?: boolean;
   readonly search?: boolean;
+  readonly losses?: boolean;
   readonly most?: number;
 }
 
@@ -58,6 +59,43 @@ async function search(topology: ResolvedTopology, options: PlanOptions): Promise
   if (found.length === 0) throw new Ended(5);
 }
 
+/** Prints how the run would go on without each machine, and without any two. */
+async function losses(topology: ResolvedTopology, options: PlanOptions): Promise<void> {
+  const { formatLosses, planLosses } = await import('@troupe/topology');
+  const found = planLosses(topology, { memoryBytes: await deviceMemory(topology) });
+  if (options.json !== true) {
+    print(formatLosses(found, topology.train).trimEnd());
+    return;
+  }
+  const plain = <T extends Loss>({ layout, ...loss }: T) => {
+    if (layout === null) return { ...loss, layout };
+    const { topology: _whole, ...figures } = layout;
+    return { ...loss, layout: figures };
+  };
+  printJson({ event: 'losses', ...found, single: found.single.map(plain), pairs: found.pairs.map(plain) });
+}
+
+/** @throws {UsageError} two options ask for different things */
+function mustAgree(options: PlanOptions): void {
+  if (options.detailedExitcode === true && options.diff === undefined)
+    throw new UsageError('--detailed-exitcode needs --diff FILE to compare with');
+  if (options.resolved === true && options.diff !== undefined)
+    throw new UsageError(
+      '--resolved and --diff exclude each other: one prints a topology, the other compares two',
+    );
+  if (options.search === true && (options.resolved === true || options.diff !== undefined))
+    throw new UsageError('--search looks for topologies; --resolved and --diff show one');
+  if (
+    options.losses === true &&
+    (options.search === true || options.resolved === true || options.diff !== undefined)
+  )
+    throw new UsageError(
+      '--losses shows one topology without its machines; --search, --resolved and --diff show something else',
+    );
+  if (options.most !== undefined && options.search !== true)
+    throw new UsageError('--most needs --search: it is the number of its rows');
+}
+
 async function plan(file: string, options: PlanOptions): Promise<void> {
   const {
     connectionProblems,
@@ -68,16 +106,7 @@ async function plan(file: string, options: PlanOptions): Promise<void> {
     loadTopology,
     planTopology,
   } = await import('@troupe/topology');
-  if (options.detailedExitcode === true && options.diff === undefined)
-    throw new UsageError('--detailed-exitcode needs --diff FILE to compare with');
-  if (options.resolved === true && options.diff !== undefined)
-    throw new UsageError(
-      '--resolved and --diff exclude each other: one prints a topology, the other compares two',
-    );
-  if (options.search === true && (options.resolved === true || options.diff !== undefined))
-    throw new UsageError('--search looks for topologies; --resolved and --diff show one');
-  if (options.most !== undefined && options.search !== true)
-    throw new UsageError('--most needs --search: it is the number of its rows');
+  mustAgree(options);
   const json = options.json === true;
   const topology = loadTopology(file, { set: options.set });
   if (options.resolved === true) {
@@ -87,6 +116,10 @@ async function plan(file: string, options: PlanOptions): Promise<void> {
   }
   if (options.search === true) {
     await search(topology, options);
+    return;
+  }
+  if (options.losses === true) {
+    await losses(topology, options);
     return;
   }
   const secondsOf = options.calibration === undefined ? null : await simulatedSeconds(options.calibration);
@@ -122,6 +155,10 @@ export function registerPlan(program: Command): void {
     .option(
       '--search',
       'show the fastest ways to divide this model over these machines, with the flags for the best',
+    )
+    .option(
+      '--losses',
+      'show how the run would go on without each of its machines, and without any two, with the same numbers',
     )
     .option('--most <n>', `with --search: rows (default ${MOST_ROWS})`, integer(1))
     .option('--diff <topology>', 'show what changes from this topology')
