@@ -26,7 +26,7 @@ const devices = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `cpu:${index}`);
 
 const resolved = (over: object): ResolvedTopology =>
-  resolveTopology({ model, data: { synthetic: 'zipf' }, train: { batch: 48, grains: 24 }, ...over });
+  resolveTopology({ model, data: { synthetic: 'zipf' }, train: { batch: 48, grains: 48 }, ...over });
 
 const shapes = fc
   .record({
@@ -42,6 +42,7 @@ const shapes = fc
   .filter(
     ({ machines, perMachine, pp, tp, tensorSegments, zero, offload }) =>
       (machines * perMachine) % (pp * tp) === 0 &&
+      48 % ((machines * perMachine) / pp / tp) === 0 &&
       (tp === 1 || tensorSegments >= tp) &&
       (offload === 'none' || zero > 0),
   );
@@ -50,7 +51,7 @@ type Shape = typeof shapes extends fc.Arbitrary<infer T> ? T : never;
 
 const topologyOf = ({ machines, perMachine, pp, tp, tensorSegments, zero, offload, buddies }: Shape) =>
   resolved({
-    train: { batch: 48, grains: 24, tensorSegments },
+    train: { batch: 48, grains: 48, tensorSegments },
     parallel: { pp, tp, dp: (machines * perMachine) / pp / tp, zero, offload },
     machines: { count: machines, devices: devices(perMachine) },
     recovery: { buddies },
@@ -126,7 +127,7 @@ test('planLosses: the fastest layout is taken, devices idle where grains do not 
 test('planLosses: tensor ranks stay where sums have no segments', (t) => {
   const over = { parallel: { dp: 2, tp: 2 }, machines: { count: 2, devices: devices(2) } };
   for (const tensorSegments of [1, 2] as const) {
-    const topology = resolved({ train: { batch: 48, grains: 24, tensorSegments }, ...over });
+    const topology = resolved({ train: { batch: 48, grains: 48, tensorSegments }, ...over });
     const sizes = planLosses(topology, { memoryBytes: GIB }).single.map(({ layout }) => layout?.mixture.tp);
     t.true(tensorSegments === 2 || sizes.every((tp) => tp === 2), `${sizes.join(' ')}`);
   }
