@@ -147,6 +147,10 @@ export class SimDisk {
           throw error;
         }
       },
+      createExclusive: (path, bytes) =>
+        timed(2 * latencyMs + bytes.byteLength / bytesPerMs + 2 * syncMs, () =>
+          this.#files.createExclusive(path, bytes),
+        ),
       read: async (path, range) => {
         await wait(latencyMs);
         const bytes = await this.#files.read(path, range);

@@ -57,6 +57,8 @@ export class MemoryStorage implements Storage {
   readonly #synced = new Map<string, Uint8Array>();
   /** Files that have grown since they were last synced. */
   readonly #grown = new Set<string>();
+  /** Which file has a name now, where one that grows was opened: whoever opened another one adds to that, wherever it went. */
+  readonly #grownAs = new Map<string, object>();
   #capacityBytes: number;
   #pendingBytes = 0;
 
@@ -154,6 +156,20 @@ export class MemoryStorage implements Storage {
     }
   }
 
+  async createExclusive(path: string, bytes: Uint8Array): Promise<boolean> {
+    const name = storagePath(path);
+    if (this.#visible.files.has(name)) return false;
+    const file = await this.create(path);
+    try {
+      await file.write(bytes);
+      if (this.#visible.files.has(name)) return false;
+      await file.commit();
+      return true;
+    } finally {
+      await file.abort();
+    }
+  }
+
   async grow(path: string): Promise<GrowingFile> {
     const name = storagePath(path);
     return this.#do('grow', name, () => {
@@ -227,6 +243,7 @@ export class MemoryStorage implements Storage {
         ? this.#visible.files.has(target) || children.some((path) => path !== '' && isInside(path, target))
         : this.#visible.folders.has(target);
       if (isInTheWay) throw new StorageFailedError(to, `exists, '${from}' cannot take its place`);
+      for (const each of [source, target]) this.#grownAs.delete(each);
       this.#change([parentFolder(source), parentFolder(target)], (tree) => moveInTree(tree, source, target));
     });
   }
@@ -235,6 +252,7 @@ export class MemoryStorage implements Storage {
     const name = storagePath(path);
     this.#do('remove', name, () => {
       if (!this.#visible.files.has(name) && !this.#visible.folders.has(name)) return;
+      this.#grownAs.delete(name);
       this.#change([parentFolder(name)], (tree) => {
         tree.files.delete(name);
         tree.folders.delete(name);
@@ -294,8 +312,12 @@ export class MemoryStorage implements Storage {
       });
     }
     let isOpen = true;
+    const file = this.#grownAs.get(name) ?? {};
+    this.#grownAs.set(name, file);
+    const isNamed = (): boolean => this.#grownAs.get(name) === file;
     const append = (chunk: Uint8Array): void => {
       if (!isOpen) throw new StorageFailedError(name, 'is already closed');
+      if (!isNamed()) return;
       const part = chunk.subarray(0, Math.max(0, this.#capacityBytes - this.usedBytes));
       this.#visible.files.set(name, extended(this.#file(name), part));
       this.#grown.add(name);
@@ -303,6 +325,7 @@ export class MemoryStorage implements Storage {
     };
     const sync = (): void => {
       if (!isOpen) throw new StorageFailedError(name, 'is already closed');
+      if (!isNamed()) return;
       const all = this.#file(name);
       this.#synced.set(name, all);
       if (this.#durable.files.has(name)) this.#durable.files.set(name, all);
@@ -351,6 +374,7 @@ export class MemoryStorage implements Storage {
         at += chunk.byteLength;
       }
       close();
+      this.#grownAs.delete(name);
       this.#change([parentFolder(name)], (tree) => {
         tree.files.set(name, bytes);
       });

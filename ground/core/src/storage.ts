@@ -7,7 +7,10 @@ export interface PendingFile {
   abort(): Promise<void>;
 }
 
-/** A file that grows at its end, such as a log of metrics or a journal. */
+/**
+ * A file that grows at its end, such as a log of metrics or a journal. When another one takes its name, what is added from then on is in
+ * neither.
+ */
 export interface GrowingFile {
   /** Size when it was opened; 0: it is new. */
   readonly openedBytes: number;
@@ -42,6 +45,13 @@ export interface Storage {
   create(path: string): Promise<PendingFile>;
   /** `create`, one `write`, `commit`. */
   writeAtomic(path: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Makes a file that is not there, whole and lasting. Of several processes that try, also on several machines that share the disk, one
+   * alone does.
+   *
+   * @returns false when there is one: it stays as it is
+   */
+  createExclusive(path: string, bytes: Uint8Array): Promise<boolean>;
   /** Opens a file to add to it, and makes one that is not there; its folder exists. */
   grow(path: string): Promise<GrowingFile>;
   read(path: string, range?: { readonly offset: number; readonly lengthBytes: number }): Promise<Uint8Array>;

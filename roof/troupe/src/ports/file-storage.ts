@@ -1,4 +1,4 @@
-import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { link, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import {
@@ -83,6 +83,23 @@ class FileBeingWritten implements PendingFile {
     });
   }
 
+  /** Like {@link commit}, but a file that has the name keeps it: a second name of the same bytes is refused by the system itself. */
+  async commitNew(): Promise<boolean> {
+    this.#mustBeOpen();
+    return attempt(this.#name, async () => {
+      await this.#handle.sync();
+      const isNew = await link(this.#paths.aside, this.#paths.final).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code === 'EEXIST') return false;
+          throw error;
+        },
+      );
+      if (isNew) await syncPath(this.#paths.folder);
+      return isNew;
+    });
+  }
+
   async abort(): Promise<void> {
     await attempt(this.#name, async () => {
       if (this.#state !== 'closed') {
@@ -137,7 +154,7 @@ export function fileStorage(root: string): SharedStorage {
   );
   const at = (name: string): string => join(root, name);
 
-  const create = async (path: string): Promise<PendingFile> => {
+  const create = async (path: string): Promise<FileBeingWritten> => {
     const name = storagePath(path);
     const folder = parentFolder(name);
     // Not a count: another storage of this process, or process 1 of another container, may write the same file.
@@ -168,6 +185,15 @@ export function fileStorage(root: string): SharedStorage {
       } catch (error) {
         await file.abort();
         throw error;
+      }
+    },
+    async createExclusive(path, bytes) {
+      const file = await create(path);
+      try {
+        await file.write(bytes);
+        return await file.commitNew();
+      } finally {
+        await file.abort();
       }
     },
     async read(path, range) {

@@ -116,6 +116,40 @@ for (const body of bodies) {
     t.is(await code(() => file.sync()), 'TROUPE_STORAGE_FAILED');
   });
 
+  conformance(
+    'of a growing file that another one replaces, no more is added to either',
+    async (t, storage) => {
+      const before = await storage.grow('log');
+      before.append(bytesOf('one '));
+      await storage.writeAtomic('log', bytesOf('new '));
+      const after = await storage.grow('log');
+      before.append(bytesOf('lost'));
+      await before.sync();
+      after.append(bytesOf('two'));
+      t.is(text(await storage.read('log')), 'new two');
+      await Promise.all([before.close(), after.close()]);
+    },
+  );
+
+  conformance(
+    'a file is made once: of all who try at a time one does, and nobody changes it',
+    async (t, storage) => {
+      const made = await Promise.all(
+        ['a', 'b', 'c'].map((name) => storage.createExclusive('claim', bytesOf(name))),
+      );
+      t.is(made.filter(Boolean).length, 1);
+      t.is(text(await storage.read('claim')), 'abc'.charAt(made.indexOf(true)));
+      t.false(await storage.createExclusive('claim', bytesOf('late')));
+      t.deepEqual(await storage.list(''), ['claim']);
+      t.is(
+        await code(() => storage.createExclusive('nowhere/claim', bytesOf('x'))),
+        'TROUPE_STORAGE_MISSING',
+      );
+      await storage.makeFolder('f');
+      t.is(await code(() => storage.createExclusive('f', bytesOf('x'))), 'TROUPE_STORAGE_FAILED');
+    },
+  );
+
   conformance('abort leaves the earlier file as it was, and may be called twice', async (t, storage) => {
     await storage.writeAtomic('a', bytesOf('old'));
     const file = await storage.create('a');
