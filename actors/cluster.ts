@@ -2,7 +2,7 @@ import { assert, type Address } from '@troupe/core';
 import type { Device } from '@troupe/kernel-set';
 import { escalate, type ActorSystem, type Mount } from '@troupe/runtime';
 import { addresses, agentNodeOf, type WorkerRank } from '@troupe/topology/layout';
-import { mountMachineAgent } from './agent/index.ts';
+import { mountMachineAgent, type LeadRestarts } from './agent/index.ts';
 import { crewOf } from './crew.ts';
 import { mountCourier } from './courier/index.ts';
 import { mountExpert } from './expert/index.ts';
@@ -139,18 +139,21 @@ export function mountLead(system: ActorSystem, job: Job, ports: LeadPorts): void
 /**
  * Mounts the agent of a machine.
  *
- * @param options - `joins`: it takes the place of a lost one; `store`: the sink of checkpoints, on the first machine
+ * @param options - `life`: above 1 it takes the place of a lost one; `store`: the sink of checkpoints, on the first machine; `lead`: it
+ * restarts the lead
  */
 export function mountAgent(
   system: ActorSystem,
   job: Job,
   options: {
     readonly machine: number;
-    readonly joins?: boolean;
+    readonly life?: number;
     readonly store?: Omit<StoreOptions, 'job'>;
+    readonly lead?: LeadRestarts;
   },
 ): void {
-  const { machine, joins = false, store } = options;
-  system.mount(addresses.agent(machine), escalate, mountMachineAgent(job, { machine, joins }));
+  const { machine, life = 1, store, lead } = options;
+  const port = lead === undefined ? {} : { lead };
+  system.mount(addresses.agent(machine), escalate, mountMachineAgent(job, { machine, life, ...port }));
   if (store !== undefined) system.mount(addresses.store(machine), escalate, mountStore({ ...store, job }));
 }

@@ -15,6 +15,7 @@ import { optimizerKinds } from '@troupe/spec';
 import { agentMessages, counted } from './agent/messages.ts';
 import { courierMessages } from './courier/messages.ts';
 import { choiceMessages } from './gate/messages.ts';
+import { leadMessages } from './lead-messages.ts';
 import { movingMessages } from './optimizer/messages.ts';
 import { matricesMessages } from './pass/messages.ts';
 import { recoveryMessages } from './trainer/messages.ts';
@@ -66,6 +67,7 @@ export const messages = {
   ...choiceMessages,
   ...matricesMessages,
   ...movingMessages,
+  ...leadMessages,
   ...recoveryMessages,
 
   'batch.prefetch': message({
@@ -317,9 +319,9 @@ export const messages = {
   'commit.decide': message({
     from: ['trainer', 'agent'],
     to: ['agent', 'optimizer', 'ward'],
-    says: 'The update that every shard carries out, and every copy of one; it is never taken back.',
+    says: 'The update that every shard carries out, and every copy of one; it is never taken back. To an agent with its record in the journal, where there is one.',
     fenced: true,
-    body: { apply: flag, gradScale: number, learningRate: number, clock: number },
+    body: { apply: flag, gradScale: number, learningRate: number, clock: number, record: optional(text) },
   }),
   'commit.applied': message({
     from: ['optimizer', 'ward'],
@@ -428,17 +430,6 @@ export const messages = {
     to: ['trainer'],
     says: 'The checkpoint could not be written.',
     body: { code: text, message: text, retryable: flag },
-  }),
-  'checkpoint.abandon': message({
-    from: ['trainer'],
-    to: ['store'],
-    says: 'The attempt is over: throw a checkpoint away that lacks parts.',
-  }),
-  'checkpoint.settled': message({
-    from: ['store'],
-    to: ['trainer'],
-    says: "No shard's memory is read any more.",
-    fenced: true,
   }),
   'snapshot.find': message({
     from: ['trainer'],

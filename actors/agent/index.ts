@@ -3,22 +3,32 @@ import { crewOf } from '../crew.ts';
 import type { Job } from '../job.ts';
 import { agentEffects } from './effects.ts';
 import { fencedByAgent, type AgentSelf } from './events.ts';
+import { LeadWatch, type LeadRestarts } from './leading.ts';
 import { agentMachine, type AgentContext, type AgentInput } from './machine.ts';
 
-/** The agent of a machine. */
+export type { LeadRestarts } from './leading.ts';
+
+/**
+ * The agent of a machine.
+ *
+ * @param options - `life`: above 1 it takes the place of a lost one; `lead`: it restarts the lead
+ */
 export function mountMachineAgent(
   job: Job,
-  { machine, joins }: { readonly machine: number; readonly joins: boolean },
+  options: { readonly machine: number; readonly life: number; readonly lead?: LeadRestarts },
 ): Mount {
+  const { machine, life } = options;
   const crew = crewOf(job.layout, machine);
   return mountOf((self: AgentSelf) => {
-    const input: AgentInput = { crew, joins };
+    const lead = options.lead === undefined ? null : new LeadWatch(self, options.lead);
+    const input: AgentInput = { crew, joins: life > 1 };
     return {
       machine: agentMachine,
       input,
-      effects: agentEffects(self, job, crew),
+      effects: agentEffects(self, job, { crew, life, lead }),
       epoch: ({ attempt }: AgentContext) => ({ step: 0, attempt }),
       fenced: fencedByAgent,
+      dispose: () => lead?.end(),
     };
   });
 }

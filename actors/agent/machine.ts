@@ -1,4 +1,5 @@
 import type { Address } from '@troupe/core';
+import { isSameClaim, promise, type Claim } from '@troupe/journal';
 import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
 import { holdersOf, leaversOf, type Crew, type Member } from '../crew.ts';
@@ -26,6 +27,12 @@ export interface AgentContext {
   readonly versions: ReadonlyMap<Address, number>;
   /** The last decision that was passed on: step and attempt. */
   readonly decided: string;
+  /** That decision when all of the machine have carried it out. */
+  readonly applied: string;
+  /** The records that the last two decisions came with, the newest last. */
+  readonly records: readonly string[];
+  /** The lead that is followed: one of a later epoch replaces it (LED-2). Null: the first, which asks nobody. */
+  readonly promised: Claim | null;
   /** Life of each node that has joined since the run began; of the others it is the first. */
   readonly lives: ReadonlyMap<string, number>;
 }
@@ -81,6 +88,9 @@ export const agentActions = {
   passLink: on('link.lost'),
   passStuck: on('worker.stuck'),
   passFailure: on('actor.failed'),
+  holdForLead: on('lead.asks'),
+  refuseLead: on('lead.asks'),
+  restartLead: on('lead.lost', 'lead.silent'),
 } as const;
 
 /** What carries them out. */
@@ -90,6 +100,14 @@ const addressesOf = (members: readonly Member[]): readonly Address[] => members.
 const nobody = Pending.of<Address>([]);
 
 const decisionOf = ({ step, attempt }: Pick<AgentEvent, 'step' | 'attempt'>): string => `${step}/${attempt}`;
+
+/** As many as a lead can be behind: one that was recorded and not carried out, and the one before. */
+const MOST_RECORDS = 2;
+
+const claimIn = (event: AgentEvent): Claim => {
+  const { epoch, process: incarnation } = of(event, 'lead.asks').body;
+  return { epoch, incarnation };
+};
 
 /** Without the sender of the event. */
 const heardFrom = (name: 'awaited' | 'unmeasured' | 'unshared') =>
@@ -107,7 +125,8 @@ const isLastOf = (who: Pending<Address> | undefined, { from }: AgentEvent): bool
  * trainer says is lost. AGT-2: the trainer hears one message of each kind, when the last of the machine has answered, and sums are those of
  * the actors, to the bit. AGT-3: it is in one attempt, as everybody is: of an older one it neither passes on nor counts anything, and a
  * new one is begun with nothing counted. AGT-4: the wait for its actors is its own, and shorter than the trainer's for it, so that the
- * sentence of a run that stands still names an actor.
+ * sentence of a run that stands still names an actor. TKO-2: it keeps the records of the last two decisions; to a lead that takes over it
+ * says what it holds once it has promised its epoch, and an older one it refuses.
  */
 export const agentMachine = setup({
   types: { context: {} as AgentContext, events: {} as AgentEvent, input: {} as AgentInput },
@@ -163,7 +182,15 @@ export const agentMachine = setup({
       awaited: ({ context }) => Pending.of(addressesOf(context.crew.stages)),
     }),
     awaitShards: assign({ awaited: ({ context }) => Pending.of(addressesOf(context.crew.shards)) }),
-    noteDecision: assign({ decided: ({ event }) => decisionOf(event) }),
+    noteDecision: assign({
+      decided: ({ event }) => decisionOf(event),
+      records: ({ context: { records }, event }) => {
+        const { record } = of(event, 'commit.decide').body;
+        return record === undefined ? records : [...records, record].slice(-MOST_RECORDS);
+      },
+    }),
+    noteApplied: assign({ applied: ({ context }) => context.decided }),
+    follow: assign({ promised: ({ context, event }) => promise(context.promised, claimIn(event)) }),
     /** Shards, and the copies of shards: all that carries out a decision. */
     awaitHolders: assign({
       step: ({ event }) => event.step,
@@ -190,6 +217,10 @@ export const agentMachine = setup({
     joins: ({ context }) => context.attempt === Number.POSITIVE_INFINITY,
     settled: ({ context }) => context.awaited.size === 0,
     stepSettled: ({ context }) => context.awaited.size === 0 && context.unmeasured.size === 0,
+    followsAnother: ({ context, event }) => {
+      const asked = claimIn(event);
+      return !isSameClaim(promise(context.promised, asked), asked);
+    },
     isCarriedOut: ({ context, event }) => context.decided === decisionOf(event),
     isLastVote: ({ context, event }) => isLastOf(context.awaited, event),
     isLastMeasure: ({ context, event }) => isLastOf(context.unmeasured, event),
@@ -204,6 +235,9 @@ export const agentMachine = setup({
     attempt: joins ? Number.POSITIVE_INFINITY : 1,
     lives: new Map<string, number>(),
     decided: '',
+    applied: '',
+    records: [],
+    promised: null,
     step: 0,
     awaited: nobody,
     unmeasured: nobody,
@@ -231,6 +265,9 @@ export const agentMachine = setup({
     // Nobody waits for it: what comes behind a vote counts in the next step.
     'experts.measured': { actions: 'countKernels' },
     'attempt.leave': { target: '.leaving', reenter: true, actions: ['enter', 'awaitLeavers', 'leave'] },
+    'lead.asks': [{ guard: 'followsAnother', actions: 'refuseLead' }, { actions: ['follow', 'holdForLead'] }],
+    'lead.lost': { actions: 'restartLead' },
+    'lead.silent': { actions: 'restartLead' },
     // All that was awaited has answered before.
     'commit.forget': { actions: 'ignore' },
   },
@@ -286,7 +323,7 @@ export const agentMachine = setup({
         'commit.applied': { actions: ['answered', 'heardApplied'] },
         'commit.forget': { actions: ['forgetLost', 'forget'] },
       },
-      always: { guard: 'settled', target: 'waiting', actions: 'reportApplied' },
+      always: { guard: 'settled', target: 'waiting', actions: ['noteApplied', 'reportApplied'] },
     },
     evaluating: {
       on: { 'stage.evaluated': { actions: ['answered', 'recordEvaluation'] } },

@@ -53,16 +53,19 @@ export function returningEffects(self: AgentSelf, state: AgentState): ReturningE
     },
     leave: ({ step, attempt, body, tensors }) => {
       for (const name of ['load', 'step', 'evaluation', 'generation', 'move']) self.endWait(name);
+      state.seated = tensors;
       for (const node of crew.nodes) {
         const [first] = hearingOrder(layout, node);
-        if (first !== undefined && !body.down.includes(layout.nodeOf(node)))
-          self.tell(first, 'attempt.abandon', { attempt, tensors });
+        if (body.down.includes(layout.nodeOf(node))) continue;
+        state.joined.delete(layout.nodeOf(node));
+        if (first !== undefined) self.tell(first, 'attempt.abandon', { attempt, tensors });
       }
       const awaited = leaversOf(crew).map((each) => each.address);
       state.waitFor('recovery', { awaited, reason: body.reason, step, deadlineMs });
     },
     join: ({ attempt, body, tensors }) => {
       const worker = crew.nodes.find((node) => node === body.worker);
+      if (worker !== undefined) state.joined.delete(layout.nodeOf(worker));
       const [first] = worker === undefined ? [] : hearingOrder(layout, worker);
       if (first !== undefined) self.tell(first, 'attempt.abandon', { attempt, tensors });
     },

@@ -25,13 +25,20 @@ export class AgentState {
   kernelMs = 0;
   /** What feeders have counted, by step. */
   readonly counts = new Map<number, Map<Address, Counted>>();
+  /** Which life of the agent it is. */
+  readonly life: number;
+  /** Nodes that have joined, and have not been told which attempt all are in. */
+  readonly joined = new Set<string>();
+  /** Where experts sit, as the newest attempt has it. */
+  seated: { readonly groups_LE?: Int32Array } = {};
   readonly #shares: ReadonlyMap<Address, Share>;
   readonly #numLayers: number;
   readonly #self: AgentSelf;
 
-  constructor(self: AgentSelf, job: Job, crew: Crew) {
+  constructor(self: AgentSelf, job: Job, crew: Crew, life: number) {
     const { layout } = job;
     this.#self = self;
+    this.life = life;
     this.job = job;
     this.crew = crew;
     this.stages = addressesOf(crew.stages);

@@ -71,7 +71,7 @@ export function steppingEffects(self: AgentSelf, state: AgentState): SteppingEff
       for (const stage of stages) self.tell(stage, 'balance.shared', { step, attempt, tensors });
     },
     endStep: () => self.endWait('step'),
-    decide: ({ step, attempt, version, body }) => {
+    decide: ({ step, attempt, version, body: { record: _record, ...body } }) => {
       for (const to of holders) self.tell(to, 'commit.decide', { step, attempt, version, body });
       const reason = 'the decision to be applied';
       state.waitFor('step', { awaited: holders, reason, step, deadlineMs });

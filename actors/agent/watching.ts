@@ -2,7 +2,9 @@ import type { Address, NodeId } from '@troupe/core';
 import { systemAddress } from '@troupe/runtime';
 import { addresses } from '@troupe/topology/layout';
 import type { AgentEvent, AgentSelf } from './events.ts';
+import type { LeadWatch } from './leading.ts';
 import type { AgentEffects } from './machine.ts';
+import type { AgentState } from './state.ts';
 
 type WatchingEffects = Pick<
   AgentEffects,
@@ -11,7 +13,7 @@ type WatchingEffects = Pick<
 type Question = Extract<AgentEvent, { readonly type: 'machine.describe' }>;
 
 /** Heartbeats of the workers of a machine, and what is said of them. */
-export function watchingEffects(self: AgentSelf): WatchingEffects {
+export function watchingEffects(self: AgentSelf, state: AgentState, lead: LeadWatch | null): WatchingEffects {
   /** What nodes have answered since the supervisor last asked. */
   let lines: string[] = [];
   /** Questions that wait for the answer of one node, by its system. */
@@ -32,6 +34,7 @@ export function watchingEffects(self: AgentSelf): WatchingEffects {
   const { supervisor } = addresses;
   return {
     describe: (event, { lives }) => {
+      lead?.heard();
       const { nodes, about } = event.body;
       ({ silenceMs } = event.body);
       if (about !== undefined) {
@@ -53,7 +56,10 @@ export function watchingEffects(self: AgentSelf): WatchingEffects {
       const reason = `no answer within ${silenceMs} ms`;
       self.tell(supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     },
-    passJoined: ({ body }) => self.tell(supervisor, 'worker.joined', { body }),
+    passJoined: ({ body }) => {
+      state.joined.add(body.node);
+      self.tell(supervisor, 'worker.joined', { body });
+    },
     passLink: ({ body }) => self.tell(supervisor, 'link.lost', { body }),
     passStuck: ({ body }) => self.tell(supervisor, 'worker.stuck', { body }),
     passFailure: ({ body }) => self.tell(supervisor, 'actor.failed', { body }),

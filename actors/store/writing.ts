@@ -21,6 +21,7 @@ export function writingEffects(
   const { folder } = options;
   let draft = new CheckpointDraft(options);
   const forget = (): void => void (draft = new CheckpointDraft(options));
+  let newest = { saved: 0, path: '' };
   const finish = async (): Promise<{ readonly body: { readonly path: string } }> => {
     const path = await draft.finish();
     snapshots.noteWritten(folder === '' ? path : path.slice(folder.length + 1));
@@ -33,8 +34,12 @@ export function writingEffects(
     finish: () => self.settle(finish().finally(forget), 'checkpoint.finished', 'checkpoint.broken'),
     discard: () =>
       self.settle(draft.discard().finally(forget), 'checkpoint.discarded', 'checkpoint.discarded'),
-    reportSettled: (_event, { attempt }) => self.tell(addresses.trainer, 'checkpoint.settled', { attempt }),
-    reportWritten: ({ body }, { step }) => self.tell(addresses.trainer, 'checkpoint.written', { step, body }),
+    reportSettled: (_event, { attempt }) =>
+      self.tell(addresses.trainer, 'checkpoint.settled', { attempt, body: newest }),
+    reportWritten: ({ body }, { step }) => {
+      newest = { saved: step, path: body.path };
+      self.tell(addresses.trainer, 'checkpoint.written', { step, body });
+    },
     reportBroken: ({ error = unknownFailure }, { step }) => {
       const { code, message, retryable } = error;
       self.tell(addresses.trainer, 'checkpoint.failed', { step, body: { code, message, retryable } });

@@ -37,6 +37,7 @@ export const supervisorActions = {
   restart: on('worker.lost', 'join.due', 'ask.failed', 'actor.failed'),
   reopen: on('link.lost'),
   welcome: on('worker.joined'),
+  adopt: on('worker.joined'),
   reportLost: on(...lossKinds),
   reportStuck: always,
   reportFailed: on('actor.failed'),
@@ -70,6 +71,23 @@ const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, Superviso
   away: ({ context, event }) => new Set([...context.away, ...lostWith(context, nodeIn(event))]),
   losses: ({ context }) => context.losses + 1,
 });
+/** It lives, and was not asked for by this supervisor: the lead before did. */
+const noteJoined = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  lives: ({ context, event }) =>
+    new Map([...context.lives, [nodeIn(event), lifeIn(event).incarnation] as const]),
+  away: ({ context, event }) => without(context.away, nodeIn(event)),
+  missed: ({ context, event }) => without(context.missed, nodeIn(event)),
+});
+const noteLives = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  lives: ({ context: { lives }, event }) => {
+    const { body, tensors } = of(event, 'machine.lives');
+    const known = body.nodes.map((node, at): [string, number] => [
+      node,
+      Math.max(lives.get(node) ?? 1, tensors.lives_N[at] ?? 1),
+    ]);
+    return new Map([...lives, ...known]);
+  },
+});
 const noteMissed = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   missed: ({ context, event }) => new Set([...context.missed, nodeIn(event)]),
 });
@@ -83,7 +101,8 @@ const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
  * its process still exists. SUP-3: a loss of a life that has been replaced is no news. SUP-4: a broken connection between two workers
  * that live has lost messages, so the attempt is restarted; also when the one at the other end has been replaced meanwhile. SUP-5: a
  * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own. SUP-6: it asks agents, one
- * question a machine, and they their workers. SUP-7: a lost agent is a lost machine, which is one loss: all workers there begin a new life.
+ * question a machine, and they their workers. SUP-8: a new supervisor learns the lives of nodes from agents; one that a lead before it
+ * asked for, and that joins later, counts as a loss and its return. SUP-7: a lost agent is a lost machine, which is one loss: all workers there begin a new life.
  */
 export const supervisorMachine = setup({
   types: {
@@ -99,7 +118,12 @@ export const supervisorMachine = setup({
     hasJoined: ({ context, event }) =>
       !context.away.has(nodeIn(event)) || lifeIn(event).incarnation !== context.lives.get(nodeIn(event)),
     hasMissed: ({ context, event }) => context.missed.has(nodeIn(event)),
-    isCurrent: ({ context, event }) => lifeIn(event).incarnation === context.lives.get(nodeIn(event)),
+    isAwaited: ({ context, event }) =>
+      context.away.has(nodeIn(event)) && lifeIn(event).incarnation >= (context.lives.get(nodeIn(event)) ?? 0),
+    isUnknown: ({ context, event }) => {
+      const known = context.lives.get(nodeIn(event));
+      return known !== undefined && lifeIn(event).incarnation > known;
+    },
     mayReopen: ({ context }) => context.breaks < context.mostBreaks,
     mayRestart: ({ context }) => context.losses < context.mostLosses,
     mayRestartFailed: ({ context, event }) =>
@@ -123,6 +147,7 @@ export const supervisorMachine = setup({
     // A worker that is gone meanwhile is reported by its loss.
     'message.refused': { actions: 'ignore' },
     'join.due': { actions: 'ignore' },
+    'machine.lives': { actions: noteLives },
     'loss.aged': { actions: assign({ losses: ({ context }) => context.losses - 1 }) },
     'break.aged': { actions: assign({ breaks: ({ context }) => context.breaks - 1 }) },
   },
@@ -164,16 +189,11 @@ export const supervisorMachine = setup({
           { guard: 'mayReopen', actions: [countBreak, 'reopen'] },
           { target: 'ended', actions: 'reportLost' },
         ],
-        'worker.joined': {
-          guard: 'isCurrent',
-          actions: [
-            assign({
-              away: ({ context, event }) => without(context.away, nodeIn(event)),
-              missed: ({ context, event }) => without(context.missed, nodeIn(event)),
-            }),
-            'welcome',
-          ],
-        },
+        'worker.joined': [
+          { guard: 'isAwaited', actions: [noteJoined, 'welcome'] },
+          { guard: 'isUnknown', actions: [noteJoined, 'adopt'] },
+          { actions: 'ignore' },
+        ],
         'worker.stuck': { target: 'explaining', actions: 'describeAwaited' },
         'run.finished': { target: 'ended' },
       },

@@ -7,7 +7,7 @@ import type { SupervisedMachine, SupervisorOptions } from './options.ts';
 import { lossSentence, machineName } from './sentences.ts';
 import type { Timers } from './timers.ts';
 
-type WatchingEffects = Pick<SupervisorEffects, 'ping' | 'restart' | 'reopen' | 'welcome'>;
+type WatchingEffects = Pick<SupervisorEffects, 'ping' | 'restart' | 'reopen' | 'welcome' | 'adopt'>;
 
 const lifeOf = ({ lives }: SupervisorContext, node: string): number => lives.get(node) ?? 1;
 
@@ -61,6 +61,21 @@ export function watchingEffects(
     timers.after(joinMs, () => self.post('join.due', { body: { node, incarnation } }));
     options.restart(node, incarnation);
   };
+  const tellDown = (node: NodeId, sentence: string): void => {
+    const lost = machines.get(node);
+    if (lost === undefined)
+      self.tell(addresses.trainer, 'worker.down', { body: { worker: workerOf(node), node, sentence } });
+    else
+      self.tell(addresses.trainer, 'machine.down', {
+        body: { machine: lost.machine, node: machineName(lost), sentence },
+      });
+  };
+  const tellUp = (node: string): void => {
+    const machine = machines.get(node as NodeId)?.machine;
+    if (machine === undefined)
+      self.tell(addresses.trainer, 'worker.up', { body: { worker: workerOf(node) } });
+    else self.tell(addresses.trainer, 'machine.up', { body: { machine } });
+  };
   return {
     ping: (_event, context) => {
       for (const [agent, machine] of machines)
@@ -69,27 +84,18 @@ export function watchingEffects(
     restart: (event, context) => {
       timers.after(limit.periodMs, () => self.post('loss.aged'));
       const node = event.body.node as NodeId;
-      const sentence = lossSentence(event, options);
-      const lost = machines.get(node);
-      if (lost === undefined)
-        self.tell(addresses.trainer, 'worker.down', { body: { worker: workerOf(node), node, sentence } });
-      else {
-        const { machine } = lost;
-        const body = { machine, node: machineName(lost), sentence };
-        self.tell(addresses.trainer, 'machine.down', { body });
-      }
-      for (const each of [node, ...(lost?.nodes ?? [])]) restart(each, lifeOf(context, each));
+      tellDown(node, lossSentence(event, options));
+      for (const each of [node, ...(machines.get(node)?.nodes ?? [])]) restart(each, lifeOf(context, each));
     },
     reopen: ({ body: { node, by, reason } }) => {
       timers.after(limit.periodMs, () => self.post('break.aged'));
       const sentence = `the connection of ${by} to ${node} broke (${reason})`;
       self.tell(addresses.trainer, 'link.down', { body: { node, sentence } });
     },
-    welcome: ({ body }) => {
-      const machine = machines.get(body.node as NodeId)?.machine;
-      if (machine === undefined)
-        self.tell(addresses.trainer, 'worker.up', { body: { worker: workerOf(body.node) } });
-      else self.tell(addresses.trainer, 'machine.up', { body: { machine } });
+    welcome: ({ body }) => tellUp(body.node),
+    adopt: ({ body: { node, incarnation } }) => {
+      tellDown(node as NodeId, `${node} is in life ${incarnation}, which the lead before this one began`);
+      tellUp(node);
     },
   };
 }

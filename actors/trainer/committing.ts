@@ -62,6 +62,11 @@ export function committingEffects(self: TrainerSelf, state: TrainerState): Commi
     heardApplied: ({ from }) => self.answered('step', from),
     report: (_event, { step }) => {
       self.endWait('step');
+      if (state.retold !== null) {
+        options.report(state.retold);
+        state.retold = null;
+        return;
+      }
       const seconds = (self.clock.now() - state.openedAtMs) / 1000;
       const counted = state.tokensOf(step);
       state.forgetCounts(step);

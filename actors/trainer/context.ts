@@ -1,8 +1,10 @@
 import type { Address } from '@troupe/core';
+import type { JournalRecord } from '@troupe/journal';
 import type { Layout } from '@troupe/topology/layout';
 import type { Agents } from '../crew.ts';
 import type { Pending } from '../pending.ts';
 import type { Schedule } from './schedule.ts';
+import type { Held, Takeover } from './takeover.ts';
 import type { Votes } from '../votes.ts';
 
 export interface TrainerContext {
@@ -45,6 +47,13 @@ export interface TrainerContext {
   readonly lostUnsent: ReadonlySet<number>;
   /** Machines that were. */
   readonly machinesUnsent: ReadonlySet<number>;
+  /** Another lead was before this one. */
+  readonly takesOver: boolean;
+  /** What its journal held, and what agents have said that they hold. */
+  readonly recorded: readonly JournalRecord[];
+  readonly held: ReadonlyMap<Address, Held>;
+  /** Where it takes the run up, until it has; null: it has, or began it. */
+  readonly taken: Takeover | null;
   readonly schedule: Schedule;
   /** Step after which experts were last dealt by load, or looked at. */
   readonly dealt: number;
@@ -65,6 +74,7 @@ export type TrainerInput = Pick<
   | 'stopAfter'
   | 'maxSkipped'
   | 'records'
+  | 'takesOver'
   | 'schedule'
   | 'layout'
   | 'restartsFromBeginning'

@@ -11,6 +11,7 @@ import type { TrainerOptions } from './options.ts';
 import { recordingEffects } from './recording.ts';
 import { leavingEffects, returningEffects } from './recovery.ts';
 import { TrainerState } from './state.ts';
+import { takingOverEffects } from './taking-over.ts';
 
 export function trainerEffects(self: TrainerSelf, options: TrainerOptions, company: Company): TrainerEffects {
   const state = new TrainerState(self, options, company);
@@ -22,6 +23,7 @@ export function trainerEffects(self: TrainerSelf, options: TrainerOptions, compa
     ...generationEffects(self, state),
     ...closingEffects(self, state),
     ...movingEffects(self, state),
+    ...takingOverEffects(self, state),
     ...leavingEffects(self, state),
     ...returningEffects(self, state),
   };

@@ -5,8 +5,11 @@ const own = {
   /** The store did not find a snapshot in time. */
   'ask.failed': ownEvent({ fenced: true }),
   /** The decision of the open step is on the disk; or it could not be put there. */
-  'decision.recorded': ownEvent(),
+  'decision.recorded': ownEvent({ body: { record: field.text } }),
   'decision.unrecorded': ownEvent(),
+  /** The run is this lead's, and that is what its journal holds; or it is not. */
+  'lead.claimed': ownEvent({ body: { records: field.texts } }),
+  'lead.unclaimed': ownEvent(),
   /** Experts have been dealt by the rows that they had; whether any is to move. */
   'experts.dealt': ownEvent({ fenced: true, body: { moves: field.flag } }),
 } as const;

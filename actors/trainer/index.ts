@@ -26,6 +26,7 @@ export function mountTrainer(options: TrainerOptions): Mount {
       stopAfter: job.stopAfter,
       maxSkipped: job.maxSkipped,
       records: options.record !== undefined,
+      takesOver: options.takesOver !== undefined,
       schedule: scheduleOf(job),
     };
     return {

@@ -33,6 +33,8 @@ const kinds = [
   'gradient.vote',
   'decision.recorded',
   'decision.unrecorded',
+  'lead.claimed',
+  'lead.unclaimed',
   'step.open',
   'rows.return',
 ] as const;
@@ -69,6 +71,7 @@ const input: TrainerInput = {
   stopAfter: 3,
   maxSkipped: 10,
   records: false,
+  takesOver: false,
   schedule: { steps: 100, evaluateEvery: -1, checkpointEvery: -1 },
   layout,
   restartsFromBeginning: true,
@@ -207,7 +210,12 @@ test('trainer: a run passes by every state, each of which refuses what it does n
     'serve',
   ]);
   t.deepEqual(serving.send('run.stop'), ['finish']);
-  const passedThrough = ['committed', 'recovering.recovered'];
+  const taking = new Play(trainerMachine, { ...input, takesOver: true }, visited);
+  t.deepEqual(taking.first, ['claim']);
+  expectOf(taking, 'takingOver.claiming', ['lead.claimed', 'lead.unclaimed']);
+  t.deepEqual(taking.send('lead.claimed', { body: { records: [] } }), ['askAgents']);
+  expectOf(taking, 'takingOver.asking', []);
+  const passedThrough = ['beginning', 'committed', 'recovering.recovered', 'takingOver.resuming'];
   t.deepEqual([...visited, ...passedThrough].toSorted(), leafStates(trainerMachine).toSorted());
 });
 

@@ -8,6 +8,8 @@ import { addVote, noVotes, type Votes } from '../votes.ts';
 import type { TrainerContext, TrainerInput } from './context.ts';
 import type { TrainerEvent } from './events.ts';
 import { planRecovery } from './recovery-plan.ts';
+import type { Held } from './takeover.ts';
+import { heldIn, recordsOf, takenUp } from './takeover-plan.ts';
 import { dealsAfter, evaluatesAfter, savesAfter } from './schedule.ts';
 
 /** An answer of a kind by an agent or the store, as it is awaited. */
@@ -35,8 +37,20 @@ const votedBy = (
   { body, tensors }: Extract<TrainerEvent, { readonly type: 'machine.voted' }>,
 ): Votes => addVote(votes, tensors.norm128, body.overflow);
 
+/** The lead before was lost while the first parameters were drawn: nothing is lost when they are drawn again. */
+const beganNothing = ({ taken, step }: TrainerContext): boolean =>
+  taken !== null && taken.record === null && step === 0;
+
 export const trainerActions = {
   ignore,
+  claim: always,
+  askAgents: always,
+  askAgain: always,
+  askMachine: on('machine.up'),
+  heardHolds: on('agent.holds'),
+  adopt: always,
+  failClaim: on('lead.unclaimed'),
+  failRefused: on('lead.refused'),
   start: always,
   open: always,
   replay: always,
@@ -77,6 +91,7 @@ export const trainerActions = {
   failRecovery: always,
   heard: always,
   heardApplied: on('machine.applied'),
+  reportSaved: on('checkpoint.settled'),
 } as const;
 
 /** What carries them out. */
@@ -90,6 +105,9 @@ export type TrainerEffects = EffectsOf<typeof trainerActions, TrainerContext, Tr
  * TRN-4: a loss before the decision abandons the attempt; after it, the shards that are left carry it out first. JRN-1: nobody hears of a
  * decision before its record lasts. TRN-5: nothing opens
  * after a loss until every actor has left the abandoned attempt and every shard holds the same version.
+ *
+ * TKO-4: a lead that takes over asks all agents, carries out the newest decision that anybody knows of, and then begins a new attempt, as
+ * after a loss; until it knows the attempt it takes nothing up.
  *
  * MOV-2: experts move between steps, once all that moves lies beside what is held; an attempt begins then, as after a loss, and a loss
  * changes neither where experts sit nor what they are.
@@ -152,12 +170,39 @@ export const trainerMachine = setup({
           answerOf('machine.applied', addresses.agent(of(event, 'machine.down').body.machine)),
         ),
     }),
+    noteRecorded: assign({
+      recorded: ({ event }) => recordsOf(of(event, 'lead.claimed').body.records),
+    }),
+    awaitHolds: assign({
+      awaited: ({ context }) => Pending.of(answersOf('agent.holds', context.agents.all)),
+    }),
+    noteHeld: assign({
+      held: ({ context, event }) =>
+        new Map([...context.held, [event.from, heldIn(of(event, 'agent.holds'))]]),
+    }),
+    /** What a machine said that is lost counts no more: its next life is asked. */
+    forgetHeld: assign(({ context: { agents, held }, event }) => {
+      const lost = addresses.agent(of(event, 'machine.down').body.machine);
+      const left = new Map([...held].filter(([agent]) => agent !== lost));
+      const silent = agents.all.filter((agent) => !left.has(agent));
+      return { held: left, awaited: Pending.of(answersOf('agent.holds', silent)) };
+    }),
+    planTakeover: assign(({ context }) => takenUp(context)),
+    /** The store knows what it has written, also what the lead before never heard of. */
+    noteSaved: assign({
+      saved: ({ context: { taken, saved }, event }) =>
+        taken === null ? saved : Math.max(saved, of(event, 'checkpoint.settled').body.saved),
+    }),
     markJoined: assign({
       down: ({ context, event }) => without(context.down, of(event, 'worker.up').body.worker),
     }),
   },
   guards: {
     settled: ({ context }) => context.awaited.size === 0,
+    takesOver: ({ context }) => context.takesOver,
+    hasPending: ({ context }) =>
+      context.taken !== null && context.agents.holding.some((agent) => context.taken?.pending.has(agent)),
+    hasRecord: ({ context }) => context.taken !== null && context.taken.record !== null,
     settledBroken: ({ context }) => context.awaited.size === 0 && context.broken,
     settledRebuildable: ({ context }) =>
       context.awaited.size === 0 && planRecovery(context.layout, context.versions, context.step) !== null,
@@ -180,13 +225,17 @@ export const trainerMachine = setup({
     stopping: ({ context }) => context.stopping,
     ended: ({ context }) => context.stopping || context.step >= context.stopAfter,
     mayRestore: ({ context, event }) =>
-      of(event, 'snapshot.found').body.exists || context.restartsFromBeginning,
+      of(event, 'snapshot.found').body.exists || context.restartsFromBeginning || beganNothing(context),
   },
 }).createMachine({
   id: 'trainer',
   context: ({ input }) => ({
     ...input,
-    attempt: 1,
+    // Of a lead that takes over: until it knows better, whatever comes is of an attempt that is over.
+    attempt: input.takesOver ? Number.POSITIVE_INFINITY : 1,
+    recorded: [],
+    held: new Map<Address, Held>(),
+    taken: null,
     replayed: false,
     votes: noVotes,
     awaited: Pending.of<string>([]),
@@ -205,8 +254,11 @@ export const trainerMachine = setup({
     dealt: input.step,
     evaluated: input.schedule.evaluatesFirst === true ? input.step - 1 : input.step,
   }),
-  initial: 'loading',
+  initial: 'beginning',
   on: {
+    // It was asked again, and has answered meanwhile.
+    'agent.holds': { actions: 'ignore' },
+    'lead.refused': { target: '.failed', actions: 'failRefused' },
     'run.stop': { actions: assign({ stopping: true }) },
     // Feeders report one step ahead, whatever the trainer does meanwhile.
     'machine.counted': {
@@ -227,6 +279,40 @@ export const trainerMachine = setup({
     'checkpoint.failed': { target: '.failed', actions: 'failCheckpoint' },
   },
   states: {
+    beginning: { always: [{ guard: 'takesOver', target: 'takingOver' }, { target: 'loading' }] },
+    /** The lead before is lost; its run goes on. */
+    takingOver: {
+      initial: 'claiming',
+      on: {
+        'worker.down': { actions: 'markLost' },
+        'machine.down': { actions: ['markMachineLost', 'forgetHeld'] },
+        'machine.up': { actions: ['markMachineJoined', 'askMachine'] },
+        'link.down': { actions: 'askAgain' },
+      },
+      states: {
+        /** TKO-1: of its epoch, on the disk of the run. */
+        claiming: {
+          entry: 'claim',
+          on: {
+            'lead.claimed': { target: 'asking', actions: 'noteRecorded' },
+            'lead.unclaimed': { target: '#trainer.failed', actions: 'failClaim' },
+          },
+        },
+        /** All agents, also of machines that come back first. */
+        asking: {
+          entry: ['awaitHolds', 'askAgents'],
+          on: { 'agent.holds': { actions: ['answered', 'noteHeld', 'heardHolds'] } },
+          always: { guard: 'settled', target: 'resuming', actions: 'planTakeover' },
+        },
+        resuming: {
+          always: [
+            { guard: 'hasPending', target: '#trainer.committing', actions: ['adopt', 'send'] },
+            { guard: 'hasRecord', target: '#trainer.recovering', actions: ['adopt', 'report'] },
+            { target: '#trainer.recovering', actions: 'adopt' },
+          ],
+        },
+      },
+    },
     loading: {
       entry: ['awaitLoaded', 'start'],
       on: { 'machine.loaded': { actions: 'answered' } },
@@ -432,7 +518,7 @@ export const trainerMachine = setup({
                 }),
               ],
             },
-            'checkpoint.settled': { actions: ['answered', 'heard'] },
+            'checkpoint.settled': { actions: ['answered', 'heard', 'reportSaved', 'noteSaved'] },
           },
           always: [
             { guard: 'settledRebuildable', target: 'rebuilding' },
@@ -470,7 +556,7 @@ export const trainerMachine = setup({
           always: { guard: 'settled', target: 'recovered' },
         },
         recovered: {
-          entry: [assign({ broken: false }), 'reportRecovered'],
+          entry: [assign({ broken: false, taken: null }), 'reportRecovered'],
           always: '#trainer.committed',
         },
       },

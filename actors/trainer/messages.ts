@@ -3,7 +3,7 @@ import { field, message, tensor } from '@troupe/runtime';
 const { flag, number, oneOf, text } = field;
 const { floats, ints } = tensor;
 
-/** How a run leaves an attempt, and how every shard gets its state back. */
+/** How a run leaves an attempt, what becomes of a checkpoint that was being written, and how every shard gets its state back. */
 export const recoveryMessages = {
   'attempt.abandon': message({
     from: ['agent', 'stage', 'expert', 'optimizer'],
@@ -17,6 +17,18 @@ export const recoveryMessages = {
     says: 'A shard, or the copy of one, has left the attempt: whether it holds all of its state, of `version`.',
     fenced: true,
     body: { loaded: flag },
+  }),
+  'checkpoint.abandon': message({
+    from: ['trainer'],
+    to: ['store'],
+    says: 'The attempt is over: throw a checkpoint away that lacks parts.',
+  }),
+  'checkpoint.settled': message({
+    from: ['store'],
+    to: ['trainer'],
+    says: "No shard's memory is read any more. The newest checkpoint that the store has written in its life: its step and place; 0: none.",
+    fenced: true,
+    body: { saved: number, path: text },
   }),
   'shard.keep': message({
     from: ['trainer', 'agent'],

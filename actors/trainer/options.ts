@@ -27,6 +27,15 @@ export interface TrainerOptions {
   readonly record?: (decided: DecidedStep) => Promise<void>;
   /** Which experts a committed step has chosen; absent: nobody looks. */
   readonly chosen?: (choices: ExpertChoices) => void;
+  /** Puts a decision on a disk, where it lasts once this resolves, to its record as text; absent: nobody keeps decisions. */
+  readonly record?: (decided: DecidedStep) => Promise<string>;
+  /** It takes the place of a lead that was lost; absent: it begins the run. */
+  readonly takesOver?: {
+    /** Which life of the lead it is. */
+    readonly epoch: number;
+    /** Claims the epoch, and reads what earlier leads have recorded, the newest last. */
+    readonly claim: () => Promise<readonly string[]>;
+  };
   /** The first step opens: everything is loaded. */
   readonly opened?: () => void;
   /** Questions may be put: everything is loaded. */

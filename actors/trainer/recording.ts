@@ -17,7 +17,8 @@ export function recordingEffects(self: TrainerSelf, state: TrainerState): Record
   const forget = (worker: number, attempt: number): void =>
     self.tell(agentFor(job.layout, workerRank(worker)), 'commit.forget', { attempt, body: { worker } });
   const decide = (agents: readonly Address[], { step, attempt }: TrainerContext): void => {
-    const { body } = state.decided;
+    const { decided, record } = state;
+    const body = record === '' ? decided.body : { ...decided.body, record };
     for (const to of agents) self.tell(to, 'commit.decide', { step, attempt, version: step - 1, body });
   };
   return {
@@ -27,11 +28,14 @@ export function recordingEffects(self: TrainerSelf, state: TrainerState): Record
       const reason = 'the record of the decision to be on the disk';
       const { stepMs: deadlineMs } = job.deadlines;
       state.waitFor('step', { awaited: [addresses.trainer], reason, step, deadlineMs });
-      const recorded = options.record(decidedStep(state, context, self.clock.now())).then(() => ({}));
+      const recorded = options.record(decidedStep(state, context, self.clock.now())).then((record) => ({
+        body: { record },
+      }));
       self.settle(recorded, 'decision.recorded', 'decision.unrecorded', { step, attempt });
     },
     // What joined in the place of a lost worker, or machine, has no attempt yet, and takes nothing of this one.
-    send: (_event, context) => {
+    send: (event, context) => {
+      if (event.type === 'decision.recorded') state.record = event.body.record;
       const { step, attempt, lostUnsent, machinesUnsent } = context;
       const awaited = company.agents.holding.filter(
         (agent) => ![...machinesUnsent].some((machine) => addresses.agent(machine) === agent),

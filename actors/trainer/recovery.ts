@@ -9,7 +9,7 @@ import type { TrainerState } from './state.ts';
 
 type LeavingEffects = Pick<
   TrainerEffects,
-  'reportLoss' | 'abandon' | 'abandonJoined' | 'abandonMachine' | 'heard'
+  'reportLoss' | 'abandon' | 'abandonJoined' | 'abandonMachine' | 'heard' | 'reportSaved'
 >;
 type ReturningEffects = Pick<
   TrainerEffects,
@@ -65,6 +65,10 @@ export function leavingEffects(self: TrainerSelf, state: TrainerState): LeavingE
         tensors: state.seated,
       }),
     heard: ({ from }) => self.answered('recovery', from),
+    // The lead before may have been lost before it heard of the checkpoint.
+    reportSaved: ({ body: { saved, path } }, { taken }) => {
+      if (taken !== null && saved > 0) options.report({ event: 'checkpoint', step: saved, path });
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import { assert, type Address } from '@troupe/core';
 import { moeLayers } from '@troupe/spec';
 import type { Decision } from '@troupe/journal';
-import type { RecoveredEvent } from '@troupe/telemetry';
+import type { RecoveredEvent, StepEvent } from '@troupe/telemetry';
 import type { ExpertSeats } from '@troupe/topology/layout';
 import { firstSeats, type Job } from '../job.ts';
 import { addCounts, countsEqual, type Counted } from '../token-tensors.ts';
@@ -52,6 +52,10 @@ export class TrainerState {
     gradNorm: 0,
     body: { apply: false, gradScale: 1, learningRate: 0, clock: 0 },
   };
+  /** Its record, once that lasts; it travels with the decision. */
+  record = '';
+  /** Of a lead that takes over: the line of the last step that was decided before, which may not have been reported. */
+  retold: StepEvent | null = null;
   /** When workers were lost, of the newest such losses. */
   readonly lossesMs: number[] = [];
   readonly #self: TrainerSelf;
@@ -119,7 +123,7 @@ export class TrainerState {
    * speaks of a machine that says nothing at all.
    */
   waitFor(
-    name: 'load' | 'step' | 'move' | 'evaluation' | 'generation' | 'checkpoint' | 'recovery',
+    name: 'takeover' | 'load' | 'step' | 'move' | 'evaluation' | 'generation' | 'checkpoint' | 'recovery',
     wait: {
       readonly awaited: readonly Address[];
       readonly reason: string;

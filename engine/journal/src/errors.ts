@@ -11,3 +11,15 @@ export class JournalDamagedError extends TroupeError {
     );
   }
 }
+
+/** A process that leads a run no more: another has claimed a later epoch. It writes and sends nothing behind this. */
+export class LeadReplacedError extends TroupeError {
+  override readonly name = 'LeadReplacedError';
+  constructor(epoch: number, newest: number) {
+    super(
+      'TROUPE_LEAD_REPLACED',
+      `this process led the run in epoch ${epoch}, and another one leads it in epoch ${newest}; it ends, and the run goes on there`,
+      { retryable: true, details: { epoch, newest } },
+    );
+  }
+}

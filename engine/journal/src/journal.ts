@@ -13,6 +13,8 @@ export interface JournalOptions {
   readonly path: string;
   /** Default 1 MiB. */
   readonly rotateBytes?: number;
+  /** An earlier lead may still have it open: what that one adds from now on is nowhere. Default false. */
+  readonly cutsOff?: boolean;
 }
 
 /** Records that a journal still needs: those behind the last checkpoint, and in any case the newest one. */
@@ -44,8 +46,8 @@ async function syncNames(storage: Storage, path: string): Promise<void> {
  * One process writes it at a time: who opens it holds the run.
  */
 export class Journal {
-  /** What was decided last when it was opened, by an earlier life of the lead; null: nothing. */
-  readonly newest: JournalRecord | null;
+  /** What earlier lives of the lead had decided when it was opened, the newest last. */
+  readonly earlier: readonly JournalRecord[];
   readonly #options: JournalOptions;
   /** null: nothing has been added since it was opened. */
   #file: GrowingFile | null = null;
@@ -57,12 +59,17 @@ export class Journal {
   #isOver = false;
 
   /** {@link openJournal} makes one. */
-  constructor(options: JournalOptions, newest: JournalRecord | null, sizeBytes: number) {
+  constructor(options: JournalOptions, earlier: readonly JournalRecord[], sizeBytes: number) {
     this.#options = options;
-    this.newest = newest;
-    this.#last = newest;
+    this.earlier = earlier;
+    this.#last = earlier.at(-1) ?? null;
     this.#sizeBytes = sizeBytes;
     this.#limitBytes = options.rotateBytes ?? ROTATE_BYTES;
+  }
+
+  /** The newest of them; null: nothing had been decided. */
+  get newest(): JournalRecord | null {
+    return this.earlier.at(-1) ?? null;
   }
 
   /**
@@ -134,10 +141,11 @@ export class Journal {
  * @throws {TroupeError} what the storage says
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const { storage, path } = options;
+  const { storage, path, cutsOff = false } = options;
   const bytes = (await storage.exists(path)) ? await storage.read(path) : new Uint8Array(0);
   const { records, intactBytes } = readJournal(path, bytes);
-  // What was cut off would stand in front of the next record.
-  if (intactBytes < bytes.byteLength) await storage.writeAtomic(path, bytes.subarray(0, intactBytes));
-  return new Journal(options, records.at(-1) ?? null, intactBytes);
+  // What was cut off would stand in front of the next record. In a new file what was read lasts, also what nobody had synced yet (TKO-5).
+  if (intactBytes < bytes.byteLength || (cutsOff && bytes.byteLength > 0))
+    await storage.writeAtomic(path, bytes.subarray(0, intactBytes));
+  return new Journal(options, records, intactBytes);
 }

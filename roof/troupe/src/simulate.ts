@@ -3,7 +3,7 @@ import type { Lane } from '@troupe/core';
 import type { ActorSystem } from '@troupe/runtime';
 import type { ReferenceStep, StruckFault, TraceLine, Violation } from '@troupe/sim';
 import type { RunEvent } from '@troupe/telemetry';
-import type { ResolvedTopology } from '@troupe/topology';
+import { agentNodeOf, leadNode, type ResolvedTopology } from '@troupe/topology';
 import { checkTopology } from './option-rules.ts';
 import type { RunResult } from './run-result.ts';
 import { openHostedRun } from './run/hosted-run.ts';
@@ -73,6 +73,7 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
       openDevice,
       watch,
       storage: () => cluster.storage,
+      leadStorage: () => cluster.leadStorage,
       report: (event) => cluster.see(event),
       observe: (turn) => cluster.observe(turn),
     },
@@ -89,6 +90,8 @@ export async function simulate(topology: ResolvedTopology, given: SimulationOpti
     isOver: () => cluster.isReached || checkers.violation !== null,
     progress: () => cluster.progress(),
     lastStep: () => cluster.lastStep,
+    isLeaderless: () =>
+      !world.life(leadNode).isAlive && !(run.restartsLead && world.life(agentNodeOf(0)).isAlive),
   });
   const { clock } = world;
   if (!cluster.isReached) {

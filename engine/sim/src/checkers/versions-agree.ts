@@ -11,7 +11,8 @@ export const versionsAgree = (): Checker => {
     see: (seen) => {
       if (seen.type !== 'turn' || seen.outcome !== 'handled') return null;
       if (seen.kind === 'commit.decide') {
-        const text = JSON.stringify(seen.body);
+        // Agents get it with its record, shards without.
+        const text = JSON.stringify({ ...seen.body, record: undefined });
         const known = decisions.get(seen.step);
         if (known === undefined) decisions.set(seen.step, { text, by: seen.address });
         else if (known.text !== text)

@@ -52,13 +52,15 @@ function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof def
 
 /** Workers that share this process, or a simulated world: each with a system, a transport and a device of its own. */
 export class HostedProcesses implements Processes {
-  readonly lead: ProgramSystem;
   readonly restartsAgents = true;
+  readonly beginLead?: NonNullable<Processes['beginLead']>;
   /** What is mounted now, by rank. */
   readonly workers: MountedWorker[] = [];
   readonly #options: HostedOptions;
   readonly #home: ReturnType<typeof defaultHome>;
   readonly #systems = new Map<NodeId, ProgramSystem>();
+  /** Of lives of the lead that later ones have replaced: one that only stood still goes on, and must do no harm. */
+  readonly #formerLeads: ProgramSystem[] = [];
   readonly #transports: Transport[] = [];
   /** The life of a node that was asked for last. */
   readonly #wanted = new Map<NodeId, number>();
@@ -70,9 +72,16 @@ export class HostedProcesses implements Processes {
   constructor(options: HostedOptions) {
     this.#options = options;
     this.#home = remembered(defaultHome(options.topology));
-    this.lead = this.#open(leadNode, 1).system;
+    this.#open(leadNode, 1);
+    if (options.lives.restartsLead === true) this.beginLead = (life, begun) => this.#beginLead(life, begun);
     const { machines } = options.job.layout;
     for (let machine = 0; machine < machines.count; machine++) this.#open(agentNodeOf(machine), 1);
+  }
+
+  get lead(): ProgramSystem {
+    const found = this.#systems.get(leadNode);
+    assert(found, 'a run has a lead');
+    return found;
   }
 
   /** Systems of the present lives, the lead's first. */
@@ -105,6 +114,7 @@ export class HostedProcesses implements Processes {
       listen(this.agentOf(machine));
       return;
     }
+    if ((this.#wanted.get(node) ?? 1) >= incarnation) return;
     if (!this.#waiting.has(node)) this.#waiting.set(node, []);
     this.#boot(node, incarnation, () => {
       listen(this.#open(node, incarnation).system);
@@ -120,6 +130,8 @@ export class HostedProcesses implements Processes {
       this.#begin(worker, incarnation);
       return;
     }
+    // A lead before this one has asked for it.
+    if ((this.#wanted.get(layout.nodeOf(worker)) ?? 1) >= incarnation) return;
     this.#boot(layout.nodeOf(worker), incarnation, () => {
       const waiting = this.#waiting.get(agentNodeOf(layout.machineOf(worker)));
       const run = (): void => {
@@ -146,7 +158,7 @@ export class HostedProcesses implements Processes {
   async end(): Promise<void> {
     const { devices, logger } = this.#options;
     this.#isOver = true;
-    for (const system of this.#systems.values()) system.stop();
+    for (const system of [...this.#systems.values(), ...this.#formerLeads]) system.stop();
     await Promise.allSettled(this.#transports.map((transport) => transport.close(GOODBYE_MS)));
     const closed = await Promise.allSettled(
       devices.map(async (device) => {
@@ -156,6 +168,17 @@ export class HostedProcesses implements Processes {
     for (const each of closed)
       if (each.status === 'rejected')
         logger.warn('device not closed', { error: serializeError(each.reason) });
+  }
+
+  #beginLead(life: number, begun: (system: ProgramSystem) => void): void {
+    this.#wanted.set(leadNode, life);
+    this.#options.lives.boot(leadNode, () => {
+      if (!this.#isWanted(leadNode, life)) return;
+      this.#formerLeads.push(this.lead);
+      const { system } = this.#open(leadNode, life);
+      begun(system);
+      system.listen();
+    });
   }
 
   #begin(worker: WorkerRank, incarnation: number): void {
@@ -186,7 +209,7 @@ export class HostedProcesses implements Processes {
       ...(observe === undefined ? {} : { observe }),
       ...(mailboxCapacity === undefined ? {} : { mailboxCapacity }),
     });
-    this.#systems.get(node)?.stop();
+    if (node !== leadNode) this.#systems.get(node)?.stop();
     this.#systems.set(node, system);
     this.#transports.push(life.transport);
     begun?.(system);

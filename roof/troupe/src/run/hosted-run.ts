@@ -38,6 +38,8 @@ export interface HostedRunOptions extends Omit<ClusterOptions, 'sink' | 'checkpo
   readonly checkpoints?: Omit<NonNullable<ClusterOptions['checkpoints']>, 'storage'>;
   /** Of the agent's machine. Asked for once the agent runs. */
   readonly storage?: () => Storage | null;
+  /** The same as a life of the lead sees it; absent: all lives of all nodes of a machine share one. */
+  readonly leadStorage?: () => Storage;
   /** Sees the system of every life. */
   readonly begun?: (system: ProgramSystem) => void;
 }
@@ -104,6 +106,7 @@ function workOf(options: HostedRunOptions, { job, data }: Prepared): RunWork {
     peakFlops: null,
     store: {
       storage: options.storage?.() ?? null,
+      ...(options.leadStorage === undefined ? {} : { ofLead: options.leadStorage }),
       folder: checkpoints?.folder ?? '',
       keep: checkpoints?.keep ?? 1,
       tokenizer: tokenizerFile(options, data),

@@ -21,6 +21,8 @@ export interface Lives {
   boot(node: NodeId, run: () => void): void;
   /** Tells of every process that ended without being asked to. */
   onExit(handler: ExitHandler): void;
+  /** A lost lead can begin another life here. Default false. */
+  readonly restartsLead?: boolean;
   /** How messages become packets. Default: as between machines. */
   readonly codec?: Codec;
   /** What of a topology can run here. */

@@ -12,10 +12,15 @@ export type ExitHandler = (node: NodeId, incarnation: number, reason: string) =>
  * {@link Run} is the same over each.
  */
 export interface Processes {
-  /** The system of the lead, which is in this process. It has no actors yet and does not listen. */
+  /** The system of the lead's present life, which is in this process. It has no actors yet and does not listen. */
   readonly lead: ProgramSystem;
   /** A lost agent can begin another life. */
   readonly restartsAgents: boolean;
+  /**
+   * Begins a later life of the lead; it listens when `begun` has mounted its actors. What is left of the one before may still run: others
+   * hear it no more. Absent: a run ends with its lead.
+   */
+  readonly beginLead?: (life: number, begun: (system: ProgramSystem) => void) => void;
   /**
    * Begins a life of the agent of a machine, once what is left of the one before has ended; it listens when `begun` has mounted its actors.
    *

@@ -1,14 +1,23 @@
-import { addresses, mountAgent, mountLead, type Job, type RunFailure } from '@troupe/actors';
+import {
+  addresses,
+  mountAgent,
+  mountLead,
+  type Job,
+  type LeadRestarts,
+  type RunFailure,
+  type RunOutcome,
+} from '@troupe/actors';
 import type { CheckpointReader, Hasher } from '@troupe/checkpoint';
 import { assert, callBack, TroupeError, type FolderLock, type NodeId, type Storage } from '@troupe/core';
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
-import { agentNodeOf, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
+import { agentNodeOf, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { lossLimit } from '../job.ts';
 import { RunEndedError } from '../errors.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import { DecisionJournal } from './decision-journal.ts';
 import type { Processes } from './processes.ts';
+import { ReportedSteps } from './reported-steps.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import { RunView, type RunLook } from './run-view.ts';
 
@@ -45,6 +54,8 @@ export interface RunWork {
   readonly store: {
     /** null: nothing is written. */
     readonly storage: Storage | null;
+    /** The same as the present life of the lead sees it. Default: `storage`. */
+    readonly ofLead?: () => Storage;
     readonly folder: string;
     readonly keep: number;
     /** What a checkpoint carries as `tokenizer.json`. */
@@ -75,6 +86,7 @@ const workerAt = (layout: Job['layout'], node: string): WorkerRank | undefined =
  * everything in order when there is a result.
  *
  * ONE-1: there is one result, the first; what comes after it changes nothing.
+ * TKO-6: where a lead can be replaced, nothing that a replaced one does reaches the run, and every line is reported once.
  * ONE-2: when `result` settles no process of the run is left, its files are written and its lock is given back.
  */
 export class Run {
@@ -87,7 +99,12 @@ export class Run {
   #journal: DecisionJournal | null = null;
   /** What people are shown; null before it starts. */
   #view: RunView | null = null;
+  /** Life of the lead that is heard. */
+  #leadLife = 1;
+  readonly #reported = new ReportedSteps();
   #last: StepEvent | null = null;
+  #isStopping = false;
+  #restartsLead = false;
   #reason: StopReason = 'interrupted';
   #isOver = false;
   #answer: (logits_NV: Float32Array) => void = () => {};
@@ -117,21 +134,25 @@ export class Run {
     const { layout } = work.job;
     processes.onExit((node, incarnation, reason) => {
       const worker = workerAt(layout, node);
+      if (node === leadNode && !this.#isOver)
+        processes.agentOf(0).tell(addresses.agent(0), 'lead.lost', { body: { incarnation, reason } });
       if (this.#isOver || worker === undefined) return;
       const parent = processes.agentOf(layout.machineOf(worker));
       parent.tell(addresses.supervisor, 'worker.lost', { body: { node, incarnation, reason } });
     });
     this.#view = new RunView(work.job);
-    this.#journal = this.#openJournal(work);
+    const { beginLead } = processes;
+    if (this.#keepsJournal(work) && beginLead !== undefined) this.#restartsLead = true;
     for (const node of layout.nodes()) processes.begin(node, 1);
     for (let machine = 0; machine < layout.machines.count; machine++) this.#beginAgent(work, machine, 1);
-    this.#mountLead(work);
+    this.#mountLead(work, 1);
     processes.lead.listen();
   }
 
   /** Finishes the open step, writes a checkpoint where these are on, and ends with the exit code of the reason. */
   stop(reason: StopReason = 'interrupted'): void {
     this.#reason = reason;
+    this.#isStopping = true;
     if (this.#work === null) this.#end(this.#stopped());
     else this.#ports.processes.lead.tell(addresses.trainer, 'run.stop');
   }
@@ -182,6 +203,7 @@ export class Run {
 
   report(event: RunEvent): void {
     if (event.event === 'step') this.#last = event;
+    this.#reported.note(event);
     const { metrics, report, reportName } = this.#ports;
     this.#journal?.note(event);
     metrics?.write(event);
@@ -190,6 +212,11 @@ export class Run {
       () => report(event),
       (error) => this.fail(error),
     );
+  }
+
+  /** A lost lead begins another life; else its end is the run's. */
+  get restartsLead(): boolean {
+    return this.#restartsLead;
   }
 
   /** The last committed step, of this run or of the checkpoint that it goes on from. */
@@ -209,58 +236,103 @@ export class Run {
     this.#finish(result);
   }
 
-  #beginAgent({ job, store: { storage, ...store } }: RunWork, machine: number, incarnation: number): void {
+  #beginAgent(work: RunWork, machine: number, incarnation: number): void {
+    const { storage, ofLead: _ofLead, ...store } = work.store;
+    const { job } = work;
     this.#ports.processes.beginAgent(machine, incarnation, (system) => {
       // Without a storage nothing is asked of it.
       const sink = { ...store, storage: storage as Storage, topology: this.#topology.portable };
-      const joins = incarnation > 1;
-      mountAgent(system, job, { machine, joins, ...(machine === 0 ? { store: sink } : {}) });
+      mountAgent(system, job, {
+        machine,
+        life: incarnation,
+        ...(machine === 0 ? { store: sink } : {}),
+        ...(machine === 0 && this.#restartsLead ? { lead: this.#leadPort(work) } : {}),
+      });
       const body = { node: agentNodeOf(machine), incarnation };
-      if (joins) system.tell(addresses.supervisor, 'worker.joined', { body });
+      if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body });
     });
   }
 
-  #mountLead({ job, peakFlops, ...work }: RunWork): void {
+  /** How the first machine's agent begins the next life of the lead. */
+  #leadPort(work: RunWork): LeadRestarts {
+    const { processes, watch } = this.#ports;
+    return {
+      limit: lossLimit(this.#topology),
+      silenceMs: 2 * watch.silenceMs,
+      joinMs: work.job.deadlines.joinMs,
+      restart: (life) => processes.beginLead?.(life, () => this.#mountLead(work, life)),
+      failed: (message) => this.fail(new TroupeError('TROUPE_LEAD_LOST', message, { retryable: true })),
+    };
+  }
+
+  #mountLead(work: RunWork, life: number): void {
+    const { job, peakFlops } = work;
     const { processes, errorOf, watch, position, opened, ready } = this.#ports;
-    const journal = this.#journal;
+    void this.#journal?.close();
+    const journal = this.#openJournal(work, life);
+    this.#journal = journal;
+    this.#leadLife = life;
+    const isOld = life > 1 ? this.#reported.asOfNow() : (): boolean => false;
+    const present = <A extends readonly unknown[]>(act: (...given: A) => void) => {
+      return (...given: A): void => {
+        if (this.#leadLife === life) act(...given);
+      };
+    };
     mountLead(processes.lead, job, {
       trainer: {
-        report: (event) => this.report(event),
+        report: present((event: RunEvent) => {
+          if (!isOld(event)) this.report(event);
+        }),
         ...(journal === null ? {} : { record: (decided) => journal.record(decided) }),
+        ...(journal === null || life === 1
+          ? {}
+          : { takesOver: { epoch: life, claim: () => journal.takeOver() } }),
         ...(opened === undefined ? {} : { opened }),
         ...(ready === undefined ? {} : { ready }),
         chosen: (choices) => this.#view?.chosen(choices),
         answered: (logits_NV) => this.#answer(logits_NV),
-        finished: (outcome) => {
+        finished: present((outcome: RunOutcome) => {
           const result = resultOf(outcome);
           const isStopped = result.exitCode === exitCodes.interrupted;
           this.#end(isStopped ? { ...result, exitCode: exitCodes[this.#reason] } : result);
-        },
+        }),
         peakFlops,
         flopsPerToken: trainingFlopsPerToken(job.model),
       },
       supervisor: {
-        failed: (failure) => this.fail(errorOf(failure)),
         described: (lines) => this.#view?.described(lines, performance.now()),
+        failed: present((failure: RunFailure) => this.fail(errorOf(failure))),
         ...watch,
         position: () => position(this.#step),
         limit: lossLimit(this.#topology),
         restartsAgents: processes.restartsAgents,
-        restart: (node, incarnation) => this.#restart({ job, peakFlops, ...work }, node, incarnation),
+        restart: present((node: NodeId, incarnation: number) => this.#restart(work, node, incarnation)),
       },
     });
+    if (life > 1 && this.#isStopping) processes.lead.tell(addresses.trainer, 'run.stop');
   }
 
-  /** Of a run that makes steps and writes checkpoints. */
-  #openJournal({ job, store: { storage, folder } }: RunWork): DecisionJournal | null {
-    if (storage === null || job.stopAfter <= job.first.step) return null;
-    return new DecisionJournal(this.#topology, { storage, folder }, (error) =>
+  /** A run that makes steps and writes checkpoints. */
+  #keepsJournal({ job, store: { storage } }: RunWork): boolean {
+    return storage !== null && job.stopAfter > job.first.step;
+  }
+
+  #openJournal(work: RunWork, life: number): DecisionJournal | null {
+    const { storage, ofLead, folder } = work.store;
+    if (storage === null || !this.#keepsJournal(work)) return null;
+    const place = {
+      storage: ofLead?.() ?? storage,
+      folder,
+      ...(this.#restartsLead ? { epoch: life } : {}),
+    };
+    return new DecisionJournal(this.#topology, place, (error) => {
+      if (this.#leadLife !== life) return;
       this.fail(
         error instanceof TroupeError
           ? error
           : new TroupeError('TROUPE_UNKNOWN', String(error), { cause: error }),
-      ),
-    );
+      );
+    });
   }
 
   #restart(work: RunWork, node: NodeId, incarnation: number): void {

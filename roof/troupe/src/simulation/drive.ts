@@ -24,6 +24,8 @@ export interface Drive {
   /** Time waits for it too. */
   readonly progress: () => Promise<void>;
   readonly lastStep: () => StepEvent | null;
+  /** The lead is lost, and nobody begins another life of it. */
+  readonly isLeaderless: () => boolean;
 }
 
 export interface Driven {
@@ -41,7 +43,6 @@ export interface Driven {
 export async function drive(run: Drive): Promise<Driven> {
   const { world } = run;
   const { clock } = world;
-  const lead = world.life(leadNode);
   const outcome: { result: RunResult | null } = { result: null };
   void run.result.then((result) => (outcome.result = result));
   const ended = (why: string): RunResult => {
@@ -53,7 +54,7 @@ export async function drive(run: Drive): Promise<Driven> {
     const before = clock.numEvents;
     for (let burst = 0; burst < 256; burst++) {
       if (clock.nextMs - clock.now() > 0.5) for (let tick = 0; tick < TICKS_TO_END; tick++) await settled;
-      if (outcome.result !== null || !lead.isAlive || clock.now() > run.budgetMs || run.isOver()) break;
+      if (outcome.result !== null || run.isLeaderless() || clock.now() > run.budgetMs || run.isOver()) break;
       if (!clock.runNext()) break;
       if (world.takeTouched()) await new Promise<void>((resolve) => setImmediate(resolve));
       else await settled;
@@ -63,7 +64,7 @@ export async function drive(run: Drive): Promise<Driven> {
     await new Promise<void>((resolve) => setImmediate(resolve));
     await run.progress();
     if (outcome.result !== null) return { result: outcome.result, isStuck: false };
-    if (!lead.isAlive) return { result: ended(`${leadNode} was lost`), isStuck: false };
+    if (run.isLeaderless()) return { result: ended(`${leadNode} was lost`), isStuck: false };
     if (run.isOver()) return { result: ended('it was stopped'), isStuck: false };
     if (clock.now() > run.budgetMs)
       return { result: ended(`nothing ended it within ${run.budgetMs} ms of virtual time`), isStuck: true };

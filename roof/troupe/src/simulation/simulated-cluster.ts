@@ -14,7 +14,13 @@ import type { SyncDevice } from '@troupe/kernel-set';
 import type { Turn } from '@troupe/runtime';
 import { FaultPlan, simDevice, SimulationCrashError, SimWorld, Trace, type Checkers } from '@troupe/sim';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
-import { agentNodeOf, createPlacement, matchesAddress, type ResolvedTopology } from '@troupe/topology';
+import {
+  agentNodeOf,
+  createPlacement,
+  leadNode,
+  matchesAddress,
+  type ResolvedTopology,
+} from '@troupe/topology';
 import { createReferenceCodec } from '@troupe/wire';
 import { journalPath } from '../run/decision-journal.ts';
 import type { LifePorts, Lives } from '../run/lives.ts';
@@ -68,6 +74,7 @@ export class SimulatedCluster {
       open: (node, incarnation) => this.#open(node, incarnation),
       boot: (node, run) => world.boot(node, run),
       onExit: (handler) => world.onExit(handler),
+      restartsLead: true,
       use: isHollow ? 'shapes' : 'simulate',
       ...(isHollow ? { codec: createReferenceCodec() } : {}),
     };
@@ -76,6 +83,11 @@ export class SimulatedCluster {
   /** The disk of the first machine, as its agent sees it. */
   get storage(): Storage {
     return this.world.disk(0).open(this.world.life(agentNodeOf(0)));
+  }
+
+  /** The same disk, as the present life of the lead sees it: what ends with that life does nothing on it any more. */
+  get leadStorage(): Storage {
+    return this.world.disk(0).open(this.world.life(leadNode));
   }
 
   #lastingJournal(): Uint8Array | null {
