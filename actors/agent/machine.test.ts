@@ -6,6 +6,7 @@ import { agentFor, crewOf, holdersOf, leaversOf } from '../crew.ts';
 import { acceptedOf, leafStates, Play } from '../testing/play.ts';
 import type { Votes } from '../votes.ts';
 import { fencedByAgent } from './events.ts';
+import { LeadLives } from './lead-lives.ts';
 import { agentMachine } from './machine.ts';
 
 /** Two workers a machine; the copies of shards are on the other machine. */
@@ -306,4 +307,30 @@ test('agent: a decision that is said again, since a connection broke, is carried
   t.is(play.state, 'waiting');
   send(play, [openStep(2), ...votes, ...measures]);
   t.deepEqual(send(play, [['commit.decide', { step: 2 }]]), ['decide']);
+});
+
+test('agent: TKO-2, it keeps the records of the last two decisions, and follows the lead of the newest epoch alone', (t) => {
+  const play = stepping();
+  for (const step of [1, 2, 3]) {
+    if (step > 1) send(play, [openStep(step)]);
+    send(play, [...votes, ...measures, ['commit.decide', { step, body: { record: `record ${step}` } }]]);
+    send(play, from('commit.applied', holders));
+  }
+  t.deepEqual(play.context['records'], ['record 2', 'record 3']);
+  t.is(play.context['applied'], play.context['decided']);
+  const asks = (epoch: number, process = 'a'): Sent => ['lead.asks', { body: { epoch, process } }];
+  t.deepEqual(send(play, [asks(2)]), ['holdForLead']);
+  t.deepEqual(send(play, [asks(2)]), ['holdForLead'], 'asked again by the same');
+  t.deepEqual(send(play, [asks(2, 'b')]), ['refuseLead'], 'another process of that number');
+  t.deepEqual(send(play, [asks(4, 'b'), asks(3)]), ['holdForLead', 'refuseLead']);
+});
+
+test('agent: TKO-1, a lead is begun again within the limit, and the end of one that was replaced is no news', (t) => {
+  const lives = new LeadLives({ intensity: 2, periodMs: 100 });
+  t.is(lives.lost(1, 0), 'restart');
+  t.is(lives.lost(1, 1), 'no news');
+  t.is(lives.lost(2, 50), 'restart');
+  t.is(lives.lost(3, 60), 'beyond');
+  t.is(lives.lost(3, 120), 'restart', 'the first is long ago');
+  t.is(lives.life, 4);
 });

@@ -194,3 +194,15 @@ test('supervisor: SUP-7, the agent beside the store is never restarted: its sile
   t.deepEqual(play.send('link.lost', of(1, 'agent/0')), ['reopen']);
   t.deepEqual(play.send('actor.failed', of(1, 'agent/0', { retryable: true })), ['reportFailed']);
 });
+
+test('supervisor: SUP-8, a life that the lead before asked for is a loss and its return; one that agents know of is no news', (t) => {
+  const play = new Play(supervisorMachine, twoMachines);
+  t.deepEqual(play.send('worker.joined', of(2, 'worker/2')), ['adopt']);
+  t.deepEqual(play.send('worker.joined', of(2, 'worker/2')), []);
+  const lives = { body: { nodes: ['worker/3'] }, tensors: { lives_N: Int32Array.of(3) } };
+  t.deepEqual(play.send('machine.lives', lives), []);
+  t.deepEqual(play.send('worker.joined', of(3, 'worker/3')), []);
+  t.deepEqual(play.send('worker.lost', of(2, 'worker/3')), [], 'of a life that is over');
+  t.deepEqual(play.send('worker.lost', of(3, 'worker/3')), ['restart']);
+  t.is((play.context['lives'] as ReadonlyMap<string, number>).get('worker/3'), 4);
+});

@@ -1,9 +1,12 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Address } from '@troupe/core';
+import type { JournalRecord } from '@troupe/journal';
 import { resolveTopology } from '@troupe/topology';
 import { addresses, Layout, workerRank } from '@troupe/topology/layout';
 import { planRecovery } from './recovery-plan.ts';
+import type { Held } from './takeover.ts';
+import { planTakeover } from './takeover-plan.ts';
 
 interface Shape {
   readonly pp?: number;
@@ -131,4 +134,72 @@ test('planRecovery: with buddies any one worker of any mesh may be lost, and eve
     }),
     { numRuns: 50 },
   );
+});
+
+const recordOfStep = (step: number, changes: Partial<JournalRecord> = {}): JournalRecord => ({
+  epoch: 1,
+  attempt: 1,
+  step,
+  replayed: false,
+  decision: { apply: true, gradScale: 1, learningRate: 1, clock: step },
+  sums: { norm: new BigInt64Array(2), loss: new BigInt64Array(2), layers: new BigInt64Array(0), dropped: 0 },
+  reported: { event: 'step', step },
+  seats: null,
+  layout: '',
+  membership: ['m0', 'm1'],
+  lives: {},
+  lossAgesMs: [],
+  checkpoint: null,
+  applied: [],
+  ...changes,
+});
+const [first, second] = [addresses.agent(0), addresses.agent(1)];
+const says = (attempt: number, decided: string, more: Partial<Held> = {}): Held => ({
+  attempt,
+  decided,
+  applied: true,
+  joined: [],
+  records: [],
+  ...more,
+});
+const takeover = (journal: readonly JournalRecord[], one: Held, other: Held) =>
+  planTakeover(
+    { step: 0 },
+    journal,
+    new Map([
+      [first, one],
+      [second, other],
+    ]),
+  );
+
+test('takeover: TKO-3, the newest record that anybody has binds, in the journal or with one agent alone', (t) => {
+  const [one, two] = [recordOfStep(1), recordOfStep(2)];
+  t.is(takeover([one, two], says(1, '1/1'), says(1, '1/1')).step, 2);
+  t.is(takeover([], says(1, '1/1', { records: [one] }), says(1, '2/1', { records: [one, two] })).step, 2);
+  t.like(takeover([], says(1, ''), says(1, '')), { step: 0, record: null, attempt: 1 });
+  const later = recordOfStep(1, { epoch: 2, attempt: 4 });
+  t.like(takeover([one, two], says(4, '1/4', { records: [later] }), says(4, '2/1')), { step: 1, attempt: 4 });
+});
+
+test('takeover: TKO-4, told again are those who have not carried the decision out, while nobody has left its attempt', (t) => {
+  const journal = [recordOfStep(1), recordOfStep(2)];
+  const pending = (one: Held, other: Held): readonly Address[] => [...takeover(journal, one, other).pending];
+  t.deepEqual(pending(says(1, '1/1'), says(1, '1/1')), [first, second], 'recorded, and nobody has heard');
+  t.deepEqual(pending(says(1, '2/1'), says(1, '1/1')), [second]);
+  t.deepEqual(pending(says(1, '2/1', { applied: false }), says(1, '2/1')), [first]);
+  t.deepEqual(pending(says(1, '2/1'), says(1, '2/1')), []);
+  t.deepEqual(pending(says(2, '2/1'), says(1, '2/1')), [], 'all that were left had carried it out');
+  t.deepEqual(pending(says(1, '2/1'), says(-1, '')), [], 'one that has joined is in no attempt');
+  t.is(takeover(journal, says(5, '2/1'), says(3, '2/1')).attempt, 5);
+});
+
+test('takeover: what was skipped, saved and proven follows from the records', (t) => {
+  const skips = (step: number, saved: number) =>
+    recordOfStep(step, {
+      decision: { apply: false, gradScale: 1, learningRate: 1, clock: 1 },
+      checkpoint: { step: saved, path: '' },
+    });
+  const went = recordOfStep(3, { checkpoint: { step: 2, path: '' } });
+  const journal = [went, skips(4, 2), skips(5, 4)];
+  t.like(takeover(journal, says(1, ''), says(1, '')), { skipped: 2, saved: 4, proven: 2 });
 });

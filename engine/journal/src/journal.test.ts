@@ -1,5 +1,6 @@
 import test from 'ava';
 import { memoryStorage, type MemoryStorage, type StorageOperation } from '@troupe/sim';
+import { claimEpoch, newestEpoch } from './epoch/lead-claim.ts';
 import { openJournal, type Journal } from './journal.ts';
 import { readJournal } from './journal-text.ts';
 import { lineOf } from './line.ts';
@@ -155,4 +156,34 @@ test('journal: JRN-4, after a loss of power between any two steps of a rotation 
     t.true(crashes.length > 20);
     await Promise.all(crashes);
   }
+});
+
+test('journal: TKO-5, a new lead makes what it has read last, and what the old one adds is nowhere; planted: the file is gone on with', async (t) => {
+  for (const cutsOff of [true, false]) {
+    const storage = memoryStorage();
+    const old = await open(storage);
+    await old.append(plainRecord(1));
+    // The old lead has added this one, and stands still before it is synced.
+    (await storage.grow(path)).append(lineOf(jsonOf(plainRecord(2))));
+    const next = await openJournal({ storage, path, cutsOff });
+    t.is(next.newest?.step, 2);
+    t.deepEqual(await stepsIn(storage.crash()), cutsOff ? [1, 2] : [1]);
+    await old.append(plainRecord(2));
+    await next.append(plainRecord(3, { epoch: 2 }));
+    if (cutsOff) t.deepEqual(await stepsIn(storage), [1, 2, 3]);
+    else await t.throwsAsync(stepsIn(storage), { code: 'TROUPE_JOURNAL_DAMAGED' });
+  }
+});
+
+test('claims: LED-1, of all who claim an epoch one gets it, and none that is not above all others', async (t) => {
+  const place = { storage: memoryStorage(), folder: 'runs/a' };
+  const claim = (epoch: number, incarnation: string) => claimEpoch(place, { epoch, incarnation });
+  t.is(await newestEpoch(place), 0);
+  t.true(await claim(1, 'a'));
+  const claimed = await Promise.all(['b', 'c', 'd'].map((name) => claim(2, name)));
+  t.is(claimed.filter(Boolean).length, 1);
+  t.false(await claim(1, 'e'));
+  t.is(await newestEpoch(place), 2);
+  await place.storage.writeAtomic('runs/a/leading', new Uint8Array(0));
+  t.is(await newestEpoch(place), 2);
 });

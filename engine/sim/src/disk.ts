@@ -26,6 +26,8 @@ export const defaultDisk: DiskModel = {
 export interface DiskPlant {
   /** Files that are written without an fsync: a loss of power takes them. */
   readonly isUnsynced?: (path: string) => boolean;
+  /** What is read of a file instead of what it holds. */
+  readonly reads?: (path: string, bytes: Uint8Array) => Uint8Array;
 }
 
 /**
@@ -153,7 +155,8 @@ export class SimDisk {
         ),
       read: async (path, range) => {
         await wait(latencyMs);
-        const bytes = await this.#files.read(path, range);
+        const whole = await this.#files.read(path, range);
+        const bytes = this.#plant.reads?.(path, whole) ?? whole;
         await wait(bytes.byteLength / bytesPerMs);
         if (this.#flipsNext && bytes.byteLength > 0) {
           this.#flipsNext = false;
