@@ -23,8 +23,6 @@ export interface ExpertChoices {
 export interface TrainerOptions {
   readonly job: Job;
   readonly report: RunSink;
-  /** Puts a decision on a disk, where it lasts once this resolves; absent: nobody keeps decisions. */
-  readonly record?: (decided: DecidedStep) => Promise<void>;
   /** Which experts a committed step has chosen; absent: nobody looks. */
   readonly chosen?: (choices: ExpertChoices) => void;
   /** Puts a decision on a disk, where it lasts once this resolves, to its record as text; absent: nobody keeps decisions. */
