@@ -53,13 +53,14 @@ const status = (rest: Partial<RunStatus> = {}): RunStatus => ({
 test('status: a running run in sentences', (t) => {
   t.deepEqual(statusLines(status()), [
     'quickstart: running in process 4711 on gpu-1 for 2m 10s, since 2026-12-01T12:00:00.000Z',
-    'step 1200/10000  loss 2.3457  6.54k tokens/s  0.21 s a step  kernels 61.2%  31m 40s left; the next one is open for 0s',
+    'step 1200/10000  loss 2.3457  6.54k tokens/s  0.21 s a step  kernels 61.2%',
+    'next step    open for 0s; 31m 40s left',
     'held-out     2.4000',
     'checkpoint   step 1000, 41s ago: runs/quickstart/step-001000',
     'losses       1, 1 recovered from; last: worker/1 was lost (signal SIGKILL) in step 300; it held stage/pp0/dp1; recovering',
     'second copy  6 of 8 shards; the rest come back from the last checkpoint',
     'workers      3 on 2 machines: worker/0 up, worker/1 restarting (life 2), worker/2 silent for 9s',
-    'actors       2 stage forwarding, 2 expert serving',
+    'actors       2 expert serving, 2 stage forwarding',
     'experts      1 of 4 dead in the last 10 steps; hottest L1/e3 ×2.5',
     'waits        trainer waits for agent/0: votes and measures (step 1201) since 0.2 s',
   ]);
@@ -88,8 +89,8 @@ test('top: fits its screen, and an expert that nobody chose is seen', (t) => {
   }
   const screen = topScreen(status(), { columns: 80, rows: 24 });
   t.deepEqual(screen.slice(0, 3), [
-    'quickstart: running for 2m 10s   (q quits)',
-    'step 1200/10000  loss 2.3457  6.54k tokens/s  0.21 s a step  kernels 61.2%  31m…',
+    'quickstart: running for 2m 10s, 31m 40s left   (q quits)',
+    'step 1200/10000  loss 2.3457  6.54k tokens/s  0.21 s a step  kernels 61.2%',
     `${'━'.repeat(9)}${'─'.repeat(63)}  12.0%`,
   ]);
   t.is(screen.at(-1), 'L1   ▄▂·█  e3 ×2.5, even 40%, 1 dead');

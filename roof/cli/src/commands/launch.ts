@@ -93,7 +93,7 @@ async function launchDetached(name: string, options: LaunchCommandOptions): Prom
 }
 
 async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
-  if (options.detach === true) {
+  if (options.detach === true && options.dryRun !== true) {
     await launchDetached(name, options);
     return;
   }

@@ -10,23 +10,18 @@ const WAITS_LISTED = 4;
 
 const ago = (seconds: number): string => `${duration(seconds)} ago`;
 
-/** Where a run is: step, loss, speed, time left. */
-export function standing({
-  step,
-  of,
-  loss,
-  tokensPerSecond,
-  stepSeconds,
-  kernelShare,
-  secondsLeft,
-}: RunStatus): string {
+/** How long it will take, as it goes now. */
+export const timeLeft = ({ secondsLeft }: RunStatus): string =>
+  secondsLeft === null ? '' : `${duration(secondsLeft)} left`;
+
+/** Where a run is: step, loss, speed. */
+export function standing({ step, of, loss, tokensPerSecond, stepSeconds, kernelShare }: RunStatus): string {
   const parts = [
     `step ${step}/${of}`,
     `loss ${nats(loss)}`,
     ...(tokensPerSecond === null ? [] : [`${count(tokensPerSecond)} tokens/s`]),
     ...(stepSeconds === null ? [] : [`${stepSeconds.toPrecision(2)} s a step`]),
     ...(kernelShare === null ? [] : [`kernels ${percent(kernelShare)}`]),
-    ...(secondsLeft === null ? [] : [`${duration(secondsLeft)} left`]),
   ];
   return parts.join('  ');
 }
@@ -72,12 +67,14 @@ function nodeLines({ nodes }: RunStatus): readonly string[] {
 
 /** A running run, for people. */
 export function statusLines(status: RunStatus): readonly string[] {
-  const { name, state, pid, host, since, seconds, task, evalLoss, waits, experts, openSeconds } = status;
+  const { name, state, pid, host, since, seconds, task, evalLoss, waits, experts, openSeconds, secondsLeft } =
+    status;
   const shown = waits.slice(0, WAITS_LISTED);
   const more = waits.length - shown.length;
   return [
     `${name}: ${state} in process ${pid} on ${host} for ${duration(seconds)}, since ${since}`,
-    `${standing(status)}; the next one is open for ${duration(openSeconds)}`,
+    standing(status),
+    `next step    open for ${duration(openSeconds)}${secondsLeft === null ? '' : `; ${timeLeft(status)}`}`,
     ...(task === null ? [] : [`now          ${task}`]),
     ...(evalLoss === null ? [] : [`held-out     ${nats(evalLoss)}`]),
     `checkpoint   ${checkpointWords(status)}`,

@@ -2,7 +2,7 @@ import type { RunStatus } from 'troupe/control';
 import { duration } from '../run/numbers.ts';
 import { layerLines } from './load-bars.ts';
 import { doings, presence, waiting } from './node-states.ts';
-import { checkpointWords, copiesWords, lossesWords, standing } from './status-lines.ts';
+import { checkpointWords, copiesWords, lossesWords, standing, timeLeft } from './status-lines.ts';
 
 export interface ScreenSize {
   readonly columns: number;
@@ -41,16 +41,17 @@ function nodeTable({ nodes }: RunStatus): readonly string[] {
 function expertTable({ experts: { steps, layers } }: RunStatus, columns: number): readonly string[] {
   if (layers.length === 0) return [];
   return [
-    `experts, choices by the mean of their layer over ${steps === 1 ? '1 step' : `${steps} steps`}: ▄ even, █ twice and more, · none`,
+    `experts, choices of ${steps === 1 ? 'the last step' : `the last ${steps} steps`}: ▄ as the mean, █ twice it, · none`,
     ...layers.flatMap((layer) => layerLines(layer, columns)),
   ];
 }
 
 /** A running run as a screen: at most so many lines, none wider than it. */
 export function topScreen(status: RunStatus, { columns, rows }: ScreenSize): readonly string[] {
-  const { name, state, seconds, task, waits } = status;
+  const { name, state, seconds, secondsLeft, task, waits } = status;
+  const left = secondsLeft === null ? '' : `, ${timeLeft(status)}`;
   const lines = [
-    `${name}: ${state} for ${duration(seconds)}${task === null ? '' : `, ${task}`}   (q quits)`,
+    `${name}: ${state} for ${duration(seconds)}${left}${task === null ? '' : `, ${task}`}   (q quits)`,
     standing(status),
     progressBar(status, columns),
     `checkpoint   ${checkpointWords(status)}`,
@@ -73,6 +74,7 @@ export function topLine(status: RunStatus): string {
   const hot = experts.layers.map((layer) => Math.max(...layer.loads));
   return [
     standing(status),
+    ...(status.secondsLeft === null ? [] : [timeLeft(status)]),
     ...(hot.length === 0 ? [] : [`hottest expert ×${Math.max(...hot).toFixed(1)}`]),
     ...(state === 'running' ? [] : [state]),
     ...(task === null ? [] : [task]),
