@@ -24,12 +24,26 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'messages' | 'directory' |
   readonly unjudged?: (error: TroupeError) => void;
 };
 
-/** What a replica may have under way to the trainer at a time: votes, a measure, the count of a batch, answers to a decision. */
-const EVENTS_OF_A_REPLICA = 8;
+/** What a machine may have under way to the trainer at a time: votes, a measure, the count of a batch, answers to a decision. */
+const EVENTS_OF_A_MACHINE = 8;
 
-/** Events that may wait for one actor of a cluster: all replicas may answer the trainer at once. */
-export const mailboxCapacityOf = ({ parallel }: ResolvedTopology): number =>
-  Math.max(MAILBOX_CAPACITY, EVENTS_OF_A_REPLICA * parallel.dp);
+/** What a holder of the same parameters may have under way to a shard, where all exchange at once. */
+const EVENTS_OF_A_HOLDER = 8;
+
+/**
+ * Events that may wait for one actor of a cluster: all machines may answer the trainer at once, and a shard hears as many holders as
+ * `wire.fanout` lets it, or all of them.
+ */
+export const mailboxCapacityOf = ({
+  machines,
+  parallel,
+  wire,
+}: Pick<ResolvedTopology, 'machines' | 'parallel' | 'wire'>): number =>
+  Math.max(
+    MAILBOX_CAPACITY,
+    EVENTS_OF_A_MACHINE * machines.length,
+    wire.fanout === 0 ? EVENTS_OF_A_HOLDER * parallel.dp : 0,
+  );
 
 /** The actors of one node of a job; what fails, hangs or is lost around them is the supervisor's to judge, wherever it lives. */
 export function createJobSystem({

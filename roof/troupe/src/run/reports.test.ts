@@ -1,6 +1,7 @@
 import test from 'ava';
 import { address, nodeId } from '@troupe/core';
 import { Layout, resolveTopology } from '@troupe/topology';
+import { mailboxCapacityOf } from '../job-system.ts';
 import { reportsOf } from './reports.ts';
 
 test('reports: who tells of which lost connection, so that every loss has one that judges it by what it is', (t) => {
@@ -27,4 +28,24 @@ test('reports: who tells of which lost connection, so that every loss has one th
   t.is(of(worker, 'agent/1'), null);
   t.is(of(worker, 'agent/0'), 'link.lost');
   t.is(of(worker, 'worker/3'), 'link.lost');
+});
+
+test('mailboxCapacityOf: what may wait follows the number of machines, not that of replicas', (t) => {
+  const of = (machines: number, perMachine: number, fanout = 8) => {
+    const devices = Array.from({ length: perMachine }, (_, index) => `cpu:${index}`);
+    const size = machines * perMachine;
+    return mailboxCapacityOf(
+      resolveTopology({
+        model: {},
+        train: { batch: size, grains: size },
+        parallel: { dp: size },
+        machines: { count: machines, devices },
+        wire: { fanout },
+      }),
+    );
+  };
+  t.is(of(512, 2), 4096);
+  t.is(of(1024, 1), 8192);
+  t.is(of(2, 1024), 4096);
+  t.is(of(2, 1024, 0), 16_384, 'all holders of a parameter exchange at once');
 });
