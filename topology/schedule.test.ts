@@ -1,5 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
+import { numbersFingerprint } from './fingerprint.ts';
+import { resolveTopology } from './resolve.ts';
 import { learningRate, type ScheduleConfig } from './schedule.ts';
 
 const config = (over: Partial<ScheduleConfig['optimizer']> = {}): ScheduleConfig => ({
@@ -67,4 +69,24 @@ test('learningRate: without warm-up starts below lr and never rises', (t) => {
 
 test('learningRate: refuses step 0', (t) => {
   t.throws(() => learningRate(config(), 0), { code: 'TROUPE_INVARIANT' });
+});
+
+test('numbersFingerprint: another last bit of a power, a cosine or a sine is another one; a layout is not', (t) => {
+  const of = (over: object = {}): string => numbersFingerprint(resolveTopology({ model: {}, ...over }));
+  const known = of();
+  t.regex(known, /^[0-9a-f]{64}$/u);
+  t.is(of({ parallel: { dp: 4 } }), known);
+  t.not(of({ train: { optimizer: { lr: 3e-3 + 2 ** -61 } } }), known);
+  t.not(of({ train: { optimizer: { betas: [0.9, 0.999] } } }), known);
+  for (const name of ['cos', 'sin'] as const) {
+    const original = Math[name];
+    // As another version of V8 might have it.
+    Math[name] = (x) => original(x) * (1 + Number.EPSILON);
+    try {
+      t.not(of(), known);
+    } finally {
+      Math[name] = original;
+    }
+  }
+  t.is(of(), known);
 });

@@ -13,6 +13,7 @@ export type { DeviceBody, ResolvedDevice, ResolvedMachine } from './machines.ts'
 export * from './layout/index.ts';
 export * from './default-home.ts';
 export * from './placement.ts';
+export { numbersFingerprint } from './fingerprint.ts';
 export { portsOf } from './ports.ts';
 export { matchesAddress } from './placement-rules.ts';
 export { refuseUnbuilt } from './unbuilt.ts';

@@ -116,7 +116,7 @@ test('portsOf: a machine has two for each process, from wire.port on; the rule c
   );
   t.is(
     ports({ wire: { port: 4000 }, parallel: { dp: 4, ep: 2, offload: 'optimizer' } }),
-    'worker/0 4000, worker/1 4002, host/0 4004, worker/2 4006, worker/3 4008, host/1 4010, lead/0 4012',
+    'lead/0 4000, worker/0 4002, worker/1 4004, worker/2 4006, worker/3 4008, host/0 4010, host/1 4012',
   );
   for (const kind of [undefined, 'local', 'ssh'] as const)
     for (const offload of ['none', 'optimizer'] as const) {

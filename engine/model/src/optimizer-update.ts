@@ -1,6 +1,6 @@
 import { assert } from '@troupe/core';
 import type { Floats, Int64s, KernelCall } from '@troupe/kernel-set';
-import type { BufferRule, UpdatePart } from '@troupe/spec';
+import { adafactorRates, biasCorrections, type BufferRule, type UpdatePart } from '@troupe/spec';
 
 /** Numbers of AdamW, also for what Muon leaves to it; ranges and meanings as in {@link AdamWCall}. */
 export interface AdamWSettings {
@@ -91,7 +91,7 @@ export function updateCalls(
     case 'adamw': {
       assert('beta1' in settings, 'an optimizer has the numbers of what it does', { update });
       const { beta1, beta2, eps } = settings;
-      const corrections = { correction1: 1 - beta1 ** clock, correction2: 1 - beta2 ** clock };
+      const corrections = biasCorrections(beta1, beta2, clock);
       return [{ op: 'adamw', ...common, m: first, v: second, beta1, beta2, eps, ...corrections }];
     }
     case 'sgd': {
@@ -104,10 +104,8 @@ export function updateCalls(
       const relative = settings.relativeStep;
       const [rows, columns] = whole?.length === 2 ? [whole[0] ?? 1, whole[1] ?? 1] : [1, weights.length];
       const kept = whole?.length === 2 ? { row: first, column: second } : { row: first };
-      const rates = {
-        beta2: 1 - clock ** -0.8,
-        learningRate: relative ? Math.min(1e-2, clock ** -0.5) : learningRate,
-      };
+      const { beta2, relativeStep } = adafactorRates(clock);
+      const rates = { beta2, learningRate: relative ? relativeStep : learningRate };
       return [{ op: 'adafactor', ...common, ...rates, rows, columns, ...kept, relative, work }];
     }
     case 'muon':

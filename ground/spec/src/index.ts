@@ -9,6 +9,7 @@ export * from './expert-choice.ts';
 export * from './memory.ts';
 export * from './model-config.ts';
 export * from './operands.ts';
+export * from './optimizer-clock.ts';
 export * from './optimizer-state.ts';
 export * from './parameters.ts';
 export * from './part-blocks.ts';
