@@ -136,6 +136,11 @@ export function mountLead(system: ActorSystem, job: Job, ports: LeadPorts): void
   system.mount(addresses.trainer, escalate, mountTrainer({ ...ports.trainer, job }));
 }
 
+/** Mounts the store on the node of the lead, where nothing of it is lost with a machine. */
+export function mountStoreBesideLead(lead: ActorSystem, job: Job, store: Omit<StoreOptions, 'job'>): void {
+  lead.mount(addresses.store(0), escalate, mountStore({ ...store, job }));
+}
+
 /**
  * Mounts the agent of a machine.
  *

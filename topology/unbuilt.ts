@@ -34,7 +34,7 @@ function limited(
 }
 
 /** Launchers that start a run today. */
-const builtLaunchers: readonly LauncherKind[] = [];
+const builtLaunchers: readonly LauncherKind[] = ['local', 'ssh', 'slurm'];
 
 type LauncherKind = NonNullable<ResolvedTopology['launcher']>['kind'];
 
@@ -117,9 +117,9 @@ function unbuiltPrecision({ machines, train }: ResolvedTopology): readonly Unbui
   return [{ key: 'train.precision', value: 'bf16', built: 'f32', why }];
 }
 
-/** Keys for CURVE exist between machines only, and those are not built. */
-function unbuiltSecurity({ wire }: ResolvedTopology): readonly Unbuilt[] {
-  if (wire.security !== 'curve') return [];
+/** Keys for CURVE exist between machines only. */
+function unbuiltSecurity({ wire, launcher }: ResolvedTopology): readonly Unbuilt[] {
+  if (wire.security !== 'curve' || launcher !== null) return [];
   const why = 'processes of one machine talk over its own sockets, without CURVE so far; use auto or none';
   return [{ key: 'wire.security', value: 'curve', built: 'auto', why }];
 }

@@ -11,7 +11,9 @@ export type { RunFailure, SupervisorOptions } from './options.ts';
 export function mountSupervisor(options: SupervisorOptions): Mount {
   const { intensity } = options.limit;
   const restarted = new Map(
-    [...options.machines].filter(([, { machine }]) => options.restartsAgents && machine > 0),
+    [...options.machines].filter(
+      ([, { machine }]) => options.restartsAgents && (machine > 0 || options.restartsFirstAgent === true),
+    ),
   );
   const input: SupervisorInput = {
     heartbeatMs: options.heartbeatMs,

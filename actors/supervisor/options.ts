@@ -26,10 +26,12 @@ export interface SupervisedMachine {
 export interface SupervisorOptions {
   /** Nodes of the workers, with the actors that live there. */
   readonly workers: ReadonlyMap<NodeId, Supervised>;
-  /** All machines; the first has the store, and a run does not go on without its agent. */
+  /** All machines; where the first has the store, a run does not go on without its agent. */
   readonly machines: ReadonlyMap<NodeId, SupervisedMachine>;
   /** A lost agent, but the first machine's, can begin another life. */
   readonly restartsAgents: boolean;
+  /** That of the first machine too, since the store is not with it. Default false. */
+  readonly restartsFirstAgent?: boolean;
   readonly failed: (failure: RunFailure) => void;
   /** What heartbeats have answered, a line an actor: its address, its state, how many events wait; absent: nobody looks. */
   readonly described?: (lines: readonly string[]) => void;

@@ -14,7 +14,10 @@ const root = resolve(here, '../..');
 const folder = join(root, 'roof/troupe/bundle');
 
 /** What starts as a process of its own. */
-const entries = [join(here, 'dist/main.js'), join(root, 'roof/troupe/dist/launch/worker-main.js')];
+const entries = [
+  join(here, 'dist/main.js'),
+  ...['launch/worker-main.js', 'machines/agent-main.js'].map((path) => join(root, 'roof/troupe/dist', path)),
+];
 /** Packages with native parts, or with files that they look for beside themselves, stay where they are. */
 const external = ['zeromq', 'msgpackr', 'pino', '@tensorflow/*'];
 

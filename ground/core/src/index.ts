@@ -14,3 +14,4 @@ export * from './tensor.ts';
 export * from './transport.ts';
 export * from './wide-sum.ts';
 export * from './user-code.ts';
+export * from './version.ts';

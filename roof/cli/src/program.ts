@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { registerAgent } from './commands/agent.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerCache } from './commands/cache.ts';
 import { registerCompare } from './commands/compare.ts';
@@ -31,6 +32,7 @@ import { VERSION } from './version.ts';
 /** Verbs that compute: they build the native kernels first where an install was not allowed to. */
 const computing: ReadonlySet<string> = new Set([
   'launch',
+  'agent',
   'resume',
   'simulate',
   'eval',
@@ -99,6 +101,7 @@ export function createProgram(): Command {
   registerDoctor(program);
   registerCache(program);
   registerBench(program);
+  registerAgent(program);
   registerNotBuilt(program);
   program
     .command('help [command]', { hidden: true })

@@ -1,2 +1,1 @@
-/** Of the command and of its packages. */
-export const VERSION = '0.2.0';
+export { VERSION } from '@troupe/core';

@@ -150,6 +150,18 @@ export class MachineMemoryError extends TroupeError {
   }
 }
 
+/** A machine of a run runs another Troupe or another Node than its lead, which may compute other numbers. */
+export class MachineDiffersError extends TroupeError {
+  override readonly name = 'MachineDiffersError';
+  constructor(host: string, difference: string) {
+    super(
+      'TROUPE_MACHINE_DIFFERS',
+      `${host} has other programs: ${difference}; install the same on all machines`,
+      { details: { host } },
+    );
+  }
+}
+
 /** What started this process, or is to start those of other machines, does not say what it has to, or says it twice. */
 export class LauncherError extends TroupeError {
   override readonly name = 'LauncherError';

@@ -32,6 +32,14 @@ export const defaultDeadlines: Deadlines = {
   recoveryMs: 300_000,
 };
 
+/** Machines that are lost are waited for, and only then does a recovery take too long. */
+function deadlinesOf({ launcher, recovery }: ResolvedTopology): Deadlines {
+  if (launcher === null) return defaultDeadlines;
+  const waitMs = 1000 * recovery.waitSeconds;
+  const { joinMs, recoveryMs } = defaultDeadlines;
+  return { ...defaultDeadlines, joinMs: joinMs + waitMs, recoveryMs: recoveryMs + waitMs };
+}
+
 /** Losses that a run makes good, as its supervisor takes them. */
 export const lossLimit = ({ recovery }: ResolvedTopology): { intensity: number; periodMs: number } => ({
   intensity: recovery.losses,
@@ -84,7 +92,7 @@ export function jobOf(
     checkpointEvery: choices.checkpoints ? topology.checkpoint.every : -1,
     ...dealing(topology),
     first: choices.first,
-    deadlines: defaultDeadlines,
+    deadlines: deadlinesOf(topology),
     maxSkipped: train.maxSkipped,
     restartsFromBeginning: topology.recovery.fromStart,
     ...rules,

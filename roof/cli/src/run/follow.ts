@@ -83,7 +83,7 @@ export interface FollowOptions {
 export async function follow(topology: ResolvedTopology, options: FollowOptions): Promise<number> {
   const unbuilt = refuseUnbuilt(topology);
   if (unbuilt.length > 0) throw new TopologyError(unbuilt);
-  const { printReach, probeMachines } = await import('./reach-machines.ts');
+  const { launcherOf, printReach, probeMachines } = await import('./reach-machines.ts');
   if (options.dryRun === true) {
     printReach(topology, options);
     return exitCodes.ok;
@@ -100,10 +100,11 @@ export async function follow(topology: ResolvedTopology, options: FollowOptions)
             last: Math.min(options.stopAfter ?? steps, steps),
           }),
         };
+  const launcher = launcherOf(topology);
   await probeMachines(topology);
   const folder = await options.claim();
   try {
-    const run = new FollowedRun(topology, { ...options, folder }, profile);
+    const run = new FollowedRun(topology, { ...options, folder, launcher }, profile);
     return await run.run();
   } finally {
     await folder.lock.release();
@@ -113,7 +114,11 @@ export async function follow(topology: ResolvedTopology, options: FollowOptions)
 /** A profile of which the steps are known. */
 type FollowedProfile = ProfileRequest & { readonly steps: StepRange };
 
-type FollowedOptions = FollowOptions & { readonly folder: RunFolder };
+type FollowedOptions = FollowOptions & {
+  readonly folder: RunFolder;
+  /** What starts agents on other machines; null: that of the topology's kind needs nothing else, or there are none. */
+  readonly launcher: LaunchOptions['launcher'] | null;
+};
 
 class FollowedRun {
   readonly #topology: ResolvedTopology;
@@ -267,7 +272,8 @@ class FollowedRun {
   }
 
   #launch(): Promise<Launch> {
-    const { stopAfter, checkpoints, resumeFrom, weightsFrom, dataChanged, logLevel, spare } = this.#options;
+    const { stopAfter, checkpoints, resumeFrom, weightsFrom, dataChanged, logLevel, spare, launcher } =
+      this.#options;
     this.#rates = this.#measureRates();
     return launch(this.#topology, {
       ...(stopAfter === undefined ? {} : { stopAfter }),
@@ -280,6 +286,7 @@ class FollowedRun {
       logLevel,
       printed: (node, text) => this.#printed(node, text),
       spare,
+      ...(launcher == null ? {} : { launcher }),
       peakFlops: this.#rates.flops && this.#rates.flops * this.#topology.parallel.world,
       ...(this.#profile === null ? {} : { profile: this.#profile.plan }),
     });

@@ -1,17 +1,21 @@
 import { rmSync } from 'node:fs';
 import { addresses, type ProgramSystem } from '@troupe/actors';
-import { assert, nodeId, TroupeError, type Logger, type NodeId } from '@troupe/core';
+import { assert, nodeId, TroupeError, type NodeId } from '@troupe/core';
 import { Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
-import type { RunChoices } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { systemClock } from '../ports/clock.ts';
-import type { Recorder } from '../profile/recorder.ts';
-import type { RunDataChoice } from '../run-data.ts';
-import type { ExitHandler, Processes } from '../run/processes.ts';
+import type { ExitHandler } from '../run/processes.ts';
 import { reportsOf } from '../run/reports.ts';
-import { homeBesideLead } from './home-beside-lead.ts';
+import { homeOf } from './homes.ts';
 import type { LaunchOptions } from './launch-options.ts';
+import type {
+  DeviceReport,
+  LaunchedOptions,
+  LaunchedProcesses,
+  Sent,
+  WorkerRun,
+} from './launched-processes.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { makeSocketFolder } from './socket-folder.ts';
@@ -22,44 +26,18 @@ const GRACE_MS = 1000;
 /** What the agent gets. */
 const GOODBYE_MS = 200;
 
-/** What processes have put on the wire. */
-export interface Sent {
-  readonly bytes: number;
-  readonly messages: number;
-}
-
-export interface ForkedOptions extends Pick<LaunchOptions, 'logLevel' | 'spare' | 'profile' | 'printed'> {
-  readonly logger: Logger;
-  /** Of this process; it ends with the others. */
-  readonly recorder: Recorder | null;
-  /** Ends the run: nobody can be told. */
-  readonly unjudged: (error: TroupeError) => void;
-  /** A worker has opened its device. */
-  readonly ready: () => void;
-  /** A worker was given held-out sequences up to this one. */
-  readonly evaluating: (sequence: number) => void;
-}
-
-/** What every life of a worker is told of the run. */
-export interface WorkerRun {
-  readonly choices: RunChoices;
-  readonly data: RunDataChoice;
-}
-
-/** What a worker computes on, and why. */
-type DeviceReport = Pick<Extract<WorkerMessage, { type: 'ready' }>, 'device' | 'reason'>;
+export type ForkedOptions = LaunchedOptions & Pick<LaunchOptions, 'spare' | 'profile'>;
 
 /**
  * Worker processes of this machine, forked by the agent's, which reaches them over ZeroMQ.
- *
- * They boot while the agent reads the data: {@link boot}, then {@link connect}, then {@link tell} what the run is.
  *
  * FRK-1: a worker listens where its previous life did, so peers that dialled that one find it.
  * FRK-2: however this process leaves, unless it is killed, it leaves no worker and no socket; workers of one that is killed leave when
  * their pipe closes.
  */
-export class ForkedProcesses implements Processes {
+export class ForkedProcesses implements LaunchedProcesses {
   readonly restartsAgents = false;
+  readonly storeIsBesideLead = true;
   readonly #topology: ResolvedTopology;
   readonly #layout: Layout;
   /** Names of workers and hosts, by rank. */
@@ -115,6 +93,10 @@ export class ForkedProcesses implements Processes {
     begun(this.lead);
   }
 
+  get count(): number {
+    return this.#nodes.length;
+  }
+
   get pids(): readonly number[] {
     return this.#workers.map((worker) => worker.pid);
   }
@@ -165,7 +147,7 @@ export class ForkedProcesses implements Processes {
       node: nodeId(leadNode),
       topology: this.#topology,
       reports: reportsOf(this.#layout, leadNode),
-      home: homeBesideLead(this.#topology),
+      home: homeOf(this.#topology, 'beside the lead'),
       transport,
       clock: this.#clock,
       logger,
@@ -229,7 +211,9 @@ export class ForkedProcesses implements Processes {
       rank,
       node,
       incarnation,
-      ...plan,
+      listen: listenAs(plan, rank + 1),
+      seal: null,
+      agents: 'beside the lead' as const,
       logLevel,
       ...(profile === undefined ? {} : { profile }),
     };

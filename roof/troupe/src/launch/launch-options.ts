@@ -17,6 +17,7 @@ import {
   type OptionRules,
 } from '../option-rules.ts';
 import type { FirstState } from '../first-state.ts';
+import type { Launcher } from '../machines/launcher.ts';
 import type { LogLevel } from '../ports/logger.ts';
 import type { ProfilePlan } from '../profile/recorder.ts';
 import { metricsRule, type MetricsChoice } from '../run/run-metrics.ts';
@@ -46,6 +47,8 @@ export interface LaunchOptions extends FirstState {
   readonly spare?: { take(): object | null };
   /** Every process records these steps into a part of its own; absent: none does. */
   readonly profile?: ProfilePlan;
+  /** What starts agents on the machines of a topology with a `launcher`. Default: that of its kind, where it needs nothing else (`local`). */
+  readonly launcher?: Launcher;
 }
 
 const rules: OptionRules<LaunchOptions> = {
@@ -75,6 +78,7 @@ const rules: OptionRules<LaunchOptions> = {
     first: required(wholeNumber(1, 'a step')),
     last: required(wholeNumber(1, 'a step')),
   }),
+  launcher: objectWith('what starts agents on machines', 'command'),
 };
 
 /** @throws {OptionError} TROUPE_OPTION with everything that is wrong */

@@ -18,12 +18,13 @@ import { failureOf, type RunResult } from '../run-result.ts';
 import { openRunMetrics } from '../run/run-metrics.ts';
 import type { RunLook } from '../run/run-view.ts';
 import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
-import { ForkedProcesses, type Sent } from './forked-processes.ts';
+import type { LaunchedOptions, LaunchedProcesses, Sent } from './launched-processes.ts';
 import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
+import { openProcesses } from './open-processes.ts';
 
 export type { StopReason } from '../run/run.ts';
 
-/** A run on worker processes of this machine. */
+/** A run on worker processes. */
 export interface Launch {
   /** Never rejects; when it ends no process of the run is left. */
   readonly result: Promise<RunResult>;
@@ -31,6 +32,7 @@ export interface Launch {
   stop(reason: StopReason): void;
   /** Ends now, without a checkpoint. */
   abort(): Promise<void>;
+  /** Each on its machine; -1 where none is known. */
   readonly workerPids: readonly number[];
   /**
    * With `purpose: 'generate'`: logits of the token behind `context`, [V]; one question at a time.
@@ -61,7 +63,8 @@ export interface Launch {
 const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 
 /**
- * Forks one worker process a device, and hosts the lead (trainer and supervisor), the agents and the store in this one.
+ * Runs one worker process a device. The lead (trainer and supervisor) and the store are in this process; agents too where all is on this
+ * machine, and otherwise each on its own, where a launcher starts it.
  *
  * @throws {OptionError} TROUPE_OPTION with every option that is not what it has to be
  * @throws {TroupeError} what is wrong with the topology or its data, before anything is forked
@@ -86,13 +89,14 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   const { resumeFrom } = options;
   const given = !trains && resumeFrom !== undefined ? { weightsFrom: resumeFrom } : options;
   checkpointMustFit(jobOf(topology, choices), given);
-  mustFit(topology, 'launch');
-  let run: ForkedLaunch | null = null;
+  // Of other machines it is the devices that know what they have room for.
+  if (topology.launcher === null) mustFit(topology, 'launch');
+  let run: LaunchedRun | null = null;
   const lock = await lockOf(options.checkpoints, () => void run?.abort());
   try {
     const logger = await openLogger(options.logLevel);
     const metrics = await openRunMetrics(topology, options.metrics);
-    run = new ForkedLaunch(topology, options, { logger, lock, metrics });
+    run = new LaunchedRun(topology, options, { logger, lock, metrics });
     await run.start(choices);
     return run;
   } catch (error) {
@@ -102,12 +106,12 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   }
 }
 
-class ForkedLaunch implements Launch {
+class LaunchedRun implements Launch {
   readonly #topology: ResolvedTopology;
   readonly #options: LaunchOptions;
   readonly #pace: Pace;
   readonly #recorder: Recorder | null;
-  readonly #processes: ForkedProcesses;
+  readonly #processes: LaunchedProcesses;
   readonly #run: Run;
   #data: RunData | null = null;
   /** Held-out sequences that an evaluation reads. */
@@ -128,18 +132,16 @@ class ForkedLaunch implements Launch {
     this.#pace = new Pace(() => clock.now());
     const own = logger.child({ node: leadNode });
     this.#recorder = openRecorder(topology, options, own);
-    const { logLevel, spare, profile, printed } = options;
-    this.#processes = new ForkedProcesses(topology, {
-      logLevel,
-      ...(spare === undefined ? {} : { spare }),
-      ...(profile === undefined ? {} : { profile }),
-      ...(printed === undefined ? {} : { printed }),
+    const launched: LaunchedOptions = {
+      logLevel: options.logLevel,
+      ...(options.printed === undefined ? {} : { printed: options.printed }),
       logger: own,
       recorder: this.#recorder,
       unjudged: (error) => this.#run.fail(error),
       ready: () => this.#reportStart(),
       evaluating: (sequence) => this.#reportEvaluating(sequence),
-    });
+    };
+    this.#processes = openProcesses(topology, options, launched, (event) => this.#run.report(event));
     this.#run = new Run(topology, {
       processes: this.#processes,
       lock,
@@ -257,7 +259,7 @@ class ForkedLaunch implements Launch {
   /** Once: when every worker has said what it runs on and the first step opens. */
   #reportStart(): void {
     const { devices } = this.#processes;
-    if (this.#isStartReported || !this.#isOpen || devices.length < this.#processes.pids.length) return;
+    if (this.#isStartReported || !this.#isOpen || devices.length < this.#processes.count) return;
     this.#isStartReported = true;
     const names = [...new Set(devices.map(({ device }) => device))];
     const reasons = [...new Set(devices.map(({ reason }) => reason))];

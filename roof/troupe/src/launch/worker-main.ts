@@ -16,9 +16,14 @@ import { Recorder } from '../profile/recorder.ts';
 import { reportsOf } from '../run/reports.ts';
 import { beginWorker } from '../run/worker-life.ts';
 import { surviveClosedTerminal } from './closed-terminal.ts';
-import { homeBesideLead } from './home-beside-lead.ts';
-import { listenAs } from './listening.ts';
-import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
+import { homeOf } from './homes.ts';
+import {
+  sealed,
+  type AgentMessage,
+  type NodeEndpoints,
+  type WorkerArguments,
+  type WorkerMessage,
+} from './protocol.ts';
 
 // Frames that arrive count towards V8's old generation, whose limit is a small multiple of this process's 15 MB of objects: left
 // alone, V8 marks the heap twice a step to free what a step receives (quickstart: 6.6k tokens/s with, 9.0k without that).
@@ -76,17 +81,19 @@ class Worker {
   }
 
   async listen(): Promise<void> {
-    const { rank, incarnation, ...listening } = this.#worker;
+    const { incarnation, listen, seal } = this.#worker;
     const transport = await openZmqTransport({
       node: nodeId(this.#node),
       incarnation,
       clock: this.#clock,
       logger: this.#logger,
-      listen: listenAs(listening, rank + 1),
+      listen,
+      ...(seal === null ? {} : sealed(seal)),
       onFatal: (error) => this.fail(error),
     });
     process.on('message', (message: AgentMessage) => {
       if (message.type === 'configure') this.#mount(message, transport).catch((error) => this.fail(error));
+      if (message.type === 'endpoints') this.#find(message.endpoints, transport);
       if (message.type === 'leave') this.#leave(transport).catch((error) => this.fail(error));
     });
     say({ type: 'listening', endpoints: { node: this.#node, ...transport.endpoints } });
@@ -97,11 +104,8 @@ class Worker {
     transport: ZmqTransport,
   ): Promise<void> {
     const { topology, choices } = message;
-    const { rank, incarnation } = this.#worker;
-    const endpoints = new Map(
-      message.endpoints.map(({ node, ...places }): [string, Endpoints] => [node, places]),
-    );
-    transport.setPeers((peer) => endpoints.get(peer));
+    const { rank, incarnation, agents } = this.#worker;
+    this.#find(message.endpoints, transport);
     const { workers, hosts } = createPlacement(topology);
     const placed = workers[rank];
     const host = hosts.find((each) => each.rank === rank);
@@ -121,7 +125,7 @@ class Worker {
       node: nodeId(this.#node),
       topology,
       reports: reportsOf(job.layout, nodeId(this.#node)),
-      home: homeBesideLead(topology),
+      home: homeOf(topology, agents),
       transport,
       clock: this.#clock,
       logger: this.#logger,
@@ -133,6 +137,11 @@ class Worker {
     const tokens = data === null ? null : toldTokens(data.batches);
     beginWorker(system, job, { worker: workerRank(rank), incarnation, device, tokens });
     say({ type: 'ready', device: device.info.name, reason: device.info.reason });
+  }
+
+  #find(places: readonly NodeEndpoints[], transport: ZmqTransport): void {
+    const endpoints = new Map(places.map(({ node, ...place }): [string, Endpoints] => [node, place]));
+    transport.setPeers((peer) => endpoints.get(peer));
   }
 
   async #leave(transport: ZmqTransport): Promise<void> {

@@ -54,6 +54,7 @@ function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof def
 export class HostedProcesses implements Processes {
   readonly restartsAgents = true;
   readonly beginLead?: NonNullable<Processes['beginLead']>;
+  readonly storeIsBesideLead = false;
   /** What is mounted now, by rank. */
   readonly workers: MountedWorker[] = [];
   readonly #options: HostedOptions;

@@ -8,7 +8,7 @@ export type ExitHandler = (node: NodeId, incarnation: number, reason: string) =>
 /**
  * The processes of a run: this one with the lead, an agent a machine, and one for each worker.
  *
- * A port. Its bodies are forked processes (`launch`), parts of this process (`startCluster`) and a simulated cluster (`simulate`); a
+ * A port. Its bodies are forked processes and those of other machines (`launch`), parts of this process (`startCluster`) and a simulated cluster (`simulate`); a
  * {@link Run} is the same over each.
  */
 export interface Processes {
@@ -16,15 +16,18 @@ export interface Processes {
   readonly lead: ProgramSystem;
   /** A lost agent can begin another life. */
   readonly restartsAgents: boolean;
+  /** Then any machine may be lost; otherwise the store is with the first one's agent. */
+  readonly storeIsBesideLead: boolean;
   /**
    * Begins a later life of the lead; it listens when `begun` has mounted its actors. What is left of the one before may still run: others
    * hear it no more. Absent: a run ends with its lead.
    */
   readonly beginLead?: (life: number, begun: (system: ProgramSystem) => void) => void;
   /**
-   * Begins a life of the agent of a machine, once what is left of the one before has ended; it listens when `begun` has mounted its actors.
+   * Begins a life of the agent of a machine, once what is left of the one before has ended; it listens when its actors are mounted.
    *
    * @param incarnation - from 1, whose `begun` is called at once
+   * @param begun - mounts them, where the agent is in this process; another one mounts its own
    */
   beginAgent(machine: number, incarnation: number, begun: (system: ProgramSystem) => void): void;
   /** The system of the present life of an agent, which hears of the ends of its machine's processes. */

@@ -24,12 +24,21 @@ function machineOf(layout: Layout, node: NodeId): number {
 /**
  * An agent reports that its workers are gone, and the lead that agents are. Between others a broken connection has lost messages, also that
  * to the first agent, whose end would be the lead's own: the step has to be restarted.
+ *
+ * @param storeIsBesideLead - while agents are processes of their own: the first is one like the others
  */
-export function reportsOf(layout: Layout, node: NodeId): Reports {
+export function reportsOf(
+  layout: Layout,
+  node: NodeId,
+  { storeIsBesideLead = false }: { readonly storeIsBesideLead?: boolean } = {},
+): Reports {
   const [role] = partsOf(node);
   const { supervisor } = addresses;
   const isWorker = (other: NodeId): boolean => ['worker', 'host'].includes(partsOf(other)[0]);
   if (role === 'lead') {
+    // Workers load from a store beside the lead, and save there; whether they live their agents say.
+    if (storeIsBesideLead)
+      return { to: supervisor, lossOf: (other) => (isWorker(other) ? 'link.lost' : 'worker.lost') };
     const first = agentNodeOf(0);
     return { to: supervisor, lossOf: (other) => (other === first ? 'link.lost' : 'worker.lost') };
   }

@@ -5,7 +5,7 @@ import { jobOf } from '../job.ts';
 import { createJobSystem } from '../job-system.ts';
 import { localLives } from './lives.ts';
 import type { ExitHandler, Processes } from './processes.ts';
-import { homeBesideLead } from '../launch/home-beside-lead.ts';
+import { homeOf } from '../launch/homes.ts';
 import { reportsOf } from './reports.ts';
 import { Run } from './run.ts';
 
@@ -33,7 +33,7 @@ function silentRun(report: () => unknown = () => {}) {
     node: nodeId(leadNode),
     topology,
     reports: reportsOf(job.layout, leadNode),
-    home: homeBesideLead(topology),
+    home: homeOf(topology, 'beside the lead'),
     logger: silentLogger,
     clock: life.clock,
     transport: life.transport,
@@ -43,6 +43,7 @@ function silentRun(report: () => unknown = () => {}) {
   const processes: Processes = {
     lead,
     restartsAgents: false,
+    storeIsBesideLead: true,
     agentOf: () => lead,
     beginAgent: (_machine, _incarnation, begun) => begun(lead),
     begin: (worker, incarnation) => void asked.push(`begin ${worker} ${incarnation}`),

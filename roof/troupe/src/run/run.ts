@@ -2,6 +2,7 @@ import {
   addresses,
   mountAgent,
   mountLead,
+  mountStoreBesideLead,
   type Job,
   type LeadRestarts,
   type RunFailure,
@@ -237,20 +238,26 @@ export class Run {
   }
 
   #beginAgent(work: RunWork, machine: number, incarnation: number): void {
-    const { storage, ofLead: _ofLead, ...store } = work.store;
     const { job } = work;
-    this.#ports.processes.beginAgent(machine, incarnation, (system) => {
-      // Without a storage nothing is asked of it.
-      const sink = { ...store, storage: storage as Storage, topology: this.#topology.portable };
+    const { processes } = this.#ports;
+    const hasStore = machine === 0 && !processes.storeIsBesideLead;
+    processes.beginAgent(machine, incarnation, (system) => {
       mountAgent(system, job, {
         machine,
         life: incarnation,
-        ...(machine === 0 ? { store: sink } : {}),
+        ...(hasStore ? { store: this.#sinkOf(work) } : {}),
         ...(machine === 0 && this.#restartsLead ? { lead: this.#leadPort(work) } : {}),
       });
       const body = { node: agentNodeOf(machine), incarnation };
       if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body });
     });
+  }
+
+  /** Without a storage nothing is asked of it. */
+  #sinkOf({
+    store: { storage, ofLead: _ofLead, ...store },
+  }: RunWork): Parameters<typeof mountStoreBesideLead>[2] {
+    return { ...store, storage: storage as Storage, topology: this.#topology.portable };
   }
 
   /** How the first machine's agent begins the next life of the lead. */
@@ -278,6 +285,8 @@ export class Run {
         if (this.#leadLife === life) act(...given);
       };
     };
+    if (processes.storeIsBesideLead && life === 1)
+      mountStoreBesideLead(processes.lead, job, this.#sinkOf(work));
     mountLead(processes.lead, job, {
       trainer: {
         report: present((event: RunEvent) => {
@@ -306,6 +315,7 @@ export class Run {
         position: () => position(this.#step),
         limit: lossLimit(this.#topology),
         restartsAgents: processes.restartsAgents,
+        restartsFirstAgent: processes.storeIsBesideLead,
         restart: present((node: NodeId, incarnation: number) => this.#restart(work, node, incarnation)),
       },
     });

@@ -1,0 +1,2 @@
+/** Of all packages, and of the command. */
+export const VERSION = '0.2.0';

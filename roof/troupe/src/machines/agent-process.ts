@@ -1,0 +1,204 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname } from 'node:os';
+import { addresses, mountAgent, type ProgramSystem } from '@troupe/actors';
+import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
+import { agentNodeOf, Layout } from '@troupe/topology';
+import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
+import { surviveClosedTerminal } from '../launch/closed-terminal.ts';
+import { homeOf } from '../launch/homes.ts';
+import { sealed } from '../launch/protocol.ts';
+import { jobOf } from '../job.ts';
+import { createJobSystem } from '../job-system.ts';
+import { machineMemory } from '../machine-memory.ts';
+import { systemClock } from '../ports/clock.ts';
+import { openLogger } from '../ports/open-logger.ts';
+import { reportsOf } from '../run/reports.ts';
+import { exitCodes } from '../run-result.ts';
+import {
+  buildDifference,
+  ownBuild,
+  type AgentBegin,
+  type AgentLine,
+  type LeadLine,
+  type MachineReport,
+} from './agent-protocol.ts';
+import { MachineWorkers } from './machine-workers.ts';
+import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
+
+/** Milliseconds for what is queued to leave. */
+const GOODBYE_MS = 200;
+
+const say = (line: AgentLine): void => {
+  process.stdout.write(lineOf(line));
+};
+
+/** What an agent says of its machine before anything is begun there. */
+function machineReport(): MachineReport {
+  let machineId: string | null = null;
+  try {
+    machineId = readFileSync('/etc/machine-id', 'utf8').trim() || null;
+  } catch {
+    // Containers have none.
+  }
+  const { bytes: memoryBytes } = machineMemory();
+  return { hostname: hostname(), machineId, pid: process.pid, cores: availableParallelism(), memoryBytes };
+}
+
+/** The agent that this process is, once it has been told of which machine. */
+class Agent {
+  readonly #begin: AgentBegin;
+  readonly #node: string;
+  readonly #layout: Layout;
+  readonly #workers: MachineWorkers;
+  readonly #logger: Logger;
+  #transport: ZmqTransport | null = null;
+  #system: ProgramSystem | null = null;
+
+  constructor(begin: AgentBegin, logger: Logger) {
+    this.#begin = begin;
+    this.#node = agentNodeOf(begin.machine);
+    this.#layout = new Layout(begin.topology);
+    this.#logger = logger.child({ node: this.#node });
+    this.#workers = new MachineWorkers(begin, this.#layout, say);
+  }
+
+  async listen(): Promise<void> {
+    const { incarnation, run, keys } = this.#begin;
+    this.#workers.start();
+    const transport = await openZmqTransport({
+      node: nodeId(this.#node),
+      incarnation,
+      clock: systemClock(),
+      logger: this.#logger,
+      listen: this.#workers.ownListening,
+      ...sealed({ run, keys }),
+      onFatal: (error) => this.fail(error),
+    });
+    transport.setPeers((node) => this.#workers.placeOf(node));
+    this.#transport = transport;
+    say({
+      type: 'listening',
+      node: this.#node,
+      incarnation,
+      pid: process.pid,
+      endpoints: transport.endpoints,
+    });
+  }
+
+  hear(line: LeadLine): void {
+    if (line.type === 'configure') this.#mount(line);
+    else if (line.type === 'places') this.#find(line.places);
+    else if (line.type === 'worker.begin') void this.#workers.restart(line);
+    else if (line.type === 'leave') this.#leave().catch((error: unknown) => this.fail(error));
+  }
+
+  fail(error: unknown): void {
+    const { code, message, retryable } = serializeError(error, this.#node);
+    const { incarnation } = this.#begin;
+    say({ type: 'failed', node: this.#node, incarnation, code, message, retryable });
+  }
+
+  killNow(): void {
+    this.#workers.killNow();
+  }
+
+  #find(places: Extract<LeadLine, { readonly type: 'places' }>['places']): void {
+    this.#workers.find(places);
+    this.#transport?.setPeers((node) => this.#workers.placeOf(node));
+  }
+
+  #mount({ choices, data, places }: Extract<LeadLine, { readonly type: 'configure' }>): void {
+    const { machine, incarnation, topology } = this.#begin;
+    assert(this.#transport !== null, 'an agent that listens is configured');
+    this.#find(places);
+    const node = nodeId(this.#node);
+    const system = createJobSystem({
+      node,
+      topology,
+      reports: reportsOf(this.#layout, node, { storeIsBesideLead: true }),
+      home: homeOf(topology, 'on their machines'),
+      transport: this.#transport,
+      clock: systemClock(),
+      logger: this.#logger,
+      schedule: (run) => void setImmediate(run),
+    });
+    this.#system = system;
+    mountAgent(system, jobOf(topology, choices), { machine, life: incarnation });
+    system.listen();
+    if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
+    this.#workers.configure({ choices, data });
+  }
+
+  async #leave(): Promise<void> {
+    this.#system?.stop();
+    const { bytes, messages } = await this.#workers.end();
+    const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
+    say({ type: 'left', bytesSent: bytes + bytesSent, messagesSent: messages + messagesSent });
+    await this.#transport?.close(GOODBYE_MS);
+    process.exit(exitCodes.ok);
+  }
+}
+
+/**
+ * Makes this process the agent of a machine, which is told over standard input what to do, and answers on standard output.
+ *
+ * AGP-1: the end of standard input is the end of the lead: nothing of the machine's processes is left two seconds later.
+ */
+export function runAgent(): Promise<never> {
+  let agent: Agent | null = null;
+  let isBegun = false;
+  const leave = (exitCode: number, why: string): never => {
+    process.stderr.write(`troupe agent: ${why}\n`);
+    return process.exit(exitCode);
+  };
+  // The lead decides when a run ends; a batch system signals all processes of a job.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU']) process.on(signal, () => {});
+  surviveClosedTerminal();
+  process.on('exit', () => agent?.killNow());
+  process.on('uncaughtException', (error) => {
+    agent?.fail(error);
+    leave(exitCodes.failed, error.stack ?? error.message);
+  });
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', () => process.exit(exitCodes.peerLost));
+  const begin = async (line: AgentBegin): Promise<void> => {
+    const { build, topology } = line;
+    say({ type: 'here', build: ownBuild(), ...machineReport() });
+    const difference = buildDifference(build, ownBuild());
+    if (difference !== null) leave(exitCodes.notEnough, `this machine differs from the lead: ${difference}`);
+    assert(line.machine < topology.machines.length, 'a machine is one of the topology');
+    agent = new Agent(line, await openLogger(line.logLevel));
+    await agent.listen().catch((error: unknown) => agent?.fail(error));
+  };
+  const lines = new ProtocolLines<LeadLine>(
+    (line) => {
+      if (line.type !== 'begin') {
+        agent?.hear(line);
+        return;
+      }
+      if (isBegun) leave(exitCodes.usage, 'it was begun twice');
+      isBegun = true;
+      void begin(line);
+    },
+    (text) =>
+      leave(exitCodes.usage, `it is started by the launcher of a run, and was told '${text.slice(0, 80)}'`),
+  );
+  process.stdin.on('data', (bytes: Buffer) => {
+    try {
+      lines.push(bytes);
+    } catch (error) {
+      if (!(error instanceof LineError)) throw error;
+      leave(exitCodes.usage, `${error.message} came from the lead`);
+    }
+  });
+  const gone = (): void => {
+    const why = isBegun
+      ? 'the lead is gone'
+      : 'it is started by the launcher of a run, which tells it over standard input what to do; npx troupe launch';
+    leave(isBegun ? exitCodes.peerLost : exitCodes.usage, why);
+  };
+  process.stdin.on('end', gone);
+  process.stdin.on('error', gone);
+  // What ends it ends the process.
+  return new Promise<never>(() => {});
+}

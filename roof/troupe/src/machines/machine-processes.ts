@@ -1,0 +1,448 @@
+import { randomUUID } from 'node:crypto';
+import { addresses, type ProgramSystem } from '@troupe/actors';
+import { assert, nodeId, TroupeError } from '@troupe/core';
+import type { WaitingEvent } from '@troupe/telemetry';
+import { agentNodeOf, Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
+import { newCurvePair, openZmqTransport, type ZmqTransport } from '@troupe/transport';
+import { MachineDiffersError, LauncherError } from '../errors.ts';
+import { createJobSystem } from '../job-system.ts';
+import { homeOf } from '../launch/homes.ts';
+import { sealed, type RunKeys, type RunSeal } from '../launch/protocol.ts';
+import type {
+  DeviceReport,
+  LaunchedOptions,
+  LaunchedProcesses,
+  Sent,
+  WorkerRun,
+} from '../launch/launched-processes.ts';
+import { systemClock } from '../ports/clock.ts';
+import type { ExitHandler } from '../run/processes.ts';
+import { reportsOf } from '../run/reports.ts';
+import {
+  buildDifference,
+  ownBuild,
+  type AgentBegin,
+  type AgentLine,
+  type Listening,
+} from './agent-protocol.ts';
+import { AwaitedMachines } from './awaited-machines.ts';
+import type { Launcher } from './launcher.ts';
+import { machineListening } from './machine-listening.ts';
+import { nodesOfMachine } from './machine-workers.ts';
+import { RemoteMachine } from './remote-machine.ts';
+
+/** What an agent gets to let its workers say goodbye. */
+const GRACE_MS = 4000;
+/** What the lead gets. */
+const GOODBYE_MS = 200;
+
+export interface MachineOptions extends LaunchedOptions {
+  readonly launcher: Launcher;
+  /** Machines are waited for. */
+  readonly waiting: (event: WaitingEvent) => void;
+}
+
+type Here = Extract<AgentLine, { readonly type: 'here' }>;
+
+/**
+ * The processes of a run over several machines: the lead here, and an agent on each, which a launcher starts and which forks the workers there.
+ *
+ * AGP-4: a machine is lost when its agent is, and begins anew with another life of it; the store is beside the lead, so that any of them may be.
+ * AGP-5: however this process leaves, agents hear their pipes close.
+ */
+export class MachineProcesses implements LaunchedProcesses {
+  readonly restartsAgents = true;
+  readonly storeIsBesideLead = true;
+  readonly count: number;
+  readonly #topology: ResolvedTopology;
+  readonly #options: MachineOptions;
+  readonly #layout: Layout;
+  readonly #clock = systemClock();
+  readonly #seals: readonly RunSeal[];
+  readonly #ownSeal: RunSeal;
+  readonly #machines: readonly RemoteMachine[];
+  readonly #awaited: AwaitedMachines;
+  readonly #places = new Map<string, Listening>();
+  readonly #here = new Map<number, Here>();
+  readonly #devices = new Map<string, DeviceReport>();
+  readonly #pids = new Map<string, number>();
+  readonly #exits: Parameters<ExitHandler>[] = [];
+  readonly #allReady: Promise<void>;
+  #transport: ZmqTransport | null = null;
+  #opening: Promise<ZmqTransport> | null = null;
+  #lead: ProgramSystem | null = null;
+  #run: WorkerRun | null = null;
+  #handler: ExitHandler | null = null;
+  #sent = { bytes: 0, messages: 0 };
+  #isOver = false;
+  #resolveReady: () => void = () => {};
+  #failStart: (error: TroupeError) => void = () => {};
+
+  constructor(topology: ResolvedTopology, options: MachineOptions) {
+    const layout = new Layout(topology);
+    this.#topology = topology;
+    this.#options = options;
+    this.#layout = layout;
+    this.count = Array.from(layout.nodes()).length;
+    const seals = sealsOf(topology, layout);
+    this.#ownSeal = seals.lead;
+    this.#seals = seals.machines;
+    this.#awaited = new AwaitedMachines({
+      hosts: topology.machines.map(({ host }) => host),
+      clock: this.#clock,
+      report: options.waiting,
+    });
+    this.#machines = topology.machines.map((_, machine) => this.#remote(machine));
+    this.#allReady = new Promise<void>((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#failStart = reject;
+    });
+    // Whoever waits for it hears of it.
+    this.#allReady.catch(() => {});
+  }
+
+  get lead(): ProgramSystem {
+    assert(this.#lead !== null, 'the lead has a system when all workers listen');
+    return this.#lead;
+  }
+
+  /** What this process hears of the ends of others it tells itself. */
+  agentOf(): ProgramSystem {
+    return this.lead;
+  }
+
+  /** On their machines. */
+  get pids(): readonly number[] {
+    return Array.from(this.#layout.nodes(), (node) => this.#pids.get(this.#layout.nodeOf(node)) ?? -1);
+  }
+
+  get devices(): readonly DeviceReport[] {
+    return [...this.#devices.values()];
+  }
+
+  sent(): Sent {
+    const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
+    return { bytes: this.#sent.bytes + bytesSent, messages: this.#sent.messages + messagesSent };
+  }
+
+  /** Starts the agents, and opens the lead's sockets; they go on by themselves. */
+  async boot(): Promise<void> {
+    process.once('exit', this.#leaveNothing);
+    for (const machine of this.#machines) machine.start(1);
+    const { wire } = this.#topology;
+    const opening = openZmqTransport({
+      node: nodeId(leadNode),
+      incarnation: 1,
+      clock: this.#clock,
+      logger: this.#options.logger,
+      listen: machineListening({
+        wire,
+        isOnLoopback: this.#isOnLoopback,
+        name: null,
+        port: wire.port === 'auto' ? null : wire.port,
+      })(0),
+      ...sealed(this.#ownSeal),
+    });
+    // Whatever else fails, the end finds the sockets.
+    this.#opening = opening.then((opened) => (this.#transport = opened));
+    this.#opening.catch(() => {});
+  }
+
+  /**
+   * Waits until everybody listens, and opens the lead's system.
+   *
+   * @throws {TroupeError} TROUPE_WORKER_LOST, TROUPE_MACHINE_DIFFERS, or what a worker could not start for
+   */
+  async connect(): Promise<void> {
+    assert(this.#opening !== null, 'processes boot before they are connected');
+    const timer = this.#clock.after(this.#waitMs, () => this.#failStart(this.#late()));
+    const [transport] = await Promise.all([this.#opening, this.#allReady]).finally(() =>
+      this.#clock.cancel(timer),
+    );
+    if (this.#isOver) return;
+    this.#places.set(leadNode, { node: leadNode, incarnation: 1, endpoints: transport.endpoints });
+    transport.setPeers((node) => this.#places.get(node)?.endpoints);
+    const { logger, recorder, unjudged } = this.#options;
+    this.#lead = createJobSystem({
+      node: nodeId(leadNode),
+      topology: this.#topology,
+      reports: reportsOf(this.#layout, leadNode, { storeIsBesideLead: true }),
+      home: homeOf(this.#topology, 'on their machines'),
+      transport,
+      clock: this.#clock,
+      logger,
+      schedule: (run) => void setImmediate(run),
+      unjudged,
+      ...(recorder === null ? {} : { probe: recorder }),
+    });
+  }
+
+  tell(run: WorkerRun): void {
+    this.#run = run;
+  }
+
+  onExit(handler: ExitHandler): void {
+    this.#handler = handler;
+    for (const exit of this.#exits.splice(0)) handler(...exit);
+  }
+
+  beginAgent(machine: number, incarnation: number): void {
+    if (incarnation === 1) this.#configure(machine);
+    else this.#at(machine).start(incarnation);
+  }
+
+  /** The first life of a worker begins with its agent. */
+  begin(worker: WorkerRank, incarnation: number): void {
+    if (incarnation === 1) return;
+    const node = this.#layout.nodeOf(worker);
+    this.#at(this.#layout.machineOf(worker)).beginWorker({ node, incarnation });
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    this.#resolveReady();
+    this.#awaited.close();
+    this.#lead?.stop();
+    this.#options.recorder?.close();
+    await Promise.all(this.#machines.map((machine) => machine.end(GRACE_MS)));
+    await this.#opening?.catch(() => {});
+    await this.#transport?.close(GOODBYE_MS);
+    process.off('exit', this.#leaveNothing);
+  }
+
+  readonly #leaveNothing = (): void => {
+    for (const machine of this.#machines) machine.killNow();
+  };
+
+  get #isOnLoopback(): boolean {
+    return this.#options.launcher.name === 'local';
+  }
+
+  get #waitMs(): number {
+    return 1000 * this.#topology.recovery.waitSeconds;
+  }
+
+  #at(machine: number): RemoteMachine {
+    const found = this.#machines[machine];
+    assert(found, 'a machine is one of the run', { machine });
+    return found;
+  }
+
+  #hostOf(machine: number): string {
+    return this.#topology.machines[machine]?.host ?? '';
+  }
+
+  #remote(machine: number): RemoteMachine {
+    const { launcher } = this.#options;
+    const host = this.#hostOf(machine);
+    const ranks = nodesOfMachine(this.#layout, machine);
+    return new RemoteMachine(
+      {
+        host,
+        agent: agentNodeOf(machine),
+        nodes: ranks.map((rank) => this.#layout.nodeOf(rank)),
+        clock: this.#clock,
+        waitMs: this.#waitMs,
+        command: () => launcher.command(machine, host),
+        begin: (incarnation, lives) => this.#begin(machine, incarnation, lives),
+      },
+      {
+        line: (line) => this.#heard(machine, line),
+        listens: (place) => this.#listens(machine, place),
+        ready: () => this.#ready(machine),
+        lost: (incarnation, reason) => this.#lost(machine, incarnation, reason),
+        away: (reason) => this.#away(reason),
+        awaited: () => this.#awaited.await(machine),
+        came: () => this.#awaited.came(machine),
+        printed: (text) => {
+          const { printed, logLevel: level } = this.#options;
+          if (printed !== undefined) printed(agentNodeOf(machine), `${text}\n`);
+          else if (level !== 'silent') process.stderr.write(`${host}: ${text}\n`);
+        },
+      },
+    );
+  }
+
+  #begin(machine: number, incarnation: number, lives: AgentBegin['lives']): AgentBegin {
+    const seal = this.#seals[machine];
+    assert(seal, 'every machine has its keys', { machine });
+    return {
+      type: 'begin',
+      build: ownBuild(),
+      run: seal.run,
+      machine,
+      host: this.#hostOf(machine),
+      incarnation,
+      lives,
+      topology: this.#topology,
+      keys: seal.keys,
+      isOnLoopback: this.#isOnLoopback,
+      port: this.#portOf(machine),
+      logLevel: this.#options.logLevel,
+    };
+  }
+
+  /** Behind those of the lead, and of other machines where all of them are one. */
+  #portOf(machine: number): number | null {
+    const { port } = this.#topology.wire;
+    if (port === 'auto') return null;
+    const before = this.#isOnLoopback
+      ? Array.from({ length: machine }, (_, each) => 1 + nodesOfMachine(this.#layout, each).length)
+      : [];
+    return port + 2 + 2 * before.reduce((sum, each) => sum + each, 0);
+  }
+
+  #lost(machine: number, incarnation: number, reason: string): void {
+    if (this.#lead === null) this.#away(`${this.#hostOf(machine)} was lost before the run began (${reason})`);
+    const body = { node: agentNodeOf(machine), incarnation, reason };
+    this.#lead?.tell(addresses.supervisor, 'worker.lost', { body });
+  }
+
+  #away(reason: string): void {
+    this.#refuse(new TroupeError('TROUPE_WORKER_LOST', reason, { retryable: true }));
+  }
+
+  #late(): TroupeError {
+    const missing = this.#machines.flatMap((machine, index) =>
+      machine.isReady ? [] : [this.#hostOf(index)],
+    );
+    return new TroupeError(
+      'TROUPE_WORKER_LOST',
+      `${missing.length} of ${this.#machines.length} machines were not there after ${this.#waitMs / 1000} s (${missing.join(', ')}); recovery.waitSeconds is how long they are waited for`,
+      { retryable: true },
+    );
+  }
+
+  #heard(machine: number, line: Exclude<AgentLine, Listening>): void {
+    switch (line.type) {
+      case 'here':
+        this.#came(machine, line);
+        return;
+      case 'ready':
+        this.#devices.set(line.node, line);
+        this.#options.ready();
+        return;
+      case 'evaluating':
+        this.#options.evaluating(line.sequence);
+        return;
+      case 'left':
+        this.#sent = {
+          bytes: this.#sent.bytes + line.bytesSent,
+          messages: this.#sent.messages + line.messagesSent,
+        };
+        return;
+      case 'lost':
+        this.#exited(line);
+        return;
+      case 'failed':
+        this.#failed(line);
+    }
+  }
+
+  /** AGP-6: every machine computes as the lead's does, and is one. */
+  #came(machine: number, line: Here): void {
+    const host = this.#hostOf(machine);
+    const difference = buildDifference(ownBuild(), line.build);
+    if (difference !== null) this.#refuse(new MachineDiffersError(host, difference));
+    for (const [other, { hostname, machineId }] of this.#here)
+      if (
+        other !== machine &&
+        !this.#isOnLoopback &&
+        machineId !== null &&
+        machineId === line.machineId &&
+        hostname === line.hostname
+      )
+        this.#refuse(
+          new LauncherError(
+            `${this.#hostOf(other)} and ${host} are one machine (${hostname}); name it once, with the devices of both`,
+          ),
+        );
+    this.#here.set(machine, line);
+  }
+
+  #refuse(error: TroupeError): void {
+    this.#failStart(error);
+    if (this.#lead !== null) this.#options.unjudged(error);
+  }
+
+  #listens(machine: number, { pid, ...place }: Listening & { readonly pid: number }): void {
+    const { node, incarnation, endpoints } = place;
+    this.#places.set(node, { node, incarnation, endpoints });
+    this.#pids.set(node, pid);
+    // The first time all hear of all at once, and of a machine that comes back when all of it listens.
+    if (this.#at(machine).isReady) this.#spread([this.#places.get(node) ?? place]);
+  }
+
+  #ready(machine: number): void {
+    if (this.#lead === null) {
+      if (this.#machines.every((each) => each.isReady)) this.#resolveReady();
+      return;
+    }
+    const own = (node: string): boolean =>
+      node === agentNodeOf(machine) ||
+      nodesOfMachine(this.#layout, machine).some((rank) => this.#layout.nodeOf(rank) === node);
+    this.#spread(
+      [...this.#places.values()].filter(({ node }) => own(node)),
+      machine,
+    );
+    this.#configure(machine);
+  }
+
+  #spread(places: readonly Listening[], but = -1): void {
+    this.#transport?.setPeers((node) => this.#places.get(node)?.endpoints);
+    for (const [index, machine] of this.#machines.entries())
+      if (index !== but) machine.tell({ type: 'places', places });
+  }
+
+  #configure(machine: number): void {
+    assert(this.#run !== null, 'an agent is configured when the run is known');
+    const places = [...this.#places.values()];
+    this.#at(machine).tell({ type: 'configure', ...this.#run, places });
+  }
+
+  #exited({ node, incarnation, reason }: Extract<AgentLine, { readonly type: 'lost' }>): void {
+    if (this.#lead === null)
+      this.#failStart(
+        new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
+          retryable: true,
+        }),
+      );
+    else if (this.#handler === null) this.#exits.push([nodeId(node), incarnation, reason]);
+    else this.#handler(nodeId(node), incarnation, reason);
+  }
+
+  #failed({
+    node,
+    incarnation,
+    code,
+    message,
+    retryable,
+  }: Extract<AgentLine, { readonly type: 'failed' }>): void {
+    this.#failStart(new TroupeError(code, `${node}: ${message}`, { retryable }));
+    const body = { actor: node, code, message, retryable, node, incarnation };
+    this.#lead?.tell(addresses.supervisor, 'actor.failed', { body });
+  }
+}
+
+/** A name for the run, and a pair of keys for the lead and for each machine: new ones every time. */
+function sealsOf(
+  { machines, wire, launcher }: ResolvedTopology,
+  layout: Layout,
+): { readonly lead: RunSeal; readonly machines: readonly RunSeal[] } {
+  const run = randomUUID();
+  if (wire.security === 'none' && launcher?.kind === 'local')
+    return { lead: { run, keys: null }, machines: machines.map(() => ({ run, keys: null })) };
+  const own = newCurvePair();
+  const pairs = machines.map(() => newCurvePair());
+  const nodes: RunKeys['nodes'] = [
+    [leadNode, own.public],
+    ...pairs.flatMap(({ public: key }, machine): RunKeys['nodes'] => [
+      [agentNodeOf(machine), key],
+      ...nodesOfMachine(layout, machine).map((rank) => [layout.nodeOf(rank), key] as const),
+    ]),
+  ];
+  return {
+    lead: { run, keys: { ...own, nodes } },
+    machines: pairs.map((pair) => ({ run, keys: { ...pair, nodes } })),
+  };
+}

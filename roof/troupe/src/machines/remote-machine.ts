@@ -1,0 +1,166 @@
+import { assert, type Clock, type TimerHandle } from '@troupe/core';
+import { AgentPipe } from './agent-pipe.ts';
+import type { AgentBegin, AgentLine, LeadLine, Life, Listening } from './agent-protocol.ts';
+import type { LauncherCommand } from './launcher.ts';
+
+/** Between two tries to reach a machine that is away. */
+const RETRY_MS = 2000;
+
+export interface RemoteMachineOptions {
+  readonly host: string;
+  /** Node of its agent, and those of its workers and hosts. */
+  readonly agent: string;
+  readonly nodes: readonly string[];
+  readonly clock: Clock;
+  /** Longest wait for its next agent. */
+  readonly waitMs: number;
+  readonly command: () => LauncherCommand;
+  readonly begin: (incarnation: number, lives: readonly Life[]) => AgentBegin;
+}
+
+export interface RemoteMachineHandlers {
+  /** Whatever else its agent says. */
+  readonly line: (line: Exclude<AgentLine, Listening>) => void;
+  /** A process of it listens. */
+  readonly listens: (place: Listening & { readonly pid: number }) => void;
+  /** All of them do, for the first time in this life of its agent. */
+  readonly ready: () => void;
+  /** Its agent, which was ready, has ended. */
+  readonly lost: (incarnation: number, reason: string) => void;
+  /** It could not be begun: at the start at once, later when the wait is over. */
+  readonly away: (reason: string) => void;
+  readonly awaited: () => void;
+  readonly came: () => void;
+  readonly printed: (line: string) => void;
+}
+
+/**
+ * A machine of a run, as the lead sees it: an agent there, started anew until it comes, and its workers.
+ *
+ * AGP-3: of one machine the lead hears one life at a time; what an ended one still says is not heard.
+ */
+export class RemoteMachine {
+  readonly #options: RemoteMachineOptions;
+  readonly #handlers: RemoteMachineHandlers;
+  /** Life of each worker that was asked for last. */
+  readonly #lives = new Map<string, number>();
+  readonly #listening = new Set<string>();
+  #incarnation = 0;
+  #pipe: AgentPipe | null = null;
+  /** The present life has been told which it is. */
+  #isBegun = false;
+  #isReady = false;
+  #isOver = false;
+  #sinceMs = 0;
+  #timer: TimerHandle | null = null;
+
+  constructor(options: RemoteMachineOptions, handlers: RemoteMachineHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+  }
+
+  /** Begins a life of its agent, once what is left here of the one before has ended. */
+  start(incarnation: number): void {
+    assert(incarnation > this.#incarnation, 'lives of an agent rise', { incarnation });
+    this.#incarnation = incarnation;
+    this.#sinceMs = this.#options.clock.now();
+    this.#handlers.awaited();
+    void this.#replace();
+  }
+
+  /** Begins a life of a worker, with its agent where that is not there yet. */
+  beginWorker(life: Life): void {
+    this.#lives.set(life.node, life.incarnation);
+    if (this.#isBegun) this.#pipe?.send({ type: 'worker.begin', ...life });
+  }
+
+  /** To an agent that is ready; one that is not is told all of it when it is. */
+  tell(line: LeadLine): void {
+    if (this.#isReady) this.#pipe?.send(line);
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  async end(graceMs: number): Promise<void> {
+    this.#close();
+    await this.#pipe?.end(graceMs);
+  }
+
+  killNow(): void {
+    this.#close();
+    this.#pipe?.killNow();
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    if (this.#timer !== null) this.#options.clock.cancel(this.#timer);
+  }
+
+  async #replace(): Promise<void> {
+    const incarnation = this.#incarnation;
+    if (this.#timer !== null) this.#options.clock.cancel(this.#timer);
+    this.#timer = null;
+    this.#isBegun = false;
+    this.#isReady = false;
+    this.#listening.clear();
+    await this.#pipe?.kill();
+    // Another one was asked for meanwhile.
+    if (this.#isOver || incarnation !== this.#incarnation) return;
+    this.#open(incarnation);
+  }
+
+  #open(incarnation: number): void {
+    const { clock, command, begin, nodes } = this.#options;
+    const pipe: AgentPipe = new AgentPipe(command(), clock, {
+      line: (line) => {
+        if (pipe === this.#pipe && !this.#isOver) this.#heard(line);
+      },
+      ended: (reason) => {
+        if (pipe === this.#pipe && !this.#isOver) this.#ended(reason);
+      },
+      printed: this.#handlers.printed,
+    });
+    this.#pipe = pipe;
+    this.#isBegun = true;
+    const lives = nodes.map((node) => ({ node, incarnation: this.#lives.get(node) ?? 1 }));
+    pipe.send(begin(incarnation, lives));
+  }
+
+  #heard(line: AgentLine): void {
+    if (line.type !== 'listening') {
+      if (line.type === 'here') this.#handlers.came();
+      this.#handlers.line(line);
+      return;
+    }
+    const { agent, nodes } = this.#options;
+    const { node, incarnation } = line;
+    const present = node === agent ? this.#incarnation : (this.#lives.get(node) ?? 1);
+    if (incarnation !== present) return;
+    this.#handlers.listens(line);
+    this.#listening.add(node);
+    if (this.#isReady || this.#listening.size <= nodes.length) return;
+    this.#isReady = true;
+    this.#handlers.ready();
+  }
+
+  #ended(reason: string): void {
+    const { clock, waitMs, host } = this.#options;
+    const incarnation = this.#incarnation;
+    this.#isBegun = false;
+    if (this.#isReady) {
+      this.#isReady = false;
+      this.#handlers.lost(incarnation, reason);
+      return;
+    }
+    const waitedMs = clock.now() - this.#sinceMs;
+    if (incarnation === 1 || waitedMs >= waitMs)
+      this.#handlers.away(
+        incarnation === 1
+          ? `the agent of ${host} ended before the run began (${reason})`
+          : `${host} was lost and did not come back within ${waitMs / 1000} s (${reason})`,
+      );
+    else this.#timer = clock.after(RETRY_MS, () => void this.#replace());
+  }
+}
