@@ -3,6 +3,7 @@ import { installMissing, whyMissing, whyNoLab } from './lab/permitted.ts';
 import { doctorRow } from './rows/doctor-row.ts';
 import { playRow } from './rows/row.ts';
 import { slurmRows } from './rows/slurm-rows.ts';
+import { slurmRunRows } from './rows/slurm-run-rows.ts';
 import { runRows } from './rows/run-rows.ts';
 import { transportRows } from './rows/transport-rows.ts';
 import { trustRows } from './rows/trust-rows.ts';
@@ -13,8 +14,8 @@ const usage = `npm run test:machines [-- --only TEXT]
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } });
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const rows = [...transportRows, ...trustRows, doctorRow, ...runRows, ...slurmRows].filter(({ name }) =>
-  name.includes(values.only ?? ''),
+const rows = [...transportRows, ...trustRows, doctorRow, ...runRows, ...slurmRows, ...slurmRunRows].filter(
+  ({ name }) => name.includes(values.only ?? ''),
 );
 
 /** Plays every row, one behind the other, since they measure; how many did not hold, and how many could not be played. */

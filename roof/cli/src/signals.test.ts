@@ -116,7 +116,7 @@ for (const [title, [depth, under]] of Object.entries(nohups)) {
     const cli = new CliProcess(args, { cwd: folder, under, hasOwnSession: true });
     await cli.line(jsonStep);
     let agent = cli.pid;
-    for (let level = 0; level < depth; level++) agent = cli.children(agent)[0] ?? -1;
+    for (let level = 0; level < depth; level++) agent = cli.children(agent)[0] ?? NaN;
     t.is(cli.children(agent).length, 2, 'it is the agent of two workers');
     process.kill(agent, 'SIGHUP');
     // The signal has been heard when ten steps have passed.
