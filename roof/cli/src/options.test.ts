@@ -166,6 +166,12 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
     [['doctor', '--hosts', '-oProxyCommand=x'], /--hosts: '-oProxyCommand=x' is no name that ssh takes/],
     [['doctor', '--port', '7000'], /--port goes with --hosts/],
   ],
+  '--launcher': [
+    [
+      ['launch', 'small.yaml', '--launcher', 'slurm'],
+      /the nodes of an allocation, .*no SLURM_JOB_ID.*--dry-run/,
+    ],
+  ],
   '--hostfile': [
     [['launch', 'small.yaml', '--hostfile', 'none'], /--hostfile: cannot read 'none' \(ENOENT\)/],
     [
