@@ -87,7 +87,7 @@ test.serial(
     const pids = new Set<number>();
     const { losses, result } = await launched((step, { workerPids }) => {
       for (const pid of workerPids) pids.add(pid);
-      if (step === 2) process.kill(parentOf(workerPids[0] ?? -1), 'SIGKILL');
+      if (step === 2) process.kill(parentOf(workerPids[0] ?? NaN), 'SIGKILL');
     });
     const { error } = await result;
     t.is(error, null);
