@@ -3,6 +3,18 @@ import { MOST_WORKERS } from './clusters.ts';
 
 type Fault = Simulation['struck'][number]['fault'];
 
+/** What may take a worker away, or messages between two; a run makes good so many losses and no more (`recovery.losses`). */
+const losing = new Set([
+  'crash',
+  'hang',
+  'partition',
+  'drop',
+  'duplicate',
+  'corrupt',
+  'skew',
+  'lost-unsynced',
+]);
+
 /** An end before the last step: how it looks, and the fault that gives a run no other way. */
 const ends: readonly {
   readonly name: string;
@@ -38,19 +50,14 @@ const ends: readonly {
       sentence.startsWith('lead/0 was lost') &&
       (kind === 'crash' ? ['lead/0', 'agent/0', 'machine/0'].includes(target) : kind === 'lost-unsynced'),
   },
+  {
+    name: 'the lead was lost too often',
+    exitCode: 76,
+    code: 'TROUPE_LEAD_LOST',
+    explains: ({ kind, target }, sentence) =>
+      losing.has(kind) && target.includes('lead/0') && sentence.startsWith('lead/0'),
+  },
 ];
-
-/** What may take a worker away, or messages between two; a run makes good so many losses and no more (`recovery.losses`). */
-const losing = new Set([
-  'crash',
-  'hang',
-  'partition',
-  'drop',
-  'duplicate',
-  'corrupt',
-  'skew',
-  'lost-unsynced',
-]);
 
 /** Workers that a fault may take away at once: those of a machine, or all when the agent hears of none of them ({@link MOST_WORKERS}). */
 const lossesBy = ({ kind, target }: Fault): number =>

@@ -52,7 +52,7 @@ export function drawFaults(options: SwarmOptions): readonly Fault[] {
   const most = options.most ?? (uniform() < 0.25 ? 20 : 6);
   // Faults at steps alone, a mixture, or hardly any: what goes wrong during a recovery, a commit or a checkpoint needs several of them there.
   const share = options.watched === undefined ? 0 : pick([0, 0.5, 1, 1]);
-  // The lead holds the trainer, the agent of machine 0 the store: without them a run cannot go on, so they are struck seldom.
+  // With the agent of machine 0 goes the store, without which a run cannot go on, and with the lead all that is under way: they are struck seldom.
   const process = (): string => {
     if (uniform() < 0.06) return pick(['lead/0', 'agent/0', `agent/${below(options.numMachines)}`]);
     if (options.numMachines > 1 && uniform() < 0.15) return `machine/${1 + below(options.numMachines - 1)}`;
