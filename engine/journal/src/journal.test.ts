@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Storage } from '@troupe/core';
 import { memoryStorage, type MemoryStorage, type StorageOperation } from '@troupe/sim';
 import { claimEpoch, newestEpoch } from './epoch/lead-claim.ts';
 import { openJournal, type Journal } from './journal.ts';
@@ -186,4 +187,31 @@ test('claims: LED-1, of all who claim an epoch one gets it, and none that is not
   t.is(await newestEpoch(place), 2);
   await place.storage.writeAtomic('runs/a/leading', new Uint8Array(0));
   t.is(await newestEpoch(place), 2);
+});
+
+test('journal: TKO-5, a disk that misreads once, or keeps a part of what a new lead writes, loses nothing', async (t) => {
+  for (const fault of ['misread', 'torn', 'torn for good'] as const) {
+    const storage = memoryStorage();
+    const old = await open(storage);
+    for (const step of [1, 2]) await old.append(plainRecord(step));
+    let numReads = 0;
+    const failing: Pick<Storage, 'exists' | 'read' | 'writeAtomic'> = {
+      exists: (name) => storage.exists(name),
+      read: async (name: string) => {
+        const bytes = await storage.read(name);
+        if (fault === 'misread' && numReads++ === 0) bytes[99] = (bytes[99] ?? 0) ^ 1;
+        return bytes;
+      },
+      writeAtomic: async (name: string, bytes: Uint8Array) => {
+        await storage.writeAtomic(name, bytes);
+        if (fault === 'torn for good' || (fault === 'torn' && numReads++ === 0)) storage.tear(name, 500);
+      },
+    };
+    const opened = openJournal({ storage: failing as Storage, path, cutsOff: true });
+    if (fault === 'torn for good') await t.throwsAsync(opened, { code: 'TROUPE_JOURNAL_DAMAGED' });
+    else {
+      t.is((await opened).newest?.step, 2, fault);
+      t.deepEqual(await stepsIn(storage), [1, 2], fault);
+    }
+  }
 });

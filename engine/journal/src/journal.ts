@@ -1,5 +1,6 @@
 import { assert, parentFolder, storagePath, type GrowingFile, type Storage } from '@troupe/core';
-import { readJournal } from './journal-text.ts';
+import { JournalDamagedError } from './errors.ts';
+import { readJournal, type JournalText } from './journal-text.ts';
 import { lineOf } from './line.ts';
 import { compareRecords, type JournalRecord } from './record.ts';
 import { jsonOf } from './record-json.ts';
@@ -134,6 +135,35 @@ export class Journal {
   }
 }
 
+/** What is damaged is read once more: a disk may have misread what it holds. */
+async function readWhole(
+  storage: Storage,
+  path: string,
+): Promise<JournalText & { readonly bytes: Uint8Array }> {
+  if (!(await storage.exists(path))) return { bytes: new Uint8Array(0), records: [], intactBytes: 0 };
+  try {
+    const bytes = await storage.read(path);
+    return { bytes, ...readJournal(path, bytes) };
+  } catch (error) {
+    if (!(error instanceof JournalDamagedError)) throw error;
+    const bytes = await storage.read(path);
+    return { bytes, ...readJournal(path, bytes) };
+  }
+}
+
+/** Writings of a file that a disk has kept a part of, and said that it was whole. */
+const MOST_WRITINGS = 3;
+
+/** What takes the place of the journal is looked at: nothing but this process knows what it was to be. */
+async function writeWhole(storage: Storage, path: string, bytes: Uint8Array): Promise<void> {
+  for (let writing = 0; writing < MOST_WRITINGS; writing++) {
+    await storage.writeAtomic(path, bytes);
+    const written = await storage.read(path);
+    if (written.byteLength === bytes.byteLength && written.every((byte, at) => byte === bytes[at])) return;
+  }
+  throw new JournalDamagedError(path, 1, `the disk did not keep what was written ${MOST_WRITINGS} times`);
+}
+
 /**
  * Opens the journal of a run; one that is not there is empty, which is legal (another node, an empty disk).
  *
@@ -142,10 +172,9 @@ export class Journal {
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const { storage, path, cutsOff = false } = options;
-  const bytes = (await storage.exists(path)) ? await storage.read(path) : new Uint8Array(0);
-  const { records, intactBytes } = readJournal(path, bytes);
+  const { bytes, records, intactBytes } = await readWhole(storage, path);
   // What was cut off would stand in front of the next record. In a new file what was read lasts, also what nobody had synced yet (TKO-5).
   if (intactBytes < bytes.byteLength || (cutsOff && bytes.byteLength > 0))
-    await storage.writeAtomic(path, bytes.subarray(0, intactBytes));
+    await writeWhole(storage, path, bytes.subarray(0, intactBytes));
   return new Journal(options, records, intactBytes);
 }
