@@ -1,9 +1,15 @@
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { assert } from '@troupe/core';
 import { resolveTopology } from '@troupe/topology';
 import { launch, type Launch } from '../launch/launch.ts';
 import type { RunResult } from '../run-result.ts';
 import { startCluster } from '../start-cluster.ts';
+import { buildDifference, ownBuild } from './agent-protocol.ts';
+import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
 const STEPS = 6;
 
@@ -46,7 +52,7 @@ async function launched(step: (step: number, run: Launch) => void = () => {}): P
       losses.push(event.loss);
       if (run !== null) step(event.step, run);
     },
-    logLevel: (process.env['LOG'] ?? 'silent') as 'silent',
+    logLevel: 'silent',
     peakFlops: null,
   });
   return { run, losses, result: run.result };
@@ -62,7 +68,52 @@ const statOf = (pid: number): readonly string[] | null => {
   }
 };
 const isAlive = (pid: number): boolean => !['Z', undefined].includes(statOf(pid)?.[0]);
-const parentOf = (pid: number): number => Number(statOf(pid)?.[1]);
+function parentOf(pid: number): number {
+  const parent = Number(statOf(pid)?.[1]);
+  assert(parent > 1, 'a worker has an agent', { pid });
+  return parent;
+}
+
+/** Whether a condition holds, which is waited for. */
+async function holdsWithin(seconds: number, condition: () => boolean): Promise<boolean> {
+  const endMs = performance.now() + 1000 * seconds;
+  while (!condition() && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 20));
+  return condition();
+}
+
+test('lines: LIN-1, messages arrive whole wherever they are cut, and what else is printed is none', (t) => {
+  const messages: object[] = [];
+  const others: string[] = [];
+  const sent = [{ type: 'leave' }, { type: 'here', hostname: 'Zürich\n@troupe {' }] as const;
+  const bytes = Buffer.from(`module loaded\nno end${lineOf(sent[0])}\n${lineOf(sent[1])}{"type":"leave"}\n`);
+  const lines = new ProtocolLines(
+    (message) => messages.push(message),
+    (line) => others.push(line),
+  );
+  for (let at = 0; at < bytes.length; at++) lines.push(bytes.subarray(at, at + 1));
+  t.deepEqual(messages, [...sent]);
+  t.deepEqual(others, ['module loaded', 'no end', '{"type":"leave"}']);
+});
+
+test('lines: LIN-1, what is damaged or too long is refused in one sentence', (t) => {
+  const ignore = (): void => {};
+  const read = (text: string): string => {
+    const lines = new ProtocolLines(ignore, ignore, 100);
+    return t.throws(() => lines.push(Buffer.from(text)), { instanceOf: LineError }).message;
+  };
+  t.is(read('@troupe {"type":"lea\n'), 'a line that is cut or damaged, of 20 characters');
+  t.is(read('@troupe {"typ":"leave"}\n'), 'a line without a type');
+  t.is(read(`@troupe ${'x'.repeat(200)}`), 'a line of more than 100 characters');
+});
+
+test('build: AGP-6, another Troupe, Node or protocol is named with both values', (t) => {
+  const own = ownBuild();
+  t.is(buildDifference(own, own), null);
+  t.is(
+    buildDifference({ ...own, troupe: '1.0.0' }, { ...own, troupe: '1.1.0', protocol: 9 }),
+    `protocol is 9 there and ${own.protocol} with the lead; troupe is 1.1.0 there and 1.0.0 with the lead`,
+  );
+});
 
 test.serial(
   'machines: two agents compute what one process does, bit for bit, and nothing is left',
@@ -74,7 +125,7 @@ test.serial(
     t.is(error, null);
     t.is(exitCode, 0);
     t.deepEqual(losses, expected);
-    t.true(run.sent().messages > 20, 'agents tell what was sent');
+    t.true(run.sent().messages > 100, 'agents tell what was sent');
     t.is(new Set(pids).size, 2);
     t.deepEqual(pids.filter(isAlive), []);
   },
@@ -87,12 +138,52 @@ test.serial(
     const pids = new Set<number>();
     const { losses, result } = await launched((step, { workerPids }) => {
       for (const pid of workerPids) pids.add(pid);
-      if (step === 2) process.kill(parentOf(workerPids[0] ?? NaN), 'SIGKILL');
+      if (step !== 2) return;
+      const [worker] = workerPids;
+      assert(worker !== undefined && worker > 1, 'its process is known');
+      const agent = parentOf(worker);
+      // One that stands still does not hear that its agent is gone.
+      process.kill(worker, 'SIGSTOP');
+      process.kill(agent, 'SIGKILL');
     });
     const { error } = await result;
     t.is(error, null);
     t.deepEqual(losses.slice(-STEPS), expected);
     t.true(pids.size >= 3, 'the machine has a new worker');
     t.deepEqual([...pids].filter(isAlive), []);
+  },
+);
+
+test.serial(
+  'machines: when the lead is killed nothing is left, also of a worker that stands still',
+  async (t) => {
+    const launchUrl = JSON.stringify(new URL('../launch/launch.js', import.meta.url).href);
+    const { file } = topologyOf({ ...two, train: { steps: 100_000, batch: 8, grains: 4 } });
+    const program = `
+    import { launch } from ${launchUrl};
+    import { resolveTopology } from '@troupe/topology';
+    const report = ({ event }) => event === 'step' && console.log(JSON.stringify(run.workerPids));
+    const options = { checkpoints: null, report, logLevel: 'silent', peakFlops: null };
+    const run = await launch(resolveTopology(${JSON.stringify(file)}), options);`;
+    const lead = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: fileURLToPath(new URL('.', import.meta.url)),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const line = await new Promise<string>((resolve) =>
+        createInterface(lead.stdout).once('line', (found) => resolve(String(found))),
+      );
+      const workers = JSON.parse(line) as readonly number[];
+      const all = [...workers, ...workers.map(parentOf)];
+      t.is(all.filter(isAlive).length, 4);
+      const [worker] = workers;
+      assert(worker !== undefined && worker > 1, 'its process is known');
+      process.kill(worker, 'SIGSTOP');
+      lead.kill('SIGKILL');
+      await holdsWithin(5, () => !all.some(isAlive));
+      t.deepEqual(all.filter(isAlive), []);
+    } finally {
+      lead.kill('SIGKILL');
+    }
   },
 );

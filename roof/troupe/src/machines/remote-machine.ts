@@ -115,7 +115,8 @@ export class RemoteMachine {
     const { clock, command, begin, nodes } = this.#options;
     const pipe: AgentPipe = new AgentPipe(command(), clock, {
       line: (line) => {
-        if (pipe === this.#pipe && !this.#isOver) this.#heard(line);
+        // What was sent is told when all is over.
+        if (pipe === this.#pipe && (!this.#isOver || line.type === 'left')) this.#heard(line);
       },
       ended: (reason) => {
         if (pipe === this.#pipe && !this.#isOver) this.#ended(reason);
