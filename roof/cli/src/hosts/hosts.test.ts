@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { shellWord } from '@troupe/core';
 import test from 'ava';
 import { runCli } from '../testing/cli-process.ts';
+import { workplace } from '../testing/workplace.ts';
 import { hostScript, type HostPlan } from './host-program.ts';
 import { machinesOfHostfile } from './host-file.ts';
 import { factsOf, hostsOf, type HostReport } from './host-report.ts';
@@ -157,4 +158,20 @@ test('doctor --hosts: a name that is none is a usage error', async (t) => {
     const { code, stderr } = await runCli(['doctor', `--hosts=${hosts}`], { cwd: tmpdir() });
     t.is(code, 2, stderr);
   }
+});
+
+test('launch --dry-run: prints what would reach each machine of a hostfile, and runs nothing', async (t) => {
+  const place = workplace(t);
+  writeFileSync(join(place.folder, 'hosts'), 'gpu-1 slots=1\ngpu-2 slots=1\n');
+  const line = ['launch', 'small.yaml', '--hostfile', 'hosts', '--launcher', 'ssh', '--dry-run'];
+  const set = ['--set', "launcher.ssh={workdir: /data, prelude: it's, command: npx troupe}"];
+  const { code, stdout, stderr } = await runCli([...line, ...set], { cwd: place.folder });
+  t.is(code, 0, stderr);
+  const [first, command = '', second] = stdout.split('\n');
+  t.deepEqual([first, second], ['# machine 0, gpu-1', '# machine 1, gpu-2']);
+  t.regex(command, /^ssh -T .* -- gpu-1 'exec sh -c /);
+  t.false(existsSync(join(place.folder, 'run')));
+  const none = await runCli(['launch', 'small.yaml', '--dry-run'], { cwd: place.folder });
+  t.is(none.code, 2, none.stderr);
+  t.regex(none.stderr, /this run starts processes of this one/);
 });
