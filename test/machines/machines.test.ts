@@ -10,6 +10,7 @@ import { PROGRAM, SHARED } from './lab/scripts.ts';
 import { hostProgram } from './lab/talk.ts';
 import { doctorRow } from './rows/doctor-row.ts';
 import { playRow } from './rows/row.ts';
+import { runRows } from './rows/run-rows.ts';
 
 const reason = await whyNoLab();
 
@@ -137,6 +138,13 @@ withLab('whatever ends its program ends a lab, and nothing of it is seen on the 
   for (const end = performance.now() + 10_000; left().length > 0 && performance.now() < end;);
   t.deepEqual(left(), []);
 });
+
+const [firstRun] = runRows;
+if (firstRun !== undefined)
+  withLab(firstRun.name, async (t) => {
+    t.log(await playRow(firstRun));
+    t.pass();
+  });
 
 withLab(doctorRow.name, async (t) => {
   t.log(await playRow(doctorRow));

@@ -1,11 +1,10 @@
 import { deepStrictEqual } from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import type { Lab } from '../lab/lab.ts';
-import type { Machine } from '../lab/machine.ts';
+import { SHARED } from '../lab/scripts.ts';
 import { Talk } from '../lab/talk.ts';
 import { expectedFigures, lastFigures, writeData, writeRun } from './run-figures.ts';
 
-/** Where each machine has the data of a run, and the first one its run folder. */
+/** Where each machine has the data of a run, and the first one its run folder, unless a disk is shared. */
 const WORK = '/home/troupe/work';
 
 export interface LabRunOptions {
@@ -13,6 +12,8 @@ export interface LabRunOptions {
   /** Devices of each machine. Default: two. */
   readonly devices?: number;
   readonly set: readonly string[];
+  /** Whether all of it lies on a disk that the machines share. Default: on each a copy. */
+  readonly isShared?: boolean;
 }
 
 /** `troupe launch --launcher ssh` on the first machine of a lab, over all of them. */
@@ -20,14 +21,20 @@ export class LabRun {
   readonly talk: Talk;
   readonly #steps: number;
 
-  constructor(lab: Lab, { steps, devices = 2, set }: LabRunOptions) {
+  constructor(lab: Lab, { steps, devices = 2, set, isShared = false }: LabRunOptions) {
     this.#steps = steps;
-    for (const machine of lab.machines) giveData(machine);
-    writeRun(lab.at(0).path(WORK), steps);
+    const work = isShared ? SHARED : WORK;
+    for (const machine of lab.machines) writeData(machine.path(work));
+    writeRun(lab.at(0).path(work), steps);
     const ids = Array.from({ length: devices }, (_, index) => `cpu:${index}`).join(', ');
     const machines = lab.machines.map(({ name }) => `{host: ${name}, devices: [${ids}]}`).join(', ');
-    const settings = [`machines=[${machines}]`, `launcher.ssh.workdir=${WORK}`, ...set];
-    const command = ['launch', `${WORK}/run.yaml`, '--launcher', 'ssh', '--json', '--run-dir', `${WORK}/run`];
+    const settings = [
+      `machines=[${machines}]`,
+      `data.text=${work}/text.txt`,
+      `launcher.ssh.workdir=${work}`,
+      ...set,
+    ];
+    const command = ['launch', `${work}/run.yaml`, '--launcher', 'ssh', '--json', '--run-dir', `${work}/run`];
     this.talk = new Talk(lab.at(0), [...command, ...settings.flatMap((each) => ['--set', each])]);
   }
 
@@ -66,12 +73,6 @@ export class LabRun {
   get faults(): readonly string[] {
     return this.talk.said.flatMap(({ line }) => (line['event'] === 'fault' ? [String(line['message'])] : []));
   }
-}
-
-/** What a machine needs before an agent runs there; a machine that had no power has lost it. */
-export function giveData(machine: Machine): void {
-  mkdirSync(machine.path(WORK), { recursive: true });
-  writeData(machine.path(WORK));
 }
 
 /** Waits until no machine has a process of the run, and says how long that took; throws after the limit. */

@@ -9,7 +9,8 @@ const corpus = (): string => {
   const verbs = ['sends', 'counts', 'keeps', 'adds', 'reads'];
   return Array.from(
     { length: 300 },
-    (_, line) => `The ${nouns[line % 6]} ${verbs[(line * 3) % 5]} what the ${nouns[(line * 5) % 6]} has.\n\n`,
+    (_, line) =>
+      `The ${nouns[line % 6]} ${verbs[(line * 3) % 5]} what the ${nouns[(line * 5) % 6]} has, ${line} times.\n\n`,
   ).join('');
 };
 

@@ -2,7 +2,7 @@ import { deepStrictEqual, ok } from 'node:assert/strict';
 import { Capture } from '../lab/capture.ts';
 import type { Lab } from '../lab/lab.ts';
 import { spoken } from '../lab/spoken.ts';
-import { emptied, giveData, LabRun } from './lab-run.ts';
+import { emptied, LabRun } from './lab-run.ts';
 import { milliseconds, pass, seconds, type Row } from './row.ts';
 
 const STEPS = 10;
@@ -53,15 +53,14 @@ const twice = ['parallel={dp: 4, ep: 2, zero: 1}', 'recovery.buddies=true', 'rec
 const disturbances: readonly Row[] = [
   {
     name: 'launch over ssh: a machine loses power and comes back',
-    lab: { machines: 2 },
+    lab: { machines: 2, sharedDisk: true },
     play: async (lab) => {
-      const run = new LabRun(lab, { steps: STEPS, set: twice });
+      const run = new LabRun(lab, { steps: STEPS, set: twice, isShared: true });
       const lostMs = await run.step(4);
       const machine = lab.at(1);
       await lab.powerOff(machine);
       await pass(2000);
       await lab.powerOn(machine);
-      giveData(machine);
       await run.assertCurve();
       ok(run.faults.length > 0, 'the loss is told');
       const { medianMs, longestMs } = run.pace;
