@@ -167,9 +167,10 @@ test('launch --dry-run: prints what would reach each machine of a hostfile, and 
   const set = ['--set', "launcher.ssh={workdir: /data, prelude: it's, command: npx troupe}"];
   const { code, stdout, stderr } = await runCli([...line, ...set], { cwd: place.folder });
   t.is(code, 0, stderr);
-  const [first, command = '', second] = stdout.split('\n');
-  t.deepEqual([first, second], ['# machine 0, gpu-1', '# machine 1, gpu-2']);
-  t.regex(command, /^ssh -T .* -- gpu-1 'exec sh -c /);
+  t.regex(
+    stdout,
+    /^# machine 0, gpu-1\nssh -T .* -- gpu-1 'exec sh -c [^]*\n# machine 1, gpu-2\nssh -T .* -- gpu-2 '/,
+  );
   t.false(existsSync(join(place.folder, 'run')));
   const none = await runCli(['launch', 'small.yaml', '--dry-run'], { cwd: place.folder });
   t.is(none.code, 2, none.stderr);
