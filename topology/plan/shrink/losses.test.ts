@@ -129,7 +129,7 @@ test('planLosses: tensor ranks stay where sums have no segments', (t) => {
   for (const tensorSegments of [1, 2] as const) {
     const topology = resolved({ train: { batch: 48, grains: 48, tensorSegments }, ...over });
     const sizes = planLosses(topology, { memoryBytes: GIB }).single.map(({ layout }) => layout?.mixture.tp);
-    t.true(tensorSegments === 2 || sizes.every((tp) => tp === 2), `${sizes.join(' ')}`);
+    t.true(tensorSegments === 2 || sizes.every((tp) => tp === 2), sizes.join(' '));
   }
 });
 
