@@ -6,16 +6,13 @@ import { learningRate } from './schedule.ts';
 /** Steps whose numbers are looked at: all of a short run, of a long one as many at equal distances and the last. */
 const STEPS_LOOKED_AT = 4096;
 
-/** Positions and pairs of the angles that are looked at. */
-const ANGLES_LOOKED_AT = 64;
-
 function* stepsOf({ train }: ResolvedTopology): Generator<number> {
   const stride = Math.ceil(train.steps / STEPS_LOOKED_AT);
   for (let step = 1; step < train.steps; step += stride) yield step;
   yield train.steps;
 }
 
-/** Numbers of a run that JavaScript computes by functions of which the standard fixes no last bit: powers, cosines and sines. */
+/** Numbers of a run that JavaScript computes outside its kernels, of which the standard fixes no last bit: powers are in all of them. */
 function* engineNumbers(topology: ResolvedTopology): Generator<number> {
   const { train, model } = topology;
   const { betas } = train.optimizer;
@@ -25,17 +22,11 @@ function* engineNumbers(topology: ResolvedTopology): Generator<number> {
     const { beta2, relativeStep } = adafactorRates(step);
     yield* [correction1, correction2, beta2, relativeStep];
   }
-  const pairs = Math.min(ANGLES_LOOKED_AT, Math.floor(model.headDim / 2));
-  for (let pair = 0; pair < pairs; pair++) {
-    const frequency = 1 / model.rope.theta ** ((2 * pair) / model.headDim);
-    const stride = Math.ceil(model.seqLen / ANGLES_LOOKED_AT);
-    for (let position = 0; position < model.seqLen; position += stride)
-      yield* [Math.cos(position * frequency), Math.sin(position * frequency)];
-  }
+  for (let pair = 0; 2 * pair < model.headDim; pair++) yield model.rope.theta ** ((2 * pair) / model.headDim);
 }
 
 /**
- * Whether two machines compute the same numbers of a run outside its kernels: a hash of its learning rates, bias corrections and angles, to the
+ * Whether two machines compute the same numbers of a run outside its kernels: a hash of its learning rates, bias corrections and frequencies, to the
  * last bit. Another version of V8 may give another one; a run whose processes differ in it would not be one run.
  *
  * @returns 64 hexadecimal digits

@@ -1,4 +1,4 @@
-import { assert } from '@troupe/core';
+import { assert, cosine } from '@troupe/core';
 import type { ResolvedOptimizer } from './resolved.ts';
 
 /** What the learning rate depends on. */
@@ -42,6 +42,6 @@ export function learningRate(train: ScheduleConfig, step: number): number {
   if (schedule === 'constant' || (schedule === 'wsd' && (decay === 0 || at <= stable))) return lr;
   const progress = Math.min(1, (at - stable) / Math.max(1, decay));
   if (progress === 1) return lrMin;
-  const share = schedule === 'cosine' ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
+  const share = schedule === 'cosine' ? 0.5 * (1 + cosine(Math.PI * progress)) : 1 - progress;
   return lrMin + (lr - lrMin) * share;
 }

@@ -1,3 +1,4 @@
+import { cosine, sine } from '@troupe/core';
 import type { Device, Floats } from '@troupe/kernel-set';
 import type { ModelConfig } from '@troupe/spec';
 
@@ -24,8 +25,8 @@ function angles(positions: number, dim: number, theta: number): readonly [Float6
   for (let pair = 0; pair < half; pair++) {
     const frequency = 1 / theta ** ((2 * pair) / dim);
     for (let position = 0; position < positions; position++) {
-      cosines[position * half + pair] = Math.cos(position * frequency);
-      sines[position * half + pair] = Math.sin(position * frequency);
+      cosines[position * half + pair] = cosine(position * frequency);
+      sines[position * half + pair] = sine(position * frequency);
     }
   }
   return [cosines, sines];

@@ -12,6 +12,7 @@ export * from './storage-path.ts';
 export * from './storage.ts';
 export * from './tensor.ts';
 export * from './transport.ts';
+export * from './trigonometry.ts';
 export * from './wide-sum.ts';
 export * from './user-code.ts';
 export * from './version.ts';
