@@ -166,8 +166,8 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
 };
 const common = ['--json', '--verbose'];
 
-/** `help` and `version`, as people type them before they know of the flags. */
-const spelled = ['help', 'version'];
+/** `help` and `version`, as people type them before they know of the flags, and what launchers type. */
+const spelled = ['help', 'version', 'agent'];
 /** Verbs, and of a verb that is a family (`scaling`) its members. */
 const built = (): readonly Command[] =>
   createProgram()

@@ -23,6 +23,9 @@ test('reports: who tells of which lost connection, so that every loss has one th
   t.is(of(first, 'worker/2'), 'link.lost', 'a shard that loads or saves');
   t.is(of(second, 'worker/2'), 'worker.lost');
   t.is(of(second, 'lead/0'), null);
+  const besideStore = reportsOf(layout, nodeId('lead/0'), { storeIsBesideLead: true });
+  t.is(of(besideStore, 'agent/0'), 'worker.lost', 'one like the others');
+  t.is(of(besideStore, 'worker/2'), 'link.lost', 'a shard that loads or saves');
   const worker = reportsOf(layout, nodeId('worker/2'));
   t.is(worker.to, address('agent/m1'));
   t.is(of(worker, 'agent/1'), null);
