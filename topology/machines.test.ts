@@ -180,3 +180,11 @@ test('refuseUnbuilt: machines without a launcher, and what follows a loss but wa
     ['machines.count', 'machines.devices.0'],
   );
 });
+
+test('refuseUnbuilt: other machines are reached by launchers that are built', (t) => {
+  const on = (kind: string) => problemsOf({ machines: four, launcher: { kind } });
+  for (const kind of ['local', 'ssh', 'slurm']) t.deepEqual(on(kind), [], kind);
+  t.deepEqual(on('kubernetes'), [
+    'launcher.kind: launcher kubernetes is not built yet; built: local, ssh, slurm [local]',
+  ]);
+});

@@ -32,11 +32,14 @@ for (const [value, key, found, built] of refused) {
   });
 }
 
-test('refuseUnbuilt: a remote host is told that only local machines can be launched', (t) => {
+test('refuseUnbuilt: a remote host is told that a launcher reaches it', (t) => {
   const [problem] = refuseUnbuilt(
     resolveTopology({ model: {}, machines: [{ host: 'gpu-box-2', devices: ['cpu:0'] }] }),
   );
-  t.is(problem?.rule, 'only local machines can be launched so far, and gpu-box-2 is not this one');
+  t.is(
+    problem?.rule,
+    'without a launcher a run stays on this machine, and gpu-box-2 is another one; set launcher.kind: ssh',
+  );
 });
 
 test('refuseUnbuilt: latent attention is named as what it is, in a simulation too', (t) => {

@@ -6,8 +6,7 @@ import type { ResolvedTopology } from './resolved.ts';
 interface Unbuilt {
   readonly key: string;
   readonly value: unknown;
-  /** Null: nothing else, so far. */
-  readonly built: string | number | null;
+  readonly built: string | number;
   readonly why?: string;
 }
 
@@ -34,7 +33,7 @@ function limited(
 }
 
 /** Launchers that start a run today. */
-const builtLaunchers: readonly LauncherKind[] = ['local', 'ssh', 'slurm'];
+const builtLaunchers: readonly [LauncherKind, ...LauncherKind[]] = ['local', 'ssh', 'slurm'];
 
 type LauncherKind = NonNullable<ResolvedTopology['launcher']>['kind'];
 
@@ -42,9 +41,8 @@ type LauncherKind = NonNullable<ResolvedTopology['launcher']>['kind'];
 function unbuiltHosts({ machines, joining, launcher }: ResolvedTopology): readonly Unbuilt[] {
   if (launcher !== null) {
     if (builtLaunchers.includes(launcher.kind)) return [];
-    const built = builtLaunchers.length === 0 ? 'none so far' : builtLaunchers.join(', ');
-    const why = `launcher ${launcher.kind} is not built yet; built: ${built}`;
-    return [{ key: 'launcher.kind', value: launcher.kind, built: builtLaunchers[0] ?? null, why }];
+    const why = `launcher ${launcher.kind} is not built yet; built: ${builtLaunchers.join(', ')}`;
+    return [{ key: 'launcher.kind', value: launcher.kind, built: builtLaunchers[0], why }];
   }
   if (joining !== null) {
     const why =
@@ -59,7 +57,7 @@ function unbuiltHosts({ machines, joining, launcher }: ResolvedTopology): readon
             key: `machines.${index}.host`,
             value: host,
             built: 'localhost',
-            why: `only local machines can be launched so far, and ${host} is not this one`,
+            why: `without a launcher a run stays on this machine, and ${host} is another one; set launcher.kind: ssh`,
           },
         ],
   );
