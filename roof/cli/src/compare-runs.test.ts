@@ -112,6 +112,7 @@ test.serial(
       ['moe-s2', 0.02],
       ['dense-s1', 0.01],
       ['dense-s2', 0.01],
+      ['late/s1/on', 0.03],
     ] as const) {
       mkdirSync(path(join('runs.jsonl.runs', name)), { recursive: true });
       const losses = { numSteps: 40, loss: (step: number) => 5 - gain * step, evalEvery: 10 };
@@ -129,7 +130,7 @@ test.serial(
     t.is(
       readFileSync(path('c.svg'), 'utf8').match(/<circle/g)?.length,
       2 * 2 * 4,
-      'two models, FLOPs unknown',
+      'two models, FLOPs unknown; the one of other tasks is on another scale',
     );
 
     const refused = async (sentence: RegExp, ...args: readonly string[]): Promise<void> => {

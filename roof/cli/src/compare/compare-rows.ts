@@ -83,7 +83,9 @@ export async function compareRows(files: readonly string[], flags: CompareFlags)
   const rows = files.flatMap(readComparedRows);
   const groups = seedGroups(rows);
   const parts = partMeans(rows);
-  const curves = await curvesOfRows(rows);
+  const same = new Set(groups.filter((_, at) => onSameText(parts, at)).map(({ group }) => group));
+  // A loss over other tasks is on another scale.
+  const curves = (await curvesOfRows(rows)).filter(({ name }) => same.has(name));
   const reached = sampleEfficiency(curves);
   if (output !== null && curves.length === 0)
     throw new UsageError('--out draws curves, and no folder of these runs is there any more');
