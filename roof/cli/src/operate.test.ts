@@ -149,6 +149,10 @@ test.serial(
     t.is((seen?.['nodes'] as readonly unknown[] | undefined)?.length, 2);
     const top = new CliProcess(['top', 'run', '--every', '0.2'], { cwd });
     await top.line(/^step \d+\/100000 {2}loss .*hottest expert/);
+    // Its reader leaves after a line, and it with him.
+    const under = ['timeout', '30', 'bash', '-c', '"$@" | head -n 1', 'bash'];
+    const read = await runCli(['top', 'run', '--every', '0.2'], { cwd, under });
+    t.is(read.code, 0, 'top ends when nobody reads it');
     const stopped = await run('stop', 'run');
     t.is(stopped.code, 0, stopped.stderr);
     t.regex(

@@ -33,3 +33,10 @@ export function ignoreLostOutput(): void {
     });
   }
 }
+
+/** Of a command that does nothing but show: it ends when its reader has left (`troupe top … | head`). */
+export function endWithReader(): void {
+  process.stdout.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
+    if (closed.has(code)) process.exit(0);
+  });
+}

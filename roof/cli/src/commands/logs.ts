@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { print, printJson } from '../output.ts';
+import { endWithReader, print, printJson } from '../output.ts';
 import { integer, verb, type CommonOptions } from '../verb.ts';
 
 interface LogsOptions extends CommonOptions {
@@ -27,6 +27,7 @@ async function logs(folder: string, { follow = false, worker, json }: LogsOption
       if (json === true) printJson({ event: 'line', ...line });
       else print(`${line.at} ${line.node.padEnd(width)} ${line.text}`);
   };
+  if (follow) endWithReader();
   show();
   if (follow) await followLogs(folder, show);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { print } from '../output.ts';
+import { endWithReader, print } from '../output.ts';
 import { decimal, verb, type CommonOptions } from '../verb.ts';
 
 interface TopOptions extends CommonOptions {
@@ -22,6 +22,7 @@ async function top(folder: string, { every, json }: TopOptions): Promise<void> {
   const found = await findRun(folder);
   if (found.kind === 'unasked') throw new UnaskedError(folder, found.process, found.why);
   if (found.kind === 'running') {
+    endWithReader();
     const hasEnded = await watchRun(found.client, found.place.process, {
       everyMs: 1000 * every,
       form: json === true ? 'json' : process.stdout.isTTY ? 'screen' : 'lines',
