@@ -1,13 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { addresses, type ProgramSystem } from '@troupe/actors';
 import { assert, nodeId, TroupeError } from '@troupe/core';
 import type { WaitingEvent } from '@troupe/telemetry';
 import { agentNodeOf, Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
-import { newCurvePair, openZmqTransport, type ZmqTransport } from '@troupe/transport';
-import { MachineDiffersError, LauncherError } from '../errors.ts';
+import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { createJobSystem } from '../job-system.ts';
 import { homeOf } from '../launch/homes.ts';
-import { sealed, type RunKeys, type RunSeal } from '../launch/protocol.ts';
+import { sealed, type RunSeal } from '../launch/protocol.ts';
 import type {
   DeviceReport,
   LaunchedOptions,
@@ -18,18 +16,14 @@ import type {
 import { systemClock } from '../ports/clock.ts';
 import type { ExitHandler } from '../run/processes.ts';
 import { reportsOf } from '../run/reports.ts';
-import {
-  buildDifference,
-  ownBuild,
-  type AgentBegin,
-  type AgentLine,
-  type Listening,
-} from './agent-protocol.ts';
+import { ownBuild, type AgentBegin, type AgentLine, type Listening } from './agent-protocol.ts';
 import { AwaitedMachines } from './awaited-machines.ts';
 import type { Launcher } from './launcher.ts';
 import { machineListening } from './machine-listening.ts';
+import { MachineRoll, type MachineHere } from './machine-roll.ts';
 import { nodesOfMachine } from './machine-workers.ts';
 import { RemoteMachine } from './remote-machine.ts';
+import { sealsOf } from './run-seals.ts';
 
 /** What an agent gets to let its workers say goodbye. */
 const GRACE_MS = 4000;
@@ -41,8 +35,6 @@ export interface MachineOptions extends LaunchedOptions {
   /** Machines are waited for. */
   readonly waiting: (event: WaitingEvent) => void;
 }
-
-type Here = Extract<AgentLine, { readonly type: 'here' }>;
 
 /**
  * The processes of a run over several machines: the lead here, and an agent on each, which a launcher starts and which forks the workers there.
@@ -63,7 +55,7 @@ export class MachineProcesses implements LaunchedProcesses {
   readonly #machines: readonly RemoteMachine[];
   readonly #awaited: AwaitedMachines;
   readonly #places = new Map<string, Listening>();
-  readonly #here = new Map<number, Here>();
+  readonly #roll: MachineRoll;
   readonly #devices = new Map<string, DeviceReport>();
   readonly #pids = new Map<string, number>();
   readonly #exits: Parameters<ExitHandler>[] = [];
@@ -87,8 +79,10 @@ export class MachineProcesses implements LaunchedProcesses {
     const seals = sealsOf(topology, layout);
     this.#ownSeal = seals.lead;
     this.#seals = seals.machines;
+    const hosts = topology.machines.map(({ host }) => host);
+    this.#roll = new MachineRoll(hosts, this.#isOnLoopback);
     this.#awaited = new AwaitedMachines({
-      hosts: topology.machines.map(({ host }) => host),
+      hosts,
       clock: this.#clock,
       report: options.waiting,
     });
@@ -316,7 +310,7 @@ export class MachineProcesses implements LaunchedProcesses {
   #heard(machine: number, line: Exclude<AgentLine, Listening>): void {
     switch (line.type) {
       case 'here':
-        this.#came(machine, line);
+        this.#check(machine, line);
         return;
       case 'ready':
         this.#devices.set(line.node, line);
@@ -339,25 +333,9 @@ export class MachineProcesses implements LaunchedProcesses {
     }
   }
 
-  /** AGP-6: every machine computes as the lead's does, and is one. */
-  #came(machine: number, line: Here): void {
-    const host = this.#hostOf(machine);
-    const difference = buildDifference(ownBuild(), line.build);
-    if (difference !== null) this.#refuse(new MachineDiffersError(host, difference));
-    for (const [other, { hostname, machineId }] of this.#here)
-      if (
-        other !== machine &&
-        !this.#isOnLoopback &&
-        machineId !== null &&
-        machineId === line.machineId &&
-        hostname === line.hostname
-      )
-        this.#refuse(
-          new LauncherError(
-            `${this.#hostOf(other)} and ${host} are one machine (${hostname}); name it once, with the devices of both`,
-          ),
-        );
-    this.#here.set(machine, line);
+  #check(machine: number, line: MachineHere): void {
+    const problem = this.#roll.come(machine, line);
+    if (problem !== null) this.#refuse(problem);
   }
 
   #refuse(error: TroupeError): void {
@@ -422,27 +400,4 @@ export class MachineProcesses implements LaunchedProcesses {
     const body = { actor: node, code, message, retryable, node, incarnation };
     this.#lead?.tell(addresses.supervisor, 'actor.failed', { body });
   }
-}
-
-/** A name for the run, and a pair of keys for the lead and for each machine: new ones every time. */
-function sealsOf(
-  { machines, wire, launcher }: ResolvedTopology,
-  layout: Layout,
-): { readonly lead: RunSeal; readonly machines: readonly RunSeal[] } {
-  const run = randomUUID();
-  if (wire.security === 'none' && launcher?.kind === 'local')
-    return { lead: { run, keys: null }, machines: machines.map(() => ({ run, keys: null })) };
-  const own = newCurvePair();
-  const pairs = machines.map(() => newCurvePair());
-  const nodes: RunKeys['nodes'] = [
-    [leadNode, own.public],
-    ...pairs.flatMap(({ public: key }, machine): RunKeys['nodes'] => [
-      [agentNodeOf(machine), key],
-      ...nodesOfMachine(layout, machine).map((rank) => [layout.nodeOf(rank), key] as const),
-    ]),
-  ];
-  return {
-    lead: { run, keys: { ...own, nodes } },
-    machines: pairs.map((pair) => ({ run, keys: { ...pair, nodes } })),
-  };
 }

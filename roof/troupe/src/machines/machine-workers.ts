@@ -85,6 +85,8 @@ export class MachineWorkers {
     await Promise.all(
       Array.from(this.#workers.values(), ({ process }) => process.end(this.#clock, GRACE_MS)),
     );
+    // All are buried: their ids may soon be those of others.
+    this.#guard.watch([]);
     return this.#sent;
   }
 

@@ -9,6 +9,7 @@ import { launch, type Launch } from '../launch/launch.ts';
 import type { RunResult } from '../run-result.ts';
 import { startCluster } from '../start-cluster.ts';
 import { buildDifference, ownBuild } from './agent-protocol.ts';
+import { MachineRoll } from './machine-roll.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
 const STEPS = 6;
@@ -117,6 +118,24 @@ test('build: AGP-6, another Troupe, Node or protocol is named with both values',
   );
 });
 
+test('roll: AGP-6, two names of one machine are both named; agents of this one may share it', (t) => {
+  const here = (hostname: string, machineId: string | null) =>
+    ({ type: 'here', build: ownBuild(), hostname, machineId, pid: 2, cores: 1, memoryBytes: 1 }) as const;
+  const roll = new MachineRoll(['gpu-1', 'gpu-2', '10.0.0.1'], false);
+  t.is(roll.come(0, here('a', 'x')), null);
+  t.is(roll.come(0, here('a', 'x')), null, 'its next life');
+  t.is(roll.come(1, here('b', 'x')), null, 'a copy of its image');
+  t.is(
+    roll.come(2, here('a', 'x'))?.message,
+    'gpu-1 and 10.0.0.1 are one machine (a); name it once, with the devices of both',
+  );
+  const local = new MachineRoll(['m0', 'm1'], true);
+  local.come(0, here('a', 'x'));
+  t.is(local.come(1, here('a', 'x')), null);
+  const other = { ...here('a', 'x'), build: { ...ownBuild(), troupe: '9' } };
+  t.regex(local.come(1, other)?.message ?? '', /^m1 has other programs: troupe is 9 there and /);
+});
+
 test.serial(
   'machines: two agents compute what one process does, bit for bit, and nothing is left',
   async (t) => {
@@ -172,9 +191,7 @@ test.serial(
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     try {
-      const line = await new Promise<string>((resolve) =>
-        createInterface(lead.stdout).once('line', (found) => resolve(String(found))),
-      );
+      const line = await new Promise<string>((resolve) => createInterface(lead.stdout).once('line', resolve));
       const workers = JSON.parse(line) as readonly number[];
       const all = [...workers, ...workers.map(parentOf)];
       t.is(all.filter(isAlive).length, 4);
