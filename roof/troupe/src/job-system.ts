@@ -20,6 +20,8 @@ type JobSystemOptions = Omit<SystemOptions, 'codec' | 'messages' | 'directory' |
   readonly home?: (address: Address) => NodeId;
   /** Sees what failed an actor, as it was thrown. */
   readonly failed?: (error: TroupeError, actor: Address) => void;
+  /** Hears of every node whose connection broke. */
+  readonly lost?: (other: NodeId, reason: string) => void;
   /** Ends the run: the supervisor's own mailbox is full, so that nobody can be told. Never on the node of a worker. */
   readonly unjudged?: (error: TroupeError) => void;
 };
@@ -53,6 +55,7 @@ export function createJobSystem({
   home,
   mailboxCapacity,
   failed,
+  lost,
   unjudged,
   ...ports
 }: JobSystemOptions): ProgramSystem {
@@ -83,6 +86,7 @@ export function createJobSystem({
   });
   transport.onPeer((event) => {
     if (event.type !== 'peer.lost') return;
+    lost?.(event.node, event.reason);
     const loss = reports.lossOf(event.node);
     if (loss === null) return;
     const { reason, incarnation: life } = event;

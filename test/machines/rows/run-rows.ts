@@ -50,6 +50,23 @@ const layoutRow = ({ name, machines, set }: Layout): Row => ({
 /** What a state that lives on two machines is: each has a second copy on the other one. */
 const twice = ['parallel={dp: 4, ep: 2, zero: 1}', 'recovery.buddies=true', 'recovery.waitSeconds=60'];
 
+/** A link that is down for a while: a short time loses nothing, a longer one the machine, whose next agent meets no other one. */
+const downRow = (downSeconds: number): Row => ({
+  name: `launch over ssh: a link down for ${downSeconds} s`,
+  lab: { machines: 2 },
+  play: async (lab) => {
+    const run = new LabRun(lab, { steps: STEPS, set: twice });
+    await run.step(4);
+    await lab.links.cut(lab.at(0), lab.at(1));
+    await pass(1000 * downSeconds);
+    await lab.links.heal();
+    await run.assertCurve();
+    const { longestMs } = run.pace;
+    const emptyMs = await emptied(lab, 5000);
+    return `the curve of one process; a pause of ${seconds(longestMs)}; ${run.faults.length} losses; all left after ${milliseconds(emptyMs)}`;
+  },
+});
+
 const disturbances: readonly Row[] = [
   {
     name: 'launch over ssh: a machine loses power and comes back',
@@ -68,20 +85,7 @@ const disturbances: readonly Row[] = [
       return `the curve of one process; a pause of ${seconds(longestMs)} (${milliseconds(medianMs)} a step else, 2 s without power from ${seconds(lostMs - (run.talk.said[0]?.atMs ?? 0))} on); all left after ${milliseconds(emptyMs)}`;
     },
   },
-  {
-    name: 'launch over ssh: a link down for 3 s',
-    lab: { machines: 2 },
-    play: async (lab) => {
-      const run = new LabRun(lab, { steps: STEPS, set: twice });
-      await run.step(4);
-      await lab.links.cut(lab.at(0), lab.at(1));
-      await pass(3000);
-      await lab.links.heal();
-      await run.assertCurve();
-      const { longestMs } = run.pace;
-      return `the curve of one process; a pause of ${seconds(longestMs)}; ${run.faults.length} losses`;
-    },
-  },
+  ...[3, 20].map(downRow),
   {
     name: 'launch over ssh: who launched it is killed, and nothing is left',
     lab: { machines: 3 },
@@ -93,6 +97,18 @@ const disturbances: readonly Row[] = [
       await run.step(3);
       run.talk.end();
       return `no process on any of three machines after ${milliseconds(await emptied(lab, 10_000))}`;
+    },
+  },
+  {
+    name: 'launch over ssh: the machine that launched it loses power, and nothing is left on another one',
+    lab: { machines: 2 },
+    play: async (lab) => {
+      const run = new LabRun(lab, { steps: 1000, set: twice });
+      await run.step(3);
+      await lab.powerOff(lab.at(0));
+      const tookMs = await emptied(lab, 15_000);
+      run.talk.end();
+      return `no process of it after ${seconds(tookMs)}, without a word from the lead`;
     },
   },
   {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { addresses, mountAgent, type ProgramSystem } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
-import { agentNodeOf, Layout } from '@troupe/topology';
+import { agentNodeOf, Layout, leadNode } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { surviveClosedTerminal } from '../launch/closed-terminal.ts';
 import { homeOf } from '../launch/homes.ts';
@@ -121,12 +121,21 @@ class Agent {
       clock: systemClock(),
       logger: this.#logger,
       schedule: (run) => void setImmediate(run),
+      lost: (other, reason) => {
+        if (other === leadNode) this.#cutOff(reason);
+      },
     });
     this.#system = system;
     mountAgent(system, jobOf(topology, choices), { machine, life: incarnation });
     system.listen();
     if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
     this.#workers.configure({ choices, data });
+  }
+
+  /** AGP-8: the lead has lost this machine too, and begins another life of it, which must not meet what is left of this one. */
+  #cutOff(reason: string): void {
+    process.stderr.write(`troupe agent: the connection to the lead broke: ${reason}\n`);
+    process.exit(exitCodes.peerLost);
   }
 
   async #leave(): Promise<void> {
