@@ -101,7 +101,10 @@ test('supervisor: SUP-1, a lost worker is restarted, however its loss is noticed
     t.is((play.context['lives'] as ReadonlyMap<string, number>).get('worker/1'), 2);
     for (const again of ['worker.lost', 'ask.failed', 'actor.failed', 'link.lost'])
       t.deepEqual(play.send(again, of(1)), [], `SUP-3: ${again} of the life before`);
+    const accused = of(1, 'worker/0', { by: 'worker/1' });
+    t.deepEqual(play.send('link.lost', accused), [], 'SUP-4: what the life before says of others');
     t.deepEqual(play.send('worker.joined', of(2)), ['welcome']);
+    t.deepEqual(play.send('link.lost', accused), ['reopen'], 'SUP-4: what the next one says');
     t.deepEqual(play.send('worker.lost', of(2)), ['restart'], 'the next life can be lost too');
     t.is(play.state, 'watching');
   }

@@ -99,7 +99,7 @@ const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
  * Liveness of the job. SUP-1: a lost worker is restarted under a higher incarnation while the limit of losses in a period allows; the
  * first failure beyond it ends the run with one sentence. SUP-2: a worker that does not answer within its deadline is lost, even when
  * its process still exists. SUP-3: a loss of a life that has been replaced is no news. SUP-4: a broken connection between two workers
- * that live has lost messages, so the attempt is restarted; also when the one at the other end has been replaced meanwhile. SUP-5: a
+ * that live has lost messages, so the attempt is restarted; also when the one at the other end has been replaced meanwhile, not while it is away. SUP-5: a
  * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own. SUP-6: it asks agents, one
  * question a machine, and they their workers. SUP-8: a new supervisor learns the lives of nodes from agents; one that a lead before it
  * asked for, and that joins later, counts as a loss and its return. SUP-7: a lost agent is a lost machine, which is one loss: all workers there begin a new life.
@@ -114,7 +114,11 @@ export const supervisorMachine = setup({
   guards: {
     isNeverRestarted: ({ context, event }) => !context.lives.has(nodeIn(event)),
     isStale: ({ context, event }) => lifeIn(event).incarnation < (context.lives.get(nodeIn(event)) ?? 0),
-    isAway: ({ context, event }) => context.away.has(nodeIn(event)),
+    /** At one of its ends is nobody any more: what was lost with it is begun again. */
+    isOfAway: ({ context, event }) => {
+      const { node, by } = of(event, 'link.lost').body;
+      return context.away.has(node) || context.away.has(by);
+    },
     hasJoined: ({ context, event }) =>
       !context.away.has(nodeIn(event)) || lifeIn(event).incarnation !== context.lives.get(nodeIn(event)),
     hasMissed: ({ context, event }) => context.missed.has(nodeIn(event)),
@@ -185,7 +189,7 @@ export const supervisorMachine = setup({
           { target: 'ended', actions: 'reportFailed' },
         ],
         'link.lost': [
-          { guard: 'isAway', actions: 'ignore' },
+          { guard: 'isOfAway', actions: 'ignore' },
           { guard: 'mayReopen', actions: [countBreak, 'reopen'] },
           { target: 'ended', actions: 'reportLost' },
         ],

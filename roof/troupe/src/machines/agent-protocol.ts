@@ -1,5 +1,5 @@
 import { VERSION } from '@troupe/core';
-import type { ResolvedTopology } from '@troupe/topology';
+import { numbersFingerprint, type ResolvedTopology } from '@troupe/topology';
 import type { Endpoints } from '@troupe/transport';
 import type { LogLevel } from '../ports/logger.ts';
 import type { RunKeys } from '../launch/protocol.ts';
@@ -15,13 +15,17 @@ export interface Build {
   readonly troupe: string;
   readonly node: string;
   readonly v8: string;
+  /** Hash of the numbers of this run that V8 computes: learning rates, bias corrections, frequencies. */
+  readonly numbers: string;
 }
 
-export const ownBuild = (): Build => ({
+/** Of this process. A topology that another protocol brought is not read. */
+export const ownBuild = (topology: ResolvedTopology, protocol = PROTOCOL): Build => ({
   protocol: PROTOCOL,
   troupe: VERSION,
   node: process.versions.node,
   v8: process.versions.v8,
+  numbers: protocol === PROTOCOL ? numbersFingerprint(topology).slice(0, 16) : '',
 });
 
 /** One process of a run: its node, and how often it has begun. */
@@ -104,7 +108,8 @@ export type AgentLine =
 
 /** In which both builds differ, with both values; null: in nothing. */
 export function buildDifference(lead: Build, agent: Build): string | null {
-  const differing = (['protocol', 'troupe', 'node', 'v8'] as const).filter((key) => lead[key] !== agent[key]);
+  const keys = ['protocol', 'troupe', 'node', 'v8', 'numbers'] as const;
+  const differing = keys.filter((key) => lead[key] !== agent[key] && agent[key] !== '');
   if (differing.length === 0) return null;
   return differing.map((key) => `${key} is ${agent[key]} there and ${lead[key]} with the lead`).join('; ');
 }

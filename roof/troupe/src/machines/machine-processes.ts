@@ -16,7 +16,7 @@ import type {
 import { systemClock } from '../ports/clock.ts';
 import type { ExitHandler } from '../run/processes.ts';
 import { reportsOf } from '../run/reports.ts';
-import { ownBuild, type AgentBegin, type AgentLine, type Listening } from './agent-protocol.ts';
+import { ownBuild, type AgentBegin, type AgentLine, type Build, type Listening } from './agent-protocol.ts';
 import { AwaitedMachines } from './awaited-machines.ts';
 import type { Launcher } from './launcher.ts';
 import { machineListening } from './machine-listening.ts';
@@ -55,6 +55,7 @@ export class MachineProcesses implements LaunchedProcesses {
   readonly #machines: readonly RemoteMachine[];
   readonly #awaited: AwaitedMachines;
   readonly #places = new Map<string, Listening>();
+  readonly #build: Build;
   readonly #roll: MachineRoll;
   readonly #devices = new Map<string, DeviceReport>();
   readonly #pids = new Map<string, number>();
@@ -80,7 +81,8 @@ export class MachineProcesses implements LaunchedProcesses {
     this.#ownSeal = seals.lead;
     this.#seals = seals.machines;
     const hosts = topology.machines.map(({ host }) => host);
-    this.#roll = new MachineRoll(hosts, this.#isOnLoopback);
+    this.#build = ownBuild(topology);
+    this.#roll = new MachineRoll(hosts, this.#build, this.#isOnLoopback);
     this.#awaited = new AwaitedMachines({
       hosts,
       clock: this.#clock,
@@ -262,7 +264,7 @@ export class MachineProcesses implements LaunchedProcesses {
     assert(seal, 'every machine has its keys', { machine });
     return {
       type: 'begin',
-      build: ownBuild(),
+      build: this.#build,
       run: seal.run,
       machine,
       host: this.#hostOf(machine),

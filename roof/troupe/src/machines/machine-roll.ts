@@ -1,6 +1,6 @@
 import type { TroupeError } from '@troupe/core';
 import { LauncherError, MachineDiffersError } from '../errors.ts';
-import { buildDifference, ownBuild, type AgentLine } from './agent-protocol.ts';
+import { buildDifference, type AgentLine, type Build } from './agent-protocol.ts';
 
 /** What an agent says first. */
 export type MachineHere = Extract<AgentLine, { readonly type: 'here' }>;
@@ -8,19 +8,21 @@ export type MachineHere = Extract<AgentLine, { readonly type: 'here' }>;
 /** Who of the machines of a run has come. AGP-6: each has the programs of the lead, and is a machine of its own. */
 export class MachineRoll {
   readonly #hosts: readonly string[];
+  readonly #own: Build;
   readonly #mayBeOne: boolean;
   readonly #here = new Map<number, MachineHere>();
 
   /** @param mayBeOne - all of them are this machine, as was asked */
-  constructor(hosts: readonly string[], mayBeOne: boolean) {
+  constructor(hosts: readonly string[], own: Build, mayBeOne: boolean) {
     this.#hosts = hosts;
+    this.#own = own;
     this.#mayBeOne = mayBeOne;
   }
 
   /** @returns why the run cannot go on; null: nothing is wrong */
   come(machine: number, line: MachineHere): TroupeError | null {
     const host = this.#hosts[machine] ?? '';
-    const difference = buildDifference(ownBuild(), line.build);
+    const difference = buildDifference(this.#own, line.build);
     if (difference !== null) return new MachineDiffersError(host, difference);
     const twin = [...this.#here].find(([other, known]) => other !== machine && isSame(known, line));
     this.#here.set(machine, line);

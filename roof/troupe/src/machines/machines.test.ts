@@ -110,18 +110,32 @@ test('lines: LIN-1, what is damaged or too long is refused in one sentence', (t)
 });
 
 test('build: AGP-6, another Troupe, Node or protocol is named with both values', (t) => {
-  const own = ownBuild();
+  const own = ownBuild(topologyOf({}));
   t.is(buildDifference(own, own), null);
   t.is(
     buildDifference({ ...own, troupe: '1.0.0' }, { ...own, troupe: '1.1.0', protocol: 9 }),
     `protocol is 9 there and ${own.protocol} with the lead; troupe is 1.1.0 there and 1.0.0 with the lead`,
   );
+  const other = ownBuild(
+    topologyOf({ train: { steps: STEPS, batch: 8, grains: 4, optimizer: { lr: 0.0031 } } }),
+  );
+  t.is(
+    buildDifference(own, other),
+    `numbers is ${other.numbers} there and ${own.numbers} with the lead`,
+    'as another V8 may compute them',
+  );
+  t.is(
+    buildDifference(own, ownBuild(topologyOf({}), 0)),
+    null,
+    'of a topology in another form none are computed',
+  );
 });
 
 test('roll: AGP-6, two names of one machine are both named; agents of this one may share it', (t) => {
+  const build = ownBuild(topologyOf({}));
   const here = (hostname: string, machineId: string | null) =>
-    ({ type: 'here', build: ownBuild(), hostname, machineId, pid: 2, cores: 1, memoryBytes: 1 }) as const;
-  const roll = new MachineRoll(['gpu-1', 'gpu-2', '10.0.0.1'], false);
+    ({ type: 'here', build, hostname, machineId, pid: 2, cores: 1, memoryBytes: 1 }) as const;
+  const roll = new MachineRoll(['gpu-1', 'gpu-2', '10.0.0.1'], build, false);
   t.is(roll.come(0, here('a', 'x')), null);
   t.is(roll.come(0, here('a', 'x')), null, 'its next life');
   t.is(roll.come(1, here('b', 'x')), null, 'a copy of its image');
@@ -129,10 +143,10 @@ test('roll: AGP-6, two names of one machine are both named; agents of this one m
     roll.come(2, here('a', 'x'))?.message,
     'gpu-1 and 10.0.0.1 are one machine (a); name it once, with the devices of both',
   );
-  const local = new MachineRoll(['m0', 'm1'], true);
+  const local = new MachineRoll(['m0', 'm1'], build, true);
   local.come(0, here('a', 'x'));
   t.is(local.come(1, here('a', 'x')), null);
-  const other = { ...here('a', 'x'), build: { ...ownBuild(), troupe: '9' } };
+  const other = { ...here('a', 'x'), build: { ...build, troupe: '9' } };
   t.regex(local.come(1, other)?.message ?? '', /^m1 has other programs: troupe is 9 there and /);
 });
 
