@@ -3,10 +3,11 @@ import { crewOf } from '../crew.ts';
 import type { Job } from '../job.ts';
 import { agentEffects } from './effects.ts';
 import { fencedByAgent, type AgentSelf } from './events.ts';
-import { LeadWatch, type LeadRestarts } from './leading.ts';
+import type { LeadRestarts } from './lead-restarts.ts';
+import { LeadWatch } from './leading.ts';
 import { agentMachine, type AgentContext, type AgentInput } from './machine.ts';
 
-export type { LeadRestarts } from './leading.ts';
+export type { LeadRestarts } from './lead-restarts.ts';
 
 /**
  * The agent of a machine.

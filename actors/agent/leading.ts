@@ -1,24 +1,12 @@
 import { addresses, agentNodeOf } from '@troupe/topology/layout';
-import type { Supervision } from '@troupe/runtime';
 import { Timers } from '../supervisor/timers.ts';
 import type { AgentSelf } from './events.ts';
 import { LeadLives } from './lead-lives.ts';
+import type { LeadRestarts } from './lead-restarts.ts';
 import type { AgentEffects } from './machine.ts';
 import type { AgentState } from './state.ts';
 
 type LeadingEffects = Pick<AgentEffects, 'holdForLead' | 'refuseLead' | 'restartLead'>;
-
-/** How the agent of the first machine begins the next life of a lead that was lost. */
-export interface LeadRestarts {
-  readonly limit: Pick<Supervision, 'intensity' | 'periodMs'>;
-  /** Milliseconds after which a lead that asks nobody anything is lost. */
-  readonly silenceMs: number;
-  /** Milliseconds within which the next life must have asked. */
-  readonly joinMs: number;
-  readonly restart: (life: number) => void;
-  /** None is begun any more. */
-  readonly failed: (sentence: string) => void;
-}
 
 /** Looks at the silence of a lead in the time after which it is lost. A process that stood still looks once for all of that time, so its own sleep counts as one. */
 const LOOKS = 4;

@@ -28,7 +28,9 @@ function* rowPeers(
   worker: WorkerRank,
 ): Generator<NodeId> {
   const [layer] = layout.layersOf(worker);
-  if (layer !== undefined) for (const gate of layout.gatesFor(layer, worker)) yield nodeOf(gate);
+  // A stage whose experts are elsewhere has layers, and none of these.
+  if (layer !== undefined && layout.experts.of(worker) !== null)
+    for (const gate of layout.gatesFor(layer, worker)) yield nodeOf(gate);
   if (!layout.hasStage(worker)) return;
   const { pp, dp } = layout.at(worker);
   // Layers of a stage have their experts on the same workers.
