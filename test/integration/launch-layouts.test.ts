@@ -81,8 +81,8 @@ test.serial(
     const expected = await train(t, layout(1, 1, routing), 'memory');
     for (const [dp, ep] of layouts)
       for (const over of ['memory', 'ZeroMQ'] as const) {
-        // Processes take seconds to start: two layouts stand for all, which `npm run test:sim` runs.
-        if (over === 'ZeroMQ' && !runsAll && dp * ep !== 4 && dp * ep !== 16) continue;
+        // Processes take seconds to start: one layout, and those below, stand for all, which `npm run test:sim` runs.
+        if (over === 'ZeroMQ' && !runsAll && dp * ep !== 4) continue;
         t.deepEqual(
           await train(t, layout(dp, ep, routing), over),
           expected,
@@ -103,17 +103,13 @@ test.serial(
   },
 );
 
-// Processes do not know how experts were chosen: two layouts stand for all, which `npm run test:sim` runs.
+// Processes do not know how experts were chosen: one layout stands for all, which `npm run test:sim` runs.
 test.serial(
   'launch: losses, first gradients and parameters are the same for every layout, skewed routing',
   async (t) => {
     const routing = ['model.moe.router.choice=skewed'];
     const expected = await train(t, layout(1, 1, routing), 'memory');
-    const some: Layouts = [
-      [2, 2],
-      [4, 2],
-    ];
-    for (const [dp, ep] of runsAll ? layouts : some)
+    for (const [dp, ep] of runsAll ? layouts : [])
       t.deepEqual(await train(t, layout(dp, ep, routing), 'ZeroMQ'), expected, `dp ${dp}, ep ${ep}`);
     for (const zero of runsAll ? [1, 2, 3] : [3])
       t.deepEqual(await train(t, layout(4, 2, [...routing, `parallel.zero=${zero}`]), 'ZeroMQ'), expected);
