@@ -45,7 +45,7 @@ const cases: readonly Case[] = [
     title: 'a host that is not this machine',
     args: ['--set', 'machines=[{host: far-away, devices: [cpu:0, cpu:1]}]'],
     code: 3,
-    sentence: /far-away is not this one; nearest: localhost {2}\[TROUPE_NOT_BUILT\]/,
+    sentence: /far-away is another one; set launcher\.kind: ssh; nearest: localhost {2}\[TROUPE_NOT_BUILT\]/,
   },
   { title: 'a port that is none', args: ['--set', 'wire.port=99999'], code: 3, sentence: /wire.port: 99999/ },
   {
