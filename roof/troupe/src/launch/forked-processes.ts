@@ -3,12 +3,10 @@ import { addresses, type ProgramSystem } from '@troupe/actors';
 import { assert, nodeId, TroupeError, type NodeId } from '@troupe/core';
 import { Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
-import { createJobSystem } from '../job-system.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { ExitHandler } from '../run/processes.ts';
-import { reportsOf } from '../run/reports.ts';
-import { homeOf } from './homes.ts';
 import type { LaunchOptions } from './launch-options.ts';
+import { openLeadSystem } from './lead-system.ts';
 import type {
   DeviceReport,
   LaunchedOptions,
@@ -19,6 +17,7 @@ import type {
 import { listenAs, type ListeningPlan } from './listening.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { makeSocketFolder } from './socket-folder.ts';
+import { endedEarly, WorkerExits } from './worker-exits.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /** What a worker gets to say goodbye before it is killed. */
@@ -50,15 +49,13 @@ export class ForkedProcesses implements LaunchedProcesses {
   readonly #earlier: Promise<void>[] = [];
   readonly #listening = new Map<number, NodeEndpoints>();
   readonly #devices = new Map<number, DeviceReport>();
-  /** Exits that nobody has heard of yet. */
-  readonly #exits: Parameters<ExitHandler>[] = [];
+  readonly #exits = new WorkerExits();
   readonly #allListen: Promise<void>;
   #plan: ListeningPlan | null = null;
   #opening: Promise<ZmqTransport> | null = null;
   #transport: ZmqTransport | null = null;
   #lead: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
-  #handler: ExitHandler | null = null;
   #sent = { bytes: 0, messages: 0 };
   #isOver = false;
   #resolveListening: () => void = () => {};
@@ -142,18 +139,12 @@ export class ForkedProcesses implements LaunchedProcesses {
     const [transport] = await Promise.all([this.#opening, this.#allListen]);
     if (this.#isOver) return;
     transport.setPeers((node) => this.#places().find((place) => place.node === node));
-    const { logger, recorder, unjudged } = this.#options;
-    this.#lead = createJobSystem({
-      node: nodeId(leadNode),
-      topology: this.#topology,
-      reports: reportsOf(this.#layout, leadNode),
-      home: homeOf(this.#topology, 'beside the lead'),
+    this.#lead = openLeadSystem(this.#topology, {
+      ...this.#options,
+      layout: this.#layout,
+      agents: 'beside the lead',
       transport,
       clock: this.#clock,
-      logger,
-      schedule: (run) => void setImmediate(run),
-      unjudged,
-      ...(recorder === null ? {} : { probe: recorder }),
     });
   }
 
@@ -163,8 +154,7 @@ export class ForkedProcesses implements LaunchedProcesses {
   }
 
   onExit(handler: ExitHandler): void {
-    this.#handler = handler;
-    for (const exit of this.#exits.splice(0)) handler(...exit);
+    this.#exits.onExit(handler);
   }
 
   begin(worker: WorkerRank, incarnation: number): void {
@@ -240,14 +230,8 @@ export class ForkedProcesses implements LaunchedProcesses {
 
   #exited(rank: number, incarnation: number, reason: string): void {
     const node = this.#nodeOf(rank);
-    if (this.#lead === null)
-      this.#failStart(
-        new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
-          retryable: true,
-        }),
-      );
-    else if (this.#handler === null) this.#exits.push([node, incarnation, reason]);
-    else this.#handler(node, incarnation, reason);
+    if (this.#lead === null) this.#failStart(endedEarly(node, reason));
+    else this.#exits.tell(node, incarnation, reason);
   }
 
   #heard(rank: number, incarnation: number, message: WorkerMessage): void {

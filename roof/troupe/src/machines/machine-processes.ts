@@ -3,8 +3,7 @@ import { assert, nodeId, TroupeError } from '@troupe/core';
 import type { WaitingEvent } from '@troupe/telemetry';
 import { agentNodeOf, Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
-import { createJobSystem } from '../job-system.ts';
-import { homeOf } from '../launch/homes.ts';
+import { openLeadSystem } from '../launch/lead-system.ts';
 import { sealed, type RunSeal } from '../launch/protocol.ts';
 import type {
   DeviceReport,
@@ -13,9 +12,9 @@ import type {
   Sent,
   WorkerRun,
 } from '../launch/launched-processes.ts';
+import { endedEarly, WorkerExits } from '../launch/worker-exits.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { ExitHandler } from '../run/processes.ts';
-import { reportsOf } from '../run/reports.ts';
 import { ownBuild, type AgentBegin, type AgentLine, type Build, type Listening } from './agent-protocol.ts';
 import { AwaitedMachines } from './awaited-machines.ts';
 import type { Launcher } from './launcher.ts';
@@ -59,13 +58,12 @@ export class MachineProcesses implements LaunchedProcesses {
   readonly #roll: MachineRoll;
   readonly #devices = new Map<string, DeviceReport>();
   readonly #pids = new Map<string, number>();
-  readonly #exits: Parameters<ExitHandler>[] = [];
+  readonly #exits = new WorkerExits();
   readonly #allReady: Promise<void>;
   #transport: ZmqTransport | null = null;
   #opening: Promise<ZmqTransport> | null = null;
   #lead: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
-  #handler: ExitHandler | null = null;
   #sent = { bytes: 0, messages: 0 };
   #isOver = false;
   #resolveReady: () => void = () => {};
@@ -158,18 +156,12 @@ export class MachineProcesses implements LaunchedProcesses {
     if (this.#isOver) return;
     this.#places.set(leadNode, { node: leadNode, incarnation: 1, endpoints: transport.endpoints });
     transport.setPeers((node) => this.#places.get(node)?.endpoints);
-    const { logger, recorder, unjudged } = this.#options;
-    this.#lead = createJobSystem({
-      node: nodeId(leadNode),
-      topology: this.#topology,
-      reports: reportsOf(this.#layout, leadNode, { storeIsBesideLead: true }),
-      home: homeOf(this.#topology, 'on their machines'),
+    this.#lead = openLeadSystem(this.#topology, {
+      ...this.#options,
+      layout: this.#layout,
+      agents: 'on their machines',
       transport,
       clock: this.#clock,
-      logger,
-      schedule: (run) => void setImmediate(run),
-      unjudged,
-      ...(recorder === null ? {} : { probe: recorder }),
     });
   }
 
@@ -178,8 +170,7 @@ export class MachineProcesses implements LaunchedProcesses {
   }
 
   onExit(handler: ExitHandler): void {
-    this.#handler = handler;
-    for (const exit of this.#exits.splice(0)) handler(...exit);
+    this.#exits.onExit(handler);
   }
 
   beginAgent(machine: number, incarnation: number): void {
@@ -381,14 +372,8 @@ export class MachineProcesses implements LaunchedProcesses {
   }
 
   #exited({ node, incarnation, reason }: Extract<AgentLine, { readonly type: 'lost' }>): void {
-    if (this.#lead === null)
-      this.#failStart(
-        new TroupeError('TROUPE_WORKER_LOST', `${node} ended (${reason}) before the run began`, {
-          retryable: true,
-        }),
-      );
-    else if (this.#handler === null) this.#exits.push([nodeId(node), incarnation, reason]);
-    else this.#handler(nodeId(node), incarnation, reason);
+    if (this.#lead === null) this.#failStart(endedEarly(nodeId(node), reason));
+    else this.#exits.tell(nodeId(node), incarnation, reason);
   }
 
   #failed({
