@@ -69,6 +69,11 @@ function joiningRules(machines: JoiningMachines, policy: FilledTopology['recover
     const rule = `says that ${min} of ${count} machines will do, and with recovery.machines ${policy} all of them have to be there; use shrink`;
     findings.push(finding('TROUPE_TOPOLOGY_CONFLICT', ['machines.min', 'recovery.machines'], rule, count));
   }
+  if (min === count && policy === 'shrink') {
+    const rule = `is ${min} of ${count} machines, so the run could never shrink; say with how many it may go on`;
+    const keys: Keys = ['machines.min', 'recovery.machines'];
+    findings.push(finding('TROUPE_TOPOLOGY_CONFLICT', keys, rule, Math.max(1, Math.ceil(count / 2))));
+  }
   if (spares > 0 && policy === 'wait') {
     const rule = `names machines that stand by, and recovery.machines wait uses none; use spare or shrink`;
     findings.push(finding('TROUPE_TOPOLOGY_CONFLICT', ['machines.spares', 'recovery.machines'], rule, 0));

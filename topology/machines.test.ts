@@ -92,6 +92,10 @@ const wrong: readonly (readonly [object, string])[] = [
     { machines: { count: 2, devices: ['cpu:0', 'cpu:0'] } },
     'machines.devices.1: every machine already lists cpu:0; a device has one worker [null]',
   ],
+  [
+    { machines: four, recovery: { machines: 'shrink' } },
+    'machines.min: is 4 of 4 machines, so the run could never shrink; say with how many it may go on [2]',
+  ],
   [{ machines: { ...four, min: 5 } }, 'machines.min: must be at most count 4 [4]'],
   [
     { machines: { ...four, min: 3 } },

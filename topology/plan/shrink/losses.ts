@@ -8,11 +8,13 @@ import { clusterSpeed, searchMixtures, type FoundMixture } from '../search/searc
 import { keepsMixture, shrunkAxes } from './candidates.ts';
 import { evenGrains, type EvenGrains } from './even-grains.ts';
 import { movedBytes } from './movement.ts';
-import { leftOf, survivingFile } from './survivors.ts';
+import { computingOf, leftOf, survivingFile } from './survivors.ts';
 
 export interface LossOptions {
   /** Memory of one device, bytes. */
   readonly memoryBytes: number;
+  /** False: pairs of machines are not looked at. Default true. */
+  readonly pairs?: boolean;
 }
 
 /** How a run would go on. */
@@ -30,6 +32,8 @@ export interface ShrunkLayout {
   readonly set: readonly string[];
   /** That topology. */
   readonly topology: ResolvedTopology;
+  /** Positions before of its machines: those that have a device that computes. */
+  readonly places: readonly number[];
 }
 
 export interface Loss {
@@ -162,7 +166,8 @@ function bestOf(
       const { mixture, deviceBytes, stepSeconds, set } = row;
       const isCounted = before.parallel.world <= MAX_WORKERS_COUNTED;
       const moved = isCounted ? movedBytes(before, topology, left) : null;
-      return { mixture, idle, deviceBytes, stepSeconds, movedBytes: moved, set, topology };
+      const places = computingOf(before, left, world);
+      return { mixture, idle, deviceBytes, stepSeconds, movedBytes: moved, set, topology, places };
     });
   return layouts.toSorted((a, b) => (a.movedBytes ?? 0) - (b.movedBytes ?? 0))[0] ?? null;
 }
@@ -178,10 +183,10 @@ class Losses {
   readonly #known = new Map<string, Candidates>();
   readonly min: number;
 
-  constructor(topology: ResolvedTopology, options: LossOptions) {
+  constructor(topology: ResolvedTopology, options: LossOptions, min = fewestOf(topology)) {
     this.#topology = topology;
     this.#options = options;
-    this.min = fewestOf(topology);
+    this.min = min;
   }
 
   /** The same for machines that are alike. */
@@ -212,6 +217,13 @@ class Losses {
     return layout === null ? none(candidates.why) : { machines, layout, why: null };
   }
 }
+
+/** How a run would go on without these machines of it, with at least `min` others. */
+export const withoutMachines = (
+  topology: ResolvedTopology,
+  lost: readonly number[],
+  { min, ...options }: LossOptions & { readonly min: number },
+): Loss => new Losses(topology, options, min).of(lost);
 
 /** Pairs of machines, one of each kind. */
 function pairsOf(losses: Losses, numMachines: number): LossPlan['pairs'] {
@@ -251,7 +263,7 @@ export function planLosses(topology: ResolvedTopology, options: LossOptions): Lo
   return {
     stepSeconds: found[0]?.stepSeconds ?? null,
     single: Array.from(machines.keys(), (machine) => losses.of([machine])),
-    pairs: pairsOf(losses, Math.min(machines.length, MAX_MACHINES_IN_PAIRS)),
+    pairs: options.pairs === false ? [] : pairsOf(losses, Math.min(machines.length, MAX_MACHINES_IN_PAIRS)),
     min,
     grains: evenGrains(topology, min),
   };

@@ -20,6 +20,19 @@ export function shareDevices(available: readonly number[], world: number): reado
   return used;
 }
 
+/** Positions of the machines that are left of which `world` devices in all compute on at least one. */
+export function computingOf(
+  { machines }: ResolvedTopology,
+  left: readonly number[],
+  world: number,
+): readonly number[] {
+  const used = shareDevices(
+    left.map((index) => machines[index]?.devices.length ?? 0),
+    world,
+  );
+  return left.filter((_, position) => (used[position] ?? 0) > 0);
+}
+
 /**
  * The file of a topology on the machines that are left, of which `world` devices compute. Machines keep their names. How they are reached, and
  * what would follow another loss, is left out: neither is about how the work is divided.

@@ -1,0 +1,29 @@
+import { nowhere, type TopologyProblem } from '../../problem.ts';
+import type { ResolvedTopology } from '../../resolved.ts';
+import { evenGrains } from './even-grains.ts';
+import { planLosses } from './losses.ts';
+
+/**
+ * The problem of a run that is to go on with fewer machines and could not without any single one of them; null: it could, or was not asked to.
+ *
+ * @param memoryBytes - of one device
+ */
+export function neverShrinks(topology: ResolvedTopology, memoryBytes: number): TopologyProblem | null {
+  const { recovery, train, source } = topology;
+  if (recovery.machines !== 'shrink') return null;
+  const { single, min } = planLosses(topology, { memoryBytes, pairs: false });
+  if (single.some(({ layout }) => layout !== null)) return null;
+  const { nearest } = evenGrains(topology, min);
+  const hint =
+    nearest === null
+      ? ''
+      : `; grains ${nearest.grains} with batch ${nearest.batch} divide over every number of machines down to ${min}`;
+  return {
+    ...(source.places['recovery.machines'] ?? nowhere),
+    code: 'TROUPE_TOPOLOGY_CONFLICT',
+    key: 'recovery.machines',
+    value: 'shrink',
+    rule: `the run could not go on without any of its machines: ${single[0]?.why ?? ''} (grains ${train.grains})${hint}`,
+    nearest: 'wait',
+  };
+}
