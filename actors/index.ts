@@ -7,7 +7,7 @@ export { parametersOf, type ExpertRule } from './expert/index.ts';
 export type { TokenBatch, TokenSource } from './feeder/index.ts';
 export type { GateQuestion, GateRule } from './gate/index.ts';
 export type { ExpertChoices, RunOutcome } from './trainer/index.ts';
-export type { RunFailure } from './supervisor/index.ts';
+export type { AwayMachine, RunFailure } from './supervisor/index.ts';
 export type { LeadRestarts } from './agent/index.ts';
 export { mountAsker, type Answer } from './asker/index.ts';
 export { mountExpertService, ServedExperts, type ServedGroup } from './service/index.ts';

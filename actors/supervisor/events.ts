@@ -7,6 +7,8 @@ const own = {
   /** A heartbeat, or a last look at a node, found no answer. */
   'ask.failed': ownEvent({ body: life }),
   'join.due': ownEvent({ body: life }),
+  /** An agent that was lost in this life was waited for as long as it may be. */
+  'wait.over': ownEvent({ body: life }),
   'loss.aged': ownEvent(),
   'break.aged': ownEvent(),
 } as const;

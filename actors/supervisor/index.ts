@@ -5,7 +5,7 @@ import { supervisorMachine, type SupervisorInput } from './machine.ts';
 import type { SupervisorOptions } from './options.ts';
 import { Timers } from './timers.ts';
 
-export type { RunFailure, SupervisorOptions } from './options.ts';
+export type { AwayMachine, RunFailure, SupervisorOptions } from './options.ts';
 
 /** The one supervisor of a job. */
 export function mountSupervisor(options: SupervisorOptions): Mount {

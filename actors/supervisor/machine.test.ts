@@ -198,6 +198,22 @@ test('supervisor: SUP-7, the agent beside the store is never restarted: its sile
   t.deepEqual(play.send('actor.failed', of(1, 'agent/0', { retryable: true })), ['reportFailed']);
 });
 
+test('supervisor: SUP-9, a machine is waited for from its first loss on, until it is back', (t) => {
+  const play = new Play(supervisorMachine, twoMachines);
+  const overdue = () => [...(play.context['overdue'] as ReadonlySet<string>)];
+  play.send('worker.lost', of(1, 'agent/1'));
+  t.deepEqual(play.send('worker.lost', of(2, 'agent/1')), ['restart'], 'lost again before it is back');
+  t.deepEqual(play.send('wait.over', of(2, 'agent/1')), [], 'the wait began with the first loss');
+  t.deepEqual(play.send('wait.over', of(1, 'agent/1')), ['reportOverdue']);
+  t.deepEqual(overdue(), ['agent/1']);
+  play.send('worker.joined', of(3, 'agent/1'));
+  t.deepEqual(overdue(), [], 'it is back, while another one is still waited for');
+  play.send('worker.lost', of(3, 'agent/1'));
+  t.deepEqual(play.send('wait.over', of(1, 'agent/1')), [], 'of an absence that is over');
+  t.deepEqual(play.send('wait.over', of(3, 'agent/1')), ['reportOverdue']);
+  t.deepEqual([...(play.context['waits'] as ReadonlyMap<string, number>)], [['agent/1', 3]]);
+});
+
 test('supervisor: SUP-8, a life that the lead before asked for is a loss and its return; one that agents know of is no news', (t) => {
   const play = new Play(supervisorMachine, twoMachines);
   t.deepEqual(play.send('worker.joined', of(2, 'worker/2')), ['adopt']);

@@ -14,6 +14,10 @@ export interface SupervisorContext {
   readonly away: ReadonlySet<string>;
   /** Those of them whose life before did not join in time. */
   readonly missed: ReadonlySet<string>;
+  /** Agents that are away, with the life that was lost first: their machines are waited for since then. */
+  readonly waits: ReadonlyMap<string, number>;
+  /** Those of them that were waited for long enough. */
+  readonly overdue: ReadonlySet<string>;
   /** Losses of workers, and of connections, that are younger than the period; each ages by an event. */
   readonly losses: number;
   readonly breaks: number;
@@ -42,6 +46,7 @@ export const supervisorActions = {
   reportStuck: always,
   reportFailed: on('actor.failed'),
   describeAwaited: on('worker.stuck'),
+  reportOverdue: on('wait.over'),
 } as const;
 
 /** What carries them out. */
@@ -69,6 +74,11 @@ const nextLife = assign<SupervisorContext, SupervisorEvent, undefined, Superviso
       ]),
     ]),
   away: ({ context, event }) => new Set([...context.away, ...lostWith(context, nodeIn(event))]),
+  // Of a machine that is lost again before it is back the wait goes on.
+  waits: ({ context: { waits, machines }, event }) => {
+    const { node, incarnation } = lifeIn(event);
+    return machines.has(node) && !waits.has(node) ? new Map([...waits, [node, incarnation] as const]) : waits;
+  },
   losses: ({ context }) => context.losses + 1,
 });
 /** It lives, and was not asked for by this supervisor: the lead before did. */
@@ -77,6 +87,8 @@ const noteJoined = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
     new Map([...context.lives, [nodeIn(event), lifeIn(event).incarnation] as const]),
   away: ({ context, event }) => without(context.away, nodeIn(event)),
   missed: ({ context, event }) => without(context.missed, nodeIn(event)),
+  waits: ({ context: { waits }, event }) => new Map([...waits].filter(([node]) => node !== nodeIn(event))),
+  overdue: ({ context, event }) => without(context.overdue, nodeIn(event)),
 });
 const noteLives = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   lives: ({ context: { lives }, event }) => {
@@ -91,6 +103,9 @@ const noteLives = assign<SupervisorContext, SupervisorEvent, undefined, Supervis
 const noteMissed = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   missed: ({ context, event }) => new Set([...context.missed, nodeIn(event)]),
 });
+const noteOverdue = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  overdue: ({ context, event }) => new Set([...context.overdue, of(event, 'wait.over').body.node]),
+});
 const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   breaks: ({ context }) => context.breaks + 1,
 });
@@ -102,7 +117,8 @@ const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
  * that live has lost messages, so the attempt is restarted; also when the one at the other end has been replaced meanwhile, not while it is away. SUP-5: a
  * life that was asked for joins within its deadline, or is lost, once: the recovery has a deadline of its own. SUP-6: it asks agents, one
  * question a machine, and they their workers. SUP-8: a new supervisor learns the lives of nodes from agents; one that a lead before it
- * asked for, and that joins later, counts as a loss and its return. SUP-7: a lost agent is a lost machine, which is one loss: all workers there begin a new life.
+ * asked for, and that joins later, counts as a loss and its return. SUP-9: a machine is waited for from its first loss until it is back; whenever one was
+ * waited for long enough, it is said which ones are away, and of which of them that is so. SUP-7: a lost agent is a lost machine, which is one loss: all workers there begin a new life.
  */
 export const supervisorMachine = setup({
   types: {
@@ -128,6 +144,10 @@ export const supervisorMachine = setup({
       const known = context.lives.get(nodeIn(event));
       return known !== undefined && lifeIn(event).incarnation > known;
     },
+    isBack: ({ context, event }) => {
+      const { node, incarnation } = of(event, 'wait.over').body;
+      return context.waits.get(node) !== incarnation;
+    },
     mayReopen: ({ context }) => context.breaks < context.mostBreaks,
     mayRestart: ({ context }) => context.losses < context.mostLosses,
     mayRestartFailed: ({ context, event }) =>
@@ -143,6 +163,8 @@ export const supervisorMachine = setup({
     ended: false,
     away: new Set<string>(),
     missed: new Set<string>(),
+    waits: new Map<string, number>(),
+    overdue: new Set<string>(),
     losses: 0,
     breaks: 0,
   }),
@@ -151,6 +173,7 @@ export const supervisorMachine = setup({
     // A worker that is gone meanwhile is reported by its loss.
     'message.refused': { actions: 'ignore' },
     'join.due': { actions: 'ignore' },
+    'wait.over': { actions: 'ignore' },
     'machine.lives': { actions: noteLives },
     'loss.aged': { actions: assign({ losses: ({ context }) => context.losses - 1 }) },
     'break.aged': { actions: assign({ breaks: ({ context }) => context.breaks - 1 }) },
@@ -175,6 +198,7 @@ export const supervisorMachine = setup({
           { guard: 'mayRestart', actions: [nextLife, noteMissed, 'restart'] },
           { target: 'ended', actions: 'reportLost' },
         ],
+        'wait.over': [{ guard: 'isBack', actions: 'ignore' }, { actions: [noteOverdue, 'reportOverdue'] }],
         // A heartbeat without an answer.
         'ask.failed': [
           { guard: 'isStale', actions: 'ignore' },

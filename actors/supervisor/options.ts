@@ -16,6 +16,12 @@ export interface Supervised {
   readonly actors: readonly string[];
 }
 
+/** A machine that is away, and was waited for long enough or not yet. */
+export interface AwayMachine {
+  readonly machine: number;
+  readonly isOverdue: boolean;
+}
+
 /** A machine as the supervisor knows it, by the node of its agent. */
 export interface SupervisedMachine {
   readonly machine: number;
@@ -43,6 +49,10 @@ export interface SupervisorOptions {
   readonly position: () => string;
   /** Milliseconds within which the next life of a worker must have joined. */
   readonly joinMs: number;
+  /** Milliseconds for which a lost machine is waited for; absent: as long as its recovery may take. */
+  readonly waitMs?: number;
+  /** Told of all machines that are away whenever one of them was waited for long enough. */
+  readonly overdue?: (away: readonly AwayMachine[]) => void;
   /** Losses tolerated per period; exceeding it ends the run. Intensity 0 tolerates none. */
   readonly limit: Pick<Supervision, 'intensity' | 'periodMs'>;
   /**

@@ -7,7 +7,10 @@ import type { SupervisedMachine, SupervisorOptions } from './options.ts';
 import { lossSentence, machineName } from './sentences.ts';
 import type { Timers } from './timers.ts';
 
-type WatchingEffects = Pick<SupervisorEffects, 'ping' | 'restart' | 'reopen' | 'welcome' | 'adopt'>;
+type WatchingEffects = Pick<
+  SupervisorEffects,
+  'ping' | 'restart' | 'reopen' | 'welcome' | 'adopt' | 'reportOverdue'
+>;
 
 const lifeOf = ({ lives }: SupervisorContext, node: string): number => lives.get(node) ?? 1;
 
@@ -51,7 +54,7 @@ export function watchingEffects(
   options: SupervisorOptions,
   timers: Timers,
 ): WatchingEffects {
-  const { workers, machines, limit, joinMs } = options;
+  const { workers, machines, limit, joinMs, waitMs, overdue } = options;
   const workerOf = (node: string) => {
     const found = workers.get(node as NodeId);
     assert(found, 'a worker is one of this run', { node });
@@ -84,6 +87,9 @@ export function watchingEffects(
     restart: (event, context) => {
       timers.after(limit.periodMs, () => self.post('loss.aged'));
       const node = event.body.node as NodeId;
+      const { incarnation } = event.body;
+      if (waitMs !== undefined && context.waits.get(node) === incarnation)
+        timers.after(waitMs, () => self.post('wait.over', { body: { node, incarnation } }));
       tellDown(node, lossSentence(event, options));
       for (const each of [node, ...(machines.get(node)?.nodes ?? [])]) restart(each, lifeOf(context, each));
     },
@@ -92,6 +98,13 @@ export function watchingEffects(
       const sentence = `the connection of ${by} to ${node} broke (${reason})`;
       self.tell(addresses.trainer, 'link.down', { body: { node, sentence } });
     },
+    reportOverdue: (_event, context) =>
+      overdue?.(
+        Array.from(context.waits.keys(), (node) => ({
+          machine: machines.get(node as NodeId)?.machine ?? -1,
+          isOverdue: context.overdue.has(node),
+        })),
+      ),
     welcome: ({ body }) => tellUp(body.node),
     adopt: ({ body: { node, incarnation } }) => {
       tellDown(node as NodeId, `${node} is in life ${incarnation}, which the lead before this one began`);

@@ -1,6 +1,6 @@
 import { TroupeError, type ErrorDetails } from '@troupe/core';
 import type { DeviceInfo } from '@troupe/kernel-set';
-import type { Difference } from '@troupe/topology';
+import type { Difference, LossEnd } from '@troupe/topology';
 
 /** A folder that holds no run, or a run without a checkpoint. */
 export class RunMissingError extends TroupeError {
@@ -159,6 +159,14 @@ export class MachineDiffersError extends TroupeError {
       `${host} has other programs: ${difference}; install the same on all machines`,
       { details: { host } },
     );
+  }
+}
+
+/** A machine did not come back, and the run does not go on without it; `details.reason` is one of a fixed list. */
+export class MachineLostError extends TroupeError {
+  override readonly name = 'MachineLostError';
+  constructor(sentence: string, reason: LossEnd, hosts: readonly string[]) {
+    super('TROUPE_MACHINE_LOST', sentence, { retryable: true, details: { reason, hosts } });
   }
 }
 

@@ -32,10 +32,14 @@ export const defaultDeadlines: Deadlines = {
   recoveryMs: 300_000,
 };
 
+/** For how long a lost machine is waited for, milliseconds; null: machines are not lost alone, or the recovery of one has no wait of its own. */
+export const machineWaitMs = ({ launcher, recovery }: ResolvedTopology): number | null =>
+  launcher === null && recovery.machines === 'wait' ? null : 1000 * recovery.waitSeconds;
+
 /** Machines that are lost are waited for, and only then does a recovery take too long. */
-function deadlinesOf({ launcher, recovery }: ResolvedTopology): Deadlines {
-  if (launcher === null) return defaultDeadlines;
-  const waitMs = 1000 * recovery.waitSeconds;
+function deadlinesOf(topology: ResolvedTopology): Deadlines {
+  const waitMs = machineWaitMs(topology);
+  if (waitMs === null) return defaultDeadlines;
   const { joinMs, recoveryMs } = defaultDeadlines;
   return { ...defaultDeadlines, joinMs: joinMs + waitMs, recoveryMs: recoveryMs + waitMs };
 }

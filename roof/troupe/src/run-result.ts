@@ -53,6 +53,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_MERGE: exitCodes.usage,
   TROUPE_PRUNE: exitCodes.usage,
   TROUPE_WORKER_LOST: exitCodes.peerLost,
+  TROUPE_MACHINE_LOST: exitCodes.peerLost,
   TROUPE_LEAD_LOST: exitCodes.peerLost,
   TROUPE_LEAD_REPLACED: exitCodes.peerLost,
   TROUPE_RUN_STUCK: exitCodes.peerLost,

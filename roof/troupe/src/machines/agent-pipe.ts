@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
 import type { AgentLine, LeadLine } from './agent-protocol.ts';
-import type { LauncherCommand } from './launcher.ts';
+import type { CommandEnd, LauncherCommand } from './launcher.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
 /** Lines of an agent's standard error that go with the sentence of its end, and characters of each. */
@@ -70,6 +70,11 @@ export class AgentPipe {
     this.#expected = true;
     this.#child.stdin?.destroy();
     if (!this.#isGone) this.#child.kill('SIGKILL');
+  }
+
+  /** How it has ended; null: it has not. */
+  get commandEnd(): CommandEnd | null {
+    return this.#isGone ? { code: this.#child.exitCode, signal: this.#child.signalCode } : null;
   }
 
   async kill(): Promise<void> {

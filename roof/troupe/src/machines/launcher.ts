@@ -6,6 +6,12 @@ export interface LauncherCommand {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** How a command has ended. */
+export interface CommandEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
 /** What starts an agent on a machine. */
 export interface Launcher {
   readonly name: string;
@@ -14,4 +20,6 @@ export interface Launcher {
    * @param host - its name there
    */
   command(machine: number, host: string): LauncherCommand;
+  /** Whether this end of the command is that of the agent: nothing of the run is left on its machine then. Absent: nobody knows. */
+  readonly isAgentsEnd?: (end: CommandEnd) => boolean;
 }

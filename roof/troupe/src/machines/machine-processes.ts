@@ -14,7 +14,7 @@ import type {
 } from '../launch/launched-processes.ts';
 import { endedEarly, WorkerExits } from '../launch/worker-exits.ts';
 import { systemClock } from '../ports/clock.ts';
-import type { ExitHandler } from '../run/processes.ts';
+import type { ExitHandler, Whereabouts } from '../run/processes.ts';
 import { ownBuild, type AgentBegin, type AgentLine, type Build, type Listening } from './agent-protocol.ts';
 import { AwaitedMachines } from './awaited-machines.ts';
 import type { Launcher } from './launcher.ts';
@@ -185,6 +185,11 @@ export class MachineProcesses implements LaunchedProcesses {
     this.#at(this.#layout.machineOf(worker)).beginWorker({ node, incarnation });
   }
 
+  whereabouts(machine: number): Whereabouts {
+    const { hasEnded, lastReason } = this.#at(machine);
+    return { hasEnded, reason: lastReason };
+  }
+
   async end(): Promise<void> {
     this.#isOver = true;
     this.#resolveReady();
@@ -229,7 +234,7 @@ export class MachineProcesses implements LaunchedProcesses {
         agent: agentNodeOf(machine),
         nodes: ranks.map((rank) => this.#layout.nodeOf(rank)),
         clock: this.#clock,
-        waitMs: this.#waitMs,
+        isAgentsEnd: (end) => launcher.isAgentsEnd?.(end) ?? false,
         command: () => launcher.command(machine, host),
         begin: (incarnation, lives) => this.#begin(machine, incarnation, lives),
       },

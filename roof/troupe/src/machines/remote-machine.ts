@@ -1,7 +1,7 @@
 import { assert, type Clock, type TimerHandle } from '@troupe/core';
 import { AgentPipe } from './agent-pipe.ts';
 import type { AgentBegin, AgentLine, LeadLine, Life, Listening } from './agent-protocol.ts';
-import type { LauncherCommand } from './launcher.ts';
+import type { CommandEnd, LauncherCommand } from './launcher.ts';
 
 /** Between two tries to reach a machine that is away. */
 const RETRY_MS = 2000;
@@ -12,9 +12,9 @@ export interface RemoteMachineOptions {
   readonly agent: string;
   readonly nodes: readonly string[];
   readonly clock: Clock;
-  /** Longest wait for its next agent. */
-  readonly waitMs: number;
   readonly command: () => LauncherCommand;
+  /** Whether an end of that command is the end of the agent that it has started. */
+  readonly isAgentsEnd: (end: CommandEnd) => boolean;
   readonly begin: (incarnation: number, lives: readonly Life[]) => AgentBegin;
 }
 
@@ -27,7 +27,7 @@ export interface RemoteMachineHandlers {
   readonly ready: () => void;
   /** Its agent, which was ready, has ended. */
   readonly lost: (incarnation: number, reason: string) => void;
-  /** It could not be begun: at the start at once, later when the wait is over. */
+  /** It could not be begun at the start. A later life is tried until the run ends. */
   readonly away: (reason: string) => void;
   readonly awaited: () => void;
   readonly came: () => void;
@@ -51,7 +51,10 @@ export class RemoteMachine {
   #isBegun = false;
   #isReady = false;
   #isOver = false;
-  #sinceMs = 0;
+  /** The present life of its agent has said something. */
+  #isHere = false;
+  #hasEnded = true;
+  #lastReason: string | null = null;
   #timer: TimerHandle | null = null;
 
   constructor(options: RemoteMachineOptions, handlers: RemoteMachineHandlers) {
@@ -63,7 +66,6 @@ export class RemoteMachine {
   start(incarnation: number): void {
     assert(incarnation > this.#incarnation, 'lives of an agent rise', { incarnation });
     this.#incarnation = incarnation;
-    this.#sinceMs = this.#options.clock.now();
     this.#handlers.awaited();
     void this.#replace();
   }
@@ -81,6 +83,16 @@ export class RemoteMachine {
 
   get isReady(): boolean {
     return this.#isReady;
+  }
+
+  /** Of a machine that is away: every life of its agent that has said something since it was lost is known to have ended. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Why its last try to come has failed; null: nothing was heard. */
+  get lastReason(): string | null {
+    return this.#lastReason;
   }
 
   async end(graceMs: number): Promise<void> {
@@ -106,9 +118,16 @@ export class RemoteMachine {
     this.#isReady = false;
     this.#listening.clear();
     await this.#pipe?.kill();
+    this.#noteEnd();
     // Another one was asked for meanwhile.
     if (this.#isOver || incarnation !== this.#incarnation) return;
     this.#open(incarnation);
+  }
+
+  #noteEnd(): void {
+    const end = this.#pipe?.commandEnd ?? null;
+    if (this.#isHere && (end === null || !this.#options.isAgentsEnd(end))) this.#hasEnded = false;
+    this.#isHere = false;
   }
 
   #open(incarnation: number): void {
@@ -131,7 +150,10 @@ export class RemoteMachine {
 
   #heard(line: AgentLine): void {
     if (line.type !== 'listening') {
-      if (line.type === 'here') this.#handlers.came();
+      if (line.type === 'here') {
+        this.#isHere = true;
+        this.#handlers.came();
+      }
       this.#handlers.line(line);
       return;
     }
@@ -143,25 +165,21 @@ export class RemoteMachine {
     this.#listening.add(node);
     if (this.#isReady || this.#listening.size <= nodes.length) return;
     this.#isReady = true;
+    this.#hasEnded = true;
     this.#handlers.ready();
   }
 
   #ended(reason: string): void {
-    const { clock, waitMs, host } = this.#options;
+    const { clock, host } = this.#options;
     const incarnation = this.#incarnation;
     this.#isBegun = false;
+    this.#lastReason = reason;
     if (this.#isReady) {
       this.#isReady = false;
       this.#handlers.lost(incarnation, reason);
       return;
     }
-    const waitedMs = clock.now() - this.#sinceMs;
-    if (incarnation === 1 || waitedMs >= waitMs)
-      this.#handlers.away(
-        incarnation === 1
-          ? `the agent of ${host} ended before the run began (${reason})`
-          : `${host} was lost and did not come back within ${waitMs / 1000} s (${reason})`,
-      );
+    if (incarnation === 1) this.#handlers.away(`the agent of ${host} ended before the run began (${reason})`);
     else this.#timer = clock.after(RETRY_MS, () => void this.#replace());
   }
 }

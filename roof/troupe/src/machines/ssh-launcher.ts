@@ -80,5 +80,7 @@ export function remoteScript(
 /** Starts agents on the hosts of a topology with the `ssh` of this system; nothing secret is on a command line. */
 export const sshLauncher = (settings: SshSettings): Launcher => ({
   name: 'ssh',
+  // 255 is an error of ssh itself, or a signal there; a client that is killed here says nothing of what is there.
+  isAgentsEnd: ({ code }) => code !== null && code !== 255,
   command: (_machine, host) => ({ file: 'ssh', args: sshArguments(host, remoteScript(settings, ['agent'])) }),
 });

@@ -5,6 +5,14 @@ import type { WorkerRank } from '@troupe/topology/worker';
 /** Told of a life of a node that ended without being asked to. */
 export type ExitHandler = (node: NodeId, incarnation: number, reason: string) => void;
 
+/** What is known of a machine that is away. */
+export interface Whereabouts {
+  /** Nothing of the run is left there. */
+  readonly hasEnded: boolean;
+  /** Why it did not come back; null: nobody heard. */
+  readonly reason: string | null;
+}
+
 /**
  * The processes of a run: this one with the lead, an agent a machine, and one for each worker.
  *
@@ -39,6 +47,8 @@ export interface Processes {
    * @param incarnation - from 1; a later life joins a run that goes on, and says so
    */
   begin(worker: WorkerRank, incarnation: number): void;
+  /** Absent: nothing is known of machines that are away. */
+  readonly whereabouts?: (machine: number) => Whereabouts;
   /** Stops all actors, ends all processes, and resolves when nothing of them is left. */
   end(): Promise<void>;
   /** Sets who hears of exits; those before it are told now. */

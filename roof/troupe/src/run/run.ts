@@ -3,6 +3,7 @@ import {
   mountAgent,
   mountLead,
   mountStoreBesideLead,
+  type AwayMachine,
   type Job,
   type LeadRestarts,
   type RunFailure,
@@ -13,11 +14,12 @@ import { assert, callBack, TroupeError, type FolderLock, type NodeId, type Stora
 import { parameterCounts, trainingFlopsPerToken } from '@troupe/spec';
 import type { RunEvent, StartEvent, StepEvent } from '@troupe/telemetry';
 import { agentNodeOf, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
-import { lossLimit } from '../job.ts';
+import { lossLimit, machineWaitMs } from '../job.ts';
 import { RunEndedError } from '../errors.ts';
+import { lostForGood } from '../relayout/loss-error.ts';
 import { exitCodes, failureResult, resultOf, type RunResult } from '../run-result.ts';
 import { DecisionJournal } from './decision-journal.ts';
-import type { Processes } from './processes.ts';
+import type { Processes, Whereabouts } from './processes.ts';
 import { ReportedSteps } from './reported-steps.ts';
 import type { RunMetrics } from './run-metrics.ts';
 import { RunView, type RunLook } from './run-view.ts';
@@ -43,6 +45,8 @@ export interface RunPorts {
   readonly position: (step: number) => string;
   /** The first step opens. */
   readonly opened?: () => void;
+  /** Machines are away, of which one was waited for long enough: this decides what follows. Absent: the run ends. */
+  readonly overdue?: (away: readonly (AwayMachine & Whereabouts)[]) => void;
   /** Of a run that generates: questions may be put. */
   readonly ready?: () => void;
 }
@@ -275,6 +279,7 @@ export class Run {
   #mountLead(work: RunWork, life: number): void {
     const { job, peakFlops } = work;
     const { processes, errorOf, watch, position, opened, ready } = this.#ports;
+    const waitMs = machineWaitMs(this.#topology);
     void this.#journal?.close();
     const journal = this.#openJournal(work, life);
     this.#journal = journal;
@@ -316,10 +321,26 @@ export class Run {
         limit: lossLimit(this.#topology),
         restartsAgents: processes.restartsAgents,
         restartsFirstAgent: processes.storeIsBesideLead,
+        ...(waitMs === null ? {} : { waitMs }),
+        overdue: present((away: readonly AwayMachine[]) => this.#overdue(away)),
         restart: present((node: NodeId, incarnation: number) => this.#restart(work, node, incarnation)),
       },
     });
     if (life > 1 && this.#isStopping) processes.lead.tell(addresses.trainer, 'run.stop');
+  }
+
+  /** A machine was waited for long enough. */
+  #overdue(away: readonly AwayMachine[]): void {
+    const { processes, overdue } = this.#ports;
+    const unknown: Whereabouts = { hasEnded: false, reason: null };
+    const known = away.map((each) => ({ ...each, ...(processes.whereabouts?.(each.machine) ?? unknown) }));
+    if (overdue !== undefined) {
+      overdue(known);
+      return;
+    }
+    const lost = known.filter(({ isOverdue }) => isOverdue);
+    const end = { reason: 'waited', text: 'recovery.machines is wait' } as const;
+    this.fail(lostForGood(this.#topology, lost, end));
   }
 
   /** A run that makes steps and writes checkpoints. */
