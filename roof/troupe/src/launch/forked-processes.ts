@@ -15,6 +15,7 @@ import type {
   WorkerRun,
 } from './launched-processes.ts';
 import { listenAs, type ListeningPlan } from './listening.ts';
+import { ProcessTally } from './process-tally.ts';
 import type { NodeEndpoints, WorkerMessage } from './protocol.ts';
 import { makeSocketFolder } from './socket-folder.ts';
 import { endedEarly, WorkerExits } from './worker-exits.ts';
@@ -48,7 +49,7 @@ export class ForkedProcesses implements LaunchedProcesses {
   /** Lives that have ended or are about to. */
   readonly #earlier: Promise<void>[] = [];
   readonly #listening = new Map<number, NodeEndpoints>();
-  readonly #devices = new Map<number, DeviceReport>();
+  readonly #tally = new ProcessTally();
   readonly #exits = new WorkerExits();
   readonly #allListen: Promise<void>;
   #plan: ListeningPlan | null = null;
@@ -56,7 +57,6 @@ export class ForkedProcesses implements LaunchedProcesses {
   #transport: ZmqTransport | null = null;
   #lead: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
-  #sent = { bytes: 0, messages: 0 };
   #isOver = false;
   #resolveListening: () => void = () => {};
   #failStart: (error: TroupeError) => void = () => {};
@@ -100,13 +100,12 @@ export class ForkedProcesses implements LaunchedProcesses {
 
   /** Of the workers that have opened theirs. */
   get devices(): readonly DeviceReport[] {
-    return [...this.#devices.values()];
+    return this.#tally.devices;
   }
 
   /** What all processes have put on the wire, as far as they have told. */
   sent(): Sent {
-    const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
-    return { bytes: this.#sent.bytes + bytesSent, messages: this.#sent.messages + messagesSent };
+    return this.#tally.sent(this.#transport?.stats());
   }
 
   /** Forks the workers and opens the agent's sockets; they go on by themselves. */
@@ -237,11 +236,9 @@ export class ForkedProcesses implements LaunchedProcesses {
   #heard(rank: number, incarnation: number, message: WorkerMessage): void {
     if (message.type === 'listening') this.#listens(rank, incarnation, message.endpoints);
     else if (message.type === 'evaluating') this.#options.evaluating(message.sequence);
-    else if (message.type === 'left') {
-      const { bytes, messages } = this.#sent;
-      this.#sent = { bytes: bytes + message.bytesSent, messages: messages + message.messagesSent };
-    } else if (message.type === 'ready') {
-      this.#devices.set(rank, message);
+    else if (message.type === 'left') this.#tally.left(message);
+    else if (message.type === 'ready') {
+      this.#tally.ready(this.#nodeOf(rank), message);
       this.#options.ready();
     } else this.#failed(rank, incarnation, message);
   }

@@ -4,6 +4,7 @@ import type { WaitingEvent } from '@troupe/telemetry';
 import { agentNodeOf, Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
 import { openLeadSystem } from '../launch/lead-system.ts';
+import { ProcessTally } from '../launch/process-tally.ts';
 import { sealed, type RunSeal } from '../launch/protocol.ts';
 import type {
   DeviceReport,
@@ -56,7 +57,7 @@ export class MachineProcesses implements LaunchedProcesses {
   readonly #places = new Map<string, Listening>();
   readonly #build: Build;
   readonly #roll: MachineRoll;
-  readonly #devices = new Map<string, DeviceReport>();
+  readonly #tally = new ProcessTally();
   readonly #pids = new Map<string, number>();
   readonly #exits = new WorkerExits();
   readonly #allReady: Promise<void>;
@@ -64,7 +65,6 @@ export class MachineProcesses implements LaunchedProcesses {
   #opening: Promise<ZmqTransport> | null = null;
   #lead: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
-  #sent = { bytes: 0, messages: 0 };
   #isOver = false;
   #resolveReady: () => void = () => {};
   #failStart: (error: TroupeError) => void = () => {};
@@ -111,12 +111,11 @@ export class MachineProcesses implements LaunchedProcesses {
   }
 
   get devices(): readonly DeviceReport[] {
-    return [...this.#devices.values()];
+    return this.#tally.devices;
   }
 
   sent(): Sent {
-    const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
-    return { bytes: this.#sent.bytes + bytesSent, messages: this.#sent.messages + messagesSent };
+    return this.#tally.sent(this.#transport?.stats());
   }
 
   /** Starts the agents, and opens the lead's sockets; they go on by themselves. */
@@ -311,17 +310,14 @@ export class MachineProcesses implements LaunchedProcesses {
         this.#check(machine, line);
         return;
       case 'ready':
-        this.#devices.set(line.node, line);
+        this.#tally.ready(line.node, line);
         this.#options.ready();
         return;
       case 'evaluating':
         this.#options.evaluating(line.sequence);
         return;
       case 'left':
-        this.#sent = {
-          bytes: this.#sent.bytes + line.bytesSent,
-          messages: this.#sent.messages + line.messagesSent,
-        };
+        this.#tally.left(line);
         return;
       case 'lost':
         this.#exited(line);
