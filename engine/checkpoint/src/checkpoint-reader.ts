@@ -7,7 +7,7 @@ import {
   CheckpointMismatchError,
   CheckpointMissingError,
 } from './errors.ts';
-import { workerHasher, type Hasher } from './hasher.ts';
+import { hasherFor, inlineHasher, type Hasher } from './hasher.ts';
 import {
   decodeManifest,
   MANIFEST_FILE,
@@ -33,7 +33,7 @@ export interface OpenOptions {
    * on its way with either.
    */
   readonly verify?: 'full' | 'lazy';
-  /** Default: a thread of its own, ended by `close`. One that is given stays the caller's. */
+  /** Default: by the checkpoint's size (`hasherFor`), ended by `close`. One that is given stays the caller's. */
   readonly hasher?: Hasher;
 }
 
@@ -309,9 +309,10 @@ export async function openCheckpoint(
   if (!(await storage.exists(manifestPath))) {
     throw new CheckpointDamagedError(path, `file '${MANIFEST_FILE}' is missing`, { file: MANIFEST_FILE });
   }
-  const hasher = options.hasher ?? workerHasher();
+  const bytes = await storage.read(manifestPath);
+  const manifest = await decodeManifest(path, bytes, options.hasher ?? inlineHasher());
+  const hasher = options.hasher ?? hasherFor(manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0));
   try {
-    const manifest = await decodeManifest(path, await storage.read(manifestPath), hasher);
     await checkFiles(storage, path, manifest);
     const headers = new Map<string, SafetensorsHeader>();
     for (const file of manifest.files) {

@@ -9,7 +9,7 @@ import {
   type PlannedTensor,
 } from './file-plan.ts';
 import { FileStream } from './file-stream.ts';
-import { workerHasher, type Hasher } from './hasher.ts';
+import { hasherFor, type Hasher } from './hasher.ts';
 import {
   encodeManifest,
   FORMAT_VERSION,
@@ -34,7 +34,7 @@ export interface CheckpointOptions {
   readonly tokenizer?: Uint8Array;
   /** Largest file, in bytes; default FILE_BYTES_MAX. A tensor that is larger has a file of its own. */
   readonly maxFileBytes?: number;
-  /** Default: a thread of its own, ended with the checkpoint. One that is given stays the caller's. */
+  /** Default: by the checkpoint's size (`hasherFor`), ended with it. One that is given stays the caller's. */
   readonly hasher?: Hasher;
 }
 
@@ -83,7 +83,8 @@ export class CheckpointWriter {
     this.#base = base;
     this.#options = options;
     this.#plan = planFiles(layout, options.maxFileBytes ?? FILE_BYTES_MAX);
-    this.#hasher = options.hasher ?? workerHasher();
+    const elements = this.#plan.flatMap(({ tensors }) => tensors).reduce((sum, { size }) => sum + size, 0);
+    this.#hasher = options.hasher ?? hasherFor(elements * Float32Array.BYTES_PER_ELEMENT);
   }
 
   /** Bytes of pieces that wait in memory for earlier ones; 0 when pieces come in the order of the files. */

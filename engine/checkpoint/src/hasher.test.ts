@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
-import { inlineHasher, workerHasher, type Hasher } from './hasher.ts';
+import { hasherFor, inlineHasher, workerHasher, type Hasher } from './hasher.ts';
 
 const sha256 = (...chunks: readonly Uint8Array[]): string => {
   const hash = createHash('sha256');
@@ -44,6 +44,11 @@ async function turnsWhileHashing(hasher: Hasher): Promise<number> {
 test('worker hasher: the event loop turns while it hashes; inline, it stands still', async (t) => {
   t.true((await turnsWhileHashing(workerHasher())) > 20);
   t.true((await turnsWhileHashing(inlineHasher())) <= 1);
+});
+
+test('hashers: a checkpoint of megabytes has a thread, a small one starts none', async (t) => {
+  t.true((await turnsWhileHashing(hasherFor(4 * 2 ** 20 + 1))) > 20);
+  t.true((await turnsWhileHashing(hasherFor(4 * 2 ** 20))) <= 1);
 });
 
 test('worker hasher: what waits is told when the thread ends', async (t) => {

@@ -119,3 +119,10 @@ export function workerHasher(): Hasher {
     },
   };
 }
+
+/** Most bytes that are hashed on the caller's thread: milliseconds, where a thread takes a tenth of a second of a core to start. */
+const INLINE_BYTES_MAX = 4 * 2 ** 20;
+
+/** For so many bytes in all: inline while nobody would notice, else on a thread of its own. */
+export const hasherFor = (sizeBytes: number): Hasher =>
+  sizeBytes <= INLINE_BYTES_MAX ? inlineHasher() : workerHasher();
