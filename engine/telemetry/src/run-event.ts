@@ -151,6 +151,27 @@ export interface ExpertsEvent {
   readonly ms: number;
 }
 
+/** A running run goes on in another layout, with the same numbers: once when it is asked for, once when it has ended. */
+export interface RelayoutEvent {
+  readonly event: 'relayout';
+  /** `open` when it is asked for. `done`: the new layout has recorded a step. `returned`: it did not come to one, and the old one goes on. `dropped`: the run ended before. */
+  readonly state: 'open' | 'done' | 'returned' | 'dropped';
+  readonly id: string;
+  readonly kind: 'drain' | 'migrate' | 'apply' | 'loss';
+  /** Who asked, and for what. */
+  readonly by: string;
+  readonly what: string;
+  /** Last step in the layout before. */
+  readonly step: number;
+  /** Layouts in words. */
+  readonly from: string;
+  readonly to: string;
+  /** From that step until the next one opened; null: none has. */
+  readonly pauseMs: number | null;
+  /** What kept the new layout from its first step. */
+  readonly problem: { readonly code: string; readonly message: string } | null;
+}
+
 export interface DoneEvent {
   readonly event: 'done';
   readonly steps: number;
@@ -190,6 +211,7 @@ export type RunEvent =
   | WaitingEvent
   | RecoveredEvent
   | ExpertsEvent
+  | RelayoutEvent
   | ProfileEvent
   | DoneEvent
   | ErrorEvent;

@@ -77,6 +77,18 @@ export class ResumeDiffersError extends TroupeError {
   }
 }
 
+/** A running run is laid out anew already. */
+export class RelayoutBusyError extends TroupeError {
+  override readonly name = 'RelayoutBusyError';
+  constructor(what: string, id: string) {
+    super(
+      'TROUPE_RELAYOUT_BUSY',
+      `'${what}' (${id}) is under way, and there is one relayout at a time; ask again when status shows that it has ended`,
+      { retryable: true, details: { id } },
+    );
+  }
+}
+
 /** The documents are not those that a checkpoint was trained on. */
 export class DataChangedError extends TroupeError {
   override readonly name = 'DataChangedError';

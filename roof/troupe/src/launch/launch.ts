@@ -1,28 +1,23 @@
-import { rmSync } from 'node:fs';
-import { assert, type Logger } from '@troupe/core';
 import type { DataStatistics } from '@troupe/data';
-import type { RunEvent } from '@troupe/telemetry';
-import { leadNode, type ResolvedTopology } from '@troupe/topology';
-import { dataWarnings } from '../data-warnings.ts';
+import type { ResolvedTopology } from '@troupe/topology';
 import { checkpointMustFit, firstOf } from '../first-state.ts';
-import { evaluationSequences, jobOf, type RunChoices } from '../job.ts';
+import { jobOf, type RunChoices } from '../job.ts';
 import { mustFit } from '../machine-memory.ts';
 import { checkTopology } from '../option-rules.ts';
-import { Pace } from '../pace.ts';
-import { systemClock } from '../ports/clock.ts';
 import { openLogger } from '../ports/open-logger.ts';
-import { partPaths, Recorder } from '../profile/recorder.ts';
-import { openRunData, type RunData } from '../run-data.ts';
+import { RelayoutList } from '../relayout/relayout-list.ts';
+import type { RelayoutOutcome, RelayoutReason, RelayoutRecord } from '../relayout/relayout.ts';
 import { lockOf } from '../run-lock.ts';
-import { failureOf, type RunResult } from '../run-result.ts';
+import type { RunResult } from '../run-result.ts';
 import { openRunMetrics } from '../run/run-metrics.ts';
 import type { RunLook } from '../run/run-view.ts';
-import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
-import type { LaunchedOptions, LaunchedProcesses, Sent } from './launched-processes.ts';
+import type { StopReason } from '../run/run.ts';
 import { checkLaunchOptions, type LaunchOptions } from './launch-options.ts';
-import { openProcesses } from './open-processes.ts';
+import { LaunchedRun } from './launched-run.ts';
+import type { Sent } from './launched-processes.ts';
 
 export type { StopReason } from '../run/run.ts';
+export type { RelayoutOutcome, RelayoutReason, RelayoutRecord } from '../relayout/relayout.ts';
 
 /** A run on worker processes. */
 export interface Launch {
@@ -49,6 +44,19 @@ export interface Launch {
     contexts: readonly (readonly number[])[],
     sources?: readonly (readonly number[])[],
   ): Promise<Float32Array>;
+  /**
+   * Goes on in another layout, with the same numbers: the run saves, its processes end, and those of the new layout go on from there. A
+   * layout that does not come to its first step gives way to the one before.
+   *
+   * @param next - the same run: what decides its numbers is equal
+   * @throws {TroupeError} TROUPE_RESUME_DIFFERS, TROUPE_NOT_BUILT, TROUPE_MACHINE_MEMORY · {RelayoutBusyError} TROUPE_RELAYOUT_BUSY, of
+   * another one · {RunEndedError} TROUPE_RUN_ENDED; nothing was done then
+   */
+  relayout(next: ResolvedTopology, why: RelayoutReason): Promise<RelayoutOutcome>;
+  /** The layout that it is in. */
+  readonly topology: ResolvedTopology;
+  /** Relayouts of its folder, the newest last. */
+  readonly relayouts: readonly RelayoutRecord[];
   /** What all processes have put on the wire. */
   sent(): Sent;
   /** What its workers and actors do now, by their heartbeats; null before they start. */
@@ -58,9 +66,6 @@ export interface Launch {
   /** What is odd about the data although they can be used: one sentence each. */
   dataWarnings(): readonly string[];
 }
-
-/** A stopped or swapped-out process comes back within seconds; longer silence is a loss. */
-const watch = { heartbeatMs: 1000, silenceMs: 6000 };
 
 /**
  * Runs one worker process a device. The lead (trainer and supervisor) and the store are in this process; agents too where all is on this
@@ -96,7 +101,12 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
   try {
     const logger = await openLogger(options.logLevel);
     const metrics = await openRunMetrics(topology, options.metrics);
-    run = new LaunchedRun(topology, options, { logger, lock, metrics });
+    const { checkpoints } = options;
+    const list =
+      trains && checkpoints !== null
+        ? await RelayoutList.open(checkpoints.storage, checkpoints.folder)
+        : null;
+    run = new LaunchedRun(topology, options, { logger, lock, metrics, list });
     await run.start(choices);
     return run;
   } catch (error) {
@@ -104,185 +114,4 @@ export async function launch(topology: ResolvedTopology, options: LaunchOptions)
     await lock?.release();
     throw error;
   }
-}
-
-class LaunchedRun implements Launch {
-  readonly #topology: ResolvedTopology;
-  readonly #options: LaunchOptions;
-  readonly #pace: Pace;
-  readonly #recorder: Recorder | null;
-  readonly #processes: LaunchedProcesses;
-  readonly #run: Run;
-  #data: RunData | null = null;
-  /** Held-out sequences that an evaluation reads. */
-  #heldOut = 0;
-  #isOpen = false;
-  #isStartReported = false;
-  #markReady: () => void = () => {};
-  readonly #ready = new Promise<void>((resolve) => (this.#markReady = resolve));
-
-  constructor(
-    topology: ResolvedTopology,
-    options: LaunchOptions,
-    { logger, lock, metrics }: Pick<RunPorts, 'lock' | 'metrics'> & { readonly logger: Logger },
-  ) {
-    this.#topology = topology;
-    this.#options = options;
-    const clock = systemClock();
-    this.#pace = new Pace(() => clock.now());
-    const own = logger.child({ node: leadNode });
-    this.#recorder = openRecorder(topology, options, own);
-    const launched: LaunchedOptions = {
-      logLevel: options.logLevel,
-      ...(options.printed === undefined ? {} : { printed: options.printed }),
-      logger: own,
-      recorder: this.#recorder,
-      unjudged: (error) => this.#run.fail(error),
-      ready: () => this.#reportStart(),
-      evaluating: (sequence) => this.#reportEvaluating(sequence),
-    };
-    this.#processes = openProcesses(topology, options, launched, (event) => this.#run.report(event));
-    this.#run = new Run(topology, {
-      processes: this.#processes,
-      lock,
-      metrics,
-      report: (event) => this.#hear(event),
-      reportName: 'the option report',
-      errorOf: (failure) => failureOf(failure, null, null),
-      watch,
-      position: (step) => `in step ${step + 1}`,
-      ready: () => this.#markReady(),
-      opened: () => {
-        this.#isOpen = true;
-        this.#reportStart();
-      },
-    });
-  }
-
-  get result(): Promise<RunResult> {
-    return this.#run.result;
-  }
-
-  get workerPids(): readonly number[] {
-    return this.#processes.pids;
-  }
-
-  async start(choices: RunChoices): Promise<void> {
-    await this.#processes.boot();
-    const [data] = await Promise.all([this.#openData(), this.#processes.connect()]);
-    this.#data = data;
-    const { purpose } = choices;
-    // A question is one pass, over one sequence.
-    this.#heldOut = purpose === 'generate' ? 1 : evaluationSequences(this.#topology, data.source.batches);
-    const known = { ...choices, evaluationSequences: this.#heldOut };
-    const { tokenizer, corpusSha256 } = data;
-    const { checkpoints, resumeFrom, weightsFrom, peakFlops } = this.#options;
-    this.#processes.tell({ choices: known, data: { tokenizer, corpusSha256 } });
-    this.#run.start({
-      job: jobOf(this.#topology, known),
-      peakFlops,
-      store: {
-        storage: checkpoints?.storage ?? null,
-        folder: checkpoints?.folder ?? '',
-        keep: this.#topology.checkpoint.keep,
-        tokenizer: tokenizer === null ? null : new TextEncoder().encode(tokenizer),
-        corpusSha256,
-        resumeFrom: resumeFrom ?? weightsFrom ?? null,
-      },
-    });
-  }
-
-  stop(reason: StopReason): void {
-    this.#run.stop(reason);
-  }
-
-  abort(): Promise<void> {
-    return this.#run.abort();
-  }
-
-  logits(context: readonly number[]): Promise<Float32Array> {
-    return this.logitsOf([context]);
-  }
-
-  async logitsOf(
-    contexts: readonly (readonly number[])[],
-    sources: readonly (readonly number[])[] = [],
-  ): Promise<Float32Array> {
-    await Promise.race([this.#ready, this.#run.result]);
-    return this.#run.logits(contexts, sources);
-  }
-
-  sent(): Sent {
-    return this.#processes.sent();
-  }
-
-  look(): RunLook | null {
-    return this.#run.look(systemClock().now());
-  }
-
-  dataWarnings(): readonly string[] {
-    const { resumeFrom, weightsFrom } = this.#options;
-    const isTokenizerGiven = (resumeFrom ?? weightsFrom) != null;
-    return this.#data === null ? [] : dataWarnings(this.#topology, this.#data.source, isTokenizerGiven);
-  }
-
-  statistics(): DataStatistics {
-    assert(this.#data !== null, 'a launch that began has its data');
-    return this.#data.source.statistics();
-  }
-
-  #openData(): Promise<RunData> {
-    return openRunData(this.#topology, {
-      ...this.#options,
-      progress: (progress) => {
-        if (this.#pace.isDue()) this.#run.report({ event: 'progress', ...progress });
-      },
-      warn: (message) => this.#run.report({ event: 'warning', message }),
-    });
-  }
-
-  #hear(event: RunEvent): unknown {
-    if (event.event === 'step') this.#recorder?.step(event.step, event.tokens / event.tokensPerSecond);
-    // What the trainer reports ends an evaluation, if one was under way.
-    if (event.event !== 'progress' && event.event !== 'warning') this.#pace.begin();
-    return this.#options.report(event);
-  }
-
-  /** Passes are dealt to the replicas in turn, so that the furthest of them says how far all are. */
-  #reportEvaluating(sequence: number): void {
-    const of = this.#heldOut;
-    const done = Math.min(sequence, of);
-    if (this.#pace.isDue())
-      this.#run.report({ event: 'progress', task: 'evaluating', unit: 'sequences', done, of });
-  }
-
-  /** Once: when every worker has said what it runs on and the first step opens. */
-  #reportStart(): void {
-    const { devices } = this.#processes;
-    if (this.#isStartReported || !this.#isOpen || devices.length < this.#processes.count) return;
-    this.#isStartReported = true;
-    const names = [...new Set(devices.map(({ device }) => device))];
-    const reasons = [...new Set(devices.map(({ reason }) => reason))];
-    this.#run.report(
-      startEvent(this.#topology, {
-        device: `${devices.length} × ${names.join(', ')}`,
-        reason: reasons.join('; '),
-        processes: devices.length,
-      }),
-    );
-  }
-}
-
-/** Begins the agent's part of a profile, if one was asked for. */
-function openRecorder(
-  { parallel }: ResolvedTopology,
-  { profile }: LaunchOptions,
-  logger: Logger,
-): Recorder | null {
-  if (profile === undefined) return null;
-  // What a run that was killed left behind belongs to another profile.
-  for (const path of partPaths(profile, parallel.world)) rmSync(path, { force: true });
-  const recorder = new Recorder(profile, leadNode, logger);
-  recorder.begin(leadNode, null);
-  return recorder;
 }

@@ -1,0 +1,38 @@
+import { NotBuiltError } from '@troupe/core';
+import { diffTrajectory, type ResolvedTopology } from '@troupe/topology';
+import { ResumeDiffersError } from '../errors.ts';
+import { jobOf, type RunChoices } from '../job.ts';
+import { mustFit } from '../machine-memory.ts';
+import { checkTopology } from '../option-rules.ts';
+import type { LaunchOptions } from '../launch/launch-options.ts';
+
+/**
+ * Whether a run can go on in another layout, before anything is done for it.
+ *
+ * @throws {ResumeDiffersError} TROUPE_RESUME_DIFFERS naming every key that would change the numbers
+ * @throws {NotBuiltError} TROUPE_NOT_BUILT · {MachineMemoryError} TROUPE_MACHINE_MEMORY
+ */
+export function mustFollow(
+  { present, next }: { readonly present: ResolvedTopology; readonly next: ResolvedTopology },
+  { purpose = 'train', checkpoints, profile }: LaunchOptions,
+  choices: RunChoices,
+): void {
+  checkTopology('relayout', next);
+  if (purpose !== 'train' || checkpoints === null)
+    throw new NotBuiltError(
+      'a relayout of a run without checkpoints',
+      'it goes through one: launch with them',
+    );
+  if (profile !== undefined)
+    throw new NotBuiltError('a relayout of a run that is profiled', 'launch it without --profile');
+  const differences = diffTrajectory(present, next);
+  if (differences.length > 0) throw new ResumeDiffersError(differences);
+  const [before, after] = [present, next].map(({ launcher }) => launcher?.kind ?? 'none');
+  if (before !== after)
+    throw new NotBuiltError(
+      `launcher ${after} for a run that was launched with ${before}`,
+      'stop it, and resume it to reach its machines in another way',
+    );
+  jobOf(next, choices);
+  if (next.launcher === null) mustFit(next, 'launch');
+}
