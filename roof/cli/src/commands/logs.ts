@@ -7,15 +7,21 @@ interface LogsOptions extends CommonOptions {
   readonly worker?: number;
 }
 
-async function logs(folder: string, { follow = false, worker, json }: LogsOptions): Promise<void> {
+async function logs(
+  folder: string,
+  node: string | undefined,
+  { follow = false, worker, json }: LogsOptions,
+): Promise<void> {
   const [{ RunLogs, mustHoldRun }, { followLogs }, { UsageError }] = await Promise.all([
     import('troupe/control'),
     import('../operate/follow-logs.ts'),
     import('../errors.ts'),
   ]);
+  if (node !== undefined && worker !== undefined)
+    throw new UsageError(`'${node}' and --worker ${worker} both name a process; name one`);
   mustHoldRun(folder);
-  const wanted = worker === undefined ? null : `worker/${worker}`;
-  const logs = new RunLogs(folder, (node) => wanted === null || node === wanted);
+  const wanted = node ?? (worker === undefined ? null : `worker/${worker}`);
+  const logs = new RunLogs(folder, (each) => wanted === null || each === wanted);
   const { nodes } = logs;
   if (wanted !== null && !follow && nodes.length > 0 && !nodes.includes(wanted))
     throw new UsageError(
@@ -35,8 +41,8 @@ async function logs(folder: string, { follow = false, worker, json }: LogsOption
 export function registerLogs(program: Command): void {
   verb(
     program,
-    'logs <run>',
-    'What the processes of a run have printed, by time: the lead as launch shows it, and every worker.',
+    'logs <run> [node]',
+    'What the processes of a run have printed, by time: the lead as launch shows it, every worker, and agents of other machines; of one node (worker/1, agent/0, lead) if it is named.',
     'npx troupe logs runs/quickstart --follow',
   )
     .option('--follow', 'go on with what they print, until the run has ended')

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { WholeLines } from '../launch/whole-lines.ts';
 
 /** Of a run folder: what its processes print. */
 export const LOGS = 'logs';
@@ -17,8 +18,6 @@ export const LOGS = 'logs';
 export const logBytesMax = 4 * 2 ** 20;
 /** A longer line is cut: it is data, not a sentence. */
 const LINE_MAX = 8192;
-/** Lines that carry no line break are broken here. */
-const OPEN_MAX = LINE_MAX;
 
 /** `worker/0` → `worker-0.log`. */
 export const logNameOf = (node: string): string => `${node.replaceAll('/', '-')}.log`;
@@ -40,7 +39,7 @@ export class BoundedLog {
   readonly #bytesMax: number;
   #file: number | null = null;
   #bytes = 0;
-  #open = '';
+  readonly #lines = new WholeLines((line) => this.#line(line));
 
   constructor(folder: string, node: string, bytesMax = logBytesMax) {
     const logs = join(folder, LOGS);
@@ -56,16 +55,12 @@ export class BoundedLog {
 
   /** Takes what a process printed, wherever it was cut. */
   write(text: string): void {
-    const lines = `${this.#open}${text}`.split('\n');
-    this.#open = lines.pop() ?? '';
-    for (const line of lines) this.#line(line);
-    if (this.#open.length > OPEN_MAX) this.flush();
+    this.#lines.push(text);
   }
 
   /** The process is gone, or its line stands for itself. */
   flush(): void {
-    if (this.#open !== '') this.#line(this.#open);
-    this.#open = '';
+    this.#lines.flush();
   }
 
   close(): void {

@@ -1,8 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
+import { systemClock } from '../ports/clock.ts';
+import { LastWords } from './last-words.ts';
 import type { AgentMessage, WorkerArguments, WorkerMessage } from './protocol.ts';
 import { forkWorker } from './spare-worker.ts';
 import type { LaunchOptions } from './launch-options.ts';
+import { WholeLines } from './whole-lines.ts';
+
+/** What a process had printed may come after its exit. */
+const LAST_WORDS_MS = 500;
 
 /** A worker process, seen from its agent. */
 export class WorkerProcess {
@@ -26,15 +32,41 @@ export class WorkerProcess {
     this.#child = (spare?.take() as ChildProcess | null | undefined) ?? forkWorker();
     this.#child.on('message', (message) => handlers.message(message as WorkerMessage));
     const { printed } = handlers;
-    for (const name of ['stdout', 'stderr'] as const)
+    const last = new LastWords();
+    for (const name of ['stdout', 'stderr'] as const) {
+      const lines = new WholeLines((line) => last.add(line));
       this.#child[name]
         ?.setEncoding('utf8')
-        .on('data', printed ?? ((text: string) => process[name].write(text)));
+        .on('data', (text: string) => {
+          lines.push(text);
+          if (printed === undefined) process[name].write(text);
+          else printed(text);
+        })
+        .on('end', () => lines.flush());
+    }
     this.#child.on('error', (error) => handlers.exited(error.message));
     this.#child.on('exit', (code, signal) => {
-      if (!this.#expected) handlers.exited(signal === null ? `exit code ${code}` : `signal ${signal}`);
+      const tell = (): void => {
+        // What others end has not said why.
+        if (signal === 'SIGKILL') handlers.exited(`signal ${signal}`);
+        else handlers.exited(last.after(signal === null ? `exit code ${code}` : `signal ${signal}`));
+      };
+      if (!this.#expected) this.#whenHeard(tell);
     });
     this.send({ type: 'begin', worker });
+  }
+
+  /** Once all is read that it had printed, unless that takes too long, or another end was asked for meanwhile. */
+  #whenHeard(tell: () => void): void {
+    let isTold = false;
+    const once = (): void => {
+      clock.cancel(timer);
+      if (!isTold && !this.#expected) tell();
+      isTold = true;
+    };
+    const clock = systemClock();
+    const timer = clock.after(LAST_WORDS_MS, once);
+    this.#child.once('close', once);
   }
 
   get pid(): number {

@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
+import { LastWords } from '../launch/last-words.ts';
+import { WholeLines } from '../launch/whole-lines.ts';
 import type { AgentLine, LeadLine } from './agent-protocol.ts';
 import type { CommandEnd, LauncherCommand } from './launcher.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
-/** Lines of an agent's standard error that go with the sentence of its end, and characters of each. */
-const TAIL_LINES = 20;
-const TAIL_COLUMNS = 400;
 /** What a process had printed may come after its exit. */
 const LAST_WORDS_MS = 500;
 /** Longest line of an agent, in characters. */
@@ -25,8 +24,8 @@ export class AgentPipe {
   readonly #child: ChildProcess;
   readonly #clock: Clock;
   readonly #handlers: AgentPipeHandlers;
-  readonly #tail: string[] = [];
-  #rest = '';
+  readonly #last = new LastWords();
+  readonly #errors = new WholeLines((line) => this.#print(line));
   #expected = false;
   /** What broke the pipe, before the process ended. */
   #broken: string | null = null;
@@ -46,7 +45,7 @@ export class AgentPipe {
       LINE_MAX,
     );
     this.#child.stdout?.on('data', (bytes: Buffer) => this.#read(lines, bytes));
-    this.#child.stderr?.on('data', (bytes: Buffer) => this.#hear(bytes.toString('utf8')));
+    this.#child.stderr?.on('data', (bytes: Buffer) => this.#errors.push(bytes.toString('utf8')));
     // One that is gone says so by its end.
     this.#child.stdin?.on('error', () => {});
     this.#child.on('error', (error) => this.#ended(`${file} could not be started (${error.message})`));
@@ -112,22 +111,15 @@ export class AgentPipe {
     }
   }
 
-  #hear(text: string): void {
-    const lines = (this.#rest + text).split('\n');
-    this.#rest = (lines.pop() ?? '').slice(0, TAIL_COLUMNS);
-    for (const line of lines) this.#print(line);
-  }
-
   #print(line: string): void {
-    this.#tail.push(line.slice(0, TAIL_COLUMNS));
-    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+    this.#last.add(line);
     this.#handlers.printed(line);
   }
 
   #ended(how: string): void {
     if (this.#expected) return;
     this.#expected = true;
-    if (this.#rest !== '') this.#print(this.#rest);
-    this.#handlers.ended(this.#tail.length === 0 ? how : `${how}: ${this.#tail.join(' | ')}`);
+    this.#errors.flush();
+    this.#handlers.ended(this.#last.after(how));
   }
 }

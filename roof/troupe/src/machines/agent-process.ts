@@ -4,6 +4,7 @@ import { addresses, mountAgent, type ProgramSystem } from '@troupe/actors';
 import { assert, nodeId, serializeError, type Logger } from '@troupe/core';
 import { agentNodeOf, connectionProblems, Layout, leadNode, planConnections } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
+import { cacheFolder } from '../data.ts';
 import { surviveClosedTerminal } from '../launch/closed-terminal.ts';
 import { homeOf } from '../launch/homes.ts';
 import { sealed } from '../launch/protocol.ts';
@@ -23,6 +24,8 @@ import {
   type LeadLine,
   type MachineReport,
 } from './agent-protocol.ts';
+import { MachineLogs } from './machine-logs.ts';
+import { MachineOutput } from './machine-output.ts';
 import { MachineWorkers } from './machine-workers.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
@@ -51,6 +54,8 @@ class Agent {
   readonly #node: string;
   readonly #layout: Layout;
   readonly #workers: MachineWorkers;
+  readonly #logs: MachineLogs;
+  readonly #output: MachineOutput;
   readonly #logger: Logger;
   #transport: ZmqTransport | null = null;
   #system: ProgramSystem | null = null;
@@ -60,7 +65,14 @@ class Agent {
     this.#node = agentNodeOf(begin.machine);
     this.#layout = new Layout(begin.topology);
     this.#logger = logger.child({ node: this.#node });
-    this.#workers = new MachineWorkers(begin, this.#layout, say);
+    this.#logs = new MachineLogs(cacheFolder(), begin.run);
+    this.#output = new MachineOutput({
+      agent: this.#node,
+      logs: this.#logs,
+      say,
+      nowMs: () => performance.now(),
+    });
+    this.#workers = new MachineWorkers(begin, this.#layout, { say, output: this.#output });
   }
 
   async listen(): Promise<void> {
@@ -99,6 +111,11 @@ class Agent {
     say({ type: 'failed', node: this.#node, incarnation, code, message, retryable });
   }
 
+  /** What it says of itself when nobody may hear it any more. */
+  note(text: string): void {
+    this.#logs.write(this.#node, text);
+  }
+
   killNow(): void {
     this.#workers.killNow();
   }
@@ -135,13 +152,16 @@ class Agent {
 
   /** AGP-8: the lead has lost this machine too, and begins another life of it, which must not meet what is left of this one. */
   #cutOff(reason: string): void {
-    process.stderr.write(`troupe agent: the connection to the lead broke: ${reason}\n`);
+    const text = `troupe agent: the connection to the lead broke: ${reason}`;
+    this.note(text);
+    process.stderr.write(`${text}\n`);
     process.exit(exitCodes.peerLost);
   }
 
   async #leave(): Promise<void> {
     this.#system?.stop();
     const { bytes, messages } = await this.#workers.end();
+    this.#output.close();
     const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
     say({ type: 'left', bytesSent: bytes + bytesSent, messagesSent: messages + messagesSent });
     await this.#transport?.close(GOODBYE_MS);
@@ -158,6 +178,7 @@ export function runAgent(): Promise<never> {
   let agent: Agent | null = null;
   let isBegun = false;
   const leave = (exitCode: number, why: string): never => {
+    agent?.note(`troupe agent: ${why}`);
     process.stderr.write(`troupe agent: ${why}\n`);
     return process.exit(exitCode);
   };

@@ -7,7 +7,7 @@ import type { RunChoices } from '../job.ts';
 import type { RunDataChoice } from '../run-data.ts';
 
 /** Raised with every change of the lines below. */
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 
 /** What has to be the same in all processes of a run, since it decides what they say and what they compute. */
 export interface Build {
@@ -95,6 +95,8 @@ export type AgentLine =
   | ({ readonly type: 'listening'; readonly pid: number } & Listening)
   | ({ readonly type: 'ready'; readonly device: string; readonly reason: string } & Life)
   | { readonly type: 'evaluating'; readonly sequence: number }
+  /** A line that a process of the machine has printed. */
+  | { readonly type: 'printed'; readonly node: string; readonly text: string }
   /** A worker ended without being asked to. */
   | ({ readonly type: 'lost'; readonly reason: string } & Life)
   | ({

@@ -245,11 +245,7 @@ export class MachineProcesses implements LaunchedProcesses {
         away: (reason) => this.#away(reason),
         awaited: () => this.#awaited.await(machine),
         came: () => this.#awaited.came(machine),
-        printed: (text) => {
-          const { printed, logLevel: level } = this.#options;
-          if (printed !== undefined) printed(agentNodeOf(machine), `${text}\n`);
-          else if (level !== 'silent') process.stderr.write(`${host}: ${text}\n`);
-        },
+        printed: (text) => this.#printed(machine, agentNodeOf(machine), text),
       },
     );
   }
@@ -313,6 +309,9 @@ export class MachineProcesses implements LaunchedProcesses {
         this.#tally.ready(line.node, line);
         this.#options.ready();
         return;
+      case 'printed':
+        this.#printed(machine, line.node, line.text);
+        return;
       case 'evaluating':
         this.#options.evaluating(line.sequence);
         return;
@@ -325,6 +324,12 @@ export class MachineProcesses implements LaunchedProcesses {
       case 'failed':
         this.#failed(line);
     }
+  }
+
+  #printed(machine: number, node: string, text: string): void {
+    const { printed, logLevel } = this.#options;
+    if (printed !== undefined) printed(node, `${text}\n`);
+    else if (logLevel !== 'silent') process.stderr.write(`${this.#hostOf(machine)}: ${text}\n`);
   }
 
   #check(machine: number, line: MachineHere): void {

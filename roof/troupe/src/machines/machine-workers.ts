@@ -4,6 +4,7 @@ import type { NodeEndpoints, WorkerMessage } from '../launch/protocol.ts';
 import { WorkerProcess } from '../launch/worker-process.ts';
 import type { AgentBegin, AgentLine, LeadLine, Life, Listening } from './agent-protocol.ts';
 import { machineListening } from './machine-listening.ts';
+import type { MachineOutput } from './machine-output.ts';
 import { WorkerGuard } from './worker-guard.ts';
 
 /** What a worker gets to say goodbye before it is killed. */
@@ -25,6 +26,7 @@ export class MachineWorkers {
   readonly #begin: AgentBegin;
   readonly #layout: Layout;
   readonly #say: (line: AgentLine) => void;
+  readonly #output: MachineOutput;
   readonly #clock = systemClock();
   readonly #guard = new WorkerGuard();
   readonly #listens: ReturnType<typeof machineListening>;
@@ -37,10 +39,15 @@ export class MachineWorkers {
   #sent = { bytes: 0, messages: 0 };
   #isOver = false;
 
-  constructor(begin: AgentBegin, layout: Layout, say: (line: AgentLine) => void) {
+  constructor(
+    begin: AgentBegin,
+    layout: Layout,
+    { say, output }: { readonly say: (line: AgentLine) => void; readonly output: MachineOutput },
+  ) {
     this.#begin = begin;
     this.#layout = layout;
     this.#say = say;
+    this.#output = output;
     const { topology, isOnLoopback, host, port } = begin;
     // What comes from the launcher has a place in a row, and no name that could be looked up.
     const name = topology.joining === null ? host : null;
@@ -117,8 +124,7 @@ export class MachineWorkers {
       {
         message: (message) => this.#heard({ node, incarnation }, message),
         exited: (reason) => this.#exited({ node, incarnation }, reason),
-        // Standard output is the pipe to the lead.
-        printed: (text) => process.stderr.write(text),
+        printed: (text) => this.#output.print(node, text),
       },
     );
     this.#workers.set(node, { process: worker, incarnation });
@@ -134,6 +140,7 @@ export class MachineWorkers {
   #exited(life: Life, reason: string): void {
     if (this.#workers.get(life.node)?.incarnation === life.incarnation) {
       this.#workers.delete(life.node);
+      this.#output.ended(life.node);
       this.#watch();
     }
     if (!this.#isOver) this.#say({ type: 'lost', ...life, reason });

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { assert } from '@troupe/core';
 import { resolveTopology } from '@troupe/topology';
+import type { LaunchOptions } from '../launch/launch-options.ts';
 import { launch, type Launch } from '../launch/launch.ts';
 import type { RunResult } from '../run-result.ts';
 import { startCluster } from '../start-cluster.ts';
@@ -41,7 +42,10 @@ async function computeCurve(): Promise<Curve> {
 }
 
 /** A run over two agents of this machine. */
-async function launched(step: (step: number, run: Launch) => void = () => {}): Promise<{
+async function launched(
+  step: (step: number, run: Launch) => void = () => {},
+  options: Partial<LaunchOptions> = {},
+): Promise<{
   readonly run: Launch;
   readonly losses: number[];
   readonly result: Promise<RunResult>;
@@ -57,6 +61,7 @@ async function launched(step: (step: number, run: Launch) => void = () => {}): P
     },
     logLevel: 'silent',
     peakFlops: null,
+    ...options,
   });
   return { run, losses, result: run.result };
 }
@@ -155,10 +160,16 @@ test.serial(
   async (t) => {
     const expected = await curveOfOne();
     const pids: number[] = [];
-    const { run, losses, result } = await launched((_step, { workerPids }) => pids.push(...workerPids));
+    const printed = new Map<string, string>();
+    const { run, losses, result } = await launched((_step, { workerPids }) => pids.push(...workerPids), {
+      logLevel: 'debug',
+      printed: (node, text) => printed.set(node, `${printed.get(node) ?? ''}${text}`),
+    });
     const { error, exitCode } = await result;
     t.is(error, null);
     t.is(exitCode, 0);
+    for (const node of ['worker/0', 'worker/1', 'agent/0', 'agent/1'])
+      t.true(printed.get(node)?.includes(`"node":"${node}"`), `LOG-4: lines of ${node} are under its name`);
     t.deepEqual(losses, expected);
     t.true(run.sent().messages > 100, 'agents tell what was sent');
     t.is(new Set(pids).size, 2);

@@ -134,8 +134,9 @@ export class RemoteMachine {
     const { clock, command, begin, nodes } = this.#options;
     const pipe: AgentPipe = new AgentPipe(command(), clock, {
       line: (line) => {
-        // What was sent is told when all is over.
-        if (pipe === this.#pipe && (!this.#isOver || line.type === 'left')) this.#heard(line);
+        // What was sent, and what processes print last, is told when all is over.
+        if (pipe === this.#pipe && (!this.#isOver || line.type === 'left' || line.type === 'printed'))
+          this.#heard(line);
       },
       ended: (reason) => {
         if (pipe === this.#pipe && !this.#isOver) this.#ended(reason);
