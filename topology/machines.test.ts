@@ -168,6 +168,8 @@ test('machines: this machine plays several where no launcher reaches for others'
   t.is(resolved({ machines, launcher: { kind: 'local' } }).machines.length, 2);
 });
 
+const { launcher: localLauncher } = resolved({ launcher: { kind: 'local' } });
+
 test('refuseUnbuilt: machines without a launcher, and what follows a loss but waiting', (t) => {
   const [lone, ...others] = refuseUnbuilt(resolved({ machines: four }));
   t.like(lone, { code: 'TROUPE_NOT_BUILT', key: 'machines.count', nearest: 'launcher.kind' });
@@ -178,6 +180,8 @@ test('refuseUnbuilt: machines without a launcher, and what follows a loss but wa
   t.deepEqual(shrinking.joining, { min: 2, spares: 0 });
   for (const use of ['launch', 'simulate'] as const)
     t.true(refuseUnbuilt(shrinking, use).some(({ key }) => key === 'recovery.machines'));
+  const reached = { ...shrinking, launcher: localLauncher };
+  t.deepEqual(refuseUnbuilt(reached, 'simulate'), []);
   const cuda = refuseUnbuilt(resolved({ machines: { count: 4, devices: ['cuda:0'] } }));
   t.deepEqual(
     cuda.map(({ key }) => key),

@@ -80,15 +80,14 @@ function unbuiltDevices({ machines, joining }: ResolvedTopology): readonly Unbui
   );
 }
 
-/** What follows the loss of a machine, but waiting for it. */
-function unbuiltPolicies({ recovery }: ResolvedTopology): readonly Unbuilt[] {
+/** Another machine is found only where a launcher starts agents: without one all machines are this one. */
+function unbuiltPolicies({ recovery, launcher }: ResolvedTopology, use: string): readonly Unbuilt[] {
   const { machines } = recovery;
-  if (machines === 'wait') return [];
-  const what =
-    machines === 'spare'
-      ? 'another machine takes the place of a lost one'
-      : 'a run goes on with fewer machines';
-  const why = `${what} in a later version; today a run waits for the machine`;
+  if (machines === 'wait' || (launcher !== null && use !== 'launch')) return [];
+  const why =
+    launcher === null
+      ? 'without a launcher all machines are this one, and none is lost alone; set launcher.kind'
+      : 'simulate plays it; a launched run waits for the machine so far';
   return [{ key: 'recovery.machines', value: machines, built: 'wait', why }];
 }
 
@@ -137,7 +136,7 @@ export function refuseUnbuilt(
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
     ...unbuiltAttention(topology),
     ...unbuiltBalance(topology),
-    ...unbuiltPolicies(topology),
+    ...unbuiltPolicies(topology, use),
     ...(use === 'launch'
       ? [
           ...unbuiltPrecision(topology),

@@ -48,12 +48,21 @@ export class SimDisk {
   #numFull = 0;
   #wasTouched = false;
 
-  constructor(clock: VirtualClock, draws: Prng, model: Partial<DiskModel> = {}, plant: DiskPlant = {}) {
+  /** @param given - `files`: what lies on it at first */
+  constructor(
+    clock: VirtualClock,
+    draws: Prng,
+    model: Partial<DiskModel> = {},
+    {
+      plant = {},
+      files,
+    }: { readonly plant?: DiskPlant | undefined; readonly files?: MemoryStorage | undefined } = {},
+  ) {
     this.#clock = clock;
     this.#draws = draws;
     this.#model = { ...defaultDisk, ...model };
     this.#plant = plant;
-    this.#files = new MemoryStorage({ capacityBytes: this.#model.capacityBytes });
+    this.#files = files ?? new MemoryStorage({ capacityBytes: this.#model.capacityBytes });
   }
 
   /** What would be there after a loss of power now, at worst. */

@@ -2,6 +2,7 @@ import { assert, nodeId, prng, type Clock, type NodeId, type Transport } from '@
 import { DEFAULT_FAULT_FACTOR, DEFAULT_FAULT_MS, type Fault } from './faults.ts';
 import type { SimDevice } from './device.ts';
 import { SimDisk, type DiskModel, type DiskPlant } from './disk.ts';
+import type { MemoryStorage } from './memory-storage.ts';
 import { SimNetwork, type NetworkOptions } from './network.ts';
 import { SimProcess } from './process.ts';
 import type { Trace } from './trace.ts';
@@ -15,6 +16,8 @@ export interface WorldOptions extends NetworkOptions {
   /** Of every machine's disk, over the defaults. */
   readonly disk?: Partial<DiskModel>;
   readonly diskPlant?: DiskPlant;
+  /** What lies on disks of machines when the world begins, by machine. */
+  readonly files?: ReadonlyMap<number, MemoryStorage>;
 }
 
 /** What a life of a node gets from the world. */
@@ -47,6 +50,8 @@ export class SimWorld {
   readonly #devices = new Map<SimProcess, SimDevice>();
   /** Virtual time before which nothing can be started on a node; ∞: never. */
   readonly #downUntilMs = new Map<NodeId, number>();
+  /** Nodes whose last life ended without anybody seeing it. */
+  readonly #unseen = new Set<NodeId>();
   readonly #exits: ExitHandler[] = [];
 
   constructor(trace: Trace, options: WorldOptions) {
@@ -93,6 +98,11 @@ export class SimWorld {
     return found;
   }
 
+  /** Whether who started a node has seen its end. */
+  endWasSeen(node: NodeId): boolean {
+    return !this.life(node).isAlive && !this.#unseen.has(node);
+  }
+
   /** Whether promises of a disk may be settling since the last look. */
   takeTouched(): boolean {
     if (this.#disks.size === 0) return false;
@@ -106,7 +116,8 @@ export class SimWorld {
     const known = this.#disks.get(machine);
     if (known !== undefined) return known;
     const draws = prng({ seed: this.#options.seed, purpose: `sim.disk.${machine}` });
-    const disk = new SimDisk(this.clock, draws, this.#options.disk, this.#options.diskPlant);
+    const { disk: model, diskPlant, files } = this.#options;
+    const disk = new SimDisk(this.clock, draws, model, { plant: diskPlant, files: files?.get(machine) });
     this.#disks.set(machine, disk);
     return disk;
   }
@@ -157,6 +168,8 @@ export class SimWorld {
     const upMs = restartAfterMs < 0 ? Number.POSITIVE_INFINITY : this.clock.now() + restartAfterMs;
     this.#downUntilMs.set(process.node, upMs);
     this.network.died(process, notice);
+    if (notice === 'silent') this.#unseen.add(process.node);
+    else this.#unseen.delete(process.node);
     if (notice === 'silent') return;
     const parent = this.#lives.get(nodeId(`agent/${this.#options.machineOf(process.node)}`));
     this.clock.after(0, () => {

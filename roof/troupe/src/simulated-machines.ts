@@ -1,6 +1,6 @@
 import type { NodeId } from '@troupe/core';
 import { defaultSpeed, type DeviceSpeed, type LinkModel } from '@troupe/sim';
-import { createPlacement, type ResolvedTopology } from '@troupe/topology';
+import { createPlacement, leadNode, type ResolvedTopology } from '@troupe/topology';
 import { calibrated, type Calibration } from './calibration.ts';
 
 /** What a topology says of its machines and links, in the words of the simulator. */
@@ -22,11 +22,14 @@ export function simulatedMachines(
     readonly speed?: Partial<DeviceSpeed>;
     readonly link?: Partial<LinkModel>;
     readonly calibration?: Calibration;
+    /** The lead is on a machine behind those of the run. */
+    readonly leadIsApart?: boolean;
   } = {},
 ): SimulatedMachines {
   const machines = new Map<string, number>(
     createPlacement(topology).nodes.map((node) => [node.id, node.machineIndex]),
   );
+  if (options.leadIsApart === true) machines.set(leadNode, topology.machines.length);
   const machineOf = (node: NodeId): number => machines.get(node) ?? 0;
   const linkModel = (
     { latencyMs, jitterMs, jitter, bandwidthGBps, loss }: ResolvedTopology['links']['inside'],

@@ -11,7 +11,6 @@ export const lossEnds = [
   'no-spare',
   'too-few',
   'no-layout',
-  'not-started',
 ] as const;
 
 export type LossEnd = (typeof lossEnds)[number];

@@ -13,8 +13,9 @@ import type { Device } from '@troupe/kernel-set';
 import type { Turn } from '@troupe/runtime';
 import { agentNodeOf, defaultHome, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { createJobSystem } from '../job-system.ts';
+import { homeOf } from '../launch/homes.ts';
 import type { Lives, LifePorts } from './lives.ts';
-import type { ExitHandler, Processes } from './processes.ts';
+import type { ExitHandler, Processes, Whereabouts } from './processes.ts';
 import { reportsOf } from './reports.ts';
 import { beginWorker } from './worker-life.ts';
 
@@ -54,7 +55,7 @@ function remembered(home: ReturnType<typeof defaultHome>): ReturnType<typeof def
 export class HostedProcesses implements Processes {
   readonly restartsAgents = true;
   readonly beginLead?: NonNullable<Processes['beginLead']>;
-  readonly storeIsBesideLead = false;
+  readonly storeIsBesideLead: boolean;
   /** What is mounted now, by rank. */
   readonly workers: MountedWorker[] = [];
   readonly #options: HostedOptions;
@@ -72,7 +73,11 @@ export class HostedProcesses implements Processes {
 
   constructor(options: HostedOptions) {
     this.#options = options;
-    this.#home = remembered(defaultHome(options.topology));
+    const { topology, lives } = options;
+    this.storeIsBesideLead = lives.leadIsApart === true;
+    this.#home = remembered(
+      this.storeIsBesideLead ? homeOf(topology, 'on their machines') : defaultHome(topology),
+    );
     this.#open(leadNode, 1);
     if (options.lives.restartsLead === true) this.beginLead = (life, begun) => this.#beginLead(life, begun);
     const { machines } = options.job.layout;
@@ -93,6 +98,10 @@ export class HostedProcesses implements Processes {
   /** What failed an actor first, as it was thrown: a failure travels without its cause. */
   get thrown(): { readonly error: TroupeError; readonly actor: Address } | null {
     return this.#thrown;
+  }
+
+  whereabouts(machine: number): Whereabouts {
+    return { hasEnded: this.#options.lives.endWasSeen?.(agentNodeOf(machine)) ?? false, reason: null };
   }
 
   onExit(handler: ExitHandler): void {
@@ -198,7 +207,9 @@ export class HostedProcesses implements Processes {
     const system = createJobSystem({
       node,
       topology,
-      reports: reportsOf(this.#options.job.layout, node),
+      reports: reportsOf(this.#options.job.layout, node, {
+        storeIsBesideLead: this.storeIsBesideLead && node === leadNode,
+      }),
       transport: life.transport,
       clock: life.clock,
       logger,

@@ -22,7 +22,8 @@ import { openDevices } from './hosted-devices.ts';
 import { HostedProcesses } from './hosted-processes.ts';
 import type { Lives } from './lives.ts';
 import { openRunMetrics } from './run-metrics.ts';
-import { Run, startEvent, type RunWork } from './run.ts';
+import type { ReportedSteps } from './reported-steps.ts';
+import { Run, startEvent, type RunPorts, type RunWork } from './run.ts';
 
 /** A run whose workers share this process, ready to start. */
 export interface HostedRun {
@@ -40,6 +41,10 @@ export interface HostedRunOptions extends Omit<ClusterOptions, 'sink' | 'checkpo
   readonly storage?: () => Storage | null;
   /** The same as a life of the lead sees it; absent: all lives of all nodes of a machine share one. */
   readonly leadStorage?: () => Storage;
+  /** @see {@link RunPorts.overdue} */
+  readonly overdue?: NonNullable<RunPorts['overdue']>;
+  /** Of a later layout of a run: what those before it have reported, its start among it. */
+  readonly reported?: ReportedSteps;
   /** Sees the system of every life. */
   readonly begun?: (system: ProgramSystem) => void;
 }
@@ -160,12 +165,16 @@ export async function openHostedRun(
     errorOf: (failure) => errorOf(failure, processes, tokens, options.expert?.name ?? null),
     watch: options.watch ?? rarely,
     position: (step) => `after step ${step}`,
+    ...(options.overdue === undefined ? {} : { overdue: options.overdue }),
+    ...(options.reported === undefined ? {} : { reported: options.reported }),
   });
   opened.run = run;
   const start = (): void => {
     const { name = 'none', reason = '' } = devices[0]?.info ?? {};
-    run.report(startEvent({ model: job.model }, { device: name, reason, processes: 0 }));
-    for (const message of warnings) run.report({ event: 'warning', message });
+    if (options.reported === undefined) {
+      run.report(startEvent({ model: job.model }, { device: name, reason, processes: 0 }));
+      for (const message of warnings) run.report({ event: 'warning', message });
+    }
     run.start(workOf(options, prepared));
   };
   return { run, processes, start };

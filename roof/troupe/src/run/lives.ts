@@ -23,6 +23,10 @@ export interface Lives {
   onExit(handler: ExitHandler): void;
   /** A lost lead can begin another life here. Default false. */
   readonly restartsLead?: boolean;
+  /** The lead has a machine of its own, with the store: any other one may be lost for good. Default false: both are with the first agent. */
+  readonly leadIsApart?: boolean;
+  /** Whether whoever started a node that is away knows that it has ended. Default: nobody knows. */
+  readonly endWasSeen?: (node: NodeId) => boolean;
   /** How messages become packets. Default: as between machines. */
   readonly codec?: Codec;
   /** What of a topology can run here. */

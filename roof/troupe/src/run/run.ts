@@ -45,6 +45,8 @@ export interface RunPorts {
   readonly position: (step: number) => string;
   /** The first step opens. */
   readonly opened?: () => void;
+  /** What was reported of earlier layouts of this run: nothing of it is reported again. Absent: this is the first one. */
+  readonly reported?: ReportedSteps;
   /** Machines are away, of which one was waited for long enough: this decides what follows. Absent: the run ends. */
   readonly overdue?: (away: readonly (AwayMachine & Whereabouts)[]) => void;
   /** Of a run that generates: questions may be put. */
@@ -106,7 +108,7 @@ export class Run {
   #view: RunView | null = null;
   /** Life of the lead that is heard. */
   #leadLife = 1;
-  readonly #reported = new ReportedSteps();
+  readonly #reported: ReportedSteps;
   #last: StepEvent | null = null;
   #isStopping = false;
   #restartsLead = false;
@@ -118,6 +120,7 @@ export class Run {
   constructor(topology: ResolvedTopology, ports: RunPorts) {
     this.#topology = topology;
     this.#ports = ports;
+    this.#reported = ports.reported ?? new ReportedSteps();
     this.result = new Promise<RunResult>((resolve) => (this.#finish = resolve)).then(async (result) => {
       const { processes, metrics, lock } = ports;
       await processes.end();
@@ -284,7 +287,8 @@ export class Run {
     const journal = this.#openJournal(work, life);
     this.#journal = journal;
     this.#leadLife = life;
-    const isOld = life > 1 ? this.#reported.asOfNow() : (): boolean => false;
+    const isFirst = life === 1 && this.#ports.reported === undefined;
+    const isOld = isFirst ? (): boolean => false : this.#reported.asOfNow();
     const present = <A extends readonly unknown[]>(act: (...given: A) => void) => {
       return (...given: A): void => {
         if (this.#leadLife === life) act(...given);
@@ -295,7 +299,8 @@ export class Run {
     mountLead(processes.lead, job, {
       trainer: {
         report: present((event: RunEvent) => {
-          if (!isOld(event)) this.report(event);
+          if (isOld(event)) this.#repeated(event);
+          else this.report(event);
         }),
         ...(journal === null ? {} : { record: (decided) => journal.record(decided) }),
         ...(journal === null || life === 1
@@ -327,6 +332,13 @@ export class Run {
       },
     });
     if (life > 1 && this.#isStopping) processes.lead.tell(addresses.trainer, 'run.stop');
+  }
+
+  /** A step that was committed before is computed again: its numbers are the same, or somebody has to know. */
+  #repeated(event: RunEvent): void {
+    const message = this.#reported.difference(event);
+    if (message !== null && event.event === 'step')
+      this.report({ event: 'fault', message, details: { step: event.step } });
   }
 
   /** A machine was waited for long enough. */

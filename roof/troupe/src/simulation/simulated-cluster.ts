@@ -12,7 +12,16 @@ import {
 } from '@troupe/core';
 import type { SyncDevice } from '@troupe/kernel-set';
 import type { Turn } from '@troupe/runtime';
-import { FaultPlan, simDevice, SimulationCrashError, SimWorld, Trace, type Checkers } from '@troupe/sim';
+import {
+  FaultPlan,
+  simDevice,
+  SimulationCrashError,
+  SimWorld,
+  Trace,
+  type Checkers,
+  type MemoryStorage,
+  type SimDisk,
+} from '@troupe/sim';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import {
   agentNodeOf,
@@ -33,6 +42,13 @@ type Traffic = Record<Lane, { messages: number; bytes: number }>;
 /** Of a simulated run's checkpoints, and its journal. */
 export const CHECKPOINT_FOLDER = 'run';
 
+/** How a simulated cluster begins. */
+interface ClusterStart {
+  readonly leadIsApart?: boolean;
+  /** Of the lead, as it is when the world begins; null: empty. */
+  readonly disk?: MemoryStorage | null;
+}
+
 /** The simulated world that a run lives in, the faults that strike it, and the checkers that watch it. */
 export class SimulatedCluster {
   readonly world: SimWorld;
@@ -45,24 +61,31 @@ export class SimulatedCluster {
   readonly #topology: ResolvedTopology;
   readonly #options: SimulationOptions;
   readonly #machines: SimulatedMachines;
+  readonly #leadIsApart: boolean;
   /** Systems of the present lives; none before the run is mounted. */
   #systems: ReadonlyMap<NodeId, ProgramSystem> = new Map();
   #checks: Promise<void>[] = [];
   #isReached = false;
   readonly #firstStage = addresses.stage({ pp: 0, dp: 0, tp: 0 });
 
-  constructor(topology: ResolvedTopology, options: SimulationOptions) {
+  /** @param leadIsApart - the lead, with the store, has a machine of its own behind those of the run, as in a launched run */
+  constructor(
+    topology: ResolvedTopology,
+    options: SimulationOptions,
+    { leadIsApart = false, disk = null }: ClusterStart = {},
+  ) {
     this.#topology = topology;
     this.#options = options;
+    this.#leadIsApart = leadIsApart;
     this.trace = new Trace(options.keepsTrace ?? false);
-    this.#machines = simulatedMachines(topology, options);
+    this.#machines = simulatedMachines(topology, { ...options, leadIsApart });
     this.checkers = checkersOf(topology, {
       hasBytes: options.shapesOnly !== true,
       countsRows: options.shapesOnly !== true && options.routesEvenly !== true,
       ...(options.reference === undefined ? {} : { reference: options.reference }),
       ...(options.checkpoints === true ? { journal: () => this.#lastingJournal() } : {}),
     });
-    this.world = this.#openWorld();
+    this.world = this.#openWorld(disk);
     this.plan = this.#planFaults();
   }
 
@@ -74,24 +97,36 @@ export class SimulatedCluster {
       open: (node, incarnation) => this.#open(node, incarnation),
       boot: (node, run) => world.boot(node, run),
       onExit: (handler) => world.onExit(handler),
-      restartsLead: true,
+      restartsLead: !this.#leadIsApart,
+      leadIsApart: this.#leadIsApart,
+      endWasSeen: (node) => world.endWasSeen(node),
       use: isHollow ? 'shapes' : 'simulate',
       ...(isHollow ? { codec: createReferenceCodec() } : {}),
     };
   }
 
-  /** The disk of the first machine, as its agent sees it. */
+  /** The disk that checkpoints go to, as who has the store sees it. */
   get storage(): Storage {
-    return this.world.disk(0).open(this.world.life(agentNodeOf(0)));
+    const { world, leadDisk } = this;
+    return leadDisk.open(world.life(this.#leadIsApart ? leadNode : agentNodeOf(0)));
+  }
+
+  get #leadMachine(): number {
+    return this.#leadIsApart ? this.#topology.machines.length : 0;
+  }
+
+  /** The disk of the lead's machine. */
+  get leadDisk(): SimDisk {
+    return this.world.disk(this.#leadMachine);
   }
 
   /** The same disk, as the present life of the lead sees it: what ends with that life does nothing on it any more. */
   get leadStorage(): Storage {
-    return this.world.disk(0).open(this.world.life(leadNode));
+    return this.leadDisk.open(this.world.life(leadNode));
   }
 
   #lastingJournal(): Uint8Array | null {
-    return this.world.disk(0).lasting(journalPath(CHECKPOINT_FOLDER));
+    return this.leadDisk.lasting(journalPath(CHECKPOINT_FOLDER));
   }
 
   /** Somebody has seen the turn after which the run is over. */
@@ -153,7 +188,7 @@ export class SimulatedCluster {
     if (event.event === 'step') this.checkers.see({ type: 'step', atMs, ...event });
     if (event.event !== 'checkpoint') return;
     const { path } = event;
-    const durable = this.world.disk(0).afterPowerLoss();
+    const durable = this.leadDisk.afterPowerLoss();
     this.#checks.push(
       damageOf(durable, path).then((damage) => this.checkers.see({ type: 'checkpoint', atMs, path, damage })),
     );
@@ -177,8 +212,8 @@ export class SimulatedCluster {
     }
   }
 
-  #openWorld(): SimWorld {
-    const { seed, shapesOnly, alter, disk, plant } = this.#options;
+  #openWorld(disk: MemoryStorage | null): SimWorld {
+    const { seed, shapesOnly, alter, disk: model, plant } = this.#options;
     return new SimWorld(this.trace, {
       seed,
       machineOf: this.#machines.machineOf,
@@ -191,7 +226,8 @@ export class SimulatedCluster {
         this.checkers.see(changed.length === 0 ? arrival : { ...arrival, changed });
       },
       ...(alter === undefined ? {} : { alter }),
-      ...(disk === undefined ? {} : { disk }),
+      ...(model === undefined ? {} : { disk: model }),
+      ...(disk === null ? {} : { files: new Map([[this.#leadMachine, disk]]) }),
       ...(plant?.disk === undefined ? {} : { diskPlant: plant.disk }),
       ...(plant?.network === undefined ? {} : { plant: plant.network }),
     });

@@ -190,8 +190,14 @@ export function touchedBy(fault: Fault, topology: ResolvedTopology): readonly st
     if (role !== 'machine' && role !== 'disk' && !/^agent\/\d+$/u.test(target)) return [target];
     return nodes.filter(({ machineIndex }) => machineIndex === Number(index)).map(({ id }) => id as string);
   });
+  // People know a machine by its host.
+  const hosts = fault.target.split(',').flatMap((target) => {
+    const [, index] = /^(?:machine|agent|disk)\/(\d+)$/u.exec(target) ?? [];
+    return index === undefined ? [] : (topology.machines[Number(index)]?.host ?? []);
+  });
   return [
     ...names,
+    ...hosts,
     ...actors.filter(({ node }) => names.includes(node)).map(({ address }) => address as string),
   ];
 }
