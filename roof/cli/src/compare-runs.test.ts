@@ -2,7 +2,8 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { jsonLines, runCli } from './testing/cli-process.ts';
+import { runCliHere } from './testing/cli-here.ts';
+import { jsonLines } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
 const TOKENS = 128;
@@ -58,7 +59,7 @@ test.serial(
       },
     );
 
-    const people = await runCli(['compare', 'fast', 'slow', '--out', 'curves.svg'], { cwd });
+    const people = await runCliHere(['compare', 'fast', 'slow', '--out', 'curves.svg'], { cwd });
     t.is(people.code, 0, people.stderr);
     t.regex(people.stdout, /^loss {2}held-out loss, nats a token$/m);
     t.regex(people.stdout, /^ +fast +100 +12\.8k +\d\.\d\de\+\d+ +4\.5000$/m);
@@ -71,7 +72,9 @@ test.serial(
     t.is(svg.match(/<circle/g)?.length, 3 * 2 * 5, 'three charts of two runs with five evaluations');
 
     const ask = async (...args: readonly string[]): Promise<CompareJson> =>
-      jsonLines((await runCli(['compare', ...args, '--json'], { cwd })).stdout)[0] as unknown as CompareJson;
+      jsonLines(
+        (await runCliHere(['compare', ...args, '--json'], { cwd })).stdout,
+      )[0] as unknown as CompareJson;
     const train = await ask('fast', 'slow', '--loss', 'train');
     t.is(train.loss, 'train');
     t.is(train.runs[1]?.points.length, 99, 'a step whose loss is no number is left out');
@@ -118,7 +121,7 @@ test.serial(
       const losses = { numSteps: 40, loss: (step: number) => 5 - gain * step, evalEvery: 10 };
       writeFileSync(path(join('runs.jsonl.runs', name, 'metrics.jsonl')), metricsOf(losses));
     }
-    const { code, stdout, stderr } = await runCli(['compare', 'runs.jsonl', '--out', 'c.svg'], { cwd });
+    const { code, stdout, stderr } = await runCliHere(['compare', 'runs.jsonl', '--out', 'c.svg'], { cwd });
     t.is(code, 0, stderr);
     t.regex(stdout, /^spread of seeds {2}a standard deviation of 0\.0141; /m);
     t.regex(stdout, /^ +moe +2 +3\.0000$/m);
@@ -134,7 +137,7 @@ test.serial(
     );
 
     const refused = async (sentence: RegExp, ...args: readonly string[]): Promise<void> => {
-      const result = await runCli(['compare', ...args], { cwd });
+      const result = await runCliHere(['compare', ...args], { cwd });
       t.is(result.code, 2, result.stderr);
       t.regex(result.stderr, sentence);
     };
@@ -151,7 +154,7 @@ test.serial(
 test.serial('compare: what is no run, has no evaluation or no loss is one sentence', async (t) => {
   const { folder: cwd, path } = workplace(t);
   const refused = async (sentence: RegExp, ...args: readonly string[]): Promise<void> => {
-    const { code, stderr } = await runCli(['compare', ...args], { cwd });
+    const { code, stderr } = await runCliHere(['compare', ...args], { cwd });
     t.is(code, 2, stderr);
     t.regex(stderr, sentence);
   };

@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import { jsonLines, runCli } from './testing/cli-process.ts';
+import { runCliHere } from './testing/cli-here.ts';
+import { jsonLines } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
 interface Size {
@@ -51,7 +52,7 @@ const seeds = [2, 3].map((seed) => line({ router: 'token-choice', granularity: 1
 test.serial('scaling compare: who wins, by how much, and what is no difference', async (t) => {
   const { folder, path } = workplace(t);
   const compare = (...args: readonly string[]) =>
-    runCli(['scaling', 'compare', 'runs.jsonl', ...args], { cwd: folder });
+    runCliHere(['scaling', 'compare', 'runs.jsonl', ...args], { cwd: folder });
   writeFileSync(path('runs.jsonl'), `${[...lines, ...seeds].join('\n')}\n`);
   const people = await compare('--out', '.');
   t.is(people.code, 0, people.stderr);
@@ -103,11 +104,11 @@ test.serial('scaling compare, fit: runs without whole experts, a router that non
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
   writeFileSync(path('runs.jsonl'), `${line({ router: 'expert-choice', granularity: 2, tokens: 1e6 })}\n`);
-  const lacking = await runCli(['scaling', 'compare', 'runs.jsonl'], at);
+  const lacking = await runCliHere(['scaling', 'compare', 'runs.jsonl'], at);
   t.is(lacking.code, 2);
   t.regex(lacking.stderr, /runs\.jsonl: no run has whole experts \(granularity 1, expansion above 1\)/);
-  const nowhere = await runCli(['scaling', 'compare', 'runs.jsonl', '--out', 'none'], at);
+  const nowhere = await runCliHere(['scaling', 'compare', 'runs.jsonl', '--out', 'none'], at);
   t.is(nowhere.code, 2);
-  const router = await runCli(['scaling', 'fit', 'runs.jsonl', '--router', 'token-choice'], at);
+  const router = await runCliHere(['scaling', 'fit', 'runs.jsonl', '--router', 'token-choice'], at);
   t.regex(router.stderr, /no run has the router token-choice; there are expert-choice/);
 });

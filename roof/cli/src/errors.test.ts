@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
+import { runCliHere } from './testing/cli-here.ts';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
@@ -68,18 +69,18 @@ for (const { title, args, code, sentence } of cases) {
     const at = { cwd: folder };
     if (args.some((each) => each.includes('tokenizer.json'))) {
       writeFileSync(path('more.txt'), 'one two three four five six seven\n'.repeat(40));
-      await runCli(
+      await runCliHere(
         ['tokenize', '--train', 'text.txt', 'more.txt', '--vocab', '300', '--out', 'tokenizer.json'],
         at,
       );
     }
-    const people = await runCli(['launch', 'small.yaml', ...args], at);
+    const people = await runCliHere(['launch', 'small.yaml', ...args], at);
     t.is(people.code, code, people.stderr);
     t.regex(people.stderr, sentence);
     t.regex(people.stderr, new RegExp(`\\nexit ${code} \\([^)]+\\): TROUPE_[A-Z_]+\\n$`));
     t.false(people.stderr.includes('    at '));
     t.false(existsSync(path('run')));
-    const json = await runCli(['launch', 'small.yaml', ...args, '--json'], at);
+    const json = await runCliHere(['launch', 'small.yaml', ...args, '--json'], at);
     t.is(json.code, code);
     t.is(json.stderr, '');
     const [error, ...rest] = jsonLines(json.stdout);
@@ -95,7 +96,7 @@ test.serial('resume, eval, generate: a folder without a run is refused with exit
     const missing = await runCli([command, 'nowhere'], { cwd: folder });
     t.is(missing.code, 2);
     t.regex(missing.stderr, /'nowhere' holds no checkpoint; there is no such folder/);
-    const empty = await runCli([command, '.'], { cwd: folder });
+    const empty = await runCliHere([command, '.'], { cwd: folder });
     t.is(empty.code, 2);
     t.regex(empty.stderr, /name the folder of a run: it holds folders like step-000100/);
   }
@@ -118,7 +119,7 @@ test.serial('a file where a run belongs is refused with exit 2 by every command'
     ['export', 'small.yaml', '--out', 'out'],
     ['launch', 'small.yaml', '--from', 'small.yaml'],
   ]) {
-    const refused = await runCli(args, { cwd: folder });
+    const refused = await runCliHere(args, { cwd: folder });
     t.is(refused.code, 2, refused.stderr);
     t.regex(refused.stderr, /'small\.yaml' holds no checkpoint; it is a file; name the folder of a run/);
   }

@@ -1,10 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import type { Command } from 'commander';
 import { presetNames } from '@troupe/topology';
 import test from 'ava';
 import { notBuilt } from './not-built.ts';
 import { createProgram } from './program.ts';
-import { jsonLines, runCli } from './testing/cli-process.ts';
+import { runCliHere } from './testing/cli-here.ts';
+import { jsonLines, runCli, type CliResult } from './testing/cli-process.ts';
 
 const cwd = tmpdir();
 
@@ -199,14 +201,35 @@ export async function resolve(specifier, context, next) {
 }\`));`;
 const node = ['--import', `data:text/javascript,${encodeURIComponent(onlyCommander)}`];
 
-for (const name of Object.keys(frozenFlags)) {
-  test(`${name} --help: shows an example and loads nothing heavy`, async (t) => {
-    const { code, stdout, stderr } = await runCli([...name.split(' '), '--help'], { cwd, node });
-    t.is(code, 0, stderr);
-    t.regex(stdout, new RegExp(`Example:\\n  npx troupe ${name}`));
-    t.true(stdout.includes('--json'));
+/** What these command lines answer, one after the other in one process that can load nothing heavy. */
+function light(lines: readonly (readonly string[])[]): readonly CliResult[] {
+  const program = `const { runCliHere } = await import('${new URL('./testing/cli-here.js', import.meta.url).href}');
+    const found = [];
+    for (const args of ${JSON.stringify(lines)}) found.push(await runCliHere(args, { cwd: '.' }));
+    process.stdout.write(JSON.stringify(found));`;
+  const { stdout, stderr } = spawnSync(process.execPath, [...node, '--input-type=module', '-e', program], {
+    cwd,
+    encoding: 'utf8',
   });
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout) as readonly CliResult[];
 }
+
+test('help: every verb shows an example and loads nothing heavy', (t) => {
+  const names = Object.keys(frozenFlags);
+  const answers = light(names.map((name) => [...name.split(' '), '--help']));
+  for (const [index, { code, stdout, stderr }] of answers.entries()) {
+    t.is(code, 0, stderr);
+    t.regex(stdout, new RegExp(`Example:\\n  npx troupe ${names[index]}`));
+    t.true(stdout.includes('--json'));
+  }
+  t.is(answers.length, names.length);
+});
+
+test('help: what loads something heavy is found', (t) => {
+  const [validated] = light([['validate', 'tiny']]);
+  t.regex(validated?.stderr ?? '', /help loads troupe/);
+});
 
 test('help: without a verb the list of verbs is shown', async (t) => {
   const { code, stdout } = await runCli([], { cwd, node });
@@ -216,44 +239,48 @@ test('help: without a verb the list of verbs is shown', async (t) => {
 });
 
 test('help: -h, help and version are answered like --help and --version', async (t) => {
-  const ask = async (...args: readonly string[]) => runCli(args, { cwd, node });
-  const [whole, launch, version] = [
-    await ask('--help'),
-    await ask('launch', '--help'),
-    await ask('--version'),
-  ];
-  for (const args of [['-h'], ['help']]) t.deepEqual(await ask(...args), whole);
-  for (const args of [
+  const lines = [
+    ['--help'],
+    ['-h'],
+    ['help'],
+    ['launch', '--help'],
     ['launch', '-h'],
     ['help', 'launch'],
-  ])
-    t.deepEqual(await ask(...args), launch);
-  t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
-  t.deepEqual(await ask('version'), version);
-  const unknown = await ask('help', 'lunch');
-  t.is(unknown.code, 2);
-  t.regex(unknown.stderr, /there is no command 'lunch'/);
+    ['--version'],
+    ['version'],
+    ['help', 'lunch'],
+  ];
+  const [whole, h, help, launch, launchH, helpLaunch, version, versioned, unknown] = light(lines);
+  t.deepEqual([h, help], [whole, whole]);
+  t.deepEqual([launchH, helpLaunch], [launch, launch]);
+  t.regex(version?.stdout ?? '', /^\d+\.\d+\.\d+\n$/);
+  t.deepEqual(versioned, version);
+  t.is(unknown?.code, 2);
+  t.regex(unknown?.stderr ?? '', /there is no command 'lunch'/);
+  t.deepEqual(await runCli(['--version'], { cwd, node }), version);
 });
 
 test('init --help: names every preset', async (t) => {
-  const { stdout } = await runCli(['init', '--help'], { cwd });
+  const { stdout } = await runCliHere(['init', '--help'], { cwd });
   for (const preset of presetNames()) t.true(stdout.includes(preset), preset);
 });
 
-for (const name of Object.keys(notBuilt)) {
-  test(`${name}: says that it is not built and what to use instead`, async (t) => {
-    const { code, stdout, stderr } = await runCli([name, 'runs/x', '--some-flag'], { cwd, node });
+test('verbs that are not built say so and what to use instead', (t) => {
+  const names = Object.keys(notBuilt);
+  const answers = light(names.map((name) => [name, 'runs/x', '--some-flag']));
+  for (const [index, { code, stdout, stderr }] of answers.entries()) {
     t.is(code, 2);
     t.is(stdout, '');
-    t.regex(stderr, new RegExp(`^troupe: ${name} is not built yet; .+\\nexit 2 \\(usage\\)`));
-  });
-}
+    t.regex(stderr, new RegExp(`^troupe: ${names[index]} is not built yet; .+\\nexit 2 \\(usage\\)`));
+  }
+  t.is(answers.length, names.length);
+});
 
 test('usage: an unknown verb or flag is answered with the nearest one, as JSON too', async (t) => {
   const verb = await runCli(['lunch', 'tiny'], { cwd });
   t.is(verb.code, 2);
   t.regex(verb.stderr, /unknown command 'lunch' \(Did you mean launch\?\)/);
-  const flag = await runCli(['launch', 'tiny', '--stopafter', '2', '--json'], { cwd });
+  const flag = await runCliHere(['launch', 'tiny', '--stopafter', '2', '--json'], { cwd });
   t.is(flag.code, 2);
   t.deepEqual(jsonLines(flag.stdout), [
     {
@@ -262,7 +289,7 @@ test('usage: an unknown verb or flag is answered with the nearest one, as JSON t
       message: "unknown option '--stopafter' (Did you mean --stop-after?)",
     },
   ]);
-  const value = await runCli(['launch', 'tiny', '--stop-after', 'soon'], { cwd });
+  const value = await runCliHere(['launch', 'tiny', '--stop-after', 'soon'], { cwd });
   t.is(value.code, 2);
   t.regex(value.stderr, /--stop-after.*'soon' is invalid.*integer ≥ 1/);
 });

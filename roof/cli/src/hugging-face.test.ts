@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import test from 'ava';
 import { readHuggingFace, type HuggingFaceModel } from '@troupe/checkpoint';
 import { fileStorage } from 'troupe';
+import { runCliHere } from './testing/cli-here.ts';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
@@ -29,7 +30,7 @@ for (const [kind, as] of [
     const { folder, path } = workplace(t);
     const at = { cwd: folder };
     huggingFaceFolder(path('hf'), kind);
-    const imported = await runCli(['import', 'hf', '--out', 'models/a', '--json'], at);
+    const imported = await runCliHere(['import', 'hf', '--out', 'models/a', '--json'], at);
     t.is(imported.code, 0, imported.stderr);
     t.like(jsonLines(imported.stdout)[0], {
       event: 'import',
@@ -38,13 +39,13 @@ for (const [kind, as] of [
       layout: 'per-expert',
       notes: kind === 'qwen3_moe' ? ['intermediate_size 40 belongs to no layer; the topology says 12'] : [],
     });
-    t.is((await runCli(['validate', 'models/a/topology.yaml'], at)).code, 0);
+    t.is((await runCliHere(['validate', 'models/a/topology.yaml'], at)).code, 0);
     const whole = ['export', 'models/a', '--out', 'out/whole', '--as', as];
-    t.is((await runCli(whole, at)).code, 0);
+    t.is((await runCliHere(whole, at)).code, 0);
     const fused = ['export', 'models/a/step-000000', '--out', 'out/fused', '--layout', 'fused'];
-    t.is((await runCli(fused, at)).code, 0);
-    t.is((await runCli(['import', 'out/fused', '--out', 'models/b'], at)).code, 0);
-    t.is((await runCli(['export', 'models/b', '--out', 'out/again'], at)).code, 0);
+    t.is((await runCliHere(fused, at)).code, 0);
+    t.is((await runCliHere(['import', 'out/fused', '--out', 'models/b'], at)).code, 0);
+    t.is((await runCliHere(['export', 'models/b', '--out', 'out/again'], at)).code, 0);
     const before = await opened(folder, 'hf');
     for (const name of ['out/whole', 'out/fused', 'out/again']) {
       const after = await opened(folder, name);
@@ -61,13 +62,13 @@ test('import: a Switch Transformer becomes a checkpoint with two stacks; it is n
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
   huggingFaceFolder(path('hf'), 'switch');
-  const imported = await runCli(['import', 'hf', '--out', 'models/a', '--seq-len', '20'], at);
+  const imported = await runCliHere(['import', 'hf', '--out', 'models/a', '--seq-len', '20'], at);
   t.is(imported.code, 0, imported.stderr);
   t.regex(imported.stdout, /switch_transformers, 15\.2k parameters/);
   t.regex(imported.stdout, /train\.grains should be train\.batch/);
   t.regex(imported.stdout, /next: write data\.parallel and data\.tasks into models\/a\/topology\.yaml/);
-  t.is((await runCli(['validate', 'models/a/topology.yaml'], at)).code, 0);
-  const exported = await runCli(['export', 'models/a', '--out', 'out/a'], at);
+  t.is((await runCliHere(['validate', 'models/a/topology.yaml'], at)).code, 0);
+  const exported = await runCliHere(['export', 'models/a', '--out', 'out/a'], at);
   t.is(exported.code, 1);
   t.regex(exported.stderr, /the model cannot be written: .* it has an encoder, positions is t5/);
 });
@@ -76,7 +77,7 @@ test('import: refuses by name, with the right code, and leaves nothing behind', 
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
   const refuse = async (args: readonly string[], code: number, message: RegExp): Promise<void> => {
-    const result = await runCli(['import', ...args, '--out', 'models/a'], at);
+    const result = await runCliHere(['import', ...args, '--out', 'models/a'], at);
     t.is(result.code, code, result.stderr);
     t.regex(result.stderr, message);
     t.notRegex(result.stderr, /bug in Troupe/);
@@ -112,7 +113,7 @@ test('import: refuses by name, with the right code, and leaves nothing behind', 
   await refuse(['hf'], 1, /tokenizer\.json has \d+ tokens, vocab_size of config\.json is 64/);
   mkdirSync(path('models'));
   writeFileSync(path('models/a'), '');
-  const taken = await runCli(['import', 'hf', '--out', 'models/a'], at);
+  const taken = await runCliHere(['import', 'hf', '--out', 'models/a'], at);
   t.is(taken.code, 2);
   t.regex(taken.stderr, /--out 'models\/a' exists; name a folder that does not/);
 });
@@ -121,8 +122,8 @@ test('export: refuses by name what an architecture does not have, and leaves not
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
   huggingFaceFolder(path('hf'), 'mixtral');
-  t.is((await runCli(['import', 'hf', '--out', 'model'], at)).code, 0);
-  const asOlmoe = await runCli(['export', 'model', '--out', 'out/a', '--as', 'olmoe', '--json'], at);
+  t.is((await runCliHere(['import', 'hf', '--out', 'model'], at)).code, 0);
+  const asOlmoe = await runCliHere(['export', 'model', '--out', 'out/a', '--as', 'olmoe', '--json'], at);
   t.is(asOlmoe.code, 1);
   t.deepEqual(jsonLines(asOlmoe.stdout), [
     {
@@ -132,7 +133,7 @@ test('export: refuses by name what an architecture does not have, and leaves not
     },
   ]);
   t.deepEqual(readdirSync(folder).includes('out'), false);
-  const nothing = await runCli(['export', 'hf', '--out', 'out'], at);
+  const nothing = await runCliHere(['export', 'hf', '--out', 'out'], at);
   t.is(nothing.code, 2);
   t.regex(nothing.stderr, /'hf' holds no checkpoint/);
   writeFileSync(path('file'), '');
@@ -141,7 +142,7 @@ test('export: refuses by name what an architecture does not have, and leaves not
       ['export', 'model'],
       ['import', 'hf'],
     ]) {
-      const place = await runCli([...args, '--out', out], at);
+      const place = await runCliHere([...args, '--out', out], at);
       t.is(place.code, 2, place.stderr);
       t.regex(
         place.stderr,
@@ -149,13 +150,13 @@ test('export: refuses by name what an architecture does not have, and leaves not
       );
     }
   mkdirSync(path('here'));
-  const here = await runCli(['export', '../model', '--out', ''], { cwd: path('here') });
+  const here = await runCliHere(['export', '../model', '--out', ''], { cwd: path('here') });
   t.is(here.code, 2, here.stderr);
   t.true(existsSync(path('here')), 'no name is the working folder, which stays');
-  const unknown = await runCli(['export', 'model', '--out', 'out', '--as', 'llama'], at);
+  const unknown = await runCliHere(['export', 'model', '--out', 'out', '--as', 'llama'], at);
   t.is(unknown.code, 2);
   t.regex(unknown.stderr, /Allowed choices are mixtral, olmoe, qwen3-moe/);
-  const resumed = await runCli(['resume', 'model'], at);
+  const resumed = await runCliHere(['resume', 'model'], at);
   t.is(resumed.code, 1, resumed.stdout);
   t.regex(resumed.stderr, /weights alone.*launch FILE --from CHECKPOINT/);
 });
@@ -180,8 +181,8 @@ test('generate: of a model whose folder had no tokenizer says that, and nothing 
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
   huggingFaceFolder(path('hf'), 'mixtral');
-  t.is((await runCli(['import', 'hf', '--out', 'model'], at)).code, 0);
-  const { code, stderr } = await runCli(['generate', 'model', '--prompt', 'a'], at);
+  t.is((await runCliHere(['import', 'hf', '--out', 'model'], at)).code, 0);
+  const { code, stderr } = await runCliHere(['generate', 'model', '--prompt', 'a'], at);
   t.is(code, 2, stderr);
   t.regex(stderr, /the folder that this model was imported from had no tokenizer\.json, so it has no text/);
 });

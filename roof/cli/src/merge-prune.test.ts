@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { createProgram } from './program.ts';
+import { runCliHere } from './testing/cli-here.ts';
 import { jsonLines, runCli, type CliResult } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
@@ -10,7 +11,7 @@ test.serial(
     const { folder, path } = workplace(t);
     const at = { cwd: folder };
     const good = async (...args: readonly string[]): Promise<CliResult> => {
-      const result = await runCli(args, at);
+      const result = await runCliHere(args, at);
       t.is(result.code, 0, `${args.join(' ')}: ${result.stderr}`);
       return result;
     };
@@ -105,11 +106,11 @@ test.serial('eval --beside: the other run is measured on the held-out text of th
     ['short', '--set', 'model.seqLen=16', '--set', 'data.text=other.txt'],
   ];
   for (const args of runs) t.is((await runCli([...launch, ...args], at)).code, 0);
-  const { stdout } = await runCli(['eval', 'a', '--beside', 'b', '--json'], at);
+  const { stdout } = await runCliHere(['eval', 'a', '--beside', 'b', '--json'], at);
   const [a, b] = jsonLines(stdout);
   t.is(b?.['run'], 'b');
   for (const key of ['tokens', 'unigramEntropy', 'bigramCrossEntropy']) t.is(b?.[key], a?.[key], key);
-  const other = await runCli(['eval', 'a', '--beside', 'short'], at);
+  const other = await runCliHere(['eval', 'a', '--beside', 'short'], at);
   t.is(other.code, 2);
   t.regex(
     other.stderr,
@@ -122,7 +123,7 @@ test.serial('eval --beside: the other run is measured on the held-out text of th
     const none = createProgram().parseAsync([...args, path('all')], { from: 'user' });
     await t.throwsAsync(none, { message: /nothing is held out of the data of .*all \(data\.holdout 0; / });
   }
-  const workers = await runCli(['eval', 'a', '--beside', 'b', '--set', 'parallel.dp=2'], at);
+  const workers = await runCliHere(['eval', 'a', '--beside', 'b', '--set', 'parallel.dp=2'], at);
   t.is(workers.code, 2);
   t.regex(workers.stderr, /workers read that of its own data; evaluate each alone/);
 });

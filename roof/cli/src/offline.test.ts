@@ -1,32 +1,33 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
+import { runCliHere } from './testing/cli-here.ts';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
 test.serial('init, validate, plan: what init writes is valid and can be planned', async (t) => {
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
-  const written = await runCli(['init', 'mine.yaml'], at);
+  const written = await runCliHere(['init', 'mine.yaml'], at);
   t.is(written.code, 0, written.stderr);
   t.regex(readFileSync(path('mine.yaml'), 'utf8'), /^# .*\n(?:.*\n)*troupe: 1/);
 
-  const again = await runCli(['init', 'mine.yaml', '--preset', 'tiny'], at);
+  const again = await runCliHere(['init', 'mine.yaml', '--preset', 'tiny'], at);
   t.is(again.code, 2);
   t.regex(again.stderr, /'mine.yaml' exists; pass --force/);
   t.regex(readFileSync(path('mine.yaml'), 'utf8'), /name: quickstart/);
-  t.is((await runCli(['init', 'mine.yaml', '--preset', 'tiny', '--force'], at)).code, 0);
+  t.is((await runCliHere(['init', 'mine.yaml', '--preset', 'tiny', '--force'], at)).code, 0);
   t.regex(readFileSync(path('mine.yaml'), 'utf8'), /name: tiny/);
 
-  const valid = await runCli(['validate', 'mine.yaml', '--json'], at);
+  const valid = await runCliHere(['validate', 'mine.yaml', '--json'], at);
   t.is(valid.code, 0);
   t.deepEqual(jsonLines(valid.stdout), [
     { event: 'validate', valid: true, problems: [], unbuilt: [], warnings: [] },
   ]);
-  const plan = await runCli(['plan', 'mine.yaml'], at);
+  const plan = await runCliHere(['plan', 'mine.yaml'], at);
   t.is(plan.code, 0);
   t.regex(plan.stdout, /Placement[\s\S]*worker\/1[\s\S]*Memory per device[\s\S]*Bytes a step/);
-  const [json] = jsonLines((await runCli(['plan', 'mine.yaml', '--json'], at)).stdout);
+  const [json] = jsonLines((await runCliHere(['plan', 'mine.yaml', '--json'], at)).stdout);
   t.is(json?.['tokensPerStep'], 512);
 });
 
@@ -39,7 +40,7 @@ test.serial(
       path('bad.yaml'),
       readFileSync(path('small.yaml'), 'utf8').replace('seqLen:', 'seqlen:').replace('ep: 2', 'ep: 3'),
     );
-    const bad = await runCli(['validate', 'bad.yaml'], at);
+    const bad = await runCliHere(['validate', 'bad.yaml'], at);
     t.is(bad.code, 3);
     t.regex(
       bad.stderr,
@@ -47,13 +48,13 @@ test.serial(
     );
     t.regex(bad.stderr, /parallel.ep: 3 {2}dp 2 is not divisible by ep 3/);
     t.regex(bad.stderr, /exit 3 \(topology invalid\)/);
-    const json = await runCli(['validate', 'bad.yaml', '--json'], at);
+    const json = await runCliHere(['validate', 'bad.yaml', '--json'], at);
     t.is(json.code, 3);
     const [found] = jsonLines(json.stdout);
     t.is(found?.['valid'], false);
     t.is((found?.['problems'] as readonly unknown[] | undefined)?.length, 3);
 
-    const few = await runCli(
+    const few = await runCliHere(
       ['validate', 'small.yaml', '--set', 'machines=[{host: localhost, devices: [cpu:0]}]'],
       at,
     );
@@ -67,25 +68,28 @@ test.serial(
   async (t) => {
     const { folder, path } = workplace(t);
     const at = { cwd: folder };
-    const resolved = await runCli(['plan', 'small.yaml', '--resolved'], at);
+    const resolved = await runCliHere(['plan', 'small.yaml', '--resolved'], at);
     t.is(resolved.code, 0);
     t.regex(resolved.stdout, /kvHeads: 2/);
     writeFileSync(path('resolved.yaml'), resolved.stdout);
-    const same = await runCli(['plan', 'resolved.yaml', '--diff', 'small.yaml', '--detailed-exitcode'], at);
+    const same = await runCliHere(
+      ['plan', 'resolved.yaml', '--diff', 'small.yaml', '--detailed-exitcode'],
+      at,
+    );
     t.is(same.code, 0, same.stdout);
     t.is(same.stdout, 'no difference\n');
     const flags = ['--set', 'parallel.ep=1', '--diff', 'small.yaml'];
-    const other = await runCli(['plan', 'small.yaml', ...flags], at);
+    const other = await runCliHere(['plan', 'small.yaml', ...flags], at);
     t.is(other.code, 0);
     t.regex(other.stdout, /parallel.ep: 2 → 1/);
-    t.is((await runCli(['plan', 'small.yaml', ...flags, '--detailed-exitcode'], at)).code, 4);
-    t.is((await runCli(['plan', 'small.yaml', '--detailed-exitcode'], at)).code, 2);
+    t.is((await runCliHere(['plan', 'small.yaml', ...flags, '--detailed-exitcode'], at)).code, 4);
+    t.is((await runCliHere(['plan', 'small.yaml', '--detailed-exitcode'], at)).code, 2);
   },
 );
 
 test.serial('doctor: says what there is, and which device is chosen and why', async (t) => {
   const { folder } = workplace(t);
-  const { code, stdout } = await runCli(['doctor', '--json'], { cwd: folder });
+  const { code, stdout } = await runCliHere(['doctor', '--json'], { cwd: folder });
   t.is(code, 0);
   const [found] = jsonLines(stdout);
   t.deepEqual(Object.keys(found ?? {}), [
@@ -110,7 +114,7 @@ test.serial('doctor: says what there is, and which device is chosen and why', as
   );
   t.true(devices.every(({ reason }) => reason !== ''));
   t.like(found?.['node'], { version: process.version });
-  const people = await runCli(['doctor'], { cwd: folder });
+  const people = await runCliHere(['doctor'], { cwd: folder });
   t.regex(people.stdout, /^devices\n {2}native .*\n {2}tfjs .*\n {2}reference +yes/m);
 });
 
@@ -136,7 +140,7 @@ test.serial(
     };
     const time = async (turnMs: number) => {
       const args = ['plan', 'tiny', '--json', '--calibration', calibration(turnMs)];
-      const { code, stdout, stderr } = await runCli(args, { cwd: folder });
+      const { code, stdout, stderr } = await runCliHere(args, { cwd: folder });
       t.is(code, 0, stderr);
       return jsonLines(stdout)[0]?.['time'] as { readonly basis: string; readonly stepSeconds: number };
     };
@@ -147,7 +151,7 @@ test.serial(
       ['nope.json', 2],
       ['topology.yaml', 2],
     ] as const) {
-      const refused = await runCli(['plan', 'tiny', '--calibration', file], { cwd: folder });
+      const refused = await runCliHere(['plan', 'tiny', '--calibration', file], { cwd: folder });
       t.is(refused.code, code);
       t.regex(refused.stderr, /--calibration: '.*' cannot be read/);
     }
@@ -159,7 +163,7 @@ test.serial(
   async (t) => {
     const { folder, path: within } = workplace(t);
     const peak = async (): Promise<unknown> => {
-      const { stdout } = await runCli(['doctor', '--json'], { cwd: folder });
+      const { stdout } = await runCliHere(['doctor', '--json'], { cwd: folder });
       return jsonLines(stdout)[0]?.['peakFlops'];
     };
     const measured = await peak();
@@ -183,17 +187,19 @@ test.serial(
 test.serial('tokenize: shows ids and pieces, and trains a tokenizer that can be used', async (t) => {
   const { folder } = workplace(t);
   const at = { cwd: folder };
-  const [bytes] = jsonLines((await runCli(['tokenize', 'small.yaml', '--text', 'hé', '--json'], at)).stdout);
+  const [bytes] = jsonLines(
+    (await runCliHere(['tokenize', 'small.yaml', '--text', 'hé', '--json'], at)).stdout,
+  );
   t.deepEqual(bytes?.['pieces'], ['h', '\ufffd', '\ufffd']);
-  const trained = await runCli(
+  const trained = await runCliHere(
     ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'],
     at,
   );
   t.is(trained.code, 0, trained.stderr);
-  const shown = await runCli(['tokenize', 'tokenizer.json', '--text', 'The expert waits'], at);
+  const shown = await runCliHere(['tokenize', 'tokenizer.json', '--text', 'The expert waits'], at);
   t.regex(shown.stdout, /"The"/);
   t.regex(shown.stdout, /tokens, 16 characters/);
-  const twice = await runCli(
+  const twice = await runCliHere(
     ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'tokenizer.json'],
     at,
   );
@@ -218,7 +224,7 @@ test.serial(
     const lines = ['ab ab ab', 'ab cd cd'].map((body) => `${JSON.stringify({ body })}\n`);
     writeFileSync(path('lines.jsonl.gz'), gzipSync(lines.join('')));
     const train = (out: string, vocab: string, ...set: readonly string[]): ReturnType<typeof runCli> =>
-      runCli(['tokenize', '--train', 'lines.jsonl.gz', '--vocab', vocab, '--out', out, ...set], at);
+      runCliHere(['tokenize', '--train', 'lines.jsonl.gz', '--vocab', vocab, '--out', out, ...set], at);
     const without = await train('a.json', '258');
     t.is(without.code, 1);
     t.regex(without.stderr, /lines\.jsonl\.gz:1: .*text/);
@@ -240,12 +246,12 @@ test.serial(
     const { folder, path } = workplace(t);
     const at = { cwd: folder };
     const validate = (...set: readonly string[]): ReturnType<typeof runCli> =>
-      runCli(['validate', 'small.yaml', ...set.flatMap((each) => ['--set', each])], at);
+      runCliHere(['validate', 'small.yaml', ...set.flatMap((each) => ['--set', each])], at);
     const missing = await validate('data.text=none.txt');
     t.is(missing.code, 1);
     t.regex(missing.stderr, /none\.txt/);
     const train = ['tokenize', '--train', 'text.txt', '--vocab', '300', '--out', 'large.json'];
-    t.is((await runCli(train, at)).code, 0);
+    t.is((await runCliHere(train, at)).code, 0);
     const large = await validate('data.tokenizer={kind: bpe, file: large.json}');
     t.is(large.code, 3);
     t.regex(large.stderr, /the tokenizer has 300 tokens but model\.vocab is 257/);

@@ -5,7 +5,7 @@ import { CommanderError, type Command, type Option } from 'commander';
 import { benchNames } from './commands/bench.ts';
 import { notBuilt } from './not-built.ts';
 import { createProgram } from './program.ts';
-import { runCli } from './testing/cli-process.ts';
+import { runCliHere } from './testing/cli-here.ts';
 import { workplace } from './testing/workplace.ts';
 
 /** Values that are refused when the command line is read. */
@@ -229,7 +229,7 @@ for (const [long, lines] of Object.entries(judged)) {
       'extends: tiny\ndata: { synthetic: zipf }\nmodel: { vocab: 64, dModel: 16, seqLen: 8, ffn: { dFf: 24 } }\neval: { every: 0 }\n',
     );
     for (const [line, sentence] of lines) {
-      const { code, stderr } = await runCli(line, { cwd });
+      const { code, stderr } = await runCliHere(line, { cwd });
       t.regex(stderr, sentence);
       t.is(code, 2, `${line.join(' ')}: ${stderr}`);
     }
@@ -249,7 +249,7 @@ const apart: readonly (readonly [readonly string[], RegExp])[] = [
 test('options: flags of simulate that leave each other nothing to do are refused', async (t) => {
   const { folder: cwd } = workplace(t);
   for (const [flags, sentence] of apart) {
-    const { code, stderr } = await runCli(['simulate', 'tiny', ...flags], { cwd });
+    const { code, stderr } = await runCliHere(['simulate', 'tiny', ...flags], { cwd });
     t.is(code, 2, stderr);
     t.regex(stderr, sentence);
   }
@@ -258,7 +258,7 @@ test('options: flags of simulate that leave each other nothing to do are refused
 test('bench: answers with its own names, which are those of the repository', async (t) => {
   const { folder: cwd } = workplace(t);
   for (const names of [[], ['nope'], ['kernels', 'wire']]) {
-    const { code, stderr } = await runCli(['bench', ...names], { cwd });
+    const { code, stderr } = await runCliHere(['bench', ...names], { cwd });
     t.is(code, 2);
     t.regex(
       stderr,

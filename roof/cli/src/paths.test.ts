@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import test from 'ava';
+import { runCliHere } from './testing/cli-here.ts';
 import { CliProcess, runCli, waitForDeath } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
@@ -34,7 +35,7 @@ for (const [name, args] of Object.entries(writers)) {
       ['a.json', /'a\.json' is a folder; name a file in it/],
     ] as const;
     for (const [file, sentence] of wrong) {
-      const run = await runCli(
+      const run = await runCliHere(
         args.map((each) => (each === 'FILE' ? file : each)),
         { cwd: folder },
       );
@@ -49,12 +50,12 @@ for (const [name, args] of Object.entries(writers)) {
 test.serial('output files: a device is written to and stays one, a link stays a link', async (t) => {
   const { folder, path } = workplace(t);
   const before = statSync('/dev/null');
-  t.is((await runCli(['init', '/dev/null', '--force'], { cwd: folder })).code, 0);
+  t.is((await runCliHere(['init', '/dev/null', '--force'], { cwd: folder })).code, 0);
   t.true(statSync('/dev/null').isCharacterDevice());
   t.is(statSync('/dev/null').ino, before.ino);
   writeFileSync(path('real.yaml'), 'old');
   symlinkSync('real.yaml', path('link.yaml'));
-  t.is((await runCli(['init', 'link.yaml', '--force'], { cwd: folder })).code, 0);
+  t.is((await runCliHere(['init', 'link.yaml', '--force'], { cwd: folder })).code, 0);
   t.regex(readFileSync(path('real.yaml'), 'utf8'), /troupe: 1/);
   t.deepEqual(
     readdirSync(folder).filter((name) => name.endsWith('.pending')),
@@ -126,7 +127,7 @@ test.serial('launch: the hint for missing data says what its path is relative to
   mkdirSync(path('sub'));
   writeFileSync(path('sub/small.yaml'), readFileSync(path('small.yaml')));
   for (const command of ['launch', 'simulate']) {
-    const { code, stderr } = await runCli([command, 'sub/small.yaml'], { cwd: folder });
+    const { code, stderr } = await runCliHere([command, 'sub/small.yaml'], { cwd: folder });
     t.is(code, 1, stderr);
     t.true(stderr.includes(`cannot read data from ${path('sub/text.txt')}: no such file`), stderr);
     t.regex(

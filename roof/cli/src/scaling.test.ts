@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { granularLawOf, granularLoss, lawSet } from '@troupe/scaling';
+import { runCliHere } from './testing/cli-here.ts';
 import { jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
@@ -16,7 +17,7 @@ test.serial('scaling optimal: from a budget to a topology that is valid, planned
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
   const budget = ['scaling', 'optimal', '--flops', '1e13', '--experts', '8', '--batch-tokens', '2048'];
-  const found = await runCli([...budget, '--write', 'budget.yaml', '--json'], at);
+  const found = await runCliHere([...budget, '--write', 'budget.yaml', '--json'], at);
   t.is(found.code, 0, found.stderr);
   t.is(found.stderr, '');
   const json = printed(found.stdout);
@@ -31,14 +32,14 @@ test.serial('scaling optimal: from a budget to a topology that is valid, planned
   t.regex(text, /^# 1\.00e\+13 FLOPs by the law 'granular-e16'.*\n# Warning: extrapolation: expansion 8/);
   t.regex(text, /an expert takes 1 of 8 sequences[^]*router: \{ kind: expert-choice, groupSequences: 8 \}/);
 
-  t.is((await runCli(['validate', 'budget.yaml'], at)).code, 0);
-  const plan = await runCli(['plan', 'budget.yaml', '--json'], at);
+  t.is((await runCliHere(['validate', 'budget.yaml'], at)).code, 0);
+  const plan = await runCliHere(['plan', 'budget.yaml', '--json'], at);
   t.is(printed(plan.stdout)['tokensPerStep'], 2048);
   const launch = await runCli(['launch', 'budget.yaml', '--stop-after', '10', '--no-checkpoint'], at);
   t.is(launch.code, 0, launch.stderr);
   t.regex(launch.stdout, /step 10\/\d+ /);
 
-  const twice = await runCli([...budget, '--write', 'budget.yaml'], at);
+  const twice = await runCliHere([...budget, '--write', 'budget.yaml'], at);
   t.is(twice.code, 2);
   t.regex(twice.stderr, /--write 'budget\.yaml' exists; pass --force/);
 });
@@ -48,7 +49,7 @@ test.serial(
   async (t) => {
     const { folder } = workplace(t);
     const at = { cwd: folder };
-    const written = await runCli(
+    const written = await runCliHere(
       ['scaling', 'optimal', '--flops', '1e18', '--experts', '64', '--write', 'large.yaml'],
       at,
     );
@@ -57,12 +58,12 @@ test.serial(
     t.regex(written.stdout, /\* +8 +55\.7M +2\.39B +2\.60B +3\.3309/);
     t.regex(written.stdout, /G 8 is the best from 1\.21e\+16 up to 6\.24e\+18 FLOPs/);
     t.regex(written.stdout, /FLOPs +1\.00e\+18 +9\.88e\+17 +-1\.2 %/);
-    t.regex((await runCli(['plan', 'large.yaml'], at)).stdout, /^large: 2\.33 G parameters/);
+    t.regex((await runCliHere(['plan', 'large.yaml'], at)).stdout, /^large: 2\.33 G parameters/);
     const launch = await runCli(['launch', 'large.yaml'], at);
     t.is(launch.code, 5);
     t.regex(launch.stderr, /needs about \d+ GiB of memory .* this machine has/);
     const machines = 'machines=[{host: localhost, devices: [cuda:0, cuda:1, cuda:2, cuda:3], speed: h200}]';
-    const search = await runCli(['plan', 'large.yaml', '--search', '--set', machines, '--json'], at);
+    const search = await runCliHere(['plan', 'large.yaml', '--search', '--set', machines, '--json'], at);
     t.is(search.code, 0, search.stderr);
     t.true((printed(search.stdout)['found'] as readonly unknown[]).length > 0);
   },
@@ -71,12 +72,12 @@ test.serial(
 test.serial('scaling predict: table 2 of the paper, with a warning on standard error', async (t) => {
   const { folder } = workplace(t);
   const args = ['scaling', 'predict', '--active', '1B', '--tokens', '28.94B', '--granularity', '16'];
-  const { code, stdout, stderr } = await runCli(args, { cwd: folder });
+  const { code, stdout, stderr } = await runCliHere(args, { cwd: folder });
   t.is(code, 0);
   t.regex(stdout, /^loss +2\.4930 nats/m);
   t.regex(stdout, /1\.93e\+20 FLOPs/);
   t.regex(stderr, /^troupe: warning: extrapolation: 4\.30e\+10 parameters/);
-  const json = printed((await runCli([...args, '--law', 'joint', '--json'], { cwd: folder })).stdout);
+  const json = printed((await runCliHere([...args, '--law', 'joint', '--json'], { cwd: folder })).stdout);
   t.is(json['code'], 'TROUPE_USAGE');
 });
 
@@ -84,7 +85,8 @@ test.serial(
   'scaling optimal: memory and inference under the joint law; flags that do not go together',
   async (t) => {
     const { folder } = workplace(t);
-    const optimal = (...args: readonly string[]) => runCli(['scaling', 'optimal', ...args], { cwd: folder });
+    const optimal = (...args: readonly string[]) =>
+      runCliHere(['scaling', 'optimal', ...args], { cwd: folder });
     const joint = await optimal('--law', 'joint', '--flops', '1e20', '--memory', '5B', '--json');
     const best = printed(joint.stdout)['best'] as { readonly paramsTotal: number };
     t.true(best.paramsTotal <= 5e9);
@@ -127,7 +129,7 @@ test.serial('scaling fit, plot: a law from runs, used by optimal and drawn', asy
     ),
   );
   writeFileSync(path('runs.jsonl'), `${lines.join('\n')}\n\n`);
-  const fit = await runCli(
+  const fit = await runCliHere(
     [
       'scaling',
       'fit',
@@ -146,17 +148,17 @@ test.serial('scaling fit, plot: a law from runs, used by optimal and drawn', asy
   const json = printed(fit.stdout);
   t.is(json['runs'], 24);
   t.true((json['rmse'] as { readonly granular: number }).granular < 0.003);
-  const people = await runCli(['scaling', 'fit', 'runs.jsonl', '--bootstrap', '0'], at);
+  const people = await runCliHere(['scaling', 'fit', 'runs.jsonl', '--bootstrap', '0'], at);
   t.regex(people.stdout, /^dense +not fitted: it takes 4 dense runs/m);
   t.regex(people.stdout, /^hold-out +fitted to 19 runs .* the 5 with the lowest losses/m);
-  const optimal = await runCli(
+  const optimal = await runCliHere(
     ['scaling', 'optimal', '--law', './mine.json', '--flops', '1e17', '--json'],
     at,
   );
   t.is(optimal.code, 0, optimal.stderr);
   t.like(printed(optimal.stdout), { law: 'fitted', expansion: 16 });
   for (const kind of ['loss', 'iso-flop', 'granularity']) {
-    const plot = await runCli(
+    const plot = await runCliHere(
       ['scaling', 'plot', '--law', './mine.json', '--kind', kind, '--out', 'p.svg'],
       at,
     );
@@ -166,7 +168,7 @@ test.serial('scaling fit, plot: a law from runs, used by optimal and drawn', asy
     t.notRegex(svg, /NaN/);
   }
   writeFileSync(path('bad.jsonl'), `${lines[0]}\n{"paramsActive": 1}\n`);
-  const bad = await runCli(['scaling', 'fit', 'bad.jsonl'], at);
+  const bad = await runCliHere(['scaling', 'fit', 'bad.jsonl'], at);
   t.is(bad.code, 2);
   t.regex(bad.stderr, /bad\.jsonl:2: paramsTotal is nothing, expected a number > 0/);
 });

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { jsonLines, runCli } from './testing/cli-process.ts';
+import { runCliHere } from './testing/cli-here.ts';
+import { jsonLines } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
 const topology = `extends: tiny
@@ -15,12 +16,12 @@ test('simulate: one seed gives one trace, and says so as JSON', async (t) => {
   const { folder: cwd } = workplace(t);
   await writeFile(join(cwd, 'small.yaml'), topology);
   const args = ['simulate', 'small.yaml', '--steps', '2', '--seed', '7', '--json'];
-  const [first, second] = [await runCli(args, { cwd }), await runCli(args, { cwd })];
+  const [first, second] = [await runCliHere(args, { cwd }), await runCliHere(args, { cwd })];
   t.is(first.code, 0, first.stderr);
   const [report] = jsonLines(first.stdout) as [{ readonly traceHash: string; readonly verdict: string }];
   t.like(report, { event: 'simulation', seed: 7, verdict: 'finished', step: 2, violation: null });
   t.is((jsonLines(second.stdout) as [typeof report])[0].traceHash, report.traceHash);
-  const other = await runCli(['simulate', 'small.yaml', '--steps', '2', '--check', '--json'], { cwd });
+  const other = await runCliHere(['simulate', 'small.yaml', '--steps', '2', '--check', '--json'], { cwd });
   t.like(jsonLines(other.stdout)[0], { event: 'check', divergence: null });
 });
 
@@ -34,7 +35,7 @@ test('simulate: a run that cannot go on writes its log, says how to play it agai
 `;
   await writeFile(join(cwd, 'plan.yaml'), plan);
   const args = ['simulate', 'small.yaml', '--steps', '3', '--faults', 'plan.yaml'];
-  const { code, stdout, stderr } = await runCli(
+  const { code, stdout, stderr } = await runCliHere(
     [...args, '--shrink', '--write-test', 'found.test.ts', '--trace', 'states.json'],
     { cwd },
   );
@@ -56,10 +57,10 @@ test('simulate: a run that cannot go on writes its log, says how to play it agai
 test('simulate: what is wrong with a plan of faults is told with its line and column', async (t) => {
   const { folder: cwd } = workplace(t);
   await writeFile(join(cwd, 'plan.yaml'), 'faults:\n  - { kind: crush, target: worker/0, atStep: 1 }\n');
-  const { code, stderr } = await runCli(['simulate', 'tiny', '--faults', 'plan.yaml'], { cwd });
+  const { code, stderr } = await runCliHere(['simulate', 'tiny', '--faults', 'plan.yaml'], { cwd });
   t.is(code, 3);
   t.regex(stderr, /plan\.yaml:2:13 .*crash/);
-  const missing = await runCli(['simulate', 'tiny', '--faults', 'swarms'], { cwd });
+  const missing = await runCliHere(['simulate', 'tiny', '--faults', 'swarms'], { cwd });
   t.is(missing.code, 2);
   t.regex(missing.stderr, /neither swarm, none nor a file/);
   t.false(existsSync(join(cwd, 'runs')));
@@ -68,7 +69,7 @@ test('simulate: what is wrong with a plan of faults is told with its line and co
 test('simulate: seeds run in several processes, and are summed up', async (t) => {
   const { folder: cwd } = workplace(t);
   await writeFile(join(cwd, 'small.yaml'), topology);
-  const { code, stdout, stderr } = await runCli(
+  const { code, stdout, stderr } = await runCliHere(
     ['simulate', 'small.yaml', '--steps', '2', '--seeds', '0..3', '--jobs', '2', '--faults', 'swarm'],
     { cwd },
   );
@@ -80,7 +81,7 @@ test('simulate: shows what moved an actor to where it stands', async (t) => {
   const { folder: cwd } = workplace(t);
   await writeFile(join(cwd, 'small.yaml'), topology);
   const args = ['--until', 'commit.decide@2', '--inspect', 'optimizer/dense/dp0', '--steps', '3'];
-  const { code, stdout, stderr } = await runCli(['simulate', 'small.yaml', ...args], { cwd });
+  const { code, stdout, stderr } = await runCliHere(['simulate', 'small.yaml', ...args], { cwd });
   t.is(code, 0, stderr);
   t.regex(stdout, /optimizer\/dense\/dp0#1: \w+, \d+ events in its mailbox/);
   t.regex(stdout.trimEnd(), /commit\.decide of \S+ \(step 2, .*handled: voted → \w+$/);
@@ -93,7 +94,9 @@ test('simulate: without arithmetic sixteen devices of four machines take a momen
   );
   const text = `${topology}train: { batch: 16, grains: 16 }\nparallel: { dp: 16, ep: 4 }\nmachines:\n${machines.join('\n')}\n`;
   await writeFile(join(cwd, 'large.yaml'), text);
-  const run = await runCli(['simulate', 'large.yaml', '--shapes-only', '--steps', '2', '--json'], { cwd });
+  const run = await runCliHere(['simulate', 'large.yaml', '--shapes-only', '--steps', '2', '--json'], {
+    cwd,
+  });
   t.is(run.code, 0, run.stderr);
   t.like(jsonLines(run.stdout)[0], { verdict: 'finished', step: 2 });
 });
@@ -104,7 +107,7 @@ test('simulate: known models run without arithmetic; one with latent attention i
   const simulated = (preset: string, batch = 4) => {
     const small = [`train.batch=${batch}`, `train.grains=${batch}`, 'train.microbatches=1'];
     const set = [...small, 'model.seqLen=64', 'parallel.pp=1', 'parallel.dp=2', 'parallel.ep=2'];
-    return runCli(
+    return runCliHere(
       [
         'simulate',
         preset,
@@ -137,14 +140,14 @@ test('simulate: a device whose memory runs out ends the run with 5 and says what
   const { folder: cwd } = workplace(t);
   const machines =
     'machines=[{host: localhost, devices: ["cpu:0", "cpu:1"], speed: {tflops: 1, memoryGB: 0.001}}]';
-  const run = await runCli(['simulate', 'tiny', '--shapes-only', '--set', machines], { cwd });
+  const run = await runCliHere(['simulate', 'tiny', '--shapes-only', '--set', machines], { cwd });
   t.is(run.code, 5);
   t.regex(run.stderr, /the device of worker\/\d has 1000000 bytes, \d+ in use, and \d+ more are wanted/);
 });
 
 test('simulate: --real computes some replicas; a part of an expert group is refused', async (t) => {
   const { folder: cwd } = workplace(t);
-  const run = await runCli(['simulate', 'tiny', '--steps', '1', '--real', '0'], { cwd });
+  const run = await runCliHere(['simulate', 'tiny', '--steps', '1', '--real', '0'], { cwd });
   t.is(run.code, 2);
   t.regex(run.stderr, /--real: replicas 0, 1 share their experts \(ep 2\)/);
 });
@@ -156,12 +159,12 @@ test('simulate: of a file that --faults names only the faults are taken', async 
   await writeFile(join(cwd, 'base.yaml'), `${topology}train: { steps: 1, batch: 4 }\n${faults}`);
   const args = ['simulate', 'small.yaml', '--steps', '2', '--json'];
   const [own, other] = [
-    await runCli(args, { cwd }),
-    await runCli([...args, '--faults', 'base.yaml'], { cwd }),
+    await runCliHere(args, { cwd }),
+    await runCliHere([...args, '--faults', 'base.yaml'], { cwd }),
   ].map(({ stdout }) => jsonLines(stdout)[0]);
   t.like(other, { verdict: 'finished', step: 2, loss: own?.['loss'] });
   t.like(other?.['faults'], [{ kind: 'slow' }]);
-  const itself = await runCli([...args, '--faults', 'small.yaml'], { cwd });
+  const itself = await runCliHere([...args, '--faults', 'small.yaml'], { cwd });
   t.is(itself.code, 3);
   t.regex(itself.stdout, /small\.yaml:1:1 {2}faults {2}a plan of faults says `faults:`/);
 });
@@ -177,7 +180,7 @@ test('simulate: says of each fault whose moment never came why it did not', asyn
 `;
   await writeFile(join(cwd, 'plan.yaml'), plan);
   const args = ['simulate', 'small.yaml', '--steps', '2', '--faults', 'plan.yaml'];
-  const { code, stdout, stderr } = await runCli(args, { cwd });
+  const { code, stdout, stderr } = await runCliHere(args, { cwd });
   t.is(code, 0, stderr);
   t.regex(stdout, /^ {2}never: crash worker\/0 at step 9: the run ended after step 2$/m);
   t.regex(stdout, /^ {2}never: crash worker\/0 at 1000000000 ms: the run was over at \d+\.\d+ ms$/m);
@@ -186,7 +189,7 @@ test('simulate: says of each fault whose moment never came why it did not', asyn
     /^ {2}never: .* is awaitingRow: no gate\/L0\/pp0\/dp0 was ever awaitingRow, .*; nearest: awaitingRows$/m,
   );
   t.regex(stdout, /^ {2}never: .* for the 7th time: it was so less than 7 times$/m);
-  const json = jsonLines((await runCli([...args, '--json'], { cwd })).stdout)[0];
+  const json = jsonLines((await runCliHere([...args, '--json'], { cwd })).stdout)[0];
   t.like(json?.['missed'], { length: 4 });
 });
 
@@ -194,24 +197,29 @@ test('simulate: a run that finished leaves nothing to shrink, and one without ar
   const { folder: cwd } = workplace(t);
   await writeFile(join(cwd, 'small.yaml'), topology);
   const args = ['simulate', 'small.yaml', '--steps', '1'];
-  const shrink = await runCli([...args, '--shrink', '--write-test', 'x.test.ts'], { cwd });
+  const shrink = await runCliHere([...args, '--shrink', '--write-test', 'x.test.ts'], { cwd });
   t.is(shrink.code, 0);
   t.regex(
     shrink.stdout,
     /--shrink: the run finished, so there is nothing to reduce, and x\.test\.ts is not written/,
   );
   t.false(existsSync(join(cwd, 'x.test.ts')));
-  const shapes = await runCli([...args, '--shapes-only'], { cwd });
+  const shapes = await runCliHere([...args, '--shapes-only'], { cwd });
   t.regex(shapes.stdout, /seed 1: finished, step 1, no loss without arithmetic/);
-  t.like(jsonLines((await runCli([...args, '--shapes-only', '--json'], { cwd })).stdout)[0], { loss: null });
+  t.like(jsonLines((await runCliHere([...args, '--shapes-only', '--json'], { cwd })).stdout)[0], {
+    loss: null,
+  });
 });
 
 test('simulate: without arithmetic rows are even, or as another run recorded them', async (t) => {
   const { folder: cwd, path } = workplace(t);
   await writeFile(join(cwd, 'small.yaml'), topology);
-  const recorded = await runCli(['simulate', 'small.yaml', '--steps', '1', '--record-load', 'load.json'], {
-    cwd,
-  });
+  const recorded = await runCliHere(
+    ['simulate', 'small.yaml', '--steps', '1', '--record-load', 'load.json'],
+    {
+      cwd,
+    },
+  );
   t.is(recorded.code, 0, recorded.stderr);
   const { counts } = JSON.parse(await readFile(path('load.json'), 'utf8')) as { counts: number[][] };
   t.deepEqual(
@@ -219,10 +227,10 @@ test('simulate: without arithmetic rows are even, or as another run recorded the
     counts.map(() => [4, 2 * 8 * 8]),
   );
   const shapes = ['simulate', 'small.yaml', '--shapes-only', '--steps', '1'];
-  t.regex((await runCli(shapes, { cwd })).stdout, /^ {2}even load; [\d.]+ \w+ on the fullest device$/m);
-  const loaded = await runCli([...shapes, '--load', 'load.json'], { cwd });
+  t.regex((await runCliHere(shapes, { cwd })).stdout, /^ {2}even load; [\d.]+ \w+ on the fullest device$/m);
+  const loaded = await runCliHere([...shapes, '--load', 'load.json'], { cwd });
   t.regex(loaded.stdout, /^ {2}load of load\.json, all layers alike; /m);
-  const other = await runCli([...shapes, '--load', 'load.json', '--set', 'model.moe.experts=8'], { cwd });
+  const other = await runCliHere([...shapes, '--load', 'load.json', '--set', 'model.moe.experts=8'], { cwd });
   t.is(other.code, 2);
   t.regex(other.stderr, /--load: load counts the rows of 4 experts, and the model has 8 in a layer/);
 });

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
+import { runCliHere } from './testing/cli-here.ts';
 import { CliProcess, jsonLines, runCli } from './testing/cli-process.ts';
 import { workplace } from './testing/workplace.ts';
 
@@ -12,7 +13,7 @@ for (const [command, hint] of [
 ] as const) {
   test.serial(`${command}: a model that does not fit is refused with 5 before it starts`, async (t) => {
     const { folder, path } = workplace(t);
-    const { code, stderr } = await runCli([command, 'small.yaml', ...vast], { cwd: folder });
+    const { code, stderr } = await runCliHere([command, 'small.yaml', ...vast], { cwd: folder });
     t.is(code, 5, stderr);
     t.regex(stderr, /^troupe: this topology needs about \d+ TiB of memory in 2 .*; this machine has \d+/);
     t.regex(stderr, hint);
@@ -61,24 +62,24 @@ test.serial('launch: an evaluation that takes long says how far it is', async (t
 test.serial('cache: lists what is kept and removes it, nothing else', async (t) => {
   const { folder, path } = workplace(t);
   const at = { cwd: folder };
-  const none = await runCli(['cache', 'list'], at);
+  const none = await runCliHere(['cache', 'list'], at);
   t.is(none.code, 0, none.stderr);
   t.regex(none.stdout, /^0 entries in .*cache\/troupe, 0 B of at most 2\.00 GiB/);
-  await runCli(['tokenize', 'small.yaml', '--text', 'x'], at);
+  await runCliHere(['tokenize', 'small.yaml', '--text', 'x'], at);
   writeFileSync(path('cache/troupe/machine-rates.json'), '{}');
-  const [listed] = jsonLines((await runCli(['cache', 'list', '--json'], at)).stdout);
+  const [listed] = jsonLines((await runCliHere(['cache', 'list', '--json'], at)).stdout);
   t.like(listed, { event: 'cache', action: 'list', folder: path('cache/troupe') });
   const [entry, ...more] = (listed?.['entries'] ?? []) as readonly Record<string, unknown>[];
   t.deepEqual(more, []);
   t.like(entry, { kind: 'corpus', bytes: listed?.['bytes'] });
-  const people = await runCli(['cache', 'list'], at);
+  const people = await runCliHere(['cache', 'list'], at);
   t.regex(
     people.stdout,
     /^[\d.]+ KiB {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}corpus-[0-9a-f]{24}\.bin\n1 entries in /,
   );
-  t.regex((await runCli(['cache', 'clear'], at)).stdout, /^removed 1 entries of .*, [\d.]+ KiB\n$/);
+  t.regex((await runCliHere(['cache', 'clear'], at)).stdout, /^removed 1 entries of .*, [\d.]+ KiB\n$/);
   t.deepEqual(readdirSync(path('cache/troupe')), ['machine-rates.json']);
-  const wrong = await runCli(['cache', 'empty'], at);
+  const wrong = await runCliHere(['cache', 'empty'], at);
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /'empty' is invalid.*list, clear/);
 });
