@@ -181,7 +181,7 @@ test('refuseUnbuilt: machines without a launcher, and what follows a loss but wa
   for (const use of ['launch', 'simulate'] as const)
     t.true(refuseUnbuilt(shrinking, use).some(({ key }) => key === 'recovery.machines'));
   const reached = { ...shrinking, launcher: localLauncher };
-  t.deepEqual(refuseUnbuilt(reached, 'simulate'), []);
+  t.deepEqual(refuseUnbuilt(reached), []);
   const cuda = refuseUnbuilt(resolved({ machines: { count: 4, devices: ['cuda:0'] } }));
   t.deepEqual(
     cuda.map(({ key }) => key),

@@ -81,13 +81,10 @@ function unbuiltDevices({ machines, joining }: ResolvedTopology): readonly Unbui
 }
 
 /** Another machine is found only where a launcher starts agents: without one all machines are this one. */
-function unbuiltPolicies({ recovery, launcher }: ResolvedTopology, use: string): readonly Unbuilt[] {
+function unbuiltPolicies({ recovery, launcher }: ResolvedTopology): readonly Unbuilt[] {
   const { machines } = recovery;
-  if (machines === 'wait' || (launcher !== null && use !== 'launch')) return [];
-  const why =
-    launcher === null
-      ? 'without a launcher all machines are this one, and none is lost alone; set launcher.kind'
-      : 'simulate plays it; a launched run waits for the machine so far';
+  if (machines === 'wait' || launcher !== null) return [];
+  const why = 'without a launcher all machines are this one, and none is lost alone; set launcher.kind';
   return [{ key: 'recovery.machines', value: machines, built: 'wait', why }];
 }
 
@@ -136,7 +133,7 @@ export function refuseUnbuilt(
     ...values.map((each) => ({ ...each, why: `is not built yet; built: ${each.allowed.join(', ')}` })),
     ...unbuiltAttention(topology),
     ...unbuiltBalance(topology),
-    ...unbuiltPolicies(topology, use),
+    ...unbuiltPolicies(topology),
     ...(use === 'launch'
       ? [
           ...unbuiltPrecision(topology),

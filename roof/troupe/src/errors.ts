@@ -1,5 +1,6 @@
 import { TroupeError, type ErrorDetails } from '@troupe/core';
 import type { DeviceInfo } from '@troupe/kernel-set';
+import type { Whereabouts } from './run/processes.ts';
 import type { Difference, LossEnd } from '@troupe/topology';
 
 /** A folder that holds no run, or a run without a checkpoint. */
@@ -179,6 +180,16 @@ export class MachineLostError extends TroupeError {
   override readonly name = 'MachineLostError';
   constructor(sentence: string, reason: LossEnd, hosts: readonly string[]) {
     super('TROUPE_MACHINE_LOST', sentence, { retryable: true, details: { reason, hosts } });
+  }
+}
+
+/** Machines did not come when a layout of a run began. */
+export class MachineAwayError extends TroupeError {
+  override readonly name = 'MachineAwayError';
+  readonly away: readonly (Whereabouts & { readonly machine: number })[];
+  constructor(sentence: string, away: MachineAwayError['away']) {
+    super('TROUPE_WORKER_LOST', sentence, { retryable: true, details: { reason: 'not-started' } });
+    this.away = away;
   }
 }
 

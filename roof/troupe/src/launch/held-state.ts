@@ -14,6 +14,11 @@ export class HeldState {
     this.#options = options;
   }
 
+  /** There is a checkpoint to go on from. */
+  get isSaved(): boolean {
+    return this.#path !== null || this.#options.resumeFrom !== undefined;
+  }
+
   note(event: RunEvent): void {
     if (event.event === 'checkpoint') this.#path = event.path;
   }

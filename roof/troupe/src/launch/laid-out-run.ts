@@ -8,7 +8,7 @@ import type { Recorder } from '../profile/recorder.ts';
 import type { RunData } from '../run-data.ts';
 import { failureOf, type RunResult } from '../run-result.ts';
 import type { RunLook } from '../run/run-view.ts';
-import { Run, startEvent, type StopReason } from '../run/run.ts';
+import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import type { LaunchedProcesses, Sent } from './launched-processes.ts';
 import { openProcesses } from './open-processes.ts';
@@ -19,6 +19,8 @@ export interface LaidOutPorts {
   readonly recorder: Recorder | null;
   readonly report: (event: RunEvent) => unknown;
   readonly evaluating: (sequence: number) => void;
+  /** Machines are away, of which one was waited for long enough. */
+  readonly overdue: NonNullable<RunPorts['overdue']>;
   /** The first step opens. */
   readonly opened: () => void;
   /** A worker has opened its device, or the first step opens. */
@@ -58,7 +60,7 @@ export class LaidOutRun {
   constructor(topology: ResolvedTopology, options: LaunchOptions, ports: LaidOutPorts) {
     this.topology = topology;
     this.#options = options;
-    const { logger, recorder, report, evaluating, changed, opened, ready } = ports;
+    const { logger, recorder, report, evaluating, changed, opened, ready, overdue } = ports;
     const launched = {
       logLevel: options.logLevel,
       ...(options.printed === undefined ? {} : { printed: options.printed }),
@@ -80,6 +82,7 @@ export class LaidOutRun {
       watch,
       position: (step) => `in step ${step + 1}`,
       ready,
+      overdue,
       opened: () => {
         this.#isOpen = true;
         opened();

@@ -11,7 +11,7 @@ import { systemClock } from '../ports/clock.ts';
 import { partPaths, Recorder } from '../profile/recorder.ts';
 import { openRunData, type RunData } from '../run-data.ts';
 import { exitCodes, type RunResult } from '../run-result.ts';
-import { afterFailure } from '../relayout/after-failure.ts';
+import { AfterLoss } from '../relayout/after-loss.ts';
 import { mustFollow } from '../relayout/must-follow.ts';
 import type { RelayoutList } from '../relayout/relayout-list.ts';
 import type { RelayoutOutcome, RelayoutReason, RelayoutRecord } from '../relayout/relayout.ts';
@@ -47,6 +47,7 @@ export class LaunchedRun {
   readonly #recorder: Recorder | null;
   readonly #held: HeldState;
   readonly #relayouts: Relayouts;
+  readonly #afterLoss: AfterLoss;
   readonly #reported = new ReportedSteps();
   #isOld: (event: RunEvent) => boolean = () => false;
   /** In its present layout. */
@@ -75,7 +76,11 @@ export class LaunchedRun {
       nowMs: () => this.#clock.now(),
       report: (event) => this.#laid.report(event),
       save: () => this.#laid.stop('interrupted'),
-      afterFailure,
+      afterFailure: (failed) => this.#afterLoss.after(failed),
+    });
+    this.#afterLoss = new AfterLoss(topology, {
+      hasState: () => topology.recovery.fromStart || this.#held.isSaved,
+      fail: (error) => this.#laid.fail(error),
     });
     this.#laid = this.#layOut(topology);
     this.result = this.#runAll();
@@ -215,6 +220,7 @@ export class LaunchedRun {
         return this.#isOld(event) ? undefined : this.#hear(event);
       },
       evaluating: (sequence) => this.#reportEvaluating(sequence),
+      overdue: (away) => this.#afterLoss.overdue(topology, away),
       opened: () => this.#relayouts.opened(),
       changed: () => this.#reportStart(),
       ready: () => this.#markReady(),

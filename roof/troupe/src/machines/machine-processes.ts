@@ -3,6 +3,7 @@ import { assert, nodeId, TroupeError } from '@troupe/core';
 import type { WaitingEvent } from '@troupe/telemetry';
 import { agentNodeOf, Layout, leadNode, type ResolvedTopology, type WorkerRank } from '@troupe/topology';
 import { openZmqTransport, type ZmqTransport } from '@troupe/transport';
+import { MachineAwayError } from '../errors.ts';
 import { openLeadSystem } from '../launch/lead-system.ts';
 import { ProcessTally } from '../launch/process-tally.ts';
 import { sealed, type RunSeal } from '../launch/protocol.ts';
@@ -25,6 +26,8 @@ import { nodesOfMachine } from './machine-workers.ts';
 import { RemoteMachine } from './remote-machine.ts';
 import { sealsOf } from './run-seals.ts';
 
+/** Shortest time that machines get to come when a layout begins. */
+const MIN_START_MS = 60_000;
 /** What an agent gets to let its workers say goodbye. */
 const GRACE_MS = 4000;
 /** What the lead gets. */
@@ -148,7 +151,7 @@ export class MachineProcesses implements LaunchedProcesses {
    */
   async connect(): Promise<void> {
     assert(this.#opening !== null, 'processes boot before they are connected');
-    const timer = this.#clock.after(this.#waitMs, () => this.#failStart(this.#late()));
+    const timer = this.#clock.after(this.#startMs, () => this.#failStart(this.#late()));
     const [transport] = await Promise.all([this.#opening, this.#allReady]).finally(() =>
       this.#clock.cancel(timer),
     );
@@ -209,8 +212,9 @@ export class MachineProcesses implements LaunchedProcesses {
     return this.#options.launcher.name === 'local';
   }
 
-  get #waitMs(): number {
-    return 1000 * this.#topology.recovery.waitSeconds;
+  /** A run that hardly waits for lost machines lets all of them start. */
+  get #startMs(): number {
+    return Math.max(MIN_START_MS, 1000 * this.#topology.recovery.waitSeconds);
   }
 
   #at(machine: number): RemoteMachine {
@@ -242,7 +246,7 @@ export class MachineProcesses implements LaunchedProcesses {
         listens: (place) => this.#listens(machine, place),
         ready: () => this.#ready(machine),
         lost: (incarnation, reason) => this.#lost(machine, incarnation, reason),
-        away: (reason) => this.#away(reason),
+        away: (reason) => this.#away(machine, reason),
         awaited: () => this.#awaited.await(machine),
         came: () => this.#awaited.came(machine),
         printed: (text) => this.#printed(machine, agentNodeOf(machine), text),
@@ -280,23 +284,22 @@ export class MachineProcesses implements LaunchedProcesses {
   }
 
   #lost(machine: number, incarnation: number, reason: string): void {
-    if (this.#lead === null) this.#away(`${this.#hostOf(machine)} was lost before the run began (${reason})`);
+    if (this.#lead === null)
+      this.#away(machine, `${this.#hostOf(machine)} was lost before the run began (${reason})`);
     const body = { node: agentNodeOf(machine), incarnation, reason };
     this.#lead?.tell(addresses.supervisor, 'worker.lost', { body });
   }
 
-  #away(reason: string): void {
-    this.#refuse(new TroupeError('TROUPE_WORKER_LOST', reason, { retryable: true }));
+  #away(machine: number, reason: string): void {
+    this.#refuse(new MachineAwayError(reason, [{ machine, ...this.whereabouts(machine) }]));
   }
 
   #late(): TroupeError {
-    const missing = this.#machines.flatMap((machine, index) =>
-      machine.isReady ? [] : [this.#hostOf(index)],
-    );
-    return new TroupeError(
-      'TROUPE_WORKER_LOST',
-      `${missing.length} of ${this.#machines.length} machines were not there after ${this.#waitMs / 1000} s (${missing.join(', ')}); recovery.waitSeconds is how long they are waited for`,
-      { retryable: true },
+    const missing = [...this.#machines.keys()].filter((machine) => !this.#at(machine).isReady);
+    const hosts = missing.map((machine) => this.#hostOf(machine)).join(', ');
+    return new MachineAwayError(
+      `${missing.length} of ${this.#machines.length} machines were not there after ${this.#startMs / 1000} s (${hosts}); recovery.waitSeconds is how long they are waited for, a minute at least`,
+      missing.map((machine) => ({ machine, ...this.whereabouts(machine) })),
     );
   }
 

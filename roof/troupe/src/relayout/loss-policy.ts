@@ -48,6 +48,14 @@ export class LossPolicy {
     return this.#lineup.topology;
   }
 
+  /** Somebody else has laid the run out: machines that are not in that layout are not come back to. */
+  laidOut(topology: ResolvedTopology): void {
+    if (topology === this.#lineup.topology) return;
+    const { policy, min, spares } = this.#fleet ?? fleetOf(this.#lineup.topology);
+    this.#fleet = { ...fleetOf(topology), policy, min, spares };
+    this.#lineup = firstLineup(topology);
+  }
+
   /** Of each machine of the present layout, its place among all that the run has had. */
   get places(): readonly number[] {
     return this.#lineup.places;
