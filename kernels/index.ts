@@ -1,4 +1,5 @@
 export { DeviceUnavailableError, KernelFailedError, KernelRangeError, KernelShapeError } from './errors.ts';
+export { kernelFingerprint, type KernelFingerprint } from './fingerprint/kernel-fingerprint.ts';
 export { loadDevice, type LoadDeviceOptions } from './load-device.ts';
 export { addonPath, HOW_TO_BUILD } from './native/addon-file.ts';
 export {

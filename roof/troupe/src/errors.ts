@@ -163,15 +163,13 @@ export class MachineMemoryError extends TroupeError {
   }
 }
 
-/** A machine of a run runs another Troupe or another Node than its lead, which may compute other numbers. */
+/** A machine of a run runs another Troupe or another Node than its lead, or its kernels compute other numbers than those of another machine. */
 export class MachineDiffersError extends TroupeError {
   override readonly name = 'MachineDiffersError';
   constructor(host: string, difference: string) {
-    super(
-      'TROUPE_MACHINE_DIFFERS',
-      `${host} has other programs: ${difference}; install the same on all machines`,
-      { details: { host } },
-    );
+    super('TROUPE_MACHINE_DIFFERS', `${host} ${difference}; install the same on all machines`, {
+      details: { host },
+    });
   }
 }
 

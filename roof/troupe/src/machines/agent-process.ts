@@ -24,6 +24,7 @@ import {
   type LeadLine,
   type MachineReport,
 } from './agent-protocol.ts';
+import { machineKernels } from './machine-kernels.ts';
 import { MachineLogs } from './machine-logs.ts';
 import { MachineOutput } from './machine-output.ts';
 import { MachineWorkers } from './machine-workers.ts';
@@ -195,8 +196,9 @@ export function runAgent(): Promise<never> {
   const begin = async (line: AgentBegin): Promise<void> => {
     const { build, topology } = line;
     const own = ownBuild(topology, build.protocol);
-    say({ type: 'here', build: own, ...machineReport() });
     const difference = buildDifference(build, own);
+    const kernels = difference === null ? await machineKernels(topology, line.machine) : null;
+    say({ type: 'here', build: own, kernels, ...machineReport() });
     if (difference !== null) leave(exitCodes.notEnough, `this machine differs from the lead: ${difference}`);
     assert(line.machine < topology.machines.length, 'a machine is one of the topology');
     const processes = planConnections(topology).processes.filter(({ kind }) => kind !== 'lead');
@@ -208,6 +210,7 @@ export function runAgent(): Promise<never> {
   const lines = new ProtocolLines<LeadLine>(
     (line) => {
       if (line.type !== 'begin') {
+        if (line.type === 'leave' && agent === null) process.exit(exitCodes.ok);
         agent?.hear(line);
         return;
       }

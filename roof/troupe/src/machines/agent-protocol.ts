@@ -5,6 +5,7 @@ import type { LogLevel } from '../ports/logger.ts';
 import type { RunKeys } from '../launch/protocol.ts';
 import type { RunChoices } from '../job.ts';
 import type { RunDataChoice } from '../run-data.ts';
+import type { MachineKernels } from './machine-kernels.ts';
 
 /** Raised with every change of the lines below. */
 const PROTOCOL = 2;
@@ -91,7 +92,12 @@ export interface MachineReport {
 
 /** Agent → lead. */
 export type AgentLine =
-  | ({ readonly type: 'here'; readonly build: Build } & MachineReport)
+  | ({
+      readonly type: 'here';
+      readonly build: Build;
+      /** Null: of another build, or without a device. */
+      readonly kernels: MachineKernels | null;
+    } & MachineReport)
   | ({ readonly type: 'listening'; readonly pid: number } & Listening)
   | ({ readonly type: 'ready'; readonly device: string; readonly reason: string } & Life)
   | { readonly type: 'evaluating'; readonly sequence: number }

@@ -1,11 +1,12 @@
 import type { TroupeError } from '@troupe/core';
 import { LauncherError, MachineDiffersError } from '../errors.ts';
 import { buildDifference, type AgentLine, type Build } from './agent-protocol.ts';
+import { kernelsDifference } from './machine-kernels.ts';
 
 /** What an agent says first. */
 export type MachineHere = Extract<AgentLine, { readonly type: 'here' }>;
 
-/** Who of the machines of a run has come. AGP-6: each has the programs of the lead, and is a machine of its own. */
+/** Who of the machines of a run has come. AGP-6: each has the programs of the lead and the kernels of the others, and is a machine of its own. */
 export class MachineRoll {
   readonly #hosts: readonly string[];
   readonly #own: Build;
@@ -23,7 +24,12 @@ export class MachineRoll {
   come(machine: number, line: MachineHere): TroupeError | null {
     const host = this.#hosts[machine] ?? '';
     const difference = buildDifference(this.#own, line.build);
-    if (difference !== null) return new MachineDiffersError(host, difference);
+    if (difference !== null) return new MachineDiffersError(host, `has other programs: ${difference}`);
+    for (const [other, { kernels }] of this.#here) {
+      if (other === machine) continue;
+      const apart = kernelsDifference(line.kernels, { host: this.#hosts[other] ?? '', kernels });
+      if (apart !== null) return new MachineDiffersError(host, apart);
+    }
     const twin = [...this.#here].find(([other, known]) => other !== machine && isSame(known, line));
     this.#here.set(machine, line);
     if (this.#mayBeOne || twin === undefined) return null;

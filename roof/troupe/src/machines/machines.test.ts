@@ -10,6 +10,9 @@ import { launch, type Launch } from '../launch/launch.ts';
 import type { RunResult } from '../run-result.ts';
 import { startCluster } from '../start-cluster.ts';
 import { buildDifference, ownBuild } from './agent-protocol.ts';
+import type { Launcher } from './launcher.ts';
+import { localLauncher } from './local-launcher.ts';
+import type { MachineKernels } from './machine-kernels.ts';
 import { MachineRoll } from './machine-roll.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
@@ -139,7 +142,7 @@ test('build: AGP-6, another Troupe, Node or protocol is named with both values',
 test('roll: AGP-6, two names of one machine are both named; agents of this one may share it', (t) => {
   const build = ownBuild(topologyOf({}));
   const here = (hostname: string, machineId: string | null) =>
-    ({ type: 'here', build, hostname, machineId, pid: 2, cores: 1, memoryBytes: 1 }) as const;
+    ({ type: 'here', build, kernels: null, hostname, machineId, pid: 2, cores: 1, memoryBytes: 1 }) as const;
   const roll = new MachineRoll(['gpu-1', 'gpu-2', '10.0.0.1'], build, false);
   t.is(roll.come(0, here('a', 'x')), null);
   t.is(roll.come(0, here('a', 'x')), null, 'its next life');
@@ -154,6 +157,65 @@ test('roll: AGP-6, two names of one machine are both named; agents of this one m
   const other = { ...here('a', 'x'), build: { ...build, troupe: '9' } };
   t.regex(local.come(1, other)?.message ?? '', /^m1 has other programs: troupe is 9 there and /);
 });
+
+const kernels = { asked: 'auto', body: 'native', value: 'aaaa', ops: { rope: '1', copy: '2' } };
+
+test('roll: AGP-6, machines whose kernels compute other numbers are both named, with both values', (t) => {
+  const build = ownBuild(topologyOf({}));
+  const here = (own: MachineKernels | null) =>
+    ({
+      type: 'here',
+      build,
+      kernels: own,
+      hostname: 'a',
+      machineId: null,
+      pid: 2,
+      cores: 1,
+      memoryBytes: 1,
+    }) as const;
+  const roll = new MachineRoll(['gpu-1', 'gpu-2', 'gpu-3', 'gpu-4', 'gpu-5'], build, false);
+  t.is(roll.come(0, here(kernels)), null);
+  t.is(roll.come(1, here(kernels)), null);
+  t.is(roll.come(2, here({ ...kernels, asked: 'reference', value: 'bbbb' })), null, 'as was asked for');
+  t.is(roll.come(3, here(null)), null, 'its workers say what is missing there');
+  t.is(
+    roll.come(4, here({ ...kernels, value: 'cccc', ops: { rope: '3', copy: '2' } }))?.message,
+    'gpu-5 computes other numbers than gpu-1 in rope: its kernels give cccc by native, those of gpu-1 aaaa by native (body: auto); install the same on all machines',
+  );
+  t.is(
+    roll.come(4, here({ ...kernels, body: 'tfjs', value: 'dddd', ops: {} }))?.message,
+    'gpu-5 computes other numbers than gpu-1: its kernels give dddd by tfjs, those of gpu-1 aaaa by native (body: auto); install the same on all machines',
+  );
+});
+
+test.serial(
+  'machines: AGP-6, an agent whose kernels differ in a bit ends the run before it begins',
+  async (t) => {
+    const local = localLauncher();
+    // What stands between changes what it says of its kernels, as another machine might say it.
+    const program = `
+    import { spawn } from 'node:child_process';
+    const agent = spawn(process.argv[1], process.argv.slice(2), { stdio: ['pipe', 'pipe', 'inherit'] });
+    process.stdin.pipe(agent.stdin);
+    agent.stdout.setEncoding('utf8').on('data', (text) => process.stdout.write(text.replace(/"value":"[0-9a-f]/, '"value":"x')));
+    agent.on('exit', (code) => process.exit(code));`;
+    const launcher: Launcher = {
+      name: 'local',
+      command: (machine, host) => {
+        const { file, args } = local.command(machine, host);
+        return machine === 0
+          ? { file, args }
+          : { file, args: ['--input-type=module', '-e', program, file, ...args] };
+      },
+    };
+    const error = await t.throwsAsync(launched(undefined, { launcher }));
+    t.like(error, { code: 'TROUPE_MACHINE_DIFFERS' });
+    t.regex(
+      error?.message ?? '',
+      /^m[01] computes other numbers than m[01].*: its kernels give [0-9a-fx]{16} by \w+, those of m[01] [0-9a-fx]{16} by \w+ \(body: auto\)/u,
+    );
+  },
+);
 
 test.serial(
   'machines: two agents compute what one process does, bit for bit, and nothing is left',
