@@ -41,7 +41,7 @@ const joiningSchema = z.strictObject({
   }),
   ...machineKeys,
   min: count(
-    'With recovery.machines shrink: fewest machines with which the run goes on. Default: count.',
+    'With recovery.machines shrink, which needs it: fewest machines with which the run goes on. Default: count.',
     'machines',
     { max: limits.machines },
   ).optional(),

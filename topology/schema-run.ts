@@ -272,11 +272,11 @@ export const runKeys = {
           'Keeps a second copy of any state that only one worker holds (its slices from ZeRO 1 on; a stage, or experts, without another replica), so that a loss repeats no step. The copy is on another machine where there is one. Cost per parameter of that state: 20 bytes of memory (16 where gradients are f32) and, every step, 8 (4) bytes sent and a second update.',
         ),
       machines: choice(
-        'What follows the loss of a machine. wait: the run stands still until it is back. spare: another one takes its place. shrink: the others go on, divided anew.',
+        'What follows the loss of a machine that is not back within waitSeconds; with a launcher. wait: the run ends with exit code 76. spare: one that stands by takes its place. shrink: one that stands by, and else the others go on, divided anew, from the newest checkpoint.',
         ['wait', 'spare', 'shrink'],
       ).default('wait'),
       waitSeconds: real(
-        'Longest wait for a lost machine; after it the run ends with exit code 76. Apart from the time of a recovery.',
+        'Longest wait for a lost machine; after it recovery.machines says what follows. Apart from the time of a recovery. When a run begins all machines have this long to come, and a minute at least.',
         'seconds',
         { min: 0 },
       ).default(300),

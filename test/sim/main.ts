@@ -7,6 +7,7 @@ import { commitSeed } from './commit-seed.ts';
 import { presetStep } from './preset-step.ts';
 import { againLine, summaryOf } from './report.ts';
 import { clusters } from './clusters.ts';
+import { lossSummary, sweepLosses, type LostRun } from './lost-machines.ts';
 import { sweepCase, sweepSeed, sweepState, type SweepRun } from './sweep-run.ts';
 
 const usage = `npm run test:sim -- [--seeds N] [--states N] [--base SEED] [--jobs N]
@@ -17,6 +18,7 @@ const usage = `npm run test:sim -- [--seeds N] [--states N] [--base SEED] [--job
   --seed SEED [--cluster N]   one run again, with what it drew
   --preset NAME one step of it in shapes only, against its plan
   --state SEED  the same of a loss in a given state
+  --losses N    how many that lose machines for good; default 300; with --loss SEED one of them again
 `;
 
 /** Sweeps, by what their cases are drawn from. */
@@ -35,6 +37,8 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     states: { type: 'string' },
     state: { type: 'string' },
+    losses: { type: 'string' },
+    loss: { type: 'string' },
     preset: { type: 'string' },
     of: { type: 'string' },
     base: { type: 'string' },
@@ -116,6 +120,18 @@ async function lists(): Promise<number> {
   return code ?? 1;
 }
 
+/** Runs that lose machines for good, one after the other; how many were wrong. */
+async function losses(base: number, count: number): Promise<number> {
+  const runs: LostRun[] = [];
+  for (let seed = base; seed < base + count; seed++) {
+    const run = await sweepLosses(seed);
+    runs.push(run);
+    if (run.isWrong) process.stdout.write(`--loss ${seed}: ${run.outcome}\n`);
+  }
+  if (count > 0) process.stdout.write(`${lossSummary(runs)}\n`);
+  return runs.filter(({ isWrong }) => isWrong).length;
+}
+
 /** Runs a step of a preset, and says what came of it; its exit code. */
 async function tellPreset(name: string): Promise<number> {
   const { devices, parameters, bytes, wallSeconds, wrong } = await presetStep(name);
@@ -129,6 +145,10 @@ if (values.help) {
   process.stdout.write(usage);
 } else if (values.preset !== undefined) {
   process.exitCode = await tellPreset(values.preset);
+} else if (values.loss !== undefined) {
+  const { faults, outcome, isWrong } = await sweepLosses(number('loss', values.loss, 0));
+  process.stdout.write(`${[...faults.map((fault) => JSON.stringify(fault)), outcome].join('\n')}\n`);
+  process.exitCode = isWrong ? 1 : 0;
 } else if (values.seed !== undefined || values.state !== undefined) {
   const seed = number('seed', values.seed ?? values.state, 0);
   const run =
@@ -162,7 +182,8 @@ if (values.help) {
       process.stdout.write(`${[`by ${name}:`, ...summaryOf(runs)].join('\n')}\n`);
       all.push(...runs);
     }
-    const others = (await mixtures()) + (await lists());
+    const wrongLosses = await losses(base, number('losses', values.losses, 300));
+    const others = wrongLosses + (await mixtures()) + (await lists());
     const step = await tellPreset('z-code-10b');
     process.exitCode = others > 0 || step > 0 || all.some(({ verdict }) => verdict === 'wrong') ? 1 : 0;
   }

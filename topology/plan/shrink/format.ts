@@ -1,3 +1,4 @@
+import type { ResolvedTopology } from '../../resolved.ts';
 import { formatBytes, table } from '../table.ts';
 import type { Loss, LossPlan, ShrunkLayout } from './losses.ts';
 
@@ -10,7 +11,7 @@ const slower = ({ stepSeconds }: ShrunkLayout, before: number | null): string =>
   before === null || before === 0 ? '?' : `${(stepSeconds / before).toFixed(2)} ×`;
 
 function rowOf(name: string, { layout, why }: Loss, before: number | null): readonly string[] {
-  if (layout === null) return [name, `stands still: ${why ?? ''}`, '', '', '', ''];
+  if (layout === null) return [name, `ends: ${why ?? ''}`, '', '', '', ''];
   return [
     name,
     mixtureText(layout),
@@ -33,8 +34,25 @@ function grainsLines({ grains: { uneven, nearest }, min }: LossPlan, grains: num
   ];
 }
 
+/** What the policy of a run does when one of its machines is lost. */
+function policyText({ recovery, joining }: ResolvedTopology): string {
+  const { machines, waitSeconds } = recovery;
+  const late = `a machine that is lost and not back within ${waitSeconds} s`;
+  if (machines === 'shrink') {
+    const first =
+      (joining?.spares ?? 0) === 0 ? '' : `, once no spare machine (${joining?.spares}) can take its place`;
+    return `Without ${late} the run goes on so, with the same numbers (recovery.machines shrink)${first}`;
+  }
+  const now =
+    machines === 'wait'
+      ? `The run ends with 76 for ${late} (recovery.machines wait)`
+      : `A machine that stands by (${joining?.spares ?? 0}) takes the place of ${late} (recovery.machines spare)`;
+  return `${now}; with recovery.machines shrink it would go on so, with the same numbers`;
+}
+
 /** How a run would go on without machines, for people. */
-export function formatLosses(plan: LossPlan, { grains }: { readonly grains: number }): string {
+export function formatLosses(plan: LossPlan, topology: ResolvedTopology): string {
+  const { grains } = topology.train;
   const rows = [
     ...plan.single.map((loss) => rowOf(loss.machines.join(', '), loss, plan.stepSeconds)),
     ...plan.pairs.map((loss) =>
@@ -48,7 +66,7 @@ export function formatLosses(plan: LossPlan, { grains }: { readonly grains: numb
     ),
   ];
   return [
-    'Without a machine the run would go on so, with the same numbers (today it waits for the machine: recovery.machines wait)',
+    policyText(topology),
     table(['without', 'layout', 'idle', 'device', 'a step takes', 'moves'], rows, 2),
     ...grainsLines(plan, grains),
     '',

@@ -119,7 +119,13 @@ test('planLosses: the fastest layout is taken, devices idle where grains do not 
     planLosses(placed, { memoryBytes: GIB }).single[3]?.why ?? '',
     /^placement\.stage.*no machine has this device/u,
   );
-  const shown = formatLosses(even, { grains: 16 });
+  const run = resolved({ train, parallel: { dp: 4 }, machines });
+  const shown = formatLosses(even, run);
+  t.regex(shown, /^The run ends with 76 for a machine that is lost and not back within 300 s/u);
+  t.regex(
+    formatLosses(even, fewest),
+    /^Without a machine that is lost and not back within 300 s the run goes on so/u,
+  );
   t.regex(shown, /any of 6 pairs like m0, m1 +pp 1 × dp 2 × tp 1/u);
   t.regex(shown, /grains 16 leave devices without work on 3 machines.*grains 12 with batch 12/u);
 });

@@ -3,12 +3,18 @@ import type { ResolvedTopology } from '../../resolved.ts';
 import { evenGrains } from './even-grains.ts';
 import { planLosses } from './losses.ts';
 
+const saidMemory = ({ machines }: ResolvedTopology): number =>
+  Math.min(...machines.map(({ speed }) => speed?.memoryBytes ?? Number.POSITIVE_INFINITY));
+
 /**
  * The problem of a run that is to go on with fewer machines and could not without any single one of them; null: it could, or was not asked to.
  *
- * @param memoryBytes - of one device
+ * @param memoryBytes - of one device. Default: what all of them are said to have, ∞ where one says nothing
  */
-export function neverShrinks(topology: ResolvedTopology, memoryBytes: number): TopologyProblem | null {
+export function neverShrinks(
+  topology: ResolvedTopology,
+  memoryBytes = saidMemory(topology),
+): TopologyProblem | null {
   const { recovery, train, source } = topology;
   if (recovery.machines !== 'shrink') return null;
   const { single, min } = planLosses(topology, { memoryBytes, pairs: false });

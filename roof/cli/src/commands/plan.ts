@@ -64,7 +64,7 @@ async function losses(topology: ResolvedTopology, options: PlanOptions): Promise
   const { formatLosses, planLosses } = await import('@troupe/topology');
   const found = planLosses(topology, { memoryBytes: await deviceMemory(topology) });
   if (options.json !== true) {
-    print(formatLosses(found, topology.train).trimEnd());
+    print(formatLosses(found, topology).trimEnd());
     return;
   }
   const plain = <T extends Loss>({ layout, ...loss }: T) => {

@@ -11,11 +11,13 @@ interface ValidateOptions extends CommonOptions {
 
 async function validate(file: string, options: ValidateOptions): Promise<void> {
   const { checkTopologyData } = await import('troupe');
-  const { adviceOn, formatAdvice, formatProblem, loadTopology, refuseUnbuilt, TopologyError } =
+  const { adviceOn, formatAdvice, formatProblem, loadTopology, neverShrinks, refuseUnbuilt, TopologyError } =
     await import('@troupe/topology');
   try {
     const topology = loadTopology(file, { set: options.set });
     const unbuilt = refuseUnbuilt(topology);
+    const never = neverShrinks(topology);
+    if (never !== null) throw new TopologyError([never]);
     await checkTopologyData(topology);
     const warnings = adviceOn(topology);
     if (options.json === true) {

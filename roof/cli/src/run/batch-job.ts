@@ -29,7 +29,7 @@ export function printJob(topology: ResolvedTopology, batch: BatchOptions, asJson
   const { stopAfter, quiet, logLevel, from } = batch;
   const script = slurmBatchScript({
     name: topology.name,
-    nodes: topology.machines.length,
+    nodes: topology.machines.length + (topology.joining?.spares ?? 0),
     cpus: mostThreads(topology),
     checkpointBytes: BYTES_A_PARAMETER * parameterCounts(topology.model).total,
     program: [process.execPath, realpathSync(process.argv[1] ?? '')],

@@ -6,6 +6,7 @@ import {
   adviceOn,
   createPlacement,
   formatAdvice,
+  neverShrinks,
   refuseUnbuilt,
   TopologyError,
   type ResolvedTopology,
@@ -83,6 +84,9 @@ export interface FollowOptions {
 export async function follow(topology: ResolvedTopology, options: FollowOptions): Promise<number> {
   const unbuilt = refuseUnbuilt(topology);
   if (unbuilt.length > 0) throw new TopologyError(unbuilt);
+  // One that has shrunk goes on as small as it is.
+  const never = options.resumeFrom === null ? neverShrinks(topology) : null;
+  if (never !== null) throw new TopologyError([never]);
   const { launcherOf, printReach, probeMachines } = await import('./reach-machines.ts');
   if (options.dryRun === true) {
     printReach(topology, options);

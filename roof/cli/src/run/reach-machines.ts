@@ -30,6 +30,13 @@ function settingsOf({ command, workdir, env, prelude }: ResolvedLauncher['ssh'])
   };
 }
 
+/** Machines that stand by, by name: they follow the others. */
+const spareHosts = ({
+  machines,
+  joining,
+}: Pick<ResolvedTopology, 'machines' | 'joining'>): readonly string[] =>
+  Array.from({ length: joining?.spares ?? 0 }, (_, index) => `m${machines.length + index}`);
+
 /**
  * What reaches the machines of a topology from here; null when all of them are this one.
  *
@@ -38,8 +45,12 @@ function settingsOf({ command, workdir, env, prelude }: ResolvedLauncher['ssh'])
  */
 export function launcherOf({ launcher, joining, machines }: ResolvedTopology): Launcher | null {
   if (launcher?.kind === 'slurm') {
-    const nodes = nodesOfMachines({ machines, joining }, slurmAllocation(process.env));
-    return slurmLauncher(nodes, [process.execPath, realpathSync(process.argv[1] ?? ''), 'agent']);
+    const all = [...machines.map(({ host }) => host), ...spareHosts({ machines, joining })];
+    const wanted = { machines: all.map((host) => ({ host })), joining };
+    const nodes = nodesOfMachines(wanted, slurmAllocation(process.env));
+    const slurm = slurmLauncher(nodes, [process.execPath, realpathSync(process.argv[1] ?? ''), 'agent']);
+    // In a later layout machines have other places, and their names.
+    return { ...slurm, command: (_machine, host) => slurm.command(all.indexOf(host), host) };
   }
   if (launcher?.kind !== 'ssh') return null;
   if (joining === null) return sshLauncher(settingsOf(launcher.ssh));

@@ -25,16 +25,15 @@ const topologyOf = (parts: object) =>
     ...parts,
   });
 
-/** The losses of a run in this process, computed once. */
-let curve: Promise<readonly number[]> | null = null;
-const curveOfOne = (): Promise<readonly number[]> => (curve ??= computeCurve());
-async function computeCurve(): Promise<readonly number[]> {
+/** The losses of a run in this process. */
+async function curveWith(train: object): Promise<readonly number[]> {
   const losses: number[] = [];
   const sink = (event: RunEvent): void => {
     if (event.event === 'step') losses.push(event.loss);
   };
-  const run = await startCluster(topologyOf({}), { sink });
-  await run.result;
+  await (
+    await startCluster(topologyOf({ train }), { sink })
+  ).result;
   return losses;
 }
 
@@ -52,6 +51,11 @@ class MortalMachines {
           ? { file: process.execPath, args: ['-e', 'process.exit(1)'] }
           : local.command(machine, host),
     };
+  }
+
+  /** From now on no agent begins there. */
+  mark(host: string): void {
+    this.#gone.add(host);
   }
 
   /** Ends the agent of a machine, and with it its worker. */
@@ -80,7 +84,15 @@ interface Lost {
 async function losing(
   t: ExecutionContext,
   parts: object,
-  { hosts, knowsEnds = true }: { readonly hosts: readonly string[]; readonly knowsEnds?: boolean },
+  {
+    hosts,
+    knowsEnds = true,
+    later,
+  }: {
+    readonly hosts: readonly string[];
+    readonly knowsEnds?: boolean;
+    /** Is gone when the next layout begins. */ readonly later?: string;
+  },
 ): Promise<Lost> {
   const folder = await mkdtemp(join(tmpdir(), 'troupe-lost-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
@@ -98,6 +110,7 @@ async function losing(
     metrics: { storage, folder: 'run' },
     report: (event) => {
       events.push(event);
+      if (event.event === 'relayout' && later !== undefined) machines.mark(later);
       if (event.event === 'step' && event.step === 5) void loseAll();
     },
     launcher: machines.launcher(knowsEnds),
@@ -139,17 +152,30 @@ test.serial(
       relayoutsIn(events).map(({ state, kind }) => `${kind} ${state}`),
       ['loss open', 'loss done'],
     );
-    const losses: number[] = [];
-    const sink = (event: RunEvent): void => {
-      if (event.event === 'step') losses.push(event.loss);
-    };
-    const { train } = parts;
-    await (
-      await startCluster(topologyOf({ train }), { sink })
-    ).result;
-    t.deepEqual(lossesIn(events), losses);
+    t.deepEqual(lossesIn(events), await curveWith(parts.train));
   },
 );
+
+test.serial('launch: a machine that does not come when the run is laid out anew is lost too', async (t) => {
+  const parts = {
+    machines: { count: 3, devices: ['cpu:0'], min: 1 },
+    train: { steps: STEPS, batch: 12, grains: 12 },
+    parallel: { dp: 3, ep: 1, zero: 1 },
+    recovery: { machines: 'shrink', waitSeconds: 1 },
+  };
+  const { events, result, written, run } = await losing(t, parts, { hosts: ['m1'], later: 'm0' });
+  t.is(result.error?.message, undefined);
+  t.deepEqual(written, allSteps);
+  t.deepEqual(
+    run.topology.machines.map(({ host }) => host),
+    ['m2'],
+  );
+  t.deepEqual(
+    relayoutsIn(events).map(({ state }) => state),
+    ['open', 'dropped', 'open', 'done'],
+  );
+  t.deepEqual(lossesIn(events), await curveWith(parts.train));
+});
 
 test.serial('launch: a spare machine stands in for one that is lost for good', async (t) => {
   const parts = {
@@ -160,7 +186,7 @@ test.serial('launch: a spare machine stands in for one that is lost for good', a
   const { events, result, written, run } = await losing(t, parts, { hosts: ['m0'] });
   t.is(result.error?.message, undefined);
   t.deepEqual(written, allSteps);
-  t.deepEqual(lossesIn(events), await curveOfOne());
+  t.deepEqual(lossesIn(events), await curveWith({ steps: STEPS, batch: 8, grains: 4 }));
   t.deepEqual(
     run.topology.machines.map(({ host }) => host),
     ['m2', 'm1'],
