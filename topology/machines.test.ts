@@ -147,7 +147,7 @@ const wrong: readonly (readonly [object, string])[] = [
   ],
   [
     { machines: boxes, launcher: { kind: 'shh' } },
-    'launcher.kind: must be one of local, ssh, slurm, kubernetes [ssh]',
+    'launcher.kind: must be one of local, ssh, slurm, dial, kubernetes [ssh]',
   ],
   [{ machines: { ...four, conut: 3 } }, 'machines.conut: no such key in machines [count]'],
 ];
@@ -193,6 +193,6 @@ test('refuseUnbuilt: other machines are reached by launchers that are built', (t
   const on = (kind: string) => problemsOf({ machines: four, launcher: { kind } });
   for (const kind of ['local', 'ssh', 'slurm']) t.deepEqual(on(kind), [], kind);
   t.deepEqual(on('kubernetes'), [
-    'launcher.kind: launcher kubernetes is not built yet; built: local, ssh, slurm [local]',
+    'launcher.kind: launcher kubernetes is not built yet; built: local, ssh, slurm, dial [local]',
   ]);
 });

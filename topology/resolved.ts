@@ -77,7 +77,7 @@ export interface ResolvedJoining {
 
 /** How the machines of a run are reached. */
 export interface ResolvedLauncher {
-  readonly kind: 'local' | 'ssh' | 'slurm' | 'kubernetes';
+  readonly kind: 'local' | 'ssh' | 'slurm' | 'dial' | 'kubernetes';
   readonly ssh: {
     /** How troupe is called there; null: by the path that it has here. */
     readonly command: string | null;

@@ -76,8 +76,8 @@ const sshSchema = z
 export const launcherSchema = z
   .strictObject({
     kind: choice(
-      'What starts an agent on each machine. local: a process of this machine for each, as if they were several. ssh: the ssh of this system. slurm: steps of the allocation. kubernetes: the pods of a job.',
-      ['local', 'ssh', 'slurm', 'kubernetes'],
+      'What starts an agent on each machine. local: a process of this machine for each, as if they were several. ssh: the ssh of this system. slurm: steps of the allocation. dial: something else, as mpirun or torchrun, runs `troupe agent` on each, which dials machine 0. kubernetes: the pods of a job.',
+      ['local', 'ssh', 'slurm', 'dial', 'kubernetes'],
     ),
     ssh: sshSchema,
   })

@@ -33,7 +33,7 @@ function limited(
 }
 
 /** Launchers that start a run today. */
-const builtLaunchers: readonly [LauncherKind, ...LauncherKind[]] = ['local', 'ssh', 'slurm'];
+const builtLaunchers: readonly [LauncherKind, ...LauncherKind[]] = ['local', 'ssh', 'slurm', 'dial'];
 
 type LauncherKind = NonNullable<ResolvedTopology['launcher']>['kind'];
 
@@ -83,8 +83,11 @@ function unbuiltDevices({ machines, joining }: ResolvedTopology): readonly Unbui
 /** Another machine is found only where a launcher starts agents: without one all machines are this one. */
 function unbuiltPolicies({ recovery, launcher }: ResolvedTopology): readonly Unbuilt[] {
   const { machines } = recovery;
-  if (machines === 'wait' || launcher !== null) return [];
-  const why = 'without a launcher all machines are this one, and none is lost alone; set launcher.kind';
+  const dials = launcher?.kind === 'dial';
+  if (machines === 'wait' || (launcher !== null && !dials)) return [];
+  const why = dials
+    ? 'machines that dial their lead keep the places that they were started with, so a lost one is waited for'
+    : 'without a launcher all machines are this one, and none is lost alone; set launcher.kind';
   return [{ key: 'recovery.machines', value: machines, built: 'wait', why }];
 }
 

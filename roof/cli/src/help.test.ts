@@ -164,12 +164,24 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
   tokenize: ['--text', '--file', '--set', '--train', '--vocab', '--out'],
   doctor: ['--hosts', '--workdir', '--scratch', '--port', '--prelude', '--deadline'],
   cache: [],
+  agent: [
+    '--machine',
+    '--of',
+    '--lead',
+    '--set',
+    '--run-dir',
+    '--stop-after',
+    '--quiet',
+    '--grace',
+    '--log-level',
+  ],
+  key: [],
   bench: ['--calibrate', '--out', '--set', '--steps'],
 };
 const common = ['--json', '--verbose'];
 
-/** `help` and `version`, as people type them before they know of the flags, and what launchers type. */
-const spelled = ['help', 'version', 'agent'];
+/** `help` and `version`, as people type them before they know of the flags. */
+const spelled = ['help', 'version'];
 /** Verbs, and of a verb that is a family (`scaling`) its members. */
 const built = (): readonly Command[] =>
   createProgram()

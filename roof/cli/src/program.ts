@@ -9,6 +9,7 @@ import { registerExport } from './commands/export.ts';
 import { registerGenerate } from './commands/generate.ts';
 import { registerImport } from './commands/import.ts';
 import { registerInit } from './commands/init.ts';
+import { registerKey } from './commands/key.ts';
 import { registerLaunch } from './commands/launch.ts';
 import { registerLogs } from './commands/logs.ts';
 import { registerMerge } from './commands/merge.ts';
@@ -102,6 +103,7 @@ export function createProgram(): Command {
   registerCache(program);
   registerBench(program);
   registerAgent(program);
+  registerKey(program);
   registerNotBuilt(program);
   program
     .command('help [command]', { hidden: true })

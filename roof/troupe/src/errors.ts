@@ -198,3 +198,27 @@ export class LauncherError extends TroupeError {
     super('TROUPE_LAUNCHER', problem);
   }
 }
+
+/** The key of a run cannot be used: it is missing, damaged, or not only its owner's. */
+export class RunKeyError extends TroupeError {
+  override readonly name = 'RunKeyError';
+  constructor(problem: string) {
+    super('TROUPE_KEY', problem);
+  }
+}
+
+/** The lead of a run let an agent not in, and will not later. */
+export class DialRefusedError extends TroupeError {
+  override readonly name = 'DialRefusedError';
+  constructor(problem: string) {
+    super('TROUPE_DIAL_REFUSED', problem);
+  }
+}
+
+/** The lead of a run was not reached, and may be later. */
+export class LeadUnreachableError extends TroupeError {
+  override readonly name = 'LeadUnreachableError';
+  constructor(problem: string) {
+    super('TROUPE_LEAD_UNREACHABLE', problem, { retryable: true });
+  }
+}

@@ -6,7 +6,7 @@ import { collect, integer, named, stepRange, verb, type CommonOptions } from '..
 import { addMachineOptions, machineSettings, type MachineOptions } from '../run/machine-options.ts';
 import type { BatchOptions } from '../run/batch-job.ts';
 import type { StepRange } from '../run/profile-request.ts';
-import type { LogLevel } from 'troupe/launch';
+import type { Launcher, LogLevel } from 'troupe/launch';
 
 /** What `launch` and `resume` share. */
 export interface RunCommandOptions extends CommonOptions, MachineOptions {
@@ -22,7 +22,7 @@ export interface RunCommandOptions extends CommonOptions, MachineOptions {
   readonly profileSteps?: StepRange;
 }
 
-interface LaunchCommandOptions extends RunCommandOptions {
+export interface LaunchCommandOptions extends RunCommandOptions {
   /** False with `--no-checkpoint`. */
   readonly checkpoint: boolean;
   readonly runDir?: string;
@@ -31,7 +31,7 @@ interface LaunchCommandOptions extends RunCommandOptions {
 }
 
 /** Seconds that SIGTERM grants for finishing the step and its checkpoint: less than the 30 that Kubernetes waits. */
-const GRACE_SECONDS = 25;
+export const GRACE_SECONDS = 25;
 
 export function addRunOptions(command: Command): Command {
   command
@@ -92,7 +92,12 @@ async function launchDetached(name: string, options: LaunchCommandOptions): Prom
   });
 }
 
-async function launch(name: string, options: LaunchCommandOptions): Promise<void> {
+/** @param launcher - what reaches the machines; default: that of the topology's kind */
+export async function launch(
+  name: string,
+  options: LaunchCommandOptions,
+  launcher: Launcher | null = null,
+): Promise<void> {
   if (options.detach === true && options.dryRun !== true) {
     await launchDetached(name, options);
     return;
@@ -121,6 +126,7 @@ async function launch(name: string, options: LaunchCommandOptions): Promise<void
   try {
     const exitCode = await follow(topology, {
       ...options,
+      launcher,
       claim,
       batch: batchOf(name, set, options, topology.checkpoint.dir),
       spare,
@@ -160,5 +166,5 @@ export function registerLaunch(program: Command): void {
       'run folder; default: checkpoint.dir of the topology; one that exists gets a numbered sibling',
       named,
     )
-    .action(launch);
+    .action((name: string, options: LaunchCommandOptions) => launch(name, options));
 }

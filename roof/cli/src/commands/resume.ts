@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Launcher } from 'troupe/launch';
 import { Ended, UsageError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { machineSettings } from '../run/machine-options.ts';
@@ -13,7 +14,12 @@ interface ResumeOptions extends RunCommandOptions {
   readonly resetSchedule?: boolean;
 }
 
-async function resume(path: string, options: ResumeOptions): Promise<void> {
+/** @param launcher - what reaches the machines; default: that of the topology's kind */
+export async function resume(
+  path: string,
+  options: ResumeOptions,
+  launcher: Launcher | null = null,
+): Promise<void> {
   if (options.detach === true) {
     const [{ mustHoldRun }, { runOfPath }, { detach }] = await Promise.all([
       import('troupe/control'),
@@ -78,6 +84,7 @@ async function resume(path: string, options: ResumeOptions): Promise<void> {
     const claim = async () => ({ path: folder, taken: null, made: [], lock });
     const exitCode = await follow(run.topology, {
       ...options,
+      launcher,
       claim,
       spare,
       isDetached,
@@ -115,5 +122,5 @@ export function registerResume(program: Command): void {
       '--data-changed',
       'go on with another corpus than the one of the checkpoint; its numbers are other ones',
     )
-    .action(resume);
+    .action((path: string, options: ResumeOptions) => resume(path, options));
 }

@@ -22,6 +22,7 @@ import {
   systemClock,
   writeProfile,
   type Launch,
+  type Launcher,
   type LaunchOptions,
   type LogLevel,
   type ProfilePlan,
@@ -52,6 +53,8 @@ export interface FollowOptions {
   readonly claim: () => Promise<RunFolder>;
   /** Boots while the topology is read. */
   readonly spare: NonNullable<LaunchOptions['spare']>;
+  /** What reaches the machines; null: what the topology's kind of launcher says. */
+  readonly launcher: Launcher | null;
   readonly checkpoints: boolean;
   readonly resumeFrom: NonNullable<LaunchOptions['resumeFrom']> | null;
   /** Weights to start with. */
@@ -104,7 +107,7 @@ export async function follow(topology: ResolvedTopology, options: FollowOptions)
             last: Math.min(options.stopAfter ?? steps, steps),
           }),
         };
-  const launcher = launcherOf(topology);
+  const launcher = options.launcher ?? launcherOf(topology);
   await probeMachines(topology);
   const folder = await options.claim();
   try {

@@ -52,6 +52,10 @@ export function launcherOf({ launcher, joining, machines }: ResolvedTopology): L
     // In a later layout machines have other places, and their names.
     return { ...slurm, command: (_machine, host) => slurm.command(all.indexOf(host), host) };
   }
+  if (launcher?.kind === 'dial')
+    throw new UsageError(
+      'launcher dial waits for machines that something else starts; run npx troupe agent FILE on each of them, the first of which leads',
+    );
   if (launcher?.kind !== 'ssh') return null;
   if (joining === null) return sshLauncher(settingsOf(launcher.ssh));
   throw new UsageError(

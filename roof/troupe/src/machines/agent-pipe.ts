@@ -2,35 +2,26 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
 import { LastWords } from '../launch/last-words.ts';
 import { WholeLines } from '../launch/whole-lines.ts';
+import { agentLineMax, type AgentLink, type AgentLinkHandlers } from './agent-link.ts';
 import type { AgentLine, LeadLine } from './agent-protocol.ts';
 import type { CommandEnd, LauncherCommand } from './launcher.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
 /** What a process had printed may come after its exit. */
 const LAST_WORDS_MS = 500;
-/** Longest line of an agent, in characters. */
-const LINE_MAX = 1024 * 1024;
-
-export interface AgentPipeHandlers {
-  readonly line: (line: AgentLine) => void;
-  /** Once, unless it was killed or asked to leave: why, in one sentence, with the last lines that it printed. */
-  readonly ended: (reason: string) => void;
-  /** A line that it, its workers or its launcher have printed. */
-  readonly printed: (line: string) => void;
-}
 
 /** What started an agent, with a pipe to it. */
-export class AgentPipe {
+export class AgentPipe implements AgentLink {
   readonly #child: ChildProcess;
   readonly #clock: Clock;
-  readonly #handlers: AgentPipeHandlers;
+  readonly #handlers: AgentLinkHandlers;
   readonly #last = new LastWords();
   readonly #errors = new WholeLines((line) => this.#print(line));
   #expected = false;
   /** What broke the pipe, before the process ended. */
   #broken: string | null = null;
 
-  constructor({ file, args, env }: LauncherCommand, clock: Clock, handlers: AgentPipeHandlers) {
+  constructor({ file, args, env }: LauncherCommand, clock: Clock, handlers: AgentLinkHandlers) {
     this.#clock = clock;
     this.#handlers = handlers;
     this.#child = spawn(file, args, {
@@ -42,7 +33,7 @@ export class AgentPipe {
     const lines = new ProtocolLines<AgentLine>(
       (line) => handlers.line(line),
       (text) => this.#print(text),
-      LINE_MAX,
+      agentLineMax,
     );
     this.#child.stdout?.on('data', (bytes: Buffer) => this.#read(lines, bytes));
     this.#child.stderr?.on('data', (bytes: Buffer) => this.#errors.push(bytes.toString('utf8')));

@@ -24,18 +24,16 @@ import {
   type LeadLine,
   type MachineReport,
 } from './agent-protocol.ts';
+import { exitAfterLastLines, launcherWire, sayOver, type AgentWire } from './agent-wire.ts';
+import type { ToDialed } from './dial-lines.ts';
 import { machineKernels } from './machine-kernels.ts';
 import { MachineLogs } from './machine-logs.ts';
 import { MachineOutput } from './machine-output.ts';
 import { MachineWorkers } from './machine-workers.ts';
-import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
+import { LineError, ProtocolLines } from './protocol-lines.ts';
 
 /** Milliseconds for what is queued to leave. */
 const GOODBYE_MS = 200;
-
-const say = (line: AgentLine): void => {
-  process.stdout.write(lineOf(line));
-};
 
 /** What an agent says of its machine before anything is begun there. */
 function machineReport(): MachineReport {
@@ -52,6 +50,8 @@ function machineReport(): MachineReport {
 /** The agent that this process is, once it has been told of which machine. */
 class Agent {
   readonly #begin: AgentBegin;
+  readonly #wire: AgentWire;
+  readonly #say: (line: AgentLine) => void;
   readonly #node: string;
   readonly #layout: Layout;
   readonly #workers: MachineWorkers;
@@ -61,8 +61,11 @@ class Agent {
   #transport: ZmqTransport | null = null;
   #system: ProgramSystem | null = null;
 
-  constructor(begin: AgentBegin, logger: Logger) {
+  constructor(begin: AgentBegin, wire: AgentWire, logger: Logger) {
+    const say = sayOver(wire);
     this.#begin = begin;
+    this.#wire = wire;
+    this.#say = say;
     this.#node = agentNodeOf(begin.machine);
     this.#layout = new Layout(begin.topology);
     this.#logger = logger.child({ node: this.#node });
@@ -90,7 +93,7 @@ class Agent {
     });
     transport.setPeers((node) => this.#workers.placeOf(node));
     this.#transport = transport;
-    say({
+    this.#say({
       type: 'listening',
       node: this.#node,
       incarnation,
@@ -109,7 +112,7 @@ class Agent {
   fail(error: unknown): void {
     const { code, message, retryable } = serializeError(error, this.#node);
     const { incarnation } = this.#begin;
-    say({ type: 'failed', node: this.#node, incarnation, code, message, retryable });
+    this.#say({ type: 'failed', node: this.#node, incarnation, code, message, retryable });
   }
 
   /** What it says of itself when nobody may hear it any more. */
@@ -164,79 +167,139 @@ class Agent {
     const { bytes, messages } = await this.#workers.end();
     this.#output.close();
     const { bytesSent = 0, messagesSent = 0 } = this.#transport?.stats() ?? {};
-    say({ type: 'left', bytesSent: bytes + bytesSent, messagesSent: messages + messagesSent });
+    this.#say({ type: 'left', bytesSent: bytes + bytesSent, messagesSent: messages + messagesSent });
     await this.#transport?.close(GOODBYE_MS);
-    process.exit(exitCodes.ok);
+    // Who has dialled is told how the run ended.
+    if (!this.#wire.isDialed) process.exit(exitCodes.ok);
   }
 }
 
 /**
- * Makes this process the agent of a machine, which is told over standard input what to do, and answers on standard output.
+ * Makes this process the agent of a machine, which is told over its wire what to do, and answers there.
  *
- * AGP-1: the end of standard input is the end of the lead: nothing of the machine's processes is left two seconds later.
+ * AGP-1: the end of the wire is the end of the lead: nothing of the machine's processes is left two seconds later.
  */
-export function runAgent(): Promise<never> {
-  let agent: Agent | null = null;
-  let isBegun = false;
-  const leave = (exitCode: number, why: string): never => {
-    agent?.note(`troupe agent: ${why}`);
-    process.stderr.write(`troupe agent: ${why}\n`);
-    return process.exit(exitCode);
-  };
+export function runAgent(wire: AgentWire = launcherWire()): Promise<never> {
   // The lead decides when a run ends; a batch system signals all processes of a job.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGXCPU']) process.on(signal, () => {});
   surviveClosedTerminal();
-  process.on('exit', () => agent?.killNow());
-  process.on('uncaughtException', (error) => {
-    agent?.fail(error);
-    leave(exitCodes.failed, error.stack ?? error.message);
-  });
-  process.stderr.on('error', () => {});
-  process.stdout.on('error', () => process.exit(exitCodes.peerLost));
-  const begin = async (line: AgentBegin): Promise<void> => {
+  new AgentProcess(wire).listen();
+  // What ends it ends the process.
+  return new Promise<never>(() => {});
+}
+
+/** This process, from its first line on. */
+class AgentProcess {
+  readonly #wire: AgentWire;
+  readonly #say: ReturnType<typeof sayOver>;
+  #agent: Agent | null = null;
+  #isBegun = false;
+  #isLeaving = false;
+
+  constructor(wire: AgentWire) {
+    this.#wire = wire;
+    this.#say = sayOver(wire);
+  }
+
+  listen(): void {
+    process.on('exit', () => this.#agent?.killNow());
+    process.on('uncaughtException', (error) => {
+      this.#agent?.fail(error);
+      this.#leave(exitCodes.failed, error.stack ?? error.message);
+    });
+    process.stderr.on('error', () => {});
+    const { input, output } = this.#wire;
+    output.on('error', () => process.exit(exitCodes.peerLost));
+    const lines = new ProtocolLines<ToDialed>(
+      (line) => this.#hear(line),
+      (text) =>
+        this.#leave(
+          exitCodes.usage,
+          `it is started by the launcher of a run, and was told '${text.slice(0, 80)}'`,
+        ),
+    );
+    input.on('data', (bytes: Buffer) => {
+      try {
+        lines.push(bytes);
+      } catch (error) {
+        if (!(error instanceof LineError)) throw error;
+        this.#leave(exitCodes.usage, `${error.message} came from the lead`);
+      }
+    });
+    for (const event of ['end', 'error', 'close']) input.on(event, () => this.#gone());
+  }
+
+  #hear(line: ToDialed): void {
+    if (this.#isLeaving) return;
+    switch (line.type) {
+      case 'ping':
+        this.#say({ type: 'pong' });
+        return;
+      case 'refused':
+        this.#leave(line.exitCode, `the lead did not let it in: ${line.reason}`);
+        return;
+      case 'over':
+        this.#leave(line.exitCode, `the run has ended with ${line.exitCode}`);
+        return;
+      case 'begin':
+        if (this.#isBegun) this.#leave(exitCodes.usage, 'it was begun twice');
+        this.#isBegun = true;
+        void this.#begin(line);
+        return;
+      case 'leave':
+        if (this.#agent === null) this.#leaveEarly();
+        else this.#agent.hear(line);
+        return;
+      default:
+        this.#agent?.hear(line);
+    }
+  }
+
+  async #begin(line: AgentBegin): Promise<void> {
     const { build, topology } = line;
     const own = ownBuild(topology, build.protocol);
     const difference = buildDifference(build, own);
     const kernels = difference === null ? await machineKernels(topology, line.machine) : null;
-    say({ type: 'here', build: own, kernels, ...machineReport() });
-    if (difference !== null) leave(exitCodes.notEnough, `this machine differs from the lead: ${difference}`);
+    this.#say({ type: 'here', build: own, kernels, ...machineReport() });
+    if (difference !== null) {
+      this.#leave(exitCodes.notEnough, `this machine differs from the lead: ${difference}`);
+      return;
+    }
     assert(line.machine < topology.machines.length, 'a machine is one of the topology');
     const processes = planConnections(topology).processes.filter(({ kind }) => kind !== 'lead');
     const [lack] = connectionProblems({ processes }, { descriptors: descriptorLimit() });
-    if (lack !== undefined) leave(exitCodes.notEnough, lack);
-    agent = new Agent(line, await openLogger(line.logLevel));
-    await agent.listen().catch((error: unknown) => agent?.fail(error));
-  };
-  const lines = new ProtocolLines<LeadLine>(
-    (line) => {
-      if (line.type !== 'begin') {
-        if (line.type === 'leave' && agent === null) process.exit(exitCodes.ok);
-        agent?.hear(line);
-        return;
-      }
-      if (isBegun) leave(exitCodes.usage, 'it was begun twice');
-      isBegun = true;
-      void begin(line);
-    },
-    (text) =>
-      leave(exitCodes.usage, `it is started by the launcher of a run, and was told '${text.slice(0, 80)}'`),
-  );
-  process.stdin.on('data', (bytes: Buffer) => {
-    try {
-      lines.push(bytes);
-    } catch (error) {
-      if (!(error instanceof LineError)) throw error;
-      leave(exitCodes.usage, `${error.message} came from the lead`);
+    if (lack !== undefined) {
+      this.#leave(exitCodes.notEnough, lack);
+      return;
     }
-  });
-  const gone = (): void => {
-    const why = isBegun
-      ? 'the lead is gone'
-      : 'it is started by the launcher of a run, which tells it over standard input what to do; npx troupe launch';
-    leave(isBegun ? exitCodes.peerLost : exitCodes.usage, why);
-  };
-  process.stdin.on('end', gone);
-  process.stdin.on('error', gone);
-  // What ends it ends the process.
-  return new Promise<never>(() => {});
+    const agent = new Agent(line, this.#wire, await openLogger(line.logLevel));
+    this.#agent = agent;
+    await agent.listen().catch((error: unknown) => agent.fail(error));
+  }
+
+  /** Asked to leave before there is an agent. */
+  #leaveEarly(): void {
+    if (this.#wire.isDialed) this.#say({ type: 'left', bytesSent: 0, messagesSent: 0 });
+    else process.exit(exitCodes.ok);
+  }
+
+  #gone(): void {
+    if (this.#isLeaving) return;
+    if (this.#isBegun || this.#wire.isDialed) this.#leave(exitCodes.peerLost, 'the lead is gone');
+    else
+      this.#leave(
+        exitCodes.usage,
+        'it is started by the launcher of a run, which tells it over standard input what to do; npx troupe launch',
+      );
+  }
+
+  /** Ends this process, and with it the workers. */
+  #leave(exitCode: number, why: string): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.#agent?.note(`troupe agent: ${why}`);
+    process.stderr.write(`troupe agent: ${why}\n`);
+    if (this.#wire.isDialed) this.#say({ type: 'ending', reason: why });
+    exitAfterLastLines(this.#wire, exitCode);
+  }
 }

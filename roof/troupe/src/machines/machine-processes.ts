@@ -17,6 +17,8 @@ import type {
 import { endedEarly, WorkerExits } from '../launch/worker-exits.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { ExitHandler, Whereabouts } from '../run/processes.ts';
+import type { AgentLink, AgentLinkHandlers } from './agent-link.ts';
+import { AgentPipe } from './agent-pipe.ts';
 import { ownBuild, type AgentBegin, type AgentLine, type Build, type Listening } from './agent-protocol.ts';
 import { AwaitedMachines } from './awaited-machines.ts';
 import type { Launcher } from './launcher.ts';
@@ -209,7 +211,7 @@ export class MachineProcesses implements LaunchedProcesses {
   };
 
   get #isOnLoopback(): boolean {
-    return this.#options.launcher.name === 'local';
+    return this.#options.launcher.isOneHost === true;
   }
 
   /** A run that hardly waits for lost machines lets all of them start. */
@@ -238,7 +240,8 @@ export class MachineProcesses implements LaunchedProcesses {
         nodes: ranks.map((rank) => this.#layout.nodeOf(rank)),
         clock: this.#clock,
         isAgentsEnd: (end) => launcher.isAgentsEnd?.(end) ?? false,
-        command: () => launcher.command(machine, host),
+        open: (handlers) => this.#open(machine, handlers),
+        comesByItself: machine > 0 && launcher.awaitAgent !== undefined,
         begin: (incarnation, lives) => this.#begin(machine, incarnation, lives),
       },
       {
@@ -251,6 +254,15 @@ export class MachineProcesses implements LaunchedProcesses {
         came: () => this.#awaited.came(machine),
         printed: (text) => this.#printed(machine, agentNodeOf(machine), text),
       },
+    );
+  }
+
+  /** Starts the agent of a machine, or waits for it where something else does. */
+  #open(machine: number, handlers: AgentLinkHandlers): AgentLink {
+    const { launcher } = this.#options;
+    return (
+      launcher.awaitAgent?.(machine, this.#startMs, handlers) ??
+      new AgentPipe(launcher.command(machine, this.#hostOf(machine)), this.#clock, handlers)
     );
   }
 

@@ -45,7 +45,7 @@ test('rank: each system is read, and the line says how', (t) => {
     3,
     'job-0',
     true,
-    'JOB_COMPLETION_INDEX, --machines, --lead)',
+    'JOB_COMPLETION_INDEX, --of, --lead)',
   ]);
   t.deepEqual(found(mpi, { lead: 'gpu-1' }), [
     2,
@@ -66,13 +66,13 @@ test('rank: each system is read, and the line says how', (t) => {
     3,
     'gpu-1',
     true,
-    '--rank, SLURM_STEP_NODELIST, --lead)',
+    '--machine, SLURM_STEP_NODELIST, --lead)',
   ]);
 });
 
 test('rank: nothing is guessed; what is missing, torn or said twice is an error', (t) => {
   const refused: readonly (readonly [Environment, RegExp])[] = [
-    [{}, /^the environment \(Slurm.*\) does not say which machine this is; say it with --rank$/u],
+    [{}, /^the environment \(Slurm.*\) does not say which machine this is; say it with --machine$/u],
     [
       { SLURM_JOB_ID: '7', SLURM_PROCID: '0', SLURM_NODEID: '0', SLURM_JOB_NODELIST: 'h[0-1]' },
       /no step of it .* start it with srun/u,
@@ -84,10 +84,7 @@ test('rank: nothing is guessed; what is missing, torn or said twice is an error'
       /SLURM_NODEID says machine 3, and SLURM_STEP_NODELIST only 3 machines/u,
     ],
     [{ ...slurm, SLURM_STEP_NODELIST: 'h[0-' }, /SLURM_STEP_NODELIST 'h\[0-' is no list of nodes/u],
-    [
-      { JOB_COMPLETION_INDEX: '0' },
-      /Kubernetes does not say how many machines there are; say it with --machines/u,
-    ],
+    [{ JOB_COMPLETION_INDEX: '0' }, /Kubernetes does not say how many machines there are; say it with --of/u],
     [mpi, /Open MPI does not say the host of the lead; say it with --lead/u],
     [
       { ...mpi, OMPI_COMM_WORLD_LOCAL_SIZE: '2' },
@@ -95,7 +92,7 @@ test('rank: nothing is guessed; what is missing, torn or said twice is an error'
     ],
     [
       { ...slurm, ...mpi },
-      /SLURM_NODEID says 1, and OMPI_COMM_WORLD_RANK says 2, of which machine this is; .* --rank/u,
+      /SLURM_NODEID says 1, and OMPI_COMM_WORLD_RANK says 2, of which machine this is; .* --machine/u,
     ],
     [
       { ...sky, MASTER_ADDR: '10.0.0.2' },

@@ -75,8 +75,8 @@ export function rankFromEnvironment(env: Environment, said: SaidPlace = {}): Mac
 
 /** The flag that gives a fact, and what it is in words. */
 const words = {
-  rank: { flag: '--rank', means: 'which machine this is' },
-  size: { flag: '--machines', means: 'how many machines there are' },
+  rank: { flag: '--machine', means: 'which machine this is' },
+  size: { flag: '--of', means: 'how many machines there are' },
   lead: { flag: '--lead', means: 'the host of the lead' },
 } as const;
 

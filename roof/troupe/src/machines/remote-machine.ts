@@ -1,7 +1,7 @@
 import { assert, type Clock, type TimerHandle } from '@troupe/core';
-import { AgentPipe } from './agent-pipe.ts';
+import type { AgentLink, AgentLinkHandlers } from './agent-link.ts';
 import type { AgentBegin, AgentLine, LeadLine, Life, Listening } from './agent-protocol.ts';
-import type { CommandEnd, LauncherCommand } from './launcher.ts';
+import type { CommandEnd } from './launcher.ts';
 
 /** Between two tries to reach a machine that is away. */
 const RETRY_MS = 2000;
@@ -12,8 +12,10 @@ export interface RemoteMachineOptions {
   readonly agent: string;
   readonly nodes: readonly string[];
   readonly clock: Clock;
-  readonly command: () => LauncherCommand;
-  /** Whether an end of that command is the end of the agent that it has started. */
+  readonly open: (handlers: AgentLinkHandlers) => AgentLink;
+  /** Whether an agent that ends before the run begins is waited for: something else starts it anew. */
+  readonly comesByItself: boolean;
+  /** Whether an end of the command that has started an agent is the end of the agent. */
   readonly isAgentsEnd: (end: CommandEnd) => boolean;
   readonly begin: (incarnation: number, lives: readonly Life[]) => AgentBegin;
 }
@@ -46,7 +48,7 @@ export class RemoteMachine {
   readonly #lives = new Map<string, number>();
   readonly #listening = new Set<string>();
   #incarnation = 0;
-  #pipe: AgentPipe | null = null;
+  #link: AgentLink | null = null;
   /** The present life has been told which it is. */
   #isBegun = false;
   #isReady = false;
@@ -73,12 +75,12 @@ export class RemoteMachine {
   /** Begins a life of a worker, with its agent where that is not there yet. */
   beginWorker(life: Life): void {
     this.#lives.set(life.node, life.incarnation);
-    if (this.#isBegun) this.#pipe?.send({ type: 'worker.begin', ...life });
+    if (this.#isBegun) this.#link?.send({ type: 'worker.begin', ...life });
   }
 
   /** To an agent that is ready; one that is not is told all of it when it is. */
   tell(line: LeadLine): void {
-    if (this.#isReady) this.#pipe?.send(line);
+    if (this.#isReady) this.#link?.send(line);
   }
 
   get isReady(): boolean {
@@ -97,12 +99,12 @@ export class RemoteMachine {
 
   async end(graceMs: number): Promise<void> {
     this.#close();
-    await this.#pipe?.end(graceMs);
+    await this.#link?.end(graceMs);
   }
 
   killNow(): void {
     this.#close();
-    this.#pipe?.killNow();
+    this.#link?.killNow();
   }
 
   #close(): void {
@@ -117,7 +119,7 @@ export class RemoteMachine {
     this.#isBegun = false;
     this.#isReady = false;
     this.#listening.clear();
-    await this.#pipe?.kill();
+    await this.#link?.kill();
     this.#noteEnd();
     // Another one was asked for meanwhile.
     if (this.#isOver || incarnation !== this.#incarnation) return;
@@ -125,28 +127,28 @@ export class RemoteMachine {
   }
 
   #noteEnd(): void {
-    const end = this.#pipe?.commandEnd ?? null;
+    const end = this.#link?.commandEnd ?? null;
     if (this.#isHere && (end === null || !this.#options.isAgentsEnd(end))) this.#hasEnded = false;
     this.#isHere = false;
   }
 
   #open(incarnation: number): void {
-    const { clock, command, begin, nodes } = this.#options;
-    const pipe: AgentPipe = new AgentPipe(command(), clock, {
+    const { open, begin, nodes } = this.#options;
+    const link: AgentLink = open({
       line: (line) => {
         // What was sent, and what processes print last, is told when all is over.
-        if (pipe === this.#pipe && (!this.#isOver || line.type === 'left' || line.type === 'printed'))
+        if (link === this.#link && (!this.#isOver || line.type === 'left' || line.type === 'printed'))
           this.#heard(line);
       },
       ended: (reason) => {
-        if (pipe === this.#pipe && !this.#isOver) this.#ended(reason);
+        if (link === this.#link && !this.#isOver) this.#ended(reason);
       },
       printed: this.#handlers.printed,
     });
-    this.#pipe = pipe;
+    this.#link = link;
     this.#isBegun = true;
     const lives = nodes.map((node) => ({ node, incarnation: this.#lives.get(node) ?? 1 }));
-    pipe.send(begin(incarnation, lives));
+    link.send(begin(incarnation, lives));
   }
 
   #heard(line: AgentLine): void {
@@ -171,7 +173,7 @@ export class RemoteMachine {
   }
 
   #ended(reason: string): void {
-    const { clock, host } = this.#options;
+    const { clock, host, comesByItself } = this.#options;
     const incarnation = this.#incarnation;
     this.#isBegun = false;
     this.#lastReason = reason;
@@ -180,7 +182,8 @@ export class RemoteMachine {
       this.#handlers.lost(incarnation, reason);
       return;
     }
-    if (incarnation === 1) this.#handlers.away(`the agent of ${host} ended before the run began (${reason})`);
+    if (incarnation === 1 && !comesByItself)
+      this.#handlers.away(`the agent of ${host} ended before the run began (${reason})`);
     else this.#timer = clock.after(RETRY_MS, () => void this.#replace());
   }
 }
