@@ -82,8 +82,19 @@ test.serial(
     const pod = (index: number): CliProcess =>
       new CliProcess(
         [
-          ...['agent', 'endless.yaml', ...two, '--set', 'checkpoint.every=10', '--stop-after', '40'],
-          ...['--of', '2', '--lead', `127.0.0.1:${port}`, '--run-dir', 'run'],
+          'agent',
+          'endless.yaml',
+          ...two,
+          '--set',
+          'checkpoint.every=10',
+          '--stop-after',
+          '40',
+          '--of',
+          '2',
+          '--lead',
+          `127.0.0.1:${port}`,
+          '--run-dir',
+          'run',
         ],
         { cwd, env: { ...env, JOB_COMPLETION_INDEX: `${index}`, HOSTNAME: `job-${index}` } },
       );
@@ -186,8 +197,17 @@ test('agent: a run that failed for good is not begun again, and one without a ch
   const lead = (): Promise<CliResult> =>
     runCli(
       [
-        ...['agent', 'small.yaml', ...alone, '--machine', '0', '--of', '1'],
-        ...['--lead', `127.0.0.1:${port}`, '--run-dir', 'run'],
+        'agent',
+        'small.yaml',
+        ...alone,
+        '--machine',
+        '0',
+        '--of',
+        '1',
+        '--lead',
+        `127.0.0.1:${port}`,
+        '--run-dir',
+        'run',
       ],
       { cwd, env },
     );

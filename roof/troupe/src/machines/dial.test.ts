@@ -240,7 +240,11 @@ test('rendezvous: DIL-4, connections that never finish the handshake are closed,
     socket.on('error', () => {});
     return once(socket, 'close');
   });
-  await Promise.all(hanging.map((socket) => (socket.readyState === 'open' ? null : once(socket, 'connect'))));
+  await Promise.all(
+    hanging.map(async (socket) => {
+      if (socket.readyState !== 'open') await once(socket, 'connect');
+    }),
+  );
   const caller = await Caller.dial(lead, 1);
   t.deepEqual(await caller.next(), { type: 'leave' });
   const startedMs = performance.now();

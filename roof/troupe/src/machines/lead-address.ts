@@ -32,4 +32,4 @@ export const leadText = ({ host, port }: LeadAddress): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 /** All machines of such a run are this one. */
-export const isOnLoopback = ({ host }: LeadAddress): boolean => isLocalHost(host) || /^127\./u.test(host);
+export const isOnLoopback = ({ host }: LeadAddress): boolean => isLocalHost(host) || host.startsWith('127.');
