@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { installMissing, whyMissing, whyNoLab } from './lab/permitted.ts';
+import { containerRow } from './rows/container-row.ts';
 import { doctorRow } from './rows/doctor-row.ts';
 import { playRow } from './rows/row.ts';
 import { slurmRows } from './rows/slurm-rows.ts';
@@ -14,9 +15,15 @@ const usage = `npm run test:machines [-- --only TEXT]
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, help: { type: 'boolean' } } });
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-const rows = [...transportRows, ...trustRows, doctorRow, ...runRows, ...slurmRows, ...slurmRunRows].filter(
-  ({ name }) => name.includes(values.only ?? ''),
-);
+const rows = [
+  ...transportRows,
+  ...trustRows,
+  doctorRow,
+  containerRow,
+  ...runRows,
+  ...slurmRows,
+  ...slurmRunRows,
+].filter(({ name }) => name.includes(values.only ?? ''));
 
 /** Plays every row, one behind the other, since they measure; how many did not hold, and how many could not be played. */
 async function playAll(): Promise<{ readonly numWrong: number; readonly numSkipped: number }> {
