@@ -26,10 +26,8 @@ export function inRoot(
   const script = `set -e; mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; ${mounts}
     exec chroot --userspec="$1" "$0" env -i --chdir="$2" "\${@:3}"`;
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  return [
-    ...['unshare', '--mount', '--pid', '--fork', '--kill-child', ...apart],
-    ...['bash', '-c', script, root, user, workdir, ...words, ...argv],
-  ];
+  const inside = ['bash', '-c', script, root, user, workdir, ...words, ...argv];
+  return ['unshare', '--mount', '--pid', '--fork', '--kill-child', ...apart, ...inside];
 }
 
 /** What `COPY` names in a folder: one path, or all files of an ending. */
