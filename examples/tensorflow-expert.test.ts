@@ -6,13 +6,13 @@ import { loadTopology, startCluster, type ClusterOptions } from 'troupe';
 import { main, squaredRelu } from './tensorflow-expert.ts';
 
 const quiet = { print: () => {} };
-const topology = loadTopology('tiny', { set: ['device=tfjs'] });
+const oneDevice = ['parallel.dp=1', 'parallel.ep=1', 'machines=[{ host: localhost, devices: [cpu:0] }]'];
+const topology = loadTopology('tiny', { set: ['device=tfjs', ...oneDevice] });
 
 test.serial('tensorflow-expert: trains, and alike on one device and on two', async (t) => {
   const losses = await main({ steps: 8, ...quiet });
   t.is(losses.length, 8);
   t.true((losses.at(-1) ?? 9) < (losses[0] ?? 0) - 1, losses.join(', '));
-  const oneDevice = ['parallel.dp=1', 'parallel.ep=1', 'machines=[{ host: localhost, devices: [cpu:0] }]'];
   const alone = await main({ steps: 3, set: oneDevice, ...quiet });
   const apart = Math.max(...alone.map((loss, i) => Math.abs(loss - (losses[i] ?? 0))));
   t.log(`largest difference ${apart}`);
@@ -20,7 +20,7 @@ test.serial('tensorflow-expert: trains, and alike on one device and on two', asy
   t.true(apart < 1e-5);
 });
 
-/** The losses of a run with this expert. */
+/** The losses of a run with this expert, on one device. */
 async function train(options: ClusterOptions): Promise<readonly number[]> {
   const cluster = await startCluster(topology, { expert: squaredRelu, ...options });
   const losses: number[] = [];

@@ -51,7 +51,7 @@ export interface Given {
   readonly gate?: GateRule;
 }
 
-/** Trains five steps in this process. */
+/** Trains in this process. */
 async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumbers> {
   const topology = topologyOf(mixture);
   const storage = memoryStorage();
@@ -65,11 +65,12 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
   for await (const event of cluster.events()) events.push(event);
   const { error } = await cluster.result;
   if (error !== null) throw error;
-  const readers = await Promise.all(
-    Array.from({ length: STEPS }, (_, index) =>
-      openCheckpoint(storage, `run/step-${String(index + 1).padStart(6, '0')}`, {
-        hasher: inlineHasher(),
-        verify: 'lazy',
+  const readers = new Map(
+    await Promise.all(
+      [1, STEPS].map(async (step) => {
+        const folder = `run/step-${String(step).padStart(6, '0')}`;
+        const reader = await openCheckpoint(storage, folder, { hasher: inlineHasher(), verify: 'lazy' });
+        return [step, reader] as const;
       }),
     ),
   );
@@ -77,14 +78,14 @@ async function runMixture(mixture: Mixture, given: Given): Promise<MixtureNumber
     losses: lossesOf(events),
     moves: events.filter(({ event }) => event === 'experts').length,
     after: (step) => {
-      const reader = readers[step - 1];
+      const reader = readers.get(step);
       if (reader === undefined) throw new Error(`no checkpoint of step ${step}`);
       return reader;
     },
   };
 }
 
-/** Losses of five steps in a simulated cluster, on its own links. */
+/** Losses in a simulated cluster, on its own links. */
 async function simulatedLosses(mixture: Mixture): Promise<readonly number[]> {
   const topology = topologyOf(mixture);
   const { events, result, violation } = await simulate(topology, {
@@ -181,7 +182,7 @@ export async function simulatedDifferences(mixture: Mixture): Promise<readonly s
   return otherLosses(await simulatedLosses(mixture), losses).map((text) => `simulated: ${text}`);
 }
 
-/** How often experts go to other groups in five steps. */
+/** How often experts go to other groups. */
 export const movesIn = async (mixture: Mixture): Promise<number> =>
   (await runMixture(mixture, { name: '' })).moves;
 
