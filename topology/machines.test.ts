@@ -182,6 +182,8 @@ test('refuseUnbuilt: machines without a launcher, and what follows a loss but wa
     t.true(refuseUnbuilt(shrinking, use).some(({ key }) => key === 'recovery.machines'));
   const reached = { ...shrinking, launcher: localLauncher };
   t.deepEqual(refuseUnbuilt(reached), []);
+  const pods = resolved({ ...shrinking.file, launcher: { kind: 'kubernetes' } });
+  t.true(refuseUnbuilt(pods, 'simulate').some(({ key }) => key === 'recovery.machines'));
   const cuda = refuseUnbuilt(resolved({ machines: { count: 4, devices: ['cuda:0'] } }));
   t.deepEqual(
     cuda.map(({ key }) => key),

@@ -83,7 +83,7 @@ function unbuiltDevices({ machines, joining }: ResolvedTopology): readonly Unbui
 /** Another machine is found only where a launcher starts agents: without one all machines are this one. */
 function unbuiltPolicies({ recovery, launcher }: ResolvedTopology): readonly Unbuilt[] {
   const { machines } = recovery;
-  const dials = launcher?.kind === 'dial';
+  const dials = launcher?.kind === 'dial' || launcher?.kind === 'kubernetes';
   if (machines === 'wait' || (launcher !== null && !dials)) return [];
   const why = dials
     ? 'machines that dial their lead keep the places that they were started with, so a lost one is waited for'

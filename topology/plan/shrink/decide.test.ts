@@ -130,6 +130,15 @@ test('decideLoss: one loss after another goes down to one machine, on machines t
   t.deepEqual(hosts, ['m1 m2', 'm2 m3', 'm3']);
 });
 
+test('decideLoss: a run that only waits is asked for no layout, whatever its machines are called', (t) => {
+  const pods = topologyOf({
+    machines: { count: 2, devices: ['cpu:0'] },
+    launcher: { kind: 'kubernetes' },
+    parallel: { dp: 2 },
+  });
+  t.regex(shown(asked(pods, [gone(1)])), /^waited: /u);
+});
+
 test('neverShrinks: a run that could go on without none of its machines is told why', (t) => {
   t.is(neverShrinks(four(), Infinity), null);
   const lone = topologyOf({

@@ -54,7 +54,8 @@ export function fleetOf(topology: ResolvedTopology): Fleet {
   const { machines, joining, recovery } = topology;
   const policy = recovery.machines;
   return {
-    whole: onMachines(topology, listedMachines(topology)),
+    // One that only waits is never laid out anew.
+    whole: policy === 'wait' ? topology : onMachines(topology, listedMachines(topology)),
     lost: [],
     spares: namesFrom(machines.length, joining?.spares ?? 0),
     policy,
