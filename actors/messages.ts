@@ -18,6 +18,7 @@ import { choiceMessages } from './gate/messages.ts';
 import { leadMessages } from './lead-messages.ts';
 import { movingMessages } from './optimizer/messages.ts';
 import { matricesMessages } from './pass/messages.ts';
+import { linkMessages } from './supervisor/messages.ts';
 import { recoveryMessages } from './trainer/messages.ts';
 
 const { flag, number, oneOf, optional, text } = field;
@@ -68,6 +69,7 @@ export const messages = {
   ...matricesMessages,
   ...movingMessages,
   ...leadMessages,
+  ...linkMessages,
   ...recoveryMessages,
 
   'batch.prefetch': message({

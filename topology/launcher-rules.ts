@@ -60,6 +60,14 @@ export function launcherRules({ launcher, machines, wire }: FilledTopology): rea
         null,
       ),
     );
+  if (launcher.kind === 'ssh' && !Array.isArray(machines))
+    findings.push(
+      conflict(
+        ['machines', 'launcher.kind'],
+        'says how many machines there are, and launcher ssh needs their names; list hosts under machines, or name a file of them with --hostfile',
+        null,
+      ),
+    );
   if (launcher.kind !== 'local' && wire.security === 'none')
     findings.push(
       conflict(

@@ -137,6 +137,10 @@ const wrong: readonly (readonly [object, string])[] = [
     'machines: names hosts, and those of kubernetes have their names from it; use machines with count and devices [null]',
   ],
   [
+    { machines: { count: 2, devices: ['cpu:0'] }, launcher: { kind: 'ssh' } },
+    'machines: says how many machines there are, and launcher ssh needs their names; list hosts under machines, or name a file of them with --hostfile [null]',
+  ],
+  [
     { machines: boxes, launcher: { kind: 'ssh' }, wire: { security: 'none' } },
     'wire.security: leaves what machines tell each other open to all on their network, and launcher ssh reaches other machines [auto]',
   ],
@@ -192,7 +196,7 @@ test('refuseUnbuilt: machines without a launcher, and what follows a loss but wa
 });
 
 test('refuseUnbuilt: other machines are reached by launchers that are built', (t) => {
-  const on = (kind: string) => problemsOf({ machines: four, launcher: { kind } });
+  const on = (kind: string) => problemsOf({ machines: kind === 'ssh' ? boxes : four, launcher: { kind } });
   for (const kind of ['local', 'ssh', 'slurm']) t.deepEqual(on(kind), [], kind);
   t.deepEqual(on('kubernetes'), [
     'launcher.kind: launcher kubernetes is not built yet; built: local, ssh, slurm, dial [local]',

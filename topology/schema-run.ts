@@ -280,6 +280,10 @@ export const runKeys = {
         'seconds',
         { min: 0 },
       ).default(300),
+      linkSeconds: positive(
+        'How long two machines that both see the lead may not reach each other. Then the one with more such links, of equal ones the higher number, counts as lost.',
+        'seconds',
+      ).default(30),
       leadSeconds: positive(
         'Silence of the process that leads a run after which its machines take it for lost.',
         'seconds',

@@ -71,6 +71,7 @@ const kinds = [
   'ask.failed',
   'worker.joined',
   'link.lost',
+  'link.unreached',
   'worker.stuck',
   'actor.failed',
   'rows.return',
@@ -87,6 +88,7 @@ const always = [
   'ask.failed',
   'worker.joined',
   'link.lost',
+  'link.unreached',
   'worker.stuck',
   'actor.failed',
 ];

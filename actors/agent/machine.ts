@@ -86,6 +86,7 @@ export const agentActions = {
   reportSilence: on('ask.failed'),
   passJoined: on('worker.joined'),
   passLink: on('link.lost'),
+  passUnreached: on('link.unreached'),
   passStuck: on('worker.stuck'),
   passFailure: on('actor.failed'),
   holdForLead: on('lead.asks'),
@@ -254,6 +255,7 @@ export const agentMachine = setup({
     // What happens to its workers the supervisor judges.
     'worker.joined': { actions: ['noteLife', 'passJoined'] },
     'link.lost': { actions: 'passLink' },
+    'link.unreached': { actions: 'passUnreached' },
     'worker.stuck': { actions: 'passStuck' },
     'actor.failed': { actions: 'passFailure' },
     // Feeders are a step ahead, whatever the machine does meanwhile; they know of no attempts.

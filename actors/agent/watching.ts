@@ -8,7 +8,14 @@ import type { AgentState } from './state.ts';
 
 type WatchingEffects = Pick<
   AgentEffects,
-  'describe' | 'remember' | 'reportSilence' | 'passJoined' | 'passLink' | 'passStuck' | 'passFailure'
+  | 'describe'
+  | 'remember'
+  | 'reportSilence'
+  | 'passJoined'
+  | 'passLink'
+  | 'passUnreached'
+  | 'passStuck'
+  | 'passFailure'
 >;
 type Question = Extract<AgentEvent, { readonly type: 'machine.describe' }>;
 
@@ -61,6 +68,7 @@ export function watchingEffects(self: AgentSelf, state: AgentState, lead: LeadWa
       self.tell(supervisor, 'worker.joined', { body });
     },
     passLink: ({ body }) => self.tell(supervisor, 'link.lost', { body }),
+    passUnreached: ({ body }) => self.tell(supervisor, 'link.unreached', { body }),
     passStuck: ({ body }) => self.tell(supervisor, 'worker.stuck', { body }),
     passFailure: ({ body }) => self.tell(supervisor, 'actor.failed', { body }),
   };

@@ -9,6 +9,10 @@ const own = {
   'join.due': ownEvent({ body: life }),
   /** An agent that was lost in this life was waited for as long as it may be. */
   'wait.over': ownEvent({ body: life }),
+  /** Who else does not reach somebody has had time to say so. */
+  'links.due': ownEvent(),
+  /** A machine counts as lost since another one does not reach it. */
+  'machine.cut': ownEvent({ body: { ...life, reason: field.text } }),
   'loss.aged': ownEvent(),
   'break.aged': ownEvent(),
 } as const;
@@ -17,5 +21,12 @@ export type SupervisorEvent = EventsOf<'supervisor', typeof own>;
 export type SupervisorSelf = Self<'supervisor', typeof own>;
 
 /** By one of these a worker is lost, or its connection. */
-export const lossKinds = ['worker.lost', 'join.due', 'ask.failed', 'actor.failed', 'link.lost'] as const;
+export const lossKinds = [
+  'worker.lost',
+  'machine.cut',
+  'join.due',
+  'ask.failed',
+  'actor.failed',
+  'link.lost',
+] as const;
 export type LossEvent = Extract<SupervisorEvent, { readonly type: (typeof lossKinds)[number] }>;

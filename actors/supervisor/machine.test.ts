@@ -11,6 +11,7 @@ const kinds = [
   'ask.failed',
   'worker.joined',
   'link.lost',
+  'link.unreached',
   'run.finished',
 ] as const;
 /** Two workers; no loss is tolerated. */
@@ -224,4 +225,23 @@ test('supervisor: SUP-8, a life that the lead before asked for is a loss and its
   t.deepEqual(play.send('worker.lost', of(2, 'worker/3')), [], 'of a life that is over');
   t.deepEqual(play.send('worker.lost', of(3, 'worker/3')), ['restart']);
   t.is((play.context['lives'] as ReadonlyMap<string, number>).get('worker/3'), 4);
+});
+
+test('supervisor: SUP-10, links that do not come up are judged together, once, and a machine that is cut off is lost', (t) => {
+  const machines = new Map([
+    ['agent/0', ['worker/0']],
+    ['agent/1', ['worker/1']],
+  ]);
+  const lives = new Map(
+    [...machines.keys(), 'worker/0', 'worker/1'].map((node): [string, number] => [node, 1]),
+  );
+  const play = new Play(supervisorMachine, { ...forgiving, machines, lives });
+  const unreached = { body: { node: 'worker/1', by: 'worker/0', reason: 'no handshake' } };
+  t.deepEqual(play.send('link.unreached', unreached), ['judgeSoon']);
+  t.deepEqual(play.send('link.unreached', unreached), []);
+  t.deepEqual(play.send('links.due'), ['judgeLinks']);
+  t.deepEqual(play.send('link.unreached', unreached), ['judgeSoon'], 'the next ones are judged anew');
+  t.deepEqual(play.send('machine.cut', of(1, 'agent/1', { reason: 'a link' })), ['restart']);
+  t.deepEqual(play.send('machine.cut', of(1, 'agent/1', { reason: 'a link' })), []);
+  t.deepEqual(play.send('link.unreached', unreached), [], 'a machine that is away is waited for');
 });

@@ -1,5 +1,6 @@
 import { always, ignore, of, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import type { BrokenLink } from './broken-links.ts';
 import { lossKinds, type SupervisorEvent } from './events.ts';
 
 export interface SupervisorContext {
@@ -18,6 +19,8 @@ export interface SupervisorContext {
   readonly waits: ReadonlyMap<string, number>;
   /** Those of them that were waited for long enough. */
   readonly overdue: ReadonlySet<string>;
+  /** Links that did not come up, and are judged together. */
+  readonly broken: readonly BrokenLink[];
   /** Losses of workers, and of connections, that are younger than the period; each ages by an event. */
   readonly losses: number;
   readonly breaks: number;
@@ -38,8 +41,10 @@ export const supervisorActions = {
   ignore,
   ping: always,
   remember: on('system.described', 'machine.described'),
-  restart: on('worker.lost', 'join.due', 'ask.failed', 'actor.failed'),
+  restart: on('worker.lost', 'machine.cut', 'join.due', 'ask.failed', 'actor.failed'),
   reopen: on('link.lost'),
+  judgeSoon: on('link.unreached'),
+  judgeLinks: always,
   welcome: on('worker.joined'),
   adopt: on('worker.joined'),
   reportLost: on(...lossKinds),
@@ -106,6 +111,9 @@ const noteMissed = assign<SupervisorContext, SupervisorEvent, undefined, Supervi
 const noteOverdue = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   overdue: ({ context, event }) => new Set([...context.overdue, of(event, 'wait.over').body.node]),
 });
+const noteBroken = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
+  broken: ({ context, event }) => [...context.broken, of(event, 'link.unreached').body],
+});
 const countBreak = assign<SupervisorContext, SupervisorEvent, undefined, SupervisorEvent, never>({
   breaks: ({ context }) => context.breaks + 1,
 });
@@ -132,7 +140,7 @@ export const supervisorMachine = setup({
     isStale: ({ context, event }) => lifeIn(event).incarnation < (context.lives.get(nodeIn(event)) ?? 0),
     /** At one of its ends is nobody any more: what was lost with it is begun again. */
     isOfAway: ({ context, event }) => {
-      const { node, by } = of(event, 'link.lost').body;
+      const { node, by } = of(event, 'link.lost', 'link.unreached').body;
       return context.away.has(node) || context.away.has(by);
     },
     hasJoined: ({ context, event }) =>
@@ -148,6 +156,7 @@ export const supervisorMachine = setup({
       const { node, incarnation } = of(event, 'wait.over').body;
       return context.waits.get(node) !== incarnation;
     },
+    isFirstBroken: ({ context }) => context.broken.length === 0,
     mayReopen: ({ context }) => context.breaks < context.mostBreaks,
     mayRestart: ({ context }) => context.losses < context.mostLosses,
     mayRestartFailed: ({ context, event }) =>
@@ -165,6 +174,7 @@ export const supervisorMachine = setup({
     missed: new Set<string>(),
     waits: new Map<string, number>(),
     overdue: new Set<string>(),
+    broken: [],
     losses: 0,
     breaks: 0,
   }),
@@ -174,6 +184,9 @@ export const supervisorMachine = setup({
     'message.refused': { actions: 'ignore' },
     'join.due': { actions: 'ignore' },
     'wait.over': { actions: 'ignore' },
+    'links.due': { actions: 'ignore' },
+    'machine.cut': { actions: 'ignore' },
+    'link.unreached': { actions: 'ignore' },
     'machine.lives': { actions: noteLives },
     'loss.aged': { actions: assign({ losses: ({ context }) => context.losses - 1 }) },
     'break.aged': { actions: assign({ breaks: ({ context }) => context.breaks - 1 }) },
@@ -186,6 +199,11 @@ export const supervisorMachine = setup({
         'machine.described': { actions: 'remember' },
         'system.described': { actions: 'remember' },
         'worker.lost': [
+          { guard: 'isStale', actions: 'ignore' },
+          { guard: 'mayRestart', actions: [nextLife, 'restart'] },
+          { target: 'ended', actions: 'reportLost' },
+        ],
+        'machine.cut': [
           { guard: 'isStale', actions: 'ignore' },
           { guard: 'mayRestart', actions: [nextLife, 'restart'] },
           { target: 'ended', actions: 'reportLost' },
@@ -217,6 +235,12 @@ export const supervisorMachine = setup({
           { guard: 'mayReopen', actions: [countBreak, 'reopen'] },
           { target: 'ended', actions: 'reportLost' },
         ],
+        'link.unreached': [
+          { guard: 'isOfAway', actions: 'ignore' },
+          { guard: 'isFirstBroken', actions: [noteBroken, 'judgeSoon'] },
+          { actions: noteBroken },
+        ],
+        'links.due': { actions: ['judgeLinks', assign({ broken: [] })] },
         'worker.joined': [
           { guard: 'isAwaited', actions: [noteJoined, 'welcome'] },
           { guard: 'isUnknown', actions: [noteJoined, 'adopt'] },

@@ -1,6 +1,7 @@
 import { assert, type NodeId } from '@troupe/core';
 import { systemAddress } from '@troupe/runtime';
 import { addresses } from '@troupe/topology/layout';
+import { lostByLinks } from './broken-links.ts';
 import type { SupervisorSelf } from './events.ts';
 import type { SupervisorContext, SupervisorEffects } from './machine.ts';
 import type { SupervisedMachine, SupervisorOptions } from './options.ts';
@@ -9,10 +10,13 @@ import type { Timers } from './timers.ts';
 
 type WatchingEffects = Pick<
   SupervisorEffects,
-  'ping' | 'restart' | 'reopen' | 'welcome' | 'adopt' | 'reportOverdue'
+  'ping' | 'restart' | 'reopen' | 'judgeSoon' | 'judgeLinks' | 'welcome' | 'adopt' | 'reportOverdue'
 >;
 
 const lifeOf = ({ lives }: SupervisorContext, node: string): number => lives.get(node) ?? 1;
+
+/** Until all who do not reach somebody have said so: they began to look at about the same time. */
+const JUDGE_HEARTBEATS = 2;
 
 /** Asks a node itself what its actors do. */
 export function describe(
@@ -97,6 +101,19 @@ export function watchingEffects(
       timers.after(limit.periodMs, () => self.post('break.aged'));
       const sentence = `the connection of ${by} to ${node} broke (${reason})`;
       self.tell(addresses.trainer, 'link.down', { body: { node, sentence } });
+    },
+    judgeSoon: () => timers.after(JUDGE_HEARTBEATS * options.heartbeatMs, () => self.post('links.due')),
+    judgeLinks: (_event, context) => {
+      const { broken, away, machines: able } = context;
+      const lost = lostByLinks(
+        broken.filter(({ node, by }) => !away.has(node) && !away.has(by)),
+        able,
+      );
+      if (lost === null) return;
+      const { agent: node, reason } = lost;
+      self.post('machine.cut', {
+        body: { node, incarnation: lifeOf(context, node), reason },
+      });
     },
     reportOverdue: (_event, context) =>
       overdue?.(

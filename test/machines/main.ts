@@ -6,6 +6,8 @@ import { playRow } from './rows/row.ts';
 import { slurmRows } from './rows/slurm-rows.ts';
 import { slurmRunRows } from './rows/slurm-run-rows.ts';
 import { runRows } from './rows/run-rows.ts';
+import { linkRows } from './rows/link-rows.ts';
+import { strangerRows } from './rows/stranger-rows.ts';
 import { transportRows } from './rows/transport-rows.ts';
 import { trustRows } from './rows/trust-rows.ts';
 
@@ -21,6 +23,8 @@ const rows = [
   doctorRow,
   containerRow,
   ...runRows,
+  ...linkRows,
+  ...strangerRows,
   ...slurmRows,
   ...slurmRunRows,
 ].filter(({ name }) => name.includes(values.only ?? ''));

@@ -127,7 +127,7 @@ export class Journal {
     await this.#file?.close();
     const { records } = readJournal(path, await storage.read(path));
     const kept = bytesOf(needed(records));
-    await storage.writeAtomic(path, kept);
+    await writeWhole(storage, path, kept);
     this.#file = await storage.grow(path);
     this.#sizeBytes = kept.byteLength;
     // What is still needed may be much: twice as long, so that no record is written again and again.

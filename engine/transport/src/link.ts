@@ -282,14 +282,17 @@ export class Link {
   #giveUp(): void {
     this.#timer = undefined;
     if (this.#up) return;
-    this.#host.logger.warn('transport: a node does not answer', {
-      node: this.node,
-      afterMs: this.#host.giveUpMs,
-      tried: this.#places.describe(),
-    });
+    const { node } = this;
+    const { giveUpMs: afterMs } = this.#host;
+    const tried = this.#places.describe();
+    this.#host.logger.warn('transport: a node does not answer', { node, afterMs, tried });
+    // Who has made a handshake can be reached: its own thread may be busy.
+    const isReached = this.#outgoing?.hasSpoken === true;
     this.#reset();
     this.#places.next();
-    if (this.#hasWaiting) this.#dial();
+    if (!this.#hasWaiting) return;
+    this.#dial();
+    if (!isReached) this.#host.emit({ type: 'peer.unreached', node, incarnation: this.#highest, afterMs, tried });
   }
 
   #redial(): void {

@@ -59,7 +59,7 @@ export interface ZmqTransportOptions {
   readonly maxFrameBytes?: number;
   /** Pause before a lost peer is dialled again, milliseconds. Default 100. */
   readonly redialMs?: number;
-  /** An unanswered attempt is given up after this, milliseconds, and restarted if something waits. Default 30 000. */
+  /** An unanswered attempt is given up after this, milliseconds; if something waits it is restarted, and `peer.unreached` is told. Default 30 000. */
   readonly giveUpMs?: number;
   /** A place of a peer that has several is left for the next one after this without a handshake, milliseconds, twice as long each round. Default 2000. */
   readonly tryMs?: number;

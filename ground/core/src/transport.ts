@@ -23,6 +23,15 @@ export type PeerEvent =
       readonly node: NodeId;
       readonly incarnation: number;
       readonly reason: string;
+    }
+  /** What waits for a node has waited for `afterMs`, and no way to it was found; it is looked for further. */
+  | {
+      readonly type: 'peer.unreached';
+      readonly node: NodeId;
+      /** Of the life that was heard last; 0: of none. */
+      readonly incarnation: number;
+      readonly afterMs: number;
+      readonly tried: string;
     };
 
 export interface TransportStats {

@@ -85,6 +85,12 @@ export function createJobSystem({
       }),
   });
   transport.onPeer((event) => {
+    if (event.type === 'peer.unreached') {
+      if (reports.lossOf(event.node) !== 'link.lost') return;
+      const reason = `${event.tried} for ${event.afterMs / 1000} s`;
+      system.tell(reports.to, 'link.unreached', { body: { node: event.node, by: node, reason } });
+      return;
+    }
     if (event.type !== 'peer.lost') return;
     lost?.(event.node, event.reason);
     const loss = reports.lossOf(event.node);

@@ -14,12 +14,15 @@ import { openZmqTransport, type CurveKeys, type Endpoints, type ZmqTransport } f
 import { onLines, say } from './lines.ts';
 
 interface Orders {
-  readonly open?: { readonly node: string; readonly host: string; readonly curve: CurveKeys };
+  readonly open?: { readonly node: string; readonly host: string; readonly curve: Keys };
   readonly peers?: Readonly<Record<string, Endpoints>>;
   readonly trips?: Load & { readonly text: string };
   readonly stream?: Load;
   readonly pace?: { readonly to: string; readonly everyMs: number };
 }
+
+/** Keys as they come in JSON: those of other nodes are pairs of a name and a public key. */
+type Keys = Omit<CurveKeys, 'nodes'> & { readonly nodes?: readonly (readonly [string, string])[] };
 
 interface Load {
   readonly to: string;
@@ -65,13 +68,14 @@ function received(from: string, packet: Packet): void {
 }
 
 async function open({ node, host, curve }: NonNullable<Orders['open']>): Promise<void> {
+  const { nodes, ...keys } = curve;
   transport = await openZmqTransport({
     node: nodeId(node),
     incarnation: 1,
     clock,
     logger: silentLogger,
     listen: { kind: 'tcp', host },
-    curve,
+    curve: { ...keys, ...(nodes === undefined ? {} : { nodes: new Map(nodes) }) },
   });
   transport.onPeer((event) => say({ peer: event }));
   transport.onPacket((from, _, packet, release) => {

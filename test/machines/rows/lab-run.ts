@@ -9,25 +9,34 @@ const WORK = '/home/troupe/work';
 
 export interface LabRunOptions {
   readonly steps: number;
+  /** How many machines of the lab, from the first on, are of the run. Default: all. */
+  readonly machines?: number;
   /** Devices of each machine. Default: two. */
-  readonly devices?: number;
+  readonly devices?: number | readonly number[];
   readonly set: readonly string[];
   /** Whether all of it lies on a disk that the machines share. Default: on each a copy. */
   readonly isShared?: boolean;
 }
+
+const idsOf = (devices: number | readonly number[], machine: number): string => {
+  const length = typeof devices === 'number' ? devices : devices[machine];
+  return Array.from({ length: length ?? 0 }, (_, index) => `cpu:${index}`).join(', ');
+};
 
 /** `troupe launch --launcher ssh` on the first machine of a lab, over all of them. */
 export class LabRun {
   readonly talk: Talk;
   readonly #steps: number;
 
-  constructor(lab: Lab, { steps, devices = 2, set, isShared = false }: LabRunOptions) {
+  constructor(lab: Lab, { steps, machines: count, devices = 2, set, isShared = false }: LabRunOptions) {
     this.#steps = steps;
     const work = isShared ? SHARED : WORK;
     for (const machine of lab.machines) writeData(machine.path(work));
     writeRun(lab.at(0).path(work), steps);
-    const ids = Array.from({ length: devices }, (_, index) => `cpu:${index}`).join(', ');
-    const machines = lab.machines.map(({ name }) => `{host: ${name}, devices: [${ids}]}`).join(', ');
+    const machines = lab.machines
+      .slice(0, count)
+      .map(({ name, index }) => `{host: ${name}, devices: [${idsOf(devices, index)}]}`)
+      .join(', ');
     const settings = [
       `machines=[${machines}]`,
       `data.text=${work}/text.txt`,
@@ -39,7 +48,7 @@ export class LabRun {
   }
 
   /** When this step was reported, by the clock of this process; rejects when the run ends before. */
-  async step(number: number, limitMs = 60_000): Promise<number> {
+  async step(number: number, limitMs = 180_000): Promise<number> {
     const said = await this.talk.until(({ line }) => line['event'] === 'step' && line['step'] === number, {
       limitMs,
     });
@@ -53,6 +62,22 @@ export class LabRun {
     if (code !== 0) throw new Error(`it ended with ${code}: ${this.complaint}`);
     const figures = lastFigures(this.talk.said.map(({ line }) => line));
     deepStrictEqual(figures, await expectedFigures(this.#steps));
+  }
+
+  /** Waits until a fault is told whose sentence is like this. */
+  async fault(like: RegExp, limitMs: number): Promise<void> {
+    const said = await this.talk.until(
+      ({ line }) => line['event'] === 'fault' && like.test(String(line['message'])),
+      { limitMs },
+    );
+    if (said === null) throw new Error(`no such fault within ${limitMs} ms: ${this.complaint}`);
+  }
+
+  /** Why it ended, as it was told. */
+  get lastWords(): string {
+    const { line } = this.talk.said.findLast((said) => said.line['event'] === 'error') ?? { line: {} };
+    const { message = '' } = line as { readonly message?: string };
+    return message;
   }
 
   get complaint(): string {
@@ -70,13 +95,18 @@ export class LabRun {
     return { medianMs: gaps[gaps.length >> 1] ?? NaN, longestMs: gaps.at(-1) ?? NaN };
   }
 
+  /** How many steps were reported, repeated ones too. */
+  get numSteps(): number {
+    return this.talk.said.filter(({ line }) => line['event'] === 'step').length;
+  }
+
   get faults(): readonly string[] {
     return this.talk.said.flatMap(({ line }) => (line['event'] === 'fault' ? [String(line['message'])] : []));
   }
 }
 
 /** Waits until no machine has a process of the run, and says how long that took; throws after the limit. */
-export async function emptied(lab: Lab, limitMs: number): Promise<number> {
+export async function emptied(lab: Pick<Lab, 'machines'>, limitMs: number): Promise<number> {
   const startMs = performance.now();
   for (;;) {
     // A server of ssh whose client has no power waits for it as long as TCP does; that is not of the run.

@@ -58,6 +58,18 @@ test('addresses: a peer is found past a place where nobody listens and one where
   await talk(t, b, a);
 });
 
+test('addresses: TRA-12, whom no way leads to is told of at each end of an attempt, and found when there is one', async (t) => {
+  const far = await open(t, 'far');
+  const nowhere = await vacantPlace(t);
+  const near = await open(t, 'near', { giveUpMs: 1000, peers: () => nowhere });
+  near.send('far', 'data', 'found');
+  await near.until(() => near.events.length === 2);
+  t.deepEqual(near.eventLines(), ['peer.unreached far 0', 'peer.unreached far 0']);
+  (near.transport as ZmqTransport).setPeers(() => far.endpoints);
+  await far.until(() => far.texts().includes('found'));
+  t.true(near.eventLines().includes('peer.up far 1'));
+});
+
 test('addresses: a peer that calls is called back at the last place that it named', async (t) => {
   const a = await open(t, 'a');
   const b = await open(t, 'b', {

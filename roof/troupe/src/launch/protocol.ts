@@ -69,6 +69,8 @@ export interface WorkerArguments {
   readonly listen: Listen;
   /** Null: all processes are of this machine, over its own sockets. */
   readonly seal: RunSeal | null;
+  /** For how long another node may not be reached before that is told, milliseconds; absent: 30 s. */
+  readonly linkMs?: number;
   /** Where the agents of the run are. */
   readonly agents: AgentPlace;
   readonly logLevel: LogLevel;

@@ -81,7 +81,7 @@ class Worker {
   }
 
   async listen(): Promise<void> {
-    const { incarnation, listen, seal } = this.#worker;
+    const { incarnation, listen, seal, linkMs } = this.#worker;
     const transport = await openZmqTransport({
       node: nodeId(this.#node),
       incarnation,
@@ -89,6 +89,7 @@ class Worker {
       logger: this.#logger,
       listen,
       ...(seal === null ? {} : sealed(seal)),
+      ...(linkMs === undefined ? {} : { giveUpMs: linkMs }),
       onFatal: (error) => this.fail(error),
     });
     process.on('message', (message: AgentMessage) => {

@@ -80,7 +80,7 @@ class Agent {
   }
 
   async listen(): Promise<void> {
-    const { incarnation, run, keys } = this.#begin;
+    const { incarnation, run, keys, topology } = this.#begin;
     this.#workers.start();
     const transport = await openZmqTransport({
       node: nodeId(this.#node),
@@ -89,6 +89,7 @@ class Agent {
       logger: this.#logger,
       listen: this.#workers.ownListening,
       ...sealed({ run, keys }),
+      giveUpMs: 1000 * topology.recovery.linkSeconds,
       onFatal: (error) => this.fail(error),
     });
     transport.setPeers((node) => this.#workers.placeOf(node));

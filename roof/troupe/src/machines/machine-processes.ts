@@ -140,6 +140,7 @@ export class MachineProcesses implements LaunchedProcesses {
         port: wire.port === 'auto' ? null : wire.port,
       })(0),
       ...sealed(this.#ownSeal),
+      giveUpMs: 1000 * this.#topology.recovery.linkSeconds,
     });
     // Whatever else fails, the end finds the sockets.
     this.#opening = opening.then((opened) => (this.#transport = opened));

@@ -103,7 +103,7 @@ export class MachineWorkers {
   }
 
   #fork({ node, incarnation }: Life): void {
-    const { machine, run, keys, logLevel } = this.#begin;
+    const { machine, run, keys, logLevel, topology } = this.#begin;
     const ranks = nodesOfMachine(this.#layout, machine);
     const index = ranks.findIndex((each) => this.#layout.nodeOf(each) === node);
     const rank = ranks[index];
@@ -117,6 +117,7 @@ export class MachineWorkers {
         incarnation,
         listen: this.#listens(index + 1),
         seal: { run, keys },
+        linkMs: 1000 * topology.recovery.linkSeconds,
         agents: 'on their machines',
         logLevel,
       },

@@ -94,7 +94,7 @@ export async function connectExperts(options: ConnectExpertsOptions): Promise<Ex
   });
   system.mount(self, escalate, mountAsker(endpoints.address as Address, { deadlineMs, answered: settle }));
   transport.onPeer((event) => {
-    if (event.type === 'peer.up') return;
+    if (event.type === 'peer.up' || event.type === 'peer.unreached') return;
     const sentence = `the service at ${endpoints.control} ${event.type === 'peer.lost' ? `was lost (${event.reason})` : 'was closed'}`;
     system.tell(self, 'service.lost', { body: { sentence } });
   });
