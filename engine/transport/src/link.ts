@@ -292,7 +292,8 @@ export class Link {
     this.#places.next();
     if (!this.#hasWaiting) return;
     this.#dial();
-    if (!isReached) this.#host.emit({ type: 'peer.unreached', node, incarnation: this.#highest, afterMs, tried });
+    if (!isReached)
+      this.#host.emit({ type: 'peer.unreached', node, incarnation: this.#highest, afterMs, tried });
   }
 
   #redial(): void {
