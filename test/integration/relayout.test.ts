@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { TroupeError } from '@troupe/core';
 import type { RelayoutEvent, RunEvent } from '@troupe/telemetry';
 import { fileStorage, launch, resolveTopology, type Launch, type ResolvedTopology } from 'troupe';
 import { runsAll } from '../mixtures/part.ts';
@@ -89,24 +91,63 @@ async function isUndisturbed(t: ExecutionContext, { events, folder }: Operated):
   t.is(events.filter(({ event }) => event === 'start').length, 1);
 }
 
+const chain = runsAll ? [wide, deep, first] : [wide];
+
 test.serial(
   'relayout: RLY-3, RLY-6, a run goes through layouts with the numbers of one that nobody touched',
   async (t) => {
-    const chain = [wide, deep, ...(runsAll ? [first] : [])];
-    let step = 2;
-    const at: Record<number, (run: Launch) => unknown> = {};
-    for (const [index, next] of chain.entries()) {
-      at[step] = (run) => run.relayout(next, why(`${index}`));
-      step += 3;
-    }
+    const at = Object.fromEntries(
+      chain.map((next, index) => [2 + 3 * index, (run: Launch) => run.relayout(next, why(`${index}`))]),
+    );
     const ended = await operated(t, first, at);
     await isUndisturbed(t, ended);
     t.deepEqual(
       ended.relayouts.map(({ id, state }) => `${id} ${state}`),
       chain.flatMap((_, index) => [`${index} open`, `${index} done`]),
     );
-    for (const { from, to, pauseMs, state, step: last } of ended.relayouts)
-      if (state === 'done') t.log(`${from} → ${to} behind step ${last}: ${pauseMs?.toFixed(0)} ms`);
-    t.deepEqual(ended.run.topology, chain.at(-1) ?? first);
+    for (const { from, to, pauseMs, state, step } of ended.relayouts)
+      if (state === 'done') t.log(`${from} → ${to} behind step ${step}: ${pauseMs?.toFixed(0)} ms`);
+    t.deepEqual(ended.run.topology.parallel, (chain.at(-1) ?? first).parallel);
+  },
+);
+
+/** A port of this machine that somebody has. */
+async function takenPort(t: ExecutionContext): Promise<number> {
+  const server = createServer();
+  t.teardown(() => server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const place = server.address();
+  return typeof place === 'object' && place !== null ? place.port : 0;
+}
+
+test.serial(
+  'relayout: RLY-1, RLY-4, a layout that cannot start gives way to the one before, once',
+  async (t) => {
+    const port = await takenPort(t);
+    const bad = resolveTopology({ ...first.file, wire: { ...first.file.wire, port } });
+    const other = resolveTopology({ ...first.file, train: { ...first.file.train, seed: 5 } });
+    const said: string[] = [];
+    const codeOf = (error: TroupeError): string => `${error.code} ${error.message}`;
+    const ended = await operated(t, first, {
+      3: async (run) => {
+        said.push(await run.relayout(other, why('seed')).then(String, codeOf));
+        const asked = run.relayout(bad, why('bad'));
+        said.push(await run.relayout(wide, why('other')).then(String, codeOf));
+        const { state, problem } = await asked;
+        said.push(`${state}, ${problem?.message ?? ''}`);
+        said.push((await run.relayout(bad, why('bad'))).state);
+      },
+    });
+    await isUndisturbed(t, ended);
+    t.is(said.length, 4, said.join());
+    t.regex(said[0] ?? '', /^TROUPE_RESUME_DIFFERS .*train\.seed is 1 .* and 5/u);
+    t.regex(said[1] ?? '', /^TROUPE_RELAYOUT_BUSY 'apply bad'/u);
+    t.regex(said[2] ?? '', new RegExp(`^returned, .*${port}`, 'u'));
+    t.is(said[3], 'returned');
+    t.deepEqual(
+      ended.relayouts.map(({ state }) => state),
+      ['open', 'returned'],
+    );
+    t.is(ended.run.topology.wire.port, 'auto');
   },
 );

@@ -4,9 +4,6 @@ import { UsageError } from './errors.ts';
 /** Commands of the design that do not exist yet, and what does their work today. */
 export const notBuilt: Readonly<Record<string, string>> = {
   dashboard: '`troupe top RUN` shows a run in the terminal, and `top RUN --json` feeds programs',
-  drain: '`troupe stop RUN` (it writes a checkpoint) and `troupe resume` it on other machines',
-  migrate: '`troupe stop RUN` and `troupe resume RUN --set parallel.…` with another layout',
-  apply: '`troupe stop RUN` and `troupe resume RUN --set …`; `troupe plan --diff` shows what would change',
 };
 
 /** Registers them, so that they answer with one sentence and exit 2; help does not list them. */

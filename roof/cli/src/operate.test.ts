@@ -47,6 +47,21 @@ const status = (rest: Partial<RunStatus> = {}): RunStatus => ({
   waits: ['trainer waits for agent/0: votes and measures (step 1201) since 0.2 s'],
   copies: { shards: 8, doubled: 6 },
   experts: { steps: 10, layers: [{ layer: 1, loads: [1, 0.5, 0, 2.5] }] },
+  layout: 'pp 1 × dp 2 × tp 1, ep 2, zero 1 on m0, m1',
+  relayouts: [
+    {
+      id: 'a1',
+      kind: 'drain',
+      by: 'ada@gpu-1',
+      what: 'drain m2',
+      state: 'done',
+      step: 900,
+      from: 'pp 1 × dp 3 × tp 1, ep 1, zero 1 on m0, m1, m2',
+      to: 'pp 1 × dp 2 × tp 1, ep 2, zero 1 on m0, m1',
+      pauseMs: 2140,
+      problem: null,
+    },
+  ],
   ...rest,
 });
 
@@ -58,6 +73,8 @@ test('status: a running run in sentences', (t) => {
     'held-out     2.4000',
     'checkpoint   step 1000, 41s ago: runs/quickstart/step-001000',
     'losses       1, 1 recovered from; last: worker/1 was lost (signal SIGKILL) in step 300; it held stage/pp0/dp1; recovering',
+    'layout       pp 1 × dp 2 × tp 1, ep 2, zero 1 on m0, m1',
+    'relayouts    drain m2: step 901 opened after 2.1 s in the new layout, pp 1 × dp 2 × tp 1, ep 2, zero 1 on m0, m1',
     'second copy  6 of 8 shards; the rest come back from the last checkpoint',
     'workers      3 on 2 machines: worker/0 up, worker/1 restarting (life 2), worker/2 silent for 9s',
     'actors       2 expert serving, 2 stage forwarding',

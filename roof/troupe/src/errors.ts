@@ -90,6 +90,14 @@ export class RelayoutBusyError extends TroupeError {
   }
 }
 
+/** A run cannot go on without a machine that it is asked to leave. */
+export class DrainError extends TroupeError {
+  override readonly name = 'DrainError';
+  constructor(machine: string, reason: string) {
+    super('TROUPE_DRAIN', `the run cannot go on without ${machine}: ${reason}`, { details: { machine } });
+  }
+}
+
 /** The documents are not those that a checkpoint was trained on. */
 export class DataChangedError extends TroupeError {
   override readonly name = 'DataChangedError';

@@ -49,6 +49,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_SCALING_LAW: exitCodes.usage,
   TROUPE_SCALING_RUNS: exitCodes.usage,
   TROUPE_RUN_MISSING: exitCodes.usage,
+  TROUPE_DRAIN: exitCodes.topology,
   TROUPE_LAUNCHER: exitCodes.usage,
   TROUPE_KEY: exitCodes.usage,
   TROUPE_DIAL_REFUSED: exitCodes.usage,

@@ -1,5 +1,6 @@
 import type { RunStatus } from 'troupe/control';
 import { count, duration, nats, percent } from '../run/numbers.ts';
+import { describeRelayout } from '../run/relayout-words.ts';
 import { dead } from './load-bars.ts';
 import { doings, presence, presences } from './node-states.ts';
 
@@ -65,6 +66,22 @@ function nodeLines({ nodes }: RunStatus): readonly string[] {
   return [`workers      ${nodes.length} on ${on}: ${listed}`, `actors       ${doings(nodes) || 'starting'}`];
 }
 
+/** Relayouts that are listed. */
+const RELAYOUTS_LISTED = 3;
+
+/** The layout, and what it was before. */
+function layoutLines({ layout, relayouts }: RunStatus): readonly string[] {
+  if (layout === null) return [];
+  const listed = relayouts.slice(-RELAYOUTS_LISTED).toReversed();
+  return [
+    `layout       ${layout}`,
+    ...listed.map(
+      (each, index) =>
+        `${index === 0 ? 'relayouts    ' : '             '}${each.state === 'open' ? 'now: ' : ''}${describeRelayout(each)}`,
+    ),
+  ];
+}
+
 /** A running run, for people. */
 export function statusLines(status: RunStatus): readonly string[] {
   const { name, state, pid, host, since, seconds, task, evalLoss, waits, experts, openSeconds, secondsLeft } =
@@ -79,6 +96,7 @@ export function statusLines(status: RunStatus): readonly string[] {
     ...(evalLoss === null ? [] : [`held-out     ${nats(evalLoss)}`]),
     `checkpoint   ${checkpointWords(status)}`,
     `losses       ${lossesWords(status)}`,
+    ...layoutLines(status),
     `second copy  ${copiesWords(status.copies)}`,
     ...nodeLines(status),
     ...(experts.layers.length === 0 ? [] : [`experts      ${expertWords(status)}`]),

@@ -1,6 +1,15 @@
 import type { RunEvent } from '@troupe/telemetry';
-import { BoundedLog, boundLog, CONSOLE, ControlServer, RunBoard } from 'troupe/control';
-import type { Launch } from 'troupe/launch';
+import { TroupeError } from '@troupe/core';
+import {
+  askWords,
+  BoundedLog,
+  boundLog,
+  CONSOLE,
+  ControlServer,
+  RunBoard,
+  type RelayoutRequest,
+} from 'troupe/control';
+import { askedRelayout, layoutWords, type Launch } from 'troupe/launch';
 import { Progress } from './progress.ts';
 import type { Tally } from './tally.ts';
 
@@ -32,6 +41,7 @@ export class OperatedRun {
   readonly #logs = new Map<string, BoundedLog>();
   readonly #progress: Progress;
   #server: ControlServer | null = null;
+  #run: Launch | null = null;
   #bounding: NodeJS.Timeout | null = null;
 
   constructor(options: OperatedRunOptions) {
@@ -64,6 +74,7 @@ export class OperatedRun {
           this.say(how.now ? 'told to end now, by troupe stop' : 'told to end, by troupe stop');
           stop(how);
         },
+        relayout: (request) => this.#relayout(request),
         failed,
       });
     } catch (error) {
@@ -72,7 +83,22 @@ export class OperatedRun {
   }
 
   attach(run: Launch): void {
-    this.#board.attach(() => run.look());
+    this.#run = run;
+    this.#board.attach({
+      look: () => run.look(),
+      layout: () => layoutWords(run.topology),
+      relayouts: () => run.relayouts,
+    });
+  }
+
+  async #relayout(request: RelayoutRequest): Promise<unknown> {
+    const words = askWords(request.ask);
+    if (!request.dryRun) this.say(`${words}, asked by ${request.by} (${request.id})`);
+    if (this.#run === null)
+      throw new TroupeError('TROUPE_CONTROL_BUSY', `the run starts; ask for '${words}' when it has begun`, {
+        retryable: true,
+      });
+    return askedRelayout(this.#run, request);
   }
 
   hear(event: RunEvent): void {

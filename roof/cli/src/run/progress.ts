@@ -1,6 +1,7 @@
 import type { RunEvent, StepEvent, WaitingEvent } from '@troupe/telemetry';
 import { count, duration, nats, percent } from './numbers.ts';
 import type { Tally } from './tally.ts';
+import { describeRelayout } from './relayout-words.ts';
 import { describeProgress } from './task-progress.ts';
 
 /** Plain output shows about so many steps of a run. */
@@ -70,6 +71,7 @@ export class Progress {
       this.line(
         `step ${event.step}: ${count(event.moved)} experts sit in other groups; the fullest ones get ${(event.gain * 100).toFixed(0)} % fewer rows`,
       );
+    else if (event.event === 'relayout') this.line(describeRelayout(event));
     else if (event.event === 'recovered') {
       const { worker, ms, from, step, repeatedSteps } = event;
       const again =

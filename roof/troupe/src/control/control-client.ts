@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { TroupeError } from '@troupe/core';
 import type { ControlPlace } from './control-file.ts';
-import { ControlError, type ControlAnswer, type ControlRequest } from './request.ts';
+import { ControlError, type ControlAnswer, type ControlRequest, type RelayoutRequest } from './request.ts';
 import type { RunStatus } from './run-status.ts';
 
 /** A run answers between two turns; one that is stopped, or on a machine without memory, does not. */
@@ -63,6 +63,12 @@ export class ControlClient {
   /** Asks it to finish its step, write a checkpoint and end; with `now` to end at once. */
   async stop(now: boolean): Promise<void> {
     await this.#ask({ do: 'stop', now }, this.#place.operate);
+  }
+
+  /** Asks for another layout, or what it would change: the answer says that it has begun, or what came of it before. */
+  async relayout(request: Omit<RelayoutRequest, 'do'>): Promise<unknown> {
+    const { relayout } = await this.#ask({ do: 'relayout', ...request }, this.#place.operate);
+    return relayout;
   }
 
   close(): void {

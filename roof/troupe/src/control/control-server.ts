@@ -6,7 +6,13 @@ import { TroupeError } from '@troupe/core';
 import { makeSocketFolder } from '../launch/socket-folder.ts';
 import { ownIdentity } from '../ports/process-identity.ts';
 import { removeControlFile, writeControlFile, type ControlPlace } from './control-file.ts';
-import { readRequest, requestBytesMax, type ControlAnswer, type ControlRequest } from './request.ts';
+import {
+  readRequest,
+  requestBytesMax,
+  type ControlAnswer,
+  type ControlRequest,
+  type RelayoutRequest,
+} from './request.ts';
 
 /** Connections at a time: a screen each, and a few commands. */
 export const clientsMax = 16;
@@ -23,6 +29,8 @@ export interface ControlServerOptions {
   /** What a look answers; JSON. */
   readonly status: () => unknown;
   readonly stop: (how: { readonly now: boolean }) => void;
+  /** Answers when it is refused, or begun; JSON. @throws {TroupeError} why it is refused */
+  readonly relayout: (request: RelayoutRequest) => Promise<unknown>;
   /** Of what else went wrong than a client. */
   readonly failed: (error: Error) => void;
   /** Default: the limits above. */
@@ -34,7 +42,7 @@ export interface ControlServerOptions {
  *
  * A unix socket in a folder that only this user can enter; `control.json` in the run folder says where it is, and holds its tokens.
  *
- * CTL-1: no client disturbs a run: there are at most sixteen, a question has at most 4 KiB, one answer at a time waits for its reader, five
+ * CTL-1: no client disturbs a run: there are at most sixteen, a question has at most 256 KiB, one answer at a time waits for its reader, five
  * seconds, and answers are made five times a second at most.
  * CTL-2: nothing is done without a token of this run, and nothing changed with one that may only look.
  * CTL-3: `control.json` appears whole and readable by this user alone, and goes with the run; one that stayed names a process that is gone.
@@ -144,7 +152,12 @@ export class ControlServer {
       return false;
     }
     try {
-      const answer = this.#carryOut(readRequest(line, this.#place));
+      const request = readRequest(line, this.#place);
+      if (request.do === 'relayout') {
+        void this.#layOut(socket, request);
+        return true;
+      }
+      const answer = this.#carryOut(request);
       // One that asks on and does not read is over, before its answers fill the memory.
       if (socket.writableLength > 0) {
         socket.destroy();
@@ -159,7 +172,19 @@ export class ControlServer {
     }
   }
 
-  #carryOut(request: ControlRequest): string {
+  /** It answers later; the socket may be gone by then. */
+  async #layOut(socket: Socket, request: RelayoutRequest): Promise<void> {
+    try {
+      const relayout = await this.#options.relayout(request);
+      if (!socket.write(lineOf({ ok: true, relayout }))) this.#awaitReader(socket);
+    } catch (error) {
+      const { code, message } =
+        error instanceof TroupeError ? error : new TroupeError('TROUPE_UNKNOWN', String(error));
+      this.#refuse(socket, code, message);
+    }
+  }
+
+  #carryOut(request: Exclude<ControlRequest, RelayoutRequest>): string {
     if (request.do === 'stop') {
       this.#options.stop({ now: request.now });
       return lineOf({ ok: true });

@@ -35,15 +35,20 @@ async function serverOf(
 ) {
   const folder = folderOf(t);
   const stops: boolean[] = [];
+  const asked: string[] = [];
   const server = await ControlServer.open({
     folder,
     status,
     stop: ({ now }) => stops.push(now),
+    relayout: ({ id }) => {
+      asked.push(id);
+      return Promise.resolve({ id, state: 'open' });
+    },
     failed: (error) => t.fail(error.message),
     limits: { slowMs: slow },
   });
   t.teardown(() => server.close());
-  return { folder, server, stops };
+  return { folder, server, stops, asked };
 }
 
 /** What a connection has said when it is closed. */
@@ -86,9 +91,30 @@ test('control: CTL-2 a token of another run does nothing, one to look stops noth
   const ask = (question: object): Promise<string> => closedAfter(place, `${JSON.stringify(question)}\n`);
   for (const token of [undefined, '', 'x', `${place.operate}x`, 7, null])
     t.regex(await ask({ token, do: 'stop' }), /TROUPE_CONTROL_DENIED/);
-  t.regex(await ask({ token: place.view, do: 'stop' }), /DENIED.*may look at the run and not stop it/);
+  t.regex(await ask({ token: place.view, do: 'stop' }), /DENIED.*may look at the run and change nothing/);
   t.deepEqual(stops, []);
   t.deepEqual(readRequest(JSON.stringify({ token: place.operate, do: 'status' }), place), { do: 'status' });
+});
+
+test('control: CTL-2 another layout takes the operate token, and is a question of its own', async (t) => {
+  const { server, asked } = await serverOf(t);
+  const { place } = server;
+  const ask = { kind: 'drain', machine: 'm1' } as const;
+  const request = { id: 'a', by: 'ada@gpu-1', dryRun: false, ask };
+  const viewer = await ControlClient.open({ ...place, operate: place.view });
+  await t.throwsAsync(viewer.relayout(request), { code: 'TROUPE_CONTROL_DENIED', message: /operate token/u });
+  await t.throwsAsync(viewer.relayout(request), { code: 'TROUPE_CONTROL_UNREACHABLE' });
+  t.deepEqual(asked, []);
+  const client = await ControlClient.open(place);
+  t.deepEqual(await client.relayout(request), { id: 'a', state: 'open' });
+  t.deepEqual(asked, ['a']);
+  client.close();
+  for (const wrong of [{ ask: { kind: 'drain' } }, { id: 'x'.repeat(200) }, { by: '' }, { dryRun: 1 }])
+    t.throws(
+      () =>
+        readRequest(JSON.stringify({ token: place.operate, do: 'relayout', ...request, ...wrong }), place),
+      { code: 'TROUPE_CONTROL_REQUEST' },
+    );
 });
 
 test('control: CTL-1 garbage, endless questions and too many clients disturb nobody', async (t) => {
@@ -97,7 +123,7 @@ test('control: CTL-1 garbage, endless questions and too many clients disturb nob
   t.regex(await closedAfter(place, 'GET / HTTP/1.1\r\n\r\n'), /TROUPE_CONTROL_REQUEST.*no JSON object/);
   t.regex(await closedAfter(place, 'null\n'), /TROUPE_CONTROL_DENIED/);
   t.regex(await closedAfter(place, '\u0000\u{fffd}{]\n'), /TROUPE_CONTROL_REQUEST/);
-  t.regex(await closedAfter(place, 'x'.repeat(requestBytesMax + 1)), /at most 4096 bytes/);
+  t.regex(await closedAfter(place, 'x'.repeat(requestBytesMax + 1)), /at most 262144 bytes/);
   const both = JSON.stringify({ token: place.view, do: 'launch' });
   t.regex(await closedAfter(place, `${both}\n`), /expected \{ do: 'status' \}/);
   const open = await Promise.all(Array.from({ length: clientsMax }, () => ControlClient.open(place)));

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { RunEvent, StepEvent } from '@troupe/telemetry';
 import type { RunLook } from '../run/run-view.ts';
+import type { RelayoutRecord } from '../relayout/relayout.ts';
 import type { RunStatus } from './run-status.ts';
 
 /** Steps by which the time left is told. */
@@ -15,6 +16,16 @@ export interface BoardOptions {
   readonly isStopping: () => boolean;
   /** Monotonic. */
   readonly nowMs: () => number;
+}
+
+/** Relayouts that a look tells. */
+const RELAYOUTS_TOLD = 16;
+
+/** What a run says when it is asked. */
+export interface BoardLooks {
+  readonly look: () => RunLook | null;
+  readonly layout: () => string;
+  readonly relayouts: () => readonly RelayoutRecord[];
 }
 
 const finite = (value: number | null | undefined): number | null =>
@@ -35,7 +46,7 @@ export class RunBoard {
   #losses = 0;
   #recoveries = 0;
   #lastFault: string | null = null;
-  #look: () => RunLook | null = () => null;
+  #looks: BoardLooks | null = null;
 
   constructor(options: BoardOptions) {
     this.#options = options;
@@ -43,8 +54,8 @@ export class RunBoard {
   }
 
   /** The run that it shows, once there is one. */
-  attach(look: () => RunLook | null): void {
-    this.#look = look;
+  attach(looks: BoardLooks): void {
+    this.#looks = looks;
   }
 
   hear(event: RunEvent): void {
@@ -71,7 +82,7 @@ export class RunBoard {
     const last = this.#last;
     const step = last?.step ?? first;
     const pace = this.#paces.reduce((sum, each) => sum + each, 0) / this.#paces.length;
-    const look = this.#look();
+    const look = this.#looks?.look() ?? null;
     return {
       state: isStopping() ? 'stopping' : this.#isStarting ? 'starting' : 'running',
       name,
@@ -105,6 +116,8 @@ export class RunBoard {
       waits: look?.waits ?? [],
       copies: look?.copies ?? { shards: 0, doubled: 0 },
       experts: look?.experts ?? { steps: 0, layers: [] },
+      layout: this.#looks?.layout() ?? null,
+      relayouts: this.#looks?.relayouts().slice(-RELAYOUTS_TOLD) ?? [],
     };
   }
 

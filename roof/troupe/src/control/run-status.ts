@@ -1,3 +1,4 @@
+import type { RelayoutRecord } from '../relayout/relayout.ts';
 import type { RunLook } from '../run/run-view.ts';
 
 /** What a running run is doing. Fields may be added, never changed. */
@@ -40,4 +41,8 @@ export interface RunStatus {
   /** Shards of the model's state, and those of them that a second worker holds too. */
   readonly copies: RunLook['copies'];
   readonly experts: RunLook['experts'];
+  /** What it is in, in words; null before it is known. */
+  readonly layout: string | null;
+  /** The newest sixteen of this run folder, the newest last; one that is under way is `open`. */
+  readonly relayouts: readonly RelayoutRecord[];
 }

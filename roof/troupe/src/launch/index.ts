@@ -2,6 +2,9 @@
 export { surviveClosedTerminal } from './closed-terminal.ts';
 export * from './launch.ts';
 export type { LaunchOptions } from './launch-options.ts';
+export { askedRelayout } from '../relayout/asked-relayout.ts';
+export { diffRelayout } from '../relayout/relayout-diff.ts';
+export { layoutWords } from '../relayout/relayout.ts';
 export type { Launcher } from '../machines/launcher.ts';
 export {
   isSshHost,

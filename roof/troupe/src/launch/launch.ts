@@ -49,10 +49,13 @@ export interface Launch {
    * layout that does not come to its first step gives way to the one before.
    *
    * @param next - the same run: what decides its numbers is equal
+   * @param begun - called when it lasts in the run folder that it was asked for
    * @throws {TroupeError} TROUPE_RESUME_DIFFERS, TROUPE_NOT_BUILT, TROUPE_MACHINE_MEMORY · {RelayoutBusyError} TROUPE_RELAYOUT_BUSY, of
    * another one · {RunEndedError} TROUPE_RUN_ENDED; nothing was done then
    */
-  relayout(next: ResolvedTopology, why: RelayoutReason): Promise<RelayoutOutcome>;
+  relayout(next: ResolvedTopology, why: RelayoutReason, begun?: () => void): Promise<RelayoutOutcome>;
+  /** The topology that it would go on with: the same, with the data that it has opened. @throws {TroupeError} as {@link relayout} */
+  checkedRelayout(next: ResolvedTopology): ResolvedTopology;
   /** The layout that it is in. */
   readonly topology: ResolvedTopology;
   /** Relayouts of its folder, the newest last. */

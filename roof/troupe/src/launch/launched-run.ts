@@ -12,7 +12,7 @@ import { partPaths, Recorder } from '../profile/recorder.ts';
 import { openRunData, type RunData } from '../run-data.ts';
 import { exitCodes, type RunResult } from '../run-result.ts';
 import { AfterLoss } from '../relayout/after-loss.ts';
-import { mustFollow } from '../relayout/must-follow.ts';
+import { keepingOpened, mustFollow } from '../relayout/must-follow.ts';
 import type { RelayoutList } from '../relayout/relayout-list.ts';
 import type { RelayoutOutcome, RelayoutReason, RelayoutRecord } from '../relayout/relayout.ts';
 import { Relayouts } from '../relayout/relayouts.ts';
@@ -108,10 +108,18 @@ export class LaunchedRun {
     });
   }
 
-  async relayout(next: ResolvedTopology, why: RelayoutReason): Promise<RelayoutOutcome> {
+  async relayout(
+    next: ResolvedTopology,
+    why: RelayoutReason,
+    begun: () => void = () => {},
+  ): Promise<RelayoutOutcome> {
+    return this.#relayouts.ask(this.checkedRelayout(next), why, begun);
+  }
+
+  checkedRelayout(next: ResolvedTopology): ResolvedTopology {
     assert(this.#choices !== null, 'a launch that began has choices');
     mustFollow({ present: this.topology, next }, this.#options, this.#choices);
-    return this.#relayouts.ask(next, why);
+    return keepingOpened(this.topology, next);
   }
 
   stop(reason: StopReason): void {

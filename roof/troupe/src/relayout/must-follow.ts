@@ -1,5 +1,5 @@
 import { NotBuiltError } from '@troupe/core';
-import { diffTrajectory, type ResolvedTopology } from '@troupe/topology';
+import { diffTrajectory, resolveTopology, type ResolvedTopology } from '@troupe/topology';
 import { ResumeDiffersError } from '../errors.ts';
 import { jobOf, type RunChoices } from '../job.ts';
 import { mustFit } from '../machine-memory.ts';
@@ -35,4 +35,20 @@ export function mustFollow(
     );
   jobOf(next, choices);
   if (next.launcher === null) mustFit(next, 'launch');
+}
+
+/**
+ * The same with what a run has opened once and keeps: its data, its name, its folder.
+ *
+ * @param next - that follows the present topology, so that its data are the same
+ */
+export function keepingOpened(present: ResolvedTopology, next: ResolvedTopology): ResolvedTopology {
+  const { name, data, checkpoint, metrics } = present.file;
+  const kept = { ...next.checkpoint, dir: checkpoint.dir };
+  const { source } = present;
+  return {
+    ...resolveTopology({ ...next.file, name, data, metrics, checkpoint: kept }),
+    source,
+    data: present.data,
+  };
 }

@@ -1,4 +1,4 @@
-import type { Storage } from '@troupe/core';
+import { parentFolder, storagePath, type Storage } from '@troupe/core';
 import type { RelayoutRecord } from './relayout.ts';
 
 /** Beside the checkpoints of a run. */
@@ -48,10 +48,15 @@ export class RelayoutList {
     const records = [...others, record].slice(-MOST_KEPT);
     const bytes = new TextEncoder().encode(`${JSON.stringify({ format: 1, relayouts: records })}\n`);
     this.#records = records;
-    const written = this.#writing.then(() => this.#storage.writeAtomic(this.#path, bytes));
+    const written = this.#writing.then(() => this.#write(bytes));
     // One that fails is its own matter: the next one writes all.
     this.#writing = written.catch(() => {});
     await written;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await this.#storage.makeFolder(parentFolder(storagePath(this.#path)));
+    await this.#storage.writeAtomic(this.#path, bytes);
   }
 }
 

@@ -89,9 +89,14 @@ export class Relayouts {
   /**
    * Asks for another layout, which the caller has found to be one of the same run.
    *
+   * @param recorded - called when it lasts on the disk
    * @throws {RelayoutBusyError} TROUPE_RELAYOUT_BUSY · {@link RunEndedError} TROUPE_RUN_ENDED
    */
-  ask(next: ResolvedTopology, why: RelayoutReason): Promise<RelayoutOutcome> {
+  ask(
+    next: ResolvedTopology,
+    why: RelayoutReason,
+    recorded: () => void = () => {},
+  ): Promise<RelayoutOutcome> {
     const open = this.#open;
     if (open?.why.id === why.id) return open.outcome;
     const known = this.#ports.list?.find(why.id) ?? null;
@@ -99,7 +104,7 @@ export class Relayouts {
     if (open !== null) throw new RelayoutBusyError(open.why.what, open.why.id);
     if (this.#isOver) throw new RunEndedError(`${why.what} came too late`);
     const begun = this.#begin(next, why, 'recording');
-    void this.#record(begun);
+    void this.#record(begun, recorded);
     return begun.outcome;
   }
 
@@ -175,7 +180,7 @@ export class Relayouts {
   }
 
   /** RLY-2. */
-  async #record(open: Open): Promise<void> {
+  async #record(open: Open, recorded: () => void): Promise<void> {
     try {
       await this.#put(open, 'open');
     } catch (error) {
@@ -184,6 +189,7 @@ export class Relayouts {
       return;
     }
     if (this.#open !== open) return;
+    recorded();
     open.phase = 'saving';
     this.#report(open, 'open');
     this.#save();
