@@ -7,14 +7,10 @@ const seconds = (ms: number | null): string => (ms === null ? '' : ` after ${(ms
 
 /** A relayout for people: what changed, why, and how long the pause was. */
 export function describeRelayout({ state, what, by, from, to, step, pauseMs, problem }: Relayout): string {
-  switch (state) {
-    case 'open':
-      return `${what} (${by}): from ${from} to ${to}; the run saves first`;
-    case 'done':
-      return `${what}: step ${count(step + 1)} opened${seconds(pauseMs)} in the new layout, ${to}`;
-    case 'returned':
-      return `${what}: the new layout did not come to its first step (${problem?.message ?? ''}); step ${count(step + 1)} opened${seconds(pauseMs)} in the old one, ${from}`;
-    case 'dropped':
-      return `${what}: dropped, ${problem === null ? 'the run ended before' : problem.message}`;
-  }
+  if (state === 'open') return `${what} (${by}): from ${from} to ${to}; the run saves first`;
+  const opened = `step ${count(step + 1)} opened${seconds(pauseMs)}`;
+  if (state === 'done') return `${what}: ${opened} in the new layout, ${to}`;
+  if (state === 'dropped')
+    return `${what}: dropped, ${problem === null ? 'the run ended before' : problem.message}`;
+  return `${what}: the new layout did not come to its first step (${problem?.message ?? ''}); ${opened} in the old one, ${from}`;
 }

@@ -54,7 +54,9 @@ async function playOf(afterFailure: AfterFailure = () => null) {
 /** Asks, and waits until that is recorded. */
 async function ask(relayouts: Relayouts, next: ResolvedTopology, id: string) {
   let outcome: Promise<RelayoutOutcome> | null = null;
-  await new Promise<void>((resolve) => (outcome = relayouts.ask(next, why(id), resolve)));
+  await new Promise<void>((resolve) => {
+    outcome = relayouts.ask(next, why(id), resolve);
+  });
   assert(outcome !== null, 'it was asked');
   // In an object: who awaits this does not wait for that.
   return { outcome: outcome as Promise<RelayoutOutcome> };
