@@ -14,6 +14,7 @@ import { mountOptimizer } from './optimizer/index.ts';
 import { Shard } from './optimizer/shard.ts';
 import { ShardMemory } from './optimizer/shard-memory.ts';
 import { mountPass } from './pass/index.ts';
+import { mountPart, type PartOptions } from './part/index.ts';
 import { Passes } from './passes.ts';
 import { mountStage } from './stage/index.ts';
 import { hearingOrder } from './roster.ts';
@@ -145,7 +146,7 @@ export function mountStoreBesideLead(lead: ActorSystem, job: Job, store: Omit<St
  * Mounts the agent of a machine.
  *
  * @param options - `life`: above 1 it takes the place of a lost one; `store`: the sink of checkpoints, on the first machine; `lead`: it
- * restarts the lead
+ * restarts the lead; `part`: where its shards save, while machines write parts
  */
 export function mountAgent(
   system: ActorSystem,
@@ -155,10 +156,13 @@ export function mountAgent(
     readonly life?: number;
     readonly store?: Omit<StoreOptions, 'job'>;
     readonly lead?: LeadRestarts;
+    readonly part?: Pick<PartOptions, 'storage' | 'folder'>;
   },
 ): void {
-  const { machine, life = 1, store, lead } = options;
+  const { machine, life = 1, store, lead, part } = options;
   const port = lead === undefined ? {} : { lead };
   system.mount(addresses.agent(machine), escalate, mountMachineAgent(job, { machine, life, ...port }));
   if (store !== undefined) system.mount(addresses.store(machine), escalate, mountStore({ ...store, job }));
+  if (part !== undefined)
+    system.mount(addresses.part(machine), escalate, mountPart({ ...part, job, machine, life }));
 }

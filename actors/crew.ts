@@ -64,6 +64,12 @@ export function crewOf(layout: Layout, machine: number): Crew {
   };
 }
 
+/** Machines that have a part of a checkpoint. */
+export const partMachines = ({ layout }: { readonly layout: Layout }): readonly number[] =>
+  Array.from({ length: layout.machines.count }, (_, machine) => machine).filter(
+    (machine) => crewOf(layout, machine).shards.length > 0,
+  );
+
 /** Shards and the copies of shards: all that carries out a decision. */
 export const holdersOf = ({ shards, wards }: Crew): readonly Member[] => [...shards, ...wards];
 

@@ -50,6 +50,8 @@ export interface Job {
   readonly evaluationSequences: number;
   /** Steps between checkpoints; 0: only at the end; -1: never. */
   readonly checkpointEvery: number;
+  /** Every machine writes its part of a checkpoint to the disk that all of them share; absent: pieces go to the lead's store. */
+  readonly parts?: boolean;
   /** Fewest steps between two dealings of experts by load; absent: they stay where the layout has them. */
   readonly dealEvery?: number;
   /**

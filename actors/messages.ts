@@ -17,6 +17,7 @@ import { courierMessages } from './courier/messages.ts';
 import { choiceMessages } from './gate/messages.ts';
 import { leadMessages } from './lead-messages.ts';
 import { movingMessages } from './optimizer/messages.ts';
+import { partMessages } from './part/messages.ts';
 import { matricesMessages } from './pass/messages.ts';
 import { linkMessages } from './supervisor/messages.ts';
 import { recoveryMessages } from './trainer/messages.ts';
@@ -67,6 +68,7 @@ export const messages = {
   ...courierMessages,
   ...choiceMessages,
   ...matricesMessages,
+  ...partMessages,
   ...movingMessages,
   ...leadMessages,
   ...linkMessages,
@@ -408,7 +410,7 @@ export const messages = {
   }),
   'snapshot.slice': message({
     from: ['optimizer'],
-    to: ['store'],
+    to: ['store', 'part'],
     says: 'A part of a tensor for the checkpoint.',
     fenced: true,
     body: { name: text, offset: number, ...rows },
@@ -416,7 +418,7 @@ export const messages = {
   }),
   'snapshot.sent': message({
     from: ['optimizer'],
-    to: ['store'],
+    to: ['store', 'part'],
     says: 'So many parts make up the slice of this shard.',
     fenced: true,
     body: { pieces: number },

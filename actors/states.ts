@@ -5,6 +5,7 @@ import { feederMachine } from './feeder/machine.ts';
 import { gateMachine } from './gate/machine.ts';
 import { optimizerMachine } from './optimizer/machine.ts';
 import { passMachine } from './pass/machine.ts';
+import { partMachine } from './part/machine.ts';
 import { stageMachine } from './stage/machine.ts';
 import { storeMachine } from './store/machine.ts';
 import { supervisorMachine } from './supervisor/machine.ts';
@@ -39,5 +40,6 @@ export const roleStates: Readonly<Record<string, readonly string[]>> = {
   ward: leafStates(wardMachine),
   courier: leafStates(courierMachine),
   store: leafStates(storeMachine),
+  part: leafStates(partMachine),
   supervisor: leafStates(supervisorMachine),
 };

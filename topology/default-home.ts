@@ -69,6 +69,7 @@ export function defaultHome(topology: ResolvedTopology): (address: Address) => N
         return leadNode;
       case 'agent/m':
       case 'store/m':
+      case 'part/m':
         return a < machines.length ? agentNodeOf(a) : null;
       case 'feeder/dp':
         return worker({ pp: 0, dp: a, tp: 0 });

@@ -1,4 +1,5 @@
 import { assert } from '@troupe/core';
+import { addresses } from '@troupe/topology/layout';
 import { agentFor } from '../crew.ts';
 import type { OptimizerEffects } from './machine.ts';
 import type { ShardParts } from './shard-parts.ts';
@@ -11,7 +12,10 @@ type ApplyingEffects = Pick<OptimizerEffects, 'apply' | 'publish' | 'acceptSprea
 export function applyingEffects(self: OptimizerSelf, parts: ShardParts): ApplyingEffects {
   const { shard, memory, distribution } = parts;
   const { device, job } = shard.worker;
-  const store = job.layout.storeOf(shard.rank);
+  const store =
+    job.parts === true
+      ? addresses.part(job.layout.machineOf(shard.worker.rank))
+      : job.layout.storeOf(shard.rank);
   const agent = agentFor(job.layout, shard.worker.rank);
   return {
     apply: ({ step, body }, { version, attempt }) => {

@@ -1,4 +1,5 @@
 import { mountOf, type Mount } from '@troupe/runtime';
+import { partMachines } from '../crew.ts';
 import { storeEffects } from './effects.ts';
 import { fencedByStore, type StoreSelf } from './events.ts';
 import { storeMachine, type StoreContext } from './machine.ts';
@@ -10,7 +11,7 @@ export type { StoreOptions } from './options.ts';
 export function mountStore(options: StoreOptions): Mount {
   return mountOf((self: StoreSelf) => ({
     machine: storeMachine,
-    input: undefined,
+    input: { numParts: options.job.parts === true ? partMachines(options.job).length : null },
     effects: storeEffects(self, options),
     epoch: ({ attempt }: StoreContext) => ({ step: 0, attempt }),
     fenced: fencedByStore,

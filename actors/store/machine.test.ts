@@ -103,6 +103,15 @@ test('store: STO-2, an abandoned attempt throws away what lacks pieces and finis
   }
 });
 
+test('store: STO-6, where machines write parts, the checkpoint is made when the last of them has its own, or says why not', (t) => {
+  const play = new Play(storeMachine, { numParts: 2 });
+  t.deepEqual(play.send('checkpoint.begin', { step: 4, body: { numShards: 7 } }), ['open']);
+  t.deepEqual(play.send('part.written', { body: { machine: 1 } }), ['takePart']);
+  t.is(play.state, 'gathering');
+  t.deepEqual(play.send('part.failed', { body: { machine: 0 } }), ['losePart', 'finish']);
+  t.is(play.state, 'writing');
+});
+
 test('store: answers reads in every state', (t) => {
   const play = new Play(storeMachine);
   t.deepEqual(play.send('slices.read'), ['readSlice']);

@@ -6,8 +6,10 @@ export interface StoreContext {
   readonly step: number;
   /** Attempt whose pieces count. */
   readonly attempt: number;
+  /** Machines that write a part each; null: shards send their pieces here. */
+  readonly numParts: number | null;
   readonly numShards: number;
-  /** Shards that have said how many pieces they sent. */
+  /** Shards, or machines, that have said how many pieces they sent. */
   readonly sent: number;
   /** Pieces that these announced, and pieces that have come. */
   readonly announced: number;
@@ -20,6 +22,8 @@ export const storeActions = {
   refuseSlice: on('slice.failed'),
   open: on('checkpoint.begin'),
   put: on('snapshot.slice'),
+  takePart: on('part.written'),
+  losePart: on('part.failed'),
   finish: always,
   reportWritten: on('checkpoint.finished'),
   reportBroken: on('checkpoint.broken'),
@@ -44,9 +48,14 @@ const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
  * says that it reads no shard's memory any more.
  */
 export const storeMachine = setup({
-  types: { context: {} as StoreContext, events: {} as StoreEvent },
+  types: {
+    context: {} as StoreContext,
+    events: {} as StoreEvent,
+    input: {} as Pick<StoreContext, 'numParts'> | undefined,
+  },
   actions: {
     ...storeActions,
+    countSent: assign({ sent: ({ context }) => context.sent + 1 }),
     takeAttempt: assign({ attempt: ({ event }) => event.attempt }),
   },
   guards: {
@@ -54,7 +63,13 @@ export const storeMachine = setup({
   },
 }).createMachine({
   id: 'store',
-  context: { step: 0, attempt: 0, numShards: 0, ...nothingCame },
+  context: ({ input }) => ({
+    step: 0,
+    attempt: 0,
+    numParts: input?.numParts ?? null,
+    numShards: 0,
+    ...nothingCame,
+  }),
   initial: 'idle',
   on: {
     'slices.read': { actions: 'readSlice' },
@@ -70,6 +85,8 @@ export const storeMachine = setup({
     },
     // A shard's first pieces may overtake the trainer's word that a checkpoint begins.
     'snapshot.slice': { actions: ['put', assign({ received: ({ context }) => context.received + 1 })] },
+    'part.written': { actions: ['takePart', 'countSent'] },
+    'part.failed': { actions: ['losePart', 'countSent'] },
     'snapshot.sent': {
       actions: assign({
         sent: ({ context }) => context.sent + 1,
@@ -85,7 +102,7 @@ export const storeMachine = setup({
           actions: [
             assign({
               step: ({ event }) => event.step,
-              numShards: ({ event }) => event.body.numShards,
+              numShards: ({ context, event }) => context.numParts ?? event.body.numShards,
             }),
             'open',
           ],

@@ -22,6 +22,8 @@ export const addresses = {
   /** One a machine: it speaks for what lives there. */
   agent: (machine: number): Address => address(`agent/m${machine}`),
   store: (machine: number): Address => address(`store/m${machine}`),
+  /** The store of a machine, where each writes its part of a checkpoint. */
+  part: (machine: number): Address => address(`part/m${machine}`),
   feeder: ({ dp }: Pick<MeshPlace, 'dp'>): Address => address(`feeder/dp${dp}`),
   stage: ({ pp, dp, tp }: MeshPlace): Address => address(`stage/pp${pp}/dp${dp}/tp${tp}`),
   /** One for each slot of a stage. */

@@ -28,8 +28,25 @@ export function checkpointFolders(names: readonly string[]): readonly Checkpoint
   return folders.sort((a, b) => b.step - a.step || Number(a.isReplaced) - Number(b.isReplaced));
 }
 
-/** What a crash can leave behind and nobody needs. */
-export const isLeftover = (name: string): boolean => /^step-\d{6,}\.(?:partial|removing)$/u.test(name);
+/** What a crash can leave behind and nobody needs; parts of machines among it. */
+export const isLeftover = (name: string): boolean =>
+  /^step-\d{6,}(?:\.m\d+\.l\d+\.a\d+)?\.(?:partial|removing)$/u.test(name);
+
+/** Whose part of a checkpoint it is, and of when: a machine, the life of its agent, and the attempt. */
+export interface PartOf {
+  readonly step: number;
+  readonly machine: number;
+  readonly life: number;
+  readonly attempt: number;
+}
+
+/** Name of the folder in which a machine's store writes its part: `step-000300.m1.l1.a2.partial`. */
+export const partFolder = ({ step, machine, life, attempt }: PartOf): string =>
+  `${stepFolder(step)}.m${machine}.l${life}.a${attempt}${folderSuffix.partial}`;
+
+/** Whether a folder is what a machine's store has begun; its own is all that it may remove. */
+export const isPartOf = (name: string, machine: number): boolean =>
+  isLeftover(name) && name.split('.')[1] === `m${machine}`;
 
 /** `name` inside `folder`; the root of a storage is ''. */
 export const inFolder = (folder: string, name: string): string =>

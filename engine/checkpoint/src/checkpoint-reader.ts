@@ -20,8 +20,15 @@ import {
   type TensorGroup,
 } from './manifest.ts';
 import type { CheckpointTensor } from './file-plan.ts';
-import { headerJsonBytes, parseHeader, type SafetensorsHeader } from './safetensors-header.ts';
+import { headerJsonBytes, numElements, parseHeader, type SafetensorsHeader } from './safetensors-header.ts';
 import { floatsOf } from './safetensors.ts';
+import {
+  piecesWithin,
+  storedByFile,
+  storedId,
+  type FoundPiece,
+  type StoredTensor,
+} from './stored-tensors.ts';
 
 /** Bytes that are read at once while hashing. */
 const CHUNK_BYTES = 8 * 2 ** 20;
@@ -46,7 +53,9 @@ export class CheckpointReader {
   readonly #ownsHasher: boolean;
   readonly #headers: ReadonlyMap<string, SafetensorsHeader>;
   readonly #tensors: ReadonlyMap<string, ManifestTensor>;
-  /** Readers of the tensors' bytes, by the same ids. */
+  /** What lies in the files, by file. */
+  readonly #stored: ReadonlyMap<string, readonly StoredTensor[]>;
+  /** Readers of their bytes, by file and key. */
   readonly #bytes: ReadonlyMap<string, CheckedTensor>;
 
   /** Use {@link openCheckpoint}. */
@@ -63,10 +72,11 @@ export class CheckpointReader {
     this.#ownsHasher = hasher.isOwn;
     this.#headers = contents.headers;
     this.#tensors = new Map(contents.manifest.tensors.map((each) => [tensorId(each.name, each.group), each]));
+    this.#stored = storedByFile(contents.manifest);
     this.#bytes = new Map(
-      contents.manifest.tensors.map(({ name, group, file, key, sha256 }) => {
-        const tensor = { path: inFolder(folder, file), sha256, ...this.#place({ name, file, key }) };
-        return [tensorId(name, group), new CheckedTensor(storage, hasher.hasher, tensor)];
+      [...this.#stored.values()].flat().map(({ id, file, key, sha256 }) => {
+        const tensor = { path: inFolder(folder, file), sha256, ...this.#place({ file, key }) };
+        return [id, new CheckedTensor(storage, hasher.hasher, tensor)];
       }),
     );
   }
@@ -84,8 +94,7 @@ export class CheckpointReader {
     if (tensor === undefined) {
       throw new CheckpointMismatchError(this.folder, [`tensor '${name}' (${group}) is missing`]);
     }
-    const place = this.#place(tensor);
-    const size = place.lengthBytes / 4;
+    const size = numElements(tensor.shape);
     const count = length ?? size - elementOffset;
     assert(
       elementOffset >= 0 && count >= 0 && elementOffset + count <= size,
@@ -97,10 +106,19 @@ export class CheckpointReader {
         size,
       },
     );
-    const start = 4 * elementOffset;
-    const bytes = await this.#bytesOf(tensor).read({ start, end: start + 4 * count });
-    if (bytes === null) throw damagedParts(this.folder, [describe(tensor)]);
-    return floatsOf(bytes);
+    const end = elementOffset + count;
+    const [first, ...others] = piecesWithin(tensor, elementOffset, end);
+    if (first !== undefined && others.length === 0 && first.runs.length === 1)
+      return await this.#read(tensor, first);
+    const values = new Float32Array(count);
+    for (const found of first === undefined ? [] : [first, ...others]) {
+      const floats = await this.#read(tensor, found);
+      for (const run of found.runs) {
+        const at = run.from - found.from;
+        values.set(floats.subarray(at, at + run.end - run.start), run.start - elementOffset);
+      }
+    }
+    return values;
   }
 
   /** Bytes of `tokenizer.json`, or null when the checkpoint has none. */
@@ -169,33 +187,38 @@ export class CheckpointReader {
     if (this.#ownsHasher) await this.#hasher.close();
   }
 
-  #place(tensor: Pick<ManifestTensor, 'name' | 'file' | 'key'>): {
+  /** What was found of one piece, or of a tensor that lies in one. */
+  async #read(tensor: ManifestTensor, { file, key, from, to }: FoundPiece): Promise<Float32Array> {
+    const bytes = await this.#bytesOf(file, key).read({ start: 4 * from, end: 4 * to });
+    if (bytes === null) throw damagedParts(this.folder, [describe({ ...tensor, file })]);
+    return floatsOf(bytes);
+  }
+
+  #place({ file, key }: Pick<StoredTensor, 'file' | 'key'>): {
     readonly offsetBytes: number;
     readonly lengthBytes: number;
   } {
-    const place = this.#headers.get(tensor.file)?.tensors.get(tensor.key);
-    assert(place !== undefined, 'an open checkpoint has all tensors of its manifest', {
-      tensor: tensor.name,
-    });
+    const place = this.#headers.get(file)?.tensors.get(key);
+    assert(place !== undefined, 'an open checkpoint has all tensors of its manifest', { key });
     const { offsetBytes, lengthBytes } = place;
     return { offsetBytes, lengthBytes };
   }
 
-  #bytesOf(tensor: ManifestTensor): CheckedTensor {
-    const bytes = this.#bytes.get(tensorId(tensor.name, tensor.group));
-    assert(bytes !== undefined, 'every tensor of a manifest has its bytes', { tensor: tensor.name });
+  #bytesOf(file: string, key: string): CheckedTensor {
+    const bytes = this.#bytes.get(storedId(file, key));
+    assert(bytes !== undefined, 'every tensor of a manifest has its bytes', { key });
     return bytes;
   }
 
   async #damagedPartsOf(file: ManifestFile): Promise<readonly string[]> {
     const damaged: string[] = [];
     const whole = this.#hasher.open();
-    const tensors = this.manifest.tensors.filter((tensor) => tensor.file === file.name);
+    const tensors = this.#stored.get(file.name) ?? [];
     const places = tensors.map((tensor) => ({ tensor, place: this.#place(tensor) }));
     await this.#hashRange(file.name, 0, file.header?.sizeBytes ?? file.sizeBytes, [whole]);
     // Tensors tile the data of a file (its header was refused otherwise), so together they are the rest of it.
     for (const { tensor } of places.sort((a, b) => a.place.offsetBytes - b.place.offsetBytes))
-      if (!(await this.#bytesOf(tensor).check(whole))) damaged.push(describe(tensor));
+      if (!(await this.#bytesOf(tensor.file, tensor.key).check(whole))) damaged.push(describe(tensor));
     const sha256 = await this.#hasher.digest(whole);
     return damaged.length === 0 && sha256 !== file.sha256 ? [`file '${file.name}'`] : damaged;
   }
@@ -215,8 +238,8 @@ export class CheckpointReader {
   }
 }
 
-const describe = (tensor: ManifestTensor): string =>
-  `tensor '${tensor.name}' (${tensor.group}) in '${tensor.file}'`;
+const describe = ({ name, group, file }: Pick<StoredTensor, 'name' | 'group' | 'file'>): string =>
+  `tensor '${name}' (${group}) in '${file}'`;
 
 function damagedParts(folder: string, parts: readonly string[]): CheckpointDamagedError {
   const rest = parts.length > 8 ? ` and ${parts.length - 8} more` : '';
@@ -248,7 +271,7 @@ async function checkFiles(storage: Storage, folder: string, manifest: Manifest):
 async function readHeader(
   storage: Storage,
   folder: string,
-  manifest: Manifest,
+  tensors: readonly StoredTensor[],
   file: ManifestFile & { readonly header: NonNullable<ManifestFile['header']> },
   hasher: Hasher,
 ): Promise<SafetensorsHeader> {
@@ -274,7 +297,7 @@ async function readHeader(
     throw new CheckpointDamagedError(folder, error.message, { ...error.details }, error);
   }
   const keys = new Set(header.tensors.keys());
-  for (const tensor of manifest.tensors.filter((each) => each.file === name)) {
+  for (const tensor of tensors) {
     const found = header.tensors.get(tensor.key);
     if (found === undefined || !keys.delete(tensor.key)) {
       throw damaged(`tensor '${tensor.key}' is missing in '${name}'`, { tensor: tensor.name });
@@ -315,10 +338,12 @@ export async function openCheckpoint(
   try {
     await checkFiles(storage, path, manifest);
     const headers = new Map<string, SafetensorsHeader>();
+    const stored = storedByFile(manifest);
     for (const file of manifest.files) {
       const { header } = file;
       if (header === null) continue;
-      headers.set(file.name, await readHeader(storage, path, manifest, { ...file, header }, hasher));
+      const tensors = stored.get(file.name) ?? [];
+      headers.set(file.name, await readHeader(storage, path, tensors, { ...file, header }, hasher));
     }
     const isOwn = options.hasher === undefined;
     const reader = new CheckpointReader(storage, path, { manifest, headers }, { hasher, isOwn });

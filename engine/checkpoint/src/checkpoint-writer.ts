@@ -21,13 +21,11 @@ import {
   type ManifestTensor,
   type TensorGroup,
 } from './manifest.ts';
+import { publishFolder, writeSideFile, type WrittenCheckpoint } from './publish-folder.ts';
 import { bytesOf, SafetensorsWriter } from './safetensors.ts';
 import { tensorPlace } from './tensor-place.ts';
 import { Tiling } from './tiling.ts';
 import { weightIndex } from './weight-index.ts';
-
-/** Pointer for people and scripts; nothing here trusts it. */
-export const LATEST_FILE = 'latest';
 
 export interface CheckpointOptions {
   /** Bytes of `tokenizer.json`; absent: the checkpoint has none. */
@@ -36,16 +34,6 @@ export interface CheckpointOptions {
   readonly maxFileBytes?: number;
   /** Default: by the checkpoint's size (`hasherFor`), ended with it. One that is given stays the caller's. */
   readonly hasher?: Hasher;
-}
-
-/** A checkpoint that is complete and in its place. */
-export interface WrittenCheckpoint {
-  /** Path of its folder in the storage. */
-  readonly folder: string;
-  readonly step: number;
-  readonly sizeBytes: number;
-  /** Hash of the manifest, and through it of everything. */
-  readonly sha256: string;
 }
 
 interface TensorInProgress {
@@ -161,7 +149,8 @@ export class CheckpointWriter {
       this.#mustBeComplete();
       const files: ManifestFile[] = [];
       for (const stream of this.#streams) files.push(await stream.finish());
-      for (const [name, bytes] of this.#sideFiles()) files.push(await this.#writeSideFile(name, bytes));
+      for (const [name, bytes] of this.#sideFiles())
+        files.push(await writeSideFile(this.#storage, this.#partial, { name, bytes }, this.#hasher));
       const { bytes, sha256 } = await encodeManifest(
         {
           format: 'troupe-checkpoint',
@@ -175,7 +164,7 @@ export class CheckpointWriter {
       );
       await this.#storage.writeAtomic(inFolder(this.#partial, MANIFEST_FILE), bytes);
       await this.#storage.syncFolder(this.#partial);
-      await this.#publish();
+      await publishFolder(this.#storage, this.#folder, this.#base.step);
       const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, bytes.byteLength);
       await this.#close();
       return { folder: this.#final, step: this.#base.step, sizeBytes, sha256 };
@@ -227,34 +216,6 @@ export class CheckpointWriter {
       sides.push(['weights.safetensors.index.json', weightIndex(weights)]);
     }
     return sides;
-  }
-
-  async #writeSideFile(name: string, bytes: Uint8Array): Promise<ManifestFile> {
-    await this.#storage.writeAtomic(inFolder(this.#partial, name), bytes);
-    const stream = this.#hasher.open();
-    await this.#hasher.update([stream], bytes.slice());
-    return { name, sizeBytes: bytes.byteLength, sha256: await this.#hasher.digest(stream), header: null };
-  }
-
-  /** From here on the new checkpoint is the one that counts; before, the old one is. */
-  async #publish(): Promise<void> {
-    const storage = this.#storage;
-    const replaced = this.#final + folderSuffix.replaced;
-    const isReplacing = await storage.exists(this.#final);
-    if (isReplacing) {
-      await storage.remove(replaced);
-      await storage.rename(this.#final, replaced);
-    }
-    try {
-      await storage.rename(this.#partial, this.#final);
-    } catch (error) {
-      if (isReplacing) await storage.rename(replaced, this.#final);
-      throw error;
-    }
-    await storage.syncFolder(this.#folder);
-    if (await storage.exists(replaced)) await storage.remove(replaced);
-    const pointer = new TextEncoder().encode(`${stepFolder(this.#base.step)}\n`);
-    await storage.writeAtomic(inFolder(this.#folder, LATEST_FILE), pointer);
   }
 
   async #removeAll(): Promise<void> {

@@ -329,14 +329,14 @@ test('openCheckpoint: a manifest of a later format is refused by its version', a
   const path = `${folder}/manifest.json`;
   const text = new TextDecoder()
     .decode(await storage.read(path))
-    .replace('"formatVersion": 1', '"formatVersion": 2');
+    .replace('"formatVersion": 1', '"formatVersion": 3');
   const body = text.slice(0, text.lastIndexOf(',\n "manifestSha256"'));
   const hasher = inlineHasher();
   const stream = hasher.open();
   await hasher.update([stream], new TextEncoder().encode(body));
   const whole = `${body},\n "manifestSha256": "${await hasher.digest(stream)}"\n}\n`;
   await storage.writeAtomic(path, new TextEncoder().encode(whole));
-  await t.throwsAsync(() => open(storage, 5), { message: /format version 2; this Troupe reads 1/u });
+  await t.throwsAsync(() => open(storage, 5), { message: /format version 3; this Troupe reads 1 and 2/u });
 });
 
 test('expectParameters: names each missing, extra, duplicate and misshapen tensor', async (t) => {

@@ -27,6 +27,10 @@ const keySuffix: Readonly<Record<TensorGroup, string>> = {
   'adafactor-v': '.exp_avg_sq_full',
 };
 
+/** Name of a tensor of a group inside its file. */
+export const keyOf = ({ name, group }: Pick<CheckpointTensor, 'name' | 'group'>): string =>
+  name + keySuffix[group];
+
 export interface PlannedTensor extends CheckpointTensor {
   /** Name inside its file. */
   readonly key: string;
@@ -60,7 +64,7 @@ export function planFiles(
   if (ids.size === 0) throw new CheckpointPiecesError('a checkpoint without tensors');
   const planned = layout.map((tensor) => ({
     ...tensor,
-    key: tensor.name + keySuffix[tensor.group],
+    key: keyOf(tensor),
     size: numElements(tensor.shape),
   }));
   const weights = planned.filter((tensor) => tensor.group === 'weights');

@@ -4,10 +4,13 @@ import { duplicateKey } from './duplicate-key.ts';
 import { CheckpointDamagedError } from './errors.ts';
 import type { Hasher } from './hasher.ts';
 import { isJsonObject, parseJson, quoted, shownJson, type JsonLimits } from './json-text.ts';
+import { tilingProblem, type TensorPiece } from './tensor-pieces.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
 export const FORMAT_VERSION = 1;
+/** Of a checkpoint in parts: tensors may lie in pieces. */
+export const PARTS_VERSION = 2;
 
 /** What a tensor is: a parameter, or what an optimizer keeps of one. */
 export type TensorGroup = 'weights' | StateName;
@@ -33,11 +36,14 @@ export interface ManifestBase {
 export interface ManifestTensor {
   readonly name: string;
   readonly group: TensorGroup;
-  /** File that holds it, and its key there. */
-  readonly file: string;
-  readonly key: string;
+  /** File that holds it, and its key there; absent where it is in pieces. */
+  readonly file?: string;
+  readonly key?: string;
+  /** Of a checkpoint in parts: every element once. */
+  readonly pieces?: readonly TensorPiece[];
   readonly shape: readonly number[];
   readonly dtype: 'f32';
+  /** Of its bytes; of a tensor in pieces: of their hashes, one behind the other. */
   readonly sha256: string;
   readonly layer: number | null;
   /** Global index of the expert that it belongs to; null for everything else. */
@@ -56,7 +62,7 @@ export interface ManifestFile {
 export interface Manifest extends ManifestBase {
   readonly parents: readonly string[];
   readonly format: 'troupe-checkpoint';
-  readonly formatVersion: typeof FORMAT_VERSION;
+  readonly formatVersion: typeof FORMAT_VERSION | typeof PARTS_VERSION;
   readonly files: readonly ManifestFile[];
   readonly tensors: readonly ManifestTensor[];
   /** SHA-256 of the file's bytes before the line that holds it. */
@@ -128,8 +134,8 @@ type Untyped<T> = { readonly [K in keyof T]?: unknown };
 /** The hash protects against damage; this against a file that another program wrote. */
 function manifestProblem(manifest: Untyped<Manifest>): string | null {
   if (manifest.format !== 'troupe-checkpoint') return `has format ${shownJson(manifest.format)}`;
-  if (manifest.formatVersion !== FORMAT_VERSION)
-    return `has format version ${shownJson(manifest.formatVersion)}; this Troupe reads ${FORMAT_VERSION}`;
+  if (manifest.formatVersion !== FORMAT_VERSION && manifest.formatVersion !== PARTS_VERSION)
+    return `has format version ${shownJson(manifest.formatVersion)}; this Troupe reads ${FORMAT_VERSION} and ${PARTS_VERSION}`;
   if (!isCount(manifest.step)) return `has step ${shownJson(manifest.step)}`;
   const { corpusSha256 = null } = manifest;
   if (corpusSha256 !== null && !isSha256(corpusSha256)) return `has corpus hash ${shownJson(corpusSha256)}`;
@@ -171,10 +177,10 @@ function tensorProblem(
   tensors: Set<string>,
 ): string | null {
   if (!isJsonObject(tensor)) return `has ${shownJson(tensor)} where a tensor is described`;
-  const { name, group, file, key, shape, dtype, sha256, layer, expert }: Untyped<ManifestTensor> = tensor;
+  const { name, group, file, key, pieces, shape, dtype, sha256, layer, expert }: Untyped<ManifestTensor> =
+    tensor;
   const isGood =
     typeof name === 'string' &&
-    typeof key === 'string' &&
     isGroup(group) &&
     Array.isArray(shape) &&
     shape.every(isCount) &&
@@ -183,12 +189,34 @@ function tensorProblem(
     (layer === null || isCount(layer)) &&
     (expert === null || isCount(expert));
   if (!isGood) return `describes tensor ${shownJson(name)} wrongly`;
-  if (typeof file !== 'string' || files.get(file) !== true)
-    return `puts tensor ${quoted(name)} into ${shownJson(file)}, which is no safetensors file that it lists`;
+  const places = pieces === undefined ? [{ file, key }] : pieces;
+  if (!Array.isArray(places)) return `describes the pieces of tensor ${quoted(name)} wrongly`;
+  for (const place of places as readonly unknown[]) {
+    const problem = placeProblem(place, name, files);
+    if (problem !== null) return problem;
+  }
+  const problem = pieces === undefined ? null : piecesProblem(shape, places);
+  if (problem !== null) return `says that tensor ${quoted(name)} (${group}) ${problem}`;
   const id = tensorId(name, group);
   if (tensors.has(id)) return `lists tensor ${quoted(name)} (${group}) twice`;
   tensors.add(id);
   return null;
+}
+
+function placeProblem(place: unknown, name: string, files: ReadonlyMap<string, boolean>): string | null {
+  const { file, key }: Untyped<TensorPiece> = isJsonObject(place) ? place : {};
+  if (typeof file !== 'string' || files.get(file) !== true)
+    return `puts tensor ${quoted(name)} into ${shownJson(file)}, which is no safetensors file that it lists`;
+  return typeof key === 'string' ? null : `describes tensor ${quoted(name)} wrongly`;
+}
+
+/** @param pieces - whose files and keys are good */
+function piecesProblem(shape: readonly number[], pieces: readonly Untyped<TensorPiece>[]): string | null {
+  const isGood = pieces.every(
+    ({ offset, length, rowLength = 1, rowStride = 1, sha256 }) =>
+      [offset, length, rowLength, rowStride].every(isCount) && isSha256(sha256),
+  );
+  return isGood ? tilingProblem(shape, pieces as readonly TensorPiece[]) : 'has a piece that is none';
 }
 
 const isGroup = (value: unknown): value is TensorGroup =>

@@ -230,3 +230,15 @@ export class LeadUnreachableError extends TroupeError {
     super('TROUPE_LEAD_UNREACHABLE', problem, { retryable: true });
   }
 }
+
+/** A machine that came back does not see the disk on which it writes its part of every checkpoint. */
+export class MachineDiskError extends TroupeError {
+  override readonly name = 'MachineDiskError';
+  constructor(host: string, root: string) {
+    super(
+      'TROUPE_MACHINE_DISK',
+      `${host} came back without the disk of the run's folder ('${root}'), which it had when the run began; mount it there, then resume`,
+      { details: { host, root } },
+    );
+  }
+}

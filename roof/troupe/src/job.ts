@@ -22,6 +22,8 @@ export interface RunChoices {
   readonly purpose?: Job['purpose'];
   /** False: this run writes no checkpoints. */
   readonly checkpoints: boolean;
+  /** Machines share a disk, and each writes its part of a checkpoint there. */
+  readonly parts?: boolean;
 }
 
 export const defaultDeadlines: Deadlines = {
@@ -94,6 +96,7 @@ export function jobOf(
     evaluateEvery: topology.eval.every,
     evaluationSequences: choices.evaluationSequences,
     checkpointEvery: choices.checkpoints ? topology.checkpoint.every : -1,
+    ...(choices.parts === true ? { parts: true } : {}),
     ...dealing(topology),
     first: choices.first,
     deadlines: deadlinesOf(topology),

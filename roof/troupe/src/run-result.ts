@@ -41,6 +41,7 @@ const codesByName: Readonly<Record<string, number>> = {
   TROUPE_DEVICE_UNAVAILABLE: exitCodes.notEnough,
   TROUPE_DEVICE_MEMORY: exitCodes.notEnough,
   TROUPE_MACHINE_DIFFERS: exitCodes.notEnough,
+  TROUPE_MACHINE_DISK: exitCodes.notEnough,
   TROUPE_MACHINE_MEMORY: exitCodes.notEnough,
   TROUPE_USAGE: exitCodes.usage,
   TROUPE_OPTION: exitCodes.usage,

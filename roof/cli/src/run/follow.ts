@@ -285,7 +285,12 @@ class FollowedRun {
     return launch(this.#topology, {
       ...(stopAfter === undefined ? {} : { stopAfter }),
       checkpoints: checkpoints
-        ? { storage: fileStorage(this.#folder.path), folder: '', lock: this.#folder.lock }
+        ? {
+            storage: fileStorage(this.#folder.path),
+            folder: '',
+            root: resolve(this.#folder.path),
+            lock: this.#folder.lock,
+          }
         : null,
       ...(weightsFrom == null ? {} : { weightsFrom }),
       ...(resumeFrom === null ? {} : { resumeFrom, dataChanged: dataChanged ?? false }),

@@ -4,6 +4,7 @@ import type { RunEvent, StartEvent } from '@troupe/telemetry';
 import type { ResolvedTopology } from '@troupe/topology';
 import { jobOf, type RunChoices } from '../job.ts';
 import { systemClock } from '../ports/clock.ts';
+import { markDisk, unmarkDisk, type MarkedDisk } from '../machines/shared-disk.ts';
 import type { Recorder } from '../profile/recorder.ts';
 import type { RunData } from '../run-data.ts';
 import { failureOf, type RunResult } from '../run-result.ts';
@@ -49,9 +50,13 @@ const asTroupeError = (error: unknown): TroupeError =>
 /** A run as long as it is in one layout: its processes, and what they compute. */
 export class LaidOutRun {
   readonly topology: ResolvedTopology;
+  /** Never rejects; when it is there nothing of its processes is left. */
+  readonly result: Promise<RunResult>;
   readonly #options: LaunchOptions;
   readonly #processes: LaunchedProcesses;
   readonly #run: Run;
+  /** Where machines look for the lead's disk; null: there is one machine, or none that writes. */
+  #disk: MarkedDisk | null = null;
   #isOpen = false;
   #markBooted: () => void = () => {};
   /** What ends before its processes are known could leave some. */
@@ -69,6 +74,7 @@ export class LaidOutRun {
       unjudged: (error: TroupeError): void => this.#run.fail(error),
       ready: changed,
       evaluating,
+      disk: () => this.#disk,
     };
     this.#processes = openProcesses(topology, options, launched, (event) => this.#run.report(event));
     this.#run = new Run(topology, {
@@ -89,11 +95,10 @@ export class LaidOutRun {
         changed();
       },
     });
-  }
-
-  /** Never rejects; when it is there nothing of its processes is left. */
-  get result(): Promise<RunResult> {
-    return this.#run.result;
+    this.result = this.#run.result.then(async (result) => {
+      await this.#unmarkDisk().catch((error: unknown) => logger.warn('mark left', { reason: String(error) }));
+      return result;
+    });
   }
 
   get pids(): readonly number[] {
@@ -110,9 +115,12 @@ export class LaidOutRun {
 
   /** Boots its processes, while `preparing` goes on, and gives them their work. @throws {TroupeError} what it could not start for */
   async start(preparing: () => Promise<LaidOutWork>): Promise<void> {
-    await this.#processes.boot().finally(() => this.#markBooted());
+    const booting = this.#markDisk().then(() => this.#processes.boot());
+    await booting.finally(() => this.#markBooted());
     const [work] = await Promise.all([preparing(), this.#processes.connect()]);
-    const { choices, data, resumeFrom, peakFlops } = work;
+    const { data, resumeFrom, peakFlops } = work;
+    const { sharesDisk = false } = this.#processes;
+    const choices = sharesDisk ? { ...work.choices, parts: true } : work.choices;
     const { tokenizer, corpusSha256 } = data;
     const { checkpoints } = this.#options;
     this.#processes.tell({ choices, data: { tokenizer, corpusSha256 } });
@@ -128,6 +136,18 @@ export class LaidOutRun {
         resumeFrom,
       },
     });
+  }
+
+  async #markDisk(): Promise<void> {
+    const { checkpoints } = this.#options;
+    if (this.topology.launcher === null || checkpoints?.root === undefined) return;
+    const { storage, root, folder } = checkpoints;
+    this.#disk = await markDisk(storage, { root, folder });
+  }
+
+  async #unmarkDisk(): Promise<void> {
+    const { checkpoints } = this.#options;
+    if (this.#disk !== null && checkpoints !== null) await unmarkDisk(checkpoints.storage, this.#disk);
   }
 
   stop(reason: StopReason): void {

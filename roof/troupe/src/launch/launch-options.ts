@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import type { FolderLock, SharedStorage, Storage } from '@troupe/core';
 import type { RunSink } from '@troupe/telemetry';
 import {
@@ -30,6 +31,8 @@ export interface LaunchOptions extends FirstState {
   readonly checkpoints: {
     readonly storage: Storage | SharedStorage;
     readonly folder: string;
+    /** Path of the storage's root on this machine. Machines that see the same disk write their parts of checkpoints there; default: pieces come here. */
+    readonly root?: string;
     /** Whoever launches is the folder's only writer already. Default: the run takes the lock, and gives it back when it ends. */
     readonly lock?: FolderLock;
   } | null;
@@ -59,6 +62,7 @@ const rules: OptionRules<LaunchOptions> = {
       options({
         storage: required(storage),
         folder: required(rule('a path inside the storage', (value) => typeof value === 'string')),
+        root: rule('an absolute path', (value) => typeof value === 'string' && isAbsolute(value)),
         lock: objectWith('the lock of a folder', 'release'),
       }),
     ),

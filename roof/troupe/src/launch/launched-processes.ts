@@ -1,5 +1,6 @@
 import type { Logger, TroupeError } from '@troupe/core';
 import type { RunChoices } from '../job.ts';
+import type { MarkedDisk } from '../machines/shared-disk.ts';
 import type { Recorder } from '../profile/recorder.ts';
 import type { RunDataChoice } from '../run-data.ts';
 import type { Processes } from '../run/processes.ts';
@@ -23,6 +24,8 @@ export type DeviceReport = Pick<Extract<WorkerMessage, { readonly type: 'ready' 
 
 export interface LaunchedOptions extends Pick<LaunchOptions, 'logLevel' | 'printed'> {
   readonly logger: Logger;
+  /** What machines look for when they come, to write their parts of checkpoints there; null, and by default: nothing. */
+  readonly disk?: () => MarkedDisk | null;
   /** Of this process; it ends with the others. */
   readonly recorder: Recorder | null;
   /** Ends the run: nobody can be told. */
@@ -41,6 +44,8 @@ export interface LaunchedProcesses extends Processes {
   readonly pids: readonly number[];
   /** Of the workers that have opened theirs. */
   readonly devices: readonly DeviceReport[];
+  /** All machines, connected, have found the disk of the run's folder. Absent: there is one machine. */
+  readonly sharesDisk?: boolean;
   /** What all processes have put on the wire, as far as they have told. */
   sent(): Sent;
   /** Starts them; they go on by themselves. */

@@ -13,6 +13,7 @@ import { createJobSystem } from '../job-system.ts';
 import { machineMemory } from '../machine-memory.ts';
 import { systemClock } from '../ports/clock.ts';
 import { descriptorLimit } from '../ports/descriptor-limit.ts';
+import { fileStorage } from '../ports/file-storage.ts';
 import { openLogger } from '../ports/open-logger.ts';
 import { reportsOf } from '../run/reports.ts';
 import { exitCodes } from '../run-result.ts';
@@ -31,6 +32,7 @@ import { MachineLogs } from './machine-logs.ts';
 import { MachineOutput } from './machine-output.ts';
 import { MachineWorkers } from './machine-workers.ts';
 import { LineError, ProtocolLines } from './protocol-lines.ts';
+import { seesDisk } from './shared-disk.ts';
 
 /** Milliseconds for what is queued to leave. */
 const GOODBYE_MS = 200;
@@ -131,7 +133,7 @@ class Agent {
   }
 
   #mount({ choices, data, places }: Extract<LeadLine, { readonly type: 'configure' }>): void {
-    const { machine, incarnation, topology } = this.#begin;
+    const { machine, incarnation, topology, disk } = this.#begin;
     assert(this.#transport !== null, 'an agent that listens is configured');
     this.#find(places);
     const node = nodeId(this.#node);
@@ -149,7 +151,15 @@ class Agent {
       },
     });
     this.#system = system;
-    mountAgent(system, jobOf(topology, choices), { machine, life: incarnation });
+    const part =
+      choices.parts === true && disk !== null
+        ? { storage: fileStorage(disk.root), folder: disk.folder }
+        : null;
+    mountAgent(system, jobOf(topology, choices), {
+      machine,
+      life: incarnation,
+      ...(part === null ? {} : { part }),
+    });
     system.listen();
     if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
     this.#workers.configure({ choices, data });
@@ -261,7 +271,8 @@ class AgentProcess {
     const own = ownBuild(topology, build.protocol);
     const difference = buildDifference(build, own);
     const kernels = difference === null ? await machineKernels(topology, line.machine) : null;
-    this.#say({ type: 'here', build: own, kernels, ...machineReport() });
+    const finds = difference === null && line.disk !== null && (await seesDisk(line.disk));
+    this.#say({ type: 'here', build: own, kernels, seesDisk: finds, ...machineReport() });
     if (difference !== null) {
       this.#leave(exitCodes.notEnough, `this machine differs from the lead: ${difference}`);
       return;

@@ -6,9 +6,10 @@ import type { RunKeys } from '../launch/protocol.ts';
 import type { RunChoices } from '../job.ts';
 import type { RunDataChoice } from '../run-data.ts';
 import type { MachineKernels } from './machine-kernels.ts';
+import type { MarkedDisk } from './shared-disk.ts';
 
 /** Raised with every change of the lines below. */
-const PROTOCOL = 2;
+const PROTOCOL = 3;
 
 /** What has to be the same in all processes of a run, since it decides what they say and what they compute. */
 export interface Build {
@@ -60,6 +61,8 @@ export interface AgentBegin {
   /** First TCP port of the machine's processes, two each; null: any free ones. */
   readonly port: number | null;
   readonly logLevel: LogLevel;
+  /** Of the lead's checkpoints; null: no part of any is written by machines. */
+  readonly disk: MarkedDisk | null;
 }
 
 /** Lead → agent. */
@@ -97,6 +100,8 @@ export type AgentLine =
       readonly build: Build;
       /** Null: of another build, or without a device. */
       readonly kernels: MachineKernels | null;
+      /** The lead's mark was found. */
+      readonly seesDisk: boolean;
     } & MachineReport)
   | ({ readonly type: 'listening'; readonly pid: number } & Listening)
   | ({ readonly type: 'ready'; readonly device: string; readonly reason: string } & Life)

@@ -14,6 +14,7 @@ import type {
   Sent,
   WorkerRun,
 } from '../launch/launched-processes.ts';
+import { MachineDiskError } from '../errors.ts';
 import { endedEarly, WorkerExits } from '../launch/worker-exits.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { ExitHandler, Whereabouts } from '../run/processes.ts';
@@ -66,6 +67,8 @@ export class MachineProcesses implements LaunchedProcesses {
   readonly #pids = new Map<string, number>();
   readonly #exits = new WorkerExits();
   readonly #allReady: Promise<void>;
+  /** Machines that have found the lead's disk. */
+  readonly #onDisk = new Set<number>();
   #transport: ZmqTransport | null = null;
   #opening: Promise<ZmqTransport> | null = null;
   #lead: ProgramSystem | null = null;
@@ -117,6 +120,10 @@ export class MachineProcesses implements LaunchedProcesses {
 
   get devices(): readonly DeviceReport[] {
     return this.#tally.devices;
+  }
+
+  get sharesDisk(): boolean {
+    return this.#onDisk.size === this.#machines.length;
   }
 
   sent(): Sent {
@@ -283,6 +290,7 @@ export class MachineProcesses implements LaunchedProcesses {
       isOnLoopback: this.#isOnLoopback,
       port: this.#portOf(machine),
       logLevel: this.#options.logLevel,
+      disk: this.#options.disk?.() ?? null,
     };
   }
 
@@ -348,9 +356,17 @@ export class MachineProcesses implements LaunchedProcesses {
     else if (logLevel !== 'silent') process.stderr.write(`${this.#hostOf(machine)}: ${text}\n`);
   }
 
-  #check(machine: number, line: MachineHere): void {
-    const problem = this.#roll.come(machine, line);
+  #check(machine: number, line: MachineHere & { readonly seesDisk: boolean }): void {
+    if (line.seesDisk) this.#onDisk.add(machine);
+    else this.#onDisk.delete(machine);
+    const problem = this.#roll.come(machine, line) ?? this.#diskLost(machine);
     if (problem !== null) this.#refuse(problem);
+  }
+
+  /** Its part would be missing in every checkpoint. */
+  #diskLost(machine: number): TroupeError | null {
+    if (this.#run?.choices.parts !== true || this.#onDisk.has(machine)) return null;
+    return new MachineDiskError(this.#hostOf(machine), this.#options.disk?.()?.root ?? '');
   }
 
   #refuse(error: TroupeError): void {

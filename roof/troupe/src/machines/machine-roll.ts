@@ -4,7 +4,7 @@ import { buildDifference, type AgentLine, type Build } from './agent-protocol.ts
 import { kernelsDifference } from './machine-kernels.ts';
 
 /** What an agent says first. */
-export type MachineHere = Extract<AgentLine, { readonly type: 'here' }>;
+export type MachineHere = Omit<Extract<AgentLine, { readonly type: 'here' }>, 'seesDisk'>;
 
 /** Who of the machines of a run has come. AGP-6: each has the programs of the lead and the kernels of the others, and is a machine of its own. */
 export class MachineRoll {

@@ -71,8 +71,8 @@ const simulatorRules: OptionRules<SimulatorOptions> = {
   real: listOf(wholeNumber(0, 'a replica'), 'a list of replicas'),
 };
 
-/** States to strike in; those of a feeder and of the supervisor say nothing of where a run stands. */
-const { feeder: _feeder, supervisor: _supervisor, ...strikingStates } = roleStates;
+/** States to strike in; those of a feeder and of the supervisor say nothing of where a run stands, and here no machine writes parts. */
+const { feeder: _feeder, supervisor: _supervisor, part: _part, ...strikingStates } = roleStates;
 
 /** Runs many simulations of one topology: its data and its run without faults are made once. */
 export class Simulator {
