@@ -67,7 +67,7 @@ const translation: NonNullable<TopologyValues['data']['tasks']>[number] = {
 };
 
 function fillData(data: TopologyValues['data'], vocab: number) {
-  const { tokenizer, holdout, ...rest } = data;
+  const { tokenizer, holdout, ship, ...rest } = data;
   const from = dataKinds.some((kind) => rest[kind] !== undefined)
     ? rest
     : { ...rest, source: 'wordnet' as const };
@@ -75,7 +75,7 @@ function fillData(data: TopologyValues['data'], vocab: number) {
   const field = rest.jsonl === undefined ? {} : { field: rest.field ?? 'text' };
   // Synthetic tokens may be fewer than a tokenizer can have; then none reads this.
   const ids = tokenizer.vocab ?? (tokenizer.kind === 'bytes' ? BYTES_VOCAB : Math.max(BYTES_VOCAB, vocab));
-  return { ...from, ...field, ...tasks, tokenizer: { ...tokenizer, vocab: ids }, holdout };
+  return { ...from, ...field, ...tasks, tokenizer: { ...tokenizer, vocab: ids }, holdout, ship };
 }
 
 /** Share of the steps in which wsd decays, as in arXiv:2405.18392. */

@@ -70,6 +70,7 @@ test('resolveTopology: fills every default from an empty model', (t) => {
     source: { kind: 'wordnet' },
     tokenizer: { kind: 'bpe', vocab: 4096, file: null },
     holdout: 0.02,
+    ship: 'auto',
   });
   t.deepEqual(refuseUnbuilt(resolved), []);
 });

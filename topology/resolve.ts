@@ -129,7 +129,7 @@ function resolveData({ data }: FilledTopology, layer: Layer): ResolvedData {
     source = { kind: 'parallel', sources: origins(data.parallel, locate), tasks: tasksOf(data.tasks ?? []) };
   const { kind, vocab, file } = data.tokenizer;
   const tokenizer = { kind, vocab, file: file === undefined ? null : locate('data.tokenizer.file', file) };
-  return { source, tokenizer, holdout: data.holdout };
+  return { source, tokenizer, holdout: data.holdout, ship: data.ship };
 }
 
 const valueAt = (file: unknown, key: string): unknown =>

@@ -35,6 +35,8 @@ export interface ResolvedData {
   };
   /** Share of the documents kept for evaluation. */
   readonly holdout: number;
+  /** Whether machines get their token ids from the lead; auto: those that lack a file. */
+  readonly ship: 'auto' | boolean;
 }
 
 export type ResolvedTrain = FilledTopology['train'];

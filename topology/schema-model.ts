@@ -340,6 +340,13 @@ export const dataSchema = z
     holdout: real('Share of the documents kept for evaluation.', 'fraction', { min: 0, max: 0.9 }).default(
       0.02,
     ),
+    ship: z
+      .union([z.literal('auto'), z.boolean()])
+      .default('auto')
+      .meta({
+        description:
+          'Of a run over several machines. true: each gets the token ids from the lead, by their hash, unless it has them; false: each reads the files; auto: those get them that lack a file.',
+      }),
   })
   .prefault({})
   .describe(

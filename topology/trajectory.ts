@@ -89,8 +89,9 @@ const valueAt = (tree: unknown, key: string): unknown =>
       tree,
     );
 
-/** `data` without the names of its files, which may have moved: what is in them decides, and a checkpoint holds its hash. */
-function dataOf(data: FilledTopology['data']): object {
+/** `data` without the names of its files, which may have moved, and how they come to machines: what is in them decides, and a checkpoint holds its hash. */
+function dataOf(given: FilledTopology['data']): object {
+  const { ship: _ship, ...data } = given;
   const named = fileKinds.filter((key) => data[key] !== undefined);
   return { ...data, ...Object.fromEntries(named.map((key) => [key, 'files'])) };
 }

@@ -78,6 +78,8 @@ export interface DataSource {
   readonly fromCache: boolean;
   /** Why the cache could not be written, if so. */
   readonly cacheProblem?: string;
+  /** Packs the token ids of documents for machines that lack their files; absent where there are no documents. @returns the path in the cache folder */
+  readonly pack?: (id: string) => string;
   /** What each task has in each language; absent without tasks. */
   readonly tasks?: readonly TaskShare[];
   /** Counts all tokens when called. */
@@ -122,6 +124,7 @@ export async function openDataSource(
     batches: corpusBatches(corpus, config),
     corpusSha256: corpus.sha256,
     fromCache: opened.fromCache,
+    pack: opened.pack,
     ...(opened.cacheProblem === undefined ? {} : { cacheProblem: opened.cacheProblem }),
     statistics: () => statisticsOf(corpus),
   };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { readCacheFile, writeCacheFile, type CacheEntry } from './cache-file.ts';
 import { CACHE_BYTES_MAX, touchEntry, trimCache } from './data-cache.ts';
+import { noPackedCorpus, packedKey } from './packed-corpus.ts';
 
 /** Raise it when the same text would come out differently: cleaning, splitting, training, packing. */
 const CODE_VERSION = 2;
@@ -11,6 +12,8 @@ export interface CacheOptions {
   readonly cacheFolder?: string;
   /** Milliseconds since 1970, which say what of the cache was used last; absent: it keeps everything. */
   readonly wallClockMs?: () => number;
+  /** The corpus is one that was packed under this name, and made of nothing else. */
+  readonly packed?: string;
 }
 
 /** The cache of one call: a failed write is remembered, never thrown, since the data are good without it. */
@@ -19,10 +22,12 @@ export class EntryCache {
   numBuilt = 0;
   private readonly folder: string | undefined;
   private readonly wallClockMs: (() => number) | undefined;
+  private readonly packed: string | undefined;
   /** Files of this corpus, which stay however large they are. */
   private readonly used = new Set<string>();
 
-  constructor({ cacheFolder, wallClockMs }: CacheOptions) {
+  constructor({ cacheFolder, wallClockMs, packed }: CacheOptions) {
+    this.packed = packed;
     this.folder = cacheFolder;
     this.wallClockMs = wallClockMs;
   }
@@ -35,11 +40,15 @@ export class EntryCache {
     build: () => Promise<T>,
     save: (value: T) => CacheEntry,
   ): Promise<T> {
-    const key = createHash('sha256')
-      .update(JSON.stringify([name, CODE_VERSION, ...parts]))
-      .digest('hex');
+    const packed = name === 'corpus' ? this.packed : undefined;
+    const key =
+      packed === undefined
+        ? createHash('sha256')
+            .update(JSON.stringify([name, CODE_VERSION, ...parts]))
+            .digest('hex')
+        : packedKey(packed);
     const path =
-      this.folder === undefined || parts.includes(null)
+      this.folder === undefined || (packed === undefined && parts.includes(null))
         ? undefined
         : join(this.folder, `${name}-${key.slice(0, 24)}.bin`);
     const stored = path === undefined ? null : readCacheFile(path, key);
@@ -49,7 +58,7 @@ export class EntryCache {
       if (path !== undefined && this.wallClockMs !== undefined) touchEntry(path, this.wallClockMs());
       return loaded;
     }
-    const value = await build();
+    const value = await (packed === undefined ? build() : noPackedCorpus());
     this.numBuilt++;
     try {
       if (path !== undefined) writeCacheFile(path, key, save(value));

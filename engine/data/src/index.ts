@@ -20,6 +20,7 @@ export type { TokenizerJson } from './tokenizer-json.ts';
 export type * from './tokenizer.ts';
 export * from './wordnet.ts';
 export * from './zipf-batches.ts';
+export { packedCorpusPath } from './packed-corpus.ts';
 export * from './parallel/help-pages.ts';
 export type * from './parallel/jsonl-pairs.ts';
 export * from './parallel/language-texts.ts';

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { trainBpe } from './bpe-trainer.ts';
 import { bytesTokenizer } from './bytes-tokenizer.ts';
 import type { CacheEntry } from './cache-file.ts';
@@ -7,6 +8,7 @@ import { EntryCache, type CacheOptions } from './entry-cache.ts';
 import { DataConfigError } from './errors.ts';
 import { isHeldOut } from './holdout.ts';
 import { parseTokenizer, readTokenizer } from './load-tokenizer.ts';
+import { noPackedCorpus, writePackedCorpus } from './packed-corpus.ts';
 import type { ReadListener } from './text-lines.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -51,7 +53,16 @@ export interface OpenedCorpus {
   readonly fromCache: boolean;
   /** Why the cache could not be written (full disk, read-only folder); the corpus is good all the same. */
   readonly cacheProblem?: string;
+  /** Packs it for machines without its files. @returns the path in the cache folder */
+  readonly pack: (id: string) => string;
 }
+
+/** Of a corpus that is not made here. */
+const unread: DocumentSource = {
+  identity: null,
+  sizeBytes: null,
+  documents: () => ({ [Symbol.asyncIterator]: () => ({ next: noPackedCorpus }) }),
+};
 
 /** Adds up what has been read of a source, for progress reports. */
 function reading(
@@ -168,7 +179,7 @@ export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = 
       `holdout is ${holdout}`,
       'it is the share of documents kept for evaluation: 0 ≤ holdout < 1',
     );
-  const source = documentSource(spec.origin);
+  const source = options.packed === undefined ? documentSource(spec.origin) : unread;
   const cache = new EntryCache(options);
   const tokenizer =
     options.tokenizer ??
@@ -189,6 +200,7 @@ export async function openCorpus(spec: CorpusSpec, options: OpenCorpusOptions = 
     tokenizer,
     corpus,
     fromCache: cache.numBuilt === 0,
+    pack: (id) => writePackedCorpus(options.cacheFolder ?? tmpdir(), id, corpusEntry(corpus)),
     ...(cache.problem === undefined ? {} : { cacheProblem: cache.problem }),
   };
 }

@@ -57,12 +57,13 @@ export function cacheFolder(): string {
   return join(isAbsolute(told) ? told : join(homedir(), '.cache'), 'troupe');
 }
 
-/** @param options - `progress` hears how far reading has come, often; `tokenizer`: the one of a run that goes on, instead of the one described */
+/** @param options - `progress` hears how far reading has come, often; `tokenizer`: the one of a run that goes on, instead of the one described; `packed`: what it was packed under, in place of its files */
 export function openTopologyData(
   topology: ResolvedTopology,
   options: {
     readonly progress?: (progress: DataProgress) => void;
     readonly tokenizer?: Tokenizer;
+    readonly packed?: string;
   } = {},
 ): Promise<DataSource> {
   return openDataSource(dataConfig(topology), {

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { CheckpointReader } from '@troupe/checkpoint';
+import { assert } from '@troupe/core';
 import {
   DataSourceError,
   loadTokenizer,
@@ -19,7 +21,24 @@ export interface RunDataChoice {
   readonly tokenizer: string | null;
   /** Of the documents; null when none are read. */
   readonly corpusSha256: string | null;
+  /** It is packed in the cache of this machine. Default: the files are read. */
+  readonly isPacked?: boolean;
 }
+
+/**
+ * What a corpus is packed under: the same texts, cut by the same tokenizer and split alike, wherever their files lie.
+ *
+ * @throws {InvariantError} for a run without documents
+ */
+export function packedId(
+  { data }: ResolvedTopology,
+  { tokenizer, corpusSha256 }: Pick<RunDataChoice, 'tokenizer' | 'corpusSha256'>,
+): string {
+  assert(tokenizer !== null && corpusSha256 !== null, 'a corpus that is packed has documents');
+  return JSON.stringify([data.source.kind, corpusSha256, sha256Of(tokenizer), data.holdout]);
+}
+
+const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** A run that goes on (`resumeFrom`) keeps tokenizer and corpus of its checkpoint, one that starts with its weights the tokenizer. */
 export interface RunDataOptions extends FirstState {
@@ -139,7 +158,10 @@ function checkCorpus(
  */
 export async function openChosenData(topology: ResolvedTopology, choice: RunDataChoice): Promise<DataSource> {
   const tokenizer = choice.tokenizer === null ? null : loadTokenizer(JSON.parse(choice.tokenizer));
-  const source = await openTopologyData(topology, tokenizer === null ? {} : { tokenizer });
+  const source = await openTopologyData(topology, {
+    ...(tokenizer === null ? {} : { tokenizer }),
+    ...(choice.isPacked === true ? { packed: packedId(topology, choice) } : {}),
+  });
   if (source.corpusSha256 !== choice.corpusSha256)
     throw new DataChangedError(
       'the start of this run',

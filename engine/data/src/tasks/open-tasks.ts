@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { bytesTokenizer } from '../bytes-tokenizer.ts';
 import { trainBpe } from '../bpe-trainer.ts';
 import type { PackedTokens } from '../corpus.ts';
@@ -5,6 +6,7 @@ import { EntryCache } from '../entry-cache.ts';
 import { DataConfigError, TokenizerVocabError } from '../errors.ts';
 import { parseTokenizer, readTokenizer } from '../load-tokenizer.ts';
 import { GrowingArray } from '../growing-array.ts';
+import { writePackedCorpus } from '../packed-corpus.ts';
 import type { OpenCorpusOptions, TokenizerSpec } from '../open-corpus.ts';
 import { readParallel } from '../parallel/parallel-text.ts';
 import { refuseEmpty, sourceIdentity, type ParallelSource } from '../parallel/parallel-source.ts';
@@ -33,6 +35,8 @@ export interface OpenedTaskCorpus {
   readonly corpus: TaskCorpus;
   readonly fromCache: boolean;
   readonly cacheProblem?: string;
+  /** Packs it for machines without its files. @returns the path in the cache folder */
+  readonly pack: (id: string) => string;
 }
 
 /** What texts depend on; null: unknown, so nothing made of them is kept on disk. @throws for a file that is missing */
@@ -67,7 +71,7 @@ class Opening {
     this.#spec = spec;
     this.#options = options;
     this.#holdout = spec.holdout ?? 0.02;
-    const identities = spec.parallel.map(textIdentity);
+    const identities = options.packed === undefined ? spec.parallel.map(textIdentity) : [null];
     this.#identity = identities.includes(null) ? null : identities.join('\n');
     this.cache = new EntryCache(options);
   }
@@ -161,6 +165,7 @@ export async function openTaskCorpus(
     tokenizer,
     corpus,
     fromCache: numBuilt === 0,
+    pack: (id) => writePackedCorpus(options.cacheFolder ?? tmpdir(), id, taskCorpusEntry(corpus)),
     ...(problem === undefined ? {} : { cacheProblem: problem }),
   };
 }

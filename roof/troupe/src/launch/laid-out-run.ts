@@ -6,7 +6,7 @@ import { jobOf, type RunChoices } from '../job.ts';
 import { systemClock } from '../ports/clock.ts';
 import { markDisk, unmarkDisk, type MarkedDisk } from '../machines/shared-disk.ts';
 import type { Recorder } from '../profile/recorder.ts';
-import type { RunData } from '../run-data.ts';
+import { packedId, type RunData } from '../run-data.ts';
 import { failureOf, type RunResult } from '../run-result.ts';
 import type { RunLook } from '../run/run-view.ts';
 import { Run, startEvent, type RunPorts, type StopReason } from '../run/run.ts';
@@ -123,7 +123,11 @@ export class LaidOutRun {
     const choices = sharesDisk ? { ...work.choices, parts: true } : work.choices;
     const { tokenizer, corpusSha256 } = data;
     const { checkpoints } = this.#options;
-    this.#processes.tell({ choices, data: { tokenizer, corpusSha256 } });
+    const { pack } = data.source;
+    this.#processes.tell(
+      { choices, data: { tokenizer, corpusSha256 } },
+      pack === undefined ? null : () => pack(packedId(this.topology, data)),
+    );
     this.#run.start({
       job: jobOf(this.topology, choices),
       peakFlops,

@@ -56,6 +56,10 @@ export interface LaunchedProcesses extends Processes {
    * @throws {TroupeError} why somebody did not start
    */
   connect(): Promise<void>;
-  /** Says what the run is, before the first worker begins. */
-  tell(run: WorkerRun): void;
+  /**
+   * Says what the run is, before the first worker begins.
+   *
+   * @param pack - writes the corpus for machines without its files, and says where it is; null: there are no documents
+   */
+  tell(run: WorkerRun, pack: (() => string) | null): void;
 }

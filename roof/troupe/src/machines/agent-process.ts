@@ -27,6 +27,7 @@ import {
 } from './agent-protocol.ts';
 import { exitAfterLastLines, launcherWire, sayOver, type AgentWire } from './agent-wire.ts';
 import type { ToDialed } from './dial-lines.ts';
+import { MachineData } from './machine-data.ts';
 import { machineKernels } from './machine-kernels.ts';
 import { MachineLogs } from './machine-logs.ts';
 import { MachineOutput } from './machine-output.ts';
@@ -59,6 +60,7 @@ class Agent {
   readonly #workers: MachineWorkers;
   readonly #logs: MachineLogs;
   readonly #output: MachineOutput;
+  readonly #data: MachineData;
   readonly #logger: Logger;
   #transport: ZmqTransport | null = null;
   #system: ProgramSystem | null = null;
@@ -77,6 +79,12 @@ class Agent {
       logs: this.#logs,
       say,
       nowMs: () => performance.now(),
+    });
+    this.#data = new MachineData({
+      topology: begin.topology,
+      agent: this.#node,
+      ask: (from) => say({ type: 'corpus.wanted', from }),
+      failed: (error) => this.fail(error),
     });
     this.#workers = new MachineWorkers(begin, this.#layout, { say, output: this.#output });
   }
@@ -109,6 +117,7 @@ class Agent {
     if (line.type === 'configure') this.#mount(line);
     else if (line.type === 'places') this.#find(line.places);
     else if (line.type === 'worker.begin') void this.#workers.restart(line);
+    else if (line.type === 'corpus.piece') this.#data.take(line.piece);
     else if (line.type === 'leave') this.#leave().catch((error: unknown) => this.fail(error));
   }
 
@@ -162,7 +171,9 @@ class Agent {
     });
     system.listen();
     if (incarnation > 1) system.tell(addresses.supervisor, 'worker.joined', { body: { node, incarnation } });
-    this.#workers.configure({ choices, data });
+    this.#data
+      .find(data, (found) => this.#workers.configure({ choices, data: found }))
+      .catch((error: unknown) => this.fail(error));
   }
 
   /** AGP-8: the lead has lost this machine too, and begins another life of it, which must not meet what is left of this one. */

@@ -5,6 +5,7 @@ import type { LogLevel } from '../ports/logger.ts';
 import type { RunKeys } from '../launch/protocol.ts';
 import type { RunChoices } from '../job.ts';
 import type { RunDataChoice } from '../run-data.ts';
+import type { CorpusPiece } from './offered-corpus.ts';
 import type { MachineKernels } from './machine-kernels.ts';
 import type { MarkedDisk } from './shared-disk.ts';
 
@@ -79,6 +80,8 @@ export type LeadLine =
   | { readonly type: 'places'; readonly places: readonly Listening[] }
   /** Begins the next life of a worker, once what is left of the one before has ended. */
   | ({ readonly type: 'worker.begin' } & Life)
+  /** What a machine has asked for of the packed corpus. */
+  | { readonly type: 'corpus.piece'; readonly piece: CorpusPiece }
   /** The run is over. */
   | { readonly type: 'leave' };
 
@@ -106,6 +109,8 @@ export type AgentLine =
   | ({ readonly type: 'listening'; readonly pid: number } & Listening)
   | ({ readonly type: 'ready'; readonly device: string; readonly reason: string } & Life)
   | { readonly type: 'evaluating'; readonly sequence: number }
+  /** Asks for a piece of the packed corpus from a byte on; -1: for word of it. */
+  | { readonly type: 'corpus.wanted'; readonly from: number }
   /** A line that a process of the machine has printed. */
   | { readonly type: 'printed'; readonly node: string; readonly text: string }
   /** A worker ended without being asked to. */

@@ -26,6 +26,7 @@ import type { Launcher } from './launcher.ts';
 import { machineListening } from './machine-listening.ts';
 import { MachineRoll, type MachineHere } from './machine-roll.ts';
 import { nodesOfMachine } from './machine-workers.ts';
+import { OfferedCorpus } from './offered-corpus.ts';
 import { RemoteMachine } from './remote-machine.ts';
 import { sealsOf } from './run-seals.ts';
 
@@ -73,6 +74,7 @@ export class MachineProcesses implements LaunchedProcesses {
   #opening: Promise<ZmqTransport> | null = null;
   #lead: ProgramSystem | null = null;
   #run: WorkerRun | null = null;
+  #corpus: OfferedCorpus | null = null;
   #isOver = false;
   #resolveReady: () => void = () => {};
   #failStart: (error: TroupeError) => void = () => {};
@@ -177,8 +179,9 @@ export class MachineProcesses implements LaunchedProcesses {
     });
   }
 
-  tell(run: WorkerRun): void {
+  tell(run: WorkerRun, pack: (() => string) | null): void {
     this.#run = run;
+    this.#corpus = pack === null ? null : new OfferedCorpus(pack);
   }
 
   onExit(handler: ExitHandler): void {
@@ -209,6 +212,7 @@ export class MachineProcesses implements LaunchedProcesses {
     this.#lead?.stop();
     this.#options.recorder?.close();
     await Promise.all(this.#machines.map((machine) => machine.end(GRACE_MS)));
+    this.#corpus?.close();
     await this.#opening?.catch(() => {});
     await this.#transport?.close(GOODBYE_MS);
     process.off('exit', this.#leaveNothing);
@@ -333,6 +337,9 @@ export class MachineProcesses implements LaunchedProcesses {
         this.#tally.ready(line.node, line);
         this.#options.ready();
         return;
+      case 'corpus.wanted':
+        this.#give(machine, line.from);
+        return;
       case 'printed':
         this.#printed(machine, line.node, line.text);
         return;
@@ -347,6 +354,21 @@ export class MachineProcesses implements LaunchedProcesses {
         return;
       case 'failed':
         this.#failed(line);
+    }
+  }
+
+  #give(machine: number, from: number): void {
+    if (this.#corpus === null || this.#isOver) return;
+    try {
+      this.#at(machine).tell({ type: 'corpus.piece', piece: this.#corpus.piece(from) });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.unjudged(
+        new TroupeError(
+          'TROUPE_DATA_UNREADABLE',
+          `the token ids of this run cannot be packed for ${this.#hostOf(machine)}: ${why}`,
+        ),
+      );
     }
   }
 

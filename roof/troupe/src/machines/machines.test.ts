@@ -200,7 +200,7 @@ test.serial(
     agent.stdout.setEncoding('utf8').on('data', (text) => process.stdout.write(text.replace(/"value":"[0-9a-f]/, '"value":"x')));
     agent.on('exit', (code) => process.exit(code));`;
     const launcher: Launcher = {
-      name: 'local',
+      ...local,
       command: (machine, host) => {
         const { file, args } = local.command(machine, host);
         return machine === 0
