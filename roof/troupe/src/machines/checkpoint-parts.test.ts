@@ -143,12 +143,15 @@ test('checkpoint parts: machines that do not see the disk send what they have to
   t.is((await newest(root)).manifest.formatVersion, 1);
 });
 
-test('checkpoint parts: a disk is shared when its mark is found, with what is in it', async (t) => {
+test('checkpoint parts: a disk is shared when its mark is found, with what is in it, and it may be written', async (t) => {
   const root = await folderOf(t);
   const disk = await markDisk(fileStorage(root), { root, folder: 'run' });
   t.true(await seesDisk(disk));
   t.false(await seesDisk({ ...disk, mark: 'of another run' }), 'a copy of the folder, or of an earlier run');
   t.false(await seesDisk({ ...disk, root: await folderOf(t) }));
+  const readOnly = { ...fileStorage(root), writeAtomic: () => Promise.reject(new Error('EROFS')) };
+  t.false(await seesDisk(disk, readOnly), 'what is read and not written');
   await unmarkDisk(fileStorage(root), disk);
   t.false(await seesDisk(disk));
+  t.deepEqual(await readdir(join(root, 'run')), [], 'what was tried is not left there');
 });

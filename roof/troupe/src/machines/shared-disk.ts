@@ -32,10 +32,20 @@ export async function markDisk(
 export const unmarkDisk = (storage: Storage, { folder }: MarkedDisk): Promise<void> =>
   storage.remove(markPath(folder));
 
-/** Whether this machine finds that very mark under the same path: a folder of the same name proves nothing. */
-export async function seesDisk({ root, folder, mark }: MarkedDisk): Promise<boolean> {
+/**
+ * Whether this machine finds that very mark under the same path, and may write there: a folder of the same name proves nothing, and a
+ * disk that it only reads keeps no part of a checkpoint.
+ */
+export async function seesDisk(
+  { root, folder, mark }: MarkedDisk,
+  storage: Storage = fileStorage(root),
+): Promise<boolean> {
+  const own = storagePath(`${markPath(folder)}-${randomUUID()}`);
   try {
-    return new TextDecoder().decode(await fileStorage(root).read(markPath(folder))) === mark;
+    if (new TextDecoder().decode(await storage.read(markPath(folder))) !== mark) return false;
+    await storage.writeAtomic(own, new TextEncoder().encode(mark));
+    await storage.remove(own);
+    return true;
   } catch {
     return false;
   }
