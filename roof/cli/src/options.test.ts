@@ -54,6 +54,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--of': ['0', '-1', 'x', ''],
   '--lead': ['', ' '],
   '--worker': ['-1', '1.5', 'x', ''],
+  '--id': ['', ' '],
   '--every': ['-1', 'x', '', 'NaN'],
   '--deadline': ['0', '-1', 'x', '', 'NaN'],
 };
