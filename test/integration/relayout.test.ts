@@ -105,6 +105,9 @@ test.serial(
       ended.relayouts.map(({ id, state }) => `${id} ${state}`),
       chain.flatMap((_, index) => [`${index} open`, `${index} done`]),
     );
+    // What was computed lay in a checkpoint before its processes ended: no step is computed again.
+    const saved = ended.events.flatMap((event) => (event.event === 'checkpoint' ? [event.step] : []));
+    for (const { step, state } of ended.relayouts) if (state === 'done') t.true(saved.includes(step));
     for (const { from, to, pauseMs, state, step } of ended.relayouts)
       if (state === 'done') t.log(`${from} → ${to} behind step ${step}: ${pauseMs?.toFixed(0)} ms`);
     t.deepEqual(ended.run.topology.parallel, (chain.at(-1) ?? first).parallel);
