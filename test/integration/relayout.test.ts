@@ -9,6 +9,8 @@ import { runsAll } from '../mixtures/part.ts';
 import { curve, newFolder, stretch } from './stretch.ts';
 
 const STEPS = 12;
+/** Said of each device, FLOP/s. */
+const PEAK = 1e12;
 
 const layout = (parallel: object, machines: object = [{ host: 'localhost', devices: devicesOf(parallel) }]) =>
   resolveTopology({
@@ -60,7 +62,7 @@ async function operated(
       if (event.event === 'step') void running.then((each) => at[event.step]?.(each));
     },
     logLevel: 'silent',
-    peakFlops: null,
+    peakFlops: PEAK * topology.parallel.world,
   });
   begun(run);
   const { error } = await run.result;
@@ -111,6 +113,13 @@ test.serial(
     for (const { from, to, pauseMs, state, step } of ended.relayouts)
       if (state === 'done') t.log(`${from} → ${to} behind step ${step}: ${pauseMs?.toFixed(0)} ms`);
     t.deepEqual(ended.run.topology.parallel, (chain.at(-1) ?? first).parallel);
+    // What is used of the devices is of those that there are: a step's FLOPs and tokens are the same in all layouts.
+    const worlds = ended.events.flatMap((event) =>
+      event.event === 'step' && event.mfu !== null ? [event.tokensPerSecond / event.mfu] : [],
+    );
+    const [least = 0] = worlds.toSorted((a, b) => a - b);
+    const used = worlds.map((each) => Math.round((first.parallel.world * each) / least));
+    t.deepEqual([...new Set(used)], [...new Set([first, ...chain].map(({ parallel }) => parallel.world))]);
   },
 );
 

@@ -41,6 +41,8 @@ export class LaunchedRun {
   readonly result: Promise<RunResult>;
   readonly #options: LaunchOptions;
   readonly #ports: LaunchedPorts;
+  /** The layout that it was launched in. */
+  readonly #first: ResolvedTopology;
   readonly #clock = systemClock();
   readonly #pace = new Pace(() => this.#clock.now());
   readonly #logger: Logger;
@@ -66,6 +68,7 @@ export class LaunchedRun {
   readonly #ready = new Promise<void>((resolve) => (this.#markReady = resolve));
 
   constructor(topology: ResolvedTopology, options: LaunchOptions, ports: LaunchedPorts) {
+    this.#first = topology;
     this.#options = options;
     this.#ports = ports;
     this.#logger = ports.logger.child({ node: leadNode });
@@ -204,11 +207,17 @@ export class LaunchedRun {
   /** The state that the layout before has left. */
   async #heldWork(topology: ResolvedTopology): Promise<LaidOutWork> {
     const { peakFlops } = this.#options;
+    const devices = topology.parallel.world / this.#first.parallel.world;
     const state = await this.#held.open();
     assert(this.#choices !== null, 'a launch that began has choices');
     const choices = { ...this.#choices, first: firstOf(state, topology) };
     checkpointMustFit(jobOf(topology, choices), state);
-    return { ...this.#workOf(choices), resumeFrom: state.resumeFrom ?? state.weightsFrom ?? null, peakFlops };
+    return {
+      ...this.#workOf(choices),
+      resumeFrom: state.resumeFrom ?? state.weightsFrom ?? null,
+      // Of as many devices as there are now.
+      peakFlops: peakFlops === null ? null : peakFlops * devices,
+    };
   }
 
   #workOf(choices: RunChoices): Pick<LaidOutWork, 'choices' | 'data'> {

@@ -33,6 +33,11 @@ export function mustFollow(
       `launcher ${after} for a run that was launched with ${before}`,
       'stop it, and resume it to reach its machines in another way',
     );
+  if (after === 'dial' || after === 'kubernetes')
+    throw new NotBuiltError(
+      'a relayout of a run whose agents dial',
+      'stop it, and resume it in the other layout: its agents are started by something else',
+    );
   jobOf(next, choices);
   if (next.launcher === null) mustFit(next, 'launch');
 }

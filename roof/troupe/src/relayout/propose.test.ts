@@ -114,5 +114,10 @@ test('apply: only the same run follows, with the data that it has opened', (t) =
     code: 'TROUPE_NOT_BUILT',
     message: /without checkpoints/u,
   });
+  const dialed = topologyOf({ launcher: { kind: 'dial' } });
+  t.throws(() => mustFollow({ present: dialed, next: dialed }, options, choices), {
+    code: 'TROUPE_NOT_BUILT',
+    message: /agents dial/u,
+  });
   t.throws(() => follow({}, { profile: {} }), { code: 'TROUPE_NOT_BUILT', message: /profiled/u });
 });
