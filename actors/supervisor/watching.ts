@@ -52,6 +52,16 @@ export function describeMachine(
   self.ask(addresses.agent(machine.machine), 'machine.describe', { body }, ask);
 }
 
+/** SUP-10: of two machines that do not reach each other one counts as lost. */
+function judgeLinks(self: SupervisorSelf, context: SupervisorContext): void {
+  const { broken, away, machines } = context;
+  const between = broken.filter(({ node, by }) => !away.has(node) && !away.has(by));
+  const lost = lostByLinks(between, machines);
+  if (lost === null) return;
+  const { agent: node, reason } = lost;
+  self.post('machine.cut', { body: { node, incarnation: lifeOf(context, node), reason } });
+}
+
 /** Heartbeats, and what follows from a loss that is tolerated. */
 export function watchingEffects(
   self: SupervisorSelf,
@@ -103,18 +113,7 @@ export function watchingEffects(
       self.tell(addresses.trainer, 'link.down', { body: { node, sentence } });
     },
     judgeSoon: () => timers.after(JUDGE_HEARTBEATS * options.heartbeatMs, () => self.post('links.due')),
-    judgeLinks: (_event, context) => {
-      const { broken, away, machines: able } = context;
-      const lost = lostByLinks(
-        broken.filter(({ node, by }) => !away.has(node) && !away.has(by)),
-        able,
-      );
-      if (lost === null) return;
-      const { agent: node, reason } = lost;
-      self.post('machine.cut', {
-        body: { node, incarnation: lifeOf(context, node), reason },
-      });
-    },
+    judgeLinks: (_event, context) => judgeLinks(self, context),
     reportOverdue: (_event, context) =>
       overdue?.(
         Array.from(context.waits.keys(), (node) => ({

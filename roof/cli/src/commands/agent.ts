@@ -1,20 +1,8 @@
 import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.ts';
-import { collect, integer, named, verb, type CommonOptions } from '../verb.ts';
+import type { AgentOptions } from '../run/agent-options.ts';
+import { collect, integer, named, verb } from '../verb.ts';
 import { GRACE_SECONDS } from './launch.ts';
-import type { LogLevel } from 'troupe/launch';
-
-export interface AgentOptions extends CommonOptions {
-  readonly machine?: number;
-  readonly of?: number;
-  readonly lead?: string;
-  readonly set: readonly string[];
-  readonly runDir?: string;
-  readonly stopAfter?: number;
-  readonly grace: number;
-  readonly quiet?: boolean;
-  readonly logLevel: LogLevel;
-}
 
 async function agent(topology: string | undefined, options: AgentOptions): Promise<void> {
   if (topology !== undefined) {

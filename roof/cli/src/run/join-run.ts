@@ -8,14 +8,11 @@ import {
   type MachinePlace,
 } from 'troupe/dial';
 import { systemClock } from 'troupe/launch';
-import type { AgentOptions } from '../commands/agent.ts';
 import { Ended, UsageError } from '../errors.ts';
 import { printError } from '../output.ts';
+import { dialSetting, type AgentOptions } from './agent-options.ts';
 import { leadRun } from './lead-run.ts';
 import { endedBefore } from './run-of-job.ts';
-
-/** How the machines of such a run are reached, whatever its file says. */
-export const dialSetting = 'launcher={kind: dial}';
 
 /**
  * Takes part in a run as the machine that this process was started on: machine 0 leads it, every other one dials machine 0.

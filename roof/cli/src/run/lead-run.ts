@@ -1,10 +1,9 @@
 import { Rendezvous, type LeadAddress, type RunKey } from 'troupe/dial';
 import { exitCodeOf, exitCodes, systemClock } from 'troupe/launch';
-import type { AgentOptions } from '../commands/agent.ts';
 import { launch } from '../commands/launch.ts';
 import { resume } from '../commands/resume.ts';
 import { Ended } from '../errors.ts';
-import { dialSetting } from './join-run.ts';
+import { dialSetting, type AgentOptions } from './agent-options.ts';
 import { goesOn } from './run-of-job.ts';
 
 export interface LeadOptions {

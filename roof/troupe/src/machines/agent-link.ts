@@ -1,8 +1,13 @@
-import type { CommandEnd } from './launcher.ts';
 import type { AgentLine, LeadLine } from './agent-protocol.ts';
 
 /** Longest line of an agent, in characters. */
 export const agentLineMax = 1024 * 1024;
+
+/** How a command has ended. */
+export interface CommandEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
 
 export interface AgentLinkHandlers {
   readonly line: (line: AgentLine) => void;

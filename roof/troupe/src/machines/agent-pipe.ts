@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock } from '@troupe/core';
 import { LastWords } from '../launch/last-words.ts';
 import { WholeLines } from '../launch/whole-lines.ts';
-import { agentLineMax, type AgentLink, type AgentLinkHandlers } from './agent-link.ts';
+import { agentLineMax, type AgentLink, type AgentLinkHandlers, type CommandEnd } from './agent-link.ts';
 import type { AgentLine, LeadLine } from './agent-protocol.ts';
-import type { CommandEnd, LauncherCommand } from './launcher.ts';
+import type { LauncherCommand } from './launcher.ts';
 import { LineError, lineOf, ProtocolLines } from './protocol-lines.ts';
 
 /** What a process had printed may come after its exit. */

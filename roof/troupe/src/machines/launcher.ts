@@ -1,4 +1,4 @@
-import type { AgentLink, AgentLinkHandlers } from './agent-link.ts';
+import type { AgentLink, AgentLinkHandlers, CommandEnd } from './agent-link.ts';
 
 /** A program to start here, whose standard input and output reach an agent. */
 export interface LauncherCommand {
@@ -6,12 +6,6 @@ export interface LauncherCommand {
   readonly args: readonly string[];
   /** Variables beside those of this process. */
   readonly env?: Readonly<Record<string, string>>;
-}
-
-/** How a command has ended. */
-export interface CommandEnd {
-  readonly code: number | null;
-  readonly signal: string | null;
 }
 
 /** What starts an agent on a machine. */

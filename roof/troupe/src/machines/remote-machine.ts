@@ -1,7 +1,6 @@
 import { assert, type Clock, type TimerHandle } from '@troupe/core';
-import type { AgentLink, AgentLinkHandlers } from './agent-link.ts';
+import type { AgentLink, AgentLinkHandlers, CommandEnd } from './agent-link.ts';
 import type { AgentBegin, AgentLine, LeadLine, Life, Listening } from './agent-protocol.ts';
-import type { CommandEnd } from './launcher.ts';
 
 /** Between two tries to reach a machine that is away. */
 const RETRY_MS = 2000;

@@ -1,4 +1,4 @@
-import type { Simulation } from '../simulate.ts';
+import type { Simulation } from './simulation.ts';
 
 /** Where two runs of one case part. */
 export interface Divergence {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Fault } from '@troupe/sim/faults';
 import { resolveTopology, type ResolvedTopology } from '@troupe/topology';
-import type { Simulation } from '../simulate.ts';
+import type { Simulation } from './simulation.ts';
 import { openSimulator, type Simulator } from './simulator.ts';
 
 const STEPS = 8;

@@ -5,7 +5,7 @@ import { agentNodeOf, leadNode, type ResolvedTopology } from '@troupe/topology';
 import type { LossPolicy } from '../relayout/loss-policy.ts';
 import { openHostedRun } from '../run/hosted-run.ts';
 import type { ReportedSteps } from '../run/reported-steps.ts';
-import type { Simulation } from '../simulate.ts';
+import type { Simulation } from './simulation.ts';
 import { drive } from './drive.ts';
 import { CHECKPOINT_FOLDER, SimulatedCluster } from './simulated-cluster.ts';
 import type { SimulationOptions } from './simulation-options.ts';

@@ -6,7 +6,7 @@ import type { Fault } from '@troupe/sim/faults';
 import type { ResolvedTopology } from '@troupe/topology';
 import { LossPolicy } from '../relayout/loss-policy.ts';
 import { ReportedSteps } from '../run/reported-steps.ts';
-import type { Simulation } from '../simulate.ts';
+import type { Simulation } from './simulation.ts';
 import { faultsIn } from './faults-left.ts';
 import type { LayoutStart } from './simulate-layout.ts';
 import { CHECKPOINT_FOLDER } from './simulated-cluster.ts';

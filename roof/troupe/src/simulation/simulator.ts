@@ -21,7 +21,8 @@ import {
   wholeNumber,
   type OptionRules,
 } from '../option-rules.ts';
-import { referenceOf, simulate, type Simulation } from '../simulate.ts';
+import { referenceOf, simulate } from '../simulate.ts';
+import type { Simulation } from './simulation.ts';
 import { dealtBy, isRecordedLoad, meanLoad, type RecordedLoad } from './recorded-load.ts';
 import { simulatedRules, type SimulationOptions } from './simulation-options.ts';
 import { trainingRules, type ClusterOptions } from '../cluster-options.ts';
