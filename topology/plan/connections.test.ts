@@ -83,7 +83,7 @@ test('connectionProblems: too many sockets and descriptors are named with the li
   const topology = resolved({
     train: { batch: 256, grains: 256 },
     machines: { count: 32, devices },
-    launcher: { kind: 'ssh' },
+    launcher: { kind: 'slurm' },
   });
   const plan = planConnections(topology);
   const [sentence, ...others] = connectionProblems(plan, { descriptors: null });
@@ -107,7 +107,7 @@ test('portsOf: a machine has two for each process, from wire.port on; the rule c
     [...portsOf(resolved({ ...four, ...over }))].map(([node, port]) => `${node} ${port}`).join(', ');
   t.is(ports({}), '');
   t.is(
-    ports({ wire: { port: 4000 }, launcher: { kind: 'ssh' } }),
+    ports({ wire: { port: 4000 }, launcher: { kind: 'slurm' } }),
     'agent/0 4000, worker/0 4002, worker/1 4004, agent/1 4000, worker/2 4002, worker/3 4004, lead/0 4006',
   );
   t.is(
@@ -118,7 +118,7 @@ test('portsOf: a machine has two for each process, from wire.port on; the rule c
     ports({ wire: { port: 4000 }, parallel: { dp: 4, ep: 2, offload: 'optimizer' } }),
     'lead/0 4000, worker/0 4002, worker/1 4004, worker/2 4006, worker/3 4008, host/0 4010, host/1 4012',
   );
-  for (const kind of [undefined, 'local', 'ssh'] as const)
+  for (const kind of [undefined, 'local', 'slurm'] as const)
     for (const offload of ['none', 'optimizer'] as const) {
       const over = {
         ...four,
