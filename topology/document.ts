@@ -172,3 +172,7 @@ export function originOf(layer: Layer, key: string): Origin {
 export function formatTopology(file: object): string {
   return stringify(file, { lineWidth: 110 });
 }
+
+/** Plain data as YAML text that any reader takes: nothing is folded, and nothing refers to something else in it. */
+export const formatYaml = (value: object): string =>
+  stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });

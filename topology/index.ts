@@ -3,7 +3,7 @@ export { expectation, jsonSchema, type SchemaNode } from './json-schema.ts';
 export { TOPOLOGY_VERSION, type TopologyInput } from './schema.ts';
 export type { FilledTopology } from './fill.ts';
 export { resolveTopology } from './resolve.ts';
-export { formatTopology } from './document.ts';
+export { formatTopology, formatYaml } from './document.ts';
 export { isLocalHost } from './layout/machine-row.ts';
 export { nearestName } from './nearest.ts';
 export * from './advice.ts';

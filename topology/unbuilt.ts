@@ -33,7 +33,13 @@ function limited(
 }
 
 /** Launchers that start a run today. */
-const builtLaunchers: readonly [LauncherKind, ...LauncherKind[]] = ['local', 'ssh', 'slurm', 'dial'];
+const builtLaunchers: readonly [LauncherKind, ...LauncherKind[]] = [
+  'local',
+  'ssh',
+  'slurm',
+  'dial',
+  'kubernetes',
+];
 
 type LauncherKind = NonNullable<ResolvedTopology['launcher']>['kind'];
 

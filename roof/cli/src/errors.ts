@@ -30,6 +30,14 @@ export class HostsUnreachableError extends TroupeError {
   }
 }
 
+/** kubectl is not there, or refuses what it is handed; carries what it says. */
+export class KubectlError extends TroupeError {
+  override readonly name = 'KubectlError';
+  constructor(problem: string) {
+    super('TROUPE_KUBECTL', problem);
+  }
+}
+
 /** Ends a command with this exit code; everything there is to say has been said. */
 export class Ended extends Error {
   readonly exitCode: number;

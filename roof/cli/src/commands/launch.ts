@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { Ended } from '../errors.ts';
 import { collect, integer, named, stepRange, verb, type CommonOptions } from '../verb.ts';
-import { addMachineOptions, machineSettings, type MachineOptions } from '../run/machine-options.ts';
+import {
+  addMachineOptions,
+  addPodOptions,
+  machineSettings,
+  mustMeanPods,
+  type MachineOptions,
+  type PodOptions,
+} from '../run/machine-options.ts';
 import type { BatchOptions } from '../run/batch-job.ts';
 import type { StepRange } from '../run/profile-request.ts';
 import type { Launcher, LogLevel } from 'troupe/launch';
@@ -22,7 +29,7 @@ export interface RunCommandOptions extends CommonOptions, MachineOptions {
   readonly profileSteps?: StepRange;
 }
 
-export interface LaunchCommandOptions extends RunCommandOptions {
+export interface LaunchCommandOptions extends RunCommandOptions, Omit<PodOptions, 'checkpoint' | 'profile'> {
   /** False with `--no-checkpoint`. */
   readonly checkpoint: boolean;
   readonly runDir?: string;
@@ -62,17 +69,21 @@ export function addRunOptions(command: Command): Command {
 const batchOf = (
   topology: string,
   set: readonly string[],
-  { from, runDir, stopAfter, quiet = false, logLevel }: LaunchCommandOptions,
+  options: LaunchCommandOptions,
   folder: string,
-): BatchOptions => ({
-  topology,
-  set,
-  from: from ?? null,
-  runFolder: runDir ?? folder,
-  stopAfter: stopAfter ?? null,
-  quiet,
-  logLevel,
-});
+): BatchOptions => {
+  const { from, runDir, stopAfter, quiet = false, logLevel, profile } = options;
+  return {
+    topology,
+    set,
+    from: from ?? null,
+    runFolder: runDir ?? folder,
+    stopAfter: stopAfter ?? null,
+    quiet,
+    logLevel,
+    pods: { ...options, profile: profile !== undefined },
+  };
+};
 
 /** Claims the folder and leaves the rest to a process of its own. */
 async function launchDetached(name: string, options: LaunchCommandOptions): Promise<void> {
@@ -98,7 +109,7 @@ export async function launch(
   options: LaunchCommandOptions,
   launcher: Launcher | null = null,
 ): Promise<void> {
-  if (options.detach === true && options.dryRun !== true) {
+  if (options.detach === true && options.dryRun !== true && options.apply !== true) {
     await launchDetached(name, options);
     return;
   }
@@ -120,6 +131,8 @@ export async function launch(
   const claimed = claimedBefore();
   const set = [...options.set, ...(await machineSettings(options))];
   const topology = withAbsolutePaths(loadTopology(name, { set }));
+  const batch = batchOf(name, set, options, topology.checkpoint.dir);
+  mustMeanPods(batch.pods, { kind: topology.launcher?.kind, isDry: options.dryRun === true });
   const claim = () =>
     claimed === null ? claimRunFolder(options.runDir ?? topology.checkpoint.dir) : adoptRunFolder(claimed);
   const weightsFrom = options.from === undefined ? null : await openCheckpointAt(options.from);
@@ -128,7 +141,7 @@ export async function launch(
       ...options,
       launcher,
       claim,
-      batch: batchOf(name, set, options, topology.checkpoint.dir),
+      batch,
       spare,
       isDetached: claimed !== null,
       checkpoints: options.checkpoint,
@@ -148,12 +161,12 @@ export async function launch(
 }
 
 export function registerLaunch(program: Command): void {
-  addRunOptions(
+  const command = addRunOptions(
     verb(
       program,
       'launch <topology>',
       'Train a topology (a file, or a preset: quickstart, tiny, or a known model that `init --help` names) on worker processes of this machine, or of several.',
-      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100\n  npx troupe launch run.yaml --hostfile hosts --launcher ssh\n  npx troupe launch run.yaml --launcher slurm --dry-run > job.sbatch && sbatch job.sbatch',
+      'npx troupe launch quickstart --set train.optimizer.lr=2e-3 --stop-after 100\n  npx troupe launch run.yaml --hostfile hosts --launcher ssh\n  npx troupe launch run.yaml --launcher slurm --dry-run > job.sbatch && sbatch job.sbatch\n  npx troupe launch run.yaml --launcher kubernetes --image registry/troupe:1 --claim runs --dry-run | kubectl apply -f -',
     ),
   )
     .option(
@@ -165,6 +178,6 @@ export function registerLaunch(program: Command): void {
       '--run-dir <folder>',
       'run folder; default: checkpoint.dir of the topology; one that exists gets a numbered sibling',
       named,
-    )
-    .action((name: string, options: LaunchCommandOptions) => launch(name, options));
+    );
+  addPodOptions(command).action((name: string, options: LaunchCommandOptions) => launch(name, options));
 }

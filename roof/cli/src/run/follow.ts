@@ -91,8 +91,8 @@ export async function follow(topology: ResolvedTopology, options: FollowOptions)
   const never = options.resumeFrom === null ? neverShrinks(topology) : null;
   if (never !== null) throw new TopologyError([never]);
   const { launcherOf, printReach, probeMachines } = await import('./reach-machines.ts');
-  if (options.dryRun === true) {
-    printReach(topology, options);
+  if (options.dryRun === true || options.batch?.pods.apply === true) {
+    await printReach(topology, options);
     return exitCodes.ok;
   }
   const request = profileRequest(options.profile, options.profileSteps);

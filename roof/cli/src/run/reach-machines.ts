@@ -56,6 +56,10 @@ export function launcherOf({ launcher, joining, machines }: ResolvedTopology): L
     throw new UsageError(
       'launcher dial waits for machines that something else starts; run npx troupe agent FILE on each of them, the first of which leads',
     );
+  if (launcher?.kind === 'kubernetes')
+    throw new UsageError(
+      'launcher kubernetes starts nothing from here; npx troupe launch FILE --image IMAGE prints the manifest of its pods with --dry-run, and hands it to kubectl with --apply',
+    );
   if (launcher?.kind !== 'ssh') return null;
   if (joining === null) return sshLauncher(settingsOf(launcher.ssh));
   throw new UsageError(
@@ -90,14 +94,20 @@ const plainWord = (word: string): string => (/^[\w@%+=:,./-]+$/u.test(word) ? wo
 
 /**
  * Prints what would be run to reach each machine, or for a batch system the job that would. Keys are not in it: they go over the pipe.
+ * With `apply` the job is handed to its system.
  *
  * @param batch - how the run was asked for; null: it goes on, and is no job of its own
  * @throws {UsageError} for a topology without a launcher that runs something
  */
-export function printReach(
+export async function printReach(
   topology: ResolvedTopology,
   { json, batch }: { readonly json?: boolean; readonly batch?: BatchOptions | null },
-): void {
+): Promise<void> {
+  if (topology.launcher?.kind === 'kubernetes' && batch != null) {
+    const { runInPods } = await import('./kubernetes-job.ts');
+    await runInPods(topology, batch, { apply: batch.pods.apply === true, json: json === true });
+    return;
+  }
   if (topology.launcher?.kind === 'slurm' && process.env['SLURM_JOB_ID'] === undefined && batch != null) {
     printJob(topology, batch, json === true);
     return;

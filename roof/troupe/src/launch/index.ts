@@ -27,3 +27,10 @@ export { writeProfile } from '../profile/write-profile.ts';
 export { slurmBatchScript, type SlurmJob } from '../machines/slurm-batch-script.ts';
 export { nodesOfMachines, slurmAllocation, slurmLauncher } from '../machines/slurm-launcher.ts';
 export { slurmNodes } from '../machines/slurm-node-list.ts';
+export {
+  keySecret,
+  kubernetesManifest,
+  kubernetesName,
+  type KubernetesRun,
+} from '../machines/kubernetes-manifest.ts';
+export { runsFolder } from '../machines/kubernetes-pod.ts';

@@ -3,4 +3,4 @@ export { runDialedAgent } from './dialed-agent.ts';
 export { parseLeadAddress, type LeadAddress } from './lead-address.ts';
 export { rankFromEnvironment, type MachinePlace } from './rank-from-environment.ts';
 export { Rendezvous } from './rendezvous.ts';
-export { makeRunKey, takeRunKey, type RunKey } from './run-key.ts';
+export { makeRunKey, newRunKey, takeRunKey, type RunKey } from './run-key.ts';

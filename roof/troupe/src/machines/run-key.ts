@@ -32,6 +32,9 @@ export class RunKey {
   }
 }
 
+/** A new key, as its file has it. */
+export const newRunKey = (): string => `troupe-key-1 ${randomBytes(KEY_BYTES).toString('base64url')}\n`;
+
 /**
  * Writes a new key to a file that does not exist yet and that nobody else can read.
  *
@@ -50,7 +53,7 @@ export function makeRunKey(path: string): void {
     );
   }
   try {
-    writeSync(file, `troupe-key-1 ${randomBytes(KEY_BYTES).toString('base64url')}\n`);
+    writeSync(file, newRunKey());
   } finally {
     closeSync(file);
   }

@@ -29,7 +29,7 @@ export interface SlurmJob {
 const SLOW_DISK = 100e6;
 
 /** Seconds for the step under way, for ending, and for what runs at the same time. */
-const ENDING_SECONDS = 60;
+export const ENDING_SECONDS = 60;
 
 /** Lives of a job that failed in a way that may pass; more would fail for ever. */
 const MOST_LIVES = 20;
