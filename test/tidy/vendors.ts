@@ -27,7 +27,11 @@ const doors: readonly Door[] = [
     opens: under('engine/runtime', 'actors', 'test/integration'),
     where: 'engine/runtime and actors',
   },
-  { vendor: /^(?:zod|yaml)$/, opens: under('topology'), where: 'topology' },
+  {
+    vendor: /^(?:zod|yaml)$/,
+    opens: under('topology', 'test/kubernetes'),
+    where: 'topology and, to read manifests, test/kubernetes',
+  },
   { vendor: /^pino$/, opens: under('roof/troupe'), where: 'roof/troupe' },
   { vendor: /^d3-(?:scale|shape)$/, opens: under('roof/cli'), where: 'roof/cli' },
   { vendor: /^commander$/, opens: under('roof/cli'), where: 'roof/cli' },

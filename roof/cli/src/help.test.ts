@@ -39,6 +39,11 @@ const frozenFlags: Readonly<Record<string, readonly string[]>> = {
     '--from',
     '--no-checkpoint',
     '--run-dir',
+    '--image',
+    '--namespace',
+    '--claim',
+    '--jobset',
+    '--apply',
   ],
   resume: [
     '--set',

@@ -50,6 +50,9 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   '--port': ['0', '65536', '1.5', 'x', ''],
   '--prelude': ['', ' '],
   '--launcher': ['torque', ''],
+  '--image': ['', ' '],
+  '--namespace': ['', ' '],
+  '--claim': ['', ' '],
   '--machine': ['-1', '1.5', 'x', ''],
   '--of': ['0', '-1', 'x', ''],
   '--lead': ['', ' '],
@@ -175,6 +178,30 @@ const judged: Readonly<Record<string, readonly (readonly [readonly string[], Reg
       ['launch', 'small.yaml', '--launcher', 'slurm'],
       /the nodes of an allocation, .*no SLURM_JOB_ID.*--dry-run/,
     ],
+    [
+      ['launch', 'pods.yaml', '--launcher', 'kubernetes'],
+      /starts nothing from here; .*--dry-run, and hands it to kubectl with --apply/,
+    ],
+    [
+      ['launch', 'pods.yaml', '--launcher', 'kubernetes', '--dry-run'],
+      /needs --image, one with troupe on its PATH/,
+    ],
+    [
+      ['launch', 'pods.yaml', '--launcher', 'kubernetes', '--dry-run', '--image', 'i', '--no-checkpoint'],
+      /--no-checkpoint is for runs that start from here, not for pods/,
+    ],
+    [
+      ['launch', 'pods.yaml', '--launcher', 'kubernetes', '--dry-run', '--image', 'i', '--run-dir', '/r'],
+      /--run-dir '\/r': pods have their volume at \/troupe/,
+    ],
+    [
+      ['launch', 'pods.yaml', '--launcher', 'kubernetes', '--dry-run', '--apply'],
+      /--apply and --dry-run exclude each other/,
+    ],
+    [
+      ['launch', 'small.yaml', '--dry-run', '--image', 'i'],
+      /--image goes with --launcher kubernetes; this run has none/,
+    ],
   ],
   '--hostfile': [
     [['launch', 'small.yaml', '--hostfile', 'none'], /--hostfile: cannot read 'none' \(ENOENT\)/],
@@ -232,6 +259,7 @@ for (const [long, lines] of Object.entries(judged)) {
       path('tiny.yaml'),
       'extends: tiny\ndata: { synthetic: zipf }\nmodel: { vocab: 64, dModel: 16, seqLen: 8, ffn: { dFf: 24 } }\neval: { every: 0 }\n',
     );
+    writeFileSync(path('pods.yaml'), 'extends: small.yaml\nmachines: { count: 2, devices: [cpu:0] }\n');
     for (const [line, sentence] of lines) {
       const { code, stderr } = await runCliHere(line, { cwd });
       t.regex(stderr, sentence);
