@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { keySecret } from 'troupe/launch';
 import { objectsOf, problemsOf, troupe, type Printed } from './printed.ts';
 
@@ -13,17 +13,22 @@ train: { batch: 12, grains: 12 }
 launcher: { kind: kubernetes }
 `;
 
-async function printed(t: ExecutionContext, ...args: readonly string[]): Promise<readonly Printed[]> {
+async function printed(...args: readonly string[]): Promise<readonly Printed[]> {
   const cwd = mkdtempSync(join(tmpdir(), 'troupe-kubernetes-'));
-  t.teardown(() => rmSync(cwd, { recursive: true }));
-  writeFileSync(join(cwd, 'run.yaml'), topology);
-  const { code, stdout, stderr } = await troupe(
-    ['launch', 'run.yaml', '--image', 'registry/troupe:1', '--dry-run', ...args],
-    { cwd },
-  );
-  t.is(code, 0, stderr);
-  return objectsOf(stdout);
+  try {
+    writeFileSync(join(cwd, 'run.yaml'), topology);
+    const line = ['launch', 'run.yaml', '--image', 'registry/troupe:1', '--dry-run', ...args];
+    const { code, stdout, stderr } = await troupe(line, { cwd });
+    if (code !== 0) throw new Error(stderr);
+    return objectsOf(stdout);
+  } finally {
+    rmSync(cwd, { recursive: true });
+  }
 }
+
+/** Both forms, printed once. */
+const plainly = printed('--claim', 'runs');
+const asSet = printed('--jobset', '--namespace', 'research');
 
 const only = (objects: readonly Printed[], kind: string): Printed => {
   const found = objects.filter((each) => each.kind === kind);
@@ -32,10 +37,7 @@ const only = (objects: readonly Printed[], kind: string): Printed => {
 };
 
 test('kubernetes: what is printed is what a cluster takes, as a Job and as a JobSet', async (t) => {
-  const [plain, set] = await Promise.all([
-    printed(t, '--claim', 'runs'),
-    printed(t, '--jobset', '--namespace', 'research'),
-  ]);
+  const [plain, set] = await Promise.all([plainly, asSet]);
   t.deepEqual(
     plain.map(({ kind }) => kind),
     ['ConfigMap', 'Service', 'Job'],
@@ -66,7 +68,7 @@ test('kubernetes: what is printed is what a cluster takes, as a Job and as a Job
 });
 
 test('kubernetes: the Job has a pod a machine, whose ends mean what they are', async (t) => {
-  const [plain, set] = await Promise.all([printed(t, '--claim', 'runs'), printed(t, '--jobset')]);
+  const [plain, set] = await Promise.all([plainly, asSet]);
   const job = only(plain, 'Job').spec;
   const inSet = only(set, 'JobSet').spec.replicatedJobs[0]?.template.spec;
   for (const each of [job, inSet])
@@ -107,7 +109,6 @@ test('kubernetes: the Job has a pod a machine, whose ends mean what they are', a
     ],
   });
   t.false(/livenessProbe|readinessProbe|startupProbe/u.test(JSON.stringify(plain)));
-  t.is(only(set, 'JobSet').kind, 'JobSet');
   t.is(inSet?.template.spec.subdomain, undefined);
   t.true(inSet?.template.spec.containers[0].args.includes('my-run-2-machines-0-0.my-run-2'));
   t.true(agent.args.includes('my-run-2-0.my-run-2'));
