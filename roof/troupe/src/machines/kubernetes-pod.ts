@@ -83,13 +83,19 @@ const volumeMounts = [
 ];
 
 /** All that is written lies on volumes, since the root of the container is read-only. */
-const env = [
-  { name: 'TROUPE_KEY_FILE', value: `${keyFolder}/${keyFile}` },
-  { name: 'HOME', value: '/scratch' },
-  { name: 'XDG_CACHE_HOME', value: '/scratch/cache' },
-];
+const variables = {
+  TROUPE_KEY_FILE: `${keyFolder}/${keyFile}`,
+  HOME: '/scratch',
+  XDG_CACHE_HOME: '/scratch/cache',
+};
 
 export const containerName = 'agent';
+
+/** What `troupe agent` is told beside its topology; which machine it is says the environment. */
+function argumentsOf(pod: MachinePod, lead: string, grace: number): readonly string[] {
+  const told = { of: pod.machines, lead, 'run-dir': pod.runFolder, grace };
+  return [...Object.entries(told).flatMap(([name, value]) => [`--${name}`, String(value)]), ...pod.further];
+}
 
 /**
  * The pod of a machine.
@@ -120,13 +126,9 @@ export function machinePod(pod: MachinePod, lead: string): object {
         name: containerName,
         image: pod.image,
         command: ['troupe', 'agent', `${configFolder}/${topologyFile}`],
-        args: [
-          ...['--of', String(pod.machines), '--lead', lead],
-          ...['--run-dir', pod.runFolder, '--grace', String(grace)],
-          ...pod.further,
-        ],
+        args: argumentsOf(pod, lead, grace),
         workingDir: '/scratch',
-        env,
+        env: Object.entries(variables).map(([name, value]) => ({ name, value })),
         ports: [{ name: 'lead', containerPort: leadPort }],
         resources: { requests: { cpu: String(pod.cpus) } },
         securityContext: containerSecurity,
