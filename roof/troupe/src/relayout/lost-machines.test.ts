@@ -45,6 +45,7 @@ class MortalMachines {
     const local = localLauncher();
     return {
       name: 'local',
+      isOneHost: true,
       isAgentsEnd: () => knowsEnds,
       command: (machine, host) =>
         this.#gone.has(host)
