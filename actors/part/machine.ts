@@ -1,18 +1,12 @@
 import { always, ignore, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import { isComplete, nothingCame, type GatheredPieces } from '../gathered-pieces.ts';
 import type { PartEvent } from './events.ts';
 
-export interface PartContext {
+export interface PartContext extends GatheredPieces {
   readonly step: number;
   /** Attempt whose pieces count. */
   readonly attempt: number;
-  /** Of the machine. */
-  readonly numShards: number;
-  /** Shards that have said how many pieces they sent. */
-  readonly sent: number;
-  /** Pieces that these announced, and pieces that have come. */
-  readonly announced: number;
-  readonly received: number;
 }
 
 export const partActions = {
@@ -27,8 +21,6 @@ export const partActions = {
 
 /** What carries them out. */
 export type PartEffects = EffectsOf<typeof partActions, PartContext, PartEvent>;
-
-const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
 
 /**
  * The store of one machine: the part of a checkpoint that its shards hold.
@@ -50,7 +42,7 @@ export const partMachine = setup({
   guards: {
     isNewer: ({ context, event }) => event.attempt > context.attempt,
     isPresent: ({ context, event }) => event.attempt === context.attempt,
-    complete: ({ context }) => context.sent === context.numShards && context.received === context.announced,
+    complete: ({ context }) => isComplete(context),
   },
 }).createMachine({
   id: 'part',

@@ -1,19 +1,14 @@
 import { always, on, type EffectsOf } from '@troupe/runtime';
 import { assign, setup } from 'xstate';
+import { isComplete, nothingCame, type GatheredPieces } from '../gathered-pieces.ts';
 import type { StoreEvent } from './events.ts';
 
-export interface StoreContext {
+export interface StoreContext extends GatheredPieces {
   readonly step: number;
   /** Attempt whose pieces count. */
   readonly attempt: number;
   /** Machines that write a part each; null: shards send their pieces here. */
   readonly numParts: number | null;
-  readonly numShards: number;
-  /** Shards, or machines, that have said how many pieces they sent. */
-  readonly sent: number;
-  /** Pieces that these announced, and pieces that have come. */
-  readonly announced: number;
-  readonly received: number;
 }
 
 export const storeActions = {
@@ -38,8 +33,6 @@ export const storeActions = {
 /** What carries them out. */
 export type StoreEffects = EffectsOf<typeof storeActions, StoreContext, StoreEvent>;
 
-const nothingCame = { sent: 0, announced: 0, received: 0 } as const;
-
 /**
  * A durable sink on one machine, and the source of a cold start.
  *
@@ -59,7 +52,7 @@ export const storeMachine = setup({
     takeAttempt: assign({ attempt: ({ event }) => event.attempt }),
   },
   guards: {
-    complete: ({ context }) => context.sent === context.numShards && context.received === context.announced,
+    complete: ({ context }) => isComplete(context),
   },
 }).createMachine({
   id: 'store',
